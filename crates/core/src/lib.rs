@@ -1,0 +1,56 @@
+//! What every replication protocol of Onecopy shares: identifiers, entries, the in-memory window of a log,
+//! the contract between a protocol and its driver, and the contract of a state machine.
+//!
+//! # The shape of a protocol
+//!
+//! A protocol is a value with one entrance, [`Protocol::step`]. It takes the time and an input, and pushes
+//! effects. It has no clock, thread, socket, file or randomness of its own, so that a whole cluster of them
+//! can run in one thread, from a seed, and give the same trace twice. Whoever owns the value (the node in
+//! production, the simulator in tests) is its *driver*: it carries out the effects and comes back with inputs.
+//!
+//! ```text
+//!                  step(now, input)                     effects
+//!   driver ───────────────────────────▶ protocol ─────────────────▶ driver
+//!           Received, Propose, Read,               Persist, Send,
+//!           Persisted, Elapsed, …                  Apply, ReadReady, …
+//! ```
+//!
+//! Durability order is data, not convention: a [`Persist`](persist::Ticket) effect has a ticket, and a message
+//! that must not leave before some write is durable names the ticket that it waits for.
+//!
+//! # What lives here
+//!
+//! | module | what |
+//! | --- | --- |
+//! | [`id`] | nodes, groups, views, terms, log indexes: newtypes, so that they cannot be mixed up |
+//! | [`time`] | [`Instant`] (monotonic, of one node) and [`Timestamp`] (wall clock, settled by a primary) |
+//! | [`view`] | one configuration of a group |
+//! | [`entry`] | one slot of a group's log |
+//! | [`log`] | the window of a group's log that is kept in memory |
+//! | [`persist`] | what a protocol asks its driver to make durable, and what it gets back after a restart |
+//! | [`payload`] | how the batches of several coordinators share one entry |
+//! | [`machine`] | the determinism contract of a replicated state machine |
+//! | [`transfer`] | snapshots in chunks, with flow control, shared by the protocols |
+//! | [`rules`] | the names of the protocol's rules, and how a simulator switches one off |
+
+pub mod entry;
+pub mod id;
+pub mod log;
+pub mod machine;
+pub mod payload;
+pub mod persist;
+pub mod protocol;
+pub mod rules;
+pub mod time;
+pub mod transfer;
+pub mod view;
+
+pub use entry::{Entry, EntryId};
+pub use id::{BatchId, BootNumber, Epoch, GroupId, Incarnation, Index, NodeId, Term, ViewNumber};
+pub use log::Log;
+pub use machine::{ApplyContext, QueryContext, StateMachine};
+pub use persist::{Recovered, Ticket, Write};
+pub use protocol::Protocol;
+pub use rules::{Rule, Rules};
+pub use time::{Instant, Timestamp};
+pub use view::{Member, View};

@@ -1,0 +1,125 @@
+//! The determinism contract of a replicated state machine.
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+use crate::entry::Entry;
+use crate::id::{BatchId, Index};
+use crate::payload::{self, PayloadError};
+use crate::time::Timestamp;
+
+/// What a command may know about its execution, all of it settled in the entry by the primary.
+#[derive(Clone, Copy, Debug)]
+pub struct ApplyContext {
+    /// The position of the entry in the log.
+    pub index: Index,
+    /// The time of the entry.
+    pub time: Timestamp,
+    /// The seed of the entry.
+    pub seed: u64,
+    /// The primary had reached its memory limit when it made the entry: commands that need more are refused.
+    pub memory_full: bool,
+}
+
+impl ApplyContext {
+    /// The random numbers of the `ordinal`-th command that asks for some within the entry: the same at every
+    /// replica.
+    #[must_use]
+    pub fn rng(&self, ordinal: u64) -> ChaCha8Rng {
+        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+        rng.set_stream(ordinal);
+        rng
+    }
+}
+
+/// What a read may know about its execution.
+#[derive(Clone, Copy, Debug)]
+pub struct QueryContext {
+    /// The wall clock of the replica that answers, but never lower than the time of the last applied entry.
+    /// Only for answers about remaining time: what has expired is decided by entries.
+    pub now: Timestamp,
+}
+
+/// A snapshot could not be understood.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the snapshot cannot be restored: {reason}")]
+pub struct RestoreError {
+    /// What is wrong with it, and where.
+    pub reason: String,
+}
+
+/// A deterministic state machine.
+///
+/// `apply` may use nothing but its arguments and the state itself: no clock, no thread id, no order that depends
+/// on a pointer or on an unseeded hash, no float whose result depends on the platform, no I/O. It never panics,
+/// whatever the input: a command that makes no sense has an error for a response. Two machines that applied the
+/// same entries are equal, and so are their digests.
+pub trait StateMachine {
+    /// Lets time move on to that of an entry, before the entry's commands are executed; also called for
+    /// entries without commands. A machine with expiring data drops here what is due.
+    fn advance(&mut self, context: &ApplyContext);
+
+    /// Executes the commands in `body` and appends the response.
+    fn apply(&mut self, context: &ApplyContext, body: &[u8], response: &mut Vec<u8>);
+
+    /// Executes the reads in `body` and appends the response. Changes nothing.
+    fn query(&self, context: &QueryContext, body: &[u8], response: &mut Vec<u8>);
+
+    /// The earliest time at which an entry without commands would change the state, if there is one. The
+    /// primary proposes such an entry when its clock gets there.
+    fn due(&self) -> Option<Timestamp>;
+
+    /// About how many bytes the state occupies. The same at every replica.
+    fn memory(&self) -> u64;
+
+    /// A digest of the whole state. Walks over all of it: for tests and checks, not for the hot path.
+    fn digest(&self) -> u64;
+
+    /// Begins a point-in-time image of the state as it is now. Later commands do not show in it. At most one
+    /// image at a time: an older one is given up.
+    fn snapshot_begin(&mut self);
+
+    /// Appends about `bytes_max` bytes of the image to `chunk`. Returns whether there is more to come.
+    fn snapshot_read(&mut self, bytes_max: usize, chunk: &mut Vec<u8>) -> bool;
+
+    /// Gives up the image that was begun, if any.
+    fn snapshot_abandon(&mut self);
+
+    /// Takes the next piece of an image, cut anywhere. Only for a machine that has executed nothing yet.
+    ///
+    /// # Errors
+    /// When the bytes are no image of such a machine; the machine is then of no further use.
+    fn restore(&mut self, chunk: &[u8]) -> Result<(), RestoreError>;
+
+    /// Ends the restoring.
+    ///
+    /// # Errors
+    /// When the image is incomplete.
+    fn restore_finish(&mut self) -> Result<(), RestoreError>;
+}
+
+/// Executes a committed entry. `respond` gets the response to each of its batches, in order.
+///
+/// # Errors
+/// When the payload cannot be decoded, which means that a primary made a wrong entry: the caller must stop.
+pub fn execute<M: StateMachine + ?Sized>(
+    machine: &mut M,
+    entry: &Entry,
+    mut respond: impl FnMut(BatchId, Vec<u8>),
+) -> Result<(), PayloadError> {
+    let (header, batches) = payload::decode(&entry.payload)?;
+    let context = ApplyContext {
+        index: entry.id.index,
+        time: entry.time,
+        seed: entry.seed,
+        memory_full: header.memory_full,
+    };
+    machine.advance(&context);
+    for batch in batches {
+        let batch = batch?;
+        let mut response = Vec::new();
+        machine.apply(&context, &batch.body, &mut response);
+        respond(batch.id, response);
+    }
+    Ok(())
+}

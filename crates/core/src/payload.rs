@@ -1,0 +1,167 @@
+//! How the batches of several coordinators share one entry.
+//!
+//! One turn of a primary's event loop takes everything that has arrived and makes one entry of it. All numbers
+//! are little-endian:
+//!
+//! ```text
+//! payload := ε                       a no-op
+//!          | flags:u8 batch*         bit 0 of flags: the primary's memory is full
+//! batch   := coordinator:u128 sequence:u64 done_below:u64 length:u32 body
+//! ```
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+
+use crate::id::{BatchId, Incarnation};
+
+const MEMORY_FULL: u8 = 1;
+const BATCH_HEADER: usize = 16 + 8 + 8 + 4;
+
+/// One coordinator's commands within an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// Whose it is, and which of theirs.
+    pub id: BatchId,
+    /// The coordinator has the answers to all its batches below this sequence number.
+    pub done_below: u64,
+    /// The commands, in the encoding of the state machine.
+    pub body: Bytes,
+}
+
+/// What the primary settled for the whole entry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Header {
+    /// The primary had reached its memory limit.
+    pub memory_full: bool,
+}
+
+/// A payload is not what [`Builder`] makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the payload of an entry is malformed at byte {at}")]
+pub struct PayloadError {
+    /// How far it was understood.
+    pub at: usize,
+}
+
+/// Puts a payload together.
+#[derive(Debug)]
+pub struct Builder {
+    buffer: BytesMut,
+}
+
+impl Builder {
+    /// A payload without batches: executing it only lets time move on.
+    #[must_use]
+    pub fn new(header: Header) -> Self {
+        let mut buffer = BytesMut::with_capacity(256);
+        buffer.put_u8(if header.memory_full { MEMORY_FULL } else { 0 });
+        Self { buffer }
+    }
+
+    /// Adds a batch. Panics if its body is larger than 4 GiB, which no limit lets through.
+    pub fn push(&mut self, batch: &Batch) {
+        self.buffer.reserve(BATCH_HEADER + batch.body.len());
+        self.buffer.put_u128_le(batch.id.coordinator.0);
+        self.buffer.put_u64_le(batch.id.sequence);
+        self.buffer.put_u64_le(batch.done_below);
+        self.buffer.put_u32_le(u32::try_from(batch.body.len()).expect("a batch of more than 4 GiB"));
+        self.buffer.put_slice(&batch.body);
+    }
+
+    /// How many bytes it has so far.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// The payload.
+    #[must_use]
+    pub fn finish(self) -> Bytes {
+        self.buffer.freeze()
+    }
+}
+
+/// Takes a payload apart. The bodies share the payload's memory.
+///
+/// # Errors
+/// When the header is unknown; each batch is an error by itself when it is malformed.
+pub fn decode(payload: &Bytes) -> Result<(Header, Batches), PayloadError> {
+    let mut rest = payload.clone();
+    let flags = if rest.has_remaining() { rest.get_u8() } else { 0 };
+    match flags & !MEMORY_FULL {
+        0 => Ok((Header { memory_full: flags & MEMORY_FULL != 0 }, Batches { rest, total: payload.len() })),
+        _ => Err(PayloadError { at: 0 }),
+    }
+}
+
+/// The batches of a payload, in order.
+#[derive(Debug)]
+pub struct Batches {
+    rest: Bytes,
+    total: usize,
+}
+
+impl Iterator for Batches {
+    type Item = Result<Batch, PayloadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if !self.rest.has_remaining() {
+            return None;
+        }
+        let malformed = PayloadError { at: self.total - self.rest.len() };
+        if self.rest.len() < BATCH_HEADER {
+            self.rest.clear();
+            return Some(Err(malformed));
+        }
+        let coordinator = Incarnation(self.rest.get_u128_le());
+        let sequence = self.rest.get_u64_le();
+        let done_below = self.rest.get_u64_le();
+        let length = self.rest.get_u32_le() as usize;
+        if self.rest.len() < length {
+            self.rest.clear();
+            return Some(Err(malformed));
+        }
+        let body = self.rest.split_to(length);
+        Some(Ok(Batch { id: BatchId { coordinator, sequence }, done_below, body }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(sequence: u64, body: &'static [u8]) -> Batch {
+        let id = BatchId { coordinator: Incarnation(7), sequence };
+        Batch { id, done_below: 1, body: Bytes::from_static(body) }
+    }
+
+    #[test]
+    fn what_goes_in_comes_out() {
+        let mut builder = Builder::new(Header { memory_full: true });
+        builder.push(&batch(1, b"one"));
+        builder.push(&batch(2, b""));
+        let (header, batches) = decode(&builder.finish()).unwrap();
+        assert!(header.memory_full);
+        let batches: Vec<Batch> = batches.map(Result::unwrap).collect();
+        assert_eq!(batches, [batch(1, b"one"), batch(2, b"")]);
+    }
+
+    #[test]
+    fn an_empty_payload_is_a_no_op() {
+        let (header, mut batches) = decode(&Bytes::new()).unwrap();
+        assert_eq!(header, Header::default());
+        assert!(batches.next().is_none());
+    }
+
+    #[test]
+    fn a_malformed_payload_is_an_error() {
+        let mut builder = Builder::new(Header::default());
+        builder.push(&batch(1, b"one"));
+        let payload = builder.finish();
+        for length in 2..payload.len() {
+            let (_, mut batches) = decode(&payload.slice(..length)).unwrap();
+            assert_eq!(batches.next(), Some(Err(PayloadError { at: 1 })));
+            assert_eq!(batches.next(), None);
+        }
+        assert_eq!(decode(&Bytes::from_static(&[0x80])).unwrap_err(), PayloadError { at: 0 });
+    }
+}

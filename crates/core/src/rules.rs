@@ -1,0 +1,107 @@
+//! The names of the protocol's rules.
+//!
+//! A check that cannot fail proves nothing. Each rule can therefore be switched off, by name, in builds with
+//! the feature `sabotage`; a simulator must then find a violation. Without the feature [`Rules::hold`] is a
+//! constant `true` and costs nothing.
+
+use std::fmt;
+
+/// A rule of the replication protocols. `docs/protocols.md` has their full text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Rule {
+    /// P1, all backups first: a write is answered only when every member has it durably.
+    AllBackupsFirst,
+    /// P2, only the primary: any other replica refuses a coordinator's request.
+    OnlyThePrimary,
+    /// P3, no old primaries: messages of a view older than the promised one are refused.
+    NoOldPrimaries,
+    /// P3, durable promise: the promise of a view is durable before it is acted on.
+    DurablePromise,
+    /// P4, heirs only: the next primary is a member of the view before, in the same life.
+    HeirsOnly,
+    /// P5, count them before they count: a joining learner is waited for before membership is asked for.
+    CountBeforeTheyCount,
+    /// P5, certification: membership is asked for only when the learner has everything committed.
+    CertifyBeforeMembership,
+    /// P6, drop only what is dropped: an unresponsive backup is waited for until a view without it is installed.
+    DropOnlyWhatIsDropped,
+    /// P7, its own entry first: nothing is committed or read before the no-op of the own view is committed.
+    OwnEntryFirst,
+    /// P8, tails yield: a tail that disagrees with the primary's is cut.
+    TailsYield,
+    /// P9, one life per data directory: a replica that lost its data is not the replica that it was.
+    OneLife,
+    /// P11, a new life, a new view: a restarted primary never goes on in the same view.
+    NewLifeNewView,
+    /// Reads are answered only after every member has confirmed the view.
+    ConfirmReads,
+    /// Raft: at most one vote per term.
+    OneVotePerTerm,
+    /// Raft: term, vote and entries are durable before they are answered.
+    PersistBeforeAnswer,
+    /// Raft: only entries of the leader's own term are committed by counting.
+    OwnTermByCounting,
+    /// Raft: a vote goes only to a candidate whose log is at least as up to date.
+    UpToDateCandidate,
+    /// Raft: an entry is committed only once a majority has it.
+    MajorityCommits,
+}
+
+impl Rule {
+    /// All rules, in the order of the documentation.
+    pub const ALL: [Self; 18] = [
+        Self::AllBackupsFirst,
+        Self::OnlyThePrimary,
+        Self::NoOldPrimaries,
+        Self::DurablePromise,
+        Self::HeirsOnly,
+        Self::CountBeforeTheyCount,
+        Self::CertifyBeforeMembership,
+        Self::DropOnlyWhatIsDropped,
+        Self::OwnEntryFirst,
+        Self::TailsYield,
+        Self::OneLife,
+        Self::NewLifeNewView,
+        Self::ConfirmReads,
+        Self::OneVotePerTerm,
+        Self::PersistBeforeAnswer,
+        Self::OwnTermByCounting,
+        Self::UpToDateCandidate,
+        Self::MajorityCommits,
+    ];
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// Which rules are in force: all of them, unless a simulator has switched one off.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rules {
+    #[cfg(feature = "sabotage")]
+    broken: Option<Rule>,
+}
+
+impl Rules {
+    /// All rules but one.
+    #[cfg(feature = "sabotage")]
+    #[must_use]
+    pub fn without(rule: Rule) -> Self {
+        Self { broken: Some(rule) }
+    }
+
+    /// Whether `rule` is in force.
+    #[must_use]
+    #[cfg_attr(not(feature = "sabotage"), allow(clippy::unused_self))]
+    pub fn hold(self, rule: Rule) -> bool {
+        #[cfg(feature = "sabotage")]
+        return self.broken != Some(rule);
+        #[cfg(not(feature = "sabotage"))]
+        {
+            let _ = rule;
+            true
+        }
+    }
+}
