@@ -1,1 +1,64 @@
-//! Placeholder.
+//! Primary-backup replication, sans-IO: one replica of one group.
+//!
+//! # The protocol
+//!
+//! One member of the current [view](onecopy_core::View), the *primary*, orders requests. It puts each batch
+//! into an [entry](onecopy_core::Entry) of its log, settles the time and the randomness in it, and sends it to
+//! all *backups* at the same moment as it writes its own disk. Once every member has the entry durably it is
+//! committed; then, and only then, it is executed and answered. With f+1 members, f may fail and nothing that
+//! was answered is lost: every survivor has everything.
+//!
+//! ```text
+//! coordinator      primary                    backup
+//!     │──Propose────▶│ append ───Prepare──────▶│ append
+//!     │              │ persist                 │ persist
+//!     │              │◀──────────PrepareOk─────│
+//!     │◀─Apply, reply│ commit                  │
+//!     │              │───Prepare (commit) ────▶│ apply
+//! ```
+//!
+//! When a member fails, nobody here decides anything: replicas report what they see ([`Effect::Suspect`]), the
+//! view service installs a new view, and the replicas adopt it. Several replicas may believe at the same
+//! time that they are the primary; the rules below make sure that at most one of them can commit or read.
+//!
+//! # The rules
+//!
+//! The names are those of [`Rule`](onecopy_core::Rule); `docs/protocols.md` has the full text and the reasons.
+//!
+//! | rule | where |
+//! | --- | --- |
+//! | P1 all backups first | [`primary`]: the commit index is the minimum over all required replicas |
+//! | P2 only the primary | [`Replica::admit`] |
+//! | P3 no old primaries, durable promise | `adopt`, and every message of a view waits for its promise |
+//! | P5 count them before they count | [`primary`]: a joining learner is required before membership is asked for |
+//! | P6 drop only what is dropped | [`primary`]: required replicas come from the view, never from silence |
+//! | P7 its own entry first | [`primary`]: nothing commits or reads below the no-op of the own view |
+//! | P8 tails yield | [`backup`]: the first disagreement cuts the tail, never below the commit index |
+//! | P9 one life per data directory | `adopt`: a view that names another incarnation of this node is not for it |
+//! | P11 a new life, a new view | `adopt`: a view that was made for another boot does not make a primary |
+//!
+//! Reads are answered by the primary after every member has confirmed the view ([`reads`]).
+//!
+//! # What it does not do
+//!
+//! It does not detect failures by itself (it reports silence), does not choose primaries (the view service does), and does
+//! not execute anything (the driver does, on [`Effect::Apply`]). Leases are not part of it: no clock is trusted
+//! for safety, a slow clock only delays a suspicion.
+
+mod backup;
+mod config;
+mod effect;
+mod message;
+mod primary;
+mod promise;
+mod reads;
+mod replica;
+mod snapshot;
+mod status;
+
+pub use config::Config;
+pub use effect::{Effect, Input};
+pub use message::Message;
+pub use promise::CorruptPromise;
+pub use replica::{Refusal, Replica};
+pub use status::{Standing, Status};

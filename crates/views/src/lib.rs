@@ -1,1 +1,40 @@
-//! Placeholder.
+//! The view service's knowledge and judgement, sans-IO. It knows no Raft: whoever drives it replicates the
+//! commands, in whatever way gives all view nodes the same commands in the same order.
+//!
+//! # Two halves
+//!
+//! [`Table`] is replicated: a deterministic state machine that holds the registered nodes and the current view of
+//! every group. Its [commands](Command) are typed and compare-and-set on the view number: the first valid one wins,
+//! a late one is refused. Whatever is proposed, by whomever, the table only ever holds views that
+//! the protocol allows (rule P4: heirs only).
+//!
+//! [`Monitor`] is not replicated: every view node keeps one, from the pings and suspicions that every node sends
+//! to every view node, so that a new leader has evidence at once and needs no second timeout. Only the
+//! leader's monitor [decides](Monitor::decide), and only by proposing commands.
+//!
+//! Before either, [`Genesis`] has the view nodes of a new cluster agree on who they are, so that a view node that
+//! lost its disk is never taken for the one that voted.
+//!
+//! # What evidence counts
+//!
+//! | evidence | against | consequence |
+//! | --- | --- | --- |
+//! | no ping for `failure_timeout` | anyone | removed; a primary is succeeded |
+//! | pings under another incarnation (P9) | a member | removed: its data is gone |
+//! | pings with another boot number (P11), or that it cannot lead | the primary | a new view, perhaps with it |
+//! | a disk write unfinished for `failure_timeout` | anyone | as if silent: a gray failure is a failure |
+//! | the primary reports silence | a backup, a learner | removed |
+//! | a backup reports silence for twice `failure_timeout` | a primary that does not itself report that backup | succeeded |
+
+mod decide;
+mod genesis;
+mod monitor;
+mod placement;
+mod table;
+
+pub use genesis::{Founding, Genesis, Hello, Membership, Standing as GenesisStanding};
+pub use monitor::{GroupReport, Monitor, MonitorConfig, Ping, Role, Suspicion};
+pub use table::{Addresses, Command, CorruptTable, Group, Reason, Registration, Rejection, Table};
+
+#[cfg(test)]
+mod tests;

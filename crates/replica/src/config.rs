@@ -1,0 +1,53 @@
+//! What a replica is told when it starts.
+
+use std::time::Duration;
+
+use onecopy_core::{BootNumber, GroupId, Member, Rules};
+
+/// The settings of one replica.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The group that it is a replica of. Only for messages to people.
+    pub group: GroupId,
+    /// Who it is, in which life.
+    pub me: Member,
+    /// The start of the process that it lives in (rule P11).
+    pub boot: BootNumber,
+    /// How often a primary sends something to every other replica, and how often suspicions are repeated.
+    pub heartbeat_interval: Duration,
+    /// After how much silence another replica is reported to the view service.
+    pub failure_timeout: Duration,
+    /// How many bytes of entries one Prepare carries at most (but always at least one entry).
+    pub prepare_bytes_max: usize,
+    /// How many bytes of entries may be on their way to one replica, unacknowledged.
+    pub window_bytes_max: usize,
+    /// How many bytes of entries may be uncommitted before the primary takes no more requests.
+    pub uncommitted_bytes_max: usize,
+    /// A snapshot is asked for when the log in memory has grown beyond this many bytes.
+    pub log_bytes_max: usize,
+    /// A learner that lacks at most this many entries is made to join.
+    pub join_lag_max: u64,
+    /// Which rules are in force: all, outside of a simulator.
+    pub rules: Rules,
+}
+
+impl Config {
+    /// The defaults, for one replica.
+    #[must_use]
+    pub fn new(group: GroupId, me: Member, boot: BootNumber) -> Self {
+        const MIB: usize = 1024 * 1024;
+        Self {
+            group,
+            me,
+            boot,
+            heartbeat_interval: Duration::from_millis(50),
+            failure_timeout: Duration::from_millis(500),
+            prepare_bytes_max: 4 * MIB,
+            window_bytes_max: 32 * MIB,
+            uncommitted_bytes_max: 64 * MIB,
+            log_bytes_max: 128 * MIB,
+            join_lag_max: 1_000,
+            rules: Rules::default(),
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! What can happen to a replica, and what it wants done.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use onecopy_core::transfer::Chunk;
+use onecopy_core::{Entry, EntryId, Index, Member, NodeId, Ticket, Timestamp, View, ViewNumber, Write};
+
+use crate::message::Message;
+use crate::status::Standing;
+
+/// What can happen to a replica.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// The view service, or somebody who heard it from there, announced a view of the group.
+    Announced {
+        /// The view.
+        view: View,
+    },
+    /// A message from another replica of the group arrived.
+    Received {
+        /// The sender.
+        from: NodeId,
+        /// What it said.
+        message: Message,
+    },
+    /// Put a payload into the log. Answered at once by [`Effect::Proposed`] or [`Effect::Refused`].
+    Propose {
+        /// The batches, see [`onecopy_core::payload`].
+        payload: Bytes,
+        /// The driver's wall clock.
+        time: Timestamp,
+        /// Fresh randomness.
+        seed: u64,
+    },
+    /// Tell when the local state may answer a read. Answered by [`Effect::ReadReady`] or [`Effect::ReadRefused`].
+    Read {
+        /// Chosen by the driver.
+        token: u64,
+        /// The read must see at least this entry.
+        at_least: Index,
+    },
+    /// All writes up to and including this ticket are durable.
+    Persisted {
+        /// The ticket.
+        ticket: Ticket,
+    },
+    /// The deadline has passed.
+    Elapsed,
+    /// The snapshot that [`Effect::TakeSnapshot`] asked for is durable.
+    SnapshotTaken {
+        /// The last entry that it covers.
+        snapshot: EntryId,
+    },
+    /// The snapshot that [`Effect::TakeSnapshot`] asked for could not be made; it may be asked for again.
+    SnapshotFailed,
+    /// The answer to [`Effect::ReadSnapshot`].
+    SnapshotRead {
+        /// Who is to get it.
+        to: NodeId,
+        /// Which snapshot was asked for.
+        snapshot: EntryId,
+        /// The piece; `None` if that snapshot does not exist any more.
+        chunk: Option<Chunk>,
+    },
+    /// The chunk of [`Effect::WriteSnapshot`] has been written.
+    SnapshotWritten {
+        /// Which snapshot.
+        snapshot: EntryId,
+        /// The offset after the chunk.
+        wanted: u64,
+    },
+    /// The snapshot of [`Effect::InstallSnapshot`] is durable, and the state machine holds it.
+    SnapshotInstalled {
+        /// Which snapshot.
+        snapshot: EntryId,
+    },
+    /// What has been received of a snapshot is of no use (it was damaged, or could not be written).
+    SnapshotSpoiled {
+        /// Which snapshot.
+        snapshot: EntryId,
+    },
+}
+
+/// What a replica wants done, in this order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Make these writes durable, then come back with [`Input::Persisted`].
+    Persist {
+        /// The name of the writes.
+        ticket: Ticket,
+        /// The writes, in order.
+        writes: Vec<Write>,
+    },
+    /// Send a message.
+    Send {
+        /// The receiver.
+        to: NodeId,
+        /// What to say.
+        message: Message,
+        /// The message must not leave before this ticket is durable.
+        after: Option<Ticket>,
+    },
+    /// Execute these committed entries. They follow each other without gaps over the life of the process,
+    /// but for an installed snapshot.
+    Apply {
+        /// The entries, in order.
+        entries: Vec<Entry>,
+    },
+    /// The payload stands in the log under this name. It is answered once it has been applied.
+    Proposed {
+        /// The name.
+        id: EntryId,
+    },
+    /// The payload was not taken: this replica is not an active primary.
+    Refused,
+    /// The local state may answer the read now.
+    ReadReady {
+        /// The driver's token.
+        token: u64,
+    },
+    /// The read was not taken, or the replica ceased to be the primary before it could be answered.
+    ReadRefused {
+        /// The driver's token.
+        token: u64,
+    },
+    /// A new view was adopted. If the replica was the primary and no longer is, the outcome of everything
+    /// that it proposed and has not applied is unknown.
+    ViewChanged {
+        /// The view.
+        view: View,
+        /// What this replica is in it.
+        standing: Standing,
+    },
+    /// Tell the view service that a replica is silent. Repeated as long as it is.
+    Suspect {
+        /// The view in which it is.
+        view: ViewNumber,
+        /// Who is silent.
+        node: NodeId,
+        /// For how long.
+        silent_for: Duration,
+    },
+    /// Ask the view service to make a learner a member (rule P5). Repeated until there is a newer view.
+    AskMembership {
+        /// The view that the question is about.
+        view: ViewNumber,
+        /// Who has everything that is committed.
+        learner: Member,
+    },
+    /// Make a durable snapshot of the state as it is after all entries applied so far.
+    TakeSnapshot {
+        /// The last entry applied.
+        at: EntryId,
+        /// Its time.
+        time: Timestamp,
+    },
+    /// Read a piece of a local snapshot and come back with [`Input::SnapshotRead`].
+    ReadSnapshot {
+        /// Who is to get it.
+        to: NodeId,
+        /// Which snapshot.
+        snapshot: EntryId,
+        /// Where the piece begins.
+        offset: u64,
+    },
+    /// Write a piece of a snapshot that is being received, and come back with [`Input::SnapshotWritten`]. A
+    /// piece at offset 0 begins a new one.
+    WriteSnapshot {
+        /// The piece.
+        chunk: Chunk,
+    },
+    /// All pieces are written: make the snapshot durable, put it in the place of the state machine, and come back
+    /// with [`Input::SnapshotInstalled`].
+    InstallSnapshot {
+        /// Which snapshot.
+        snapshot: EntryId,
+        /// The time of the last entry that it covers.
+        time: Timestamp,
+    },
+}

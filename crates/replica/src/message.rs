@@ -1,0 +1,102 @@
+//! What replicas of a group say to each other.
+
+use onecopy_core::transfer::{CHUNK, Chunk};
+use onecopy_core::{Entry, EntryId, Index, View, ViewNumber};
+use serde::{Deserialize, Serialize};
+
+/// A message between two replicas of one group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Message {
+    /// From the primary: have these entries, and know what is committed. Without entries, a heartbeat.
+    Prepare {
+        /// The view that the sender is the primary of. In full, so that nobody has to ask what it is.
+        view: View,
+        /// Counted up by the primary for each receiver, echoed by a rejection.
+        sequence: u64,
+        /// The entry right before the first of `entries`. [`EntryId::ZERO`] fits every log.
+        previous: EntryId,
+        /// Entries to append.
+        entries: Vec<Entry>,
+        /// The primary's commit index.
+        commit: Index,
+    },
+    /// To the primary: everything up to `durable` agrees with its log and is durable here.
+    PrepareOk {
+        /// The view of the Prepare.
+        view: ViewNumber,
+        /// The highest index that agrees and is durable.
+        durable: Index,
+    },
+    /// To the primary: `previous` is not in this log, start further back.
+    PrepareReject {
+        /// The view of the Prepare.
+        view: ViewNumber,
+        /// Which Prepare is rejected.
+        sequence: u64,
+        /// Up to here both logs are known to agree.
+        agreed: Index,
+        /// The last entry of the log here. If the primary has it too, both agree up to it.
+        last: EntryId,
+    },
+    /// From the primary: are you still in this view? Asked for reads.
+    Confirm {
+        /// The view that the primary is in.
+        view: ViewNumber,
+        /// Counted up by the primary.
+        round: u64,
+    },
+    /// To the primary: when the Confirm arrived, no newer view had been promised here.
+    Confirmed {
+        /// The view of the Confirm.
+        view: ViewNumber,
+        /// The round of the Confirm.
+        round: u64,
+    },
+    /// To a sender whose view is older than the promised one (rule P3).
+    NewerView {
+        /// The promised view.
+        view: View,
+    },
+    /// From the primary: a piece of its snapshot.
+    SnapshotChunk {
+        /// The view of the primary.
+        view: ViewNumber,
+        /// The piece.
+        chunk: Chunk,
+    },
+    /// To the primary: everything of the snapshot below `wanted` is on disk here.
+    SnapshotAck {
+        /// The view of the chunk.
+        view: ViewNumber,
+        /// Which snapshot.
+        snapshot: EntryId,
+        /// The offset of the byte that is wanted next.
+        wanted: u64,
+    },
+}
+
+impl Message {
+    /// Whether a replica could have sent this. The log asserts what it is given; this keeps a broken or hostile
+    /// sender from reaching those assertions.
+    #[must_use]
+    pub fn is_well_formed(&self) -> bool {
+        match self {
+            Self::Prepare { view, previous, entries, .. } => {
+                let follows = |(before, after): (EntryId, &Entry)| {
+                    after.id.index.0 == before.index.0.saturating_add(1)
+                        && before.epoch <= after.id.epoch
+                        && after.id.epoch <= view.number.into()
+                };
+                let before = std::iter::once(*previous).chain(entries.iter().map(|entry| entry.id));
+                view.valid()
+                    && before.zip(entries).all(follows)
+                    && entries.is_sorted_by_key(|entry| entry.time)
+            }
+            Self::NewerView { view } => view.valid(),
+            Self::SnapshotChunk { chunk, .. } => {
+                chunk.data.len() <= CHUNK && chunk.offset.checked_add(CHUNK as u64).is_some()
+            }
+            _ => true,
+        }
+    }
+}

@@ -1,0 +1,411 @@
+//! The primary: it orders requests, has every backup hold them, and decides what is committed.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::Bytes;
+use onecopy_core::transfer::Outgoing;
+use onecopy_core::{
+    Entry, EntryId, Epoch, Index, Instant, Member, NodeId, Rule, Timestamp, View, ViewNumber,
+};
+
+use crate::config::Config;
+use crate::effect::Effect;
+use crate::message::Message;
+use crate::reads::Reads;
+use crate::replica::{Replica, Role};
+
+/// What a primary knows in its view. Nothing of it survives the view: acknowledgements of an older view
+/// may be about a tail that has been cut since.
+#[derive(Debug)]
+pub(crate) struct Primary {
+    view: ViewNumber,
+    /// The entry that opens the view (rule P7). Nothing is committed or read before it is.
+    pub(crate) noop: Index,
+    peers: Vec<Peer>,
+    /// The learner that is waited for like a member (rule P5).
+    joining: Option<Member>,
+    pub(crate) reads: Reads,
+    /// Uncommitted entries: their index, their size, since when.
+    uncommitted: VecDeque<(Index, usize, Instant)>,
+    uncommitted_bytes: usize,
+}
+
+/// What the primary knows of another replica.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub(crate) node: NodeId,
+    is_member: bool,
+    /// Everything up to here agrees and is durable there.
+    pub(crate) matched: Index,
+    /// The next entry to send.
+    next: Index,
+    /// The last sequence number used.
+    sequence: u64,
+    /// Rejections of Prepares up to this one have been dealt with.
+    rewound_at: u64,
+    /// Prepares on their way: their last index and their size.
+    in_flight: VecDeque<(Index, usize)>,
+    in_flight_bytes: usize,
+    /// The snapshot that is being sent, while the log does not reach back far enough.
+    pub(crate) transfer: Option<Outgoing>,
+    /// When it last said anything.
+    heard: Instant,
+    /// When it was last sent anything.
+    sent: Instant,
+}
+
+impl Primary {
+    pub(crate) fn new(view: &View, me: NodeId, now: Instant) -> Self {
+        let peers = view.replicas().filter(|replica| replica.node != me).map(|replica| Peer {
+            node: replica.node,
+            is_member: view.is_member(replica),
+            matched: Index(0),
+            next: Index(0),
+            sequence: 0,
+            rewound_at: 0,
+            in_flight: VecDeque::new(),
+            in_flight_bytes: 0,
+            transfer: None,
+            heard: now,
+            sent: now,
+        });
+        Self {
+            view: view.number,
+            noop: Index(0),
+            peers: peers.collect(),
+            joining: None,
+            reads: Reads::default(),
+            uncommitted: VecDeque::new(),
+            uncommitted_bytes: 0,
+        }
+    }
+
+    pub(crate) fn peers(&self) -> impl Iterator<Item = &Peer> {
+        self.peers.iter()
+    }
+
+    pub(crate) fn peer(&mut self, node: NodeId) -> Option<&mut Peer> {
+        self.peers.iter_mut().find(|peer| peer.node == node)
+    }
+
+    pub(crate) fn waiting_since(&self) -> Option<Instant> {
+        self.uncommitted.front().map(|(_, _, since)| *since)
+    }
+
+    pub(crate) fn uncommitted_bytes(&self) -> usize {
+        self.uncommitted_bytes
+    }
+
+    /// Who must acknowledge a commit, and confirm a read: the other members, and the joining learner.
+    pub(crate) fn required(&self, config: &Config, now: Instant) -> impl Iterator<Item = &Peer> {
+        let joining = self.joining.map(|member| member.node);
+        let count_joining = config.rules.hold(Rule::CountBeforeTheyCount);
+        // P6: silence alone never shortens the list. (Sabotaged, it does.)
+        let drop_silent = !config.rules.hold(Rule::DropOnlyWhatIsDropped);
+        let timeout = config.failure_timeout;
+        self.peers.iter().filter(move |peer| {
+            let counts = peer.is_member || (count_joining && joining == Some(peer.node));
+            counts && !(drop_silent && now.since(peer.heard) > timeout)
+        })
+    }
+
+    pub(crate) fn check(&self, config: &Config, commit: Index, last: Index, durable: Index) {
+        assert!(self.peers.iter().all(|peer| peer.matched <= last), "a peer acknowledged more than there is");
+        let intact = [Rule::AllBackupsFirst, Rule::DropOnlyWhatIsDropped, Rule::OwnEntryFirst];
+        if commit >= self.noop && intact.iter().all(|rule| config.rules.hold(*rule)) {
+            assert!(durable >= commit, "P1 all backups first: {commit} is not durable at the primary");
+            for peer in self.peers.iter().filter(|peer| peer.is_member) {
+                assert!(peer.matched >= commit, "P1 all backups first: {commit} is not at {}", peer.node);
+            }
+        }
+    }
+
+    fn record_uncommitted(&mut self, entry: &Entry, now: Instant) {
+        self.uncommitted.push_back((entry.id.index, entry.size(), now));
+        self.uncommitted_bytes += entry.size();
+    }
+
+    fn record_commit(&mut self, commit: Index) {
+        while let Some((index, size, _)) = self.uncommitted.front().copied() {
+            if index > commit {
+                break;
+            }
+            self.uncommitted.pop_front();
+            self.uncommitted_bytes -= size;
+        }
+    }
+}
+
+impl Peer {
+    fn acknowledge(&mut self, durable: Index) {
+        self.matched = self.matched.max(durable);
+        while let Some((last, size)) = self.in_flight.front().copied() {
+            if last > self.matched {
+                break;
+            }
+            self.in_flight.pop_front();
+            self.in_flight_bytes -= size;
+        }
+    }
+
+    fn rewind(&mut self, next: Index) {
+        self.next = next;
+        self.rewound_at = self.sequence;
+        self.in_flight.clear();
+        self.in_flight_bytes = 0;
+    }
+}
+
+impl Replica {
+    /// Becomes the active primary of the view that was just entered (rule P7).
+    pub(crate) fn activate(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        let after = self.log.last().index;
+        let noop = self.new_entry(Bytes::new(), Timestamp(0), 0);
+        let Role::Primary(primary) = &mut self.role else { return };
+        primary.noop = noop.id.index;
+        for entry in self.log.after(self.commit, usize::MAX) {
+            primary.record_uncommitted(&entry, now);
+        }
+        for peer in &mut primary.peers {
+            peer.next = after.next();
+        }
+        self.order(now, noop, effects);
+    }
+
+    /// A batch of requests arrived.
+    pub(crate) fn on_propose(
+        &mut self,
+        now: Instant,
+        payload: Bytes,
+        time: Timestamp,
+        seed: u64,
+        effects: &mut Vec<Effect>,
+    ) {
+        if !matches!(self.role, Role::Primary(_)) {
+            effects.push(Effect::Refused);
+            return;
+        }
+        let entry = self.new_entry(payload, time, seed);
+        effects.push(Effect::Proposed { id: entry.id });
+        self.order(now, entry, effects);
+    }
+
+    fn new_entry(&self, payload: Bytes, time: Timestamp, seed: u64) -> Entry {
+        let id = EntryId::new(self.log.last().index.next(), Epoch::from(self.view_number()));
+        // The wall clock may have been set back, here or by a change of primaries: an entry's time never is.
+        Entry { id, time: time.max(self.last_time()), seed, payload }
+    }
+
+    fn order(&mut self, now: Instant, entry: Entry, effects: &mut Vec<Effect>) {
+        if let Role::Primary(primary) = &mut self.role {
+            primary.record_uncommitted(&entry, now);
+        }
+        self.append(now, vec![entry], effects);
+        self.send_to_all(now, effects);
+    }
+
+    fn send_to_all(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        let Role::Primary(primary) = &self.role else { return };
+        let nodes: Vec<NodeId> = primary.peers.iter().map(|peer| peer.node).collect();
+        for node in nodes {
+            self.send_entries(now, node, effects);
+        }
+    }
+
+    /// Sends a replica what it lacks, as far as the window allows.
+    pub(crate) fn send_entries(&mut self, now: Instant, to: NodeId, effects: &mut Vec<Effect>) {
+        let last = self.log.last().index;
+        let (prepare_max, window_max) = (self.config.prepare_bytes_max, self.config.window_bytes_max);
+        loop {
+            let base = self.log.base().index;
+            let Role::Primary(primary) = &mut self.role else { return };
+            let Some(peer) = primary.peer(to) else { return };
+            if peer.transfer.is_some() || peer.next > last || peer.in_flight_bytes >= window_max {
+                return;
+            }
+            if peer.next <= base {
+                return self.begin_transfer(now, to, effects);
+            }
+            let next = peer.next;
+            let entries = self.log.after(next.previous(), prepare_max);
+            self.send_prepare(now, to, next.previous(), entries, effects);
+        }
+    }
+
+    /// Sends one Prepare with the entries after `previous`, or a heartbeat.
+    fn send_prepare(
+        &mut self,
+        now: Instant,
+        to: NodeId,
+        previous: Index,
+        entries: Vec<Entry>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let commit = self.commit;
+        let Some(view) = self.view.clone() else { return };
+        let previous =
+            self.log.epoch_at(previous).map_or(EntryId::ZERO, |epoch| EntryId::new(previous, epoch));
+        let Role::Primary(primary) = &mut self.role else { return };
+        let Some(peer) = primary.peer(to) else { return };
+        peer.sequence += 1;
+        peer.sent = now;
+        let sequence = peer.sequence;
+        if let Some(last) = entries.last() {
+            let size = entries.iter().map(Entry::size).sum();
+            peer.next = last.id.index.next();
+            peer.in_flight.push_back((last.id.index, size));
+            peer.in_flight_bytes += size;
+        }
+        self.send(to, Message::Prepare { view, sequence, previous, entries, commit }, effects);
+    }
+
+    pub(crate) fn on_prepare_ok(
+        &mut self,
+        now: Instant,
+        from: NodeId,
+        durable: Index,
+        effects: &mut Vec<Effect>,
+    ) {
+        let last = self.log.last().index;
+        let Role::Primary(primary) = &mut self.role else { return };
+        let Some(peer) = primary.peer(from) else { return };
+        if durable > last {
+            // Only a replica that is not what it seems to be says this. Believing it would commit nothing false
+            // here, but it must not count for anything either.
+            return;
+        }
+        peer.heard = now;
+        peer.acknowledge(durable);
+        peer.next = peer.next.max(peer.matched.next());
+        if peer.transfer.as_ref().is_some_and(|transfer| durable >= transfer.snapshot.index) {
+            peer.transfer = None;
+        }
+        self.try_commit(now, effects);
+        self.try_join(effects);
+        self.send_entries(now, from, effects);
+        self.maybe_compact(now, effects);
+    }
+
+    pub(crate) fn on_prepare_reject(
+        &mut self,
+        now: Instant,
+        from: NodeId,
+        sequence: u64,
+        agreed: Index,
+        last: EntryId,
+        effects: &mut Vec<Effect>,
+    ) {
+        // Both logs agree up to an entry that both hold: an entry's name determines all before it.
+        let agreed = if self.log.contains(last) { last.index } else { agreed };
+        let Role::Primary(primary) = &mut self.role else { return };
+        let Some(peer) = primary.peer(from) else { return };
+        peer.heard = now;
+        if sequence <= peer.rewound_at || peer.transfer.is_some() || agreed >= peer.next {
+            return; // dealt with already
+        }
+        peer.rewind(agreed.next().max(peer.matched.next()));
+        self.send_entries(now, from, effects);
+    }
+
+    /// Raises the commit index to what every required replica has durably (rules P1, P5, P6, P7).
+    pub(crate) fn try_commit(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        let Role::Primary(primary) = &self.role else { return };
+        let mut index = self.disk.durable;
+        if self.config.rules.hold(Rule::AllBackupsFirst) {
+            index = primary.required(&self.config, now).map(|peer| peer.matched).fold(index, Index::min);
+        }
+        if index < primary.noop && self.config.rules.hold(Rule::OwnEntryFirst) {
+            return;
+        }
+        if !self.promise_is_durable() {
+            return;
+        }
+        self.commit_through(index, effects);
+        if let Role::Primary(primary) = &mut self.role {
+            primary.record_commit(index);
+        }
+        self.answer_reads(now, effects);
+    }
+
+    /// Something became durable here.
+    pub(crate) fn primary_durable(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        self.try_commit(now, effects);
+        self.try_join(effects);
+    }
+
+    /// Makes a learner that has nearly everything required (rule P5), and once it has everything that is
+    /// committed, asks the view service to make it a member.
+    fn try_join(&mut self, effects: &mut Vec<Effect>) {
+        let last = self.log.last().index;
+        let Some(view) = &self.view else { return };
+        let Role::Primary(primary) = &mut self.role else { return };
+        if primary.joining.is_none() && self.commit >= primary.noop {
+            let lag_max = self.config.join_lag_max;
+            primary.joining = primary
+                .peers
+                .iter()
+                .find(|peer| !peer.is_member && peer.transfer.is_none() && peer.matched.plus(lag_max) >= last)
+                .and_then(|peer| view.learner(peer.node).copied());
+            if primary.joining.is_some() {
+                self.ask_membership(effects);
+            }
+        }
+    }
+
+    fn ask_membership(&self, effects: &mut Vec<Effect>) {
+        let Role::Primary(primary) = &self.role else { return };
+        let Some(learner) = primary.joining else { return };
+        let certified = primary.peers.iter().any(|peer| {
+            peer.node == learner.node && peer.matched >= self.commit && peer.matched >= primary.noop
+        });
+        if certified || !self.config.rules.hold(Rule::CertifyBeforeMembership) {
+            effects.push(Effect::AskMembership { view: primary.view, learner });
+        }
+    }
+
+    /// One heartbeat interval has passed.
+    pub(crate) fn primary_tick(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        let Some(view) = self.view.as_ref().map(|view| view.number) else { return };
+        let Role::Primary(primary) = &self.role else { return };
+        let interval = self.config.heartbeat_interval;
+        let nodes: Vec<(NodeId, Duration, Duration)> = primary
+            .peers
+            .iter()
+            .map(|peer| (peer.node, now.since(peer.heard), now.since(peer.sent)))
+            .collect();
+        for (node, silent_for, quiet_for) in nodes {
+            if silent_for >= self.config.failure_timeout {
+                effects.push(Effect::Suspect { view, node, silent_for });
+            }
+            self.nudge_transfer(now, node, effects);
+            self.send_entries(now, node, effects);
+            // Also when entries went out lately: the heartbeat is what brings a lost one to light.
+            if quiet_for >= interval / 2 {
+                self.heartbeat(now, node, effects);
+            }
+        }
+        self.try_join(effects);
+        self.ask_membership(effects);
+        self.ask_again(now, effects);
+        // P6, sabotaged: silence alone may have made an entry committable.
+        self.try_commit(now, effects);
+    }
+
+    fn heartbeat(&mut self, now: Instant, to: NodeId, effects: &mut Vec<Effect>) {
+        let Role::Primary(primary) = &mut self.role else { return };
+        let Some(peer) = primary.peer(to) else { return };
+        // While a snapshot is on its way nothing of the log can be claimed to be there.
+        let previous = if peer.transfer.is_some() { Index(0) } else { peer.next.previous() };
+        self.send_prepare(now, to, previous, Vec::new(), effects);
+    }
+
+    /// A replica said something that is no answer to a Prepare.
+    pub(crate) fn heard_from(&mut self, now: Instant, node: NodeId) {
+        if let Role::Primary(primary) = &mut self.role
+            && let Some(peer) = primary.peer(node)
+        {
+            peer.heard = now;
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Reads at the primary (`reads = "confirm"`).
+//!
+//! A primary may answer a read from its own state if nobody can have committed anything that it does not
+//! know of. Only a member of its view can have become the primary of a later one (rule P4), and a member that
+//! answers a Confirm had not promised any later view at that moment (rule P3): so when all members have
+//! answered a Confirm that was sent after the read arrived, nothing newer was committed when the read
+//! arrived. One round serves all the reads that arrived before it started.
+
+use onecopy_core::{Index, Instant, NodeId, Rule};
+
+use crate::effect::Effect;
+use crate::message::Message;
+use crate::replica::{Replica, Role};
+
+/// The reads that a primary has not answered yet.
+#[derive(Debug, Default)]
+pub(crate) struct Reads {
+    /// Waiting for the next round.
+    arrived: Vec<Read>,
+    /// Waiting for the answers of a round.
+    asked: Vec<Read>,
+    /// Confirmed, waiting for the commit index.
+    confirmed: Vec<Read>,
+    /// The number of the last round.
+    round: u64,
+    /// Who has not answered the last round.
+    missing: Vec<NodeId>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Read {
+    token: u64,
+    /// The state must reflect the log up to here.
+    index: Index,
+}
+
+impl Reads {
+    /// Empties everything.
+    fn take(&mut self) -> impl Iterator<Item = Read> {
+        let (mut all, asked) = (std::mem::take(&mut self.confirmed), std::mem::take(&mut self.asked));
+        all.extend(asked);
+        all.append(&mut self.arrived);
+        all.into_iter()
+    }
+}
+
+impl crate::primary::Primary {
+    /// The replica ceases to be the primary.
+    pub(crate) fn refuse_reads(&mut self, effects: &mut Vec<Effect>) {
+        effects.extend(self.reads.take().map(|read| Effect::ReadRefused { token: read.token }));
+    }
+}
+
+impl Replica {
+    pub(crate) fn on_read(&mut self, now: Instant, token: u64, at_least: Index, effects: &mut Vec<Effect>) {
+        let Role::Primary(primary) = &mut self.role else {
+            effects.push(match self.config.rules.hold(Rule::OnlyThePrimary) {
+                true => Effect::ReadRefused { token },
+                false => Effect::ReadReady { token },
+            });
+            return;
+        };
+        // P7: before the no-op is committed it is not known what was committed before it.
+        let floor = if self.config.rules.hold(Rule::OwnEntryFirst) { primary.noop } else { Index(0) };
+        let index = self.commit.max(at_least).max(floor);
+        primary.reads.arrived.push(Read { token, index });
+        self.start_round(now, effects);
+    }
+
+    /// Asks all required replicas to confirm the view, unless a round is under way.
+    fn start_round(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        let confirm = self.config.rules.hold(Rule::ConfirmReads);
+        let Role::Primary(primary) = &mut self.role else { return };
+        if !primary.reads.asked.is_empty() || primary.reads.arrived.is_empty() {
+            return;
+        }
+        let missing: Vec<NodeId> = match confirm {
+            true => primary.required(&self.config, now).map(|peer| peer.node).collect(),
+            false => Vec::new(),
+        };
+        let reads = &mut primary.reads;
+        reads.asked = std::mem::take(&mut reads.arrived);
+        reads.missing = missing;
+        reads.round += 1;
+        self.send_confirms(effects);
+        self.finish_round(now, effects);
+    }
+
+    fn send_confirms(&self, effects: &mut Vec<Effect>) {
+        let view = self.view_number();
+        let Role::Primary(primary) = &self.role else { return };
+        for node in &primary.reads.missing {
+            self.send(*node, Message::Confirm { view, round: primary.reads.round }, effects);
+        }
+    }
+
+    /// A heartbeat interval has passed: a Confirm or its answer may have been lost.
+    pub(crate) fn ask_again(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        let Role::Primary(primary) = &self.role else { return };
+        if !primary.reads.asked.is_empty() {
+            self.send_confirms(effects);
+            self.finish_round(now, effects);
+        }
+    }
+
+    pub(crate) fn on_confirmed(&mut self, now: Instant, from: NodeId, round: u64, effects: &mut Vec<Effect>) {
+        self.heard_from(now, from);
+        let Role::Primary(primary) = &mut self.role else { return };
+        if round == primary.reads.round {
+            primary.reads.missing.retain(|node| *node != from);
+            self.finish_round(now, effects);
+        }
+    }
+
+    fn finish_round(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        // Until its promise is durable the primary itself has not confirmed the view.
+        let durable = self.promise_is_durable();
+        let Role::Primary(primary) = &mut self.role else { return };
+        let reads = &mut primary.reads;
+        if reads.asked.is_empty() || !reads.missing.is_empty() || !durable {
+            return;
+        }
+        let asked = std::mem::take(&mut reads.asked);
+        reads.confirmed.extend(asked);
+        self.answer_reads(now, effects);
+        self.start_round(now, effects);
+    }
+
+    /// Answers the confirmed reads whose entries have been executed.
+    pub(crate) fn answer_reads(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        let commit = self.commit;
+        let Role::Primary(primary) = &mut self.role else { return };
+        let reads = &mut primary.reads;
+        for read in reads.confirmed.extract_if(.., |read| read.index <= commit) {
+            effects.push(Effect::ReadReady { token: read.token });
+        }
+        let stuck = !reads.asked.is_empty() && reads.missing.is_empty();
+        if stuck {
+            // The round was complete but for the durable promise.
+            self.finish_round(now, effects);
+        }
+    }
+}

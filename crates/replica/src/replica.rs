@@ -1,0 +1,485 @@
+//! The replica as a whole: what it remembers, the dispatch of inputs, and the adoption of views.
+
+use std::collections::VecDeque;
+
+use onecopy_core::{
+    Entry, EntryId, Index, Instant, Log, Member, NodeId, Protocol, Recovered, Rule, Ticket, Timestamp, View,
+    ViewNumber, Write,
+};
+
+use crate::backup::Follower;
+use crate::config::Config;
+use crate::effect::{Effect, Input};
+use crate::message::Message;
+use crate::primary::Primary;
+use crate::promise::{self, CorruptPromise};
+use crate::snapshot::Snapshots;
+use crate::status::{Standing, Status};
+
+/// One replica of one group. See the crate's documentation for the protocol.
+///
+/// Guaranteed between any two steps, and asserted by [`Protocol::check_invariants`]:
+/// 1. base ≤ commit ≤ last, and durable ≤ last;
+/// 2. an active primary is the primary of its view, in the process for which the view was made (P11);
+/// 3. a primary that has committed its no-op has the acknowledgement of every required replica for
+///    everything that is committed (P1, P5, P6, P7).
+#[derive(Debug)]
+pub struct Replica {
+    pub(crate) config: Config,
+    /// The promised view: messages of older ones are refused.
+    pub(crate) view: Option<View>,
+    /// The ticket of the promise. What is said in the view must wait for it.
+    pub(crate) promise: Ticket,
+    pub(crate) log: Log,
+    pub(crate) commit: Index,
+    /// The time of the base of the log.
+    base_time: Timestamp,
+    pub(crate) disk: Disk,
+    pub(crate) role: Role,
+    pub(crate) snapshots: Snapshots,
+    tick: Option<Instant>,
+}
+
+/// What the replica does in its view.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one per replica, and the large one is the usual one")]
+pub(crate) enum Role {
+    Primary(Primary),
+    Follower(Follower),
+    /// See [`Standing::Retired`].
+    Retired,
+    Outside,
+}
+
+/// What has been given to the disk, and how far it got.
+#[derive(Debug, Default)]
+pub(crate) struct Disk {
+    /// The last ticket taken.
+    issued: Ticket,
+    /// Everything up to here is durable.
+    done: Ticket,
+    /// The highest index that is durable.
+    pub(crate) durable: Index,
+    /// Writes on their way: their ticket, the last index of the log after them, since when.
+    pending: VecDeque<(Ticket, Index, Instant)>,
+}
+
+/// A coordinator's request was not taken (rule P2).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// This replica is not the primary. It names the view that it knows, if it knows one.
+    #[error("this replica is not the primary")]
+    NotPrimary(Option<View>),
+    /// The coordinator knows a newer view than this replica.
+    #[error("this replica has not learnt {0} yet")]
+    Behind(ViewNumber),
+    /// Too many bytes wait for the backups or the disk.
+    #[error("too much is uncommitted")]
+    Busy,
+}
+
+impl Replica {
+    /// Starts a replica with what its disk kept. `base_time` is the time of the snapshot at the base of the log
+    /// (0 without one). The effects are the entries known to be committed: the driver, having restored that
+    /// snapshot, executes them.
+    ///
+    /// # Errors
+    /// When the promise on disk cannot be understood.
+    pub fn new(
+        config: Config,
+        recovered: Recovered,
+        base_time: Timestamp,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) -> Result<Self, CorruptPromise> {
+        let view = recovered.state.as_deref().map(promise::decode).transpose()?;
+        let mut log = Log::new(recovered.base);
+        recovered.entries.into_iter().for_each(|entry| log.append(entry));
+        let commit = recovered.commit.clamp(log.base().index, log.last().index);
+        let disk = Disk { durable: log.last().index, ..Disk::default() };
+        let snapshots = Snapshots::new(log.base());
+        let mut replica = Self {
+            config,
+            view: None,
+            promise: Ticket::default(),
+            commit: log.base().index,
+            log,
+            base_time,
+            disk,
+            role: Role::Outside,
+            snapshots,
+            tick: None,
+        };
+        replica.commit_through(commit, effects);
+        if let Some(view) = view {
+            replica.enter(now, view, effects);
+        }
+        Ok(replica)
+    }
+
+    /// The view that this replica has promised.
+    #[must_use]
+    pub fn view(&self) -> Option<&View> {
+        self.view.as_ref()
+    }
+
+    /// The number of the promised view, 0 if there is none.
+    #[must_use]
+    pub fn view_number(&self) -> ViewNumber {
+        self.view.as_ref().map_or(ViewNumber(0), |view| view.number)
+    }
+
+    /// The highest index known to be committed.
+    #[must_use]
+    pub fn commit(&self) -> Index {
+        self.commit
+    }
+
+    /// The log in memory.
+    #[must_use]
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// Whether a coordinator that knows view `known` may hand in requests here, now (rule P2).
+    ///
+    /// # Errors
+    /// Says why not. Nothing has been executed then: the coordinator may try again elsewhere or later.
+    pub fn admit(&self, known: ViewNumber) -> Result<(), Refusal> {
+        if known > self.view_number() {
+            return Err(Refusal::Behind(known));
+        }
+        match &self.role {
+            Role::Primary(_) if self.uncommitted_bytes() > self.config.uncommitted_bytes_max => {
+                Err(Refusal::Busy)
+            }
+            Role::Primary(_) => Ok(()),
+            _ if !self.config.rules.hold(Rule::OnlyThePrimary) => Ok(()),
+            _ => Err(Refusal::NotPrimary(self.view.clone())),
+        }
+    }
+
+    /// What this replica is in its view.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        match &self.role {
+            Role::Primary(_) => Standing::Primary,
+            Role::Follower(follower) if follower.is_member => Standing::Backup,
+            Role::Follower(_) => Standing::Learner,
+            Role::Retired => Standing::Retired,
+            Role::Outside => Standing::Outside,
+        }
+    }
+
+    /// Where the replica stands.
+    #[must_use]
+    pub fn status(&self, now: Instant) -> Status {
+        Status {
+            view: self.view_number(),
+            standing: self.standing(),
+            last: self.log.last().index,
+            durable: self.disk.durable,
+            commit: self.commit,
+            oldest_write: self.disk.pending.front().map(|(_, _, since)| now.since(*since)),
+            oldest_prepare: match &self.role {
+                Role::Primary(primary) => primary.waiting_since().map(|since| now.since(since)),
+                _ => None,
+            },
+        }
+    }
+
+    /// How far every other replica is, as the primary knows it: the highest index that each has acknowledged.
+    #[must_use]
+    pub fn acknowledged(&self) -> Vec<(NodeId, Index)> {
+        match &self.role {
+            Role::Primary(primary) => primary.peers().map(|peer| (peer.node, peer.matched)).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn uncommitted_bytes(&self) -> usize {
+        match &self.role {
+            Role::Primary(primary) => primary.uncommitted_bytes(),
+            _ => 0,
+        }
+    }
+
+    // ---- views ----------------------------------------------------------------------------------------
+
+    /// Promises a newer view, durably, and takes up the role in it.
+    pub(crate) fn adopt(&mut self, now: Instant, view: View, effects: &mut Vec<Effect>) {
+        assert!(view.valid(), "view: {view:?} is not valid");
+        if view.number <= self.view_number() {
+            return;
+        }
+        self.leave_role(effects);
+        let state = Write::State(promise::encode(&view));
+        self.promise = self.persist(now, vec![state], effects);
+        self.enter(now, view, effects);
+    }
+
+    fn enter(&mut self, now: Instant, view: View, effects: &mut Vec<Effect>) {
+        let me = self.config.me;
+        // P9: another incarnation of this node is somebody else.
+        let known = |member: &Member| match self.config.rules.hold(Rule::OneLife) {
+            true => *member == me,
+            false => member.node == me.node,
+        };
+        let is_member = view.members.iter().any(known);
+        let is_learner = view.learners.iter().any(known);
+        // P11: another boot of this process may have sent entries that this one does not know.
+        let same_life = view.boot == self.config.boot || !self.config.rules.hold(Rule::NewLifeNewView);
+        self.view = Some(view.clone());
+        self.tick = Some(now + self.config.heartbeat_interval);
+        self.role = match (is_member, is_learner) {
+            (true, _) if view.primary == me.node && same_life => {
+                Role::Primary(Primary::new(&view, me.node, now))
+            }
+            (true, _) if view.primary == me.node => Role::Retired,
+            (true, _) | (_, true) => Role::Follower(Follower::new(view.primary, is_member, self.commit, now)),
+            _ => Role::Outside,
+        };
+        effects.push(Effect::ViewChanged { view, standing: self.standing() });
+        if matches!(self.role, Role::Primary(_)) {
+            self.activate(now, effects);
+        }
+    }
+
+    fn leave_role(&mut self, effects: &mut Vec<Effect>) {
+        if let Role::Primary(primary) = &mut self.role {
+            primary.refuse_reads(effects);
+        }
+    }
+
+    /// Tells the sender of a message of an older view which view it has missed (rule P3).
+    fn correct(&self, to: NodeId, effects: &mut Vec<Effect>) {
+        if let Some(view) = self.view.clone() {
+            self.send(to, Message::NewerView { view }, effects);
+        }
+    }
+
+    /// Whether a message that was sent in `view` is of the promised view. Older ones are refused (rule P3);
+    /// newer ones, which do not carry the view itself, have to come again.
+    fn is_current(&self, from: NodeId, view: ViewNumber, effects: &mut Vec<Effect>) -> bool {
+        if view < self.view_number() && self.config.rules.hold(Rule::NoOldPrimaries) {
+            self.correct(from, effects);
+            return false;
+        }
+        view <= self.view_number()
+    }
+
+    // ---- the log and the disk ---------------------------------------------------------------------------
+
+    /// Sends a message that may not leave before the promise of the view is durable (rule P3).
+    pub(crate) fn send(&self, to: NodeId, message: Message, effects: &mut Vec<Effect>) {
+        let waits = self.promise > self.disk.done && self.config.rules.hold(Rule::DurablePromise);
+        effects.push(Effect::Send { to, message, after: waits.then_some(self.promise) });
+    }
+
+    /// Whether the promise of the view is durable.
+    pub(crate) fn promise_is_durable(&self) -> bool {
+        self.promise <= self.disk.done || !self.config.rules.hold(Rule::DurablePromise)
+    }
+
+    pub(crate) fn persist(&mut self, now: Instant, writes: Vec<Write>, effects: &mut Vec<Effect>) -> Ticket {
+        let ticket = self.disk.issued.take();
+        self.disk.pending.push_back((ticket, self.log.last().index, now));
+        effects.push(Effect::Persist { ticket, writes });
+        ticket
+    }
+
+    /// Appends entries at the end of the log, in memory and to the disk.
+    pub(crate) fn append(&mut self, now: Instant, entries: Vec<Entry>, effects: &mut Vec<Effect>) {
+        entries.iter().cloned().for_each(|entry| self.log.append(entry));
+        self.persist(now, vec![Write::Append { entries, commit: self.commit }], effects);
+    }
+
+    /// Cuts the tail from `from` on (rule P8).
+    pub(crate) fn cut(&mut self, now: Instant, from: Index, effects: &mut Vec<Effect>) {
+        assert!(
+            from > self.commit,
+            "P8 tails yield: {} would cut the committed entry {from} of {} (committed through {})",
+            self.config.me.node,
+            self.config.group,
+            self.commit
+        );
+        self.log.cut(from);
+        self.disk.durable = self.disk.durable.min(from.previous());
+        self.disk.pending.iter_mut().for_each(|(_, last, _)| *last = (*last).min(from.previous()));
+        self.persist(now, vec![Write::Cut { from }], effects);
+    }
+
+    /// Replaces the whole log by a snapshot that covers everything through `base`.
+    pub(crate) fn replace_log(
+        &mut self,
+        now: Instant,
+        base: EntryId,
+        time: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.log = Log::new(base);
+        self.base_time = time;
+        self.commit = base.index;
+        // Durable once the ticket is; until then nothing of the new log is.
+        self.disk.durable = Index(0);
+        self.disk.pending.iter_mut().for_each(|(_, last, _)| *last = Index(0));
+        self.persist(now, vec![Write::Install { snapshot: base }], effects);
+    }
+
+    /// Drops the entries that a durable snapshot covers.
+    pub(crate) fn compact_log(&mut self, now: Instant, through: EntryId, effects: &mut Vec<Effect>) {
+        self.base_time = self.log.get(through.index).map_or(self.base_time, |entry| entry.time);
+        self.log.compact(through);
+        self.persist(now, vec![Write::Compact { through }], effects);
+    }
+
+    /// The time of the last entry: no later entry may have a lower one.
+    pub(crate) fn last_time(&self) -> Timestamp {
+        self.time_at(self.log.last().index)
+    }
+
+    pub(crate) fn time_at(&self, index: Index) -> Timestamp {
+        self.log.get(index).map_or(self.base_time, |entry| entry.time)
+    }
+
+    /// Raises the commit index and has the newly committed entries executed.
+    pub(crate) fn commit_through(&mut self, index: Index, effects: &mut Vec<Effect>) {
+        if index <= self.commit {
+            return;
+        }
+        let count = (index.0 - self.commit.0) as usize;
+        let mut entries = self.log.after(self.commit, usize::MAX);
+        entries.truncate(count);
+        assert_eq!(entries.len(), count, "commit: {index} is beyond the log's end {}", self.log.last());
+        self.commit = index;
+        effects.push(Effect::Apply { entries });
+        self.maybe_take_snapshot(effects);
+    }
+
+    fn persisted(&mut self, now: Instant, ticket: Ticket, effects: &mut Vec<Effect>) {
+        assert!(ticket <= self.disk.issued, "persisted: {ticket:?} was never issued");
+        self.disk.done = self.disk.done.max(ticket);
+        while let Some((pending, last, _)) = self.disk.pending.front().copied() {
+            if pending > ticket {
+                break;
+            }
+            self.disk.pending.pop_front();
+            self.disk.durable = self.disk.durable.max(last);
+        }
+        match self.role {
+            Role::Primary(_) => self.primary_durable(now, effects),
+            Role::Follower(_) => self.follower_durable(effects),
+            Role::Retired | Role::Outside => {}
+        }
+    }
+
+    fn received(&mut self, now: Instant, from: NodeId, message: Message, effects: &mut Vec<Effect>) {
+        if !message.is_well_formed() {
+            return; // No replica sends this: not worth dying for, and not worth an answer.
+        }
+        match message {
+            Message::Prepare { view, sequence, previous, entries, commit } => {
+                if view.number > self.view_number() {
+                    self.adopt(now, view.clone(), effects);
+                }
+                if self.is_current(from, view.number, effects) {
+                    self.on_prepare(now, from, view.number, sequence, previous, entries, commit, effects);
+                }
+            }
+            Message::Confirm { view, round } => {
+                if self.is_current(from, view, effects) {
+                    self.on_confirm(now, from, view, round, effects);
+                }
+            }
+            Message::SnapshotChunk { view, chunk } => {
+                if self.is_current(from, view, effects) {
+                    self.on_snapshot_chunk(now, from, chunk, effects);
+                }
+            }
+            Message::NewerView { view } => self.adopt(now, view, effects),
+            // Answers to a primary: of its own view, or of no use to it any more.
+            Message::PrepareOk { view, .. }
+            | Message::PrepareReject { view, .. }
+            | Message::Confirmed { view, .. }
+            | Message::SnapshotAck { view, .. }
+                if view != self.view_number() => {}
+            Message::PrepareOk { durable, .. } => self.on_prepare_ok(now, from, durable, effects),
+            Message::PrepareReject { sequence, agreed, last, .. } => {
+                self.on_prepare_reject(now, from, sequence, agreed, last, effects);
+            }
+            Message::Confirmed { round, .. } => self.on_confirmed(now, from, round, effects),
+            Message::SnapshotAck { snapshot, wanted, .. } => {
+                self.on_snapshot_ack(now, from, snapshot, wanted, effects);
+            }
+        }
+    }
+
+    fn elapsed(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        if self.tick.is_none_or(|tick| now < tick) {
+            return;
+        }
+        self.tick = Some(now + self.config.heartbeat_interval);
+        match self.role {
+            Role::Primary(_) => self.primary_tick(now, effects),
+            Role::Follower(_) => self.follower_tick(now, effects),
+            Role::Retired | Role::Outside => {}
+        }
+    }
+}
+
+impl Protocol for Replica {
+    type Input = Input;
+    type Effect = Effect;
+
+    fn step(&mut self, now: Instant, input: Input, effects: &mut Vec<Effect>) {
+        match input {
+            Input::Announced { view } => self.adopt(now, view, effects),
+            Input::Received { from, message } => self.received(now, from, message, effects),
+            Input::Propose { payload, time, seed } => self.on_propose(now, payload, time, seed, effects),
+            Input::Read { token, at_least } => self.on_read(now, token, at_least, effects),
+            Input::Persisted { ticket } => self.persisted(now, ticket, effects),
+            Input::Elapsed => self.elapsed(now, effects),
+            Input::SnapshotTaken { snapshot } => self.on_snapshot_taken(now, snapshot, effects),
+            Input::SnapshotFailed => self.snapshots.give_up(),
+            Input::SnapshotRead { to, snapshot, chunk } => {
+                self.on_snapshot_read(now, to, snapshot, chunk, effects);
+            }
+            Input::SnapshotWritten { snapshot, wanted } => {
+                self.on_snapshot_written(snapshot, wanted, effects);
+            }
+            Input::SnapshotInstalled { snapshot } => self.on_snapshot_installed(now, snapshot, effects),
+            Input::SnapshotSpoiled { snapshot } => self.snapshots.spoiled(snapshot),
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        match self.role {
+            Role::Primary(_) | Role::Follower(_) => self.tick,
+            Role::Retired | Role::Outside => None,
+        }
+    }
+
+    fn check_invariants(&self) {
+        let (base, last) = (self.log.base().index, self.log.last().index);
+        assert!(
+            base <= self.commit && self.commit <= last,
+            "commit {} is not in {base}..={last}",
+            self.commit
+        );
+        assert!(self.disk.durable <= last, "durable {} is beyond the log's end {last}", self.disk.durable);
+        match &self.role {
+            Role::Primary(primary) => {
+                let view = self.view.as_ref().expect("a primary has a view");
+                assert_eq!(view.primary, self.config.me.node, "the primary of {view} is somebody else");
+                if self.config.rules.hold(Rule::NewLifeNewView) {
+                    assert_eq!(view.boot, self.config.boot, "P11 a new life, a new view: {view}");
+                }
+                primary.check(&self.config, self.commit, last, self.disk.durable);
+            }
+            Role::Follower(follower) => {
+                assert!(follower.agreed <= last, "agreed {} is beyond the log's end {last}", follower.agreed);
+            }
+            Role::Retired | Role::Outside => {}
+        }
+    }
+}

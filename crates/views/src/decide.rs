@@ -1,0 +1,172 @@
+//! The judgement: which commands the evidence calls for.
+
+use std::time::Duration;
+
+use onecopy_core::{GroupId, Index, Instant, Member, NodeId, View};
+
+use crate::monitor::{Monitor, Role};
+use crate::placement;
+use crate::table::{Command, Group, Reason, Registration, Table};
+
+/// How long a proposal is given before it is made again.
+const PROPOSAL_PATIENCE: Duration = Duration::from_millis(200);
+
+impl Monitor {
+    /// The commands that the leader should propose now. At most one for each group: the next view may answer
+    /// the other questions differently.
+    pub fn decide(&mut self, now: Instant, table: &Table) -> Vec<Command> {
+        let mut commands = self.registrations(now, table);
+        for (id, group) in table.groups() {
+            let number = group.view.number;
+            let waiting = self
+                .proposed
+                .get(id)
+                .is_some_and(|(proposed, at)| *proposed == number && now.since(*at) < PROPOSAL_PATIENCE);
+            if waiting {
+                continue;
+            }
+            if let Some(command) = self.decide_group(now, table, *id, group) {
+                self.proposed.insert(*id, (number, now));
+                commands.push(command);
+            }
+        }
+        commands
+    }
+
+    /// Creates a group once enough nodes that hold data are there.
+    #[must_use]
+    pub fn decide_creation(&self, now: Instant, table: &Table, group: GroupId) -> Option<Command> {
+        if table.groups().contains_key(&group) {
+            return None;
+        }
+        let copies = self.config.copies;
+        let nodes: Vec<Member> = self.candidates(now, table, &[]).into_iter().take(copies as usize).collect();
+        if nodes.len() < copies as usize {
+            return None;
+        }
+        let primary = nodes[0].node;
+        let boot = self.ping(primary)?.boot;
+        Some(Command::CreateGroup { group, copies, members: nodes, primary, boot })
+    }
+
+    /// Nodes that say something of themselves that the table does not hold.
+    fn registrations(&self, now: Instant, table: &Table) -> Vec<Command> {
+        let news = self.pings().filter_map(|(node, ping)| {
+            let registration = Registration {
+                incarnation: ping.incarnation,
+                boot: ping.boot,
+                holds_data: ping.holds_data,
+                pid: ping.pid,
+                addresses: ping.addresses.clone(),
+            };
+            let alive = self.silence(now, node) < self.config.failure_timeout;
+            let known = table.nodes().get(&node) == Some(&registration);
+            (alive && !known).then_some(Command::RegisterNode { node, registration })
+        });
+        news.collect()
+    }
+
+    fn decide_group(&self, now: Instant, table: &Table, id: GroupId, group: &Group) -> Option<Command> {
+        let view = &group.view;
+        self.decide_primary(now, id, view)
+            .or_else(|| self.decide_backups(now, id, view))
+            .or_else(|| self.decide_learners(now, id, view))
+            .or_else(|| self.decide_recruit(now, table, id, group))
+    }
+
+    /// Succeeds a primary that failed.
+    fn decide_primary(&self, now: Instant, id: GroupId, view: &View) -> Option<Command> {
+        let reason = self.primary_ailment(now, id, view)?;
+        let sick = |member: &&Member| self.ailment(now, id, member.node, member.incarnation).is_some();
+        let suspected = |member: &&Member| member.node == view.primary && reason == Reason::Suspected;
+        let (dropped, heirs): (Vec<&Member>, Vec<&Member>) =
+            view.members.iter().partition(|member| sick(member) || suspected(member));
+        // Every member holds everything that was committed. The one with the longest log has the least to do, and
+        // keeps the most of what was on its way.
+        let durable =
+            |member: &Member| self.report(member.node, id).map_or(Index(0), |report| report.durable);
+        let heir =
+            heirs.into_iter().max_by_key(|member| (durable(member), std::cmp::Reverse(member.node)))?;
+        Some(Command::PromoteMember {
+            group: id,
+            expected: view.number,
+            primary: heir.node,
+            boot: self.ping(heir.node)?.boot,
+            dropped: dropped.iter().map(|member| member.node).collect(),
+            reason,
+        })
+    }
+
+    fn primary_ailment(&self, now: Instant, id: GroupId, view: &View) -> Option<Reason> {
+        let primary = view.member(view.primary)?;
+        if let Some(reason) = self.ailment(now, id, primary.node, primary.incarnation) {
+            return Some(reason);
+        }
+        if self.ping(primary.node)?.boot != view.boot {
+            return Some(Reason::Restarted);
+        }
+        let report = self.report(primary.node, id);
+        if report.is_some_and(|report| report.view == view.number && report.role == Role::CannotLead) {
+            return Some(Reason::CannotLead);
+        }
+        // When two replicas cannot hear each other, both accuse; the primary, which pings, is believed.
+        let timeout = self.config.failure_timeout;
+        let accused = view.backups().any(|backup| {
+            self.ailment(now, id, backup.node, backup.incarnation).is_none()
+                && self.accuses(now, (id, view.number), backup.node, primary.node, 2 * timeout)
+                && !self.accuses(now, (id, view.number), primary.node, backup.node, timeout)
+        });
+        accused.then_some(Reason::Suspected)
+    }
+
+    /// Drops a backup that failed.
+    fn decide_backups(&self, now: Instant, id: GroupId, view: &View) -> Option<Command> {
+        let failed = |backup: &Member| Some((backup.node, self.follower_ailment(now, id, view, backup)?));
+        let (node, reason) = view.backups().find_map(failed)?;
+        Some(Command::RemoveMember { group: id, expected: view.number, node, reason })
+    }
+
+    /// Drops a learner that failed.
+    fn decide_learners(&self, now: Instant, id: GroupId, view: &View) -> Option<Command> {
+        let failed = |learner: &Member| Some((learner.node, self.follower_ailment(now, id, view, learner)?));
+        let (node, reason) = view.learners.iter().find_map(failed)?;
+        Some(Command::RemoveLearner { group: id, expected: view.number, node, reason })
+    }
+
+    fn follower_ailment(&self, now: Instant, id: GroupId, view: &View, follower: &Member) -> Option<Reason> {
+        let timeout = self.config.failure_timeout;
+        self.ailment(now, id, follower.node, follower.incarnation).or_else(|| {
+            self.accuses(now, (id, view.number), view.primary, follower.node, timeout)
+                .then_some(Reason::Suspected)
+        })
+    }
+
+    /// Recruits a spare when copies are missing. One at a time: a transfer costs the primary.
+    fn decide_recruit(&self, now: Instant, table: &Table, id: GroupId, group: &Group) -> Option<Command> {
+        let view = &group.view;
+        if view.members.len() >= group.copies as usize || !view.learners.is_empty() {
+            return None;
+        }
+        let taken: Vec<NodeId> = view.replicas().map(|replica| replica.node).collect();
+        let candidates = self.candidates(now, table, &taken);
+        // A spare that the primary accuses would be dropped again at once.
+        let learner =
+            candidates.into_iter().find(|member| !self.accused_lately(now, id, view.primary, member.node))?;
+        Some(Command::AddLearner { group: id, expected: view.number, learner })
+    }
+
+    /// Nodes that hold data and are alive, those with the fewest groups first.
+    fn candidates(&self, now: Instant, table: &Table, taken: &[NodeId]) -> Vec<Member> {
+        let alive = |node: &NodeId, registration: &Registration| {
+            registration.holds_data
+                && !taken.contains(node)
+                && self.ping(*node).is_some_and(|ping| ping.incarnation == registration.incarnation)
+                && self.silence(now, *node) < self.config.failure_timeout
+        };
+        let nodes = table.nodes().iter().filter(|(node, registration)| alive(node, registration));
+        placement::fewest_groups_first(
+            nodes.map(|(node, registration)| Member { node: *node, incarnation: registration.incarnation }),
+            table,
+        )
+    }
+}

@@ -1,0 +1,207 @@
+//! The evidence: what every view node has heard from and about all nodes, and when.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use onecopy_core::{BootNumber, GroupId, Incarnation, Index, Instant, NodeId, ViewNumber};
+use serde::{Deserialize, Serialize};
+
+use crate::table::{Addresses, Reason};
+
+/// What a replica is in its view, as it reports itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Role {
+    /// It orders requests.
+    Primary,
+    /// A member, but not the primary.
+    Backup,
+    /// Catching up.
+    Learner,
+    /// Named as the primary, but it cannot be.
+    CannotLead,
+    /// Not in the view that it knows.
+    Outside,
+}
+
+/// What a node says of one of its replicas.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupReport {
+    /// The group.
+    pub group: GroupId,
+    /// The view that it knows.
+    pub view: ViewNumber,
+    /// What it is in it.
+    pub role: Role,
+    /// The highest index in its log.
+    pub last: Index,
+    /// The highest durable index.
+    pub durable: Index,
+    /// The highest index known to be committed.
+    pub commit: Index,
+    /// How long the oldest unfinished disk write has been waiting.
+    pub oldest_write: Option<Duration>,
+    /// How long the oldest uncommitted entry of a primary has been waiting.
+    pub oldest_prepare: Option<Duration>,
+}
+
+/// What a node tells every view node, every `ping_interval`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ping {
+    /// The life of its data.
+    pub incarnation: Incarnation,
+    /// The start of its process.
+    pub boot: BootNumber,
+    /// Whether it holds data.
+    pub holds_data: bool,
+    /// The process id, for people.
+    pub pid: u32,
+    /// Where it can be reached.
+    pub addresses: Addresses,
+    /// The version of the table that it knows.
+    pub table: u64,
+    /// Its replicas.
+    pub groups: Vec<GroupReport>,
+}
+
+/// One replica reports that another is silent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Suspicion {
+    /// The group that both are in.
+    pub group: GroupId,
+    /// The view in which both are.
+    pub view: ViewNumber,
+    /// Who is silent.
+    pub node: NodeId,
+    /// For how long.
+    pub silent_for: Duration,
+}
+
+/// The settings of a monitor.
+#[derive(Clone, Copy, Debug)]
+pub struct MonitorConfig {
+    /// After how much silence a node counts as failed.
+    pub failure_timeout: Duration,
+    /// How many copies a new group gets.
+    pub copies: u32,
+}
+
+/// The ping table of one view node.
+#[derive(Debug)]
+pub struct Monitor {
+    pub(crate) config: MonitorConfig,
+    /// Silence is measured from here for nodes that were never heard.
+    started: Instant,
+    heard: BTreeMap<NodeId, (Instant, Ping)>,
+    /// By group, accused and accuser.
+    suspicions: BTreeMap<(GroupId, NodeId, NodeId), (Instant, Suspicion)>,
+    /// The last proposal for each group, so that it is not made again while it is on its way.
+    pub(crate) proposed: BTreeMap<GroupId, (ViewNumber, Instant)>,
+}
+
+impl Monitor {
+    /// A monitor that has heard nothing.
+    #[must_use]
+    pub fn new(config: MonitorConfig, now: Instant) -> Self {
+        Self {
+            config,
+            started: now,
+            heard: BTreeMap::new(),
+            suspicions: BTreeMap::new(),
+            proposed: BTreeMap::new(),
+        }
+    }
+
+    /// A ping arrived. One from an older start of the process is ignored: it was delayed.
+    pub fn heard(&mut self, now: Instant, from: NodeId, ping: Ping) {
+        let delayed = self
+            .heard
+            .get(&from)
+            .is_some_and(|(_, known)| known.incarnation == ping.incarnation && known.boot > ping.boot);
+        if !delayed {
+            self.heard.insert(from, (now, ping));
+        }
+    }
+
+    /// A suspicion arrived.
+    pub fn suspected(&mut self, now: Instant, from: NodeId, suspicion: Suspicion) {
+        self.suspicions.insert((suspicion.group, suspicion.node, from), (now, suspicion));
+    }
+
+    /// The view node was not running (suspended, or starved of the processor): nothing that was not heard meanwhile
+    /// counts as silence.
+    pub fn slept(&mut self, now: Instant) {
+        self.started = now;
+        self.heard.values_mut().for_each(|(at, _)| *at = now);
+        self.suspicions.clear();
+    }
+
+    /// What a node said last, and how long ago.
+    #[must_use]
+    pub fn last_ping(&self, now: Instant, node: NodeId) -> Option<(Duration, &Ping)> {
+        self.heard.get(&node).map(|(at, ping)| (now.since(*at), ping))
+    }
+
+    /// For how long a node has been silent.
+    pub(crate) fn silence(&self, now: Instant, node: NodeId) -> Duration {
+        now.since(self.heard.get(&node).map_or(self.started, |(at, _)| *at))
+    }
+
+    pub(crate) fn pings(&self) -> impl Iterator<Item = (NodeId, &Ping)> {
+        self.heard.iter().map(|(node, (_, ping))| (*node, ping))
+    }
+
+    pub(crate) fn ping(&self, node: NodeId) -> Option<&Ping> {
+        self.heard.get(&node).map(|(_, ping)| ping)
+    }
+
+    pub(crate) fn report(&self, node: NodeId, group: GroupId) -> Option<&GroupReport> {
+        self.ping(node)?.groups.iter().find(|report| report.group == group)
+    }
+
+    /// Whether `accuser` says, lately and about this view, that `accused` has been silent for at least `at_least`.
+    pub(crate) fn accuses(
+        &self,
+        now: Instant,
+        (group, view): (GroupId, ViewNumber),
+        accuser: NodeId,
+        accused: NodeId,
+        at_least: Duration,
+    ) -> bool {
+        self.suspicions.get(&(group, accused, accuser)).is_some_and(|(at, suspicion)| {
+            suspicion.view == view
+                && suspicion.silent_for >= at_least
+                && now.since(*at) < self.config.failure_timeout
+        })
+    }
+
+    /// Whether `accuser` said of `accused`, in whatever view, that it was silent, not long ago.
+    pub(crate) fn accused_lately(
+        &self,
+        now: Instant,
+        group: GroupId,
+        accuser: NodeId,
+        accused: NodeId,
+    ) -> bool {
+        self.suspicions
+            .get(&(group, accused, accuser))
+            .is_some_and(|(at, _)| now.since(*at) < 4 * self.config.failure_timeout)
+    }
+
+    /// What is wrong with the node of a replica, whatever its role.
+    pub(crate) fn ailment(
+        &self,
+        now: Instant,
+        group: GroupId,
+        node: NodeId,
+        incarnation: Incarnation,
+    ) -> Option<Reason> {
+        let timeout = self.config.failure_timeout;
+        let stalled = |report: &GroupReport| report.oldest_write.is_some_and(|waiting| waiting >= timeout);
+        match self.ping(node) {
+            Some(ping) if ping.incarnation != incarnation => Some(Reason::LostItsData),
+            _ if self.silence(now, node) >= timeout => Some(Reason::Silent),
+            _ if self.report(node, group).is_some_and(stalled) => Some(Reason::DiskStalled),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,408 @@
+//! The view table: the replicated state of the view service.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use bytes::Bytes;
+use onecopy_core::{BootNumber, GroupId, Incarnation, Member, NodeId, Rule, Rules, View, ViewNumber};
+use serde::{Deserialize, Serialize};
+
+/// Where a node can be reached.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Addresses {
+    /// Redis clients.
+    pub redis: String,
+    /// Metrics and health.
+    pub http: String,
+    /// Other nodes.
+    pub peer: String,
+}
+
+/// What the table knows of a node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registration {
+    /// The life of its data.
+    pub incarnation: Incarnation,
+    /// The start of its process.
+    pub boot: BootNumber,
+    /// Whether it holds data.
+    pub holds_data: bool,
+    /// The process id, for people.
+    pub pid: u32,
+    /// Where it can be reached.
+    pub addresses: Addresses,
+}
+
+/// What the table knows of a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    /// The current view.
+    pub view: View,
+    /// How many members it should have.
+    pub copies: u32,
+}
+
+/// Why a view is changed. For people: nothing depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reason {
+    /// No ping for the failure timeout.
+    Silent,
+    /// It pings under another incarnation: its data is gone (rule P9).
+    LostItsData,
+    /// Its process was restarted (rule P11).
+    Restarted,
+    /// It says that it cannot lead the view.
+    CannotLead,
+    /// Its disk does not finish a write.
+    DiskStalled,
+    /// Another replica reports that it is silent.
+    Suspected,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Silent => "no ping",
+            Self::LostItsData => "returned without its data",
+            Self::Restarted => "its process was restarted",
+            Self::CannotLead => "it cannot lead",
+            Self::DiskStalled => "its disk is stalled",
+            Self::Suspected => "reported as silent by another replica",
+        })
+    }
+}
+
+/// A change of the table. Changes of a view name the view that they were decided on (`expected`) and are refused
+/// if there is a newer one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Command {
+    /// A node is new, was restarted, or moved.
+    RegisterNode {
+        /// Which one.
+        node: NodeId,
+        /// What it says of itself.
+        registration: Registration,
+    },
+    /// A new group. Refused if it exists.
+    CreateGroup {
+        /// The new group.
+        group: GroupId,
+        /// How many members it should have.
+        copies: u32,
+        /// Its first members, all of them empty.
+        members: Vec<Member>,
+        /// Which of them is the primary.
+        primary: NodeId,
+        /// The primary's process start.
+        boot: BootNumber,
+    },
+    /// A backup is dropped.
+    RemoveMember {
+        /// The group.
+        group: GroupId,
+        /// The view that it was decided on.
+        expected: ViewNumber,
+        /// Who is dropped.
+        node: NodeId,
+        /// Why.
+        reason: Reason,
+    },
+    /// A member becomes the primary, perhaps the one that it was.
+    PromoteMember {
+        /// The group.
+        group: GroupId,
+        /// The view that it was decided on.
+        expected: ViewNumber,
+        /// The next primary.
+        primary: NodeId,
+        /// Its process start.
+        boot: BootNumber,
+        /// The members that are dropped by the same change.
+        dropped: Vec<NodeId>,
+        /// What is wrong with the primary that was.
+        reason: Reason,
+    },
+    /// A spare node is recruited.
+    AddLearner {
+        /// The group.
+        group: GroupId,
+        /// The view that it was decided on.
+        expected: ViewNumber,
+        /// The spare.
+        learner: Member,
+    },
+    /// A learner is dropped.
+    RemoveLearner {
+        /// The group.
+        group: GroupId,
+        /// The view that it was decided on.
+        expected: ViewNumber,
+        /// Who is dropped.
+        node: NodeId,
+        /// Why.
+        reason: Reason,
+    },
+    /// A learner that the primary certified becomes a member (rule P5).
+    AddMember {
+        /// The group.
+        group: GroupId,
+        /// The view in which it was certified.
+        expected: ViewNumber,
+        /// The learner.
+        learner: Member,
+    },
+}
+
+impl Command {
+    /// The group whose view it changes or creates.
+    #[must_use]
+    pub fn group(&self) -> Option<GroupId> {
+        match self {
+            Self::RegisterNode { .. } => None,
+            Self::CreateGroup { group, .. }
+            | Self::RemoveMember { group, .. }
+            | Self::PromoteMember { group, .. }
+            | Self::AddLearner { group, .. }
+            | Self::RemoveLearner { group, .. }
+            | Self::AddMember { group, .. } => Some(*group),
+        }
+    }
+
+    /// The command as it is replicated.
+    #[must_use]
+    pub fn encode(&self) -> Bytes {
+        Bytes::from(postcard::to_stdvec(self).expect("a command always has an encoding"))
+    }
+
+    /// What [`Command::encode`] made.
+    ///
+    /// # Errors
+    /// When the bytes are something else.
+    pub fn decode(bytes: &[u8]) -> Result<Self, CorruptTable> {
+        postcard::from_bytes(bytes).map_err(|error| CorruptTable { reason: error.to_string() })
+    }
+}
+
+/// Why a command was refused. The table is as it was.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// The group does not exist.
+    #[error("there is no group {0}")]
+    NoSuchGroup(GroupId),
+    /// The group exists already.
+    #[error("group {0} exists already")]
+    GroupExists(GroupId),
+    /// The view was changed meanwhile.
+    #[error("decided on {expected}, but the view is {current}")]
+    ViewChanged {
+        /// What it was decided on.
+        expected: ViewNumber,
+        /// What is.
+        current: ViewNumber,
+    },
+    /// Not allowed by the protocol (rules P4, P5).
+    #[error("{0}")]
+    NotAllowed(&'static str),
+    /// Nothing would change.
+    #[error("nothing would change")]
+    NoChange,
+}
+
+/// A table or command could not be decoded.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the view table cannot be understood: {reason}")]
+pub struct CorruptTable {
+    /// What is wrong.
+    pub reason: String,
+}
+
+/// The registered nodes and the current view of every group.
+///
+/// Guaranteed after every command:
+/// 1. every view is [valid](View::valid);
+/// 2. view numbers only grow, by one;
+/// 3. the primary of a view was a member of the view before, in the same incarnation (rule P4);
+/// 4. a member of a view was a member, or a learner, of the view before.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Table {
+    version: u64,
+    nodes: BTreeMap<NodeId, Registration>,
+    groups: BTreeMap<GroupId, Group>,
+}
+
+impl Table {
+    /// How many commands have changed it.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// The registered nodes.
+    #[must_use]
+    pub fn nodes(&self) -> &BTreeMap<NodeId, Registration> {
+        &self.nodes
+    }
+
+    /// The groups.
+    #[must_use]
+    pub fn groups(&self) -> &BTreeMap<GroupId, Group> {
+        &self.groups
+    }
+
+    /// The table as a snapshot holds it, and as it is announced.
+    #[must_use]
+    pub fn encode(&self) -> Bytes {
+        Bytes::from(postcard::to_stdvec(self).expect("a table always has an encoding"))
+    }
+
+    /// What [`Table::encode`] made.
+    ///
+    /// # Errors
+    /// When the bytes are something else, or a view is not valid.
+    pub fn decode(bytes: &[u8]) -> Result<Self, CorruptTable> {
+        let table: Self =
+            postcard::from_bytes(bytes).map_err(|error| CorruptTable { reason: error.to_string() })?;
+        match table.groups.values().find(|group| !group.view.valid()) {
+            Some(group) => Err(CorruptTable { reason: format!("{:?} is not a valid view", group.view) }),
+            None => Ok(table),
+        }
+    }
+
+    /// Executes a command.
+    ///
+    /// # Errors
+    /// When it does not fit what the table holds; nothing has changed then.
+    pub fn apply(&mut self, command: &Command, rules: Rules) -> Result<(), Rejection> {
+        match command {
+            Command::RegisterNode { node, registration } => self.register(*node, registration)?,
+            Command::CreateGroup { group, copies, members, primary, boot } => {
+                let view = View {
+                    number: ViewNumber(1),
+                    primary: *primary,
+                    boot: *boot,
+                    members: members.clone(),
+                    learners: Vec::new(),
+                };
+                self.create(*group, *copies, view)?;
+            }
+            Command::RemoveMember { group, expected, node, .. } => {
+                self.change(*group, *expected, |view| remove_member(view, *node))?;
+            }
+            Command::PromoteMember { group, expected, primary, boot, dropped, .. } => {
+                self.change(*group, *expected, |view| promote(view, *primary, *boot, dropped, rules))?;
+            }
+            Command::AddLearner { group, expected, learner } => {
+                self.change(*group, *expected, |view| add_learner(view, *learner))?;
+            }
+            Command::RemoveLearner { group, expected, node, .. } => {
+                self.change(*group, *expected, |view| remove_learner(view, *node))?;
+            }
+            Command::AddMember { group, expected, learner } => {
+                self.change(*group, *expected, |view| add_member(view, *learner))?;
+            }
+        }
+        self.version += 1;
+        Ok(())
+    }
+
+    fn register(&mut self, node: NodeId, registration: &Registration) -> Result<(), Rejection> {
+        match self.nodes.insert(node, registration.clone()) {
+            Some(before) if before == *registration => Err(Rejection::NoChange),
+            _ => Ok(()),
+        }
+    }
+
+    fn create(&mut self, group: GroupId, copies: u32, view: View) -> Result<(), Rejection> {
+        if self.groups.contains_key(&group) {
+            return Err(Rejection::GroupExists(group));
+        }
+        if !view.valid() || copies == 0 {
+            return Err(Rejection::NotAllowed("the first view would not be valid"));
+        }
+        self.groups.insert(group, Group { view, copies });
+        Ok(())
+    }
+
+    /// Installs the next view of a group: what `edit` makes of the current one.
+    fn change(
+        &mut self,
+        group: GroupId,
+        expected: ViewNumber,
+        edit: impl FnOnce(&mut View) -> Result<(), Rejection>,
+    ) -> Result<(), Rejection> {
+        let group = self.groups.get_mut(&group).ok_or(Rejection::NoSuchGroup(group))?;
+        if group.view.number != expected {
+            return Err(Rejection::ViewChanged { expected, current: group.view.number });
+        }
+        let mut next = group.view.clone();
+        edit(&mut next)?;
+        next.number = group.view.number.next();
+        assert!(next.valid(), "view table: {next:?} is not valid");
+        group.view = next;
+        Ok(())
+    }
+}
+
+fn remove_member(view: &mut View, node: NodeId) -> Result<(), Rejection> {
+    if node == view.primary {
+        return Err(Rejection::NotAllowed("the primary is not removed, it is succeeded"));
+    }
+    if view.member(node).is_none() {
+        return Err(Rejection::NotAllowed("only a member can be removed"));
+    }
+    view.members.retain(|member| member.node != node);
+    Ok(())
+}
+
+fn promote(
+    view: &mut View,
+    primary: NodeId,
+    boot: BootNumber,
+    dropped: &[NodeId],
+    rules: Rules,
+) -> Result<(), Rejection> {
+    // P4: only a member holds everything that was committed.
+    if view.member(primary).is_none() {
+        let learner = view.learner(primary).copied();
+        match learner.filter(|_| !rules.hold(Rule::HeirsOnly)) {
+            None => return Err(Rejection::NotAllowed("P4 heirs only: the next primary must be a member")),
+            Some(learner) => {
+                view.learners.retain(|other| *other != learner);
+                view.members.push(learner);
+            }
+        }
+    }
+    if dropped.contains(&primary) {
+        return Err(Rejection::NotAllowed("the next primary cannot be dropped"));
+    }
+    view.members.retain(|member| !dropped.contains(&member.node));
+    view.primary = primary;
+    view.boot = boot;
+    Ok(())
+}
+
+fn add_learner(view: &mut View, learner: Member) -> Result<(), Rejection> {
+    if view.member(learner.node).is_some() || view.learner(learner.node).is_some() {
+        return Err(Rejection::NotAllowed("the node is in the view already"));
+    }
+    view.learners.push(learner);
+    Ok(())
+}
+
+fn remove_learner(view: &mut View, node: NodeId) -> Result<(), Rejection> {
+    if view.learner(node).is_none() {
+        return Err(Rejection::NotAllowed("only a learner can be removed"));
+    }
+    view.learners.retain(|learner| learner.node != node);
+    Ok(())
+}
+
+fn add_member(view: &mut View, learner: Member) -> Result<(), Rejection> {
+    // P4 and P9: exactly the learner that was certified, in the same life.
+    if !view.is_learner(&learner) {
+        return Err(Rejection::NotAllowed("P4 heirs only: the new member must be a learner of the view"));
+    }
+    view.learners.retain(|other| *other != learner);
+    view.members.push(learner);
+    Ok(())
+}
