@@ -20,11 +20,11 @@ pub const PARTIAL: &str = ".partial";
 ///
 /// What each promises about durability is the weakest that a file system on Linux gives: a created, renamed or
 /// removed name survives a power failure only after [`FileSystem::sync_directory`].
-pub trait FileSystem: Clone + Send + Sync + 'static {
+pub trait FileSystem: Clone + std::fmt::Debug + Send + Sync + 'static {
     /// An open file.
     type File: File;
     /// Holds a lock until it is dropped, or the process ends.
-    type Lock: Send + 'static;
+    type Lock: std::fmt::Debug + Send + 'static;
 
     /// Creates a directory and those above it. Durable on return; no error if it is there.
     fn create_directory(&self, path: &Path) -> io::Result<()>;
@@ -52,7 +52,7 @@ pub trait FileSystem: Clone + Send + Sync + 'static {
 }
 
 /// The operations on the content of a file.
-pub trait File: Send + Sync + 'static {
+pub trait File: std::fmt::Debug + Send + Sync + 'static {
     /// How many bytes the file has.
     fn size(&self) -> io::Result<u64>;
 
