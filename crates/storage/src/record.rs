@@ -1,0 +1,311 @@
+//! Records: how one write of one group is laid out in a segment. See the crate's documentation for the bytes.
+
+use bytes::{Buf, Bytes};
+use onecopy_core::{Entry, EntryId, GroupId, Index, Timestamp, Write};
+
+/// Bytes before the payload.
+pub(crate) const HEADER: usize = 40;
+/// Records begin at multiples of this, so that a search for them tries few places.
+pub(crate) const ALIGNMENT: usize = 8;
+/// The largest payload. Bounds what a reader allocates.
+pub(crate) const PAYLOAD_MAX: usize = 1 << 30;
+/// Entries of one [`Write::Append`] are spread over several records of about this size.
+pub(crate) const APPEND_BYTES: usize = 4 << 20;
+
+const MAGIC: [u8; 4] = *b"1rec";
+const APPEND_FIXED: usize = 8 + 8 + 4;
+const ENTRY_FIXED: usize = 8 + 8 + 8 + 4;
+
+/// What a record means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Record {
+    /// The same as the write of that name.
+    Write(Write),
+    /// The group is gone with all it had.
+    Forget,
+    /// The first record of every segment: what is known of every group at this point.
+    Checkpoint(Vec<Head>),
+    /// Says nothing but what its header says: how far the log was synced.
+    Mark,
+}
+
+/// What a checkpoint says of one group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub(crate) group: GroupId,
+    pub(crate) base: EntryId,
+    /// The index of the last entry, or of the base.
+    pub(crate) last: Index,
+    pub(crate) commit: Index,
+    pub(crate) state: Option<Bytes>,
+}
+
+/// The numbers by which records are told apart on the disk. They are never reused.
+mod kind {
+    pub(super) const STATE: u8 = 1;
+    pub(super) const APPEND: u8 = 2;
+    pub(super) const CUT: u8 = 3;
+    pub(super) const COMPACT: u8 = 4;
+    pub(super) const INSTALL: u8 = 5;
+    pub(super) const FORGET: u8 = 6;
+    pub(super) const CHECKPOINT: u8 = 7;
+    pub(super) const MARK: u8 = 8;
+}
+
+/// The fixed part of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Header {
+    pub(crate) kind: u8,
+    pub(crate) group: GroupId,
+    pub(crate) length: u32,
+    /// Counts the records of the log, over all segments.
+    pub(crate) lsn: u64,
+    /// Everything up to this record was known to be synced when this record was written.
+    pub(crate) synced: u64,
+    pub(crate) payload_checksum: u32,
+}
+
+impl Header {
+    /// The bytes, sealed with the segment's seed: a record means nothing outside its segment.
+    fn encode(&self, seed: u32) -> [u8; HEADER] {
+        let mut bytes = [0; HEADER];
+        bytes[0..4].copy_from_slice(&MAGIC);
+        bytes[4] = self.kind;
+        bytes[8..12].copy_from_slice(&self.group.0.to_le_bytes());
+        bytes[12..16].copy_from_slice(&self.length.to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.lsn.to_le_bytes());
+        bytes[24..32].copy_from_slice(&self.synced.to_le_bytes());
+        bytes[32..36].copy_from_slice(&self.payload_checksum.to_le_bytes());
+        let checksum = crc32c::crc32c_append(seed, &bytes[..36]);
+        bytes[36..40].copy_from_slice(&checksum.to_le_bytes());
+        bytes
+    }
+
+    /// The header that these bytes are, if they are one of this segment.
+    pub(crate) fn decode(bytes: &[u8], seed: u32) -> Option<Self> {
+        let mut rest = bytes.get(..HEADER)?;
+        if rest[0..4] != MAGIC || rest[5..8] != [0; 3] {
+            return None;
+        }
+        let checksum = crc32c::crc32c_append(seed, &rest[..36]);
+        rest.advance(4);
+        let kind = rest.get_u8();
+        rest.advance(3);
+        let header = Self {
+            kind,
+            group: GroupId(rest.get_u32_le()),
+            length: rest.get_u32_le(),
+            lsn: rest.get_u64_le(),
+            synced: rest.get_u64_le(),
+            payload_checksum: rest.get_u32_le(),
+        };
+        (rest.get_u32_le() == checksum && header.length as usize <= PAYLOAD_MAX).then_some(header)
+    }
+}
+
+/// How many bytes a record with such a payload occupies.
+pub(crate) fn size(payload: usize) -> usize {
+    (HEADER + payload).next_multiple_of(ALIGNMENT)
+}
+
+/// Whether bytes could be the beginning of a record: what a search looks for.
+pub(crate) fn plausible(bytes: &[u8]) -> bool {
+    bytes.starts_with(&MAGIC)
+}
+
+/// Appends records to a buffer.
+pub(crate) struct Encoder<'a> {
+    pub(crate) buffer: &'a mut Vec<u8>,
+    pub(crate) seed: u32,
+    pub(crate) lsn: u64,
+    pub(crate) synced: u64,
+}
+
+impl Encoder<'_> {
+    pub(crate) fn state(&mut self, group: GroupId, state: &Bytes) {
+        self.record(kind::STATE, group, |buffer| buffer.extend_from_slice(state));
+    }
+
+    /// The entries must follow each other; see [`append_chunks`].
+    pub(crate) fn append(&mut self, group: GroupId, entries: &[Entry], commit: Index) {
+        self.record(kind::APPEND, group, |buffer| {
+            buffer.extend_from_slice(&commit.0.to_le_bytes());
+            let first = entries.first().map_or(0, |entry| entry.id.index.0);
+            buffer.extend_from_slice(&first.to_le_bytes());
+            buffer.extend_from_slice(&(entries.len() as u32).to_le_bytes());
+            for entry in entries {
+                buffer.extend_from_slice(&entry.id.epoch.0.to_le_bytes());
+                buffer.extend_from_slice(&entry.time.0.to_le_bytes());
+                buffer.extend_from_slice(&entry.seed.to_le_bytes());
+                buffer.extend_from_slice(&(entry.payload.len() as u32).to_le_bytes());
+                buffer.extend_from_slice(&entry.payload);
+            }
+        });
+    }
+
+    pub(crate) fn cut(&mut self, group: GroupId, from: Index) {
+        self.record(kind::CUT, group, |buffer| buffer.extend_from_slice(&from.0.to_le_bytes()));
+    }
+
+    pub(crate) fn compact(&mut self, group: GroupId, through: EntryId) {
+        self.record(kind::COMPACT, group, |buffer| put_id(buffer, through));
+    }
+
+    pub(crate) fn install(&mut self, group: GroupId, snapshot: EntryId) {
+        self.record(kind::INSTALL, group, |buffer| put_id(buffer, snapshot));
+    }
+
+    pub(crate) fn forget(&mut self, group: GroupId) {
+        self.record(kind::FORGET, group, |_| {});
+    }
+
+    pub(crate) fn mark(&mut self) {
+        self.record(kind::MARK, GroupId(0), |_| {});
+    }
+
+    pub(crate) fn checkpoint<'a>(
+        &mut self,
+        heads: impl Iterator<Item = (GroupId, EntryId, Index, Index, Option<&'a Bytes>)>,
+    ) {
+        self.record(kind::CHECKPOINT, GroupId(0), |buffer| {
+            for (group, base, last, commit, state) in heads {
+                buffer.extend_from_slice(&group.0.to_le_bytes());
+                put_id(buffer, base);
+                buffer.extend_from_slice(&last.0.to_le_bytes());
+                buffer.extend_from_slice(&commit.0.to_le_bytes());
+                buffer.push(u8::from(state.is_some()));
+                let state = state.map_or(&[][..], |state| state);
+                buffer.extend_from_slice(&(state.len() as u32).to_le_bytes());
+                buffer.extend_from_slice(state);
+            }
+        });
+    }
+
+    fn record(&mut self, kind: u8, group: GroupId, payload: impl FnOnce(&mut Vec<u8>)) {
+        let start = self.buffer.len();
+        self.buffer.extend_from_slice(&[0; HEADER]);
+        payload(self.buffer);
+        let body = &self.buffer[start + HEADER..];
+        assert!(body.len() <= PAYLOAD_MAX, "log: a record of {} bytes cannot be read back", body.len());
+        let header = Header {
+            kind,
+            group,
+            length: body.len() as u32,
+            lsn: self.lsn,
+            synced: self.synced,
+            payload_checksum: crc32c::crc32c(body),
+        };
+        let end = start + size(body.len());
+        self.buffer[start..start + HEADER].copy_from_slice(&header.encode(self.seed));
+        self.buffer.resize(end, 0);
+        self.lsn += 1;
+    }
+}
+
+/// How many bytes the payload of an append of these entries has.
+pub(crate) fn append_size(entries: &[Entry]) -> usize {
+    APPEND_FIXED + entries.iter().map(|entry| ENTRY_FIXED + entry.payload.len()).sum::<usize>()
+}
+
+/// Spreads entries over records of about [`APPEND_BYTES`]. At least one chunk, as the commit index counts too.
+pub(crate) fn append_chunks(mut entries: &[Entry]) -> impl Iterator<Item = &[Entry]> {
+    let mut first = true;
+    std::iter::from_fn(move || {
+        if entries.is_empty() && !std::mem::take(&mut first) {
+            return None;
+        }
+        first = false;
+        let mut bytes = 0;
+        let fits = entries.iter().take_while(|entry| {
+            let empty = bytes == 0;
+            bytes += ENTRY_FIXED + entry.payload.len();
+            empty || bytes <= APPEND_BYTES
+        });
+        let (chunk, rest) = entries.split_at(fits.count());
+        entries = rest;
+        Some(chunk)
+    })
+}
+
+/// Understands a payload whose checksum is right.
+pub(crate) fn decode(kind: u8, mut payload: Bytes) -> Result<Record, String> {
+    let record = match kind {
+        kind::STATE => Record::Write(Write::State(std::mem::take(&mut payload))),
+        kind::APPEND => Record::Write(decode_append(&mut payload)?),
+        kind::CUT => Record::Write(Write::Cut { from: Index(get_u64(&mut payload)?) }),
+        kind::COMPACT => Record::Write(Write::Compact { through: get_id(&mut payload)? }),
+        kind::INSTALL => Record::Write(Write::Install { snapshot: get_id(&mut payload)? }),
+        kind::FORGET => Record::Forget,
+        kind::CHECKPOINT => decode_checkpoint(&mut payload)?,
+        kind::MARK => Record::Mark,
+        unknown => return Err(format!("a record of kind {unknown}, which this format does not have")),
+    };
+    match payload.is_empty() {
+        true => Ok(record),
+        false => Err(format!("{} bytes too many in a record of kind {kind}", payload.len())),
+    }
+}
+
+fn decode_append(payload: &mut Bytes) -> Result<Write, String> {
+    let commit = Index(get_u64(payload)?);
+    let first = get_u64(payload)?;
+    let count = get_u32(payload)?;
+    // No allocation by the count alone: whoever made the record may have lied.
+    let mut entries = Vec::with_capacity((count as usize).min(payload.len() / ENTRY_FIXED));
+    for position in 0..u64::from(count) {
+        let index = first.checked_add(position).ok_or("an index that is too large")?;
+        let epoch = get_u64(payload)?;
+        let time = Timestamp(get_u64(payload)?);
+        let seed = get_u64(payload)?;
+        let body = get_bytes(payload)?;
+        entries.push(Entry { id: EntryId::new(index, epoch), time, seed, payload: body });
+    }
+    Ok(Write::Append { entries, commit })
+}
+
+fn decode_checkpoint(payload: &mut Bytes) -> Result<Record, String> {
+    let mut heads = Vec::new();
+    while !payload.is_empty() {
+        let group = GroupId(get_u32(payload)?);
+        let base = get_id(payload)?;
+        let last = Index(get_u64(payload)?);
+        let commit = Index(get_u64(payload)?);
+        if payload.is_empty() {
+            return Err(SHORT.to_owned());
+        }
+        let has_state = payload.get_u8() != 0;
+        let state = get_bytes(payload)?;
+        if last < base.index {
+            return Err(format!("a log of {group} that ends at {last}, before its base {base}"));
+        }
+        heads.push(Head { group, base, last, commit, state: has_state.then_some(state) });
+    }
+    Ok(Record::Checkpoint(heads))
+}
+
+const SHORT: &str = "a record that is shorter than its content";
+
+fn get_u32(payload: &mut Bytes) -> Result<u32, String> {
+    payload.try_get_u32_le().map_err(|_| SHORT.to_owned())
+}
+
+fn get_u64(payload: &mut Bytes) -> Result<u64, String> {
+    payload.try_get_u64_le().map_err(|_| SHORT.to_owned())
+}
+
+fn get_id(payload: &mut Bytes) -> Result<EntryId, String> {
+    Ok(EntryId::new(get_u64(payload)?, get_u64(payload)?))
+}
+
+fn get_bytes(payload: &mut Bytes) -> Result<Bytes, String> {
+    let length = get_u32(payload)? as usize;
+    match length <= payload.len() {
+        true => Ok(payload.split_to(length)),
+        false => Err(SHORT.to_owned()),
+    }
+}
+
+fn put_id(buffer: &mut Vec<u8>, id: EntryId) {
+    buffer.extend_from_slice(&id.index.0.to_le_bytes());
+    buffer.extend_from_slice(&id.epoch.0.to_le_bytes());
+}
