@@ -1,0 +1,171 @@
+//! Replies to `COMMAND` and its subcommands.
+//!
+//! The node that answers them knows commands of its own, so these functions take the descriptions that they are to
+//! talk about, or a function that finds one.
+
+use onecopy_resp::Writer;
+
+use super::{Kind, Spec, key_positions};
+use crate::error::CommandError;
+
+/// `COMMAND`, and `COMMAND INFO` with names: one element per description, a null for a `None`.
+pub fn reply_info<'a>(specs: impl ExactSizeIterator<Item = Option<&'a Spec>>, reply: &mut Writer<'_>) {
+    reply.array(specs.len());
+    for spec in specs {
+        match spec {
+            Some(spec) => info(spec, reply),
+            None => reply.null_array(),
+        }
+    }
+}
+
+/// `COMMAND COUNT`.
+pub fn reply_count(count: usize, reply: &mut Writer<'_>) {
+    reply.length(count);
+}
+
+/// `COMMAND LIST`.
+pub fn reply_list<'a>(specs: impl ExactSizeIterator<Item = &'a Spec>, reply: &mut Writer<'_>) {
+    reply.array(specs.len());
+    for spec in specs {
+        reply.bulk(spec.name.as_bytes());
+    }
+}
+
+/// `COMMAND DOCS`: a map from name to documentation.
+pub fn reply_docs<'a>(specs: impl ExactSizeIterator<Item = &'a Spec>, reply: &mut Writer<'_>) {
+    reply.map(specs.len());
+    for spec in specs {
+        reply.bulk(spec.name.as_bytes());
+        let fields = [
+            ("summary", spec.summary),
+            ("since", spec.since),
+            ("group", spec.group),
+            ("complexity", spec.complexity),
+        ];
+        reply.map(fields.len());
+        for (field, value) in fields {
+            reply.bulk(field.as_bytes());
+            reply.bulk(value.as_bytes());
+        }
+    }
+}
+
+/// `COMMAND GETKEYS`: the keys among the arguments of a command, whose name is the first of them.
+///
+/// # Errors
+/// When there is no such command, the number of arguments is wrong, or no argument is a key.
+pub fn reply_getkeys(
+    spec: Option<&Spec>,
+    args: &[&[u8]],
+    reply: &mut Writer<'_>,
+) -> Result<(), CommandError> {
+    let spec = spec.ok_or(CommandError::Other("ERR Invalid command specified"))?;
+    if spec.first_key == 0 && spec.key_count_at == 0 {
+        return Err(CommandError::Other("ERR The command has no key arguments"));
+    }
+    spec.check_arity(args.len())
+        .map_err(|_| CommandError::Other("ERR Invalid number of arguments specified for command"))?;
+    let positions = key_positions(spec, args);
+    if positions.is_empty() {
+        return Err(CommandError::Other("ERR Invalid arguments specified for command"));
+    }
+    reply.array(positions.len());
+    for position in positions {
+        reply.bulk(args.get(position).copied().unwrap_or_default());
+    }
+    Ok(())
+}
+
+fn flags(spec: &Spec) -> Vec<&'static str> {
+    let mut flags = vec![if spec.kind == Kind::Write { "write" } else { "readonly" }];
+    if spec.grows {
+        flags.push("denyoom");
+    }
+    if spec.fast {
+        flags.push("fast");
+    }
+    if spec.key_count_at > 0 {
+        flags.push("movablekeys");
+    }
+    flags
+}
+
+fn categories(spec: &Spec) -> [&'static str; 3] {
+    [
+        if spec.kind == Kind::Write { "@write" } else { "@read" },
+        match spec.group {
+            "generic" => "@keyspace",
+            "string" => "@string",
+            "list" => "@list",
+            "hash" => "@hash",
+            "set" => "@set",
+            "sorted-set" => "@sortedset",
+            "connection" => "@connection",
+            "pubsub" => "@pubsub",
+            "transactions" => "@transaction",
+            "scripting" => "@scripting",
+            _ => "@admin",
+        },
+        if spec.fast { "@fast" } else { "@slow" },
+    ]
+}
+
+fn info(spec: &Spec, reply: &mut Writer<'_>) {
+    reply.array(10);
+    reply.bulk(spec.name.as_bytes());
+    reply.integer(spec.arity.into());
+    let flags = flags(spec);
+    reply.set(flags.len());
+    flags.iter().for_each(|flag| reply.simple(flag));
+    reply.integer(spec.first_key.into());
+    reply.integer(spec.last_key.into());
+    reply.integer(spec.key_step.into());
+    let categories = categories(spec);
+    reply.set(categories.len());
+    categories.iter().for_each(|category| reply.simple(category));
+    // Tips, key specifications, subcommands.
+    reply.array(0);
+    key_specifications(spec, reply);
+    reply.array(0);
+}
+
+fn key_specifications(spec: &Spec, reply: &mut Writer<'_>) {
+    let ranged = spec.first_key > 0 && spec.key_step > 0;
+    reply.set(usize::from(ranged) + usize::from(spec.key_count_at > 0));
+    if ranged {
+        // The last key counts from the first one, unless it counts from the end.
+        let last = if spec.last_key < 0 { spec.last_key } else { spec.last_key - spec.first_key };
+        let range = [("lastkey", last), ("keystep", spec.key_step), ("limit", 0)];
+        key_specification(spec, spec.first_key, "range", &range, reply);
+    }
+    if let (Ok(at), true) = (i32::try_from(spec.key_count_at), spec.key_count_at > 0) {
+        let count = [("keynumidx", 0), ("firstkey", 1), ("keystep", 1)];
+        key_specification(spec, at, "keynum", &count, reply);
+    }
+}
+
+fn key_specification(spec: &Spec, at: i32, kind: &str, parts: &[(&str, i32)], reply: &mut Writer<'_>) {
+    reply.map(3);
+    reply.bulk(b"flags");
+    reply.set(1);
+    reply.simple(if spec.kind == Kind::Write { "RW" } else { "RO" });
+    reply.bulk(b"begin_search");
+    reply.map(2);
+    reply.bulk(b"type");
+    reply.bulk(b"index");
+    reply.bulk(b"spec");
+    reply.map(1);
+    reply.bulk(b"index");
+    reply.integer(at.into());
+    reply.bulk(b"find_keys");
+    reply.map(2);
+    reply.bulk(b"type");
+    reply.bulk(kind.as_bytes());
+    reply.bulk(b"spec");
+    reply.map(parts.len());
+    for (name, number) in parts {
+        reply.bulk(name.as_bytes());
+        reply.integer((*number).into());
+    }
+}

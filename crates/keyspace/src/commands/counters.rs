@@ -1,0 +1,72 @@
+//! Counters.
+
+use onecopy_resp::Writer;
+
+use crate::context::Context;
+use crate::decimal;
+use crate::error::{CommandError, Outcome};
+use crate::number::{float, integer, parse_float};
+use crate::value::Text;
+
+/// Adds to a counter that begins at 0.
+fn add(context: &mut Context<'_>, key: &[u8], increment: i64, reply: &mut Writer<'_>) -> Outcome {
+    let before = match context.read::<Text>(key)? {
+        None => None,
+        Some(Text::Integer(number)) => Some(*number),
+        Some(Text::Raw(_)) => return Err(CommandError::NotInteger),
+    };
+    let sum = before.unwrap_or(0).checked_add(increment).ok_or(CommandError::Overflow)?;
+    match before {
+        Some(_) => {
+            context.update::<Text, _>(key, |text| *text = Text::Integer(sum))?;
+        }
+        None => context.store(key, Text::Integer(sum)),
+    }
+    reply.integer(sum);
+    Ok(())
+}
+
+pub(crate) fn incr(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    add(context, args[1], 1, reply)
+}
+
+pub(crate) fn decr(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    add(context, args[1], -1, reply)
+}
+
+pub(crate) fn incrby(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    add(context, args[1], integer(args[2])?, reply)
+}
+
+pub(crate) fn decrby(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    let decrement = integer(args[2])?;
+    let increment = decrement.checked_neg().ok_or(CommandError::Other("ERR decrement would overflow"))?;
+    add(context, args[1], increment, reply)
+}
+
+pub(crate) fn incrbyfloat(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    let key = args[1];
+    let before = context.read::<Text>(key)?.map(Text::to_vec);
+    let sum = add_floats(before.as_deref(), args[2], CommandError::NotFloat)?;
+    match before {
+        Some(_) => {
+            context.update::<Text, _>(key, |text| *text = Text::new(&sum))?;
+        }
+        None => context.store(key, Text::new(&sum)),
+    }
+    reply.bulk(&sum);
+    Ok(())
+}
+
+/// The sum of a stored number, 0 if there is none, and an argument. `not_stored` is the error if what is stored is no
+/// number.
+pub(super) fn add_floats(
+    stored: Option<&[u8]>,
+    increment: &[u8],
+    not_stored: CommandError,
+) -> Result<Vec<u8>, CommandError> {
+    let stored = stored.unwrap_or(b"0");
+    parse_float(stored).ok_or(not_stored)?;
+    float(increment)?;
+    decimal::add(stored, increment).ok_or(CommandError::NotFinite)
+}

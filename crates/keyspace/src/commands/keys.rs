@@ -1,0 +1,181 @@
+//! Keys, whatever they hold.
+
+use onecopy_resp::Writer;
+
+use crate::context::{Context, View, database_number};
+use crate::error::{CommandError, Outcome};
+use crate::number::{integer, is_word};
+
+pub(crate) fn del(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    let removed = args[1..].iter().filter(|key| context.remove(key).is_some()).count();
+    reply.length(removed);
+    Ok(())
+}
+
+pub(crate) fn unlink(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    del(context, args, reply)
+}
+
+pub(crate) fn exists(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    reply.length(args[1..].iter().filter(|key| view.object(key).is_some()).count());
+    Ok(())
+}
+
+pub(crate) fn touch(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    exists(view, args, reply)
+}
+
+pub(crate) fn type_of(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    reply.simple(view.object(args[1]).map_or("none", |object| object.value.type_name()));
+    Ok(())
+}
+
+pub(crate) fn rename(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    let (from, to) = (args[1], args[2]);
+    if !context.exists(from) {
+        return Err(CommandError::NoSuchKey);
+    }
+    if from != to
+        && let Some(object) = context.remove(from)
+    {
+        context.put(to, object);
+    }
+    reply.ok();
+    Ok(())
+}
+
+pub(crate) fn renamenx(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    let (from, to) = (args[1], args[2]);
+    if !context.exists(from) {
+        return Err(CommandError::NoSuchKey);
+    }
+    let free = !context.exists(to);
+    if free && let Some(object) = context.remove(from) {
+        context.put(to, object);
+    }
+    reply.integer(free.into());
+    Ok(())
+}
+
+pub(super) const SAME: CommandError = CommandError::Other("ERR source and destination objects are the same");
+
+pub(crate) fn copy(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    let (from, to) = (args[1], args[2]);
+    let mut db = context.db;
+    let mut replace = false;
+    let mut rest = args[3..].iter();
+    while let Some(option) = rest.next() {
+        if is_word(option, "REPLACE") {
+            replace = true;
+        } else if is_word(option, "DB")
+            && let Some(number) = rest.next()
+        {
+            db = database_number(number)?;
+        } else {
+            return Err(CommandError::Syntax);
+        }
+    }
+    if db == context.db && from == to {
+        return Err(SAME);
+    }
+    let object = context.view().object(from).cloned();
+    let mut target = context.with_database(db);
+    let copied = match object {
+        Some(object) if replace || !target.exists(to) => {
+            target.put(to, object);
+            true
+        }
+        _ => false,
+    };
+    reply.integer(copied.into());
+    Ok(())
+}
+
+/// The answer to `HELP`.
+fn reply_help(lines: &[&str], reply: &mut Writer<'_>) {
+    reply.array(lines.len());
+    lines.iter().for_each(|line| reply.simple(line));
+}
+
+fn unknown(command: &'static str, subcommand: &[u8]) -> CommandError {
+    let subcommand = String::from_utf8_lossy(&subcommand[..subcommand.len().min(128)]).into_owned();
+    CommandError::UnknownSubcommand { command, subcommand }
+}
+
+/// `OBJECT`. All objects look recently used and unshared: nothing is counted.
+pub(crate) fn object(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    let subcommand = args[1];
+    if is_word(subcommand, "HELP") && args.len() == 2 {
+        reply_help(
+            &[
+                "OBJECT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+                "ENCODING <key>",
+                "    Return the kind of internal representation Redis would use for the value of a key.",
+                "FREQ <key>",
+                "    Always an error: access frequency is not tracked.",
+                "IDLETIME <key>",
+                "    Always 0: access times are not tracked.",
+                "REFCOUNT <key>",
+                "    Always 1: values are not shared.",
+                "HELP",
+                "    Print this help.",
+            ],
+            reply,
+        );
+        return Ok(());
+    }
+    let names = ["object|encoding", "object|freq", "object|idletime", "object|refcount", "object|help"];
+    let name = names.into_iter().find(|name| is_word(subcommand, &name["object|".len()..]));
+    let name = name.ok_or_else(|| unknown("OBJECT", subcommand))?;
+    let [_, _, key] = args else { return Err(CommandError::Arity(name)) };
+    match (name, view.object(key)) {
+        ("object|help", _) => return Err(CommandError::Arity(name)),
+        (_, None) => reply.null(),
+        ("object|encoding", Some(object)) => reply.bulk(object.value.encoding().as_bytes()),
+        ("object|idletime", Some(_)) => reply.integer(0),
+        ("object|refcount", Some(_)) => reply.integer(1),
+        (_, Some(_)) => {
+            return Err(CommandError::Other(
+                "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when \
+                 switching between policies at runtime LRU and LFU data will take some time to adjust.",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// `MEMORY USAGE`. The number is the one that counts against the memory limit.
+pub(crate) fn memory(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    let subcommand = args[1];
+    if is_word(subcommand, "HELP") && args.len() == 2 {
+        reply_help(
+            &[
+                "MEMORY <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+                "USAGE <key> [SAMPLES <count>]",
+                "    Return what <key> and its value count against the memory limit. SAMPLES changes nothing.",
+                "HELP",
+                "    Print this help.",
+            ],
+            reply,
+        );
+        return Ok(());
+    }
+    if !is_word(subcommand, "USAGE") {
+        return Err(unknown("MEMORY", subcommand));
+    }
+    match &args[2..] {
+        [] => return Err(CommandError::Arity("memory|usage")),
+        [_] => {}
+        [_, option, count] if is_word(option, "SAMPLES") => {
+            if integer(count)? < 0 {
+                return Err(CommandError::Syntax);
+            }
+        }
+        _ => return Err(CommandError::Syntax),
+    }
+    match view.object(args[2]) {
+        Some(object) => reply.integer(i64::try_from(object.memory(args[2])).unwrap_or(i64::MAX)),
+        None => reply.null(),
+    }
+    Ok(())
+}

@@ -1,0 +1,13 @@
+//! The commands, one file per family.
+//!
+//! Each function parses and checks its arguments, then executes, then replies. The number of arguments has been checked
+//! against the table before.
+
+pub(crate) mod counters;
+pub(crate) mod databases;
+pub(crate) mod expiry;
+pub(crate) mod keys;
+pub(crate) mod random;
+pub(crate) mod scan;
+pub(crate) mod set;
+pub(crate) mod strings;

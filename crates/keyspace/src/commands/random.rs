@@ -1,0 +1,218 @@
+//! Random keys and elements. They change nothing, but go through the log, for the entry to settle the random numbers.
+
+use onecopy_resp::{Version, Writer};
+
+use crate::context::Context;
+use crate::error::{CommandError, Outcome};
+use crate::number::{integer, is_word};
+use crate::value::{Hash, Set, Typed, Zset};
+
+/// How often a key is drawn again because it had expired, before the first one that has not is taken.
+const DRAWS_MAX: usize = 100;
+
+pub(crate) fn randomkey(context: &mut Context<'_>, _: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    let mut random = context.random();
+    let view = context.view();
+    let Some(database) = view.database().filter(|database| database.len() > 0) else {
+        reply.null();
+        return Ok(());
+    };
+    let drawn = (0..DRAWS_MAX).find_map(|_| {
+        let mut position = random.below(database.len());
+        for shard in database.shards() {
+            if let Some((key, object)) = shard.get_index(position) {
+                return (!object.is_expired(view.clock())).then_some(key);
+            }
+            position -= shard.len();
+        }
+        None
+    });
+    let first = || database.shards().flatten().find(|(_, object)| !object.is_expired(view.clock()));
+    match drawn.or_else(|| first().map(|(key, _)| key)) {
+        Some(key) => reply.bulk(key),
+        None => reply.null(),
+    }
+    Ok(())
+}
+
+/// How many elements are asked for.
+enum Count {
+    /// At most so many, all different.
+    Different(usize),
+    /// So many, each drawn from all.
+    Repeated(usize),
+}
+
+impl Count {
+    fn parse(arg: &[u8]) -> Result<Self, CommandError> {
+        let count = integer(arg)?;
+        // As in Redis; nobody waits for so many.
+        if count < -(i64::MAX / 2) {
+            return Err(CommandError::OutOfRange);
+        }
+        let magnitude = usize::try_from(count.unsigned_abs()).map_err(|_| CommandError::OutOfRange)?;
+        Ok(if count < 0 { Self::Repeated(magnitude) } else { Self::Different(magnitude) })
+    }
+
+    /// How many elements there will be, of a collection with `length`.
+    fn of(&self, length: usize) -> usize {
+        match self {
+            Self::Different(count) => length.min(*count),
+            Self::Repeated(count) => {
+                if length == 0 {
+                    0
+                } else {
+                    *count
+                }
+            }
+        }
+    }
+}
+
+/// Replies to each of the drawn positions, and stops when the reply is too large.
+fn reply_each(
+    count: &Count,
+    length: usize,
+    context: &mut Context<'_>,
+    reply: &mut Writer<'_>,
+    mut write: impl FnMut(&Context<'_>, usize, &mut Writer<'_>),
+) {
+    let mut random = context.random();
+    match count {
+        Count::Different(count) => {
+            for position in random.distinct(*count, length) {
+                write(context, position, reply);
+            }
+        }
+        Count::Repeated(count) => {
+            for _ in 0..*count {
+                if reply.overflowed() {
+                    break;
+                }
+                write(context, random.below(length), reply);
+            }
+        }
+    }
+}
+
+/// The length of a collection, 0 if there is none.
+fn length_of<T: Typed>(
+    context: &Context<'_>,
+    key: &[u8],
+    length: fn(&T) -> usize,
+) -> Result<usize, CommandError> {
+    Ok(context.read::<T>(key)?.map_or(0, length))
+}
+
+pub(crate) fn srandmember(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    let key = args[1];
+    let write = |context: &Context<'_>, position: usize, reply: &mut Writer<'_>| {
+        let member = context.read::<Set>(key).ok().flatten().and_then(|set| set.at(position));
+        reply.bulk(member.unwrap_or_default());
+    };
+    let count = match &args[2..] {
+        [] => None,
+        [count] => Some(Count::parse(count)?),
+        _ => return Err(CommandError::Syntax),
+    };
+    let length = length_of(context, key, Set::len)?;
+    match count {
+        None if length == 0 => reply.null(),
+        None => reply_each(&Count::Different(1), length, context, reply, write),
+        Some(count) => {
+            reply.array(count.of(length));
+            if length > 0 {
+                reply_each(&count, length, context, reply, write);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The count, and whether values are wanted, of `HRANDFIELD` and `ZRANDMEMBER`.
+fn parse_count(args: &[&[u8]], with: &str) -> Result<Option<(Count, bool)>, CommandError> {
+    match args {
+        [] => Ok(None),
+        [count] => Ok(Some((Count::parse(count)?, false))),
+        [count, option] => {
+            let parsed = Count::parse(count)?;
+            if !is_word(option, with) {
+                return Err(CommandError::Syntax);
+            }
+            // Redis: twice as many replies must still be countable.
+            if matches!(parsed, Count::Different(many) | Count::Repeated(many) if many as u64 > i64::MAX as u64 / 2)
+            {
+                return Err(CommandError::OutOfRange);
+            }
+            Ok(Some((parsed, true)))
+        }
+        _ => Err(CommandError::Syntax),
+    }
+}
+
+/// The header for so many elements, with something to each or without: RESP3 puts each pair into an array.
+fn reply_header(count: usize, with: bool, reply: &mut Writer<'_>) {
+    reply.array(if with && reply.version() == Version::Two { count.saturating_mul(2) } else { count });
+}
+
+pub(crate) fn hrandfield(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    let key = args[1];
+    let options = parse_count(&args[2..], "WITHVALUES")?;
+    let length = length_of(context, key, Hash::len)?;
+    let (count, with) = match options {
+        None if length == 0 => {
+            reply.null();
+            return Ok(());
+        }
+        None => (Count::Different(1), false),
+        Some((count, with)) => {
+            reply_header(count.of(length), with, reply);
+            (count, with)
+        }
+    };
+    if length > 0 {
+        reply_each(&count, length, context, reply, |context, position, reply| {
+            let pair = context.read::<Hash>(key).ok().flatten().and_then(|hash| hash.at(position));
+            let (field, value) = pair.unwrap_or_default();
+            if with && reply.version() == Version::Three {
+                reply.array(2);
+            }
+            reply.bulk(field);
+            if with {
+                reply.bulk(value);
+            }
+        });
+    }
+    Ok(())
+}
+
+pub(crate) fn zrandmember(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    let key = args[1];
+    let options = parse_count(&args[2..], "WITHSCORES")?;
+    let length = length_of(context, key, Zset::len)?;
+    let (count, with) = match options {
+        None if length == 0 => {
+            reply.null();
+            return Ok(());
+        }
+        None => (Count::Different(1), false),
+        Some((count, with)) => {
+            reply_header(count.of(length), with, reply);
+            (count, with)
+        }
+    };
+    if length > 0 {
+        reply_each(&count, length, context, reply, |context, position, reply| {
+            let pair = context.read::<Zset>(key).ok().flatten().and_then(|zset| zset.at(position));
+            let (member, score) = pair.unwrap_or_default();
+            if with && reply.version() == Version::Three {
+                reply.array(2);
+            }
+            reply.bulk(member);
+            if with {
+                reply.double(score);
+            }
+        });
+    }
+    Ok(())
+}

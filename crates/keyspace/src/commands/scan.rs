@@ -1,0 +1,185 @@
+//! Walking over keys and elements, all at once or in steps.
+//!
+//! # Why a scan misses nothing
+//!
+//! A scan promises to return every element that was there from its beginning to its end, whatever else changes. Tables keep
+//! their elements at positions: a new one comes to the end, and when one is removed the last one takes its place. So an
+//! element only ever moves to a *lower* position, and a scan that walks from the end to the beginning cannot miss it; it may
+//! see it twice, which `SCAN` allows. The cursor is the number of positions that are still to be visited.
+//!
+//! `SCAN` walks the shards of a database upwards, and each shard in that way. Its cursor has the shard in its low bits and
+//! the positions left within it above. Cursors are the same on every replica, so a scan goes on after a failover.
+
+use onecopy_resp::Writer;
+
+use crate::context::View;
+use crate::database::SHARDS;
+use crate::error::{CommandError, Outcome};
+use crate::glob;
+use crate::number::{integer, is_word};
+use crate::value::{Hash, Set, Typed, Zset};
+
+pub(crate) fn keys(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    let shards = view.database().into_iter().flat_map(|database| database.shards());
+    let found: Vec<&[u8]> = shards
+        .flatten()
+        .filter(|(key, object)| !object.is_expired(view.clock()) && glob::matches(args[1], key))
+        .map(|(key, _)| key.as_ref())
+        .collect();
+    reply.array(found.len());
+    found.into_iter().for_each(|key| reply.bulk(key));
+    Ok(())
+}
+
+/// The options of a scan.
+struct Options<'a> {
+    pattern: Option<&'a [u8]>,
+    count: usize,
+    type_name: Option<&'a [u8]>,
+}
+
+impl<'a> Options<'a> {
+    /// How many elements a step visits by default.
+    const COUNT: usize = 10;
+    /// How many elements a step visits at most, whatever was asked for: a step is one reply.
+    const COUNT_MAX: usize = 1 << 20;
+
+    fn parse(args: &[&'a [u8]], with_type: bool) -> Result<Self, CommandError> {
+        let mut options = Self { pattern: None, count: Self::COUNT, type_name: None };
+        let mut rest = args.iter();
+        while let Some(option) = rest.next() {
+            let Some(value) = rest.next() else { return Err(CommandError::Syntax) };
+            if is_word(option, "COUNT") {
+                let count = integer(value)?;
+                if count < 1 {
+                    return Err(CommandError::Syntax);
+                }
+                options.count = usize::try_from(count).unwrap_or(Self::COUNT_MAX).min(Self::COUNT_MAX);
+            } else if is_word(option, "MATCH") {
+                options.pattern = Some(value);
+            } else if with_type && is_word(option, "TYPE") {
+                options.type_name = Some(value);
+            } else {
+                return Err(CommandError::Syntax);
+            }
+        }
+        Ok(options)
+    }
+
+    fn admits(&self, name: &[u8]) -> bool {
+        self.pattern.is_none_or(|pattern| glob::matches(pattern, name))
+    }
+}
+
+fn parse_cursor(arg: &[u8]) -> Result<u64, CommandError> {
+    let text = std::str::from_utf8(arg).ok().filter(|text| !text.starts_with('+'));
+    text.and_then(|text| text.parse().ok()).ok_or(CommandError::Other("ERR invalid cursor"))
+}
+
+fn reply_cursor(cursor: u64, reply: &mut Writer<'_>) {
+    reply.array(2);
+    reply.bulk(cursor.to_string().as_bytes());
+}
+
+/// The positions that a step visits, from the highest down, and the cursor for the next step.
+fn step(cursor: u64, length: usize, count: usize) -> (impl Iterator<Item = usize>, u64) {
+    let left = match usize::try_from(cursor) {
+        Ok(left @ 1..) => left.min(length),
+        _ => length,
+    };
+    let next = left.saturating_sub(count);
+    ((next..left).rev(), next as u64)
+}
+
+pub(crate) fn scan(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    let cursor = parse_cursor(args[1])?;
+    let options = Options::parse(&args[2..], true)?;
+    let mut shard = usize::try_from(cursor % SHARDS as u64).unwrap_or(0);
+    let mut within = cursor / SHARDS as u64;
+    let mut left = options.count;
+    let mut found: Vec<&[u8]> = Vec::new();
+    while left > 0 && shard < SHARDS {
+        if let Some(table) = view.database().and_then(|database| database.shard(shard)) {
+            let (positions, next) = step(within, table.len(), left);
+            for position in positions {
+                left -= 1;
+                if let Some((key, object)) = table.get_index(position)
+                    && !object.is_expired(view.clock())
+                    && options.admits(key)
+                    && options.type_name.is_none_or(|name| is_word(name, object.value.type_name()))
+                {
+                    found.push(key);
+                }
+            }
+            within = next;
+        } else {
+            within = 0;
+        }
+        if within == 0 {
+            shard += 1;
+        }
+    }
+    let next = if shard == SHARDS { 0 } else { within * SHARDS as u64 + shard as u64 };
+    reply_cursor(next, reply);
+    reply.array(found.len());
+    found.into_iter().for_each(|key| reply.bulk(key));
+    Ok(())
+}
+
+/// One step over a collection: `at` gives the elements by position, `write` replies to one with `parts` replies.
+fn scan_collection<'a, T: Typed + 'a, E>(
+    view: &View<'a>,
+    args: &[&[u8]],
+    length: impl Fn(&T) -> usize,
+    at: impl Fn(&'a T, usize) -> Option<(&'a [u8], E)>,
+    parts: usize,
+    write: impl Fn(&[u8], E, &mut Writer<'_>),
+    reply: &mut Writer<'_>,
+) -> Outcome {
+    let cursor = parse_cursor(args[2])?;
+    let collection = view.read::<T>(args[1])?;
+    let options = Options::parse(&args[3..], false)?;
+    let Some(collection) = collection else {
+        reply_cursor(0, reply);
+        reply.array(0);
+        return Ok(());
+    };
+    let length = length(collection);
+    // As Redis does with its compact encodings: a small collection comes at once.
+    let count = if length <= SMALL { SMALL } else { options.count };
+    let (positions, next) = step(cursor, length, count);
+    let elements = positions.filter_map(|position| at(collection, position));
+    let found: Vec<(&[u8], E)> = elements.filter(|(name, _)| options.admits(name)).collect();
+    reply_cursor(next, reply);
+    reply.array(found.len() * parts);
+    found.into_iter().for_each(|(name, rest)| write(name, rest, reply));
+    Ok(())
+}
+
+/// Collections of at most so many elements are returned in one step.
+const SMALL: usize = 128;
+
+pub(crate) fn hscan(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    let write = |field: &[u8], value: &[u8], reply: &mut Writer<'_>| {
+        reply.bulk(field);
+        reply.bulk(value);
+    };
+    scan_collection(view, args, Hash::len, Hash::at, 2, write, reply)
+}
+
+pub(crate) fn sscan(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    fn at(set: &Set, position: usize) -> Option<(&[u8], ())> {
+        set.at(position).map(|member| (member, ()))
+    }
+    scan_collection(view, args, Set::len, at, 1, |member, (), reply| reply.bulk(member), reply)
+}
+
+pub(crate) fn zscan(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    let write = |member: &[u8], score: f64, reply: &mut Writer<'_>| {
+        let mut text = Vec::with_capacity(24);
+        onecopy_resp::format_double(score, &mut text);
+        reply.bulk(member);
+        reply.bulk(&text);
+    };
+    scan_collection(view, args, Zset::len, Zset::at, 2, write, reply)
+}

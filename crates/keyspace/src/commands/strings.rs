@@ -1,0 +1,156 @@
+//! Strings, but for `SET` and its relatives and for counters.
+
+use onecopy_resp::Writer;
+
+use crate::context::{Context, View};
+use crate::database::Object;
+use crate::error::{CommandError, Outcome};
+use crate::number::{integer, resolve_range};
+use crate::value::{TEXT_BYTES_MAX, Text, Typed, Value};
+
+/// A string as a bulk string, or null.
+pub(super) fn reply_text(text: Option<&Text>, reply: &mut Writer<'_>) {
+    match text {
+        Some(Text::Raw(bytes)) => reply.bulk(bytes),
+        Some(Text::Integer(number)) => reply.bulk_integer(*number),
+        None => reply.null(),
+    }
+}
+
+pub(crate) fn get(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    reply_text(view.read::<Text>(args[1])?, reply);
+    Ok(())
+}
+
+pub(crate) fn getset(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    reply_text(context.read::<Text>(args[1])?, reply);
+    context.store(args[1], Text::new(args[2]));
+    Ok(())
+}
+
+pub(crate) fn getdel(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    reply_text(context.read::<Text>(args[1])?, reply);
+    context.remove(args[1]);
+    Ok(())
+}
+
+pub(crate) fn mget(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    let keys = &args[1..];
+    reply.array(keys.len());
+    for key in keys {
+        // A value of another type is none here.
+        let text = view.object(key).and_then(|object| Text::of(&object.value));
+        reply_text(text, reply);
+    }
+    Ok(())
+}
+
+/// The pairs of `MSET`.
+fn pairs<'a, 'b>(args: &'a [&'b [u8]], name: &'static str) -> Result<&'a [[&'b [u8]; 2]], CommandError> {
+    match args[1..].as_chunks::<2>() {
+        (pairs, []) => Ok(pairs),
+        _ => Err(CommandError::Arity(name)),
+    }
+}
+
+pub(crate) fn mset(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    for [key, value] in pairs(args, "mset")? {
+        context.store(key, Text::new(value));
+    }
+    reply.ok();
+    Ok(())
+}
+
+pub(crate) fn msetnx(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    let pairs = pairs(args, "msetnx")?;
+    let free = pairs.iter().all(|[key, _]| !context.exists(key));
+    if free {
+        for [key, value] in pairs {
+            context.store(key, Text::new(value));
+        }
+    }
+    reply.integer(free.into());
+    Ok(())
+}
+
+/// Whether a string may be that long.
+fn check_length(length: Option<usize>) -> Outcome {
+    match length {
+        Some(length) if length <= TEXT_BYTES_MAX => Ok(()),
+        _ => Err(CommandError::StringTooLong),
+    }
+}
+
+pub(crate) fn append(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    let (key, suffix) = (args[1], args[2]);
+    let length = match context.read::<Text>(key)? {
+        Some(text) => {
+            check_length(text.len().checked_add(suffix.len()))?;
+            let appended = context.update::<Text, _>(key, |text| {
+                text.edit(|bytes| bytes.extend_from_slice(suffix));
+                text.len()
+            });
+            appended?.unwrap_or(0)
+        }
+        None => {
+            context.store(key, Text::new(suffix));
+            suffix.len()
+        }
+    };
+    reply.length(length);
+    Ok(())
+}
+
+pub(crate) fn strlen(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    reply.length(view.read::<Text>(args[1])?.map_or(0, Text::len));
+    Ok(())
+}
+
+pub(crate) fn getrange(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    let (start, end) = (integer(args[2])?, integer(args[3])?);
+    match view.read::<Text>(args[1])? {
+        None => reply.bulk(b""),
+        // Redis: two positions before the beginning select nothing, if they are in the wrong order.
+        Some(_) if start < 0 && end < 0 && start > end => reply.bulk(b""),
+        Some(text) => text.with(|bytes| {
+            // Redis lets an end before the beginning mean the first byte.
+            let length = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
+            let end = if end < 0 { end.saturating_add(length).max(0) } else { end };
+            reply.bulk(&bytes[resolve_range(start, end, bytes.len())]);
+        }),
+    }
+    Ok(())
+}
+
+pub(crate) fn substr(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    getrange(view, args, reply)
+}
+
+pub(crate) fn setrange(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    let (key, patch) = (args[1], args[3]);
+    let offset = integer(args[2])?;
+    let offset = usize::try_from(offset).map_err(|_| CommandError::Other("ERR offset is out of range"))?;
+    let length = context.read::<Text>(key)?.map(Text::len);
+    if patch.is_empty() {
+        reply.length(length.unwrap_or(0));
+        return Ok(());
+    }
+    let end = offset.checked_add(patch.len());
+    check_length(end)?;
+    let end = end.unwrap_or(0);
+    let write = |bytes: &mut Vec<u8>| {
+        if bytes.len() < end {
+            bytes.resize(end, 0);
+        }
+        bytes[offset..end].copy_from_slice(patch);
+    };
+    if length.is_some() {
+        context.update::<Text, _>(key, |text| text.edit(write))?;
+    } else {
+        let mut bytes = Vec::new();
+        write(&mut bytes);
+        context.put(key, Object { value: Value::Text(Text::from_vec(bytes)), expires: None });
+    }
+    reply.length(length.unwrap_or(0).max(end));
+    Ok(())
+}

@@ -1,0 +1,209 @@
+//! What commands see of the keyspace: [`View`] to read, [`Context`] to write.
+//!
+//! Both know the database of the connection, and both treat what has expired as absent. Reads are the same code
+//! whether they run in a query or between the writes of an entry.
+
+use onecopy_core::{ApplyContext, Timestamp};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::Rng;
+
+use crate::database::{Database, Object};
+use crate::error::CommandError;
+use crate::machine::{DATABASES, Keyspace};
+use crate::number::integer;
+use crate::seed::Seed;
+use crate::value::Typed;
+
+/// The keyspace, to read from.
+#[derive(Clone, Copy)]
+pub(crate) struct View<'a> {
+    pub(crate) keyspace: &'a Keyspace,
+    pub(crate) db: u8,
+    /// The time for answers about remaining time.
+    pub(crate) now: Timestamp,
+}
+
+impl<'a> View<'a> {
+    /// The time that decides what has expired.
+    pub(crate) fn clock(&self) -> Timestamp {
+        self.keyspace.clock
+    }
+
+    /// The connection's database, if it has ever had a key.
+    pub(crate) fn database(&self) -> Option<&'a Database> {
+        self.keyspace.database(self.db)
+    }
+
+    /// A key's object.
+    pub(crate) fn object(&self, key: &[u8]) -> Option<&'a Object> {
+        self.database()?.get(key).filter(|object| !object.is_expired(self.clock()))
+    }
+
+    /// A key's value, which must be of a type.
+    pub(crate) fn read<T: Typed>(&self, key: &[u8]) -> Result<Option<&'a T>, CommandError> {
+        match self.object(key) {
+            None => Ok(None),
+            Some(object) => T::of(&object.value).map(Some).ok_or(CommandError::WrongType),
+        }
+    }
+}
+
+/// The keyspace, to write to, within an entry.
+pub(crate) struct Context<'a> {
+    pub(crate) keyspace: &'a mut Keyspace,
+    pub(crate) db: u8,
+    pub(crate) apply: &'a ApplyContext,
+    /// How many commands of the entry have asked for random numbers.
+    pub(crate) random_ordinal: &'a mut u64,
+}
+
+impl Context<'_> {
+    /// The same, to read from.
+    pub(crate) fn view(&self) -> View<'_> {
+        View { keyspace: self.keyspace, db: self.db, now: self.keyspace.clock }
+    }
+
+    /// The time of the entry.
+    pub(crate) fn clock(&self) -> Timestamp {
+        self.keyspace.clock
+    }
+
+    pub(crate) fn seed(&self) -> Seed {
+        self.keyspace.seed
+    }
+
+    /// Random numbers for one command: the same at every replica.
+    pub(crate) fn random(&mut self) -> Random {
+        let ordinal = *self.random_ordinal;
+        *self.random_ordinal += 1;
+        Random(self.apply.rng(ordinal))
+    }
+
+    fn database_mut(&mut self) -> &mut Database {
+        self.keyspace.database_mut(self.db)
+    }
+
+    /// A key's value, which must be of a type.
+    pub(crate) fn read<T: Typed>(&self, key: &[u8]) -> Result<Option<&T>, CommandError> {
+        self.view().read(key)
+    }
+
+    /// Whether a key exists.
+    pub(crate) fn exists(&self, key: &[u8]) -> bool {
+        self.view().object(key).is_some()
+    }
+
+    /// Lets `change` have a key's object, if the key exists.
+    pub(crate) fn modify<R>(&mut self, key: &[u8], change: impl FnOnce(&mut Object) -> R) -> Option<R> {
+        let clock = self.clock();
+        let database = self.keyspace.databases.get_mut(usize::from(self.db))?.as_mut()?;
+        database.modify(key, clock, change)
+    }
+
+    /// Lets `change` have a key's value, which must be of a type, if the key exists. A collection that has no
+    /// elements afterwards is removed.
+    pub(crate) fn update<T: Typed, R>(
+        &mut self,
+        key: &[u8],
+        change: impl FnOnce(&mut T) -> R,
+    ) -> Result<Option<R>, CommandError> {
+        let updated = self.modify(key, |object| T::of_mut(&mut object.value).map(change));
+        match updated {
+            None => Ok(None),
+            Some(None) => Err(CommandError::WrongType),
+            Some(Some(result)) => Ok(Some(result)),
+        }
+    }
+
+    /// The same, but an absent key is created first.
+    pub(crate) fn upsert<T: Typed, R>(
+        &mut self,
+        key: &[u8],
+        change: impl FnOnce(&mut T) -> R,
+    ) -> Result<R, CommandError> {
+        // The closure must run once, in either branch.
+        let mut change = Some(change);
+        let updated = self.update(key, |value| change.take().map(|change| change(value)));
+        if let Some(Some(result)) = updated? {
+            return Ok(result);
+        }
+        let mut value = T::empty(self.seed());
+        match change.take().map(|change| change(&mut value)) {
+            Some(result) => {
+                self.put(key, Object { value: value.into_value(), expires: None });
+                Ok(result)
+            }
+            // Cannot be: the closure is there unless `update` ran it.
+            None => Err(CommandError::NoSuchKey),
+        }
+    }
+
+    /// Sets a key, whatever it was. An object that has expired, or a collection without elements, removes it.
+    pub(crate) fn put(&mut self, key: &[u8], object: Object) {
+        if object.is_expired(self.clock()) || object.value.is_gone() {
+            self.remove(key);
+        } else {
+            self.database_mut().insert(key, object);
+        }
+    }
+
+    /// Replaces a key's value by one without expiry.
+    pub(crate) fn store<T: Typed>(&mut self, key: &[u8], value: T) {
+        self.put(key, Object { value: value.into_value(), expires: None });
+    }
+
+    /// Removes a key; its object, if it existed.
+    pub(crate) fn remove(&mut self, key: &[u8]) -> Option<Object> {
+        let clock = self.clock();
+        let database = self.keyspace.databases.get_mut(usize::from(self.db))?.as_mut()?;
+        database.remove(key).filter(|object| !object.is_expired(clock))
+    }
+
+    /// The same keyspace, with another database selected.
+    pub(crate) fn with_database(&mut self, db: u8) -> Context<'_> {
+        Context { keyspace: self.keyspace, db, apply: self.apply, random_ordinal: self.random_ordinal }
+    }
+}
+
+/// A database's number.
+pub(crate) fn database_number(arg: &[u8]) -> Result<u8, CommandError> {
+    let number = u8::try_from(integer(arg)?).map_err(|_| CommandError::DatabaseOutOfRange)?;
+    if number < DATABASES { Ok(number) } else { Err(CommandError::DatabaseOutOfRange) }
+}
+
+/// Random numbers that were settled by the entry.
+pub(crate) struct Random(ChaCha8Rng);
+
+impl Random {
+    /// A number below `bound`, which must not be zero. Off from uniform by less than one in 2^32 for any bound that
+    /// fits into memory.
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
+        let product = u128::from(self.0.next_u64()) * bound as u128;
+        // Less than `bound`.
+        (product >> 64) as usize
+    }
+
+    /// `count` different numbers below `bound`, all of them if there are not more, in random order.
+    pub(crate) fn distinct(&mut self, count: usize, bound: usize) -> Vec<usize> {
+        let count = count.min(bound);
+        if count * 4 >= bound {
+            let mut numbers: Vec<usize> = (0..bound).collect();
+            for at in 0..count {
+                let other = at + self.below(bound - at);
+                numbers.swap(at, other);
+            }
+            numbers.truncate(count);
+            return numbers;
+        }
+        // Few of many: draw again what has been drawn before.
+        let mut drawn = std::collections::BTreeSet::new();
+        let mut numbers = Vec::with_capacity(count);
+        while numbers.len() < count {
+            let number = self.below(bound);
+            if drawn.insert(number) {
+                numbers.push(number);
+            }
+        }
+        numbers
+    }
+}

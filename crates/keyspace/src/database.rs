@@ -1,0 +1,277 @@
+//! One database: keys in shards, their expiries in order, and what they occupy.
+//!
+//! # Shards
+//!
+//! The keys are partitioned into [`SHARDS`] tables by a hash that is *not* keyed, so that the partition, and with
+//! it the order of `SCAN`, `KEYS` and `RANDOMKEY`, is the same on every replica whatever its seed, and a cursor of
+//! `SCAN` survives a failover. Within a shard, the table is a hash table with the keyed hash: nobody can
+//! choose keys that collide there. Who crowds one shard on purpose makes the image copy that shard in one
+//! step, and nothing else.
+//!
+//! # Point-in-time images
+//!
+//! While an image is being made, the database knows which of its shards the image already has. Every mutation goes
+//! through [`Database::shard_mut`], which serializes a shard that the image does not have yet before it lets
+//! anybody change it. What was serialized that way waits in [`Imaging::saved`].
+
+use std::collections::BTreeSet;
+
+use bytes::BytesMut;
+use indexmap::IndexMap;
+use onecopy_core::Timestamp;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::image::encode;
+use crate::seed::Seed;
+use crate::value::{EXPIRY_COST, KEY_COST, Value};
+
+/// How many tables a database consists of. A power of two.
+pub(crate) const SHARDS: usize = 4096;
+
+/// A key's value and expiry.
+#[derive(Clone, Debug)]
+pub(crate) struct Object {
+    pub(crate) value: Value,
+    pub(crate) expires: Option<Timestamp>,
+}
+
+impl Object {
+    /// Whether it is absent at `clock`, although it may still be there.
+    pub(crate) fn is_expired(&self, clock: Timestamp) -> bool {
+        self.expires.is_some_and(|expires| expires <= clock)
+    }
+
+    /// What the key and this object occupy together.
+    pub(crate) fn memory(&self, key: &[u8]) -> u64 {
+        let expiry = if self.expires.is_some() { EXPIRY_COST + key.len() as u64 } else { 0 };
+        KEY_COST + key.len() as u64 + self.value.memory() + expiry
+    }
+}
+
+/// One of the tables.
+pub(crate) type Shard = IndexMap<Box<[u8]>, Object, Seed>;
+
+/// What an image in the making has of a database.
+#[derive(Debug)]
+pub(crate) struct Imaging {
+    /// The number that the database had when the image was begun.
+    pub(crate) number: u8,
+    /// Whether the image has a shard.
+    has: Vec<bool>,
+    /// The image has all shards before this one.
+    next: usize,
+    /// Shards that were serialized because they were about to change.
+    pub(crate) saved: BytesMut,
+}
+
+/// One of the numbered databases.
+#[derive(Debug)]
+pub(crate) struct Database {
+    seed: Seed,
+    shards: Vec<Option<Box<Shard>>>,
+    length: usize,
+    expiries: BTreeSet<(Timestamp, Box<[u8]>)>,
+    memory: u64,
+    imaging: Option<Box<Imaging>>,
+}
+
+/// The shard that a key belongs to.
+pub(crate) fn shard_of(key: &[u8]) -> usize {
+    // The mask leaves less than any usize holds.
+    (xxh3_64(key) & (SHARDS as u64 - 1)) as usize
+}
+
+impl Database {
+    pub(crate) fn new(seed: Seed) -> Self {
+        let mut shards = Vec::new();
+        shards.resize_with(SHARDS, || None);
+        Self { seed, shards, length: 0, expiries: BTreeSet::new(), memory: 0, imaging: None }
+    }
+
+    /// How many keys there are, with those that have expired but are still there.
+    pub(crate) fn len(&self) -> usize {
+        self.length
+    }
+
+    /// How many keys have expired but are still there. Walks over them: they are few, or soon gone.
+    pub(crate) fn expired(&self, clock: Timestamp) -> usize {
+        self.expiries.iter().take_while(|(expires, _)| *expires <= clock).count()
+    }
+
+    /// How many keys have an expiry.
+    pub(crate) fn expiring(&self) -> usize {
+        self.expiries.len()
+    }
+
+    pub(crate) fn memory(&self) -> u64 {
+        self.memory
+    }
+
+    /// The earliest expiry.
+    pub(crate) fn due(&self) -> Option<Timestamp> {
+        self.expiries.first().map(|(expires, _)| *expires)
+    }
+
+    /// A shard, if it has ever had a key.
+    pub(crate) fn shard(&self, shard: usize) -> Option<&Shard> {
+        self.shards.get(shard).and_then(Option::as_deref)
+    }
+
+    /// The shards in order.
+    pub(crate) fn shards(&self) -> impl Iterator<Item = &Shard> {
+        self.shards.iter().filter_map(Option::as_deref)
+    }
+
+    /// A shard, to change it. An image in the making gets it as it was first.
+    fn shard_mut(&mut self, index: usize) -> &mut Shard {
+        let seed = self.seed;
+        if let Some(imaging) = &mut self.imaging
+            && !imaging.has[index]
+        {
+            imaging.has[index] = true;
+            if let Some(shard) = &self.shards[index] {
+                encode::shard(imaging.number, shard, &mut imaging.saved);
+            }
+        }
+        self.shards[index].get_or_insert_with(|| Box::new(Shard::with_hasher(seed)))
+    }
+
+    /// A key's object, expired or not.
+    pub(crate) fn get(&self, key: &[u8]) -> Option<&Object> {
+        self.shards[shard_of(key)].as_ref()?.get(key)
+    }
+
+    /// Lets `change` have a key's object; `None` if the key is absent at `clock`. Removes the key if it had
+    /// expired, or if the change leaves a collection without elements.
+    pub(crate) fn modify<R>(
+        &mut self,
+        key: &[u8],
+        clock: Timestamp,
+        change: impl FnOnce(&mut Object) -> R,
+    ) -> Option<R> {
+        let index = shard_of(key);
+        // Nothing to change: the image need not be disturbed.
+        self.shards[index].as_ref()?;
+        let object = self.shard_mut(index).get_mut(key)?;
+        if object.is_expired(clock) {
+            self.remove(key);
+            return None;
+        }
+        let memory_before = object.memory(key);
+        let expires_before = object.expires;
+        let result = change(object);
+        let memory_after = object.memory(key);
+        let expires_after = object.expires;
+        let gone = object.value.is_gone();
+        self.memory = self.memory + memory_after - memory_before;
+        if expires_before != expires_after {
+            self.reindex(key, expires_before, expires_after);
+        }
+        if gone {
+            self.remove(key);
+        }
+        Some(result)
+    }
+
+    fn reindex(&mut self, key: &[u8], before: Option<Timestamp>, after: Option<Timestamp>) {
+        if let Some(expires) = before {
+            self.expiries.remove(&(expires, key.into()));
+        }
+        if let Some(expires) = after {
+            self.expiries.insert((expires, key.into()));
+        }
+    }
+
+    /// Sets a key, whatever it was before.
+    pub(crate) fn insert(&mut self, key: &[u8], object: Object) {
+        let memory_after = object.memory(key);
+        let expires_after = object.expires;
+        let shard = self.shard_mut(shard_of(key));
+        let before = match shard.get_mut(key) {
+            Some(slot) => Some(std::mem::replace(slot, object)),
+            None => {
+                shard.insert(key.into(), object);
+                None
+            }
+        };
+        let (memory_before, expires_before) = match &before {
+            Some(before) => (before.memory(key), before.expires),
+            None => {
+                self.length += 1;
+                (0, None)
+            }
+        };
+        self.memory = self.memory + memory_after - memory_before;
+        if expires_before != expires_after {
+            self.reindex(key, expires_before, expires_after);
+        }
+    }
+
+    /// Removes a key; its object, expired or not.
+    pub(crate) fn remove(&mut self, key: &[u8]) -> Option<Object> {
+        let index = shard_of(key);
+        self.shards[index].as_ref()?;
+        let object = self.shard_mut(index).swap_remove(key)?;
+        self.length -= 1;
+        self.memory -= object.memory(key);
+        self.reindex(key, object.expires, None);
+        Some(object)
+    }
+
+    /// Removes keys that have expired, at most `count_max`; how many.
+    pub(crate) fn remove_expired(&mut self, clock: Timestamp, count_max: usize) -> usize {
+        let mut count = 0;
+        while count < count_max
+            && let Some((expires, key)) = self.expiries.first()
+            && *expires <= clock
+        {
+            let key = key.clone();
+            if self.remove(&key).is_none() {
+                // The index and the tables always agree; if not, going on beats looping for ever.
+                self.expiries.pop_first();
+            }
+            count += 1;
+        }
+        count
+    }
+
+    /// Begins to give its shards to an image, as they are now.
+    pub(crate) fn begin_imaging(&mut self, number: u8) {
+        let has = vec![false; SHARDS];
+        self.imaging = Some(Box::new(Imaging { number, has, next: 0, saved: BytesMut::new() }));
+    }
+
+    /// Whether an image still needs something from it.
+    pub(crate) fn is_imaging(&self) -> bool {
+        self.imaging.is_some()
+    }
+
+    /// The image is given up.
+    pub(crate) fn stop_imaging(&mut self) {
+        self.imaging = None;
+    }
+
+    /// Appends the next part of the image to `out`; whether there was one.
+    pub(crate) fn image_next(&mut self, out: &mut BytesMut) -> bool {
+        let Some(imaging) = &mut self.imaging else { return false };
+        if !imaging.saved.is_empty() {
+            out.unsplit(imaging.saved.split());
+            return true;
+        }
+        while imaging.next < SHARDS {
+            let index = imaging.next;
+            imaging.next += 1;
+            if std::mem::replace(&mut imaging.has[index], true) {
+                continue;
+            }
+            if let Some(shard) = &self.shards[index]
+                && !shard.is_empty()
+            {
+                encode::shard(imaging.number, shard, out);
+                return true;
+            }
+        }
+        self.imaging = None;
+        false
+    }
+}

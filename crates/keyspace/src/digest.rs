@@ -1,0 +1,62 @@
+//! A digest of everything that a client could find out, and of nothing else.
+//!
+//! Keys, fields and members are hashed one by one and added up, so that neither the seed nor the order in which they
+//! came can show. Elements of a list are hashed in order.
+
+use onecopy_core::Timestamp;
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::database::{Database, Object};
+use crate::value::Value;
+
+/// The digest of all databases at `clock`.
+pub(crate) fn of<'a>(clock: Timestamp, databases: impl Iterator<Item = (usize, &'a Database)>) -> u64 {
+    let mut sum = hashed(|hash| hash.update(&clock.0.to_le_bytes()));
+    for (number, database) in databases {
+        for shard in database.shards() {
+            for (key, object) in shard {
+                sum = sum.wrapping_add(of_key(number, key, object));
+            }
+        }
+    }
+    sum
+}
+
+fn hashed(feed: impl FnOnce(&mut Xxh3)) -> u64 {
+    let mut hash = Xxh3::new();
+    feed(&mut hash);
+    hash.digest()
+}
+
+/// Feeds bytes with their length, so that what is fed one after the other cannot be mistaken.
+fn feed(hash: &mut Xxh3, bytes: &[u8]) {
+    hash.update(&(bytes.len() as u64).to_le_bytes());
+    hash.update(bytes);
+}
+
+fn of_key(number: usize, key: &[u8], object: &Object) -> u64 {
+    hashed(|hash| {
+        hash.update(&(number as u64).to_le_bytes());
+        feed(hash, key);
+        hash.update(&object.expires.map_or(u64::MAX, |expires| expires.0).to_le_bytes());
+        feed(hash, object.value.type_name().as_bytes());
+        match &object.value {
+            Value::Text(text) => text.with(|bytes| feed(hash, bytes)),
+            Value::List(list) => list.iter().for_each(|element| feed(hash, element)),
+            Value::Hash(fields) => feed_unordered(hash, fields.iter(), |hash, (field, value)| {
+                feed(hash, field);
+                feed(hash, value);
+            }),
+            Value::Set(set) => feed_unordered(hash, set.iter(), feed),
+            Value::Zset(zset) => feed_unordered(hash, zset.iter(), |hash, (member, score)| {
+                feed(hash, member);
+                hash.update(&score.to_bits().to_le_bytes());
+            }),
+        }
+    })
+}
+
+fn feed_unordered<T>(hash: &mut Xxh3, items: impl Iterator<Item = T>, feed_one: impl Fn(&mut Xxh3, T)) {
+    let sum = items.fold(0u64, |sum, item| sum.wrapping_add(hashed(|hash| feed_one(hash, item))));
+    hash.update(&sum.to_le_bytes());
+}

@@ -1,0 +1,78 @@
+//! What a command answers when it cannot be executed. The texts are those of Redis, to the letter: clients and
+//! their test suites compare them.
+
+/// Why a command was not executed. Displayed as the error reply, without the leading `-`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CommandError {
+    /// The key holds a value of another type.
+    #[error("WRONGTYPE Operation against a key holding the wrong kind of value")]
+    WrongType,
+    /// The options do not make sense.
+    #[error("ERR syntax error")]
+    Syntax,
+    /// An argument or a stored value should be an integer, in some range.
+    #[error("ERR value is not an integer or out of range")]
+    NotInteger,
+    /// An argument should be a number, in some range.
+    #[error("ERR value is out of range")]
+    OutOfRange,
+    /// An argument must not be negative.
+    #[error("ERR value is out of range, must be positive")]
+    NotPositive,
+    /// An argument or a stored value should be a number.
+    #[error("ERR value is not a valid float")]
+    NotFloat,
+    /// A counter would leave the range of a signed 64-bit integer.
+    #[error("ERR increment or decrement would overflow")]
+    Overflow,
+    /// A counter would become something that is no number.
+    #[error("ERR increment would produce NaN or Infinity")]
+    NotFinite,
+    /// A string would become longer than Redis allows.
+    #[error("ERR string exceeds maximum allowed size (proto-max-bulk-len)")]
+    StringTooLong,
+    /// The key does not exist.
+    #[error("ERR no such key")]
+    NoSuchKey,
+    /// A database number is not one of those that exist.
+    #[error("ERR DB index is out of range")]
+    DatabaseOutOfRange,
+    /// An expiry lies before the epoch or too far in the future.
+    #[error("ERR invalid expire time in '{0}' command")]
+    InvalidExpire(&'static str),
+    /// An option that `EXPIRE` does not know.
+    #[error("ERR Unsupported option {0}")]
+    UnsupportedOption(String),
+    /// The number of arguments is not what the command needs.
+    #[error("ERR wrong number of arguments for '{0}' command")]
+    Arity(&'static str),
+    /// There is no such command.
+    #[error("{0}")]
+    Unknown(String),
+    /// There is no such subcommand.
+    #[error("ERR unknown subcommand '{subcommand}'. Try {command} HELP.")]
+    UnknownSubcommand {
+        /// The command, in capital letters.
+        command: &'static str,
+        /// What was asked of it.
+        subcommand: String,
+    },
+    /// The primary's memory is full, and the command would need more.
+    #[error("OOM command not allowed when used memory > 'maxmemory'.")]
+    OutOfMemory,
+    /// A command that must go through the log was sent as a read.
+    #[error("ERR the command '{0}' changes or settles state and cannot be executed as a read")]
+    NotARead(&'static str),
+    /// The reply would be larger than a response may be.
+    #[error("ERR the reply would be too large; ask for less at a time")]
+    ReplyTooLarge,
+    /// The bytes are not in the encoding of commands.
+    #[error("ERR malformed request")]
+    Malformed,
+    /// What only one command, or one family of them, can say.
+    #[error("{0}")]
+    Other(&'static str),
+}
+
+/// The result of a command, beyond what it wrote into the reply.
+pub(crate) type Outcome = Result<(), CommandError>;

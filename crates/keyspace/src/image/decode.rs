@@ -1,0 +1,250 @@
+//! Reading images, in pieces cut anywhere.
+//!
+//! Nothing is believed: lengths are compared with the bytes that are there before anything is allocated, keys and
+//! elements that come twice are errors, and at the end the checksum must agree.
+
+use bytes::{Buf, BytesMut};
+use onecopy_core::Timestamp;
+use onecopy_core::machine::RestoreError;
+use xxhash_rust::xxh3::Xxh3;
+
+use super::{END, EXPIRES, MAGIC, RECORD, VERSION, kind};
+use crate::database::{Database, Object};
+use crate::seed::Seed;
+use crate::value::{Hash, List, Set, Text, Typed, Value, Zset};
+
+const HEADER: usize = 7 + 1 + 8 + 8 + 8;
+const RECORD_HEADER: usize = 1 + 1 + 8;
+const TRAILER: usize = 1 + 8;
+
+/// An image that is being read.
+pub(crate) struct Restore {
+    /// What has arrived but is not complete.
+    buffer: BytesMut,
+    checksum: Xxh3,
+    header: Option<(Seed, Timestamp)>,
+    ended: bool,
+}
+
+impl std::fmt::Debug for Restore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Restore")
+            .field("waiting", &self.buffer.len())
+            .field("ended", &self.ended)
+            .finish_non_exhaustive()
+    }
+}
+
+fn wrong(reason: impl Into<String>) -> RestoreError {
+    RestoreError { reason: reason.into() }
+}
+
+impl Restore {
+    pub(crate) fn new() -> Self {
+        Self { buffer: BytesMut::new(), checksum: Xxh3::new(), header: None, ended: false }
+    }
+
+    /// The seed and the clock of the image, once they have been read.
+    pub(crate) fn header(&self) -> Option<(Seed, Timestamp)> {
+        self.header
+    }
+
+    /// Takes a piece, and puts what is complete into the databases.
+    pub(crate) fn take(
+        &mut self,
+        chunk: &[u8],
+        databases: &mut [Option<Box<Database>>],
+    ) -> Result<(), RestoreError> {
+        self.buffer.extend_from_slice(chunk);
+        while self.take_part(databases)? {}
+        Ok(())
+    }
+
+    /// Whether everything has come, and was what had been written.
+    pub(crate) fn finish(&self) -> Result<(), RestoreError> {
+        if self.ended { Ok(()) } else { Err(wrong("the image ends too early")) }
+    }
+
+    /// Takes the header, a record or the end, if it is complete.
+    fn take_part(&mut self, databases: &mut [Option<Box<Database>>]) -> Result<bool, RestoreError> {
+        if self.buffer.is_empty() {
+            return Ok(false);
+        }
+        if self.ended {
+            return Err(wrong("the image goes on after its end"));
+        }
+        let Some((seed, _)) = self.header else { return self.take_header() };
+        match self.buffer[0] {
+            RECORD => self.take_record(seed, databases),
+            END => self.take_end(),
+            other => Err(wrong(format!("unknown part {other}"))),
+        }
+    }
+
+    fn take_header(&mut self) -> Result<bool, RestoreError> {
+        if self.buffer.len() < HEADER {
+            return Ok(false);
+        }
+        let header = self.buffer.split_to(HEADER);
+        self.checksum.update(&header);
+        let mut header = header.as_ref();
+        if !header.starts_with(MAGIC) {
+            return Err(wrong("this is no image of a keyspace"));
+        }
+        header.advance(MAGIC.len());
+        let version = header.get_u8();
+        if version != VERSION {
+            return Err(wrong(format!(
+                "the image has version {version}, this program knows version {VERSION}"
+            )));
+        }
+        let seed = Seed([header.get_u64_le(), header.get_u64_le()]);
+        self.header = Some((seed, Timestamp(header.get_u64_le())));
+        Ok(true)
+    }
+
+    fn take_record(
+        &mut self,
+        seed: Seed,
+        databases: &mut [Option<Box<Database>>],
+    ) -> Result<bool, RestoreError> {
+        let Some((mut header, rest)) = self.buffer.split_at_checked(RECORD_HEADER) else { return Ok(false) };
+        header.advance(1);
+        let number = header.get_u8();
+        let length = usize::try_from(header.get_u64_le()).map_err(|_| wrong("a record is too long"))?;
+        let Some(slot) = databases.get_mut(usize::from(number)) else {
+            return Err(wrong(format!("there is no database {number}")));
+        };
+        if rest.len() < length {
+            return Ok(false);
+        }
+        let total = RECORD_HEADER.checked_add(length).ok_or_else(|| wrong("a record is too long"))?;
+        let record = self.buffer.split_to(total);
+        self.checksum.update(&record);
+        let database = slot.get_or_insert_with(|| Box::new(Database::new(seed)));
+        Reader { rest: &record[RECORD_HEADER..], seed }.record(database).map_err(wrong)?;
+        Ok(true)
+    }
+
+    fn take_end(&mut self) -> Result<bool, RestoreError> {
+        if self.buffer.len() < TRAILER {
+            return Ok(false);
+        }
+        let mut end = self.buffer.split_to(TRAILER);
+        self.checksum.update(&[END]);
+        end.advance(1);
+        if end.get_u64_le() != self.checksum.digest() {
+            return Err(wrong("the checksum does not agree: the image is damaged"));
+        }
+        self.ended = true;
+        Ok(true)
+    }
+}
+
+const CUT: &str = "a record is shorter than its contents";
+
+/// Reads one record.
+struct Reader<'a> {
+    rest: &'a [u8],
+    seed: Seed,
+}
+
+impl<'a> Reader<'a> {
+    fn record(mut self, database: &mut Database) -> Result<(), &'static str> {
+        for _ in 0..self.u32()? {
+            let key = self.bytes()?;
+            let object = self.object()?;
+            if database.get(key).is_some() {
+                return Err("a key comes twice");
+            }
+            database.insert(key, object);
+        }
+        if self.rest.is_empty() { Ok(()) } else { Err("a record is longer than its contents") }
+    }
+
+    fn fixed<const N: usize>(&mut self) -> Result<[u8; N], &'static str> {
+        let (bytes, rest) = self.rest.split_first_chunk::<N>().ok_or(CUT)?;
+        self.rest = rest;
+        Ok(*bytes)
+    }
+
+    fn u32(&mut self) -> Result<u32, &'static str> {
+        self.fixed().map(u32::from_le_bytes)
+    }
+
+    fn bytes(&mut self) -> Result<&'a [u8], &'static str> {
+        let length = self.u32()? as usize;
+        let (bytes, rest) = self.rest.split_at_checked(length).ok_or(CUT)?;
+        self.rest = rest;
+        Ok(bytes)
+    }
+
+    fn object(&mut self) -> Result<Object, &'static str> {
+        let [tag] = self.fixed()?;
+        let expires = match tag & EXPIRES {
+            0 => None,
+            _ => Some(Timestamp(u64::from_le_bytes(self.fixed()?))),
+        };
+        let value = match tag & !EXPIRES {
+            kind::INTEGER => Value::Text(Text::Integer(i64::from_le_bytes(self.fixed()?))),
+            kind::RAW => self.raw()?,
+            kind::LIST => self.list()?,
+            kind::HASH => self.hash()?,
+            kind::SET => self.set()?,
+            kind::ZSET => self.zset()?,
+            _ => return Err("a value of an unknown kind"),
+        };
+        if value.is_gone() { Err("a collection without elements") } else { Ok(Object { value, expires }) }
+    }
+
+    fn raw(&mut self) -> Result<Value, &'static str> {
+        match Text::new(self.bytes()?) {
+            Text::Integer(_) => Err("an integer in the form of a string"),
+            raw @ Text::Raw(_) => Ok(Value::Text(raw)),
+        }
+    }
+
+    fn list(&mut self) -> Result<Value, &'static str> {
+        let mut list = List::default();
+        for _ in 0..self.u32()? {
+            list.push_back(self.bytes()?);
+        }
+        Ok(list.into_value())
+    }
+
+    fn hash(&mut self) -> Result<Value, &'static str> {
+        let mut hash = Hash::new(self.seed);
+        for _ in 0..self.u32()? {
+            let field = self.bytes()?;
+            if !hash.insert(field, self.bytes()?) {
+                return Err("a field comes twice");
+            }
+        }
+        Ok(hash.into_value())
+    }
+
+    fn set(&mut self) -> Result<Value, &'static str> {
+        let mut set = Set::new(self.seed);
+        for _ in 0..self.u32()? {
+            if !set.insert(self.bytes()?) {
+                return Err("a member comes twice");
+            }
+        }
+        Ok(set.into_value())
+    }
+
+    fn zset(&mut self) -> Result<Value, &'static str> {
+        let mut zset = Zset::new(self.seed);
+        for _ in 0..self.u32()? {
+            let member = self.bytes()?;
+            let score = f64::from_le_bytes(self.fixed()?);
+            if score.is_nan() {
+                return Err("a score that is no number");
+            }
+            if zset.insert(member, score).is_some() {
+                return Err("a member comes twice");
+            }
+        }
+        Ok(zset.into_value())
+    }
+}

@@ -1,0 +1,100 @@
+//! Writing images.
+
+use bytes::{BufMut, BytesMut};
+use onecopy_core::Timestamp;
+use xxhash_rust::xxh3::Xxh3;
+
+use super::{END, EXPIRES, MAGIC, RECORD, VERSION, kind};
+use crate::database::{Object, Shard};
+use crate::seed::Seed;
+use crate::value::{Text, Value};
+
+/// The beginning of an image.
+pub(crate) fn header(seed: Seed, clock: Timestamp) -> BytesMut {
+    let mut out = BytesMut::with_capacity(64);
+    out.put_slice(MAGIC);
+    out.put_u8(VERSION);
+    out.put_u64_le(seed.0[0]);
+    out.put_u64_le(seed.0[1]);
+    out.put_u64_le(clock.0);
+    out
+}
+
+/// One shard of the database that had this number.
+pub(crate) fn shard(number: u8, shard: &Shard, out: &mut BytesMut) {
+    if shard.is_empty() {
+        return;
+    }
+    out.put_u8(RECORD);
+    out.put_u8(number);
+    let length_at = out.len();
+    out.put_u64_le(0);
+    put_count(shard.len(), out);
+    for (key, object) in shard {
+        put_bytes(key, out);
+        put_object(object, out);
+    }
+    let length = (out.len() - length_at - 8) as u64;
+    out[length_at..length_at + 8].copy_from_slice(&length.to_le_bytes());
+}
+
+/// The end of an image.
+pub(super) fn end(checksum: &mut Xxh3, out: &mut BytesMut) {
+    out.put_u8(END);
+    checksum.update(&[END]);
+    out.put_u64_le(checksum.digest());
+}
+
+fn put_count(count: usize, out: &mut BytesMut) {
+    // Four thousand million elements do not fit into the memory that they would need.
+    out.put_u32_le(u32::try_from(count).expect("a collection of more than 2^32 elements"));
+}
+
+fn put_bytes(bytes: &[u8], out: &mut BytesMut) {
+    put_count(bytes.len(), out);
+    out.put_slice(bytes);
+}
+
+fn put_object(object: &Object, out: &mut BytesMut) {
+    let kind = match &object.value {
+        Value::Text(Text::Integer(_)) => kind::INTEGER,
+        Value::Text(Text::Raw(_)) => kind::RAW,
+        Value::List(_) => kind::LIST,
+        Value::Hash(_) => kind::HASH,
+        Value::Set(_) => kind::SET,
+        Value::Zset(_) => kind::ZSET,
+    };
+    match object.expires {
+        Some(expires) => {
+            out.put_u8(kind | EXPIRES);
+            out.put_u64_le(expires.0);
+        }
+        None => out.put_u8(kind),
+    }
+    match &object.value {
+        Value::Text(Text::Integer(number)) => out.put_i64_le(*number),
+        Value::Text(Text::Raw(bytes)) => put_bytes(bytes, out),
+        Value::List(list) => {
+            put_count(list.len(), out);
+            list.iter().for_each(|element| put_bytes(element, out));
+        }
+        Value::Hash(hash) => {
+            put_count(hash.len(), out);
+            for (field, value) in hash.iter() {
+                put_bytes(field, out);
+                put_bytes(value, out);
+            }
+        }
+        Value::Set(set) => {
+            put_count(set.len(), out);
+            set.iter().for_each(|member| put_bytes(member, out));
+        }
+        Value::Zset(zset) => {
+            put_count(zset.len(), out);
+            for (member, score) in zset.iter() {
+                put_bytes(member, out);
+                out.put_f64_le(score);
+            }
+        }
+    }
+}

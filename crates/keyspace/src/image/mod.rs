@@ -1,0 +1,121 @@
+//! Point-in-time images of the whole keyspace, made while commands go on.
+//!
+//! # Format
+//!
+//! All numbers are little-endian.
+//!
+//! ```text
+//! image   := "1COPYKS" version:u8 seed:u64 seed:u64 clock:u64 record* end
+//! record  := 1:u8 db:u8 length:u64 count:u32 entry*            length: of what follows it
+//! entry   := key kind:u8 [expires:u64] value                   bit 7 of kind: it expires
+//! value   := integer:i64 | bytes                               kinds 0 and 1: a string
+//!          | count:u32 bytes*                                  2: a list; 4: a set
+//!          | count:u32 (bytes bytes)*                          3: a hash
+//!          | count:u32 (bytes score:f64)*                      5: a sorted set
+//! key, bytes := length:u32 byte*
+//! end     := 2:u8 checksum:u64                                 xxh3 of everything before the checksum
+//! ```
+//!
+//! A record is one shard. Records come in any order, but the entries within one, and the elements within a value,
+//! come in the order of the tables: it decides which element a random choice picks, so it is state.
+//!
+//! # Limits
+//!
+//! A shard is serialized at once, and so is a key within it: a key of 500 MB costs one long step. What is
+//! serialized because it is about to change is held in memory until it is read: in the worst case, when everything
+//! changes before the image is read, that is one copy of the data.
+
+mod decode;
+pub(crate) mod encode;
+
+use bytes::{Buf, BytesMut};
+use xxhash_rust::xxh3::Xxh3;
+
+pub(crate) use decode::Restore;
+
+use crate::database::Database;
+
+const MAGIC: &[u8; 7] = b"1COPYKS";
+const VERSION: u8 = 1;
+const RECORD: u8 = 1;
+const END: u8 = 2;
+const EXPIRES: u8 = 0x80;
+
+/// What kind of value an entry has.
+mod kind {
+    pub(super) const INTEGER: u8 = 0;
+    pub(super) const RAW: u8 = 1;
+    pub(super) const LIST: u8 = 2;
+    pub(super) const HASH: u8 = 3;
+    pub(super) const SET: u8 = 4;
+    pub(super) const ZSET: u8 = 5;
+}
+
+/// An image in the making.
+pub(crate) struct Image {
+    /// Databases that were flushed since the image was begun, but that it still needs.
+    detached: Vec<Box<Database>>,
+    /// What is serialized but not yet read.
+    out: BytesMut,
+    checksum: Xxh3,
+    /// The end has been put into `out`.
+    ended: bool,
+}
+
+impl std::fmt::Debug for Image {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Image")
+            .field("unread", &self.out.len())
+            .field("ended", &self.ended)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Image {
+    /// An image that begins with `header`.
+    pub(crate) fn new(header: BytesMut) -> Self {
+        let mut checksum = Xxh3::new();
+        checksum.update(&header);
+        Self { detached: Vec::new(), out: header, checksum, ended: false }
+    }
+
+    /// Keeps a database that is flushed, if the image still needs it.
+    pub(crate) fn detach(&mut self, database: Box<Database>) {
+        if database.is_imaging() {
+            self.detached.push(database);
+        }
+    }
+
+    /// Appends up to `bytes_max` bytes to `chunk`; whether there is more.
+    pub(crate) fn read(
+        &mut self,
+        databases: &mut [Option<Box<Database>>],
+        bytes_max: usize,
+        chunk: &mut Vec<u8>,
+    ) -> bool {
+        let mut room = bytes_max.max(1);
+        loop {
+            let count = room.min(self.out.len());
+            chunk.extend_from_slice(&self.out[..count]);
+            self.out.advance(count);
+            room -= count;
+            if room == 0 || self.ended {
+                return !(self.ended && self.out.is_empty());
+            }
+            self.serialize(databases);
+        }
+    }
+
+    /// Puts the next part into `out`, which is empty.
+    fn serialize(&mut self, databases: &mut [Option<Box<Database>>]) {
+        let attached = databases.iter_mut().flatten();
+        let mut sources = attached.chain(self.detached.iter_mut());
+        if sources.any(|database| database.image_next(&mut self.out)) {
+            self.checksum.update(&self.out);
+            self.detached.retain(|database| database.is_imaging());
+        } else {
+            encode::end(&mut self.checksum, &mut self.out);
+            self.ended = true;
+        }
+    }
+}

@@ -1,0 +1,339 @@
+//! The encoding of commands and of responses between a coordinator and the state machine.
+//!
+//! A *body* is what one batch carries: a list of segments. A *segment* is a run of commands of one client
+//! connection, in one database. All numbers are little-endian:
+//!
+//! ```text
+//! body     := segment*
+//! segment  := db:u8 flags:u8 count:u32 length:u32 command*     bit 0 of flags: RESP3; length: of the commands
+//! command  := argc:u32 (length:u32 byte*)*                     argument 0 is the command's name
+//! response := (length:u32 reply*)*                             one for each segment, in order
+//! ```
+//!
+//! Decoding hands out slices of the body and does not allocate per command.
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use onecopy_resp::Version;
+use smallvec::SmallVec;
+
+use crate::error::CommandError;
+
+const SEGMENT_HEADER: usize = 1 + 1 + 4 + 4;
+const RESP3: u8 = 1;
+
+/// The arguments of one command; the first is its name.
+pub type Args<'a> = SmallVec<[&'a [u8]; 16]>;
+
+/// Bytes are not in the encoding that they should be in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a request or response is malformed, with {left} bytes left of it")]
+pub struct Malformed {
+    /// How many bytes were not understood.
+    pub left: usize,
+}
+
+impl From<Malformed> for CommandError {
+    fn from(_: Malformed) -> Self {
+        Self::Malformed
+    }
+}
+
+/// Puts a segment together, command by command.
+#[derive(Clone, Debug)]
+pub struct SegmentBuilder {
+    buffer: BytesMut,
+    count: u32,
+}
+
+impl SegmentBuilder {
+    /// A segment without commands.
+    #[must_use]
+    pub fn new(db: u8, version: Version) -> Self {
+        let mut buffer = BytesMut::with_capacity(256);
+        buffer.put_u8(db);
+        buffer.put_u8(if version == Version::Three { RESP3 } else { 0 });
+        // The count and the length are filled in at the end.
+        buffer.put_u64_le(0);
+        Self { buffer, count: 0 }
+    }
+
+    /// Adds a command. Panics if an argument is larger than 4 GiB, which no limit lets through.
+    pub fn push<'a>(&mut self, args: impl IntoIterator<Item = &'a [u8]>) {
+        let header = self.buffer.len();
+        self.buffer.put_u32_le(0);
+        let mut argc: u32 = 0;
+        for arg in args {
+            self.buffer.put_u32_le(u32::try_from(arg.len()).expect("an argument of more than 4 GiB"));
+            self.buffer.put_slice(arg);
+            argc += 1;
+        }
+        self.buffer[header..header + 4].copy_from_slice(&argc.to_le_bytes());
+        self.count += 1;
+    }
+
+    /// How many bytes it has so far.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// How many commands it has so far.
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// Whether it has no command yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The segment. Panics if it is larger than 4 GiB, which no limit lets through.
+    #[must_use]
+    pub fn finish(mut self) -> BytesMut {
+        let length = u32::try_from(self.buffer.len() - SEGMENT_HEADER).expect("a segment of more than 4 GiB");
+        self.buffer[2..6].copy_from_slice(&self.count.to_le_bytes());
+        self.buffer[6..10].copy_from_slice(&length.to_le_bytes());
+        self.buffer
+    }
+}
+
+/// Puts a body together, segment by segment.
+#[derive(Clone, Debug, Default)]
+pub struct BodyBuilder {
+    buffer: BytesMut,
+    segments: usize,
+}
+
+impl BodyBuilder {
+    /// A body without segments.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds what [`SegmentBuilder::finish`] returned.
+    pub fn push(&mut self, segment: &[u8]) {
+        self.buffer.extend_from_slice(segment);
+        self.segments += 1;
+    }
+
+    /// How many bytes it has so far.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// How many segments it has so far.
+    #[must_use]
+    pub fn segments(&self) -> usize {
+        self.segments
+    }
+
+    /// Whether it has no segment yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.segments == 0
+    }
+
+    /// The body.
+    #[must_use]
+    pub fn finish(self) -> Bytes {
+        self.buffer.freeze()
+    }
+}
+
+/// A run of commands of one connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Segment<'a> {
+    /// The database that the connection had selected.
+    pub db: u8,
+    /// The protocol that the replies are written in.
+    pub version: Version,
+    /// How many commands there should be.
+    pub count: u32,
+    commands: &'a [u8],
+}
+
+/// The segments of a body.
+#[derive(Clone, Debug)]
+pub struct Segments<'a> {
+    rest: &'a [u8],
+}
+
+/// Takes a body apart. After an error nothing follows.
+#[must_use]
+pub fn segments(body: &[u8]) -> Segments<'_> {
+    Segments { rest: body }
+}
+
+impl<'a> Iterator for Segments<'a> {
+    type Item = Result<Segment<'a>, Malformed>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let segment = self.take();
+        if segment.is_err() {
+            self.rest = &[];
+        }
+        Some(segment)
+    }
+}
+
+impl<'a> Segments<'a> {
+    fn take(&mut self) -> Result<Segment<'a>, Malformed> {
+        let malformed = Malformed { left: self.rest.len() };
+        let (header, rest) = self.rest.split_first_chunk::<SEGMENT_HEADER>().ok_or(malformed)?;
+        let mut header = header.as_slice();
+        let db = header.get_u8();
+        let flags = header.get_u8();
+        let count = header.get_u32_le();
+        let length = header.get_u32_le() as usize;
+        if flags & !RESP3 != 0 {
+            return Err(malformed);
+        }
+        let (commands, rest) = rest.split_at_checked(length).ok_or(malformed)?;
+        self.rest = rest;
+        let version = if flags & RESP3 == 0 { Version::Two } else { Version::Three };
+        Ok(Segment { db, version, count, commands })
+    }
+}
+
+impl<'a> Segment<'a> {
+    /// The commands in order. After an error nothing follows.
+    #[must_use]
+    pub fn commands(&self) -> Commands<'a> {
+        Commands { rest: self.commands }
+    }
+}
+
+/// The commands of a segment.
+#[derive(Clone, Debug)]
+pub struct Commands<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Commands<'a> {
+    /// Replaces `args` by the arguments of the next command; whether there was one.
+    ///
+    /// # Errors
+    /// When the bytes are no command, or one without a name. Nothing follows it.
+    pub fn next_into(&mut self, args: &mut Args<'a>) -> Result<bool, Malformed> {
+        args.clear();
+        if self.rest.is_empty() {
+            return Ok(false);
+        }
+        let malformed = Malformed { left: self.rest.len() };
+        match take_args(self.rest, args) {
+            Some(rest) => {
+                self.rest = rest;
+                Ok(true)
+            }
+            None => {
+                self.rest = &[];
+                args.clear();
+                Err(malformed)
+            }
+        }
+    }
+}
+
+fn take_args<'a>(bytes: &'a [u8], args: &mut Args<'a>) -> Option<&'a [u8]> {
+    let (argc, mut rest) = bytes.split_first_chunk::<4>()?;
+    let argc = u32::from_le_bytes(*argc);
+    for _ in 0..argc {
+        let (length, after) = rest.split_first_chunk::<4>()?;
+        let (arg, after) = after.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+        args.push(arg);
+        rest = after;
+    }
+    (argc > 0).then_some(rest)
+}
+
+/// Takes a response apart into the replies to each segment, in order. After an error nothing follows.
+#[must_use]
+pub fn split_response(response: &Bytes) -> Replies {
+    Replies { rest: response.clone() }
+}
+
+/// The replies to each segment of a body; they share the response's memory.
+#[derive(Clone, Debug)]
+pub struct Replies {
+    rest: Bytes,
+}
+
+impl Iterator for Replies {
+    type Item = Result<Bytes, Malformed>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let malformed = Malformed { left: self.rest.len() };
+        if self.rest.len() >= 4 {
+            let length = self.rest.get_u32_le() as usize;
+            if length <= self.rest.len() {
+                return Some(Ok(self.rest.split_to(length)));
+            }
+        }
+        self.rest.clear();
+        Some(Err(malformed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body() -> Bytes {
+        let mut segment = SegmentBuilder::new(3, Version::Three);
+        segment.push([b"SET".as_slice(), b"k", b""]);
+        segment.push([b"GET".as_slice(), b"k"]);
+        assert_eq!((segment.count(), segment.is_empty()), (2, false));
+        let mut body = BodyBuilder::new();
+        body.push(&segment.finish());
+        body.push(&SegmentBuilder::new(0, Version::Two).finish());
+        body.finish()
+    }
+
+    #[test]
+    fn what_goes_in_comes_out() {
+        let body = body();
+        let all: Vec<Segment<'_>> = segments(&body).map(Result::unwrap).collect();
+        assert_eq!((all[0].db, all[0].version, all[0].count), (3, Version::Three, 2));
+        assert_eq!((all[1].db, all[1].version, all[1].count), (0, Version::Two, 0));
+        let mut commands = all[0].commands();
+        let mut args = Args::new();
+        assert_eq!(commands.next_into(&mut args), Ok(true));
+        assert_eq!(args.as_slice(), [b"SET".as_slice(), b"k", b""]);
+        assert_eq!(commands.next_into(&mut args), Ok(true));
+        assert_eq!(args.as_slice(), [b"GET".as_slice(), b"k"]);
+        assert_eq!(commands.next_into(&mut args), Ok(false));
+    }
+
+    #[test]
+    fn a_cut_body_is_an_error() {
+        let body = body();
+        for length in 1..body.len() {
+            let outcome: Result<Vec<_>, _> = segments(&body[..length]).collect();
+            assert!(outcome.is_err() || length == body.len() - SEGMENT_HEADER, "{length}");
+        }
+        let mut args = Args::new();
+        for commands in [[0u8; 4].as_slice(), &[1, 0, 0, 0], &[255; 8], &[1, 0, 0, 0, 2, 0, 0, 0, 7]] {
+            assert!(Commands { rest: commands }.next_into(&mut args).is_err());
+        }
+    }
+
+    #[test]
+    fn a_response_is_split_by_segment() {
+        let response = Bytes::from_static(b"\x05\0\0\0+OK\r\n\0\0\0\0\x02\0\0\0:");
+        let mut replies = split_response(&response);
+        assert_eq!(replies.next(), Some(Ok(Bytes::from_static(b"+OK\r\n"))));
+        assert_eq!(replies.next(), Some(Ok(Bytes::new())));
+        assert!(matches!(replies.next(), Some(Err(_))));
+        assert_eq!(replies.next(), None);
+    }
+}
