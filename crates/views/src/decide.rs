@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use onecopy_core::{GroupId, Index, Instant, Member, NodeId, View};
+use onecopy_core::{GroupId, Index, Instant, Member, NodeId, View, ViewNumber};
 
 use crate::monitor::{Monitor, Role};
 use crate::placement;
@@ -17,20 +17,41 @@ impl Monitor {
     pub fn decide(&mut self, now: Instant, table: &Table) -> Vec<Command> {
         let mut commands = self.registrations(now, table);
         for (id, group) in table.groups() {
-            let number = group.view.number;
-            let waiting = self
-                .proposed
-                .get(id)
-                .is_some_and(|(proposed, at)| *proposed == number && now.since(*at) < PROPOSAL_PATIENCE);
-            if waiting {
+            if self.is_proposed(now, *id, group.view.number) {
                 continue;
             }
             if let Some(command) = self.decide_group(now, table, *id, group) {
-                self.proposed.insert(*id, (number, now));
+                self.proposed.insert(*id, (group.view.number, now));
                 commands.push(command);
             }
         }
         commands
+    }
+
+    /// The primary of a view says that a learner has everything (rule P5).
+    pub fn certified(
+        &mut self,
+        now: Instant,
+        table: &Table,
+        from: NodeId,
+        id: GroupId,
+        view: ViewNumber,
+        learner: Member,
+    ) -> Option<Command> {
+        let current = &table.groups().get(&id)?.view;
+        // Only the primary can certify, and only for the view that it is in.
+        if current.primary != from || current.number != view || self.is_proposed(now, id, view) {
+            return None;
+        }
+        self.proposed.insert(id, (view, now));
+        Some(Command::AddMember { group: id, expected: view, learner })
+    }
+
+    /// Whether a change of this view is on its way.
+    fn is_proposed(&self, now: Instant, group: GroupId, view: ViewNumber) -> bool {
+        self.proposed
+            .get(&group)
+            .is_some_and(|(proposed, at)| *proposed == view && now.since(*at) < PROPOSAL_PATIENCE)
     }
 
     /// Creates a group once enough nodes that hold data are there.
@@ -50,7 +71,8 @@ impl Monitor {
     }
 
     /// Nodes that say something of themselves that the table does not hold.
-    fn registrations(&self, now: Instant, table: &Table) -> Vec<Command> {
+    fn registrations(&mut self, now: Instant, table: &Table) -> Vec<Command> {
+        let lately = |at: &Instant| now.since(*at) < PROPOSAL_PATIENCE;
         let news = self.pings().filter_map(|(node, ping)| {
             let registration = Registration {
                 incarnation: ping.incarnation,
@@ -61,9 +83,12 @@ impl Monitor {
             };
             let alive = self.silence(now, node) < self.config.failure_timeout;
             let known = table.nodes().get(&node) == Some(&registration);
-            (alive && !known).then_some(Command::RegisterNode { node, registration })
+            let proposed = self.registering.get(&node).is_some_and(lately);
+            (alive && !known && !proposed).then_some((node, registration))
         });
-        news.collect()
+        let news: Vec<(NodeId, Registration)> = news.collect();
+        self.registering.extend(news.iter().map(|(node, _)| (*node, now)));
+        news.into_iter().map(|(node, registration)| Command::RegisterNode { node, registration }).collect()
     }
 
     fn decide_group(&self, now: Instant, table: &Table, id: GroupId, group: &Group) -> Option<Command> {

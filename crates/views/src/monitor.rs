@@ -96,6 +96,8 @@ pub struct Monitor {
     suspicions: BTreeMap<(GroupId, NodeId, NodeId), (Instant, Suspicion)>,
     /// The last proposal for each group, so that it is not made again while it is on its way.
     pub(crate) proposed: BTreeMap<GroupId, (ViewNumber, Instant)>,
+    /// The same for registrations.
+    pub(crate) registering: BTreeMap<NodeId, Instant>,
 }
 
 impl Monitor {
@@ -108,6 +110,7 @@ impl Monitor {
             heard: BTreeMap::new(),
             suspicions: BTreeMap::new(),
             proposed: BTreeMap::new(),
+            registering: BTreeMap::new(),
         }
     }
 

@@ -1,0 +1,161 @@
+//! The control thread: pings, suspicions, announcements, and on a view node the view service itself.
+//!
+//! It is a thread of its own, with connections of its own, so that a long command or a large snapshot on the data
+//! thread never keeps a node from saying that it is alive.
+
+pub(crate) mod http;
+pub(crate) mod view_service;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use onecopy_core::{Instant, NodeId};
+use onecopy_views::{Addresses, Ping, Table};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tracing::warn;
+
+use crate::archive::ArchiveEvent;
+use crate::clock::Clock;
+use crate::data::inbox::FromControl;
+use crate::identity::Me;
+use crate::journal::JournalEvent;
+use crate::knowledge::Knowledge;
+use crate::peer::PeerEvent;
+use crate::peer::link::Links;
+use crate::peer::message::ControlMessage;
+use view_service::ViewService;
+
+/// How often the view service looks at its evidence.
+const LOOK_INTERVAL: Duration = Duration::from_millis(20);
+
+/// What the control thread hears.
+#[derive(Debug)]
+pub(crate) struct Ears {
+    /// From other nodes.
+    pub(crate) peers: UnboundedReceiver<PeerEvent<ControlMessage>>,
+    /// From the data thread: what is to be told to the view service.
+    pub(crate) data: UnboundedReceiver<ControlMessage>,
+    pub(crate) journal: UnboundedReceiver<JournalEvent>,
+    pub(crate) archive: UnboundedReceiver<ArchiveEvent>,
+}
+
+/// Everything that belongs to the control thread.
+#[derive(Debug)]
+pub(crate) struct Control {
+    pub(crate) me: Me,
+    pub(crate) clock: Clock,
+    pub(crate) addresses: Addresses,
+    pub(crate) view_nodes: Vec<NodeId>,
+    pub(crate) ping_interval: Duration,
+    pub(crate) next_ping: Instant,
+    pub(crate) links: Links,
+    /// On a view node.
+    pub(crate) view_service: Option<ViewService>,
+    /// What this node knows of the cluster, also told to the data thread.
+    pub(crate) knowledge: Arc<Knowledge>,
+    pub(crate) data: UnboundedSender<FromControl>,
+}
+
+impl Control {
+    /// Runs until the node stops, which is when the caller drops the future.
+    pub(crate) async fn run(mut self, mut ears: Ears) {
+        loop {
+            let now = self.clock.now();
+            let deadline = self.deadline(now);
+            tokio::select! {
+                biased;
+                Some(event) = ears.journal.recv() => self.with_view_service(|service, now, out| service.on_journal(now, event, out)),
+                Some(event) = ears.archive.recv() => self.with_view_service(|service, now, out| service.on_archive(now, event, out)),
+                Some(event) = ears.peers.recv() => {
+                    if let PeerEvent::Received { from, message } = event {
+                        self.hear(from, message);
+                    }
+                }
+                Some(message) = ears.data.recv() => self.tell_view_nodes(&message),
+                () = tokio::time::sleep(deadline.since(now)) => {}
+            }
+            self.turn();
+        }
+    }
+
+    fn deadline(&self, now: Instant) -> Instant {
+        let service = self.view_service.as_ref().and_then(ViewService::deadline);
+        let look = self.view_service.is_some().then_some(now + LOOK_INTERVAL);
+        [service, look].into_iter().flatten().fold(self.next_ping, Instant::min)
+    }
+
+    fn turn(&mut self) {
+        let now = self.clock.now();
+        self.with_view_service(|service, now, out| service.look(now, out));
+        if now >= self.next_ping {
+            self.next_ping = now + self.ping_interval;
+            let ping = self.ping();
+            self.tell_view_nodes(&ControlMessage::Ping(ping));
+        }
+    }
+
+    fn ping(&self) -> Ping {
+        Ping {
+            incarnation: self.me.incarnation,
+            boot: self.me.boot,
+            holds_data: self.me.holds_data,
+            pid: std::process::id(),
+            addresses: self.addresses.clone(),
+            table: self.knowledge.table().version(),
+            groups: self.knowledge.reports(),
+        }
+    }
+
+    /// Sends to all view nodes; to this one directly if it is one.
+    fn tell_view_nodes(&mut self, message: &ControlMessage) {
+        for node in self.view_nodes.clone() {
+            if node == self.me.node {
+                self.hear(node, message.clone());
+            } else {
+                // What cannot be sent is lost: the next ping says it again.
+                let _ = self.links.send(node, message);
+            }
+        }
+    }
+
+    fn hear(&mut self, from: NodeId, message: ControlMessage) {
+        match message {
+            ControlMessage::Table(bytes) => match Table::decode(&bytes) {
+                Ok(table) => self.learn(table),
+                Err(error) => warn!(%from, %error, "an announced view table makes no sense"),
+            },
+            message => self.with_view_service(|service, now, out| service.hear(now, from, message, out)),
+        }
+    }
+
+    /// Steps the view service and carries out what it wants of the node.
+    fn with_view_service(
+        &mut self,
+        step: impl FnOnce(&mut ViewService, Instant, &mut Vec<view_service::Wish>),
+    ) {
+        let now = self.clock.now();
+        let Some(service) = self.view_service.as_mut() else { return };
+        let mut wishes = Vec::new();
+        step(service, now, &mut wishes);
+        self.knowledge.set_view_service(service.status());
+        for wish in wishes {
+            match wish {
+                view_service::Wish::Send { to, message } => {
+                    let _ = self.links.send(to, &message);
+                }
+                view_service::Wish::Announce { to, table } if to == self.me.node => self.learn(table),
+                view_service::Wish::Announce { to, table } => {
+                    let _ = self.links.send(to, &ControlMessage::Table(table.encode()));
+                }
+            }
+        }
+    }
+
+    /// A view table was announced: if it is news, this node knows it from now on.
+    fn learn(&mut self, table: Table) {
+        if let Some(table) = self.knowledge.learn(table) {
+            // The data thread ends after this one.
+            let _ = self.data.send(FromControl::Table(table));
+        }
+    }
+}

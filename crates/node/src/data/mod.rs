@@ -1,0 +1,67 @@
+//! The data thread: clients, the coordinator, and the replicas of all groups, in one event loop.
+//!
+//! Everything that happens becomes an [`Event`]; one *turn* takes all events that have arrived, lets the coordinator
+//! make batches of the clients' requests, makes one entry of all batches that are for a primary here, and
+//! sends what came of it. So the unit of work is the batch, however many commands it carries: under load the turns
+//! get larger, not more. Replicas, state machines and the coordinator belong to this thread alone and need no locks.
+//!
+//! ```text
+//! connections ─▶ segments ┐                                  ┌▶ journal (log thread)
+//! peers ───────▶ messages ┼▶ inbox ─▶ turn ─▶ replica.step ──┼▶ links to peers
+//! log thread ──▶ tickets ─┘                   keyspace       └▶ replies to connections
+//! ```
+
+pub(crate) mod coordinator;
+pub(crate) mod group;
+pub(crate) mod inbox;
+pub(crate) mod plane;
+mod snapshots;
+
+use std::time::Duration;
+
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use crate::archive::ArchiveEvent;
+use crate::journal::JournalEvent;
+use inbox::{Event, FromControl, Inbox};
+use plane::Plane;
+
+/// The ears of the data thread: what other threads tell it.
+#[derive(Debug)]
+pub(crate) struct Ears {
+    pub(crate) journal: UnboundedReceiver<JournalEvent>,
+    pub(crate) archive: UnboundedReceiver<ArchiveEvent>,
+    pub(crate) control: UnboundedReceiver<FromControl>,
+}
+
+/// Turns until the control thread is gone.
+pub(crate) async fn run(mut plane: Plane, inbox: &Inbox, mut ears: Ears) {
+    let mut events = Vec::new();
+    loop {
+        let patience = plane.patience().unwrap_or(Duration::from_secs(3600));
+        tokio::select! {
+            biased;
+            () = inbox.filled() => {}
+            Some(event) = ears.journal.recv() => events.push(Event::Journal(event)),
+            Some(event) = ears.archive.recv() => events.push(Event::Archive(event)),
+            event = ears.control.recv() => match event {
+                Some(event) => events.push(Event::Control(event)),
+                None => return,
+            },
+            () = tokio::time::sleep(patience) => {}
+        }
+        while let Ok(event) = ears.journal.try_recv() {
+            events.push(Event::Journal(event));
+        }
+        while let Ok(event) = ears.archive.try_recv() {
+            events.push(Event::Archive(event));
+        }
+        while let Ok(event) = ears.control.try_recv() {
+            events.push(Event::Control(event));
+        }
+        inbox.drain_into(&mut events);
+        plane.turn(events.drain(..));
+        // Connections that were answered speak before the next turn, so that it finds more to do.
+        tokio::task::yield_now().await;
+    }
+}

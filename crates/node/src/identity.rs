@@ -1,0 +1,16 @@
+//! Who this node is.
+
+use onecopy_core::{BootNumber, Incarnation, NodeId};
+
+/// This node, in this life, in this run of its process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Me {
+    pub(crate) node: NodeId,
+    /// The life of its copies of data.
+    pub(crate) incarnation: Incarnation,
+    /// The life of its part of the view service.
+    pub(crate) view_member: Incarnation,
+    /// The run of its process.
+    pub(crate) boot: BootNumber,
+    pub(crate) holds_data: bool,
+}

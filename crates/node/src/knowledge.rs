@@ -1,0 +1,125 @@
+//! What the node knows: shared by its threads, asked by HTTP and `INFO`.
+
+use std::sync::{Arc, Mutex};
+
+use onecopy_views::{GroupReport, Table};
+
+use crate::identity::Me;
+use crate::journal::JournalHealth;
+use crate::status::{DataStatus, KnownGroup, KnownNode, NodeStatus, ViewServiceStatus};
+
+/// What the node knows of the cluster and of itself.
+#[derive(Debug)]
+pub(crate) struct Knowledge {
+    me: Me,
+    cluster: String,
+    roles: Vec<String>,
+    started: std::time::Instant,
+    table: Mutex<Arc<Table>>,
+    view_service: Mutex<Option<ViewServiceStatus>>,
+    pub(crate) data: Arc<DataStatus>,
+    pub(crate) journal: Arc<JournalHealth>,
+}
+
+impl Knowledge {
+    pub(crate) fn new(
+        me: Me,
+        cluster: String,
+        roles: Vec<String>,
+        data: Arc<DataStatus>,
+        journal: Arc<JournalHealth>,
+    ) -> Self {
+        Self {
+            me,
+            cluster,
+            roles,
+            started: std::time::Instant::now(),
+            table: Mutex::default(),
+            view_service: Mutex::default(),
+            data,
+            journal,
+        }
+    }
+
+    /// The view table, as far as this node knows it.
+    pub(crate) fn table(&self) -> Arc<Table> {
+        self.table.lock().expect("nobody panics with this lock").clone()
+    }
+
+    /// Takes a newer table; returns it if it is newer.
+    pub(crate) fn learn(&self, table: Table) -> Option<Arc<Table>> {
+        let mut known = self.table.lock().expect("nobody panics with this lock");
+        if table.version() <= known.version() {
+            return None;
+        }
+        *known = Arc::new(table);
+        Some(known.clone())
+    }
+
+    pub(crate) fn set_view_service(&self, status: ViewServiceStatus) {
+        *self.view_service.lock().expect("nobody panics with this lock") = Some(status);
+    }
+
+    /// The replicas of this node, as a ping reports them. A log that has failed is a disk that never finishes.
+    pub(crate) fn reports(&self) -> Vec<GroupReport> {
+        let failed = self.journal.failure().is_some();
+        let mut reports: Vec<GroupReport> =
+            self.data.replicas().iter().map(crate::status::ReplicaStatus::report).collect();
+        if failed {
+            reports.iter_mut().for_each(|report| report.oldest_write = Some(std::time::Duration::MAX));
+        }
+        reports
+    }
+
+    /// Whether clients can be served: the cached view has a primary that this node can name.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.data.cached_view().is_some()
+    }
+
+    /// Seconds since the process was started.
+    pub(crate) fn uptime_seconds(&self) -> u64 {
+        self.started.elapsed().as_secs()
+    }
+
+    /// Everything, for people and programs.
+    pub(crate) fn status(&self) -> NodeStatus {
+        let table = self.table();
+        NodeStatus {
+            node: self.me.node.0,
+            cluster: self.cluster.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            uptime_seconds: self.uptime_seconds(),
+            roles: self.roles.clone(),
+            failure: self.journal.failure(),
+            view_service: self.view_service.lock().expect("nobody panics with this lock").clone(),
+            replicas: self.data.replicas(),
+            nodes: known_nodes(&table),
+            groups: known_groups(&table),
+        }
+    }
+}
+
+fn known_nodes(table: &Table) -> Vec<KnownNode> {
+    let nodes = table.nodes().iter().map(|(node, registration)| KnownNode {
+        node: node.0,
+        pid: registration.pid,
+        redis: registration.addresses.redis.clone(),
+        http: registration.addresses.http.clone(),
+        peer: registration.addresses.peer.clone(),
+        holds_data: registration.holds_data,
+    });
+    nodes.collect()
+}
+
+fn known_groups(table: &Table) -> Vec<KnownGroup> {
+    let groups = table.groups().iter().map(|(id, group)| KnownGroup {
+        group: id.0,
+        view: group.view.number.0,
+        primary: group.view.primary.0,
+        backups: group.view.backups().map(|backup| backup.node.0).collect(),
+        learners: group.view.learners.iter().map(|learner| learner.node.0).collect(),
+        copies: group.copies,
+    });
+    groups.collect()
+}

@@ -1,0 +1,169 @@
+//! The outgoing connections of a lane.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use onecopy_core::NodeId;
+use serde::Serialize;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+use tracing::{debug, info, warn};
+
+use super::{Greeting, Lane, PROTOCOL_VERSION, wire};
+
+/// How many bytes may wait for one peer. More are dropped.
+const QUEUE_BYTES_MAX: usize = 1024 * 1024 * 1024;
+/// A buffer that grew beyond this is given back to the allocator.
+const BUFFER_BYTES_KEPT: usize = 4 * 1024 * 1024;
+const BACKOFF_MIN: Duration = Duration::from_millis(10);
+const BACKOFF_MAX: Duration = Duration::from_millis(500);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The links of one lane to all other nodes. Belongs to one thread.
+#[derive(Debug)]
+pub(crate) struct Links {
+    links: HashMap<NodeId, Rc<Link>>,
+}
+
+/// Nothing was sent: there is no connection, or its queue is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Undeliverable;
+
+#[derive(Debug, Default)]
+struct Link {
+    queue: RefCell<Queue>,
+    filled: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    connected: bool,
+    frames: Vec<u8>,
+}
+
+/// Who talks to whom about what.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    pub(crate) cluster: String,
+    pub(crate) node: NodeId,
+    pub(crate) lane: Lane,
+}
+
+impl Links {
+    /// Starts to connect to all `peers`, on the current thread's local set. `lost` is called whenever a
+    /// connection breaks.
+    pub(crate) fn start(
+        caller: &Caller,
+        peers: impl Iterator<Item = (NodeId, String)>,
+        lost: impl Fn(NodeId) + 'static,
+    ) -> Self {
+        let lost: Rc<dyn Fn(NodeId)> = Rc::new(lost);
+        let start = |(node, address): (NodeId, String)| {
+            let link = Rc::new(Link::default());
+            let (caller, link_too, lost) = (caller.clone(), link.clone(), lost.clone());
+            tokio::task::spawn_local(async move { keep_connected(caller, node, address, link_too, lost).await });
+            (node, link)
+        };
+        Self { links: peers.map(start).collect() }
+    }
+
+    /// Queues a message; it leaves when the current turn of the event loop is over.
+    ///
+    /// # Errors
+    /// When there is no connection just now, or too much is waiting for it already.
+    pub(crate) fn send<M: Serialize>(&self, to: NodeId, message: &M) -> Result<(), Undeliverable> {
+        let link = self.links.get(&to).ok_or(Undeliverable)?;
+        let mut queue = link.queue.borrow_mut();
+        if !queue.connected || queue.frames.len() > QUEUE_BYTES_MAX {
+            return Err(Undeliverable);
+        }
+        if let Err(error) = wire::encode(message, &mut queue.frames) {
+            warn!(%to, %error, "a message cannot be sent");
+            return Err(Undeliverable);
+        }
+        link.filled.notify_one();
+        Ok(())
+    }
+
+    /// Whether there is a connection to `node` just now.
+    pub(crate) fn is_connected(&self, node: NodeId) -> bool {
+        self.links.get(&node).is_some_and(|link| link.queue.borrow().connected)
+    }
+}
+
+async fn keep_connected(
+    caller: Caller,
+    node: NodeId,
+    address: String,
+    link: Rc<Link>,
+    lost: Rc<dyn Fn(NodeId)>,
+) {
+    let mut backoff = BACKOFF_MIN;
+    let mut complained = false;
+    loop {
+        match connect(&caller, node, &address).await {
+            Ok(stream) => {
+                debug!(%node, lane = ?caller.lane, "connected");
+                (backoff, complained) = (BACKOFF_MIN, false);
+                link.queue.borrow_mut().connected = true;
+                let error = write_frames(stream, &link).await;
+                *link.queue.borrow_mut() = Queue::default();
+                debug!(%node, lane = ?caller.lane, %error, "connection lost");
+                lost(node);
+            }
+            Err(error) if !complained => {
+                complained = true;
+                info!(%node, %address, lane = ?caller.lane, %error, "cannot connect, trying again");
+            }
+            Err(_) => {}
+        }
+        tokio::time::sleep(backoff).await;
+        backoff = (backoff * 2).min(BACKOFF_MAX);
+    }
+}
+
+async fn connect(caller: &Caller, node: NodeId, address: &str) -> std::io::Result<TcpStream> {
+    let timed_out = || std::io::Error::from(std::io::ErrorKind::TimedOut);
+    let connecting = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(address));
+    let mut stream = connecting.await.map_err(|_| timed_out())??;
+    stream.set_nodelay(true)?;
+    let greeting = Greeting {
+        version: PROTOCOL_VERSION,
+        cluster: caller.cluster.clone(),
+        from: caller.node,
+        to: node,
+        lane: caller.lane,
+    };
+    let mut frame = Vec::new();
+    wire::encode(&greeting, &mut frame).map_err(std::io::Error::other)?;
+    stream.write_all(&frame).await?;
+    // The other side answers one byte if it takes the call, and hangs up if not.
+    let mut answer = [0];
+    tokio::time::timeout(CONNECT_TIMEOUT, stream.read_exact(&mut answer)).await.map_err(|_| timed_out())??;
+    Ok(stream)
+}
+
+/// Writes what is queued until the connection breaks; returns why it did.
+async fn write_frames(stream: TcpStream, link: &Link) -> std::io::Error {
+    let (mut from_peer, mut to_peer) = stream.into_split();
+    let mut frames = Vec::new();
+    let mut unexpected = [0];
+    loop {
+        tokio::select! {
+            () = link.filled.notified() => {}
+            // Nothing is ever said in this direction: this tells that the other side is gone.
+            read = from_peer.read(&mut unexpected) => {
+                return read.err().unwrap_or_else(|| std::io::ErrorKind::ConnectionReset.into());
+            }
+        }
+        std::mem::swap(&mut frames, &mut link.queue.borrow_mut().frames);
+        if let Err(error) = to_peer.write_all(&frames).await {
+            return error;
+        }
+        frames.clear();
+        frames.shrink_to(BUFFER_BYTES_KEPT);
+    }
+}

@@ -1,0 +1,225 @@
+//! What a node tells about itself, over HTTP and in `INFO`.
+//!
+//! The types are public and can be read back, so that the command line shows what the node says without a second
+//! description of it.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use onecopy_core::{GroupId, Instant, View};
+use onecopy_replica::Standing;
+use onecopy_views::{GroupReport, Role};
+use serde::{Deserialize, Serialize};
+
+use crate::data::group::Group;
+
+/// Everything that `GET /status` answers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NodeStatus {
+    /// The node.
+    pub node: u32,
+    /// The name of its cluster.
+    pub cluster: String,
+    /// The version of the program.
+    pub version: String,
+    /// The process.
+    pub pid: u32,
+    /// Seconds since the process was started.
+    pub uptime_seconds: u64,
+    /// What the node is for.
+    pub roles: Vec<String>,
+    /// Why the node does not acknowledge writes any more, if it does not.
+    pub failure: Option<String>,
+    /// What the node is in the view service, if it is a view node.
+    pub view_service: Option<ViewServiceStatus>,
+    /// The replicas on the node.
+    pub replicas: Vec<ReplicaStatus>,
+    /// The nodes of the cluster, as the node knows them.
+    pub nodes: Vec<KnownNode>,
+    /// The groups of the cluster, as the node knows them.
+    pub groups: Vec<KnownGroup>,
+}
+
+/// What a view node is in the view service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ViewServiceStatus {
+    /// `leader`, `follower`, `candidate`, `founding` (waits for the other view nodes of a new cluster) or `stranger`
+    /// (lost its disk, and stays out).
+    pub role: String,
+    /// The Raft term.
+    pub term: u64,
+    /// The leader, if it is known.
+    pub leader: Option<u32>,
+}
+
+/// A replica, as it reports itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplicaStatus {
+    /// The group.
+    pub group: u32,
+    /// The number of the view that it knows.
+    pub view: u64,
+    /// `primary`, `backup`, `learner`, `retired` (waits for a new view) or `spare`.
+    pub role: String,
+    /// The highest index in its log.
+    pub last: u64,
+    /// The highest durable index.
+    pub durable: u64,
+    /// The highest index known to be committed, and executed.
+    pub commit: u64,
+    /// For a primary: how many entries each other replica has still to acknowledge.
+    pub lag: Vec<(u32, u64)>,
+    /// Milliseconds that the oldest unfinished disk write has been waiting.
+    pub oldest_write_ms: Option<u64>,
+    /// Milliseconds that the oldest uncommitted entry of a primary has been waiting.
+    pub oldest_prepare_ms: Option<u64>,
+    /// Bytes that the state occupies.
+    pub memory_bytes: u64,
+    /// Bytes of the log that are kept in memory.
+    pub log_bytes: u64,
+    /// Keys, over all databases.
+    pub keys: u64,
+    /// Keys and keys with an expiry, by database; only those that have some.
+    pub databases: Vec<(u8, u64, u64)>,
+    /// Entries executed since the process was started.
+    pub entries: u64,
+    /// Batches of coordinators in entries that this replica proposed.
+    pub batches: u64,
+    /// Batches of reads that it answered.
+    pub reads: u64,
+    /// Views adopted since the process was started.
+    pub view_changes: u64,
+}
+
+/// A node as another one knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownNode {
+    /// The node.
+    pub node: u32,
+    /// Its process, when it last registered.
+    pub pid: u32,
+    /// Where it takes Redis clients.
+    pub redis: String,
+    /// Where it answers HTTP.
+    pub http: String,
+    /// Where it takes other nodes.
+    pub peer: String,
+    /// Whether it holds data.
+    pub holds_data: bool,
+}
+
+/// A group as a node knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownGroup {
+    /// The group.
+    pub group: u32,
+    /// The number of its view.
+    pub view: u64,
+    /// The node that orders requests.
+    pub primary: u32,
+    /// The other members.
+    pub backups: Vec<u32>,
+    /// The replicas that are catching up.
+    pub learners: Vec<u32>,
+    /// How many members there should be.
+    pub copies: u32,
+}
+
+impl ReplicaStatus {
+    pub(crate) fn of(group: &Group, now: Instant) -> Self {
+        let status = group.replica.status(now);
+        let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let lag = |matched: onecopy_core::Index| status.last.0.saturating_sub(matched.0);
+        let databases: Vec<(u8, u64, u64)> = group.databases();
+        Self {
+            group: group.id.0,
+            view: status.view.0,
+            role: role_name(status.standing).to_owned(),
+            last: status.last.0,
+            durable: status.durable.0,
+            commit: status.commit.0,
+            lag: group.replica.acknowledged().into_iter().map(|(node, at)| (node.0, lag(at))).collect(),
+            oldest_write_ms: status.oldest_write.map(millis),
+            oldest_prepare_ms: status.oldest_prepare.map(millis),
+            memory_bytes: group.memory(),
+            log_bytes: group.replica.log().bytes() as u64,
+            keys: databases.iter().map(|(_, keys, _)| keys).sum(),
+            databases,
+            entries: group.counters.entries,
+            batches: group.counters.batches,
+            reads: group.counters.reads,
+            view_changes: group.counters.view_changes,
+        }
+    }
+
+    /// The replica as a ping reports it.
+    pub(crate) fn report(&self) -> GroupReport {
+        GroupReport {
+            group: GroupId(self.group),
+            view: self.view.into(),
+            role: match self.role.as_str() {
+                "primary" => Role::Primary,
+                "backup" => Role::Backup,
+                "learner" => Role::Learner,
+                "retired" => Role::CannotLead,
+                _ => Role::Outside,
+            },
+            last: self.last.into(),
+            durable: self.durable.into(),
+            commit: self.commit.into(),
+            oldest_write: self.oldest_write_ms.map(Duration::from_millis),
+            oldest_prepare: self.oldest_prepare_ms.map(Duration::from_millis),
+        }
+    }
+}
+
+fn role_name(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Primary => "primary",
+        Standing::Backup => "backup",
+        Standing::Learner => "learner",
+        Standing::Retired => "retired",
+        Standing::Outside => "spare",
+    }
+}
+
+/// What the data thread tells the others about itself, a little behind.
+#[derive(Debug, Default)]
+pub(crate) struct DataStatus {
+    inner: Mutex<(Vec<ReplicaStatus>, Option<View>)>,
+    pub(crate) clients: ClientCounters,
+}
+
+/// What the client connections count.
+#[derive(Debug, Default)]
+pub(crate) struct ClientCounters {
+    pub(crate) connected: AtomicU64,
+    pub(crate) accepted: AtomicU64,
+    pub(crate) rejected: AtomicU64,
+    pub(crate) commands: AtomicU64,
+    pub(crate) errors: AtomicU64,
+    pub(crate) bytes_in: AtomicU64,
+    pub(crate) bytes_out: AtomicU64,
+}
+
+impl ClientCounters {
+    pub(crate) fn add(counter: &AtomicU64, count: u64) {
+        counter.fetch_add(count, Ordering::Relaxed);
+    }
+}
+
+impl DataStatus {
+    pub(crate) fn renew(&self, replicas: Vec<ReplicaStatus>, view: Option<View>) {
+        *self.inner.lock().expect("nobody panics with this lock") = (replicas, view);
+    }
+
+    pub(crate) fn replicas(&self) -> Vec<ReplicaStatus> {
+        self.inner.lock().expect("nobody panics with this lock").0.clone()
+    }
+
+    /// The view of the group that this node's coordinator has cached.
+    pub(crate) fn cached_view(&self) -> Option<View> {
+        self.inner.lock().expect("nobody panics with this lock").1.clone()
+    }
+}
