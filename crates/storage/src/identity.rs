@@ -183,7 +183,7 @@ impl Identity {
         check_name("name of the cluster", &owner.cluster)?;
         check_name("boot id of the machine", &owner.machine_boot)?;
         fs.create_directory(data_directory).map_err(IdentityError::io("create", data_directory))?;
-        fs::remove_partials(fs, data_directory).map_err(IdentityError::io("clean up", data_directory))?;
+        fs::settle(fs, data_directory).map_err(IdentityError::io("clean up", data_directory))?;
         let mut identity = match Self::load(fs, data_directory)? {
             Some(identity) => identity.check(data_directory, &owner)?,
             None => Self::first(fs, data_directory, &owner)?,

@@ -39,7 +39,7 @@ pub(crate) fn recover<F: FileSystem>(
     directory: &Path,
 ) -> Result<Option<Recovery<F::File>>, OpenError> {
     fs.create_directory(directory).map_err(OpenError::io("create", directory))?;
-    fs::remove_partials(fs, directory).map_err(OpenError::io("clean up", directory))?;
+    fs::settle(fs, directory).map_err(OpenError::io("clean up", directory))?;
     let numbers = numbers(fs, directory)?;
     let mut headers = Vec::with_capacity(numbers.len());
     for number in &numbers {
