@@ -287,8 +287,8 @@ impl<F: FileSystem> Log<F> {
         self.sync()
     }
 
-    /// Removes the segments that no group needs any more, oldest first. Syncs first if there is one, so that what
-    /// made it superfluous is durable. Also done whenever a segment is started. Returns how many were removed.
+    /// Removes the segments that no group needs any more, oldest first. Marks first if there is one, so that what
+    /// made it superfluous is durable for certain. Also done whenever a segment is started. Returns how many were removed.
     ///
     /// # Errors
     /// Any error closes the log.
@@ -297,8 +297,10 @@ impl<F: FileSystem> Log<F> {
         if self.segments.front().is_none_or(|(oldest, _)| *oldest >= self.oldest_needed()) {
             return Ok(0);
         }
-        self.sync()?;
         let before = self.segments.len();
+        // Not only synced but marked: once the segments are gone, damage to the record that released them must not
+        // pass for a torn tail.
+        self.mark()?;
         let result = self.remove_segments();
         self.remember(result)?;
         Ok((before - self.segments.len()) as u64)
