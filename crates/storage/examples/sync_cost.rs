@@ -19,9 +19,9 @@ type Failure = Box<dyn std::error::Error>;
 fn main() -> Result<(), Failure> {
     let root = std::env::args().nth(1).map_or_else(|| PathBuf::from("."), PathBuf::from);
     let directory = root.join("sync_cost.tmp");
-    println!("append + sync, median and 99th percentile of {SYNCS}:");
-    for size in [128, 4096, 65536] {
-        for zero_ahead_bytes in [0, 1 << 20] {
+    println!("append + sync, median, 99th percentile and mean of {SYNCS}:");
+    for size in [128, 4096, 16_000, 65_000] {
+        for zero_ahead_bytes in [0, 256 << 10, 1 << 20] {
             syncs(&directory, size, zero_ahead_bytes)?;
         }
     }
@@ -44,7 +44,10 @@ fn syncs(directory: &Path, size: usize, zero_ahead_bytes: u64) -> Result<(), Fai
     }
     micros.sort_unstable();
     let (median, high) = (micros[micros.len() / 2], micros[micros.len() * 99 / 100]);
-    println!("  {size:>6} B, {zero_ahead_bytes:>7} B of zeros ahead: {median:>5} µs, {high:>5} µs");
+    let mean = micros.iter().sum::<u128>() / micros.len() as u128;
+    println!(
+        "  {size:>6} B, {zero_ahead_bytes:>7} B of zeros ahead: {median:>5} µs, {high:>5} µs, mean {mean:>5} µs"
+    );
     Ok(std::fs::remove_dir_all(directory)?)
 }
 

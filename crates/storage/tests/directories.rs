@@ -83,9 +83,12 @@ fn memory_durability_begins_a_new_life_when_the_machine_restarts() {
     fs.crash(Crash::LoseUnsynced, 0);
     assert!(!open(&fs, memory("machine-2", 50)).expect("it opens").identity.discard_data);
 
-    // With disk durability a restart of the machine changes nothing.
-    let disk = Owner { machine_boot: "machine-3".to_owned(), ..owner() };
-    assert_eq!(open(&fs, disk).expect("it opens").identity.incarnation, Incarnation(30));
+    // What counts is how the node ran before the machine was restarted.
+    let disk = |machine: &str| Owner { durability_is_memory: false, ..memory(machine, 60) };
+    let changed = open(&fs, disk("machine-3")).expect("it opens").identity;
+    assert_eq!((changed.incarnation, changed.discard_data), (Incarnation(60), true));
+    let kept = open(&fs, memory("machine-4", 70)).expect("it opens").identity;
+    assert_eq!(kept.incarnation, Incarnation(60));
 }
 
 #[test]
