@@ -83,17 +83,13 @@ pub(crate) fn replace<F: FileSystem>(fs: &F, path: &Path, bytes: &[u8]) -> io::R
     fs.sync_directory(parent(path))
 }
 
-/// Removes what an interrupted write left in a directory.
-pub(crate) fn remove_partials<F: FileSystem>(fs: &F, directory: &Path) -> io::Result<()> {
-    let names = fs.list(directory)?;
-    let partials: Vec<_> = names.iter().filter(|name| name.ends_with(PARTIAL)).collect();
-    for name in &partials {
+/// Removes what an interrupted write left in a directory, and makes the names that are seen durable: the process
+/// before this one may have died of a failed sync of the directory.
+pub(crate) fn settle<F: FileSystem>(fs: &F, directory: &Path) -> io::Result<()> {
+    for name in fs.list(directory)?.iter().filter(|name| name.ends_with(PARTIAL)) {
         fs.remove(&directory.join(name))?;
     }
-    match partials.is_empty() {
-        true => Ok(()),
-        false => fs.sync_directory(directory),
-    }
+    fs.sync_directory(directory)
 }
 
 /// The name under which a file is written before it counts.

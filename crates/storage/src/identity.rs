@@ -10,6 +10,7 @@
 //! view-member = fedcba9876543210fedcba9876543210
 //! boot = 17
 //! machine-boot = 6c1f…
+//! memory = false
 //! discard = false
 //! log = true
 //! checksum = 89abcdef
@@ -160,6 +161,8 @@ pub struct Identity {
     pub boot: BootNumber,
     /// The run of the machine at this start.
     pub machine_boot: String,
+    /// Whether this start runs with `durability = "memory"`.
+    pub durability_is_memory: bool,
     /// The copies of data belong to a life that has ended, and must be discarded before anything else happens
     /// (rule P9: `durability = "memory"`, and the machine was restarted). Stays set over further starts until
     /// [`Identity::discarded`].
@@ -183,17 +186,19 @@ impl Identity {
         check_name("name of the cluster", &owner.cluster)?;
         check_name("boot id of the machine", &owner.machine_boot)?;
         fs.create_directory(data_directory).map_err(IdentityError::io("create", data_directory))?;
-        fs::remove_partials(fs, data_directory).map_err(IdentityError::io("clean up", data_directory))?;
+        fs::settle(fs, data_directory).map_err(IdentityError::io("clean up", data_directory))?;
         let mut identity = match Self::load(fs, data_directory)? {
             Some(identity) => identity.check(data_directory, &owner)?,
             None => Self::first(fs, data_directory, &owner)?,
         };
-        if owner.durability_is_memory && identity.machine_boot != owner.machine_boot {
-            // P9: what was acknowledged may be gone, so nobody may take this for the copy that it was.
+        if identity.durability_is_memory && identity.machine_boot != owner.machine_boot {
+            // P9: what was acknowledged may be gone, so nobody may take this for the copy that it was. What counts
+            // is how the process before this one ran: the setting may have been changed since.
             identity.incarnation = Incarnation(owner.random[0]);
             identity.discard_data = true;
         }
         identity.machine_boot = owner.machine_boot;
+        identity.durability_is_memory = owner.durability_is_memory;
         identity.boot = identity.boot.next();
         identity.store(fs, data_directory)?;
         Ok(identity)
@@ -250,6 +255,7 @@ impl Identity {
             view_member: Incarnation(owner.random[1]),
             boot: BootNumber(0),
             machine_boot: owner.machine_boot.clone(),
+            durability_is_memory: owner.durability_is_memory,
             discard_data: false,
             log_begun: false,
         })
@@ -275,13 +281,14 @@ impl Identity {
     fn format(&self) -> String {
         let mut text = format!(
             "onecopy-identity = {VERSION}\ncluster = {}\nnode = {}\nincarnation = {}\nview-member = {}\nboot = {}\n\
-             machine-boot = {}\ndiscard = {}\nlog = {}\n",
+             machine-boot = {}\nmemory = {}\ndiscard = {}\nlog = {}\n",
             self.cluster,
             self.node.0,
             self.incarnation,
             self.view_member,
             self.boot.0,
             self.machine_boot,
+            self.durability_is_memory,
             self.discard_data,
             self.log_begun
         );
@@ -311,6 +318,7 @@ impl Identity {
         if found != VERSION {
             return Err(IdentityError::NewerFormat { file: path.to_owned(), found });
         }
+        let flag = |name: &str| field(name)?.parse::<bool>().map_err(|_| wrong(name));
         Ok(Self {
             node: NodeId(u32::try_from(number("node")?).map_err(|_| wrong("node"))?),
             cluster: field("cluster")?.to_owned(),
@@ -318,8 +326,9 @@ impl Identity {
             view_member: Incarnation(random("view-member")?),
             boot: BootNumber(number("boot")?),
             machine_boot: field("machine-boot")?.to_owned(),
-            discard_data: field("discard")?.parse().map_err(|_| wrong("discard"))?,
-            log_begun: field("log")?.parse().map_err(|_| wrong("log"))?,
+            durability_is_memory: flag("memory")?,
+            discard_data: flag("discard")?,
+            log_begun: flag("log")?,
         })
     }
 }

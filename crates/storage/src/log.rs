@@ -31,7 +31,7 @@ pub struct LogOptions {
     pub segment_bytes: u64,
     /// When small writes reach the end of the file, this many bytes of zeros are written ahead of them, so that
     /// most syncs find the blocks allocated and the size unchanged, and cost one disk write instead of a
-    /// transaction of the file system. 0 switches it off.
+    /// transaction of the file system. More makes the sync that writes them slower. 0 switches it off.
     pub zero_ahead_bytes: u64,
     /// A random number, drawn at every start. It goes into the checksums, so that no client can store a value
     /// that looks like a record of the log.
@@ -42,7 +42,7 @@ pub struct LogOptions {
 
 impl Default for LogOptions {
     fn default() -> Self {
-        Self { segment_bytes: 64 << 20, zero_ahead_bytes: 1 << 20, salt: 0, missing: Missing::Create }
+        Self { segment_bytes: 64 << 20, zero_ahead_bytes: 256 << 10, salt: 0, missing: Missing::Create }
     }
 }
 
@@ -287,8 +287,8 @@ impl<F: FileSystem> Log<F> {
         self.sync()
     }
 
-    /// Removes the segments that no group needs any more, oldest first. Syncs first if there is one, so that what
-    /// made it superfluous is durable. Also done whenever a segment is started. Returns how many were removed.
+    /// Removes the segments that no group needs any more, oldest first. Marks first if there is one, so that what
+    /// made it superfluous is durable for certain. Also done whenever a segment is started. Returns how many were removed.
     ///
     /// # Errors
     /// Any error closes the log.
@@ -297,8 +297,10 @@ impl<F: FileSystem> Log<F> {
         if self.segments.front().is_none_or(|(oldest, _)| *oldest >= self.oldest_needed()) {
             return Ok(0);
         }
-        self.sync()?;
         let before = self.segments.len();
+        // Not only synced but marked: once the segments are gone, damage to the record that released them must not
+        // pass for a torn tail.
+        self.mark()?;
         let result = self.remove_segments();
         self.remember(result)?;
         Ok((before - self.segments.len()) as u64)
@@ -443,7 +445,7 @@ impl<F: FileSystem> Log<F> {
     /// growing it does not matter.
     fn zero_ahead(&mut self, end: u64) -> Result<(), LogError> {
         let ahead = self.options.zero_ahead_bytes;
-        if end <= self.zeroed || ahead == 0 || self.buffer.len() as u64 > ahead / 4 {
+        if end <= self.zeroed || ahead == 0 || self.buffer.len() as u64 > ahead / 16 {
             return Ok(());
         }
         let target = end.next_multiple_of(ahead).min(self.options.segment_bytes.max(end));

@@ -309,3 +309,84 @@ fn put_id(buffer: &mut Vec<u8>, id: EntryId) {
     buffer.extend_from_slice(&id.index.0.to_le_bytes());
     buffer.extend_from_slice(&id.epoch.0.to_le_bytes());
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(index: u64, length: usize) -> Entry {
+        let payload = Bytes::from(vec![7; length]);
+        Entry { id: EntryId::new(index, 2), time: Timestamp(3), seed: 4, payload }
+    }
+
+    fn encoded(encode: impl FnOnce(&mut Encoder<'_>)) -> Vec<u8> {
+        let mut buffer = Vec::new();
+        encode(&mut Encoder { buffer: &mut buffer, seed: 5, lsn: 6, synced: 4 });
+        buffer
+    }
+
+    fn decoded(bytes: &[u8]) -> Result<Record, String> {
+        let header = Header::decode(bytes, 5).expect("the header is right");
+        assert_eq!((header.lsn, header.synced), (6, 4));
+        let payload = &bytes[HEADER..HEADER + header.length as usize];
+        assert_eq!(bytes.len(), size(payload.len()));
+        assert_eq!(crc32c::crc32c(payload), header.payload_checksum);
+        decode(header.kind, Bytes::copy_from_slice(payload))
+    }
+
+    #[test]
+    fn every_record_comes_back() {
+        let group = GroupId(9);
+        let state = Bytes::from_static(b"state");
+        let entries = vec![entry(1, 0), entry(2, 13)];
+        let id = EntryId::new(8, 3);
+        let head = |state| Head { group, base: id, last: Index(11), commit: Index(9), state };
+        let append = Write::Append { entries: entries.clone(), commit: Index(1) };
+        let nothing = Write::Append { entries: vec![], commit: Index(1) };
+        let cases = [
+            (encoded(|encoder| encoder.state(group, &state)), Record::Write(Write::State(state.clone()))),
+            (encoded(|encoder| encoder.append(group, &entries, Index(1))), Record::Write(append)),
+            (encoded(|encoder| encoder.append(group, &[], Index(1))), Record::Write(nothing)),
+            (encoded(|encoder| encoder.cut(group, Index(5))), Record::Write(Write::Cut { from: Index(5) })),
+            (encoded(|encoder| encoder.compact(group, id)), Record::Write(Write::Compact { through: id })),
+            (encoded(|encoder| encoder.install(group, id)), Record::Write(Write::Install { snapshot: id })),
+            (encoded(|encoder| encoder.forget(group)), Record::Forget),
+            (encoded(|encoder| encoder.mark()), Record::Mark),
+            (
+                encoded(|encoder| {
+                    let states = [None, Some(&state)].into_iter();
+                    encoder.checkpoint(states.map(|state| (group, id, Index(11), Index(9), state)));
+                }),
+                Record::Checkpoint(vec![head(None), head(Some(state.clone()))]),
+            ),
+        ];
+        for (bytes, record) in cases {
+            assert_eq!(decoded(&bytes), Ok(record));
+        }
+        assert_eq!(
+            append_size(&entries),
+            encoded(|e| e.append(group, &entries, Index(1))).len() - HEADER - 7
+        );
+    }
+
+    #[test]
+    fn every_flipped_bit_in_a_header_is_noticed() {
+        let bytes = encoded(|encoder| encoder.cut(GroupId(1), Index(5)));
+        assert!(Header::decode(&bytes, 6).is_none(), "the record is of another segment");
+        for bit in 0..HEADER * 8 {
+            let mut bytes = bytes.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            assert!(Header::decode(&bytes, 5).is_none(), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn entries_are_spread_without_loss() {
+        let sizes = [APPEND_BYTES, 10, APPEND_BYTES / 2, APPEND_BYTES / 2, 3 * APPEND_BYTES, 1, 1];
+        let entries: Vec<_> = (1..).zip(sizes).map(|(index, length)| entry(index, length)).collect();
+        let chunks: Vec<_> = append_chunks(&entries).collect();
+        assert_eq!(chunks.concat(), entries);
+        assert_eq!(chunks.iter().map(|chunk| chunk.len()).collect::<Vec<_>>(), [1, 2, 1, 1, 2]);
+        assert_eq!(append_chunks(&[]).collect::<Vec<_>>(), [&[] as &[Entry]]);
+    }
+}

@@ -115,7 +115,7 @@ impl<F: FileSystem> Snapshots<F> {
     pub fn open(fs: F, data_directory: &Path) -> Result<Self, SnapshotError> {
         let directory = data_directory.join(DIRECTORY);
         fs.create_directory(&directory).map_err(SnapshotError::io("create", &directory))?;
-        fs::remove_partials(&fs, &directory).map_err(SnapshotError::io("clean up", &directory))?;
+        fs::settle(&fs, &directory).map_err(SnapshotError::io("clean up", &directory))?;
         Ok(Self { fs, directory })
     }
 

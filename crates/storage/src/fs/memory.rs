@@ -146,6 +146,11 @@ impl MemoryFileSystem {
         self.disk().faults.space = bytes;
     }
 
+    /// Forgets every planned fault.
+    pub fn heal(&self) {
+        self.disk().faults = Faults::default();
+    }
+
     /// Flips one bit of a file on the disk, as ageing media do.
     ///
     /// # Errors

@@ -1,0 +1,125 @@
+//! `HELLO`, `AUTH` and `RESET`: who the client is, and which protocol it speaks.
+
+use onecopy_resp::{Version, Writer};
+
+use super::{SYNTAX, parse, update_peer};
+use crate::client::Clients;
+use crate::client::session::Session;
+use crate::status::ClientCounters;
+use crate::text::same_secret;
+
+const WRONG_PASS: &str = "WRONGPASS invalid username-password pair or user is disabled.";
+
+/// `HELLO [version [AUTH username password] [SETNAME name]]`
+pub(super) fn hello(
+    clients: &Clients,
+    session: &mut Session,
+    args: &[&[u8]],
+    reply: &mut Writer<'_>,
+) -> Result<(), String> {
+    let version = match args.first() {
+        None => session.version,
+        Some(word) => match parse::<i64>(word) {
+            Some(2) => Version::Two,
+            Some(3) => Version::Three,
+            Some(_) => return Err("NOPROTO unsupported protocol version".to_owned()),
+            None => return Err("ERR Protocol version is not an integer or out of range".to_owned()),
+        },
+    };
+    let mut name = None;
+    let mut options = args.get(1..).unwrap_or_default();
+    while let Some((word, rest)) = options.split_first() {
+        options = match (word.to_ascii_lowercase().as_slice(), rest) {
+            (b"auth", [user, password, rest @ ..]) => {
+                check(clients, session, user, password)?;
+                rest
+            }
+            (b"setname", [new_name, rest @ ..]) => {
+                name = Some(super::client::checked_name(new_name)?);
+                rest
+            }
+            _ => return Err(format!("{SYNTAX} in HELLO option '{}'", String::from_utf8_lossy(word))),
+        };
+    }
+    if !session.authenticated {
+        return Err("NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH \
+                    <user> <pass> option can be used to authenticate the client and select the RESP protocol version \
+                    at the same time"
+            .to_owned());
+    }
+    session.version = version;
+    update_peer(clients, session);
+    if let Some(name) = name {
+        super::client::set_name(clients, session, name);
+    }
+    greet(session, version, reply);
+    Ok(())
+}
+
+/// What `HELLO` answers: already in the protocol that it switched to.
+fn greet(session: &Session, version: Version, reply: &mut Writer<'_>) {
+    let mut greeting = Vec::new();
+    let mut writer = Writer::new(&mut greeting, version);
+    writer.map(7);
+    for (field, value) in [("server", "redis"), ("version", crate::client::info::REDIS_VERSION)] {
+        writer.bulk(field.as_bytes());
+        writer.bulk(value.as_bytes());
+    }
+    writer.bulk(b"proto");
+    writer.integer(if version == Version::Three { 3 } else { 2 });
+    writer.bulk(b"id");
+    writer.integer(i64::try_from(session.id).unwrap_or(i64::MAX));
+    // Every node takes everything: a client need not look for a master.
+    for (field, value) in [("mode", "standalone"), ("role", "master")] {
+        writer.bulk(field.as_bytes());
+        writer.bulk(value.as_bytes());
+    }
+    writer.bulk(b"modules");
+    writer.array(0);
+    reply.raw(&greeting);
+}
+
+/// `AUTH [username] password`
+pub(super) fn auth(
+    clients: &Clients,
+    session: &mut Session,
+    args: &[&[u8]],
+    reply: &mut Writer<'_>,
+) -> Result<(), String> {
+    let (user, password): (&[u8], &[u8]) = match args {
+        [password] if clients.config.requirepass.is_empty() => {
+            let _ = password;
+            return Err("ERR AUTH <password> called without any password configured for the default user. Are you \
+                        sure your configuration is correct?"
+                .to_owned());
+        }
+        [password] => (b"default", password),
+        [user, password] => (user, password),
+        _ => return Err(SYNTAX.to_owned()),
+    };
+    check(clients, session, user, password)?;
+    reply.ok();
+    Ok(())
+}
+
+fn check(clients: &Clients, session: &mut Session, user: &[u8], password: &[u8]) -> Result<(), String> {
+    let expected = clients.config.requirepass.as_bytes();
+    // Without a password everybody is the default user, whatever is given.
+    let right = user == b"default" && (expected.is_empty() || same_secret(expected, password));
+    if !right {
+        ClientCounters::add(&clients.knowledge.data.clients.rejected, 1);
+        return Err(WRONG_PASS.to_owned());
+    }
+    session.authenticated = true;
+    Ok(())
+}
+
+/// `RESET`
+pub(super) fn reset(clients: &Clients, session: &mut Session, reply: &mut Writer<'_>) {
+    session.db = 0;
+    session.version = Version::Two;
+    session.authenticated = clients.config.requirepass.is_empty();
+    update_peer(clients, session);
+    super::client::set_name(clients, session, String::new());
+    reply.simple("RESET");
+}

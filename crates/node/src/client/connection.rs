@@ -1,0 +1,236 @@
+//! One client connection.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use onecopy_keyspace::command::{self, Spec};
+use onecopy_keyspace::request::SegmentBuilder;
+use onecopy_resp::{Limits, Parser, ProtocolError, Request, Version, Writer};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+
+use super::budget::Share;
+use super::session::{Peer, Session};
+use super::{Clients, commands};
+use crate::data::inbox::{Answer, Event, Submission};
+use crate::peer::message::Kind;
+use crate::status::ClientCounters;
+
+/// How many bytes are taken from a connection at once.
+const READ_BYTES: usize = 16 * 1024;
+/// A segment is closed when it has grown to this many bytes.
+const SEGMENT_BYTES_MAX: usize = 1024 * 1024;
+/// Buffers that grew beyond this are given back to the allocator.
+const BUFFER_BYTES_KEPT: usize = 64 * 1024;
+
+/// Serves a client until it leaves.
+pub(crate) async fn serve(stream: TcpStream, address: SocketAddr, clients: &Clients) {
+    let id = clients.next_id.get();
+    clients.next_id.set(id + 1);
+    let Ok(local) = stream.local_addr() else { return };
+    let peer = Peer {
+        id,
+        address,
+        local,
+        since: std::time::Instant::now(),
+        name: String::new(),
+        library: String::new(),
+        library_version: String::new(),
+        db: 0,
+        version: Version::Two,
+        last_command: "",
+        commands: 0,
+    };
+    clients.connected.borrow_mut().insert(id, peer);
+    let counters = &clients.knowledge.data.clients;
+    ClientCounters::add(&counters.connected, 1);
+    // Why a client left is nobody's business; what it did wrong it has been told.
+    let _ = Connection::new(stream, id, clients).run().await;
+    counters.connected.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+    clients.connected.borrow_mut().remove(&id);
+}
+
+struct Connection<'a> {
+    stream: TcpStream,
+    clients: &'a Clients,
+    session: Session,
+    share: Share<'a>,
+    /// Replies on their way to the client.
+    output: Vec<u8>,
+    segment: Segment,
+}
+
+/// Data commands that have not been submitted yet.
+struct Segment {
+    builder: SegmentBuilder,
+    kind: Kind,
+}
+
+impl Segment {
+    fn new(session: &Session) -> Self {
+        Self { builder: SegmentBuilder::new(session.db, session.version), kind: Kind::Read }
+    }
+}
+
+impl<'a> Connection<'a> {
+    fn new(stream: TcpStream, id: u64, clients: &'a Clients) -> Self {
+        // Replies are written whole: waiting for more would only delay them.
+        let _ = stream.set_nodelay(true);
+        let session = Session {
+            id,
+            db: 0,
+            version: Version::Two,
+            authenticated: clients.config.requirepass.is_empty(),
+            leaving: false,
+        };
+        let segment = Segment::new(&session);
+        Self { stream, clients, session, share: clients.budget.share(), output: Vec::new(), segment }
+    }
+
+    async fn run(mut self) -> std::io::Result<()> {
+        let limits = Limits {
+            bulk_bytes_max: self.clients.config.limits.command_bytes,
+            request_bytes_max: self.clients.config.limits.command_bytes,
+            ..Limits::default()
+        };
+        let mut parser = Parser::new(limits);
+        let mut input = BytesMut::new();
+        loop {
+            if let Err(error) = self.take_requests(&mut parser, &mut input).await? {
+                Writer::new(&mut self.output, self.session.version).error(&format!("ERR {error}"));
+                self.session.leaving = true;
+            }
+            self.flush().await?;
+            if self.session.leaving {
+                return self.stream.shutdown().await;
+            }
+            self.share.resize(input.len());
+            if !self.share.room().await {
+                let error = "ERR too many bytes of unfinished commands are held for all clients together";
+                Writer::new(&mut self.output, self.session.version).error(error);
+                self.flush().await?;
+                return self.stream.shutdown().await;
+            }
+            if input.is_empty() && input.capacity() > BUFFER_BYTES_KEPT {
+                input = BytesMut::new();
+            }
+            input.reserve(READ_BYTES);
+            let count = self.stream.read_buf(&mut input).await?;
+            if count == 0 {
+                return Ok(());
+            }
+            ClientCounters::add(&self.clients.knowledge.data.clients.bytes_in, count as u64);
+        }
+    }
+
+    /// Takes every complete request that has arrived, and submits what is for the data.
+    async fn take_requests(
+        &mut self,
+        parser: &mut Parser,
+        input: &mut BytesMut,
+    ) -> std::io::Result<Result<(), ProtocolError>> {
+        let mut count = 0;
+        let outcome = loop {
+            match parser.next(input) {
+                Ok(Some(request)) => {
+                    count += 1;
+                    self.take_request(&request).await?;
+                }
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+            if self.session.leaving {
+                break Ok(());
+            }
+            if self.segment.builder.size() >= SEGMENT_BYTES_MAX {
+                self.submit().await?;
+                self.flush().await?;
+            }
+        };
+        ClientCounters::add(&self.clients.knowledge.data.clients.commands, count);
+        self.submit().await?;
+        Ok(outcome)
+    }
+
+    async fn take_request(&mut self, request: &Request<'_>) -> std::io::Result<()> {
+        let Some(name) = request.get(0) else { return Ok(()) };
+        match command::lookup(name) {
+            Some(spec) if self.session.authenticated && spec.check_arity(request.len()).is_ok() => {
+                self.add_to_segment(spec, request);
+                Ok(())
+            }
+            _ => {
+                // Replies come in the order of the requests: what went before is answered first.
+                self.submit().await?;
+                let mut writer = Writer::new(&mut self.output, self.session.version);
+                commands::answer(self.clients, &mut self.session, request, &mut writer);
+                // SELECT and HELLO change what the next segment is.
+                self.segment = Segment::new(&self.session);
+                Ok(())
+            }
+        }
+    }
+
+    fn add_to_segment(&mut self, spec: &'static Spec, request: &Request<'_>) {
+        // Reads among writes go through the log with them: the order within a connection is kept.
+        if spec.kind != command::Kind::Read {
+            self.segment.kind = Kind::Write;
+        }
+        self.segment.builder.push(request.iter());
+        if let Some(peer) = self.clients.connected.borrow_mut().get_mut(&self.session.id) {
+            peer.last_command = spec.name;
+            peer.commands += 1;
+        }
+    }
+
+    /// Submits the segment, if there is something in it, and waits for the replies.
+    async fn submit(&mut self) -> std::io::Result<()> {
+        let count = self.segment.builder.count();
+        if count == 0 {
+            return Ok(());
+        }
+        let Segment { builder, kind } = std::mem::replace(&mut self.segment, Segment::new(&self.session));
+        let segment = builder.finish().freeze();
+        self.share.resize(segment.len());
+        let (answer, answered) = oneshot::channel();
+        self.clients.inbox.push(Event::Submitted(Submission { kind, segment, answer }));
+        match answered.await {
+            Ok(Answer::Replies(replies)) => self.output.extend_from_slice(&replies),
+            Ok(Answer::Failed(error)) => {
+                let mut writer = Writer::new(&mut self.output, self.session.version);
+                (0..count).for_each(|_| writer.error(error));
+                ClientCounters::add(&self.clients.knowledge.data.clients.errors, u64::from(count));
+            }
+            // The node is stopping.
+            Err(_) => return Err(std::io::ErrorKind::ConnectionAborted.into()),
+        }
+        Ok(())
+    }
+
+    /// Writes all replies. A client that does not read them for long enough is given up.
+    async fn flush(&mut self) -> std::io::Result<()> {
+        let stall = Duration::from_secs(self.clients.config.limits.output_stall_seconds);
+        let mut rest = self.output.as_slice();
+        while !rest.is_empty() {
+            let written = match self.stream.try_write(rest) {
+                Ok(written) => written,
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                    let writable = tokio::time::timeout(stall, self.stream.writable());
+                    writable.await.map_err(|_| std::io::Error::from(std::io::ErrorKind::TimedOut))??;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            if written == 0 {
+                return Err(std::io::ErrorKind::WriteZero.into());
+            }
+            rest = &rest[written..];
+        }
+        ClientCounters::add(&self.clients.knowledge.data.clients.bytes_out, self.output.len() as u64);
+        self.output.clear();
+        self.output.shrink_to(BUFFER_BYTES_KEPT);
+        Ok(())
+    }
+}

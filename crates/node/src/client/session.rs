@@ -1,0 +1,55 @@
+//! What a connection remembers of its client.
+
+use std::net::SocketAddr;
+
+use onecopy_resp::Version;
+
+/// The state of a connection, changed by its own commands.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) id: u64,
+    pub(crate) db: u8,
+    pub(crate) version: Version,
+    pub(crate) authenticated: bool,
+    /// The client wants to leave: the connection ends once everything is answered.
+    pub(crate) leaving: bool,
+}
+
+/// A connection as `CLIENT LIST` shows it.
+#[derive(Clone, Debug)]
+pub(crate) struct Peer {
+    pub(crate) id: u64,
+    pub(crate) address: SocketAddr,
+    pub(crate) local: SocketAddr,
+    pub(crate) since: std::time::Instant,
+    pub(crate) name: String,
+    pub(crate) library: String,
+    pub(crate) library_version: String,
+    pub(crate) db: u8,
+    pub(crate) version: Version,
+    pub(crate) last_command: &'static str,
+    pub(crate) commands: u64,
+}
+
+impl Peer {
+    /// The line of `CLIENT LIST` and `CLIENT INFO`.
+    pub(crate) fn line(&self) -> String {
+        format!(
+            "id={} addr={} laddr={} name={} age={} db={} cmd={} user=default lib-name={} lib-ver={} resp={} tot-cmds={}",
+            self.id,
+            self.address,
+            self.local,
+            self.name,
+            self.since.elapsed().as_secs(),
+            self.db,
+            if self.last_command.is_empty() { "NULL" } else { self.last_command },
+            self.library,
+            self.library_version,
+            match self.version {
+                Version::Two => 2,
+                Version::Three => 3,
+            },
+            self.commands,
+        )
+    }
+}
