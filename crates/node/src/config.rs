@@ -75,12 +75,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         const MIB: usize = 1024 * 1024;
-        Self {
-            clients: 10_000,
-            command_bytes: 64 * MIB,
-            pipeline_bytes: 512 * MIB,
-            output_stall_seconds: 60,
-        }
+        Self { clients: 10_000, command_bytes: 64 * MIB, pipeline_bytes: 512 * MIB, output_stall_seconds: 60 }
     }
 }
 
@@ -201,7 +196,8 @@ mod node_ids {
         nodes: &BTreeMap<u32, String>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
-        let names: BTreeMap<String, &String> = nodes.iter().map(|(id, address)| (id.to_string(), address)).collect();
+        let names: BTreeMap<String, &String> =
+            nodes.iter().map(|(id, address)| (id.to_string(), address)).collect();
         names.serialize(serializer)
     }
 
@@ -250,7 +246,10 @@ impl Config {
             self.has(Role::View) == is_view_node,
             match is_view_node {
                 true => format!("view_nodes names node {}, but its roles lack \"view\"", self.node),
-                false => format!("the roles of node {} include \"view\", but view_nodes does not name it", self.node),
+                false => format!(
+                    "the roles of node {} include \"view\", but view_nodes does not name it",
+                    self.node
+                ),
             },
         );
         for id in &self.view_nodes {

@@ -76,6 +76,11 @@ impl Knowledge {
         self.data.cached_view().is_some()
     }
 
+    /// The life of this node's data.
+    pub(crate) fn incarnation(&self) -> onecopy_core::Incarnation {
+        self.me.incarnation
+    }
+
     /// Seconds since the process was started.
     pub(crate) fn uptime_seconds(&self) -> u64 {
         self.started.elapsed().as_secs()

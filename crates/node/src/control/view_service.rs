@@ -439,9 +439,7 @@ impl ViewService {
     pub(crate) fn on_archive(&mut self, now: Instant, event: ArchiveEvent, wishes: &mut Vec<Wish>) {
         let taking = |name: Name| self.taking == Some(name);
         let input = match event {
-            ArchiveEvent::Read { to, id, chunk, .. } => {
-                Some(Input::SnapshotRead { to, snapshot: id, chunk })
-            }
+            ArchiveEvent::Read { to, id, chunk, .. } => Some(Input::SnapshotRead { to, snapshot: id, chunk }),
             ArchiveEvent::Written { name, .. } if taking(name) => None,
             ArchiveEvent::Written { name, written } => {
                 Some(Input::SnapshotWritten { snapshot: name.id, offset: written })

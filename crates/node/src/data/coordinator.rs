@@ -175,7 +175,13 @@ impl Coordinator {
         }
     }
 
-    fn add_batch(&mut self, now: Instant, kind: Kind, body: BodyBuilder, clients: Vec<oneshot::Sender<Answer>>) {
+    fn add_batch(
+        &mut self,
+        now: Instant,
+        kind: Kind,
+        body: BodyBuilder,
+        clients: Vec<oneshot::Sender<Answer>>,
+    ) {
         self.sequence += 1;
         let batch = Batch { kind, body: body.finish(), clients, since: now, sent_to: None };
         self.batches.insert(self.sequence, batch);

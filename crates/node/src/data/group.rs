@@ -83,15 +83,16 @@ pub(crate) struct Counters {
 }
 
 impl Group {
-    pub(crate) fn new(
+    /// Puts a group together and carries out what its replica wanted at its start.
+    pub(crate) fn start(
         id: GroupId,
         replica: Replica,
         machine: Keyspace,
-        journal: Journal,
-        archive: Archive,
+        (journal, archive): (Journal, Archive),
         memory_max: u64,
+        effects: Vec<Effect>,
     ) -> Self {
-        Self {
+        let mut group = Self {
             id,
             replica,
             machine,
@@ -108,7 +109,10 @@ impl Group {
             snapshots: Snapshots::default(),
             clock: Timestamp(0),
             counters: Counters::default(),
-        }
+        };
+        // Nobody has asked for anything yet, and the coordinator learns the view from the view service.
+        group.carry_out(effects, &mut Vec::new());
+        group
     }
 
     /// Keys and keys with an expiry of every database that has some.
@@ -147,7 +151,7 @@ impl Group {
         let mut effects = Vec::new();
         self.replica.step(now, input, &mut effects);
         self.replica.check_invariants();
-        self.carry_out(now, effects, wishes);
+        self.carry_out(effects, wishes);
     }
 
     /// The turn is over: everything that was handed in becomes one entry, and one confirmation for all reads.
@@ -206,7 +210,7 @@ impl Group {
                 wishes.extend(origins.into_iter().map(refuse));
             }
         }
-        self.carry_out(now, effects, wishes);
+        self.carry_out(effects, wishes);
     }
 
     fn confirm(&mut self, now: Instant, due: bool, wishes: &mut Vec<Wish>) {
@@ -220,7 +224,7 @@ impl Group {
         self.step(now, Input::Read { token, at_least }, wishes);
     }
 
-    fn carry_out(&mut self, now: Instant, effects: Vec<Effect>, wishes: &mut Vec<Wish>) {
+    fn carry_out(&mut self, effects: Vec<Effect>, wishes: &mut Vec<Wish>) {
         for effect in effects {
             match effect {
                 Effect::Persist { ticket, writes } => self.persist(ticket, writes),
@@ -246,7 +250,6 @@ impl Group {
                 Effect::InstallSnapshot { snapshot, time } => self.finish_receiving(snapshot, time),
             }
         }
-        let _ = now;
     }
 
     fn persist(&mut self, ticket: Ticket, writes: Vec<Write>) {

@@ -127,9 +127,7 @@ impl Group {
     /// What the snapshot thread did, as an input for the replica.
     pub(crate) fn archived(&mut self, event: ArchiveEvent) -> Option<Input> {
         match event {
-            ArchiveEvent::Read { to, id, chunk, .. } => {
-                Some(Input::SnapshotRead { to, snapshot: id, chunk })
-            }
+            ArchiveEvent::Read { to, id, chunk, .. } => Some(Input::SnapshotRead { to, snapshot: id, chunk }),
             ArchiveEvent::Written { name, written } if self.is_taking(name) => {
                 self.snapshots.taking.as_mut()?.written = written;
                 None

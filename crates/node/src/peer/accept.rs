@@ -55,7 +55,11 @@ enum Refused {
 }
 
 /// Takes calls, on the current thread's local set, and hands over those that may speak.
-pub(crate) async fn accept(listener: TcpListener, callee: Callee, accepted: impl Fn(Accepted) + Clone + 'static) {
+pub(crate) async fn accept(
+    listener: TcpListener,
+    callee: Callee,
+    accepted: impl Fn(Accepted) + Clone + 'static,
+) {
     let places = Arc::new(Semaphore::new(GREETING_CALLERS_MAX));
     loop {
         let Ok(place) = places.clone().acquire_owned().await else { return };

@@ -64,7 +64,9 @@ impl Links {
         let start = |(node, address): (NodeId, String)| {
             let link = Rc::new(Link::default());
             let (caller, link_too, lost) = (caller.clone(), link.clone(), lost.clone());
-            tokio::task::spawn_local(async move { keep_connected(caller, node, address, link_too, lost).await });
+            tokio::task::spawn_local(
+                async move { keep_connected(caller, node, address, link_too, lost).await },
+            );
             (node, link)
         };
         Self { links: peers.map(start).collect() }
@@ -142,7 +144,9 @@ async fn connect(caller: &Caller, node: NodeId, address: &str) -> std::io::Resul
     stream.write_all(&frame).await?;
     // The other side answers one byte if it takes the call, and hangs up if not.
     let mut answer = [0];
-    tokio::time::timeout(CONNECT_TIMEOUT, stream.read_exact(&mut answer)).await.map_err(|_| timed_out())??;
+    tokio::time::timeout(CONNECT_TIMEOUT, stream.read_exact(&mut answer))
+        .await
+        .map_err(|_| timed_out())??;
     Ok(stream)
 }
 

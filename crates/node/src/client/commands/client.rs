@@ -31,9 +31,8 @@ pub(super) fn client(
     args: &[&[u8]],
     reply: &mut Writer<'_>,
 ) -> Result<(), String> {
-    let peer = |read: fn(&Peer) -> String| {
-        clients.connected.borrow().get(&session.id).map(read).unwrap_or_default()
-    };
+    let peer =
+        |read: fn(&Peer) -> String| clients.connected.borrow().get(&session.id).map(read).unwrap_or_default();
     let word = args.first().map(|word| word.to_ascii_lowercase()).unwrap_or_default();
     match (word.as_slice(), &args[1..]) {
         (b"id", []) => reply.integer(i64::try_from(session.id).unwrap_or(i64::MAX)),

@@ -23,9 +23,11 @@ pub(super) fn config(clients: &Clients, args: &[&[u8]], reply: &mut Writer<'_>) 
         }
         (b"resetstat", []) => reply.ok(),
         (b"set" | b"rewrite", _) => {
-            return Err("ERR settings are changed in the configuration file of the node, or by its flags, and take \
+            return Err(
+                "ERR settings are changed in the configuration file of the node, or by its flags, and take \
                         effect when it is restarted: 'onecopy config check' explains them"
-                .to_owned());
+                    .to_owned(),
+            );
         }
         _ => return Err(unknown_subcommand("CONFIG", args)),
     }

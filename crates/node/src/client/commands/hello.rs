@@ -89,9 +89,11 @@ pub(super) fn auth(
     let (user, password): (&[u8], &[u8]) = match args {
         [password] if clients.config.requirepass.is_empty() => {
             let _ = password;
-            return Err("ERR AUTH <password> called without any password configured for the default user. Are you \
+            return Err(
+                "ERR AUTH <password> called without any password configured for the default user. Are you \
                         sure your configuration is correct?"
-                .to_owned());
+                    .to_owned(),
+            );
         }
         [password] => (b"default", password),
         [user, password] => (user, password),

@@ -2,7 +2,13 @@
 
 use onecopy_keyspace::command::{Kind, Spec};
 
-const fn spec(name: &'static str, arity: i32, group: &'static str, since: &'static str, summary: &'static str) -> Spec {
+const fn spec(
+    name: &'static str,
+    arity: i32,
+    group: &'static str,
+    since: &'static str,
+    summary: &'static str,
+) -> Spec {
     Spec {
         name,
         arity,
