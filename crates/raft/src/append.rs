@@ -37,7 +37,9 @@ impl Raft {
     /// Whether a correct leader could have sent this: without gaps, and with terms and times that never decrease.
     fn makes_sense(&self, previous: EntryId, entries: &[Entry]) -> bool {
         let mut last = previous;
-        let mut time = self.log.get(previous.index).map(|entry| entry.time).unwrap_or_default();
+        // Only of the very same entry: one that is about to be cut says nothing about the leader's times.
+        let own = self.log.get(previous.index).filter(|entry| entry.id == previous);
+        let mut time = own.map(|entry| entry.time).unwrap_or_default();
         for entry in entries {
             let follows = last.index.0.checked_add(1) == Some(entry.id.index.0);
             if !follows || entry.id.epoch < last.epoch || entry.time < time {

@@ -97,7 +97,13 @@ impl Promise {
 
 /// Checks what was found on disk, and makes the promise and the log of it.
 pub(crate) fn recover(recovered: Recovered) -> Result<(Promise, Log, Index), CorruptState> {
-    let promise = recovered.state.map_or(Ok(Promise::default()), Promise::decode)?;
+    let mut promise = recovered.state.map_or(Ok(Promise::default()), Promise::decode)?;
+    let snapshot_term = Term(recovered.base.epoch.0);
+    if snapshot_term > promise.term {
+        // A snapshot becomes durable apart from the log, and may overtake the write of the term. No vote of that term
+        // was ever answered then.
+        promise = Promise { term: snapshot_term, vote: None };
+    }
     let mut log = Log::new(recovered.base);
     for entry in recovered.entries {
         let last = log.last();
@@ -160,6 +166,17 @@ mod tests {
         let (promise, log, commit) = recover(Recovered::default()).unwrap();
         assert_eq!(promise, Promise::default());
         assert_eq!((log.last(), commit), (EntryId::ZERO, Index(0)));
+    }
+
+    #[test]
+    fn a_snapshot_may_overtake_the_term() {
+        let vote = Some(NodeId(2));
+        let state = Some(Promise { term: Term(1), vote }.encode());
+        let base = EntryId::new(5, 3);
+        let found = Recovered { state, base, entries: vec![], commit: Index(5) };
+        let (promise, log, _) = recover(found).unwrap();
+        assert_eq!(promise, Promise { term: Term(3), vote: None });
+        assert_eq!(log.last(), base);
     }
 
     #[test]

@@ -202,7 +202,6 @@ impl Raft {
     /// Has won the election. The entry without commands lets everything before it be committed (section 5.4.2),
     /// and tells what is committed (section 8).
     fn lead(&mut self, effects: &mut Vec<Effect>) {
-        assert!(self.disk.after_promise().is_none(), "raft: leads {} before it is durable", self.term());
         let next = self.log.last().index.next();
         self.leader = Some(self.id());
         self.agreed = self.log.last().index;
