@@ -1,0 +1,114 @@
+//! The follower's side of log replication (Raft paper, section 5.3).
+
+use onecopy_core::{Entry, EntryId, Index, NodeId};
+
+use crate::effect::Effect;
+use crate::message::Message;
+use crate::node::Raft;
+use crate::progress::last_shared;
+
+impl Raft {
+    pub(crate) fn on_append(
+        &mut self,
+        from: NodeId,
+        previous: EntryId,
+        entries: Vec<Entry>,
+        commit: Index,
+        effects: &mut Vec<Effect>,
+    ) {
+        if !self.makes_sense(previous, &entries) {
+            return;
+        }
+        self.check_committed_prefix(previous, &entries);
+        // What is committed agrees with every later leader's log, also where it has been compacted.
+        if previous.index > self.commit && !self.log.contains(previous) {
+            return self.refuse_append(from, previous, effects);
+        }
+        let through = entries.last().map_or(previous.index, |last| last.id.index);
+        let new = self.cut_where_different(entries);
+        self.agreed = self.agreed.max(through);
+        let known = commit.min(self.agreed);
+        self.take_entries(new, known.max(self.commit));
+        self.commit_through(known, effects);
+        let message = Message::Appended { term: self.term(), through };
+        effects.push(Effect::Send { to: from, message, after: self.disk.after_entries(through) });
+    }
+
+    /// Whether a correct leader could have sent this: without gaps, and with terms and times that never decrease.
+    fn makes_sense(&self, previous: EntryId, entries: &[Entry]) -> bool {
+        let mut last = previous;
+        // Only of the very same entry: one that is about to be cut says nothing about the leader's times.
+        let own = self.log.get(previous.index).filter(|entry| entry.id == previous);
+        let mut time = own.map(|entry| entry.time).unwrap_or_default();
+        for entry in entries {
+            let follows = last.index.0.checked_add(1) == Some(entry.id.index.0);
+            if !follows || entry.id.epoch < last.epoch || entry.time < time {
+                return false;
+            }
+            (last, time) = (entry.id, entry.time);
+        }
+        last.epoch <= self.term().into()
+    }
+
+    /// A leader that disagrees with what is committed here was elected against the rules. Going on would show two
+    /// histories: stop instead (state machine safety).
+    fn check_committed_prefix(&self, previous: EntryId, entries: &[Entry]) {
+        let names = std::iter::once(previous).chain(entries.iter().map(|entry| entry.id));
+        for id in names.take_while(|id| id.index <= self.commit) {
+            let own = self.log.epoch_at(id.index);
+            assert!(
+                own.is_none_or(|epoch| epoch == id.epoch),
+                "raft: leader completeness: {id} of {}'s leader contradicts the committed entry of {own:?}",
+                self.term()
+            );
+        }
+    }
+
+    /// Names the last own entry that the leader may have too: one round trip per conflicting term at most.
+    fn refuse_append(&self, from: NodeId, previous: EntryId, effects: &mut Vec<Effect>) {
+        // At `previous` itself the logs are known to differ.
+        let index = last_shared(&self.log, previous.index.previous(), previous.epoch, self.commit);
+        let epoch = self.log.epoch_at(index).expect("raft: what follows the commit index is in the log");
+        let hint = EntryId { index, epoch };
+        self.answer(from, Message::Conflict { term: self.term(), at: previous.index, hint }, effects);
+    }
+
+    /// Drops the tail from the first entry that differs from the leader's, and returns what is missing then. Entries
+    /// that are there already stay: a late append must not undo a later one.
+    fn cut_where_different(&mut self, mut entries: Vec<Entry>) -> Vec<Entry> {
+        let known = |entry: &Entry| entry.id.index <= self.commit || self.log.contains(entry.id);
+        let held = entries.iter().take_while(|entry| known(entry)).count();
+        let new = entries.split_off(held);
+        if let Some(first) = new.first().map(|entry| entry.id.index)
+            && first <= self.log.last().index
+        {
+            assert!(first > self.commit, "raft: state machine safety: the committed {first} would be cut");
+            self.log.cut(first);
+            self.disk.cut(first);
+            self.agreed = self.agreed.min(self.log.last().index);
+        }
+        new
+    }
+
+    fn take_entries(&mut self, entries: Vec<Entry>, commit: Index) {
+        for entry in &entries {
+            self.log.append(entry.clone());
+        }
+        self.disk.append(entries, commit);
+    }
+
+    pub(crate) fn on_heartbeat(
+        &mut self,
+        from: NodeId,
+        round: u64,
+        commit: Index,
+        sent: Index,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.commit_through(commit.min(self.agreed), effects);
+        let durable = self.agreed.min(self.durable());
+        let message =
+            Message::HeartbeatReply { term: self.term(), round, sent, received: self.agreed, durable };
+        self.answer(from, message, effects);
+    }
+}

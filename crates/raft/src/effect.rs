@@ -1,0 +1,169 @@
+//! What goes into a step, and what comes out.
+
+use bytes::Bytes;
+use onecopy_core::transfer::Chunk;
+use onecopy_core::{Entry, EntryId, Index, NodeId, Term, Ticket, Timestamp, Write};
+
+use crate::message::Message;
+use crate::node::Role;
+
+/// What can happen to a member of a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// A message arrived. Those of nodes that are not members are ignored.
+    Received {
+        /// The sender, as the transport knows it.
+        from: NodeId,
+        /// What it said.
+        message: Message,
+    },
+    /// Append an entry. Answered in the same step by [`Effect::Proposed`] or [`Effect::Refused`].
+    Propose {
+        /// What to execute.
+        payload: Bytes,
+        /// The time of the entry; raised to that of the entry before, if it lies below.
+        time: Timestamp,
+        /// The seed of the entry's randomness.
+        seed: u64,
+    },
+    /// Read linearizably (ReadIndex). Answered by [`Effect::ReadReady`] or [`Effect::ReadRefused`], at once or later.
+    Read {
+        /// Names the read in the answer.
+        token: u64,
+    },
+    /// The writes of this ticket and of all before it are durable.
+    Persisted {
+        /// The highest such ticket.
+        ticket: Ticket,
+    },
+    /// Time has passed; due at [`onecopy_core::Protocol::deadline`]. Harmless at any other time.
+    Elapsed,
+    /// The driver has made a durable snapshot of its state machine; the log may be compacted.
+    SnapshotTaken {
+        /// The last entry that the snapshot covers. It has been applied.
+        snapshot: EntryId,
+    },
+    /// The answer to [`Effect::ReadSnapshot`].
+    SnapshotRead {
+        /// Who gets the piece.
+        to: NodeId,
+        /// Which snapshot was asked for.
+        snapshot: EntryId,
+        /// The piece: [`onecopy_core::transfer::CHUNK`] bytes, or fewer if it is the last; at or beyond the end, an
+        /// empty one marked as the last. `None` if there is no such snapshot any more.
+        chunk: Option<Chunk>,
+    },
+    /// Chunks of [`Effect::WriteSnapshot`] are written (they need not be durable yet).
+    SnapshotWritten {
+        /// The snapshot that is being received.
+        snapshot: EntryId,
+        /// Everything below this offset is written: the end of the last such chunk.
+        offset: u64,
+    },
+    /// The whole snapshot of [`Effect::InstallSnapshot`] is durable, and is the state of the state machine.
+    SnapshotInstalled {
+        /// The last entry that it covers.
+        snapshot: EntryId,
+        /// The time of that entry.
+        time: Timestamp,
+    },
+    /// The snapshot of [`Effect::InstallSnapshot`] is damaged, and the state machine is as it was before. It
+    /// will be fetched again.
+    SnapshotUnusable {
+        /// The last entry that it claimed to cover.
+        snapshot: EntryId,
+    },
+}
+
+/// What a member wants done, in this order.
+///
+/// A step pushes at most one [`Effect::Persist`], before everything else. Messages that promise something wait for
+/// it, or for an earlier one; all others may leave while the disk is busy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Write this, then come back with [`Input::Persisted`]. If it fails, the member must never be stepped again.
+    Persist {
+        /// Names the writes.
+        ticket: Ticket,
+        /// What to write, in this order.
+        writes: Vec<Write>,
+    },
+    /// Send a message. May be lost, but then never changed.
+    Send {
+        /// The receiver.
+        to: NodeId,
+        /// What to say.
+        message: Message,
+        /// Not before this ticket is durable. If the process dies before that, the message is never sent.
+        after: Option<Ticket>,
+    },
+    /// Execute these entries, which are committed. Each comes once in the life of a process, in order, without gaps
+    /// but for those that an installed snapshot covers.
+    Apply {
+        /// The entries. Never empty.
+        entries: Vec<Entry>,
+    },
+    /// The entry of [`Input::Propose`] is in the leader's log. It is committed when it is applied under this very
+    /// name; when another entry is applied at its index, it is lost.
+    Proposed {
+        /// Its name.
+        id: EntryId,
+    },
+    /// The entry of [`Input::Propose`] was not taken: this member is not the leader.
+    Refused {
+        /// Who is, if that is known.
+        leader: Option<NodeId>,
+    },
+    /// The read may be answered: from the state after this index, or any later one. [`Effect::Apply`] through this index has
+    /// been pushed before.
+    ReadReady {
+        /// The name of the read.
+        token: u64,
+        /// The least index that the answer must reflect.
+        index: Index,
+    },
+    /// The read cannot be answered here: this member is not, or no longer, the leader.
+    ReadRefused {
+        /// The name of the read.
+        token: u64,
+        /// Who is, if that is known.
+        leader: Option<NodeId>,
+    },
+    /// Role, term or known leader are new. When a leader steps down, the outcome of its proposals that have not been
+    /// applied is unknown.
+    RoleChanged {
+        /// The role now.
+        role: Role,
+        /// The term now.
+        term: Term,
+        /// The leader of the term, if it is known.
+        leader: Option<NodeId>,
+    },
+    /// Make a durable snapshot of the state machine as applied through `at`, and come back with
+    /// [`Input::SnapshotTaken`].
+    TakeSnapshot {
+        /// The last applied entry.
+        at: EntryId,
+    },
+    /// Read a piece of the local snapshot, and come back with [`Input::SnapshotRead`].
+    ReadSnapshot {
+        /// Who will get the piece.
+        to: NodeId,
+        /// The last entry that the snapshot covers.
+        snapshot: EntryId,
+        /// Where the piece begins, in bytes.
+        offset: u64,
+    },
+    /// Append a piece to the snapshot that is being received, and come back with [`Input::SnapshotWritten`]. A piece
+    /// at offset 0 begins anew: whatever was being received before is dropped.
+    WriteSnapshot {
+        /// The piece.
+        chunk: Chunk,
+    },
+    /// All pieces have been written. Check the snapshot, make it durable, load it into the state machine, and come
+    /// back with [`Input::SnapshotInstalled`], or with [`Input::SnapshotUnusable`]. Nothing is applied meanwhile.
+    InstallSnapshot {
+        /// The last entry that the snapshot covers.
+        snapshot: EntryId,
+    },
+}

@@ -1,0 +1,233 @@
+//! Who leads (Raft paper, section 5.2; restriction of section 5.4.1; pre-vote and check-quorum of the thesis,
+//! sections 9.6 and 6.2).
+
+use std::collections::BTreeSet;
+
+use onecopy_core::{EntryId, Instant, NodeId, Rule, Term};
+
+use crate::durable::Promise;
+use crate::effect::Effect;
+use crate::message::Message;
+use crate::node::{Raft, State};
+use crate::replication::Leader;
+
+/// Who has agreed to an election, or would.
+pub(crate) type Ballot = BTreeSet<NodeId>;
+
+/// The source of random election timeouts: splitmix64, seeded by the driver.
+#[derive(Clone, Debug)]
+pub(crate) struct Jitter(u64);
+
+impl Jitter {
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// A number in `[0, bound)`; 0 if `bound` is 0. The bias of the remainder does not matter here.
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)).checked_rem(bound).unwrap_or(0)
+    }
+}
+
+impl Raft {
+    /// Waits anew, for a random time: split votes are rare and resolve themselves.
+    pub(crate) fn reset_election_timer(&mut self) {
+        let timeout = self.config.election_timeout;
+        let jitter = self.jitter.below(u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX));
+        self.election_due = self.now + timeout + std::time::Duration::from_nanos(jitter);
+    }
+
+    /// Whether there is a leader as far as this member can tell: it would be wrong to elect another.
+    fn hears_leader(&self) -> bool {
+        match self.state {
+            State::Leader(_) => true,
+            _ => self.leader.is_some() && self.now.since(self.heard) < self.config.election_timeout,
+        }
+    }
+
+    /// Whether the message asks for a vote that must not even be considered. Not to touch the term is the point: a
+    /// node that was cut off must not depose a leader that a majority hears (thesis, section 4.2.3).
+    pub(crate) fn is_untimely_vote(&self, message: &Message) -> bool {
+        matches!(message, Message::Vote { .. } | Message::PreVote { .. })
+            && message.term() > self.term()
+            && self.hears_leader()
+    }
+
+    /// A later term has begun: whatever this member was, it is a follower now (section 5.1).
+    pub(crate) fn enter_term(&mut self, term: Term, effects: &mut Vec<Effect>) {
+        assert!(term > self.term(), "raft: terms only grow, but {term} follows {}", self.term());
+        self.promise = Promise { term, vote: None };
+        self.disk.promise(self.promise);
+        self.agreed = self.commit;
+        self.forget_unfinished_snapshot();
+        self.step_down(effects);
+    }
+
+    /// Becomes a follower of nobody, in the same term.
+    pub(crate) fn step_down(&mut self, effects: &mut Vec<Effect>) {
+        let state = std::mem::replace(&mut self.state, State::Follower);
+        self.leader = None;
+        if let State::Leader(leader) = state {
+            leader.reads.refuse_all(effects);
+            // The timer of a leader is long past.
+            self.reset_election_timer();
+        }
+    }
+
+    /// Follows the leader of this term, who has just been heard.
+    pub(crate) fn follow(&mut self, leader: NodeId) {
+        let is_leader = matches!(self.state, State::Leader(_));
+        let known = if is_leader { Some(self.id()) } else { self.leader };
+        assert!(
+            known.is_none_or(|known| known == leader),
+            "raft: election safety: {} has two leaders, {known:?} and {leader}",
+            self.term()
+        );
+        self.state = State::Follower;
+        self.leader = Some(leader);
+        self.heard = self.now;
+        self.reset_election_timer();
+    }
+
+    /// Asks whether an election could be won, without disturbing anyone.
+    pub(crate) fn pre_campaign(&mut self, effects: &mut Vec<Effect>) {
+        self.leader = None;
+        self.reset_election_timer();
+        self.state = State::PreCandidate(Ballot::from([self.id()]));
+        let (term, last) = (self.term().next(), self.log.last());
+        for to in self.peers() {
+            effects.push(Effect::Send { to, message: Message::PreVote { term, last }, after: None });
+        }
+        self.campaign_if_promising(effects);
+    }
+
+    pub(crate) fn on_pre_vote(&mut self, from: NodeId, term: Term, last: EntryId, effects: &mut Vec<Effect>) {
+        let granted = term > self.term() && self.is_up_to_date(last);
+        let term = if granted { term } else { self.term() };
+        let message = Message::PreVoteReply { term, granted };
+        match granted {
+            true => effects.push(Effect::Send { to: from, message, after: None }),
+            false => self.answer(from, message, effects),
+        }
+    }
+
+    pub(crate) fn on_pre_vote_reply(
+        &mut self,
+        from: NodeId,
+        term: Term,
+        granted: bool,
+        effects: &mut Vec<Effect>,
+    ) {
+        let asked = self.term().next();
+        if let State::PreCandidate(ballot) = &mut self.state
+            && granted
+            && term == asked
+        {
+            ballot.insert(from);
+            self.campaign_if_promising(effects);
+        }
+    }
+
+    fn campaign_if_promising(&mut self, effects: &mut Vec<Effect>) {
+        if let State::PreCandidate(ballot) = &self.state
+            && self.quorum.agrees(|node| ballot.contains(&node))
+        {
+            self.campaign(effects);
+        }
+    }
+
+    /// Starts an election. The own vote counts, and the others are asked, only when it is durable.
+    fn campaign(&mut self, effects: &mut Vec<Effect>) {
+        let term = self.term().next();
+        self.enter_term(term, effects);
+        self.vote_for(self.id());
+        self.state = State::Candidate(Ballot::new());
+        self.reset_election_timer();
+        for to in self.peers() {
+            self.answer(to, Message::Vote { term, last: self.log.last() }, effects);
+        }
+        self.count_own_vote(effects);
+    }
+
+    fn vote_for(&mut self, candidate: NodeId) {
+        self.promise.vote = Some(candidate);
+        self.disk.promise(self.promise);
+    }
+
+    pub(crate) fn on_vote(&mut self, from: NodeId, last: EntryId, effects: &mut Vec<Effect>) {
+        let free = match self.promise.vote {
+            None => self.leader.is_none(),
+            Some(candidate) => candidate == from || !self.holds(Rule::OneVotePerTerm),
+        };
+        let granted = free && self.is_up_to_date(last);
+        if granted {
+            if self.promise.vote != Some(from) {
+                self.vote_for(from);
+            }
+            self.reset_election_timer();
+        }
+        self.answer(from, Message::VoteReply { term: self.term(), granted }, effects);
+    }
+
+    /// Whether a log that ends with `last` is at least as up to date as the own one (section 5.4.1).
+    fn is_up_to_date(&self, last: EntryId) -> bool {
+        let own = self.log.last();
+        (last.epoch, last.index) >= (own.epoch, own.index) || !self.holds(Rule::UpToDateCandidate)
+    }
+
+    pub(crate) fn on_vote_reply(&mut self, from: NodeId, granted: bool, effects: &mut Vec<Effect>) {
+        if granted {
+            self.count_vote(from, effects);
+        }
+    }
+
+    pub(crate) fn count_own_vote(&mut self, effects: &mut Vec<Effect>) {
+        if self.disk.after_promise().is_none() {
+            self.count_vote(self.id(), effects);
+        }
+    }
+
+    fn count_vote(&mut self, voter: NodeId, effects: &mut Vec<Effect>) {
+        let State::Candidate(ballot) = &mut self.state else { return };
+        ballot.insert(voter);
+        if self.quorum.agrees(|node| ballot.contains(&node)) {
+            self.lead(effects);
+        }
+    }
+
+    /// Has won the election. The entry without commands lets everything before it be committed (section 5.4.2),
+    /// and tells what is committed (section 8).
+    fn lead(&mut self, effects: &mut Vec<Effect>) {
+        let next = self.log.last().index.next();
+        self.leader = Some(self.id());
+        self.agreed = self.log.last().index;
+        self.state = State::Leader(Leader::new(&self.peers(), next, self.now));
+        self.append_own(bytes::Bytes::new(), self.last_time(), 0);
+        self.replicate(effects);
+        self.advance_commit(effects);
+    }
+
+    /// When the leader will have heard too little from its followers to go on (check-quorum).
+    pub(crate) fn quorum_lapses(&self, leader: &Leader) -> Instant {
+        let heard = self.quorum.reached(|node| leader.followers.get(&node).map_or(self.now, |f| f.heard));
+        heard + self.config.election_timeout
+    }
+
+    pub(crate) fn on_leader_elapsed(&mut self, effects: &mut Vec<Effect>) {
+        let State::Leader(leader) = &self.state else { return };
+        if leader.followers.is_empty() {
+            return;
+        }
+        if self.now >= self.quorum_lapses(leader) {
+            // Others may have elected somebody else: do not keep clients waiting.
+            return self.step_down(effects);
+        }
+        if self.now >= leader.heartbeat_due {
+            self.broadcast_heartbeat(effects);
+        }
+    }
+}

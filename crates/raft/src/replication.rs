@@ -1,0 +1,208 @@
+//! The leader's side of log replication (Raft paper, sections 5.3 and 5.4).
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use onecopy_core::{Entry, EntryId, Index, Instant, NodeId, Rule, Timestamp};
+
+use crate::effect::Effect;
+use crate::message::Message;
+use crate::node::{Raft, State};
+use crate::progress::{Pace, Progress, last_shared};
+use crate::read::Reads;
+use crate::snapshot::Sending;
+
+/// What only a leader remembers. All of it is lost with the leadership.
+#[derive(Clone, Debug)]
+pub(crate) struct Leader {
+    /// All members but the leader itself.
+    pub followers: BTreeMap<NodeId, Progress>,
+    /// The first entry of the reign: until it is committed, the leader does not know what is.
+    pub first: Index,
+    /// When to send heartbeats.
+    pub heartbeat_due: Instant,
+    /// The reads that wait.
+    pub reads: Reads,
+}
+
+impl Leader {
+    /// A new leader, whose first entry will be `first`. It has just heard from a majority.
+    pub fn new(followers: &[NodeId], first: Index, now: Instant) -> Self {
+        let followers = followers.iter().map(|node| (*node, Progress::new(first, now))).collect();
+        Self { followers, first, heartbeat_due: now, reads: Reads::default() }
+    }
+}
+
+impl Raft {
+    pub(crate) fn on_propose(
+        &mut self,
+        payload: Bytes,
+        time: Timestamp,
+        seed: u64,
+        effects: &mut Vec<Effect>,
+    ) {
+        if !matches!(self.state, State::Leader(_)) {
+            return effects.push(Effect::Refused { leader: self.leader });
+        }
+        let id = self.append_own(payload, time, seed);
+        effects.push(Effect::Proposed { id });
+        self.replicate(effects);
+        self.advance_commit(effects);
+    }
+
+    /// Appends an entry of the own term; a leader never changes its log in any other way (leader append-only).
+    pub(crate) fn append_own(&mut self, payload: Bytes, time: Timestamp, seed: u64) -> EntryId {
+        let id = EntryId::new(self.log.last().index.next(), self.term());
+        let entry = Entry { id, time: time.max(self.last_time()), seed, payload };
+        self.log.append(entry.clone());
+        self.disk.append(vec![entry], self.commit);
+        id
+    }
+
+    /// Sends every follower what it lacks, as far as its window allows.
+    pub(crate) fn replicate(&mut self, effects: &mut Vec<Effect>) {
+        for node in self.peers() {
+            self.replicate_to(node, effects);
+        }
+    }
+
+    pub(crate) fn replicate_to(&mut self, to: NodeId, effects: &mut Vec<Effect>) {
+        let (term, commit, base) = (self.term(), self.commit, self.log.base().index);
+        let State::Leader(leader) = &mut self.state else { return };
+        let Some(progress) = leader.followers.get_mut(&to) else { return };
+        let compacted = progress.next.previous() < base;
+        if compacted && !matches!(progress.pace, Pace::Snapshot(_)) {
+            progress.pace = Pace::Snapshot(Sending::new(to, self.snapshot, self.now));
+        }
+        while let Some((previous, entries)) = progress.take(&self.log, &self.config) {
+            // Waits for no disk: the leader writes its own copy at the same time (thesis, section 10.2.1).
+            let message = Message::Append { term, previous, entries, commit };
+            effects.push(Effect::Send { to, message, after: None });
+        }
+        if matches!(progress.pace, Pace::Snapshot(_)) {
+            self.read_snapshot_for(to, effects);
+        }
+    }
+
+    /// What is known of a follower that has just answered. `None` if this member does not lead.
+    pub(crate) fn follower(&mut self, node: NodeId) -> Option<&mut Progress> {
+        let State::Leader(leader) = &mut self.state else { return None };
+        let progress = leader.followers.get_mut(&node)?;
+        progress.heard = self.now;
+        Some(progress)
+    }
+
+    pub(crate) fn on_appended(&mut self, from: NodeId, through: Index, effects: &mut Vec<Effect>) {
+        let (base, last) = (self.log.base().index, self.log.last().index);
+        let Some(progress) = self.follower(from) else { return };
+        // Nobody can have more than there is: such a peer is mad, and is not believed.
+        if through > last {
+            return;
+        }
+        progress.acknowledge(through, base);
+        self.advance_commit(effects);
+        self.replicate_to(from, effects);
+    }
+
+    pub(crate) fn on_conflict(&mut self, from: NodeId, at: Index, hint: EntryId, effects: &mut Vec<Effect>) {
+        let base = self.log.base().index;
+        let Some(progress) = self.follower(from) else { return };
+        let expected = match progress.pace {
+            Pace::Probe { .. } => at == progress.next.previous(),
+            Pace::Replicate { .. } => at > progress.matched && at < progress.next,
+            Pace::Snapshot(_) => false,
+        };
+        // An old answer, or one that leads nowhere.
+        if !expected || hint.index >= at {
+            return;
+        }
+        let shared = match hint.index > base {
+            true => last_shared(&self.log, hint.index, hint.epoch, base),
+            // It lies in the snapshot.
+            false => hint.index,
+        };
+        if let Some(progress) = self.follower(from) {
+            progress.probe_after(shared);
+        }
+        self.replicate_to(from, effects);
+    }
+
+    pub(crate) fn broadcast_heartbeat(&mut self, effects: &mut Vec<Effect>) {
+        let (term, commit) = (self.term(), self.commit);
+        let State::Leader(leader) = &mut self.state else { return };
+        leader.heartbeat_due = self.now + self.config.heartbeat_interval;
+        let round = leader.reads.round();
+        for (to, progress) in &leader.followers {
+            let message = Message::Heartbeat { term, round, commit, sent: progress.sent() };
+            effects.push(Effect::Send { to: *to, message, after: None });
+        }
+    }
+
+    pub(crate) fn on_heartbeat_reply(
+        &mut self,
+        from: NodeId,
+        round: u64,
+        sent: Index,
+        received: Index,
+        durable: Index,
+        effects: &mut Vec<Effect>,
+    ) {
+        let (base, last) = (self.log.base().index, self.log.last().index);
+        let Some(progress) = self.follower(from) else { return };
+        progress.round = progress.round.max(round);
+        if durable <= last {
+            progress.acknowledge(durable, base);
+        }
+        // Entries that are only slow are sent twice then, which costs bytes; lost ones would cost an election.
+        let lost = received < sent && sent <= progress.sent();
+        match lost {
+            true => progress.probe_after(received),
+            false => progress.probe_again(),
+        }
+        self.advance_commit(effects);
+        self.rewind_stalled_snapshot(from);
+        self.replicate_to(from, effects);
+        self.confirm_reads(effects);
+    }
+
+    /// Commits what a majority has, if that includes an entry of the own term (section 5.4.2): counting copies of
+    /// older entries proves nothing, as Figure 8 shows.
+    pub(crate) fn advance_commit(&mut self, effects: &mut Vec<Effect>) {
+        let State::Leader(leader) = &self.state else { return };
+        let own = self.durable();
+        let matched = |node| leader.followers.get(&node).map_or(own, |progress: &Progress| progress.matched);
+        let reached = match self.holds(Rule::MajorityCommits) {
+            true => self.quorum.reached(matched),
+            false => self.quorum.voters().iter().map(|node| matched(*node)).max().unwrap_or(own),
+        };
+        let own_term = self.log.epoch_at(reached) == Some(self.term().into());
+        if reached > self.commit && (own_term || !self.holds(Rule::OwnTermByCounting)) {
+            self.commit_through(reached, effects);
+            self.start_read_round(effects);
+        }
+    }
+
+    /// Everything through `index` is committed.
+    pub(crate) fn commit_through(&mut self, index: Index, effects: &mut Vec<Effect>) {
+        assert!(
+            index <= self.log.last().index,
+            "raft: leader completeness: {index} is committed, the log ends with {}",
+            self.log.last()
+        );
+        self.commit = self.commit.max(index);
+        self.apply_committed(effects);
+    }
+
+    /// Hands out what is committed, once. Not while a snapshot replaces the state that it would be applied to.
+    pub(crate) fn apply_committed(&mut self, effects: &mut Vec<Effect>) {
+        let count = self.commit.0 - self.applied.0;
+        if count == 0 || self.is_installing() {
+            return;
+        }
+        let mut entries = self.log.after(self.applied, usize::MAX);
+        entries.truncate(usize::try_from(count).unwrap_or(usize::MAX));
+        self.applied = self.commit;
+        effects.push(Effect::Apply { entries });
+        self.serve_confirmed_reads(effects);
+    }
+}

@@ -1,0 +1,370 @@
+//! A tiny deterministic cluster: members, their disks, and the messages between them. Nothing happens by itself; the
+//! tests say what happens next.
+#![allow(dead_code, unreachable_pub, reason = "each test uses its own part of it")]
+
+pub mod checks;
+pub mod disk;
+pub mod show;
+pub mod walk;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use bytes::Bytes;
+use onecopy_core::transfer::{CHUNK, Chunk};
+use onecopy_core::{Entry, EntryId, Index, Instant, NodeId, Protocol, Rules, Ticket, Timestamp, Write};
+use onecopy_raft::{Config, Effect, Input, Message, Raft};
+
+use disk::{Disk, Image, Machine};
+
+/// A message on its way.
+#[derive(Clone, Debug)]
+pub struct Envelope {
+    pub from: NodeId,
+    pub to: NodeId,
+    pub message: Message,
+}
+
+/// Work that the driver of a member does in its own time.
+#[derive(Debug)]
+pub enum Task {
+    /// Make the image of a snapshot durable.
+    Take(Image),
+    /// Read a piece of the snapshot for a follower.
+    Read { to: NodeId, snapshot: EntryId, offset: u64 },
+    /// Report that a piece was written.
+    Written { snapshot: EntryId, offset: u64 },
+    /// Load the snapshot that was received.
+    Install { snapshot: EntryId },
+}
+
+/// A running process.
+pub struct Process {
+    pub raft: Raft,
+    pub machine: Machine,
+    /// Writes that are not durable yet.
+    pub queue: VecDeque<(Ticket, Vec<Write>)>,
+    /// Messages that wait for the disk.
+    pub parked: Vec<(Ticket, Envelope)>,
+    pub tasks: VecDeque<Task>,
+    /// The snapshot that is being received.
+    pub received: Vec<u8>,
+}
+
+/// One member: its disk, and its process unless it has crashed.
+pub struct Member {
+    pub config: Config,
+    pub disk: Disk,
+    pub process: Option<Process>,
+}
+
+/// What a member told its clients.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Answer {
+    Proposed(EntryId),
+    Refused,
+    ReadReady(u64, Index),
+    ReadRefused(u64),
+}
+
+/// What all members of a cluster have in common.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    pub members: u32,
+    pub append_bytes_max: usize,
+    pub inflight_max: usize,
+    pub log_bytes_max: usize,
+    /// How many bytes an image is larger than it needs to be, to have several chunks.
+    pub padding: usize,
+    pub seed: u64,
+    pub rules: Rules,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            members: 3,
+            append_bytes_max: 1000,
+            inflight_max: 4,
+            log_bytes_max: 100_000,
+            padding: 0,
+            seed: 0,
+            rules: Rules::default(),
+        }
+    }
+}
+
+pub struct Cluster {
+    pub setup: Setup,
+    pub members: BTreeMap<NodeId, Member>,
+    pub wire: Vec<Envelope>,
+    /// Who cannot reach whom.
+    pub cut: BTreeSet<(NodeId, NodeId)>,
+    pub now: Instant,
+    /// Everything that members did, for people. Only kept if wanted.
+    pub trace: Option<Vec<String>>,
+    /// Answers to clients since the last look, with the member that gave them.
+    pub answers: Vec<(NodeId, Answer)>,
+    /// Entries applied since the last look.
+    pub applied: Vec<(NodeId, Entry)>,
+}
+
+impl Cluster {
+    pub fn new(setup: Setup) -> Self {
+        let mut cluster = Self {
+            members: BTreeMap::new(),
+            wire: Vec::new(),
+            cut: BTreeSet::new(),
+            now: Instant::ZERO,
+            trace: None,
+            answers: Vec::new(),
+            applied: Vec::new(),
+            setup,
+        };
+        for id in (1..=cluster.setup.members).map(NodeId) {
+            let config = cluster.config(id);
+            cluster.members.insert(id, Member { config, disk: Disk::default(), process: None });
+        }
+        cluster
+    }
+
+    fn config(&self, id: NodeId) -> Config {
+        let setup = &self.setup;
+        Config {
+            id,
+            members: (1..=setup.members).map(NodeId).collect(),
+            election_timeout: Duration::from_millis(100),
+            heartbeat_interval: Duration::from_millis(20),
+            append_bytes_max: setup.append_bytes_max,
+            inflight_max: setup.inflight_max,
+            log_bytes_max: setup.log_bytes_max,
+            seed: setup.seed.wrapping_mul(1000) + u64::from(id.0),
+            rules: setup.rules,
+        }
+    }
+
+    pub fn ids(&self) -> Vec<NodeId> {
+        self.members.keys().copied().collect()
+    }
+
+    pub fn raft(&self, id: NodeId) -> Option<&Raft> {
+        self.members[&id].process.as_ref().map(|process| &process.raft)
+    }
+
+    pub fn running(&self) -> impl Iterator<Item = (NodeId, &Process)> {
+        self.members.iter().filter_map(|(id, member)| Some((*id, member.process.as_ref()?)))
+    }
+
+    fn process(&mut self, id: NodeId) -> Option<&mut Process> {
+        self.members.get_mut(&id)?.process.as_mut()
+    }
+
+    /// Starts the process of a member from its disk.
+    pub fn start(&mut self, id: NodeId) {
+        let now = self.now;
+        let member = self.members.get_mut(&id).expect("a member");
+        assert!(member.process.is_none(), "{id} is running");
+        let (recovered, image) = member.disk.recover();
+        let mut config = member.config.clone();
+        config.seed = config.seed.wrapping_add(now.0);
+        let (raft, effects) =
+            Raft::new(config, recovered, image.time, now).expect("what was written makes sense");
+        let (queue, parked, tasks) = (VecDeque::new(), Vec::new(), VecDeque::new());
+        let machine = image.machine;
+        member.process = Some(Process { raft, machine, queue, parked, tasks, received: Vec::new() });
+        self.note(|| format!("{id} starts"));
+        self.carry_out(id, effects);
+    }
+
+    /// Ends the process of a member. Of its queued writes, the first `survive` have reached the disk.
+    pub fn crash(&mut self, id: NodeId, survive: usize) {
+        let member = self.members.get_mut(&id).expect("a member");
+        let process = member.process.take().expect("a running process");
+        for (_, writes) in process.queue.into_iter().take(survive) {
+            member.disk.write(writes);
+        }
+        self.note(|| format!("{id} crashes"));
+    }
+
+    pub fn step(&mut self, id: NodeId, input: Input) {
+        let now = self.now;
+        let mut effects = Vec::new();
+        let Some(process) = self.process(id) else { return };
+        process.raft.step(now, input, &mut effects);
+        process.raft.check_invariants();
+        self.carry_out(id, effects);
+    }
+
+    /// Makes the oldest queued write of a member durable. Returns whether there was one.
+    pub fn persist(&mut self, id: NodeId) -> bool {
+        let Some(member) = self.members.get_mut(&id) else { return false };
+        let Some(process) = &mut member.process else { return false };
+        let Some((ticket, writes)) = process.queue.pop_front() else { return false };
+        member.disk.write(writes);
+        let (leave, stay) =
+            std::mem::take(&mut process.parked).into_iter().partition(|(after, _)| *after <= ticket);
+        process.parked = stay;
+        let leave: Vec<(Ticket, Envelope)> = leave;
+        self.note(|| format!("{id} has written {}", ticket.0));
+        for (_, envelope) in leave {
+            self.send(envelope);
+        }
+        self.step(id, Input::Persisted { ticket });
+        true
+    }
+
+    /// Delivers one message, unless the link is cut or the receiver is down.
+    pub fn deliver(&mut self, envelope: Envelope) {
+        let Envelope { from, to, message } = envelope;
+        if self.process(to).is_some() && !self.cut.contains(&(from, to)) {
+            self.note(|| format!("{to} ← {from} {}", show::message(&message)));
+            self.step(to, Input::Received { from, message });
+        }
+    }
+
+    /// Does the oldest task of a member's driver. Returns whether there was one.
+    pub fn work(&mut self, id: NodeId) -> bool {
+        let padding = self.setup.padding;
+        let Some(member) = self.members.get_mut(&id) else { return false };
+        let Some(process) = &mut member.process else { return false };
+        let Some(task) = process.tasks.pop_front() else { return false };
+        let input = match task {
+            Task::Take(image) => {
+                let snapshot = image.snapshot;
+                member.disk.keep(image);
+                Input::SnapshotTaken { snapshot }
+            }
+            Task::Read { to, snapshot, offset } => {
+                let chunk = member.disk.read(snapshot, offset, padding);
+                Input::SnapshotRead { to, snapshot, chunk }
+            }
+            Task::Written { snapshot, offset } => Input::SnapshotWritten { snapshot, offset },
+            Task::Install { snapshot } => match Image::decode(&process.received, padding) {
+                Some(image) if image.snapshot == snapshot => {
+                    process.machine = image.machine.clone();
+                    let time = image.time;
+                    member.disk.keep(image);
+                    Input::SnapshotInstalled { snapshot, time }
+                }
+                _ => Input::SnapshotUnusable { snapshot },
+            },
+        };
+        self.note(|| format!("{id} {}", show::input(&input)));
+        self.step(id, input);
+        true
+    }
+
+    /// Steps the members whose time has come.
+    pub fn advance(&mut self, duration: Duration) {
+        self.now = self.now + duration;
+        for id in self.due() {
+            self.step(id, Input::Elapsed);
+        }
+    }
+
+    /// Who wants to hear that time has passed.
+    pub fn due(&self) -> Vec<NodeId> {
+        let due = |process: &Process| process.raft.deadline().is_some_and(|deadline| deadline <= self.now);
+        self.running().filter(|(_, process)| due(process)).map(|(id, _)| id).collect()
+    }
+
+    /// Delivers, writes and works until nothing is left to do but wait.
+    pub fn settle(&mut self) {
+        loop {
+            let mut busy = !self.wire.is_empty();
+            for envelope in std::mem::take(&mut self.wire) {
+                self.deliver(envelope);
+            }
+            for id in self.ids() {
+                busy |= self.persist(id);
+                busy |= self.work(id);
+            }
+            if !busy {
+                return;
+            }
+        }
+    }
+
+    fn send(&mut self, envelope: Envelope) {
+        self.note(|| format!("{} → {} {}", envelope.from, envelope.to, show::message(&envelope.message)));
+        self.wire.push(envelope);
+    }
+
+    fn carry_out(&mut self, id: NodeId, effects: Vec<Effect>) {
+        for effect in effects {
+            self.carry_out_one(id, effect);
+        }
+    }
+
+    fn carry_out_one(&mut self, id: NodeId, effect: Effect) {
+        if !matches!(effect, Effect::Send { after: None, .. }) {
+            self.note(|| format!("{id} {}", show::effect(&effect)));
+        }
+        let now_answers = &mut self.answers;
+        match effect {
+            Effect::Send { to, message, after: None } => self.send(Envelope { from: id, to, message }),
+            Effect::Proposed { id: entry } => now_answers.push((id, Answer::Proposed(entry))),
+            Effect::Refused { .. } => now_answers.push((id, Answer::Refused)),
+            Effect::ReadReady { token, index } => now_answers.push((id, Answer::ReadReady(token, index))),
+            Effect::ReadRefused { token, .. } => now_answers.push((id, Answer::ReadRefused(token))),
+            Effect::RoleChanged { .. } => {}
+            Effect::Apply { entries } => {
+                let process = self.process(id).expect("a running process");
+                for entry in &entries {
+                    process.machine.apply(entry);
+                }
+                self.applied.extend(entries.into_iter().map(|entry| (id, entry)));
+            }
+            other => self.process(id).expect("a running process").take_over(id, other),
+        }
+    }
+
+    fn note(&mut self, line: impl FnOnce() -> String) {
+        if let Some(trace) = &mut self.trace {
+            trace.push(line());
+        }
+    }
+}
+
+impl Process {
+    /// Effects that concern only the process itself.
+    fn take_over(&mut self, id: NodeId, effect: Effect) {
+        match effect {
+            Effect::Persist { ticket, writes } => self.queue.push_back((ticket, writes)),
+            Effect::Send { to, message, after: Some(after) } => {
+                self.parked.push((after, Envelope { from: id, to, message }));
+            }
+            Effect::TakeSnapshot { at } => {
+                assert_eq!(self.machine.applied, at, "a snapshot of what is applied");
+                self.tasks.push_back(Task::Take(Image {
+                    snapshot: at,
+                    time: self.machine.time,
+                    machine: self.machine.clone(),
+                }));
+            }
+            Effect::ReadSnapshot { to, snapshot, offset } => {
+                self.tasks.push_back(Task::Read { to, snapshot, offset });
+            }
+            Effect::WriteSnapshot { chunk } => self.write(chunk),
+            Effect::InstallSnapshot { snapshot } => self.tasks.push_back(Task::Install { snapshot }),
+            other => unreachable!("{other:?} is carried out by the cluster"),
+        }
+    }
+
+    fn write(&mut self, chunk: Chunk) {
+        if chunk.offset == 0 {
+            self.received.clear();
+        }
+        assert_eq!(chunk.offset, self.received.len() as u64, "a snapshot is written without gaps");
+        assert!(chunk.data.len() <= CHUNK, "a chunk is not too large");
+        self.received.extend_from_slice(&chunk.data);
+        let offset = self.received.len() as u64;
+        self.tasks.push_back(Task::Written { snapshot: chunk.snapshot, offset });
+    }
+}
+
+/// An entry for a log that a test makes up.
+pub fn entry(index: u64, term: u64) -> Entry {
+    let payload = Bytes::from(format!("{index}@{term}"));
+    Entry { id: EntryId::new(index, term), time: Timestamp(index), seed: 0, payload }
+}

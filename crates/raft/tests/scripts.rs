@@ -1,0 +1,204 @@
+//! Golden scripts: small clusters driven step by step. Each file in `tests/scripts` is a sentence about the protocol.
+//! `UPDATE_GOLDENFILES=1 cargo test --release -p onecopy-raft --test scripts` writes the traces anew, to be reviewed.
+
+mod cluster;
+
+use std::error::Error;
+use std::time::Duration;
+
+use bytes::{BufMut, Bytes};
+use cluster::{Cluster, Setup, entry, show};
+use goldenscript::{Command, Context};
+use onecopy_core::transfer::CHUNK;
+use onecopy_core::{Index, NodeId, Protocol, Timestamp};
+use onecopy_raft::Input;
+
+/// What a script can do. Nothing happens by itself: messages and writes wait until the script lets them through.
+struct Script {
+    cluster: Cluster,
+}
+
+type Outcome = Result<String, Box<dyn Error>>;
+
+impl goldenscript::Runner for Script {
+    type Command = Command;
+
+    fn run(&mut self, command: &Command, _: &Context) -> Outcome {
+        self.cluster.trace = Some(Vec::new());
+        let mut args = command.consume_args();
+        let keys = |key: &str| command.consume_args().take_key(key).map(str::to_owned);
+        let nodes: Vec<NodeId> = command
+            .consume_args()
+            .filter_map(|arg| match arg {
+                goldenscript::Argument::Positional(name) => node(name).ok(),
+                _ => None,
+            })
+            .collect();
+        match command.name.as_str() {
+            "cluster" => self.create(&keys)?,
+            "log" => self.make_up_log(one(&nodes)?, &keys)?,
+            "start" => self.for_each(&nodes, Cluster::start),
+            "crash" => self.for_each(&nodes, |cluster, id| cluster.crash(id, 0)),
+            "timeout" => self.time_out(one(&nodes)?)?,
+            "advance" => {
+                self.cluster.advance(Duration::from_millis(args.next_pos().ok_or("how long?")?.parse()?))
+            }
+            "deliver" => self.deliver(&keys)?,
+            "drop" => self.lose(&keys)?,
+            "persist" => self.for_each(&nodes, |cluster, id| while cluster.persist(id) {}),
+            "work" => self.for_each(&nodes, |cluster, id| while cluster.work(id) {}),
+            "settle" => self.cluster.settle(),
+            "isolate" => self.isolate(one(&nodes)?),
+            "heal" => self.cluster.cut.clear(),
+            "propose" => self.propose(one(&nodes)?, command.consume_args().nth(1).is_some()),
+            "read" => {
+                let token = keys("token").ok_or("which token?")?.parse()?;
+                self.cluster.step(one(&nodes)?, Input::Read { token });
+            }
+            "status" => return Ok(self.status()),
+            other => return Err(format!("unknown command {other}").into()),
+        }
+        Ok(self.cluster.trace.take().unwrap_or_default().join("\n"))
+    }
+}
+
+fn node(name: &str) -> Result<NodeId, Box<dyn Error>> {
+    Ok(NodeId(name.strip_prefix('n').ok_or("a member is named n1, n2, …")?.parse()?))
+}
+
+fn one(nodes: &[NodeId]) -> Result<NodeId, Box<dyn Error>> {
+    nodes.first().copied().ok_or_else(|| "which member?".into())
+}
+
+impl Script {
+    /// `cluster members=3 [log_bytes=…] [append_bytes=…] [inflight=…] [chunks=…] [stopped=yes]`
+    fn create(&mut self, keys: &dyn Fn(&str) -> Option<String>) -> Result<(), Box<dyn Error>> {
+        let number = |key: &str, default: usize| keys(key).map_or(Ok(default), |value| value.parse());
+        let default = Setup::default();
+        let setup = Setup {
+            members: number("members", 3)? as u32,
+            append_bytes_max: number("append_bytes", default.append_bytes_max)?,
+            inflight_max: number("inflight", default.inflight_max)?,
+            log_bytes_max: number("log_bytes", default.log_bytes_max)?,
+            padding: (number("chunks", 1)? - 1) * CHUNK,
+            ..default
+        };
+        self.cluster = Cluster::new(setup);
+        if keys("stopped").is_none() {
+            for id in self.cluster.ids() {
+                self.cluster.start(id);
+            }
+        }
+        Ok(())
+    }
+
+    /// `log n1 terms="1 1 2" term=2 [commit=1]`: what the stopped member has on disk.
+    fn make_up_log(
+        &mut self,
+        id: NodeId,
+        keys: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<(), Box<dyn Error>> {
+        let terms = keys("terms").unwrap_or_default();
+        let mut entries = Vec::new();
+        for (position, term) in terms.split_whitespace().enumerate() {
+            entries.push(entry(position as u64 + 1, term.parse()?));
+        }
+        let mut state = vec![1];
+        state.put_u64_le(keys("term").ok_or("which term?")?.parse()?);
+        state.extend([0; 5]);
+        let commit = keys("commit").map_or(Ok(0), |commit| commit.parse())?;
+        let member = self.cluster.members.get_mut(&id).ok_or("which member?")?;
+        member.disk.make_up(Bytes::from(state), entries, Index(commit));
+        Ok(())
+    }
+
+    /// Some members, or all if none is named.
+    fn for_each(&mut self, nodes: &[NodeId], act: impl Fn(&mut Cluster, NodeId)) {
+        let nodes = if nodes.is_empty() { self.cluster.ids() } else { nodes.to_vec() };
+        for id in nodes {
+            act(&mut self.cluster, id);
+        }
+    }
+
+    /// The clock moves to the member's deadline, and only this member notices.
+    fn time_out(&mut self, id: NodeId) -> Result<(), Box<dyn Error>> {
+        let deadline = self.cluster.raft(id).and_then(Protocol::deadline).ok_or("it waits for nothing")?;
+        self.cluster.now = self.cluster.now.max(deadline);
+        self.cluster.step(id, Input::Elapsed);
+        Ok(())
+    }
+
+    /// The messages on their way that match `from=` and `to=`, the first `count=` of them; what they cause stays on its way.
+    fn take(
+        &mut self,
+        keys: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Vec<cluster::Envelope>, Box<dyn Error>> {
+        let (from, to) = (keys("from"), keys("to"));
+        let (from, to) = (from.as_deref().map(node).transpose()?, to.as_deref().map(node).transpose()?);
+        let mut count = keys("count").map_or(Ok(usize::MAX), |count| count.parse())?;
+        let wire = std::mem::take(&mut self.cluster.wire);
+        let (taken, left) = wire.into_iter().partition(|envelope| {
+            let matches =
+                from.is_none_or(|from| envelope.from == from) && to.is_none_or(|to| envelope.to == to);
+            let takes = matches && count > 0;
+            count -= usize::from(takes);
+            takes
+        });
+        self.cluster.wire = left;
+        Ok(taken)
+    }
+
+    fn deliver(&mut self, keys: &dyn Fn(&str) -> Option<String>) -> Result<(), Box<dyn Error>> {
+        for envelope in self.take(keys)? {
+            self.cluster.deliver(envelope);
+        }
+        Ok(())
+    }
+
+    fn lose(&mut self, keys: &dyn Fn(&str) -> Option<String>) -> Result<(), Box<dyn Error>> {
+        for envelope in self.take(keys)? {
+            let line =
+                format!("lost: {} → {} {}", envelope.from, envelope.to, show::message(&envelope.message));
+            self.cluster.trace.get_or_insert_default().push(line);
+        }
+        Ok(())
+    }
+
+    fn isolate(&mut self, id: NodeId) {
+        let others = self.cluster.ids();
+        self.cluster.cut.extend(others.into_iter().flat_map(|other| [(id, other), (other, id)]));
+    }
+
+    fn propose(&mut self, id: NodeId, large: bool) {
+        let payload = Bytes::from(vec![b'x'; if large { 1000 } else { 10 }]);
+        let time = Timestamp(self.cluster.now.0 / 1_000_000);
+        self.cluster.step(id, Input::Propose { payload, time, seed: 0 });
+    }
+
+    fn status(&self) -> String {
+        let lines: Vec<String> =
+            self.cluster.ids().iter().map(|id| show::status(&self.cluster, *id)).collect();
+        lines.join("\n")
+    }
+}
+
+/// Every file of `tests/scripts` by itself, so that one that fails does not hide the others.
+#[test]
+fn every_script_gives_the_trace_that_was_reviewed() {
+    let mut failed = Vec::new();
+    let mut files: Vec<_> = std::fs::read_dir("tests/scripts")
+        .expect("the scripts")
+        .map(|file| file.expect("a script").path())
+        .collect();
+    files.sort();
+    assert!(!files.is_empty(), "there are no scripts");
+    for file in files {
+        let run = || goldenscript::run(&mut Script { cluster: Cluster::new(Setup::default()) }, &file);
+        match std::panic::catch_unwind(run) {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => failed.push(format!("{}: {error}", file.display())),
+            Err(_) => failed.push(format!("{}: see above", file.display())),
+        }
+    }
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
