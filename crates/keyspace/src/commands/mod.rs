@@ -6,8 +6,15 @@
 pub(crate) mod counters;
 pub(crate) mod databases;
 pub(crate) mod expiry;
+pub(crate) mod hashes;
 pub(crate) mod keys;
+pub(crate) mod lists;
 pub(crate) mod random;
 pub(crate) mod scan;
 pub(crate) mod set;
+pub(crate) mod set_algebra;
+pub(crate) mod sets;
 pub(crate) mod strings;
+pub(crate) mod zset_algebra;
+pub(crate) mod zset_range;
+pub(crate) mod zsets;

@@ -14,7 +14,6 @@ mod zset;
 
 pub(crate) use hash::Hash;
 pub(crate) use list::List;
-pub(crate) use ranked::Member;
 pub(crate) use set::Set;
 pub(crate) use text::{TEXT_BYTES_MAX, Text};
 pub(crate) use zset::{Zset, score_of_parts};

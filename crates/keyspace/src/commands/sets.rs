@@ -1,0 +1,91 @@
+//! Sets, one at a time.
+
+use onecopy_resp::Writer;
+
+use crate::context::{Context, View};
+use crate::error::{CommandError, Outcome};
+use crate::number::not_negative;
+use crate::value::Set;
+
+pub(crate) fn sadd(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    let members = &args[2..];
+    let added = context
+        .upsert::<Set, _>(args[1], |set| members.iter().filter(|member| set.insert(member)).count())?;
+    reply.length(added);
+    Ok(())
+}
+
+pub(crate) fn srem(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    let members = &args[2..];
+    let removed = context
+        .update::<Set, _>(args[1], |set| members.iter().filter(|member| set.remove(member)).count())?;
+    reply.length(removed.unwrap_or(0));
+    Ok(())
+}
+
+pub(crate) fn smembers(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    let set = view.read::<Set>(args[1])?;
+    reply.set(set.map_or(0, Set::len));
+    set.into_iter().flat_map(Set::iter).for_each(|member| reply.bulk(member));
+    Ok(())
+}
+
+pub(crate) fn sismember(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    let found = view.read::<Set>(args[1])?.is_some_and(|set| set.contains(args[2]));
+    reply.integer(found.into());
+    Ok(())
+}
+
+pub(crate) fn smismember(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    let set = view.read::<Set>(args[1])?;
+    let members = &args[2..];
+    reply.array(members.len());
+    members.iter().for_each(|member| reply.integer(set.is_some_and(|set| set.contains(member)).into()));
+    Ok(())
+}
+
+pub(crate) fn scard(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    reply.length(view.read::<Set>(args[1])?.map_or(0, Set::len));
+    Ok(())
+}
+
+pub(crate) fn smove(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    let (source, target, member) = (args[1], args[2], args[3]);
+    let Some(set) = context.read::<Set>(source)? else {
+        reply.integer(0);
+        return Ok(());
+    };
+    let found = set.contains(member);
+    context.read::<Set>(target)?;
+    if found && source != target {
+        context.update::<Set, _>(source, |set| set.remove(member))?;
+        context.upsert::<Set, _>(target, |set| set.insert(member))?;
+    }
+    reply.integer(found.into());
+    Ok(())
+}
+
+pub(crate) fn spop(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    let key = args[1];
+    let count = match &args[2..] {
+        [] => None,
+        [count] => Some(not_negative(count)?),
+        _ => return Err(CommandError::Syntax),
+    };
+    let length = context.read::<Set>(key)?.map_or(0, Set::len);
+    let mut random = context.random();
+    let popped = context.update::<Set, _>(key, |set| {
+        let count = count.unwrap_or(1).min(length);
+        (0..count).filter_map(|_| set.remove_at(random.below(set.len()))).collect::<Vec<_>>()
+    })?;
+    let popped = popped.unwrap_or_default();
+    match (count, popped.first()) {
+        (Some(_), _) => {
+            reply.set(popped.len());
+            popped.iter().for_each(|member| reply.bulk(member));
+        }
+        (None, Some(member)) => reply.bulk(member),
+        (None, None) => reply.null(),
+    }
+    Ok(())
+}

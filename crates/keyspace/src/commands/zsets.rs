@@ -1,0 +1,260 @@
+//! Sorted sets, member by member.
+
+use onecopy_resp::{Version, Writer};
+
+use crate::context::{Context, View};
+use crate::error::{CommandError, Outcome};
+use crate::number::{float, is_word, not_negative, parse_integer};
+use crate::value::Zset;
+
+/// The options of `ZADD`.
+#[derive(Clone, Copy, Debug, Default)]
+struct Options {
+    only_new: bool,
+    only_existing: bool,
+    only_greater: bool,
+    only_less: bool,
+    count_changed: bool,
+    increment: bool,
+}
+
+impl Options {
+    /// The options, and the pairs of score and member that follow them.
+    fn parse<'a, 'b>(args: &'a [&'b [u8]]) -> Result<(Self, &'a [[&'b [u8]; 2]]), CommandError> {
+        let mut options = Self::default();
+        let mut rest = args;
+        while let [option, tail @ ..] = rest {
+            let flag = match option {
+                _ if is_word(option, "NX") => &mut options.only_new,
+                _ if is_word(option, "XX") => &mut options.only_existing,
+                _ if is_word(option, "GT") => &mut options.only_greater,
+                _ if is_word(option, "LT") => &mut options.only_less,
+                _ if is_word(option, "CH") => &mut options.count_changed,
+                _ if is_word(option, "INCR") => &mut options.increment,
+                _ => break,
+            };
+            *flag = true;
+            rest = tail;
+        }
+        let (pairs, []) = rest.as_chunks::<2>() else { return Err(CommandError::Syntax) };
+        if pairs.is_empty() {
+            return Err(CommandError::Syntax);
+        }
+        if options.only_new && options.only_existing {
+            return Err(CommandError::Other("ERR XX and NX options at the same time are not compatible"));
+        }
+        let compared = options.only_greater || options.only_less;
+        if options.only_new && compared || options.only_greater && options.only_less {
+            return Err(CommandError::Other(
+                "ERR GT, LT, and/or NX options at the same time are not compatible",
+            ));
+        }
+        if options.increment && pairs.len() > 1 {
+            return Err(CommandError::Other("ERR INCR option supports a single increment-element pair"));
+        }
+        Ok((options, pairs))
+    }
+
+    /// The score that a member gets, which has `current`; `None` if it stays as it is.
+    fn resolve(self, current: Option<f64>, score: f64) -> Result<Option<f64>, CommandError> {
+        let Some(current) = current else { return Ok((!self.only_existing).then_some(score)) };
+        if self.only_new {
+            return Ok(None);
+        }
+        let score = if self.increment { current + score } else { score };
+        if score.is_nan() {
+            return Err(CommandError::Other("ERR resulting score is not a number (NaN)"));
+        }
+        let kept = self.only_less && score >= current || self.only_greater && score <= current;
+        Ok((!kept).then_some(score))
+    }
+}
+
+/// What adding has done.
+#[derive(Default)]
+struct Added {
+    new: usize,
+    changed: usize,
+    /// The score of the last member, if it was not left as it is.
+    score: Option<f64>,
+}
+
+fn add(
+    context: &mut Context<'_>,
+    key: &[u8],
+    options: Options,
+    pairs: &[(f64, &[u8])],
+) -> Result<Added, CommandError> {
+    let run = |zset: &mut Zset| {
+        let mut added = Added::default();
+        for (score, member) in pairs {
+            let current = zset.score(member);
+            added.score = options.resolve(current, *score)?;
+            if let Some(score) = added.score {
+                zset.insert(member, score);
+                added.new += usize::from(current.is_none());
+                #[allow(clippy::float_cmp)]
+                let changed = current.is_some_and(|current| current != score);
+                added.changed += usize::from(changed);
+            }
+        }
+        Ok(added)
+    };
+    if options.only_existing {
+        context.update::<Zset, _>(key, run)?.unwrap_or_else(|| Ok(Added::default()))
+    } else {
+        context.upsert::<Zset, _>(key, run)?
+    }
+}
+
+pub(crate) fn zadd(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    let (options, pairs) = Options::parse(&args[2..])?;
+    let pairs = pairs.iter().map(|[score, member]| Ok((float(score)?, *member)));
+    let pairs = pairs.collect::<Result<Vec<_>, CommandError>>()?;
+    let added = add(context, args[1], options, &pairs)?;
+    match (options.increment, added.score) {
+        (true, Some(score)) => reply.double(score),
+        (true, None) => reply.null(),
+        (false, _) if options.count_changed => reply.length(added.new + added.changed),
+        (false, _) => reply.length(added.new),
+    }
+    Ok(())
+}
+
+pub(crate) fn zincrby(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    let options = Options { increment: true, ..Options::default() };
+    let added = add(context, args[1], options, &[(float(args[2])?, args[3])])?;
+    reply.double(added.score.unwrap_or_default());
+    Ok(())
+}
+
+pub(crate) fn zrem(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    let members = &args[2..];
+    let removed = context.update::<Zset, _>(args[1], |zset| {
+        members.iter().filter(|member| zset.remove(member).is_some()).count()
+    })?;
+    reply.length(removed.unwrap_or(0));
+    Ok(())
+}
+
+fn reply_score(score: Option<f64>, reply: &mut Writer<'_>) {
+    match score {
+        Some(score) => reply.double(score),
+        None => reply.null(),
+    }
+}
+
+pub(crate) fn zscore(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    reply_score(view.read::<Zset>(args[1])?.and_then(|zset| zset.score(args[2])), reply);
+    Ok(())
+}
+
+pub(crate) fn zmscore(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    let zset = view.read::<Zset>(args[1])?;
+    let members = &args[2..];
+    reply.array(members.len());
+    members.iter().for_each(|member| reply_score(zset.and_then(|zset| zset.score(member)), reply));
+    Ok(())
+}
+
+pub(crate) fn zcard(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    reply.length(view.read::<Zset>(args[1])?.map_or(0, Zset::len));
+    Ok(())
+}
+
+pub(crate) fn zrank(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    match view.read::<Zset>(args[1])?.and_then(|zset| zset.rank(args[2])) {
+        Some(rank) => reply.length(rank),
+        None => reply.null(),
+    }
+    Ok(())
+}
+
+pub(crate) fn zrevrank(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    let zset = view.read::<Zset>(args[1])?;
+    match zset.and_then(|zset| Some(zset.len() - 1 - zset.rank(args[2])?)) {
+        Some(rank) => reply.length(rank),
+        None => reply.null(),
+    }
+    Ok(())
+}
+
+/// Removes the members with the lowest or the highest scores.
+fn take(zset: &mut Zset, count: usize, highest: bool) -> Vec<(Box<[u8]>, f64)> {
+    let length = zset.len();
+    let count = count.min(length);
+    let owned = |(member, score): (&[u8], f64)| (member.into(), score);
+    let taken: Vec<(Box<[u8]>, f64)> = if highest {
+        zset.ranked().range_reversed(length - count..length).map(owned).collect()
+    } else {
+        zset.ranked().range(0..count).map(owned).collect()
+    };
+    for (member, _) in &taken {
+        zset.remove(member);
+    }
+    taken
+}
+
+fn pop(context: &mut Context<'_>, args: &[&[u8]], highest: bool, reply: &mut Writer<'_>) -> Outcome {
+    let count = match &args[2..] {
+        [] => None,
+        [count] => Some(not_negative(count)?),
+        _ => return Err(CommandError::Syntax),
+    };
+    let taken = context.update::<Zset, _>(args[1], |zset| take(zset, count.unwrap_or(1), highest))?;
+    let taken = taken.unwrap_or_default();
+    // RESP3 puts each pair into an array, but only if a count was given.
+    let nested = count.is_some() && reply.version() == Version::Three;
+    reply.array(if nested { taken.len() } else { taken.len() * 2 });
+    for (member, score) in taken {
+        if nested {
+            reply.array(2);
+        }
+        reply.bulk(&member);
+        reply.double(score);
+    }
+    Ok(())
+}
+
+pub(crate) fn zpopmin(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    pop(context, args, false, reply)
+}
+
+pub(crate) fn zpopmax(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    pop(context, args, true, reply)
+}
+
+pub(crate) fn zmpop(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    let positive = |arg: &[u8], error: &'static str| {
+        let number = parse_integer(arg).and_then(|number| usize::try_from(number).ok());
+        number.filter(|number| *number > 0).ok_or(CommandError::Other(error))
+    };
+    let count = positive(args[1], "ERR numkeys should be greater than 0")?;
+    let (keys, rest) = args[2..].split_at_checked(count).ok_or(CommandError::Syntax)?;
+    let (end, rest) = rest.split_first().ok_or(CommandError::Syntax)?;
+    let highest = match end {
+        _ if is_word(end, "MIN") => false,
+        _ if is_word(end, "MAX") => true,
+        _ => return Err(CommandError::Syntax),
+    };
+    let count = match rest {
+        [] => 1,
+        [option, count] if is_word(option, "COUNT") => positive(count, "ERR count should be greater than 0")?,
+        _ => return Err(CommandError::Syntax),
+    };
+    for key in keys {
+        if let Some(taken) = context.update::<Zset, _>(key, |zset| take(zset, count, highest))? {
+            reply.array(2);
+            reply.bulk(key);
+            reply.array(taken.len());
+            for (member, score) in taken {
+                reply.array(2);
+                reply.bulk(&member);
+                reply.double(score);
+            }
+            return Ok(());
+        }
+    }
+    reply.null_array();
+    Ok(())
+}
