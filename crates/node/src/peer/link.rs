@@ -89,11 +89,6 @@ impl Links {
         link.filled.notify_one();
         Ok(())
     }
-
-    /// Whether there is a connection to `node` just now.
-    pub(crate) fn is_connected(&self, node: NodeId) -> bool {
-        self.links.get(&node).is_some_and(|link| link.queue.borrow().connected)
-    }
 }
 
 async fn keep_connected(
