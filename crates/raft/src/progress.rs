@@ -109,10 +109,14 @@ impl Progress {
         self.pace = Pace::Probe { waiting: false };
     }
 
-    /// The follower is there: a probe that it has not answered by now was probably lost.
-    pub fn probe_again(&mut self) {
-        if let Pace::Probe { waiting } = &mut self.pace {
-            *waiting = false;
+    /// The follower is there, and its log agrees through `received`, durable or not. A probe that it has not answered by
+    /// now was probably lost.
+    pub fn probe_again(&mut self, received: Index) {
+        let Pace::Probe { waiting } = &mut self.pace else { return };
+        *waiting = false;
+        if received >= self.next.previous() {
+            self.next = received.next();
+            self.pace = Pace::Replicate { inflight: VecDeque::new() };
         }
     }
 }
@@ -170,8 +174,18 @@ mod tests {
         let (previous, entries) = progress.take(&log, &config()).unwrap();
         assert_eq!((previous, entries.len()), (EntryId::new(1, 1), 1));
         assert_eq!(progress.take(&log, &config()), None);
-        progress.probe_again();
+        progress.probe_again(Index(0));
         assert!(progress.take(&log, &config()).is_some());
+    }
+
+    #[test]
+    fn a_probe_ends_when_the_entries_have_arrived_even_if_the_disk_is_slow() {
+        let mut progress = Progress::new(Index(3), Instant::ZERO);
+        progress.probe_again(Index(1));
+        assert!(matches!(progress.pace, Pace::Probe { waiting: false }));
+        progress.probe_again(Index(5));
+        assert!(matches!(progress.pace, Pace::Replicate { .. }));
+        assert_eq!((progress.matched, progress.next), (Index(0), Index(6)));
     }
 
     #[test]

@@ -150,15 +150,17 @@ impl Raft {
         let (base, last) = (self.log.base().index, self.log.last().index);
         let Some(progress) = self.follower(from) else { return };
         progress.round = progress.round.max(round);
-        if durable <= last {
-            progress.acknowledge(durable, base);
+        // Nobody can have more than there is: such a peer is mad, and is not believed.
+        if received.max(durable) > last {
+            return;
         }
         // Entries that are only slow are sent twice then, which costs bytes; lost ones would cost an election.
         let lost = received < sent && sent <= progress.sent();
         match lost {
             true => progress.probe_after(received),
-            false => progress.probe_again(),
+            false => progress.probe_again(received),
         }
+        progress.acknowledge(durable, base);
         self.advance_commit(effects);
         self.rewind_stalled_snapshot(from);
         self.replicate_to(from, effects);

@@ -43,6 +43,7 @@ impl goldenscript::Runner for Script {
             "advance" => {
                 self.cluster.advance(Duration::from_millis(args.next_pos().ok_or("how long?")?.parse()?))
             }
+            "run" => self.run_well(args.next_pos().ok_or("how long?")?.parse()?),
             "deliver" => self.deliver(&keys)?,
             "drop" => self.lose(&keys)?,
             "persist" => self.for_each(&nodes, |cluster, id| while cluster.persist(id) {}),
@@ -126,6 +127,14 @@ impl Script {
         self.cluster.now = self.cluster.now.max(deadline);
         self.cluster.step(id, Input::Elapsed);
         Ok(())
+    }
+
+    /// Time passes, and everything works as it should.
+    fn run_well(&mut self, milliseconds: u64) {
+        for _ in 0..milliseconds {
+            self.cluster.advance(Duration::from_millis(1));
+            self.cluster.settle();
+        }
     }
 
     /// The messages on their way that match `from=` and `to=`, the first `count=` of them; what they cause stays on its way.
