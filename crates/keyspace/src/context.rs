@@ -167,7 +167,10 @@ impl Context<'_> {
 
 /// A database's number.
 pub(crate) fn database_number(arg: &[u8]) -> Result<u8, CommandError> {
-    let number = u8::try_from(integer(arg)?).map_err(|_| CommandError::DatabaseOutOfRange)?;
+    let number = i32::try_from(integer(arg)?).map_err(|_| {
+        CommandError::Other("ERR value is out of range, value must between -2147483648 and 2147483647")
+    })?;
+    let number = u8::try_from(number).map_err(|_| CommandError::DatabaseOutOfRange)?;
     if number < DATABASES { Ok(number) } else { Err(CommandError::DatabaseOutOfRange) }
 }
 

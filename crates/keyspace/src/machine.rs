@@ -93,7 +93,7 @@ impl Keyspace {
         if let Some(database) = self.databases.get_mut(usize::from(number)).and_then(Option::take)
             && let Some(image) = &mut self.image
         {
-            image.detach(database);
+            image.detach(*database);
         }
     }
 

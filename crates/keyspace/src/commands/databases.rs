@@ -55,8 +55,10 @@ pub(crate) fn move_key(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Wr
 
 pub(crate) fn swapdb(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     // Both must be numbers before either is compared with the number of databases.
-    parse_integer(args[1]).ok_or(CommandError::Other("ERR invalid first DB index"))?;
-    parse_integer(args[2]).ok_or(CommandError::Other("ERR invalid second DB index"))?;
+    for (arg, error) in [(args[1], "ERR invalid first DB index"), (args[2], "ERR invalid second DB index")] {
+        let number = parse_integer(arg).and_then(|number| i32::try_from(number).ok());
+        number.ok_or(CommandError::Other(error))?;
+    }
     let (first, second) = (database_number(args[1])?, database_number(args[2])?);
     context.keyspace.databases.swap(first.into(), second.into());
     reply.ok();

@@ -44,14 +44,22 @@ enum Count {
 }
 
 impl Count {
+    /// The most elements that are drawn with repetition. Redis has no such limit, and can be kept busy for hours.
+    const REPEATED_MAX: usize = 1 << 24;
+
     fn parse(arg: &[u8]) -> Result<Self, CommandError> {
         let count = integer(arg)?;
-        // As in Redis; nobody waits for so many.
-        if count < -(i64::MAX / 2) {
-            return Err(CommandError::OutOfRange);
+        if count == i64::MIN {
+            return Err(CommandError::Other(
+                "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
+            ));
         }
-        let magnitude = usize::try_from(count.unsigned_abs()).map_err(|_| CommandError::OutOfRange)?;
-        Ok(if count < 0 { Self::Repeated(magnitude) } else { Self::Different(magnitude) })
+        let magnitude = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
+        match count {
+            0.. => Ok(Self::Different(magnitude)),
+            _ if magnitude > Self::REPEATED_MAX => Err(CommandError::OutOfRange),
+            _ => Ok(Self::Repeated(magnitude)),
+        }
     }
 
     /// How many elements there will be, of a collection with `length`.
@@ -131,21 +139,15 @@ pub(crate) fn srandmember(context: &mut Context<'_>, args: &[&[u8]], reply: &mut
 
 /// The count, and whether values are wanted, of `HRANDFIELD` and `ZRANDMEMBER`.
 fn parse_count(args: &[&[u8]], with: &str) -> Result<Option<(Count, bool)>, CommandError> {
-    match args {
-        [] => Ok(None),
-        [count] => Ok(Some((Count::parse(count)?, false))),
-        [count, option] => {
-            let parsed = Count::parse(count)?;
-            if !is_word(option, with) {
-                return Err(CommandError::Syntax);
-            }
+    let Some((count, options)) = args.split_first() else { return Ok(None) };
+    let count = Count::parse(count)?;
+    match options {
+        [] => Ok(Some((count, false))),
+        [option] if is_word(option, with) => match count {
             // Redis: twice as many replies must still be countable.
-            if matches!(parsed, Count::Different(many) | Count::Repeated(many) if many as u64 > i64::MAX as u64 / 2)
-            {
-                return Err(CommandError::OutOfRange);
-            }
-            Ok(Some((parsed, true)))
-        }
+            Count::Different(many) if many as u64 > i64::MAX as u64 / 2 => Err(CommandError::OutOfRange),
+            _ => Ok(Some((count, true))),
+        },
         _ => Err(CommandError::Syntax),
     }
 }

@@ -137,13 +137,12 @@ fn scan_collection<'a, T: Typed + 'a, E>(
     reply: &mut Writer<'_>,
 ) -> Outcome {
     let cursor = parse_cursor(args[2])?;
-    let collection = view.read::<T>(args[1])?;
-    let options = Options::parse(&args[3..], false)?;
-    let Some(collection) = collection else {
+    let Some(collection) = view.read::<T>(args[1])? else {
         reply_cursor(0, reply);
         reply.array(0);
         return Ok(());
     };
+    let options = Options::parse(&args[3..], false)?;
     let length = length(collection);
     // As Redis does with its compact encodings: a small collection comes at once.
     let count = if length <= SMALL { SMALL } else { options.count };

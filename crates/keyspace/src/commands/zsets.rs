@@ -7,6 +7,9 @@ use crate::error::{CommandError, Outcome};
 use crate::number::{float, is_word, not_negative, parse_integer};
 use crate::value::Zset;
 
+/// Arguments in pairs of score and member.
+type Pairs<'a, 'b> = &'a [[&'b [u8]; 2]];
+
 /// The options of `ZADD`.
 #[derive(Clone, Copy, Debug, Default)]
 struct Options {
@@ -20,7 +23,7 @@ struct Options {
 
 impl Options {
     /// The options, and the pairs of score and member that follow them.
-    fn parse<'a, 'b>(args: &'a [&'b [u8]]) -> Result<(Self, &'a [[&'b [u8]; 2]]), CommandError> {
+    fn parse<'a, 'b>(args: &'a [&'b [u8]]) -> Result<(Self, Pairs<'a, 'b>), CommandError> {
         let mut options = Self::default();
         let mut rest = args;
         while let [option, tail @ ..] = rest {

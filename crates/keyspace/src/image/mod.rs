@@ -54,7 +54,7 @@ mod kind {
 /// An image in the making.
 pub(crate) struct Image {
     /// Databases that were flushed since the image was begun, but that it still needs.
-    detached: Vec<Box<Database>>,
+    detached: Vec<Database>,
     /// What is serialized but not yet read.
     out: BytesMut,
     checksum: Xxh3,
@@ -80,7 +80,7 @@ impl Image {
     }
 
     /// Keeps a database that is flushed, if the image still needs it.
-    pub(crate) fn detach(&mut self, database: Box<Database>) {
+    pub(crate) fn detach(&mut self, database: Database) {
         if database.is_imaging() {
             self.detached.push(database);
         }
@@ -108,7 +108,7 @@ impl Image {
 
     /// Puts the next part into `out`, which is empty.
     fn serialize(&mut self, databases: &mut [Option<Box<Database>>]) {
-        let attached = databases.iter_mut().flatten();
+        let attached = databases.iter_mut().flatten().map(Box::as_mut);
         let mut sources = attached.chain(self.detached.iter_mut());
         if sources.any(|database| database.image_next(&mut self.out)) {
             self.checksum.update(&self.out);

@@ -3,5 +3,74 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod hashes;
 mod keys;
+mod lists;
+mod sets;
 mod strings;
+mod zsets;
+
+/// Every command on a value of another type.
+#[test]
+fn wrong_types() {
+    let mut machine = support::Machine::default();
+    machine.expect(
+        "
+        SET string x                 => OK
+        RPUSH list x                 => :1
+        HSET hash x 1                => :1
+        SADD set x                   => :1
+        ZADD zset 1 x                => :1
+        ",
+    );
+    for command in [
+        "GET list",
+        "GETSET hash x",
+        "GETDEL set",
+        "GETEX zset",
+        "SET list x GET",
+        "APPEND list x",
+        "STRLEN set",
+        "GETRANGE set 0 1",
+        "SETRANGE set 0 x",
+        "INCR hash",
+        "INCRBYFLOAT hash 1",
+        "HSET string a 1",
+        "HSETNX string a 1",
+        "HGET string a",
+        "HGETALL list",
+        "HDEL set a",
+        "HINCRBY zset a 1",
+        "HSCAN string 0",
+        "HRANDFIELD string",
+        "LPUSH string a",
+        "LPUSHX string a",
+        "LPOP hash",
+        "LRANGE hash 0 1",
+        "LSET hash 0 1",
+        "LPOS hash 1",
+        "LMOVE list hash LEFT LEFT",
+        "LMPOP 1 hash LEFT",
+        "SADD string a",
+        "SREM list a",
+        "SMEMBERS zset",
+        "SPOP zset",
+        "SMOVE set zset x",
+        "SINTER set zset",
+        "SINTER missing zset",
+        "SUNIONSTORE x set zset",
+        "SRANDMEMBER hash",
+        "ZADD set 1 a",
+        "ZINCRBY set 1 a",
+        "ZSCORE set a",
+        "ZRANGE set 0 1",
+        "ZUNION 2 zset list",
+        "ZPOPMIN list",
+        "ZREMRANGEBYRANK list 0 1",
+        "ZRANDMEMBER list",
+    ] {
+        let wrong = "-WRONGTYPE Operation against a key holding the wrong kind of value";
+        assert_eq!(machine.run(command), wrong, "{command}");
+    }
+    machine.expect("MGET string list => [x nil]");
+}

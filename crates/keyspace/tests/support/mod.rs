@@ -2,6 +2,8 @@
 
 #![allow(dead_code)]
 
+pub mod maker;
+
 use bytes::Bytes;
 use onecopy_core::{ApplyContext, Index, QueryContext, StateMachine, Timestamp};
 use onecopy_keyspace::Keyspace;

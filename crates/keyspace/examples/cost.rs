@@ -1,0 +1,99 @@
+//! What commands cost in the state machine, and requests in the parser: nanoseconds per command, for orientation.
+//!
+//! ```text
+//! cargo run --release -p onecopy-keyspace --example cost
+//! ```
+
+use std::time::Instant;
+
+use bytes::BytesMut;
+use onecopy_core::{ApplyContext, Index, StateMachine, Timestamp};
+use onecopy_keyspace::Keyspace;
+use onecopy_keyspace::request::{BodyBuilder, SegmentBuilder};
+use onecopy_resp::{Limits, Parser, Version};
+
+const KEYS: u64 = 100_000;
+const BATCHES: u64 = 2_000;
+const PER_BATCH: u64 = 500;
+
+/// Scatters numbers, so that keys do not come in order.
+fn scatter(number: u64) -> u64 {
+    number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20
+}
+
+/// Executes batches of what `command` makes of random numbers, and prints the mean.
+fn measure(keyspace: &mut Keyspace, name: &str, command: impl Fn(u64) -> Vec<String>) {
+    let mut bodies = Vec::new();
+    for batch in 0..BATCHES {
+        let mut segment = SegmentBuilder::new(0, Version::Two);
+        for at in 0..PER_BATCH {
+            let args = command(scatter(batch * PER_BATCH + at) % KEYS);
+            segment.push(args.iter().map(String::as_bytes));
+        }
+        let mut body = BodyBuilder::new();
+        body.push(&segment.finish());
+        bodies.push(body.finish());
+    }
+    let mut response = Vec::new();
+    let start = Instant::now();
+    for (body, index) in bodies.iter().zip(1..) {
+        let context =
+            ApplyContext { index: Index(index), time: Timestamp(index), seed: index, memory_full: false };
+        keyspace.advance(&context);
+        response.clear();
+        keyspace.apply(&context, body, &mut response);
+    }
+    report(name, start, BATCHES * PER_BATCH);
+}
+
+fn report(name: &str, start: Instant, count: u64) {
+    let nanoseconds = start.elapsed().as_nanos() / u128::from(count);
+    println!("{name:<28} {nanoseconds:>6} ns");
+}
+
+fn words(line: &str) -> Vec<String> {
+    line.split(' ').map(str::to_string).collect()
+}
+
+fn parse() {
+    let request = b"*3\r\n$3\r\nSET\r\n$16\r\nkey:000000012345\r\n$3\r\nxxx\r\n";
+    let mut parser = Parser::new(Limits::default());
+    let mut bytes = 0;
+    let start = Instant::now();
+    for _ in 0..BATCHES {
+        let mut input = BytesMut::from(request.repeat(PER_BATCH as usize).as_slice());
+        while let Some(request) = parser.next(&mut input).expect("well-formed") {
+            bytes += request.iter().map(<[u8]>::len).sum::<usize>();
+        }
+    }
+    assert_eq!(bytes as u64, BATCHES * PER_BATCH * 22);
+    report("parse SET", start, BATCHES * PER_BATCH);
+}
+
+fn main() {
+    parse();
+    let mut keyspace = Keyspace::new([1, 2]);
+    let machine = &mut keyspace;
+    let value = "x".repeat(64);
+    measure(machine, "SET new and old, 3 bytes", |n| words(&format!("SET key:{n:012} xxx")));
+    measure(machine, "SET old, 3 bytes", |n| words(&format!("SET key:{n:012} xxx")));
+    measure(machine, "SET old, 64 bytes", |n| words(&format!("SET key:{n:012} {value}")));
+    measure(machine, "GET, 64 bytes", |n| words(&format!("GET key:{n:012}")));
+    measure(machine, "SET EX", |n| words(&format!("SET key:{n:012} xxx EX 1000")));
+    measure(machine, "INCR", |n| words(&format!("INCR counter:{n:012}")));
+    measure(machine, "LPUSH", |_| words("LPUSH list xxx"));
+    measure(machine, "LPOP", |_| words("LPOP list"));
+    measure(machine, "SADD", |n| words(&format!("SADD set element:{n:012}")));
+    measure(machine, "HSET", |n| words(&format!("HSET hash element:{n:012} xxx")));
+    measure(machine, "ZADD", |n| words(&format!("ZADD zset {n} element:{n:012}")));
+    measure(machine, "ZRANK", |n| words(&format!("ZRANK zset element:{n:012}")));
+    measure(machine, "ZRANGEBYSCORE, 10", |n| words(&format!("ZRANGEBYSCORE zset {n} +inf LIMIT 0 10")));
+    measure(machine, "SPOP", |_| words("SPOP set"));
+    measure(machine, "DEL", |n| words(&format!("DEL key:{n:012}")));
+
+    let start = Instant::now();
+    keyspace.snapshot_begin();
+    let mut image = Vec::new();
+    while keyspace.snapshot_read(1 << 16, &mut image) {}
+    println!("image of {} bytes in {} ms", image.len(), start.elapsed().as_millis());
+}

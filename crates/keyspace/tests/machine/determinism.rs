@@ -1,0 +1,136 @@
+//! Two replicas with different hash seeds and different histories of allocation say the same and hold the same.
+
+use onecopy_core::StateMachine;
+use onecopy_resp::Version;
+use proptest::prelude::*;
+
+use crate::support::maker::Maker;
+use crate::support::{Machine, words};
+
+/// Commands whose results are random, or whose order is that of the tables.
+const UNORDERED: &[&str] = &[
+    "RANDOMKEY",
+    "SRANDMEMBER t1",
+    "SRANDMEMBER t1 3",
+    "SRANDMEMBER t2 -5",
+    "SPOP t1",
+    "SPOP t2 2",
+    "HRANDFIELD h1 2 WITHVALUES",
+    "HRANDFIELD h2 -4",
+    "ZRANDMEMBER z1 2 WITHSCORES",
+    "ZRANDMEMBER z2 -4",
+    "TIME",
+    "KEYS *",
+    "SCAN 0 COUNT 5",
+];
+
+fn run(seed: u64, count: usize) {
+    let mut maker = Maker::new(seed);
+    let mut first = Machine::new([1, 2]);
+    let mut second = Machine::new([u64::MAX, 0x1234_5678_9abc_def0]);
+    for step in 0..count {
+        let line = match maker.below(4) {
+            0 => UNORDERED[maker.below(UNORDERED.len())].to_string(),
+            _ => maker.any(),
+        };
+        let version = if step % 2 == 0 { Version::Two } else { Version::Three };
+        first.version = version;
+        second.version = version;
+        if step % 50 == 0 {
+            first.sleep(20_000);
+            second.sleep(20_000);
+        }
+        if step % 97 == 0 {
+            // The second goes on from an image of itself.
+            let image = second.image();
+            let mut restored = Machine::new([7, 7]);
+            restored.keyspace.restore(&image).expect("an image");
+            restored.keyspace.restore_finish().expect("complete");
+            second.keyspace = restored.keyspace;
+        }
+        let args = words(&line);
+        assert_eq!(first.apply(&args), second.apply(&args), "step {step}: {line}");
+        assert_eq!(first.keyspace.memory(), second.keyspace.memory(), "step {step}: {line}");
+        assert_eq!(first.keyspace.due(), second.keyspace.due(), "step {step}: {line}");
+        if step % 10 == 0 {
+            assert_eq!(first.keyspace.digest(), second.keyspace.digest(), "step {step}: {line}");
+        }
+    }
+}
+
+#[test]
+fn the_hash_seed_does_not_show() {
+    run(1, 10_000);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(20))]
+
+    #[test]
+    fn nor_does_it_in_any_history(seed: u64) {
+        run(seed, 400);
+    }
+
+    #[test]
+    fn a_read_answers_what_an_entry_would(seed: u64) {
+        let mut maker = Maker::new(seed);
+        let mut machine = Machine::default();
+        machine.sleep(0);
+        for _ in 0..400 {
+            let line = maker.any();
+            let read = machine.query(0, &line);
+            let before = machine.keyspace.digest();
+            let applied = machine.run(&line);
+            if !read.contains("cannot be executed as a read") {
+                prop_assert_eq!(read, applied, "{}", &line);
+                prop_assert_eq!(machine.keyspace.digest(), before, "{} is a read", &line);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_digest_sees_every_difference() {
+    let mut digests = std::collections::BTreeSet::new();
+    let mut histories = 0;
+    for history in [
+        "",
+        "SET a 1",
+        "SET a 2",
+        "SET b 1",
+        "SET a 1 EX 10",
+        "SELECT-1;SET a 1",
+        "RPUSH a 1",
+        "RPUSH a 1 2",
+        "RPUSH a 2 1",
+        "RPUSH a 12",
+        "SADD a 1",
+        "SADD a 1 2",
+        "HSET a 1 2",
+        "HSET a 2 1",
+        "HSET a 1 2 2 1",
+        "HSET a 1 1 2 2",
+        "ZADD a 1 2",
+        "ZADD a 2 1",
+        "ZADD a 1 1 2 2",
+    ] {
+        let mut machine = Machine::default();
+        for line in history.split(';').filter(|line| !line.is_empty()) {
+            if line == "SELECT-1" {
+                machine.db = 1;
+            } else {
+                machine.run(line);
+            }
+        }
+        digests.insert(machine.keyspace.digest());
+        histories += 1;
+    }
+    assert_eq!(digests.len(), histories);
+    let mut one = Machine::default();
+    one.expect("SADD s a b c => :3\nSREM s a => :1\nSADD s a => :1\nHSET h a 1 b 2 => :2");
+    let mut other = Machine::default();
+    other.expect("HSET h b 2 a 1 => :2\nSADD s c b a => :3");
+    one.sleep(0);
+    other.sleep(0);
+    assert_eq!(one.keyspace.digest(), other.keyspace.digest(), "the order of members does not show");
+}

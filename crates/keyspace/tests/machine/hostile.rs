@@ -1,0 +1,174 @@
+//! Nothing that comes from outside makes the machine panic, hang, or take memory without bound.
+
+use onecopy_core::{QueryContext, StateMachine, Timestamp};
+use onecopy_keyspace::command;
+use onecopy_resp::Version;
+use proptest::prelude::*;
+
+use crate::support::{Machine, Reply, body_of, words};
+
+fn hostile_arg() -> impl Strategy<Value = Vec<u8>> {
+    let words = vec![
+        "",
+        "0",
+        "1",
+        "-1",
+        "2",
+        "9223372036854775807",
+        "-9223372036854775808",
+        "18446744073709551615",
+        "4294967296",
+        "1.5",
+        "-inf",
+        "inf",
+        "nan",
+        "1e308",
+        "(1",
+        "[a",
+        "(",
+        "[",
+        "-",
+        "+",
+        "*",
+        "[^",
+        "\\",
+        "a",
+        "b",
+        "string",
+        "list",
+        "hash",
+        "set",
+        "zset",
+        "NX",
+        "XX",
+        "GT",
+        "LT",
+        "CH",
+        "INCR",
+        "EX",
+        "PX",
+        "EXAT",
+        "PXAT",
+        "KEEPTTL",
+        "GET",
+        "PERSIST",
+        "COUNT",
+        "MATCH",
+        "TYPE",
+        "LIMIT",
+        "WITHSCORES",
+        "WITHVALUES",
+        "BYSCORE",
+        "BYLEX",
+        "REV",
+        "WEIGHTS",
+        "AGGREGATE",
+        "SUM",
+        "LEFT",
+        "RIGHT",
+        "MIN",
+        "MAX",
+        "BEFORE",
+        "AFTER",
+        "RANK",
+        "MAXLEN",
+        "DB",
+        "REPLACE",
+        "ENCODING",
+        "USAGE",
+        "SAMPLES",
+        "HELP",
+        "ASYNC",
+    ];
+    prop_oneof![
+        8 => prop::sample::select(words).prop_map(|word| word.as_bytes().to_vec()),
+        1 => prop::collection::vec(any::<u8>(), 0..20),
+    ]
+}
+
+fn hostile_command() -> impl Strategy<Value = Vec<Vec<u8>>> {
+    let name = prop::sample::select(command::all().map(|spec| spec.name).collect::<Vec<_>>());
+    (name, prop::collection::vec(hostile_arg(), 0..9))
+        .prop_map(|(name, args)| std::iter::once(name.as_bytes().to_vec()).chain(args).collect())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn commands_with_any_arguments_get_one_reply(commands in prop::collection::vec(hostile_command(), 1..60)) {
+        let mut machine = Machine::default();
+        machine.expect(
+            "SET string v => OK\nRPUSH list a b c => :3\nHSET hash a 1 b 2 => :2\nSADD set a b c => :3\nZADD zset 1 a 2 b => :2",
+        );
+        for command in commands {
+            // These are right to take as long as they do.
+            if command[0].starts_with(b"setrange") || command.len() > 2 && command[2].len() > 8 && command[0].ends_with(b"randmember") {
+                continue;
+            }
+            let raw = machine.apply(&command);
+            let mut rest = raw.as_slice();
+            prop_assert!(Reply::parse(&mut rest).is_some());
+            prop_assert!(rest.is_empty());
+            let mut response = Vec::new();
+            let context = QueryContext { now: Timestamp(0) };
+            machine.keyspace.query(&context, &body_of(0, Version::Three, &command), &mut response);
+        }
+        machine.sleep(u64::from(u32::MAX));
+        machine.sleep(0);
+    }
+
+    #[test]
+    fn any_body_is_answered(body in prop::collection::vec(any::<u8>(), 0..200), db in 0u8..20, flags in 0u8..3) {
+        let mut machine = Machine::default();
+        let mut response = Vec::new();
+        machine.keyspace.apply(&machine.context, &body, &mut response);
+        // Behind a good header.
+        let length = u32::try_from(body.len()).unwrap().to_le_bytes();
+        let framed = [&[db, flags, 1, 0, 0, 0][..], &length, &body].concat();
+        machine.keyspace.apply(&machine.context, &framed, &mut response);
+        machine.keyspace.query(&QueryContext { now: Timestamp(0) }, &framed, &mut response);
+    }
+}
+
+#[test]
+fn announced_sizes_take_no_memory() {
+    let mut machine = Machine::default();
+    machine.expect(
+        "
+        RPUSH list a                 => :1
+        SADD set a                   => :1
+        ZADD zset 1 a                => :1
+        HSET hash a 1                => :1
+        SRANDMEMBER set -9223372036854775807 => -ERR value is out of range
+        SRANDMEMBER set 9223372036854775807 => [a]
+        HRANDFIELD hash 9223372036854775807 => [a]
+        ZRANDMEMBER zset -100000000  => -ERR value is out of range
+        LPOP list 9223372036854775807 => [a]
+        SPOP set 9223372036854775807 => [a]
+        ZPOPMIN zset 9223372036854775807 => [a 1]
+        SINTERCARD 9223372036854775807 a => -ERR Number of keys can't be greater than number of args
+        ZUNION 9223372036854775807 a => -ERR syntax error
+        LMPOP 9223372036854775807 a LEFT => -ERR syntax error
+        SETRANGE s 536870911 ''      => :0
+        SETRANGE s 9223372036854775807 x => -ERR string exceeds maximum allowed size (proto-max-bulk-len)
+        ",
+    );
+}
+
+#[test]
+fn a_reply_without_bound_is_an_error() {
+    let mut machine = Machine::default();
+    let value = vec![b'x'; 64 << 20];
+    machine.apply(&[b"SET".to_vec(), b"big".to_vec(), value]);
+    let reply = machine.run(&format!("MGET {}", "big ".repeat(20)));
+    assert_eq!(reply, "-ERR the reply would be too large; ask for less at a time");
+    machine.expect("STRLEN big => :67108864");
+}
+
+#[test]
+fn a_segment_of_an_unknown_database_is_an_error() {
+    let mut machine = Machine { db: 16, ..Machine::default() };
+    assert_eq!(machine.run("GET k"), "-ERR DB index is out of range");
+    assert_eq!(machine.apply(&words("GET k")), b"-ERR DB index is out of range\r\n");
+}

@@ -1,0 +1,146 @@
+//! Images: of one point in time, complete, and checked.
+
+use onecopy_core::StateMachine;
+use onecopy_keyspace::Keyspace;
+use proptest::prelude::*;
+
+use crate::support::Machine;
+use crate::support::maker::Maker;
+
+fn restore(image: &[u8], piece: usize) -> Keyspace {
+    let mut keyspace = Keyspace::new([9, 9]);
+    for chunk in image.chunks(piece.max(1)) {
+        keyspace.restore(chunk).expect("a piece of an image");
+    }
+    keyspace.restore_finish().expect("a complete image");
+    keyspace
+}
+
+fn random_machine(seed: u64, count: usize) -> (Machine, Maker) {
+    let mut maker = Maker::new(seed);
+    let mut machine = Machine::default();
+    for step in 0..count {
+        machine.db = if step % 5 == 0 { 3 } else { 0 };
+        machine.run(&maker.any());
+    }
+    (machine, maker)
+}
+
+#[test]
+fn an_image_holds_everything() {
+    let (mut machine, _) = random_machine(1, 5000);
+    machine.run("SET left-over v PX 1");
+    machine.context.time.0 += 5;
+    let image = machine.image();
+    let restored = restore(&image, usize::MAX);
+    assert_eq!(restored.digest(), machine.keyspace.digest());
+    assert_eq!(restored.memory(), machine.keyspace.memory());
+    assert_eq!(restored.due(), machine.keyspace.due());
+    assert_eq!(restored.clock(), machine.keyspace.clock());
+    assert!(restored.database_sizes().eq(machine.keyspace.database_sizes()));
+}
+
+#[test]
+fn an_image_of_nothing_is_an_image() {
+    let mut machine = Machine::default();
+    let image = machine.image();
+    assert_eq!(restore(&image, 1).digest(), machine.keyspace.digest());
+    let mut chunk = Vec::new();
+    assert!(!machine.keyspace.snapshot_read(10, &mut chunk));
+    assert!(chunk.is_empty(), "there is no image any more");
+}
+
+#[test]
+fn the_cut_does_not_matter() {
+    let (mut machine, _) = random_machine(2, 300);
+    let image = machine.image();
+    for piece in 1..image.len().min(200) {
+        assert_eq!(restore(&image, piece).digest(), machine.keyspace.digest());
+    }
+}
+
+#[test]
+fn a_second_image_replaces_the_first() {
+    let (mut machine, mut maker) = random_machine(3, 500);
+    machine.keyspace.snapshot_begin();
+    machine.keyspace.snapshot_read(10, &mut Vec::new());
+    for _ in 0..50 {
+        machine.run(&maker.any());
+    }
+    let image = machine.image();
+    assert_eq!(restore(&image, 100).digest(), machine.keyspace.digest());
+    machine.keyspace.snapshot_begin();
+    machine.keyspace.snapshot_abandon();
+    assert!(!machine.keyspace.snapshot_read(10, &mut Vec::new()));
+}
+
+#[test]
+fn what_was_cut_off_or_changed_is_an_error() {
+    let (mut machine, _) = random_machine(4, 200);
+    let image = machine.image();
+    for length in 0..image.len() {
+        let mut keyspace = Keyspace::new([9, 9]);
+        assert!(keyspace.restore(&image[..length]).is_ok());
+        assert!(keyspace.restore_finish().is_err(), "cut at {length}");
+    }
+    for at in 0..image.len() {
+        for bit in [0, 3, 7] {
+            let mut wrong = image.clone();
+            wrong[at] ^= 1 << bit;
+            let mut keyspace = Keyspace::new([9, 9]);
+            let restored = keyspace.restore(&wrong).and_then(|()| keyspace.restore_finish());
+            assert!(restored.is_err(), "bit {bit} of byte {at}");
+        }
+    }
+    let mut longer = image.clone();
+    longer.push(0);
+    assert!(Keyspace::new([9, 9]).restore(&longer).is_err());
+    assert!(Keyspace::new([9, 9]).restore(b"1COPYKS\x63 something of a later version").is_err());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn later_writes_do_not_show(seed: u64, bytes_max in 1usize..3000) {
+        let (mut machine, mut maker) = random_machine(seed, 600);
+        let digest = machine.keyspace.digest();
+        let memory = machine.keyspace.memory();
+        machine.keyspace.snapshot_begin();
+        let mut image = Vec::new();
+        let mut step: u64 = 0;
+        while machine.keyspace.snapshot_read(bytes_max, &mut image) {
+            for _ in 0..maker.below(20) {
+                machine.db = if maker.below(5) == 0 { 3 } else { 0 };
+                machine.run(&maker.any());
+            }
+            match step % 7 {
+                3 => { machine.run("FLUSHALL"); }
+                4 => { machine.run("SWAPDB 0 3"); }
+                5 => { machine.run("FLUSHDB"); }
+                _ => machine.sleep(10_000),
+            }
+            step += 1;
+        }
+        let restored = restore(&image, 777);
+        prop_assert_eq!(restored.digest(), digest);
+        prop_assert_eq!(restored.memory(), memory);
+    }
+
+    #[test]
+    fn random_bytes_are_no_image(bytes in prop::collection::vec(any::<u8>(), 0..200), kind in 0u8..6) {
+        let mut keyspace = Keyspace::new([9, 9]);
+        let _ = keyspace.restore(&bytes);
+        // Behind a good header, and as the contents of a record.
+        let mut image = b"1COPYKS\x01".to_vec();
+        image.extend_from_slice(&[0; 24]);
+        image.push(1);
+        image.push(0);
+        let entry = [&[1, 0, 0, 0, 1, 0, 0, 0, b'k', kind], bytes.as_slice()].concat();
+        image.extend_from_slice(&(entry.len() as u64).to_le_bytes());
+        image.extend_from_slice(&entry);
+        let mut keyspace = Keyspace::new([9, 9]);
+        let _ = keyspace.restore(&image);
+        prop_assert!(keyspace.restore_finish().is_err());
+    }
+}
