@@ -7,7 +7,7 @@ use bytes::BytesMut;
 use onecopy_keyspace::command::{self, Spec};
 use onecopy_keyspace::request::SegmentBuilder;
 use onecopy_resp::{Limits, Parser, ProtocolError, Request, Version, Writer};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
@@ -113,15 +113,27 @@ impl<'a> Connection<'a> {
                 self.flush().await?;
                 return self.stream.shutdown().await;
             }
-            if input.is_empty() && input.capacity() > BUFFER_BYTES_KEPT {
-                input = BytesMut::new();
-            }
-            input.reserve(READ_BYTES);
-            let count = self.stream.read_buf(&mut input).await?;
+            let count = self.read(&mut input).await?;
             if count == 0 {
                 return Ok(());
             }
             ClientCounters::add(&self.clients.knowledge.data.clients.bytes_in, count as u64);
+        }
+    }
+
+    /// Waits for bytes and takes them. A connection that waits with nothing half received holds no buffer: there may be
+    /// many thousands of them.
+    async fn read(&mut self, input: &mut BytesMut) -> std::io::Result<usize> {
+        if input.is_empty() {
+            *input = BytesMut::new();
+        }
+        loop {
+            self.stream.readable().await?;
+            input.reserve(READ_BYTES);
+            match self.stream.try_read_buf(input) {
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+                outcome => return outcome,
+            }
         }
     }
 
