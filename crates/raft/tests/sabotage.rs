@@ -1,5 +1,5 @@
-//! A check that cannot fail proves nothing: with any one rule switched off, the random walk must find a violation.
-//! `cargo test --release -p onecopy-raft --features sabotage --test sabotage`.
+//! A check that cannot fail proves nothing: with any one rule switched off, the random walk must find a
+//! violation. `cargo test --release -p onecopy-raft --features sabotage --test sabotage`.
 #![cfg(feature = "sabotage")]
 
 mod cluster;
@@ -10,8 +10,8 @@ use onecopy_core::{Rule, Rules};
 /// How many histories a violation may take to be found.
 const HISTORIES: u64 = 20_000;
 
-/// Walks until something is wrong, and returns the seed and what was said. `start` only saves time: it lies shortly
-/// before a seed that was found once.
+/// Walks until something is wrong, and returns the seed and what was said. `start` only saves time: it lies
+/// shortly before a seed that was found once.
 fn first_violation(rule: Rule, start: u64) -> Option<(u64, String)> {
     (start..start + HISTORIES).find_map(|seed| {
         let outcome = std::panic::catch_unwind(|| walk(seed, Rules::without(rule), None));
