@@ -53,7 +53,7 @@ impl Dice {
 
     fn message(&mut self) -> Message {
         let term = Term(self.number());
-        let granted = self.roll() % 2 == 0;
+        let granted = self.roll().is_multiple_of(2);
         match self.roll() % 12 {
             0 => Message::PreVote { term, last: self.id() },
             1 => Message::PreVoteReply { term, granted },

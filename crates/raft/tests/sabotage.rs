@@ -48,7 +48,7 @@ fn an_answer_before_the_disk_is_caught() {
 
 #[test]
 fn counting_copies_of_old_terms_is_caught() {
-    is_caught(Rule::OwnTermByCounting, 3_600, &SAFETY);
+    is_caught(Rule::OwnTermByCounting, 5_700, &SAFETY);
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn a_commit_without_a_majority_is_caught() {
 
 #[test]
 fn a_read_that_nobody_confirmed_is_caught() {
-    is_caught(Rule::ConfirmReads, 1_700, &["linearizable reads"]);
+    is_caught(Rule::ConfirmReads, 2_200, &["linearizable reads"]);
 }
 
 #[test]
