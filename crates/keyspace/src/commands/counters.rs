@@ -58,8 +58,8 @@ pub(crate) fn incrbyfloat(context: &mut Context<'_>, args: &[&[u8]], reply: &mut
     Ok(())
 }
 
-/// The sum of a stored number, 0 if there is none, and an argument. `not_stored` is the error if what is stored is no
-/// number.
+/// The sum of a stored number, 0 if there is none, and an argument. `not_stored` is the error if what is
+/// stored is no number.
 pub(super) fn add_floats(
     stored: Option<&[u8]>,
     increment: &[u8],
