@@ -186,8 +186,9 @@ impl Replica {
         if self.snapshots.is_installing() {
             return;
         }
-        if chunk.snapshot.index <= self.commit {
-            // Already have what it covers: the log goes on from there.
+        if self.covers(chunk.snapshot) {
+            // The log goes on from there. What a snapshot covers is committed.
+            self.commit_through(chunk.snapshot.index, effects);
             let Role::Follower(follower) = &mut self.role else { return };
             follower.agreed = follower.agreed.max(self.commit);
             return self.acknowledge(effects);
@@ -215,6 +216,12 @@ impl Replica {
         }
     }
 
+    /// Whether everything in `snapshot` is here already. The entries behind it may have been acknowledged, by this
+    /// replica too, while it knows only a lower commit index: its log must not be replaced then.
+    fn covers(&self, snapshot: EntryId) -> bool {
+        snapshot.index <= self.commit || self.log.contains(snapshot)
+    }
+
     fn want(&self, from: NodeId, snapshot: EntryId, wanted: u64, effects: &mut Vec<Effect>) {
         self.send(from, Message::SnapshotAck { view: self.view_number(), snapshot, wanted }, effects);
     }
@@ -224,7 +231,7 @@ impl Replica {
         if incoming.snapshot != snapshot {
             return;
         }
-        if snapshot.index <= self.commit {
+        if self.covers(snapshot) {
             // The log has brought what the snapshot covers meanwhile.
             return self.snapshots.spoiled(snapshot);
         }
