@@ -10,8 +10,8 @@ use crate::replica::{Replica, Role};
 /// While replicas still need the log behind the snapshot, it may grow to this many times the usual bound.
 const PATIENCE: usize = 4;
 
-/// The snapshots of one replica. What is being received survives a change of views: a snapshot holds nothing
-/// but committed entries, whoever sends it.
+/// The snapshots of one replica. One that has been received as a whole survives a change of views: it holds
+/// nothing but committed entries, whoever sent it.
 #[derive(Debug)]
 pub(crate) struct Snapshots {
     /// The newest durable one, [`EntryId::ZERO`] if there is none.
@@ -37,6 +37,14 @@ enum Phase {
 impl Snapshots {
     pub(crate) fn new(base: EntryId) -> Self {
         Self { taken: base, taking: false, incoming: None, phase: Phase::Receiving }
+    }
+
+    /// The view has changed. A snapshot that is still being received is begun anew: images of the same state may
+    /// differ from replica to replica, and pieces of two would make a third.
+    pub(crate) fn forget_pieces(&mut self) {
+        if self.phase == Phase::Receiving {
+            self.incoming = None;
+        }
     }
 
     pub(crate) fn give_up(&mut self) {
