@@ -265,6 +265,8 @@ impl Replica {
         assert!(snapshot.index > self.commit, "an installed snapshot ({snapshot}) would take state back");
         self.snapshots.phase = Phase::Receiving;
         self.snapshots.taken = snapshot;
+        // The state that it was to be an image of is gone.
+        self.snapshots.taking = false;
         self.replace_log(now, snapshot, incoming.time, effects);
         if let Role::Follower(follower) = &mut self.role {
             follower.agreed = snapshot.index;
