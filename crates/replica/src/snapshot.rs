@@ -138,9 +138,13 @@ impl Replica {
             return;
         };
         let Some(chunk) = chunk else {
-            // It was replaced by a newer one while it was on its way: begin with that.
-            peer.transfer = None;
-            return self.send_entries(now, to, effects);
+            // It was replaced by a newer one while it was on its way: begin with that. If it is the newest, the disk
+            // cannot read it: asking again at once would only keep the disk busy.
+            if snapshot != self.snapshots.taken {
+                peer.transfer = None;
+                self.send_entries(now, to, effects);
+            }
+            return;
         };
         assert!(chunk.data.len() <= CHUNK, "a chunk has at most {CHUNK} bytes");
         if chunk.last {
