@@ -347,11 +347,8 @@ impl Replica {
                 let answers = peer.matched > Index(0) && peer.transfer.is_none();
                 !peer.is_member && answers && peer.matched.plus(lag_max) >= last
             };
-            primary.joining = primary
-                .peers
-                .iter()
-                .find(keeps_up)
-                .and_then(|peer| view.learner(peer.node).copied());
+            primary.joining =
+                primary.peers.iter().find(keeps_up).and_then(|peer| view.learner(peer.node).copied());
             if primary.joining.is_some() {
                 self.ask_membership(effects);
             }

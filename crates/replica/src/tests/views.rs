@@ -31,8 +31,7 @@ fn a_prepare_of_a_newer_view_is_its_announcement() {
     let view = view(1, N2, &[N1, N2], &[]);
     let mut subject = Subject::fresh();
     let message = prepare(&view, 1, EntryId::ZERO, entries(&[1]), 0);
-    let expected =
-        [promises(1, &view), becomes(Standing::Backup, &view), appends(2, entries(&[1]), 0)];
+    let expected = [promises(1, &view), becomes(Standing::Backup, &view), appends(2, entries(&[1]), 0)];
     assert_eq!(subject.receive(N2, message), expected);
     assert_eq!(subject.persisted(1), []);
     assert_eq!(subject.persisted(2), [sends(N2, ok(1, 1))]);
