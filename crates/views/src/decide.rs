@@ -93,15 +93,18 @@ impl Monitor {
 
     fn decide_group(&self, now: Instant, table: &Table, id: GroupId, group: &Group) -> Option<Command> {
         let view = &group.view;
-        self.decide_primary(now, id, view)
-            .or_else(|| self.decide_backups(now, id, view))
+        if let Some(reason) = self.primary_ailment(now, id, view) {
+            // Without an heir the group waits for a member to return. Until then nobody is dropped: the first one that
+            // returns may be the only one that ever does.
+            return self.succeed_primary(now, id, view, reason);
+        }
+        self.decide_backups(now, id, view)
             .or_else(|| self.decide_learners(now, id, view))
             .or_else(|| self.decide_recruit(now, table, id, group))
     }
 
-    /// Succeeds a primary that failed.
-    fn decide_primary(&self, now: Instant, id: GroupId, view: &View) -> Option<Command> {
-        let reason = self.primary_ailment(now, id, view)?;
+    /// Succeeds a primary that failed, if there is somebody who can.
+    fn succeed_primary(&self, now: Instant, id: GroupId, view: &View, reason: Reason) -> Option<Command> {
         let sick = |member: &&Member| self.ailment(now, member.node, member.incarnation).is_some();
         let suspected = |member: &&Member| member.node == view.primary && reason == Reason::Suspected;
         let (dropped, heirs): (Vec<&Member>, Vec<&Member>) =
