@@ -281,13 +281,13 @@ fn a_proposal_is_given_time_before_it_is_made_again() {
     };
     lost(&mut scene);
     let removal = remove_member(1, N3, Reason::Suspected);
-    assert_eq!(scene.decide(), [removal.clone()]);
+    assert_eq!(scene.decide(), std::slice::from_ref(&removal));
     scene.wait(199);
     lost(&mut scene);
     assert_eq!(scene.decide(), []);
     scene.wait(1);
     lost(&mut scene);
-    assert_eq!(scene.decide(), [removal.clone()]);
+    assert_eq!(scene.decide(), std::slice::from_ref(&removal));
     // The next view is another question.
     scene.apply(&removal);
     scene.suspect(N1, N2, TIMEOUT);

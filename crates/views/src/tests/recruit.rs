@@ -84,7 +84,7 @@ fn a_node_that_lost_its_data_is_recruited_in_its_new_life() {
     scene.hear(N2, Ping { incarnation: Incarnation(99), ..ping(N2) });
     scene.apply(&Command::RegisterNode { node: N2, registration });
     let removal = remove_member(1, N2, Reason::LostItsData);
-    assert_eq!(scene.decide(), [removal.clone()]);
+    assert_eq!(scene.decide(), std::slice::from_ref(&removal));
     scene.apply(&removal);
     let learner = Member { node: N2, incarnation: Incarnation(99) };
     let expected = [Command::AddLearner { group: G1, expected: ViewNumber(2), learner }];
