@@ -364,6 +364,7 @@ impl DataThread {
                 inbox: inbox.clone(),
                 knowledge: self.knowledge.clone(),
                 budget: Budget::new(config.limits.pipeline_bytes),
+                replies: Budget::new(config.limits.pipeline_bytes),
                 next_id: std::cell::Cell::new(1),
                 connected: std::cell::RefCell::default(),
             };
