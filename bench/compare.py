@@ -99,7 +99,8 @@ class Onecopy:
         self.port = self.primary_port()
 
     def primary_port(self):
-        """The clients of the peer are on its primary, so ours are too."""
+        """The clients of Redis are connected to its primary, so ours are too."""
+        wait_until("the view is shown", lambda: "onecopy_primary" in command(self.first, "INFO", "replication"))
         info = command(self.first, "INFO", "replication")
         primary = int(info.split("onecopy_primary:")[1].split()[0])
         return self.first + primary - 1

@@ -379,6 +379,7 @@ impl DataThread {
             control: self.to_control,
             status: self.knowledge.data.clone(),
             status_due: Instant::ZERO,
+            status_is_old: false,
         };
         data::run(plane, &inbox, self.ears).await;
         Ok(())
