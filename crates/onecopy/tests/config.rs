@@ -66,7 +66,7 @@ fn good_settings_are_shown_with_their_origin() {
     assert!(
         line(&output, "timeouts.failure_ms").starts_with("timeouts.failure_ms 900 --timeouts-failure-ms")
     );
-    assert!(line(&output, "timeouts.ping_ms").starts_with("timeouts.ping_ms 20 file, line 15"));
+    assert!(line(&output, "timeouts.ping_ms").starts_with("timeouts.ping_ms 20 file, line 16"));
     assert!(line(&output, "log_bytes").starts_with("log_bytes 16777216 file, line 9"));
     assert!(line(&output, "limits.clients").starts_with("limits.clients 10000 default"));
     assert!(line(&output, "nodes").contains("1=127.0.0.1:4,3=one.example:5"));
@@ -87,8 +87,8 @@ fn all_mistakes_are_said_at_once() {
     let said = text(&output.stdout);
     for part in [
         "line 3: there is no setting clustre: did you mean cluster?",
-        "line 16: there is no setting timeouts.pingg_ms: did you mean timeouts.ping_ms?",
-        "line 17: timeouts.failure_ms: \"long\" is not a number",
+        "line 17: there is no setting timeouts.pingg_ms: did you mean timeouts.ping_ms?",
+        "line 18: timeouts.failure_ms: \"long\" is not a number",
         "--copies: \"many\" is not a number",
         "cluster is missing",
     ] {

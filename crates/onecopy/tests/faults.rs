@@ -142,9 +142,14 @@ fn a_primary_that_is_cut_off_answers_nothing_until_it_learns_the_new_view() {
     cluster.heal_all();
     cluster.wait_until_complete();
     // What was sent to it inside the partition was never acknowledged, and its tail has yielded to the new primary's.
-    let value: Option<String> = redis::cmd("GET").arg("cut").query(&mut cluster.client(primary)).expect("GET");
+    let value: Option<String> =
+        redis::cmd("GET").arg("cut").query(&mut cluster.client(primary)).expect("GET");
     assert_eq!(value, None, "a write inside the partition survived");
-    conclude(&format!("primary {primary} cut off: {refusals} refusals there, {heir} went on"), &cluster, load);
+    conclude(
+        &format!("primary {primary} cut off: {refusals} refusals there, {heir} went on"),
+        &cluster,
+        load,
+    );
 }
 
 #[test]

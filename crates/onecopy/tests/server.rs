@@ -94,14 +94,13 @@ fn a_log_whose_last_record_is_cut_short_is_used() {
 #[test]
 fn a_data_directory_is_used_by_one_process() {
     let cluster = one_node();
-    let mut command = cluster.command(1);
+    let original = cluster.command(1);
     let free = || format!("127.0.0.1:{}", support::free_port());
     // The same node again, but for its addresses, which would be refused first.
-    let arguments: Vec<std::ffi::OsString> = command.get_arguments().map(ToOwned::to_owned).collect();
-    command = std::process::Command::new(support::executable());
+    let mut command = std::process::Command::new(support::executable());
     let mut replace = false;
-    for argument in arguments {
-        command.arg(if replace { free().into() } else { argument.clone() });
+    for argument in original.get_args() {
+        command.arg(if replace { free().into() } else { argument.to_owned() });
         replace = ["--redis", "--http", "--peer"].iter().any(|flag| argument == *flag);
     }
     let output = command.output().unwrap();

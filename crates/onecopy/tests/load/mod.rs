@@ -118,7 +118,8 @@ impl Load {
     pub fn stop(self) -> History {
         self.shared.stop.store(true, Ordering::SeqCst);
         let fates = self.writers.into_iter().map(|writer| writer.join().expect("a writer")).collect();
-        let reads = self.readers.into_iter().map(|reader| reader.join().expect("a reader saw something wrong")).sum();
+        let reads =
+            self.readers.into_iter().map(|reader| reader.join().expect("a reader saw something wrong")).sum();
         History { fates, reads }
     }
 }
@@ -145,8 +146,12 @@ impl History {
                     let fate = fates[expected as usize - 1];
                     assert!(value.is_none_or(|value| value == expected), "{value:?} was never written there");
                     match fate {
-                        Fate::Acknowledged => assert!(value.is_some(), "acknowledged write {writer}:{expected} is lost"),
-                        Fate::Refused => assert!(value.is_none(), "refused write {writer}:{expected} is there"),
+                        Fate::Acknowledged => {
+                            assert!(value.is_some(), "acknowledged write {writer}:{expected} is lost")
+                        }
+                        Fate::Refused => {
+                            assert!(value.is_none(), "refused write {writer}:{expected} is there")
+                        }
                         Fate::Unknown => {}
                     }
                     if value.is_some() {
@@ -155,7 +160,8 @@ impl History {
                     }
                 }
             }
-            let register: Option<u64> = redis::cmd("GET").arg(register(writer)).query(connection).expect("GET");
+            let register: Option<u64> =
+                redis::cmd("GET").arg(register(writer)).query(connection).expect("GET");
             assert_eq!(register.unwrap_or(0), last_present, "the register of writer {writer}");
             present += u64::from(register.is_some());
         }
@@ -243,7 +249,10 @@ fn read(address: SocketAddr, shared: &Shared) -> u64 {
             Ok(value) => {
                 let value = value.unwrap_or(0);
                 let tried = shared.registers[id].tried.load(Ordering::SeqCst);
-                assert!(value >= acknowledged, "stale read at {address}: {value}, acknowledged was {acknowledged}");
+                assert!(
+                    value >= acknowledged,
+                    "stale read at {address}: {value}, acknowledged was {acknowledged}"
+                );
                 assert!(value <= tried, "{value} was never written, {tried} was the last");
                 count += 1;
             }

@@ -194,7 +194,9 @@ impl Cluster {
     /// Ends several nodes at once.
     pub fn kill_all(&mut self, ids: &[u32]) {
         ids.iter().for_each(|id| self.signal(*id, Signal::KILL));
-        ids.iter().for_each(|id| drop(self.wait_for_end(*id)));
+        for id in ids {
+            self.wait_for_end(*id);
+        }
     }
 
     /// Stops a node cleanly (SIGTERM), and waits until it is gone.

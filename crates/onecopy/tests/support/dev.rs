@@ -22,7 +22,8 @@ pub struct Dev {
     pub http_port: u16,
     child: Child,
     lines: Arc<Mutex<Vec<String>>>,
-    _temporary: Option<tempfile::TempDir>,
+    /// Removed when all has ended.
+    temporary: Option<tempfile::TempDir>,
 }
 
 impl Dev {
@@ -32,7 +33,9 @@ impl Dev {
             tempfile::Builder::new().prefix("onecopy-test-").tempdir().expect("a temporary directory");
         let directory = temporary.path().join("cluster");
         let (port, http_port) = (free_ports_in_a_row(8), free_ports_in_a_row(8));
-        Self { _temporary: Some(temporary), ..Self::start_in(directory, port, http_port, arguments) }
+        let mut dev = Self::start_in(directory, port, http_port, arguments);
+        dev.temporary = Some(temporary);
+        dev
     }
 
     /// Starts one in this directory and on these ports.
@@ -49,7 +52,7 @@ impl Dev {
                 collected.lock().expect("nobody panics with this lock").push(line);
             }
         });
-        Self { directory, port, http_port, child, lines, _temporary: None }
+        Self { directory, port, http_port, child, lines, temporary: None }
     }
 
     /// Everything that it has printed.
