@@ -54,7 +54,7 @@ impl Kind {
     fn expected(self) -> String {
         match self {
             Self::Id => "the id of a node: a number from 1 on".to_owned(),
-            Self::Number => "a number that is not negative".to_owned(),
+            Self::Number => format!("a number from 0 to {}", u32::MAX),
             Self::Bytes => "a number of bytes, such as 1073741824 or \"1gb\"".to_owned(),
             Self::Text | Self::Secret => "text".to_owned(),
             Self::Path => "a path".to_owned(),
@@ -74,7 +74,8 @@ impl Kind {
         let wrong = |value: &Value| format!("{value} is not {}", self.expected());
         let fits = match (self, &value) {
             (Self::Id, Value::Integer(id)) => (1..=i64::from(u32::MAX)).contains(id),
-            (Self::Number | Self::Bytes, Value::Integer(number)) => *number >= 0,
+            (Self::Number, Value::Integer(number)) => u32::try_from(*number).is_ok(),
+            (Self::Bytes, Value::Integer(number)) => *number >= 0,
             (Self::Bytes, Value::String(text)) => {
                 return bytes(text).map(Value::Integer).ok_or_else(|| wrong(&value));
             }

@@ -64,13 +64,14 @@ impl fmt::Display for Origin {
 pub fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Loaded, Mistakes> {
     let mut collected = Collected::default();
     if let Some(file) = file {
-        match std::fs::read_to_string(file) {
-            Ok(text) => collected.add_file(&text),
-            Err(error) => collected.mistakes.push(format!(
+        // What else is missing is not worth saying as long as nobody knows what the file says.
+        let text = std::fs::read_to_string(file).map_err(|error| {
+            Mistakes(vec![format!(
                 "cannot read {}: {error}; `onecopy config example` prints a file to begin with",
                 file.display()
-            )),
-        }
+            )])
+        })?;
+        collected.add_file(&text).map_err(|mistake| Mistakes(vec![mistake]))?;
     }
     collected.add_overrides(overrides);
     collected.finish()
@@ -86,18 +87,19 @@ struct Collected {
 }
 
 impl Collected {
-    fn add_file(&mut self, text: &str) {
+    /// Fails only if the text is no TOML at all.
+    fn add_file(&mut self, text: &str) -> Result<(), String> {
         let line_of = |position: usize| text[..position.min(text.len())].matches('\n').count() + 1;
-        let table = match DeTable::parse(text) {
-            Ok(table) => table.into_inner(),
-            Err(error) => {
-                let line = error.span().map_or(1, |span| line_of(span.start));
-                return self.mistakes.push(format!("line {line}: {}", error.message()));
-            }
-        };
+        let table = DeTable::parse(text).map_err(|error| {
+            let line = error.span().map_or(1, |span| line_of(span.start));
+            format!("line {line}: {}", error.message())
+        })?;
         // The same text without places, but with the values as a node takes them.
         let values: Table = text.parse().unwrap_or_default();
-        for (name, value) in &table {
+        let table = table.into_inner();
+        let mut names: Vec<_> = table.iter().collect();
+        names.sort_by_key(|(name, _)| name.span().start);
+        for (name, value) in names {
             let line = line_of(name.span().start);
             let name = name.get_ref().as_ref();
             let tables = SETTINGS.iter().any(|setting| setting.place().0 == Some(name));
@@ -109,6 +111,7 @@ impl Collected {
                 )),
             }
         }
+        Ok(())
     }
 
     fn add_table(
@@ -118,7 +121,9 @@ impl Collected {
         values: Option<&Value>,
         line_of: &impl Fn(usize) -> usize,
     ) {
-        for name in inner.keys() {
+        let mut names: Vec<_> = inner.keys().collect();
+        names.sort_by_key(|name| name.span().start);
+        for name in names {
             let key = format!("{table}.{}", name.get_ref());
             let value = values.and_then(|values| values.get(name.get_ref().as_ref()));
             self.add_value(&key, value, line_of(Spanned::span(name).start));
@@ -175,14 +180,16 @@ impl Collected {
                 ));
             }
         }
-        if !self.mistakes.is_empty() {
+        // A value that is wrong or missing would only make others look wrong.
+        let known = SETTINGS.iter().all(|setting| !setting.required || self.values.contains_key(setting.key));
+        let config = match known && self.wrong.is_empty() {
+            true => Some(self.config().map_err(|error| Mistakes(vec![error]))?),
+            false => None,
+        };
+        self.mistakes.extend(config.as_ref().map(Config::problems).unwrap_or_default());
+        let Some(config) = config.filter(|_| self.mistakes.is_empty()) else {
             return Err(Mistakes(self.mistakes));
-        }
-        let config = self.config().map_err(|error| Mistakes(vec![error]))?;
-        let problems = config.problems();
-        if !problems.is_empty() {
-            return Err(Mistakes(problems));
-        }
+        };
         let effective = self.effective(&config);
         Ok(Loaded { config, effective })
     }
@@ -256,7 +263,7 @@ mod tests {
     #[test]
     fn every_setting_of_a_node_is_listed() {
         let mut collected = Collected::default();
-        collected.add_file(&crate::config::example());
+        collected.add_file(&crate::config::example()).unwrap();
         let config = collected.config().expect("the example is right");
         let mut keys = Vec::new();
         for (name, value) in Value::try_from(&config).unwrap().as_table().unwrap() {
@@ -276,7 +283,7 @@ mod tests {
     #[test]
     fn the_examples_of_optional_settings_are_their_defaults() {
         let mut given = Collected::default();
-        given.add_file(&crate::config::example());
+        given.add_file(&crate::config::example()).unwrap();
         let mut uncommented = Collected::default();
         let text: Vec<String> = crate::config::example()
             .lines()
@@ -285,7 +292,7 @@ mod tests {
                 _ => line.to_owned(),
             })
             .collect();
-        uncommented.add_file(&text.join("\n"));
+        uncommented.add_file(&text.join("\n")).unwrap();
         assert_eq!(uncommented.values.len(), SETTINGS.len(), "{:?}", uncommented.mistakes);
         assert_eq!(given.finish().unwrap().config, uncommented.finish().unwrap().config);
     }
