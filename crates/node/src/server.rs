@@ -197,14 +197,24 @@ struct Sockets {
 impl Sockets {
     fn bind(config: &Config) -> Result<Self, StartError> {
         let bind = |what: &'static str, address: std::net::SocketAddr| {
-            let failed = |source| StartError::Listen { what, address, source };
-            let socket = std::net::TcpListener::bind(address).map_err(failed)?;
-            socket.set_nonblocking(true).map_err(failed)?;
-            Ok::<_, StartError>(socket)
+            listen(address).map_err(|source| StartError::Listen { what, address, source })
         };
         let redis = config.has(Role::Coordinator).then(|| bind("Redis clients", config.redis)).transpose()?;
         Ok(Self { redis, http: bind("HTTP", config.http)?, peer: bind("other nodes", config.peer)? })
     }
+}
+
+/// Listens with room for a crowd: whoever finds the queue of calls full tries again only after a second.
+fn listen(address: std::net::SocketAddr) -> std::io::Result<std::net::TcpListener> {
+    use socket2::{Domain, Protocol, Socket, Type};
+    const QUEUE: i32 = 4096;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // A restarted node must not wait for the connections of the one before.
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(QUEUE)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
 }
 
 /// Everything that the data directory held.
