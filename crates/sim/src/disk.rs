@@ -204,8 +204,8 @@ impl Disk {
         self.images.get(&(group, id)).cloned()
     }
 
-    /// Removes all snapshots of a group but one.
-    pub fn remove_other_images(&mut self, group: GroupId, keep: EntryId) {
-        self.images.retain(|(of, id), _| *of != group || *id == keep);
+    /// Removes all snapshots of a group that are older than this one.
+    pub fn remove_older_images(&mut self, group: GroupId, than: EntryId) {
+        self.images.retain(|(of, id), _| *of != group || id.index >= than.index);
     }
 }

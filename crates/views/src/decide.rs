@@ -93,15 +93,18 @@ impl Monitor {
 
     fn decide_group(&self, now: Instant, table: &Table, id: GroupId, group: &Group) -> Option<Command> {
         let view = &group.view;
-        self.decide_primary(now, id, view)
-            .or_else(|| self.decide_backups(now, id, view))
+        if let Some(reason) = self.primary_ailment(now, id, view) {
+            // Without an heir the group waits for one to return. Nobody is dropped meanwhile: a silent backup may hold
+            // the only copy that is left of what a primary without its data had committed.
+            return self.succeed(now, id, view, reason);
+        }
+        self.decide_backups(now, id, view)
             .or_else(|| self.decide_learners(now, id, view))
             .or_else(|| self.decide_recruit(now, table, id, group))
     }
 
     /// Succeeds a primary that failed.
-    fn decide_primary(&self, now: Instant, id: GroupId, view: &View) -> Option<Command> {
-        let reason = self.primary_ailment(now, id, view)?;
+    fn succeed(&self, now: Instant, id: GroupId, view: &View, reason: Reason) -> Option<Command> {
         let sick = |member: &&Member| self.ailment(now, id, member.node, member.incarnation).is_some();
         let suspected = |member: &&Member| member.node == view.primary && reason == Reason::Suspected;
         let (dropped, heirs): (Vec<&Member>, Vec<&Member>) =

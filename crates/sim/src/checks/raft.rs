@@ -14,7 +14,8 @@ const CHECKER: &str = "raft";
 #[derive(Debug, Default)]
 pub struct RaftChecks {
     leaders: BTreeMap<Term, NodeId>,
-    applied: BTreeMap<Index, (Entry, u64)>,
+    /// What was executed at each index, the version of the table after it, and the term of the first member to do so.
+    applied: BTreeMap<Index, (Entry, u64, Term)>,
 }
 
 impl RaftChecks {
@@ -26,18 +27,20 @@ impl RaftChecks {
             violated(CHECKER, format!("election safety: {first} and {me} lead in {}", raft.term()));
         }
         let log = raft.log();
-        let missing = self.applied.values().rev().map(|(entry, _)| entry.id).find(|id| {
-            id.index > log.base().index && !log.contains(*id)
-        });
+        // One that was elected late, in a term that is over, owes nothing to later terms.
+        let owed = self.applied.values().rev().filter(|(_, _, term)| *term < raft.term());
+        let missing = owed
+            .map(|(entry, ..)| entry.id)
+            .find(|id| id.index > log.base().index && !log.contains(*id));
         if let Some(missing) = missing {
             violated(CHECKER, format!("leader completeness: {me} leads {} without {missing}", raft.term()));
         }
     }
 
     /// A member has executed an entry.
-    pub fn applied(&mut self, entry: &Entry, table: &Table) {
-        let (first, version) =
-            self.applied.entry(entry.id.index).or_insert_with(|| (entry.clone(), table.version()));
+    pub fn applied(&mut self, entry: &Entry, table: &Table, term: Term) {
+        let (first, version, _) =
+            self.applied.entry(entry.id.index).or_insert_with(|| (entry.clone(), table.version(), term));
         if first != entry {
             violated(CHECKER, format!("state machine safety: both {} and {} are executed", first.id, entry.id));
         }
@@ -48,7 +51,7 @@ impl RaftChecks {
 
     /// A member has installed a snapshot.
     pub fn installed(&self, index: Index, table: &Table) {
-        if self.applied.get(&index).is_none_or(|(_, version)| *version != table.version()) {
+        if self.applied.get(&index).is_none_or(|(_, version, _)| *version != table.version()) {
             violated(CHECKER, format!("state machine safety: a snapshot at {index} holds another table"));
         }
     }

@@ -47,7 +47,7 @@ pub enum ArchiveJob {
         /// Where the piece begins.
         offset: u64,
     },
-    /// Remove all snapshots of a group but this one.
+    /// Remove all snapshots of a group that are older than this one.
     Keep {
         /// The group.
         group: GroupId,
@@ -137,7 +137,7 @@ impl Archive {
                 Some(ArchiveEvent::Read { group, to, id, chunk })
             }
             ArchiveJob::Keep { group, id } => {
-                disk.remove_other_images(group, id);
+                disk.remove_older_images(group, id);
                 None
             }
         }

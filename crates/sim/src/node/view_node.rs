@@ -240,7 +240,7 @@ impl ViewNode {
                     Err(rejection) => format!("view table {}: {command:?} refused: {rejection}", entry.id),
                 });
             }
-            env.checks.raft.applied(entry, &self.table);
+            env.checks.raft.applied(entry, &self.table, self.raft.term());
             env.checks.views.learnt(&self.table);
         }
         if self.table.version() > before && self.leads() {
