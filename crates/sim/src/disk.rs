@@ -80,8 +80,10 @@ impl Disk {
     /// The process dies: of what was on its way, some beginning has reached the disk.
     pub fn crash(&mut self, dice: &mut Dice) {
         let jobs: Vec<Job> = self.flight.drain(..).chain(self.queue.drain(..)).collect();
-        let mut writes: Vec<(GroupId, Write)> =
-            jobs.into_iter().flat_map(|job| job.writes.into_iter().map(move |write| (job.group, write))).collect();
+        let mut writes: Vec<(GroupId, Write)> = jobs
+            .into_iter()
+            .flat_map(|job| job.writes.into_iter().map(move |write| (job.group, write)))
+            .collect();
         let kept = match dice.below(4) {
             0 => 0,
             1 => writes.len(),
@@ -128,13 +130,19 @@ impl Disk {
             }
             Write::Cut { from } => {
                 if from <= log.base.index {
-                    violated("disk", format!("{group}: a cut at {from}, although a snapshot covers {}", log.base));
+                    violated(
+                        "disk",
+                        format!("{group}: a cut at {from}, although a snapshot covers {}", log.base),
+                    );
                 }
                 log.entries.retain(|entry| entry.id.index < from);
                 log.commit = log.commit.min(from.previous());
             }
             Write::Compact { through } if through.index > last.index => {
-                violated("disk", format!("{group}: compacted through {through}, but the log ends with {last}"));
+                violated(
+                    "disk",
+                    format!("{group}: compacted through {through}, but the log ends with {last}"),
+                );
             }
             Write::Compact { through } if through.index > log.base.index => {
                 log.entries.retain(|entry| entry.id.index > through.index);

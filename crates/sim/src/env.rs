@@ -117,6 +117,8 @@ pub struct Stats {
     pub snapshots: [u64; 3],
     /// Tails cut.
     pub cuts: u64,
+    /// Groups that lost all their copies.
+    pub lost: u64,
 }
 
 impl Stats {
@@ -140,6 +142,7 @@ impl Stats {
             *sum += count;
         }
         self.cuts += other.cuts;
+        self.lost += other.lost;
     }
 }
 

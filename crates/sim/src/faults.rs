@@ -156,7 +156,11 @@ impl Profile {
             log_bytes_max: if small_log { dice.between(4, 40) as usize * entry } else { 1 << 27 },
             prepare_bytes_max: if dice.chance(500) { dice.between(1, 8) as usize * entry } else { 1 << 22 },
             window_bytes_max: if dice.chance(500) { dice.between(1, 16) as usize * entry } else { 1 << 25 },
-            uncommitted_bytes_max: if dice.chance(200) { dice.between(2, 20) as usize * entry } else { 1 << 26 },
+            uncommitted_bytes_max: if dice.chance(200) {
+                dice.between(2, 20) as usize * entry
+            } else {
+                1 << 26
+            },
             join_lag_max: if dice.chance(500) { dice.between(0, 10) } else { 1_000 },
             raft_log_bytes_max: if dice.chance(500) { 2_000 } else { 1 << 20 },
             churn: 0,
@@ -175,7 +179,12 @@ impl Profile {
         let mut weigh = |faults: &[(Fault, u64)]| self.weights.extend(faults.iter().copied());
         match rule {
             Rule::CountBeforeTheyCount | Rule::CertifyBeforeMembership => {
-                weigh(&[(Fault::Deaf, 10), (Fault::Partition, 20), (Fault::Crash, 10), (Fault::LoseData, 10)]);
+                weigh(&[
+                    (Fault::Deaf, 10),
+                    (Fault::Partition, 20),
+                    (Fault::Crash, 10),
+                    (Fault::LoseData, 10),
+                ]);
                 self.copies = 2;
                 self.think = 5 * MS;
                 self.reads = 200;

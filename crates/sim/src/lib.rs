@@ -15,6 +15,6 @@ pub mod run;
 pub mod trace;
 pub mod world;
 
-pub use run::{Caught, Options, Outcome, run};
 #[cfg(feature = "sabotage")]
 pub use run::run_sabotage;
+pub use run::{Caught, Options, Outcome, run};

@@ -26,6 +26,9 @@ struct Arguments {
     /// How many nodes; drawn for every seed if not given.
     #[arg(long)]
     nodes: Option<u32>,
+    /// Switch a rule off (or, with `all`, each in turn): it must be found out. Needs the feature `sabotage`.
+    #[arg(long, value_name = "RULE")]
+    sabotage: Option<String>,
     /// Go on after a violation.
     #[arg(long)]
     keep_going: bool,
@@ -33,6 +36,9 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if let Some(name) = &arguments.sabotage {
+        return sabotage(name, &arguments);
+    }
     let options = Options { nodes: arguments.nodes, ..Options::default() };
     let started = Instant::now();
     let mut total = Stats::default();
@@ -52,6 +58,65 @@ fn main() -> ExitCode {
     }
     close(&total, violations, started);
     if violations > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+#[cfg(not(feature = "sabotage"))]
+fn sabotage(_: &str, _: &Arguments) -> ExitCode {
+    println!("this build has all rules in force: build with --features sabotage");
+    ExitCode::from(2)
+}
+
+#[cfg(feature = "sabotage")]
+fn sabotage(name: &str, arguments: &Arguments) -> ExitCode {
+    use onecopy_core::Rule;
+    let rules: Vec<Rule> =
+        Rule::ALL.into_iter().filter(|rule| name == "all" || name == rule.to_string()).collect();
+    if rules.is_empty() {
+        let names: Vec<String> = Rule::ALL.iter().map(ToString::to_string).collect();
+        println!("there is no rule {name}; there are: {}", names.join(", "));
+        return ExitCode::from(2);
+    }
+    if arguments.trace {
+        return show_sabotage(rules[0], arguments);
+    }
+    let mut missed = 0;
+    println!("| rule | caught by | seeds | simulated | wall | what it said |");
+    println!("| --- | --- | --- | --- | --- | --- |");
+    for rule in rules {
+        let started = Instant::now();
+        let caught = onecopy_sim::run_sabotage(rule, arguments.seed, arguments.seeds.max(20_000));
+        let wall = started.elapsed().as_secs_f64();
+        match caught {
+            Some(caught) => println!(
+                "| {rule} | {} | {} | {:.0} s | {wall:.1} s | seed {}: {} |",
+                caught.violation.checker,
+                caught.seeds,
+                caught.sim_time as f64 / SECOND as f64,
+                caught.seed,
+                caught.violation.what
+            ),
+            None => {
+                missed += 1;
+                println!("| {rule} | **not caught** | {} | | {wall:.1} s | |", arguments.seeds.max(20_000));
+            }
+        }
+    }
+    if missed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// Replays one seed with a rule switched off.
+#[cfg(feature = "sabotage")]
+fn show_sabotage(rule: onecopy_core::Rule, arguments: &Arguments) -> ExitCode {
+    let options = Options { nodes: arguments.nodes, sabotaged: Some(rule), trace: usize::MAX };
+    let outcome = run(arguments.seed, options);
+    outcome.trace.iter().for_each(|line| println!("{line}"));
+    match outcome.violation {
+        Some(violation) => {
+            println!("VIOLATION seed {} without {rule}: {violation}", arguments.seed);
+            ExitCode::FAILURE
+        }
+        None => ExitCode::SUCCESS,
+    }
 }
 
 fn report(outcome: &Outcome, options: Options, traced: bool) {
@@ -86,5 +151,8 @@ fn close(total: &Stats, violations: u64, started: Instant) {
         total.snapshots[2],
         total.cuts
     );
-    println!("{} messages, {} lost, {} doubled; faults: {:?}", total.messages[0], total.messages[1], total.messages[2], total.faults);
+    println!(
+        "{} messages, {} lost, {} doubled; faults: {:?}",
+        total.messages[0], total.messages[1], total.messages[2], total.faults
+    );
 }

@@ -89,11 +89,17 @@ pub enum Outcome {
 pub fn describe(packet: &Packet) -> String {
     match packet {
         Packet::Replica(message) => describe_replica(message),
-        Packet::Forward(forward) => format!("{:?} batch {} in {}", forward.kind, forward.sequence, forward.view),
+        Packet::Forward(forward) => {
+            format!("{:?} batch {} in {}", forward.kind, forward.sequence, forward.view)
+        }
         Packet::Answer(answer) => match &answer.outcome {
             Outcome::Done(_, index) => format!("batch {} done as of {index}", answer.sequence),
             Outcome::NotPrimary(view) => {
-                format!("batch {} refused, the view is {:?}", answer.sequence, view.as_ref().map(|view| view.number))
+                format!(
+                    "batch {} refused, the view is {:?}",
+                    answer.sequence,
+                    view.as_ref().map(|view| view.number)
+                )
             }
             outcome => format!("batch {} {outcome:?}", answer.sequence),
         },

@@ -96,13 +96,13 @@ pub struct Caught {
 /// Tries seeds with a rule switched off until something is found.
 #[cfg(feature = "sabotage")]
 #[must_use]
-pub fn run_sabotage(rule: Rule, seeds_max: u64) -> Option<Caught> {
+pub fn run_sabotage(rule: Rule, first: u64, seeds_max: u64) -> Option<Caught> {
     let mut sim_time = 0;
-    for seed in 0..seeds_max {
+    for seed in first..first + seeds_max {
         let outcome = run(seed, Options { sabotaged: Some(rule), ..Options::default() });
         sim_time += outcome.time;
         if let Some(violation) = outcome.violation {
-            return Some(Caught { seed, seeds: seed + 1, violation, sim_time });
+            return Some(Caught { seed, seeds: seed - first + 1, violation, sim_time });
         }
     }
     None

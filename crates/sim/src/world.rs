@@ -95,6 +95,7 @@ impl World {
         search::check(&self.env.checks.ledger, self.env.profile.keys);
         let mut stats = std::mem::take(&mut self.env.stats);
         stats.seeds = 1;
+        stats.lost += u64::from(!liveness::is_owed(&self.env, &self.nodes));
         stats.time = self.env.time;
         stats.views = self.env.checks.views.changes();
         stats.entries = self.env.checks.ledger.len();
@@ -271,7 +272,11 @@ impl World {
                     self.phase = Phase::Settling;
                     env.schedule(env.time + SETTLING, Event::Look);
                 }
-                Some(missing) if env.time >= until => violated("liveness", missing),
+                Some(missing) if env.time >= until => match liveness::is_owed(env, &self.nodes) {
+                    true => violated("liveness", missing),
+                    // Two failures at once: a change that was on its way when a disk was lost left the group without a copy.
+                    false => self.phase = Phase::Over,
+                },
                 Some(_) => env.schedule(env.time + SECOND / 2, Event::Look),
             },
             Phase::Settling => {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use onecopy_core::{GroupId, Index, Instant, Member, NodeId, View, ViewNumber};
+use onecopy_core::{GroupId, Index, Instant, Member, NodeId, Rule, View, ViewNumber};
 
 use crate::monitor::{Monitor, Role};
 use crate::placement;
@@ -109,12 +109,17 @@ impl Monitor {
         let suspected = |member: &&Member| member.node == view.primary && reason == Reason::Suspected;
         let (dropped, heirs): (Vec<&Member>, Vec<&Member>) =
             view.members.iter().partition(|member| sick(member) || suspected(member));
+        // P4: only a member holds everything that was committed. (Sabotaged, anyone alive will do.)
+        let heirs_only = self.config.rules.hold(Rule::HeirsOnly);
+        let others = view.learners.iter().filter(|learner| !heirs_only && !sick(learner));
         // Every member holds everything that was committed. The one with the longest log has the least to do, and
         // keeps the most of what was on its way.
         let durable =
             |member: &Member| self.report(member.node, id).map_or(Index(0), |report| report.durable);
-        let heir =
-            heirs.into_iter().max_by_key(|member| (durable(member), std::cmp::Reverse(member.node)))?;
+        let heir = heirs
+            .into_iter()
+            .chain(others)
+            .max_by_key(|member| (durable(member), std::cmp::Reverse(member.node)))?;
         Some(Command::PromoteMember {
             group: id,
             expected: view.number,

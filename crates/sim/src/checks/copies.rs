@@ -11,9 +11,14 @@ pub fn check(nodes: &[Node], primary: NodeId, id: EntryId) {
     let of = |node: NodeId| nodes.iter().find(|other| other.id == node);
     let Some(view) = of(primary).and_then(|node| node.process.as_ref()?.group.replica.view()) else { return };
     for member in &view.members {
-        let Some(node) = of(member.node).filter(|node| node.incarnation == member.incarnation) else { continue };
+        let Some(node) = of(member.node).filter(|node| node.incarnation == member.incarnation) else {
+            continue;
+        };
         if !node.disk.holds(id) {
-            violated("copies", format!("P1: {primary} commits {id} in {view}, but it is not durable at {}", node.id));
+            violated(
+                "copies",
+                format!("P1: {primary} commits {id} in {view}, but it is not durable at {}", node.id),
+            );
         }
     }
 }

@@ -108,13 +108,21 @@ impl Ledger {
             Some(known) if known == entry => {}
             Some(known) => violated(
                 CHECKER,
-                format!("{node} executes {}, but {} is committed there{}", entry.id, known.id, match known.id == entry.id {
-                    true => " (with another content)",
-                    false => "",
-                }),
+                format!(
+                    "{node} executes {}, but {} is committed there{}",
+                    entry.id,
+                    known.id,
+                    match known.id == entry.id {
+                        true => " (with another content)",
+                        false => "",
+                    }
+                ),
             ),
             None if entry.id.index.0 != self.len() + 1 => {
-                violated(CHECKER, format!("{node} executes {}, but nobody executed what is before", entry.id));
+                violated(
+                    CHECKER,
+                    format!("{node} executes {}, but nobody executed what is before", entry.id),
+                );
             }
             None => {
                 self.entries.push(entry.clone());
@@ -180,7 +188,9 @@ impl Ledger {
     pub fn expected(&self, op: &Op, index: u64) -> Vec<u8> {
         match (op.action, op.executed) {
             (Action::Set, _) => b"+OK\r\n".to_vec(),
-            (Action::Incr, executed) => format!(":{}\r\n", executed.map_or(0, |(_, state)| state)).into_bytes(),
+            (Action::Incr, executed) => {
+                format!(":{}\r\n", executed.map_or(0, |(_, state)| state)).into_bytes()
+            }
             (Action::Add, _) => b":1\r\n".to_vec(),
             (action, _) => {
                 read_reply(action.family(), self.state_at(action.family(), op.key, index), self.value_bytes)

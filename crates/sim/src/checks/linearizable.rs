@@ -3,9 +3,9 @@
 //! this order, after all that were answered before it was asked for, and that every answer is the one that a
 //! single copy gives there. Since the order is one for all keys, this is strict serializability.
 
+use crate::checks::ledger::{End, Ledger};
 use crate::client::{OpId, Reply};
 use crate::clock::Time;
-use crate::checks::ledger::{End, Ledger};
 use crate::message::Kind;
 use crate::trace::violated;
 
@@ -19,7 +19,10 @@ impl Ledger {
             Reply::Unknown => self.ops[id].end = End::Unknown,
             Reply::Refused => {
                 if let Some((index, _)) = self.ops[id].executed {
-                    violated(CHECKER, format!("operation {id} is said not to be executed, but is at {index}"));
+                    violated(
+                        CHECKER,
+                        format!("operation {id} is said not to be executed, but is at {index}"),
+                    );
                 }
                 self.ops[id].end = End::Refused;
             }
@@ -39,18 +42,25 @@ impl Ledger {
                 if late {
                     violated(
                         CHECKER,
-                        format!("operation {id} ({:?}) is as of {index}, but {} had been answered before it was \
-                                 asked for", op.action, op.floor),
+                        format!(
+                            "operation {id} ({:?}) is as of {index}, but {} had been answered before it was \
+                                 asked for",
+                            op.action, op.floor
+                        ),
                     );
                 }
                 let expected = self.expected(op, index);
                 if *bytes != expected {
-                    let show = |bytes: &[u8]| String::from_utf8_lossy(&bytes[..bytes.len().min(40)]).into_owned();
+                    let show =
+                        |bytes: &[u8]| String::from_utf8_lossy(&bytes[..bytes.len().min(40)]).into_owned();
                     violated(
                         CHECKER,
                         format!(
                             "operation {id} ({:?} of {}) as of {index} is answered {:?}, a single copy answers {:?}",
-                            op.action, op.key, show(bytes), show(&expected)
+                            op.action,
+                            op.key,
+                            show(bytes),
+                            show(&expected)
                         ),
                     );
                 }

@@ -15,7 +15,8 @@ const CHECKER: &str = "liveness";
 /// Whether the protocol owes anything: a majority of the view nodes and one member of the group have their disks.
 #[must_use]
 pub fn is_owed(env: &Env, nodes: &[Node]) -> bool {
-    let view_nodes = nodes.iter().filter(|node| node.view_nodes.get(&node.id) == Some(&node.view_member)).count();
+    let view_nodes =
+        nodes.iter().filter(|node| node.view_nodes.get(&node.id) == Some(&node.view_member)).count();
     let alive = |view: &onecopy_core::View| {
         view.members.iter().any(|member| {
             nodes.iter().any(|node| node.id == member.node && node.incarnation == member.incarnation)
@@ -36,7 +37,8 @@ pub fn missing(env: &Env, nodes: &[Node], clients: &[Client]) -> Option<String> 
         return Some(format!("{view} has {} members instead of {copies}", view.members.len()));
     }
     for member in &view.members {
-        let group = nodes.iter().find(|node| node.id == member.node)?.process.as_ref().map(|process| &process.group);
+        let group =
+            nodes.iter().find(|node| node.id == member.node)?.process.as_ref().map(|process| &process.group);
         if group.is_none_or(|group| group.replica.view() != Some(view)) {
             return Some(format!("{member:?} does not know {view}"));
         }
@@ -60,22 +62,27 @@ pub fn settled(env: &mut Env, nodes: &[Node]) {
         let log = group.replica.log();
         let bound = 4 * env.profile.log_bytes_max + env.profile.uncommitted_bytes_max.min(1 << 20);
         if log.bytes() > bound {
-            violated("bounded", format!("the log of {} has {} bytes, more than {bound}", node.id, log.bytes()));
+            violated(
+                "bounded",
+                format!("the log of {} has {} bytes, more than {bound}", node.id, log.bytes()),
+            );
         }
     }
-    let tables: Vec<&Table> = nodes
-        .iter()
-        .filter_map(|node| Some(&*node.process.as_ref()?.view_node.as_ref()?.table))
-        .collect();
+    let tables: Vec<&Table> =
+        nodes.iter().filter_map(|node| Some(&*node.process.as_ref()?.view_node.as_ref()?.table)).collect();
     if let Some(other) = tables.iter().find(|table| **table != tables[0]) {
-        violated(CHECKER, format!("the view tables differ: versions {} and {}", tables[0].version(), other.version()));
+        violated(
+            CHECKER,
+            format!("the view tables differ: versions {} and {}", tables[0].version(), other.version()),
+        );
     }
 }
 
 /// The state itself holds every acknowledged write, and nothing that was refused. What is unknown may be there or not.
 fn nothing_is_lost(ledger: &Ledger, machine: &impl StateMachine, keys: u64) {
     for key in 0..keys {
-        for (action, family) in [(Action::Get, Family::Register), (Action::Count, Family::Counter), (Action::Size, Family::Set)]
+        for (action, family) in
+            [(Action::Get, Family::Register), (Action::Count, Family::Counter), (Action::Size, Family::Set)]
         {
             let mut reply = Vec::new();
             let context = onecopy_core::QueryContext { now: onecopy_core::Timestamp(0) };
@@ -95,7 +102,10 @@ fn nothing_is_lost(ledger: &Ledger, machine: &impl StateMachine, keys: u64) {
             if family != Family::Register && !(acknowledged..=possible).contains(&count) {
                 violated(
                     "counters",
-                    format!("{} is {count}, with {acknowledged} acknowledged and {possible} possible", family.key(key)),
+                    format!(
+                        "{} is {count}, with {acknowledged} acknowledged and {possible} possible",
+                        family.key(key)
+                    ),
                 );
             }
         }

@@ -29,9 +29,8 @@ impl RaftChecks {
         let log = raft.log();
         // One that was elected late, in a term that is over, owes nothing to later terms.
         let owed = self.applied.values().rev().filter(|(_, _, term)| *term < raft.term());
-        let missing = owed
-            .map(|(entry, ..)| entry.id)
-            .find(|id| id.index > log.base().index && !log.contains(*id));
+        let missing =
+            owed.map(|(entry, ..)| entry.id).find(|id| id.index > log.base().index && !log.contains(*id));
         if let Some(missing) = missing {
             violated(CHECKER, format!("leader completeness: {me} leads {} without {missing}", raft.term()));
         }
@@ -42,7 +41,10 @@ impl RaftChecks {
         let (first, version, _) =
             self.applied.entry(entry.id.index).or_insert_with(|| (entry.clone(), table.version(), term));
         if first != entry {
-            violated(CHECKER, format!("state machine safety: both {} and {} are executed", first.id, entry.id));
+            violated(
+                CHECKER,
+                format!("state machine safety: both {} and {} are executed", first.id, entry.id),
+            );
         }
         if *version != table.version() {
             violated(CHECKER, format!("state machine safety: two view tables after {}", entry.id));

@@ -67,7 +67,9 @@ fn parse(reply: &[u8]) -> Option<i64> {
 
 fn linearizable(calls: &[Call]) -> bool {
     let all = (1u64 << calls.len()) - 1;
-    let answered = |done: u64| calls.iter().enumerate().all(|(at, call)| done >> at & 1 == 1 || call.returned == u64::MAX);
+    let answered = |done: u64| {
+        calls.iter().enumerate().all(|(at, call)| done >> at & 1 == 1 || call.returned == u64::MAX)
+    };
     let mut seen = BTreeSet::new();
     let mut stack = vec![(0u64, 0i64)];
     while let Some((done, state)) = stack.pop() {

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use onecopy_core::{BootNumber, Member, View};
+use onecopy_core::{BootNumber, Incarnation, Member, NodeId, View};
 use onecopy_replica::Standing;
-use onecopy_views::Table;
+use onecopy_views::{Command, Table};
 
 use crate::disk::DATA_GROUP;
 use crate::trace::violated;
@@ -51,6 +51,22 @@ impl Views {
         self.views.insert(view.number.0, view.clone());
     }
 
+    /// The leader of the view service proposes a command, and has `heard` of these lives. It must not drop the last
+    /// member that has not lost its data.
+    pub fn proposed(&self, command: &Command, heard: impl Fn(NodeId) -> Option<Incarnation>) {
+        let (expected, dropped) = match command {
+            Command::RemoveMember { expected, node, .. } => (expected, vec![*node]),
+            Command::PromoteMember { expected, dropped, .. } => (expected, dropped.clone()),
+            _ => return,
+        };
+        let Some(view) = self.views.get(&expected.0) else { return };
+        let has_data = |member: &&Member| heard(member.node).is_none_or(|life| life == member.incarnation);
+        let left = view.members.iter().filter(|member| !dropped.contains(&member.node)).any(|m| has_data(&m));
+        if !left && view.members.iter().any(|member| has_data(&member)) {
+            violated(CHECKER, format!("{command:?} drops the last copy of {view:?}"));
+        }
+    }
+
     /// A replica has entered a view.
     pub fn entered(&mut self, (me, boot): (Member, BootNumber), view: &View, standing: Standing) {
         if self.views.get(&view.number.0) != Some(view) {
@@ -61,7 +77,10 @@ impl Views {
             if first != (me, boot) {
                 violated(
                     CHECKER,
-                    format!("P11: {me:?} {boot} is the primary of {}, after {:?} {} was", view.number, first.0, first.1),
+                    format!(
+                        "P11: {me:?} {boot} is the primary of {}, after {:?} {} was",
+                        view.number, first.0, first.1
+                    ),
                 );
             }
         }
@@ -73,8 +92,12 @@ fn heirs_only(before: &View, after: &View) {
     if !primary.is_some_and(|primary| before.is_member(primary)) {
         violated(CHECKER, format!("P4 heirs only: {after:?} follows {before:?}"));
     }
-    let stranger = after.members.iter().find(|member| !before.is_member(member) && !before.is_learner(member));
+    let stranger =
+        after.members.iter().find(|member| !before.is_member(member) && !before.is_learner(member));
     if let Some(stranger) = stranger {
-        violated(CHECKER, format!("P4: {stranger:?} is a member of {}, but was not even a learner", after.number));
+        violated(
+            CHECKER,
+            format!("P4: {stranger:?} is a member of {}, but was not even a learner", after.number),
+        );
     }
 }

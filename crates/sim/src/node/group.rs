@@ -6,8 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use onecopy_core::payload::{Batch, Builder, Header};
 use onecopy_core::{
-    BatchId, BootNumber, Entry, Incarnation, Index, Instant, Member, NodeId, Protocol, QueryContext, StateMachine, Ticket,
-    Timestamp, View, ViewNumber, Write, machine,
+    BatchId, BootNumber, Entry, Incarnation, Index, Instant, Member, NodeId, Protocol, QueryContext,
+    StateMachine, Ticket, Timestamp, View, ViewNumber, Write, machine,
 };
 use onecopy_keyspace::Keyspace;
 use onecopy_replica::{Effect, Input, Message, Refusal, Replica, Standing};

@@ -74,9 +74,10 @@ impl ViewNode {
             seed: env.dice.number(),
             rules: env.rules,
         };
-        let (raft, effects) =
-            Raft::new(config, recovered, base_time, now).expect("the disk of a simulated view node makes sense");
-        let monitor_config = MonitorConfig { failure_timeout: FAILURE_TIMEOUT, copies: env.profile.copies };
+        let (raft, effects) = Raft::new(config, recovered, base_time, now)
+            .expect("the disk of a simulated view node makes sense");
+        let monitor_config =
+            MonitorConfig { failure_timeout: FAILURE_TIMEOUT, copies: env.profile.copies, rules: env.rules };
         let mut node = Self {
             me,
             members,
@@ -165,6 +166,8 @@ impl ViewNode {
 
     fn propose(&mut self, now: Instant, command: &Command, env: &mut Env, out: &mut Out) {
         env.note(self.me, || format!("proposes {command:?}"));
+        let heard = |node| self.monitor.last_ping(now, node).map(|(_, ping)| ping.incarnation);
+        env.checks.views.proposed(command, heard);
         let input = Input::Propose { payload: command.encode(), time: self.wall, seed: 0 };
         self.step(now, input, env, out);
     }
@@ -233,7 +236,8 @@ impl ViewNode {
         let before = self.table.version();
         for entry in entries {
             if !entry.payload.is_empty() {
-                let command = Command::decode(&entry.payload).expect("an entry of the view table is a command");
+                let command =
+                    Command::decode(&entry.payload).expect("an entry of the view table is a command");
                 let outcome = Rc::make_mut(&mut self.table).apply(&command, env.rules);
                 env.note(self.me, || match outcome {
                     Ok(()) => format!("view table {}: {command:?}", entry.id),
