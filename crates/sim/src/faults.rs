@@ -130,18 +130,19 @@ impl Profile {
                 weights.insert(fault, dice.between(1, 10));
             }
         }
-        let big = dice.chance(50);
-        let value_bytes = if big { 60_000 } else { dice.between(1, 200) as usize };
+        let big = dice.chance(40);
+        let value_bytes =
+            if big { dice.between(100_000, 250_000) as usize } else { dice.between(1, 200) as usize };
         let entry = value_bytes + 150;
         let small_log = dice.chance(700);
         let mut profile = Self {
             nodes,
             copies: if dice.chance(500) { 3 } else { 2 },
             clients: dice.between(1, 6) as usize,
-            keys: dice.between(1, 4),
+            keys: if big { 8 } else { dice.between(1, 4) },
             reads: dice.between(100, 800),
             value_bytes,
-            think: dice.between(1, 200) * MS,
+            think: if big { SECOND } else { dice.between(1, 200) * MS },
             fault_time: dice.between(8, 30) * SECOND,
             fault_interval: dice.between(200, 4_000) * MS,
             weights,

@@ -30,6 +30,8 @@ pub struct World {
     /// The clients.
     pub clients: Vec<Client>,
     phase: Phase,
+    /// How many entries and views there were at the last look.
+    seen: (u64, u64),
     /// How many view nodes have lost their disks.
     pub(crate) strangers: u32,
 }
@@ -70,7 +72,7 @@ impl World {
             served: 0,
         });
         let clients = clients.collect();
-        Self { env, nodes, clients, phase: Phase::Faults, strangers: 0 }
+        Self { env, nodes, clients, phase: Phase::Faults, seen: (0, 0), strangers: 0 }
     }
 
     /// Runs to the end, and returns the numbers. Unwinds at a violation.
@@ -89,8 +91,9 @@ impl World {
         }
         while self.phase != Phase::Over {
             let Some(event) = self.env.next() else { break };
+            let writes = matches!(event, Event::Synced(..));
             self.happen(event);
-            self.look();
+            self.look(writes);
         }
         search::check(&self.env.checks.ledger, self.env.profile.keys);
         let mut stats = std::mem::take(&mut self.env.stats);
@@ -134,7 +137,15 @@ impl World {
     }
 
     /// After every event.
-    fn look(&mut self) {
+    fn look(&mut self, written: bool) {
+        let checks = &mut self.env.checks;
+        let news = (checks.ledger.len(), checks.views.changes());
+        if written || news != self.seen {
+            self.seen = news;
+            if let (Some(view), Some(last)) = (checks.views.newest(), checks.ledger.last()) {
+                copies::members_hold_all(&self.nodes, view, last);
+            }
+        }
         let checks = &mut self.env.checks;
         if !checks.commits.is_empty() {
             for (primary, id) in std::mem::take(&mut checks.commits) {

@@ -1,7 +1,8 @@
-//! P1, all backups first: what a primary commits is durable at every member of its view at that moment. (PacificA,
+//! Two faces of one property. Every member of the newest view holds everything that was ever committed: it may
+//! be the next primary, at any moment (that is what a member is; rules P1, P4, P5). And P1, all backups first: what a primary commits is durable at every member of its view at that moment. (PacificA,
 //! "Replication in Log-Based Distributed Storage Systems", 2008, calls this the commit invariant.)
 
-use onecopy_core::{EntryId, NodeId};
+use onecopy_core::{EntryId, NodeId, View};
 
 use crate::node::Node;
 use crate::trace::violated;
@@ -18,6 +19,19 @@ pub fn check(nodes: &[Node], primary: NodeId, id: EntryId) {
             violated(
                 "copies",
                 format!("P1: {primary} commits {id} in {view}, but it is not durable at {}", node.id),
+            );
+        }
+    }
+}
+
+/// Looks at the disks of all members, after something was committed, written or decided.
+pub fn members_hold_all(nodes: &[Node], view: &View, last: EntryId) {
+    for member in &view.members {
+        let node = nodes.iter().find(|node| node.id == member.node && node.incarnation == member.incarnation);
+        if let Some(node) = node.filter(|node| !node.disk.holds(last)) {
+            violated(
+                "copies",
+                format!("{} is a member of {view}, but does not hold the committed {last}", node.id),
             );
         }
     }

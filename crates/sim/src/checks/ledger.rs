@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use onecopy_core::payload;
-use onecopy_core::{Entry, Incarnation, Index, NodeId, StateMachine};
+use onecopy_core::{Entry, EntryId, Incarnation, Index, NodeId, StateMachine};
 
 use crate::client::{Action, Family, OpId, value};
 use crate::clock::Time;
@@ -91,6 +91,12 @@ impl Ledger {
     #[must_use]
     pub fn len(&self) -> u64 {
         self.entries.len() as u64
+    }
+
+    /// The last committed entry.
+    #[must_use]
+    pub fn last(&self) -> Option<EntryId> {
+        self.entries.last().map(|entry| entry.id)
     }
 
     /// Whether nothing has been committed.
