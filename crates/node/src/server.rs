@@ -479,8 +479,11 @@ impl ControlThread {
                 heartbeat_interval: config.timeouts.election() / 6,
                 groups: vec![DATA_GROUP],
             };
-            let monitor_config =
-                MonitorConfig { failure_timeout: config.timeouts.failure(), copies: config.copies };
+            let monitor_config = MonitorConfig {
+                failure_timeout: config.timeouts.failure(),
+                copies: config.copies,
+                rules: onecopy_core::Rules::default(),
+            };
             let monitor = Monitor::new(monitor_config, self.clock.now());
             let disk = (self.journal.clone(), self.archive.clone());
             ViewService::start(settings, &view_nodes, self.kept, monitor, self.clock, disk)

@@ -1,0 +1,163 @@
+//! `onecopy-sim`: runs seeds, and says what it found.
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Parser;
+use onecopy_sim::clock::SECOND;
+use onecopy_sim::env::Stats;
+use onecopy_sim::{Options, Outcome, run};
+
+/// How many events are shown before a violation.
+const SHOWN: usize = 40;
+
+/// How many seeds a sabotage is tried with, unless said otherwise.
+#[cfg(feature = "sabotage")]
+const SABOTAGE_SEEDS: u64 = 10_000;
+
+/// Runs the protocols as a whole cluster under simulated time, network, disks, clocks and clients.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// The first seed.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// How many seeds.
+    #[arg(long, default_value_t = 1)]
+    seeds: u64,
+    /// Print all events.
+    #[arg(long)]
+    trace: bool,
+    /// How many nodes; drawn for every seed if not given.
+    #[arg(long)]
+    nodes: Option<u32>,
+    /// Switch a rule off (or, with `all`, each in turn): it must be found out. Needs the feature `sabotage`.
+    #[arg(long, value_name = "RULE")]
+    sabotage: Option<String>,
+    /// Go on after a violation.
+    #[arg(long)]
+    keep_going: bool,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    if let Some(name) = &arguments.sabotage {
+        return sabotage(name, &arguments);
+    }
+    let options = Options { nodes: arguments.nodes, ..Options::default() };
+    let started = Instant::now();
+    let mut total = Stats::default();
+    let mut violations = 0;
+    for seed in arguments.seed..arguments.seed + arguments.seeds {
+        let trace = if arguments.trace { usize::MAX } else { 0 };
+        let outcome = run(seed, Options { trace, ..options });
+        outcome.trace.iter().filter(|_| arguments.trace).for_each(|line| println!("{line}"));
+        total.add(&outcome.stats);
+        if outcome.violation.is_some() {
+            violations += 1;
+            report(&outcome, options, arguments.trace);
+            if !arguments.keep_going {
+                break;
+            }
+        }
+    }
+    close(&total, violations, started);
+    if violations > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+#[cfg(not(feature = "sabotage"))]
+fn sabotage(_: &str, _: &Arguments) -> ExitCode {
+    println!("this build has all rules in force: build with --features sabotage");
+    ExitCode::from(2)
+}
+
+#[cfg(feature = "sabotage")]
+fn sabotage(name: &str, arguments: &Arguments) -> ExitCode {
+    use onecopy_core::Rule;
+    let rules: Vec<Rule> =
+        Rule::ALL.into_iter().filter(|rule| name == "all" || name == rule.to_string()).collect();
+    if rules.is_empty() {
+        let names: Vec<String> = Rule::ALL.iter().map(ToString::to_string).collect();
+        println!("there is no rule {name}; there are: {}", names.join(", "));
+        return ExitCode::from(2);
+    }
+    if arguments.trace {
+        return show_sabotage(rules[0], arguments);
+    }
+    let mut missed = 0;
+    let seeds = if arguments.seeds > 1 { arguments.seeds } else { SABOTAGE_SEEDS };
+    println!("| rule | caught by | seeds | simulated | wall | what it said |");
+    println!("| --- | --- | --- | --- | --- | --- |");
+    for rule in rules {
+        let started = Instant::now();
+        let caught = onecopy_sim::run_sabotage(rule, arguments.seed, seeds);
+        let wall = started.elapsed().as_secs_f64();
+        match caught {
+            Some(caught) => println!(
+                "| {rule} | {} | {} | {:.0} s | {wall:.1} s | seed {}: {} |",
+                caught.violation.checker,
+                caught.seeds,
+                caught.sim_time as f64 / SECOND as f64,
+                caught.seed,
+                caught.violation.what
+            ),
+            None => {
+                missed += 1;
+                println!("| {rule} | **not caught** | {seeds} | | {wall:.1} s | |");
+            }
+        }
+    }
+    if missed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// Replays one seed with a rule switched off.
+#[cfg(feature = "sabotage")]
+fn show_sabotage(rule: onecopy_core::Rule, arguments: &Arguments) -> ExitCode {
+    let options = Options { nodes: arguments.nodes, sabotaged: Some(rule), trace: usize::MAX };
+    let outcome = run(arguments.seed, options);
+    outcome.trace.iter().for_each(|line| println!("{line}"));
+    match outcome.violation {
+        Some(violation) => {
+            println!("VIOLATION seed {} without {rule}: {violation}", arguments.seed);
+            ExitCode::FAILURE
+        }
+        None => ExitCode::SUCCESS,
+    }
+}
+
+fn report(outcome: &Outcome, options: Options, traced: bool) {
+    let Some(violation) = &outcome.violation else { return };
+    if !traced {
+        let again = run(outcome.seed, Options { trace: SHOWN, ..options });
+        again.trace.iter().for_each(|line| println!("{line}"));
+    }
+    println!("VIOLATION seed {}: {violation}", outcome.seed);
+    println!("  replay: cargo run --release -p onecopy-sim -- --seed {} --trace", outcome.seed);
+}
+
+fn close(total: &Stats, violations: u64, started: Instant) {
+    let wall = started.elapsed().as_secs_f64();
+    let simulated = total.time as f64 / SECOND as f64;
+    println!(
+        "{} seeds, {violations} violations, {simulated:.0} s simulated in {wall:.1} s ({:.0} s/s, {:.0} events/s)",
+        total.seeds,
+        simulated / wall,
+        total.events as f64 / wall
+    );
+    println!(
+        "{} views, {} elections, {} entries, {} operations ({} answered), {} snapshots taken, {} installed, {} view \
+         snapshots installed, {} tails cut",
+        total.views,
+        total.elections,
+        total.entries,
+        total.operations,
+        total.answered,
+        total.snapshots[0],
+        total.snapshots[1],
+        total.snapshots[2],
+        total.cuts
+    );
+    println!(
+        "{} messages, {} lost, {} doubled; faults: {:?}",
+        total.messages[0], total.messages[1], total.messages[2], total.faults
+    );
+}
