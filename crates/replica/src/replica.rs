@@ -216,6 +216,7 @@ impl Replica {
             return;
         }
         self.leave_role(effects);
+        self.snapshots.forget_pieces();
         let state = Write::State(promise::encode(&view));
         self.promise = self.persist(now, vec![state], effects);
         self.enter(now, view, effects);
@@ -232,10 +233,12 @@ impl Replica {
         let is_learner = view.learners.iter().any(known);
         // P11: another boot of this process may have sent entries that this one does not know.
         let same_life = view.boot == self.config.boot || !self.config.rules.hold(Rule::NewLifeNewView);
+        // Nor can one lead whose log and state are about to be replaced.
+        let can_lead = same_life && !self.snapshots.is_installing();
         self.view = Some(view.clone());
         self.tick = Some(now + self.config.heartbeat_interval);
         self.role = match (is_member, is_learner) {
-            (true, _) if view.primary == me.node && same_life => {
+            (true, _) if view.primary == me.node && can_lead => {
                 Role::Primary(Primary::new(&view, me.node, now))
             }
             (true, _) if view.primary == me.node => Role::Retired,

@@ -10,8 +10,8 @@ use crate::replica::{Replica, Role};
 /// While replicas still need the log behind the snapshot, it may grow to this many times the usual bound.
 const PATIENCE: usize = 4;
 
-/// The snapshots of one replica. What is being received survives a change of views: a snapshot holds nothing
-/// but committed entries, whoever sends it.
+/// The snapshots of one replica. One that has been received as a whole survives a change of views: it holds
+/// nothing but committed entries, whoever sent it.
 #[derive(Debug)]
 pub(crate) struct Snapshots {
     /// The newest durable one, [`EntryId::ZERO`] if there is none.
@@ -37,6 +37,14 @@ enum Phase {
 impl Snapshots {
     pub(crate) fn new(base: EntryId) -> Self {
         Self { taken: base, taking: false, incoming: None, phase: Phase::Receiving }
+    }
+
+    /// The view has changed. A snapshot that is still being received is begun anew: images of the same state may
+    /// differ from replica to replica, and pieces of two would make a third.
+    pub(crate) fn forget_pieces(&mut self) {
+        if self.phase == Phase::Receiving {
+            self.incoming = None;
+        }
     }
 
     pub(crate) fn give_up(&mut self) {
@@ -130,9 +138,13 @@ impl Replica {
             return;
         };
         let Some(chunk) = chunk else {
-            // It was replaced by a newer one while it was on its way: begin with that.
-            peer.transfer = None;
-            return self.send_entries(now, to, effects);
+            // It was replaced by a newer one while it was on its way: begin with that. If it is the newest, the disk
+            // cannot read it: asking again at once would only keep the disk busy.
+            if snapshot != self.snapshots.taken {
+                peer.transfer = None;
+                self.send_entries(now, to, effects);
+            }
+            return;
         };
         assert!(chunk.data.len() <= CHUNK, "a chunk has at most {CHUNK} bytes");
         if chunk.last {
@@ -186,8 +198,9 @@ impl Replica {
         if self.snapshots.is_installing() {
             return;
         }
-        if chunk.snapshot.index <= self.commit {
-            // Already have what it covers: the log goes on from there.
+        if self.covers(chunk.snapshot) {
+            // The log goes on from there. What a snapshot covers is committed.
+            self.commit_through(chunk.snapshot.index, effects);
             let Role::Follower(follower) = &mut self.role else { return };
             follower.agreed = follower.agreed.max(self.commit);
             return self.acknowledge(effects);
@@ -215,6 +228,12 @@ impl Replica {
         }
     }
 
+    /// Whether everything in `snapshot` is here already. The entries behind it may have been acknowledged, by this
+    /// replica too, while it knows only a lower commit index: its log must not be replaced then.
+    fn covers(&self, snapshot: EntryId) -> bool {
+        snapshot.index <= self.commit || self.log.contains(snapshot)
+    }
+
     fn want(&self, from: NodeId, snapshot: EntryId, wanted: u64, effects: &mut Vec<Effect>) {
         self.send(from, Message::SnapshotAck { view: self.view_number(), snapshot, wanted }, effects);
     }
@@ -224,7 +243,7 @@ impl Replica {
         if incoming.snapshot != snapshot {
             return;
         }
-        if snapshot.index <= self.commit {
+        if self.covers(snapshot) {
             // The log has brought what the snapshot covers meanwhile.
             return self.snapshots.spoiled(snapshot);
         }
@@ -250,6 +269,8 @@ impl Replica {
         assert!(snapshot.index > self.commit, "an installed snapshot ({snapshot}) would take state back");
         self.snapshots.phase = Phase::Receiving;
         self.snapshots.taken = snapshot;
+        // The state that it was to be an image of is gone.
+        self.snapshots.taking = false;
         self.replace_log(now, snapshot, incoming.time, effects);
         if let Role::Follower(follower) = &mut self.role {
             follower.agreed = snapshot.index;
