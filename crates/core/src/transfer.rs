@@ -81,8 +81,12 @@ impl Outgoing {
         self.exhausted = true;
     }
 
-    /// The receiver has everything below `offset`.
+    /// The receiver has everything below `offset`. One that asks for the beginning although it had more has lost what
+    /// it had, because it was restarted: it gets everything again.
     pub fn acknowledge(&mut self, now: Instant, offset: u64) {
+        if offset == 0 && self.acknowledged > 0 {
+            *self = Self::new(self.to, self.snapshot, now);
+        }
         if offset > self.acknowledged {
             self.acknowledged = offset;
             self.requested = self.requested.max(offset);
@@ -171,6 +175,18 @@ mod tests {
         outgoing.acknowledge(Instant(1), CHUNK as u64);
         outgoing.rewind(Instant(2));
         assert_eq!(outgoing.next(Instant(2)), Some(CHUNK as u64));
+    }
+
+    #[test]
+    fn a_receiver_that_was_restarted_gets_everything_again() {
+        let mut outgoing = Outgoing::new(NodeId(2), EntryId::new(5, 1), Instant::ZERO);
+        outgoing.next(Instant::ZERO);
+        outgoing.sent_last();
+        outgoing.acknowledge(Instant(1), 10);
+        outgoing.rewind(Instant(2));
+        assert_eq!(outgoing.next(Instant(2)), Some(10));
+        outgoing.acknowledge(Instant(3), 0);
+        assert_eq!(outgoing.next(Instant(3)), Some(0));
     }
 
     #[test]
