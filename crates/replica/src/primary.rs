@@ -342,10 +342,16 @@ impl Replica {
         let Role::Primary(primary) = &mut self.role else { return };
         if primary.joining.is_none() && self.commit >= primary.noop {
             let lag_max = self.config.join_lag_max;
+            // One that needs a snapshot first would hold up every write until it has it.
+            let base = self.log.base().index;
+            let is_near = |peer: &&Peer| {
+                let lacks_log_only = peer.transfer.is_none() && peer.matched >= base;
+                !peer.is_member && lacks_log_only && peer.matched.plus(lag_max) >= last
+            };
             primary.joining = primary
                 .peers
                 .iter()
-                .find(|peer| !peer.is_member && peer.transfer.is_none() && peer.matched.plus(lag_max) >= last)
+                .find(is_near)
                 .and_then(|peer| view.learner(peer.node).copied());
             if primary.joining.is_some() {
                 self.ask_membership(effects);

@@ -213,6 +213,7 @@ impl Replica {
             return;
         }
         self.leave_role(effects);
+        self.snapshots.forget_unfinished();
         let state = Write::State(promise::encode(&view));
         self.promise = self.persist(now, vec![state], effects);
         self.enter(now, view, effects);

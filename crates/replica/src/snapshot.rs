@@ -10,8 +10,8 @@ use crate::replica::{Replica, Role};
 /// While replicas still need the log behind the snapshot, it may grow to this many times the usual bound.
 const PATIENCE: usize = 4;
 
-/// The snapshots of one replica. What is being received survives a change of views: a snapshot holds nothing
-/// but committed entries, whoever sends it.
+/// The snapshots of one replica. What is being received is forgotten with the view: the images of two replicas
+/// hold the same state, but not as the same bytes, and the next primary would go on with its own.
 #[derive(Debug)]
 pub(crate) struct Snapshots {
     /// The newest durable one, [`EntryId::ZERO`] if there is none.
@@ -45,6 +45,15 @@ impl Snapshots {
 
     pub(crate) fn spoiled(&mut self, snapshot: EntryId) {
         if self.incoming.as_ref().is_some_and(|incoming| incoming.snapshot == snapshot) {
+            self.incoming = None;
+            self.phase = Phase::Receiving;
+        }
+    }
+
+    /// The view has changed: another primary sends another image. What is being installed is complete, and holds
+    /// nothing but committed entries, whoever sent it.
+    pub(crate) fn forget_unfinished(&mut self) {
+        if self.phase != Phase::Installing {
             self.incoming = None;
             self.phase = Phase::Receiving;
         }
@@ -186,6 +195,11 @@ impl Replica {
         if self.snapshots.is_installing() {
             return;
         }
+        // A snapshot covers nothing but committed entries. If the log holds its last one, it holds all of them, and
+        // perhaps later ones that are committed too: to put the snapshot in their place would lose those.
+        if self.log.contains(chunk.snapshot) {
+            self.commit_through(chunk.snapshot.index, effects);
+        }
         if chunk.snapshot.index <= self.commit {
             // Already have what it covers: the log goes on from there.
             let Role::Follower(follower) = &mut self.role else { return };
@@ -250,6 +264,8 @@ impl Replica {
         assert!(snapshot.index > self.commit, "an installed snapshot ({snapshot}) would take state back");
         self.snapshots.phase = Phase::Receiving;
         self.snapshots.taken = snapshot;
+        // An image of the state that was replaced is of no use, and the driver has given it up.
+        self.snapshots.taking = false;
         self.replace_log(now, snapshot, incoming.time, effects);
         if let Role::Follower(follower) = &mut self.role {
             follower.agreed = snapshot.index;
