@@ -348,11 +348,8 @@ impl Replica {
                 let lacks_log_only = peer.transfer.is_none() && peer.matched >= base;
                 !peer.is_member && lacks_log_only && peer.matched.plus(lag_max) >= last
             };
-            primary.joining = primary
-                .peers
-                .iter()
-                .find(is_near)
-                .and_then(|peer| view.learner(peer.node).copied());
+            primary.joining =
+                primary.peers.iter().find(is_near).and_then(|peer| view.learner(peer.node).copied());
             if primary.joining.is_some() {
                 self.ask_membership(effects);
             }

@@ -88,12 +88,8 @@ fn a_new_view_begins_a_new_image() {
 /// A learner that needs a snapshot first would hold up every write until it has it (rule P5 makes it count).
 #[test]
 fn a_learner_joins_only_when_the_log_is_all_that_it_lacks() {
-    let recovered = Recovered {
-        state: None,
-        base: EntryId::new(10, 1),
-        entries: vec![entry(11, 1)],
-        commit: Index(10),
-    };
+    let recovered =
+        Recovered { state: None, base: EntryId::new(10, 1), entries: vec![entry(11, 1)], commit: Index(10) };
     let config = Config::new(GroupId(1), member(PRIMARY), BootNumber(1));
     let mut effects = Vec::new();
     let mut replica =
