@@ -1,7 +1,8 @@
 //! What goes wrong, and how much of it: drawn anew for every run, so that each run stresses something else (swarm
 //! testing: Groce et al., "Swarm Testing", ISSTA 2012).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::str::FromStr;
 
 use onecopy_core::Rule;
 
@@ -43,6 +44,15 @@ pub enum Fault {
     SetClock,
 }
 
+impl FromStr for Fault {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let named = Self::ALL.into_iter().find(|fault| format!("{fault:?}").eq_ignore_ascii_case(name));
+        named.ok_or_else(|| format!("there is no fault {name}; there are: {:?}", Self::ALL))
+    }
+}
+
 impl Fault {
     /// All of them.
     pub const ALL: [Self; 15] = [
@@ -62,6 +72,47 @@ impl Fault {
         Self::LoseDisk,
         Self::SetClock,
     ];
+}
+
+/// Takes things away from what a profile draws: to make a history that fails smaller, so that people can follow it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// These faults do not happen.
+    pub without: BTreeSet<Fault>,
+    /// No message is lost, late or doubled, but for faults.
+    pub calm: bool,
+    /// At most so many clients.
+    pub clients: Option<usize>,
+    /// At most so many faults happen.
+    pub faults_max: Option<u64>,
+    /// Things go wrong for at most so many seconds.
+    pub seconds: Option<u64>,
+}
+
+impl Limits {
+    /// The flags that say the same.
+    #[must_use]
+    pub fn flags(&self) -> String {
+        let mut flags = String::new();
+        if !self.without.is_empty() {
+            let names: Vec<String> = self.without.iter().map(|fault| format!("{fault:?}")).collect();
+            flags += &format!(" --without {}", names.join(","));
+        }
+        if self.calm {
+            flags += " --calm";
+        }
+        let numbers = [
+            ("clients", self.clients.map(|clients| clients as u64)),
+            ("faults-max", self.faults_max),
+            ("seconds", self.seconds),
+        ];
+        for (name, number) in numbers {
+            if let Some(number) = number {
+                flags += &format!(" --{name} {number}");
+            }
+        }
+        flags
+    }
 }
 
 /// How one run is set up. Times are true times, chances are per mille.
@@ -115,6 +166,8 @@ pub struct Profile {
     pub join_lag_max: u64,
     /// The log bound of the view table's Raft group.
     pub raft_log_bytes_max: usize,
+    /// How many faults happen at most.
+    pub faults_max: u64,
     /// Registrations that change nothing but fill the log of the view table, per second at the leader.
     pub churn: u64,
 }
@@ -164,12 +217,24 @@ impl Profile {
             },
             join_lag_max: if dice.chance(500) { dice.between(0, 10) } else { 1_000 },
             raft_log_bytes_max: if dice.chance(500) { 2_000 } else { 1 << 20 },
+            faults_max: u64::MAX,
             churn: 0,
         };
         if let Some(rule) = sabotaged {
             profile.bias(rule, dice);
         }
         profile
+    }
+
+    /// Takes away what the limits say.
+    pub fn limit(&mut self, limits: &Limits) {
+        self.weights.retain(|fault, _| !limits.without.contains(fault));
+        if limits.calm {
+            (self.loss, self.late, self.double) = (0, 0, 0);
+        }
+        self.clients = self.clients.min(limits.clients.unwrap_or(usize::MAX));
+        self.faults_max = limits.faults_max.unwrap_or(u64::MAX);
+        self.fault_time = self.fault_time.min(limits.seconds.map_or(u64::MAX, |seconds| seconds * SECOND));
     }
 
     /// More of what makes the absence of this rule show. Half of the runs stay as they were drawn.

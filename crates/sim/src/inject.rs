@@ -14,7 +14,8 @@ use crate::world::World;
 impl World {
     /// The next fault happens.
     pub(crate) fn inject(&mut self) {
-        if !self.is_faulty() {
+        let happened: u64 = self.env.stats.faults.values().sum();
+        if !self.is_faulty() || happened >= self.env.profile.faults_max {
             return;
         }
         let env = &mut self.env;

@@ -12,6 +12,7 @@ pub mod message;
 pub mod network;
 pub mod node;
 pub mod run;
+pub mod shrink;
 pub mod trace;
 pub mod world;
 

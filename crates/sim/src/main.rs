@@ -6,6 +6,8 @@ use std::time::Instant;
 use clap::Parser;
 use onecopy_sim::clock::SECOND;
 use onecopy_sim::env::Stats;
+use onecopy_sim::faults::{Fault, Limits};
+use onecopy_sim::shrink::shrink;
 use onecopy_sim::{Options, Outcome, run};
 
 /// How many events are shown before a violation.
@@ -27,6 +29,24 @@ struct Arguments {
     /// Print all events.
     #[arg(long)]
     trace: bool,
+    /// After a violation, look for a smaller history that violates the same.
+    #[arg(long)]
+    shrink: bool,
+    /// These faults do not happen.
+    #[arg(long, value_delimiter = ',', value_name = "FAULT")]
+    without: Vec<Fault>,
+    /// No message is lost, late or doubled, but for faults.
+    #[arg(long)]
+    calm: bool,
+    /// At most so many clients.
+    #[arg(long)]
+    clients: Option<usize>,
+    /// At most so many faults happen.
+    #[arg(long)]
+    faults_max: Option<u64>,
+    /// Things go wrong for at most so many seconds.
+    #[arg(long)]
+    seconds: Option<u64>,
     /// How many nodes; drawn for every seed if not given.
     #[arg(long)]
     nodes: Option<u32>,
@@ -38,23 +58,36 @@ struct Arguments {
     keep_going: bool,
 }
 
+impl Arguments {
+    fn options(&self) -> Options {
+        let limits = Limits {
+            without: self.without.iter().copied().collect(),
+            calm: self.calm,
+            clients: self.clients,
+            faults_max: self.faults_max,
+            seconds: self.seconds,
+        };
+        Options { nodes: self.nodes, limits, ..Options::default() }
+    }
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     if let Some(name) = &arguments.sabotage {
         return sabotage(name, &arguments);
     }
-    let options = Options { nodes: arguments.nodes, ..Options::default() };
+    let options = arguments.options();
     let started = Instant::now();
     let mut total = Stats::default();
     let mut violations = 0;
     for seed in arguments.seed..arguments.seed + arguments.seeds {
         let trace = if arguments.trace { usize::MAX } else { 0 };
-        let outcome = run(seed, Options { trace, ..options });
+        let outcome = run(seed, &Options { trace, ..options.clone() });
         outcome.trace.iter().filter(|_| arguments.trace).for_each(|line| println!("{line}"));
         total.add(&outcome.stats);
         if outcome.violation.is_some() {
             violations += 1;
-            report(&outcome, options, arguments.trace);
+            report(&outcome, &options, &arguments);
             if !arguments.keep_going {
                 break;
             }
@@ -112,8 +145,8 @@ fn sabotage(name: &str, arguments: &Arguments) -> ExitCode {
 /// Replays one seed with a rule switched off.
 #[cfg(feature = "sabotage")]
 fn show_sabotage(rule: onecopy_core::Rule, arguments: &Arguments) -> ExitCode {
-    let options = Options { nodes: arguments.nodes, sabotaged: Some(rule), trace: usize::MAX };
-    let outcome = run(arguments.seed, options);
+    let options = Options { sabotaged: Some(rule), trace: usize::MAX, ..arguments.options() };
+    let outcome = run(arguments.seed, &options);
     outcome.trace.iter().for_each(|line| println!("{line}"));
     match outcome.violation {
         Some(violation) => {
@@ -124,14 +157,19 @@ fn show_sabotage(rule: onecopy_core::Rule, arguments: &Arguments) -> ExitCode {
     }
 }
 
-fn report(outcome: &Outcome, options: Options, traced: bool) {
+fn report(outcome: &Outcome, options: &Options, arguments: &Arguments) {
     let Some(violation) = &outcome.violation else { return };
-    if !traced {
-        let again = run(outcome.seed, Options { trace: SHOWN, ..options });
+    let seed = outcome.seed;
+    let smaller = arguments.shrink.then(|| shrink(seed, options)).flatten();
+    let limits = smaller.map_or(options.limits.clone(), |(limits, _)| limits);
+    if !arguments.trace {
+        let again = run(seed, &Options { trace: SHOWN, limits: limits.clone(), ..options.clone() });
         again.trace.iter().for_each(|line| println!("{line}"));
     }
-    println!("VIOLATION seed {}: {violation}", outcome.seed);
-    println!("  replay: cargo run --release -p onecopy-sim -- --seed {} --trace", outcome.seed);
+    println!("VIOLATION seed {seed}: {violation}");
+    let nodes = arguments.nodes.map_or(String::new(), |nodes| format!(" --nodes {nodes}"));
+    let (limits, flags) = (limits.flags(), " --trace");
+    println!("  replay: cargo run --release -p onecopy-sim -- --seed {seed}{nodes}{limits}{flags}");
 }
 
 fn close(total: &Stats, violations: u64, started: Instant) {

@@ -8,12 +8,12 @@ use onecopy_core::{Rule, Rules};
 use crate::clock::Time;
 use crate::dice::Dice;
 use crate::env::Stats;
-use crate::faults::Profile;
+use crate::faults::{Limits, Profile};
 use crate::trace::{Trace, Violation};
 use crate::world::World;
 
 /// How a run is set up, apart from its seed.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// How many nodes there are; drawn if not said.
     pub nodes: Option<u32>,
@@ -21,6 +21,8 @@ pub struct Options {
     pub sabotaged: Option<Rule>,
     /// How many lines of the trace are kept.
     pub trace: usize,
+    /// What is taken away from what the seed draws.
+    pub limits: Limits,
 }
 
 /// What came out of a run.
@@ -42,9 +44,10 @@ pub struct Outcome {
 
 /// Runs one seed.
 #[must_use]
-pub fn run(seed: u64, options: Options) -> Outcome {
+pub fn run(seed: u64, options: &Options) -> Outcome {
     quiet();
-    let profile = Profile::draw(&mut Dice::new(seed, 0), options.nodes, options.sabotaged);
+    let mut profile = Profile::draw(&mut Dice::new(seed, 0), options.nodes, options.sabotaged);
+    profile.limit(&options.limits);
     let mut world = World::new(seed, profile.clone(), rules(options.sabotaged), Trace::new(options.trace));
     let result = catch_unwind(AssertUnwindSafe(|| world.run()));
     let time = world.env.time;
@@ -98,8 +101,9 @@ pub struct Caught {
 #[must_use]
 pub fn run_sabotage(rule: Rule, first: u64, seeds_max: u64) -> Option<Caught> {
     let mut sim_time = 0;
+    let options = Options { sabotaged: Some(rule), ..Options::default() };
     for seed in first..first + seeds_max {
-        let outcome = run(seed, Options { sabotaged: Some(rule), ..Options::default() });
+        let outcome = run(seed, &options);
         sim_time += outcome.time;
         if let Some(violation) = outcome.violation {
             return Some(Caught { seed, seeds: seed - first + 1, violation, sim_time });

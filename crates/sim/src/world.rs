@@ -116,9 +116,10 @@ impl World {
         let env = &mut self.env;
         match event {
             Event::Arrives { from, to, packet } => {
-                let node = &mut self.nodes[to.0 as usize - 1];
-                // A connection that broke meanwhile delivers nothing.
-                if !env.network.is_cut(from, to) {
+                // A connection that broke meanwhile delivers nothing; a node that nobody ever started hears nothing.
+                if let Some(node) = self.nodes.get_mut(to.0 as usize - 1)
+                    && !env.network.is_cut(from, to)
+                {
                     node.happened(env, Happened::Received(from, *packet));
                 }
             }

@@ -136,10 +136,7 @@ fn a_joining_learner_confirms_too() {
     subject.read(1);
     subject.receive(N3, ok(1, 1));
     // This round began before the learner was asked to join.
-    assert_eq!(
-        subject.receive(N2, confirmed(1, 1)),
-        [ready(1)]
-    );
+    assert_eq!(subject.receive(N2, confirmed(1, 1)), [ready(1)]);
     assert_eq!(subject.read(2), [sends(N2, confirm(1, 2)), sends(N3, confirm(1, 2))]);
     assert_eq!(subject.receive(N2, confirmed(1, 2)), []);
     assert_eq!(subject.receive(N3, confirmed(1, 2)), [ready(2)]);

@@ -28,11 +28,8 @@ fn the_first_disagreement_cuts_the_tail() {
 fn entries_that_agree_are_kept() {
     let (mut subject, view) = backup(1);
     let message = prepare(&view, 1, id(1, 1), vec![entry(2, 1), entry(3, 2), entry(4, 3)], 1);
-    let expected = [
-        persists(2, Write::Cut { from: Index(4) }),
-        appends(3, vec![entry(4, 3)], 1),
-        sends(N2, ok(3, 3)),
-    ];
+    let expected =
+        [persists(2, Write::Cut { from: Index(4) }), appends(3, vec![entry(4, 3)], 1), sends(N2, ok(3, 3))];
     assert_eq!(subject.receive(N2, message), expected);
 }
 
