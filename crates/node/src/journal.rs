@@ -17,6 +17,9 @@ use tracing::{error, info};
 
 use crate::config::Durability;
 
+/// After so long without work the log records that everything in it is synced, so that damage to its very end is not
+/// taken for a torn write.
+const IDLE: Duration = Duration::from_secs(1);
 /// With `durability = "memory"`, how long something may wait for its sync.
 const SYNC_INTERVAL: Duration = Duration::from_secs(1);
 /// One sync serves at most about this many bytes, so that the first of them do not wait for ever.
@@ -129,7 +132,8 @@ impl Keeper {
             let first = match self.queue.recv_timeout(self.patience()) {
                 Ok(job) => job,
                 Err(RecvTimeoutError::Timeout) => {
-                    self.sync()?;
+                    self.log.mark()?;
+                    self.unsynced_since = None;
                     continue;
                 }
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
@@ -143,7 +147,7 @@ impl Keeper {
 
     /// How long the next job may be waited for.
     fn patience(&self) -> Duration {
-        self.unsynced_since.map_or(Duration::MAX, |since| SYNC_INTERVAL.saturating_sub(since.elapsed()))
+        self.unsynced_since.map_or(IDLE, |since| SYNC_INTERVAL.saturating_sub(since.elapsed()))
     }
 
     /// Writes everything that has arrived, makes it durable at once, and tells the owners.

@@ -96,15 +96,15 @@ impl Monitor {
         if let Some(reason) = self.primary_ailment(now, id, view) {
             // Without an heir the group waits for one to return. Nobody is dropped meanwhile: a silent backup may hold
             // the only copy that is left of what a primary without its data had committed.
-            return self.succeed(now, id, view, reason);
+            return self.succeed_primary(now, id, view, reason);
         }
         self.decide_backups(now, id, view)
             .or_else(|| self.decide_learners(now, id, view))
             .or_else(|| self.decide_recruit(now, table, id, group))
     }
 
-    /// Succeeds a primary that failed.
-    fn succeed(&self, now: Instant, id: GroupId, view: &View, reason: Reason) -> Option<Command> {
+    /// Succeeds a primary that failed, if there is somebody who can.
+    fn succeed_primary(&self, now: Instant, id: GroupId, view: &View, reason: Reason) -> Option<Command> {
         let sick = |member: &&Member| self.ailment(now, member.node, member.incarnation).is_some();
         let suspected = |member: &&Member| member.node == view.primary && reason == Reason::Suspected;
         let (dropped, heirs): (Vec<&Member>, Vec<&Member>) =

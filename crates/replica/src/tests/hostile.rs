@@ -1,1 +1,122 @@
+//! Messages that no replica sends: ignored, whoever receives them.
+
+use onecopy_core::transfer::CHUNK;
+
 use super::*;
+
+fn snapshot_chunk(snapshot: EntryId, offset: u64, length: usize) -> Message {
+    Message::SnapshotChunk { view: ViewNumber(1), chunk: chunk(snapshot, offset, length, false) }
+}
+
+fn ack(wanted: u64) -> Message {
+    Message::SnapshotAck { view: ViewNumber(1), snapshot: id(1, 1), wanted }
+}
+
+fn timed(index: u64, time: u64) -> Entry {
+    Entry { time: Timestamp(time), ..entry(index, 1) }
+}
+
+fn ill_formed() -> Vec<Message> {
+    let good = view(1, N2, &[N1, N2], &[]);
+    let nowhere = View { primary: N4, ..good.clone() };
+    let twice = View { learners: vec![member(N1)], ..good.clone() };
+    let numberless = View { number: ViewNumber(0), ..good.clone() };
+    let prepare = |entries| prepare(&good, 1, EntryId::ZERO, entries, 0);
+    vec![
+        // Views that are none.
+        super::prepare(&nowhere, 1, EntryId::ZERO, vec![], 0),
+        Message::NewerView { view: twice },
+        Message::NewerView { view: numberless },
+        // Entries that do not follow each other, in index, epoch or time.
+        prepare(vec![entry(2, 1)]),
+        prepare(vec![entry(1, 1), entry(3, 1)]),
+        prepare(vec![entry(1, 1), entry(1, 1)]),
+        prepare(vec![entry(1, 1), entry(2, 0)]),
+        prepare(vec![timed(1, 5), timed(2, 4)]),
+        super::prepare(&good, 1, id(1, 2), vec![entry(2, 1)], 0),
+        super::prepare(&good, 1, id(u64::MAX, 1), vec![entry(0, 1)], 0),
+        // Entries of a view that has not begun.
+        prepare(vec![entry(1, 2)]),
+        // Pieces that are too large, or lie at the end of the world.
+        snapshot_chunk(id(5, 1), 0, CHUNK + 1),
+        snapshot_chunk(id(5, 1), u64::MAX - 1, 1),
+        ack(u64::MAX),
+    ]
+}
+
+#[test]
+fn what_is_ill_formed_is_ignored_by_everybody() {
+    for message in ill_formed() {
+        assert!(!message.is_well_formed(), "{message:?}");
+        let mut outside = Subject::fresh();
+        let mut backup = Subject::told(config(), &view(1, N2, &[N1, N2], &[]), &[1], 0);
+        let mut primary = Subject::leading(&view(1, N1, &[N1, N2], &[]));
+        for subject in [&mut outside, &mut backup, &mut primary] {
+            let before = subject.log();
+            assert_eq!(subject.receive(N2, message.clone()), [], "{message:?}");
+            assert_eq!(subject.log(), before);
+        }
+    }
+}
+
+#[test]
+fn what_replicas_send_is_well_formed() {
+    let view = view(3, N2, &[N1, N2], &[]);
+    let messages = [
+        prepare(&view, 1, EntryId::ZERO, vec![], u64::MAX),
+        prepare(&view, 1, EntryId::ZERO, entries(&[1, 1, 2, 3]), 0),
+        prepare(&view, 1, id(4, 1), vec![entry(5, 1), entry(6, 3)], 0),
+        ok(u64::MAX, u64::MAX),
+        reject(3, 1, 0, EntryId::ZERO),
+        confirm(1, 1),
+        snapshot_chunk(id(5, 1), 1 << 40, CHUNK),
+        ack(1 << 40),
+    ];
+    for message in messages {
+        assert!(message.is_well_formed(), "{message:?}");
+    }
+}
+
+#[test]
+fn nobody_acknowledges_more_than_there_is() {
+    let mut subject = Subject::leading(&view(1, N1, &[N1, N2], &[]));
+    subject.propose();
+    subject.persisted(3);
+    assert_eq!(subject.receive(N2, ok(1, 3)), []);
+    assert_eq!(subject.receive(N2, ok(1, u64::MAX)), []);
+    assert_eq!(subject.replica.commit(), Index(1));
+}
+
+#[test]
+fn strangers_count_for_nothing() {
+    let mut subject = Subject::leading(&view(1, N1, &[N1, N2], &[]));
+    subject.propose();
+    subject.persisted(3);
+    subject.read(1);
+    let messages = [ok(1, 2), reject(1, 9, 0, EntryId::ZERO), confirmed(1, 1), ack(0)];
+    for message in messages {
+        assert_eq!(subject.receive(N4, message), []);
+    }
+    // Nor does the primary hear itself.
+    assert_eq!(subject.receive(N1, ok(1, 2)), []);
+    assert_eq!(subject.receive(N1, confirmed(1, 1)), []);
+}
+
+#[test]
+fn absurd_rejections_are_ignored() {
+    let mut subject = Subject::leading(&view(1, N1, &[N1, N2], &[]));
+    assert_eq!(subject.receive(N2, reject(1, u64::MAX, u64::MAX, id(u64::MAX, 1))), []);
+    assert_eq!(subject.receive(N2, reject(1, u64::MAX, 9, id(9, 9))), []);
+}
+
+#[test]
+fn absurd_acknowledgements_of_a_snapshot_are_survived() {
+    let kept = Recovered { base: id(1, 1), commit: Index(1), ..Recovered::default() };
+    let (mut subject, _) = Subject::start(config(), kept);
+    subject.announce(&view(1, N1, &[N1], &[N2]));
+    subject.receive(N2, reject(1, 1, 0, EntryId::ZERO));
+    for wanted in [u64::MAX, u64::MAX - 1, u64::MAX - CHUNK as u64, u64::MAX / 2 - 1, 1 << 60] {
+        subject.receive(N2, ack(wanted));
+        subject.elapse(10 * INTERVAL);
+    }
+}
