@@ -135,7 +135,7 @@ impl Ledger {
                 self.execute(entry);
             }
         }
-        if entry.id.index.0 % DIGEST_INTERVAL == 0 {
+        if entry.id.index.0.is_multiple_of(DIGEST_INTERVAL) {
             self.same_state(node, entry.id.index, machine);
         }
     }
