@@ -49,6 +49,8 @@ pub struct Outgoing {
     pub snapshot: EntryId,
     /// Everything below is known to have arrived.
     acknowledged: u64,
+    /// What the receiver wanted last. Lower than `acknowledged` if it has lost what it had.
+    wanted: u64,
     /// Everything below has been asked for from the disk, and sent or will be.
     requested: u64,
     /// The last chunk has been sent: there is nothing to ask for.
@@ -61,7 +63,7 @@ impl Outgoing {
     /// Starts at the beginning.
     #[must_use]
     pub fn new(to: NodeId, snapshot: EntryId, now: Instant) -> Self {
-        Self { to, snapshot, acknowledged: 0, requested: 0, exhausted: false, moved: now }
+        Self { to, snapshot, acknowledged: 0, wanted: 0, requested: 0, exhausted: false, moved: now }
     }
 
     /// The offset of the next chunk to read from the disk and send, if the window allows one more.
@@ -84,9 +86,7 @@ impl Outgoing {
     /// The receiver has everything below `offset`. One that asks for the beginning although it had more has lost what
     /// it had, because it was restarted: it gets everything again.
     pub fn acknowledge(&mut self, now: Instant, offset: u64) {
-        if offset == 0 && self.acknowledged > 0 {
-            *self = Self::new(self.to, self.snapshot, now);
-        }
+        self.wanted = offset;
         if offset > self.acknowledged {
             self.acknowledged = offset;
             self.requested = self.requested.max(offset);
@@ -100,9 +100,11 @@ impl Outgoing {
         self.moved
     }
 
-    /// Sends again everything that was not acknowledged.
+    /// Sends again everything from what the receiver wanted last: what was not acknowledged, or all of it to one
+    /// that was restarted.
     pub fn rewind(&mut self, now: Instant) {
-        self.requested = self.acknowledged;
+        self.acknowledged = self.wanted;
+        self.requested = self.wanted;
         self.exhausted = false;
         self.moved = now;
     }
@@ -178,14 +180,15 @@ mod tests {
     }
 
     #[test]
-    fn a_receiver_that_was_restarted_gets_everything_again() {
+    fn a_rewind_goes_back_to_what_a_restarted_receiver_wants() {
         let mut outgoing = Outgoing::new(NodeId(2), EntryId::new(5, 1), Instant::ZERO);
         outgoing.next(Instant::ZERO);
-        outgoing.sent_last();
-        outgoing.acknowledge(Instant(1), 10);
-        outgoing.rewind(Instant(2));
-        assert_eq!(outgoing.next(Instant(2)), Some(10));
-        outgoing.acknowledge(Instant(3), 0);
+        outgoing.acknowledge(Instant(1), CHUNK as u64);
+        // Not at once: it may be an old answer that was overtaken.
+        outgoing.acknowledge(Instant(2), 0);
+        assert_eq!(outgoing.moved(), Instant(1));
+        assert_eq!(outgoing.next(Instant(2)), Some(CHUNK as u64));
+        outgoing.rewind(Instant(3));
         assert_eq!(outgoing.next(Instant(3)), Some(0));
     }
 

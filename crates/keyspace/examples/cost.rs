@@ -1,4 +1,5 @@
-//! What commands cost in the state machine, and requests in the parser: nanoseconds per command, for orientation.
+//! What commands cost in the state machine, and requests in the parser: nanoseconds per command, for
+//! orientation.
 //!
 //! ```text
 //! cargo run --release -p onecopy-keyspace --example cost

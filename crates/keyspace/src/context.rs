@@ -1,7 +1,7 @@
 //! What commands see of the keyspace: [`View`] to read, [`Context`] to write.
 //!
-//! Both know the database of the connection, and both treat what has expired as absent. Reads are the same code
-//! whether they run in a query or between the writes of an entry.
+//! Both know the database of the connection, and both treat what has expired as absent. Reads are the same
+//! code whether they run in a query or between the writes of an entry.
 
 use onecopy_core::{ApplyContext, Timestamp};
 use rand_chacha::ChaCha8Rng;
@@ -178,8 +178,8 @@ pub(crate) fn database_number(arg: &[u8]) -> Result<u8, CommandError> {
 pub(crate) struct Random(ChaCha8Rng);
 
 impl Random {
-    /// A number below `bound`, which must not be zero. Off from uniform by less than one in 2^32 for any bound that
-    /// fits into memory.
+    /// A number below `bound`, which must not be zero. Off from uniform by less than one in 2^32 for any
+    /// bound that fits into memory.
     pub(crate) fn below(&mut self, bound: usize) -> usize {
         let product = u128::from(self.0.next_u64()) * bound as u128;
         // Less than `bound`.

@@ -1,9 +1,10 @@
 //! Adding decimal numbers as a person would.
 //!
-//! Redis adds `INCRBYFLOAT`'s numbers as 80-bit floats, which other platforms do not have, and shows 17 digits after the
-//! point. Here they are added exactly, as integers of 10^-17, when both have no more digits than that after the point and are
-//! below 10^20: `0.1` and `0.2` give `0.3` everywhere. Other numbers (`1e100`, or with more digits) are added as IEEE
-//! doubles, and written with the fewest digits that read back as the same number.
+//! Redis adds `INCRBYFLOAT`'s numbers as 80-bit floats, which other platforms do not have, and shows 17
+//! digits after the point. Here they are added exactly, as integers of 10^-17, when both have no more digits
+//! than that after the point and are below 10^20: `0.1` and `0.2` give `0.3` everywhere. Other numbers
+//! (`1e100`, or with more digits) are added as IEEE doubles, and written with the fewest digits that read
+//! back as the same number.
 
 use crate::number::parse_float;
 

@@ -1,7 +1,7 @@
 //! A digest of everything that a client could find out, and of nothing else.
 //!
-//! Keys, fields and members are hashed one by one and added up, so that neither the seed nor the order in which they
-//! came can show. Elements of a list are hashed in order.
+//! Keys, fields and members are hashed one by one and added up, so that neither the seed nor the order in
+//! which they came can show. Elements of a list are hashed in order.
 
 use onecopy_core::Timestamp;
 use xxhash_rust::xxh3::Xxh3;

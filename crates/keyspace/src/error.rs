@@ -1,5 +1,5 @@
-//! What a command answers when it cannot be executed. The texts are those of Redis, to the letter: clients and
-//! their test suites compare them.
+//! What a command answers when it cannot be executed. The texts are those of Redis, to the letter: clients
+//! and their test suites compare them.
 
 /// Why a command was not executed. Displayed as the error reply, without the leading `-`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

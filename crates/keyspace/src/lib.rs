@@ -1,35 +1,42 @@
 //! The Redis state machine: the data types and commands of Redis 7 as a deterministic state machine.
 //!
-//! [`Keyspace`] implements [`StateMachine`](onecopy_core::StateMachine). What it executes comes in the encoding of
-//! [`request`]; which commands there are is said by [`command`]. Commands about the connection itself (`PING`, `HELLO`,
-//! `CLIENT`, …) are no business of a state machine, and are answered by the node.
+//! [`Keyspace`] implements [`StateMachine`](onecopy_core::StateMachine). What it executes comes in the
+//! encoding of [`request`]; which commands there are is said by [`command`]. Commands about the connection
+//! itself (`PING`, `HELLO`, `CLIENT`, …) are no business of a state machine, and are answered by the node.
 //!
 //! # Determinism
 //!
-//! A command may use nothing but its arguments, the state and what the entry settled: the time, a seed for random
-//! numbers, and whether the memory is full. In particular:
+//! A command may use nothing but its arguments, the state and what the entry settled: the time, a seed for
+//! random numbers, and whether the memory is full. In particular:
 //!
-//! - **Expiry.** What has expired is decided by the time of the last entry (the *clock*), never by a replica's own
-//!   time. A key that is due is absent at once for every command; it is removed by the next entries, at most a
-//!   thousand per entry. Only the answers of `TTL` and its relatives to a read use the time of that read.
-//! - **Order.** No order depends on the seed of the hash tables: shards are chosen by a fixed hash, and within a table
-//!   elements are in order of insertion, where a removed one is replaced by the last. The order is part of
-//!   images, so a replica that was restored picks the same random elements.
-//! - **Floats.** `INCRBYFLOAT` adds decimal numbers exactly where they fit (see `decimal`), and scores are added as IEEE
-//!   doubles, which every platform does alike. Both are written with Rust's own formatting.
+//! - **Expiry.** What has expired is decided by the time of the last entry (the *clock*), never by a
+//!   replica's own time. A key that is due is absent at once for every command; it is removed by the next
+//!   entries, at most a thousand per entry. Only the answers of `TTL` and its relatives to a read use the
+//!   time of that read.
+//! - **Order.** No order depends on the seed of the hash tables: shards are chosen by a fixed hash, and
+//!   within a table elements are in order of insertion, where a removed one is replaced by the last. The
+//!   order is part of images, so a replica that was restored picks the same random elements.
+//! - **Floats.** `INCRBYFLOAT` adds decimal numbers exactly where they fit (see `decimal`), and scores are
+//!   added as IEEE doubles, which every platform does alike. Both are written with Rust's own formatting.
 //!
 //! # Where Onecopy differs from Redis
 //!
 //! - Doubles are written with the fewest digits that read back as the same number, as Redis does from 7.2 on.
 //! - `OBJECT ENCODING` answers what Redis would use for such a value; the real representation is our own.
-//! - A response may have at most 1 GiB per segment; a command whose reply would exceed it answers an error.
+//! - A response may have at most 1 GiB per segment. A command whose reply would exceed it answers an error; if
+//!   it is a write, it has been executed nevertheless.
+//! - At most 2^24 elements are drawn with repetition (`SRANDMEMBER key -n` and its relatives).
+//! - A score of negative zero is kept as zero. Hexadecimal floats are not understood.
+//! - `INCRBYFLOAT` is exact where Redis rounds to 80 bits.
+//! - `OBJECT FREQ`, `IDLETIME` and `REFCOUNT` do not track anything.
 //!
 //! # The way of a command
 //!
-//! `machine` decodes the body, finds the command in `command`, checks its arity, and calls its function in `commands`.
-//! That function parses its arguments, then executes, then replies. It sees the keyspace through `context`, which treats
-//! what has expired as absent, and changes it through `database`, which keeps the accounts, the expiries and the
-//! image in the making. To add a command, write its function and its row in `command/table.rs`.
+//! `machine` decodes the body, finds the command in `command`, checks its arity, and calls its function in
+//! `commands`. That function parses its arguments, then executes, then replies. It sees the keyspace through
+//! `context`, which treats what has expired as absent, and changes it through `database`, which keeps the
+//! accounts, the expiries and the image in the making. To add a command, write its function and its row in
+//! `command/table.rs`.
 
 mod commands;
 mod context;

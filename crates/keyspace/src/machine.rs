@@ -16,7 +16,8 @@ use crate::seed::Seed;
 /// How many databases there are, as in Redis by default.
 pub const DATABASES: u8 = 16;
 
-/// How many expired keys one entry removes at most; the rest waits for the next entry, and is absent meanwhile.
+/// How many expired keys one entry removes at most; the rest waits for the next entry, and is absent
+/// meanwhile.
 const EXPIRED_PER_ENTRY_MAX: usize = 1000;
 
 /// The longest response to a segment. A command whose reply would exceed it answers an error instead.
@@ -53,8 +54,8 @@ pub struct Keyspace {
 }
 
 impl Keyspace {
-    /// A keyspace without keys. The seed keys the hash tables: it should be hard to guess, and need not be the same
-    /// on every replica.
+    /// A keyspace without keys. The seed keys the hash tables: it should be hard to guess, and need not be
+    /// the same on every replica.
     #[must_use]
     pub fn new(seed: [u64; 2]) -> Self {
         let mut databases = Vec::new();
@@ -187,8 +188,8 @@ fn respond(
                 }
             }
         }
-        // Each command beyond the limit adds a few dozen bytes; a body that has enough of them for 4 GiB is larger
-        // than any batch.
+        // Each command beyond the limit adds a few dozen bytes; a body that has enough of them for 4 GiB is
+        // larger than any batch.
         let length = u32::try_from(response.len() - header - 4).unwrap_or(u32::MAX);
         response[header..header + 4].copy_from_slice(&length.to_le_bytes());
     }

@@ -61,8 +61,8 @@ pub(crate) fn signed(length: usize) -> i64 {
     i64::try_from(length).unwrap_or(i64::MAX)
 }
 
-/// The positions that `start..=end` selects in something of `length` elements, where negative numbers count from
-/// the end; empty when nothing is selected.
+/// The positions that `start..=end` selects in something of `length` elements, where negative numbers count
+/// from the end; empty when nothing is selected.
 pub(crate) fn resolve_range(start: i64, end: i64, length: usize) -> std::ops::Range<usize> {
     let length = signed(length);
     let from_front = |position: i64| if position < 0 { position.saturating_add(length) } else { position };

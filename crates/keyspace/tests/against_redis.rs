@@ -1,10 +1,11 @@
 //! The same commands to a real Redis and to a keyspace: the replies must be equal.
 //!
-//! Needs a `redis-server` of version 7 on the path; without one the test says so and passes. How many commands, and from which
-//! seed, can be set by `ONECOPY_REDIS_COMMANDS` and `ONECOPY_REDIS_SEED`.
+//! Needs a `redis-server` of version 7 on the path; without one the test says so and passes. How many
+//! commands, and from which seed, can be set by `ONECOPY_REDIS_COMMANDS` and `ONECOPY_REDIS_SEED`.
 //!
-//! What is compared with care: orders that Redis does not promise (sets, hashes, keys) are sorted, doubles are compared as
-//! numbers (Redis 7.0 writes them with 17 digits), and remaining times are rounded, because the two clocks differ.
+//! What is compared with care: orders that Redis does not promise (sets, hashes, keys) are sorted, doubles
+//! are compared as numbers (Redis 7.0 writes them with 17 digits), and remaining times are rounded, because
+//! the two clocks differ.
 
 mod support;
 

@@ -34,7 +34,8 @@ impl Raft {
         effects.push(Effect::Send { to: from, message, after: self.disk.after_entries(through) });
     }
 
-    /// Whether a correct leader could have sent this: without gaps, and with terms and times that never decrease.
+    /// Whether a correct leader could have sent this: without gaps, and with terms and times that never
+    /// decrease.
     fn makes_sense(&self, previous: EntryId, entries: &[Entry]) -> bool {
         let mut last = previous;
         // Only of the very same entry: one that is about to be cut says nothing about the leader's times.
@@ -50,8 +51,8 @@ impl Raft {
         last.epoch <= self.term().into()
     }
 
-    /// A leader that disagrees with what is committed here was elected against the rules. Going on would show two
-    /// histories: stop instead (state machine safety).
+    /// A leader that disagrees with what is committed here was elected against the rules. Going on would show
+    /// two histories: stop instead (state machine safety).
     fn check_committed_prefix(&self, previous: EntryId, entries: &[Entry]) {
         let names = std::iter::once(previous).chain(entries.iter().map(|entry| entry.id));
         for id in names.take_while(|id| id.index <= self.commit) {
@@ -73,8 +74,8 @@ impl Raft {
         self.answer(from, Message::Conflict { term: self.term(), at: previous.index, hint }, effects);
     }
 
-    /// Drops the tail from the first entry that differs from the leader's, and returns what is missing then. Entries
-    /// that are there already stay: a late append must not undo a later one.
+    /// Drops the tail from the first entry that differs from the leader's, and returns what is missing then.
+    /// Entries that are there already stay: a late append must not undo a later one.
     fn cut_where_different(&mut self, mut entries: Vec<Entry>) -> Vec<Entry> {
         let known = |entry: &Entry| entry.id.index <= self.commit || self.log.contains(entry.id);
         let held = entries.iter().take_while(|entry| known(entry)).count();

@@ -1,7 +1,7 @@
 //! What has been handed to the disk, and what of it is durable.
 //!
-//! The writes of one step share one ticket. A message that promises something asks here for the ticket that it must
-//! wait for; `None` means that everything it promises is durable already.
+//! The writes of one step share one ticket. A message that promises something asks here for the ticket that
+//! it must wait for; `None` means that everything it promises is durable already.
 
 use std::collections::VecDeque;
 

@@ -10,7 +10,8 @@ use onecopy_core::{EntryId, Index, Log, NodeId, Recovered, Term};
 const VERSION: u8 = 1;
 const LENGTH: usize = 1 + 8 + 1 + 4;
 
-/// A member's data does not make sense. It must not take part: it might break a promise that it no longer knows.
+/// A member's data does not make sense. It must not take part: it might break a promise that it no longer
+/// knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CorruptState {
     /// Term and vote have the wrong length.
@@ -100,8 +101,8 @@ pub(crate) fn recover(recovered: Recovered) -> Result<(Promise, Log, Index), Cor
     let mut promise = recovered.state.map_or(Ok(Promise::default()), Promise::decode)?;
     let snapshot_term = Term(recovered.base.epoch.0);
     if snapshot_term > promise.term {
-        // A snapshot becomes durable apart from the log, and may overtake the write of the term. No vote of that term
-        // was ever answered then.
+        // A snapshot becomes durable apart from the log, and may overtake the write of the term. No vote of
+        // that term was ever answered then.
         promise = Promise { term: snapshot_term, vote: None };
     }
     let mut log = Log::new(recovered.base);

@@ -26,7 +26,8 @@ pub enum Input {
         /// The seed of the entry's randomness.
         seed: u64,
     },
-    /// Read linearizably (ReadIndex). Answered by [`Effect::ReadReady`] or [`Effect::ReadRefused`], at once or later.
+    /// Read linearizably (ReadIndex). Answered by [`Effect::ReadReady`] or [`Effect::ReadRefused`], at once
+    /// or later.
     Read {
         /// Names the read in the answer.
         token: u64,
@@ -49,8 +50,8 @@ pub enum Input {
         to: NodeId,
         /// Which snapshot was asked for.
         snapshot: EntryId,
-        /// The piece: [`onecopy_core::transfer::CHUNK`] bytes, or fewer if it is the last; at or beyond the end, an
-        /// empty one marked as the last. `None` if there is no such snapshot any more.
+        /// The piece: [`onecopy_core::transfer::CHUNK`] bytes, or fewer if it is the last; at or beyond the
+        /// end, an empty one marked as the last. `None` if there is no such snapshot any more.
         chunk: Option<Chunk>,
     },
     /// Chunks of [`Effect::WriteSnapshot`] are written (they need not be durable yet).
@@ -77,11 +78,12 @@ pub enum Input {
 
 /// What a member wants done, in this order.
 ///
-/// A step pushes at most one [`Effect::Persist`], before everything else. Messages that promise something wait for
-/// it, or for an earlier one; all others may leave while the disk is busy.
+/// A step pushes at most one [`Effect::Persist`], before everything else. Messages that promise something
+/// wait for it, or for an earlier one; all others may leave while the disk is busy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Write this, then come back with [`Input::Persisted`]. If it fails, the member must never be stepped again.
+    /// Write this, then come back with [`Input::Persisted`]. If it fails, the member must never be stepped
+    /// again.
     Persist {
         /// Names the writes.
         ticket: Ticket,
@@ -97,14 +99,14 @@ pub enum Effect {
         /// Not before this ticket is durable. If the process dies before that, the message is never sent.
         after: Option<Ticket>,
     },
-    /// Execute these entries, which are committed. Each comes once in the life of a process, in order, without gaps
-    /// but for those that an installed snapshot covers.
+    /// Execute these entries, which are committed. Each comes once in the life of a process, in order,
+    /// without gaps but for those that an installed snapshot covers.
     Apply {
         /// The entries. Never empty.
         entries: Vec<Entry>,
     },
-    /// The entry of [`Input::Propose`] is in the leader's log. It is committed when it is applied under this very
-    /// name; when another entry is applied at its index, it is lost.
+    /// The entry of [`Input::Propose`] is in the leader's log. It is committed when it is applied under this
+    /// very name; when another entry is applied at its index, it is lost.
     Proposed {
         /// Its name.
         id: EntryId,
@@ -114,8 +116,8 @@ pub enum Effect {
         /// Who is, if that is known.
         leader: Option<NodeId>,
     },
-    /// The read may be answered: from the state after this index, or any later one. [`Effect::Apply`] through this index has
-    /// been pushed before.
+    /// The read may be answered: from the state after this index, or any later one. [`Effect::Apply`] through
+    /// this index has been pushed before.
     ReadReady {
         /// The name of the read.
         token: u64,
@@ -129,8 +131,8 @@ pub enum Effect {
         /// Who is, if that is known.
         leader: Option<NodeId>,
     },
-    /// Role, term or known leader are new. When a leader steps down, the outcome of its proposals that have not been
-    /// applied is unknown.
+    /// Role, term or known leader are new. When a leader steps down, the outcome of its proposals that have
+    /// not been applied is unknown.
     RoleChanged {
         /// The role now.
         role: Role,
@@ -154,14 +156,15 @@ pub enum Effect {
         /// Where the piece begins, in bytes.
         offset: u64,
     },
-    /// Append a piece to the snapshot that is being received, and come back with [`Input::SnapshotWritten`]. A piece
-    /// at offset 0 begins anew: whatever was being received before is dropped.
+    /// Append a piece to the snapshot that is being received, and come back with [`Input::SnapshotWritten`].
+    /// A piece at offset 0 begins anew: whatever was being received before is dropped.
     WriteSnapshot {
         /// The piece.
         chunk: Chunk,
     },
-    /// All pieces have been written. Check the snapshot, make it durable, load it into the state machine, and come
-    /// back with [`Input::SnapshotInstalled`], or with [`Input::SnapshotUnusable`]. Nothing is applied meanwhile.
+    /// All pieces have been written. Check the snapshot, make it durable, load it into the state machine, and
+    /// come back with [`Input::SnapshotInstalled`], or with [`Input::SnapshotUnusable`]. Nothing is applied
+    /// meanwhile.
     InstallSnapshot {
         /// The last entry that the snapshot covers.
         snapshot: EntryId,

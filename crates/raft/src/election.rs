@@ -49,8 +49,8 @@ impl Raft {
         }
     }
 
-    /// Whether the message asks for a vote that must not even be considered. Not to touch the term is the point: a
-    /// node that was cut off must not depose a leader that a majority hears (thesis, section 4.2.3).
+    /// Whether the message asks for a vote that must not even be considered. Not to touch the term is the
+    /// point: a node that was cut off must not depose a leader that a majority hears (thesis, section 4.2.3).
     pub(crate) fn is_untimely_vote(&self, message: &Message) -> bool {
         matches!(message, Message::Vote { .. } | Message::PreVote { .. })
             && message.term() > self.term()
@@ -199,8 +199,8 @@ impl Raft {
         }
     }
 
-    /// Has won the election. The entry without commands lets everything before it be committed (section 5.4.2),
-    /// and tells what is committed (section 8).
+    /// Has won the election. The entry without commands lets everything before it be committed (section
+    /// 5.4.2), and tells what is committed (section 8).
     fn lead(&mut self, effects: &mut Vec<Effect>) {
         let next = self.log.last().index.next();
         self.leader = Some(self.id());

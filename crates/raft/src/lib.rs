@@ -1,63 +1,70 @@
 //! Raft, sans-IO: a log that a majority of the members holds, in one order, whatever fails.
 //!
-//! A group of `2f + 1` members survives the loss of any `f`. One of them leads: it alone orders entries and sends them
-//! to the others, and an entry that a majority holds durably is *committed*: every later leader has it, and every
-//! member applies it at the same index. Onecopy keeps its view table this way, and later databases with
-//! `replication = "raft"`. The sources are the paper (Ongaro and Ousterhout, "In Search of an Understandable Consensus
-//! Algorithm", extended version) and Ongaro's thesis; comments name their sections.
+//! A group of `2f + 1` members survives the loss of any `f`. One of them leads: it alone orders entries and
+//! sends them to the others, and an entry that a majority holds durably is *committed*: every later leader
+//! has it, and every member applies it at the same index. Onecopy keeps its view table this way, and later
+//! databases with `replication = "raft"`. The sources are the paper (Ongaro and Ousterhout, "In Search of an
+//! Understandable Consensus Algorithm", extended version) and Ongaro's thesis; comments name their sections.
 //!
 //! # The protocol in one page
 //!
-//! - **Terms** count the reigns. Every message carries one; who sees a later term follows it, who is spoken to in an
-//!   earlier one refuses (paper, 5.1).
+//! - **Terms** count the reigns. Every message carries one; who sees a later term follows it, who is spoken
+//!   to in an earlier one refuses (paper, 5.1).
 //! - **Election** (5.2): a follower that hears no leader for a random time first asks whether it *could* win
-//!   ([`Message::PreVote`]), and only then starts a term of its own and asks for votes. A member votes once per
-//!   term, for nobody whose log is less up to date (5.4.1), and for nobody at all while it hears a leader.
-//!   So a member that was cut off, or a restarted one, does not disturb a group that works.
-//! - **Replication** (5.3): the leader names the entry before the new ones; a follower that lacks it answers with a hint that
-//!   skips whole terms. Tails that disagree are cut. Appends are pipelined within a window, and what was lost is found out by
-//!   the next heartbeat, whose answer says how far entries have arrived and how far they are durable.
-//! - **Commit** (5.4.2): the leader counts durable copies, its own only when its own disk has confirmed, and only entries of
-//!   its own term. Each reign therefore begins with an entry without commands.
-//! - **Reads** (thesis, 6.4): ReadIndex. One round of heartbeats serves all reads that arrived while the last was on its way.
+//!   ([`Message::PreVote`]), and only then starts a term of its own and asks for votes. A member votes once
+//!   per term, for nobody whose log is less up to date (5.4.1), and for nobody at all while it hears a
+//!   leader. So a member that was cut off, or a restarted one, does not disturb a group that works.
+//! - **Replication** (5.3): the leader names the entry before the new ones; a follower that lacks it answers
+//!   with a hint that skips whole terms. Tails that disagree are cut. Appends are pipelined within a window,
+//!   and what was lost is found out by the next heartbeat, whose answer says how far entries have arrived and
+//!   how far they are durable.
+//! - **Commit** (5.4.2): the leader counts durable copies, its own only when its own disk has confirmed, and
+//!   only entries of its own term. Each reign therefore begins with an entry without commands.
+//! - **Reads** (thesis, 6.4): ReadIndex. One round of heartbeats serves all reads that arrived while the last
+//!   was on its way.
 //! - **Check-quorum** (thesis, 6.2): a leader that hears no majority for an election timeout steps down.
-//! - **Snapshots** (7): the driver takes them when asked, the log forgets what they cover, and a follower that needs more than
-//!   the log holds gets one in pieces, with flow control.
+//! - **Snapshots** (7): the driver takes them when asked, the log forgets what they cover, and a follower
+//!   that needs more than the log holds gets one in pieces, with flow control.
 //!
 //! # Who does what
 //!
-//! [`Raft`] decides and the driver acts; see [`onecopy_core::Protocol`] for the contract between them. What a message
-//! promises must be durable before it leaves, and [`Effect::Send`] says so as data. In short:
+//! [`Raft`] decides and the driver acts; see [`onecopy_core::Protocol`] for the contract between them. What a
+//! message promises must be durable before it leaves, and [`Effect::Send`] says so as data. In short:
 //!
 //! | message | waits for |
 //! | --- | --- |
-//! | append, heartbeat, piece of a snapshot | nothing: the leader's term has been durable since it campaigned, and its own copy of the entries counts only once it is durable |
+//! | append, heartbeat, piece of a snapshot | nothing: the leader's term is durable since it campaigned |
 //! | pre-vote, and its being granted | nothing: it promises nothing |
 //! | request for a vote, vote | term and vote |
 //! | acknowledgement | term, and the entries that it acknowledges |
 //! | every other answer | term |
 //!
-//! A disk that fails must stop the member: a driver that cannot carry out [`Effect::Persist`] never steps it again.
+//! The leader writes its entries while it sends them; its own copy counts once it is durable, like any other.
+//! A disk that fails must stop the member: a driver that cannot carry out [`Effect::Persist`] never steps it
+//! again.
 //!
 //! # Caveats
 //!
-//! - Raft trusts its members not to lie. Messages of strangers, and those that no correct member could have sent, are ignored
-//!   where that is cheap to see. A message that proves that the group has contradicted itself (two leaders in one
-//!   term, or a leader without a committed entry) stops the member with a panic that names the property: going on would
-//!   show clients two histories.
+//! - Raft trusts its members not to lie. Messages of strangers, and those that no correct member could have
+//!   sent, are ignored where that is cheap to see. A message that proves that the group has contradicted
+//!   itself (two leaders in one term, or a leader without a committed entry) stops the member with a panic
+//!   that names the property: going on would show clients two histories.
 //! - A member that loses its disk must not return under its name: it would have forgotten votes and entries.
-//! - An entry of a leader that lost its leadership may be committed later, or never. Clients that retry need the session
-//!   ids of [`onecopy_core::payload`] to count once.
-//! - Followers learn the commit index from the next append or heartbeat; an idle group applies up to a heartbeat later there.
-//! - The leader takes proposals without limit while no majority answers. Who proposes must bound what is unanswered.
+//! - An entry of a leader that lost its leadership may be committed later, or never. Clients that retry need
+//!   the session ids of [`onecopy_core::payload`] to count once.
+//! - Followers learn the commit index from the next append or heartbeat; an idle group applies up to a
+//!   heartbeat later there.
+//! - The leader takes proposals without limit while no majority answers. Who proposes must bound what is
+//!   unanswered.
 //!
 //! # Left out, to come later
 //!
-//! - *Joint consensus* (6): members are fixed for the life of a [`Raft`]. All counting is in one place (`quorum`), so
-//!   that two majorities can be asked instead of one.
-//! - *Learners*: followers that count for nothing. The leader's table of followers is apart from the voters already.
-//! - *Leadership transfer* (thesis, 3.10): needs a message that makes a follower campaign at once, and a mark on its
-//!   requests for votes so that they are not refused as untimely.
+//! - *Joint consensus* (6): members are fixed for the life of a [`Raft`]. All counting is in one place
+//!   (`quorum`), so that two majorities can be asked instead of one.
+//! - *Learners*: followers that count for nothing. The leader's table of followers is apart from the voters
+//!   already.
+//! - *Leadership transfer* (thesis, 3.10): needs a message that makes a follower campaign at once, and a mark
+//!   on its requests for votes so that they are not refused as untimely.
 //! - *Lease reads* (thesis, 6.4.1): need a bound on clock drift, and must stop during a transfer.
 //!
 //! # Where to find what

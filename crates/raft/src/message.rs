@@ -19,7 +19,8 @@ pub enum Message {
     },
     /// The answer to [`Message::PreVote`]. It promises nothing.
     PreVoteReply {
-        /// If granted, the term that was asked about; else the term of the voter, so that the sender catches up.
+        /// If granted, the term that was asked about; else the term of the voter, so that the sender catches
+        /// up.
         term: Term,
         /// Whether the voter would vote for the sender.
         granted: bool,
@@ -42,9 +43,11 @@ pub enum Message {
     Append {
         /// The term of the leader.
         term: Term,
-        /// The entry before the first of `entries`: the receiver must hold it, or answer [`Message::Conflict`].
+        /// The entry before the first of `entries`: the receiver must hold it, or answer
+        /// [`Message::Conflict`].
         previous: EntryId,
-        /// The entries that follow, without gaps. May be empty: then it only asks whether `previous` is there.
+        /// The entries that follow, without gaps. May be empty: then it only asks whether `previous` is
+        /// there.
         entries: Vec<Entry>,
         /// The leader's commit index.
         commit: Index,
@@ -90,8 +93,8 @@ pub enum Message {
         /// What agrees and is durable.
         durable: Index,
     },
-    /// A piece of a snapshot, for a follower that needs entries which the leader has compacted (InstallSnapshot;
-    /// section 7).
+    /// A piece of a snapshot, for a follower that needs entries which the leader has compacted
+    /// (InstallSnapshot; section 7).
     Snapshot {
         /// The term of the leader.
         term: Term,
@@ -115,7 +118,8 @@ pub enum Message {
 }
 
 impl Message {
-    /// The term that the message speaks of. For pre-votes it is the term that may come, else that of the sender.
+    /// The term that the message speaks of. For pre-votes it is the term that may come, else that of the
+    /// sender.
     #[must_use]
     pub fn term(&self) -> Term {
         match self {

@@ -92,13 +92,13 @@ pub struct Raft {
 }
 
 impl Raft {
-    /// Starts from what was found on disk. `base_time` is the time of the entry at `recovered.base`, which the
-    /// driver's snapshot knows (zero if there is none).
+    /// Starts from what was found on disk. `base_time` is the time of the entry at `recovered.base`, which
+    /// the driver's snapshot knows (zero if there is none).
     ///
-    /// The state machine must be as of `recovered.base`; the effects apply what is known to be committed after it, and
-    /// must be carried out before the first step. If a durable snapshot is newer than the log on disk, because
-    /// the process died while it installed or compacted, the driver presents that snapshot as the base, with
-    /// the entries after it if the log holds its last entry, and with none if not.
+    /// The state machine must be as of `recovered.base`; the effects apply what is known to be committed
+    /// after it, and must be carried out before the first step. If a durable snapshot is newer than the log
+    /// on disk, because the process died while it installed or compacted, the driver presents that snapshot
+    /// as the base, with the entries after it if the log holds its last entry, and with none if not.
     ///
     /// Panics if the configuration contradicts itself.
     ///
@@ -274,7 +274,8 @@ impl Raft {
         }
     }
 
-    /// Tells the sender of an outdated request that its term is over. Outdated answers are of no use to anyone.
+    /// Tells the sender of an outdated request that its term is over. Outdated answers are of no use to
+    /// anyone.
     fn refuse_outdated(&mut self, from: NodeId, message: &Message, effects: &mut Vec<Effect>) {
         let asks = matches!(message, Message::PreVote { .. } | Message::Vote { .. });
         if asks || message.is_from_leader() {

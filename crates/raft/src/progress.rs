@@ -51,8 +51,8 @@ impl Progress {
         Self { matched: Index(0), next, pace: Pace::Probe { waiting: false }, heard: now, round: 0 }
     }
 
-    /// The next append to send, if the pace allows one: the entry before, and the entries. Panics if the log does not
-    /// reach back far enough.
+    /// The next append to send, if the pace allows one: the entry before, and the entries. Panics if the log
+    /// does not reach back far enough.
     pub fn take(&mut self, log: &Log, config: &Config) -> Option<(EntryId, Vec<Entry>)> {
         let after = self.next.previous();
         match &mut self.pace {
@@ -109,8 +109,8 @@ impl Progress {
         self.pace = Pace::Probe { waiting: false };
     }
 
-    /// The follower is there, and its log agrees through `received`, durable or not. A probe that it has not answered by
-    /// now was probably lost.
+    /// The follower is there, and its log agrees through `received`, durable or not. A probe that it has not
+    /// answered by now was probably lost.
     pub fn probe_again(&mut self, received: Index) {
         let Pace::Probe { waiting } = &mut self.pace else { return };
         *waiting = false;
@@ -121,8 +121,9 @@ impl Progress {
     }
 }
 
-/// The last entry at or before `index` that a log with an entry of `epoch` there may share with this one: epochs
-/// never decrease, so entries of later epochs are passed over. Does not look below `floor`, which must be in the log.
+/// The last entry at or before `index` that a log with an entry of `epoch` there may share with this one:
+/// epochs never decrease, so entries of later epochs are passed over. Does not look below `floor`, which must
+/// be in the log.
 pub(crate) fn last_shared(log: &Log, index: Index, epoch: onecopy_core::Epoch, floor: Index) -> Index {
     let (mut low, mut high) = (floor, index.min(log.last().index).max(floor));
     while low < high {

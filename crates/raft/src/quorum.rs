@@ -1,7 +1,7 @@
 //! Who must agree.
 //!
-//! Everything that counts members counts them here, so that joint consensus (Raft paper, section 6) has one place
-//! to count two majorities instead of one.
+//! Everything that counts members counts them here, so that joint consensus (Raft paper, section 6) has one
+//! place to count two majorities instead of one.
 
 use onecopy_core::NodeId;
 

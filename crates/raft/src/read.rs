@@ -1,9 +1,10 @@
 //! Linearizable reads without a log entry: ReadIndex (Raft thesis, section 6.4).
 //!
-//! A read must see everything that was committed when it arrived. The leader notes its commit index, and makes
-//! sure with one round of heartbeats that no later leader had been elected by then: that one could have committed more.
-//! While a round is on its way, the reads that arrive wait for the next: one round serves them all. Before
-//! the first entry of its own term is committed, a leader does not know what is (section 8), and reads wait.
+//! A read must see everything that was committed when it arrived. The leader notes its commit index, and
+//! makes sure with one round of heartbeats that no later leader had been elected by then: that one could have
+//! committed more. While a round is on its way, the reads that arrive wait for the next: one round serves
+//! them all. Before the first entry of its own term is committed, a leader does not know what is (section 8),
+//! and reads wait.
 
 use std::collections::VecDeque;
 

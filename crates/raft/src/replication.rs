@@ -50,7 +50,8 @@ impl Raft {
         self.advance_commit(effects);
     }
 
-    /// Appends an entry of the own term; a leader never changes its log in any other way (leader append-only).
+    /// Appends an entry of the own term; a leader never changes its log in any other way (leader
+    /// append-only).
     pub(crate) fn append_own(&mut self, payload: Bytes, time: Timestamp, seed: u64) -> EntryId {
         let id = EntryId::new(self.log.last().index.next(), self.term());
         let entry = Entry { id, time: time.max(self.last_time()), seed, payload };
@@ -154,7 +155,8 @@ impl Raft {
         if received.max(durable) > last {
             return;
         }
-        // Entries that are only slow are sent twice then, which costs bytes; lost ones would cost an election.
+        // Entries that are only slow are sent twice then, which costs bytes; lost ones would cost an
+        // election.
         let lost = received < sent && sent <= progress.sent();
         match lost {
             true => progress.probe_after(received),
@@ -167,8 +169,8 @@ impl Raft {
         self.confirm_reads(effects);
     }
 
-    /// Commits what a majority has, if that includes an entry of the own term (section 5.4.2): counting copies of
-    /// older entries proves nothing, as Figure 8 shows.
+    /// Commits what a majority has, if that includes an entry of the own term (section 5.4.2): counting
+    /// copies of older entries proves nothing, as Figure 8 shows.
     pub(crate) fn advance_commit(&mut self, effects: &mut Vec<Effect>) {
         let State::Leader(leader) = &self.state else { return };
         let own = self.durable();
@@ -195,7 +197,8 @@ impl Raft {
         self.apply_committed(effects);
     }
 
-    /// Hands out what is committed, once. Not while a snapshot replaces the state that it would be applied to.
+    /// Hands out what is committed, once. Not while a snapshot replaces the state that it would be applied
+    /// to.
     pub(crate) fn apply_committed(&mut self, effects: &mut Vec<Effect>) {
         let count = self.commit.0 - self.applied.0;
         if count == 0 || self.is_installing() {

@@ -35,7 +35,8 @@ impl Sending {
         if wanted == 0 && self.acknowledged > 0 {
             return self.restart(self.outgoing.snapshot, now);
         }
-        // Nobody can want more than what follows the last piece sent: such a peer is mad, and is not believed.
+        // Nobody can want more than what follows the last piece sent: such a peer is mad, and is not
+        // believed.
         if wanted <= self.sent {
             self.outgoing.acknowledge(now, wanted);
             self.acknowledged = self.acknowledged.max(wanted);
@@ -61,8 +62,8 @@ impl Sending {
 #[derive(Clone, Debug)]
 pub(crate) struct Receiving {
     incoming: Incoming,
-    /// The term of the leader that sends it. Images of the same state may differ from member to member, so pieces
-    /// of two leaders are never mixed.
+    /// The term of the leader that sends it. Images of the same state may differ from member to member, so
+    /// pieces of two leaders are never mixed.
     term: Term,
     /// How large it is, once the last chunk has come.
     end: Option<u64>,
@@ -71,8 +72,8 @@ pub(crate) struct Receiving {
 }
 
 impl Raft {
-    /// Asks for a snapshot when the log has grown too large. Not while an older snapshot waits to be made use of, unless
-    /// that takes too long.
+    /// Asks for a snapshot when the log has grown too large. Not while an older snapshot waits to be made use
+    /// of, unless that takes too long.
     pub(crate) fn ask_for_snapshot(&mut self, effects: &mut Vec<Effect>) {
         let waiting = self.taking.is_some() || self.snapshot.index > self.log.base().index;
         if self.log.bytes() <= self.config.log_bytes_max || waiting || self.is_installing() {
@@ -103,7 +104,8 @@ impl Raft {
         self.snapshot = snapshot;
     }
 
-    /// Forgets what the snapshot covers. A leader waits for followers that need it, until that costs too much memory.
+    /// Forgets what the snapshot covers. A leader waits for followers that need it, until that costs too much
+    /// memory.
     pub(crate) fn compact_if_possible(&mut self) {
         let through = self.snapshot;
         if through.index <= self.log.base().index || self.is_installing() {
@@ -190,8 +192,8 @@ impl Raft {
         self.read_snapshot_for(from, effects);
     }
 
-    /// Sends again what a follower has not acknowledged for long. If it has everything, sends the (empty) rest, which a
-    /// follower that was restarted answers by asking for the beginning.
+    /// Sends again what a follower has not acknowledged for long. If it has everything, sends the (empty)
+    /// rest, which a follower that was restarted answers by asking for the beginning.
     pub(crate) fn rewind_stalled_snapshot(&mut self, to: NodeId) {
         let (now, patience, newest) = (self.now, self.config.election_timeout, self.snapshot);
         let Some(sending) = self.sending(to) else { return };

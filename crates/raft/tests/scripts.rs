@@ -1,5 +1,6 @@
-//! Golden scripts: small clusters driven step by step. Each file in `tests/scripts` is a sentence about the protocol.
-//! `UPDATE_GOLDENFILES=1 cargo test --release -p onecopy-raft --test scripts` writes the traces anew, to be reviewed.
+//! Golden scripts: small clusters driven step by step. Each file in `tests/scripts` is a sentence about the
+//! protocol. `UPDATE_GOLDENFILES=1 cargo test --release -p onecopy-raft --test scripts` writes the traces
+//! anew, to be reviewed.
 
 mod cluster;
 
@@ -13,7 +14,8 @@ use onecopy_core::transfer::CHUNK;
 use onecopy_core::{Index, NodeId, Protocol, Timestamp};
 use onecopy_raft::Input;
 
-/// What a script can do. Nothing happens by itself: messages and writes wait until the script lets them through.
+/// What a script can do. Nothing happens by itself: messages and writes wait until the script lets them
+/// through.
 struct Script {
     cluster: Cluster,
 }
@@ -137,7 +139,8 @@ impl Script {
         }
     }
 
-    /// The messages on their way that match `from=` and `to=`, the first `count=` of them; what they cause stays on its way.
+    /// The messages on their way that match `from=` and `to=`, the first `count=` of them; what they cause
+    /// stays on its way.
     fn take(
         &mut self,
         keys: &dyn Fn(&str) -> Option<String>,

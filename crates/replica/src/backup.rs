@@ -46,7 +46,9 @@ impl Replica {
         }
         follower.heard = now;
         if self.snapshots.is_installing() {
-            return; // As if it were lost: the primary sends it again.
+            // The entries are as good as lost, and are sent again. But loading a snapshot may take longer than the
+            // failure timeout, and this replica is not silent.
+            return self.acknowledge(effects);
         }
         // What a snapshot covers is committed, and agrees by that.
         let covered = previous.index <= self.log.base().index;

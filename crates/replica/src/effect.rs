@@ -171,7 +171,8 @@ pub enum Effect {
         chunk: Chunk,
     },
     /// All pieces are written: make the snapshot durable, put it in the place of the state machine, and come back
-    /// with [`Input::SnapshotInstalled`].
+    /// with [`Input::SnapshotInstalled`]. A snapshot that is being taken of the old state may be given up without
+    /// a word.
     InstallSnapshot {
         /// Which snapshot.
         snapshot: EntryId,

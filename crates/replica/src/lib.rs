@@ -62,3 +62,6 @@ pub use message::Message;
 pub use promise::CorruptPromise;
 pub use replica::{Refusal, Replica};
 pub use status::{Standing, Status};
+
+#[cfg(test)]
+mod tests;

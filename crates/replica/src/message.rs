@@ -96,6 +96,8 @@ impl Message {
             Self::SnapshotChunk { chunk, .. } => {
                 chunk.data.len() <= CHUNK && chunk.offset.checked_add(CHUNK as u64).is_some()
             }
+            // Offsets are counted on from here.
+            Self::SnapshotAck { wanted, .. } => *wanted < u64::MAX / 2,
             _ => true,
         }
     }

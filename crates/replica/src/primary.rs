@@ -342,14 +342,15 @@ impl Replica {
         let Role::Primary(primary) = &mut self.role else { return };
         if primary.joining.is_none() && self.commit >= primary.noop {
             let lag_max = self.config.join_lag_max;
-            // One that needs a snapshot first would hold up every write until it has it.
+            // One that has acknowledged nothing yet may be slow, or dead, and one that needs a snapshot first would hold
+            // up every write until it has it.
             let base = self.log.base().index;
-            let is_near = |peer: &&Peer| {
-                let lacks_log_only = peer.transfer.is_none() && peer.matched >= base;
-                !peer.is_member && lacks_log_only && peer.matched.plus(lag_max) >= last
+            let keeps_up = |peer: &&Peer| {
+                let answers = peer.matched > Index(0) && peer.matched >= base && peer.transfer.is_none();
+                !peer.is_member && answers && peer.matched.plus(lag_max) >= last
             };
             primary.joining =
-                primary.peers.iter().find(is_near).and_then(|peer| view.learner(peer.node).copied());
+                primary.peers.iter().find(keeps_up).and_then(|peer| view.learner(peer.node).copied());
             if primary.joining.is_some() {
                 self.ask_membership(effects);
             }

@@ -10,8 +10,8 @@ use crate::replica::{Replica, Role};
 /// While replicas still need the log behind the snapshot, it may grow to this many times the usual bound.
 const PATIENCE: usize = 4;
 
-/// The snapshots of one replica. What is being received is forgotten with the view: the images of two replicas
-/// hold the same state, but not as the same bytes, and the next primary would go on with its own.
+/// The snapshots of one replica. One that has been received as a whole survives a change of views: it holds
+/// nothing but committed entries, whoever sent it.
 #[derive(Debug)]
 pub(crate) struct Snapshots {
     /// The newest durable one, [`EntryId::ZERO`] if there is none.
@@ -39,21 +39,20 @@ impl Snapshots {
         Self { taken: base, taking: false, incoming: None, phase: Phase::Receiving }
     }
 
+    /// The view has changed. A snapshot that is still being received is begun anew: images of the same state may
+    /// differ from replica to replica, and pieces of two would make a third.
+    pub(crate) fn forget_pieces(&mut self) {
+        if self.phase == Phase::Receiving {
+            self.incoming = None;
+        }
+    }
+
     pub(crate) fn give_up(&mut self) {
         self.taking = false;
     }
 
     pub(crate) fn spoiled(&mut self, snapshot: EntryId) {
         if self.incoming.as_ref().is_some_and(|incoming| incoming.snapshot == snapshot) {
-            self.incoming = None;
-            self.phase = Phase::Receiving;
-        }
-    }
-
-    /// The view has changed: another primary sends another image. What is being installed is complete, and holds
-    /// nothing but committed entries, whoever sent it.
-    pub(crate) fn forget_unfinished(&mut self) {
-        if self.phase != Phase::Installing {
             self.incoming = None;
             self.phase = Phase::Receiving;
         }
@@ -139,9 +138,13 @@ impl Replica {
             return;
         };
         let Some(chunk) = chunk else {
-            // It was replaced by a newer one while it was on its way: begin with that.
-            peer.transfer = None;
-            return self.send_entries(now, to, effects);
+            // It was replaced by a newer one while it was on its way: begin with that. If it is the newest, the disk
+            // cannot read it: asking again at once would only keep the disk busy.
+            if snapshot != self.snapshots.taken {
+                peer.transfer = None;
+                self.send_entries(now, to, effects);
+            }
+            return;
         };
         assert!(chunk.data.len() <= CHUNK, "a chunk has at most {CHUNK} bytes");
         if chunk.last {
@@ -195,13 +198,9 @@ impl Replica {
         if self.snapshots.is_installing() {
             return;
         }
-        // A snapshot covers nothing but committed entries. If the log holds its last one, it holds all of them, and
-        // perhaps later ones that are committed too: to put the snapshot in their place would lose those.
-        if self.log.contains(chunk.snapshot) {
+        if self.covers(chunk.snapshot) {
+            // The log goes on from there. What a snapshot covers is committed.
             self.commit_through(chunk.snapshot.index, effects);
-        }
-        if chunk.snapshot.index <= self.commit {
-            // Already have what it covers: the log goes on from there.
             let Role::Follower(follower) = &mut self.role else { return };
             follower.agreed = follower.agreed.max(self.commit);
             return self.acknowledge(effects);
@@ -229,6 +228,12 @@ impl Replica {
         }
     }
 
+    /// Whether everything in `snapshot` is here already. The entries behind it may have been acknowledged, by this
+    /// replica too, while it knows only a lower commit index: its log must not be replaced then.
+    fn covers(&self, snapshot: EntryId) -> bool {
+        snapshot.index <= self.commit || self.log.contains(snapshot)
+    }
+
     fn want(&self, from: NodeId, snapshot: EntryId, wanted: u64, effects: &mut Vec<Effect>) {
         self.send(from, Message::SnapshotAck { view: self.view_number(), snapshot, wanted }, effects);
     }
@@ -238,7 +243,7 @@ impl Replica {
         if incoming.snapshot != snapshot {
             return;
         }
-        if snapshot.index <= self.commit {
+        if self.covers(snapshot) {
             // The log has brought what the snapshot covers meanwhile.
             return self.snapshots.spoiled(snapshot);
         }
@@ -264,7 +269,7 @@ impl Replica {
         assert!(snapshot.index > self.commit, "an installed snapshot ({snapshot}) would take state back");
         self.snapshots.phase = Phase::Receiving;
         self.snapshots.taken = snapshot;
-        // An image of the state that was replaced is of no use, and the driver has given it up.
+        // The state that it was to be an image of is gone.
         self.snapshots.taking = false;
         self.replace_log(now, snapshot, incoming.time, effects);
         if let Role::Follower(follower) = &mut self.role {

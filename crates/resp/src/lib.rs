@@ -1,9 +1,9 @@
 //! The Redis serialization protocol: requests from bytes, replies to bytes.
 //!
 //! Requests are parsed by [`Parser`], a small parser of our own that knows only what clients send: arrays of
-//! bulk strings, and inline commands. It hands out the arguments as slices of the input, without an allocation
-//! per request or per argument. A general parser of all of RESP3 builds a tree of frames first, which measured
-//! four times as slow for a `SET`; it is the oracle of this crate's tests instead.
+//! bulk strings, and inline commands. It hands out the arguments as slices of the input, without an
+//! allocation per request or per argument. A general parser of all of RESP3 builds a tree of frames first,
+//! which measured four times as slow for a `SET`; it is the oracle of this crate's tests instead.
 //!
 //! Replies are appended to a `Vec<u8>` by [`Writer`], which knows how RESP2 spells what only RESP3 has a type
 //! for.

@@ -1,8 +1,8 @@
 //! Requests.
 //!
-//! The parser remembers how far it got in an incomplete request, so that a large value that trickles in byte by
-//! byte is looked at once, not once per byte. What it remembers grows with the bytes that have arrived, never
-//! with a length that was merely announced.
+//! The parser remembers how far it got in an incomplete request, so that a large value that trickles in byte
+//! by byte is looked at once, not once per byte. What it remembers grows with the bytes that have arrived,
+//! never with a length that was merely announced.
 
 use std::ops::Range;
 
@@ -25,7 +25,8 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 1,048,576 arguments, 512 MiB each, 1 GiB together, and 64 KiB for an inline command: the limits of Redis.
+    /// 1,048,576 arguments, 512 MiB each, 1 GiB together, and 64 KiB for an inline command: the limits of
+    /// Redis.
     fn default() -> Self {
         Self {
             args_max: 1024 * 1024,

@@ -105,7 +105,7 @@ impl Monitor {
 
     /// Succeeds a primary that failed.
     fn succeed(&self, now: Instant, id: GroupId, view: &View, reason: Reason) -> Option<Command> {
-        let sick = |member: &&Member| self.ailment(now, id, member.node, member.incarnation).is_some();
+        let sick = |member: &&Member| self.ailment(now, member.node, member.incarnation).is_some();
         let suspected = |member: &&Member| member.node == view.primary && reason == Reason::Suspected;
         let (dropped, heirs): (Vec<&Member>, Vec<&Member>) =
             view.members.iter().partition(|member| sick(member) || suspected(member));
@@ -132,7 +132,7 @@ impl Monitor {
 
     fn primary_ailment(&self, now: Instant, id: GroupId, view: &View) -> Option<Reason> {
         let primary = view.member(view.primary)?;
-        if let Some(reason) = self.ailment(now, id, primary.node, primary.incarnation) {
+        if let Some(reason) = self.ailment(now, primary.node, primary.incarnation) {
             return Some(reason);
         }
         if self.ping(primary.node)?.boot != view.boot {
@@ -145,7 +145,7 @@ impl Monitor {
         // When two replicas cannot hear each other, both accuse; the primary, which pings, is believed.
         let timeout = self.config.failure_timeout;
         let accused = view.backups().any(|backup| {
-            self.ailment(now, id, backup.node, backup.incarnation).is_none()
+            self.ailment(now, backup.node, backup.incarnation).is_none()
                 && self.accuses(now, (id, view.number), backup.node, primary.node, 2 * timeout)
                 && !self.accuses(now, (id, view.number), primary.node, backup.node, timeout)
         });
@@ -168,7 +168,7 @@ impl Monitor {
 
     fn follower_ailment(&self, now: Instant, id: GroupId, view: &View, follower: &Member) -> Option<Reason> {
         let timeout = self.config.failure_timeout;
-        self.ailment(now, id, follower.node, follower.incarnation).or_else(|| {
+        self.ailment(now, follower.node, follower.incarnation).or_else(|| {
             self.accuses(now, (id, view.number), view.primary, follower.node, timeout)
                 .then_some(Reason::Suspected)
         })
@@ -195,6 +195,7 @@ impl Monitor {
                 && !taken.contains(node)
                 && self.ping(*node).is_some_and(|ping| ping.incarnation == registration.incarnation)
                 && self.silence(now, *node) < self.config.failure_timeout
+                && !self.is_stalled(*node)
         };
         let nodes = table.nodes().iter().filter(|(node, registration)| alive(node, registration));
         placement::fewest_groups_first(

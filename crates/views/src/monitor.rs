@@ -192,23 +192,23 @@ impl Monitor {
             .is_some_and(|(at, _)| now.since(*at) < 4 * self.config.failure_timeout)
     }
 
-    /// What is wrong with the node of a replica, whatever its role.
-    pub(crate) fn ailment(
-        &self,
-        now: Instant,
-        group: GroupId,
-        node: NodeId,
-        incarnation: Incarnation,
-    ) -> Option<Reason> {
+    /// Whether the disk of a node does not finish a write, of whatever group.
+    pub(crate) fn is_stalled(&self, node: NodeId) -> bool {
         let timeout = self.config.failure_timeout;
         let stalled = |report: &GroupReport| report.oldest_write.is_some_and(|waiting| waiting >= timeout);
+        self.ping(node).is_some_and(|ping| ping.groups.iter().any(stalled))
+    }
+
+    /// What is wrong with the node of a replica, whatever its role.
+    pub(crate) fn ailment(&self, now: Instant, node: NodeId, incarnation: Incarnation) -> Option<Reason> {
         match self.ping(node) {
             // P9: whatever answers under another incarnation is not the replica that the view names.
             Some(ping) if ping.incarnation != incarnation && self.config.rules.hold(Rule::OneLife) => {
                 Some(Reason::LostItsData)
             }
-            _ if self.silence(now, node) >= timeout => Some(Reason::Silent),
-            _ if self.report(node, group).is_some_and(stalled) => Some(Reason::DiskStalled),
+            _ if self.silence(now, node) >= self.config.failure_timeout => Some(Reason::Silent),
+            // The groups of a node share its disk.
+            _ if self.is_stalled(node) => Some(Reason::DiskStalled),
             _ => None,
         }
     }

@@ -1,7 +1,7 @@
 //! Replies to `COMMAND` and its subcommands.
 //!
-//! The node that answers them knows commands of its own, so these functions take the descriptions that they are to
-//! talk about, or a function that finds one.
+//! The node that answers them knows commands of its own, so these functions take the descriptions that they
+//! are to talk about, or a function that finds one.
 
 use onecopy_resp::Writer;
 

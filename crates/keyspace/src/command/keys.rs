@@ -3,8 +3,8 @@
 use super::Spec;
 use crate::number::parse_integer;
 
-/// The positions of the keys among the arguments, in order; empty if there are none, or if the arguments make no
-/// sense.
+/// The positions of the keys among the arguments, in order; empty if there are none, or if the arguments make
+/// no sense.
 #[must_use]
 pub fn key_positions(spec: &Spec, args: &[&[u8]]) -> Vec<usize> {
     let mut positions = Vec::new();

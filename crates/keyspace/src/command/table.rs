@@ -1,9 +1,9 @@
 //! Every command that the state machine knows, as data.
 //!
-//! One row is: name and arity; kind, whether it grows the data, whether it is fast; first key, last key and step as
-//! `COMMAND` gives them, and at which argument the number of further keys stands (0: nowhere); group, and the version
-//! of Redis that had it first; the function; the time that it takes, with the meanings of the letters that Redis'
-//! documentation gives them; what it does.
+//! One row is: name and arity; kind, whether it grows the data, whether it is fast; first key, last key and
+//! step as `COMMAND` gives them, and at which argument the number of further keys stands (0: nowhere); group,
+//! and the version of Redis that had it first; the function; the time that it takes, with the meanings of the
+//! letters that Redis' documentation gives them; what it does.
 
 use super::{Command, Kind, Run, Spec};
 use crate::commands::{
@@ -16,7 +16,8 @@ macro_rules! table {
     (@grows -) => { false };
     (@fast fast) => { true };
     (@fast -) => { false };
-    ($($name:literal $arity:literal, $kind:ident $grows:tt $fast:tt, $first:literal $last:literal $step:literal $count_at:literal,
+    ($($name:literal $arity:literal, $kind:ident $grows:tt $fast:tt,
+        $first:literal $last:literal $step:literal $count_at:literal,
         $group:literal $since:literal => $run:ident $module:ident::$function:ident;
         $complexity:literal $summary:literal;)*) => {
         &[$(Command {
@@ -43,396 +44,265 @@ macro_rules! table {
 /// The commands, sorted by name.
 pub(super) static TABLE: &[Command] = table! {
     "append" 3, Write grows fast, 1 1 1 0, "string" "2.0.0" => Write strings::append;
-        "O(1). The amortized time complexity is O(1) assuming the appended value is small and the already present value is of any size, since the dynamic string library used by Redis will double the free space available on every reallocation."
-        "Append a value to a key";
+        "O(1)" "Append a value to a key";
     "copy" -3, Write grows -, 1 2 1 0, "generic" "6.2.0" => Write keys::copy;
-        "O(N) worst case for collections, where N is the number of nested items. O(1) for string values."
-        "Copy a key";
+        "O(N)" "Copy a key";
     "dbsize" 1, Read - fast, 0 0 0 0, "server" "1.0.0" => Read databases::dbsize;
-        "O(1)"
-        "Return the number of keys in the selected database";
+        "O(1)" "Return the number of keys in the selected database";
     "decr" 2, Write grows fast, 1 1 1 0, "string" "1.0.0" => Write counters::decr;
-        "O(1)"
-        "Decrement the integer value of a key by one";
+        "O(1)" "Decrement the integer value of a key by one";
     "decrby" 3, Write grows fast, 1 1 1 0, "string" "1.0.0" => Write counters::decrby;
-        "O(1)"
-        "Decrement the integer value of a key by the given number";
+        "O(1)" "Decrement the integer value of a key by the given number";
     "del" -2, Write - -, 1 -1 1 0, "generic" "1.0.0" => Write keys::del;
-        "O(N) where N is the number of keys that will be removed. When a key to remove holds a value other than a string, the individual complexity for this key is O(M) where M is the number of elements in the list, set, sorted set or hash. Removing a single key that holds a string value is O(1)."
-        "Delete a key";
+        "O(N)" "Delete a key";
     "exists" -2, Read - fast, 1 -1 1 0, "generic" "1.0.0" => Read keys::exists;
-        "O(N) where N is the number of keys to check."
-        "Determine if a key exists";
+        "O(N)" "Determine if a key exists";
     "expire" -3, Write - fast, 1 1 1 0, "generic" "1.0.0" => Write expiry::expire;
-        "O(1)"
-        "Set a key's time to live in seconds";
+        "O(1)" "Set a key's time to live in seconds";
     "expireat" -3, Write - fast, 1 1 1 0, "generic" "1.2.0" => Write expiry::expireat;
-        "O(1)"
-        "Set the expiration for a key as a UNIX timestamp";
+        "O(1)" "Set the expiration for a key as a UNIX timestamp";
     "expiretime" 2, Read - fast, 1 1 1 0, "generic" "7.0.0" => Read expiry::expiretime;
-        "O(1)"
-        "Get the expiration Unix timestamp for a key";
+        "O(1)" "Get the expiration Unix timestamp for a key";
     "flushall" -1, Write - -, 0 0 0 0, "server" "1.0.0" => Write databases::flushall;
-        "O(N) where N is the total number of keys in all databases"
-        "Remove all keys from all databases";
+        "O(N)" "Remove all keys from all databases";
     "flushdb" -1, Write - -, 0 0 0 0, "server" "1.0.0" => Write databases::flushdb;
-        "O(N) where N is the number of keys in the selected database"
-        "Remove all keys from the current database";
+        "O(N)" "Remove all keys from the current database";
     "get" 2, Read - fast, 1 1 1 0, "string" "1.0.0" => Read strings::get;
-        "O(1)"
-        "Get the value of a key";
+        "O(1)" "Get the value of a key";
     "getdel" 2, Write - fast, 1 1 1 0, "string" "6.2.0" => Write strings::getdel;
-        "O(1)"
-        "Get the value of a key and delete the key";
+        "O(1)" "Get the value of a key and delete the key";
     "getex" -2, Write - fast, 1 1 1 0, "string" "6.2.0" => Write set::getex;
-        "O(1)"
-        "Get the value of a key and optionally set its expiration";
+        "O(1)" "Get the value of a key and optionally set its expiration";
     "getrange" 4, Read - -, 1 1 1 0, "string" "2.4.0" => Read strings::getrange;
-        "O(N) where N is the length of the returned string. The complexity is ultimately determined by the returned length, but because creating a substring from an existing string is very cheap, it can be considered O(1) for small strings."
-        "Get a substring of the string stored at a key";
+        "O(N)" "Get a substring of the string stored at a key";
     "getset" 3, Write grows fast, 1 1 1 0, "string" "1.0.0" => Write strings::getset;
-        "O(1)"
-        "Set the string value of a key and return its old value";
+        "O(1)" "Set the string value of a key and return its old value";
     "hdel" -3, Write - fast, 1 1 1 0, "hash" "2.0.0" => Write hashes::hdel;
-        "O(N) where N is the number of fields to be removed."
-        "Delete one or more hash fields";
+        "O(N)" "Delete one or more hash fields";
     "hexists" 3, Read - fast, 1 1 1 0, "hash" "2.0.0" => Read hashes::hexists;
-        "O(1)"
-        "Determine if a hash field exists";
+        "O(1)" "Determine if a hash field exists";
     "hget" 3, Read - fast, 1 1 1 0, "hash" "2.0.0" => Read hashes::hget;
-        "O(1)"
-        "Get the value of a hash field";
+        "O(1)" "Get the value of a hash field";
     "hgetall" 2, Read - -, 1 1 1 0, "hash" "2.0.0" => Read hashes::hgetall;
-        "O(N) where N is the size of the hash."
-        "Get all the fields and values in a hash";
+        "O(N)" "Get all the fields and values in a hash";
     "hincrby" 4, Write grows fast, 1 1 1 0, "hash" "2.0.0" => Write hashes::hincrby;
-        "O(1)"
-        "Increment the integer value of a hash field by the given number";
+        "O(1)" "Increment the integer value of a hash field by the given number";
     "hincrbyfloat" 4, Write grows fast, 1 1 1 0, "hash" "2.6.0" => Write hashes::hincrbyfloat;
-        "O(1)"
-        "Increment the float value of a hash field by the given amount";
+        "O(1)" "Increment the float value of a hash field by the given amount";
     "hkeys" 2, Read - -, 1 1 1 0, "hash" "2.0.0" => Read hashes::hkeys;
-        "O(N) where N is the size of the hash."
-        "Get all the fields in a hash";
+        "O(N)" "Get all the fields in a hash";
     "hlen" 2, Read - fast, 1 1 1 0, "hash" "2.0.0" => Read hashes::hlen;
-        "O(1)"
-        "Get the number of fields in a hash";
+        "O(1)" "Get the number of fields in a hash";
     "hmget" -3, Read - fast, 1 1 1 0, "hash" "2.0.0" => Read hashes::hmget;
-        "O(N) where N is the number of fields being requested."
-        "Get the values of all the given hash fields";
+        "O(N)" "Get the values of all the given hash fields";
     "hmset" -4, Write grows fast, 1 1 1 0, "hash" "2.0.0" => Write hashes::hmset;
-        "O(N) where N is the number of fields being set."
-        "Set multiple hash fields to multiple values";
+        "O(N)" "Set multiple hash fields to multiple values";
     "hrandfield" -2, Settled - -, 1 1 1 0, "hash" "6.2.0" => Write random::hrandfield;
-        "O(N) where N is the number of fields returned"
-        "Get one or multiple random fields from a hash";
+        "O(N)" "Get one or multiple random fields from a hash";
     "hscan" -3, Read - -, 1 1 1 0, "hash" "2.8.0" => Read scan::hscan;
-        "O(1) for every call. O(N) for a complete iteration, including enough command calls for the cursor to return back to 0. N is the number of elements inside the collection.."
-        "Incrementally iterate hash fields and associated values";
+        "O(1)" "Incrementally iterate hash fields and associated values";
     "hset" -4, Write grows fast, 1 1 1 0, "hash" "2.0.0" => Write hashes::hset;
-        "O(1) for each field/value pair added, so O(N) to add N field/value pairs when the command is called with multiple field/value pairs."
-        "Set the string value of a hash field";
+        "O(1)" "Set the string value of a hash field";
     "hsetnx" 4, Write grows fast, 1 1 1 0, "hash" "2.0.0" => Write hashes::hsetnx;
-        "O(1)"
-        "Set the value of a hash field, only if the field does not exist";
+        "O(1)" "Set the value of a hash field, only if the field does not exist";
     "hstrlen" 3, Read - fast, 1 1 1 0, "hash" "3.2.0" => Read hashes::hstrlen;
-        "O(1)"
-        "Get the length of the value of a hash field";
+        "O(1)" "Get the length of the value of a hash field";
     "hvals" 2, Read - -, 1 1 1 0, "hash" "2.0.0" => Read hashes::hvals;
-        "O(N) where N is the size of the hash."
-        "Get all the values in a hash";
+        "O(N)" "Get all the values in a hash";
     "incr" 2, Write grows fast, 1 1 1 0, "string" "1.0.0" => Write counters::incr;
-        "O(1)"
-        "Increment the integer value of a key by one";
+        "O(1)" "Increment the integer value of a key by one";
     "incrby" 3, Write grows fast, 1 1 1 0, "string" "1.0.0" => Write counters::incrby;
-        "O(1)"
-        "Increment the integer value of a key by the given amount";
+        "O(1)" "Increment the integer value of a key by the given amount";
     "incrbyfloat" 3, Write grows fast, 1 1 1 0, "string" "2.6.0" => Write counters::incrbyfloat;
-        "O(1)"
-        "Increment the float value of a key by the given amount";
+        "O(1)" "Increment the float value of a key by the given amount";
     "keys" 2, Read - -, 0 0 0 0, "generic" "1.0.0" => Read scan::keys;
-        "O(N) with N being the number of keys in the database, under the assumption that the key names in the database and the given pattern have limited length."
-        "Find all keys matching the given pattern";
+        "O(N)" "Find all keys matching the given pattern";
     "lindex" 3, Read - -, 1 1 1 0, "list" "1.0.0" => Read lists::lindex;
-        "O(N) where N is the number of elements to traverse to get to the element at index. This makes asking for the first or the last element of the list O(1)."
-        "Get an element from a list by its index";
+        "O(N)" "Get an element from a list by its index";
     "linsert" 5, Write grows -, 1 1 1 0, "list" "2.2.0" => Write lists::linsert;
-        "O(N) where N is the number of elements to traverse before seeing the value pivot. This means that inserting somewhere on the left end on the list (head) can be considered O(1) and inserting somewhere on the right end (tail) is O(N)."
-        "Insert an element before or after another element in a list";
+        "O(N)" "Insert an element before or after another element in a list";
     "llen" 2, Read - fast, 1 1 1 0, "list" "1.0.0" => Read lists::llen;
-        "O(1)"
-        "Get the length of a list";
+        "O(1)" "Get the length of a list";
     "lmove" 5, Write grows -, 1 2 1 0, "list" "6.2.0" => Write lists::lmove;
-        "O(1)"
-        "Pop an element from a list, push it to another list and return it";
+        "O(1)" "Pop an element from a list, push it to another list and return it";
     "lmpop" -4, Write - -, 0 0 0 1, "list" "7.0.0" => Write lists::lmpop;
-        "O(N+M) where N is the number of provided keys and M is the number of elements returned."
-        "Pop elements from a list";
+        "O(N+M)" "Pop elements from a list";
     "lpop" -2, Write - fast, 1 1 1 0, "list" "1.0.0" => Write lists::lpop;
-        "O(N) where N is the number of elements returned"
-        "Remove and get the first elements in a list";
+        "O(N)" "Remove and get the first elements in a list";
     "lpos" -3, Read - -, 1 1 1 0, "list" "6.0.6" => Read lists::lpos;
-        "O(N) where N is the number of elements in the list, for the average case. When searching for elements near the head or the tail of the list, or when the MAXLEN option is provided, the command may run in constant time."
-        "Return the index of matching elements on a list";
+        "O(N)" "Return the index of matching elements on a list";
     "lpush" -3, Write grows fast, 1 1 1 0, "list" "1.0.0" => Write lists::lpush;
-        "O(1) for each element added, so O(N) to add N elements when the command is called with multiple arguments."
-        "Prepend one or multiple elements to a list";
+        "O(1)" "Prepend one or multiple elements to a list";
     "lpushx" -3, Write grows fast, 1 1 1 0, "list" "2.2.0" => Write lists::lpushx;
-        "O(1) for each element added, so O(N) to add N elements when the command is called with multiple arguments."
-        "Prepend an element to a list, only if the list exists";
+        "O(1)" "Prepend an element to a list, only if the list exists";
     "lrange" 4, Read - -, 1 1 1 0, "list" "1.0.0" => Read lists::lrange;
-        "O(S+N) where S is the distance of start offset from HEAD for small lists, from nearest end (HEAD or TAIL) for large lists; and N is the number of elements in the specified range."
-        "Get a range of elements from a list";
+        "O(S+N)" "Get a range of elements from a list";
     "lrem" 4, Write - -, 1 1 1 0, "list" "1.0.0" => Write lists::lrem;
-        "O(N+M) where N is the length of the list and M is the number of elements removed."
-        "Remove elements from a list";
+        "O(N+M)" "Remove elements from a list";
     "lset" 4, Write grows -, 1 1 1 0, "list" "1.0.0" => Write lists::lset;
-        "O(N) where N is the length of the list. Setting either the first or the last element of the list is O(1)."
-        "Set the value of an element in a list by its index";
+        "O(N)" "Set the value of an element in a list by its index";
     "ltrim" 4, Write - -, 1 1 1 0, "list" "1.0.0" => Write lists::ltrim;
-        "O(N) where N is the number of elements to be removed by the operation."
-        "Trim a list to the specified range";
+        "O(N)" "Trim a list to the specified range";
     "memory" -2, Read - -, 2 2 1 0, "server" "4.0.0" => Read keys::memory;
-        "O(1)"
-        "Tell what a key occupies";
+        "O(1)" "Tell what a key occupies";
     "mget" -2, Read - fast, 1 -1 1 0, "string" "1.0.0" => Read strings::mget;
-        "O(N) where N is the number of keys to retrieve."
-        "Get the values of all the given keys";
+        "O(N)" "Get the values of all the given keys";
     "move" 3, Write - fast, 1 1 1 0, "generic" "1.0.0" => Write databases::move_key;
-        "O(1)"
-        "Move a key to another database";
+        "O(1)" "Move a key to another database";
     "mset" -3, Write grows -, 1 -1 2 0, "string" "1.0.1" => Write strings::mset;
-        "O(N) where N is the number of keys to set."
-        "Set multiple keys to multiple values";
+        "O(N)" "Set multiple keys to multiple values";
     "msetnx" -3, Write grows -, 1 -1 2 0, "string" "1.0.1" => Write strings::msetnx;
-        "O(N) where N is the number of keys to set."
-        "Set multiple keys to multiple values, only if none of the keys exist";
+        "O(N)" "Set multiple keys to multiple values, only if none of the keys exist";
     "object" -2, Read - -, 2 2 1 0, "generic" "2.2.3" => Read keys::object;
-        "O(1)"
-        "Inspect the object at a key";
+        "O(1)" "Inspect the object at a key";
     "persist" 2, Write - fast, 1 1 1 0, "generic" "2.2.0" => Write expiry::persist;
-        "O(1)"
-        "Remove the expiration from a key";
+        "O(1)" "Remove the expiration from a key";
     "pexpire" -3, Write - fast, 1 1 1 0, "generic" "2.6.0" => Write expiry::pexpire;
-        "O(1)"
-        "Set a key's time to live in milliseconds";
+        "O(1)" "Set a key's time to live in milliseconds";
     "pexpireat" -3, Write - fast, 1 1 1 0, "generic" "2.6.0" => Write expiry::pexpireat;
-        "O(1)"
-        "Set the expiration for a key as a UNIX timestamp specified in milliseconds";
+        "O(1)" "Set the expiration for a key as a UNIX timestamp specified in milliseconds";
     "pexpiretime" 2, Read - fast, 1 1 1 0, "generic" "7.0.0" => Read expiry::pexpiretime;
-        "O(1)"
-        "Get the expiration Unix timestamp for a key in milliseconds";
+        "O(1)" "Get the expiration Unix timestamp for a key in milliseconds";
     "psetex" 4, Write grows -, 1 1 1 0, "string" "2.6.0" => Write set::psetex;
-        "O(1)"
-        "Set the value and expiration in milliseconds of a key";
+        "O(1)" "Set the value and expiration in milliseconds of a key";
     "pttl" 2, Read - fast, 1 1 1 0, "generic" "2.6.0" => Read expiry::pttl;
-        "O(1)"
-        "Get the time to live for a key in milliseconds";
+        "O(1)" "Get the time to live for a key in milliseconds";
     "randomkey" 1, Settled - -, 0 0 0 0, "generic" "1.0.0" => Write random::randomkey;
-        "O(1)"
-        "Return a random key from the keyspace";
+        "O(1)" "Return a random key from the keyspace";
     "rename" 3, Write - -, 1 2 1 0, "generic" "1.0.0" => Write keys::rename;
-        "O(1)"
-        "Rename a key";
+        "O(1)" "Rename a key";
     "renamenx" 3, Write - fast, 1 2 1 0, "generic" "1.0.0" => Write keys::renamenx;
-        "O(1)"
-        "Rename a key, only if the new key does not exist";
+        "O(1)" "Rename a key, only if the new key does not exist";
     "rpop" -2, Write - fast, 1 1 1 0, "list" "1.0.0" => Write lists::rpop;
-        "O(N) where N is the number of elements returned"
-        "Remove and get the last elements in a list";
+        "O(N)" "Remove and get the last elements in a list";
     "rpoplpush" 3, Write grows -, 1 2 1 0, "list" "1.2.0" => Write lists::rpoplpush;
-        "O(1)"
-        "Remove the last element in a list, prepend it to another list and return it";
+        "O(1)" "Remove the last element in a list, prepend it to another list and return it";
     "rpush" -3, Write grows fast, 1 1 1 0, "list" "1.0.0" => Write lists::rpush;
-        "O(1) for each element added, so O(N) to add N elements when the command is called with multiple arguments."
-        "Append one or multiple elements to a list";
+        "O(1)" "Append one or multiple elements to a list";
     "rpushx" -3, Write grows fast, 1 1 1 0, "list" "2.2.0" => Write lists::rpushx;
-        "O(1) for each element added, so O(N) to add N elements when the command is called with multiple arguments."
-        "Append an element to a list, only if the list exists";
+        "O(1)" "Append an element to a list, only if the list exists";
     "sadd" -3, Write grows fast, 1 1 1 0, "set" "1.0.0" => Write sets::sadd;
-        "O(1) for each element added, so O(N) to add N elements when the command is called with multiple arguments."
-        "Add one or more members to a set";
+        "O(1)" "Add one or more members to a set";
     "scan" -2, Read - -, 0 0 0 0, "generic" "2.8.0" => Read scan::scan;
-        "O(1) for every call. O(N) for a complete iteration, including enough command calls for the cursor to return back to 0. N is the number of elements inside the collection."
-        "Incrementally iterate the keys space";
+        "O(1)" "Incrementally iterate the keys space";
     "scard" 2, Read - fast, 1 1 1 0, "set" "1.0.0" => Read sets::scard;
-        "O(1)"
-        "Get the number of members in a set";
+        "O(1)" "Get the number of members in a set";
     "sdiff" -2, Read - -, 1 -1 1 0, "set" "1.0.0" => Read set_algebra::sdiff;
-        "O(N) where N is the total number of elements in all given sets."
-        "Subtract multiple sets";
+        "O(N)" "Subtract multiple sets";
     "sdiffstore" -3, Write grows -, 1 -1 1 0, "set" "1.0.0" => Write set_algebra::sdiffstore;
-        "O(N) where N is the total number of elements in all given sets."
-        "Subtract multiple sets and store the resulting set in a key";
+        "O(N)" "Subtract multiple sets and store the resulting set in a key";
     "set" -3, Write grows -, 1 1 1 0, "string" "1.0.0" => Write set::set;
-        "O(1)"
-        "Set the string value of a key";
+        "O(1)" "Set the string value of a key";
     "setex" 4, Write grows -, 1 1 1 0, "string" "2.0.0" => Write set::setex;
-        "O(1)"
-        "Set the value and expiration of a key";
+        "O(1)" "Set the value and expiration of a key";
     "setnx" 3, Write grows fast, 1 1 1 0, "string" "1.0.0" => Write set::setnx;
-        "O(1)"
-        "Set the value of a key, only if the key does not exist";
+        "O(1)" "Set the value of a key, only if the key does not exist";
     "setrange" 4, Write grows -, 1 1 1 0, "string" "2.2.0" => Write strings::setrange;
-        "O(1), not counting the time taken to copy the new string in place. Usually, this string is very small so the amortized complexity is O(1). Otherwise, complexity is O(M) with M being the length of the value argument."
-        "Overwrite part of a string at key starting at the specified offset";
+        "O(1)" "Overwrite part of a string at key starting at the specified offset";
     "sinter" -2, Read - -, 1 -1 1 0, "set" "1.0.0" => Read set_algebra::sinter;
-        "O(N*M) worst case where N is the cardinality of the smallest set and M is the number of sets."
-        "Intersect multiple sets";
+        "O(N*M)" "Intersect multiple sets";
     "sintercard" -3, Read - -, 0 0 0 1, "set" "7.0.0" => Read set_algebra::sintercard;
-        "O(N*M) worst case where N is the cardinality of the smallest set and M is the number of sets."
-        "Intersect multiple sets and return the cardinality of the result";
+        "O(N*M)" "Intersect multiple sets and return the cardinality of the result";
     "sinterstore" -3, Write grows -, 1 -1 1 0, "set" "1.0.0" => Write set_algebra::sinterstore;
-        "O(N*M) worst case where N is the cardinality of the smallest set and M is the number of sets."
-        "Intersect multiple sets and store the resulting set in a key";
+        "O(N*M)" "Intersect multiple sets and store the resulting set in a key";
     "sismember" 3, Read - fast, 1 1 1 0, "set" "1.0.0" => Read sets::sismember;
-        "O(1)"
-        "Determine if a given value is a member of a set";
+        "O(1)" "Determine if a given value is a member of a set";
     "smembers" 2, Read - -, 1 1 1 0, "set" "1.0.0" => Read sets::smembers;
-        "O(N) where N is the set cardinality."
-        "Get all the members in a set";
+        "O(N)" "Get all the members in a set";
     "smismember" -3, Read - fast, 1 1 1 0, "set" "6.2.0" => Read sets::smismember;
-        "O(N) where N is the number of elements being checked for membership"
-        "Returns the membership associated with the given elements for a set";
+        "O(N)" "Returns the membership associated with the given elements for a set";
     "smove" 4, Write - fast, 1 2 1 0, "set" "1.0.0" => Write sets::smove;
-        "O(1)"
-        "Move a member from one set to another";
+        "O(1)" "Move a member from one set to another";
     "spop" -2, Write - fast, 1 1 1 0, "set" "1.0.0" => Write sets::spop;
-        "Without the count argument O(1), otherwise O(N) where N is the value of the passed count."
-        "Remove and return one or multiple random members from a set";
+        "O(1)" "Remove and return one or multiple random members from a set";
     "srandmember" -2, Settled - -, 1 1 1 0, "set" "1.0.0" => Write random::srandmember;
-        "Without the count argument O(1), otherwise O(N) where N is the absolute value of the passed count."
-        "Get one or multiple random members from a set";
+        "O(1)" "Get one or multiple random members from a set";
     "srem" -3, Write - fast, 1 1 1 0, "set" "1.0.0" => Write sets::srem;
-        "O(N) where N is the number of members to be removed."
-        "Remove one or more members from a set";
+        "O(N)" "Remove one or more members from a set";
     "sscan" -3, Read - -, 1 1 1 0, "set" "2.8.0" => Read scan::sscan;
-        "O(1) for every call. O(N) for a complete iteration, including enough command calls for the cursor to return back to 0. N is the number of elements inside the collection.."
-        "Incrementally iterate Set elements";
+        "O(1)" "Incrementally iterate Set elements";
     "strlen" 2, Read - fast, 1 1 1 0, "string" "2.2.0" => Read strings::strlen;
-        "O(1)"
-        "Get the length of the value stored in a key";
+        "O(1)" "Get the length of the value stored in a key";
     "substr" 4, Read - -, 1 1 1 0, "string" "1.0.0" => Read strings::substr;
-        "O(N) where N is the length of the returned string. The complexity is ultimately determined by the returned length, but because creating a substring from an existing string is very cheap, it can be considered O(1) for small strings."
-        "Get a substring of the string stored at a key";
+        "O(N)" "Get a substring of the string stored at a key";
     "sunion" -2, Read - -, 1 -1 1 0, "set" "1.0.0" => Read set_algebra::sunion;
-        "O(N) where N is the total number of elements in all given sets."
-        "Add multiple sets";
+        "O(N)" "Add multiple sets";
     "sunionstore" -3, Write grows -, 1 -1 1 0, "set" "1.0.0" => Write set_algebra::sunionstore;
-        "O(N) where N is the total number of elements in all given sets."
-        "Add multiple sets and store the resulting set in a key";
+        "O(N)" "Add multiple sets and store the resulting set in a key";
     "swapdb" 3, Write - fast, 0 0 0 0, "server" "4.0.0" => Write databases::swapdb;
-        "O(N) where N is the count of clients watching or blocking on keys from both databases."
-        "Swaps two Redis databases";
+        "O(N)" "Swaps two Redis databases";
     "time" 1, Settled - fast, 0 0 0 0, "server" "2.6.0" => Write databases::time;
-        "O(1)"
-        "Return the current server time";
+        "O(1)" "Return the current server time";
     "touch" -2, Read - fast, 1 -1 1 0, "generic" "3.2.1" => Read keys::touch;
-        "O(N) where N is the number of keys that will be touched."
-        "Alters the last access time of a key(s). Returns the number of existing keys specified.";
+        "O(N)" "Alters the last access time of a key(s). Returns the number of existing keys specified.";
     "ttl" 2, Read - fast, 1 1 1 0, "generic" "1.0.0" => Read expiry::ttl;
-        "O(1)"
-        "Get the time to live for a key in seconds";
+        "O(1)" "Get the time to live for a key in seconds";
     "type" 2, Read - fast, 1 1 1 0, "generic" "1.0.0" => Read keys::type_of;
-        "O(1)"
-        "Determine the type stored at key";
+        "O(1)" "Determine the type stored at key";
     "unlink" -2, Write - fast, 1 -1 1 0, "generic" "4.0.0" => Write keys::unlink;
-        "O(1) for each key removed regardless of its size. Then the command does O(N) work in a different thread in order to reclaim memory, where N is the number of allocations the deleted objects where composed of."
-        "Delete a key asynchronously in another thread. Otherwise it is just as DEL, but non blocking.";
+        "O(1)" "Delete a key asynchronously in another thread. Otherwise it is just as DEL, but non blocking.";
     "zadd" -4, Write grows fast, 1 1 1 0, "sorted-set" "1.2.0" => Write zsets::zadd;
-        "O(log(N)) for each item added, where N is the number of elements in the sorted set."
-        "Add one or more members to a sorted set, or update its score if it already exists";
+        "O(log(N))" "Add one or more members to a sorted set, or update its score if it already exists";
     "zcard" 2, Read - fast, 1 1 1 0, "sorted-set" "1.2.0" => Read zsets::zcard;
-        "O(1)"
-        "Get the number of members in a sorted set";
+        "O(1)" "Get the number of members in a sorted set";
     "zcount" 4, Read - fast, 1 1 1 0, "sorted-set" "2.0.0" => Read zset_range::zcount;
-        "O(log(N)) with N being the number of elements in the sorted set."
-        "Count the members in a sorted set with scores within the given values";
+        "O(log(N))" "Count the members in a sorted set with scores within the given values";
     "zdiff" -3, Read - -, 0 0 0 1, "sorted-set" "6.2.0" => Read zset_algebra::zdiff;
-        "O(L + (N-K)log(N)) worst case where L is the total number of elements in all the sets, N is the size of the first set, and K is the size of the result set."
-        "Subtract multiple sorted sets";
+        "O(L + (N-K)log(N))" "Subtract multiple sorted sets";
     "zdiffstore" -4, Write grows -, 1 1 1 2, "sorted-set" "6.2.0" => Write zset_algebra::zdiffstore;
-        "O(L + (N-K)log(N)) worst case where L is the total number of elements in all the sets, N is the size of the first set, and K is the size of the result set."
-        "Subtract multiple sorted sets and store the resulting sorted set in a new key";
+        "O(L + (N-K)log(N))" "Subtract multiple sorted sets and store the resulting sorted set in a new key";
     "zincrby" 4, Write grows fast, 1 1 1 0, "sorted-set" "1.2.0" => Write zsets::zincrby;
-        "O(log(N)) where N is the number of elements in the sorted set."
-        "Increment the score of a member in a sorted set";
+        "O(log(N))" "Increment the score of a member in a sorted set";
     "zinter" -3, Read - -, 0 0 0 1, "sorted-set" "6.2.0" => Read zset_algebra::zinter;
-        "O(N*K)+O(M*log(M)) worst case with N being the smallest input sorted set, K being the number of input sorted sets and M being the number of elements in the resulting sorted set."
-        "Intersect multiple sorted sets";
+        "O(N*K)" "Intersect multiple sorted sets";
     "zintercard" -3, Read - -, 0 0 0 1, "sorted-set" "7.0.0" => Read zset_algebra::zintercard;
-        "O(N*K) worst case with N being the smallest input sorted set, K being the number of input sorted sets."
-        "Intersect multiple sorted sets and return the cardinality of the result";
+        "O(N*K)" "Intersect multiple sorted sets and return the cardinality of the result";
     "zinterstore" -4, Write grows -, 1 1 1 2, "sorted-set" "2.0.0" => Write zset_algebra::zinterstore;
-        "O(N*K)+O(M*log(M)) worst case with N being the smallest input sorted set, K being the number of input sorted sets and M being the number of elements in the resulting sorted set."
-        "Intersect multiple sorted sets and store the resulting sorted set in a new key";
+        "O(N*K)" "Intersect multiple sorted sets and store the resulting sorted set in a new key";
     "zlexcount" 4, Read - fast, 1 1 1 0, "sorted-set" "2.8.9" => Read zset_range::zlexcount;
-        "O(log(N)) with N being the number of elements in the sorted set."
-        "Count the number of members in a sorted set between a given lexicographical range";
+        "O(log(N))" "Count the number of members in a sorted set between a given lexicographical range";
     "zmpop" -4, Write - -, 0 0 0 1, "sorted-set" "7.0.0" => Write zsets::zmpop;
-        "O(K) + O(M*log(N)) where K is the number of provided keys, N being the number of elements in the sorted set, and M being the number of elements popped."
-        "Remove and return members with scores in a sorted set";
+        "O(K)" "Remove and return members with scores in a sorted set";
     "zmscore" -3, Read - fast, 1 1 1 0, "sorted-set" "6.2.0" => Read zsets::zmscore;
-        "O(N) where N is the number of members being requested."
-        "Get the score associated with the given members in a sorted set";
+        "O(N)" "Get the score associated with the given members in a sorted set";
     "zpopmax" -2, Write - fast, 1 1 1 0, "sorted-set" "5.0.0" => Write zsets::zpopmax;
-        "O(log(N)*M) with N being the number of elements in the sorted set, and M being the number of elements popped."
-        "Remove and return members with the highest scores in a sorted set";
+        "O(log(N)*M)" "Remove and return members with the highest scores in a sorted set";
     "zpopmin" -2, Write - fast, 1 1 1 0, "sorted-set" "5.0.0" => Write zsets::zpopmin;
-        "O(log(N)*M) with N being the number of elements in the sorted set, and M being the number of elements popped."
-        "Remove and return members with the lowest scores in a sorted set";
+        "O(log(N)*M)" "Remove and return members with the lowest scores in a sorted set";
     "zrandmember" -2, Settled - -, 1 1 1 0, "sorted-set" "6.2.0" => Write random::zrandmember;
-        "O(N) where N is the number of elements returned"
-        "Get one or multiple random elements from a sorted set";
+        "O(N)" "Get one or multiple random elements from a sorted set";
     "zrange" -4, Read - -, 1 1 1 0, "sorted-set" "1.2.0" => Read zset_range::zrange;
-        "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements returned."
-        "Return a range of members in a sorted set";
+        "O(log(N)+M)" "Return a range of members in a sorted set";
     "zrangebylex" -4, Read - -, 1 1 1 0, "sorted-set" "2.8.9" => Read zset_range::zrangebylex;
-        "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements being returned. If M is constant (e.g. always asking for the first 10 elements with LIMIT), you can consider it O(log(N))."
-        "Return a range of members in a sorted set, by lexicographical range";
+        "O(log(N)+M)" "Return a range of members in a sorted set, by lexicographical range";
     "zrangebyscore" -4, Read - -, 1 1 1 0, "sorted-set" "1.0.5" => Read zset_range::zrangebyscore;
-        "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements being returned. If M is constant (e.g. always asking for the first 10 elements with LIMIT), you can consider it O(log(N))."
-        "Return a range of members in a sorted set, by score";
+        "O(log(N)+M)" "Return a range of members in a sorted set, by score";
     "zrangestore" -5, Write grows -, 1 2 1 0, "sorted-set" "6.2.0" => Write zset_range::zrangestore;
-        "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements stored into the destination key."
-        "Store a range of members from sorted set into another key";
+        "O(log(N)+M)" "Store a range of members from sorted set into another key";
     "zrank" 3, Read - fast, 1 1 1 0, "sorted-set" "2.0.0" => Read zsets::zrank;
-        "O(log(N))"
-        "Determine the index of a member in a sorted set";
+        "O(log(N))" "Determine the index of a member in a sorted set";
     "zrem" -3, Write - fast, 1 1 1 0, "sorted-set" "1.2.0" => Write zsets::zrem;
-        "O(M*log(N)) with N being the number of elements in the sorted set and M the number of elements to be removed."
-        "Remove one or more members from a sorted set";
+        "O(M*log(N))" "Remove one or more members from a sorted set";
     "zremrangebylex" 4, Write - -, 1 1 1 0, "sorted-set" "2.8.9" => Write zset_range::zremrangebylex;
-        "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements removed by the operation."
-        "Remove all members in a sorted set between the given lexicographical range";
+        "O(log(N)+M)" "Remove all members in a sorted set between the given lexicographical range";
     "zremrangebyrank" 4, Write - -, 1 1 1 0, "sorted-set" "2.0.0" => Write zset_range::zremrangebyrank;
-        "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements removed by the operation."
-        "Remove all members in a sorted set within the given indexes";
+        "O(log(N)+M)" "Remove all members in a sorted set within the given indexes";
     "zremrangebyscore" 4, Write - -, 1 1 1 0, "sorted-set" "1.2.0" => Write zset_range::zremrangebyscore;
-        "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements removed by the operation."
-        "Remove all members in a sorted set within the given scores";
+        "O(log(N)+M)" "Remove all members in a sorted set within the given scores";
     "zrevrange" -4, Read - -, 1 1 1 0, "sorted-set" "1.2.0" => Read zset_range::zrevrange;
-        "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements returned."
-        "Return a range of members in a sorted set, by index, with scores ordered from high to low";
+        "O(log(N)+M)" "Return a range of members in a sorted set, by index, with scores ordered from high to low";
     "zrevrangebylex" -4, Read - -, 1 1 1 0, "sorted-set" "2.8.9" => Read zset_range::zrevrangebylex;
-        "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements being returned. If M is constant (e.g. always asking for the first 10 elements with LIMIT), you can consider it O(log(N))."
-        "Return a range of members in a sorted set, by lexicographical range, ordered from higher to lower strings.";
+        "O(log(N)+M)" "Return a range of members in a sorted set, by lexicographical range, ordered from higher to lower strings.";
     "zrevrangebyscore" -4, Read - -, 1 1 1 0, "sorted-set" "2.2.0" => Read zset_range::zrevrangebyscore;
-        "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements being returned. If M is constant (e.g. always asking for the first 10 elements with LIMIT), you can consider it O(log(N))."
-        "Return a range of members in a sorted set, by score, with scores ordered from high to low";
+        "O(log(N)+M)" "Return a range of members in a sorted set, by score, with scores ordered from high to low";
     "zrevrank" 3, Read - fast, 1 1 1 0, "sorted-set" "2.0.0" => Read zsets::zrevrank;
-        "O(log(N))"
-        "Determine the index of a member in a sorted set, with scores ordered from high to low";
+        "O(log(N))" "Determine the index of a member in a sorted set, with scores ordered from high to low";
     "zscan" -3, Read - -, 1 1 1 0, "sorted-set" "2.8.0" => Read scan::zscan;
-        "O(1) for every call. O(N) for a complete iteration, including enough command calls for the cursor to return back to 0. N is the number of elements inside the collection.."
-        "Incrementally iterate sorted sets elements and associated scores";
+        "O(1)" "Incrementally iterate sorted sets elements and associated scores";
     "zscore" 3, Read - fast, 1 1 1 0, "sorted-set" "1.2.0" => Read zsets::zscore;
-        "O(1)"
-        "Get the score associated with the given member in a sorted set";
+        "O(1)" "Get the score associated with the given member in a sorted set";
     "zunion" -3, Read - -, 0 0 0 1, "sorted-set" "6.2.0" => Read zset_algebra::zunion;
-        "O(N)+O(M*log(M)) with N being the sum of the sizes of the input sorted sets, and M being the number of elements in the resulting sorted set."
-        "Add multiple sorted sets";
+        "O(N)" "Add multiple sorted sets";
     "zunionstore" -4, Write grows -, 1 1 1 2, "sorted-set" "2.0.0" => Write zset_algebra::zunionstore;
-        "O(N)+O(M log(M)) with N being the sum of the sizes of the input sorted sets, and M being the number of elements in the resulting sorted set."
-        "Add multiple sorted sets and store the resulting sorted set in a new key";
+        "O(N)" "Add multiple sorted sets and store the resulting sorted set in a new key";
 };

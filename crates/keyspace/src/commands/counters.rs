@@ -10,19 +10,19 @@ use crate::value::Text;
 
 /// Adds to a counter that begins at 0.
 fn add(context: &mut Context<'_>, key: &[u8], increment: i64, reply: &mut Writer<'_>) -> Outcome {
-    let before = match context.read::<Text>(key)? {
-        None => None,
-        Some(Text::Integer(number)) => Some(*number),
-        Some(Text::Raw(_)) => return Err(CommandError::NotInteger),
-    };
-    let sum = before.unwrap_or(0).checked_add(increment).ok_or(CommandError::Overflow)?;
-    match before {
-        Some(_) => {
-            context.update::<Text, _>(key, |text| *text = Text::Integer(sum))?;
+    let counted = context.update::<Text, _>(key, |text| {
+        let Text::Integer(number) = text else { return Err(CommandError::NotInteger) };
+        *number = number.checked_add(increment).ok_or(CommandError::Overflow)?;
+        Ok(*number)
+    })?;
+    let number = match counted {
+        Some(counted) => counted?,
+        None => {
+            context.store(key, Text::Integer(increment));
+            increment
         }
-        None => context.store(key, Text::Integer(sum)),
-    }
-    reply.integer(sum);
+    };
+    reply.integer(number);
     Ok(())
 }
 
@@ -58,8 +58,8 @@ pub(crate) fn incrbyfloat(context: &mut Context<'_>, args: &[&[u8]], reply: &mut
     Ok(())
 }
 
-/// The sum of a stored number, 0 if there is none, and an argument. `not_stored` is the error if what is stored is no
-/// number.
+/// The sum of a stored number, 0 if there is none, and an argument. `not_stored` is the error if what is
+/// stored is no number.
 pub(super) fn add_floats(
     stored: Option<&[u8]>,
     increment: &[u8],

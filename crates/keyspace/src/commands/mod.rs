@@ -1,7 +1,7 @@
 //! The commands, one file per family.
 //!
-//! Each function parses and checks its arguments, then executes, then replies. The number of arguments has been checked
-//! against the table before.
+//! Each function parses and checks its arguments, then executes, then replies. The number of arguments has
+//! been checked against the table before.
 
 pub(crate) mod counters;
 pub(crate) mod databases;

@@ -1,4 +1,5 @@
-//! Random keys and elements. They change nothing, but go through the log, for the entry to settle the random numbers.
+//! Random keys and elements. They change nothing, but go through the log, for the entry to settle the random
+//! numbers.
 
 use onecopy_resp::{Version, Writer};
 
@@ -44,7 +45,8 @@ enum Count {
 }
 
 impl Count {
-    /// The most elements that are drawn with repetition. Redis has no such limit, and can be kept busy for hours.
+    /// The most elements that are drawn with repetition. Redis has no such limit, and can be kept busy for
+    /// hours.
     const REPEATED_MAX: usize = 1 << 24;
 
     fn parse(arg: &[u8]) -> Result<Self, CommandError> {

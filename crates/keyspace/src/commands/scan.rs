@@ -2,13 +2,15 @@
 //!
 //! # Why a scan misses nothing
 //!
-//! A scan promises to return every element that was there from its beginning to its end, whatever else changes. Tables keep
-//! their elements at positions: a new one comes to the end, and when one is removed the last one takes its place. So an
-//! element only ever moves to a *lower* position, and a scan that walks from the end to the beginning cannot miss it; it may
-//! see it twice, which `SCAN` allows. The cursor is the number of positions that are still to be visited.
+//! A scan promises to return every element that was there from its beginning to its end, whatever else
+//! changes. Tables keep their elements at positions: a new one comes to the end, and when one is removed the
+//! last one takes its place. So an element only ever moves to a *lower* position, and a scan that walks from
+//! the end to the beginning cannot miss it; it may see it twice, which `SCAN` allows. The cursor is the
+//! number of positions that are still to be visited.
 //!
-//! `SCAN` walks the shards of a database upwards, and each shard in that way. Its cursor has the shard in its low bits and
-//! the positions left within it above. Cursors are the same on every replica, so a scan goes on after a failover.
+//! `SCAN` walks the shards of a database upwards, and each shard in that way. Its cursor has the shard in its
+//! low bits and the positions left within it above. Cursors are the same on every replica, so a scan goes on
+//! after a failover.
 
 use onecopy_resp::Writer;
 
@@ -126,7 +128,8 @@ pub(crate) fn scan(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> O
     Ok(())
 }
 
-/// One step over a collection: `at` gives the elements by position, `write` replies to one with `parts` replies.
+/// One step over a collection: `at` gives the elements by position, `write` replies to one with `parts`
+/// replies.
 fn scan_collection<'a, T: Typed + 'a, E>(
     view: &View<'a>,
     args: &[&[u8]],

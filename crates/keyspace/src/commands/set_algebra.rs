@@ -1,6 +1,7 @@
 //! Intersections, unions and differences of sets.
 //!
-//! The result is in the order of the first set that a member was found in (of the smallest set, for intersections).
+//! The result is in the order of the first set that a member was found in (of the smallest set, for
+//! intersections).
 
 use onecopy_resp::Writer;
 

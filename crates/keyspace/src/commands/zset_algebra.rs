@@ -1,4 +1,5 @@
-//! Unions, intersections and differences of sorted sets. A plain set takes part as one whose scores are all 1.
+//! Unions, intersections and differences of sorted sets. A plain set takes part as one whose scores are all
+//! 1.
 
 use onecopy_resp::Writer;
 

@@ -1,7 +1,7 @@
 //! Ranges of sorted sets: by rank, by score, and by the members' bytes.
 //!
-//! Every range is brought into ranks first: `start..end`, counted from the lowest score. What is done with it (reply, count,
-//! store, remove) is then the same for all three.
+//! Every range is brought into ranks first: `start..end`, counted from the lowest score. What is done with it
+//! (reply, count, store, remove) is then the same for all three.
 
 use std::ops::Range;
 
@@ -87,7 +87,8 @@ impl<'a> LexBound<'a> {
             }
             None => false,
         };
-        // By halves. When not all scores are equal the result is unspecified, as in Redis, but always the same.
+        // By halves. When not all scores are equal the result is unspecified, as in Redis, but always the
+        // same.
         let (mut low, mut high) = (0, zset.len());
         while low < high {
             let middle = low + (high - low) / 2;

@@ -1,7 +1,7 @@
 //! Reading images, in pieces cut anywhere.
 //!
-//! Nothing is believed: lengths are compared with the bytes that are there before anything is allocated, keys and
-//! elements that come twice are errors, and at the end the checksum must agree.
+//! Nothing is believed: lengths are compared with the bytes that are there before anything is allocated, keys
+//! and elements that come twice are errors, and at the end the checksum must agree.
 
 use bytes::{Buf, BytesMut};
 use onecopy_core::Timestamp;

@@ -16,14 +16,14 @@
 //! end     := 2:u8 checksum:u64                                 xxh3 of everything before the checksum
 //! ```
 //!
-//! A record is one shard. Records come in any order, but the entries within one, and the elements within a value,
-//! come in the order of the tables: it decides which element a random choice picks, so it is state.
+//! A record is one shard. Records come in any order, but the entries within one, and the elements within a
+//! value, come in the order of the tables: it decides which element a random choice picks, so it is state.
 //!
 //! # Limits
 //!
 //! A shard is serialized at once, and so is a key within it: a key of 500 MB costs one long step. What is
-//! serialized because it is about to change is held in memory until it is read: in the worst case, when everything
-//! changes before the image is read, that is one copy of the data.
+//! serialized because it is about to change is held in memory until it is read: in the worst case, when
+//! everything changes before the image is read, that is one copy of the data.
 
 mod decode;
 pub(crate) mod encode;

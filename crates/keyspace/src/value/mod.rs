@@ -1,7 +1,7 @@
 //! The values that a key can hold, one file per type.
 //!
-//! Each collection counts its own bytes as it changes, so that what a key occupies is known without walking over
-//! it. The costs are *logical*: the bytes of the data plus a constant per element, chosen near what the
+//! Each collection counts its own bytes as it changes, so that what a key occupies is known without walking
+//! over it. The costs are *logical*: the bytes of the data plus a constant per element, chosen near what the
 //! allocator really needs, but the same on every replica, whatever its allocator, its growth history and its
 //! platform.
 
@@ -20,8 +20,8 @@ pub(crate) use zset::{Zset, score_of_parts};
 
 use crate::seed::Seed;
 
-/// What a key costs beyond its name and its value: its slot in the table, and its allocation.
-pub(crate) const KEY_COST: u64 = 72;
+/// What a key costs beyond its name and its value: its slot in the table.
+pub(crate) const KEY_COST: u64 = 96;
 /// What an expiry costs beyond a copy of the key's name.
 pub(crate) const EXPIRY_COST: u64 = 40;
 
@@ -69,8 +69,9 @@ impl Value {
         }
     }
 
-    /// What `OBJECT ENCODING` answers: how Redis would keep such a value with its default settings. A function
-    /// of the content alone; where Redis keeps a larger encoding after the value has shrunk, this does not.
+    /// What `OBJECT ENCODING` answers: how Redis would keep such a value with its default settings. A
+    /// function of the content alone; where Redis keeps a larger encoding after the value has shrunk, this
+    /// does not.
     pub(crate) fn encoding(&self) -> &'static str {
         match self {
             Self::Text(text) => text.encoding(),

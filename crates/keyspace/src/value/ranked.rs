@@ -1,7 +1,7 @@
 //! Members in the order of their scores, by rank. The only file that knows the tree library.
 //!
-//! The library is young, so it is used through few of its functions, and those are compared with a sorted vector
-//! in the tests. Ranges given to it are open on one side: one that ends before it begins would panic.
+//! The library is young, so it is used through few of its functions, and those are compared with a sorted
+//! vector in the tests. Ranges given to it are open on one side: one that ends before it begins would panic.
 
 use std::cmp::Ordering;
 use std::ops::{Bound, Range};

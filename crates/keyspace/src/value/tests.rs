@@ -125,6 +125,6 @@ fn text_is_canonical_after_every_edit() {
     text.edit(|bytes| bytes.extend_from_slice(b"2"));
     assert_eq!(text, Text::Integer(12));
     text.edit(|bytes| bytes.push(b'x'));
-    assert_eq!(text, Text::Raw(b"12x".to_vec()));
+    assert_eq!(text, Text::Raw(b"12x"[..].into()));
     assert_eq!((text.len(), text.memory(), text.encoding()), (3, 3, "embstr"));
 }

@@ -1,6 +1,6 @@
 //! Strings. One that reads as an integer is kept as one: it needs no allocation, and counting is cheap.
 
-use std::ops::Deref;
+use smallvec::SmallVec;
 
 use crate::number::parse_integer;
 
@@ -9,6 +9,10 @@ pub(crate) const TEXT_BYTES_MAX: usize = 512 * 1024 * 1024;
 /// The longest string that Redis embeds into the object.
 const EMBEDDED_MAX: usize = 44;
 
+/// The bytes of a string. Short ones lie within the table of keys itself: one less cache miss for each
+/// command.
+type Bytes = SmallVec<[u8; 24]>;
+
 /// A string value.
 ///
 /// Always in its canonical form: `Raw` never holds what `Integer` could. Two equal strings are thus equal in
@@ -16,28 +20,12 @@ const EMBEDDED_MAX: usize = 44;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Text {
     Integer(i64),
-    Raw(Vec<u8>),
+    Raw(Bytes),
 }
 
 impl Default for Text {
     fn default() -> Self {
-        Self::Raw(Vec::new())
-    }
-}
-
-/// The bytes of a string, written out on the stack if it is kept as an integer.
-pub(crate) enum TextBytes<'a> {
-    Integer(itoa::Buffer, i64),
-    Raw(&'a [u8]),
-}
-
-impl TextBytes<'_> {
-    /// Lends the bytes.
-    pub(crate) fn with<R>(mut self, f: impl FnOnce(&[u8]) -> R) -> R {
-        match &mut self {
-            Self::Integer(buffer, number) => f(buffer.format(*number).as_bytes()),
-            Self::Raw(bytes) => f(bytes.deref()),
-        }
+        Self::Raw(Bytes::new())
     }
 }
 
@@ -46,7 +34,7 @@ impl Text {
     pub(crate) fn new(bytes: &[u8]) -> Self {
         match parse_integer(bytes) {
             Some(number) => Self::Integer(number),
-            None => Self::Raw(bytes.to_vec()),
+            None => Self::Raw(Bytes::from_slice(bytes)),
         }
     }
 
@@ -54,17 +42,16 @@ impl Text {
     pub(crate) fn from_vec(bytes: Vec<u8>) -> Self {
         match parse_integer(&bytes) {
             Some(number) => Self::Integer(number),
-            None => Self::Raw(bytes),
+            None => Self::Raw(Bytes::from_vec(bytes)),
         }
     }
 
-    /// Lends the bytes.
+    /// Lends the bytes, written out on the stack if it is kept as an integer.
     pub(crate) fn with<R>(&self, f: impl FnOnce(&[u8]) -> R) -> R {
-        let bytes = match self {
-            Self::Integer(number) => TextBytes::Integer(itoa::Buffer::new(), *number),
-            Self::Raw(bytes) => TextBytes::Raw(bytes),
-        };
-        bytes.with(f)
+        match self {
+            Self::Integer(number) => f(itoa::Buffer::new().format(*number).as_bytes()),
+            Self::Raw(bytes) => f(bytes),
+        }
     }
 
     /// The bytes.
@@ -83,7 +70,7 @@ impl Text {
     /// Lets `change` have the bytes as a vector, and brings the result back into canonical form.
     pub(crate) fn edit(&mut self, change: impl FnOnce(&mut Vec<u8>)) {
         let mut bytes = match std::mem::take(self) {
-            Self::Raw(bytes) => bytes,
+            Self::Raw(bytes) => bytes.into_vec(),
             number @ Self::Integer(_) => number.to_vec(),
         };
         change(&mut bytes);

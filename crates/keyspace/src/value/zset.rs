@@ -55,8 +55,8 @@ impl Zset {
         self.scores.get(member).copied()
     }
 
-    /// Sets a member's score, which must be a number; the score that it had. A negative zero becomes a positive one:
-    /// equal scores are then equal in every bit.
+    /// Sets a member's score, which must be a number; the score that it had. A negative zero becomes a
+    /// positive one: equal scores are then equal in every bit.
     pub(crate) fn insert(&mut self, member: &[u8], score: f64) -> Option<f64> {
         let score = score + 0.0;
         if let Some((_, shared, old)) = self.scores.get_full_mut(member) {

@@ -41,7 +41,7 @@ fn whatever_they_hold() {
         OBJECT ENCODING x            => nil
         OBJECT ENCODING              => -ERR wrong number of arguments for 'object|encoding' command
         OBJECT x                     => -ERR unknown subcommand 'x'. Try OBJECT HELP.
-        MEMORY USAGE f               => :114
+        MEMORY USAGE f               => :138
         MEMORY USAGE x               => nil
         FLUSHDB x                    => -ERR syntax error
         FLUSHALL ASYNC               => OK

@@ -1,4 +1,5 @@
-//! Two replicas with different hash seeds and different histories of allocation say the same and hold the same.
+//! Two replicas with different hash seeds and different histories of allocation say the same and hold the
+//! same.
 
 use onecopy_core::StateMachine;
 use onecopy_resp::Version;

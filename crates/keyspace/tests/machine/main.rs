@@ -7,3 +7,9 @@ mod determinism;
 mod hostile;
 mod images;
 mod model;
+
+#[test]
+fn a_keyspace_may_move_to_another_thread() {
+    fn check<T: Send + 'static>() {}
+    check::<onecopy_keyspace::Keyspace>();
+}

@@ -61,8 +61,8 @@ impl Reply {
         Some(reply)
     }
 
-    /// Errors and simple strings as they are, integers as `:1`, doubles as `,1.5`, nothing as `nil`, arrays as `[a b]`,
-    /// maps as `{a b}`, sets as `~[a b]`, bulk strings without quotes unless they are empty.
+    /// Errors and simple strings as they are, integers as `:1`, doubles as `,1.5`, nothing as `nil`, arrays
+    /// as `[a b]`, maps as `{a b}`, sets as `~[a b]`, bulk strings without quotes unless they are empty.
     pub fn text(&self) -> String {
         let list = |items: &[Self]| items.iter().map(Self::text).collect::<Vec<_>>().join(" ");
         match self {

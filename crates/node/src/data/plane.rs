@@ -38,7 +38,9 @@ pub(crate) struct Plane {
     /// To the control thread, which passes it on to the view nodes.
     pub(crate) control: UnboundedSender<ControlMessage>,
     pub(crate) status: Arc<DataStatus>,
+    /// When the status may be renewed again, and whether something has happened since it was.
     pub(crate) status_due: Instant,
+    pub(crate) status_is_old: bool,
 }
 
 impl Plane {
@@ -73,7 +75,8 @@ impl Plane {
             return Some(Duration::ZERO);
         }
         let groups = self.groups.values().map(|group| group.deadline(now, wall));
-        let deadline = groups.chain([self.coordinator.deadline()]).flatten().min()?;
+        let status = self.status_is_old.then_some(self.status_due);
+        let deadline = groups.chain([self.coordinator.deadline(), status]).flatten().min()?;
         Some(deadline.since(now))
     }
 
@@ -185,7 +188,8 @@ impl Plane {
     }
 
     fn renew_status(&mut self, now: Instant) {
-        if now < self.status_due {
+        self.status_is_old = now < self.status_due;
+        if self.status_is_old {
             return;
         }
         self.status_due = now + STATUS_INTERVAL;

@@ -88,8 +88,8 @@ impl Checks {
         }
     }
 
-    /// If two logs contain an entry with the same index and term, then the logs are identical in all entries up through
-    /// the given index.
+    /// If two logs contain an entry with the same index and term, then the logs are identical in all entries
+    /// up through the given index.
     fn log_matching(&mut self, raft: &Raft) {
         let mut before = raft.log().base();
         for entry in raft.log().after(before.index, usize::MAX) {
@@ -110,8 +110,8 @@ impl Checks {
         }
     }
 
-    /// If a log entry is committed in a given term, then that entry will be present in the logs of the leaders
-    /// for all higher-numbered terms.
+    /// If a log entry is committed in a given term, then that entry will be present in the logs of the
+    /// leaders for all higher-numbered terms.
     fn leader_completeness(&self, raft: &Raft) {
         if raft.role() != Role::Leader {
             return;
@@ -127,8 +127,8 @@ impl Checks {
         }
     }
 
-    /// If a server has applied a log entry at a given index to its state machine, no other server will ever apply a
-    /// different log entry for the same index.
+    /// If a server has applied a log entry at a given index to its state machine, no other server will ever
+    /// apply a different log entry for the same index.
     fn state_machine_safety(&mut self, entry: &Entry) {
         let before = self.states.get(&entry.id.index.previous()).copied().unwrap_or_default();
         let after = chain(before, entry);

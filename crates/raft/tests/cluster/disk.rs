@@ -131,8 +131,8 @@ impl Disk {
         Some(Chunk { snapshot, time: self.image.time, offset, data, last })
     }
 
-    /// What a restarted process finds. A snapshot that is newer than the log's base takes its place, with the entries after
-    /// it only if the log agrees with it.
+    /// What a restarted process finds. A snapshot that is newer than the log's base takes its place, with the
+    /// entries after it only if the log agrees with it.
     pub fn recover(&mut self) -> (Recovered, Image) {
         let snapshot = self.image.snapshot;
         if snapshot.index > self.log.base.index {

@@ -1,5 +1,5 @@
-//! A tiny deterministic cluster: members, their disks, and the messages between them. Nothing happens by itself; the
-//! tests say what happens next.
+//! A tiny deterministic cluster: members, their disks, and the messages between them. Nothing happens by
+//! itself; the tests say what happens next.
 #![allow(dead_code, unreachable_pub, reason = "each test uses its own part of it")]
 
 pub mod checks;
@@ -107,6 +107,8 @@ pub struct Cluster {
     pub answers: Vec<(NodeId, Answer)>,
     /// Entries applied since the last look.
     pub applied: Vec<(NodeId, Entry)>,
+    /// How many snapshots were installed.
+    pub installs: u64,
 }
 
 impl Cluster {
@@ -119,6 +121,7 @@ impl Cluster {
             trace: None,
             answers: Vec::new(),
             applied: Vec::new(),
+            installs: 0,
             setup,
         };
         for id in (1..=cluster.setup.members).map(NodeId) {
@@ -244,6 +247,7 @@ impl Cluster {
                     process.machine = image.machine.clone();
                     let time = image.time;
                     member.disk.keep(image);
+                    self.installs += 1;
                     Input::SnapshotInstalled { snapshot, time }
                 }
                 _ => Input::SnapshotUnusable { snapshot },

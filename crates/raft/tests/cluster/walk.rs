@@ -1,5 +1,5 @@
-//! A random walk: one history of a cluster in which everything goes wrong, from a seed. First safety under faults, then
-//! liveness after healing.
+//! A random walk: one history of a cluster in which everything goes wrong, from a seed. First safety under
+//! faults, then liveness after healing.
 
 use std::time::Duration;
 
@@ -62,6 +62,7 @@ pub struct Summary {
     pub committed: u64,
     pub terms: u64,
     pub snapshots: u64,
+    pub installs: u64,
 }
 
 /// Gets every line of a history.
@@ -96,6 +97,7 @@ pub fn walk(seed: u64, rules: Rules, tell: Option<Tell<'_>>) -> Summary {
     walk.heals();
     let rafts: Vec<_> = walk.cluster.running().map(|(_, process)| &process.raft).collect();
     Summary {
+        installs: walk.cluster.installs,
         committed: walk.checks.last_committed().0,
         terms: rafts.iter().map(|raft| raft.term().0).max().unwrap_or(0),
         snapshots: rafts.iter().map(|raft| u64::from(raft.log().base().index.0 > 0)).sum(),
