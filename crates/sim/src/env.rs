@@ -36,6 +36,8 @@ pub enum Event {
     Client(usize),
     /// The next fault happens.
     Fault,
+    /// A leader of the view service dies young.
+    Regicide(NodeId),
     /// A fault ends.
     Undo(Undo),
     /// An idle entry for the view table.
@@ -196,7 +198,7 @@ impl Env {
     }
 
     /// Goes on to the next event.
-    pub fn next(&mut self) -> Option<Event> {
+    pub fn next_event(&mut self) -> Option<Event> {
         let Reverse(next) = self.queue.pop()?;
         self.time = next.at;
         self.stats.events += 1;

@@ -42,6 +42,8 @@ pub enum Fault {
     LoseDisk,
     /// Somebody sets a wall clock.
     SetClock,
+    /// The leader of the view service dies right after its election. Not drawn like the others, but at elections.
+    Regicide,
 }
 
 impl FromStr for Fault {
@@ -55,7 +57,7 @@ impl FromStr for Fault {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Crash,
         Self::CrashSeveral,
         Self::Pause,
@@ -71,6 +73,7 @@ impl Fault {
         Self::LoseData,
         Self::LoseDisk,
         Self::SetClock,
+        Self::Regicide,
     ];
 }
 
@@ -166,6 +169,10 @@ pub struct Profile {
     pub join_lag_max: u64,
     /// The log bound of the view table's Raft group.
     pub raft_log_bytes_max: usize,
+    /// How many bytes of entries one append of that group carries at most.
+    pub raft_append_bytes_max: usize,
+    /// Elections after which the new leader dies before long.
+    pub regicide: u64,
     /// How many faults happen at most.
     pub faults_max: u64,
     /// Registrations that change nothing but fill the log of the view table, per second at the leader.
@@ -179,7 +186,7 @@ impl Profile {
         let nodes = nodes.unwrap_or_else(|| if dice.chance(150) { 5 } else { 3 });
         let mut weights = BTreeMap::new();
         for fault in Fault::ALL {
-            if dice.chance(400) {
+            if fault != Fault::Regicide && dice.chance(400) {
                 weights.insert(fault, dice.between(1, 10));
             }
         }
@@ -217,9 +224,16 @@ impl Profile {
             },
             join_lag_max: if dice.chance(500) { dice.between(0, 10) } else { 1_000 },
             raft_log_bytes_max: if dice.chance(500) { 2_000 } else { 1 << 20 },
+            raft_append_bytes_max: 1 << 20,
+            regicide: 0,
             faults_max: u64::MAX,
             churn: 0,
         };
+        if dice.chance(100) {
+            profile.churn = dice.between(5, 100);
+            profile.raft_append_bytes_max = if dice.chance(500) { 1 } else { 1 << 20 };
+            profile.regicide = dice.below(600);
+        }
         if let Some(rule) = sabotaged {
             profile.bias(rule, dice);
         }
@@ -233,6 +247,9 @@ impl Profile {
             (self.loss, self.late, self.double) = (0, 0, 0);
         }
         self.clients = self.clients.min(limits.clients.unwrap_or(usize::MAX));
+        if limits.without.contains(&Fault::Regicide) {
+            self.regicide = 0;
+        }
         self.faults_max = limits.faults_max.unwrap_or(u64::MAX);
         self.fault_time = self.fault_time.min(limits.seconds.map_or(u64::MAX, |seconds| seconds * SECOND));
     }
@@ -278,6 +295,17 @@ impl Profile {
                 self.fault_length = dice.between(200, 1_500) * MS;
                 self.clients = 1;
                 self.think = SECOND;
+                if rule == Rule::OwnTermByCounting {
+                    // The paper's Figure 8: short reigns, long tails, and entries that arrive one by one.
+                    self.raft_append_bytes_max = 1;
+                    self.raft_log_bytes_max = 1 << 20;
+                    self.fault_interval = dice.between(30, 250) * MS;
+                    self.fault_length = dice.between(150, 900) * MS;
+                    self.latency = dice.between(2, 30) * MS;
+                    self.loss = dice.between(50, 400);
+                    self.regicide = 800;
+                    self.churn = dice.between(20, 60);
+                }
             }
             _ => {
                 weigh(&[(Fault::Crash, 10), (Fault::Partition, 20), (Fault::Deaf, 10), (Fault::Broken, 5)]);

@@ -42,11 +42,19 @@ impl World {
         }
     }
 
+    /// A leader of the view service dies young.
+    pub(crate) fn regicide(&mut self, node: NodeId) {
+        let length = self.env.dice.between(10 * MS, self.env.profile.fault_length);
+        if self.is_faulty() && self.crash(node, length) {
+            *self.env.stats.faults.entry(Fault::Regicide).or_default() += 1;
+        }
+    }
+
     /// Returns whether it could be done.
     fn strike(&mut self, fault: Fault, node: NodeId, length: Time) -> bool {
         let until = self.env.time + length;
         let undo = match fault {
-            Fault::Crash => return self.crash(node, length),
+            Fault::Crash | Fault::Regicide => return self.crash(node, length),
             Fault::CrashSeveral => return self.crash_several(length),
             Fault::LoseData | Fault::LoseDisk => return self.lose(fault, node, length),
             Fault::Pause => {

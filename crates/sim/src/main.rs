@@ -1,5 +1,6 @@
 //! `onecopy-sim`: runs seeds, and says what it found.
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -85,6 +86,7 @@ fn main() -> ExitCode {
         let outcome = run(seed, &Options { trace, ..options.clone() });
         outcome.trace.iter().filter(|_| arguments.trace).for_each(|line| println!("{line}"));
         total.add(&outcome.stats);
+        progress(started, seed, &total);
         if outcome.violation.is_some() {
             violations += 1;
             report(&outcome, &options, &arguments);
@@ -172,6 +174,18 @@ fn report(outcome: &Outcome, options: &Options, arguments: &Arguments) {
     println!("  replay: cargo run --release -p onecopy-sim -- --seed {seed}{nodes}{limits}{flags}");
 }
 
+/// One line, over and over, on a terminal only.
+fn progress(started: Instant, seed: u64, total: &Stats) {
+    if seed.is_multiple_of(50) && std::io::stderr().is_terminal() {
+        let simulated = total.time / SECOND;
+        eprint!(
+            "\r{} seeds, {simulated} s simulated in {:.0} s ",
+            total.seeds,
+            started.elapsed().as_secs_f64()
+        );
+    }
+}
+
 fn close(total: &Stats, violations: u64, started: Instant) {
     let wall = started.elapsed().as_secs_f64();
     let simulated = total.time as f64 / SECOND as f64;
@@ -195,7 +209,7 @@ fn close(total: &Stats, violations: u64, started: Instant) {
         total.cuts
     );
     println!(
-        "{} messages, {} lost, {} doubled; faults: {:?}",
-        total.messages[0], total.messages[1], total.messages[2], total.faults
+        "{} messages, {} lost, {} doubled; {} groups lost all their copies; faults: {:?}",
+        total.messages[0], total.messages[1], total.messages[2], total.lost, total.faults
     );
 }

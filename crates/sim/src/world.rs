@@ -90,7 +90,7 @@ impl World {
             self.env.schedule(SECOND, Event::Churn);
         }
         while self.phase != Phase::Over {
-            let Some(event) = self.env.next() else { break };
+            let Some(event) = self.env.next_event() else { break };
             let writes = matches!(event, Event::Synced(..));
             self.happen(event);
             self.look(writes);
@@ -130,6 +130,7 @@ impl World {
             }
             Event::Client(client) => self.client(client),
             Event::Fault => self.inject(),
+            Event::Regicide(node) => self.regicide(node),
             Event::Undo(undo) => self.undo(undo),
             Event::Churn => self.churn(),
             Event::Heal => self.heal(),

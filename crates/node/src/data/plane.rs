@@ -129,14 +129,20 @@ impl Plane {
                 }
             }
             DataMessage::Forward(forward) => {
-                let origin = Origin::Remote { node: from, sequence: forward.sequence };
+                let (coordinator, sequence) = (forward.coordinator, forward.sequence);
+                let origin = Origin::Remote { node: from, coordinator, sequence };
                 let group = forward.group;
                 match self.groups.get_mut(&group) {
                     Some(host) => host.offer(origin, forward, wishes.entry(group).or_default()),
                     None => self.answer(origin, Outcome::NotPrimary(None)),
                 }
             }
-            DataMessage::Answer { sequence, outcome } => self.coordinator.complete(sequence, outcome),
+            DataMessage::Answer { coordinator, sequence, outcome } => {
+                // An answer to the process before this one names a batch of this one only by accident.
+                if coordinator == self.coordinator.incarnation() {
+                    self.coordinator.complete(sequence, outcome);
+                }
+            }
         }
     }
 
@@ -181,8 +187,9 @@ impl Plane {
     fn answer(&mut self, origin: Origin, outcome: Outcome) {
         match origin {
             Origin::Local { sequence } => self.coordinator.complete(sequence, outcome),
-            Origin::Remote { node, sequence } => {
-                let _ = self.links.send(node, &DataMessage::Answer { sequence, outcome });
+            Origin::Remote { node, coordinator, sequence } => {
+                let answer = DataMessage::Answer { coordinator, sequence, outcome };
+                let _ = self.links.send(node, &answer);
             }
         }
     }

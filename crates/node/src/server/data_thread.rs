@@ -56,7 +56,9 @@ impl DataThread {
         let lost = move |node| lost_inbox.push(Event::Peer(PeerEvent::Lost { node }));
         let links = Links::start(&caller, others(&self.config), lost);
         let request_timeout = self.config.timeouts.request();
-        let coordinator = Coordinator::new(DATA_GROUP, self.me.incarnation, request_timeout);
+        // Of this start of the process: it counts its batches from the beginning.
+        let life = onecopy_core::Incarnation(rand::random());
+        let coordinator = Coordinator::new(DATA_GROUP, life, request_timeout);
         let config = Rc::new(self.config);
         let mut groups = BTreeMap::new();
         if config.has(Role::Data) {

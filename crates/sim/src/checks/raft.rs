@@ -36,6 +36,18 @@ impl RaftChecks {
         }
     }
 
+    /// A leader has raised its commit index: only an entry of its own term is committed by counting its copies, and the
+    /// others by that (section 5.4.2; the history of Figure 8 would need a long chain of accidents to show).
+    pub fn committed(&self, raft: &Raft) {
+        let (commit, term) = (raft.commit(), raft.term());
+        if raft.log().epoch_at(commit) != Some(term.into()) {
+            violated(
+                CHECKER,
+                format!("own term by counting: {} commits {commit} of an older term in {term}", raft.id()),
+            );
+        }
+    }
+
     /// A member has executed an entry.
     pub fn applied(&mut self, entry: &Entry, table: &Table, term: Term) {
         let (first, version, _) =

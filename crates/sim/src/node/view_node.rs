@@ -15,7 +15,7 @@ use onecopy_views::{Command, Monitor, MonitorConfig, Registration, Table};
 use super::Out;
 use super::archive::{ArchiveEvent, ArchiveJob, Name};
 use crate::disk::{DATA_GROUP, Job, VIEW_GROUP};
-use crate::env::Env;
+use crate::env::{Env, Event};
 use crate::message::Packet;
 
 /// A view node that was not run for this long was asleep: what it did not hear meanwhile proves nothing.
@@ -68,7 +68,7 @@ impl ViewNode {
             members: members.keys().copied().collect(),
             election_timeout: ELECTION_TIMEOUT,
             heartbeat_interval: ELECTION_TIMEOUT / 6,
-            append_bytes_max: 1 << 20,
+            append_bytes_max: env.profile.raft_append_bytes_max,
             inflight_max: 64,
             log_bytes_max: env.profile.raft_log_bytes_max,
             seed: env.dice.number(),
@@ -174,8 +174,12 @@ impl ViewNode {
 
     fn step(&mut self, now: Instant, input: Input, env: &mut Env, out: &mut Out) {
         let mut effects = Vec::new();
+        let before = self.raft.commit();
         self.raft.step(now, input, &mut effects);
         self.raft.check_invariants();
+        if self.leads() && self.raft.commit() > before {
+            env.checks.raft.committed(&self.raft);
+        }
         self.carry_out(effects, env, out);
     }
 
@@ -193,6 +197,10 @@ impl ViewNode {
                     if role == Role::Leader {
                         env.stats.elections += 1;
                         env.checks.raft.elected(self.me, &self.raft);
+                        if env.dice.chance(env.profile.regicide) {
+                            let soon = env.time + env.dice.below(6 * env.profile.latency);
+                            env.schedule(soon, Event::Regicide(self.me));
+                        }
                         self.announce(out);
                     }
                 }
