@@ -121,6 +121,8 @@ pub struct Stats {
     pub cuts: u64,
     /// Groups that lost all their copies.
     pub lost: u64,
+    /// How long it took at most until a cluster was as good as new after the faults, and in which seed.
+    pub recovery: (Time, u64),
 }
 
 impl Stats {
@@ -145,6 +147,7 @@ impl Stats {
         }
         self.cuts += other.cuts;
         self.lost += other.lost;
+        self.recovery = self.recovery.max(other.recovery);
     }
 }
 

@@ -209,6 +209,11 @@ fn close(total: &Stats, violations: u64, started: Instant) {
         total.cuts
     );
     println!(
+        "the longest recovery took {:.1} s (seed {})",
+        total.recovery.0 as f64 / SECOND as f64,
+        total.recovery.1
+    );
+    println!(
         "{} messages, {} lost, {} doubled; {} groups lost all their copies; faults: {:?}",
         total.messages[0], total.messages[1], total.messages[2], total.lost, total.faults
     );

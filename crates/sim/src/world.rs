@@ -29,6 +29,7 @@ pub struct World {
     pub nodes: Vec<Node>,
     /// The clients.
     pub clients: Vec<Client>,
+    seed: u64,
     phase: Phase,
     /// How many entries and views there were at the last look.
     seen: (u64, u64),
@@ -42,8 +43,8 @@ enum Phase {
     Faults,
     /// Nothing goes wrong any more, until the time given.
     Recovery(Time),
-    /// Nobody asks for anything any more.
-    Settling,
+    /// Nobody asks for anything any more; there have been so many views.
+    Settling(u64),
     Over,
 }
 
@@ -72,7 +73,7 @@ impl World {
             served: 0,
         });
         let clients = clients.collect();
-        Self { env, nodes, clients, phase: Phase::Faults, seen: (0, 0), strangers: 0 }
+        Self { env, nodes, clients, seed, phase: Phase::Faults, seen: (0, 0), strangers: 0 }
     }
 
     /// Runs to the end, and returns the numbers. Unwinds at a violation.
@@ -199,7 +200,7 @@ impl World {
         } else if now < client.wakes {
             return;
         }
-        if matches!(self.phase, Phase::Settling | Phase::Over) {
+        if matches!(self.phase, Phase::Settling(_) | Phase::Over) {
             return;
         }
         if self.node(self.clients[number].home).process.is_none() || self.env.dice.chance(10) {
@@ -282,7 +283,8 @@ impl World {
         match self.phase {
             Phase::Recovery(until) => match liveness::missing(env, &self.nodes, &self.clients) {
                 None => {
-                    self.phase = Phase::Settling;
+                    env.stats.recovery = (env.time + RECOVERY_MAX - until, self.seed);
+                    self.phase = Phase::Settling(env.checks.views.changes());
                     env.schedule(env.time + SETTLING, Event::Look);
                 }
                 Some(missing) if env.time >= until => match liveness::is_owed(env, &self.nodes) {
@@ -292,8 +294,8 @@ impl World {
                 },
                 Some(_) => env.schedule(env.time + SECOND / 2, Event::Look),
             },
-            Phase::Settling => {
-                liveness::settled(env, &self.nodes);
+            Phase::Settling(views) => {
+                liveness::settled(env, &self.nodes, views);
                 self.phase = Phase::Over;
             }
             Phase::Faults | Phase::Over => {}

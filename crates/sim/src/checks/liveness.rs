@@ -46,9 +46,13 @@ pub fn missing(env: &Env, nodes: &[Node], clients: &[Client]) -> Option<String> 
     None
 }
 
-/// Nothing is asked for any more: the copies must be equal, and hold what was acknowledged.
-pub fn settled(env: &mut Env, nodes: &[Node]) {
+/// Nothing is asked for any more: the copies must be equal, and hold what was acknowledged, and the view must have
+/// stayed as it was when there had been this many, since nothing has gone wrong.
+pub fn settled(env: &mut Env, nodes: &[Node], views: u64) {
     let Some(view) = env.checks.views.newest().cloned() else { return };
+    if env.checks.views.changes() != views {
+        violated(CHECKER, format!("the view was changed to {view}, although nothing was wrong"));
+    }
     let committed = env.checks.ledger.len();
     for member in &view.members {
         let Some(node) = nodes.iter().find(|node| node.id == member.node) else { continue };
