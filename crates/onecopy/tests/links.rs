@@ -21,8 +21,8 @@ fn cast(cluster: &Cluster) -> (u32, u32, u32) {
     (primary, backup, spare.expect("three nodes, two copies"))
 }
 
-fn goes_on_although_one_way_is_cut(cut: impl Fn(&Cluster, u32, u32)) {
-    let cluster = proxied();
+fn goes_on_although_one_way_is_cut(options: Options, cut: impl Fn(&Cluster, u32, u32)) {
+    let cluster = Cluster::start(options);
     let (primary, backup, spare) = cast(&cluster);
     let _: () = cluster.client(spare).set("before", "value").unwrap();
     cut(&cluster, primary, backup);
@@ -37,14 +37,34 @@ fn goes_on_although_one_way_is_cut(cut: impl Fn(&Cluster, u32, u32)) {
     }
 }
 
+/// The view service has nodes of its own, so that only data is affected by a link between nodes with data.
+fn with_separate_view_service() -> Options {
+    Options { proxied: true, separate: true, ..Options::default() }
+}
+
 #[test]
 fn the_primary_cannot_reach_its_backup() {
-    goes_on_although_one_way_is_cut(|cluster, primary, backup| cluster.cut(primary, backup));
+    goes_on_although_one_way_is_cut(with_separate_view_service(), |cluster, primary, backup| {
+        cluster.cut(primary, backup);
+    });
 }
 
 #[test]
 fn the_backup_cannot_reach_its_primary() {
-    goes_on_although_one_way_is_cut(|cluster, primary, backup| cluster.cut(backup, primary));
+    goes_on_although_one_way_is_cut(with_separate_view_service(), |cluster, primary, backup| {
+        cluster.cut(backup, primary);
+    });
+}
+
+/// Fails at present: only the leader of the view service answers a ping with a newer view table, so a primary that hears
+/// everybody but the leader never learns the view in which its backup is replaced, and waits until the link is healed.
+#[test]
+#[ignore = "a primary learns new views from the leader of the view service only"]
+fn the_leader_of_the_view_service_cannot_reach_a_primary_that_needs_a_new_view() {
+    goes_on_although_one_way_is_cut(with_separate_view_service(), |cluster, primary, backup| {
+        cluster.cut(cluster.view_leader(), primary);
+        cluster.cut(backup, primary);
+    });
 }
 
 #[test]

@@ -315,6 +315,14 @@ impl Cluster {
         wait("a primary", PATIENCE, || self.report().groups.first().map(|group| group.primary))
     }
 
+    /// The node that leads the view service.
+    pub fn view_leader(&self) -> u32 {
+        wait("a leader of the view service", PATIENCE, || {
+            let leads = |service: &Option<String>| service.as_deref() == Some("leader");
+            self.report().nodes.iter().find(|node| leads(&node.view_service)).map(|node| node.node)
+        })
+    }
+
     /// The number of the newest view that a node knows.
     pub fn view(&self) -> u64 {
         self.report().groups.first().map_or(0, |group| group.view)
