@@ -83,7 +83,8 @@ impl Outgoing {
         self.exhausted = true;
     }
 
-    /// The receiver has everything below `offset`.
+    /// The receiver has everything below `offset`. One that asks for the beginning although it had more has lost what
+    /// it had, because it was restarted: it gets everything again.
     pub fn acknowledge(&mut self, now: Instant, offset: u64) {
         self.wanted = offset;
         if offset > self.acknowledged {

@@ -27,7 +27,7 @@ use crate::seed::Seed;
 use crate::value::{EXPIRY_COST, KEY_COST, Value};
 
 /// How many tables a database consists of. A power of two.
-pub(crate) const SHARDS: usize = 4096;
+pub(crate) const SHARDS: usize = 16384;
 
 /// A key's value and expiry.
 #[derive(Clone, Debug)]

@@ -85,7 +85,7 @@ impl Archive {
         self.submit(Job::Read { group, to, id, offset });
     }
 
-    /// Removes all snapshots of a group but this one.
+    /// Removes all snapshots of a group that are older than this one.
     pub(crate) fn keep(&self, group: GroupId, id: EntryId) {
         self.submit(Job::Keep { group, id });
     }
@@ -107,7 +107,7 @@ impl Keeper {
                 Job::Finish { name } => Some(self.finish(name)),
                 Job::Read { group, to, id, offset } => Some(self.read(group, to, id, offset)),
                 Job::Keep { group, id } => {
-                    if let Err(error) = self.snapshots.remove_others(group, id) {
+                    if let Err(error) = self.snapshots.remove_older(group, id) {
                         warn!(%group, %error, "old snapshots could not be removed");
                     }
                     None

@@ -66,7 +66,8 @@ pub struct Limits {
     pub clients: usize,
     /// Bytes of one command, with all its arguments.
     pub command_bytes: usize,
-    /// Bytes of commands, of all clients together, that have arrived and are not answered. Clients that send more wait.
+    /// Bytes of commands, of all clients together, that have arrived and are not answered; and as many again of replies
+    /// that are not read. Clients that send more wait; those who hold much of it without need are disconnected.
     pub pipeline_bytes: usize,
     /// Seconds that a client may leave its replies unread before it is disconnected.
     pub output_stall_seconds: u64,

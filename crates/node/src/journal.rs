@@ -4,6 +4,7 @@
 //! [`Durability`]; the small state of a protocol (terms, votes, promises) is synced whatever the setting. After a
 //! failed write nothing is ever reported as durable again, so the node stops acknowledging, and says why.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -17,6 +18,9 @@ use tracing::{error, info};
 
 use crate::config::Durability;
 
+/// After so long without work the log records that everything in it is synced, so that damage to its very end is not
+/// taken for a torn write.
+const IDLE: Duration = Duration::from_secs(1);
 /// With `durability = "memory"`, how long something may wait for its sync.
 const SYNC_INTERVAL: Duration = Duration::from_secs(1);
 /// One sync serves at most about this many bytes, so that the first of them do not wait for ever.
@@ -67,7 +71,14 @@ impl Journal {
     ) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (jobs, queue) = channel();
         let health = Arc::new(JournalHealth::default());
-        let keeper = Keeper { log, durability, queue, health: health.clone(), unsynced_since: None };
+        let keeper = Keeper {
+            log,
+            durability,
+            queue,
+            health: health.clone(),
+            unsynced_since: None,
+            owners: BTreeMap::new(),
+        };
         let thread = std::thread::Builder::new().name("log".to_owned()).spawn(move || keeper.run())?;
         Ok((Self { jobs, events, health }, thread))
     }
@@ -109,6 +120,8 @@ struct Keeper {
     health: Arc<JournalHealth>,
     /// With `durability = "memory"`: since when something waits for its sync.
     unsynced_since: Option<Instant>,
+    /// Who hears about which group.
+    owners: BTreeMap<GroupId, UnboundedSender<JournalEvent>>,
 }
 
 impl Keeper {
@@ -129,7 +142,8 @@ impl Keeper {
             let first = match self.queue.recv_timeout(self.patience()) {
                 Ok(job) => job,
                 Err(RecvTimeoutError::Timeout) => {
-                    self.sync()?;
+                    self.log.mark()?;
+                    self.unsynced_since = None;
                     continue;
                 }
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
@@ -143,12 +157,12 @@ impl Keeper {
 
     /// How long the next job may be waited for.
     fn patience(&self) -> Duration {
-        self.unsynced_since.map_or(Duration::MAX, |since| SYNC_INTERVAL.saturating_sub(since.elapsed()))
+        self.unsynced_since.map_or(IDLE, |since| SYNC_INTERVAL.saturating_sub(since.elapsed()))
     }
 
     /// Writes everything that has arrived, makes it durable at once, and tells the owners.
     fn write_batch(&mut self, first: Job) -> Result<(), LogError> {
-        let mut done: Vec<(GroupId, Ticket, UnboundedSender<JournalEvent>)> = Vec::new();
+        let mut done: BTreeMap<GroupId, Ticket> = BTreeMap::new();
         let mut must_sync = self.durability == Durability::Disk;
         let mut compacted = false;
         let mut next = Some(first);
@@ -158,10 +172,8 @@ impl Keeper {
                 compacted |= matches!(write, Write::Compact { .. } | Write::Install { .. });
                 self.log.append(job.group, write)?;
             }
-            match done.iter_mut().find(|(group, ..)| *group == job.group) {
-                Some((_, ticket, _)) => *ticket = job.ticket,
-                None => done.push((job.group, job.ticket, job.events)),
-            }
+            done.insert(job.group, job.ticket);
+            self.owners.entry(job.group).or_insert(job.events);
             let more = self.log.unflushed_bytes() < BATCH_BYTES_MAX;
             next = more.then(|| self.queue.try_recv().ok()).flatten();
         }
@@ -172,9 +184,8 @@ impl Keeper {
             self.unsynced_since.get_or_insert_with(Instant::now);
         }
         let segments = self.health.stats().segments;
-        for (group, ticket, events) in &done {
-            // An owner that is gone does not care any more.
-            let _ = events.send(JournalEvent::Persisted { group: *group, ticket: *ticket });
+        for (group, ticket) in done {
+            self.tell(group, JournalEvent::Persisted { group, ticket });
         }
         if compacted {
             self.log.reclaim()?;
@@ -182,18 +193,22 @@ impl Keeper {
         let stats = self.log.stats();
         *self.health.stats.lock().expect("nobody panics with this lock") = stats;
         if stats.segments > segments {
-            self.ask_for_snapshots(&done);
+            self.ask_for_snapshots();
         }
         Ok(())
     }
 
-    /// A segment was started: whoever keeps old ones alive is asked for a snapshot. Every owner hears of all groups, and
-    /// passes over those that are not its own.
-    fn ask_for_snapshots(&self, owners: &[(GroupId, Ticket, UnboundedSender<JournalEvent>)]) {
+    /// A segment was started: whoever keeps old ones alive is asked for a snapshot, also if it has been idle.
+    fn ask_for_snapshots(&self) {
         for (group, _) in self.log.pinned_groups(SEGMENTS_KEPT) {
-            for (_, _, events) in owners {
-                let _ = events.send(JournalEvent::SnapshotWanted { group });
-            }
+            self.tell(group, JournalEvent::SnapshotWanted { group });
+        }
+    }
+
+    fn tell(&self, group: GroupId, event: JournalEvent) {
+        if let Some(owner) = self.owners.get(&group) {
+            // An owner that is gone does not care any more.
+            let _ = owner.send(event);
         }
     }
 

@@ -342,9 +342,11 @@ impl Replica {
         let Role::Primary(primary) = &mut self.role else { return };
         if primary.joining.is_none() && self.commit >= primary.noop {
             let lag_max = self.config.join_lag_max;
-            // One that has acknowledged nothing yet may be slow, or dead: it must not hold up all commits.
+            // One that has acknowledged nothing yet may be slow, or dead, and one that needs a snapshot first would hold
+            // up every write until it has it.
+            let base = self.log.base().index;
             let keeps_up = |peer: &&Peer| {
-                let answers = peer.matched > Index(0) && peer.transfer.is_none();
+                let answers = peer.matched > Index(0) && peer.matched >= base && peer.transfer.is_none();
                 !peer.is_member && answers && peer.matched.plus(lag_max) >= last
             };
             primary.joining =

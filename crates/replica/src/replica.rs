@@ -67,8 +67,8 @@ pub(crate) struct Disk {
 /// A coordinator's request was not taken (rule P2).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// This replica is not the primary. It names the view that it knows, if it knows one.
-    #[error("this replica is not the primary")]
+    /// This replica is not the primary of the coordinator's view. It names the view that it knows, if it knows one.
+    #[error("this replica is not the primary of that view")]
     NotPrimary(Option<View>),
     /// The coordinator knows a newer view than this replica.
     #[error("this replica has not learnt {0} yet")]
@@ -141,7 +141,9 @@ impl Replica {
         &self.log
     }
 
-    /// Whether a coordinator that knows view `known` may hand in requests here, now (rule P2).
+    /// Whether a coordinator that knows view `known` may hand in requests here, now (rule P2). One whose view is older
+    /// has to learn the new one first, even if the primary is the same: so a request that was delayed is not executed
+    /// after its coordinator has given it up because of the new view.
     ///
     /// # Errors
     /// Says why not. Nothing has been executed then: the coordinator may try again elsewhere or later.
@@ -153,6 +155,7 @@ impl Replica {
             Role::Primary(_) if self.uncommitted_bytes() > self.config.uncommitted_bytes_max => {
                 Err(Refusal::Busy)
             }
+            Role::Primary(_) if known < self.view_number() => Err(Refusal::NotPrimary(self.view.clone())),
             Role::Primary(_) => Ok(()),
             _ if !self.config.rules.hold(Rule::OnlyThePrimary) => Ok(()),
             _ => Err(Refusal::NotPrimary(self.view.clone())),

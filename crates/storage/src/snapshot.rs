@@ -172,12 +172,14 @@ impl<F: FileSystem> Snapshots<F> {
         SnapshotReader::open(file, path, name)
     }
 
-    /// Removes every snapshot of a group but one. Call it when the log has been compacted to that one.
+    /// Removes every snapshot of a group that is older than this one. Call it when the log has durably been compacted
+    /// to this one. A newer one stays: it may have been finished since, with the compaction to it still on its
+    /// way to the disk, and then it is the one that the next start needs.
     ///
     /// # Errors
     /// [`SnapshotError::Io`].
-    pub fn remove_others(&self, group: GroupId, keep: EntryId) -> Result<(), SnapshotError> {
-        self.remove(|name| name.group == group && name.id != keep)
+    pub fn remove_older(&self, group: GroupId, than: EntryId) -> Result<(), SnapshotError> {
+        self.remove(|name| name.group == group && name.id.index < than.index)
     }
 
     /// Removes every snapshot of a group.

@@ -148,13 +148,13 @@ fn old_snapshots_are_removed() {
     let mut other = snapshots.create(GroupId(4), ID, Timestamp(1)).expect("it is created");
     other.write(b"x").expect("it is written");
     other.finish().expect("it is finished");
-    snapshots.remove_others(GROUP, EntryId::new(20, 1)).expect("they are removed");
+    snapshots.remove_older(GROUP, EntryId::new(20, 1)).expect("they are removed");
     fs.crash(Crash::LoseUnsynced, 0);
-    let kept = [(GROUP, EntryId::new(20, 1)), (GroupId(4), ID)];
+    let kept = [(GROUP, EntryId::new(20, 1)), (GROUP, EntryId::new(30, 1)), (GroupId(4), ID)];
     let kept = kept.map(|(group, id)| SnapshotName { group, id });
     assert_eq!(open(&fs).list().expect("it can be listed"), kept);
     open(&fs).remove_group(GROUP).expect("they are removed");
-    assert_eq!(open(&fs).list().expect("it can be listed"), kept[1..]);
+    assert_eq!(open(&fs).list().expect("it can be listed"), kept[2..]);
 }
 
 proptest! {

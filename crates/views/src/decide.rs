@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use onecopy_core::{GroupId, Index, Instant, Member, NodeId, View, ViewNumber};
+use onecopy_core::{GroupId, Index, Instant, Member, NodeId, Rule, View, ViewNumber};
 
 use crate::monitor::{Monitor, Role};
 use crate::placement;
@@ -94,8 +94,8 @@ impl Monitor {
     fn decide_group(&self, now: Instant, table: &Table, id: GroupId, group: &Group) -> Option<Command> {
         let view = &group.view;
         if let Some(reason) = self.primary_ailment(now, id, view) {
-            // Without an heir the group waits for a member to return. Until then nobody is dropped: the first one that
-            // returns may be the only one that ever does.
+            // Without an heir the group waits for one to return. Nobody is dropped meanwhile: a silent backup may hold
+            // the only copy that is left of what a primary without its data had committed.
             return self.succeed_primary(now, id, view, reason);
         }
         self.decide_backups(now, id, view)
@@ -109,12 +109,17 @@ impl Monitor {
         let suspected = |member: &&Member| member.node == view.primary && reason == Reason::Suspected;
         let (dropped, heirs): (Vec<&Member>, Vec<&Member>) =
             view.members.iter().partition(|member| sick(member) || suspected(member));
+        // P4: only a member holds everything that was committed. (Sabotaged, anyone alive will do.)
+        let heirs_only = self.config.rules.hold(Rule::HeirsOnly);
+        let others = view.learners.iter().filter(|learner| !heirs_only && !sick(learner));
         // Every member holds everything that was committed. The one with the longest log has the least to do, and
         // keeps the most of what was on its way.
         let durable =
             |member: &Member| self.report(member.node, id).map_or(Index(0), |report| report.durable);
-        let heir =
-            heirs.into_iter().max_by_key(|member| (durable(member), std::cmp::Reverse(member.node)))?;
+        let heir = heirs
+            .into_iter()
+            .chain(others)
+            .max_by_key(|member| (durable(member), std::cmp::Reverse(member.node)))?;
         Some(Command::PromoteMember {
             group: id,
             expected: view.number,

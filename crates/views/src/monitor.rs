@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use onecopy_core::{BootNumber, GroupId, Incarnation, Index, Instant, NodeId, ViewNumber};
+use onecopy_core::{BootNumber, GroupId, Incarnation, Index, Instant, NodeId, Rule, Rules, ViewNumber};
 use serde::{Deserialize, Serialize};
 
 use crate::table::{Addresses, Reason};
@@ -83,6 +83,8 @@ pub struct MonitorConfig {
     pub failure_timeout: Duration,
     /// How many copies a new group gets.
     pub copies: u32,
+    /// Which rules are in force: all, outside of a simulator.
+    pub rules: Rules,
 }
 
 /// The ping table of one view node.
@@ -200,7 +202,10 @@ impl Monitor {
     /// What is wrong with the node of a replica, whatever its role.
     pub(crate) fn ailment(&self, now: Instant, node: NodeId, incarnation: Incarnation) -> Option<Reason> {
         match self.ping(node) {
-            Some(ping) if ping.incarnation != incarnation => Some(Reason::LostItsData),
+            // P9: whatever answers under another incarnation is not the replica that the view names.
+            Some(ping) if ping.incarnation != incarnation && self.config.rules.hold(Rule::OneLife) => {
+                Some(Reason::LostItsData)
+            }
             _ if self.silence(now, node) >= self.config.failure_timeout => Some(Reason::Silent),
             // The groups of a node share its disk.
             _ if self.is_stalled(node) => Some(Reason::DiskStalled),

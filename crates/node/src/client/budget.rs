@@ -1,4 +1,4 @@
-//! How much memory the unanswered commands of all clients may take together.
+//! How much memory something may take for all clients together: unanswered commands, unread replies.
 
 use std::cell::Cell;
 
@@ -29,6 +29,11 @@ impl Budget {
         Share { budget: self, held: 0 }
     }
 
+    /// Whether more is held than there should be.
+    pub(crate) fn is_overdrawn(&self) -> bool {
+        self.used.get() > self.max
+    }
+
     /// How many bytes are held.
     pub(crate) fn used(&self) -> usize {
         self.used.get()
@@ -50,7 +55,7 @@ impl Share<'_> {
     pub(crate) async fn room(&self) -> bool {
         loop {
             let returned = self.budget.returned.notified();
-            if self.budget.used.get() <= self.budget.max {
+            if !self.budget.is_overdrawn() {
                 return true;
             }
             // Whoever holds much without being complete must go: all could wait for each other otherwise.

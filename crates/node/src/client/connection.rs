@@ -22,6 +22,14 @@ use crate::status::ClientCounters;
 const READ_BYTES: usize = 16 * 1024;
 /// A segment is closed when it has grown to this many bytes.
 const SEGMENT_BYTES_MAX: usize = 1024 * 1024;
+/// How many commands a segment takes at first, and at most. In between it follows the size of the replies, which nobody
+/// knows before: a pipeline of large reads must not fill the memory.
+const SEGMENT_COMMANDS_FIRST: u32 = 16;
+const SEGMENT_COMMANDS_MAX: u32 = 8192;
+/// Segments grow while their replies are smaller than this, and shrink when they are larger than four times as much.
+const REPLY_BYTES_WANTED: usize = 256 * 1024;
+/// How long a client may leave its replies unread when the memory for them is used up.
+const STALL_WHEN_OVERDRAWN: Duration = Duration::from_secs(1);
 /// Buffers that grew beyond this are given back to the allocator.
 const BUFFER_BYTES_KEPT: usize = 64 * 1024;
 
@@ -59,7 +67,9 @@ struct Connection<'a> {
     share: Share<'a>,
     /// Replies on their way to the client.
     output: Vec<u8>,
+    output_share: Share<'a>,
     segment: Segment,
+    segment_commands_max: u32,
 }
 
 /// Data commands that have not been submitted yet.
@@ -86,7 +96,16 @@ impl<'a> Connection<'a> {
             leaving: false,
         };
         let segment = Segment::new(&session);
-        Self { stream, clients, session, share: clients.budget.share(), output: Vec::new(), segment }
+        Self {
+            stream,
+            clients,
+            session,
+            share: clients.budget.share(),
+            output: Vec::new(),
+            output_share: clients.replies.share(),
+            segment,
+            segment_commands_max: SEGMENT_COMMANDS_FIRST,
+        }
     }
 
     async fn run(mut self) -> std::io::Result<()> {
@@ -156,7 +175,8 @@ impl<'a> Connection<'a> {
             if self.session.leaving {
                 break Ok(());
             }
-            if self.segment.builder.size() >= SEGMENT_BYTES_MAX {
+            let segment = &self.segment.builder;
+            if segment.size() >= SEGMENT_BYTES_MAX || segment.count() >= self.segment_commands_max {
                 self.submit().await?;
                 self.flush().await?;
             }
@@ -206,10 +226,18 @@ impl<'a> Connection<'a> {
         let Segment { builder, kind } = std::mem::replace(&mut self.segment, Segment::new(&self.session));
         let segment = builder.finish().freeze();
         self.share.resize(segment.len());
+        // Those who do not read their replies are given up soon when the memory for replies is used up.
+        while !self.output_share.room().await {
+            self.flush().await?;
+        }
         let (answer, answered) = oneshot::channel();
         self.clients.inbox.push(Event::Submitted(Submission { kind, segment, answer }));
         match answered.await {
-            Ok(Answer::Replies(replies)) => self.output.extend_from_slice(&replies),
+            Ok(Answer::Replies(replies)) => {
+                self.adapt(replies.len());
+                self.output.extend_from_slice(&replies);
+                self.output_share.resize(self.output.len());
+            }
             Ok(Answer::Failed(error)) => {
                 let mut writer = Writer::new(&mut self.output, self.session.version);
                 (0..count).for_each(|_| writer.error(error));
@@ -221,6 +249,15 @@ impl<'a> Connection<'a> {
         Ok(())
     }
 
+    /// Learns from the size of the replies how many commands the next segment should take.
+    fn adapt(&mut self, reply_bytes: usize) {
+        if reply_bytes > 4 * REPLY_BYTES_WANTED {
+            self.segment_commands_max = (self.segment_commands_max / 4).max(1);
+        } else if reply_bytes < REPLY_BYTES_WANTED {
+            self.segment_commands_max = (self.segment_commands_max * 2).min(SEGMENT_COMMANDS_MAX);
+        }
+    }
+
     /// Writes all replies. A client that does not read them for long enough is given up.
     async fn flush(&mut self) -> std::io::Result<()> {
         let stall = Duration::from_secs(self.clients.config.limits.output_stall_seconds);
@@ -229,7 +266,9 @@ impl<'a> Connection<'a> {
             let written = match self.stream.try_write(rest) {
                 Ok(written) => written,
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                    let writable = tokio::time::timeout(stall, self.stream.writable());
+                    let overdrawn = self.clients.replies.is_overdrawn();
+                    let patience = if overdrawn { stall.min(STALL_WHEN_OVERDRAWN) } else { stall };
+                    let writable = tokio::time::timeout(patience, self.stream.writable());
                     writable.await.map_err(|_| std::io::Error::from(std::io::ErrorKind::TimedOut))??;
                     continue;
                 }
@@ -243,6 +282,7 @@ impl<'a> Connection<'a> {
         ClientCounters::add(&self.clients.knowledge.data.clients.bytes_out, self.output.len() as u64);
         self.output.clear();
         self.output.shrink_to(BUFFER_BYTES_KEPT);
+        self.output_share.resize(0);
         Ok(())
     }
 }

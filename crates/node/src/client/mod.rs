@@ -29,7 +29,10 @@ pub(crate) struct Clients {
     pub(crate) config: Rc<Config>,
     pub(crate) inbox: Rc<Inbox>,
     pub(crate) knowledge: Arc<Knowledge>,
+    /// For commands that have arrived and are not answered.
     pub(crate) budget: Budget,
+    /// For replies that are not read.
+    pub(crate) replies: Budget,
     pub(crate) next_id: Cell<u64>,
     /// Who is connected, for `CLIENT LIST`.
     pub(crate) connected: RefCell<BTreeMap<u64, Peer>>,

@@ -72,6 +72,11 @@ impl Coordinator {
         }
     }
 
+    /// Which start of which coordinator this is.
+    pub(crate) fn incarnation(&self) -> Incarnation {
+        self.incarnation
+    }
+
     /// The view as it is cached.
     pub(crate) fn view(&self) -> Option<&View> {
         self.view.as_ref()

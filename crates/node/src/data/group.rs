@@ -6,8 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use onecopy_core::payload::{self, Batch, Header};
 use onecopy_core::{
-    BatchId, Entry, GroupId, Index, Instant, Member, NodeId, Protocol, QueryContext, StateMachine, Ticket,
-    Timestamp, View, ViewNumber, Write, machine,
+    BatchId, Entry, GroupId, Incarnation, Index, Instant, Member, NodeId, Protocol, QueryContext,
+    StateMachine, Ticket, Timestamp, View, ViewNumber, Write, machine,
 };
 use onecopy_keyspace::Keyspace;
 use onecopy_replica::{Effect, Input, Message, Refusal, Replica, Standing};
@@ -26,8 +26,8 @@ const ENTRY_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub(crate) enum Origin {
     /// The coordinator of this node.
     Local { sequence: u64 },
-    /// That of another one.
-    Remote { node: NodeId, sequence: u64 },
+    /// That of another one, in this life of it: its next process counts from the beginning.
+    Remote { node: NodeId, coordinator: Incarnation, sequence: u64 },
 }
 
 /// What a group wants of the rest of the node.

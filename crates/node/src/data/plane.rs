@@ -38,7 +38,9 @@ pub(crate) struct Plane {
     /// To the control thread, which passes it on to the view nodes.
     pub(crate) control: UnboundedSender<ControlMessage>,
     pub(crate) status: Arc<DataStatus>,
+    /// When the status may be renewed again, and whether something has happened since it was.
     pub(crate) status_due: Instant,
+    pub(crate) status_is_old: bool,
 }
 
 impl Plane {
@@ -73,7 +75,8 @@ impl Plane {
             return Some(Duration::ZERO);
         }
         let groups = self.groups.values().map(|group| group.deadline(now, wall));
-        let deadline = groups.chain([self.coordinator.deadline()]).flatten().min()?;
+        let status = self.status_is_old.then_some(self.status_due);
+        let deadline = groups.chain([self.coordinator.deadline(), status]).flatten().min()?;
         Some(deadline.since(now))
     }
 
@@ -126,14 +129,20 @@ impl Plane {
                 }
             }
             DataMessage::Forward(forward) => {
-                let origin = Origin::Remote { node: from, sequence: forward.sequence };
+                let (coordinator, sequence) = (forward.coordinator, forward.sequence);
+                let origin = Origin::Remote { node: from, coordinator, sequence };
                 let group = forward.group;
                 match self.groups.get_mut(&group) {
                     Some(host) => host.offer(origin, forward, wishes.entry(group).or_default()),
                     None => self.answer(origin, Outcome::NotPrimary(None)),
                 }
             }
-            DataMessage::Answer { sequence, outcome } => self.coordinator.complete(sequence, outcome),
+            DataMessage::Answer { coordinator, sequence, outcome } => {
+                // An answer to the process before this one names a batch of this one only by accident.
+                if coordinator == self.coordinator.incarnation() {
+                    self.coordinator.complete(sequence, outcome);
+                }
+            }
         }
     }
 
@@ -178,14 +187,16 @@ impl Plane {
     fn answer(&mut self, origin: Origin, outcome: Outcome) {
         match origin {
             Origin::Local { sequence } => self.coordinator.complete(sequence, outcome),
-            Origin::Remote { node, sequence } => {
-                let _ = self.links.send(node, &DataMessage::Answer { sequence, outcome });
+            Origin::Remote { node, coordinator, sequence } => {
+                let answer = DataMessage::Answer { coordinator, sequence, outcome };
+                let _ = self.links.send(node, &answer);
             }
         }
     }
 
     fn renew_status(&mut self, now: Instant) {
-        if now < self.status_due {
+        self.status_is_old = now < self.status_due;
+        if self.status_is_old {
             return;
         }
         self.status_due = now + STATUS_INTERVAL;

@@ -13,7 +13,7 @@ pub(crate) enum DataMessage {
     /// From a coordinator to a primary.
     Forward(Forward),
     /// From a primary to a coordinator.
-    Answer { sequence: u64, outcome: Outcome },
+    Answer { coordinator: Incarnation, sequence: u64, outcome: Outcome },
 }
 
 /// A batch of commands on its way to a primary.
@@ -22,7 +22,7 @@ pub(crate) struct Forward {
     pub(crate) group: GroupId,
     /// The view in which the receiver is the primary, as the coordinator knows it.
     pub(crate) view: ViewNumber,
-    /// Which life of the coordinator, and which of its batches.
+    /// Which start of which coordinator, and which of its batches.
     pub(crate) coordinator: Incarnation,
     pub(crate) sequence: u64,
     /// The coordinator has the answers to all its batches below this one.

@@ -1,0 +1,42 @@
+// A mixed run of commands with ioredis: mixed-ioredis.mjs PORT
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import Redis from "ioredis";
+
+const version = JSON.parse(readFileSync(new URL("./node_modules/ioredis/package.json", import.meta.url))).version;
+const r = new Redis({ port: Number(process.argv[2]), connectionName: "mixed-ioredis" });
+
+assert.equal(await r.ping(), "PONG");
+assert.equal(await r.client("GETNAME"), "mixed-ioredis");
+await r.flushall();
+assert.equal(await r.set("s", "one", "PX", 100_000, "NX"), "OK");
+assert.equal(await r.set("s", "two", "NX"), null);
+assert.equal(await r.set("s", "two", "XX", "GET"), "one");
+assert.deepEqual(await r.mset("a", 1, "b", 2), "OK");
+assert.deepEqual(await r.mget("a", "b", "missing"), ["1", "2", null]);
+assert.equal(await r.incr("n"), 1);
+assert.equal(await r.expire("n", 10), 1);
+assert.ok((await r.pttl("n")) > 9_000);
+assert.equal(await r.hset("h", { f: 1, g: 2 }), 2);
+assert.deepEqual(await r.hgetall("h"), { f: "1", g: "2" });
+assert.equal(await r.rpush("l", "a", "b", "c"), 3);
+assert.deepEqual(await r.lrange("l", 0, -1), ["a", "b", "c"]);
+assert.equal(await r.sadd("t", "x", "y"), 2);
+assert.ok(["x", "y"].includes(await r.srandmember("t")));
+assert.equal(await r.zadd("z", 1, "one", 2, "two"), 2);
+assert.deepEqual(await r.zrange("z", 0, -1, "WITHSCORES"), ["one", "1", "two", "2"]);
+assert.deepEqual(await r.zpopmin("z"), ["one", "1"]);
+await assert.rejects(r.lpush("s", "x"), /WRONGTYPE/);
+const pipeline = r.pipeline();
+for (let i = 0; i < 500; i++) pipeline.set(`p${i}`, i).get(`p${i}`);
+assert.deepEqual((await pipeline.exec()).slice(-2), [[null, "OK"], [null, "499"]]);
+const found = [];
+for await (const keys of r.scanStream({ match: "p*", count: 50 })) found.push(...keys);
+assert.equal(new Set(found).size, 500);
+await r.select(3);
+assert.equal(await r.get("s"), null);
+await r.select(0);
+assert.equal((await r.time()).length, 2);
+assert.equal(await r.flushall(), "OK");
+assert.equal(await r.quit(), "OK");
+console.log(`ioredis ${version} RESP2: fine`);

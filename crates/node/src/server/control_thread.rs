@@ -1,0 +1,126 @@
+//! The control thread, put together.
+
+use std::sync::Arc;
+
+use onecopy_core::{Instant, NodeId};
+use onecopy_views::{Addresses, Monitor, MonitorConfig};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::LocalSet;
+
+use super::{DATA_GROUP, others, runtime};
+use crate::archive::{Archive, ArchiveEvent};
+use crate::clock::Clock;
+use crate::config::{Config, Role};
+use crate::control::view_service::{Kept, Settings, ViewService};
+use crate::control::{self, Control};
+use crate::data::inbox::FromControl;
+use crate::identity::Me;
+use crate::journal::{Journal, JournalEvent};
+use crate::knowledge::Knowledge;
+use crate::peer::accept::{self, Callee};
+use crate::peer::link::{Caller, Links};
+use crate::peer::message::ControlMessage;
+use crate::peer::{Lane, PeerEvent};
+
+/// What the control thread starts with.
+pub(super) struct ControlThread {
+    pub(super) config: Config,
+    pub(super) me: Me,
+    pub(super) clock: Clock,
+    pub(super) kept: Kept,
+    pub(super) journal: Journal,
+    pub(super) archive: Archive,
+    pub(super) knowledge: Arc<Knowledge>,
+    pub(super) peers: std::net::TcpListener,
+    pub(super) http: std::net::TcpListener,
+    pub(super) to_data: mpsc::UnboundedSender<FromControl>,
+    pub(super) journal_events: mpsc::UnboundedReceiver<JournalEvent>,
+    pub(super) archive_events: mpsc::UnboundedReceiver<ArchiveEvent>,
+    pub(super) from_data: mpsc::UnboundedReceiver<ControlMessage>,
+}
+
+impl ControlThread {
+    pub(super) fn run(self, stopped: oneshot::Receiver<()>) -> std::io::Result<()> {
+        let runtime = runtime()?;
+        LocalSet::new().block_on(&runtime, async {
+            tokio::select! {
+                outcome = self.serve() => outcome,
+                _ = stopped => Ok(()),
+            }
+        })
+    }
+
+    async fn serve(self) -> std::io::Result<()> {
+        let config = &self.config;
+        let (peer_events, peers) = mpsc::unbounded_channel();
+        let caller = Caller { cluster: config.cluster.clone(), node: self.me.node, lane: Lane::Control };
+        // The pings say everything again.
+        let links = Links::start(&caller, others(config), |_| {});
+        let callee = Callee { cluster: config.cluster.clone(), node: self.me.node };
+        let to_data = self.to_data.clone();
+        let accepted = move |call: accept::Accepted| match call.lane {
+            Lane::Data => {
+                let _ = to_data.send(FromControl::Call(call));
+            }
+            Lane::Control => {
+                let events = peer_events.clone();
+                let event = move |event: PeerEvent<ControlMessage>| {
+                    let _ = events.send(event);
+                };
+                tokio::task::spawn_local(accept::read_messages(call, event));
+            }
+        };
+        tokio::task::spawn_local(accept::accept(TcpListener::from_std(self.peers)?, callee, accepted));
+        let http = control::http::serve(TcpListener::from_std(self.http)?, self.knowledge.clone());
+        let http = tokio::task::spawn_local(http);
+
+        let view_nodes: Vec<NodeId> = config.view_nodes.iter().map(|node| NodeId(*node)).collect();
+        let view_service = config.has(Role::View).then(|| {
+            let settings = Settings {
+                node: self.me.node,
+                incarnation: self.me.view_member,
+                election_timeout: config.timeouts.election(),
+                heartbeat_interval: config.timeouts.election() / 6,
+                groups: vec![DATA_GROUP],
+            };
+            let monitor_config = MonitorConfig {
+                failure_timeout: config.timeouts.failure(),
+                copies: config.copies,
+                rules: onecopy_core::Rules::default(),
+            };
+            let monitor = Monitor::new(monitor_config, self.clock.now());
+            let disk = (self.journal.clone(), self.archive.clone());
+            ViewService::start(settings, &view_nodes, self.kept, monitor, self.clock, disk)
+        });
+        // The service has its own handles: the threads behind them end with the last one.
+        drop((self.journal, self.archive));
+        let addresses = Addresses {
+            redis: if config.has(Role::Coordinator) { config.redis.to_string() } else { String::new() },
+            http: config.http.to_string(),
+            peer: config.peer.to_string(),
+        };
+        let control = Control {
+            me: self.me,
+            clock: self.clock,
+            addresses,
+            view_nodes,
+            ping_interval: config.timeouts.ping(),
+            next_ping: Instant::ZERO,
+            links,
+            view_service,
+            knowledge: self.knowledge,
+            data: self.to_data,
+        };
+        let ears = control::Ears {
+            peers,
+            data: self.from_data,
+            journal: self.journal_events,
+            archive: self.archive_events,
+        };
+        tokio::select! {
+            () = control.run(ears) => Ok(()),
+            outcome = http => outcome.map_err(std::io::Error::other)?,
+        }
+    }
+}

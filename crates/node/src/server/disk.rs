@@ -1,0 +1,122 @@
+//! What a node finds in its data directory.
+
+use onecopy_core::{NodeId, Recovered, StateMachine, Timestamp};
+use onecopy_keyspace::Keyspace;
+use onecopy_storage::{DataDirectory, DirectoryError, LogOptions, Owner, RealFileSystem, Snapshots};
+use onecopy_views::{Membership, Table};
+use tracing::info;
+
+use super::{DATA_GROUP, StartError};
+use crate::config::{Config, Durability, Role};
+use crate::control::view_service::{GENESIS_GROUP, Kept, VIEW_GROUP};
+use crate::identity::Me;
+
+/// How many bytes of a snapshot are read at once.
+const RESTORE_BYTES: usize = 1024 * 1024;
+
+/// Everything that the data directory held.
+pub(super) struct Disk {
+    pub(super) me: Me,
+    pub(super) log: onecopy_storage::Log<RealFileSystem>,
+    pub(super) snapshots: Snapshots<RealFileSystem>,
+    pub(super) group: RestoredGroup,
+    pub(super) kept: Kept,
+}
+
+/// What the data group starts from.
+pub(super) struct RestoredGroup {
+    pub(super) recovered: Recovered,
+    pub(super) machine: Keyspace,
+    pub(super) base_time: Timestamp,
+}
+
+impl Disk {
+    pub(super) fn open(config: &Config) -> Result<Self, StartError> {
+        let owner = Owner {
+            node: NodeId(config.node),
+            cluster: config.cluster.clone(),
+            durability_is_memory: config.durability == Durability::Memory,
+            machine_boot: machine_boot(),
+            random: [rand::random(), rand::random()],
+        };
+        let options = LogOptions { salt: rand::random(), ..LogOptions::default() };
+        let directory = DataDirectory::open(RealFileSystem, &config.data, owner, options)?;
+        let DataDirectory { mut identity, mut log, mut recovered, snapshots, lock } = directory;
+        // Held until the process ends.
+        std::mem::forget(lock);
+        if identity.discard_data {
+            info!("the machine was restarted: the copies of data on this node begin a new life (rule P9)");
+            log.forget(DATA_GROUP)?;
+            log.sync()?;
+            recovered.remove(&DATA_GROUP);
+            snapshots.remove_group(DATA_GROUP)?;
+            identity.discarded(&RealFileSystem, &config.data).map_err(DirectoryError::from)?;
+        }
+        let me = Me {
+            node: NodeId(config.node),
+            incarnation: identity.incarnation,
+            view_member: identity.view_member,
+            boot: identity.boot,
+            holds_data: config.has(Role::Data),
+        };
+        let group = restore_group(&snapshots, recovered.remove(&DATA_GROUP).unwrap_or_default())?;
+        let genesis = recovered.remove(&GENESIS_GROUP).and_then(|genesis| genesis.state);
+        let membership = genesis.map(|state| decode_membership(&state)).transpose()?;
+        let raft = recovered.remove(&VIEW_GROUP).unwrap_or_default();
+        let (table, base_time) = restore_table(&snapshots, &raft)?;
+        let kept = Kept { membership, raft, table, base_time };
+        Ok(Self { me, log, snapshots, group, kept })
+    }
+}
+
+/// What tells one run of the machine from the next.
+fn machine_boot() -> String {
+    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    if id.trim().is_empty() { "unknown".to_owned() } else { id.trim().to_owned() }
+}
+
+fn decode_membership(state: &[u8]) -> Result<Membership, StartError> {
+    Membership::decode(state).ok_or_else(|| StartError::Nonsense {
+        what: "the membership of the view service",
+        reason: "it is in another encoding".to_owned(),
+    })
+}
+
+fn restore_group(
+    snapshots: &Snapshots<RealFileSystem>,
+    recovered: Recovered,
+) -> Result<RestoredGroup, StartError> {
+    let mut machine = Keyspace::new(rand::random());
+    let mut base_time = Timestamp(0);
+    if recovered.base.index.0 > 0 {
+        let nonsense = |error: onecopy_core::machine::RestoreError| StartError::Nonsense {
+            what: "a snapshot",
+            reason: error.to_string(),
+        };
+        let reader = snapshots.read(DATA_GROUP, recovered.base)?;
+        base_time = reader.time();
+        let mut offset = 0;
+        while offset < reader.image_len() {
+            let piece = reader.read_at(offset, RESTORE_BYTES)?;
+            machine.restore(&piece).map_err(nonsense)?;
+            offset += piece.len() as u64;
+        }
+        machine.restore_finish().map_err(nonsense)?;
+        info!(snapshot = %recovered.base, bytes = reader.image_len(), "restored a snapshot");
+    }
+    Ok(RestoredGroup { recovered, machine, base_time })
+}
+
+fn restore_table(
+    snapshots: &Snapshots<RealFileSystem>,
+    raft: &Recovered,
+) -> Result<(Table, Timestamp), StartError> {
+    if raft.base.index.0 == 0 {
+        return Ok((Table::default(), Timestamp(0)));
+    }
+    let reader = snapshots.read(VIEW_GROUP, raft.base)?;
+    let image = reader.read_at(0, usize::try_from(reader.image_len()).unwrap_or(usize::MAX))?;
+    let table = Table::decode(&image)
+        .map_err(|error| StartError::Nonsense { what: "the view table", reason: error.to_string() })?;
+    Ok((table, reader.time()))
+}

@@ -1,0 +1,184 @@
+//! Starting and stopping a node.
+
+mod control_thread;
+mod data_thread;
+mod disk;
+mod sockets;
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use onecopy_core::{GroupId, NodeId};
+use onecopy_storage::{DirectoryError, LogError, SnapshotError};
+use tokio::sync::{mpsc, oneshot};
+use tracing::error;
+
+use crate::archive::Archive;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::data;
+use crate::journal::Journal;
+use crate::knowledge::Knowledge;
+use crate::status::DataStatus;
+use control_thread::ControlThread;
+use data_thread::DataThread;
+use disk::Disk;
+use sockets::Sockets;
+
+/// The group that holds the data.
+const DATA_GROUP: GroupId = GroupId(1);
+
+/// Why a node could not start. Nothing has been acknowledged to anybody.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The settings contradict each other.
+    #[error("the configuration is wrong:\n  - {}", .0.join("\n  - "))]
+    Config(Vec<String>),
+    /// The data directory cannot be used.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    /// The log could not be written.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// A snapshot is damaged or missing.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// What was read makes no sense, although its checksums are right.
+    #[error("{what} in the data directory cannot be used: {reason}")]
+    Nonsense {
+        /// What was read.
+        what: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address} for {what}: {source}")]
+    Listen {
+        /// What for.
+        what: &'static str,
+        /// The address.
+        address: std::net::SocketAddr,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// A thread could not be started.
+    #[error("cannot start a thread: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+/// A running node.
+#[derive(Debug)]
+pub struct Server {
+    stop: Option<oneshot::Sender<()>>,
+    threads: Vec<JoinHandle<()>>,
+    failed: mpsc::UnboundedReceiver<String>,
+}
+
+impl Server {
+    /// Starts a node. It runs on threads of its own.
+    ///
+    /// # Errors
+    /// [`StartError`], which says what to do.
+    pub fn start(config: Config) -> Result<Self, StartError> {
+        let problems = config.problems();
+        if !problems.is_empty() {
+            return Err(StartError::Config(problems));
+        }
+        let sockets = Sockets::bind(&config)?;
+        let disk = Disk::open(&config)?;
+        let clock = Clock::start();
+        let (failures, failed) = mpsc::unbounded_channel();
+        let (stop, stopped) = oneshot::channel();
+
+        let (data_journal_events, data_journal) = mpsc::unbounded_channel();
+        let (data_archive_events, data_archive) = mpsc::unbounded_channel();
+        let (control_journal_events, control_journal) = mpsc::unbounded_channel();
+        let (control_archive_events, control_archive) = mpsc::unbounded_channel();
+        let (to_data, from_control) = mpsc::unbounded_channel();
+        let (to_control, from_data) = mpsc::unbounded_channel();
+
+        let (journal, log_thread) = Journal::start(disk.log, config.durability, data_journal_events)?;
+        let (archive, snapshot_thread) = Archive::start(disk.snapshots, data_archive_events)?;
+        let status = Arc::new(DataStatus::default());
+        let roles = config.roles.iter().map(|role| role.name().to_owned()).collect();
+        let health = journal.health().clone();
+        let knowledge =
+            Arc::new(Knowledge::new(disk.me, config.cluster.clone(), roles, status.clone(), health));
+
+        let data = DataThread {
+            config: config.clone(),
+            me: disk.me,
+            clock,
+            group: disk.group,
+            journal: journal.clone(),
+            archive: archive.clone(),
+            knowledge: knowledge.clone(),
+            clients: sockets.redis,
+            to_control,
+            ears: data::Ears { journal: data_journal, archive: data_archive, control: from_control },
+        };
+        let control = ControlThread {
+            config,
+            me: disk.me,
+            clock,
+            kept: disk.kept,
+            journal: journal.for_owner(control_journal_events),
+            archive: archive.for_owner(control_archive_events),
+            knowledge,
+            peers: sockets.peer,
+            http: sockets.http,
+            to_data,
+            journal_events: control_journal,
+            archive_events: control_archive,
+            from_data,
+        };
+        drop((journal, archive));
+        let data_thread = spawn("data", failures.clone(), move || data.run())?;
+        let control_thread = spawn("control", failures, move || control.run(stopped))?;
+        let threads = vec![control_thread, data_thread, log_thread, snapshot_thread];
+        Ok(Self { stop: Some(stop), threads, failed })
+    }
+
+    /// Waits until a thread of the node has died, which it never should. Returns what happened.
+    pub async fn failed(&mut self) -> String {
+        self.failed.recv().await.unwrap_or_else(|| "the threads of the node have ended".to_owned())
+    }
+
+    /// Stops the node: no client is answered any more, and what is in the log is synced.
+    pub fn stop(mut self) {
+        drop(self.stop.take());
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                error!("a thread of the node has died");
+            }
+        }
+    }
+}
+
+/// Starts a thread that reports when it dies.
+fn spawn(
+    name: &'static str,
+    failures: mpsc::UnboundedSender<String>,
+    run: impl FnOnce() -> std::io::Result<()> + Send + 'static,
+) -> std::io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));
+        let failure = match outcome {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => format!("the {name} thread has failed: {error}"),
+            Err(_) => format!("the {name} thread has panicked"),
+        };
+        let _ = failures.send(failure);
+    })
+}
+
+/// The addresses of the other nodes.
+fn others(config: &Config) -> impl Iterator<Item = (NodeId, String)> + '_ {
+    let others = config.nodes.iter().filter(|(node, _)| **node != config.node);
+    others.map(|(node, address)| (NodeId(*node), address.clone()))
+}
+
+/// A runtime for the current thread alone.
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}

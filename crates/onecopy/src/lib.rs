@@ -1,0 +1,86 @@
+//! The command line of Onecopy.
+//!
+//! | command | what it does | where |
+//! | --- | --- | --- |
+//! | `onecopy dev` | runs a whole cluster on this machine | [`dev`] |
+//! | `onecopy server` | runs one node | [`server`] |
+//! | `onecopy status` | shows the nodes and groups of a cluster | [`status`] |
+//! | `onecopy config` | explains and checks settings | [`config`] |
+//!
+//! All settings of a node are listed once, in [`settings`]; their flags, environment variables, the example file and what
+//! `config check` says are made from that list.
+//!
+//! # Exit codes
+//!
+//! 0 means done. 1 means that it could not be done, with the reason on stderr. 2 is used by wrong arguments, and by
+//! `onecopy status` for a cluster that lacks copies. [`server::EXIT_BROKEN`] means that a node went on no further
+//! because one of its threads had died.
+
+pub mod config;
+pub mod dev;
+pub mod server;
+pub mod settings;
+pub mod status;
+mod table;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// What went well.
+pub(crate) const DONE: u8 = 0;
+/// What could not be done.
+pub(crate) const FAILED: u8 = 1;
+
+const EXAMPLES: &str = "\
+Examples:
+  onecopy dev                          a cluster of three nodes on this machine, until Ctrl-C
+  redis-cli -p 7001 set greeting hi    use it: any node takes any command
+  onecopy status                       what its nodes are doing
+  onecopy config example > node.toml   begin a node of a real cluster
+  onecopy config check --config node.toml
+  onecopy server --config node.toml";
+
+/// A Redis-compatible, strongly replicated data store that behaves like one copy.
+#[derive(Debug, Parser)]
+#[command(name = "onecopy", version, about, after_help = EXAMPLES, max_term_width = 120)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Dev(dev::Arguments),
+    Server(server::Arguments),
+    Status(status::Arguments),
+    Config(config::Arguments),
+}
+
+/// Runs the command that the arguments of the process name.
+#[must_use]
+pub fn run() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Dev(arguments) => dev::run(&arguments),
+        Command::Server(arguments) => server::run(&arguments),
+        Command::Status(arguments) => status::run(&arguments),
+        Command::Config(arguments) => config::run(&arguments),
+    };
+    match outcome {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            eprintln!("onecopy: {error:#}");
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_do_not_contradict_each_other() {
+        super::Cli::command().debug_assert();
+    }
+}

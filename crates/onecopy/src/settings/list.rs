@@ -1,0 +1,173 @@
+//! The list of settings.
+
+use super::kind::Kind;
+
+/// One setting of a node.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// Its name in the configuration file; a dot stands for a table.
+    pub key: &'static str,
+    /// What values it takes.
+    pub kind: Kind,
+    /// What it means.
+    pub meaning: &'static str,
+    /// A value for the example file, as it is written there. Settings that have no default must be given.
+    pub example: &'static str,
+    /// Whether a node cannot start without it.
+    pub required: bool,
+}
+
+const fn required(key: &'static str, kind: Kind, example: &'static str, meaning: &'static str) -> Setting {
+    Setting { key, kind, meaning, example, required: true }
+}
+
+const fn optional(key: &'static str, kind: Kind, example: &'static str, meaning: &'static str) -> Setting {
+    Setting { key, kind, meaning, example, required: false }
+}
+
+/// All settings, in the order of the example file: what stands in tables comes last.
+pub const SETTINGS: &[Setting] = &[
+    required("node", Kind::Id, "1", "The id of this node, unique in its cluster; at least 1"),
+    required(
+        "cluster",
+        Kind::Text,
+        "\"example\"",
+        "The name of the cluster: nodes of different clusters do not meet",
+    ),
+    required("data", Kind::Path, "\"/var/lib/onecopy\"", "The directory in which the node keeps everything"),
+    required("redis", Kind::Address, "\"10.0.0.1:6379\"", "The address on which it takes Redis clients"),
+    required(
+        "http",
+        Kind::Address,
+        "\"10.0.0.1:8080\"",
+        "The address on which it answers HTTP: /status, /metrics, /healthz, /readyz",
+    ),
+    required("peer", Kind::Address, "\"10.0.0.1:7379\"", "The address on which it takes other nodes"),
+    optional(
+        "roles",
+        Kind::Roles,
+        "[\"view\", \"data\", \"coordinator\"]",
+        "What the node is for: view (part of the view service), data (holds copies), coordinator (takes clients)",
+    ),
+    required(
+        "view_nodes",
+        Kind::Ids,
+        "[1, 2, 3]",
+        "The ids of the nodes that form the view service: one, three or five, the same on all nodes",
+    ),
+    optional(
+        "copies",
+        Kind::Number,
+        "2",
+        "How many copies of the data there are; counts when the cluster is new",
+    ),
+    optional(
+        "durability",
+        Kind::Choice(&["disk", "memory"]),
+        "\"disk\"",
+        "When a write counts as durable on a node: disk (synced) or memory (handed to the operating system, synced every second)",
+    ),
+    optional(
+        "reads",
+        Kind::Choice(&["confirm"]),
+        "\"confirm\"",
+        "How reads are kept from being stale: confirm (the primary asks the members of its view)",
+    ),
+    optional(
+        "maxmemory",
+        Kind::Bytes,
+        "0",
+        "Bytes of data beyond which commands that need more are refused; 0 for no limit",
+    ),
+    optional("requirepass", Kind::Secret, "\"\"", "The password that clients must give; none if empty"),
+    optional(
+        "log_bytes",
+        Kind::Bytes,
+        "134217728",
+        "How many bytes the log in memory may hold before a snapshot is taken",
+    ),
+    required(
+        "nodes",
+        Kind::Nodes,
+        "{ 1 = \"10.0.0.1:7379\", 2 = \"10.0.0.2:7379\", 3 = \"10.0.0.3:7379\" }",
+        "Where this node reaches the others: their ids and peer addresses",
+    ),
+    optional(
+        "timeouts.ping_ms",
+        Kind::Number,
+        "100",
+        "How often a node tells the view service that it is alive, in milliseconds",
+    ),
+    optional(
+        "timeouts.heartbeat_ms",
+        Kind::Number,
+        "50",
+        "How often a primary tells its backups that it is alive, in milliseconds",
+    ),
+    optional(
+        "timeouts.failure_ms",
+        Kind::Number,
+        "500",
+        "After how many milliseconds of silence a node counts as failed",
+    ),
+    optional(
+        "timeouts.request_ms",
+        Kind::Number,
+        "5000",
+        "How many milliseconds a request waits for a primary before it is answered with an error",
+    ),
+    optional(
+        "timeouts.election_ms",
+        Kind::Number,
+        "300",
+        "The least milliseconds without a leader after which the view service elects another; the most is twice as much",
+    ),
+    optional("limits.clients", Kind::Number, "10000", "How many clients may be connected at once"),
+    optional(
+        "limits.command_bytes",
+        Kind::Bytes,
+        "67108864",
+        "How many bytes one command may have, with all its arguments",
+    ),
+    optional(
+        "limits.pipeline_bytes",
+        Kind::Bytes,
+        "536870912",
+        "How many bytes of unanswered commands, of all clients together, are taken; clients that send more wait",
+    ),
+    optional(
+        "limits.output_stall_seconds",
+        Kind::Number,
+        "60",
+        "How many seconds a client may leave its replies unread before it is disconnected",
+    ),
+];
+
+impl Setting {
+    /// Its flag, without the dashes in front.
+    #[must_use]
+    pub fn flag(&self) -> String {
+        self.key.replace(['.', '_'], "-")
+    }
+
+    /// Its environment variable.
+    #[must_use]
+    pub fn variable(&self) -> String {
+        format!("ONECOPY_{}", self.key.replace('.', "_").to_uppercase())
+    }
+
+    /// The setting with this name in the configuration file.
+    #[must_use]
+    pub fn named(key: &str) -> Option<&'static Self> {
+        SETTINGS.iter().find(|setting| setting.key == key)
+    }
+
+    /// The table that it stands in, and its name there.
+    #[must_use]
+    pub fn place(&self) -> (Option<&'static str>, &'static str) {
+        match self.key.split_once('.') {
+            Some((table, name)) => (Some(table), name),
+            None => (None, self.key),
+        }
+    }
+}

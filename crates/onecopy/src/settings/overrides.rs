@@ -1,0 +1,58 @@
+//! Settings given by flags and environment variables.
+
+use clap::parser::ValueSource;
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
+
+use super::list::{SETTINGS, Setting};
+
+/// What flags and environment variables say about the settings. As an argument group of a command, it has one flag
+/// for every setting.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    pub(super) given: Vec<Given>,
+}
+
+/// A setting that was given.
+#[derive(Clone, Debug)]
+pub(super) struct Given {
+    pub(super) setting: &'static Setting,
+    pub(super) text: String,
+    /// Whether it was a flag, rather than an environment variable.
+    pub(super) by_flag: bool,
+}
+
+impl Args for Overrides {
+    fn augment_args(command: Command) -> Command {
+        let argument = |setting: &'static Setting| {
+            Arg::new(setting.key)
+                .long(setting.flag())
+                .env(setting.variable())
+                // The help would show passwords.
+                .hide_env_values(true)
+                .value_name(setting.kind.placeholder())
+                .help(setting.meaning)
+                .help_heading("Settings, which count more than the file")
+        };
+        command.args(SETTINGS.iter().map(argument))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for Overrides {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let given = |setting: &'static Setting| {
+            let text = matches.get_one::<String>(setting.key)?.clone();
+            let by_flag = matches.value_source(setting.key) == Some(ValueSource::CommandLine);
+            Some(Given { setting, text, by_flag })
+        };
+        Ok(Self { given: SETTINGS.iter().filter_map(given).collect() })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}

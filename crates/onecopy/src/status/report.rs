@@ -1,0 +1,211 @@
+//! What the nodes of a cluster say, put together. The names of the fields are those of `--json`: programs rely on them.
+
+use onecopy_node::{KnownGroup, KnownNode, NodeStatus};
+use serde::Serialize;
+
+use super::ask::Answer;
+
+/// A cluster, as far as its nodes answered.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// The name of the cluster.
+    pub cluster: String,
+    /// Whether every group has all its copies.
+    pub complete: bool,
+    /// The groups, in the newest view that any node knows.
+    pub groups: Vec<GroupReport>,
+    /// The nodes, by id.
+    pub nodes: Vec<NodeReport>,
+}
+
+/// A group of replicas.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct GroupReport {
+    /// The group.
+    pub group: u32,
+    /// The number of its view.
+    pub view: u64,
+    /// The node that orders requests.
+    pub primary: u32,
+    /// The other members.
+    pub backups: Vec<u32>,
+    /// The replicas that are catching up.
+    pub learners: Vec<u32>,
+    /// How many copies there should be.
+    pub copies_wanted: u32,
+    /// How many members of the view answer.
+    pub copies_have: u32,
+}
+
+/// A node.
+#[derive(Clone, Debug, Serialize)]
+pub struct NodeReport {
+    /// The node.
+    pub node: u32,
+    /// `up`, `failed` (it answers, but acknowledges no writes any more) or `unreachable`.
+    pub state: &'static str,
+    /// Why it is not up.
+    pub error: Option<String>,
+    /// Its process, when it was last heard of.
+    pub pid: Option<u32>,
+    /// Seconds since the process was started.
+    pub uptime_seconds: Option<u64>,
+    /// The version of the program.
+    pub version: Option<String>,
+    /// What it is for: `view`, `data`, `coordinator`.
+    pub roles: Vec<String>,
+    /// What it is in the view service: `leader`, `follower`, `candidate`, `founding` or `stranger`; null if it is not
+    /// part of it.
+    pub view_service: Option<String>,
+    /// Where it takes Redis clients; empty if it does not.
+    pub redis: String,
+    /// Where it answers HTTP.
+    pub http: String,
+    /// Where it takes other nodes.
+    pub peer: String,
+    /// Its replicas.
+    pub replicas: Vec<ReplicaReport>,
+}
+
+/// A replica on a node.
+#[derive(Clone, Debug, Serialize)]
+pub struct ReplicaReport {
+    /// The group.
+    pub group: u32,
+    /// The number of the view that it knows.
+    pub view: u64,
+    /// `primary`, `backup`, `learner`, `retired` or `spare`.
+    pub role: String,
+    /// The highest index in its log.
+    pub last: u64,
+    /// The highest durable index.
+    pub durable: u64,
+    /// The highest index that it knows to be committed, and has executed.
+    pub commit: u64,
+    /// How many entries of the primary's log it has not acknowledged; null if the primary does not say.
+    pub lag: Option<u64>,
+    /// How many keys it holds.
+    pub keys: u64,
+    /// How many bytes its state occupies.
+    pub memory_bytes: u64,
+}
+
+impl Report {
+    /// Puts the answers together.
+    #[must_use]
+    pub fn of(answers: &[Answer]) -> Self {
+        let statuses: Vec<&NodeStatus> =
+            answers.iter().filter_map(|answer| answer.status.as_ref().ok()).collect();
+        let groups = groups(&statuses);
+        let known: Vec<&KnownNode> = statuses.iter().flat_map(|status| &status.nodes).collect();
+        let mut nodes: Vec<NodeReport> = answers
+            .iter()
+            .filter_map(|answer| {
+                let id = answer.node()?;
+                let known = known.iter().find(|known| known.node == id).copied();
+                Some(match &answer.status {
+                    Ok(status) => up(status, known, &answer.http, &statuses),
+                    Err(error) => unreachable(id, known, &answer.http, error),
+                })
+            })
+            .collect();
+        nodes.sort_by_key(|node| node.node);
+        Self {
+            cluster: statuses.first().map(|status| status.cluster.clone()).unwrap_or_default(),
+            complete: !groups.is_empty() && groups.iter().all(GroupReport::is_complete),
+            groups,
+            nodes,
+        }
+    }
+}
+
+impl GroupReport {
+    fn is_complete(&self) -> bool {
+        self.copies_have >= self.copies_wanted
+    }
+}
+
+/// The groups, each in the newest view that somebody knows: nodes that were cut off know older ones.
+fn groups(statuses: &[&NodeStatus]) -> Vec<GroupReport> {
+    let mut newest: Vec<&KnownGroup> = Vec::new();
+    for group in statuses.iter().flat_map(|status| &status.groups) {
+        match newest.iter_mut().find(|known| known.group == group.group) {
+            Some(known) if known.view < group.view => *known = group,
+            Some(_) => {}
+            None => newest.push(group),
+        }
+    }
+    newest.sort_by_key(|group| group.group);
+    let answers = |node: u32| statuses.iter().any(|status| status.node == node && status.failure.is_none());
+    let report = |group: &KnownGroup| {
+        let members = std::iter::once(group.primary).chain(group.backups.iter().copied());
+        GroupReport {
+            group: group.group,
+            view: group.view,
+            primary: group.primary,
+            backups: group.backups.clone(),
+            learners: group.learners.clone(),
+            copies_wanted: group.copies,
+            copies_have: members.filter(|node| answers(*node)).count() as u32,
+        }
+    };
+    newest.into_iter().map(report).collect()
+}
+
+fn up(status: &NodeStatus, known: Option<&KnownNode>, http: &str, statuses: &[&NodeStatus]) -> NodeReport {
+    let replica = |replica: &onecopy_node::ReplicaStatus| ReplicaReport {
+        group: replica.group,
+        view: replica.view,
+        role: replica.role.clone(),
+        last: replica.last,
+        durable: replica.durable,
+        commit: replica.commit,
+        lag: lag(status.node, replica.group, statuses),
+        keys: replica.keys,
+        memory_bytes: replica.memory_bytes,
+    };
+    NodeReport {
+        node: status.node,
+        state: if status.failure.is_some() { "failed" } else { "up" },
+        error: status.failure.clone(),
+        pid: Some(status.pid),
+        uptime_seconds: Some(status.uptime_seconds),
+        version: Some(status.version.clone()),
+        roles: status.roles.clone(),
+        view_service: status.view_service.as_ref().map(|service| service.role.clone()),
+        redis: known.map(|known| known.redis.clone()).unwrap_or_default(),
+        http: http.to_owned(),
+        peer: known.map(|known| known.peer.clone()).unwrap_or_default(),
+        replicas: status.replicas.iter().map(replica).collect(),
+    }
+}
+
+/// How far a replica is behind the primary. Where two nodes take themselves for the primary, the one with the newer
+/// view is.
+fn lag(node: u32, group: u32, statuses: &[&NodeStatus]) -> Option<u64> {
+    let replicas =
+        statuses.iter().flat_map(|status| status.replicas.iter().map(|replica| (status.node, replica)));
+    let primaries = replicas.filter(|(_, replica)| replica.group == group && replica.role == "primary");
+    let (primary, replica) = primaries.max_by_key(|(_, replica)| replica.view)?;
+    if primary == node {
+        return Some(0);
+    }
+    replica.lag.iter().find(|(other, _)| *other == node).map(|(_, lag)| *lag)
+}
+
+fn unreachable(node: u32, known: Option<&KnownNode>, http: &str, error: &str) -> NodeReport {
+    NodeReport {
+        node,
+        state: "unreachable",
+        error: Some(error.to_owned()),
+        pid: known.map(|known| known.pid),
+        uptime_seconds: None,
+        version: None,
+        roles: Vec::new(),
+        view_service: None,
+        redis: known.map(|known| known.redis.clone()).unwrap_or_default(),
+        http: http.to_owned(),
+        peer: known.map(|known| known.peer.clone()).unwrap_or_default(),
+        replicas: Vec::new(),
+    }
+}

@@ -1,0 +1,77 @@
+//! The report for people.
+
+use super::report::{GroupReport, NodeReport, Report};
+use crate::table::{aligned, row};
+
+/// The report as lines of text.
+pub(super) fn lines(report: &Report) -> Vec<String> {
+    let state =
+        if report.complete { "every group has all its copies" } else { "DEGRADED: copies are missing" };
+    let mut lines = vec![format!("cluster {}: {state}", report.cluster), String::new()];
+    let mut groups = vec![row(["group", "view", "primary", "backups", "learners", "copies"])];
+    groups.extend(report.groups.iter().map(group));
+    lines.extend(aligned(&groups));
+    lines.push(String::new());
+    let mut nodes = vec![row([
+        "node",
+        "state",
+        "pid",
+        "role",
+        "view service",
+        "redis",
+        "http",
+        "peer",
+        "durable",
+        "commit",
+        "lag",
+        "roles",
+    ])];
+    nodes.extend(report.nodes.iter().map(node));
+    lines.extend(aligned(&nodes));
+    let errors = report.nodes.iter().filter_map(|node| Some((node.node, node.error.as_ref()?)));
+    lines.extend(errors.map(|(node, error)| format!("node {node}: {error}")));
+    lines
+}
+
+fn group(group: &GroupReport) -> Vec<String> {
+    vec![
+        group.group.to_string(),
+        group.view.to_string(),
+        group.primary.to_string(),
+        ids(&group.backups),
+        ids(&group.learners),
+        format!("{} of {}", group.copies_have, group.copies_wanted),
+    ]
+}
+
+fn node(node: &NodeReport) -> Vec<String> {
+    let replica = node.replicas.first();
+    let number = |number: Option<u64>| number.map_or_else(dash, |number| number.to_string());
+    let text = |text: &str| if text.is_empty() { dash() } else { text.to_owned() };
+    vec![
+        node.node.to_string(),
+        node.state.to_owned(),
+        number(node.pid.map(u64::from)),
+        replica.map_or_else(dash, |replica| replica.role.clone()),
+        node.view_service.clone().unwrap_or_else(dash),
+        text(&node.redis),
+        text(&node.http),
+        text(&node.peer),
+        number(replica.map(|replica| replica.durable)),
+        number(replica.map(|replica| replica.commit)),
+        number(replica.and_then(|replica| replica.lag)),
+        text(&node.roles.join(",")),
+    ]
+}
+
+/// Ids of nodes, or a dash if there are none.
+pub(crate) fn ids(nodes: &[u32]) -> String {
+    if nodes.is_empty() {
+        return dash();
+    }
+    nodes.iter().map(u32::to_string).collect::<Vec<_>>().join(",")
+}
+
+fn dash() -> String {
+    "-".to_owned()
+}

@@ -1,0 +1,211 @@
+//! Real processes, real sockets, real disks: nodes are killed, paused and cut off under load, and nothing that was
+//! acknowledged is lost, nothing stale is read, and redundancy comes back by itself.
+//!
+//! `ONECOPY_ROUNDS` sets how often the kill loop kills (3 by default).
+
+mod load;
+mod support;
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use load::{Fate, Load};
+use support::{Cluster, Options, PATIENCE, wait};
+
+fn addresses(cluster: &Cluster, ids: &[u32]) -> Vec<SocketAddr> {
+    ids.iter().map(|id| cluster.redis_address(*id)).collect()
+}
+
+fn without(ids: &[u32], left_out: u32) -> Vec<u32> {
+    ids.iter().copied().filter(|id| *id != left_out).collect()
+}
+
+fn rounds() -> usize {
+    std::env::var("ONECOPY_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(3)
+}
+
+/// Checks a history against the data, through every node, and says what happened.
+fn conclude(what: &str, cluster: &Cluster, load: Load) {
+    let history = load.stop();
+    for id in cluster.data_ids() {
+        history.verify(&mut cluster.client(id));
+    }
+    println!(
+        "{what}: {} writes acknowledged and none lost, {} with unknown outcome, {} refused, {} reads and none stale",
+        history.count(Fate::Acknowledged),
+        history.count(Fate::Unknown),
+        history.count(Fate::Refused),
+        history.reads,
+    );
+    assert!(history.count(Fate::Acknowledged) > 100, "hardly anything was written: the test proves nothing");
+}
+
+#[test]
+fn a_killed_primary_loses_nothing_and_is_replaced_again_and_again() {
+    let mut cluster = Cluster::start(Options::default());
+    let mut gaps = Vec::new();
+    for round in 1..=rounds() {
+        let primary = cluster.primary();
+        let others = addresses(&cluster, &without(&cluster.data_ids(), primary));
+        let _: () = redis::cmd("FLUSHALL").query(&mut cluster.client(primary)).expect("FLUSHALL");
+        let load = Load::start(8, &others, &others);
+        load.wait_for_success(PATIENCE);
+        std::thread::sleep(Duration::from_millis(300));
+        load.take_longest_gap();
+        let killed = Instant::now();
+        cluster.kill(primary);
+        load.wait_for_success(PATIENCE);
+        cluster.wait_for_other_primary(primary);
+        // The spare is recruited while the killed node is still away.
+        cluster.wait_until_complete();
+        let restored = killed.elapsed();
+        let gap = load.take_longest_gap();
+        cluster.start_node(primary);
+        cluster.wait_until_up(primary);
+        wait("the returning node is the spare or a learner", PATIENCE, || {
+            let role = cluster.role(primary)?;
+            ["spare", "learner", "backup"].contains(&role.as_str()).then_some(())
+        });
+        conclude(
+            &format!(
+                "round {round}: killed primary {primary}, {} ms without a write, two copies again after {} ms",
+                gap.as_millis(),
+                restored.as_millis()
+            ),
+            &cluster,
+            load,
+        );
+        gaps.push(gap);
+        cluster.wait_until_complete();
+    }
+    gaps.sort();
+    println!(
+        "time without a successful write over {} kills: median {} ms, longest {} ms",
+        gaps.len(),
+        gaps[gaps.len() / 2].as_millis(),
+        gaps[gaps.len() - 1].as_millis()
+    );
+}
+
+#[test]
+fn a_paused_primary_wakes_up_as_a_follower_and_answers_nothing_stale() {
+    let cluster = Cluster::start(Options::default());
+    let primary = cluster.primary();
+    let all = addresses(&cluster, &cluster.data_ids());
+    let load = Load::start(6, &all, &all);
+    load.wait_for_success(PATIENCE);
+    std::thread::sleep(Duration::from_millis(500));
+    cluster.pause(primary);
+    let heir = cluster.wait_for_other_primary(primary);
+    load.wait_for_success(PATIENCE);
+    std::thread::sleep(Duration::from_secs(5));
+    cluster.resume(primary);
+    wait("the old primary follows", PATIENCE, || {
+        let role = cluster.role(primary)?;
+        ["backup", "learner", "spare"].contains(&role.as_str()).then_some(())
+    });
+    load.wait_for_success(PATIENCE);
+    std::thread::sleep(Duration::from_millis(500));
+    conclude(&format!("primary {primary} paused for more than 5 s, {heir} took over"), &cluster, load);
+    cluster.wait_until_complete();
+}
+
+#[test]
+fn a_primary_that_is_cut_off_answers_nothing_until_it_learns_the_new_view() {
+    // A short request timeout shows the silence of the old primary as refusals.
+    let settings = vec![("timeouts-request-ms", "1500".to_owned())];
+    let cluster = Cluster::start(Options { proxied: true, settings, ..Options::default() });
+    let primary = cluster.primary();
+    let others = without(&cluster.data_ids(), primary);
+    let load = Load::start(6, &addresses(&cluster, &others), &addresses(&cluster, &cluster.data_ids()));
+    load.wait_for_success(PATIENCE);
+    let mut client = cluster.client(primary);
+    let _: () = redis::cmd("SET").arg("cut").arg("before").query(&mut client).expect("SET before the cut");
+    let _: () = redis::cmd("DEL").arg("cut").query(&mut client).expect("DEL before the cut");
+
+    cluster.isolate(primary);
+    let cut_off = Instant::now();
+    let mut refusals = 0;
+    while cut_off.elapsed() < Duration::from_secs(4) {
+        let mut client = cluster.client(primary);
+        let written = redis::cmd("SET").arg("cut").arg("inside").query::<()>(&mut client);
+        let error = written.expect_err("a primary that is cut off must not acknowledge a write");
+        assert!(matches!(error.code(), Some("UNKNOWN" | "TRYAGAIN")), "{error}");
+        let mut client = cluster.client(primary);
+        let read = redis::cmd("GET").arg("cut").query::<Option<String>>(&mut client);
+        let error = read.expect_err("a primary that is cut off must not answer a read");
+        assert_eq!(error.code(), Some("TRYAGAIN"), "{error}");
+        refusals += 2;
+    }
+    let heir = cluster.wait_for_other_primary(primary);
+    load.wait_for_success(PATIENCE);
+    cluster.heal_all();
+    cluster.wait_until_complete();
+    // What was sent to it inside the partition was never acknowledged, and its tail has yielded to the new primary's.
+    let value: Option<String> =
+        redis::cmd("GET").arg("cut").query(&mut cluster.client(primary)).expect("GET");
+    assert_eq!(value, None, "a write inside the partition survived");
+    conclude(
+        &format!("primary {primary} cut off: {refusals} refusals there, {heir} went on"),
+        &cluster,
+        load,
+    );
+}
+
+#[test]
+fn what_was_acknowledged_survives_the_death_of_all_nodes_at_once() {
+    let mut cluster = Cluster::start(Options::default());
+    for _ in 0..2 {
+        let _: () = redis::cmd("FLUSHALL").query(&mut cluster.client(1)).expect("FLUSHALL");
+        let all = addresses(&cluster, &cluster.data_ids());
+        let load = Load::start(8, &all, &all);
+        load.wait_for_success(PATIENCE);
+        std::thread::sleep(Duration::from_secs(1));
+        cluster.kill_all(&cluster.ids());
+        cluster.start_all();
+        load.wait_for_success(PATIENCE);
+        cluster.wait_until_complete();
+        conclude("all nodes killed at once", &cluster, load);
+    }
+}
+
+#[test]
+fn the_view_service_may_fail_and_only_failover_waits_for_it() {
+    let mut cluster = Cluster::start(Options { separate: true, ..Options::default() });
+    let data = cluster.data_ids();
+    let views = cluster.view_ids();
+    let load = Load::start(6, &addresses(&cluster, &data), &addresses(&cluster, &data));
+
+    // Any one view node dead: failover works.
+    for view_node in views.clone() {
+        cluster.kill(view_node);
+        let primary = cluster.primary();
+        cluster.kill(primary);
+        cluster.wait_for_other_primary(primary);
+        load.wait_for_success(PATIENCE);
+        cluster.start_node(primary);
+        cluster.start_node(view_node);
+        cluster.wait_until_complete();
+    }
+
+    // All of them dead: reads and writes go on.
+    cluster.kill_all(&views);
+    load.take_longest_gap();
+    for _ in 0..20 {
+        std::thread::sleep(Duration::from_millis(100));
+        load.wait_for_success(Duration::from_secs(1));
+    }
+    println!("view service down: longest time without a write {} ms", load.take_longest_gap().as_millis());
+
+    // A primary that dies now is not replaced, until they are back.
+    let primary = cluster.primary();
+    cluster.kill(primary);
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(cluster.primary(), primary, "a view changed without the view service");
+    views.iter().for_each(|view_node| cluster.start_node(*view_node));
+    cluster.wait_for_other_primary(primary);
+    load.wait_for_success(PATIENCE);
+    cluster.start_node(primary);
+    cluster.wait_until_complete();
+    conclude("view nodes dead one at a time and all at once", &cluster, load);
+}

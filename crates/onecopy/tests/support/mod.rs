@@ -1,0 +1,59 @@
+//! Real clusters for tests: real processes, sockets and disks, with faults on demand.
+//!
+//! - [`Cluster`] runs nodes as `onecopy server` does, kills, pauses and restarts them, and cuts the links between them.
+//! - [`Dev`] runs `onecopy dev` and talks to it as a person would.
+//! - [`Proxy`] is one cuttable link.
+//!
+//! Everything uses free ports and temporary directories, and ends with the test, also when the test panics: then the ends of
+//! the nodes' logs are printed. Even if the test process is killed, its nodes end, because their stdin closes.
+//!
+//! ```ignore
+//! let mut cluster = Cluster::start(Options { proxied: true, ..Options::default() });
+//! let mut client = cluster.client(2);
+//! let _: () = client.set("key", "value").unwrap();
+//! let primary = cluster.primary();
+//! cluster.isolate(primary);           // or cluster.kill(primary), cluster.pause(primary), …
+//! cluster.wait_for_other_primary(primary);
+//! cluster.heal_all();
+//! cluster.wait_until_complete();
+//! ```
+
+// Each test program uses a part of this.
+#![allow(dead_code, unused_imports)]
+
+mod cluster;
+mod dev;
+mod ports;
+mod proxy;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+pub use cluster::{Cluster, Options, timed};
+pub use dev::{Dev, is_running};
+pub use ports::{free_port, free_ports_in_a_row};
+pub use proxy::Proxy;
+
+/// How long things may take that should take a moment. Machines that run tests are busy.
+pub const PATIENCE: Duration = Duration::from_secs(15);
+
+/// The program under test.
+#[must_use]
+pub fn executable() -> PathBuf {
+    env!("CARGO_BIN_EXE_onecopy").into()
+}
+
+/// Waits until `condition` gives a value.
+///
+/// # Panics
+/// If it does not within `timeout`; the message names `what`.
+pub fn wait<T>(what: &str, timeout: Duration, mut condition: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + timeout;
+    loop {
+        if let Some(value) = condition() {
+            return value;
+        }
+        assert!(Instant::now() < deadline, "waited {timeout:?} in vain: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

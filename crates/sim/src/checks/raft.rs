@@ -1,0 +1,72 @@
+//! The view service's Raft group (Raft paper, Figure 3): election safety, leader completeness, and state machine safety.
+
+use std::collections::BTreeMap;
+
+use onecopy_core::{Entry, Index, NodeId, Term};
+use onecopy_raft::Raft;
+use onecopy_views::Table;
+
+use crate::trace::violated;
+
+const CHECKER: &str = "raft";
+
+/// What was seen of the group.
+#[derive(Debug, Default)]
+pub struct RaftChecks {
+    leaders: BTreeMap<Term, NodeId>,
+    /// What was executed at each index, the version of the table after it, and the term of the first member to do so.
+    applied: BTreeMap<Index, (Entry, u64, Term)>,
+}
+
+impl RaftChecks {
+    /// A member has become the leader. Its log must hold everything that any member has executed (leader
+    /// completeness), and nobody else may have led in its term (election safety).
+    pub fn elected(&mut self, me: NodeId, raft: &Raft) {
+        let first = *self.leaders.entry(raft.term()).or_insert(me);
+        if first != me {
+            violated(CHECKER, format!("election safety: {first} and {me} lead in {}", raft.term()));
+        }
+        let log = raft.log();
+        // One that was elected late, in a term that is over, owes nothing to later terms.
+        let owed = self.applied.values().rev().filter(|(_, _, term)| *term < raft.term());
+        let missing =
+            owed.map(|(entry, ..)| entry.id).find(|id| id.index > log.base().index && !log.contains(*id));
+        if let Some(missing) = missing {
+            violated(CHECKER, format!("leader completeness: {me} leads {} without {missing}", raft.term()));
+        }
+    }
+
+    /// A leader has raised its commit index: only an entry of its own term is committed by counting its copies, and the
+    /// others by that (section 5.4.2; the history of Figure 8 would need a long chain of accidents to show).
+    pub fn committed(&self, raft: &Raft) {
+        let (commit, term) = (raft.commit(), raft.term());
+        if raft.log().epoch_at(commit) != Some(term.into()) {
+            violated(
+                CHECKER,
+                format!("own term by counting: {} commits {commit} of an older term in {term}", raft.id()),
+            );
+        }
+    }
+
+    /// A member has executed an entry.
+    pub fn applied(&mut self, entry: &Entry, table: &Table, term: Term) {
+        let (first, version, _) =
+            self.applied.entry(entry.id.index).or_insert_with(|| (entry.clone(), table.version(), term));
+        if first != entry {
+            violated(
+                CHECKER,
+                format!("state machine safety: both {} and {} are executed", first.id, entry.id),
+            );
+        }
+        if *version != table.version() {
+            violated(CHECKER, format!("state machine safety: two view tables after {}", entry.id));
+        }
+    }
+
+    /// A member has installed a snapshot.
+    pub fn installed(&self, index: Index, table: &Table) {
+        if self.applied.get(&index).is_none_or(|(_, version, _)| *version != table.version()) {
+            violated(CHECKER, format!("state machine safety: a snapshot at {index} holds another table"));
+        }
+    }
+}

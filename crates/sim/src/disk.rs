@@ -1,0 +1,219 @@
+//! The disk of one machine: what is written becomes durable together, after a while, and a crash keeps what was
+//! durable plus, perhaps, the beginning of what was on its way.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+
+use onecopy_core::{EntryId, GroupId, Index, Recovered, Ticket, Timestamp, View, Write};
+
+use crate::dice::Dice;
+use crate::trace::violated;
+
+/// The group of the view table.
+pub const VIEW_GROUP: GroupId = GroupId(0);
+/// The group of the data.
+pub const DATA_GROUP: GroupId = GroupId(1);
+
+/// Writes of one group that a ticket names.
+#[derive(Debug)]
+pub struct Job {
+    /// Whose.
+    pub group: GroupId,
+    /// Their name.
+    pub ticket: Ticket,
+    /// What.
+    pub writes: Vec<Write>,
+}
+
+/// A snapshot in a file.
+#[derive(Debug)]
+pub struct Image {
+    /// The time of the last entry that it covers.
+    pub time: Timestamp,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// What survives a crash, and what is on its way to there.
+#[derive(Debug, Default)]
+pub struct Disk {
+    /// How often the process was started: every start is durable before anything else happens.
+    pub boot: u64,
+    groups: BTreeMap<GroupId, Recovered>,
+    images: BTreeMap<(GroupId, EntryId), Rc<Image>>,
+    /// The number of the last durable promise of the data group.
+    promised: u64,
+    /// Being synced.
+    flight: Vec<Job>,
+    /// To be synced next.
+    queue: VecDeque<Job>,
+}
+
+impl Disk {
+    /// Takes writes. Returns whether a sync must be started for them.
+    pub fn submit(&mut self, job: Job) -> bool {
+        if self.flight.is_empty() {
+            self.flight.push(job);
+            return true;
+        }
+        self.queue.push_back(job);
+        false
+    }
+
+    /// The sync is done: what it covered is durable. Returns the tickets, and whether the next one must be started.
+    pub fn synced(&mut self) -> (Vec<(GroupId, Ticket)>, bool) {
+        let jobs = std::mem::take(&mut self.flight);
+        let mut done: Vec<(GroupId, Ticket)> = Vec::new();
+        for job in jobs {
+            for write in job.writes {
+                self.write(job.group, write);
+            }
+            match done.iter_mut().find(|(group, _)| *group == job.group) {
+                Some((_, ticket)) => *ticket = job.ticket,
+                None => done.push((job.group, job.ticket)),
+            }
+        }
+        self.flight.extend(self.queue.drain(..));
+        (done, !self.flight.is_empty())
+    }
+
+    /// The process dies: of what was on its way, some beginning has reached the disk.
+    pub fn crash(&mut self, dice: &mut Dice) {
+        let jobs: Vec<Job> = self.flight.drain(..).chain(self.queue.drain(..)).collect();
+        let mut writes: Vec<(GroupId, Write)> = jobs
+            .into_iter()
+            .flat_map(|job| job.writes.into_iter().map(move |write| (job.group, write)))
+            .collect();
+        let kept = match dice.below(4) {
+            0 => 0,
+            1 => writes.len(),
+            _ => dice.between(0, writes.len() as u64) as usize,
+        };
+        for (group, write) in writes.drain(..kept) {
+            self.write(group, write);
+        }
+    }
+
+    /// Everything of the data group is gone.
+    pub fn forget_data(&mut self) {
+        self.groups.remove(&DATA_GROUP);
+        self.images.retain(|(group, _), _| *group != DATA_GROUP);
+        self.promised = 0;
+    }
+
+    /// Everything is gone.
+    pub fn forget_all(&mut self) {
+        let boot = self.boot;
+        *self = Self { boot, ..Self::default() };
+    }
+
+    fn write(&mut self, group: GroupId, write: Write) {
+        let log = self.groups.entry(group).or_default();
+        let last = log.entries.last().map_or(log.base, |entry| entry.id);
+        match write {
+            Write::State(state) => {
+                if group == DATA_GROUP {
+                    self.promised =
+                        postcard::from_bytes::<View>(&state).map_or(self.promised, |view| view.number.0);
+                }
+                log.state = Some(state);
+            }
+            Write::Append { entries, commit } => {
+                if let Some(first) = entries.first()
+                    && first.id.index != last.index.next()
+                {
+                    violated("disk", format!("{group}: {} is written after {last}", first.id));
+                }
+                log.entries.extend(entries);
+                let last = log.entries.last().map_or(log.base, |entry| entry.id);
+                log.commit = log.commit.max(commit.min(last.index));
+            }
+            Write::Cut { from } => {
+                if from <= log.base.index {
+                    violated(
+                        "disk",
+                        format!("{group}: a cut at {from}, although a snapshot covers {}", log.base),
+                    );
+                }
+                log.entries.retain(|entry| entry.id.index < from);
+                log.commit = log.commit.min(from.previous());
+            }
+            Write::Compact { through } if through.index > last.index => {
+                violated(
+                    "disk",
+                    format!("{group}: compacted through {through}, but the log ends with {last}"),
+                );
+            }
+            Write::Compact { through } if through.index > log.base.index => {
+                log.entries.retain(|entry| entry.id.index > through.index);
+                log.base = through;
+                log.commit = log.commit.max(through.index);
+            }
+            Write::Compact { .. } => {}
+            Write::Install { snapshot } => {
+                log.entries.clear();
+                log.base = snapshot;
+                log.commit = snapshot.index;
+            }
+        }
+    }
+
+    /// What a start finds of a group. Whatever the log's base names must be there as a snapshot.
+    #[must_use]
+    pub fn recover(&self, group: GroupId) -> (Recovered, Option<Rc<Image>>) {
+        let recovered = self.groups.get(&group).cloned().unwrap_or_default();
+        if recovered.base == EntryId::ZERO {
+            return (recovered, None);
+        }
+        match self.images.get(&(group, recovered.base)) {
+            Some(image) => (recovered, Some(image.clone())),
+            None => violated(
+                "disk",
+                format!("{group}: the log begins after {}, and there is no such snapshot", recovered.base),
+            ),
+        }
+    }
+
+    /// The number of the view that the data group has durably promised.
+    #[must_use]
+    pub fn promised(&self) -> u64 {
+        self.promised
+    }
+
+    /// Whether this entry of the data group is durable here, in the log or in the snapshot under it.
+    #[must_use]
+    pub fn holds(&self, id: EntryId) -> bool {
+        let Some(log) = self.groups.get(&DATA_GROUP) else { return false };
+        if id.index <= log.base.index {
+            return true;
+        }
+        let position = (id.index.0 - log.base.index.0 - 1) as usize;
+        log.entries.get(position).is_some_and(|entry| entry.id == id)
+    }
+
+    /// The last durable index of the data group.
+    #[must_use]
+    pub fn last(&self) -> Index {
+        self.groups
+            .get(&DATA_GROUP)
+            .map_or(Index(0), |log| log.entries.last().map_or(log.base, |entry| entry.id).index)
+    }
+
+    // ---- snapshots ------------------------------------------------------------------------------------------
+
+    /// Makes a snapshot durable.
+    pub fn keep_image(&mut self, group: GroupId, id: EntryId, image: Image) {
+        self.images.insert((group, id), Rc::new(image));
+    }
+
+    /// A snapshot, if it is there.
+    #[must_use]
+    pub fn image(&self, group: GroupId, id: EntryId) -> Option<Rc<Image>> {
+        self.images.get(&(group, id)).cloned()
+    }
+
+    /// Removes all snapshots of a group that are older than this one.
+    pub fn remove_older_images(&mut self, group: GroupId, than: EntryId) {
+        self.images.retain(|(of, id), _| *of != group || id.index >= than.index);
+    }
+}

@@ -1,0 +1,247 @@
+//! Everything that is outside of the nodes: true time, the events to come, the network, chance, and the checks.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+
+use onecopy_core::{NodeId, Rules};
+
+use crate::checks::Checks;
+use crate::clock::Time;
+use crate::dice::Dice;
+use crate::faults::{Fault, Profile};
+use crate::message::{Packet, describe};
+use crate::network::Network;
+use crate::node::archive::ArchiveJob;
+use crate::trace::Trace;
+
+/// Something that will happen.
+#[derive(Debug)]
+pub enum Event {
+    /// A message arrives.
+    Arrives {
+        /// The sender.
+        from: NodeId,
+        /// The receiver.
+        to: NodeId,
+        /// The message.
+        packet: Box<Packet>,
+    },
+    /// A node takes a turn.
+    Turn(NodeId),
+    /// A sync is done, if the process that asked for it is still the same.
+    Synced(NodeId, u64),
+    /// A snapshot file has been worked on, if the process that asked for it is still the same.
+    Archived(NodeId, u64, Box<ArchiveJob>),
+    /// A client wants something.
+    Client(usize),
+    /// The next fault happens.
+    Fault,
+    /// A leader of the view service dies young.
+    Regicide(NodeId),
+    /// A fault ends.
+    Undo(Undo),
+    /// An idle entry for the view table.
+    Churn,
+    /// The faults are over.
+    Heal,
+    /// The checks look at the whole.
+    Look,
+}
+
+/// How a fault ends.
+#[derive(Clone, Debug)]
+pub enum Undo {
+    /// The process is started again.
+    Start(NodeId),
+    /// The directions work again.
+    Mend(Vec<(NodeId, NodeId)>),
+    /// The storm is over.
+    Calm(u64),
+    /// The disk is as fast as before.
+    FastDisk(NodeId),
+    /// The node is as fast as before.
+    FastNode(NodeId),
+    /// The view nodes hear each other again.
+    ViewService,
+}
+
+#[derive(Debug)]
+struct Scheduled {
+    at: Time,
+    order: u64,
+    event: Event,
+}
+
+impl PartialEq for Scheduled {
+    fn eq(&self, other: &Self) -> bool {
+        self.order == other.order
+    }
+}
+
+impl Eq for Scheduled {}
+
+impl PartialOrd for Scheduled {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Scheduled {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.at, self.order).cmp(&(other.at, other.order))
+    }
+}
+
+/// What happened in a run, in numbers. A run in which nothing happened proves nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Stats {
+    /// Runs.
+    pub seeds: u64,
+    /// Events.
+    pub events: u64,
+    /// True time.
+    pub time: Time,
+    /// Faults by kind.
+    pub faults: BTreeMap<Fault, u64>,
+    /// Messages sent, and those lost, doubled.
+    pub messages: [u64; 3],
+    /// Views, committed entries, operations, and those that were answered.
+    pub views: u64,
+    /// See there.
+    pub entries: u64,
+    /// See there.
+    pub operations: u64,
+    /// See there.
+    pub answered: u64,
+    /// Leaders elected in the view service.
+    pub elections: u64,
+    /// Snapshots taken and installed by replicas, and installed by view nodes.
+    pub snapshots: [u64; 3],
+    /// Tails cut.
+    pub cuts: u64,
+    /// Groups that lost all their copies.
+    pub lost: u64,
+    /// How long it took at most until a cluster was as good as new after the faults, and in which seed.
+    pub recovery: (Time, u64),
+}
+
+impl Stats {
+    /// Adds another run.
+    pub fn add(&mut self, other: &Self) {
+        self.seeds += other.seeds;
+        self.events += other.events;
+        self.time += other.time;
+        for (fault, count) in &other.faults {
+            *self.faults.entry(*fault).or_default() += count;
+        }
+        for (sum, count) in self.messages.iter_mut().zip(other.messages) {
+            *sum += count;
+        }
+        self.views += other.views;
+        self.entries += other.entries;
+        self.operations += other.operations;
+        self.answered += other.answered;
+        self.elections += other.elections;
+        for (sum, count) in self.snapshots.iter_mut().zip(other.snapshots) {
+            *sum += count;
+        }
+        self.cuts += other.cuts;
+        self.lost += other.lost;
+        self.recovery = self.recovery.max(other.recovery);
+    }
+}
+
+/// Everything that is outside of the nodes.
+#[derive(Debug)]
+pub struct Env {
+    /// True time.
+    pub time: Time,
+    /// Chance.
+    pub dice: Dice,
+    /// How the run is set up.
+    pub profile: Profile,
+    /// Which rules are in force.
+    pub rules: Rules,
+    /// The network.
+    pub network: Network,
+    /// What is known to be true of the cluster as a whole.
+    pub checks: Checks,
+    /// What happened, for people.
+    pub trace: Trace,
+    /// What happened, in numbers.
+    pub stats: Stats,
+    queue: BinaryHeap<Reverse<Scheduled>>,
+    order: u64,
+    lives: u128,
+}
+
+impl Env {
+    /// The beginning.
+    #[must_use]
+    pub fn new(dice: Dice, profile: Profile, rules: Rules, trace: Trace) -> Self {
+        Self {
+            time: 0,
+            dice,
+            profile,
+            rules,
+            network: Network::default(),
+            checks: Checks::default(),
+            trace,
+            stats: Stats::default(),
+            queue: BinaryHeap::new(),
+            order: 0,
+            lives: 0,
+        }
+    }
+
+    /// Has an event happen.
+    pub fn schedule(&mut self, at: Time, event: Event) {
+        self.order += 1;
+        self.queue.push(Reverse(Scheduled { at: at.max(self.time), order: self.order, event }));
+    }
+
+    /// Goes on to the next event.
+    pub fn next_event(&mut self) -> Option<Event> {
+        let Reverse(next) = self.queue.pop()?;
+        self.time = next.at;
+        self.stats.events += 1;
+        Some(next.event)
+    }
+
+    /// A number that was never given out before: for incarnations.
+    pub fn new_life(&mut self) -> u128 {
+        self.lives += 1;
+        self.lives
+    }
+
+    /// Sends a message, which may or may not arrive. Returns whether it is on its way.
+    pub fn send(&mut self, from: NodeId, to: NodeId, packet: Packet) -> bool {
+        let deliveries = self.network.deliveries(&mut self.dice, &self.profile, from, to, &packet);
+        self.stats.messages[0] += 1;
+        let [first, second] = deliveries;
+        self.note(from, || {
+            let fate = match deliveries {
+                [None, _] => " (lost)",
+                [_, Some(_)] => " (twice)",
+                _ => "",
+            };
+            format!("-> {to}: {}{fate}", describe(&packet))
+        });
+        let Some(first) = first else {
+            self.stats.messages[1] += 1;
+            return false;
+        };
+        if let Some(second) = second {
+            self.stats.messages[2] += 1;
+            let packet = Box::new(packet.clone());
+            self.schedule(self.time + second, Event::Arrives { from, to, packet });
+        }
+        self.schedule(self.time + first, Event::Arrives { from, to, packet: Box::new(packet) });
+        true
+    }
+
+    /// Writes something down.
+    pub fn note(&mut self, who: NodeId, say: impl FnOnce() -> String) {
+        self.trace.note(self.time, &who, say);
+    }
+}

@@ -1,0 +1,234 @@
+//! The hand that breaks things, and repairs them.
+
+use std::collections::BTreeSet;
+
+use onecopy_core::{Incarnation, NodeId};
+
+use crate::clock::{MS, Time};
+use crate::env::{Event, Undo};
+use crate::faults::Fault;
+use crate::network::Network;
+use crate::node::Happened;
+use crate::world::World;
+
+impl World {
+    /// The next fault happens.
+    pub(crate) fn inject(&mut self) {
+        let happened: u64 = self.env.stats.faults.values().sum();
+        if !self.is_faulty() || happened >= self.env.profile.faults_max {
+            return;
+        }
+        let env = &mut self.env;
+        let next = env.time + env.dice.between(1, 2 * env.profile.fault_interval);
+        env.schedule(next, Event::Fault);
+        let total: u64 = env.profile.weights.values().sum();
+        let mut at = env.dice.below(total);
+        let drawn = env.profile.weights.iter().find(|(_, weight)| match at < **weight {
+            true => true,
+            false => {
+                at -= **weight;
+                false
+            }
+        });
+        let Some((fault, _)) = drawn else { return };
+        let fault = *fault;
+        let node = NodeId(1 + env.dice.below(self.nodes.len() as u64) as u32);
+        let length = match env.dice.chance(500) {
+            true => env.dice.between(10 * MS, 700 * MS).min(env.profile.fault_length),
+            false => env.dice.between(100 * MS, env.profile.fault_length),
+        };
+        if self.strike(fault, node, length) {
+            *self.env.stats.faults.entry(fault).or_default() += 1;
+        }
+    }
+
+    /// A leader of the view service dies young.
+    pub(crate) fn regicide(&mut self, node: NodeId) {
+        let length = self.env.dice.between(10 * MS, self.env.profile.fault_length);
+        if self.is_faulty() && self.crash(node, length) {
+            *self.env.stats.faults.entry(Fault::Regicide).or_default() += 1;
+        }
+    }
+
+    /// Returns whether it could be done.
+    fn strike(&mut self, fault: Fault, node: NodeId, length: Time) -> bool {
+        let until = self.env.time + length;
+        let undo = match fault {
+            Fault::Crash | Fault::Regicide => return self.crash(node, length),
+            Fault::CrashSeveral => return self.crash_several(length),
+            Fault::LoseData | Fault::LoseDisk => return self.lose(fault, node, length),
+            Fault::Pause => {
+                self.say(node, "stands still");
+                self.node(node).paused_until = until;
+                return true;
+            }
+            Fault::DataStall => {
+                self.say(node, "its data thread stands still");
+                self.node(node).stalled_until = until;
+                return true;
+            }
+            Fault::DiskStall => {
+                self.say(node, "its disk stands still");
+                self.node(node).disk_stalled_until = until;
+                return true;
+            }
+            Fault::SetClock => {
+                let by = self.env.dice.below(20_000) as i64 - 10_000;
+                self.node(node).clock.set_wall(by);
+                return true;
+            }
+            Fault::Partition | Fault::Deaf | Fault::Broken => self.cut(fault, node),
+            Fault::Storm => {
+                let loss = self.env.dice.between(100, 600);
+                self.env.network.storm(loss);
+                Undo::Calm(loss)
+            }
+            Fault::SlowDisk => {
+                self.say(node, "its disk is slow");
+                self.node(node).slow_disk += 1;
+                Undo::FastDisk(node)
+            }
+            Fault::SlowNode => {
+                self.say(node, "is slow");
+                self.node(node).slow_node += 1;
+                Undo::FastNode(node)
+            }
+            Fault::ViewOutage => {
+                self.say(NodeId(0), "the view nodes do not hear each other");
+                self.env.network.view_outage(true);
+                Undo::ViewService
+            }
+        };
+        self.env.schedule(until, Event::Undo(undo));
+        true
+    }
+
+    fn say(&mut self, node: NodeId, what: &str) {
+        self.env.note(node, || format!("!! {what}"));
+    }
+
+    fn crash(&mut self, node: NodeId, length: Time) -> bool {
+        if self.node(node).process.is_none() {
+            return false;
+        }
+        self.say(node, "is killed");
+        self.nodes[node.0 as usize - 1].crash(&mut self.env);
+        self.hang_up(node);
+        for other in self.others(node) {
+            // Connections break, unless the machine is gone with its network.
+            if self.env.dice.chance(700) {
+                self.nodes[other.0 as usize - 1].happened(&mut self.env, Happened::Lost(node));
+            }
+        }
+        self.env.schedule(self.env.time + length, Event::Undo(Undo::Start(node)));
+        true
+    }
+
+    fn crash_several(&mut self, length: Time) -> bool {
+        let mut any = false;
+        for node in self.ids() {
+            if self.env.dice.chance(600) {
+                let length = self.env.dice.between(MS, length);
+                any |= self.crash(node, length);
+            }
+        }
+        any
+    }
+
+    /// A disk is lost, unless that would lose the data: the other members of the newest view must have theirs.
+    fn lose(&mut self, fault: Fault, node: NodeId, length: Time) -> bool {
+        let all_disk = fault == Fault::LoseDisk;
+        if all_disk && (self.strangers as usize + 1) * 2 >= self.nodes.len() {
+            return false;
+        }
+        let survives = self.env.checks.views.newest().is_some_and(|view| {
+            view.members.iter().any(|member| {
+                let other = &self.nodes[member.node.0 as usize - 1];
+                member.node != node && other.incarnation == member.incarnation
+            })
+        });
+        if !survives || !self.crash(node, length) {
+            return false;
+        }
+        let life = Incarnation(self.env.new_life());
+        let whole_life = Incarnation(self.env.new_life());
+        self.say(node, if all_disk { "loses its disk" } else { "loses its data" });
+        let machine = self.node(node);
+        machine.incarnation = life;
+        if all_disk {
+            let was_member = machine.view_nodes.get(&node) == Some(&machine.view_member);
+            machine.view_member = whole_life;
+            machine.disk.forget_all();
+            machine.disk.boot = 0;
+            self.strangers += u32::from(was_member);
+        } else {
+            machine.disk.forget_data();
+        }
+        true
+    }
+
+    fn cut(&mut self, fault: Fault, node: NodeId) -> Undo {
+        let (ids, others) = (self.ids(), self.others(node));
+        let directions = match fault {
+            Fault::Partition => {
+                let part: BTreeSet<NodeId> = match self.env.dice.chance(500) {
+                    true => [node].into(),
+                    false => ids.iter().copied().filter(|_| self.env.dice.chance(500)).collect(),
+                };
+                Network::between(&part, &ids)
+            }
+            Fault::Deaf => {
+                let hears = self.env.dice.chance(500);
+                others.iter().map(|other| if hears { (node, *other) } else { (*other, node) }).collect()
+            }
+            _ => {
+                let other = *self.env.dice.pick(&others);
+                vec![(node, other), (other, node)]
+            }
+        };
+        self.env.note(NodeId(0), || format!("!! cut: {directions:?}"));
+        self.env.network.cut(&directions);
+        for (from, to) in &directions {
+            if self.env.dice.chance(300) {
+                self.nodes[to.0 as usize - 1].happened(&mut self.env, Happened::Lost(*from));
+            }
+        }
+        Undo::Mend(directions)
+    }
+
+    fn ids(&self) -> Vec<NodeId> {
+        self.nodes.iter().map(|node| node.id).collect()
+    }
+
+    fn others(&self, node: NodeId) -> Vec<NodeId> {
+        self.nodes.iter().map(|other| other.id).filter(|other| *other != node).collect()
+    }
+
+    /// A fault ends, unless all have ended already.
+    pub(crate) fn undo(&mut self, undo: Undo) {
+        if !self.is_faulty() {
+            return;
+        }
+        self.env.note(NodeId(0), || format!("over: {undo:?}"));
+        match undo {
+            Undo::Start(node) => {
+                let env = &mut self.env;
+                let machine = &mut self.nodes[node.0 as usize - 1];
+                if machine.process.is_none() {
+                    machine.start(env);
+                }
+            }
+            Undo::Mend(directions) => self.env.network.mend(&directions),
+            Undo::Calm(loss) => self.env.network.calm(loss),
+            Undo::FastDisk(node) => {
+                let machine = self.node(node);
+                machine.slow_disk = machine.slow_disk.saturating_sub(1);
+            }
+            Undo::FastNode(node) => {
+                let machine = self.node(node);
+                machine.slow_node = machine.slow_node.saturating_sub(1);
+            }
+            Undo::ViewService => self.env.network.view_outage(false),
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! The network: which messages arrive, when, and how often.
+
+use std::collections::BTreeSet;
+
+use onecopy_core::NodeId;
+
+use crate::clock::Time;
+use crate::dice::Dice;
+use crate::faults::Profile;
+use crate::message::Packet;
+
+/// What is wrong with the network now.
+#[derive(Debug, Default)]
+pub struct Network {
+    /// Nothing gets from the first to the second; counted, because faults overlap.
+    cuts: Vec<(NodeId, NodeId)>,
+    /// Storms that are on: lost per mille.
+    storms: Vec<u64>,
+    /// View outages that are on.
+    view_outages: u32,
+}
+
+impl Network {
+    /// When the copies of a message arrive: none, one or two times from now.
+    pub fn deliveries(
+        &self,
+        dice: &mut Dice,
+        profile: &Profile,
+        from: NodeId,
+        to: NodeId,
+        packet: &Packet,
+    ) -> [Option<Time>; 2] {
+        let loss = self.storms.iter().copied().max().unwrap_or(profile.loss);
+        if self.is_cut(from, to) || dice.chance(loss) || self.swallows(packet) {
+            return [None, None];
+        }
+        let again = packet.may_be_doubled() && dice.chance(profile.double);
+        let mut delay = || match dice.chance(profile.late) {
+            true => dice.between(profile.latency, profile.latency + profile.lateness),
+            false => dice.between(profile.latency / 10, profile.latency),
+        };
+        [Some(delay()), again.then(delay)]
+    }
+
+    /// Whether nothing gets from one node to the other.
+    #[must_use]
+    pub fn is_cut(&self, from: NodeId, to: NodeId) -> bool {
+        !self.cuts.is_empty() && self.cuts.contains(&(from, to))
+    }
+
+    fn swallows(&self, packet: &Packet) -> bool {
+        self.view_outages > 0 && matches!(packet, Packet::Raft(..))
+    }
+
+    /// Cuts these directions.
+    pub fn cut(&mut self, directions: &[(NodeId, NodeId)]) {
+        self.cuts.extend_from_slice(directions);
+    }
+
+    /// Undoes one [`Network::cut`].
+    pub fn mend(&mut self, directions: &[(NodeId, NodeId)]) {
+        for direction in directions {
+            if let Some(position) = self.cuts.iter().position(|cut| cut == direction) {
+                self.cuts.swap_remove(position);
+            }
+        }
+    }
+
+    /// A storm begins.
+    pub fn storm(&mut self, loss: u64) {
+        self.storms.push(loss);
+    }
+
+    /// A storm ends.
+    pub fn calm(&mut self, loss: u64) {
+        if let Some(position) = self.storms.iter().position(|storm| *storm == loss) {
+            self.storms.swap_remove(position);
+        }
+    }
+
+    /// The view nodes stop, or begin again, to hear each other.
+    pub fn view_outage(&mut self, begins: bool) {
+        self.view_outages = if begins { self.view_outages + 1 } else { self.view_outages.saturating_sub(1) };
+    }
+
+    /// All is well.
+    pub fn heal(&mut self) {
+        *self = Self::default();
+    }
+
+    /// The directions between two parts.
+    #[must_use]
+    pub fn between(parts: &BTreeSet<NodeId>, all: &[NodeId]) -> Vec<(NodeId, NodeId)> {
+        let mut directions = Vec::new();
+        for a in all.iter().filter(|node| parts.contains(node)) {
+            for b in all.iter().filter(|node| !parts.contains(node)) {
+                directions.extend([(*a, *b), (*b, *a)]);
+            }
+        }
+        directions
+    }
+}

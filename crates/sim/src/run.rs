@@ -1,0 +1,113 @@
+//! Runs by seed: what comes out of one, and of many.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Once;
+
+use onecopy_core::{Rule, Rules};
+
+use crate::clock::Time;
+use crate::dice::Dice;
+use crate::env::Stats;
+use crate::faults::{Limits, Profile};
+use crate::trace::{Trace, Violation};
+use crate::world::World;
+
+/// How a run is set up, apart from its seed.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// How many nodes there are; drawn if not said.
+    pub nodes: Option<u32>,
+    /// Which rule is switched off. Only has an effect with the feature `sabotage`.
+    pub sabotaged: Option<Rule>,
+    /// How many lines of the trace are kept.
+    pub trace: usize,
+    /// What is taken away from what the seed draws.
+    pub limits: Limits,
+}
+
+/// What came out of a run.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The seed.
+    pub seed: u64,
+    /// How it was set up.
+    pub profile: Profile,
+    /// What was found, if anything.
+    pub violation: Option<Violation>,
+    /// How long it lasted, in true time.
+    pub time: Time,
+    /// What happened, in numbers. Of a run that was stopped, only some.
+    pub stats: Stats,
+    /// The last events.
+    pub trace: Vec<String>,
+}
+
+/// Runs one seed.
+#[must_use]
+pub fn run(seed: u64, options: &Options) -> Outcome {
+    quiet();
+    let mut profile = Profile::draw(&mut Dice::new(seed, 0), options.nodes, options.sabotaged);
+    profile.limit(&options.limits);
+    let mut world = World::new(seed, profile.clone(), rules(options.sabotaged), Trace::new(options.trace));
+    let result = catch_unwind(AssertUnwindSafe(|| world.run()));
+    let time = world.env.time;
+    let trace = std::mem::take(&mut world.env.trace).into_lines();
+    let (stats, violation) = match result {
+        Ok(stats) => (stats, None),
+        Err(payload) => (std::mem::take(&mut world.env.stats), Some(understand(payload.as_ref()))),
+    };
+    Outcome { seed, profile, violation, time, stats, trace }
+}
+
+fn rules(sabotaged: Option<Rule>) -> Rules {
+    match sabotaged {
+        #[cfg(feature = "sabotage")]
+        Some(rule) => Rules::without(rule),
+        _ => Rules::default(),
+    }
+}
+
+/// Makes a violation of what a run was stopped by: one of our checks, or an assertion of the protocols.
+fn understand(payload: &(dyn std::any::Any + Send)) -> Violation {
+    if let Some(violation) = payload.downcast_ref::<Violation>() {
+        return violation.clone();
+    }
+    let text = payload.downcast_ref::<String>().cloned();
+    let what = text.or_else(|| payload.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_default();
+    Violation { checker: "core", what }
+}
+
+/// Assertions of the protocols are reported with their seed, and not by the default hook as well.
+fn quiet() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| std::panic::set_hook(Box::new(|_| {})));
+}
+
+/// A sabotage that was found out.
+#[derive(Clone, Debug)]
+pub struct Caught {
+    /// The seed that did it.
+    pub seed: u64,
+    /// How many seeds were tried.
+    pub seeds: u64,
+    /// What was found.
+    pub violation: Violation,
+    /// How much time was simulated until then.
+    pub sim_time: Time,
+}
+
+/// Tries seeds with a rule switched off until something is found.
+#[cfg(feature = "sabotage")]
+#[must_use]
+pub fn run_sabotage(rule: Rule, first: u64, seeds_max: u64) -> Option<Caught> {
+    let mut sim_time = 0;
+    let options = Options { sabotaged: Some(rule), ..Options::default() };
+    for seed in first..first + seeds_max {
+        let outcome = run(seed, &options);
+        sim_time += outcome.time;
+        if let Some(violation) = outcome.violation {
+            return Some(Caught { seed, seeds: seed - first + 1, violation, sim_time });
+        }
+    }
+    None
+}

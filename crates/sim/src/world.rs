@@ -1,0 +1,304 @@
+//! One run: a cluster, its clients, what goes wrong, and the order in which it all happens.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use onecopy_core::{Incarnation, NodeId, Rules};
+
+use crate::checks::{copies, liveness, promise, search};
+use crate::client::{self, Client, Reply};
+use crate::clock::{Clock, MS, SECOND, Time};
+use crate::dice::Dice;
+use crate::env::{Env, Event, Stats};
+use crate::faults::Profile;
+use crate::node::coordinator::Submission;
+use crate::node::{Happened, Node};
+use crate::trace::{Trace, violated};
+
+/// How long the cluster may take to be as good as new after the faults.
+const RECOVERY_MAX: Time = 40 * SECOND;
+/// How long it gets to settle when nobody asks for anything any more.
+const SETTLING: Time = 3 * SECOND;
+
+/// One run.
+#[derive(Debug)]
+pub struct World {
+    /// Everything that is outside of the nodes.
+    pub env: Env,
+    /// The machines.
+    pub nodes: Vec<Node>,
+    /// The clients.
+    pub clients: Vec<Client>,
+    seed: u64,
+    phase: Phase,
+    /// How many entries and views there were at the last look.
+    seen: (u64, u64),
+    /// How many view nodes have lost their disks.
+    pub(crate) strangers: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Things go wrong.
+    Faults,
+    /// Nothing goes wrong any more, until the time given.
+    Recovery(Time),
+    /// Nobody asks for anything any more; there have been so many views.
+    Settling(u64),
+    Over,
+}
+
+impl World {
+    /// A fresh cluster of empty disks.
+    #[must_use]
+    pub fn new(seed: u64, profile: Profile, rules: Rules, trace: Trace) -> Self {
+        let mut env = Env::new(Dice::new(seed, 1), profile, rules, trace);
+        env.checks.ledger.value_bytes = env.profile.value_bytes;
+        let ids: Vec<NodeId> = (1..=env.profile.nodes).map(NodeId).collect();
+        let lives: BTreeMap<NodeId, Incarnation> =
+            ids.iter().map(|id| (*id, Incarnation(env.new_life()))).collect();
+        let view_nodes = Rc::new(lives);
+        let drift = env.profile.drift_ppm;
+        let nodes = ids.iter().map(|id| {
+            let ppm = env.dice.below(2 * drift.unsigned_abs() + 1) as i64 - drift;
+            let clock = Clock::new(env.dice.below(1_000_000) * SECOND, ppm);
+            let incarnation = Incarnation(env.new_life());
+            Node::new(*id, clock, incarnation, view_nodes.clone())
+        });
+        let nodes: Vec<Node> = nodes.collect();
+        let clients = (0..env.profile.clients).map(|_| Client {
+            home: *env.dice.pick(&ids),
+            waiting: None,
+            wakes: 0,
+            served: 0,
+        });
+        let clients = clients.collect();
+        Self { env, nodes, clients, seed, phase: Phase::Faults, seen: (0, 0), strangers: 0 }
+    }
+
+    /// Runs to the end, and returns the numbers. Unwinds at a violation.
+    pub fn run(&mut self) -> Stats {
+        for node in &mut self.nodes {
+            node.start(&mut self.env);
+        }
+        for client in 0..self.clients.len() {
+            self.env.schedule(SECOND, Event::Client(client));
+        }
+        let first = 2 * SECOND + self.env.dice.below(self.env.profile.fault_interval);
+        self.env.schedule(first, Event::Fault);
+        self.env.schedule(self.env.profile.fault_time, Event::Heal);
+        if self.env.profile.churn > 0 {
+            self.env.schedule(SECOND, Event::Churn);
+        }
+        while self.phase != Phase::Over {
+            let Some(event) = self.env.next_event() else { break };
+            let writes = matches!(event, Event::Synced(..));
+            self.happen(event);
+            self.look(writes);
+        }
+        search::check(&self.env.checks.ledger, self.env.profile.keys);
+        let mut stats = std::mem::take(&mut self.env.stats);
+        stats.seeds = 1;
+        stats.lost += u64::from(!liveness::is_owed(&self.env, &self.nodes));
+        stats.time = self.env.time;
+        stats.views = self.env.checks.views.changes();
+        stats.entries = self.env.checks.ledger.len();
+        stats.operations = self.env.checks.ledger.ops.len() as u64;
+        stats.answered = self.env.checks.ledger.ops.iter().filter(|op| op.got.is_some()).count() as u64;
+        stats
+    }
+
+    /// The machine of this name.
+    pub fn node(&mut self, id: NodeId) -> &mut Node {
+        &mut self.nodes[id.0 as usize - 1]
+    }
+
+    fn happen(&mut self, event: Event) {
+        let env = &mut self.env;
+        match event {
+            Event::Arrives { from, to, packet } => {
+                // A connection that broke meanwhile delivers nothing; a node that nobody ever started hears nothing.
+                if let Some(node) = self.nodes.get_mut(to.0 as usize - 1)
+                    && !env.network.is_cut(from, to)
+                {
+                    node.happened(env, Happened::Received(from, *packet));
+                }
+            }
+            Event::Turn(id) => self.nodes[id.0 as usize - 1].turn(env),
+            Event::Synced(id, generation) => self.nodes[id.0 as usize - 1].synced(env, generation),
+            Event::Archived(id, generation, job) => {
+                self.nodes[id.0 as usize - 1].archived(env, generation, *job);
+            }
+            Event::Client(client) => self.client(client),
+            Event::Fault => self.inject(),
+            Event::Regicide(node) => self.regicide(node),
+            Event::Undo(undo) => self.undo(undo),
+            Event::Churn => self.churn(),
+            Event::Heal => self.heal(),
+            Event::Look => self.look_at_the_whole(),
+        }
+    }
+
+    /// After every event.
+    fn look(&mut self, written: bool) {
+        let checks = &mut self.env.checks;
+        let news = (checks.ledger.len(), checks.views.changes());
+        if written || news != self.seen {
+            self.seen = news;
+            if let (Some(view), Some(last)) = (checks.views.newest(), checks.ledger.last()) {
+                copies::members_hold_all(&self.nodes, view, last);
+            }
+        }
+        let checks = &mut self.env.checks;
+        if !checks.commits.is_empty() {
+            for (primary, id) in std::mem::take(&mut checks.commits) {
+                copies::check(&self.nodes, primary, id);
+            }
+        }
+        let checks = &mut self.env.checks;
+        if !checks.sends.is_empty() {
+            let mut sends = std::mem::take(&mut checks.sends);
+            sends.drain(..).for_each(|(node, view)| promise::check(&self.nodes, node, view));
+            self.env.checks.sends = sends;
+        }
+        if !self.env.checks.answers.is_empty() {
+            for (op, reply) in std::mem::take(&mut self.env.checks.answers) {
+                self.answer(op, &reply);
+            }
+        }
+    }
+
+    // ---- clients ------------------------------------------------------------------------------------------
+
+    fn answer(&mut self, op: usize, reply: &Reply) {
+        let waits = |client: &Client| client.waiting.is_some_and(|(waiting, _)| waiting == op);
+        let Some(number) = self.clients.iter().position(waits) else { return };
+        let now = self.env.time;
+        let home = self.clients[number].home;
+        self.env.note(home, || format!("client {number}: operation {op} ends: {reply:?}"));
+        self.env.checks.ledger.answered(op, reply, now);
+        let client = &mut self.clients[number];
+        client.waiting = None;
+        if matches!(reply, Reply::Done(..)) {
+            client.served += 1;
+        }
+        client.wakes = now + self.env.dice.below(self.env.profile.think);
+        self.env.schedule(client.wakes, Event::Client(number));
+    }
+
+    fn client(&mut self, number: usize) {
+        let now = self.env.time;
+        let client = &mut self.clients[number];
+        if let Some((op, since)) = client.waiting {
+            if now < since + client::PATIENCE {
+                return;
+            }
+            // The node does not answer at all.
+            self.env.checks.ledger.answered(op, &Reply::Unknown, now);
+            client.waiting = None;
+            self.move_client(number);
+        } else if now < client.wakes {
+            return;
+        }
+        if matches!(self.phase, Phase::Settling(_) | Phase::Over) {
+            return;
+        }
+        if self.node(self.clients[number].home).process.is_none() || self.env.dice.chance(10) {
+            self.move_client(number);
+            self.clients[number].wakes = now + 50 * MS;
+            return self.env.schedule(now + 50 * MS, Event::Client(number));
+        }
+        let (action, key) = client::choose(&mut self.env.dice, &self.env.profile);
+        let op = self.env.checks.ledger.invoke(action, key, now);
+        let segment = action.segment(key, op, self.env.profile.value_bytes);
+        let client = &mut self.clients[number];
+        client.waiting = Some((op, now));
+        let home = client.home;
+        self.env.note(home, || format!("client {number}: operation {op}, {action:?} {key}"));
+        self.env.schedule(now + client::PATIENCE, Event::Client(number));
+        let submission = Submission { op, kind: action.kind(), segment };
+        let env = &mut self.env;
+        self.nodes[home.0 as usize - 1].happened(env, Happened::Submitted(submission));
+    }
+
+    fn move_client(&mut self, number: usize) {
+        let nodes = self.nodes.len() as u64;
+        self.clients[number].home = NodeId(1 + self.env.dice.below(nodes) as u32);
+    }
+
+    /// The clients of a node that died hear nothing any more.
+    pub(crate) fn hang_up(&mut self, home: NodeId) {
+        let now = self.env.time;
+        for number in 0..self.clients.len() {
+            let client = &mut self.clients[number];
+            if client.home == home
+                && let Some((op, _)) = client.waiting.take()
+            {
+                client.wakes = now + 20 * MS;
+                self.env.checks.ledger.answered(op, &Reply::Unknown, now);
+                self.env.schedule(now + 20 * MS, Event::Client(number));
+            }
+        }
+    }
+
+    fn churn(&mut self) {
+        if self.phase == Phase::Faults {
+            for node in &mut self.nodes {
+                node.happened(&mut self.env, Happened::Churn);
+            }
+            let next = self.env.time + SECOND / self.env.profile.churn;
+            self.env.schedule(next, Event::Churn);
+        }
+    }
+
+    // ---- the end ------------------------------------------------------------------------------------------
+
+    /// Whether things still go wrong.
+    pub(crate) fn is_faulty(&self) -> bool {
+        self.phase == Phase::Faults
+    }
+
+    fn heal(&mut self) {
+        let env = &mut self.env;
+        env.note(NodeId(0), || "the faults are over".to_owned());
+        env.network.heal();
+        (env.profile.loss, env.profile.double, env.profile.late) = (0, 0, 0);
+        for node in &mut self.nodes {
+            (node.paused_until, node.stalled_until, node.disk_stalled_until) = (0, 0, 0);
+            (node.slow_disk, node.slow_node) = (0, 0);
+            if node.process.is_none() {
+                node.start(env);
+            }
+        }
+        self.clients.iter_mut().for_each(|client| client.served = 0);
+        self.phase = match liveness::is_owed(env, &self.nodes) {
+            true => Phase::Recovery(env.time + RECOVERY_MAX),
+            false => Phase::Over,
+        };
+        env.schedule(env.time + SECOND, Event::Look);
+    }
+
+    fn look_at_the_whole(&mut self) {
+        let env = &mut self.env;
+        match self.phase {
+            Phase::Recovery(until) => match liveness::missing(env, &self.nodes, &self.clients) {
+                None => {
+                    env.stats.recovery = (env.time + RECOVERY_MAX - until, self.seed);
+                    self.phase = Phase::Settling(env.checks.views.changes());
+                    env.schedule(env.time + SETTLING, Event::Look);
+                }
+                Some(missing) if env.time >= until => match liveness::is_owed(env, &self.nodes) {
+                    true => violated("liveness", missing),
+                    // Two failures at once: a change that was on its way when a disk was lost left the group without a copy.
+                    false => self.phase = Phase::Over,
+                },
+                Some(_) => env.schedule(env.time + SECOND / 2, Event::Look),
+            },
+            Phase::Settling(views) => {
+                liveness::settled(env, &self.nodes, views);
+                self.phase = Phase::Over;
+            }
+            Phase::Faults | Phase::Over => {}
+        }
+    }
+}

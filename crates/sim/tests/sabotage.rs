@@ -1,0 +1,24 @@
+//! A check that cannot fail proves nothing: with any one rule switched off, a violation must be found.
+//! `cargo test --release -p onecopy-sim --features sabotage --test sabotage`.
+#![cfg(feature = "sabotage")]
+
+use onecopy_core::Rule;
+use onecopy_sim::run_sabotage;
+
+/// How many seeds may be needed.
+const SEEDS: u64 = 4_000;
+
+#[test]
+fn every_sabotage_is_caught() {
+    let missed: Vec<Rule> = Rule::ALL
+        .into_iter()
+        .filter(|rule| {
+            let caught = run_sabotage(*rule, 0, SEEDS);
+            if let Some(caught) = &caught {
+                println!("{rule}: seed {}: {}", caught.seed, caught.violation);
+            }
+            caught.is_none()
+        })
+        .collect();
+    assert!(missed.is_empty(), "switched off, and nobody noticed: {missed:?}");
+}

@@ -1,0 +1,40 @@
+//! A bounded share of what the simulator can do: some hundred seeds, and those that once failed.
+//! `cargo run --release -p onecopy-sim -- --seeds 100000` for a night.
+
+use onecopy_sim::env::Stats;
+use onecopy_sim::faults::Fault;
+use onecopy_sim::{Options, run};
+
+/// Runs a seed; panics with the command that replays it if something is violated.
+fn clean(seed: u64) -> Stats {
+    let outcome = run(seed, &Options::default());
+    if let Some(violation) = outcome.violation {
+        panic!("{violation}; replay: cargo run --release -p onecopy-sim -- --seed {seed} --trace");
+    }
+    outcome.stats
+}
+
+#[test]
+fn nothing_is_violated() {
+    let mut total = Stats::default();
+    for seed in 0..300 {
+        total.add(&clean(seed));
+    }
+    // A run in which nothing happens proves nothing.
+    for fault in Fault::ALL {
+        assert!(total.faults.get(&fault).is_some_and(|count| *count >= 20), "{fault:?}: {total:?}");
+    }
+    assert!(total.views > 3_000 && total.elections > 500, "{total:?}");
+    assert!(total.entries > 50_000 && total.answered > 100_000, "{total:?}");
+    assert!(total.snapshots[0] > 1_000 && total.snapshots[1] > 50, "{total:?}");
+    assert!(total.lost < 10, "too often nothing was left to check: {total:?}");
+}
+
+#[test]
+fn seeds_that_once_failed_do_not_fail_again() {
+    let seeds = include_str!("../seeds/failed.txt").lines().filter(|line| !line.starts_with('#'));
+    for line in seeds {
+        let seed = line.split_whitespace().next().and_then(|seed| seed.parse().ok());
+        clean(seed.unwrap_or_else(|| panic!("seeds/failed.txt: {line:?} does not begin with a seed")));
+    }
+}
