@@ -120,3 +120,102 @@ fn absurd_acknowledgements_of_a_snapshot_are_survived() {
         subject.elapse(10 * INTERVAL);
     }
 }
+
+/// Random numbers good enough to talk nonsense.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, below: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % below
+    }
+
+    /// Mostly numbers as they occur, sometimes the ends of the world.
+    fn number(&mut self) -> u64 {
+        match self.roll(8) {
+            0 => [u64::MAX, u64::MAX - 1, u64::MAX / 2, u64::MAX / 2 - 1, 1 << 40][self.roll(5) as usize],
+            _ => self.roll(7),
+        }
+    }
+
+    fn id(&mut self) -> EntryId {
+        id(self.number(), self.roll(4))
+    }
+
+    fn view(&mut self) -> View {
+        let primary = if self.roll(2) == 0 { N1 } else { N2 };
+        view(1 + self.roll(3), primary, &[N1, N2], &[N3])
+    }
+
+    fn message(&mut self) -> Message {
+        let number = ViewNumber(1 + self.roll(3));
+        match self.roll(8) {
+            0 => {
+                let (view, previous, time) = (self.view(), self.id(), self.roll(3));
+                let epoch = self.roll(4);
+                let entry = |offset| Entry {
+                    time: Timestamp(time),
+                    ..entry(previous.index.0.wrapping_add(offset), epoch)
+                };
+                let entries = (1..=self.roll(4)).map(entry).collect();
+                prepare(&view, self.number(), previous, entries, self.number())
+            }
+            1 => Message::PrepareOk { view: number, durable: Index(self.number()) },
+            2 => reject(number.0, self.number(), self.number(), self.id()),
+            3 => confirm(number.0, self.number()),
+            4 => confirmed(number.0, self.number()),
+            5 => Message::NewerView { view: self.view() },
+            6 => {
+                let (snapshot, offset, length) = (self.id(), self.number(), self.roll(3) as usize);
+                let chunk = chunk(snapshot, offset, length, self.roll(2) == 0);
+                Message::SnapshotChunk { view: number, chunk }
+            }
+            _ => Message::SnapshotAck { view: number, snapshot: self.id(), wanted: self.number() },
+        }
+    }
+}
+
+/// A replica of three entries to which n2 and n3 talk nonsense. Returns how it stopped, if it did.
+fn nonsense(seed: u64) -> Result<(), String> {
+    let mut dice = Dice(seed);
+    let view = dice.view();
+    let mut subject = Subject::told(config(), &view, &[1, 1, 1], 1);
+    let talk = || {
+        let mut ticket = 1;
+        for _ in 0..60 {
+            let from = if dice.roll(4) == 0 { N3 } else { N2 };
+            let effects = subject.receive(from, dice.message());
+            for effect in effects {
+                match effect {
+                    Effect::Persist { ticket: issued, .. } => ticket = issued.0,
+                    Effect::WriteSnapshot { chunk } => {
+                        let wanted = chunk.offset + chunk.data.len() as u64;
+                        subject.step(Input::SnapshotWritten { snapshot: chunk.snapshot, wanted });
+                    }
+                    _ => {}
+                }
+            }
+            subject.persisted(ticket);
+            subject.elapse(dice.roll(60));
+        }
+    };
+    let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(talk)).err();
+    match panic {
+        None => Ok(()),
+        Some(said) => Err(said.downcast_ref::<String>().cloned().unwrap_or_default()),
+    }
+}
+
+#[test]
+fn only_a_proven_contradiction_stops_a_replica() {
+    // Entries that contradict what is committed, or each other: going on would make two copies of one.
+    const NAMED: [&str; 3] = ["P8 tails yield", "log: time goes back", "log: the epoch of"];
+    let mut survived = 0;
+    for seed in 0..2_000 {
+        match nonsense(seed) {
+            Ok(()) => survived += 1,
+            Err(said) => assert!(NAMED.iter().any(|name| said.contains(name)), "seed {seed}: {said}"),
+        }
+    }
+    assert!(survived > 100, "nearly all histories end early: {survived}");
+}

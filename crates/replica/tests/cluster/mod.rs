@@ -1,0 +1,334 @@
+//! A tiny deterministic cluster: nodes, their disks, and the messages between them. Nothing happens by itself, and
+//! there is no view service: the tests say what it announces, to whom, and what happens next.
+#![allow(unreachable_pub, reason = "shared by the tests of this crate")]
+
+pub mod disk;
+pub mod show;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use onecopy_core::transfer::{CHUNK, Chunk};
+use onecopy_core::{
+    BootNumber, EntryId, GroupId, Incarnation, Instant, Member, NodeId, Protocol, Ticket, Timestamp, View,
+    Write,
+};
+use onecopy_replica::{Config, Effect, Input, Message, Replica};
+
+use disk::{Disk, Image, Machine};
+
+/// A message on its way.
+#[derive(Clone, Debug)]
+pub struct Envelope {
+    pub from: NodeId,
+    pub to: NodeId,
+    pub message: Message,
+}
+
+/// Work that the driver of a replica does in its own time.
+#[derive(Debug)]
+pub enum Task {
+    /// Make the image of a snapshot durable.
+    Take(Image),
+    /// Read a piece of the snapshot for another replica.
+    Read { to: NodeId, snapshot: EntryId, offset: u64 },
+    /// Report that a piece was written.
+    Written { snapshot: EntryId, wanted: u64 },
+    /// Load the snapshot that was received.
+    Install { snapshot: EntryId },
+}
+
+/// A running process.
+pub struct Process {
+    pub replica: Replica,
+    pub machine: Machine,
+    /// Writes that are not durable yet.
+    queue: VecDeque<(Ticket, Vec<Write>)>,
+    /// Messages that wait for the disk.
+    held: Vec<(Ticket, Envelope)>,
+    tasks: VecDeque<Task>,
+    /// The snapshot that is being received.
+    received: Vec<u8>,
+}
+
+/// One node: its disk, and its process unless it has crashed.
+#[derive(Default)]
+pub struct Node {
+    pub disk: Disk,
+    /// How many lives its data had before this one.
+    lives: u32,
+    pub boot: u64,
+    pub process: Option<Process>,
+}
+
+/// What all nodes of a cluster have in common.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    pub nodes: u32,
+    pub window_bytes_max: usize,
+    pub prepare_bytes_max: usize,
+    pub log_bytes_max: usize,
+    pub join_lag_max: u64,
+    /// How many bytes an image is larger than it needs to be, to have several chunks.
+    pub padding: usize,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        let (window_bytes_max, prepare_bytes_max, log_bytes_max) = (10_000, 1_000, 100_000);
+        Self { nodes: 3, window_bytes_max, prepare_bytes_max, log_bytes_max, join_lag_max: 2, padding: 0 }
+    }
+}
+
+pub struct Cluster {
+    pub setup: Setup,
+    pub nodes: BTreeMap<NodeId, Node>,
+    pub wire: Vec<Envelope>,
+    pub now: Instant,
+    /// Everything that happened since the last look, for people.
+    pub trace: Vec<String>,
+}
+
+impl Cluster {
+    pub fn new(setup: Setup) -> Self {
+        let nodes = (1..=setup.nodes).map(|id| (NodeId(id), Node::default())).collect();
+        Self { setup, nodes, wire: Vec::new(), now: Instant::ZERO, trace: Vec::new() }
+    }
+
+    pub fn ids(&self) -> Vec<NodeId> {
+        self.nodes.keys().copied().collect()
+    }
+
+    pub fn replica(&self, id: NodeId) -> Option<&Replica> {
+        self.nodes[&id].process.as_ref().map(|process| &process.replica)
+    }
+
+    /// The node in its present life: n2 is n2/2, and n2/102 once it has lost its data.
+    pub fn member(&self, id: NodeId) -> Member {
+        let incarnation = Incarnation(u128::from(id.0) + 0x100 * u128::from(self.nodes[&id].lives));
+        Member { node: id, incarnation }
+    }
+
+    fn process(&mut self, id: NodeId) -> Option<&mut Process> {
+        self.nodes.get_mut(&id)?.process.as_mut()
+    }
+
+    fn node(&mut self, id: NodeId) -> &mut Node {
+        self.nodes.get_mut(&id).expect("a node of the cluster")
+    }
+
+    /// Starts the process of a node from its disk.
+    pub fn start(&mut self, id: NodeId) {
+        let (now, me, setup) = (self.now, self.member(id), self.setup.clone());
+        let node = self.node(id);
+        assert!(node.process.is_none(), "{id} is running");
+        node.boot += 1;
+        let config = Config {
+            window_bytes_max: setup.window_bytes_max,
+            prepare_bytes_max: setup.prepare_bytes_max,
+            log_bytes_max: setup.log_bytes_max,
+            join_lag_max: setup.join_lag_max,
+            ..Config::new(GroupId(1), me, BootNumber(node.boot))
+        };
+        let (recovered, image) = node.disk.recover();
+        let mut effects = Vec::new();
+        let replica = Replica::new(config, recovered, image.time, now, &mut effects);
+        let replica = replica.expect("what was written makes sense");
+        let (queue, held, tasks, received) = (VecDeque::new(), Vec::new(), VecDeque::new(), Vec::new());
+        let machine = image.machine;
+        node.process = Some(Process { replica, machine, queue, held, tasks, received });
+        self.note(format!("{id} starts"));
+        self.carry_out(id, effects);
+    }
+
+    /// Ends the process of a node. Of its queued writes, the first `survive` have reached the disk.
+    pub fn crash(&mut self, id: NodeId, survive: usize) {
+        let node = self.node(id);
+        let process = node.process.take().expect("a running process");
+        for (_, writes) in process.queue.into_iter().take(survive) {
+            node.disk.write(writes);
+        }
+        self.note(format!("{id} crashes"));
+    }
+
+    /// Ends the process of a node, and its data with it.
+    pub fn lose_data(&mut self, id: NodeId) {
+        self.crash(id, 0);
+        let node = self.node(id);
+        node.disk = Disk::default();
+        node.lives += 1;
+        self.note(format!("{id} has lost its data"));
+    }
+
+    pub fn step(&mut self, id: NodeId, input: Input) {
+        let now = self.now;
+        let mut effects = Vec::new();
+        let Some(process) = self.process(id) else { return };
+        process.replica.step(now, input, &mut effects);
+        process.replica.check_invariants();
+        self.carry_out(id, effects);
+    }
+
+    /// The view service tells a node of a view.
+    pub fn announce(&mut self, to: NodeId, view: View) {
+        if self.process(to).is_some() {
+            self.note(format!("{to} hears of {}", show::view(&view)));
+            self.step(to, Input::Announced { view });
+        }
+    }
+
+    /// Makes the oldest queued write of a node durable. Returns whether there was one.
+    pub fn persist(&mut self, id: NodeId) -> bool {
+        let node = self.node(id);
+        let Some(process) = &mut node.process else { return false };
+        let Some((ticket, writes)) = process.queue.pop_front() else { return false };
+        node.disk.write(writes);
+        let held = std::mem::take(&mut process.held);
+        let (leave, stay): (Vec<_>, Vec<_>) = held.into_iter().partition(|(after, _)| *after <= ticket);
+        process.held = stay;
+        self.note(format!("{id} has written {}", ticket.0));
+        for (_, envelope) in leave {
+            self.send(envelope);
+        }
+        self.step(id, Input::Persisted { ticket });
+        true
+    }
+
+    /// Delivers one message, unless the receiver is down.
+    pub fn deliver(&mut self, envelope: Envelope) {
+        let Envelope { from, to, message } = envelope;
+        if self.process(to).is_some() {
+            self.note(format!("{to} ← {from} {}", show::message(&message)));
+            self.step(to, Input::Received { from, message });
+        }
+    }
+
+    /// Does the oldest task of a node's driver. Returns whether there was one.
+    pub fn work(&mut self, id: NodeId) -> bool {
+        let padding = self.setup.padding;
+        let node = self.node(id);
+        let Some(process) = &mut node.process else { return false };
+        let Some(task) = process.tasks.pop_front() else { return false };
+        let input = match task {
+            Task::Take(image) => {
+                let snapshot = image.snapshot;
+                node.disk.keep(image);
+                Input::SnapshotTaken { snapshot }
+            }
+            Task::Read { to, snapshot, offset } => {
+                let chunk = node.disk.read(snapshot, offset, padding);
+                Input::SnapshotRead { to, snapshot, chunk }
+            }
+            Task::Written { snapshot, wanted } => Input::SnapshotWritten { snapshot, wanted },
+            Task::Install { snapshot } => match Image::decode(&process.received, padding) {
+                Some(image) if image.snapshot == snapshot => {
+                    process.machine = image.machine.clone();
+                    node.disk.keep(image);
+                    Input::SnapshotInstalled { snapshot }
+                }
+                _ => Input::SnapshotSpoiled { snapshot },
+            },
+        };
+        self.note(format!("{id} {}", show::input(&input)));
+        self.step(id, input);
+        true
+    }
+
+    /// Steps the replicas whose time has come.
+    pub fn advance(&mut self, duration: Duration) {
+        self.now = self.now + duration;
+        for id in self.ids() {
+            let due = self.replica(id).and_then(Protocol::deadline).is_some_and(|due| due <= self.now);
+            if due {
+                self.step(id, Input::Elapsed);
+            }
+        }
+    }
+
+    /// Delivers, writes and works until nothing is left to do but wait.
+    pub fn settle(&mut self) {
+        loop {
+            let mut busy = !self.wire.is_empty();
+            for envelope in std::mem::take(&mut self.wire) {
+                self.deliver(envelope);
+            }
+            for id in self.ids() {
+                busy |= self.persist(id);
+                busy |= self.work(id);
+            }
+            if !busy {
+                return;
+            }
+        }
+    }
+
+    fn send(&mut self, envelope: Envelope) {
+        self.note(format!("{} → {} {}", envelope.from, envelope.to, show::message(&envelope.message)));
+        self.wire.push(envelope);
+    }
+
+    fn carry_out(&mut self, id: NodeId, effects: Vec<Effect>) {
+        for effect in effects {
+            if let Effect::Send { to, message, after: None } = effect {
+                self.send(Envelope { from: id, to, message });
+                continue;
+            }
+            self.note(format!("{id} {}", show::effect(&effect)));
+            self.process(id).expect("a running process").take_over(id, effect);
+        }
+    }
+
+    pub fn note(&mut self, line: String) {
+        self.trace.push(line);
+    }
+
+    /// Replicas that have applied the same index have the same state (rule P10).
+    pub fn check_states(&self) {
+        let mut digests = BTreeMap::new();
+        for process in self.nodes.values().filter_map(|node| node.process.as_ref()) {
+            let machine = &process.machine;
+            let first = digests.entry(machine.applied.index).or_insert(machine);
+            assert_eq!(*first, machine, "P10 same order, same result");
+        }
+    }
+}
+
+impl Process {
+    /// Effects that concern only the process itself.
+    fn take_over(&mut self, id: NodeId, effect: Effect) {
+        match effect {
+            Effect::Persist { ticket, writes } => self.queue.push_back((ticket, writes)),
+            Effect::Send { to, message, after: Some(after) } => {
+                self.held.push((after, Envelope { from: id, to, message }));
+            }
+            Effect::Apply { entries } => entries.iter().for_each(|entry| self.machine.apply(entry)),
+            Effect::TakeSnapshot { at, time } => {
+                assert_eq!((self.machine.applied, self.machine.time), (at, time), "of what is applied");
+                self.tasks.push_back(Task::Take(Image { snapshot: at, time, machine: self.machine.clone() }));
+            }
+            Effect::ReadSnapshot { to, snapshot, offset } => {
+                self.tasks.push_back(Task::Read { to, snapshot, offset });
+            }
+            Effect::WriteSnapshot { chunk } => self.write(&chunk),
+            Effect::InstallSnapshot { snapshot, .. } => self.tasks.push_back(Task::Install { snapshot }),
+            // The trace has them, and nobody else waits for them.
+            _ => {}
+        }
+    }
+
+    fn write(&mut self, chunk: &Chunk) {
+        if chunk.offset == 0 {
+            self.received.clear();
+        }
+        assert_eq!(chunk.offset, self.received.len() as u64, "a snapshot is written without gaps");
+        assert!(chunk.data.len() <= CHUNK, "a chunk is not too large");
+        self.received.extend_from_slice(&chunk.data);
+        let wanted = self.received.len() as u64;
+        self.tasks.push_back(Task::Written { snapshot: chunk.snapshot, wanted });
+    }
+}
+
+/// The wall clock, which follows the other one here.
+pub fn wall(now: Instant) -> Timestamp {
+    Timestamp(now.0 / 1_000_000)
+}

@@ -1,0 +1,101 @@
+//! What happens in a cluster, in words.
+
+use onecopy_core::{Entry, EntryId, Index, NodeId, View, Write};
+use onecopy_replica::{Effect, Input, Message, Replica};
+
+use super::Cluster;
+
+fn names<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> String {
+    let names: Vec<String> = entries.into_iter().map(|entry| entry.id.to_string()).collect();
+    format!("[{}]", names.join(" "))
+}
+
+pub fn message(message: &Message) -> String {
+    match message {
+        Message::Prepare { view, sequence, previous, entries, commit } => {
+            let (number, entries) = (view.number, names(entries));
+            format!("{number} prepare {sequence} {entries} after {previous}, commit={commit}")
+        }
+        Message::PrepareOk { view, durable } => format!("{view} durable through {durable}"),
+        Message::PrepareReject { view, sequence, agreed, last } => {
+            format!("{view} rejects {sequence}, agreed={agreed} last={last}")
+        }
+        Message::Confirm { view, round } => format!("{view} still? round={round}"),
+        Message::Confirmed { view, round } => format!("{view} still, round={round}"),
+        Message::NewerView { view } => format!("there is {view}"),
+        Message::SnapshotChunk { view, chunk } => format!("{view} {chunk:?}"),
+        Message::SnapshotAck { view, snapshot, wanted } => {
+            format!("{view} snapshot {snapshot} wanted={wanted}")
+        }
+    }
+}
+
+fn write(write: &Write) -> String {
+    match write {
+        Write::State(_) => "promise".to_owned(),
+        Write::Append { entries, commit } => format!("append {} commit={commit}", names(entries)),
+        Write::Cut { from } => format!("cut from {from}"),
+        Write::Compact { through } => format!("compact through {through}"),
+        Write::Install { snapshot } => format!("install {snapshot}"),
+    }
+}
+
+pub fn view(view: &View) -> String {
+    view.to_string()
+}
+
+pub fn effect(effect: &Effect) -> String {
+    match effect {
+        Effect::Persist { ticket, writes } => {
+            let writes: Vec<String> = writes.iter().map(write).collect();
+            format!("writes {}: {}", ticket.0, writes.join(", "))
+        }
+        Effect::Send { to, message: said, after: Some(after) } => {
+            format!("holds until {}: → {to} {}", after.0, message(said))
+        }
+        Effect::Send { to, message: said, after: None } => format!("→ {to} {}", message(said)),
+        Effect::Apply { entries } => format!("applies {}", names(entries)),
+        Effect::Proposed { id } => format!("proposed {id}"),
+        Effect::Refused => "refuses the proposal".to_owned(),
+        Effect::ReadReady { token } => format!("answers read {token}"),
+        Effect::ReadRefused { token } => format!("refuses read {token}"),
+        Effect::ViewChanged { view, standing } => format!("is {standing:?} in {view}"),
+        Effect::Suspect { view, node, silent_for } => {
+            format!("suspects {node} in {view}, silent for {} ms", silent_for.as_millis())
+        }
+        Effect::AskMembership { view, learner } => format!("certifies {learner:?} in {view}"),
+        Effect::TakeSnapshot { at, .. } => format!("wants a snapshot at {at}"),
+        Effect::ReadSnapshot { to, snapshot, offset } => {
+            format!("reads snapshot {snapshot} at {offset} for {to}")
+        }
+        Effect::WriteSnapshot { chunk } => format!("writes {chunk:?}"),
+        Effect::InstallSnapshot { snapshot, .. } => format!("installs snapshot {snapshot}"),
+    }
+}
+
+pub fn input(input: &Input) -> String {
+    match input {
+        Input::SnapshotTaken { snapshot } => format!("has taken snapshot {snapshot}"),
+        Input::SnapshotRead { to, chunk, .. } => format!("has read {chunk:?} for {to}"),
+        Input::SnapshotWritten { snapshot, wanted } => format!("has written {snapshot} through {wanted}"),
+        Input::SnapshotInstalled { snapshot } => format!("has installed snapshot {snapshot}"),
+        Input::SnapshotSpoiled { snapshot } => format!("cannot use snapshot {snapshot}"),
+        other => format!("{other:?}"),
+    }
+}
+
+/// One line about a node.
+pub fn status(cluster: &Cluster, id: NodeId) -> String {
+    let Some(replica) = cluster.replica(id) else { return format!("{id} is down") };
+    let status = replica.status(cluster.now);
+    let (view, standing, Index(durable), Index(commit)) =
+        (status.view, status.standing, status.durable, status.commit);
+    format!("{id} {standing:?} {view} durable=#{durable} commit=#{commit} log={}", log(replica))
+}
+
+fn log(replica: &Replica) -> String {
+    let log = replica.log();
+    let snapshot = if log.base() == EntryId::ZERO { String::new() } else { format!("..{} ", log.base()) };
+    let entries = log.after(log.base().index, usize::MAX);
+    format!("{snapshot}{}", names(&entries))
+}
