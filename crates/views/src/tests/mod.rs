@@ -143,7 +143,7 @@ impl Scene {
     }
 
     fn empty(copies: u32) -> Self {
-        let config = MonitorConfig { failure_timeout: ms(TIMEOUT), copies };
+        let config = MonitorConfig { failure_timeout: ms(TIMEOUT), copies, rules: Rules::default() };
         let now = Instant(1_000_000_000);
         Self { table: Table::default(), monitor: Monitor::new(config, now), now }
     }
