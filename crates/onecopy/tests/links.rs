@@ -56,10 +56,9 @@ fn the_backup_cannot_reach_its_primary() {
     });
 }
 
-/// Fails at present: only the leader of the view service answers a ping with a newer view table, so a primary that hears
-/// everybody but the leader never learns the view in which its backup is replaced, and waits until the link is healed.
+/// Every view node answers a ping with a newer view table, so a primary that hears everybody but the leader learns the
+/// view in which its backup is replaced.
 #[test]
-#[ignore = "a primary learns new views from the leader of the view service only"]
 fn the_leader_of_the_view_service_cannot_reach_a_primary_that_needs_a_new_view() {
     goes_on_although_one_way_is_cut(with_separate_view_service(), |cluster, primary, backup| {
         cluster.cut(cluster.view_leader(), primary);

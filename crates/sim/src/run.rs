@@ -1,5 +1,6 @@
 //! Runs by seed: what comes out of one, and of many.
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 
@@ -49,7 +50,9 @@ pub fn run(seed: u64, options: &Options) -> Outcome {
     let mut profile = Profile::draw(&mut Dice::new(seed, 0), options.nodes, options.sabotaged);
     profile.limit(&options.limits);
     let mut world = World::new(seed, profile.clone(), rules(options.sabotaged), Trace::new(options.trace));
+    IS_RUNNING.set(true);
     let result = catch_unwind(AssertUnwindSafe(|| world.run()));
+    IS_RUNNING.set(false);
     let time = world.env.time;
     let trace = std::mem::take(&mut world.env.trace).into_lines();
     let (stats, violation) = match result {
@@ -77,10 +80,21 @@ fn understand(payload: &(dyn std::any::Any + Send)) -> Violation {
     Violation { checker: "core", what }
 }
 
-/// Assertions of the protocols are reported with their seed, and not by the default hook as well.
+thread_local! {
+    static IS_RUNNING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Assertions of the protocols in a run are reported with their seed, and not by the usual hook as well.
 fn quiet() {
     static ONCE: Once = Once::new();
-    ONCE.call_once(|| std::panic::set_hook(Box::new(|_| {})));
+    ONCE.call_once(|| {
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if !IS_RUNNING.get() {
+                usual(info);
+            }
+        }));
+    });
 }
 
 /// A sabotage that was found out.

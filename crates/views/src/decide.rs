@@ -56,8 +56,8 @@ impl Monitor {
 
     /// Creates a group once enough nodes that hold data are there.
     #[must_use]
-    pub fn decide_creation(&self, now: Instant, table: &Table, group: GroupId) -> Option<Command> {
-        if table.groups().contains_key(&group) {
+    pub fn decide_creation(&mut self, now: Instant, table: &Table, group: GroupId) -> Option<Command> {
+        if table.groups().contains_key(&group) || self.is_proposed(now, group, ViewNumber(0)) {
             return None;
         }
         let copies = self.config.copies;
@@ -67,6 +67,7 @@ impl Monitor {
         }
         let primary = nodes[0].node;
         let boot = self.ping(primary)?.boot;
+        self.proposed.insert(group, (ViewNumber(0), now));
         Some(Command::CreateGroup { group, copies, members: nodes, primary, boot })
     }
 

@@ -174,7 +174,8 @@ impl ViewService {
             ControlMessage::Ping(ping) => {
                 let knows = ping.table;
                 self.monitor.heard(now, from, ping);
-                if self.leads() && knows < self.table.version() {
+                // Not only the leader: it may be the one that cannot reach this node. What is in a table is committed.
+                if knows < self.table.version() {
                     wishes.push(Wish::Announce { to: from, table: self.table.clone() });
                 }
             }
