@@ -133,9 +133,12 @@ fn a_group_is_created_when_there_are_enough_nodes() {
     assert_eq!(creation(&mut scene), None);
     scene.ping(N3);
     assert_eq!(creation(&mut scene), create_in(G1, 2, &[N2, N3]));
-    // It is on its way: not at every look.
+    // The proposal is given time.
     assert_eq!(creation(&mut scene), None);
+    scene.wait(200);
+    assert_eq!(creation(&mut scene), create_in(G1, 2, &[N2, N3]));
     scene.apply(&create(G1, 2, &[N2, N3]));
+    scene.wait(200);
     assert_eq!(creation(&mut scene), None);
     // The next one is led by somebody who leads nothing yet.
     scene.ping(N1);
