@@ -65,6 +65,12 @@ impl Snapshots {
 }
 
 impl Replica {
+    /// The newest durable snapshot; [`EntryId::ZERO`] if there is none.
+    #[must_use]
+    pub fn newest_snapshot(&self) -> EntryId {
+        self.snapshots.taken
+    }
+
     /// Asks for a snapshot when the log has grown too long.
     pub(crate) fn maybe_take_snapshot(&mut self, effects: &mut Vec<Effect>) {
         let grown = self.log.bytes() > self.config.log_bytes_max;

@@ -79,7 +79,8 @@ impl Group {
     /// Begins an image because the log asks for it, unless one is being made.
     pub(crate) fn snapshot_now(&mut self) {
         let commit = self.replica.commit();
-        if self.snapshots.taking.is_some() || commit <= self.replica.log().base().index {
+        // One of this very state may be on its way to a learner: it must not be written again under its name.
+        if self.snapshots.taking.is_some() || commit <= self.replica.newest_snapshot().index {
             return;
         }
         if let Some(last) = self.replica.log().get(commit) {
