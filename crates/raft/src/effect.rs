@@ -146,6 +146,8 @@ pub enum Effect {
     TakeSnapshot {
         /// The last applied entry.
         at: EntryId,
+        /// Its time. Kept with the snapshot: no entry after it may have a lower one.
+        time: Timestamp,
     },
     /// Read a piece of the local snapshot, and come back with [`Input::SnapshotRead`].
     ReadSnapshot {

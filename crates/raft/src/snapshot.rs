@@ -83,11 +83,11 @@ impl Raft {
     }
 
     fn take_snapshot(&mut self, effects: &mut Vec<Effect>) {
-        let Some(epoch) = self.log.epoch_at(self.applied) else { return };
-        let at = EntryId { index: self.applied, epoch };
+        let Some(last) = self.log.get(self.applied) else { return };
+        let (at, time) = (last.id, last.time);
         if at.index > self.snapshot.index {
             self.taking = Some(at);
-            effects.push(Effect::TakeSnapshot { at });
+            effects.push(Effect::TakeSnapshot { at, time });
         }
     }
 

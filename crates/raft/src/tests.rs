@@ -380,7 +380,7 @@ fn a_large_log_asks_for_a_snapshot_and_is_compacted() {
     persisted(&mut raft, 3);
     // What has been applied by then can be in the snapshot; it is asked for once.
     let at = EntryId::new(2, 1);
-    assert_eq!(step(&mut raft, proposal.clone())[2..], [Effect::TakeSnapshot { at }]);
+    assert_eq!(step(&mut raft, proposal.clone())[2..], [Effect::TakeSnapshot { at, time: Timestamp(3) }]);
     assert_eq!(step(&mut raft, proposal).len(), 2);
     let effects = step(&mut raft, Input::SnapshotTaken { snapshot: at });
     assert_eq!(effects, [persists(6, vec![Write::Compact { through: at }])]);

@@ -321,7 +321,7 @@ impl ViewService {
                         self.announce(wishes);
                     }
                 }
-                Effect::TakeSnapshot { at } => self.take_snapshot(at),
+                Effect::TakeSnapshot { at, time } => self.take_snapshot(at, time),
                 Effect::ReadSnapshot { to, snapshot, offset } => {
                     self.archive.read(VIEW_GROUP, to, snapshot, offset);
                 }
@@ -394,8 +394,7 @@ impl ViewService {
         }
     }
 
-    fn take_snapshot(&mut self, at: EntryId) {
-        let time = self.clock.wall();
+    fn take_snapshot(&mut self, at: EntryId, time: Timestamp) {
         let name = Name { group: VIEW_GROUP, id: at, time };
         self.taking = Some(name);
         self.archive.write(name, 0, self.table.encode());
@@ -428,9 +427,10 @@ impl ViewService {
             }
             JournalEvent::SnapshotWanted { group: VIEW_GROUP } if self.taking.is_none() => {
                 let applied = self.raft.as_ref().map(|raft| (raft.applied(), raft.log()));
-                let id = applied.and_then(|(index, log)| log.get(index)).map(|entry| entry.id);
-                if let Some(id) = id {
-                    self.take_snapshot(id);
+                let last =
+                    applied.and_then(|(index, log)| log.get(index)).map(|entry| (entry.id, entry.time));
+                if let Some((id, time)) = last {
+                    self.take_snapshot(id, time);
                 }
             }
             JournalEvent::SnapshotWanted { .. } => {}

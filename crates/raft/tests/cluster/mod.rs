@@ -338,8 +338,12 @@ impl Process {
             Effect::Send { to, message, after: Some(after) } => {
                 self.parked.push((after, Envelope { from: id, to, message }));
             }
-            Effect::TakeSnapshot { at } => {
-                assert_eq!(self.machine.applied, at, "a snapshot of what is applied");
+            Effect::TakeSnapshot { at, time } => {
+                assert_eq!(
+                    (self.machine.applied, self.machine.time),
+                    (at, time),
+                    "a snapshot of what is applied"
+                );
                 self.tasks.push_back(Task::Take(Image {
                     snapshot: at,
                     time: self.machine.time,

@@ -78,7 +78,7 @@ pub fn effect(effect: &Effect) -> String {
         Effect::RoleChanged { role, term, leader } => {
             format!("is {role} in {term}, the leader is {}", node(*leader))
         }
-        Effect::TakeSnapshot { at } => format!("wants a snapshot at {at}"),
+        Effect::TakeSnapshot { at, .. } => format!("wants a snapshot at {at}"),
         Effect::ReadSnapshot { to, snapshot, offset } => {
             format!("reads snapshot {snapshot} at {offset} for {to}")
         }

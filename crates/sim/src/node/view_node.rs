@@ -204,7 +204,7 @@ impl ViewNode {
                         self.announce(out);
                     }
                 }
-                Effect::TakeSnapshot { at } => self.take_snapshot(at, out),
+                Effect::TakeSnapshot { at, time } => self.take_snapshot(at, time, out),
                 Effect::ReadSnapshot { to, snapshot, offset } => {
                     out.archive.push(ArchiveJob::Read { group: VIEW_GROUP, to, id: snapshot, offset });
                 }
@@ -266,8 +266,8 @@ impl ViewNode {
         }
     }
 
-    fn take_snapshot(&mut self, at: EntryId, out: &mut Out) {
-        let name = Name { group: VIEW_GROUP, id: at, time: self.wall };
+    fn take_snapshot(&mut self, at: EntryId, time: Timestamp, out: &mut Out) {
+        let name = Name { group: VIEW_GROUP, id: at, time };
         self.taking = Some(name);
         out.archive.push(ArchiveJob::Write { name, offset: 0, data: self.table.encode() });
         out.archive.push(ArchiveJob::Finish { name });
