@@ -4,17 +4,17 @@
 //!
 //! | thread | what it does |
 //! | --- | --- |
-//! | `data` | clients, the coordinator, the replicas and their state machines: one event loop ([`data`]) |
-//! | `control` | pings, the view service, HTTP ([`control`]) |
-//! | `log` | the durable log of all groups: one sync serves all that arrived meanwhile ([`journal`]) |
-//! | `snapshots` | reads and writes snapshot files ([`archive`]) |
+//! | `data` | clients, the coordinator, the replicas and their state machines: one event loop (`data`) |
+//! | `control` | pings, the view service, HTTP (`control`) |
+//! | `log` | the durable log of all groups: one sync serves all that arrived meanwhile (`journal`) |
+//! | `snapshots` | reads and writes snapshot files (`archive`) |
 //!
-//! They talk through channels and share nothing but counters and what is shown to people ([`knowledge`]).
+//! They talk through channels and share nothing but counters and what is shown to people (`knowledge`).
 //!
 //! # The way of a write
 //!
-//! A connection ([`client`]) collects the commands that have arrived into a segment. The coordinator puts the segments of
-//! a turn into a batch and takes it to the primary, in this process or over a [`peer`] link. The primary's [`data::group`]
+//! A connection (`client`) collects the commands that have arrived into a segment. The coordinator puts the segments of
+//! a turn into a batch and takes it to the primary, in this process or over a `peer` link. The primary's `data::group`
 //! puts the batches of a turn into one entry; the replica core hands it to the log and to the backups; when all have
 //! it durably, it is executed, and the replies go back the same way.
 

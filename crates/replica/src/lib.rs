@@ -27,17 +27,17 @@
 //!
 //! | rule | where |
 //! | --- | --- |
-//! | P1 all backups first | [`primary`]: the commit index is the minimum over all required replicas |
+//! | P1 all backups first | `primary`: the commit index is the minimum over all required replicas |
 //! | P2 only the primary | [`Replica::admit`] |
 //! | P3 no old primaries, durable promise | `adopt`, and every message of a view waits for its promise |
-//! | P5 count them before they count | [`primary`]: a joining learner is required before membership is asked for |
-//! | P6 drop only what is dropped | [`primary`]: required replicas come from the view, never from silence |
-//! | P7 its own entry first | [`primary`]: nothing commits or reads below the no-op of the own view |
-//! | P8 tails yield | [`backup`]: the first disagreement cuts the tail, never below the commit index |
+//! | P5 count them before they count | `primary`: a joining learner is required before membership is asked for |
+//! | P6 drop only what is dropped | `primary`: required replicas come from the view, never from silence |
+//! | P7 its own entry first | `primary`: nothing commits or reads below the no-op of the own view |
+//! | P8 tails yield | `backup`: the first disagreement cuts the tail, never below the commit index |
 //! | P9 one life per data directory | `adopt`: a view that names another incarnation of this node is not for it |
 //! | P11 a new life, a new view | `adopt`: a view that was made for another boot does not make a primary |
 //!
-//! Reads are answered by the primary after every member has confirmed the view ([`reads`]).
+//! Reads are answered by the primary after every member has confirmed the view (`reads`).
 //!
 //! # What it does not do
 //!

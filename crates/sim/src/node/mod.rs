@@ -1,7 +1,7 @@
 //! One machine: its clock and its disk, which survive, and the process on it, which may not.
 //!
 //! A process takes *turns*: everything that has arrived since the last one is taken at once, by the same drivers
-//! around the same protocol cores as in the node crate ([`group`], [`snapshots`], [`coordinator`], [`view_node`]).
+//! around the same protocol cores as in the node crate (`group`, `snapshots`, `coordinator`, `view_node`).
 
 pub mod archive;
 pub mod coordinator;
