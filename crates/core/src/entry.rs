@@ -41,7 +41,7 @@ impl fmt::Debug for EntryId {
 
 /// One slot of a group's log. It carries a batch of commands, and everything about their execution that is
 /// not deterministic: replicas execute commands from the entry alone.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Entry {
     /// Where it stands, and under whom it was made.
     pub id: EntryId,

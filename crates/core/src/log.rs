@@ -15,7 +15,7 @@ use crate::id::{Epoch, Index};
 /// 1. the entry at position `k` of the window has index `base.index + 1 + k`;
 /// 2. epochs never decrease along the log;
 /// 3. times never decrease along the log.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub struct Log {
     base: EntryId,
     entries: VecDeque<Entry>,

@@ -18,7 +18,7 @@ impl Ticket {
 }
 
 /// One write to a group's part of the durable log.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Write {
     /// The protocol's own small state (Raft: term and vote; primary-backup: the promised view). It replaces the
     /// one before. Always synced before it counts as durable, whatever the durability setting.
@@ -49,7 +49,7 @@ pub enum Write {
 }
 
 /// What a group finds after a restart.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Recovered {
     /// The last [`Write::State`], if there was one.
     pub state: Option<Bytes>,

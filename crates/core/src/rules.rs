@@ -78,7 +78,7 @@ impl fmt::Display for Rule {
 }
 
 /// Which rules are in force: all of them, unless a simulator has switched one off.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Hash)]
 pub struct Rules {
     #[cfg(feature = "sabotage")]
     broken: Option<Rule>,

@@ -19,7 +19,7 @@ pub const CHUNK: usize = 256 * 1024;
 pub const WINDOW: u64 = 4;
 
 /// One piece of a snapshot.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Chunk {
     /// The last entry that the snapshot covers.
     pub snapshot: EntryId,
@@ -41,7 +41,7 @@ impl std::fmt::Debug for Chunk {
 }
 
 /// The sending side, for one receiver.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Outgoing {
     /// Who gets it.
     pub to: NodeId,
@@ -111,7 +111,7 @@ impl Outgoing {
 }
 
 /// The receiving side.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Incoming {
     /// The last entry that the snapshot covers.
     pub snapshot: EntryId,

@@ -27,7 +27,7 @@ impl fmt::Debug for Member {
 /// 1. the primary is one of the members;
 /// 2. no node appears twice, neither among the members nor among the learners nor in both;
 /// 3. the number is at least 1.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct View {
     /// Only grows; one primary per number.
     pub number: ViewNumber,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use onecopy_core::{NodeId, Rules};
 
 /// The settings of one member of a Raft group. All members have the same, but for `id` and `seed`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct Config {
     /// This member.
     pub id: NodeId,

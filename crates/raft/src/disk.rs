@@ -11,7 +11,7 @@ use crate::durable::Promise;
 use crate::effect::Effect;
 
 /// The order of one member's writes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Disk {
     /// The last ticket that was handed out.
     issued: Ticket,

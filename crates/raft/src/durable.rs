@@ -61,7 +61,7 @@ pub enum CorruptState {
 }
 
 /// What a member has promised: to follow no term before `term`, and to vote for nobody else in it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Promise {
     pub term: Term,
     pub vote: Option<NodeId>,

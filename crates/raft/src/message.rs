@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// The network may lose, delay, double and reorder messages; it must not change them. Who sent a message is
 /// known to the driver and passed beside it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Message {
     /// Would you vote for me in `term`? Changes nothing at the receiver (Raft thesis, section 9.6).
     PreVote {

@@ -44,7 +44,7 @@ impl fmt::Display for Role {
 }
 
 /// What a member remembers only in its role.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) enum State {
     /// Nothing.
     Follower,
@@ -57,7 +57,7 @@ pub(crate) enum State {
 }
 
 /// One member of a Raft group. See the crate's documentation.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct Raft {
     pub(crate) config: Config,
     pub(crate) quorum: Quorum,

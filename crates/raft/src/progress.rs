@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::snapshot::Sending;
 
 /// What a leader knows of one follower.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Progress {
     /// The follower's log agrees and is durable through here (`matchIndex`; Raft paper, Figure 2).
     pub matched: Index,
@@ -30,7 +30,7 @@ pub(crate) struct Progress {
 }
 
 /// How entries are sent to a follower.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) enum Pace {
     /// One append at a time, until the follower's log is known to agree before `next`.
     Probe {

@@ -6,7 +6,7 @@
 use onecopy_core::NodeId;
 
 /// The voting members of a group.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Quorum {
     voters: Vec<NodeId>,
 }

@@ -15,7 +15,7 @@ use crate::node::{Raft, State};
 use crate::progress::Progress;
 
 /// The reads that wait at a leader.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct Reads {
     /// The rounds that were begun in this term.
     round: u64,
@@ -28,7 +28,7 @@ pub(crate) struct Reads {
 }
 
 /// Reads that are served by one round.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 struct Batch {
     /// What the reads must see: the commit index when the round began.
     index: Index,

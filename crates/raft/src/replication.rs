@@ -13,7 +13,7 @@ use crate::read::Reads;
 use crate::snapshot::Sending;
 
 /// What only a leader remembers. All of it is lost with the leadership.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Leader {
     /// All members but the leader itself.
     pub followers: BTreeMap<NodeId, Progress>,

@@ -10,7 +10,7 @@ use crate::node::{Raft, State};
 use crate::progress::Pace;
 
 /// A snapshot on its way to a follower.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Sending {
     outgoing: Outgoing,
     /// The follower has written everything below.
@@ -59,7 +59,7 @@ impl Sending {
 }
 
 /// A snapshot on its way to this member.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Receiving {
     incoming: Incoming,
     /// The term of the leader that sends it. Images of the same state may differ from member to member, so

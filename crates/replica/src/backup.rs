@@ -7,7 +7,7 @@ use crate::message::Message;
 use crate::replica::{Replica, Role};
 
 /// What a backup or a learner knows in its view.
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Follower {
     /// Whom it follows.
     pub(crate) primary: NodeId,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use onecopy_core::{BootNumber, GroupId, Member, Rules};
 
 /// The settings of one replica.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct Config {
     /// The group that it is a replica of. Only for messages to people.
     pub group: GroupId,

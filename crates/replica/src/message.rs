@@ -5,7 +5,7 @@ use onecopy_core::{Entry, EntryId, Index, View, ViewNumber};
 use serde::{Deserialize, Serialize};
 
 /// A message between two replicas of one group.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Message {
     /// From the primary: have these entries, and know what is committed. Without entries, a heartbeat.
     Prepare {

@@ -17,7 +17,7 @@ use crate::replica::{Replica, Role};
 
 /// What a primary knows in its view. Nothing of it survives the view: acknowledgements of an older view
 /// may be about a tail that has been cut since.
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Primary {
     view: ViewNumber,
     /// The entry that opens the view (rule P7). Nothing is committed or read before it is.
@@ -32,7 +32,7 @@ pub(crate) struct Primary {
 }
 
 /// What the primary knows of another replica.
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Peer {
     pub(crate) node: NodeId,
     is_member: bool,

@@ -13,7 +13,7 @@ use crate::message::Message;
 use crate::replica::{Replica, Role};
 
 /// The reads that a primary has not answered yet.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct Reads {
     /// Waiting for the next round.
     arrived: Vec<Read>,
@@ -27,7 +27,7 @@ pub(crate) struct Reads {
     missing: Vec<NodeId>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 struct Read {
     token: u64,
     /// The state must reflect the log up to here.

@@ -23,7 +23,7 @@ use crate::status::{Standing, Status};
 /// 2. an active primary is the primary of its view, in the process for which the view was made (P11);
 /// 3. a primary that has committed its no-op has the acknowledgement of every required replica for
 ///    everything that is committed (P1, P5, P6, P7).
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct Replica {
     pub(crate) config: Config,
     /// The promised view: messages of older ones are refused.
@@ -41,7 +41,7 @@ pub struct Replica {
 }
 
 /// What the replica does in its view.
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 #[expect(clippy::large_enum_variant, reason = "there is one per replica, and the large one is the usual one")]
 pub(crate) enum Role {
     Primary(Primary),
@@ -52,7 +52,7 @@ pub(crate) enum Role {
 }
 
 /// What has been given to the disk, and how far it got.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct Disk {
     /// The last ticket taken.
     issued: Ticket,

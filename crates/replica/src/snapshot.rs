@@ -12,7 +12,7 @@ const PATIENCE: usize = 4;
 
 /// The snapshots of one replica. One that has been received as a whole survives a change of views: it holds
 /// nothing but committed entries, whoever sent it.
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Snapshots {
     /// The newest durable one, [`EntryId::ZERO`] if there is none.
     taken: EntryId,
@@ -23,7 +23,7 @@ pub(crate) struct Snapshots {
 }
 
 /// How far the incoming snapshot is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Phase {
     /// Chunks are missing.
     Receiving,

@@ -8,7 +8,7 @@ use onecopy_core::{BootNumber, GroupId, Incarnation, Member, NodeId, Rule, Rules
 use serde::{Deserialize, Serialize};
 
 /// Where a node can be reached.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Addresses {
     /// Redis clients.
     pub redis: String,
@@ -19,7 +19,7 @@ pub struct Addresses {
 }
 
 /// What the table knows of a node.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Registration {
     /// The life of its data.
     pub incarnation: Incarnation,
@@ -34,7 +34,7 @@ pub struct Registration {
 }
 
 /// What the table knows of a group.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Group {
     /// The current view.
     pub view: View,
@@ -43,7 +43,7 @@ pub struct Group {
 }
 
 /// Why a view is changed. For people: nothing depends on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Reason {
     /// No ping for the failure timeout.
     Silent,
@@ -74,7 +74,7 @@ impl fmt::Display for Reason {
 
 /// A change of the table. Changes of a view name the view that they were decided on (`expected`) and are refused
 /// if there is a newer one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Command {
     /// A node is new, was restarted, or moved.
     RegisterNode {
@@ -223,7 +223,7 @@ pub struct CorruptTable {
 /// 2. view numbers only grow, by one;
 /// 3. the primary of a view was a member of the view before, in the same incarnation (rule P4);
 /// 4. a member of a view was a member, or a learner, of the view before.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Table {
     version: u64,
     nodes: BTreeMap<NodeId, Registration>,
