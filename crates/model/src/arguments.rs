@@ -106,7 +106,9 @@ impl Arguments {
         }
         match self.model {
             Which::All => Err("bounds are of one model: say --model replica or --model raft".to_owned()),
-            Which::Replica if self.timeouts.is_some() => Err("--timeouts is a bound of --model raft".to_owned()),
+            Which::Replica if self.timeouts.is_some() => {
+                Err("--timeouts is a bound of --model raft".to_owned())
+            }
             Which::Raft if of_replica.iter().any(Option::is_some) => {
                 Err("these are bounds of --model replica".to_owned())
             }

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use onecopy_core::{EntryId, Recovered, Ticket, Write};
+use onecopy_core::{Entry, Recovered, Ticket, Write};
 
 /// What is durable, and what is on its way to there.
 #[derive(Clone, Debug, Default, Hash)]
@@ -28,10 +28,10 @@ impl Disk {
         &self.durable
     }
 
-    /// Whether this very entry is durable here.
+    /// Whether this very entry is durable here, with its content.
     #[must_use]
-    pub fn holds(&self, id: EntryId) -> bool {
-        self.durable.entries.iter().any(|entry| entry.id == id)
+    pub fn holds(&self, entry: &Entry) -> bool {
+        self.durable.entries.contains(entry)
     }
 
     /// How many tickets are on their way.
@@ -80,7 +80,12 @@ impl Disk {
             Write::Append { entries, commit } => {
                 let last = log.entries.last().map_or(log.base, |entry| entry.id);
                 if let Some(first) = entries.first() {
-                    assert_eq!(first.id.index, last.index.next(), "disk: {} is written after {last}", first.id);
+                    assert_eq!(
+                        first.id.index,
+                        last.index.next(),
+                        "disk: {} is written after {last}",
+                        first.id
+                    );
                 }
                 log.entries.extend(entries);
                 let last = log.entries.last().map_or(log.base, |entry| entry.id);
@@ -91,7 +96,9 @@ impl Disk {
                 log.entries.retain(|entry| entry.id.index < from);
             }
             Write::Compact { .. } | Write::Install { .. } => {
-                panic!("disk: the settings of the model are too small for snapshots, but there is one: {write:?}")
+                panic!(
+                    "disk: the settings of the model are too small for snapshots, but there is one: {write:?}"
+                )
             }
         }
     }

@@ -66,9 +66,7 @@ impl<M: Hash> Network<M> {
     pub fn send(&mut self, packet: Packet<M>) {
         let packet = Shared::new(packet);
         let at = self.packets.partition_point(|other| match self.order {
-            Order::Any => {
-                (other.link(), other.fingerprint()) < (packet.link(), packet.fingerprint())
-            }
+            Order::Any => (other.link(), other.fingerprint()) < (packet.link(), packet.fingerprint()),
             Order::Kept => other.link() <= packet.link(),
         });
         self.packets.insert(at, packet);

@@ -43,12 +43,6 @@ impl History {
         Index(self.executed.len() as u64)
     }
 
-    /// How many terms had a leader.
-    #[must_use]
-    pub fn reigns(&self) -> usize {
-        self.leaders.len()
-    }
-
     /// Whether `node` leads a term in which no leader was seen yet.
     #[must_use]
     pub fn is_news(&self, raft: &Raft) -> bool {
@@ -122,7 +116,11 @@ pub fn check_append_only(before: &Node, after: &Node, verdict: &mut Verdict) {
     let same_reign = before.raft.term() == after.raft.term() && before.starts == after.starts;
     let last = before.raft.log().last();
     if same_reign && leads(before) && leads(after) && !after.raft.log().contains(last) {
-        violated(verdict, APPEND_ONLY, format!("{} led {}, and lost {last}", after.raft.id(), after.raft.term()));
+        violated(
+            verdict,
+            APPEND_ONLY,
+            format!("{} led {}, and lost {last}", after.raft.id(), after.raft.term()),
+        );
     }
 }
 

@@ -63,8 +63,7 @@ impl Node {
         let (raft, effects) = Raft::new(config, disk.durable().clone(), Timestamp(0), NOW)
             .unwrap_or_else(|error| panic!("{id} does not understand what it wrote: {error}"));
         raft.check_invariants();
-        let mut node =
-            Self { raft, disk, applied: Index(0), starts, done: Ticket(0), held: VecDeque::new() };
+        let mut node = Self { raft, disk, applied: Index(0), starts, done: Ticket(0), held: VecDeque::new() };
         let effects = node.keep(effects);
         (node, effects)
     }

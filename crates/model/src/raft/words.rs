@@ -19,7 +19,9 @@ pub fn message(message: &Message) -> String {
             format!("Append of {term}: {entries} after {previous}, committed through {commit}")
         }
         Message::Appended { term, through } => format!("Appended of {term}: durable through {through}"),
-        Message::Conflict { term, at, hint } => format!("Conflict in {term} at {at}, perhaps we share {hint}"),
+        Message::Conflict { term, at, hint } => {
+            format!("Conflict in {term} at {at}, perhaps we share {hint}")
+        }
         Message::Heartbeat { term, round, .. } => format!("Heartbeat of {term}, round {round}"),
         Message::HeartbeatReply { term, round, .. } => format!("HeartbeatReply of {term}, round {round}"),
         Message::Outdated { term } => format!("Outdated: it is {term}"),

@@ -45,7 +45,11 @@ impl History {
     pub fn executes(&mut self, node: &Node, entry: &Entry, verdict: &mut Verdict) {
         let who = node.me.node;
         if entry.id.index != node.applied.next() {
-            return violated(verdict, AGREEMENT, format!("{who} executes {} after {}", entry.id, node.applied));
+            return violated(
+                verdict,
+                AGREEMENT,
+                format!("{who} executes {} after {}", entry.id, node.applied),
+            );
         }
         match self.executed.get(node.applied.0 as usize) {
             Some((known, _)) if known == entry => {}
@@ -71,7 +75,7 @@ impl History {
             let mut owed = self.executed.iter().filter(|(entry, acknowledged)| {
                 entry.id.index <= primary.applied || *acknowledged < view.number
             });
-            if let Some((entry, _)) = owed.find(|(entry, _)| !node.disk.holds(entry.id)) {
+            if let Some((entry, _)) = owed.find(|(entry, _)| !node.disk.holds(entry)) {
                 let what = format!(
                     "{} commits in {}, whose member {} does not hold {} on its disk",
                     primary.me.node, view.number, member.node, entry.id
@@ -109,20 +113,26 @@ impl History {
 /// A view follows another. `certified` says whether the primary had asked for the membership of whoever joins.
 pub fn follows(before: &View, after: &View, certified: impl Fn(&Member) -> bool, verdict: &mut Verdict) {
     let heir = after.member(after.primary).is_some_and(|primary| before.is_member(primary));
-    let strangers = |member: &&Member| {
-        !before.is_member(member) && !(before.is_learner(member) && certified(member))
-    };
+    let entitled =
+        |member: &Member| before.is_member(member) || (before.is_learner(member) && certified(member));
     if after.number != before.number.next() || !after.valid() {
         violated(verdict, VIEW_TABLE, format!("{after} follows {before}"));
     } else if !heir {
         violated(verdict, VIEW_TABLE, format!("P4 heirs only: {after} follows {before}"));
-    } else if let Some(stranger) = after.members.iter().find(strangers) {
+    } else if let Some(stranger) = after.members.iter().find(|member| !entitled(member)) {
         violated(verdict, VIEW_TABLE, format!("P5: nobody certified {stranger:?}, a member of {after}"));
     }
 }
 
 /// A replica has entered a view.
-pub fn enters(node: &Node, view: &View, standing: Standing, known: bool, rules: Rules, verdict: &mut Verdict) {
+pub fn enters(
+    node: &Node,
+    view: &View,
+    standing: Standing,
+    known: bool,
+    rules: Rules,
+    verdict: &mut Verdict,
+) {
     let named = (view.primary, view.boot) == (node.me.node, node.boot) && view.is_member(&node.me);
     if !known {
         violated(verdict, VIEW_TABLE, format!("{} enters {view}, which was never made", node.me.node));
