@@ -50,26 +50,25 @@ impl std::fmt::Display for Setting {
             Order::Any => "any order",
             Order::Kept => "order kept",
         };
-        let mut list = |begin: String, counts: &[(u8, &str)], end: &[&str]| {
+        let mut list = |begin: String, counts: &[(u8, &str, &str)], end: &[&str]| {
             f.write_str(&begin)?;
-            counts
-                .iter()
-                .filter(|(count, _)| *count > 0)
-                .try_for_each(|(count, what)| write!(f, ", {count} {what}"))?;
+            for (count, one, many) in counts.iter().filter(|(count, ..)| *count > 0) {
+                write!(f, ", {count} {}", if *count == 1 { one } else { many })?;
+            }
             end.iter().try_for_each(|what| write!(f, ", {what}"))
         };
         match self {
             Self::Replica(settings) => {
                 let budget = settings.budget;
                 let counts = [
-                    (budget.writes, "writes"),
-                    (budget.reads, "reads"),
-                    (budget.changes, "view changes"),
-                    (budget.crashes, "crashes"),
-                    (budget.wipes, "lost disks"),
-                    (budget.heartbeats, "heartbeats"),
-                    (budget.duplicates, "duplicates"),
-                    (budget.silences, "silences"),
+                    (budget.writes, "write", "writes"),
+                    (budget.reads, "read", "reads"),
+                    (budget.changes, "view change", "view changes"),
+                    (budget.crashes, "crash", "crashes"),
+                    (budget.wipes, "lost disk", "lost disks"),
+                    (budget.heartbeats, "heartbeat", "heartbeats"),
+                    (budget.duplicates, "duplicate", "duplicates"),
+                    (budget.silences, "silence", "silences"),
                 ];
                 let third = format!("{:?}", settings.third).to_lowercase();
                 list(format!("replica, n3 a {third}"), &counts, &[order(settings.order)])
@@ -77,11 +76,11 @@ impl std::fmt::Display for Setting {
             Self::Raft(settings) => {
                 let budget = settings.budget;
                 let counts = [
-                    (budget.writes, "writes"),
-                    (budget.reads, "reads"),
-                    (budget.timeouts, "timeouts"),
-                    (budget.crashes, "crashes"),
-                    (budget.duplicates, "duplicates"),
+                    (budget.writes, "write", "writes"),
+                    (budget.reads, "read", "reads"),
+                    (budget.timeouts, "timeout", "timeouts"),
+                    (budget.crashes, "crash", "crashes"),
+                    (budget.duplicates, "duplicate", "duplicates"),
                 ];
                 let start = format!("{:?}", settings.start).to_lowercase();
                 let terms = format!("terms through {}", settings.terms);

@@ -13,7 +13,8 @@
 //! | losing a message | whatever others do after a loss they can do while it lies in the network |
 //! | a delivery that changes nothing | the state after it has one message less, and so fewer successors |
 //! | answers of a term before the receiver's durable one | the receiver ignores them in every later life |
-//! | time | every step is at the end of time ([`node`]): timeouts fire when the checker wants |
+//! | time | every step is at the end of time (`node::NOW`): timeouts fire when the checker wants |
+//! | slow disks, once no crash is left | they are no different from a slow network then; `slow_disks` brings them back |
 //! | the dice of the election timeouts | they decide only about times |
 //!
 //! Since time stands still, a follower that heard a leader goes on hearing it until its own timeout fires: a second

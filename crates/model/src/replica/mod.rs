@@ -15,7 +15,12 @@
 //! | losing a message | whatever others do after a loss they can do while it lies in the network |
 //! | a delivery that changes nothing | the state after it has one message less, and so fewer successors |
 //! | messages of views older than the receiver's durable promise | the receiver refuses them in every later life (P3) |
+//! | answers of a durably promised view to a replica that does not lead it | it never will: a new life needs a new view (P11) |
 //! | `NewerView` | it adopts a view exactly as an announcement does, and announcements are always possible |
+//! | announcements of views that a node is not in | it would do nothing, which it may do anyway |
+//! | crashes of a node that has no view | it has nothing to lose |
+//! | a promise that waits, first in the queue of the disk | all that its node says waits for it, and a crash before it is the same as one before the view was heard of (not with P3's durable promise switched off) |
+//! | slow disks, once no crash is left | they are no different from a slow network then; `slow_disks` brings them back |
 //! | `Suspect` | the view service is an adversary, it needs no reason |
 //! | a view service that falls back on an older boot number | such a change is the same as one made before the crash |
 //! | time | heartbeats are due whenever the checker likes; nothing else in the core waits for time |
@@ -30,7 +35,7 @@ mod views;
 mod words;
 
 use bytes::Bytes;
-use onecopy_core::{Index, Instant, NodeId, Rule, Timestamp, View, ViewNumber};
+use onecopy_core::{Entry, Epoch, Index, Instant, NodeId, Rule, Timestamp, View, ViewNumber};
 use onecopy_replica::{Effect, Input, Message, Standing};
 use onecopy_views::Command;
 use stateright::{Model, Property};
@@ -358,6 +363,12 @@ fn position(id: NodeId) -> usize {
     id.0 as usize - 1
 }
 
+/// The entries of views after the first that are acknowledged.
+fn committed_later(state: &State) -> impl Iterator<Item = &Entry> {
+    let first = Epoch::from(state.views.all[0].number);
+    state.history.executed.iter().map(|(entry, _)| entry).filter(move |entry| entry.id.epoch > first)
+}
+
 impl Model for Group {
     type State = State;
     type Action = Action;
@@ -428,11 +439,14 @@ impl Model for Group {
             Property::<Self>::always(ASSERTIONS, |_, state| holds(state, ASSERTIONS)),
         ];
         let budget = &self.settings.budget;
+        if budget.changes > 0 {
+            properties.push(Property::<Self>::sometimes("a later view commits", |_, state| {
+                committed_later(state).next().is_some()
+            }));
+        }
         if budget.writes > 0 && budget.changes > 0 {
             properties.push(Property::<Self>::sometimes("a write commits in a later view", |_, state| {
-                let first = state.views.all[0].number;
-                let entries = state.history.executed.iter().map(|(entry, _)| entry);
-                entries.filter(|entry| !entry.payload.is_empty()).any(|entry| entry.id.epoch > first.into())
+                committed_later(state).any(|entry| !entry.payload.is_empty())
             }));
         }
         if budget.changes > 0 && self.settings.third == Third::Learner {
