@@ -103,3 +103,45 @@ impl Disk {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use onecopy_core::{EntryId, Index, Timestamp};
+
+    use super::*;
+
+    fn append(index: u64) -> Write {
+        let id = EntryId::new(index, 1);
+        let entry = Entry { id, time: Timestamp(0), seed: 0, payload: Bytes::new() };
+        Write::Append { entries: vec![entry], commit: Index(0) }
+    }
+
+    fn busy() -> Disk {
+        let mut disk = Disk::default();
+        disk.submit(Ticket(1), 1, vec![Write::State(Bytes::from_static(b"v1"))]);
+        disk.submit(Ticket(2), 1, vec![append(1)]);
+        disk.submit(Ticket(3), 1, vec![append(2)]);
+        disk
+    }
+
+    #[test]
+    fn tickets_become_durable_one_by_one() {
+        let mut disk = busy();
+        assert!(disk.begins_with_promise());
+        assert_eq!((disk.persist(), disk.promised(), disk.pending()), (Some(Ticket(1)), 1, 2));
+        assert!(!disk.begins_with_promise());
+        assert_eq!((disk.persist(), disk.durable().entries.len()), (Some(Ticket(2)), 1));
+        assert_eq!((disk.persist(), disk.persist()), (Some(Ticket(3)), None));
+    }
+
+    #[test]
+    fn a_crash_keeps_a_beginning() {
+        for kept in 0..=3 {
+            let mut disk = busy();
+            disk.crash(kept);
+            assert_eq!((disk.durable().entries.len(), disk.pending()), (kept.saturating_sub(1), 0));
+            assert_eq!(disk.durable().state.is_some(), kept > 0);
+        }
+    }
+}

@@ -93,3 +93,54 @@ impl<M: Hash> Network<M> {
         self.packets.retain(|packet| !is_dead(packet));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packet(from: u32, to: u32, message: u32) -> Packet<u32> {
+        Packet { from: NodeId(from), to: NodeId(to), message }
+    }
+
+    fn with(order: Order, packets: &[Packet<u32>]) -> Network<u32> {
+        let mut network = Network::new(order);
+        packets.iter().cloned().for_each(|packet| network.send(packet));
+        network
+    }
+
+    fn left_after(network: &Network<u32>, taken: u32) -> Vec<u32> {
+        let mut network = network.clone();
+        let packet = network.distinct().find(|packet| packet.message == taken).cloned();
+        network.take(&packet.expect("it is on its way"));
+        let mut left: Vec<u32> = network.distinct().map(|packet| packet.message).collect();
+        left.sort_unstable();
+        left
+    }
+
+    #[test]
+    fn a_bag_knows_no_order() {
+        let there = [packet(1, 2, 10), packet(1, 2, 11), packet(1, 3, 12)];
+        let back = [there[2].clone(), there[1].clone(), there[0].clone()];
+        assert_eq!(with(Order::Any, &there), with(Order::Any, &back));
+        assert_eq!(left_after(&with(Order::Any, &there), 11), [10, 12]);
+    }
+
+    #[test]
+    fn what_a_connection_was_overtaken_in_is_lost() {
+        let network =
+            with(Order::Kept, &[packet(1, 2, 10), packet(1, 2, 11), packet(1, 3, 12), packet(1, 2, 13)]);
+        assert_eq!(left_after(&network, 10), [11, 12, 13]);
+        assert_eq!(left_after(&network, 11), [12, 13]);
+        assert_eq!(left_after(&network, 13), [12]);
+        assert_eq!(left_after(&network, 12), [10, 11, 13]);
+    }
+
+    #[test]
+    fn equal_messages_are_one_choice_and_two_deliveries() {
+        for order in [Order::Any, Order::Kept] {
+            let network = with(order, &[packet(1, 2, 10), packet(1, 2, 10)]);
+            assert_eq!((network.len(), network.distinct().count()), (2, 1));
+            assert_eq!(left_after(&network, 10), [10]);
+        }
+    }
+}

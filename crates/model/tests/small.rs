@@ -33,7 +33,7 @@ fn raft_is_clean() {
 fn slow_disks_change_nothing() {
     for setting in settings::small() {
         let fast = setting.check(LIMITS);
-        if fast.unique > 50_000 {
+        if fast.unique > 40_000 {
             continue; // It would take minutes.
         }
         let slow = setting.with_slow_disks().check(LIMITS);
