@@ -33,6 +33,22 @@ pub enum Rule {
     OneLife,
     /// P11, a new life, a new view: a restarted primary never goes on in the same view.
     NewLifeNewView,
+    /// P6, outlast read leases: nothing is committed without a backup while it may hold a lease.
+    OutlastReadLeases,
+    /// L1, reads need a lease: a primary reads on its own word only under a lease from every other member.
+    ReadsNeedLease,
+    /// L2, a lease ends early: it counts from when its holder sent what earned it.
+    LeaseEndsEarly,
+    /// L3, the heir waits: a new primary keeps what it promised to the one before.
+    HeirWaits,
+    /// L4, backups' leases nest: none outlasts the primary's own.
+    LeasesNest,
+    /// L5, clean reads: a backup answers a read once it has applied what its log held when the read arrived.
+    CleanReads,
+    /// L5, backups need leases: a backup without one answers no read.
+    BackupsNeedLease,
+    /// L6, forgotten promises: a replica that restarted keeps promises that it may have made.
+    ForgottenPromises,
     /// Reads are answered only after every member has confirmed the view.
     ConfirmReads,
     /// Raft: at most one vote per term.
@@ -49,7 +65,7 @@ pub enum Rule {
 
 impl Rule {
     /// All rules, in the order of the documentation.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 26] = [
         Self::AllBackupsFirst,
         Self::OnlyThePrimary,
         Self::NoOldPrimaries,
@@ -62,6 +78,14 @@ impl Rule {
         Self::TailsYield,
         Self::OneLife,
         Self::NewLifeNewView,
+        Self::OutlastReadLeases,
+        Self::ReadsNeedLease,
+        Self::LeaseEndsEarly,
+        Self::HeirWaits,
+        Self::LeasesNest,
+        Self::CleanReads,
+        Self::BackupsNeedLease,
+        Self::ForgottenPromises,
         Self::ConfirmReads,
         Self::OneVotePerTerm,
         Self::PersistBeforeAnswer,

@@ -3,7 +3,9 @@
 use onecopy_core::{Entry, EntryId, Index, Instant, NodeId, Rule, ViewNumber};
 
 use crate::effect::Effect;
+use crate::lease::{Loan, Terms};
 use crate::message::Message;
+use crate::reads::Read;
 use crate::replica::{Replica, Role};
 
 /// What a backup or a learner knows in its view.
@@ -19,11 +21,29 @@ pub(crate) struct Follower {
     acknowledged: Index,
     /// When the primary last said anything.
     pub(crate) heard: Instant,
+    /// The primary's clock when it sent its newest Prepare, if it uses leases: what a promise to it counts from.
+    prepared_at: Option<Instant>,
+    /// Until when this backup may answer reads (rule L5).
+    pub(crate) reads_until: Instant,
+    /// Reads that wait for what the log held when they arrived.
+    pub(crate) reads: Vec<Read>,
+    /// A read was taken since the last acknowledgement.
+    pub(crate) has_read: bool,
 }
 
 impl Follower {
     pub(crate) fn new(primary: NodeId, is_member: bool, commit: Index, now: Instant) -> Self {
-        Self { primary, is_member, agreed: commit, acknowledged: Index(0), heard: now }
+        Self {
+            primary,
+            is_member,
+            agreed: commit,
+            acknowledged: Index(0),
+            heard: now,
+            prepared_at: None,
+            reads_until: Instant::ZERO,
+            reads: Vec::new(),
+            has_read: false,
+        }
     }
 }
 
@@ -38,6 +58,7 @@ impl Replica {
         previous: EntryId,
         entries: Vec<Entry>,
         commit: Index,
+        terms: Option<Terms>,
         effects: &mut Vec<Effect>,
     ) {
         let Role::Follower(follower) = &mut self.role else { return };
@@ -45,10 +66,15 @@ impl Replica {
             return;
         }
         follower.heard = now;
+        if let Some(terms) = terms.filter(|_| self.config.lease.is_some()) {
+            follower.prepared_at = follower.prepared_at.max(Some(terms.sent));
+            let until = terms.lease.map_or(Instant::ZERO, |loan| self.config.held_until(now, loan));
+            follower.reads_until = follower.reads_until.max(until);
+        }
         if self.snapshots.is_installing() {
             // The entries are as good as lost, and are sent again. But loading a snapshot may take longer than the
             // failure timeout, and this replica is not silent.
-            return self.acknowledge(effects);
+            return self.acknowledge(now, effects);
         }
         // What a snapshot covers is committed, and agrees by that.
         let covered = previous.index <= self.log.base().index;
@@ -64,10 +90,11 @@ impl Replica {
         follower.agreed = follower.agreed.max(end);
         let committed = commit.min(follower.agreed);
         self.commit_through(committed, effects);
+        self.answer_backup_reads(effects);
         match heartbeat {
             // Always answered, so that a lost acknowledgement is said again.
-            true => self.acknowledge(effects),
-            false => self.follower_durable(effects),
+            true => self.acknowledge(now, effects),
+            false => self.follower_durable(now, effects),
         }
     }
 
@@ -90,20 +117,26 @@ impl Replica {
     }
 
     /// Acknowledges what has become durable since the last time.
-    pub(crate) fn follower_durable(&mut self, effects: &mut Vec<Effect>) {
+    pub(crate) fn follower_durable(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         let Role::Follower(follower) = &self.role else { return };
         if self.disk.durable.min(follower.agreed) > follower.acknowledged {
-            self.acknowledge(effects);
+            self.acknowledge(now, effects);
         }
     }
 
-    pub(crate) fn acknowledge(&mut self, effects: &mut Vec<Effect>) {
+    /// Says what is durable here, and promises what the primary reads under.
+    pub(crate) fn acknowledge(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         let view = self.view_number();
         let Role::Follower(follower) = &mut self.role else { return };
         let durable = self.disk.durable.min(follower.agreed);
         follower.acknowledged = durable;
         let primary = follower.primary;
-        self.send(primary, Message::PrepareOk { view, durable }, effects);
+        let reads = std::mem::take(&mut follower.has_read) || !follower.reads.is_empty();
+        let terms = follower.prepared_at.zip(self.config.lease).map(|(earned, lasts)| {
+            self.leases.promise(now, primary, lasts, &self.config);
+            Terms { sent: now, lease: Some(Loan { earned, lasts }), reads }
+        });
+        self.send(primary, Message::PrepareOk { view, durable, terms }, effects);
     }
 
     pub(crate) fn on_confirm(

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use onecopy_core::transfer::Chunk;
 use onecopy_core::{Entry, EntryId, Index, Member, NodeId, Ticket, Timestamp, View, ViewNumber, Write};
 
+use crate::handover::HandoverError;
 use crate::message::Message;
 use crate::status::Standing;
 
@@ -39,6 +40,11 @@ pub enum Input {
         token: u64,
         /// The read must see at least this entry.
         at_least: Index,
+    },
+    /// Make another member the primary, without losing anything. Refused by [`Effect::HandoverFailed`].
+    HandOver {
+        /// Who is to be the primary.
+        to: NodeId,
     },
     /// All writes up to and including this ticket are durable.
     Persisted {
@@ -147,6 +153,19 @@ pub enum Effect {
         view: ViewNumber,
         /// Who has everything that is committed.
         learner: Member,
+    },
+    /// Ask the view service to make this member the primary: the one of `view` has nothing uncommitted, and has given up
+    /// its leases. Repeated until there is a newer view.
+    AskHandover {
+        /// The view that the question is about.
+        view: ViewNumber,
+        /// The heir.
+        to: NodeId,
+    },
+    /// A handover did not begin, or was given up.
+    HandoverFailed {
+        /// Why.
+        error: HandoverError,
     },
     /// Make a durable snapshot of the state as it is after all entries applied so far.
     TakeSnapshot {

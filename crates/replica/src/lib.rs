@@ -48,6 +48,8 @@
 mod backup;
 mod config;
 mod effect;
+mod handover;
+mod lease;
 mod message;
 mod primary;
 mod promise;
@@ -58,6 +60,8 @@ mod status;
 
 pub use config::Config;
 pub use effect::{Effect, Input};
+pub use handover::HandoverError;
+pub use lease::{Granted, Loan, Terms};
 pub use message::Message;
 pub use promise::CorruptPromise;
 pub use replica::{Refusal, Replica};

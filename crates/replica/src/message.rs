@@ -4,6 +4,8 @@ use onecopy_core::transfer::{CHUNK, Chunk};
 use onecopy_core::{Entry, EntryId, Index, View, ViewNumber};
 use serde::{Deserialize, Serialize};
 
+use crate::lease::{Granted, Terms};
+
 /// A message between two replicas of one group.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Message {
@@ -19,6 +21,8 @@ pub enum Message {
         entries: Vec<Entry>,
         /// The primary's commit index.
         commit: Index,
+        /// About leases; `None` if the primary uses none.
+        terms: Option<Terms>,
     },
     /// To the primary: everything up to `durable` agrees with its log and is durable here.
     PrepareOk {
@@ -26,6 +30,8 @@ pub enum Message {
         view: ViewNumber,
         /// The highest index that agrees and is durable.
         durable: Index,
+        /// About leases; `None` if one of the two uses none.
+        terms: Option<Terms>,
     },
     /// To the primary: `previous` is not in this log, start further back.
     PrepareReject {
@@ -57,6 +63,13 @@ pub enum Message {
         /// The promised view.
         view: View,
     },
+    /// From a primary to the member that is to succeed it: it will not read under its leases any more (rule L3).
+    GiveUp {
+        /// The view of the primary. What it says is about the next view, and no other.
+        view: ViewNumber,
+        /// The leases that it has granted, and that may still be held.
+        granted: Vec<Granted>,
+    },
     /// From the primary: a piece of its snapshot.
     SnapshotChunk {
         /// The view of the primary.
@@ -76,6 +89,22 @@ pub enum Message {
 }
 
 impl Message {
+    /// The view that the sender speaks for; `None` if it only repeats what the view service has said.
+    #[must_use]
+    pub fn view(&self) -> Option<ViewNumber> {
+        match self {
+            Self::Prepare { view, .. } => Some(view.number),
+            Self::PrepareOk { view, .. }
+            | Self::PrepareReject { view, .. }
+            | Self::Confirm { view, .. }
+            | Self::Confirmed { view, .. }
+            | Self::GiveUp { view, .. }
+            | Self::SnapshotChunk { view, .. }
+            | Self::SnapshotAck { view, .. } => Some(*view),
+            Self::NewerView { .. } => None,
+        }
+    }
+
     /// Whether a replica could have sent this. The log asserts what it is given; this keeps a broken or hostile
     /// sender from reaching those assertions.
     #[must_use]

@@ -11,6 +11,8 @@ use onecopy_core::{
 
 use crate::config::Config;
 use crate::effect::Effect;
+use crate::handover::Handover;
+use crate::lease::{Granted, Loan, Terms};
 use crate::message::Message;
 use crate::reads::Reads;
 use crate::replica::{Replica, Role};
@@ -29,6 +31,9 @@ pub(crate) struct Primary {
     /// Uncommitted entries: their index, their size, since when.
     uncommitted: VecDeque<(Index, usize, Instant)>,
     uncommitted_bytes: usize,
+    pub(crate) handover: Handover,
+    /// When something that holds up commits runs out (rules L3, L6 and P6).
+    opens: Option<Instant>,
 }
 
 /// What the primary knows of another replica.
@@ -53,6 +58,14 @@ pub(crate) struct Peer {
     heard: Instant,
     /// When it was last sent anything.
     sent: Instant,
+    /// Until when its promise lets this primary read.
+    promised_until: Instant,
+    /// Its clock when it sent its last answer: that is what a lease for it counts from.
+    answered_at: Option<Instant>,
+    /// It wants to hear at once what is committed.
+    reads: bool,
+    /// The commit index that it was last told.
+    told: Index,
 }
 
 impl Primary {
@@ -69,6 +82,10 @@ impl Primary {
             transfer: None,
             heard: now,
             sent: now,
+            promised_until: Instant::ZERO,
+            answered_at: None,
+            reads: false,
+            told: Index(0),
         });
         Self {
             view: view.number,
@@ -78,6 +95,8 @@ impl Primary {
             reads: Reads::default(),
             uncommitted: VecDeque::new(),
             uncommitted_bytes: 0,
+            handover: Handover::default(),
+            opens: None,
         }
     }
 
@@ -108,6 +127,21 @@ impl Primary {
             let counts = peer.is_member || (count_joining && joining == Some(peer.node));
             counts && !(drop_silent && now.since(peer.heard) > timeout)
         })
+    }
+
+    /// Until when nobody else can act as a primary (rule L1); `None` if that is not known of everybody.
+    pub(crate) fn lease_ends(&self, config: &Config, now: Instant) -> Option<Instant> {
+        config.lease?;
+        if self.handover.has_given_up() {
+            return None;
+        }
+        let promises = self.required(config, now).map(|peer| peer.promised_until);
+        Some(promises.fold(Instant(u64::MAX), Instant::min)).filter(|end| *end > now)
+    }
+
+    /// When a wait for promises or leases is over, if there is one.
+    pub(crate) fn opens(&self) -> Option<Instant> {
+        self.opens
     }
 
     pub(crate) fn check(&self, config: &Config, commit: Index, last: Index, durable: Index) {
@@ -149,6 +183,14 @@ impl Peer {
         }
     }
 
+    fn take_terms(&mut self, now: Instant, terms: Terms, config: &Config) {
+        self.reads = terms.reads;
+        self.answered_at = self.answered_at.max(Some(terms.sent));
+        if let Some(promise) = terms.lease {
+            self.promised_until = self.promised_until.max(config.held_until(now, promise));
+        }
+    }
+
     fn rewind(&mut self, next: Index) {
         self.next = next;
         self.rewound_at = self.sequence;
@@ -182,7 +224,8 @@ impl Replica {
         seed: u64,
         effects: &mut Vec<Effect>,
     ) {
-        if !matches!(self.role, Role::Primary(_)) {
+        let takes = matches!(&self.role, Role::Primary(primary) if !primary.handover.is_drained());
+        if !takes {
             effects.push(Effect::Refused);
             return;
         }
@@ -243,6 +286,7 @@ impl Replica {
         effects: &mut Vec<Effect>,
     ) {
         let commit = self.commit;
+        let terms = self.offer(now, to);
         let Some(view) = self.view.clone() else { return };
         let previous =
             self.log.epoch_at(previous).map_or(EntryId::ZERO, |epoch| EntryId::new(previous, epoch));
@@ -250,6 +294,7 @@ impl Replica {
         let Some(peer) = primary.peer(to) else { return };
         peer.sequence += 1;
         peer.sent = now;
+        peer.told = commit;
         let sequence = peer.sequence;
         if let Some(last) = entries.last() {
             let size = entries.iter().map(Entry::size).sum();
@@ -257,7 +302,7 @@ impl Replica {
             peer.in_flight.push_back((last.id.index, size));
             peer.in_flight_bytes += size;
         }
-        self.send(to, Message::Prepare { view, sequence, previous, entries, commit }, effects);
+        self.send(to, Message::Prepare { view, sequence, previous, entries, commit, terms }, effects);
     }
 
     pub(crate) fn on_prepare_ok(
@@ -265,9 +310,11 @@ impl Replica {
         now: Instant,
         from: NodeId,
         durable: Index,
+        terms: Option<Terms>,
         effects: &mut Vec<Effect>,
     ) {
         let last = self.log.last().index;
+        let config = &self.config;
         let Role::Primary(primary) = &mut self.role else { return };
         let Some(peer) = primary.peer(from) else { return };
         if durable > last {
@@ -276,6 +323,9 @@ impl Replica {
             return;
         }
         peer.heard = now;
+        if let Some(terms) = terms {
+            peer.take_terms(now, terms, config);
+        }
         peer.acknowledge(durable);
         peer.next = peer.next.max(peer.matched.next());
         if peer.transfer.as_ref().is_some_and(|transfer| durable >= transfer.snapshot.index) {
@@ -284,6 +334,7 @@ impl Replica {
         self.try_commit(now, effects);
         self.try_join(effects);
         self.send_entries(now, from, effects);
+        self.tell_readers(now, effects);
         self.maybe_compact(now, effects);
     }
 
@@ -318,7 +369,7 @@ impl Replica {
         if index < primary.noop && self.config.rules.hold(Rule::OwnEntryFirst) {
             return;
         }
-        if !self.promise_is_durable() {
+        if !self.promise_is_durable() || !self.is_open(now) {
             return;
         }
         self.commit_through(index, effects);
@@ -326,12 +377,56 @@ impl Replica {
             primary.record_commit(index);
         }
         self.answer_reads(now, effects);
+        self.continue_handover(now, effects);
+    }
+
+    /// Whether the primary may commit and read, as far as earlier promises and leases go (rules L3, L6 and P6). If
+    /// not, it comes back when it may.
+    pub(crate) fn is_open(&mut self, now: Instant) -> bool {
+        let Some(view) = &self.view else { return false };
+        let opens = self.leases.opens(view, &self.config);
+        let Role::Primary(primary) = &mut self.role else { return false };
+        primary.opens = (opens > now).then_some(opens);
+        primary.opens.is_none()
+    }
+
+    /// What a Prepare for `to` says about leases: a backup gets one if this primary has some time left itself.
+    fn offer(&mut self, now: Instant, to: NodeId) -> Option<Terms> {
+        let length = self.config.lease?;
+        let opened = self.is_open(now);
+        let member = self.view.as_ref().and_then(|view| view.member(to)).copied();
+        let Role::Primary(primary) = &mut self.role else { return None };
+        let settled = self.commit >= primary.noop || !self.config.rules.hold(Rule::OwnEntryFirst);
+        let ends = primary.lease_ends(&self.config, now);
+        let earned = primary.peer(to).and_then(|peer| peer.answered_at);
+        let left = match self.config.rules.hold(Rule::LeasesNest) {
+            true => ends.map_or(Duration::ZERO, |end| end.since(now)),
+            false => length,
+        };
+        let lasts = length.min(left);
+        let loan = earned.filter(|_| opened && settled && !lasts.is_zero());
+        let loan = loan.zip(member).map(|(earned, holder)| {
+            self.leases.grant(now, Granted { holder, lasts }, &self.config);
+            Loan { earned, lasts }
+        });
+        Some(Terms { sent: now, lease: loan, reads: false })
+    }
+
+    /// Backups that answer reads are told at once what is committed: their readers wait for it (rule L5).
+    fn tell_readers(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        let Role::Primary(primary) = &self.role else { return };
+        let waiting = primary.peers.iter().filter(|peer| peer.reads && peer.told < self.commit);
+        let nodes: Vec<NodeId> = waiting.map(|peer| peer.node).collect();
+        for node in nodes {
+            self.heartbeat(now, node, effects);
+        }
     }
 
     /// Something became durable here.
     pub(crate) fn primary_durable(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         self.try_commit(now, effects);
         self.try_join(effects);
+        self.tell_readers(now, effects);
     }
 
     /// Makes a learner that has nearly everything required (rule P5), and once it has everything that is
@@ -394,6 +489,17 @@ impl Replica {
         self.ask_again(now, effects);
         // P6, sabotaged: silence alone may have made an entry committable.
         self.try_commit(now, effects);
+        self.handover_tick(now, effects);
+    }
+
+    /// What held up commits may have run out.
+    pub(crate) fn primary_opens(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        let Role::Primary(primary) = &mut self.role else { return };
+        if primary.opens.is_some_and(|opens| opens <= now) {
+            primary.opens = None;
+            self.try_commit(now, effects);
+            self.try_join(effects);
+        }
     }
 
     fn heartbeat(&mut self, now: Instant, to: NodeId, effects: &mut Vec<Effect>) {

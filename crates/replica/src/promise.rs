@@ -1,7 +1,10 @@
 //! The durable promise of a view (rule P3): the last [`Write::State`](onecopy_core::Write::State) of a replica.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use onecopy_core::View;
+use serde::{Deserialize, Serialize};
 
 /// The promise on disk cannot be understood. The checksums of the log were right, so it was written by
 /// something else: the replica must not start.
@@ -12,17 +15,28 @@ pub struct CorruptPromise {
     pub reason: String,
 }
 
-/// Encodes the promise.
-pub(crate) fn encode(view: &View) -> Bytes {
-    Bytes::from(postcard::to_stdvec(view).expect("a view always has an encoding"))
+/// What a replica has promised, durably.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Promise {
+    /// Messages of older views are refused.
+    pub(crate) view: View,
+    /// No promise or lease that the replica gives lasts longer (rule L6).
+    pub(crate) lease: Duration,
 }
 
-/// Decodes the promise.
-pub(crate) fn decode(state: &[u8]) -> Result<View, CorruptPromise> {
-    let view: View =
-        postcard::from_bytes(state).map_err(|error| CorruptPromise { reason: error.to_string() })?;
-    match view.valid() {
-        true => Ok(view),
-        false => Err(CorruptPromise { reason: format!("{view:?} is not a valid view") }),
+impl Promise {
+    /// Encodes the promise.
+    pub(crate) fn encode(&self) -> Bytes {
+        Bytes::from(postcard::to_stdvec(self).expect("a promise always has an encoding"))
+    }
+
+    /// Decodes the promise.
+    pub(crate) fn decode(state: &[u8]) -> Result<Self, CorruptPromise> {
+        let promise: Self =
+            postcard::from_bytes(state).map_err(|error| CorruptPromise { reason: error.to_string() })?;
+        match promise.view.valid() {
+            true => Ok(promise),
+            false => Err(CorruptPromise { reason: format!("{:?} is not a valid view", promise.view) }),
+        }
     }
 }

@@ -1,13 +1,17 @@
-//! Reads at the primary (`reads = "confirm"`).
+//! Reads: at the primary, under its leases or confirmed, and at backups.
 //!
 //! A primary may answer a read from its own state if nobody can have committed anything that it does not
-//! know of. Only a member of its view can have become the primary of a later one (rule P4), and a member that
-//! answers a Confirm had not promised any later view at that moment (rule P3): so when all members have
-//! answered a Confirm that was sent after the read arrived, nothing newer was committed when the read
-//! arrived. One round serves all the reads that arrived before it started.
+//! know of. Only a member of its view can have become the primary of a later one (rule P4). Two things tell it that
+//! none has: every member has promised not to act as a later primary for a while (a lease, rule L1); or, without that,
+//! every member answers a Confirm that was sent after the read arrived, and had not promised any later view at
+//! that moment (rule P3). One round serves all the reads that arrived before it started.
+//!
+//! A backup under a lease of its own knows that nothing is committed that is not in its log. It answers a read once it has
+//! applied what its log held when the read arrived (rule L5).
 
 use onecopy_core::{Index, Instant, NodeId, Rule};
 
+use crate::backup::Follower;
 use crate::effect::Effect;
 use crate::message::Message;
 use crate::replica::{Replica, Role};
@@ -27,8 +31,9 @@ pub(crate) struct Reads {
     missing: Vec<NodeId>,
 }
 
+/// One read, or as many as the driver asks for together.
 #[derive(Clone, Copy, Debug, Hash)]
-struct Read {
+pub(crate) struct Read {
     token: u64,
     /// The state must reflect the log up to here.
     index: Index,
@@ -51,8 +56,28 @@ impl crate::primary::Primary {
     }
 }
 
+impl Follower {
+    /// The replica ceases to be a backup of this view.
+    pub(crate) fn refuse_reads(&mut self, effects: &mut Vec<Effect>) {
+        effects.extend(self.reads.drain(..).map(|read| Effect::ReadRefused { token: read.token }));
+    }
+}
+
 impl Replica {
+    /// Whether a coordinator may ask this replica to read, although it is not the primary (rule L5).
+    #[must_use]
+    pub fn reads_as_backup(&self, now: Instant) -> bool {
+        let Role::Follower(follower) = &self.role else { return false };
+        let holds = follower.reads_until > now || !self.config.rules.hold(Rule::BackupsNeedLease);
+        self.config.lease.is_some() && follower.is_member && holds && !self.snapshots.is_installing()
+    }
+
     pub(crate) fn on_read(&mut self, now: Instant, token: u64, at_least: Index, effects: &mut Vec<Effect>) {
+        if self.reads_as_backup(now) {
+            return self.read_as_backup(now, token, at_least, effects);
+        }
+        let is_open = self.is_open(now);
+        let commit = self.commit;
         let Role::Primary(primary) = &mut self.role else {
             effects.push(match self.config.rules.hold(Rule::OnlyThePrimary) {
                 true => Effect::ReadRefused { token },
@@ -62,9 +87,44 @@ impl Replica {
         };
         // P7: before the no-op is committed it is not known what was committed before it.
         let floor = if self.config.rules.hold(Rule::OwnEntryFirst) { primary.noop } else { Index(0) };
-        let index = self.commit.max(at_least).max(floor);
-        primary.reads.arrived.push(Read { token, index });
+        let index = commit.max(at_least).max(floor);
+        let read = Read { token, index };
+        let holds_lease = match self.config.rules.hold(Rule::ReadsNeedLease) {
+            true => primary.lease_ends(&self.config, now).is_some(),
+            false => self.config.lease.is_some(),
+        };
+        if holds_lease && is_open && commit >= floor {
+            primary.reads.confirmed.push(read);
+            return self.answer_reads(now, effects);
+        }
+        primary.reads.arrived.push(read);
         self.start_round(now, effects);
+    }
+
+    fn read_as_backup(&mut self, now: Instant, token: u64, at_least: Index, effects: &mut Vec<Effect>) {
+        let commit = self.commit;
+        let held = if self.config.rules.hold(Rule::CleanReads) { self.log.last().index } else { commit };
+        let Role::Follower(follower) = &mut self.role else { return };
+        let is_news = !follower.has_read && follower.reads.is_empty();
+        follower.has_read = true;
+        let index = held.max(at_least);
+        if index <= commit {
+            return effects.push(Effect::ReadReady { token });
+        }
+        follower.reads.push(Read { token, index });
+        if is_news {
+            // The primary may have committed it long ago, and not know that somebody waits to hear of it.
+            self.acknowledge(now, effects);
+        }
+    }
+
+    /// Answers the reads whose entries have been executed.
+    pub(crate) fn answer_backup_reads(&mut self, effects: &mut Vec<Effect>) {
+        let commit = self.commit;
+        let Role::Follower(follower) = &mut self.role else { return };
+        for read in follower.reads.extract_if(.., |read| read.index <= commit) {
+            effects.push(Effect::ReadReady { token: read.token });
+        }
     }
 
     /// Asks all required replicas to confirm the view, unless a round is under way.

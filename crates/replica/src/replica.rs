@@ -1,6 +1,7 @@
 //! The replica as a whole: what it remembers, the dispatch of inputs, and the adoption of views.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use onecopy_core::{
     Entry, EntryId, Index, Instant, Log, Member, NodeId, Protocol, Recovered, Rule, Ticket, Timestamp, View,
@@ -10,9 +11,10 @@ use onecopy_core::{
 use crate::backup::Follower;
 use crate::config::Config;
 use crate::effect::{Effect, Input};
+use crate::lease::Leases;
 use crate::message::Message;
 use crate::primary::Primary;
-use crate::promise::{self, CorruptPromise};
+use crate::promise::{CorruptPromise, Promise};
 use crate::snapshot::Snapshots;
 use crate::status::{Standing, Status};
 
@@ -36,6 +38,7 @@ pub struct Replica {
     base_time: Timestamp,
     pub(crate) disk: Disk,
     pub(crate) role: Role,
+    pub(crate) leases: Leases,
     pub(crate) snapshots: Snapshots,
     tick: Option<Instant>,
 }
@@ -73,6 +76,9 @@ pub enum Refusal {
     /// The coordinator knows a newer view than this replica.
     #[error("this replica has not learnt {0} yet")]
     Behind(ViewNumber),
+    /// This primary is about to hand over to another one. Nothing is taken until that has happened.
+    #[error("this primary is handing over")]
+    HandingOver,
     /// Too many bytes wait for the backups or the disk.
     #[error("too much is uncommitted")]
     Busy,
@@ -92,7 +98,9 @@ impl Replica {
         now: Instant,
         effects: &mut Vec<Effect>,
     ) -> Result<Self, CorruptPromise> {
-        let view = recovered.state.as_deref().map(promise::decode).transpose()?;
+        let promise = recovered.state.as_deref().map(Promise::decode).transpose()?;
+        let forgotten = promise.as_ref().map_or(Duration::ZERO, |promise| promise.lease);
+        let leases = Leases::new(now, forgotten, &config);
         let mut log = Log::new(recovered.base);
         recovered.entries.into_iter().for_each(|entry| log.append(entry));
         let commit = recovered.commit.clamp(log.base().index, log.last().index);
@@ -107,11 +115,15 @@ impl Replica {
             base_time,
             disk,
             role: Role::Outside,
+            leases,
             snapshots,
             tick: None,
         };
         replica.commit_through(commit, effects);
-        if let Some(view) = view {
+        if let Some(Promise { view, lease }) = promise {
+            if replica.lease_length() != lease {
+                replica.write_promise(now, &view, effects);
+            }
             replica.enter(now, view, effects);
         }
         Ok(replica)
@@ -155,6 +167,7 @@ impl Replica {
             Role::Primary(_) if self.uncommitted_bytes() > self.config.uncommitted_bytes_max => {
                 Err(Refusal::Busy)
             }
+            Role::Primary(primary) if primary.handover.is_under_way() => Err(Refusal::HandingOver),
             Role::Primary(_) if known < self.view_number() => Err(Refusal::NotPrimary(self.view.clone())),
             Role::Primary(_) => Ok(()),
             _ if !self.config.rules.hold(Rule::OnlyThePrimary) => Ok(()),
@@ -217,9 +230,17 @@ impl Replica {
         }
         self.leave_role(effects);
         self.snapshots.forget_pieces();
-        let state = Write::State(promise::encode(&view));
-        self.promise = self.persist(now, vec![state], effects);
+        self.write_promise(now, &view, effects);
         self.enter(now, view, effects);
+    }
+
+    fn write_promise(&mut self, now: Instant, view: &View, effects: &mut Vec<Effect>) {
+        let promise = Promise { view: view.clone(), lease: self.lease_length() };
+        self.promise = self.persist(now, vec![Write::State(promise.encode())], effects);
+    }
+
+    fn lease_length(&self) -> Duration {
+        self.config.lease.unwrap_or_default()
     }
 
     fn enter(&mut self, now: Instant, view: View, effects: &mut Vec<Effect>) {
@@ -235,6 +256,7 @@ impl Replica {
         let same_life = view.boot == self.config.boot || !self.config.rules.hold(Rule::NewLifeNewView);
         // Nor can one lead whose log and state are about to be replaced.
         let can_lead = same_life && !self.snapshots.is_installing();
+        self.leases.entered(view.number);
         self.view = Some(view.clone());
         self.tick = Some(now + self.config.heartbeat_interval);
         self.role = match (is_member, is_learner) {
@@ -252,8 +274,10 @@ impl Replica {
     }
 
     fn leave_role(&mut self, effects: &mut Vec<Effect>) {
-        if let Role::Primary(primary) = &mut self.role {
-            primary.refuse_reads(effects);
+        match &mut self.role {
+            Role::Primary(primary) => primary.refuse_reads(effects),
+            Role::Follower(follower) => follower.refuse_reads(effects),
+            Role::Retired | Role::Outside => {}
         }
     }
 
@@ -374,7 +398,7 @@ impl Replica {
         }
         match self.role {
             Role::Primary(_) => self.primary_durable(now, effects),
-            Role::Follower(_) => self.follower_durable(effects),
+            Role::Follower(_) => self.follower_durable(now, effects),
             Role::Retired | Role::Outside => {}
         }
     }
@@ -384,17 +408,23 @@ impl Replica {
             return; // No replica sends this: not worth dying for, and not worth an answer.
         }
         match message {
-            Message::Prepare { view, sequence, previous, entries, commit } => {
+            Message::Prepare { view, sequence, previous, entries, commit, terms } => {
                 if view.number > self.view_number() {
                     self.adopt(now, view.clone(), effects);
                 }
                 if self.is_current(from, view.number, effects) {
-                    self.on_prepare(now, from, view.number, sequence, previous, entries, commit, effects);
+                    let view = view.number;
+                    self.on_prepare(now, from, view, sequence, previous, entries, commit, terms, effects);
                 }
             }
             Message::Confirm { view, round } => {
                 if self.is_current(from, view, effects) {
                     self.on_confirm(now, from, view, round, effects);
+                }
+            }
+            Message::GiveUp { view, granted } => {
+                if self.is_current(from, view, effects) {
+                    self.on_give_up(now, from, view, granted);
                 }
             }
             Message::SnapshotChunk { view, chunk } => {
@@ -409,7 +439,9 @@ impl Replica {
             | Message::Confirmed { view, .. }
             | Message::SnapshotAck { view, .. }
                 if view != self.view_number() => {}
-            Message::PrepareOk { durable, .. } => self.on_prepare_ok(now, from, durable, effects),
+            Message::PrepareOk { durable, terms, .. } => {
+                self.on_prepare_ok(now, from, durable, terms, effects);
+            }
             Message::PrepareReject { sequence, agreed, last, .. } => {
                 self.on_prepare_reject(now, from, sequence, agreed, last, effects);
             }
@@ -421,6 +453,7 @@ impl Replica {
     }
 
     fn elapsed(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        self.primary_opens(now, effects);
         if self.tick.is_none_or(|tick| now < tick) {
             return;
         }
@@ -443,6 +476,7 @@ impl Protocol for Replica {
             Input::Received { from, message } => self.received(now, from, message, effects),
             Input::Propose { payload, time, seed } => self.on_propose(now, payload, time, seed, effects),
             Input::Read { token, at_least } => self.on_read(now, token, at_least, effects),
+            Input::HandOver { to } => self.on_hand_over(now, to, effects),
             Input::Persisted { ticket } => self.persisted(now, ticket, effects),
             Input::Elapsed => self.elapsed(now, effects),
             Input::SnapshotTaken { snapshot } => self.on_snapshot_taken(now, snapshot, effects),
@@ -459,8 +493,9 @@ impl Protocol for Replica {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        match self.role {
-            Role::Primary(_) | Role::Follower(_) => self.tick,
+        match &self.role {
+            Role::Primary(primary) => self.tick.into_iter().chain(primary.opens()).min(),
+            Role::Follower(_) => self.tick,
             Role::Retired | Role::Outside => None,
         }
     }

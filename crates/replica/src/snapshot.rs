@@ -209,7 +209,7 @@ impl Replica {
             self.commit_through(chunk.snapshot.index, effects);
             let Role::Follower(follower) = &mut self.role else { return };
             follower.agreed = follower.agreed.max(self.commit);
-            return self.acknowledge(effects);
+            return self.acknowledge(now, effects);
         }
         let snapshots = &mut self.snapshots;
         if snapshots.incoming.as_ref().is_none_or(|incoming| incoming.snapshot != chunk.snapshot) {

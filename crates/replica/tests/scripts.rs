@@ -45,6 +45,10 @@ impl goldenscript::Runner for Script {
                 let token = keys("token").ok_or("which token?")?.parse()?;
                 self.cluster.step(one(&nodes)?, Input::Read { token, at_least: Index(0) });
             }
+            "hand_over" => {
+                let to = node(&keys("to").ok_or("to whom?")?)?;
+                self.cluster.step(one(&nodes)?, Input::HandOver { to });
+            }
             "admit" => return self.admit(one(&nodes)?, &keys),
             "deliver" => self.deliver(&keys)?,
             "drop" => self.lose(&keys)?,
@@ -79,7 +83,8 @@ fn list(names: Option<String>) -> Result<Vec<NodeId>, Box<dyn Error>> {
 }
 
 impl Script {
-    /// `cluster nodes=3 [log_bytes=…] [window=…] [prepare_bytes=…] [lag=…] [chunks=…]`
+    /// `cluster nodes=3 [log_bytes=…] [window=…] [prepare_bytes=…] [lag=…] [chunks=…]
+    /// [lease=…]`: leases are in milliseconds
     fn create(&mut self, keys: &dyn Fn(&str) -> Option<String>) -> Result<(), Box<dyn Error>> {
         let number = |key: &str, default: usize| keys(key).map_or(Ok(default), |value| value.parse());
         let default = Setup::default();
@@ -89,6 +94,7 @@ impl Script {
             prepare_bytes_max: number("prepare_bytes", default.prepare_bytes_max)?,
             log_bytes_max: number("log_bytes", default.log_bytes_max)?,
             join_lag_max: number("lag", default.join_lag_max as usize)? as u64,
+            lease: keys("lease").map(|ms| ms.parse().map(Duration::from_millis)).transpose()?,
             padding: (number("chunks", 1)? - 1) * CHUNK,
         };
         self.cluster = Cluster::new(setup);

@@ -114,9 +114,10 @@ pub fn describe(packet: &Packet) -> String {
 fn describe_replica(message: &onecopy_replica::Message) -> String {
     use onecopy_replica::Message;
     match message {
-        Message::Prepare { view, sequence, previous, entries, commit } => {
+        Message::Prepare { view, sequence, previous, entries, commit, terms } => {
             let ids: Vec<_> = entries.iter().map(|entry| entry.id).collect();
-            format!("Prepare {} /{sequence} after {previous} {ids:?} commit {commit}", view.number)
+            let terms = terms.map_or(String::new(), |terms| format!(" {terms:?}"));
+            format!("Prepare {} /{sequence} after {previous} {ids:?} commit {commit}{terms}", view.number)
         }
         Message::NewerView { view } => format!("NewerView {view}"),
         message => format!("{message:?}"),

@@ -282,7 +282,7 @@ impl Group {
         let promised = ViewNumber(node.disk.promised());
         let leads = node.replica.standing() == Standing::Primary;
         network.forget(|packet| {
-            let Some(view) = words::view_of(&packet.message).filter(|_| packet.to == node.me.node) else {
+            let Some(view) = packet.message.view().filter(|_| packet.to == node.me.node) else {
                 return false;
             };
             let refused = view < promised && rules.hold(Rule::NoOldPrimaries);
@@ -304,7 +304,7 @@ impl Group {
         match effect {
             Effect::Send { message: Message::NewerView { .. }, .. } => {}
             Effect::Send { to, message, .. } => {
-                let view = words::view_of(&message).map_or(0, |view| view.0);
+                let view = message.view().map_or(0, |view| view.0);
                 says(node, to, view, &mut state.verdict);
                 notes.tell(|| format!("{who} sends {to} {}", words::message(&message)));
                 state.network.send(Packet { from: who, to, message });
@@ -351,6 +351,9 @@ impl Group {
             Effect::Refused => notes.tell(|| format!("{who} refuses it")),
             Effect::Suspect { .. } => {}
             Effect::Persist { .. } => unreachable!("seen to by the node"),
+            Effect::AskHandover { .. } | Effect::HandoverFailed { .. } => {
+                panic!("nobody asked for {effect:?}")
+            }
             Effect::TakeSnapshot { .. }
             | Effect::ReadSnapshot { .. }
             | Effect::WriteSnapshot { .. }

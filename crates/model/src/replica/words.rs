@@ -1,24 +1,10 @@
 //! What happens, in words.
 
-use onecopy_core::{Entry, NodeId, ViewNumber};
+use onecopy_core::{Entry, NodeId};
 use onecopy_replica::Message;
 use onecopy_views::Command;
 
 use crate::network::Packet;
-
-/// The view that a message speaks for; none if it promises nothing.
-pub fn view_of(message: &Message) -> Option<ViewNumber> {
-    match message {
-        Message::Prepare { view, .. } => Some(view.number),
-        Message::PrepareOk { view, .. }
-        | Message::PrepareReject { view, .. }
-        | Message::Confirm { view, .. }
-        | Message::Confirmed { view, .. }
-        | Message::SnapshotChunk { view, .. }
-        | Message::SnapshotAck { view, .. } => Some(*view),
-        Message::NewerView { .. } => None,
-    }
-}
 
 /// Whether only a primary has a use for it.
 pub fn is_answer(message: &Message) -> bool {
@@ -37,14 +23,16 @@ pub fn message(message: &Message) -> String {
             let entries = entries.join(" ");
             format!("Prepare of {}: {entries} after {previous}, committed through {commit}", view.number)
         }
-        Message::PrepareOk { view, durable } => format!("PrepareOk of {view}: durable through {durable}"),
+        Message::PrepareOk { view, durable, .. } => format!("PrepareOk of {view}: durable through {durable}"),
         Message::PrepareReject { view, agreed, last, .. } => {
             format!("PrepareReject of {view}: agrees through {agreed}, the log ends with {last}")
         }
         Message::Confirm { view, round } => format!("Confirm of {view}, round {round}"),
         Message::Confirmed { view, round } => format!("Confirmed for {view}, round {round}"),
         Message::NewerView { view } => format!("NewerView {view}"),
-        Message::SnapshotChunk { .. } | Message::SnapshotAck { .. } => format!("{message:?}"),
+        Message::GiveUp { .. } | Message::SnapshotChunk { .. } | Message::SnapshotAck { .. } => {
+            format!("{message:?}")
+        }
     }
 }
 

@@ -131,7 +131,7 @@ impl Group {
         if let Err(refusal) = self.replica.admit(forward.view) {
             let outcome = match refusal {
                 Refusal::NotPrimary(view) => Outcome::NotPrimary(view),
-                Refusal::Behind(_) | Refusal::Busy => Outcome::Busy,
+                Refusal::Behind(_) | Refusal::Busy | Refusal::HandingOver => Outcome::Busy,
             };
             wishes.push(Wish::Answer { origin, outcome });
             return;
@@ -235,6 +235,7 @@ impl Group {
                 Effect::Apply { entries } => entries.iter().for_each(|entry| self.apply(entry, wishes)),
                 // Seen to by whoever proposed.
                 Effect::Proposed { .. } | Effect::Refused => {}
+                Effect::AskHandover { .. } | Effect::HandoverFailed { .. } => {}
                 Effect::ReadReady { token } => self.answer_reads(token, wishes),
                 Effect::ReadRefused { token } => self.refuse_reads(token, wishes),
                 Effect::ViewChanged { view, standing } => self.view_changed(view, standing, wishes),

@@ -147,9 +147,20 @@ impl Dice {
         view(1 + self.roll(3), primary, &[N1, N2], &[N3])
     }
 
+    fn duration(&mut self) -> Duration {
+        Duration::from_millis(self.number())
+    }
+
+    fn terms(&mut self) -> Option<Terms> {
+        let mut instant = || Instant(self.number());
+        let (sent, earned) = (instant(), instant());
+        let lease = (self.roll(2) == 0).then(|| Loan { earned, lasts: self.duration() });
+        (self.roll(2) == 0).then(|| Terms { sent, lease, reads: self.roll(2) == 0 })
+    }
+
     fn message(&mut self) -> Message {
         let number = ViewNumber(1 + self.roll(3));
-        match self.roll(8) {
+        match self.roll(9) {
             0 => {
                 let (view, previous, time) = (self.view(), self.id(), self.roll(3));
                 let epoch = self.roll(4);
@@ -158,9 +169,10 @@ impl Dice {
                     ..entry(previous.index.0.wrapping_add(offset), epoch)
                 };
                 let entries = (1..=self.roll(4)).map(entry).collect();
-                prepare(&view, self.number(), previous, entries, self.number())
+                let (sequence, commit, terms) = (self.number(), Index(self.number()), self.terms());
+                Message::Prepare { view, sequence, previous, entries, commit, terms }
             }
-            1 => Message::PrepareOk { view: number, durable: Index(self.number()) },
+            1 => Message::PrepareOk { view: number, durable: Index(self.number()), terms: self.terms() },
             2 => reject(number.0, self.number(), self.number(), self.id()),
             3 => confirm(number.0, self.number()),
             4 => confirmed(number.0, self.number()),
@@ -170,7 +182,11 @@ impl Dice {
                 let chunk = chunk(snapshot, offset, length, self.roll(2) == 0);
                 Message::SnapshotChunk { view: number, chunk }
             }
-            _ => Message::SnapshotAck { view: number, snapshot: self.id(), wanted: self.number() },
+            7 => Message::SnapshotAck { view: number, snapshot: self.id(), wanted: self.number() },
+            _ => {
+                let holder = member([N1, N2, N3, N4][self.roll(4) as usize]);
+                Message::GiveUp { view: number, granted: vec![Granted { holder, lasts: self.duration() }] }
+            }
         }
     }
 }
@@ -179,7 +195,8 @@ impl Dice {
 fn nonsense(seed: u64) -> Result<(), String> {
     let mut dice = Dice(seed);
     let view = dice.view();
-    let mut subject = Subject::told(config(), &view, &[1, 1, 1], 1);
+    let lease = (dice.roll(2) == 0).then(|| dice.duration());
+    let mut subject = Subject::told(Config { lease, ..config() }, &view, &[1, 1, 1], 1);
     let talk = || {
         let mut ticket = 1;
         for _ in 0..60 {
@@ -196,6 +213,8 @@ fn nonsense(seed: u64) -> Result<(), String> {
                 }
             }
             subject.persisted(ticket);
+            subject.read(1);
+            subject.step(Input::HandOver { to: N2 });
             subject.elapse(dice.roll(60));
         }
     };

@@ -1,8 +1,10 @@
 //! One replica at a time: the state after each input, and the exact list of its effects.
 
 mod flow;
+mod handover;
 mod hostile;
 mod joining;
+mod leases;
 mod reads;
 mod receiving;
 mod sending;
@@ -20,7 +22,10 @@ use onecopy_core::{
     Ticket, Timestamp, View, ViewNumber, Write,
 };
 
-use crate::{Config, Effect, Input, Message, Refusal, Replica, Standing, promise};
+use crate::promise::Promise;
+use crate::{
+    Config, Effect, Granted, HandoverError, Input, Loan, Message, Refusal, Replica, Standing, Terms,
+};
 
 const N1: NodeId = NodeId(1);
 const N2: NodeId = NodeId(2);
@@ -68,11 +73,16 @@ fn id(index: u64, epoch: u64) -> EntryId {
 
 fn recovered(promised: Option<&View>, epochs: &[u64], commit: u64) -> Recovered {
     Recovered {
-        state: promised.map(promise::encode),
+        state: promised.map(|view| promise(view, 0)),
         base: EntryId::ZERO,
         entries: entries(epochs),
         commit: Index(commit),
     }
+}
+
+/// What is on disk of a promise; `lease` is in milliseconds.
+fn promise(view: &View, lease: u64) -> Bytes {
+    Promise { view: view.clone(), lease: Duration::from_millis(lease) }.encode()
 }
 
 /// The replica of n1.
@@ -173,7 +183,7 @@ fn persists(ticket: u64, write: Write) -> Effect {
 }
 
 fn promises(ticket: u64, view: &View) -> Effect {
-    persists(ticket, Write::State(promise::encode(view)))
+    persists(ticket, Write::State(promise(view, 0)))
 }
 
 fn appends(ticket: u64, entries: Vec<Entry>, commit: u64) -> Effect {
@@ -193,11 +203,11 @@ fn suspects(view: u64, node: NodeId, milliseconds: u64) -> Effect {
 }
 
 fn prepare(view: &View, sequence: u64, previous: EntryId, entries: Vec<Entry>, commit: u64) -> Message {
-    Message::Prepare { view: view.clone(), sequence, previous, entries, commit: Index(commit) }
+    Message::Prepare { view: view.clone(), sequence, previous, entries, commit: Index(commit), terms: None }
 }
 
 fn ok(view: u64, durable: u64) -> Message {
-    Message::PrepareOk { view: ViewNumber(view), durable: Index(durable) }
+    Message::PrepareOk { view: ViewNumber(view), durable: Index(durable), terms: None }
 }
 
 fn reject(view: u64, sequence: u64, agreed: u64, last: EntryId) -> Message {

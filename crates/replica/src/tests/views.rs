@@ -187,7 +187,7 @@ fn a_restarted_backup_goes_on_from_its_promise() {
 fn a_promise_that_makes_no_sense_stops_the_start() {
     let mut invalid = view(1, N1, &[N1, N2], &[]);
     invalid.primary = N3;
-    for state in [Bytes::from_static(b"\xff\xff"), promise::encode(&invalid)] {
+    for state in [Bytes::from_static(b"\xff\xff"), promise(&invalid, 0)] {
         let kept = Recovered { state: Some(state), ..Recovered::default() };
         let started = Replica::new(config(), kept, Timestamp(0), Instant::ZERO, &mut Vec::new());
         assert!(started.is_err());

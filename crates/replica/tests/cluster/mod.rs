@@ -69,6 +69,7 @@ pub struct Setup {
     pub prepare_bytes_max: usize,
     pub log_bytes_max: usize,
     pub join_lag_max: u64,
+    pub lease: Option<Duration>,
     /// How many bytes an image is larger than it needs to be, to have several chunks.
     pub padding: usize,
 }
@@ -76,7 +77,15 @@ pub struct Setup {
 impl Default for Setup {
     fn default() -> Self {
         let (window_bytes_max, prepare_bytes_max, log_bytes_max) = (10_000, 1_000, 100_000);
-        Self { nodes: 3, window_bytes_max, prepare_bytes_max, log_bytes_max, join_lag_max: 2, padding: 0 }
+        Self {
+            nodes: 3,
+            window_bytes_max,
+            prepare_bytes_max,
+            log_bytes_max,
+            join_lag_max: 2,
+            lease: None,
+            padding: 0,
+        }
     }
 }
 
@@ -128,6 +137,7 @@ impl Cluster {
             prepare_bytes_max: setup.prepare_bytes_max,
             log_bytes_max: setup.log_bytes_max,
             join_lag_max: setup.join_lag_max,
+            lease: setup.lease,
             ..Config::new(GroupId(1), me, BootNumber(node.boot))
         };
         let (recovered, image) = node.disk.recover();

@@ -1,7 +1,7 @@
 //! What happens in a cluster, in words.
 
-use onecopy_core::{Entry, EntryId, Index, NodeId, View, Write};
-use onecopy_replica::{Effect, Input, Message, Replica};
+use onecopy_core::{Entry, EntryId, Index, Instant, NodeId, View, Write};
+use onecopy_replica::{Effect, Input, Loan, Message, Replica, Terms};
 
 use super::Cluster;
 
@@ -10,13 +10,25 @@ fn names<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> String {
     format!("[{}]", names.join(" "))
 }
 
+fn terms(terms: &Option<Terms>) -> String {
+    let Some(Terms { sent, lease, reads }) = terms else { return String::new() };
+    let ms = |instant: Instant| instant.0 / 1_000_000;
+    let lease = lease.map_or(String::new(), |Loan { earned, lasts }| {
+        format!(" lease {} ms from {}", lasts.as_millis(), ms(earned))
+    });
+    format!(", at {}{lease}{}", ms(*sent), if *reads { " reads" } else { "" })
+}
+
 pub fn message(message: &Message) -> String {
     match message {
-        Message::Prepare { view, sequence, previous, entries, commit } => {
+        Message::Prepare { view, sequence, previous, entries, commit, terms: said } => {
             let (number, entries) = (view.number, names(entries));
-            format!("{number} prepare {sequence} {entries} after {previous}, commit={commit}")
+            format!("{number} prepare {sequence} {entries} after {previous}, commit={commit}{}", terms(said))
         }
-        Message::PrepareOk { view, durable } => format!("{view} durable through {durable}"),
+        Message::PrepareOk { view, durable, terms: said } => {
+            format!("{view} durable through {durable}{}", terms(said))
+        }
+        Message::GiveUp { view, granted } => format!("{view} gives up, granted={granted:?}"),
         Message::PrepareReject { view, sequence, agreed, last } => {
             format!("{view} rejects {sequence}, agreed={agreed} last={last}")
         }
@@ -63,6 +75,8 @@ pub fn effect(effect: &Effect) -> String {
         Effect::Suspect { view, node, silent_for } => {
             format!("suspects {node} in {view}, silent for {} ms", silent_for.as_millis())
         }
+        Effect::AskHandover { view, to } => format!("asks to be succeeded by {to} after {view}"),
+        Effect::HandoverFailed { error } => format!("does not hand over: {error}"),
         Effect::AskMembership { view, learner } => format!("certifies {learner:?} in {view}"),
         Effect::TakeSnapshot { at, .. } => format!("wants a snapshot at {at}"),
         Effect::ReadSnapshot { to, snapshot, offset } => {

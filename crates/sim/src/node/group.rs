@@ -105,7 +105,7 @@ impl Group {
         if let Err(refusal) = self.replica.admit(forward.view) {
             let outcome = match refusal {
                 Refusal::NotPrimary(view) => Outcome::NotPrimary(view),
-                Refusal::Behind(_) | Refusal::Busy => Outcome::Busy,
+                Refusal::Behind(_) | Refusal::Busy | Refusal::HandingOver => Outcome::Busy,
             };
             return out.wishes.push(Wish::Answer(origin, outcome));
         }
@@ -186,6 +186,7 @@ impl Group {
                 Effect::Apply { entries } => entries.iter().for_each(|entry| self.apply(entry, env, out)),
                 // Seen to by whoever proposed.
                 Effect::Proposed { .. } | Effect::Refused => {}
+                Effect::AskHandover { .. } | Effect::HandoverFailed { .. } => {}
                 Effect::ReadReady { token } => self.answer_reads(token, out),
                 Effect::ReadRefused { token } => self.refuse_reads(token, out),
                 Effect::ViewChanged { view, standing } => self.view_changed(view, standing, env, out),

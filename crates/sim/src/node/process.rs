@@ -188,7 +188,7 @@ impl Process {
     fn grant(&mut self, wish: Wish, env: &mut Env) {
         match wish {
             Wish::Send(to, message) => {
-                env.checks.sends.push((self.me.node, message_view(&message)));
+                env.checks.sends.push((self.me.node, message.view().map_or(0, |view| view.0)));
                 env.send(self.me.node, to, Packet::Replica(message));
             }
             Wish::Answer(Origin::Local(sequence), outcome) => self.coordinator.complete(sequence, outcome),
@@ -363,21 +363,5 @@ fn report(status: &Status) -> GroupReport {
         commit: status.commit,
         oldest_write: status.oldest_write,
         oldest_prepare: status.oldest_prepare,
-    }
-}
-
-/// The view that a message speaks for; 0 if it speaks for none.
-fn message_view(message: &onecopy_replica::Message) -> u64 {
-    use onecopy_replica::Message;
-    match message {
-        Message::Prepare { view, .. } => view.number.0,
-        Message::PrepareOk { view, .. }
-        | Message::PrepareReject { view, .. }
-        | Message::Confirm { view, .. }
-        | Message::Confirmed { view, .. }
-        | Message::SnapshotChunk { view, .. }
-        | Message::SnapshotAck { view, .. } => view.0,
-        // Says what the view service has said: no promise.
-        Message::NewerView { .. } => 0,
     }
 }
