@@ -30,6 +30,8 @@
 //! | [`persist`] | what a protocol asks its driver to make durable, and what it gets back after a restart |
 //! | [`payload`] | how the batches of several coordinators share one entry |
 //! | [`machine`] | the determinism contract of a replicated state machine |
+//! | [`session`] | exactly once: what was executed is not executed again |
+//! | [`replicated`] | a machine with its sessions and the digest by which replicas compare themselves |
 //! | [`transfer`] | snapshots in chunks, with flow control, shared by the protocols |
 //! | [`rules`] | the names of the protocol's rules, and how a simulator switches one off |
 
@@ -40,7 +42,9 @@ pub mod machine;
 pub mod payload;
 pub mod persist;
 pub mod protocol;
+pub mod replicated;
 pub mod rules;
+pub mod session;
 pub mod time;
 pub mod transfer;
 pub mod view;
@@ -51,6 +55,7 @@ pub use log::Log;
 pub use machine::{ApplyContext, QueryContext, StateMachine};
 pub use persist::{Recovered, Ticket, Write};
 pub use protocol::Protocol;
+pub use replicated::{Digest, Replicated};
 pub use rules::{Rule, Rules};
 pub use time::{Instant, Timestamp};
 pub use view::{Member, View};

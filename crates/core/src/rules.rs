@@ -51,6 +51,10 @@ pub enum Rule {
     ForgottenPromises,
     /// Reads are answered only after every member has confirmed the view.
     ConfirmReads,
+    /// Exactly once: a batch that comes again is not executed again.
+    ExactlyOnce,
+    /// P10, same order, same result: a backup whose digest differs from the primary's stops being one.
+    SameResult,
     /// Raft: at most one vote per term.
     OneVotePerTerm,
     /// Raft: term, vote and entries are durable before they are answered.
@@ -65,7 +69,7 @@ pub enum Rule {
 
 impl Rule {
     /// All rules, in the order of the documentation.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 28] = [
         Self::AllBackupsFirst,
         Self::OnlyThePrimary,
         Self::NoOldPrimaries,
@@ -87,6 +91,8 @@ impl Rule {
         Self::BackupsNeedLease,
         Self::ForgottenPromises,
         Self::ConfirmReads,
+        Self::ExactlyOnce,
+        Self::SameResult,
         Self::OneVotePerTerm,
         Self::PersistBeforeAnswer,
         Self::OwnTermByCounting,

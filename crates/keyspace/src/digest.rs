@@ -6,7 +6,7 @@
 use onecopy_core::Timestamp;
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::database::{Database, Object};
+use crate::database::{Database, Object, SHARDS};
 use crate::value::Value;
 
 /// The digest of all databases at `clock`.
@@ -20,6 +20,35 @@ pub(crate) fn of<'a>(clock: Timestamp, databases: impl Iterator<Item = (usize, &
         }
     }
     sum
+}
+
+/// At most so many shards are looked at in one go: most may be empty.
+const SHARDS_MAX: usize = 4 * SHARDS;
+/// Objects that occupy more are passed over: to look at one would hold up everybody for too long.
+const OBJECT_BYTES_MAX: u64 = 4 << 20;
+
+/// The digest of the shards from `from` on, as many as make up about `objects` keys, and the next one; after the last, 0.
+/// Shards are counted through all databases, whether they exist or not: an empty database and one that was never used are
+/// the same.
+pub(crate) fn of_some(databases: &[Option<Box<Database>>], from: u64, objects: usize) -> (u64, u64) {
+    let (mut sum, mut count) = (0u64, 0);
+    let total = databases.len() * SHARDS;
+    let first = (from as usize).min(total);
+    let last = total.min(first + SHARDS_MAX);
+    for position in first..last {
+        let (number, shard) = (position / SHARDS, position % SHARDS);
+        let database = databases[number].as_deref();
+        for (key, object) in database.and_then(|database| database.shard(shard)).into_iter().flatten() {
+            count += 1;
+            if object.memory(key) <= OBJECT_BYTES_MAX {
+                sum = sum.wrapping_add(of_key(number, key, object));
+            }
+        }
+        if count >= objects {
+            return (sum, ((position + 1) % total) as u64);
+        }
+    }
+    (sum, (last % total) as u64)
 }
 
 fn hashed(feed: impl FnOnce(&mut Xxh3)) -> u64 {

@@ -29,6 +29,7 @@ fn run(seed: u64, count: usize) {
     let mut maker = Maker::new(seed);
     let mut first = Machine::new([1, 2]);
     let mut second = Machine::new([u64::MAX, 0x1234_5678_9abc_def0]);
+    let mut scrubbed = 0;
     for step in 0..count {
         let line = match maker.below(4) {
             0 => UNORDERED[maker.below(UNORDERED.len())].to_string(),
@@ -53,6 +54,10 @@ fn run(seed: u64, count: usize) {
         assert_eq!(first.apply(&args), second.apply(&args), "step {step}: {line}");
         assert_eq!(first.keyspace.memory(), second.keyspace.memory(), "step {step}: {line}");
         assert_eq!(first.keyspace.due(), second.keyspace.due(), "step {step}: {line}");
+        let (from, objects) = (scrubbed, maker.below(4));
+        let part = first.keyspace.scrub(from, objects);
+        assert_eq!(part, second.keyspace.scrub(from, objects), "step {step}: {line}");
+        scrubbed = part.1;
         if step % 10 == 0 {
             assert_eq!(first.keyspace.digest(), second.keyspace.digest(), "step {step}: {line}");
         }
@@ -134,4 +139,32 @@ fn the_digest_sees_every_difference() {
     one.sleep(0);
     other.sleep(0);
     assert_eq!(one.keyspace.digest(), other.keyspace.digest(), "the order of members does not show");
+}
+
+#[test]
+fn a_round_of_looks_sees_every_key_of_every_database() {
+    let round = |keyspace: &onecopy_keyspace::Keyspace| {
+        let (mut parts, mut from) = (Vec::new(), 0);
+        loop {
+            let (part, next) = keyspace.scrub(from, 100);
+            parts.push(part);
+            if next == 0 {
+                return parts;
+            }
+            assert!(next > from, "it goes on");
+            from = next;
+        }
+    };
+    let filled = |value: &str| {
+        let mut machine = Machine::new([3, 4]);
+        for key in 0..2_000 {
+            machine.apply(&words(&format!("SET key{key} value")));
+        }
+        machine.apply(&words(&format!("SET key777 {value}")));
+        machine.keyspace
+    };
+    let (one, other) = (round(&filled("value")), round(&filled("valuf")));
+    assert!(one.len() > 16, "many small looks: {}", one.len());
+    assert_eq!(one, round(&filled("value")));
+    assert_eq!(one.iter().zip(&other).filter(|(one, other)| one != other).count(), 1, "one look tells");
 }

@@ -1,0 +1,384 @@
+//! What every replica of a group holds, apart from its log: the state machine, the responses that may be asked for again,
+//! and a digest of how both came to be.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::entry::Entry;
+use crate::id::{BatchId, Index};
+use crate::machine::{ApplyContext, RestoreError, StateMachine};
+use crate::payload::{self, Batch, PayloadError};
+use crate::rules::{Rule, Rules};
+use crate::session::{Sessions, Verdict};
+
+/// How many objects of the state are looked at with every entry (rule P10).
+const SCRUB_OBJECTS: usize = 8;
+/// With an entry that carries no commands there is time for more: an idle group looks at itself with these.
+const SCRUB_OBJECTS_IDLE: usize = 16_384;
+/// An image begins with so many bytes that say how long what precedes the machine's own image is.
+const LENGTH_BYTES: usize = 4;
+/// More than this does not precede it: the coordinators of a cluster have bounded requests under way.
+const PREAMBLE_MAX: usize = 1 << 30;
+
+/// A state machine, and what is replicated beside it. The same log gives the same contents at every replica (rule P10).
+#[derive(Debug)]
+pub struct Replicated<M> {
+    machine: M,
+    side: Side,
+    rules: Rules,
+    /// What is left to read of the beginning of an image that is being made.
+    preamble: Option<Bytes>,
+    /// What has arrived of the beginning of an image that is being restored; `None` once it is complete.
+    arriving: Option<Vec<u8>>,
+}
+
+/// What is replicated beside the machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Side {
+    sessions: Sessions,
+    /// Over all entries and their responses, in order, and over some of the state with each.
+    digest: u64,
+    /// Where in the state the next look begins.
+    scrubbed: u64,
+}
+
+impl<M: StateMachine> Replicated<M> {
+    /// Around a machine that has executed nothing.
+    #[must_use]
+    pub fn new(machine: M, rules: Rules) -> Self {
+        Self { machine, side: Side::default(), rules, preamble: None, arriving: Some(Vec::new()) }
+    }
+
+    /// The machine itself.
+    #[must_use]
+    pub fn machine(&self) -> &M {
+        &self.machine
+    }
+
+    /// The digest after the last entry: equal at all replicas that have executed it (rule P10).
+    #[must_use]
+    pub fn digest(&self) -> u64 {
+        self.side.digest
+    }
+
+    /// What is remembered of coordinators.
+    #[must_use]
+    pub fn sessions(&self) -> &Sessions {
+        &self.side.sessions
+    }
+
+    /// Executes a committed entry. `respond` gets the response to each of its batches that somebody may wait for, in
+    /// order.
+    ///
+    /// # Errors
+    /// When the payload cannot be decoded, which means that a primary made a wrong entry: the caller must stop.
+    pub fn execute(
+        &mut self,
+        entry: &Entry,
+        mut respond: impl FnMut(BatchId, Option<Bytes>),
+    ) -> Result<(), PayloadError> {
+        let (header, batches) = payload::decode(&entry.payload)?;
+        let context = ApplyContext {
+            index: entry.id.index,
+            time: entry.time,
+            seed: entry.seed,
+            memory_full: header.memory_full,
+        };
+        let mut digest = Xxh3::with_seed(self.side.digest);
+        digest.update(&entry.id.index.0.to_le_bytes());
+        digest.update(&entry.id.epoch.0.to_le_bytes());
+        digest.update(&entry.payload);
+        self.machine.advance(&context);
+        let mut is_idle = true;
+        for batch in batches {
+            let batch = batch?;
+            is_idle = false;
+            let response = self.take(&context, &batch);
+            digest.update(response.as_deref().unwrap_or_default());
+            respond(batch.id, response);
+        }
+        self.side.sessions.sweep(entry.id.index, entry.time);
+        let objects = if is_idle { SCRUB_OBJECTS_IDLE } else { SCRUB_OBJECTS };
+        let (looked_at, next) = self.machine.scrub(self.side.scrubbed, objects);
+        self.side.scrubbed = next;
+        digest.update(&looked_at.to_le_bytes());
+        self.side.digest = digest.digest();
+        Ok(())
+    }
+
+    /// Executes a batch, unless it has been executed before.
+    fn take(&mut self, context: &ApplyContext, batch: &Batch) -> Option<Bytes> {
+        match self.side.sessions.admit(context.index, context.time, batch) {
+            Verdict::Repeat(response) if self.rules.hold(Rule::ExactlyOnce) => return Some(response),
+            Verdict::Stale if self.rules.hold(Rule::ExactlyOnce) => return None,
+            _ => {}
+        }
+        let mut response = Vec::new();
+        self.machine.apply(context, &batch.body, &mut response);
+        let response = Bytes::from(response);
+        self.side.sessions.executed(batch, &response);
+        Some(response)
+    }
+
+    /// Begins a point-in-time image of everything. At most one at a time: an older one is given up.
+    pub fn snapshot_begin(&mut self) {
+        let side = postcard::to_stdvec(&self.side).expect("sessions always have an encoding");
+        let length = u32::try_from(side.len()).expect("sessions of less than 4 GiB");
+        self.preamble = Some([&length.to_le_bytes(), side.as_slice()].concat().into());
+        self.machine.snapshot_begin();
+    }
+
+    /// Appends about `bytes_max` bytes of the image to `chunk`. Returns whether there is more to come.
+    pub fn snapshot_read(&mut self, bytes_max: usize, chunk: &mut Vec<u8>) -> bool {
+        let mut room = bytes_max;
+        if let Some(preamble) = &mut self.preamble {
+            room -= preamble.len().min(bytes_max);
+            chunk.extend_from_slice(&preamble.split_to(preamble.len().min(bytes_max)));
+            if !preamble.is_empty() {
+                return true;
+            }
+            self.preamble = None;
+        }
+        self.machine.snapshot_read(room, chunk)
+    }
+
+    /// Gives up the image that was begun, if any.
+    pub fn snapshot_abandon(&mut self) {
+        self.preamble = None;
+        self.machine.snapshot_abandon();
+    }
+
+    /// Takes the next piece of an image, cut anywhere. Only before anything was executed.
+    ///
+    /// # Errors
+    /// When the bytes are no such image; this is then of no further use.
+    pub fn restore(&mut self, chunk: &[u8]) -> Result<(), RestoreError> {
+        let Some(arriving) = &mut self.arriving else { return self.machine.restore(chunk) };
+        arriving.extend_from_slice(chunk);
+        let Some((length, rest)) = arriving.split_first_chunk::<LENGTH_BYTES>() else { return Ok(()) };
+        let length = u32::from_le_bytes(*length) as usize;
+        if length > PREAMBLE_MAX {
+            return Err(RestoreError { reason: format!("its sessions claim to take {length} bytes") });
+        }
+        let Some((side, rest)) = rest.split_at_checked(length) else { return Ok(()) };
+        self.side = postcard::from_bytes(side)
+            .map_err(|error| RestoreError { reason: format!("its sessions make no sense: {error}") })?;
+        let rest = rest.to_vec();
+        self.arriving = None;
+        if rest.is_empty() { Ok(()) } else { self.machine.restore(&rest) }
+    }
+
+    /// Ends the restoring.
+    ///
+    /// # Errors
+    /// When the image is incomplete.
+    pub fn restore_finish(&mut self) -> Result<(), RestoreError> {
+        match self.arriving {
+            Some(_) => Err(RestoreError { reason: "it ends before its sessions do".to_owned() }),
+            None => self.machine.restore_finish(),
+        }
+    }
+}
+
+/// What replicas compare: what they held after an entry (rule P10).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Digest {
+    /// The last entry that was executed.
+    pub after: Index,
+    /// The digest then.
+    pub value: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entry::EntryId;
+    use crate::id::Incarnation;
+    use crate::machine::QueryContext;
+    use crate::payload::{Builder, Header};
+    use crate::time::Timestamp;
+
+    /// Counts, and answers the count. Its state has as many parts as bytes.
+    #[derive(Debug, Default)]
+    struct Counter {
+        count: u64,
+        image: Option<Vec<u8>>,
+        arrived: Vec<u8>,
+    }
+
+    impl StateMachine for Counter {
+        fn advance(&mut self, _: &ApplyContext) {}
+
+        fn apply(&mut self, _: &ApplyContext, _: &[u8], response: &mut Vec<u8>) {
+            self.count += 1;
+            response.push(u8::try_from(self.count).unwrap());
+        }
+
+        fn query(&self, _: &QueryContext, _: &[u8], _: &mut Vec<u8>) {}
+
+        fn due(&self) -> Option<Timestamp> {
+            None
+        }
+
+        fn memory(&self) -> u64 {
+            8
+        }
+
+        fn digest(&self) -> u64 {
+            self.count
+        }
+
+        fn scrub(&self, from: u64, _: usize) -> (u64, u64) {
+            (self.count.to_le_bytes()[from as usize].into(), (from + 1) % 8)
+        }
+
+        fn snapshot_begin(&mut self) {
+            self.image = Some(self.count.to_le_bytes().to_vec());
+        }
+
+        fn snapshot_read(&mut self, bytes_max: usize, chunk: &mut Vec<u8>) -> bool {
+            let Some(image) = &mut self.image else { return false };
+            chunk.extend(image.drain(..image.len().min(bytes_max)));
+            !image.is_empty()
+        }
+
+        fn snapshot_abandon(&mut self) {
+            self.image = None;
+        }
+
+        fn restore(&mut self, chunk: &[u8]) -> Result<(), RestoreError> {
+            self.arrived.extend_from_slice(chunk);
+            Ok(())
+        }
+
+        fn restore_finish(&mut self) -> Result<(), RestoreError> {
+            let bytes = self.arrived.as_slice().try_into();
+            let bytes = bytes.map_err(|_| RestoreError { reason: "its length is wrong".to_owned() })?;
+            self.count = u64::from_le_bytes(bytes);
+            Ok(())
+        }
+    }
+
+    fn fresh() -> Replicated<Counter> {
+        Replicated::new(Counter::default(), Rules::default())
+    }
+
+    /// An entry with the batches of these numbers, all of one coordinator.
+    fn entry(index: u64, sequences: &[u64], done_below: u64) -> Entry {
+        let mut builder = Builder::new(Header::default());
+        for sequence in sequences {
+            let id = BatchId { coordinator: Incarnation(7), sequence: *sequence };
+            builder.push(&Batch { id, done_below, body: Bytes::new() });
+        }
+        Entry { id: EntryId::new(index, 1), time: Timestamp(index), seed: 0, payload: builder.finish() }
+    }
+
+    fn execute(replicated: &mut Replicated<Counter>, entry: &Entry) -> Vec<Option<u8>> {
+        let mut responses = Vec::new();
+        let respond = |_: BatchId, response: Option<Bytes>| {
+            responses.push(response.map(|response| response[0]));
+        };
+        replicated.execute(entry, respond).unwrap();
+        responses
+    }
+
+    fn copy(
+        original: &mut Replicated<Counter>,
+        chunk_bytes: usize,
+    ) -> Result<Replicated<Counter>, RestoreError> {
+        original.snapshot_begin();
+        let mut copy = fresh();
+        loop {
+            let mut chunk = Vec::new();
+            let more = original.snapshot_read(chunk_bytes, &mut chunk);
+            copy.restore(&chunk)?;
+            if !more {
+                break;
+            }
+        }
+        copy.restore_finish()?;
+        Ok(copy)
+    }
+
+    #[test]
+    fn a_batch_is_executed_once_and_answered_as_often_as_it_comes() {
+        let mut replicated = fresh();
+        assert_eq!(execute(&mut replicated, &entry(1, &[1, 2], 1)), [Some(1), Some(2)]);
+        assert_eq!(execute(&mut replicated, &entry(2, &[2, 3], 1)), [Some(2), Some(3)]);
+        assert_eq!(execute(&mut replicated, &entry(3, &[1], 3)), [None]);
+        assert_eq!(replicated.machine().count, 3);
+    }
+
+    #[test]
+    fn an_image_holds_what_was_answered() {
+        for chunk_bytes in [1, 3, 4, 5, 1_000] {
+            let mut original = fresh();
+            execute(&mut original, &entry(1, &[1, 2], 1));
+            let mut copy = copy(&mut original, chunk_bytes).unwrap();
+            assert_eq!(copy.digest(), original.digest());
+            assert_eq!(execute(&mut copy, &entry(2, &[2], 1)), [Some(2)], "in pieces of {chunk_bytes}");
+            execute(&mut original, &entry(2, &[2], 1));
+            assert_eq!(copy.digest(), original.digest());
+        }
+    }
+
+    #[test]
+    fn an_image_is_of_one_point_in_time() {
+        let mut original = fresh();
+        execute(&mut original, &entry(1, &[1], 1));
+        let digest = original.digest();
+        original.snapshot_begin();
+        execute(&mut original, &entry(2, &[2], 1));
+        let mut image = Vec::new();
+        while original.snapshot_read(10, &mut image) {}
+        let mut copy = fresh();
+        copy.restore(&image).unwrap();
+        copy.restore_finish().unwrap();
+        assert_eq!((copy.digest(), copy.machine().count), (digest, 1));
+    }
+
+    #[test]
+    fn an_image_that_is_none_is_an_error() {
+        assert!(fresh().restore_finish().is_err());
+        assert!(fresh().restore(&[0xff; 8]).is_err(), "absurdly long");
+        assert!(fresh().restore(&[1, 0, 0, 0, 0xff]).is_err(), "sessions that make no sense");
+        let mut original = fresh();
+        original.snapshot_begin();
+        let mut image = Vec::new();
+        while original.snapshot_read(100, &mut image) {}
+        let mut copy = fresh();
+        copy.restore(&image[..image.len() - 1]).unwrap();
+        assert!(copy.restore_finish().is_err());
+    }
+
+    #[test]
+    fn the_digest_tells_other_entries_other_responses_and_other_orders() {
+        let after = |entries: &[Entry]| {
+            let mut replicated = fresh();
+            entries.iter().for_each(|entry| drop(execute(&mut replicated, entry)));
+            replicated.digest()
+        };
+        let usual = after(&[entry(1, &[1], 1), entry(2, &[2], 1)]);
+        assert_eq!(usual, after(&[entry(1, &[1], 1), entry(2, &[2], 1)]));
+        assert_ne!(usual, after(&[entry(1, &[2], 1), entry(2, &[1], 1)]));
+        assert_ne!(usual, after(&[entry(1, &[1], 1)]));
+        let mut other = fresh();
+        execute(&mut other, &entry(1, &[1], 1));
+        other.machine.count = 7;
+        execute(&mut other, &entry(2, &[2], 1));
+        assert_ne!(usual, other.digest(), "another response");
+    }
+
+    #[test]
+    fn what_nobody_asks_for_is_looked_at_too() {
+        let (mut sound, mut damaged) = (fresh(), fresh());
+        // A bit that no response shows: the count is answered modulo nothing, so only the look at the state finds it.
+        damaged.machine.count ^= 1 << 40;
+        for index in 1..=8 {
+            execute(&mut sound, &entry(index, &[], 1));
+            execute(&mut damaged, &entry(index, &[], 1));
+        }
+        assert_ne!(sound.digest(), damaged.digest());
+    }
+}
