@@ -66,6 +66,9 @@ impl Replica {
             return;
         }
         follower.heard = now;
+        if self.digests.has_diverged() {
+            return;
+        }
         if let Some(terms) = terms.filter(|_| self.config.lease.is_some()) {
             follower.prepared_at = follower.prepared_at.max(Some(terms.sent));
             let until = terms.lease.map_or(Instant::ZERO, |loan| self.config.held_until(now, loan));
@@ -119,6 +122,9 @@ impl Replica {
     /// Acknowledges what has become durable since the last time.
     pub(crate) fn follower_durable(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         let Role::Follower(follower) = &self.role else { return };
+        if self.digests.has_diverged() {
+            return;
+        }
         if self.disk.durable.min(follower.agreed) > follower.acknowledged {
             self.acknowledge(now, effects);
         }
@@ -136,7 +142,11 @@ impl Replica {
             self.leases.promise(now, primary, lasts, &self.config);
             Terms { sent: now, lease: Some(Loan { earned, lasts }), reads }
         });
-        self.send(primary, Message::PrepareOk { view, durable, terms }, effects);
+        self.send(
+            primary,
+            Message::PrepareOk { view, durable, checked: self.digests.agreed(), terms },
+            effects,
+        );
     }
 
     pub(crate) fn on_confirm(

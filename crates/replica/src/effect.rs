@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use onecopy_core::transfer::Chunk;
-use onecopy_core::{Entry, EntryId, Index, Member, NodeId, Ticket, Timestamp, View, ViewNumber, Write};
+use onecopy_core::{
+    Digest, Entry, EntryId, Index, Member, NodeId, Ticket, Timestamp, View, ViewNumber, Write,
+};
 
 use crate::handover::HandoverError;
 use crate::message::Message;
@@ -40,6 +42,12 @@ pub enum Input {
         token: u64,
         /// The read must see at least this entry.
         at_least: Index,
+    },
+    /// Entries have been executed: what the state was after each of them (rule P10), in order. A driver that compares
+    /// nothing says nothing.
+    Executed {
+        /// After each entry of an [`Effect::Apply`].
+        digests: Vec<Digest>,
     },
     /// Make another member the primary, without losing anything. Refused by [`Effect::HandoverFailed`].
     HandOver {
@@ -154,6 +162,17 @@ pub enum Effect {
         /// Who has everything that is committed.
         learner: Member,
     },
+    /// This replica does not hold what the primary holds (rule P10). It is of no use until it has been rebuilt.
+    Diverged {
+        /// After which entry.
+        after: Index,
+        /// The digest here.
+        own: u64,
+        /// That of the primary.
+        primarys: u64,
+    },
+    /// Replace the state machine by one that has executed nothing: the log begins anew.
+    Rebuild,
     /// Ask the view service to make this member the primary: the one of `view` has nothing uncommitted, and has given up
     /// its leases. Repeated until there is a newer view.
     AskHandover {

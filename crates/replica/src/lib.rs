@@ -47,6 +47,7 @@
 
 mod backup;
 mod config;
+mod divergence;
 mod effect;
 mod handover;
 mod lease;

@@ -1,7 +1,7 @@
 //! What replicas of a group say to each other.
 
 use onecopy_core::transfer::{CHUNK, Chunk};
-use onecopy_core::{Entry, EntryId, Index, View, ViewNumber};
+use onecopy_core::{Digest, Entry, EntryId, Index, View, ViewNumber};
 use serde::{Deserialize, Serialize};
 
 use crate::lease::{Granted, Terms};
@@ -21,6 +21,8 @@ pub enum Message {
         entries: Vec<Entry>,
         /// The primary's commit index.
         commit: Index,
+        /// What the primary holds (rule P10).
+        digest: Option<Digest>,
         /// About leases; `None` if the primary uses none.
         terms: Option<Terms>,
     },
@@ -30,6 +32,8 @@ pub enum Message {
         view: ViewNumber,
         /// The highest index that agrees and is durable.
         durable: Index,
+        /// The last entry after which both held the same (rule P10).
+        checked: Index,
         /// About leases; `None` if one of the two uses none.
         terms: Option<Terms>,
     },

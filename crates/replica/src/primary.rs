@@ -43,6 +43,8 @@ pub(crate) struct Peer {
     is_member: bool,
     /// Everything up to here agrees and is durable there.
     pub(crate) matched: Index,
+    /// After this entry it held what this primary holds (rule P10).
+    checked: Index,
     /// The next entry to send.
     next: Index,
     /// The last sequence number used.
@@ -74,6 +76,7 @@ impl Primary {
             node: replica.node,
             is_member: view.is_member(replica),
             matched: Index(0),
+            checked: Index(0),
             next: Index(0),
             sequence: 0,
             rewound_at: 0,
@@ -302,7 +305,8 @@ impl Replica {
             peer.in_flight.push_back((last.id.index, size));
             peer.in_flight_bytes += size;
         }
-        self.send(to, Message::Prepare { view, sequence, previous, entries, commit, terms }, effects);
+        let digest = self.digests.last();
+        self.send(to, Message::Prepare { view, sequence, previous, entries, commit, digest, terms }, effects);
     }
 
     pub(crate) fn on_prepare_ok(
@@ -310,6 +314,7 @@ impl Replica {
         now: Instant,
         from: NodeId,
         durable: Index,
+        checked: Index,
         terms: Option<Terms>,
         effects: &mut Vec<Effect>,
     ) {
@@ -326,6 +331,7 @@ impl Replica {
         if let Some(terms) = terms {
             peer.take_terms(now, terms, config);
         }
+        peer.checked = peer.checked.max(checked);
         peer.acknowledge(durable);
         peer.next = peer.next.max(peer.matched.next());
         if peer.transfer.as_ref().is_some_and(|transfer| durable >= transfer.snapshot.index) {
@@ -455,8 +461,11 @@ impl Replica {
     fn ask_membership(&self, effects: &mut Vec<Effect>) {
         let Role::Primary(primary) = &self.role else { return };
         let Some(learner) = primary.joining else { return };
+        // It has everything, and what it made of it is the same (P10), as far as somebody compares.
+        let compares = self.digests.last().is_some();
         let certified = primary.peers.iter().any(|peer| {
-            peer.node == learner.node && peer.matched >= self.commit && peer.matched >= primary.noop
+            let has_all = peer.matched >= self.commit && peer.matched >= primary.noop;
+            peer.node == learner.node && has_all && (!compares || peer.checked >= primary.noop)
         });
         if certified || !self.config.rules.hold(Rule::CertifyBeforeMembership) {
             effects.push(Effect::AskMembership { view: primary.view, learner });

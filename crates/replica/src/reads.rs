@@ -69,7 +69,12 @@ impl Replica {
     pub fn reads_as_backup(&self, now: Instant) -> bool {
         let Role::Follower(follower) = &self.role else { return false };
         let holds = follower.reads_until > now || !self.config.rules.hold(Rule::BackupsNeedLease);
-        self.config.lease.is_some() && follower.is_member && holds && !self.snapshots.is_installing()
+        self.config.lease.is_some() && follower.is_member && holds && self.is_sound()
+    }
+
+    /// Whether the state is what the log says.
+    fn is_sound(&self) -> bool {
+        !self.snapshots.is_installing() && !self.digests.has_diverged()
     }
 
     pub(crate) fn on_read(&mut self, now: Instant, token: u64, at_least: Index, effects: &mut Vec<Effect>) {

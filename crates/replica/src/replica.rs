@@ -10,6 +10,7 @@ use onecopy_core::{
 
 use crate::backup::Follower;
 use crate::config::Config;
+use crate::divergence::Digests;
 use crate::effect::{Effect, Input};
 use crate::lease::Leases;
 use crate::message::Message;
@@ -39,6 +40,7 @@ pub struct Replica {
     pub(crate) disk: Disk,
     pub(crate) role: Role,
     pub(crate) leases: Leases,
+    pub(crate) digests: Digests,
     pub(crate) snapshots: Snapshots,
     tick: Option<Instant>,
 }
@@ -116,6 +118,7 @@ impl Replica {
             disk,
             role: Role::Outside,
             leases,
+            digests: Digests::default(),
             snapshots,
             tick: None,
         };
@@ -180,6 +183,7 @@ impl Replica {
     pub fn standing(&self) -> Standing {
         match &self.role {
             Role::Primary(_) => Standing::Primary,
+            Role::Follower(_) if self.digests.has_diverged() => Standing::Diverged,
             Role::Follower(follower) if follower.is_member => Standing::Backup,
             Role::Follower(_) => Standing::Learner,
             Role::Retired => Standing::Retired,
@@ -254,10 +258,11 @@ impl Replica {
         let is_learner = view.learners.iter().any(known);
         // P11: another boot of this process may have sent entries that this one does not know.
         let same_life = view.boot == self.config.boot || !self.config.rules.hold(Rule::NewLifeNewView);
-        // Nor can one lead whose log and state are about to be replaced.
-        let can_lead = same_life && !self.snapshots.is_installing();
+        // Nor can one lead whose log and state are about to be replaced, or whose state is wrong (P10).
+        let can_lead = same_life && !self.snapshots.is_installing() && !self.digests.has_diverged();
         self.leases.entered(view.number);
         self.view = Some(view.clone());
+        self.maybe_rebuild(now, effects);
         self.tick = Some(now + self.config.heartbeat_interval);
         self.role = match (is_member, is_learner) {
             (true, _) if view.primary == me.node && can_lead => {
@@ -408,12 +413,13 @@ impl Replica {
             return; // No replica sends this: not worth dying for, and not worth an answer.
         }
         match message {
-            Message::Prepare { view, sequence, previous, entries, commit, terms } => {
+            Message::Prepare { view, sequence, previous, entries, commit, digest, terms } => {
                 if view.number > self.view_number() {
                     self.adopt(now, view.clone(), effects);
                 }
                 if self.is_current(from, view.number, effects) {
                     let view = view.number;
+                    self.on_digest(digest, effects);
                     self.on_prepare(now, from, view, sequence, previous, entries, commit, terms, effects);
                 }
             }
@@ -439,8 +445,8 @@ impl Replica {
             | Message::Confirmed { view, .. }
             | Message::SnapshotAck { view, .. }
                 if view != self.view_number() => {}
-            Message::PrepareOk { durable, terms, .. } => {
-                self.on_prepare_ok(now, from, durable, terms, effects);
+            Message::PrepareOk { durable, checked, terms, .. } => {
+                self.on_prepare_ok(now, from, durable, checked, terms, effects);
             }
             Message::PrepareReject { sequence, agreed, last, .. } => {
                 self.on_prepare_reject(now, from, sequence, agreed, last, effects);
@@ -476,6 +482,7 @@ impl Protocol for Replica {
             Input::Received { from, message } => self.received(now, from, message, effects),
             Input::Propose { payload, time, seed } => self.on_propose(now, payload, time, seed, effects),
             Input::Read { token, at_least } => self.on_read(now, token, at_least, effects),
+            Input::Executed { digests } => self.on_executed(&digests, effects),
             Input::HandOver { to } => self.on_hand_over(now, to, effects),
             Input::Persisted { ticket } => self.persisted(now, ticket, effects),
             Input::Elapsed => self.elapsed(now, effects),

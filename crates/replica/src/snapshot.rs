@@ -47,6 +47,11 @@ impl Snapshots {
         }
     }
 
+    /// There is nothing left that they could be of.
+    pub(crate) fn forget_all(&mut self) {
+        *self = Self::new(EntryId::ZERO);
+    }
+
     pub(crate) fn give_up(&mut self) {
         self.taking = false;
     }

@@ -14,6 +14,8 @@ pub enum Standing {
     Backup,
     /// It is catching up.
     Learner,
+    /// It holds something else than the primary (rule P10), and waits to be dropped and rebuilt.
+    Diverged,
     /// It is named as the primary but cannot be: its process was restarted since the view was made (rule P11), or
     /// its state is being replaced by a snapshot. It waits for a new view.
     Retired,

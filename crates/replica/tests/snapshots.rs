@@ -105,7 +105,8 @@ fn a_learner_joins_only_when_the_log_is_all_that_it_lacks() {
         effects = step(&mut replica, Input::Persisted { ticket });
     }
     assert_eq!(replica.commit(), Index(12), "the learner does not count yet");
-    let message = Message::PrepareOk { view: ViewNumber(2), durable: Index(12), terms: None };
+    let message =
+        Message::PrepareOk { view: ViewNumber(2), durable: Index(12), checked: Index(0), terms: None };
     let effects = step(&mut replica, Input::Received { from: BACKUP, message });
     assert!(effects.iter().any(|effect| matches!(effect, Effect::AskMembership { .. })), "{effects:?}");
     assert!(replica.status(Instant::ZERO + Duration::from_secs(1)).oldest_prepare.is_none());

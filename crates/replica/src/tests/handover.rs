@@ -99,7 +99,12 @@ fn terms(sent: u64, earned: u64, lasts: u64) -> Option<Terms> {
 fn who_has_given_up_its_leases_confirms_its_reads_and_grants_none() {
     let mut subject = Subject::leading_with(leasing(), &view(1, N1, &[N1, N2], &[]));
     subject.now = at(1_000);
-    let promise = Message::PrepareOk { view: ViewNumber(1), durable: Index(1), terms: terms(7, 1_000, 100) };
+    let promise = Message::PrepareOk {
+        view: ViewNumber(1),
+        durable: Index(1),
+        checked: Index(0),
+        terms: terms(7, 1_000, 100),
+    };
     subject.receive(N2, promise.clone());
     assert_eq!(subject.read(1), [Effect::ReadReady { token: 1 }]);
     hand_over(&mut subject, N2);
@@ -116,8 +121,12 @@ fn the_heir_is_told_which_leases_may_still_be_held() {
     let mut subject = Subject::leading_with(leasing(), &view(1, N1, &[N1, N2, N3], &[]));
     subject.now = at(1_000);
     for node in [N2, N3] {
-        let message =
-            Message::PrepareOk { view: ViewNumber(1), durable: Index(1), terms: terms(7, 1_000, 100) };
+        let message = Message::PrepareOk {
+            view: ViewNumber(1),
+            durable: Index(1),
+            checked: Index(0),
+            terms: terms(7, 1_000, 100),
+        };
         subject.receive(node, message);
     }
     subject.elapse(50);
@@ -136,6 +145,7 @@ fn heir(view: &View, granted: Vec<Granted>) -> Subject {
         previous: EntryId::ZERO,
         entries: entries(&[1]),
         commit: Index(0),
+        digest: None,
         terms: terms(1_000, 0, 0),
     };
     subject.receive(N2, message);

@@ -170,9 +170,14 @@ impl Dice {
                 };
                 let entries = (1..=self.roll(4)).map(entry).collect();
                 let (sequence, commit, terms) = (self.number(), Index(self.number()), self.terms());
-                Message::Prepare { view, sequence, previous, entries, commit, terms }
+                Message::Prepare { view, sequence, previous, entries, commit, digest: None, terms }
             }
-            1 => Message::PrepareOk { view: number, durable: Index(self.number()), terms: self.terms() },
+            1 => Message::PrepareOk {
+                view: number,
+                durable: Index(self.number()),
+                checked: Index(0),
+                terms: self.terms(),
+            },
             2 => reject(number.0, self.number(), self.number(), self.id()),
             3 => confirm(number.0, self.number()),
             4 => confirmed(number.0, self.number()),

@@ -27,6 +27,7 @@ fn promise_of(durable: u64, earned: u64, sent: u64) -> Message {
     Message::PrepareOk {
         view: ViewNumber(1),
         durable: Index(durable),
+        checked: Index(0),
         terms: terms(sent, loan(earned, LEASE)),
     }
 }
@@ -35,7 +36,15 @@ fn prepare_with(view: &View, entries: Vec<Entry>, commit: u64, terms: Option<Ter
     let previous =
         entries.first().map_or(EntryId::ZERO, |first| EntryId::new(first.id.index.0 - 1, first.id.epoch.0));
     let previous = if previous.index == Index(0) { EntryId::ZERO } else { previous };
-    Message::Prepare { view: view.clone(), sequence: 1, previous, entries, commit: Index(commit), terms }
+    Message::Prepare {
+        view: view.clone(),
+        sequence: 1,
+        previous,
+        entries,
+        commit: Index(commit),
+        digest: None,
+        terms,
+    }
 }
 
 fn ready(token: u64) -> Effect {
@@ -114,6 +123,7 @@ fn a_backup_promises_with_every_acknowledgement() {
     let promise = Message::PrepareOk {
         view: ViewNumber(1),
         durable: Index(1),
+        checked: Index(0),
         terms: Some(Terms { sent: at(600), lease: loan(1_090, LEASE), reads: false }),
     };
     assert_eq!(effects, [sends(N2, promise)]);
@@ -183,6 +193,7 @@ fn a_backup_with_a_lease_reads_what_its_log_held() {
     let asks = Message::PrepareOk {
         view: ViewNumber(1),
         durable: Index(1),
+        checked: Index(0),
         terms: Some(Terms { sent: at(500), lease: loan(1_000, LEASE), reads: true }),
     };
     assert_eq!(subject.read(1), [sends(N2, asks)], "the primary learns that somebody waits");
@@ -224,7 +235,12 @@ fn backups_that_read_hear_at_once_what_is_committed() {
     subject.propose();
     subject.persisted(3);
     let reading = Terms { sent: at(7), lease: loan(1_000, LEASE), reads: true };
-    let message = Message::PrepareOk { view: ViewNumber(1), durable: Index(2), terms: Some(reading) };
+    let message = Message::PrepareOk {
+        view: ViewNumber(1),
+        durable: Index(2),
+        checked: Index(0),
+        terms: Some(reading),
+    };
     let effects = subject.receive(N2, message);
     assert_eq!(effects[0], applies(vec![entry(2, 1)]));
     assert!(

@@ -1,5 +1,6 @@
 //! One replica at a time: the state after each input, and the exact list of its effects.
 
+mod divergence;
 mod flow;
 mod handover;
 mod hostile;
@@ -18,8 +19,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use onecopy_core::transfer::Chunk;
 use onecopy_core::{
-    BootNumber, Entry, EntryId, GroupId, Incarnation, Index, Instant, Member, NodeId, Protocol, Recovered,
-    Ticket, Timestamp, View, ViewNumber, Write,
+    BootNumber, Digest, Entry, EntryId, GroupId, Incarnation, Index, Instant, Member, NodeId, Protocol,
+    Recovered, Ticket, Timestamp, View, ViewNumber, Write,
 };
 
 use crate::promise::Promise;
@@ -203,11 +204,19 @@ fn suspects(view: u64, node: NodeId, milliseconds: u64) -> Effect {
 }
 
 fn prepare(view: &View, sequence: u64, previous: EntryId, entries: Vec<Entry>, commit: u64) -> Message {
-    Message::Prepare { view: view.clone(), sequence, previous, entries, commit: Index(commit), terms: None }
+    Message::Prepare {
+        view: view.clone(),
+        sequence,
+        previous,
+        entries,
+        commit: Index(commit),
+        digest: None,
+        terms: None,
+    }
 }
 
 fn ok(view: u64, durable: u64) -> Message {
-    Message::PrepareOk { view: ViewNumber(view), durable: Index(durable), terms: None }
+    Message::PrepareOk { view: ViewNumber(view), durable: Index(durable), checked: Index(0), terms: None }
 }
 
 fn reject(view: u64, sequence: u64, agreed: u64, last: EntryId) -> Message {

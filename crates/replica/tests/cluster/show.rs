@@ -21,11 +21,11 @@ fn terms(terms: &Option<Terms>) -> String {
 
 pub fn message(message: &Message) -> String {
     match message {
-        Message::Prepare { view, sequence, previous, entries, commit, terms: said } => {
+        Message::Prepare { view, sequence, previous, entries, commit, digest: _, terms: said } => {
             let (number, entries) = (view.number, names(entries));
             format!("{number} prepare {sequence} {entries} after {previous}, commit={commit}{}", terms(said))
         }
-        Message::PrepareOk { view, durable, terms: said } => {
+        Message::PrepareOk { view, durable, checked: _, terms: said } => {
             format!("{view} durable through {durable}{}", terms(said))
         }
         Message::GiveUp { view, granted } => format!("{view} gives up, granted={granted:?}"),
@@ -75,6 +75,8 @@ pub fn effect(effect: &Effect) -> String {
         Effect::Suspect { view, node, silent_for } => {
             format!("suspects {node} in {view}, silent for {} ms", silent_for.as_millis())
         }
+        Effect::Diverged { after, .. } => format!("has diverged after {after}"),
+        Effect::Rebuild => "begins anew".to_owned(),
         Effect::AskHandover { view, to } => format!("asks to be succeeded by {to} after {view}"),
         Effect::HandoverFailed { error } => format!("does not hand over: {error}"),
         Effect::AskMembership { view, learner } => format!("certifies {learner:?} in {view}"),

@@ -1,0 +1,99 @@
+//! Same order, same result (rule P10): replicas that executed the same entries compare what came of it.
+//!
+//! The primary sends with every Prepare the digest of its state after the last entry that it has executed. A backup that has
+//! executed that entry compares. If they differ, one of the two machines computes or remembers wrongly, and nobody can say
+//! which; the primary, whose answers clients have, is believed. The backup stops being of use at once: it answers
+//! nothing any more, says so to the view service, which drops it, and begins anew from nothing when it is no member any more.
+
+use std::collections::VecDeque;
+
+use onecopy_core::{Digest, EntryId, Index, Instant, Rule, Timestamp};
+
+use crate::effect::Effect;
+use crate::replica::{Replica, Role};
+
+/// How many entries back a digest is remembered. What a backup executed longer ago is not compared any more.
+const REMEMBERED: usize = 4_096;
+
+/// What a replica remembers of its own digests, and what it has to compare.
+#[derive(Clone, Debug, Default, Hash)]
+pub(crate) struct Digests {
+    /// Its own, in order.
+    own: VecDeque<Digest>,
+    /// One of the primary, until this replica has executed as much.
+    expected: Option<Digest>,
+    /// The last entry after which both agreed.
+    agreed: Index,
+    /// They differed once. For good: the state is of no use.
+    has_diverged: bool,
+}
+
+impl Digests {
+    /// The digest after the last entry that was executed here.
+    pub(crate) fn last(&self) -> Option<Digest> {
+        self.own.back().copied()
+    }
+
+    pub(crate) fn agreed(&self) -> Index {
+        self.agreed
+    }
+
+    pub(crate) fn has_diverged(&self) -> bool {
+        self.has_diverged
+    }
+
+    /// Compares, if there is something to compare; what differs.
+    fn compare(&mut self) -> Option<(Digest, Digest)> {
+        let expected = self
+            .expected
+            .take_if(|expected| self.own.back().is_some_and(|last| last.after >= expected.after))?;
+        let own = self.own.iter().rev().find(|own| own.after == expected.after)?;
+        if own.value == expected.value {
+            self.agreed = self.agreed.max(expected.after);
+            return None;
+        }
+        Some((*own, expected))
+    }
+}
+
+impl Replica {
+    /// Entries have been executed here.
+    pub(crate) fn on_executed(&mut self, digests: &[Digest], effects: &mut Vec<Effect>) {
+        let own = &mut self.digests.own;
+        own.extend(digests);
+        own.drain(..own.len().saturating_sub(REMEMBERED));
+        self.compare_digests(effects);
+    }
+
+    /// The primary tells what it holds.
+    pub(crate) fn on_digest(&mut self, digest: Option<Digest>, effects: &mut Vec<Effect>) {
+        // One after the other: the next one waits until this one has been compared.
+        if self.digests.expected.is_none() {
+            self.digests.expected = digest;
+            self.compare_digests(effects);
+        }
+    }
+
+    fn compare_digests(&mut self, effects: &mut Vec<Effect>) {
+        let Role::Follower(follower) = &mut self.role else { return };
+        let Some((own, primarys)) = self.digests.compare() else { return };
+        if !self.config.rules.hold(Rule::SameResult) {
+            return;
+        }
+        self.digests.has_diverged = true;
+        follower.refuse_reads(effects);
+        effects.push(Effect::Diverged { after: own.after, own: own.value, primarys: primarys.value });
+    }
+
+    /// A view was entered. A diverged replica that is not a member any more forgets everything: as a learner it begins anew.
+    pub(crate) fn maybe_rebuild(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        self.digests.expected = None;
+        let is_member = self.view().is_some_and(|view| view.is_member(&self.config.me));
+        if self.digests.has_diverged && !is_member {
+            self.digests = Digests::default();
+            self.snapshots.forget_all();
+            self.replace_log(now, EntryId::ZERO, Timestamp(0), effects);
+            effects.push(Effect::Rebuild);
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Same order, same result (rule P10): what becomes of a backup that holds something else than the primary.
+
+use super::*;
+
+fn digest(after: u64, value: u64) -> Digest {
+    Digest { after: Index(after), value }
+}
+
+fn executed(subject: &mut Subject, digests: &[Digest]) -> Vec<Effect> {
+    subject.step(Input::Executed { digests: digests.to_vec() })
+}
+
+fn heartbeat(view: &View, previous: EntryId, commit: u64, digest: Option<Digest>) -> Message {
+    Message::Prepare {
+        view: view.clone(),
+        sequence: 1,
+        previous,
+        entries: vec![],
+        commit: Index(commit),
+        digest,
+        terms: None,
+    }
+}
+
+fn checked_ok(view: u64, durable: u64, checked: u64) -> Message {
+    Message::PrepareOk {
+        view: ViewNumber(view),
+        durable: Index(durable),
+        checked: Index(checked),
+        terms: None,
+    }
+}
+
+fn diverged(after: u64, own: u64, primarys: u64) -> Effect {
+    Effect::Diverged { after: Index(after), own, primarys }
+}
+
+/// A backup in `view` 1 that has executed two entries, after which its digests were 10 and 20.
+fn backing(view: &View) -> Subject {
+    let mut subject = Subject::told(config(), view, &[1, 1], 2);
+    assert_eq!(executed(&mut subject, &[digest(1, 10), digest(2, 20)]), []);
+    subject
+}
+
+#[test]
+fn a_primary_says_what_it_holds() {
+    let mut subject = Subject::leading(&view(1, N1, &[N1, N2], &[]));
+    executed(&mut subject, &[digest(1, 10)]);
+    let effects = subject.propose();
+    let said = effects.iter().find_map(|effect| match effect {
+        Effect::Send { message: Message::Prepare { digest, .. }, .. } => Some(*digest),
+        _ => None,
+    });
+    assert_eq!(said, Some(Some(digest(1, 10))));
+}
+
+#[test]
+fn a_backup_that_agrees_says_how_far() {
+    let view = view(1, N2, &[N1, N2], &[]);
+    let mut subject = backing(&view);
+    let effects = subject.receive(N2, heartbeat(&view, id(2, 1), 2, Some(digest(1, 10))));
+    assert_eq!(effects, [sends(N2, checked_ok(1, 2, 1))]);
+    let effects = subject.receive(N2, heartbeat(&view, id(2, 1), 2, Some(digest(2, 20))));
+    assert_eq!(effects, [sends(N2, checked_ok(1, 2, 2))]);
+}
+
+#[test]
+fn a_backup_that_disagrees_says_nothing_any_more() {
+    let view = view(1, N2, &[N1, N2], &[]);
+    let mut subject = backing(&view);
+    let effects = subject.receive(N2, heartbeat(&view, id(2, 1), 2, Some(digest(2, 21))));
+    assert_eq!(effects, [diverged(2, 20, 21)]);
+    assert_eq!(subject.replica.standing(), Standing::Diverged);
+    assert_eq!(subject.receive(N2, heartbeat(&view, id(2, 1), 2, Some(digest(2, 20)))), []);
+    assert_eq!(subject.receive(N2, prepare(&view, 2, id(2, 1), vec![entry(3, 1)], 2)), []);
+}
+
+#[test]
+fn what_is_not_executed_yet_is_compared_later() {
+    let view = view(1, N2, &[N1, N2], &[]);
+    let mut subject = backing(&view);
+    subject.receive(N2, heartbeat(&view, id(2, 1), 2, Some(digest(3, 30))));
+    // The next one waits its turn.
+    subject.receive(N2, heartbeat(&view, id(2, 1), 2, Some(digest(2, 99))));
+    assert_eq!(executed(&mut subject, &[digest(3, 31)]), [diverged(3, 31, 30)]);
+}
+
+#[test]
+fn what_was_executed_too_long_ago_is_not_compared() {
+    let view = view(1, N2, &[N1, N2], &[]);
+    let mut subject = backing(&view);
+    let many: Vec<Digest> = (3..10_000).map(|index| digest(index, index)).collect();
+    executed(&mut subject, &many);
+    let effects = subject.receive(N2, heartbeat(&view, id(2, 1), 2, Some(digest(2, 99))));
+    assert_eq!(effects, [sends(N2, checked_ok(1, 2, 0))]);
+}
+
+#[test]
+fn a_diverged_replica_begins_anew_when_it_is_no_member_any_more() {
+    let first = view(1, N2, &[N1, N2], &[]);
+    let mut subject = backing(&first);
+    subject.receive(N2, heartbeat(&first, id(2, 1), 2, Some(digest(2, 21))));
+    let second = view(2, N2, &[N2], &[]);
+    let install = persists(3, Write::Install { snapshot: EntryId::ZERO });
+    let expected = [promises(2, &second), install, Effect::Rebuild, becomes(Standing::Outside, &second)];
+    assert_eq!(subject.announce(&second), expected);
+    assert_eq!(subject.log(), (vec![], 0, 0));
+    // It is recruited again, and gets everything anew.
+    let third = view(3, N2, &[N2], &[N1]);
+    assert_eq!(subject.announce(&third)[1], becomes(Standing::Learner, &third));
+    subject.persisted(4);
+    let effects = subject.receive(N2, prepare(&third, 1, id(2, 1), vec![entry(3, 3)], 2));
+    assert_eq!(effects, [sends(N2, reject(3, 1, 0, EntryId::ZERO))]);
+}
+
+#[test]
+fn a_diverged_replica_that_missed_its_dismissal_begins_anew_as_well() {
+    let first = view(1, N2, &[N1, N2], &[]);
+    let mut subject = backing(&first);
+    subject.receive(N2, heartbeat(&first, id(2, 1), 2, Some(digest(2, 21))));
+    let third = view(3, N2, &[N2], &[N1]);
+    assert!(subject.announce(&third).ends_with(&[Effect::Rebuild, becomes(Standing::Learner, &third)]));
+}
+
+#[test]
+fn a_diverged_member_that_stays_one_is_of_no_use() {
+    // Its log may still be the only one: it is kept until somebody else has everything.
+    let first = view(1, N2, &[N1, N2], &[]);
+    let mut subject = backing(&first);
+    subject.receive(N2, heartbeat(&first, id(2, 1), 2, Some(digest(2, 21))));
+    let second = view(2, N1, &[N1], &[]);
+    assert_eq!(subject.announce(&second)[1], becomes(Standing::Retired, &second));
+    assert_eq!(subject.log(), (vec![id(1, 1), id(2, 1)], 2, 2));
+}
+
+#[test]
+fn a_learner_is_certified_only_when_it_holds_the_same() {
+    // P5 and P10
+    let mut subject = Subject::leading(&view(1, N1, &[N1], &[N2]));
+    executed(&mut subject, &[digest(1, 10)]);
+    assert_eq!(subject.receive(N2, checked_ok(1, 1, 0)), []);
+    subject.receive(N2, checked_ok(1, 1, 1));
+    let asks = Effect::AskMembership { view: ViewNumber(1), learner: member(N2) };
+    assert!(subject.elapse(INTERVAL).contains(&asks));
+}
