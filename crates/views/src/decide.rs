@@ -15,6 +15,7 @@ impl Monitor {
     /// The commands that the leader should propose now. At most one for each group: the next view may answer
     /// the other questions differently.
     pub fn decide(&mut self, now: Instant, table: &Table) -> Vec<Command> {
+        self.flapping.look(now, table);
         let mut commands = self.registrations(now, table);
         for (id, group) in table.groups() {
             if self.is_proposed(now, *id, group.view.number) {
@@ -47,6 +48,28 @@ impl Monitor {
         Some(Command::AddMember { group: id, expected: view, learner })
     }
 
+    /// The primary of a view hands over to another member.
+    pub fn handover(
+        &mut self,
+        now: Instant,
+        table: &Table,
+        from: NodeId,
+        (id, view): (GroupId, ViewNumber),
+        heir: NodeId,
+    ) -> Option<Command> {
+        let current = &table.groups().get(&id)?.view;
+        if current.primary != from || current.number != view || self.is_proposed(now, id, view) {
+            return None;
+        }
+        let member = current.member(heir)?;
+        if self.ailment(now, heir, member.incarnation).is_some() {
+            return None;
+        }
+        let boot = self.ping(heir)?.boot;
+        self.proposed.insert(id, (view, now));
+        Some(Command::Handover { group: id, expected: view, heir, boot })
+    }
+
     /// Whether a change of this view is on its way.
     fn is_proposed(&self, now: Instant, group: GroupId, view: ViewNumber) -> bool {
         self.proposed
@@ -61,9 +84,11 @@ impl Monitor {
             return None;
         }
         let copies = self.config.copies;
-        let nodes: Vec<Member> = self.candidates(now, table, &[]).into_iter().take(copies as usize).collect();
-        if nodes.len() < copies as usize {
-            return None;
+        let (mut nodes, mut taken) = (Vec::new(), Vec::new());
+        for _ in 0..copies {
+            let next = self.next_copy(now, table, &taken, |_| true)?;
+            taken.push(next.node);
+            nodes.push(next);
         }
         let primary = nodes[0].node;
         let boot = self.ping(primary)?.boot;
@@ -79,10 +104,11 @@ impl Monitor {
                 incarnation: ping.incarnation,
                 boot: ping.boot,
                 holds_data: ping.holds_data,
+                zone: ping.zone.clone(),
                 pid: ping.pid,
                 addresses: ping.addresses.clone(),
             };
-            let alive = self.silence(now, node) < self.config.failure_timeout;
+            let alive = !self.is_silent(now, node);
             let known = table.nodes().get(&node) == Some(&registration);
             let proposed = self.registering.get(&node).is_some_and(lately);
             (alive && !known && !proposed).then_some((node, registration))
@@ -97,15 +123,22 @@ impl Monitor {
         if let Some(reason) = self.primary_ailment(now, id, view) {
             // Without an heir the group waits for one to return. Nobody is dropped meanwhile: a silent backup may hold
             // the only copy that is left of what a primary without its data had committed.
-            return self.succeed_primary(now, id, view, reason);
+            return self.succeed_primary(now, table, (id, view), reason);
         }
         self.decide_backups(now, id, view)
             .or_else(|| self.decide_learners(now, id, view))
             .or_else(|| self.decide_recruit(now, table, id, group))
+            .or_else(|| decide_surplus(table, id, group))
     }
 
     /// Succeeds a primary that failed, if there is somebody who can.
-    fn succeed_primary(&self, now: Instant, id: GroupId, view: &View, reason: Reason) -> Option<Command> {
+    fn succeed_primary(
+        &self,
+        now: Instant,
+        table: &Table,
+        (id, view): (GroupId, &View),
+        reason: Reason,
+    ) -> Option<Command> {
         let sick = |member: &&Member| self.ailment(now, member.node, member.incarnation).is_some();
         let suspected = |member: &&Member| member.node == view.primary && reason == Reason::Suspected;
         let (dropped, heirs): (Vec<&Member>, Vec<&Member>) =
@@ -120,7 +153,11 @@ impl Monitor {
         let heir = heirs
             .into_iter()
             .chain(others)
-            .max_by_key(|member| (durable(member), std::cmp::Reverse(member.node)))?;
+            .filter(|member| self.report(member.node, id).is_none_or(|report| report.role != Role::Diverged))
+            .max_by_key(|member| {
+                let stays = !table.drained().contains(&member.node);
+                (stays, durable(member), std::cmp::Reverse(member.node))
+            })?;
         Some(Command::PromoteMember {
             group: id,
             expected: view.number,
@@ -169,39 +206,73 @@ impl Monitor {
 
     fn follower_ailment(&self, now: Instant, id: GroupId, view: &View, follower: &Member) -> Option<Reason> {
         let timeout = self.config.failure_timeout;
+        let report = self.report(follower.node, id);
+        // It says so until it has been rebuilt, which it is when it is in no view any more.
+        if report.is_some_and(|report| report.role == Role::Diverged && report.view == view.number) {
+            return Some(Reason::Diverged);
+        }
         self.ailment(now, follower.node, follower.incarnation).or_else(|| {
             self.accuses(now, (id, view.number), view.primary, follower.node, timeout)
                 .then_some(Reason::Suspected)
         })
     }
 
-    /// Recruits a spare when copies are missing. One at a time: a transfer costs the primary.
+    /// Recruits a spare when copies are missing. One at a time: a transfer costs the primary. What is on drained nodes
+    /// does not count: it is to be replaced.
     fn decide_recruit(&self, now: Instant, table: &Table, id: GroupId, group: &Group) -> Option<Command> {
         let view = &group.view;
-        if view.members.len() >= group.copies as usize || !view.learners.is_empty() {
+        if staying(view, table) >= group.copies as usize || !view.learners.is_empty() {
             return None;
         }
         let taken: Vec<NodeId> = view.replicas().map(|replica| replica.node).collect();
-        let candidates = self.candidates(now, table, &taken);
         // A spare that the primary accuses would be dropped again at once.
-        let learner =
-            candidates.into_iter().find(|member| !self.accused_lately(now, id, view.primary, member.node))?;
+        let fits =
+            |node| !self.accused_lately(now, id, view.primary, node) && !self.flapping.must_wait(now, node);
+        let learner = self.next_copy(now, table, &taken, fits)?;
         Some(Command::AddLearner { group: id, expected: view.number, learner })
     }
 
-    /// Nodes that hold data and are alive, those with the fewest groups first.
-    fn candidates(&self, now: Instant, table: &Table, taken: &[NodeId]) -> Vec<Member> {
-        let alive = |node: &NodeId, registration: &Registration| {
+    /// The best place for another copy: a node that holds data, is alive and fits.
+    fn next_copy(
+        &self,
+        now: Instant,
+        table: &Table,
+        taken: &[NodeId],
+        fits: impl Fn(NodeId) -> bool,
+    ) -> Option<Member> {
+        let usable = |node: NodeId, registration: &Registration| {
             registration.holds_data
-                && !taken.contains(node)
-                && self.ping(*node).is_some_and(|ping| ping.incarnation == registration.incarnation)
-                && self.silence(now, *node) < self.config.failure_timeout
-                && !self.is_stalled(*node)
+                && !table.drained().contains(&node)
+                && self.ping(node).is_some_and(|ping| ping.incarnation == registration.incarnation)
+                && !self.is_silent(now, node)
+                && !self.is_stalled(node)
+                && fits(node)
         };
-        let nodes = table.nodes().iter().filter(|(node, registration)| alive(node, registration));
-        placement::fewest_groups_first(
-            nodes.map(|(node, registration)| Member { node: *node, incarnation: registration.incarnation }),
-            table,
-        )
+        let nodes = table.nodes().iter().filter(|(node, registration)| usable(**node, registration));
+        let members =
+            nodes.map(|(node, registration)| Member { node: *node, incarnation: registration.incarnation });
+        placement::choose(members, taken, table)
     }
+}
+
+/// How many members are on nodes that are not drained.
+fn staying(view: &View, table: &Table) -> usize {
+    view.members.iter().filter(|member| !table.drained().contains(&member.node)).count()
+}
+
+/// Drops a backup that is not needed any more: on a drained node once there are enough copies elsewhere, or one of
+/// more copies than there should be. A primary makes way by itself first.
+fn decide_surplus(table: &Table, id: GroupId, group: &Group) -> Option<Command> {
+    let view = &group.view;
+    let all: Vec<NodeId> = view.members.iter().map(|member| member.node).collect();
+    let drained = view.backups().map(|backup| backup.node).find(|node| table.drained().contains(node));
+    let (copies, staying) = (group.copies as usize, staying(view, table));
+    let (node, reason) = match drained {
+        Some(node) if staying >= copies => (node, Reason::Drained),
+        None if staying > copies => {
+            (placement::spare(view.backups().map(|backup| backup.node), &all, table)?, Reason::Surplus)
+        }
+        _ => return None,
+    };
+    Some(Command::RemoveMember { group: id, expected: view.number, node, reason })
 }

@@ -23,15 +23,21 @@
 //! | pings under another incarnation (P9) | a member | removed: its data is gone |
 //! | pings with another boot number (P11), or that it cannot lead | the primary | a new view, perhaps with it |
 //! | a disk write unfinished for `failure_timeout` | anyone | as if silent: a gray failure is a failure |
-//! | the primary reports silence | a backup, a learner | removed |
+//! | a refused connection, and no ping for `refused_timeout` | anyone | as if silent: nobody listens there |
+//! | the primary reports silence, or no progress | a backup, a learner | removed |
+//! | a digest that differs from the primary's (P10) | a backup, a learner | removed, rebuilt, recruited again |
 //! | a backup reports silence for twice `failure_timeout` | a primary that does not itself report that backup | succeeded |
 
 mod decide;
+mod events;
+mod evidence;
+mod flapping;
 mod genesis;
 mod monitor;
 mod placement;
 mod table;
 
+pub use events::{Event, Evidence, Proposal};
 pub use genesis::{Founding, Genesis, Hello, Membership, Standing as GenesisStanding};
 pub use monitor::{GroupReport, Monitor, MonitorConfig, Ping, Role, Suspicion};
 pub use table::{Addresses, Command, CorruptTable, Group, Reason, Registration, Rejection, Table};

@@ -6,6 +6,7 @@ use std::time::Duration;
 use onecopy_core::{BootNumber, GroupId, Incarnation, Index, Instant, NodeId, Rule, Rules, ViewNumber};
 use serde::{Deserialize, Serialize};
 
+use crate::flapping::Flapping;
 use crate::table::{Addresses, Reason};
 
 /// What a replica is in its view, as it reports itself.
@@ -19,6 +20,8 @@ pub enum Role {
     Learner,
     /// Named as the primary, but it cannot be.
     CannotLead,
+    /// It holds something else than the primary (rule P10).
+    Diverged,
     /// Not in the view that it knows.
     Outside,
 }
@@ -53,6 +56,8 @@ pub struct Ping {
     pub boot: BootNumber,
     /// Whether it holds data.
     pub holds_data: bool,
+    /// What it fails together with; empty if nobody said.
+    pub zone: String,
     /// The process id, for people.
     pub pid: u32,
     /// Where it can be reached.
@@ -81,6 +86,9 @@ pub struct Suspicion {
 pub struct MonitorConfig {
     /// After how much silence a node counts as failed.
     pub failure_timeout: Duration,
+    /// The same for a node to which this view node could not connect: nobody listens there, so it is worth looking
+    /// sooner. It is no proof (a firewall refuses too), so silence is still needed.
+    pub refused_timeout: Duration,
     /// How many copies a new group gets.
     pub copies: u32,
     /// Which rules are in force: all, outside of a simulator.
@@ -96,6 +104,9 @@ pub struct Monitor {
     heard: BTreeMap<NodeId, (Instant, Ping)>,
     /// By group, accused and accuser.
     suspicions: BTreeMap<(GroupId, NodeId, NodeId), (Instant, Suspicion)>,
+    /// Nodes that refused a connection, and when.
+    refused: BTreeMap<NodeId, Instant>,
+    pub(crate) flapping: Flapping,
     /// The last proposal for each group, so that it is not made again while it is on its way.
     pub(crate) proposed: BTreeMap<GroupId, (ViewNumber, Instant)>,
     /// The same for registrations.
@@ -111,6 +122,8 @@ impl Monitor {
             started: now,
             heard: BTreeMap::new(),
             suspicions: BTreeMap::new(),
+            refused: BTreeMap::new(),
+            flapping: Flapping::default(),
             proposed: BTreeMap::new(),
             registering: BTreeMap::new(),
         }
@@ -130,6 +143,40 @@ impl Monitor {
     /// A suspicion arrived.
     pub fn suspected(&mut self, now: Instant, from: NodeId, suspicion: Suspicion) {
         self.suspicions.insert((suspicion.group, suspicion.node, from), (now, suspicion));
+    }
+
+    /// This view node tried to connect to a node, and nobody listened there.
+    pub fn refused(&mut self, now: Instant, node: NodeId) {
+        self.refused.insert(node, now);
+    }
+
+    /// Whether a node has refused a connection since its last ping.
+    pub(crate) fn refuses(&self, node: NodeId) -> bool {
+        let heard = self.heard.get(&node).map_or(self.started, |(at, _)| *at);
+        self.refused.get(&node).is_some_and(|at| *at > heard)
+    }
+
+    /// Whether a node has been silent for too long.
+    pub(crate) fn is_silent(&self, now: Instant, node: NodeId) -> bool {
+        let MonitorConfig { failure_timeout, refused_timeout, .. } = self.config;
+        let patience =
+            if self.refuses(node) { refused_timeout.min(failure_timeout) } else { failure_timeout };
+        self.silence(now, node) >= patience
+    }
+
+    /// Everybody who says lately, about this view, that `accused` is silent, with how long.
+    pub(crate) fn accusers(
+        &self,
+        now: Instant,
+        group: GroupId,
+        view: ViewNumber,
+        accused: NodeId,
+    ) -> impl Iterator<Item = (NodeId, Duration)> {
+        let lately = self.config.failure_timeout;
+        let about = self.suspicions.iter().filter(move |((in_group, node, _), (at, suspicion))| {
+            *in_group == group && *node == accused && suspicion.view == view && now.since(*at) < lately
+        });
+        about.map(|((_, _, by), (_, suspicion))| (*by, suspicion.silent_for))
     }
 
     /// The view node was not running (suspended, or starved of the processor): nothing that was not heard meanwhile
@@ -192,11 +239,14 @@ impl Monitor {
             .is_some_and(|(at, _)| now.since(*at) < 4 * self.config.failure_timeout)
     }
 
+    /// For how long the oldest disk write of a node has been waiting, if there is one.
+    pub(crate) fn disk_waits(&self, node: NodeId) -> Option<Duration> {
+        self.ping(node)?.groups.iter().filter_map(|report| report.oldest_write).max()
+    }
+
     /// Whether the disk of a node does not finish a write, of whatever group.
     pub(crate) fn is_stalled(&self, node: NodeId) -> bool {
-        let timeout = self.config.failure_timeout;
-        let stalled = |report: &GroupReport| report.oldest_write.is_some_and(|waiting| waiting >= timeout);
-        self.ping(node).is_some_and(|ping| ping.groups.iter().any(stalled))
+        self.disk_waits(node).is_some_and(|waiting| waiting >= self.config.failure_timeout)
     }
 
     /// What is wrong with the node of a replica, whatever its role.
@@ -206,7 +256,7 @@ impl Monitor {
             Some(ping) if ping.incarnation != incarnation && self.config.rules.hold(Rule::OneLife) => {
                 Some(Reason::LostItsData)
             }
-            _ if self.silence(now, node) >= self.config.failure_timeout => Some(Reason::Silent),
+            _ if self.is_silent(now, node) => Some(Reason::Silent),
             // The groups of a node share its disk.
             _ if self.is_stalled(node) => Some(Reason::DiskStalled),
             _ => None,

@@ -1,11 +1,13 @@
 //! The view table: the replicated state of the view service.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 
 use bytes::Bytes;
 use onecopy_core::{BootNumber, GroupId, Incarnation, Member, NodeId, Rule, Rules, View, ViewNumber};
 use serde::{Deserialize, Serialize};
+
+use crate::events::{self, Event, Proposal};
 
 /// Where a node can be reached.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -27,6 +29,8 @@ pub struct Registration {
     pub boot: BootNumber,
     /// Whether it holds data.
     pub holds_data: bool,
+    /// What it fails together with (a rack, a data centre); empty if nobody said. Copies are spread over zones.
+    pub zone: String,
     /// The process id, for people.
     pub pid: u32,
     /// Where it can be reached.
@@ -55,8 +59,14 @@ pub enum Reason {
     CannotLead,
     /// Its disk does not finish a write.
     DiskStalled,
-    /// Another replica reports that it is silent.
+    /// Another replica reports that it is silent, or makes no progress.
     Suspected,
+    /// It holds something else than the primary (rule P10).
+    Diverged,
+    /// An operator wants it empty, and others have everything.
+    Drained,
+    /// There are more copies than there should be.
+    Surplus,
 }
 
 impl fmt::Display for Reason {
@@ -68,6 +78,9 @@ impl fmt::Display for Reason {
             Self::CannotLead => "it cannot lead",
             Self::DiskStalled => "its disk is stalled",
             Self::Suspected => "reported as silent by another replica",
+            Self::Diverged => "it holds something else than the primary",
+            Self::Drained => "it is drained",
+            Self::Surplus => "there are enough copies",
         })
     }
 }
@@ -122,6 +135,17 @@ pub enum Command {
         /// What is wrong with the primary that was.
         reason: Reason,
     },
+    /// The primary hands over to another member; everybody stays.
+    Handover {
+        /// The group.
+        group: GroupId,
+        /// The view whose primary asks for it.
+        expected: ViewNumber,
+        /// The next primary.
+        heir: NodeId,
+        /// Its process start.
+        boot: BootNumber,
+    },
     /// A spare node is recruited.
     AddLearner {
         /// The group.
@@ -151,6 +175,37 @@ pub enum Command {
         /// The learner.
         learner: Member,
     },
+    /// How many members a group should have from now on.
+    SetCopies {
+        /// The group.
+        group: GroupId,
+        /// How many.
+        copies: u32,
+    },
+    /// A node is to hold nothing any more, or may hold something again.
+    SetDrained {
+        /// Which one.
+        node: NodeId,
+        /// Whether it is to be empty.
+        drained: bool,
+    },
+    /// A node is gone for good. Refused while it is in a view.
+    ForgetNode {
+        /// Which one.
+        node: NodeId,
+    },
+    /// An operator accepts that committed writes are lost: no member that is alive will return, and the group goes on
+    /// with what this one has. The only change that does not keep rule P4, and nobody but an operator proposes it.
+    Recover {
+        /// The group.
+        group: GroupId,
+        /// The view that the operator saw.
+        expected: ViewNumber,
+        /// The only member from now on.
+        sole: Member,
+        /// Its process start.
+        boot: BootNumber,
+    },
 }
 
 impl Command {
@@ -158,28 +213,17 @@ impl Command {
     #[must_use]
     pub fn group(&self) -> Option<GroupId> {
         match self {
-            Self::RegisterNode { .. } => None,
+            Self::RegisterNode { .. } | Self::SetDrained { .. } | Self::ForgetNode { .. } => None,
             Self::CreateGroup { group, .. }
             | Self::RemoveMember { group, .. }
             | Self::PromoteMember { group, .. }
+            | Self::Handover { group, .. }
             | Self::AddLearner { group, .. }
             | Self::RemoveLearner { group, .. }
-            | Self::AddMember { group, .. } => Some(*group),
+            | Self::AddMember { group, .. }
+            | Self::SetCopies { group, .. }
+            | Self::Recover { group, .. } => Some(*group),
         }
-    }
-
-    /// The command as it is replicated.
-    #[must_use]
-    pub fn encode(&self) -> Bytes {
-        Bytes::from(postcard::to_stdvec(self).expect("a command always has an encoding"))
-    }
-
-    /// What [`Command::encode`] made.
-    ///
-    /// # Errors
-    /// When the bytes are something else.
-    pub fn decode(bytes: &[u8]) -> Result<Self, CorruptTable> {
-        postcard::from_bytes(bytes).map_err(|error| CorruptTable { reason: error.to_string() })
     }
 }
 
@@ -189,6 +233,9 @@ pub enum Rejection {
     /// The group does not exist.
     #[error("there is no group {0}")]
     NoSuchGroup(GroupId),
+    /// The node is not registered.
+    #[error("there is no node {0}")]
+    NoSuchNode(NodeId),
     /// The group exists already.
     #[error("group {0} exists already")]
     GroupExists(GroupId),
@@ -227,7 +274,11 @@ pub struct CorruptTable {
 pub struct Table {
     version: u64,
     nodes: BTreeMap<NodeId, Registration>,
+    /// Nodes that are to hold nothing.
+    drained: BTreeSet<NodeId>,
     groups: BTreeMap<GroupId, Group>,
+    /// The last changes, oldest first.
+    events: VecDeque<Event>,
 }
 
 impl Table {
@@ -249,6 +300,18 @@ impl Table {
         &self.groups
     }
 
+    /// The nodes that are to hold nothing.
+    #[must_use]
+    pub fn drained(&self) -> &BTreeSet<NodeId> {
+        &self.drained
+    }
+
+    /// The last changes, oldest first.
+    #[must_use]
+    pub fn events(&self) -> &VecDeque<Event> {
+        &self.events
+    }
+
     /// The table as a snapshot holds it, and as it is announced.
     #[must_use]
     pub fn encode(&self) -> Bytes {
@@ -266,6 +329,19 @@ impl Table {
             Some(group) => Err(CorruptTable { reason: format!("{:?} is not a valid view", group.view) }),
             None => Ok(table),
         }
+    }
+
+    /// Executes what was proposed, and remembers why.
+    ///
+    /// # Errors
+    /// When it does not fit what the table holds; nothing has changed then.
+    pub fn execute(&mut self, proposal: &Proposal, rules: Rules) -> Result<(), Rejection> {
+        self.apply(&proposal.command, rules)?;
+        let group = proposal.command.group().and_then(|group| self.groups.get(&group));
+        let view = group.map(|group| group.view.clone());
+        self.events.push_back(Event { version: self.version, proposal: proposal.clone(), view });
+        self.events.drain(..self.events.len().saturating_sub(events::REMEMBERED));
+        Ok(())
     }
 
     /// Executes a command.
@@ -290,6 +366,15 @@ impl Table {
             }
             Command::PromoteMember { group, expected, primary, boot, dropped, .. } => {
                 self.change(*group, *expected, |view| promote(view, *primary, *boot, dropped, rules))?;
+            }
+            Command::Handover { group, expected, heir, boot } => {
+                self.change(*group, *expected, |view| promote(view, *heir, *boot, &[], rules))?;
+            }
+            Command::SetCopies { group, copies } => self.set_copies(*group, *copies)?,
+            Command::SetDrained { node, drained } => self.set_drained(*node, *drained)?,
+            Command::ForgetNode { node } => self.forget(*node)?,
+            Command::Recover { group, expected, sole, boot } => {
+                self.change(*group, *expected, |view| recover(view, *sole, *boot))?;
             }
             Command::AddLearner { group, expected, learner } => {
                 self.change(*group, *expected, |view| add_learner(view, *learner))?;
@@ -321,6 +406,35 @@ impl Table {
         }
         self.groups.insert(group, Group { view, copies });
         Ok(())
+    }
+
+    fn set_copies(&mut self, group: GroupId, copies: u32) -> Result<(), Rejection> {
+        let group = self.groups.get_mut(&group).ok_or(Rejection::NoSuchGroup(group))?;
+        match copies {
+            0 => Err(Rejection::NotAllowed("a group has at least one copy")),
+            _ if group.copies == copies => Err(Rejection::NoChange),
+            _ => {
+                group.copies = copies;
+                Ok(())
+            }
+        }
+    }
+
+    fn set_drained(&mut self, node: NodeId, drained: bool) -> Result<(), Rejection> {
+        if !self.nodes.contains_key(&node) {
+            return Err(Rejection::NoSuchNode(node));
+        }
+        let changes = if drained { self.drained.insert(node) } else { self.drained.remove(&node) };
+        if changes { Ok(()) } else { Err(Rejection::NoChange) }
+    }
+
+    fn forget(&mut self, node: NodeId) -> Result<(), Rejection> {
+        let is_used = |group: &Group| group.view.replicas().any(|replica| replica.node == node);
+        if self.groups.values().any(is_used) {
+            return Err(Rejection::NotAllowed("the node is in a view: drain it first"));
+        }
+        self.drained.remove(&node);
+        self.nodes.remove(&node).map(drop).ok_or(Rejection::NoSuchNode(node))
     }
 
     /// Installs the next view of a group: what `edit` makes of the current one.
@@ -404,5 +518,19 @@ fn add_member(view: &mut View, learner: Member) -> Result<(), Rejection> {
     }
     view.learners.retain(|other| *other != learner);
     view.members.push(learner);
+    Ok(())
+}
+
+/// Not by the rules: an operator said so.
+fn recover(view: &mut View, sole: Member, boot: BootNumber) -> Result<(), Rejection> {
+    if !view.is_member(&sole) && !view.is_learner(&sole) {
+        return Err(Rejection::NotAllowed(
+            "only a member or a learner of the last view has anything of the group",
+        ));
+    }
+    view.members = vec![sole];
+    view.learners.retain(|learner| learner.node != sole.node);
+    view.primary = sole.node;
+    view.boot = boot;
     Ok(())
 }

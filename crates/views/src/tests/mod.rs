@@ -3,6 +3,7 @@
 mod decide;
 mod founding;
 mod monitor;
+mod operations;
 mod properties;
 mod recruit;
 mod table;
@@ -10,12 +11,12 @@ mod table;
 use std::time::Duration;
 
 use onecopy_core::{
-    BootNumber, GroupId, Incarnation, Index, Instant, Member, NodeId, Rules, View, ViewNumber,
+    BootNumber, GroupId, Incarnation, Index, Instant, Member, NodeId, Rules, Timestamp, View, ViewNumber,
 };
 
 use crate::{
-    Addresses, Command, GroupReport, Monitor, MonitorConfig, Ping, Reason, Registration, Rejection, Role,
-    Suspicion, Table,
+    Addresses, Command, Evidence, GroupReport, Monitor, MonitorConfig, Ping, Proposal, Reason, Registration,
+    Rejection, Role, Suspicion, Table,
 };
 
 const N1: NodeId = NodeId(1);
@@ -27,6 +28,8 @@ const G2: GroupId = GroupId(2);
 
 /// The failure timeout of these tests, in milliseconds.
 const TIMEOUT: u64 = 500;
+/// And that of nodes that refuse connections.
+const REFUSED: u64 = 100;
 
 fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
@@ -46,6 +49,7 @@ fn registration(node: NodeId) -> Registration {
         incarnation: member(node).incarnation,
         boot: BootNumber(1),
         holds_data: true,
+        zone: String::new(),
         pid: 0,
         addresses: Addresses::default(),
     }
@@ -88,6 +92,11 @@ fn promote(expected: u64, primary: NodeId, dropped: &[NodeId], reason: Reason) -
     }
 }
 
+/// A command as the view node n1 proposes it, without any evidence.
+fn proposal(command: Command) -> Proposal {
+    Proposal { by: N1, at: Timestamp(0), evidence: Vec::new(), command }
+}
+
 /// A table that has executed these commands, all of them valid.
 fn table(commands: &[Command]) -> Table {
     let mut table = Table::default();
@@ -102,8 +111,8 @@ fn view(table: &Table) -> &View {
 }
 
 fn ping(node: NodeId) -> Ping {
-    let Registration { incarnation, boot, holds_data, pid, addresses } = registration(node);
-    Ping { incarnation, boot, holds_data, pid, addresses, table: 0, groups: Vec::new() }
+    let Registration { incarnation, boot, holds_data, zone, pid, addresses } = registration(node);
+    Ping { incarnation, boot, holds_data, zone, pid, addresses, table: 0, groups: Vec::new() }
 }
 
 /// What a healthy replica of group 1 says in this view.
@@ -143,7 +152,12 @@ impl Scene {
     }
 
     fn empty(copies: u32) -> Self {
-        let config = MonitorConfig { failure_timeout: ms(TIMEOUT), copies, rules: Rules::default() };
+        let config = MonitorConfig {
+            failure_timeout: ms(TIMEOUT),
+            refused_timeout: ms(REFUSED),
+            copies,
+            rules: Rules::default(),
+        };
         let now = Instant(1_000_000_000);
         Self { table: Table::default(), monitor: Monitor::new(config, now), now }
     }

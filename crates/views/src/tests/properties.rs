@@ -25,7 +25,7 @@ fn command() -> impl Strategy<Value = (Command, u64)> {
     let kind = (group, node(), replica(), boot(), prop::collection::vec(node(), 0..3));
     let creation = (0..4_u32, prop::collection::vec(replica(), 0..4));
     let late = prop_oneof![5 => Just(0), 1 => Just(1), 1 => Just(u64::MAX)];
-    let command = (0..7_u8, kind, creation).prop_map(
+    let command = (0..11_u8, kind, creation).prop_map(
         |(which, (group, node, learner, boot, dropped), (copies, members))| {
             let (expected, reason) = (ViewNumber(0), Reason::Silent);
             match which {
@@ -35,6 +35,10 @@ fn command() -> impl Strategy<Value = (Command, u64)> {
                 3 => Command::AddLearner { group, expected, learner },
                 4 => Command::RemoveLearner { group, expected, node, reason },
                 5 => Command::AddMember { group, expected, learner },
+                6 => Command::Handover { group, expected, heir: node, boot },
+                7 => Command::SetCopies { group, copies },
+                8 => Command::SetDrained { node, drained: copies % 2 == 0 },
+                9 => Command::ForgetNode { node },
                 _ => {
                     Command::RegisterNode { node, registration: Registration { boot, ..registration(node) } }
                 }
@@ -51,10 +55,16 @@ fn expect(mut command: Command, late: u64, table: &Table) -> Command {
     match &mut command {
         Command::RemoveMember { expected, .. }
         | Command::PromoteMember { expected, .. }
+        | Command::Handover { expected, .. }
+        | Command::Recover { expected, .. }
         | Command::AddLearner { expected, .. }
         | Command::RemoveLearner { expected, .. }
         | Command::AddMember { expected, .. } => *expected = ViewNumber(current.0.wrapping_sub(late)),
-        Command::RegisterNode { .. } | Command::CreateGroup { .. } => {}
+        Command::RegisterNode { .. }
+        | Command::CreateGroup { .. }
+        | Command::SetCopies { .. }
+        | Command::SetDrained { .. }
+        | Command::ForgetNode { .. } => {}
     }
     command
 }
@@ -88,7 +98,8 @@ proptest! {
                     assert_eq!(table.version(), before.version() + 1);
                     for (id, group) in before.groups() {
                         let after = &table.groups()[id].view;
-                        match command.group() == Some(*id) {
+                        let changes = !matches!(command, Command::SetCopies { .. });
+                        match changes && command.group() == Some(*id) {
                             true => follows(&group.view, after),
                             false => assert_eq!(after, &group.view),
                         }
@@ -104,7 +115,7 @@ proptest! {
 
     #[test]
     fn bytes_are_decoded_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        let _ = Command::decode(&bytes);
+        let _ = Proposal::decode(&bytes);
         if let Ok(table) = Table::decode(&bytes) {
             assert!(table.groups().values().all(|group| group.view.valid()));
         }

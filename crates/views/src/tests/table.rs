@@ -179,22 +179,26 @@ fn tables_and_commands_survive_encoding() {
         add_learner(1, N3),
         remove_learner(1, N3, Reason::Suspected),
         add_member(1, N3),
+        Command::SetCopies { group: G1, copies: 2 },
+        Command::SetDrained { node: N1, drained: true },
+        Command::ForgetNode { node: N1 },
     ];
     for command in commands {
-        assert_eq!(Command::decode(&command.encode()), Ok(command));
+        let proposal = proposal(command);
+        assert_eq!(Proposal::decode(&proposal.encode()), Ok(proposal));
     }
 }
 
 #[test]
 fn corrupt_bytes_are_an_error() {
-    let (table, command) = (three().encode(), promote(1, N2, &[N1], Reason::Silent).encode());
+    let (table, proposal) = (three().encode(), proposal(promote(1, N2, &[N1], Reason::Silent)).encode());
     for end in 0..table.len() {
         assert!(Table::decode(&table[..end]).is_err());
     }
-    for end in 0..command.len() {
-        assert!(Command::decode(&command[..end]).is_err());
+    for end in 0..proposal.len() {
+        assert!(Proposal::decode(&proposal[..end]).is_err());
     }
-    assert!(Command::decode(&[0xff; 20]).is_err());
+    assert!(Proposal::decode(&[0xff; 20]).is_err());
 }
 
 #[test]
@@ -204,7 +208,8 @@ fn a_table_with_a_view_that_is_none_is_corrupt() {
     let group = crate::Group { view: wrong, copies: 1 };
     let groups = std::collections::BTreeMap::from([(G1, group)]);
     let nodes = std::collections::BTreeMap::<NodeId, Registration>::new();
-    let bytes = postcard::to_stdvec(&(1_u64, nodes, groups)).unwrap();
+    let (drained, events) = (std::collections::BTreeSet::<NodeId>::new(), Vec::<crate::Event>::new());
+    let bytes = postcard::to_stdvec(&(1_u64, nodes, drained, groups, events)).unwrap();
     let error = Table::decode(&bytes).unwrap_err();
     assert!(error.reason.contains("is not a valid view"), "{error}");
 }

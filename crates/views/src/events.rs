@@ -1,0 +1,152 @@
+//! Why did that happen? Every change of the table is recorded with who decided it, when, and on what evidence.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use onecopy_core::{NodeId, Timestamp, View};
+use serde::{Deserialize, Serialize};
+
+use crate::table::{Command, CorruptTable};
+
+/// How many events the table remembers.
+pub(crate) const REMEMBERED: usize = 256;
+
+/// A command as it is replicated: with what its proposer knew. For people: the table does not depend on it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Proposal {
+    /// The view node that proposed it.
+    pub by: NodeId,
+    /// Its wall clock.
+    pub at: Timestamp,
+    /// What it knew.
+    pub evidence: Vec<Evidence>,
+    /// What is to be done.
+    pub command: Command,
+}
+
+/// Something that a view node knew when it decided.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Evidence {
+    /// The last ping of a node was so long ago.
+    LastPing {
+        /// Whose.
+        node: NodeId,
+        /// How long ago.
+        ago: Duration,
+    },
+    /// A node has not been heard since the view node started.
+    NeverPinged {
+        /// Which one.
+        node: NodeId,
+    },
+    /// The view node could not connect to a node.
+    Refused {
+        /// Which one.
+        node: NodeId,
+    },
+    /// A replica reported another one.
+    Accused {
+        /// Who is accused.
+        node: NodeId,
+        /// By whom.
+        by: NodeId,
+        /// For how long it had been silent, or had made no progress.
+        silent_for: Duration,
+    },
+    /// A disk had not finished a write for so long.
+    DiskWaits {
+        /// Whose.
+        node: NodeId,
+        /// For how long.
+        waiting: Duration,
+    },
+}
+
+impl fmt::Display for Evidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LastPing { node, ago } => write!(f, "{node} pinged {} ms ago", ago.as_millis()),
+            Self::NeverPinged { node } => write!(f, "{node} has not pinged"),
+            Self::Refused { node } => write!(f, "{node} refuses connections"),
+            Self::Accused { node, by, silent_for } => {
+                write!(f, "{by} reports {node} silent for {} ms", silent_for.as_millis())
+            }
+            Self::DiskWaits { node, waiting } => {
+                write!(f, "a disk write of {node} takes {} ms", waiting.as_millis())
+            }
+        }
+    }
+}
+
+impl Proposal {
+    /// The proposal as it is replicated.
+    #[must_use]
+    pub fn encode(&self) -> Bytes {
+        Bytes::from(postcard::to_stdvec(self).expect("a proposal always has an encoding"))
+    }
+
+    /// What [`Proposal::encode`] made.
+    ///
+    /// # Errors
+    /// When the bytes are something else.
+    pub fn decode(bytes: &[u8]) -> Result<Self, CorruptTable> {
+        postcard::from_bytes(bytes).map_err(|error| CorruptTable { reason: error.to_string() })
+    }
+}
+
+/// A change of the table, as it is remembered.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Event {
+    /// The version of the table after it.
+    pub version: u64,
+    /// What was proposed, by whom, and why.
+    pub proposal: Proposal,
+    /// The view of the group after it, if it was about a group.
+    pub view: Option<View>,
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.proposal.command)?;
+        if let Some(view) = &self.view {
+            write!(f, ": {view}")?;
+        }
+        let evidence: Vec<String> = self.proposal.evidence.iter().map(ToString::to_string).collect();
+        match evidence.is_empty() {
+            true => write!(f, " (decided by {})", self.proposal.by),
+            false => write!(f, " (decided by {}: {})", self.proposal.by, evidence.join(", ")),
+        }
+    }
+}
+
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RegisterNode { node, registration } => {
+                write!(f, "{node} registered, {}, process {}", registration.boot, registration.pid)
+            }
+            Self::CreateGroup { group, copies, .. } => write!(f, "{group} created with {copies} copies"),
+            Self::RemoveMember { group, node, reason, .. } => write!(f, "{group} drops {node}, {reason}"),
+            Self::PromoteMember { group, primary, dropped, reason, .. } if dropped.is_empty() => {
+                write!(f, "{group} promotes {primary}, {reason}")
+            }
+            Self::PromoteMember { group, primary, dropped, reason, .. } => {
+                write!(f, "{group} promotes {primary} and drops {dropped:?}, {reason}")
+            }
+            Self::Handover { group, heir, .. } => write!(f, "{group} is handed over to {heir}"),
+            Self::AddLearner { group, learner, .. } => write!(f, "{group} recruits {}", learner.node),
+            Self::RemoveLearner { group, node, reason, .. } => {
+                write!(f, "{group} drops the learner {node}, {reason}")
+            }
+            Self::AddMember { group, learner, .. } => write!(f, "{group} has a new member, {}", learner.node),
+            Self::SetCopies { group, copies } => write!(f, "{group} shall have {copies} copies"),
+            Self::SetDrained { node, drained: true } => write!(f, "{node} is drained"),
+            Self::SetDrained { node, drained: false } => write!(f, "{node} is in use again"),
+            Self::ForgetNode { node } => write!(f, "{node} is forgotten"),
+            Self::Recover { group, sole, .. } => {
+                write!(f, "{group} goes on with what {} has, and may have lost data", sole.node)
+            }
+        }
+    }
+}
