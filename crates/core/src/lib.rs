@@ -29,6 +29,7 @@
 //! | [`log`] | the window of a group's log that is kept in memory |
 //! | [`persist`] | what a protocol asks its driver to make durable, and what it gets back after a restart |
 //! | [`payload`] | how the batches of several coordinators share one entry |
+//! | [`segments`] | how the requests of several clients share one batch |
 //! | [`machine`] | the determinism contract of a replicated state machine |
 //! | [`transfer`] | snapshots in chunks, with flow control, shared by the protocols |
 //! | [`rules`] | the names of the protocol's rules, and how a simulator switches one off |
@@ -41,6 +42,7 @@ pub mod payload;
 pub mod persist;
 pub mod protocol;
 pub mod rules;
+pub mod segments;
 pub mod time;
 pub mod transfer;
 pub mod view;
