@@ -1,8 +1,8 @@
 //! The data plane of a node: the coordinator and the replicas of all groups, in turns.
 //!
-//! One *turn* takes everything that has happened ([`DataPlane::submit`] and the others), then [`DataPlane::end_turn`] lets the
-//! coordinator make batches of the clients' requests, each group one entry of all batches that are for a primary here,
-//! and collects what is to be sent.
+//! One *turn* takes everything that has happened ([`DataPlane::submit`] and the others), then [`DataPlane::route`] lets the
+//! coordinator make batches of the clients' requests, and [`DataPlane::end_turn`] lets each group make one entry of all batches
+//! that are for a primary here, and collects what is to be sent.
 
 use std::collections::BTreeMap;
 
@@ -212,7 +212,15 @@ impl<M: StateMachine, T> DataPlane<M, T> {
 
     // ---- what follows from it -----------------------------------------------------------------------------
 
-    /// Does everything that follows from what has happened.
+    /// The requests that have arrived become batches, on their way to the primary.
+    pub fn route(&mut self, now: Instant, out: &mut Out<Mail>) {
+        self.coordinator.dispatch(now, &mut self.dispatches);
+        let mut dispatches = std::mem::take(&mut self.dispatches);
+        dispatches.drain(..).for_each(|dispatch| self.forward(dispatch, out));
+        self.dispatches = dispatches;
+    }
+
+    /// Does everything else that follows from what has happened.
     pub fn end_turn(
         &mut self,
         now: Instant,
@@ -220,10 +228,6 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         observer: &mut impl GroupObserver<M>,
         out: &mut Out<Mail>,
     ) {
-        self.coordinator.dispatch(now, &mut self.dispatches);
-        let mut dispatches = std::mem::take(&mut self.dispatches);
-        dispatches.drain(..).for_each(|dispatch| self.forward(dispatch, out));
-        self.dispatches = dispatches;
         for group in self.groups.values_mut() {
             group.end_turn(now, wall, observer, &mut self.asked);
         }

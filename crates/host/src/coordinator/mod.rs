@@ -122,10 +122,9 @@ impl<T> Coordinator<T> {
         self.view.as_ref()
     }
 
-    /// Whose requests a batch carries, in their order; nobody's, if it has been answered.
-    #[must_use]
-    pub fn clients(&self, sequence: u64) -> &[T] {
-        self.batches.get(&sequence).map_or(&[], |batch| &batch.clients)
+    /// The batches that have not been answered, and whose requests each carries, in their order.
+    pub fn outstanding(&self) -> impl Iterator<Item = (u64, &[T])> {
+        self.batches.iter().map(|(sequence, batch)| (*sequence, batch.clients.as_slice()))
     }
 
     /// Takes a request for the next batch.

@@ -52,6 +52,7 @@ impl Plane {
             // The disks work while the turn goes on.
             self.employ();
         }
+        self.data.route(now, &mut self.out);
         self.data.end_turn(now, self.clock.wall(), &mut Telling, &mut self.out);
         self.employ();
         self.post();
