@@ -6,21 +6,19 @@
 
 mod observer;
 mod requests;
+mod settings;
 mod snapshots;
 #[cfg(test)]
 mod tests;
+mod wish;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
 use onecopy_core::payload::Batch;
-use onecopy_core::{
-    GroupId, Incarnation, Index, Instant, Member, NodeId, Protocol, Recovered, StateMachine, Ticket,
-    Timestamp, View, ViewNumber, Write,
-};
-use onecopy_replica::{Config, CorruptPromise, Effect, Input, Message, Replica, Standing};
+use onecopy_core::{GroupId, Index, Instant, NodeId, Protocol, StateMachine, Ticket, Timestamp, View, Write};
+use onecopy_replica::{CorruptPromise, Effect, Input, Message, Replica, Standing};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
@@ -28,119 +26,9 @@ use crate::disk::{ArchiveEvent, ArchiveJob, Job, Out};
 use crate::message::Outcome;
 use crate::waiting::Waiting;
 pub use observer::GroupObserver;
+pub use settings::{Fresh, GroupSettings, Restored};
 use snapshots::Snapshots;
-
-/// Where a batch came from, and so where its answer goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// The coordinator of this node.
-    Local {
-        /// Which of its batches.
-        sequence: u64,
-    },
-    /// That of another one.
-    Remote {
-        /// The node.
-        node: NodeId,
-        /// Which start of its coordinator: the next process counts from the beginning.
-        coordinator: Incarnation,
-        /// Which of its batches.
-        sequence: u64,
-    },
-}
-
-/// What a group wants of the rest of the node.
-#[derive(Debug)]
-pub enum Wish {
-    /// Send this to a replica of the group.
-    Send {
-        /// Which group.
-        group: GroupId,
-        /// The receiver.
-        to: NodeId,
-        /// What to say.
-        message: Message,
-    },
-    /// Answer a coordinator.
-    Answer {
-        /// Which one, and which of its batches.
-        origin: Origin,
-        /// How it ended.
-        outcome: Outcome,
-    },
-    /// The replica has adopted a view.
-    Learnt {
-        /// Of which group.
-        group: GroupId,
-        /// The view.
-        view: View,
-    },
-    /// Tell the view service that a replica is silent.
-    Suspect {
-        /// Of which group.
-        group: GroupId,
-        /// The view in which it is.
-        view: ViewNumber,
-        /// Who is silent.
-        node: NodeId,
-        /// For how long.
-        silent_for: Duration,
-    },
-    /// Ask the view service to make a learner a member (rule P5).
-    AskMembership {
-        /// Of which group.
-        group: GroupId,
-        /// The view that the question is about.
-        view: ViewNumber,
-        /// Who has everything that is committed.
-        learner: Member,
-    },
-}
-
-/// The settings of a group on one node.
-#[derive(Clone, Debug)]
-pub struct GroupSettings {
-    /// Those of its replica.
-    pub replica: Config,
-    /// Commands that need memory are refused when the state has this many bytes; 0: never.
-    pub memory_max: u64,
-    /// Fresh randomness, for the seeds of entries and of machines.
-    pub seed: [u8; 32],
-}
-
-/// What a group starts from.
-#[derive(Debug)]
-pub struct Restored<M> {
-    /// What the log kept.
-    pub recovered: Recovered,
-    /// The state as of `recovered.base`: a fresh machine, or one restored from the snapshot there.
-    pub machine: M,
-    /// The time of that snapshot; 0 without one.
-    pub base_time: Timestamp,
-}
-
-/// Makes machines that have executed nothing. The numbers are for hash tables; no outcome may depend on them.
-pub struct Fresh<M>(Box<dyn Fn([u64; 2]) -> M + Send>);
-
-impl<M> Fresh<M> {
-    /// Made by this function.
-    #[must_use]
-    pub fn new(make: impl Fn([u64; 2]) -> M + Send + 'static) -> Self {
-        Self(Box::new(make))
-    }
-
-    /// Makes one.
-    #[must_use]
-    pub fn machine(&self, seed: [u64; 2]) -> M {
-        (self.0)(seed)
-    }
-}
-
-impl<M> fmt::Debug for Fresh<M> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Fresh")
-    }
-}
+pub use wish::{Origin, Wish};
 
 /// What a group has done since it was started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -315,8 +203,9 @@ impl<M: StateMachine> Group<M> {
         out: &mut Out<Wish>,
     ) {
         self.clock = wall;
-        let due = self.machine.due().is_some_and(|due| due <= wall);
         let leads = self.replica.standing() == Standing::Primary;
+        let cares = leads || !self.reads.is_empty();
+        let due = cares && self.machine.due().is_some_and(|due| due <= wall);
         while !self.writes.is_empty() {
             self.propose(now, observer, out);
         }
@@ -337,7 +226,7 @@ impl<M: StateMachine> Group<M> {
     #[must_use]
     pub fn deadline(&self, now: Instant, wall: Timestamp) -> Option<Instant> {
         let leads = self.replica.standing() == Standing::Primary;
-        let due = self.machine.due().filter(|_| leads).map(|due| {
+        let due = leads.then(|| self.machine.due()).flatten().map(|due| {
             let wait = due.0.saturating_sub(wall.0).max(1);
             now + Duration::from_millis(wait)
         });

@@ -7,7 +7,7 @@ use onecopy_views::Table;
 use crate::checks::ledger::{End, Ledger, read_reply};
 use crate::client::{Action, Client, Family};
 use crate::env::Env;
-use crate::node::{Node, Process};
+use crate::node::Node;
 use crate::trace::violated;
 
 const CHECKER: &str = "liveness";
@@ -37,7 +37,8 @@ pub fn missing(env: &Env, nodes: &[Node], clients: &[Client]) -> Option<String> 
         return Some(format!("{view} has {} members instead of {copies}", view.members.len()));
     }
     for member in &view.members {
-        let group = nodes.iter().find(|node| node.id == member.node)?.process.as_ref().map(Process::group);
+        let group =
+            nodes.iter().find(|node| node.id == member.node)?.process.as_ref().map(|process| process.group());
         if group.is_none_or(|group| group.replica().view() != Some(view)) {
             return Some(format!("{member:?} does not know {view}"));
         }

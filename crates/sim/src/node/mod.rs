@@ -78,7 +78,7 @@ pub struct Node {
     /// Who the view nodes are.
     pub view_nodes: Rc<BTreeMap<NodeId, Incarnation>>,
     /// The process, if one runs.
-    pub process: Option<Process>,
+    pub process: Option<Box<Process>>,
     /// Counts the processes: what an earlier one asked of the disk is no business of a later one.
     pub generation: u64,
     /// Standing still until then.
@@ -130,7 +130,7 @@ impl Node {
         self.generation += 1;
         self.disk.boot += 1;
         env.note(self.id, || format!("starts, boot {}", self.disk.boot));
-        let mut process = Process::start(self, env);
+        let mut process = Box::new(Process::start(self, env));
         self.employ(env, &mut process);
         self.process = Some(process);
         self.turn_by(env, env.time);

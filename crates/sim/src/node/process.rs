@@ -41,6 +41,8 @@ pub struct Process {
     data: DataPlane<Keyspace, OpId>,
     /// What the data side wants.
     pub(super) data_out: Out<Mail>,
+    /// The last batch of the coordinator that the ledger knows.
+    ledger_knows: u64,
     view_service: ViewService,
     /// What the view service wants.
     pub(super) view_out: Out<ViewWish>,
@@ -78,6 +80,7 @@ impl Process {
             backlog: Vec::new(),
             data,
             data_out,
+            ledger_knows: 0,
             view_service,
             view_out,
             archive: Archive::default(),
@@ -145,8 +148,10 @@ impl Process {
         }
         self.data.route(now, &mut self.data_out);
         let coordinator = self.data.coordinator();
-        for (sequence, ops) in coordinator.outstanding() {
+        let known = self.ledger_knows;
+        for (sequence, ops) in coordinator.outstanding().filter(|(sequence, _)| *sequence > known) {
             env.checks.ledger.batch(coordinator.incarnation(), sequence, ops);
+            self.ledger_knows = sequence;
         }
         let mut watch = GroupWatch { env: &mut *env, me: self.me, boot: self.boot };
         self.data.end_turn(now, wall, &mut watch, &mut self.data_out);
