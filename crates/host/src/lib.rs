@@ -45,6 +45,8 @@ pub mod coordinator;
 pub mod data_plane;
 pub mod disk;
 pub mod group;
+#[cfg(test)]
+mod memory;
 pub mod message;
 pub mod view_service;
 mod waiting;

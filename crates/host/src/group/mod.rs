@@ -4,6 +4,7 @@
 //! [`Group::archived`]) and ends with [`Group::end_turn`]: all batches of writes that were handed in become one entry, all
 //! batches of reads wait for one confirmation of the view, and a snapshot that is being taken goes on by a piece.
 
+mod counters;
 mod observer;
 mod requests;
 mod settings;
@@ -25,23 +26,11 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use crate::disk::{ArchiveEvent, ArchiveJob, Job, Out};
 use crate::message::Outcome;
 use crate::waiting::Waiting;
+pub use counters::Counters;
 pub use observer::GroupObserver;
 pub use settings::{Fresh, GroupSettings, Restored};
 use snapshots::Snapshots;
 pub use wish::{Origin, Wish};
-
-/// What a group has done since it was started.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Entries executed.
-    pub entries: u64,
-    /// Batches of writes in entries that were proposed here.
-    pub batches: u64,
-    /// Batches of reads that were taken.
-    pub reads: u64,
-    /// Views adopted.
-    pub view_changes: u64,
-}
 
 /// One replica of one group, with all that it needs.
 #[derive(Debug)]

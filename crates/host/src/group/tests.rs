@@ -1,13 +1,11 @@
-use onecopy_core::machine::RestoreError;
 use onecopy_core::transfer::Chunk;
-use onecopy_core::{
-    ApplyContext, BootNumber, Entry, EntryId, Incarnation, Member, QueryContext, Recovered, ViewNumber,
-};
+use onecopy_core::{BootNumber, Entry, EntryId, Incarnation, Member, Recovered, ViewNumber};
 use onecopy_replica::Config;
 
 use super::requests::ENTRY_BYTES_MAX;
 use super::*;
 use crate::disk::SnapshotName;
+use crate::memory::Memory;
 use crate::message::{Forward, Kind};
 
 const GROUP: GroupId = GroupId(1);
@@ -15,67 +13,6 @@ const ME: NodeId = NodeId(1);
 const OTHER: NodeId = NodeId(2);
 const NOW: Instant = Instant::ZERO;
 const WALL: Timestamp = Timestamp(1_000);
-
-/// Remembers every byte that it was given, and answers each body with its length and the first of its bytes.
-#[derive(Debug, Default)]
-struct Memory {
-    bytes: Vec<u8>,
-    image: Option<Vec<u8>>,
-    due: Option<Timestamp>,
-}
-
-impl StateMachine for Memory {
-    fn advance(&mut self, context: &ApplyContext) {
-        self.due.take_if(|due| *due <= context.time);
-    }
-
-    fn apply(&mut self, _: &ApplyContext, body: &[u8], response: &mut Vec<u8>) {
-        self.bytes.extend_from_slice(body);
-        response.extend_from_slice(&body[..1]);
-    }
-
-    fn query(&self, _: &QueryContext, body: &[u8], response: &mut Vec<u8>) {
-        response.extend_from_slice(body);
-        response.push(self.bytes.len() as u8);
-    }
-
-    fn due(&self) -> Option<Timestamp> {
-        self.due
-    }
-
-    fn memory(&self) -> u64 {
-        self.bytes.len() as u64
-    }
-
-    fn digest(&self) -> u64 {
-        0
-    }
-
-    fn snapshot_begin(&mut self) {
-        self.image = Some(self.bytes.clone());
-    }
-
-    fn snapshot_read(&mut self, _: usize, chunk: &mut Vec<u8>) -> bool {
-        chunk.append(&mut self.image.take().expect("an image was begun"));
-        false
-    }
-
-    fn snapshot_abandon(&mut self) {
-        self.image = None;
-    }
-
-    fn restore(&mut self, chunk: &[u8]) -> Result<(), RestoreError> {
-        self.bytes.extend_from_slice(chunk);
-        match chunk.contains(&b'!') {
-            true => Err(RestoreError { reason: "an exclamation".to_owned() }),
-            false => Ok(()),
-        }
-    }
-
-    fn restore_finish(&mut self) -> Result<(), RestoreError> {
-        Ok(())
-    }
-}
 
 fn member(node: NodeId) -> Member {
     Member { node, incarnation: Incarnation(u128::from(node.0)) }

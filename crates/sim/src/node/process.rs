@@ -5,11 +5,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use onecopy_core::{Incarnation, Instant, Member, NodeId, Timestamp};
+use onecopy_core::{BootNumber, Incarnation, Instant, Member, NodeId, Timestamp};
 use onecopy_host::{Coordinator, DataPlane, Group, Mail, Out, Reply, ViewService, ViewWish};
 use onecopy_keyspace::Keyspace;
 use onecopy_replica::Status;
-use onecopy_views::{Addresses, Command, Ping, Registration, Table};
+use onecopy_views::{Addresses, Ping, Table};
 
 use super::archive::Archive;
 use super::start::{self, REQUEST_TIMEOUT};
@@ -31,7 +31,7 @@ const STATUS_INTERVAL: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub struct Process {
     me: Member,
-    boot: onecopy_core::BootNumber,
+    boot: BootNumber,
     view_member: Incarnation,
     view_nodes: Vec<NodeId>,
     /// What has happened since the last turn.
@@ -60,7 +60,7 @@ impl Process {
     pub fn start(node: &Node, env: &mut Env) -> Self {
         let (now, wall) = (node.clock.instant(env.time), node.clock.wall(env.time));
         let me = Member { node: node.id, incarnation: node.incarnation };
-        let boot = onecopy_core::BootNumber(node.disk.boot);
+        let boot = BootNumber(node.disk.boot);
         let (mut data_out, mut view_out) = (Out::default(), Out::default());
         let coordinator = Coordinator::new(DATA_GROUP, Incarnation(env.new_life()), REQUEST_TIMEOUT);
         let mut data = DataPlane::new(node.id, coordinator);
@@ -168,7 +168,7 @@ impl Process {
         for mail in mail.drain(..) {
             match mail {
                 Mail::Replica { to, message, .. } => {
-                    env.checks.sends.push((me, view_of(&message)));
+                    env.checks.sends.push((me, report::view_of(&message)));
                     env.send(me, to, Packet::Replica(message));
                 }
                 // The transport may know already that there is no connection.
@@ -203,7 +203,9 @@ impl Process {
                 Happened::Persisted(group, ticket) => service.persisted(now, group, ticket, watch, out),
                 Happened::SnapshotWanted(_) => service.snapshot_wanted(out),
                 Happened::Archived(event) => service.archived(now, event, watch, out),
-                Happened::Churn if service.leads() => service.propose(now, &churn(watch.env), watch, out),
+                Happened::Churn if service.leads() => {
+                    service.propose(now, &report::churn(watch.env), watch, out)
+                }
                 Happened::Churn | Happened::Submitted(_) | Happened::Lost(_) | Happened::Learnt(_) => {}
             }
         }
@@ -287,33 +289,5 @@ fn understand(reply: Reply) -> client::Reply {
         Reply::Unknown => client::Reply::Unknown,
         Reply::Refused => client::Reply::Refused,
         Reply::Broken => violated("core", "the response of the primary does not fit the request".to_owned()),
-    }
-}
-
-/// A command that means nothing, to fill the log of the view table.
-fn churn(env: &mut Env) -> Command {
-    let registration = Registration {
-        incarnation: Incarnation(0),
-        boot: 0.into(),
-        holds_data: false,
-        pid: u32::try_from(env.dice.below(1 << 30)).unwrap_or_default(),
-        addresses: Addresses::default(),
-    };
-    Command::RegisterNode { node: NodeId(99), registration }
-}
-
-/// The view that a message speaks for; 0 if it speaks for none.
-fn view_of(message: &onecopy_replica::Message) -> u64 {
-    use onecopy_replica::Message;
-    match message {
-        Message::Prepare { view, .. } => view.number.0,
-        Message::PrepareOk { view, .. }
-        | Message::PrepareReject { view, .. }
-        | Message::Confirm { view, .. }
-        | Message::Confirmed { view, .. }
-        | Message::SnapshotChunk { view, .. }
-        | Message::SnapshotAck { view, .. } => view.0,
-        // Says what the view service has said: no promise.
-        Message::NewerView { .. } => 0,
     }
 }

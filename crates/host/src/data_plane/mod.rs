@@ -4,9 +4,13 @@
 //! coordinator make batches of the clients' requests, and [`DataPlane::end_turn`] lets each group make one entry of all batches
 //! that are for a primary here, and collects what is to be sent.
 
+mod mail;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
-use onecopy_core::{GroupId, Instant, Member, NodeId, StateMachine, Ticket, Timestamp, View, ViewNumber};
+use onecopy_core::{GroupId, Instant, NodeId, StateMachine, Ticket, Timestamp, View};
 use onecopy_replica::{CorruptPromise, Input, Message};
 use onecopy_views::{Suspicion, Table};
 
@@ -14,45 +18,7 @@ use crate::coordinator::{Coordinator, Dispatch, Reply, Submission};
 use crate::disk::{ArchiveEvent, Out};
 use crate::group::{Fresh, Group, GroupObserver, GroupSettings, Origin, Restored, Wish};
 use crate::message::{Answer, Forward, Outcome};
-
-/// What the data plane wants to have sent.
-#[derive(Debug)]
-pub enum Mail {
-    /// Between the replicas of a group.
-    Replica {
-        /// The receiver.
-        to: NodeId,
-        /// Which group.
-        group: GroupId,
-        /// What to say.
-        message: Message,
-    },
-    /// To a primary. If it is known at once that it cannot be sent, [`DataPlane::undelivered`] must be told.
-    Forward {
-        /// The receiver.
-        to: NodeId,
-        /// The batch.
-        forward: Forward,
-    },
-    /// To a coordinator.
-    Answer {
-        /// The receiver.
-        to: NodeId,
-        /// What became of its batch.
-        answer: Answer,
-    },
-    /// To all view nodes: a replica is silent.
-    Suspect(Suspicion),
-    /// To all view nodes: this learner has everything (rule P5).
-    AskMembership {
-        /// Of which group.
-        group: GroupId,
-        /// The view that the question is about.
-        view: ViewNumber,
-        /// Who has everything that is committed.
-        learner: Member,
-    },
-}
+pub use mail::Mail;
 
 /// The coordinator and the replicas of one node.
 #[derive(Debug)]
