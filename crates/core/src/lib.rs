@@ -29,6 +29,7 @@
 //! | [`log`] | the window of a group's log that is kept in memory |
 //! | [`persist`] | what a protocol asks its driver to make durable, and what it gets back after a restart |
 //! | [`payload`] | how the batches of several coordinators share one entry |
+//! | [`segments`] | how the requests of several clients share one batch |
 //! | [`machine`] | the determinism contract of a replicated state machine |
 //! | [`session`] | exactly once: what was executed is not executed again |
 //! | [`replicated`] | a machine with its sessions and the digest by which replicas compare themselves |
@@ -44,6 +45,7 @@ pub mod persist;
 pub mod protocol;
 pub mod replicated;
 pub mod rules;
+pub mod segments;
 pub mod session;
 pub mod time;
 pub mod transfer;

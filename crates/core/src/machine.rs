@@ -59,10 +59,11 @@ pub trait StateMachine {
     /// entries without commands. A machine with expiring data drops here what is due.
     fn advance(&mut self, context: &ApplyContext);
 
-    /// Executes the commands in `body` and appends the response.
+    /// Executes the commands in `body` and appends the response: one reply for each
+    /// [segment](crate::segments).
     fn apply(&mut self, context: &ApplyContext, body: &[u8], response: &mut Vec<u8>);
 
-    /// Executes the reads in `body` and appends the response. Changes nothing.
+    /// Executes the reads in `body` and appends the response, like [`StateMachine::apply`]. Changes nothing.
     fn query(&self, context: &QueryContext, body: &[u8], response: &mut Vec<u8>);
 
     /// The earliest time at which an entry without commands would change the state, if there is one. The

@@ -1,18 +1,18 @@
 //! The encoding of commands and of responses between a coordinator and the state machine.
 //!
-//! A *body* is what one batch carries: a list of segments. A *segment* is a run of commands of one client
-//! connection, in one database. All numbers are little-endian:
+//! A *segment* is a run of commands of one client connection, in one database; bodies of batches and responses are made of
+//! segments and replies as [`onecopy_core::segments`] says. All numbers are little-endian:
 //!
 //! ```text
-//! body     := segment*
 //! segment  := db:u8 flags:u8 count:u32 length:u32 command*     bit 0 of flags: RESP3; length: of the commands
 //! command  := argc:u32 (length:u32 byte*)*                     argument 0 is the command's name
-//! response := (length:u32 reply*)*                             one for each segment, in order
+//! reply    := one for each command, in order
 //! ```
 //!
 //! Decoding hands out slices of the body and does not allocate per command.
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, BytesMut};
+pub use onecopy_core::segments::{BodyBuilder, Malformed, Replies, split_response};
 use onecopy_resp::Version;
 use smallvec::SmallVec;
 
@@ -23,14 +23,6 @@ const RESP3: u8 = 1;
 
 /// The arguments of one command; the first is its name.
 pub type Args<'a> = SmallVec<[&'a [u8]; 16]>;
-
-/// Bytes are not in the encoding that they should be in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a request or response is malformed, with {left} bytes left of it")]
-pub struct Malformed {
-    /// How many bytes were not understood.
-    pub left: usize,
-}
 
 impl From<Malformed> for CommandError {
     fn from(_: Malformed) -> Self {
@@ -96,51 +88,6 @@ impl SegmentBuilder {
         self.buffer[2..6].copy_from_slice(&self.count.to_le_bytes());
         self.buffer[6..10].copy_from_slice(&length.to_le_bytes());
         self.buffer
-    }
-}
-
-/// Puts a body together, segment by segment.
-#[derive(Clone, Debug, Default)]
-pub struct BodyBuilder {
-    buffer: BytesMut,
-    segments: usize,
-}
-
-impl BodyBuilder {
-    /// A body without segments.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Adds what [`SegmentBuilder::finish`] returned.
-    pub fn push(&mut self, segment: &[u8]) {
-        self.buffer.extend_from_slice(segment);
-        self.segments += 1;
-    }
-
-    /// How many bytes it has so far.
-    #[must_use]
-    pub fn size(&self) -> usize {
-        self.buffer.len()
-    }
-
-    /// How many segments it has so far.
-    #[must_use]
-    pub fn segments(&self) -> usize {
-        self.segments
-    }
-
-    /// Whether it has no segment yet.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.segments == 0
-    }
-
-    /// The body.
-    #[must_use]
-    pub fn finish(self) -> Bytes {
-        self.buffer.freeze()
     }
 }
 
@@ -253,39 +200,10 @@ fn take_args<'a>(bytes: &'a [u8], args: &mut Args<'a>) -> Option<&'a [u8]> {
     (argc > 0).then_some(rest)
 }
 
-/// Takes a response apart into the replies to each segment, in order. After an error nothing follows.
-#[must_use]
-pub fn split_response(response: &Bytes) -> Replies {
-    Replies { rest: response.clone() }
-}
-
-/// The replies to each segment of a body; they share the response's memory.
-#[derive(Clone, Debug)]
-pub struct Replies {
-    rest: Bytes,
-}
-
-impl Iterator for Replies {
-    type Item = Result<Bytes, Malformed>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.rest.is_empty() {
-            return None;
-        }
-        let malformed = Malformed { left: self.rest.len() };
-        if self.rest.len() >= 4 {
-            let length = self.rest.get_u32_le() as usize;
-            if length <= self.rest.len() {
-                return Some(Ok(self.rest.split_to(length)));
-            }
-        }
-        self.rest.clear();
-        Some(Err(malformed))
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     fn body() -> Bytes {
@@ -325,15 +243,5 @@ mod tests {
         for commands in [[0u8; 4].as_slice(), &[1, 0, 0, 0], &[255; 8], &[1, 0, 0, 0, 2, 0, 0, 0, 7]] {
             assert!(Commands { rest: commands }.next_into(&mut args).is_err());
         }
-    }
-
-    #[test]
-    fn a_response_is_split_by_segment() {
-        let response = Bytes::from_static(b"\x05\0\0\0+OK\r\n\0\0\0\0\x02\0\0\0:");
-        let mut replies = split_response(&response);
-        assert_eq!(replies.next(), Some(Ok(Bytes::from_static(b"+OK\r\n"))));
-        assert_eq!(replies.next(), Some(Ok(Bytes::new())));
-        assert!(matches!(replies.next(), Some(Err(_))));
-        assert_eq!(replies.next(), None);
     }
 }

@@ -5,47 +5,18 @@ use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
-use bytes::Bytes;
 use onecopy_core::transfer::{CHUNK, Chunk};
-use onecopy_core::{EntryId, GroupId, NodeId, Timestamp};
+use onecopy_core::{EntryId, GroupId, NodeId};
+use onecopy_host::{ArchiveEvent, ArchiveJob, SnapshotName};
 use onecopy_storage::{RealFileSystem, SnapshotError, SnapshotReader, SnapshotWriter, Snapshots};
 use tokio::sync::mpsc::UnboundedSender;
 use tracing::warn;
 
-/// Which snapshot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Name {
-    pub(crate) group: GroupId,
-    pub(crate) id: EntryId,
-    pub(crate) time: Timestamp,
-}
-
-/// What the archive tells the owner of a group.
-#[derive(Debug)]
-pub(crate) enum ArchiveEvent {
-    /// A piece has been written; `written` is the offset after it.
-    Written { name: Name, written: u64 },
-    /// The snapshot is durable.
-    Finished { name: Name },
-    /// The snapshot could not be written.
-    Failed { name: Name },
-    /// A piece of a snapshot for another replica; `None` if there is no such snapshot (any more).
-    Read { group: GroupId, to: NodeId, id: EntryId, chunk: Option<Chunk> },
-}
-
 /// Hands work to the snapshot thread.
 #[derive(Clone, Debug)]
 pub(crate) struct Archive {
-    jobs: Sender<(Job, UnboundedSender<ArchiveEvent>)>,
+    jobs: Sender<(ArchiveJob, UnboundedSender<ArchiveEvent>)>,
     events: UnboundedSender<ArchiveEvent>,
-}
-
-#[derive(Debug)]
-enum Job {
-    Write { name: Name, offset: u64, data: Bytes },
-    Finish { name: Name },
-    Read { group: GroupId, to: NodeId, id: EntryId, offset: u64 },
-    Keep { group: GroupId, id: EntryId },
 }
 
 impl Archive {
@@ -65,36 +36,17 @@ impl Archive {
         Self { jobs: self.jobs.clone(), events }
     }
 
-    fn submit(&self, job: Job) {
+    /// Hands in a job. Answered as [`ArchiveJob`] says.
+    pub(crate) fn submit(&self, job: ArchiveJob) {
         // The thread ends after its archives.
         let _ = self.jobs.send((job, self.events.clone()));
-    }
-
-    /// Appends a piece; one at offset 0 begins a snapshot. Answered by [`ArchiveEvent::Written`].
-    pub(crate) fn write(&self, name: Name, offset: u64, data: Bytes) {
-        self.submit(Job::Write { name, offset, data });
-    }
-
-    /// Makes a snapshot durable. Answered by [`ArchiveEvent::Finished`].
-    pub(crate) fn finish(&self, name: Name) {
-        self.submit(Job::Finish { name });
-    }
-
-    /// Reads a piece for another replica. Answered by [`ArchiveEvent::Read`].
-    pub(crate) fn read(&self, group: GroupId, to: NodeId, id: EntryId, offset: u64) {
-        self.submit(Job::Read { group, to, id, offset });
-    }
-
-    /// Removes all snapshots of a group that are older than this one.
-    pub(crate) fn keep(&self, group: GroupId, id: EntryId) {
-        self.submit(Job::Keep { group, id });
     }
 }
 
 struct Keeper {
     snapshots: Snapshots<RealFileSystem>,
-    queue: Receiver<(Job, UnboundedSender<ArchiveEvent>)>,
-    writing: HashMap<Name, SnapshotWriter<RealFileSystem>>,
+    queue: Receiver<(ArchiveJob, UnboundedSender<ArchiveEvent>)>,
+    writing: HashMap<SnapshotName, SnapshotWriter<RealFileSystem>>,
     /// The one that was read last stays open: its other pieces are asked for next.
     reading: Option<SnapshotReader<RealFileSystem>>,
 }
@@ -103,10 +55,10 @@ impl Keeper {
     fn run(mut self) {
         while let Ok((job, events)) = self.queue.recv() {
             let event = match job {
-                Job::Write { name, offset, data } => self.write(name, offset, &data),
-                Job::Finish { name } => Some(self.finish(name)),
-                Job::Read { group, to, id, offset } => Some(self.read(group, to, id, offset)),
-                Job::Keep { group, id } => {
+                ArchiveJob::Write { name, offset, data } => self.write(name, offset, &data),
+                ArchiveJob::Finish { name } => Some(self.finish(name)),
+                ArchiveJob::Read { group, to, id, offset } => Some(self.read(group, to, id, offset)),
+                ArchiveJob::Keep { group, id } => {
                     if let Err(error) = self.snapshots.remove_older(group, id) {
                         warn!(%group, %error, "old snapshots could not be removed");
                     }
@@ -120,7 +72,7 @@ impl Keeper {
         }
     }
 
-    fn write(&mut self, name: Name, offset: u64, data: &[u8]) -> Option<ArchiveEvent> {
+    fn write(&mut self, name: SnapshotName, offset: u64, data: &[u8]) -> Option<ArchiveEvent> {
         let written = self.try_write(name, offset, data);
         match written {
             Ok(written) => Some(ArchiveEvent::Written { name, written: written? }),
@@ -133,7 +85,12 @@ impl Keeper {
     }
 
     /// `None` when the beginning of the snapshot failed before: that has been reported.
-    fn try_write(&mut self, name: Name, offset: u64, data: &[u8]) -> Result<Option<u64>, SnapshotError> {
+    fn try_write(
+        &mut self,
+        name: SnapshotName,
+        offset: u64,
+        data: &[u8],
+    ) -> Result<Option<u64>, SnapshotError> {
         if offset == 0 {
             self.writing.retain(|other, _| other.group != name.group);
             self.writing.insert(name, self.snapshots.create(name.group, name.id, name.time)?);
@@ -143,7 +100,7 @@ impl Keeper {
         Ok(Some(writer.written()))
     }
 
-    fn finish(&mut self, name: Name) -> ArchiveEvent {
+    fn finish(&mut self, name: SnapshotName) -> ArchiveEvent {
         match self.writing.remove(&name).map(SnapshotWriter::finish) {
             Some(Ok(_)) => ArchiveEvent::Finished { name },
             Some(Err(error)) => {

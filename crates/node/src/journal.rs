@@ -12,6 +12,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use onecopy_core::{GroupId, Ticket, Write};
+use onecopy_host::Job;
 use onecopy_storage::{Log, LogError, RealFileSystem, Stats};
 use tokio::sync::mpsc::UnboundedSender;
 use tracing::{error, info};
@@ -40,7 +41,7 @@ pub(crate) enum JournalEvent {
 /// Hands writes of one owner to the log thread.
 #[derive(Clone, Debug)]
 pub(crate) struct Journal {
-    jobs: Sender<Job>,
+    jobs: Sender<(Job, UnboundedSender<JournalEvent>)>,
     events: UnboundedSender<JournalEvent>,
     health: Arc<JournalHealth>,
 }
@@ -52,14 +53,6 @@ pub(crate) struct JournalHealth {
     stats: Mutex<Stats>,
     /// Syncs and their total duration in microseconds, for metrics.
     pub(crate) sync_micros: AtomicU64,
-}
-
-#[derive(Debug)]
-struct Job {
-    group: GroupId,
-    ticket: Ticket,
-    writes: Vec<Write>,
-    events: UnboundedSender<JournalEvent>,
 }
 
 impl Journal {
@@ -89,10 +82,9 @@ impl Journal {
     }
 
     /// Hands in writes. Comes back as [`JournalEvent::Persisted`], or never, if the log has failed.
-    pub(crate) fn submit(&self, group: GroupId, ticket: Ticket, writes: Vec<Write>) {
-        let job = Job { group, ticket, writes, events: self.events.clone() };
+    pub(crate) fn submit(&self, job: Job) {
         // The thread only ends before the journals when it has failed, and then nothing is durable any more.
-        let _ = self.jobs.send(job);
+        let _ = self.jobs.send((job, self.events.clone()));
     }
 
     /// How the log is doing.
@@ -116,7 +108,7 @@ impl JournalHealth {
 struct Keeper {
     log: Log<RealFileSystem>,
     durability: Durability,
-    queue: Receiver<Job>,
+    queue: Receiver<(Job, UnboundedSender<JournalEvent>)>,
     health: Arc<JournalHealth>,
     /// With `durability = "memory"`: since when something waits for its sync.
     unsynced_since: Option<Instant>,
@@ -161,19 +153,19 @@ impl Keeper {
     }
 
     /// Writes everything that has arrived, makes it durable at once, and tells the owners.
-    fn write_batch(&mut self, first: Job) -> Result<(), LogError> {
+    fn write_batch(&mut self, first: (Job, UnboundedSender<JournalEvent>)) -> Result<(), LogError> {
         let mut done: BTreeMap<GroupId, Ticket> = BTreeMap::new();
         let mut must_sync = self.durability == Durability::Disk;
         let mut compacted = false;
         let mut next = Some(first);
-        while let Some(job) = next {
+        while let Some((job, events)) = next {
             for write in &job.writes {
                 must_sync |= matches!(write, Write::State(_));
                 compacted |= matches!(write, Write::Compact { .. } | Write::Install { .. });
                 self.log.append(job.group, write)?;
             }
             done.insert(job.group, job.ticket);
-            self.owners.entry(job.group).or_insert(job.events);
+            self.owners.entry(job.group).or_insert(events);
             let more = self.log.unflushed_bytes() < BATCH_BYTES_MAX;
             next = more.then(|| self.queue.try_recv().ok()).flatten();
         }

@@ -47,13 +47,13 @@ impl Knowledge {
     }
 
     /// Takes a newer table; returns it if it is newer.
-    pub(crate) fn learn(&self, table: Table) -> Option<Arc<Table>> {
+    pub(crate) fn learn(&self, table: Arc<Table>) -> Option<Arc<Table>> {
         let mut known = self.table.lock().expect("nobody panics with this lock");
         if table.version() <= known.version() {
             return None;
         }
-        *known = Arc::new(table);
-        Some(known.clone())
+        *known = table.clone();
+        Some(table)
     }
 
     pub(crate) fn set_view_service(&self, status: ViewServiceStatus) {

@@ -7,12 +7,12 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use onecopy_core::{GroupId, Instant, View};
+use onecopy_core::{GroupId, Instant, StateMachine, View};
+use onecopy_host::Group;
+use onecopy_keyspace::Keyspace;
 use onecopy_replica::Standing;
 use onecopy_views::{GroupReport, Role};
 use serde::{Deserialize, Serialize};
-
-use crate::data::group::Group;
 
 /// Everything that `GET /status` answers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -127,29 +127,32 @@ pub struct KnownGroup {
 }
 
 impl ReplicaStatus {
-    pub(crate) fn of(group: &Group, now: Instant) -> Self {
-        let status = group.replica.status(now);
+    pub(crate) fn of(group: &Group<Keyspace>, now: Instant) -> Self {
+        let (replica, counters) = (group.replica(), group.counters());
+        let status = replica.status(now);
         let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         let lag = |matched: onecopy_core::Index| status.last.0.saturating_sub(matched.0);
-        let databases: Vec<(u8, u64, u64)> = group.databases();
+        let sizes = group.machine().database_sizes();
+        let databases: Vec<(u8, u64, u64)> =
+            sizes.map(|size| (size.number, size.keys as u64, size.expires as u64)).collect();
         Self {
-            group: group.id.0,
+            group: group.id().0,
             view: status.view.0,
             role: role_name(status.standing).to_owned(),
             last: status.last.0,
             durable: status.durable.0,
             commit: status.commit.0,
-            lag: group.replica.acknowledged().into_iter().map(|(node, at)| (node.0, lag(at))).collect(),
+            lag: replica.acknowledged().into_iter().map(|(node, at)| (node.0, lag(at))).collect(),
             oldest_write_ms: status.oldest_write.map(millis),
             oldest_prepare_ms: status.oldest_prepare.map(millis),
-            memory_bytes: group.memory(),
-            log_bytes: group.replica.log().bytes() as u64,
+            memory_bytes: group.machine().memory(),
+            log_bytes: replica.log().bytes() as u64,
             keys: databases.iter().map(|(_, keys, _)| keys).sum(),
             databases,
-            entries: group.counters.entries,
-            batches: group.counters.batches,
-            reads: group.counters.reads,
-            view_changes: group.counters.view_changes,
+            entries: counters.entries,
+            batches: counters.batches,
+            reads: counters.reads,
+            view_changes: counters.view_changes,
         }
     }
 

@@ -5,25 +5,14 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use onecopy_core::{EntryId, GroupId, Index, Recovered, Ticket, Timestamp, View, Write};
+use onecopy_host::{GENESIS_GROUP, Job};
+use onecopy_views::Membership;
 
 use crate::dice::Dice;
 use crate::trace::violated;
 
-/// The group of the view table.
-pub const VIEW_GROUP: GroupId = GroupId(0);
 /// The group of the data.
 pub const DATA_GROUP: GroupId = GroupId(1);
-
-/// Writes of one group that a ticket names.
-#[derive(Debug)]
-pub struct Job {
-    /// Whose.
-    pub group: GroupId,
-    /// Their name.
-    pub ticket: Ticket,
-    /// What.
-    pub writes: Vec<Write>,
-}
 
 /// A snapshot in a file.
 #[derive(Debug)]
@@ -50,6 +39,17 @@ pub struct Disk {
 }
 
 impl Disk {
+    /// The view service was founded long ago.
+    pub fn found(&mut self, membership: &Membership) {
+        self.write(GENESIS_GROUP, Write::State(membership.encode()));
+    }
+
+    /// Whether it holds the membership of the view service.
+    #[must_use]
+    pub fn is_founded(&self) -> bool {
+        self.groups.contains_key(&GENESIS_GROUP)
+    }
+
     /// Takes writes. Returns whether a sync must be started for them.
     pub fn submit(&mut self, job: Job) -> bool {
         if self.flight.is_empty() {

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
 use onecopy_core::{NodeId, Rules};
+use onecopy_host::ArchiveJob;
 
 use crate::checks::Checks;
 use crate::clock::Time;
@@ -11,7 +12,6 @@ use crate::dice::Dice;
 use crate::faults::{Fault, Profile};
 use crate::message::{Packet, describe};
 use crate::network::Network;
-use crate::node::archive::ArchiveJob;
 use crate::trace::Trace;
 
 /// Something that will happen.

@@ -138,7 +138,7 @@ impl World {
     /// A disk is lost, unless that would lose the data: the other members of the newest view must have theirs.
     fn lose(&mut self, fault: Fault, node: NodeId, length: Time) -> bool {
         let all_disk = fault == Fault::LoseDisk;
-        if all_disk && (self.strangers as usize + 1) * 2 >= self.nodes.len() {
+        if all_disk && ((self.strangers as usize + 1) * 2 >= self.nodes.len() || !self.is_founded()) {
             return false;
         }
         let survives = self.env.checks.views.newest().is_some_and(|view| {

@@ -3,17 +3,16 @@
 //! # What it is
 //!
 //! A [`World`](world::World) is a cluster of machines with clocks, disks and a network that exist only in memory. On every
-//! machine a [`Process`](node::Process) runs the code that production runs: `Raft` for the view table, `Monitor` and
-//! `Table` for the judgement, `Replica` for the data, `Keyspace` for the state. Only the drivers around them are rewritten, line by
-//! line after those of the node crate, because those are made of threads and sockets. Clients ask for things through
-//! coordinators; a hand breaks whatever can break; and after every event the [`checks`] look at the whole cluster, which no
-//! real observer could.
+//! machine a [`Process`](node::Process) runs the code that production runs, all of it that is not I/O: [`onecopy_host`] with its
+//! coordinator, its groups and its view service, and in them `Raft`, `Monitor`, `Table`, `Replica` and `Keyspace`. Only the threads,
+//! sockets and disks around it are simulated. Clients ask for things through coordinators; a hand breaks whatever can break;
+//! and after every event the [`checks`] look at the whole cluster, which no real observer could.
 //!
 //! ```text
 //!            seed
 //!             │
 //!             ▼               Received, Persisted, Elapsed, …
-//!  faults ─▶ World ─ events ─▶ Node ─ turn ─▶ Process ─▶ Raft, Monitor, Table, Replica, Keyspace
+//!  faults ─▶ World ─ events ─▶ Node ─ turn ─▶ Process ─▶ DataPlane, ViewService ─▶ Replica, Raft, …
 //!  clients ─▶  ▲                │                │
 //!              └── Env: time, network, dice ◀────┴── Send, Persist, Apply, …
 //!                      │
@@ -35,7 +34,8 @@
 //! | --- | --- |
 //! | network | each message is lost, late, early or doubled by itself; cuts are by direction; requests of coordinators and their answers travel on connections, which double nothing |
 //! | disk | writes become durable together, after a while ([`disk`]); a crash keeps what was durable and some beginning of what was on its way, cut between records (torn records are the business of the storage crate and its tests) |
-//! | snapshots | files beside the log, durable when finished, removed when the log says so ([`node::archive`]) |
+//! | snapshots | files beside the log, durable when finished, removed when the log says so ([`node::archive`]); asked for by the protocols, and now and then by the log |
+//! | the founding | one run in five begins with empty disks, and faults from the first moment |
 //! | clocks | monotonic clocks drift; wall clocks are set forward and back |
 //! | processes | die, alone or together; stand still, wholly or only on the data side; are slow; return with the next boot number |
 //! | lost disks | a node returns with a new incarnation, without its data or without anything; never so that no member would be left |
@@ -49,7 +49,8 @@
 //!
 //! # What it does not do
 //!
-//! - The founding of the view service is taken as done; `Genesis` has tests of its own.
+//! - No view node loses its whole disk during the founding, nor while a word from before it may be on its way: a founder that
+//!   forgets that it has founded founds again.
 //! - Disks do not fail with errors and do not rot: the storage crate simulates that beneath its own seam. A process whose disk
 //!   fails stops, which is a crash.
 //! - Nobody adds nodes, and nobody hands over: the protocol has no such commands yet.

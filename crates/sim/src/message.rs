@@ -1,10 +1,11 @@
-//! What nodes say to each other: the same as on the wires of the node crate, with witnesses for the checks.
+//! What nodes say to each other: the same as on the wires of the node crate.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
-use bytes::Bytes;
-use onecopy_core::{Incarnation, Index, Member, NodeId, View, ViewNumber};
-use onecopy_views::{Ping, Suspicion, Table};
+use onecopy_core::{Incarnation, Member, NodeId, ViewNumber};
+pub use onecopy_host::{Answer, Forward, Kind, Outcome};
+use onecopy_views::{Hello, Ping, Suspicion, Table};
 
 /// A message between two nodes.
 #[derive(Clone, Debug)]
@@ -15,12 +16,14 @@ pub enum Packet {
     Forward(Forward),
     /// From a primary to a coordinator.
     Answer(Answer),
+    /// Between view nodes, before anybody votes.
+    Hello(Hello),
     /// Between view nodes. The sender names the life of its disk.
     Raft(Incarnation, onecopy_raft::Message),
     /// From every node to every view node.
     Ping(Rc<Ping>),
-    /// From the view leader.
-    Table(Rc<Table>),
+    /// From a view node.
+    Table(Arc<Table>),
     /// From any node to every view node.
     Suspect(Suspicion),
     /// From a primary to every view node (rule P5).
@@ -36,54 +39,6 @@ impl Packet {
     }
 }
 
-/// A batch of commands on its way to a primary.
-#[derive(Clone, Debug)]
-pub struct Forward {
-    /// The view in which the receiver is the primary, as the coordinator knows it.
-    pub view: ViewNumber,
-    /// Which start of which coordinator.
-    pub coordinator: Incarnation,
-    /// Which of its batches.
-    pub sequence: u64,
-    /// What it needs.
-    pub kind: Kind,
-    /// The commands.
-    pub body: Bytes,
-}
-
-/// The answer to a [`Forward`].
-#[derive(Clone, Debug)]
-pub struct Answer {
-    /// Which start of which coordinator had asked.
-    pub coordinator: Incarnation,
-    /// Which of its batches.
-    pub sequence: u64,
-    /// How it ended.
-    pub outcome: Outcome,
-}
-
-/// What a batch needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
-    /// Only a confirmed view.
-    Read,
-    /// The log.
-    Write,
-}
-
-/// How a batch ended.
-#[derive(Clone, Debug)]
-pub enum Outcome {
-    /// It was executed; these are the replies. The index is what the state reflected: a witness for the checks.
-    Done(Bytes, Index),
-    /// Nothing was executed: the receiver is not the primary. It names the view that it knows.
-    NotPrimary(Option<View>),
-    /// Nothing was executed: not now.
-    Busy,
-    /// It may or may not have been executed, or will be.
-    Unknown,
-}
-
 /// Short, for the trace.
 #[must_use]
 pub fn describe(packet: &Packet) -> String {
@@ -93,7 +48,7 @@ pub fn describe(packet: &Packet) -> String {
             format!("{:?} batch {} in {}", forward.kind, forward.sequence, forward.view)
         }
         Packet::Answer(answer) => match &answer.outcome {
-            Outcome::Done(_, index) => format!("batch {} done as of {index}", answer.sequence),
+            Outcome::Done { as_of, .. } => format!("batch {} done as of {as_of}", answer.sequence),
             Outcome::NotPrimary(view) => {
                 format!(
                     "batch {} refused, the view is {:?}",
@@ -103,6 +58,7 @@ pub fn describe(packet: &Packet) -> String {
             }
             outcome => format!("batch {} {outcome:?}", answer.sequence),
         },
+        Packet::Hello(hello) => format!("{hello:?}"),
         Packet::Raft(_, message) => format!("raft {message:?}"),
         Packet::Ping(ping) => format!("ping {} {:?}", ping.boot, ping.groups),
         Packet::Table(table) => format!("table version {}", table.version()),

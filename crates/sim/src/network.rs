@@ -49,7 +49,7 @@ impl Network {
     }
 
     fn swallows(&self, packet: &Packet) -> bool {
-        self.view_outages > 0 && matches!(packet, Packet::Raft(..))
+        self.view_outages > 0 && matches!(packet, Packet::Raft(..) | Packet::Hello(_))
     }
 
     /// Cuts these directions.

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use onecopy_core::{Incarnation, NodeId, Rules};
+use onecopy_host::Submission;
+use onecopy_views::Membership;
 
 use crate::checks::{copies, liveness, promise, search};
 use crate::client::{self, Client, Reply};
@@ -11,7 +13,6 @@ use crate::clock::{Clock, MS, SECOND, Time};
 use crate::dice::Dice;
 use crate::env::{Env, Event, Stats};
 use crate::faults::Profile;
-use crate::node::coordinator::Submission;
 use crate::node::{Happened, Node};
 use crate::trace::{Trace, violated};
 
@@ -19,6 +20,8 @@ use crate::trace::{Trace, violated};
 const RECOVERY_MAX: Time = 40 * SECOND;
 /// How long it gets to settle when nobody asks for anything any more.
 const SETTLING: Time = 3 * SECOND;
+/// Of a thousand runs, how many begin with the founding of the view service.
+const FOUNDINGS: u64 = 200;
 
 /// One run.
 #[derive(Debug)]
@@ -35,6 +38,16 @@ pub struct World {
     seen: (u64, u64),
     /// How many view nodes have lost their disks.
     pub(crate) strangers: u32,
+    founding: Founding,
+}
+
+/// Where the cluster is with the founding of its view service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Founding {
+    /// Not every view node has the membership on its disk.
+    Awaited,
+    /// All have had it, since then at the latest.
+    Over(Time),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +78,12 @@ impl World {
             let incarnation = Incarnation(env.new_life());
             Node::new(*id, clock, incarnation, view_nodes.clone())
         });
-        let nodes: Vec<Node> = nodes.collect();
+        let mut nodes: Vec<Node> = nodes.collect();
+        let founding = env.dice.chance(FOUNDINGS).then_some(Founding::Awaited).unwrap_or(Founding::Over(0));
+        if founding != Founding::Awaited {
+            let membership = Membership { members: (*view_nodes).clone() };
+            nodes.iter_mut().for_each(|node| node.disk.found(&membership));
+        }
         let clients = (0..env.profile.clients).map(|_| Client {
             home: *env.dice.pick(&ids),
             waiting: None,
@@ -73,7 +91,7 @@ impl World {
             served: 0,
         });
         let clients = clients.collect();
-        Self { env, nodes, clients, seed, phase: Phase::Faults, seen: (0, 0), strangers: 0 }
+        Self { env, nodes, clients, seed, phase: Phase::Faults, seen: (0, 0), strangers: 0, founding }
     }
 
     /// Runs to the end, and returns the numbers. Unwinds at a violation.
@@ -84,7 +102,9 @@ impl World {
         for client in 0..self.clients.len() {
             self.env.schedule(SECOND, Event::Client(client));
         }
-        let first = 2 * SECOND + self.env.dice.below(self.env.profile.fault_interval);
+        // Nothing spares the founding but that no disk is lost.
+        let quiet = if self.founding == Founding::Awaited { 0 } else { 2 * SECOND };
+        let first = quiet + self.env.dice.below(self.env.profile.fault_interval);
         self.env.schedule(first, Event::Fault);
         self.env.schedule(self.env.profile.fault_time, Event::Heal);
         if self.env.profile.churn > 0 {
@@ -216,7 +236,7 @@ impl World {
         let home = client.home;
         self.env.note(home, || format!("client {number}: operation {op}, {action:?} {key}"));
         self.env.schedule(now + client::PATIENCE, Event::Client(number));
-        let submission = Submission { op, kind: action.kind(), segment };
+        let submission = Submission { kind: action.kind(), segment: segment.freeze(), client: op };
         let env = &mut self.env;
         self.nodes[home.0 as usize - 1].happened(env, Happened::Submitted(submission));
     }
@@ -252,6 +272,16 @@ impl World {
     }
 
     // ---- the end ------------------------------------------------------------------------------------------
+
+    /// Whether a view node may lose its whole disk: a founder that does so during the founding founds a second time. No
+    /// word from before the founding may still be on its way, either.
+    pub(crate) fn is_founded(&mut self) -> bool {
+        if self.founding == Founding::Awaited && self.nodes.iter().all(|node| node.disk.is_founded()) {
+            self.founding = Founding::Over(self.env.time);
+        }
+        let late = self.env.profile.latency + self.env.profile.lateness;
+        matches!(self.founding, Founding::Over(since) if since + late < self.env.time)
+    }
 
     /// Whether things still go wrong.
     pub(crate) fn is_faulty(&self) -> bool {

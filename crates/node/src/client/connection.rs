@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use onecopy_host::{Kind, Reply, Submission};
 use onecopy_keyspace::command::{self, Spec};
 use onecopy_keyspace::request::SegmentBuilder;
 use onecopy_resp::{Limits, Parser, ProtocolError, Request, Version, Writer};
@@ -12,10 +13,10 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
 use super::budget::Share;
+use super::failure::explain;
 use super::session::{Peer, Session};
 use super::{Clients, commands};
-use crate::data::inbox::{Answer, Event, Submission};
-use crate::peer::message::Kind;
+use crate::data::inbox::Event;
 use crate::status::ClientCounters;
 
 /// How many bytes are taken from a connection at once.
@@ -230,15 +231,16 @@ impl<'a> Connection<'a> {
         while !self.output_share.room().await {
             self.flush().await?;
         }
-        let (answer, answered) = oneshot::channel();
-        self.clients.inbox.push(Event::Submitted(Submission { kind, segment, answer }));
+        let (client, answered) = oneshot::channel();
+        self.clients.inbox.push(Event::Submitted(Submission { kind, segment, client }));
         match answered.await {
-            Ok(Answer::Replies(replies)) => {
-                self.adapt(replies.len());
-                self.output.extend_from_slice(&replies);
+            Ok(Reply::Done { reply, .. }) => {
+                self.adapt(reply.len());
+                self.output.extend_from_slice(&reply);
                 self.output_share.resize(self.output.len());
             }
-            Ok(Answer::Failed(error)) => {
+            Ok(failure) => {
+                let error = explain(&failure);
                 let mut writer = Writer::new(&mut self.output, self.session.version);
                 (0..count).for_each(|_| writer.error(error));
                 ClientCounters::add(&self.clients.knowledge.data.clients.errors, u64::from(count));

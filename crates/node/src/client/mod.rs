@@ -8,6 +8,7 @@
 pub(crate) mod budget;
 pub(crate) mod commands;
 pub(crate) mod connection;
+mod failure;
 pub(crate) mod info;
 pub(crate) mod listener;
 pub(crate) mod session;

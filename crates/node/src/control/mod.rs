@@ -4,17 +4,18 @@
 //! thread never keeps a node from saying that it is alive.
 
 pub(crate) mod http;
-pub(crate) mod view_service;
+mod observer;
+pub(crate) mod view_node;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use onecopy_core::{Instant, NodeId};
+use onecopy_host::{ArchiveEvent, ViewWish};
 use onecopy_views::{Addresses, Ping, Table};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tracing::warn;
 
-use crate::archive::ArchiveEvent;
 use crate::clock::Clock;
 use crate::data::inbox::FromControl;
 use crate::identity::Me;
@@ -23,7 +24,7 @@ use crate::knowledge::Knowledge;
 use crate::peer::PeerEvent;
 use crate::peer::link::Links;
 use crate::peer::message::ControlMessage;
-use view_service::ViewService;
+use view_node::ViewNode;
 
 /// How often the view service looks at its evidence.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
@@ -50,7 +51,7 @@ pub(crate) struct Control {
     pub(crate) next_ping: Instant,
     pub(crate) links: Links,
     /// On a view node.
-    pub(crate) view_service: Option<ViewService>,
+    pub(crate) view_node: Option<ViewNode>,
     /// What this node knows of the cluster, also told to the data thread.
     pub(crate) knowledge: Arc<Knowledge>,
     pub(crate) data: UnboundedSender<FromControl>,
@@ -64,8 +65,8 @@ impl Control {
             let deadline = self.deadline(now);
             tokio::select! {
                 biased;
-                Some(event) = ears.journal.recv() => self.with_view_service(|service, now, out| service.on_journal(now, event, out)),
-                Some(event) = ears.archive.recv() => self.with_view_service(|service, now, out| service.on_archive(now, event, out)),
+                Some(event) = ears.journal.recv() => self.with_view_node(|node| node.on_journal(event)),
+                Some(event) = ears.archive.recv() => self.with_view_node(|node| node.on_archive(event)),
                 Some(event) = ears.peers.recv() => {
                     if let PeerEvent::Received { from, message } = event {
                         self.hear(from, message);
@@ -79,14 +80,14 @@ impl Control {
     }
 
     fn deadline(&self, now: Instant) -> Instant {
-        let service = self.view_service.as_ref().and_then(ViewService::deadline);
-        let look = self.view_service.is_some().then_some(now + LOOK_INTERVAL);
+        let service = self.view_node.as_ref().and_then(ViewNode::deadline);
+        let look = self.view_node.is_some().then_some(now + LOOK_INTERVAL);
         [service, look].into_iter().flatten().fold(self.next_ping, Instant::min)
     }
 
     fn turn(&mut self) {
         let now = self.clock.now();
-        self.with_view_service(|service, now, out| service.look(now, out));
+        self.with_view_node(ViewNode::look);
         if now >= self.next_ping {
             self.next_ping = now + self.ping_interval;
             let ping = self.ping();
@@ -121,30 +122,29 @@ impl Control {
     fn hear(&mut self, from: NodeId, message: ControlMessage) {
         match message {
             ControlMessage::Table(bytes) => match Table::decode(&bytes) {
-                Ok(table) => self.learn(table),
+                Ok(table) => self.learn(Arc::new(table)),
                 Err(error) => warn!(%from, %error, "an announced view table makes no sense"),
             },
-            message => self.with_view_service(|service, now, out| service.hear(now, from, message, out)),
+            message => self.with_view_node(|node| node.hear(from, message)),
         }
     }
 
-    /// Steps the view service and carries out what it wants of the node.
-    fn with_view_service(
-        &mut self,
-        step: impl FnOnce(&mut ViewService, Instant, &mut Vec<view_service::Wish>),
-    ) {
-        let now = self.clock.now();
-        let Some(service) = self.view_service.as_mut() else { return };
-        let mut wishes = Vec::new();
-        step(service, now, &mut wishes);
-        self.knowledge.set_view_service(service.status());
-        for wish in wishes {
+    /// Has the view node do something, and carries out what it wants of the others.
+    fn with_view_node(&mut self, act: impl FnOnce(&mut ViewNode)) {
+        let Some(node) = self.view_node.as_mut() else { return };
+        act(node);
+        self.knowledge.set_view_service(node.status());
+        let incarnation = self.me.view_member;
+        for wish in std::mem::take(&mut node.out.wishes) {
             match wish {
-                view_service::Wish::Send { to, message } => {
-                    let _ = self.links.send(to, &message);
+                ViewWish::Hello { to, hello } => {
+                    let _ = self.links.send(to, &ControlMessage::Hello(hello));
                 }
-                view_service::Wish::Announce { to, table } if to == self.me.node => self.learn(table),
-                view_service::Wish::Announce { to, table } => {
+                ViewWish::Raft { to, message } => {
+                    let _ = self.links.send(to, &ControlMessage::Raft { incarnation, message });
+                }
+                ViewWish::Announce { to, table } if to == self.me.node => self.learn(table),
+                ViewWish::Announce { to, table } => {
                     let _ = self.links.send(to, &ControlMessage::Table(table.encode()));
                 }
             }
@@ -152,7 +152,7 @@ impl Control {
     }
 
     /// A view table was announced: if it is news, this node knows it from now on.
-    fn learn(&mut self, table: Table) {
+    fn learn(&mut self, table: Arc<Table>) {
         if let Some(table) = self.knowledge.learn(table) {
             // The data thread ends after this one.
             let _ = self.data.send(FromControl::Table(table));

@@ -3,22 +3,20 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use onecopy_core::View;
+use onecopy_host::{ArchiveEvent, Reply, Submission};
 use onecopy_views::Table;
 use tokio::sync::{Notify, oneshot};
 
-use crate::archive::ArchiveEvent;
 use crate::journal::JournalEvent;
 use crate::peer::PeerEvent;
 use crate::peer::accept::Accepted;
-use crate::peer::message::{DataMessage, Kind};
+use crate::peer::message::DataMessage;
 
 /// Something happened.
 #[derive(Debug)]
 pub(crate) enum Event {
     /// A client wants something executed.
-    Submitted(Submission),
+    Submitted(Submission<Client>),
     /// Another node said something, or is gone.
     Peer(PeerEvent<DataMessage>),
     /// The log thread made something durable.
@@ -38,24 +36,8 @@ pub(crate) enum FromControl {
     Call(Accepted),
 }
 
-/// A run of commands of one client.
-#[derive(Debug)]
-pub(crate) struct Submission {
-    pub(crate) kind: Kind,
-    /// One segment, in the encoding of the state machine.
-    pub(crate) segment: Bytes,
-    /// Where the answer goes. Gone when the client is.
-    pub(crate) answer: oneshot::Sender<Answer>,
-}
-
-/// How a run of commands ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
-    /// The replies to all its commands.
-    Replies(Bytes),
-    /// No reply to any of them: an error, with its code, for each.
-    Failed(&'static str),
-}
+/// Where the reply to a run of commands goes. Gone when the connection is.
+pub(crate) type Client = oneshot::Sender<Reply>;
 
 /// The queue of events of the data thread itself.
 #[derive(Debug, Default)]
@@ -80,9 +62,4 @@ impl Inbox {
     pub(crate) fn drain_into(&self, events: &mut Vec<Event>) {
         events.append(&mut self.events.borrow_mut());
     }
-}
-
-/// A view that was learnt, from wherever.
-pub(crate) fn is_news(known: Option<&View>, view: &View) -> bool {
-    view.valid() && known.is_none_or(|known| view.number > known.number)
 }

@@ -1,27 +1,24 @@
 //! The data thread: clients, the coordinator, and the replicas of all groups, in one event loop.
 //!
-//! Everything that happens becomes an [`Event`]; one *turn* takes all events that have arrived, lets the coordinator
-//! make batches of the clients' requests, makes one entry of all batches that are for a primary here, and
-//! sends what came of it. So the unit of work is the batch, however many commands it carries: under load the turns
-//! get larger, not more. Replicas, state machines and the coordinator belong to this thread alone and need no locks.
+//! Everything that happens becomes an [`Event`]; one *turn* takes all events that have arrived and hands them to the
+//! [`DataPlane`](onecopy_host::DataPlane), which does the rest; then what it wants is handed out. Under load the turns get
+//! larger, not more. Replicas, state machines and the coordinator belong to this thread alone and need no locks.
 //!
 //! ```text
-//! connections ─▶ segments ┐                                  ┌▶ journal (log thread)
-//! peers ───────▶ messages ┼▶ inbox ─▶ turn ─▶ replica.step ──┼▶ links to peers
-//! log thread ──▶ tickets ─┘                   keyspace       └▶ replies to connections
+//! connections ─▶ segments ┐                             ┌▶ journal (log thread)
+//! peers ───────▶ messages ┼▶ inbox ─▶ turn ─▶ DataPlane ┼▶ links to peers
+//! log thread ──▶ tickets ─┘                             └▶ replies to connections
 //! ```
 
-pub(crate) mod coordinator;
-pub(crate) mod group;
 pub(crate) mod inbox;
+pub(crate) mod observer;
 pub(crate) mod plane;
-mod snapshots;
 
 use std::time::Duration;
 
+use onecopy_host::ArchiveEvent;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use crate::archive::ArchiveEvent;
 use crate::journal::JournalEvent;
 use inbox::{Event, FromControl, Inbox};
 use plane::Plane;

@@ -3,16 +3,18 @@
 use std::sync::Arc;
 
 use onecopy_core::{Instant, NodeId};
-use onecopy_views::{Addresses, Monitor, MonitorConfig};
+use onecopy_host::view_service::Kept;
+use onecopy_host::{ArchiveEvent, ViewSettings};
+use onecopy_views::Addresses;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
 
 use super::{DATA_GROUP, others, runtime};
-use crate::archive::{Archive, ArchiveEvent};
+use crate::archive::Archive;
 use crate::clock::Clock;
 use crate::config::{Config, Role};
-use crate::control::view_service::{Kept, Settings, ViewService};
+use crate::control::view_node::ViewNode;
 use crate::control::{self, Control};
 use crate::data::inbox::FromControl;
 use crate::identity::Me;
@@ -76,24 +78,24 @@ impl ControlThread {
         let http = tokio::task::spawn_local(http);
 
         let view_nodes: Vec<NodeId> = config.view_nodes.iter().map(|node| NodeId(*node)).collect();
-        let view_service = config.has(Role::View).then(|| {
-            let settings = Settings {
+        let view_node = config.has(Role::View).then(|| {
+            const MIB: usize = 1024 * 1024;
+            let settings = ViewSettings {
                 node: self.me.node,
                 incarnation: self.me.view_member,
-                election_timeout: config.timeouts.election(),
-                heartbeat_interval: config.timeouts.election() / 6,
+                view_nodes: view_nodes.clone(),
                 groups: vec![DATA_GROUP],
-            };
-            let monitor_config = MonitorConfig {
-                failure_timeout: config.timeouts.failure(),
                 copies: config.copies,
+                failure_timeout: config.timeouts.failure(),
+                election_timeout: config.timeouts.election(),
+                append_bytes_max: MIB,
+                log_bytes_max: MIB,
+                seed: rand::random(),
                 rules: onecopy_core::Rules::default(),
             };
-            let monitor = Monitor::new(monitor_config, self.clock.now());
-            let disk = (self.journal.clone(), self.archive.clone());
-            ViewService::start(settings, &view_nodes, self.kept, monitor, self.clock, disk)
+            ViewNode::start(settings, self.kept, self.clock, self.journal.clone(), self.archive.clone())
         });
-        // The service has its own handles: the threads behind them end with the last one.
+        // The view node has its own handles: the threads behind them end with the last one.
         drop((self.journal, self.archive));
         let addresses = Addresses {
             redis: if config.has(Role::Coordinator) { config.redis.to_string() } else { String::new() },
@@ -108,7 +110,7 @@ impl ControlThread {
             ping_interval: config.timeouts.ping(),
             next_ping: Instant::ZERO,
             links,
-            view_service,
+            view_node,
             knowledge: self.knowledge,
             data: self.to_data,
         };

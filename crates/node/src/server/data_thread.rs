@@ -1,16 +1,16 @@
 //! The data thread, put together.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use onecopy_core::Instant;
-use onecopy_replica::{Config as ReplicaConfig, Replica};
+use onecopy_host::{Coordinator, DataPlane, Fresh, GroupSettings, Out, Restored};
+use onecopy_keyspace::Keyspace;
+use onecopy_replica::Config as ReplicaConfig;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 
-use super::disk::RestoredGroup;
 use super::{DATA_GROUP, others, runtime};
 use crate::archive::Archive;
 use crate::client::budget::Budget;
@@ -18,9 +18,8 @@ use crate::client::{Clients, listener};
 use crate::clock::Clock;
 use crate::config::{Config, Role};
 use crate::data;
-use crate::data::coordinator::Coordinator;
-use crate::data::group::Group;
 use crate::data::inbox::{Event, Inbox};
+use crate::data::observer::Telling;
 use crate::data::plane::Plane;
 use crate::identity::Me;
 use crate::journal::Journal;
@@ -34,7 +33,7 @@ pub(super) struct DataThread {
     pub(super) config: Config,
     pub(super) me: Me,
     pub(super) clock: Clock,
-    pub(super) group: RestoredGroup,
+    pub(super) group: Restored<Keyspace>,
     pub(super) journal: Journal,
     pub(super) archive: Archive,
     pub(super) knowledge: Arc<Knowledge>,
@@ -60,11 +59,21 @@ impl DataThread {
         let life = onecopy_core::Incarnation(rand::random());
         let coordinator = Coordinator::new(DATA_GROUP, life, request_timeout);
         let config = Rc::new(self.config);
-        let mut groups = BTreeMap::new();
+        let mut plane = Plane {
+            clock: self.clock,
+            data: DataPlane::new(self.me.node, coordinator),
+            out: Out::default(),
+            journal: self.journal,
+            archive: self.archive,
+            links,
+            inbox: inbox.clone(),
+            control: self.to_control,
+            status: self.knowledge.data.clone(),
+            status_due: Instant::ZERO,
+            status_is_old: false,
+        };
         if config.has(Role::Data) {
-            let group =
-                start_group(&config, self.me, self.clock.now(), self.group, self.journal, self.archive)?;
-            groups.insert(DATA_GROUP, group);
+            start_group(&mut plane, &config, self.me, self.group)?;
         }
         if let Some(socket) = self.clients {
             let clients = Clients {
@@ -78,41 +87,27 @@ impl DataThread {
             };
             tokio::task::spawn_local(listener::listen(TcpListener::from_std(socket)?, Rc::new(clients)));
         }
-        let plane = Plane {
-            me: self.me.node,
-            clock: self.clock,
-            groups,
-            coordinator,
-            links,
-            inbox: inbox.clone(),
-            control: self.to_control,
-            status: self.knowledge.data.clone(),
-            status_due: Instant::ZERO,
-            status_is_old: false,
-        };
         data::run(plane, &inbox, self.ears).await;
         Ok(())
     }
 }
 
 fn start_group(
+    plane: &mut Plane,
     config: &Config,
     me: Me,
-    now: Instant,
-    restored: RestoredGroup,
-    journal: Journal,
-    archive: Archive,
-) -> std::io::Result<Group> {
+    restored: Restored<Keyspace>,
+) -> std::io::Result<()> {
     let member = onecopy_core::Member { node: me.node, incarnation: me.incarnation };
-    let replica_config = ReplicaConfig {
+    let replica = ReplicaConfig {
         heartbeat_interval: config.timeouts.heartbeat(),
         failure_timeout: config.timeouts.failure(),
         log_bytes_max: config.log_bytes,
         ..ReplicaConfig::new(DATA_GROUP, member, me.boot)
     };
-    let mut effects = Vec::new();
-    let RestoredGroup { recovered, machine, base_time } = restored;
-    let replica = Replica::new(replica_config, recovered, base_time, now, &mut effects)
-        .map_err(std::io::Error::other)?;
-    Ok(Group::start(DATA_GROUP, replica, machine, (journal, archive), config.maxmemory, effects))
+    let settings = GroupSettings { replica, memory_max: config.maxmemory, seed: rand::random() };
+    let (fresh, now) = (Fresh::new(Keyspace::new), plane.clock.now());
+    let started = plane.data.start_group(settings, restored, fresh, now, &mut Telling, &mut plane.out);
+    plane.employ();
+    started.map_err(std::io::Error::other)
 }

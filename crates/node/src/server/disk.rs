@@ -1,6 +1,8 @@
 //! What a node finds in its data directory.
 
 use onecopy_core::{NodeId, Recovered, StateMachine, Timestamp};
+use onecopy_host::view_service::Kept;
+use onecopy_host::{GENESIS_GROUP, Restored, VIEW_GROUP};
 use onecopy_keyspace::Keyspace;
 use onecopy_storage::{DataDirectory, DirectoryError, LogOptions, Owner, RealFileSystem, Snapshots};
 use onecopy_views::{Membership, Table};
@@ -8,7 +10,6 @@ use tracing::info;
 
 use super::{DATA_GROUP, StartError};
 use crate::config::{Config, Durability, Role};
-use crate::control::view_service::{GENESIS_GROUP, Kept, VIEW_GROUP};
 use crate::identity::Me;
 
 /// How many bytes of a snapshot are read at once.
@@ -19,15 +20,8 @@ pub(super) struct Disk {
     pub(super) me: Me,
     pub(super) log: onecopy_storage::Log<RealFileSystem>,
     pub(super) snapshots: Snapshots<RealFileSystem>,
-    pub(super) group: RestoredGroup,
+    pub(super) group: Restored<Keyspace>,
     pub(super) kept: Kept,
-}
-
-/// What the data group starts from.
-pub(super) struct RestoredGroup {
-    pub(super) recovered: Recovered,
-    pub(super) machine: Keyspace,
-    pub(super) base_time: Timestamp,
 }
 
 impl Disk {
@@ -85,7 +79,7 @@ fn decode_membership(state: &[u8]) -> Result<Membership, StartError> {
 fn restore_group(
     snapshots: &Snapshots<RealFileSystem>,
     recovered: Recovered,
-) -> Result<RestoredGroup, StartError> {
+) -> Result<Restored<Keyspace>, StartError> {
     let mut machine = Keyspace::new(rand::random());
     let mut base_time = Timestamp(0);
     if recovered.base.index.0 > 0 {
@@ -104,7 +98,7 @@ fn restore_group(
         machine.restore_finish().map_err(nonsense)?;
         info!(snapshot = %recovered.base, bytes = reader.image_len(), "restored a snapshot");
     }
-    Ok(RestoredGroup { recovered, machine, base_time })
+    Ok(Restored { recovered, machine, base_time })
 }
 
 fn restore_table(

@@ -10,7 +10,9 @@ use crate::trace::violated;
 /// Looks at the disks behind a commit. A member whose data was lost since it acknowledged is nobody's fault.
 pub fn check(nodes: &[Node], primary: NodeId, id: EntryId) {
     let of = |node: NodeId| nodes.iter().find(|other| other.id == node);
-    let Some(view) = of(primary).and_then(|node| node.process.as_ref()?.group.replica.view()) else { return };
+    let Some(view) = of(primary).and_then(|node| node.process.as_ref()?.group().replica().view()) else {
+        return;
+    };
     for member in &view.members {
         let Some(node) = of(member.node).filter(|node| node.incarnation == member.incarnation) else {
             continue;

@@ -38,8 +38,8 @@ pub fn missing(env: &Env, nodes: &[Node], clients: &[Client]) -> Option<String> 
     }
     for member in &view.members {
         let group =
-            nodes.iter().find(|node| node.id == member.node)?.process.as_ref().map(|process| &process.group);
-        if group.is_none_or(|group| group.replica.view() != Some(view)) {
+            nodes.iter().find(|node| node.id == member.node)?.process.as_ref().map(|process| process.group());
+        if group.is_none_or(|group| group.replica().view() != Some(view)) {
             return Some(format!("{member:?} does not know {view}"));
         }
     }
@@ -57,13 +57,13 @@ pub fn settled(env: &mut Env, nodes: &[Node], views: u64) {
     for member in &view.members {
         let Some(node) = nodes.iter().find(|node| node.id == member.node) else { continue };
         let Some(process) = &node.process else { continue };
-        let group = &process.group;
-        if group.applied.0 != committed {
-            violated(CHECKER, format!("{} has executed {} of {committed} entries", node.id, group.applied));
+        let group = process.group();
+        if group.applied().0 != committed {
+            violated(CHECKER, format!("{} has executed {} of {committed} entries", node.id, group.applied()));
         }
-        env.checks.ledger.same_state(node.id, group.applied, &group.machine);
-        nothing_is_lost(&env.checks.ledger, &group.machine, env.profile.keys);
-        let log = group.replica.log();
+        env.checks.ledger.same_state(node.id, group.applied(), group.machine());
+        nothing_is_lost(&env.checks.ledger, group.machine(), env.profile.keys);
+        let log = group.replica().log();
         let bound = 4 * env.profile.log_bytes_max + env.profile.uncommitted_bytes_max.min(1 << 20);
         if log.bytes() > bound {
             violated(
@@ -72,8 +72,7 @@ pub fn settled(env: &mut Env, nodes: &[Node], views: u64) {
             );
         }
     }
-    let tables: Vec<&Table> =
-        nodes.iter().filter_map(|node| Some(&*node.process.as_ref()?.view_node.as_ref()?.table)).collect();
+    let tables: Vec<&Table> = nodes.iter().filter_map(|node| node.process.as_ref()?.view_table()).collect();
     if let Some(other) = tables.iter().find(|table| **table != tables[0]) {
         violated(
             CHECKER,

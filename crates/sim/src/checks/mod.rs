@@ -8,10 +8,12 @@
 //! | [`copies`] | P1: what a primary commits is durable at every member of its view | PacificA, 2008; rule P1 |
 //! | [`promise`] | P3: what is said in a view is said under a durable promise of it | rule P3 |
 //! | [`views`] | P4: views grow by one, heirs only, one primary per view (P2, P11) | rules P4, P5, P9, P11 |
+//! | [`founding`] | one membership of the view service | `onecopy_views::Genesis` |
 //! | [`raft`] | election safety, leader completeness, state machine safety | Raft paper, Figure 3 |
 //! | [`liveness`] | after the faults, writes are served, redundancy is restored, copies are equal | rule P10, issue of every failover |
 
 pub mod copies;
+pub mod founding;
 pub mod ledger;
 pub mod linearizable;
 pub mod liveness;
@@ -31,6 +33,8 @@ pub struct Checks {
     pub ledger: ledger::Ledger,
     /// The views.
     pub views: views::Views,
+    /// The founding of the view service.
+    pub founding: founding::Founding,
     /// The view service's Raft group.
     pub raft: raft::RaftChecks,
     /// Answers on their way to clients.

@@ -4,106 +4,14 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use onecopy_core::transfer::{CHUNK, Chunk};
-use onecopy_core::{EntryId, GroupId, NodeId, Timestamp};
+use onecopy_host::{ArchiveEvent, ArchiveJob, SnapshotName};
 
 use crate::disk::{Disk, Image};
-
-/// Which snapshot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Name {
-    /// Of which group.
-    pub group: GroupId,
-    /// The last entry that it covers.
-    pub id: EntryId,
-    /// The time of that entry.
-    pub time: Timestamp,
-}
-
-/// What the snapshot thread is asked for.
-#[derive(Debug)]
-pub enum ArchiveJob {
-    /// Append a piece; one at offset 0 begins a snapshot.
-    Write {
-        /// Of which snapshot.
-        name: Name,
-        /// Where the piece begins.
-        offset: u64,
-        /// The piece.
-        data: Bytes,
-    },
-    /// Make a snapshot durable.
-    Finish {
-        /// Which one.
-        name: Name,
-    },
-    /// Read a piece for another replica.
-    Read {
-        /// Of which group.
-        group: GroupId,
-        /// For whom.
-        to: NodeId,
-        /// Which one.
-        id: EntryId,
-        /// Where the piece begins.
-        offset: u64,
-    },
-    /// Remove all snapshots of a group that are older than this one.
-    Keep {
-        /// The group.
-        group: GroupId,
-        /// The one that is needed.
-        id: EntryId,
-    },
-}
-
-/// What the snapshot thread did.
-#[derive(Debug)]
-pub enum ArchiveEvent {
-    /// A piece has been written; `written` is the offset after it.
-    Written {
-        /// Of which snapshot.
-        name: Name,
-        /// The offset after the piece.
-        written: u64,
-    },
-    /// The snapshot is durable.
-    Finished {
-        /// Which one.
-        name: Name,
-    },
-    /// The snapshot could not be written.
-    Failed {
-        /// Which one.
-        name: Name,
-    },
-    /// A piece for another replica.
-    Read {
-        /// Of which group.
-        group: GroupId,
-        /// For whom.
-        to: NodeId,
-        /// Which snapshot was asked for.
-        id: EntryId,
-        /// The piece; `None` if there is no such snapshot (any more).
-        chunk: Option<Chunk>,
-    },
-}
-
-impl ArchiveEvent {
-    /// Whose it is.
-    #[must_use]
-    pub fn group(&self) -> GroupId {
-        match self {
-            Self::Written { name, .. } | Self::Finished { name } | Self::Failed { name } => name.group,
-            Self::Read { group, .. } => *group,
-        }
-    }
-}
 
 /// The files that are being written. They die with the process.
 #[derive(Debug, Default)]
 pub struct Archive {
-    writing: BTreeMap<Name, Vec<u8>>,
+    writing: BTreeMap<SnapshotName, Vec<u8>>,
 }
 
 impl Archive {

@@ -1,60 +1,65 @@
 //! One machine: its clock and its disk, which survive, and the process on it, which may not.
 //!
-//! A process takes *turns*: everything that has arrived since the last one is taken at once, by the same drivers
-//! around the same protocol cores as in the node crate (`group`, `snapshots`, `coordinator`, `view_node`).
+//! A process takes *turns*: everything that has arrived since the last one is taken at once, as by the threads of the node
+//! crate, and goes into the same [`DataPlane`](onecopy_host::DataPlane) and [`ViewService`](onecopy_host::ViewService).
 
 pub mod archive;
-pub mod coordinator;
-pub mod group;
 mod process;
-mod snapshots;
-pub mod view_node;
+mod report;
+mod start;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
-use onecopy_core::{GroupId, Incarnation, NodeId, Ticket};
+use onecopy_core::{GroupId, Incarnation, NodeId, Ticket, Write};
+use onecopy_host::{ArchiveEvent, ArchiveJob, Job, Submission, VIEW_GROUP};
 
+use crate::client::OpId;
 use crate::clock::{Clock, MS, Time};
-use crate::disk::{Disk, Job};
+use crate::disk::{DATA_GROUP, Disk};
 use crate::env::{Env, Event};
 use crate::message::Packet;
-use archive::{ArchiveEvent, ArchiveJob};
-use coordinator::Submission;
-use group::Wish;
 pub use process::Process;
-use view_node::ViewWish;
+
+/// Of a thousand syncs, after how many the log asks for a snapshot.
+const SNAPSHOT_WANTED: u64 = 2;
 
 /// What has happened to a process since its last turn.
 #[derive(Debug)]
 pub enum Happened {
     /// A client wants something.
-    Submitted(Submission),
+    Submitted(Submission<OpId>),
     /// Another node said something.
     Received(NodeId, Packet),
     /// The connection to a node broke.
     Lost(NodeId),
     /// Writes are durable.
     Persisted(GroupId, Ticket),
+    /// The log would let old segments go if there was a snapshot of this group.
+    SnapshotWanted(GroupId),
     /// The snapshot thread did something.
     Archived(ArchiveEvent),
     /// The control side has learnt a view table.
-    Learnt(Rc<onecopy_views::Table>),
+    Learnt(Arc<onecopy_views::Table>),
     /// Fill the log of the view table.
     Churn,
 }
 
-/// What a turn wants of the outside.
-#[derive(Debug, Default)]
-pub struct Out {
-    /// To be made durable.
-    pub jobs: Vec<Job>,
-    /// For the snapshot thread.
-    pub archive: Vec<ArchiveJob>,
-    /// Of the data group.
-    pub wishes: Vec<Wish>,
-    /// Of the view service.
-    pub view_wishes: Vec<ViewWish>,
+impl Happened {
+    /// Whether the data thread hears it, and not the control thread.
+    fn is_of_the_data_side(&self) -> bool {
+        match self {
+            Self::Submitted(_) | Self::Lost(_) => true,
+            Self::Received(_, packet) => {
+                matches!(packet, Packet::Replica(_) | Packet::Forward(_) | Packet::Answer(_))
+            }
+            Self::Persisted(group, _) | Self::SnapshotWanted(group) => *group == DATA_GROUP,
+            Self::Archived(event) => event.group() == DATA_GROUP,
+            Self::Learnt(_) | Self::Churn => false,
+        }
+    }
 }
 
 /// One machine.
@@ -73,7 +78,7 @@ pub struct Node {
     /// Who the view nodes are.
     pub view_nodes: Rc<BTreeMap<NodeId, Incarnation>>,
     /// The process, if one runs.
-    pub process: Option<Process>,
+    pub process: Option<Box<Process>>,
     /// Counts the processes: what an earlier one asked of the disk is no business of a later one.
     pub generation: u64,
     /// Standing still until then.
@@ -125,10 +130,9 @@ impl Node {
         self.generation += 1;
         self.disk.boot += 1;
         env.note(self.id, || format!("starts, boot {}", self.disk.boot));
-        let mut out = Out::default();
-        let process = Process::start(self, env, &mut out);
+        let mut process = Box::new(Process::start(self, env));
+        self.employ(env, &mut process);
         self.process = Some(process);
-        self.carry_out(env, out);
         self.turn_by(env, env.time);
     }
 
@@ -173,11 +177,10 @@ impl Node {
             return self.turn_by(env, self.paused_until);
         }
         let Some(mut process) = self.process.take() else { return };
-        let mut out = Out::default();
         let stalled = self.stalled_until > env.time;
-        let deadline = process.turn(self, stalled, env, &mut out);
+        let deadline = process.turn(self, stalled, env);
+        self.employ(env, &mut process);
         self.process = Some(process);
-        self.carry_out(env, out);
         let mut at = self.clock.time_of(deadline).max(env.time + 1);
         if stalled {
             at = at.min(self.stalled_until);
@@ -187,16 +190,29 @@ impl Node {
 
     // ---- the disk -----------------------------------------------------------------------------------------
 
-    fn carry_out(&mut self, env: &mut Env, out: Out) {
-        for job in out.jobs {
+    /// Gives the disk the work that a process has for it.
+    fn employ(&mut self, env: &mut Env, process: &mut Process) {
+        let (data, view) = (&mut process.data_out, &mut process.view_out);
+        for job in data.writes.drain(..).chain(view.writes.drain(..)) {
+            self.note_cuts(env, &job);
             if self.disk.submit(job) {
                 self.start_sync(env);
             }
         }
-        for job in out.archive {
+        for job in data.archive.drain(..).chain(view.archive.drain(..)) {
             let at = self.archive_free_at.max(env.time).max(self.disk_stalled_until) + self.disk_latency(env);
             self.archive_free_at = at;
             env.schedule(at, Event::Archived(self.id, self.generation, Box::new(job)));
+        }
+    }
+
+    fn note_cuts(&self, env: &mut Env, job: &Job) {
+        let cuts = job.writes.iter().filter(|_| job.group == DATA_GROUP);
+        for write in cuts {
+            if let Write::Cut { from } = write {
+                env.stats.cuts += 1;
+                env.note(self.id, || format!("cuts its tail from {from}"));
+            }
         }
     }
 
@@ -221,6 +237,11 @@ impl Node {
         }
         for (group, ticket) in done {
             self.happened(env, Happened::Persisted(group, ticket));
+        }
+        // Segments are not modelled: whenever it is, a group may be told that it keeps old ones alive.
+        if env.dice.chance(SNAPSHOT_WANTED) {
+            let group = *env.dice.pick(&[DATA_GROUP, VIEW_GROUP]);
+            self.happened(env, Happened::SnapshotWanted(group));
         }
     }
 

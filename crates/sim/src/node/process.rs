@@ -1,24 +1,27 @@
-//! A running process: the data side and the control side of a node, and what they tell each other.
+//! A running process: the data side and the control side of a node, and what they tell each other. Both are those of
+//! production; this is the shell that the threads and sockets of the node crate are there.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
-use onecopy_core::{BootNumber, Incarnation, Instant, Member, NodeId, StateMachine, Timestamp};
+use onecopy_core::{BootNumber, Incarnation, Instant, Member, NodeId, Timestamp};
+use onecopy_host::{Coordinator, DataPlane, Group, Mail, Out, Reply, ViewService, ViewWish};
 use onecopy_keyspace::Keyspace;
-use onecopy_replica::{Config, Input, Replica, Standing, Status};
-use onecopy_views::{Addresses, GroupReport, Ping, Role, Suspicion, Table};
+use onecopy_replica::Status;
+use onecopy_views::{Addresses, Ping, Table};
 
 use super::archive::Archive;
-use super::coordinator::Coordinator;
-use super::group::{Group, Origin, Wish};
-use super::view_node::{FAILURE_TIMEOUT, ViewNode, ViewWish};
-use super::{Happened, Node, Out};
-use crate::disk::{DATA_GROUP, Disk, VIEW_GROUP};
+use super::start::{self, REQUEST_TIMEOUT};
+use super::watch::{GroupWatch, ViewWatch};
+use super::{Happened, Node, report};
+use crate::client::{self, OpId};
+use crate::disk::DATA_GROUP;
 use crate::env::Env;
-use crate::message::{Answer, Forward, Outcome, Packet};
+use crate::message::Packet;
+use crate::trace::violated;
 
 const PING_INTERVAL: Duration = Duration::from_millis(100);
-const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(50);
 /// How often the view service looks at its evidence.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 /// How often the control side hears how the replica is.
@@ -35,15 +38,18 @@ pub struct Process {
     pub inbox: Vec<Happened>,
     /// What the data side has not got to yet.
     backlog: Vec<Happened>,
-    /// The replica.
-    pub group: Group,
-    coordinator: Coordinator,
+    data: DataPlane<Keyspace, OpId>,
+    /// What the data side wants.
+    pub(super) data_out: Out<Mail>,
+    /// The last batch of the coordinator that the ledger knows.
+    ledger_knows: u64,
+    view_service: ViewService,
+    /// What the view service wants.
+    pub(super) view_out: Out<ViewWish>,
     /// The snapshot files that are being written.
     pub archive: Archive,
-    /// The view service, unless the node is a stranger to it.
-    pub view_node: Option<ViewNode>,
     /// The view table as this node knows it.
-    table: Rc<Table>,
+    table: Arc<Table>,
     next_ping: Instant,
     next_look: Instant,
     status: Option<(Instant, Status)>,
@@ -51,17 +57,20 @@ pub struct Process {
 
 impl Process {
     /// Starts on a machine, with what its disk kept.
-    pub fn start(node: &Node, env: &mut Env, out: &mut Out) -> Self {
-        let now = node.clock.instant(env.time);
+    pub fn start(node: &Node, env: &mut Env) -> Self {
+        let (now, wall) = (node.clock.instant(env.time), node.clock.wall(env.time));
         let me = Member { node: node.id, incarnation: node.incarnation };
         let boot = BootNumber(node.disk.boot);
-        let group = start_group(&node.disk, me, boot, now, env, out);
-        let is_view_node = node.view_nodes.get(&node.id) == Some(&node.view_member);
-        let view_node = is_view_node.then(|| {
-            let kept = recover_table(&node.disk);
-            ViewNode::start(node.id, node.view_nodes.clone(), kept, now, env, out)
-        });
-        let coordinator = Coordinator::new(Incarnation(env.new_life()));
+        let (mut data_out, mut view_out) = (Out::default(), Out::default());
+        let coordinator = Coordinator::new(DATA_GROUP, Incarnation(env.new_life()), REQUEST_TIMEOUT);
+        let mut data = DataPlane::new(node.id, coordinator);
+        let (settings, restored, fresh) = start::group(&node.disk, me, boot, env);
+        let mut watch = GroupWatch { env: &mut *env, me, boot };
+        data.start_group(settings, restored, fresh, now, &mut watch, &mut data_out)
+            .expect("the promise on a simulated disk makes sense");
+        let (settings, kept) = start::view_service(node, env);
+        let mut watch = ViewWatch { env, me: node.id };
+        let view_service = ViewService::start(settings, kept, (now, wall), &mut watch, &mut view_out);
         Self {
             me,
             boot,
@@ -69,204 +78,175 @@ impl Process {
             view_nodes: node.view_nodes.keys().copied().collect(),
             inbox: Vec::new(),
             backlog: Vec::new(),
-            group,
-            coordinator,
+            data,
+            data_out,
+            ledger_knows: 0,
+            view_service,
+            view_out,
             archive: Archive::default(),
-            view_node,
-            table: Rc::new(Table::default()),
+            table: Arc::new(Table::default()),
             next_ping: now,
             next_look: now,
             status: None,
         }
     }
 
+    /// The replica.
+    #[must_use]
+    pub fn group(&self) -> &Group<Keyspace> {
+        self.data.group(DATA_GROUP).expect("every process has a replica")
+    }
+
+    /// The view table of a view node, unless it is a stranger to the view service.
+    #[must_use]
+    pub fn view_table(&self) -> Option<&Table> {
+        self.view_service.raft().map(|_| self.view_service.table())
+    }
+
     /// Takes everything that has happened, and does everything that follows from it. Returns when the next turn is
     /// due if nothing happens.
-    pub fn turn(&mut self, node: &Node, stalled: bool, env: &mut Env, out: &mut Out) -> Instant {
-        let now = node.clock.instant(env.time);
-        let wall = node.clock.wall(env.time);
+    pub fn turn(&mut self, node: &Node, stalled: bool, env: &mut Env) -> Instant {
+        let (now, wall) = (node.clock.instant(env.time), node.clock.wall(env.time));
         let mut control = Vec::new();
         for happened in std::mem::take(&mut self.inbox) {
-            match happened {
-                Happened::Received(_, Packet::Replica(_) | Packet::Forward(_) | Packet::Answer(_))
-                | Happened::Submitted(_)
-                | Happened::Lost(_)
-                | Happened::Persisted(DATA_GROUP, _) => self.backlog.push(happened),
-                Happened::Archived(ref event) if event.group() == DATA_GROUP => self.backlog.push(happened),
-                _ => control.push(happened),
-            }
+            let data = happened.is_of_the_data_side();
+            if data { &mut self.backlog } else { &mut control }.push(happened);
         }
         let mut due = now + Duration::from_secs(3600);
         if !stalled {
-            self.data_turn(now, wall, env, out);
-            let data = [self.group.deadline(), self.coordinator.deadline()];
-            due = data.into_iter().flatten().fold(due, Instant::min);
-            if self.group.snapshots.wants_turn() {
-                due = now;
-            }
+            self.data_turn(now, wall, env);
+            due = self.data.deadline(now, wall).map_or(due, |deadline| due.min(deadline));
         }
-        self.control_turn(now, wall, control, env, out);
+        self.control_turn(now, wall, control, env);
         if !self.inbox.is_empty() || (!stalled && !self.backlog.is_empty()) {
             due = now;
         }
-        let service = self.view_node.as_ref().and_then(ViewNode::deadline);
-        let look = self.view_node.is_some().then_some(self.next_look);
-        [service, look, Some(self.next_ping)].into_iter().flatten().fold(due, Instant::min)
+        let service = self.view_service.deadline();
+        [service, Some(self.next_look), Some(self.next_ping)].into_iter().flatten().fold(due, Instant::min)
     }
 
     // ---- the data side ------------------------------------------------------------------------------------
 
-    fn data_turn(&mut self, now: Instant, wall: Timestamp, env: &mut Env, out: &mut Out) {
+    fn data_turn(&mut self, now: Instant, wall: Timestamp, env: &mut Env) {
         for happened in std::mem::take(&mut self.backlog) {
+            let watch = &mut GroupWatch { env: &mut *env, me: self.me, boot: self.boot };
+            let (data, out) = (&mut self.data, &mut self.data_out);
             match happened {
-                Happened::Submitted(submission) => self.coordinator.submit(submission),
-                Happened::Lost(node) => self.coordinator.lost(node),
-                Happened::Persisted(_, ticket) => self.group.persisted(now, ticket, env, out),
-                Happened::Archived(event) => self.group.archived(now, event, env, out),
-                Happened::Received(from, packet) => self.hear_data(now, from, packet, env, out),
-                Happened::Learnt(table) => self.adopt(now, &table, env, out),
-                Happened::Churn => {}
+                Happened::Submitted(submission) => data.submit(submission),
+                Happened::Lost(node) => data.lost(node),
+                Happened::Persisted(group, ticket) => data.persisted(now, group, ticket, watch, out),
+                Happened::SnapshotWanted(group) => data.snapshot_wanted(group, watch),
+                Happened::Archived(event) => data.archived(now, event, watch, out),
+                Happened::Received(from, Packet::Replica(message)) => {
+                    data.received(now, from, DATA_GROUP, message, watch, out);
+                }
+                Happened::Received(from, Packet::Forward(forward)) => data.forwarded(from, forward, out),
+                Happened::Received(_, Packet::Answer(answer)) => data.answered(answer),
+                Happened::Learnt(table) => data.announced(now, &table, watch, out),
+                Happened::Received(..) | Happened::Churn => {}
             }
         }
-        let mut dispatches = Vec::new();
-        let coordinator = self.coordinator.incarnation();
-        let checks = &mut env.checks;
-        self.coordinator.dispatch(
-            now,
-            |sequence, ops| checks.ledger.batch(coordinator, sequence, ops),
-            &mut dispatches,
-        );
-        for (to, forward) in dispatches {
-            self.forward(to, forward, env, out);
+        self.data.route(now, &mut self.data_out);
+        let coordinator = self.data.coordinator();
+        let known = self.ledger_knows;
+        for (sequence, ops) in coordinator.outstanding().filter(|(sequence, _)| *sequence > known) {
+            env.checks.ledger.batch(coordinator.incarnation(), sequence, ops);
+            self.ledger_knows = sequence;
         }
-        self.group.end_turn(now, wall, env, out);
-        while !out.wishes.is_empty() {
-            for wish in std::mem::take(&mut out.wishes) {
-                self.grant(wish, env);
-            }
-        }
-        for (op, reply) in std::mem::take(&mut self.coordinator.answers) {
-            env.checks.answers.push((op, reply));
-        }
+        let mut watch = GroupWatch { env: &mut *env, me: self.me, boot: self.boot };
+        self.data.end_turn(now, wall, &mut watch, &mut self.data_out);
+        self.post(env);
+        env.checks.answers.extend(self.data.replies().map(|(op, reply)| (op, understand(reply))));
         if self.status.as_ref().is_none_or(|(at, _)| now.since(*at) >= STATUS_INTERVAL) {
-            self.status = Some((now, self.group.replica.status(now)));
+            self.status = Some((now, self.group().replica().status(now)));
         }
     }
 
-    fn adopt(&mut self, now: Instant, table: &Table, env: &mut Env, out: &mut Out) {
-        let Some(group) = table.groups().get(&DATA_GROUP) else { return };
-        self.coordinator.learn(&group.view);
-        self.group.step(now, Input::Announced { view: group.view.clone() }, env, out);
-    }
-
-    fn hear_data(&mut self, now: Instant, from: NodeId, packet: Packet, env: &mut Env, out: &mut Out) {
-        match packet {
-            Packet::Replica(message) => self.group.step(now, Input::Received { from, message }, env, out),
-            Packet::Forward(forward) => {
-                let origin = Origin::Remote(from, forward.coordinator, forward.sequence);
-                self.group.offer(origin, forward, out);
-            }
-            Packet::Answer(answer) if answer.coordinator == self.coordinator.incarnation() => {
-                self.coordinator.complete(answer.sequence, answer.outcome);
-            }
-            _ => {}
-        }
-    }
-
-    fn forward(&mut self, to: NodeId, forward: Forward, env: &mut Env, out: &mut Out) {
-        let sequence = forward.sequence;
-        if to == self.me.node {
-            self.group.offer(Origin::Local(sequence), forward, out);
-        } else if env.network.is_cut(self.me.node, to) && env.dice.chance(500) {
-            // The transport knows already that there is no connection.
-            self.coordinator.complete(sequence, Outcome::Busy);
-        } else {
-            env.send(self.me.node, to, Packet::Forward(forward));
-        }
-    }
-
-    fn grant(&mut self, wish: Wish, env: &mut Env) {
-        match wish {
-            Wish::Send(to, message) => {
-                env.checks.sends.push((self.me.node, message.view().map_or(0, |view| view.0)));
-                env.send(self.me.node, to, Packet::Replica(message));
-            }
-            Wish::Answer(Origin::Local(sequence), outcome) => self.coordinator.complete(sequence, outcome),
-            Wish::Answer(Origin::Remote(node, coordinator, sequence), outcome) => {
-                env.send(self.me.node, node, Packet::Answer(Answer { coordinator, sequence, outcome }));
-            }
-            Wish::Learnt(view) => self.coordinator.learn(&view),
-            Wish::Suspect(view, node, silent_for) => {
-                let suspicion = Suspicion { group: DATA_GROUP, view, node, silent_for };
-                self.tell_view_nodes(&Packet::Suspect(suspicion), env);
-            }
-            Wish::AskMembership(view, learner) => {
-                self.tell_view_nodes(&Packet::AskMembership(view, learner), env);
+    fn post(&mut self, env: &mut Env) {
+        let me = self.me.node;
+        let mut mail = std::mem::take(&mut self.data_out.wishes);
+        for mail in mail.drain(..) {
+            match mail {
+                Mail::Replica { to, message, .. } => {
+                    env.checks.sends.push((me, report::view_of(&message)));
+                    env.send(me, to, Packet::Replica(message));
+                }
+                // The transport may know already that there is no connection.
+                Mail::Forward { to, forward } if env.network.is_cut(me, to) && env.dice.chance(500) => {
+                    self.data.undelivered(forward.sequence);
+                }
+                Mail::Forward { to, forward } => {
+                    env.send(me, to, Packet::Forward(forward));
+                }
+                Mail::Answer { to, answer } => {
+                    env.send(me, to, Packet::Answer(answer));
+                }
+                Mail::Suspect(suspicion) => self.tell_view_nodes(&Packet::Suspect(suspicion), env),
+                Mail::AskMembership { view, learner, .. } => {
+                    env.note(me, || format!("asks to make {learner:?} a member of {view}"));
+                    self.tell_view_nodes(&Packet::AskMembership(view, learner), env);
+                }
             }
         }
+        self.data_out.wishes = mail;
     }
 
     // ---- the control side ---------------------------------------------------------------------------------
 
-    fn control_turn(
-        &mut self,
-        now: Instant,
-        wall: Timestamp,
-        happened: Vec<Happened>,
-        env: &mut Env,
-        out: &mut Out,
-    ) {
+    fn control_turn(&mut self, now: Instant, wall: Timestamp, happened: Vec<Happened>, env: &mut Env) {
         for happened in happened {
+            let watch = &mut ViewWatch { env: &mut *env, me: self.me.node };
+            let (service, out) = (&mut self.view_service, &mut self.view_out);
             match happened {
                 Happened::Received(_, Packet::Table(table)) => self.learn(table),
-                Happened::Received(from, packet) => self.hear_control(now, from, packet, env, out),
-                Happened::Persisted(_, ticket) => {
-                    if let Some(view_node) = &mut self.view_node {
-                        view_node.persisted(now, ticket, env, out);
-                    }
+                Happened::Received(from, packet) => self.hear(now, from, packet, env),
+                Happened::Persisted(group, ticket) => service.persisted(now, group, ticket, watch, out),
+                Happened::SnapshotWanted(_) => service.snapshot_wanted(out),
+                Happened::Archived(event) => service.archived(now, event, watch, out),
+                Happened::Churn if service.leads() => {
+                    service.propose(now, &report::churn(watch.env), watch, out)
                 }
-                Happened::Archived(event) => {
-                    if let Some(view_node) = &mut self.view_node {
-                        view_node.archived(now, event, env, out);
-                    }
-                }
-                Happened::Churn => {
-                    if let Some(view_node) = self.view_node.as_mut().filter(|view_node| view_node.leads()) {
-                        view_node.churn(now, env, out);
-                    }
-                }
-                Happened::Submitted(_) | Happened::Lost(_) | Happened::Learnt(_) => {}
+                Happened::Churn | Happened::Submitted(_) | Happened::Lost(_) | Happened::Learnt(_) => {}
             }
         }
-        if let Some(view_node) = &mut self.view_node {
-            view_node.look(now, wall, env, out);
-            if now >= self.next_look {
-                self.next_look = now + LOOK_INTERVAL;
-            }
+        let watch = &mut ViewWatch { env: &mut *env, me: self.me.node };
+        self.view_service.look(now, wall, watch, &mut self.view_out);
+        if now >= self.next_look {
+            self.next_look = now + LOOK_INTERVAL;
         }
         if now >= self.next_ping {
             self.next_ping = now + PING_INTERVAL;
             let ping = Packet::Ping(Rc::new(self.ping()));
             self.tell_view_nodes(&ping, env);
         }
-        while !out.view_wishes.is_empty() {
-            for wish in std::mem::take(&mut out.view_wishes) {
-                match wish {
-                    ViewWish::Send(to, message) => {
-                        env.send(self.me.node, to, Packet::Raft(self.view_member, message));
-                    }
-                    ViewWish::Announce(to, table) if to == self.me.node => self.learn(table),
-                    ViewWish::Announce(to, table) => {
-                        env.send(self.me.node, to, Packet::Table(table));
-                    }
+        for wish in std::mem::take(&mut self.view_out.wishes) {
+            let (to, packet) = match wish {
+                ViewWish::Hello { to, hello } => (to, Packet::Hello(hello)),
+                ViewWish::Raft { to, message } => (to, Packet::Raft(self.view_member, message)),
+                ViewWish::Announce { to, table } if to == self.me.node => {
+                    self.learn(table);
+                    continue;
                 }
-            }
+                ViewWish::Announce { to, table } => (to, Packet::Table(table)),
+            };
+            env.send(self.me.node, to, packet);
         }
     }
 
-    fn hear_control(&mut self, now: Instant, from: NodeId, packet: Packet, env: &mut Env, out: &mut Out) {
-        if let Some(view_node) = &mut self.view_node {
-            view_node.hear(now, from, packet, env, out);
+    fn hear(&mut self, now: Instant, from: NodeId, packet: Packet, env: &mut Env) {
+        let watch = &mut ViewWatch { env, me: self.me.node };
+        let (service, out) = (&mut self.view_service, &mut self.view_out);
+        match packet {
+            Packet::Hello(hello) => service.greeted(from, hello, watch, out),
+            Packet::Raft(incarnation, message) => {
+                service.received(now, from, incarnation, message, watch, out);
+            }
+            Packet::Ping(ping) => service.pinged(now, from, (*ping).clone(), out),
+            Packet::Suspect(suspicion) => service.suspected(now, from, suspicion),
+            Packet::AskMembership(view, learner) => {
+                service.asked_for_membership(now, from, (DATA_GROUP, view, learner), watch, out);
+            }
+            Packet::Table(_) | Packet::Replica(_) | Packet::Forward(_) | Packet::Answer(_) => {}
         }
     }
 
@@ -289,12 +269,12 @@ impl Process {
             pid: 1,
             addresses: Addresses::default(),
             table: self.table.version(),
-            groups: self.status.iter().map(|(_, status)| report(status)).collect(),
+            groups: self.status.iter().map(|(_, status)| report::of(status)).collect(),
         }
     }
 
     /// A view table was announced: if it is news, the data side hears of it too.
-    fn learn(&mut self, table: Rc<Table>) {
+    fn learn(&mut self, table: Arc<Table>) {
         if table.version() > self.table.version() {
             self.table = table.clone();
             self.backlog.push(Happened::Learnt(table));
@@ -302,66 +282,12 @@ impl Process {
     }
 }
 
-fn start_group(
-    disk: &Disk,
-    me: Member,
-    boot: BootNumber,
-    now: Instant,
-    env: &mut Env,
-    out: &mut Out,
-) -> Group {
-    let (recovered, image) = disk.recover(DATA_GROUP);
-    let mut machine = Keyspace::new([env.dice.number(), env.dice.number()]);
-    let mut base_time = Timestamp(0);
-    if let Some(image) = image {
-        machine.restore(&image.bytes).expect("a snapshot on a simulated disk makes sense");
-        machine.restore_finish().expect("a snapshot on a simulated disk is complete");
-        base_time = image.time;
-    }
-    let config = Config {
-        heartbeat_interval: HEARTBEAT_INTERVAL,
-        failure_timeout: FAILURE_TIMEOUT,
-        prepare_bytes_max: env.profile.prepare_bytes_max,
-        window_bytes_max: env.profile.window_bytes_max,
-        uncommitted_bytes_max: env.profile.uncommitted_bytes_max,
-        log_bytes_max: env.profile.log_bytes_max,
-        join_lag_max: env.profile.join_lag_max,
-        rules: env.rules,
-        ..Config::new(DATA_GROUP, me, boot)
-    };
-    let applied = recovered.base.index;
-    let mut effects = Vec::new();
-    let replica = Replica::new(config, recovered, base_time, now, &mut effects)
-        .expect("the promise on a simulated disk makes sense");
-    Group::start((me, boot), replica, machine, applied, effects, env, out)
-}
-
-fn recover_table(disk: &Disk) -> (onecopy_core::Recovered, Table, Timestamp) {
-    let (recovered, image) = disk.recover(VIEW_GROUP);
-    match image {
-        None => (recovered, Table::default(), Timestamp(0)),
-        Some(image) => {
-            let table = Table::decode(&image.bytes).expect("a view table on a simulated disk makes sense");
-            (recovered, table, image.time)
-        }
-    }
-}
-
-fn report(status: &Status) -> GroupReport {
-    GroupReport {
-        group: DATA_GROUP,
-        view: status.view,
-        role: match status.standing {
-            Standing::Primary => Role::Primary,
-            Standing::Backup => Role::Backup,
-            Standing::Learner => Role::Learner,
-            Standing::Retired => Role::CannotLead,
-            Standing::Outside => Role::Outside,
-        },
-        last: status.last,
-        durable: status.durable,
-        commit: status.commit,
-        oldest_write: status.oldest_write,
-        oldest_prepare: status.oldest_prepare,
+/// What a client makes of a reply.
+fn understand(reply: Reply) -> client::Reply {
+    match reply {
+        Reply::Done { reply, as_of } => client::Reply::Done(reply, as_of),
+        Reply::Unknown => client::Reply::Unknown,
+        Reply::Refused => client::Reply::Refused,
+        Reply::Broken => violated("core", "the response of the primary does not fit the request".to_owned()),
     }
 }

@@ -1,0 +1,267 @@
+//! The coordinator: it takes clients' requests to the primary, wherever that is.
+//!
+//! It caches the view of the group and asks nobody per request. All requests that arrive in one turn make at most
+//! one batch of writes and one of reads. A batch that was certainly not executed is tried again until the
+//! request timeout; one whose outcome cannot be known is answered with exactly that.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use onecopy_core::segments::{BodyBuilder, split_response};
+use onecopy_core::{GroupId, Incarnation, Index, Instant, NodeId, View};
+
+use crate::message::{Answer, Forward, Kind, Outcome};
+
+/// A batch is closed when it has grown to this many bytes.
+const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// How often batches that found no primary are tried again.
+const RETRY_INTERVAL: Duration = Duration::from_millis(10);
+
+/// A request of one client. `T` is whatever tells the caller whom to answer.
+#[derive(Debug)]
+pub struct Submission<T> {
+    /// What it needs.
+    pub kind: Kind,
+    /// One [segment](onecopy_core::segments).
+    pub segment: Bytes,
+    /// Comes back with the [`Reply`].
+    pub client: T,
+}
+
+/// How a request ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// It was executed.
+    Done {
+        /// The reply of the state machine to the segment.
+        reply: Bytes,
+        /// The last entry that the state reflected, see [`Outcome::Done`].
+        as_of: Index,
+    },
+    /// A write was sent, and nobody can say what became of it: it may or may not have been executed, or will be.
+    Unknown,
+    /// It was not executed, and never will be: no primary was reached in time.
+    Refused,
+    /// It was executed, but the response of the primary does not fit the batch, so nobody knows the reply. An error of
+    /// the state machine.
+    Broken,
+}
+
+/// What the coordinator wants to send.
+#[derive(Debug)]
+pub struct Dispatch {
+    /// To which node, perhaps this one.
+    pub to: NodeId,
+    /// The batch.
+    pub forward: Forward,
+}
+
+/// Routes the requests for one group.
+#[derive(Debug)]
+pub struct Coordinator<T> {
+    group: GroupId,
+    incarnation: Incarnation,
+    request_timeout: Duration,
+    view: Option<View>,
+    sequence: u64,
+    arrived: Vec<Submission<T>>,
+    /// What has been given a sequence number and not been answered.
+    batches: BTreeMap<u64, Batch<T>>,
+    next_retry: Instant,
+    replies: Vec<(T, Reply)>,
+}
+
+/// Requests of several clients that travel together.
+#[derive(Debug)]
+struct Batch<T> {
+    kind: Kind,
+    body: Bytes,
+    clients: Vec<T>,
+    since: Instant,
+    /// To whom it was sent; `None` while it waits for a primary.
+    sent_to: Option<NodeId>,
+}
+
+impl<T> Coordinator<T> {
+    /// A coordinator that knows no view. `incarnation` is of this start of the process; no two starts, anywhere, may
+    /// have the same.
+    #[must_use]
+    pub fn new(group: GroupId, incarnation: Incarnation, request_timeout: Duration) -> Self {
+        Self {
+            group,
+            incarnation,
+            request_timeout,
+            view: None,
+            sequence: 0,
+            arrived: Vec::new(),
+            batches: BTreeMap::new(),
+            next_retry: Instant::ZERO,
+            replies: Vec::new(),
+        }
+    }
+
+    /// The group that it serves.
+    #[must_use]
+    pub fn group(&self) -> GroupId {
+        self.group
+    }
+
+    /// Which start of which coordinator this is.
+    #[must_use]
+    pub fn incarnation(&self) -> Incarnation {
+        self.incarnation
+    }
+
+    /// The view as it is cached.
+    #[must_use]
+    pub fn view(&self) -> Option<&View> {
+        self.view.as_ref()
+    }
+
+    /// The batches that have not been answered, and whose requests each carries, in their order.
+    pub fn outstanding(&self) -> impl Iterator<Item = (u64, &[T])> {
+        self.batches.iter().map(|(sequence, batch)| (*sequence, batch.clients.as_slice()))
+    }
+
+    /// Takes a request for the next batch.
+    pub fn submit(&mut self, submission: Submission<T>) {
+        self.arrived.push(submission);
+    }
+
+    /// What is to be told to clients.
+    pub fn replies(&mut self) -> std::vec::Drain<'_, (T, Reply)> {
+        self.replies.drain(..)
+    }
+
+    /// A view was learnt, from wherever. What was sent to a primary that is none any more is tried again if it was a
+    /// read, and has an unknown outcome if it was a write.
+    pub fn learn(&mut self, view: &View) {
+        let is_news = self.view.as_ref().is_none_or(|known| view.number > known.number);
+        if !is_news || !view.valid() {
+            return;
+        }
+        let primary = view.primary;
+        self.view = Some(view.clone());
+        self.next_retry = Instant::ZERO;
+        self.give_up_on(|node| node != primary);
+    }
+
+    /// The connection to a node broke: its answers are lost.
+    pub fn lost(&mut self, node: NodeId) {
+        self.give_up_on(|other| other == node);
+    }
+
+    fn give_up_on(&mut self, gone: impl Fn(NodeId) -> bool) {
+        let affected = self.batches.iter().filter(|(_, batch)| batch.sent_to.is_some_and(&gone));
+        let affected: Vec<u64> = affected.map(|(sequence, _)| *sequence).collect();
+        for sequence in affected {
+            self.complete(sequence, Outcome::Unknown);
+        }
+    }
+
+    /// Another node has answered. An answer to another start of this coordinator is none.
+    pub fn answered(&mut self, answer: Answer) {
+        if answer.coordinator == self.incarnation {
+            self.complete(answer.sequence, answer.outcome);
+        }
+    }
+
+    /// A batch has ended; one that has been answered before ends only once.
+    pub fn complete(&mut self, sequence: u64, outcome: Outcome) {
+        let Some(batch) = self.batches.get_mut(&sequence) else { return };
+        match outcome {
+            Outcome::Done { response, as_of } => {
+                let Some(batch) = self.batches.remove(&sequence) else { return };
+                let mut replies = split_response(&response);
+                self.replies.extend(batch.clients.into_iter().map(|client| match replies.next() {
+                    Some(Ok(reply)) => (client, Reply::Done { reply, as_of }),
+                    _ => (client, Reply::Broken),
+                }));
+            }
+            Outcome::Unknown if batch.kind == Kind::Write => self.fail(sequence, &Reply::Unknown),
+            Outcome::NotPrimary(view) => {
+                batch.sent_to = None;
+                if let Some(view) = view {
+                    self.learn(&view);
+                }
+            }
+            Outcome::Busy | Outcome::Unknown => batch.sent_to = None,
+        }
+    }
+
+    fn fail(&mut self, sequence: u64, reply: &Reply) {
+        let Some(batch) = self.batches.remove(&sequence) else { return };
+        self.replies.extend(batch.clients.into_iter().map(|client| (client, reply.clone())));
+    }
+
+    /// Makes batches of what has arrived, and pushes what is to be sent now.
+    pub fn dispatch(&mut self, now: Instant, dispatches: &mut Vec<Dispatch>) {
+        self.make_batches(now);
+        self.expire(now);
+        let Some((to, view)) = self.view.as_ref().map(|view| (view.primary, view.number)) else { return };
+        let retry = now >= self.next_retry;
+        if retry {
+            self.next_retry = now + RETRY_INTERVAL;
+        }
+        let done_below = self.batches.keys().next().copied().unwrap_or(self.sequence + 1);
+        let (group, coordinator) = (self.group, self.incarnation);
+        for (sequence, batch) in &mut self.batches {
+            if batch.sent_to.is_none() && (retry || batch.since == now) {
+                batch.sent_to = Some(to);
+                let (sequence, kind, body) = (*sequence, batch.kind, batch.body.clone());
+                let forward = Forward { group, view, coordinator, sequence, done_below, kind, body };
+                dispatches.push(Dispatch { to, forward });
+            }
+        }
+    }
+
+    /// When something must be tried again or given up.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        let oldest = self.batches.values().map(|batch| batch.since + self.request_timeout).min();
+        let waiting = self.view.is_some() && self.batches.values().any(|batch| batch.sent_to.is_none());
+        match waiting {
+            true => oldest.map(|oldest| oldest.min(self.next_retry)),
+            false => oldest,
+        }
+    }
+
+    fn make_batches(&mut self, now: Instant) {
+        let mut open: BTreeMap<Kind, (BodyBuilder, Vec<T>)> = BTreeMap::new();
+        let mut arrived = std::mem::take(&mut self.arrived);
+        for Submission { kind, segment, client } in arrived.drain(..) {
+            let (body, clients) = open.entry(kind).or_default();
+            body.push(&segment);
+            clients.push(client);
+            if body.size() >= BATCH_BYTES_MAX {
+                let (body, clients) = open.remove(&kind).unwrap_or_default();
+                self.add_batch(now, kind, body, clients);
+            }
+        }
+        self.arrived = arrived;
+        for (kind, (body, clients)) in open {
+            self.add_batch(now, kind, body, clients);
+        }
+    }
+
+    fn add_batch(&mut self, now: Instant, kind: Kind, body: BodyBuilder, clients: Vec<T>) {
+        self.sequence += 1;
+        let batch = Batch { kind, body: body.finish(), clients, since: now, sent_to: None };
+        self.batches.insert(self.sequence, batch);
+    }
+
+    fn expire(&mut self, now: Instant) {
+        // Sequences are given out in the order of time.
+        while let Some((sequence, batch)) = self.batches.first_key_value() {
+            if now.since(batch.since) < self.request_timeout {
+                return;
+            }
+            let unknown = batch.sent_to.is_some() && batch.kind == Kind::Write;
+            self.fail(*sequence, if unknown { &Reply::Unknown } else { &Reply::Refused });
+        }
+    }
+}

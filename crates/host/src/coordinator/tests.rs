@@ -1,0 +1,175 @@
+use onecopy_core::{BootNumber, Member, ViewNumber};
+
+use super::*;
+
+const TIMEOUT: Duration = Duration::from_secs(5);
+const LIFE: Incarnation = Incarnation(7);
+
+fn at(millis: u64) -> Instant {
+    Instant::ZERO + Duration::from_millis(millis)
+}
+
+fn view(number: u64, primary: u32) -> View {
+    let member = |node| Member { node: NodeId(node), incarnation: Incarnation(u128::from(node)) };
+    View {
+        number: ViewNumber(number),
+        primary: NodeId(primary),
+        boot: BootNumber(1),
+        members: [member(1), member(2)].into(),
+        learners: [].into(),
+    }
+}
+
+fn coordinator() -> Coordinator<&'static str> {
+    Coordinator::new(GroupId(1), LIFE, TIMEOUT)
+}
+
+fn submit(coordinator: &mut Coordinator<&'static str>, kind: Kind, client: &'static str) {
+    coordinator.submit(Submission { kind, segment: Bytes::from_static(client.as_bytes()), client });
+}
+
+fn dispatch(coordinator: &mut Coordinator<&'static str>, now: Instant) -> Vec<(u32, u64, Kind)> {
+    let mut dispatches = Vec::new();
+    coordinator.dispatch(now, &mut dispatches);
+    dispatches.into_iter().map(|it| (it.to.0, it.forward.sequence, it.forward.kind)).collect()
+}
+
+fn replies(coordinator: &mut Coordinator<&'static str>) -> Vec<(&'static str, Reply)> {
+    coordinator.replies().collect()
+}
+
+/// A coordinator that has sent a write of `a` to node 1, in view 1.
+fn with_a_write_at_node_1() -> Coordinator<&'static str> {
+    let mut coordinator = coordinator();
+    coordinator.learn(&view(1, 1));
+    submit(&mut coordinator, Kind::Write, "a");
+    assert_eq!(dispatch(&mut coordinator, at(0)), [(1, 1, Kind::Write)]);
+    coordinator
+}
+
+#[test]
+fn a_turn_makes_one_batch_of_each_kind() {
+    let mut coordinator = coordinator();
+    coordinator.learn(&view(1, 1));
+    for (kind, client) in [(Kind::Write, "a"), (Kind::Read, "b"), (Kind::Write, "c"), (Kind::Read, "d")] {
+        submit(&mut coordinator, kind, client);
+    }
+    let mut dispatches = Vec::new();
+    coordinator.dispatch(at(0), &mut dispatches);
+    let bodies: Vec<_> = dispatches.iter().map(|it| (it.forward.kind, &it.forward.body[..])).collect();
+    assert_eq!(bodies, [(Kind::Write, &b"ac"[..]), (Kind::Read, b"bd")]);
+    let outstanding: Vec<_> = coordinator.outstanding().collect();
+    assert_eq!(outstanding, [(1, &["a", "c"][..]), (2, &["b", "d"])]);
+
+    let response = Bytes::from_static(b"\x01\0\0\0A\x01\0\0\0C");
+    coordinator.complete(1, Outcome::Done { response, as_of: Index(9) });
+    let done =
+        |reply: &'static str| Reply::Done { reply: Bytes::from_static(reply.as_bytes()), as_of: Index(9) };
+    assert_eq!(replies(&mut coordinator), [("a", done("A")), ("c", done("C"))]);
+    // What has been answered has been answered.
+    coordinator.complete(1, Outcome::Unknown);
+    assert_eq!(replies(&mut coordinator), []);
+}
+
+#[test]
+fn a_batch_is_closed_when_it_is_large() {
+    let mut coordinator = coordinator();
+    coordinator.learn(&view(1, 1));
+    for client in ["a", "b", "c"] {
+        let segment = Bytes::from(vec![0; BATCH_BYTES_MAX / 2]);
+        coordinator.submit(Submission { kind: Kind::Write, segment, client });
+    }
+    assert_eq!(dispatch(&mut coordinator, at(0)), [(1, 1, Kind::Write), (1, 2, Kind::Write)]);
+}
+
+#[test]
+fn a_response_that_does_not_fit_is_noticed() {
+    let mut coordinator = with_a_write_at_node_1();
+    coordinator.complete(1, Outcome::Done { response: Bytes::new(), as_of: Index(1) });
+    assert_eq!(replies(&mut coordinator), [("a", Reply::Broken)]);
+}
+
+#[test]
+fn what_was_not_executed_is_tried_again_after_a_while() {
+    let mut coordinator = with_a_write_at_node_1();
+    coordinator.complete(1, Outcome::Busy);
+    assert_eq!(dispatch(&mut coordinator, at(5)), []);
+    assert_eq!(coordinator.deadline(), Some(at(10)));
+    assert_eq!(dispatch(&mut coordinator, at(10)), [(1, 1, Kind::Write)]);
+    assert_eq!(coordinator.deadline(), Some(at(0) + TIMEOUT));
+    // A refusal that names a newer view is followed at once.
+    coordinator.complete(1, Outcome::NotPrimary(Some(view(2, 2))));
+    assert_eq!(dispatch(&mut coordinator, at(11)), [(2, 1, Kind::Write)]);
+    assert_eq!(replies(&mut coordinator), []);
+}
+
+#[test]
+fn requests_wait_for_a_view() {
+    let mut coordinator = coordinator();
+    submit(&mut coordinator, Kind::Read, "a");
+    assert_eq!(dispatch(&mut coordinator, at(0)), []);
+    coordinator.learn(&view(1, 2));
+    assert_eq!(dispatch(&mut coordinator, at(3)), [(2, 1, Kind::Read)]);
+}
+
+#[test]
+fn a_new_primary_makes_writes_unknown_and_reads_travel_again() {
+    let mut coordinator = with_a_write_at_node_1();
+    submit(&mut coordinator, Kind::Read, "b");
+    dispatch(&mut coordinator, at(1));
+    // The same primary: nothing is lost. An older view: no news.
+    coordinator.learn(&view(2, 1));
+    coordinator.learn(&view(1, 2));
+    assert_eq!(replies(&mut coordinator), []);
+    coordinator.learn(&view(3, 2));
+    assert_eq!(replies(&mut coordinator), [("a", Reply::Unknown)]);
+    assert_eq!(dispatch(&mut coordinator, at(2)), [(2, 2, Kind::Read)]);
+}
+
+#[test]
+fn a_lost_connection_takes_the_answers_with_it() {
+    let mut coordinator = with_a_write_at_node_1();
+    coordinator.lost(NodeId(2));
+    assert_eq!(replies(&mut coordinator), []);
+    coordinator.lost(NodeId(1));
+    assert_eq!(replies(&mut coordinator), [("a", Reply::Unknown)]);
+}
+
+#[test]
+fn patience_ends() {
+    let mut coordinator = with_a_write_at_node_1();
+    submit(&mut coordinator, Kind::Write, "b");
+    dispatch(&mut coordinator, at(1));
+    coordinator.complete(2, Outcome::Busy);
+    submit(&mut coordinator, Kind::Read, "c");
+    dispatch(&mut coordinator, at(2));
+    assert_eq!(dispatch(&mut coordinator, at(2) + TIMEOUT), []);
+    // The first was sent and not answered; the second was certainly not executed, and a read never matters.
+    let expected = [("a", Reply::Unknown), ("b", Reply::Refused), ("c", Reply::Refused)];
+    assert_eq!(replies(&mut coordinator), expected);
+    assert_eq!(coordinator.deadline(), None);
+}
+
+#[test]
+fn answers_to_the_process_before_are_none() {
+    let mut coordinator = with_a_write_at_node_1();
+    let answer = |coordinator| Answer { coordinator, sequence: 1, outcome: Outcome::Unknown };
+    coordinator.answered(answer(Incarnation(6)));
+    assert_eq!(replies(&mut coordinator), []);
+    coordinator.answered(answer(LIFE));
+    assert_eq!(replies(&mut coordinator), [("a", Reply::Unknown)]);
+}
+
+#[test]
+fn forwards_tell_what_is_done() {
+    let mut coordinator = with_a_write_at_node_1();
+    submit(&mut coordinator, Kind::Write, "b");
+    let mut dispatches = Vec::new();
+    coordinator.dispatch(at(1), &mut dispatches);
+    assert_eq!(dispatches[0].forward.done_below, 1);
+    coordinator.complete(1, Outcome::Unknown);
+    submit(&mut coordinator, Kind::Write, "c");
+    dispatches.clear();
+    coordinator.dispatch(at(2), &mut dispatches);
+    assert_eq!(dispatches[0].forward.done_below, 2);
+}

@@ -1,0 +1,268 @@
+//! The data plane of a node: the coordinator and the replicas of all groups, in turns.
+//!
+//! One *turn* takes everything that has happened ([`DataPlane::submit`] and the others), then [`DataPlane::route`] lets the
+//! coordinator make batches of the clients' requests, and [`DataPlane::end_turn`] lets each group make one entry of all batches
+//! that are for a primary here, and collects what is to be sent.
+
+mod mail;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use onecopy_core::{GroupId, Instant, NodeId, StateMachine, Ticket, Timestamp, View};
+use onecopy_replica::{CorruptPromise, Input, Message};
+use onecopy_views::{Suspicion, Table};
+
+use crate::coordinator::{Coordinator, Dispatch, Reply, Submission};
+use crate::disk::{ArchiveEvent, Out};
+use crate::group::{Fresh, Group, GroupObserver, GroupSettings, Origin, Restored, Wish};
+use crate::message::{Answer, Forward, Outcome};
+pub use mail::Mail;
+
+/// The coordinator and the replicas of one node.
+#[derive(Debug)]
+pub struct DataPlane<M, T> {
+    me: NodeId,
+    /// Empty on a node that holds no data.
+    groups: BTreeMap<GroupId, Group<M>>,
+    coordinator: Coordinator<T>,
+    /// Of the groups, during a turn. Empty between turns, but for wishes; kept for its memory.
+    asked: Out<Wish>,
+    dispatches: Vec<Dispatch>,
+}
+
+impl<M: StateMachine, T> DataPlane<M, T> {
+    /// The data plane of a node that holds no data yet.
+    #[must_use]
+    pub fn new(me: NodeId, coordinator: Coordinator<T>) -> Self {
+        Self { me, groups: BTreeMap::new(), coordinator, asked: Out::default(), dispatches: Vec::new() }
+    }
+
+    /// Adds a replica, see [`Group::start`].
+    ///
+    /// # Errors
+    /// When the promise that the log kept cannot be understood.
+    pub fn start_group(
+        &mut self,
+        settings: GroupSettings,
+        restored: Restored<M>,
+        fresh: Fresh<M>,
+        now: Instant,
+        observer: &mut impl GroupObserver<M>,
+        out: &mut Out<Mail>,
+    ) -> Result<(), CorruptPromise> {
+        let group = Group::start(settings, restored, fresh, now, observer, &mut self.asked)?;
+        self.groups.insert(group.id(), group);
+        self.pass_on(out);
+        Ok(())
+    }
+
+    /// One of the replicas.
+    #[must_use]
+    pub fn group(&self, id: GroupId) -> Option<&Group<M>> {
+        self.groups.get(&id)
+    }
+
+    /// All replicas.
+    pub fn groups(&self) -> impl Iterator<Item = &Group<M>> {
+        self.groups.values()
+    }
+
+    /// The coordinator.
+    #[must_use]
+    pub fn coordinator(&self) -> &Coordinator<T> {
+        &self.coordinator
+    }
+
+    /// What is to be told to clients.
+    pub fn replies(&mut self) -> std::vec::Drain<'_, (T, Reply)> {
+        self.coordinator.replies()
+    }
+
+    // ---- what happens -------------------------------------------------------------------------------------
+
+    /// A client wants something.
+    pub fn submit(&mut self, submission: Submission<T>) {
+        self.coordinator.submit(submission);
+    }
+
+    /// A connection to or from a node broke: what was on its way is lost.
+    pub fn lost(&mut self, node: NodeId) {
+        self.coordinator.lost(node);
+    }
+
+    /// A [`Mail::Forward`] could not be sent.
+    pub fn undelivered(&mut self, sequence: u64) {
+        self.coordinator.complete(sequence, Outcome::Busy);
+    }
+
+    /// Another coordinator hands in a batch.
+    pub fn forwarded(&mut self, from: NodeId, forward: Forward, out: &mut Out<Mail>) {
+        let Forward { coordinator, sequence, .. } = forward;
+        match self.groups.get_mut(&forward.group) {
+            Some(group) => {
+                group.offer(Origin::Remote { node: from, coordinator, sequence }, forward, &mut self.asked);
+            }
+            None => {
+                let answer = Answer { coordinator, sequence, outcome: Outcome::NotPrimary(None) };
+                out.wishes.push(Mail::Answer { to: from, answer });
+            }
+        }
+    }
+
+    /// Another node has answered a batch of this one.
+    pub fn answered(&mut self, answer: Answer) {
+        self.coordinator.answered(answer);
+    }
+
+    /// A replica of another node says something.
+    pub fn received(
+        &mut self,
+        now: Instant,
+        from: NodeId,
+        group: GroupId,
+        message: Message,
+        observer: &mut impl GroupObserver<M>,
+        out: &mut Out<Mail>,
+    ) {
+        self.with(group, out, |group, asked| {
+            group.step(now, Input::Received { from, message }, observer, asked);
+        });
+    }
+
+    /// Writes have become durable.
+    pub fn persisted(
+        &mut self,
+        now: Instant,
+        group: GroupId,
+        ticket: Ticket,
+        observer: &mut impl GroupObserver<M>,
+        out: &mut Out<Mail>,
+    ) {
+        self.with(group, out, |group, asked| group.persisted(now, ticket, observer, asked));
+    }
+
+    /// The archive has done something.
+    pub fn archived(
+        &mut self,
+        now: Instant,
+        event: ArchiveEvent,
+        observer: &mut impl GroupObserver<M>,
+        out: &mut Out<Mail>,
+    ) {
+        self.with(event.group(), out, |group, asked| group.archived(now, event, observer, asked));
+    }
+
+    /// The log would let old segments go if there was a snapshot of this group.
+    pub fn snapshot_wanted(&mut self, group: GroupId, observer: &mut impl GroupObserver<M>) {
+        if let Some(group) = self.groups.get_mut(&group) {
+            group.snapshot_wanted(observer);
+        }
+    }
+
+    /// The node has learnt a view table.
+    pub fn announced(
+        &mut self,
+        now: Instant,
+        table: &Table,
+        observer: &mut impl GroupObserver<M>,
+        out: &mut Out<Mail>,
+    ) {
+        for (id, group) in table.groups() {
+            self.learn(*id, &group.view);
+            let view = group.view.clone();
+            self.with(*id, out, |group, asked| group.step(now, Input::Announced { view }, observer, asked));
+        }
+    }
+
+    // ---- what follows from it -----------------------------------------------------------------------------
+
+    /// The requests that have arrived become batches, on their way to the primary.
+    pub fn route(&mut self, now: Instant, out: &mut Out<Mail>) {
+        self.coordinator.dispatch(now, &mut self.dispatches);
+        let mut dispatches = std::mem::take(&mut self.dispatches);
+        dispatches.drain(..).for_each(|dispatch| self.forward(dispatch, out));
+        self.dispatches = dispatches;
+    }
+
+    /// Does everything else that follows from what has happened.
+    pub fn end_turn(
+        &mut self,
+        now: Instant,
+        wall: Timestamp,
+        observer: &mut impl GroupObserver<M>,
+        out: &mut Out<Mail>,
+    ) {
+        for group in self.groups.values_mut() {
+            group.end_turn(now, wall, observer, &mut self.asked);
+        }
+        self.pass_on(out);
+        let mut wishes = std::mem::take(&mut self.asked.wishes);
+        wishes.drain(..).for_each(|wish| self.grant(wish, out));
+        self.asked.wishes = wishes;
+    }
+
+    /// When the next turn is due if nothing happens.
+    #[must_use]
+    pub fn deadline(&self, now: Instant, wall: Timestamp) -> Option<Instant> {
+        let groups = self.groups.values().map(|group| group.deadline(now, wall));
+        groups.chain([self.coordinator.deadline()]).flatten().min()
+    }
+
+    /// Lets a group do something. What it wants of the disk is passed on at once, the rest at the end of the turn.
+    fn with(
+        &mut self,
+        group: GroupId,
+        out: &mut Out<Mail>,
+        step: impl FnOnce(&mut Group<M>, &mut Out<Wish>),
+    ) {
+        if let Some(group) = self.groups.get_mut(&group) {
+            step(group, &mut self.asked);
+            self.pass_on(out);
+        }
+    }
+
+    fn pass_on(&mut self, out: &mut Out<Mail>) {
+        out.writes.append(&mut self.asked.writes);
+        out.archive.append(&mut self.asked.archive);
+    }
+
+    fn learn(&mut self, group: GroupId, view: &View) {
+        if group == self.coordinator.group() {
+            self.coordinator.learn(view);
+        }
+    }
+
+    /// Takes a batch of this node's coordinator to the primary.
+    fn forward(&mut self, Dispatch { to, forward }: Dispatch, out: &mut Out<Mail>) {
+        if to != self.me {
+            return out.wishes.push(Mail::Forward { to, forward });
+        }
+        let sequence = forward.sequence;
+        match self.groups.get_mut(&forward.group) {
+            Some(group) => group.offer(Origin::Local { sequence }, forward, &mut self.asked),
+            None => self.coordinator.complete(sequence, Outcome::Busy),
+        }
+    }
+
+    fn grant(&mut self, wish: Wish, out: &mut Out<Mail>) {
+        match wish {
+            Wish::Send { group, to, message } => out.wishes.push(Mail::Replica { to, group, message }),
+            Wish::Answer { origin: Origin::Local { sequence }, outcome } => {
+                self.coordinator.complete(sequence, outcome);
+            }
+            Wish::Answer { origin: Origin::Remote { node, coordinator, sequence }, outcome } => {
+                let answer = Answer { coordinator, sequence, outcome };
+                out.wishes.push(Mail::Answer { to: node, answer });
+            }
+            Wish::Learnt { group, view } => self.learn(group, &view),
+            Wish::Suspect { group, view, node, silent_for } => {
+                out.wishes.push(Mail::Suspect(Suspicion { group, view, node, silent_for }));
+            }
+            Wish::AskMembership { group, view, learner } => {
+                out.wishes.push(Mail::AskMembership { group, view, learner });
+            }
+        }
+    }
+}

@@ -1,0 +1,138 @@
+use std::time::Duration;
+
+use bytes::Bytes;
+use onecopy_core::{BootNumber, Incarnation, Member, Recovered, ViewNumber};
+use onecopy_replica::Config;
+
+use super::*;
+use crate::memory::Memory;
+use crate::message::Kind;
+
+const GROUP: GroupId = GroupId(1);
+const NOW: Instant = Instant::ZERO;
+const WALL: Timestamp = Timestamp(1_000);
+
+fn view(primary: u32, members: &[u32]) -> View {
+    let member = |node: &u32| Member { node: NodeId(*node), incarnation: Incarnation(u128::from(*node)) };
+    View {
+        number: ViewNumber(1),
+        primary: NodeId(primary),
+        boot: BootNumber(1),
+        members: members.iter().map(member).collect(),
+        learners: Vec::new(),
+    }
+}
+
+/// Node 1, with a replica of the group or without.
+struct Node {
+    plane: DataPlane<Memory, &'static str>,
+    out: Out<Mail>,
+}
+
+impl Node {
+    fn start(holds_data: bool) -> Self {
+        let coordinator = Coordinator::new(GROUP, Incarnation(7), Duration::from_secs(5));
+        let (mut plane, mut out) = (DataPlane::new(NodeId(1), coordinator), Out::default());
+        if holds_data {
+            let me = Member { node: NodeId(1), incarnation: Incarnation(1) };
+            let replica = Config::new(GROUP, me, BootNumber(1));
+            let settings = GroupSettings { replica, memory_max: 0, seed: [0; 32] };
+            let machine = Memory::default();
+            let restored = Restored { recovered: Recovered::default(), machine, base_time: Timestamp(0) };
+            let fresh = Fresh::new(|_| Memory::default());
+            plane.start_group(settings, restored, fresh, NOW, &mut (), &mut out).expect("it starts");
+        }
+        Self { plane, out }
+    }
+
+    /// The view service announces this view.
+    fn learn(&mut self, view: View) {
+        self.plane.coordinator.learn(&view);
+        self.plane.with(GROUP, &mut self.out, |group, asked| {
+            group.step(NOW, Input::Announced { view }, &mut (), asked);
+        });
+    }
+
+    fn submit(&mut self, kind: Kind, client: &'static str) {
+        let segment = Bytes::from_static(client.as_bytes());
+        self.plane.submit(Submission { kind, segment, client });
+    }
+
+    /// Turns until the disk has nothing to do.
+    fn turn(&mut self) -> Vec<Mail> {
+        loop {
+            self.plane.route(NOW, &mut self.out);
+            self.plane.end_turn(NOW, WALL, &mut (), &mut self.out);
+            if self.out.writes.is_empty() {
+                return std::mem::take(&mut self.out.wishes);
+            }
+            for job in std::mem::take(&mut self.out.writes) {
+                self.plane.persisted(NOW, job.group, job.ticket, &mut (), &mut self.out);
+            }
+        }
+    }
+
+    fn replies(&mut self) -> Vec<&'static str> {
+        self.plane.replies().map(|(client, _)| client).collect()
+    }
+}
+
+fn forward(sequence: u64) -> Forward {
+    Forward {
+        group: GROUP,
+        view: ViewNumber(1),
+        coordinator: Incarnation(8),
+        sequence,
+        done_below: 1,
+        kind: Kind::Write,
+        body: Bytes::from_static(b"x"),
+    }
+}
+
+#[test]
+fn a_request_at_the_node_of_the_primary_never_leaves_it() {
+    let mut node = Node::start(true);
+    node.learn(view(1, &[1]));
+    node.turn();
+    node.submit(Kind::Write, "a");
+    let mail = node.turn();
+    assert!(mail.is_empty(), "{mail:?}");
+    assert_eq!(node.replies(), ["a"]);
+    assert_eq!(node.plane.group(GROUP).map(|group| group.counters().batches), Some(1));
+}
+
+#[test]
+fn a_request_elsewhere_goes_to_the_primary() {
+    let mut node = Node::start(false);
+    node.learn(view(2, &[2]));
+    node.submit(Kind::Write, "a");
+    let mail = node.turn();
+    let [Mail::Forward { to: NodeId(2), forward }] = &mail[..] else { panic!("{mail:?}") };
+    assert_eq!((forward.sequence, forward.view), (1, ViewNumber(1)));
+    assert_eq!(node.plane.coordinator().outstanding().count(), 1);
+    // It could not be sent: nothing was executed, so it is tried again.
+    node.plane.undelivered(1);
+    assert!(node.replies().is_empty());
+    assert!(node.plane.deadline(NOW, WALL) < Some(NOW + Duration::from_secs(1)));
+}
+
+#[test]
+fn batches_of_others_are_answered_to_them() {
+    let mut node = Node::start(true);
+    node.learn(view(1, &[1]));
+    node.turn();
+    node.plane.forwarded(NodeId(3), forward(5), &mut node.out);
+    let mail = node.turn();
+    let [Mail::Answer { to: NodeId(3), answer }] = &mail[..] else { panic!("{mail:?}") };
+    assert_eq!((answer.coordinator, answer.sequence), (Incarnation(8), 5));
+    assert!(matches!(answer.outcome, Outcome::Done { .. }));
+}
+
+#[test]
+fn a_node_without_data_says_so() {
+    let mut node = Node::start(false);
+    node.plane.forwarded(NodeId(3), forward(5), &mut node.out);
+    let mail = node.turn();
+    let [Mail::Answer { to: NodeId(3), answer }] = &mail[..] else { panic!("{mail:?}") };
+    assert_eq!(answer.outcome, Outcome::NotPrimary(None));
+}

@@ -1,0 +1,295 @@
+//! One replica with its state machine: carries out what the protocol wants done.
+//!
+//! A turn of a group begins with whatever has happened ([`Group::offer`], [`Group::step`], [`Group::persisted`],
+//! [`Group::archived`]) and ends with [`Group::end_turn`]: all batches of writes that were handed in become one entry, all
+//! batches of reads wait for one confirmation of the view, and a snapshot that is being taken goes on by a piece.
+
+mod counters;
+mod observer;
+mod requests;
+mod settings;
+mod snapshots;
+#[cfg(test)]
+mod tests;
+mod wish;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use bytes::Bytes;
+use onecopy_core::payload::Batch;
+use onecopy_core::{GroupId, Index, Instant, NodeId, Protocol, StateMachine, Ticket, Timestamp, View, Write};
+use onecopy_replica::{CorruptPromise, Effect, Input, Message, Replica, Standing};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+
+use crate::disk::{ArchiveEvent, ArchiveJob, Job, Out};
+use crate::message::Outcome;
+use crate::waiting::Waiting;
+pub use counters::Counters;
+pub use observer::GroupObserver;
+pub use settings::{Fresh, GroupSettings, Restored};
+use snapshots::Snapshots;
+pub use wish::{Origin, Wish};
+
+/// One replica of one group, with all that it needs.
+#[derive(Debug)]
+pub struct Group<M> {
+    id: GroupId,
+    replica: Replica,
+    machine: M,
+    /// The last entry that the machine reflects, and its time.
+    applied: Index,
+    applied_time: Timestamp,
+    memory_max: u64,
+    chance: ChaCha8Rng,
+    fresh: Fresh<M>,
+    /// Messages that wait for a ticket.
+    held: Waiting<(NodeId, Message)>,
+    /// Batches of this turn: writes to be proposed, reads to be confirmed.
+    writes: Vec<(Origin, Batch)>,
+    reads: Vec<(Origin, Bytes)>,
+    /// Who is to be answered when an entry of this index has been executed.
+    proposed: VecDeque<(Index, Vec<Origin>)>,
+    /// Reads by the token under which their confirmation was asked for.
+    confirming: BTreeMap<u64, Vec<(Origin, Bytes)>>,
+    next_token: u64,
+    snapshots: Snapshots<M>,
+    /// The wall clock at the end of the last turn.
+    clock: Timestamp,
+    counters: Counters,
+    /// Empty between steps; kept for its memory.
+    effects: Vec<Effect>,
+}
+
+impl<M: StateMachine> Group<M> {
+    /// Puts a group together and executes what is known to be committed.
+    ///
+    /// # Errors
+    /// When the promise that the log kept cannot be understood.
+    pub fn start(
+        settings: GroupSettings,
+        restored: Restored<M>,
+        fresh: Fresh<M>,
+        now: Instant,
+        observer: &mut impl GroupObserver<M>,
+        out: &mut Out<Wish>,
+    ) -> Result<Self, CorruptPromise> {
+        let Restored { recovered, machine, base_time } = restored;
+        let id = settings.replica.group;
+        let applied = recovered.base.index;
+        let mut effects = Vec::new();
+        let replica = Replica::new(settings.replica, recovered, base_time, now, &mut effects)?;
+        let mut group = Self {
+            id,
+            replica,
+            machine,
+            applied,
+            applied_time: base_time,
+            memory_max: settings.memory_max,
+            chance: ChaCha8Rng::from_seed(settings.seed),
+            fresh,
+            held: Waiting::default(),
+            writes: Vec::new(),
+            reads: Vec::new(),
+            proposed: VecDeque::new(),
+            confirming: BTreeMap::new(),
+            next_token: 0,
+            snapshots: Snapshots::default(),
+            clock: Timestamp(0),
+            counters: Counters::default(),
+            effects,
+        };
+        // Nobody has asked for anything yet, and the coordinator learns the view from the view service: what the log
+        // kept may be long out of date.
+        let wishes = out.wishes.len();
+        group.carry_out(observer, out);
+        out.wishes.truncate(wishes);
+        Ok(group)
+    }
+
+    /// Which group it is.
+    #[must_use]
+    pub fn id(&self) -> GroupId {
+        self.id
+    }
+
+    /// The protocol.
+    #[must_use]
+    pub fn replica(&self) -> &Replica {
+        &self.replica
+    }
+
+    /// The state.
+    #[must_use]
+    pub fn machine(&self) -> &M {
+        &self.machine
+    }
+
+    /// The last entry that the state reflects.
+    #[must_use]
+    pub fn applied(&self) -> Index {
+        self.applied
+    }
+
+    /// What it has done.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Steps the replica and carries out what it wants.
+    pub fn step(
+        &mut self,
+        now: Instant,
+        input: Input,
+        observer: &mut impl GroupObserver<M>,
+        out: &mut Out<Wish>,
+    ) {
+        self.replica.step(now, input, &mut self.effects);
+        self.replica.check_invariants();
+        self.carry_out(observer, out);
+    }
+
+    /// All writes up to `ticket` are durable.
+    pub fn persisted(
+        &mut self,
+        now: Instant,
+        ticket: Ticket,
+        observer: &mut impl GroupObserver<M>,
+        out: &mut Out<Wish>,
+    ) {
+        self.held.persisted(ticket);
+        while let Some((to, message)) = self.held.next() {
+            out.wishes.push(Wish::Send { group: self.id, to, message });
+        }
+        if let Some(id) = self.snapshots.removable(ticket) {
+            out.archive.push(ArchiveJob::Keep { group: self.id, id });
+        }
+        self.step(now, Input::Persisted { ticket }, observer, out);
+    }
+
+    /// The archive has done something.
+    pub fn archived(
+        &mut self,
+        now: Instant,
+        event: ArchiveEvent,
+        observer: &mut impl GroupObserver<M>,
+        out: &mut Out<Wish>,
+    ) {
+        if let Some(input) = self.understand(event, observer) {
+            self.step(now, input, observer, out);
+        }
+    }
+
+    /// The turn is over: everything that was handed in becomes one entry, and one confirmation for all reads. `wall` is
+    /// the wall clock; it may be set back.
+    pub fn end_turn(
+        &mut self,
+        now: Instant,
+        wall: Timestamp,
+        observer: &mut impl GroupObserver<M>,
+        out: &mut Out<Wish>,
+    ) {
+        self.clock = wall;
+        let leads = self.replica.standing() == Standing::Primary;
+        let cares = leads || !self.reads.is_empty();
+        let due = cares && self.machine.due().is_some_and(|due| due <= wall);
+        while !self.writes.is_empty() {
+            self.propose(now, observer, out);
+        }
+        // Time alone changes the state: that, too, is an entry. One at a time is enough.
+        if due && leads && self.proposed.is_empty() {
+            self.propose(now, observer, out);
+        }
+        if !self.reads.is_empty() {
+            self.confirm(now, due, observer, out);
+        }
+        if self.replica.deadline().is_some_and(|deadline| deadline <= now) {
+            self.step(now, Input::Elapsed, observer, out);
+        }
+        self.continue_snapshot(out);
+    }
+
+    /// When the group next wants a turn.
+    #[must_use]
+    pub fn deadline(&self, now: Instant, wall: Timestamp) -> Option<Instant> {
+        let leads = self.replica.standing() == Standing::Primary;
+        let due = leads.then(|| self.machine.due()).flatten().map(|due| {
+            let wait = due.0.saturating_sub(wall.0).max(1);
+            now + Duration::from_millis(wait)
+        });
+        let snapshot = self.snapshots.want_turn().then_some(now);
+        [self.replica.deadline(), due, snapshot].into_iter().flatten().min()
+    }
+
+    /// Carries out what the replica has pushed.
+    fn carry_out(&mut self, observer: &mut impl GroupObserver<M>, out: &mut Out<Wish>) {
+        let group = self.id;
+        let mut effects = std::mem::take(&mut self.effects);
+        for effect in effects.drain(..) {
+            match effect {
+                Effect::Persist { ticket, writes } => self.persist(ticket, writes, out),
+                Effect::Send { to, message, after } => {
+                    if let Some((to, message)) = self.held.hold(after, (to, message)) {
+                        out.wishes.push(Wish::Send { group, to, message });
+                    }
+                }
+                Effect::Apply { entries } => {
+                    entries.iter().for_each(|entry| self.apply(entry, observer, out));
+                }
+                // Seen to by whoever proposed.
+                Effect::Proposed { .. } | Effect::Refused => {}
+                Effect::ReadReady { token } => self.answer_reads(token, out),
+                Effect::ReadRefused { token } => self.refuse_reads(token, out),
+                Effect::ViewChanged { view, standing } => self.view_changed(view, standing, observer, out),
+                Effect::Suspect { view, node, silent_for } => {
+                    out.wishes.push(Wish::Suspect { group, view, node, silent_for });
+                }
+                Effect::AskMembership { view, learner } => {
+                    out.wishes.push(Wish::AskMembership { group, view, learner });
+                }
+                Effect::TakeSnapshot { at, time } => self.begin_snapshot(at, time, observer),
+                Effect::ReadSnapshot { to, snapshot: id, offset } => {
+                    out.archive.push(ArchiveJob::Read { group, to, id, offset });
+                }
+                Effect::WriteSnapshot { chunk } => self.receive_chunk(chunk, observer, out),
+                Effect::InstallSnapshot { snapshot, time } => self.finish_receiving(snapshot, time, out),
+            }
+        }
+        self.effects = effects;
+    }
+
+    fn persist(&mut self, ticket: Ticket, writes: Vec<Write>, out: &mut Out<Wish>) {
+        for write in &writes {
+            if let Write::Compact { through: snapshot } | Write::Install { snapshot } = write {
+                self.snapshots.superseded(ticket, *snapshot);
+            }
+        }
+        out.writes.push(Job { group: self.id, ticket, writes });
+    }
+
+    fn view_changed(
+        &mut self,
+        view: View,
+        standing: Standing,
+        observer: &mut impl GroupObserver<M>,
+        out: &mut Out<Wish>,
+    ) {
+        self.counters.view_changes += 1;
+        let mut unknown = 0;
+        if standing != Standing::Primary {
+            for (_, origins) in self.proposed.drain(..) {
+                unknown += origins.len();
+                let answer = |origin| Wish::Answer { origin, outcome: Outcome::Unknown };
+                out.wishes.extend(origins.into_iter().map(answer));
+            }
+        }
+        observer.view_changed(self, &view, standing, unknown);
+        out.wishes.push(Wish::Learnt { group: self.id, view });
+    }
+
+    fn seed(&mut self) -> u64 {
+        self.chance.next_u64()
+    }
+}

@@ -1,0 +1,35 @@
+//! Who watches a group.
+
+use onecopy_core::machine::RestoreError;
+use onecopy_core::{Entry, EntryId, Index, View};
+use onecopy_replica::Standing;
+
+use super::Group;
+
+/// Hears what happens in a group, at the moment when it has happened: a node logs it, a simulator checks it. Nothing that an
+/// observer does has an effect on the group. Every method does nothing unless it is written.
+pub trait GroupObserver<M> {
+    /// The machine has executed an entry; `before` is the last one that it reflected until then.
+    fn applied(&mut self, _group: &Group<M>, _before: Index, _entry: &Entry) {}
+
+    /// The replica has entered a view. If it was the primary before and is no more, the outcome of `unknown` batches is
+    /// unknown.
+    fn view_changed(&mut self, _group: &Group<M>, _view: &View, _standing: Standing, _unknown: usize) {}
+
+    /// A snapshot of the state as of this entry is being taken.
+    fn snapshot_begun(&mut self, _group: &Group<M>, _at: EntryId) {}
+
+    /// It is durable.
+    fn snapshot_taken(&mut self, _group: &Group<M>, _at: EntryId) {}
+
+    /// The first piece of a snapshot has come from another replica.
+    fn snapshot_arrives(&mut self, _group: &Group<M>, _at: EntryId) {}
+
+    /// What has come makes no sense, or is incomplete.
+    fn snapshot_spoiled(&mut self, _group: &Group<M>, _at: EntryId, _error: &RestoreError) {}
+
+    /// The machine is the one that another replica had after this entry.
+    fn snapshot_installed(&mut self, _group: &Group<M>, _at: EntryId) {}
+}
+
+impl<M> GroupObserver<M> for () {}

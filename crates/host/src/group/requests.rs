@@ -1,0 +1,122 @@
+//! The requests of coordinators on their way through a group: taken or refused, proposed or confirmed, executed, answered.
+
+use bytes::Bytes;
+use onecopy_core::payload::{Batch, Builder, Header};
+use onecopy_core::{BatchId, Entry, Index, Instant, Protocol, QueryContext, StateMachine, machine};
+use onecopy_replica::{Effect, Input, Refusal};
+
+use super::{Group, GroupObserver, Origin, Wish};
+use crate::disk::Out;
+use crate::message::{Forward, Kind, Outcome};
+
+/// An entry is closed when its batches have grown to this many bytes; the rest goes into the next one.
+pub(super) const ENTRY_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+impl<M: StateMachine> Group<M> {
+    /// A coordinator hands in a batch. It is answered now if it cannot be taken.
+    pub fn offer(&mut self, origin: Origin, forward: Forward, out: &mut Out<Wish>) {
+        if let Err(refusal) = self.replica.admit(forward.view) {
+            let outcome = match refusal {
+                Refusal::NotPrimary(view) => Outcome::NotPrimary(view),
+                Refusal::Behind(_) | Refusal::Busy => Outcome::Busy,
+            };
+            return out.wishes.push(Wish::Answer { origin, outcome });
+        }
+        match forward.kind {
+            Kind::Read => self.reads.push((origin, forward.body)),
+            Kind::Write => {
+                let id = BatchId { coordinator: forward.coordinator, sequence: forward.sequence };
+                let batch = Batch { id, done_below: forward.done_below, body: forward.body };
+                self.writes.push((origin, batch));
+            }
+        }
+    }
+
+    /// Proposes as many of the waiting writes as one entry takes; without any, an entry that lets time move on.
+    pub(super) fn propose(
+        &mut self,
+        now: Instant,
+        observer: &mut impl GroupObserver<M>,
+        out: &mut Out<Wish>,
+    ) {
+        let memory_full = self.memory_max > 0 && self.machine.memory() >= self.memory_max;
+        let mut builder = Builder::new(Header { memory_full });
+        let mut count = 0;
+        for (_, batch) in &self.writes {
+            builder.push(batch);
+            count += 1;
+            if builder.size() >= ENTRY_BYTES_MAX {
+                break;
+            }
+        }
+        let origins: Vec<Origin> = self.writes.drain(..count).map(|(origin, _)| origin).collect();
+        self.counters.batches += origins.len() as u64;
+        let input = Input::Propose { payload: builder.finish(), time: self.clock, seed: self.seed() };
+        self.replica.step(now, input, &mut self.effects);
+        self.replica.check_invariants();
+        match self.effects.first() {
+            Some(Effect::Proposed { id }) => self.proposed.push_back((id.index, origins)),
+            _ => {
+                let view = self.replica.view().cloned();
+                let refuse = |origin| Wish::Answer { origin, outcome: Outcome::NotPrimary(view.clone()) };
+                out.wishes.extend(origins.into_iter().map(refuse));
+            }
+        }
+        self.carry_out(observer, out);
+    }
+
+    /// Asks for a confirmation of the view, for all reads of the turn. `due`: something has expired by the clock.
+    pub(super) fn confirm(
+        &mut self,
+        now: Instant,
+        due: bool,
+        observer: &mut impl GroupObserver<M>,
+        out: &mut Out<Wish>,
+    ) {
+        let token = self.next_token;
+        self.next_token += 1;
+        let reads = std::mem::take(&mut self.reads);
+        self.counters.reads += reads.len() as u64;
+        self.confirming.insert(token, reads);
+        // What has expired by the clock must not show: the entry that says so is at the end of the log.
+        let at_least = if due { self.replica.log().last().index } else { Index(0) };
+        self.step(now, Input::Read { token, at_least }, observer, out);
+    }
+
+    /// Executes a committed entry, and answers those who asked for it.
+    pub(super) fn apply(&mut self, entry: &Entry, observer: &mut impl GroupObserver<M>, out: &mut Out<Wish>) {
+        self.counters.entries += 1;
+        let asked = self.proposed.pop_front_if(|(index, _)| *index == entry.id.index);
+        let mut origins = asked.map(|(_, origins)| origins).unwrap_or_default().into_iter();
+        let respond = |_: BatchId, response: Vec<u8>| {
+            if let Some(origin) = origins.next() {
+                let outcome = Outcome::Done { response: Bytes::from(response), as_of: entry.id.index };
+                out.wishes.push(Wish::Answer { origin, outcome });
+            }
+        };
+        if let Err(error) = machine::execute(&mut self.machine, entry, respond) {
+            // Going on would make this copy differ from the others: stopping loudly is all that is left.
+            panic!("{} cannot execute entry {}: {error}", self.id, entry.id);
+        }
+        let before = std::mem::replace(&mut self.applied, entry.id.index);
+        self.applied_time = entry.time;
+        observer.applied(self, before, entry);
+    }
+
+    pub(super) fn answer_reads(&mut self, token: u64, out: &mut Out<Wish>) {
+        let context = QueryContext { now: self.clock.max(self.applied_time) };
+        for (origin, body) in self.confirming.remove(&token).unwrap_or_default() {
+            let mut response = Vec::new();
+            self.machine.query(&context, &body, &mut response);
+            let outcome = Outcome::Done { response: Bytes::from(response), as_of: self.applied };
+            out.wishes.push(Wish::Answer { origin, outcome });
+        }
+    }
+
+    pub(super) fn refuse_reads(&mut self, token: u64, out: &mut Out<Wish>) {
+        for (origin, _) in self.confirming.remove(&token).unwrap_or_default() {
+            let outcome = Outcome::NotPrimary(self.replica.view().cloned());
+            out.wishes.push(Wish::Answer { origin, outcome });
+        }
+    }
+}

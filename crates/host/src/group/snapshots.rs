@@ -1,0 +1,196 @@
+//! The snapshots of a group: making one bit by bit while commands go on, and building a state machine from one that arrives.
+
+use onecopy_core::transfer::{CHUNK, Chunk};
+use onecopy_core::{EntryId, StateMachine, Ticket, Timestamp};
+use onecopy_replica::Input;
+
+use super::{Group, GroupObserver, Wish};
+use crate::disk::{ArchiveEvent, ArchiveJob, Out, SnapshotName};
+use crate::waiting::Waiting;
+
+/// How many bytes of an image may be on their way to the archive.
+pub(super) const IN_FLIGHT_MAX: u64 = 4 * CHUNK as u64;
+
+/// What is going on with the snapshots of one group.
+#[derive(Debug)]
+pub(super) struct Snapshots<M> {
+    taking: Option<Taking>,
+    receiving: Option<Receiving<M>>,
+    /// Writes that make older snapshots superfluous, once they are durable.
+    superseding: Waiting<EntryId>,
+}
+
+#[derive(Debug)]
+struct Taking {
+    name: SnapshotName,
+    /// How many bytes of the image went to the archive, and how many of them are written.
+    sent: u64,
+    written: u64,
+    complete: bool,
+}
+
+#[derive(Debug)]
+struct Receiving<M> {
+    name: SnapshotName,
+    /// The state machine that it builds; `None` once a piece made no sense.
+    machine: Option<M>,
+}
+
+impl<M> Default for Snapshots<M> {
+    fn default() -> Self {
+        Self { taking: None, receiving: None, superseding: Waiting::default() }
+    }
+}
+
+impl<M> Snapshots<M> {
+    /// When `ticket`, which is on its way, is durable, no snapshot before `snapshot` is needed.
+    pub(super) fn superseded(&mut self, ticket: Ticket, snapshot: EntryId) {
+        self.superseding.hold(Some(ticket), snapshot);
+    }
+
+    /// The snapshot to keep, if others can go now that `durable` is.
+    pub(super) fn removable(&mut self, durable: Ticket) -> Option<EntryId> {
+        self.superseding.persisted(durable);
+        std::iter::from_fn(|| self.superseding.next()).last()
+    }
+
+    /// Whether the next turn should be soon, to go on with an image.
+    pub(super) fn want_turn(&self) -> bool {
+        self.taking.as_ref().is_some_and(Taking::has_room)
+    }
+
+    fn is_taking(&self, name: SnapshotName) -> bool {
+        self.taking.as_ref().is_some_and(|taking| taking.name == name)
+    }
+}
+
+impl Taking {
+    fn has_room(&self) -> bool {
+        !self.complete && self.sent - self.written < IN_FLIGHT_MAX
+    }
+}
+
+impl<M: StateMachine> Group<M> {
+    /// Begins an image because the log asks for one, to let old segments go; unless one is being made.
+    pub fn snapshot_wanted(&mut self, observer: &mut impl GroupObserver<M>) {
+        let commit = self.replica.commit();
+        // One of this very state may be on its way to a learner: it must not be written again under its name.
+        if self.snapshots.taking.is_some() || commit <= self.replica.newest_snapshot().index {
+            return;
+        }
+        if let Some(last) = self.replica.log().get(commit) {
+            let (id, time) = (last.id, last.time);
+            self.begin_snapshot(id, time, observer);
+        }
+    }
+
+    /// Begins an image of the state as it is, which is that after `at`.
+    pub(super) fn begin_snapshot(
+        &mut self,
+        at: EntryId,
+        time: Timestamp,
+        observer: &mut impl GroupObserver<M>,
+    ) {
+        let name = SnapshotName { group: self.id, id: at, time };
+        self.machine.snapshot_begin();
+        self.snapshots.taking = Some(Taking { name, sent: 0, written: 0, complete: false });
+        observer.snapshot_begun(self, at);
+    }
+
+    /// Hands the next piece of the image to the archive. A little per turn: commands go on meanwhile.
+    pub(super) fn continue_snapshot(&mut self, out: &mut Out<Wish>) {
+        let Some(taking) = self.snapshots.taking.as_mut().filter(|taking| taking.has_room()) else { return };
+        let mut data = Vec::with_capacity(CHUNK + CHUNK / 4);
+        let more = self.machine.snapshot_read(CHUNK, &mut data);
+        let (name, offset) = (taking.name, taking.sent);
+        taking.sent += data.len() as u64;
+        taking.complete = !more;
+        out.archive.push(ArchiveJob::Write { name, offset, data: data.into() });
+        if !more {
+            out.archive.push(ArchiveJob::Finish { name });
+        }
+    }
+
+    /// A piece of a snapshot arrived from the primary: to the archive, and into a new state machine.
+    pub(super) fn receive_chunk(
+        &mut self,
+        chunk: Chunk,
+        observer: &mut impl GroupObserver<M>,
+        out: &mut Out<Wish>,
+    ) {
+        let name = SnapshotName { group: self.id, id: chunk.snapshot, time: chunk.time };
+        if chunk.offset == 0 {
+            let seed = [self.seed(), self.seed()];
+            let machine = Some(self.fresh.machine(seed));
+            self.snapshots.receiving = Some(Receiving { name, machine });
+            observer.snapshot_arrives(self, name.id);
+        }
+        if let Some(receiving) = self.snapshots.receiving.as_mut().filter(|receiving| receiving.name == name)
+            && let Some(machine) = receiving.machine.as_mut()
+            && let Err(error) = machine.restore(&chunk.data)
+        {
+            receiving.machine = None;
+            observer.snapshot_spoiled(self, name.id, &error);
+        }
+        out.archive.push(ArchiveJob::Write { name, offset: chunk.offset, data: chunk.data });
+    }
+
+    /// All pieces have arrived.
+    pub(super) fn finish_receiving(&mut self, snapshot: EntryId, time: Timestamp, out: &mut Out<Wish>) {
+        let name = SnapshotName { group: self.id, id: snapshot, time };
+        out.archive.push(ArchiveJob::Finish { name });
+    }
+
+    /// What the archive did, as an input for the replica.
+    pub(super) fn understand(
+        &mut self,
+        event: ArchiveEvent,
+        observer: &mut impl GroupObserver<M>,
+    ) -> Option<Input> {
+        match event {
+            ArchiveEvent::Read { to, id, chunk, .. } => Some(Input::SnapshotRead { to, snapshot: id, chunk }),
+            ArchiveEvent::Written { name, written } if self.snapshots.is_taking(name) => {
+                self.snapshots.taking.as_mut()?.written = written;
+                None
+            }
+            ArchiveEvent::Written { name, written } => {
+                Some(Input::SnapshotWritten { snapshot: name.id, wanted: written })
+            }
+            ArchiveEvent::Finished { name } if self.snapshots.is_taking(name) => {
+                self.snapshots.taking = None;
+                observer.snapshot_taken(self, name.id);
+                Some(Input::SnapshotTaken { snapshot: name.id })
+            }
+            ArchiveEvent::Finished { name } => Some(self.install(name, observer)),
+            ArchiveEvent::Failed { name } if self.snapshots.is_taking(name) => {
+                self.machine.snapshot_abandon();
+                self.snapshots.taking = None;
+                Some(Input::SnapshotFailed)
+            }
+            ArchiveEvent::Failed { name } => Some(self.spoiled(name)),
+        }
+    }
+
+    /// Puts the received state in the place of the old one.
+    fn install(&mut self, name: SnapshotName, observer: &mut impl GroupObserver<M>) -> Input {
+        let receiving = self.snapshots.receiving.take_if(|receiving| receiving.name == name);
+        let Some(mut machine) = receiving.and_then(|receiving| receiving.machine) else {
+            return self.spoiled(name);
+        };
+        if let Err(error) = machine.restore_finish() {
+            observer.snapshot_spoiled(self, name.id, &error);
+            return self.spoiled(name);
+        }
+        self.snapshots.taking = None;
+        self.machine = machine;
+        self.applied = name.id.index;
+        self.applied_time = name.time;
+        observer.snapshot_installed(self, name.id);
+        Input::SnapshotInstalled { snapshot: name.id }
+    }
+
+    fn spoiled(&mut self, name: SnapshotName) -> Input {
+        self.snapshots.receiving = None;
+        Input::SnapshotSpoiled { snapshot: name.id }
+    }
+}

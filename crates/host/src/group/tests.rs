@@ -1,0 +1,284 @@
+use onecopy_core::transfer::Chunk;
+use onecopy_core::{BootNumber, Entry, EntryId, Incarnation, Member, Recovered, ViewNumber};
+use onecopy_replica::Config;
+
+use super::requests::ENTRY_BYTES_MAX;
+use super::*;
+use crate::disk::SnapshotName;
+use crate::memory::Memory;
+use crate::message::{Forward, Kind};
+
+const GROUP: GroupId = GroupId(1);
+const ME: NodeId = NodeId(1);
+const OTHER: NodeId = NodeId(2);
+const NOW: Instant = Instant::ZERO;
+const WALL: Timestamp = Timestamp(1_000);
+
+fn member(node: NodeId) -> Member {
+    Member { node, incarnation: Incarnation(u128::from(node.0)) }
+}
+
+fn view(number: u64, primary: NodeId, members: &[NodeId]) -> View {
+    let members = members.iter().copied().map(member).collect();
+    View { number: ViewNumber(number), primary, boot: BootNumber(1), members, learners: Vec::new() }
+}
+
+/// A group with a disk that can be made to wait.
+struct Rig {
+    group: Group<Memory>,
+    out: Out<Wish>,
+}
+
+impl Rig {
+    fn start(recovered: Recovered, machine: Memory) -> Self {
+        let replica = Config::new(GROUP, member(ME), BootNumber(1));
+        let settings = GroupSettings { replica, memory_max: 0, seed: [0; 32] };
+        let restored = Restored { recovered, machine, base_time: Timestamp(0) };
+        let mut out = Out::default();
+        let fresh = Fresh::new(|_| Memory::default());
+        let group = Group::start(settings, restored, fresh, NOW, &mut (), &mut out).expect("it starts");
+        Self { group, out }
+    }
+
+    /// The primary of view 1.
+    fn primary_of(members: &[NodeId]) -> Self {
+        let mut rig = Self::start(Recovered::default(), Memory::default());
+        rig.step(Input::Announced { view: view(1, ME, members) });
+        rig.sync();
+        rig.wishes();
+        rig
+    }
+
+    fn step(&mut self, input: Input) {
+        self.group.step(NOW, input, &mut (), &mut self.out);
+    }
+
+    fn offer(&mut self, sequence: u64, kind: Kind, body: &[u8], known: u64) {
+        let body = Bytes::copy_from_slice(body);
+        let (coordinator, view) = (Incarnation(9), ViewNumber(known));
+        let forward = Forward { group: GROUP, view, coordinator, sequence, done_below: 1, kind, body };
+        self.group.offer(Origin::Local { sequence }, forward, &mut self.out);
+    }
+
+    fn end_turn(&mut self) {
+        self.group.end_turn(NOW, WALL, &mut (), &mut self.out);
+    }
+
+    /// Everything that was handed in becomes durable, and what follows from it too.
+    fn sync(&mut self) {
+        while !self.out.writes.is_empty() {
+            for job in std::mem::take(&mut self.out.writes) {
+                self.group.persisted(NOW, job.ticket, &mut (), &mut self.out);
+            }
+        }
+    }
+
+    fn wishes(&mut self) -> Vec<Wish> {
+        std::mem::take(&mut self.out.wishes)
+    }
+
+    /// The batches that have been answered, and how.
+    fn answers(&mut self) -> Vec<(u64, String)> {
+        let answers = self.wishes().into_iter().filter_map(|wish| match wish {
+            Wish::Answer { origin: Origin::Local { sequence }, outcome } => Some((sequence, outcome)),
+            _ => None,
+        });
+        let short = |outcome| match outcome {
+            Outcome::Done { response, as_of } => {
+                format!("{} as of {as_of}", String::from_utf8_lossy(&response))
+            }
+            Outcome::NotPrimary(view) => format!("the primary is {:?}", view.map(|view| view.primary)),
+            outcome => format!("{outcome:?}"),
+        };
+        answers.map(|(sequence, outcome)| (sequence, short(outcome))).collect()
+    }
+
+    fn archive(&mut self) -> Vec<ArchiveJob> {
+        std::mem::take(&mut self.out.archive)
+    }
+}
+
+fn name(index: u64, time: u64) -> SnapshotName {
+    SnapshotName { group: GROUP, id: EntryId::new(index, 1), time: Timestamp(time) }
+}
+
+fn chunk(offset: u64, data: &'static [u8], last: bool) -> Input {
+    let name = name(7, 70);
+    let data = Bytes::from_static(data);
+    let chunk = Chunk { snapshot: name.id, time: name.time, offset, data, last };
+    Input::Received { from: OTHER, message: Message::SnapshotChunk { view: ViewNumber(1), chunk } }
+}
+
+fn answer(sequence: u64, text: &str) -> (u64, String) {
+    (sequence, text.to_owned())
+}
+
+#[test]
+fn a_turn_makes_one_entry_and_each_batch_is_answered_once() {
+    let mut rig = Rig::primary_of(&[ME]);
+    rig.offer(1, Kind::Write, b"ab", 1);
+    rig.offer(2, Kind::Write, b"c", 1);
+    rig.end_turn();
+    assert_eq!(rig.answers(), [], "nothing is answered before it is durable");
+    rig.sync();
+    assert_eq!(rig.answers(), [answer(1, "a as of #2"), answer(2, "c as of #2")]);
+    assert_eq!((rig.group.applied(), &rig.group.machine().bytes[..]), (Index(2), &b"abc"[..]));
+    let counters = Counters { entries: 2, batches: 2, reads: 0, view_changes: 1 };
+    assert_eq!(rig.group.counters(), counters);
+    rig.end_turn();
+    rig.sync();
+    assert_eq!(rig.answers(), []);
+}
+
+#[test]
+fn an_entry_is_closed_when_it_is_large() {
+    let mut rig = Rig::primary_of(&[ME]);
+    for sequence in 1..=3 {
+        rig.offer(sequence, Kind::Write, &vec![b'x'; ENTRY_BYTES_MAX * 2 / 3], 1);
+    }
+    rig.end_turn();
+    rig.sync();
+    let expected = [answer(1, "x as of #2"), answer(2, "x as of #2"), answer(3, "x as of #3")];
+    assert_eq!(rig.answers(), expected);
+}
+
+#[test]
+fn only_the_primary_of_the_known_view_takes_batches() {
+    let mut rig = Rig::start(Recovered::default(), Memory::default());
+    rig.step(Input::Announced { view: view(2, OTHER, &[ME, OTHER]) });
+    rig.sync();
+    rig.wishes();
+    rig.offer(1, Kind::Write, b"a", 2);
+    rig.offer(2, Kind::Read, b"a", 1);
+    rig.offer(3, Kind::Write, b"a", 3);
+    let elsewhere = "the primary is Some(n2)";
+    assert_eq!(rig.answers(), [answer(1, elsewhere), answer(2, elsewhere), answer(3, "Busy")]);
+}
+
+#[test]
+fn reads_of_a_turn_wait_for_one_confirmation() {
+    let mut rig = Rig::primary_of(&[ME]);
+    rig.offer(1, Kind::Write, b"abc", 1);
+    rig.end_turn();
+    rig.sync();
+    rig.wishes();
+    rig.offer(2, Kind::Read, b"x", 1);
+    rig.offer(3, Kind::Read, b"y", 1);
+    rig.end_turn();
+    assert_eq!(rig.answers(), [answer(2, "x\u{3} as of #2"), answer(3, "y\u{3} as of #2")]);
+}
+
+#[test]
+fn a_primary_that_is_succeeded_does_not_know_the_outcome() {
+    let mut rig = Rig::primary_of(&[ME, OTHER]);
+    let id = rig.group.replica().log().last();
+    rig.step(Input::Received {
+        from: OTHER,
+        message: Message::PrepareOk { view: ViewNumber(1), durable: id.index },
+    });
+    rig.offer(1, Kind::Write, b"a", 1);
+    rig.offer(2, Kind::Read, b"b", 1);
+    rig.end_turn();
+    rig.sync();
+    assert_eq!(rig.answers(), [], "the other member has said nothing");
+    rig.step(Input::Announced { view: view(2, OTHER, &[ME, OTHER]) });
+    let answers = rig.answers();
+    assert!(answers.contains(&answer(1, "Unknown")), "{answers:?}");
+    assert!(answers.contains(&answer(2, "the primary is Some(n2)")), "{answers:?}");
+    assert_eq!(answers.len(), 2);
+}
+
+#[test]
+fn messages_wait_for_their_ticket() {
+    let mut rig = Rig::start(Recovered::default(), Memory::default());
+    let prepare = Message::Prepare {
+        view: view(1, OTHER, &[ME, OTHER]),
+        sequence: 1,
+        previous: EntryId::ZERO,
+        entries: vec![Entry { id: EntryId::new(1, 1), time: Timestamp(1), seed: 0, payload: Bytes::new() }],
+        commit: Index(0),
+    };
+    rig.step(Input::Received { from: OTHER, message: prepare });
+    let sent = |wishes: &[Wish]| wishes.iter().filter(|wish| matches!(wish, Wish::Send { .. })).count();
+    assert_eq!(sent(&rig.wishes()), 0, "neither the promise nor the entry is durable");
+    rig.sync();
+    let acknowledged = |wish: &Wish| {
+        let Wish::Send { to, message: Message::PrepareOk { durable, .. }, .. } = wish else { return false };
+        (*to, *durable) == (OTHER, Index(1))
+    };
+    assert!(rig.wishes().iter().any(acknowledged));
+}
+
+#[test]
+fn what_the_log_kept_is_executed_and_tells_nobody() {
+    let entry =
+        |index| Entry { id: EntryId::new(index, 1), time: Timestamp(index), seed: 0, payload: Bytes::new() };
+    let recovered = Recovered { entries: vec![entry(1), entry(2)], commit: Index(1), ..Recovered::default() };
+    let mut rig = Rig::start(recovered, Memory::default());
+    assert_eq!(rig.group.applied(), Index(1));
+    assert!(rig.wishes().is_empty());
+}
+
+#[test]
+fn time_alone_makes_an_entry_but_one_at_a_time() {
+    let mut rig = Rig::primary_of(&[ME]);
+    rig.group.machine.due = Some(Timestamp(900));
+    assert_eq!(rig.group.deadline(NOW, Timestamp(850)), Some(NOW + Duration::from_millis(50)));
+    rig.end_turn();
+    rig.end_turn();
+    assert_eq!(rig.group.replica().log().last().index, Index(2));
+    rig.sync();
+    assert_eq!((rig.group.applied(), rig.group.machine().due), (Index(2), None));
+}
+
+#[test]
+fn a_snapshot_is_taken_when_the_log_wants_one() {
+    let mut rig = Rig::primary_of(&[ME]);
+    rig.group.snapshot_wanted(&mut ());
+    rig.group.snapshot_wanted(&mut ());
+    assert_eq!(rig.group.deadline(NOW, WALL), Some(NOW), "it goes on at once");
+    rig.end_turn();
+    let snapshot = SnapshotName { group: GROUP, id: EntryId::new(1, 1), time: Timestamp(0) };
+    let write = ArchiveJob::Write { name: snapshot, offset: 0, data: Bytes::new() };
+    assert_eq!(rig.archive(), [write, ArchiveJob::Finish { name: snapshot }]);
+    rig.group.archived(NOW, ArchiveEvent::Finished { name: snapshot }, &mut (), &mut rig.out);
+    // Older ones go when the log says that it begins here, and not before.
+    assert_eq!(rig.archive(), []);
+    rig.sync();
+    assert_eq!(rig.archive(), [ArchiveJob::Keep { group: GROUP, id: snapshot.id }]);
+    // There is one of this state already.
+    rig.group.snapshot_wanted(&mut ());
+    rig.end_turn();
+    assert_eq!(rig.archive(), []);
+}
+
+#[test]
+fn a_snapshot_that_arrives_replaces_the_state() {
+    let mut rig = Rig::start(Recovered::default(), Memory::default());
+    let mut learning = view(1, OTHER, &[OTHER]);
+    learning.learners.push(member(ME));
+    rig.step(Input::Announced { view: learning });
+    rig.step(chunk(0, b"ab", false));
+    let written = |written| ArchiveEvent::Written { name: name(7, 70), written };
+    rig.group.archived(NOW, written(2), &mut (), &mut rig.out);
+    rig.step(chunk(2, b"c", true));
+    rig.group.archived(NOW, written(3), &mut (), &mut rig.out);
+    assert!(rig.archive().contains(&ArchiveJob::Finish { name: name(7, 70) }));
+    assert_eq!(rig.group.applied(), Index(0), "it is not durable yet");
+    rig.group.archived(NOW, ArchiveEvent::Finished { name: name(7, 70) }, &mut (), &mut rig.out);
+    assert_eq!((rig.group.applied(), &rig.group.machine().bytes[..]), (Index(7), &b"abc"[..]));
+    assert_eq!(rig.group.replica().log().base(), EntryId::new(7, 1));
+}
+
+#[test]
+fn a_snapshot_that_makes_no_sense_changes_nothing() {
+    let mut rig = Rig::start(Recovered::default(), Memory::default());
+    let mut learning = view(1, OTHER, &[OTHER]);
+    learning.learners.push(member(ME));
+    rig.step(Input::Announced { view: learning });
+    rig.step(chunk(0, b"a!", true));
+    let written = ArchiveEvent::Written { name: name(7, 70), written: 2 };
+    rig.group.archived(NOW, written, &mut (), &mut rig.out);
+    rig.group.archived(NOW, ArchiveEvent::Finished { name: name(7, 70) }, &mut (), &mut rig.out);
+    assert_eq!((rig.group.applied(), rig.group.machine().bytes.len()), (Index(0), 0));
+}

@@ -1,0 +1,59 @@
+//! What surrounds the protocol cores on every node, sans-IO: whoever has threads, sockets and disks is a thin shell around it.
+//!
+//! The cores ([`onecopy_replica`], [`onecopy_raft`], [`onecopy_views`]) decide; something must batch requests for them, hold
+//! messages until the disk has what they promise, execute what is committed, answer whoever asked, and make and install
+//! snapshots. That is this crate. Two shells use it: the node of production and the simulator, so that what is simulated is
+//! what runs, down to the last line that is not I/O.
+//!
+//! ```text
+//!                 ┌─ DataPlane ─────────────────────────┐      ┌─ ViewService ────────────────────┐
+//!   requests ────▶│ Coordinator ─ Forward ─▶ Group ×n   │      │ Genesis   Monitor   Table        │
+//!   packets ─────▶│      ▲                   │ Replica  │      │     └────────┴─ Raft ──┘         │
+//!   "durable" ───▶│      └──── Outcome ──────┘ machine  │      │                                  │
+//!                 └──────────────┬──────────────────────┘      └──────────────┬───────────────────┘
+//!                                ▼                                            ▼
+//!             Out: writes for the log, jobs for the archive, and wishes (messages, suspicions, …)
+//! ```
+//!
+//! # The contract
+//!
+//! 1. There is no clock, thread, file, socket or chance in here. Time comes in with every call ([`Instant`] for
+//!    patience, [`Timestamp`] for entries), randomness as a seed at the start; the same calls give the same effects.
+//! 2. What is wanted of the rest of the node is pushed to an [`Out`], which the caller owns, drains and uses again. Its
+//!    three lists are independent of each other: a message that must wait for the disk is not in it yet.
+//! 3. The caller comes back with what became of the [`Job`]s and [`ArchiveJob`]s. A write that failed is never reported as
+//!    durable. A message that cannot be sent is lost, as on any network.
+//! 4. Things happen in *turns*: the caller hands in everything that has happened, then ends the turn. The unit of work is
+//!    the batch: under load the turns get larger, not more.
+//!
+//! Whoever wants to watch, to log or to check, passes an observer ([`GroupObserver`], [`ViewObserver`]); `()` watches
+//! nothing, and costs nothing.
+//!
+//! | module | what |
+//! | --- | --- |
+//! | [`message`] | what coordinators and primaries say to each other |
+//! | [`disk`] | what is asked of the log and of the archive of snapshots, and what comes back |
+//! | [`coordinator`] | takes the requests of clients to the primary, batched |
+//! | [`group`] | one replica with its state machine |
+//! | [`data_plane`] | a coordinator and the replicas of a node, in turns |
+//! | [`view_service`] | a view node: founding, the view table behind Raft, judgement |
+//!
+//! [`Instant`]: onecopy_core::Instant
+//! [`Timestamp`]: onecopy_core::Timestamp
+
+pub mod coordinator;
+pub mod data_plane;
+pub mod disk;
+pub mod group;
+#[cfg(test)]
+mod memory;
+pub mod message;
+pub mod view_service;
+mod waiting;
+
+pub use coordinator::{Coordinator, Dispatch, Reply, Submission};
+pub use data_plane::{DataPlane, Mail};
+pub use disk::{ArchiveEvent, ArchiveJob, Job, Out, SnapshotName};
+pub use group::{Fresh, Group, GroupObserver, GroupSettings, Origin, Restored, Wish};
+pub use message::{Answer, Forward, Kind, Outcome};
+pub use view_service::{GENESIS_GROUP, VIEW_GROUP, ViewObserver, ViewService, ViewSettings, ViewWish};

@@ -1,0 +1,65 @@
+//! A state machine for tests.
+
+use onecopy_core::machine::RestoreError;
+use onecopy_core::{ApplyContext, QueryContext, StateMachine, Timestamp};
+
+/// Remembers every byte that it was given, and answers each body with its first.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    pub(crate) bytes: Vec<u8>,
+    image: Option<Vec<u8>>,
+    pub(crate) due: Option<Timestamp>,
+}
+
+impl StateMachine for Memory {
+    fn advance(&mut self, context: &ApplyContext) {
+        self.due.take_if(|due| *due <= context.time);
+    }
+
+    fn apply(&mut self, _: &ApplyContext, body: &[u8], response: &mut Vec<u8>) {
+        self.bytes.extend_from_slice(body);
+        response.extend_from_slice(&body[..1]);
+    }
+
+    fn query(&self, _: &QueryContext, body: &[u8], response: &mut Vec<u8>) {
+        response.extend_from_slice(body);
+        response.push(self.bytes.len() as u8);
+    }
+
+    fn due(&self) -> Option<Timestamp> {
+        self.due
+    }
+
+    fn memory(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
+    fn digest(&self) -> u64 {
+        0
+    }
+
+    fn snapshot_begin(&mut self) {
+        self.image = Some(self.bytes.clone());
+    }
+
+    fn snapshot_read(&mut self, _: usize, chunk: &mut Vec<u8>) -> bool {
+        chunk.append(&mut self.image.take().expect("an image was begun"));
+        false
+    }
+
+    fn snapshot_abandon(&mut self) {
+        self.image = None;
+    }
+
+    fn restore(&mut self, chunk: &[u8]) -> Result<(), RestoreError> {
+        self.bytes.extend_from_slice(chunk);
+        match chunk.contains(&b'!') {
+            true => Err(RestoreError { reason: "an exclamation".to_owned() }),
+            false => Ok(()),
+        }
+    }
+
+    fn restore_finish(&mut self) -> Result<(), RestoreError> {
+        Ok(())
+    }
+}

@@ -1,0 +1,64 @@
+//! What coordinators and primaries say to each other.
+
+use bytes::Bytes;
+use onecopy_core::{GroupId, Incarnation, Index, View, ViewNumber};
+use serde::{Deserialize, Serialize};
+
+/// A batch of commands on its way to a primary.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Forward {
+    /// Whose primary.
+    pub group: GroupId,
+    /// The view in which the receiver is the primary, as the coordinator knows it.
+    pub view: ViewNumber,
+    /// Which start of which coordinator: each counts its batches from the beginning.
+    pub coordinator: Incarnation,
+    /// Which of its batches.
+    pub sequence: u64,
+    /// The coordinator has the answers to all its batches below this one.
+    pub done_below: u64,
+    /// What it needs.
+    pub kind: Kind,
+    /// The commands: [segments](onecopy_core::segments).
+    pub body: Bytes,
+}
+
+/// The answer to a [`Forward`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// Which start of which coordinator had asked. An answer to the process before names a batch of this one only by
+    /// accident.
+    pub coordinator: Incarnation,
+    /// Which of its batches.
+    pub sequence: u64,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+/// What a batch needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Kind {
+    /// The log.
+    Write,
+    /// Only a confirmed view.
+    Read,
+}
+
+/// How a batch ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// It was executed.
+    Done {
+        /// The replies, one for each segment.
+        response: Bytes,
+        /// The last entry that the state reflected: a witness for a simulator's checks, which does not travel over wires.
+        #[serde(skip)]
+        as_of: Index,
+    },
+    /// Nothing was executed: the receiver is not the primary. It names the view that it knows.
+    NotPrimary(Option<View>),
+    /// Nothing was executed: not now.
+    Busy,
+    /// It may or may not have been executed, or will be.
+    Unknown,
+}

@@ -1,0 +1,201 @@
+//! The Raft group of the view table, driven: messages that wait for the disk, commands executed, snapshots of the table.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use onecopy_core::{Entry, EntryId, GroupId, Instant, Protocol, Ticket, Timestamp, Write};
+use onecopy_raft::{Effect, Input, Role};
+use onecopy_views::{Command, Table};
+
+use super::{GENESIS_GROUP, VIEW_GROUP, ViewObserver, ViewService, ViewWish};
+use crate::disk::{ArchiveEvent, ArchiveJob, Job, Out, SnapshotName};
+
+impl ViewService {
+    /// Steps Raft and carries out what it wants.
+    pub(super) fn step(
+        &mut self,
+        now: Instant,
+        input: Input,
+        observer: &mut impl ViewObserver,
+        out: &mut Out<ViewWish>,
+    ) {
+        let Some(raft) = self.raft.as_mut() else { return };
+        let before = raft.commit();
+        raft.step(now, input, &mut self.effects);
+        raft.check_invariants();
+        if raft.role() == Role::Leader && raft.commit() > before {
+            observer.committed(raft);
+        }
+        self.carry_out(observer, out);
+    }
+
+    /// Carries out what Raft has pushed.
+    pub(super) fn carry_out(&mut self, observer: &mut impl ViewObserver, out: &mut Out<ViewWish>) {
+        let mut effects = std::mem::take(&mut self.effects);
+        for effect in effects.drain(..) {
+            match effect {
+                Effect::Persist { ticket, writes } => self.persist(ticket, writes, out),
+                Effect::Send { to, message, after } => {
+                    if let Some((to, message)) = self.held.hold(after, (to, message)) {
+                        out.wishes.push(ViewWish::Raft { to, message });
+                    }
+                }
+                Effect::Apply { entries } => self.apply(&entries, observer, out),
+                Effect::RoleChanged { role, term, leader } => {
+                    if let Some(raft) = &self.raft {
+                        observer.role_changed(role, term, leader, raft);
+                    }
+                    if role == Role::Leader {
+                        // Whoever missed the last announcement of the leader before gets this one.
+                        self.announce(out);
+                    }
+                }
+                Effect::TakeSnapshot { at, time } => self.take_snapshot(at, time, out),
+                Effect::ReadSnapshot { to, snapshot: id, offset } => {
+                    out.archive.push(ArchiveJob::Read { group: VIEW_GROUP, to, id, offset });
+                }
+                Effect::WriteSnapshot { chunk } => {
+                    let name = SnapshotName { group: VIEW_GROUP, id: chunk.snapshot, time: chunk.time };
+                    if chunk.offset == 0 {
+                        self.receiving = Some((name, Vec::new()));
+                    }
+                    if let Some((_, image)) = &mut self.receiving {
+                        image.extend_from_slice(&chunk.data);
+                    }
+                    out.archive.push(ArchiveJob::Write { name, offset: chunk.offset, data: chunk.data });
+                }
+                Effect::InstallSnapshot { .. } => {
+                    if let Some((name, _)) = &self.receiving {
+                        out.archive.push(ArchiveJob::Finish { name: *name });
+                    }
+                }
+                // A lost proposal is decided anew; nobody reads through Raft: tables are announced.
+                Effect::Proposed { .. }
+                | Effect::Refused { .. }
+                | Effect::ReadReady { .. }
+                | Effect::ReadRefused { .. } => {}
+            }
+        }
+        self.effects = effects;
+    }
+
+    fn persist(&mut self, ticket: Ticket, writes: Vec<Write>, out: &mut Out<ViewWish>) {
+        for write in &writes {
+            if let Write::Compact { through: snapshot } | Write::Install { snapshot } = write {
+                // A ticket that is being handed out is never durable yet.
+                self.superseding.hold(Some(ticket), *snapshot);
+            }
+        }
+        out.writes.push(Job { group: VIEW_GROUP, ticket, writes });
+    }
+
+    fn apply(&mut self, entries: &[Entry], observer: &mut impl ViewObserver, out: &mut Out<ViewWish>) {
+        let before = self.table.version();
+        let term = self.raft.as_ref().map(|raft| raft.term()).unwrap_or_default();
+        for entry in entries {
+            if !entry.payload.is_empty() {
+                self.execute(entry, observer);
+            }
+            observer.applied(entry, &self.table, term);
+        }
+        if self.table.version() > before && self.leads() {
+            self.announce(out);
+        }
+    }
+
+    fn execute(&mut self, entry: &Entry, observer: &mut impl ViewObserver) {
+        let command = match Command::decode(&entry.payload) {
+            Ok(command) => command,
+            // Going on would make this table differ from the others: stopping loudly is all that is left.
+            Err(error) => panic!("the view service cannot execute its entry {}: {error}", entry.id),
+        };
+        let outcome = Arc::make_mut(&mut self.table).apply(&command, self.settings.rules);
+        observer.executed(entry, &command, &outcome, &self.table);
+    }
+
+    /// A table is small: its snapshot is one piece.
+    fn take_snapshot(&mut self, at: EntryId, time: Timestamp, out: &mut Out<ViewWish>) {
+        let name = SnapshotName { group: VIEW_GROUP, id: at, time };
+        self.taking = Some(name);
+        out.archive.push(ArchiveJob::Write { name, offset: 0, data: self.table.encode() });
+        out.archive.push(ArchiveJob::Finish { name });
+    }
+
+    // ---- the disk -----------------------------------------------------------------------------------------
+
+    /// All writes of one of the groups up to `ticket` are durable.
+    pub fn persisted(
+        &mut self,
+        now: Instant,
+        group: GroupId,
+        ticket: Ticket,
+        observer: &mut impl ViewObserver,
+        out: &mut Out<ViewWish>,
+    ) {
+        if group == GENESIS_GROUP {
+            return self.founded(now, observer, out);
+        }
+        self.held.persisted(ticket);
+        while let Some((to, message)) = self.held.next() {
+            out.wishes.push(ViewWish::Raft { to, message });
+        }
+        self.superseding.persisted(ticket);
+        while let Some(id) = self.superseding.next() {
+            out.archive.push(ArchiveJob::Keep { group: VIEW_GROUP, id });
+        }
+        self.step(now, Input::Persisted { ticket }, observer, out);
+    }
+
+    /// The log would let old segments go if there was a snapshot of the table.
+    pub fn snapshot_wanted(&mut self, out: &mut Out<ViewWish>) {
+        let applied = self.raft.as_ref().map(|raft| (raft.applied(), raft.log()));
+        let last = applied.and_then(|(index, log)| log.get(index)).map(|entry| (entry.id, entry.time));
+        if let Some((id, time)) = last.filter(|_| self.taking.is_none()) {
+            self.take_snapshot(id, time, out);
+        }
+    }
+
+    /// The archive has done something.
+    pub fn archived(
+        &mut self,
+        now: Instant,
+        event: ArchiveEvent,
+        observer: &mut impl ViewObserver,
+        out: &mut Out<ViewWish>,
+    ) {
+        let taking = |name: SnapshotName| self.taking == Some(name);
+        let input = match event {
+            ArchiveEvent::Read { to, id, chunk, .. } => Some(Input::SnapshotRead { to, snapshot: id, chunk }),
+            ArchiveEvent::Written { name, .. } if taking(name) => None,
+            ArchiveEvent::Written { name, written } => {
+                Some(Input::SnapshotWritten { snapshot: name.id, offset: written })
+            }
+            ArchiveEvent::Finished { name } if taking(name) => {
+                self.taking = None;
+                Some(Input::SnapshotTaken { snapshot: name.id })
+            }
+            ArchiveEvent::Failed { name } if taking(name) => {
+                self.taking = None;
+                None
+            }
+            ArchiveEvent::Finished { name } => Some(self.install(name, observer)),
+            ArchiveEvent::Failed { name } => Some(Input::SnapshotUnusable { snapshot: name.id }),
+        };
+        if let Some(input) = input {
+            self.step(now, input, observer, out);
+        }
+    }
+
+    /// Puts the received table in the place of the old one.
+    fn install(&mut self, name: SnapshotName, observer: &mut impl ViewObserver) -> Input {
+        let received = self.receiving.take_if(|(receiving, _)| *receiving == name);
+        match received.map(|(_, image)| Table::decode(&Bytes::from(image))) {
+            Some(Ok(table)) => {
+                self.table = Arc::new(table);
+                observer.installed(name.id, &self.table);
+                Input::SnapshotInstalled { snapshot: name.id, time: name.time }
+            }
+            _ => Input::SnapshotUnusable { snapshot: name.id },
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! A view node: the view table, replicated with Raft, and the judgement of its leader.
+//!
+//! Every view node hears the pings and suspicions of all nodes ([`Monitor`]). The leader looks at the evidence at every
+//! [`ViewService::look`] and proposes commands; whatever is committed changes the [`Table`], which the leader tells to all
+//! nodes. Before all that, the view nodes of a new cluster agree on who they are (`founding`).
+
+mod founding;
+mod log;
+mod observer;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use onecopy_core::{
+    EntryId, GroupId, Incarnation, Instant, Member, NodeId, Protocol, Recovered, Rules, Ticket, Timestamp,
+    ViewNumber,
+};
+use onecopy_raft::{Effect, Input, Message, Raft, Role};
+use onecopy_views::{
+    Command, Genesis, GenesisStanding, Hello, Membership, Monitor, MonitorConfig, Ping, Suspicion, Table,
+};
+
+use crate::disk::{Out, SnapshotName};
+use crate::waiting::Waiting;
+pub use observer::ViewObserver;
+
+/// The group of the view table in the log.
+pub const VIEW_GROUP: GroupId = GroupId(0);
+/// Where the membership of the view service stands in the log.
+pub const GENESIS_GROUP: GroupId = GroupId(u32::MAX);
+/// A view node that was not run for this long was asleep: what it did not hear meanwhile proves nothing.
+const ASLEEP: Duration = Duration::from_millis(250);
+
+/// What the view service wants of the node.
+#[derive(Debug)]
+pub enum ViewWish {
+    /// Say hello to another view node.
+    Hello {
+        /// The receiver.
+        to: NodeId,
+        /// What to say.
+        hello: Hello,
+    },
+    /// Send a message of the Raft group to another view node, together with the life of this node's disk: one that lost
+    /// it has no vote.
+    Raft {
+        /// The receiver.
+        to: NodeId,
+        /// What to say.
+        message: Message,
+    },
+    /// Tell a node the view table.
+    Announce {
+        /// The receiver, perhaps this node.
+        to: NodeId,
+        /// What to say.
+        table: Arc<Table>,
+    },
+}
+
+/// The settings of a view node.
+#[derive(Clone, Debug)]
+pub struct ViewSettings {
+    /// Who it is.
+    pub node: NodeId,
+    /// The life of its disk.
+    pub incarnation: Incarnation,
+    /// The configured view nodes, this one among them.
+    pub view_nodes: Vec<NodeId>,
+    /// The groups that the cluster should have.
+    pub groups: Vec<GroupId>,
+    /// How many copies a new group gets.
+    pub copies: u32,
+    /// After how much silence a node counts as failed.
+    pub failure_timeout: Duration,
+    /// How long a follower waits for a leader; its leader says something six times as often.
+    pub election_timeout: Duration,
+    /// How many bytes of entries one message of the Raft group carries at most (but always at least one entry).
+    pub append_bytes_max: usize,
+    /// A snapshot is taken when the log of the Raft group has grown beyond this many bytes.
+    pub log_bytes_max: usize,
+    /// Fresh randomness, for the patience of candidates.
+    pub seed: u64,
+    /// Which rules are in force: all, outside of a simulator.
+    pub rules: Rules,
+}
+
+/// What a view node kept on its disk.
+#[derive(Debug, Default)]
+pub struct Kept {
+    /// Who the view nodes are, from the founding on.
+    pub membership: Option<Membership>,
+    /// The log of the Raft group.
+    pub raft: Recovered,
+    /// The snapshot at its base: an empty table without one.
+    pub table: Table,
+    /// The time of that snapshot; 0 without one.
+    pub base_time: Timestamp,
+}
+
+/// One view node.
+#[derive(Debug)]
+pub struct ViewService {
+    settings: ViewSettings,
+    genesis: Genesis,
+    genesis_ticket: Ticket,
+    /// The membership that is on its way to the disk.
+    founding: Option<Membership>,
+    next_hello: Instant,
+    /// From the founding on.
+    raft: Option<Raft>,
+    /// What Raft starts from.
+    kept: Recovered,
+    base_time: Timestamp,
+    table: Arc<Table>,
+    monitor: Monitor,
+    held: Waiting<(NodeId, Message)>,
+    /// Compactions on their way to the disk: older snapshots can go when they are there.
+    superseding: Waiting<EntryId>,
+    /// The snapshot that is being received, and that is being taken.
+    receiving: Option<(SnapshotName, Vec<u8>)>,
+    taking: Option<SnapshotName>,
+    last_look: Instant,
+    /// The wall clock at the last look.
+    wall: Timestamp,
+    /// Empty between steps; kept for its memory.
+    effects: Vec<Effect>,
+}
+
+impl ViewService {
+    /// Starts a view node with what its disk kept. `wall` is the wall clock; it may be set back.
+    pub fn start(
+        settings: ViewSettings,
+        kept: Kept,
+        (now, wall): (Instant, Timestamp),
+        observer: &mut impl ViewObserver,
+        out: &mut Out<ViewWish>,
+    ) -> Self {
+        let genesis =
+            Genesis::new(settings.node, settings.incarnation, &settings.view_nodes, kept.membership);
+        let (failure_timeout, copies) = (settings.failure_timeout, settings.copies);
+        let monitor = Monitor::new(MonitorConfig { failure_timeout, copies, rules: settings.rules }, now);
+        let mut service = Self {
+            settings,
+            genesis,
+            genesis_ticket: Ticket::default(),
+            founding: None,
+            next_hello: now,
+            raft: None,
+            kept: kept.raft,
+            base_time: kept.base_time,
+            table: Arc::new(kept.table),
+            monitor,
+            held: Waiting::default(),
+            superseding: Waiting::default(),
+            receiving: None,
+            taking: None,
+            last_look: now,
+            wall,
+            effects: Vec::new(),
+        };
+        service.begin(now, observer, out);
+        service
+    }
+
+    /// Where it stands in the founding of the cluster.
+    #[must_use]
+    pub fn standing(&self) -> &GenesisStanding {
+        self.genesis.standing()
+    }
+
+    /// Its part in the Raft group, from the founding on.
+    #[must_use]
+    pub fn raft(&self) -> Option<&Raft> {
+        self.raft.as_ref()
+    }
+
+    /// The view table, as of what is executed here.
+    #[must_use]
+    pub fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// Whether it leads the view service, as far as it knows.
+    #[must_use]
+    pub fn leads(&self) -> bool {
+        self.raft.as_ref().is_some_and(|raft| raft.role() == Role::Leader)
+    }
+
+    /// When it next wants a look; the evidence wants one more often.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        match &self.raft {
+            Some(raft) => raft.deadline(),
+            None => Some(self.next_hello),
+        }
+    }
+
+    // ---- what it hears ------------------------------------------------------------------------------------
+
+    /// A node, perhaps this one, says that it is alive.
+    pub fn pinged(&mut self, now: Instant, from: NodeId, ping: Ping, out: &mut Out<ViewWish>) {
+        let knows = ping.table;
+        self.monitor.heard(now, from, ping);
+        // Not only the leader: it may be the one that cannot reach this node. What is in a table is committed.
+        if knows < self.table.version() {
+            out.wishes.push(ViewWish::Announce { to: from, table: self.table.clone() });
+        }
+    }
+
+    /// A node, perhaps this one, says that another is silent.
+    pub fn suspected(&mut self, now: Instant, from: NodeId, suspicion: Suspicion) {
+        self.monitor.suspected(now, from, suspicion);
+    }
+
+    /// A primary asks to make a learner a member (rule P5). A follower's table may be old; the primary asks the leader too,
+    /// and again.
+    pub fn asked_for_membership(
+        &mut self,
+        now: Instant,
+        from: NodeId,
+        (group, view, learner): (GroupId, ViewNumber, Member),
+        observer: &mut impl ViewObserver,
+        out: &mut Out<ViewWish>,
+    ) {
+        if !self.leads() {
+            return;
+        }
+        if let Some(command) = self.monitor.certified(now, &self.table, from, group, view, learner) {
+            self.propose(now, &command, observer, out);
+        }
+    }
+
+    /// Time has passed: timers, and for a leader a look at the evidence.
+    pub fn look(
+        &mut self,
+        now: Instant,
+        wall: Timestamp,
+        observer: &mut impl ViewObserver,
+        out: &mut Out<ViewWish>,
+    ) {
+        self.wall = wall;
+        let length = now.since(self.last_look);
+        if length > ASLEEP {
+            observer.slept(length);
+            self.monitor.slept(now);
+        }
+        self.last_look = now;
+        self.greet(now, out);
+        if self.raft.as_ref().and_then(Raft::deadline).is_some_and(|deadline| deadline <= now) {
+            self.step(now, Input::Elapsed, observer, out);
+        }
+        if self.leads() {
+            self.judge(now, observer, out);
+        }
+    }
+
+    fn judge(&mut self, now: Instant, observer: &mut impl ViewObserver, out: &mut Out<ViewWish>) {
+        let mut commands = self.monitor.decide(now, &self.table);
+        let groups = self.settings.groups.iter();
+        commands.extend(groups.filter_map(|group| self.monitor.decide_creation(now, &self.table, *group)));
+        for command in commands {
+            self.propose(now, &command, observer, out);
+        }
+    }
+
+    /// Has the Raft group agree on a command, if this node leads it. One that is lost is decided anew.
+    pub fn propose(
+        &mut self,
+        now: Instant,
+        command: &Command,
+        observer: &mut impl ViewObserver,
+        out: &mut Out<ViewWish>,
+    ) {
+        observer.proposes(now, command, &self.monitor);
+        let input = Input::Propose { payload: command.encode(), time: self.wall, seed: 0 };
+        self.step(now, input, observer, out);
+    }
+
+    fn announce(&self, out: &mut Out<ViewWish>) {
+        let nodes = self.table.nodes().keys();
+        out.wishes.extend(nodes.map(|to| ViewWish::Announce { to: *to, table: self.table.clone() }));
+    }
+}

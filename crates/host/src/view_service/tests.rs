@@ -1,0 +1,246 @@
+use std::collections::{BTreeMap, VecDeque};
+
+use onecopy_core::{BootNumber, Write};
+use onecopy_views::{Addresses, Registration};
+
+use super::*;
+use crate::disk::{ArchiveEvent, ArchiveJob};
+
+const DATA: GroupId = GroupId(1);
+
+fn at(millis: u64) -> Instant {
+    Instant::ZERO + Duration::from_millis(millis)
+}
+
+fn settings(node: u32, life: u128) -> ViewSettings {
+    ViewSettings {
+        node: NodeId(node),
+        incarnation: Incarnation(life),
+        view_nodes: [1, 2, 3].map(NodeId).to_vec(),
+        groups: vec![DATA],
+        copies: 2,
+        failure_timeout: Duration::from_millis(500),
+        election_timeout: Duration::from_millis(300),
+        append_bytes_max: 1 << 20,
+        log_bytes_max: 1 << 20,
+        seed: u64::from(node),
+        rules: Rules::default(),
+    }
+}
+
+/// Three view nodes whose messages arrive at once, and whose disks are quick.
+struct Cluster {
+    now: u64,
+    nodes: BTreeMap<NodeId, (ViewService, Out<ViewWish>)>,
+    /// What every node was told last.
+    told: BTreeMap<NodeId, Arc<Table>>,
+}
+
+impl Cluster {
+    fn start() -> Self {
+        let mut cluster = Self { now: 0, nodes: BTreeMap::new(), told: BTreeMap::new() };
+        (1..=3).for_each(|node| cluster.start_node(settings(node, 10 + u128::from(node)), Kept::default()));
+        cluster
+    }
+
+    fn start_node(&mut self, settings: ViewSettings, kept: Kept) {
+        let (node, mut out) = (settings.node, Out::default());
+        let service = ViewService::start(settings, kept, (at(self.now), Timestamp(0)), &mut (), &mut out);
+        self.nodes.insert(node, (service, out));
+    }
+
+    fn service(&self, node: u32) -> &ViewService {
+        &self.nodes[&NodeId(node)].0
+    }
+
+    fn leader(&self) -> Option<NodeId> {
+        let leads = self.nodes.iter().find(|(_, (service, _))| service.leads());
+        leads.map(|(node, _)| *node)
+    }
+
+    /// Time passes, in steps of 10 ms; all of `alive` ping.
+    fn run(&mut self, millis: u64, alive: &[u32]) {
+        for _ in 0..millis / 10 {
+            self.now += 10;
+            let now = at(self.now);
+            for (service, out) in self.nodes.values_mut() {
+                for node in alive {
+                    service.pinged(now, NodeId(*node), ping(*node, u64::MAX), out);
+                }
+                service.look(now, Timestamp(self.now), &mut (), out);
+            }
+            self.settle();
+        }
+    }
+
+    /// Does what the nodes want until they want nothing more.
+    fn settle(&mut self) {
+        let now = at(self.now);
+        let mut letters = VecDeque::new();
+        loop {
+            for (from, (service, out)) in &mut self.nodes {
+                while !out.writes.is_empty() || !out.archive.is_empty() {
+                    for job in std::mem::take(&mut out.writes) {
+                        service.persisted(now, job.group, job.ticket, &mut (), out);
+                    }
+                    for job in std::mem::take(&mut out.archive) {
+                        if let ArchiveJob::Finish { name } = job {
+                            service.archived(now, ArchiveEvent::Finished { name }, &mut (), out);
+                        }
+                    }
+                }
+                let life = service.settings.incarnation;
+                letters.extend(std::mem::take(&mut out.wishes).into_iter().map(|wish| (*from, life, wish)));
+            }
+            let Some((from, life, wish)) = letters.pop_front() else { return };
+            let (ViewWish::Hello { to, .. } | ViewWish::Raft { to, .. } | ViewWish::Announce { to, .. }) =
+                &wish;
+            let Some((service, out)) = self.nodes.get_mut(to) else { continue };
+            match wish {
+                ViewWish::Hello { hello, .. } => service.greeted(from, hello, &mut (), out),
+                ViewWish::Raft { message, .. } => service.received(now, from, life, message, &mut (), out),
+                ViewWish::Announce { to, table } => drop(self.told.insert(to, table)),
+            }
+        }
+    }
+}
+
+fn ping(node: u32, table: u64) -> Ping {
+    Ping {
+        incarnation: Incarnation(u128::from(node)),
+        boot: BootNumber(1),
+        holds_data: true,
+        pid: 1,
+        addresses: Addresses::default(),
+        table,
+        groups: Vec::new(),
+    }
+}
+
+#[test]
+fn a_cluster_is_founded_and_gets_its_group() {
+    let mut cluster = Cluster::start();
+    cluster.run(200, &[1, 2, 3]);
+    for node in 1..=3 {
+        let GenesisStanding::Member(membership) = cluster.service(node).standing() else { panic!("{node}") };
+        assert_eq!(membership.members.values().map(|life| life.0).collect::<Vec<_>>(), [11, 12, 13]);
+    }
+    cluster.run(2_000, &[1, 2, 3]);
+    assert!(cluster.leader().is_some());
+    let table = cluster.service(1).table();
+    assert_eq!((table.nodes().len(), table.groups()[&DATA].view.number), (3, ViewNumber(1)));
+    for node in 1..=3 {
+        assert_eq!(cluster.service(node).table(), table, "{node}");
+        assert_eq!(cluster.told[&NodeId(node)].version(), table.version(), "{node}");
+    }
+}
+
+#[test]
+fn nobody_votes_before_the_membership_is_durable() {
+    let mut out = Out::default();
+    let alone = ViewSettings { view_nodes: vec![NodeId(1)], ..settings(1, 11) };
+    let start = (at(0), Timestamp(0));
+    let mut service = ViewService::start(alone, Kept::default(), start, &mut (), &mut out);
+    assert!(service.raft().is_none());
+    let job = out.writes.pop().expect("the membership");
+    assert_eq!(job.group, GENESIS_GROUP);
+    assert!(matches!(job.writes[..], [Write::State(_)]));
+    service.persisted(at(1), GENESIS_GROUP, job.ticket, &mut (), &mut out);
+    assert!(service.raft().is_some());
+}
+
+#[test]
+fn a_view_node_that_lost_its_disk_stays_out() {
+    let mut cluster = Cluster::start();
+    cluster.run(1_000, &[1, 2, 3]);
+    cluster.start_node(settings(3, 99), Kept::default());
+    cluster.run(1_000, &[1, 2, 3]);
+    assert!(matches!(cluster.service(3).standing(), GenesisStanding::Stranger(_)));
+    assert!(cluster.service(3).raft().is_none());
+    assert!(cluster.leader().is_some(), "the others go on");
+}
+
+#[test]
+fn a_silent_primary_is_succeeded_and_everybody_hears_of_it() {
+    let mut cluster = Cluster::start();
+    cluster.run(2_000, &[1, 2, 3]);
+    let first = cluster.service(1).table().groups()[&DATA].view.primary;
+    let others: Vec<u32> = (1..=3).filter(|node| *node != first.0).collect();
+    cluster.run(2_000, &others);
+    let table = cluster.service(others[0]).table();
+    assert_ne!(table.groups()[&DATA].view.primary, first);
+    assert_eq!(cluster.told[&first].version(), table.version());
+}
+
+#[test]
+fn a_view_node_that_slept_accuses_nobody() {
+    let mut cluster = Cluster::start();
+    cluster.run(2_000, &[1, 2, 3]);
+    let version = cluster.service(1).table().version();
+    cluster.now += 10_000;
+    cluster.run(300, &[]);
+    assert_eq!(cluster.service(1).table().version(), version);
+}
+
+#[test]
+fn whoever_knows_an_old_table_is_told_the_new_one_by_anybody() {
+    let mut cluster = Cluster::start();
+    cluster.run(2_000, &[1, 2, 3]);
+    let leader = cluster.leader().expect("there is a leader");
+    let (service, out) = cluster
+        .nodes
+        .iter_mut()
+        .find(|(node, _)| **node != leader)
+        .map(|(_, node)| node)
+        .expect("a follower");
+    let version = service.table().version();
+    service.pinged(at(cluster.now), NodeId(2), ping(2, version), out);
+    assert!(out.wishes.is_empty());
+    service.pinged(at(cluster.now), NodeId(2), ping(2, version - 1), out);
+    assert!(matches!(&out.wishes[..], [ViewWish::Announce { to: NodeId(2), .. }]));
+}
+
+#[test]
+fn a_snapshot_of_the_table_is_one_piece() {
+    let mut cluster = Cluster::start();
+    cluster.run(2_000, &[1, 2, 3]);
+    let (service, out) = cluster.nodes.get_mut(&NodeId(2)).expect("it is there");
+    service.snapshot_wanted(out);
+    let [ArchiveJob::Write { offset: 0, data, .. }, ArchiveJob::Finish { name }] = &out.archive[..] else {
+        panic!("{:?}", out.archive);
+    };
+    assert_eq!(Table::decode(data).as_ref(), Ok(service.table()));
+    let name = *name;
+    out.archive.clear();
+    // While it is on its way no other is begun.
+    service.snapshot_wanted(out);
+    assert_eq!(out.archive, []);
+    service.archived(at(cluster.now), ArchiveEvent::Finished { name }, &mut (), out);
+    assert_eq!(service.raft().map(|raft| raft.log().base()), Some(name.id));
+}
+
+#[test]
+fn only_a_leader_proposes() {
+    let mut cluster = Cluster::start();
+    cluster.run(2_000, &[1, 2, 3]);
+    let leader = cluster.leader().expect("there is a leader");
+    let version = cluster.service(1).table().version();
+    let registration = Registration {
+        incarnation: Incarnation(0),
+        boot: BootNumber(0),
+        holds_data: false,
+        pid: 7,
+        addresses: Addresses::default(),
+    };
+    let command = Command::RegisterNode { node: NodeId(9), registration };
+    for propose in [false, true] {
+        for (node, (service, out)) in &mut cluster.nodes {
+            if (*node == leader) == propose {
+                service.propose(at(cluster.now), &command, &mut (), out);
+            }
+        }
+        cluster.settle();
+        cluster.run(200, &[1, 2, 3]);
+        assert_eq!(cluster.service(1).table().version() > version, propose);
+    }
+}

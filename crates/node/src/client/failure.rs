@@ -1,0 +1,17 @@
+//! What a client is told when its commands were not answered by the state machine.
+
+use onecopy_host::Reply;
+
+/// The error, with its code, for each of the commands.
+pub(crate) fn explain(failure: &Reply) -> &'static str {
+    match failure {
+        Reply::Unknown => {
+            "UNKNOWN the primary failed before it answered: the write may or may not have been \
+             executed, now or a moment later. Read before you repeat it"
+        }
+        Reply::Refused => "TRYAGAIN no primary could be reached in time; nothing was executed",
+        Reply::Broken | Reply::Done { .. } => {
+            "ERR internal error: the response of the primary does not fit the request"
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! A view node on the control thread: what it hears goes into the view service, and what that wants goes to the disk and to the
+//! other nodes.
+
+use onecopy_core::{Instant, NodeId};
+use onecopy_host::view_service::Kept;
+use onecopy_host::{ArchiveEvent, Out, ViewService, ViewSettings, ViewWish};
+use onecopy_views::GenesisStanding;
+
+use super::observer::Telling;
+use crate::archive::Archive;
+use crate::clock::Clock;
+use crate::journal::{Journal, JournalEvent};
+use crate::peer::message::ControlMessage;
+use crate::status::ViewServiceStatus;
+
+/// The view service with what it needs of the node.
+#[derive(Debug)]
+pub(crate) struct ViewNode {
+    node: NodeId,
+    clock: Clock,
+    service: ViewService,
+    /// What the view service wants. Between steps the wishes wait for whoever grants them.
+    pub(crate) out: Out<ViewWish>,
+    journal: Journal,
+    archive: Archive,
+}
+
+impl ViewNode {
+    pub(crate) fn start(
+        settings: ViewSettings,
+        kept: Kept,
+        clock: Clock,
+        journal: Journal,
+        archive: Archive,
+    ) -> Self {
+        let node = settings.node;
+        let mut out = Out::default();
+        let service =
+            ViewService::start(settings, kept, (clock.now(), clock.wall()), &mut Telling { node }, &mut out);
+        let mut node = Self { node, clock, service, out, journal, archive };
+        node.employ();
+        node
+    }
+
+    /// What this view node is.
+    pub(crate) fn status(&self) -> ViewServiceStatus {
+        let waits = |role: &str| ViewServiceStatus { role: role.to_owned(), term: 0, leader: None };
+        match (self.service.raft(), self.service.standing()) {
+            (Some(raft), _) => ViewServiceStatus {
+                role: raft.role().to_string(),
+                term: raft.term().0,
+                leader: raft.leader().map(|leader| leader.0),
+            },
+            (None, GenesisStanding::Stranger(_)) => waits("stranger"),
+            (None, _) => waits("founding"),
+        }
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.service.deadline()
+    }
+
+    /// Another node, or this one, says something to the view service.
+    pub(crate) fn hear(&mut self, from: NodeId, message: ControlMessage) {
+        let now = self.clock.now();
+        let mut observer = Telling { node: self.node };
+        let (service, observer, out) = (&mut self.service, &mut observer, &mut self.out);
+        match message {
+            ControlMessage::Hello(hello) => service.greeted(from, hello, observer, out),
+            ControlMessage::Raft { incarnation, message } => {
+                service.received(now, from, incarnation, message, observer, out);
+            }
+            ControlMessage::Ping(ping) => service.pinged(now, from, ping, out),
+            ControlMessage::Suspect(suspicion) => service.suspected(now, from, suspicion),
+            ControlMessage::AskMembership { group, view, learner } => {
+                service.asked_for_membership(now, from, (group, view, learner), observer, out);
+            }
+            // For every node, view node or not.
+            ControlMessage::Table(_) => {}
+        }
+        self.employ();
+    }
+
+    /// Time has passed.
+    pub(crate) fn look(&mut self) {
+        let mut observer = Telling { node: self.node };
+        self.service.look(self.clock.now(), self.clock.wall(), &mut observer, &mut self.out);
+        self.employ();
+    }
+
+    /// The log thread has done something.
+    pub(crate) fn on_journal(&mut self, event: JournalEvent) {
+        let mut observer = Telling { node: self.node };
+        match event {
+            JournalEvent::Persisted { group, ticket } => {
+                self.service.persisted(self.clock.now(), group, ticket, &mut observer, &mut self.out);
+            }
+            JournalEvent::SnapshotWanted { group: onecopy_host::VIEW_GROUP } => {
+                self.service.snapshot_wanted(&mut self.out);
+            }
+            JournalEvent::SnapshotWanted { .. } => {}
+        }
+        self.employ();
+    }
+
+    /// The snapshot thread has done something.
+    pub(crate) fn on_archive(&mut self, event: ArchiveEvent) {
+        self.service.archived(self.clock.now(), event, &mut Telling { node: self.node }, &mut self.out);
+        self.employ();
+    }
+
+    fn employ(&mut self) {
+        self.out.writes.drain(..).for_each(|job| self.journal.submit(job));
+        self.out.archive.drain(..).for_each(|job| self.archive.submit(job));
+    }
+}

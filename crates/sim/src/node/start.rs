@@ -1,0 +1,82 @@
+//! What a process starts from: its settings, and what the disk kept.
+
+use std::time::Duration;
+
+use onecopy_core::{BootNumber, Member, StateMachine, Timestamp};
+use onecopy_host::view_service::Kept;
+use onecopy_host::{Fresh, GENESIS_GROUP, GroupSettings, Restored, VIEW_GROUP, ViewSettings};
+use onecopy_keyspace::Keyspace;
+use onecopy_replica::Config;
+use onecopy_views::{Membership, Table};
+
+use super::Node;
+use crate::disk::{DATA_GROUP, Disk};
+use crate::env::Env;
+
+/// How long a request is tried.
+pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_millis(5_000);
+const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(50);
+/// How long a follower of the view service waits for a leader.
+const ELECTION_TIMEOUT: Duration = Duration::from_millis(300);
+/// After how much silence a node counts as failed.
+const FAILURE_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// What the replica starts from.
+pub(super) fn group(
+    disk: &Disk,
+    me: Member,
+    boot: BootNumber,
+    env: &mut Env,
+) -> (GroupSettings, Restored<Keyspace>, Fresh<Keyspace>) {
+    let (recovered, image) = disk.recover(DATA_GROUP);
+    let mut machine = Keyspace::new([env.dice.number(), env.dice.number()]);
+    let mut base_time = Timestamp(0);
+    if let Some(image) = image {
+        machine.restore(&image.bytes).expect("a snapshot on a simulated disk makes sense");
+        machine.restore_finish().expect("a snapshot on a simulated disk is complete");
+        base_time = image.time;
+    }
+    let replica = Config {
+        heartbeat_interval: HEARTBEAT_INTERVAL,
+        failure_timeout: FAILURE_TIMEOUT,
+        prepare_bytes_max: env.profile.prepare_bytes_max,
+        window_bytes_max: env.profile.window_bytes_max,
+        uncommitted_bytes_max: env.profile.uncommitted_bytes_max,
+        log_bytes_max: env.profile.log_bytes_max,
+        join_lag_max: env.profile.join_lag_max,
+        rules: env.rules,
+        ..Config::new(DATA_GROUP, me, boot)
+    };
+    let mut seed = [0; 32];
+    seed.chunks_exact_mut(8).for_each(|part| part.copy_from_slice(&env.dice.number().to_le_bytes()));
+    let settings = GroupSettings { replica, memory_max: 0, seed };
+    (settings, Restored { recovered, machine, base_time }, Fresh::new(Keyspace::new))
+}
+
+/// What the view service starts from.
+pub(super) fn view_service(node: &Node, env: &mut Env) -> (ViewSettings, Kept) {
+    let settings = ViewSettings {
+        node: node.id,
+        incarnation: node.view_member,
+        view_nodes: node.view_nodes.keys().copied().collect(),
+        groups: vec![DATA_GROUP],
+        copies: env.profile.copies,
+        failure_timeout: FAILURE_TIMEOUT,
+        election_timeout: ELECTION_TIMEOUT,
+        append_bytes_max: env.profile.raft_append_bytes_max,
+        log_bytes_max: env.profile.raft_log_bytes_max,
+        seed: env.dice.number(),
+        rules: env.rules,
+    };
+    let genesis = node.disk.recover(GENESIS_GROUP).0.state;
+    let membership = genesis.map(|state| Membership::decode(&state).expect("it is a membership"));
+    let (raft, image) = node.disk.recover(VIEW_GROUP);
+    let (table, base_time) = match image {
+        None => (Table::default(), Timestamp(0)),
+        Some(image) => {
+            let table = Table::decode(&image.bytes).expect("a view table on a simulated disk makes sense");
+            (table, image.time)
+        }
+    };
+    (settings, Kept { membership, raft, table, base_time })
+}

@@ -1,0 +1,110 @@
+//! What the checks, the numbers and the trace learn from inside a process.
+
+use onecopy_core::{BootNumber, Entry, EntryId, Incarnation, Index, Instant, Member, NodeId, Term, View};
+use onecopy_host::{Group, GroupObserver, ViewObserver};
+use onecopy_keyspace::Keyspace;
+use onecopy_raft::{CorruptState, Raft, Role};
+use onecopy_replica::Standing;
+use onecopy_views::{Command, Membership, Monitor, Rejection, Table};
+
+use crate::env::{Env, Event};
+use crate::trace::violated;
+
+/// Watches the replica of a node.
+pub(super) struct GroupWatch<'a> {
+    pub(super) env: &'a mut Env,
+    pub(super) me: Member,
+    pub(super) boot: BootNumber,
+}
+
+impl GroupObserver<Keyspace> for GroupWatch<'_> {
+    fn applied(&mut self, group: &Group<Keyspace>, before: Index, entry: &Entry) {
+        let node = self.me.node;
+        self.env.note(node, || format!("applies {}", entry.id));
+        self.env.checks.applied(node, before, entry, group.machine());
+        if group.replica().standing() == Standing::Primary {
+            self.env.checks.commits.push((node, entry.id));
+        }
+    }
+
+    fn view_changed(&mut self, _: &Group<Keyspace>, view: &View, standing: Standing, _: usize) {
+        self.env.note(self.me.node, || format!("is {standing:?} in {view}"));
+        self.env.checks.views.entered((self.me, self.boot), view, standing);
+    }
+
+    fn snapshot_begun(&mut self, _: &Group<Keyspace>, at: EntryId) {
+        self.env.stats.snapshots[0] += 1;
+        self.env.note(self.me.node, || format!("takes a snapshot at {at}"));
+    }
+
+    fn snapshot_installed(&mut self, group: &Group<Keyspace>, at: EntryId) {
+        self.env.stats.snapshots[1] += 1;
+        self.env.note(self.me.node, || format!("installs a snapshot at {at}"));
+        self.env.checks.installed(self.me.node, at.index, group.machine());
+    }
+}
+
+/// Watches the view service on a node.
+pub(super) struct ViewWatch<'a> {
+    pub(super) env: &'a mut Env,
+    pub(super) me: NodeId,
+}
+
+impl ViewObserver for ViewWatch<'_> {
+    fn founded(&mut self, membership: &Membership) {
+        self.env.note(self.me, || format!("the view service is founded: {:?}", membership.members));
+        self.env.checks.founding.founded(self.me, membership);
+    }
+
+    fn stays_out(&mut self) {
+        self.env.note(self.me, || "is a stranger to the view service".to_owned());
+    }
+
+    fn cannot_start(&mut self, error: &CorruptState) {
+        violated("raft", format!("{} cannot start with what its own disk kept: {error}", self.me));
+    }
+
+    fn unknown_member(&mut self, from: NodeId, incarnation: Incarnation) {
+        self.env.note(self.me, || format!("{from} with {incarnation:?} is no view node"));
+    }
+
+    fn role_changed(&mut self, role: Role, term: Term, leader: Option<NodeId>, raft: &Raft) {
+        let (env, me) = (&mut *self.env, self.me);
+        env.note(me, || format!("view service: {role} in {term}, leader {leader:?}"));
+        if role == Role::Leader {
+            env.stats.elections += 1;
+            env.checks.raft.elected(me, raft);
+            if env.dice.chance(env.profile.regicide) {
+                let soon = env.time + env.dice.below(6 * env.profile.latency);
+                env.schedule(soon, Event::Regicide(me));
+            }
+        }
+    }
+
+    fn proposes(&mut self, now: Instant, command: &Command, monitor: &Monitor) {
+        self.env.note(self.me, || format!("proposes {command:?}"));
+        let heard = |node| monitor.last_ping(now, node).map(|(_, ping)| ping.incarnation);
+        self.env.checks.views.proposed(command, heard);
+    }
+
+    fn committed(&mut self, raft: &Raft) {
+        self.env.checks.raft.committed(raft);
+    }
+
+    fn executed(&mut self, entry: &Entry, command: &Command, outcome: &Result<(), Rejection>, _: &Table) {
+        self.env.note(self.me, || match outcome {
+            Ok(()) => format!("view table {}: {command:?}", entry.id),
+            Err(rejection) => format!("view table {}: {command:?} refused: {rejection}", entry.id),
+        });
+    }
+
+    fn applied(&mut self, entry: &Entry, table: &Table, term: Term) {
+        self.env.checks.raft.applied(entry, table, term);
+        self.env.checks.views.learnt(table);
+    }
+
+    fn installed(&mut self, at: EntryId, table: &Table) {
+        self.env.stats.snapshots[2] += 1;
+        self.env.checks.raft.installed(at.index, table);
+    }
+}
