@@ -56,6 +56,12 @@ impl<M: StateMachine> Replicated<M> {
         &self.machine
     }
 
+    /// Harms the machine behind the back of everything else, as a failing memory would. For those who want to see whether
+    /// it is noticed.
+    pub fn damage(&mut self, harm: impl FnOnce(&mut M)) {
+        harm(&mut self.machine);
+    }
+
     /// The digest after the last entry: equal at all replicas that have executed it (rule P10).
     #[must_use]
     pub fn digest(&self) -> u64 {

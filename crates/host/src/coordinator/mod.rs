@@ -1,8 +1,11 @@
 //! The coordinator: it takes clients' requests to the primary, wherever that is.
 //!
 //! It caches the view of the group and asks nobody per request. All requests that arrive in one turn make at most
-//! one batch of writes and one of reads. A batch that was certainly not executed is tried again until the
-//! request timeout; one whose outcome cannot be known is answered with exactly that.
+//! one batch of writes and one of reads.
+//!
+//! A batch is tried until it is answered or the request timeout is over, under the same id: whichever primary gets it, it
+//! is executed once ([`onecopy_core::session`]). So a client sees a pause while primaries change, and no error. Only when the
+//! time is over, and a write was sent, nobody can say what became of it.
 
 #[cfg(test)]
 mod tests;
@@ -84,6 +87,16 @@ struct Batch<T> {
     since: Instant,
     /// To whom it was sent; `None` while it waits for a primary.
     sent_to: Option<NodeId>,
+    /// It was sent to somebody whose answer is lost: it may have been executed.
+    is_lost: bool,
+}
+
+impl<T> Batch<T> {
+    /// No answer will come from where it was sent.
+    fn lose(&mut self) {
+        self.sent_to = None;
+        self.is_lost = true;
+    }
 }
 
 impl<T> Coordinator<T> {
@@ -137,8 +150,7 @@ impl<T> Coordinator<T> {
         self.replies.drain(..)
     }
 
-    /// A view was learnt, from wherever. What was sent to a primary that is none any more is tried again if it was a
-    /// read, and has an unknown outcome if it was a write.
+    /// A view was learnt, from wherever. What was sent to a primary that is none any more is sent again to the new one.
     pub fn learn(&mut self, view: &View) {
         let is_news = self.view.as_ref().is_none_or(|known| view.number > known.number);
         if !is_news || !view.valid() {
@@ -156,10 +168,8 @@ impl<T> Coordinator<T> {
     }
 
     fn give_up_on(&mut self, gone: impl Fn(NodeId) -> bool) {
-        let affected = self.batches.iter().filter(|(_, batch)| batch.sent_to.is_some_and(&gone));
-        let affected: Vec<u64> = affected.map(|(sequence, _)| *sequence).collect();
-        for sequence in affected {
-            self.complete(sequence, Outcome::Unknown);
+        for batch in self.batches.values_mut().filter(|batch| batch.sent_to.is_some_and(&gone)) {
+            batch.lose();
         }
     }
 
@@ -182,14 +192,14 @@ impl<T> Coordinator<T> {
                     _ => (client, Reply::Broken),
                 }));
             }
-            Outcome::Unknown if batch.kind == Kind::Write => self.fail(sequence, &Reply::Unknown),
             Outcome::NotPrimary(view) => {
                 batch.sent_to = None;
                 if let Some(view) = view {
                     self.learn(&view);
                 }
             }
-            Outcome::Busy | Outcome::Unknown => batch.sent_to = None,
+            Outcome::Busy => batch.sent_to = None,
+            Outcome::Unknown => batch.lose(),
         }
     }
 
@@ -250,7 +260,7 @@ impl<T> Coordinator<T> {
 
     fn add_batch(&mut self, now: Instant, kind: Kind, body: BodyBuilder, clients: Vec<T>) {
         self.sequence += 1;
-        let batch = Batch { kind, body: body.finish(), clients, since: now, sent_to: None };
+        let batch = Batch { kind, body: body.finish(), clients, since: now, sent_to: None, is_lost: false };
         self.batches.insert(self.sequence, batch);
     }
 
@@ -260,8 +270,8 @@ impl<T> Coordinator<T> {
             if now.since(batch.since) < self.request_timeout {
                 return;
             }
-            let unknown = batch.sent_to.is_some() && batch.kind == Kind::Write;
-            self.fail(*sequence, if unknown { &Reply::Unknown } else { &Reply::Refused });
+            let is_open = batch.kind == Kind::Write && (batch.is_lost || batch.sent_to.is_some());
+            self.fail(*sequence, if is_open { &Reply::Unknown } else { &Reply::Refused });
         }
     }
 }

@@ -67,7 +67,7 @@ fn a_turn_makes_one_batch_of_each_kind() {
         |reply: &'static str| Reply::Done { reply: Bytes::from_static(reply.as_bytes()), as_of: Index(9) };
     assert_eq!(replies(&mut coordinator), [("a", done("A")), ("c", done("C"))]);
     // What has been answered has been answered.
-    coordinator.complete(1, Outcome::Unknown);
+    coordinator.complete(1, Outcome::Busy);
     assert_eq!(replies(&mut coordinator), []);
 }
 
@@ -113,25 +113,43 @@ fn requests_wait_for_a_view() {
 }
 
 #[test]
-fn a_new_primary_makes_writes_unknown_and_reads_travel_again() {
+fn a_new_primary_gets_what_the_old_one_had_under_the_same_id() {
     let mut coordinator = with_a_write_at_node_1();
     submit(&mut coordinator, Kind::Read, "b");
     dispatch(&mut coordinator, at(1));
     // The same primary: nothing is lost. An older view: no news.
     coordinator.learn(&view(2, 1));
     coordinator.learn(&view(1, 2));
-    assert_eq!(replies(&mut coordinator), []);
+    assert_eq!(dispatch(&mut coordinator, at(1)), []);
     coordinator.learn(&view(3, 2));
-    assert_eq!(replies(&mut coordinator), [("a", Reply::Unknown)]);
-    assert_eq!(dispatch(&mut coordinator, at(2)), [(2, 2, Kind::Read)]);
+    assert_eq!(dispatch(&mut coordinator, at(2)), [(2, 1, Kind::Write), (2, 2, Kind::Read)]);
+    assert_eq!(replies(&mut coordinator), []);
 }
 
 #[test]
 fn a_lost_connection_takes_the_answers_with_it() {
     let mut coordinator = with_a_write_at_node_1();
     coordinator.lost(NodeId(2));
-    assert_eq!(replies(&mut coordinator), []);
+    assert_eq!(dispatch(&mut coordinator, at(20)), []);
     coordinator.lost(NodeId(1));
+    assert_eq!(dispatch(&mut coordinator, at(40)), [(1, 1, Kind::Write)]);
+}
+
+#[test]
+fn a_primary_that_does_not_know_is_asked_again() {
+    let mut coordinator = with_a_write_at_node_1();
+    coordinator.complete(1, Outcome::Unknown);
+    assert_eq!(dispatch(&mut coordinator, at(20)), [(1, 1, Kind::Write)]);
+}
+
+#[test]
+fn what_may_have_been_executed_once_stays_unknown() {
+    let mut coordinator = with_a_write_at_node_1();
+    coordinator.learn(&view(2, 2));
+    dispatch(&mut coordinator, at(1));
+    // Node 2 refuses. That says nothing about node 1.
+    coordinator.complete(1, Outcome::Busy);
+    dispatch(&mut coordinator, at(1) + TIMEOUT);
     assert_eq!(replies(&mut coordinator), [("a", Reply::Unknown)]);
 }
 
@@ -153,11 +171,11 @@ fn patience_ends() {
 #[test]
 fn answers_to_the_process_before_are_none() {
     let mut coordinator = with_a_write_at_node_1();
-    let answer = |coordinator| Answer { coordinator, sequence: 1, outcome: Outcome::Unknown };
+    let answer = |coordinator| Answer { coordinator, sequence: 1, outcome: Outcome::Busy };
     coordinator.answered(answer(Incarnation(6)));
-    assert_eq!(replies(&mut coordinator), []);
+    assert_eq!(dispatch(&mut coordinator, at(20)), []);
     coordinator.answered(answer(LIFE));
-    assert_eq!(replies(&mut coordinator), [("a", Reply::Unknown)]);
+    assert_eq!(dispatch(&mut coordinator, at(40)), [(1, 1, Kind::Write)]);
 }
 
 #[test]
@@ -167,7 +185,7 @@ fn forwards_tell_what_is_done() {
     let mut dispatches = Vec::new();
     coordinator.dispatch(at(1), &mut dispatches);
     assert_eq!(dispatches[0].forward.done_below, 1);
-    coordinator.complete(1, Outcome::Unknown);
+    coordinator.complete(1, Outcome::Done { response: Bytes::from_static(b"\x01\0\0\0A"), as_of: Index(1) });
     submit(&mut coordinator, Kind::Write, "c");
     dispatches.clear();
     coordinator.dispatch(at(2), &mut dispatches);

@@ -43,4 +43,13 @@ pub enum Mail {
         /// Who has everything that is committed.
         learner: Member,
     },
+    /// To all view nodes: the primary of a group makes way.
+    AskHandover {
+        /// Of which group.
+        group: GroupId,
+        /// The view that the question is about.
+        view: ViewNumber,
+        /// Who is to be the primary.
+        to: NodeId,
+    },
 }

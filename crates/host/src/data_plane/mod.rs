@@ -17,7 +17,7 @@ use onecopy_views::{Suspicion, Table};
 use crate::coordinator::{Coordinator, Dispatch, Reply, Submission};
 use crate::disk::{ArchiveEvent, Out};
 use crate::group::{Fresh, Group, GroupObserver, GroupSettings, Origin, Restored, Wish};
-use crate::message::{Answer, Forward, Outcome};
+use crate::message::{Answer, Forward, Kind, Outcome};
 pub use mail::Mail;
 
 /// The coordinator and the replicas of one node.
@@ -176,13 +176,25 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         }
     }
 
+    /// Somebody wants `to` to be the primary of a group that is led here. What comes of it shows in the views.
+    pub fn hand_over(
+        &mut self,
+        now: Instant,
+        group: GroupId,
+        to: NodeId,
+        observer: &mut impl GroupObserver<M>,
+        out: &mut Out<Mail>,
+    ) {
+        self.with(group, out, |group, asked| group.step(now, Input::HandOver { to }, observer, asked));
+    }
+
     // ---- what follows from it -----------------------------------------------------------------------------
 
     /// The requests that have arrived become batches, on their way to the primary.
     pub fn route(&mut self, now: Instant, out: &mut Out<Mail>) {
         self.coordinator.dispatch(now, &mut self.dispatches);
         let mut dispatches = std::mem::take(&mut self.dispatches);
-        dispatches.drain(..).for_each(|dispatch| self.forward(dispatch, out));
+        dispatches.drain(..).for_each(|dispatch| self.forward(now, dispatch, out));
         self.dispatches = dispatches;
     }
 
@@ -234,12 +246,16 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         }
     }
 
-    /// Takes a batch of this node's coordinator to the primary.
-    fn forward(&mut self, Dispatch { to, forward }: Dispatch, out: &mut Out<Mail>) {
-        if to != self.me {
-            return out.wishes.push(Mail::Forward { to, forward });
-        }
+    /// Takes a batch of this node's coordinator to the primary; reads to the replica of this node, if it has a lease.
+    fn forward(&mut self, now: Instant, Dispatch { to, forward }: Dispatch, out: &mut Out<Mail>) {
         let sequence = forward.sequence;
+        if to != self.me {
+            let backup = self.groups.get_mut(&forward.group).filter(|_| forward.kind == Kind::Read);
+            return match backup.filter(|group| group.replica().reads_as_backup(now)) {
+                Some(group) => group.offer_read(Origin::Local { sequence }, forward.body),
+                None => out.wishes.push(Mail::Forward { to, forward }),
+            };
+        }
         match self.groups.get_mut(&forward.group) {
             Some(group) => group.offer(Origin::Local { sequence }, forward, &mut self.asked),
             None => self.coordinator.complete(sequence, Outcome::Busy),
@@ -260,6 +276,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
             Wish::Suspect { group, view, node, silent_for } => {
                 out.wishes.push(Mail::Suspect(Suspicion { group, view, node, silent_for }));
             }
+            Wish::AskHandover { group, view, to } => out.wishes.push(Mail::AskHandover { group, view, to }),
             Wish::AskMembership { group, view, learner } => {
                 out.wishes.push(Mail::AskMembership { group, view, learner });
             }

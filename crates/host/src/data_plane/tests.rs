@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use onecopy_core::{BootNumber, Incarnation, Member, Recovered, ViewNumber};
+use onecopy_core::{BootNumber, Incarnation, Member, Recovered, Replicated, Rules, ViewNumber};
 use onecopy_replica::Config;
 
 use super::*;
@@ -35,10 +35,12 @@ impl Node {
         let (mut plane, mut out) = (DataPlane::new(NodeId(1), coordinator), Out::default());
         if holds_data {
             let me = Member { node: NodeId(1), incarnation: Incarnation(1) };
-            let replica = Config::new(GROUP, me, BootNumber(1));
-            let settings = GroupSettings { replica, memory_max: 0, seed: [0; 32] };
+            let lease = Some(Duration::from_millis(100));
+            let replica = Config { lease, ..Config::new(GROUP, me, BootNumber(1)) };
+            let settings = GroupSettings { replica, memory_max: 0, scrub_interval: None, seed: [0; 32] };
             let machine = Memory::default();
-            let restored = Restored { recovered: Recovered::default(), machine, base_time: Timestamp(0) };
+            let state = Replicated::new(machine, Rules::default());
+            let restored = Restored { recovered: Recovered::default(), state, base_time: Timestamp(0) };
             let fresh = Fresh::new(|_| Memory::default());
             plane.start_group(settings, restored, fresh, NOW, &mut (), &mut out).expect("it starts");
         }
@@ -135,4 +137,55 @@ fn a_node_without_data_says_so() {
     let mail = node.turn();
     let [Mail::Answer { to: NodeId(3), answer }] = &mail[..] else { panic!("{mail:?}") };
     assert_eq!(answer.outcome, Outcome::NotPrimary(None));
+}
+
+/// Node 1 as a backup of node 2, with a lease until 100 ms.
+fn backup() -> Node {
+    let mut node = Node::start(true);
+    let view = view(2, &[1, 2]);
+    node.learn(view.clone());
+    let loan = onecopy_replica::Loan { earned: NOW, lasts: Duration::from_millis(100) };
+    let prepare = Message::Prepare {
+        view,
+        sequence: 1,
+        previous: onecopy_core::EntryId::ZERO,
+        entries: Vec::new(),
+        commit: onecopy_core::Index(0),
+        digest: None,
+        terms: Some(onecopy_replica::Terms { sent: NOW, lease: Some(loan), reads: false }),
+    };
+    node.plane.received(NOW, NodeId(2), GROUP, prepare, &mut (), &mut node.out);
+    node.turn();
+    node
+}
+
+#[test]
+fn reads_stay_on_the_node_of_a_backup_with_a_lease() {
+    let mut node = backup();
+    node.submit(Kind::Read, "a");
+    node.submit(Kind::Write, "b");
+    let mail = node.turn();
+    let [Mail::Forward { to: NodeId(2), forward }] = &mail[..] else { panic!("{mail:?}") };
+    assert_eq!(forward.kind, Kind::Write);
+    assert_eq!(node.replies(), ["a"]);
+}
+
+#[test]
+fn reads_go_to_the_primary_when_the_lease_has_run_out() {
+    let mut node = backup();
+    node.submit(Kind::Read, "a");
+    let later = NOW + Duration::from_millis(100);
+    node.plane.route(later, &mut node.out);
+    let mail = std::mem::take(&mut node.out.wishes);
+    assert!(matches!(&mail[..], [Mail::Forward { to: NodeId(2), .. }]), "{mail:?}");
+}
+
+#[test]
+fn a_primary_without_backups_asks_for_no_handover() {
+    let mut node = Node::start(true);
+    node.learn(view(1, &[1]));
+    node.turn();
+    // Nobody is there to hand over to.
+    node.plane.hand_over(NOW, GROUP, NodeId(2), &mut (), &mut node.out);
+    assert!(node.turn().is_empty());
 }

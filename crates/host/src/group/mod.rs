@@ -18,7 +18,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use onecopy_core::payload::Batch;
-use onecopy_core::{GroupId, Index, Instant, NodeId, Protocol, StateMachine, Ticket, Timestamp, View, Write};
+use onecopy_core::{
+    Digest, GroupId, Index, Instant, NodeId, Protocol, Replicated, Rules, StateMachine, Ticket, Timestamp,
+    View, Write,
+};
 use onecopy_replica::{CorruptPromise, Effect, Input, Message, Replica, Standing};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -37,13 +40,17 @@ pub use wish::{Origin, Wish};
 pub struct Group<M> {
     id: GroupId,
     replica: Replica,
-    machine: M,
-    /// The last entry that the machine reflects, and its time.
+    state: Replicated<M>,
+    /// The last entry that the state reflects, and its time.
     applied: Index,
     applied_time: Timestamp,
     memory_max: u64,
+    /// An idle primary makes an entry so often, for replicas to compare themselves by (rule P10).
+    scrub_interval: Option<Duration>,
+    next_scrub: Instant,
     chance: ChaCha8Rng,
     fresh: Fresh<M>,
+    rules: Rules,
     /// Messages that wait for a ticket.
     held: Waiting<(NodeId, Message)>,
     /// Batches of this turn: writes to be proposed, reads to be confirmed.
@@ -60,6 +67,8 @@ pub struct Group<M> {
     counters: Counters,
     /// Empty between steps; kept for its memory.
     effects: Vec<Effect>,
+    /// Of the entries that were just executed: the replica has to hear of them.
+    digests: Vec<Digest>,
 }
 
 impl<M: StateMachine> Group<M> {
@@ -75,20 +84,24 @@ impl<M: StateMachine> Group<M> {
         observer: &mut impl GroupObserver<M>,
         out: &mut Out<Wish>,
     ) -> Result<Self, CorruptPromise> {
-        let Restored { recovered, machine, base_time } = restored;
+        let Restored { recovered, state, base_time } = restored;
         let id = settings.replica.group;
+        let rules = settings.replica.rules;
         let applied = recovered.base.index;
         let mut effects = Vec::new();
         let replica = Replica::new(settings.replica, recovered, base_time, now, &mut effects)?;
         let mut group = Self {
             id,
             replica,
-            machine,
+            state,
             applied,
             applied_time: base_time,
             memory_max: settings.memory_max,
+            scrub_interval: settings.scrub_interval,
+            next_scrub: now,
             chance: ChaCha8Rng::from_seed(settings.seed),
             fresh,
+            rules,
             held: Waiting::default(),
             writes: Vec::new(),
             reads: Vec::new(),
@@ -99,11 +112,12 @@ impl<M: StateMachine> Group<M> {
             clock: Timestamp(0),
             counters: Counters::default(),
             effects,
+            digests: Vec::new(),
         };
         // Nobody has asked for anything yet, and the coordinator learns the view from the view service: what the log
         // kept may be long out of date.
         let wishes = out.wishes.len();
-        group.carry_out(observer, out);
+        group.carry_out(now, observer, out);
         out.wishes.truncate(wishes);
         Ok(group)
     }
@@ -120,10 +134,21 @@ impl<M: StateMachine> Group<M> {
         &self.replica
     }
 
-    /// The state.
+    /// The state machine.
     #[must_use]
     pub fn machine(&self) -> &M {
-        &self.machine
+        self.state.machine()
+    }
+
+    /// The state machine, and what is replicated beside it.
+    #[must_use]
+    pub fn state(&self) -> &Replicated<M> {
+        &self.state
+    }
+
+    /// Harms the machine, see [`Replicated::damage`].
+    pub fn damage(&mut self, harm: impl FnOnce(&mut M)) {
+        self.state.damage(harm);
     }
 
     /// The last entry that the state reflects.
@@ -148,7 +173,7 @@ impl<M: StateMachine> Group<M> {
     ) {
         self.replica.step(now, input, &mut self.effects);
         self.replica.check_invariants();
-        self.carry_out(observer, out);
+        self.carry_out(now, observer, out);
     }
 
     /// All writes up to `ticket` are durable.
@@ -194,12 +219,13 @@ impl<M: StateMachine> Group<M> {
         self.clock = wall;
         let leads = self.replica.standing() == Standing::Primary;
         let cares = leads || !self.reads.is_empty();
-        let due = cares && self.machine.due().is_some_and(|due| due <= wall);
+        let due = cares && self.state.machine().due().is_some_and(|due| due <= wall);
         while !self.writes.is_empty() {
             self.propose(now, observer, out);
         }
         // Time alone changes the state: that, too, is an entry. One at a time is enough.
-        if due && leads && self.proposed.is_empty() {
+        let scrubs = self.scrub_interval.is_some() && self.next_scrub <= now;
+        if leads && (due || scrubs) && self.proposed.is_empty() {
             self.propose(now, observer, out);
         }
         if !self.reads.is_empty() {
@@ -215,16 +241,28 @@ impl<M: StateMachine> Group<M> {
     #[must_use]
     pub fn deadline(&self, now: Instant, wall: Timestamp) -> Option<Instant> {
         let leads = self.replica.standing() == Standing::Primary;
-        let due = leads.then(|| self.machine.due()).flatten().map(|due| {
+        let due = leads.then(|| self.state.machine().due()).flatten().map(|due| {
             let wait = due.0.saturating_sub(wall.0).max(1);
             now + Duration::from_millis(wait)
         });
         let snapshot = self.snapshots.want_turn().then_some(now);
-        [self.replica.deadline(), due, snapshot].into_iter().flatten().min()
+        let scrub =
+            self.scrub_interval.filter(|_| leads && self.proposed.is_empty()).map(|_| self.next_scrub);
+        [self.replica.deadline(), due, scrub, snapshot].into_iter().flatten().min()
     }
 
     /// Carries out what the replica has pushed.
-    fn carry_out(&mut self, observer: &mut impl GroupObserver<M>, out: &mut Out<Wish>) {
+    fn carry_out(&mut self, now: Instant, observer: &mut impl GroupObserver<M>, out: &mut Out<Wish>) {
+        self.carry_out_once(observer, out);
+        // The replica compares what came of the entries that it had executed; that has effects too, but executes nothing.
+        if !self.digests.is_empty() {
+            let digests = std::mem::take(&mut self.digests);
+            self.replica.step(now, Input::Executed { digests }, &mut self.effects);
+            self.carry_out_once(observer, out);
+        }
+    }
+
+    fn carry_out_once(&mut self, observer: &mut impl GroupObserver<M>, out: &mut Out<Wish>) {
         let group = self.id;
         let mut effects = std::mem::take(&mut self.effects);
         for effect in effects.drain(..) {
@@ -249,6 +287,10 @@ impl<M: StateMachine> Group<M> {
                 Effect::AskMembership { view, learner } => {
                     out.wishes.push(Wish::AskMembership { group, view, learner });
                 }
+                Effect::AskHandover { view, to } => out.wishes.push(Wish::AskHandover { group, view, to }),
+                Effect::HandoverFailed { error } => observer.handover_failed(self, error),
+                Effect::Diverged { after, own, primarys } => observer.diverged(self, after, own, primarys),
+                Effect::Rebuild => self.rebuild(observer),
                 Effect::TakeSnapshot { at, time } => self.begin_snapshot(at, time, observer),
                 Effect::ReadSnapshot { to, snapshot: id, offset } => {
                     out.archive.push(ArchiveJob::Read { group, to, id, offset });
@@ -287,6 +329,21 @@ impl<M: StateMachine> Group<M> {
         }
         observer.view_changed(self, &view, standing, unknown);
         out.wishes.push(Wish::Learnt { group: self.id, view });
+    }
+
+    /// The state is not what it should be: the group begins anew, as if it had executed nothing.
+    fn rebuild(&mut self, observer: &mut impl GroupObserver<M>) {
+        self.state = self.fresh_state();
+        self.snapshots.forget();
+        self.applied = Index(0);
+        self.applied_time = Timestamp(0);
+        observer.rebuilt(self);
+    }
+
+    /// A state that has executed nothing.
+    fn fresh_state(&mut self) -> Replicated<M> {
+        let seed = [self.seed(), self.seed()];
+        Replicated::new(self.fresh.machine(seed), self.rules)
     }
 
     fn seed(&mut self) -> u64 {

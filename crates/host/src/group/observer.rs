@@ -2,7 +2,7 @@
 
 use onecopy_core::machine::RestoreError;
 use onecopy_core::{Entry, EntryId, Index, View};
-use onecopy_replica::Standing;
+use onecopy_replica::{HandoverError, Standing};
 
 use super::Group;
 
@@ -15,6 +15,15 @@ pub trait GroupObserver<M> {
     /// The replica has entered a view. If it was the primary before and is no more, the outcome of `unknown` batches is
     /// unknown.
     fn view_changed(&mut self, _group: &Group<M>, _view: &View, _standing: Standing, _unknown: usize) {}
+
+    /// A handover did not happen.
+    fn handover_failed(&mut self, _group: &Group<M>, _error: HandoverError) {}
+
+    /// The state is not what the primary's is (rule P10). The replica is of no use until it has been rebuilt.
+    fn diverged(&mut self, _group: &Group<M>, _after: Index, _own: u64, _primarys: u64) {}
+
+    /// The replica has begun anew, with a state that has executed nothing.
+    fn rebuilt(&mut self, _group: &Group<M>) {}
 
     /// A snapshot of the state as of this entry is being taken.
     fn snapshot_begun(&mut self, _group: &Group<M>, _at: EntryId) {}

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use onecopy_core::payload::{Batch, Builder, Header};
-use onecopy_core::{BatchId, Entry, Index, Instant, Protocol, QueryContext, StateMachine, machine};
+use onecopy_core::{BatchId, Digest, Entry, Index, Instant, Protocol, QueryContext, StateMachine};
 use onecopy_replica::{Effect, Input, Refusal};
 
 use super::{Group, GroupObserver, Origin, Wish};
@@ -18,7 +18,7 @@ impl<M: StateMachine> Group<M> {
         if let Err(refusal) = self.replica.admit(forward.view) {
             let outcome = match refusal {
                 Refusal::NotPrimary(view) => Outcome::NotPrimary(view),
-                Refusal::Behind(_) | Refusal::Busy => Outcome::Busy,
+                Refusal::Behind(_) | Refusal::Busy | Refusal::HandingOver => Outcome::Busy,
             };
             return out.wishes.push(Wish::Answer { origin, outcome });
         }
@@ -32,6 +32,12 @@ impl<M: StateMachine> Group<M> {
         }
     }
 
+    /// The coordinator of this node hands in a batch of reads that this replica may answer although it is not the
+    /// primary (rule L5). Whether it still may is looked at when the turn ends.
+    pub fn offer_read(&mut self, origin: Origin, body: Bytes) {
+        self.reads.push((origin, body));
+    }
+
     /// Proposes as many of the waiting writes as one entry takes; without any, an entry that lets time move on.
     pub(super) fn propose(
         &mut self,
@@ -39,7 +45,7 @@ impl<M: StateMachine> Group<M> {
         observer: &mut impl GroupObserver<M>,
         out: &mut Out<Wish>,
     ) {
-        let memory_full = self.memory_max > 0 && self.machine.memory() >= self.memory_max;
+        let memory_full = self.memory_max > 0 && self.state.machine().memory() >= self.memory_max;
         let mut builder = Builder::new(Header { memory_full });
         let mut count = 0;
         for (_, batch) in &self.writes {
@@ -51,6 +57,7 @@ impl<M: StateMachine> Group<M> {
         }
         let origins: Vec<Origin> = self.writes.drain(..count).map(|(origin, _)| origin).collect();
         self.counters.batches += origins.len() as u64;
+        self.next_scrub = now + self.scrub_interval.unwrap_or_default();
         let input = Input::Propose { payload: builder.finish(), time: self.clock, seed: self.seed() };
         self.replica.step(now, input, &mut self.effects);
         self.replica.check_invariants();
@@ -62,7 +69,7 @@ impl<M: StateMachine> Group<M> {
                 out.wishes.extend(origins.into_iter().map(refuse));
             }
         }
-        self.carry_out(observer, out);
+        self.carry_out(now, observer, out);
     }
 
     /// Asks for a confirmation of the view, for all reads of the turn. `due`: something has expired by the clock.
@@ -88,16 +95,19 @@ impl<M: StateMachine> Group<M> {
         self.counters.entries += 1;
         let asked = self.proposed.pop_front_if(|(index, _)| *index == entry.id.index);
         let mut origins = asked.map(|(_, origins)| origins).unwrap_or_default().into_iter();
-        let respond = |_: BatchId, response: Vec<u8>| {
+        let respond = |_: BatchId, response: Option<Bytes>| {
             if let Some(origin) = origins.next() {
-                let outcome = Outcome::Done { response: Bytes::from(response), as_of: entry.id.index };
+                // One that was executed before its coordinator said that it has the answer is a delayed copy.
+                let outcome = response
+                    .map_or(Outcome::Unknown, |response| Outcome::Done { response, as_of: entry.id.index });
                 out.wishes.push(Wish::Answer { origin, outcome });
             }
         };
-        if let Err(error) = machine::execute(&mut self.machine, entry, respond) {
+        if let Err(error) = self.state.execute(entry, respond) {
             // Going on would make this copy differ from the others: stopping loudly is all that is left.
             panic!("{} cannot execute entry {}: {error}", self.id, entry.id);
         }
+        self.digests.push(Digest { after: entry.id.index, value: self.state.digest() });
         let before = std::mem::replace(&mut self.applied, entry.id.index);
         self.applied_time = entry.time;
         observer.applied(self, before, entry);
@@ -107,7 +117,7 @@ impl<M: StateMachine> Group<M> {
         let context = QueryContext { now: self.clock.max(self.applied_time) };
         for (origin, body) in self.confirming.remove(&token).unwrap_or_default() {
             let mut response = Vec::new();
-            self.machine.query(&context, &body, &mut response);
+            self.state.machine().query(&context, &body, &mut response);
             let outcome = Outcome::Done { response: Bytes::from(response), as_of: self.applied };
             out.wishes.push(Wish::Answer { origin, outcome });
         }

@@ -1,8 +1,9 @@
 //! What a group starts from.
 
 use std::fmt;
+use std::time::Duration;
 
-use onecopy_core::{Recovered, Timestamp};
+use onecopy_core::{Recovered, Replicated, Timestamp};
 use onecopy_replica::Config;
 
 /// The settings of a group on one node.
@@ -12,6 +13,9 @@ pub struct GroupSettings {
     pub replica: Config,
     /// Commands that need memory are refused when the state has this many bytes; 0: never.
     pub memory_max: u64,
+    /// A primary that has had nothing to do for so long makes an entry without commands, by which the replicas compare
+    /// themselves (rule P10); `None`: never.
+    pub scrub_interval: Option<Duration>,
     /// Fresh randomness, for the seeds of entries and of machines.
     pub seed: [u8; 32],
 }
@@ -21,8 +25,8 @@ pub struct GroupSettings {
 pub struct Restored<M> {
     /// What the log kept.
     pub recovered: Recovered,
-    /// The state as of `recovered.base`: a fresh machine, or one restored from the snapshot there.
-    pub machine: M,
+    /// The state as of `recovered.base`: one that has executed nothing, or one restored from the snapshot there.
+    pub state: Replicated<M>,
     /// The time of that snapshot; 0 without one.
     pub base_time: Timestamp,
 }

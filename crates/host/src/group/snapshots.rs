@@ -1,7 +1,7 @@
 //! The snapshots of a group: making one bit by bit while commands go on, and building a state machine from one that arrives.
 
 use onecopy_core::transfer::{CHUNK, Chunk};
-use onecopy_core::{EntryId, StateMachine, Ticket, Timestamp};
+use onecopy_core::{EntryId, Replicated, StateMachine, Ticket, Timestamp};
 use onecopy_replica::Input;
 
 use super::{Group, GroupObserver, Wish};
@@ -32,8 +32,8 @@ struct Taking {
 #[derive(Debug)]
 struct Receiving<M> {
     name: SnapshotName,
-    /// The state machine that it builds; `None` once a piece made no sense.
-    machine: Option<M>,
+    /// The state that it builds; `None` once a piece made no sense.
+    state: Option<Replicated<M>>,
 }
 
 impl<M> Default for Snapshots<M> {
@@ -46,6 +46,11 @@ impl<M> Snapshots<M> {
     /// When `ticket`, which is on its way, is durable, no snapshot before `snapshot` is needed.
     pub(super) fn superseded(&mut self, ticket: Ticket, snapshot: EntryId) {
         self.superseding.hold(Some(ticket), snapshot);
+    }
+
+    /// Nothing that is under way is of the state that there is now.
+    pub(super) fn forget(&mut self) {
+        (self.taking, self.receiving) = (None, None);
     }
 
     /// The snapshot to keep, if others can go now that `durable` is.
@@ -92,7 +97,7 @@ impl<M: StateMachine> Group<M> {
         observer: &mut impl GroupObserver<M>,
     ) {
         let name = SnapshotName { group: self.id, id: at, time };
-        self.machine.snapshot_begin();
+        self.state.snapshot_begin();
         self.snapshots.taking = Some(Taking { name, sent: 0, written: 0, complete: false });
         observer.snapshot_begun(self, at);
     }
@@ -101,7 +106,7 @@ impl<M: StateMachine> Group<M> {
     pub(super) fn continue_snapshot(&mut self, out: &mut Out<Wish>) {
         let Some(taking) = self.snapshots.taking.as_mut().filter(|taking| taking.has_room()) else { return };
         let mut data = Vec::with_capacity(CHUNK + CHUNK / 4);
-        let more = self.machine.snapshot_read(CHUNK, &mut data);
+        let more = self.state.snapshot_read(CHUNK, &mut data);
         let (name, offset) = (taking.name, taking.sent);
         taking.sent += data.len() as u64;
         taking.complete = !more;
@@ -120,16 +125,15 @@ impl<M: StateMachine> Group<M> {
     ) {
         let name = SnapshotName { group: self.id, id: chunk.snapshot, time: chunk.time };
         if chunk.offset == 0 {
-            let seed = [self.seed(), self.seed()];
-            let machine = Some(self.fresh.machine(seed));
-            self.snapshots.receiving = Some(Receiving { name, machine });
+            let state = Some(self.fresh_state());
+            self.snapshots.receiving = Some(Receiving { name, state });
             observer.snapshot_arrives(self, name.id);
         }
         if let Some(receiving) = self.snapshots.receiving.as_mut().filter(|receiving| receiving.name == name)
-            && let Some(machine) = receiving.machine.as_mut()
-            && let Err(error) = machine.restore(&chunk.data)
+            && let Some(state) = receiving.state.as_mut()
+            && let Err(error) = state.restore(&chunk.data)
         {
-            receiving.machine = None;
+            receiving.state = None;
             observer.snapshot_spoiled(self, name.id, &error);
         }
         out.archive.push(ArchiveJob::Write { name, offset: chunk.offset, data: chunk.data });
@@ -163,7 +167,7 @@ impl<M: StateMachine> Group<M> {
             }
             ArchiveEvent::Finished { name } => Some(self.install(name, observer)),
             ArchiveEvent::Failed { name } if self.snapshots.is_taking(name) => {
-                self.machine.snapshot_abandon();
+                self.state.snapshot_abandon();
                 self.snapshots.taking = None;
                 Some(Input::SnapshotFailed)
             }
@@ -174,15 +178,15 @@ impl<M: StateMachine> Group<M> {
     /// Puts the received state in the place of the old one.
     fn install(&mut self, name: SnapshotName, observer: &mut impl GroupObserver<M>) -> Input {
         let receiving = self.snapshots.receiving.take_if(|receiving| receiving.name == name);
-        let Some(mut machine) = receiving.and_then(|receiving| receiving.machine) else {
+        let Some(mut state) = receiving.and_then(|receiving| receiving.state) else {
             return self.spoiled(name);
         };
-        if let Err(error) = machine.restore_finish() {
+        if let Err(error) = state.restore_finish() {
             observer.snapshot_spoiled(self, name.id, &error);
             return self.spoiled(name);
         }
         self.snapshots.taking = None;
-        self.machine = machine;
+        self.state = state;
         self.applied = name.id.index;
         self.applied_time = name.time;
         observer.snapshot_installed(self, name.id);

@@ -32,8 +32,9 @@ struct Rig {
 impl Rig {
     fn start(recovered: Recovered, machine: Memory) -> Self {
         let replica = Config::new(GROUP, member(ME), BootNumber(1));
-        let settings = GroupSettings { replica, memory_max: 0, seed: [0; 32] };
-        let restored = Restored { recovered, machine, base_time: Timestamp(0) };
+        let settings = GroupSettings { replica, memory_max: 0, scrub_interval: None, seed: [0; 32] };
+        let state = Replicated::new(machine, Rules::default());
+        let restored = Restored { recovered, state, base_time: Timestamp(0) };
         let mut out = Out::default();
         let fresh = Fresh::new(|_| Memory::default());
         let group = Group::start(settings, restored, fresh, NOW, &mut (), &mut out).expect("it starts");
@@ -102,9 +103,18 @@ fn name(index: u64, time: u64) -> SnapshotName {
     SnapshotName { group: GROUP, id: EntryId::new(index, 1), time: Timestamp(time) }
 }
 
-fn chunk(offset: u64, data: &'static [u8], last: bool) -> Input {
+/// The image of a state whose machine has these bytes.
+fn image(bytes: &[u8]) -> Bytes {
+    let mut state = Replicated::new(Memory::default(), Rules::default());
+    state.damage(|machine| machine.bytes = bytes.to_vec());
+    state.snapshot_begin();
+    let mut image = Vec::new();
+    while state.snapshot_read(1_000, &mut image) {}
+    image.into()
+}
+
+fn chunk(offset: u64, data: Bytes, last: bool) -> Input {
     let name = name(7, 70);
-    let data = Bytes::from_static(data);
     let chunk = Chunk { snapshot: name.id, time: name.time, offset, data, last };
     Input::Received { from: OTHER, message: Message::SnapshotChunk { view: ViewNumber(1), chunk } }
 }
@@ -174,7 +184,12 @@ fn a_primary_that_is_succeeded_does_not_know_the_outcome() {
     let id = rig.group.replica().log().last();
     rig.step(Input::Received {
         from: OTHER,
-        message: Message::PrepareOk { view: ViewNumber(1), durable: id.index },
+        message: Message::PrepareOk {
+            view: ViewNumber(1),
+            durable: id.index,
+            checked: Index(0),
+            terms: None,
+        },
     });
     rig.offer(1, Kind::Write, b"a", 1);
     rig.offer(2, Kind::Read, b"b", 1);
@@ -197,6 +212,8 @@ fn messages_wait_for_their_ticket() {
         previous: EntryId::ZERO,
         entries: vec![Entry { id: EntryId::new(1, 1), time: Timestamp(1), seed: 0, payload: Bytes::new() }],
         commit: Index(0),
+        digest: None,
+        terms: None,
     };
     rig.step(Input::Received { from: OTHER, message: prepare });
     let sent = |wishes: &[Wish]| wishes.iter().filter(|wish| matches!(wish, Wish::Send { .. })).count();
@@ -222,7 +239,7 @@ fn what_the_log_kept_is_executed_and_tells_nobody() {
 #[test]
 fn time_alone_makes_an_entry_but_one_at_a_time() {
     let mut rig = Rig::primary_of(&[ME]);
-    rig.group.machine.due = Some(Timestamp(900));
+    rig.group.damage(|machine| machine.due = Some(Timestamp(900)));
     assert_eq!(rig.group.deadline(NOW, Timestamp(850)), Some(NOW + Duration::from_millis(50)));
     rig.end_turn();
     rig.end_turn();
@@ -239,8 +256,12 @@ fn a_snapshot_is_taken_when_the_log_wants_one() {
     assert_eq!(rig.group.deadline(NOW, WALL), Some(NOW), "it goes on at once");
     rig.end_turn();
     let snapshot = SnapshotName { group: GROUP, id: EntryId::new(1, 1), time: Timestamp(0) };
-    let write = ArchiveJob::Write { name: snapshot, offset: 0, data: Bytes::new() };
-    assert_eq!(rig.archive(), [write, ArchiveJob::Finish { name: snapshot }]);
+    let jobs = rig.archive();
+    assert!(
+        matches!(&jobs[..], [ArchiveJob::Write { name, offset: 0, .. }, ArchiveJob::Finish { name: finished }]
+            if (*name, *finished) == (snapshot, snapshot)),
+        "{jobs:?}"
+    );
     rig.group.archived(NOW, ArchiveEvent::Finished { name: snapshot }, &mut (), &mut rig.out);
     // Older ones go when the log says that it begins here, and not before.
     assert_eq!(rig.archive(), []);
@@ -258,11 +279,13 @@ fn a_snapshot_that_arrives_replaces_the_state() {
     let mut learning = view(1, OTHER, &[OTHER]);
     learning.learners.push(member(ME));
     rig.step(Input::Announced { view: learning });
-    rig.step(chunk(0, b"ab", false));
+    let image = image(b"abc");
+    let (cut, length) = (image.len() - 1, image.len() as u64);
+    rig.step(chunk(0, image.slice(..cut), false));
     let written = |written| ArchiveEvent::Written { name: name(7, 70), written };
-    rig.group.archived(NOW, written(2), &mut (), &mut rig.out);
-    rig.step(chunk(2, b"c", true));
-    rig.group.archived(NOW, written(3), &mut (), &mut rig.out);
+    rig.group.archived(NOW, written(length - 1), &mut (), &mut rig.out);
+    rig.step(chunk(length - 1, image.slice(cut..), true));
+    rig.group.archived(NOW, written(length), &mut (), &mut rig.out);
     assert!(rig.archive().contains(&ArchiveJob::Finish { name: name(7, 70) }));
     assert_eq!(rig.group.applied(), Index(0), "it is not durable yet");
     rig.group.archived(NOW, ArchiveEvent::Finished { name: name(7, 70) }, &mut (), &mut rig.out);
@@ -276,9 +299,86 @@ fn a_snapshot_that_makes_no_sense_changes_nothing() {
     let mut learning = view(1, OTHER, &[OTHER]);
     learning.learners.push(member(ME));
     rig.step(Input::Announced { view: learning });
-    rig.step(chunk(0, b"a!", true));
-    let written = ArchiveEvent::Written { name: name(7, 70), written: 2 };
+    let image = image(b"a!");
+    let written = ArchiveEvent::Written { name: name(7, 70), written: image.len() as u64 };
+    rig.step(chunk(0, image, true));
     rig.group.archived(NOW, written, &mut (), &mut rig.out);
     rig.group.archived(NOW, ArchiveEvent::Finished { name: name(7, 70) }, &mut (), &mut rig.out);
     assert_eq!((rig.group.applied(), rig.group.machine().bytes.len()), (Index(0), 0));
+}
+
+#[test]
+fn a_batch_that_comes_again_is_answered_again_and_executed_once() {
+    let mut rig = Rig::primary_of(&[ME]);
+    for _ in 0..2 {
+        rig.offer(1, Kind::Write, b"a", 1);
+        rig.end_turn();
+        rig.sync();
+    }
+    assert_eq!(rig.answers(), [answer(1, "a as of #2"), answer(1, "a as of #3")]);
+    assert_eq!(rig.group.machine().bytes, b"a");
+    // Twice in one entry, too.
+    rig.offer(2, Kind::Write, b"b", 1);
+    rig.offer(2, Kind::Write, b"b", 1);
+    rig.end_turn();
+    rig.sync();
+    assert_eq!(rig.answers(), [answer(2, "b as of #4"), answer(2, "b as of #4")]);
+    assert_eq!(rig.group.machine().bytes, b"ab");
+}
+
+#[test]
+fn an_idle_primary_makes_an_entry_to_compare_by() {
+    let mut rig = Rig::primary_of(&[ME]);
+    rig.group.scrub_interval = Some(Duration::from_secs(1));
+    let last = |rig: &Rig| rig.group.replica().log().last().index;
+    rig.end_turn();
+    assert_eq!(last(&rig), Index(2), "there has been none yet");
+    rig.sync();
+    rig.end_turn();
+    assert_eq!(last(&rig), Index(2));
+    assert_eq!(rig.group.deadline(NOW, WALL), Some(NOW + Duration::from_millis(50)), "a heartbeat");
+    let later = NOW + Duration::from_secs(1);
+    rig.group.end_turn(later, WALL, &mut (), &mut rig.out);
+    assert_eq!(last(&rig), Index(3));
+}
+
+/// Watches what becomes of a replica that has diverged.
+#[derive(Default)]
+struct Watch(Vec<&'static str>);
+
+impl GroupObserver<Memory> for Watch {
+    fn diverged(&mut self, _: &Group<Memory>, _: Index, _: u64, _: u64) {
+        self.0.push("diverged");
+    }
+
+    fn rebuilt(&mut self, group: &Group<Memory>) {
+        assert_eq!((group.applied(), group.machine().bytes.len()), (Index(0), 0));
+        self.0.push("rebuilt");
+    }
+}
+
+#[test]
+fn a_replica_that_diverged_is_rebuilt() {
+    let mut rig = Rig::start(Recovered::default(), Memory::default());
+    let mut watch = Watch::default();
+    let first = view(1, OTHER, &[ME, OTHER]);
+    let entry = Entry { id: EntryId::new(1, 1), time: Timestamp(1), seed: 0, payload: Bytes::new() };
+    let prepare = Message::Prepare {
+        view: first.clone(),
+        sequence: 1,
+        previous: EntryId::ZERO,
+        entries: vec![entry],
+        commit: Index(1),
+        digest: Some(Digest { after: Index(1), value: 1 }),
+        terms: None,
+    };
+    for input in [
+        Input::Announced { view: first },
+        Input::Received { from: OTHER, message: prepare },
+        Input::Announced { view: view(2, OTHER, &[OTHER]) },
+    ] {
+        rig.group.step(NOW, input, &mut watch, &mut rig.out);
+        rig.sync();
+    }
+    assert_eq!(watch.0, ["diverged", "rebuilt"]);
 }

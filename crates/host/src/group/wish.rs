@@ -72,4 +72,13 @@ pub enum Wish {
         /// Who has everything that is committed.
         learner: Member,
     },
+    /// Ask the view service to make another member the primary: this one makes way.
+    AskHandover {
+        /// Of which group.
+        group: GroupId,
+        /// The view that the question is about.
+        view: ViewNumber,
+        /// The heir.
+        to: NodeId,
+    },
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use onecopy_core::{Entry, EntryId, GroupId, Instant, Protocol, Ticket, Timestamp, Write};
 use onecopy_raft::{Effect, Input, Role};
-use onecopy_views::{Command, Table};
+use onecopy_views::{Proposal, Table};
 
 use super::{GENESIS_GROUP, VIEW_GROUP, ViewObserver, ViewService, ViewWish};
 use crate::disk::{ArchiveEvent, ArchiveJob, Job, Out, SnapshotName};
@@ -44,6 +44,10 @@ impl ViewService {
                 Effect::RoleChanged { role, term, leader } => {
                     if let Some(raft) = &self.raft {
                         observer.role_changed(role, term, leader, raft);
+                    }
+                    if role != Role::Leader {
+                        // What becomes of them is decided elsewhere.
+                        self.operations.clear();
                     }
                     if role == Role::Leader {
                         // Whoever missed the last announcement of the leader before gets this one.
@@ -94,7 +98,7 @@ impl ViewService {
         let term = self.raft.as_ref().map(|raft| raft.term()).unwrap_or_default();
         for entry in entries {
             if !entry.payload.is_empty() {
-                self.execute(entry, observer);
+                self.execute(entry, observer, out);
             }
             observer.applied(entry, &self.table, term);
         }
@@ -103,14 +107,18 @@ impl ViewService {
         }
     }
 
-    fn execute(&mut self, entry: &Entry, observer: &mut impl ViewObserver) {
-        let command = match Command::decode(&entry.payload) {
-            Ok(command) => command,
+    fn execute(&mut self, entry: &Entry, observer: &mut impl ViewObserver, out: &mut Out<ViewWish>) {
+        let proposal = match Proposal::decode(&entry.payload) {
+            Ok(proposal) => proposal,
             // Going on would make this table differ from the others: stopping loudly is all that is left.
             Err(error) => panic!("the view service cannot execute its entry {}: {error}", entry.id),
         };
-        let outcome = Arc::make_mut(&mut self.table).apply(&command, self.settings.rules);
-        observer.executed(entry, &command, &outcome, &self.table);
+        let outcome = Arc::make_mut(&mut self.table).execute(&proposal, self.settings.rules);
+        observer.executed(entry, &proposal.command, &outcome, &self.table);
+        if let Some((to, request)) = self.operations.remove(&entry.id.index) {
+            let outcome = outcome.map_err(|rejection| rejection.to_string());
+            out.wishes.push(ViewWish::Operated { to, request, outcome });
+        }
     }
 
     /// A table is small: its snapshot is one piece.

@@ -10,12 +10,13 @@ mod observer;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use onecopy_core::{
-    EntryId, GroupId, Incarnation, Instant, Member, NodeId, Protocol, Recovered, Rules, Ticket, Timestamp,
-    ViewNumber,
+    EntryId, GroupId, Incarnation, Index, Instant, Member, NodeId, Protocol, Recovered, Rules, Ticket,
+    Timestamp, ViewNumber,
 };
 use onecopy_raft::{Effect, Input, Message, Raft, Role};
 use onecopy_views::{
@@ -51,6 +52,15 @@ pub enum ViewWish {
         /// What to say.
         message: Message,
     },
+    /// Tell a node what became of its operator's command.
+    Operated {
+        /// The receiver, perhaps this node.
+        to: NodeId,
+        /// Which of its requests.
+        request: u64,
+        /// Whether it was executed; if not, why.
+        outcome: Result<(), String>,
+    },
     /// Tell a node the view table.
     Announce {
         /// The receiver, perhaps this node.
@@ -75,6 +85,8 @@ pub struct ViewSettings {
     pub copies: u32,
     /// After how much silence a node counts as failed.
     pub failure_timeout: Duration,
+    /// The same for a node that refuses connections.
+    pub refused_timeout: Duration,
     /// How long a follower waits for a leader; its leader says something six times as often.
     pub election_timeout: Duration,
     /// How many bytes of entries one message of the Raft group carries at most (but always at least one entry).
@@ -122,6 +134,8 @@ pub struct ViewService {
     /// The snapshot that is being received, and that is being taken.
     receiving: Option<(SnapshotName, Vec<u8>)>,
     taking: Option<SnapshotName>,
+    /// Commands of operators that are on their way through the log, and who waits for them.
+    operations: BTreeMap<Index, (NodeId, u64)>,
     last_look: Instant,
     /// The wall clock at the last look.
     wall: Timestamp,
@@ -140,8 +154,13 @@ impl ViewService {
     ) -> Self {
         let genesis =
             Genesis::new(settings.node, settings.incarnation, &settings.view_nodes, kept.membership);
-        let (failure_timeout, copies) = (settings.failure_timeout, settings.copies);
-        let monitor = Monitor::new(MonitorConfig { failure_timeout, copies, rules: settings.rules }, now);
+        let config = MonitorConfig {
+            failure_timeout: settings.failure_timeout,
+            refused_timeout: settings.refused_timeout,
+            copies: settings.copies,
+            rules: settings.rules,
+        };
+        let monitor = Monitor::new(config, now);
         let mut service = Self {
             settings,
             genesis,
@@ -157,6 +176,7 @@ impl ViewService {
             superseding: Waiting::default(),
             receiving: None,
             taking: None,
+            operations: BTreeMap::new(),
             last_look: now,
             wall,
             effects: Vec::new(),
@@ -229,8 +249,44 @@ impl ViewService {
             return;
         }
         if let Some(command) = self.monitor.certified(now, &self.table, from, group, view, learner) {
-            self.propose(now, &command, observer, out);
+            self.propose(now, command, observer, out);
         }
+    }
+
+    /// A primary asks to be succeeded by another member of its view.
+    pub fn asked_for_handover(
+        &mut self,
+        now: Instant,
+        from: NodeId,
+        (group, view, heir): (GroupId, ViewNumber, NodeId),
+        observer: &mut impl ViewObserver,
+        out: &mut Out<ViewWish>,
+    ) {
+        if !self.leads() {
+            return;
+        }
+        if let Some(command) = self.monitor.handover(now, &self.table, from, (group, view), heir) {
+            self.propose(now, command, observer, out);
+        }
+    }
+
+    /// An operator wants something, at node `from`, which tells its requests apart by number. The leader answers with
+    /// [`ViewWish::Operated`] when it has been decided; nobody else does, and a leader that fails does not either.
+    pub fn operated(
+        &mut self,
+        now: Instant,
+        (from, request): (NodeId, u64),
+        command: Command,
+        observer: &mut impl ViewObserver,
+        out: &mut Out<ViewWish>,
+    ) {
+        let Some(index) = self.propose(now, command, observer, out) else { return };
+        self.operations.insert(index, (from, request));
+    }
+
+    /// This view node could not connect to another node: nobody listens there.
+    pub fn refused(&mut self, now: Instant, node: NodeId) {
+        self.monitor.refused(now, node);
     }
 
     /// Time has passed: timers, and for a leader a look at the evidence.
@@ -262,21 +318,26 @@ impl ViewService {
         let groups = self.settings.groups.iter();
         commands.extend(groups.filter_map(|group| self.monitor.decide_creation(now, &self.table, *group)));
         for command in commands {
-            self.propose(now, &command, observer, out);
+            self.propose(now, command, observer, out);
         }
     }
 
-    /// Has the Raft group agree on a command, if this node leads it. One that is lost is decided anew.
+    /// Has the Raft group agree on a command, if this node leads it; where it stands in the log then. One that is lost is
+    /// decided anew.
     pub fn propose(
         &mut self,
         now: Instant,
-        command: &Command,
+        command: Command,
         observer: &mut impl ViewObserver,
         out: &mut Out<ViewWish>,
-    ) {
-        observer.proposes(now, command, &self.monitor);
-        let input = Input::Propose { payload: command.encode(), time: self.wall, seed: 0 };
-        self.step(now, input, observer, out);
+    ) -> Option<Index> {
+        observer.proposes(now, &command, &self.monitor);
+        let me = (self.settings.node, self.wall);
+        let payload = self.monitor.propose(now, me, &self.table, command).encode();
+        let before = self.raft.as_ref().map(|raft| raft.log().last().index)?;
+        self.step(now, Input::Propose { payload, time: self.wall, seed: 0 }, observer, out);
+        let last = self.raft.as_ref().map(|raft| raft.log().last().index)?;
+        (last > before).then_some(last)
     }
 
     fn announce(&self, out: &mut Out<ViewWish>) {

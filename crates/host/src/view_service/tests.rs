@@ -20,6 +20,7 @@ fn settings(node: u32, life: u128) -> ViewSettings {
         groups: vec![DATA],
         copies: 2,
         failure_timeout: Duration::from_millis(500),
+        refused_timeout: Duration::from_millis(100),
         election_timeout: Duration::from_millis(300),
         append_bytes_max: 1 << 20,
         log_bytes_max: 1 << 20,
@@ -34,11 +35,14 @@ struct Cluster {
     nodes: BTreeMap<NodeId, (ViewService, Out<ViewWish>)>,
     /// What every node was told last.
     told: BTreeMap<NodeId, Arc<Table>>,
+    /// What operators were told.
+    operated: Vec<(NodeId, u64, Result<(), String>)>,
 }
 
 impl Cluster {
     fn start() -> Self {
-        let mut cluster = Self { now: 0, nodes: BTreeMap::new(), told: BTreeMap::new() };
+        let mut cluster =
+            Self { now: 0, nodes: BTreeMap::new(), told: BTreeMap::new(), operated: Vec::new() };
         (1..=3).for_each(|node| cluster.start_node(settings(node, 10 + u128::from(node)), Kept::default()));
         cluster
     }
@@ -93,13 +97,16 @@ impl Cluster {
                 letters.extend(std::mem::take(&mut out.wishes).into_iter().map(|wish| (*from, life, wish)));
             }
             let Some((from, life, wish)) = letters.pop_front() else { return };
-            let (ViewWish::Hello { to, .. } | ViewWish::Raft { to, .. } | ViewWish::Announce { to, .. }) =
-                &wish;
+            let (ViewWish::Hello { to, .. }
+            | ViewWish::Raft { to, .. }
+            | ViewWish::Announce { to, .. }
+            | ViewWish::Operated { to, .. }) = &wish;
             let Some((service, out)) = self.nodes.get_mut(to) else { continue };
             match wish {
                 ViewWish::Hello { hello, .. } => service.greeted(from, hello, &mut (), out),
                 ViewWish::Raft { message, .. } => service.received(now, from, life, message, &mut (), out),
                 ViewWish::Announce { to, table } => drop(self.told.insert(to, table)),
+                ViewWish::Operated { to, request, outcome } => self.operated.push((to, request, outcome)),
             }
         }
     }
@@ -110,6 +117,7 @@ fn ping(node: u32, table: u64) -> Ping {
         incarnation: Incarnation(u128::from(node)),
         boot: BootNumber(1),
         holds_data: true,
+        zone: String::new(),
         pid: 1,
         addresses: Addresses::default(),
         table,
@@ -220,7 +228,7 @@ fn a_snapshot_of_the_table_is_one_piece() {
 }
 
 #[test]
-fn only_a_leader_proposes() {
+fn only_the_leader_does_what_operators_want() {
     let mut cluster = Cluster::start();
     cluster.run(2_000, &[1, 2, 3]);
     let leader = cluster.leader().expect("there is a leader");
@@ -229,6 +237,7 @@ fn only_a_leader_proposes() {
         incarnation: Incarnation(0),
         boot: BootNumber(0),
         holds_data: false,
+        zone: String::new(),
         pid: 7,
         addresses: Addresses::default(),
     };
@@ -236,11 +245,39 @@ fn only_a_leader_proposes() {
     for propose in [false, true] {
         for (node, (service, out)) in &mut cluster.nodes {
             if (*node == leader) == propose {
-                service.propose(at(cluster.now), &command, &mut (), out);
+                service.operated(at(cluster.now), (NodeId(2), 5), command.clone(), &mut (), out);
             }
         }
         cluster.settle();
         cluster.run(200, &[1, 2, 3]);
         assert_eq!(cluster.service(1).table().version() > version, propose);
+        assert_eq!(cluster.operated, if propose { vec![(NodeId(2), 5, Ok(()))] } else { vec![] });
     }
+}
+
+#[test]
+fn an_operator_hears_why_something_is_refused() {
+    let mut cluster = Cluster::start();
+    cluster.run(2_000, &[1, 2, 3]);
+    let leader = cluster.leader().expect("there is a leader");
+    let (service, out) = cluster.nodes.get_mut(&leader).expect("it is there");
+    let command = Command::ForgetNode { node: NodeId(1) };
+    service.operated(at(cluster.now), (NodeId(3), 1), command, &mut (), out);
+    cluster.settle();
+    cluster.run(200, &[1, 2, 3]);
+    let why = "the node is in a view: drain it first".to_owned();
+    assert_eq!(cluster.operated, [(NodeId(3), 1, Err(why))]);
+}
+
+#[test]
+fn what_happened_is_remembered_with_who_decided_it() {
+    let mut cluster = Cluster::start();
+    cluster.run(2_000, &[1, 2, 3]);
+    let leader = cluster.leader().expect("there is a leader");
+    let events = cluster.service(1).table().events();
+    assert!(events.iter().all(|event| event.proposal.by == leader), "{events:?}");
+    assert!(
+        events.iter().any(|event| event.to_string().starts_with("g1 created with 2 copies")),
+        "{events:?}"
+    );
 }
