@@ -79,7 +79,7 @@ impl World {
             Node::new(*id, clock, incarnation, view_nodes.clone())
         });
         let mut nodes: Vec<Node> = nodes.collect();
-        let founding = env.dice.chance(FOUNDINGS).then_some(Founding::Awaited).unwrap_or(Founding::Over(0));
+        let founding = if env.dice.chance(FOUNDINGS) { Founding::Awaited } else { Founding::Over(0) };
         if founding != Founding::Awaited {
             let membership = Membership { members: (*view_nodes).clone() };
             nodes.iter_mut().for_each(|node| node.disk.found(&membership));
