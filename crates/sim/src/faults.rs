@@ -272,7 +272,9 @@ impl Profile {
                 self.think = 5 * MS;
                 self.reads = 200;
             }
-            Rule::OneLife => weigh(&[(Fault::LoseData, 30), (Fault::CrashSeveral, 20), (Fault::Crash, 20)]),
+            Rule::OneLife | Rule::LeaveUnacknowledgedViews => {
+                weigh(&[(Fault::LoseData, 30), (Fault::CrashSeveral, 20), (Fault::Crash, 20)])
+            }
             Rule::NewLifeNewView | Rule::DurablePromise => {
                 weigh(&[(Fault::Crash, 30)]);
                 self.think = 2 * MS;

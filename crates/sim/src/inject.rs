@@ -14,8 +14,7 @@ use crate::world::World;
 impl World {
     /// The next fault happens.
     pub(crate) fn inject(&mut self) {
-        let happened: u64 = self.env.stats.faults.values().sum();
-        if !self.is_faulty() || happened >= self.env.profile.faults_max {
+        if !self.may_strike() {
             return;
         }
         let env = &mut self.env;
@@ -42,10 +41,15 @@ impl World {
         }
     }
 
+    fn may_strike(&self) -> bool {
+        let happened: u64 = self.env.stats.faults.values().sum();
+        self.is_faulty() && happened < self.env.profile.faults_max
+    }
+
     /// A leader of the view service dies young.
     pub(crate) fn regicide(&mut self, node: NodeId) {
         let length = self.env.dice.between(10 * MS, self.env.profile.fault_length);
-        if self.is_faulty() && self.crash(node, length) {
+        if self.may_strike() && self.crash(node, length) {
             *self.env.stats.faults.entry(Fault::Regicide).or_default() += 1;
         }
     }

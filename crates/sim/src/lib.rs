@@ -56,7 +56,9 @@
 //! - Batches of writes are not sent again after a change of primaries, so there is no exactly-once to check; an operation is
 //!   checked to be executed at most once, and a refused one never.
 
+pub mod batch;
 pub mod checks;
+pub mod cli;
 pub mod client;
 pub mod clock;
 pub mod dice;
@@ -68,10 +70,9 @@ pub mod message;
 pub mod network;
 pub mod node;
 pub mod run;
+pub mod sabotage;
 pub mod shrink;
 pub mod trace;
 pub mod world;
 
-#[cfg(feature = "sabotage")]
-pub use run::run_sabotage;
-pub use run::{Caught, Options, Outcome, run};
+pub use run::{Options, Outcome, run};
