@@ -47,11 +47,14 @@ pub struct Disk {
     flight: Vec<Job>,
     /// To be synced next.
     queue: VecDeque<Job>,
+    /// How many bytes of entries are in both.
+    waiting: usize,
 }
 
 impl Disk {
     /// Takes writes. Returns whether a sync must be started for them.
     pub fn submit(&mut self, job: Job) -> bool {
+        self.waiting += size(&job);
         if self.flight.is_empty() {
             self.flight.push(job);
             return true;
@@ -63,6 +66,7 @@ impl Disk {
     /// The sync is done: what it covered is durable. Returns the tickets, and whether the next one must be started.
     pub fn synced(&mut self) -> (Vec<(GroupId, Ticket)>, bool) {
         let jobs = std::mem::take(&mut self.flight);
+        self.waiting -= jobs.iter().map(size).sum::<usize>();
         let mut done: Vec<(GroupId, Ticket)> = Vec::new();
         for job in jobs {
             for write in job.writes {
@@ -77,8 +81,15 @@ impl Disk {
         (done, !self.flight.is_empty())
     }
 
+    /// How many bytes of entries are waiting.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.waiting
+    }
+
     /// The process dies: of what was on its way, some beginning has reached the disk.
     pub fn crash(&mut self, dice: &mut Dice) {
+        self.waiting = 0;
         let jobs: Vec<Job> = self.flight.drain(..).chain(self.queue.drain(..)).collect();
         let mut writes: Vec<(GroupId, Write)> = jobs
             .into_iter()
@@ -216,4 +227,12 @@ impl Disk {
     pub fn remove_older_images(&mut self, group: GroupId, than: EntryId) {
         self.images.retain(|(of, id), _| *of != group || id.index >= than.index);
     }
+}
+
+fn size(job: &Job) -> usize {
+    let of = |write: &Write| match write {
+        Write::Append { entries, .. } => entries.iter().map(onecopy_core::Entry::size).sum(),
+        _ => 0,
+    };
+    job.writes.iter().map(of).sum()
 }

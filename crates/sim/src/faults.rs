@@ -8,6 +8,7 @@ use onecopy_core::Rule;
 
 use crate::clock::{MS, SECOND, Time};
 use crate::dice::Dice;
+use crate::workload::Workload;
 
 /// A kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -127,10 +128,8 @@ pub struct Profile {
     pub copies: u32,
     /// How many clients there are.
     pub clients: usize,
-    /// How many keys of each kind they use.
-    pub keys: u64,
-    /// Of a thousand operations, how many are reads.
-    pub reads: u64,
+    /// What they ask for.
+    pub workload: Workload,
     /// How many bytes a value is padded to.
     pub value_bytes: usize,
     /// The longest pause of a client between two operations.
@@ -199,8 +198,7 @@ impl Profile {
             nodes,
             copies: if dice.chance(500) { 3 } else { 2 },
             clients: dice.between(1, 6) as usize,
-            keys: if big { 8 } else { dice.between(1, 4) },
-            reads: dice.between(100, 800),
+            workload: Workload::draw(dice),
             value_bytes,
             think: if big { SECOND } else { dice.between(1, 200) * MS },
             fault_time: dice.between(8, 30) * SECOND,
@@ -270,7 +268,7 @@ impl Profile {
                 ]);
                 self.copies = 2;
                 self.think = 5 * MS;
-                self.reads = 200;
+                self.workload.reads = 200;
             }
             Rule::OneLife | Rule::LeaveUnacknowledgedViews => {
                 weigh(&[(Fault::LoseData, 30), (Fault::CrashSeveral, 20), (Fault::Crash, 20)])
@@ -311,7 +309,7 @@ impl Profile {
             }
             _ => {
                 weigh(&[(Fault::Crash, 10), (Fault::Partition, 20), (Fault::Deaf, 10), (Fault::Broken, 5)]);
-                self.reads = dice.between(300, 700);
+                self.workload.reads = dice.between(300, 700);
                 self.think = 10 * MS;
             }
         }

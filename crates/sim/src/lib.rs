@@ -67,12 +67,14 @@ pub mod env;
 pub mod faults;
 mod inject;
 pub mod message;
+pub mod model;
 pub mod network;
 pub mod node;
 pub mod run;
 pub mod sabotage;
 pub mod shrink;
 pub mod trace;
+pub mod workload;
 pub mod world;
 
 pub use run::{Options, Outcome, run};

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use onecopy_core::{Incarnation, NodeId, Rules};
 
+use crate::checks::bounded::{Bounds, Sizes};
 use crate::checks::{copies, liveness, promise, search};
 use crate::client::{self, Client, Reply};
 use crate::clock::{Clock, MS, SECOND, Time};
@@ -19,6 +20,10 @@ use crate::trace::{Trace, violated};
 const RECOVERY_MAX: Time = 40 * SECOND;
 /// How long it gets to settle when nobody asks for anything any more.
 const SETTLING: Time = 3 * SECOND;
+/// How often it is looked again whether it has settled, and how soon.
+const LOOKS_MAX: u32 = 100;
+/// See there.
+const LOOK_INTERVAL: Time = 37 * MS;
 
 /// One run.
 #[derive(Debug)]
@@ -31,6 +36,7 @@ pub struct World {
     pub clients: Vec<Client>,
     seed: u64,
     phase: Phase,
+    bounds: Bounds,
     /// How many entries and views there were at the last look.
     seen: (u64, u64),
     /// How many view nodes have lost their disks.
@@ -43,8 +49,8 @@ enum Phase {
     Faults,
     /// Nothing goes wrong any more, until the time given.
     Recovery(Time),
-    /// Nobody asks for anything any more; there have been so many views.
-    Settling(u64),
+    /// Nobody asks for anything any more; there have been so many views. And how often it may still be too early to tell.
+    Settling(u64, u32),
     Over,
 }
 
@@ -73,7 +79,8 @@ impl World {
             served: 0,
         });
         let clients = clients.collect();
-        Self { env, nodes, clients, seed, phase: Phase::Faults, seen: (0, 0), strangers: 0 }
+        let bounds = Bounds::of(&env.profile);
+        Self { env, nodes, clients, seed, phase: Phase::Faults, bounds, seen: (0, 0), strangers: 0 }
     }
 
     /// Runs to the end, and returns the numbers. Unwinds at a violation.
@@ -96,7 +103,7 @@ impl World {
             self.happen(event);
             self.look(writes);
         }
-        search::check(&self.env.checks.ledger, self.env.profile.keys);
+        search::check(&self.env.checks.ledger, self.env.profile.workload.keys);
         let mut stats = std::mem::take(&mut self.env.stats);
         stats.seeds = 1;
         stats.lost += u64::from(!liveness::is_owed(&self.env, &self.nodes));
@@ -124,7 +131,10 @@ impl World {
                     node.happened(env, Happened::Received(from, *packet));
                 }
             }
-            Event::Turn(id) => self.nodes[id.0 as usize - 1].turn(env),
+            Event::Turn(id) => {
+                self.nodes[id.0 as usize - 1].turn(env);
+                self.look_at(id);
+            }
             Event::Synced(id, generation) => self.nodes[id.0 as usize - 1].synced(env, generation),
             Event::Archived(id, generation, job) => {
                 self.nodes[id.0 as usize - 1].archived(env, generation, *job);
@@ -168,6 +178,19 @@ impl World {
         }
     }
 
+    /// After every turn of a node.
+    fn look_at(&mut self, id: NodeId) {
+        let node = &self.nodes[id.0 as usize - 1];
+        let Some(process) = &node.process else { return };
+        let log = process.group.replica.log().bytes();
+        self.bounds.check(id, Sizes { log, disk: node.disk.waiting() });
+        if let Some(view_node) = &process.view_node {
+            let raft = &view_node.raft;
+            let leads = view_node.leads().then(|| raft.term());
+            self.env.checks.raft_logs.look(id, node.generation, leads, raft.log());
+        }
+    }
+
     // ---- clients ------------------------------------------------------------------------------------------
 
     fn answer(&mut self, op: usize, reply: &Reply) {
@@ -200,7 +223,7 @@ impl World {
         } else if now < client.wakes {
             return;
         }
-        if matches!(self.phase, Phase::Settling(_) | Phase::Over) {
+        if matches!(self.phase, Phase::Settling(..) | Phase::Over) {
             return;
         }
         if self.node(self.clients[number].home).process.is_none() || self.env.dice.chance(10) {
@@ -208,7 +231,7 @@ impl World {
             self.clients[number].wakes = now + 50 * MS;
             return self.env.schedule(now + 50 * MS, Event::Client(number));
         }
-        let (action, key) = client::choose(&mut self.env.dice, &self.env.profile);
+        let (action, key) = self.env.profile.workload.choose(&mut self.env.dice);
         let op = self.env.checks.ledger.invoke(action, key, now);
         let segment = action.segment(key, op, self.env.profile.value_bytes);
         let client = &mut self.clients[number];
@@ -284,7 +307,7 @@ impl World {
             Phase::Recovery(until) => match liveness::missing(env, &self.nodes, &self.clients) {
                 None => {
                     env.stats.recovery = (env.time + RECOVERY_MAX - until, self.seed);
-                    self.phase = Phase::Settling(env.checks.views.changes());
+                    self.phase = Phase::Settling(env.checks.views.changes(), LOOKS_MAX);
                     env.schedule(env.time + SETTLING, Event::Look);
                 }
                 Some(missing) if env.time >= until => match liveness::is_owed(env, &self.nodes) {
@@ -294,9 +317,13 @@ impl World {
                 },
                 Some(_) => env.schedule(env.time + SECOND / 2, Event::Look),
             },
-            Phase::Settling(views) => {
-                liveness::settled(env, &self.nodes, views);
-                self.phase = Phase::Over;
+            Phase::Settling(views, looks) => {
+                if liveness::settled(env, &self.nodes, views, looks == 0) {
+                    self.phase = Phase::Over;
+                } else {
+                    self.phase = Phase::Settling(views, looks - 1);
+                    env.schedule(env.time + LOOK_INTERVAL, Event::Look);
+                }
             }
             Phase::Faults | Phase::Over => {}
         }
