@@ -1,7 +1,7 @@
 //! The disk of one machine: what is written becomes durable together, after a while, and a crash keeps what was
 //! durable plus, perhaps, the beginning of what was on its way.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
 use onecopy_core::{EntryId, GroupId, Index, Recovered, Ticket, Timestamp, View, Write};
@@ -49,6 +49,21 @@ pub struct Disk {
     queue: VecDeque<Job>,
     /// How many bytes of entries are in both.
     waiting: usize,
+    /// The health of the device.
+    pub health: Health,
+}
+
+/// What is wrong with the device itself.
+#[derive(Clone, Debug, Default)]
+pub struct Health {
+    /// Writes of the log fail: nothing becomes durable any more, until somebody mends it and starts the process again.
+    pub log_fails: bool,
+    /// The next snapshot cannot be written: there was no room for it.
+    pub image_fails: bool,
+    /// A bit of the log below what was synced has flipped. Nobody knows before the log is read, at the next start.
+    pub log_is_rotten: bool,
+    /// In these snapshots a bit has flipped. Noticed when they are read.
+    rotten_images: BTreeSet<(GroupId, EntryId)>,
 }
 
 impl Disk {
@@ -63,8 +78,12 @@ impl Disk {
         false
     }
 
-    /// The sync is done: what it covered is durable. Returns the tickets, and whether the next one must be started.
+    /// The sync is done: what it covered is durable. Returns the tickets, and whether the next one must be started. After a
+    /// failure nothing is ever durable again, as the log thread of a node has it.
     pub fn synced(&mut self) -> (Vec<(GroupId, Ticket)>, bool) {
+        if self.health.log_fails {
+            return (Vec::new(), false);
+        }
         let jobs = std::mem::take(&mut self.flight);
         self.waiting -= jobs.iter().map(size).sum::<usize>();
         let mut done: Vec<(GroupId, Ticket)> = Vec::new();
@@ -90,6 +109,7 @@ impl Disk {
     /// The process dies: of what was on its way, some beginning has reached the disk.
     pub fn crash(&mut self, dice: &mut Dice) {
         self.waiting = 0;
+        self.health.log_fails = false;
         let jobs: Vec<Job> = self.flight.drain(..).chain(self.queue.drain(..)).collect();
         let mut writes: Vec<(GroupId, Write)> = jobs
             .into_iter()
@@ -109,13 +129,45 @@ impl Disk {
     pub fn forget_data(&mut self) {
         self.groups.remove(&DATA_GROUP);
         self.images.retain(|(group, _), _| *group != DATA_GROUP);
+        self.forget_rot();
         self.promised = 0;
     }
 
     /// Everything is gone.
     pub fn forget_all(&mut self) {
-        let boot = self.boot;
-        *self = Self { boot, ..Self::default() };
+        *self = Self::default();
+    }
+
+    // ---- rot ------------------------------------------------------------------------------------------------
+
+    /// A bit flips in what is at rest: in the log, or in the newest snapshot of a group, if it has one.
+    pub fn rot(&mut self, of: Option<GroupId>) {
+        let newest = |group| self.images.keys().rfind(|(of, _)| *of == group).copied();
+        match of.and_then(newest) {
+            Some(image) => drop(self.health.rotten_images.insert(image)),
+            None => self.health.log_is_rotten = true,
+        }
+    }
+
+    /// Whether a start would find damage: in the log, or in a snapshot on which it begins.
+    #[must_use]
+    pub fn is_damaged(&self) -> bool {
+        let is_needed = |(group, id): &(GroupId, EntryId)| {
+            self.groups.get(group).is_some_and(|log| log.base == *id && *id != EntryId::ZERO)
+        };
+        self.health.log_is_rotten || self.health.rotten_images.iter().any(is_needed)
+    }
+
+    /// Whether a bit has flipped anywhere.
+    #[must_use]
+    pub fn is_rotten(&self) -> bool {
+        self.health.log_is_rotten || !self.health.rotten_images.is_empty()
+    }
+
+    /// The bit that flipped was one that nobody reads.
+    pub fn spare(&mut self) {
+        self.health.log_is_rotten = false;
+        self.health.rotten_images.clear();
     }
 
     fn write(&mut self, group: GroupId, write: Write) {
@@ -212,20 +264,31 @@ impl Disk {
 
     // ---- snapshots ------------------------------------------------------------------------------------------
 
-    /// Makes a snapshot durable.
-    pub fn keep_image(&mut self, group: GroupId, id: EntryId, image: Image) {
+    /// Makes a snapshot durable. Returns whether it could be written.
+    pub fn keep_image(&mut self, group: GroupId, id: EntryId, image: Image) -> bool {
+        if self.health.log_fails || std::mem::take(&mut self.health.image_fails) {
+            return false;
+        }
         self.images.insert((group, id), Rc::new(image));
+        true
     }
 
-    /// A snapshot, if it is there.
+    /// A snapshot, if it is there and can be read.
     #[must_use]
     pub fn image(&self, group: GroupId, id: EntryId) -> Option<Rc<Image>> {
-        self.images.get(&(group, id)).cloned()
+        let is_rotten = self.health.rotten_images.contains(&(group, id));
+        self.images.get(&(group, id)).filter(|_| !is_rotten).cloned()
     }
 
     /// Removes all snapshots of a group that are older than this one.
     pub fn remove_older_images(&mut self, group: GroupId, than: EntryId) {
         self.images.retain(|(of, id), _| *of != group || id.index >= than.index);
+        self.forget_rot();
+    }
+
+    /// What is not there any more is not rotten.
+    fn forget_rot(&mut self) {
+        self.health.rotten_images.retain(|image| self.images.contains_key(image));
     }
 }
 

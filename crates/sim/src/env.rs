@@ -53,6 +53,10 @@ pub enum Event {
 pub enum Undo {
     /// The process is started again.
     Start(NodeId),
+    /// A data directory in which a start found damage is moved away.
+    Empty(NodeId),
+    /// A disk that refused writes is mended, and the process, if it is still that one, started again.
+    MendDisk(NodeId, u64),
     /// The directions work again.
     Mend(Vec<(NodeId, NodeId)>),
     /// The storm is over.
@@ -119,6 +123,8 @@ pub struct Stats {
     pub snapshots: [u64; 3],
     /// Tails cut.
     pub cuts: u64,
+    /// Starts that were refused because the disk was damaged.
+    pub refused: u64,
     /// Groups that lost all their copies.
     pub lost: u64,
     /// How long it took at most until a cluster was as good as new after the faults, and in which seed.
@@ -146,6 +152,7 @@ impl Stats {
             *sum += count;
         }
         self.cuts += other.cuts;
+        self.refused += other.refused;
         self.lost += other.lost;
         self.recovery = self.recovery.max(other.recovery);
     }

@@ -41,6 +41,12 @@ pub enum Fault {
     LoseData,
     /// The whole disk is gone. A view node that lost its disk is a stranger to the view service for ever.
     LoseDisk,
+    /// A disk refuses writes: of the log, and then nothing becomes durable until the process is started again; or of one
+    /// snapshot, for which there was no room.
+    WriteError,
+    /// A bit flips in what is at rest, in the log or in a snapshot. Whoever reads it notices: a start that finds it is refused, and
+    /// after a while the data directory is moved away.
+    Rot,
     /// Somebody sets a wall clock.
     SetClock,
     /// The leader of the view service dies right after its election. Not drawn like the others, but at elections.
@@ -58,7 +64,7 @@ impl FromStr for Fault {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::Crash,
         Self::CrashSeveral,
         Self::Pause,
@@ -73,6 +79,8 @@ impl Fault {
         Self::ViewOutage,
         Self::LoseData,
         Self::LoseDisk,
+        Self::WriteError,
+        Self::Rot,
         Self::SetClock,
         Self::Regicide,
     ];

@@ -70,6 +70,7 @@ pub mod message;
 pub mod model;
 pub mod network;
 pub mod node;
+mod ruin;
 pub mod run;
 pub mod sabotage;
 pub mod shrink;

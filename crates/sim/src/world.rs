@@ -39,8 +39,6 @@ pub struct World {
     bounds: Bounds,
     /// How many entries and views there were at the last look.
     seen: (u64, u64),
-    /// How many view nodes have lost their disks.
-    pub(crate) strangers: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +78,7 @@ impl World {
         });
         let clients = clients.collect();
         let bounds = Bounds::of(&env.profile);
-        Self { env, nodes, clients, seed, phase: Phase::Faults, bounds, seen: (0, 0), strangers: 0 }
+        Self { env, nodes, clients, seed, phase: Phase::Faults, bounds, seen: (0, 0) }
     }
 
     /// Runs to the end, and returns the numbers. Unwinds at a violation.
@@ -289,10 +287,9 @@ impl World {
         for node in &mut self.nodes {
             (node.paused_until, node.stalled_until, node.disk_stalled_until) = (0, 0, 0);
             (node.slow_disk, node.slow_node) = (0, 0);
-            if node.process.is_none() {
-                node.start(env);
-            }
         }
+        self.mend_all();
+        let env = &mut self.env;
         self.clients.iter_mut().for_each(|client| client.served = 0);
         self.phase = match liveness::is_owed(env, &self.nodes) {
             true => Phase::Recovery(env.time + RECOVERY_MAX),

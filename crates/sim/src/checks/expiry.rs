@@ -28,3 +28,32 @@ pub fn check(ledger: &Ledger, keys: u64, primary: NodeId, wall: Timestamp) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use onecopy_core::{BatchId, Entry, EntryId, Incarnation, Index, payload};
+
+    use super::*;
+    use crate::checks::caught;
+    use crate::client::Action;
+
+    #[test]
+    fn a_lease_that_never_ends_is_caught() {
+        let mut ledger = Ledger::default();
+        let op = ledger.invoke(Action::Lease { ms: 50 }, 0, 0);
+        let id = BatchId { coordinator: Incarnation(1), sequence: 1 };
+        ledger.batch(id.coordinator, id.sequence, &[op]);
+        let mut builder = payload::Builder::new(payload::Header::default());
+        builder.push(&payload::Batch { id, done_below: 0, body: Bytes::new() });
+        let mut entry =
+            Entry { id: EntryId::new(1, 1), time: Timestamp(100), seed: 0, payload: builder.finish() };
+        ledger.applied(NodeId(1), Index(0), &entry);
+        let look = |ledger: &Ledger, wall| caught(|| check(ledger, 1, NodeId(1), Timestamp(wall)));
+        assert_eq!(look(&ledger, 150 + GRACE - 1), None);
+        assert_eq!(look(&ledger, 150 + GRACE), Some("expiry"));
+        (entry.id, entry.time, entry.payload) = (EntryId::new(2, 1), Timestamp(150), Bytes::new());
+        ledger.applied(NodeId(1), Index(1), &entry);
+        assert_eq!(look(&ledger, 150 + GRACE), None);
+    }
+}

@@ -98,8 +98,9 @@ pub(super) fn close(total: &Stats, violations: u64, started: Instant, out: &mut 
     let (recovery, seed) = total.recovery;
     writeln!(
         out,
-        "  the longest recovery took {:.1} s (seed {seed}); {} groups lost all their copies",
+        "  the longest recovery took {:.1} s (seed {seed}); {} starts refused by damaged disks, {} groups lost all their copies",
         seconds(recovery),
+        total.refused,
         total.lost
     )?;
     let faults: Vec<String> =
