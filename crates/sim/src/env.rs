@@ -8,10 +8,11 @@ use onecopy_core::{NodeId, Rules};
 use crate::checks::Checks;
 use crate::clock::Time;
 use crate::dice::Dice;
-use crate::faults::{Fault, Profile};
+use crate::faults::Fault;
 use crate::message::{Packet, describe};
 use crate::network::Network;
 use crate::node::archive::ArchiveJob;
+use crate::profile::Profile;
 use crate::trace::Trace;
 
 /// Something that will happen.
@@ -123,6 +124,8 @@ pub struct Stats {
     pub snapshots: [u64; 3],
     /// Tails cut.
     pub cuts: u64,
+    /// Records that a crash has torn.
+    pub torn: u64,
     /// Starts that were refused because the disk was damaged.
     pub refused: u64,
     /// Groups that lost all their copies.
@@ -152,6 +155,7 @@ impl Stats {
             *sum += count;
         }
         self.cuts += other.cuts;
+        self.torn += other.torn;
         self.refused += other.refused;
         self.lost += other.lost;
         self.recovery = self.recovery.max(other.recovery);

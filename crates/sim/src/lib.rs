@@ -20,7 +20,7 @@
 //!                      └─▶ checks (one property per file) ─▶ violation: seed, property, last events
 //! ```
 //!
-//! A run has three parts. First things go wrong, as the [`Profile`](faults::Profile) of the seed says. Then nothing does, and
+//! A run has three parts. First things go wrong, as the [`Profile`](profile::Profile) of the seed says. Then nothing does, and
 //! within a bounded time the cluster must serve every client, have all its copies again, and agree. At last nobody asks for
 //! anything, and the copies must be equal, and hold what was acknowledged.
 //!
@@ -63,13 +63,16 @@ pub mod client;
 pub mod clock;
 pub mod dice;
 pub mod disk;
+mod ending;
 pub mod env;
 pub mod faults;
 mod inject;
+pub mod limits;
 pub mod message;
 pub mod model;
 pub mod network;
 pub mod node;
+pub mod profile;
 mod ruin;
 pub mod run;
 pub mod sabotage;

@@ -9,7 +9,8 @@ use onecopy_core::{Rule, Rules};
 use crate::clock::Time;
 use crate::dice::Dice;
 use crate::env::Stats;
-use crate::faults::{Limits, Profile};
+use crate::limits::Limits;
+use crate::profile::Profile;
 use crate::trace::{Trace, Violation};
 use crate::world::World;
 

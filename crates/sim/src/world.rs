@@ -8,22 +8,14 @@ use onecopy_core::{Incarnation, NodeId, Rules};
 use crate::checks::bounded::{Bounds, Sizes};
 use crate::checks::{copies, liveness, promise, search};
 use crate::client::{self, Client, Reply};
-use crate::clock::{Clock, MS, SECOND, Time};
+use crate::clock::{Clock, MS, SECOND};
 use crate::dice::Dice;
+use crate::ending::Phase;
 use crate::env::{Env, Event, Stats};
-use crate::faults::Profile;
 use crate::node::coordinator::Submission;
 use crate::node::{Happened, Node};
-use crate::trace::{Trace, violated};
-
-/// How long the cluster may take to be as good as new after the faults.
-const RECOVERY_MAX: Time = 40 * SECOND;
-/// How long it gets to settle when nobody asks for anything any more.
-const SETTLING: Time = 3 * SECOND;
-/// How often it is looked again whether it has settled, and how soon.
-const LOOKS_MAX: u32 = 100;
-/// See there.
-const LOOK_INTERVAL: Time = 37 * MS;
+use crate::profile::Profile;
+use crate::trace::Trace;
 
 /// One run.
 #[derive(Debug)]
@@ -34,22 +26,11 @@ pub struct World {
     pub nodes: Vec<Node>,
     /// The clients.
     pub clients: Vec<Client>,
-    seed: u64,
-    phase: Phase,
+    pub(crate) seed: u64,
+    pub(crate) phase: Phase,
     bounds: Bounds,
     /// How many entries and views there were at the last look.
     seen: (u64, u64),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    /// Things go wrong.
-    Faults,
-    /// Nothing goes wrong any more, until the time given.
-    Recovery(Time),
-    /// Nobody asks for anything any more; there have been so many views. And how often it may still be too early to tell.
-    Settling(u64, u32),
-    Over,
 }
 
 impl World {
@@ -269,60 +250,6 @@ impl World {
             }
             let next = self.env.time + SECOND / self.env.profile.churn;
             self.env.schedule(next, Event::Churn);
-        }
-    }
-
-    // ---- the end ------------------------------------------------------------------------------------------
-
-    /// Whether things still go wrong.
-    pub(crate) fn is_faulty(&self) -> bool {
-        self.phase == Phase::Faults
-    }
-
-    fn heal(&mut self) {
-        let env = &mut self.env;
-        env.note(NodeId(0), || "the faults are over".to_owned());
-        env.network.heal();
-        (env.profile.loss, env.profile.double, env.profile.late) = (0, 0, 0);
-        for node in &mut self.nodes {
-            (node.paused_until, node.stalled_until, node.disk_stalled_until) = (0, 0, 0);
-            (node.slow_disk, node.slow_node) = (0, 0);
-        }
-        self.mend_all();
-        let env = &mut self.env;
-        self.clients.iter_mut().for_each(|client| client.served = 0);
-        self.phase = match liveness::is_owed(env, &self.nodes) {
-            true => Phase::Recovery(env.time + RECOVERY_MAX),
-            false => Phase::Over,
-        };
-        env.schedule(env.time + SECOND, Event::Look);
-    }
-
-    fn look_at_the_whole(&mut self) {
-        let env = &mut self.env;
-        match self.phase {
-            Phase::Recovery(until) => match liveness::missing(env, &self.nodes, &self.clients) {
-                None => {
-                    env.stats.recovery = (env.time + RECOVERY_MAX - until, self.seed);
-                    self.phase = Phase::Settling(env.checks.views.changes(), LOOKS_MAX);
-                    env.schedule(env.time + SETTLING, Event::Look);
-                }
-                Some(missing) if env.time >= until => match liveness::is_owed(env, &self.nodes) {
-                    true => violated("liveness", missing),
-                    // Two failures at once: a change that was on its way when a disk was lost left the group without a copy.
-                    false => self.phase = Phase::Over,
-                },
-                Some(_) => env.schedule(env.time + SECOND / 2, Event::Look),
-            },
-            Phase::Settling(views, looks) => {
-                if liveness::settled(env, &self.nodes, views, looks == 0) {
-                    self.phase = Phase::Over;
-                } else {
-                    self.phase = Phase::Settling(views, looks - 1);
-                    env.schedule(env.time + LOOK_INTERVAL, Event::Look);
-                }
-            }
-            Phase::Faults | Phase::Over => {}
         }
     }
 }

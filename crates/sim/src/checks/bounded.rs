@@ -3,7 +3,7 @@
 
 use onecopy_core::NodeId;
 
-use crate::faults::Profile;
+use crate::profile::Profile;
 use crate::trace::violated;
 
 const CHECKER: &str = "bounded";

@@ -12,7 +12,8 @@ use clap::Args;
 
 use crate::batch::batch;
 use crate::env::Stats;
-use crate::faults::{Fault, Limits};
+use crate::faults::Fault;
+use crate::limits::Limits;
 use crate::run::Options;
 use progress::Progress;
 

@@ -98,8 +98,10 @@ pub(super) fn close(total: &Stats, violations: u64, started: Instant, out: &mut 
     let (recovery, seed) = total.recovery;
     writeln!(
         out,
-        "  the longest recovery took {:.1} s (seed {seed}); {} starts refused by damaged disks, {} groups lost all their copies",
+        "  the longest recovery took {:.1} s (seed {seed}); {} records torn, {} starts refused by damaged disks, {} groups lost all \
+         their copies",
         seconds(recovery),
+        total.torn,
         total.refused,
         total.lost
     )?;

@@ -1,13 +1,16 @@
 //! The disk of one machine: what is written becomes durable together, after a while, and a crash keeps what was
 //! durable plus, perhaps, the beginning of what was on its way.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+mod rot;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use onecopy_core::{EntryId, GroupId, Index, Recovered, Ticket, Timestamp, View, Write};
 
 use crate::dice::Dice;
 use crate::trace::violated;
+pub use rot::Health;
 
 /// The group of the view table.
 pub const VIEW_GROUP: GroupId = GroupId(0);
@@ -53,19 +56,6 @@ pub struct Disk {
     pub health: Health,
 }
 
-/// What is wrong with the device itself.
-#[derive(Clone, Debug, Default)]
-pub struct Health {
-    /// Writes of the log fail: nothing becomes durable any more, until somebody mends it and starts the process again.
-    pub log_fails: bool,
-    /// The next snapshot cannot be written: there was no room for it.
-    pub image_fails: bool,
-    /// A bit of the log below what was synced has flipped. Nobody knows before the log is read, at the next start.
-    pub log_is_rotten: bool,
-    /// In these snapshots a bit has flipped. Noticed when they are read.
-    rotten_images: BTreeSet<(GroupId, EntryId)>,
-}
-
 impl Disk {
     /// Takes writes. Returns whether a sync must be started for them.
     pub fn submit(&mut self, job: Job) -> bool {
@@ -106,8 +96,9 @@ impl Disk {
         self.waiting
     }
 
-    /// The process dies: of what was on its way, some beginning has reached the disk.
-    pub fn crash(&mut self, dice: &mut Dice) {
+    /// The process dies: of what was on its way, some beginning has reached the disk. The record after it may be torn: recovery
+    /// cuts it off (`crates/storage/src/recovery.rs`), so that it is as good as not written. Returns whether one was.
+    pub fn crash(&mut self, dice: &mut Dice) -> bool {
         self.waiting = 0;
         self.health.log_fails = false;
         let jobs: Vec<Job> = self.flight.drain(..).chain(self.queue.drain(..)).collect();
@@ -120,9 +111,11 @@ impl Disk {
             1 => writes.len(),
             _ => dice.between(0, writes.len() as u64) as usize,
         };
+        let is_torn = kept < writes.len() && dice.chance(300);
         for (group, write) in writes.drain(..kept) {
             self.write(group, write);
         }
+        is_torn
     }
 
     /// Everything of the data group is gone.
@@ -136,38 +129,6 @@ impl Disk {
     /// Everything is gone.
     pub fn forget_all(&mut self) {
         *self = Self::default();
-    }
-
-    // ---- rot ------------------------------------------------------------------------------------------------
-
-    /// A bit flips in what is at rest: in the log, or in the newest snapshot of a group, if it has one.
-    pub fn rot(&mut self, of: Option<GroupId>) {
-        let newest = |group| self.images.keys().rfind(|(of, _)| *of == group).copied();
-        match of.and_then(newest) {
-            Some(image) => drop(self.health.rotten_images.insert(image)),
-            None => self.health.log_is_rotten = true,
-        }
-    }
-
-    /// Whether a start would find damage: in the log, or in a snapshot on which it begins.
-    #[must_use]
-    pub fn is_damaged(&self) -> bool {
-        let is_needed = |(group, id): &(GroupId, EntryId)| {
-            self.groups.get(group).is_some_and(|log| log.base == *id && *id != EntryId::ZERO)
-        };
-        self.health.log_is_rotten || self.health.rotten_images.iter().any(is_needed)
-    }
-
-    /// Whether a bit has flipped anywhere.
-    #[must_use]
-    pub fn is_rotten(&self) -> bool {
-        self.health.log_is_rotten || !self.health.rotten_images.is_empty()
-    }
-
-    /// The bit that flipped was one that nobody reads.
-    pub fn spare(&mut self) {
-        self.health.log_is_rotten = false;
-        self.health.rotten_images.clear();
     }
 
     fn write(&mut self, group: GroupId, write: Write) {
@@ -285,11 +246,6 @@ impl Disk {
         self.images.retain(|(of, id), _| *of != group || id.index >= than.index);
         self.forget_rot();
     }
-
-    /// What is not there any more is not rotten.
-    fn forget_rot(&mut self) {
-        self.health.rotten_images.retain(|image| self.images.contains_key(image));
-    }
 }
 
 fn size(job: &Job) -> usize {
@@ -299,3 +255,6 @@ fn size(job: &Job) -> usize {
     };
     job.writes.iter().map(of).sum()
 }
+
+#[cfg(test)]
+mod tests;
