@@ -35,6 +35,8 @@ pub enum Rule {
     NewLifeNewView,
     /// Reads are answered only after every member has confirmed the view.
     ConfirmReads,
+    /// A view can be left before its primary has entered it: otherwise the death of that primary would be the end.
+    LeaveUnacknowledgedViews,
     /// Raft: at most one vote per term.
     OneVotePerTerm,
     /// Raft: term, vote and entries are durable before they are answered.
@@ -49,7 +51,7 @@ pub enum Rule {
 
 impl Rule {
     /// All rules, in the order of the documentation.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::AllBackupsFirst,
         Self::OnlyThePrimary,
         Self::NoOldPrimaries,
@@ -63,6 +65,7 @@ impl Rule {
         Self::OneLife,
         Self::NewLifeNewView,
         Self::ConfirmReads,
+        Self::LeaveUnacknowledgedViews,
         Self::OneVotePerTerm,
         Self::PersistBeforeAnswer,
         Self::OwnTermByCounting,

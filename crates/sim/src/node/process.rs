@@ -8,6 +8,7 @@ use std::time::Duration;
 use onecopy_core::{BootNumber, Incarnation, Instant, Member, NodeId, Timestamp};
 use onecopy_host::{Coordinator, DataPlane, Group, Mail, Out, Reply, ViewService, ViewWish};
 use onecopy_keyspace::Keyspace;
+use onecopy_raft::Raft;
 use onecopy_replica::Status;
 use onecopy_views::{Addresses, Ping, Table};
 
@@ -95,6 +96,12 @@ impl Process {
     #[must_use]
     pub fn group(&self) -> &Group<Keyspace> {
         self.data.group(DATA_GROUP).expect("every process has a replica")
+    }
+
+    /// The part of a view node in the Raft group, unless it is a stranger to the view service.
+    #[must_use]
+    pub fn raft(&self) -> Option<&Raft> {
+        self.view_service.raft()
     }
 
     /// The view table of a view node, unless it is a stranger to the view service.
