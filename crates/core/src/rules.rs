@@ -45,11 +45,23 @@ pub enum Rule {
     UpToDateCandidate,
     /// Raft: an entry is committed only once a majority has it.
     MajorityCommits,
+    /// Raft: only voters count, never learners.
+    VotersOnly,
+    /// Raft: while the configuration is joint, a majority of each half is needed.
+    JointMajorities,
+    /// Raft: one change of the configuration at a time.
+    OneChangeAtATime,
+    /// Raft: a configuration is in force from the moment when it is appended.
+    InForceWhenAppended,
+    /// Raft: leases end when the leadership is handed over.
+    TransferEndsLeases,
+    /// Raft: who has heard a leader elects no other for an election timeout, whatever the term.
+    VotersAreLoyal,
 }
 
 impl Rule {
     /// All rules, in the order of the documentation.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 24] = [
         Self::AllBackupsFirst,
         Self::OnlyThePrimary,
         Self::NoOldPrimaries,
@@ -68,6 +80,12 @@ impl Rule {
         Self::OwnTermByCounting,
         Self::UpToDateCandidate,
         Self::MajorityCommits,
+        Self::VotersOnly,
+        Self::JointMajorities,
+        Self::OneChangeAtATime,
+        Self::InForceWhenAppended,
+        Self::TransferEndsLeases,
+        Self::VotersAreLoyal,
     ];
 }
 

@@ -82,11 +82,16 @@
 //! | `message`, `effect`, `config` | what goes in and out |
 
 mod append;
+mod change;
 mod config;
+mod configuration;
+mod content;
 mod disk;
 mod durable;
 mod effect;
 mod election;
+mod lease;
+mod membership;
 mod message;
 mod node;
 mod progress;
@@ -94,12 +99,18 @@ mod quorum;
 mod read;
 mod replication;
 mod snapshot;
+mod status;
+mod transfer;
 
 #[cfg(test)]
 mod tests;
 
-pub use config::Config;
+pub use change::ChangeRefusal;
+pub use config::{Base, ClockDrift, Config};
+pub use configuration::{Change, Configuration, ImpossibleChange, MalformedConfiguration};
 pub use durable::CorruptState;
 pub use effect::{Effect, Input};
-pub use message::Message;
+pub use message::{Beat, Message};
 pub use node::{Raft, Role};
+pub use status::{FollowerStatus, Phase};
+pub use transfer::TransferRefusal;
