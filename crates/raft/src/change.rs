@@ -10,7 +10,7 @@
 //!
 //! Changes go one at a time: two that overlap could put two configurations side by side that share no majority.
 
-use onecopy_core::{Index, Member, Rule};
+use onecopy_core::{EntryId, Index, Member, Rule};
 
 use crate::configuration::{Change, Configuration, ImpossibleChange};
 use crate::content;
@@ -60,10 +60,9 @@ impl Raft {
     pub(crate) fn on_change(&mut self, changes: &[Change], effects: &mut Vec<Effect>) {
         match self.begin_change(changes) {
             Ok(next) => {
-                let id = self.append_own(content::of_configuration(&next), self.last_time(), 0);
+                let id = EntryId::new(self.log.last().index.next(), self.term());
                 effects.push(Effect::ChangeBegun { id });
-                self.replicate(effects);
-                self.advance_commit(effects);
+                self.append_configuration(&next, effects);
             }
             Err(reason) => effects.push(Effect::ChangeRefused { reason }),
         }
@@ -115,12 +114,18 @@ impl Raft {
         }
         if self.configuration().is_joint() {
             let next = self.configuration().completed();
-            self.append_own(content::of_configuration(&next), self.last_time(), 0);
-            self.replicate(effects);
-            self.advance_commit(effects);
-        } else if !self.votes() {
+            self.append_configuration(&next, effects);
+        } else if !self.may_lead() {
             self.resign(effects);
         }
+    }
+
+    /// Other members count from here on: what waits for a majority may have it now.
+    fn append_configuration(&mut self, configuration: &Configuration, effects: &mut Vec<Effect>) {
+        self.append_own(content::of_configuration(configuration), self.last_time(), 0);
+        self.replicate(effects);
+        self.advance_commit(effects);
+        self.confirm_reads(effects);
     }
 
     /// Steps down, and has a voter that holds the whole log, if there is one, campaign at once instead of after its

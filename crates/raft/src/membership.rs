@@ -78,10 +78,14 @@ impl Raft {
         }
     }
 
-    /// Whether this member votes, as far as it knows. One that does not never asks for an election; but it answers
-    /// those who do: they may know better whether its vote counts.
-    pub(crate) fn votes(&self) -> bool {
-        self.quorum.contains(self.id())
+    /// Whether this member may ask for an election: as a voter, or as one until the configuration without it is
+    /// committed. It may be the only one that holds that configuration, and then nobody else is elected (thesis,
+    /// section 4.2.2). Its own vote counts only if it is a voter. Everybody *answers* those who ask: they may know
+    /// better whose votes count.
+    pub(crate) fn may_lead(&self) -> bool {
+        let leaves =
+            |before: &Configuration| !self.is_configuration_committed() && before.is_voter(self.id());
+        self.quorum.contains(self.id()) || self.membership.previous().is_some_and(leaves)
     }
 
     /// An entry was appended; if it carries a configuration, that counts from now on.

@@ -308,7 +308,7 @@ impl Raft {
     fn on_elapsed(&mut self, effects: &mut Vec<Effect>) {
         match self.state {
             State::Leader(_) => self.on_leader_elapsed(effects),
-            _ if self.now >= self.election_due && self.votes() => self.pre_campaign(effects),
+            _ if self.now >= self.election_due && self.may_lead() => self.pre_campaign(effects),
             _ => {}
         }
     }
@@ -372,7 +372,7 @@ impl Protocol for Raft {
                 let soonest = leader.heartbeat_due.min(self.quorum_lapses(leader));
                 Some(leader.transfer_ends().map_or(soonest, |end| soonest.min(end)))
             }
-            _ => self.votes().then_some(self.election_due),
+            _ => self.may_lead().then_some(self.election_due),
         }
     }
 

@@ -101,7 +101,7 @@ impl Raft {
 
     /// The leader wants this member to take over.
     pub(crate) fn on_timeout_now(&mut self, effects: &mut Vec<Effect>) {
-        if self.votes() {
+        if self.may_lead() {
             self.campaign(true, effects);
         }
     }

@@ -70,3 +70,44 @@ fn a_read_that_nobody_confirmed_is_caught() {
 fn a_read_before_the_first_own_entry_is_caught() {
     is_caught(Rule::OwnEntryFirst, 0, &["linearizable reads"]);
 }
+
+/// The properties of a sound configuration, and what follows where one is not.
+const CONFIGURATIONS: [&str; 7] = [
+    "election safety",
+    "leader append-only",
+    "log matching",
+    "leader completeness",
+    "state machine safety",
+    "one change at a time",
+    "no two disjoint majorities",
+];
+
+#[test]
+fn a_learner_that_counts_is_caught() {
+    is_caught(Rule::VotersOnly, 0, &CONFIGURATIONS);
+}
+
+#[test]
+fn counting_only_the_new_half_is_caught() {
+    is_caught(Rule::JointMajorities, 0, &SAFETY);
+}
+
+#[test]
+fn a_change_during_another_is_caught() {
+    is_caught(Rule::OneChangeAtATime, 0, &CONFIGURATIONS);
+}
+
+#[test]
+fn counting_by_the_committed_configuration_is_caught() {
+    is_caught(Rule::InForceWhenAppended, 0, &SAFETY);
+}
+
+#[test]
+fn a_lease_that_outlives_a_transfer_is_caught() {
+    is_caught(Rule::TransferEndsLeases, 0, &["linearizable reads"]);
+}
+
+#[test]
+fn a_voter_that_forgets_whom_it_heard_is_caught() {
+    is_caught(Rule::VotersAreLoyal, 0, &["linearizable reads"]);
+}
