@@ -104,8 +104,15 @@ impl Raft {
         }
     }
 
+    /// The last configuration is committed: those who are not in it are told so, and get nothing more. Otherwise they
+    /// would go on asking for elections.
+    pub(crate) fn say_farewell(&self, effects: &mut Vec<Effect>) {
+        let members = self.configuration().members();
+        self.heartbeat_to(|member| !members.contains(&member), effects);
+    }
+
     /// Who gets the log from a leader: all members but itself, and, until the configuration without them is committed,
-    /// those who leave. So they usually learn that they are out, and leave the others in peace.
+    /// those who leave, so that they learn of it.
     pub(crate) fn replicas(&self) -> Vec<Member> {
         let mut members = self.configuration().members();
         if !self.is_configuration_committed()

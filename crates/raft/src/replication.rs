@@ -152,11 +152,18 @@ impl Raft {
     }
 
     pub(crate) fn broadcast_heartbeat(&mut self, effects: &mut Vec<Effect>) {
-        let (term, commit) = (self.term(), self.commit);
+        let due = self.now + self.config.heartbeat_interval;
         let State::Leader(leader) = &mut self.state else { return };
-        leader.heartbeat_due = self.now + self.config.heartbeat_interval;
+        leader.heartbeat_due = due;
+        self.heartbeat_to(|_| true, effects);
+    }
+
+    /// Sends a heartbeat to those who are meant.
+    pub(crate) fn heartbeat_to(&self, meant: impl Fn(Member) -> bool, effects: &mut Vec<Effect>) {
+        let (term, commit) = (self.term(), self.commit);
+        let State::Leader(leader) = &self.state else { return };
         let beat = Beat { round: leader.reads.round(), at: self.now };
-        for (to, progress) in &leader.followers {
+        for (to, progress) in leader.followers.iter().filter(|(member, _)| meant(**member)) {
             let message = Message::Heartbeat { term, beat, commit, sent: progress.sent() };
             effects.push(Effect::Send { to: *to, message, after: None });
         }
@@ -221,6 +228,9 @@ impl Raft {
         let configured = self.membership.latest().0;
         let settles = self.commit < configured && configured <= index;
         self.commit = self.commit.max(index);
+        if settles {
+            self.say_farewell(effects);
+        }
         if settles || !self.holds(Rule::InForceWhenAppended) {
             self.count_anew();
         }

@@ -11,16 +11,14 @@ use onecopy_core::{Rule, Rules};
 const HISTORIES: u64 = 20_000;
 
 /// Walks until something is wrong, and returns the seed and what was said. `start` only saves time: it lies
-/// shortly before a seed that was found once.
+/// shortly before a seed that was found once. A group that only stands still is not enough: that is the lesser evil.
 fn first_violation(rule: Rule, start: u64) -> Option<(u64, String)> {
     (start..start + HISTORIES).find_map(|seed| {
         let outcome = std::panic::catch_unwind(|| walk(seed, Rules::without(rule), None));
         let panic = outcome.err()?;
         let said = panic.downcast_ref::<String>().cloned();
-        Some((
-            seed,
-            said.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_default(),
-        ))
+        let said = said.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_default();
+        (!said.starts_with("liveness")).then_some((seed, said))
     })
 }
 

@@ -408,7 +408,9 @@ impl Walk<'_> {
             return false;
         };
         let settled = raft.is_configuration_committed() && !raft.configuration().is_joint();
-        let everywhere = self.members().all(|raft| raft.applied() >= entry.index);
+        // A change may have been completed meanwhile.
+        let last = raft.log().last().index.max(entry.index);
+        let everywhere = self.members().all(|raft| raft.applied() >= last);
         self.checks.was_ready(self.tokens) && settled && everywhere
     }
 
