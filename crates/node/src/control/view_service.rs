@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use onecopy_core::{
-    Entry, EntryId, GroupId, Incarnation, Instant, NodeId, Protocol, Recovered, Rules, Ticket, Timestamp,
-    Write,
+    Entry, EntryId, GroupId, Incarnation, Instant, Member, NodeId, Protocol, Recovered, Rules, Ticket,
+    Timestamp, Write,
 };
-use onecopy_raft::{Config as RaftConfig, Effect, Input, Message, Raft, Role};
+use onecopy_raft::{Base, Config as RaftConfig, Configuration, Effect, Input, Message, Raft, Role};
 use onecopy_views::{Command, Founding, Genesis, GenesisStanding, Membership, Monitor, Rejection, Table};
 use tracing::{debug, error, info, warn};
 
@@ -85,6 +85,12 @@ pub(crate) struct ViewService {
     last_look: Instant,
 }
 
+/// All of them vote.
+fn configuration(membership: &Membership) -> Configuration {
+    let members = membership.members.iter();
+    Configuration::of(members.map(|(node, incarnation)| Member { node: *node, incarnation: *incarnation }))
+}
+
 impl ViewService {
     pub(crate) fn start(
         settings: Settings,
@@ -132,7 +138,7 @@ impl ViewService {
             (Some(raft), _) => ViewServiceStatus {
                 role: raft.role().to_string(),
                 term: raft.term().0,
-                leader: raft.leader().map(|leader| leader.0),
+                leader: raft.leader().map(|leader| leader.node.0),
             },
             (None, GenesisStanding::Stranger(_)) => {
                 ViewServiceStatus { role: "stranger".to_owned(), term: 0, leader: None }
@@ -164,6 +170,7 @@ impl ViewService {
                     _ => false,
                 };
                 if known {
+                    let from = Member { node: from, incarnation };
                     self.step(now, Input::Received { from, message }, wishes);
                 } else {
                     // It may not know yet who the view nodes are, or that it is none any more.
@@ -275,18 +282,20 @@ impl ViewService {
         }
         const MIB: usize = 1024 * 1024;
         let config = RaftConfig {
-            id: self.settings.node,
-            members: membership.members.keys().copied().collect(),
+            id: Member { node: self.settings.node, incarnation: self.settings.incarnation },
             election_timeout: self.settings.election_timeout,
             heartbeat_interval: self.settings.heartbeat_interval,
             append_bytes_max: MIB,
             inflight_max: 64,
             log_bytes_max: MIB,
+            promotion_lag_max: 0,
+            leases: None,
             seed: rand::random(),
             rules: Rules::default(),
         };
         let kept = std::mem::take(&mut self.kept);
-        match Raft::new(config, kept, self.base_time, self.clock.now()) {
+        let base = Base { time: self.base_time, configuration: configuration(membership) };
+        match Raft::new(config, kept, base, self.clock.now()) {
             Ok((raft, effects)) => {
                 self.raft = Some(raft);
                 self.carry_out(effects, wishes);
@@ -310,8 +319,8 @@ impl ViewService {
             match effect {
                 Effect::Persist { ticket, writes } => self.persist(ticket, writes),
                 Effect::Send { to, message, after } => match after {
-                    Some(ticket) if ticket > self.durable => self.held.push_back((ticket, to, message)),
-                    _ => self.send(to, message, wishes),
+                    Some(ticket) if ticket > self.durable => self.held.push_back((ticket, to.node, message)),
+                    _ => self.send(to.node, message, wishes),
                 },
                 Effect::Apply { entries } => self.apply(&entries, wishes),
                 Effect::RoleChanged { role, term, leader } => {
@@ -321,9 +330,9 @@ impl ViewService {
                         self.announce(wishes);
                     }
                 }
-                Effect::TakeSnapshot { at, time } => self.take_snapshot(at, time),
+                Effect::TakeSnapshot { at, time, .. } => self.take_snapshot(at, time),
                 Effect::ReadSnapshot { to, snapshot, offset } => {
-                    self.archive.read(VIEW_GROUP, to, snapshot, offset);
+                    self.archive.read(VIEW_GROUP, to.node, snapshot, offset);
                 }
                 Effect::WriteSnapshot { chunk } => {
                     let name = Name { group: VIEW_GROUP, id: chunk.snapshot, time: chunk.time };
@@ -340,6 +349,13 @@ impl ViewService {
                         self.archive.finish(*name);
                     }
                 }
+                // The membership does not change.
+                Effect::ChangeBegun { .. }
+                | Effect::ChangeRefused { .. }
+                | Effect::ConfigurationChanged { .. }
+                | Effect::TransferBegun { .. }
+                | Effect::TransferRefused { .. }
+                | Effect::TransferAborted { .. } => {}
                 // A lost proposal is decided anew; nobody reads through Raft: tables are announced.
                 Effect::Proposed { .. }
                 | Effect::Refused { .. }
@@ -347,6 +363,19 @@ impl ViewService {
                 | Effect::ReadRefused { .. } => {}
             }
         }
+    }
+
+    /// Who the view nodes are, from the founding on.
+    fn membership(&self) -> Option<&Membership> {
+        match self.genesis.standing() {
+            GenesisStanding::Member(membership) => Some(membership),
+            _ => None,
+        }
+    }
+
+    fn member(&self, node: NodeId) -> Option<Member> {
+        let incarnation = *self.membership()?.members.get(&node)?;
+        Some(Member { node, incarnation })
     }
 
     fn send(&self, to: NodeId, message: Message, wishes: &mut Vec<Wish>) {
@@ -440,7 +469,10 @@ impl ViewService {
     pub(crate) fn on_archive(&mut self, now: Instant, event: ArchiveEvent, wishes: &mut Vec<Wish>) {
         let taking = |name: Name| self.taking == Some(name);
         let input = match event {
-            ArchiveEvent::Read { to, id, chunk, .. } => Some(Input::SnapshotRead { to, snapshot: id, chunk }),
+            ArchiveEvent::Read { to, id, chunk, .. } => {
+                let to = self.member(to);
+                to.map(|to| Input::SnapshotRead { to, snapshot: id, chunk })
+            }
             ArchiveEvent::Written { name, .. } if taking(name) => None,
             ArchiveEvent::Written { name, written } => {
                 Some(Input::SnapshotWritten { snapshot: name.id, offset: written })
@@ -467,7 +499,8 @@ impl ViewService {
             Some(Ok(table)) => {
                 info!(snapshot = %name.id, "view service: installed a snapshot");
                 self.table = table;
-                Input::SnapshotInstalled { snapshot: name.id, time: name.time }
+                let configuration = self.membership().map(configuration).unwrap_or_default();
+                Input::SnapshotInstalled { snapshot: name.id, time: name.time, configuration }
             }
             _ => Input::SnapshotUnusable { snapshot: name.id },
         }

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use onecopy_core::{
-    Entry, EntryId, Incarnation, Instant, NodeId, Protocol, Recovered, Ticket, Timestamp, Write,
+    Entry, EntryId, Incarnation, Instant, Member, NodeId, Protocol, Recovered, Ticket, Timestamp, Write,
 };
-use onecopy_raft::{Config as RaftConfig, Effect, Input, Message, Raft, Role};
+use onecopy_raft::{Base, Config as RaftConfig, Configuration, Effect, Input, Message, Raft, Role};
 use onecopy_views::{Command, Monitor, MonitorConfig, Registration, Table};
 
 use super::Out;
@@ -53,6 +53,13 @@ pub struct ViewNode {
     wall: Timestamp,
 }
 
+/// All of them vote.
+fn configuration(members: &BTreeMap<NodeId, Incarnation>) -> Configuration {
+    Configuration::of(
+        members.iter().map(|(node, incarnation)| Member { node: *node, incarnation: *incarnation }),
+    )
+}
+
 impl ViewNode {
     /// Starts with what the disk kept.
     pub fn start(
@@ -64,18 +71,20 @@ impl ViewNode {
         out: &mut Out,
     ) -> Self {
         let config = RaftConfig {
-            id: me,
-            members: members.keys().copied().collect(),
+            id: Member { node: me, incarnation: members[&me] },
             election_timeout: ELECTION_TIMEOUT,
             heartbeat_interval: ELECTION_TIMEOUT / 6,
             append_bytes_max: env.profile.raft_append_bytes_max,
             inflight_max: 64,
             log_bytes_max: env.profile.raft_log_bytes_max,
+            promotion_lag_max: 0,
+            leases: None,
             seed: env.dice.number(),
             rules: env.rules,
         };
-        let (raft, effects) = Raft::new(config, recovered, base_time, now)
-            .expect("the disk of a simulated view node makes sense");
+        let base = Base { time: base_time, configuration: configuration(&members) };
+        let (raft, effects) =
+            Raft::new(config, recovered, base, now).expect("the disk of a simulated view node makes sense");
         let monitor_config =
             MonitorConfig { failure_timeout: FAILURE_TIMEOUT, copies: env.profile.copies, rules: env.rules };
         let mut node = Self {
@@ -112,6 +121,7 @@ impl ViewNode {
     pub fn hear(&mut self, now: Instant, from: NodeId, packet: Packet, env: &mut Env, out: &mut Out) {
         match packet {
             Packet::Raft(incarnation, message) if self.members.get(&from) == Some(&incarnation) => {
+                let from = Member { node: from, incarnation };
                 self.step(now, Input::Received { from, message }, env, out);
             }
             Packet::Ping(ping) => {
@@ -188,8 +198,8 @@ impl ViewNode {
             match effect {
                 Effect::Persist { ticket, writes } => self.persist(ticket, writes, out),
                 Effect::Send { to, message, after } => match after {
-                    Some(ticket) if ticket > self.durable => self.held.push_back((ticket, to, message)),
-                    _ => out.view_wishes.push(ViewWish::Send(to, message)),
+                    Some(ticket) if ticket > self.durable => self.held.push_back((ticket, to.node, message)),
+                    _ => out.view_wishes.push(ViewWish::Send(to.node, message)),
                 },
                 Effect::Apply { entries } => self.apply(&entries, env, out),
                 Effect::RoleChanged { role, term, leader } => {
@@ -204,8 +214,9 @@ impl ViewNode {
                         self.announce(out);
                     }
                 }
-                Effect::TakeSnapshot { at, time } => self.take_snapshot(at, time, out),
+                Effect::TakeSnapshot { at, time, .. } => self.take_snapshot(at, time, out),
                 Effect::ReadSnapshot { to, snapshot, offset } => {
+                    let to = to.node;
                     out.archive.push(ArchiveJob::Read { group: VIEW_GROUP, to, id: snapshot, offset });
                 }
                 Effect::WriteSnapshot { chunk } => {
@@ -223,6 +234,13 @@ impl ViewNode {
                         out.archive.push(ArchiveJob::Finish { name: *name });
                     }
                 }
+                // The membership does not change.
+                Effect::ChangeBegun { .. }
+                | Effect::ChangeRefused { .. }
+                | Effect::ConfigurationChanged { .. }
+                | Effect::TransferBegun { .. }
+                | Effect::TransferRefused { .. }
+                | Effect::TransferAborted { .. } => {}
                 Effect::Proposed { .. }
                 | Effect::Refused { .. }
                 | Effect::ReadReady { .. }
@@ -289,7 +307,10 @@ impl ViewNode {
     pub fn archived(&mut self, now: Instant, event: ArchiveEvent, env: &mut Env, out: &mut Out) {
         let taking = |name: Name| self.taking == Some(name);
         let input = match event {
-            ArchiveEvent::Read { to, id, chunk, .. } => Some(Input::SnapshotRead { to, snapshot: id, chunk }),
+            ArchiveEvent::Read { to, id, chunk, .. } => {
+                let to = Member { node: to, incarnation: self.members[&to] };
+                Some(Input::SnapshotRead { to, snapshot: id, chunk })
+            }
             ArchiveEvent::Written { name, .. } if taking(name) => None,
             ArchiveEvent::Written { name, written } => {
                 Some(Input::SnapshotWritten { snapshot: name.id, offset: written })
@@ -317,7 +338,8 @@ impl ViewNode {
                 env.stats.snapshots[2] += 1;
                 self.table = Rc::new(table);
                 env.checks.raft.installed(name.id.index, &self.table);
-                Input::SnapshotInstalled { snapshot: name.id, time: name.time }
+                let configuration = configuration(&self.members);
+                Input::SnapshotInstalled { snapshot: name.id, time: name.time, configuration }
             }
             _ => Input::SnapshotUnusable { snapshot: name.id },
         }
