@@ -51,12 +51,8 @@ pub enum Rule {
     JointMajorities,
     /// Raft: one change of the configuration at a time.
     OneChangeAtATime,
-    /// Raft: a configuration is in force from the moment when it is appended.
-    InForceWhenAppended,
     /// Raft: leases end when the leadership is handed over.
     TransferEndsLeases,
-    /// Raft: who has heard a leader elects no other for an election timeout, whatever the term.
-    VotersAreLoyal,
 }
 
 impl Rule {
@@ -84,14 +80,8 @@ impl Rule {
 
     /// The rules of what Raft can do and the view service does not make use of: changes of the configuration,
     /// transfers, leases. The tests of the Raft crate itself break them.
-    pub const OF_CHANGES: [Self; 6] = [
-        Self::VotersOnly,
-        Self::JointMajorities,
-        Self::OneChangeAtATime,
-        Self::InForceWhenAppended,
-        Self::TransferEndsLeases,
-        Self::VotersAreLoyal,
-    ];
+    pub const OF_CHANGES: [Self; 4] =
+        [Self::VotersOnly, Self::JointMajorities, Self::OneChangeAtATime, Self::TransferEndsLeases];
 }
 
 impl fmt::Display for Rule {

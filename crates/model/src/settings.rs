@@ -222,12 +222,9 @@ pub fn without(rule: onecopy_core::Rule) -> Vec<Setting> {
             vec![members(Settled, 2, kept, raft::Budget { writes: 1, timeouts: 2, ..quiet })]
         }
         // The groups of the model never change, hand over, or read from leases.
-        Rule::VotersOnly
-        | Rule::JointMajorities
-        | Rule::OneChangeAtATime
-        | Rule::InForceWhenAppended
-        | Rule::TransferEndsLeases
-        | Rule::VotersAreLoyal => Vec::new(),
+        Rule::VotersOnly | Rule::JointMajorities | Rule::OneChangeAtATime | Rule::TransferEndsLeases => {
+            Vec::new()
+        }
     };
     settings.into_iter().map(|setting| setting.with(Rules::without(rule))).collect()
 }

@@ -50,9 +50,8 @@ impl Raft {
     /// Whether there is a leader as far as this member can tell: it would be wrong to elect another. Also one of an
     /// earlier term: it may hold a lease that rests on what this member told it (thesis, section 6.4.1).
     fn hears_leader(&self) -> bool {
-        let loyal = self.leader.is_some() || self.holds(Rule::VotersAreLoyal);
         let heard = |heard| self.now.since(heard) < self.config.election_timeout;
-        matches!(self.state, State::Leader(_)) || (loyal && self.heard.is_some_and(heard))
+        matches!(self.state, State::Leader(_)) || self.heard.is_some_and(heard)
     }
 
     /// Whether the message asks for a vote that must not even be considered. Not to touch the term is the

@@ -1,7 +1,7 @@
 //! The configurations in the log. The last one counts, committed or not (Raft paper, section 6); when the tail that
 //! holds it is cut, the one before counts again.
 
-use onecopy_core::{Entry, Index, Member, Rule};
+use onecopy_core::{Entry, Index, Member};
 
 use crate::configuration::Configuration;
 use crate::content;
@@ -70,14 +70,6 @@ impl Raft {
         self.membership.latest().0 <= self.commit
     }
 
-    /// What majorities are made of.
-    fn in_force(&self) -> &Configuration {
-        match self.holds(Rule::InForceWhenAppended) {
-            true => self.configuration(),
-            false => self.membership.at(self.commit),
-        }
-    }
-
     /// Whether this member may ask for an election: as a voter, or as one until the configuration without it is
     /// committed. It may be the only one that holds that configuration, and then nobody else is elected (thesis,
     /// section 4.2.2). Its own vote counts only if it is a voter. Everybody *answers* those who ask: they may know
@@ -97,7 +89,7 @@ impl Raft {
 
     /// The configuration, or what is known of its commitment, is another.
     pub(crate) fn count_anew(&mut self) {
-        self.quorum = Quorum::new(self.in_force(), self.config.rules);
+        self.quorum = Quorum::new(self.configuration(), self.config.rules);
         let (replicas, next, now) = (self.replicas(), self.log.last().index.next(), self.now);
         if let State::Leader(leader) = &mut self.state {
             leader.follow_configuration(&replicas, next, now);

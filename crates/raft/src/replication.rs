@@ -230,8 +230,6 @@ impl Raft {
         self.commit = self.commit.max(index);
         if settles {
             self.say_farewell(effects);
-        }
-        if settles || !self.holds(Rule::InForceWhenAppended) {
             self.count_anew();
         }
         self.apply_committed(effects);

@@ -1,5 +1,7 @@
 //! Each handler by itself: the state after it, and the list of its effects.
 
+mod changes;
+
 use std::time::Duration;
 
 use bytes::Bytes;

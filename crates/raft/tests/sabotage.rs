@@ -46,7 +46,7 @@ fn an_answer_before_the_disk_is_caught() {
 
 #[test]
 fn counting_copies_of_old_terms_is_caught() {
-    is_caught(Rule::OwnTermByCounting, 5_700, &SAFETY);
+    is_caught(Rule::OwnTermByCounting, 12_800, &SAFETY);
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn a_commit_without_a_majority_is_caught() {
 
 #[test]
 fn a_read_that_nobody_confirmed_is_caught() {
-    is_caught(Rule::ConfirmReads, 2_200, &["linearizable reads"]);
+    is_caught(Rule::ConfirmReads, 2_300, &["linearizable reads"]);
 }
 
 #[test]
@@ -82,12 +82,12 @@ const CONFIGURATIONS: [&str; 7] = [
 
 #[test]
 fn a_learner_that_counts_is_caught() {
-    is_caught(Rule::VotersOnly, 0, &CONFIGURATIONS);
+    is_caught(Rule::VotersOnly, 3_800, &CONFIGURATIONS);
 }
 
 #[test]
 fn counting_only_the_new_half_is_caught() {
-    is_caught(Rule::JointMajorities, 0, &SAFETY);
+    is_caught(Rule::JointMajorities, 3_700, &SAFETY);
 }
 
 #[test]
@@ -96,16 +96,6 @@ fn a_change_during_another_is_caught() {
 }
 
 #[test]
-fn counting_by_the_committed_configuration_is_caught() {
-    is_caught(Rule::InForceWhenAppended, 0, &SAFETY);
-}
-
-#[test]
 fn a_lease_that_outlives_a_transfer_is_caught() {
-    is_caught(Rule::TransferEndsLeases, 0, &["linearizable reads"]);
-}
-
-#[test]
-fn a_voter_that_forgets_whom_it_heard_is_caught() {
-    is_caught(Rule::VotersAreLoyal, 0, &["linearizable reads"]);
+    is_caught(Rule::TransferEndsLeases, 1_700, &["linearizable reads"]);
 }
