@@ -83,14 +83,12 @@ fn node(name: &str) -> Result<Member, Box<dyn Error>> {
 
 /// `learner="n4 …" promote="n4 …" remove="n1 …"`
 fn changes(keys: &dyn Fn(&str) -> Option<String>) -> Result<Vec<Change>, Box<dyn Error>> {
-    let kinds: [(&str, fn(Member) -> Change); 3] =
-        [("learner", Change::AddLearner), ("promote", Change::Promote), ("remove", Change::Remove)];
-    let mut changes = Vec::new();
-    for (key, change) in kinds {
-        for name in keys(key).unwrap_or_default().split_whitespace() {
-            changes.push(change(node(name)?));
-        }
-    }
+    let named = |key: &str| -> Result<Vec<Member>, Box<dyn Error>> {
+        keys(key).unwrap_or_default().split_whitespace().map(node).collect()
+    };
+    let mut changes: Vec<Change> = named("learner")?.into_iter().map(Change::AddLearner).collect();
+    changes.extend(named("promote")?.into_iter().map(Change::Promote));
+    changes.extend(named("remove")?.into_iter().map(Change::Remove));
     Ok(changes)
 }
 
