@@ -47,10 +47,18 @@ pub enum Rule {
     UpToDateCandidate,
     /// Raft: an entry is committed only once a majority has it.
     MajorityCommits,
+    /// Raft: only voters count, never learners.
+    VotersOnly,
+    /// Raft: while the configuration is joint, a majority of each half is needed.
+    JointMajorities,
+    /// Raft: one change of the configuration at a time.
+    OneChangeAtATime,
+    /// Raft: leases end when the leadership is handed over.
+    TransferEndsLeases,
 }
 
 impl Rule {
-    /// All rules, in the order of the documentation.
+    /// The rules that a cluster lives by, in the order of the documentation.
     pub const ALL: [Self; 19] = [
         Self::AllBackupsFirst,
         Self::OnlyThePrimary,
@@ -72,6 +80,11 @@ impl Rule {
         Self::UpToDateCandidate,
         Self::MajorityCommits,
     ];
+
+    /// The rules of what Raft can do and the view service does not make use of: changes of the configuration,
+    /// transfers, leases. The tests of the Raft crate itself break them.
+    pub const OF_CHANGES: [Self; 4] =
+        [Self::VotersOnly, Self::JointMajorities, Self::OneChangeAtATime, Self::TransferEndsLeases];
 }
 
 impl fmt::Display for Rule {

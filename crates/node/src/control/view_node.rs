@@ -49,7 +49,7 @@ impl ViewNode {
             (Some(raft), _) => ViewServiceStatus {
                 role: raft.role().to_string(),
                 term: raft.term().0,
-                leader: raft.leader().map(|leader| leader.0),
+                leader: raft.leader().map(|leader| leader.node.0),
             },
             (None, GenesisStanding::Stranger(_)) => waits("stranger"),
             (None, _) => waits("founding"),

@@ -49,7 +49,10 @@ impl RaftChecks {
         if raft.log().epoch_at(commit) != Some(term.into()) {
             violated(
                 CHECKER,
-                format!("own term by counting: {} commits {commit} of an older term in {term}", raft.id()),
+                format!(
+                    "own term by counting: {} commits {commit} of an older term in {term}",
+                    raft.id().node
+                ),
             );
         }
     }
