@@ -55,6 +55,8 @@ pub enum Rule {
     ExactlyOnce,
     /// P10, same order, same result: a backup whose digest differs from the primary's stops being one.
     SameResult,
+    /// A view can be left before its primary has entered it: otherwise the death of that primary would be the end.
+    LeaveUnacknowledgedViews,
     /// Raft: at most one vote per term.
     OneVotePerTerm,
     /// Raft: term, vote and entries are durable before they are answered.
@@ -65,11 +67,19 @@ pub enum Rule {
     UpToDateCandidate,
     /// Raft: an entry is committed only once a majority has it.
     MajorityCommits,
+    /// Raft: only voters count, never learners.
+    VotersOnly,
+    /// Raft: while the configuration is joint, a majority of each half is needed.
+    JointMajorities,
+    /// Raft: one change of the configuration at a time.
+    OneChangeAtATime,
+    /// Raft: leases end when the leadership is handed over.
+    TransferEndsLeases,
 }
 
 impl Rule {
-    /// All rules, in the order of the documentation.
-    pub const ALL: [Self; 28] = [
+    /// The rules that a cluster lives by, in the order of the documentation.
+    pub const ALL: [Self; 29] = [
         Self::AllBackupsFirst,
         Self::OnlyThePrimary,
         Self::NoOldPrimaries,
@@ -93,12 +103,18 @@ impl Rule {
         Self::ConfirmReads,
         Self::ExactlyOnce,
         Self::SameResult,
+        Self::LeaveUnacknowledgedViews,
         Self::OneVotePerTerm,
         Self::PersistBeforeAnswer,
         Self::OwnTermByCounting,
         Self::UpToDateCandidate,
         Self::MajorityCommits,
     ];
+
+    /// The rules of what Raft can do and the view service does not make use of: changes of the configuration,
+    /// transfers, leases. The tests of the Raft crate itself break them.
+    pub const OF_CHANGES: [Self; 4] =
+        [Self::VotersOnly, Self::JointMajorities, Self::OneChangeAtATime, Self::TransferEndsLeases];
 }
 
 impl fmt::Display for Rule {

@@ -165,6 +165,7 @@ impl ReplicaStatus {
                 "primary" => Role::Primary,
                 "backup" => Role::Backup,
                 "learner" => Role::Learner,
+                "diverged" => Role::Diverged,
                 "retired" => Role::CannotLead,
                 _ => Role::Outside,
             },
@@ -182,6 +183,7 @@ fn role_name(standing: Standing) -> &'static str {
         Standing::Primary => "primary",
         Standing::Backup => "backup",
         Standing::Learner => "learner",
+        Standing::Diverged => "diverged",
         Standing::Retired => "retired",
         Standing::Outside => "spare",
     }

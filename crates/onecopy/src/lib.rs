@@ -6,6 +6,7 @@
 //! | `onecopy server` | runs one node | [`server`] |
 //! | `onecopy status` | shows the nodes and groups of a cluster | [`status`] |
 //! | `onecopy config` | explains and checks settings | [`config`] |
+//! | `onecopy sim` | runs the protocols in the deterministic simulator | [`onecopy_sim::cli`] |
 //!
 //! All settings of a node are listed once, in [`settings`]; their flags, environment variables, the example file and what
 //! `config check` says are made from that list.
@@ -39,7 +40,8 @@ Examples:
   onecopy status                       what its nodes are doing
   onecopy config example > node.toml   begin a node of a real cluster
   onecopy config check --config node.toml
-  onecopy server --config node.toml";
+  onecopy server --config node.toml
+  onecopy sim --seeds 100              whole clusters in memory, under faults, checked";
 
 /// A Redis-compatible, strongly replicated data store that behaves like one copy.
 #[derive(Debug, Parser)]
@@ -55,6 +57,7 @@ enum Command {
     Server(server::Arguments),
     Status(status::Arguments),
     Config(config::Arguments),
+    Sim(onecopy_sim::cli::Arguments),
 }
 
 /// Runs the command that the arguments of the process name.
@@ -65,6 +68,7 @@ pub fn run() -> ExitCode {
         Command::Server(arguments) => server::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
         Command::Config(arguments) => config::run(&arguments),
+        Command::Sim(arguments) => simulate(&arguments),
     };
     match outcome {
         Ok(code) => ExitCode::from(code),
@@ -72,6 +76,14 @@ pub fn run() -> ExitCode {
             eprintln!("onecopy: {error:#}");
             ExitCode::from(FAILED)
         }
+    }
+}
+
+fn simulate(arguments: &onecopy_sim::cli::Arguments) -> anyhow::Result<u8> {
+    match onecopy_sim::cli::run(arguments, &mut std::io::stdout()) {
+        // Whoever read along has seen enough.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(DONE),
+        outcome => Ok(outcome?),
     }
 }
 

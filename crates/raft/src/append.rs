@@ -1,16 +1,17 @@
 //! The follower's side of log replication (Raft paper, section 5.3).
 
-use onecopy_core::{Entry, EntryId, Index, NodeId};
+use onecopy_core::{Entry, EntryId, Index, Member};
 
+use crate::content;
 use crate::effect::Effect;
-use crate::message::Message;
+use crate::message::{Beat, Message};
 use crate::node::Raft;
 use crate::progress::last_shared;
 
 impl Raft {
     pub(crate) fn on_append(
         &mut self,
-        from: NodeId,
+        from: Member,
         previous: EntryId,
         entries: Vec<Entry>,
         commit: Index,
@@ -34,8 +35,8 @@ impl Raft {
         effects.push(Effect::Send { to: from, message, after: self.disk.after_entries(through) });
     }
 
-    /// Whether a correct leader could have sent this: without gaps, and with terms and times that never
-    /// decrease.
+    /// Whether a correct leader could have sent this: without gaps, with terms and times that never
+    /// decrease, and with contents that are known.
     fn makes_sense(&self, previous: EntryId, entries: &[Entry]) -> bool {
         let mut last = previous;
         // Only of the very same entry: one that is about to be cut says nothing about the leader's times.
@@ -43,7 +44,8 @@ impl Raft {
         let mut time = own.map(|entry| entry.time).unwrap_or_default();
         for entry in entries {
             let follows = last.index.0.checked_add(1) == Some(entry.id.index.0);
-            if !follows || entry.id.epoch < last.epoch || entry.time < time {
+            let strange = content::configuration(entry).is_err();
+            if !follows || entry.id.epoch < last.epoch || entry.time < time || strange {
                 return false;
             }
             (last, time) = (entry.id, entry.time);
@@ -66,7 +68,7 @@ impl Raft {
     }
 
     /// Names the last own entry that the leader may have too: one round trip per conflicting term at most.
-    fn refuse_append(&self, from: NodeId, previous: EntryId, effects: &mut Vec<Effect>) {
+    fn refuse_append(&self, from: Member, previous: EntryId, effects: &mut Vec<Effect>) {
         // At `previous` itself the logs are known to differ.
         let index = last_shared(&self.log, previous.index.previous(), previous.epoch, self.commit);
         let epoch = self.log.epoch_at(index).expect("raft: what follows the commit index is in the log");
@@ -86,6 +88,8 @@ impl Raft {
             assert!(first > self.commit, "raft: state machine safety: the committed {first} would be cut");
             self.log.cut(first);
             self.disk.cut(first);
+            self.membership.cut(first);
+            self.count_anew();
             self.agreed = self.agreed.min(self.log.last().index);
         }
         new
@@ -94,14 +98,15 @@ impl Raft {
     fn take_entries(&mut self, entries: Vec<Entry>, commit: Index) {
         for entry in &entries {
             self.log.append(entry.clone());
+            self.note_appended(entry);
         }
         self.disk.append(entries, commit);
     }
 
     pub(crate) fn on_heartbeat(
         &mut self,
-        from: NodeId,
-        round: u64,
+        from: Member,
+        beat: Beat,
         commit: Index,
         sent: Index,
         effects: &mut Vec<Effect>,
@@ -109,7 +114,7 @@ impl Raft {
         self.commit_through(commit.min(self.agreed), effects);
         let durable = self.agreed.min(self.durable());
         let message =
-            Message::HeartbeatReply { term: self.term(), round, sent, received: self.agreed, durable };
+            Message::HeartbeatReply { term: self.term(), beat, sent, received: self.agreed, durable };
         self.answer(from, message, effects);
     }
 }

@@ -1,14 +1,18 @@
 //! Term and vote on disk, and what may be wrong with a member's data after a restart.
 //!
 //! ```text
-//! state := 1:u8 term:u64 voted:u8 vote:u32        little-endian; vote is 0 unless voted is 1
+//! state := 2:u8 term:u64 voted:u8 node:u32 incarnation:u128    little-endian; zeros unless voted is 1
 //! ```
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use onecopy_core::{EntryId, Index, Log, NodeId, Recovered, Term};
+use onecopy_core::{EntryId, Incarnation, Index, Log, Member, NodeId, Recovered, Term};
 
-const VERSION: u8 = 1;
-const LENGTH: usize = 1 + 8 + 1 + 4;
+use crate::configuration::Configuration;
+use crate::content;
+use crate::membership::Membership;
+
+const VERSION: u8 = 2;
+const LENGTH: usize = 1 + 8 + 1 + 4 + 16;
 
 /// A member's data does not make sense. It must not take part: it might break a promise that it no longer
 /// knows.
@@ -40,6 +44,12 @@ pub enum CorruptState {
         /// The first that does not.
         found: EntryId,
     },
+    /// An entry carries neither a command nor a configuration.
+    #[error("nobody knows what entry {found} on disk carries")]
+    Content {
+        /// The entry.
+        found: EntryId,
+    },
     /// The log holds an entry of a later term than the one on disk: the term was lost, and with it a vote.
     #[error("the log on disk ends with {last}, but the term on disk is only {term}")]
     TermLost {
@@ -64,7 +74,7 @@ pub enum CorruptState {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Promise {
     pub term: Term,
-    pub vote: Option<NodeId>,
+    pub vote: Option<Member>,
 }
 
 impl Promise {
@@ -73,7 +83,8 @@ impl Promise {
         buffer.put_u8(VERSION);
         buffer.put_u64_le(self.term.0);
         buffer.put_u8(u8::from(self.vote.is_some()));
-        buffer.put_u32_le(self.vote.map_or(0, |node| node.0));
+        buffer.put_u32_le(self.vote.map_or(0, |member| member.node.0));
+        buffer.put_u128_le(self.vote.map_or(0, |member| member.incarnation.0));
         buffer.freeze()
     }
 
@@ -87,17 +98,27 @@ impl Promise {
         }
         let term = Term(bytes.get_u64_le());
         let mark = bytes.get_u8();
-        let node = NodeId(bytes.get_u32_le());
+        let member =
+            Member { node: NodeId(bytes.get_u32_le()), incarnation: Incarnation(bytes.get_u128_le()) };
         match mark {
             0 => Ok(Self { term, vote: None }),
-            1 => Ok(Self { term, vote: Some(node) }),
+            1 => Ok(Self { term, vote: Some(member) }),
             found => Err(CorruptState::VoteMark { found }),
         }
     }
 }
 
-/// Checks what was found on disk, and makes the promise and the log of it.
-pub(crate) fn recover(recovered: Recovered) -> Result<(Promise, Log, Index), CorruptState> {
+/// What was found on disk, once it is known to make sense.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub promise: Promise,
+    pub log: Log,
+    pub membership: Membership,
+    pub commit: Index,
+}
+
+/// Checks what was found on disk. `configuration` is the one at the base of the log.
+pub(crate) fn recover(recovered: Recovered, configuration: Configuration) -> Result<Found, CorruptState> {
     let mut promise = recovered.state.map_or(Ok(Promise::default()), Promise::decode)?;
     let snapshot_term = Term(recovered.base.epoch.0);
     if snapshot_term > promise.term {
@@ -106,12 +127,18 @@ pub(crate) fn recover(recovered: Recovered) -> Result<(Promise, Log, Index), Cor
         promise = Promise { term: snapshot_term, vote: None };
     }
     let mut log = Log::new(recovered.base);
+    let mut membership = Membership::new(recovered.base.index, configuration);
     for entry in recovered.entries {
         let last = log.last();
         let in_time = log.get(last.index).is_none_or(|before| before.time <= entry.time);
         let follows = Some(entry.id.index.0) == last.index.0.checked_add(1) && entry.id.epoch >= last.epoch;
         if !follows || !in_time {
             return Err(CorruptState::Broken { last, found: entry.id });
+        }
+        match content::configuration(&entry) {
+            Ok(Some(configuration)) => membership.append(entry.id.index, configuration),
+            Ok(None) => {}
+            Err(_) => return Err(CorruptState::Content { found: entry.id }),
         }
         log.append(entry);
     }
@@ -122,12 +149,14 @@ pub(crate) fn recover(recovered: Recovered) -> Result<(Promise, Log, Index), Cor
     if commit < base.index || commit > last.index {
         return Err(CorruptState::Commit { commit, base, last });
     }
-    Ok((promise, log, commit))
+    Ok(Found { promise, log, membership, commit })
 }
 
 #[cfg(test)]
 mod tests {
     use onecopy_core::{Entry, Timestamp};
+
+    use crate::configuration::Configuration;
 
     use super::*;
 
@@ -140,9 +169,17 @@ mod tests {
         Recovered { state, base: EntryId::ZERO, entries, commit: Index(commit) }
     }
 
+    fn member(node: u32) -> Member {
+        Member { node: NodeId(node), incarnation: Incarnation(u128::MAX) }
+    }
+
+    fn recover(recovered: Recovered) -> Result<Found, CorruptState> {
+        super::recover(recovered, Configuration::of([member(1)]))
+    }
+
     #[test]
     fn a_promise_survives_the_disk() {
-        for vote in [None, Some(NodeId(0)), Some(NodeId(7))] {
+        for vote in [None, Some(member(0)), Some(member(7))] {
             let promise = Promise { term: Term(u64::MAX), vote };
             assert_eq!(Promise::decode(promise.encode()), Ok(promise));
         }
@@ -150,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_damaged_promise_is_an_error() {
-        let bytes = Promise { term: Term(3), vote: Some(NodeId(1)) }.encode();
+        let bytes = Promise { term: Term(3), vote: Some(member(1)) }.encode();
         let length = CorruptState::Length { found: LENGTH - 1 };
         assert_eq!(Promise::decode(bytes.slice(1..)), Err(length));
         let with = |at: usize, byte: u8| {
@@ -158,26 +195,38 @@ mod tests {
             bytes[at] = byte;
             Promise::decode(Bytes::from(bytes))
         };
-        assert_eq!(with(0, 2), Err(CorruptState::Version { found: 2 }));
+        assert_eq!(with(0, 1), Err(CorruptState::Version { found: 1 }));
         assert_eq!(with(9, 7), Err(CorruptState::VoteMark { found: 7 }));
     }
 
     #[test]
     fn a_fresh_member_has_nothing() {
-        let (promise, log, commit) = recover(Recovered::default()).unwrap();
+        let Found { promise, log, commit, membership } = recover(Recovered::default()).unwrap();
+        assert_eq!(membership.latest(), (Index(0), &Configuration::of([member(1)])));
         assert_eq!(promise, Promise::default());
         assert_eq!((log.last(), commit), (EntryId::ZERO, Index(0)));
     }
 
     #[test]
     fn a_snapshot_may_overtake_the_term() {
-        let vote = Some(NodeId(2));
+        let vote = Some(member(2));
         let state = Some(Promise { term: Term(1), vote }.encode());
         let base = EntryId::new(5, 3);
         let found = Recovered { state, base, entries: vec![], commit: Index(5) };
-        let (promise, log, _) = recover(found).unwrap();
+        let Found { promise, log, .. } = recover(found).unwrap();
         assert_eq!(promise, Promise { term: Term(3), vote: None });
         assert_eq!(log.last(), base);
+    }
+
+    #[test]
+    fn configurations_are_found_in_the_log() {
+        let three = Configuration::of([1, 2, 3].map(member));
+        let with = Entry { payload: content::of_configuration(&three), ..entry(2, 1) };
+        let membership = recover(found(1, vec![entry(1, 1), with], 0)).unwrap().membership;
+        assert_eq!(membership.latest(), (Index(2), &three));
+        let strange = Entry { payload: Bytes::from_static(b"?"), ..entry(2, 1) };
+        let error = recover(found(1, vec![entry(1, 1), strange], 0)).unwrap_err();
+        assert_eq!(error, CorruptState::Content { found: EntryId::new(2, 1) });
     }
 
     #[test]

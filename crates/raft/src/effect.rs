@@ -2,20 +2,36 @@
 
 use bytes::Bytes;
 use onecopy_core::transfer::Chunk;
-use onecopy_core::{Entry, EntryId, Index, NodeId, Term, Ticket, Timestamp, Write};
+use onecopy_core::{Entry, EntryId, Index, Member, Term, Ticket, Timestamp, Write};
 
+use crate::change::ChangeRefusal;
+use crate::configuration::{Change, Configuration};
 use crate::message::Message;
 use crate::node::Role;
+use crate::transfer::TransferRefusal;
 
 /// What can happen to a member of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
-    /// A message arrived. Those of nodes that are not members are ignored.
+    /// A message arrived. Strangers may ask for votes, and lead: their configuration may be newer than the one known
+    /// here (Raft paper, section 6). Their answers are ignored.
     Received {
-        /// The sender, as the transport knows it.
-        from: NodeId,
+        /// The sender, as the transport knows it, in the life that sent it.
+        from: Member,
         /// What it said.
         message: Message,
+    },
+    /// Change who belongs to the group, all at once. Answered in the same step by [`Effect::ChangeBegun`] or
+    /// [`Effect::ChangeRefused`].
+    Change {
+        /// The parts.
+        changes: Vec<Change>,
+    },
+    /// Hand the leadership over to this voter. Answered in the same step by [`Effect::TransferBegun`] or
+    /// [`Effect::TransferRefused`].
+    Transfer {
+        /// The next leader.
+        to: Member,
     },
     /// Append an entry. Answered in the same step by [`Effect::Proposed`] or [`Effect::Refused`].
     Propose {
@@ -26,7 +42,8 @@ pub enum Input {
         /// The seed of the entry's randomness.
         seed: u64,
     },
-    /// Read linearizably (ReadIndex). Answered by [`Effect::ReadReady`] or [`Effect::ReadRefused`], at once
+    /// Read linearizably (ReadIndex, or from a lease). The time of the step must not be older than the read: a lease
+    /// that ran out before the read arrived must not answer it. Answered by [`Effect::ReadReady`] or [`Effect::ReadRefused`], at once
     /// or later.
     Read {
         /// Names the read in the answer.
@@ -47,7 +64,7 @@ pub enum Input {
     /// The answer to [`Effect::ReadSnapshot`].
     SnapshotRead {
         /// Who gets the piece.
-        to: NodeId,
+        to: Member,
         /// Which snapshot was asked for.
         snapshot: EntryId,
         /// The piece: [`onecopy_core::transfer::CHUNK`] bytes, or fewer if it is the last; at or beyond the
@@ -67,6 +84,8 @@ pub enum Input {
         snapshot: EntryId,
         /// The time of that entry.
         time: Timestamp,
+        /// The configuration as of that entry: the one of [`Effect::TakeSnapshot`], which came with the snapshot.
+        configuration: Configuration,
     },
     /// The snapshot of [`Effect::InstallSnapshot`] is damaged, and the state machine is as it was before. It
     /// will be fetched again.
@@ -93,7 +112,7 @@ pub enum Effect {
     /// Send a message. May be lost, but then never changed.
     Send {
         /// The receiver.
-        to: NodeId,
+        to: Member,
         /// What to say.
         message: Message,
         /// Not before this ticket is durable. If the process dies before that, the message is never sent.
@@ -111,10 +130,47 @@ pub enum Effect {
         /// Its name.
         id: EntryId,
     },
-    /// The entry of [`Input::Propose`] was not taken: this member is not the leader.
+    /// The entry of [`Input::Propose`] was not taken: this member is not the leader, or is handing over.
     Refused {
-        /// Who is, if that is known.
-        leader: Option<NodeId>,
+        /// Who leads, if that is known.
+        leader: Option<Member>,
+    },
+    /// The changes of [`Input::Change`] are in the leader's log. They are done when a configuration that is not joint
+    /// is committed at or after `id`, see [`Effect::ConfigurationChanged`]; a change of voters takes two entries, and
+    /// the leader appends the second by itself. They may be lost like a proposal.
+    ChangeBegun {
+        /// The name of the (first) entry.
+        id: EntryId,
+    },
+    /// The changes of [`Input::Change`] were not begun.
+    ChangeRefused {
+        /// Why.
+        reason: ChangeRefusal,
+    },
+    /// The last configuration in the log is another, or is committed now. One that is not committed can be lost again.
+    ConfigurationChanged {
+        /// Where it stands in the log; at or before the log's base if a snapshot brought it.
+        index: Index,
+        /// Who belongs to the group.
+        configuration: Configuration,
+        /// Whether it is known to be committed.
+        committed: bool,
+    },
+    /// The leadership is being handed over, and proposals are refused. It ends with [`Effect::RoleChanged`] or with
+    /// [`Effect::TransferAborted`].
+    TransferBegun {
+        /// The next leader.
+        to: Member,
+    },
+    /// The transfer of [`Input::Transfer`] was not begun.
+    TransferRefused {
+        /// Why.
+        reason: TransferRefusal,
+    },
+    /// The next leader did not take over within an election timeout; this member goes on leading.
+    TransferAborted {
+        /// Who should have.
+        to: Member,
     },
     /// The read may be answered: from the state after this index, or any later one. [`Effect::Apply`] through
     /// this index has been pushed before.
@@ -129,7 +185,7 @@ pub enum Effect {
         /// The name of the read.
         token: u64,
         /// Who is, if that is known.
-        leader: Option<NodeId>,
+        leader: Option<Member>,
     },
     /// Role, term or known leader are new. When a leader steps down, the outcome of its proposals that have
     /// not been applied is unknown.
@@ -139,7 +195,7 @@ pub enum Effect {
         /// The term now.
         term: Term,
         /// The leader of the term, if it is known.
-        leader: Option<NodeId>,
+        leader: Option<Member>,
     },
     /// Make a durable snapshot of the state machine as applied through `at`, and come back with
     /// [`Input::SnapshotTaken`].
@@ -148,11 +204,13 @@ pub enum Effect {
         at: EntryId,
         /// Its time. Kept with the snapshot: no entry after it may have a lower one.
         time: Timestamp,
+        /// The configuration as of that entry. Kept with the snapshot, here and wherever it is installed.
+        configuration: Configuration,
     },
     /// Read a piece of the local snapshot, and come back with [`Input::SnapshotRead`].
     ReadSnapshot {
         /// Who will get the piece.
-        to: NodeId,
+        to: Member,
         /// The last entry that the snapshot covers.
         snapshot: EntryId,
         /// Where the piece begins, in bytes.

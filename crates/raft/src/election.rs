@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use onecopy_core::{EntryId, Instant, NodeId, Rule, Term};
+use onecopy_core::{EntryId, Instant, Member, Rule, Term};
 
 use crate::durable::Promise;
 use crate::effect::Effect;
@@ -12,7 +12,7 @@ use crate::node::{Raft, State};
 use crate::replication::Leader;
 
 /// Who has agreed to an election, or would.
-pub(crate) type Ballot = BTreeSet<NodeId>;
+pub(crate) type Ballot = BTreeSet<Member>;
 
 /// The source of random election timeouts: splitmix64, seeded by the driver.
 #[derive(Clone, Debug)]
@@ -47,20 +47,23 @@ impl Raft {
         self.election_due = self.now + timeout + std::time::Duration::from_nanos(jitter);
     }
 
-    /// Whether there is a leader as far as this member can tell: it would be wrong to elect another.
+    /// Whether there is a leader as far as this member can tell: it would be wrong to elect another. Also one of an
+    /// earlier term: it may hold a lease that rests on what this member told it (thesis, section 6.4.1).
     fn hears_leader(&self) -> bool {
-        match self.state {
-            State::Leader(_) => true,
-            _ => self.leader.is_some() && self.now.since(self.heard) < self.config.election_timeout,
-        }
+        let heard = |heard| self.now.since(heard) < self.config.election_timeout;
+        matches!(self.state, State::Leader(_)) || self.heard.is_some_and(heard)
     }
 
     /// Whether the message asks for a vote that must not even be considered. Not to touch the term is the
-    /// point: a node that was cut off must not depose a leader that a majority hears (thesis, section 4.2.3).
+    /// point: a node that was cut off, or removed, must not depose a leader that a majority hears (thesis, section
+    /// 4.2.3). Unless that leader itself wants to hand over.
     pub(crate) fn is_untimely_vote(&self, message: &Message) -> bool {
-        matches!(message, Message::Vote { .. } | Message::PreVote { .. })
-            && message.term() > self.term()
-            && self.hears_leader()
+        let asks = match message {
+            Message::Vote { term, transfer, .. } => *term >= self.term() && !transfer,
+            Message::PreVote { term, .. } => *term > self.term(),
+            _ => false,
+        };
+        asks && self.hears_leader()
     }
 
     /// A later term has begun: whatever this member was, it is a follower now (section 5.1).
@@ -85,23 +88,24 @@ impl Raft {
     }
 
     /// Follows the leader of this term, who has just been heard.
-    pub(crate) fn follow(&mut self, leader: NodeId) {
+    pub(crate) fn follow(&mut self, leader: Member) {
         let is_leader = matches!(self.state, State::Leader(_));
         let known = if is_leader { Some(self.id()) } else { self.leader };
         assert!(
             known.is_none_or(|known| known == leader),
-            "raft: election safety: {} has two leaders, {known:?} and {leader}",
+            "raft: election safety: {} has two leaders, {known:?} and {leader:?}",
             self.term()
         );
         self.state = State::Follower;
         self.leader = Some(leader);
-        self.heard = self.now;
+        self.heard = Some(self.now);
         self.reset_election_timer();
     }
 
     /// Asks whether an election could be won, without disturbing anyone.
     pub(crate) fn pre_campaign(&mut self, effects: &mut Vec<Effect>) {
         self.leader = None;
+        self.heard = None;
         self.reset_election_timer();
         self.state = State::PreCandidate(Ballot::from([self.id()]));
         let (term, last) = (self.term().next(), self.log.last());
@@ -111,7 +115,7 @@ impl Raft {
         self.campaign_if_promising(effects);
     }
 
-    pub(crate) fn on_pre_vote(&mut self, from: NodeId, term: Term, last: EntryId, effects: &mut Vec<Effect>) {
+    pub(crate) fn on_pre_vote(&mut self, from: Member, term: Term, last: EntryId, effects: &mut Vec<Effect>) {
         let granted = term > self.term() && self.is_up_to_date(last);
         let term = if granted { term } else { self.term() };
         let message = Message::PreVoteReply { term, granted };
@@ -123,7 +127,7 @@ impl Raft {
 
     pub(crate) fn on_pre_vote_reply(
         &mut self,
-        from: NodeId,
+        from: Member,
         term: Term,
         granted: bool,
         effects: &mut Vec<Effect>,
@@ -142,29 +146,29 @@ impl Raft {
         if let State::PreCandidate(ballot) = &self.state
             && self.quorum.agrees(|node| ballot.contains(&node))
         {
-            self.campaign(effects);
+            self.campaign(false, effects);
         }
     }
 
     /// Starts an election. The own vote counts, and the others are asked, only when it is durable.
-    fn campaign(&mut self, effects: &mut Vec<Effect>) {
+    pub(crate) fn campaign(&mut self, transfer: bool, effects: &mut Vec<Effect>) {
         let term = self.term().next();
         self.enter_term(term, effects);
         self.vote_for(self.id());
         self.state = State::Candidate(Ballot::new());
         self.reset_election_timer();
         for to in self.peers() {
-            self.answer(to, Message::Vote { term, last: self.log.last() }, effects);
+            self.answer(to, Message::Vote { term, last: self.log.last(), transfer }, effects);
         }
         self.count_own_vote(effects);
     }
 
-    fn vote_for(&mut self, candidate: NodeId) {
+    fn vote_for(&mut self, candidate: Member) {
         self.promise.vote = Some(candidate);
         self.disk.promise(self.promise);
     }
 
-    pub(crate) fn on_vote(&mut self, from: NodeId, last: EntryId, effects: &mut Vec<Effect>) {
+    pub(crate) fn on_vote(&mut self, from: Member, last: EntryId, effects: &mut Vec<Effect>) {
         let free = match self.promise.vote {
             None => self.leader.is_none(),
             Some(candidate) => candidate == from || !self.holds(Rule::OneVotePerTerm),
@@ -185,7 +189,7 @@ impl Raft {
         (last.epoch, last.index) >= (own.epoch, own.index) || !self.holds(Rule::UpToDateCandidate)
     }
 
-    pub(crate) fn on_vote_reply(&mut self, from: NodeId, granted: bool, effects: &mut Vec<Effect>) {
+    pub(crate) fn on_vote_reply(&mut self, from: Member, granted: bool, effects: &mut Vec<Effect>) {
         if granted {
             self.count_vote(from, effects);
         }
@@ -197,7 +201,7 @@ impl Raft {
         }
     }
 
-    fn count_vote(&mut self, voter: NodeId, effects: &mut Vec<Effect>) {
+    fn count_vote(&mut self, voter: Member, effects: &mut Vec<Effect>) {
         let State::Candidate(ballot) = &mut self.state else { return };
         ballot.insert(voter);
         if self.quorum.agrees(|node| ballot.contains(&node)) {
@@ -211,7 +215,7 @@ impl Raft {
         let next = self.log.last().index.next();
         self.leader = Some(self.id());
         self.agreed = self.log.last().index;
-        self.state = State::Leader(Leader::new(&self.peers(), next, self.now));
+        self.state = State::Leader(Leader::new(&self.replicas(), next, self.now));
         self.append_own(bytes::Bytes::new(), self.last_time(), 0);
         self.replicate(effects);
         self.advance_commit(effects);
@@ -235,5 +239,6 @@ impl Raft {
         if self.now >= leader.heartbeat_due {
             self.broadcast_heartbeat(effects);
         }
+        self.abort_overdue_transfer(effects);
     }
 }

@@ -24,7 +24,14 @@
 //!   was on its way.
 //! - **Check-quorum** (thesis, 6.2): a leader that hears no majority for an election timeout steps down.
 //! - **Snapshots** (7): the driver takes them when asked, the log forgets what they cover, and a follower
-//!   that needs more than the log holds gets one in pieces, with flow control.
+//!   that needs more than the log holds gets one in pieces, with flow control. The configuration goes with it.
+//! - **Learners** (thesis, 4.2.1): members that get the log and count for nothing.
+//! - **Changes** (6): joint consensus. The configuration is an entry; the last one in the log counts, committed or
+//!   not. Between two sets of voters stands a joint one, which takes a majority of each. The leader completes the
+//!   change by itself, also one that it finds in its log; one that is out steps down at the end.
+//! - **Transfer** (thesis, 3.10): the leader brings a voter up to date and has it campaign at once.
+//! - **Lease reads** (thesis, 6.4.1), if the configuration says so: while a majority cannot elect another leader,
+//!   reads take no round.
 //!
 //! # Who does what
 //!
@@ -33,7 +40,7 @@
 //!
 //! | message | waits for |
 //! | --- | --- |
-//! | append, heartbeat, piece of a snapshot | nothing: the leader's term is durable since it campaigned |
+//! | append, heartbeat, piece of a snapshot, hand-over | nothing: the leader's term is durable since it campaigned |
 //! | pre-vote, and its being granted | nothing: it promises nothing |
 //! | request for a vote, vote | term and vote |
 //! | acknowledgement | term, and the entries that it acknowledges |
@@ -49,7 +56,15 @@
 //!   sent, are ignored where that is cheap to see. A message that proves that the group has contradicted
 //!   itself (two leaders in one term, or a leader without a committed entry) stops the member with a panic
 //!   that names the property: going on would show clients two histories.
-//! - A member that loses its disk must not return under its name: it would have forgotten votes and entries.
+//! - A member is a node in one life of its disk. One that loses its disk has forgotten votes and entries; the node
+//!   comes back as another [`Member`](onecopy_core::Member), which can be made a learner and then take the place of the
+//!   old one in a single change. The driver says of every message which life sent it.
+//! - Strangers are listened to if they lead or ask for a vote: the configuration known here may be old. Whether a node
+//!   belongs to the cluster at all is for the transport to know.
+//! - A change that takes away so many voters that the others are no majority is made as it was asked for.
+//! - Lease reads need clocks whose *rates* differ by no more than [`ClockDrift`] says, and steps whose time is not
+//!   older than the read; a member that was restarted refuses votes for an election timeout. Nothing else rests on
+//!   clocks.
 //! - An entry of a leader that lost its leadership may be committed later, or never. Clients that retry need
 //!   the session ids of [`onecopy_core::payload`] to count once.
 //! - Followers learn the commit index from the next append or heartbeat; an idle group applies up to a
@@ -57,36 +72,36 @@
 //! - The leader takes proposals without limit while no majority answers. Who proposes must bound what is
 //!   unanswered.
 //!
-//! # Left out, to come later
-//!
-//! - *Joint consensus* (6): members are fixed for the life of a [`Raft`]. All counting is in one place
-//!   (`quorum`), so that two majorities can be asked instead of one.
-//! - *Learners*: followers that count for nothing. The leader's table of followers is apart from the voters
-//!   already.
-//! - *Leadership transfer* (thesis, 3.10): needs a message that makes a follower campaign at once, and a mark
-//!   on its requests for votes so that they are not refused as untimely.
-//! - *Lease reads* (thesis, 6.4.1): need a bound on clock drift, and must stop during a transfer.
-//!
 //! # Where to find what
 //!
 //! | file | what |
 //! | --- | --- |
-//! | `node` | the state of a member, the dispatch of inputs and messages, the invariants |
+//! | `node` | the state of a member, the dispatch of inputs and messages |
+//! | `invariants` | what holds between any two steps |
 //! | `election` | terms, votes, check-quorum |
 //! | `replication`, `progress` | the leader's side of the log, flow control per follower |
 //! | `append` | the follower's side of the log |
-//! | `read` | linearizable reads |
+//! | `read`, `lease` | linearizable reads, with a round and without |
+//! | `configuration`, `content` | who belongs to a group; what an entry carries |
+//! | `membership`, `change` | the configurations in the log; how they change |
+//! | `transfer` | handing over the leadership |
 //! | `snapshot` | taking, sending and installing snapshots, compaction |
 //! | `disk`, `durable` | what is durable, and who waits for it; what is found after a restart |
 //! | `quorum` | counting |
-//! | `message`, `effect`, `config` | what goes in and out |
+//! | `message`, `effect`, `config`, `status` | what goes in and out |
 
 mod append;
+mod change;
 mod config;
+mod configuration;
+mod content;
 mod disk;
 mod durable;
 mod effect;
 mod election;
+mod invariants;
+mod lease;
+mod membership;
 mod message;
 mod node;
 mod progress;
@@ -94,12 +109,18 @@ mod quorum;
 mod read;
 mod replication;
 mod snapshot;
+mod status;
+mod transfer;
 
 #[cfg(test)]
 mod tests;
 
-pub use config::Config;
+pub use change::ChangeRefusal;
+pub use config::{Base, ClockDrift, Config};
+pub use configuration::{Change, Configuration, ImpossibleChange, MalformedConfiguration};
 pub use durable::CorruptState;
 pub use effect::{Effect, Input};
-pub use message::Message;
+pub use message::{Beat, Message};
 pub use node::{Raft, Role};
+pub use status::{FollowerStatus, Phase};
+pub use transfer::TransferRefusal;

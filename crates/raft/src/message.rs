@@ -1,8 +1,18 @@
 //! What the members of a group say to each other.
 
 use onecopy_core::transfer::Chunk;
-use onecopy_core::{Entry, EntryId, Index, Term};
+use onecopy_core::{Entry, EntryId, Index, Instant, Term};
 use serde::{Deserialize, Serialize};
+
+/// Names a heartbeat, in its term. The answer repeats it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Beat {
+    /// Counts the rounds of reads in this term.
+    pub round: u64,
+    /// When it was sent, on the leader's clock; means nothing to anybody else. A lease begins here (thesis, section
+    /// 6.4.1).
+    pub at: Instant,
+}
 
 /// A message between two members.
 ///
@@ -31,6 +41,8 @@ pub enum Message {
         term: Term,
         /// The last entry of the candidate's log (section 5.4.1).
         last: EntryId,
+        /// The leader wants it ([`Message::TimeoutNow`]): whoever hears that leader may vote all the same.
+        transfer: bool,
     },
     /// The answer to [`Message::Vote`]; leaves only when term and vote are durable.
     VoteReply {
@@ -73,8 +85,8 @@ pub enum Message {
     Heartbeat {
         /// The term of the leader.
         term: Term,
-        /// Counts the rounds of reads in this term.
-        round: u64,
+        /// Which heartbeat.
+        beat: Beat,
         /// The leader's commit index.
         commit: Index,
         /// The leader has sent this follower everything through here; 0 while it is probing.
@@ -84,8 +96,8 @@ pub enum Message {
     HeartbeatReply {
         /// The term of the leader.
         term: Term,
-        /// The round that is answered: the follower still followed the leader when it began.
-        round: u64,
+        /// Which heartbeat is answered: the follower still followed the leader when it was sent.
+        beat: Beat,
         /// What the heartbeat said had been sent.
         sent: Index,
         /// What has arrived without gaps and agrees. If it is less than `sent`, something was lost.
@@ -109,6 +121,11 @@ pub enum Message {
         snapshot: EntryId,
         /// Everything below this offset has been written. 0 asks for the snapshot from its beginning.
         wanted: u64,
+    },
+    /// Campaign at once: the leader hands over to the receiver, whose log is complete (thesis, section 3.10).
+    TimeoutNow {
+        /// The term of the leader.
+        term: Term,
     },
     /// The receiver leads, or asks, in a term that is over (section 5.1).
     Outdated {
@@ -134,6 +151,7 @@ impl Message {
             | Self::HeartbeatReply { term, .. }
             | Self::Snapshot { term, .. }
             | Self::SnapshotReply { term, .. }
+            | Self::TimeoutNow { term }
             | Self::Outdated { term } => *term,
         }
     }
@@ -141,6 +159,15 @@ impl Message {
     /// Whether only the leader of the term sends such a message.
     #[must_use]
     pub fn is_from_leader(&self) -> bool {
-        matches!(self, Self::Append { .. } | Self::Heartbeat { .. } | Self::Snapshot { .. })
+        matches!(
+            self,
+            Self::Append { .. } | Self::Heartbeat { .. } | Self::Snapshot { .. } | Self::TimeoutNow { .. }
+        )
+    }
+
+    /// Whether only a follower sends such a message, to the leader or candidate that asked.
+    #[must_use]
+    pub fn is_answer(&self) -> bool {
+        !self.is_from_leader() && !matches!(self, Self::PreVote { .. } | Self::Vote { .. })
     }
 }

@@ -1,16 +1,19 @@
 //! One member of a group: its state, and the dispatch of what happens to it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use onecopy_core::{
-    EntryId, Index, Instant, Log, NodeId, Protocol, Recovered, Rule, Term, Ticket, Timestamp,
+    EntryId, Index, Instant, Log, Member, Protocol, Recovered, Rule, Term, Ticket, Timestamp,
 };
 
-use crate::config::Config;
+use crate::config::{Base, Config};
+use crate::configuration::Configuration;
 use crate::disk::Disk;
-use crate::durable::{self, CorruptState, Promise};
+use crate::durable::{self, CorruptState, Found, Promise};
 use crate::effect::{Effect, Input};
 use crate::election::{Ballot, Jitter};
+use crate::membership::Membership;
 use crate::message::Message;
 use crate::quorum::Quorum;
 use crate::replication::Leader;
@@ -66,14 +69,16 @@ pub struct Raft {
     /// The latest term seen, and whom this member voted for in it (Raft paper, Figure 2).
     pub(crate) promise: Promise,
     pub(crate) log: Log,
+    /// The configurations in the log.
+    pub(crate) membership: Membership,
     /// The time of the log's base: the least that the next entry may have.
     pub(crate) base_time: Timestamp,
     pub(crate) disk: Disk,
     pub(crate) state: State,
     /// The leader of the term, if it is known.
-    pub(crate) leader: Option<NodeId>,
-    /// When the leader was last heard.
-    pub(crate) heard: Instant,
+    pub(crate) leader: Option<Member>,
+    /// When a leader was last heard, of this term or an earlier one; not since this member asked for an election.
+    pub(crate) heard: Option<Instant>,
     /// When this member asks for an election if it hears nothing.
     pub(crate) election_due: Instant,
     pub(crate) jitter: Jitter,
@@ -88,12 +93,13 @@ pub struct Raft {
     /// The snapshot that is being received.
     pub(crate) receiving: Option<Receiving>,
     /// What the last [`Effect::RoleChanged`] said.
-    announced: (Role, Term, Option<NodeId>),
+    announced: (Role, Term, Option<Member>),
+    /// Where the configuration of the last [`Effect::ConfigurationChanged`] stands, and whether it was committed.
+    pub(crate) announced_configuration: (Index, bool),
 }
 
 impl Raft {
-    /// Starts from what was found on disk. `base_time` is the time of the entry at `recovered.base`, which
-    /// the driver's snapshot knows (zero if there is none).
+    /// Starts from what was found on disk, and from what the driver kept with the snapshot at `recovered.base`.
     ///
     /// The state machine must be as of `recovered.base`; the effects apply what is known to be committed
     /// after it, and must be carried out before the first step. If a durable snapshot is newer than the log
@@ -107,21 +113,23 @@ impl Raft {
     pub fn new(
         config: Config,
         recovered: Recovered,
-        base_time: Timestamp,
+        base: Base,
         now: Instant,
     ) -> Result<(Self, Vec<Effect>), CorruptState> {
         config.check();
-        let (promise, log, commit) = durable::recover(recovered)?;
+        let Found { promise, log, membership, commit } = durable::recover(recovered, base.configuration)?;
+        let configured = membership.latest().0;
         let mut raft = Self {
-            quorum: Quorum::new(config.members.clone()),
+            quorum: Quorum::new(&Configuration::default(), config.rules),
             disk: Disk::new(log.last().index, config.rules.hold(Rule::PersistBeforeAnswer)),
             jitter: Jitter::new(config.seed),
             now,
             promise,
-            base_time,
+            base_time: base.time,
             state: State::Follower,
             leader: None,
-            heard: Instant::ZERO,
+            // The life before this one may have told a leader that it heard it.
+            heard: config.leases.map(|_| now),
             election_due: now,
             agreed: commit,
             commit,
@@ -130,13 +138,16 @@ impl Raft {
             taking: None,
             receiving: None,
             announced: (Role::Follower, promise.term, None),
+            announced_configuration: (configured, configured <= commit),
             log,
+            membership,
             config,
         };
         let mut effects = Vec::new();
+        raft.count_anew();
         raft.reset_election_timer();
         raft.apply_committed(&mut effects);
-        if raft.config.members.len() == 1 {
+        if raft.quorum.agrees(|member| member == raft.config.id) {
             // There is nobody to wait for.
             raft.pre_campaign(&mut effects);
         }
@@ -157,19 +168,13 @@ impl Raft {
 
     /// The name of this member.
     #[must_use]
-    pub fn id(&self) -> NodeId {
+    pub fn id(&self) -> Member {
         self.config.id
-    }
-
-    /// All voting members.
-    #[must_use]
-    pub fn members(&self) -> &[NodeId] {
-        self.quorum.voters()
     }
 
     /// The leader of the term, if it is known. May have been deposed since.
     #[must_use]
-    pub fn leader(&self) -> Option<NodeId> {
+    pub fn leader(&self) -> Option<Member> {
         self.leader
     }
 
@@ -181,7 +186,7 @@ impl Raft {
 
     /// Whom this member voted for in its term.
     #[must_use]
-    pub fn vote(&self) -> Option<NodeId> {
+    pub fn vote(&self) -> Option<Member> {
         self.promise.vote
     }
 
@@ -213,9 +218,9 @@ impl Raft {
         self.config.rules.hold(rule)
     }
 
-    /// All members but this one.
-    pub(crate) fn peers(&self) -> Vec<NodeId> {
-        self.quorum.voters().iter().copied().filter(|node| *node != self.config.id).collect()
+    /// All voters but this member.
+    pub(crate) fn peers(&self) -> BTreeSet<Member> {
+        self.quorum.voters().filter(|member| *member != self.config.id).collect()
     }
 
     /// The least time that the next entry may have.
@@ -224,12 +229,13 @@ impl Raft {
     }
 
     /// Sends an answer that speaks of the own term, once the term is durable.
-    pub(crate) fn answer(&self, to: NodeId, message: Message, effects: &mut Vec<Effect>) {
+    pub(crate) fn answer(&self, to: Member, message: Message, effects: &mut Vec<Effect>) {
         effects.push(Effect::Send { to, message, after: self.disk.after_promise() });
     }
 
-    fn receive(&mut self, from: NodeId, message: Message, effects: &mut Vec<Effect>) {
-        if from == self.config.id || !self.quorum.contains(from) || message.term() > TERM_MAX {
+    fn receive(&mut self, from: Member, message: Message, effects: &mut Vec<Effect>) {
+        let strange = message.is_answer() && !self.is_known(from);
+        if from == self.config.id || strange || message.term() > TERM_MAX {
             return;
         }
         if self.is_untimely_vote(&message) {
@@ -247,8 +253,14 @@ impl Raft {
         self.dispatch(from, message, effects);
     }
 
+    /// Whether this member may have asked `from` for anything.
+    fn is_known(&self, from: Member) -> bool {
+        let follows = |leader: &Leader| leader.followers.contains_key(&from);
+        self.quorum.contains(from) || matches!(&self.state, State::Leader(leader) if follows(leader))
+    }
+
     /// One handler per message. The message is of this term, or a pre-vote of this or a later one.
-    fn dispatch(&mut self, from: NodeId, message: Message, effects: &mut Vec<Effect>) {
+    fn dispatch(&mut self, from: Member, message: Message, effects: &mut Vec<Effect>) {
         match message {
             Message::PreVote { term, last } => self.on_pre_vote(from, term, last, effects),
             Message::PreVoteReply { term, granted } => self.on_pre_vote_reply(from, term, granted, effects),
@@ -259,12 +271,13 @@ impl Raft {
             }
             Message::Appended { through, .. } => self.on_appended(from, through, effects),
             Message::Conflict { at, hint, .. } => self.on_conflict(from, at, hint, effects),
-            Message::Heartbeat { round, commit, sent, .. } => {
-                self.on_heartbeat(from, round, commit, sent, effects);
+            Message::Heartbeat { beat, commit, sent, .. } => {
+                self.on_heartbeat(from, beat, commit, sent, effects);
             }
-            Message::HeartbeatReply { round, sent, received, durable, .. } => {
-                self.on_heartbeat_reply(from, round, sent, received, durable, effects);
+            Message::HeartbeatReply { beat, sent, received, durable, .. } => {
+                self.on_heartbeat_reply(from, beat, sent, received, durable, effects);
             }
+            Message::TimeoutNow { .. } => self.on_timeout_now(effects),
             Message::Snapshot { chunk, .. } => self.on_snapshot(from, chunk, effects),
             Message::SnapshotReply { snapshot, wanted, .. } => {
                 self.on_snapshot_reply(from, snapshot, wanted, effects);
@@ -276,7 +289,7 @@ impl Raft {
 
     /// Tells the sender of an outdated request that its term is over. Outdated answers are of no use to
     /// anyone.
-    fn refuse_outdated(&mut self, from: NodeId, message: &Message, effects: &mut Vec<Effect>) {
+    fn refuse_outdated(&mut self, from: Member, message: &Message, effects: &mut Vec<Effect>) {
         let asks = matches!(message, Message::PreVote { .. } | Message::Vote { .. });
         if asks || message.is_from_leader() {
             self.answer(from, Message::Outdated { term: self.term() }, effects);
@@ -295,13 +308,14 @@ impl Raft {
     fn on_elapsed(&mut self, effects: &mut Vec<Effect>) {
         match self.state {
             State::Leader(_) => self.on_leader_elapsed(effects),
-            _ if self.now >= self.election_due => self.pre_campaign(effects),
+            _ if self.now >= self.election_due && self.may_lead() => self.pre_campaign(effects),
             _ => {}
         }
     }
 
     /// Ends a step: what depends on its outcome as a whole. `start` is where its effects begin.
     fn finish(&mut self, effects: &mut Vec<Effect>, start: usize) {
+        self.go_on_with_change(effects);
         self.compact_if_possible();
         self.ask_for_snapshot(effects);
         let current = (self.role(), self.term(), self.leader);
@@ -309,6 +323,7 @@ impl Raft {
             self.announced = current;
             effects.push(Effect::RoleChanged { role: current.0, term: current.1, leader: current.2 });
         }
+        self.announce_configuration(effects);
         if let Some(persist) = self.disk.take() {
             // First, because it takes longest.
             effects.insert(start, persist);
@@ -330,6 +345,8 @@ impl Protocol for Raft {
         match input {
             Input::Received { from, message } => self.receive(from, message, effects),
             Input::Propose { payload, time, seed } => self.on_propose(payload, time, seed, effects),
+            Input::Change { changes } => self.on_change(&changes, effects),
+            Input::Transfer { to } => self.on_transfer(to, effects),
             Input::Read { token } => self.on_read(token, effects),
             Input::Persisted { ticket } => self.on_persisted(ticket, effects),
             Input::Elapsed => self.on_elapsed(effects),
@@ -340,8 +357,8 @@ impl Protocol for Raft {
             Input::SnapshotWritten { snapshot, offset } => {
                 self.on_snapshot_written(snapshot, offset, effects);
             }
-            Input::SnapshotInstalled { snapshot, time } => {
-                self.on_snapshot_installed(snapshot, time, effects);
+            Input::SnapshotInstalled { snapshot, time, configuration } => {
+                self.on_snapshot_installed(snapshot, time, configuration, effects);
             }
             Input::SnapshotUnusable { snapshot } => self.on_snapshot_unusable(snapshot, effects),
         }
@@ -351,8 +368,11 @@ impl Protocol for Raft {
     fn deadline(&self) -> Option<Instant> {
         match &self.state {
             State::Leader(leader) if leader.followers.is_empty() => None,
-            State::Leader(leader) => Some(leader.heartbeat_due.min(self.quorum_lapses(leader))),
-            _ => Some(self.election_due),
+            State::Leader(leader) => {
+                let soonest = leader.heartbeat_due.min(self.quorum_lapses(leader));
+                Some(leader.transfer_ends().map_or(soonest, |end| soonest.min(end)))
+            }
+            _ => self.may_lead().then_some(self.election_due),
         }
     }
 
@@ -360,28 +380,6 @@ impl Protocol for Raft {
         self.check_log();
         if let State::Leader(leader) = &self.state {
             self.check_leader(leader);
-        }
-    }
-}
-
-impl Raft {
-    fn check_log(&self) {
-        let (base, last) = (self.log.base(), self.log.last());
-        assert!(last.epoch <= self.term().into(), "raft: {last} is from a term after {}", self.term());
-        assert!(base.index <= self.applied, "raft: compacted to {base}, applied only {}", self.applied);
-        assert!(self.applied <= self.commit, "raft: applied {}, committed {}", self.applied, self.commit);
-        assert!(self.commit <= last.index, "raft: committed {}, the log ends with {last}", self.commit);
-        assert!(self.agreed <= last.index, "raft: agreed {}, the log ends with {last}", self.agreed);
-        assert!(self.durable() <= last.index, "raft: durable {}, the log ends with {last}", self.durable());
-        assert!(self.snapshot >= base, "raft: compacted to {base}, the snapshot is {}", self.snapshot);
-    }
-
-    fn check_leader(&self, leader: &Leader) {
-        let last = self.log.last().index;
-        assert_eq!(self.leader, Some(self.id()), "raft: a leader follows somebody else");
-        for (node, progress) in &leader.followers {
-            assert!(progress.matched < progress.next, "raft: {node} is sent again what it has");
-            assert!(progress.next <= last.next(), "raft: {node} is sent what does not exist");
         }
     }
 }

@@ -27,6 +27,8 @@ pub(crate) struct Progress {
     pub heard: Instant,
     /// The last heartbeat round that the follower answered.
     pub round: u64,
+    /// When the last heartbeat that the follower answered was sent.
+    pub followed: Option<Instant>,
 }
 
 /// How entries are sent to a follower.
@@ -48,7 +50,14 @@ pub(crate) enum Pace {
 
 impl Progress {
     pub fn new(next: Index, now: Instant) -> Self {
-        Self { matched: Index(0), next, pace: Pace::Probe { waiting: false }, heard: now, round: 0 }
+        Self {
+            matched: Index(0),
+            next,
+            pace: Pace::Probe { waiting: false },
+            heard: now,
+            round: 0,
+            followed: None,
+        }
     }
 
     /// The next append to send, if the pace allows one: the entry before, and the entries. Panics if the log
@@ -140,7 +149,7 @@ pub(crate) fn last_shared(log: &Log, index: Index, epoch: onecopy_core::Epoch, f
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use onecopy_core::{Epoch, NodeId, Rules, Timestamp};
+    use onecopy_core::{Epoch, Incarnation, Member, NodeId, Rules, Timestamp};
     use std::time::Duration;
 
     use super::*;
@@ -156,13 +165,14 @@ mod tests {
 
     fn config() -> Config {
         Config {
-            id: NodeId(1),
-            members: vec![NodeId(1)],
+            id: Member { node: NodeId(1), incarnation: Incarnation(1) },
             election_timeout: Duration::from_millis(100),
             heartbeat_interval: Duration::from_millis(20),
             append_bytes_max: 1,
             inflight_max: 2,
             log_bytes_max: 1000,
+            promotion_lag_max: 10,
+            leases: None,
             seed: 0,
             rules: Rules::default(),
         }

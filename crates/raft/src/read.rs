@@ -8,7 +8,7 @@
 
 use std::collections::VecDeque;
 
-use onecopy_core::{Index, NodeId, Rule};
+use onecopy_core::{Index, Member, Rule};
 
 use crate::effect::Effect;
 use crate::node::{Raft, State};
@@ -61,17 +61,22 @@ impl Reads {
 
 impl Raft {
     pub(crate) fn on_read(&mut self, token: u64, effects: &mut Vec<Effect>) {
+        let leases_serve = self.has_lease();
         let State::Leader(leader) = &mut self.state else {
             return effects.push(Effect::ReadRefused { token, leader: self.leader });
         };
+        if leases_serve {
+            leader.reads.confirmed.push_back(Batch { index: self.commit, tokens: vec![token] });
+            return self.serve_confirmed_reads(effects);
+        }
         leader.reads.waiting.push(token);
         self.start_read_round(effects);
     }
 
     pub(crate) fn start_read_round(&mut self, effects: &mut Vec<Effect>) {
-        let knows_commit = |first| self.commit >= first || !self.config.rules.hold(Rule::OwnEntryFirst);
+        let knows_commit = self.knows_commit();
         let State::Leader(leader) = &mut self.state else { return };
-        if !knows_commit(leader.first) || !leader.reads.begin(self.commit) {
+        if !knows_commit || !leader.reads.begin(self.commit) {
             return;
         }
         if self.holds(Rule::ConfirmReads) {
@@ -85,7 +90,7 @@ impl Raft {
         let needed = self.holds(Rule::ConfirmReads);
         let State::Leader(leader) = &mut self.state else { return };
         let (followers, reads) = (&leader.followers, &mut leader.reads);
-        let answered = |node: NodeId| {
+        let answered = |node: Member| {
             followers.get(&node).is_none_or(|follower: &Progress| follower.round >= reads.round)
         };
         if needed && !self.quorum.agrees(answered) {

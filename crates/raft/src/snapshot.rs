@@ -2,9 +2,11 @@
 //! section 7).
 
 use onecopy_core::transfer::{Chunk, Incoming, Outgoing, Verdict};
-use onecopy_core::{EntryId, Index, Instant, Log, NodeId, Term, Timestamp};
+use onecopy_core::{EntryId, Index, Instant, Log, Member, Term, Timestamp};
 
+use crate::configuration::Configuration;
 use crate::effect::Effect;
+use crate::membership::Membership;
 use crate::message::Message;
 use crate::node::{Raft, State};
 use crate::progress::Pace;
@@ -12,6 +14,7 @@ use crate::progress::Pace;
 /// A snapshot on its way to a follower.
 #[derive(Clone, Debug, Hash)]
 pub(crate) struct Sending {
+    to: Member,
     outgoing: Outgoing,
     /// The follower has written everything below.
     acknowledged: u64,
@@ -22,12 +25,13 @@ pub(crate) struct Sending {
 }
 
 impl Sending {
-    pub fn new(to: NodeId, snapshot: EntryId, now: Instant) -> Self {
-        Self { outgoing: Outgoing::new(to, snapshot, now), acknowledged: 0, sent: 0, end: None }
+    pub fn new(to: Member, snapshot: EntryId, now: Instant) -> Self {
+        let outgoing = Outgoing::new(to.node, snapshot, now);
+        Self { to, outgoing, acknowledged: 0, sent: 0, end: None }
     }
 
     fn restart(&mut self, snapshot: EntryId, now: Instant) {
-        *self = Self::new(self.outgoing.to, snapshot, now);
+        *self = Self::new(self.to, snapshot, now);
     }
 
     /// The follower has written everything below `wanted`, or, if that is 0, has lost everything.
@@ -87,7 +91,8 @@ impl Raft {
         let (at, time) = (last.id, last.time);
         if at.index > self.snapshot.index {
             self.taking = Some(at);
-            effects.push(Effect::TakeSnapshot { at, time });
+            let configuration = self.membership.at(at.index).clone();
+            effects.push(Effect::TakeSnapshot { at, time, configuration });
         }
     }
 
@@ -120,6 +125,7 @@ impl Raft {
         }
         self.log.compact(through);
         self.disk.compact(through);
+        self.membership.compact(through.index);
         self.agreed = self.agreed.max(through.index);
     }
 
@@ -133,7 +139,7 @@ impl Raft {
     }
 
     /// Has the next pieces read from the disk, as many as the window allows.
-    pub(crate) fn read_snapshot_for(&mut self, to: NodeId, effects: &mut Vec<Effect>) {
+    pub(crate) fn read_snapshot_for(&mut self, to: Member, effects: &mut Vec<Effect>) {
         let now = self.now;
         let Some(sending) = self.sending(to) else { return };
         while let Some(offset) = sending.outgoing.next(now) {
@@ -141,7 +147,7 @@ impl Raft {
         }
     }
 
-    fn sending(&mut self, to: NodeId) -> Option<&mut Sending> {
+    fn sending(&mut self, to: Member) -> Option<&mut Sending> {
         let State::Leader(leader) = &mut self.state else { return None };
         match &mut leader.followers.get_mut(&to)?.pace {
             Pace::Snapshot(sending) => Some(sending),
@@ -151,7 +157,7 @@ impl Raft {
 
     pub(crate) fn on_snapshot_read(
         &mut self,
-        to: NodeId,
+        to: Member,
         snapshot: EntryId,
         chunk: Option<Chunk>,
         effects: &mut Vec<Effect>,
@@ -177,7 +183,7 @@ impl Raft {
 
     pub(crate) fn on_snapshot_reply(
         &mut self,
-        from: NodeId,
+        from: Member,
         snapshot: EntryId,
         wanted: u64,
         effects: &mut Vec<Effect>,
@@ -194,7 +200,7 @@ impl Raft {
 
     /// Sends again what a follower has not acknowledged for long. If it has everything, sends the (empty)
     /// rest, which a follower that was restarted answers by asking for the beginning.
-    pub(crate) fn rewind_stalled_snapshot(&mut self, to: NodeId) {
+    pub(crate) fn rewind_stalled_snapshot(&mut self, to: Member) {
         let (now, patience, newest) = (self.now, self.config.election_timeout, self.snapshot);
         let Some(sending) = self.sending(to) else { return };
         if now.since(sending.outgoing.moved()) < patience {
@@ -206,7 +212,7 @@ impl Raft {
         }
     }
 
-    pub(crate) fn on_snapshot(&mut self, from: NodeId, chunk: Chunk, effects: &mut Vec<Effect>) {
+    pub(crate) fn on_snapshot(&mut self, from: Member, chunk: Chunk, effects: &mut Vec<Effect>) {
         let snapshot = chunk.snapshot;
         if snapshot.epoch > self.term().into() {
             // No entry is of a term that has not begun.
@@ -241,7 +247,7 @@ impl Raft {
     }
 
     /// The snapshot covers nothing that the log does not: what a leader has a snapshot of is committed.
-    fn has_snapshot_already(&mut self, from: NodeId, snapshot: EntryId, effects: &mut Vec<Effect>) {
+    fn has_snapshot_already(&mut self, from: Member, snapshot: EntryId, effects: &mut Vec<Effect>) {
         self.agreed = self.agreed.max(snapshot.index);
         self.commit_through(snapshot.index, effects);
         let through = self.commit;
@@ -280,6 +286,7 @@ impl Raft {
         &mut self,
         snapshot: EntryId,
         time: Timestamp,
+        configuration: Configuration,
         effects: &mut Vec<Effect>,
     ) {
         let expected = self.is_installing()
@@ -293,13 +300,13 @@ impl Raft {
             // Entries came from a leader in the meantime.
             self.compact_if_possible();
         } else {
-            self.replace_log(snapshot, time);
+            self.replace_log(snapshot, time, configuration);
         }
         self.commit_through(snapshot.index, effects);
         self.tell_installed(snapshot, effects);
     }
 
-    fn replace_log(&mut self, snapshot: EntryId, time: Timestamp) {
+    fn replace_log(&mut self, snapshot: EntryId, time: Timestamp, configuration: Configuration) {
         assert!(
             !matches!(self.state, State::Leader(_)),
             "raft: leader completeness: the leader of {} lacks the committed {snapshot}",
@@ -314,6 +321,8 @@ impl Raft {
         self.commit = snapshot.index;
         self.agreed = snapshot.index;
         self.disk.install(snapshot);
+        self.membership = Membership::new(snapshot.index, configuration);
+        self.count_anew();
     }
 
     fn tell_installed(&mut self, snapshot: EntryId, effects: &mut Vec<Effect>) {

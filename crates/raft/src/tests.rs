@@ -1,32 +1,44 @@
 //! Each handler by itself: the state after it, and the list of its effects.
 
+mod changes;
+
 use std::time::Duration;
 
 use bytes::Bytes;
 use onecopy_core::transfer::Chunk;
 use onecopy_core::{
-    Entry, EntryId, Index, Instant, NodeId, Protocol, Recovered, Rules, Term, Ticket, Timestamp, Write,
+    Entry, EntryId, Incarnation, Index, Instant, Member, NodeId, Protocol, Recovered, Rules, Term, Ticket,
+    Timestamp, Write,
 };
 
 use crate::durable::Promise;
-use crate::{Config, Effect, Input, Message, Raft, Role};
+use crate::{Base, Beat, Config, Configuration, Effect, Input, Message, Raft, Role};
 
-const N1: NodeId = NodeId(1);
-const N2: NodeId = NodeId(2);
-const N3: NodeId = NodeId(3);
+const fn node(node: u32) -> Member {
+    Member { node: NodeId(node), incarnation: Incarnation(1) }
+}
 
-fn config(members: u32) -> Config {
+const N1: Member = node(1);
+const N2: Member = node(2);
+const N3: Member = node(3);
+
+fn config() -> Config {
     Config {
         id: N1,
-        members: (1..=members).map(NodeId).collect(),
         election_timeout: Duration::from_millis(100),
         heartbeat_interval: Duration::from_millis(20),
         append_bytes_max: 1000,
         inflight_max: 2,
         log_bytes_max: 10_000,
+        promotion_lag_max: 2,
+        leases: None,
         seed: 7,
         rules: Rules::default(),
     }
+}
+
+fn base(members: u32) -> Base {
+    Base { time: Timestamp(0), configuration: Configuration::of((1..=members).map(node)) }
 }
 
 fn entry(index: u64, term: u64) -> Entry {
@@ -37,7 +49,7 @@ fn entries(terms: &[u64]) -> Vec<Entry> {
     terms.iter().enumerate().map(|(position, term)| entry(position as u64 + 1, *term)).collect()
 }
 
-fn state(term: u64, vote: Option<NodeId>) -> Bytes {
+fn state(term: u64, vote: Option<Member>) -> Bytes {
     Promise { term: Term(term), vote }.encode()
 }
 
@@ -49,7 +61,7 @@ fn member(term: u64, terms: &[u64]) -> Raft {
         entries: entries(terms),
         commit: Index(0),
     };
-    let (raft, effects) = Raft::new(config(3), recovered, Timestamp(0), Instant::ZERO).unwrap();
+    let (raft, effects) = Raft::new(config(), recovered, base(3), Instant::ZERO).unwrap();
     assert_eq!(effects, []);
     raft
 }
@@ -61,7 +73,7 @@ fn step(raft: &mut Raft, input: Input) -> Vec<Effect> {
     effects
 }
 
-fn receive(raft: &mut Raft, from: NodeId, message: Message) -> Vec<Effect> {
+fn receive(raft: &mut Raft, from: Member, message: Message) -> Vec<Effect> {
     step(raft, Input::Received { from, message })
 }
 
@@ -88,11 +100,11 @@ fn leader(term: u64, terms: &[u64]) -> Raft {
     raft
 }
 
-fn sends(to: NodeId, message: Message) -> Effect {
+fn sends(to: Member, message: Message) -> Effect {
     Effect::Send { to, message, after: None }
 }
 
-fn holds(to: NodeId, message: Message, ticket: u64) -> Effect {
+fn holds(to: Member, message: Message, ticket: u64) -> Effect {
     Effect::Send { to, message, after: Some(Ticket(ticket)) }
 }
 
@@ -100,7 +112,7 @@ fn persists(ticket: u64, writes: Vec<Write>) -> Effect {
     Effect::Persist { ticket: Ticket(ticket), writes }
 }
 
-fn becomes(role: Role, term: u64, leader: Option<NodeId>) -> Effect {
+fn becomes(role: Role, term: u64, leader: Option<Member>) -> Effect {
     Effect::RoleChanged { role, term: Term(term), leader }
 }
 
@@ -124,8 +136,8 @@ fn a_timeout_begins_with_a_pre_vote_that_changes_nothing() {
 #[test]
 fn the_timeouts_lie_between_one_and_two() {
     for seed in 0..100 {
-        let config = Config { seed, ..config(3) };
-        let (raft, _) = Raft::new(config, Recovered::default(), Timestamp(0), Instant(5)).unwrap();
+        let config = Config { seed, ..config() };
+        let (raft, _) = Raft::new(config, Recovered::default(), base(3), Instant(5)).unwrap();
         let wait = raft.deadline().unwrap().since(Instant(5)).as_millis();
         assert!((100..200).contains(&wait), "{wait} ms");
     }
@@ -136,7 +148,7 @@ fn a_campaign_waits_for_its_own_vote() {
     let mut raft = member(3, &[1, 2]);
     time_out(&mut raft);
     let last = EntryId::new(2, 2);
-    let vote = Message::Vote { term: Term(4), last };
+    let vote = Message::Vote { term: Term(4), last, transfer: false };
     let expected = [
         persists(1, vec![Write::State(state(4, Some(N1)))]),
         holds(N2, vote.clone(), 1),
@@ -157,7 +169,8 @@ fn a_pre_vote_of_another_campaign_does_not_count() {
 #[test]
 fn a_vote_goes_to_the_first_whose_log_is_up_to_date() {
     let mut raft = member(3, &[1, 2]);
-    let refused = receive(&mut raft, N2, Message::Vote { term: Term(4), last: EntryId::new(9, 1) });
+    let refused =
+        receive(&mut raft, N2, Message::Vote { term: Term(4), last: EntryId::new(9, 1), transfer: false });
     let expected = [
         persists(1, vec![Write::State(state(4, None))]),
         holds(N2, Message::VoteReply { term: Term(4), granted: false }, 1),
@@ -169,12 +182,12 @@ fn a_vote_goes_to_the_first_whose_log_is_up_to_date() {
         persists(2, vec![Write::State(state(4, Some(N3)))]),
         holds(N3, Message::VoteReply { term: Term(4), granted: true }, 2),
     ];
-    assert_eq!(receive(&mut raft, N3, Message::Vote { term: Term(4), last }), expected);
+    assert_eq!(receive(&mut raft, N3, Message::Vote { term: Term(4), last, transfer: false }), expected);
     // The same candidate may ask again, another may not.
     persisted(&mut raft, 2);
-    let again = receive(&mut raft, N3, Message::Vote { term: Term(4), last });
+    let again = receive(&mut raft, N3, Message::Vote { term: Term(4), last, transfer: false });
     assert_eq!(again, [sends(N3, Message::VoteReply { term: Term(4), granted: true })]);
-    let other = receive(&mut raft, N2, Message::Vote { term: Term(4), last });
+    let other = receive(&mut raft, N2, Message::Vote { term: Term(4), last, transfer: false });
     assert_eq!(other, [sends(N2, Message::VoteReply { term: Term(4), granted: false })]);
 }
 
@@ -184,7 +197,7 @@ fn who_hears_a_leader_does_not_even_consider_a_vote() {
     receive(&mut raft, N2, append(3, EntryId::ZERO, vec![], 0));
     let last = EntryId::new(9, 9);
     assert_eq!(receive(&mut raft, N3, Message::PreVote { term: Term(4), last }), []);
-    assert_eq!(receive(&mut raft, N3, Message::Vote { term: Term(4), last }), []);
+    assert_eq!(receive(&mut raft, N3, Message::Vote { term: Term(4), last, transfer: false }), []);
     assert_eq!(raft.term(), Term(3));
 }
 
@@ -193,7 +206,7 @@ fn an_outdated_sender_is_told() {
     let mut raft = member(3, &[]);
     let outdated = Message::Outdated { term: Term(3) };
     assert_eq!(receive(&mut raft, N2, append(2, EntryId::ZERO, vec![], 0)), [sends(N2, outdated.clone())]);
-    let vote = Message::Vote { term: Term(2), last: EntryId::ZERO };
+    let vote = Message::Vote { term: Term(2), last: EntryId::ZERO, transfer: false };
     assert_eq!(receive(&mut raft, N2, vote), [sends(N2, outdated)]);
     assert_eq!(receive(&mut raft, N2, appended(2, 1)), []);
 }
@@ -202,9 +215,10 @@ fn an_outdated_sender_is_told() {
 fn strangers_and_nonsense_are_ignored() {
     let mut raft = member(3, &[1]);
     let last = EntryId::new(9, 9);
-    assert_eq!(receive(&mut raft, NodeId(9), Message::Vote { term: Term(4), last }), []);
-    assert_eq!(receive(&mut raft, N1, Message::Vote { term: Term(4), last }), []);
-    assert_eq!(receive(&mut raft, N2, Message::Vote { term: Term(u64::MAX), last }), []);
+    let answer = Message::VoteReply { term: Term(4), granted: false };
+    assert_eq!(receive(&mut raft, node(9), answer), []);
+    assert_eq!(receive(&mut raft, N1, Message::Vote { term: Term(4), last, transfer: false }), []);
+    assert_eq!(receive(&mut raft, N2, Message::Vote { term: Term(u64::MAX), last, transfer: false }), []);
     assert_eq!(raft.term(), Term(3));
     receive(&mut raft, N2, append(3, EntryId::ZERO, vec![], 0));
     let far = EntryId::new(u64::MAX, 3);
@@ -219,8 +233,8 @@ fn strangers_and_nonsense_are_ignored() {
     assert_eq!(receive(&mut raft, N2, append(3, far, vec![entry(1, 3)], 9)), []);
     let mut leader = leader(3, &[1]);
     let huge = Index(u64::MAX);
-    let reply =
-        Message::HeartbeatReply { term: Term(4), round: 0, sent: huge, received: huge, durable: huge };
+    let beat = Beat { round: 0, at: Instant::ZERO };
+    let reply = Message::HeartbeatReply { term: Term(4), beat, sent: huge, received: huge, durable: huge };
     assert_eq!(receive(&mut leader, N2, appended(4, u64::MAX)), []);
     assert_eq!(receive(&mut leader, N2, reply), []);
     let conflict = Message::Conflict { term: Term(4), at: Index(1), hint: EntryId::new(u64::MAX, 9) };
@@ -334,7 +348,7 @@ fn a_proposal_is_refused_by_a_follower_and_settled_by_a_leader() {
     assert_eq!(step(&mut member(3, &[]), proposal.clone()), [Effect::Refused { leader: None }]);
     let mut raft = leader(3, &[]);
     let id = EntryId::new(2, 4);
-    let new = Entry { id, time: Timestamp(9), seed: 5, payload: Bytes::from_static(b"x") };
+    let new = Entry { id, time: Timestamp(9), seed: 5, payload: Bytes::from_static(b"\0x") };
     // Nobody is known to agree yet: nothing but the probes is on its way.
     let expected = [
         persists(3, vec![Write::Append { entries: vec![new.clone()], commit: Index(0) }]),
@@ -371,8 +385,8 @@ fn reads_are_refused_when_the_leader_steps_down() {
 #[test]
 fn a_large_log_asks_for_a_snapshot_and_is_compacted() {
     let recovered = Recovered { commit: Index(0), ..Recovered::default() };
-    let config = Config { log_bytes_max: 150, ..config(1) };
-    let (mut raft, _) = Raft::new(config, recovered, Timestamp(0), Instant::ZERO).unwrap();
+    let config = Config { log_bytes_max: 150, ..config() };
+    let (mut raft, _) = Raft::new(config, recovered, base(1), Instant::ZERO).unwrap();
     persisted(&mut raft, 1);
     persisted(&mut raft, 2);
     let proposal = Input::Propose { payload: Bytes::from(vec![0; 60]), time: Timestamp(3), seed: 0 };
@@ -380,7 +394,10 @@ fn a_large_log_asks_for_a_snapshot_and_is_compacted() {
     persisted(&mut raft, 3);
     // What has been applied by then can be in the snapshot; it is asked for once.
     let at = EntryId::new(2, 1);
-    assert_eq!(step(&mut raft, proposal.clone())[2..], [Effect::TakeSnapshot { at, time: Timestamp(3) }]);
+    assert_eq!(
+        step(&mut raft, proposal.clone())[2..],
+        [Effect::TakeSnapshot { at, time: Timestamp(3), configuration: Configuration::of([N1]) }]
+    );
     assert_eq!(step(&mut raft, proposal).len(), 2);
     let effects = step(&mut raft, Input::SnapshotTaken { snapshot: at });
     assert_eq!(effects, [persists(6, vec![Write::Compact { through: at }])]);
@@ -414,8 +431,12 @@ fn a_snapshot_is_written_installed_and_acknowledged() {
     let commit = append(3, EntryId::new(1, 1), vec![], 1);
     assert_eq!(receive(&mut raft, N2, commit), [sends(N2, appended(3, 1))]);
     assert_eq!((raft.commit(), raft.applied()), (Index(1), Index(0)));
-    let installed = step(&mut raft, Input::SnapshotInstalled { snapshot, time: Timestamp(8) });
-    assert_eq!(installed, [persists(1, vec![Write::Install { snapshot }]), sends(N2, appended(3, 9))]);
+    let configuration = Configuration::of([N2, N3]);
+    let expected = configuration.clone();
+    let installed = step(&mut raft, Input::SnapshotInstalled { snapshot, time: Timestamp(8), configuration });
+    let changed = Effect::ConfigurationChanged { index: Index(9), configuration: expected, committed: true };
+    let install = persists(1, vec![Write::Install { snapshot }]);
+    assert_eq!(installed, [install, sends(N2, appended(3, 9)), changed]);
     assert_eq!((raft.log().base(), raft.applied()), (snapshot, Index(9)));
 }
 
@@ -435,7 +456,7 @@ fn a_damaged_snapshot_is_fetched_again() {
 fn what_was_committed_before_a_restart_is_applied_at_the_start() {
     let state = Some(state(2, None));
     let recovered = Recovered { state, base: EntryId::ZERO, entries: entries(&[1, 1, 2]), commit: Index(2) };
-    let (raft, effects) = Raft::new(config(3), recovered, Timestamp(0), Instant::ZERO).unwrap();
+    let (raft, effects) = Raft::new(config(), recovered, base(3), Instant::ZERO).unwrap();
     assert_eq!(effects, [Effect::Apply { entries: entries(&[1, 1]) }]);
     assert_eq!((raft.applied(), raft.durable()), (Index(2), Index(3)));
 }

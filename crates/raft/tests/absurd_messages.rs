@@ -4,13 +4,14 @@
 
 mod cluster;
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
-use cluster::{Cluster, Envelope, Setup};
+use cluster::{Cluster, Envelope, Setup, member};
 use onecopy_core::transfer::Chunk;
-use onecopy_core::{Entry, EntryId, Epoch, Index, NodeId, Term, Timestamp};
-use onecopy_raft::Message;
+use onecopy_core::{Entry, EntryId, Epoch, Index, Instant, Term, Timestamp};
+use onecopy_raft::{Beat, ClockDrift, Configuration, Message};
 
 const HISTORIES: u64 = 3_000;
 
@@ -46,26 +47,46 @@ impl Dice {
             id: EntryId { index: Index(first.index.0.wrapping_add(offset)), epoch: first.epoch },
             time: Timestamp(dice.number()),
             seed: 0,
-            payload: Bytes::new(),
+            payload: dice.payload(),
         };
         (0..self.roll() % 4).map(|offset| entry(offset, self)).collect()
+    }
+
+    /// Nothing, a command, some configuration, or rubbish.
+    fn payload(&mut self) -> Bytes {
+        let members = |dice: &mut Self| {
+            (0..dice.roll() % 3).map(|_| member(dice.roll() as u32 % 5, 1)).collect::<BTreeSet<_>>()
+        };
+        let configuration =
+            Configuration { voters: members(self), old_voters: members(self), learners: members(self) };
+        match self.roll() % 8 {
+            0 => [&b"\x01"[..], &configuration.encode()].concat().into(),
+            1 => [&b"\x01"[..], &configuration.encode()[1..]].concat().into(),
+            2 => Bytes::from_static(b"?"),
+            3 => Bytes::from_static(b"\0command"),
+            _ => Bytes::new(),
+        }
+    }
+
+    fn beat(&mut self) -> Beat {
+        Beat { round: self.number(), at: Instant(self.number()) }
     }
 
     fn message(&mut self) -> Message {
         let term = Term(self.number());
         let granted = self.roll().is_multiple_of(2);
-        match self.roll() % 12 {
+        match self.roll() % 13 {
             0 => Message::PreVote { term, last: self.id() },
             1 => Message::PreVoteReply { term, granted },
-            2 => Message::Vote { term, last: self.id() },
+            2 => Message::Vote { term, last: self.id(), transfer: granted },
             3 => Message::VoteReply { term, granted },
             4 => Message::Append { term, previous: self.id(), entries: self.entries(), commit: self.index() },
             5 => Message::Appended { term, through: self.index() },
             6 => Message::Conflict { term, at: self.index(), hint: self.id() },
-            7 => Message::Heartbeat { term, round: self.number(), commit: self.index(), sent: self.index() },
+            7 => Message::Heartbeat { term, beat: self.beat(), commit: self.index(), sent: self.index() },
             8 => Message::HeartbeatReply {
                 term,
-                round: self.number(),
+                beat: self.beat(),
                 sent: self.index(),
                 received: self.index(),
                 durable: self.index(),
@@ -76,6 +97,7 @@ impl Dice {
                 Message::Snapshot { term, chunk: Chunk { snapshot, time, offset, data, last: granted } }
             }
             10 => Message::SnapshotReply { term, snapshot: self.id(), wanted: self.number() },
+            11 => Message::TimeoutNow { term },
             _ => Message::Outdated { term },
         }
     }
@@ -85,7 +107,12 @@ impl Dice {
 /// with all of it.
 fn nonsense(seed: u64) -> Result<bool, String> {
     let mut dice = Dice(seed);
-    let mut cluster = Cluster::new(Setup { log_bytes_max: 300, seed, ..Setup::default() });
+    let mut cluster = Cluster::new(Setup {
+        log_bytes_max: 300,
+        leases: Some(ClockDrift { ppm: 0 }),
+        seed,
+        ..Setup::default()
+    });
     for id in cluster.ids() {
         cluster.start(id);
     }
@@ -95,8 +122,8 @@ fn nonsense(seed: u64) -> Result<bool, String> {
     }
     let speak = || {
         for _ in 0..60 {
-            let (to, message) = (NodeId(1 + (dice.roll() % 2) as u32), dice.message());
-            cluster.deliver(Envelope { from: NodeId(3), to, message });
+            let (to, message) = (member(1 + (dice.roll() % 2) as u32, 1), dice.message());
+            cluster.deliver(Envelope { from: member(3, 1), to, message });
             cluster.wire.clear();
             cluster.persist(to);
             cluster.advance(std::time::Duration::from_millis(dice.roll() % 20));

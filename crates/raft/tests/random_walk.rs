@@ -25,12 +25,18 @@ fn the_properties_of_figure_3_hold_in_every_history() {
         total.terms += summary.terms;
         total.snapshots += summary.snapshots;
         total.installs += summary.installs;
+        total.changes += summary.changes;
+        total.transfers += summary.transfers;
+        total.leases += summary.leases;
     }
     // A walk in which nothing happens proves nothing.
     println!("{histories} histories: {total:?}");
     assert!(total.committed > 10 * histories, "too little is committed: {total:?}");
     assert!(total.terms > 3 * histories, "too few elections: {total:?}");
     assert!(total.installs > histories / 10, "too few snapshots are sent: {total:?}");
+    assert!(total.changes > histories, "too few changes of the configuration: {total:?}");
+    assert!(total.transfers > histories / 4, "too few transfers: {total:?}");
+    assert!(total.leases > histories, "too few reads from leases: {total:?}");
     assert!(total.snapshots > histories / 2, "too few snapshots: {total:?}");
 }
 

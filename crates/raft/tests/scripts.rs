@@ -8,11 +8,11 @@ use std::error::Error;
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes};
-use cluster::{Cluster, Setup, entry, show};
+use cluster::{Cluster, Setup, entry, member, show};
 use goldenscript::{Command, Context};
 use onecopy_core::transfer::CHUNK;
-use onecopy_core::{Index, NodeId, Protocol, Timestamp};
-use onecopy_raft::Input;
+use onecopy_core::{Index, Member, Protocol, Timestamp};
+use onecopy_raft::{Change, ClockDrift, Input};
 
 /// What a script can do. Nothing happens by itself: messages and writes wait until the script lets them
 /// through.
@@ -29,7 +29,7 @@ impl goldenscript::Runner for Script {
         self.cluster.trace = Some(Vec::new());
         let mut args = command.consume_args();
         let keys = |key: &str| command.consume_args().take_key(key).map(str::to_owned);
-        let nodes: Vec<NodeId> = command
+        let nodes: Vec<Member> = command
             .consume_args()
             .filter_map(|arg| match arg {
                 goldenscript::Argument::Positional(name) => node(name).ok(),
@@ -58,6 +58,16 @@ impl goldenscript::Runner for Script {
                 let token = keys("token").ok_or("which token?")?.parse()?;
                 self.cluster.step(one(&nodes)?, Input::Read { token });
             }
+            "wipe" => drop(self.cluster.wipe(one(&nodes)?)),
+            "change" => {
+                let input = Input::Change { changes: changes(&keys)? };
+                self.cluster.step(one(&nodes)?, input);
+            }
+            "transfer" => {
+                let to = *nodes.get(1).ok_or("to whom?")?;
+                self.cluster.step(one(&nodes)?, Input::Transfer { to });
+            }
+            "members" => return Ok(self.membership(one(&nodes)?)),
             "status" => return Ok(self.status()),
             other => return Err(format!("unknown command {other}").into()),
         }
@@ -65,21 +75,36 @@ impl goldenscript::Runner for Script {
     }
 }
 
-fn node(name: &str) -> Result<NodeId, Box<dyn Error>> {
-    Ok(NodeId(name.strip_prefix('n').ok_or("a member is named n1, n2, …")?.parse()?))
+fn node(name: &str) -> Result<Member, Box<dyn Error>> {
+    let name = name.strip_prefix('n').ok_or("a member is named n1, n2, …, and n1.2 in its second life")?;
+    let (node, life) = name.split_once('.').unwrap_or((name, "1"));
+    Ok(member(node.parse()?, life.parse()?))
 }
 
-fn one(nodes: &[NodeId]) -> Result<NodeId, Box<dyn Error>> {
+/// `learner="n4 …" promote="n4 …" remove="n1 …"`
+fn changes(keys: &dyn Fn(&str) -> Option<String>) -> Result<Vec<Change>, Box<dyn Error>> {
+    let named = |key: &str| -> Result<Vec<Member>, Box<dyn Error>> {
+        keys(key).unwrap_or_default().split_whitespace().map(node).collect()
+    };
+    let mut changes: Vec<Change> = named("learner")?.into_iter().map(Change::AddLearner).collect();
+    changes.extend(named("promote")?.into_iter().map(Change::Promote));
+    changes.extend(named("remove")?.into_iter().map(Change::Remove));
+    Ok(changes)
+}
+
+fn one(nodes: &[Member]) -> Result<Member, Box<dyn Error>> {
     nodes.first().copied().ok_or_else(|| "which member?".into())
 }
 
 impl Script {
-    /// `cluster members=3 [log_bytes=…] [append_bytes=…] [inflight=…] [chunks=…] [stopped=yes]`
+    /// `cluster members=3 [log_bytes=…] [append_bytes=…] [inflight=…] [chunks=…] [stopped=yes] [spares=…] [leases=yes]`
     fn create(&mut self, keys: &dyn Fn(&str) -> Option<String>) -> Result<(), Box<dyn Error>> {
         let number = |key: &str, default: usize| keys(key).map_or(Ok(default), |value| value.parse());
         let default = Setup::default();
         let setup = Setup {
             members: number("members", 3)? as u32,
+            spares: number("spares", 0)? as u32,
+            leases: keys("leases").map(|_| ClockDrift { ppm: 0 }),
             append_bytes_max: number("append_bytes", default.append_bytes_max)?,
             inflight_max: number("inflight", default.inflight_max)?,
             log_bytes_max: number("log_bytes", default.log_bytes_max)?,
@@ -98,7 +123,7 @@ impl Script {
     /// `log n1 terms="1 1 2" term=2 [commit=1]`: what the stopped member has on disk.
     fn make_up_log(
         &mut self,
-        id: NodeId,
+        id: Member,
         keys: &dyn Fn(&str) -> Option<String>,
     ) -> Result<(), Box<dyn Error>> {
         let terms = keys("terms").unwrap_or_default();
@@ -106,9 +131,9 @@ impl Script {
         for (position, term) in terms.split_whitespace().enumerate() {
             entries.push(entry(position as u64 + 1, term.parse()?));
         }
-        let mut state = vec![1];
+        let mut state = vec![2];
         state.put_u64_le(keys("term").ok_or("which term?")?.parse()?);
-        state.extend([0; 5]);
+        state.extend([0; 21]);
         let commit = keys("commit").map_or(Ok(0), |commit| commit.parse())?;
         let member = self.cluster.members.get_mut(&id).ok_or("which member?")?;
         member.disk.make_up(Bytes::from(state), entries, Index(commit));
@@ -116,7 +141,7 @@ impl Script {
     }
 
     /// Some members, or all if none is named.
-    fn for_each(&mut self, nodes: &[NodeId], act: impl Fn(&mut Cluster, NodeId)) {
+    fn for_each(&mut self, nodes: &[Member], act: impl Fn(&mut Cluster, Member)) {
         let nodes = if nodes.is_empty() { self.cluster.ids() } else { nodes.to_vec() };
         for id in nodes {
             act(&mut self.cluster, id);
@@ -124,7 +149,7 @@ impl Script {
     }
 
     /// The clock moves to the member's deadline, and only this member notices.
-    fn time_out(&mut self, id: NodeId) -> Result<(), Box<dyn Error>> {
+    fn time_out(&mut self, id: Member) -> Result<(), Box<dyn Error>> {
         let deadline = self.cluster.raft(id).and_then(Protocol::deadline).ok_or("it waits for nothing")?;
         self.cluster.now = self.cluster.now.max(deadline);
         self.cluster.step(id, Input::Elapsed);
@@ -169,22 +194,35 @@ impl Script {
 
     fn lose(&mut self, keys: &dyn Fn(&str) -> Option<String>) -> Result<(), Box<dyn Error>> {
         for envelope in self.take(keys)? {
-            let line =
-                format!("lost: {} → {} {}", envelope.from, envelope.to, show::message(&envelope.message));
+            let line = format!(
+                "lost: {} → {} {}",
+                show::name(envelope.from),
+                show::name(envelope.to),
+                show::message(&envelope.message)
+            );
             self.cluster.trace.get_or_insert_default().push(line);
         }
         Ok(())
     }
 
-    fn isolate(&mut self, id: NodeId) {
+    fn isolate(&mut self, id: Member) {
         let others = self.cluster.ids();
         self.cluster.cut.extend(others.into_iter().flat_map(|other| [(id, other), (other, id)]));
     }
 
-    fn propose(&mut self, id: NodeId, large: bool) {
+    fn propose(&mut self, id: Member, large: bool) {
         let payload = Bytes::from(vec![b'x'; if large { 1000 } else { 10 }]);
         let time = Timestamp(self.cluster.now.0 / 1_000_000);
         self.cluster.step(id, Input::Propose { payload, time, seed: 0 });
+    }
+
+    /// What a member knows of the group.
+    fn membership(&self, id: Member) -> String {
+        let Some(raft) = self.cluster.raft(id) else { return "it is down".into() };
+        let followers = raft.followers().into_iter().map(|follower| {
+            format!("\n{}: {:?}, has {}", show::name(follower.member), follower.phase, follower.matched)
+        });
+        std::iter::once(show::configuration(raft.configuration())).chain(followers).collect()
     }
 
     fn status(&self) -> String {

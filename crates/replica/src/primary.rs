@@ -17,6 +17,10 @@ use crate::message::Message;
 use crate::reads::Reads;
 use crate::replica::{Replica, Role};
 
+/// How many Prepares may be on their way after one was rejected. Enough for the usual pauses of a network, and few enough
+/// that sending them again costs little.
+const IN_FLIGHT_AFTER_REJECTION: usize = 32;
+
 /// What a primary knows in its view. Nothing of it survives the view: acknowledgements of an older view
 /// may be about a tail that has been cut since.
 #[derive(Clone, Debug, Hash)]
@@ -54,6 +58,9 @@ pub(crate) struct Peer {
     /// Prepares on their way: their last index and their size.
     in_flight: VecDeque<(Index, usize)>,
     in_flight_bytes: usize,
+    /// How many Prepares may be on their way. A rejection lowers it, and every acknowledgement doubles it: a network that
+    /// loses or reorders would otherwise have the whole window sent again for every Prepare that comes out of turn.
+    in_flight_max: usize,
     /// The snapshot that is being sent, while the log does not reach back far enough.
     pub(crate) transfer: Option<Outgoing>,
     /// When it last said anything.
@@ -82,6 +89,7 @@ impl Primary {
             rewound_at: 0,
             in_flight: VecDeque::new(),
             in_flight_bytes: 0,
+            in_flight_max: usize::MAX,
             transfer: None,
             heard: now,
             sent: now,
@@ -177,12 +185,16 @@ impl Primary {
 impl Peer {
     fn acknowledge(&mut self, durable: Index) {
         self.matched = self.matched.max(durable);
+        let before = self.in_flight.len();
         while let Some((last, size)) = self.in_flight.front().copied() {
             if last > self.matched {
                 break;
             }
             self.in_flight.pop_front();
             self.in_flight_bytes -= size;
+        }
+        if self.in_flight.len() < before {
+            self.in_flight_max = self.in_flight_max.saturating_mul(2);
         }
     }
 
@@ -199,6 +211,7 @@ impl Peer {
         self.rewound_at = self.sequence;
         self.in_flight.clear();
         self.in_flight_bytes = 0;
+        self.in_flight_max = IN_FLIGHT_AFTER_REJECTION;
     }
 }
 
@@ -267,6 +280,9 @@ impl Replica {
             let base = self.log.base().index;
             let Role::Primary(primary) = &mut self.role else { return };
             let Some(peer) = primary.peer(to) else { return };
+            if peer.in_flight.len() >= peer.in_flight_max {
+                return;
+            }
             if peer.transfer.is_some() || peer.next > last || peer.in_flight_bytes >= window_max {
                 return;
             }

@@ -6,12 +6,12 @@ use onecopy_keyspace::request::SegmentBuilder;
 use onecopy_resp::Version;
 
 use crate::clock::{SECOND, Time};
-use crate::dice::Dice;
-use crate::faults::Profile;
 use crate::message::Kind;
 
 /// How long a client waits before it takes its node for dead.
 pub const PATIENCE: Time = 7 * SECOND;
+/// How many accounts there are.
+pub const ACCOUNTS: u64 = 4;
 
 /// The number of an operation: its position in the history.
 pub type OpId = usize;
@@ -42,6 +42,29 @@ pub enum Action {
     Add,
     /// Ask how many elements a set has.
     Size,
+    /// Move money from one account to another: two commands in one segment, which is executed as a whole.
+    Transfer {
+        /// From this account.
+        from: u64,
+        /// To this one.
+        to: u64,
+        /// So much.
+        amount: i64,
+    },
+    /// Read all accounts, with one command each in one segment.
+    Audit,
+    /// Write a key that lives so many milliseconds. The value is the number of the operation.
+    Lease {
+        /// How long.
+        ms: i64,
+    },
+    /// Let such a key live for so many milliseconds from now on, if it still does.
+    Renew {
+        /// How long.
+        ms: i64,
+    },
+    /// Read such a key: its value, whether it exists, when it ends, and how much of its life is left.
+    Look,
 }
 
 impl Action {
@@ -49,8 +72,13 @@ impl Action {
     #[must_use]
     pub fn kind(self) -> Kind {
         match self {
-            Self::Set | Self::Incr | Self::Add => Kind::Write,
-            Self::Get | Self::Count | Self::Size => Kind::Read,
+            Self::Set
+            | Self::Incr
+            | Self::Add
+            | Self::Transfer { .. }
+            | Self::Lease { .. }
+            | Self::Renew { .. } => Kind::Write,
+            Self::Get | Self::Count | Self::Size | Self::Audit | Self::Look => Kind::Read,
         }
     }
 
@@ -61,21 +89,37 @@ impl Action {
             Self::Set | Self::Get => Family::Register,
             Self::Incr | Self::Count => Family::Counter,
             Self::Add | Self::Size => Family::Set,
+            Self::Transfer { .. } | Self::Audit => Family::Accounts,
+            Self::Lease { .. } | Self::Renew { .. } | Self::Look => Family::Lease,
         }
     }
 
-    /// The command, as the state machine gets it.
+    /// The commands, as the state machine gets them.
     #[must_use]
     pub fn segment(self, key: u64, op: OpId, value_bytes: usize) -> BytesMut {
         let mut segment = SegmentBuilder::new(0, Version::Two);
-        let key = self.family().key(key);
-        let number = op.to_string();
+        let mut push = |arguments: &[&[u8]]| segment.push(arguments.iter().copied());
+        let name = self.family().key(key);
+        let (key, number) = (name.as_bytes(), op.to_string());
         match self {
-            Self::Set => segment.push([b"SET".as_slice(), key.as_bytes(), &value(op, value_bytes)]),
-            Self::Get | Self::Count => segment.push([b"GET".as_slice(), key.as_bytes()]),
-            Self::Incr => segment.push([b"INCR".as_slice(), key.as_bytes()]),
-            Self::Add => segment.push([b"SADD".as_slice(), key.as_bytes(), number.as_bytes()]),
-            Self::Size => segment.push([b"SCARD".as_slice(), key.as_bytes()]),
+            Self::Set => push(&[b"SET", key, &value(op, value_bytes)]),
+            Self::Get | Self::Count => push(&[b"GET", key]),
+            Self::Incr => push(&[b"INCR", key]),
+            Self::Add => push(&[b"SADD", key, number.as_bytes()]),
+            Self::Size => push(&[b"SCARD", key]),
+            Self::Transfer { from, to, amount } => {
+                let amount = amount.to_string();
+                push(&[b"DECRBY", account(from).as_bytes(), amount.as_bytes()]);
+                push(&[b"INCRBY", account(to).as_bytes(), amount.as_bytes()]);
+            }
+            Self::Audit => (0..ACCOUNTS).for_each(|number| push(&[b"GET", account(number).as_bytes()])),
+            Self::Lease { ms } => push(&[b"SET", key, number.as_bytes(), b"PX", ms.to_string().as_bytes()]),
+            Self::Renew { ms } => push(&[b"PEXPIRE", key, ms.to_string().as_bytes()]),
+            Self::Look => {
+                for command in [b"GET".as_slice(), b"EXISTS", b"PEXPIRETIME", b"PTTL"] {
+                    push(&[command, key]);
+                }
+            }
         }
         segment.finish()
     }
@@ -90,9 +134,16 @@ pub enum Family {
     Counter,
     /// Holds every element added.
     Set,
+    /// All accounts together: what is true of them is true of their sum.
+    Accounts,
+    /// Holds the last value written, until its time is over.
+    Lease,
 }
 
 impl Family {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Register, Self::Counter, Self::Set, Self::Accounts, Self::Lease];
+
     /// The name of one of them.
     #[must_use]
     pub fn key(self, key: u64) -> String {
@@ -100,8 +151,33 @@ impl Family {
             Self::Register => format!("register{key}"),
             Self::Counter => format!("counter{key}"),
             Self::Set => format!("set{key}"),
+            Self::Accounts => "accounts".to_owned(),
+            Self::Lease => format!("lease{key}"),
         }
     }
+
+    /// How its objects are read.
+    #[must_use]
+    pub fn read(self) -> Action {
+        match self {
+            Self::Register => Action::Get,
+            Self::Counter => Action::Count,
+            Self::Set => Action::Size,
+            Self::Accounts => Action::Audit,
+            Self::Lease => Action::Look,
+        }
+    }
+
+    /// How many objects there are, if there are so many keys.
+    #[must_use]
+    pub fn objects(self, keys: u64) -> u64 {
+        if self == Self::Accounts { 1 } else { keys }
+    }
+}
+
+/// The key of an account.
+fn account(number: u64) -> String {
+    format!("account{number}")
 }
 
 /// The value that an operation writes.
@@ -123,19 +199,4 @@ pub struct Client {
     pub wakes: Time,
     /// How many operations have been answered since the faults ended.
     pub served: u64,
-}
-
-/// What a client asks for next.
-#[must_use]
-pub fn choose(dice: &mut Dice, profile: &Profile) -> (Action, u64) {
-    let reads = dice.chance(profile.reads);
-    let action = match (dice.below(4), reads) {
-        (0, true) => Action::Count,
-        (0, false) => Action::Incr,
-        (1, true) => Action::Size,
-        (1, false) => Action::Add,
-        (_, true) => Action::Get,
-        (_, false) => Action::Set,
-    };
-    (action, dice.below(profile.keys))
 }

@@ -9,9 +9,10 @@ use onecopy_host::ArchiveJob;
 use crate::checks::Checks;
 use crate::clock::Time;
 use crate::dice::Dice;
-use crate::faults::{Fault, Profile};
+use crate::faults::Fault;
 use crate::message::{Packet, describe};
 use crate::network::Network;
+use crate::profile::Profile;
 use crate::trace::Trace;
 
 /// Something that will happen.
@@ -53,6 +54,10 @@ pub enum Event {
 pub enum Undo {
     /// The process is started again.
     Start(NodeId),
+    /// A data directory in which a start found damage is moved away.
+    Empty(NodeId),
+    /// A disk that refused writes is mended, and the process, if it is still that one, started again.
+    MendDisk(NodeId, u64),
     /// The directions work again.
     Mend(Vec<(NodeId, NodeId)>),
     /// The storm is over.
@@ -119,6 +124,10 @@ pub struct Stats {
     pub snapshots: [u64; 3],
     /// Tails cut.
     pub cuts: u64,
+    /// Records that a crash has torn.
+    pub torn: u64,
+    /// Starts that were refused because the disk was damaged.
+    pub refused: u64,
     /// Groups that lost all their copies.
     pub lost: u64,
     /// How long it took at most until a cluster was as good as new after the faults, and in which seed.
@@ -146,6 +155,8 @@ impl Stats {
             *sum += count;
         }
         self.cuts += other.cuts;
+        self.torn += other.torn;
+        self.refused += other.refused;
         self.lost += other.lost;
         self.recovery = self.recovery.max(other.recovery);
     }

@@ -1,13 +1,6 @@
-//! What goes wrong, and how much of it: drawn anew for every run, so that each run stresses something else (swarm
-//! testing: Groce et al., "Swarm Testing", ISSTA 2012).
+//! What can go wrong.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
-
-use onecopy_core::Rule;
-
-use crate::clock::{MS, SECOND, Time};
-use crate::dice::Dice;
 
 /// A kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,6 +33,12 @@ pub enum Fault {
     LoseData,
     /// The whole disk is gone. A view node that lost its disk is a stranger to the view service for ever.
     LoseDisk,
+    /// A disk refuses writes: of the log, and then nothing becomes durable until the process is started again; or of one
+    /// snapshot, for which there was no room.
+    WriteError,
+    /// A bit flips in what is at rest, in the log or in a snapshot. Whoever reads it notices: a start that finds it is refused, and
+    /// after a while the data directory is moved away.
+    Rot,
     /// Somebody sets a wall clock.
     SetClock,
     /// The leader of the view service dies right after its election. Not drawn like the others, but at elections.
@@ -57,7 +56,7 @@ impl FromStr for Fault {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::Crash,
         Self::CrashSeveral,
         Self::Pause,
@@ -72,246 +71,9 @@ impl Fault {
         Self::ViewOutage,
         Self::LoseData,
         Self::LoseDisk,
+        Self::WriteError,
+        Self::Rot,
         Self::SetClock,
         Self::Regicide,
     ];
-}
-
-/// Takes things away from what a profile draws: to make a history that fails smaller, so that people can follow it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Limits {
-    /// These faults do not happen.
-    pub without: BTreeSet<Fault>,
-    /// No message is lost, late or doubled, but for faults.
-    pub calm: bool,
-    /// At most so many clients.
-    pub clients: Option<usize>,
-    /// At most so many faults happen.
-    pub faults_max: Option<u64>,
-    /// Things go wrong for at most so many seconds.
-    pub seconds: Option<u64>,
-}
-
-impl Limits {
-    /// The flags that say the same.
-    #[must_use]
-    pub fn flags(&self) -> String {
-        let mut flags = String::new();
-        if !self.without.is_empty() {
-            let names: Vec<String> = self.without.iter().map(|fault| format!("{fault:?}")).collect();
-            flags += &format!(" --without {}", names.join(","));
-        }
-        if self.calm {
-            flags += " --calm";
-        }
-        let numbers = [
-            ("clients", self.clients.map(|clients| clients as u64)),
-            ("faults-max", self.faults_max),
-            ("seconds", self.seconds),
-        ];
-        for (name, number) in numbers {
-            if let Some(number) = number {
-                flags += &format!(" --{name} {number}");
-            }
-        }
-        flags
-    }
-}
-
-/// How one run is set up. Times are true times, chances are per mille.
-#[derive(Clone, Debug)]
-pub struct Profile {
-    /// How many nodes there are, all with all roles.
-    pub nodes: u32,
-    /// How many copies the group should have.
-    pub copies: u32,
-    /// How many clients there are.
-    pub clients: usize,
-    /// How many keys of each kind they use.
-    pub keys: u64,
-    /// Of a thousand operations, how many are reads.
-    pub reads: u64,
-    /// How many bytes a value is padded to.
-    pub value_bytes: usize,
-    /// The longest pause of a client between two operations.
-    pub think: Time,
-    /// How long things go wrong.
-    pub fault_time: Time,
-    /// The mean time between two faults.
-    pub fault_interval: Time,
-    /// How likely each fault is, relative to the others.
-    pub weights: BTreeMap<Fault, u64>,
-    /// How long a fault lasts at most.
-    pub fault_length: Time,
-    /// Messages that are lost.
-    pub loss: u64,
-    /// Messages that arrive twice.
-    pub double: u64,
-    /// Messages that are late.
-    pub late: u64,
-    /// How long a message usually takes at most.
-    pub latency: Time,
-    /// How long a late one takes at most.
-    pub lateness: Time,
-    /// How long a sync takes at most, usually.
-    pub sync: Time,
-    /// Drift of the clocks, at most, in parts per million.
-    pub drift_ppm: i64,
-    /// Settings of the replicas.
-    pub log_bytes_max: usize,
-    /// See there.
-    pub prepare_bytes_max: usize,
-    /// See there.
-    pub window_bytes_max: usize,
-    /// See there.
-    pub uncommitted_bytes_max: usize,
-    /// See there.
-    pub join_lag_max: u64,
-    /// The log bound of the view table's Raft group.
-    pub raft_log_bytes_max: usize,
-    /// How many bytes of entries one append of that group carries at most.
-    pub raft_append_bytes_max: usize,
-    /// Elections after which the new leader dies before long.
-    pub regicide: u64,
-    /// How many faults happen at most.
-    pub faults_max: u64,
-    /// Registrations that change nothing but fill the log of the view table, per second at the leader.
-    pub churn: u64,
-}
-
-impl Profile {
-    /// Draws the setup of a run. A rule that is switched off biases it towards what the rule protects from.
-    #[must_use]
-    pub fn draw(dice: &mut Dice, nodes: Option<u32>, sabotaged: Option<Rule>) -> Self {
-        let nodes = nodes.unwrap_or_else(|| if dice.chance(150) { 5 } else { 3 });
-        let mut weights = BTreeMap::new();
-        for fault in Fault::ALL {
-            if fault != Fault::Regicide && dice.chance(400) {
-                weights.insert(fault, dice.between(1, 10));
-            }
-        }
-        let big = dice.chance(40);
-        let value_bytes =
-            if big { dice.between(100_000, 250_000) as usize } else { dice.between(1, 200) as usize };
-        let entry = value_bytes + 150;
-        let small_log = dice.chance(700);
-        let mut profile = Self {
-            nodes,
-            copies: if dice.chance(500) { 3 } else { 2 },
-            clients: dice.between(1, 6) as usize,
-            keys: if big { 8 } else { dice.between(1, 4) },
-            reads: dice.between(100, 800),
-            value_bytes,
-            think: if big { SECOND } else { dice.between(1, 200) * MS },
-            fault_time: dice.between(8, 30) * SECOND,
-            fault_interval: dice.between(200, 4_000) * MS,
-            weights,
-            fault_length: dice.between(300, 5_000) * MS,
-            loss: if dice.chance(500) { dice.between(0, 50) } else { 0 },
-            double: if dice.chance(500) { dice.between(0, 50) } else { 0 },
-            late: if dice.chance(500) { dice.between(0, 50) } else { 0 },
-            latency: dice.between(200, 5_000) * 1_000,
-            lateness: dice.between(20, 2_000) * MS,
-            sync: dice.between(100, 8_000) * 1_000,
-            drift_ppm: dice.between(0, 500) as i64,
-            log_bytes_max: if small_log { dice.between(4, 40) as usize * entry } else { 1 << 27 },
-            prepare_bytes_max: if dice.chance(500) { dice.between(1, 8) as usize * entry } else { 1 << 22 },
-            window_bytes_max: if dice.chance(500) { dice.between(1, 16) as usize * entry } else { 1 << 25 },
-            uncommitted_bytes_max: if dice.chance(200) {
-                dice.between(2, 20) as usize * entry
-            } else {
-                1 << 26
-            },
-            join_lag_max: if dice.chance(500) { dice.between(0, 10) } else { 1_000 },
-            raft_log_bytes_max: if dice.chance(500) { 2_000 } else { 1 << 20 },
-            raft_append_bytes_max: 1 << 20,
-            regicide: 0,
-            faults_max: u64::MAX,
-            churn: 0,
-        };
-        if dice.chance(100) {
-            profile.churn = dice.between(5, 100);
-            profile.raft_append_bytes_max = if dice.chance(500) { 1 } else { 1 << 20 };
-            profile.regicide = dice.below(600);
-        }
-        if let Some(rule) = sabotaged {
-            profile.bias(rule, dice);
-        }
-        profile
-    }
-
-    /// Takes away what the limits say.
-    pub fn limit(&mut self, limits: &Limits) {
-        self.weights.retain(|fault, _| !limits.without.contains(fault));
-        if limits.calm {
-            (self.loss, self.late, self.double) = (0, 0, 0);
-        }
-        self.clients = self.clients.min(limits.clients.unwrap_or(usize::MAX));
-        if limits.without.contains(&Fault::Regicide) {
-            self.regicide = 0;
-        }
-        self.faults_max = limits.faults_max.unwrap_or(u64::MAX);
-        self.fault_time = self.fault_time.min(limits.seconds.map_or(u64::MAX, |seconds| seconds * SECOND));
-    }
-
-    /// More of what makes the absence of this rule show. Half of the runs stay as they were drawn.
-    fn bias(&mut self, rule: Rule, dice: &mut Dice) {
-        if dice.chance(300) {
-            return;
-        }
-        let mut weigh = |faults: &[(Fault, u64)]| self.weights.extend(faults.iter().copied());
-        match rule {
-            Rule::CountBeforeTheyCount | Rule::CertifyBeforeMembership => {
-                weigh(&[
-                    (Fault::Deaf, 10),
-                    (Fault::Partition, 20),
-                    (Fault::Crash, 10),
-                    (Fault::LoseData, 10),
-                ]);
-                self.copies = 2;
-                self.think = 5 * MS;
-                self.reads = 200;
-            }
-            Rule::OneLife => weigh(&[(Fault::LoseData, 30), (Fault::CrashSeveral, 20), (Fault::Crash, 20)]),
-            Rule::NewLifeNewView | Rule::DurablePromise => {
-                weigh(&[(Fault::Crash, 30)]);
-                self.think = 2 * MS;
-            }
-            Rule::OneVotePerTerm
-            | Rule::PersistBeforeAnswer
-            | Rule::OwnTermByCounting
-            | Rule::UpToDateCandidate
-            | Rule::MajorityCommits => {
-                weigh(&[
-                    (Fault::Crash, 20),
-                    (Fault::CrashSeveral, 20),
-                    (Fault::Partition, 30),
-                    (Fault::Broken, 10),
-                    (Fault::DiskStall, 5),
-                ]);
-                self.nodes = if dice.chance(700) { 5 } else { 3 };
-                self.churn = dice.between(10, 200);
-                self.fault_interval = dice.between(100, 700) * MS;
-                self.fault_length = dice.between(200, 1_500) * MS;
-                self.clients = 1;
-                self.think = SECOND;
-                if rule == Rule::OwnTermByCounting {
-                    // The paper's Figure 8: short reigns, long tails, and entries that arrive one by one.
-                    self.raft_append_bytes_max = 1;
-                    self.raft_log_bytes_max = 1 << 20;
-                    self.fault_interval = dice.between(30, 250) * MS;
-                    self.fault_length = dice.between(150, 900) * MS;
-                    self.latency = dice.between(2, 30) * MS;
-                    self.loss = dice.between(50, 400);
-                    self.regicide = 800;
-                    self.churn = dice.between(20, 60);
-                }
-            }
-            _ => {
-                weigh(&[(Fault::Crash, 10), (Fault::Partition, 20), (Fault::Deaf, 10), (Fault::Broken, 5)]);
-                self.reads = dice.between(300, 700);
-                self.think = 10 * MS;
-            }
-        }
-    }
 }

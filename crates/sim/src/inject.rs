@@ -1,8 +1,8 @@
-//! The hand that breaks things, and repairs them.
+//! The hand that breaks things, and repairs them. What it does to disks is in `ruin`.
 
 use std::collections::BTreeSet;
 
-use onecopy_core::{Incarnation, NodeId};
+use onecopy_core::NodeId;
 
 use crate::clock::{MS, Time};
 use crate::env::{Event, Undo};
@@ -14,8 +14,7 @@ use crate::world::World;
 impl World {
     /// The next fault happens.
     pub(crate) fn inject(&mut self) {
-        let happened: u64 = self.env.stats.faults.values().sum();
-        if !self.is_faulty() || happened >= self.env.profile.faults_max {
+        if !self.may_strike() {
             return;
         }
         let env = &mut self.env;
@@ -42,10 +41,15 @@ impl World {
         }
     }
 
+    fn may_strike(&self) -> bool {
+        let happened: u64 = self.env.stats.faults.values().sum();
+        self.is_faulty() && happened < self.env.profile.faults_max
+    }
+
     /// A leader of the view service dies young.
     pub(crate) fn regicide(&mut self, node: NodeId) {
         let length = self.env.dice.between(10 * MS, self.env.profile.fault_length);
-        if self.is_faulty() && self.crash(node, length) {
+        if self.may_strike() && self.crash(node, length) {
             *self.env.stats.faults.entry(Fault::Regicide).or_default() += 1;
         }
     }
@@ -57,6 +61,8 @@ impl World {
             Fault::Crash | Fault::Regicide => return self.crash(node, length),
             Fault::CrashSeveral => return self.crash_several(length),
             Fault::LoseData | Fault::LoseDisk => return self.lose(fault, node, length),
+            Fault::WriteError => return self.fail_writes(node, until),
+            Fault::Rot => return self.rot(node),
             Fault::Pause => {
                 self.say(node, "stands still");
                 self.node(node).paused_until = until;
@@ -103,11 +109,11 @@ impl World {
         true
     }
 
-    fn say(&mut self, node: NodeId, what: &str) {
+    pub(crate) fn say(&mut self, node: NodeId, what: &str) {
         self.env.note(node, || format!("!! {what}"));
     }
 
-    fn crash(&mut self, node: NodeId, length: Time) -> bool {
+    pub(crate) fn crash(&mut self, node: NodeId, length: Time) -> bool {
         if self.node(node).process.is_none() {
             return false;
         }
@@ -133,38 +139,6 @@ impl World {
             }
         }
         any
-    }
-
-    /// A disk is lost, unless that would lose the data: the other members of the newest view must have theirs.
-    fn lose(&mut self, fault: Fault, node: NodeId, length: Time) -> bool {
-        let all_disk = fault == Fault::LoseDisk;
-        if all_disk && ((self.strangers as usize + 1) * 2 >= self.nodes.len() || !self.is_founded()) {
-            return false;
-        }
-        let survives = self.env.checks.views.newest().is_some_and(|view| {
-            view.members.iter().any(|member| {
-                let other = &self.nodes[member.node.0 as usize - 1];
-                member.node != node && other.incarnation == member.incarnation
-            })
-        });
-        if !survives || !self.crash(node, length) {
-            return false;
-        }
-        let life = Incarnation(self.env.new_life());
-        let whole_life = Incarnation(self.env.new_life());
-        self.say(node, if all_disk { "loses its disk" } else { "loses its data" });
-        let machine = self.node(node);
-        machine.incarnation = life;
-        if all_disk {
-            let was_member = machine.view_nodes.get(&node) == Some(&machine.view_member);
-            machine.view_member = whole_life;
-            machine.disk.forget_all();
-            machine.disk.boot = 0;
-            self.strangers += u32::from(was_member);
-        } else {
-            machine.disk.forget_data();
-        }
-        true
     }
 
     fn cut(&mut self, fault: Fault, node: NodeId) -> Undo {
@@ -196,7 +170,7 @@ impl World {
         Undo::Mend(directions)
     }
 
-    fn ids(&self) -> Vec<NodeId> {
+    pub(crate) fn ids(&self) -> Vec<NodeId> {
         self.nodes.iter().map(|node| node.id).collect()
     }
 
@@ -211,13 +185,9 @@ impl World {
         }
         self.env.note(NodeId(0), || format!("over: {undo:?}"));
         match undo {
-            Undo::Start(node) => {
-                let env = &mut self.env;
-                let machine = &mut self.nodes[node.0 as usize - 1];
-                if machine.process.is_none() {
-                    machine.start(env);
-                }
-            }
+            Undo::Start(node) => self.start(node),
+            Undo::Empty(node) => self.empty(node),
+            Undo::MendDisk(node, generation) => self.mend_disk(node, generation),
             Undo::Mend(directions) => self.env.network.mend(&directions),
             Undo::Calm(loss) => self.env.network.calm(loss),
             Undo::FastDisk(node) => {

@@ -19,9 +19,16 @@
 //!                      └─▶ checks (one property per file) ─▶ violation: seed, property, last events
 //! ```
 //!
-//! A run has three parts. First things go wrong, as the [`Profile`](faults::Profile) of the seed says. Then nothing does, and
+//! A run has three parts. First things go wrong, as the [`Profile`](profile::Profile) of the seed says. Then nothing does, and
 //! within a bounded time the cluster must serve every client, have all its copies again, and agree. At last nobody asks for
 //! anything, and the copies must be equal, and hold what was acknowledged.
+//!
+//! # What clients ask for
+//!
+//! Registers, counters, sets; transfers between accounts, whose sum never changes; and leases, which are keys that end by
+//! themselves ([`workload`]). Which kinds a run knows, how many keys there are, and which of them are popular, is drawn with
+//! everything else. What a single copy would answer is said by [`model`], a few lines that are written apart from the keyspace and
+//! held against it by a test.
 //!
 //! # Determinism
 //!
@@ -33,46 +40,57 @@
 //! | what | how |
 //! | --- | --- |
 //! | network | each message is lost, late, early or doubled by itself; cuts are by direction; requests of coordinators and their answers travel on connections, which double nothing |
-//! | disk | writes become durable together, after a while ([`disk`]); a crash keeps what was durable and some beginning of what was on its way, cut between records (torn records are the business of the storage crate and its tests) |
+//! | disk | writes become durable together, after a while ([`disk`]); a crash keeps what was durable and some beginning of what was on its way, cut between records: a torn record is cut off by recovery, so it is as good as not written |
+//! | failing disks | a log that refuses writes makes nothing durable any more, as the log thread of a node has it, until somebody starts the process again; a snapshot may find no room |
+//! | rot | a bit flips at rest. Whoever reads it notices: a start that finds it in the log, or in the snapshot on which the log begins, is refused, and after a while the operator moves the data directory away; a rotten snapshot cannot be sent |
 //! | snapshots | files beside the log, durable when finished, removed when the log says so ([`node::archive`]); asked for by the protocols, and now and then by the log |
 //! | the founding | one run in five begins with empty disks, and faults from the first moment |
 //! | clocks | monotonic clocks drift; wall clocks are set forward and back |
 //! | processes | die, alone or together; stand still, wholly or only on the data side; are slow; return with the next boot number |
-//! | lost disks | a node returns with a new incarnation, without its data or without anything; never so that no member would be left |
+//! | lost disks | a node returns with a new incarnation, without its data or without anything. Neither this nor rot ever takes the last copy of what was acknowledged, or the majority of the view nodes |
 //! | the view service | its nodes stop hearing each other; its leaders die right after their election |
 //!
 //! # Sabotage
 //!
-//! A check that cannot fail proves nothing. With the feature `sabotage` every rule of [`onecopy_core::Rule`] can be switched
-//! off, one at a time, and a violation must be found: `--sabotage all` prints which check caught it, and after
+//! A check that cannot fail proves nothing. Every check has a test with a history that it must refuse. And with the feature
+//! `sabotage` every rule of [`onecopy_core::Rule`] can be switched off, one at a time, by its name or by that of a bug that
+//! others have had ([`sabotage::ALIASES`]), and a violation must be found: `--sabotage all` prints which check caught it, and after
 //! how many seeds. The profile is biased towards what the rule protects from, in most runs.
 //!
 //! # What it does not do
 //!
 //! - No view node loses its whole disk during the founding, nor while a word from before it may be on its way: a founder that
 //!   forgets that it has founded founds again.
-//! - Disks do not fail with errors and do not rot: the storage crate simulates that beneath its own seam. A process whose disk
-//!   fails stops, which is a crash.
-//! - Nobody adds nodes, and nobody hands over: the protocol has no such commands yet.
+//! - What storage makes of bytes is the business of the storage crate, which simulates a disk beneath its own seam. Here a
+//!   disk has records, and they are there, torn off, or damaged.
+//! - Nobody adds nodes, and nobody hands over: the protocol has no such commands yet. An operator's hand is
+//!   the place for them, beside the one that moves data directories away.
 //! - Batches of writes are not sent again after a change of primaries, so there is no exactly-once to check; an operation is
 //!   checked to be executed at most once, and a refused one never.
 
+pub mod batch;
 pub mod checks;
+pub mod cli;
 pub mod client;
 pub mod clock;
 pub mod dice;
 pub mod disk;
+mod ending;
 pub mod env;
 pub mod faults;
 mod inject;
+pub mod limits;
 pub mod message;
+pub mod model;
 pub mod network;
 pub mod node;
+pub mod profile;
+mod ruin;
 pub mod run;
+pub mod sabotage;
 pub mod shrink;
 pub mod trace;
+pub mod workload;
 pub mod world;
 
-#[cfg(feature = "sabotage")]
-pub use run::run_sabotage;
-pub use run::{Caught, Options, Outcome, run};
+pub use run::{Options, Outcome, run};

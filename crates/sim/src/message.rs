@@ -28,6 +28,8 @@ pub enum Packet {
     Suspect(Suspicion),
     /// From a primary to every view node (rule P5).
     AskMembership(ViewNumber, Member),
+    /// From a primary to every view node: it makes way.
+    AskHandover(ViewNumber, NodeId),
 }
 
 impl Packet {
@@ -63,6 +65,7 @@ pub fn describe(packet: &Packet) -> String {
         Packet::Ping(ping) => format!("ping {} {:?}", ping.boot, ping.groups),
         Packet::Table(table) => format!("table version {}", table.version()),
         Packet::Suspect(suspicion) => format!("{} is silent for {:?}", suspicion.node, suspicion.silent_for),
+        Packet::AskHandover(view, heir) => format!("make {heir} the primary, asked in {view}"),
         Packet::AskMembership(view, learner) => format!("make {learner:?} a member, asked in {view}"),
     }
 }
@@ -70,7 +73,7 @@ pub fn describe(packet: &Packet) -> String {
 fn describe_replica(message: &onecopy_replica::Message) -> String {
     use onecopy_replica::Message;
     match message {
-        Message::Prepare { view, sequence, previous, entries, commit, terms } => {
+        Message::Prepare { view, sequence, previous, entries, commit, terms, .. } => {
             let ids: Vec<_> = entries.iter().map(|entry| entry.id).collect();
             let terms = terms.map_or(String::new(), |terms| format!(" {terms:?}"));
             format!("Prepare {} /{sequence} after {previous} {ids:?} commit {commit}{terms}", view.number)

@@ -6,8 +6,8 @@ use onecopy_core::NodeId;
 
 use crate::clock::Time;
 use crate::dice::Dice;
-use crate::faults::Profile;
 use crate::message::Packet;
+use crate::profile::Profile;
 
 /// What is wrong with the network now.
 #[derive(Debug, Default)]

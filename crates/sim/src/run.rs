@@ -1,4 +1,4 @@
-//! Runs by seed: what comes out of one, and of many.
+//! One run, by its seed, and what comes out of it.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,7 +9,8 @@ use onecopy_core::{Rule, Rules};
 use crate::clock::Time;
 use crate::dice::Dice;
 use crate::env::Stats;
-use crate::faults::{Limits, Profile};
+use crate::limits::Limits;
+use crate::profile::Profile;
 use crate::trace::{Trace, Violation};
 use crate::world::World;
 
@@ -95,33 +96,4 @@ fn quiet() {
             }
         }));
     });
-}
-
-/// A sabotage that was found out.
-#[derive(Clone, Debug)]
-pub struct Caught {
-    /// The seed that did it.
-    pub seed: u64,
-    /// How many seeds were tried.
-    pub seeds: u64,
-    /// What was found.
-    pub violation: Violation,
-    /// How much time was simulated until then.
-    pub sim_time: Time,
-}
-
-/// Tries seeds with a rule switched off until something is found.
-#[cfg(feature = "sabotage")]
-#[must_use]
-pub fn run_sabotage(rule: Rule, first: u64, seeds_max: u64) -> Option<Caught> {
-    let mut sim_time = 0;
-    let options = Options { sabotaged: Some(rule), ..Options::default() };
-    for seed in first..first + seeds_max {
-        let outcome = run(seed, &options);
-        sim_time += outcome.time;
-        if let Some(violation) = outcome.violation {
-            return Some(Caught { seed, seeds: seed - first + 1, violation, sim_time });
-        }
-    }
-    None
 }

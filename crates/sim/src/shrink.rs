@@ -3,7 +3,8 @@
 //! greedy, and good enough to turn a storm of everything into the two or three events that matter.
 
 use crate::clock::SECOND;
-use crate::faults::{Fault, Limits};
+use crate::faults::Fault;
+use crate::limits::Limits;
 use crate::run::{Options, Outcome, run};
 
 /// The smallest limits that were found under which `seed` still violates the same property, and what comes out then.

@@ -5,21 +5,20 @@ use std::rc::Rc;
 
 use onecopy_core::{Incarnation, NodeId, Rules};
 use onecopy_host::Submission;
+use onecopy_raft::Role;
 use onecopy_views::Membership;
 
+use crate::checks::bounded::{Bounds, Sizes};
 use crate::checks::{copies, liveness, promise, search};
 use crate::client::{self, Client, Reply};
 use crate::clock::{Clock, MS, SECOND, Time};
 use crate::dice::Dice;
+use crate::ending::Phase;
 use crate::env::{Env, Event, Stats};
-use crate::faults::Profile;
 use crate::node::{Happened, Node};
-use crate::trace::{Trace, violated};
+use crate::profile::Profile;
+use crate::trace::Trace;
 
-/// How long the cluster may take to be as good as new after the faults.
-const RECOVERY_MAX: Time = 40 * SECOND;
-/// How long it gets to settle when nobody asks for anything any more.
-const SETTLING: Time = 3 * SECOND;
 /// Of a thousand runs, how many begin with the founding of the view service.
 const FOUNDINGS: u64 = 200;
 
@@ -32,12 +31,11 @@ pub struct World {
     pub nodes: Vec<Node>,
     /// The clients.
     pub clients: Vec<Client>,
-    seed: u64,
-    phase: Phase,
+    pub(crate) seed: u64,
+    pub(crate) phase: Phase,
+    bounds: Bounds,
     /// How many entries and views there were at the last look.
     seen: (u64, u64),
-    /// How many view nodes have lost their disks.
-    pub(crate) strangers: u32,
     founding: Founding,
 }
 
@@ -48,17 +46,6 @@ enum Founding {
     Awaited,
     /// All have had it, since then at the latest.
     Over(Time),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    /// Things go wrong.
-    Faults,
-    /// Nothing goes wrong any more, until the time given.
-    Recovery(Time),
-    /// Nobody asks for anything any more; there have been so many views.
-    Settling(u64),
-    Over,
 }
 
 impl World {
@@ -91,7 +78,8 @@ impl World {
             served: 0,
         });
         let clients = clients.collect();
-        Self { env, nodes, clients, seed, phase: Phase::Faults, seen: (0, 0), strangers: 0, founding }
+        let bounds = Bounds::of(&env.profile);
+        Self { env, nodes, clients, seed, phase: Phase::Faults, bounds, seen: (0, 0), founding }
     }
 
     /// Runs to the end, and returns the numbers. Unwinds at a violation.
@@ -116,7 +104,7 @@ impl World {
             self.happen(event);
             self.look(writes);
         }
-        search::check(&self.env.checks.ledger, self.env.profile.keys);
+        search::check(&self.env.checks.ledger, self.env.profile.workload.keys);
         let mut stats = std::mem::take(&mut self.env.stats);
         stats.seeds = 1;
         stats.lost += u64::from(!liveness::is_owed(&self.env, &self.nodes));
@@ -144,7 +132,10 @@ impl World {
                     node.happened(env, Happened::Received(from, *packet));
                 }
             }
-            Event::Turn(id) => self.nodes[id.0 as usize - 1].turn(env),
+            Event::Turn(id) => {
+                self.nodes[id.0 as usize - 1].turn(env);
+                self.look_at(id);
+            }
             Event::Synced(id, generation) => self.nodes[id.0 as usize - 1].synced(env, generation),
             Event::Archived(id, generation, job) => {
                 self.nodes[id.0 as usize - 1].archived(env, generation, *job);
@@ -188,6 +179,18 @@ impl World {
         }
     }
 
+    /// After every turn of a node.
+    fn look_at(&mut self, id: NodeId) {
+        let node = &self.nodes[id.0 as usize - 1];
+        let Some(process) = &node.process else { return };
+        let log = process.group().replica().log().bytes();
+        self.bounds.check(id, Sizes { log, disk: node.disk.waiting() });
+        if let Some(raft) = process.raft() {
+            let leads = (raft.role() == Role::Leader).then(|| raft.term());
+            self.env.checks.raft_logs.look(id, node.generation, leads, raft.log());
+        }
+    }
+
     // ---- clients ------------------------------------------------------------------------------------------
 
     fn answer(&mut self, op: usize, reply: &Reply) {
@@ -220,7 +223,7 @@ impl World {
         } else if now < client.wakes {
             return;
         }
-        if matches!(self.phase, Phase::Settling(_) | Phase::Over) {
+        if matches!(self.phase, Phase::Settling(..) | Phase::Over) {
             return;
         }
         if self.node(self.clients[number].home).process.is_none() || self.env.dice.chance(10) {
@@ -228,7 +231,7 @@ impl World {
             self.clients[number].wakes = now + 50 * MS;
             return self.env.schedule(now + 50 * MS, Event::Client(number));
         }
-        let (action, key) = client::choose(&mut self.env.dice, &self.env.profile);
+        let (action, key) = self.env.profile.workload.choose(&mut self.env.dice);
         let op = self.env.checks.ledger.invoke(action, key, now);
         let segment = action.segment(key, op, self.env.profile.value_bytes);
         let client = &mut self.clients[number];
@@ -271,8 +274,6 @@ impl World {
         }
     }
 
-    // ---- the end ------------------------------------------------------------------------------------------
-
     /// Whether a view node may lose its whole disk: a founder that does so during the founding founds a second time. No
     /// word from before the founding may still be on its way, either.
     pub(crate) fn is_founded(&mut self) -> bool {
@@ -281,54 +282,5 @@ impl World {
         }
         let late = self.env.profile.latency + self.env.profile.lateness;
         matches!(self.founding, Founding::Over(since) if since + late < self.env.time)
-    }
-
-    /// Whether things still go wrong.
-    pub(crate) fn is_faulty(&self) -> bool {
-        self.phase == Phase::Faults
-    }
-
-    fn heal(&mut self) {
-        let env = &mut self.env;
-        env.note(NodeId(0), || "the faults are over".to_owned());
-        env.network.heal();
-        (env.profile.loss, env.profile.double, env.profile.late) = (0, 0, 0);
-        for node in &mut self.nodes {
-            (node.paused_until, node.stalled_until, node.disk_stalled_until) = (0, 0, 0);
-            (node.slow_disk, node.slow_node) = (0, 0);
-            if node.process.is_none() {
-                node.start(env);
-            }
-        }
-        self.clients.iter_mut().for_each(|client| client.served = 0);
-        self.phase = match liveness::is_owed(env, &self.nodes) {
-            true => Phase::Recovery(env.time + RECOVERY_MAX),
-            false => Phase::Over,
-        };
-        env.schedule(env.time + SECOND, Event::Look);
-    }
-
-    fn look_at_the_whole(&mut self) {
-        let env = &mut self.env;
-        match self.phase {
-            Phase::Recovery(until) => match liveness::missing(env, &self.nodes, &self.clients) {
-                None => {
-                    env.stats.recovery = (env.time + RECOVERY_MAX - until, self.seed);
-                    self.phase = Phase::Settling(env.checks.views.changes());
-                    env.schedule(env.time + SETTLING, Event::Look);
-                }
-                Some(missing) if env.time >= until => match liveness::is_owed(env, &self.nodes) {
-                    true => violated("liveness", missing),
-                    // Two failures at once: a change that was on its way when a disk was lost left the group without a copy.
-                    false => self.phase = Phase::Over,
-                },
-                Some(_) => env.schedule(env.time + SECOND / 2, Event::Look),
-            },
-            Phase::Settling(views) => {
-                liveness::settled(env, &self.nodes, views);
-                self.phase = Phase::Over;
-            }
-            Phase::Faults | Phase::Over => {}
-        }
     }
 }

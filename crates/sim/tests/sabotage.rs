@@ -3,7 +3,7 @@
 #![cfg(feature = "sabotage")]
 
 use onecopy_core::Rule;
-use onecopy_sim::run_sabotage;
+use onecopy_sim::{Options, sabotage};
 
 /// How many seeds may be needed.
 const SEEDS: u64 = 4_000;
@@ -13,9 +13,10 @@ fn every_sabotage_is_caught() {
     let missed: Vec<Rule> = Rule::ALL
         .into_iter()
         .filter(|rule| {
-            let caught = run_sabotage(*rule, 0, SEEDS);
+            let options = Options { sabotaged: Some(*rule), ..Options::default() };
+            let caught = sabotage::run(0, SEEDS, 1, &options);
             if let Some(caught) = &caught {
-                println!("{rule}: seed {}: {}", caught.seed, caught.violation);
+                println!("{rule}: seed {}: {}", caught.outcome.seed, caught.violation);
             }
             caught.is_none()
         })

@@ -1,5 +1,5 @@
 //! A bounded share of what the simulator can do: some hundred seeds, and those that once failed.
-//! `cargo run --release -p onecopy-sim -- --seeds 100000` for a night.
+//! docs/simulator.md tells how to run it for a night.
 
 use onecopy_sim::env::Stats;
 use onecopy_sim::faults::Fault;
@@ -9,7 +9,7 @@ use onecopy_sim::{Options, run};
 fn clean(seed: u64) -> Stats {
     let outcome = run(seed, &Options::default());
     if let Some(violation) = outcome.violation {
-        panic!("{violation}; replay: cargo run --release -p onecopy-sim -- --seed {seed} --trace");
+        panic!("{violation}; replay: cargo run --release -- sim --seed {seed} --trace");
     }
     outcome.stats
 }

@@ -120,6 +120,9 @@ impl Monitor {
 
     fn decide_group(&self, now: Instant, table: &Table, id: GroupId, group: &Group) -> Option<Command> {
         let view = &group.view;
+        if !self.may_be_left(id, view) {
+            return None;
+        }
         if let Some(reason) = self.primary_ailment(now, id, view) {
             // Without an heir the group waits for one to return. Nobody is dropped meanwhile: a silent backup may hold
             // the only copy that is left of what a primary without its data had committed.
@@ -129,6 +132,17 @@ impl Monitor {
             .or_else(|| self.decide_learners(now, id, view))
             .or_else(|| self.decide_recruit(now, table, id, group))
             .or_else(|| decide_surplus(table, id, group))
+    }
+
+    /// Whether the next view may follow. It always may: a primary that dies before it has entered its view would otherwise
+    /// never be succeeded. (Sabotaged, its word is waited for.)
+    fn may_be_left(&self, id: GroupId, view: &View) -> bool {
+        let has_entered = || {
+            let primary = view.member(view.primary)?;
+            let is_alive = self.ping(primary.node)?.incarnation == primary.incarnation;
+            Some(is_alive && self.report(primary.node, id)?.view == view.number)
+        };
+        self.config.rules.hold(Rule::LeaveUnacknowledgedViews) || has_entered().unwrap_or(false)
     }
 
     /// Succeeds a primary that failed, if there is somebody who can.

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use onecopy_core::{Incarnation, Instant, NodeId, Write};
-use onecopy_raft::{Config, Input, Message, Raft};
-use onecopy_views::{Founding, GenesisStanding, Hello};
+use onecopy_core::{Incarnation, Instant, Member, NodeId, Write};
+use onecopy_raft::{Base, Config, Configuration, Input, Message, Raft};
+use onecopy_views::{Founding, GenesisStanding, Hello, Membership};
 
 use super::{GENESIS_GROUP, ViewObserver, ViewService, ViewWish};
 use crate::disk::{Job, Out};
@@ -64,6 +64,7 @@ impl ViewService {
             _ => false,
         };
         if known {
+            let from = Member { node: from, incarnation };
             self.step(now, Input::Received { from, message }, observer, out);
         } else {
             // It may not know yet who the view nodes are, or that it is none any more.
@@ -119,17 +120,19 @@ impl ViewService {
             return;
         }
         let config = Config {
-            id: self.settings.node,
-            members: membership.members.keys().copied().collect(),
+            id: Member { node: self.settings.node, incarnation: self.settings.incarnation },
             election_timeout: self.settings.election_timeout,
             heartbeat_interval: self.settings.election_timeout / 6,
             append_bytes_max: self.settings.append_bytes_max,
             inflight_max: INFLIGHT_MAX,
             log_bytes_max: self.settings.log_bytes_max,
+            promotion_lag_max: 0,
+            leases: None,
             seed: self.settings.seed,
             rules: self.settings.rules,
         };
-        match Raft::new(config, std::mem::take(&mut self.kept), self.base_time, now) {
+        let base = Base { time: self.base_time, configuration: configuration(membership) };
+        match Raft::new(config, std::mem::take(&mut self.kept), base, now) {
             Ok((raft, effects)) => {
                 self.raft = Some(raft);
                 self.effects = effects;
@@ -138,4 +141,10 @@ impl ViewService {
             Err(error) => observer.cannot_start(&error),
         }
     }
+}
+
+/// The view nodes as Raft knows them: all of them vote.
+pub(super) fn configuration(membership: &Membership) -> Configuration {
+    let members = membership.members.iter();
+    Configuration::of(members.map(|(node, incarnation)| Member { node: *node, incarnation: *incarnation }))
 }

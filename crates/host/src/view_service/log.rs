@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use onecopy_core::{Entry, EntryId, GroupId, Instant, Protocol, Ticket, Timestamp, Write};
+use onecopy_core::{Entry, EntryId, GroupId, Instant, Member, NodeId, Protocol, Ticket, Timestamp, Write};
 use onecopy_raft::{Effect, Input, Role};
-use onecopy_views::{Proposal, Table};
+use onecopy_views::{GenesisStanding, Membership, Proposal, Table};
 
+use super::founding::configuration;
 use super::{GENESIS_GROUP, VIEW_GROUP, ViewObserver, ViewService, ViewWish};
 use crate::disk::{ArchiveEvent, ArchiveJob, Job, Out, SnapshotName};
 
@@ -36,14 +37,14 @@ impl ViewService {
             match effect {
                 Effect::Persist { ticket, writes } => self.persist(ticket, writes, out),
                 Effect::Send { to, message, after } => {
-                    if let Some((to, message)) = self.held.hold(after, (to, message)) {
+                    if let Some((to, message)) = self.held.hold(after, (to.node, message)) {
                         out.wishes.push(ViewWish::Raft { to, message });
                     }
                 }
                 Effect::Apply { entries } => self.apply(&entries, observer, out),
                 Effect::RoleChanged { role, term, leader } => {
                     if let Some(raft) = &self.raft {
-                        observer.role_changed(role, term, leader, raft);
+                        observer.role_changed(role, term, leader.map(|leader| leader.node), raft);
                     }
                     if role != Role::Leader {
                         // What becomes of them is decided elsewhere.
@@ -54,9 +55,9 @@ impl ViewService {
                         self.announce(out);
                     }
                 }
-                Effect::TakeSnapshot { at, time } => self.take_snapshot(at, time, out),
+                Effect::TakeSnapshot { at, time, .. } => self.take_snapshot(at, time, out),
                 Effect::ReadSnapshot { to, snapshot: id, offset } => {
-                    out.archive.push(ArchiveJob::Read { group: VIEW_GROUP, to, id, offset });
+                    out.archive.push(ArchiveJob::Read { group: VIEW_GROUP, to: to.node, id, offset });
                 }
                 Effect::WriteSnapshot { chunk } => {
                     let name = SnapshotName { group: VIEW_GROUP, id: chunk.snapshot, time: chunk.time };
@@ -73,6 +74,13 @@ impl ViewService {
                         out.archive.push(ArchiveJob::Finish { name: *name });
                     }
                 }
+                // The membership does not change.
+                Effect::ChangeBegun { .. }
+                | Effect::ChangeRefused { .. }
+                | Effect::ConfigurationChanged { .. }
+                | Effect::TransferBegun { .. }
+                | Effect::TransferRefused { .. }
+                | Effect::TransferAborted { .. } => {}
                 // A lost proposal is decided anew; nobody reads through Raft: tables are announced.
                 Effect::Proposed { .. }
                 | Effect::Refused { .. }
@@ -81,6 +89,19 @@ impl ViewService {
             }
         }
         self.effects = effects;
+    }
+
+    /// Who the view nodes are, from the founding on.
+    fn membership(&self) -> Option<&Membership> {
+        match self.genesis.standing() {
+            GenesisStanding::Member(membership) => Some(membership),
+            _ => None,
+        }
+    }
+
+    fn member(&self, node: NodeId) -> Option<Member> {
+        let incarnation = *self.membership()?.members.get(&node)?;
+        Some(Member { node, incarnation })
     }
 
     fn persist(&mut self, ticket: Ticket, writes: Vec<Write>, out: &mut Out<ViewWish>) {
@@ -173,7 +194,9 @@ impl ViewService {
     ) {
         let taking = |name: SnapshotName| self.taking == Some(name);
         let input = match event {
-            ArchiveEvent::Read { to, id, chunk, .. } => Some(Input::SnapshotRead { to, snapshot: id, chunk }),
+            ArchiveEvent::Read { to, id, chunk, .. } => {
+                self.member(to).map(|to| Input::SnapshotRead { to, snapshot: id, chunk })
+            }
             ArchiveEvent::Written { name, .. } if taking(name) => None,
             ArchiveEvent::Written { name, written } => {
                 Some(Input::SnapshotWritten { snapshot: name.id, offset: written })
@@ -201,7 +224,8 @@ impl ViewService {
             Some(Ok(table)) => {
                 self.table = Arc::new(table);
                 observer.installed(name.id, &self.table);
-                Input::SnapshotInstalled { snapshot: name.id, time: name.time }
+                let configuration = self.membership().map(configuration).unwrap_or_default();
+                Input::SnapshotInstalled { snapshot: name.id, time: name.time, configuration }
             }
             _ => Input::SnapshotUnusable { snapshot: name.id },
         }

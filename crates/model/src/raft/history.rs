@@ -46,20 +46,24 @@ impl History {
     /// Whether `node` leads a term in which no leader was seen yet.
     #[must_use]
     pub fn is_news(&self, raft: &Raft) -> bool {
-        raft.role() == Role::Leader && self.leaders.get(&raft.term()) != Some(&raft.id())
+        raft.role() == Role::Leader && self.leaders.get(&raft.term()) != Some(&raft.id().node)
     }
 
     /// A member leads.
     pub fn leads(&mut self, raft: &Raft, verdict: &mut Verdict) {
-        let first = *self.leaders.entry(raft.term()).or_insert(raft.id());
-        if first != raft.id() {
-            violated(verdict, ELECTION_SAFETY, format!("{first} and {} lead in {}", raft.id(), raft.term()));
+        let first = *self.leaders.entry(raft.term()).or_insert(raft.id().node);
+        if first != raft.id().node {
+            violated(
+                verdict,
+                ELECTION_SAFETY,
+                format!("{first} and {} lead in {}", raft.id().node, raft.term()),
+            );
         }
     }
 
     /// A member executes an entry.
     pub fn executes(&mut self, node: &Node, entry: &Entry, verdict: &mut Verdict) {
-        let who = node.raft.id();
+        let who = node.raft.id().node;
         if entry.id.index != node.applied.next() {
             let what = format!("{who} executes {} after {}", entry.id, node.applied);
             return violated(verdict, STATE_MACHINE, what);
@@ -79,7 +83,7 @@ impl History {
         for raft in nodes.iter().map(|node| &node.raft).filter(|raft| raft.role() == Role::Leader) {
             let mut owed = self.executed.iter().filter(|(_, term)| *term < raft.term());
             if let Some((entry, term)) = owed.find(|(entry, _)| !raft.log().contains(entry.id)) {
-                let (who, id) = (raft.id(), entry.id);
+                let (who, id) = (raft.id().node, entry.id);
                 let what = format!("{who} leads {} without {id}, which was committed in {term}", raft.term());
                 violated(verdict, COMPLETENESS, what);
             }
@@ -119,7 +123,7 @@ pub fn check_append_only(before: &Node, after: &Node, verdict: &mut Verdict) {
         violated(
             verdict,
             APPEND_ONLY,
-            format!("{} led {}, and lost {last}", after.raft.id(), after.raft.term()),
+            format!("{} led {}, and lost {last}", after.raft.id().node, after.raft.term()),
         );
     }
 }
@@ -132,8 +136,8 @@ pub fn check_log_matching(one: &Node, other: &Node, verdict: &mut Verdict) {
     if let Some(at) = (0..=shared).find(|at| ours[*at] != theirs[*at]) {
         let what = format!(
             "the logs of {} and {} both hold {}, but differ in {}",
-            one.raft.id(),
-            other.raft.id(),
+            one.raft.id().node,
+            other.raft.id().node,
             ours[shared].id,
             ours[at].id
         );

@@ -38,7 +38,7 @@ use history::{
     APPEND_ONLY, ASSERTIONS, COMPLETENESS, ELECTION_SAFETY, History, LOG_MATCHING, READS, STATE_MACHINE,
     check_append_only, check_log_matching,
 };
-use node::{MEMBERS, Node};
+use node::{MEMBERS, Node, member};
 pub use settings::{Budget, Settings, Start};
 
 /// A group within bounds.
@@ -98,7 +98,7 @@ impl Group {
             state = state_after;
             let deliveries = state.network.distinct().cloned().map(Action::Deliver);
             let busy = state.nodes.iter().rev().filter(|node| node.disk.pending() > 0);
-            let writes = busy.map(|node| Action::Persist(node.raft.id()));
+            let writes = busy.map(|node| Action::Persist(node.raft.id().node));
             next = deliveries.chain(writes).find_map(|action| quiet(&state, action));
         }
         let intact = Rule::ALL.into_iter().all(|rule| self.settings.rules.hold(rule));
@@ -183,7 +183,7 @@ impl Group {
 
     /// Returns whether the message had any effect. One that has none may as well stay on its way.
     fn deliver(&self, state: &mut State, packet: &Packet<Message>, notes: &mut Notes) -> bool {
-        let input = Input::Received { from: packet.from, message: packet.message.clone() };
+        let input = Input::Received { from: member(packet.from), message: packet.message.clone() };
         let before = (state.nodes[position(packet.to)].fingerprint(), state.network.len());
         self.step(state, packet.to, notes, |node| node.step(input));
         before != (state.nodes[position(packet.to)].fingerprint(), state.network.len())
@@ -225,7 +225,7 @@ impl Group {
         let node = Shared::new(node);
         state.nodes[position(id)] = node.clone();
         check_append_only(&before, &node, &mut state.verdict);
-        for other in state.nodes.iter().filter(|other| other.raft.id() != id) {
+        for other in state.nodes.iter().filter(|other| other.raft.id().node != id) {
             check_log_matching(&node, other, &mut state.verdict);
         }
         if state.history.is_news(&node.raft) {
@@ -238,9 +238,10 @@ impl Group {
     }
 
     fn carry_out(&self, state: &mut State, node: &mut Node, effect: Effect, notes: &mut Notes) {
-        let who = node.raft.id();
+        let who = node.raft.id().node;
         match effect {
             Effect::Send { to, message, .. } => {
+                let to = to.node;
                 notes.tell(|| format!("{who} sends {to} {}", words::message(&message)));
                 state.network.send(Packet { from: who, to, message });
             }
@@ -269,6 +270,12 @@ impl Group {
             Effect::Proposed { id } => notes.tell(|| format!("{who} puts it into its log as {id}")),
             Effect::Refused { .. } => notes.tell(|| format!("{who} refuses it")),
             Effect::Persist { .. } => unreachable!("seen to by the node"),
+            Effect::ChangeBegun { .. }
+            | Effect::ChangeRefused { .. }
+            | Effect::ConfigurationChanged { .. }
+            | Effect::TransferBegun { .. }
+            | Effect::TransferRefused { .. }
+            | Effect::TransferAborted { .. } => panic!("nobody asks for a change: {effect:?}"),
             Effect::TakeSnapshot { .. }
             | Effect::ReadSnapshot { .. }
             | Effect::WriteSnapshot { .. }
@@ -293,7 +300,7 @@ fn forget_dead_messages(network: &mut Network<Message>, node: &Node) {
             }
             _ => false,
         };
-        packet.to == node.raft.id() && useless
+        packet.to == node.raft.id().node && useless
     });
 }
 
@@ -315,7 +322,7 @@ impl Model for Group {
         }
         let left = &state.left;
         for node in &state.nodes {
-            let (id, leads) = (node.raft.id(), node.raft.role() == Role::Leader);
+            let (id, leads) = (node.raft.id().node, node.raft.role() == Role::Leader);
             if node.disk.pending() > 0 {
                 actions.push(Action::Persist(id));
             }

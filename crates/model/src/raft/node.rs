@@ -5,15 +5,22 @@ use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use onecopy_core::{
-    Entry, EntryId, Epoch, Index, Instant, NodeId, Protocol, Recovered, Rules, Ticket, Timestamp,
+    Entry, EntryId, Epoch, Incarnation, Index, Instant, Member, NodeId, Protocol, Recovered, Rules, Ticket,
+    Timestamp,
 };
-use onecopy_raft::{Config, Effect, Input, Message, Raft};
+use onecopy_raft::{Base, Config, Configuration, Effect, Input, Message, Raft};
 
 use super::settings::Start;
 use crate::disk::Disk;
 
 /// The members.
 pub const MEMBERS: [NodeId; 3] = [NodeId(1), NodeId(2), NodeId(3)];
+
+/// The member on a node, in the only life of its disk.
+#[must_use]
+pub const fn member(node: NodeId) -> Member {
+    Member { node, incarnation: Incarnation(1) }
+}
 
 /// The time of every step. The end of time: whatever is added to it stays there, so that every timeout is due whenever the
 /// checker wants it, and no state differs from another by a time alone.
@@ -49,18 +56,20 @@ impl Node {
 
     fn start(id: NodeId, disk: Disk, starts: u8, rules: Rules) -> (Self, Vec<Effect>) {
         let config = Config {
-            id,
-            members: MEMBERS.to_vec(),
+            id: member(id),
             election_timeout: Duration::from_millis(300),
             heartbeat_interval: Duration::from_millis(100),
             // One entry in each append: they can arrive, and be lost, one by one.
             append_bytes_max: 1,
             inflight_max: 8,
             log_bytes_max: usize::MAX,
+            promotion_lag_max: 0,
+            leases: None,
             seed: 0,
             rules,
         };
-        let (raft, effects) = Raft::new(config, disk.durable().clone(), Timestamp(0), NOW)
+        let base = Base { time: Timestamp(0), configuration: Configuration::of(MEMBERS.map(member)) };
+        let (raft, effects) = Raft::new(config, disk.durable().clone(), base, NOW)
             .unwrap_or_else(|error| panic!("{id} does not understand what it wrote: {error}"));
         raft.check_invariants();
         let mut node = Self { raft, disk, applied: Index(0), starts, done: Ticket(0), held: VecDeque::new() };
@@ -73,7 +82,7 @@ impl Node {
     pub fn restart(&self, kept: usize, rules: Rules) -> (Self, Vec<Effect>) {
         let mut disk = self.disk.clone();
         disk.crash(kept);
-        Self::start(self.raft.id(), disk, self.starts + 1, rules)
+        Self::start(self.raft.id().node, disk, self.starts + 1, rules)
     }
 
     /// Something happens to the member. What its disk is to do is seen to; the rest is returned.
@@ -90,7 +99,7 @@ impl Node {
         self.done = ticket;
         let mut effects = Vec::new();
         while let Some((_, to, message)) = self.held.pop_front_if(|(after, ..)| *after <= ticket) {
-            effects.push(Effect::Send { to, message, after: None });
+            effects.push(Effect::Send { to: member(to), message, after: None });
         }
         effects.extend(self.step(Input::Persisted { ticket }));
         effects
@@ -103,7 +112,7 @@ impl Node {
             match effect {
                 Effect::Persist { ticket, writes } => self.disk.submit(ticket, self.raft.term().0, writes),
                 Effect::Send { to, message, after: Some(ticket) } if ticket > self.done => {
-                    self.held.push_back((ticket, to, message));
+                    self.held.push_back((ticket, to.node, message));
                 }
                 other => others.push(other),
             }
@@ -129,10 +138,11 @@ fn figure8(id: NodeId) -> Disk {
     // n2 led term 3 with the vote of n3; n1 has heard of the term.
     let (term, vote) = (3u64, if id.0 == 1 { None } else { Some(2u32) });
     let mut state = BytesMut::new();
-    state.put_u8(1);
+    state.put_u8(2);
     state.put_u64_le(term);
     state.put_u8(u8::from(vote.is_some()));
     state.put_u32_le(vote.unwrap_or(0));
+    state.put_u128_le(u128::from(vote.is_some()));
     let state = Some(state.freeze());
     Disk::holding(Recovered { state, base: EntryId::ZERO, entries, commit: Index(1) }, term)
 }

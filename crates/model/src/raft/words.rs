@@ -11,7 +11,7 @@ pub fn message(message: &Message) -> String {
     match message {
         Message::PreVote { term, last } => format!("PreVote for {term}? my log ends with {last}"),
         Message::PreVoteReply { term, granted } => format!("PreVoteReply {term}: {}", answer(granted)),
-        Message::Vote { term, last } => format!("Vote for me in {term}! my log ends with {last}"),
+        Message::Vote { term, last, .. } => format!("Vote for me in {term}! my log ends with {last}"),
         Message::VoteReply { term, granted } => format!("VoteReply {term}: {}", answer(granted)),
         Message::Append { term, previous, entries, commit } => {
             let entries: Vec<String> = entries.iter().map(entry).collect();
@@ -22,8 +22,11 @@ pub fn message(message: &Message) -> String {
         Message::Conflict { term, at, hint } => {
             format!("Conflict in {term} at {at}, perhaps we share {hint}")
         }
-        Message::Heartbeat { term, round, .. } => format!("Heartbeat of {term}, round {round}"),
-        Message::HeartbeatReply { term, round, .. } => format!("HeartbeatReply of {term}, round {round}"),
+        Message::Heartbeat { term, beat, .. } => format!("Heartbeat of {term}, round {}", beat.round),
+        Message::HeartbeatReply { term, beat, .. } => {
+            format!("HeartbeatReply of {term}, round {}", beat.round)
+        }
+        Message::TimeoutNow { term } => format!("TimeoutNow of {term}"),
         Message::Outdated { term } => format!("Outdated: it is {term}"),
         Message::Snapshot { .. } | Message::SnapshotReply { .. } => format!("{message:?}"),
     }
@@ -38,6 +41,10 @@ pub fn packet(packet: &Packet<Message>) -> String {
 pub fn entry(entry: &Entry) -> String {
     match entry.payload.is_empty() {
         true => format!("{} (no-op)", entry.id),
-        false => format!("{} ({})", entry.id, String::from_utf8_lossy(&entry.payload)),
+        false => {
+            // In the log, the first byte is Raft's own mark.
+            let payload = entry.payload.strip_prefix(b"\0").unwrap_or(&entry.payload);
+            format!("{} ({})", entry.id, String::from_utf8_lossy(payload))
+        }
     }
 }

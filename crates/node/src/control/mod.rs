@@ -100,6 +100,7 @@ impl Control {
             incarnation: self.me.incarnation,
             boot: self.me.boot,
             holds_data: self.me.holds_data,
+            zone: String::new(),
             pid: std::process::id(),
             addresses: self.addresses.clone(),
             table: self.knowledge.table().version(),
@@ -143,6 +144,7 @@ impl Control {
                 ViewWish::Raft { to, message } => {
                     let _ = self.links.send(to, &ControlMessage::Raft { incarnation, message });
                 }
+                ViewWish::Operated { .. } => {}
                 ViewWish::Announce { to, table } if to == self.me.node => self.learn(table),
                 ViewWish::Announce { to, table } => {
                     let _ = self.links.send(to, &ControlMessage::Table(table.encode()));

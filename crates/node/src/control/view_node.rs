@@ -49,7 +49,7 @@ impl ViewNode {
             (Some(raft), _) => ViewServiceStatus {
                 role: raft.role().to_string(),
                 term: raft.term().0,
-                leader: raft.leader().map(|leader| leader.0),
+                leader: raft.leader().map(|leader| leader.node.0),
             },
             (None, GenesisStanding::Stranger(_)) => waits("stranger"),
             (None, _) => waits("founding"),
@@ -74,6 +74,9 @@ impl ViewNode {
             ControlMessage::Suspect(suspicion) => service.suspected(now, from, suspicion),
             ControlMessage::AskMembership { group, view, learner } => {
                 service.asked_for_membership(now, from, (group, view, learner), observer, out);
+            }
+            ControlMessage::AskHandover { group, view, heir } => {
+                service.asked_for_handover(now, from, (group, view, heir), observer, out);
             }
             // For every node, view node or not.
             ControlMessage::Table(_) => {}

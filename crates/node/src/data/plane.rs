@@ -125,6 +125,9 @@ impl Plane {
                 Mail::Suspect(suspicion) => {
                     let _ = self.control.send(ControlMessage::Suspect(suspicion));
                 }
+                Mail::AskHandover { group, view, to } => {
+                    let _ = self.control.send(ControlMessage::AskHandover { group, view, heir: to });
+                }
                 Mail::AskMembership { group, view, learner } => {
                     let _ = self.control.send(ControlMessage::AskMembership { group, view, learner });
                 }

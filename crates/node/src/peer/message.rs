@@ -1,7 +1,7 @@
 //! What nodes say to each other.
 
 use bytes::Bytes;
-use onecopy_core::{GroupId, Incarnation, Member, ViewNumber};
+use onecopy_core::{GroupId, Incarnation, Member, NodeId, ViewNumber};
 use onecopy_host::{Answer, Forward};
 use onecopy_views::{Hello, Ping, Suspicion};
 use serde::{Deserialize, Serialize};
@@ -32,4 +32,6 @@ pub(crate) enum ControlMessage {
     Suspect(Suspicion),
     /// From a primary to every view node: this learner has everything (rule P5).
     AskMembership { group: GroupId, view: ViewNumber, learner: Member },
+    /// From a primary to every view node: it makes way.
+    AskHandover { group: GroupId, view: ViewNumber, heir: NodeId },
 }

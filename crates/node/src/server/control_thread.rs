@@ -87,6 +87,7 @@ impl ControlThread {
                 groups: vec![DATA_GROUP],
                 copies: config.copies,
                 failure_timeout: config.timeouts.failure(),
+                refused_timeout: config.timeouts.failure() / 3,
                 election_timeout: config.timeouts.election(),
                 append_bytes_max: MIB,
                 log_bytes_max: MIB,

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use onecopy_core::Instant;
 use onecopy_host::{Coordinator, DataPlane, Fresh, GroupSettings, Out, Restored};
@@ -27,6 +28,9 @@ use crate::knowledge::Knowledge;
 use crate::peer::link::{Caller, Links};
 use crate::peer::message::ControlMessage;
 use crate::peer::{Lane, PeerEvent};
+
+/// How long an idle primary waits before it makes an entry for the replicas to compare themselves by.
+const SCRUB_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What the data thread starts with.
 pub(super) struct DataThread {
@@ -103,9 +107,15 @@ fn start_group(
         heartbeat_interval: config.timeouts.heartbeat(),
         failure_timeout: config.timeouts.failure(),
         log_bytes_max: config.log_bytes,
+        lease: Some(Duration::from_millis(150)),
         ..ReplicaConfig::new(DATA_GROUP, member, me.boot)
     };
-    let settings = GroupSettings { replica, memory_max: config.maxmemory, seed: rand::random() };
+    let settings = GroupSettings {
+        replica,
+        memory_max: config.maxmemory,
+        scrub_interval: Some(SCRUB_INTERVAL),
+        seed: rand::random(),
+    };
     let (fresh, now) = (Fresh::new(Keyspace::new), plane.clock.now());
     let started = plane.data.start_group(settings, restored, fresh, now, &mut Telling, &mut plane.out);
     plane.employ();

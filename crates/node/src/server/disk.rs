@@ -1,6 +1,6 @@
 //! What a node finds in its data directory.
 
-use onecopy_core::{NodeId, Recovered, StateMachine, Timestamp};
+use onecopy_core::{NodeId, Recovered, Replicated, Rules, Timestamp};
 use onecopy_host::view_service::Kept;
 use onecopy_host::{GENESIS_GROUP, Restored, VIEW_GROUP};
 use onecopy_keyspace::Keyspace;
@@ -80,7 +80,7 @@ fn restore_group(
     snapshots: &Snapshots<RealFileSystem>,
     recovered: Recovered,
 ) -> Result<Restored<Keyspace>, StartError> {
-    let mut machine = Keyspace::new(rand::random());
+    let mut state = Replicated::new(Keyspace::new(rand::random()), Rules::default());
     let mut base_time = Timestamp(0);
     if recovered.base.index.0 > 0 {
         let nonsense = |error: onecopy_core::machine::RestoreError| StartError::Nonsense {
@@ -92,13 +92,13 @@ fn restore_group(
         let mut offset = 0;
         while offset < reader.image_len() {
             let piece = reader.read_at(offset, RESTORE_BYTES)?;
-            machine.restore(&piece).map_err(nonsense)?;
+            state.restore(&piece).map_err(nonsense)?;
             offset += piece.len() as u64;
         }
-        machine.restore_finish().map_err(nonsense)?;
+        state.restore_finish().map_err(nonsense)?;
         info!(snapshot = %recovered.base, bytes = reader.image_len(), "restored a snapshot");
     }
-    Ok(Restored { recovered, machine, base_time })
+    Ok(Restored { recovered, state, base_time })
 }
 
 fn restore_table(

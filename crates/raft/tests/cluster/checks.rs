@@ -1,20 +1,23 @@
 //! The five properties of the paper's Figure 3, and what Onecopy adds about reads.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use onecopy_core::{Entry, EntryId, Index, NodeId, Term};
-use onecopy_raft::{Raft, Role};
+use bytes::Bytes;
+
+use onecopy_core::{Entry, EntryId, Index, Member, Term};
+use onecopy_raft::{Configuration, Raft, Role};
 
 use super::disk::chain;
+use super::show;
 use super::{Answer, Cluster};
 
 /// What was seen so far in one history.
 #[derive(Default)]
 pub struct Checks {
     /// Who led a term.
-    leaders: BTreeMap<Term, NodeId>,
+    leaders: BTreeMap<Term, Member>,
     /// How far the log of a leader reached when it was last seen.
-    led: BTreeMap<NodeId, (Term, EntryId)>,
+    led: BTreeMap<Member, (Term, EntryId)>,
     /// The entry before, and the content, of every entry that was ever in a log.
     entries: BTreeMap<EntryId, (EntryId, u64)>,
     /// The committed entries, and the term in which they became so.
@@ -25,11 +28,38 @@ pub struct Checks {
     reads: BTreeMap<u64, Index>,
     /// The last read that could be answered.
     ready: u64,
+    /// Every configuration that was ever in a log; the founding one at 0.
+    configurations: BTreeMap<EntryId, Configuration>,
+    /// Pairs of configurations, one after the other in some log, whose majorities are known to meet.
+    adjacent: BTreeSet<(EntryId, EntryId)>,
+    /// How many transfers ended with the one in office that was meant.
+    pub transfers: u64,
+    /// To whom members want to hand over.
+    wanted: BTreeMap<Member, Member>,
+}
+
+/// Whether any majority of one configuration has a member in common with any of the other.
+fn majorities_meet(one: &Configuration, other: &Configuration) -> bool {
+    let all: Vec<Member> = one.members().union(&other.members()).copied().collect();
+    let decides = |configuration: &Configuration, part: u32, within: bool| {
+        let chosen = |member: &&Member| {
+            let position = all.iter().position(|known| known == *member).expect("a member");
+            (part >> position & 1 == 1) == within
+        };
+        let half = |voters: &BTreeSet<Member>| {
+            voters.is_empty() || voters.iter().filter(chosen).count() > voters.len() / 2
+        };
+        half(&configuration.voters) && half(&configuration.old_voters)
+    };
+    (0..1u32 << all.len()).all(|part| !(decides(one, part, true) && decides(other, part, false)))
 }
 
 impl Checks {
     /// Looks at the cluster after each step of `id`.
-    pub fn after_step(&mut self, cluster: &mut Cluster, id: NodeId) {
+    pub fn after_step(&mut self, cluster: &mut Cluster, id: Member) {
+        if !cluster.members.contains_key(&id) {
+            return;
+        }
         for (_, entry) in std::mem::take(&mut cluster.applied) {
             self.state_machine_safety(&entry);
         }
@@ -39,6 +69,8 @@ impl Checks {
             self.leader_append_only(raft);
             self.log_matching(raft);
             self.note_commits(raft);
+            self.one_change_at_a_time(raft, &cluster.members[&id].founding);
+            self.note_transfer(raft);
             self.one_state(&process.machine);
         } else {
             self.led.remove(&id);
@@ -48,6 +80,63 @@ impl Checks {
         }
         for (_, answer) in std::mem::take(&mut cluster.answers) {
             self.reads_see_what_was_committed(&answer);
+        }
+    }
+
+    /// The disk of this member is lost.
+    pub fn is_lost(&mut self, id: Member) {
+        self.led.remove(&id);
+    }
+
+    /// Every configuration that was ever in a log.
+    pub fn configurations(&self) -> impl Iterator<Item = &Configuration> {
+        self.configurations.values()
+    }
+
+    /// How many configurations were committed after the founding one.
+    pub fn changes(&self) -> u64 {
+        self.configurations.keys().skip(1).filter(|id| self.is_committed(**id)).count() as u64
+    }
+
+    fn is_committed(&self, id: EntryId) -> bool {
+        id == EntryId::ZERO || self.committed.get(&id.index).is_some_and(|(known, _)| *known == id)
+    }
+
+    /// Only the last configuration of a log may be uncommitted; and each has a member in common with any majority of
+    /// the one before, whatever majority of its own decides.
+    fn one_change_at_a_time(&mut self, raft: &Raft, founding: &Configuration) {
+        if !founding.voters.is_empty() {
+            self.configurations.entry(EntryId::ZERO).or_insert_with(|| founding.clone());
+        }
+        let base = raft.log().base();
+        let committed =
+            self.configurations.keys().filter(|id| id.index <= base.index && self.is_committed(**id));
+        let mut before = committed.max().copied().unwrap_or_default();
+        for entry in raft.log().after(base.index, usize::MAX) {
+            let Some((1, bytes)) = entry.payload.split_first() else { continue };
+            let found = Configuration::decode(&Bytes::copy_from_slice(bytes)).expect("a configuration");
+            assert!(
+                self.is_committed(before),
+                "one change at a time: {} follows {before}, which is not committed",
+                entry.id
+            );
+            if self.adjacent.insert((before, entry.id)) {
+                let meet = majorities_meet(&self.configurations[&before], &found);
+                assert!(meet, "no two disjoint majorities: {before} and {} have some", entry.id);
+            }
+            self.configurations.insert(entry.id, found);
+            before = entry.id;
+        }
+    }
+
+    fn note_transfer(&mut self, raft: &Raft) {
+        match raft.transfer() {
+            Some(to) => drop(self.wanted.insert(raft.id(), to)),
+            None if raft.leader().is_some() => {
+                let to = self.wanted.remove(&raft.id());
+                self.transfers += u64::from(to.is_some() && to == raft.leader());
+            }
+            None => {}
         }
     }
 
@@ -84,7 +173,7 @@ impl Checks {
             && term == raft.term()
         {
             let kept = raft.log().contains(before) || raft.log().base().index >= before.index;
-            assert!(kept, "leader append-only: {} lost {before}", raft.id());
+            assert!(kept, "leader append-only: {:?} lost {before}", raft.id());
         }
     }
 
@@ -118,7 +207,7 @@ impl Checks {
         }
         for (id, term) in self.committed.values().filter(|(_, term)| *term < raft.term()) {
             let has = raft.log().contains(*id) || raft.log().base().index > id.index;
-            let who = raft.id();
+            let who = show::name(raft.id());
             assert!(
                 has,
                 "leader completeness: {who} leads {} without {id}, committed in {term}",
@@ -156,7 +245,7 @@ impl Checks {
             Answer::ReadRefused(token) => {
                 self.reads.remove(token).expect("each read is answered once");
             }
-            Answer::Proposed(_) | Answer::Refused => {}
+            _ => {}
         }
     }
 }

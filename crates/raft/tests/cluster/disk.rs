@@ -3,6 +3,7 @@
 use bytes::{Buf, BufMut, Bytes};
 use onecopy_core::transfer::{CHUNK, Chunk};
 use onecopy_core::{Entry, EntryId, Index, Recovered, Timestamp, Write};
+use onecopy_raft::Configuration;
 
 /// A state machine that remembers only what tells histories apart: a digest of all entries that it applied.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,30 +37,34 @@ pub fn chain(digest: u64, entry: &Entry) -> u64 {
 pub struct Image {
     pub snapshot: EntryId,
     pub time: Timestamp,
+    pub configuration: Configuration,
     pub machine: Machine,
 }
 
 impl Image {
-    const LENGTH: usize = 32;
-
     fn encode(&self, padding: usize) -> Bytes {
-        let mut bytes = Vec::with_capacity(Self::LENGTH + padding);
+        let configuration = self.configuration.encode();
+        let mut bytes = Vec::new();
         bytes.put_u64_le(self.snapshot.index.0);
         bytes.put_u64_le(self.snapshot.epoch.0);
         bytes.put_u64_le(self.time.0);
         bytes.put_u64_le(self.machine.digest);
-        bytes.resize(Self::LENGTH + padding, 0);
+        bytes.put_u64_le(configuration.len() as u64);
+        bytes.put_slice(&configuration);
+        bytes.resize(bytes.len() + padding, 0);
         Bytes::from(bytes)
     }
 
     pub fn decode(mut bytes: &[u8], padding: usize) -> Option<Self> {
-        if bytes.len() != Self::LENGTH + padding {
+        if bytes.len() < 40 {
             return None;
         }
         let snapshot = EntryId::new(bytes.get_u64_le(), bytes.get_u64_le());
         let time = Timestamp(bytes.get_u64_le());
         let machine = Machine { applied: snapshot, time, digest: bytes.get_u64_le() };
-        Some(Self { snapshot, time, machine })
+        let (configuration, rest) = bytes[8..].split_at_checked(bytes.get_u64_le() as usize)?;
+        let configuration = Configuration::decode(&Bytes::copy_from_slice(configuration)).ok()?;
+        (rest.len() == padding).then_some(Self { snapshot, time, configuration, machine })
     }
 }
 

@@ -12,16 +12,20 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use onecopy_core::transfer::{CHUNK, Chunk};
-use onecopy_core::{Entry, EntryId, Index, Instant, NodeId, Protocol, Rules, Ticket, Timestamp, Write};
-use onecopy_raft::{Config, Effect, Input, Message, Raft};
+use onecopy_core::{
+    Entry, EntryId, Incarnation, Index, Instant, Member, NodeId, Protocol, Rules, Ticket, Timestamp, Write,
+};
+use onecopy_raft::{
+    Base, ChangeRefusal, ClockDrift, Config, Configuration, Effect, Input, Message, Raft, TransferRefusal,
+};
 
 use disk::{Disk, Image, Machine};
 
 /// A message on its way.
 #[derive(Clone, Debug)]
 pub struct Envelope {
-    pub from: NodeId,
-    pub to: NodeId,
+    pub from: Member,
+    pub to: Member,
     pub message: Message,
 }
 
@@ -31,7 +35,7 @@ pub enum Task {
     /// Make the image of a snapshot durable.
     Take(Image),
     /// Read a piece of the snapshot for a follower.
-    Read { to: NodeId, snapshot: EntryId, offset: u64 },
+    Read { to: Member, snapshot: EntryId, offset: u64 },
     /// Report that a piece was written.
     Written { snapshot: EntryId, offset: u64 },
     /// Load the snapshot that was received.
@@ -51,11 +55,20 @@ pub struct Process {
     pub received: Vec<u8>,
 }
 
-/// One member: its disk, and its process unless it has crashed.
-pub struct Member {
+/// The member on this node, in this life of its disk.
+pub const fn member(node: u32, life: u128) -> Member {
+    Member { node: NodeId(node), incarnation: Incarnation(life) }
+}
+
+/// One member, or one that may become it: its disk, and its process unless it has crashed.
+pub struct Site {
     pub config: Config,
     pub disk: Disk,
     pub process: Option<Process>,
+    /// What it is told about the group if its disk is empty.
+    pub founding: Configuration,
+    /// How many millionths faster than the truth its clock is.
+    pub skew: i64,
 }
 
 /// What a member told its clients.
@@ -63,6 +76,11 @@ pub struct Member {
 pub enum Answer {
     Proposed(EntryId),
     Refused,
+    ChangeBegun(EntryId),
+    ChangeRefused(ChangeRefusal),
+    TransferBegun(Member),
+    TransferRefused(TransferRefusal),
+    TransferAborted(Member),
     ReadReady(u64, Index),
     ReadRefused(u64),
 }
@@ -70,7 +88,11 @@ pub enum Answer {
 /// What all members of a cluster have in common.
 #[derive(Clone, Debug)]
 pub struct Setup {
+    /// The founding members, all of them voters.
     pub members: u32,
+    /// Nodes that run, and could be added.
+    pub spares: u32,
+    pub leases: Option<ClockDrift>,
     pub append_bytes_max: usize,
     pub inflight_max: usize,
     pub log_bytes_max: usize,
@@ -84,6 +106,8 @@ impl Default for Setup {
     fn default() -> Self {
         Self {
             members: 3,
+            spares: 0,
+            leases: None,
             append_bytes_max: 1000,
             inflight_max: 4,
             log_bytes_max: 100_000,
@@ -96,17 +120,17 @@ impl Default for Setup {
 
 pub struct Cluster {
     pub setup: Setup,
-    pub members: BTreeMap<NodeId, Member>,
+    pub members: BTreeMap<Member, Site>,
     pub wire: Vec<Envelope>,
     /// Who cannot reach whom.
-    pub cut: BTreeSet<(NodeId, NodeId)>,
+    pub cut: BTreeSet<(Member, Member)>,
     pub now: Instant,
     /// Everything that members did, for people. Only kept if wanted.
     pub trace: Option<Vec<String>>,
     /// Answers to clients since the last look, with the member that gave them.
-    pub answers: Vec<(NodeId, Answer)>,
+    pub answers: Vec<(Member, Answer)>,
     /// Entries applied since the last look.
-    pub applied: Vec<(NodeId, Entry)>,
+    pub applied: Vec<(Member, Entry)>,
     /// How many snapshots were installed.
     pub installs: u64,
 }
@@ -124,73 +148,105 @@ impl Cluster {
             installs: 0,
             setup,
         };
-        for id in (1..=cluster.setup.members).map(NodeId) {
-            let config = cluster.config(id);
-            cluster.members.insert(id, Member { config, disk: Disk::default(), process: None });
+        let (members, all) = (cluster.setup.members, cluster.setup.members + cluster.setup.spares);
+        let founding = Configuration::of((1..=members).map(|node| member(node, 1)));
+        for node in 1..=all {
+            let founding = if node <= members { founding.clone() } else { Configuration::default() };
+            cluster.add(member(node, 1), founding);
         }
         cluster
     }
 
-    fn config(&self, id: NodeId) -> Config {
+    /// A site with an empty disk.
+    pub fn add(&mut self, id: Member, founding: Configuration) {
+        let (config, disk) = (self.config(id), Disk::default());
+        self.members.insert(id, Site { config, disk, process: None, founding, skew: 0 });
+    }
+
+    /// The disk of a crashed member is lost: its node comes back as another member.
+    pub fn wipe(&mut self, id: Member) -> Member {
+        let lost = self.members.remove(&id).expect("a member");
+        assert!(lost.process.is_none(), "{} is running", show::name(id));
+        let next = member(id.node.0, id.incarnation.0 + 1);
+        self.add(next, Configuration::default());
+        self.note(|| format!("{} loses its disk", show::name(id)));
+        next
+    }
+
+    /// What the clock of a member shows.
+    fn clock(&self, id: Member) -> Instant {
+        let (now, skew) = (self.now.0 as i128, i128::from(self.members[&id].skew));
+        Instant((now + now * skew / 1_000_000) as u64)
+    }
+
+    fn config(&self, id: Member) -> Config {
         let setup = &self.setup;
         Config {
             id,
-            members: (1..=setup.members).map(NodeId).collect(),
             election_timeout: Duration::from_millis(100),
             heartbeat_interval: Duration::from_millis(20),
             append_bytes_max: setup.append_bytes_max,
             inflight_max: setup.inflight_max,
             log_bytes_max: setup.log_bytes_max,
-            seed: setup.seed.wrapping_mul(1000) + u64::from(id.0),
+            promotion_lag_max: 3,
+            leases: setup.leases,
+            seed: setup.seed.wrapping_mul(1000) + u64::from(id.node.0),
             rules: setup.rules,
         }
     }
 
-    pub fn ids(&self) -> Vec<NodeId> {
+    pub fn ids(&self) -> Vec<Member> {
         self.members.keys().copied().collect()
     }
 
-    pub fn raft(&self, id: NodeId) -> Option<&Raft> {
+    pub fn raft(&self, id: Member) -> Option<&Raft> {
         self.members[&id].process.as_ref().map(|process| &process.raft)
     }
 
-    pub fn running(&self) -> impl Iterator<Item = (NodeId, &Process)> {
+    pub fn running(&self) -> impl Iterator<Item = (Member, &Process)> {
         self.members.iter().filter_map(|(id, member)| Some((*id, member.process.as_ref()?)))
     }
 
-    fn process(&mut self, id: NodeId) -> Option<&mut Process> {
+    fn process(&mut self, id: Member) -> Option<&mut Process> {
         self.members.get_mut(&id)?.process.as_mut()
     }
 
     /// Starts the process of a member from its disk.
-    pub fn start(&mut self, id: NodeId) {
-        let now = self.now;
+    pub fn start(&mut self, id: Member) {
+        let now = self.clock(id);
         let member = self.members.get_mut(&id).expect("a member");
-        assert!(member.process.is_none(), "{id} is running");
+        assert!(member.process.is_none(), "{} is running", show::name(id));
         let (recovered, image) = member.disk.recover();
+        let configuration = match recovered.base {
+            EntryId::ZERO => member.founding.clone(),
+            _ => image.configuration,
+        };
+        let base = Base { time: image.time, configuration };
         let mut config = member.config.clone();
         config.seed = config.seed.wrapping_add(now.0);
-        let (raft, effects) =
-            Raft::new(config, recovered, image.time, now).expect("what was written makes sense");
+        let (raft, effects) = Raft::new(config, recovered, base, now).expect("what was written makes sense");
         let (queue, parked, tasks) = (VecDeque::new(), Vec::new(), VecDeque::new());
         let machine = image.machine;
         member.process = Some(Process { raft, machine, queue, parked, tasks, received: Vec::new() });
-        self.note(|| format!("{id} starts"));
+        self.note(|| format!("{} starts", show::name(id)));
         self.carry_out(id, effects);
     }
 
     /// Ends the process of a member. Of its queued writes, the first `survive` have reached the disk.
-    pub fn crash(&mut self, id: NodeId, survive: usize) {
+    pub fn crash(&mut self, id: Member, survive: usize) {
         let member = self.members.get_mut(&id).expect("a member");
         let process = member.process.take().expect("a running process");
         for (_, writes) in process.queue.into_iter().take(survive) {
             member.disk.write(writes);
         }
-        self.note(|| format!("{id} crashes"));
+        self.note(|| format!("{} crashes", show::name(id)));
     }
 
-    pub fn step(&mut self, id: NodeId, input: Input) {
-        let now = self.now;
+    pub fn step(&mut self, id: Member, input: Input) {
+        if !self.members.contains_key(&id) {
+            return;
+        }
+        let now = self.clock(id);
         let mut effects = Vec::new();
         let Some(process) = self.process(id) else { return };
         process.raft.step(now, input, &mut effects);
@@ -199,7 +255,7 @@ impl Cluster {
     }
 
     /// Makes the oldest queued write of a member durable. Returns whether there was one.
-    pub fn persist(&mut self, id: NodeId) -> bool {
+    pub fn persist(&mut self, id: Member) -> bool {
         let Some(member) = self.members.get_mut(&id) else { return false };
         let Some(process) = &mut member.process else { return false };
         let Some((ticket, writes)) = process.queue.pop_front() else { return false };
@@ -208,7 +264,7 @@ impl Cluster {
             std::mem::take(&mut process.parked).into_iter().partition(|(after, _)| *after <= ticket);
         process.parked = stay;
         let leave: Vec<(Ticket, Envelope)> = leave;
-        self.note(|| format!("{id} has written {}", ticket.0));
+        self.note(|| format!("{} has written {}", show::name(id), ticket.0));
         for (_, envelope) in leave {
             self.send(envelope);
         }
@@ -220,13 +276,13 @@ impl Cluster {
     pub fn deliver(&mut self, envelope: Envelope) {
         let Envelope { from, to, message } = envelope;
         if self.process(to).is_some() && !self.cut.contains(&(from, to)) {
-            self.note(|| format!("{to} ← {from} {}", show::message(&message)));
+            self.note(|| format!("{} ← {} {}", show::name(to), show::name(from), show::message(&message)));
             self.step(to, Input::Received { from, message });
         }
     }
 
     /// Does the oldest task of a member's driver. Returns whether there was one.
-    pub fn work(&mut self, id: NodeId) -> bool {
+    pub fn work(&mut self, id: Member) -> bool {
         let padding = self.setup.padding;
         let Some(member) = self.members.get_mut(&id) else { return false };
         let Some(process) = &mut member.process else { return false };
@@ -245,15 +301,15 @@ impl Cluster {
             Task::Install { snapshot } => match Image::decode(&process.received, padding) {
                 Some(image) if image.snapshot == snapshot => {
                     process.machine = image.machine.clone();
-                    let time = image.time;
+                    let (time, configuration) = (image.time, image.configuration.clone());
                     member.disk.keep(image);
                     self.installs += 1;
-                    Input::SnapshotInstalled { snapshot, time }
+                    Input::SnapshotInstalled { snapshot, time, configuration }
                 }
                 _ => Input::SnapshotUnusable { snapshot },
             },
         };
-        self.note(|| format!("{id} {}", show::input(&input)));
+        self.note(|| format!("{} {}", show::name(id), show::input(&input)));
         self.step(id, input);
         true
     }
@@ -267,9 +323,11 @@ impl Cluster {
     }
 
     /// Who wants to hear that time has passed.
-    pub fn due(&self) -> Vec<NodeId> {
-        let due = |process: &Process| process.raft.deadline().is_some_and(|deadline| deadline <= self.now);
-        self.running().filter(|(_, process)| due(process)).map(|(id, _)| id).collect()
+    pub fn due(&self) -> Vec<Member> {
+        let due = |id: Member, process: &Process| {
+            process.raft.deadline().is_some_and(|deadline| deadline <= self.clock(id))
+        };
+        self.running().filter(|(id, process)| due(*id, process)).map(|(id, _)| id).collect()
     }
 
     /// Delivers, writes and works until nothing is left to do but wait.
@@ -290,19 +348,22 @@ impl Cluster {
     }
 
     fn send(&mut self, envelope: Envelope) {
-        self.note(|| format!("{} → {} {}", envelope.from, envelope.to, show::message(&envelope.message)));
+        self.note(|| {
+            let (from, to) = (show::name(envelope.from), show::name(envelope.to));
+            format!("{from} → {to} {}", show::message(&envelope.message))
+        });
         self.wire.push(envelope);
     }
 
-    fn carry_out(&mut self, id: NodeId, effects: Vec<Effect>) {
+    fn carry_out(&mut self, id: Member, effects: Vec<Effect>) {
         for effect in effects {
             self.carry_out_one(id, effect);
         }
     }
 
-    fn carry_out_one(&mut self, id: NodeId, effect: Effect) {
+    fn carry_out_one(&mut self, id: Member, effect: Effect) {
         if !matches!(effect, Effect::Send { after: None, .. }) {
-            self.note(|| format!("{id} {}", show::effect(&effect)));
+            self.note(|| format!("{} {}", show::name(id), show::effect(&effect)));
         }
         let now_answers = &mut self.answers;
         match effect {
@@ -311,7 +372,12 @@ impl Cluster {
             Effect::Refused { .. } => now_answers.push((id, Answer::Refused)),
             Effect::ReadReady { token, index } => now_answers.push((id, Answer::ReadReady(token, index))),
             Effect::ReadRefused { token, .. } => now_answers.push((id, Answer::ReadRefused(token))),
-            Effect::RoleChanged { .. } => {}
+            Effect::ChangeBegun { id: entry } => now_answers.push((id, Answer::ChangeBegun(entry))),
+            Effect::ChangeRefused { reason } => now_answers.push((id, Answer::ChangeRefused(reason))),
+            Effect::TransferBegun { to } => now_answers.push((id, Answer::TransferBegun(to))),
+            Effect::TransferRefused { reason } => now_answers.push((id, Answer::TransferRefused(reason))),
+            Effect::TransferAborted { to } => now_answers.push((id, Answer::TransferAborted(to))),
+            Effect::RoleChanged { .. } | Effect::ConfigurationChanged { .. } => {}
             Effect::Apply { entries } => {
                 let process = self.process(id).expect("a running process");
                 for entry in &entries {
@@ -332,13 +398,13 @@ impl Cluster {
 
 impl Process {
     /// Effects that concern only the process itself.
-    fn take_over(&mut self, id: NodeId, effect: Effect) {
+    fn take_over(&mut self, id: Member, effect: Effect) {
         match effect {
             Effect::Persist { ticket, writes } => self.queue.push_back((ticket, writes)),
             Effect::Send { to, message, after: Some(after) } => {
                 self.parked.push((after, Envelope { from: id, to, message }));
             }
-            Effect::TakeSnapshot { at, time } => {
+            Effect::TakeSnapshot { at, time, configuration } => {
                 assert_eq!(
                     (self.machine.applied, self.machine.time),
                     (at, time),
@@ -347,6 +413,7 @@ impl Process {
                 self.tasks.push_back(Task::Take(Image {
                     snapshot: at,
                     time: self.machine.time,
+                    configuration,
                     machine: self.machine.clone(),
                 }));
             }
@@ -373,6 +440,6 @@ impl Process {
 
 /// An entry for a log that a test makes up.
 pub fn entry(index: u64, term: u64) -> Entry {
-    let payload = Bytes::from(format!("{index}@{term}"));
+    let payload = Bytes::from(format!("\0{index}@{term}"));
     Entry { id: EntryId::new(index, term), time: Timestamp(index), seed: 0, payload }
 }

@@ -119,3 +119,16 @@ fn a_backup_that_starts_again_is_sent_what_its_disk_lost() {
     let expected = [sends(N2, prepare(&view, 5, id(1, 1), vec![entry(2, 1), entry(3, 1)], 1))];
     assert_eq!(subject.receive(N2, reject(1, 4, 1, id(1, 1))), expected);
 }
+
+#[test]
+fn a_rejection_lets_little_be_sent_again_and_acknowledgements_let_more() {
+    // One entry in each Prepare, and room for all of them. Each Prepare that comes out of turn is rejected.
+    let config = Config { prepare_bytes_max: 0, window_bytes_max: 1 << 20, ..config() };
+    let view = view(2, N1, &[N1, N2], &[]);
+    let mut subject = Subject::told(config, &view, &[1; 200], 0);
+    let sent = |effects: &[Effect]| prepares(effects).len();
+    assert_eq!(sent(&subject.receive(N2, reject(2, 1, 0, EntryId::ZERO))), 32);
+    assert_eq!(sent(&subject.receive(N2, ok(2, 1))), 33, "twice as many, and one has arrived");
+    assert_eq!(sent(&subject.receive(N2, ok(2, 2))), 65);
+    assert_eq!(sent(&subject.receive(N2, reject(2, 100, 2, id(2, 1)))), 32, "as few as before");
+}

@@ -38,3 +38,45 @@ pub fn members_hold_all(nodes: &[Node], view: &View, last: EntryId) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::rc::Rc;
+
+    use bytes::Bytes;
+    use onecopy_core::{BootNumber, Entry, Incarnation, Index, Member, Ticket, Timestamp, ViewNumber, Write};
+
+    use onecopy_host::Job;
+
+    use super::*;
+    use crate::checks::caught;
+    use crate::clock::Clock;
+    use crate::disk::DATA_GROUP;
+
+    #[test]
+    fn a_member_without_a_committed_entry_is_caught() {
+        let life = |node: u32| Incarnation(u128::from(node));
+        let node =
+            |node: u32| Node::new(NodeId(node), Clock::new(0, 0), life(node), Rc::new(BTreeMap::new()));
+        let mut nodes = [node(1), node(2)];
+        let members: Vec<Member> =
+            (1..=2).map(|node| Member { node: NodeId(node), incarnation: life(node) }).collect();
+        let (number, primary, boot) = (ViewNumber(1), NodeId(1), BootNumber(1));
+        let view = View { number, primary, boot, members, learners: Vec::new() };
+        let id = EntryId::new(1, 1);
+        let entry = Entry { id, time: Timestamp(1), seed: 0, payload: Bytes::new() };
+        let look = |nodes: &[Node]| caught(|| members_hold_all(nodes, &view, id));
+        for node in 0..2 {
+            assert_eq!(look(&nodes), Some("copies"));
+            let writes = vec![Write::Append { entries: vec![entry.clone()], commit: Index(0) }];
+            nodes[node].disk.submit(Job { group: DATA_GROUP, ticket: Ticket::default(), writes });
+            nodes[node].disk.synced();
+        }
+        assert_eq!(look(&nodes), None);
+        nodes[1].disk.forget_data();
+        assert_eq!(look(&nodes), Some("copies"));
+        nodes[1].incarnation = Incarnation(9);
+        assert_eq!(look(&nodes), None, "another life owes nothing");
+    }
+}

@@ -1,20 +1,19 @@
 //! One history. The first replica that executes an entry writes it into the ledger; every other must execute the
-//! very same one at that index, and come to the same state (state machine safety: Raft paper, Figure 3; rule P10).
-//! The ledger also knows which operation stands where, and what a single copy would answer.
+//! very same one at that index (state machine safety: Raft paper, Figure 3; rule P8), and each operation once. The ledger
+//! also knows which operation stands where, and what a single copy would have made of it.
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use onecopy_core::payload;
-use onecopy_core::{Entry, EntryId, Incarnation, Index, NodeId, StateMachine};
+use onecopy_core::{Entry, EntryId, Incarnation, Index, NodeId, Timestamp};
 
-use crate::client::{Action, Family, OpId, value};
+use crate::client::{Action, Family, OpId};
 use crate::clock::Time;
+use crate::model::{State, after, answer};
 use crate::trace::violated;
 
 const CHECKER: &str = "ledger";
-/// How often states are compared: after every so many entries.
-const DIGEST_INTERVAL: u64 = 32;
 
 /// One operation of a client.
 #[derive(Clone, Debug)]
@@ -31,9 +30,9 @@ pub struct Op {
     pub returned: Option<Time>,
     /// How it ended.
     pub end: End,
-    /// Where it stands in the ledger, and what a single copy answers. Only of writes.
-    pub executed: Option<(u64, i64)>,
-    /// The answer that the client got, as a number.
+    /// Where it stands in the ledger, and what it found there. Only of writes.
+    pub executed: Option<(u64, State)>,
+    /// The answer that the client got.
     pub got: Option<Bytes>,
 }
 
@@ -54,12 +53,11 @@ pub enum End {
 #[derive(Debug, Default)]
 pub struct Ledger {
     entries: Vec<Entry>,
-    digests: BTreeMap<u64, u64>,
     /// All operations.
     pub ops: Vec<Op>,
     batches: BTreeMap<(Incarnation, u64), Vec<OpId>>,
     /// The states of each object, from which index on.
-    versions: BTreeMap<(Family, u64), Vec<(u64, i64)>>,
+    versions: BTreeMap<(Family, u64), Vec<(u64, State)>>,
     /// The highest index that an answered operation has seen or made.
     pub floor: u64,
     /// How many bytes a value has.
@@ -105,8 +103,15 @@ impl Ledger {
         self.entries.is_empty()
     }
 
+    /// The time of an entry: that is what decides which leases have ended.
+    #[must_use]
+    pub fn time_at(&self, index: u64) -> Timestamp {
+        let entry = index.checked_sub(1).and_then(|before| self.entries.get(before as usize));
+        entry.map_or(Timestamp(0), |entry| entry.time)
+    }
+
     /// A replica has executed an entry; `before` is what it had executed before.
-    pub fn applied(&mut self, node: NodeId, before: Index, entry: &Entry, machine: &impl StateMachine) {
+    pub fn applied(&mut self, node: NodeId, before: Index, entry: &Entry) {
         if entry.id.index != before.next() {
             violated(CHECKER, format!("{node} executes {} after {before}", entry.id));
         }
@@ -131,25 +136,15 @@ impl Ledger {
                 );
             }
             None => {
+                if entry.time < self.time_at(before.0) {
+                    violated(CHECKER, format!("the time of {} is before that of the entry before", entry.id));
+                }
                 self.entries.push(entry.clone());
                 self.execute(entry);
             }
         }
-        if entry.id.index.0.is_multiple_of(DIGEST_INTERVAL) {
-            self.same_state(node, entry.id.index, machine);
-        }
     }
 
-    /// A replica whose state reflects everything through `index` has the state that the others had there (P10).
-    pub fn same_state(&mut self, node: NodeId, index: Index, machine: &impl StateMachine) {
-        let digest = machine.digest();
-        let first = *self.digests.entry(index.0).or_insert(digest);
-        if first != digest {
-            violated(CHECKER, format!("P10: {node} has another state at {index} than the replica before"));
-        }
-    }
-
-    /// What a single copy would do.
     fn execute(&mut self, entry: &Entry) {
         let Ok((_, batches)) = payload::decode(&entry.payload) else { return };
         for batch in batches.flatten() {
@@ -158,12 +153,12 @@ impl Ledger {
                 violated(CHECKER, format!("{} holds a batch that nobody made: {key:?}", entry.id));
             };
             for op in ops {
-                self.execute_op(op, entry.id.index.0);
+                self.execute_op(op, entry.id.index.0, entry.time);
             }
         }
     }
 
-    fn execute_op(&mut self, id: OpId, index: u64) {
+    fn execute_op(&mut self, id: OpId, index: u64, time: Timestamp) {
         let op = &mut self.ops[id];
         if let Some((first, _)) = op.executed {
             violated(CHECKER, format!("operation {id} is executed twice, at {first} and at {index}"));
@@ -172,52 +167,59 @@ impl Ledger {
             violated(CHECKER, format!("operation {id} was said not to be executed, but is at {index}"));
         }
         let versions = self.versions.entry((op.action.family(), op.key)).or_default();
-        let before = versions.last().map_or(0, |(_, state)| *state);
-        let state = match op.action {
-            Action::Set => id as i64 + 1,
-            _ => before + 1,
-        };
-        op.executed = Some((index, state));
-        versions.push((index, state));
+        let before = versions.last().map_or(State::default(), |(_, state)| *state);
+        op.executed = Some((index, before));
+        versions.push((index, after(op.action, id, before, time)));
     }
 
     /// The state of an object when everything through `index` has been executed.
     #[must_use]
-    pub fn state_at(&self, family: Family, key: u64, index: u64) -> i64 {
-        let Some(versions) = self.versions.get(&(family, key)) else { return 0 };
+    pub fn state_at(&self, family: Family, key: u64, index: u64) -> State {
+        let Some(versions) = self.versions.get(&(family, key)) else { return State::default() };
         let after = versions.partition_point(|(at, _)| *at <= index);
-        after.checked_sub(1).map_or(0, |last| versions[last].1)
+        after.checked_sub(1).map_or(State::default(), |last| versions[last].1)
     }
 
-    /// What a single copy answers to an operation: for a write its own outcome, for a read the state as of `index`.
+    /// What a single copy answers to an operation that took effect at `index`.
     #[must_use]
-    pub fn expected(&self, op: &Op, index: u64) -> Vec<u8> {
-        match (op.action, op.executed) {
-            (Action::Set, _) => b"+OK\r\n".to_vec(),
-            (Action::Incr, executed) => {
-                format!(":{}\r\n", executed.map_or(0, |(_, state)| state)).into_bytes()
-            }
-            (Action::Add, _) => b":1\r\n".to_vec(),
-            (action, _) => {
-                read_reply(action.family(), self.state_at(action.family(), op.key, index), self.value_bytes)
-            }
-        }
+    pub fn expected(&self, id: OpId, index: u64) -> Vec<u8> {
+        let op = &self.ops[id];
+        let before = match op.executed {
+            Some((_, before)) => before,
+            None => self.state_at(op.action.family(), op.key, index),
+        };
+        answer(op.action, id, before, self.time_at(index), self.value_bytes)
     }
 }
 
-/// How a read of an object in this state is answered.
-#[must_use]
-pub fn read_reply(family: Family, state: i64, value_bytes: usize) -> Vec<u8> {
-    match (family, state) {
-        (Family::Set, size) => format!(":{size}\r\n").into_bytes(),
-        (_, 0) => b"$-1\r\n".to_vec(),
-        (Family::Counter, count) => format!("${}\r\n{count}\r\n", count.to_string().len()).into_bytes(),
-        (Family::Register, state) => {
-            let value = value((state - 1) as OpId, value_bytes);
-            let mut reply = format!("${}\r\n", value.len()).into_bytes();
-            reply.extend_from_slice(&value);
-            reply.extend_from_slice(b"\r\n");
-            reply
-        }
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::checks::caught;
+
+    fn entry(index: u64, epoch: u64, time: u64) -> Entry {
+        Entry { id: EntryId::new(index, epoch), time: Timestamp(time), seed: 0, payload: Bytes::new() }
+    }
+
+    #[test]
+    fn two_entries_at_one_index_are_two_histories() {
+        let mut ledger = Ledger::default();
+        ledger.applied(NodeId(1), Index(0), &entry(1, 1, 5));
+        ledger.applied(NodeId(2), Index(0), &entry(1, 1, 5));
+        assert_eq!(caught(|| ledger.applied(NodeId(3), Index(0), &entry(1, 2, 5))), Some(CHECKER));
+        assert_eq!(caught(|| ledger.applied(NodeId(1), Index(2), &entry(3, 1, 5))), Some(CHECKER), "a gap");
+        assert_eq!(caught(|| ledger.applied(NodeId(1), Index(1), &entry(2, 1, 4))), Some(CHECKER), "back");
+    }
+
+    #[test]
+    fn nothing_is_executed_twice_or_after_it_was_refused() {
+        let mut ledger = Ledger::default();
+        let (first, refused) = (ledger.invoke(Action::Incr, 0, 0), ledger.invoke(Action::Incr, 0, 0));
+        ledger.execute_op(first, 1, Timestamp(1));
+        assert_eq!(caught(|| ledger.execute_op(first, 2, Timestamp(1))), Some(CHECKER));
+        ledger.ops[refused].end = End::Refused;
+        assert_eq!(caught(|| ledger.execute_op(refused, 3, Timestamp(1))), Some(CHECKER));
     }
 }

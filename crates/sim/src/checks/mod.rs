@@ -2,23 +2,35 @@
 //!
 //! | file | property | source |
 //! | --- | --- | --- |
-//! | [`ledger`] | one history: what is committed never changes, and is executed once | Raft paper, Figure 3, state machine safety; rule P10 |
-//! | [`linearizable`] | every answer is that of one copy, in real-time order (witness: the log) | Herlihy and Wing, 1990 |
+//! | [`ledger`] | one history: what is committed never changes, and is executed once | Raft paper, Figure 3, state machine safety; rules P6, P8 |
+//! | [`digests`] | equal copies: equal digests at equal indexes | Schneider, 1990; rule P10 |
+//! | [`linearizable`] | every answer is that of one copy, in real-time order (witness: the log) | Herlihy and Wing, 1990; rules P2, P7, `ConfirmReads` |
 //! | [`search`] | the same, without looking into the cluster, on small histories | Wing and Gong, 1993; Lowe, 2017 |
-//! | [`copies`] | P1: what a primary commits is durable at every member of its view | PacificA, 2008; rule P1 |
-//! | [`promise`] | P3: what is said in a view is said under a durable promise of it | rule P3 |
-//! | [`views`] | P4: views grow by one, heirs only, one primary per view (P2, P11) | rules P4, P5, P9, P11 |
+//! | [`accounts`] | transfers are executed as a whole, and seen as a whole | Gray, 1981; the bank test of Jepsen |
+//! | [`expiry`] | what is due goes away by itself | `docs/protocols.md`, determinism |
+//! | [`lost`] | no acknowledged write is lost, no refused one is there | `docs/guarantees.md`; the set test of Jepsen |
+//! | [`copies`] | what a primary commits is durable at every member; every member holds all | PacificA, 2008; rules P1, P4, P5, P6, P9 |
+//! | [`promise`] | what is said in a view is said under a durable promise of it | rule P3 |
+//! | [`views`] | views grow by one, heirs only, one primary per view | rules P4, P5, P9, P11 |
 //! | [`founding`] | one membership of the view service | `onecopy_views::Genesis` |
 //! | [`raft`] | election safety, leader completeness, state machine safety | Raft paper, Figure 3 |
-//! | [`liveness`] | after the faults, writes are served, redundancy is restored, copies are equal | rule P10, issue of every failover |
+//! | [`raft_logs`] | leader append-only, log matching | Raft paper, Figure 3 |
+//! | [`bounded`] | logs and queues keep their bounds | the settings of `crates/replica` |
+//! | [`liveness`] | after the faults, writes are served, redundancy is restored, copies are equal | Alpern and Schneider, 1985 |
 
+pub mod accounts;
+pub mod bounded;
 pub mod copies;
+pub mod digests;
+pub mod expiry;
 pub mod founding;
 pub mod ledger;
 pub mod linearizable;
 pub mod liveness;
+pub mod lost;
 pub mod promise;
 pub mod raft;
+pub mod raft_logs;
 pub mod search;
 pub mod views;
 
@@ -31,12 +43,16 @@ use crate::client::{OpId, Reply};
 pub struct Checks {
     /// The one history.
     pub ledger: ledger::Ledger,
+    /// The states that replicas had.
+    pub digests: digests::Digests,
     /// The views.
     pub views: views::Views,
     /// The founding of the view service.
     pub founding: founding::Founding,
     /// The view service's Raft group.
     pub raft: raft::RaftChecks,
+    /// Its logs.
+    pub raft_logs: raft_logs::RaftLogs,
     /// Answers on their way to clients.
     pub answers: Vec<(OpId, Reply)>,
     /// What primaries have committed since the last look.
@@ -48,12 +64,13 @@ pub struct Checks {
 impl Checks {
     /// A replica has executed an entry; `before` is what it had executed before.
     pub fn applied(&mut self, node: NodeId, before: Index, entry: &Entry, machine: &impl StateMachine) {
-        self.ledger.applied(node, before, entry, machine);
+        self.ledger.applied(node, before, entry);
+        self.digests.applied(node, entry.id.index, machine);
     }
 
     /// A replica has installed a snapshot.
     pub fn installed(&mut self, node: NodeId, applied: Index, machine: &impl StateMachine) {
-        self.ledger.same_state(node, applied, machine);
+        self.digests.compare(node, applied, machine);
     }
 
     /// A process has died: what it did last needs no look any more.
@@ -61,4 +78,11 @@ impl Checks {
         self.commits.retain(|(of, _)| *of != node);
         self.sends.retain(|(of, _)| *of != node);
     }
+}
+
+/// Which check a violation is of, if `look` finds one.
+#[cfg(test)]
+pub(crate) fn caught(look: impl FnOnce()) -> Option<&'static str> {
+    let payload = std::panic::catch_unwind(std::panic::AssertUnwindSafe(look)).err()?;
+    payload.downcast_ref::<crate::trace::Violation>().map(|violation| violation.checker)
 }

@@ -13,3 +13,22 @@ pub fn check(nodes: &[Node], node: NodeId, view: u64) {
         violated("promise", format!("P3: {node} speaks in v{view}, but its disk promises only v{promised}"));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::rc::Rc;
+
+    use onecopy_core::Incarnation;
+
+    use super::*;
+    use crate::checks::caught;
+    use crate::clock::Clock;
+
+    #[test]
+    fn a_word_without_a_promise_is_caught() {
+        let nodes = [Node::new(NodeId(1), Clock::new(0, 0), Incarnation(1), Rc::new(BTreeMap::new()))];
+        assert_eq!(caught(|| check(&nodes, NodeId(1), 0)), None);
+        assert_eq!(caught(|| check(&nodes, NodeId(1), 1)), Some("promise"));
+    }
+}

@@ -1,4 +1,6 @@
-//! The view service's Raft group (Raft paper, Figure 3): election safety, leader completeness, and state machine safety.
+//! The view service's Raft group keeps the five properties of the Raft paper (Ongaro and Ousterhout, "In Search of an
+//! Understandable Consensus Algorithm", 2014, Figure 3): election safety, leader append-only, log matching, leader
+//! completeness, and state machine safety. The two about logs are in [`super::raft_logs`].
 
 use std::collections::BTreeMap;
 
@@ -8,7 +10,7 @@ use onecopy_views::Table;
 
 use crate::trace::violated;
 
-const CHECKER: &str = "raft";
+pub(super) const CHECKER: &str = "raft";
 
 /// What was seen of the group.
 #[derive(Debug, Default)]
@@ -22,10 +24,7 @@ impl RaftChecks {
     /// A member has become the leader. Its log must hold everything that any member has executed (leader
     /// completeness), and nobody else may have led in its term (election safety).
     pub fn elected(&mut self, me: NodeId, raft: &Raft) {
-        let first = *self.leaders.entry(raft.term()).or_insert(me);
-        if first != me {
-            violated(CHECKER, format!("election safety: {first} and {me} lead in {}", raft.term()));
-        }
+        self.leads(me, raft.term());
         let log = raft.log();
         // One that was elected late, in a term that is over, owes nothing to later terms.
         let owed = self.applied.values().rev().filter(|(_, _, term)| *term < raft.term());
@@ -36,6 +35,13 @@ impl RaftChecks {
         }
     }
 
+    fn leads(&mut self, me: NodeId, term: Term) {
+        let first = *self.leaders.entry(term).or_insert(me);
+        if first != me {
+            violated(CHECKER, format!("election safety: {first} and {me} lead in {term}"));
+        }
+    }
+
     /// A leader has raised its commit index: only an entry of its own term is committed by counting its copies, and the
     /// others by that (section 5.4.2; the history of Figure 8 would need a long chain of accidents to show).
     pub fn committed(&self, raft: &Raft) {
@@ -43,7 +49,10 @@ impl RaftChecks {
         if raft.log().epoch_at(commit) != Some(term.into()) {
             violated(
                 CHECKER,
-                format!("own term by counting: {} commits {commit} of an older term in {term}", raft.id()),
+                format!(
+                    "own term by counting: {} commits {commit} of an older term in {term}",
+                    raft.id().node
+                ),
             );
         }
     }
@@ -68,5 +77,36 @@ impl RaftChecks {
         if self.applied.get(&index).is_none_or(|(_, version, _)| *version != table.version()) {
             violated(CHECKER, format!("state machine safety: a snapshot at {index} holds another table"));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use onecopy_core::{EntryId, Timestamp};
+
+    use super::*;
+    use crate::checks::caught;
+
+    #[test]
+    fn two_leaders_in_one_term_are_caught() {
+        let mut checks = RaftChecks::default();
+        checks.leads(NodeId(1), Term(4));
+        checks.leads(NodeId(2), Term(5));
+        assert_eq!(caught(|| checks.leads(NodeId(2), Term(4))), Some(CHECKER));
+    }
+
+    #[test]
+    fn two_entries_at_one_index_are_caught_and_so_is_a_snapshot_of_another_table() {
+        let entry = |epoch| {
+            let id = EntryId::new(1, epoch);
+            Entry { id, time: Timestamp(0), seed: 0, payload: Bytes::new() }
+        };
+        let (mut checks, table) = (RaftChecks::default(), Table::default());
+        checks.applied(&entry(1), &table, Term(1));
+        checks.applied(&entry(1), &table, Term(2));
+        checks.installed(Index(1), &table);
+        assert_eq!(caught(|| checks.applied(&entry(2), &table, Term(2))), Some(CHECKER));
+        assert_eq!(caught(|| checks.installed(Index(2), &table)), Some(CHECKER), "nobody was there");
     }
 }

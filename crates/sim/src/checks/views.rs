@@ -34,8 +34,12 @@ impl Views {
 
     /// A view node has executed a command.
     pub fn learnt(&mut self, table: &Table) {
-        let Some(group) = table.groups().get(&DATA_GROUP) else { return };
-        let view = &group.view;
+        if let Some(group) = table.groups().get(&DATA_GROUP) {
+            self.follows(&group.view);
+        }
+    }
+
+    fn follows(&mut self, view: &View) {
         let newest = self.newest().map_or(0, |newest| newest.number.0);
         match self.views.get(&view.number.0) {
             Some(known) if known == view => return,
@@ -99,5 +103,67 @@ fn heirs_only(before: &View, after: &View) {
             CHECKER,
             format!("P4: {stranger:?} is a member of {}, but was not even a learner", after.number),
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use onecopy_core::ViewNumber;
+    use onecopy_views::Reason;
+
+    use super::*;
+    use crate::checks::caught;
+
+    fn member(node: u32) -> Member {
+        Member { node: NodeId(node), incarnation: Incarnation(u128::from(node)) }
+    }
+
+    fn view(number: u64, members: &[u32]) -> View {
+        let members: Vec<Member> = members.iter().map(|node| member(*node)).collect();
+        let primary = members[0].node;
+        View { number: ViewNumber(number), primary, boot: BootNumber(1), members, learners: Vec::new() }
+    }
+
+    fn seen(views: &[View]) -> Views {
+        let mut seen = Views::default();
+        views.iter().for_each(|view| seen.follows(view));
+        seen
+    }
+
+    #[test]
+    fn gaps_and_second_views_of_one_number_are_caught() {
+        let mut views = seen(&[view(1, &[1, 2]), view(2, &[2, 1])]);
+        views.follows(&view(2, &[2, 1]));
+        assert_eq!(caught(|| views.follows(&view(2, &[1, 2]))), Some(CHECKER));
+        assert_eq!(caught(|| views.follows(&view(4, &[1, 2]))), Some(CHECKER));
+    }
+
+    #[test]
+    fn strangers_do_not_inherit() {
+        let mut views = seen(&[view(1, &[1, 2])]);
+        assert_eq!(caught(|| views.follows(&view(2, &[3, 1]))), Some(CHECKER), "the primary");
+        assert_eq!(caught(|| views.follows(&view(2, &[1, 3]))), Some(CHECKER), "a member");
+        views.follows(&view(2, &[2]));
+    }
+
+    #[test]
+    fn one_process_leads_a_view() {
+        let (first, mut views) = (view(1, &[1, 2]), seen(&[view(1, &[1, 2])]));
+        views.entered((member(1), BootNumber(1)), &first, Standing::Primary);
+        views.entered((member(2), BootNumber(1)), &first, Standing::Backup);
+        let restarted = caught(|| views.entered((member(1), BootNumber(2)), &first, Standing::Primary));
+        assert_eq!(restarted, Some(CHECKER), "P11");
+        let unknown = caught(|| views.entered((member(1), BootNumber(1)), &view(2, &[1]), Standing::Primary));
+        assert_eq!(unknown, Some(CHECKER));
+    }
+
+    #[test]
+    fn the_last_copy_is_not_dropped() {
+        let views = seen(&[view(1, &[1, 2])]);
+        let (group, expected, reason) = (DATA_GROUP, ViewNumber(1), Reason::Silent);
+        let command = Command::RemoveMember { group, expected, node: NodeId(2), reason };
+        views.proposed(&command, |node| Some(member(node.0).incarnation));
+        let lost = |node: NodeId| Some(Incarnation(if node == NodeId(1) { 9 } else { 2 }));
+        assert_eq!(caught(|| views.proposed(&command, lost)), Some(CHECKER));
     }
 }

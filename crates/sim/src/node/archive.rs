@@ -28,13 +28,11 @@ impl Archive {
                 file.extend_from_slice(&data);
                 Some(ArchiveEvent::Written { name, written: file.len() as u64 })
             }
-            ArchiveJob::Finish { name } => Some(match self.writing.remove(&name) {
-                Some(bytes) => {
-                    disk.keep_image(name.group, name.id, Image { time: name.time, bytes });
-                    ArchiveEvent::Finished { name }
-                }
-                None => ArchiveEvent::Failed { name },
-            }),
+            ArchiveJob::Finish { name } => {
+                let image = self.writing.remove(&name).map(|bytes| Image { time: name.time, bytes });
+                let is_kept = image.is_some_and(|image| disk.keep_image(name.group, name.id, image));
+                Some(if is_kept { ArchiveEvent::Finished { name } } else { ArchiveEvent::Failed { name } })
+            }
             ArchiveJob::Read { group, to, id, offset } => {
                 let chunk = disk.image(group, id).map(|image| {
                     let start = usize::try_from(offset).unwrap_or(usize::MAX).min(image.bytes.len());

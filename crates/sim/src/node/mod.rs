@@ -140,7 +140,7 @@ impl Node {
     pub fn crash(&mut self, env: &mut Env) {
         if self.process.take().is_some() {
             env.note(self.id, || "crashes".to_owned());
-            self.disk.crash(&mut env.dice);
+            env.stats.torn += u64::from(self.disk.crash(&mut env.dice));
             self.generation += 1;
             self.next_turn = None;
             self.archive_free_at = 0;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use onecopy_core::{BootNumber, Incarnation, Instant, Member, NodeId, Timestamp};
 use onecopy_host::{Coordinator, DataPlane, Group, Mail, Out, Reply, ViewService, ViewWish};
 use onecopy_keyspace::Keyspace;
+use onecopy_raft::Raft;
 use onecopy_replica::Status;
 use onecopy_views::{Addresses, Ping, Table};
 
@@ -97,6 +98,12 @@ impl Process {
         self.data.group(DATA_GROUP).expect("every process has a replica")
     }
 
+    /// The part of a view node in the Raft group, unless it is a stranger to the view service.
+    #[must_use]
+    pub fn raft(&self) -> Option<&Raft> {
+        self.view_service.raft()
+    }
+
     /// The view table of a view node, unless it is a stranger to the view service.
     #[must_use]
     pub fn view_table(&self) -> Option<&Table> {
@@ -168,7 +175,7 @@ impl Process {
         for mail in mail.drain(..) {
             match mail {
                 Mail::Replica { to, message, .. } => {
-                    env.checks.sends.push((me, report::view_of(&message)));
+                    env.checks.sends.push((me, message.view().map_or(0, |view| view.0)));
                     env.send(me, to, Packet::Replica(message));
                 }
                 // The transport may know already that there is no connection.
@@ -182,6 +189,10 @@ impl Process {
                     env.send(me, to, Packet::Answer(answer));
                 }
                 Mail::Suspect(suspicion) => self.tell_view_nodes(&Packet::Suspect(suspicion), env),
+                Mail::AskHandover { view, to, .. } => {
+                    env.note(me, || format!("asks to be succeeded by {to} after {view}"));
+                    self.tell_view_nodes(&Packet::AskHandover(view, to), env);
+                }
                 Mail::AskMembership { view, learner, .. } => {
                     env.note(me, || format!("asks to make {learner:?} a member of {view}"));
                     self.tell_view_nodes(&Packet::AskMembership(view, learner), env);
@@ -204,7 +215,7 @@ impl Process {
                 Happened::SnapshotWanted(_) => service.snapshot_wanted(out),
                 Happened::Archived(event) => service.archived(now, event, watch, out),
                 Happened::Churn if service.leads() => {
-                    service.propose(now, &report::churn(watch.env), watch, out)
+                    service.propose(now, report::churn(watch.env), watch, out);
                 }
                 Happened::Churn | Happened::Submitted(_) | Happened::Lost(_) | Happened::Learnt(_) => {}
             }
@@ -228,6 +239,8 @@ impl Process {
                     continue;
                 }
                 ViewWish::Announce { to, table } => (to, Packet::Table(table)),
+                // The operator of the simulator looks at the table.
+                ViewWish::Operated { .. } => continue,
             };
             env.send(self.me.node, to, packet);
         }
@@ -245,6 +258,9 @@ impl Process {
             Packet::Suspect(suspicion) => service.suspected(now, from, suspicion),
             Packet::AskMembership(view, learner) => {
                 service.asked_for_membership(now, from, (DATA_GROUP, view, learner), watch, out);
+            }
+            Packet::AskHandover(view, heir) => {
+                service.asked_for_handover(now, from, (DATA_GROUP, view, heir), watch, out);
             }
             Packet::Table(_) | Packet::Replica(_) | Packet::Forward(_) | Packet::Answer(_) => {}
         }
@@ -266,6 +282,7 @@ impl Process {
             incarnation: self.me.incarnation,
             boot: self.boot,
             holds_data: true,
+            zone: String::new(),
             pid: 1,
             addresses: Addresses::default(),
             table: self.table.version(),

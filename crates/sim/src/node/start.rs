@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use onecopy_core::{BootNumber, Member, StateMachine, Timestamp};
+use onecopy_core::{BootNumber, Member, Replicated, Timestamp};
 use onecopy_host::view_service::Kept;
 use onecopy_host::{Fresh, GENESIS_GROUP, GroupSettings, Restored, VIEW_GROUP, ViewSettings};
 use onecopy_keyspace::Keyspace;
@@ -21,6 +21,9 @@ const ELECTION_TIMEOUT: Duration = Duration::from_millis(300);
 /// After how much silence a node counts as failed.
 const FAILURE_TIMEOUT: Duration = Duration::from_millis(500);
 
+/// The same for a node that refuses connections.
+const REFUSED_TIMEOUT: Duration = Duration::from_millis(150);
+
 /// What the replica starts from.
 pub(super) fn group(
     disk: &Disk,
@@ -29,11 +32,12 @@ pub(super) fn group(
     env: &mut Env,
 ) -> (GroupSettings, Restored<Keyspace>, Fresh<Keyspace>) {
     let (recovered, image) = disk.recover(DATA_GROUP);
-    let mut machine = Keyspace::new([env.dice.number(), env.dice.number()]);
+    let machine = Keyspace::new([env.dice.number(), env.dice.number()]);
+    let mut state = Replicated::new(machine, env.rules);
     let mut base_time = Timestamp(0);
     if let Some(image) = image {
-        machine.restore(&image.bytes).expect("a snapshot on a simulated disk makes sense");
-        machine.restore_finish().expect("a snapshot on a simulated disk is complete");
+        state.restore(&image.bytes).expect("a snapshot on a simulated disk makes sense");
+        state.restore_finish().expect("a snapshot on a simulated disk is complete");
         base_time = image.time;
     }
     let replica = Config {
@@ -44,13 +48,15 @@ pub(super) fn group(
         uncommitted_bytes_max: env.profile.uncommitted_bytes_max,
         log_bytes_max: env.profile.log_bytes_max,
         join_lag_max: env.profile.join_lag_max,
+        lease: env.profile.lease,
+        drift_ppm: env.profile.drift_ppm as u32,
         rules: env.rules,
         ..Config::new(DATA_GROUP, me, boot)
     };
     let mut seed = [0; 32];
     seed.chunks_exact_mut(8).for_each(|part| part.copy_from_slice(&env.dice.number().to_le_bytes()));
-    let settings = GroupSettings { replica, memory_max: 0, seed };
-    (settings, Restored { recovered, machine, base_time }, Fresh::new(Keyspace::new))
+    let settings = GroupSettings { replica, memory_max: 0, scrub_interval: env.profile.scrub_interval, seed };
+    (settings, Restored { recovered, state, base_time }, Fresh::new(Keyspace::new))
 }
 
 /// What the view service starts from.
@@ -62,6 +68,7 @@ pub(super) fn view_service(node: &Node, env: &mut Env) -> (ViewSettings, Kept) {
         groups: vec![DATA_GROUP],
         copies: env.profile.copies,
         failure_timeout: FAILURE_TIMEOUT,
+        refused_timeout: REFUSED_TIMEOUT,
         election_timeout: ELECTION_TIMEOUT,
         append_bytes_max: env.profile.raft_append_bytes_max,
         log_bytes_max: env.profile.raft_log_bytes_max,

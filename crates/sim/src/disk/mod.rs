@@ -1,6 +1,8 @@
 //! The disk of one machine: what is written becomes durable together, after a while, and a crash keeps what was
 //! durable plus, perhaps, the beginning of what was on its way.
 
+mod rot;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
@@ -10,6 +12,7 @@ use onecopy_views::Membership;
 
 use crate::dice::Dice;
 use crate::trace::violated;
+pub use rot::Health;
 
 /// The group of the data.
 pub const DATA_GROUP: GroupId = GroupId(1);
@@ -36,6 +39,10 @@ pub struct Disk {
     flight: Vec<Job>,
     /// To be synced next.
     queue: VecDeque<Job>,
+    /// How many bytes of entries are in both.
+    waiting: usize,
+    /// The health of the device.
+    pub health: Health,
 }
 
 impl Disk {
@@ -52,6 +59,7 @@ impl Disk {
 
     /// Takes writes. Returns whether a sync must be started for them.
     pub fn submit(&mut self, job: Job) -> bool {
+        self.waiting += size(&job);
         if self.flight.is_empty() {
             self.flight.push(job);
             return true;
@@ -60,9 +68,14 @@ impl Disk {
         false
     }
 
-    /// The sync is done: what it covered is durable. Returns the tickets, and whether the next one must be started.
+    /// The sync is done: what it covered is durable. Returns the tickets, and whether the next one must be started. After a
+    /// failure nothing is ever durable again, as the log thread of a node has it.
     pub fn synced(&mut self) -> (Vec<(GroupId, Ticket)>, bool) {
+        if self.health.log_fails {
+            return (Vec::new(), false);
+        }
         let jobs = std::mem::take(&mut self.flight);
+        self.waiting -= jobs.iter().map(size).sum::<usize>();
         let mut done: Vec<(GroupId, Ticket)> = Vec::new();
         for job in jobs {
             for write in job.writes {
@@ -77,8 +90,17 @@ impl Disk {
         (done, !self.flight.is_empty())
     }
 
-    /// The process dies: of what was on its way, some beginning has reached the disk.
-    pub fn crash(&mut self, dice: &mut Dice) {
+    /// How many bytes of entries are waiting.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// The process dies: of what was on its way, some beginning has reached the disk. The record after it may be torn: recovery
+    /// cuts it off (`crates/storage/src/recovery.rs`), so that it is as good as not written. Returns whether one was.
+    pub fn crash(&mut self, dice: &mut Dice) -> bool {
+        self.waiting = 0;
+        self.health.log_fails = false;
         let jobs: Vec<Job> = self.flight.drain(..).chain(self.queue.drain(..)).collect();
         let mut writes: Vec<(GroupId, Write)> = jobs
             .into_iter()
@@ -89,22 +111,24 @@ impl Disk {
             1 => writes.len(),
             _ => dice.between(0, writes.len() as u64) as usize,
         };
+        let is_torn = kept < writes.len() && dice.chance(300);
         for (group, write) in writes.drain(..kept) {
             self.write(group, write);
         }
+        is_torn
     }
 
     /// Everything of the data group is gone.
     pub fn forget_data(&mut self) {
         self.groups.remove(&DATA_GROUP);
         self.images.retain(|(group, _), _| *group != DATA_GROUP);
+        self.forget_rot();
         self.promised = 0;
     }
 
     /// Everything is gone.
     pub fn forget_all(&mut self) {
-        let boot = self.boot;
-        *self = Self { boot, ..Self::default() };
+        *self = Self::default();
     }
 
     fn write(&mut self, group: GroupId, write: Write) {
@@ -201,19 +225,36 @@ impl Disk {
 
     // ---- snapshots ------------------------------------------------------------------------------------------
 
-    /// Makes a snapshot durable.
-    pub fn keep_image(&mut self, group: GroupId, id: EntryId, image: Image) {
+    /// Makes a snapshot durable. Returns whether it could be written.
+    pub fn keep_image(&mut self, group: GroupId, id: EntryId, image: Image) -> bool {
+        if self.health.log_fails || std::mem::take(&mut self.health.image_fails) {
+            return false;
+        }
         self.images.insert((group, id), Rc::new(image));
+        true
     }
 
-    /// A snapshot, if it is there.
+    /// A snapshot, if it is there and can be read.
     #[must_use]
     pub fn image(&self, group: GroupId, id: EntryId) -> Option<Rc<Image>> {
-        self.images.get(&(group, id)).cloned()
+        let is_rotten = self.health.rotten_images.contains(&(group, id));
+        self.images.get(&(group, id)).filter(|_| !is_rotten).cloned()
     }
 
     /// Removes all snapshots of a group that are older than this one.
     pub fn remove_older_images(&mut self, group: GroupId, than: EntryId) {
         self.images.retain(|(of, id), _| *of != group || id.index >= than.index);
+        self.forget_rot();
     }
 }
+
+fn size(job: &Job) -> usize {
+    let of = |write: &Write| match write {
+        Write::Append { entries, .. } => entries.iter().map(onecopy_core::Entry::size).sum(),
+        _ => 0,
+    };
+    job.writes.iter().map(of).sum()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,64 @@
+//! Nothing grows without bound while things go wrong: the log in memory, what waits for the disk, what was not committed
+//! yet. (The bounds of `crates/replica/src/config.rs`; issue 1 of every overload: queues, "The Tail at Scale", 2013.)
+
+use onecopy_core::NodeId;
+
+use crate::profile::Profile;
+use crate::trace::violated;
+
+const CHECKER: &str = "bounded";
+
+/// How much longer than its bound a log may become while replicas need what is behind the snapshot (the `PATIENCE` of
+/// `crates/replica/src/snapshot.rs`), and one time more, for what arrives until the next snapshot is finished.
+const PATIENCE: usize = 5;
+
+/// How large the parts of one node are.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sizes {
+    /// The log of the replica, in memory.
+    pub log: usize,
+    /// What waits for the disk.
+    pub disk: usize,
+}
+
+/// The bounds of a run.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds(Sizes);
+
+impl Bounds {
+    /// The bounds that follow from the settings.
+    #[must_use]
+    pub fn of(profile: &Profile) -> Self {
+        // One turn takes what all clients have asked for, whatever the bound was before.
+        let turn = profile.clients * (profile.value_bytes + 1_000);
+        let uncommitted = profile.uncommitted_bytes_max + turn;
+        let log = PATIENCE * profile.log_bytes_max + uncommitted;
+        Self(Sizes { log, disk: log + uncommitted })
+    }
+
+    /// Looks at one node.
+    pub fn check(&self, node: NodeId, sizes: Sizes) {
+        let Self(most) = self;
+        for (what, size, most) in
+            [("the log", sizes.log, most.log), ("what waits for the disk", sizes.disk, most.disk)]
+        {
+            if size > most {
+                violated(CHECKER, format!("{what} of {node} has {size} bytes, more than {most}"));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::caught;
+
+    #[test]
+    fn what_grows_is_caught() {
+        let bounds = Bounds(Sizes { log: 10, disk: 20 });
+        bounds.check(NodeId(1), Sizes { log: 10, disk: 20 });
+        assert_eq!(caught(|| bounds.check(NodeId(1), Sizes { log: 11, disk: 0 })), Some(CHECKER));
+        assert_eq!(caught(|| bounds.check(NodeId(1), Sizes { log: 0, disk: 21 })), Some(CHECKER));
+    }
+}

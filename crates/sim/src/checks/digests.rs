@@ -1,0 +1,58 @@
+//! Equal copies: states that reflect everything through the same index have the same digest (rule P10; Schneider,
+//! "Implementing Fault-Tolerant Services Using the State Machine Approach", 1990, section 2: determinism).
+
+use std::collections::BTreeMap;
+
+use onecopy_core::{Index, NodeId, StateMachine};
+
+use crate::trace::violated;
+
+/// How often states are compared while entries are executed: a digest walks over all of the state.
+const INTERVAL: u64 = 32;
+
+/// The digests that were seen first.
+#[derive(Debug, Default)]
+pub struct Digests(BTreeMap<u64, u64>);
+
+impl Digests {
+    /// A replica has executed everything through `index`.
+    pub fn applied(&mut self, node: NodeId, index: Index, machine: &impl StateMachine) {
+        if index.0.is_multiple_of(INTERVAL) {
+            self.compare(node, index, machine);
+        }
+    }
+
+    /// A replica's state reflects everything through `index`.
+    pub fn compare(&mut self, node: NodeId, index: Index, machine: &impl StateMachine) {
+        let digest = machine.digest();
+        let first = *self.0.entry(index.0).or_insert(digest);
+        if first != digest {
+            violated("digests", format!("P10: {node} has another state at {index} than the replica before"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use onecopy_core::{ApplyContext, Timestamp};
+    use onecopy_keyspace::Keyspace;
+
+    use super::*;
+    use crate::checks::caught;
+    use crate::client::Action;
+
+    #[test]
+    fn another_state_at_the_same_index_is_caught() {
+        let machine = |op: usize| {
+            let mut machine = Keyspace::new([1, 2]);
+            let context = ApplyContext { index: Index(1), time: Timestamp(1), seed: 0, memory_full: false };
+            machine.apply(&context, &Action::Set.segment(0, op, 4), &mut Vec::new());
+            machine
+        };
+        let mut digests = Digests::default();
+        digests.compare(NodeId(1), Index(1), &machine(1));
+        digests.compare(NodeId(2), Index(1), &machine(1));
+        digests.compare(NodeId(2), Index(2), &machine(2));
+        assert_eq!(caught(|| digests.compare(NodeId(3), Index(1), &machine(2))), Some("digests"));
+    }
+}

@@ -1,0 +1,84 @@
+//! The end of a run: the faults stop, the cluster recovers, and at last nobody asks for anything.
+
+use onecopy_core::NodeId;
+
+use crate::checks::liveness;
+use crate::clock::{MS, SECOND, Time};
+use crate::env::Event;
+use crate::trace::violated;
+use crate::world::World;
+
+/// How long the cluster may take to be as good as new after the faults.
+const RECOVERY_MAX: Time = 40 * SECOND;
+/// How long it gets to settle when nobody asks for anything any more.
+const SETTLING: Time = 3 * SECOND;
+/// How often it is looked again whether it has settled, and how soon.
+const LOOKS_MAX: u32 = 100;
+/// See there.
+const LOOK_INTERVAL: Time = 37 * MS;
+
+/// How far a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Things go wrong.
+    Faults,
+    /// Nothing goes wrong any more, until the time given.
+    Recovery(Time),
+    /// Nobody asks for anything any more; there have been so many views. And how often it may still be too early to tell.
+    Settling(u64, u32),
+    Over,
+}
+
+impl World {
+    /// Whether things still go wrong.
+    pub(crate) fn is_faulty(&self) -> bool {
+        self.phase == Phase::Faults
+    }
+
+    pub(crate) fn heal(&mut self) {
+        let env = &mut self.env;
+        env.note(NodeId(0), || "the faults are over".to_owned());
+        env.network.heal();
+        (env.profile.loss, env.profile.double, env.profile.late) = (0, 0, 0);
+        for node in &mut self.nodes {
+            (node.paused_until, node.stalled_until, node.disk_stalled_until) = (0, 0, 0);
+            (node.slow_disk, node.slow_node) = (0, 0);
+        }
+        self.mend_all();
+        let env = &mut self.env;
+        self.clients.iter_mut().for_each(|client| client.served = 0);
+        self.phase = match liveness::is_owed(env, &self.nodes) {
+            true => Phase::Recovery(env.time + RECOVERY_MAX),
+            false => Phase::Over,
+        };
+        env.schedule(env.time + SECOND, Event::Look);
+    }
+
+    pub(crate) fn look_at_the_whole(&mut self) {
+        let env = &mut self.env;
+        match self.phase {
+            Phase::Recovery(until) => match liveness::missing(env, &self.nodes, &self.clients) {
+                None => {
+                    env.stats.recovery = (env.time + RECOVERY_MAX - until, self.seed);
+                    self.phase = Phase::Settling(env.checks.views.changes(), LOOKS_MAX);
+                    env.schedule(env.time + SETTLING, Event::Look);
+                }
+                Some(missing) if env.time >= until => match liveness::is_owed(env, &self.nodes) {
+                    true => violated("liveness", missing),
+                    // Two failures at once: a change that was on its way when a disk was lost left the group without a copy.
+                    false => self.phase = Phase::Over,
+                },
+                Some(_) => env.schedule(env.time + SECOND / 2, Event::Look),
+            },
+            Phase::Settling(views, looks) => {
+                if liveness::settled(env, &self.nodes, views, looks == 0) {
+                    self.phase = Phase::Over;
+                } else {
+                    self.phase = Phase::Settling(views, looks - 1);
+                    env.schedule(env.time + LOOK_INTERVAL, Event::Look);
+                }
+            }
+            Phase::Faults | Phase::Over => {}
+        }
+    }
+}

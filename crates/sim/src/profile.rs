@@ -1,0 +1,216 @@
+//! How a run is set up, and how much goes wrong: drawn anew for every run, so that each run stresses something else (swarm
+//! testing: Groce et al., "Swarm Testing", ISSTA 2012).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use onecopy_core::Rule;
+
+use crate::clock::{MS, SECOND, Time};
+use crate::dice::Dice;
+use crate::faults::Fault;
+use crate::limits::Limits;
+use crate::workload::Workload;
+
+/// How one run is set up. Times are true times, chances are per mille.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    /// How many nodes there are, all with all roles.
+    pub nodes: u32,
+    /// How many copies the group should have.
+    pub copies: u32,
+    /// How many clients there are.
+    pub clients: usize,
+    /// What they ask for.
+    pub workload: Workload,
+    /// How many bytes a value is padded to.
+    pub value_bytes: usize,
+    /// The longest pause of a client between two operations.
+    pub think: Time,
+    /// How long things go wrong.
+    pub fault_time: Time,
+    /// The mean time between two faults.
+    pub fault_interval: Time,
+    /// How likely each fault is, relative to the others.
+    pub weights: BTreeMap<Fault, u64>,
+    /// How long a fault lasts at most.
+    pub fault_length: Time,
+    /// Messages that are lost.
+    pub loss: u64,
+    /// Messages that arrive twice.
+    pub double: u64,
+    /// Messages that are late.
+    pub late: u64,
+    /// How long a message usually takes at most.
+    pub latency: Time,
+    /// How long a late one takes at most.
+    pub lateness: Time,
+    /// How long a sync takes at most, usually.
+    pub sync: Time,
+    /// Drift of the clocks, at most, in parts per million.
+    pub drift_ppm: i64,
+    /// Settings of the replicas.
+    pub log_bytes_max: usize,
+    /// See there.
+    pub prepare_bytes_max: usize,
+    /// See there.
+    pub window_bytes_max: usize,
+    /// See there.
+    pub uncommitted_bytes_max: usize,
+    /// See there.
+    pub join_lag_max: u64,
+    /// How long leases last; without, reads are confirmed.
+    pub lease: Option<Duration>,
+    /// How long an idle primary waits before it makes an entry.
+    pub scrub_interval: Option<Duration>,
+    /// The log bound of the view table's Raft group.
+    pub raft_log_bytes_max: usize,
+    /// How many bytes of entries one append of that group carries at most.
+    pub raft_append_bytes_max: usize,
+    /// Elections after which the new leader dies before long.
+    pub regicide: u64,
+    /// How many faults happen at most.
+    pub faults_max: u64,
+    /// Registrations that change nothing but fill the log of the view table, per second at the leader.
+    pub churn: u64,
+}
+
+impl Profile {
+    /// Draws the setup of a run. A rule that is switched off biases it towards what the rule protects from.
+    #[must_use]
+    pub fn draw(dice: &mut Dice, nodes: Option<u32>, sabotaged: Option<Rule>) -> Self {
+        let nodes = nodes.unwrap_or_else(|| if dice.chance(150) { 5 } else { 3 });
+        let mut weights = BTreeMap::new();
+        for fault in Fault::ALL {
+            if fault != Fault::Regicide && dice.chance(400) {
+                weights.insert(fault, dice.between(1, 10));
+            }
+        }
+        let big = dice.chance(40);
+        let value_bytes =
+            if big { dice.between(100_000, 250_000) as usize } else { dice.between(1, 200) as usize };
+        let entry = value_bytes + 150;
+        let small_log = dice.chance(700);
+        let mut profile = Self {
+            nodes,
+            copies: if dice.chance(500) { 3 } else { 2 },
+            clients: dice.between(1, 6) as usize,
+            workload: Workload::draw(dice),
+            value_bytes,
+            think: if big { SECOND } else { dice.between(1, 200) * MS },
+            fault_time: dice.between(8, 30) * SECOND,
+            fault_interval: dice.between(200, 4_000) * MS,
+            weights,
+            fault_length: dice.between(300, 5_000) * MS,
+            loss: if dice.chance(500) { dice.between(0, 50) } else { 0 },
+            double: if dice.chance(500) { dice.between(0, 50) } else { 0 },
+            late: if dice.chance(500) { dice.between(0, 50) } else { 0 },
+            latency: dice.between(200, 5_000) * 1_000,
+            lateness: dice.between(20, 2_000) * MS,
+            sync: dice.between(100, 8_000) * 1_000,
+            drift_ppm: dice.between(0, 500) as i64,
+            log_bytes_max: if small_log { dice.between(4, 40) as usize * entry } else { 1 << 27 },
+            prepare_bytes_max: if dice.chance(500) { dice.between(1, 8) as usize * entry } else { 1 << 22 },
+            window_bytes_max: if dice.chance(500) { dice.between(1, 16) as usize * entry } else { 1 << 25 },
+            uncommitted_bytes_max: if dice.chance(200) {
+                dice.between(2, 20) as usize * entry
+            } else {
+                1 << 26
+            },
+            lease: dice.chance(700).then(|| Duration::from_millis(dice.between(100, 600))),
+            scrub_interval: dice.chance(700).then(|| Duration::from_millis(dice.between(100, 2_000))),
+            join_lag_max: if dice.chance(500) { dice.between(0, 10) } else { 1_000 },
+            raft_log_bytes_max: if dice.chance(500) { 2_000 } else { 1 << 20 },
+            raft_append_bytes_max: 1 << 20,
+            regicide: 0,
+            faults_max: u64::MAX,
+            churn: 0,
+        };
+        if dice.chance(100) {
+            profile.churn = dice.between(5, 100);
+            profile.raft_append_bytes_max = if dice.chance(500) { 1 } else { 1 << 20 };
+            profile.regicide = dice.below(600);
+        }
+        if let Some(rule) = sabotaged {
+            profile.bias(rule, dice);
+        }
+        profile
+    }
+
+    /// Takes away what the limits say.
+    pub fn limit(&mut self, limits: &Limits) {
+        self.weights.retain(|fault, _| !limits.without.contains(fault));
+        if limits.calm {
+            (self.loss, self.late, self.double) = (0, 0, 0);
+        }
+        self.clients = self.clients.min(limits.clients.unwrap_or(usize::MAX));
+        if limits.without.contains(&Fault::Regicide) {
+            self.regicide = 0;
+        }
+        self.faults_max = limits.faults_max.unwrap_or(u64::MAX);
+        self.fault_time = self.fault_time.min(limits.seconds.map_or(u64::MAX, |seconds| seconds * SECOND));
+    }
+
+    /// More of what makes the absence of this rule show. Half of the runs stay as they were drawn.
+    fn bias(&mut self, rule: Rule, dice: &mut Dice) {
+        if dice.chance(300) {
+            return;
+        }
+        let mut weigh = |faults: &[(Fault, u64)]| self.weights.extend(faults.iter().copied());
+        match rule {
+            Rule::CountBeforeTheyCount | Rule::CertifyBeforeMembership => {
+                weigh(&[
+                    (Fault::Deaf, 10),
+                    (Fault::Partition, 20),
+                    (Fault::Crash, 10),
+                    (Fault::LoseData, 10),
+                ]);
+                self.copies = 2;
+                self.think = 5 * MS;
+                self.workload.reads = 200;
+            }
+            Rule::OneLife | Rule::LeaveUnacknowledgedViews => {
+                weigh(&[(Fault::LoseData, 30), (Fault::CrashSeveral, 20), (Fault::Crash, 20)])
+            }
+            Rule::NewLifeNewView | Rule::DurablePromise => {
+                weigh(&[(Fault::Crash, 30)]);
+                self.think = 2 * MS;
+            }
+            Rule::OneVotePerTerm
+            | Rule::PersistBeforeAnswer
+            | Rule::OwnTermByCounting
+            | Rule::UpToDateCandidate
+            | Rule::MajorityCommits => {
+                weigh(&[
+                    (Fault::Crash, 20),
+                    (Fault::CrashSeveral, 20),
+                    (Fault::Partition, 30),
+                    (Fault::Broken, 10),
+                    (Fault::DiskStall, 5),
+                ]);
+                self.nodes = if dice.chance(700) { 5 } else { 3 };
+                self.churn = dice.between(10, 200);
+                self.fault_interval = dice.between(100, 700) * MS;
+                self.fault_length = dice.between(200, 1_500) * MS;
+                self.clients = 1;
+                self.think = SECOND;
+                if rule == Rule::OwnTermByCounting {
+                    // The paper's Figure 8: short reigns, long tails, and entries that arrive one by one.
+                    self.raft_append_bytes_max = 1;
+                    self.raft_log_bytes_max = 1 << 20;
+                    self.fault_interval = dice.between(30, 250) * MS;
+                    self.fault_length = dice.between(150, 900) * MS;
+                    self.latency = dice.between(2, 30) * MS;
+                    self.loss = dice.between(50, 400);
+                    self.regicide = 800;
+                    self.churn = dice.between(20, 60);
+                }
+            }
+            _ => {
+                weigh(&[(Fault::Crash, 10), (Fault::Partition, 20), (Fault::Deaf, 10), (Fault::Broken, 5)]);
+                self.workload.reads = dice.between(300, 700);
+                self.think = 10 * MS;
+            }
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! The hand that breaks disks, and the operator who deals with it as `docs/operations.md` says. It never destroys the last copy of
+//! what was acknowledged: no protocol could keep it.
+
+use onecopy_core::{Incarnation, NodeId};
+use onecopy_host::VIEW_GROUP;
+
+use crate::clock::{MS, SECOND, Time};
+use crate::disk::DATA_GROUP;
+use crate::env::{Event, Undo};
+use crate::faults::Fault;
+use crate::world::World;
+
+impl World {
+    /// Starts the process of a machine, unless one runs. A start that finds damage is refused (the storage crate checks
+    /// every record and every block that it reads); after a while the operator moves the data directory away.
+    pub(crate) fn start(&mut self, node: NodeId) {
+        if self.node(node).process.is_some() {
+            return;
+        }
+        if self.node(node).disk.is_damaged() && !self.may_lose(node, true) {
+            // Meanwhile it has become the last copy.
+            self.node(node).disk.spare();
+        }
+        if self.node(node).disk.is_damaged() {
+            self.env.stats.refused += 1;
+            self.say(node, "does not start: its disk is damaged");
+            let later = self.env.time + self.env.dice.between(100 * MS, 3 * SECOND);
+            return self.env.schedule(later, Event::Undo(Undo::Empty(node)));
+        }
+        self.nodes[node.0 as usize - 1].start(&mut self.env);
+    }
+
+    /// The operator moves a damaged data directory away and starts the node again.
+    pub(crate) fn empty(&mut self, node: NodeId) {
+        if self.node(node).process.is_none() && self.node(node).disk.is_damaged() {
+            match self.may_lose(node, true) {
+                true => self.destroy(node, true),
+                false => self.node(node).disk.spare(),
+            }
+        }
+        self.start(node);
+    }
+
+    /// A disk is lost.
+    pub(crate) fn lose(&mut self, fault: Fault, node: NodeId, length: Time) -> bool {
+        let whole = fault == Fault::LoseDisk;
+        if !self.may_lose(node, whole) || !self.crash(node, length) {
+            return false;
+        }
+        self.destroy(node, whole);
+        true
+    }
+
+    /// A bit flips.
+    pub(crate) fn rot(&mut self, node: NodeId) -> bool {
+        if !self.may_lose(node, true) {
+            return false;
+        }
+        let what = *self.env.dice.pick(&[None, Some(DATA_GROUP), Some(DATA_GROUP), Some(VIEW_GROUP)]);
+        self.env.note(node, || format!("!! a bit flips, in the snapshot of {what:?} or in the log"));
+        self.node(node).disk.rot(what);
+        true
+    }
+
+    /// Writes are refused: of the log until the process is started again, or of one snapshot.
+    pub(crate) fn fail_writes(&mut self, node: NodeId, until: Time) -> bool {
+        if self.env.dice.chance(400) {
+            self.say(node, "the next snapshot cannot be written");
+            self.node(node).disk.health.image_fails = true;
+            return true;
+        }
+        if self.node(node).process.is_none() {
+            return false;
+        }
+        self.say(node, "its disk refuses writes");
+        let machine = self.node(node);
+        machine.disk.health.log_fails = true;
+        let generation = machine.generation;
+        self.env.schedule(until, Event::Undo(Undo::MendDisk(node, generation)));
+        true
+    }
+
+    /// The operator mends a disk, and starts the process again that had given up on it.
+    pub(crate) fn mend_disk(&mut self, node: NodeId, generation: u64) {
+        if self.node(node).generation == generation {
+            self.crash(node, 20 * MS);
+        }
+    }
+
+    /// The faults are over: every process runs, on a disk that takes writes.
+    pub(crate) fn mend_all(&mut self) {
+        for node in self.ids() {
+            self.node(node).disk.health.image_fails = false;
+            if self.node(node).disk.health.log_fails {
+                self.crash(node, 0);
+            }
+            self.empty(node);
+        }
+    }
+
+    /// Whether another member of the newest view has its data, and enough view nodes theirs, if this one has not.
+    fn may_lose(&mut self, node: NodeId, whole: bool) -> bool {
+        let is_founded = self.is_founded();
+        let is_whole = |other: NodeId| !self.nodes[other.0 as usize - 1].disk.is_rotten();
+        let survives = self.env.checks.views.newest().is_some_and(|view| {
+            view.members.iter().any(|member| {
+                let other = &self.nodes[member.node.0 as usize - 1];
+                member.node != node && other.incarnation == member.incarnation && is_whole(other.id)
+            })
+        });
+        // A disk that is rotten will be lost sooner or later.
+        let view_nodes = self.nodes.iter().filter(|other| {
+            let is_view_node = other.view_nodes.get(&other.id) == Some(&other.view_member);
+            is_view_node && is_whole(other.id) && other.id != node
+        });
+        survives && (!whole || (is_founded && view_nodes.count() * 2 > self.nodes.len()))
+    }
+
+    fn destroy(&mut self, node: NodeId, whole: bool) {
+        let life = Incarnation(self.env.new_life());
+        let whole_life = Incarnation(self.env.new_life());
+        self.say(node, if whole { "loses its disk" } else { "loses its data" });
+        let machine = self.node(node);
+        machine.incarnation = life;
+        if whole {
+            machine.view_member = whole_life;
+            machine.disk.forget_all();
+        } else {
+            machine.disk.forget_data();
+        }
+    }
+}
