@@ -351,9 +351,10 @@ impl Group {
             Effect::Refused => notes.tell(|| format!("{who} refuses it")),
             Effect::Suspect { .. } => {}
             Effect::Persist { .. } => unreachable!("seen to by the node"),
-            Effect::AskHandover { .. } | Effect::HandoverFailed { .. } => {
-                panic!("nobody asked for {effect:?}")
-            }
+            Effect::AskHandover { .. }
+            | Effect::HandoverFailed { .. }
+            | Effect::Diverged { .. }
+            | Effect::Rebuild => panic!("nobody asked for {effect:?}"),
             Effect::TakeSnapshot { .. }
             | Effect::ReadSnapshot { .. }
             | Effect::WriteSnapshot { .. }
