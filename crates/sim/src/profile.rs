@@ -154,9 +154,6 @@ impl Profile {
     /// Leases that outlast the detection of failures, many reads everywhere, and clusters that fall apart.
     fn bias_towards_leases(&mut self, rule: Rule, dice: &mut Dice) {
         self.weights = [(Fault::Partition, 40), (Fault::Deaf, 10), (Fault::Broken, 10)].into();
-        if rule == Rule::ForgottenPromises {
-            self.weights.extend([(Fault::Crash, 40), (Fault::CrashSeveral, 20)]);
-        }
         (self.nodes, self.copies, self.clients) = (5, 3, 6);
         self.lease = Some(Duration::from_millis(dice.between(600, 3_000)));
         self.workload.reads = 600;
@@ -167,6 +164,23 @@ impl Profile {
         self.latency = dice.between(200, 2_000) * 1_000;
         self.fault_interval = dice.between(300, 2_000) * MS;
         self.fault_length = dice.between(1_000, 5_000) * MS;
+        match rule {
+            // An heir that dies for a moment while its primary is cut off.
+            Rule::ForgottenPromises => {
+                self.weights = [(Fault::Partition, 40), (Fault::Crash, 60)].into();
+                (self.nodes, self.copies) = (3, 2);
+                self.lease = Some(Duration::from_millis(dice.between(3_000, 5_000)));
+                self.fault_interval = dice.between(100, 400) * MS;
+            }
+            // A primary and a backup that are cut off together, where nobody writes: a read waits for what its log holds.
+            Rule::LeasesNest => {
+                self.weights = [(Fault::Partition, 1)].into();
+                self.workload.reads = 950;
+                self.think = 150 * MS;
+                self.fault_length = dice.between(3_000, 8_000) * MS;
+            }
+            _ => {}
+        }
     }
 
     /// More of what makes the absence of this rule show. Half of the runs stay as they were drawn.
@@ -192,7 +206,6 @@ impl Profile {
             }
             Rule::OutlastReadLeases
             | Rule::ReadsNeedLease
-            | Rule::LeaseEndsEarly
             | Rule::HeirWaits
             | Rule::LeasesNest
             | Rule::CleanReads
