@@ -16,13 +16,12 @@
 
 use std::collections::BTreeSet;
 
-use bytes::BytesMut;
 use indexmap::IndexMap;
 use onecopy_core::Timestamp;
 use smallvec::SmallVec;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::image::encode;
+use crate::image::{Part, encode};
 use crate::seed::Seed;
 use crate::value::{EXPIRY_COST, KEY_COST, Value};
 
@@ -65,7 +64,7 @@ pub(crate) struct Imaging {
     /// The image has all shards before this one.
     next: usize,
     /// Shards that were serialized because they were about to change.
-    pub(crate) saved: BytesMut,
+    pub(crate) saved: Part,
 }
 
 /// One of the numbered databases.
@@ -242,7 +241,7 @@ impl Database {
     /// Begins to give its shards to an image, as they are now.
     pub(crate) fn begin_imaging(&mut self, number: u8) {
         let has = vec![false; SHARDS];
-        self.imaging = Some(Box::new(Imaging { number, has, next: 0, saved: BytesMut::new() }));
+        self.imaging = Some(Box::new(Imaging { number, has, next: 0, saved: Part::default() }));
     }
 
     /// Whether an image still needs something from it.
@@ -256,10 +255,10 @@ impl Database {
     }
 
     /// Appends the next part of the image to `out`; whether there was one.
-    pub(crate) fn image_next(&mut self, out: &mut BytesMut) -> bool {
+    pub(crate) fn image_next(&mut self, out: &mut Part) -> bool {
         let Some(imaging) = &mut self.imaging else { return false };
-        if !imaging.saved.is_empty() {
-            out.unsplit(imaging.saved.split());
+        if !imaging.saved.bytes.is_empty() {
+            out.take(&mut imaging.saved);
             return true;
         }
         while imaging.next < SHARDS {
