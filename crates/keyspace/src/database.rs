@@ -72,6 +72,8 @@ pub(crate) struct Imaging {
 pub(crate) struct Database {
     seed: Seed,
     shards: Vec<Option<Box<Shard>>>,
+    /// One bit per shard: whether it has a key.
+    occupied: Vec<u64>,
     length: usize,
     expiries: BTreeSet<(Timestamp, Box<[u8]>)>,
     memory: u64,
@@ -88,7 +90,8 @@ impl Database {
     pub(crate) fn new(seed: Seed) -> Self {
         let mut shards = Vec::new();
         shards.resize_with(SHARDS, || None);
-        Self { seed, shards, length: 0, expiries: BTreeSet::new(), memory: 0, imaging: None }
+        let occupied = vec![0; SHARDS / 64];
+        Self { seed, shards, occupied, length: 0, expiries: BTreeSet::new(), memory: 0, imaging: None }
     }
 
     /// How many keys there are, with those that have expired but are still there.
@@ -118,6 +121,16 @@ impl Database {
     /// A shard, if it has ever had a key.
     pub(crate) fn shard(&self, shard: usize) -> Option<&Shard> {
         self.shards.get(shard).and_then(Option::as_deref)
+    }
+
+    /// The first shard from `from` on that has a key.
+    pub(crate) fn occupied_shard(&self, from: usize) -> Option<usize> {
+        let word = *self.occupied.get(from / 64)? & u64::MAX << (from % 64);
+        if word != 0 {
+            return Some(from / 64 * 64 + word.trailing_zeros() as usize);
+        }
+        let next = from / 64 + 1 + self.occupied[from / 64 + 1..].iter().position(|word| *word != 0)?;
+        Some(next * 64 + self.occupied[next].trailing_zeros() as usize)
     }
 
     /// The shards in order.
@@ -189,7 +202,9 @@ impl Database {
     pub(crate) fn insert(&mut self, key: &[u8], object: Object) {
         let memory_after = object.memory(key);
         let expires_after = object.expires;
-        let shard = self.shard_mut(shard_of(key));
+        let index = shard_of(key);
+        self.occupied[index / 64] |= 1 << (index % 64);
+        let shard = self.shard_mut(index);
         let before = match shard.get_mut(key) {
             Some(slot) => Some(std::mem::replace(slot, object)),
             None => {
@@ -214,7 +229,11 @@ impl Database {
     pub(crate) fn remove(&mut self, key: &[u8]) -> Option<Object> {
         let index = shard_of(key);
         self.shards[index].as_ref()?;
-        let object = self.shard_mut(index).swap_remove(key)?;
+        let shard = self.shard_mut(index);
+        let object = shard.swap_remove(key)?;
+        if shard.is_empty() {
+            self.occupied[index / 64] &= !(1 << (index % 64));
+        }
         self.length -= 1;
         self.memory -= object.memory(key);
         self.reindex(key, object.expires, None);

@@ -25,8 +25,6 @@ pub(crate) fn of(clock: Timestamp, databases: &[Option<Box<Database>>], tokens: 
     sum.wrapping_add(of_tokens(tokens, 0..tokens.len()))
 }
 
-/// At most so many shards are looked at in one go: most may be empty.
-const SHARDS_MAX: usize = 4 * SHARDS;
 /// Objects that occupy more are passed over: to look at one would hold up everybody for too long.
 const OBJECT_BYTES_MAX: u64 = 4 << 20;
 /// So many tokens are looked at together, as if they were a shard.
@@ -44,29 +42,40 @@ pub(crate) fn of_some(
     let (mut sum, mut count) = (0u64, 0);
     let shards = databases.len() * SHARDS;
     let total = shards + tokens.len().div_ceil(TOKENS_TOGETHER);
-    let first = (from as usize).min(total);
-    let last = total.min(first + SHARDS_MAX);
-    for position in first..last {
-        if let Some(before) = position.checked_sub(shards) {
-            let start = before * TOKENS_TOGETHER;
+    let mut position = from as usize;
+    while count < objects.max(1) {
+        position = occupied(databases, position);
+        if position >= total {
+            return (sum, 0);
+        }
+        if let Some(database) = databases.get(position / SHARDS).and_then(Option::as_deref) {
+            for (key, object) in database.shard(position % SHARDS).into_iter().flatten() {
+                count += 1;
+                if object.memory(key) <= OBJECT_BYTES_MAX {
+                    sum = sum.wrapping_add(of_key(position / SHARDS, key, object));
+                }
+            }
+        } else {
+            let start = (position - shards) * TOKENS_TOGETHER;
             let end = tokens.len().min(start + TOKENS_TOGETHER);
             sum = sum.wrapping_add(of_tokens(tokens, start..end));
             count += end - start;
-        } else {
-            let (number, shard) = (position / SHARDS, position % SHARDS);
-            let database = databases[number].as_deref();
-            for (key, object) in database.and_then(|database| database.shard(shard)).into_iter().flatten() {
-                count += 1;
-                if object.memory(key) <= OBJECT_BYTES_MAX {
-                    sum = sum.wrapping_add(of_key(number, key, object));
-                }
-            }
         }
-        if count >= objects {
-            return (sum, ((position + 1) % total) as u64);
+        position += 1;
+    }
+    (sum, if position < total { position as u64 } else { 0 })
+}
+
+/// The first shard from `from` on that has a key, counted through all databases; what comes behind them if there is none.
+fn occupied(databases: &[Option<Box<Database>>], from: usize) -> usize {
+    let (number, shard) = (from / SHARDS, from % SHARDS);
+    for (later, database) in databases.iter().enumerate().skip(number) {
+        let first = if later == number { shard } else { 0 };
+        if let Some(found) = database.as_ref().and_then(|database| database.occupied_shard(first)) {
+            return later * SHARDS + found;
         }
     }
-    (sum, (last % total) as u64)
+    from.max(databases.len() * SHARDS)
 }
 
 /// The tokens at these positions. Their order is state, so their numbers count.
