@@ -2,12 +2,12 @@
 
 use onecopy_core::{BootNumber, Entry, EntryId, Incarnation, Index, Instant, Member, NodeId, Term, View};
 use onecopy_host::{Group, GroupObserver, ViewObserver};
-use onecopy_keyspace::Keyspace;
 use onecopy_raft::{CorruptState, Raft, Role};
 use onecopy_replica::Standing;
 use onecopy_views::{Command, Membership, Monitor, Rejection, Table};
 
 use crate::env::{Env, Event};
+use crate::machine::Machine;
 use crate::trace::violated;
 
 /// Watches the replica of a node.
@@ -17,8 +17,8 @@ pub(super) struct GroupWatch<'a> {
     pub(super) boot: BootNumber,
 }
 
-impl GroupObserver<Keyspace> for GroupWatch<'_> {
-    fn applied(&mut self, group: &Group<Keyspace>, before: Index, entry: &Entry) {
+impl GroupObserver<Machine> for GroupWatch<'_> {
+    fn applied(&mut self, group: &Group<Machine>, before: Index, entry: &Entry) {
         let node = self.me.node;
         self.env.note(node, || format!("applies {}", entry.id));
         self.env.checks.applied(node, before, entry, group.machine());
@@ -27,17 +27,17 @@ impl GroupObserver<Keyspace> for GroupWatch<'_> {
         }
     }
 
-    fn view_changed(&mut self, _: &Group<Keyspace>, view: &View, standing: Standing, _: usize) {
+    fn view_changed(&mut self, _: &Group<Machine>, view: &View, standing: Standing, _: usize) {
         self.env.note(self.me.node, || format!("is {standing:?} in {view}"));
         self.env.checks.views.entered((self.me, self.boot), view, standing);
     }
 
-    fn snapshot_begun(&mut self, _: &Group<Keyspace>, at: EntryId) {
+    fn snapshot_begun(&mut self, _: &Group<Machine>, at: EntryId) {
         self.env.stats.snapshots[0] += 1;
         self.env.note(self.me.node, || format!("takes a snapshot at {at}"));
     }
 
-    fn snapshot_installed(&mut self, group: &Group<Keyspace>, at: EntryId) {
+    fn snapshot_installed(&mut self, group: &Group<Machine>, at: EntryId) {
         self.env.stats.snapshots[1] += 1;
         self.env.note(self.me.node, || format!("installs a snapshot at {at}"));
         self.env.checks.installed(self.me.node, at.index, group.machine());
