@@ -30,6 +30,11 @@
 //! everything else. What a single copy would answer is said by [`model`], a few lines that are written apart from the keyspace and
 //! held against it by a test.
 //!
+//! # Other machines
+//!
+//! The protocols know nothing of the keyspace, and so does the world but for [`workload`], [`model`] and some checks. Anybody may
+//! bring a machine of their own, its clients and its specification, as a [`Subject`]; [`check`] runs it.
+//!
 //! # Determinism
 //!
 //! No clock, thread, hash map or address decides anything: one seed gives one history, event for event, in any process
