@@ -34,7 +34,7 @@ impl GroupObserver<Machine> for GroupWatch<'_> {
         digests.is_off |= standing == Standing::Primary && digests.scarred.contains(&self.me.node);
     }
 
-    fn diverged(&mut self, _: &Group<Keyspace>, after: Index, _: u64, _: u64) {
+    fn diverged(&mut self, _: &Group<Machine>, after: Index, _: u64, _: u64) {
         self.env.stats.diverged += 1;
         self.env.note(self.me.node, || format!("has diverged after {after}"));
         let digests = &self.env.checks.digests;
@@ -46,12 +46,12 @@ impl GroupObserver<Machine> for GroupWatch<'_> {
         }
     }
 
-    fn rebuilt(&mut self, _: &Group<Keyspace>) {
+    fn rebuilt(&mut self, _: &Group<Machine>) {
         self.env.note(self.me.node, || "begins anew".to_owned());
         self.env.checks.digests.scarred.remove(&self.me.node);
     }
 
-    fn handover_failed(&mut self, _: &Group<Keyspace>, error: HandoverError) {
+    fn handover_failed(&mut self, _: &Group<Machine>, error: HandoverError) {
         self.env.note(self.me.node, || format!("does not hand over: {error}"));
     }
 
