@@ -133,9 +133,10 @@ impl Database {
         Some(next * 64 + self.occupied[next].trailing_zeros() as usize)
     }
 
-    /// The shards in order.
+    /// The shards that have keys, in order.
     pub(crate) fn shards(&self) -> impl Iterator<Item = &Shard> {
-        self.shards.iter().filter_map(Option::as_deref)
+        let numbers = std::iter::successors(self.occupied_shard(0), |last| self.occupied_shard(last + 1));
+        numbers.filter_map(|number| self.shard(number))
     }
 
     /// A shard, to change it. An image in the making gets it as it was first.
@@ -275,25 +276,24 @@ impl Database {
 
     /// Appends the next part of the image to `out`; whether there was one.
     pub(crate) fn image_next(&mut self, out: &mut Part) -> bool {
-        let Some(imaging) = &mut self.imaging else { return false };
+        let Some(mut imaging) = self.imaging.take() else { return false };
         if !imaging.saved.bytes.is_empty() {
             out.take(&mut imaging.saved);
+            self.imaging = Some(imaging);
             return true;
         }
-        while imaging.next < SHARDS {
-            let index = imaging.next;
-            imaging.next += 1;
+        // A shard that has no key now had none when the image was begun, or the image has it.
+        while let Some(index) = self.occupied_shard(imaging.next) {
+            imaging.next = index + 1;
             if std::mem::replace(&mut imaging.has[index], true) {
                 continue;
             }
-            if let Some(shard) = &self.shards[index]
-                && !shard.is_empty()
-            {
+            if let Some(shard) = self.shard(index) {
                 encode::shard(imaging.number, shard, out);
+                self.imaging = Some(imaging);
                 return true;
             }
         }
-        self.imaging = None;
         false
     }
 }

@@ -10,7 +10,7 @@ use crate::subject::OwnMachine;
 #[derive(Debug)]
 pub enum Machine {
     /// The machine of Onecopy.
-    Keyspace(Keyspace),
+    Keyspace(Box<Keyspace>),
     /// That of a [`Subject`](crate::subject::Subject).
     Own(Box<dyn OwnMachine>),
 }

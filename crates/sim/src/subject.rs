@@ -81,7 +81,7 @@ impl<S: Specification> Model for S {
 #[must_use]
 pub fn machine(subject: Option<&dyn Subject>, seed: [u64; 2]) -> Machine {
     match subject {
-        None => Machine::Keyspace(Keyspace::new(seed)),
+        None => Machine::Keyspace(Keyspace::new(seed).into()),
         Some(subject) => Machine::Own(subject.machine(seed)),
     }
 }

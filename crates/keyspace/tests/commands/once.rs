@@ -105,11 +105,7 @@ fn a_long_answer_is_given_once() {
 #[test]
 fn every_repetition_is_in_the_protocol_that_it_is_asked_in() {
     let mut maker = Maker::new(11);
-    let mut plain = [Version::Two, Version::Three].map(|version| {
-        let mut machine = Machine::default();
-        machine.version = version;
-        machine
-    });
+    let mut plain = [Version::Two, Version::Three].map(|version| Machine { version, ..Machine::default() });
     let mut tokens = Machine::default();
     let mut repeated = 0;
     for step in 0..20_000 {
