@@ -65,6 +65,36 @@ impl BodyBuilder {
     }
 }
 
+/// A segment of a machine that has no encoding of its own: the length of a command, as a `u32`, and the command.
+/// [`answer_framed`] takes it apart.
+///
+/// # Panics
+/// When the command is longer than 4 GiB, which no limit lets through.
+#[must_use]
+pub fn frame(command: &[u8]) -> Bytes {
+    let length = u32::try_from(command.len()).expect("a command of more than 4 GiB");
+    [&length.to_le_bytes(), command].concat().into()
+}
+
+/// Takes apart a body of [framed](frame) segments, and appends to the response what `answer` writes for each. Bytes that are no
+/// such segment get no reply, and nothing that follows them does.
+///
+/// # Panics
+/// When an answer is longer than 4 GiB.
+pub fn answer_framed(mut body: &[u8], response: &mut Vec<u8>, mut answer: impl FnMut(&[u8], &mut Vec<u8>)) {
+    while let Some((length, rest)) = body.split_first_chunk::<4>() {
+        let Some((command, rest)) = rest.split_at_checked(u32::from_le_bytes(*length) as usize) else {
+            return;
+        };
+        body = rest;
+        let header = response.len();
+        response.extend_from_slice(&[0; 4]);
+        answer(command, response);
+        let length = u32::try_from(response.len() - header - 4).expect("an answer of more than 4 GiB");
+        response[header..header + 4].copy_from_slice(&length.to_le_bytes());
+    }
+}
+
 /// Takes a response apart into the replies to each segment, in order. After an error nothing follows.
 #[must_use]
 pub fn split_response(response: &Bytes) -> Replies {
@@ -108,5 +138,15 @@ mod tests {
         assert_eq!(replies.next(), Some(Ok(Bytes::new())));
         assert!(matches!(replies.next(), Some(Err(_))));
         assert_eq!(replies.next(), None);
+    }
+
+    #[test]
+    fn framed_segments_are_answered_one_by_one() {
+        let body =
+            [frame(b"one"), frame(b""), frame(b"three"), Bytes::from_static(b"\x09\0\0\0cut")].concat();
+        let mut response = Vec::new();
+        answer_framed(&body, &mut response, |command, reply| reply.extend(command.iter().rev()));
+        let replies: Vec<_> = split_response(&response.into()).collect::<Result<_, _>>().unwrap();
+        assert_eq!(replies, [b"eno".as_slice(), b"", b"eerht"]);
     }
 }

@@ -5,6 +5,7 @@
 //! cargo run --release -p onecopy-keyspace --example cost
 //! ```
 
+use std::cell::Cell;
 use std::time::Instant;
 
 use bytes::BytesMut;
@@ -92,9 +93,34 @@ fn main() {
     measure(machine, "SPOP", |_| words("SPOP set"));
     measure(machine, "DEL", |n| words(&format!("DEL key:{n:012}")));
 
+    image("image, collections", &mut keyspace);
+    let mut strings = Keyspace::new([1, 2]);
+    measure(&mut strings, "SET new and old, 64 bytes", |n| words(&format!("SET key:{n:012} {value}")));
+    image("image, strings of 64 bytes", &mut strings);
+    let mut tokens = Keyspace::new([1, 2]);
+    let next = Cell::new(0u64);
+    measure(&mut tokens, "ONCE INCR", |_| {
+        next.set(next.get() + 1);
+        words(&format!("ONCE 6ba7b810-9dad-11d1-80b4-{:012} INCR n", next.get()))
+    });
+    image("image, tokens", &mut tokens);
+}
+
+/// Makes an image, and restores it.
+fn image(name: &str, keyspace: &mut Keyspace) {
+    let rate = |bytes: usize, start: Instant| bytes as f64 / 1e6 / start.elapsed().as_secs_f64();
     let start = Instant::now();
     keyspace.snapshot_begin();
     let mut image = Vec::new();
     while keyspace.snapshot_read(1 << 16, &mut image) {}
-    println!("image of {} bytes in {} ms", image.len(), start.elapsed().as_millis());
+    let made = rate(image.len(), start);
+    let start = Instant::now();
+    let mut restored = Keyspace::new([3, 4]);
+    image.chunks(1 << 16).for_each(|chunk| restored.restore(chunk).expect("a piece of an image"));
+    restored.restore_finish().expect("a complete image");
+    let restored = rate(image.len(), start);
+    println!(
+        "{name:<28} {:>6.1} MB, made at {made:>4.0} MB/s, restored at {restored:>4.0} MB/s",
+        image.len() as f64 / 1e6
+    );
 }

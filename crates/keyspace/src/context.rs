@@ -7,8 +7,9 @@ use onecopy_core::{ApplyContext, Timestamp};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
 
+use crate::command::Spec;
 use crate::database::{Database, Object};
-use crate::error::CommandError;
+use crate::error::{CommandError, Outcome};
 use crate::machine::{DATABASES, Keyspace};
 use crate::number::integer;
 use crate::seed::Seed;
@@ -66,6 +67,11 @@ impl Context<'_> {
     /// The time of the entry.
     pub(crate) fn clock(&self) -> Timestamp {
         self.keyspace.clock
+    }
+
+    /// Whether there is memory for a command.
+    pub(crate) fn admit(&self, spec: &Spec) -> Outcome {
+        if spec.grows && self.apply.memory_full { Err(CommandError::OutOfMemory) } else { Ok(()) }
     }
 
     pub(crate) fn seed(&self) -> Seed {

@@ -16,13 +16,12 @@
 
 use std::collections::BTreeSet;
 
-use bytes::BytesMut;
 use indexmap::IndexMap;
 use onecopy_core::Timestamp;
 use smallvec::SmallVec;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::image::encode;
+use crate::image::{Part, encode};
 use crate::seed::Seed;
 use crate::value::{EXPIRY_COST, KEY_COST, Value};
 
@@ -65,7 +64,7 @@ pub(crate) struct Imaging {
     /// The image has all shards before this one.
     next: usize,
     /// Shards that were serialized because they were about to change.
-    pub(crate) saved: BytesMut,
+    pub(crate) saved: Part,
 }
 
 /// One of the numbered databases.
@@ -73,6 +72,8 @@ pub(crate) struct Imaging {
 pub(crate) struct Database {
     seed: Seed,
     shards: Vec<Option<Box<Shard>>>,
+    /// One bit per shard: whether it has a key.
+    occupied: Vec<u64>,
     length: usize,
     expiries: BTreeSet<(Timestamp, Box<[u8]>)>,
     memory: u64,
@@ -89,7 +90,8 @@ impl Database {
     pub(crate) fn new(seed: Seed) -> Self {
         let mut shards = Vec::new();
         shards.resize_with(SHARDS, || None);
-        Self { seed, shards, length: 0, expiries: BTreeSet::new(), memory: 0, imaging: None }
+        let occupied = vec![0; SHARDS / 64];
+        Self { seed, shards, occupied, length: 0, expiries: BTreeSet::new(), memory: 0, imaging: None }
     }
 
     /// How many keys there are, with those that have expired but are still there.
@@ -121,9 +123,20 @@ impl Database {
         self.shards.get(shard).and_then(Option::as_deref)
     }
 
-    /// The shards in order.
+    /// The first shard from `from` on that has a key.
+    pub(crate) fn occupied_shard(&self, from: usize) -> Option<usize> {
+        let word = *self.occupied.get(from / 64)? & u64::MAX << (from % 64);
+        if word != 0 {
+            return Some(from / 64 * 64 + word.trailing_zeros() as usize);
+        }
+        let next = from / 64 + 1 + self.occupied[from / 64 + 1..].iter().position(|word| *word != 0)?;
+        Some(next * 64 + self.occupied[next].trailing_zeros() as usize)
+    }
+
+    /// The shards that have keys, in order.
     pub(crate) fn shards(&self) -> impl Iterator<Item = &Shard> {
-        self.shards.iter().filter_map(Option::as_deref)
+        let numbers = std::iter::successors(self.occupied_shard(0), |last| self.occupied_shard(last + 1));
+        numbers.filter_map(|number| self.shard(number))
     }
 
     /// A shard, to change it. An image in the making gets it as it was first.
@@ -190,7 +203,9 @@ impl Database {
     pub(crate) fn insert(&mut self, key: &[u8], object: Object) {
         let memory_after = object.memory(key);
         let expires_after = object.expires;
-        let shard = self.shard_mut(shard_of(key));
+        let index = shard_of(key);
+        self.occupied[index / 64] |= 1 << (index % 64);
+        let shard = self.shard_mut(index);
         let before = match shard.get_mut(key) {
             Some(slot) => Some(std::mem::replace(slot, object)),
             None => {
@@ -215,7 +230,11 @@ impl Database {
     pub(crate) fn remove(&mut self, key: &[u8]) -> Option<Object> {
         let index = shard_of(key);
         self.shards[index].as_ref()?;
-        let object = self.shard_mut(index).swap_remove(key)?;
+        let shard = self.shard_mut(index);
+        let object = shard.swap_remove(key)?;
+        if shard.is_empty() {
+            self.occupied[index / 64] &= !(1 << (index % 64));
+        }
         self.length -= 1;
         self.memory -= object.memory(key);
         self.reindex(key, object.expires, None);
@@ -242,7 +261,7 @@ impl Database {
     /// Begins to give its shards to an image, as they are now.
     pub(crate) fn begin_imaging(&mut self, number: u8) {
         let has = vec![false; SHARDS];
-        self.imaging = Some(Box::new(Imaging { number, has, next: 0, saved: BytesMut::new() }));
+        self.imaging = Some(Box::new(Imaging { number, has, next: 0, saved: Part::default() }));
     }
 
     /// Whether an image still needs something from it.
@@ -256,26 +275,25 @@ impl Database {
     }
 
     /// Appends the next part of the image to `out`; whether there was one.
-    pub(crate) fn image_next(&mut self, out: &mut BytesMut) -> bool {
-        let Some(imaging) = &mut self.imaging else { return false };
-        if !imaging.saved.is_empty() {
-            out.unsplit(imaging.saved.split());
+    pub(crate) fn image_next(&mut self, out: &mut Part) -> bool {
+        let Some(mut imaging) = self.imaging.take() else { return false };
+        if !imaging.saved.bytes.is_empty() {
+            out.take(&mut imaging.saved);
+            self.imaging = Some(imaging);
             return true;
         }
-        while imaging.next < SHARDS {
-            let index = imaging.next;
-            imaging.next += 1;
+        // A shard that has no key now had none when the image was begun, or the image has it.
+        while let Some(index) = self.occupied_shard(imaging.next) {
+            imaging.next = index + 1;
             if std::mem::replace(&mut imaging.has[index], true) {
                 continue;
             }
-            if let Some(shard) = &self.shards[index]
-                && !shard.is_empty()
-            {
+            if let Some(shard) = self.shard(index) {
                 encode::shard(imaging.number, shard, out);
+                self.imaging = Some(imaging);
                 return true;
             }
         }
-        self.imaging = None;
         false
     }
 }

@@ -63,6 +63,9 @@ pub enum CommandError {
     /// A command that must go through the log was sent as a read.
     #[error("ERR the command '{0}' changes or settles state and cannot be executed as a read")]
     NotARead(&'static str),
+    /// `ONCE` was asked to execute something that changes no data, or that the state machine does not know.
+    #[error("ERR ONCE executes commands that change data, and '{0}' is not one of them")]
+    NotAWrite(String),
     /// The reply would be larger than a response may be.
     #[error("ERR the reply would be too large; ask for less at a time")]
     ReplyTooLarge,

@@ -28,6 +28,8 @@
 //! - At most 2^24 elements are drawn with repetition (`SRANDMEMBER key -n` and its relatives).
 //! - A score of negative zero is kept as zero. Hexadecimal floats are not understood.
 //! - `INCRBYFLOAT` is exact where Redis rounds to 80 bits.
+//! - `ONCE token command …` is a command of our own: the command is executed once, however often it is sent under the
+//!   same token, and answered the same each time (see `commands/once.rs`).
 //! - `OBJECT FREQ`, `IDLETIME` and `REFCOUNT` do not track anything.
 //!
 //! # The way of a command
@@ -49,6 +51,7 @@ mod image;
 mod machine;
 mod number;
 mod seed;
+mod tokens;
 mod value;
 
 pub mod command;

@@ -9,9 +9,10 @@ use crate::context::{Context, View};
 use crate::database::Database;
 use crate::digest;
 use crate::error::CommandError;
-use crate::image::{Image, Restore, encode};
+use crate::image::{self, Image, Restore, encode};
 use crate::request::{self, Args, Segment};
 use crate::seed::Seed;
+use crate::tokens::Tokens;
 
 /// How many databases there are, as in Redis by default.
 pub const DATABASES: u8 = 16;
@@ -21,7 +22,7 @@ pub const DATABASES: u8 = 16;
 const EXPIRED_PER_ENTRY_MAX: usize = 1000;
 
 /// The longest response to a segment. A command whose reply would exceed it answers an error instead.
-const RESPONSE_BYTES_MAX: usize = 1 << 30;
+pub(crate) const RESPONSE_BYTES_MAX: usize = 1 << 30;
 
 /// The Redis state machine.
 ///
@@ -49,6 +50,8 @@ pub struct Keyspace {
     /// The time of the last entry. Decides what has expired.
     pub(crate) clock: Timestamp,
     pub(crate) databases: Vec<Option<Box<Database>>>,
+    /// What was executed under tokens, in all databases.
+    pub(crate) tokens: Tokens,
     pub(crate) image: Option<Box<Image>>,
     restore: Option<Box<Restore>>,
 }
@@ -60,7 +63,8 @@ impl Keyspace {
     pub fn new(seed: [u64; 2]) -> Self {
         let mut databases = Vec::new();
         databases.resize_with(usize::from(DATABASES), || None);
-        Self { seed: Seed(seed), clock: Timestamp(0), databases, image: None, restore: None }
+        let tokens = Tokens::beginning(Seed(seed), 0);
+        Self { seed: Seed(seed), clock: Timestamp(0), databases, tokens, image: None, restore: None }
     }
 
     /// The time of the last entry.
@@ -109,15 +113,13 @@ impl Keyspace {
         match command.run {
             Run::Read(run) => run(&View { keyspace: self, db: call.db, now: self.clock }, args, reply),
             Run::Write(run) => {
-                if command.spec.grows && call.context.memory_full {
-                    return Err(CommandError::OutOfMemory);
-                }
                 let mut context = Context {
                     keyspace: self,
                     db: call.db,
                     apply: call.context,
                     random_ordinal: call.random_ordinal,
                 };
+                context.admit(&command.spec)?;
                 run(&mut context, args, reply)
             }
         }
@@ -202,9 +204,10 @@ impl StateMachine for Keyspace {
         for database in self.databases.iter_mut().flatten() {
             left -= database.remove_expired(self.clock, left);
             if left == 0 {
-                break;
+                return;
             }
         }
+        self.tokens.expire(self.clock, left);
     }
 
     fn apply(&mut self, context: &ApplyContext, body: &[u8], response: &mut Vec<u8>) {
@@ -228,27 +231,27 @@ impl StateMachine for Keyspace {
     }
 
     fn due(&self) -> Option<Timestamp> {
-        self.databases.iter().flatten().filter_map(|database| database.due()).min()
+        let databases = self.databases.iter().flatten().filter_map(|database| database.due());
+        databases.chain(self.tokens.due()).min()
     }
 
     fn memory(&self) -> u64 {
-        self.databases.iter().flatten().map(|database| database.memory()).sum()
+        let databases = self.databases.iter().flatten().map(|database| database.memory());
+        databases.sum::<u64>() + self.tokens.memory()
     }
 
     fn digest(&self) -> u64 {
-        let databases = self.databases.iter().enumerate();
-        digest::of(
-            self.clock,
-            databases.filter_map(|(number, database)| Some((number, database.as_deref()?))),
-        )
+        digest::of(self.clock, &self.databases, &self.tokens)
     }
 
     fn scrub(&self, from: u64, objects: usize) -> (u64, u64) {
-        digest::of_some(&self.databases, from, objects)
+        digest::of_some(&self.databases, &self.tokens, from, objects)
     }
 
     fn snapshot_begin(&mut self) {
-        self.image = Some(Box::new(Image::new(encode::header(self.seed, self.clock))));
+        let header = encode::header(self.seed, self.clock, self.tokens.first());
+        self.image = Some(Box::new(Image::new(header)));
+        self.tokens.begin_imaging();
         for (database, number) in self.databases.iter_mut().zip(0u8..) {
             if let Some(database) = database {
                 database.begin_imaging(number);
@@ -258,7 +261,7 @@ impl StateMachine for Keyspace {
 
     fn snapshot_read(&mut self, bytes_max: usize, chunk: &mut Vec<u8>) -> bool {
         let Some(image) = &mut self.image else { return false };
-        let more = image.read(&mut self.databases, bytes_max, chunk);
+        let more = image.read(&mut self.databases, &mut self.tokens, bytes_max, chunk);
         if !more {
             self.snapshot_abandon();
         }
@@ -267,12 +270,13 @@ impl StateMachine for Keyspace {
 
     fn snapshot_abandon(&mut self) {
         self.image = None;
+        self.tokens.stop_imaging();
         self.databases.iter_mut().flatten().for_each(|database| database.stop_imaging());
     }
 
     fn restore(&mut self, chunk: &[u8]) -> Result<(), RestoreError> {
         let restore = self.restore.get_or_insert_with(|| Box::new(Restore::new()));
-        restore.take(chunk, &mut self.databases)?;
+        restore.take(chunk, &mut self.databases, &mut self.tokens)?;
         if let Some((seed, clock)) = restore.header() {
             self.seed = seed;
             self.clock = clock;
@@ -282,7 +286,9 @@ impl StateMachine for Keyspace {
 
     fn restore_finish(&mut self) -> Result<(), RestoreError> {
         match self.restore.take() {
-            Some(restore) => restore.finish(),
+            Some(restore) => {
+                restore.finish(image::digest(self.seed, self.clock, &self.databases, &self.tokens))
+            }
             None => Err(RestoreError { reason: "there is no image".into() }),
         }
     }

@@ -6,16 +6,18 @@
 //! which measured four times as slow for a `SET`; it is the oracle of this crate's tests instead.
 //!
 //! Replies are appended to a `Vec<u8>` by [`Writer`], which knows how RESP2 spells what only RESP3 has a type
-//! for.
+//! for. A reply that is kept for later is written in a form from which both can be had ([`write_neutral`]).
 //!
 //! What is not here: parsing of replies (nobody in the server reads any), streamed strings and aggregates (no
 //! client sends them).
 
 mod inline;
+mod neutral;
 mod number;
 mod parser;
 mod writer;
 
+pub use neutral::write_neutral;
 pub use number::format_double;
 pub use parser::{Limits, Parser, ProtocolError, Request};
 pub use writer::{Version, Writer};

@@ -1,5 +1,6 @@
 //! Replies.
 
+use crate::neutral::{PAIR, PAIRS};
 use crate::number::format_double;
 
 /// Which protocol a client speaks.
@@ -20,6 +21,8 @@ pub enum Version {
 pub struct Writer<'a> {
     out: &'a mut Vec<u8>,
     version: Version,
+    /// What RESP2 would have said otherwise is marked.
+    neutral: bool,
     /// The length of `out` that must not be exceeded.
     length_max: usize,
     overflowed: bool,
@@ -34,10 +37,16 @@ impl<'a> Writer<'a> {
     /// A writer that lets `out` grow to at most about `length_max` bytes (headers and short replies are not
     /// held back, bulk strings are).
     pub fn with_limit(out: &'a mut Vec<u8>, version: Version, length_max: usize) -> Self {
-        Self { out, version, length_max, overflowed: false }
+        Self { out, version, neutral: false, length_max, overflowed: false }
     }
 
-    /// The protocol it writes.
+    /// A writer, with a limit, of a reply that is kept for whoever asks for it, in whichever protocol:
+    /// [`write_neutral`](crate::write_neutral) writes it out. To those who write it looks like one of RESP3.
+    pub fn neutral(out: &'a mut Vec<u8>, length_max: usize) -> Self {
+        Self { out, version: Version::Three, neutral: true, length_max, overflowed: false }
+    }
+
+    /// The protocol it writes. Who says something else for each keeps a reply from being neutral.
     #[must_use]
     pub fn version(&self) -> Version {
         self.version
@@ -138,9 +147,9 @@ impl<'a> Writer<'a> {
 
     /// No value, where there could be an array.
     pub fn null_array(&mut self) {
-        self.out.extend_from_slice(match self.version {
-            Version::Two => b"*-1\r\n".as_slice(),
-            Version::Three => b"_\r\n",
+        self.out.extend_from_slice(match (self.version, self.neutral) {
+            (Version::Two, _) | (_, true) => b"*-1\r\n".as_slice(),
+            (Version::Three, false) => b"_\r\n",
         });
     }
 
@@ -165,6 +174,25 @@ impl<'a> Writer<'a> {
     /// The header of a message that nobody asked for; `length` replies must follow. An array in RESP2.
     pub fn push(&mut self, length: usize) {
         self.header(if self.version == Version::Two { b'*' } else { b'>' }, length);
+    }
+
+    /// The header of an array of pairs; as many [pairs](Self::pair) must follow. In RESP2 their elements follow one
+    /// another, without arrays of their own.
+    pub fn pairs(&mut self, length: usize) {
+        match (self.version, self.neutral) {
+            (Version::Two, _) => self.header(b'*', length.saturating_mul(2)),
+            (Version::Three, false) => self.header(b'*', length),
+            (Version::Three, true) => self.header(PAIRS, length),
+        }
+    }
+
+    /// The header of one of the [pairs](Self::pairs); two replies must follow.
+    pub fn pair(&mut self) {
+        match (self.version, self.neutral) {
+            (Version::Two, _) => {}
+            (Version::Three, false) => self.header(b'*', 2),
+            (Version::Three, true) => self.out.extend_from_slice(&[PAIR, b'\r', b'\n']),
+        }
     }
 
     /// A double. A bulk string in RESP2.

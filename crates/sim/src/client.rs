@@ -65,6 +65,10 @@ pub enum Action {
     },
     /// Read such a key: its value, whether it exists, when it ends, and how much of its life is left.
     Look,
+    /// A write of somebody's own machine: what, is known to [`crate::checks::own`].
+    Tell,
+    /// A read of somebody's own machine.
+    Ask,
 }
 
 impl Action {
@@ -77,8 +81,9 @@ impl Action {
             | Self::Add
             | Self::Transfer { .. }
             | Self::Lease { .. }
-            | Self::Renew { .. } => Kind::Write,
-            Self::Get | Self::Count | Self::Size | Self::Audit | Self::Look => Kind::Read,
+            | Self::Renew { .. }
+            | Self::Tell => Kind::Write,
+            Self::Get | Self::Count | Self::Size | Self::Audit | Self::Look | Self::Ask => Kind::Read,
         }
     }
 
@@ -91,6 +96,7 @@ impl Action {
             Self::Add | Self::Size => Family::Set,
             Self::Transfer { .. } | Self::Audit => Family::Accounts,
             Self::Lease { .. } | Self::Renew { .. } | Self::Look => Family::Lease,
+            Self::Tell | Self::Ask => Family::Own,
         }
     }
 
@@ -120,6 +126,8 @@ impl Action {
                     push(&[command, key]);
                 }
             }
+            // No command of the keyspace.
+            Self::Tell | Self::Ask => {}
         }
         segment.finish()
     }
@@ -138,10 +146,12 @@ pub enum Family {
     Accounts,
     /// Holds the last value written, until its time is over.
     Lease,
+    /// The whole state of somebody's own machine.
+    Own,
 }
 
 impl Family {
-    /// All of them.
+    /// All that the keyspace holds.
     pub const ALL: [Self; 5] = [Self::Register, Self::Counter, Self::Set, Self::Accounts, Self::Lease];
 
     /// The name of one of them.
@@ -153,6 +163,7 @@ impl Family {
             Self::Set => format!("set{key}"),
             Self::Accounts => "accounts".to_owned(),
             Self::Lease => format!("lease{key}"),
+            Self::Own => "own".to_owned(),
         }
     }
 
@@ -165,6 +176,7 @@ impl Family {
             Self::Set => Action::Size,
             Self::Accounts => Action::Audit,
             Self::Lease => Action::Look,
+            Self::Own => Action::Ask,
         }
     }
 

@@ -2,17 +2,21 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
+use std::sync::Arc;
 
 use onecopy_core::{NodeId, Rules};
 use onecopy_host::ArchiveJob;
 
 use crate::checks::Checks;
+use crate::checks::own::Own;
+use crate::checks::twice::Twice;
 use crate::clock::Time;
 use crate::dice::Dice;
 use crate::faults::Fault;
 use crate::message::{Packet, describe};
 use crate::network::Network;
 use crate::profile::Profile;
+use crate::subject::Subject;
 use crate::trace::Trace;
 
 /// Something that will happen.
@@ -190,6 +194,8 @@ pub struct Env {
     pub rules: Rules,
     /// The network.
     pub network: Network,
+    /// Somebody's own machine, if it is not the keyspace that is simulated.
+    pub subject: Option<Arc<dyn Subject>>,
     /// What is known to be true of the cluster as a whole.
     pub checks: Checks,
     /// What happened, for people.
@@ -211,6 +217,7 @@ impl Env {
             profile,
             rules,
             network: Network::default(),
+            subject: None,
             checks: Checks::default(),
             trace,
             stats: Stats::default(),
@@ -218,6 +225,13 @@ impl Env {
             order: 0,
             lives: 0,
         }
+    }
+
+    /// Has somebody's own machine simulated.
+    pub fn bring(&mut self, subject: Arc<dyn Subject>) {
+        self.checks.ledger.own = Some(Own::new(subject.specification()));
+        self.checks.twice = Some(Twice::new(subject.clone()));
+        self.subject = Some(subject);
     }
 
     /// Has an event happen.

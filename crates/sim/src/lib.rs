@@ -30,6 +30,11 @@
 //! everything else. What a single copy would answer is said by [`model`], a few lines that are written apart from the keyspace and
 //! held against it by a test.
 //!
+//! # Other machines
+//!
+//! The protocols know nothing of the keyspace, and so does the world but for [`workload`], [`model`] and some checks. Anybody may
+//! bring a machine of their own, its clients and its specification, as a [`Subject`]; [`check`] runs it.
+//!
 //! # Determinism
 //!
 //! No clock, thread, hash map or address decides anything: one seed gives one history, event for event, in any process
@@ -78,8 +83,10 @@ pub mod disk;
 mod ending;
 pub mod env;
 pub mod faults;
+pub mod front;
 mod inject;
 pub mod limits;
+pub mod machine;
 pub mod message;
 pub mod model;
 pub mod network;
@@ -91,8 +98,11 @@ pub mod run;
 pub mod sabotage;
 pub mod scar;
 pub mod shrink;
+pub mod subject;
 pub mod trace;
 pub mod workload;
 pub mod world;
 
+pub use front::check;
 pub use run::{Options, Outcome, run};
+pub use subject::{Request, Specification, Subject};

@@ -59,6 +59,8 @@ pub fn after(action: Action, op: OpId, before: State, now: Timestamp) -> State {
         Action::Renew { .. } | Action::Get | Action::Count | Action::Size | Action::Audit | Action::Look => {
             before
         }
+        // Their state is not here.
+        Action::Tell | Action::Ask => before,
     }
 }
 
@@ -80,6 +82,7 @@ pub fn answer(action: Action, op: OpId, before: State, now: Timestamp, value_byt
         Action::Audit => before.0.iter().flat_map(|amount| balance(*amount, false)).collect(),
         Action::Get if before.first() == 0 => NIL.to_vec(),
         Action::Get => bulk(&value((before.first() - 1) as OpId, value_bytes)),
+        Action::Tell | Action::Ask => Vec::new(),
         Action::Look if before.first() == 0 => [NIL, b":0\r\n:-2\r\n:-2\r\n"].concat(),
         Action::Look => {
             let [written, end, ..] = before.0;

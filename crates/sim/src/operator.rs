@@ -67,11 +67,12 @@ impl World {
         }
     }
 
-    /// A bit flips in the memory of a node, unless it is the primary: what that holds is the truth.
+    /// A bit flips in the memory of a node, unless it is the primary: what that holds is the truth. Nobody
+    /// knows which bits of a machine of somebody's own are never touched.
     pub(crate) fn flip(&mut self, node: NodeId) -> bool {
         let machine = &mut self.nodes[node.0 as usize - 1];
         let Some(process) = &mut machine.process else { return false };
-        if process.group().replica().standing() != Standing::Backup {
+        if process.group().replica().standing() != Standing::Backup || self.env.subject.is_some() {
             return false;
         }
         process.flip();

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Once;
+use std::sync::{Arc, Once};
 
 use onecopy_core::{Rule, Rules};
 
@@ -11,6 +11,7 @@ use crate::dice::Dice;
 use crate::env::Stats;
 use crate::limits::Limits;
 use crate::profile::Profile;
+use crate::subject::Subject;
 use crate::trace::{Trace, Violation};
 use crate::world::World;
 
@@ -25,6 +26,8 @@ pub struct Options {
     pub trace: usize,
     /// What is taken away from what the seed draws.
     pub limits: Limits,
+    /// Somebody's own machine; the keyspace if there is none.
+    pub subject: Option<Arc<dyn Subject>>,
 }
 
 /// What came out of a run.
@@ -51,6 +54,9 @@ pub fn run(seed: u64, options: &Options) -> Outcome {
     let mut profile = Profile::draw(&mut Dice::new(seed, 0), options.nodes, options.sabotaged);
     profile.limit(&options.limits);
     let mut world = World::new(seed, profile.clone(), rules(options.sabotaged), Trace::new(options.trace));
+    if let Some(subject) = &options.subject {
+        world.env.bring(subject.clone());
+    }
     IS_RUNNING.set(true);
     let result = catch_unwind(AssertUnwindSafe(|| world.run()));
     IS_RUNNING.set(false);

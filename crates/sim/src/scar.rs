@@ -2,22 +2,24 @@
 //! look at the state can find it (rule P10).
 
 use onecopy_core::{ApplyContext, Index, QueryContext, StateMachine};
-use onecopy_keyspace::Keyspace;
 
 use crate::client::Action;
+use crate::machine::Machine;
 
 /// The key of the object. The clients of a run use far fewer.
 const KEY: u64 = 777;
 
-/// Damages a state.
-pub fn put(machine: &mut Keyspace) {
+/// Damages a state. Nobody knows how to harm a machine of somebody's own, which stays as it is.
+pub fn put(machine: &mut Machine) {
+    let Machine::Keyspace(machine) = machine else { return };
     let context = ApplyContext { index: Index(0), time: machine.clock(), seed: 0, memory_full: false };
     machine.apply(&context, &Action::Set.segment(KEY, 0, 4), &mut Vec::new());
 }
 
 /// Whether a state is damaged.
 #[must_use]
-pub fn is_in(machine: &Keyspace) -> bool {
+pub fn is_in(machine: &Machine) -> bool {
+    let Machine::Keyspace(machine) = machine else { return false };
     let mut reply = Vec::new();
     machine.query(&QueryContext { now: machine.clock() }, &Action::Get.segment(KEY, 0, 0), &mut reply);
     // A segment's reply after its length: nothing, or the value.
@@ -30,7 +32,7 @@ mod tests {
 
     #[test]
     fn a_scar_can_be_seen() {
-        let mut machine = Keyspace::new([1, 2]);
+        let mut machine = crate::subject::machine(None, [1, 2]);
         assert!(!is_in(&machine));
         put(&mut machine);
         assert!(is_in(&machine));

@@ -100,6 +100,7 @@ pub(crate) fn action(dice: &mut Dice, family: Family, reads: u64) -> Action {
             let ms = dice.between(1, 1_500).cast_signed();
             if dice.chance(600) { Action::Lease { ms } } else { Action::Renew { ms } }
         }
+        Family::Own => Action::Tell,
     }
 }
 

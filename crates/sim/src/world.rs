@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use bytes::Bytes;
 use onecopy_core::{Incarnation, NodeId, Rules};
 use onecopy_host::Submission;
 use onecopy_raft::Role;
@@ -10,13 +11,15 @@ use onecopy_views::Membership;
 
 use crate::checks::bounded::{Bounds, Sizes};
 use crate::checks::{copies, liveness, promise, search};
-use crate::client::{self, Client, Reply};
+use crate::client::{self, Action, Client, OpId, Reply};
 use crate::clock::{Clock, MS, SECOND, Time};
 use crate::dice::Dice;
 use crate::ending::Phase;
 use crate::env::{Env, Event, Stats};
+use crate::message::Kind;
 use crate::node::{Happened, Node};
 use crate::profile::Profile;
+use crate::subject::Request;
 use crate::trace::Trace;
 
 /// Of a thousand runs, how many begin with the founding of the view service.
@@ -238,17 +241,36 @@ impl World {
             self.clients[number].wakes = now + 50 * MS;
             return self.env.schedule(now + 50 * MS, Event::Client(number));
         }
-        let (action, key) = self.env.profile.workload.choose(&mut self.env.dice);
-        let op = self.env.checks.ledger.invoke(action, key, now);
-        let segment = action.segment(key, op, self.env.profile.value_bytes);
+        let (op, kind, segment) = self.ask(number);
         let client = &mut self.clients[number];
         client.waiting = Some((op, now));
         let home = client.home;
-        self.env.note(home, || format!("client {number}: operation {op}, {action:?} {key}"));
         self.env.schedule(now + client::PATIENCE, Event::Client(number));
-        let submission = Submission { kind: action.kind(), segment: segment.freeze(), client: op };
+        let submission = Submission { kind, segment, client: op };
         let env = &mut self.env;
         self.nodes[home.0 as usize - 1].happened(env, Happened::Submitted(submission));
+    }
+
+    /// What a client asks for next, written into the ledger: its number, and how it is asked for.
+    fn ask(&mut self, number: usize) -> (OpId, Kind, Bytes) {
+        let (env, home) = (&mut self.env, self.clients[number].home);
+        let (ledger, trace, now) = (&mut env.checks.ledger, &mut env.trace, env.time);
+        let Some(subject) = &env.subject else {
+            let (action, key) = env.profile.workload.choose(&mut env.dice);
+            let op = ledger.invoke(action, key, now);
+            trace.note(now, &home, || format!("client {number}: operation {op}, {action:?} {key}"));
+            return (op, action.kind(), action.segment(key, op, env.profile.value_bytes).freeze());
+        };
+        let Request { kind, command, segment } = subject.ask(&mut env.dice);
+        let op = ledger.invoke(if kind == Kind::Read { Action::Ask } else { Action::Tell }, 0, now);
+        trace.note(now, &home, || format!("client {number}: operation {op}, {}", command.escape_ascii()));
+        if let Some(twice) = env.checks.twice.as_ref().filter(|_| kind == Kind::Read) {
+            twice.read(ledger.time_at(ledger.len()), &segment);
+        }
+        if let Some(own) = &mut ledger.own {
+            own.asked(command);
+        }
+        (op, kind, segment)
     }
 
     fn move_client(&mut self, number: usize) {

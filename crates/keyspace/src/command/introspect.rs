@@ -5,7 +5,7 @@
 
 use onecopy_resp::Writer;
 
-use super::{Kind, Spec, key_positions};
+use super::{Kind, Spec, key_positions, lookup};
 use crate::error::CommandError;
 
 /// `COMMAND`, and `COMMAND INFO` with names: one element per description, a null for a `None`.
@@ -61,6 +61,13 @@ pub fn reply_getkeys(
     reply: &mut Writer<'_>,
 ) -> Result<(), CommandError> {
     let spec = spec.ok_or(CommandError::Other("ERR Invalid command specified"))?;
+    // ONCE has the keys of the command behind its token.
+    if let ("once", [_, _, args @ ..]) = (spec.name, args)
+        && let Some(name) = args.first()
+    {
+        let spec = lookup(name).filter(|spec| spec.name != "once");
+        return reply_getkeys(spec, args, reply);
+    }
     if spec.first_key == 0 && spec.key_count_at == 0 {
         return Err(CommandError::Other("ERR The command has no key arguments"));
     }

@@ -7,7 +7,7 @@
 
 use super::{Command, Kind, Run, Spec};
 use crate::commands::{
-    counters, databases, expiry, hashes, keys, lists, random, scan, set, set_algebra, sets, strings,
+    counters, databases, expiry, hashes, keys, lists, once, random, scan, set, set_algebra, sets, strings,
     zset_algebra, zset_range, zsets,
 };
 
@@ -155,6 +155,8 @@ pub(super) static TABLE: &[Command] = table! {
         "O(N)" "Set multiple keys to multiple values, only if none of the keys exist";
     "object" -2, Read - -, 2 2 1 0, "generic" "2.2.3" => Read keys::object;
         "O(1)" "Inspect the object at a key";
+    "once" -3, Write - -, 0 0 0 0, "generic" "7.0.0" => Write once::once;
+        "O(1) and what the command takes" "Execute a command once, however often it is sent under its token";
     "persist" 2, Write - fast, 1 1 1 0, "generic" "2.2.0" => Write expiry::persist;
         "O(1)" "Remove the expiration from a key";
     "pexpire" -3, Write - fast, 1 1 1 0, "generic" "2.6.0" => Write expiry::pexpire;

@@ -1,7 +1,7 @@
 //! Random keys and elements. They change nothing, but go through the log, for the entry to settle the random
 //! numbers.
 
-use onecopy_resp::{Version, Writer};
+use onecopy_resp::Writer;
 
 use crate::context::Context;
 use crate::error::{CommandError, Outcome};
@@ -154,9 +154,9 @@ fn parse_count(args: &[&[u8]], with: &str) -> Result<Option<(Count, bool)>, Comm
     }
 }
 
-/// The header for so many elements, with something to each or without: RESP3 puts each pair into an array.
+/// The header for so many elements, with something to each or without.
 fn reply_header(count: usize, with: bool, reply: &mut Writer<'_>) {
-    reply.array(if with && reply.version() == Version::Two { count.saturating_mul(2) } else { count });
+    if with { reply.pairs(count) } else { reply.array(count) }
 }
 
 pub(crate) fn hrandfield(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
@@ -178,8 +178,8 @@ pub(crate) fn hrandfield(context: &mut Context<'_>, args: &[&[u8]], reply: &mut 
         reply_each(&count, length, context, reply, |context, position, reply| {
             let pair = context.read::<Hash>(key).ok().flatten().and_then(|hash| hash.at(position));
             let (field, value) = pair.unwrap_or_default();
-            if with && reply.version() == Version::Three {
-                reply.array(2);
+            if with {
+                reply.pair();
             }
             reply.bulk(field);
             if with {
@@ -209,8 +209,8 @@ pub(crate) fn zrandmember(context: &mut Context<'_>, args: &[&[u8]], reply: &mut
         reply_each(&count, length, context, reply, |context, position, reply| {
             let pair = context.read::<Zset>(key).ok().flatten().and_then(|zset| zset.at(position));
             let (member, score) = pair.unwrap_or_default();
-            if with && reply.version() == Version::Three {
-                reply.array(2);
+            if with {
+                reply.pair();
             }
             reply.bulk(member);
             if with {

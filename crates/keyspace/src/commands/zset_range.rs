@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use onecopy_resp::{Version, Writer};
+use onecopy_resp::Writer;
 
 use crate::context::{Context, View};
 use crate::error::{CommandError, Outcome};
@@ -229,13 +229,13 @@ impl<'a> Query<'a> {
 
 /// The header of so many pairs of member and score.
 pub(super) fn reply_header(count: usize, with_scores: bool, reply: &mut Writer<'_>) {
-    reply.array(if with_scores && reply.version() == Version::Two { count * 2 } else { count });
+    if with_scores { reply.pairs(count) } else { reply.array(count) }
 }
 
-/// A member, and its score if wanted: RESP3 puts both into an array.
+/// A member, and its score if wanted.
 pub(super) fn reply_pair((member, score): (&[u8], f64), with_scores: bool, reply: &mut Writer<'_>) {
-    if with_scores && reply.version() == Version::Three {
-        reply.array(2);
+    if with_scores {
+        reply.pair();
     }
     reply.bulk(member);
     if with_scores {

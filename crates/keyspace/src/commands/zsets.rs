@@ -1,6 +1,6 @@
 //! Sorted sets, member by member.
 
-use onecopy_resp::{Version, Writer};
+use onecopy_resp::Writer;
 
 use crate::context::{Context, View};
 use crate::error::{CommandError, Outcome};
@@ -207,11 +207,13 @@ fn pop(context: &mut Context<'_>, args: &[&[u8]], highest: bool, reply: &mut Wri
     let taken = context.update::<Zset, _>(args[1], |zset| take(zset, count.unwrap_or(1), highest))?;
     let taken = taken.unwrap_or_default();
     // RESP3 puts each pair into an array, but only if a count was given.
-    let nested = count.is_some() && reply.version() == Version::Three;
-    reply.array(if nested { taken.len() } else { taken.len() * 2 });
+    match count {
+        Some(_) => reply.pairs(taken.len()),
+        None => reply.array(taken.len() * 2),
+    }
     for (member, score) in taken {
-        if nested {
-            reply.array(2);
+        if count.is_some() {
+            reply.pair();
         }
         reply.bulk(&member);
         reply.double(score);

@@ -1,21 +1,23 @@
 //! Reading images, in pieces cut anywhere.
 //!
 //! Nothing is believed: lengths are compared with the bytes that are there before anything is allocated, keys
-//! and elements that come twice are errors, and at the end the checksum must agree.
+//! and elements that come twice are errors, and at the end the checksum must agree, and then the digest of what
+//! has been built.
 
 use bytes::{Buf, BytesMut};
 use onecopy_core::Timestamp;
 use onecopy_core::machine::RestoreError;
 use xxhash_rust::xxh3::Xxh3;
 
-use super::{END, EXPIRES, MAGIC, RECORD, VERSION, kind};
+use super::{END, EXPIRES, MAGIC, RECORD, TOKENS, VERSION, kind};
 use crate::database::{Database, Object};
 use crate::seed::Seed;
+use crate::tokens::{Executed, TOKEN_BYTES_MAX, TOKEN_NUMBER_MAX, Tokens};
 use crate::value::{Hash, List, Set, Text, Typed, Value, Zset};
 
-const HEADER: usize = 7 + 1 + 8 + 8 + 8;
+const HEADER: usize = 7 + 1 + 8 + 8 + 8 + 8;
 const RECORD_HEADER: usize = 1 + 1 + 8;
-const TRAILER: usize = 1 + 8;
+const TRAILER: usize = 1 + 8 + 8;
 
 /// An image that is being read.
 pub(crate) struct Restore {
@@ -23,14 +25,15 @@ pub(crate) struct Restore {
     buffer: BytesMut,
     checksum: Xxh3,
     header: Option<(Seed, Timestamp)>,
-    ended: bool,
+    /// The digest that the end of the image says.
+    digest: Option<u64>,
 }
 
 impl std::fmt::Debug for Restore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Restore")
             .field("waiting", &self.buffer.len())
-            .field("ended", &self.ended)
+            .field("digest", &self.digest)
             .finish_non_exhaustive()
     }
 }
@@ -41,7 +44,7 @@ fn wrong(reason: impl Into<String>) -> RestoreError {
 
 impl Restore {
     pub(crate) fn new() -> Self {
-        Self { buffer: BytesMut::new(), checksum: Xxh3::new(), header: None, ended: false }
+        Self { buffer: BytesMut::new(), checksum: Xxh3::new(), header: None, digest: None }
     }
 
     /// The seed and the clock of the image, once they have been read.
@@ -54,52 +57,68 @@ impl Restore {
         &mut self,
         chunk: &[u8],
         databases: &mut [Option<Box<Database>>],
+        tokens: &mut Tokens,
     ) -> Result<(), RestoreError> {
         self.buffer.extend_from_slice(chunk);
-        while self.take_part(databases)? {}
+        while self.take_part(databases, tokens)? {}
         Ok(())
     }
 
-    /// Whether everything has come, and was what had been written.
-    pub(crate) fn finish(&self) -> Result<(), RestoreError> {
-        if self.ended { Ok(()) } else { Err(wrong("the image ends too early")) }
+    /// Whether everything has come, and what was built of it has this digest.
+    pub(crate) fn finish(&self, built: u64) -> Result<(), RestoreError> {
+        match self.digest {
+            None => Err(wrong("the image ends too early")),
+            Some(digest) if digest != built => Err(wrong(format!(
+                "the digest of what was built of the image is {built:016x}, it should be {digest:016x}"
+            ))),
+            Some(_) => Ok(()),
+        }
     }
 
     /// Takes the header, a record or the end, if it is complete.
-    fn take_part(&mut self, databases: &mut [Option<Box<Database>>]) -> Result<bool, RestoreError> {
+    fn take_part(
+        &mut self,
+        databases: &mut [Option<Box<Database>>],
+        tokens: &mut Tokens,
+    ) -> Result<bool, RestoreError> {
         if self.buffer.is_empty() {
             return Ok(false);
         }
-        if self.ended {
+        if self.digest.is_some() {
             return Err(wrong("the image goes on after its end"));
         }
-        let Some((seed, _)) = self.header else { return self.take_header() };
+        let Some((seed, _)) = self.header else { return self.take_header(tokens) };
         match self.buffer[0] {
-            RECORD => self.take_record(seed, databases),
+            RECORD | TOKENS => self.take_record(seed, databases, tokens),
             END => self.take_end(),
             other => Err(wrong(format!("unknown part {other}"))),
         }
     }
 
-    fn take_header(&mut self) -> Result<bool, RestoreError> {
+    fn take_header(&mut self, tokens: &mut Tokens) -> Result<bool, RestoreError> {
+        // Another version may have a shorter header.
+        let prefix = &self.buffer[..self.buffer.len().min(MAGIC.len())];
+        if !MAGIC.starts_with(prefix) {
+            return Err(wrong("this is no image of a keyspace"));
+        }
+        if let Some(version) = self.buffer.get(MAGIC.len()).filter(|version| **version != VERSION) {
+            return Err(wrong(format!(
+                "the image has version {version}, this program knows version {VERSION}"
+            )));
+        }
         if self.buffer.len() < HEADER {
             return Ok(false);
         }
         let header = self.buffer.split_to(HEADER);
         self.checksum.update(&header);
-        let mut header = header.as_ref();
-        if !header.starts_with(MAGIC) {
-            return Err(wrong("this is no image of a keyspace"));
-        }
-        header.advance(MAGIC.len());
-        let version = header.get_u8();
-        if version != VERSION {
-            return Err(wrong(format!(
-                "the image has version {version}, this program knows version {VERSION}"
-            )));
-        }
+        let mut header = &header[MAGIC.len() + 1..];
         let seed = Seed([header.get_u64_le(), header.get_u64_le()]);
         self.header = Some((seed, Timestamp(header.get_u64_le())));
+        let first = header.get_u64_le();
+        if first > TOKEN_NUMBER_MAX {
+            return Err(wrong(format!("no token has the number {first}")));
+        }
+        *tokens = Tokens::beginning(seed, first);
         Ok(true)
     }
 
@@ -107,11 +126,15 @@ impl Restore {
         &mut self,
         seed: Seed,
         databases: &mut [Option<Box<Database>>],
+        tokens: &mut Tokens,
     ) -> Result<bool, RestoreError> {
         let Some((mut header, rest)) = self.buffer.split_at_checked(RECORD_HEADER) else { return Ok(false) };
-        header.advance(1);
+        let kind = header.get_u8();
         let number = header.get_u8();
         let length = usize::try_from(header.get_u64_le()).map_err(|_| wrong("a record is too long"))?;
+        if kind == TOKENS && number != 0 {
+            return Err(wrong("tokens belong to no database"));
+        }
         let Some(slot) = databases.get_mut(usize::from(number)) else {
             return Err(wrong(format!("there is no database {number}")));
         };
@@ -121,8 +144,12 @@ impl Restore {
         let total = RECORD_HEADER.checked_add(length).ok_or_else(|| wrong("a record is too long"))?;
         let record = self.buffer.split_to(total);
         self.checksum.update(&record);
-        let database = slot.get_or_insert_with(|| Box::new(Database::new(seed)));
-        Reader { rest: &record[RECORD_HEADER..], seed }.record(database).map_err(wrong)?;
+        let reader = Reader { rest: &record[RECORD_HEADER..], seed };
+        match kind {
+            TOKENS => reader.tokens(tokens),
+            _ => reader.record(slot.get_or_insert_with(|| Box::new(Database::new(seed)))),
+        }
+        .map_err(wrong)?;
         Ok(true)
     }
 
@@ -131,12 +158,14 @@ impl Restore {
             return Ok(false);
         }
         let mut end = self.buffer.split_to(TRAILER);
-        self.checksum.update(&[END]);
+        let (covered, _) = end.split_at(TRAILER - 8);
+        self.checksum.update(covered);
         end.advance(1);
+        let digest = end.get_u64_le();
         if end.get_u64_le() != self.checksum.digest() {
             return Err(wrong("the checksum does not agree: the image is damaged"));
         }
-        self.ended = true;
+        self.digest = Some(digest);
         Ok(true)
     }
 }
@@ -158,6 +187,26 @@ impl<'a> Reader<'a> {
                 return Err("a key comes twice");
             }
             database.insert(key, object);
+        }
+        if self.rest.is_empty() { Ok(()) } else { Err("a record is longer than its contents") }
+    }
+
+    fn tokens(mut self, tokens: &mut Tokens) -> Result<(), &'static str> {
+        for _ in 0..self.u32()? {
+            let token = self.bytes()?;
+            if !(1..=TOKEN_BYTES_MAX).contains(&token.len()) {
+                return Err("a token of a wrong length");
+            }
+            let expires = Timestamp(u64::from_le_bytes(self.fixed()?));
+            let command = u64::from_le_bytes(self.fixed()?);
+            let answer = match self.fixed()? {
+                [0] => None,
+                [1] => Some(self.bytes()?.into()),
+                _ => return Err("an answer that is neither there nor not"),
+            };
+            if !tokens.push(Executed { token: token.into(), expires, command, answer }) {
+                return Err("tokens in a wrong order");
+            }
         }
         if self.rest.is_empty() { Ok(()) } else { Err("a record is longer than its contents") }
     }

@@ -2,47 +2,82 @@
 
 use bytes::{BufMut, BytesMut};
 use onecopy_core::Timestamp;
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_64_with_seed};
 
-use super::{END, EXPIRES, MAGIC, RECORD, VERSION, kind};
+use super::{END, EXPIRES, MAGIC, Part, RECORD, TOKENS, VERSION, kind};
 use crate::database::{Object, Shard};
 use crate::seed::Seed;
+use crate::tokens::Executed;
 use crate::value::{Text, Value};
 
-/// The beginning of an image.
-pub(crate) fn header(seed: Seed, clock: Timestamp) -> BytesMut {
+/// The beginning of an image; `first` is the number of the first token.
+pub(crate) fn header(seed: Seed, clock: Timestamp, first: u64) -> Part {
     let mut out = BytesMut::with_capacity(64);
     out.put_slice(MAGIC);
     out.put_u8(VERSION);
     out.put_u64_le(seed.0[0]);
     out.put_u64_le(seed.0[1]);
     out.put_u64_le(clock.0);
-    out
+    out.put_u64_le(first);
+    Part { digest: xxh3_64(&out), bytes: out }
 }
 
 /// One shard of the database that had this number.
-pub(crate) fn shard(number: u8, shard: &Shard, out: &mut BytesMut) {
+pub(crate) fn shard(number: u8, shard: &Shard, out: &mut Part) {
     if shard.is_empty() {
         return;
     }
-    out.put_u8(RECORD);
+    let digest = record(RECORD, number, &mut out.bytes, |out| {
+        put_count(shard.len(), out);
+        let start = out.len();
+        for (key, object) in shard {
+            put_bytes(key, out);
+            put_object(object, out);
+        }
+        xxh3_64_with_seed(&out[start..], number.into())
+    });
+    out.digest = out.digest.wrapping_add(digest);
+}
+
+/// Some tokens, of which the first has this number.
+pub(crate) fn tokens<'a>(first: u64, tokens: impl ExactSizeIterator<Item = &'a Executed>, out: &mut Part) {
+    let digest = record(TOKENS, 0, &mut out.bytes, |out| {
+        put_count(tokens.len(), out);
+        let mut digest = 0u64;
+        for (executed, number) in tokens.zip(first..) {
+            let start = out.len();
+            put_bytes(&executed.token, out);
+            out.put_u64_le(executed.expires.0);
+            out.put_u64_le(executed.command);
+            out.put_u8(executed.answer.is_some().into());
+            executed.answer.iter().for_each(|answer| put_bytes(answer, out));
+            digest = digest.wrapping_add(xxh3_64_with_seed(&out[start..], number));
+        }
+        digest
+    });
+    out.digest = out.digest.wrapping_add(digest);
+}
+
+/// One record, with the digest that `put_contents` returns.
+fn record(kind: u8, number: u8, out: &mut BytesMut, put_contents: impl FnOnce(&mut BytesMut) -> u64) -> u64 {
+    out.put_u8(kind);
     out.put_u8(number);
     let length_at = out.len();
     out.put_u64_le(0);
-    put_count(shard.len(), out);
-    for (key, object) in shard {
-        put_bytes(key, out);
-        put_object(object, out);
-    }
+    let digest = put_contents(out);
     let length = (out.len() - length_at - 8) as u64;
     out[length_at..length_at + 8].copy_from_slice(&length.to_le_bytes());
+    digest
 }
 
 /// The end of an image.
-pub(super) fn end(checksum: &mut Xxh3, out: &mut BytesMut) {
-    out.put_u8(END);
+pub(super) fn end(checksum: &mut Xxh3, out: &mut Part) {
+    let digest = out.digest.to_le_bytes();
     checksum.update(&[END]);
-    out.put_u64_le(checksum.digest());
+    checksum.update(&digest);
+    out.bytes.put_u8(END);
+    out.bytes.put_slice(&digest);
+    out.bytes.put_u64_le(checksum.digest());
 }
 
 fn put_count(count: usize, out: &mut BytesMut) {

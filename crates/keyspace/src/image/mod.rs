@@ -5,19 +5,28 @@
 //! All numbers are little-endian.
 //!
 //! ```text
-//! image   := "1COPYKS" version:u8 seed:u64 seed:u64 clock:u64 record* end
+//! image   := "1COPYKS" version:u8 seed:u64 seed:u64 clock:u64 first:u64 record* end
 //! record  := 1:u8 db:u8 length:u64 count:u32 entry*            length: of what follows it
+//!          | 3:u8  0:u8 length:u64 count:u32 token*
 //! entry   := key kind:u8 [expires:u64] value                   bit 7 of kind: it expires
 //! value   := integer:i64 | bytes                               kinds 0 and 1: a string
 //!          | count:u32 bytes*                                  2: a list; 4: a set
 //!          | count:u32 (bytes bytes)*                          3: a hash
 //!          | count:u32 (bytes score:f64)*                      5: a sorted set
+//! token   := bytes expires:u64 command:u64 (0:u8 | 1:u8 bytes) what was executed under it, and the answer if it is kept
 //! key, bytes := length:u32 byte*
-//! end     := 2:u8 checksum:u64                                 xxh3 of everything before the checksum
+//! end     := 2:u8 digest:u64 checksum:u64                      xxh3 of everything before the checksum
 //! ```
 //!
-//! A record is one shard. Records come in any order, but the entries within one, and the elements within a
-//! value, come in the order of the tables: it decides which element a random choice picks, so it is state.
+//! A record is one shard, or some tokens. Records of shards come in any order, but the entries within one, and the
+//! elements within a value, come in the order of the tables: it decides which element a random choice picks, so it is
+//! state. Tokens come in the order in which they were used, and `first` is the number of the first.
+//!
+//! # What vouches for what
+//!
+//! The checksum vouches for the bytes. The digest vouches for what has been made of them: it is the sum of the hashes of
+//! every shard and token, as it was serialized, and of the header. Whoever restores the image serializes what has been
+//! built in memory once more, and compares the sums: they agree only if both hold the same, in the same order, to the bit.
 //!
 //! # Limits
 //!
@@ -29,16 +38,20 @@ mod decode;
 pub(crate) mod encode;
 
 use bytes::{Buf, BytesMut};
+use onecopy_core::Timestamp;
 use xxhash_rust::xxh3::Xxh3;
 
 pub(crate) use decode::Restore;
 
 use crate::database::Database;
+use crate::seed::Seed;
+use crate::tokens::Tokens;
 
 const MAGIC: &[u8; 7] = b"1COPYKS";
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const RECORD: u8 = 1;
 const END: u8 = 2;
+const TOKENS: u8 = 3;
 const EXPIRES: u8 = 0x80;
 
 /// What kind of value an entry has.
@@ -51,12 +64,50 @@ mod kind {
     pub(super) const ZSET: u8 = 5;
 }
 
+/// A part of an image.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Part {
+    /// Some records.
+    pub(crate) bytes: BytesMut,
+    /// The sum of the hashes of everything in them.
+    pub(crate) digest: u64,
+}
+
+impl Part {
+    /// Moves what `other` has so far to the end of this one.
+    pub(crate) fn take(&mut self, other: &mut Self) {
+        self.bytes.unsplit(other.bytes.split());
+        self.digest = self.digest.wrapping_add(std::mem::take(&mut other.digest));
+    }
+}
+
+/// The digest that an image of this state has.
+pub(crate) fn digest(
+    seed: Seed,
+    clock: Timestamp,
+    databases: &[Option<Box<Database>>],
+    tokens: &Tokens,
+) -> u64 {
+    let mut part = encode::header(seed, clock, tokens.first());
+    for (database, number) in databases.iter().zip(0u8..) {
+        for shard in database.iter().flat_map(|database| database.shards()) {
+            part.bytes.clear();
+            encode::shard(number, shard, &mut part);
+        }
+    }
+    for (number, executed) in tokens.range(0..tokens.len()) {
+        part.bytes.clear();
+        encode::tokens(number, std::iter::once(executed), &mut part);
+    }
+    part.digest
+}
+
 /// An image in the making.
 pub(crate) struct Image {
     /// Databases that were flushed since the image was begun, but that it still needs.
     detached: Vec<Database>,
-    /// What is serialized but not yet read.
-    out: BytesMut,
+    /// What is serialized but not yet read, with the digest of everything serialized so far.
+    out: Part,
     checksum: Xxh3,
     /// The end has been put into `out`.
     ended: bool,
@@ -65,7 +116,7 @@ pub(crate) struct Image {
 impl std::fmt::Debug for Image {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Image")
-            .field("unread", &self.out.len())
+            .field("unread", &self.out.bytes.len())
             .field("ended", &self.ended)
             .finish_non_exhaustive()
     }
@@ -73,9 +124,9 @@ impl std::fmt::Debug for Image {
 
 impl Image {
     /// An image that begins with `header`.
-    pub(crate) fn new(header: BytesMut) -> Self {
+    pub(crate) fn new(header: Part) -> Self {
         let mut checksum = Xxh3::new();
-        checksum.update(&header);
+        checksum.update(&header.bytes);
         Self { detached: Vec::new(), out: header, checksum, ended: false }
     }
 
@@ -90,28 +141,31 @@ impl Image {
     pub(crate) fn read(
         &mut self,
         databases: &mut [Option<Box<Database>>],
+        tokens: &mut Tokens,
         bytes_max: usize,
         chunk: &mut Vec<u8>,
     ) -> bool {
         let mut room = bytes_max.max(1);
         loop {
-            let count = room.min(self.out.len());
-            chunk.extend_from_slice(&self.out[..count]);
-            self.out.advance(count);
+            let bytes = &mut self.out.bytes;
+            let count = room.min(bytes.len());
+            chunk.extend_from_slice(&bytes[..count]);
+            bytes.advance(count);
             room -= count;
             if room == 0 || self.ended {
-                return !(self.ended && self.out.is_empty());
+                return !(self.ended && bytes.is_empty());
             }
-            self.serialize(databases);
+            self.serialize(databases, tokens);
         }
     }
 
-    /// Puts the next part into `out`, which is empty.
-    fn serialize(&mut self, databases: &mut [Option<Box<Database>>]) {
+    /// Puts the next part into `out`, which has no bytes left.
+    fn serialize(&mut self, databases: &mut [Option<Box<Database>>], tokens: &mut Tokens) {
         let attached = databases.iter_mut().flatten().map(Box::as_mut);
         let mut sources = attached.chain(self.detached.iter_mut());
-        if sources.any(|database| database.image_next(&mut self.out)) {
-            self.checksum.update(&self.out);
+        let out = &mut self.out;
+        if sources.any(|database| database.image_next(out)) || tokens.image_next(out) {
+            self.checksum.update(&self.out.bytes);
             self.detached.retain(|database| database.is_imaging());
         } else {
             encode::end(&mut self.checksum, &mut self.out);

@@ -6,6 +6,7 @@ mod support;
 mod hashes;
 mod keys;
 mod lists;
+mod once;
 mod sets;
 mod strings;
 mod zsets;

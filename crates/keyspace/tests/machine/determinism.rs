@@ -33,7 +33,7 @@ fn run(seed: u64, count: usize) {
     for step in 0..count {
         let line = match maker.below(4) {
             0 => UNORDERED[maker.below(UNORDERED.len())].to_string(),
-            _ => maker.any(),
+            _ => maker.any_or_once(),
         };
         let version = if step % 2 == 0 { Version::Two } else { Version::Three };
         first.version = version;
@@ -41,6 +41,11 @@ fn run(seed: u64, count: usize) {
         if step % 50 == 0 {
             first.sleep(20_000);
             second.sleep(20_000);
+        }
+        if step % 1_000 == 999 {
+            // The memory of the tokens ends in between.
+            first.sleep(600_000);
+            second.sleep(600_000);
         }
         if step % 97 == 0 {
             // The second goes on from an image of itself.
@@ -119,6 +124,13 @@ fn the_digest_sees_every_difference() {
         "ZADD a 1 2",
         "ZADD a 2 1",
         "ZADD a 1 1 2 2",
+        "ONCE t DEL a",
+        "ONCE u DEL a",
+        "ONCE t DEL b",
+        "ONCE t DEL a;ONCE u DEL a",
+        "ONCE u DEL a;ONCE t DEL a",
+        "ONCE t SET a 1",
+        "ONCE t SET a 1 XX",
     ] {
         let mut machine = Machine::default();
         for line in history.split(';').filter(|line| !line.is_empty()) {
@@ -155,16 +167,23 @@ fn a_round_of_looks_sees_every_key_of_every_database() {
             from = next;
         }
     };
-    let filled = |value: &str| {
+    let filled_by = |command: &str, value: &str| {
         let mut machine = Machine::new([3, 4]);
         for key in 0..2_000 {
             machine.apply(&words(&format!("SET key{key} value")));
         }
-        machine.apply(&words(&format!("SET key777 {value}")));
+        for token in 0..200 {
+            machine.apply(&words(&format!("ONCE token{token} SET key{token} value")));
+        }
+        machine.apply(&words(&format!("{command} key777 {value}")));
         machine.keyspace
     };
+    let filled = |value: &str| filled_by("SET", value);
     let (one, other) = (round(&filled("value")), round(&filled("valuf")));
     assert!(one.len() > 16, "many small looks: {}", one.len());
     assert_eq!(one, round(&filled("value")));
     assert_eq!(one.iter().zip(&other).filter(|(one, other)| one != other).count(), 1, "one look tells");
+    let (one, other) = (filled_by("ONCE t1 SET", "value"), filled_by("ONCE t2 SET", "value"));
+    let differ = round(&one).iter().zip(round(&other)).filter(|(one, other)| **one != *other).count();
+    assert_eq!(differ, 1, "one look tells of a token");
 }

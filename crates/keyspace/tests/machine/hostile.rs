@@ -79,6 +79,11 @@ fn hostile_arg() -> impl Strategy<Value = Vec<u8>> {
         "SAMPLES",
         "HELP",
         "ASYNC",
+        "ONCE",
+        "DEL",
+        "INCR",
+        "LPOP",
+        "ZPOPMIN",
     ];
     prop_oneof![
         8 => prop::sample::select(words).prop_map(|word| word.as_bytes().to_vec()),
@@ -114,6 +119,10 @@ proptest! {
             let context = QueryContext { now: Timestamp(0) };
             machine.keyspace.query(&context, &body_of(0, Version::Three, &command), &mut response);
         }
+        let image = machine.image();
+        let mut restored = Machine::default();
+        restored.keyspace.restore(&image).expect("an image");
+        restored.keyspace.restore_finish().expect("complete");
         machine.sleep(u64::from(u32::MAX));
         machine.sleep(0);
     }

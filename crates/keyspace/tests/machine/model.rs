@@ -154,4 +154,44 @@ proptest! {
         }
         prop_assert_eq!(onecopy_core::StateMachine::memory(&machine.keyspace), 0);
     }
+
+    /// Clients repeat what they have asked for, at once or later, and in between time passes.
+    #[test]
+    fn nothing_is_executed_twice_under_one_token(
+        ops in prop::collection::vec((0u8..14, 0u8..3, "[a-b]", -5i64..5, 0u8..12, 0u64..60_000), 0..300)
+    ) {
+        let mut machine = Machine::default();
+        let mut model = Model::new();
+        let mut answered = BTreeMap::<u8, (u64, String, String)>::new();
+        for (op, key, member, number, token, pause) in ops {
+            machine.sleep(pause);
+            let now = machine.context.time.0;
+            answered.retain(|_, (since, ..)| now < (*since + 600_000).div_ceil(1_000) * 1_000);
+            let before = model.clone();
+            let (line, executed) = step(&mut model, op, &format!("k{key}"), &member, number);
+            let is_read = ["GET", "LRANGE", "ZRANGE", "DBSIZE"].iter().any(|read| line.starts_with(read));
+            let expected = match answered.get(&token) {
+                _ if is_read => {
+                    let name = line.split(' ').next().unwrap_or_default();
+                    format!("-ERR ONCE executes commands that change data, and '{name}' is not one of them")
+                }
+                None => {
+                    answered.insert(token, (now, line.clone(), executed.clone()));
+                    executed
+                }
+                Some((_, first, answer)) => {
+                    model = before;
+                    if *first == line { answer.clone() } else {
+                        "-ERR the token was used before, for another command".to_owned()
+                    }
+                }
+            };
+            prop_assert_eq!(machine.run(&format!("ONCE {token} {line}")), expected, "{}", &line);
+        }
+        for key in model.keys() {
+            machine.run(&format!("DEL {key}"));
+        }
+        machine.sleep(700_000);
+        prop_assert_eq!(onecopy_core::StateMachine::memory(&machine.keyspace), 0, "nothing is left");
+    }
 }

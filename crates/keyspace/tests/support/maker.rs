@@ -76,6 +76,16 @@ impl Maker {
         }
     }
 
+    /// A random command, now and then under a token, that may have been used.
+    pub fn any_or_once(&mut self) -> String {
+        let line = self.any();
+        match self.below(3) {
+            0 => format!("ONCE token-{} {line}", self.below(300)),
+            1 if self.below(2) == 0 => format!("ONCE token-{} INCR n1", self.below(20)),
+            _ => line,
+        }
+    }
+
     /// A command from a template.
     pub fn fill(&mut self, template: &str) -> String {
         let words = template.split(' ').map(|word| match self.choices.get(word).cloned() {

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use onecopy_core::payload::{self, Batch};
 use onecopy_core::{BatchId, Entry, EntryId, Incarnation, Index, NodeId, Timestamp};
 
+use crate::checks::own::Own;
 use crate::client::{Action, Family, OpId};
 use crate::clock::Time;
 use crate::model::{State, after, answer};
@@ -68,6 +69,8 @@ pub struct Ledger {
     pub floor: u64,
     /// How many bytes a value has.
     pub value_bytes: usize,
+    /// What is asked of somebody's own machine.
+    pub own: Option<Own>,
 }
 
 impl Ledger {
@@ -185,6 +188,9 @@ impl Ledger {
         }
         if op.end == End::Refused {
             violated(CHECKER, format!("operation {id} was said not to be executed, but is at {index}"));
+        }
+        if let Some(own) = &mut self.own {
+            own.executed(id, index, time);
         }
         let versions = self.versions.entry((op.action.family(), op.key)).or_default();
         let before = versions.last().map_or(State::default(), |(_, state)| *state);

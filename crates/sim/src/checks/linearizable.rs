@@ -57,7 +57,9 @@ impl Ledger {
                     accounts::check(id, bytes);
                 }
                 let expected = self.expected(id, index);
-                if !fits(op.action, bytes, &expected) {
+                if let Some(own) = &self.own {
+                    own.check(id, index, self.time_at(index), bytes);
+                } else if !fits(op.action, bytes, &expected) {
                     let show =
                         |bytes: &[u8]| String::from_utf8_lossy(&bytes[..bytes.len().min(60)]).into_owned();
                     violated(

@@ -14,6 +14,10 @@ const CHECKER: &str = "lost";
 
 /// Looks at the state of one member, which reflects the whole ledger.
 pub fn check(ledger: &Ledger, machine: &impl StateMachine, keys: u64) {
+    if ledger.own.is_some() {
+        // It has been compared with one that holds the ledger (`digests`, `twice`), and it understands nothing of this.
+        return;
+    }
     let now = ledger.time_at(ledger.len());
     for family in Family::ALL {
         for key in 0..family.objects(keys) {

@@ -5,6 +5,8 @@
 //! | [`ledger`] | one history: what is committed never changes, and is executed once | Raft paper, Figure 3, state machine safety; rules P6, P8 |
 //! | [`digests`] | equal copies: equal digests at equal indexes | Schneider, 1990; rule P10 |
 //! | [`linearizable`] | every answer is that of one copy, in real-time order (witness: the log) | Herlihy and Wing, 1990; rules P2, P7, `ConfirmReads` |
+//! | [`own`] | the same, of somebody's own machine against their specification | [`crate::subject`] |
+//! | [`twice`] | somebody's own machine is deterministic | Schneider, 1990; rule P10 |
 //! | [`search`] | the same, without looking into the cluster, on small histories | Wing and Gong, 1993; Lowe, 2017 |
 //! | [`accounts`] | transfers are executed as a whole, and seen as a whole | Gray, 1981; the bank test of Jepsen |
 //! | [`expiry`] | what is due goes away by itself | `docs/protocols.md`, determinism |
@@ -28,10 +30,12 @@ pub mod ledger;
 pub mod linearizable;
 pub mod liveness;
 pub mod lost;
+pub mod own;
 pub mod promise;
 pub mod raft;
 pub mod raft_logs;
 pub mod search;
+pub mod twice;
 pub mod views;
 
 use onecopy_core::{Entry, EntryId, Index, NodeId, StateMachine};
@@ -45,6 +49,8 @@ pub struct Checks {
     pub ledger: ledger::Ledger,
     /// The states that replicas had.
     pub digests: digests::Digests,
+    /// Two more copies, if the machine is somebody's own.
+    pub twice: Option<twice::Twice>,
     /// The views.
     pub views: views::Views,
     /// The founding of the view service.
@@ -64,7 +70,12 @@ pub struct Checks {
 impl Checks {
     /// A replica has executed an entry; `before` is what it had executed before.
     pub fn applied(&mut self, node: NodeId, before: Index, entry: &Entry, machine: &impl StateMachine) {
+        let is_news = entry.id.index.0 > self.ledger.len();
         self.ledger.applied(node, before, entry);
+        if let Some(twice) = self.twice.as_mut().filter(|_| is_news) {
+            twice.committed(entry);
+            self.digests.applied(NodeId(0), entry.id.index, twice.machine());
+        }
         self.digests.applied(node, entry.id.index, machine);
     }
 

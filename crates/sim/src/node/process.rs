@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use onecopy_core::{BootNumber, Incarnation, Instant, Member, NodeId, Timestamp};
 use onecopy_host::{Coordinator, DataPlane, Group, Mail, Out, Reply, ViewService, ViewWish};
-use onecopy_keyspace::Keyspace;
 use onecopy_raft::Raft;
 use onecopy_replica::Status;
 use onecopy_views::{Addresses, Ping, Table};
@@ -19,6 +18,7 @@ use super::{Happened, Node, report};
 use crate::client::{self, OpId};
 use crate::disk::DATA_GROUP;
 use crate::env::Env;
+use crate::machine::Machine;
 use crate::message::Packet;
 use crate::scar;
 use crate::trace::violated;
@@ -40,7 +40,7 @@ pub struct Process {
     pub inbox: Vec<Happened>,
     /// What the data side has not got to yet.
     backlog: Vec<Happened>,
-    data: DataPlane<Keyspace, OpId>,
+    data: DataPlane<Machine, OpId>,
     /// What the data side wants.
     pub(super) data_out: Out<Mail>,
     /// The last batch of the coordinator that the ledger knows.
@@ -95,7 +95,7 @@ impl Process {
 
     /// The replica.
     #[must_use]
-    pub fn group(&self) -> &Group<Keyspace> {
+    pub fn group(&self) -> &Group<Machine> {
         self.data.group(DATA_GROUP).expect("every process has a replica")
     }
 

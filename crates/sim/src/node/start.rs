@@ -5,13 +5,14 @@ use std::time::Duration;
 use onecopy_core::{BootNumber, Member, Replicated, Timestamp};
 use onecopy_host::view_service::Kept;
 use onecopy_host::{Fresh, GENESIS_GROUP, GroupSettings, Restored, VIEW_GROUP, ViewSettings};
-use onecopy_keyspace::Keyspace;
 use onecopy_replica::Config;
 use onecopy_views::{Membership, Table};
 
 use super::Node;
 use crate::disk::{DATA_GROUP, Disk};
 use crate::env::Env;
+use crate::machine::Machine;
+use crate::subject::machine;
 
 /// How long a request is tried.
 pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_millis(5_000);
@@ -30,10 +31,12 @@ pub(super) fn group(
     me: Member,
     boot: BootNumber,
     env: &mut Env,
-) -> (GroupSettings, Restored<Keyspace>, Fresh<Keyspace>) {
+) -> (GroupSettings, Restored<Machine>, Fresh<Machine>) {
     let (recovered, image) = disk.recover(DATA_GROUP);
-    let machine = Keyspace::new([env.dice.number(), env.dice.number()]);
-    let mut state = Replicated::new(machine, env.rules);
+    let subject = env.subject.clone();
+    let fresh = Fresh::new(move |seed| machine(subject.as_deref(), seed));
+    let seed = [env.dice.number(), env.dice.number()];
+    let mut state = Replicated::new(fresh.machine(seed), env.rules);
     let mut base_time = Timestamp(0);
     if let Some(image) = image {
         state.restore(&image.bytes).expect("a snapshot on a simulated disk makes sense");
@@ -56,7 +59,7 @@ pub(super) fn group(
     let mut seed = [0; 32];
     seed.chunks_exact_mut(8).for_each(|part| part.copy_from_slice(&env.dice.number().to_le_bytes()));
     let settings = GroupSettings { replica, memory_max: 0, scrub_interval: env.profile.scrub_interval, seed };
-    (settings, Restored { recovered, state, base_time }, Fresh::new(Keyspace::new))
+    (settings, Restored { recovered, state, base_time }, fresh)
 }
 
 /// What the view service starts from.

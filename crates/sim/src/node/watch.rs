@@ -2,13 +2,13 @@
 
 use onecopy_core::{BootNumber, Entry, EntryId, Incarnation, Index, Instant, Member, NodeId, Term, View};
 use onecopy_host::{Group, GroupObserver, ViewObserver};
-use onecopy_keyspace::Keyspace;
 use onecopy_raft::{CorruptState, Raft, Role};
 use onecopy_replica::{HandoverError, Standing};
 use onecopy_views::{Command, Membership, Monitor, Rejection, Table};
 
 use crate::clock::MS;
 use crate::env::{Env, Event};
+use crate::machine::Machine;
 use crate::trace::violated;
 
 /// Watches the replica of a node.
@@ -18,8 +18,8 @@ pub(super) struct GroupWatch<'a> {
     pub(super) boot: BootNumber,
 }
 
-impl GroupObserver<Keyspace> for GroupWatch<'_> {
-    fn applied(&mut self, group: &Group<Keyspace>, before: Index, entry: &Entry) {
+impl GroupObserver<Machine> for GroupWatch<'_> {
+    fn applied(&mut self, group: &Group<Machine>, before: Index, entry: &Entry) {
         let node = self.me.node;
         self.env.note(node, || format!("applies {}", entry.id));
         self.env.checks.applied(node, before, entry, group.machine());
@@ -28,14 +28,14 @@ impl GroupObserver<Keyspace> for GroupWatch<'_> {
         }
     }
 
-    fn view_changed(&mut self, _: &Group<Keyspace>, view: &View, standing: Standing, _: usize) {
+    fn view_changed(&mut self, _: &Group<Machine>, view: &View, standing: Standing, _: usize) {
         self.env.note(self.me.node, || format!("is {standing:?} in {view}"));
         self.env.checks.views.entered((self.me, self.boot), view, standing);
         let digests = &mut self.env.checks.digests;
         digests.is_off |= standing == Standing::Primary && digests.scarred.contains(&self.me.node);
     }
 
-    fn diverged(&mut self, _: &Group<Keyspace>, after: Index, _: u64, _: u64) {
+    fn diverged(&mut self, _: &Group<Machine>, after: Index, _: u64, _: u64) {
         self.env.stats.diverged += 1;
         self.env.note(self.me.node, || format!("has diverged after {after}"));
         let digests = &self.env.checks.digests;
@@ -47,28 +47,28 @@ impl GroupObserver<Keyspace> for GroupWatch<'_> {
         }
     }
 
-    fn damaged(&mut self, _: &Group<Keyspace>) {
+    fn damaged(&mut self, _: &Group<Machine>) {
         let (env, me) = (&mut *self.env, self.me.node);
         env.note(me, || "takes itself for damaged, and stops".to_owned());
         let soon = env.time + env.dice.between(MS, 500 * MS);
         env.schedule(env.time, Event::GivesUp(me, soon));
     }
 
-    fn rebuilt(&mut self, _: &Group<Keyspace>) {
+    fn rebuilt(&mut self, _: &Group<Machine>) {
         self.env.note(self.me.node, || "begins anew".to_owned());
         self.env.checks.digests.scarred.remove(&self.me.node);
     }
 
-    fn handover_failed(&mut self, _: &Group<Keyspace>, error: HandoverError) {
+    fn handover_failed(&mut self, _: &Group<Machine>, error: HandoverError) {
         self.env.note(self.me.node, || format!("does not hand over: {error}"));
     }
 
-    fn snapshot_begun(&mut self, _: &Group<Keyspace>, at: EntryId) {
+    fn snapshot_begun(&mut self, _: &Group<Machine>, at: EntryId) {
         self.env.stats.snapshots[0] += 1;
         self.env.note(self.me.node, || format!("takes a snapshot at {at}"));
     }
 
-    fn snapshot_installed(&mut self, group: &Group<Keyspace>, at: EntryId) {
+    fn snapshot_installed(&mut self, group: &Group<Machine>, at: EntryId) {
         self.env.stats.snapshots[1] += 1;
         self.env.note(self.me.node, || format!("installs a snapshot at {at}"));
         self.env.checks.installed(self.me.node, at.index, group.machine());

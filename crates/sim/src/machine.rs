@@ -1,0 +1,75 @@
+//! The machine of a replica: the keyspace, or what somebody brought along.
+
+use onecopy_core::machine::RestoreError;
+use onecopy_core::{ApplyContext, QueryContext, StateMachine, Timestamp};
+use onecopy_keyspace::Keyspace;
+
+use crate::subject::OwnMachine;
+
+/// One of them.
+#[derive(Debug)]
+pub enum Machine {
+    /// The machine of Onecopy.
+    Keyspace(Box<Keyspace>),
+    /// That of a [`Subject`](crate::subject::Subject).
+    Own(Box<dyn OwnMachine>),
+}
+
+macro_rules! delegate {
+    ($self:ident, $machine:ident => $call:expr) => {
+        match $self {
+            Machine::Keyspace($machine) => $call,
+            Machine::Own($machine) => $call,
+        }
+    };
+}
+
+impl StateMachine for Machine {
+    fn advance(&mut self, context: &ApplyContext) {
+        delegate!(self, machine => machine.advance(context));
+    }
+
+    fn apply(&mut self, context: &ApplyContext, body: &[u8], response: &mut Vec<u8>) {
+        delegate!(self, machine => machine.apply(context, body, response));
+    }
+
+    fn query(&self, context: &QueryContext, body: &[u8], response: &mut Vec<u8>) {
+        delegate!(self, machine => machine.query(context, body, response));
+    }
+
+    fn due(&self) -> Option<Timestamp> {
+        delegate!(self, machine => machine.due())
+    }
+
+    fn memory(&self) -> u64 {
+        delegate!(self, machine => machine.memory())
+    }
+
+    fn digest(&self) -> u64 {
+        delegate!(self, machine => machine.digest())
+    }
+
+    fn scrub(&self, from: u64, objects: usize) -> (u64, u64) {
+        delegate!(self, machine => machine.scrub(from, objects))
+    }
+
+    fn snapshot_begin(&mut self) {
+        delegate!(self, machine => machine.snapshot_begin());
+    }
+
+    fn snapshot_read(&mut self, bytes_max: usize, chunk: &mut Vec<u8>) -> bool {
+        delegate!(self, machine => machine.snapshot_read(bytes_max, chunk))
+    }
+
+    fn snapshot_abandon(&mut self) {
+        delegate!(self, machine => machine.snapshot_abandon());
+    }
+
+    fn restore(&mut self, chunk: &[u8]) -> Result<(), RestoreError> {
+        delegate!(self, machine => machine.restore(chunk))
+    }
+
+    fn restore_finish(&mut self) -> Result<(), RestoreError> {
+        delegate!(self, machine => machine.restore_finish())
+    }
+}
