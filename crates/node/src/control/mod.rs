@@ -34,6 +34,8 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 pub(crate) struct Ears {
     /// From other nodes.
     pub(crate) peers: UnboundedReceiver<PeerEvent<ControlMessage>>,
+    /// Nodes that refused a connection.
+    pub(crate) refused: UnboundedReceiver<NodeId>,
     /// From the data thread: what is to be told to the view service.
     pub(crate) data: UnboundedReceiver<ControlMessage>,
     pub(crate) journal: UnboundedReceiver<JournalEvent>,
@@ -46,6 +48,7 @@ pub(crate) struct Control {
     pub(crate) me: Me,
     pub(crate) clock: Clock,
     pub(crate) addresses: Addresses,
+    pub(crate) zone: String,
     pub(crate) view_nodes: Vec<NodeId>,
     pub(crate) ping_interval: Duration,
     pub(crate) next_ping: Instant,
@@ -72,6 +75,7 @@ impl Control {
                         self.hear(from, message);
                     }
                 }
+                Some(node) = ears.refused.recv() => self.with_view_node(|view_node| view_node.on_refused(node)),
                 Some(message) = ears.data.recv() => self.tell_view_nodes(&message),
                 () = tokio::time::sleep(deadline.since(now)) => {}
             }
@@ -100,7 +104,7 @@ impl Control {
             incarnation: self.me.incarnation,
             boot: self.me.boot,
             holds_data: self.me.holds_data,
-            zone: String::new(),
+            zone: self.zone.clone(),
             pid: std::process::id(),
             addresses: self.addresses.clone(),
             table: self.knowledge.table().version(),
@@ -156,6 +160,7 @@ impl Control {
     /// A view table was announced: if it is news, this node knows it from now on.
     fn learn(&mut self, table: Arc<Table>) {
         if let Some(table) = self.knowledge.learn(table) {
+            self.links.follow(&table);
             // The data thread ends after this one.
             let _ = self.data.send(FromControl::Table(table));
         }

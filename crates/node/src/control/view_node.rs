@@ -84,6 +84,11 @@ impl ViewNode {
         self.employ();
     }
 
+    /// A node could not be connected to: nobody listens there.
+    pub(crate) fn on_refused(&mut self, node: NodeId) {
+        self.service.refused(self.clock.now(), node);
+    }
+
     /// Time has passed.
     pub(crate) fn look(&mut self) {
         let mut observer = Telling { node: self.node };

@@ -90,7 +90,10 @@ impl Plane {
                 data.snapshot_wanted(group, &mut Telling);
             }
             Event::Archive(event) => data.archived(now, event, &mut Telling, out),
-            Event::Control(FromControl::Table(table)) => data.announced(now, &table, &mut Telling, out),
+            Event::Control(FromControl::Table(table)) => {
+                self.links.follow(&table);
+                data.announced(now, &table, &mut Telling, out);
+            }
             Event::Control(FromControl::Call(call)) => self.answer_call(call),
         }
     }

@@ -21,7 +21,7 @@ use crate::identity::Me;
 use crate::journal::{Journal, JournalEvent};
 use crate::knowledge::Knowledge;
 use crate::peer::accept::{self, Callee};
-use crate::peer::link::{Caller, Links};
+use crate::peer::link::{Caller, LinkEvent, Links};
 use crate::peer::message::ControlMessage;
 use crate::peer::{Lane, PeerEvent};
 
@@ -57,8 +57,15 @@ impl ControlThread {
         let config = &self.config;
         let (peer_events, peers) = mpsc::unbounded_channel();
         let caller = Caller { cluster: config.cluster.clone(), node: self.me.node, lane: Lane::Control };
-        // The pings say everything again.
-        let links = Links::start(&caller, others(config), |_| {});
+        let (refusals, refused) = mpsc::unbounded_channel();
+        let heard = move |event| match event {
+            // The pings say everything again.
+            LinkEvent::Lost(_) => {}
+            LinkEvent::Refused(node) => {
+                let _ = refusals.send(node);
+            }
+        };
+        let links = Links::start(caller, others(config), heard);
         let callee = Callee { cluster: config.cluster.clone(), node: self.me.node };
         let to_data = self.to_data.clone();
         let accepted = move |call: accept::Accepted| match call.lane {
@@ -87,7 +94,7 @@ impl ControlThread {
                 groups: vec![DATA_GROUP],
                 copies: config.copies,
                 failure_timeout: config.timeouts.failure(),
-                refused_timeout: config.timeouts.failure() / 3,
+                refused_timeout: config.timeouts.refused(),
                 election_timeout: config.timeouts.election(),
                 append_bytes_max: MIB,
                 log_bytes_max: MIB,
@@ -107,6 +114,7 @@ impl ControlThread {
             me: self.me,
             clock: self.clock,
             addresses,
+            zone: config.zone.clone(),
             view_nodes,
             ping_interval: config.timeouts.ping(),
             next_ping: Instant::ZERO,
@@ -117,6 +125,7 @@ impl ControlThread {
         };
         let ears = control::Ears {
             peers,
+            refused,
             data: self.from_data,
             journal: self.journal_events,
             archive: self.archive_events,

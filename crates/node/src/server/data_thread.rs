@@ -17,7 +17,7 @@ use crate::archive::Archive;
 use crate::client::budget::Budget;
 use crate::client::{Clients, listener};
 use crate::clock::Clock;
-use crate::config::{Config, Role};
+use crate::config::{Config, Reads, Role};
 use crate::data;
 use crate::data::inbox::{Event, Inbox};
 use crate::data::observer::Telling;
@@ -25,7 +25,7 @@ use crate::data::plane::Plane;
 use crate::identity::Me;
 use crate::journal::Journal;
 use crate::knowledge::Knowledge;
-use crate::peer::link::{Caller, Links};
+use crate::peer::link::{Caller, LinkEvent, Links};
 use crate::peer::message::ControlMessage;
 use crate::peer::{Lane, PeerEvent};
 
@@ -56,8 +56,12 @@ impl DataThread {
         let inbox = Rc::new(Inbox::default());
         let caller = Caller { cluster: self.config.cluster.clone(), node: self.me.node, lane: Lane::Data };
         let lost_inbox = inbox.clone();
-        let lost = move |node| lost_inbox.push(Event::Peer(PeerEvent::Lost { node }));
-        let links = Links::start(&caller, others(&self.config), lost);
+        let heard = move |event| match event {
+            LinkEvent::Lost(node) => lost_inbox.push(Event::Peer(PeerEvent::Lost { node })),
+            // The control lane hears of it too, and knows what it means.
+            LinkEvent::Refused(_) => {}
+        };
+        let links = Links::start(caller, others(&self.config), heard);
         let request_timeout = self.config.timeouts.request();
         // Of this start of the process: it counts its batches from the beginning.
         let life = onecopy_core::Incarnation(rand::random());
@@ -107,7 +111,8 @@ fn start_group(
         heartbeat_interval: config.timeouts.heartbeat(),
         failure_timeout: config.timeouts.failure(),
         log_bytes_max: config.log_bytes,
-        lease: Some(Duration::from_millis(150)),
+        lease: (config.reads == Reads::Lease).then(|| config.timeouts.lease()),
+        drift_ppm: config.clock_drift_ppm,
         ..ReplicaConfig::new(DATA_GROUP, member, me.boot)
     };
     let settings = GroupSettings {
