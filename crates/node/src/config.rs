@@ -4,6 +4,7 @@
 //! a [`Config`] of all three, and [`Config::problems`] says everything that is wrong with it at once.
 
 mod problems;
+mod shared;
 mod timeouts;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use shared::SharedSettings;
 pub use timeouts::Timeouts;
 
 /// When a write counts as durable on a node.

@@ -18,6 +18,8 @@ use crate::client::budget::Budget;
 use crate::client::{Clients, listener};
 use crate::clock::Clock;
 use crate::config::{Config, Reads, Role};
+use crate::control::FromData;
+use crate::control::desk::Operators;
 use crate::data;
 use crate::data::inbox::{Event, Inbox};
 use crate::data::observer::Telling;
@@ -26,7 +28,6 @@ use crate::identity::Me;
 use crate::journal::Journal;
 use crate::knowledge::Knowledge;
 use crate::peer::link::{Caller, LinkEvent, Links};
-use crate::peer::message::ControlMessage;
 use crate::peer::{Lane, PeerEvent};
 
 /// How long an idle primary waits before it makes an entry for the replicas to compare themselves by.
@@ -42,7 +43,8 @@ pub(super) struct DataThread {
     pub(super) archive: Archive,
     pub(super) knowledge: Arc<Knowledge>,
     pub(super) clients: Option<std::net::TcpListener>,
-    pub(super) to_control: mpsc::UnboundedSender<ControlMessage>,
+    pub(super) to_control: mpsc::UnboundedSender<FromData>,
+    pub(super) operators: Operators,
     pub(super) ears: data::Ears,
 }
 
@@ -75,6 +77,7 @@ impl DataThread {
             archive: self.archive,
             links,
             inbox: inbox.clone(),
+            telling: Telling { control: self.to_control.clone(), status: self.knowledge.data.clone() },
             control: self.to_control,
             status: self.knowledge.data.clone(),
             status_due: Instant::ZERO,
@@ -88,6 +91,7 @@ impl DataThread {
                 config: config.clone(),
                 inbox: inbox.clone(),
                 knowledge: self.knowledge.clone(),
+                operators: self.operators,
                 budget: Budget::new(config.limits.pipeline_bytes),
                 replies: Budget::new(config.limits.pipeline_bytes),
                 next_id: std::cell::Cell::new(1),
@@ -122,7 +126,7 @@ fn start_group(
         seed: rand::random(),
     };
     let (fresh, now) = (Fresh::new(Keyspace::new), plane.clock.now());
-    let started = plane.data.start_group(settings, restored, fresh, now, &mut Telling, &mut plane.out);
+    let started = plane.data.start_group(settings, restored, fresh, now, &mut plane.telling, &mut plane.out);
     plane.employ();
     started.map_err(std::io::Error::other)
 }
