@@ -56,9 +56,8 @@ fn increments_count_exactly_while_primaries_are_killed() {
         let (answered, counted) = counting.stop(survivors[0]);
         assert_eq!(answered, counted, "an increment was lost, or counted twice");
         cluster.start_node(primary);
-        cluster.wait_until_up(primary);
+        cluster.wait_until_serving(primary);
         cluster.wait_until_complete();
-        std::thread::sleep(Duration::from_millis(300));
     }
     summary("primary killed", gaps);
 }
@@ -116,7 +115,7 @@ fn all_nodes_are_restarted_one_after_the_other_without_an_error() {
         assert!(!members(&cluster).contains(&id), "node {id} is drained, but a member");
         assert_eq!(cluster.terminate(id).code(), Some(0));
         cluster.start_node(id);
-        cluster.wait_until_up(id);
+        cluster.wait_until_serving(id);
         cluster.must_operate(&["node", "undrain", &number]);
         println!("node {id} restarted: {} ms without a write", counting.take_longest_gap().as_millis());
         let (answered, counted) = counting.stop(survivors[0]);
