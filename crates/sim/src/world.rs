@@ -9,7 +9,7 @@ use onecopy_host::Submission;
 use onecopy_raft::Role;
 use onecopy_views::Membership;
 
-use crate::checks::bounded::{Bounds, Sizes};
+use crate::checks::bounded::{self, Bounds, Sizes};
 use crate::checks::{copies, liveness, promise, search};
 use crate::client::{self, Action, Client, OpId, Reply};
 use crate::clock::{Clock, MS, SECOND, Time};
@@ -105,6 +105,7 @@ impl World {
             let Some(event) = self.env.next_event() else { break };
             let writes = matches!(event, Event::Synced(..));
             self.happen(event);
+            bounded::no_storm(self.env.stats.events);
             self.look(writes);
         }
         search::check(&self.env.checks.ledger, self.env.profile.workload.keys);

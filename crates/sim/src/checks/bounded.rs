@@ -12,6 +12,17 @@ const CHECKER: &str = "bounded";
 /// `crates/replica/src/snapshot.rs`), and one time more, for what arrives until the next snapshot is finished.
 const PATIENCE: usize = 5;
 
+/// How many events a run may have. The busiest have some hundred thousand: millions are a storm of messages that
+/// feeds on itself.
+const EVENTS_MAX: u64 = 4_000_000;
+
+/// Looks at how much has happened.
+pub fn no_storm(events: u64) {
+    if events > EVENTS_MAX {
+        violated(CHECKER, format!("a storm: there have been {events} events"));
+    }
+}
+
 /// How large the parts of one node are.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sizes {
@@ -60,5 +71,11 @@ mod tests {
         bounds.check(NodeId(1), Sizes { log: 10, disk: 20 });
         assert_eq!(caught(|| bounds.check(NodeId(1), Sizes { log: 11, disk: 0 })), Some(CHECKER));
         assert_eq!(caught(|| bounds.check(NodeId(1), Sizes { log: 0, disk: 21 })), Some(CHECKER));
+    }
+
+    #[test]
+    fn a_storm_is_caught() {
+        assert_eq!(caught(|| no_storm(EVENTS_MAX)), None);
+        assert_eq!(caught(|| no_storm(EVENTS_MAX + 1)), Some(CHECKER));
     }
 }
