@@ -37,13 +37,17 @@
 //! | P9 one life per data directory | `adopt`: a view that names another incarnation of this node is not for it |
 //! | P11 a new life, a new view | `adopt`: a view that was made for another boot does not make a primary |
 //!
-//! Reads are answered by the primary after every member has confirmed the view (`reads`).
+//! | P10 same order, same result | `divergence`: digests travel with Prepares; who differs is built anew |
+//! | L1 to L6, leases | `lease` keeps the promises, `primary` and `backup` give them, `reads` reads under them |
+//!
+//! Reads are answered under leases, at every member, or by the primary after every member has confirmed the view (`reads`).
+//! A primary makes way for another one by `handover`.
 //!
 //! # What it does not do
 //!
 //! It does not detect failures by itself (it reports silence), does not choose primaries (the view service does), and does
-//! not execute anything (the driver does, on [`Effect::Apply`]). Leases are not part of it: no clock is trusted
-//! for safety, a slow clock only delays a suspicion.
+//! not execute anything (the driver does, on [`Effect::Apply`]). Clocks are trusted to run at about the same speed, for reads under
+//! leases and nothing else; without leases a slow clock only delays a suspicion.
 
 mod backup;
 mod config;

@@ -53,6 +53,8 @@
 //! | clocks | monotonic clocks drift; wall clocks are set forward and back |
 //! | processes | die, alone or together; stand still, wholly or only on the data side; are slow; return with the next boot number |
 //! | lost disks | a node returns with a new incarnation, without its data or without anything. Neither this nor rot ever takes the last copy of what was acknowledged, or the majority of the view nodes |
+//! | operators | hand over, and drain nodes, at any time |
+//! | memory | a bit flips in what a backup holds, where no command looks; a process that finds itself damaged is started again |
 //! | the view service | its nodes stop hearing each other; its leaders die right after their election |
 //!
 //! # Sabotage
@@ -68,10 +70,8 @@
 //!   forgets that it has founded founds again.
 //! - What storage makes of bytes is the business of the storage crate, which simulates a disk beneath its own seam. Here a
 //!   disk has records, and they are there, torn off, or damaged.
-//! - Nobody adds nodes, and nobody hands over: the protocol has no such commands yet. An operator's hand is
-//!   the place for them, beside the one that moves data directories away.
-//! - Batches of writes are not sent again after a change of primaries, so there is no exactly-once to check; an operation is
-//!   checked to be executed at most once, and a refused one never.
+//! - Operators hand over and drain (`operator`); nobody adds nodes while a run goes on, and the view service stays who it is.
+//! - Nothing sends a command again under a token of its own (`ONCE`): the keyspace's tests do.
 
 pub mod batch;
 pub mod checks;
