@@ -3,9 +3,7 @@
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-use crate::entry::Entry;
-use crate::id::{BatchId, Index};
-use crate::payload::{self, PayloadError};
+use crate::id::Index;
 use crate::time::Timestamp;
 
 /// What a command may know about its execution, all of it settled in the entry by the primary.
@@ -106,30 +104,4 @@ pub trait StateMachine {
     /// # Errors
     /// When the image is incomplete.
     fn restore_finish(&mut self) -> Result<(), RestoreError>;
-}
-
-/// Executes a committed entry. `respond` gets the response to each of its batches, in order.
-///
-/// # Errors
-/// When the payload cannot be decoded, which means that a primary made a wrong entry: the caller must stop.
-pub fn execute<M: StateMachine + ?Sized>(
-    machine: &mut M,
-    entry: &Entry,
-    mut respond: impl FnMut(BatchId, Vec<u8>),
-) -> Result<(), PayloadError> {
-    let (header, batches) = payload::decode(&entry.payload)?;
-    let context = ApplyContext {
-        index: entry.id.index,
-        time: entry.time,
-        seed: entry.seed,
-        memory_full: header.memory_full,
-    };
-    machine.advance(&context);
-    for batch in batches {
-        let batch = batch?;
-        let mut response = Vec::new();
-        machine.apply(&context, &batch.body, &mut response);
-        respond(batch.id, response);
-    }
-    Ok(())
 }
