@@ -129,8 +129,12 @@ impl Replica {
             self.digests.accusers.clear();
         }
         let is_member = view.is_member(&self.config.me);
-        if is_member && before.is_some_and(|before| before.primary != view.primary) {
-            // It differed from a primary that leads no more: what is right is what this one says, or has.
+        if self.digests.has_diverged && view.primary == self.config.me.node {
+            // Its log is right, whatever it made of it: a new process executes it anew, and leads.
+            self.digests.is_damaged = true;
+            effects.push(Effect::Damaged);
+        } else if is_member && before.is_some_and(|before| before.primary != view.primary) {
+            // It differed from a primary that leads no more: what is right is what this one says.
             self.digests.has_diverged = false;
         }
         if self.digests.has_diverged() && !is_member {

@@ -167,15 +167,15 @@ impl Monitor {
         let heir = heirs
             .into_iter()
             .chain(others)
-            .filter(|member| {
-                // Who differs from a primary that is wrong itself is right.
-                let report = self.report(member.node, id);
-                reason == Reason::Diverged && member.node != view.primary
-                    || report.is_none_or(|report| report.role != Role::Diverged)
-            })
+            .filter(|member| member.node != view.primary || reason != Reason::Diverged)
             .max_by_key(|member| {
+                // Who differs from a primary that is wrong itself is right. And a log is right whatever was made of it: better
+                // an heir that has to execute its log anew than none.
+                let report = self.report(member.node, id);
+                let differs = report.is_some_and(|report| report.role == Role::Diverged);
+                let is_sound = !differs || reason == Reason::Diverged;
                 let stays = !table.drained().contains(&member.node);
-                (stays, durable(member), std::cmp::Reverse(member.node))
+                (is_sound, stays, durable(member), std::cmp::Reverse(member.node))
             })?;
         Some(Command::PromoteMember {
             group: id,

@@ -128,13 +128,23 @@ fn a_diverged_replica_that_missed_its_dismissal_begins_anew_as_well() {
 }
 
 #[test]
-fn what_differs_from_one_primary_may_be_right_for_the_next() {
-    // Its log may still be the only one, and perhaps it was the primary that was wrong.
+fn what_differs_from_one_primary_may_be_what_the_next_one_has() {
+    let first = view(1, N2, &[N1, N2, N3], &[]);
+    let mut subject = backing(&first);
+    subject.receive(N2, heartbeat(&first, id(2, 1), 2, Some(digest(2, 21))));
+    let second = view(2, N3, &[N1, N2, N3], &[]);
+    assert_eq!(subject.announce(&second)[1], becomes(Standing::Backup, &second));
+}
+
+#[test]
+fn an_heir_that_has_diverged_executes_its_log_anew_before_it_leads() {
+    // Its log may be the only one that is left.
     let first = view(1, N2, &[N1, N2], &[]);
     let mut subject = backing(&first);
     subject.receive(N2, heartbeat(&first, id(2, 1), 2, Some(digest(2, 21))));
     let second = view(2, N1, &[N1], &[]);
-    assert_eq!(subject.announce(&second)[1], becomes(Standing::Primary, &second));
+    assert_eq!(subject.announce(&second)[1..], [Effect::Damaged, becomes(Standing::Diverged, &second)]);
+    assert_eq!(subject.log(), (vec![id(1, 1), id(2, 1)], 2, 2));
 }
 
 #[test]
