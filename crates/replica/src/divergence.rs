@@ -78,8 +78,8 @@ impl Replica {
 
     /// The primary tells what it holds.
     pub(crate) fn on_digest(&mut self, digest: Option<Digest>, effects: &mut Vec<Effect>) {
-        // One after the other: the next one waits until this one has been compared.
-        if self.digests.expected.is_none() {
+        // One after the other: the next one waits until this one has been compared. Once they differ, they differ.
+        if self.digests.expected.is_none() && !self.digests.has_diverged() {
             self.digests.expected = digest;
             self.compare_digests(effects);
         }

@@ -12,6 +12,9 @@ use tracing::{error, info, warn};
 use crate::control::FromData;
 use crate::status::{DataStatus, ReplicaCounters};
 
+/// The exit status of a process that takes itself for damaged: whoever looks after it starts it again.
+const DAMAGED: i32 = 70;
+
 /// Writes it into the log of the process, counts it, and tells the control thread what operators wait for.
 #[derive(Debug)]
 pub(crate) struct Telling {
@@ -72,5 +75,14 @@ impl<M: onecopy_core::StateMachine> GroupObserver<M> for Telling {
 
     fn snapshot_installed(&mut self, group: &Group<M>, at: EntryId) {
         info!(group = %group.id(), snapshot = %at, "installed a snapshot");
+    }
+
+    fn damaged(&mut self, group: &Group<M>) {
+        error!(
+            group = %group.id(),
+            "other copies come to other results than this one did as the primary: its memory may be damaged. The process stops; \
+             started again, it executes its log anew"
+        );
+        std::process::exit(DAMAGED);
     }
 }
