@@ -53,7 +53,7 @@ mod tests {
         let life = |life| Member { node: NodeId(4), incarnation: Incarnation(life) };
         let long = Duration::from_secs(1);
         let mut applicants = Applicants::default();
-        let mut waits = |applicants: &Applicants, now| applicants.waits(at(now), NodeId(4), long);
+        let waits = |applicants: &Applicants, now| applicants.waits(at(now), NodeId(4), long);
         assert_eq!(waits(&applicants, 0), None);
         applicants.hello(at(0), life(1));
         applicants.hello(at(900), life(1));

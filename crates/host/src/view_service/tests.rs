@@ -102,6 +102,10 @@ impl Cluster {
             | ViewWish::Raft { to, .. }
             | ViewWish::Announce { to, .. }
             | ViewWish::Operated { to, .. }) = &wish;
+            if let ViewWish::Operated { to, request, outcome } = wish {
+                self.operated.push((to, request, outcome));
+                continue;
+            }
             let Some((service, out)) = self.nodes.get_mut(to) else { continue };
             match wish {
                 ViewWish::Hello { hello, .. } => service.greeted(now, from, hello, out),
@@ -110,7 +114,7 @@ impl Cluster {
                     service.learnt(&table);
                     self.told.insert(to, table);
                 }
-                ViewWish::Operated { to, request, outcome } => self.operated.push((to, request, outcome)),
+                ViewWish::Operated { .. } => {}
             }
         }
     }

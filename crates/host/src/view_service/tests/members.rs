@@ -167,7 +167,7 @@ fn a_learner_that_falls_silent_is_dropped() {
 fn what_cannot_be_done_is_refused_with_the_reason() {
     let mut cluster = Cluster::start();
     cluster.run(2_000, &[1, 2, 3]);
-    let mut refused = |cluster: &mut Cluster, change: MemberChange| {
+    let refused = |cluster: &mut Cluster, change: MemberChange| {
         cluster.ask(1, &change);
         cluster.outcome().expect_err("it is refused")
     };
