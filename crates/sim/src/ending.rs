@@ -55,6 +55,7 @@ impl World {
     }
 
     pub(crate) fn look_at_the_whole(&mut self) {
+        self.undrain_all();
         let env = &mut self.env;
         match self.phase {
             Phase::Recovery(until) => match liveness::missing(env, &self.nodes, &self.clients) {

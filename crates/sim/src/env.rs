@@ -68,6 +68,8 @@ pub enum Undo {
     FastNode(NodeId),
     /// The view nodes hear each other again.
     ViewService,
+    /// The operator is done with a node: it may be used again.
+    Undrain(NodeId),
 }
 
 #[derive(Debug)]
@@ -128,6 +130,12 @@ pub struct Stats {
     pub torn: u64,
     /// Starts that were refused because the disk was damaged.
     pub refused: u64,
+    /// Replicas that were found to hold something else than their primary.
+    pub diverged: u64,
+    /// Batches that came again, and were not executed again.
+    pub repeated: u64,
+    /// Views that began with a planned handover.
+    pub handovers: u64,
     /// Groups that lost all their copies.
     pub lost: u64,
     /// How long it took at most until a cluster was as good as new after the faults, and in which seed.
@@ -157,6 +165,9 @@ impl Stats {
         self.cuts += other.cuts;
         self.torn += other.torn;
         self.refused += other.refused;
+        self.diverged += other.diverged;
+        self.repeated += other.repeated;
+        self.handovers += other.handovers;
         self.lost += other.lost;
         self.recovery = self.recovery.max(other.recovery);
     }

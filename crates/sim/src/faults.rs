@@ -41,6 +41,12 @@ pub enum Fault {
     Rot,
     /// Somebody sets a wall clock.
     SetClock,
+    /// A bit flips in the memory of a replica that is not the primary, in something that no command touches.
+    Flip,
+    /// An operator wants another member to be the primary.
+    Handover,
+    /// An operator wants a node to be empty; after a while it may be used again.
+    Drain,
     /// The leader of the view service dies right after its election. Not drawn like the others, but at elections.
     Regicide,
 }
@@ -56,7 +62,7 @@ impl FromStr for Fault {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 21] = [
         Self::Crash,
         Self::CrashSeveral,
         Self::Pause,
@@ -74,6 +80,9 @@ impl Fault {
         Self::WriteError,
         Self::Rot,
         Self::SetClock,
+        Self::Flip,
+        Self::Handover,
+        Self::Drain,
         Self::Regicide,
     ];
 }

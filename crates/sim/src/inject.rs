@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use onecopy_core::NodeId;
+use onecopy_views::Command;
 
 use crate::clock::{MS, Time};
 use crate::env::{Event, Undo};
@@ -63,6 +64,9 @@ impl World {
             Fault::LoseData | Fault::LoseDisk => return self.lose(fault, node, length),
             Fault::WriteError => return self.fail_writes(node, until),
             Fault::Rot => return self.rot(node),
+            Fault::Flip => return self.flip(node),
+            Fault::Handover => return self.hand_over(),
+            Fault::Drain => return self.drain(node, until),
             Fault::Pause => {
                 self.say(node, "stands still");
                 self.node(node).paused_until = until;
@@ -199,6 +203,7 @@ impl World {
                 machine.slow_node = machine.slow_node.saturating_sub(1);
             }
             Undo::ViewService => self.env.network.view_outage(false),
+            Undo::Undrain(node) => self.operate(&Command::SetDrained { node, drained: false }),
         }
     }
 }

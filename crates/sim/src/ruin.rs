@@ -120,6 +120,7 @@ impl World {
         let life = Incarnation(self.env.new_life());
         let whole_life = Incarnation(self.env.new_life());
         self.say(node, if whole { "loses its disk" } else { "loses its data" });
+        self.env.checks.digests.scarred.remove(&node);
         let machine = self.node(node);
         machine.incarnation = life;
         if whole {

@@ -110,6 +110,8 @@ impl World {
         stats.lost += u64::from(!liveness::is_owed(&self.env, &self.nodes));
         stats.time = self.env.time;
         stats.views = self.env.checks.views.changes();
+        stats.repeated = self.env.checks.ledger.repeated;
+        stats.handovers = self.handovers();
         stats.entries = self.env.checks.ledger.len();
         stats.operations = self.env.checks.ledger.ops.len() as u64;
         stats.answered = self.env.checks.ledger.ops.iter().filter(|op| op.got.is_some()).count() as u64;

@@ -64,6 +64,13 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         self.groups.get(&id)
     }
 
+    /// Harms the machine of a replica, see [`onecopy_core::Replicated::damage`].
+    pub fn damage(&mut self, group: GroupId, harm: impl FnOnce(&mut M)) {
+        if let Some(group) = self.groups.get_mut(&group) {
+            group.damage(harm);
+        }
+    }
+
     /// All replicas.
     pub fn groups(&self) -> impl Iterator<Item = &Group<M>> {
         self.groups.values()

@@ -1,7 +1,7 @@
 //! Equal copies: states that reflect everything through the same index have the same digest (rule P10; Schneider,
 //! "Implementing Fault-Tolerant Services Using the State Machine Approach", 1990, section 2: determinism).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use onecopy_core::{Index, NodeId, StateMachine};
 
@@ -12,7 +12,13 @@ const INTERVAL: u64 = 32;
 
 /// The digests that were seen first.
 #[derive(Debug, Default)]
-pub struct Digests(BTreeMap<u64, u64>);
+pub struct Digests {
+    first: BTreeMap<u64, u64>,
+    /// Replicas whose memory was damaged, and that have not begun anew since. They differ until they are found out.
+    pub scarred: BTreeSet<NodeId>,
+    /// A damaged replica became the primary before it was found out: its state is the truth from then on.
+    pub is_off: bool,
+}
 
 impl Digests {
     /// A replica has executed everything through `index`.
@@ -24,8 +30,11 @@ impl Digests {
 
     /// A replica's state reflects everything through `index`.
     pub fn compare(&mut self, node: NodeId, index: Index, machine: &impl StateMachine) {
+        if self.is_off || self.scarred.contains(&node) {
+            return;
+        }
         let digest = machine.digest();
-        let first = *self.0.entry(index.0).or_insert(digest);
+        let first = *self.first.entry(index.0).or_insert(digest);
         if first != digest {
             violated("digests", format!("P10: {node} has another state at {index} than the replica before"));
         }

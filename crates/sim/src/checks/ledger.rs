@@ -2,11 +2,11 @@
 //! very same one at that index (state machine safety: Raft paper, Figure 3; rule P8), and each operation once. The ledger
 //! also knows which operation stands where, and what a single copy would have made of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use onecopy_core::payload;
-use onecopy_core::{Entry, EntryId, Incarnation, Index, NodeId, Timestamp};
+use onecopy_core::payload::{self, Batch};
+use onecopy_core::{BatchId, Entry, EntryId, Incarnation, Index, NodeId, Timestamp};
 
 use crate::client::{Action, Family, OpId};
 use crate::clock::Time;
@@ -56,6 +56,12 @@ pub struct Ledger {
     /// All operations.
     pub ops: Vec<Op>,
     batches: BTreeMap<(Incarnation, u64), Vec<OpId>>,
+    /// The batches that came in the log.
+    executed: BTreeSet<BatchId>,
+    /// How many came again.
+    pub repeated: u64,
+    /// Below which number each coordinator has all its answers.
+    done_below: BTreeMap<Incarnation, u64>,
     /// The states of each object, from which index on.
     versions: BTreeMap<(Family, u64), Vec<(u64, State)>>,
     /// The highest index that an answered operation has seen or made.
@@ -152,10 +158,24 @@ impl Ledger {
             let Some(ops) = self.batches.get(&key).cloned() else {
                 violated(CHECKER, format!("{} holds a batch that nobody made: {key:?}", entry.id));
             };
+            if !self.is_first(&batch) {
+                continue;
+            }
             for op in ops {
                 self.execute_op(op, entry.id.index.0, entry.time);
             }
         }
+    }
+
+    /// Exactly once: a batch may come again, and is executed where it comes first; one whose coordinator has given it up
+    /// is executed no more.
+    fn is_first(&mut self, batch: &Batch) -> bool {
+        let done_below = self.done_below.entry(batch.id.coordinator).or_default();
+        *done_below = batch.done_below.max(*done_below);
+        let is_wanted = batch.id.sequence >= *done_below;
+        let is_first = self.executed.insert(batch.id);
+        self.repeated += u64::from(!is_first);
+        is_first && is_wanted
     }
 
     fn execute_op(&mut self, id: OpId, index: u64, time: Timestamp) {

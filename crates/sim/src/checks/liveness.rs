@@ -8,6 +8,7 @@ use crate::checks::{expiry, lost};
 use crate::client::Client;
 use crate::env::Env;
 use crate::node::Node;
+use crate::scar;
 use crate::trace::violated;
 
 const CHECKER: &str = "liveness";
@@ -39,8 +40,12 @@ pub fn missing(env: &Env, nodes: &[Node], clients: &[Client]) -> Option<String> 
     for member in &view.members {
         let group =
             nodes.iter().find(|node| node.id == member.node)?.process.as_ref().map(|process| process.group());
-        if group.is_none_or(|group| group.replica().view() != Some(view)) {
+        let Some(group) = group.filter(|group| group.replica().view() == Some(view)) else {
             return Some(format!("{member:?} does not know {view}"));
+        };
+        let is_sought = env.profile.scrub_interval.is_some() && !env.checks.digests.is_off;
+        if is_sought && scar::is_in(group.machine()) {
+            return Some(format!("P10: nobody has found out that the memory of {} is damaged", member.node));
         }
     }
     None

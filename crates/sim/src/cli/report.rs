@@ -95,6 +95,11 @@ pub(super) fn close(total: &Stats, violations: u64, started: Instant, out: &mut 
         "  {} views, {} elections, {} snapshots taken, {} installed, {} of the view table installed, {} tails cut",
         total.views, total.elections, total.snapshots[0], total.snapshots[1], total.snapshots[2], total.cuts
     )?;
+    writeln!(
+        out,
+        "  {} batches came again, {} planned handovers, {} damaged copies found out",
+        total.repeated, total.handovers, total.diverged
+    )?;
     let (recovery, seed) = total.recovery;
     writeln!(
         out,

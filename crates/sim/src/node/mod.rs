@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use onecopy_core::{GroupId, Incarnation, NodeId, Ticket, Write};
 use onecopy_host::{ArchiveEvent, ArchiveJob, Job, Submission, VIEW_GROUP};
+use onecopy_views::Command;
 
 use crate::client::OpId;
 use crate::clock::{Clock, MS, Time};
@@ -43,6 +44,10 @@ pub enum Happened {
     Archived(ArchiveEvent),
     /// The control side has learnt a view table.
     Learnt(Arc<onecopy_views::Table>),
+    /// An operator wants another member to be the primary.
+    HandOver(NodeId),
+    /// An operator wants something of the view service.
+    Operated(Command),
     /// Fill the log of the view table.
     Churn,
 }
@@ -51,13 +56,13 @@ impl Happened {
     /// Whether the data thread hears it, and not the control thread.
     fn is_of_the_data_side(&self) -> bool {
         match self {
-            Self::Submitted(_) | Self::Lost(_) => true,
+            Self::Submitted(_) | Self::Lost(_) | Self::HandOver(_) => true,
             Self::Received(_, packet) => {
                 matches!(packet, Packet::Replica(_) | Packet::Forward(_) | Packet::Answer(_))
             }
             Self::Persisted(group, _) | Self::SnapshotWanted(group) => *group == DATA_GROUP,
             Self::Archived(event) => event.group() == DATA_GROUP,
-            Self::Learnt(_) | Self::Churn => false,
+            Self::Learnt(_) | Self::Operated(_) | Self::Churn => false,
         }
     }
 }

@@ -20,6 +20,7 @@ use crate::client::{self, OpId};
 use crate::disk::DATA_GROUP;
 use crate::env::Env;
 use crate::message::Packet;
+use crate::scar;
 use crate::trace::violated;
 
 const PING_INTERVAL: Duration = Duration::from_millis(100);
@@ -98,10 +99,21 @@ impl Process {
         self.data.group(DATA_GROUP).expect("every process has a replica")
     }
 
+    /// A bit flips in its memory.
+    pub fn flip(&mut self) {
+        self.data.damage(DATA_GROUP, scar::put);
+    }
+
     /// The part of a view node in the Raft group, unless it is a stranger to the view service.
     #[must_use]
     pub fn raft(&self) -> Option<&Raft> {
         self.view_service.raft()
+    }
+
+    /// Whether it leads the view service, as far as it knows.
+    #[must_use]
+    pub fn leads(&self) -> bool {
+        self.view_service.leads()
     }
 
     /// The view table of a view node, unless it is a stranger to the view service.
@@ -150,7 +162,8 @@ impl Process {
                 Happened::Received(from, Packet::Forward(forward)) => data.forwarded(from, forward, out),
                 Happened::Received(_, Packet::Answer(answer)) => data.answered(answer),
                 Happened::Learnt(table) => data.announced(now, &table, watch, out),
-                Happened::Received(..) | Happened::Churn => {}
+                Happened::HandOver(to) => data.hand_over(now, DATA_GROUP, to, watch, out),
+                Happened::Received(..) | Happened::Operated(_) | Happened::Churn => {}
             }
         }
         self.data.route(now, &mut self.data_out);
@@ -217,7 +230,13 @@ impl Process {
                 Happened::Churn if service.leads() => {
                     service.propose(now, report::churn(watch.env), watch, out);
                 }
-                Happened::Churn | Happened::Submitted(_) | Happened::Lost(_) | Happened::Learnt(_) => {}
+                // Nobody waits for the answer: the operator of a simulator looks at the table.
+                Happened::Operated(command) => service.operated(now, (self.me.node, 0), command, watch, out),
+                Happened::Churn
+                | Happened::Submitted(_)
+                | Happened::Lost(_)
+                | Happened::HandOver(_)
+                | Happened::Learnt(_) => {}
             }
         }
         let watch = &mut ViewWatch { env: &mut *env, me: self.me.node };

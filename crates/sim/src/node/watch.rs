@@ -4,7 +4,7 @@ use onecopy_core::{BootNumber, Entry, EntryId, Incarnation, Index, Instant, Memb
 use onecopy_host::{Group, GroupObserver, ViewObserver};
 use onecopy_keyspace::Keyspace;
 use onecopy_raft::{CorruptState, Raft, Role};
-use onecopy_replica::Standing;
+use onecopy_replica::{HandoverError, Standing};
 use onecopy_views::{Command, Membership, Monitor, Rejection, Table};
 
 use crate::env::{Env, Event};
@@ -30,6 +30,29 @@ impl GroupObserver<Keyspace> for GroupWatch<'_> {
     fn view_changed(&mut self, _: &Group<Keyspace>, view: &View, standing: Standing, _: usize) {
         self.env.note(self.me.node, || format!("is {standing:?} in {view}"));
         self.env.checks.views.entered((self.me, self.boot), view, standing);
+        let digests = &mut self.env.checks.digests;
+        digests.is_off |= standing == Standing::Primary && digests.scarred.contains(&self.me.node);
+    }
+
+    fn diverged(&mut self, _: &Group<Keyspace>, after: Index, _: u64, _: u64) {
+        self.env.stats.diverged += 1;
+        self.env.note(self.me.node, || format!("has diverged after {after}"));
+        let digests = &self.env.checks.digests;
+        if !digests.is_off && !digests.scarred.contains(&self.me.node) {
+            violated(
+                "digests",
+                format!("{} is taken for diverged, and nothing happened to it", self.me.node),
+            );
+        }
+    }
+
+    fn rebuilt(&mut self, _: &Group<Keyspace>) {
+        self.env.note(self.me.node, || "begins anew".to_owned());
+        self.env.checks.digests.scarred.remove(&self.me.node);
+    }
+
+    fn handover_failed(&mut self, _: &Group<Keyspace>, error: HandoverError) {
+        self.env.note(self.me.node, || format!("does not hand over: {error}"));
     }
 
     fn snapshot_begun(&mut self, _: &Group<Keyspace>, at: EntryId) {

@@ -1,0 +1,82 @@
+//! The operator who changes things while they go on: hands over, empties nodes; and the cosmic ray, which nobody ordered.
+
+use onecopy_core::NodeId;
+use onecopy_replica::Standing;
+use onecopy_views::Command;
+
+use crate::clock::Time;
+use crate::env::{Event, Undo};
+use crate::node::Happened;
+use crate::world::World;
+
+impl World {
+    /// Some node that leads is told to make way for another member.
+    pub(crate) fn hand_over(&mut self) -> bool {
+        let leads = |node: &&crate::node::Node| {
+            node.process
+                .as_ref()
+                .is_some_and(|process| process.group().replica().standing() == Standing::Primary)
+        };
+        let Some(primary) = self.nodes.iter().find(leads) else { return false };
+        let (id, process) = (primary.id, primary.process.as_ref().expect("it leads"));
+        let view = process.group().replica().view().cloned();
+        let heirs: Vec<NodeId> =
+            view.iter().flat_map(|view| view.backups().map(|member| member.node)).collect();
+        if heirs.is_empty() {
+            return false;
+        }
+        let heir = *self.env.dice.pick(&heirs);
+        self.env.note(id, || format!("!! is told to hand over to {heir}"));
+        self.nodes[id.0 as usize - 1].happened(&mut self.env, Happened::HandOver(heir));
+        true
+    }
+
+    /// A node is to be emptied, until then.
+    pub(crate) fn drain(&mut self, node: NodeId, until: Time) -> bool {
+        self.say(node, "is drained");
+        self.operate(&Command::SetDrained { node, drained: true });
+        self.env.schedule(until, Event::Undo(Undo::Undrain(node)));
+        true
+    }
+
+    /// Tells the view service something, whoever leads it. An operator whose command is lost looks, and says it again.
+    pub(crate) fn operate(&mut self, command: &Command) {
+        for node in &mut self.nodes {
+            if node.process.as_ref().is_some_and(|process| process.leads()) {
+                node.happened(&mut self.env, Happened::Operated(command.clone()));
+            }
+        }
+    }
+
+    /// How many views began with a planned handover, of those that the view service still remembers.
+    pub(crate) fn handovers(&self) -> u64 {
+        let tables = self.nodes.iter().filter_map(|node| node.process.as_ref()?.view_table());
+        let newest = tables.max_by_key(|table| table.version());
+        let planned =
+            |event: &&onecopy_views::Event| matches!(event.proposal.command, Command::Handover { .. });
+        newest.map_or(0, |table| table.events().iter().filter(planned).count() as u64)
+    }
+
+    /// Every node may be used again.
+    pub(crate) fn undrain_all(&mut self) {
+        let tables = self.nodes.iter().filter_map(|node| node.process.as_ref()?.view_table());
+        let newest = tables.max_by_key(|table| table.version());
+        let drained: Vec<NodeId> = newest.iter().flat_map(|table| table.drained().iter().copied()).collect();
+        for node in drained {
+            self.operate(&Command::SetDrained { node, drained: false });
+        }
+    }
+
+    /// A bit flips in the memory of a node, unless it is the primary: what that holds is the truth.
+    pub(crate) fn flip(&mut self, node: NodeId) -> bool {
+        let machine = &mut self.nodes[node.0 as usize - 1];
+        let Some(process) = &mut machine.process else { return false };
+        if process.group().replica().standing() != Standing::Backup {
+            return false;
+        }
+        process.flip();
+        self.env.checks.digests.scarred.insert(node);
+        self.say(node, "a bit flips in its memory");
+        true
+    }
+}

@@ -1,0 +1,38 @@
+//! Damage in the memory of a replica: an object that is there although nobody ever put it there. Nobody asks for it, so only a
+//! look at the state can find it (rule P10).
+
+use onecopy_core::{ApplyContext, Index, QueryContext, StateMachine};
+use onecopy_keyspace::Keyspace;
+
+use crate::client::Action;
+
+/// The key of the object. The clients of a run use far fewer.
+const KEY: u64 = 777;
+
+/// Damages a state.
+pub fn put(machine: &mut Keyspace) {
+    let context = ApplyContext { index: Index(0), time: machine.clock(), seed: 0, memory_full: false };
+    machine.apply(&context, &Action::Set.segment(KEY, 0, 4), &mut Vec::new());
+}
+
+/// Whether a state is damaged.
+#[must_use]
+pub fn is_in(machine: &Keyspace) -> bool {
+    let mut reply = Vec::new();
+    machine.query(&QueryContext { now: machine.clock() }, &Action::Get.segment(KEY, 0, 0), &mut reply);
+    // A segment's reply after its length: nothing, or the value.
+    !reply.ends_with(b"$-1\r\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scar_can_be_seen() {
+        let mut machine = Keyspace::new([1, 2]);
+        assert!(!is_in(&machine));
+        put(&mut machine);
+        assert!(is_in(&machine));
+    }
+}
