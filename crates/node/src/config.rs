@@ -3,12 +3,18 @@
 //! Every setting has a name in the configuration file, a flag and an environment variable; the command line makes
 //! a [`Config`] of all three, and [`Config::problems`] says everything that is wrong with it at once.
 
+mod problems;
+mod shared;
+mod timeouts;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+pub use shared::SharedSettings;
+pub use timeouts::Timeouts;
 
 /// When a write counts as durable on a node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,13 +28,27 @@ pub enum Durability {
     Memory,
 }
 
-/// How the primary makes sure that a read is not stale.
+/// How it is made sure that a read is not stale.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Reads {
-    /// By asking all members of the view, one round trip for all reads that arrived meanwhile. No clock is trusted.
+    /// By leases: every member answers reads from its own state. It is trusted that no clock gains or loses more than
+    /// `clock_drift_ppm`.
     #[default]
+    Lease,
+    /// By asking all members of the view, one round trip for all reads that arrived meanwhile. No clock is trusted.
     Confirm,
+}
+
+impl Reads {
+    /// The name in configuration files and flags.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Lease => "lease",
+            Self::Confirm => "confirm",
+        }
+    }
 }
 
 /// What a node is for.
@@ -80,50 +100,6 @@ impl Default for Limits {
     }
 }
 
-/// How long things may take, in milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Timeouts {
-    /// How often a node tells the view service that it is alive.
-    pub ping_ms: u64,
-    /// How often a primary tells its backups that it is alive.
-    pub heartbeat_ms: u64,
-    /// After how much silence a node counts as failed.
-    pub failure_ms: u64,
-    /// How long a request waits for a primary before it is answered with an error.
-    pub request_ms: u64,
-    /// The least time without a leader after which the view service elects another; the most is twice as much.
-    pub election_ms: u64,
-}
-
-impl Default for Timeouts {
-    fn default() -> Self {
-        Self { ping_ms: 100, heartbeat_ms: 50, failure_ms: 500, request_ms: 5_000, election_ms: 300 }
-    }
-}
-
-impl Timeouts {
-    pub(crate) fn ping(&self) -> Duration {
-        Duration::from_millis(self.ping_ms)
-    }
-
-    pub(crate) fn heartbeat(&self) -> Duration {
-        Duration::from_millis(self.heartbeat_ms)
-    }
-
-    pub(crate) fn failure(&self) -> Duration {
-        Duration::from_millis(self.failure_ms)
-    }
-
-    pub(crate) fn request(&self) -> Duration {
-        Duration::from_millis(self.request_ms)
-    }
-
-    pub(crate) fn election(&self) -> Duration {
-        Duration::from_millis(self.election_ms)
-    }
-}
-
 /// The settings of a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -143,6 +119,9 @@ pub struct Config {
     /// What it is for.
     #[serde(default = "all_roles")]
     pub roles: Vec<Role>,
+    /// What the node fails together with (a rack, a data centre); empty if it does not matter. Copies are spread over zones.
+    #[serde(default)]
+    pub zone: String,
     /// The nodes that form the view service: one, three or five.
     pub view_nodes: Vec<u32>,
     /// Where this node reaches the other nodes: their ids and addresses. It may name this node too.
@@ -157,6 +136,9 @@ pub struct Config {
     /// How reads are kept from being stale.
     #[serde(default)]
     pub reads: Reads,
+    /// No clock of any node gains or loses more than this, in parts per million: what leases rely on.
+    #[serde(default = "clock_drift_ppm")]
+    pub clock_drift_ppm: u32,
     /// Bytes of data beyond which commands that need more are refused; 0 for no limit.
     #[serde(default)]
     pub maxmemory: u64,
@@ -180,6 +162,10 @@ fn all_roles() -> Vec<Role> {
 
 fn two() -> u32 {
     2
+}
+
+fn clock_drift_ppm() -> u32 {
+    10_000
 }
 
 fn log_bytes() -> usize {
@@ -218,71 +204,5 @@ impl Config {
     #[must_use]
     pub fn has(&self, role: Role) -> bool {
         self.roles.contains(&role)
-    }
-
-    /// Everything that is wrong with the settings, each with what to do about it. Empty if a node can start.
-    #[must_use]
-    pub fn problems(&self) -> Vec<String> {
-        let mut problems = Vec::new();
-        let mut must = |holds: bool, problem: String| {
-            if !holds {
-                problems.push(problem);
-            }
-        };
-        let is_view_node = self.view_nodes.contains(&self.node);
-        must(self.node >= 1, "node = 0: ids of nodes begin with 1".to_owned());
-        must(
-            !self.cluster.is_empty() && self.cluster.len() <= 64,
-            "cluster: give the cluster a name of 1 to 64 bytes, the same on all its nodes".to_owned(),
-        );
-        must(
-            matches!(self.view_nodes.len(), 1 | 3 | 5),
-            format!(
-                "view_nodes names {} nodes: the view service needs 1, 3 or 5 of them (3 survive the failure of one, \
-                 5 that of two; an even number survives no more than one less)",
-                self.view_nodes.len()
-            ),
-        );
-        must(
-            self.has(Role::View) == is_view_node,
-            match is_view_node {
-                true => format!("view_nodes names node {}, but its roles lack \"view\"", self.node),
-                false => format!(
-                    "the roles of node {} include \"view\", but view_nodes does not name it",
-                    self.node
-                ),
-            },
-        );
-        for id in &self.view_nodes {
-            must(
-                *id == self.node || self.nodes.contains_key(id),
-                format!("view_nodes names node {id}, but [nodes] has no address for it"),
-            );
-        }
-        must(!self.roles.is_empty(), "roles is empty: a node needs at least one".to_owned());
-        must(self.copies >= 1, "copies = 0: at least one copy is needed to hold data".to_owned());
-        let timeouts = &self.timeouts;
-        must(
-            timeouts.failure_ms >= 3 * timeouts.ping_ms.max(timeouts.heartbeat_ms),
-            format!(
-                "timeouts.failure_ms = {} is less than three pings ({} ms) or heartbeats ({} ms): one lost message \
-                 would count as a failure",
-                timeouts.failure_ms, timeouts.ping_ms, timeouts.heartbeat_ms
-            ),
-        );
-        must(
-            timeouts.ping_ms >= 1 && timeouts.heartbeat_ms >= 1 && timeouts.election_ms >= 30,
-            "timeouts: ping_ms and heartbeat_ms must be at least 1, election_ms at least 30".to_owned(),
-        );
-        must(
-            (1024..=512 * 1024 * 1024).contains(&self.limits.command_bytes),
-            "limits.command_bytes must be between 1024 and 536870912".to_owned(),
-        );
-        must(self.limits.clients >= 1, "limits.clients must be at least 1".to_owned());
-        must(
-            self.limits.pipeline_bytes >= self.limits.command_bytes,
-            "limits.pipeline_bytes must be at least limits.command_bytes".to_owned(),
-        );
-        problems
     }
 }

@@ -1,9 +1,10 @@
 //! What the node knows: shared by its threads, asked by HTTP and `INFO`.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use onecopy_views::{GroupReport, Table};
 
+use crate::control::Changes;
 use crate::identity::Me;
 use crate::journal::JournalHealth;
 use crate::status::{DataStatus, KnownGroup, KnownNode, NodeStatus, ViewServiceStatus};
@@ -17,6 +18,7 @@ pub(crate) struct Knowledge {
     started: std::time::Instant,
     table: Mutex<Arc<Table>>,
     view_service: Mutex<Option<ViewServiceStatus>>,
+    changes: Mutex<Changes>,
     pub(crate) data: Arc<DataStatus>,
     pub(crate) journal: Arc<JournalHealth>,
 }
@@ -36,6 +38,7 @@ impl Knowledge {
             started: std::time::Instant::now(),
             table: Mutex::default(),
             view_service: Mutex::default(),
+            changes: Mutex::default(),
             data,
             journal,
         }
@@ -54,6 +57,11 @@ impl Knowledge {
         }
         *known = table.clone();
         Some(table)
+    }
+
+    /// How often each kind of change of the view table was seen.
+    pub(crate) fn changes(&self) -> MutexGuard<'_, Changes> {
+        self.changes.lock().expect("nobody panics with this lock")
     }
 
     pub(crate) fn set_view_service(&self, status: ViewServiceStatus) {
@@ -113,6 +121,8 @@ fn known_nodes(table: &Table) -> Vec<KnownNode> {
         http: registration.addresses.http.clone(),
         peer: registration.addresses.peer.clone(),
         holds_data: registration.holds_data,
+        drained: table.drained().contains(node),
+        zone: registration.zone.clone(),
     });
     nodes.collect()
 }

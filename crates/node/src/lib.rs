@@ -24,14 +24,18 @@ mod clock;
 pub mod config;
 mod control;
 mod data;
+mod happened;
 mod identity;
 mod journal;
 mod knowledge;
+mod operation;
 mod peer;
 mod server;
 mod status;
 mod text;
 
 pub use config::Config;
+pub use happened::Happened;
+pub use operation::{Operated, Operation, OperationOutcome};
 pub use server::{Server, StartError};
 pub use status::{KnownGroup, KnownNode, NodeStatus, ReplicaStatus, ViewServiceStatus};

@@ -88,6 +88,10 @@ pub struct ReplicaStatus {
     pub batches: u64,
     /// Batches of reads that it answered.
     pub reads: u64,
+    /// Those of them that it answered as a backup, under a lease.
+    pub reads_as_backup: u64,
+    /// Coordinators whose batches it remembers, so that none is executed twice.
+    pub sessions: u64,
     /// Views adopted since the process was started.
     pub view_changes: u64,
 }
@@ -107,6 +111,10 @@ pub struct KnownNode {
     pub peer: String,
     /// Whether it holds data.
     pub holds_data: bool,
+    /// Whether it is to hold nothing.
+    pub drained: bool,
+    /// What it fails together with; empty if nobody said.
+    pub zone: String,
 }
 
 /// A group as a node knows it.
@@ -152,6 +160,8 @@ impl ReplicaStatus {
             entries: counters.entries,
             batches: counters.batches,
             reads: counters.reads,
+            reads_as_backup: counters.reads_as_backup,
+            sessions: group.state().sessions().size().0 as u64,
             view_changes: counters.view_changes,
         }
     }
@@ -194,6 +204,23 @@ fn role_name(standing: Standing) -> &'static str {
 pub(crate) struct DataStatus {
     inner: Mutex<(Vec<ReplicaStatus>, Option<View>)>,
     pub(crate) clients: ClientCounters,
+    pub(crate) replicas_did: ReplicaCounters,
+}
+
+/// What the replicas of the node count, beside what is in [`ReplicaStatus`].
+#[derive(Debug, Default)]
+pub(crate) struct ReplicaCounters {
+    pub(crate) handovers_failed: AtomicU64,
+    pub(crate) diverged: AtomicU64,
+    pub(crate) rebuilt: AtomicU64,
+    /// Batches of reads that went to a primary elsewhere.
+    pub(crate) reads_forwarded: AtomicU64,
+}
+
+impl ReplicaCounters {
+    pub(crate) fn add(counter: &AtomicU64) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 /// What the client connections count.

@@ -5,6 +5,8 @@
 //! | `onecopy dev` | runs a whole cluster on this machine | [`dev`] |
 //! | `onecopy server` | runs one node | [`server`] |
 //! | `onecopy status` | shows the nodes and groups of a cluster | [`status`] |
+//! | `onecopy events` | shows what the view service has decided, and why | [`events`] |
+//! | `onecopy group`, `onecopy node` | what operators do to a running cluster | [`operate`] |
 //! | `onecopy config` | explains and checks settings | [`config`] |
 //! | `onecopy sim` | runs the protocols in the deterministic simulator | [`onecopy_sim::cli`] |
 //!
@@ -13,12 +15,16 @@
 //!
 //! # Exit codes
 //!
-//! 0 means done. 1 means that it could not be done, with the reason on stderr. 2 is used by wrong arguments, and by
-//! `onecopy status` for a cluster that lacks copies. [`server::EXIT_BROKEN`] means that a node went on no further
+//! 0 means done. 1 means that it could not be done, with the reason on stderr. 2 is used by wrong arguments, by
+//! `onecopy status` for a cluster that lacks copies, and by operators' commands of which nobody said what became of them. [`server::EXIT_BROKEN`] means that a node went on no further
 //! because one of its threads had died.
 
+mod addressees;
+mod clock;
 pub mod config;
 pub mod dev;
+pub mod events;
+pub mod operate;
 pub mod server;
 pub mod settings;
 pub mod status;
@@ -32,12 +38,17 @@ use clap::{Parser, Subcommand};
 pub(crate) const DONE: u8 = 0;
 /// What could not be done.
 pub(crate) const FAILED: u8 = 1;
+/// What may have been done, or may be yet.
+pub(crate) const UNKNOWN: u8 = 2;
 
 const EXAMPLES: &str = "\
 Examples:
   onecopy dev                          a cluster of three nodes on this machine, until Ctrl-C
   redis-cli -p 7001 set greeting hi    use it: any node takes any command
   onecopy status                       what its nodes are doing
+  onecopy events                       what was decided, and why
+  onecopy group handover               another node orders requests from now on
+  onecopy node drain 3                 empty a node before its machine is mended
   onecopy config example > node.toml   begin a node of a real cluster
   onecopy config check --config node.toml
   onecopy server --config node.toml
@@ -56,6 +67,9 @@ enum Command {
     Dev(dev::Arguments),
     Server(server::Arguments),
     Status(status::Arguments),
+    Events(events::Arguments),
+    Group(operate::GroupArguments),
+    Node(operate::NodeArguments),
     Config(config::Arguments),
     Sim(onecopy_sim::cli::Arguments),
 }
@@ -67,6 +81,9 @@ pub fn run() -> ExitCode {
         Command::Dev(arguments) => dev::run(&arguments),
         Command::Server(arguments) => server::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
+        Command::Events(arguments) => events::run(&arguments),
+        Command::Group(arguments) => operate::run_group(&arguments),
+        Command::Node(arguments) => operate::run_node(&arguments),
         Command::Config(arguments) => config::run(&arguments),
         Command::Sim(arguments) => simulate(&arguments),
     };

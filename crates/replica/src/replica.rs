@@ -47,7 +47,6 @@ pub struct Replica {
 
 /// What the replica does in its view.
 #[derive(Clone, Debug, Hash)]
-#[expect(clippy::large_enum_variant, reason = "there is one per replica, and the large one is the usual one")]
 pub(crate) enum Role {
     Primary(Primary),
     Follower(Follower),

@@ -5,6 +5,9 @@
 //! that are for a primary here, and collects what is to be sent.
 
 mod mail;
+mod making_way;
+#[cfg(test)]
+mod making_way_tests;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +22,7 @@ use crate::disk::{ArchiveEvent, Out};
 use crate::group::{Fresh, Group, GroupObserver, GroupSettings, Origin, Restored, Wish};
 use crate::message::{Answer, Forward, Kind, Outcome};
 pub use mail::Mail;
+use making_way::MakingWay;
 
 /// The coordinator and the replicas of one node.
 #[derive(Debug)]
@@ -27,6 +31,7 @@ pub struct DataPlane<M, T> {
     /// Empty on a node that holds no data.
     groups: BTreeMap<GroupId, Group<M>>,
     coordinator: Coordinator<T>,
+    making_way: MakingWay,
     /// Of the groups, during a turn. Empty between turns, but for wishes; kept for its memory.
     asked: Out<Wish>,
     dispatches: Vec<Dispatch>,
@@ -36,7 +41,14 @@ impl<M: StateMachine, T> DataPlane<M, T> {
     /// The data plane of a node that holds no data yet.
     #[must_use]
     pub fn new(me: NodeId, coordinator: Coordinator<T>) -> Self {
-        Self { me, groups: BTreeMap::new(), coordinator, asked: Out::default(), dispatches: Vec::new() }
+        Self {
+            me,
+            groups: BTreeMap::new(),
+            coordinator,
+            making_way: MakingWay::default(),
+            asked: Out::default(),
+            dispatches: Vec::new(),
+        }
     }
 
     /// Adds a replica, see [`Group::start`].
@@ -176,23 +188,12 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         observer: &mut impl GroupObserver<M>,
         out: &mut Out<Mail>,
     ) {
+        self.making_way.learn(table);
         for (id, group) in table.groups() {
             self.learn(*id, &group.view);
             let view = group.view.clone();
             self.with(*id, out, |group, asked| group.step(now, Input::Announced { view }, observer, asked));
         }
-    }
-
-    /// Somebody wants `to` to be the primary of a group that is led here. What comes of it shows in the views.
-    pub fn hand_over(
-        &mut self,
-        now: Instant,
-        group: GroupId,
-        to: NodeId,
-        observer: &mut impl GroupObserver<M>,
-        out: &mut Out<Mail>,
-    ) {
-        self.with(group, out, |group, asked| group.step(now, Input::HandOver { to }, observer, asked));
     }
 
     // ---- what follows from it -----------------------------------------------------------------------------
@@ -216,6 +217,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         for group in self.groups.values_mut() {
             group.end_turn(now, wall, observer, &mut self.asked);
         }
+        self.make_way(now, observer, out);
         self.pass_on(out);
         let mut wishes = std::mem::take(&mut self.asked.wishes);
         wishes.drain(..).for_each(|wish| self.grant(wish, out));
@@ -226,7 +228,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
     #[must_use]
     pub fn deadline(&self, now: Instant, wall: Timestamp) -> Option<Instant> {
         let groups = self.groups.values().map(|group| group.deadline(now, wall));
-        groups.chain([self.coordinator.deadline()]).flatten().min()
+        groups.chain([self.coordinator.deadline(), self.next_attempt()]).flatten().min()
     }
 
     /// Lets a group do something. What it wants of the disk is passed on at once, the rest at the end of the turn.

@@ -8,11 +8,11 @@ use super::*;
 use crate::memory::Memory;
 use crate::message::Kind;
 
-const GROUP: GroupId = GroupId(1);
-const NOW: Instant = Instant::ZERO;
+pub(super) const GROUP: GroupId = GroupId(1);
+pub(super) const NOW: Instant = Instant::ZERO;
 const WALL: Timestamp = Timestamp(1_000);
 
-fn view(primary: u32, members: &[u32]) -> View {
+pub(super) fn view(primary: u32, members: &[u32]) -> View {
     let member = |node: &u32| Member { node: NodeId(*node), incarnation: Incarnation(u128::from(*node)) };
     View {
         number: ViewNumber(1),
@@ -24,13 +24,13 @@ fn view(primary: u32, members: &[u32]) -> View {
 }
 
 /// Node 1, with a replica of the group or without.
-struct Node {
-    plane: DataPlane<Memory, &'static str>,
-    out: Out<Mail>,
+pub(super) struct Node {
+    pub(super) plane: DataPlane<Memory, &'static str>,
+    pub(super) out: Out<Mail>,
 }
 
 impl Node {
-    fn start(holds_data: bool) -> Self {
+    pub(super) fn start(holds_data: bool) -> Self {
         let coordinator = Coordinator::new(GROUP, Incarnation(7), Duration::from_secs(5));
         let (mut plane, mut out) = (DataPlane::new(NodeId(1), coordinator), Out::default());
         if holds_data {
@@ -48,7 +48,7 @@ impl Node {
     }
 
     /// The view service announces this view.
-    fn learn(&mut self, view: View) {
+    pub(super) fn learn(&mut self, view: View) {
         self.plane.coordinator.learn(&view);
         self.plane.with(GROUP, &mut self.out, |group, asked| {
             group.step(NOW, Input::Announced { view }, &mut (), asked);
@@ -61,7 +61,7 @@ impl Node {
     }
 
     /// Turns until the disk has nothing to do.
-    fn turn(&mut self) -> Vec<Mail> {
+    pub(super) fn turn(&mut self) -> Vec<Mail> {
         loop {
             self.plane.route(NOW, &mut self.out);
             self.plane.end_turn(NOW, WALL, &mut (), &mut self.out);
@@ -186,6 +186,6 @@ fn a_primary_without_backups_asks_for_no_handover() {
     node.learn(view(1, &[1]));
     node.turn();
     // Nobody is there to hand over to.
-    node.plane.hand_over(NOW, GROUP, NodeId(2), &mut (), &mut node.out);
+    node.plane.hand_over(NOW, GROUP, None, &mut (), &mut node.out);
     assert!(node.turn().is_empty());
 }

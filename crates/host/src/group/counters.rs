@@ -9,6 +9,8 @@ pub struct Counters {
     pub batches: u64,
     /// Batches of reads that were taken.
     pub reads: u64,
+    /// Those of them that were taken as a backup, under a lease.
+    pub reads_as_backup: u64,
     /// Views adopted.
     pub view_changes: u64,
 }

@@ -35,6 +35,7 @@ impl<M: StateMachine> Group<M> {
     /// The coordinator of this node hands in a batch of reads that this replica may answer although it is not the
     /// primary (rule L5). Whether it still may is looked at when the turn ends.
     pub fn offer_read(&mut self, origin: Origin, body: Bytes) {
+        self.counters.reads_as_backup += 1;
         self.reads.push((origin, body));
     }
 

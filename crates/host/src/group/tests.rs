@@ -133,7 +133,7 @@ fn a_turn_makes_one_entry_and_each_batch_is_answered_once() {
     rig.sync();
     assert_eq!(rig.answers(), [answer(1, "a as of #2"), answer(2, "c as of #2")]);
     assert_eq!((rig.group.applied(), &rig.group.machine().bytes[..]), (Index(2), &b"abc"[..]));
-    let counters = Counters { entries: 2, batches: 2, reads: 0, view_changes: 1 };
+    let counters = Counters { entries: 2, batches: 2, reads: 0, reads_as_backup: 0, view_changes: 1 };
     assert_eq!(rig.group.counters(), counters);
     rig.end_turn();
     rig.sync();

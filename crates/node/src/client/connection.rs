@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
 use super::budget::Share;
+use super::failover::failover;
 use super::failure::explain;
 use super::session::{Peer, Session};
 use super::{Clients, commands};
@@ -197,11 +198,28 @@ impl<'a> Connection<'a> {
             _ => {
                 // Replies come in the order of the requests: what went before is answered first.
                 self.submit().await?;
+                if self.session.authenticated && name.eq_ignore_ascii_case(b"failover") {
+                    self.fail_over(request).await;
+                    return Ok(());
+                }
                 let mut writer = Writer::new(&mut self.output, self.session.version);
                 commands::answer(self.clients, &mut self.session, request, &mut writer);
                 // SELECT and HELLO change what the next segment is.
                 self.segment = Segment::new(&self.session);
                 Ok(())
+            }
+        }
+    }
+
+    async fn fail_over(&mut self, request: &Request<'_>) {
+        let args: Vec<Vec<u8>> = request.iter().skip(1).map(<[u8]>::to_vec).collect();
+        let outcome = failover(self.clients, &args).await;
+        let mut writer = Writer::new(&mut self.output, self.session.version);
+        match outcome {
+            Ok(()) => writer.ok(),
+            Err(error) => {
+                writer.error(&error);
+                ClientCounters::add(&self.clients.knowledge.data.clients.errors, 1);
             }
         }
     }

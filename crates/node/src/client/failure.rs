@@ -6,7 +6,7 @@ use onecopy_host::Reply;
 pub(crate) fn explain(failure: &Reply) -> &'static str {
     match failure {
         Reply::Unknown => {
-            "UNKNOWN the primary failed before it answered: the write may or may not have been \
+            "UNKNOWN no primary has said in time what became of it: the write may or may not have been \
              executed, now or a moment later. Read before you repeat it"
         }
         Reply::Refused => "TRYAGAIN no primary could be reached in time; nothing was executed",

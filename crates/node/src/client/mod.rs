@@ -8,6 +8,7 @@
 pub(crate) mod budget;
 pub(crate) mod commands;
 pub(crate) mod connection;
+mod failover;
 mod failure;
 pub(crate) mod info;
 pub(crate) mod listener;
@@ -19,6 +20,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::config::Config;
+use crate::control::desk::Operators;
 use crate::data::inbox::Inbox;
 use crate::knowledge::Knowledge;
 use budget::Budget;
@@ -30,6 +32,7 @@ pub(crate) struct Clients {
     pub(crate) config: Rc<Config>,
     pub(crate) inbox: Rc<Inbox>,
     pub(crate) knowledge: Arc<Knowledge>,
+    pub(crate) operators: Operators,
     /// For commands that have arrived and are not answered.
     pub(crate) budget: Budget,
     /// For replies that are not read.

@@ -3,17 +3,26 @@
 //! It is a thread of its own, with connections of its own, so that a long command or a large snapshot on the data
 //! thread never keeps a node from saying that it is alive.
 
+mod chronicle;
+pub(crate) mod desk;
 pub(crate) mod http;
+mod leaving;
 mod observer;
+mod operations;
 pub(crate) mod view_node;
+
+pub(crate) use chronicle::{Changes, Chronicle, name as change_name};
+pub(crate) use leaving::Leaving;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use onecopy_core::{Instant, NodeId};
 use onecopy_host::{ArchiveEvent, ViewWish};
+use onecopy_replica::HandoverError;
 use onecopy_views::{Addresses, Ping, Table};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::sync::oneshot;
 use tracing::warn;
 
 use crate::clock::Clock;
@@ -24,6 +33,7 @@ use crate::knowledge::Knowledge;
 use crate::peer::PeerEvent;
 use crate::peer::link::Links;
 use crate::peer::message::ControlMessage;
+use desk::{Desk, Request};
 use view_node::ViewNode;
 
 /// How often the view service looks at its evidence.
@@ -34,10 +44,22 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 pub(crate) struct Ears {
     /// From other nodes.
     pub(crate) peers: UnboundedReceiver<PeerEvent<ControlMessage>>,
-    /// From the data thread: what is to be told to the view service.
-    pub(crate) data: UnboundedReceiver<ControlMessage>,
+    /// Nodes that refused a connection.
+    pub(crate) refused: UnboundedReceiver<NodeId>,
+    /// What operators want.
+    pub(crate) operators: UnboundedReceiver<Request>,
+    pub(crate) data: UnboundedReceiver<FromData>,
     pub(crate) journal: UnboundedReceiver<JournalEvent>,
     pub(crate) archive: UnboundedReceiver<ArchiveEvent>,
+}
+
+/// What the data thread tells the control thread.
+#[derive(Debug)]
+pub(crate) enum FromData {
+    /// To be told to all view nodes.
+    Tell(ControlMessage),
+    /// A handover did not happen.
+    HandoverFailed(HandoverError),
 }
 
 /// Everything that belongs to the control thread.
@@ -46,6 +68,7 @@ pub(crate) struct Control {
     pub(crate) me: Me,
     pub(crate) clock: Clock,
     pub(crate) addresses: Addresses,
+    pub(crate) zone: String,
     pub(crate) view_nodes: Vec<NodeId>,
     pub(crate) ping_interval: Duration,
     pub(crate) next_ping: Instant,
@@ -55,16 +78,24 @@ pub(crate) struct Control {
     /// What this node knows of the cluster, also told to the data thread.
     pub(crate) knowledge: Arc<Knowledge>,
     pub(crate) data: UnboundedSender<FromControl>,
+    /// Where this node's operators are served.
+    pub(crate) desk: Desk,
+    /// Who waits, with which request, for the primary here to hand over.
+    pub(crate) handing_over: Vec<(NodeId, u64)>,
+    pub(crate) chronicle: Chronicle,
+    /// Once the node is to stop.
+    pub(crate) leaving: Option<Leaving>,
 }
 
 impl Control {
-    /// Runs until the node stops, which is when the caller drops the future.
-    pub(crate) async fn run(mut self, mut ears: Ears) {
+    /// Runs until the node has been `stopped`, and whatever it leads is led by another one.
+    pub(crate) async fn run(mut self, mut ears: Ears, mut stopped: oneshot::Receiver<()>) {
         loop {
             let now = self.clock.now();
             let deadline = self.deadline(now);
             tokio::select! {
                 biased;
+                _ = &mut stopped, if self.leaving.is_none() => self.leave(now),
                 Some(event) = ears.journal.recv() => self.with_view_node(|node| node.on_journal(event)),
                 Some(event) = ears.archive.recv() => self.with_view_node(|node| node.on_archive(event)),
                 Some(event) = ears.peers.recv() => {
@@ -72,22 +103,34 @@ impl Control {
                         self.hear(from, message);
                     }
                 }
-                Some(message) = ears.data.recv() => self.tell_view_nodes(&message),
+                Some(node) = ears.refused.recv() => self.with_view_node(|view_node| view_node.on_refused(node)),
+                Some(event) = ears.data.recv() => match event {
+                    FromData::Tell(message) => self.tell_view_nodes(&message),
+                    FromData::HandoverFailed(error) => self.handover_failed(error),
+                },
+                Some(request) = ears.operators.recv() => self.take_request(request),
                 () = tokio::time::sleep(deadline.since(now)) => {}
             }
             self.turn();
+            if self.has_left(self.clock.now()) {
+                return;
+            }
         }
     }
 
     fn deadline(&self, now: Instant) -> Instant {
         let service = self.view_node.as_ref().and_then(ViewNode::deadline);
         let look = self.view_node.is_some().then_some(now + LOOK_INTERVAL);
-        [service, look].into_iter().flatten().fold(self.next_ping, Instant::min)
+        [service, look, self.desk.deadline(), self.leaves_at()]
+            .into_iter()
+            .flatten()
+            .fold(self.next_ping, Instant::min)
     }
 
     fn turn(&mut self) {
         let now = self.clock.now();
         self.with_view_node(ViewNode::look);
+        self.ask_questions(now);
         if now >= self.next_ping {
             self.next_ping = now + self.ping_interval;
             let ping = self.ping();
@@ -100,7 +143,7 @@ impl Control {
             incarnation: self.me.incarnation,
             boot: self.me.boot,
             holds_data: self.me.holds_data,
-            zone: String::new(),
+            zone: self.zone.clone(),
             pid: std::process::id(),
             addresses: self.addresses.clone(),
             table: self.knowledge.table().version(),
@@ -126,6 +169,13 @@ impl Control {
                 Ok(table) => self.learn(Arc::new(table)),
                 Err(error) => warn!(%from, %error, "an announced view table makes no sense"),
             },
+            ControlMessage::HandOver { request, group, to } => {
+                self.asked_to_hand_over((from, request), group, to);
+            }
+            ControlMessage::Operated { request, outcome } => {
+                let table = self.knowledge.table();
+                self.desk.answered(request, outcome, &table);
+            }
             message => self.with_view_node(|node| node.hear(from, message)),
         }
     }
@@ -144,7 +194,9 @@ impl Control {
                 ViewWish::Raft { to, message } => {
                     let _ = self.links.send(to, &ControlMessage::Raft { incarnation, message });
                 }
-                ViewWish::Operated { .. } => {}
+                ViewWish::Operated { to, request, outcome } => {
+                    self.tell(to, ControlMessage::Operated { request, outcome });
+                }
                 ViewWish::Announce { to, table } if to == self.me.node => self.learn(table),
                 ViewWish::Announce { to, table } => {
                     let _ = self.links.send(to, &ControlMessage::Table(table.encode()));
@@ -156,6 +208,9 @@ impl Control {
     /// A view table was announced: if it is news, this node knows it from now on.
     fn learn(&mut self, table: Arc<Table>) {
         if let Some(table) = self.knowledge.learn(table) {
+            self.links.follow(&table);
+            self.chronicle.follow(&table, &mut self.knowledge.changes());
+            self.follow_operations(&table);
             // The data thread ends after this one.
             let _ = self.data.send(FromControl::Table(table));
         }

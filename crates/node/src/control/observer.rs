@@ -47,14 +47,11 @@ impl ViewObserver for Telling {
         debug!(?command, "proposing");
     }
 
-    fn executed(&mut self, _: &Entry, command: &Command, outcome: &Result<(), Rejection>, table: &Table) {
+    fn executed(&mut self, _: &Entry, command: &Command, outcome: &Result<(), Rejection>, _: &Table) {
         match outcome {
-            Ok(()) => match command.group().and_then(|group| table.groups().get(&group)) {
-                Some(group) => info!(?command, view = %group.view, "view table"),
-                None => info!(?command, "view table"),
-            },
-            // The same evidence led to it twice, or somebody else was first: that is what compare-and-set is for.
-            Err(Rejection::NoChange | Rejection::ViewChanged { .. }) => {}
+            // What has changed is told by every node that learns of it. The same evidence may lead to it twice, or somebody
+            // else may be first: that is what compare-and-set is for.
+            Ok(()) | Err(Rejection::NoChange | Rejection::ViewChanged { .. }) => {}
             Err(rejection) => debug!(?command, %rejection, "view table: refused"),
         }
     }

@@ -78,10 +78,18 @@ impl ViewNode {
             ControlMessage::AskHandover { group, view, heir } => {
                 service.asked_for_handover(now, from, (group, view, heir), observer, out);
             }
+            ControlMessage::Operate { request, command } => {
+                service.operated(now, (from, request), command, observer, out);
+            }
             // For every node, view node or not.
-            ControlMessage::Table(_) => {}
+            ControlMessage::Table(_) | ControlMessage::HandOver { .. } | ControlMessage::Operated { .. } => {}
         }
         self.employ();
+    }
+
+    /// A node could not be connected to: nobody listens there.
+    pub(crate) fn on_refused(&mut self, node: NodeId) {
+        self.service.refused(self.clock.now(), node);
     }
 
     /// Time has passed.

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use onecopy_core::{GroupId, NodeId};
 use onecopy_host::{ArchiveEvent, Reply, Submission};
 use onecopy_views::Table;
 use tokio::sync::{Notify, oneshot};
@@ -34,6 +35,10 @@ pub(crate) enum FromControl {
     Table(Arc<Table>),
     /// A peer has opened a connection of the data lane.
     Call(Accepted),
+    /// An operator wants the primary here to make way, for `to` or whoever is the best.
+    HandOver { group: GroupId, to: Option<NodeId> },
+    /// The node is about to stop: whatever is led here makes way.
+    Leave,
 }
 
 /// Where the reply to a run of commands goes. Gone when the connection is.

@@ -1,20 +1,57 @@
 //! What the replicas of the node tell people.
 
-use onecopy_core::machine::RestoreError;
-use onecopy_core::{EntryId, View};
-use onecopy_host::{Group, GroupObserver};
-use onecopy_replica::Standing;
-use tracing::{info, warn};
+use std::sync::Arc;
 
-/// Writes it into the log of the process.
-pub(crate) struct Telling;
+use onecopy_core::machine::RestoreError;
+use onecopy_core::{EntryId, Index, View};
+use onecopy_host::{Group, GroupObserver};
+use onecopy_replica::{HandoverError, Standing};
+use tokio::sync::mpsc::UnboundedSender;
+use tracing::{error, info, warn};
+
+use crate::control::FromData;
+use crate::status::{DataStatus, ReplicaCounters};
+
+/// Writes it into the log of the process, counts it, and tells the control thread what operators wait for.
+#[derive(Debug)]
+pub(crate) struct Telling {
+    pub(crate) control: UnboundedSender<FromData>,
+    pub(crate) status: Arc<DataStatus>,
+}
 
 impl<M: onecopy_core::StateMachine> GroupObserver<M> for Telling {
     fn view_changed(&mut self, group: &Group<M>, view: &View, standing: Standing, unknown: usize) {
         info!(group = %group.id(), %view, ?standing, "view changed");
         if unknown > 0 {
-            warn!(group = %group.id(), batches = unknown, "no longer the primary: their outcome is unknown");
+            warn!(
+                group = %group.id(),
+                batches = unknown,
+                "no longer the primary: whoever sent these batches asks the new one what became of them"
+            );
         }
+    }
+
+    fn handover_failed(&mut self, group: &Group<M>, error: HandoverError) {
+        warn!(group = %group.id(), %error, "a handover did not happen");
+        ReplicaCounters::add(&self.status.replicas_did.handovers_failed);
+        let _ = self.control.send(FromData::HandoverFailed(error));
+    }
+
+    fn diverged(&mut self, group: &Group<M>, after: Index, own: u64, primarys: u64) {
+        error!(
+            group = %group.id(),
+            %after,
+            own = format!("{own:016x}"),
+            primarys = format!("{primarys:016x}"),
+            "the state here is not what the primary's is: this replica answers nothing any more, and is rebuilt. Keep its log \
+             and report this: a machine, a disk or the program is at fault"
+        );
+        ReplicaCounters::add(&self.status.replicas_did.diverged);
+    }
+
+    fn rebuilt(&mut self, group: &Group<M>) {
+        warn!(group = %group.id(), "the replica begins anew, with nothing");
+        ReplicaCounters::add(&self.status.replicas_did.rebuilt);
     }
 
     fn snapshot_begun(&mut self, group: &Group<M>, at: EntryId) {

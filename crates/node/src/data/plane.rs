@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use onecopy_core::Instant;
-use onecopy_host::{DataPlane, Mail, Out};
+use onecopy_host::{DataPlane, Kind, Mail, Out};
 use onecopy_keyspace::Keyspace;
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -14,12 +14,13 @@ use super::inbox::{Client, Event, FromControl, Inbox};
 use super::observer::Telling;
 use crate::archive::Archive;
 use crate::clock::Clock;
+use crate::control::FromData;
 use crate::journal::{Journal, JournalEvent};
 use crate::peer::PeerEvent;
 use crate::peer::accept::{self, Accepted};
 use crate::peer::link::Links;
 use crate::peer::message::{ControlMessage, DataMessage};
-use crate::status::{DataStatus, ReplicaStatus};
+use crate::status::{DataStatus, ReplicaCounters, ReplicaStatus};
 
 /// The status is renewed at most this often.
 const STATUS_INTERVAL: Duration = Duration::from_millis(20);
@@ -36,7 +37,8 @@ pub(crate) struct Plane {
     pub(crate) links: Links,
     pub(crate) inbox: Rc<Inbox>,
     /// To the control thread, which passes it on to the view nodes.
-    pub(crate) control: UnboundedSender<ControlMessage>,
+    pub(crate) control: UnboundedSender<FromData>,
+    pub(crate) telling: Telling,
     pub(crate) status: Arc<DataStatus>,
     /// When the status may be renewed again, and whether something has happened since it was.
     pub(crate) status_due: Instant,
@@ -53,7 +55,7 @@ impl Plane {
             self.employ();
         }
         self.data.route(now, &mut self.out);
-        self.data.end_turn(now, self.clock.wall(), &mut Telling, &mut self.out);
+        self.data.end_turn(now, self.clock.wall(), &mut self.telling, &mut self.out);
         self.employ();
         self.post();
         for (client, reply) in self.data.replies() {
@@ -72,26 +74,33 @@ impl Plane {
     }
 
     fn take(&mut self, now: Instant, event: Event) {
-        let (data, out) = (&mut self.data, &mut self.out);
+        let (data, telling, out) = (&mut self.data, &mut self.telling, &mut self.out);
         match event {
             Event::Submitted(submission) => data.submit(submission),
             Event::Peer(PeerEvent::Lost { node }) => data.lost(node),
             Event::Peer(PeerEvent::Received { from, message }) => match message {
                 DataMessage::Replica { group, message } => {
-                    data.received(now, from, group, message, &mut Telling, out);
+                    data.received(now, from, group, message, telling, out);
                 }
                 DataMessage::Forward(forward) => data.forwarded(from, forward, out),
                 DataMessage::Answer(answer) => data.answered(answer),
             },
             Event::Journal(JournalEvent::Persisted { group, ticket }) => {
-                data.persisted(now, group, ticket, &mut Telling, out);
+                data.persisted(now, group, ticket, telling, out);
             }
             Event::Journal(JournalEvent::SnapshotWanted { group }) => {
-                data.snapshot_wanted(group, &mut Telling);
+                data.snapshot_wanted(group, telling);
             }
-            Event::Archive(event) => data.archived(now, event, &mut Telling, out),
-            Event::Control(FromControl::Table(table)) => data.announced(now, &table, &mut Telling, out),
+            Event::Archive(event) => data.archived(now, event, telling, out),
+            Event::Control(FromControl::Table(table)) => {
+                self.links.follow(&table);
+                data.announced(now, &table, telling, out);
+            }
             Event::Control(FromControl::Call(call)) => self.answer_call(call),
+            Event::Control(FromControl::HandOver { group, to }) => {
+                data.hand_over(now, group, to, telling, out)
+            }
+            Event::Control(FromControl::Leave) => data.leave(),
         }
     }
 
@@ -108,13 +117,16 @@ impl Plane {
 
     /// What cannot be sent is lost, as on any network: the protocol repeats what matters.
     fn post(&mut self) {
-        for mail in self.out.wishes.drain(..) {
+        for mail in std::mem::take(&mut self.out.wishes) {
             match mail {
                 Mail::Replica { to, group, message } => {
                     let _ = self.links.send(to, &DataMessage::Replica { group, message });
                 }
                 Mail::Forward { to, forward } => {
                     let sequence = forward.sequence;
+                    if forward.kind == Kind::Read {
+                        ReplicaCounters::add(&self.status.replicas_did.reads_forwarded);
+                    }
                     if self.links.send(to, &DataMessage::Forward(forward)).is_err() {
                         self.data.undelivered(sequence);
                     }
@@ -123,16 +135,21 @@ impl Plane {
                     let _ = self.links.send(to, &DataMessage::Answer(answer));
                 }
                 Mail::Suspect(suspicion) => {
-                    let _ = self.control.send(ControlMessage::Suspect(suspicion));
+                    self.tell_view_nodes(ControlMessage::Suspect(suspicion));
                 }
                 Mail::AskHandover { group, view, to } => {
-                    let _ = self.control.send(ControlMessage::AskHandover { group, view, heir: to });
+                    self.tell_view_nodes(ControlMessage::AskHandover { group, view, heir: to });
                 }
                 Mail::AskMembership { group, view, learner } => {
-                    let _ = self.control.send(ControlMessage::AskMembership { group, view, learner });
+                    self.tell_view_nodes(ControlMessage::AskMembership { group, view, learner });
                 }
             }
         }
+    }
+
+    /// The control thread ends before this one: what is said after it is nobody's business.
+    fn tell_view_nodes(&self, message: ControlMessage) {
+        let _ = self.control.send(FromData::Tell(message));
     }
 
     fn renew_status(&mut self, now: Instant) {

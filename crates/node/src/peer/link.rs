@@ -2,14 +2,18 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::fmt;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
 use onecopy_core::NodeId;
+use onecopy_views::Table;
 use serde::Serialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
 
 use super::{Greeting, Lane, PROTOCOL_VERSION, wire};
@@ -23,14 +27,47 @@ const BACKOFF_MAX: Duration = Duration::from_millis(500);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The links of one lane to all other nodes. Belongs to one thread.
-#[derive(Debug)]
+///
+/// The configuration names some nodes; others are learnt from the view table: a node that joins later is in nobody's
+/// configuration but its own.
 pub(crate) struct Links {
-    links: HashMap<NodeId, Rc<Link>>,
+    caller: Caller,
+    heard: Rc<dyn Fn(LinkEvent)>,
+    links: HashMap<NodeId, Kept>,
+}
+
+/// A link, and who keeps it connected.
+struct Kept {
+    link: Rc<Link>,
+    address: String,
+    is_configured: bool,
+    keeper: JoinHandle<()>,
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.keeper.abort();
+    }
+}
+
+/// What a link tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LinkEvent {
+    /// A connection broke: what was on its way is lost.
+    Lost(NodeId),
+    /// Nobody listens there, or whoever did was gone before it said anything.
+    Refused(NodeId),
 }
 
 /// Nothing was sent: there is no connection, or its queue is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Undeliverable;
+
+impl fmt::Debug for Links {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.links.keys()).finish()
+    }
+}
 
 #[derive(Debug, Default)]
 struct Link {
@@ -53,23 +90,36 @@ pub(crate) struct Caller {
 }
 
 impl Links {
-    /// Starts to connect to all `peers`, on the current thread's local set. `lost` is called whenever a
-    /// connection breaks.
+    /// Starts to connect to all configured `peers`, on the current thread's local set.
     pub(crate) fn start(
-        caller: &Caller,
+        caller: Caller,
         peers: impl Iterator<Item = (NodeId, String)>,
-        lost: impl Fn(NodeId) + 'static,
+        heard: impl Fn(LinkEvent) + 'static,
     ) -> Self {
-        let lost: Rc<dyn Fn(NodeId)> = Rc::new(lost);
-        let start = |(node, address): (NodeId, String)| {
-            let link = Rc::new(Link::default());
-            let (caller, link_too, lost) = (caller.clone(), link.clone(), lost.clone());
-            tokio::task::spawn_local(
-                async move { keep_connected(caller, node, address, link_too, lost).await },
-            );
-            (node, link)
-        };
-        Self { links: peers.map(start).collect() }
+        let mut links = Self { caller, heard: Rc::new(heard), links: HashMap::new() };
+        peers.for_each(|(node, address)| links.add(node, address, true));
+        links
+    }
+
+    /// Connects to the nodes that the view table names and the configuration does not, and lets those go that it does not
+    /// name any more.
+    pub(crate) fn follow(&mut self, table: &Table) {
+        let address = |node: &NodeId| table.nodes().get(node).map(|known| known.addresses.peer.as_str());
+        self.links.retain(|node, kept| kept.is_configured || address(node) == Some(kept.address.as_str()));
+        for (node, registration) in table.nodes() {
+            let address = &registration.addresses.peer;
+            if *node != self.caller.node && !self.links.contains_key(node) && is_reachable(address) {
+                self.add(*node, address.clone(), false);
+            }
+        }
+    }
+
+    fn add(&mut self, node: NodeId, address: String, is_configured: bool) {
+        let link = Rc::new(Link::default());
+        let keeper =
+            keep_connected(self.caller.clone(), node, address.clone(), link.clone(), self.heard.clone());
+        let keeper = tokio::task::spawn_local(keeper);
+        self.links.insert(node, Kept { link, address, is_configured, keeper });
     }
 
     /// Queues a message; it leaves when the current turn of the event loop is over.
@@ -77,7 +127,7 @@ impl Links {
     /// # Errors
     /// When there is no connection just now, or too much is waiting for it already.
     pub(crate) fn send<M: Serialize>(&self, to: NodeId, message: &M) -> Result<(), Undeliverable> {
-        let link = self.links.get(&to).ok_or(Undeliverable)?;
+        let link = &self.links.get(&to).ok_or(Undeliverable)?.link;
         let mut queue = link.queue.borrow_mut();
         if !queue.connected || queue.frames.len() > QUEUE_BYTES_MAX {
             return Err(Undeliverable);
@@ -96,7 +146,7 @@ async fn keep_connected(
     node: NodeId,
     address: String,
     link: Rc<Link>,
-    lost: Rc<dyn Fn(NodeId)>,
+    heard: Rc<dyn Fn(LinkEvent)>,
 ) {
     let mut backoff = BACKOFF_MIN;
     let mut complained = false;
@@ -109,17 +159,37 @@ async fn keep_connected(
                 let error = write_frames(stream, &link).await;
                 *link.queue.borrow_mut() = Queue::default();
                 debug!(%node, lane = ?caller.lane, %error, "connection lost");
-                lost(node);
+                heard(LinkEvent::Lost(node));
             }
-            Err(error) if !complained => {
-                complained = true;
-                info!(%node, %address, lane = ?caller.lane, %error, "cannot connect, trying again");
+            Err(error) => {
+                if is_refusal(&error) {
+                    heard(LinkEvent::Refused(node));
+                }
+                if !std::mem::replace(&mut complained, true) {
+                    info!(%node, %address, lane = ?caller.lane, %error, "cannot connect, trying again");
+                }
             }
-            Err(_) => {}
         }
         tokio::time::sleep(backoff).await;
         backoff = (backoff * 2).min(BACKOFF_MAX);
     }
+}
+
+/// Whether nobody listens: the operating system refuses, or hangs up on who waits in the queue of a process that ends.
+fn is_refusal(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind;
+    let refusals = [
+        ErrorKind::ConnectionRefused,
+        ErrorKind::ConnectionReset,
+        ErrorKind::BrokenPipe,
+        ErrorKind::UnexpectedEof,
+    ];
+    refusals.contains(&error.kind())
+}
+
+/// A node that listens on all addresses of its machine says so, which nobody can connect to.
+fn is_reachable(address: &str) -> bool {
+    address.parse::<SocketAddr>().is_ok_and(|address| !address.ip().is_unspecified() && address.port() != 0)
 }
 
 async fn connect(caller: &Caller, node: NodeId, address: &str) -> std::io::Result<TcpStream> {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use onecopy_core::{GroupId, Incarnation, Member, NodeId, ViewNumber};
 use onecopy_host::{Answer, Forward};
-use onecopy_views::{Hello, Ping, Suspicion};
+use onecopy_views::{Command, Hello, Ping, Suspicion};
 use serde::{Deserialize, Serialize};
 
 /// On the data lane.
@@ -34,4 +34,10 @@ pub(crate) enum ControlMessage {
     AskMembership { group: GroupId, view: ViewNumber, learner: Member },
     /// From a primary to every view node: it makes way.
     AskHandover { group: GroupId, view: ViewNumber, heir: NodeId },
+    /// From any node to every view node: an operator there wants this. The leader answers with [`Self::Operated`].
+    Operate { request: u64, command: Command },
+    /// From any node to that of a primary: an operator there wants it to make way, for `to` or whoever is the best.
+    HandOver { request: u64, group: GroupId, to: Option<NodeId> },
+    /// To the node of an operator: what became of the request; if it was refused, why.
+    Operated { request: u64, outcome: Result<(), String> },
 }

@@ -13,15 +13,16 @@ use tokio::task::LocalSet;
 use super::{DATA_GROUP, others, runtime};
 use crate::archive::Archive;
 use crate::clock::Clock;
-use crate::config::{Config, Role};
+use crate::config::{Config, Role, SharedSettings};
+use crate::control::desk::{Desk, Operators, Request};
 use crate::control::view_node::ViewNode;
-use crate::control::{self, Control};
+use crate::control::{self, Chronicle, Control, FromData};
 use crate::data::inbox::FromControl;
 use crate::identity::Me;
 use crate::journal::{Journal, JournalEvent};
 use crate::knowledge::Knowledge;
 use crate::peer::accept::{self, Callee};
-use crate::peer::link::{Caller, Links};
+use crate::peer::link::{Caller, LinkEvent, Links};
 use crate::peer::message::ControlMessage;
 use crate::peer::{Lane, PeerEvent};
 
@@ -39,26 +40,32 @@ pub(super) struct ControlThread {
     pub(super) to_data: mpsc::UnboundedSender<FromControl>,
     pub(super) journal_events: mpsc::UnboundedReceiver<JournalEvent>,
     pub(super) archive_events: mpsc::UnboundedReceiver<ArchiveEvent>,
-    pub(super) from_data: mpsc::UnboundedReceiver<ControlMessage>,
+    pub(super) from_data: mpsc::UnboundedReceiver<FromData>,
+    pub(super) operators: Operators,
+    pub(super) requests: mpsc::UnboundedReceiver<Request>,
+    /// Completes when the node is to stop.
+    pub(super) stopped: oneshot::Receiver<()>,
 }
 
 impl ControlThread {
-    pub(super) fn run(self, stopped: oneshot::Receiver<()>) -> std::io::Result<()> {
+    pub(super) fn run(self) -> std::io::Result<()> {
         let runtime = runtime()?;
-        LocalSet::new().block_on(&runtime, async {
-            tokio::select! {
-                outcome = self.serve() => outcome,
-                _ = stopped => Ok(()),
-            }
-        })
+        LocalSet::new().block_on(&runtime, self.serve())
     }
 
     async fn serve(self) -> std::io::Result<()> {
         let config = &self.config;
         let (peer_events, peers) = mpsc::unbounded_channel();
         let caller = Caller { cluster: config.cluster.clone(), node: self.me.node, lane: Lane::Control };
-        // The pings say everything again.
-        let links = Links::start(&caller, others(config), |_| {});
+        let (refusals, refused) = mpsc::unbounded_channel();
+        let heard = move |event| match event {
+            // The pings say everything again.
+            LinkEvent::Lost(_) => {}
+            LinkEvent::Refused(node) => {
+                let _ = refusals.send(node);
+            }
+        };
+        let links = Links::start(caller, others(config), heard);
         let callee = Callee { cluster: config.cluster.clone(), node: self.me.node };
         let to_data = self.to_data.clone();
         let accepted = move |call: accept::Accepted| match call.lane {
@@ -74,7 +81,12 @@ impl ControlThread {
             }
         };
         tokio::task::spawn_local(accept::accept(TcpListener::from_std(self.peers)?, callee, accepted));
-        let http = control::http::serve(TcpListener::from_std(self.http)?, self.knowledge.clone());
+        let http = control::http::serve(
+            TcpListener::from_std(self.http)?,
+            self.knowledge.clone(),
+            self.operators,
+            SharedSettings::of(config),
+        );
         let http = tokio::task::spawn_local(http);
 
         let view_nodes: Vec<NodeId> = config.view_nodes.iter().map(|node| NodeId(*node)).collect();
@@ -87,7 +99,7 @@ impl ControlThread {
                 groups: vec![DATA_GROUP],
                 copies: config.copies,
                 failure_timeout: config.timeouts.failure(),
-                refused_timeout: config.timeouts.failure() / 3,
+                refused_timeout: config.timeouts.refused(),
                 election_timeout: config.timeouts.election(),
                 append_bytes_max: MIB,
                 log_bytes_max: MIB,
@@ -107,6 +119,7 @@ impl ControlThread {
             me: self.me,
             clock: self.clock,
             addresses,
+            zone: config.zone.clone(),
             view_nodes,
             ping_interval: config.timeouts.ping(),
             next_ping: Instant::ZERO,
@@ -114,15 +127,22 @@ impl ControlThread {
             view_node,
             knowledge: self.knowledge,
             data: self.to_data,
+            // Random, so that an answer to an earlier process is none to this one.
+            desk: Desk::new(DATA_GROUP, rand::random()),
+            handing_over: Vec::new(),
+            chronicle: Chronicle::default(),
+            leaving: None,
         };
         let ears = control::Ears {
             peers,
+            refused,
+            operators: self.requests,
             data: self.from_data,
             journal: self.journal_events,
             archive: self.archive_events,
         };
         tokio::select! {
-            () = control.run(ears) => Ok(()),
+            () = control.run(ears, self.stopped) => Ok(()),
             outcome = http => outcome.map_err(std::io::Error::other)?,
         }
     }

@@ -17,7 +17,9 @@ use crate::archive::Archive;
 use crate::client::budget::Budget;
 use crate::client::{Clients, listener};
 use crate::clock::Clock;
-use crate::config::{Config, Role};
+use crate::config::{Config, Reads, Role};
+use crate::control::FromData;
+use crate::control::desk::Operators;
 use crate::data;
 use crate::data::inbox::{Event, Inbox};
 use crate::data::observer::Telling;
@@ -25,8 +27,7 @@ use crate::data::plane::Plane;
 use crate::identity::Me;
 use crate::journal::Journal;
 use crate::knowledge::Knowledge;
-use crate::peer::link::{Caller, Links};
-use crate::peer::message::ControlMessage;
+use crate::peer::link::{Caller, LinkEvent, Links};
 use crate::peer::{Lane, PeerEvent};
 
 /// How long an idle primary waits before it makes an entry for the replicas to compare themselves by.
@@ -42,7 +43,8 @@ pub(super) struct DataThread {
     pub(super) archive: Archive,
     pub(super) knowledge: Arc<Knowledge>,
     pub(super) clients: Option<std::net::TcpListener>,
-    pub(super) to_control: mpsc::UnboundedSender<ControlMessage>,
+    pub(super) to_control: mpsc::UnboundedSender<FromData>,
+    pub(super) operators: Operators,
     pub(super) ears: data::Ears,
 }
 
@@ -56,8 +58,12 @@ impl DataThread {
         let inbox = Rc::new(Inbox::default());
         let caller = Caller { cluster: self.config.cluster.clone(), node: self.me.node, lane: Lane::Data };
         let lost_inbox = inbox.clone();
-        let lost = move |node| lost_inbox.push(Event::Peer(PeerEvent::Lost { node }));
-        let links = Links::start(&caller, others(&self.config), lost);
+        let heard = move |event| match event {
+            LinkEvent::Lost(node) => lost_inbox.push(Event::Peer(PeerEvent::Lost { node })),
+            // The control lane hears of it too, and knows what it means.
+            LinkEvent::Refused(_) => {}
+        };
+        let links = Links::start(caller, others(&self.config), heard);
         let request_timeout = self.config.timeouts.request();
         // Of this start of the process: it counts its batches from the beginning.
         let life = onecopy_core::Incarnation(rand::random());
@@ -71,6 +77,7 @@ impl DataThread {
             archive: self.archive,
             links,
             inbox: inbox.clone(),
+            telling: Telling { control: self.to_control.clone(), status: self.knowledge.data.clone() },
             control: self.to_control,
             status: self.knowledge.data.clone(),
             status_due: Instant::ZERO,
@@ -84,6 +91,7 @@ impl DataThread {
                 config: config.clone(),
                 inbox: inbox.clone(),
                 knowledge: self.knowledge.clone(),
+                operators: self.operators,
                 budget: Budget::new(config.limits.pipeline_bytes),
                 replies: Budget::new(config.limits.pipeline_bytes),
                 next_id: std::cell::Cell::new(1),
@@ -107,7 +115,8 @@ fn start_group(
         heartbeat_interval: config.timeouts.heartbeat(),
         failure_timeout: config.timeouts.failure(),
         log_bytes_max: config.log_bytes,
-        lease: Some(Duration::from_millis(150)),
+        lease: (config.reads == Reads::Lease).then(|| config.timeouts.lease()),
+        drift_ppm: config.clock_drift_ppm,
         ..ReplicaConfig::new(DATA_GROUP, member, me.boot)
     };
     let settings = GroupSettings {
@@ -117,7 +126,7 @@ fn start_group(
         seed: rand::random(),
     };
     let (fresh, now) = (Fresh::new(Keyspace::new), plane.clock.now());
-    let started = plane.data.start_group(settings, restored, fresh, now, &mut Telling, &mut plane.out);
+    let started = plane.data.start_group(settings, restored, fresh, now, &mut plane.telling, &mut plane.out);
     plane.employ();
     started.map_err(std::io::Error::other)
 }

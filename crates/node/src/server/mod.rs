@@ -16,6 +16,7 @@ use tracing::error;
 use crate::archive::Archive;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::control::desk::Operators;
 use crate::data;
 use crate::journal::Journal;
 use crate::knowledge::Knowledge;
@@ -96,6 +97,8 @@ impl Server {
         let (control_archive_events, control_archive) = mpsc::unbounded_channel();
         let (to_data, from_control) = mpsc::unbounded_channel();
         let (to_control, from_data) = mpsc::unbounded_channel();
+        let (to_desk, requests) = mpsc::unbounded_channel();
+        let operators = Operators(to_desk);
 
         let (journal, log_thread) = Journal::start(disk.log, config.durability, data_journal_events)?;
         let (archive, snapshot_thread) = Archive::start(disk.snapshots, data_archive_events)?;
@@ -115,6 +118,7 @@ impl Server {
             knowledge: knowledge.clone(),
             clients: sockets.redis,
             to_control,
+            operators: operators.clone(),
             ears: data::Ears { journal: data_journal, archive: data_archive, control: from_control },
         };
         let control = ControlThread {
@@ -131,10 +135,13 @@ impl Server {
             journal_events: control_journal,
             archive_events: control_archive,
             from_data,
+            operators,
+            requests,
+            stopped,
         };
         drop((journal, archive));
         let data_thread = spawn("data", failures.clone(), move || data.run())?;
-        let control_thread = spawn("control", failures, move || control.run(stopped))?;
+        let control_thread = spawn("control", failures, move || control.run())?;
         let threads = vec![control_thread, data_thread, log_thread, snapshot_thread];
         Ok(Self { stop: Some(stop), threads, failed })
     }
@@ -144,7 +151,8 @@ impl Server {
         self.failed.recv().await.unwrap_or_else(|| "the threads of the node have ended".to_owned())
     }
 
-    /// Stops the node: no client is answered any more, and what is in the log is synced.
+    /// Stops the node: what it leads is handed over first, if that goes within a second; then no client is answered any more,
+    /// and what is in the log is synced.
     pub fn stop(mut self) {
         drop(self.stop.take());
         for thread in self.threads.drain(..) {

@@ -49,6 +49,12 @@ pub const SETTINGS: &[Setting] = &[
         "[\"view\", \"data\", \"coordinator\"]",
         "What the node is for: view (part of the view service), data (holds copies), coordinator (takes clients)",
     ),
+    optional(
+        "zone",
+        Kind::Text,
+        "\"\"",
+        "What the node fails together with (a rack, a data centre); empty if it does not matter. Copies are spread over zones",
+    ),
     required(
         "view_nodes",
         Kind::Ids,
@@ -69,9 +75,15 @@ pub const SETTINGS: &[Setting] = &[
     ),
     optional(
         "reads",
-        Kind::Choice(&["confirm"]),
-        "\"confirm\"",
-        "How reads are kept from being stale: confirm (the primary asks the members of its view)",
+        Kind::Choice(&["lease", "confirm"]),
+        "\"lease\"",
+        "How reads are kept from being stale: lease (every member answers from its own state; clocks are trusted within clock_drift_ppm) or confirm (the primary asks the members of its view; no clock is trusted)",
+    ),
+    optional(
+        "clock_drift_ppm",
+        Kind::Number,
+        "10000",
+        "What leases rely on: no clock of any node gains or loses more than this, in parts per million",
     ),
     optional(
         "maxmemory",
@@ -95,7 +107,7 @@ pub const SETTINGS: &[Setting] = &[
     optional(
         "timeouts.ping_ms",
         Kind::Number,
-        "100",
+        "50",
         "How often a node tells the view service that it is alive, in milliseconds",
     ),
     optional(
@@ -107,8 +119,20 @@ pub const SETTINGS: &[Setting] = &[
     optional(
         "timeouts.failure_ms",
         Kind::Number,
-        "500",
+        "400",
         "After how many milliseconds of silence a node counts as failed",
+    ),
+    optional(
+        "timeouts.refused_ms",
+        Kind::Number,
+        "100",
+        "The same for a node that refuses connections: nobody listens there",
+    ),
+    optional(
+        "timeouts.lease_ms",
+        Kind::Number,
+        "120",
+        "How many milliseconds a lease lasts, with reads = lease; a new primary waits until what it promised has run out",
     ),
     optional(
         "timeouts.request_ms",
@@ -119,7 +143,7 @@ pub const SETTINGS: &[Setting] = &[
     optional(
         "timeouts.election_ms",
         Kind::Number,
-        "300",
+        "120",
         "The least milliseconds without a leader after which the view service elects another; the most is twice as much",
     ),
     optional("limits.clients", Kind::Number, "10000", "How many clients may be connected at once"),

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use onecopy_node::NodeStatus;
 
+use crate::addressees::agent;
+
 /// How long a node may take to answer. A node that is stopped or cut off must not hold up the others.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -24,14 +26,8 @@ pub struct Answer {
 /// # Errors
 /// Why there was no answer, or none that can be understood.
 pub fn node(http: &str) -> Result<NodeStatus, String> {
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .timeout_global(Some(TIMEOUT))
-        // Nodes are asked directly, whatever the environment says about proxies to the world.
-        .proxy(None)
-        .build()
-        .into();
     let mut response =
-        agent.get(format!("http://{http}/status")).call().map_err(|error| error.to_string())?;
+        agent(TIMEOUT).get(format!("http://{http}/status")).call().map_err(|error| error.to_string())?;
     let text = response.body_mut().read_to_string().map_err(|error| error.to_string())?;
     serde_json::from_str(&text).map_err(|error| format!("the answer is not the status of a node: {error}"))
 }

@@ -52,6 +52,10 @@ pub struct NodeReport {
     pub uptime_seconds: Option<u64>,
     /// The version of the program.
     pub version: Option<String>,
+    /// Whether it is to hold nothing.
+    pub drained: bool,
+    /// What it fails together with; empty if nobody said.
+    pub zone: String,
     /// What it is for: `view`, `data`, `coordinator`.
     pub roles: Vec<String>,
     /// What it is in the view service: `leader`, `follower`, `candidate`, `founding` or `stranger`; null if it is not
@@ -171,6 +175,8 @@ fn up(status: &NodeStatus, known: Option<&KnownNode>, http: &str, statuses: &[&N
         pid: Some(status.pid),
         uptime_seconds: Some(status.uptime_seconds),
         version: Some(status.version.clone()),
+        drained: known.is_some_and(|known| known.drained),
+        zone: known.map(|known| known.zone.clone()).unwrap_or_default(),
         roles: status.roles.clone(),
         view_service: status.view_service.as_ref().map(|service| service.role.clone()),
         redis: known.map(|known| known.redis.clone()).unwrap_or_default(),
@@ -201,6 +207,8 @@ fn unreachable(node: u32, known: Option<&KnownNode>, http: &str, error: &str) ->
         pid: known.map(|known| known.pid),
         uptime_seconds: None,
         version: None,
+        drained: known.is_some_and(|known| known.drained),
+        zone: known.map(|known| known.zone.clone()).unwrap_or_default(),
         roles: Vec::new(),
         view_service: None,
         redis: known.map(|known| known.redis.clone()).unwrap_or_default(),

@@ -24,6 +24,7 @@ pub(super) fn lines(report: &Report) -> Vec<String> {
         "durable",
         "commit",
         "lag",
+        "zone",
         "roles",
     ])];
     nodes.extend(report.nodes.iter().map(node));
@@ -50,7 +51,7 @@ fn node(node: &NodeReport) -> Vec<String> {
     let text = |text: &str| if text.is_empty() { dash() } else { text.to_owned() };
     vec![
         node.node.to_string(),
-        node.state.to_owned(),
+        if node.drained { format!("{}, drained", node.state) } else { node.state.to_owned() },
         number(node.pid.map(u64::from)),
         replica.map_or_else(dash, |replica| replica.role.clone()),
         node.view_service.clone().unwrap_or_else(dash),
@@ -60,6 +61,7 @@ fn node(node: &NodeReport) -> Vec<String> {
         number(replica.map(|replica| replica.durable)),
         number(replica.map(|replica| replica.commit)),
         number(replica.and_then(|replica| replica.lag)),
+        text(&node.zone),
         text(&node.roles.join(",")),
     ]
 }

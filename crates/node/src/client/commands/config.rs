@@ -53,7 +53,7 @@ fn settings(clients: &Clients) -> Vec<(&'static str, String)> {
         ("maxmemory-policy", "noeviction".to_owned()),
         ("port", config.redis.port().to_string()),
         ("proto-max-bulk-len", config.limits.command_bytes.to_string()),
-        ("reads", "confirm".to_owned()),
+        ("reads", config.reads.name().to_owned()),
         ("save", String::new()),
         ("timeout", "0".to_owned()),
     ]

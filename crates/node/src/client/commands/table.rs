@@ -26,12 +26,13 @@ const fn spec(
     }
 }
 
-static SPECS: [Spec; 15] = [
+static SPECS: [Spec; 16] = [
     spec("auth", -2, "connection", "1.0.0", "Authenticates the connection."),
     spec("client", -2, "connection", "2.4.0", "A container for client connection commands."),
     spec("command", -1, "server", "2.8.13", "Returns detailed information about all commands."),
     spec("config", -2, "server", "2.0.0", "A container for server configuration commands."),
     spec("echo", 2, "connection", "1.0.0", "Returns the given string."),
+    spec("failover", -1, "server", "6.2.0", "Hands over to another node; answers when it has happened."),
     spec("hello", -1, "connection", "6.0.0", "Handshakes with the server."),
     spec("info", -1, "server", "1.0.0", "Returns information and statistics about the server."),
     spec("ping", -1, "connection", "1.0.0", "Returns the server's liveliness response."),

@@ -1,0 +1,132 @@
+//! What can be wrong with settings.
+
+use super::{Config, Reads, Role, Timeouts};
+
+/// More drift than this is no clock any more.
+const DRIFT_PPM_MAX: u32 = 100_000;
+/// The longest name of a zone.
+const ZONE_BYTES_MAX: usize = 64;
+
+impl Config {
+    /// Everything that is wrong with the settings, each with what to do about it. Empty if a node can start.
+    #[must_use]
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let mut must = |holds: bool, problem: String| {
+            if !holds {
+                problems.push(problem);
+            }
+        };
+        let is_view_node = self.view_nodes.contains(&self.node);
+        must(self.node >= 1, "node = 0: ids of nodes begin with 1".to_owned());
+        must(
+            !self.cluster.is_empty() && self.cluster.len() <= 64,
+            "cluster: give the cluster a name of 1 to 64 bytes, the same on all its nodes".to_owned(),
+        );
+        must(
+            matches!(self.view_nodes.len(), 1 | 3 | 5),
+            format!(
+                "view_nodes names {} nodes: the view service needs 1, 3 or 5 of them (3 survive the failure of one, \
+                 5 that of two; an even number survives no more than one less)",
+                self.view_nodes.len()
+            ),
+        );
+        must(
+            self.has(Role::View) == is_view_node,
+            match is_view_node {
+                true => format!("view_nodes names node {}, but its roles lack \"view\"", self.node),
+                false => format!(
+                    "the roles of node {} include \"view\", but view_nodes does not name it",
+                    self.node
+                ),
+            },
+        );
+        for id in &self.view_nodes {
+            must(
+                *id == self.node || self.nodes.contains_key(id),
+                format!("view_nodes names node {id}, but [nodes] has no address for it"),
+            );
+        }
+        must(!self.roles.is_empty(), "roles is empty: a node needs at least one".to_owned());
+        must(self.copies >= 1, "copies = 0: at least one copy is needed to hold data".to_owned());
+        must(
+            self.zone.len() <= ZONE_BYTES_MAX,
+            format!("zone: the name has more than {ZONE_BYTES_MAX} bytes"),
+        );
+        must(
+            self.reads == Reads::Confirm || self.clock_drift_ppm <= DRIFT_PPM_MAX,
+            format!(
+                "clock_drift_ppm = {} is more than {DRIFT_PPM_MAX} (a tenth): with such clocks use reads = \"confirm\"",
+                self.clock_drift_ppm
+            ),
+        );
+        must(
+            (1024..=512 * 1024 * 1024).contains(&self.limits.command_bytes),
+            "limits.command_bytes must be between 1024 and 536870912".to_owned(),
+        );
+        must(self.limits.clients >= 1, "limits.clients must be at least 1".to_owned());
+        must(
+            self.limits.pipeline_bytes >= self.limits.command_bytes,
+            "limits.pipeline_bytes must be at least limits.command_bytes".to_owned(),
+        );
+        problems.extend(self.timeouts.problems(self.reads));
+        problems
+    }
+}
+
+impl Timeouts {
+    /// What does not fit together.
+    fn problems(&self, reads: Reads) -> Vec<String> {
+        let Self { ping_ms, heartbeat_ms, failure_ms, refused_ms, lease_ms, request_ms, election_ms } = *self;
+        let leases = reads == Reads::Lease;
+        let rules = [
+            (
+                ping_ms >= 1 && heartbeat_ms >= 1 && election_ms >= 30,
+                "timeouts: ping_ms and heartbeat_ms must be at least 1, election_ms at least 30".to_owned(),
+            ),
+            (
+                failure_ms >= 3 * ping_ms.max(heartbeat_ms),
+                format!(
+                    "timeouts.failure_ms = {failure_ms} is less than three pings ({ping_ms} ms) or heartbeats \
+                     ({heartbeat_ms} ms): one lost message would count as a failure"
+                ),
+            ),
+            (
+                refused_ms >= 2 * ping_ms,
+                format!(
+                    "timeouts.refused_ms = {refused_ms} is less than two pings ({ping_ms} ms): one broken connection \
+                     would count as a failure"
+                ),
+            ),
+            (
+                refused_ms <= failure_ms,
+                format!(
+                    "timeouts.refused_ms = {refused_ms} is more than timeouts.failure_ms = {failure_ms}: a node that \
+                     refuses connections is no better than a silent one"
+                ),
+            ),
+            (
+                !leases || lease_ms >= 2 * heartbeat_ms,
+                format!(
+                    "timeouts.lease_ms = {lease_ms} is less than two heartbeats ({heartbeat_ms} ms): leases of an idle \
+                     group would run out between them"
+                ),
+            ),
+            (
+                !leases || lease_ms < failure_ms,
+                format!(
+                    "timeouts.lease_ms = {lease_ms} is not less than timeouts.failure_ms = {failure_ms}: an heir waits \
+                     for the lease that it promised, and every failover would be longer by it"
+                ),
+            ),
+            (
+                request_ms >= 2 * failure_ms,
+                format!(
+                    "timeouts.request_ms = {request_ms} is less than twice timeouts.failure_ms = {failure_ms}: requests \
+                     would fail at every failover that they could wait for"
+                ),
+            ),
+        ];
+        rules.into_iter().filter(|(holds, _)| !holds).map(|(_, problem)| problem).collect()
+    }
+}

@@ -1,0 +1,148 @@
+//! What has to be asked of whom for an operation, and what shows that it was done.
+
+use onecopy_core::{GroupId, NodeId, View, ViewNumber};
+use onecopy_views::{Command, Table};
+
+use crate::operation::Operation;
+
+/// An operation on its way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Errand {
+    /// The view service has to execute a command.
+    Command(Command),
+    /// The primary of a group has to hand over.
+    Handover {
+        /// Of which group.
+        group: GroupId,
+        /// The view that it led when it was asked.
+        view: ViewNumber,
+        /// Who led it.
+        primary: NodeId,
+        /// The heir, if the operator has named one.
+        to: Option<NodeId>,
+    },
+}
+
+impl Errand {
+    /// What has to be asked for `operation`, as the table is.
+    pub(crate) fn of(operation: Operation, group: GroupId, table: &Table) -> Result<Self, String> {
+        let view = || view(group, table);
+        match operation {
+            Operation::Handover { to } => Self::handover(group, view()?, to.map(NodeId)),
+            Operation::Copies { copies } => Ok(Self::Command(Command::SetCopies { group, copies })),
+            Operation::Drain { node } => {
+                Ok(Self::Command(Command::SetDrained { node: NodeId(node), drained: true }))
+            }
+            Operation::Undrain { node } => {
+                Ok(Self::Command(Command::SetDrained { node: NodeId(node), drained: false }))
+            }
+            Operation::Remove { node } => Ok(Self::Command(Command::ForgetNode { node: NodeId(node) })),
+            Operation::Recover { accept_data_loss: false, .. } => Err(
+                "the group would go on with what one replica has: writes that were acknowledged and are not there are \
+                 lost for good. Wait for the other members if they can return at all; if they cannot, say that you accept \
+                 the loss of data"
+                    .to_owned(),
+            ),
+            Operation::Recover { node, accept_data_loss: true } => Self::recover(group, view()?, node, table),
+        }
+    }
+
+    fn handover(group: GroupId, view: &View, to: Option<NodeId>) -> Result<Self, String> {
+        match to {
+            Some(to) if to == view.primary => Err(format!("node {} is the primary already", to.0)),
+            Some(to) if view.member(to).is_none() => Err(format!(
+                "node {} is not a member of the group: the primary hands over to one of nodes {}",
+                to.0,
+                nodes(view)
+            )),
+            None if view.members.len() < 2 => Err(
+                "the group has no other member to hand over to: start another node, or wait until a learner has caught up"
+                    .to_owned(),
+            ),
+            _ => Ok(Self::Handover { group, view: view.number, primary: view.primary, to }),
+        }
+    }
+
+    fn recover(group: GroupId, view: &View, node: u32, table: &Table) -> Result<Self, String> {
+        let sole = view.replicas().find(|replica| replica.node.0 == node).copied().ok_or_else(|| {
+            format!("node {node} has nothing of the group: only nodes {} have something", nodes(view))
+        })?;
+        let registration =
+            table.nodes().get(&sole.node).ok_or_else(|| format!("node {node} is not registered"))?;
+        if registration.incarnation != sole.incarnation {
+            return Err(format!("node {node} has returned without its data: there is nothing to go on with"));
+        }
+        let boot = registration.boot;
+        Ok(Self::Command(Command::Recover { group, expected: view.number, sole, boot }))
+    }
+
+    /// Whether the table shows that it was done, and what there is to say.
+    pub(crate) fn is_done(&self, table: &Table) -> Option<String> {
+        match self {
+            Self::Handover { group, view, primary, to } => {
+                let now = &table.groups().get(group)?.view;
+                let is_heir = to.map_or(now.primary != *primary, |to| now.primary == to);
+                (now.number > *view && is_heir).then(|| {
+                    format!("{group} was handed over from node {} to node {}", primary.0, now.primary.0)
+                })
+            }
+            Self::Command(command) => shows(command, table).then(|| said(command)),
+        }
+    }
+
+    /// Why it cannot be done any more.
+    pub(crate) fn is_void(&self, table: &Table) -> Option<String> {
+        let Self::Handover { group, view, .. } = self else { return None };
+        let now = &table.groups().get(group)?.view;
+        (now.number > *view).then(|| format!("the view was changed meanwhile, it is {now} now"))
+    }
+}
+
+/// Whether what a command wants is so.
+fn shows(command: &Command, table: &Table) -> bool {
+    match command {
+        Command::SetCopies { group, copies } => {
+            table.groups().get(group).is_some_and(|group| group.copies == *copies)
+        }
+        Command::SetDrained { node, drained } => table.drained().contains(node) == *drained,
+        Command::ForgetNode { node } => !table.nodes().contains_key(node),
+        Command::Recover { group, expected, sole, .. } => table.groups().get(group).is_some_and(|group| {
+            group.view.number > *expected && group.view.primary == sole.node && group.view.is_member(sole)
+        }),
+        _ => false,
+    }
+}
+
+/// What a command that was executed means, for people.
+pub(crate) fn said(command: &Command) -> String {
+    match command {
+        Command::SetCopies { group, copies } => {
+            format!(
+                "{group} shall have {copies} copies: nodes are recruited or dropped, `onecopy status` shows how far it is"
+            )
+        }
+        Command::SetDrained { node, drained: true } => format!(
+            "node {} is drained: what it leads is handed over, and its copies go once others have everything",
+            node.0
+        ),
+        Command::SetDrained { node, drained: false } => format!("node {} may hold copies again", node.0),
+        Command::ForgetNode { node } => format!("node {} is forgotten", node.0),
+        Command::Recover { group, sole, .. } => format!(
+            "{group} goes on with what node {} has: check the data, and start empty nodes as new copies",
+            sole.node.0
+        ),
+        command => command.to_string(),
+    }
+}
+
+fn view(group: GroupId, table: &Table) -> Result<&View, String> {
+    let group = table.groups().get(&group);
+    group.map(|group| &group.view).ok_or_else(|| {
+        "this node knows no view of the group yet: is the view service founded and reachable?".to_owned()
+    })
+}
+
+fn nodes(view: &View) -> String {
+    let nodes: Vec<String> = view.replicas().map(|replica| replica.node.0.to_string()).collect();
+    nodes.join(", ")
+}

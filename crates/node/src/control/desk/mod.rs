@@ -1,0 +1,148 @@
+//! Where operators are served: what they want goes to whoever can do it, until it shows that it was done or it is too late.
+//!
+//! Commands for the view table go to all view nodes, of which the leader answers; handovers go to the node of the primary. What was
+//! asked may be lost with whoever was asked, so it is asked again; the table shows what has happened meanwhile.
+
+mod errand;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use onecopy_core::{GroupId, Instant};
+use onecopy_views::Table;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::operation::{Operated, Operation};
+pub(crate) use errand::Errand;
+
+/// How long an operator waits.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long an answer may take before the question is asked again.
+const REPEAT: Duration = Duration::from_millis(700);
+
+/// An operation, and who waits for its outcome.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) operation: Operation,
+    pub(crate) answer: oneshot::Sender<Operated>,
+}
+
+/// Hands operations to the control thread, from any thread.
+#[derive(Clone, Debug)]
+pub(crate) struct Operators(pub(crate) mpsc::UnboundedSender<Request>);
+
+impl Operators {
+    /// Has something done. Bounded in time.
+    pub(crate) async fn ask(&self, operation: Operation) -> Operated {
+        let (answer, answered) = oneshot::channel();
+        let stopping = || Operated::unknown("the node is stopping: ask another one");
+        match self.0.send(Request { operation, answer }) {
+            Ok(()) => answered.await.unwrap_or_else(|_| stopping()),
+            Err(_) => stopping(),
+        }
+    }
+}
+
+/// All operations under way at this node.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    group: GroupId,
+    next: u64,
+    pending: BTreeMap<u64, Pending>,
+}
+
+#[derive(Debug)]
+struct Pending {
+    errand: Errand,
+    answer: oneshot::Sender<Operated>,
+    until: Instant,
+    next_question: Instant,
+}
+
+impl Desk {
+    /// A desk for operations on `group`. Its requests are counted from `first`, so that an answer to an earlier process is
+    /// none to this one.
+    pub(crate) fn new(group: GroupId, first: u64) -> Self {
+        Self { group, next: first, pending: BTreeMap::new() }
+    }
+
+    /// Takes a request. What makes no sense is answered at once.
+    pub(crate) fn take(&mut self, now: Instant, request: Request, table: &Table) {
+        let Request { operation, answer } = request;
+        match Errand::of(operation, self.group, table) {
+            Ok(errand) => {
+                let pending = Pending { errand, answer, until: now + PATIENCE, next_question: now };
+                self.pending.insert(self.next, pending);
+                self.next = self.next.wrapping_add(1);
+            }
+            Err(reason) => answer_with(answer, Operated::refused(reason)),
+        }
+    }
+
+    /// What is to be asked now. What nobody has answered in time is given up.
+    pub(crate) fn questions(&mut self, now: Instant) -> Vec<(u64, Errand)> {
+        for (_, pending) in self.pending.extract_if(.., |_, pending| pending.until <= now) {
+            answer_with(pending.answer, Operated::unknown(unanswered(&pending.errand)));
+        }
+        let due = self.pending.iter_mut().filter(|(_, pending)| pending.next_question <= now);
+        let ask = |(request, pending): (&u64, &mut Pending)| {
+            pending.next_question = now + REPEAT;
+            (*request, pending.errand.clone())
+        };
+        due.map(ask).collect()
+    }
+
+    /// Somebody who was asked says what became of it.
+    pub(crate) fn answered(&mut self, request: u64, outcome: Result<(), String>, table: &Table) {
+        let Some(Pending { errand, answer, .. }) = self.pending.remove(&request) else { return };
+        // What is refused may have been done when it was asked for the first time.
+        let operated = match (outcome, errand.is_done(table)) {
+            (_, Some(said)) => Operated::done(said),
+            (Ok(()), None) => Operated::done(match &errand {
+                Errand::Command(command) => errand::said(command),
+                Errand::Handover { group, .. } => format!("{group} was handed over"),
+            }),
+            (Err(reason), None) => Operated::refused(reason),
+        };
+        answer_with(answer, operated);
+    }
+
+    /// The table has changed: it shows which handovers have happened, and which cannot any more. (Commands are answered by who
+    /// executes them.)
+    pub(crate) fn learnt(&mut self, table: &Table) {
+        let outcome = |errand: &Errand| match errand {
+            Errand::Command(_) => None,
+            Errand::Handover { .. } => errand
+                .is_done(table)
+                .map(Operated::done)
+                .or_else(|| errand.is_void(table).map(Operated::refused)),
+        };
+        let decided = self.pending.extract_if(.., |_, pending| outcome(&pending.errand).is_some());
+        for (_, Pending { errand, answer, .. }) in decided {
+            answer_with(answer, outcome(&errand).expect("it was decided"));
+        }
+    }
+
+    /// When something is due.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.pending.values().map(|pending| pending.next_question.min(pending.until)).min()
+    }
+}
+
+/// An operator who has gone away does not mind.
+fn answer_with(answer: oneshot::Sender<Operated>, operated: Operated) {
+    let _ = answer.send(operated);
+}
+
+fn unanswered(errand: &Errand) -> String {
+    let who = match errand {
+        Errand::Command(_) => {
+            "the view service did not answer (is a majority of the view nodes up? `onecopy status` shows them)".to_owned()
+        }
+        Errand::Handover { primary, .. } => format!("node {}, the primary, did not answer", primary.0),
+    };
+    let seconds = PATIENCE.as_secs();
+    format!("{who} within {seconds} s. It may happen yet: `onecopy events` shows what has")
+}

@@ -1,0 +1,125 @@
+use onecopy_core::{BootNumber, Incarnation, Member, NodeId, Rules};
+use onecopy_views::{Addresses, Command, Registration};
+
+use super::*;
+use crate::operation::OperationOutcome;
+
+const GROUP: GroupId = GroupId(1);
+const NOW: Instant = Instant::ZERO;
+
+fn member(node: u32) -> Member {
+    Member { node: NodeId(node), incarnation: Incarnation(u128::from(node)) }
+}
+
+/// Nodes 1 to 3; 1 leads, 2 is its backup.
+fn table() -> Table {
+    let mut table = Table::default();
+    for node in 1..=3 {
+        let registration = Registration {
+            incarnation: Incarnation(u128::from(node)),
+            boot: BootNumber(1),
+            holds_data: true,
+            zone: String::new(),
+            pid: node,
+            addresses: Addresses::default(),
+        };
+        apply(&mut table, &Command::RegisterNode { node: NodeId(node), registration });
+    }
+    let (members, primary) = (vec![member(1), member(2)], NodeId(1));
+    let boot = BootNumber(1);
+    apply(&mut table, &Command::CreateGroup { group: GROUP, copies: 2, members, primary, boot });
+    table
+}
+
+fn apply(table: &mut Table, command: &Command) {
+    table.apply(command, Rules::default()).expect("the command fits");
+}
+
+fn handed_over(mut table: Table) -> Table {
+    let expected = table.groups()[&GROUP].view.number;
+    apply(&mut table, &Command::Handover { group: GROUP, expected, heir: NodeId(2), boot: BootNumber(1) });
+    table
+}
+
+fn take(desk: &mut Desk, operation: Operation) -> oneshot::Receiver<Operated> {
+    let (answer, answered) = oneshot::channel();
+    desk.take(NOW, Request { operation, answer }, &table());
+    answered
+}
+
+fn desk() -> Desk {
+    Desk::new(GROUP, 7)
+}
+
+fn outcome(mut answered: oneshot::Receiver<Operated>) -> (OperationOutcome, String) {
+    let Operated { outcome, message } = answered.try_recv().expect("an answer");
+    (outcome, message)
+}
+
+fn refusal(operation: Operation) -> String {
+    let (outcome, message) = outcome(take(&mut desk(), operation));
+    assert_eq!(outcome, OperationOutcome::Refused);
+    message
+}
+
+#[test]
+fn a_command_is_asked_again_until_it_is_answered() {
+    let mut desk = desk();
+    let answered = take(&mut desk, Operation::Copies { copies: 3 });
+    let asked = Errand::Command(Command::SetCopies { group: GROUP, copies: 3 });
+    assert_eq!(desk.questions(NOW), [(7, asked.clone())]);
+    assert_eq!(desk.questions(NOW), []);
+    assert_eq!(desk.questions(NOW + REPEAT), [(7, asked)]);
+    desk.answered(6, Err("an answer to an earlier process".to_owned()), &table());
+    desk.answered(7, Ok(()), &table());
+    let (outcome, message) = outcome(answered);
+    assert_eq!(outcome, OperationOutcome::Done);
+    assert!(message.contains("3 copies"), "{message}");
+}
+
+#[test]
+fn what_was_done_before_is_done_although_it_is_refused_the_second_time() {
+    let mut desk = desk();
+    let answered = take(&mut desk, Operation::Copies { copies: 2 });
+    desk.answered(7, Err("nothing would change".to_owned()), &table());
+    assert_eq!(outcome(answered).0, OperationOutcome::Done);
+}
+
+#[test]
+fn a_refusal_is_told() {
+    let mut desk = desk();
+    let answered = take(&mut desk, Operation::Copies { copies: 0 });
+    desk.answered(7, Err("a group has at least one copy".to_owned()), &table());
+    assert_eq!(outcome(answered), (OperationOutcome::Refused, "a group has at least one copy".to_owned()));
+}
+
+#[test]
+fn a_handover_is_done_when_the_view_shows_it() {
+    let mut desk = desk();
+    let answered = take(&mut desk, Operation::Handover { to: None });
+    desk.learnt(&table());
+    assert_eq!(desk.questions(NOW).len(), 1);
+    desk.learnt(&handed_over(table()));
+    let (outcome, message) = outcome(answered);
+    assert_eq!(outcome, OperationOutcome::Done);
+    assert!(message.contains("from node 1 to node 2"), "{message}");
+}
+
+#[test]
+fn nobody_waits_for_ever() {
+    let mut desk = desk();
+    let answered = take(&mut desk, Operation::Drain { node: 3 });
+    assert_eq!(desk.questions(NOW + PATIENCE), []);
+    let (outcome, message) = outcome(answered);
+    assert_eq!(outcome, OperationOutcome::Unknown);
+    assert!(message.contains("majority"), "{message}");
+    assert_eq!(desk.deadline(), None);
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_at_once() {
+    assert!(refusal(Operation::Handover { to: Some(1) }).contains("the primary already"));
+    assert!(refusal(Operation::Handover { to: Some(3) }).contains("one of nodes 1, 2"));
+    assert!(refusal(Operation::Recover { node: 1, accept_data_loss: false }).contains("lost for good"));
+    assert!(refusal(Operation::Recover { node: 3, accept_data_loss: true }).contains("nothing of the group"));
+}

@@ -1,0 +1,81 @@
+//! The metrics of a node.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::knowledge::Knowledge;
+
+/// All metrics as they are now.
+pub(super) fn registry(knowledge: &Knowledge) -> Registry {
+    let mut registry = Registry::with_prefix("onecopy");
+    let mut gauge = |name: &str, help: &str, value: u64| {
+        registry.register(name, help, ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)));
+    };
+    let status = knowledge.status();
+    gauge(
+        "up",
+        "1 while the node acknowledges writes, 0 once it cannot",
+        u64::from(status.failure.is_none()),
+    );
+    let leads = status.view_service.as_ref().is_some_and(|service| service.role == "leader");
+    gauge("view_service_leader", "1 on the leader of the view service", u64::from(leads));
+    let clients = &knowledge.data.clients;
+    gauge("clients", "Connected clients", clients.connected.load(Ordering::Relaxed));
+    if let Some(replica) = status.replicas.first() {
+        gauge("view", "The number of the view that the replica knows", replica.view);
+        gauge("primary", "1 on the primary", u64::from(replica.role == "primary"));
+        gauge("log_index", "The last index in the log", replica.last);
+        gauge("durable_index", "The last durable index", replica.durable);
+        gauge("commit_index", "The last committed index", replica.commit);
+        let lag = replica.lag.iter().map(|(_, lag)| *lag).max().unwrap_or(0);
+        gauge("lag_entries", "On a primary, entries that the slowest replica lacks", lag);
+        gauge("memory_bytes", "Bytes that the state occupies", replica.memory_bytes);
+        gauge("log_memory_bytes", "Bytes of the log in memory", replica.log_bytes);
+        gauge("keys", "Keys in all databases", replica.keys);
+        gauge("sessions", "Coordinators whose batches are remembered", replica.sessions);
+    }
+    let log = knowledge.journal.stats();
+    gauge("log_segments", "Segments of the log on disk", log.segments);
+    gauge("log_disk_bytes", "Bytes of the log on disk", log.bytes);
+
+    let mut counter = |name: &str, help: &str, unit: Option<Unit>, value: u64| match unit {
+        Some(unit) => registry.register_with_unit(name, help, unit, ConstCounter::new(value)),
+        None => registry.register(name, help, ConstCounter::new(value)),
+    };
+    counter("commands", "Commands of clients", None, clients.commands.load(Ordering::Relaxed));
+    counter("errors", "Error replies to clients", None, clients.errors.load(Ordering::Relaxed));
+    counter("connections", "Accepted connections", None, clients.accepted.load(Ordering::Relaxed));
+    counter("connections_rejected", "Refused connections", None, clients.rejected.load(Ordering::Relaxed));
+    counter("received", "From clients", Some(Unit::Bytes), clients.bytes_in.load(Ordering::Relaxed));
+    counter("sent", "To clients", Some(Unit::Bytes), clients.bytes_out.load(Ordering::Relaxed));
+    counter("log_syncs", "Syncs of the log", None, log.syncs);
+    counter("log_flushed", "Written to the log", Some(Unit::Bytes), log.bytes_flushed);
+    let micros = knowledge.journal.sync_micros.load(Ordering::Relaxed);
+    counter("log_sync_microseconds", "Time spent in syncs of the log", None, micros);
+    if let Some(replica) = status.replicas.first() {
+        counter("entries_applied", "Entries executed", None, replica.entries);
+        counter("batches_proposed", "Batches of writes in proposed entries", None, replica.batches);
+        counter("read_batches", "Batches of reads answered", None, replica.reads);
+        counter("read_batches_as_backup", "Of these, answered as a backup", None, replica.reads_as_backup);
+        counter("view_changes", "Views adopted", None, replica.view_changes);
+    }
+    let did = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    let replicas = &knowledge.data.replicas_did;
+    let help = "Batches of reads that went to a primary elsewhere";
+    counter("read_batches_forwarded", help, None, did(&replicas.reads_forwarded));
+    counter("handovers_failed", "Handovers that did not happen", None, did(&replicas.handovers_failed));
+    counter("diverged", "Times that the state was not what the primary's was", None, did(&replicas.diverged));
+    counter("rebuilt", "Times that the replica began anew", None, did(&replicas.rebuilt));
+    let changes: Family<Vec<(&str, String)>, Counter> = Family::default();
+    for ((change, reason), count) in knowledge.changes().iter() {
+        let labels = vec![("change", (*change).to_owned()), ("reason", reason.clone())];
+        changes.get_or_create(&labels).inc_by(*count);
+    }
+    let help = "Changes of the view table since the node has known it, by what was changed and why";
+    registry.register("view_table_changes", help, changes);
+    registry
+}

@@ -1,0 +1,76 @@
+//! Operations on their way between nodes: questions of this node's desk, and what other nodes' desks ask of this one.
+
+use onecopy_core::{GroupId, Instant, NodeId};
+use onecopy_replica::HandoverError;
+use onecopy_views::Table;
+use tracing::warn;
+
+use super::Control;
+use super::desk::{Errand, Request};
+use crate::data::inbox::FromControl;
+use crate::peer::message::ControlMessage;
+
+impl Control {
+    /// An operator wants something of this node.
+    pub(super) fn take_request(&mut self, request: Request) {
+        let table = self.knowledge.table();
+        self.desk.take(self.clock.now(), request, &table);
+    }
+
+    /// Asks what is to be asked now.
+    pub(super) fn ask_questions(&mut self, now: Instant) {
+        for (request, errand) in self.desk.questions(now) {
+            match errand {
+                Errand::Command(command) => {
+                    self.tell_view_nodes(&ControlMessage::Operate { request, command });
+                }
+                Errand::Handover { group, primary, to, .. } => {
+                    self.tell(primary, ControlMessage::HandOver { request, group, to });
+                }
+            }
+        }
+    }
+
+    /// Another node, or this one, has an operator who wants the primary here to make way.
+    pub(super) fn asked_to_hand_over(&mut self, asker: (NodeId, u64), group: GroupId, to: Option<NodeId>) {
+        // A repetition: it is under way.
+        if !self.handing_over.contains(&asker) {
+            self.handing_over.push(asker);
+            let _ = self.data.send(FromControl::HandOver { group, to });
+        }
+    }
+
+    /// The primary here could not make way.
+    pub(super) fn handover_failed(&mut self, error: HandoverError) {
+        for (to, request) in std::mem::take(&mut self.handing_over) {
+            // It may be about to be one, or have been one until now: the question will be repeated to whoever is.
+            if error != HandoverError::NotPrimary {
+                let outcome = Err(error.to_string());
+                self.tell(to, ControlMessage::Operated { request, outcome });
+            }
+        }
+    }
+
+    /// What the table says about operations that are under way.
+    pub(super) fn follow_operations(&mut self, table: &Table) {
+        self.desk.learnt(table);
+        if !self.leads(table) {
+            // Whoever asked sees it in the table too.
+            self.handing_over.clear();
+        }
+    }
+
+    /// Whether a group is led here, as the table says.
+    pub(super) fn leads(&self, table: &Table) -> bool {
+        table.groups().values().any(|group| group.view.primary == self.me.node)
+    }
+
+    /// Says something to a node, perhaps this one.
+    pub(super) fn tell(&mut self, to: NodeId, message: ControlMessage) {
+        if to == self.me.node {
+            self.hear(to, message);
+        } else if self.links.send(to, &message).is_err() {
+            warn!(%to, "an operation cannot be passed on: there is no connection");
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! What operators may want of a cluster, and what they are told. Any node takes it, over HTTP.
+
+use serde::{Deserialize, Serialize};
+
+/// What an operator wants, as `POST /operate` takes it: `{"operation": "copies", "copies": 3}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "operation", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Operation {
+    /// Another member becomes the primary.
+    Handover {
+        /// The heir; the member with the least to catch up if nobody is named.
+        #[serde(default)]
+        to: Option<u32>,
+    },
+    /// How many copies there are from now on.
+    Copies {
+        /// How many.
+        copies: u32,
+    },
+    /// A node is to hold nothing any more.
+    Drain {
+        /// Which one.
+        node: u32,
+    },
+    /// A drained node may hold something again.
+    Undrain {
+        /// Which one.
+        node: u32,
+    },
+    /// A node is gone for good.
+    Remove {
+        /// Which one.
+        node: u32,
+    },
+    /// The group goes on with what one replica has, although acknowledged writes may be lost.
+    Recover {
+        /// Where that replica is.
+        node: u32,
+        /// The operator knows what it means.
+        #[serde(default)]
+        accept_data_loss: bool,
+    },
+}
+
+/// What became of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Operated {
+    /// Whether it was done.
+    pub outcome: OperationOutcome,
+    /// What happened, for people.
+    pub message: String,
+}
+
+/// Whether an operation was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OperationOutcome {
+    /// It was.
+    Done,
+    /// It was not, and will not be.
+    Refused,
+    /// Nobody said: it may be done yet.
+    Unknown,
+}
+
+impl Operated {
+    pub(crate) fn done(message: impl Into<String>) -> Self {
+        Self { outcome: OperationOutcome::Done, message: message.into() }
+    }
+
+    pub(crate) fn refused(message: impl Into<String>) -> Self {
+        Self { outcome: OperationOutcome::Refused, message: message.into() }
+    }
+
+    pub(crate) fn unknown(message: impl Into<String>) -> Self {
+        Self { outcome: OperationOutcome::Unknown, message: message.into() }
+    }
+}
