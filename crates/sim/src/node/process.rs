@@ -168,7 +168,7 @@ impl Process {
                 Happened::Received(from, Packet::Forward(forward)) => data.forwarded(from, forward, out),
                 Happened::Received(_, Packet::Answer(answer)) => data.answered(answer),
                 Happened::Learnt(table) => data.announced(now, &table, watch, out),
-                Happened::HandOver(to) => data.hand_over(now, DATA_GROUP, to, watch, out),
+                Happened::HandOver(to) => data.hand_over(now, DATA_GROUP, Some(to), watch, out),
                 Happened::Received(..)
                 | Happened::Operated(_)
                 | Happened::ChangeMembers(_)
