@@ -9,7 +9,7 @@ mod support;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use load::{Fate, Load};
+use load::{Fate, History, Load};
 use support::{Cluster, Options, PATIENCE, wait};
 
 fn addresses(cluster: &Cluster, ids: &[u32]) -> Vec<SocketAddr> {
@@ -25,7 +25,7 @@ fn rounds() -> usize {
 }
 
 /// Checks a history against the data, through every node, and says what happened.
-fn conclude(what: &str, cluster: &Cluster, load: Load) {
+fn conclude(what: &str, cluster: &Cluster, load: Load) -> History {
     let history = load.stop();
     for id in cluster.data_ids() {
         history.verify(&mut cluster.client(id));
@@ -38,6 +38,7 @@ fn conclude(what: &str, cluster: &Cluster, load: Load) {
         history.reads,
     );
     assert!(history.count(Fate::Acknowledged) > 100, "hardly anything was written: the test proves nothing");
+    history
 }
 
 #[test]
@@ -66,7 +67,8 @@ fn a_killed_primary_loses_nothing_and_is_replaced_again_and_again() {
             let role = cluster.role(primary)?;
             ["spare", "learner", "backup"].contains(&role.as_str()).then_some(())
         });
-        conclude(
+        // Clients of surviving nodes wait, and are told nothing else than what became of their requests.
+        let history = conclude(
             &format!(
                 "round {round}: killed primary {primary}, {} ms without a write, two copies again after {} ms",
                 gap.as_millis(),
@@ -75,6 +77,7 @@ fn a_killed_primary_loses_nothing_and_is_replaced_again_and_again() {
             &cluster,
             load,
         );
+        history.assert_no_errors();
         gaps.push(gap);
         cluster.wait_until_complete();
     }

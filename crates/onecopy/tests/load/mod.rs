@@ -7,6 +7,10 @@
 // Each test program uses a part of this.
 #![allow(dead_code)]
 
+mod counting;
+
+pub use counting::Counting;
+
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -30,6 +34,8 @@ pub struct Load {
 struct Shared {
     stop: AtomicBool,
     registers: Vec<Register>,
+    /// What clients were told that is no answer to their question.
+    errors: Mutex<Vec<String>>,
     gap: Mutex<Gap>,
 }
 
@@ -64,6 +70,8 @@ pub struct History {
     fates: Vec<Vec<Fate>>,
     /// How many reads were answered, none of them stale.
     pub reads: u64,
+    /// What clients were told that is no answer to their question.
+    pub errors: Vec<String>,
 }
 
 impl Load {
@@ -72,6 +80,7 @@ impl Load {
         let shared = Arc::new(Shared {
             stop: AtomicBool::new(false),
             registers: (0..writers).map(|_| Register::default()).collect(),
+            errors: Mutex::default(),
             gap: Mutex::new(Gap { last_success: Instant::now(), longest: Duration::ZERO }),
         });
         let writer = |id: usize| {
@@ -120,11 +129,30 @@ impl Load {
         let fates = self.writers.into_iter().map(|writer| writer.join().expect("a writer")).collect();
         let reads =
             self.readers.into_iter().map(|reader| reader.join().expect("a reader saw something wrong")).sum();
-        History { fates, reads }
+        let errors = std::mem::take(&mut *self.shared.errors.lock().expect("nobody panics with this lock"));
+        History { fates, reads, errors }
+    }
+}
+
+impl Shared {
+    fn failed(&self, what: &str, address: SocketAddr, error: &RedisError) {
+        let mut errors = self.errors.lock().expect("nobody panics with this lock");
+        errors.push(format!("{what} at {address}: {error}"));
     }
 }
 
 impl History {
+    /// # Panics
+    /// If a client was told anything else than what became of its request.
+    pub fn assert_no_errors(&self) {
+        assert!(
+            self.errors.is_empty(),
+            "{} errors, the first: {:?}",
+            self.errors.len(),
+            &self.errors[..self.errors.len().min(5)]
+        );
+    }
+
     /// How many writes had this fate.
     pub fn count(&self, fate: Fate) -> usize {
         self.fates.iter().flatten().filter(|other| **other == fate).count()
@@ -207,7 +235,10 @@ fn write(id: usize, address: SocketAddr, shared: &Shared) -> Vec<Fate> {
         command.arg(key(id, value)).arg(value).arg(register(id)).arg(value);
         let fate = match command.query::<()>(open) {
             Ok(()) => Fate::Acknowledged,
-            Err(error) => fate_of(&error),
+            Err(error) => {
+                shared.failed("write", address, &error);
+                fate_of(&error)
+            }
         };
         match fate {
             Fate::Acknowledged => {
@@ -256,7 +287,10 @@ fn read(address: SocketAddr, shared: &Shared) -> u64 {
                 assert!(value <= tried, "{value} was never written, {tried} was the last");
                 count += 1;
             }
-            Err(_) => connection = None,
+            Err(error) => {
+                shared.failed("read", address, &error);
+                connection = None;
+            }
         }
     }
     count

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use onecopy::status::Report;
@@ -163,6 +163,60 @@ impl Cluster {
             command.arg(format!("--{flag}")).arg(value);
         }
         command
+    }
+
+    /// Starts a node that no other one is configured for, as `onecopy node add` says.
+    pub fn join(&mut self, id: u32) {
+        let address = || SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
+        let node = Node { redis: address(), http: address(), peer: address(), child: None };
+        let from = self.http_address(1).to_string();
+        let port = |address: SocketAddr| address.port().to_string();
+        let output = self.cli(&[
+            "node",
+            "add",
+            "--from",
+            &from,
+            "--id",
+            &id.to_string(),
+            "--redis-port",
+            &port(node.redis),
+            "--http-port",
+            &port(node.http),
+            "--peer-port",
+            &port(node.peer),
+            "--data",
+            &self.data_directory(id).to_string_lossy(),
+        ]);
+        assert!(output.status.success(), "{output:?}");
+        std::fs::create_dir_all(self.home(id)).expect("a directory for the node");
+        let file = self.home(id).join("node.toml");
+        std::fs::write(&file, output.stdout).expect("a file for the settings");
+        let log = File::options().create(true).append(true).open(self.log_file(id)).expect("a log file");
+        let mut command = Command::new(executable());
+        command.args(["server", "--exit-with-stdin", "--config"]).arg(file);
+        let child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log).spawn();
+        self.nodes.insert(id, Node { child: Some(child.expect("the program can be started")), ..node });
+    }
+
+    /// Runs `onecopy` with these arguments.
+    pub fn cli(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(executable());
+        command.args(arguments).stdin(Stdio::null()).output().expect("the program can be started")
+    }
+
+    /// Runs `onecopy` with these arguments, and the addresses of all nodes that run.
+    pub fn operate(&mut self, arguments: &[&str]) -> Output {
+        let running: Vec<u32> = self.ids().into_iter().filter(|id| self.is_running(*id)).collect();
+        let addresses: Vec<String> = running.iter().map(|id| self.http_address(*id).to_string()).collect();
+        let named = addresses.iter().flat_map(|address| ["--http", address]);
+        self.cli(&arguments.iter().copied().chain(named).collect::<Vec<_>>())
+    }
+
+    /// The same for what must be done; returns what was said.
+    pub fn must_operate(&mut self, arguments: &[&str]) -> String {
+        let output = self.operate(arguments);
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        String::from_utf8(output.stdout).expect("text")
     }
 
     /// Starts all nodes that do not run.

@@ -1,0 +1,66 @@
+//! Clients that count: every INCR that was answered must have counted once, and no other one.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::{Gap, connect};
+
+/// The counter.
+const KEY: &str = "count";
+
+/// Clients that increment one counter all the time.
+#[derive(Debug)]
+pub struct Counting {
+    stop: Arc<AtomicBool>,
+    gap: Arc<Mutex<Gap>>,
+    clients: Vec<JoinHandle<u64>>,
+}
+
+impl Counting {
+    /// Starts `clients` clients, spread over the nodes at `addresses`.
+    pub fn start(clients: usize, addresses: &[SocketAddr]) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let gap = Arc::new(Mutex::new(Gap { last_success: Instant::now(), longest: Duration::ZERO }));
+        let client = |number: usize| {
+            let (stop, gap, address) = (stop.clone(), gap.clone(), addresses[number % addresses.len()]);
+            std::thread::spawn(move || count(address, &stop, &gap))
+        };
+        let clients = (0..clients).map(client).collect();
+        Self { stop, gap, clients }
+    }
+
+    /// The longest time without an answer since the last call.
+    pub fn take_longest_gap(&self) -> Duration {
+        let mut gap = self.gap.lock().expect("nobody panics with this lock");
+        let longest = gap.longest.max(gap.last_success.elapsed());
+        gap.longest = Duration::ZERO;
+        longest
+    }
+
+    /// Stops all clients; how many increments were answered, and what the counter says, asked at `address`.
+    ///
+    /// # Panics
+    /// If a client was answered with an error.
+    pub fn stop(self, address: SocketAddr) -> (u64, u64) {
+        self.stop.store(true, Ordering::SeqCst);
+        let answered =
+            self.clients.into_iter().map(|client| client.join().expect("no client sees an error")).sum();
+        let mut connection = connect(address).expect("a connection");
+        (answered, redis::cmd("GET").arg(KEY).query(&mut connection).expect("GET"))
+    }
+}
+
+fn count(address: SocketAddr, stop: &AtomicBool, gap: &Mutex<Gap>) -> u64 {
+    let mut connection = connect(address).expect("a connection");
+    let mut answered = 0;
+    while !stop.load(Ordering::SeqCst) {
+        let value: u64 = redis::cmd("INCR").arg(KEY).query(&mut connection).expect("INCR");
+        answered += 1;
+        assert!(value >= answered, "the counter went back");
+        gap.lock().expect("nobody panics with this lock").success();
+    }
+    answered
+}
