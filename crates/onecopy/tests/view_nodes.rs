@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use load::{Fate, Load};
-use onecopy_node::status::ViewServiceStatus;
+use onecopy_node::ViewServiceStatus;
 use support::{Cluster, Options, PATIENCE, executable, timed, wait};
 
 /// How long a view node that lost its disk may take to be replaced: the patience of the leader is ten election timeouts.

@@ -63,8 +63,7 @@
 //!   forgets that it has founded founds again.
 //! - What storage makes of bytes is the business of the storage crate, which simulates a disk beneath its own seam. Here a
 //!   disk has records, and they are there, torn off, or damaged.
-//! - Nobody adds nodes, and nobody hands over: the protocol has no such commands yet. An operator's hand is
-//!   the place for them, beside the one that moves data directories away.
+//! - All machines are there from the beginning: view nodes come and go among them, and nobody adds another machine.
 //! - Batches of writes are not sent again after a change of primaries, so there is no exactly-once to check; an operation is
 //!   checked to be executed at most once, and a refused one never.
 

@@ -180,7 +180,10 @@ impl Profile {
             | Rule::PersistBeforeAnswer
             | Rule::OwnTermByCounting
             | Rule::UpToDateCandidate
-            | Rule::MajorityCommits => {
+            | Rule::MajorityCommits
+            | Rule::VotersOnly
+            | Rule::JointMajorities
+            | Rule::OneChangeAtATime => {
                 weigh(&[
                     (Fault::Crash, 20),
                     (Fault::CrashSeveral, 20),
@@ -194,6 +197,10 @@ impl Profile {
                 self.fault_length = dice.between(200, 1_500) * MS;
                 self.clients = 1;
                 self.think = SECOND;
+                if matches!(rule, Rule::VotersOnly | Rule::JointMajorities | Rule::OneChangeAtATime) {
+                    self.weights.extend([(Fault::Members, 60), (Fault::HandOverViews, 20)]);
+                    self.nodes = 5;
+                }
                 if rule == Rule::OwnTermByCounting {
                     // The paper's Figure 8: short reigns, long tails, and entries that arrive one by one.
                     self.raft_append_bytes_max = 1;

@@ -15,16 +15,16 @@
 
 use std::time::Duration;
 
-use onecopy_core::{Instant, Member, NodeId};
+use onecopy_core::{Instant, Member, NodeId, Rule};
 use onecopy_raft::{Change, Configuration, Input, Raft, Role};
 
 use super::{ViewObserver, ViewService, ViewWish};
 use crate::disk::Out;
 use crate::message::MemberChange;
 
-/// After how many election timeouts of silence a member may be replaced by another life of its node, and a learner is
-/// dropped; and for how long that other life must have been heard.
-const PATIENCE: u32 = 10;
+/// After how much silence a member may be replaced by another life of its node, and a learner is dropped; and for how long
+/// that other life must have been heard.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What an operator waits for.
 #[derive(Debug)]
@@ -63,8 +63,13 @@ impl ViewService {
         observer: &mut impl ViewObserver,
         out: &mut Out<ViewWish>,
     ) {
-        if !self.leads() {
+        // A repetition is answered with the first one.
+        let asker = (from, request);
+        if !self.leads() || self.request.as_ref().is_some_and(|pending| pending.asker == asker) {
             return;
+        }
+        if let Some((_, outcome)) = self.answered.clone().filter(|(answered, _)| *answered == asker) {
+            return out.wishes.push(ViewWish::Operated { to: from, request, outcome });
         }
         let begun = self.plan(now, change).and_then(|(parts, asked)| {
             self.change(now, parts, observer, out)?;
@@ -72,7 +77,7 @@ impl ViewService {
         });
         match begun {
             Ok((coming, leaving)) => {
-                self.request = Some(Request { asker: (from, request), coming, leaving });
+                self.request = Some(Request { asker, coming, leaving });
                 self.answer_request(out);
             }
             Err(reason) => out.wishes.push(ViewWish::Operated { to: from, request, outcome: Err(reason) }),
@@ -87,7 +92,7 @@ impl ViewService {
         change: &MemberChange,
     ) -> Result<(Vec<Change>, (Vec<Member>, Vec<Member>)), String> {
         let Some(raft) = &self.raft else { return Err("this view node has not started".to_owned()) };
-        if self.request.is_some() {
+        if self.request.is_some() && self.settings.rules.hold(Rule::OneChangeAtATime) {
             return Err("another change of the view nodes is under way".to_owned());
         }
         let members = raft.configuration().members();
@@ -162,6 +167,7 @@ impl ViewService {
         match outcome {
             Some(outcome) => {
                 let (to, request) = request.asker;
+                self.answered = Some(((to, request), outcome.clone()));
                 self.request = None;
                 out.wishes.push(ViewWish::Operated { to, request, outcome });
             }
@@ -193,9 +199,8 @@ impl ViewService {
     }
 
     fn next_change(&self, now: Instant, raft: &Raft) -> Option<Vec<Change>> {
-        let patience = PATIENCE * self.settings.election_timeout;
         let configuration = raft.configuration();
-        let is_silent = |member: &&Member| silence(now, raft, **member) >= patience;
+        let is_silent = |member: &&Member| silence(now, raft, **member) >= PATIENCE;
         let silent: Vec<Change> =
             configuration.learners.iter().filter(is_silent).copied().map(Change::Remove).collect();
         if !silent.is_empty() {
@@ -207,7 +212,7 @@ impl ViewService {
         }
         let silent = configuration.voters.iter().filter(|member| **member != raft.id()).filter(is_silent);
         let mut reborn = silent.filter_map(|member| {
-            let waits = self.applicants.waits(now, member.node, patience)?;
+            let waits = self.applicants.waits(now, member.node, PATIENCE)?;
             (waits != *member).then_some(waits)
         });
         Some(vec![Change::AddLearner(reborn.next()?)])

@@ -141,6 +141,8 @@ pub struct ViewService {
     applicants: Applicants,
     /// The change of members that an operator waits for.
     request: Option<Request>,
+    /// What the operator before was told: answers may be lost, and questions are repeated.
+    answered: Option<((NodeId, u64), Result<(), String>)>,
     /// Why Raft has just refused a change.
     refusal: Option<ChangeRefusal>,
     held: Waiting<(Member, Message)>,
@@ -193,6 +195,7 @@ impl ViewService {
             monitor,
             applicants: Applicants::default(),
             request: None,
+            answered: None,
             refusal: None,
             held: Waiting::default(),
             superseding: Waiting::default(),

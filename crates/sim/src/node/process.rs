@@ -242,7 +242,9 @@ impl Process {
                 }
                 // Nobody waits for the answer: the operator of a simulator looks at the table.
                 Happened::ChangeMembers(change) => {
-                    service.change_members(now, (self.me.node, 0), &change, watch, out);
+                    // Every request has a number of its own.
+                    let asker = (self.me.node, watch.env.time);
+                    service.change_members(now, asker, &change, watch, out);
                 }
                 Happened::HandOverViews => drop(service.hand_over(now, watch, out)),
                 Happened::Operated(command) => service.operated(now, (self.me.node, 0), command, watch, out),

@@ -69,6 +69,9 @@ fn the_view_service_grows_from_one_to_three_to_five() {
         cluster.ask(request, &MemberChange::Add(nodes(&new)));
         cluster.run(500, &[1]);
         assert_eq!(cluster.operated.pop(), Some((NodeId(9), request, Ok(()))));
+        // The answer was lost, and the question comes again.
+        cluster.ask(request, &MemberChange::Add(nodes(&new)));
+        assert_eq!(cluster.outcome(), Ok(()));
     }
     let all: Vec<(u32, u128)> = (1..=5).map(|node| (node, life(node))).collect();
     for node in 1..=5 {
