@@ -167,6 +167,7 @@ impl Replica {
     /// One heartbeat interval has passed.
     pub(crate) fn follower_tick(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         let view = self.view_number();
+        self.accuse(effects);
         let Role::Follower(follower) = &self.role else { return };
         let silent_for = now.since(follower.heard);
         if silent_for >= self.config.failure_timeout {

@@ -2,18 +2,25 @@
 //!
 //! The primary sends with every Prepare the digest of its state after the last entry that it has executed. A backup that has
 //! executed that entry compares. If they differ, one of the two machines computes or remembers wrongly, and nobody can say
-//! which; the primary, whose answers clients have, is believed. The backup stops being of use at once: it answers
+//! which; the primary, whose answers clients have, is believed once. The backup stops being of use at once: it answers
 //! nothing any more, says so to the view service, which drops it, and begins anew from nothing when it is no member any more.
+//!
+//! When a second backup, or the same one built anew from the primary's own log, comes to another result too, it is the
+//! primary that is wrong. It stops leading, and its process has to be started again: its disk still has what is right.
 
 use std::collections::VecDeque;
 
-use onecopy_core::{Digest, EntryId, Index, Instant, Rule, Timestamp};
+use onecopy_core::{Digest, EntryId, Index, Instant, NodeId, Rule, Timestamp, View, ViewNumber};
 
 use crate::effect::Effect;
+use crate::message::Message;
 use crate::replica::{Replica, Role};
 
 /// How many entries back a digest is remembered. What a backup executed longer ago is not compared any more.
 const REMEMBERED: usize = 4_096;
+
+/// So many disagree before a primary takes itself for the one that is wrong.
+const ACCUSERS_MAX: usize = 2;
 
 /// What a replica remembers of its own digests, and what it has to compare.
 #[derive(Clone, Debug, Default, Hash)]
@@ -24,8 +31,12 @@ pub(crate) struct Digests {
     expected: Option<Digest>,
     /// The last entry after which both agreed.
     agreed: Index,
-    /// They differed once. For good: the state is of no use.
+    /// They differed. The state is of no use, unless it was the primary that was wrong.
     has_diverged: bool,
+    /// This replica led, and was wrong. Only a new start helps.
+    is_damaged: bool,
+    /// Who came to another result than this replica while it led, and in which view.
+    accusers: Vec<(ViewNumber, NodeId)>,
 }
 
 impl Digests {
@@ -39,7 +50,7 @@ impl Digests {
     }
 
     pub(crate) fn has_diverged(&self) -> bool {
-        self.has_diverged
+        self.has_diverged || self.is_damaged
     }
 
     /// Compares, if there is something to compare; what differs.
@@ -83,13 +94,46 @@ impl Replica {
         self.digests.has_diverged = true;
         follower.refuse_reads(effects);
         effects.push(Effect::Diverged { after: own.after, own: own.value, primarys: primarys.value });
+        self.accuse(effects);
+    }
+
+    /// Tells the primary that it may be wrong itself. Repeated, for it may be lost.
+    pub(crate) fn accuse(&self, effects: &mut Vec<Effect>) {
+        let Role::Follower(follower) = &self.role else { return };
+        if self.digests.has_diverged {
+            self.send(follower.primary, Message::Diverged { view: self.view_number() }, effects);
+        }
+    }
+
+    /// A follower came to another result.
+    pub(crate) fn on_accused(&mut self, from: NodeId, effects: &mut Vec<Effect>) {
+        let accusation = (self.view_number(), from);
+        let Role::Primary(primary) = &mut self.role else { return };
+        if primary.peer(from).is_none() || self.digests.accusers.contains(&accusation) {
+            return;
+        }
+        self.digests.accusers.push(accusation);
+        if self.digests.accusers.len() >= ACCUSERS_MAX {
+            primary.refuse_reads(effects);
+            self.digests.is_damaged = true;
+            self.role = Role::Retired;
+            effects.push(Effect::Damaged);
+        }
     }
 
     /// A view was entered. A diverged replica that is not a member any more forgets everything: as a learner it begins anew.
-    pub(crate) fn maybe_rebuild(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+    pub(crate) fn maybe_rebuild(&mut self, before: Option<&View>, now: Instant, effects: &mut Vec<Effect>) {
         self.digests.expected = None;
-        let is_member = self.view().is_some_and(|view| view.is_member(&self.config.me));
-        if self.digests.has_diverged && !is_member {
+        let Some(view) = &self.view else { return };
+        if view.primary != self.config.me.node {
+            self.digests.accusers.clear();
+        }
+        let is_member = view.is_member(&self.config.me);
+        if is_member && before.is_some_and(|before| before.primary != view.primary) {
+            // It differed from a primary that leads no more: what is right is what this one says, or has.
+            self.digests.has_diverged = false;
+        }
+        if self.digests.has_diverged() && !is_member {
             self.digests = Digests::default();
             self.snapshots.forget_all();
             self.replace_log(now, EntryId::ZERO, Timestamp(0), effects);

@@ -171,6 +171,10 @@ pub enum Effect {
         /// That of the primary.
         primarys: u64,
     },
+    /// This replica led, and others came to other results (rule P10): its memory, or its machine, is damaged. It does nothing
+    /// any more; the process must be started again, to execute its log anew. The outcome of everything that it proposed and has not
+    /// applied is unknown.
+    Damaged,
     /// Replace the state machine by one that has executed nothing: the log begins anew.
     Rebuild,
     /// Ask the view service to make this member the primary: the one of `view` has nothing uncommitted, and has given up

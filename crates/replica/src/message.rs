@@ -62,6 +62,11 @@ pub enum Message {
         /// The round of the Confirm.
         round: u64,
     },
+    /// To the primary: what it holds and what is held here differ (rule P10).
+    Diverged {
+        /// The view of the primary.
+        view: ViewNumber,
+    },
     /// To a sender whose view is older than the promised one (rule P3).
     NewerView {
         /// The promised view.
@@ -103,6 +108,7 @@ impl Message {
             | Self::Confirm { view, .. }
             | Self::Confirmed { view, .. }
             | Self::GiveUp { view, .. }
+            | Self::Diverged { view }
             | Self::SnapshotChunk { view, .. }
             | Self::SnapshotAck { view, .. } => Some(*view),
             Self::NewerView { .. } => None,

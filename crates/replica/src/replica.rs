@@ -185,6 +185,7 @@ impl Replica {
             Role::Follower(_) if self.digests.has_diverged() => Standing::Diverged,
             Role::Follower(follower) if follower.is_member => Standing::Backup,
             Role::Follower(_) => Standing::Learner,
+            Role::Retired if self.digests.has_diverged() => Standing::Diverged,
             Role::Retired => Standing::Retired,
             Role::Outside => Standing::Outside,
         }
@@ -257,11 +258,11 @@ impl Replica {
         let is_learner = view.learners.iter().any(known);
         // P11: another boot of this process may have sent entries that this one does not know.
         let same_life = view.boot == self.config.boot || !self.config.rules.hold(Rule::NewLifeNewView);
+        self.leases.entered(view.number);
+        let before = self.view.replace(view.clone());
+        self.maybe_rebuild(before.as_ref(), now, effects);
         // Nor can one lead whose log and state are about to be replaced, or whose state is wrong (P10).
         let can_lead = same_life && !self.snapshots.is_installing() && !self.digests.has_diverged();
-        self.leases.entered(view.number);
-        self.view = Some(view.clone());
-        self.maybe_rebuild(now, effects);
         self.tick = Some(now + self.config.heartbeat_interval);
         self.role = match (is_member, is_learner) {
             (true, _) if view.primary == me.node && can_lead => {
@@ -442,6 +443,7 @@ impl Replica {
             Message::PrepareOk { view, .. }
             | Message::PrepareReject { view, .. }
             | Message::Confirmed { view, .. }
+            | Message::Diverged { view }
             | Message::SnapshotAck { view, .. }
                 if view != self.view_number() => {}
             Message::PrepareOk { durable, checked, terms, .. } => {
@@ -450,6 +452,7 @@ impl Replica {
             Message::PrepareReject { sequence, agreed, last, .. } => {
                 self.on_prepare_reject(now, from, sequence, agreed, last, effects);
             }
+            Message::Diverged { .. } => self.on_accused(from, effects),
             Message::Confirmed { round, .. } => self.on_confirmed(now, from, round, effects),
             Message::SnapshotAck { snapshot, wanted, .. } => {
                 self.on_snapshot_ack(now, from, snapshot, wanted, effects);

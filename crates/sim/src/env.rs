@@ -39,6 +39,10 @@ pub enum Event {
     Fault,
     /// A leader of the view service dies young.
     Regicide(NodeId),
+    /// A process ends itself; whoever looks after it starts it again at this time.
+    GivesUp(NodeId, Time),
+    /// See there.
+    Supervised(NodeId),
     /// A fault ends.
     Undo(Undo),
     /// An idle entry for the view table.

@@ -151,6 +151,38 @@ impl Profile {
         self.fault_time = self.fault_time.min(limits.seconds.map_or(u64::MAX, |seconds| seconds * SECOND));
     }
 
+    /// Leases that outlast the detection of failures, many reads everywhere, and clusters that fall apart.
+    fn bias_towards_leases(&mut self, rule: Rule, dice: &mut Dice) {
+        self.weights = [(Fault::Partition, 40), (Fault::Deaf, 10), (Fault::Broken, 10)].into();
+        (self.nodes, self.copies, self.clients) = (5, 3, 6);
+        self.lease = Some(Duration::from_millis(dice.between(600, 3_000)));
+        self.workload.reads = 600;
+        self.workload.keys = 1;
+        self.value_bytes = 10;
+        self.think = 20 * MS;
+        (self.loss, self.late) = (0, 0);
+        self.latency = dice.between(200, 2_000) * 1_000;
+        self.fault_interval = dice.between(300, 2_000) * MS;
+        self.fault_length = dice.between(1_000, 5_000) * MS;
+        match rule {
+            // An heir that dies for a moment while its primary is cut off.
+            Rule::ForgottenPromises => {
+                self.weights = [(Fault::Partition, 40), (Fault::Crash, 60)].into();
+                (self.nodes, self.copies) = (3, 2);
+                self.lease = Some(Duration::from_millis(dice.between(3_000, 5_000)));
+                self.fault_interval = dice.between(100, 400) * MS;
+            }
+            // A primary and a backup that are cut off together, where nobody writes: a read waits for what its log holds.
+            Rule::LeasesNest => {
+                self.weights = [(Fault::Partition, 1)].into();
+                self.workload.reads = 950;
+                self.think = 150 * MS;
+                self.fault_length = dice.between(3_000, 8_000) * MS;
+            }
+            _ => {}
+        }
+    }
+
     /// More of what makes the absence of this rule show. Half of the runs stay as they were drawn.
     fn bias(&mut self, rule: Rule, dice: &mut Dice) {
         if dice.chance(300) {
@@ -171,6 +203,22 @@ impl Profile {
             }
             Rule::OneLife | Rule::LeaveUnacknowledgedViews => {
                 weigh(&[(Fault::LoseData, 30), (Fault::CrashSeveral, 20), (Fault::Crash, 20)])
+            }
+            Rule::OutlastReadLeases
+            | Rule::ReadsNeedLease
+            | Rule::HeirWaits
+            | Rule::LeasesNest
+            | Rule::CleanReads
+            | Rule::BackupsNeedLease
+            | Rule::ForgottenPromises => self.bias_towards_leases(rule, dice),
+            Rule::SameResult => {
+                weigh(&[(Fault::Flip, 30)]);
+                self.scrub_interval = Some(Duration::from_millis(300));
+            }
+            Rule::ExactlyOnce => {
+                weigh(&[(Fault::Crash, 20), (Fault::Handover, 20), (Fault::Partition, 10)]);
+                self.workload.reads = 200;
+                self.think = 5 * MS;
             }
             Rule::NewLifeNewView | Rule::DurablePromise => {
                 weigh(&[(Fault::Crash, 30)]);

@@ -156,6 +156,11 @@ impl World {
             Event::Client(client) => self.client(client),
             Event::Fault => self.inject(),
             Event::Regicide(node) => self.regicide(node),
+            Event::GivesUp(node, until) => {
+                self.crash(node, 0);
+                self.env.schedule(until, Event::Supervised(node));
+            }
+            Event::Supervised(node) => self.start(node),
             Event::Undo(undo) => self.undo(undo),
             Event::Churn => self.churn(),
             Event::Heal => self.heal(),

@@ -167,7 +167,12 @@ impl Monitor {
         let heir = heirs
             .into_iter()
             .chain(others)
-            .filter(|member| self.report(member.node, id).is_none_or(|report| report.role != Role::Diverged))
+            .filter(|member| {
+                // Who differs from a primary that is wrong itself is right.
+                let report = self.report(member.node, id);
+                reason == Reason::Diverged && member.node != view.primary
+                    || report.is_none_or(|report| report.role != Role::Diverged)
+            })
             .max_by_key(|member| {
                 let stays = !table.drained().contains(&member.node);
                 (stays, durable(member), std::cmp::Reverse(member.node))
@@ -191,8 +196,10 @@ impl Monitor {
             return Some(Reason::Restarted);
         }
         let report = self.report(primary.node, id);
-        if report.is_some_and(|report| report.view == view.number && report.role == Role::CannotLead) {
-            return Some(Reason::CannotLead);
+        match report.filter(|report| report.view == view.number).map(|report| report.role) {
+            Some(Role::CannotLead) => return Some(Reason::CannotLead),
+            Some(Role::Diverged) => return Some(Reason::Diverged),
+            _ => {}
         }
         // When two replicas cannot hear each other, both accuse; the primary, which pings, is believed.
         let timeout = self.config.failure_timeout;

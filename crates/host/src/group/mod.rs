@@ -290,6 +290,10 @@ impl<M: StateMachine> Group<M> {
                 Effect::AskHandover { view, to } => out.wishes.push(Wish::AskHandover { group, view, to }),
                 Effect::HandoverFailed { error } => observer.handover_failed(self, error),
                 Effect::Diverged { after, own, primarys } => observer.diverged(self, after, own, primarys),
+                Effect::Damaged => {
+                    self.disown_proposals(out);
+                    observer.damaged(self);
+                }
                 Effect::Rebuild => self.rebuild(observer),
                 Effect::TakeSnapshot { at, time } => self.begin_snapshot(at, time, observer),
                 Effect::ReadSnapshot { to, snapshot: id, offset } => {
@@ -319,16 +323,18 @@ impl<M: StateMachine> Group<M> {
         out: &mut Out<Wish>,
     ) {
         self.counters.view_changes += 1;
-        let mut unknown = 0;
-        if standing != Standing::Primary {
-            for (_, origins) in self.proposed.drain(..) {
-                unknown += origins.len();
-                let answer = |origin| Wish::Answer { origin, outcome: Outcome::Unknown };
-                out.wishes.extend(origins.into_iter().map(answer));
-            }
-        }
+        let unknown = if standing == Standing::Primary { 0 } else { self.disown_proposals(out) };
         observer.view_changed(self, &view, standing, unknown);
         out.wishes.push(Wish::Learnt { group: self.id, view });
+    }
+
+    /// Nobody can say any more what becomes of what was proposed; of how many batches.
+    fn disown_proposals(&mut self, out: &mut Out<Wish>) -> usize {
+        let origins: Vec<Origin> = self.proposed.drain(..).flat_map(|(_, origins)| origins).collect();
+        let unknown = origins.len();
+        out.wishes
+            .extend(origins.into_iter().map(|origin| Wish::Answer { origin, outcome: Outcome::Unknown }));
+        unknown
     }
 
     /// The state is not what it should be: the group begins anew, as if it had executed nothing.

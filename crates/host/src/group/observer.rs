@@ -22,6 +22,9 @@ pub trait GroupObserver<M> {
     /// The state is not what the primary's is (rule P10). The replica is of no use until it has been rebuilt.
     fn diverged(&mut self, _group: &Group<M>, _after: Index, _own: u64, _primarys: u64) {}
 
+    /// The replica led, and was wrong: its process has to be started again.
+    fn damaged(&mut self, _group: &Group<M>) {}
+
     /// The replica has begun anew, with a state that has executed nothing.
     fn rebuilt(&mut self, _group: &Group<M>) {}
 

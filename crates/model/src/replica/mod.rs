@@ -354,6 +354,7 @@ impl Group {
             Effect::AskHandover { .. }
             | Effect::HandoverFailed { .. }
             | Effect::Diverged { .. }
+            | Effect::Damaged
             | Effect::Rebuild => panic!("nobody asked for {effect:?}"),
             Effect::TakeSnapshot { .. }
             | Effect::ReadSnapshot { .. }

@@ -30,7 +30,10 @@ pub fn message(message: &Message) -> String {
         Message::Confirm { view, round } => format!("Confirm of {view}, round {round}"),
         Message::Confirmed { view, round } => format!("Confirmed for {view}, round {round}"),
         Message::NewerView { view } => format!("NewerView {view}"),
-        Message::GiveUp { .. } | Message::SnapshotChunk { .. } | Message::SnapshotAck { .. } => {
+        Message::GiveUp { .. }
+        | Message::Diverged { .. }
+        | Message::SnapshotChunk { .. }
+        | Message::SnapshotAck { .. } => {
             format!("{message:?}")
         }
     }

@@ -31,6 +31,10 @@ fn checked_ok(view: u64, durable: u64, checked: u64) -> Message {
     }
 }
 
+fn accuses(view: u64) -> Message {
+    Message::Diverged { view: ViewNumber(view) }
+}
+
 fn diverged(after: u64, own: u64, primarys: u64) -> Effect {
     Effect::Diverged { after: Index(after), own, primarys }
 }
@@ -69,8 +73,9 @@ fn a_backup_that_disagrees_says_nothing_any_more() {
     let view = view(1, N2, &[N1, N2], &[]);
     let mut subject = backing(&view);
     let effects = subject.receive(N2, heartbeat(&view, id(2, 1), 2, Some(digest(2, 21))));
-    assert_eq!(effects, [diverged(2, 20, 21)]);
+    assert_eq!(effects, [diverged(2, 20, 21), sends(N2, accuses(1))]);
     assert_eq!(subject.replica.standing(), Standing::Diverged);
+    assert_eq!(subject.elapse(INTERVAL), [sends(N2, accuses(1))], "until somebody hears it");
     assert_eq!(subject.receive(N2, heartbeat(&view, id(2, 1), 2, Some(digest(2, 20)))), []);
     assert_eq!(subject.receive(N2, prepare(&view, 2, id(2, 1), vec![entry(3, 1)], 2)), []);
 }
@@ -82,7 +87,7 @@ fn what_is_not_executed_yet_is_compared_later() {
     subject.receive(N2, heartbeat(&view, id(2, 1), 2, Some(digest(3, 30))));
     // The next one waits its turn.
     subject.receive(N2, heartbeat(&view, id(2, 1), 2, Some(digest(2, 99))));
-    assert_eq!(executed(&mut subject, &[digest(3, 31)]), [diverged(3, 31, 30)]);
+    assert_eq!(executed(&mut subject, &[digest(3, 31)]), [diverged(3, 31, 30), sends(N2, accuses(1))]);
 }
 
 #[test]
@@ -123,14 +128,47 @@ fn a_diverged_replica_that_missed_its_dismissal_begins_anew_as_well() {
 }
 
 #[test]
-fn a_diverged_member_that_stays_one_is_of_no_use() {
-    // Its log may still be the only one: it is kept until somebody else has everything.
+fn what_differs_from_one_primary_may_be_right_for_the_next() {
+    // Its log may still be the only one, and perhaps it was the primary that was wrong.
     let first = view(1, N2, &[N1, N2], &[]);
     let mut subject = backing(&first);
     subject.receive(N2, heartbeat(&first, id(2, 1), 2, Some(digest(2, 21))));
     let second = view(2, N1, &[N1], &[]);
-    assert_eq!(subject.announce(&second)[1], becomes(Standing::Retired, &second));
-    assert_eq!(subject.log(), (vec![id(1, 1), id(2, 1)], 2, 2));
+    assert_eq!(subject.announce(&second)[1], becomes(Standing::Primary, &second));
+}
+
+#[test]
+fn a_primary_is_believed_once_and_then_takes_itself_for_damaged() {
+    let mut subject = Subject::leading(&view(1, N1, &[N1, N2, N3], &[]));
+    subject.read(1);
+    assert_eq!(subject.receive(N2, accuses(1)), []);
+    assert_eq!(subject.receive(N2, accuses(1)), [], "the same accusation again");
+    assert_eq!(subject.receive(N4, accuses(1)), [], "a stranger");
+    let effects = subject.receive(N3, accuses(1));
+    assert_eq!(effects, [Effect::ReadRefused { token: 1 }, Effect::Damaged]);
+    assert_eq!(subject.replica.standing(), Standing::Diverged);
+    assert_eq!(subject.propose(), [Effect::Refused]);
+    // Nor does it lead any later view; only a new process can.
+    let second = view(2, N1, &[N1, N2, N3], &[]);
+    assert_eq!(subject.announce(&second)[1], becomes(Standing::Diverged, &second));
+}
+
+#[test]
+fn the_same_replica_built_anew_is_a_second_opinion() {
+    let mut subject = Subject::leading(&view(1, N1, &[N1, N2], &[]));
+    subject.receive(N2, accuses(1));
+    subject.announce(&view(2, N1, &[N1], &[]));
+    subject.announce(&view(3, N1, &[N1], &[N2]));
+    assert_eq!(subject.receive(N2, accuses(3)), [Effect::Damaged]);
+}
+
+#[test]
+fn accusations_of_a_reign_end_with_it() {
+    let mut subject = Subject::leading(&view(1, N1, &[N1, N2, N3], &[]));
+    subject.receive(N2, accuses(1));
+    subject.announce(&view(2, N2, &[N1, N2, N3], &[]));
+    subject.announce(&view(3, N1, &[N1, N2, N3], &[]));
+    assert_eq!(subject.receive(N3, accuses(3)), []);
 }
 
 #[test]

@@ -35,6 +35,7 @@ pub fn message(message: &Message) -> String {
         Message::Confirm { view, round } => format!("{view} still? round={round}"),
         Message::Confirmed { view, round } => format!("{view} still, round={round}"),
         Message::NewerView { view } => format!("there is {view}"),
+        Message::Diverged { view } => format!("{view} holds something else"),
         Message::SnapshotChunk { view, chunk } => format!("{view} {chunk:?}"),
         Message::SnapshotAck { view, snapshot, wanted } => {
             format!("{view} snapshot {snapshot} wanted={wanted}")
@@ -76,6 +77,7 @@ pub fn effect(effect: &Effect) -> String {
             format!("suspects {node} in {view}, silent for {} ms", silent_for.as_millis())
         }
         Effect::Diverged { after, .. } => format!("has diverged after {after}"),
+        Effect::Damaged => "is damaged".to_owned(),
         Effect::Rebuild => "begins anew".to_owned(),
         Effect::AskHandover { view, to } => format!("asks to be succeeded by {to} after {view}"),
         Effect::HandoverFailed { error } => format!("does not hand over: {error}"),

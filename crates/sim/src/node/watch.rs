@@ -7,6 +7,7 @@ use onecopy_raft::{Configuration, CorruptState, Raft, Role};
 use onecopy_replica::{HandoverError, Standing};
 use onecopy_views::{Command, Membership, Monitor, Rejection, Table};
 
+use crate::clock::MS;
 use crate::env::{Env, Event};
 use crate::trace::violated;
 
@@ -44,6 +45,13 @@ impl GroupObserver<Keyspace> for GroupWatch<'_> {
                 format!("{} is taken for diverged, and nothing happened to it", self.me.node),
             );
         }
+    }
+
+    fn damaged(&mut self, _: &Group<Keyspace>) {
+        let (env, me) = (&mut *self.env, self.me.node);
+        env.note(me, || "takes itself for damaged, and stops".to_owned());
+        let soon = env.time + env.dice.between(MS, 500 * MS);
+        env.schedule(env.time, Event::GivesUp(me, soon));
     }
 
     fn rebuilt(&mut self, _: &Group<Keyspace>) {

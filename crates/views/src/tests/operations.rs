@@ -229,6 +229,15 @@ fn a_diverged_backup_is_no_heir() {
     assert_eq!(scene.decide(), [promote(1, N3, &[N1], Reason::Silent)]);
 }
 
+#[test]
+fn when_the_primary_is_wrong_whoever_differs_from_it_is_right() {
+    let mut scene = Scene::new(3, &[N1, N2, N3], &[N1, N2, N3]);
+    scene.hear(N1, reporting(N1, report(1, Role::Diverged, 9)));
+    scene.hear(N2, reporting(N2, report(1, Role::Diverged, 9)));
+    scene.hear(N3, reporting(N3, report(1, Role::Diverged, 9)));
+    assert_eq!(scene.decide(), [promote(1, N2, &[], Reason::Diverged)]);
+}
+
 // ---- why ------------------------------------------------------------------------------------------------------
 
 #[test]
