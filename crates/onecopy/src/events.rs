@@ -38,25 +38,32 @@ pub struct Arguments {
 /// # Errors
 /// No node answers.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<u8> {
-    let ask = || arguments.addressees.get::<Vec<Happened>>("/events", PATIENCE);
-    let mut events = ask()?;
+    let events = ask(arguments)?;
     match (arguments.json, arguments.follow) {
         (true, false) => println!("{}", serde_json::to_string_pretty(&events)?),
         _ => show(arguments, &events)?,
     }
-    while arguments.follow {
-        std::thread::sleep(INTERVAL);
-        let shown = events.last().map_or(0, |event| event.version);
-        // A node that does not answer now may answer again.
-        let Ok(known) = ask() else { continue };
-        let news: Vec<Happened> = known.iter().filter(|event| event.version > shown).cloned().collect();
-        show(arguments, &news)?;
-        // Another node may answer, which knows less.
-        if !news.is_empty() {
-            events = known;
-        }
+    if arguments.follow {
+        follow(arguments, events.last().map_or(0, |event| event.version))?;
     }
     Ok(DONE)
+}
+
+fn ask(arguments: &Arguments) -> anyhow::Result<Vec<Happened>> {
+    arguments.addressees.get("/events", PATIENCE)
+}
+
+/// Shows what happens after the version `shown`, as long as somebody reads it.
+fn follow(arguments: &Arguments, mut shown: u64) -> anyhow::Result<()> {
+    loop {
+        std::thread::sleep(INTERVAL);
+        // A node that does not answer now may answer again.
+        let Ok(mut events) = ask(arguments) else { continue };
+        // Another node may answer, which knows less.
+        events.retain(|event| event.version > shown);
+        show(arguments, &events)?;
+        shown = events.last().map_or(shown, |event| event.version);
+    }
 }
 
 fn show(arguments: &Arguments, events: &[Happened]) -> anyhow::Result<()> {

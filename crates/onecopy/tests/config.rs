@@ -129,3 +129,28 @@ fn a_node_does_not_start_with_wrong_settings() {
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("cannot read /nowhere/node.toml"), "{}", text(&output.stderr));
 }
+
+/// What `config check` says about timeouts.
+fn complaint(arguments: &[&str]) -> String {
+    let output = check(GOOD, arguments);
+    assert_eq!(output.status.code(), Some(1), "{arguments:?}: {output:?}");
+    text(&output.stdout)
+}
+
+#[test]
+fn timeouts_that_do_not_fit_together_are_refused_with_the_reason() {
+    assert!(complaint(&["--timeouts-lease-ms", "90"]).contains("two heartbeats"));
+    assert!(complaint(&["--timeouts-lease-ms", "400"]).contains("not less than timeouts.failure_ms"));
+    assert!(complaint(&["--timeouts-refused-ms", "30"]).contains("less than two pings"));
+    assert!(complaint(&["--timeouts-refused-ms", "500"]).contains("no better than a silent one"));
+    assert!(complaint(&["--timeouts-request-ms", "700"]).contains("every failover"));
+    assert!(complaint(&["--clock-drift-ppm", "200000"]).contains("reads = \"confirm\""));
+}
+
+#[test]
+fn without_leases_nobody_asks_about_clocks() {
+    let arguments = ["--reads", "confirm", "--timeouts-lease-ms", "0", "--clock-drift-ppm", "999999"];
+    let output = check(GOOD, &arguments);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(line(&output, "reads").starts_with("reads \"confirm\" --reads"));
+}

@@ -247,7 +247,10 @@ impl Profile {
                 self.think = SECOND;
                 if matches!(rule, Rule::VotersOnly | Rule::JointMajorities | Rule::OneChangeAtATime) {
                     self.weights.extend([(Fault::Members, 60), (Fault::HandOverViews, 20)]);
+                    // A table that changes as fast as this fills queues that were measured for the data.
+                    self.log_bytes_max = 1 << 27;
                     self.nodes = 5;
+                    self.churn = dice.between(5, 40);
                 }
                 if rule == Rule::OwnTermByCounting {
                     // The paper's Figure 8: short reigns, long tails, and entries that arrive one by one.

@@ -209,6 +209,7 @@ impl Control {
 
     /// A view table was announced: if it is news, this node knows it from now on.
     fn learn(&mut self, table: Arc<Table>) {
+        let before = self.knowledge.table();
         if let Some(table) = self.knowledge.learn(table) {
             self.links.follow(&table);
             self.contacts.follow(&table);
@@ -216,7 +217,7 @@ impl Control {
                 node.learnt(&table);
             }
             self.chronicle.follow(&table, &mut self.knowledge.changes());
-            self.follow_operations(&table);
+            self.follow_operations(&before, &table);
             // The data thread ends after this one.
             let _ = self.data.send(FromControl::Table(table));
         }

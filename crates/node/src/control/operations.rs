@@ -54,18 +54,14 @@ impl Control {
         }
     }
 
-    /// What the table says about operations that are under way.
-    pub(super) fn follow_operations(&mut self, table: &Table) {
+    /// What the table says about operations that are under way; `before` is what it said until now.
+    pub(super) fn follow_operations(&mut self, before: &Table, table: &Table) {
         self.desk.learnt(table);
-        if !self.leads(table) {
-            // Whoever asked sees it in the table too.
+        let view = |table: &Table, group| table.groups().get(&group).map(|group| group.view.number);
+        if table.groups().keys().any(|group| view(table, *group) != view(before, *group)) {
+            // Whoever asked sees what has come of it, and asks again if it was something else.
             self.handing_over.clear();
         }
-    }
-
-    /// Whether a group is led here, as the table says.
-    pub(super) fn leads(&self, table: &Table) -> bool {
-        table.groups().values().any(|group| group.view.primary == self.me.node)
     }
 
     /// Says something to a node, perhaps this one.

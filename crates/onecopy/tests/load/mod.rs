@@ -5,7 +5,7 @@
 //! register with what was acknowledged before they asked: anything lower is a stale read.
 
 // Each test program uses a part of this.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
 
 mod counting;
 

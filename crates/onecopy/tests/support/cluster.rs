@@ -411,6 +411,12 @@ impl Cluster {
         wait(&format!("an answer of node {id}"), PATIENCE, || self.status(id));
     }
 
+    /// Waits until a node answers clients: after a start it executes its log again first.
+    pub fn wait_until_serving(&self, id: u32) {
+        let ask = || redis::cmd("GET").arg("").query::<Option<u64>>(&mut self.try_client(id).ok()?).ok();
+        wait(&format!("an answer of node {id} to a client"), PATIENCE, ask);
+    }
+
     // --- Clients ---
 
     /// Connects to a node. Commands that take longer than 10 s fail.

@@ -97,11 +97,22 @@ impl Errand {
         }
     }
 
+    /// The view may have been changed by something else meanwhile, and a primary forgets a handover with the view: it has to be
+    /// asked again then. Whether it has.
+    ///
+    /// # Errors
     /// Why it cannot be done any more.
-    pub(crate) fn is_void(&self, table: &Table) -> Option<String> {
-        let Self::Handover { group, view, .. } = self else { return None };
-        let now = &table.groups().get(group)?.view;
-        (now.number > *view).then(|| format!("the view was changed meanwhile, it is {now} now"))
+    pub(crate) fn renew(&mut self, table: &Table) -> Result<bool, String> {
+        let Self::Handover { group, view, primary, to } = self else { return Ok(false) };
+        let Some(now) = table.groups().get(group).map(|group| &group.view) else { return Ok(false) };
+        let is_possible = now.primary == *primary && to.is_none_or(|to| now.member(to).is_some());
+        match now.number > *view {
+            true if !is_possible => Err(format!("the view was changed meanwhile, it is {now} now")),
+            is_news => {
+                *view = now.number;
+                Ok(is_news)
+            }
+        }
     }
 }
 

@@ -110,19 +110,22 @@ impl Desk {
         answer_with(answer, operated);
     }
 
-    /// The table has changed: it shows which handovers have happened, and which cannot any more. (Commands are answered by who
-    /// executes them.)
+    /// The table has changed: it shows which handovers have happened, which cannot any more, and which must be asked for again.
+    /// (Commands are answered by who executes them.)
     pub(crate) fn learnt(&mut self, table: &Table) {
-        let outcome = |errand: &Errand| match errand {
-            Errand::Command(_) | Errand::Members(_) => None,
-            Errand::Handover { .. } => errand
-                .is_done(table)
-                .map(Operated::done)
-                .or_else(|| errand.is_void(table).map(Operated::refused)),
-        };
-        let decided = self.pending.extract_if(.., |_, pending| outcome(&pending.errand).is_some());
-        for (_, Pending { errand, answer, .. }) in decided {
-            answer_with(answer, outcome(&errand).expect("it was decided"));
+        let handovers = |pending: &Pending| matches!(pending.errand, Errand::Handover { .. });
+        for (request, mut pending) in std::mem::take(&mut self.pending) {
+            let done = if handovers(&pending) { pending.errand.is_done(table) } else { None };
+            match (done, pending.errand.renew(table)) {
+                (Some(said), _) => answer_with(pending.answer, Operated::done(said)),
+                (None, Err(reason)) => answer_with(pending.answer, Operated::refused(reason)),
+                (None, Ok(again)) => {
+                    if again {
+                        pending.next_question = Instant::ZERO;
+                    }
+                    self.pending.insert(request, pending);
+                }
+            }
         }
     }
 

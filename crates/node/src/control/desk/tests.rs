@@ -106,6 +106,34 @@ fn a_handover_is_done_when_the_view_shows_it() {
 }
 
 #[test]
+fn a_handover_is_asked_for_again_when_something_else_has_changed_the_view() {
+    let mut desk = desk();
+    let mut answered = take(&mut desk, Operation::Handover { to: Some(2) });
+    assert_eq!(desk.questions(NOW).len(), 1);
+    let mut table = table();
+    let expected = table.groups()[&GROUP].view.number;
+    apply(&mut table, &Command::AddLearner { group: GROUP, expected, learner: member(3) });
+    desk.learnt(&table);
+    assert!(answered.try_recv().is_err(), "nothing is decided");
+    assert_eq!(desk.questions(NOW).len(), 1);
+    desk.learnt(&handed_over(table));
+    assert_eq!(outcome(answered).0, OperationOutcome::Done);
+}
+
+#[test]
+fn a_handover_to_who_is_no_member_any_more_is_refused() {
+    let mut desk = desk();
+    let answered = take(&mut desk, Operation::Handover { to: Some(2) });
+    let mut table = table();
+    let (expected, reason) = (table.groups()[&GROUP].view.number, onecopy_views::Reason::Silent);
+    apply(&mut table, &Command::RemoveMember { group: GROUP, expected, node: NodeId(2), reason });
+    desk.learnt(&table);
+    let (outcome, message) = outcome(answered);
+    assert_eq!(outcome, OperationOutcome::Refused);
+    assert!(message.contains("changed meanwhile"), "{message}");
+}
+
+#[test]
 fn nobody_waits_for_ever() {
     let mut desk = desk();
     let answered = take(&mut desk, Operation::Drain { node: 3 });
