@@ -230,8 +230,7 @@ impl Profile {
             | Rule::UpToDateCandidate
             | Rule::MajorityCommits
             | Rule::VotersOnly
-            | Rule::JointMajorities
-            | Rule::OneChangeAtATime => {
+            | Rule::JointMajorities => {
                 weigh(&[
                     (Fault::Crash, 20),
                     (Fault::CrashSeveral, 20),
@@ -245,7 +244,7 @@ impl Profile {
                 self.fault_length = dice.between(200, 1_500) * MS;
                 self.clients = 1;
                 self.think = SECOND;
-                if matches!(rule, Rule::VotersOnly | Rule::JointMajorities | Rule::OneChangeAtATime) {
+                if matches!(rule, Rule::VotersOnly | Rule::JointMajorities) {
                     self.weights.extend([(Fault::Members, 60), (Fault::HandOverViews, 20)]);
                     // A table that changes as fast as this fills queues that were measured for the data.
                     self.log_bytes_max = 1 << 27;

@@ -15,7 +15,7 @@
 
 use std::time::Duration;
 
-use onecopy_core::{Instant, Member, NodeId, Rule};
+use onecopy_core::{Instant, Member, NodeId};
 use onecopy_raft::{Change, Configuration, Input, Raft, Role};
 
 use super::{ViewObserver, ViewService, ViewWish};
@@ -92,7 +92,7 @@ impl ViewService {
         change: &MemberChange,
     ) -> Result<(Vec<Change>, (Vec<Member>, Vec<Member>)), String> {
         let Some(raft) = &self.raft else { return Err("this view node has not started".to_owned()) };
-        if self.request.is_some() && self.settings.rules.hold(Rule::OneChangeAtATime) {
+        if self.request.is_some() {
             return Err("another change of the view nodes is under way".to_owned());
         }
         let members = raft.configuration().members();
