@@ -137,8 +137,11 @@ fn what_cannot_be_done_is_refused_and_status_shows_who_votes() {
     assert!(refused(&["add", "1"]).contains("start it with the role \"view\""));
     assert!(refused(&["remove", "5"]).contains("n5 is no view node"));
     assert!(refused(&["remove", "4"]).contains("no voter would be left"));
-    let output = view(&cluster, &["status"]);
-    assert_eq!(output.status.code(), Some(0), "{output:?}");
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(said.contains("voters 4, learners -: 0 of them may fail") && said.contains("waiting"), "{said}");
+    // Those who wait have just been started.
+    wait("the status of those who vote and of those who wait", PATIENCE, || {
+        let output = view(&cluster, &["status"]);
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let is_said = said.contains("voters 4, learners -: 0 of them may fail") && said.contains("waiting");
+        (output.status.success() && is_said).then_some(())
+    });
 }
