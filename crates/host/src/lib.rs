@@ -55,5 +55,7 @@ pub use coordinator::{Coordinator, Dispatch, Reply, Submission};
 pub use data_plane::{DataPlane, Mail};
 pub use disk::{ArchiveEvent, ArchiveJob, Job, Out, SnapshotName};
 pub use group::{Fresh, Group, GroupObserver, GroupSettings, Origin, Restored, Wish};
-pub use message::{Answer, Forward, Kind, Outcome};
-pub use view_service::{GENESIS_GROUP, VIEW_GROUP, ViewObserver, ViewService, ViewSettings, ViewWish};
+pub use message::{Answer, Forward, Kind, MemberChange, Outcome, RaftLetter};
+pub use view_service::{
+    GENESIS_GROUP, VIEW_GROUP, ViewImage, ViewObserver, ViewService, ViewSettings, ViewWish,
+};

@@ -1,7 +1,7 @@
-//! What coordinators and primaries say to each other.
+//! What coordinators and primaries say to each other, and how the messages of view nodes travel.
 
 use bytes::Bytes;
-use onecopy_core::{GroupId, Incarnation, Index, View, ViewNumber};
+use onecopy_core::{GroupId, Incarnation, Index, NodeId, View, ViewNumber};
 use serde::{Deserialize, Serialize};
 
 /// A batch of commands on its way to a primary.
@@ -61,4 +61,27 @@ pub enum Outcome {
     Busy,
     /// It may or may not have been executed, or will be.
     Unknown,
+}
+
+/// A message of the Raft group of the view table, on its way from one view node to another. Who speaks, and to whom, is a
+/// node *in one life of its disk*: one that lost it is another member.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RaftLetter {
+    /// The cluster of the sender ([`onecopy_views::Membership::cluster`]).
+    pub cluster: Incarnation,
+    /// The life of the sender's disk.
+    pub from: Incarnation,
+    /// The life of the receiver's disk that is meant.
+    pub to: Incarnation,
+    /// What is said.
+    pub message: onecopy_raft::Message,
+}
+
+/// What an operator wants of the view service itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MemberChange {
+    /// These become view nodes with a vote, all at once. They run, with the role, and wait for it.
+    Add(Vec<NodeId>),
+    /// These are no view nodes any more, all at once.
+    Remove(Vec<NodeId>),
 }

@@ -122,7 +122,8 @@ pub struct Config {
     /// What the node fails together with (a rack, a data centre); empty if it does not matter. Copies are spread over zones.
     #[serde(default)]
     pub zone: String,
-    /// The nodes that form the view service: one, three or five.
+    /// The nodes that form the view service: one, three or five. They found the cluster; a node that finds one asks them
+    /// where the view service is.
     pub view_nodes: Vec<u32>,
     /// Where this node reaches the other nodes: their ids and addresses. It may name this node too.
     #[serde(with = "node_ids")]

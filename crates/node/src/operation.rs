@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// What an operator wants, as `POST /operate` takes it: `{"operation": "copies", "copies": 3}`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "operation", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Operation {
     /// Another member becomes the primary.
@@ -31,6 +31,16 @@ pub enum Operation {
     Remove {
         /// Which one.
         node: u32,
+    },
+    /// These become view nodes.
+    AddViewNodes {
+        /// Which ones.
+        nodes: Vec<u32>,
+    },
+    /// These are no view nodes any more.
+    RemoveViewNodes {
+        /// Which ones.
+        nodes: Vec<u32>,
     },
     /// The group goes on with what one replica has, although acknowledged writes may be lost.
     Recover {

@@ -42,15 +42,19 @@ pub struct NodeStatus {
 }
 
 /// What a view node is in the view service.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ViewServiceStatus {
-    /// `leader`, `follower`, `candidate`, `founding` (waits for the other view nodes of a new cluster) or `stranger`
-    /// (lost its disk, and stays out).
+    /// `leader`, `follower`, `candidate`, `learner` (gets the log, has no vote yet), `founding` (waits for the other view
+    /// nodes of a new cluster) or `waiting` (is no member).
     pub role: String,
     /// The Raft term.
     pub term: u64,
     /// The leader, if it is known.
     pub leader: Option<u32>,
+    /// Who votes, as far as this node knows; during a change, who will.
+    pub voters: Vec<u32>,
+    /// Who gets the log without a vote.
+    pub learners: Vec<u32>,
 }
 
 /// A replica, as it reports itself.

@@ -6,7 +6,7 @@
 //! | `onecopy server` | runs one node | [`server`] |
 //! | `onecopy status` | shows the nodes and groups of a cluster | [`status`] |
 //! | `onecopy events` | shows what the view service has decided, and why | [`events`] |
-//! | `onecopy group`, `onecopy node` | what operators do to a running cluster | [`operate`] |
+//! | `onecopy group`, `onecopy node`, `onecopy view` | what operators do to a running cluster | [`operate`] |
 //! | `onecopy config` | explains and checks settings | [`config`] |
 //! | `onecopy sim` | runs the protocols in the deterministic simulator | [`onecopy_sim::cli`] |
 //!
@@ -70,6 +70,7 @@ enum Command {
     Events(events::Arguments),
     Group(operate::GroupArguments),
     Node(operate::NodeArguments),
+    View(operate::ViewArguments),
     Config(config::Arguments),
     Sim(onecopy_sim::cli::Arguments),
 }
@@ -84,6 +85,7 @@ pub fn run() -> ExitCode {
         Command::Events(arguments) => events::run(&arguments),
         Command::Group(arguments) => operate::run_group(&arguments),
         Command::Node(arguments) => operate::run_node(&arguments),
+        Command::View(arguments) => operate::run_view(&arguments),
         Command::Config(arguments) => config::run(&arguments),
         Command::Sim(arguments) => simulate(&arguments),
     };

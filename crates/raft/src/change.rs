@@ -100,7 +100,11 @@ impl Raft {
         if lag > self.config.promotion_lag_max {
             return Err(ChangeRefusal::Lagging { member, lag });
         }
-        match progress.is_some_and(|progress| heard(progress) < self.config.election_timeout) {
+        // The time at which the leader turned to it counts as heard: only what it holds proves that it lives.
+        let lives = |progress: &crate::progress::Progress| {
+            matched > Index(0) && heard(progress) < self.config.election_timeout
+        };
+        match progress.is_some_and(lives) {
             true => Ok(()),
             false => Err(ChangeRefusal::Silent { member }),
         }

@@ -64,6 +64,12 @@ impl Raft {
         self.membership.latest().1
     }
 
+    /// The configuration as of what has been applied: it belongs into a snapshot that the driver takes now.
+    #[must_use]
+    pub fn applied_configuration(&self) -> &Configuration {
+        self.membership.at(self.applied)
+    }
+
     /// Whether the last configuration is known to be committed, and so can no longer be lost.
     #[must_use]
     pub fn is_configuration_committed(&self) -> bool {

@@ -31,7 +31,7 @@ pub enum Fault {
     ViewOutage,
     /// The data of a node is gone; it returns under a new incarnation.
     LoseData,
-    /// The whole disk is gone. A view node that lost its disk is a stranger to the view service for ever.
+    /// The whole disk is gone. A view node that lost its disk is replaced by its next life.
     LoseDisk,
     /// A disk refuses writes: of the log, and then nothing becomes durable until the process is started again; or of one
     /// snapshot, for which there was no room.
@@ -47,6 +47,10 @@ pub enum Fault {
     Handover,
     /// An operator wants a node to be empty; after a while it may be used again.
     Drain,
+    /// An operator adds view nodes, or removes some.
+    Members,
+    /// An operator stops the leader of the view service politely: it hands over first.
+    HandOverViews,
     /// The leader of the view service dies right after its election. Not drawn like the others, but at elections.
     Regicide,
 }
@@ -62,7 +66,7 @@ impl FromStr for Fault {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 23] = [
         Self::Crash,
         Self::CrashSeveral,
         Self::Pause,
@@ -83,6 +87,8 @@ impl Fault {
         Self::Flip,
         Self::Handover,
         Self::Drain,
+        Self::Members,
+        Self::HandOverViews,
         Self::Regicide,
     ];
 }

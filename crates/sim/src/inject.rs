@@ -67,6 +67,8 @@ impl World {
             Fault::Flip => return self.flip(node),
             Fault::Handover => return self.hand_over(),
             Fault::Drain => return self.drain(node, until),
+            Fault::Members => return self.change_members(),
+            Fault::HandOverViews => return self.hand_over_views(),
             Fault::Pause => {
                 self.say(node, "stands still");
                 self.node(node).paused_until = until;

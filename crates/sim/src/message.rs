@@ -3,8 +3,8 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use onecopy_core::{Incarnation, Member, NodeId, ViewNumber};
-pub use onecopy_host::{Answer, Forward, Kind, Outcome};
+use onecopy_core::{Member, NodeId, ViewNumber};
+pub use onecopy_host::{Answer, Forward, Kind, Outcome, RaftLetter};
 use onecopy_views::{Hello, Ping, Suspicion, Table};
 
 /// A message between two nodes.
@@ -18,8 +18,8 @@ pub enum Packet {
     Answer(Answer),
     /// Between view nodes, before anybody votes.
     Hello(Hello),
-    /// Between view nodes. The sender names the life of its disk.
-    Raft(Incarnation, onecopy_raft::Message),
+    /// Between view nodes.
+    Raft(RaftLetter),
     /// From every node to every view node.
     Ping(Rc<Ping>),
     /// From a view node.
@@ -61,7 +61,7 @@ pub fn describe(packet: &Packet) -> String {
             outcome => format!("batch {} {outcome:?}", answer.sequence),
         },
         Packet::Hello(hello) => format!("{hello:?}"),
-        Packet::Raft(_, message) => format!("raft {message:?}"),
+        Packet::Raft(letter) => format!("raft {:?}", letter.message),
         Packet::Ping(ping) => format!("ping {} {:?}", ping.boot, ping.groups),
         Packet::Table(table) => format!("table version {}", table.version()),
         Packet::Suspect(suspicion) => format!("{} is silent for {:?}", suspicion.node, suspicion.silent_for),

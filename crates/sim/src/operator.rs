@@ -1,5 +1,7 @@
 //! The operator who changes things while they go on: hands over, empties nodes; and the cosmic ray, which nobody ordered.
 
+mod view_nodes;
+
 use onecopy_core::NodeId;
 use onecopy_replica::Standing;
 use onecopy_views::Command;

@@ -228,7 +228,9 @@ impl Profile {
             | Rule::PersistBeforeAnswer
             | Rule::OwnTermByCounting
             | Rule::UpToDateCandidate
-            | Rule::MajorityCommits => {
+            | Rule::MajorityCommits
+            | Rule::VotersOnly
+            | Rule::JointMajorities => {
                 weigh(&[
                     (Fault::Crash, 20),
                     (Fault::CrashSeveral, 20),
@@ -242,6 +244,13 @@ impl Profile {
                 self.fault_length = dice.between(200, 1_500) * MS;
                 self.clients = 1;
                 self.think = SECOND;
+                if matches!(rule, Rule::VotersOnly | Rule::JointMajorities) {
+                    self.weights.extend([(Fault::Members, 60), (Fault::HandOverViews, 20)]);
+                    // A table that changes as fast as this fills queues that were measured for the data.
+                    self.log_bytes_max = 1 << 27;
+                    self.nodes = 5;
+                    self.churn = dice.between(5, 40);
+                }
                 if rule == Rule::OwnTermByCounting {
                     // The paper's Figure 8: short reigns, long tails, and entries that arrive one by one.
                     self.raft_append_bytes_max = 1;

@@ -4,10 +4,12 @@
 use onecopy_core::{Incarnation, NodeId};
 use onecopy_host::VIEW_GROUP;
 
+use crate::checks::members;
 use crate::clock::{MS, SECOND, Time};
 use crate::disk::DATA_GROUP;
 use crate::env::{Event, Undo};
 use crate::faults::Fault;
+use crate::node::Node;
 use crate::world::World;
 
 impl World {
@@ -109,11 +111,19 @@ impl World {
             })
         });
         // A disk that is rotten will be lost sooner or later.
-        let view_nodes = self.nodes.iter().filter(|other| {
-            let is_view_node = other.view_nodes.get(&other.id) == Some(&other.view_member);
-            is_view_node && is_whole(other.id) && other.id != node
-        });
-        survives && (!whole || (is_founded && view_nodes.count() * 2 > self.nodes.len()))
+        let stays = |other: &&Node| is_whole(other.id) && other.id != node;
+        let is_led = self
+            .env
+            .checks
+            .members
+            .survive(|member| self.nodes.iter().filter(stays).any(|other| members::lives(other, member)));
+        // Or those whom it would ask then, all fresh like itself, would found a second cluster.
+        let is_remembered = self
+            .nodes
+            .iter()
+            .filter(stays)
+            .any(|other| other.view_nodes.contains_key(&other.id) && other.disk.is_founded());
+        survives && (!whole || (is_founded && is_led && is_remembered))
     }
 
     fn destroy(&mut self, node: NodeId, whole: bool) {
@@ -125,6 +135,7 @@ impl World {
         machine.incarnation = life;
         if whole {
             machine.view_member = whole_life;
+            machine.remembered.clear();
             machine.disk.forget_all();
         } else {
             machine.disk.forget_data();

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use onecopy_core::{Incarnation, NodeId, Rules};
+use onecopy_core::{Incarnation, Member, NodeId, Rules};
 use onecopy_host::Submission;
-use onecopy_raft::Role;
+use onecopy_raft::{Configuration, Role};
 use onecopy_views::Membership;
 
 use crate::checks::bounded::{self, Bounds, Sizes};
@@ -16,6 +16,7 @@ use crate::clock::{Clock, MS, SECOND, Time};
 use crate::dice::Dice;
 use crate::ending::Phase;
 use crate::env::{Env, Event, Stats};
+use crate::faults::Fault;
 use crate::message::Kind;
 use crate::node::{Happened, Node};
 use crate::profile::Profile;
@@ -60,19 +61,29 @@ impl World {
         let ids: Vec<NodeId> = (1..=env.profile.nodes).map(NodeId).collect();
         let lives: BTreeMap<NodeId, Incarnation> =
             ids.iter().map(|id| (*id, Incarnation(env.new_life()))).collect();
-        let view_nodes = Rc::new(lives);
+        // If operators are to change them, not all nodes need be view nodes from the beginning.
+        let founders = match env.profile.weights.contains_key(&Fault::Members) {
+            true => *env.dice.pick(&[1, 3, ids.len()]),
+            false => ids.len(),
+        };
+        let founders: BTreeMap<NodeId, Incarnation> =
+            lives.iter().take(founders).map(|(id, life)| (*id, *life)).collect();
+        let view_nodes = Rc::new(founders);
+        let members = view_nodes.iter().map(|(node, life)| Member { node: *node, incarnation: *life });
+        env.checks.members.founded(Configuration::of(members));
         let drift = env.profile.drift_ppm;
         let nodes = ids.iter().map(|id| {
             let ppm = env.dice.below(2 * drift.unsigned_abs() + 1) as i64 - drift;
             let clock = Clock::new(env.dice.below(1_000_000) * SECOND, ppm);
             let incarnation = Incarnation(env.new_life());
-            Node::new(*id, clock, incarnation, view_nodes.clone())
+            Node::new(*id, clock, (incarnation, lives[id]), view_nodes.clone())
         });
         let mut nodes: Vec<Node> = nodes.collect();
         let founding = if env.dice.chance(FOUNDINGS) { Founding::Awaited } else { Founding::Over(0) };
         if founding != Founding::Awaited {
             let membership = Membership { members: (*view_nodes).clone() };
-            nodes.iter_mut().for_each(|node| node.disk.found(&membership));
+            let founders = nodes.iter_mut().filter(|node| view_nodes.contains_key(&node.id));
+            founders.for_each(|node| node.disk.found(&membership));
         }
         let clients = (0..env.profile.clients).map(|_| Client {
             home: *env.dice.pick(&ids),

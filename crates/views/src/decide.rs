@@ -9,7 +9,7 @@ use crate::placement;
 use crate::table::{Command, Group, Reason, Registration, Table};
 
 /// How long a proposal is given before it is made again.
-const PROPOSAL_PATIENCE: Duration = Duration::from_millis(200);
+pub(crate) const PROPOSAL_PATIENCE: Duration = Duration::from_millis(200);
 
 impl Monitor {
     /// The commands that the leader should propose now. At most one for each group: the next view may answer

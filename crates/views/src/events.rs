@@ -143,6 +143,10 @@ impl fmt::Display for Command {
             Self::SetCopies { group, copies } => write!(f, "{group} shall have {copies} copies"),
             Self::SetDrained { node, drained: true } => write!(f, "{node} is drained"),
             Self::SetDrained { node, drained: false } => write!(f, "{node} is in use again"),
+            Self::SetViewNodes { nodes } => {
+                let names: Vec<String> = nodes.iter().map(ToString::to_string).collect();
+                write!(f, "the view nodes are {}", names.join(", "))
+            }
             Self::ForgetNode { node } => write!(f, "{node} is forgotten"),
             Self::Recover { group, sole, .. } => {
                 write!(f, "{group} goes on with what {} has, and may have lost data", sole.node)

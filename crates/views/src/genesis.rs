@@ -9,15 +9,20 @@
 //!    makes the membership durable, then announces it;
 //! 3. a fresh node that finds itself, with its own incarnation, in an announced membership makes it durable too.
 //!
-//! There is one founder, and it founds at most once, so there is one membership. A node that finds its id with
-//! another incarnation in it has lost its disk: it stays out, and says so.
+//! There is one founder, and it founds at most once, so there is one membership. It says who the view nodes *were*, and
+//! is the identity of the cluster for ever; who they *are* is for Raft to know from then on. A fresh node that hears of a
+//! membership without itself, because it is new or because it lost its disk, makes it durable too: it will never found
+//! a second cluster, and waits to be made a member of this one.
+//!
+//! What this rests on: of the view nodes that a fresh node is told to ask (its configuration), not all are fresh again
+//! once the cluster has been founded. If all have lost their disks, they found another cluster.
 
 use std::collections::BTreeMap;
 
 use onecopy_core::{Incarnation, NodeId};
 use serde::{Deserialize, Serialize};
 
-/// Who the view nodes of a cluster are, fixed at its founding.
+/// Who founded a cluster: the first view nodes, and its identity.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Membership {
     /// The view nodes and the lives of their disks.
@@ -37,14 +42,20 @@ impl Membership {
         postcard::from_bytes(bytes).ok()
     }
 
-    /// Whether `node`, in this very life, is a view node of the cluster.
+    /// Whether `node`, in this very life, is a founding view node.
     #[must_use]
     pub fn includes(&self, node: NodeId, incarnation: Incarnation) -> bool {
         self.members.get(&node) == Some(&incarnation)
     }
+
+    /// Names the cluster among all others: the life of the founder's disk, in which it founds once.
+    #[must_use]
+    pub fn cluster(&self) -> Incarnation {
+        self.members.values().next().copied().unwrap_or_default()
+    }
 }
 
-/// What view nodes tell each other before, and after, the founding.
+/// What view nodes tell each other before the founding, and what those who wait to be members tell afterwards.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
     /// The life of the sender's disk.
@@ -60,8 +71,8 @@ pub enum Standing {
     Fresh(BTreeMap<NodeId, Incarnation>),
     /// It is one of these.
     Member(Membership),
-    /// The cluster knows this node with another disk. It must not take part.
-    Stranger(Membership),
+    /// The cluster was founded without it, or with another disk of it: it takes part once Raft makes it a member.
+    Joining(Membership),
 }
 
 /// What a step calls for.
@@ -71,8 +82,6 @@ pub enum Founding {
     Nothing,
     /// Make this membership durable. Only then call [`Genesis::durable`].
     Persist(Membership),
-    /// This node lost its disk and stays out.
-    StayOut,
 }
 
 /// One view node's part in the founding.
@@ -81,11 +90,13 @@ pub struct Genesis {
     node: NodeId,
     incarnation: Incarnation,
     others: Vec<NodeId>,
+    /// Whether it is the one that founds.
+    may_found: bool,
     standing: Standing,
 }
 
 impl Genesis {
-    /// Begins, with what the disk kept. `view_nodes` are the configured ones, `node` among them.
+    /// Begins, with what the disk kept. `view_nodes` are the configured ones; unless `node` is among them, it is to join.
     #[must_use]
     pub fn new(
         node: NodeId,
@@ -93,13 +104,14 @@ impl Genesis {
         view_nodes: &[NodeId],
         kept: Option<Membership>,
     ) -> Self {
-        let others = view_nodes.iter().copied().filter(|other| *other != node).collect();
-        let standing = match kept {
-            None => Standing::Fresh(BTreeMap::new()),
-            Some(membership) if membership.includes(node, incarnation) => Standing::Member(membership),
-            Some(membership) => Standing::Stranger(membership),
-        };
-        Self { node, incarnation, others, standing }
+        let others: Vec<NodeId> = view_nodes.iter().copied().filter(|other| *other != node).collect();
+        let may_found = view_nodes.contains(&node) && others.iter().all(|other| node < *other);
+        let standing = Standing::Fresh(BTreeMap::new());
+        let mut genesis = Self { node, incarnation, others, may_found, standing };
+        if let Some(membership) = kept {
+            genesis.durable(membership);
+        }
+        genesis
     }
 
     /// Where this node stands.
@@ -114,14 +126,19 @@ impl Genesis {
         &self.others
     }
 
+    /// Who founded the cluster, if that is known and durable here.
+    #[must_use]
+    pub fn membership(&self) -> Option<&Membership> {
+        match &self.standing {
+            Standing::Fresh(_) => None,
+            Standing::Member(membership) | Standing::Joining(membership) => Some(membership),
+        }
+    }
+
     /// What to tell the others.
     #[must_use]
     pub fn hello(&self) -> Hello {
-        let membership = match &self.standing {
-            Standing::Fresh(_) => None,
-            Standing::Member(membership) | Standing::Stranger(membership) => Some(membership.clone()),
-        };
-        Hello { incarnation: self.incarnation, membership }
+        Hello { incarnation: self.incarnation, membership: self.membership().cloned() }
     }
 
     /// Whether everybody is known to be fresh, or nobody else is needed.
@@ -133,13 +150,7 @@ impl Genesis {
     pub fn received(&mut self, from: NodeId, hello: Hello) -> Founding {
         let Standing::Fresh(heard) = &mut self.standing else { return Founding::Nothing };
         match hello.membership {
-            Some(membership) if membership.includes(self.node, self.incarnation) => {
-                Founding::Persist(membership)
-            }
-            Some(membership) => {
-                self.standing = Standing::Stranger(membership);
-                Founding::StayOut
-            }
+            Some(membership) => Founding::Persist(membership),
             None if self.others.contains(&from) => {
                 heard.insert(from, hello.incarnation);
                 self.found_if_complete()
@@ -148,15 +159,17 @@ impl Genesis {
         }
     }
 
-    /// The membership is durable: this node is a view node now.
+    /// The membership is durable: this node belongs to the cluster now.
     pub fn durable(&mut self, membership: Membership) {
-        self.standing = Standing::Member(membership);
+        self.standing = match membership.includes(self.node, self.incarnation) {
+            true => Standing::Member(membership),
+            false => Standing::Joining(membership),
+        };
     }
 
     fn found_if_complete(&self) -> Founding {
         let Standing::Fresh(heard) = &self.standing else { return Founding::Nothing };
-        let is_founder = self.others.iter().all(|other| self.node < *other);
-        if !is_founder || heard.len() < self.others.len() {
+        if !self.may_found || heard.len() < self.others.len() {
             return Founding::Nothing;
         }
         let mut members = heard.clone();

@@ -36,6 +36,7 @@ mod genesis;
 mod monitor;
 mod placement;
 mod table;
+mod view_nodes;
 
 pub use events::{Event, Evidence, Proposal};
 pub use genesis::{Founding, Genesis, Hello, Membership, Standing as GenesisStanding};

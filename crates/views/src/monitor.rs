@@ -109,6 +109,8 @@ pub struct Monitor {
     pub(crate) flapping: Flapping,
     /// The last proposal for each group, so that it is not made again while it is on its way.
     pub(crate) proposed: BTreeMap<GroupId, (ViewNumber, Instant)>,
+    /// The same for the view nodes.
+    pub(crate) naming: Option<Instant>,
     /// The same for registrations.
     pub(crate) registering: BTreeMap<NodeId, Instant>,
 }
@@ -125,6 +127,7 @@ impl Monitor {
             refused: BTreeMap::new(),
             flapping: Flapping::default(),
             proposed: BTreeMap::new(),
+            naming: None,
             registering: BTreeMap::new(),
         }
     }

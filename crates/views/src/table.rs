@@ -189,6 +189,11 @@ pub enum Command {
         /// Whether it is to be empty.
         drained: bool,
     },
+    /// These are the view nodes from now on: the members of Raft's committed configuration, with and without a vote.
+    SetViewNodes {
+        /// All of them.
+        nodes: BTreeSet<NodeId>,
+    },
     /// A node is gone for good. Refused while it is in a view.
     ForgetNode {
         /// Which one.
@@ -213,7 +218,10 @@ impl Command {
     #[must_use]
     pub fn group(&self) -> Option<GroupId> {
         match self {
-            Self::RegisterNode { .. } | Self::SetDrained { .. } | Self::ForgetNode { .. } => None,
+            Self::RegisterNode { .. }
+            | Self::SetDrained { .. }
+            | Self::SetViewNodes { .. }
+            | Self::ForgetNode { .. } => None,
             Self::CreateGroup { group, .. }
             | Self::RemoveMember { group, .. }
             | Self::PromoteMember { group, .. }
@@ -276,6 +284,8 @@ pub struct Table {
     nodes: BTreeMap<NodeId, Registration>,
     /// Nodes that are to hold nothing.
     drained: BTreeSet<NodeId>,
+    /// Whom everybody pings.
+    view_nodes: BTreeSet<NodeId>,
     groups: BTreeMap<GroupId, Group>,
     /// The last changes, oldest first.
     events: VecDeque<Event>,
@@ -304,6 +314,12 @@ impl Table {
     #[must_use]
     pub fn drained(&self) -> &BTreeSet<NodeId> {
         &self.drained
+    }
+
+    /// The view nodes, also those without a vote. Empty until the first leader has said who they are.
+    #[must_use]
+    pub fn view_nodes(&self) -> &BTreeSet<NodeId> {
+        &self.view_nodes
     }
 
     /// The last changes, oldest first.
@@ -372,6 +388,7 @@ impl Table {
             }
             Command::SetCopies { group, copies } => self.set_copies(*group, *copies)?,
             Command::SetDrained { node, drained } => self.set_drained(*node, *drained)?,
+            Command::SetViewNodes { nodes } => self.set_view_nodes(nodes)?,
             Command::ForgetNode { node } => self.forget(*node)?,
             Command::Recover { group, expected, sole, boot } => {
                 self.change(*group, *expected, |view| recover(view, *sole, *boot))?;
@@ -428,10 +445,26 @@ impl Table {
         if changes { Ok(()) } else { Err(Rejection::NoChange) }
     }
 
+    fn set_view_nodes(&mut self, nodes: &BTreeSet<NodeId>) -> Result<(), Rejection> {
+        match nodes {
+            _ if nodes.is_empty() => Err(Rejection::NotAllowed("there is always a view node")),
+            _ if *nodes == self.view_nodes => Err(Rejection::NoChange),
+            _ => {
+                self.view_nodes.clone_from(nodes);
+                Ok(())
+            }
+        }
+    }
+
     fn forget(&mut self, node: NodeId) -> Result<(), Rejection> {
         let is_used = |group: &Group| group.view.replicas().any(|replica| replica.node == node);
         if self.groups.values().any(is_used) {
             return Err(Rejection::NotAllowed("the node is in a view: drain it first"));
+        }
+        if self.view_nodes.contains(&node) {
+            return Err(Rejection::NotAllowed(
+                "the node is a view node: remove it from the view service first",
+            ));
         }
         self.drained.remove(&node);
         self.nodes.remove(&node).map(drop).ok_or(Rejection::NoSuchNode(node))

@@ -1,16 +1,23 @@
-//! The founding, driven: hellos until everybody knows the membership, the membership made durable, then Raft.
+//! The founding, driven: hellos until everybody knows the membership, the membership made durable, then Raft; and hellos of
+//! those who come later, until they are members.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use onecopy_core::{Incarnation, Instant, Member, NodeId, Write};
-use onecopy_raft::{Base, Config, Configuration, Input, Message, Raft};
+use onecopy_core::{EntryId, Instant, Member, NodeId, Write};
+use onecopy_raft::{Base, Config, Configuration, Input, Raft};
 use onecopy_views::{Founding, GenesisStanding, Hello, Membership};
 
 use super::{GENESIS_GROUP, ViewObserver, ViewService, ViewWish};
 use crate::disk::{Job, Out};
+use crate::message::RaftLetter;
 
-/// How often a view node of a new cluster says hello.
+/// How often a view node says hello that does not know of a cluster.
 const HELLO_INTERVAL: Duration = Duration::from_millis(100);
+/// And one that knows of it, and waits to be a member.
+const WAITING_INTERVAL: Duration = Duration::from_millis(300);
+/// How many entries a learner may lack when it is promoted: what is on its way, more or less.
+const PROMOTION_LAG_MAX: u64 = 16;
 /// How many appends may be on their way to one member.
 const INFLIGHT_MAX: usize = 64;
 
@@ -18,58 +25,50 @@ impl ViewService {
     /// The first thing that happens: founds what can be founded alone, or goes on where the disk left off.
     pub(super) fn begin(&mut self, now: Instant, observer: &mut impl ViewObserver, out: &mut Out<ViewWish>) {
         let founding = self.genesis.started();
-        self.found(founding, observer, out);
+        self.found(founding, out);
         self.start_raft_if_founded(now, observer, out);
-        if let GenesisStanding::Stranger(_) = self.genesis.standing() {
-            observer.stays_out();
-        }
     }
 
-    /// Says hello to the others, as long as it is not known who they are.
+    /// Says hello to the others, as long as this node is no member.
     pub(super) fn greet(&mut self, now: Instant, out: &mut Out<ViewWish>) {
-        if self.raft.is_none() && now >= self.next_hello {
-            self.next_hello = now + HELLO_INTERVAL;
+        if now >= self.next_hello && !self.is_member() {
+            self.next_hello = now + if self.raft.is_none() { HELLO_INTERVAL } else { WAITING_INTERVAL };
             self.say_hello_to_all(out);
         }
     }
 
     /// Another view node says hello.
-    pub fn greeted(
-        &mut self,
-        from: NodeId,
-        hello: Hello,
-        observer: &mut impl ViewObserver,
-        out: &mut Out<ViewWish>,
-    ) {
+    pub fn greeted(&mut self, now: Instant, from: NodeId, hello: Hello, out: &mut Out<ViewWish>) {
         let asks = hello.membership.is_none();
+        if !asks && hello.membership.as_ref() == self.genesis.membership() {
+            self.applicants.hello(now, Member { node: from, incarnation: hello.incarnation });
+        }
         let founding = self.genesis.received(from, hello);
-        self.found(founding, observer, out);
-        if asks && !matches!(self.genesis.standing(), GenesisStanding::Fresh(_)) {
+        self.found(founding, out);
+        if asks && self.genesis.membership().is_some() {
             self.say_hello(from, out);
         }
     }
 
-    /// A message of the Raft group arrived, from a view node with this life.
+    /// A message of the Raft group arrived. Whether the sender is a member is for Raft to judge: its configuration may be
+    /// newer than the one that is known here.
     pub fn received(
         &mut self,
         now: Instant,
         from: NodeId,
-        incarnation: Incarnation,
-        message: Message,
+        letter: RaftLetter,
         observer: &mut impl ViewObserver,
         out: &mut Out<ViewWish>,
     ) {
-        let known = match self.genesis.standing() {
-            GenesisStanding::Member(membership) => membership.includes(from, incarnation),
-            _ => false,
-        };
-        if known {
-            let from = Member { node: from, incarnation };
-            self.step(now, Input::Received { from, message }, observer, out);
-        } else {
-            // It may not know yet who the view nodes are, or that it is none any more.
-            observer.unknown_member(from, incarnation);
+        let cluster = self.genesis.membership().map(Membership::cluster);
+        if cluster.is_some_and(|cluster| cluster != letter.cluster) {
+            observer.foreign_member(from, letter.from);
+        } else if cluster.is_none() || letter.to != self.settings.incarnation {
+            // This node does not know yet of the cluster; or the letter is for a life of its disk that is over.
             self.say_hello(from, out);
+        } else {
+            let from = Member { node: from, incarnation: letter.from };
+            self.step(now, Input::Received { from, message: letter.message }, observer, out);
         }
     }
 
@@ -78,10 +77,12 @@ impl ViewService {
     }
 
     fn say_hello_to_all(&self, out: &mut Out<ViewWish>) {
-        self.genesis.others().iter().for_each(|other| self.say_hello(*other, out));
+        let mut others: BTreeSet<NodeId> = self.genesis.others().iter().copied().collect();
+        others.extend(self.known.view_nodes().iter().filter(|node| **node != self.settings.node));
+        others.into_iter().for_each(|other| self.say_hello(other, out));
     }
 
-    fn found(&mut self, founding: Founding, observer: &mut impl ViewObserver, out: &mut Out<ViewWish>) {
+    fn found(&mut self, founding: Founding, out: &mut Out<ViewWish>) {
         match founding {
             Founding::Nothing => {}
             Founding::Persist(membership) if self.founding.is_none() => {
@@ -91,11 +92,10 @@ impl ViewService {
                 out.writes.push(Job { group: GENESIS_GROUP, ticket, writes });
             }
             Founding::Persist(_) => {}
-            Founding::StayOut => observer.stays_out(),
         }
     }
 
-    /// The membership is durable: this node is a view node now, and tells the others at once.
+    /// The membership is durable: this node belongs to the cluster now, and tells the others at once.
     pub(super) fn founded(
         &mut self,
         now: Instant,
@@ -115,10 +115,17 @@ impl ViewService {
         observer: &mut impl ViewObserver,
         out: &mut Out<ViewWish>,
     ) {
-        let GenesisStanding::Member(membership) = self.genesis.standing() else { return };
-        if self.raft.is_some() {
-            return;
-        }
+        let founders = match self.genesis.standing() {
+            GenesisStanding::Fresh(_) => return,
+            GenesisStanding::Member(membership) => configuration(membership),
+            GenesisStanding::Joining(_) => {
+                observer.waits();
+                // It waits for a leader to turn to it.
+                Configuration::default()
+            }
+        };
+        let is_snapshot = self.kept.base != EntryId::ZERO;
+        let configuration = if is_snapshot { std::mem::take(&mut self.base_configuration) } else { founders };
         let config = Config {
             id: Member { node: self.settings.node, incarnation: self.settings.incarnation },
             election_timeout: self.settings.election_timeout,
@@ -126,12 +133,12 @@ impl ViewService {
             append_bytes_max: self.settings.append_bytes_max,
             inflight_max: INFLIGHT_MAX,
             log_bytes_max: self.settings.log_bytes_max,
-            promotion_lag_max: 0,
+            promotion_lag_max: PROMOTION_LAG_MAX,
             leases: None,
             seed: self.settings.seed,
             rules: self.settings.rules,
         };
-        let base = Base { time: self.base_time, configuration: configuration(membership) };
+        let base = Base { time: self.base_time, configuration };
         match Raft::new(config, std::mem::take(&mut self.kept), base, now) {
             Ok((raft, effects)) => {
                 self.raft = Some(raft);
@@ -143,8 +150,8 @@ impl ViewService {
     }
 }
 
-/// The view nodes as Raft knows them: all of them vote.
-pub(super) fn configuration(membership: &Membership) -> Configuration {
+/// The founders as Raft knows them: all of them vote.
+fn configuration(membership: &Membership) -> Configuration {
     let members = membership.members.iter();
     Configuration::of(members.map(|(node, incarnation)| Member { node: *node, incarnation: *incarnation }))
 }

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use onecopy_core::{Entry, EntryId, GroupId, Instant, Member, NodeId, Protocol, Ticket, Timestamp, Write};
-use onecopy_raft::{Effect, Input, Role};
-use onecopy_views::{GenesisStanding, Membership, Proposal, Table};
+use onecopy_core::{Entry, EntryId, GroupId, Instant, Member, Protocol, Ticket, Timestamp, Write};
+use onecopy_raft::{Configuration, Effect, Input, Message, Role};
+use onecopy_views::{Membership, Proposal, Table};
 
-use super::founding::configuration;
-use super::{GENESIS_GROUP, VIEW_GROUP, ViewObserver, ViewService, ViewWish};
+use super::{GENESIS_GROUP, VIEW_GROUP, ViewImage, ViewObserver, ViewService, ViewWish};
 use crate::disk::{ArchiveEvent, ArchiveJob, Job, Out, SnapshotName};
+use crate::message::RaftLetter;
 
 impl ViewService {
     /// Steps Raft and carries out what it wants.
@@ -37,8 +37,8 @@ impl ViewService {
             match effect {
                 Effect::Persist { ticket, writes } => self.persist(ticket, writes, out),
                 Effect::Send { to, message, after } => {
-                    if let Some((to, message)) = self.held.hold(after, (to.node, message)) {
-                        out.wishes.push(ViewWish::Raft { to, message });
+                    if let Some((to, message)) = self.held.hold(after, (to, message)) {
+                        self.send(to, message, out);
                     }
                 }
                 Effect::Apply { entries } => self.apply(&entries, observer, out),
@@ -55,8 +55,11 @@ impl ViewService {
                         self.announce(out);
                     }
                 }
-                Effect::TakeSnapshot { at, time, .. } => self.take_snapshot(at, time, out),
+                Effect::TakeSnapshot { at, time, configuration } => {
+                    self.take_snapshot(at, time, configuration, out);
+                }
                 Effect::ReadSnapshot { to, snapshot: id, offset } => {
+                    self.reading.push_back(to);
                     out.archive.push(ArchiveJob::Read { group: VIEW_GROUP, to: to.node, id, offset });
                 }
                 Effect::WriteSnapshot { chunk } => {
@@ -74,10 +77,12 @@ impl ViewService {
                         out.archive.push(ArchiveJob::Finish { name: *name });
                     }
                 }
-                // The membership does not change.
+                Effect::ConfigurationChanged { index, configuration, committed } => {
+                    observer.configured(index, &configuration, committed);
+                }
+                Effect::ChangeRefused { reason } => self.refusal = Some(reason),
+                // What has begun shows in the configuration; a leadership that was handed over, in the role.
                 Effect::ChangeBegun { .. }
-                | Effect::ChangeRefused { .. }
-                | Effect::ConfigurationChanged { .. }
                 | Effect::TransferBegun { .. }
                 | Effect::TransferRefused { .. }
                 | Effect::TransferAborted { .. } => {}
@@ -89,19 +94,13 @@ impl ViewService {
             }
         }
         self.effects = effects;
+        self.answer_request(out);
     }
 
-    /// Who the view nodes are, from the founding on.
-    fn membership(&self) -> Option<&Membership> {
-        match self.genesis.standing() {
-            GenesisStanding::Member(membership) => Some(membership),
-            _ => None,
-        }
-    }
-
-    fn member(&self, node: NodeId) -> Option<Member> {
-        let incarnation = *self.membership()?.members.get(&node)?;
-        Some(Member { node, incarnation })
+    fn send(&self, to: Member, message: Message, out: &mut Out<ViewWish>) {
+        let Some(cluster) = self.genesis.membership().map(Membership::cluster) else { return };
+        let letter = RaftLetter { cluster, from: self.settings.incarnation, to: to.incarnation, message };
+        out.wishes.push(ViewWish::Raft { to: to.node, letter });
     }
 
     fn persist(&mut self, ticket: Ticket, writes: Vec<Write>, out: &mut Out<ViewWish>) {
@@ -143,10 +142,17 @@ impl ViewService {
     }
 
     /// A table is small: its snapshot is one piece.
-    fn take_snapshot(&mut self, at: EntryId, time: Timestamp, out: &mut Out<ViewWish>) {
+    fn take_snapshot(
+        &mut self,
+        at: EntryId,
+        time: Timestamp,
+        configuration: Configuration,
+        out: &mut Out<ViewWish>,
+    ) {
+        let image = ViewImage { table: Table::clone(&self.table), configuration };
         let name = SnapshotName { group: VIEW_GROUP, id: at, time };
         self.taking = Some(name);
-        out.archive.push(ArchiveJob::Write { name, offset: 0, data: self.table.encode() });
+        out.archive.push(ArchiveJob::Write { name, offset: 0, data: image.encode() });
         out.archive.push(ArchiveJob::Finish { name });
     }
 
@@ -166,7 +172,7 @@ impl ViewService {
         }
         self.held.persisted(ticket);
         while let Some((to, message)) = self.held.next() {
-            out.wishes.push(ViewWish::Raft { to, message });
+            self.send(to, message, out);
         }
         self.superseding.persisted(ticket);
         while let Some(id) = self.superseding.next() {
@@ -177,11 +183,10 @@ impl ViewService {
 
     /// The log would let old segments go if there was a snapshot of the table.
     pub fn snapshot_wanted(&mut self, out: &mut Out<ViewWish>) {
-        let applied = self.raft.as_ref().map(|raft| (raft.applied(), raft.log()));
-        let last = applied.and_then(|(index, log)| log.get(index)).map(|entry| (entry.id, entry.time));
-        if let Some((id, time)) = last.filter(|_| self.taking.is_none()) {
-            self.take_snapshot(id, time, out);
-        }
+        let Some(raft) = self.raft.as_ref().filter(|_| self.taking.is_none()) else { return };
+        let Some(last) = raft.log().get(raft.applied()) else { return };
+        let (id, time, configuration) = (last.id, last.time, raft.applied_configuration().clone());
+        self.take_snapshot(id, time, configuration, out);
     }
 
     /// The archive has done something.
@@ -195,7 +200,10 @@ impl ViewService {
         let taking = |name: SnapshotName| self.taking == Some(name);
         let input = match event {
             ArchiveEvent::Read { to, id, chunk, .. } => {
-                self.member(to).map(|to| Input::SnapshotRead { to, snapshot: id, chunk })
+                // Jobs are done in order.
+                let position = self.reading.iter().position(|member| member.node == to);
+                let to = position.and_then(|position| self.reading.remove(position));
+                to.map(|to| Input::SnapshotRead { to, snapshot: id, chunk })
             }
             ArchiveEvent::Written { name, .. } if taking(name) => None,
             ArchiveEvent::Written { name, written } => {
@@ -220,11 +228,10 @@ impl ViewService {
     /// Puts the received table in the place of the old one.
     fn install(&mut self, name: SnapshotName, observer: &mut impl ViewObserver) -> Input {
         let received = self.receiving.take_if(|(receiving, _)| *receiving == name);
-        match received.map(|(_, image)| Table::decode(&Bytes::from(image))) {
-            Some(Ok(table)) => {
+        match received.map(|(_, image)| ViewImage::decode(&Bytes::from(image))) {
+            Some(Ok(ViewImage { table, configuration })) => {
                 self.table = Arc::new(table);
                 observer.installed(name.id, &self.table);
-                let configuration = self.membership().map(configuration).unwrap_or_default();
                 Input::SnapshotInstalled { snapshot: name.id, time: name.time, configuration }
             }
             _ => Input::SnapshotUnusable { snapshot: name.id },

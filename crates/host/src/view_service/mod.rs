@@ -2,15 +2,19 @@
 //!
 //! Every view node hears the pings and suspicions of all nodes ([`Monitor`]). The leader looks at the evidence at every
 //! [`ViewService::look`] and proposes commands; whatever is committed changes the [`Table`], which the leader tells to all
-//! nodes. Before all that, the view nodes of a new cluster agree on who they are (`founding`).
+//! nodes. Before all that, the view nodes of a new cluster agree on who they are (`founding`); later others come, and go, and
+//! take the place of those that lost their disks (`members`).
 
+mod applicants;
 mod founding;
+mod image;
 mod log;
+mod members;
 mod observer;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,13 +22,17 @@ use onecopy_core::{
     EntryId, GroupId, Incarnation, Index, Instant, Member, NodeId, Protocol, Recovered, Rules, Ticket,
     Timestamp, ViewNumber,
 };
-use onecopy_raft::{Effect, Input, Message, Raft, Role};
+use onecopy_raft::{ChangeRefusal, Configuration, Effect, Input, Message, Raft, Role};
 use onecopy_views::{
     Command, Genesis, GenesisStanding, Hello, Membership, Monitor, MonitorConfig, Ping, Suspicion, Table,
 };
 
 use crate::disk::{Out, SnapshotName};
+use crate::message::RaftLetter;
 use crate::waiting::Waiting;
+use applicants::Applicants;
+pub use image::{CorruptImage, ViewImage};
+use members::Request;
 pub use observer::ViewObserver;
 
 /// The group of the view table in the log.
@@ -44,15 +52,14 @@ pub enum ViewWish {
         /// What to say.
         hello: Hello,
     },
-    /// Send a message of the Raft group to another view node, together with the life of this node's disk: one that lost
-    /// it has no vote.
+    /// Send a message of the Raft group to another view node.
     Raft {
         /// The receiver.
         to: NodeId,
         /// What to say.
-        message: Message,
+        letter: RaftLetter,
     },
-    /// Tell a node what became of its operator's command.
+    /// Tell a node what became of its operator's command, or of the change of members that its operator wants.
     Operated {
         /// The receiver, perhaps this node.
         to: NodeId,
@@ -77,7 +84,7 @@ pub struct ViewSettings {
     pub node: NodeId,
     /// The life of its disk.
     pub incarnation: Incarnation,
-    /// The configured view nodes, this one among them.
+    /// The configured view nodes: a cluster is founded by them, and found through them. Not necessarily those of today.
     pub view_nodes: Vec<NodeId>,
     /// The groups that the cluster should have.
     pub groups: Vec<GroupId>,
@@ -102,12 +109,12 @@ pub struct ViewSettings {
 /// What a view node kept on its disk.
 #[derive(Debug, Default)]
 pub struct Kept {
-    /// Who the view nodes are, from the founding on.
+    /// Who founded the cluster, once that is known.
     pub membership: Option<Membership>,
     /// The log of the Raft group.
     pub raft: Recovered,
-    /// The snapshot at its base: an empty table without one.
-    pub table: Table,
+    /// The snapshot at its base: an empty one without.
+    pub image: ViewImage,
     /// The time of that snapshot; 0 without one.
     pub base_time: Timestamp,
 }
@@ -126,14 +133,26 @@ pub struct ViewService {
     /// What Raft starts from.
     kept: Recovered,
     base_time: Timestamp,
+    base_configuration: Configuration,
     table: Arc<Table>,
+    /// The newest table that the node has heard of: if it is no view node any more, its own table is old.
+    known: Arc<Table>,
     monitor: Monitor,
-    held: Waiting<(NodeId, Message)>,
+    applicants: Applicants,
+    /// The change of members that an operator waits for.
+    request: Option<Request>,
+    /// What the operator before was told: answers may be lost, and questions are repeated.
+    answered: Option<((NodeId, u64), Result<(), String>)>,
+    /// Why Raft has just refused a change.
+    refusal: Option<ChangeRefusal>,
+    held: Waiting<(Member, Message)>,
     /// Compactions on their way to the disk: older snapshots can go when they are there.
     superseding: Waiting<EntryId>,
     /// The snapshot that is being received, and that is being taken.
     receiving: Option<(SnapshotName, Vec<u8>)>,
     taking: Option<SnapshotName>,
+    /// Who waits for pieces of a snapshot that are being read, in the order in which they were asked for.
+    reading: VecDeque<Member>,
     /// Commands of operators that are on their way through the log, and who waits for them.
     operations: BTreeMap<Index, (NodeId, u64)>,
     last_look: Instant,
@@ -170,12 +189,19 @@ impl ViewService {
             raft: None,
             kept: kept.raft,
             base_time: kept.base_time,
-            table: Arc::new(kept.table),
+            base_configuration: kept.image.configuration,
+            table: Arc::new(kept.image.table),
+            known: Arc::default(),
             monitor,
+            applicants: Applicants::default(),
+            request: None,
+            answered: None,
+            refusal: None,
             held: Waiting::default(),
             superseding: Waiting::default(),
             receiving: None,
             taking: None,
+            reading: VecDeque::new(),
             operations: BTreeMap::new(),
             last_look: now,
             wall,
@@ -191,7 +217,7 @@ impl ViewService {
         self.genesis.standing()
     }
 
-    /// Its part in the Raft group, from the founding on.
+    /// Its part in the Raft group, from the founding on, whether it is a member of it or waits to be one.
     #[must_use]
     pub fn raft(&self) -> Option<&Raft> {
         self.raft.as_ref()
@@ -212,10 +238,9 @@ impl ViewService {
     /// When it next wants a look; the evidence wants one more often.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        match &self.raft {
-            Some(raft) => raft.deadline(),
-            None => Some(self.next_hello),
-        }
+        let raft = self.raft.as_ref().and_then(Raft::deadline);
+        let hello = (!self.is_member()).then_some(self.next_hello);
+        [raft, hello].into_iter().flatten().min()
     }
 
     // ---- what it hears ------------------------------------------------------------------------------------
@@ -225,8 +250,16 @@ impl ViewService {
         let knows = ping.table;
         self.monitor.heard(now, from, ping);
         // Not only the leader: it may be the one that cannot reach this node. What is in a table is committed.
-        if knows < self.table.version() {
-            out.wishes.push(ViewWish::Announce { to: from, table: self.table.clone() });
+        let newest = if self.known.version() > self.table.version() { &self.known } else { &self.table };
+        if knows < newest.version() {
+            out.wishes.push(ViewWish::Announce { to: from, table: newest.clone() });
+        }
+    }
+
+    /// This node has heard of a table. Whoever is a view node no more shows those who still turn to it the way.
+    pub fn learnt(&mut self, table: &Arc<Table>) {
+        if table.version() > self.known.version() {
+            self.known = table.clone();
         }
     }
 
@@ -310,6 +343,7 @@ impl ViewService {
         }
         if self.leads() {
             self.judge(now, observer, out);
+            self.tend_members(now, observer, out);
         }
     }
 

@@ -70,6 +70,7 @@ pub(crate) fn name(command: &Command) -> &'static str {
         Command::AddMember { .. } => "add_member",
         Command::SetCopies { .. } => "set_copies",
         Command::SetDrained { .. } => "set_drained",
+        Command::SetViewNodes { .. } => "set_view_nodes",
         Command::ForgetNode { .. } => "forget_node",
         Command::Recover { .. } => "recover",
     }

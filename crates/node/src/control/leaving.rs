@@ -6,6 +6,7 @@ use onecopy_core::Instant;
 use tracing::{info, warn};
 
 use super::Control;
+use super::view_node::ViewNode;
 use crate::data::inbox::FromControl;
 
 /// How long making way may take. What is acknowledged is safe without.
@@ -16,8 +17,11 @@ const LINGERING: Duration = Duration::from_millis(50);
 /// How far a node that is to stop is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Leaving {
-    /// It leads something, and makes way until then at most.
+    /// It leads a group, and makes way until then at most.
     MakesWay { until: Instant },
+    /// It leads the view service, and hands over until then at most. After the groups: they need a leader of the view
+    /// service to make way.
+    HandsOver { until: Instant },
     /// It stops then.
     Lingers { until: Instant },
 }
@@ -31,7 +35,7 @@ impl Control {
                 let _ = self.data.send(FromControl::Leave);
                 Leaving::MakesWay { until: now + PATIENCE }
             }
-            false => Leaving::Lingers { until: now },
+            false => self.hand_over_views(now),
         });
     }
 
@@ -46,6 +50,12 @@ impl Control {
             Some(Leaving::MakesWay { .. }) => {
                 if !self.leads_with_others() {
                     info!("another node leads, this one stops");
+                    self.leaving = Some(self.hand_over_views(now));
+                }
+                false
+            }
+            Some(Leaving::HandsOver { until }) => {
+                if now >= until || !self.view_node.as_ref().is_some_and(ViewNode::is_handing_over) {
                     self.leaving = Some(Leaving::Lingers { until: now + LINGERING });
                 }
                 false
@@ -56,7 +66,19 @@ impl Control {
 
     /// When the node may stop, at the latest.
     pub(super) fn leaves_at(&self) -> Option<Instant> {
-        self.leaving.map(|(Leaving::MakesWay { until } | Leaving::Lingers { until })| until)
+        self.leaving.map(|leaving| match leaving {
+            Leaving::MakesWay { until } | Leaving::HandsOver { until } | Leaving::Lingers { until } => until,
+        })
+    }
+
+    /// Another view node is to lead the view service, if it is led here.
+    fn hand_over_views(&mut self, now: Instant) -> Leaving {
+        let mut begun = false;
+        self.with_view_node(|node| begun = node.hand_over());
+        match begun {
+            true => Leaving::HandsOver { until: now + PATIENCE },
+            false => Leaving::Lingers { until: now + LINGERING },
+        }
     }
 
     /// Whether a group is led here that another node could lead.

@@ -4,6 +4,7 @@
 //! thread never keeps a node from saying that it is alive.
 
 mod chronicle;
+mod contacts;
 pub(crate) mod desk;
 pub(crate) mod http;
 mod leaving;
@@ -12,6 +13,7 @@ mod operations;
 pub(crate) mod view_node;
 
 pub(crate) use chronicle::{Changes, Chronicle, name as change_name};
+pub(crate) use contacts::Contacts;
 pub(crate) use leaving::Leaving;
 
 use std::sync::Arc;
@@ -69,7 +71,8 @@ pub(crate) struct Control {
     pub(crate) clock: Clock,
     pub(crate) addresses: Addresses,
     pub(crate) zone: String,
-    pub(crate) view_nodes: Vec<NodeId>,
+    /// Where the view service is.
+    pub(crate) contacts: Contacts,
     pub(crate) ping_interval: Duration,
     pub(crate) next_ping: Instant,
     pub(crate) links: Links,
@@ -153,7 +156,7 @@ impl Control {
 
     /// Sends to all view nodes; to this one directly if it is one.
     fn tell_view_nodes(&mut self, message: &ControlMessage) {
-        for node in self.view_nodes.clone() {
+        for node in self.contacts.view_nodes(&self.knowledge.table()) {
             if node == self.me.node {
                 self.hear(node, message.clone());
             } else {
@@ -185,14 +188,13 @@ impl Control {
         let Some(node) = self.view_node.as_mut() else { return };
         act(node);
         self.knowledge.set_view_service(node.status());
-        let incarnation = self.me.view_member;
         for wish in std::mem::take(&mut node.out.wishes) {
             match wish {
                 ViewWish::Hello { to, hello } => {
                     let _ = self.links.send(to, &ControlMessage::Hello(hello));
                 }
-                ViewWish::Raft { to, message } => {
-                    let _ = self.links.send(to, &ControlMessage::Raft { incarnation, message });
+                ViewWish::Raft { to, letter } => {
+                    let _ = self.links.send(to, &ControlMessage::Raft(letter));
                 }
                 ViewWish::Operated { to, request, outcome } => {
                     self.tell(to, ControlMessage::Operated { request, outcome });
@@ -210,6 +212,10 @@ impl Control {
         let before = self.knowledge.table();
         if let Some(table) = self.knowledge.learn(table) {
             self.links.follow(&table);
+            self.contacts.follow(&table);
+            if let Some(node) = &mut self.view_node {
+                node.learnt(&table);
+            }
             self.chronicle.follow(&table, &mut self.knowledge.changes());
             self.follow_operations(&before, &table);
             // The data thread ends after this one.

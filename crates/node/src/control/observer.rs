@@ -1,10 +1,11 @@
 //! What the view node tells people.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use onecopy_core::{Entry, EntryId, Incarnation, Instant, NodeId, Term};
+use onecopy_core::{Entry, EntryId, Incarnation, Index, Instant, Member, NodeId, Term};
 use onecopy_host::ViewObserver;
-use onecopy_raft::{CorruptState, Raft, Role};
+use onecopy_raft::{Configuration, CorruptState, Raft, Role};
 use onecopy_views::{Command, Membership, Monitor, Rejection, Table};
 use tracing::{debug, error, info, warn};
 
@@ -19,11 +20,11 @@ impl ViewObserver for Telling {
         info!(members = ?membership.members.keys(), "the view service is founded");
     }
 
-    fn stays_out(&mut self) {
-        error!(
+    fn waits(&mut self) {
+        info!(
             node = %self.node,
-            "the view service knows this node with another disk: it stays out of the view service. A view node \
-             that lost its disk must not vote, because it may have voted before"
+            "waiting to be a view node: the view service replaces one that lost its disk by itself, and takes a new one \
+             with `onecopy view add`"
         );
     }
 
@@ -35,8 +36,14 @@ impl ViewObserver for Telling {
         warn!(millis = length.as_millis(), "the view node was not run for a while");
     }
 
-    fn unknown_member(&mut self, from: NodeId, incarnation: Incarnation) {
-        debug!(%from, %incarnation, "a message of an unknown view node");
+    fn foreign_member(&mut self, from: NodeId, incarnation: Incarnation) {
+        warn!(%from, %incarnation, "a view node of another cluster of the same name: nothing of it is believed");
+    }
+
+    fn configured(&mut self, _: Index, configuration: &Configuration, committed: bool) {
+        let ids = |members: &BTreeSet<Member>| members.iter().map(|member| member.node.0).collect::<Vec<_>>();
+        let (voters, learners) = (ids(&configuration.voters), ids(&configuration.learners));
+        info!(?voters, ?learners, joint = configuration.is_joint(), committed, "view nodes");
     }
 
     fn role_changed(&mut self, role: Role, term: Term, leader: Option<NodeId>, _: &Raft) {

@@ -24,6 +24,9 @@ impl Control {
                 Errand::Command(command) => {
                     self.tell_view_nodes(&ControlMessage::Operate { request, command });
                 }
+                Errand::Members(change) => {
+                    self.tell_view_nodes(&ControlMessage::ChangeMembers { request, change });
+                }
                 Errand::Handover { group, primary, to, .. } => {
                     self.tell(primary, ControlMessage::HandOver { request, group, to });
                 }

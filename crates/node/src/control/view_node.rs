@@ -1,10 +1,13 @@
 //! A view node on the control thread: what it hears goes into the view service, and what that wants goes to the disk and to the
 //! other nodes.
 
-use onecopy_core::{Instant, NodeId};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use onecopy_core::{Instant, Member, NodeId};
 use onecopy_host::view_service::Kept;
 use onecopy_host::{ArchiveEvent, Out, ViewService, ViewSettings, ViewWish};
-use onecopy_views::GenesisStanding;
+use onecopy_views::Table;
 
 use super::observer::Telling;
 use crate::archive::Archive;
@@ -44,16 +47,42 @@ impl ViewNode {
 
     /// What this view node is.
     pub(crate) fn status(&self) -> ViewServiceStatus {
-        let waits = |role: &str| ViewServiceStatus { role: role.to_owned(), term: 0, leader: None };
-        match (self.service.raft(), self.service.standing()) {
-            (Some(raft), _) => ViewServiceStatus {
-                role: raft.role().to_string(),
-                term: raft.term().0,
-                leader: raft.leader().map(|leader| leader.node.0),
-            },
-            (None, GenesisStanding::Stranger(_)) => waits("stranger"),
-            (None, _) => waits("founding"),
+        let Some(raft) = self.service.raft() else {
+            return ViewServiceStatus { role: "founding".to_owned(), ..ViewServiceStatus::default() };
+        };
+        let configuration = raft.configuration();
+        let ids = |members: &BTreeSet<Member>| members.iter().map(|member| member.node.0).collect();
+        let role = match (configuration.learners.contains(&raft.id()), self.service.is_member()) {
+            (true, _) => "learner".to_owned(),
+            (_, true) => raft.role().to_string(),
+            _ => "waiting".to_owned(),
+        };
+        ViewServiceStatus {
+            role,
+            term: raft.term().0,
+            leader: raft.leader().map(|leader| leader.node.0),
+            voters: ids(&configuration.voters),
+            learners: ids(&configuration.learners),
         }
+    }
+
+    /// The node has heard of a table.
+    pub(crate) fn learnt(&mut self, table: &Arc<Table>) {
+        self.service.learnt(table);
+    }
+
+    /// The node is about to stop: if it leads the view service, somebody else is to lead. Returns whether that is worth
+    /// waiting for.
+    pub(crate) fn hand_over(&mut self) -> bool {
+        let mut observer = Telling { node: self.node };
+        let begun = self.service.hand_over(self.clock.now(), &mut observer, &mut self.out);
+        self.employ();
+        begun
+    }
+
+    /// Whether it is handing over the leadership of the view service.
+    pub(crate) fn is_handing_over(&self) -> bool {
+        self.service.raft().is_some_and(|raft| raft.transfer().is_some())
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
@@ -66,10 +95,8 @@ impl ViewNode {
         let mut observer = Telling { node: self.node };
         let (service, observer, out) = (&mut self.service, &mut observer, &mut self.out);
         match message {
-            ControlMessage::Hello(hello) => service.greeted(from, hello, observer, out),
-            ControlMessage::Raft { incarnation, message } => {
-                service.received(now, from, incarnation, message, observer, out);
-            }
+            ControlMessage::Hello(hello) => service.greeted(now, from, hello, out),
+            ControlMessage::Raft(letter) => service.received(now, from, letter, observer, out),
             ControlMessage::Ping(ping) => service.pinged(now, from, ping, out),
             ControlMessage::Suspect(suspicion) => service.suspected(now, from, suspicion),
             ControlMessage::AskMembership { group, view, learner } => {
@@ -80,6 +107,9 @@ impl ViewNode {
             }
             ControlMessage::Operate { request, command } => {
                 service.operated(now, (from, request), command, observer, out);
+            }
+            ControlMessage::ChangeMembers { request, change } => {
+                service.change_members(now, (from, request), &change, observer, out);
             }
             // For every node, view node or not.
             ControlMessage::Table(_) | ControlMessage::HandOver { .. } | ControlMessage::Operated { .. } => {}

@@ -1,8 +1,8 @@
 //! What nodes say to each other.
 
 use bytes::Bytes;
-use onecopy_core::{GroupId, Incarnation, Member, NodeId, ViewNumber};
-use onecopy_host::{Answer, Forward};
+use onecopy_core::{GroupId, Member, NodeId, ViewNumber};
+use onecopy_host::{Answer, Forward, MemberChange, RaftLetter};
 use onecopy_views::{Command, Hello, Ping, Suspicion};
 use serde::{Deserialize, Serialize};
 
@@ -20,10 +20,10 @@ pub(crate) enum DataMessage {
 /// On the control lane.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum ControlMessage {
-    /// Between view nodes, before anybody votes.
+    /// Between view nodes, before anybody votes; and from those that wait to be members.
     Hello(Hello),
-    /// Between view nodes. The sender names the life of its disk: a node that lost it has no vote.
-    Raft { incarnation: Incarnation, message: onecopy_raft::Message },
+    /// Between view nodes.
+    Raft(RaftLetter),
     /// From every node to every view node.
     Ping(Ping),
     /// From the view leader: the view table, in the encoding of [`onecopy_views::Table`].
@@ -36,6 +36,8 @@ pub(crate) enum ControlMessage {
     AskHandover { group: GroupId, view: ViewNumber, heir: NodeId },
     /// From any node to every view node: an operator there wants this. The leader answers with [`Self::Operated`].
     Operate { request: u64, command: Command },
+    /// The same: an operator there wants other view nodes.
+    ChangeMembers { request: u64, change: MemberChange },
     /// From any node to that of a primary: an operator there wants it to make way, for `to` or whoever is the best.
     HandOver { request: u64, group: GroupId, to: Option<NodeId> },
     /// To the node of an operator: what became of the request; if it was refused, why.

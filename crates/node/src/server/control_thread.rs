@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Role, SharedSettings};
 use crate::control::desk::{Desk, Operators, Request};
 use crate::control::view_node::ViewNode;
-use crate::control::{self, Chronicle, Control, FromData};
+use crate::control::{self, Chronicle, Contacts, Control, FromData};
 use crate::data::inbox::FromControl;
 use crate::identity::Me;
 use crate::journal::{Journal, JournalEvent};
@@ -65,7 +65,12 @@ impl ControlThread {
                 let _ = refusals.send(node);
             }
         };
-        let links = Links::start(caller, others(config), heard);
+        let contacts = Contacts::open(&config.view_nodes, &config.data);
+        // What is configured counts more than what is remembered.
+        let remembered = contacts
+            .remembered()
+            .filter(|(node, _)| *node != self.me.node && !config.nodes.contains_key(&node.0));
+        let links = Links::start(caller, others(config).chain(remembered), heard);
         let callee = Callee { cluster: config.cluster.clone(), node: self.me.node };
         let to_data = self.to_data.clone();
         let accepted = move |call: accept::Accepted| match call.lane {
@@ -89,13 +94,12 @@ impl ControlThread {
         );
         let http = tokio::task::spawn_local(http);
 
-        let view_nodes: Vec<NodeId> = config.view_nodes.iter().map(|node| NodeId(*node)).collect();
         let view_node = config.has(Role::View).then(|| {
             const MIB: usize = 1024 * 1024;
             let settings = ViewSettings {
                 node: self.me.node,
                 incarnation: self.me.view_member,
-                view_nodes: view_nodes.clone(),
+                view_nodes: config.view_nodes.iter().map(|node| NodeId(*node)).collect(),
                 groups: vec![DATA_GROUP],
                 copies: config.copies,
                 failure_timeout: config.timeouts.failure(),
@@ -120,7 +124,7 @@ impl ControlThread {
             clock: self.clock,
             addresses,
             zone: config.zone.clone(),
-            view_nodes,
+            contacts,
             ping_interval: config.timeouts.ping(),
             next_ping: Instant::ZERO,
             links,

@@ -2,10 +2,10 @@
 
 use onecopy_core::{NodeId, Recovered, Replicated, Rules, Timestamp};
 use onecopy_host::view_service::Kept;
-use onecopy_host::{GENESIS_GROUP, Restored, VIEW_GROUP};
+use onecopy_host::{GENESIS_GROUP, Restored, VIEW_GROUP, ViewImage};
 use onecopy_keyspace::Keyspace;
 use onecopy_storage::{DataDirectory, DirectoryError, LogOptions, Owner, RealFileSystem, Snapshots};
-use onecopy_views::{Membership, Table};
+use onecopy_views::Membership;
 use tracing::info;
 
 use super::{DATA_GROUP, StartError};
@@ -57,8 +57,8 @@ impl Disk {
         let genesis = recovered.remove(&GENESIS_GROUP).and_then(|genesis| genesis.state);
         let membership = genesis.map(|state| decode_membership(&state)).transpose()?;
         let raft = recovered.remove(&VIEW_GROUP).unwrap_or_default();
-        let (table, base_time) = restore_table(&snapshots, &raft)?;
-        let kept = Kept { membership, raft, table, base_time };
+        let (image, base_time) = restore_table(&snapshots, &raft)?;
+        let kept = Kept { membership, raft, image, base_time };
         Ok(Self { me, log, snapshots, group, kept })
     }
 }
@@ -104,13 +104,15 @@ fn restore_group(
 fn restore_table(
     snapshots: &Snapshots<RealFileSystem>,
     raft: &Recovered,
-) -> Result<(Table, Timestamp), StartError> {
+) -> Result<(ViewImage, Timestamp), StartError> {
     if raft.base.index.0 == 0 {
-        return Ok((Table::default(), Timestamp(0)));
+        return Ok((ViewImage::default(), Timestamp(0)));
     }
     let reader = snapshots.read(VIEW_GROUP, raft.base)?;
     let image = reader.read_at(0, usize::try_from(reader.image_len()).unwrap_or(usize::MAX))?;
-    let table = Table::decode(&image)
-        .map_err(|error| StartError::Nonsense { what: "the view table", reason: error.to_string() })?;
-    Ok((table, reader.time()))
+    let image = ViewImage::decode(&image).map_err(|error| StartError::Nonsense {
+        what: "the snapshot of the view table",
+        reason: error.reason,
+    })?;
+    Ok((image, reader.time()))
 }

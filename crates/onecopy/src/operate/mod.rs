@@ -1,8 +1,9 @@
-//! `onecopy group` and `onecopy node`: what operators do to a running cluster.
+//! `onecopy group`, `onecopy node` and `onecopy view`: what operators do to a running cluster.
 
 mod add;
 mod group;
 mod node;
+mod view;
 
 use std::time::Duration;
 
@@ -16,6 +17,8 @@ pub use group::Arguments as GroupArguments;
 pub(crate) use group::run as run_group;
 pub use node::Arguments as NodeArguments;
 pub(crate) use node::run as run_node;
+pub use view::Arguments as ViewArguments;
+pub(crate) use view::run as run_view;
 
 /// A node answers within five seconds, whatever became of it.
 const PATIENCE: Duration = Duration::from_secs(8);

@@ -58,7 +58,7 @@ pub struct NodeReport {
     pub zone: String,
     /// What it is for: `view`, `data`, `coordinator`.
     pub roles: Vec<String>,
-    /// What it is in the view service: `leader`, `follower`, `candidate`, `founding` or `stranger`; null if it is not
+    /// What it is in the view service: `leader`, `follower`, `candidate`, `learner`, `founding` or `waiting`; null if it is not
     /// part of it.
     pub view_service: Option<String>,
     /// Where it takes Redis clients; empty if it does not.

@@ -23,6 +23,8 @@ pub struct Options {
     pub copies: u32,
     /// How many nodes form the view service: 1, 3 or 5.
     pub view_nodes: u32,
+    /// How many of these found the cluster, if not all: 1, 3 or 5. The others wait to be added.
+    pub founders: Option<u32>,
     /// Whether these are nodes of their own, after those with data, rather than the first of them.
     pub separate: bool,
     /// `disk` or `memory`.
@@ -39,6 +41,7 @@ impl Default for Options {
             nodes: 3,
             copies: 2,
             view_nodes: 3,
+            founders: None,
             separate: false,
             durability: "disk",
             proxied: false,
@@ -148,7 +151,8 @@ impl Cluster {
                 command.env_remove(name);
             }
         }
-        let ids: Vec<String> = views.iter().map(u32::to_string).collect();
+        let founders = self.options.founders.unwrap_or(self.options.view_nodes) as usize;
+        let ids: Vec<String> = views.iter().take(founders).map(u32::to_string).collect();
         command
             .args(["server", "--exit-with-stdin"])
             .args(["--node", &id.to_string(), "--cluster", &self.name])

@@ -88,6 +88,9 @@ fn a_promotion_waits_for_the_learner() {
     receive(&mut raft, N4, appended(4, 2));
     let begun = change(&mut raft, &promote);
     assert!(begun.contains(&Effect::ChangeBegun { id: EntryId::new(5, 4) }), "{begun:?}");
+    // One that was never heard may be dead, however short the log is.
+    let mut raft = with_learner(0);
+    assert_eq!(change(&mut raft, &promote), refused(ChangeRefusal::Silent { member: N4 }));
     let mut raft = with_learner(2);
     pass(&mut raft, 100);
     assert_eq!(change(&mut raft, &promote), refused(ChangeRefusal::Silent { member: N4 }));

@@ -57,8 +57,9 @@ mod tests {
     #[test]
     fn a_member_without_a_committed_entry_is_caught() {
         let life = |node: u32| Incarnation(u128::from(node));
-        let node =
-            |node: u32| Node::new(NodeId(node), Clock::new(0, 0), life(node), Rc::new(BTreeMap::new()));
+        let node = |node: u32| {
+            Node::new(NodeId(node), Clock::new(0, 0), (life(node), Incarnation(0)), Rc::new(BTreeMap::new()))
+        };
         let mut nodes = [node(1), node(2)];
         let members: Vec<Member> =
             (1..=2).map(|node| Member { node: NodeId(node), incarnation: life(node) }).collect();

@@ -4,7 +4,7 @@
 
 use onecopy_views::Table;
 
-use crate::checks::{expiry, lost};
+use crate::checks::{expiry, lost, members};
 use crate::client::Client;
 use crate::env::Env;
 use crate::node::Node;
@@ -16,14 +16,13 @@ const CHECKER: &str = "liveness";
 /// Whether the protocol owes anything: a majority of the view nodes and one member of the group have their disks.
 #[must_use]
 pub fn is_owed(env: &Env, nodes: &[Node]) -> bool {
-    let view_nodes =
-        nodes.iter().filter(|node| node.view_nodes.get(&node.id) == Some(&node.view_member)).count();
+    let is_led = env.checks.members.survive(|member| nodes.iter().any(|node| members::lives(node, member)));
     let alive = |view: &onecopy_core::View| {
         view.members.iter().any(|member| {
             nodes.iter().any(|node| node.id == member.node && node.incarnation == member.incarnation)
         })
     };
-    view_nodes * 2 > nodes.len() && env.checks.views.newest().is_none_or(alive)
+    is_led && env.checks.views.newest().is_none_or(alive)
 }
 
 /// What is still missing; `None` if the cluster is as good as new.
@@ -54,7 +53,7 @@ pub fn missing(env: &Env, nodes: &[Node], clients: &[Client]) -> Option<String> 
     if scars.iter().any(|scar| *scar != scars[0]) {
         return Some("P10: nobody has found out that the memory of a member is damaged".to_owned());
     }
-    None
+    env.checks.members.missing(nodes)
 }
 
 /// Nothing is asked for any more: the copies must be equal, and hold what was acknowledged, and the view must have
@@ -83,7 +82,12 @@ pub fn settled(env: &mut Env, nodes: &[Node], views: u64, is_last_look: bool) ->
             expiry::check(&env.checks.ledger, keys, node.id, node.clock.wall(env.time));
         }
     }
-    let tables: Vec<&Table> = nodes.iter().filter_map(|node| node.process.as_ref()?.view_table()).collect();
+    let configuration = env.checks.members.committed();
+    let is_member = |node: &&Node| {
+        configuration.is_none_or(|of| of.voters.iter().any(|member| members::lives(node, *member)))
+    };
+    let view_nodes = nodes.iter().filter(is_member);
+    let tables: Vec<&Table> = view_nodes.filter_map(|node| node.process.as_ref()?.view_table()).collect();
     if let Some(other) = tables.iter().find(|table| **table != tables[0]) {
         violated(
             CHECKER,

@@ -15,6 +15,7 @@
 //! | [`promise`] | what is said in a view is said under a durable promise of it | rule P3 |
 //! | [`views`] | views grow by one, heirs only, one primary per view | rules P4, P5, P9, P11 |
 //! | [`founding`] | one membership of the view service | `onecopy_views::Genesis` |
+//! | [`members`] | one configuration of that group at one index; at last, no member is a life that is over | Raft paper, section 6 |
 //! | [`raft`] | election safety, leader completeness, state machine safety | Raft paper, Figure 3 |
 //! | [`raft_logs`] | leader append-only, log matching | Raft paper, Figure 3 |
 //! | [`bounded`] | logs and queues keep their bounds | the settings of `crates/replica` |
@@ -30,6 +31,7 @@ pub mod ledger;
 pub mod linearizable;
 pub mod liveness;
 pub mod lost;
+pub mod members;
 pub mod own;
 pub mod promise;
 pub mod raft;
@@ -55,6 +57,8 @@ pub struct Checks {
     pub views: views::Views,
     /// The founding of the view service.
     pub founding: founding::Founding,
+    /// The members of the view service's Raft group.
+    pub members: members::Members,
     /// The view service's Raft group.
     pub raft: raft::RaftChecks,
     /// Its logs.

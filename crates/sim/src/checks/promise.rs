@@ -27,7 +27,12 @@ mod tests {
 
     #[test]
     fn a_word_without_a_promise_is_caught() {
-        let nodes = [Node::new(NodeId(1), Clock::new(0, 0), Incarnation(1), Rc::new(BTreeMap::new()))];
+        let nodes = [Node::new(
+            NodeId(1),
+            Clock::new(0, 0),
+            (Incarnation(1), Incarnation(1)),
+            Rc::new(BTreeMap::new()),
+        )];
         assert_eq!(caught(|| check(&nodes, NodeId(1), 0)), None);
         assert_eq!(caught(|| check(&nodes, NodeId(1), 1)), Some("promise"));
     }

@@ -9,12 +9,12 @@ mod report;
 mod start;
 mod watch;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use onecopy_core::{GroupId, Incarnation, NodeId, Ticket, Write};
-use onecopy_host::{ArchiveEvent, ArchiveJob, Job, Submission, VIEW_GROUP};
+use onecopy_host::{ArchiveEvent, ArchiveJob, Job, MemberChange, Submission, VIEW_GROUP};
 use onecopy_views::Command;
 
 use crate::client::OpId;
@@ -46,6 +46,10 @@ pub enum Happened {
     Learnt(Arc<onecopy_views::Table>),
     /// An operator wants another member to be the primary.
     HandOver(NodeId),
+    /// An operator wants other view nodes.
+    ChangeMembers(MemberChange),
+    /// An operator wants another view node to lead.
+    HandOverViews,
     /// An operator wants something of the view service.
     Operated(Command),
     /// Fill the log of the view table.
@@ -62,7 +66,11 @@ impl Happened {
             }
             Self::Persisted(group, _) | Self::SnapshotWanted(group) => *group == DATA_GROUP,
             Self::Archived(event) => event.group() == DATA_GROUP,
-            Self::Learnt(_) | Self::Operated(_) | Self::Churn => false,
+            Self::Learnt(_)
+            | Self::Operated(_)
+            | Self::ChangeMembers(_)
+            | Self::HandOverViews
+            | Self::Churn => false,
         }
     }
 }
@@ -80,8 +88,10 @@ pub struct Node {
     pub incarnation: Incarnation,
     /// The life of its whole disk.
     pub view_member: Incarnation,
-    /// Who the view nodes are.
+    /// Who the view nodes were at the founding: where its configuration tells it to look for the others.
     pub view_nodes: Rc<BTreeMap<NodeId, Incarnation>>,
+    /// Who they are, as its disk remembers.
+    pub remembered: BTreeSet<NodeId>,
     /// The process, if one runs.
     pub process: Option<Box<Process>>,
     /// Counts the processes: what an earlier one asked of the disk is no business of a later one.
@@ -107,7 +117,7 @@ impl Node {
     pub fn new(
         id: NodeId,
         clock: Clock,
-        incarnation: Incarnation,
+        (incarnation, view_member): (Incarnation, Incarnation),
         view_nodes: Rc<BTreeMap<NodeId, Incarnation>>,
     ) -> Self {
         Self {
@@ -115,8 +125,9 @@ impl Node {
             clock,
             disk: Disk::default(),
             incarnation,
-            view_member: view_nodes.get(&id).copied().unwrap_or_default(),
+            view_member,
             view_nodes,
+            remembered: BTreeSet::new(),
             process: None,
             generation: 0,
             paused_until: 0,
@@ -184,6 +195,9 @@ impl Node {
         let Some(mut process) = self.process.take() else { return };
         let stalled = self.stalled_until > env.time;
         let deadline = process.turn(self, stalled, env);
+        if !process.knows_view_nodes().is_empty() {
+            self.remembered.clone_from(process.knows_view_nodes());
+        }
         self.employ(env, &mut process);
         self.process = Some(process);
         let mut at = self.clock.time_of(deadline).max(env.time + 1);

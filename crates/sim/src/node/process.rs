@@ -1,6 +1,7 @@
 //! A running process: the data side and the control side of a node, and what they tell each other. Both are those of
 //! production; this is the shell that the threads and sockets of the node crate are there.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,8 +35,8 @@ const STATUS_INTERVAL: Duration = Duration::from_millis(20);
 pub struct Process {
     me: Member,
     boot: BootNumber,
-    view_member: Incarnation,
-    view_nodes: Vec<NodeId>,
+    /// The view nodes to turn to before the table says who they are.
+    view_nodes: BTreeSet<NodeId>,
     /// What has happened since the last turn.
     pub inbox: Vec<Happened>,
     /// What the data side has not got to yet.
@@ -76,8 +77,7 @@ impl Process {
         Self {
             me,
             boot,
-            view_member: node.view_member,
-            view_nodes: node.view_nodes.keys().copied().collect(),
+            view_nodes: node.view_nodes.keys().chain(&node.remembered).copied().collect(),
             inbox: Vec::new(),
             backlog: Vec::new(),
             data,
@@ -104,7 +104,7 @@ impl Process {
         self.data.damage(DATA_GROUP, scar::put);
     }
 
-    /// The part of a view node in the Raft group, unless it is a stranger to the view service.
+    /// The part of a view node in the Raft group, unless it does not know of the cluster yet.
     #[must_use]
     pub fn raft(&self) -> Option<&Raft> {
         self.view_service.raft()
@@ -116,10 +116,16 @@ impl Process {
         self.view_service.leads()
     }
 
-    /// The view table of a view node, unless it is a stranger to the view service.
+    /// The view table of a view node, unless it does not know of the cluster yet.
     #[must_use]
     pub fn view_table(&self) -> Option<&Table> {
         self.view_service.raft().map(|_| self.view_service.table())
+    }
+
+    /// The view nodes, as this node has heard last.
+    #[must_use]
+    pub fn knows_view_nodes(&self) -> &BTreeSet<NodeId> {
+        self.table.view_nodes()
     }
 
     /// Takes everything that has happened, and does everything that follows from it. Returns when the next turn is
@@ -163,7 +169,11 @@ impl Process {
                 Happened::Received(_, Packet::Answer(answer)) => data.answered(answer),
                 Happened::Learnt(table) => data.announced(now, &table, watch, out),
                 Happened::HandOver(to) => data.hand_over(now, DATA_GROUP, Some(to), watch, out),
-                Happened::Received(..) | Happened::Operated(_) | Happened::Churn => {}
+                Happened::Received(..)
+                | Happened::Operated(_)
+                | Happened::ChangeMembers(_)
+                | Happened::HandOverViews
+                | Happened::Churn => {}
             }
         }
         self.data.route(now, &mut self.data_out);
@@ -231,6 +241,12 @@ impl Process {
                     service.propose(now, report::churn(watch.env), watch, out);
                 }
                 // Nobody waits for the answer: the operator of a simulator looks at the table.
+                Happened::ChangeMembers(change) => {
+                    // Every request has a number of its own.
+                    let asker = (self.me.node, watch.env.time);
+                    service.change_members(now, asker, &change, watch, out);
+                }
+                Happened::HandOverViews => drop(service.hand_over(now, watch, out)),
                 Happened::Operated(command) => service.operated(now, (self.me.node, 0), command, watch, out),
                 Happened::Churn
                 | Happened::Submitted(_)
@@ -252,14 +268,17 @@ impl Process {
         for wish in std::mem::take(&mut self.view_out.wishes) {
             let (to, packet) = match wish {
                 ViewWish::Hello { to, hello } => (to, Packet::Hello(hello)),
-                ViewWish::Raft { to, message } => (to, Packet::Raft(self.view_member, message)),
+                ViewWish::Raft { to, letter } => (to, Packet::Raft(letter)),
                 ViewWish::Announce { to, table } if to == self.me.node => {
                     self.learn(table);
                     continue;
                 }
                 ViewWish::Announce { to, table } => (to, Packet::Table(table)),
                 // The operator of the simulator looks at the table.
-                ViewWish::Operated { .. } => continue,
+                ViewWish::Operated { outcome, .. } => {
+                    env.note(self.me.node, || format!("tells the operator: {outcome:?}"));
+                    continue;
+                }
             };
             env.send(self.me.node, to, packet);
         }
@@ -269,10 +288,8 @@ impl Process {
         let watch = &mut ViewWatch { env, me: self.me.node };
         let (service, out) = (&mut self.view_service, &mut self.view_out);
         match packet {
-            Packet::Hello(hello) => service.greeted(from, hello, watch, out),
-            Packet::Raft(incarnation, message) => {
-                service.received(now, from, incarnation, message, watch, out);
-            }
+            Packet::Hello(hello) => service.greeted(now, from, hello, out),
+            Packet::Raft(letter) => service.received(now, from, letter, watch, out),
             Packet::Ping(ping) => service.pinged(now, from, (*ping).clone(), out),
             Packet::Suspect(suspicion) => service.suspected(now, from, suspicion),
             Packet::AskMembership(view, learner) => {
@@ -286,7 +303,8 @@ impl Process {
     }
 
     fn tell_view_nodes(&mut self, packet: &Packet, env: &mut Env) {
-        for node in self.view_nodes.clone() {
+        let known = self.view_nodes.iter().chain(self.table.view_nodes());
+        for node in known.copied().collect::<BTreeSet<NodeId>>() {
             if node == self.me.node {
                 // Heard in the next turn, which is at once.
                 self.inbox.push(Happened::Received(node, packet.clone()));
@@ -313,6 +331,7 @@ impl Process {
     fn learn(&mut self, table: Arc<Table>) {
         if table.version() > self.table.version() {
             self.table = table.clone();
+            self.view_service.learnt(&table);
             self.backlog.push(Happened::Learnt(table));
         }
     }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use onecopy_core::{BootNumber, Member, Replicated, Timestamp};
 use onecopy_host::view_service::Kept;
-use onecopy_host::{Fresh, GENESIS_GROUP, GroupSettings, Restored, VIEW_GROUP, ViewSettings};
+use onecopy_host::{Fresh, GENESIS_GROUP, GroupSettings, Restored, VIEW_GROUP, ViewImage, ViewSettings};
 use onecopy_replica::Config;
-use onecopy_views::{Membership, Table};
+use onecopy_views::Membership;
 
 use super::Node;
 use crate::disk::{DATA_GROUP, Disk};
@@ -81,12 +81,12 @@ pub(super) fn view_service(node: &Node, env: &mut Env) -> (ViewSettings, Kept) {
     let genesis = node.disk.recover(GENESIS_GROUP).0.state;
     let membership = genesis.map(|state| Membership::decode(&state).expect("it is a membership"));
     let (raft, image) = node.disk.recover(VIEW_GROUP);
-    let (table, base_time) = match image {
-        None => (Table::default(), Timestamp(0)),
+    let (image, base_time) = match image {
+        None => (ViewImage::default(), Timestamp(0)),
         Some(image) => {
-            let table = Table::decode(&image.bytes).expect("a view table on a simulated disk makes sense");
-            (table, image.time)
+            let bytes = image.bytes.clone().into();
+            (ViewImage::decode(&bytes).expect("a snapshot on a simulated disk makes sense"), image.time)
         }
     };
-    (settings, Kept { membership, raft, table, base_time })
+    (settings, Kept { membership, raft, image, base_time })
 }

@@ -2,7 +2,7 @@
 
 use onecopy_core::{BootNumber, Entry, EntryId, Incarnation, Index, Instant, Member, NodeId, Term, View};
 use onecopy_host::{Group, GroupObserver, ViewObserver};
-use onecopy_raft::{CorruptState, Raft, Role};
+use onecopy_raft::{Configuration, CorruptState, Raft, Role};
 use onecopy_replica::{HandoverError, Standing};
 use onecopy_views::{Command, Membership, Monitor, Rejection, Table};
 
@@ -87,16 +87,22 @@ impl ViewObserver for ViewWatch<'_> {
         self.env.checks.founding.founded(self.me, membership);
     }
 
-    fn stays_out(&mut self) {
-        self.env.note(self.me, || "is a stranger to the view service".to_owned());
+    fn waits(&mut self) {
+        self.env.note(self.me, || "waits to be a view node".to_owned());
     }
 
     fn cannot_start(&mut self, error: &CorruptState) {
         violated("raft", format!("{} cannot start with what its own disk kept: {error}", self.me));
     }
 
-    fn unknown_member(&mut self, from: NodeId, incarnation: Incarnation) {
-        self.env.note(self.me, || format!("{from} with {incarnation:?} is no view node"));
+    fn foreign_member(&mut self, from: NodeId, incarnation: Incarnation) {
+        violated("founding", format!("{} hears {from} with {incarnation:?} of another cluster", self.me));
+    }
+
+    fn configured(&mut self, index: Index, configuration: &Configuration, committed: bool) {
+        let is = if committed { "committed" } else { "appended" };
+        self.env.note(self.me, || format!("view nodes at {index}, {is}: {configuration:?}"));
+        self.env.checks.members.configured(index, configuration, committed);
     }
 
     fn role_changed(&mut self, role: Role, term: Term, leader: Option<NodeId>, raft: &Raft) {

@@ -78,24 +78,41 @@ fn the_last_life_that_was_heard_is_founded() {
 }
 
 #[test]
-fn a_node_that_lost_its_disk_is_a_stranger() {
+fn a_node_that_lost_its_disk_joins_the_cluster_that_there_is() {
     let mut genesis = Genesis::new(N2, Incarnation(99), &VIEW_NODES, None);
     let known = membership(&VIEW_NODES);
-    assert_eq!(genesis.received(N1, knowing(N1, known.clone())), Founding::StayOut);
-    assert_eq!(genesis.standing(), &GenesisStanding::Stranger(known.clone()));
-    // For good: nobody can talk it into anything any more.
+    assert_eq!(genesis.received(N1, knowing(N1, known.clone())), Founding::Persist(known.clone()));
+    assert_eq!(genesis.hello().membership, None, "not before it is durable");
+    genesis.durable(known.clone());
+    assert_eq!(genesis.standing(), &GenesisStanding::Joining(known.clone()));
+    // For good: nobody can talk it into anything else any more.
     assert_eq!(genesis.received(N3, hello(N3)), Founding::Nothing);
-    assert_eq!(genesis.received(N1, knowing(N1, known.clone())), Founding::Nothing);
-    // So is one whose disk kept the membership of another life.
+    assert_eq!(genesis.received(N1, knowing(N1, membership(&[N1]))), Founding::Nothing);
+    // So does one whose disk kept the membership of another life.
     let kept = Genesis::new(N2, Incarnation(99), &VIEW_NODES, Some(known.clone()));
-    assert_eq!(kept.standing(), &GenesisStanding::Stranger(known));
+    assert_eq!(kept.standing(), &GenesisStanding::Joining(known));
+}
+
+#[test]
+fn a_node_that_is_not_to_be_a_founder_never_founds() {
+    // It has a lower id than all whom it is told to ask.
+    let mut genesis = Genesis::new(N1, life(N1), &[N2, N3], None);
+    assert_eq!(genesis.started(), Founding::Nothing);
+    assert_eq!(genesis.received(N2, hello(N2)), Founding::Nothing);
+    assert_eq!(genesis.received(N3, hello(N3)), Founding::Nothing);
+    let founded = membership(&[N2, N3]);
+    assert_eq!(genesis.received(N2, knowing(N2, founded.clone())), Founding::Persist(founded.clone()));
+    genesis.durable(founded.clone());
+    assert_eq!(genesis.membership().map(Membership::cluster), Some(life(N2)));
+    assert_eq!(genesis.standing(), &GenesisStanding::Joining(founded));
 }
 
 #[test]
 fn a_founder_that_lost_its_disk_does_not_found_again() {
     let mut genesis = Genesis::new(N1, Incarnation(99), &VIEW_NODES, None);
     assert_eq!(genesis.received(N3, hello(N3)), Founding::Nothing);
-    assert_eq!(genesis.received(N2, knowing(N2, membership(&VIEW_NODES))), Founding::StayOut);
+    let known = membership(&VIEW_NODES);
+    assert_eq!(genesis.received(N2, knowing(N2, known.clone())), Founding::Persist(known));
 }
 
 #[test]
@@ -168,7 +185,6 @@ impl Cluster {
                     Founding::Persist(membership) => {
                         self.writing[to].get_or_insert(membership);
                     }
-                    Founding::StayOut => panic!("nobody has lost a disk"),
                     Founding::Nothing => {}
                 }
                 self.standing[to] = (genesis.standing().clone(), genesis.hello());

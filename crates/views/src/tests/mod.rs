@@ -7,6 +7,7 @@ mod operations;
 mod properties;
 mod recruit;
 mod table;
+mod view_nodes;
 
 use std::time::Duration;
 

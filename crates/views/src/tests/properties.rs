@@ -64,6 +64,7 @@ fn expect(mut command: Command, late: u64, table: &Table) -> Command {
         | Command::CreateGroup { .. }
         | Command::SetCopies { .. }
         | Command::SetDrained { .. }
+        | Command::SetViewNodes { .. }
         | Command::ForgetNode { .. } => {}
     }
     command

@@ -1,6 +1,7 @@
 //! What has to be asked of whom for an operation, and what shows that it was done.
 
 use onecopy_core::{GroupId, NodeId, View, ViewNumber};
+use onecopy_host::MemberChange;
 use onecopy_views::{Command, Table};
 
 use crate::operation::Operation;
@@ -10,6 +11,8 @@ use crate::operation::Operation;
 pub(crate) enum Errand {
     /// The view service has to execute a command.
     Command(Command),
+    /// The view service has to change its members.
+    Members(MemberChange),
     /// The primary of a group has to hand over.
     Handover {
         /// Of which group.
@@ -37,6 +40,8 @@ impl Errand {
                 Ok(Self::Command(Command::SetDrained { node: NodeId(node), drained: false }))
             }
             Operation::Remove { node } => Ok(Self::Command(Command::ForgetNode { node: NodeId(node) })),
+            Operation::AddViewNodes { nodes } => Ok(Self::Members(MemberChange::Add(ids(&nodes)))),
+            Operation::RemoveViewNodes { nodes } => Ok(Self::Members(MemberChange::Remove(ids(&nodes)))),
             Operation::Recover { accept_data_loss: false, .. } => Err(
                 "the group would go on with what one replica has: writes that were acknowledged and are not there are \
                  lost for good. Wait for the other members if they can return at all; if they cannot, say that you accept \
@@ -87,6 +92,8 @@ impl Errand {
                 })
             }
             Self::Command(command) => shows(command, table).then(|| said(command)),
+            // The table names learners too.
+            Self::Members(_) => None,
         }
     }
 
@@ -144,6 +151,21 @@ pub(crate) fn said(command: &Command) -> String {
         ),
         command => command.to_string(),
     }
+}
+
+fn ids(nodes: &[u32]) -> Vec<NodeId> {
+    nodes.iter().copied().map(NodeId).collect()
+}
+
+/// What a change of the view nodes that was made means, for people.
+pub(crate) fn said_of_members(change: &MemberChange) -> String {
+    let (MemberChange::Add(nodes) | MemberChange::Remove(nodes)) = change;
+    let names: Vec<String> = nodes.iter().map(|node| node.0.to_string()).collect();
+    let verb = if matches!(change, MemberChange::Add(_)) { "now belong to" } else { "have left" };
+    format!(
+        "nodes {} {verb} the view service: let `view_nodes` say so in the settings of all nodes",
+        names.join(", ")
+    )
 }
 
 fn view(group: GroupId, table: &Table) -> Result<&View, String> {

@@ -102,6 +102,7 @@ impl Desk {
             (_, Some(said)) => Operated::done(said),
             (Ok(()), None) => Operated::done(match &errand {
                 Errand::Command(command) => errand::said(command),
+                Errand::Members(change) => errand::said_of_members(change),
                 Errand::Handover { group, .. } => format!("{group} was handed over"),
             }),
             (Err(reason), None) => Operated::refused(reason),
@@ -141,7 +142,7 @@ fn answer_with(answer: oneshot::Sender<Operated>, operated: Operated) {
 
 fn unanswered(errand: &Errand) -> String {
     let who = match errand {
-        Errand::Command(_) => {
+        Errand::Command(_) | Errand::Members(_) => {
             "the view service did not answer (is a majority of the view nodes up? `onecopy status` shows them)".to_owned()
         }
         Errand::Handover { primary, .. } => format!("node {}, the primary, did not answer", primary.0),

@@ -1,0 +1,92 @@
+//! A snapshot of a view node: the table, and who the members of its Raft group are.
+//!
+//! ```text
+//! image := 1:u8 length:u32 configuration table       little-endian; configuration: length bytes, as Raft encodes it
+//! ```
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use onecopy_raft::Configuration;
+use onecopy_views::Table;
+
+const VERSION: u8 = 1;
+const HEADER: usize = 1 + 4;
+
+/// What a snapshot holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ViewImage {
+    /// The view table.
+    pub table: Table,
+    /// Who belongs to the Raft group as of the same entry.
+    pub configuration: Configuration,
+}
+
+/// Bytes are not what [`ViewImage::encode`] makes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CorruptImage {
+    /// What is wrong.
+    pub reason: String,
+}
+
+impl ViewImage {
+    /// The image as it stands in a snapshot.
+    #[must_use]
+    pub fn encode(&self) -> Bytes {
+        let (configuration, table) = (self.configuration.encode(), self.table.encode());
+        let mut bytes = BytesMut::with_capacity(HEADER + configuration.len() + table.len());
+        bytes.put_u8(VERSION);
+        bytes.put_u32_le(u32::try_from(configuration.len()).expect("a configuration of more than 4 GiB"));
+        bytes.put_slice(&configuration);
+        bytes.put_slice(&table);
+        bytes.freeze()
+    }
+
+    /// What [`ViewImage::encode`] made.
+    ///
+    /// # Errors
+    /// When the bytes are something else.
+    pub fn decode(bytes: &Bytes) -> Result<Self, CorruptImage> {
+        let corrupt = |reason: &str| CorruptImage { reason: reason.to_owned() };
+        let mut rest = bytes.clone();
+        if rest.len() < HEADER {
+            return Err(corrupt("it is too short"));
+        }
+        let version = rest.get_u8();
+        if version != VERSION {
+            return Err(CorruptImage {
+                reason: format!("it has format {version}, this version knows only {VERSION}"),
+            });
+        }
+        let length = rest.get_u32_le() as usize;
+        if rest.len() < length {
+            return Err(corrupt("it is too short"));
+        }
+        let configuration = Configuration::decode(&rest.split_to(length))
+            .map_err(|error| CorruptImage { reason: error.to_string() })?;
+        let table = Table::decode(&rest).map_err(|error| CorruptImage { reason: error.reason })?;
+        Ok(Self { table, configuration })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use onecopy_core::{Incarnation, Member, NodeId, Rules};
+    use onecopy_views::Command;
+
+    use super::*;
+
+    #[test]
+    fn an_image_survives_the_disk_and_damage_is_an_error() {
+        let member = Member { node: NodeId(3), incarnation: Incarnation(7) };
+        let mut image = ViewImage { configuration: Configuration::of([member]), ..ViewImage::default() };
+        let command = Command::SetViewNodes { nodes: [NodeId(3)].into() };
+        image.table.apply(&command, Rules::default()).expect("it is news");
+        let bytes = image.encode();
+        assert_eq!(ViewImage::decode(&bytes), Ok(image));
+        for length in 0..bytes.len() {
+            assert!(ViewImage::decode(&bytes.slice(..length)).is_err(), "{length}");
+        }
+        let mut other = bytes.to_vec();
+        other[0] = 9;
+        assert!(ViewImage::decode(&other.into()).is_err());
+    }
+}

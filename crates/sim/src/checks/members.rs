@@ -1,0 +1,115 @@
+//! Who belongs to the view service's Raft group: one configuration is committed at one index (state machine safety, for the
+//! entries that no state machine sees), and at last nobody is a member in a life that is over.
+
+use std::collections::BTreeMap;
+
+use onecopy_core::{Index, Member};
+use onecopy_raft::Configuration;
+
+use crate::node::Node;
+use crate::trace::violated;
+
+const CHECKER: &str = "members";
+
+/// The configurations that were seen.
+#[derive(Debug, Default)]
+pub struct Members {
+    committed: BTreeMap<Index, Configuration>,
+    /// Those after the last committed one. Some may be lost.
+    begun: Vec<(Index, Configuration)>,
+}
+
+impl Members {
+    /// The first one.
+    pub fn founded(&mut self, configuration: Configuration) {
+        self.committed.insert(Index(0), configuration);
+    }
+
+    /// The last configuration in a member's log is this one.
+    pub fn configured(&mut self, index: Index, configuration: &Configuration, committed: bool) {
+        if committed {
+            let known = self.committed.entry(index).or_insert_with(|| configuration.clone());
+            if known != configuration {
+                violated(CHECKER, format!("both {known:?} and {configuration:?} are committed at {index}"));
+            }
+            let last = self.last().0;
+            self.begun.retain(|(index, _)| *index > last);
+        } else if index > self.last().0 && !self.begun.iter().any(|(_, begun)| begun == configuration) {
+            self.begun.push((index, configuration.clone()));
+        }
+    }
+
+    fn last(&self) -> (Index, Option<&Configuration>) {
+        self.committed.last_key_value().map_or((Index(0), None), |(index, last)| (*index, Some(last)))
+    }
+
+    /// The configuration that is known to be committed.
+    #[must_use]
+    pub fn committed(&self) -> Option<&Configuration> {
+        self.last().1
+    }
+
+    /// Whether those who live are a majority of everybody who may be needed.
+    #[must_use]
+    pub fn survive(&self, lives: impl Fn(Member) -> bool) -> bool {
+        let begun = self.begun.iter().map(|(_, configuration)| configuration);
+        let halves = begun.chain(self.committed()).flat_map(|of| [&of.voters, &of.old_voters]);
+        halves
+            .filter(|half| !half.is_empty())
+            .all(|half| half.iter().filter(|member| lives(**member)).count() * 2 > half.len())
+    }
+
+    /// What the view service still lacks.
+    #[must_use]
+    pub fn missing(&self, nodes: &[Node]) -> Option<String> {
+        let configuration = self.committed()?;
+        if configuration.is_joint() || !configuration.learners.is_empty() {
+            return Some(format!("the view service is still changing: {configuration:?}"));
+        }
+        let is_over = |member: &&Member| !nodes.iter().any(|node| lives(node, **member));
+        let dead = configuration.voters.iter().find(is_over)?;
+        Some(format!("{dead:?} has lost its disk and is not replaced"))
+    }
+}
+
+/// Whether this life of a node's disk goes on.
+#[must_use]
+pub fn lives(node: &Node, member: Member) -> bool {
+    node.id == member.node && node.view_member == member.incarnation
+}
+
+#[cfg(test)]
+mod tests {
+    use onecopy_core::{Incarnation, NodeId};
+
+    use super::*;
+    use crate::checks::caught;
+
+    fn of(nodes: &[u32]) -> Configuration {
+        Configuration::of(
+            nodes.iter().map(|node| Member { node: NodeId(*node), incarnation: Incarnation(1) }),
+        )
+    }
+
+    #[test]
+    fn two_configurations_at_one_index_are_caught() {
+        let mut members = Members::default();
+        members.founded(of(&[1, 2, 3]));
+        members.configured(Index(5), &of(&[1, 2]), true);
+        members.configured(Index(5), &of(&[1, 2]), true);
+        assert_eq!(caught(|| members.configured(Index(5), &of(&[1]), true)), Some(CHECKER));
+    }
+
+    #[test]
+    fn what_may_still_be_committed_is_counted_until_something_later_is() {
+        let mut members = Members::default();
+        members.founded(of(&[1, 2, 3]));
+        let one_lives = |member: Member| member.node == NodeId(1);
+        let two_live = |member: Member| member.node <= NodeId(2);
+        assert!(members.survive(two_live) && !members.survive(one_lives));
+        members.configured(Index(5), &of(&[3, 4, 5]), false);
+        assert!(!members.survive(two_live));
+        members.configured(Index(6), &of(&[1]), true);
+        assert!(members.survive(one_lives));
+    }
+}
