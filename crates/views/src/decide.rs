@@ -15,7 +15,7 @@ impl Monitor {
     /// The commands that the leader should propose now. At most one for each group: the next view may answer
     /// the other questions differently.
     pub fn decide(&mut self, now: Instant, table: &Table) -> Vec<Command> {
-        self.flapping.look(now, table);
+        self.look_back(now, table);
         let mut commands = self.registrations(now, table);
         for (id, group) in table.groups() {
             if self.is_proposed(now, *id, group.view.number) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use onecopy_core::{Instant, NodeId};
 
-use crate::table::{Command, Table};
+use crate::table::Command;
 
 /// Being dropped so long ago is forgotten.
 const MEMORY: Duration = Duration::from_secs(60);
@@ -19,32 +19,31 @@ const LONGEST_WAIT: Duration = Duration::from_secs(4);
 #[derive(Debug, Default)]
 pub(crate) struct Flapping {
     dropped: BTreeMap<NodeId, Vec<Instant>>,
-    /// The version of the table that was looked at last; `None` before the first look.
-    seen: Option<u64>,
 }
 
 impl Flapping {
-    /// Looks at what has happened in the table since the last look. What happened before the first one is old.
-    pub(crate) fn look(&mut self, now: Instant, table: &Table) {
-        let seen = self.seen.replace(table.version()).unwrap_or(table.version());
-        for event in table.events().iter().filter(|event| event.version > seen) {
-            match &event.proposal.command {
-                Command::RemoveMember { node, .. } | Command::RemoveLearner { node, .. } => {
-                    self.note(now, *node)
-                }
-                Command::PromoteMember { dropped, .. } => {
-                    dropped.iter().for_each(|node| self.note(now, *node))
-                }
-                _ => {}
+    /// A change of the table that was not looked at before.
+    pub(crate) fn note(&mut self, now: Instant, command: &Command) {
+        match command {
+            Command::RemoveMember { node, .. } | Command::RemoveLearner { node, .. } => {
+                self.dropped(now, *node)
             }
+            Command::PromoteMember { dropped, .. } => {
+                dropped.iter().for_each(|node| self.dropped(now, *node))
+            }
+            _ => {}
         }
+    }
+
+    /// Nothing is held against anybody for ever.
+    pub(crate) fn forgive(&mut self, now: Instant) {
         self.dropped.retain(|_, times| {
             times.retain(|at| now.since(*at) < MEMORY);
             !times.is_empty()
         });
     }
 
-    fn note(&mut self, now: Instant, node: NodeId) {
+    fn dropped(&mut self, now: Instant, node: NodeId) {
         self.dropped.entry(node).or_default().push(now);
     }
 

@@ -7,7 +7,7 @@ use onecopy_core::{BootNumber, GroupId, Incarnation, Index, Instant, NodeId, Rul
 use serde::{Deserialize, Serialize};
 
 use crate::flapping::Flapping;
-use crate::table::{Addresses, Reason};
+use crate::table::{Addresses, Command, Reason, Table};
 
 /// What a replica is in its view, as it reports itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,6 +106,8 @@ pub struct Monitor {
     suspicions: BTreeMap<(GroupId, NodeId, NodeId), (Instant, Suspicion)>,
     /// Nodes that refused a connection, and when.
     refused: BTreeMap<NodeId, Instant>,
+    /// The version of the table that was looked at last; `None` before the first look.
+    seen: Option<u64>,
     pub(crate) flapping: Flapping,
     /// The last proposal for each group, so that it is not made again while it is on its way.
     pub(crate) proposed: BTreeMap<GroupId, (ViewNumber, Instant)>,
@@ -125,6 +127,7 @@ impl Monitor {
             heard: BTreeMap::new(),
             suspicions: BTreeMap::new(),
             refused: BTreeMap::new(),
+            seen: None,
             flapping: Flapping::default(),
             proposed: BTreeMap::new(),
             naming: None,
@@ -151,6 +154,21 @@ impl Monitor {
     /// This view node tried to connect to a node, and nobody listened there.
     pub fn refused(&mut self, now: Instant, node: NodeId) {
         self.refused.insert(node, now);
+    }
+
+    /// Looks at what has happened in the table since the last look. What happened before the first one is old.
+    pub(crate) fn look_back(&mut self, now: Instant, table: &Table) {
+        let seen = self.seen.replace(table.version()).unwrap_or(table.version());
+        for event in table.events().iter().filter(|event| event.version > seen) {
+            self.flapping.note(now, &event.proposal.command);
+            // What a node said before it was forgotten would register it again.
+            if let Command::ForgetNode { node } = event.proposal.command
+                && !table.nodes().contains_key(&node)
+            {
+                self.heard.remove(&node);
+            }
+        }
+        self.flapping.forgive(now);
     }
 
     /// Whether a node has refused a connection since its last ping.

@@ -159,6 +159,16 @@ fn a_node_is_forgotten_only_when_nothing_is_on_it() {
     assert_eq!(refused(&mut scene.table, &drain(N3)), Rejection::NoSuchNode(N3));
 }
 
+#[test]
+fn a_node_that_is_forgotten_comes_back_with_its_next_ping_only() {
+    let mut scene = Scene::new(2, &[N1, N2], &[N1, N2, N3]);
+    assert_eq!(scene.decide(), []);
+    scene.execute(Command::ForgetNode { node: N3 });
+    assert_eq!(scene.decide(), [], "what it said before is forgotten, too");
+    scene.ping(N3);
+    assert_eq!(scene.decide(), [register(N3)]);
+}
+
 // ---- looking sooner, and not too often ------------------------------------------------------------------------
 
 #[test]
