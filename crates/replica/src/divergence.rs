@@ -35,7 +35,9 @@ pub(crate) struct Digests {
     has_diverged: bool,
     /// This replica led, and was wrong. Only a new start helps.
     is_damaged: bool,
-    /// Who came to another result than this replica while it led, and in which view.
+    /// The view in which this replica last began anew; 0 if it has what its disk kept.
+    began: ViewNumber,
+    /// Who came to another result than this replica while it led, and since when they have had their state.
     accusers: Vec<(ViewNumber, NodeId)>,
 }
 
@@ -101,13 +103,14 @@ impl Replica {
     pub(crate) fn accuse(&self, effects: &mut Vec<Effect>) {
         let Role::Follower(follower) = &self.role else { return };
         if self.digests.has_diverged {
-            self.send(follower.primary, Message::Diverged { view: self.view_number() }, effects);
+            let message = Message::Diverged { view: self.view_number(), began: self.digests.began };
+            self.send(follower.primary, message, effects);
         }
     }
 
-    /// A follower came to another result.
-    pub(crate) fn on_accused(&mut self, from: NodeId, effects: &mut Vec<Effect>) {
-        let accusation = (self.view_number(), from);
+    /// A follower came to another result. One and the same state is counted once, in however many views it is wrong.
+    pub(crate) fn on_accused(&mut self, from: NodeId, began: ViewNumber, effects: &mut Vec<Effect>) {
+        let accusation = (began, from);
         let Role::Primary(primary) = &mut self.role else { return };
         if primary.peer(from).is_none() || self.digests.accusers.contains(&accusation) {
             return;
@@ -138,7 +141,7 @@ impl Replica {
             self.digests.has_diverged = false;
         }
         if self.digests.has_diverged() && !is_member {
-            self.digests = Digests::default();
+            self.digests = Digests { began: view.number, ..Digests::default() };
             self.snapshots.forget_all();
             self.replace_log(now, EntryId::ZERO, Timestamp(0), effects);
             effects.push(Effect::Rebuild);

@@ -66,6 +66,8 @@ pub enum Message {
     Diverged {
         /// The view of the primary.
         view: ViewNumber,
+        /// The view in which the sender last began anew.
+        began: ViewNumber,
     },
     /// To a sender whose view is older than the promised one (rule P3).
     NewerView {
@@ -108,7 +110,7 @@ impl Message {
             | Self::Confirm { view, .. }
             | Self::Confirmed { view, .. }
             | Self::GiveUp { view, .. }
-            | Self::Diverged { view }
+            | Self::Diverged { view, .. }
             | Self::SnapshotChunk { view, .. }
             | Self::SnapshotAck { view, .. } => Some(*view),
             Self::NewerView { .. } => None,

@@ -443,7 +443,7 @@ impl Replica {
             Message::PrepareOk { view, .. }
             | Message::PrepareReject { view, .. }
             | Message::Confirmed { view, .. }
-            | Message::Diverged { view }
+            | Message::Diverged { view, .. }
             | Message::SnapshotAck { view, .. }
                 if view != self.view_number() => {}
             Message::PrepareOk { durable, checked, terms, .. } => {
@@ -452,7 +452,7 @@ impl Replica {
             Message::PrepareReject { sequence, agreed, last, .. } => {
                 self.on_prepare_reject(now, from, sequence, agreed, last, effects);
             }
-            Message::Diverged { .. } => self.on_accused(from, effects),
+            Message::Diverged { began, .. } => self.on_accused(from, began, effects),
             Message::Confirmed { round, .. } => self.on_confirmed(now, from, round, effects),
             Message::SnapshotAck { snapshot, wanted, .. } => {
                 self.on_snapshot_ack(now, from, snapshot, wanted, effects);

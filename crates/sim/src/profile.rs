@@ -82,7 +82,7 @@ impl Profile {
         let nodes = nodes.unwrap_or_else(|| if dice.chance(150) { 5 } else { 3 });
         let mut weights = BTreeMap::new();
         for fault in Fault::ALL {
-            if fault != Fault::Regicide && dice.chance(400) {
+            if !fault.is_drawn_apart() && dice.chance(400) {
                 weights.insert(fault, dice.between(1, 10));
             }
         }
@@ -130,6 +130,12 @@ impl Profile {
             profile.churn = dice.between(5, 100);
             profile.raft_append_bytes_max = if dice.chance(500) { 1 } else { 1 << 20 };
             profile.regicide = dice.below(600);
+        }
+        // Drawn last, so that older seeds are what they were.
+        for fault in [Fault::AddNode, Fault::RemoveNode] {
+            if dice.chance(300) {
+                profile.weights.insert(fault, dice.between(1, 10));
+            }
         }
         if let Some(rule) = sabotaged {
             profile.bias(rule, dice);

@@ -35,7 +35,7 @@ pub fn message(message: &Message) -> String {
         Message::Confirm { view, round } => format!("{view} still? round={round}"),
         Message::Confirmed { view, round } => format!("{view} still, round={round}"),
         Message::NewerView { view } => format!("there is {view}"),
-        Message::Diverged { view } => format!("{view} holds something else"),
+        Message::Diverged { view, .. } => format!("{view} holds something else"),
         Message::SnapshotChunk { view, chunk } => format!("{view} {chunk:?}"),
         Message::SnapshotAck { view, snapshot, wanted } => {
             format!("{view} snapshot {snapshot} wanted={wanted}")
