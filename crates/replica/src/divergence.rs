@@ -8,7 +8,7 @@
 //! When a second backup, or the same one built anew from the primary's own log, comes to another result too, it is the
 //! primary that is wrong. It stops leading, and its process has to be started again: its disk still has what is right.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use onecopy_core::{Digest, EntryId, Index, Instant, NodeId, Rule, Timestamp, View, ViewNumber};
 
@@ -37,8 +37,20 @@ pub(crate) struct Digests {
     is_damaged: bool,
     /// The view in which this replica last began anew; 0 if it has what its disk kept.
     began: ViewNumber,
-    /// Who came to another result than this replica while it led, and since when they have had their state.
-    accusers: Vec<(ViewNumber, NodeId)>,
+    /// Who came to another result than this replica while it led.
+    accusers: Vec<Accusation>,
+    /// Replicas that got their snapshot from a backup while this replica led. What they hold is what that backup holds, and their
+    /// result is no opinion of their own.
+    pub(crate) second_hand: BTreeSet<NodeId>,
+}
+
+/// One accusation. One and the same state is counted once, in however many views it is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Accusation {
+    by: NodeId,
+    /// The view in which it last began anew.
+    began: ViewNumber,
+    is_second_hand: bool,
 }
 
 impl Digests {
@@ -53,6 +65,11 @@ impl Digests {
 
     pub(crate) fn has_diverged(&self) -> bool {
         self.has_diverged || self.is_damaged
+    }
+
+    /// Whether this replica came to another result than the primary that this one is.
+    pub(crate) fn has_accused(&self, node: NodeId) -> bool {
+        self.accusers.iter().any(|accusation| accusation.by == node)
     }
 
     /// Compares, if there is something to compare; what differs.
@@ -108,15 +125,17 @@ impl Replica {
         }
     }
 
-    /// A follower came to another result. One and the same state is counted once, in however many views it is wrong.
+    /// A follower came to another result.
     pub(crate) fn on_accused(&mut self, from: NodeId, began: ViewNumber, effects: &mut Vec<Effect>) {
-        let accusation = (began, from);
+        let is_second_hand = self.digests.second_hand.contains(&from);
+        let accusation = Accusation { by: from, began, is_second_hand };
         let Role::Primary(primary) = &mut self.role else { return };
         if primary.peer(from).is_none() || self.digests.accusers.contains(&accusation) {
             return;
         }
         self.digests.accusers.push(accusation);
-        if self.digests.accusers.len() >= ACCUSERS_MAX {
+        let opinions = self.digests.accusers.iter().filter(|accusation| !accusation.is_second_hand);
+        if opinions.count() >= ACCUSERS_MAX {
             primary.refuse_reads(effects);
             self.digests.is_damaged = true;
             self.role = Role::Retired;
@@ -130,6 +149,7 @@ impl Replica {
         let Some(view) = &self.view else { return };
         if view.primary != self.config.me.node {
             self.digests.accusers.clear();
+            self.digests.second_hand.clear();
         }
         let is_member = view.is_member(&self.config.me);
         if self.digests.has_diverged && view.primary == self.config.me.node {
