@@ -178,6 +178,8 @@ impl Profile {
                 self.lease = Some(Duration::from_millis(dice.between(3_000, 5_000)));
                 self.fault_interval = dice.between(100, 400) * MS;
             }
+            // What is shortened is what clocks may be wrong by: with good ones it takes ages to matter.
+            Rule::LeaseEndsEarly => self.drift_ppm = dice.between(20_000, 60_000) as i64,
             // A primary and a backup that are cut off together, where nobody writes: a read waits for what its log holds.
             Rule::LeasesNest => {
                 self.weights = [(Fault::Partition, 1)].into();
