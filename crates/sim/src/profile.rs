@@ -173,13 +173,12 @@ impl Profile {
         match rule {
             // An heir that dies for a moment while its primary is cut off.
             Rule::ForgottenPromises => {
-                self.weights = [(Fault::Partition, 40), (Fault::Crash, 60)].into();
+                self.weights = [(Fault::Partition, 20), (Fault::Crash, 60)].into();
                 (self.nodes, self.copies) = (3, 2);
                 self.lease = Some(Duration::from_millis(dice.between(3_000, 5_000)));
-                self.fault_interval = dice.between(100, 400) * MS;
+                self.fault_interval = dice.between(200, 800) * MS;
+                self.fault_length = dice.between(3_000, 6_000) * MS;
             }
-            // What is shortened is what clocks may be wrong by: with good ones it takes ages to matter.
-            Rule::LeaseEndsEarly => self.drift_ppm = dice.between(20_000, 60_000) as i64,
             // A primary and a backup that are cut off together, where nobody writes: a read waits for what its log holds.
             Rule::LeasesNest => {
                 self.weights = [(Fault::Partition, 1)].into();
