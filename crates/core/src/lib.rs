@@ -33,6 +33,7 @@
 //! | [`machine`] | the determinism contract of a replicated state machine |
 //! | [`session`] | exactly once: what was executed is not executed again |
 //! | [`replicated`] | a machine with its sessions and the digest by which replicas compare themselves |
+//! | [`suspicion`] | what replicas hold against each other when they report to the view service |
 //! | [`transfer`] | snapshots in chunks, with flow control, shared by the protocols |
 //! | [`rules`] | the names of the protocol's rules, and how a simulator switches one off |
 
@@ -47,6 +48,7 @@ pub mod replicated;
 pub mod rules;
 pub mod segments;
 pub mod session;
+pub mod suspicion;
 pub mod time;
 pub mod transfer;
 pub mod view;
@@ -59,5 +61,6 @@ pub use persist::{Recovered, Ticket, Write};
 pub use protocol::Protocol;
 pub use replicated::{Digest, Replicated};
 pub use rules::{Rule, Rules};
+pub use suspicion::Grounds;
 pub use time::{Instant, Timestamp};
 pub use view::{Member, View};

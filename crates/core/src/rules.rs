@@ -57,6 +57,8 @@ pub enum Rule {
     SameResult,
     /// A view can be left before its primary has entered it: otherwise the death of that primary would be the end.
     LeaveUnacknowledgedViews,
+    /// A backup that answers, but holds up writes, is reported like a silent one.
+    ReportTheSlow,
     /// Raft: at most one vote per term.
     OneVotePerTerm,
     /// Raft: term, vote and entries are durable before they are answered.
@@ -79,7 +81,7 @@ pub enum Rule {
 
 impl Rule {
     /// The rules that a cluster lives by, in the order of the documentation.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::AllBackupsFirst,
         Self::OnlyThePrimary,
         Self::NoOldPrimaries,
@@ -104,6 +106,7 @@ impl Rule {
         Self::ExactlyOnce,
         Self::SameResult,
         Self::LeaveUnacknowledgedViews,
+        Self::ReportTheSlow,
         Self::OneVotePerTerm,
         Self::PersistBeforeAnswer,
         Self::OwnTermByCounting,

@@ -47,6 +47,7 @@ pub struct Replica {
 
 /// What the replica does in its view.
 #[derive(Clone, Debug, Hash)]
+#[expect(clippy::large_enum_variant, reason = "there is one for each group")]
 pub(crate) enum Role {
     Primary(Primary),
     Follower(Follower),

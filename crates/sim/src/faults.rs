@@ -27,6 +27,9 @@ pub enum Fault {
     DiskStall,
     /// A node takes long for everything.
     SlowNode,
+    /// The group's messages from one node to another pile up: they come later and later, but there is never silence.
+    /// Everything else is as fast as before.
+    SlowPath,
     /// The view nodes do not hear each other.
     ViewOutage,
     /// The data of a node is gone; it returns under a new incarnation.
@@ -66,7 +69,7 @@ impl FromStr for Fault {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Crash,
         Self::CrashSeveral,
         Self::Pause,
@@ -78,6 +81,7 @@ impl Fault {
         Self::SlowDisk,
         Self::DiskStall,
         Self::SlowNode,
+        Self::SlowPath,
         Self::ViewOutage,
         Self::LoseData,
         Self::LoseDisk,

@@ -12,6 +12,9 @@ use crate::faults::Fault;
 use crate::limits::Limits;
 use crate::workload::Workload;
 
+/// Of a thousand runs, in how many nodes are only slow.
+const GRAY: u64 = 30;
+
 /// How one run is set up. Times are true times, chances are per mille.
 #[derive(Clone, Debug)]
 pub struct Profile {
@@ -69,6 +72,8 @@ pub struct Profile {
     pub raft_append_bytes_max: usize,
     /// Elections after which the new leader dies before long.
     pub regicide: u64,
+    /// Nothing goes wrong but that one node is slow to reach another.
+    pub is_gray: bool,
     /// How many faults happen at most.
     pub faults_max: u64,
     /// Registrations that change nothing but fill the log of the view table, per second at the leader.
@@ -82,7 +87,7 @@ impl Profile {
         let nodes = nodes.unwrap_or_else(|| if dice.chance(150) { 5 } else { 3 });
         let mut weights = BTreeMap::new();
         for fault in Fault::ALL {
-            if fault != Fault::Regicide && dice.chance(400) {
+            if !matches!(fault, Fault::Regicide | Fault::SlowPath) && dice.chance(400) {
                 weights.insert(fault, dice.between(1, 10));
             }
         }
@@ -123,6 +128,7 @@ impl Profile {
             raft_log_bytes_max: if dice.chance(500) { 2_000 } else { 1 << 20 },
             raft_append_bytes_max: 1 << 20,
             regicide: 0,
+            is_gray: false,
             faults_max: u64::MAX,
             churn: 0,
         };
@@ -131,10 +137,24 @@ impl Profile {
             profile.raft_append_bytes_max = if dice.chance(500) { 1 } else { 1 << 20 };
             profile.regicide = dice.below(600);
         }
+        if dice.chance(400) {
+            profile.weights.insert(Fault::SlowPath, dice.between(1, 10));
+        }
         if let Some(rule) = sabotaged {
             profile.bias(rule, dice);
         }
+        if dice.chance(GRAY) || sabotaged == Some(Rule::ReportTheSlow) {
+            profile.turn_gray(dice);
+        }
         profile
+    }
+
+    /// Nothing goes wrong but that one node is slow to reach another, at a time. Then no write may wait for long.
+    fn turn_gray(&mut self, dice: &mut Dice) {
+        self.weights = [(Fault::SlowPath, 1)].into();
+        (self.loss, self.late, self.churn, self.regicide) = (0, 0, 0, 0);
+        self.fault_length = dice.between(6_000, 12_000) * MS;
+        self.is_gray = true;
     }
 
     /// Takes away what the limits say.

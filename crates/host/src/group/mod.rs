@@ -281,8 +281,8 @@ impl<M: StateMachine> Group<M> {
                 Effect::ReadReady { token } => self.answer_reads(token, out),
                 Effect::ReadRefused { token } => self.refuse_reads(token, out),
                 Effect::ViewChanged { view, standing } => self.view_changed(view, standing, observer, out),
-                Effect::Suspect { view, node, silent_for } => {
-                    out.wishes.push(Wish::Suspect { group, view, node, silent_for });
+                Effect::Suspect { view, node, grounds } => {
+                    out.wishes.push(Wish::Suspect { group, view, node, grounds });
                 }
                 Effect::AskMembership { view, learner } => {
                     out.wishes.push(Wish::AskMembership { group, view, learner });
