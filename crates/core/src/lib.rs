@@ -30,6 +30,7 @@
 //! | [`persist`] | what a protocol asks its driver to make durable, and what it gets back after a restart |
 //! | [`payload`] | how the batches of several coordinators share one entry |
 //! | [`segments`] | how the requests of several clients share one batch |
+//! | [`footprint`] | which keys a request touches |
 //! | [`machine`] | the determinism contract of a replicated state machine |
 //! | [`session`] | exactly once: what was executed is not executed again |
 //! | [`replicated`] | a machine with its sessions and the digest by which replicas compare themselves |
@@ -38,6 +39,7 @@
 //! | [`rules`] | the names of the protocol's rules, and how a simulator switches one off |
 
 pub mod entry;
+pub mod footprint;
 pub mod id;
 pub mod log;
 pub mod machine;
@@ -54,6 +56,7 @@ pub mod transfer;
 pub mod view;
 
 pub use entry::{Entry, EntryId};
+pub use footprint::Footprint;
 pub use id::{BatchId, BootNumber, Epoch, GroupId, Incarnation, Index, NodeId, Term, ViewNumber};
 pub use log::Log;
 pub use machine::{ApplyContext, QueryContext, StateMachine};

@@ -45,6 +45,8 @@ pub enum Rule {
     LeasesNest,
     /// L5, clean reads: a backup answers a read once it has applied what its log held when the read arrived.
     CleanReads,
+    /// L5, whole footprints: everything that an entry touches is waited for by those who read it.
+    WholeFootprints,
     /// L5, backups need leases: a backup without one answers no read.
     BackupsNeedLease,
     /// L6, forgotten promises: a replica that restarted keeps promises that it may have made.
@@ -81,7 +83,7 @@ pub enum Rule {
 
 impl Rule {
     /// The rules that a cluster lives by, in the order of the documentation.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Self::AllBackupsFirst,
         Self::OnlyThePrimary,
         Self::NoOldPrimaries,
@@ -100,6 +102,7 @@ impl Rule {
         Self::HeirWaits,
         Self::LeasesNest,
         Self::CleanReads,
+        Self::WholeFootprints,
         Self::BackupsNeedLease,
         Self::ForgottenPromises,
         Self::ConfirmReads,

@@ -40,6 +40,9 @@ pub enum Input {
         token: u64,
         /// The read must see at least this entry.
         at_least: Index,
+        /// The last entry of the log that touches what is read, as far as the driver can tell: at a backup, the read waits for no
+        /// later one (rule L5). Without it, for all.
+        touched: Option<Index>,
     },
     /// Entries have been executed: what the state was after each of them (rule P10), in order. A driver that compares
     /// nothing says nothing.

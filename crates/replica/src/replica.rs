@@ -484,7 +484,7 @@ impl Protocol for Replica {
             Input::Announced { view } => self.adopt(now, view, effects),
             Input::Received { from, message } => self.received(now, from, message, effects),
             Input::Propose { payload, time, seed } => self.on_propose(now, payload, time, seed, effects),
-            Input::Read { token, at_least } => self.on_read(now, token, at_least, effects),
+            Input::Read { token, at_least, touched } => self.on_read(now, token, at_least, touched, effects),
             Input::Executed { digests } => self.on_executed(&digests, effects),
             Input::HandOver { to } => self.on_hand_over(now, to, effects),
             Input::Persisted { ticket } => self.persisted(now, ticket, effects),

@@ -229,6 +229,7 @@ impl Profile {
             | Rule::HeirWaits
             | Rule::LeasesNest
             | Rule::CleanReads
+            | Rule::WholeFootprints
             | Rule::BackupsNeedLease
             | Rule::ForgottenPromises => self.bias_towards_leases(rule, dice),
             Rule::SameResult => {

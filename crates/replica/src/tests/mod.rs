@@ -154,7 +154,7 @@ impl Subject {
     }
 
     fn read(&mut self, token: u64) -> Vec<Effect> {
-        self.step(Input::Read { token, at_least: Index(0) })
+        self.step(Input::Read { token, at_least: Index(0), touched: None })
     }
 
     /// Lets time pass, then tells the replica.
