@@ -143,7 +143,9 @@ impl Profile {
         if let Some(rule) = sabotaged {
             profile.bias(rule, dice);
         }
-        if dice.chance(GRAY) || sabotaged == Some(Rule::ReportTheSlow) {
+        // What a bias draws need not keep the bound: leases that outlast everything, for example.
+        let is_gray = dice.chance(GRAY);
+        if sabotaged.map_or(is_gray, |rule| rule == Rule::ReportTheSlow) {
             profile.turn_gray(dice);
         }
         profile
