@@ -30,13 +30,16 @@
 //! | [`persist`] | what a protocol asks its driver to make durable, and what it gets back after a restart |
 //! | [`payload`] | how the batches of several coordinators share one entry |
 //! | [`segments`] | how the requests of several clients share one batch |
+//! | [`footprint`] | which keys a request touches |
 //! | [`machine`] | the determinism contract of a replicated state machine |
 //! | [`session`] | exactly once: what was executed is not executed again |
 //! | [`replicated`] | a machine with its sessions and the digest by which replicas compare themselves |
+//! | [`suspicion`] | what replicas hold against each other when they report to the view service |
 //! | [`transfer`] | snapshots in chunks, with flow control, shared by the protocols |
 //! | [`rules`] | the names of the protocol's rules, and how a simulator switches one off |
 
 pub mod entry;
+pub mod footprint;
 pub mod id;
 pub mod log;
 pub mod machine;
@@ -47,11 +50,13 @@ pub mod replicated;
 pub mod rules;
 pub mod segments;
 pub mod session;
+pub mod suspicion;
 pub mod time;
 pub mod transfer;
 pub mod view;
 
 pub use entry::{Entry, EntryId};
+pub use footprint::Footprint;
 pub use id::{BatchId, BootNumber, Epoch, GroupId, Incarnation, Index, NodeId, Term, ViewNumber};
 pub use log::Log;
 pub use machine::{ApplyContext, QueryContext, StateMachine};
@@ -59,5 +64,6 @@ pub use persist::{Recovered, Ticket, Write};
 pub use protocol::Protocol;
 pub use replicated::{Digest, Replicated};
 pub use rules::{Rule, Rules};
+pub use suspicion::Grounds;
 pub use time::{Instant, Timestamp};
 pub use view::{Member, View};

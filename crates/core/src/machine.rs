@@ -3,6 +3,7 @@
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
+use crate::footprint::Footprint;
 use crate::id::Index;
 use crate::time::Timestamp;
 
@@ -63,6 +64,21 @@ pub trait StateMachine {
 
     /// Executes the reads in `body` and appends the response, like [`StateMachine::apply`]. Changes nothing.
     fn query(&self, context: &QueryContext, body: &[u8], response: &mut Vec<u8>);
+
+    /// Adds what the commands in `body` may change, apart from what time changes. A backup that executes them late answers reads
+    /// of everything else meanwhile (rule L5): a key too many makes them wait, a key too few makes them stale.
+    fn changes(&self, body: &[u8], footprint: &mut Footprint) {
+        let _ = body;
+        footprint.everything();
+    }
+
+    /// Adds what the reads in `body` look at. Returns the earliest time at which time alone, by an entry without commands, would
+    /// change what they see.
+    fn looks_at(&self, body: &[u8], footprint: &mut Footprint) -> Option<Timestamp> {
+        let _ = body;
+        footprint.everything();
+        self.due()
+    }
 
     /// The earliest time at which an entry without commands would change the state, if there is one. The
     /// primary proposes such an entry when its clock gets there.

@@ -45,6 +45,8 @@ pub enum Rule {
     LeasesNest,
     /// L5, clean reads: a backup answers a read once it has applied what its log held when the read arrived.
     CleanReads,
+    /// L5, whole footprints: everything that an entry touches is waited for by those who read it.
+    WholeFootprints,
     /// L5, backups need leases: a backup without one answers no read.
     BackupsNeedLease,
     /// L6, forgotten promises: a replica that restarted keeps promises that it may have made.
@@ -57,6 +59,8 @@ pub enum Rule {
     SameResult,
     /// A view can be left before its primary has entered it: otherwise the death of that primary would be the end.
     LeaveUnacknowledgedViews,
+    /// A backup that answers, but holds up writes, is reported like a silent one.
+    ReportTheSlow,
     /// Raft: at most one vote per term.
     OneVotePerTerm,
     /// Raft: term, vote and entries are durable before they are answered.
@@ -79,7 +83,7 @@ pub enum Rule {
 
 impl Rule {
     /// The rules that a cluster lives by, in the order of the documentation.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 33] = [
         Self::AllBackupsFirst,
         Self::OnlyThePrimary,
         Self::NoOldPrimaries,
@@ -98,12 +102,14 @@ impl Rule {
         Self::HeirWaits,
         Self::LeasesNest,
         Self::CleanReads,
+        Self::WholeFootprints,
         Self::BackupsNeedLease,
         Self::ForgottenPromises,
         Self::ConfirmReads,
         Self::ExactlyOnce,
         Self::SameResult,
         Self::LeaveUnacknowledgedViews,
+        Self::ReportTheSlow,
         Self::OneVotePerTerm,
         Self::PersistBeforeAnswer,
         Self::OwnTermByCounting,

@@ -46,6 +46,7 @@ mod database;
 mod decimal;
 mod digest;
 mod error;
+mod footprint;
 mod glob;
 mod image;
 mod machine;

@@ -1,7 +1,7 @@
 //! The keyspace as a state machine: how entries, reads and images reach the databases.
 
 use onecopy_core::machine::RestoreError;
-use onecopy_core::{ApplyContext, QueryContext, StateMachine, Timestamp};
+use onecopy_core::{ApplyContext, Footprint, QueryContext, StateMachine, Timestamp};
 use onecopy_resp::{Version, Writer};
 
 use crate::command::{self, Command, Kind, Run};
@@ -9,6 +9,7 @@ use crate::context::{Context, View};
 use crate::database::Database;
 use crate::digest;
 use crate::error::CommandError;
+use crate::footprint;
 use crate::image::{self, Image, Restore, encode};
 use crate::request::{self, Args, Segment};
 use crate::seed::Seed;
@@ -228,6 +229,14 @@ impl StateMachine for Keyspace {
                 _ => Err(CommandError::NotARead(command.spec.name)),
             });
         });
+    }
+
+    fn changes(&self, body: &[u8], footprint: &mut Footprint) {
+        footprint::of_entry(body, footprint);
+    }
+
+    fn looks_at(&self, body: &[u8], footprint: &mut Footprint) -> Option<Timestamp> {
+        footprint::of_reads(self, body, footprint)
     }
 
     fn due(&self) -> Option<Timestamp> {

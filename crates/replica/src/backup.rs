@@ -1,6 +1,6 @@
 //! Everybody but the primary: members that acknowledge, and learners that catch up.
 
-use onecopy_core::{Entry, EntryId, Index, Instant, NodeId, Rule, ViewNumber};
+use onecopy_core::{Entry, EntryId, Grounds, Index, Instant, NodeId, Rule, ViewNumber};
 
 use crate::effect::Effect;
 use crate::lease::{Loan, Terms};
@@ -172,7 +172,11 @@ impl Replica {
         let Role::Follower(follower) = &self.role else { return };
         let silent_for = now.since(follower.heard);
         if silent_for >= self.config.failure_timeout {
-            effects.push(Effect::Suspect { view, node: follower.primary, silent_for });
+            effects.push(Effect::Suspect {
+                view,
+                node: follower.primary,
+                grounds: Grounds::Silent(silent_for),
+            });
         }
     }
 }

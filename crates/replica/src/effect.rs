@@ -1,11 +1,9 @@
 //! What can happen to a replica, and what it wants done.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use onecopy_core::transfer::Chunk;
 use onecopy_core::{
-    Digest, Entry, EntryId, Index, Member, NodeId, Ticket, Timestamp, View, ViewNumber, Write,
+    Digest, Entry, EntryId, Grounds, Index, Member, NodeId, Ticket, Timestamp, View, ViewNumber, Write,
 };
 
 use crate::handover::HandoverError;
@@ -42,6 +40,9 @@ pub enum Input {
         token: u64,
         /// The read must see at least this entry.
         at_least: Index,
+        /// The last entry of the log that touches what is read, as far as the driver can tell: at a backup, the read waits for no
+        /// later one (rule L5). Without it, for all.
+        touched: Option<Index>,
     },
     /// Entries have been executed: what the state was after each of them (rule P10), in order. A driver that compares
     /// nothing says nothing.
@@ -146,14 +147,14 @@ pub enum Effect {
         /// What this replica is in it.
         standing: Standing,
     },
-    /// Tell the view service that a replica is silent. Repeated as long as it is.
+    /// Tell the view service that a replica is silent, or too slow. Repeated as long as it is.
     Suspect {
         /// The view in which it is.
         view: ViewNumber,
-        /// Who is silent.
+        /// Who it is.
         node: NodeId,
-        /// For how long.
-        silent_for: Duration,
+        /// What it does, for how long.
+        grounds: Grounds,
     },
     /// Ask the view service to make a learner a member (rule P5). Repeated until there is a newer view.
     AskMembership {

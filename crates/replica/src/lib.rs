@@ -46,7 +46,7 @@
 //!
 //! # What it does not do
 //!
-//! It does not detect failures by itself (it reports silence), does not choose primaries (the view service does), and does
+//! It does not detect failures by itself (it reports who is silent, or holds up writes: `pace`), does not choose primaries (the view service does), and does
 //! not execute anything (the driver does, on [`Effect::Apply`]). Clocks are trusted to run at about the same speed, for reads under
 //! leases and nothing else; without leases a slow clock only delays a suspicion.
 
@@ -57,6 +57,7 @@ mod effect;
 mod handover;
 mod lease;
 mod message;
+mod pace;
 mod primary;
 mod promise;
 mod reads;

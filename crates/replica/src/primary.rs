@@ -13,6 +13,7 @@ use crate::effect::Effect;
 use crate::handover::Handover;
 use crate::lease::{Granted, Loan, Terms};
 use crate::message::Message;
+use crate::pace::{Pace, Uncommitted};
 use crate::reads::Reads;
 use crate::replica::{Replica, Role};
 use crate::transfer::Transfer;
@@ -30,21 +31,29 @@ pub(crate) struct Primary {
     pub(crate) noop: Index,
     peers: Vec<Peer>,
     /// The learner that is waited for like a member (rule P5).
-    joining: Option<Member>,
+    pub(crate) joining: Option<Member>,
+    /// Its membership was asked for: there is no way back.
+    pub(crate) has_asked: bool,
     pub(crate) reads: Reads,
-    /// Uncommitted entries: their index, their size, since when.
-    uncommitted: VecDeque<(Index, usize, Instant)>,
+    /// Uncommitted entries, without gaps.
+    pub(crate) uncommitted: VecDeque<Uncommitted>,
+    /// Entries up to this one are, or were, held by all but one.
+    pub(crate) awaited: Index,
     uncommitted_bytes: usize,
     pub(crate) handover: Handover,
     /// When something that holds up commits runs out (rules L3, L6 and P6).
     opens: Option<Instant>,
+    /// The last tick.
+    pub(crate) ticked: Instant,
+    /// It did not stand still since then.
+    pub(crate) awake: Instant,
 }
 
 /// What the primary knows of another replica.
 #[derive(Clone, Debug, Hash)]
 pub(crate) struct Peer {
     pub(crate) node: NodeId,
-    is_member: bool,
+    pub(crate) is_member: bool,
     /// Everything up to here agrees and is durable there.
     pub(crate) matched: Index,
     /// After this entry it held what this primary holds (rule P10).
@@ -66,7 +75,9 @@ pub(crate) struct Peer {
     /// How many there have been.
     pub(crate) transfers: u64,
     /// When it last said anything.
-    heard: Instant,
+    pub(crate) heard: Instant,
+    /// How fast it acknowledges.
+    pub(crate) pace: Pace,
     /// When it was last sent anything.
     sent: Instant,
     /// Until when its promise lets this primary read.
@@ -95,6 +106,7 @@ impl Primary {
             transfer: None,
             transfers: 0,
             heard: now,
+            pace: Pace::new(now),
             sent: now,
             promised_until: Instant::ZERO,
             answered_at: None,
@@ -106,11 +118,15 @@ impl Primary {
             noop: Index(0),
             peers: peers.collect(),
             joining: None,
+            has_asked: false,
             reads: Reads::default(),
             uncommitted: VecDeque::new(),
+            awaited: Index(0),
             uncommitted_bytes: 0,
             handover: Handover::default(),
             opens: None,
+            ticked: now,
+            awake: now,
         }
     }
 
@@ -123,7 +139,7 @@ impl Primary {
     }
 
     pub(crate) fn waiting_since(&self) -> Option<Instant> {
-        self.uncommitted.front().map(|(_, _, since)| *since)
+        self.uncommitted.front().map(|entry| entry.since)
     }
 
     pub(crate) fn uncommitted_bytes(&self) -> usize {
@@ -170,17 +186,15 @@ impl Primary {
     }
 
     fn record_uncommitted(&mut self, entry: &Entry, now: Instant) {
-        self.uncommitted.push_back((entry.id.index, entry.size(), now));
-        self.uncommitted_bytes += entry.size();
+        let (index, size) = (entry.id.index, entry.size());
+        self.uncommitted_bytes += size;
+        let behind = self.uncommitted_bytes;
+        self.uncommitted.push_back(Uncommitted { index, size, since: now, behind, awaited: None });
     }
 
     fn record_commit(&mut self, commit: Index) {
-        while let Some((index, size, _)) = self.uncommitted.front().copied() {
-            if index > commit {
-                break;
-            }
-            self.uncommitted.pop_front();
-            self.uncommitted_bytes -= size;
+        while let Some(entry) = self.uncommitted.pop_front_if(|entry| entry.index <= commit) {
+            self.uncommitted_bytes -= entry.size;
         }
     }
 }
@@ -267,6 +281,7 @@ impl Replica {
     fn order(&mut self, now: Instant, entry: Entry, effects: &mut Vec<Effect>) {
         if let Role::Primary(primary) = &mut self.role {
             primary.record_uncommitted(&entry, now);
+            primary.peers.iter_mut().for_each(|peer| peer.pace.owes(now, entry.id.index));
         }
         self.append(now, vec![entry], effects);
         self.send_to_all(now, effects);
@@ -356,14 +371,16 @@ impl Replica {
             peer.take_terms(now, terms, config);
         }
         peer.checked = peer.checked.max(checked);
+        let before = peer.matched;
         peer.acknowledge(durable);
+        peer.pace.acknowledged(now, before, peer.matched, last);
         peer.next = peer.next.max(peer.matched.next());
         let sent = peer.transfer.as_ref().and_then(Transfer::snapshot);
         if sent.is_some_and(|snapshot| durable >= snapshot.index) {
             peer.transfer = None;
         }
         self.try_commit(now, effects);
-        self.try_join(effects);
+        self.try_join(now, effects);
         self.send_entries(now, from, effects);
         self.tell_readers(now, effects);
         self.maybe_compact(now, effects);
@@ -392,8 +409,9 @@ impl Replica {
 
     /// Raises the commit index to what every required replica has durably (rules P1, P5, P6, P7).
     pub(crate) fn try_commit(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        let Role::Primary(primary) = &self.role else { return };
+        let Role::Primary(primary) = &mut self.role else { return };
         let mut index = self.disk.durable;
+        primary.note_awaited(&self.config, now, index);
         if self.config.rules.hold(Rule::AllBackupsFirst) {
             index = primary.required(&self.config, now).map(|peer| peer.matched).fold(index, Index::min);
         }
@@ -456,24 +474,25 @@ impl Replica {
     /// Something became durable here.
     pub(crate) fn primary_durable(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         self.try_commit(now, effects);
-        self.try_join(effects);
+        self.try_join(now, effects);
         self.tell_readers(now, effects);
     }
 
     /// Makes a learner that has nearly everything required (rule P5), and once it has everything that is
     /// committed, asks the view service to make it a member.
-    fn try_join(&mut self, effects: &mut Vec<Effect>) {
+    fn try_join(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         let last = self.log.last().index;
         let Some(view) = &self.view else { return };
         let Role::Primary(primary) = &mut self.role else { return };
         if primary.joining.is_none() && self.commit >= primary.noop {
-            let lag_max = self.config.join_lag_max;
+            let (config, lag_max) = (&self.config, self.config.join_lag_max);
             // One that has acknowledged nothing yet may be slow, or dead, and one that needs a snapshot first would hold
             // up every write until it has it.
             let base = self.log.base().index;
             let keeps_up = |peer: &&Peer| {
                 let answers = peer.matched > Index(0) && peer.matched >= base && peer.transfer.is_none();
-                !peer.is_member && answers && peer.matched.plus(lag_max) >= last
+                let is_near = peer.matched.plus(lag_max) >= last;
+                !peer.is_member && answers && is_near && peer.pace.keeps_up(now, config)
             };
             primary.joining =
                 primary.peers.iter().find(keeps_up).and_then(|peer| view.learner(peer.node).copied());
@@ -483,8 +502,8 @@ impl Replica {
         }
     }
 
-    fn ask_membership(&self, effects: &mut Vec<Effect>) {
-        let Role::Primary(primary) = &self.role else { return };
+    fn ask_membership(&mut self, effects: &mut Vec<Effect>) {
+        let Role::Primary(primary) = &mut self.role else { return };
         let Some(learner) = primary.joining else { return };
         // It has everything, and what it made of it is the same (P10), as far as somebody compares.
         let compares = self.digests.last().is_some();
@@ -493,6 +512,7 @@ impl Replica {
             peer.node == learner.node && has_all && (!compares || peer.checked >= primary.noop)
         });
         if certified || !self.config.rules.hold(Rule::CertifyBeforeMembership) {
+            primary.has_asked = true;
             effects.push(Effect::AskMembership { view: primary.view, learner });
         }
     }
@@ -500,17 +520,14 @@ impl Replica {
     /// One heartbeat interval has passed.
     pub(crate) fn primary_tick(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         let Some(view) = self.view.as_ref().map(|view| view.number) else { return };
-        let Role::Primary(primary) = &self.role else { return };
-        let interval = self.config.heartbeat_interval;
-        let nodes: Vec<(NodeId, Duration, Duration)> = primary
-            .peers
-            .iter()
-            .map(|peer| (peer.node, now.since(peer.heard), now.since(peer.sent)))
-            .collect();
-        for (node, silent_for, quiet_for) in nodes {
-            if silent_for >= self.config.failure_timeout {
-                effects.push(Effect::Suspect { view, node, silent_for });
-            }
+        let (config, interval) = (&self.config, self.config.heartbeat_interval);
+        let Role::Primary(primary) = &mut self.role else { return };
+        primary.note_tick(config, now);
+        primary.reconsider_joining(config, now);
+        let look = |peer: &Peer| (peer.node, primary.grounds(config, now, peer), now.since(peer.sent));
+        let peers: Vec<_> = primary.peers.iter().map(look).collect();
+        for (node, grounds, quiet_for) in peers {
+            effects.extend(grounds.map(|grounds| Effect::Suspect { view, node, grounds }));
             self.nudge_transfer(now, node, effects);
             self.send_entries(now, node, effects);
             // Also when entries went out lately: the heartbeat is what brings a lost one to light.
@@ -518,12 +535,24 @@ impl Replica {
                 self.heartbeat(now, node, effects);
             }
         }
-        self.try_join(effects);
+        self.try_learners(now, effects);
+        self.try_join(now, effects);
         self.ask_membership(effects);
         self.ask_again(now, effects);
         // P6, sabotaged: silence alone may have made an entry committable.
         self.try_commit(now, effects);
         self.handover_tick(now, effects);
+    }
+
+    /// A learner that was slow is tried with an entry of its own, where nobody writes: it holds up nobody yet.
+    fn try_learners(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        let last = self.log.last().index;
+        let Role::Primary(primary) = &self.role else { return };
+        let is_idle = self.commit == last && !primary.handover.is_under_way();
+        if is_idle && primary.wants_to_try(&self.config, now, last) {
+            let entry = self.new_entry(Bytes::new(), Timestamp(0), 0);
+            self.order(now, entry, effects);
+        }
     }
 
     /// What held up commits may have run out.
@@ -532,7 +561,7 @@ impl Replica {
         if primary.opens.is_some_and(|opens| opens <= now) {
             primary.opens = None;
             self.try_commit(now, effects);
-            self.try_join(effects);
+            self.try_join(now, effects);
         }
     }
 

@@ -7,7 +7,7 @@
 //! that moment (rule P3). One round serves all the reads that arrived before it started.
 //!
 //! A backup under a lease of its own knows that nothing is committed that is not in its log. It answers a read once it has
-//! applied what its log held when the read arrived (rule L5).
+//! applied those entries that its log held when the read arrived and that touch what is read (rule L5).
 
 use onecopy_core::{Index, Instant, NodeId, Rule};
 
@@ -77,9 +77,18 @@ impl Replica {
         !self.snapshots.is_installing() && !self.digests.has_diverged()
     }
 
-    pub(crate) fn on_read(&mut self, now: Instant, token: u64, at_least: Index, effects: &mut Vec<Effect>) {
+    pub(crate) fn on_read(
+        &mut self,
+        now: Instant,
+        token: u64,
+        at_least: Index,
+        touched: Option<Index>,
+        effects: &mut Vec<Effect>,
+    ) {
         if self.reads_as_backup(now) {
-            return self.read_as_backup(now, token, at_least, effects);
+            let last = self.log.last().index;
+            let held = touched.map_or(last, |touched| touched.min(last));
+            return self.read_as_backup(now, token, at_least, held, effects);
         }
         let is_open = self.is_open(now);
         let commit = self.commit;
@@ -106,9 +115,16 @@ impl Replica {
         self.start_round(now, effects);
     }
 
-    fn read_as_backup(&mut self, now: Instant, token: u64, at_least: Index, effects: &mut Vec<Effect>) {
+    fn read_as_backup(
+        &mut self,
+        now: Instant,
+        token: u64,
+        at_least: Index,
+        held: Index,
+        effects: &mut Vec<Effect>,
+    ) {
         let commit = self.commit;
-        let held = if self.config.rules.hold(Rule::CleanReads) { self.log.last().index } else { commit };
+        let held = if self.config.rules.hold(Rule::CleanReads) { held } else { commit };
         let Role::Follower(follower) = &mut self.role else { return };
         let is_news = !follower.has_read && follower.reads.is_empty();
         follower.has_read = true;

@@ -47,6 +47,7 @@ pub struct Replica {
 
 /// What the replica does in its view.
 #[derive(Clone, Debug, Hash)]
+#[expect(clippy::large_enum_variant, reason = "there is one for each group")]
 pub(crate) enum Role {
     Primary(Primary),
     Follower(Follower),
@@ -492,7 +493,7 @@ impl Protocol for Replica {
             Input::Announced { view } => self.adopt(now, view, effects),
             Input::Received { from, message } => self.received(now, from, message, effects),
             Input::Propose { payload, time, seed } => self.on_propose(now, payload, time, seed, effects),
-            Input::Read { token, at_least } => self.on_read(now, token, at_least, effects),
+            Input::Read { token, at_least, touched } => self.on_read(now, token, at_least, touched, effects),
             Input::Executed { digests } => self.on_executed(&digests, effects),
             Input::HandOver { to } => self.on_hand_over(now, to, effects),
             Input::Persisted { ticket } => self.persisted(now, ticket, effects),

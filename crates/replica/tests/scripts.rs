@@ -43,7 +43,7 @@ impl goldenscript::Runner for Script {
             "propose" => self.propose(one(&nodes)?),
             "read" => {
                 let token = keys("token").ok_or("which token?")?.parse()?;
-                self.cluster.step(one(&nodes)?, Input::Read { token, at_least: Index(0) });
+                self.cluster.step(one(&nodes)?, Input::Read { token, at_least: Index(0), touched: None });
             }
             "hand_over" => {
                 let to = node(&keys("to").ok_or("to whom?")?)?;

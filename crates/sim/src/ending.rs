@@ -55,13 +55,10 @@ impl World {
     }
 
     pub(crate) fn look_at_the_whole(&mut self) {
-        let some_are_drained = self.undrain_all();
+        let was_drained = self.undrain_all();
         let env = &mut self.env;
         match self.phase {
-            Phase::Recovery(until) if some_are_drained && env.time < until => {
-                env.schedule(env.time + SECOND / 2, Event::Look);
-            }
-            Phase::Recovery(until) => match liveness::missing(env, &self.nodes, &self.clients) {
+            Phase::Recovery(until) => match liveness::missing(env, &self.nodes, &self.clients, was_drained) {
                 None => {
                     env.stats.recovery = (env.time + RECOVERY_MAX - until, self.seed);
                     self.phase = Phase::Settling(env.checks.views.changes(), LOOKS_MAX);

@@ -74,6 +74,8 @@ pub enum Undo {
     FastDisk(NodeId),
     /// The node is as fast as before.
     FastNode(NodeId),
+    /// The group's messages from one to the other are as fast as before.
+    FastPath(NodeId, NodeId),
     /// The view nodes hear each other again.
     ViewService,
     /// The operator is done with a node: it may be used again.
@@ -258,7 +260,7 @@ impl Env {
 
     /// Sends a message, which may or may not arrive. Returns whether it is on its way.
     pub fn send(&mut self, from: NodeId, to: NodeId, packet: Packet) -> bool {
-        let deliveries = self.network.deliveries(&mut self.dice, &self.profile, from, to, &packet);
+        let deliveries = self.network.deliveries(&mut self.dice, &self.profile, from, to, &packet, self.time);
         self.stats.messages[0] += 1;
         let [first, second] = deliveries;
         self.note(from, || {

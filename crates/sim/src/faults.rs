@@ -27,6 +27,9 @@ pub enum Fault {
     DiskStall,
     /// A node takes long for everything.
     SlowNode,
+    /// The group's messages from one node to another pile up: they come later and later, but there is never silence.
+    /// Everything else is as fast as before.
+    SlowPath,
     /// The view nodes do not hear each other.
     ViewOutage,
     /// The data of a node is gone; it returns under a new incarnation.
@@ -71,11 +74,11 @@ impl FromStr for Fault {
 impl Fault {
     /// Whether it does not come with the others: it was thought of later, or has a cause of its own.
     pub(crate) fn is_drawn_apart(self) -> bool {
-        matches!(self, Self::Regicide | Self::AddNode | Self::RemoveNode)
+        matches!(self, Self::Regicide | Self::AddNode | Self::RemoveNode | Self::SlowPath)
     }
 
     /// All of them.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::Crash,
         Self::CrashSeveral,
         Self::Pause,
@@ -87,6 +90,7 @@ impl Fault {
         Self::SlowDisk,
         Self::DiskStall,
         Self::SlowNode,
+        Self::SlowPath,
         Self::ViewOutage,
         Self::LoseData,
         Self::LoseDisk,

@@ -107,6 +107,13 @@ impl World {
                 self.node(node).slow_node += 1;
                 Undo::FastNode(node)
             }
+            Fault::SlowPath if self.env.profile.is_gray && self.env.network.has_slow_path() => return false,
+            Fault::SlowPath => {
+                let to = *self.env.dice.pick(&self.others(node));
+                self.say(node, &format!("is slow to reach {to}"));
+                self.env.network.slow_path(node, to, self.env.time);
+                Undo::FastPath(node, to)
+            }
             Fault::ViewOutage => {
                 self.say(NodeId(0), "the view nodes do not hear each other");
                 self.env.network.view_outage(true);
@@ -188,7 +195,8 @@ impl World {
 
     /// A fault ends, unless all have ended already.
     pub(crate) fn undo(&mut self, undo: Undo) {
-        if !self.is_faulty() {
+        // A start that found damage is seen to whenever it was: a process may also end itself after the faults.
+        if !self.is_faulty() && !matches!(undo, Undo::Empty(_)) {
             return;
         }
         self.env.note(NodeId(0), || format!("over: {undo:?}"));
@@ -206,6 +214,7 @@ impl World {
                 let machine = self.node(node);
                 machine.slow_node = machine.slow_node.saturating_sub(1);
             }
+            Undo::FastPath(from, to) => self.env.network.fast_path(from, to),
             Undo::ViewService => self.env.network.view_outage(false),
             Undo::Retire(node) => self.retire(node),
             Undo::Undrain(node) => self.operate(&Command::SetDrained { node, drained: false }),

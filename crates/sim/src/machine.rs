@@ -1,7 +1,7 @@
 //! The machine of a replica: the keyspace, or what somebody brought along.
 
 use onecopy_core::machine::RestoreError;
-use onecopy_core::{ApplyContext, QueryContext, StateMachine, Timestamp};
+use onecopy_core::{ApplyContext, Footprint, QueryContext, StateMachine, Timestamp};
 use onecopy_keyspace::Keyspace;
 
 use crate::subject::OwnMachine;
@@ -35,6 +35,14 @@ impl StateMachine for Machine {
 
     fn query(&self, context: &QueryContext, body: &[u8], response: &mut Vec<u8>) {
         delegate!(self, machine => machine.query(context, body, response));
+    }
+
+    fn changes(&self, body: &[u8], footprint: &mut Footprint) {
+        delegate!(self, machine => machine.changes(body, footprint));
+    }
+
+    fn looks_at(&self, body: &[u8], footprint: &mut Footprint) -> Option<Timestamp> {
+        delegate!(self, machine => machine.looks_at(body, footprint))
     }
 
     fn due(&self) -> Option<Timestamp> {

@@ -64,7 +64,7 @@ pub fn describe(packet: &Packet) -> String {
         Packet::Raft(letter) => format!("raft {:?}", letter.message),
         Packet::Ping(ping) => format!("ping {} {:?}", ping.boot, ping.groups),
         Packet::Table(table) => format!("table version {}", table.version()),
-        Packet::Suspect(suspicion) => format!("{} is silent for {:?}", suspicion.node, suspicion.silent_for),
+        Packet::Suspect(suspicion) => format!("{} {}", suspicion.node, suspicion.grounds),
         Packet::AskHandover(view, heir) => format!("make {heir} the primary, asked in {view}"),
         Packet::AskMembership(view, learner) => format!("make {learner:?} a member, asked in {view}"),
     }

@@ -16,6 +16,8 @@ pub struct Network {
     cuts: Vec<(NodeId, NodeId)>,
     /// Storms that are on: lost per mille.
     storms: Vec<u64>,
+    /// The group's messages from the first to the second pile up, since then.
+    slow: Vec<(NodeId, NodeId, Time)>,
     /// View outages that are on.
     view_outages: u32,
 }
@@ -29,6 +31,7 @@ impl Network {
         from: NodeId,
         to: NodeId,
         packet: &Packet,
+        now: Time,
     ) -> [Option<Time>; 2] {
         let loss = self.storms.iter().copied().max().unwrap_or(profile.loss);
         if self.is_cut(from, to) || dice.chance(loss) || self.swallows(packet) {
@@ -39,7 +42,34 @@ impl Network {
             true => dice.between(profile.latency, profile.latency + profile.lateness),
             false => dice.between(profile.latency / 10, profile.latency),
         };
-        [Some(delay()), again.then(delay)]
+        let usual = [Some(delay()), again.then(delay)];
+        match self.backlog(now, from, to).filter(|_| matches!(packet, Packet::Replica(_))) {
+            Some(backlog) => usual.map(|delay| delay.map(|delay| delay.max(backlog))),
+            None => usual,
+        }
+    }
+
+    /// Whether a path is slow now.
+    #[must_use]
+    pub fn has_slow_path(&self) -> bool {
+        !self.slow.is_empty()
+    }
+
+    /// How long the group's messages from one node to another take. They come later and later, but there is never silence.
+    fn backlog(&self, now: Time, from: NodeId, to: NodeId) -> Option<Time> {
+        let between = self.slow.iter().filter(|(sender, receiver, _)| (*sender, *receiver) == (from, to));
+        between.map(|(.., since)| (now - since) / 5 * 4).max()
+    }
+
+    /// The group's messages from one node to another pile up from now on.
+    pub fn slow_path(&mut self, from: NodeId, to: NodeId, now: Time) {
+        self.slow.push((from, to, now));
+    }
+
+    /// They no longer do.
+    pub fn fast_path(&mut self, from: NodeId, to: NodeId) {
+        let first = self.slow.iter().position(|(sender, receiver, _)| (*sender, *receiver) == (from, to));
+        first.map(|position| self.slow.swap_remove(position));
     }
 
     /// Whether nothing gets from one node to the other.

@@ -12,6 +12,9 @@ use crate::faults::Fault;
 use crate::limits::Limits;
 use crate::workload::Workload;
 
+/// Of a thousand runs, in how many nodes are only slow.
+const GRAY: u64 = 30;
+
 /// How one run is set up. Times are true times, chances are per mille.
 #[derive(Clone, Debug)]
 pub struct Profile {
@@ -69,6 +72,8 @@ pub struct Profile {
     pub raft_append_bytes_max: usize,
     /// Elections after which the new leader dies before long.
     pub regicide: u64,
+    /// Nothing goes wrong but that one node is slow to reach another.
+    pub is_gray: bool,
     /// How many faults happen at most.
     pub faults_max: u64,
     /// Registrations that change nothing but fill the log of the view table, per second at the leader.
@@ -123,6 +128,7 @@ impl Profile {
             raft_log_bytes_max: if dice.chance(500) { 2_000 } else { 1 << 20 },
             raft_append_bytes_max: 1 << 20,
             regicide: 0,
+            is_gray: false,
             faults_max: u64::MAX,
             churn: 0,
         };
@@ -132,7 +138,7 @@ impl Profile {
             profile.regicide = dice.below(600);
         }
         // Drawn last, so that older seeds are what they were.
-        for fault in [Fault::AddNode, Fault::RemoveNode] {
+        for fault in [Fault::AddNode, Fault::RemoveNode, Fault::SlowPath] {
             if dice.chance(300) {
                 profile.weights.insert(fault, dice.between(1, 10));
             }
@@ -140,7 +146,20 @@ impl Profile {
         if let Some(rule) = sabotaged {
             profile.bias(rule, dice);
         }
+        // What a bias draws need not keep the bound: leases that outlast everything, for example.
+        let is_gray = dice.chance(GRAY);
+        if sabotaged.map_or(is_gray, |rule| rule == Rule::ReportTheSlow) {
+            profile.turn_gray(dice);
+        }
         profile
+    }
+
+    /// Nothing goes wrong but that one node is slow to reach another, at a time. Then no write may wait for long.
+    fn turn_gray(&mut self, dice: &mut Dice) {
+        self.weights = [(Fault::SlowPath, 1)].into();
+        (self.loss, self.late, self.churn, self.regicide) = (0, 0, 0, 0);
+        self.fault_length = dice.between(6_000, 12_000) * MS;
+        self.is_gray = true;
     }
 
     /// Takes away what the limits say.
@@ -216,6 +235,7 @@ impl Profile {
             | Rule::HeirWaits
             | Rule::LeasesNest
             | Rule::CleanReads
+            | Rule::WholeFootprints
             | Rule::BackupsNeedLease
             | Rule::ForgottenPromises => self.bias_towards_leases(rule, dice),
             Rule::SameResult => {

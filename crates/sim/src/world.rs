@@ -7,6 +7,7 @@ use bytes::Bytes;
 use onecopy_core::{Incarnation, Member, NodeId, Rules};
 use onecopy_host::Submission;
 use onecopy_raft::{Configuration, Role};
+use onecopy_replica::Standing;
 use onecopy_views::Membership;
 
 use crate::checks::bounded::{self, Bounds, Sizes};
@@ -219,6 +220,14 @@ impl World {
         let Some(process) = &node.process else { return };
         let log = process.group().replica().log().bytes();
         self.bounds.check(id, Sizes { log, disk: node.disk.waiting(DATA_GROUP) });
+        let replica = process.group().replica();
+        let checks = &mut self.env.checks;
+        if self.env.profile.is_gray
+            && replica.standing() == Standing::Primary
+            && replica.view() == checks.views.newest()
+        {
+            checks.tail.look(self.env.time, checks.ledger.len(), replica.log().last().index.0);
+        }
         if let Some(raft) = process.raft() {
             let leads = (raft.role() == Role::Leader).then(|| raft.term());
             self.env.checks.raft_logs.look(id, node.generation, leads, raft.log());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use onecopy_core::{GroupId, Index, Instant, Member, NodeId, Rule, View, ViewNumber};
+use onecopy_core::{Grounds, GroupId, Index, Instant, Member, NodeId, Rule, View, ViewNumber};
 
 use crate::monitor::{Monitor, Role};
 use crate::placement;
@@ -129,7 +129,7 @@ impl Monitor {
             return self.succeed_primary(now, table, (id, view), reason);
         }
         self.decide_backups(now, id, view)
-            .or_else(|| self.decide_learners(now, id, view))
+            .or_else(|| self.decide_learners(now, table, id, view))
             .or_else(|| self.decide_recruit(now, table, id, group))
             .or_else(|| decide_surplus(table, id, group))
     }
@@ -205,8 +205,8 @@ impl Monitor {
         let timeout = self.config.failure_timeout;
         let accused = view.backups().any(|backup| {
             self.ailment(now, backup.node, backup.incarnation).is_none()
-                && self.accuses(now, (id, view.number), backup.node, primary.node, 2 * timeout)
-                && !self.accuses(now, (id, view.number), primary.node, backup.node, timeout)
+                && self.accusation(now, (id, view.number), backup.node, primary.node, 2 * timeout).is_some()
+                && self.accusation(now, (id, view.number), primary.node, backup.node, timeout).is_none()
         });
         accused.then_some(Reason::Suspected)
     }
@@ -218,9 +218,14 @@ impl Monitor {
         Some(Command::RemoveMember { group: id, expected: view.number, node, reason })
     }
 
-    /// Drops a learner that failed.
-    fn decide_learners(&self, now: Instant, id: GroupId, view: &View) -> Option<Command> {
-        let failed = |learner: &Member| Some((learner.node, self.follower_ailment(now, id, view, learner)?));
+    /// Drops a learner that failed. One that is only slow holds up nobody, and stays unless there is another: a node that is
+    /// slow for good does not come and go.
+    fn decide_learners(&self, now: Instant, table: &Table, id: GroupId, view: &View) -> Option<Command> {
+        let failed = |learner: &Member| {
+            let reason = self.follower_ailment(now, id, view, learner)?;
+            let is_of_use = reason == Reason::Slow && self.next_learner(now, table, id, view).is_none();
+            (!is_of_use).then_some((learner.node, reason))
+        };
         let (node, reason) = view.learners.iter().find_map(failed)?;
         Some(Command::RemoveLearner { group: id, expected: view.number, node, reason })
     }
@@ -233,8 +238,10 @@ impl Monitor {
             return Some(Reason::Diverged);
         }
         self.ailment(now, follower.node, follower.incarnation).or_else(|| {
-            self.accuses(now, (id, view.number), view.primary, follower.node, timeout)
-                .then_some(Reason::Suspected)
+            match self.accusation(now, (id, view.number), view.primary, follower.node, timeout)? {
+                Grounds::Silent(_) => Some(Reason::Suspected),
+                Grounds::Behind(_) => Some(Reason::Slow),
+            }
         })
     }
 
@@ -245,12 +252,17 @@ impl Monitor {
         if staying(view, table) >= group.copies as usize || !view.learners.is_empty() {
             return None;
         }
+        let learner = self.next_learner(now, table, id, view)?;
+        Some(Command::AddLearner { group: id, expected: view.number, learner })
+    }
+
+    /// The best spare, if there is one.
+    fn next_learner(&self, now: Instant, table: &Table, id: GroupId, view: &View) -> Option<Member> {
         let taken: Vec<NodeId> = view.replicas().map(|replica| replica.node).collect();
         // A spare that the primary accuses would be dropped again at once.
         let fits =
             |node| !self.accused_lately(now, id, view.primary, node) && !self.flapping.must_wait(now, node);
-        let learner = self.next_copy(now, table, &taken, fits)?;
-        Some(Command::AddLearner { group: id, expected: view.number, learner })
+        self.next_copy(now, table, &taken, fits)
     }
 
     /// The best place for another copy: a node that holds data, is alive and fits.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-use onecopy_core::{NodeId, Timestamp, View};
+use onecopy_core::{Grounds, NodeId, Timestamp, View};
 use serde::{Deserialize, Serialize};
 
 use crate::table::{Command, CorruptTable};
@@ -51,8 +51,8 @@ pub enum Evidence {
         node: NodeId,
         /// By whom.
         by: NodeId,
-        /// For how long it had been silent, or had made no progress.
-        silent_for: Duration,
+        /// Of what.
+        grounds: Grounds,
     },
     /// A disk had not finished a write for so long.
     DiskWaits {
@@ -69,9 +69,7 @@ impl fmt::Display for Evidence {
             Self::LastPing { node, ago } => write!(f, "{node} pinged {} ms ago", ago.as_millis()),
             Self::NeverPinged { node } => write!(f, "{node} has not pinged"),
             Self::Refused { node } => write!(f, "{node} refuses connections"),
-            Self::Accused { node, by, silent_for } => {
-                write!(f, "{by} reports {node} silent for {} ms", silent_for.as_millis())
-            }
+            Self::Accused { node, by, grounds } => write!(f, "{by} reports that {node} {grounds}"),
             Self::DiskWaits { node, waiting } => {
                 write!(f, "a disk write of {node} takes {} ms", waiting.as_millis())
             }

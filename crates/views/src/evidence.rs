@@ -33,7 +33,7 @@ impl Monitor {
         let group = command.group().and_then(|id| Some((id, table.groups().get(&id)?)));
         if let Some((id, group)) = group {
             let accusers = self.accusers(now, id, group.view.number, node);
-            evidence.extend(accusers.map(|(by, silent_for)| Evidence::Accused { node, by, silent_for }));
+            evidence.extend(accusers.map(|(by, grounds)| Evidence::Accused { node, by, grounds }));
         }
         evidence.extend(self.disk_waits(node).map(|waiting| Evidence::DiskWaits { node, waiting }));
         evidence

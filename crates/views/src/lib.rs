@@ -24,7 +24,9 @@
 //! | pings with another boot number (P11), or that it cannot lead | the primary | a new view, perhaps with it |
 //! | a disk write unfinished for `failure_timeout` | anyone | as if silent: a gray failure is a failure |
 //! | a refused connection, and no ping for `refused_timeout` | anyone | as if silent: nobody listens there |
-//! | the primary reports silence, or no progress | a backup, a learner | removed |
+//! | the primary reports silence | a backup, a learner | removed |
+//! | the primary reports that it does not acknowledge | a backup | removed |
+//! | the same | a learner | removed if there is another spare; it holds up nobody |
 //! | a digest that differs from the primary's (P10) | a backup, a learner | removed, rebuilt, recruited again |
 //! | a backup reports silence for twice `failure_timeout` | a primary that does not itself report that backup | succeeded |
 

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use onecopy_core::{BootNumber, GroupId, Incarnation, Index, Instant, NodeId, Rule, Rules, ViewNumber};
+use onecopy_core::{
+    BootNumber, Grounds, GroupId, Incarnation, Index, Instant, NodeId, Rule, Rules, ViewNumber,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::flapping::Flapping;
@@ -70,17 +72,17 @@ pub struct Ping {
     pub groups: Vec<GroupReport>,
 }
 
-/// One replica reports that another is silent.
+/// One replica reports that another is silent, or too slow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Suspicion {
     /// The group that both are in.
     pub group: GroupId,
     /// The view in which both are.
     pub view: ViewNumber,
-    /// Who is silent.
+    /// Who it is.
     pub node: NodeId,
-    /// For how long.
-    pub silent_for: Duration,
+    /// What it does, for how long.
+    pub grounds: Grounds,
 }
 
 /// The settings of a monitor.
@@ -186,19 +188,19 @@ impl Monitor {
         self.silence(now, node) >= patience
     }
 
-    /// Everybody who says lately, about this view, that `accused` is silent, with how long.
+    /// Everybody who accuses `accused` lately, in this view, and of what.
     pub(crate) fn accusers(
         &self,
         now: Instant,
         group: GroupId,
         view: ViewNumber,
         accused: NodeId,
-    ) -> impl Iterator<Item = (NodeId, Duration)> {
+    ) -> impl Iterator<Item = (NodeId, Grounds)> {
         let lately = self.config.failure_timeout;
         let about = self.suspicions.iter().filter(move |((in_group, node, _), (at, suspicion))| {
             *in_group == group && *node == accused && suspicion.view == view && now.since(*at) < lately
         });
-        about.map(|((_, _, by), (_, suspicion))| (*by, suspicion.silent_for))
+        about.map(|((_, _, by), (_, suspicion))| (*by, suspicion.grounds))
     }
 
     /// The view node was not running (suspended, or starved of the processor): nothing that was not heard meanwhile
@@ -232,23 +234,21 @@ impl Monitor {
         self.ping(node)?.groups.iter().find(|report| report.group == group)
     }
 
-    /// Whether `accuser` says, lately and about this view, that `accused` has been silent for at least `at_least`.
-    pub(crate) fn accuses(
+    /// What `accuser` says of `accused`, lately and in this view, if it has lasted for at least `at_least`.
+    pub(crate) fn accusation(
         &self,
         now: Instant,
         (group, view): (GroupId, ViewNumber),
         accuser: NodeId,
         accused: NodeId,
         at_least: Duration,
-    ) -> bool {
-        self.suspicions.get(&(group, accused, accuser)).is_some_and(|(at, suspicion)| {
-            suspicion.view == view
-                && suspicion.silent_for >= at_least
-                && now.since(*at) < self.config.failure_timeout
-        })
+    ) -> Option<Grounds> {
+        let (at, suspicion) = self.suspicions.get(&(group, accused, accuser))?;
+        let is_fresh = suspicion.view == view && now.since(*at) < self.config.failure_timeout;
+        (is_fresh && suspicion.grounds.lasts() >= at_least).then_some(suspicion.grounds)
     }
 
-    /// Whether `accuser` said of `accused`, in whatever view, that it was silent, not long ago.
+    /// Whether `accuser` accused `accused`, in whatever view, not long ago.
     pub(crate) fn accused_lately(
         &self,
         now: Instant,

@@ -59,7 +59,7 @@ pub enum Reason {
     CannotLead,
     /// Its disk does not finish a write.
     DiskStalled,
-    /// Another replica reports that it is silent, or makes no progress.
+    /// Another replica reports that it is silent.
     Suspected,
     /// It holds something else than the primary (rule P10).
     Diverged,
@@ -67,6 +67,8 @@ pub enum Reason {
     Drained,
     /// There are more copies than there should be.
     Surplus,
+    /// The primary reports that it does not acknowledge, although it answers.
+    Slow,
 }
 
 impl fmt::Display for Reason {
@@ -78,6 +80,7 @@ impl fmt::Display for Reason {
             Self::CannotLead => "it cannot lead",
             Self::DiskStalled => "its disk is stalled",
             Self::Suspected => "reported as silent by another replica",
+            Self::Slow => "reported as slow by the primary",
             Self::Diverged => "it holds something else than the primary",
             Self::Drained => "it is drained",
             Self::Surplus => "there are enough copies",

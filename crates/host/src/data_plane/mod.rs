@@ -282,8 +282,8 @@ impl<M: StateMachine, T> DataPlane<M, T> {
                 out.wishes.push(Mail::Answer { to: node, answer });
             }
             Wish::Learnt { group, view } => self.learn(group, &view),
-            Wish::Suspect { group, view, node, silent_for } => {
-                out.wishes.push(Mail::Suspect(Suspicion { group, view, node, silent_for }));
+            Wish::Suspect { group, view, node, grounds } => {
+                out.wishes.push(Mail::Suspect(Suspicion { group, view, node, grounds }));
             }
             Wish::AskHandover { group, view, to } => out.wishes.push(Mail::AskHandover { group, view, to }),
             Wish::AskMembership { group, view, learner } => {

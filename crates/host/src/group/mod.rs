@@ -5,6 +5,7 @@
 //! batches of reads wait for one confirmation of the view, and a snapshot that is being taken goes on by a piece.
 
 mod counters;
+mod dirty;
 mod observer;
 mod requests;
 mod settings;
@@ -30,10 +31,19 @@ use crate::disk::{ArchiveEvent, ArchiveJob, Job, Out};
 use crate::message::Outcome;
 use crate::waiting::Waiting;
 pub use counters::Counters;
+use dirty::Dirty;
 pub use observer::GroupObserver;
 pub use settings::{Fresh, GroupSettings, Restored};
 use snapshots::Snapshots;
 pub use wish::{Origin, Wish};
+
+/// Reads whose confirmation was asked for together.
+#[derive(Debug)]
+struct Asked {
+    reads: Vec<(Origin, Bytes)>,
+    /// They are answered as of this time at least.
+    time: Timestamp,
+}
 
 /// One replica of one group, with all that it needs.
 #[derive(Debug)]
@@ -56,10 +66,12 @@ pub struct Group<M> {
     /// Batches of this turn: writes to be proposed, reads to be confirmed.
     writes: Vec<(Origin, Batch)>,
     reads: Vec<(Origin, Bytes)>,
+    /// What reads at a backup may have to wait for.
+    dirty: Dirty,
     /// Who is to be answered when an entry of this index has been executed.
     proposed: VecDeque<(Index, Vec<Origin>)>,
     /// Reads by the token under which their confirmation was asked for.
-    confirming: BTreeMap<u64, Vec<(Origin, Bytes)>>,
+    confirming: BTreeMap<u64, Asked>,
     next_token: u64,
     snapshots: Snapshots<M>,
     /// The wall clock at the end of the last turn.
@@ -105,6 +117,7 @@ impl<M: StateMachine> Group<M> {
             held: Waiting::default(),
             writes: Vec::new(),
             reads: Vec::new(),
+            dirty: Dirty::default(),
             proposed: VecDeque::new(),
             confirming: BTreeMap::new(),
             next_token: 0,
@@ -281,8 +294,8 @@ impl<M: StateMachine> Group<M> {
                 Effect::ReadReady { token } => self.answer_reads(token, out),
                 Effect::ReadRefused { token } => self.refuse_reads(token, out),
                 Effect::ViewChanged { view, standing } => self.view_changed(view, standing, observer, out),
-                Effect::Suspect { view, node, silent_for } => {
-                    out.wishes.push(Wish::Suspect { group, view, node, silent_for });
+                Effect::Suspect { view, node, grounds } => {
+                    out.wishes.push(Wish::Suspect { group, view, node, grounds });
                 }
                 Effect::AskMembership { view, learner } => {
                     out.wishes.push(Wish::AskMembership { group, view, learner });

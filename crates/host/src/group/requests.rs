@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 use onecopy_core::payload::{Batch, Builder, Header};
-use onecopy_core::{BatchId, Digest, Entry, Index, Instant, Protocol, QueryContext, StateMachine};
+use onecopy_core::{BatchId, Digest, Entry, Index, Instant, Protocol, QueryContext, StateMachine, Timestamp};
 use onecopy_replica::{Effect, Input, Refusal};
 
-use super::{Group, GroupObserver, Origin, Wish};
+use super::{Asked, Group, GroupObserver, Origin, Wish};
 use crate::disk::Out;
 use crate::message::{Forward, Kind, Outcome};
 
@@ -81,14 +81,45 @@ impl<M: StateMachine> Group<M> {
         observer: &mut impl GroupObserver<M>,
         out: &mut Out<Wish>,
     ) {
-        let token = self.next_token;
-        self.next_token += 1;
         let reads = std::mem::take(&mut self.reads);
         self.counters.reads += reads.len() as u64;
-        self.confirming.insert(token, reads);
+        if self.replica.reads_as_backup(now) {
+            return reads.into_iter().for_each(|read| self.read_as_backup(now, read, observer, out));
+        }
         // What has expired by the clock must not show: the entry that says so is at the end of the log.
         let at_least = if due { self.replica.log().last().index } else { Index(0) };
-        self.step(now, Input::Read { token, at_least }, observer, out);
+        let asked = Asked { reads, time: Timestamp(0) };
+        self.ask(now, asked, Input::Read { token: self.next_token, at_least, touched: None }, observer, out);
+    }
+
+    /// A batch waits for what touches its keys alone, whatever the other batches of the turn wait for.
+    fn read_as_backup(
+        &mut self,
+        now: Instant,
+        read: (Origin, Bytes),
+        observer: &mut impl GroupObserver<M>,
+        out: &mut Out<Wish>,
+    ) {
+        let (log, machine) = (self.replica.log(), self.state.machine());
+        let touched = self.dirty.last_touching(log, self.applied, self.rules, machine, (self.clock, &read.1));
+        // The answer is that of the log's end: who asks how long a key lives must not hear that it lives longer than others
+        // have heard.
+        let time = log.get(log.last().index).map_or(Timestamp(0), |entry| entry.time);
+        let input = Input::Read { token: self.next_token, at_least: Index(0), touched: Some(touched) };
+        self.ask(now, Asked { reads: vec![read], time }, input, observer, out);
+    }
+
+    fn ask(
+        &mut self,
+        now: Instant,
+        asked: Asked,
+        input: Input,
+        observer: &mut impl GroupObserver<M>,
+        out: &mut Out<Wish>,
+    ) {
+        self.confirming.insert(self.next_token, asked);
+        self.next_token += 1;
+        self.step(now, input, observer, out);
     }
 
     /// Executes a committed entry, and answers those who asked for it.
@@ -115,8 +146,9 @@ impl<M: StateMachine> Group<M> {
     }
 
     pub(super) fn answer_reads(&mut self, token: u64, out: &mut Out<Wish>) {
-        let context = QueryContext { now: self.clock.max(self.applied_time) };
-        for (origin, body) in self.confirming.remove(&token).unwrap_or_default() {
+        let Some(Asked { reads, time }) = self.confirming.remove(&token) else { return };
+        let context = QueryContext { now: self.clock.max(self.applied_time).max(time) };
+        for (origin, body) in reads {
             let mut response = Vec::new();
             self.state.machine().query(&context, &body, &mut response);
             let outcome = Outcome::Done { response: Bytes::from(response), as_of: self.applied };
@@ -125,7 +157,7 @@ impl<M: StateMachine> Group<M> {
     }
 
     pub(super) fn refuse_reads(&mut self, token: u64, out: &mut Out<Wish>) {
-        for (origin, _) in self.confirming.remove(&token).unwrap_or_default() {
+        for (origin, _) in self.confirming.remove(&token).into_iter().flat_map(|asked| asked.reads) {
             let outcome = Outcome::NotPrimary(self.replica.view().cloned());
             out.wishes.push(Wish::Answer { origin, outcome });
         }

@@ -1,8 +1,6 @@
 //! What a group wants of the rest of the node.
 
-use std::time::Duration;
-
-use onecopy_core::{GroupId, Incarnation, Member, NodeId, View, ViewNumber};
+use onecopy_core::{Grounds, GroupId, Incarnation, Member, NodeId, View, ViewNumber};
 use onecopy_replica::Message;
 
 use crate::message::Outcome;
@@ -52,16 +50,16 @@ pub enum Wish {
         /// The view.
         view: View,
     },
-    /// Tell the view service that a replica is silent.
+    /// Tell the view service that a replica is silent, or too slow.
     Suspect {
         /// Of which group.
         group: GroupId,
         /// The view in which it is.
         view: ViewNumber,
-        /// Who is silent.
+        /// Who it is.
         node: NodeId,
-        /// For how long.
-        silent_for: Duration,
+        /// What it does, for how long.
+        grounds: Grounds,
     },
     /// Ask the view service to make a learner a member (rule P5).
     AskMembership {

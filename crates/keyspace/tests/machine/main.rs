@@ -4,6 +4,7 @@
 mod support;
 
 mod determinism;
+mod footprints;
 mod hostile;
 mod images;
 mod model;

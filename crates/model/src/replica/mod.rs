@@ -186,7 +186,7 @@ impl Group {
                 let mut history = History::clone(&state.history);
                 history.asks(token);
                 state.history = Shared::new(history);
-                let input = Input::Read { token, at_least: Index(0) };
+                let input = Input::Read { token, at_least: Index(0), touched: None };
                 self.step(state, *id, notes, |node| node.step(now, input));
             }
             Action::Change(command) => {

@@ -204,6 +204,19 @@ fn a_backup_with_a_lease_reads_what_its_log_held() {
 }
 
 #[test]
+fn a_read_at_a_backup_waits_for_what_touches_it_alone() {
+    // L5: the no-op is in the log, and not known to be committed.
+    let (mut subject, view) = backing(loan(450, LEASE));
+    let read = |token, touched| Input::Read { token, at_least: Index(0), touched: Some(Index(touched)) };
+    assert_eq!(subject.step(read(1, 0)), [ready(1)]);
+    assert!(!subject.step(read(2, 1)).contains(&ready(2)));
+    // A driver cannot name what is not in the log.
+    assert!(!subject.step(read(3, 9)).contains(&ready(3)));
+    let effects = subject.receive(N2, prepare_with(&view, vec![], 1, terms(1_001, None)));
+    assert_eq!(effects[0..3], [applies(entries(&[1])), ready(2), ready(3)]);
+}
+
+#[test]
 fn a_backup_whose_lease_has_run_out_refuses() {
     // L2: 100 ms from 450, less 1 %.
     let (mut subject, _) = backing(loan(450, LEASE));

@@ -6,6 +6,7 @@ mod handover;
 mod hostile;
 mod joining;
 mod leases;
+mod pace;
 mod reads;
 mod receiving;
 mod sending;
@@ -20,8 +21,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use onecopy_core::transfer::Chunk;
 use onecopy_core::{
-    BootNumber, Digest, Entry, EntryId, GroupId, Incarnation, Index, Instant, Member, NodeId, Protocol,
-    Recovered, Ticket, Timestamp, View, ViewNumber, Write,
+    BootNumber, Digest, Entry, EntryId, Grounds, GroupId, Incarnation, Index, Instant, Member, NodeId,
+    Protocol, Recovered, Ticket, Timestamp, View, ViewNumber, Write,
 };
 
 use crate::promise::Promise;
@@ -154,7 +155,7 @@ impl Subject {
     }
 
     fn read(&mut self, token: u64) -> Vec<Effect> {
-        self.step(Input::Read { token, at_least: Index(0) })
+        self.step(Input::Read { token, at_least: Index(0), touched: None })
     }
 
     /// Lets time pass, then tells the replica.
@@ -201,7 +202,11 @@ fn becomes(standing: Standing, view: &View) -> Effect {
 }
 
 fn suspects(view: u64, node: NodeId, milliseconds: u64) -> Effect {
-    Effect::Suspect { view: ViewNumber(view), node, silent_for: Duration::from_millis(milliseconds) }
+    Effect::Suspect {
+        view: ViewNumber(view),
+        node,
+        grounds: Grounds::Silent(Duration::from_millis(milliseconds)),
+    }
 }
 
 fn prepare(view: &View, sequence: u64, previous: EntryId, entries: Vec<Entry>, commit: u64) -> Message {

@@ -75,7 +75,7 @@ fn a_read_may_ask_for_an_entry_that_is_not_committed_yet() {
     let mut subject = Subject::leading(&view(1, N1, &[N1, N2], &[]));
     subject.propose();
     subject.persisted(3);
-    subject.step(Input::Read { token: 1, at_least: Index(2) });
+    subject.step(Input::Read { token: 1, at_least: Index(2), touched: None });
     subject.read(2);
     assert_eq!(subject.receive(N2, confirmed(1, 1)), [sends(N2, confirm(1, 2))]);
     // The one that asks for nothing does not wait for the one that does.
@@ -109,7 +109,7 @@ fn all_waiting_reads_are_refused_when_the_view_ends() {
     let (first, second) = (view(1, N1, &[N1, N2], &[]), view(2, N2, &[N1, N2], &[]));
     let mut subject = Subject::leading(&first);
     subject.propose();
-    subject.step(Input::Read { token: 1, at_least: Index(2) });
+    subject.step(Input::Read { token: 1, at_least: Index(2), touched: None });
     subject.receive(N2, confirmed(1, 1));
     subject.read(2);
     subject.read(3);

@@ -79,8 +79,8 @@ pub fn effect(effect: &Effect) -> String {
         Effect::ReadReady { token } => format!("answers read {token}"),
         Effect::ReadRefused { token } => format!("refuses read {token}"),
         Effect::ViewChanged { view, standing } => format!("is {standing:?} in {view}"),
-        Effect::Suspect { view, node, silent_for } => {
-            format!("suspects {node} in {view}, silent for {} ms", silent_for.as_millis())
+        Effect::Suspect { view, node, grounds } => {
+            format!("suspects {node} in {view}: it {grounds}")
         }
         Effect::Diverged { after, .. } => format!("has diverged after {after}"),
         Effect::Damaged => "is damaged".to_owned(),

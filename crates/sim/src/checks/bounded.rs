@@ -44,7 +44,9 @@ impl Bounds {
         let turn = profile.clients * (profile.value_bytes + 1_000);
         let uncommitted = profile.uncommitted_bytes_max + turn;
         let log = PATIENCE * profile.log_bytes_max + uncommitted;
-        Self(Sizes { log, disk: log + uncommitted })
+        // A view node that catches up with a table that changes all the time writes the whole log of it at once.
+        let table = if profile.churn > 0 { PATIENCE * profile.raft_log_bytes_max } else { 0 };
+        Self(Sizes { log, disk: log + uncommitted + table })
     }
 
     /// Looks at one node.

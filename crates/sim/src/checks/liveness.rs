@@ -27,7 +27,10 @@ pub fn is_owed(env: &Env, nodes: &[Node]) -> bool {
 
 /// What is still missing; `None` if the cluster is as good as new.
 #[must_use]
-pub fn missing(env: &Env, nodes: &[Node], clients: &[Client]) -> Option<String> {
+pub fn missing(env: &Env, nodes: &[Node], clients: &[Client], was_drained: bool) -> Option<String> {
+    if was_drained {
+        return Some("a node is still drained: what becomes of its copies is yet to be seen".to_owned());
+    }
     if let Some(client) = clients.iter().position(|client| client.served < 3) {
         return Some(format!("client {client} is not served"));
     }

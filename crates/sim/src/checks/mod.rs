@@ -19,6 +19,7 @@
 //! | [`raft`] | election safety, leader completeness, state machine safety | Raft paper, Figure 3 |
 //! | [`raft_logs`] | leader append-only, log matching | Raft paper, Figure 3 |
 //! | [`bounded`] | logs and queues keep their bounds | the settings of `crates/replica` |
+//! | [`tail`] | where nodes are only slow, no write waits for long | Gray Failure, 2017 |
 //! | [`liveness`] | after the faults, writes are served, redundancy is restored, copies are equal | Alpern and Schneider, 1985 |
 
 pub mod accounts;
@@ -37,6 +38,7 @@ pub mod promise;
 pub mod raft;
 pub mod raft_logs;
 pub mod search;
+pub mod tail;
 pub mod twice;
 pub mod views;
 
@@ -63,6 +65,8 @@ pub struct Checks {
     pub raft: raft::RaftChecks,
     /// Its logs.
     pub raft_logs: raft_logs::RaftLogs,
+    /// What is not committed yet.
+    pub tail: tail::Tail,
     /// Answers on their way to clients.
     pub answers: Vec<(OpId, Reply)>,
     /// What primaries have committed since the last look.

@@ -6,13 +6,15 @@ mod monitor;
 mod operations;
 mod properties;
 mod recruit;
+mod slow;
 mod table;
 mod view_nodes;
 
 use std::time::Duration;
 
 use onecopy_core::{
-    BootNumber, GroupId, Incarnation, Index, Instant, Member, NodeId, Rules, Timestamp, View, ViewNumber,
+    BootNumber, Grounds, GroupId, Incarnation, Index, Instant, Member, NodeId, Rules, Timestamp, View,
+    ViewNumber,
 };
 
 use crate::{
@@ -177,8 +179,14 @@ impl Scene {
         self.suspect_in(view, from, node, silent_for);
     }
 
+    /// It answers, but does not acknowledge.
+    fn suspect_slow(&mut self, from: NodeId, node: NodeId, behind: u64) {
+        let (view, grounds) = (view(&self.table).number, Grounds::Behind(ms(behind)));
+        self.monitor.suspected(self.now, from, Suspicion { group: G1, view, node, grounds });
+    }
+
     fn suspect_in(&mut self, view: ViewNumber, from: NodeId, node: NodeId, silent_for: u64) {
-        let suspicion = Suspicion { group: G1, view, node, silent_for: ms(silent_for) };
+        let suspicion = Suspicion { group: G1, view, node, grounds: Grounds::Silent(ms(silent_for)) };
         self.monitor.suspected(self.now, from, suspicion);
     }
 

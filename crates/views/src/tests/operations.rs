@@ -20,7 +20,7 @@ fn refused(table: &mut Table, command: &Command) -> Rejection {
 
 impl Scene {
     /// Proposes, replicates and executes a command.
-    fn execute(&mut self, command: Command) {
+    pub(super) fn execute(&mut self, command: Command) {
         let proposal = self.monitor.propose(self.now, (N1, Timestamp(7)), &self.table, command);
         self.table.execute(&proposal, Rules::default()).unwrap();
     }
@@ -272,11 +272,11 @@ fn the_table_remembers_what_changed_and_why() {
     let expected = [
         Evidence::LastPing { node: N2, ago: ms(TIMEOUT) },
         Evidence::Refused { node: N2 },
-        Evidence::Accused { node: N2, by: N1, silent_for: ms(TIMEOUT + 20) },
+        Evidence::Accused { node: N2, by: N1, grounds: Grounds::Silent(ms(TIMEOUT + 20)) },
     ];
     assert_eq!(event.proposal.evidence, expected);
     let words = "g1 drops n2, no ping: v2 primary n1 (decided by n1: n2 pinged 500 ms ago, n2 refuses connections, \
-                 n1 reports n2 silent for 520 ms)";
+                 n1 reports that n2 has been silent for 520 ms)";
     assert_eq!(event.to_string(), words);
 }
 

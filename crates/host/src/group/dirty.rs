@@ -1,0 +1,206 @@
+//! Which entries of the log a read at a backup has to wait for (rule L5, by keys).
+//!
+//! # Why a read need not wait for the others
+//!
+//! Let a read of the key k arrive at a backup that holds a read lease, has executed its log through a, and holds it through l.
+//! Everything that is committed is in the log: the commit index is between a and l. If no entry after a touches k, then k
+//! has the same value after a, after l, and after every entry between: also at the commit index, whatever that is. So the
+//! value that the state holds now is that of the one copy at the moment when the read arrived, and the read is answered at once.
+//! A tail that is cut later was never committed, and did not touch k either.
+//!
+//! The same holds for a read of several keys, since all its entries are looked for at once: all values are those at
+//! the end of the log when it arrived. A later read, here or elsewhere, that sees a newer value of another key is later in that
+//! order too, because it arrived later; one that was answered before this one arrived saw nothing that is not in this log.
+//!
+//! Time is a change as well: an entry that touches nothing lets keys expire. A read waits for the entries that are later than
+//! the first moment at which time alone would change what it reads.
+//!
+//! # What it costs
+//!
+//! Nothing where nobody reads at this backup. Where somebody does, each entry that has not been executed yet is taken apart once, by
+//! the first read that finds it. What is remembered goes with the entry, and is smaller than it.
+
+use std::collections::VecDeque;
+
+use onecopy_core::{Entry, EntryId, Footprint, Index, Log, Rule, Rules, StateMachine, Timestamp, payload};
+
+/// What is known of the entries after the last executed one.
+#[derive(Debug, Default)]
+pub(super) struct Dirty {
+    entries: VecDeque<(EntryId, Timestamp, Footprint)>,
+}
+
+impl Dirty {
+    /// The last entry that a read has to wait for; 0 if there is none.
+    pub(super) fn last_touching(
+        &mut self,
+        log: &Log,
+        applied: Index,
+        rules: Rules,
+        machine: &impl StateMachine,
+        (wall, body): (Timestamp, &[u8]),
+    ) -> Index {
+        self.follow(log, applied, rules, machine);
+        if self.entries.is_empty() {
+            return Index(0);
+        }
+        let mut reads = Footprint::default();
+        let lapses = machine.looks_at(body, &mut reads);
+        let reads = reads.finish();
+        let touches = |(_, time, footprint): &&(EntryId, Timestamp, Footprint)| {
+            // What has expired by the clock must not show either: the entry that says so is at the end of the log.
+            footprint.meets(&reads) || lapses.is_some_and(|lapses| lapses <= wall.max(*time))
+        };
+        self.entries.iter().rev().find(touches).map_or(Index(0), |(id, ..)| id.index)
+    }
+
+    /// Brings this up to date with the log. An entry's name determines all before it, so that the last one tells whether a
+    /// tail has been cut.
+    fn follow(&mut self, log: &Log, applied: Index, rules: Rules, machine: &impl StateMachine) {
+        while self.entries.pop_front_if(|(id, ..)| id.index <= applied).is_some() {}
+        while self.entries.pop_back_if(|(id, ..)| !log.contains(*id)).is_some() {}
+        let mut next = self.entries.back().map_or(applied, |(id, ..)| id.index).next();
+        while let Some(entry) = log.get(next) {
+            let mut footprint = of(entry, machine);
+            if !rules.hold(Rule::WholeFootprints) {
+                footprint.spoil();
+            }
+            self.entries.push_back((entry.id, entry.time, footprint));
+            next = next.next();
+        }
+    }
+}
+
+/// What an entry touches.
+fn of(entry: &Entry, machine: &impl StateMachine) -> Footprint {
+    let mut footprint = Footprint::default();
+    match payload::decode(&entry.payload) {
+        Ok((_, batches)) => batches.for_each(|batch| match batch {
+            Ok(batch) => machine.changes(&batch.body, &mut footprint),
+            Err(_) => footprint.everything(),
+        }),
+        Err(_) => footprint.everything(),
+    }
+    footprint.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use onecopy_core::payload::{Batch, Builder, Header};
+    use onecopy_core::{ApplyContext, BatchId, Incarnation};
+    use onecopy_keyspace::Keyspace;
+    use onecopy_keyspace::request::{BodyBuilder, SegmentBuilder};
+    use onecopy_resp::Version;
+
+    use super::*;
+
+    fn body(db: u8, commands: &[&str]) -> Bytes {
+        let mut segment = SegmentBuilder::new(db, Version::Two);
+        commands.iter().for_each(|command| segment.push(command.split(' ').map(str::as_bytes)));
+        let mut body = BodyBuilder::new();
+        body.push(&segment.finish());
+        body.finish()
+    }
+
+    /// An entry with one batch; without commands, a no-op.
+    fn entry(index: u64, epoch: u64, time: u64, commands: &[&str]) -> Entry {
+        let mut builder = Builder::new(Header::default());
+        let id = BatchId { coordinator: Incarnation(7), sequence: index };
+        if !commands.is_empty() {
+            builder.push(&Batch { id, done_below: 0, body: body(0, commands) });
+        }
+        Entry { id: EntryId::new(index, epoch), time: Timestamp(time), seed: 0, payload: builder.finish() }
+    }
+
+    struct Scene {
+        dirty: Dirty,
+        log: Log,
+        machine: Keyspace,
+    }
+
+    impl Scene {
+        /// The entries after the first, which has been executed: it makes k, which expires at 1,000.
+        fn new(entries: Vec<Entry>) -> Self {
+            let mut log = Log::new(EntryId::new(1, 1));
+            entries.into_iter().for_each(|entry| log.append(entry));
+            let mut machine = Keyspace::new([1, 2]);
+            let context = ApplyContext { index: Index(1), time: Timestamp(1), seed: 0, memory_full: false };
+            machine.apply(&context, &body(0, &["SET k v PXAT 1000", "SET other v"]), &mut Vec::new());
+            Self { dirty: Dirty::default(), log, machine }
+        }
+
+        fn awaits(&mut self, applied: u64, command: &str) -> u64 {
+            let body = body(0, &[command]);
+            let read = (Timestamp(0), body.as_ref());
+            self.dirty.last_touching(&self.log, Index(applied), Rules::default(), &self.machine, read).0
+        }
+    }
+
+    #[test]
+    fn a_read_waits_for_the_last_entry_that_touches_its_keys() {
+        let mut scene = Scene::new(vec![
+            entry(2, 1, 2, &["SET a 1", "MSET b 1 c 1"]),
+            entry(3, 1, 3, &["DEL c"]),
+            entry(4, 1, 4, &["RENAME d e"]),
+        ]);
+        let expected = [("a", 2), ("b", 2), ("c", 3), ("d", 4), ("e", 4), ("f", 0), ("k", 0)];
+        for (key, index) in expected {
+            assert_eq!(scene.awaits(1, &format!("GET {key}")), index, "{key}");
+        }
+        assert_eq!(scene.awaits(1, "MGET f b a"), 2);
+        assert_eq!(scene.awaits(1, "MGET a c d"), 4);
+        assert_eq!(scene.awaits(2, "GET a"), 0);
+        assert_eq!(scene.awaits(4, "DBSIZE"), 0);
+    }
+
+    #[test]
+    fn what_is_about_all_keys_waits_for_all_and_is_waited_for_by_all() {
+        let mut scene = Scene::new(vec![entry(2, 1, 2, &["FLUSHALL"]), entry(3, 1, 3, &["SET a 1"])]);
+        assert_eq!(scene.awaits(1, "GET b"), 2);
+        for command in ["DBSIZE", "KEYS *", "SCAN 0", "NONSENSE"] {
+            assert_eq!(scene.awaits(1, command), 3, "{command}");
+        }
+    }
+
+    #[test]
+    fn nobody_waits_for_entries_that_touch_nothing() {
+        let mut scene = Scene::new(vec![entry(2, 1, 2, &[]), entry(3, 1, 3, &["GET a", "TIME"])]);
+        assert_eq!(scene.awaits(1, "GET a"), 0);
+        assert_eq!(scene.awaits(1, "DBSIZE"), 0);
+    }
+
+    #[test]
+    fn time_touches_what_expires() {
+        let mut scene =
+            Scene::new(vec![entry(2, 1, 999, &[]), entry(3, 1, 1_000, &[]), entry(4, 1, 1_001, &[])]);
+        assert_eq!(scene.awaits(1, "GET k"), 4);
+        assert_eq!(scene.awaits(1, "MGET other k"), 4);
+        assert_eq!(scene.awaits(1, "DBSIZE"), 4);
+        assert_eq!(scene.awaits(1, "GET other"), 0);
+    }
+
+    #[test]
+    fn what_has_expired_by_the_clock_waits_for_all() {
+        let mut scene = Scene::new(vec![entry(2, 1, 2, &["SET a 1"])]);
+        let body = body(0, &["GET k"]);
+        let mut awaits = |wall| {
+            let (log, machine) = (&scene.log, &scene.machine);
+            scene.dirty.last_touching(log, Index(1), Rules::default(), machine, (Timestamp(wall), &body)).0
+        };
+        assert_eq!((awaits(999), awaits(1_000)), (0, 2));
+    }
+
+    #[test]
+    fn a_tail_that_was_cut_is_forgotten() {
+        let mut scene = Scene::new(vec![entry(2, 1, 2, &["SET a 1"]), entry(3, 1, 3, &["SET b 1"])]);
+        assert_eq!(scene.awaits(1, "GET b"), 3);
+        scene.log.cut(Index(3));
+        assert_eq!(scene.awaits(1, "GET b"), 0);
+        scene.log.append(entry(3, 2, 3, &["SET c 1"]));
+        assert_eq!((scene.awaits(1, "GET b"), scene.awaits(1, "GET c")), (0, 3));
+        assert_eq!(scene.dirty.entries.len(), 2);
+        scene.awaits(3, "GET a");
+        assert!(scene.dirty.entries.is_empty());
+    }
+}

@@ -1,0 +1,70 @@
+//! Which keys a body of commands touches, whether it is in an entry or read at a backup.
+//!
+//! A key counts in whichever database: `COPY` and `MOVE` name keys of two, and the same key in another one is rare.
+
+use onecopy_core::Timestamp;
+use onecopy_core::footprint::Footprint;
+
+use crate::command::{self, Kind, Spec, key_positions};
+use crate::database::Database;
+use crate::machine::Keyspace;
+use crate::request::{self, Args};
+
+/// Calls `visit` with every command of a body, and the database it is for; with `None` for whatever makes no sense.
+fn each(body: &[u8], mut visit: impl FnMut(Option<(u8, &'static Spec, &[&[u8]])>)) {
+    for segment in request::segments(body) {
+        let Ok(segment) = segment else { return visit(None) };
+        let mut commands = segment.commands();
+        let mut args = Args::new();
+        loop {
+            match commands.next_into(&mut args) {
+                Ok(false) => break,
+                Ok(true) => visit(command::lookup(args[0]).map(|spec| (segment.db, spec, args.as_slice()))),
+                Err(_) => return visit(None),
+            }
+        }
+    }
+}
+
+/// Adds what the commands of an entry change.
+pub(crate) fn of_entry(body: &[u8], footprint: &mut Footprint) {
+    each(body, |command| match command {
+        Some((_, spec, args)) if spec.name == "once" && args.len() > 2 => match command::lookup(args[2]) {
+            Some(inner) => add(inner, &args[2..], footprint),
+            None => footprint.everything(),
+        },
+        Some((_, spec, _)) if spec.kind != Kind::Write => {}
+        Some((_, spec, args)) => add(spec, args, footprint),
+        None => footprint.everything(),
+    });
+}
+
+/// Adds what reads look at, and says when time alone would first change it.
+pub(crate) fn of_reads(keyspace: &Keyspace, body: &[u8], footprint: &mut Footprint) -> Option<Timestamp> {
+    let mut lapses: Option<Timestamp> = None;
+    let mut all = false;
+    each(body, |command| {
+        let Some((db, spec, args)) = command else { return all = true };
+        let positions = key_positions(spec, args);
+        all |= positions.is_empty();
+        for position in positions {
+            footprint.key(args[position]);
+            let object = keyspace.database(db).and_then(|database: &Database| database.get(args[position]));
+            lapses = [lapses, object.and_then(|object| object.expires)].into_iter().flatten().min();
+        }
+    });
+    if !all {
+        return lapses;
+    }
+    footprint.everything();
+    onecopy_core::StateMachine::due(keyspace)
+}
+
+/// Adds the keys of a command; one that names none may touch all.
+fn add(spec: &Spec, args: &[&[u8]], footprint: &mut Footprint) {
+    let positions = key_positions(spec, args);
+    if positions.is_empty() {
+        footprint.everything();
+    }
+    positions.into_iter().for_each(|position| footprint.key(args[position]));
+}
