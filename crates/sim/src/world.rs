@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use onecopy_core::{Incarnation, Member, NodeId, Rules};
-use onecopy_host::Submission;
+use onecopy_host::{Submission, VIEW_GROUP};
 use onecopy_raft::{Configuration, Role};
 use onecopy_views::Membership;
 
@@ -14,6 +14,7 @@ use crate::checks::{copies, liveness, promise, search};
 use crate::client::{self, Action, Client, OpId, Reply};
 use crate::clock::{Clock, MS, SECOND, Time};
 use crate::dice::Dice;
+use crate::disk::DATA_GROUP;
 use crate::ending::Phase;
 use crate::env::{Env, Event, Stats};
 use crate::faults::Fault;
@@ -206,7 +207,8 @@ impl World {
         let node = &self.nodes[id.0 as usize - 1];
         let Some(process) = &node.process else { return };
         let log = process.group().replica().log().bytes();
-        self.bounds.check(id, Sizes { log, disk: node.disk.waiting() });
+        let disk = node.disk.waiting(DATA_GROUP);
+        self.bounds.check(id, Sizes { log, disk, table: node.disk.waiting(VIEW_GROUP) });
         if let Some(raft) = process.raft() {
             let leads = (raft.role() == Role::Leader).then(|| raft.term());
             self.env.checks.raft_logs.look(id, node.generation, leads, raft.log());

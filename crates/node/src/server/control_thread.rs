@@ -127,6 +127,7 @@ impl ControlThread {
             contacts,
             ping_interval: config.timeouts.ping(),
             next_ping: Instant::ZERO,
+            pings: 0,
             links,
             view_node,
             knowledge: self.knowledge,

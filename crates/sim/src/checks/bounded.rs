@@ -12,6 +12,10 @@ const CHECKER: &str = "bounded";
 /// `crates/replica/src/snapshot.rs`), and one time more, for what arrives until the next snapshot is finished.
 const PATIENCE: usize = 5;
 
+/// The same for the log of the view table: it may become twice as long while a follower needs it (`crates/raft/src/config.rs`),
+/// and one time more.
+const PATIENCE_OF_RAFT: usize = 3;
+
 /// How many events a run may have. The busiest have some hundred thousand: millions are a storm of messages that
 /// feeds on itself.
 const EVENTS_MAX: u64 = 4_000_000;
@@ -28,8 +32,10 @@ pub fn no_storm(events: u64) {
 pub struct Sizes {
     /// The log of the replica, in memory.
     pub log: usize,
-    /// What waits for the disk.
+    /// What of it waits for the disk.
     pub disk: usize,
+    /// What of the view table's log waits for the disk.
+    pub table: usize,
 }
 
 /// The bounds of a run.
@@ -44,15 +50,19 @@ impl Bounds {
         let turn = profile.clients * (profile.value_bytes + 1_000);
         let uncommitted = profile.uncommitted_bytes_max + turn;
         let log = PATIENCE * profile.log_bytes_max + uncommitted;
-        Self(Sizes { log, disk: log + uncommitted })
+        // Whoever joins is sent the whole log, in appends.
+        let table = PATIENCE_OF_RAFT * profile.raft_log_bytes_max + profile.raft_append_bytes_max;
+        Self(Sizes { log, disk: log + uncommitted, table })
     }
 
     /// Looks at one node.
     pub fn check(&self, node: NodeId, sizes: Sizes) {
         let Self(most) = self;
-        for (what, size, most) in
-            [("the log", sizes.log, most.log), ("what waits for the disk", sizes.disk, most.disk)]
-        {
+        for (what, size, most) in [
+            ("the log", sizes.log, most.log),
+            ("what waits for the disk", sizes.disk, most.disk),
+            ("what of the view table waits for the disk", sizes.table, most.table),
+        ] {
             if size > most {
                 violated(CHECKER, format!("{what} of {node} has {size} bytes, more than {most}"));
             }
@@ -67,10 +77,12 @@ mod tests {
 
     #[test]
     fn what_grows_is_caught() {
-        let bounds = Bounds(Sizes { log: 10, disk: 20 });
-        bounds.check(NodeId(1), Sizes { log: 10, disk: 20 });
-        assert_eq!(caught(|| bounds.check(NodeId(1), Sizes { log: 11, disk: 0 })), Some(CHECKER));
-        assert_eq!(caught(|| bounds.check(NodeId(1), Sizes { log: 0, disk: 21 })), Some(CHECKER));
+        let bounds = Bounds(Sizes { log: 10, disk: 20, table: 30 });
+        bounds.check(NodeId(1), Sizes { log: 10, disk: 20, table: 30 });
+        let grown = |sizes| caught(|| bounds.check(NodeId(1), sizes));
+        assert_eq!(grown(Sizes { log: 11, ..Sizes::default() }), Some(CHECKER));
+        assert_eq!(grown(Sizes { disk: 21, ..Sizes::default() }), Some(CHECKER));
+        assert_eq!(grown(Sizes { table: 31, ..Sizes::default() }), Some(CHECKER));
     }
 
     #[test]

@@ -113,7 +113,7 @@ fn view(table: &Table) -> &View {
 
 fn ping(node: NodeId) -> Ping {
     let Registration { incarnation, boot, holds_data, zone, pid, addresses } = registration(node);
-    Ping { incarnation, boot, holds_data, zone, pid, addresses, table: 0, groups: Vec::new() }
+    Ping { incarnation, boot, number: 0, holds_data, zone, pid, addresses, table: 0, groups: Vec::new() }
 }
 
 /// What a healthy replica of group 1 says in this view.
