@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -371,6 +372,17 @@ impl Cluster {
     /// What a node says about itself, if it answers within a second.
     pub fn status(&self, id: u32) -> Option<NodeStatus> {
         ask::node(&self.node(id).http.to_string()).ok()
+    }
+
+    /// A metric of a node without labels, if it answers.
+    pub fn metric(&self, id: u32, name: &str) -> Option<u64> {
+        let mut stream = TcpStream::connect(self.http_address(id)).ok()?;
+        stream.set_read_timeout(Some(Duration::from_secs(2))).ok()?;
+        stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        let value = |line: &str| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok();
+        answer.lines().find_map(value)
     }
 
     /// What all nodes say, put together as `onecopy status` does.
