@@ -217,11 +217,13 @@ fn a_primary_whose_disk_hangs_is_replaced_and_nobody_notices_more_than_a_pause()
     let others = addresses(&cluster, &without(&cluster.data_ids(), primary));
     let load = Load::start(6, &others, &others);
     load.wait_for_success(PATIENCE);
+    std::thread::sleep(Duration::from_millis(500));
     cluster.disk(primary).hang();
     let heir = cluster.wait_for_other_primary(primary);
     load.wait_for_success(PATIENCE);
     cluster.disk(primary).recover();
     cluster.wait_until_complete();
+    std::thread::sleep(Duration::from_millis(500));
     conclude(&format!("the disk of primary {primary} hung, {heir} took over"), &cluster, load)
         .assert_no_errors();
 }
