@@ -55,9 +55,12 @@ impl World {
     }
 
     pub(crate) fn look_at_the_whole(&mut self) {
-        self.undrain_all();
+        let some_are_drained = self.undrain_all();
         let env = &mut self.env;
         match self.phase {
+            Phase::Recovery(until) if some_are_drained && env.time < until => {
+                env.schedule(env.time + SECOND / 2, Event::Look);
+            }
             Phase::Recovery(until) => match liveness::missing(env, &self.nodes, &self.clients) {
                 None => {
                     env.stats.recovery = (env.time + RECOVERY_MAX - until, self.seed);

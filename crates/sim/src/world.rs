@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use onecopy_core::{Incarnation, Member, NodeId, Rules};
-use onecopy_host::{Submission, VIEW_GROUP};
+use onecopy_host::Submission;
 use onecopy_raft::{Configuration, Role};
 use onecopy_views::Membership;
 
@@ -67,6 +67,13 @@ impl World {
             true => *env.dice.pick(&[1, 3, ids.len()]),
             false => ids.len(),
         };
+        // And if they add and remove nodes: view nodes are there from the beginning, and stay.
+        let weights = &env.profile.weights;
+        let founders =
+            match [Fault::AddNode, Fault::RemoveNode].iter().any(|fault| weights.contains_key(fault)) {
+                true => founders.min(*env.dice.pick(&[1, ids.len() - 1])),
+                false => founders,
+            };
         let founders: BTreeMap<NodeId, Incarnation> =
             lives.iter().take(founders).map(|(id, life)| (*id, *life)).collect();
         let view_nodes = Rc::new(founders);
@@ -100,7 +107,11 @@ impl World {
     /// Runs to the end, and returns the numbers. Unwinds at a violation.
     pub fn run(&mut self) -> Stats {
         for node in &mut self.nodes {
-            node.start(&mut self.env);
+            let is_founder = node.view_nodes.contains_key(&node.id);
+            let comes_later = !is_founder && self.env.profile.weights.contains_key(&Fault::AddNode);
+            if !comes_later || self.env.dice.chance(300) {
+                node.start(&mut self.env);
+            }
         }
         for client in 0..self.clients.len() {
             self.env.schedule(SECOND, Event::Client(client));
@@ -207,8 +218,7 @@ impl World {
         let node = &self.nodes[id.0 as usize - 1];
         let Some(process) = &node.process else { return };
         let log = process.group().replica().log().bytes();
-        let disk = node.disk.waiting(DATA_GROUP);
-        self.bounds.check(id, Sizes { log, disk, table: node.disk.waiting(VIEW_GROUP) });
+        self.bounds.check(id, Sizes { log, disk: node.disk.waiting(DATA_GROUP) });
         if let Some(raft) = process.raft() {
             let leads = (raft.role() == Role::Leader).then(|| raft.term());
             self.env.checks.raft_logs.look(id, node.generation, leads, raft.log());
