@@ -9,8 +9,11 @@
 //! the nodes' logs are printed. Even if the test process is killed, its nodes end, because their stdin closes. What should happen and
 //! does not is a panic: a test fails with it, and a measurement is worth nothing after it.
 //!
-//! ```ignore
-//! let mut cluster = Cluster::start(Options { proxied: true, ..Options::default() });
+//! ```no_run
+//! use onecopy_harness::{Cluster, Options};
+//! use redis::Commands;
+//!
+//! let cluster = Cluster::start(Options { proxied: true, ..Options::default() });
 //! let mut client = cluster.client(2);
 //! let _: () = client.set("key", "value").unwrap();
 //! let primary = cluster.primary();
