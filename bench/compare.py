@@ -139,7 +139,7 @@ class Redis:
 def measure(system, test, pipeline, requests):
     before = cpu_seconds(system.pids())
     out = subprocess.run(
-        [BINARIES / "onecopy-bench", "--address", f"127.0.0.1:{system.port}", "--test", test]
+        [BINARIES / "onecopy-bench", "load", "--address", f"127.0.0.1:{system.port}", "--test", test]
         + ["--pipeline", str(pipeline), "--requests", str(requests)],
         check=True, capture_output=True, text=True).stdout
     result = json.loads(out)

@@ -13,6 +13,36 @@ use tokio::task::LocalSet;
 
 use crate::reply::Replies;
 
+/// Loads a Redis-compatible server and prints one line of JSON with what it did.
+///
+/// It differs from `redis-benchmark` in one thing that matters here: it can follow every write by `WAIT 1`, in the same
+/// pipeline, which is the most that Redis offers for not losing it. Each connection sends a pipeline, waits for
+/// all replies, and sends the next one.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Where the server listens; several share the connections.
+    #[arg(long, default_value = "127.0.0.1:7001")]
+    address: Vec<String>,
+    /// What to send: set, get, or set-wait (every SET followed by WAIT 1 0).
+    #[arg(long, value_enum, default_value = "set")]
+    test: Test,
+    /// Connections.
+    #[arg(long, default_value_t = 50)]
+    clients: usize,
+    /// Commands in a pipeline; the WAITs are not counted.
+    #[arg(long, default_value_t = 1)]
+    pipeline: usize,
+    /// Commands altogether; the WAITs are not counted.
+    #[arg(long, default_value_t = 100_000)]
+    requests: u64,
+    /// Bytes of a value.
+    #[arg(long, default_value_t = 64)]
+    bytes: usize,
+    /// Different keys, chosen at random.
+    #[arg(long, default_value_t = 100_000)]
+    keys: u64,
+}
+
 /// What is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Test {
@@ -24,7 +54,8 @@ pub(crate) enum Test {
 /// Everything about a run.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
-    pub(crate) address: String,
+    /// The connections are spread over these.
+    pub(crate) addresses: Vec<String>,
     pub(crate) test: Test,
     pub(crate) clients: usize,
     pub(crate) pipeline: usize,
@@ -44,7 +75,12 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
-    pub(crate) fn json(&self) -> serde_json::Value {
+    /// Commands per second. An error is no answer.
+    pub(crate) fn per_second(&self) -> f64 {
+        (self.requests - self.errors) as f64 / self.elapsed.as_secs_f64()
+    }
+
+    fn json(&self) -> serde_json::Value {
         serde_json::json!({
             "requests": self.requests,
             "errors": self.errors,
@@ -67,8 +103,27 @@ struct Shared {
     latency: RefCell<Histogram<u64>>,
 }
 
-/// Runs a plan on the current thread.
-pub(crate) async fn run(plan: &Plan) -> anyhow::Result<Outcome> {
+/// Does what the arguments say.
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let plan = Plan {
+        addresses: arguments.address.clone(),
+        test: arguments.test,
+        clients: arguments.clients.max(1),
+        pipeline: arguments.pipeline.max(1),
+        requests: arguments.requests,
+        bytes: arguments.bytes,
+        keys: arguments.keys.max(1),
+    };
+    println!("{}", execute(&plan)?.json());
+    Ok(())
+}
+
+/// Executes a plan on the current thread.
+pub(crate) fn execute(plan: &Plan) -> anyhow::Result<Outcome> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(connections(plan))
+}
+
+async fn connections(plan: &Plan) -> anyhow::Result<Outcome> {
     let shared = Rc::new(Shared {
         plan: plan.clone(),
         value: vec![b'x'; plan.bytes],
@@ -77,9 +132,9 @@ pub(crate) async fn run(plan: &Plan) -> anyhow::Result<Outcome> {
         latency: RefCell::new(Histogram::new(3)?),
     });
     let mut streams = Vec::new();
-    for _ in 0..plan.clients {
-        let stream = TcpStream::connect(&plan.address).await;
-        let stream = stream.with_context(|| format!("cannot connect to {}", plan.address))?;
+    for address in plan.addresses.iter().cycle().take(plan.clients) {
+        let stream = TcpStream::connect(address).await;
+        let stream = stream.with_context(|| format!("cannot connect to {address}"))?;
         stream.set_nodelay(true)?;
         streams.push(stream);
     }

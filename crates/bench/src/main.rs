@@ -1,54 +1,62 @@
-//! A load generator for Redis-compatible servers: the same load for every server that is compared.
+//! Measures Onecopy, and servers that it is compared with. `docs/benchmarks.md` says what each measurement means, and what came
+//! of it.
 //!
-//! It differs from `redis-benchmark` in one thing that matters here: it can follow every write by `WAIT 1`, in the same
-//! pipeline, which is the most that Redis offers for not losing it. Each connection sends a pipeline, waits for
-//! all replies, and sends the next one.
+//! | command | what it measures | on |
+//! | --- | --- | --- |
+//! | `load` | throughput and latency | any Redis-compatible server that runs |
+//! | `failover` | the time without a successful write when something fails | clusters of its own |
+//! | `counting` | whether a million increments count once, while nodes are killed | the same |
+//! | `reads` | what a second member adds, and the latency at a backup | the same |
+//! | `outage` | whether clients notice that the view service is gone | the same |
+//! | `learner` | what clients and members notice of a copy that is being made | the same |
+//! | `exactly-once` | what it costs to remember answers | the state machine alone |
+//!
+//! Clusters are those of `crates/harness`: real processes on this machine, with the program that lies beside this one.
 
+mod counting;
+mod exactly_once;
+mod failover;
+mod learner;
 mod load;
+mod outage;
+mod process;
+mod reads;
 mod reply;
+mod steady;
 
 use clap::Parser;
 
-/// Loads a Redis-compatible server and prints one line of JSON with what it did.
+/// Measures Onecopy.
 #[derive(Debug, Parser)]
 #[command(name = "onecopy-bench", version)]
-struct Arguments {
-    /// Where the server listens.
-    #[arg(long, default_value = "127.0.0.1:7001")]
-    address: String,
-    /// What to send: set, get, or set-wait (every SET followed by WAIT 1 0).
-    #[arg(long, value_enum, default_value = "set")]
-    test: load::Test,
-    /// Connections.
-    #[arg(long, default_value_t = 50)]
-    clients: usize,
-    /// Commands in a pipeline; the WAITs are not counted.
-    #[arg(long, default_value_t = 1)]
-    pipeline: usize,
-    /// Commands altogether; the WAITs are not counted.
-    #[arg(long, default_value_t = 100_000)]
-    requests: u64,
-    /// Bytes of a value.
-    #[arg(long, default_value_t = 64)]
-    bytes: usize,
-    /// Different keys, chosen at random.
-    #[arg(long, default_value_t = 100_000)]
-    keys: u64,
+enum Command {
+    Load(load::Arguments),
+    Failover(failover::Arguments),
+    Counting(counting::Arguments),
+    Reads(reads::Arguments),
+    Outage(outage::Arguments),
+    Learner(learner::Arguments),
+    ExactlyOnce(exactly_once::Arguments),
 }
 
 fn main() -> anyhow::Result<()> {
-    let arguments = Arguments::parse();
-    let plan = load::Plan {
-        address: arguments.address,
-        test: arguments.test,
-        clients: arguments.clients.max(1),
-        pipeline: arguments.pipeline.max(1),
-        requests: arguments.requests,
-        bytes: arguments.bytes,
-        keys: arguments.keys.max(1),
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let outcome = runtime.block_on(load::run(&plan))?;
-    println!("{}", outcome.json());
-    Ok(())
+    match Command::parse() {
+        Command::Load(arguments) => load::run(&arguments),
+        Command::Failover(arguments) => failover::run(&arguments),
+        Command::Counting(arguments) => counting::run(&arguments),
+        Command::Reads(arguments) => reads::run(&arguments),
+        Command::Outage(arguments) => outage::run(&arguments),
+        Command::Learner(arguments) => learner::run(&arguments),
+        Command::ExactlyOnce(arguments) => exactly_once::run(&arguments),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_do_not_contradict_each_other() {
+        super::Command::command().debug_assert();
+    }
 }

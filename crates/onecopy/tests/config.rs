@@ -1,7 +1,5 @@
 //! `onecopy config` and the settings of `onecopy server`, from outside.
 
-mod support;
-
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -24,7 +22,7 @@ ping_ms = 20
 "#;
 
 fn onecopy(arguments: &[&str]) -> Command {
-    let mut command = Command::new(support::executable());
+    let mut command = Command::new(onecopy_harness::executable());
     command.args(arguments).env_remove("ONECOPY_COPIES");
     command
 }

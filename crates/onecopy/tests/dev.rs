@@ -1,7 +1,5 @@
 //! `onecopy dev` and `onecopy status`, as people use them.
 
-mod support;
-
 use std::net::TcpListener;
 use std::process::{Command, Output};
 
@@ -9,7 +7,7 @@ use redis::Commands;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use support::{Dev, PATIENCE, executable, free_ports_in_a_row, is_running, wait};
+use onecopy_harness::{Dev, PATIENCE, executable, free_ports_in_a_row, is_running, wait};
 
 fn status(dev: &Dev, arguments: &[&str]) -> Output {
     let mut command = Command::new(executable());

@@ -3,14 +3,11 @@
 //!
 //! `ONECOPY_ROUNDS` sets how often the kill loop kills (3 by default).
 
-mod load;
-mod support;
-
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use load::{Fate, History, Load};
-use support::{Cluster, Options, PATIENCE, wait};
+use onecopy_harness::load::{Fate, History, Load};
+use onecopy_harness::{Cluster, Options, PATIENCE, wait};
 
 fn addresses(cluster: &Cluster, ids: &[u32]) -> Vec<SocketAddr> {
     ids.iter().map(|id| cluster.redis_address(*id)).collect()
@@ -211,4 +208,22 @@ fn the_view_service_may_fail_and_only_failover_waits_for_it() {
     cluster.start_node(primary);
     cluster.wait_until_complete();
     conclude("view nodes dead one at a time and all at once", &cluster, load);
+}
+
+#[test]
+fn a_primary_whose_disk_hangs_is_replaced_and_nobody_notices_more_than_a_pause() {
+    let cluster = Cluster::start(Options { stallable: true, ..Options::default() });
+    let primary = cluster.primary();
+    let others = addresses(&cluster, &without(&cluster.data_ids(), primary));
+    let load = Load::start(6, &others, &others);
+    load.wait_for_success(PATIENCE);
+    std::thread::sleep(Duration::from_millis(500));
+    cluster.disk(primary).hang();
+    let heir = cluster.wait_for_other_primary(primary);
+    load.wait_for_success(PATIENCE);
+    cluster.disk(primary).recover();
+    cluster.wait_until_complete();
+    std::thread::sleep(Duration::from_millis(500));
+    conclude(&format!("the disk of primary {primary} hung, {heir} took over"), &cluster, load)
+        .assert_no_errors();
 }

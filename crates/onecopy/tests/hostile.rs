@@ -1,15 +1,13 @@
 //! Hostile input on the client port and on the peer port: clear errors or closed connections, bounded memory, and
 //! other clients are served all the time.
 
-mod support;
-
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use onecopy_harness::{Cluster, Options, wait};
 use rand::RngExt;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use support::{Cluster, Options, wait};
 
 const MIB: u64 = 1024 * 1024;
 

@@ -1,13 +1,11 @@
 //! Links that are cut one way, broken again and again, or slow. What happens to nodes that are killed, paused or cut off
 //! altogether is in `faults.rs`.
 
-mod support;
-
 use std::time::Duration;
 
 use redis::Commands;
 
-use support::{Cluster, Options, PATIENCE, wait};
+use onecopy_harness::{Cluster, Options, PATIENCE, wait};
 
 fn proxied() -> Cluster {
     Cluster::start(Options { proxied: true, ..Options::default() })

@@ -2,14 +2,11 @@
 //!
 //! `ONECOPY_ROUNDS` sets how often primaries are killed and handed over (3 by default).
 
-mod load;
-mod support;
-
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use load::{Counting, Fate, Load};
-use support::{Cluster, Options, PATIENCE, wait};
+use onecopy_harness::load::{Counting, Fate, Load};
+use onecopy_harness::{Cluster, Options, PATIENCE, wait};
 
 fn rounds() -> usize {
     std::env::var("ONECOPY_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(3)

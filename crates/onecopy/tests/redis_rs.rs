@@ -1,11 +1,9 @@
 //! The stock Rust client, in RESP2 and RESP3, on every node: a mixed run of commands.
 
-mod support;
-
 use std::collections::{HashMap, HashSet};
 
+use onecopy_harness::{Cluster, Options};
 use redis::{Commands, Connection, ProtocolVersion, RedisConnectionInfo, Value};
-use support::{Cluster, Options};
 
 fn connect(cluster: &Cluster, id: u32, protocol: ProtocolVersion) -> Connection {
     let address = cluster.redis_address(id);

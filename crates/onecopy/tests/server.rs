@@ -1,13 +1,11 @@
 //! `onecopy server`: starting, stopping, and refusing to start.
 
-mod support;
-
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 use redis::Commands;
 
-use support::{Cluster, Options};
+use onecopy_harness::{Cluster, Options};
 
 fn one_node() -> Cluster {
     Cluster::start(Options { nodes: 1, copies: 1, view_nodes: 1, ..Options::default() })
@@ -78,7 +76,7 @@ fn a_log_whose_last_record_is_cut_short_is_used() {
     let (file, used) = used(&cluster, backup);
     std::fs::File::options().write(true).open(&file).unwrap().set_len(used - 3).unwrap();
     // The spare takes its place: what the lost record held is on two nodes again.
-    support::wait("a view without the node", support::PATIENCE, || {
+    onecopy_harness::wait("a view without the node", onecopy_harness::PATIENCE, || {
         let group = cluster.report().groups.into_iter().next()?;
         (group.copies_have == 2 && !group.backups.contains(&backup)).then_some(())
     });
@@ -95,9 +93,9 @@ fn a_log_whose_last_record_is_cut_short_is_used() {
 fn a_data_directory_is_used_by_one_process() {
     let cluster = one_node();
     let original = cluster.command(1);
-    let free = || format!("127.0.0.1:{}", support::free_port());
+    let free = || format!("127.0.0.1:{}", onecopy_harness::free_port());
     // The same node again, but for its addresses, which would be refused first.
-    let mut command = std::process::Command::new(support::executable());
+    let mut command = std::process::Command::new(onecopy_harness::executable());
     let mut replace = false;
     for argument in original.get_args() {
         command.arg(if replace { free().into() } else { argument.to_owned() });

@@ -1,8 +1,6 @@
 //! The log on disk does not grow for ever: snapshots let old segments go, also those that an idle group keeps alive.
 
-mod support;
-
-use support::{Cluster, Options, PATIENCE, wait};
+use onecopy_harness::{Cluster, Options, PATIENCE, wait};
 
 #[test]
 fn old_segments_go_once_snapshots_cover_them() {

@@ -1,15 +1,12 @@
 //! The view service grows, shrinks, moves and heals, with real processes and under load: no client sees an error.
 
-mod load;
-mod support;
-
 use std::net::SocketAddr;
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use load::{Fate, Load};
+use onecopy_harness::load::{Fate, Load};
+use onecopy_harness::{Cluster, Options, PATIENCE, executable, timed, wait};
 use onecopy_node::ViewServiceStatus;
-use support::{Cluster, Options, PATIENCE, executable, timed, wait};
 
 /// How long a view node that lost its disk may take to be replaced: the patience of the leader is ten election timeouts.
 const REPLACEMENT: Duration = Duration::from_secs(30);

@@ -22,6 +22,11 @@ use crate::transfer::Transfer;
 /// that sending them again costs little.
 const IN_FLIGHT_AFTER_REJECTION: usize = 32;
 
+/// A learner is sent this fraction of what a member may be sent at once. It answers what it has on disk, and executes before it
+/// answers the next: in large bites it would be silent for longer than a replica may be that is alive, and clients would wait for
+/// what it takes the primary to send them.
+pub(crate) const LEARNER_SHARE: usize = 8;
+
 /// What a primary knows in its view. Nothing of it survives the view: acknowledgements of an older view
 /// may be about a tail that has been cut since.
 #[derive(Clone, Debug, Hash)]
@@ -82,8 +87,8 @@ pub(crate) struct Peer {
     sent: Instant,
     /// Until when its promise lets this primary read.
     promised_until: Instant,
-    /// Its clock when it sent its last answer: that is what a lease for it counts from.
-    answered_at: Option<Instant>,
+    /// Its clock when it sent its last answer: that is what a lease for it counts from. And the clock here when it came.
+    answered: Option<(Instant, Instant)>,
     /// It wants to hear at once what is committed.
     reads: bool,
     /// The commit index that it was last told.
@@ -109,7 +114,7 @@ impl Primary {
             pace: Pace::new(now),
             sent: now,
             promised_until: Instant::ZERO,
-            answered_at: None,
+            answered: None,
             reads: false,
             told: Index(0),
         });
@@ -222,7 +227,9 @@ impl Peer {
 
     fn take_terms(&mut self, now: Instant, terms: Terms, config: &Config) {
         self.reads = terms.reads;
-        self.answered_at = self.answered_at.max(Some(terms.sent));
+        if self.answered.is_none_or(|(sent, _)| sent < terms.sent) {
+            self.answered = Some((terms.sent, now));
+        }
         if let Some(promise) = terms.lease {
             self.promised_until = self.promised_until.max(config.held_until(now, promise));
         }
@@ -298,11 +305,13 @@ impl Replica {
     /// Sends a replica what it lacks, as far as the window allows.
     pub(crate) fn send_entries(&mut self, now: Instant, to: NodeId, effects: &mut Vec<Effect>) {
         let last = self.log.last().index;
-        let (prepare_max, window_max) = (self.config.prepare_bytes_max, self.config.window_bytes_max);
         loop {
             let base = self.log.base().index;
             let Role::Primary(primary) = &mut self.role else { return };
             let Some(peer) = primary.peer(to) else { return };
+            let share = if peer.is_member { 1 } else { LEARNER_SHARE };
+            let prepare_max = self.config.prepare_bytes_max / share;
+            let window_max = (self.config.window_bytes_max / share).max(1);
             if peer.in_flight.len() >= peer.in_flight_max {
                 return;
             }
@@ -447,15 +456,16 @@ impl Replica {
         let Role::Primary(primary) = &mut self.role else { return None };
         let settled = self.commit >= primary.noop || !self.config.rules.hold(Rule::OwnEntryFirst);
         let ends = primary.lease_ends(&self.config, now);
-        let earned = primary.peer(to).and_then(|peer| peer.answered_at);
-        let left = match self.config.rules.hold(Rule::LeasesNest) {
-            true => ends.map_or(Duration::ZERO, |end| end.since(now)),
-            false => length,
-        };
-        let lasts = length.min(left);
-        let loan = earned.filter(|_| opened && settled && !lasts.is_zero());
-        let loan = loan.zip(member).map(|(earned, holder)| {
-            self.leases.grant(now, Granted { holder, lasts }, &self.config);
+        let answered = primary.peer(to).and_then(|peer| peer.answered);
+        // A primary without a lease has none to lend (rule L4).
+        let ends = if self.config.rules.hold(Rule::LeasesNest) { Some(ends) } else { None };
+        let may_lend = opened && settled && ends != Some(None);
+        let loan = answered.filter(|_| may_lend).zip(member).map(|((earned, heard), holder)| {
+            // The backup counts from when it sent its answer, which was before it was heard here. Counted from now, the loan would lose
+            // all the time since then: a backup of a group at rest would hold none for most of each heartbeat interval.
+            let left = ends.flatten().map_or(length, |end| end.since(heard));
+            let lasts = length.min(left);
+            self.leases.grant(heard, Granted { holder, lasts }, &self.config);
             Loan { earned, lasts }
         });
         Some(Terms { sent: now, lease: loan, reads: false })
@@ -485,13 +495,17 @@ impl Replica {
         let Some(view) = &self.view else { return };
         let Role::Primary(primary) = &mut self.role else { return };
         if primary.joining.is_none() && self.commit >= primary.noop {
-            let (config, lag_max) = (&self.config, self.config.join_lag_max);
+            let config = &self.config;
+            let (lag_max, bytes_max) = (config.join_lag_max, config.prepare_bytes_max);
+            let uncommitted_bytes = primary.uncommitted_bytes;
             // One that has acknowledged nothing yet may be slow, or dead, and one that needs a snapshot first would hold
             // up every write until it has it.
             let base = self.log.base().index;
             let keeps_up = |peer: &&Peer| {
                 let answers = peer.matched > Index(0) && peer.matched >= base && peer.transfer.is_none();
-                let is_near = peer.matched.plus(lag_max) >= last;
+                // Few entries may be many bytes. Once it has been sent everything, what it lacks is what is on the way.
+                let has_been_sent = peer.next > last && peer.in_flight_bytes <= uncommitted_bytes + bytes_max;
+                let is_near = has_been_sent && peer.matched.plus(lag_max) >= last;
                 !peer.is_member && answers && is_near && peer.pace.keeps_up(now, config)
             };
             primary.joining =

@@ -157,6 +157,16 @@ fn a_backups_lease_counts_from_its_own_clock_and_nests_in_the_primarys() {
 }
 
 #[test]
+fn a_backup_of_a_group_at_rest_has_its_lease_until_the_primarys_ends() {
+    // It counts from what was heard at 1100, however long after that it is lent: to 7059 of its clock, 1159 here.
+    let mut subject = leading(&view(1, N1, &[N1, N2], &[]));
+    subject.now = at(1_100);
+    subject.receive(N2, promise_of(1, 1_060, 7_000));
+    subject.now = at(1_150);
+    assert_eq!(granted(&subject.propose()), loan(7_000, 59));
+}
+
+#[test]
 fn a_backups_lease_nests_in_the_shortest_promise() {
     let mut subject = leading(&view(1, N1, &[N1, N2, N3], &[]));
     subject.now = at(1_100);

@@ -1,14 +1,19 @@
-//! Real clusters for tests: real processes, sockets and disks, with faults on demand.
+//! Real clusters for tests and measurements: real processes, sockets and disks, with faults on demand.
 //!
 //! - [`Cluster`] runs nodes as `onecopy server` does, kills, pauses and restarts them, and cuts the links between them.
 //! - [`Dev`] runs `onecopy dev` and talks to it as a person would.
-//! - [`Proxy`] is one cuttable link.
+//! - [`Proxy`] is one cuttable link, [`Stall`] a disk that hangs.
+//! - [`load`] has clients that remember what they were told, and find what is lost, doubled or stale.
 //!
 //! Everything uses free ports and temporary directories, and ends with the test, also when the test panics: then the ends of
-//! the nodes' logs are printed. Even if the test process is killed, its nodes end, because their stdin closes.
+//! the nodes' logs are printed. Even if the test process is killed, its nodes end, because their stdin closes. What should happen and
+//! does not is a panic: a test fails with it, and a measurement is worth nothing after it.
 //!
-//! ```ignore
-//! let mut cluster = Cluster::start(Options { proxied: true, ..Options::default() });
+//! ```no_run
+//! use onecopy_harness::{Cluster, Options};
+//! use redis::Commands;
+//!
+//! let cluster = Cluster::start(Options { proxied: true, ..Options::default() });
 //! let mut client = cluster.client(2);
 //! let _: () = client.set("key", "value").unwrap();
 //! let primary = cluster.primary();
@@ -18,13 +23,12 @@
 //! cluster.wait_until_complete();
 //! ```
 
-// Each test program uses a part of this.
-#![allow(dead_code, unused_imports)]
-
 mod cluster;
 mod dev;
+pub mod load;
 mod ports;
 mod proxy;
+mod stall;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -33,14 +37,21 @@ pub use cluster::{Cluster, Options, timed};
 pub use dev::{Dev, is_running};
 pub use ports::{free_port, free_ports_in_a_row};
 pub use proxy::Proxy;
+pub use stall::Stall;
 
 /// How long things may take that should take a moment. Machines that run tests are busy.
 pub const PATIENCE: Duration = Duration::from_secs(15);
 
-/// The program under test.
+/// The program under test: Cargo puts it beside the programs that test it, or one directory above.
+///
+/// # Panics
+/// If it has not been built.
 #[must_use]
 pub fn executable() -> PathBuf {
-    env!("CARGO_BIN_EXE_onecopy").into()
+    let own = std::env::current_exe().expect("a program knows where it is");
+    let mut candidates = own.ancestors().skip(1).take(2).map(|directory| directory.join("onecopy"));
+    let found = candidates.find(|candidate| candidate.is_file());
+    found.unwrap_or_else(|| panic!("no onecopy beside {}: cargo build --release", own.display()))
 }
 
 /// Waits until `condition` gives a value.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use onecopy::dev::{ClusterFile, ClusterNode};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{PATIENCE, executable, free_ports_in_a_row, wait};
+use crate::{PATIENCE, executable, free_ports_in_a_row, wait};
 
 /// A running `onecopy dev`. It ends when it is dropped, and its nodes with it.
 #[derive(Debug)]

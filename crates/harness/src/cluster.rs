@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -12,7 +13,7 @@ use onecopy::status::ask::{self, Answer};
 use onecopy_node::NodeStatus;
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{PATIENCE, Proxy, executable, free_port, wait};
+use crate::{PATIENCE, Proxy, Stall, executable, free_port, wait};
 
 /// What a cluster is made of.
 #[derive(Clone, Debug)]
@@ -31,6 +32,8 @@ pub struct Options {
     pub durability: &'static str,
     /// Whether the links between nodes go through proxies, so that they can be cut.
     pub proxied: bool,
+    /// Whether the disks of nodes can be made to hang.
+    pub stallable: bool,
     /// Further settings, as flags of `onecopy server`: `("limits-clients", "100")`.
     pub settings: Vec<(&'static str, String)>,
 }
@@ -45,6 +48,7 @@ impl Default for Options {
             separate: false,
             durability: "disk",
             proxied: false,
+            stallable: false,
             settings: Vec::new(),
         }
     }
@@ -53,6 +57,7 @@ impl Default for Options {
 /// A cluster. It ends when it is dropped.
 #[derive(Debug)]
 pub struct Cluster {
+    /// What it is made of.
     pub options: Options,
     /// Where everything is: `node-K/data`, `node-K/log`.
     pub directory: tempfile::TempDir,
@@ -60,6 +65,8 @@ pub struct Cluster {
     nodes: BTreeMap<u32, Node>,
     /// The links, by who connects and to whom.
     proxies: BTreeMap<(u32, u32), Proxy>,
+    /// The disks that can hang, by node.
+    stalls: BTreeMap<u32, Stall>,
 }
 
 /// One node.
@@ -96,8 +103,12 @@ impl Cluster {
         }
         let directory =
             tempfile::Builder::new().prefix("onecopy-test-").tempdir().expect("a temporary directory");
+        let stalls = match options.stallable {
+            true => Stall::for_each(nodes.keys().copied(), directory.path()),
+            false => BTreeMap::new(),
+        };
         let name = format!("test-{:016x}", rand::random::<u64>());
-        Self { options, directory, name, nodes, proxies }
+        Self { options, directory, name, nodes, proxies, stalls }
     }
 
     /// The ids of all nodes.
@@ -150,6 +161,9 @@ impl Cluster {
             if name.to_string_lossy().starts_with("ONECOPY_") {
                 command.env_remove(name);
             }
+        }
+        if let Some(stall) = self.stalls.get(&id) {
+            stall.prepare(&mut command);
         }
         let founders = self.options.founders.unwrap_or(self.options.view_nodes) as usize;
         let ids: Vec<String> = views.iter().take(founders).map(u32::to_string).collect();
@@ -288,6 +302,11 @@ impl Cluster {
         kill_process(pid, signal).unwrap_or_else(|error| panic!("cannot signal node {id}: {error}"));
     }
 
+    /// The disk of a node, which can be made to hang (only with `stallable`).
+    pub fn disk(&self, id: u32) -> &Stall {
+        self.stalls.get(&id).unwrap_or_else(|| panic!("the disk of {id} cannot hang: set Options::stallable"))
+    }
+
     // --- Links (only with `proxied`) ---
 
     /// Cuts one direction: nothing that `from` sends reaches `to`. The other direction is not touched.
@@ -353,6 +372,17 @@ impl Cluster {
     /// What a node says about itself, if it answers within a second.
     pub fn status(&self, id: u32) -> Option<NodeStatus> {
         ask::node(&self.node(id).http.to_string()).ok()
+    }
+
+    /// A metric of a node without labels, if it answers.
+    pub fn metric(&self, id: u32, name: &str) -> Option<u64> {
+        let mut stream = TcpStream::connect(self.http_address(id)).ok()?;
+        stream.set_read_timeout(Some(Duration::from_secs(2))).ok()?;
+        stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        let value = |line: &str| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok();
+        answer.lines().find_map(value)
     }
 
     /// What all nodes say, put together as `onecopy status` does.
