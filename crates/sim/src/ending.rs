@@ -55,10 +55,12 @@ impl World {
     }
 
     pub(crate) fn look_at_the_whole(&mut self) {
-        self.undrain_all();
+        // A node that may be used again may be recruited at once.
+        let was_drained = self.undrain_all().then(|| "a node is drained".to_owned());
         let env = &mut self.env;
+        let missing = || was_drained.or_else(|| liveness::missing(env, &self.nodes, &self.clients));
         match self.phase {
-            Phase::Recovery(until) => match liveness::missing(env, &self.nodes, &self.clients) {
+            Phase::Recovery(until) => match missing() {
                 None => {
                     env.stats.recovery = (env.time + RECOVERY_MAX - until, self.seed);
                     self.phase = Phase::Settling(env.checks.views.changes(), LOOKS_MAX);

@@ -59,14 +59,15 @@ impl World {
         newest.map_or(0, |table| table.events().iter().filter(planned).count() as u64)
     }
 
-    /// Every node may be used again.
-    pub(crate) fn undrain_all(&mut self) {
+    /// Every node may be used again. Whether any might not.
+    pub(crate) fn undrain_all(&mut self) -> bool {
         let tables = self.nodes.iter().filter_map(|node| node.process.as_ref()?.view_table());
         let newest = tables.max_by_key(|table| table.version());
         let drained: Vec<NodeId> = newest.iter().flat_map(|table| table.drained().iter().copied()).collect();
-        for node in drained {
-            self.operate(&Command::SetDrained { node, drained: false });
+        for node in &drained {
+            self.operate(&Command::SetDrained { node: *node, drained: false });
         }
+        !drained.is_empty()
     }
 
     /// A bit flips in the memory of a node, unless it is the primary: what that holds is the truth. Nobody

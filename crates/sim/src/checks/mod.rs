@@ -63,8 +63,8 @@ pub struct Checks {
     pub raft: raft::RaftChecks,
     /// Its logs.
     pub raft_logs: raft_logs::RaftLogs,
-    /// Answers on their way to clients.
-    pub answers: Vec<(OpId, Reply)>,
+    /// Answers on their way from nodes to their clients.
+    pub answers: Vec<(NodeId, OpId, Reply)>,
     /// What primaries have committed since the last look.
     pub commits: Vec<(NodeId, EntryId)>,
     /// Who said something in which view since the last look.
