@@ -3,6 +3,7 @@
 //! - [`Cluster`] runs nodes as `onecopy server` does, kills, pauses and restarts them, and cuts the links between them.
 //! - [`Dev`] runs `onecopy dev` and talks to it as a person would.
 //! - [`Proxy`] is one cuttable link.
+//! - [`Memory`] is that of a process, to flip bits in.
 //!
 //! Everything uses free ports and temporary directories, and ends with the test, also when the test panics: then the ends of
 //! the nodes' logs are printed. Even if the test process is killed, its nodes end, because their stdin closes.
@@ -23,6 +24,7 @@
 
 mod cluster;
 mod dev;
+mod memory;
 mod ports;
 mod proxy;
 
@@ -31,6 +33,7 @@ use std::time::{Duration, Instant};
 
 pub use cluster::{Cluster, Options, timed};
 pub use dev::{Dev, is_running};
+pub use memory::Memory;
 pub use ports::{free_port, free_ports_in_a_row};
 pub use proxy::Proxy;
 
