@@ -60,6 +60,8 @@ pub struct Ping {
     pub zone: String,
     /// The process id, for people.
     pub pid: u32,
+    /// A random number of the process.
+    pub run: u64,
     /// Where it can be reached.
     pub addresses: Addresses,
     /// The version of the table that it knows.

@@ -124,6 +124,7 @@ impl ControlThread {
             clock: self.clock,
             addresses,
             zone: config.zone.clone(),
+            directory: config.data.clone(),
             contacts,
             ping_interval: config.timeouts.ping(),
             next_ping: Instant::ZERO,

@@ -322,6 +322,7 @@ impl Process {
             holds_data: true,
             zone: String::new(),
             pid: 1,
+            run: self.boot.0,
             addresses: Addresses::default(),
             table: self.table.version(),
             groups: self.status.iter().map(|(_, status)| report::of(status)).collect(),

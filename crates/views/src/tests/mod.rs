@@ -2,6 +2,7 @@
 
 mod decide;
 mod founding;
+mod lives;
 mod monitor;
 mod operations;
 mod properties;
@@ -52,6 +53,7 @@ fn registration(node: NodeId) -> Registration {
         holds_data: true,
         zone: String::new(),
         pid: 0,
+        run: 1,
         addresses: Addresses::default(),
     }
 }
@@ -112,8 +114,8 @@ fn view(table: &Table) -> &View {
 }
 
 fn ping(node: NodeId) -> Ping {
-    let Registration { incarnation, boot, holds_data, zone, pid, addresses } = registration(node);
-    Ping { incarnation, boot, holds_data, zone, pid, addresses, table: 0, groups: Vec::new() }
+    let Registration { incarnation, boot, holds_data, zone, pid, run, addresses } = registration(node);
+    Ping { incarnation, boot, holds_data, zone, pid, run, addresses, table: 0, groups: Vec::new() }
 }
 
 /// What a healthy replica of group 1 says in this view.
