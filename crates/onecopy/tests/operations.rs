@@ -88,19 +88,42 @@ fn a_handover_under_load_fails_nothing() {
 fn a_primary_that_is_terminated_makes_way_first() {
     let mut cluster = Cluster::start(Options::default());
     let primary = cluster.primary();
-    let survivors = addresses(&cluster, &others(&cluster, primary));
-    let (load, counting) = (Load::start(3, &survivors, &survivors), Counting::start(4, &survivors));
-    std::thread::sleep(Duration::from_millis(300));
-    counting.take_longest_gap();
-    assert_eq!(cluster.terminate(primary).code(), Some(0));
-    cluster.wait_until_complete();
-    println!("terminated: {} ms without a write", counting.take_longest_gap().as_millis());
-    let (answered, counted) = counting.stop(survivors[0]);
-    assert_eq!(answered, counted);
-    load.stop().assert_no_errors();
+    let gap = terminated(&mut cluster, primary);
+    println!("primary terminated: {} ms without a write", gap.as_millis());
     assert!(cluster.log(primary).contains("another node leads"), "it did not make way");
     let events = cluster.must_operate(&["events"]);
     assert!(events.contains("is handed over to"), "{events}");
+    assert!(events.contains(&format!("drops n{primary}, it is leaving")), "{events}");
+}
+
+#[test]
+fn a_backup_that_is_terminated_says_goodbye() {
+    let mut cluster = Cluster::start(Options::default());
+    let backup = members(&cluster)[1];
+    let gap = terminated(&mut cluster, backup);
+    println!("backup terminated: {} ms without a write", gap.as_millis());
+    let events = cluster.must_operate(&["events"]);
+    assert!(events.contains(&format!("drops n{backup}, it is leaving")), "{events}");
+    // And it is as welcome as before.
+    cluster.start_node(backup);
+    cluster.wait_until_serving(backup);
+    cluster.must_operate(&["group", "copies", "3"]);
+    wait("all to be members", PATIENCE, || (members(&cluster).len() == 3).then_some(()));
+}
+
+/// Stops a node under load; the longest time without a write. No client of another node sees an error.
+fn terminated(cluster: &mut Cluster, id: u32) -> Duration {
+    let survivors = addresses(cluster, &others(cluster, id));
+    let (load, counting) = (Load::start(3, &survivors, &survivors), Counting::start(4, &survivors));
+    std::thread::sleep(Duration::from_millis(300));
+    counting.take_longest_gap();
+    assert_eq!(cluster.terminate(id).code(), Some(0));
+    cluster.wait_until_complete();
+    let gap = counting.take_longest_gap();
+    let (answered, counted) = counting.stop(survivors[0]);
+    assert_eq!(answered, counted);
+    load.stop().assert_no_errors();
+    gap
 }
 
 #[test]

@@ -65,6 +65,10 @@ impl Monitor {
         if self.ailment(now, heir, member.incarnation).is_some() {
             return None;
         }
+        let stays = |node: NodeId| node != from && !self.is_leaving(node);
+        if self.is_leaving(heir) && current.members.iter().any(|member| stays(member.node)) {
+            return None;
+        }
         let boot = self.ping(heir)?.boot;
         self.proposed.insert(id, (view, now));
         Some(Command::Handover { group: id, expected: view, heir, boot })
@@ -207,7 +211,7 @@ impl Monitor {
                 let report = self.report(member.node, id);
                 let differs = report.is_some_and(|report| report.role == Role::Diverged);
                 let is_sound = !differs || reason == Reason::Diverged;
-                let stays = !table.drained().contains(&member.node);
+                let stays = !table.drained().contains(&member.node) && !self.is_leaving(member.node);
                 (is_sound, stays, durable(member), std::cmp::Reverse(member.node))
             })?;
         Some(Command::PromoteMember {
@@ -265,6 +269,11 @@ impl Monitor {
         if report.is_some_and(|report| report.role == Role::Diverged && report.view == view.number) {
             return Some(Reason::Diverged);
         }
+        // It would be waited for in vain. Not if nobody else stays: then it is as good as any.
+        let stays = |member: &Member| member.node != follower.node && !self.is_leaving(member.node);
+        if self.is_leaving(follower.node) && view.members.iter().any(stays) {
+            return Some(Reason::Leaving);
+        }
         self.ailment(now, follower.node, follower.incarnation).or_else(|| {
             self.accuses(now, (id, view.number), view.primary, follower.node, timeout)
                 .then_some(Reason::Suspected)
@@ -299,6 +308,7 @@ impl Monitor {
                 && !table.drained().contains(&node)
                 && self.ping(node).is_some_and(|ping| ping.incarnation == registration.incarnation)
                 && !self.is_silent(now, node)
+                && !self.is_leaving(node)
                 && !self.is_stalled(node)
                 && fits(node)
         };

@@ -25,6 +25,7 @@
 //! | pings with another boot number (P11), or that it cannot lead | the primary | a new view, perhaps with it |
 //! | a disk write unfinished for `failure_timeout` | anyone | as if silent: a gray failure is a failure |
 //! | a refused connection, and no ping for `refused_timeout` | anyone | as if silent: nobody listens there |
+//! | says that it is about to stop | a backup, a learner | removed, if another member stays |
 //! | the primary reports silence, or no progress | a backup, a learner | removed |
 //! | a digest that differs from the primary's (P10) | a backup, a learner | removed, rebuilt, recruited again |
 //! | a backup reports silence for twice `failure_timeout` | a primary that does not itself report that backup | succeeded |

@@ -69,6 +69,8 @@ pub enum Reason {
     Drained,
     /// There are more copies than there should be.
     Surplus,
+    /// Its process is about to stop, and says so.
+    Leaving,
 }
 
 impl fmt::Display for Reason {
@@ -83,6 +85,7 @@ impl fmt::Display for Reason {
             Self::Diverged => "it holds something else than the primary",
             Self::Drained => "it is drained",
             Self::Surplus => "there are enough copies",
+            Self::Leaving => "it is leaving",
         })
     }
 }

@@ -129,6 +129,7 @@ fn ping(node: u32, table: u64) -> Ping {
         pid: 1,
         run: 1,
         addresses: Addresses::default(),
+        leaving: false,
         table,
         groups: Vec::new(),
     }

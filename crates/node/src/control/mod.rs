@@ -78,6 +78,8 @@ pub(crate) struct Control {
     /// Where the view service is.
     pub(crate) contacts: Contacts,
     pub(crate) ping_interval: Duration,
+    /// How long leases last.
+    pub(crate) lease: Duration,
     pub(crate) next_ping: Instant,
     pub(crate) links: Links,
     /// On a view node.
@@ -154,6 +156,7 @@ impl Control {
             pid: std::process::id(),
             run: self.me.run,
             addresses: self.addresses.clone(),
+            leaving: self.says_goodbye(),
             table: self.knowledge.table().version(),
             groups: self.knowledge.reports(),
         }

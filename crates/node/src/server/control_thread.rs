@@ -127,6 +127,7 @@ impl ControlThread {
             directory: config.data.clone(),
             contacts,
             ping_interval: config.timeouts.ping(),
+            lease: config.timeouts.lease(),
             next_ping: Instant::ZERO,
             links,
             view_node,

@@ -324,6 +324,7 @@ impl Process {
             pid: 1,
             run: self.boot.0,
             addresses: Addresses::default(),
+            leaving: false,
             table: self.table.version(),
             groups: self.status.iter().map(|(_, status)| report::of(status)).collect(),
         }

@@ -2,6 +2,7 @@
 
 mod decide;
 mod founding;
+mod leaving;
 mod lives;
 mod monitor;
 mod operations;
@@ -115,7 +116,18 @@ fn view(table: &Table) -> &View {
 
 fn ping(node: NodeId) -> Ping {
     let Registration { incarnation, boot, holds_data, zone, pid, run, addresses } = registration(node);
-    Ping { incarnation, boot, holds_data, zone, pid, run, addresses, table: 0, groups: Vec::new() }
+    Ping {
+        incarnation,
+        boot,
+        holds_data,
+        zone,
+        pid,
+        run,
+        addresses,
+        leaving: false,
+        table: 0,
+        groups: Vec::new(),
+    }
 }
 
 /// What a healthy replica of group 1 says in this view.
