@@ -84,14 +84,16 @@ impl Outgoing {
     }
 
     /// The receiver has everything below `offset`. One that asks for the beginning although it had more has lost what
-    /// it had, because it was restarted: it gets everything again.
-    pub fn acknowledge(&mut self, now: Instant, offset: u64) {
+    /// it had, because it was restarted: it gets everything again. Returns whether something has moved.
+    pub fn acknowledge(&mut self, now: Instant, offset: u64) -> bool {
         self.wanted = offset;
-        if offset > self.acknowledged {
+        let moves = offset > self.acknowledged;
+        if moves {
             self.acknowledged = offset;
             self.requested = self.requested.max(offset);
             self.moved = now;
         }
+        moves
     }
 
     /// When something last moved. A sender for which this lies too far back calls [`Outgoing::rewind`].

@@ -169,6 +169,7 @@ impl Replica {
     pub(crate) fn follower_tick(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         let view = self.view_number();
         self.accuse(effects);
+        self.nudge_serving(now, effects);
         let Role::Follower(follower) = &self.role else { return };
         let silent_for = now.since(follower.heard);
         if silent_for >= self.config.failure_timeout {

@@ -8,7 +8,7 @@
 //! When a second backup, or the same one built anew from the primary's own log, comes to another result too, it is the
 //! primary that is wrong. It stops leading, and its process has to be started again: its disk still has what is right.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use onecopy_core::{Digest, EntryId, Index, Instant, NodeId, Rule, Timestamp, View, ViewNumber};
 
@@ -35,8 +35,22 @@ pub(crate) struct Digests {
     has_diverged: bool,
     /// This replica led, and was wrong. Only a new start helps.
     is_damaged: bool,
-    /// Who came to another result than this replica while it led, and in which view.
-    accusers: Vec<(ViewNumber, NodeId)>,
+    /// The view in which this replica last began anew; 0 if it has what its disk kept.
+    began: ViewNumber,
+    /// Who came to another result than this replica while it led.
+    accusers: Vec<Accusation>,
+    /// Replicas that got their snapshot from a backup while this replica led. What they hold is what that backup holds, and their
+    /// result is no opinion of their own.
+    pub(crate) second_hand: BTreeSet<NodeId>,
+}
+
+/// One accusation. One and the same state is counted once, in however many views it is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Accusation {
+    by: NodeId,
+    /// The view in which it last began anew.
+    began: ViewNumber,
+    is_second_hand: bool,
 }
 
 impl Digests {
@@ -51,6 +65,11 @@ impl Digests {
 
     pub(crate) fn has_diverged(&self) -> bool {
         self.has_diverged || self.is_damaged
+    }
+
+    /// Whether this replica came to another result than the primary that this one is.
+    pub(crate) fn has_accused(&self, node: NodeId) -> bool {
+        self.accusers.iter().any(|accusation| accusation.by == node)
     }
 
     /// Compares, if there is something to compare; what differs.
@@ -101,19 +120,22 @@ impl Replica {
     pub(crate) fn accuse(&self, effects: &mut Vec<Effect>) {
         let Role::Follower(follower) = &self.role else { return };
         if self.digests.has_diverged {
-            self.send(follower.primary, Message::Diverged { view: self.view_number() }, effects);
+            let message = Message::Diverged { view: self.view_number(), began: self.digests.began };
+            self.send(follower.primary, message, effects);
         }
     }
 
     /// A follower came to another result.
-    pub(crate) fn on_accused(&mut self, from: NodeId, effects: &mut Vec<Effect>) {
-        let accusation = (self.view_number(), from);
+    pub(crate) fn on_accused(&mut self, from: NodeId, began: ViewNumber, effects: &mut Vec<Effect>) {
+        let is_second_hand = self.digests.second_hand.contains(&from);
+        let accusation = Accusation { by: from, began, is_second_hand };
         let Role::Primary(primary) = &mut self.role else { return };
         if primary.peer(from).is_none() || self.digests.accusers.contains(&accusation) {
             return;
         }
         self.digests.accusers.push(accusation);
-        if self.digests.accusers.len() >= ACCUSERS_MAX {
+        let opinions = self.digests.accusers.iter().filter(|accusation| !accusation.is_second_hand);
+        if opinions.count() >= ACCUSERS_MAX {
             primary.refuse_reads(effects);
             self.digests.is_damaged = true;
             self.role = Role::Retired;
@@ -127,6 +149,7 @@ impl Replica {
         let Some(view) = &self.view else { return };
         if view.primary != self.config.me.node {
             self.digests.accusers.clear();
+            self.digests.second_hand.clear();
         }
         let is_member = view.is_member(&self.config.me);
         if self.digests.has_diverged && view.primary == self.config.me.node {
@@ -138,7 +161,7 @@ impl Replica {
             self.digests.has_diverged = false;
         }
         if self.digests.has_diverged() && !is_member {
-            self.digests = Digests::default();
+            self.digests = Digests { began: view.number, ..Digests::default() };
             self.snapshots.forget_all();
             self.replace_log(now, EntryId::ZERO, Timestamp(0), effects);
             effects.push(Effect::Rebuild);

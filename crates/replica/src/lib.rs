@@ -41,7 +41,8 @@
 //! | L1 to L6, leases | `lease` keeps the promises, `primary` and `backup` give them, `reads` reads under them |
 //!
 //! Reads are answered under leases, at every member, or by the primary after every member has confirmed the view (`reads`).
-//! A primary makes way for another one by `handover`.
+//! A primary makes way for another one by `handover`. A replica that needs more than the log has gets a `snapshot`, by a `transfer` from
+//! a backup if one can serve it, and otherwise from the primary.
 //!
 //! # What it does not do
 //!
@@ -62,6 +63,7 @@ mod reads;
 mod replica;
 mod snapshot;
 mod status;
+mod transfer;
 
 pub use config::Config;
 pub use effect::{Effect, Input};

@@ -1,7 +1,7 @@
 //! What replicas of a group say to each other.
 
 use onecopy_core::transfer::{CHUNK, Chunk};
-use onecopy_core::{Digest, Entry, EntryId, Index, View, ViewNumber};
+use onecopy_core::{Digest, Entry, EntryId, Index, NodeId, View, ViewNumber};
 use serde::{Deserialize, Serialize};
 
 use crate::lease::{Granted, Terms};
@@ -66,6 +66,8 @@ pub enum Message {
     Diverged {
         /// The view of the primary.
         view: ViewNumber,
+        /// The view in which the sender last began anew.
+        began: ViewNumber,
     },
     /// To a sender whose view is older than the promised one (rule P3).
     NewerView {
@@ -79,17 +81,43 @@ pub enum Message {
         /// The leases that it has granted, and that may still be held.
         granted: Vec<Granted>,
     },
-    /// From the primary: a piece of its snapshot.
-    SnapshotChunk {
+    /// From the primary to a backup: send your snapshot to that replica.
+    ServeSnapshot {
         /// The view of the primary.
         view: ViewNumber,
+        /// Who needs it.
+        to: NodeId,
+        /// The number of the transfer, counted up by the primary for each receiver.
+        transfer: u64,
+        /// Where the primary's log begins: a snapshot of less is of no use.
+        base: Index,
+    },
+    /// To the primary, from a backup that was asked to serve: how that gets on.
+    ServesSnapshot {
+        /// The view of the primary.
+        view: ViewNumber,
+        /// Who needs it.
+        to: NodeId,
+        /// The number of the transfer.
+        transfer: u64,
+        /// What is being sent; `None` if this backup cannot.
+        snapshot: Option<EntryId>,
+    },
+    /// From the primary, or a backup that it has asked: a piece of its snapshot.
+    SnapshotChunk {
+        /// The view of both.
+        view: ViewNumber,
+        /// The number of the transfer. Pieces of an older one are of no use any more.
+        transfer: u64,
         /// The piece.
         chunk: Chunk,
     },
-    /// To the primary: everything of the snapshot below `wanted` is on disk here.
+    /// To whoever sends a snapshot: everything of it below `wanted` is on disk here.
     SnapshotAck {
         /// The view of the chunk.
         view: ViewNumber,
+        /// The number of the transfer.
+        transfer: u64,
         /// Which snapshot.
         snapshot: EntryId,
         /// The offset of the byte that is wanted next.
@@ -108,7 +136,9 @@ impl Message {
             | Self::Confirm { view, .. }
             | Self::Confirmed { view, .. }
             | Self::GiveUp { view, .. }
-            | Self::Diverged { view }
+            | Self::Diverged { view, .. }
+            | Self::ServeSnapshot { view, .. }
+            | Self::ServesSnapshot { view, .. }
             | Self::SnapshotChunk { view, .. }
             | Self::SnapshotAck { view, .. } => Some(*view),
             Self::NewerView { .. } => None,

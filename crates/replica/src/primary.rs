@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
-use onecopy_core::transfer::Outgoing;
 use onecopy_core::{
     Entry, EntryId, Epoch, Index, Instant, Member, NodeId, Rule, Timestamp, View, ViewNumber,
 };
@@ -16,6 +15,7 @@ use crate::lease::{Granted, Loan, Terms};
 use crate::message::Message;
 use crate::reads::Reads;
 use crate::replica::{Replica, Role};
+use crate::transfer::Transfer;
 
 /// How many Prepares may be on their way after one was rejected. Enough for the usual pauses of a network, and few enough
 /// that sending them again costs little.
@@ -62,7 +62,9 @@ pub(crate) struct Peer {
     /// loses or reorders would otherwise have the whole window sent again for every Prepare that comes out of turn.
     in_flight_max: usize,
     /// The snapshot that is being sent, while the log does not reach back far enough.
-    pub(crate) transfer: Option<Outgoing>,
+    pub(crate) transfer: Option<Transfer>,
+    /// How many there have been.
+    pub(crate) transfers: u64,
     /// When it last said anything.
     heard: Instant,
     /// When it was last sent anything.
@@ -91,6 +93,7 @@ impl Primary {
             in_flight_bytes: 0,
             in_flight_max: usize::MAX,
             transfer: None,
+            transfers: 0,
             heard: now,
             sent: now,
             promised_until: Instant::ZERO,
@@ -196,6 +199,11 @@ impl Peer {
         if self.in_flight.len() < before {
             self.in_flight_max = self.in_flight_max.saturating_mul(2);
         }
+    }
+
+    /// Whether it can send a snapshot to another replica: it is a member that has said something lately, and lacks none itself.
+    pub(crate) fn can_serve(&self, now: Instant, lately: Duration) -> bool {
+        self.is_member && self.transfer.is_none() && self.matched > Index(0) && now.since(self.heard) < lately
     }
 
     fn take_terms(&mut self, now: Instant, terms: Terms, config: &Config) {
@@ -350,7 +358,8 @@ impl Replica {
         peer.checked = peer.checked.max(checked);
         peer.acknowledge(durable);
         peer.next = peer.next.max(peer.matched.next());
-        if peer.transfer.as_ref().is_some_and(|transfer| durable >= transfer.snapshot.index) {
+        let sent = peer.transfer.as_ref().and_then(Transfer::snapshot);
+        if sent.is_some_and(|snapshot| durable >= snapshot.index) {
             peer.transfer = None;
         }
         self.try_commit(now, effects);

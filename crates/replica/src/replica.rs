@@ -243,7 +243,7 @@ impl Replica {
             return;
         }
         self.leave_role(effects);
-        self.snapshots.forget_pieces();
+        self.snapshots.forget_transfers();
         self.write_promise(now, &view, effects);
         self.enter(now, view, effects);
     }
@@ -443,17 +443,23 @@ impl Replica {
                     self.on_give_up(now, from, view, granted);
                 }
             }
-            Message::SnapshotChunk { view, chunk } => {
+            Message::SnapshotChunk { view, transfer, chunk } => {
                 if self.is_current(from, view, effects) {
-                    self.on_snapshot_chunk(now, from, chunk, effects);
+                    self.on_snapshot_chunk(now, (from, transfer), chunk, effects);
+                }
+            }
+            Message::ServeSnapshot { view, to, transfer, base } => {
+                if self.is_current(from, view, effects) {
+                    self.on_serve_snapshot(now, from, (to, transfer), base, effects);
                 }
             }
             Message::NewerView { view } => self.adopt(now, view, effects),
-            // Answers to a primary: of its own view, or of no use to it any more.
+            // Answers: to what was said in this view, or of no use any more.
             Message::PrepareOk { view, .. }
             | Message::PrepareReject { view, .. }
             | Message::Confirmed { view, .. }
-            | Message::Diverged { view }
+            | Message::Diverged { view, .. }
+            | Message::ServesSnapshot { view, .. }
             | Message::SnapshotAck { view, .. }
                 if view != self.view_number() => {}
             Message::PrepareOk { durable, checked, terms, .. } => {
@@ -462,10 +468,13 @@ impl Replica {
             Message::PrepareReject { sequence, agreed, last, .. } => {
                 self.on_prepare_reject(now, from, sequence, agreed, last, effects);
             }
-            Message::Diverged { .. } => self.on_accused(from, effects),
+            Message::Diverged { began, .. } => self.on_accused(from, began, effects),
             Message::Confirmed { round, .. } => self.on_confirmed(now, from, round, effects),
-            Message::SnapshotAck { snapshot, wanted, .. } => {
-                self.on_snapshot_ack(now, from, snapshot, wanted, effects);
+            Message::SnapshotAck { transfer, snapshot, wanted, .. } => {
+                self.on_snapshot_ack(now, from, (transfer, snapshot), wanted, effects);
+            }
+            Message::ServesSnapshot { to, transfer, snapshot, .. } => {
+                self.on_serves_snapshot(now, from, (to, transfer), snapshot, effects);
             }
         }
     }

@@ -1,11 +1,12 @@
-//! Snapshots: when one is taken, when the log behind it goes, and how a replica gets one from the primary.
+//! Snapshots: when one is taken, when the log behind it goes, and how one that arrives is taken in.
 
-use onecopy_core::transfer::{CHUNK, Chunk, Incoming, Outgoing, Verdict};
+use onecopy_core::transfer::{Chunk, Incoming, Verdict};
 use onecopy_core::{EntryId, Instant, NodeId};
 
 use crate::effect::Effect;
 use crate::message::Message;
 use crate::replica::{Replica, Role};
+use crate::transfer::Serving;
 
 /// While replicas still need the log behind the snapshot, it may grow to this many times the usual bound.
 const PATIENCE: usize = 4;
@@ -15,11 +16,15 @@ const PATIENCE: usize = 4;
 #[derive(Clone, Debug, Hash)]
 pub(crate) struct Snapshots {
     /// The newest durable one, [`EntryId::ZERO`] if there is none.
-    taken: EntryId,
+    pub(crate) taken: EntryId,
     /// One is being made.
     taking: bool,
     incoming: Option<Incoming>,
     phase: Phase,
+    /// Who sends what is incoming, and the number of that transfer. A lower one is over.
+    source: Option<(NodeId, u64)>,
+    /// What this backup sends to others.
+    pub(crate) serving: Vec<Serving>,
 }
 
 /// How far the incoming snapshot is.
@@ -36,15 +41,38 @@ enum Phase {
 
 impl Snapshots {
     pub(crate) fn new(base: EntryId) -> Self {
-        Self { taken: base, taking: false, incoming: None, phase: Phase::Receiving }
+        let (incoming, phase, source) = (None, Phase::Receiving, None);
+        Self { taken: base, taking: false, incoming, phase, source, serving: Vec::new() }
     }
 
-    /// The view has changed. A snapshot that is still being received is begun anew: images of the same state may
-    /// differ from replica to replica, and pieces of two would make a third.
-    pub(crate) fn forget_pieces(&mut self) {
+    /// The view has changed: whatever was on its way is begun anew.
+    pub(crate) fn forget_transfers(&mut self) {
+        self.forget_pieces();
+        self.source = None;
+        self.serving.clear();
+    }
+
+    /// A snapshot that is still being received is begun anew: images of the same state may differ from replica to
+    /// replica, and pieces of two would make a third.
+    fn forget_pieces(&mut self) {
         if self.phase == Phase::Receiving {
             self.incoming = None;
         }
+    }
+
+    /// A piece arrived from there. Returns whether it is of the newest transfer.
+    fn is_from(&mut self, source: (NodeId, u64)) -> bool {
+        let newest = self.source.map_or(0, |(_, number)| number);
+        if source.1 > newest {
+            self.forget_pieces();
+            self.source = Some(source);
+        }
+        self.source == Some(source)
+    }
+
+    /// Something that this backup sends has arrived there.
+    pub(crate) fn moved(&mut self, to: NodeId) {
+        self.serving.iter_mut().for_each(|one| one.moved(to));
     }
 
     /// There is nothing left that they could be of.
@@ -80,7 +108,14 @@ impl Replica {
     pub(crate) fn maybe_take_snapshot(&mut self, effects: &mut Vec<Effect>) {
         let grown = self.log.bytes() > self.config.log_bytes_max;
         let news = self.commit.0 > self.snapshots.taken.index.0 + self.log.len() as u64 / 4;
-        if !grown || !news || self.snapshots.taking {
+        if grown && news {
+            self.take_snapshot(effects);
+        }
+    }
+
+    /// Takes a snapshot, unless one is being taken, or there is one of this very state.
+    pub(crate) fn take_snapshot(&mut self, effects: &mut Vec<Effect>) {
+        if self.snapshots.taking || self.commit <= self.snapshots.taken.index {
             return;
         }
         let Some(epoch) = self.log.epoch_at(self.commit) else { return };
@@ -105,7 +140,10 @@ impl Replica {
         }
         let needed = match &self.role {
             Role::Primary(primary) => primary.peers().any(|peer| {
-                let has = peer.transfer.as_ref().map_or(peer.matched, |transfer| transfer.snapshot.index);
+                let has = match &peer.transfer {
+                    None => peer.matched,
+                    Some(transfer) => transfer.snapshot().unwrap_or(EntryId::ZERO).index,
+                };
                 has < taken.index
             }),
             _ => false,
@@ -115,98 +153,21 @@ impl Replica {
         }
     }
 
-    // ---- sending ----------------------------------------------------------------------------------------
-
-    /// The log does not reach back to what `to` needs.
-    pub(crate) fn begin_transfer(&mut self, now: Instant, to: NodeId, effects: &mut Vec<Effect>) {
-        let snapshot = self.snapshots.taken;
-        let Role::Primary(primary) = &mut self.role else { return };
-        let Some(peer) = primary.peer(to) else { return };
-        peer.transfer = Some(Outgoing::new(to, snapshot, now));
-        self.read_chunks(now, to, effects);
-    }
-
-    fn read_chunks(&mut self, now: Instant, to: NodeId, effects: &mut Vec<Effect>) {
-        let Role::Primary(primary) = &mut self.role else { return };
-        let Some(transfer) = primary.peer(to).and_then(|peer| peer.transfer.as_mut()) else { return };
-        while let Some(offset) = transfer.next(now) {
-            effects.push(Effect::ReadSnapshot { to, snapshot: transfer.snapshot, offset });
-        }
-    }
-
-    pub(crate) fn on_snapshot_read(
-        &mut self,
-        now: Instant,
-        to: NodeId,
-        snapshot: EntryId,
-        chunk: Option<Chunk>,
-        effects: &mut Vec<Effect>,
-    ) {
-        let view = self.view_number();
-        let Role::Primary(primary) = &mut self.role else { return };
-        let Some(peer) = primary.peer(to) else { return };
-        let Some(transfer) = peer.transfer.as_mut().filter(|transfer| transfer.snapshot == snapshot) else {
-            return;
-        };
-        let Some(chunk) = chunk else {
-            // It was replaced by a newer one while it was on its way: begin with that. If it is the newest, the disk
-            // cannot read it: asking again at once would only keep the disk busy.
-            if snapshot != self.snapshots.taken {
-                peer.transfer = None;
-                self.send_entries(now, to, effects);
-            }
-            return;
-        };
-        assert!(chunk.data.len() <= CHUNK, "a chunk has at most {CHUNK} bytes");
-        if chunk.last {
-            transfer.sent_last();
-        }
-        self.send(to, Message::SnapshotChunk { view, chunk }, effects);
-    }
-
-    pub(crate) fn on_snapshot_ack(
-        &mut self,
-        now: Instant,
-        from: NodeId,
-        snapshot: EntryId,
-        wanted: u64,
-        effects: &mut Vec<Effect>,
-    ) {
-        self.heard_from(now, from);
-        let Role::Primary(primary) = &mut self.role else { return };
-        let transfer = primary.peer(from).and_then(|peer| peer.transfer.as_mut());
-        if let Some(transfer) = transfer.filter(|transfer| transfer.snapshot == snapshot) {
-            transfer.acknowledge(now, wanted);
-            self.read_chunks(now, from, effects);
-        }
-    }
-
-    /// Sends again what was lost of a transfer that does not move.
-    pub(crate) fn nudge_transfer(&mut self, now: Instant, to: NodeId, effects: &mut Vec<Effect>) {
-        let timeout = self.config.failure_timeout;
-        let Role::Primary(primary) = &mut self.role else { return };
-        let transfer = primary.peer(to).and_then(|peer| peer.transfer.as_mut());
-        if let Some(transfer) = transfer.filter(|transfer| now.since(transfer.moved()) >= timeout) {
-            transfer.rewind(now);
-            self.read_chunks(now, to, effects);
-        }
-    }
-
     // ---- receiving --------------------------------------------------------------------------------------
 
     pub(crate) fn on_snapshot_chunk(
         &mut self,
         now: Instant,
-        from: NodeId,
+        (from, number): (NodeId, u64),
         chunk: Chunk,
         effects: &mut Vec<Effect>,
     ) {
         let Role::Follower(follower) = &mut self.role else { return };
-        if from != follower.primary {
-            return;
+        if from == follower.primary {
+            follower.heard = now;
         }
-        follower.heard = now;
-        if self.snapshots.is_installing() {
+        let is_member = self.view.as_ref().is_some_and(|view| view.member(from).is_some());
+        if !is_member || self.snapshots.is_installing() || !self.snapshots.is_from((from, number)) {
             return;
         }
         if self.covers(chunk.snapshot) {
@@ -219,7 +180,7 @@ impl Replica {
         let snapshots = &mut self.snapshots;
         if snapshots.incoming.as_ref().is_none_or(|incoming| incoming.snapshot != chunk.snapshot) {
             if chunk.offset != 0 {
-                return self.want(from, chunk.snapshot, 0, effects);
+                return self.want(chunk.snapshot, 0, effects);
             }
             snapshots.incoming = Some(Incoming::new(&chunk));
             snapshots.phase = Phase::Receiving;
@@ -234,7 +195,7 @@ impl Replica {
             }
             Verdict::Write | Verdict::Skip => {
                 let wanted = incoming.wanted;
-                self.want(from, chunk.snapshot, wanted, effects);
+                self.want(chunk.snapshot, wanted, effects);
             }
         }
     }
@@ -245,8 +206,11 @@ impl Replica {
         snapshot.index <= self.commit || self.log.contains(snapshot)
     }
 
-    fn want(&self, from: NodeId, snapshot: EntryId, wanted: u64, effects: &mut Vec<Effect>) {
-        self.send(from, Message::SnapshotAck { view: self.view_number(), snapshot, wanted }, effects);
+    fn want(&self, snapshot: EntryId, wanted: u64, effects: &mut Vec<Effect>) {
+        if let Some((from, transfer)) = self.snapshots.source {
+            let view = self.view_number();
+            self.send(from, Message::SnapshotAck { view, transfer, snapshot, wanted }, effects);
+        }
     }
 
     pub(crate) fn on_snapshot_written(&mut self, snapshot: EntryId, wanted: u64, effects: &mut Vec<Effect>) {
@@ -263,8 +227,8 @@ impl Replica {
             let time = incoming.time;
             effects.push(Effect::InstallSnapshot { snapshot, time });
         }
-        if let Role::Follower(follower) = &self.role {
-            self.want(follower.primary, snapshot, wanted, effects);
+        if let Role::Follower(_) = &self.role {
+            self.want(snapshot, wanted, effects);
         }
     }
 

@@ -54,7 +54,7 @@ fn hear(replica: &mut Replica, message: Message) -> Vec<Effect> {
 fn chunk(snapshot: EntryId, view: u64, offset: u64, last: bool) -> Message {
     let data = Bytes::from_static(b"image");
     let chunk = Chunk { snapshot, time: Timestamp(0), offset, data, last };
-    Message::SnapshotChunk { view: ViewNumber(view), chunk }
+    Message::SnapshotChunk { view: ViewNumber(view), transfer: 1, chunk }
 }
 
 /// A member holds everything that is committed, also what it does not know to be: entries after the snapshot too.

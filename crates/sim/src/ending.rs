@@ -55,12 +55,13 @@ impl World {
     }
 
     pub(crate) fn look_at_the_whole(&mut self) {
-        // A node that may be used again may be recruited at once.
-        let was_drained = self.undrain_all().then(|| "a node is drained".to_owned());
+        let some_are_drained = self.undrain_all();
         let env = &mut self.env;
-        let missing = || was_drained.or_else(|| liveness::missing(env, &self.nodes, &self.clients));
         match self.phase {
-            Phase::Recovery(until) => match missing() {
+            Phase::Recovery(until) if some_are_drained && env.time < until => {
+                env.schedule(env.time + SECOND / 2, Event::Look);
+            }
+            Phase::Recovery(until) => match liveness::missing(env, &self.nodes, &self.clients) {
                 None => {
                     env.stats.recovery = (env.time + RECOVERY_MAX - until, self.seed);
                     self.phase = Phase::Settling(env.checks.views.changes(), LOOKS_MAX);

@@ -78,6 +78,8 @@ pub enum Undo {
     ViewService,
     /// The operator is done with a node: it may be used again.
     Undrain(NodeId),
+    /// The operator looks whether a node is empty by now.
+    Retire(NodeId),
 }
 
 #[derive(Debug)]

@@ -51,6 +51,10 @@ pub enum Fault {
     Members,
     /// An operator stops the leader of the view service politely: it hands over first.
     HandOverViews,
+    /// An operator starts a machine that is new in the cluster.
+    AddNode,
+    /// An operator has a node emptied, stops it, and has it forgotten. After a while it is there again, perhaps as another machine.
+    RemoveNode,
     /// The leader of the view service dies right after its election. Not drawn like the others, but at elections.
     Regicide,
 }
@@ -65,8 +69,13 @@ impl FromStr for Fault {
 }
 
 impl Fault {
+    /// Whether it does not come with the others: it was thought of later, or has a cause of its own.
+    pub(crate) fn is_drawn_apart(self) -> bool {
+        matches!(self, Self::Regicide | Self::AddNode | Self::RemoveNode)
+    }
+
     /// All of them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 25] = [
         Self::Crash,
         Self::CrashSeveral,
         Self::Pause,
@@ -89,6 +98,8 @@ impl Fault {
         Self::Drain,
         Self::Members,
         Self::HandOverViews,
+        Self::AddNode,
+        Self::RemoveNode,
         Self::Regicide,
     ];
 }

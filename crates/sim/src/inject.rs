@@ -69,6 +69,8 @@ impl World {
             Fault::Drain => return self.drain(node, until),
             Fault::Members => return self.change_members(),
             Fault::HandOverViews => return self.hand_over_views(),
+            Fault::AddNode => return self.add_node(),
+            Fault::RemoveNode => return self.remove_node(node, until),
             Fault::Pause => {
                 self.say(node, "stands still");
                 self.node(node).paused_until = until;
@@ -205,6 +207,7 @@ impl World {
                 machine.slow_node = machine.slow_node.saturating_sub(1);
             }
             Undo::ViewService => self.env.network.view_outage(false),
+            Undo::Retire(node) => self.retire(node),
             Undo::Undrain(node) => self.operate(&Command::SetDrained { node, drained: false }),
         }
     }

@@ -70,8 +70,6 @@
 //!   forgets that it has founded founds again.
 //! - What storage makes of bytes is the business of the storage crate, which simulates a disk beneath its own seam. Here a
 //!   disk has records, and they are there, torn off, or damaged.
-//! - All machines are there from the beginning: operators hand over, drain, and move the view service among them
-//!   (`operator`), and nobody adds another machine.
 
 pub mod batch;
 pub mod checks;

@@ -1,10 +1,11 @@
 //! The operator who changes things while they go on: hands over, empties nodes; and the cosmic ray, which nobody ordered.
 
+mod machines;
 mod view_nodes;
 
 use onecopy_core::NodeId;
 use onecopy_replica::Standing;
-use onecopy_views::Command;
+use onecopy_views::{Command, Table};
 
 use crate::clock::Time;
 use crate::env::{Event, Undo};
@@ -50,19 +51,23 @@ impl World {
         }
     }
 
+    /// The newest view table that any process knows.
+    fn newest_table(&self) -> Option<&Table> {
+        let tables = self.nodes.iter().filter_map(|node| node.process.as_ref()?.view_table());
+        tables.max_by_key(|table| table.version())
+    }
+
     /// How many views began with a planned handover, of those that the view service still remembers.
     pub(crate) fn handovers(&self) -> u64 {
-        let tables = self.nodes.iter().filter_map(|node| node.process.as_ref()?.view_table());
-        let newest = tables.max_by_key(|table| table.version());
+        let newest = self.newest_table();
         let planned =
             |event: &&onecopy_views::Event| matches!(event.proposal.command, Command::Handover { .. });
         newest.map_or(0, |table| table.events().iter().filter(planned).count() as u64)
     }
 
-    /// Every node may be used again. Whether any might not.
+    /// Every node may be used again. Returns whether there were some that might not.
     pub(crate) fn undrain_all(&mut self) -> bool {
-        let tables = self.nodes.iter().filter_map(|node| node.process.as_ref()?.view_table());
-        let newest = tables.max_by_key(|table| table.version());
+        let newest = self.newest_table();
         let drained: Vec<NodeId> = newest.iter().flat_map(|table| table.drained().iter().copied()).collect();
         for node in &drained {
             self.operate(&Command::SetDrained { node: *node, drained: false });

@@ -82,7 +82,7 @@ impl Profile {
         let nodes = nodes.unwrap_or_else(|| if dice.chance(150) { 5 } else { 3 });
         let mut weights = BTreeMap::new();
         for fault in Fault::ALL {
-            if fault != Fault::Regicide && dice.chance(400) {
+            if !fault.is_drawn_apart() && dice.chance(400) {
                 weights.insert(fault, dice.between(1, 10));
             }
         }
@@ -131,6 +131,12 @@ impl Profile {
             profile.raft_append_bytes_max = if dice.chance(500) { 1 } else { 1 << 20 };
             profile.regicide = dice.below(600);
         }
+        // Drawn last, so that older seeds are what they were.
+        for fault in [Fault::AddNode, Fault::RemoveNode] {
+            if dice.chance(300) {
+                profile.weights.insert(fault, dice.between(1, 10));
+            }
+        }
         if let Some(rule) = sabotaged {
             profile.bias(rule, dice);
         }
@@ -172,6 +178,8 @@ impl Profile {
                 self.lease = Some(Duration::from_millis(dice.between(3_000, 5_000)));
                 self.fault_interval = dice.between(100, 400) * MS;
             }
+            // What is shortened is what clocks may be wrong by: with good ones it takes ages to matter.
+            Rule::LeaseEndsEarly => self.drift_ppm = dice.between(20_000, 60_000) as i64,
             // A primary and a backup that are cut off together, where nobody writes: a read waits for what its log holds.
             Rule::LeasesNest => {
                 self.weights = [(Fault::Partition, 1)].into();

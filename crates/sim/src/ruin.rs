@@ -101,7 +101,7 @@ impl World {
     }
 
     /// Whether another member of the newest view has its data, and enough view nodes theirs, if this one has not.
-    fn may_lose(&mut self, node: NodeId, whole: bool) -> bool {
+    pub(crate) fn may_lose(&mut self, node: NodeId, whole: bool) -> bool {
         let is_founded = self.is_founded();
         let is_whole = |other: NodeId| !self.nodes[other.0 as usize - 1].disk.is_rotten();
         let survives = self.env.checks.views.newest().is_some_and(|view| {
@@ -126,7 +126,7 @@ impl World {
         survives && (!whole || (is_founded && is_led && is_remembered))
     }
 
-    fn destroy(&mut self, node: NodeId, whole: bool) {
+    pub(crate) fn destroy(&mut self, node: NodeId, whole: bool) {
         let life = Incarnation(self.env.new_life());
         let whole_life = Incarnation(self.env.new_life());
         self.say(node, if whole { "loses its disk" } else { "loses its data" });

@@ -38,7 +38,7 @@ pub const ALIASES: [Alias; 8] = [
     Alias {
         name: "isr-shrunk-with-a-write-in-flight",
         rule: Rule::DropOnlyWhatIsDropped,
-        seen: "Kafka, analysed by Jepsen in 2013: the leader goes on alone before anybody knows that it may",
+        seen: "Kafka 0.8, in Jepsen's report of 2013: the leader goes on alone before anybody knows that it may",
     },
     Alias {
         name: "commit-without-a-quorum",

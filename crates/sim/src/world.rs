@@ -12,6 +12,7 @@ use crate::checks::{copies, liveness, promise, search};
 use crate::client::Client;
 use crate::clock::{Clock, SECOND, Time};
 use crate::dice::Dice;
+use crate::disk::DATA_GROUP;
 use crate::ending::Phase;
 use crate::env::{Env, Event, Stats};
 use crate::faults::Fault;
@@ -62,6 +63,13 @@ impl World {
             true => *env.dice.pick(&[1, 3, ids.len()]),
             false => ids.len(),
         };
+        // And if they add and remove nodes: view nodes are there from the beginning, and stay.
+        let weights = &env.profile.weights;
+        let founders =
+            match [Fault::AddNode, Fault::RemoveNode].iter().any(|fault| weights.contains_key(fault)) {
+                true => founders.min(*env.dice.pick(&[1, ids.len() - 1])),
+                false => founders,
+            };
         let founders: BTreeMap<NodeId, Incarnation> =
             lives.iter().take(founders).map(|(id, life)| (*id, *life)).collect();
         let view_nodes = Rc::new(founders);
@@ -97,7 +105,11 @@ impl World {
     /// Runs to the end, and returns the numbers. Unwinds at a violation.
     pub fn run(&mut self) -> Stats {
         for node in &mut self.nodes {
-            node.start(&mut self.env);
+            let is_founder = node.view_nodes.contains_key(&node.id);
+            let comes_later = !is_founder && self.env.profile.weights.contains_key(&Fault::AddNode);
+            if !comes_later || self.env.dice.chance(300) {
+                node.start(&mut self.env);
+            }
         }
         for client in 0..self.clients.len() {
             self.env.schedule(SECOND, Event::Client(client));
@@ -205,7 +217,7 @@ impl World {
         let node = &self.nodes[id.0 as usize - 1];
         let Some(process) = &node.process else { return };
         let log = process.group().replica().log().bytes();
-        self.bounds.check(id, Sizes { log, disk: node.disk.waiting() });
+        self.bounds.check(id, Sizes { log, disk: node.disk.waiting(DATA_GROUP) });
         if let Some(raft) = process.raft() {
             let leads = (raft.role() == Role::Leader).then(|| raft.term());
             self.env.checks.raft_logs.look(id, node.generation, leads, raft.log());

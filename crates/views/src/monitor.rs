@@ -54,6 +54,8 @@ pub struct Ping {
     pub incarnation: Incarnation,
     /// The start of its process.
     pub boot: BootNumber,
+    /// Counts the pings of a process: networks deliver late what they once delayed.
+    pub number: u64,
     /// Whether it holds data.
     pub holds_data: bool,
     /// What it fails together with; empty if nobody said.
@@ -139,12 +141,11 @@ impl Monitor {
         }
     }
 
-    /// A ping arrived. One from an older start of the process is ignored: it was delayed.
+    /// A ping arrived. One that is older than the last one is ignored: it was delayed, and what it says is over.
     pub fn heard(&mut self, now: Instant, from: NodeId, ping: Ping) {
-        let delayed = self
-            .heard
-            .get(&from)
-            .is_some_and(|(_, known)| known.incarnation == ping.incarnation && known.boot > ping.boot);
+        let delayed = self.heard.get(&from).is_some_and(|(_, known)| {
+            known.incarnation == ping.incarnation && (known.boot, known.number) > (ping.boot, ping.number)
+        });
         if !delayed {
             self.heard.insert(from, (now, ping));
         }

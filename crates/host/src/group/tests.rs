@@ -116,7 +116,10 @@ fn image(bytes: &[u8]) -> Bytes {
 fn chunk(offset: u64, data: Bytes, last: bool) -> Input {
     let name = name(7, 70);
     let chunk = Chunk { snapshot: name.id, time: name.time, offset, data, last };
-    Input::Received { from: OTHER, message: Message::SnapshotChunk { view: ViewNumber(1), chunk } }
+    Input::Received {
+        from: OTHER,
+        message: Message::SnapshotChunk { view: ViewNumber(1), transfer: 1, chunk },
+    }
 }
 
 fn answer(sequence: u64, text: &str) -> (u64, String) {

@@ -124,6 +124,7 @@ fn ping(node: u32, table: u64) -> Ping {
     Ping {
         incarnation: Incarnation(u128::from(node)),
         boot: BootNumber(1),
+        number: 0,
         holds_data: true,
         zone: String::new(),
         pid: 1,

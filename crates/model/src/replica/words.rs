@@ -8,8 +8,8 @@ use crate::network::Packet;
 
 /// Whether only a primary has a use for it.
 pub fn is_answer(message: &Message) -> bool {
-    use Message::{Confirmed, PrepareOk, PrepareReject, SnapshotAck};
-    matches!(message, PrepareOk { .. } | PrepareReject { .. } | Confirmed { .. } | SnapshotAck { .. })
+    use Message::{Confirmed, PrepareOk, PrepareReject, ServesSnapshot};
+    matches!(message, PrepareOk { .. } | PrepareReject { .. } | Confirmed { .. } | ServesSnapshot { .. })
 }
 
 /// A message, as one line.
@@ -32,6 +32,8 @@ pub fn message(message: &Message) -> String {
         Message::NewerView { view } => format!("NewerView {view}"),
         Message::GiveUp { .. }
         | Message::Diverged { .. }
+        | Message::ServeSnapshot { .. }
+        | Message::ServesSnapshot { .. }
         | Message::SnapshotChunk { .. }
         | Message::SnapshotAck { .. } => {
             format!("{message:?}")

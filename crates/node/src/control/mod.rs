@@ -81,6 +81,8 @@ pub(crate) struct Control {
     /// How long leases last.
     pub(crate) lease: Duration,
     pub(crate) next_ping: Instant,
+    /// How many pings this process has sent.
+    pub(crate) pings: u64,
     pub(crate) links: Links,
     /// On a view node.
     pub(crate) view_node: Option<ViewNode>,
@@ -147,10 +149,12 @@ impl Control {
         }
     }
 
-    fn ping(&self) -> Ping {
+    fn ping(&mut self) -> Ping {
+        self.pings += 1;
         Ping {
             incarnation: self.me.incarnation,
             boot: self.me.boot,
+            number: self.pings,
             holds_data: self.me.holds_data,
             zone: self.zone.clone(),
             pid: std::process::id(),

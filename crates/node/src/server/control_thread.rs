@@ -129,6 +129,7 @@ impl ControlThread {
             ping_interval: config.timeouts.ping(),
             lease: config.timeouts.lease(),
             next_ping: Instant::ZERO,
+            pings: 0,
             links,
             view_node,
             knowledge: self.knowledge,

@@ -31,8 +31,9 @@ fn checked_ok(view: u64, durable: u64, checked: u64) -> Message {
     }
 }
 
-fn accuses(view: u64) -> Message {
-    Message::Diverged { view: ViewNumber(view) }
+/// An accusation by somebody who last began anew in the view `began`.
+fn accuses(view: u64, began: u64) -> Message {
+    Message::Diverged { view: ViewNumber(view), began: ViewNumber(began) }
 }
 
 fn diverged(after: u64, own: u64, primarys: u64) -> Effect {
@@ -73,9 +74,9 @@ fn a_backup_that_disagrees_says_nothing_any_more() {
     let view = view(1, N2, &[N1, N2], &[]);
     let mut subject = backing(&view);
     let effects = subject.receive(N2, heartbeat(&view, id(2, 1), 2, Some(digest(2, 21))));
-    assert_eq!(effects, [diverged(2, 20, 21), sends(N2, accuses(1))]);
+    assert_eq!(effects, [diverged(2, 20, 21), sends(N2, accuses(1, 0))]);
     assert_eq!(subject.replica.standing(), Standing::Diverged);
-    assert_eq!(subject.elapse(INTERVAL), [sends(N2, accuses(1))], "until somebody hears it");
+    assert_eq!(subject.elapse(INTERVAL), [sends(N2, accuses(1, 0))], "until somebody hears it");
     assert_eq!(subject.receive(N2, heartbeat(&view, id(2, 1), 2, Some(digest(2, 20)))), []);
     assert_eq!(subject.receive(N2, prepare(&view, 2, id(2, 1), vec![entry(3, 1)], 2)), []);
 }
@@ -87,7 +88,7 @@ fn what_is_not_executed_yet_is_compared_later() {
     subject.receive(N2, heartbeat(&view, id(2, 1), 2, Some(digest(3, 30))));
     // The next one waits its turn.
     subject.receive(N2, heartbeat(&view, id(2, 1), 2, Some(digest(2, 99))));
-    assert_eq!(executed(&mut subject, &[digest(3, 31)]), [diverged(3, 31, 30), sends(N2, accuses(1))]);
+    assert_eq!(executed(&mut subject, &[digest(3, 31)]), [diverged(3, 31, 30), sends(N2, accuses(1, 0))]);
 }
 
 #[test]
@@ -151,10 +152,10 @@ fn an_heir_that_has_diverged_executes_its_log_anew_before_it_leads() {
 fn a_primary_is_believed_once_and_then_takes_itself_for_damaged() {
     let mut subject = Subject::leading(&view(1, N1, &[N1, N2, N3], &[]));
     subject.read(1);
-    assert_eq!(subject.receive(N2, accuses(1)), []);
-    assert_eq!(subject.receive(N2, accuses(1)), [], "the same accusation again");
-    assert_eq!(subject.receive(N4, accuses(1)), [], "a stranger");
-    let effects = subject.receive(N3, accuses(1));
+    assert_eq!(subject.receive(N2, accuses(1, 0)), []);
+    assert_eq!(subject.receive(N2, accuses(1, 0)), [], "the same accusation again");
+    assert_eq!(subject.receive(N4, accuses(1, 0)), [], "a stranger");
+    let effects = subject.receive(N3, accuses(1, 0));
     assert_eq!(effects, [Effect::ReadRefused { token: 1 }, Effect::Damaged]);
     assert_eq!(subject.replica.standing(), Standing::Diverged);
     assert_eq!(subject.propose(), [Effect::Refused]);
@@ -166,19 +167,37 @@ fn a_primary_is_believed_once_and_then_takes_itself_for_damaged() {
 #[test]
 fn the_same_replica_built_anew_is_a_second_opinion() {
     let mut subject = Subject::leading(&view(1, N1, &[N1, N2], &[]));
-    subject.receive(N2, accuses(1));
+    subject.receive(N2, accuses(1, 0));
     subject.announce(&view(2, N1, &[N1], &[]));
     subject.announce(&view(3, N1, &[N1], &[N2]));
-    assert_eq!(subject.receive(N2, accuses(3)), [Effect::Damaged]);
+    assert_eq!(subject.receive(N2, accuses(3, 0)), [], "it is what its disk kept, as before");
+    assert_eq!(subject.receive(N2, accuses(3, 3)), [Effect::Damaged]);
+}
+
+#[test]
+fn a_replica_says_since_when_it_has_its_state() {
+    let first = view(1, N2, &[N1, N2], &[]);
+    let mut subject = backing(&first);
+    let accusation = |effects: &[Effect]| effects.contains(&sends(N2, accuses(1, 0)));
+    assert!(accusation(&subject.receive(N2, heartbeat(&first, id(2, 1), 2, Some(digest(2, 21))))));
+    subject.announce(&view(2, N2, &[N2], &[]));
+    let third = view(3, N2, &[N2], &[N1]);
+    subject.announce(&third);
+    subject.persisted(4);
+    subject.receive(N2, prepare(&third, 1, EntryId::ZERO, vec![entry(1, 1)], 1));
+    subject.persisted(5);
+    executed(&mut subject, &[digest(1, 10)]);
+    let effects = subject.receive(N2, heartbeat(&third, id(1, 1), 1, Some(digest(1, 11))));
+    assert!(effects.contains(&sends(N2, accuses(3, 2))), "{effects:?}");
 }
 
 #[test]
 fn accusations_of_a_reign_end_with_it() {
     let mut subject = Subject::leading(&view(1, N1, &[N1, N2, N3], &[]));
-    subject.receive(N2, accuses(1));
+    subject.receive(N2, accuses(1, 0));
     subject.announce(&view(2, N2, &[N1, N2, N3], &[]));
     subject.announce(&view(3, N1, &[N1, N2, N3], &[]));
-    assert_eq!(subject.receive(N3, accuses(3)), []);
+    assert_eq!(subject.receive(N3, accuses(3, 0)), []);
 }
 
 #[test]

@@ -5,11 +5,11 @@ use onecopy_core::transfer::CHUNK;
 use super::*;
 
 fn snapshot_chunk(snapshot: EntryId, offset: u64, length: usize) -> Message {
-    Message::SnapshotChunk { view: ViewNumber(1), chunk: chunk(snapshot, offset, length, false) }
+    Message::SnapshotChunk { view: ViewNumber(1), transfer: 1, chunk: chunk(snapshot, offset, length, false) }
 }
 
 fn ack(wanted: u64) -> Message {
-    Message::SnapshotAck { view: ViewNumber(1), snapshot: id(1, 1), wanted }
+    Message::SnapshotAck { view: ViewNumber(1), transfer: 1, snapshot: id(1, 1), wanted }
 }
 
 fn timed(index: u64, time: u64) -> Entry {
@@ -160,7 +160,7 @@ impl Dice {
 
     fn message(&mut self) -> Message {
         let number = ViewNumber(1 + self.roll(3));
-        match self.roll(9) {
+        match self.roll(11) {
             0 => {
                 let (view, previous, time) = (self.view(), self.id(), self.roll(3));
                 let epoch = self.roll(4);
@@ -185,9 +185,21 @@ impl Dice {
             6 => {
                 let (snapshot, offset, length) = (self.id(), self.number(), self.roll(3) as usize);
                 let chunk = chunk(snapshot, offset, length, self.roll(2) == 0);
-                Message::SnapshotChunk { view: number, chunk }
+                Message::SnapshotChunk { view: number, transfer: self.roll(3), chunk }
             }
-            7 => Message::SnapshotAck { view: number, snapshot: self.id(), wanted: self.number() },
+            7 => {
+                let (transfer, snapshot) = (self.roll(3), self.id());
+                Message::SnapshotAck { view: number, transfer, snapshot, wanted: self.number() }
+            }
+            8 => {
+                let (to, transfer) = ([N2, N3][self.roll(2) as usize], self.roll(3));
+                Message::ServeSnapshot { view: number, to, transfer, base: Index(self.number()) }
+            }
+            9 => {
+                let (to, transfer) = ([N2, N3][self.roll(2) as usize], self.roll(3));
+                let snapshot = (self.roll(2) == 0).then(|| self.id());
+                Message::ServesSnapshot { view: number, to, transfer, snapshot }
+            }
             _ => {
                 let holder = member([N1, N2, N3, N4][self.roll(4) as usize]);
                 Message::GiveUp { view: number, granted: vec![Granted { holder, lasts: self.duration() }] }

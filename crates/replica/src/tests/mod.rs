@@ -9,6 +9,7 @@ mod leases;
 mod reads;
 mod receiving;
 mod sending;
+mod serving;
 mod snapshots;
 mod tails;
 mod views;

@@ -5,11 +5,11 @@ use super::*;
 const SNAPSHOT: EntryId = EntryId { index: Index(5), epoch: onecopy_core::Epoch(1) };
 
 fn piece(view: u64, chunk: &Chunk) -> Message {
-    Message::SnapshotChunk { view: ViewNumber(view), chunk: chunk.clone() }
+    Message::SnapshotChunk { view: ViewNumber(view), transfer: 1, chunk: chunk.clone() }
 }
 
 fn want(view: u64, wanted: u64) -> Message {
-    Message::SnapshotAck { view: ViewNumber(view), snapshot: SNAPSHOT, wanted }
+    Message::SnapshotAck { view: ViewNumber(view), transfer: 1, snapshot: SNAPSHOT, wanted }
 }
 
 fn writes(chunk: &Chunk) -> Effect {
@@ -116,7 +116,7 @@ fn a_newer_snapshot_takes_the_place_of_one_that_is_being_received() {
     assert_eq!(subject.step(written(10)), []);
     let expected = [
         Effect::InstallSnapshot { snapshot: id(9, 2), time: Timestamp(0) },
-        sends(N2, Message::SnapshotAck { view: ViewNumber(2), snapshot: id(9, 2), wanted: 10 }),
+        sends(N2, Message::SnapshotAck { view: ViewNumber(2), transfer: 1, snapshot: id(9, 2), wanted: 10 }),
     ];
     assert_eq!(subject.step(Input::SnapshotWritten { snapshot: id(9, 2), wanted: 10 }), expected);
 }

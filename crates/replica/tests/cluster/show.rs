@@ -35,9 +35,15 @@ pub fn message(message: &Message) -> String {
         Message::Confirm { view, round } => format!("{view} still? round={round}"),
         Message::Confirmed { view, round } => format!("{view} still, round={round}"),
         Message::NewerView { view } => format!("there is {view}"),
-        Message::Diverged { view } => format!("{view} holds something else"),
-        Message::SnapshotChunk { view, chunk } => format!("{view} {chunk:?}"),
-        Message::SnapshotAck { view, snapshot, wanted } => {
+        Message::Diverged { view, .. } => format!("{view} holds something else"),
+        Message::ServeSnapshot { view, to, transfer, base } => {
+            format!("{view} send your snapshot to {to}, transfer {transfer}, from {base} on")
+        }
+        Message::ServesSnapshot { view, to, transfer, snapshot } => {
+            format!("{view} transfer {transfer} to {to}: {snapshot:?}")
+        }
+        Message::SnapshotChunk { view, transfer: _, chunk } => format!("{view} {chunk:?}"),
+        Message::SnapshotAck { view, transfer: _, snapshot, wanted } => {
             format!("{view} snapshot {snapshot} wanted={wanted}")
         }
     }

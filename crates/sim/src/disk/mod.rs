@@ -40,7 +40,7 @@ pub struct Disk {
     /// To be synced next.
     queue: VecDeque<Job>,
     /// How many bytes of entries are in both.
-    waiting: usize,
+    waiting: BTreeMap<GroupId, usize>,
     /// The health of the device.
     pub health: Health,
 }
@@ -59,7 +59,7 @@ impl Disk {
 
     /// Takes writes. Returns whether a sync must be started for them.
     pub fn submit(&mut self, job: Job) -> bool {
-        self.waiting += size(&job);
+        *self.waiting.entry(job.group).or_default() += size(&job);
         if self.flight.is_empty() {
             self.flight.push(job);
             return true;
@@ -75,9 +75,9 @@ impl Disk {
             return (Vec::new(), false);
         }
         let jobs = std::mem::take(&mut self.flight);
-        self.waiting -= jobs.iter().map(size).sum::<usize>();
         let mut done: Vec<(GroupId, Ticket)> = Vec::new();
         for job in jobs {
+            *self.waiting.entry(job.group).or_default() -= size(&job);
             for write in job.writes {
                 self.write(job.group, write);
             }
@@ -90,16 +90,16 @@ impl Disk {
         (done, !self.flight.is_empty())
     }
 
-    /// How many bytes of entries are waiting.
+    /// How many bytes of a group's entries are waiting.
     #[must_use]
-    pub fn waiting(&self) -> usize {
-        self.waiting
+    pub fn waiting(&self, group: GroupId) -> usize {
+        self.waiting.get(&group).copied().unwrap_or_default()
     }
 
     /// The process dies: of what was on its way, some beginning has reached the disk. The record after it may be torn: recovery
     /// cuts it off (`crates/storage/src/recovery.rs`), so that it is as good as not written. Returns whether one was.
     pub fn crash(&mut self, dice: &mut Dice) -> bool {
-        self.waiting = 0;
+        self.waiting.clear();
         self.health.log_fails = false;
         let jobs: Vec<Job> = self.flight.drain(..).chain(self.queue.drain(..)).collect();
         let mut writes: Vec<(GroupId, Write)> = jobs

@@ -35,7 +35,7 @@ fn a_crash_keeps_what_was_durable_and_some_beginning_of_the_rest() {
         disk.submit(job(2, vec![append(3..=3), append(4..=4)]));
         assert!(!disk.submit(job(3, vec![append(5..=5)])), "one sync at a time");
         disk.crash(&mut Dice::new(seed, 0));
-        assert_eq!(disk.waiting(), 0);
+        assert_eq!(disk.waiting(DATA_GROUP), 0);
         kept.insert(disk.last().0);
     }
     assert_eq!(kept, BTreeSet::from([2, 3, 4, 5]));

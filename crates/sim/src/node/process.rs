@@ -54,6 +54,7 @@ pub struct Process {
     /// The view table as this node knows it.
     table: Arc<Table>,
     next_ping: Instant,
+    pings: u64,
     next_look: Instant,
     status: Option<(Instant, Status)>,
 }
@@ -88,6 +89,7 @@ impl Process {
             archive: Archive::default(),
             table: Arc::new(Table::default()),
             next_ping: now,
+            pings: 0,
             next_look: now,
             status: None,
         }
@@ -315,10 +317,12 @@ impl Process {
         }
     }
 
-    fn ping(&self) -> Ping {
+    fn ping(&mut self) -> Ping {
+        self.pings += 1;
         Ping {
             incarnation: self.me.incarnation,
             boot: self.boot,
+            number: self.pings,
             holds_data: true,
             zone: String::new(),
             pid: 1,

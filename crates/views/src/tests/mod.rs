@@ -124,6 +124,7 @@ fn ping(node: NodeId) -> Ping {
         pid,
         run,
         addresses,
+        number: 0,
         leaving: false,
         table: 0,
         groups: Vec::new(),

@@ -21,6 +21,17 @@ fn a_delayed_ping_of_an_older_boot_is_ignored() {
 }
 
 #[test]
+fn what_a_delayed_ping_of_the_same_boot_says_is_over() {
+    let mut scene = Scene::empty(2);
+    let numbered = |number| Ping { number, ..ping(N1) };
+    scene.hear(N1, numbered(7));
+    scene.wait(10);
+    scene.hear(N1, numbered(6));
+    let (since, last) = scene.monitor.last_ping(scene.now, N1).unwrap();
+    assert_eq!((since, last.number), (ms(10), 7));
+}
+
+#[test]
 fn silence_begins_with_the_last_ping_or_with_the_monitor() {
     let mut scene = Scene::empty(2);
     scene.wait(100);
