@@ -1,5 +1,6 @@
-// A mixed run of commands with ioredis: mixed-ioredis.mjs PORT
+// A mixed run of commands with ioredis: mixed-ioredis.mjs PORT PORT_OF_ANOTHER_NODE
 import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import Redis from "ioredis";
 
@@ -36,6 +37,14 @@ assert.equal(new Set(found).size, 500);
 await r.select(3);
 assert.equal(await r.get("s"), null);
 await r.select(0);
+// A command under a token counts once, whichever nodes it is sent through.
+const token = randomUUID();
+assert.equal(await r.call("ONCE", token, "INCR", "visits"), 1);
+const another = new Redis({ port: Number(process.argv[3]) });
+assert.equal(await another.call("ONCE", token, "INCR", "visits"), 1);
+assert.equal(await another.get("visits"), "1");
+await assert.rejects(another.call("ONCE", token, "DECR", "visits"), /the token was used before/);
+another.disconnect();
 assert.equal((await r.time()).length, 2);
 assert.equal(await r.flushall(), "OK");
 assert.equal(await r.quit(), "OK");

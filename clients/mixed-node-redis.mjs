@@ -1,10 +1,11 @@
-// A mixed run of commands with node-redis: mixed-node-redis.mjs PORT PROTOCOL
+// A mixed run of commands with node-redis: mixed-node-redis.mjs PORT PROTOCOL PORT_OF_ANOTHER_NODE
 import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createClient } from "redis";
 
 const version = JSON.parse(readFileSync(new URL("./node_modules/redis/package.json", import.meta.url))).version;
-const [port, protocol] = process.argv.slice(2).map(Number);
+const [port, protocol, elsewhere] = process.argv.slice(2).map(Number);
 const r = createClient({ socket: { port }, RESP: protocol, name: "mixed-node-redis" });
 await r.connect();
 
@@ -39,6 +40,15 @@ assert.equal(found, 500);
 assert.equal(await r.expire("n", 100), 1);
 assert.ok((await r.ttl("n")) > 98);
 assert.equal(await r.type("z"), "zset");
+// A command under a token counts once, whichever nodes it is sent through.
+const token = randomUUID();
+assert.equal(await r.sendCommand(["ONCE", token, "INCR", "visits"]), 1);
+const another = createClient({ socket: { port: elsewhere }, RESP: protocol });
+await another.connect();
+assert.equal(await another.sendCommand(["ONCE", token, "INCR", "visits"]), 1);
+assert.equal(await another.get("visits"), "1");
+await assert.rejects(another.sendCommand(["ONCE", token, "DECR", "visits"]), /the token was used before/);
+another.destroy();
 assert.equal(await r.flushAll(), "OK");
 assert.equal(await r.dbSize(), 0);
 r.destroy();

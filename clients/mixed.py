@@ -1,11 +1,12 @@
-"""A mixed run of commands with redis-py: mixed.py PORT PROTOCOL"""
+"""A mixed run of commands with redis-py: mixed.py PORT PROTOCOL PORT_OF_ANOTHER_NODE"""
 
 import sys
 import time
+import uuid
 
 import redis
 
-port, protocol = int(sys.argv[1]), int(sys.argv[2])
+port, protocol, elsewhere = map(int, sys.argv[1:4])
 r = redis.Redis(port=port, protocol=protocol, decode_responses=True, client_name="mixed-py")
 
 
@@ -89,6 +90,20 @@ check(pipe.execute(), [value for i in range(1000) for value in (True, str(i))])
 big = "x" * 5_000_000
 check(r.set("big", big), True)
 check(r.get("big"), big)
+
+# A command under a token counts once, whichever nodes it is sent through
+token = str(uuid.uuid4())
+check(r.execute_command("ONCE", token, "INCR", "visits"), 1)
+another = redis.Redis(port=elsewhere, protocol=protocol, decode_responses=True)
+check(another.execute_command("ONCE", token, "INCR", "visits"), 1)
+check(another.get("visits"), "1")
+try:
+    another.execute_command("ONCE", token, "DECR", "visits")
+    raise AssertionError("a token stands for one command")
+except redis.ResponseError as error:
+    assert "the token was used before" in str(error), error
+another.close()
+
 r.flushdb()
 check(r.dbsize(), 0)
 check(other.dbsize(), 1)

@@ -55,6 +55,8 @@ pub enum Rule {
     ConfirmReads,
     /// Exactly once: a batch that comes again is not executed again.
     ExactlyOnce,
+    /// `ONCE`: a command that comes again under its token is not executed again.
+    OnceTokens,
     /// P10, same order, same result: a backup whose digest differs from the primary's stops being one.
     SameResult,
     /// A view can be left before its primary has entered it: otherwise the death of that primary would be the end.
@@ -83,7 +85,7 @@ pub enum Rule {
 
 impl Rule {
     /// The rules that a cluster lives by, in the order of the documentation.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 34] = [
         Self::AllBackupsFirst,
         Self::OnlyThePrimary,
         Self::NoOldPrimaries,
@@ -107,6 +109,7 @@ impl Rule {
         Self::ForgottenPromises,
         Self::ConfirmReads,
         Self::ExactlyOnce,
+        Self::OnceTokens,
         Self::SameResult,
         Self::LeaveUnacknowledgedViews,
         Self::ReportTheSlow,

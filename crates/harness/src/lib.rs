@@ -2,7 +2,7 @@
 //!
 //! - [`Cluster`] runs nodes as `onecopy server` does, kills, pauses and restarts them, and cuts the links between them.
 //! - [`Dev`] runs `onecopy dev` and talks to it as a person would.
-//! - [`Proxy`] is one cuttable link, [`Stall`] a disk that hangs.
+//! - [`Proxy`] is one cuttable link, [`Stall`] a disk that hangs, [`Memory`] that of a process, to flip bits in.
 //! - [`load`] has clients that remember what they were told, and find what is lost, doubled or stale.
 //!
 //! Everything uses free ports and temporary directories, and ends with the test, also when the test panics: then the ends of
@@ -26,6 +26,7 @@
 mod cluster;
 mod dev;
 pub mod load;
+mod memory;
 mod ports;
 mod proxy;
 mod stall;
@@ -35,6 +36,7 @@ use std::time::{Duration, Instant};
 
 pub use cluster::{Cluster, Options, timed};
 pub use dev::{Dev, is_running};
+pub use memory::Memory;
 pub use ports::{free_port, free_ports_in_a_row};
 pub use proxy::Proxy;
 pub use stall::Stall;

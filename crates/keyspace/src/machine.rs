@@ -1,7 +1,7 @@
 //! The keyspace as a state machine: how entries, reads and images reach the databases.
 
 use onecopy_core::machine::RestoreError;
-use onecopy_core::{ApplyContext, Footprint, QueryContext, StateMachine, Timestamp};
+use onecopy_core::{ApplyContext, Footprint, QueryContext, Rules, StateMachine, Timestamp};
 use onecopy_resp::{Version, Writer};
 
 use crate::command::{self, Command, Kind, Run};
@@ -53,6 +53,7 @@ pub struct Keyspace {
     pub(crate) databases: Vec<Option<Box<Database>>>,
     /// What was executed under tokens, in all databases.
     pub(crate) tokens: Tokens,
+    pub(crate) rules: Rules,
     pub(crate) image: Option<Box<Image>>,
     restore: Option<Box<Restore>>,
 }
@@ -65,7 +66,14 @@ impl Keyspace {
         let mut databases = Vec::new();
         databases.resize_with(usize::from(DATABASES), || None);
         let tokens = Tokens::beginning(Seed(seed), 0);
-        Self { seed: Seed(seed), clock: Timestamp(0), databases, tokens, image: None, restore: None }
+        let (clock, rules) = (Timestamp(0), Rules::default());
+        Self { seed: Seed(seed), clock, databases, tokens, rules, image: None, restore: None }
+    }
+
+    /// The same under these rules, of which a simulator may have switched one off.
+    #[must_use]
+    pub fn under(self, rules: Rules) -> Self {
+        Self { rules, ..self }
     }
 
     /// The time of the last entry.

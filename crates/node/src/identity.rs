@@ -12,5 +12,7 @@ pub(crate) struct Me {
     pub(crate) view_member: Incarnation,
     /// The run of its process.
     pub(crate) boot: BootNumber,
+    /// A random number of it.
+    pub(crate) run: u64,
     pub(crate) holds_data: bool,
 }

@@ -37,5 +37,5 @@ mod text;
 pub use config::Config;
 pub use happened::Happened;
 pub use operation::{Operated, Operation, OperationOutcome};
-pub use server::{Server, StartError};
+pub use server::{Server, StartError, begin_new_life};
 pub use status::{KnownGroup, KnownNode, NodeStatus, ReplicaStatus, ViewServiceStatus};

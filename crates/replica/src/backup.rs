@@ -69,7 +69,7 @@ impl Replica {
         if self.digests.has_diverged() {
             return;
         }
-        if let Some(terms) = terms.filter(|_| self.config.lease.is_some()) {
+        if let Some(terms) = terms.filter(|_| self.config.lease.is_some() && !self.declines) {
             follower.prepared_at = follower.prepared_at.max(Some(terms.sent));
             let until = terms.lease.map_or(Instant::ZERO, |loan| self.config.held_until(now, loan));
             follower.reads_until = follower.reads_until.max(until);
@@ -138,7 +138,8 @@ impl Replica {
         follower.acknowledged = durable;
         let primary = follower.primary;
         let reads = std::mem::take(&mut follower.has_read) || !follower.reads.is_empty();
-        let terms = follower.prepared_at.zip(self.config.lease).map(|(earned, lasts)| {
+        let lease = self.config.lease.filter(|_| !self.declines);
+        let terms = follower.prepared_at.zip(lease).map(|(earned, lasts)| {
             self.leases.promise(now, primary, lasts, &self.config);
             Terms { sent: now, lease: Some(Loan { earned, lasts }), reads }
         });

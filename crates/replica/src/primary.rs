@@ -450,7 +450,7 @@ impl Replica {
 
     /// What a Prepare for `to` says about leases: a backup gets one if this primary has some time left itself.
     fn offer(&mut self, now: Instant, to: NodeId) -> Option<Terms> {
-        let length = self.config.lease?;
+        let length = self.config.lease.filter(|_| !self.declines)?;
         let opened = self.is_open(now);
         let member = self.view.as_ref().and_then(|view| view.member(to)).copied();
         let Role::Primary(primary) = &mut self.role else { return None };

@@ -41,6 +41,8 @@ pub struct Replica {
     pub(crate) role: Role,
     pub(crate) leases: Leases,
     pub(crate) digests: Digests,
+    /// It takes no leases any more and gives none: its process is about to stop.
+    pub(crate) declines: bool,
     pub(crate) snapshots: Snapshots,
     tick: Option<Instant>,
 }
@@ -119,6 +121,7 @@ impl Replica {
             role: Role::Outside,
             leases,
             digests: Digests::default(),
+            declines: false,
             snapshots,
             tick: None,
         };
@@ -130,6 +133,13 @@ impl Replica {
             replica.enter(now, view, effects);
         }
         Ok(replica)
+    }
+
+    /// From now on this replica goes without leases, like one that trusts no clock: it promises nothing with its
+    /// acknowledgements, takes no lease, and lends none. Once what it holds has run out, it can be dropped without anybody's
+    /// having to wait (rule P6).
+    pub fn decline_leases(&mut self) {
+        self.declines = true;
     }
 
     /// The view that this replica has promised.

@@ -10,6 +10,8 @@ use crate::message::Kind;
 
 /// How long a client waits before it takes its node for dead.
 pub const PATIENCE: Time = 7 * SECOND;
+/// How often it sends a command that has a token.
+pub const ATTEMPTS_MAX: u32 = 6;
 /// How many accounts there are.
 pub const ACCOUNTS: u64 = 4;
 
@@ -100,11 +102,18 @@ impl Action {
         }
     }
 
-    /// The commands, as the state machine gets them.
+    /// The commands, as the state machine gets them; writes each under a token, if they are to count `once` however often
+    /// they are sent.
     #[must_use]
-    pub fn segment(self, key: u64, op: OpId, value_bytes: usize) -> BytesMut {
+    pub fn segment(self, key: u64, op: OpId, value_bytes: usize, once: bool) -> BytesMut {
         let mut segment = SegmentBuilder::new(0, Version::Two);
-        let mut push = |arguments: &[&[u8]]| segment.push(arguments.iter().copied());
+        let mut commands = 0;
+        let mut push = |arguments: &[&[u8]]| {
+            let token = format!("{op}-{commands}");
+            let prefix = if once { [b"ONCE".as_slice(), token.as_bytes()].to_vec() } else { Vec::new() };
+            segment.push(prefix.into_iter().chain(arguments.iter().copied()));
+            commands += 1;
+        };
         let name = self.family().key(key);
         let (key, number) = (name.as_bytes(), op.to_string());
         match self {
@@ -207,6 +216,10 @@ pub struct Client {
     pub home: NodeId,
     /// What it waits for, and since when.
     pub waiting: Option<(OpId, Time)>,
+    /// What it will ask for again, through another node.
+    pub again: Option<OpId>,
+    /// How often it has asked for that, or for what it waits for.
+    pub attempts: u32,
     /// When it goes on.
     pub wakes: Time,
     /// How many operations have been answered since the faults ended.

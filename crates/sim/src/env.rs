@@ -146,6 +146,8 @@ pub struct Stats {
     pub diverged: u64,
     /// Batches that came again, and were not executed again.
     pub repeated: u64,
+    /// Commands that clients sent again under their tokens, and that were not executed again.
+    pub tokens_repeated: u64,
     /// Views that began with a planned handover.
     pub handovers: u64,
     /// Groups that lost all their copies.
@@ -179,6 +181,7 @@ impl Stats {
         self.refused += other.refused;
         self.diverged += other.diverged;
         self.repeated += other.repeated;
+        self.tokens_repeated += other.tokens_repeated;
         self.handovers += other.handovers;
         self.lost += other.lost;
         self.recovery = self.recovery.max(other.recovery);

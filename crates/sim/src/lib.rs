@@ -26,7 +26,7 @@
 //! # What clients ask for
 //!
 //! Registers, counters, sets; transfers between accounts, whose sum never changes; and leases, which are keys that end by
-//! themselves ([`workload`]). Which kinds a run knows, how many keys there are, and which of them are popular, is drawn with
+//! themselves ([`workload`]). Some writes have tokens (`ONCE`): a client that gets no answer sends them again, through another node. Which kinds a run knows, how many keys there are, and which of them are popular, is drawn with
 //! everything else. What a single copy would answer is said by [`model`], a few lines that are written apart from the keyspace and
 //! held against it by a test.
 //!
@@ -70,12 +70,12 @@
 //!   forgets that it has founded founds again.
 //! - What storage makes of bytes is the business of the storage crate, which simulates a disk beneath its own seam. Here a
 //!   disk has records, and they are there, torn off, or damaged.
-//! - Nothing sends a command again under a token of its own (`ONCE`): the keyspace's tests do.
 
 pub mod batch;
 pub mod checks;
 pub mod cli;
 pub mod client;
+mod clients;
 pub mod clock;
 pub mod dice;
 pub mod disk;

@@ -178,7 +178,8 @@ mod tests {
             let action = workload::action(&mut dice, family, 400);
             let key = dice.below(action.family().objects(2));
             let state = states.entry((action.family(), key)).or_default();
-            let segment: BytesMut = action.segment(key, op, 20);
+            let once = action.kind() == Kind::Write && op % 3 == 0;
+            let segment: BytesMut = action.segment(key, op, 20, once);
             let mut reply = Vec::new();
             match action.kind() {
                 Kind::Read => keyspace.query(&QueryContext { now }, &segment, &mut reply),

@@ -247,6 +247,12 @@ impl Profile {
                 self.workload.reads = 200;
                 self.think = 5 * MS;
             }
+            Rule::OnceTokens => {
+                weigh(&[(Fault::Crash, 30)]);
+                self.workload.reads = 200;
+                self.workload.tokens = 800;
+                self.think = 5 * MS;
+            }
             Rule::NewLifeNewView | Rule::DurablePromise => {
                 weigh(&[(Fault::Crash, 30)]);
                 self.think = 2 * MS;

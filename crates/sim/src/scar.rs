@@ -13,7 +13,7 @@ const KEY: u64 = 777;
 pub fn put(machine: &mut Machine) {
     let Machine::Keyspace(machine) = machine else { return };
     let context = ApplyContext { index: Index(0), time: machine.clock(), seed: 0, memory_full: false };
-    machine.apply(&context, &Action::Set.segment(KEY, 0, 4), &mut Vec::new());
+    machine.apply(&context, &Action::Set.segment(KEY, 0, 4, false), &mut Vec::new());
 }
 
 /// Whether a state is damaged.
@@ -21,7 +21,7 @@ pub fn put(machine: &mut Machine) {
 pub fn is_in(machine: &Machine) -> bool {
     let Machine::Keyspace(machine) = machine else { return false };
     let mut reply = Vec::new();
-    machine.query(&QueryContext { now: machine.clock() }, &Action::Get.segment(KEY, 0, 0), &mut reply);
+    machine.query(&QueryContext { now: machine.clock() }, &Action::Get.segment(KEY, 0, 0, false), &mut reply);
     // A segment's reply after its length: nothing, or the value.
     !reply.ends_with(b"$-1\r\n")
 }
@@ -32,7 +32,7 @@ mod tests {
 
     #[test]
     fn a_scar_can_be_seen() {
-        let mut machine = crate::subject::machine(None, [1, 2]);
+        let mut machine = crate::subject::machine(None, [1, 2], onecopy_core::Rules::default());
         assert!(!is_in(&machine));
         put(&mut machine);
         assert!(is_in(&machine));

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 
 use bytes::Bytes;
 use onecopy_core::segments::frame;
-use onecopy_core::{StateMachine, Timestamp};
+use onecopy_core::{Rules, StateMachine, Timestamp};
 use onecopy_keyspace::Keyspace;
 
 use crate::dice::Dice;
@@ -77,11 +77,11 @@ impl<S: Specification> Model for S {
     }
 }
 
-/// A machine for a replica of a run.
+/// A machine for a replica of a run, under these rules.
 #[must_use]
-pub fn machine(subject: Option<&dyn Subject>, seed: [u64; 2]) -> Machine {
+pub fn machine(subject: Option<&dyn Subject>, seed: [u64; 2], rules: Rules) -> Machine {
     match subject {
-        None => Machine::Keyspace(Keyspace::new(seed).into()),
+        None => Machine::Keyspace(Keyspace::new(seed).under(rules).into()),
         Some(subject) => Machine::Own(subject.machine(seed)),
     }
 }

@@ -46,6 +46,8 @@ pub struct Workload {
     pub skew: Skew,
     /// Of a thousand operations, how many are reads.
     pub reads: u64,
+    /// Of a thousand writes, how many have tokens.
+    pub tokens: u64,
 }
 
 impl Workload {
@@ -62,7 +64,9 @@ impl Workload {
             weights.insert(*dice.pick(&Family::ALL), 1);
         }
         let keys = if dice.chance(900) { dice.between(1, 4) } else { dice.between(5, 40) };
-        Self { weights, keys, skew: Skew::draw(dice), reads: dice.between(100, 800) }
+        let (skew, reads) = (Skew::draw(dice), dice.between(100, 800));
+        let tokens = if dice.chance(500) { dice.between(100, 1_000) } else { 0 };
+        Self { weights, keys, skew, reads, tokens }
     }
 
     /// What a client asks for next, and about which object.

@@ -3,26 +3,22 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use bytes::Bytes;
 use onecopy_core::{Incarnation, Member, NodeId, Rules};
-use onecopy_host::Submission;
 use onecopy_raft::{Configuration, Role};
 use onecopy_replica::Standing;
 use onecopy_views::Membership;
 
 use crate::checks::bounded::{self, Bounds, Sizes};
 use crate::checks::{copies, liveness, promise, search};
-use crate::client::{self, Action, Client, OpId, Reply};
-use crate::clock::{Clock, MS, SECOND, Time};
+use crate::client::Client;
+use crate::clock::{Clock, SECOND, Time};
 use crate::dice::Dice;
 use crate::disk::DATA_GROUP;
 use crate::ending::Phase;
 use crate::env::{Env, Event, Stats};
 use crate::faults::Fault;
-use crate::message::Kind;
 use crate::node::{Happened, Node};
 use crate::profile::Profile;
-use crate::subject::Request;
 use crate::trace::Trace;
 
 /// Of a thousand runs, how many begin with the founding of the view service.
@@ -97,6 +93,8 @@ impl World {
         let clients = (0..env.profile.clients).map(|_| Client {
             home: *env.dice.pick(&ids),
             waiting: None,
+            again: None,
+            attempts: 0,
             wakes: 0,
             served: 0,
         });
@@ -139,6 +137,7 @@ impl World {
         stats.time = self.env.time;
         stats.views = self.env.checks.views.changes();
         stats.repeated = self.env.checks.ledger.repeated;
+        stats.tokens_repeated = self.env.checks.ledger.tokens_repeated;
         stats.handovers = self.handovers();
         stats.entries = self.env.checks.ledger.len();
         stats.operations = self.env.checks.ledger.ops.len() as u64;
@@ -208,8 +207,8 @@ impl World {
             self.env.checks.sends = sends;
         }
         if !self.env.checks.answers.is_empty() {
-            for (op, reply) in std::mem::take(&mut self.env.checks.answers) {
-                self.answer(op, &reply);
+            for (node, op, reply) in std::mem::take(&mut self.env.checks.answers) {
+                self.answer(node, op, &reply);
             }
         }
     }
@@ -231,98 +230,6 @@ impl World {
         if let Some(raft) = process.raft() {
             let leads = (raft.role() == Role::Leader).then(|| raft.term());
             self.env.checks.raft_logs.look(id, node.generation, leads, raft.log());
-        }
-    }
-
-    // ---- clients ------------------------------------------------------------------------------------------
-
-    fn answer(&mut self, op: usize, reply: &Reply) {
-        let waits = |client: &Client| client.waiting.is_some_and(|(waiting, _)| waiting == op);
-        let Some(number) = self.clients.iter().position(waits) else { return };
-        let now = self.env.time;
-        let home = self.clients[number].home;
-        self.env.note(home, || format!("client {number}: operation {op} ends: {reply:?}"));
-        self.env.checks.ledger.answered(op, reply, now);
-        let client = &mut self.clients[number];
-        client.waiting = None;
-        if matches!(reply, Reply::Done(..)) {
-            client.served += 1;
-        }
-        client.wakes = now + self.env.dice.below(self.env.profile.think);
-        self.env.schedule(client.wakes, Event::Client(number));
-    }
-
-    fn client(&mut self, number: usize) {
-        let now = self.env.time;
-        let client = &mut self.clients[number];
-        if let Some((op, since)) = client.waiting {
-            if now < since + client::PATIENCE {
-                return;
-            }
-            // The node does not answer at all.
-            self.env.checks.ledger.answered(op, &Reply::Unknown, now);
-            client.waiting = None;
-            self.move_client(number);
-        } else if now < client.wakes {
-            return;
-        }
-        if matches!(self.phase, Phase::Settling(..) | Phase::Over) {
-            return;
-        }
-        if self.node(self.clients[number].home).process.is_none() || self.env.dice.chance(10) {
-            self.move_client(number);
-            self.clients[number].wakes = now + 50 * MS;
-            return self.env.schedule(now + 50 * MS, Event::Client(number));
-        }
-        let (op, kind, segment) = self.ask(number);
-        let client = &mut self.clients[number];
-        client.waiting = Some((op, now));
-        let home = client.home;
-        self.env.schedule(now + client::PATIENCE, Event::Client(number));
-        let submission = Submission { kind, segment, client: op };
-        let env = &mut self.env;
-        self.nodes[home.0 as usize - 1].happened(env, Happened::Submitted(submission));
-    }
-
-    /// What a client asks for next, written into the ledger: its number, and how it is asked for.
-    fn ask(&mut self, number: usize) -> (OpId, Kind, Bytes) {
-        let (env, home) = (&mut self.env, self.clients[number].home);
-        let (ledger, trace, now) = (&mut env.checks.ledger, &mut env.trace, env.time);
-        let Some(subject) = &env.subject else {
-            let (action, key) = env.profile.workload.choose(&mut env.dice);
-            let op = ledger.invoke(action, key, now);
-            trace.note(now, &home, || format!("client {number}: operation {op}, {action:?} {key}"));
-            return (op, action.kind(), action.segment(key, op, env.profile.value_bytes).freeze());
-        };
-        let Request { kind, command, segment } = subject.ask(&mut env.dice);
-        let op = ledger.invoke(if kind == Kind::Read { Action::Ask } else { Action::Tell }, 0, now);
-        trace.note(now, &home, || format!("client {number}: operation {op}, {}", command.escape_ascii()));
-        if let Some(twice) = env.checks.twice.as_ref().filter(|_| kind == Kind::Read) {
-            twice.read(ledger.time_at(ledger.len()), &segment);
-        }
-        if let Some(own) = &mut ledger.own {
-            own.asked(command);
-        }
-        (op, kind, segment)
-    }
-
-    fn move_client(&mut self, number: usize) {
-        let nodes = self.nodes.len() as u64;
-        self.clients[number].home = NodeId(1 + self.env.dice.below(nodes) as u32);
-    }
-
-    /// The clients of a node that died hear nothing any more.
-    pub(crate) fn hang_up(&mut self, home: NodeId) {
-        let now = self.env.time;
-        for number in 0..self.clients.len() {
-            let client = &mut self.clients[number];
-            if client.home == home
-                && let Some((op, _)) = client.waiting.take()
-            {
-                client.wakes = now + 20 * MS;
-                self.env.checks.ledger.answered(op, &Reply::Unknown, now);
-                self.env.schedule(now + 20 * MS, Event::Client(number));
-            }
         }
     }
 

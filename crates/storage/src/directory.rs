@@ -51,7 +51,8 @@ pub enum DirectoryError {
 #[derive(Debug)]
 pub struct DataDirectory<F: FileSystem> {
     /// Who it belongs to, and which life of it this is. If [`Identity::discard_data`] is set, the caller forgets the
-    /// groups that hold data, removes their snapshots, and calls [`Identity::discarded`], before anything else.
+    /// groups that hold data, removes their snapshots, and calls [`Identity::discarded`], before anything else. The same for the
+    /// view service's group with [`Identity::discard_views`].
     pub identity: Identity,
     /// The log.
     pub log: Log<F>,
@@ -70,12 +71,7 @@ impl<F: FileSystem> DataDirectory<F> {
     /// # Errors
     /// [`DirectoryError`], which says what to do.
     pub fn open(fs: F, directory: &Path, owner: Owner, options: LogOptions) -> Result<Self, DirectoryError> {
-        let file = directory.join(LOCK);
-        let failed = |source| DirectoryError::Lock { file: file.clone(), source };
-        fs.create_directory(directory).map_err(failed)?;
-        let lock = fs.lock(&file).map_err(failed)?;
-        let lock = lock.ok_or_else(|| DirectoryError::InUse { directory: directory.to_owned() })?;
-
+        let lock = lock(&fs, directory)?;
         let mut identity = Identity::open_or_create(&fs, directory, owner)?;
         let missing = if identity.log_begun { Missing::Refuse } else { Missing::Create };
         let (log, recovered) = Log::open(fs.clone(), directory, LogOptions { missing, ..options })?;
@@ -85,4 +81,23 @@ impl<F: FileSystem> DataDirectory<F> {
         let snapshots = Snapshots::open(fs, directory)?;
         Ok(Self { identity, log, recovered, snapshots, lock })
     }
+
+    /// Has what a data directory holds begin a new life, under these random numbers (see [`Identity`]): whoever starts from it is
+    /// taken for none that was there before, and what it holds counts for nothing unless an operator says so.
+    ///
+    /// # Errors
+    /// [`DirectoryError`]: it is in use, or none.
+    pub fn begin_new_life(fs: &F, directory: &Path, random: [u128; 2]) -> Result<Identity, DirectoryError> {
+        let _lock = lock(fs, directory)?;
+        Ok(Identity::begin_new_life(fs, directory, random)?)
+    }
+}
+
+/// Keeps other processes out.
+fn lock<F: FileSystem>(fs: &F, directory: &Path) -> Result<F::Lock, DirectoryError> {
+    let file = directory.join(LOCK);
+    let failed = |source| DirectoryError::Lock { file: file.clone(), source };
+    fs.create_directory(directory).map_err(failed)?;
+    let lock = fs.lock(&file).map_err(failed)?;
+    lock.ok_or_else(|| DirectoryError::InUse { directory: directory.to_owned() })
 }

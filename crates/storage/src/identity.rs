@@ -12,6 +12,8 @@
 //! machine-boot = 6c1f…
 //! memory = false
 //! discard = false
+//! discard-views = false
+//! over = false
 //! log = true
 //! checksum = 89abcdef
 //! ```
@@ -113,6 +115,24 @@ pub enum IdentityError {
         /// Its format version.
         found: u32,
     },
+    /// The data directory is an old image.
+    #[error(
+        "the data directory {} is an old image: the node was started again since it was made, or had another one in its place. It has \
+         forgotten what it has acknowledged since. Move it away and start the node again: it returns as a new copy and is \
+         rebuilt from the other members of its groups. If no other copy is left at all, and only then, have what is here \
+         begin a new life with `onecopy node new-life --data {}`, start the node, and see `onecopy group recover --help`",
+        directory.display(), directory.display()
+    )]
+    OldImage {
+        /// The data directory.
+        directory: PathBuf,
+    },
+    /// There is no identity to begin a new life from.
+    #[error("{} is no data directory of a node: nothing to begin a new life from", directory.display())]
+    NoIdentity {
+        /// The directory.
+        directory: PathBuf,
+    },
     /// A name cannot be written into the file.
     #[error(
         "the {what} {name:?} must have between 1 and 255 bytes and no control characters or surrounding spaces"
@@ -167,6 +187,11 @@ pub struct Identity {
     /// (rule P9: `durability = "memory"`, and the machine was restarted). Stays set over further starts until
     /// [`Identity::discarded`].
     pub discard_data: bool,
+    /// The state of the view service belongs to a life that has ended, and must be discarded in the same way.
+    pub discard_views: bool,
+    /// The cluster knows of later starts, or of a later life: this is an old image of a disk, and nothing may be started from
+    /// it but a new life.
+    pub is_over: bool,
     /// There has been a log: a later start that finds none has lost it.
     pub log_begun: bool,
 }
@@ -225,8 +250,36 @@ impl Identity {
     /// # Errors
     /// [`IdentityError::Io`].
     pub fn discarded<F: FileSystem>(&mut self, fs: &F, data_directory: &Path) -> Result<(), IdentityError> {
-        self.discard_data = false;
+        (self.discard_data, self.discard_views) = (false, false);
         self.store(fs, data_directory)
+    }
+
+    /// The cluster says that this is an old image: no later start takes it for what it was.
+    ///
+    /// # Errors
+    /// [`IdentityError`].
+    pub fn disown<F: FileSystem>(fs: &F, data_directory: &Path) -> Result<(), IdentityError> {
+        match Self::load(fs, data_directory)? {
+            Some(identity) => Self { is_over: true, ..identity }.store(fs, data_directory),
+            None => Err(IdentityError::NoIdentity { directory: data_directory.to_owned() }),
+        }
+    }
+
+    /// What the directory holds begins a new life, for operators who have nothing else left: a copy that nobody takes for any
+    /// that was there before. The state of the view service is not kept: votes that were forgotten must not be cast again. The
+    /// caller holds the lock of the directory.
+    pub(crate) fn begin_new_life<F: FileSystem>(
+        fs: &F,
+        data_directory: &Path,
+        random: [u128; 2],
+    ) -> Result<Self, IdentityError> {
+        let no_identity = || IdentityError::NoIdentity { directory: data_directory.to_owned() };
+        let mut identity = Self::load(fs, data_directory)?.ok_or_else(no_identity)?;
+        identity.incarnation = Incarnation(random[0]);
+        identity.view_member = Incarnation(random[1]);
+        (identity.discard_views, identity.is_over) = (true, false);
+        identity.store(fs, data_directory)?;
+        Ok(identity)
     }
 
     /// The directory has a log from now on.
@@ -257,6 +310,8 @@ impl Identity {
             machine_boot: owner.machine_boot.clone(),
             durability_is_memory: owner.durability_is_memory,
             discard_data: false,
+            discard_views: false,
+            is_over: false,
             log_begun: false,
         })
     }
@@ -270,6 +325,9 @@ impl Identity {
         if self.node != owner.node {
             return Err(IdentityError::WrongNode { directory, found: self.node, configured: owner.node });
         }
+        if self.is_over {
+            return Err(IdentityError::OldImage { directory });
+        }
         Ok(self)
     }
 
@@ -281,7 +339,7 @@ impl Identity {
     fn format(&self) -> String {
         let mut text = format!(
             "onecopy-identity = {VERSION}\ncluster = {}\nnode = {}\nincarnation = {}\nview-member = {}\nboot = {}\n\
-             machine-boot = {}\nmemory = {}\ndiscard = {}\nlog = {}\n",
+             machine-boot = {}\nmemory = {}\ndiscard = {}\ndiscard-views = {}\nover = {}\nlog = {}\n",
             self.cluster,
             self.node.0,
             self.incarnation,
@@ -290,6 +348,8 @@ impl Identity {
             self.machine_boot,
             self.durability_is_memory,
             self.discard_data,
+            self.discard_views,
+            self.is_over,
             self.log_begun
         );
         let checksum = crc32c::crc32c(text.as_bytes());
@@ -319,6 +379,8 @@ impl Identity {
             return Err(IdentityError::NewerFormat { file: path.to_owned(), found });
         }
         let flag = |name: &str| field(name)?.parse::<bool>().map_err(|_| wrong(name));
+        // Directories of before there were these have neither.
+        let later_flag = |name: &str| if fields.contains_key(name) { flag(name) } else { Ok(false) };
         Ok(Self {
             node: NodeId(u32::try_from(number("node")?).map_err(|_| wrong("node"))?),
             cluster: field("cluster")?.to_owned(),
@@ -328,6 +390,8 @@ impl Identity {
             machine_boot: field("machine-boot")?.to_owned(),
             durability_is_memory: flag("memory")?,
             discard_data: flag("discard")?,
+            discard_views: later_flag("discard-views")?,
+            is_over: later_flag("over")?,
             log_begun: flag("log")?,
         })
     }

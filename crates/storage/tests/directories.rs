@@ -92,6 +92,34 @@ fn memory_durability_begins_a_new_life_when_the_machine_restarts() {
 }
 
 #[test]
+fn an_old_image_is_refused_until_it_begins_a_new_life() {
+    let fs = MemoryFileSystem::new();
+    let first = open(&fs, owner()).expect("it opens").identity;
+    Identity::disown(&fs, data()).expect("it is marked");
+    for _ in 0..2 {
+        let error = open(&fs, owner()).expect_err("it is over");
+        assert!(matches!(error, DirectoryError::Identity(IdentityError::OldImage { .. })), "{error}");
+    }
+    let begun = DataDirectory::begin_new_life(&fs, data(), [21, 22]).expect("it is told to");
+    assert_eq!((begun.incarnation, begun.view_member), (Incarnation(21), Incarnation(22)));
+    // What it holds is kept, but for the votes of a life that has ended; until they are discarded every start is told to.
+    for _ in 0..2 {
+        let identity = open(&fs, owner()).expect("it opens").identity;
+        assert_eq!(
+            (identity.incarnation, identity.discard_data, identity.discard_views),
+            (Incarnation(21), false, true)
+        );
+        assert!(identity.boot > first.boot);
+    }
+    let mut last = open(&fs, owner()).expect("it opens").identity;
+    last.discarded(&fs, data()).expect("it is written");
+    assert!(!open(&fs, owner()).expect("it opens").identity.discard_views);
+    let nowhere =
+        DataDirectory::begin_new_life(&fs, Path::new("/empty"), [1, 2]).expect_err("there is nothing");
+    assert!(matches!(nowhere, DirectoryError::Identity(IdentityError::NoIdentity { .. })), "{nowhere}");
+}
+
+#[test]
 fn data_without_an_identity_and_an_identity_without_data_are_refused() {
     let fs = MemoryFileSystem::new();
     let mut directory = open(&fs, owner()).expect("it opens");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use onecopy_core::{Grounds, GroupId, Index, Instant, Member, NodeId, Rule, View, ViewNumber};
 
-use crate::monitor::{Monitor, Role};
+use crate::monitor::{GroupReport, Monitor, Role};
 use crate::placement;
 use crate::table::{Command, Group, Reason, Registration, Table};
 
@@ -65,9 +65,44 @@ impl Monitor {
         if self.ailment(now, heir, member.incarnation).is_some() {
             return None;
         }
+        let stays = |node: NodeId| node != from && !self.is_leaving(node);
+        if self.is_leaving(heir) && current.members.iter().any(|member| stays(member.node)) {
+            return None;
+        }
         let boot = self.ping(heir)?.boot;
         self.proposed.insert(id, (view, now));
         Some(Command::Handover { group: id, expected: view, heir, boot })
+    }
+
+    /// Whether there is a reason against the group's going on with what one replica has, as an operator wants: somebody may have
+    /// more, or that one has nothing.
+    ///
+    /// # Errors
+    /// The reason.
+    pub fn may_recover(&self, now: Instant, table: &Table, command: &Command) -> Result<(), String> {
+        let Command::Recover { group, sole, boot, .. } = command else { return Ok(()) };
+        let name = sole.node.0;
+        let silent = || format!("node {name} is not heard: start it first");
+        let ping = self.ping(sole.node).filter(|_| !self.is_silent(now, sole.node)).ok_or_else(silent)?;
+        if (ping.incarnation, ping.boot) != (sole.incarnation, *boot) {
+            return Err(format!("node {name} was started again just now: repeat the command"));
+        }
+        let has_some = |report: &GroupReport| report.durable > Index(0) || report.commit > Index(0);
+        if !self.report(sole.node, *group).is_some_and(has_some) {
+            return Err(format!("node {name} has nothing of the group: there is nothing to go on with"));
+        }
+        let Some(view) = table.groups().get(group).map(|group| &group.view) else { return Ok(()) };
+        let is_better = |member: &&Member| {
+            *member != sole && self.ailment(now, member.node, member.incarnation).is_none()
+        };
+        match view.members.iter().find(is_better) {
+            Some(member) => Err(format!(
+                "node {} is alive, a member, and has everything that was acknowledged: nothing needs to be lost. (If its copy \
+                 is of no use, stop it first.)",
+                member.node.0
+            )),
+            None => Ok(()),
+        }
     }
 
     /// Whether a change of this view is on its way.
@@ -106,12 +141,14 @@ impl Monitor {
                 holds_data: ping.holds_data,
                 zone: ping.zone.clone(),
                 pid: ping.pid,
+                run: ping.run,
                 addresses: ping.addresses.clone(),
             };
             let alive = !self.is_silent(now, node);
             let known = table.nodes().get(&node) == Some(&registration);
             let proposed = self.registering.get(&node).is_some_and(lately);
-            (alive && !known && !proposed).then_some((node, registration))
+            let is_over = table.is_over(node, registration.start());
+            (alive && !known && !proposed && !is_over).then_some((node, registration))
         });
         let news: Vec<(NodeId, Registration)> = news.collect();
         self.registering.extend(news.iter().map(|(node, _)| (*node, now)));
@@ -174,7 +211,7 @@ impl Monitor {
                 let report = self.report(member.node, id);
                 let differs = report.is_some_and(|report| report.role == Role::Diverged);
                 let is_sound = !differs || reason == Reason::Diverged;
-                let stays = !table.drained().contains(&member.node);
+                let stays = !table.drained().contains(&member.node) && !self.is_leaving(member.node);
                 (is_sound, stays, durable(member), std::cmp::Reverse(member.node))
             })?;
         Some(Command::PromoteMember {
@@ -237,6 +274,11 @@ impl Monitor {
         if report.is_some_and(|report| report.role == Role::Diverged && report.view == view.number) {
             return Some(Reason::Diverged);
         }
+        // It would be waited for in vain. Not if nobody else stays: then it is as good as any.
+        let stays = |member: &Member| member.node != follower.node && !self.is_leaving(member.node);
+        if self.is_leaving(follower.node) && view.members.iter().any(stays) {
+            return Some(Reason::Leaving);
+        }
         self.ailment(now, follower.node, follower.incarnation).or_else(|| {
             match self.accusation(now, (id, view.number), view.primary, follower.node, timeout)? {
                 Grounds::Silent(_) => Some(Reason::Suspected),
@@ -278,6 +320,7 @@ impl Monitor {
                 && !table.drained().contains(&node)
                 && self.ping(node).is_some_and(|ping| ping.incarnation == registration.incarnation)
                 && !self.is_silent(now, node)
+                && !self.is_leaving(node)
                 && !self.is_stalled(node)
                 && fits(node)
         };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use onecopy_core::{Instant, NodeId};
 
-use crate::table::Command;
+use crate::table::{Command, Reason};
 
 /// Being dropped so long ago is forgotten.
 const MEMORY: Duration = Duration::from_secs(60);
@@ -25,6 +25,9 @@ impl Flapping {
     /// A change of the table that was not looked at before.
     pub(crate) fn note(&mut self, now: Instant, command: &Command) {
         match command {
+            // Who says goodbye does nobody any harm.
+            Command::RemoveMember { reason: Reason::Leaving, .. }
+            | Command::RemoveLearner { reason: Reason::Leaving, .. } => {}
             Command::RemoveMember { node, .. } | Command::RemoveLearner { node, .. } => {
                 self.dropped(now, *node)
             }

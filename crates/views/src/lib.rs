@@ -21,9 +21,11 @@
 //! | --- | --- | --- |
 //! | no ping for `failure_timeout` | anyone | removed; a primary is succeeded |
 //! | pings under another incarnation (P9) | a member | removed: its data is gone |
+//! | pings from a start, or in a life, that is over (P9) | anyone | as if silent: its disk is an old image |
 //! | pings with another boot number (P11), or that it cannot lead | the primary | a new view, perhaps with it |
 //! | a disk write unfinished for `failure_timeout` | anyone | as if silent: a gray failure is a failure |
 //! | a refused connection, and no ping for `refused_timeout` | anyone | as if silent: nobody listens there |
+//! | says that it is about to stop | a backup, a learner | removed, if another member stays |
 //! | the primary reports silence | a backup, a learner | removed |
 //! | the primary reports that it does not acknowledge | a backup | removed |
 //! | the same | a learner | removed if there is another spare; it holds up nobody |
@@ -35,6 +37,7 @@ mod events;
 mod evidence;
 mod flapping;
 mod genesis;
+mod lives;
 mod monitor;
 mod placement;
 mod table;
@@ -42,6 +45,7 @@ mod view_nodes;
 
 pub use events::{Event, Evidence, Proposal};
 pub use genesis::{Founding, Genesis, Hello, Membership, Standing as GenesisStanding};
+pub use lives::Start;
 pub use monitor::{GroupReport, Monitor, MonitorConfig, Ping, Role, Suspicion};
 pub use table::{Addresses, Command, CorruptTable, Group, Reason, Registration, Rejection, Table};
 

@@ -64,8 +64,12 @@ pub struct Ping {
     pub zone: String,
     /// The process id, for people.
     pub pid: u32,
+    /// A random number of the process.
+    pub run: u64,
     /// Where it can be reached.
     pub addresses: Addresses,
+    /// Its process is about to stop: it is not to be waited for.
+    pub leaving: bool,
     /// The version of the table that it knows.
     pub table: u64,
     /// Its replicas.
@@ -259,6 +263,11 @@ impl Monitor {
         self.suspicions
             .get(&(group, accused, accuser))
             .is_some_and(|(at, _)| now.since(*at) < 4 * self.config.failure_timeout)
+    }
+
+    /// Whether a node says that its process is about to stop.
+    pub(crate) fn is_leaving(&self, node: NodeId) -> bool {
+        self.ping(node).is_some_and(|ping| ping.leaving)
     }
 
     /// For how long the oldest disk write of a node has been waiting, if there is one.

@@ -33,6 +33,8 @@ pub struct Registration {
     pub zone: String,
     /// The process id, for people.
     pub pid: u32,
+    /// A random number of the process: an old image of its disk would start under the same boot number.
+    pub run: u64,
     /// Where it can be reached.
     pub addresses: Addresses,
 }
@@ -69,6 +71,8 @@ pub enum Reason {
     Surplus,
     /// The primary reports that it does not acknowledge, although it answers.
     Slow,
+    /// Its process is about to stop, and says so.
+    Leaving,
 }
 
 impl fmt::Display for Reason {
@@ -84,6 +88,7 @@ impl fmt::Display for Reason {
             Self::Diverged => "it holds something else than the primary",
             Self::Drained => "it is drained",
             Self::Surplus => "there are enough copies",
+            Self::Leaving => "it is leaving",
         })
     }
 }
@@ -279,12 +284,16 @@ pub struct CorruptTable {
 /// Guaranteed after every command:
 /// 1. every view is [valid](View::valid);
 /// 2. view numbers only grow, by one;
-/// 3. the primary of a view was a member of the view before, in the same incarnation (rule P4);
-/// 4. a member of a view was a member, or a learner, of the view before.
+/// 3. the primary of a view was a member of the view before, in the same incarnation (rule P4), unless an operator recovered
+///    the group;
+/// 4. a member of a view was a member, or a learner, of the view before, with the same exception;
+/// 5. no node is registered in a start, or a life, that is over (rule P9).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Table {
     version: u64,
     nodes: BTreeMap<NodeId, Registration>,
+    /// The lives of data directories that were followed by others.
+    ended_lives: BTreeSet<Incarnation>,
     /// Nodes that are to hold nothing.
     drained: BTreeSet<NodeId>,
     /// Whom everybody pings.
@@ -305,6 +314,12 @@ impl Table {
     #[must_use]
     pub fn nodes(&self) -> &BTreeMap<NodeId, Registration> {
         &self.nodes
+    }
+
+    /// The lives of data directories that were followed by others.
+    #[must_use]
+    pub fn ended_lives(&self) -> &BTreeSet<Incarnation> {
+        &self.ended_lives
     }
 
     /// The groups.
@@ -369,7 +384,7 @@ impl Table {
     /// When it does not fit what the table holds; nothing has changed then.
     pub fn apply(&mut self, command: &Command, rules: Rules) -> Result<(), Rejection> {
         match command {
-            Command::RegisterNode { node, registration } => self.register(*node, registration)?,
+            Command::RegisterNode { node, registration } => self.register(*node, registration, rules)?,
             Command::CreateGroup { group, copies, members, primary, boot } => {
                 let view = View {
                     number: ViewNumber(1),
@@ -394,7 +409,11 @@ impl Table {
             Command::SetViewNodes { nodes } => self.set_view_nodes(nodes)?,
             Command::ForgetNode { node } => self.forget(*node)?,
             Command::Recover { group, expected, sole, boot } => {
-                self.change(*group, *expected, |view| recover(view, *sole, *boot))?;
+                let is_registered = self
+                    .nodes
+                    .get(&sole.node)
+                    .is_some_and(|registration| registration.incarnation == sole.incarnation);
+                self.change(*group, *expected, |view| recover(view, *sole, *boot, is_registered))?;
             }
             Command::AddLearner { group, expected, learner } => {
                 self.change(*group, *expected, |view| add_learner(view, *learner))?;
@@ -410,11 +429,18 @@ impl Table {
         Ok(())
     }
 
-    fn register(&mut self, node: NodeId, registration: &Registration) -> Result<(), Rejection> {
-        match self.nodes.insert(node, registration.clone()) {
-            Some(before) if before == *registration => Err(Rejection::NoChange),
-            _ => Ok(()),
+    fn register(&mut self, node: NodeId, registration: &Registration, rules: Rules) -> Result<(), Rejection> {
+        if self.is_over(node, registration.start()) && rules.hold(Rule::OneLife) {
+            return Err(Rejection::NotAllowed("P9 one life: the disk of the node is an old image"));
         }
+        match self.nodes.insert(node, registration.clone()) {
+            Some(before) if before == *registration => return Err(Rejection::NoChange),
+            Some(before) if before.incarnation != registration.incarnation => {
+                self.ended_lives.insert(before.incarnation);
+            }
+            _ => {}
+        }
+        Ok(())
     }
 
     fn create(&mut self, group: GroupId, copies: u32, view: View) -> Result<(), Rejection> {
@@ -557,12 +583,11 @@ fn add_member(view: &mut View, learner: Member) -> Result<(), Rejection> {
     Ok(())
 }
 
-/// Not by the rules: an operator said so.
-fn recover(view: &mut View, sole: Member, boot: BootNumber) -> Result<(), Rejection> {
-    if !view.is_member(&sole) && !view.is_learner(&sole) {
-        return Err(Rejection::NotAllowed(
-            "only a member or a learner of the last view has anything of the group",
-        ));
+/// Not by the rules: an operator said so. Whoever is to go on may have been in no view for long, or in another life: what it has
+/// is for the operator to judge, and that it has anything for the leader that proposes this.
+fn recover(view: &mut View, sole: Member, boot: BootNumber, is_registered: bool) -> Result<(), Rejection> {
+    if !is_registered {
+        return Err(Rejection::NotAllowed("nobody knows that node in that life"));
     }
     view.members = vec![sole];
     view.learners.retain(|learner| learner.node != sole.node);

@@ -40,8 +40,10 @@ impl MakingWay {
 }
 
 impl<M: StateMachine, T> DataPlane<M, T> {
-    /// The node is about to stop: from now on it makes way wherever it leads.
+    /// The node is about to stop: from now on it makes way wherever it leads, and takes no leases that somebody would have to
+    /// outlast.
     pub fn leave(&mut self) {
+        self.groups.values_mut().for_each(Group::decline_leases);
         self.making_way.is_leaving = true;
         self.making_way.next_attempt = Instant::ZERO;
     }

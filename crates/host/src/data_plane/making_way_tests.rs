@@ -29,6 +29,7 @@ fn table(drained: &[u32]) -> Table {
         holds_data: true,
         zone: String::new(),
         pid: 1,
+        run: 1,
         addresses: Addresses::default(),
     };
     for node in drained.iter().copied().map(NodeId) {

@@ -141,6 +141,11 @@ impl<M: StateMachine> Group<M> {
         self.id
     }
 
+    /// See [`Replica::decline_leases`].
+    pub fn decline_leases(&mut self) {
+        self.replica.decline_leases();
+    }
+
     /// The protocol.
     #[must_use]
     pub fn replica(&self) -> &Replica {

@@ -248,7 +248,10 @@ impl ViewService {
     /// A node, perhaps this one, says that it is alive.
     pub fn pinged(&mut self, now: Instant, from: NodeId, ping: Ping, out: &mut Out<ViewWish>) {
         let knows = ping.table;
-        self.monitor.heard(now, from, ping);
+        // P9: what an old image of a disk says counts for nothing. The table tells it so.
+        if !self.table.is_over(from, ping.start()) || !self.settings.rules.hold(onecopy_core::Rule::OneLife) {
+            self.monitor.heard(now, from, ping);
+        }
         // Not only the leader: it may be the one that cannot reach this node. What is in a table is committed.
         let newest = if self.known.version() > self.table.version() { &self.known } else { &self.table };
         if knows < newest.version() {
@@ -313,6 +316,12 @@ impl ViewService {
         observer: &mut impl ViewObserver,
         out: &mut Out<ViewWish>,
     ) {
+        if !self.leads() {
+            return;
+        }
+        if let Err(reason) = self.monitor.may_recover(now, &self.table, &command) {
+            return out.wishes.push(ViewWish::Operated { to: from, request, outcome: Err(reason) });
+        }
         let Some(index) = self.propose(now, command, observer, out) else { return };
         self.operations.insert(index, (from, request));
     }

@@ -128,7 +128,9 @@ fn ping(node: u32, table: u64) -> Ping {
         holds_data: true,
         zone: String::new(),
         pid: 1,
+        run: 1,
         addresses: Addresses::default(),
+        leaving: false,
         table,
         groups: Vec::new(),
     }
@@ -239,6 +241,7 @@ fn only_the_leader_does_what_operators_want() {
         holds_data: false,
         zone: String::new(),
         pid: 7,
+        run: 1,
         addresses: Addresses::default(),
     };
     let command = Command::RegisterNode { node: NodeId(9), registration };

@@ -5,6 +5,7 @@
 //! an error too, is what every repetition answers. What was refused before it was executed (for want of memory, or because
 //! it makes no sense) is not remembered: it may be tried again under its token.
 
+use onecopy_core::Rule;
 use onecopy_resp::{Writer, write_neutral};
 use xxhash_rust::xxh3::Xxh3;
 
@@ -34,7 +35,9 @@ pub(crate) fn once(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer
     }
     spec.check_arity(args.len())?;
     let (clock, command) = (context.clock(), hash(context.db, spec, args));
-    if let Some(executed) = context.keyspace.tokens.get(token, clock) {
+    if let Some(executed) = context.keyspace.tokens.get(token, clock)
+        && context.keyspace.rules.hold(Rule::OnceTokens)
+    {
         return match &executed.answer {
             _ if executed.command != command => {
                 Err(CommandError::Other("ERR the token was used before, for another command"))

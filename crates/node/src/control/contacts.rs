@@ -93,6 +93,7 @@ mod tests {
                 holds_data: false,
                 zone: String::new(),
                 pid: 1,
+                run: 1,
                 addresses,
             };
             let command = Command::RegisterNode { node: NodeId(*node), registration };

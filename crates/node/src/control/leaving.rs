@@ -1,4 +1,4 @@
-//! Stopping: a node that leads makes way first, so that nobody has to notice that it is gone.
+//! Stopping: a node that leads makes way first, and one that follows says goodbye, so that nobody has to notice that it is gone.
 
 use std::time::Duration;
 
@@ -19,6 +19,10 @@ const LINGERING: Duration = Duration::from_millis(50);
 pub(crate) enum Leaving {
     /// It leads a group, and makes way until then at most.
     MakesWay { until: Instant },
+    /// It follows, and still holds leases, until then.
+    Settles { until: Instant },
+    /// It says goodbye, and is in a view until then at most: whoever has to do without it would wait for it in vain.
+    SaysGoodbye { until: Instant },
     /// It leads the view service, and hands over until then at most. After the groups: they need a leader of the view
     /// service to make way.
     HandsOver { until: Instant },
@@ -29,13 +33,13 @@ pub(crate) enum Leaving {
 impl Control {
     /// The node is to stop.
     pub(super) fn leave(&mut self, now: Instant) {
+        let _ = self.data.send(FromControl::Leave);
         self.leaving = Some(match self.leads_with_others() {
             true => {
                 info!("making way before the node stops");
-                let _ = self.data.send(FromControl::Leave);
                 Leaving::MakesWay { until: now + PATIENCE }
             }
-            false => self.hand_over_views(now),
+            false => self.settle(now),
         });
     }
 
@@ -50,6 +54,19 @@ impl Control {
             Some(Leaving::MakesWay { .. }) => {
                 if !self.leads_with_others() {
                     info!("another node leads, this one stops");
+                    self.leaving = Some(self.settle(now));
+                }
+                false
+            }
+            Some(Leaving::Settles { until }) => {
+                if now >= until {
+                    self.leaving = Some(Leaving::SaysGoodbye { until: now + PATIENCE });
+                    self.next_ping = now;
+                }
+                false
+            }
+            Some(Leaving::SaysGoodbye { until }) => {
+                if now >= until || !self.follows_with_others() {
                     self.leaving = Some(self.hand_over_views(now));
                 }
                 false
@@ -67,8 +84,35 @@ impl Control {
     /// When the node may stop, at the latest.
     pub(super) fn leaves_at(&self) -> Option<Instant> {
         self.leaving.map(|leaving| match leaving {
-            Leaving::MakesWay { until } | Leaving::HandsOver { until } | Leaving::Lingers { until } => until,
+            Leaving::MakesWay { until }
+            | Leaving::Settles { until }
+            | Leaving::SaysGoodbye { until }
+            | Leaving::HandsOver { until }
+            | Leaving::Lingers { until } => until,
         })
+    }
+
+    /// Whether the pings say that this node is about to stop. No sooner than the leases have run out that it held (rule P6).
+    pub(super) fn says_goodbye(&self) -> bool {
+        !matches!(self.leaving, None | Some(Leaving::MakesWay { .. } | Leaving::Settles { .. }))
+    }
+
+    /// Waits for the end of the leases that are held here, if others would have to wait for it.
+    fn settle(&mut self, now: Instant) -> Leaving {
+        match self.follows_with_others() {
+            // Twice: no clock is as wrong as that.
+            true => Leaving::Settles { until: now + 2 * self.lease },
+            false => self.hand_over_views(now),
+        }
+    }
+
+    /// Whether there is a copy here, and another member that can do without it.
+    fn follows_with_others(&self) -> bool {
+        let table = self.knowledge.table();
+        let me = self.me.node;
+        let mut groups = table.groups().values();
+        groups
+            .any(|group| group.view.primary != me && group.view.replicas().any(|replica| replica.node == me))
     }
 
     /// Another view node is to lead the view service, if it is led here.

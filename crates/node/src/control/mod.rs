@@ -9,6 +9,7 @@ pub(crate) mod desk;
 pub(crate) mod http;
 mod leaving;
 mod observer;
+mod old_image;
 mod operations;
 pub(crate) mod view_node;
 
@@ -16,6 +17,7 @@ pub(crate) use chronicle::{Changes, Chronicle, name as change_name};
 pub(crate) use contacts::Contacts;
 pub(crate) use leaving::Leaving;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -71,9 +73,13 @@ pub(crate) struct Control {
     pub(crate) clock: Clock,
     pub(crate) addresses: Addresses,
     pub(crate) zone: String,
+    /// Its data directory.
+    pub(crate) directory: PathBuf,
     /// Where the view service is.
     pub(crate) contacts: Contacts,
     pub(crate) ping_interval: Duration,
+    /// How long leases last.
+    pub(crate) lease: Duration,
     pub(crate) next_ping: Instant,
     /// How many pings this process has sent.
     pub(crate) pings: u64,
@@ -152,7 +158,9 @@ impl Control {
             holds_data: self.me.holds_data,
             zone: self.zone.clone(),
             pid: std::process::id(),
+            run: self.me.run,
             addresses: self.addresses.clone(),
+            leaving: self.says_goodbye(),
             table: self.knowledge.table().version(),
             groups: self.knowledge.reports(),
         }
@@ -215,6 +223,7 @@ impl Control {
     fn learn(&mut self, table: Arc<Table>) {
         let before = self.knowledge.table();
         if let Some(table) = self.knowledge.learn(table) {
+            self.must_not_be_over(&table);
             self.links.follow(&table);
             self.contacts.follow(&table);
             if let Some(node) = &mut self.view_node {

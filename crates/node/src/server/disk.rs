@@ -1,5 +1,7 @@
 //! What a node finds in its data directory.
 
+use std::path::Path;
+
 use onecopy_core::{NodeId, Recovered, Replicated, Rules, Timestamp};
 use onecopy_host::view_service::Kept;
 use onecopy_host::{GENESIS_GROUP, Restored, VIEW_GROUP, ViewImage};
@@ -44,6 +46,15 @@ impl Disk {
             log.sync()?;
             recovered.remove(&DATA_GROUP);
             snapshots.remove_group(DATA_GROUP)?;
+        }
+        if identity.discard_views {
+            info!("the data directory begins a new life: this node is no view node that was there before");
+            log.forget(VIEW_GROUP)?;
+            log.sync()?;
+            recovered.remove(&VIEW_GROUP);
+            snapshots.remove_group(VIEW_GROUP)?;
+        }
+        if identity.discard_data || identity.discard_views {
             identity.discarded(&RealFileSystem, &config.data).map_err(DirectoryError::from)?;
         }
         let me = Me {
@@ -51,6 +62,7 @@ impl Disk {
             incarnation: identity.incarnation,
             view_member: identity.view_member,
             boot: identity.boot,
+            run: rand::random(),
             holds_data: config.has(Role::Data),
         };
         let group = restore_group(&snapshots, recovered.remove(&DATA_GROUP).unwrap_or_default())?;
@@ -61,6 +73,15 @@ impl Disk {
         let kept = Kept { membership, raft, image, base_time };
         Ok(Self { me, log, snapshots, group, kept })
     }
+}
+
+/// Has what a data directory holds begin a new life; of which node it is. The node must not run.
+///
+/// # Errors
+/// The directory is in use, or none.
+pub fn begin_new_life(directory: &Path) -> Result<u32, StartError> {
+    let random = [rand::random(), rand::random()];
+    Ok(DataDirectory::begin_new_life(&RealFileSystem, directory, random)?.node.0)
 }
 
 /// What tells one run of the machine from the next.

@@ -24,6 +24,7 @@ use crate::status::DataStatus;
 use control_thread::ControlThread;
 use data_thread::DataThread;
 use disk::Disk;
+pub use disk::begin_new_life;
 use sockets::Sockets;
 
 /// The group that holds the data.

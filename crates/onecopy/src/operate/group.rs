@@ -40,7 +40,9 @@ enum Command {
     /// The group waits as long as nobody who is alive is sure to have every acknowledged write. This command ends the
     /// waiting: the copy of the named node becomes the only one, whatever it lacks. Acknowledged writes that it does not
     /// have are lost for good, and members that return later are overwritten. Use it only when every other member of the view
-    /// has lost its disk, and choose the node with the highest durable index (`onecopy status`).
+    /// has lost its disk, and choose the node with the highest durable index (`onecopy status`). It is refused while another
+    /// member is alive, and for a node that has nothing. A node that was restored from an old image of its disk has to begin
+    /// a new life first: `onecopy node new-life`.
     Recover {
         /// Whose copy counts from now on.
         #[arg(long, value_name = "NODE")]

@@ -1,5 +1,6 @@
 //! `onecopy node`
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{bail, ensure};
@@ -10,7 +11,7 @@ use super::{Asking, add};
 use crate::status::{Report, ask};
 use crate::{DONE, UNKNOWN};
 
-/// Add a node to a running cluster, empty it, use it again, or forget it.
+/// Add a node to a running cluster, empty it, use it again, forget it, or start it from an old image of its disk.
 ///
 /// The exit code is 0 if it was done, 1 if it was refused, and 2 if nobody said in time: then it may be done yet.
 #[derive(Debug, Args)]
@@ -43,6 +44,16 @@ enum Command {
         #[command(flatten)]
         asking: Asking,
     },
+    /// Have an old image of a data directory begin a new life. LOSES DATA if anything newer is left.
+    ///
+    /// A node that was restored from an old image of its disk refuses to run: it has forgotten what it has acknowledged since.
+    /// This command makes it a node that nobody knows, with what the image holds. That counts for nothing, and is overwritten
+    /// if the node is recruited, unless `onecopy group recover` makes it the only copy. The node must be stopped.
+    NewLife {
+        /// Its data directory, on this machine.
+        #[arg(long, value_name = "DIRECTORY")]
+        data: PathBuf,
+    },
     /// Forget a node that is gone for good. It must be stopped, and hold no copy.
     Remove {
         /// Which one.
@@ -67,6 +78,11 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<u8> {
                 }
                 _ => Ok(code),
             }
+        }
+        Command::NewLife { data } => {
+            let node = onecopy_node::begin_new_life(data)?;
+            println!("the data directory of node {node} begins a new life: start the node");
+            Ok(DONE)
         }
         Command::Undrain { node, asking } => asking.operate(Operation::Undrain { node: *node }),
         Command::Remove { node, asking } => {

@@ -136,6 +136,29 @@ fn a_backup_grants_nothing_to_a_primary_that_uses_no_leases() {
     assert_eq!(subject.receive(N2, prepare_with(&view, vec![], 0, None)), [sends(N2, ok(1, 0))]);
 }
 
+#[test]
+fn a_replica_that_is_about_to_stop_promises_nothing_and_takes_no_lease() {
+    let (mut subject, view) = backing(loan(450, LEASE));
+    subject.replica.decline_leases();
+    subject.now = at(520);
+    let effects = subject.receive(N2, prepare_with(&view, vec![], 0, terms(1_020, loan(500, LEASE))));
+    assert_eq!(effects, [sends(N2, ok(1, 1))]);
+    // What it held counts until its end, and not longer: nobody has to outlast more (P6).
+    subject.now = at(548);
+    assert!(subject.replica.reads_as_backup(subject.now));
+    subject.now = at(549);
+    assert!(!subject.replica.reads_as_backup(subject.now));
+}
+
+#[test]
+fn a_primary_that_is_about_to_stop_lends_nothing() {
+    let mut subject = leading(&view(1, N1, &[N1, N2], &[]));
+    subject.now = at(1_100);
+    subject.receive(N2, promise_of(1, 1_060, 7_000));
+    subject.replica.decline_leases();
+    assert_eq!(granted(&subject.propose()), None);
+}
+
 /// The lease in the first Prepare among `effects`.
 fn granted(effects: &[Effect]) -> Option<Loan> {
     effects.iter().find_map(|effect| match effect {

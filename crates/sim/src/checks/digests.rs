@@ -55,7 +55,7 @@ mod tests {
         let machine = |op: usize| {
             let mut machine = Keyspace::new([1, 2]);
             let context = ApplyContext { index: Index(1), time: Timestamp(1), seed: 0, memory_full: false };
-            machine.apply(&context, &Action::Set.segment(0, op, 4), &mut Vec::new());
+            machine.apply(&context, &Action::Set.segment(0, op, 4, false), &mut Vec::new());
             machine
         };
         let mut digests = Digests::default();

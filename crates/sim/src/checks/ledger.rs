@@ -35,6 +35,8 @@ pub struct Op {
     pub executed: Option<(u64, State)>,
     /// The answer that the client got.
     pub got: Option<Bytes>,
+    /// Whether its commands have tokens: it may be asked for again.
+    pub once: bool,
 }
 
 /// How an operation ended, as its client knows it.
@@ -61,6 +63,8 @@ pub struct Ledger {
     executed: BTreeSet<BatchId>,
     /// How many came again.
     pub repeated: u64,
+    /// How many operations came again under their tokens, in other batches.
+    pub tokens_repeated: u64,
     /// Below which number each coordinator has all its answers.
     done_below: BTreeMap<Incarnation, u64>,
     /// The states of each object, from which index on.
@@ -85,6 +89,7 @@ impl Ledger {
             end: End::Pending,
             executed: None,
             got: None,
+            once: false,
         });
         self.ops.len() - 1
     }
@@ -183,6 +188,11 @@ impl Ledger {
 
     fn execute_op(&mut self, id: OpId, index: u64, time: Timestamp) {
         let op = &mut self.ops[id];
+        // The same operation in another batch. No run is as long as tokens are remembered.
+        if op.once && op.executed.is_some() {
+            self.tokens_repeated += 1;
+            return;
+        }
         if let Some((first, _)) = op.executed {
             violated(CHECKER, format!("operation {id} is executed twice, at {first} and at {index}"));
         }

@@ -67,8 +67,8 @@ pub struct Checks {
     pub raft_logs: raft_logs::RaftLogs,
     /// What is not committed yet.
     pub tail: tail::Tail,
-    /// Answers on their way to clients.
-    pub answers: Vec<(OpId, Reply)>,
+    /// Answers on their way from nodes to their clients.
+    pub answers: Vec<(NodeId, OpId, Reply)>,
     /// What primaries have committed since the last look.
     pub commits: Vec<(NodeId, EntryId)>,
     /// Who said something in which view since the last look.

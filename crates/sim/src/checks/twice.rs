@@ -30,7 +30,8 @@ impl Twice {
     /// Two machines that have executed nothing.
     #[must_use]
     pub fn new(subject: Arc<dyn Subject>) -> Self {
-        let fresh = |seed| Replicated::new(machine(Some(&*subject), seed), Rules::default());
+        let fresh =
+            |seed| Replicated::new(machine(Some(&*subject), seed, Rules::default()), Rules::default());
         let (first, second) = (fresh([1, 2]), fresh([u64::MAX, 0x9e37_79b9_7f4a_7c15]));
         Self { subject, first, second }
     }
@@ -80,7 +81,8 @@ impl Twice {
         let mut image = Vec::new();
         self.second.snapshot_begin();
         while self.second.snapshot_read(PIECE_BYTES, &mut image) {}
-        let mut fresh = Replicated::new(machine(Some(&*self.subject), [at.0, !at.0]), Rules::default());
+        let mut fresh =
+            Replicated::new(machine(Some(&*self.subject), [at.0, !at.0], Rules::default()), Rules::default());
         let restored = image.chunks(PIECE_BYTES).try_for_each(|piece| fresh.restore(piece));
         if let Err(error) = restored.and_then(|()| fresh.restore_finish()) {
             violated(CHECKER, format!("before {at}: {error}"));

@@ -188,7 +188,8 @@ impl Process {
         let mut watch = GroupWatch { env: &mut *env, me: self.me, boot: self.boot };
         self.data.end_turn(now, wall, &mut watch, &mut self.data_out);
         self.post(env);
-        env.checks.answers.extend(self.data.replies().map(|(op, reply)| (op, understand(reply))));
+        let replies = self.data.replies().map(|(op, reply)| (self.me.node, op, understand(reply)));
+        env.checks.answers.extend(replies);
         if self.status.as_ref().is_none_or(|(at, _)| now.since(*at) >= STATUS_INTERVAL) {
             self.status = Some((now, self.group().replica().status(now)));
         }
@@ -325,7 +326,9 @@ impl Process {
             holds_data: true,
             zone: String::new(),
             pid: 1,
+            run: self.boot.0,
             addresses: Addresses::default(),
+            leaving: false,
             table: self.table.version(),
             groups: self.status.iter().map(|(_, status)| report::of(status)).collect(),
         }

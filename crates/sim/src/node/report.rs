@@ -36,6 +36,7 @@ pub(super) fn churn(env: &mut Env) -> Command {
         holds_data: false,
         zone: String::new(),
         pid: u32::try_from(env.dice.below(1 << 30)).unwrap_or_default(),
+        run: 0,
         addresses: Addresses::default(),
     };
     Command::RegisterNode { node: NodeId(99), registration }

@@ -34,7 +34,8 @@ pub(super) fn group(
 ) -> (GroupSettings, Restored<Machine>, Fresh<Machine>) {
     let (recovered, image) = disk.recover(DATA_GROUP);
     let subject = env.subject.clone();
-    let fresh = Fresh::new(move |seed| machine(subject.as_deref(), seed));
+    let rules = env.rules;
+    let fresh = Fresh::new(move |seed| machine(subject.as_deref(), seed, rules));
     let seed = [env.dice.number(), env.dice.number()];
     let mut state = Replicated::new(fresh.machine(seed), env.rules);
     let mut base_time = Timestamp(0);

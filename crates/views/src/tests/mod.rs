@@ -2,6 +2,8 @@
 
 mod decide;
 mod founding;
+mod leaving;
+mod lives;
 mod monitor;
 mod operations;
 mod properties;
@@ -54,6 +56,7 @@ fn registration(node: NodeId) -> Registration {
         holds_data: true,
         zone: String::new(),
         pid: 0,
+        run: 1,
         addresses: Addresses::default(),
     }
 }
@@ -114,8 +117,20 @@ fn view(table: &Table) -> &View {
 }
 
 fn ping(node: NodeId) -> Ping {
-    let Registration { incarnation, boot, holds_data, zone, pid, addresses } = registration(node);
-    Ping { incarnation, boot, number: 0, holds_data, zone, pid, addresses, table: 0, groups: Vec::new() }
+    let Registration { incarnation, boot, holds_data, zone, pid, run, addresses } = registration(node);
+    Ping {
+        incarnation,
+        boot,
+        holds_data,
+        zone,
+        pid,
+        run,
+        addresses,
+        number: 0,
+        leaving: false,
+        table: 0,
+        groups: Vec::new(),
+    }
 }
 
 /// What a healthy replica of group 1 says in this view.

@@ -1,6 +1,6 @@
 //! What has to be asked of whom for an operation, and what shows that it was done.
 
-use onecopy_core::{GroupId, NodeId, View, ViewNumber};
+use onecopy_core::{GroupId, Member, NodeId, View, ViewNumber};
 use onecopy_host::MemberChange;
 use onecopy_views::{Command, Table};
 
@@ -68,15 +68,12 @@ impl Errand {
         }
     }
 
+    /// In whatever life the node is now. Whether it has anything is known to the leader of the view service.
     fn recover(group: GroupId, view: &View, node: u32, table: &Table) -> Result<Self, String> {
-        let sole = view.replicas().find(|replica| replica.node.0 == node).copied().ok_or_else(|| {
-            format!("node {node} has nothing of the group: only nodes {} have something", nodes(view))
-        })?;
-        let registration =
-            table.nodes().get(&sole.node).ok_or_else(|| format!("node {node} is not registered"))?;
-        if registration.incarnation != sole.incarnation {
-            return Err(format!("node {node} has returned without its data: there is nothing to go on with"));
-        }
+        let unknown =
+            || format!("node {node} is not known: start it, and look whether `onecopy status` shows it");
+        let registration = table.nodes().get(&NodeId(node)).ok_or_else(unknown)?;
+        let sole = Member { node: NodeId(node), incarnation: registration.incarnation };
         let boot = registration.boot;
         Ok(Self::Command(Command::Recover { group, expected: view.number, sole, boot }))
     }

@@ -21,6 +21,7 @@ fn table() -> Table {
             holds_data: true,
             zone: String::new(),
             pid: node,
+            run: 1,
             addresses: Addresses::default(),
         };
         apply(&mut table, &Command::RegisterNode { node: NodeId(node), registration });

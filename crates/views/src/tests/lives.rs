@@ -1,0 +1,71 @@
+//! Old images of disks, and what operators may go on with when nothing better is left.
+
+use super::*;
+
+fn start(node: NodeId, incarnation: u128, boot: u64, run: u64) -> Command {
+    let boot = BootNumber(boot);
+    let registration =
+        Registration { incarnation: Incarnation(incarnation), boot, run, ..registration(node) };
+    Command::RegisterNode { node, registration }
+}
+
+fn is_taken(table: &mut Table, command: &Command) -> bool {
+    table.apply(command, Rules::default()).is_ok()
+}
+
+#[test]
+fn a_start_that_is_over_is_not_registered() {
+    let mut table = table(&[start(N1, 1, 5, 50)]);
+    assert!(!is_taken(&mut table, &start(N1, 1, 4, 40)), "an older start");
+    assert!(!is_taken(&mut table, &start(N1, 1, 5, 51)), "another process from the same image");
+    assert!(is_taken(&mut table, &start(N1, 1, 6, 60)));
+    assert!(is_taken(&mut table, &start(N2, 2, 1, 10)), "another node");
+}
+
+#[test]
+fn a_life_that_was_followed_by_another_has_ended_for_ever() {
+    let mut table = table(&[start(N1, 1, 5, 50), start(N1, 9, 1, 10)]);
+    assert!(!is_taken(&mut table, &start(N1, 1, 6, 60)));
+    assert!(!is_taken(&mut table, &start(N3, 1, 6, 60)), "under whatever name");
+    assert!(is_taken(&mut table, &start(N1, 10, 1, 10)));
+    assert!(!is_taken(&mut table, &start(N1, 9, 2, 20)));
+}
+
+#[test]
+fn what_is_over_is_not_proposed_again() {
+    let mut scene = Scene::new(2, &[N1, N2], &[N1, N2]);
+    // A later start of n2 is registered, by a leader that had heard of it; this one has not yet.
+    scene.apply(&start(N2, 2, 2, 20));
+    assert_eq!(scene.decide(), []);
+}
+
+fn recover(expected: u64, node: NodeId) -> Command {
+    let (group, boot) = (G1, BootNumber(1));
+    Command::Recover { group, expected: ViewNumber(expected), sole: member(node), boot }
+}
+
+fn may_recover(scene: &Scene, node: NodeId) -> Result<(), String> {
+    scene.monitor.may_recover(scene.now, &scene.table, &recover(1, node))
+}
+
+#[test]
+fn a_group_goes_on_only_with_somebody_who_has_something_and_if_nobody_has_more() {
+    let mut scene = Scene::new(2, &[N1, N2], &[N1, N2, N3, N4]);
+    let holds = |node, durable| reporting(node, report(1, Role::Outside, durable));
+    scene.hear(N3, holds(N3, 7));
+    let refusal = may_recover(&scene, N3).unwrap_err();
+    assert!(refusal.contains("node 1 is alive"), "{refusal}");
+    scene.wait(TIMEOUT);
+    let refusal = may_recover(&scene, N3).unwrap_err();
+    assert!(refusal.contains("node 3 is not heard"), "{refusal}");
+    scene.hear(N3, holds(N3, 7));
+    scene.hear(N4, holds(N4, 0));
+    // Both members have returned without their data.
+    scene.hear(N1, Ping { incarnation: Incarnation(99), ..ping(N1) });
+    let refusal = may_recover(&scene, N4).unwrap_err();
+    assert!(refusal.contains("node 4 has nothing"), "{refusal}");
+    assert_eq!(may_recover(&scene, N3), Ok(()));
+    scene.hear(N3, Ping { boot: BootNumber(2), ..holds(N3, 7) });
+    let refusal = may_recover(&scene, N3).unwrap_err();
+    assert!(refusal.contains("started again just now"), "{refusal}");
+}
