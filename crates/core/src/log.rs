@@ -48,6 +48,19 @@ impl Log {
         self.bytes
     }
 
+    /// How many bytes of that the entries after `after` are.
+    ///
+    /// Panics if `after` lies before the base.
+    #[must_use]
+    pub fn bytes_after(&self, after: Index) -> usize {
+        assert!(
+            after >= self.base.index,
+            "log: {after} was compacted, the window begins after {}",
+            self.base
+        );
+        self.entries.iter().skip((after.0 - self.base.index.0) as usize).map(Entry::size).sum()
+    }
+
     /// How many entries the window holds.
     #[must_use]
     pub fn len(&self) -> usize {

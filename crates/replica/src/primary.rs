@@ -22,10 +22,10 @@ use crate::transfer::Transfer;
 /// that sending them again costs little.
 const IN_FLIGHT_AFTER_REJECTION: usize = 32;
 
-/// A learner is sent this fraction of what a member may be sent at once. It answers what it has on disk, and executes before it
-/// answers the next: in large bites it would be silent for longer than a replica may be that is alive, and clients would wait for
-/// what it takes the primary to send them.
-pub(crate) const LEARNER_SHARE: usize = 8;
+/// How many bytes may be on their way to a learner, at most. It answers what it has on disk, and executes before it answers the next:
+/// in large bites it would be silent for longer than a replica may be that is alive, and clients would wait for what it takes the
+/// primary to send them. It is also what a learner may lack when writes begin to wait for it (rule P5).
+pub(crate) const LEARNER_WINDOW_MAX: usize = 4 << 20;
 
 /// What a primary knows in its view. Nothing of it survives the view: acknowledgements of an older view
 /// may be about a tail that has been cut since.
@@ -309,9 +309,9 @@ impl Replica {
             let base = self.log.base().index;
             let Role::Primary(primary) = &mut self.role else { return };
             let Some(peer) = primary.peer(to) else { return };
-            let share = if peer.is_member { 1 } else { LEARNER_SHARE };
-            let prepare_max = self.config.prepare_bytes_max / share;
-            let window_max = (self.config.window_bytes_max / share).max(1);
+            let bite = if peer.is_member { usize::MAX } else { LEARNER_WINDOW_MAX };
+            let window_max = self.config.window_bytes_max.min(bite);
+            let prepare_max = self.config.prepare_bytes_max.min(bite / 8);
             if peer.in_flight.len() >= peer.in_flight_max {
                 return;
             }
@@ -496,17 +496,18 @@ impl Replica {
         let Role::Primary(primary) = &mut self.role else { return };
         if primary.joining.is_none() && self.commit >= primary.noop {
             let config = &self.config;
-            let (lag_max, bytes_max) = (config.join_lag_max, config.prepare_bytes_max);
-            let uncommitted_bytes = primary.uncommitted_bytes;
+            // Few entries may be many bytes.
+            let bytes_max = primary.uncommitted_bytes + config.window_bytes_max.min(LEARNER_WINDOW_MAX);
             // One that has acknowledged nothing yet may be slow, or dead, and one that needs a snapshot first would hold
             // up every write until it has it.
             let base = self.log.base().index;
             let keeps_up = |peer: &&Peer| {
                 let answers = peer.matched > Index(0) && peer.matched >= base && peer.transfer.is_none();
-                // Few entries may be many bytes. Once it has been sent everything, what it lacks is what is on the way.
-                let has_been_sent = peer.next > last && peer.in_flight_bytes <= uncommitted_bytes + bytes_max;
-                let is_near = has_been_sent && peer.matched.plus(lag_max) >= last;
-                !peer.is_member && answers && is_near && peer.pace.keeps_up(now, config)
+                let is_near = || {
+                    let lacks_few = peer.matched.plus(config.join_lag_max) >= last;
+                    lacks_few && self.log.bytes_after(peer.matched) <= bytes_max
+                };
+                !peer.is_member && answers && is_near() && peer.pace.keeps_up(now, config)
             };
             primary.joining =
                 primary.peers.iter().find(keeps_up).and_then(|peer| view.learner(peer.node).copied());
