@@ -18,6 +18,9 @@ pub const CHUNK: usize = 256 * 1024;
 /// How many chunks may be on their way at once.
 pub const WINDOW: u64 = 4;
 
+/// How often a receiver says that it wants the same before that is sent again without waiting for a timeout.
+const REPEATS: u32 = 3;
+
 /// One piece of a snapshot.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Chunk {
@@ -57,13 +60,24 @@ pub struct Outgoing {
     exhausted: bool,
     /// When something was last asked for or acknowledged.
     moved: Instant,
+    /// How often the receiver has wanted the same since something moved.
+    repeated: u32,
 }
 
 impl Outgoing {
     /// Starts at the beginning.
     #[must_use]
     pub fn new(to: NodeId, snapshot: EntryId, now: Instant) -> Self {
-        Self { to, snapshot, acknowledged: 0, wanted: 0, requested: 0, exhausted: false, moved: now }
+        Self {
+            to,
+            snapshot,
+            acknowledged: 0,
+            wanted: 0,
+            requested: 0,
+            exhausted: false,
+            moved: now,
+            repeated: 0,
+        }
     }
 
     /// The offset of the next chunk to read from the disk and send, if the window allows one more.
@@ -83,6 +97,12 @@ impl Outgoing {
         self.exhausted = true;
     }
 
+    /// How many bytes are known to have arrived.
+    #[must_use]
+    pub fn arrived(&self) -> u64 {
+        self.acknowledged
+    }
+
     /// The receiver has everything below `offset`. One that asks for the beginning although it had more has lost what
     /// it had, because it was restarted: it gets everything again. Returns whether something has moved.
     pub fn acknowledge(&mut self, now: Instant, offset: u64) -> bool {
@@ -92,6 +112,13 @@ impl Outgoing {
             self.acknowledged = offset;
             self.requested = self.requested.max(offset);
             self.moved = now;
+            self.repeated = 0;
+        } else if offset == self.acknowledged {
+            // What it wants was overtaken, or lost. Once: what else is on its way makes it say so again.
+            self.repeated += 1;
+            if self.repeated == REPEATS {
+                self.rewind(now);
+            }
         }
         moves
     }
@@ -179,6 +206,25 @@ mod tests {
         outgoing.acknowledge(Instant(1), CHUNK as u64);
         outgoing.rewind(Instant(2));
         assert_eq!(outgoing.next(Instant(2)), Some(CHUNK as u64));
+    }
+
+    #[test]
+    fn what_was_overtaken_is_sent_again_at_once() {
+        let mut outgoing = Outgoing::new(NodeId(2), EntryId::new(5, 1), Instant::ZERO);
+        while outgoing.next(Instant::ZERO).is_some() {}
+        assert!(outgoing.acknowledge(Instant(1), CHUNK as u64));
+        assert_eq!(outgoing.next(Instant(1)), Some(WINDOW * CHUNK as u64));
+        assert!(!outgoing.acknowledge(Instant(2), CHUNK as u64));
+        assert_eq!(outgoing.next(Instant(2)), None, "it may be on its way");
+        outgoing.acknowledge(Instant(3), CHUNK as u64);
+        outgoing.acknowledge(Instant(3), CHUNK as u64);
+        for offset in 1..=WINDOW {
+            assert_eq!(outgoing.next(Instant(3)), Some(offset * CHUNK as u64));
+        }
+        outgoing.acknowledge(Instant(4), CHUNK as u64);
+        outgoing.acknowledge(Instant(5), CHUNK as u64);
+        outgoing.acknowledge(Instant(5), CHUNK as u64);
+        assert_eq!(outgoing.next(Instant(5)), None, "once is enough");
     }
 
     #[test]

@@ -100,8 +100,8 @@ pub enum Message {
         to: NodeId,
         /// The number of the transfer.
         transfer: u64,
-        /// What is being sent; `None` if this backup cannot.
-        snapshot: Option<EntryId>,
+        /// What is being sent, and how many bytes of it have arrived; `None` if this backup cannot.
+        sends: Option<(EntryId, u64)>,
     },
     /// From the primary, or a backup that it has asked: a piece of its snapshot.
     SnapshotChunk {

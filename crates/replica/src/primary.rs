@@ -79,6 +79,8 @@ pub(crate) struct Peer {
     pub(crate) transfer: Option<Transfer>,
     /// How many there have been.
     pub(crate) transfers: u64,
+    /// How many bytes of a snapshot it got in the last one.
+    pub(crate) got: u64,
     /// When it last said anything.
     pub(crate) heard: Instant,
     /// How fast it acknowledges.
@@ -110,6 +112,7 @@ impl Primary {
             in_flight_max: usize::MAX,
             transfer: None,
             transfers: 0,
+            got: 0,
             heard: now,
             pace: Pace::new(now),
             sent: now,
@@ -386,7 +389,7 @@ impl Replica {
         peer.next = peer.next.max(peer.matched.next());
         let sent = peer.transfer.as_ref().and_then(Transfer::snapshot);
         if sent.is_some_and(|snapshot| durable >= snapshot.index) {
-            peer.transfer = None;
+            peer.end_transfer();
         }
         self.try_commit(now, effects);
         self.try_join(now, effects);

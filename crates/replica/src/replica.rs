@@ -474,8 +474,8 @@ impl Replica {
             Message::SnapshotAck { transfer, snapshot, wanted, .. } => {
                 self.on_snapshot_ack(now, from, (transfer, snapshot), wanted, effects);
             }
-            Message::ServesSnapshot { to, transfer, snapshot, .. } => {
-                self.on_serves_snapshot(now, from, (to, transfer), snapshot, effects);
+            Message::ServesSnapshot { to, transfer, sends, .. } => {
+                self.on_serves_snapshot(now, from, (to, transfer), sends, effects);
             }
         }
     }

@@ -5,10 +5,12 @@ use onecopy_core::{EntryId, Instant, NodeId};
 
 use crate::effect::Effect;
 use crate::message::Message;
+use crate::primary::Peer;
 use crate::replica::{Replica, Role};
 use crate::transfer::Serving;
 
-/// While replicas still need the log behind the snapshot, it may grow to this many times the usual bound.
+/// While replicas still need the log behind the snapshot, it may grow to this many times the usual bound, and by as much as they have
+/// got of a snapshot: when there is more log than that, a newer snapshot is the shorter way.
 const PATIENCE: usize = 4;
 
 /// The snapshots of one replica. One that has been received as a whole survives a change of views: it holds
@@ -106,7 +108,9 @@ impl Replica {
 
     /// Asks for a snapshot when the log has grown too long.
     pub(crate) fn maybe_take_snapshot(&mut self, effects: &mut Vec<Effect>) {
-        let grown = self.log.bytes() > self.config.log_bytes_max;
+        // While the log cannot go, another snapshot would only keep the disk busy that reads the one before.
+        let bound = if self.log_is_needed() { self.patience() } else { self.config.log_bytes_max };
+        let grown = self.log.bytes() > bound;
         let news = self.commit.0 > self.snapshots.taken.index.0 + self.log.len() as u64 / 4;
         if grown && news {
             self.take_snapshot(effects);
@@ -138,19 +142,29 @@ impl Replica {
         if taken.index <= self.log.base().index {
             return;
         }
-        let needed = match &self.role {
-            Role::Primary(primary) => primary.peers().any(|peer| {
-                let has = match &peer.transfer {
-                    None => peer.matched,
-                    Some(transfer) => transfer.snapshot().unwrap_or(EntryId::ZERO).index,
-                };
-                has < taken.index
-            }),
-            _ => false,
-        };
-        if !needed || self.log.bytes() > PATIENCE * self.config.log_bytes_max {
+        if !self.log_is_needed() || self.log.bytes() > self.patience() {
             self.compact_log(now, taken, effects);
         }
+    }
+
+    /// Whether another replica needs the log behind the newest snapshot, or the snapshot before that one.
+    fn log_is_needed(&self) -> bool {
+        let taken = self.snapshots.taken.index;
+        match &self.role {
+            Role::Primary(primary) => primary.peers().any(|peer| peer.has_or_gets() < taken),
+            Role::Follower(_) => self.snapshots.serving.iter().any(|one| one.snapshot().index < taken),
+            Role::Retired | Role::Outside => false,
+        }
+    }
+
+    /// How long the log may become while another replica needs it.
+    fn patience(&self) -> usize {
+        let got = match &self.role {
+            Role::Primary(primary) => primary.peers().map(Peer::got).max(),
+            Role::Follower(_) => self.snapshots.serving.iter().map(Serving::arrived).max(),
+            Role::Retired | Role::Outside => None,
+        };
+        (PATIENCE * self.config.log_bytes_max).saturating_add(got.unwrap_or_default() as usize)
     }
 
     // ---- receiving --------------------------------------------------------------------------------------

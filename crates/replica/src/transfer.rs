@@ -29,7 +29,7 @@ enum Sender {
     /// This primary.
     Primary(Outgoing),
     /// This backup was asked. What it sends, once it has said so, and when it last said anything.
-    Backup { node: NodeId, snapshot: Option<EntryId>, heard: Instant },
+    Backup { node: NodeId, snapshot: Option<EntryId>, arrived: u64, heard: Instant },
 }
 
 impl Transfer {
@@ -38,6 +38,14 @@ impl Transfer {
         match &self.sender {
             Sender::Primary(outgoing) => Some(outgoing.snapshot),
             Sender::Backup { snapshot, .. } => *snapshot,
+        }
+    }
+
+    /// How many bytes of it have arrived.
+    fn arrived(&self) -> u64 {
+        match &self.sender {
+            Sender::Primary(outgoing) => outgoing.arrived(),
+            Sender::Backup { arrived, .. } => *arrived,
         }
     }
 }
@@ -61,7 +69,7 @@ impl Replica {
         let Role::Primary(primary) = &mut self.role else { return };
         let Some(peer) = primary.peer(to) else { return };
         let number = peer.next_transfer();
-        let sender = Sender::Backup { node, snapshot: None, heard: now };
+        let sender = Sender::Backup { node, snapshot: None, arrived: 0, heard: now };
         peer.transfer = Some(Transfer { number, sender });
         self.digests.second_hand.insert(to);
         let view = self.view_number();
@@ -88,13 +96,13 @@ impl Replica {
         self.read_chunks(now, to, effects);
     }
 
-    /// A backup says how far it is.
+    /// A backup says what it sends, and how much of it has arrived.
     pub(crate) fn on_serves_snapshot(
         &mut self,
         now: Instant,
         from: NodeId,
         (to, number): (NodeId, u64),
-        sends: Option<EntryId>,
+        sends: Option<(EntryId, u64)>,
         effects: &mut Vec<Effect>,
     ) {
         self.heard_from(now, from);
@@ -102,10 +110,10 @@ impl Replica {
         let transfer = primary.peer(to).and_then(|peer| peer.transfer.as_mut());
         let Some(transfer) = transfer.filter(|transfer| transfer.number == number) else { return };
         match &mut transfer.sender {
-            Sender::Backup { node, snapshot, heard } if *node == from && sends.is_some() => {
-                (*snapshot, *heard) = (sends, now);
-            }
-            Sender::Backup { node, .. } if *node == from => self.serve(now, to, effects),
+            Sender::Backup { node, snapshot, arrived, heard } if *node == from => match sends {
+                Some((sent, bytes)) => (*snapshot, *arrived, *heard) = (Some(sent), bytes, now),
+                None => self.serve(now, to, effects),
+            },
             Sender::Backup { .. } | Sender::Primary(_) => {}
         }
     }
@@ -151,14 +159,19 @@ impl Replica {
         if can {
             serving.push(Serving { number, outgoing: Outgoing::new(to, snapshot, now), is_stuck: false });
         }
-        self.tell_served((to, number), can.then_some(snapshot), effects);
+        self.tell_served((to, number), can.then_some((snapshot, 0)), effects);
         self.read_chunks(now, to, effects);
     }
 
-    fn tell_served(&self, (to, number): (NodeId, u64), snapshot: Option<EntryId>, effects: &mut Vec<Effect>) {
+    fn tell_served(
+        &self,
+        (to, number): (NodeId, u64),
+        sends: Option<(EntryId, u64)>,
+        effects: &mut Vec<Effect>,
+    ) {
         let Role::Follower(follower) = &self.role else { return };
         let view = self.view_number();
-        let message = Message::ServesSnapshot { view, to, transfer: number, snapshot };
+        let message = Message::ServesSnapshot { view, to, transfer: number, sends };
         self.send(follower.primary, message, effects);
     }
 
@@ -243,7 +256,7 @@ impl Replica {
         if let Some((_, outgoing)) = self.outgoing(to) {
             *outgoing = Outgoing::new(to, newest, now);
         }
-        self.tell_served((to, number), Some(newest), effects);
+        self.tell_served((to, number), Some((newest, 0)), effects);
         self.read_chunks(now, to, effects);
     }
 
@@ -260,13 +273,21 @@ impl Replica {
         let Some((_, outgoing)) = sent else { return };
         if outgoing.acknowledge(now, wanted) {
             self.snapshots.moved(from);
-            self.tell_served((from, number), Some(snapshot), effects);
+            self.tell_served((from, number), Some((snapshot, wanted)), effects);
         }
         self.read_chunks(now, from, effects);
     }
 }
 
 impl Serving {
+    pub(crate) fn snapshot(&self) -> EntryId {
+        self.outgoing.snapshot
+    }
+
+    pub(crate) fn arrived(&self) -> u64 {
+        self.outgoing.arrived()
+    }
+
     /// Something was acknowledged to whoever sends to this node.
     pub(crate) fn moved(&mut self, to: NodeId) {
         self.is_stuck &= self.outgoing.to != to;
@@ -276,6 +297,26 @@ impl Serving {
 impl Peer {
     fn next_transfer(&mut self) -> u64 {
         self.transfers += 1;
+        self.got = 0;
         self.transfers
+    }
+
+    /// A snapshot that is on its way covers this much, or the log has arrived up to here.
+    pub(crate) fn has_or_gets(&self) -> Index {
+        match &self.transfer {
+            None => self.matched,
+            Some(transfer) => transfer.snapshot().unwrap_or(EntryId::ZERO).index,
+        }
+    }
+
+    /// How many bytes of a snapshot it has got, in the last transfer.
+    pub(crate) fn got(&self) -> u64 {
+        self.transfer.as_ref().map_or(self.got, Transfer::arrived)
+    }
+
+    /// It has what was sent.
+    pub(crate) fn end_transfer(&mut self) {
+        self.got = self.got();
+        self.transfer = None;
     }
 }

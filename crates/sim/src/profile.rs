@@ -114,7 +114,7 @@ impl Profile {
             lateness: dice.between(20, 2_000) * MS,
             sync: dice.between(100, 8_000) * 1_000,
             drift_ppm: dice.between(0, 500) as i64,
-            log_bytes_max: if small_log { dice.between(4, 40) as usize * entry } else { 1 << 27 },
+            log_bytes_max: if small_log { dice.between(15, 60) as usize * entry } else { 1 << 27 },
             prepare_bytes_max: if dice.chance(500) { dice.between(1, 8) as usize * entry } else { 1 << 22 },
             window_bytes_max: if dice.chance(500) { dice.between(1, 16) as usize * entry } else { 1 << 25 },
             uncommitted_bytes_max: if dice.chance(200) {
@@ -184,6 +184,7 @@ impl Profile {
         self.workload.reads = 600;
         self.workload.keys = 1;
         self.value_bytes = 10;
+        self.log_bytes_max = 1 << 27;
         self.think = 20 * MS;
         (self.loss, self.late) = (0, 0);
         self.latency = dice.between(200, 2_000) * 1_000;
@@ -197,6 +198,17 @@ impl Profile {
                 self.lease = Some(Duration::from_millis(dice.between(3_000, 5_000)));
                 self.fault_interval = dice.between(200, 800) * MS;
                 self.fault_length = dice.between(3_000, 6_000) * MS;
+            }
+            // What a primary lends a backup is long on its way, and both are cut off together.
+            Rule::LeaseEndsEarly => {
+                self.weights = [(Fault::Partition, 1)].into();
+                self.workload.reads = 800;
+                self.workload.keys = 3;
+                self.think = 40 * MS;
+                self.lease = Some(Duration::from_millis(dice.between(500, 800)));
+                (self.late, self.lateness) = (100, dice.between(300, 1_500) * MS);
+                self.fault_interval = dice.between(1_000, 3_000) * MS;
+                self.fault_length = dice.between(2_000, 5_000) * MS;
             }
             // A primary and a backup that are cut off together, where nobody writes: a read waits for what its log holds.
             Rule::LeasesNest => {

@@ -107,7 +107,9 @@ impl World {
     pub fn run(&mut self) -> Stats {
         for node in &mut self.nodes {
             let is_founder = node.view_nodes.contains_key(&node.id);
-            let comes_later = !is_founder && self.env.profile.weights.contains_key(&Fault::AddNode);
+            // A group begins with all its copies.
+            let may_come_later = !is_founder && node.id.0 > self.env.profile.copies;
+            let comes_later = may_come_later && self.env.profile.weights.contains_key(&Fault::AddNode);
             if !comes_later || self.env.dice.chance(300) {
                 node.start(&mut self.env);
             }
@@ -197,7 +199,7 @@ impl World {
         let checks = &mut self.env.checks;
         if !checks.commits.is_empty() {
             for (primary, id) in std::mem::take(&mut checks.commits) {
-                copies::check(&self.nodes, primary, id);
+                copies::check(&self.nodes, &checks.began, primary, id);
             }
         }
         let checks = &mut self.env.checks;

@@ -294,6 +294,8 @@ pub struct Table {
     nodes: BTreeMap<NodeId, Registration>,
     /// The lives of data directories that were followed by others.
     ended_lives: BTreeSet<Incarnation>,
+    /// The version of the table since which the life of a node is registered.
+    lives_since: BTreeMap<NodeId, u64>,
     /// Nodes that are to hold nothing.
     drained: BTreeSet<NodeId>,
     /// Whom everybody pings.
@@ -314,6 +316,11 @@ impl Table {
     #[must_use]
     pub fn nodes(&self) -> &BTreeMap<NodeId, Registration> {
         &self.nodes
+    }
+
+    /// Since which version the life of a node is registered.
+    pub(crate) fn life_since(&self, node: NodeId) -> Option<u64> {
+        self.lives_since.get(&node).copied()
     }
 
     /// The lives of data directories that were followed by others.
@@ -438,8 +445,10 @@ impl Table {
             Some(before) if before.incarnation != registration.incarnation => {
                 self.ended_lives.insert(before.incarnation);
             }
-            _ => {}
+            Some(_) => return Ok(()),
+            None => {}
         }
+        self.lives_since.insert(node, self.version + 1);
         Ok(())
     }
 
@@ -496,6 +505,7 @@ impl Table {
             ));
         }
         self.drained.remove(&node);
+        self.lives_since.remove(&node);
         self.nodes.remove(&node).map(drop).ok_or(Rejection::NoSuchNode(node))
     }
 

@@ -249,7 +249,8 @@ impl ViewService {
     pub fn pinged(&mut self, now: Instant, from: NodeId, ping: Ping, out: &mut Out<ViewWish>) {
         let knows = ping.table;
         // P9: what an old image of a disk says counts for nothing. The table tells it so.
-        if !self.table.is_over(from, ping.start()) || !self.settings.rules.hold(onecopy_core::Rule::OneLife) {
+        let is_over = self.table.is_over(from, ping.start()) || self.table.may_be_delayed(from, &ping);
+        if !is_over || !self.settings.rules.hold(onecopy_core::Rule::OneLife) {
             self.monitor.heard(now, from, ping);
         }
         // Not only the leader: it may be the one that cannot reach this node. What is in a table is committed.

@@ -197,8 +197,8 @@ impl Dice {
             }
             9 => {
                 let (to, transfer) = ([N2, N3][self.roll(2) as usize], self.roll(3));
-                let snapshot = (self.roll(2) == 0).then(|| self.id());
-                Message::ServesSnapshot { view: number, to, transfer, snapshot }
+                let sends = (self.roll(2) == 0).then(|| (self.id(), self.number()));
+                Message::ServesSnapshot { view: number, to, transfer, sends }
             }
             _ => {
                 let holder = member([N1, N2, N3, N4][self.roll(4) as usize]);

@@ -40,7 +40,7 @@ fn asked(config: Config) -> (Subject, Vec<Effect>) {
     subject.persisted(2);
     subject.receive(N2, ok(2, 7));
     subject.receive(N3, reject(2, 1, 0, EntryId::ZERO));
-    let has_none = Message::ServesSnapshot { view: ViewNumber(2), to: N3, transfer: 1, snapshot: None };
+    let has_none = Message::ServesSnapshot { view: ViewNumber(2), to: N3, transfer: 1, sends: None };
     let effects = subject.receive(N2, has_none);
     (subject, effects)
 }

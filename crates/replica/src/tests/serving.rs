@@ -11,7 +11,8 @@ fn serve(transfer: u64, base: u64) -> Message {
 }
 
 fn serves(transfer: u64, snapshot: Option<EntryId>) -> Message {
-    Message::ServesSnapshot { view: ViewNumber(2), to: N3, transfer, snapshot }
+    let sends = snapshot.map(|snapshot| (snapshot, 0));
+    Message::ServesSnapshot { view: ViewNumber(2), to: N3, transfer, sends }
 }
 
 fn reads(offset: u64) -> Effect {
@@ -157,7 +158,9 @@ mod the_backup {
         let found = Input::SnapshotRead { to: N3, snapshot: SNAPSHOT, chunk: Some(piece.clone()) };
         let sent = Message::SnapshotChunk { view: ViewNumber(2), transfer: 1, chunk: piece };
         assert_eq!(subject.step(found), [sends(N3, sent)]);
-        let moved = [sends(N2, serves(1, Some(SNAPSHOT))), reads(4)];
+        let sends_some = Some((SNAPSHOT, CHUNK as u64));
+        let moved = Message::ServesSnapshot { view: ViewNumber(2), to: N3, transfer: 1, sends: sends_some };
+        let moved = [sends(N2, moved), reads(4)];
         assert_eq!(subject.receive(N3, ack(1, 1)), moved);
         assert_eq!(subject.receive(N3, ack(1, 1)), [], "nothing has moved");
         assert_eq!(subject.receive(N3, ack(2, 2)), [], "another transfer");

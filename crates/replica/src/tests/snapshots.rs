@@ -79,16 +79,15 @@ fn the_time_of_a_snapshot_is_that_of_its_last_entry() {
 }
 
 #[test]
-fn a_snapshot_without_news_is_not_asked_for() {
-    // A laggard keeps the log long. Snapshots do not follow each other entry by entry then.
+fn no_snapshot_is_asked_for_while_the_log_has_to_stay() {
+    // It would not let anything go, and keep the disk busy that a laggard needs.
     let mut subject = lagging();
     assert_eq!(subject.step(taken(5, 1)), []);
-    subject.propose();
-    subject.persisted(7);
-    assert_eq!(subject.receive(N2, ok(1, 6)), [applies(vec![entry(6, 1)])]);
-    subject.propose();
-    subject.persisted(8);
-    assert_eq!(subject.receive(N2, ok(1, 7)), [applies(vec![entry(7, 1)]), takes(7, 1)]);
+    for index in 6..=16 {
+        subject.propose();
+        subject.persisted(index + 1);
+        assert_eq!(subject.receive(N2, ok(1, index)), [applies(vec![entry(index, 1)])]);
+    }
 }
 
 /// The primary of n2, which has all five entries, and the learner n3, which has none.
@@ -126,6 +125,30 @@ fn the_log_does_not_stay_for_ever() {
     subject.persisted(18);
     let effects = subject.receive(N2, ok(1, 17));
     assert_eq!(effects.last(), Some(&compacts(19, id(5, 1))));
+}
+
+#[test]
+fn the_log_stays_longer_for_who_has_got_much_of_a_snapshot() {
+    // What has arrived would be sent again.
+    let kept = Recovered { base: id(5, 1), entries: vec![entry(6, 1)], commit: Index(6), state: None };
+    let (mut subject, _) = Subject::start(small(), kept);
+    subject.announce(&view(2, N1, &[N1], &[N3]));
+    subject.persisted(2);
+    subject.receive(N3, reject(2, 1, 0, EntryId::ZERO));
+    let wanted = 10 * entry(1, 1).size() as u64;
+    subject
+        .receive(N3, Message::SnapshotAck { view: ViewNumber(2), transfer: 1, snapshot: id(5, 1), wanted });
+    subject.step(taken(7, 2));
+    for index in 8..=31 {
+        subject.propose();
+        subject.persisted(index - 5);
+        subject.receive(N3, ok(2, 0));
+        assert_eq!(subject.replica.log().base(), id(5, 1), "{index}");
+    }
+    subject.propose();
+    subject.persisted(27);
+    subject.receive(N3, ok(2, 0));
+    assert_eq!(subject.replica.log().base(), id(7, 2));
 }
 
 #[test]

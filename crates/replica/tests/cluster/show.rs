@@ -39,8 +39,8 @@ pub fn message(message: &Message) -> String {
         Message::ServeSnapshot { view, to, transfer, base } => {
             format!("{view} send your snapshot to {to}, transfer {transfer}, from {base} on")
         }
-        Message::ServesSnapshot { view, to, transfer, snapshot } => {
-            format!("{view} transfer {transfer} to {to}: {snapshot:?}")
+        Message::ServesSnapshot { view, to, transfer, sends } => {
+            format!("{view} transfer {transfer} to {to}: {sends:?}")
         }
         Message::SnapshotChunk { view, transfer: _, chunk } => format!("{view} {chunk:?}"),
         Message::SnapshotAck { view, transfer: _, snapshot, wanted } => {

@@ -2,13 +2,16 @@
 //! be the next primary, at any moment (that is what a member is; rules P1, P4, P5). And P1, all backups first: what a primary commits is durable at every member of its view at that moment. (PacificA,
 //! "Replication in Log-Based Distributed Storage Systems", 2008, calls this the commit invariant.)
 
-use onecopy_core::{EntryId, NodeId, View};
+use std::collections::BTreeMap;
+
+use onecopy_core::{EntryId, NodeId, View, ViewNumber};
 
 use crate::node::Node;
 use crate::trace::violated;
 
-/// Looks at the disks behind a commit. A member whose data was lost since it acknowledged is nobody's fault.
-pub fn check(nodes: &[Node], primary: NodeId, id: EntryId) {
+/// Looks at the disks behind a commit. A member whose data was lost since it acknowledged is nobody's fault, nor is one that has been
+/// dropped since, and has begun anew in a later view: that is news to a primary which stood still.
+pub fn check(nodes: &[Node], began: &BTreeMap<NodeId, ViewNumber>, primary: NodeId, id: EntryId) {
     let of = |node: NodeId| nodes.iter().find(|other| other.id == node);
     let Some(view) = of(primary).and_then(|node| node.process.as_ref()?.group().replica().view()) else {
         return;
@@ -17,6 +20,9 @@ pub fn check(nodes: &[Node], primary: NodeId, id: EntryId) {
         let Some(node) = of(member.node).filter(|node| node.incarnation == member.incarnation) else {
             continue;
         };
+        if began.get(&member.node).is_some_and(|began| *began > view.number) {
+            continue;
+        }
         if !node.disk.holds(id) {
             violated(
                 "copies",
@@ -41,11 +47,10 @@ pub fn members_hold_all(nodes: &[Node], view: &View, last: EntryId) {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
     use std::rc::Rc;
 
     use bytes::Bytes;
-    use onecopy_core::{BootNumber, Entry, Incarnation, Index, Member, Ticket, Timestamp, ViewNumber, Write};
+    use onecopy_core::{BootNumber, Entry, Incarnation, Index, Member, Ticket, Timestamp, Write};
 
     use onecopy_host::Job;
 

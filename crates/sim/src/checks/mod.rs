@@ -42,7 +42,9 @@ pub mod tail;
 pub mod twice;
 pub mod views;
 
-use onecopy_core::{Entry, EntryId, Index, NodeId, StateMachine};
+use std::collections::BTreeMap;
+
+use onecopy_core::{Entry, EntryId, Index, NodeId, StateMachine, ViewNumber};
 
 use crate::client::{OpId, Reply};
 
@@ -65,6 +67,8 @@ pub struct Checks {
     pub raft: raft::RaftChecks,
     /// Its logs.
     pub raft_logs: raft_logs::RaftLogs,
+    /// In which views replicas began anew, because they held something else than their primary.
+    pub began: BTreeMap<NodeId, ViewNumber>,
     /// What is not committed yet.
     pub tail: tail::Tail,
     /// Answers on their way from nodes to their clients.

@@ -1,6 +1,8 @@
 //! What the checks, the numbers and the trace learn from inside a process.
 
-use onecopy_core::{BootNumber, Entry, EntryId, Incarnation, Index, Instant, Member, NodeId, Term, View};
+use onecopy_core::{
+    BootNumber, Entry, EntryId, Incarnation, Index, Instant, Member, NodeId, Term, View, ViewNumber,
+};
 use onecopy_host::{Group, GroupObserver, ViewObserver};
 use onecopy_raft::{Configuration, CorruptState, Raft, Role};
 use onecopy_replica::{HandoverError, Standing};
@@ -54,8 +56,10 @@ impl GroupObserver<Machine> for GroupWatch<'_> {
         env.schedule(env.time, Event::GivesUp(me, soon));
     }
 
-    fn rebuilt(&mut self, _: &Group<Machine>) {
+    fn rebuilt(&mut self, group: &Group<Machine>) {
         self.env.note(self.me.node, || "begins anew".to_owned());
+        let view = group.replica().view().map_or(ViewNumber(0), |view| view.number);
+        self.env.checks.began.insert(self.me.node, view);
         self.env.checks.digests.scarred.remove(&self.me.node);
     }
 

@@ -32,6 +32,23 @@ fn a_life_that_was_followed_by_another_has_ended_for_ever() {
 }
 
 #[test]
+fn another_life_has_to_know_the_one_that_it_follows() {
+    let mut table = Table::default();
+    assert!(is_taken(&mut table, &start(N1, 1, 1, 1)));
+    let says = |table, addresses| Ping { incarnation: Incarnation(2), table, addresses, ..ping(N1) };
+    let here = Addresses::default();
+    assert!(table.may_be_delayed(N1, &says(0, here.clone())), "it may have lived before the registered one");
+    assert!(!table.may_be_delayed(N1, &says(1, here.clone())));
+    assert!(!table.may_be_delayed(N1, &Ping { incarnation: Incarnation(1), ..ping(N1) }));
+    assert!(!table.may_be_delayed(N2, &says(0, here)), "nobody was there before");
+    let elsewhere = Addresses { peer: "another:1".to_owned(), ..Addresses::default() };
+    assert!(!table.may_be_delayed(N1, &says(0, elsewhere)), "nobody can tell it before it is registered");
+    // Later starts in the same life change nothing about that.
+    assert!(is_taken(&mut table, &start(N1, 1, 2, 2)));
+    assert!(!table.may_be_delayed(N1, &says(1, Addresses::default())));
+}
+
+#[test]
 fn what_is_over_is_not_proposed_again() {
     let mut scene = Scene::new(2, &[N1, N2], &[N1, N2]);
     // A later start of n2 is registered, by a leader that had heard of it; this one has not yet.

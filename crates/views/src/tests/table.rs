@@ -210,7 +210,8 @@ fn a_table_with_a_view_that_is_none_is_corrupt() {
     let nodes = std::collections::BTreeMap::<NodeId, Registration>::new();
     let (nobody, events) = (std::collections::BTreeSet::<NodeId>::new(), Vec::<crate::Event>::new());
     let lives = std::collections::BTreeSet::<Incarnation>::new();
-    let bytes = postcard::to_stdvec(&(1_u64, nodes, lives, &nobody, &nobody, groups, events)).unwrap();
+    let since = std::collections::BTreeMap::<NodeId, u64>::new();
+    let bytes = postcard::to_stdvec(&(1_u64, nodes, lives, since, &nobody, &nobody, groups, events)).unwrap();
     let error = Table::decode(&bytes).unwrap_err();
     assert!(error.reason.contains("is not a valid view"), "{error}");
 }
