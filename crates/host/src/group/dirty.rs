@@ -13,7 +13,8 @@
 //! order too, because it arrived later; one that was answered before this one arrived saw nothing that is not in this log.
 //!
 //! Time is a change as well: an entry that touches nothing lets keys expire. A read waits for the entries that are later than
-//! the first moment at which time alone would change what it reads.
+//! the first moment at which time alone would change what it reads. An entry that touches its keys may bring that moment nearer, so
+//! that a read for which there is one waits for everything that the log holds.
 //!
 //! # What it costs
 //!
@@ -47,11 +48,13 @@ impl Dirty {
         let mut reads = Footprint::default();
         let lapses = machine.looks_at(body, &mut reads);
         let reads = reads.finish();
-        let touches = |(_, time, footprint): &&(EntryId, Timestamp, Footprint)| {
+        // Whatever touches a key may also say when it expires, and every entry after that lets time pass.
+        let is_touched = self.entries.iter().any(|(.., footprint)| footprint.meets(&reads));
+        let waits = |(_, time, _): &&(EntryId, Timestamp, Footprint)| {
             // What has expired by the clock must not show either: the entry that says so is at the end of the log.
-            footprint.meets(&reads) || lapses.is_some_and(|lapses| lapses <= wall.max(*time))
+            is_touched || lapses.is_some_and(|lapses| lapses <= wall.max(*time))
         };
-        self.entries.iter().rev().find(touches).map_or(Index(0), |(id, ..)| id.index)
+        self.entries.iter().rev().find(waits).map_or(Index(0), |(id, ..)| id.index)
     }
 
     /// Brings this up to date with the log. An entry's name determines all before it, so that the last one tells whether a
@@ -138,17 +141,17 @@ mod tests {
     }
 
     #[test]
-    fn a_read_waits_for_the_last_entry_that_touches_its_keys() {
+    fn a_read_waits_if_an_entry_touches_its_keys() {
         let mut scene = Scene::new(vec![
             entry(2, 1, 2, &["SET a 1", "MSET b 1 c 1"]),
             entry(3, 1, 3, &["DEL c"]),
             entry(4, 1, 4, &["RENAME d e"]),
         ]);
-        let expected = [("a", 2), ("b", 2), ("c", 3), ("d", 4), ("e", 4), ("f", 0), ("k", 0)];
+        let expected = [("a", 4), ("b", 4), ("c", 4), ("d", 4), ("e", 4), ("f", 0), ("k", 0)];
         for (key, index) in expected {
             assert_eq!(scene.awaits(1, &format!("GET {key}")), index, "{key}");
         }
-        assert_eq!(scene.awaits(1, "MGET f b a"), 2);
+        assert_eq!(scene.awaits(1, "MGET f b a"), 4);
         assert_eq!(scene.awaits(1, "MGET a c d"), 4);
         assert_eq!(scene.awaits(2, "GET a"), 0);
         assert_eq!(scene.awaits(4, "DBSIZE"), 0);
@@ -157,7 +160,7 @@ mod tests {
     #[test]
     fn what_is_about_all_keys_waits_for_all_and_is_waited_for_by_all() {
         let mut scene = Scene::new(vec![entry(2, 1, 2, &["FLUSHALL"]), entry(3, 1, 3, &["SET a 1"])]);
-        assert_eq!(scene.awaits(1, "GET b"), 2);
+        assert_eq!(scene.awaits(1, "GET b"), 3);
         for command in ["DBSIZE", "KEYS *", "SCAN 0", "NONSENSE"] {
             assert_eq!(scene.awaits(1, command), 3, "{command}");
         }
@@ -178,6 +181,13 @@ mod tests {
         assert_eq!(scene.awaits(1, "MGET other k"), 4);
         assert_eq!(scene.awaits(1, "DBSIZE"), 4);
         assert_eq!(scene.awaits(1, "GET other"), 0);
+    }
+
+    #[test]
+    fn an_entry_that_says_when_a_key_expires_is_not_the_last_to_wait_for() {
+        let mut scene =
+            Scene::new(vec![entry(2, 1, 2, &["PEXPIREAT other 100"]), entry(3, 1, 200, &["SET a 1"])]);
+        assert_eq!(scene.awaits(1, "GET other"), 3, "by then it has expired");
     }
 
     #[test]
