@@ -21,6 +21,14 @@ pub struct Digests {
 }
 
 impl Digests {
+    /// A replica has the state of a snapshot, which may be damaged.
+    pub fn restored(&mut self, node: NodeId, is_damaged: bool) {
+        match is_damaged {
+            true => self.scarred.insert(node),
+            false => self.scarred.remove(&node),
+        };
+    }
+
     /// A replica has executed everything through `index`.
     pub fn applied(&mut self, node: NodeId, index: Index, machine: &impl StateMachine) {
         if index.0.is_multiple_of(INTERVAL) {

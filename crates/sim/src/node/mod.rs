@@ -149,10 +149,7 @@ impl Node {
         env.note(self.id, || format!("starts, boot {}", self.disk.boot));
         let mut process = Box::new(Process::start(self, env));
         // A snapshot of what was damaged is damaged, and a replica that begins anew may die before its disk has heard of it.
-        match scar::is_in(process.group().machine()) {
-            true => env.checks.digests.scarred.insert(self.id),
-            false => env.checks.digests.scarred.remove(&self.id),
-        };
+        env.checks.digests.restored(self.id, scar::is_in(process.group().machine()));
         self.employ(env, &mut process);
         self.process = Some(process);
         self.turn_by(env, env.time);

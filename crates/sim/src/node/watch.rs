@@ -11,6 +11,7 @@ use onecopy_views::{Command, Membership, Monitor, Rejection, Table};
 use crate::clock::MS;
 use crate::env::{Env, Event};
 use crate::machine::Machine;
+use crate::scar;
 use crate::trace::violated;
 
 /// Watches the replica of a node.
@@ -75,6 +76,8 @@ impl GroupObserver<Machine> for GroupWatch<'_> {
     fn snapshot_installed(&mut self, group: &Group<Machine>, at: EntryId) {
         self.env.stats.snapshots[1] += 1;
         self.env.note(self.me.node, || format!("installs a snapshot at {at}"));
+        // Perhaps of a backup that is damaged: it is found out before it counts.
+        self.env.checks.digests.restored(self.me.node, scar::is_in(group.machine()));
         self.env.checks.installed(self.me.node, at.index, group.machine());
     }
 }
