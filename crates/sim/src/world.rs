@@ -220,6 +220,9 @@ impl World {
         let node = &self.nodes[id.0 as usize - 1];
         let Some(process) = &node.process else { return };
         let log = process.group().replica().log().bytes();
+        // The log may be longer by as much as another replica has got of a snapshot, from here or from a backup.
+        let sent = self.nodes.iter().map(|node| node.disk.largest_image()).max().unwrap_or_default();
+        let log = log.saturating_sub(sent);
         self.bounds.check(id, Sizes { log, disk: node.disk.waiting(DATA_GROUP) });
         let replica = process.group().replica();
         let checks = &mut self.env.checks;

@@ -19,6 +19,9 @@ use onecopy_core::{GroupId, Incarnation, Index, Instant, NodeId, View};
 
 use crate::message::{Answer, Forward, Kind, Outcome};
 
+/// How long an answer is waited for before a batch is sent again. Whoever has executed it answers as before.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(1);
+
 /// A batch is closed when it has grown to this many bytes.
 const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// How often batches that found no primary are tried again.
@@ -85,8 +88,8 @@ struct Batch<T> {
     body: Bytes,
     clients: Vec<T>,
     since: Instant,
-    /// To whom it was sent; `None` while it waits for a primary.
-    sent_to: Option<NodeId>,
+    /// To whom it was sent, and when; `None` while it waits for a primary.
+    sent_to: Option<(NodeId, Instant)>,
     /// It was sent to somebody whose answer is lost: it may have been executed.
     is_lost: bool,
 }
@@ -168,8 +171,20 @@ impl<T> Coordinator<T> {
     }
 
     fn give_up_on(&mut self, gone: impl Fn(NodeId) -> bool) {
-        for batch in self.batches.values_mut().filter(|batch| batch.sent_to.is_some_and(&gone)) {
+        for batch in
+            self.batches.values_mut().filter(|batch| batch.sent_to.is_some_and(|(node, _)| gone(node)))
+        {
             batch.lose();
+        }
+    }
+
+    /// A request or its answer was lost on the way: connections end, and begin, at either end by itself.
+    fn give_up_on_late(&mut self, now: Instant) {
+        for batch in self.batches.values_mut() {
+            if batch.sent_to.is_some_and(|(_, at)| now.since(at) >= ANSWER_PATIENCE) {
+                batch.lose();
+                self.next_retry = now;
+            }
         }
     }
 
@@ -213,6 +228,7 @@ impl<T> Coordinator<T> {
         self.make_batches(now);
         self.expire(now);
         let Some((to, view)) = self.view.as_ref().map(|view| (view.primary, view.number)) else { return };
+        self.give_up_on_late(now);
         let retry = now >= self.next_retry;
         if retry {
             self.next_retry = now + RETRY_INTERVAL;
@@ -221,7 +237,7 @@ impl<T> Coordinator<T> {
         let (group, coordinator) = (self.group, self.incarnation);
         for (sequence, batch) in &mut self.batches {
             if batch.sent_to.is_none() && (retry || batch.since == now) {
-                batch.sent_to = Some(to);
+                batch.sent_to = Some((to, now));
                 let (sequence, kind, body) = (*sequence, batch.kind, batch.body.clone());
                 let forward = Forward { group, view, coordinator, sequence, done_below, kind, body };
                 dispatches.push(Dispatch { to, forward });
@@ -233,6 +249,9 @@ impl<T> Coordinator<T> {
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         let oldest = self.batches.values().map(|batch| batch.since + self.request_timeout).min();
+        let late =
+            self.batches.values().filter_map(|batch| batch.sent_to).map(|(_, at)| at + ANSWER_PATIENCE);
+        let oldest = oldest.into_iter().chain(late).min();
         let waiting = self.view.is_some() && self.batches.values().any(|batch| batch.sent_to.is_none());
         match waiting {
             true => oldest.map(|oldest| oldest.min(self.next_retry)),

@@ -90,13 +90,25 @@ fn a_response_that_does_not_fit_is_noticed() {
 }
 
 #[test]
+fn a_batch_whose_answer_does_not_come_is_sent_again_under_its_name() {
+    let mut coordinator = with_a_write_at_node_1();
+    let late = at(0) + ANSWER_PATIENCE;
+    assert_eq!(dispatch(&mut coordinator, at(999)), []);
+    assert_eq!(coordinator.deadline(), Some(late));
+    assert_eq!(dispatch(&mut coordinator, late), [(1, 1, Kind::Write)]);
+    // Nobody knows what became of the first one.
+    assert_eq!(dispatch(&mut coordinator, at(0) + TIMEOUT), []);
+    assert_eq!(replies(&mut coordinator), [("a", Reply::Unknown)]);
+}
+
+#[test]
 fn what_was_not_executed_is_tried_again_after_a_while() {
     let mut coordinator = with_a_write_at_node_1();
     coordinator.complete(1, Outcome::Busy);
     assert_eq!(dispatch(&mut coordinator, at(5)), []);
     assert_eq!(coordinator.deadline(), Some(at(10)));
     assert_eq!(dispatch(&mut coordinator, at(10)), [(1, 1, Kind::Write)]);
-    assert_eq!(coordinator.deadline(), Some(at(0) + TIMEOUT));
+    assert_eq!(coordinator.deadline(), Some(at(10) + ANSWER_PATIENCE));
     // A refusal that names a newer view is followed at once.
     coordinator.complete(1, Outcome::NotPrimary(Some(view(2, 2))));
     assert_eq!(dispatch(&mut coordinator, at(11)), [(2, 1, Kind::Write)]);

@@ -96,6 +96,13 @@ impl Disk {
         self.waiting.get(&group).copied().unwrap_or_default()
     }
 
+    /// How many bytes the largest snapshot of the data has.
+    #[must_use]
+    pub fn largest_image(&self) -> usize {
+        let images = self.images.iter().filter(|((group, _), _)| *group == DATA_GROUP);
+        images.map(|(_, image)| image.bytes.len()).max().unwrap_or_default()
+    }
+
     /// The process dies: of what was on its way, some beginning has reached the disk. The record after it may be torn: recovery
     /// cuts it off (`crates/storage/src/recovery.rs`), so that it is as good as not written. Returns whether one was.
     pub fn crash(&mut self, dice: &mut Dice) -> bool {

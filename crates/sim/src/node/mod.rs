@@ -22,7 +22,6 @@ use crate::clock::{Clock, MS, Time};
 use crate::disk::{DATA_GROUP, Disk};
 use crate::env::{Env, Event};
 use crate::message::Packet;
-use crate::scar;
 pub use process::Process;
 
 /// Of a thousand syncs, after how many the log asks for a snapshot.
@@ -148,8 +147,6 @@ impl Node {
         self.disk.boot += 1;
         env.note(self.id, || format!("starts, boot {}", self.disk.boot));
         let mut process = Box::new(Process::start(self, env));
-        // A snapshot of what was damaged is damaged, and a replica that begins anew may die before its disk has heard of it.
-        env.checks.digests.restored(self.id, scar::is_in(process.group().machine()));
         self.employ(env, &mut process);
         self.process = Some(process);
         self.turn_by(env, env.time);

@@ -12,6 +12,7 @@ use super::Node;
 use crate::disk::{DATA_GROUP, Disk};
 use crate::env::Env;
 use crate::machine::Machine;
+use crate::scar;
 use crate::subject::machine;
 
 /// How long a request is tried.
@@ -44,6 +45,8 @@ pub(super) fn group(
         state.restore_finish().expect("a snapshot on a simulated disk is complete");
         base_time = image.time;
     }
+    // A snapshot of what was damaged is damaged, and a replica that begins anew may die before its disk has heard of it.
+    env.checks.digests.restored(me.node, scar::is_in(state.machine()));
     let replica = Config {
         heartbeat_interval: HEARTBEAT_INTERVAL,
         failure_timeout: FAILURE_TIMEOUT,
