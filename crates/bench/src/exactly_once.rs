@@ -11,6 +11,8 @@ use onecopy_keyspace::Keyspace;
 use onecopy_keyspace::request::{BodyBuilder, SegmentBuilder};
 use onecopy_resp::Version;
 
+use crate::median::median;
+
 /// Measures the sessions (exactly once) beside the execution of which they are a part.
 ///
 /// Batches of INCRs, one batch to an entry, from three coordinators that have up to four batches under way each, are executed by a replica as
@@ -103,9 +105,4 @@ fn remember(batches: &[Batch]) -> f64 {
     let elapsed = begin.elapsed();
     black_box(&sessions);
     elapsed.as_nanos() as f64 / batches.len() as f64
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }

@@ -18,6 +18,7 @@ mod exactly_once;
 mod failover;
 mod learner;
 mod load;
+mod median;
 mod outage;
 mod process;
 mod reads;

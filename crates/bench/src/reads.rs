@@ -7,6 +7,7 @@ use onecopy_harness::load::Register;
 use onecopy_harness::{Cluster, Options};
 
 use crate::load::{self, Plan, Test};
+use crate::median::median;
 use crate::process;
 use crate::steady::{Ask, Steady};
 
@@ -118,11 +119,6 @@ fn throughput(arguments: &Arguments, cluster: &Cluster) -> anyhow::Result<()> {
 
 fn processor_seconds(cluster: &Cluster, id: u32) -> anyhow::Result<f64> {
     process::processor_seconds(cluster.pid(id).expect("it runs"))
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 // --- Latency ---

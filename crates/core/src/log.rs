@@ -53,12 +53,7 @@ impl Log {
     /// Panics if `after` lies before the base.
     #[must_use]
     pub fn bytes_after(&self, after: Index) -> usize {
-        assert!(
-            after >= self.base.index,
-            "log: {after} was compacted, the window begins after {}",
-            self.base
-        );
-        self.entries.iter().skip((after.0 - self.base.index.0) as usize).map(Entry::size).sum()
+        self.entries_after(after).map(Entry::size).sum()
     }
 
     /// How many entries the window holds.
@@ -99,16 +94,8 @@ impl Log {
     /// Panics if `after` lies before the base.
     #[must_use]
     pub fn after(&self, after: Index, bytes_max: usize) -> Vec<Entry> {
-        assert!(
-            after >= self.base.index,
-            "log: {after} was compacted, the window begins after {}",
-            self.base
-        );
-        let start = (after.0 - self.base.index.0) as usize;
         let mut bytes = 0;
-        self.entries
-            .iter()
-            .skip(start)
+        self.entries_after(after)
             .take_while(|entry| {
                 let first = bytes == 0;
                 bytes += entry.size();
@@ -116,6 +103,12 @@ impl Log {
             })
             .cloned()
             .collect()
+    }
+
+    fn entries_after(&self, after: Index) -> impl Iterator<Item = &Entry> {
+        let base = self.base;
+        assert!(after >= base.index, "log: {after} was compacted, the window begins after {base}");
+        self.entries.iter().skip((after.0 - base.index.0) as usize)
     }
 
     /// Adds an entry at the end. Panics if it does not follow the last one.

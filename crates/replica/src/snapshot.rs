@@ -72,11 +72,6 @@ impl Snapshots {
         self.source == Some(source)
     }
 
-    /// Something that this backup sends has arrived there.
-    pub(crate) fn moved(&mut self, to: NodeId) {
-        self.serving.iter_mut().for_each(|one| one.moved(to));
-    }
-
     /// There is nothing left that they could be of.
     pub(crate) fn forget_all(&mut self) {
         *self = Self::new(EntryId::ZERO);

@@ -55,8 +55,8 @@ impl Transfer {
 pub(crate) struct Serving {
     number: u64,
     outgoing: Outgoing,
-    /// It was sent again, and nothing has moved since then.
-    is_stuck: bool,
+    /// How much had arrived when the rest was sent again.
+    rewound_at: Option<u64>,
 }
 
 impl Replica {
@@ -157,7 +157,7 @@ impl Replica {
         let can = follower.is_member && fits && !self.digests.has_diverged();
         serving.retain(|one| one.outgoing.to != to);
         if can {
-            serving.push(Serving { number, outgoing: Outgoing::new(to, snapshot, now), is_stuck: false });
+            serving.push(Serving { number, outgoing: Outgoing::new(to, snapshot, now), rewound_at: None });
         }
         self.tell_served((to, number), can.then_some((snapshot, 0)), effects);
         self.read_chunks(now, to, effects);
@@ -181,7 +181,7 @@ impl Replica {
         let waits = |one: &Serving| now.since(one.outgoing.moved()) >= timeout;
         let (stuck, serving): (Vec<Serving>, _) = std::mem::take(&mut self.snapshots.serving)
             .into_iter()
-            .partition(|one| one.is_stuck && waits(one));
+            .partition(|one| one.is_stuck() && waits(one));
         self.snapshots.serving = serving;
         for one in stuck {
             self.tell_served((one.outgoing.to, one.number), None, effects);
@@ -189,7 +189,7 @@ impl Replica {
         let mut again = Vec::new();
         for one in self.snapshots.serving.iter_mut().filter(|one| waits(one)) {
             one.outgoing.rewind(now);
-            one.is_stuck = true;
+            one.rewound_at = Some(one.outgoing.arrived());
             again.push(one.outgoing.to);
         }
         for to in again {
@@ -272,7 +272,6 @@ impl Replica {
         let sent = self.outgoing(from).filter(|sent| (sent.0, sent.1.snapshot) == (number, snapshot));
         let Some((_, outgoing)) = sent else { return };
         if outgoing.acknowledge(now, wanted) {
-            self.snapshots.moved(from);
             self.tell_served((from, number), Some((snapshot, wanted)), effects);
         }
         self.read_chunks(now, from, effects);
@@ -288,9 +287,9 @@ impl Serving {
         self.outgoing.arrived()
     }
 
-    /// Something was acknowledged to whoever sends to this node.
-    pub(crate) fn moved(&mut self, to: NodeId) {
-        self.is_stuck &= self.outgoing.to != to;
+    /// Whether nothing has moved since it was sent again.
+    fn is_stuck(&self) -> bool {
+        self.rewound_at == Some(self.outgoing.arrived())
     }
 }
 

@@ -72,9 +72,12 @@ impl FromStr for Fault {
 }
 
 impl Fault {
-    /// Whether it does not come with the others: it was thought of later, or has a cause of its own.
+    /// Those that were thought of later, and are drawn last, so that older seeds are what they were.
+    pub(crate) const LATER: [Self; 3] = [Self::AddNode, Self::RemoveNode, Self::SlowPath];
+
+    /// Whether it does not come with the others: it is drawn later, or has a cause of its own.
     pub(crate) fn is_drawn_apart(self) -> bool {
-        matches!(self, Self::Regicide | Self::AddNode | Self::RemoveNode | Self::SlowPath)
+        self == Self::Regicide || Self::LATER.contains(&self)
     }
 
     /// All of them.

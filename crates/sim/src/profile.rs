@@ -137,8 +137,7 @@ impl Profile {
             profile.raft_append_bytes_max = if dice.chance(500) { 1 } else { 1 << 20 };
             profile.regicide = dice.below(600);
         }
-        // Drawn last, so that older seeds are what they were.
-        for fault in [Fault::AddNode, Fault::RemoveNode, Fault::SlowPath] {
+        for fault in Fault::LATER {
             if dice.chance(300) {
                 profile.weights.insert(fault, dice.between(1, 10));
             }

@@ -219,10 +219,12 @@ impl World {
     fn look_at(&mut self, id: NodeId) {
         let node = &self.nodes[id.0 as usize - 1];
         let Some(process) = &node.process else { return };
-        let log = process.group().replica().log().bytes();
-        // The log may be longer by as much as another replica has got of a snapshot, from here or from a backup.
-        let sent = self.nodes.iter().map(|node| node.disk.largest_image()).max().unwrap_or_default();
-        let log = log.saturating_sub(sent);
+        let mut log = process.group().replica().log().bytes();
+        if log > self.bounds.log() {
+            // It may be longer by as much as another replica has got of a snapshot, from here or from a backup.
+            let sent = self.nodes.iter().map(|node| node.disk.largest_image()).max();
+            log = log.saturating_sub(sent.unwrap_or_default());
+        }
         self.bounds.check(id, Sizes { log, disk: node.disk.waiting(DATA_GROUP) });
         let replica = process.group().replica();
         let checks = &mut self.env.checks;

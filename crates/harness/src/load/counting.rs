@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{Gap, connect};
 
@@ -23,7 +23,7 @@ impl Counting {
     /// Starts `clients` clients, spread over the nodes at `addresses`.
     pub fn start(clients: usize, addresses: &[SocketAddr]) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let gap = Arc::new(Mutex::new(Gap { last_success: Instant::now(), longest: Duration::ZERO }));
+        let gap = Arc::new(Mutex::new(Gap::new()));
         let client = |number: usize| {
             let (stop, gap, address) = (stop.clone(), gap.clone(), addresses[number % addresses.len()]);
             std::thread::spawn(move || count(address, &stop, &gap))
@@ -34,10 +34,7 @@ impl Counting {
 
     /// The longest time without an answer since the last call.
     pub fn take_longest_gap(&self) -> Duration {
-        let mut gap = self.gap.lock().expect("nobody panics with this lock");
-        let longest = gap.longest.max(gap.last_success.elapsed());
-        gap.longest = Duration::ZERO;
-        longest
+        self.gap.lock().expect("nobody panics with this lock").take_longest()
     }
 
     /// Stops all clients; how many increments were answered, and what the counter says, asked at `address`.

@@ -74,7 +74,7 @@ impl Load {
             successes: AtomicU64::new(0),
             errors: Mutex::default(),
             wrong_reads: Mutex::default(),
-            gap: Mutex::new(Gap { last_success: Instant::now(), longest: Duration::ZERO }),
+            gap: Mutex::new(Gap::new()),
         });
         let writer = |id: usize| {
             let (shared, address) = (shared.clone(), write_to[id % write_to.len()]);
@@ -91,10 +91,7 @@ impl Load {
 
     /// The longest time without an acknowledged write since the last call.
     pub fn take_longest_gap(&self) -> Duration {
-        let mut gap = self.shared.gap.lock().expect("nobody panics with this lock");
-        let longest = gap.longest.max(gap.last_success.elapsed());
-        gap.longest = Duration::ZERO;
-        longest
+        self.shared.gap.lock().expect("nobody panics with this lock").take_longest()
     }
 
     /// How many writes were acknowledged so far.
@@ -221,6 +218,15 @@ fn fate_of(error: &RedisError) -> Fate {
 }
 
 impl Gap {
+    fn new() -> Self {
+        Self { last_success: Instant::now(), longest: Duration::ZERO }
+    }
+
+    /// The longest since the last call; what goes on now counts.
+    fn take_longest(&mut self) -> Duration {
+        std::mem::take(&mut self.longest).max(self.last_success.elapsed())
+    }
+
     fn success(&mut self) {
         let now = Instant::now();
         self.longest = self.longest.max(now - self.last_success);

@@ -178,16 +178,6 @@ impl<T> Coordinator<T> {
         }
     }
 
-    /// A request or its answer was lost on the way: connections end, and begin, at either end by itself.
-    fn give_up_on_late(&mut self, now: Instant) {
-        for batch in self.batches.values_mut() {
-            if batch.sent_to.is_some_and(|(_, at)| now.since(at) >= ANSWER_PATIENCE) {
-                batch.lose();
-                self.next_retry = now;
-            }
-        }
-    }
-
     /// Another node has answered. An answer to another start of this coordinator is none.
     pub fn answered(&mut self, answer: Answer) {
         if answer.coordinator == self.incarnation {
@@ -228,7 +218,6 @@ impl<T> Coordinator<T> {
         self.make_batches(now);
         self.expire(now);
         let Some((to, view)) = self.view.as_ref().map(|view| (view.primary, view.number)) else { return };
-        self.give_up_on_late(now);
         let retry = now >= self.next_retry;
         if retry {
             self.next_retry = now + RETRY_INTERVAL;
@@ -236,7 +225,12 @@ impl<T> Coordinator<T> {
         let done_below = self.batches.keys().next().copied().unwrap_or(self.sequence + 1);
         let (group, coordinator) = (self.group, self.incarnation);
         for (sequence, batch) in &mut self.batches {
-            if batch.sent_to.is_none() && (retry || batch.since == now) {
+            // A request or its answer was lost on the way: connections end, and begin, at either end by itself.
+            let is_late = batch.sent_to.is_some_and(|(_, at)| now.since(at) >= ANSWER_PATIENCE);
+            if is_late {
+                batch.lose();
+            }
+            if batch.sent_to.is_none() && (retry || is_late || batch.since == now) {
                 batch.sent_to = Some((to, now));
                 let (sequence, kind, body) = (*sequence, batch.kind, batch.body.clone());
                 let forward = Forward { group, view, coordinator, sequence, done_below, kind, body };
@@ -248,10 +242,11 @@ impl<T> Coordinator<T> {
     /// When something must be tried again or given up.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        let oldest = self.batches.values().map(|batch| batch.since + self.request_timeout).min();
-        let late =
-            self.batches.values().filter_map(|batch| batch.sent_to).map(|(_, at)| at + ANSWER_PATIENCE);
-        let oldest = oldest.into_iter().chain(late).min();
+        let ends = self.batches.values().map(|batch| {
+            let expires = batch.since + self.request_timeout;
+            batch.sent_to.map_or(expires, |(_, at)| expires.min(at + ANSWER_PATIENCE))
+        });
+        let oldest = ends.min();
         let waiting = self.view.is_some() && self.batches.values().any(|batch| batch.sent_to.is_none());
         match waiting {
             true => oldest.map(|oldest| oldest.min(self.next_retry)),

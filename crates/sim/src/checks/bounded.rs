@@ -44,9 +44,13 @@ impl Bounds {
         let turn = profile.clients * (profile.value_bytes + 1_000);
         let uncommitted = profile.uncommitted_bytes_max + turn;
         let log = PATIENCE * profile.log_bytes_max + uncommitted;
-        // A view node that catches up with a table that changes all the time writes the whole log of it at once.
-        let table = if profile.churn > 0 { PATIENCE * profile.raft_log_bytes_max } else { 0 };
-        Self(Sizes { log, disk: log + uncommitted + table })
+        Self(Sizes { log, disk: log + uncommitted })
+    }
+
+    /// How long a log may be.
+    #[must_use]
+    pub fn log(&self) -> usize {
+        self.0.log
     }
 
     /// Looks at one node.
