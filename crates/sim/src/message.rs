@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use onecopy_core::{Member, NodeId, ViewNumber};
 pub use onecopy_host::{Answer, Forward, Kind, Outcome, RaftLetter};
-use onecopy_views::{Hello, Ping, Suspicion, Table};
+use onecopy_views::{Hello, Moment, Ping, Suspicion, Table};
 
 /// A message between two nodes.
 #[derive(Clone, Debug)]
@@ -25,7 +25,7 @@ pub enum Packet {
     /// From a view node.
     Table(Arc<Table>),
     /// From any node to every view node.
-    Suspect(Suspicion),
+    Suspect(Moment, Suspicion),
     /// From a primary to every view node (rule P5).
     AskMembership(ViewNumber, Member),
     /// From a primary to every view node: it makes way.
@@ -64,7 +64,7 @@ pub fn describe(packet: &Packet) -> String {
         Packet::Raft(letter) => format!("raft {:?}", letter.message),
         Packet::Ping(ping) => format!("ping {} {:?}", ping.boot, ping.groups),
         Packet::Table(table) => format!("table version {}", table.version()),
-        Packet::Suspect(suspicion) => format!("{} {}", suspicion.node, suspicion.grounds),
+        Packet::Suspect(_, suspicion) => format!("{} {}", suspicion.node, suspicion.grounds),
         Packet::AskHandover(view, heir) => format!("make {heir} the primary, asked in {view}"),
         Packet::AskMembership(view, learner) => format!("make {learner:?} a member, asked in {view}"),
     }

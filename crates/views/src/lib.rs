@@ -46,7 +46,7 @@ mod view_nodes;
 pub use events::{Event, Evidence, Proposal};
 pub use genesis::{Founding, Genesis, Hello, Membership, Standing as GenesisStanding};
 pub use lives::Start;
-pub use monitor::{GroupReport, Monitor, MonitorConfig, Ping, Role, Suspicion};
+pub use monitor::{GroupReport, Moment, Monitor, MonitorConfig, Ping, Role, Suspicion};
 pub use table::{Addresses, Command, CorruptTable, Group, Reason, Registration, Rejection, Table};
 
 #[cfg(test)]

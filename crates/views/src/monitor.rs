@@ -76,6 +76,24 @@ pub struct Ping {
     pub groups: Vec<GroupReport>,
 }
 
+/// A moment in the life of a node's data, as its pings count it. What a node says is put in order by it: networks
+/// deliver late what they once delayed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Moment {
+    /// The start of its process.
+    pub boot: BootNumber,
+    /// How many pings it has sent since then.
+    pub pings: u64,
+}
+
+impl Ping {
+    /// When it was sent.
+    #[must_use]
+    pub fn moment(&self) -> Moment {
+        Moment { boot: self.boot, pings: self.number }
+    }
+}
+
 /// One replica reports that another is silent, or too slow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Suspicion {
@@ -146,16 +164,18 @@ impl Monitor {
     /// A ping arrived. One that is older than the last one is ignored: it was delayed, and what it says is over.
     pub fn heard(&mut self, now: Instant, from: NodeId, ping: Ping) {
         let delayed = self.heard.get(&from).is_some_and(|(_, known)| {
-            known.incarnation == ping.incarnation && (known.boot, known.number) > (ping.boot, ping.number)
+            known.incarnation == ping.incarnation && known.moment() > ping.moment()
         });
         if !delayed {
             self.heard.insert(from, (now, ping));
         }
     }
 
-    /// A suspicion arrived.
-    pub fn suspected(&mut self, now: Instant, from: NodeId, suspicion: Suspicion) {
-        self.suspicions.insert((suspicion.group, suspicion.node, from), (now, suspicion));
+    /// A suspicion arrived. One that is older than the last ping of its accuser is ignored: if it is not over, it is said again.
+    pub fn suspected(&mut self, now: Instant, from: NodeId, moment: Moment, suspicion: Suspicion) {
+        if self.ping(from).is_some_and(|ping| ping.moment() <= moment) {
+            self.suspicions.insert((suspicion.group, suspicion.node, from), (now, suspicion));
+        }
     }
 
     /// This view node tried to connect to a node, and nobody listened there.

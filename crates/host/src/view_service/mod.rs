@@ -24,7 +24,8 @@ use onecopy_core::{
 };
 use onecopy_raft::{ChangeRefusal, Configuration, Effect, Input, Message, Raft, Role};
 use onecopy_views::{
-    Command, Genesis, GenesisStanding, Hello, Membership, Monitor, MonitorConfig, Ping, Suspicion, Table,
+    Command, Genesis, GenesisStanding, Hello, Membership, Moment, Monitor, MonitorConfig, Ping, Suspicion,
+    Table,
 };
 
 use crate::disk::{Out, SnapshotName};
@@ -268,8 +269,8 @@ impl ViewService {
     }
 
     /// A node, perhaps this one, says that another is silent.
-    pub fn suspected(&mut self, now: Instant, from: NodeId, suspicion: Suspicion) {
-        self.monitor.suspected(now, from, suspicion);
+    pub fn suspected(&mut self, now: Instant, from: NodeId, moment: Moment, suspicion: Suspicion) {
+        self.monitor.suspected(now, from, moment, suspicion);
     }
 
     /// A primary asks to make a learner a member (rule P5). A follower's table may be old; the primary asks the leader too,

@@ -24,7 +24,7 @@ use std::time::Duration;
 use onecopy_core::{Instant, NodeId};
 use onecopy_host::{ArchiveEvent, ViewWish};
 use onecopy_replica::HandoverError;
-use onecopy_views::{Addresses, Ping, Table};
+use onecopy_views::{Addresses, Moment, Ping, Suspicion, Table};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::oneshot;
 use tracing::warn;
@@ -62,6 +62,8 @@ pub(crate) struct Ears {
 pub(crate) enum FromData {
     /// To be told to all view nodes.
     Tell(ControlMessage),
+    /// The same, of a replica that is silent or too slow.
+    Suspect(Suspicion),
     /// A handover did not happen.
     HandoverFailed(HandoverError),
 }
@@ -117,6 +119,10 @@ impl Control {
                 Some(node) = ears.refused.recv() => self.with_view_node(|view_node| view_node.on_refused(node)),
                 Some(event) = ears.data.recv() => match event {
                     FromData::Tell(message) => self.tell_view_nodes(&message),
+                    FromData::Suspect(suspicion) => {
+                        let moment = Moment { boot: self.me.boot, pings: self.pings };
+                        self.tell_view_nodes(&ControlMessage::Suspect(moment, suspicion));
+                    }
                     FromData::HandoverFailed(error) => self.handover_failed(error),
                 },
                 Some(request) = ears.operators.recv() => self.take_request(request),

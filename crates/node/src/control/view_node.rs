@@ -98,7 +98,7 @@ impl ViewNode {
             ControlMessage::Hello(hello) => service.greeted(now, from, hello, out),
             ControlMessage::Raft(letter) => service.received(now, from, letter, observer, out),
             ControlMessage::Ping(ping) => service.pinged(now, from, ping, out),
-            ControlMessage::Suspect(suspicion) => service.suspected(now, from, suspicion),
+            ControlMessage::Suspect(moment, suspicion) => service.suspected(now, from, moment, suspicion),
             ControlMessage::AskMembership { group, view, learner } => {
                 service.asked_for_membership(now, from, (group, view, learner), observer, out);
             }

@@ -135,7 +135,7 @@ impl Plane {
                     let _ = self.links.send(to, &DataMessage::Answer(answer));
                 }
                 Mail::Suspect(suspicion) => {
-                    self.tell_view_nodes(ControlMessage::Suspect(suspicion));
+                    let _ = self.control.send(FromData::Suspect(suspicion));
                 }
                 Mail::AskHandover { group, view, to } => {
                     self.tell_view_nodes(ControlMessage::AskHandover { group, view, heir: to });

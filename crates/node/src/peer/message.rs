@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use onecopy_core::{GroupId, Member, NodeId, ViewNumber};
 use onecopy_host::{Answer, Forward, MemberChange, RaftLetter};
-use onecopy_views::{Command, Hello, Ping, Suspicion};
+use onecopy_views::{Command, Hello, Moment, Ping, Suspicion};
 use serde::{Deserialize, Serialize};
 
 /// On the data lane.
@@ -29,7 +29,7 @@ pub(crate) enum ControlMessage {
     /// From the view leader: the view table, in the encoding of [`onecopy_views::Table`].
     Table(Bytes),
     /// From any node to every view node.
-    Suspect(Suspicion),
+    Suspect(Moment, Suspicion),
     /// From a primary to every view node: this learner has everything (rule P5).
     AskMembership { group: GroupId, view: ViewNumber, learner: Member },
     /// From a primary to every view node: it makes way.

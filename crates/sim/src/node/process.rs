@@ -10,7 +10,7 @@ use onecopy_core::{BootNumber, Incarnation, Instant, Member, NodeId, Timestamp};
 use onecopy_host::{Coordinator, DataPlane, Group, Mail, Out, Reply, ViewService, ViewWish};
 use onecopy_raft::Raft;
 use onecopy_replica::Status;
-use onecopy_views::{Addresses, Ping, Table};
+use onecopy_views::{Addresses, Moment, Ping, Table};
 
 use super::archive::Archive;
 use super::start::{self, REQUEST_TIMEOUT};
@@ -214,7 +214,10 @@ impl Process {
                 Mail::Answer { to, answer } => {
                     env.send(me, to, Packet::Answer(answer));
                 }
-                Mail::Suspect(suspicion) => self.tell_view_nodes(&Packet::Suspect(suspicion), env),
+                Mail::Suspect(suspicion) => {
+                    let moment = Moment { boot: self.boot, pings: self.pings };
+                    self.tell_view_nodes(&Packet::Suspect(moment, suspicion), env);
+                }
                 Mail::AskHandover { view, to, .. } => {
                     env.note(me, || format!("asks to be succeeded by {to} after {view}"));
                     self.tell_view_nodes(&Packet::AskHandover(view, to), env);
@@ -294,7 +297,7 @@ impl Process {
             Packet::Hello(hello) => service.greeted(now, from, hello, out),
             Packet::Raft(letter) => service.received(now, from, letter, watch, out),
             Packet::Ping(ping) => service.pinged(now, from, (*ping).clone(), out),
-            Packet::Suspect(suspicion) => service.suspected(now, from, suspicion),
+            Packet::Suspect(moment, suspicion) => service.suspected(now, from, moment, suspicion),
             Packet::AskMembership(view, learner) => {
                 service.asked_for_membership(now, from, (DATA_GROUP, view, learner), watch, out);
             }

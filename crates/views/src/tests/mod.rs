@@ -20,8 +20,8 @@ use onecopy_core::{
 };
 
 use crate::{
-    Addresses, Command, Evidence, GroupReport, Monitor, MonitorConfig, Ping, Proposal, Reason, Registration,
-    Rejection, Role, Suspicion, Table,
+    Addresses, Command, Evidence, GroupReport, Moment, Monitor, MonitorConfig, Ping, Proposal, Reason,
+    Registration, Rejection, Role, Suspicion, Table,
 };
 
 const N1: NodeId = NodeId(1);
@@ -197,12 +197,17 @@ impl Scene {
     /// It answers, but does not acknowledge.
     fn suspect_slow(&mut self, from: NodeId, node: NodeId, behind: u64) {
         let (view, grounds) = (view(&self.table).number, Grounds::Behind(ms(behind)));
-        self.monitor.suspected(self.now, from, Suspicion { group: G1, view, node, grounds });
+        self.accuse(from, Suspicion { group: G1, view, node, grounds });
     }
 
     fn suspect_in(&mut self, view: ViewNumber, from: NodeId, node: NodeId, silent_for: u64) {
         let suspicion = Suspicion { group: G1, view, node, grounds: Grounds::Silent(ms(silent_for)) };
-        self.monitor.suspected(self.now, from, suspicion);
+        self.accuse(from, suspicion);
+    }
+
+    fn accuse(&mut self, from: NodeId, suspicion: Suspicion) {
+        let moment = Moment { boot: BootNumber(1), pings: 0 };
+        self.monitor.suspected(self.now, from, moment, suspicion);
     }
 
     fn wait(&mut self, milliseconds: u64) {

@@ -59,6 +59,19 @@ fn a_view_node_that_slept_accuses_nobody() {
 }
 
 #[test]
+fn what_a_delayed_suspicion_says_is_over() {
+    let mut scene = Scene::new(2, &[N1, N2], &[N1, N2]);
+    let number = view(&scene.table).number;
+    let suspicion = Suspicion { group: G1, view: number, node: N2, grounds: Grounds::Silent(ms(TIMEOUT)) };
+    scene.hear(N1, Ping { number: 7, ..ping(N1) });
+    let moment = |pings| Moment { boot: BootNumber(1), pings };
+    scene.monitor.suspected(scene.now, N1, moment(6), suspicion);
+    assert_eq!(scene.decide(), [], "it has pinged since then");
+    scene.monitor.suspected(scene.now, N1, moment(7), suspicion);
+    assert_eq!(scene.decide(), [remove_member(1, N2, Reason::Suspected)]);
+}
+
+#[test]
 fn a_later_suspicion_takes_the_place_of_the_one_before() {
     let mut scene = Scene::new(2, &[N1, N2], &[N1, N2]);
     scene.suspect(N1, N2, TIMEOUT);
