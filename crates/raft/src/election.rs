@@ -47,6 +47,12 @@ impl Raft {
         self.election_due = self.now + timeout + std::time::Duration::from_nanos(jitter);
     }
 
+    /// Whoever has just been told that it may try asks for the vote as soon as its own is durable. To campaign meanwhile would
+    /// split the vote, and cost a second election timeout. Not for longer: it may have failed, or be deaf.
+    fn make_way(&mut self) {
+        self.election_due = self.election_due.max(self.now + self.config.heartbeat_interval);
+    }
+
     /// Whether there is a leader as far as this member can tell: it would be wrong to elect another. Also one of an
     /// earlier term: it may hold a lease that rests on what this member told it (thesis, section 6.4.1).
     fn hears_leader(&self) -> bool {
@@ -120,7 +126,10 @@ impl Raft {
         let term = if granted { term } else { self.term() };
         let message = Message::PreVoteReply { term, granted };
         match granted {
-            true => effects.push(Effect::Send { to: from, message, after: None }),
+            true => {
+                self.make_way();
+                effects.push(Effect::Send { to: from, message, after: None });
+            }
             false => self.answer(from, message, effects),
         }
     }

@@ -167,6 +167,19 @@ fn a_pre_vote_of_another_campaign_does_not_count() {
 }
 
 #[test]
+fn who_agrees_to_a_campaign_does_not_start_one_meanwhile() {
+    let asks =
+        || Input::Received { from: N2, message: Message::PreVote { term: Term(4), last: EntryId::ZERO } };
+    let mut raft = member(3, &[]);
+    let due = raft.deadline().unwrap();
+    assert_eq!(step(&mut raft, asks()), [sends(N2, Message::PreVoteReply { term: Term(4), granted: true })]);
+    assert_eq!(raft.deadline(), Some(due), "it would have waited for longer anyway");
+    let just_before = Instant(due.0 - 1);
+    raft.step(just_before, asks(), &mut Vec::new());
+    assert_eq!(raft.deadline(), Some(just_before + config().heartbeat_interval), "no longer: n2 may be deaf");
+}
+
+#[test]
 fn a_vote_goes_to_the_first_whose_log_is_up_to_date() {
     let mut raft = member(3, &[1, 2]);
     let refused =
