@@ -63,6 +63,8 @@ pub enum Rule {
     LeaveUnacknowledgedViews,
     /// A backup that answers, but holds up writes, is reported like a silent one.
     ReportTheSlow,
+    /// `min_copies`: no write is taken, or answered, while the view has fewer members.
+    EnoughCopies,
     /// Raft: at most one vote per term.
     OneVotePerTerm,
     /// Raft: term, vote and entries are durable before they are answered.
@@ -85,7 +87,7 @@ pub enum Rule {
 
 impl Rule {
     /// The rules that a cluster lives by, in the order of the documentation.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::AllBackupsFirst,
         Self::OnlyThePrimary,
         Self::NoOldPrimaries,
@@ -113,6 +115,7 @@ impl Rule {
         Self::SameResult,
         Self::LeaveUnacknowledgedViews,
         Self::ReportTheSlow,
+        Self::EnoughCopies,
         Self::OneVotePerTerm,
         Self::PersistBeforeAnswer,
         Self::OwnTermByCounting,

@@ -59,6 +59,13 @@ pub enum Outcome {
     NotPrimary(Option<View>),
     /// Nothing was executed: not now.
     Busy,
+    /// Nothing was executed: a write needs more copies than the receiver's view has members.
+    TooFewCopies {
+        /// How many members the view has.
+        has: u32,
+        /// How many it must have.
+        needs: u32,
+    },
     /// It may or may not have been executed, or will be.
     Unknown,
 }

@@ -131,6 +131,9 @@ pub struct Config {
     /// How many copies of the data there are. Counts when the cluster is new.
     #[serde(default = "two")]
     pub copies: u32,
+    /// Writes are refused while the data has fewer copies.
+    #[serde(default = "one")]
+    pub min_copies: u32,
     /// When a write counts as durable.
     #[serde(default)]
     pub durability: Durability,
@@ -159,6 +162,10 @@ pub struct Config {
 
 fn all_roles() -> Vec<Role> {
     Role::ALL.to_vec()
+}
+
+fn one() -> u32 {
+    1
 }
 
 fn two() -> u32 {

@@ -227,3 +227,38 @@ fn a_primary_whose_disk_hangs_is_replaced_and_nobody_notices_more_than_a_pause()
     conclude(&format!("the disk of primary {primary} hung, {heir} took over"), &cluster, load)
         .assert_no_errors();
 }
+
+#[test]
+fn writes_wait_for_enough_copies_and_reads_do_not() {
+    let settings = vec![("min-copies", "2".to_owned()), ("timeouts-request-ms", "1500".to_owned())];
+    let mut cluster = Cluster::start(Options { nodes: 2, view_nodes: 1, settings, ..Options::default() });
+    // The view service is at node 1.
+    if cluster.primary() != 1 {
+        cluster.must_operate(&["group", "handover", "--to", "1"]);
+    }
+    let mut client = cluster.client(1);
+    let incr = |client: &mut redis::Connection| redis::cmd("INCR").arg("n").query::<u64>(client);
+    assert_eq!(incr(&mut client).expect("two copies"), 1);
+    cluster.kill(2);
+    // The first may be on its way when the backup dies: then nobody can say. The next certainly finds one copy only.
+    let mut executed = 1;
+    wait("an error that says what is missing", PATIENCE, || match incr(&mut client) {
+        Ok(_) => {
+            executed += 1;
+            None
+        }
+        Err(error) => error.to_string().contains("NOREPLICAS").then_some(()),
+    });
+    let read: u64 = redis::cmd("GET").arg("n").query(&mut client).expect("reads need no second copy");
+    assert!((executed..=executed + 1).contains(&read), "{executed} were acknowledged, there are {read}");
+    let error = incr(&mut client).expect_err("one copy").to_string();
+    assert!(error.contains("1 where writes need 2 (min_copies); nothing was executed"), "{error}");
+    let error = cluster.operate(&["group", "copies", "1"]);
+    assert!(
+        !error.status.success() && String::from_utf8_lossy(&error.stderr).contains("min_copies = 2"),
+        "{error:?}"
+    );
+    cluster.start_node(2);
+    cluster.wait_until_complete();
+    assert_eq!(incr(&mut client).expect("two copies again"), read + 1);
+}

@@ -31,7 +31,11 @@ impl World {
         if is_open {
             return self.leave(number);
         }
-        self.env.checks.ledger.answered(op, reply, now);
+        let checks = &mut self.env.checks;
+        checks.ledger.answered(op, reply, now);
+        if let (Reply::Done(_, index), Kind::Write) = (reply, checks.ledger.ops[op].action.kind()) {
+            checks.enough.acknowledged(op, *index, self.env.profile.min_copies);
+        }
         let client = &mut self.clients[number];
         client.waiting = None;
         if matches!(reply, Reply::Done(..)) {

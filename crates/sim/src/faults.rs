@@ -58,6 +58,9 @@ pub enum Fault {
     AddNode,
     /// An operator has a node emptied, stops it, and has it forgotten. After a while it is there again, perhaps as another machine.
     RemoveNode,
+    /// An operator stops a process politely: it makes way, says goodbye, and is started again after a while. It may be killed before it
+    /// has come so far.
+    Stop,
     /// The leader of the view service dies right after its election. Not drawn like the others, but at elections.
     Regicide,
 }
@@ -73,7 +76,7 @@ impl FromStr for Fault {
 
 impl Fault {
     /// Those that were thought of later, and are drawn last, so that older seeds are what they were.
-    pub(crate) const LATER: [Self; 3] = [Self::AddNode, Self::RemoveNode, Self::SlowPath];
+    pub(crate) const LATER: [Self; 4] = [Self::AddNode, Self::RemoveNode, Self::SlowPath, Self::Stop];
 
     /// Whether it does not come with the others: it is drawn later, or has a cause of its own.
     pub(crate) fn is_drawn_apart(self) -> bool {
@@ -81,7 +84,7 @@ impl Fault {
     }
 
     /// All of them.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::Crash,
         Self::CrashSeveral,
         Self::Pause,
@@ -107,6 +110,7 @@ impl Fault {
         Self::HandOverViews,
         Self::AddNode,
         Self::RemoveNode,
+        Self::Stop,
         Self::Regicide,
     ];
 }

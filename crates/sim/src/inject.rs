@@ -71,6 +71,7 @@ impl World {
             Fault::HandOverViews => return self.hand_over_views(),
             Fault::AddNode => return self.add_node(),
             Fault::RemoveNode => return self.remove_node(node, until),
+            Fault::Stop => return self.stop(node, until),
             Fault::Pause => {
                 self.say(node, "stands still");
                 self.node(node).paused_until = until;

@@ -7,7 +7,7 @@ use onecopy_core::NodeId;
 use onecopy_replica::Standing;
 use onecopy_views::{Command, Table};
 
-use crate::clock::Time;
+use crate::clock::{MS, Time};
 use crate::env::{Event, Undo};
 use crate::node::Happened;
 use crate::world::World;
@@ -39,6 +39,20 @@ impl World {
         self.say(node, "is drained");
         self.operate(&Command::SetDrained { node, drained: true });
         self.env.schedule(until, Event::Undo(Undo::Undrain(node)));
+        true
+    }
+
+    /// A process is told to stop, and is started again then.
+    pub(crate) fn stop(&mut self, node: NodeId, until: Time) -> bool {
+        let patience = self.env.dice.between(10 * MS, 2_000 * MS);
+        let ends = self.env.time + patience;
+        // One that would end after the faults would be one too many.
+        if self.node(node).process.is_none() || ends >= self.env.profile.fault_time {
+            return false;
+        }
+        self.say(node, "is told to stop");
+        self.nodes[node.0 as usize - 1].happened(&mut self.env, Happened::Stop);
+        self.env.schedule(ends, Event::GivesUp(node, until.max(ends + MS)));
         true
     }
 

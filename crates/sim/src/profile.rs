@@ -14,6 +14,8 @@ use crate::workload::Workload;
 
 /// Of a thousand runs, in how many nodes are only slow.
 const GRAY: u64 = 30;
+/// In how many no write is taken while a copy is missing.
+const STRICT: u64 = 100;
 
 /// How one run is set up. Times are true times, chances are per mille.
 #[derive(Clone, Debug)]
@@ -22,6 +24,8 @@ pub struct Profile {
     pub nodes: u32,
     /// How many copies the group should have.
     pub copies: u32,
+    /// Without how many members writes are refused.
+    pub min_copies: u32,
     /// How many clients there are.
     pub clients: usize,
     /// What they ask for.
@@ -99,6 +103,7 @@ impl Profile {
         let mut profile = Self {
             nodes,
             copies: if dice.chance(500) { 3 } else { 2 },
+            min_copies: 1,
             clients: dice.between(1, 6) as usize,
             workload: Workload::draw(dice),
             value_bytes,
@@ -147,8 +152,11 @@ impl Profile {
         }
         // What a bias draws need not keep the bound: leases that outlast everything, for example.
         let is_gray = dice.chance(GRAY);
+        let is_strict = dice.chance(STRICT);
         if sabotaged.map_or(is_gray, |rule| rule == Rule::ReportTheSlow) {
             profile.turn_gray(dice);
+        } else if sabotaged.map_or(is_strict, |rule| rule == Rule::EnoughCopies) {
+            profile.min_copies = profile.copies;
         }
         profile
     }

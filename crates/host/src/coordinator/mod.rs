@@ -52,6 +52,13 @@ pub enum Reply {
     Unknown,
     /// It was not executed, and never will be: no primary was reached in time.
     Refused,
+    /// It was not executed, and never will be: the database lacked copies all the time.
+    TooFewCopies {
+        /// How many there were.
+        has: u32,
+        /// How many a write needs.
+        needs: u32,
+    },
     /// It was executed, but the response of the primary does not fit the batch, so nobody knows the reply. An error of
     /// the state machine.
     Broken,
@@ -92,6 +99,8 @@ struct Batch<T> {
     sent_to: Option<(NodeId, Instant)>,
     /// It was sent to somebody whose answer is lost: it may have been executed.
     is_lost: bool,
+    /// What its clients are told when the time is over and it was certainly not executed.
+    refusal: Reply,
 }
 
 impl<T> Batch<T> {
@@ -99,6 +108,12 @@ impl<T> Batch<T> {
     fn lose(&mut self) {
         self.sent_to = None;
         self.is_lost = true;
+    }
+
+    /// It was not taken where it was sent.
+    fn refuse(&mut self, refusal: Reply) {
+        self.sent_to = None;
+        self.refusal = refusal;
     }
 }
 
@@ -198,12 +213,13 @@ impl<T> Coordinator<T> {
                 }));
             }
             Outcome::NotPrimary(view) => {
-                batch.sent_to = None;
+                batch.refuse(Reply::Refused);
                 if let Some(view) = view {
                     self.learn(&view);
                 }
             }
-            Outcome::Busy => batch.sent_to = None,
+            Outcome::Busy => batch.refuse(Reply::Refused),
+            Outcome::TooFewCopies { has, needs } => batch.refuse(Reply::TooFewCopies { has, needs }),
             Outcome::Unknown => batch.lose(),
         }
     }
@@ -274,7 +290,8 @@ impl<T> Coordinator<T> {
 
     fn add_batch(&mut self, now: Instant, kind: Kind, body: BodyBuilder, clients: Vec<T>) {
         self.sequence += 1;
-        let batch = Batch { kind, body: body.finish(), clients, since: now, sent_to: None, is_lost: false };
+        let (body, sent_to, is_lost, refusal) = (body.finish(), None, false, Reply::Refused);
+        let batch = Batch { kind, body, clients, since: now, sent_to, is_lost, refusal };
         self.batches.insert(self.sequence, batch);
     }
 
@@ -285,7 +302,8 @@ impl<T> Coordinator<T> {
                 return;
             }
             let is_open = batch.kind == Kind::Write && (batch.is_lost || batch.sent_to.is_some());
-            self.fail(*sequence, if is_open { &Reply::Unknown } else { &Reply::Refused });
+            let reply = if is_open { Reply::Unknown } else { batch.refusal.clone() };
+            self.fail(*sequence, &reply);
         }
     }
 }

@@ -203,3 +203,21 @@ fn forwards_tell_what_is_done() {
     coordinator.dispatch(at(2), &mut dispatches);
     assert_eq!(dispatches[0].forward.done_below, 2);
 }
+
+#[test]
+fn a_write_that_lacked_copies_all_the_time_says_so() {
+    let lacks = || Outcome::TooFewCopies { has: 1, needs: 2 };
+    let mut coordinator = with_a_write_at_node_1();
+    coordinator.complete(1, lacks());
+    assert_eq!(dispatch(&mut coordinator, at(20)), [(1, 1, Kind::Write)], "there may be enough by now");
+    coordinator.complete(1, lacks());
+    dispatch(&mut coordinator, at(0) + TIMEOUT);
+    assert_eq!(replies(&mut coordinator), [("a", Reply::TooFewCopies { has: 1, needs: 2 })]);
+    // It may have been executed before copies were lacking.
+    let mut coordinator = with_a_write_at_node_1();
+    coordinator.complete(1, Outcome::Unknown);
+    dispatch(&mut coordinator, at(20));
+    coordinator.complete(1, lacks());
+    dispatch(&mut coordinator, at(0) + TIMEOUT);
+    assert_eq!(replies(&mut coordinator), [("a", Reply::Unknown)]);
+}

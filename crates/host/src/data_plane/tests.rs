@@ -37,7 +37,8 @@ impl Node {
             let me = Member { node: NodeId(1), incarnation: Incarnation(1) };
             let lease = Some(Duration::from_millis(100));
             let replica = Config { lease, ..Config::new(GROUP, me, BootNumber(1)) };
-            let settings = GroupSettings { replica, memory_max: 0, scrub_interval: None, seed: [0; 32] };
+            let settings =
+                GroupSettings { replica, memory_max: 0, min_copies: 1, scrub_interval: None, seed: [0; 32] };
             let machine = Memory::default();
             let state = Replicated::new(machine, Rules::default());
             let restored = Restored { recovered: Recovered::default(), state, base_time: Timestamp(0) };

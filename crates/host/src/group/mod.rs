@@ -55,6 +55,7 @@ pub struct Group<M> {
     applied: Index,
     applied_time: Timestamp,
     memory_max: u64,
+    min_copies: u32,
     /// An idle primary makes an entry so often, for replicas to compare themselves by (rule P10).
     scrub_interval: Option<Duration>,
     next_scrub: Instant,
@@ -109,6 +110,7 @@ impl<M: StateMachine> Group<M> {
             applied,
             applied_time: base_time,
             memory_max: settings.memory_max,
+            min_copies: settings.min_copies,
             scrub_interval: settings.scrub_interval,
             next_scrub: now,
             chance: ChaCha8Rng::from_seed(settings.seed),

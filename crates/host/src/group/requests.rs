@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use onecopy_core::payload::{Batch, Builder, Header};
-use onecopy_core::{BatchId, Digest, Entry, Index, Instant, Protocol, QueryContext, StateMachine, Timestamp};
+use onecopy_core::{
+    BatchId, Digest, Entry, Index, Instant, Protocol, QueryContext, Rule, StateMachine, Timestamp,
+};
 use onecopy_replica::{Effect, Input, Refusal};
 
 use super::{Asked, Group, GroupObserver, Origin, Wish};
@@ -22,14 +24,22 @@ impl<M: StateMachine> Group<M> {
             };
             return out.wishes.push(Wish::Answer { origin, outcome });
         }
-        match forward.kind {
-            Kind::Read => self.reads.push((origin, forward.body)),
-            Kind::Write => {
+        match (forward.kind, self.lacks_copies()) {
+            (Kind::Read, _) => self.reads.push((origin, forward.body)),
+            (Kind::Write, Some(outcome)) => out.wishes.push(Wish::Answer { origin, outcome }),
+            (Kind::Write, None) => {
                 let id = BatchId { coordinator: forward.coordinator, sequence: forward.sequence };
                 let batch = Batch { id, done_below: forward.done_below, body: forward.body };
                 self.writes.push((origin, batch));
             }
         }
+    }
+
+    /// What is said of writes while the view has too few members (rule `EnoughCopies`).
+    fn lacks_copies(&self) -> Option<Outcome> {
+        let has = self.replica.view().map_or(0, |view| view.members.len() as u32);
+        let lacks = has < self.min_copies && self.rules.hold(Rule::EnoughCopies);
+        lacks.then_some(Outcome::TooFewCopies { has, needs: self.min_copies })
     }
 
     /// The coordinator of this node hands in a batch of reads that this replica may answer although it is not the
@@ -127,10 +137,14 @@ impl<M: StateMachine> Group<M> {
         self.counters.entries += 1;
         let asked = self.proposed.pop_front_if(|(index, _)| *index == entry.id.index);
         let mut origins = asked.map(|(_, origins)| origins).unwrap_or_default().into_iter();
+        // What was proposed to more members is executed, but is not answered before there are as many again: the batch comes again
+        // until then, and is not executed again.
+        let answers = self.lacks_copies().is_none();
         let respond = |_: BatchId, response: Option<Bytes>| {
             if let Some(origin) = origins.next() {
                 // One that was executed before its coordinator said that it has the answer is a delayed copy.
                 let outcome = response
+                    .filter(|_| answers)
                     .map_or(Outcome::Unknown, |response| Outcome::Done { response, as_of: entry.id.index });
                 out.wishes.push(Wish::Answer { origin, outcome });
             }

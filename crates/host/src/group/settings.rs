@@ -13,6 +13,8 @@ pub struct GroupSettings {
     pub replica: Config,
     /// Commands that need memory are refused when the state has this many bytes; 0: never.
     pub memory_max: u64,
+    /// Writes are refused while the view has fewer members.
+    pub min_copies: u32,
     /// A primary that has had nothing to do for so long makes an entry without commands, by which the replicas compare
     /// themselves (rule P10); `None`: never.
     pub scrub_interval: Option<Duration>,

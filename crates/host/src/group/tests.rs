@@ -31,8 +31,13 @@ struct Rig {
 
 impl Rig {
     fn start(recovered: Recovered, machine: Memory) -> Self {
+        Self::start_with(1, recovered, machine)
+    }
+
+    fn start_with(min_copies: u32, recovered: Recovered, machine: Memory) -> Self {
         let replica = Config::new(GROUP, member(ME), BootNumber(1));
-        let settings = GroupSettings { replica, memory_max: 0, scrub_interval: None, seed: [0; 32] };
+        let settings =
+            GroupSettings { replica, memory_max: 0, min_copies, scrub_interval: None, seed: [0; 32] };
         let state = Replicated::new(machine, Rules::default());
         let restored = Restored { recovered, state, base_time: Timestamp(0) };
         let mut out = Out::default();
@@ -43,11 +48,22 @@ impl Rig {
 
     /// The primary of view 1.
     fn primary_of(members: &[NodeId]) -> Self {
-        let mut rig = Self::start(Recovered::default(), Memory::default());
-        rig.step(Input::Announced { view: view(1, ME, members) });
-        rig.sync();
-        rig.wishes();
-        rig
+        Self::start(Recovered::default(), Memory::default()).lead(members)
+    }
+
+    /// Makes it the primary of view 1.
+    fn lead(mut self, members: &[NodeId]) -> Self {
+        self.step(Input::Announced { view: view(1, ME, members) });
+        self.sync();
+        self.wishes();
+        self
+    }
+
+    /// The other member has everything durably.
+    fn other_acknowledges(&mut self) {
+        let (view, durable) = (ViewNumber(1), self.group.replica().log().last().index);
+        let message = Message::PrepareOk { view, durable, checked: Index(0), terms: None };
+        self.step(Input::Received { from: OTHER, message });
     }
 
     fn step(&mut self, input: Input) {
@@ -184,16 +200,7 @@ fn reads_of_a_turn_wait_for_one_confirmation() {
 #[test]
 fn a_primary_that_is_succeeded_does_not_know_the_outcome() {
     let mut rig = Rig::primary_of(&[ME, OTHER]);
-    let id = rig.group.replica().log().last();
-    rig.step(Input::Received {
-        from: OTHER,
-        message: Message::PrepareOk {
-            view: ViewNumber(1),
-            durable: id.index,
-            checked: Index(0),
-            terms: None,
-        },
-    });
+    rig.other_acknowledges();
     rig.offer(1, Kind::Write, b"a", 1);
     rig.offer(2, Kind::Read, b"b", 1);
     rig.end_turn();
@@ -384,4 +391,29 @@ fn a_replica_that_diverged_is_rebuilt() {
         rig.sync();
     }
     assert_eq!(watch.0, ["diverged", "rebuilt"]);
+}
+
+#[test]
+fn no_write_is_taken_or_answered_while_copies_are_lacking() {
+    let mut rig = Rig::start_with(2, Recovered::default(), Memory::default()).lead(&[ME, OTHER]);
+    rig.offer(1, Kind::Write, b"a", 1);
+    rig.end_turn();
+    rig.sync();
+    rig.other_acknowledges();
+    rig.offer(2, Kind::Write, b"b", 1);
+    rig.end_turn();
+    rig.sync();
+    assert_eq!(rig.answers(), [answer(1, "a as of #2")], "the other member lacks the second");
+    // It is dropped. The second is committed without it, and its coordinator does not hear so.
+    rig.step(Input::Announced { view: view(2, ME, &[ME]) });
+    rig.sync();
+    assert_eq!(rig.group.machine().bytes, b"ab");
+    rig.offer(3, Kind::Write, b"c", 2);
+    rig.offer(4, Kind::Read, b"d", 2);
+    rig.end_turn();
+    let lacks = "TooFewCopies { has: 1, needs: 2 }";
+    let answers = rig.answers();
+    assert_eq!(answers[..2], [answer(2, "Unknown"), answer(3, lacks)]);
+    assert!(answers[2].1.starts_with("d"), "{answers:?}");
+    assert_eq!(rig.group.machine().bytes, b"ab", "the third was not executed");
 }

@@ -260,7 +260,7 @@ impl<'a> Connection<'a> {
             Ok(failure) => {
                 let error = explain(&failure);
                 let mut writer = Writer::new(&mut self.output, self.session.version);
-                (0..count).for_each(|_| writer.error(error));
+                (0..count).for_each(|_| writer.error(&error));
                 ClientCounters::add(&self.clients.knowledge.data.clients.errors, u64::from(count));
             }
             // The node is stopping.

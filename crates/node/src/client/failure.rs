@@ -1,17 +1,27 @@
 //! What a client is told when its commands were not answered by the state machine.
 
+use std::borrow::Cow;
+
 use onecopy_host::Reply;
 
 /// The error, with its code, for each of the commands.
-pub(crate) fn explain(failure: &Reply) -> &'static str {
+pub(crate) fn explain(failure: &Reply) -> Cow<'static, str> {
     match failure {
         Reply::Unknown => {
             "UNKNOWN no primary has said in time what became of it: the write may or may not have been \
              executed, now or a moment later. Read before you repeat it"
         }
         Reply::Refused => "TRYAGAIN no primary could be reached in time; nothing was executed",
+        // The code is that of Redis where `min-replicas-to-write` is not met.
+        Reply::TooFewCopies { has, needs } => {
+            return format!(
+                "NOREPLICAS the data has too few copies, {has} where writes need {needs} (min_copies); nothing was executed"
+            )
+            .into();
+        }
         Reply::Broken | Reply::Done { .. } => {
             "ERR internal error: the response of the primary does not fit the request"
         }
     }
+    .into()
 }

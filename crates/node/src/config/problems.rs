@@ -44,6 +44,14 @@ impl Config {
         }
         must(!self.roles.is_empty(), "roles is empty: a node needs at least one".to_owned());
         must(self.copies >= 1, "copies = 0: at least one copy is needed to hold data".to_owned());
+        must(self.min_copies >= 1, "min_copies = 0: no write can be taken without a copy".to_owned());
+        must(
+            self.min_copies <= self.copies,
+            format!(
+                "min_copies = {} is more than copies = {}: no write would ever be taken",
+                self.min_copies, self.copies
+            ),
+        );
         must(
             self.zone.len() <= ZONE_BYTES_MAX,
             format!("zone: the name has more than {ZONE_BYTES_MAX} bytes"),

@@ -17,6 +17,8 @@ pub struct SharedSettings {
     pub nodes: BTreeMap<u32, String>,
     /// How many copies a new group gets.
     pub copies: u32,
+    /// Writes are refused while the data has fewer copies.
+    pub min_copies: u32,
     /// When a write counts as durable.
     pub durability: Durability,
     /// How reads are kept from being stale.
@@ -40,6 +42,7 @@ impl SharedSettings {
             view_nodes: config.view_nodes.clone(),
             nodes,
             copies: config.copies,
+            min_copies: config.min_copies,
             durability: config.durability,
             reads: config.reads,
             clock_drift_ppm: config.clock_drift_ppm,

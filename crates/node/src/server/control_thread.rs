@@ -135,7 +135,7 @@ impl ControlThread {
             knowledge: self.knowledge,
             data: self.to_data,
             // Random, so that an answer to an earlier process is none to this one.
-            desk: Desk::new(DATA_GROUP, rand::random()),
+            desk: Desk::new(DATA_GROUP, config.min_copies, rand::random()),
             handing_over: Vec::new(),
             chronicle: Chronicle::default(),
             leaving: None,

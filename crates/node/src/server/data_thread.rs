@@ -122,6 +122,7 @@ fn start_group(
     let settings = GroupSettings {
         replica,
         memory_max: config.maxmemory,
+        min_copies: config.min_copies,
         scrub_interval: Some(SCRUB_INTERVAL),
         seed: rand::random(),
     };

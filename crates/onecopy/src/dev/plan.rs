@@ -230,6 +230,7 @@ fn create(directory: &Path, arguments: &Arguments) -> anyhow::Result<Vec<Config>
             // The addresses follow when the ports are chosen.
             nodes: (1..=all).map(|node| (node, String::new())).collect(),
             copies,
+            min_copies: 1,
             durability: Default::default(),
             reads: Reads::default(),
             clock_drift_ppm: 10_000,

@@ -82,6 +82,7 @@ fn settings(arguments: &Arguments, mut shared: SharedSettings) -> anyhow::Result
     line("zone", arguments.zone.as_str().into());
     line("view_nodes", toml::Value::try_from(&shared.view_nodes)?);
     line("copies", i64::from(shared.copies).into());
+    line("min_copies", i64::from(shared.min_copies).into());
     let is_synced = shared.durability == Durability::Disk;
     line("durability", if is_synced { "disk" } else { "memory" }.into());
     line("reads", shared.reads.name().into());

@@ -68,6 +68,12 @@ pub const SETTINGS: &[Setting] = &[
         "How many copies of the data there are; counts when the cluster is new",
     ),
     optional(
+        "min_copies",
+        Kind::Number,
+        "1",
+        "Writes are refused while the data has fewer copies, the same on all nodes",
+    ),
+    optional(
         "durability",
         Kind::Choice(&["disk", "memory"]),
         "\"disk\"",

@@ -12,6 +12,7 @@
 //! | [`expiry`] | what is due goes away by itself | `docs/protocols.md`, determinism |
 //! | [`lost`] | no acknowledged write is lost, no refused one is there | `docs/guarantees.md`; the set test of Jepsen |
 //! | [`copies`] | what a primary commits is durable at every member; every member holds all | PacificA, 2008; rules P1, P4, P5, P6, P9 |
+//! | [`enough`] | what is acknowledged has as many copies as it must have | rule `EnoughCopies` |
 //! | [`promise`] | what is said in a view is said under a durable promise of it | rule P3 |
 //! | [`views`] | views grow by one, heirs only, one primary per view | rules P4, P5, P9, P11 |
 //! | [`founding`] | one membership of the view service | `onecopy_views::Genesis` |
@@ -26,6 +27,7 @@ pub mod accounts;
 pub mod bounded;
 pub mod copies;
 pub mod digests;
+pub mod enough;
 pub mod expiry;
 pub mod founding;
 pub mod ledger;
@@ -71,6 +73,8 @@ pub struct Checks {
     pub began: BTreeMap<NodeId, ViewNumber>,
     /// What is not committed yet.
     pub tail: tail::Tail,
+    /// How many copies there were of what was committed.
+    pub enough: enough::Enough,
     /// Answers on their way from nodes to their clients.
     pub answers: Vec<(NodeId, OpId, Reply)>,
     /// What primaries have committed since the last look.

@@ -46,6 +46,8 @@ pub enum Happened {
     Learnt(Arc<onecopy_views::Table>),
     /// An operator wants another member to be the primary.
     HandOver(NodeId),
+    /// An operator wants the process to stop.
+    Stop,
     /// An operator wants other view nodes.
     ChangeMembers(MemberChange),
     /// An operator wants another view node to lead.
@@ -60,7 +62,7 @@ impl Happened {
     /// Whether the data thread hears it, and not the control thread.
     fn is_of_the_data_side(&self) -> bool {
         match self {
-            Self::Submitted(_) | Self::Lost(_) | Self::HandOver(_) => true,
+            Self::Submitted(_) | Self::Lost(_) | Self::HandOver(_) | Self::Stop => true,
             Self::Received(_, packet) => {
                 matches!(packet, Packet::Replica(_) | Packet::Forward(_) | Packet::Answer(_))
             }

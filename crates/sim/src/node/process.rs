@@ -9,7 +9,7 @@ use std::time::Duration;
 use onecopy_core::{BootNumber, Incarnation, Instant, Member, NodeId, Timestamp};
 use onecopy_host::{Coordinator, DataPlane, Group, Mail, Out, Reply, ViewService, ViewWish};
 use onecopy_raft::Raft;
-use onecopy_replica::Status;
+use onecopy_replica::{Standing, Status};
 use onecopy_views::{Addresses, Moment, Ping, Table};
 
 use super::archive::Archive;
@@ -56,6 +56,8 @@ pub struct Process {
     next_ping: Instant,
     pings: u64,
     next_look: Instant,
+    /// From when on it says goodbye, if it was told to stop.
+    goodbye: Option<Instant>,
     status: Option<(Instant, Status)>,
 }
 
@@ -91,6 +93,7 @@ impl Process {
             next_ping: now,
             pings: 0,
             next_look: now,
+            goodbye: None,
             status: None,
         }
     }
@@ -170,6 +173,11 @@ impl Process {
                 Happened::Received(from, Packet::Forward(forward)) => data.forwarded(from, forward, out),
                 Happened::Received(_, Packet::Answer(answer)) => data.answered(answer),
                 Happened::Learnt(table) => data.announced(now, &table, watch, out),
+                Happened::Stop => {
+                    data.leave();
+                    // The leases that it holds must have run out.
+                    self.goodbye = Some(now + 2 * watch.env.profile.lease.unwrap_or_default());
+                }
                 Happened::HandOver(to) => data.hand_over(now, DATA_GROUP, Some(to), watch, out),
                 Happened::Received(..)
                 | Happened::Operated(_)
@@ -258,6 +266,7 @@ impl Process {
                 | Happened::Submitted(_)
                 | Happened::Lost(_)
                 | Happened::HandOver(_)
+                | Happened::Stop
                 | Happened::Learnt(_) => {}
             }
         }
@@ -268,7 +277,7 @@ impl Process {
         }
         if now >= self.next_ping {
             self.next_ping = now + PING_INTERVAL;
-            let ping = Packet::Ping(Rc::new(self.ping()));
+            let ping = Packet::Ping(Rc::new(self.ping(now)));
             self.tell_view_nodes(&ping, env);
         }
         for wish in std::mem::take(&mut self.view_out.wishes) {
@@ -320,7 +329,15 @@ impl Process {
         }
     }
 
-    fn ping(&mut self) -> Ping {
+    /// Whether the others can do without it now: it waits for nobody to take over, and reads nothing under a lease.
+    fn says_goodbye(&self, now: Instant) -> bool {
+        let replica = self.group().replica();
+        let leads = replica.standing() == Standing::Primary
+            && replica.view().is_some_and(|view| view.members.len() > 1);
+        !leads && self.goodbye.is_some_and(|goodbye| now >= goodbye)
+    }
+
+    fn ping(&mut self, now: Instant) -> Ping {
         self.pings += 1;
         Ping {
             incarnation: self.me.incarnation,
@@ -331,7 +348,7 @@ impl Process {
             pid: 1,
             run: self.boot.0,
             addresses: Addresses::default(),
-            leaving: false,
+            leaving: self.says_goodbye(now),
             table: self.table.version(),
             groups: self.status.iter().map(|(_, status)| report::of(status)).collect(),
         }
@@ -352,7 +369,7 @@ fn understand(reply: Reply) -> client::Reply {
     match reply {
         Reply::Done { reply, as_of } => client::Reply::Done(reply, as_of),
         Reply::Unknown => client::Reply::Unknown,
-        Reply::Refused => client::Reply::Refused,
+        Reply::Refused | Reply::TooFewCopies { .. } => client::Reply::Refused,
         Reply::Broken => violated("core", "the response of the primary does not fit the request".to_owned()),
     }
 }

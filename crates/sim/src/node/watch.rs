@@ -28,6 +28,8 @@ impl GroupObserver<Machine> for GroupWatch<'_> {
         self.env.checks.applied(node, before, entry, group.machine());
         if group.replica().standing() == Standing::Primary {
             self.env.checks.commits.push((node, entry.id));
+            let members = group.replica().view().map_or(0, |view| view.members.len());
+            self.env.checks.enough.committed(entry.id.index, members);
         }
     }
 

@@ -49,6 +49,8 @@ impl Operators {
 #[derive(Debug)]
 pub(crate) struct Desk {
     group: GroupId,
+    /// With fewer copies no write would be taken.
+    min_copies: u32,
     next: u64,
     pending: BTreeMap<u64, Pending>,
 }
@@ -64,14 +66,22 @@ struct Pending {
 impl Desk {
     /// A desk for operations on `group`. Its requests are counted from `first`, so that an answer to an earlier process is
     /// none to this one.
-    pub(crate) fn new(group: GroupId, first: u64) -> Self {
-        Self { group, next: first, pending: BTreeMap::new() }
+    pub(crate) fn new(group: GroupId, min_copies: u32, first: u64) -> Self {
+        Self { group, min_copies, next: first, pending: BTreeMap::new() }
     }
 
     /// Takes a request. What makes no sense is answered at once.
     pub(crate) fn take(&mut self, now: Instant, request: Request, table: &Table) {
         let Request { operation, answer } = request;
-        match Errand::of(operation, self.group, table) {
+        let errand = match operation {
+            Operation::Copies { copies } if (1..self.min_copies).contains(&copies) => Err(format!(
+                "copies = {copies} is less than min_copies = {}: no write would be taken any more. Start the nodes with a \
+                 smaller min_copies first",
+                self.min_copies
+            )),
+            operation => Errand::of(operation, self.group, table),
+        };
+        match errand {
             Ok(errand) => {
                 let pending = Pending { errand, answer, until: now + PATIENCE, next_question: now };
                 self.pending.insert(self.next, pending);

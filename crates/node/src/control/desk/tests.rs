@@ -49,7 +49,7 @@ fn take(desk: &mut Desk, operation: Operation) -> oneshot::Receiver<Operated> {
 }
 
 fn desk() -> Desk {
-    Desk::new(GROUP, 7)
+    Desk::new(GROUP, 2, 7)
 }
 
 fn outcome(mut answered: oneshot::Receiver<Operated>) -> (OperationOutcome, String) {
@@ -84,6 +84,12 @@ fn what_was_done_before_is_done_although_it_is_refused_the_second_time() {
     let answered = take(&mut desk, Operation::Copies { copies: 2 });
     desk.answered(7, Err("nothing would change".to_owned()), &table());
     assert_eq!(outcome(answered).0, OperationOutcome::Done);
+}
+
+#[test]
+fn nobody_can_ask_for_fewer_copies_than_writes_need() {
+    let message = refusal(Operation::Copies { copies: 1 });
+    assert!(message.contains("less than min_copies = 2"), "{message}");
 }
 
 #[test]
