@@ -342,6 +342,7 @@ impl Cluster {
         for proxy in self.proxies.values() {
             proxy.cut_forward(false);
             proxy.cut_backward(false);
+            proxy.delay(Duration::ZERO);
         }
     }
 
@@ -349,6 +350,12 @@ impl Cluster {
     pub fn reset_connections(&self, one: u32, other: u32) {
         self.proxy(one, other).reset();
         self.proxy(other, one).reset();
+    }
+
+    /// Everything between two nodes takes so long each way, until [`Self::heal_all`].
+    pub fn slow_down(&self, one: u32, other: u32, delay: Duration) {
+        self.proxy(one, other).delay(delay);
+        self.proxy(other, one).delay(delay);
     }
 
     fn set_cut(&self, from: u32, to: u32, cut: bool) {

@@ -25,12 +25,14 @@ pub(crate) enum Case {
     CutPrimaryToBackup,
     /// Nothing that the backup sends reaches the primary.
     CutBackupToPrimary,
+    /// All that passes between the primary and the backup takes long: each answers the other, and is not silent.
+    SlowLink,
     /// `onecopy group handover`: nothing fails.
     Handover,
 }
 
 impl Case {
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 12] = [
         Self::KillPrimary,
         Self::KillBackup,
         Self::KillLeader,
@@ -41,6 +43,7 @@ impl Case {
         Self::StallBackup,
         Self::CutPrimaryToBackup,
         Self::CutBackupToPrimary,
+        Self::SlowLink,
         Self::Handover,
     ];
 
@@ -57,12 +60,13 @@ impl Case {
             Self::StallBackup => "the backup's disk hangs",
             Self::CutPrimaryToBackup => "primary to backup cut",
             Self::CutBackupToPrimary => "backup to primary cut",
+            Self::SlowLink => "primary and backup are slow to reach each other",
             Self::Handover => "planned handover",
         }
     }
 
-    pub(super) fn cuts_a_link(self) -> bool {
-        matches!(self, Self::CutPrimaryToBackup | Self::CutBackupToPrimary)
+    pub(super) fn harms_a_link(self) -> bool {
+        matches!(self, Self::CutPrimaryToBackup | Self::CutBackupToPrimary | Self::SlowLink)
     }
 
     pub(super) fn hangs_a_disk(self) -> bool {
@@ -82,7 +86,7 @@ impl Case {
             }
             Self::KillBackup | Self::PauseBackup | Self::StallBackup => Some(roles.backup),
             Self::KillLeader => Some(roles.leader),
-            Self::CutPrimaryToBackup | Self::CutBackupToPrimary | Self::Handover => None,
+            Self::CutPrimaryToBackup | Self::CutBackupToPrimary | Self::SlowLink | Self::Handover => None,
         }
     }
 }

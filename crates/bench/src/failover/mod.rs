@@ -64,7 +64,7 @@ fn rounds_of(case: Case, arguments: &Arguments) -> (Vec<Outcome>, Option<String>
     let pause = Duration::from_millis(arguments.pause_ms);
     let work = move || {
         let mut cluster = Cluster::start(Options {
-            proxied: case.cuts_a_link(),
+            proxied: case.harms_a_link(),
             stallable: case.hangs_a_disk(),
             ..Options::default()
         });

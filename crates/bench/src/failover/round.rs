@@ -11,6 +11,8 @@ use super::roles::{self, Roles};
 
 /// How long clients write before something fails, and after all is well again.
 const QUIET: Duration = Duration::from_millis(500);
+/// How long everything takes on a slow link, one way: answers come in less than the time after which a node counts as silent.
+const SLOW: Duration = Duration::from_millis(180);
 
 /// What a round has shown.
 #[derive(Debug)]
@@ -65,10 +67,10 @@ pub(super) fn run(cluster: &mut Cluster, case: Case, writers: usize, pause: Dura
     Outcome { quiet, gap, gap_at_return, errors: history.errors.len(), error, findings }
 }
 
-/// Where the clients are: at all nodes but the one that fails. If the link between two nodes is cut, a client of either may be behind
+/// Where the clients are: at all nodes but the one that fails. If the link between two nodes is harmed, a client of either may be behind
 /// it: they are at the third one, all of whose links are whole.
 fn survivors(cluster: &Cluster, case: Case, roles: Roles) -> Vec<SocketAddr> {
-    let mut ids = if case.cuts_a_link() { vec![roles.spare] } else { cluster.data_ids() };
+    let mut ids = if case.harms_a_link() { vec![roles.spare] } else { cluster.data_ids() };
     ids.retain(|id| Some(*id) != case.victim(roles));
     ids.iter().map(|id| cluster.redis_address(*id)).collect()
 }
@@ -84,6 +86,7 @@ fn inject(cluster: &mut Cluster, case: Case, roles: Roles) {
         Case::StallBackup => cluster.disk(roles.backup).hang(),
         Case::CutPrimaryToBackup => cluster.cut(roles.primary, roles.backup),
         Case::CutBackupToPrimary => cluster.cut(roles.backup, roles.primary),
+        Case::SlowLink => cluster.slow_down(roles.primary, roles.backup, SLOW),
         Case::Handover => drop(cluster.must_operate(&["group", "handover"])),
     }
 }
@@ -95,7 +98,7 @@ fn wait_until_recovered(cluster: &Cluster, case: Case, roles: Roles) {
         let group = report.groups.first()?;
         let is_member = |id: u32| group.primary == id || group.backups.contains(&id);
         let is_rid_of_it = match case {
-            Case::CutPrimaryToBackup | Case::CutBackupToPrimary => {
+            Case::CutPrimaryToBackup | Case::CutBackupToPrimary | Case::SlowLink => {
                 !(is_member(roles.primary) && is_member(roles.backup))
             }
             Case::Handover => group.primary != roles.primary,
@@ -121,7 +124,7 @@ fn heal(cluster: &mut Cluster, case: Case, roles: Roles) {
         Case::PauseBackup => cluster.resume(roles.backup),
         Case::StallPrimary => cluster.disk(roles.primary).recover(),
         Case::StallBackup => cluster.disk(roles.backup).recover(),
-        Case::CutPrimaryToBackup | Case::CutBackupToPrimary => cluster.heal_all(),
+        Case::CutPrimaryToBackup | Case::CutBackupToPrimary | Case::SlowLink => cluster.heal_all(),
         Case::Handover => {}
     }
 }
