@@ -49,7 +49,7 @@ impl Raft {
 
     /// Whoever has just been told that it may try asks for the vote as soon as its own is durable. To campaign meanwhile would
     /// split the vote, and cost a second election timeout. Not for longer: it may have failed, or be deaf.
-    fn make_way(&mut self) {
+    fn let_it_try(&mut self) {
         self.election_due = self.election_due.max(self.now + self.config.heartbeat_interval);
     }
 
@@ -127,7 +127,7 @@ impl Raft {
         let message = Message::PreVoteReply { term, granted };
         match granted {
             true => {
-                self.make_way();
+                self.let_it_try();
                 effects.push(Effect::Send { to: from, message, after: None });
             }
             false => self.answer(from, message, effects),
