@@ -159,10 +159,17 @@ fn reply_header(count: usize, with: bool, reply: &mut Writer<'_>) {
     if with { reply.pairs(count) } else { reply.array(count) }
 }
 
-pub(crate) fn hrandfield(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    let key = args[1];
-    let options = parse_count(&args[2..], "WITHVALUES")?;
-    let length = length_of(context, key, Hash::len)?;
+/// Answers with random elements of a collection of pairs; with both halves if the last argument is `with`. `write` writes the one at
+/// a position.
+fn random_pairs<T: Typed>(
+    context: &mut Context<'_>,
+    (args, with): (&[&[u8]], &str),
+    length: fn(&T) -> usize,
+    reply: &mut Writer<'_>,
+    write: impl Fn(&Context<'_>, usize, bool, &mut Writer<'_>),
+) -> Outcome {
+    let options = parse_count(&args[2..], with)?;
+    let length = length_of(context, args[1], length)?;
     let (count, with) = match options {
         None if length == 0 => {
             reply.null();
@@ -176,47 +183,35 @@ pub(crate) fn hrandfield(context: &mut Context<'_>, args: &[&[u8]], reply: &mut 
     };
     if length > 0 {
         reply_each(&count, length, context, reply, |context, position, reply| {
-            let pair = context.read::<Hash>(key).ok().flatten().and_then(|hash| hash.at(position));
-            let (field, value) = pair.unwrap_or_default();
             if with {
                 reply.pair();
             }
-            reply.bulk(field);
-            if with {
-                reply.bulk(value);
-            }
+            write(context, position, with, reply);
         });
     }
     Ok(())
 }
 
+pub(crate) fn hrandfield(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    let key = args[1];
+    random_pairs(context, (args, "WITHVALUES"), Hash::len, reply, |context, position, with, reply| {
+        let pair = context.read::<Hash>(key).ok().flatten().and_then(|hash| hash.at(position));
+        let (field, value) = pair.unwrap_or_default();
+        reply.bulk(field);
+        if with {
+            reply.bulk(value);
+        }
+    })
+}
+
 pub(crate) fn zrandmember(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     let key = args[1];
-    let options = parse_count(&args[2..], "WITHSCORES")?;
-    let length = length_of(context, key, Zset::len)?;
-    let (count, with) = match options {
-        None if length == 0 => {
-            reply.null();
-            return Ok(());
+    random_pairs(context, (args, "WITHSCORES"), Zset::len, reply, |context, position, with, reply| {
+        let pair = context.read::<Zset>(key).ok().flatten().and_then(|zset| zset.at(position));
+        let (member, score) = pair.unwrap_or_default();
+        reply.bulk(member);
+        if with {
+            reply.double(score);
         }
-        None => (Count::Different(1), false),
-        Some((count, with)) => {
-            reply_header(count.of(length), with, reply);
-            (count, with)
-        }
-    };
-    if length > 0 {
-        reply_each(&count, length, context, reply, |context, position, reply| {
-            let pair = context.read::<Zset>(key).ok().flatten().and_then(|zset| zset.at(position));
-            let (member, score) = pair.unwrap_or_default();
-            if with {
-                reply.pair();
-            }
-            reply.bulk(member);
-            if with {
-                reply.double(score);
-            }
-        });
-    }
-    Ok(())
+    })
 }
