@@ -29,6 +29,10 @@ pub(crate) struct Arguments {
     /// Seconds for which the peak is measured, and the latency before and after.
     #[arg(long, default_value_t = 30)]
     seconds: u64,
+    /// The node that joins has core 1 for itself, and everything else core 0, before and while it joins: what remains is what the others do
+    /// for it.
+    #[arg(long)]
+    apart: bool,
 }
 
 /// A learner may take so long.
@@ -39,6 +43,9 @@ const MEGABYTE: f64 = 1e6;
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let mut cluster = Cluster::start(Options::default());
     let roles = Roles::of(&cluster);
+    if arguments.apart {
+        set_apart(&cluster, roles)?;
+    }
     fill(&cluster, roles.primary, arguments)?;
     let address = cluster.redis_address(roles.primary);
     let asks = || (0..arguments.clients.max(1) as u64).map(|number| writer(number, arguments)).collect();
@@ -106,6 +113,15 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         (image + log) / took.as_secs_f64()
     );
     conclude(&cluster, arguments, [&before, &during, &after])
+}
+
+/// The spare to core 1, the members and the clients of this process to core 0.
+fn set_apart(cluster: &Cluster, roles: Roles) -> anyhow::Result<()> {
+    let pid = |id| cluster.pid(id).expect("it runs");
+    process::pin(pid(roles.spare), 1)?;
+    [pid(roles.primary), pid(roles.backup), std::process::id()]
+        .into_iter()
+        .try_for_each(|pid| process::pin(pid, 0))
 }
 
 /// What clients saw in some time.

@@ -84,7 +84,8 @@ impl World {
             }
             Fault::DiskStall => {
                 self.say(node, "its disk stands still");
-                self.node(node).disk_stalled_until = until;
+                // No longer than the faults last: what is written meanwhile has its time then.
+                self.node(node).disk_stalled_until = until.min(self.env.profile.fault_time);
                 return true;
             }
             Fault::SetClock => {
