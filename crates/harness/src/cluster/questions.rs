@@ -1,0 +1,92 @@
+//! What the nodes say, and waiting until they say something else.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use onecopy::status::Report;
+use onecopy::status::ask::{self, Answer};
+use onecopy_node::NodeStatus;
+
+use super::Cluster;
+use crate::{PATIENCE, wait};
+
+impl Cluster {
+    /// What a node says about itself, if it answers within a second.
+    pub fn status(&self, id: u32) -> Option<NodeStatus> {
+        ask::node(&self.node(id).http.to_string()).ok()
+    }
+
+    /// A metric of a node without labels, if it answers.
+    pub fn metric(&self, id: u32, name: &str) -> Option<u64> {
+        let mut stream = TcpStream::connect(self.http_address(id)).ok()?;
+        stream.set_read_timeout(Some(Duration::from_secs(2))).ok()?;
+        stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        let value = |line: &str| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok();
+        answer.lines().find_map(value)
+    }
+
+    /// What all nodes say, put together as `onecopy status` does.
+    pub fn report(&self) -> Report {
+        let answers: Vec<Answer> = std::thread::scope(|scope| {
+            let ask = |id: u32| {
+                let http = self.node(id).http.to_string();
+                scope.spawn(move || Answer { status: ask::node(&http), expected: Some(id), http })
+            };
+            let asked: Vec<_> = self.ids().into_iter().map(ask).collect();
+            asked.into_iter().map(|asked| asked.join().expect("asking does not panic")).collect()
+        });
+        Report::of(&answers)
+    }
+
+    /// The primary of the newest view that a node knows.
+    pub fn primary(&self) -> u32 {
+        wait("a primary", PATIENCE, || self.report().groups.first().map(|group| group.primary))
+    }
+
+    /// The node that leads the view service.
+    pub fn view_leader(&self) -> u32 {
+        wait("a leader of the view service", PATIENCE, || {
+            let leads = |service: &Option<String>| service.as_deref() == Some("leader");
+            self.report().nodes.iter().find(|node| leads(&node.view_service)).map(|node| node.node)
+        })
+    }
+
+    /// The number of the newest view that a node knows.
+    pub fn view(&self) -> u64 {
+        self.report().groups.first().map_or(0, |group| group.view)
+    }
+
+    /// What a node is in the data group: `primary`, `backup`, `learner`, `retired` or `spare`.
+    pub fn role(&self, id: u32) -> Option<String> {
+        self.status(id)?.replicas.first().map(|replica| replica.role.clone())
+    }
+
+    /// Waits until the data has all its copies, and nobody is catching up.
+    pub fn wait_until_complete(&self) {
+        wait("all copies of the data", PATIENCE, || {
+            let report = self.report();
+            (report.complete && report.groups.iter().all(|group| group.learners.is_empty())).then_some(())
+        });
+    }
+
+    /// Waits until another node than `old` is primary; returns it.
+    pub fn wait_for_other_primary(&self, old: u32) -> u32 {
+        wait(&format!("another primary than node {old}"), PATIENCE, || {
+            self.report().groups.first().map(|group| group.primary).filter(|primary| *primary != old)
+        })
+    }
+
+    /// Waits until a node answers over HTTP.
+    pub fn wait_until_up(&self, id: u32) {
+        wait(&format!("an answer of node {id}"), PATIENCE, || self.status(id));
+    }
+
+    /// Waits until a node answers clients: after a start it executes its log again first.
+    pub fn wait_until_serving(&self, id: u32) {
+        let ask = || redis::cmd("GET").arg("").query::<Option<u64>>(&mut self.try_client(id).ok()?).ok();
+        wait(&format!("an answer of node {id} to a client"), PATIENCE, ask);
+    }
+}
