@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use onecopy_core::{Grounds, GroupId, Index, Instant, Member, NodeId, Rule, View, ViewNumber};
 
-use crate::monitor::{GroupReport, Monitor, Role};
+use crate::command::{Command, Reason};
+use crate::monitor::Monitor;
+use crate::ping::{GroupReport, Role};
 use crate::placement;
-use crate::table::{Command, Group, Reason, Registration, Table};
+use crate::table::{Group, Registration, Table};
 
 /// How long a proposal is given before it is made again.
 pub(crate) const PROPOSAL_PATIENCE: Duration = Duration::from_millis(200);

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use onecopy_core::{Grounds, NodeId, Timestamp, View};
 use serde::{Deserialize, Serialize};
 
-use crate::table::{Command, CorruptTable};
+use crate::command::Command;
+use crate::table::CorruptTable;
 
 /// How many events the table remembers.
 pub(crate) const REMEMBERED: usize = 256;

@@ -2,9 +2,10 @@
 
 use onecopy_core::{Instant, NodeId, Timestamp};
 
+use crate::command::Command;
 use crate::events::{Evidence, Proposal};
 use crate::monitor::Monitor;
-use crate::table::{Command, Table};
+use crate::table::Table;
 
 impl Monitor {
     /// A command with what this view node, `by`, knows about those whom it is about.

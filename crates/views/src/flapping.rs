@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use onecopy_core::{Instant, NodeId};
 
-use crate::table::{Command, Reason};
+use crate::command::{Command, Reason};
 
 /// Being dropped so long ago is forgotten.
 const MEMORY: Duration = Duration::from_secs(60);

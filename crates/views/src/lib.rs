@@ -32,6 +32,8 @@
 //! | a digest that differs from the primary's (P10) | a backup, a learner | removed, rebuilt, recruited again |
 //! | a backup reports silence for twice `failure_timeout` | a primary that does not itself report that backup | succeeded |
 
+mod change;
+mod command;
 mod decide;
 mod events;
 mod evidence;
@@ -39,15 +41,18 @@ mod flapping;
 mod genesis;
 mod lives;
 mod monitor;
+mod ping;
 mod placement;
 mod table;
 mod view_nodes;
 
+pub use command::{Command, Reason, Rejection};
 pub use events::{Event, Evidence, Proposal};
 pub use genesis::{Founding, Genesis, Hello, Membership, Standing as GenesisStanding};
 pub use lives::Start;
-pub use monitor::{GroupReport, Moment, Monitor, MonitorConfig, Ping, Role, Suspicion};
-pub use table::{Addresses, Command, CorruptTable, Group, Reason, Registration, Rejection, Table};
+pub use monitor::{Monitor, MonitorConfig};
+pub use ping::{GroupReport, Moment, Ping, Role, Suspicion};
+pub use table::{Addresses, CorruptTable, Group, Registration, Table};
 
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@
 
 use onecopy_core::{BootNumber, Incarnation, NodeId};
 
-use crate::monitor::Ping;
+use crate::ping::Ping;
 use crate::table::{Registration, Table};
 
 /// One start of a node's process.

@@ -1,12 +1,13 @@
 //! The view table: the replicated state of the view service.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::fmt;
 
 use bytes::Bytes;
-use onecopy_core::{BootNumber, GroupId, Incarnation, Member, NodeId, Rule, Rules, View, ViewNumber};
+use onecopy_core::{BootNumber, GroupId, Incarnation, NodeId, Rule, Rules, View, ViewNumber};
 use serde::{Deserialize, Serialize};
 
+use crate::change;
+use crate::command::{Command, Rejection};
 use crate::events::{self, Event, Proposal};
 
 /// Where a node can be reached.
@@ -46,229 +47,6 @@ pub struct Group {
     pub view: View,
     /// How many members it should have.
     pub copies: u32,
-}
-
-/// Why a view is changed. For people: nothing depends on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Reason {
-    /// No ping for the failure timeout.
-    Silent,
-    /// It pings under another incarnation: its data is gone (rule P9).
-    LostItsData,
-    /// Its process was restarted (rule P11).
-    Restarted,
-    /// It says that it cannot lead the view.
-    CannotLead,
-    /// Its disk does not finish a write.
-    DiskStalled,
-    /// Another replica reports that it is silent.
-    Suspected,
-    /// It holds something else than the primary (rule P10).
-    Diverged,
-    /// An operator wants it empty, and others have everything.
-    Drained,
-    /// There are more copies than there should be.
-    Surplus,
-    /// The primary reports that it does not acknowledge, although it answers.
-    Slow,
-    /// Its process is about to stop, and says so.
-    Leaving,
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Silent => "no ping",
-            Self::LostItsData => "returned without its data",
-            Self::Restarted => "its process was restarted",
-            Self::CannotLead => "it cannot lead",
-            Self::DiskStalled => "its disk is stalled",
-            Self::Suspected => "reported as silent by another replica",
-            Self::Slow => "reported as slow by the primary",
-            Self::Diverged => "it holds something else than the primary",
-            Self::Drained => "it is drained",
-            Self::Surplus => "there are enough copies",
-            Self::Leaving => "it is leaving",
-        })
-    }
-}
-
-/// A change of the table. Changes of a view name the view that they were decided on (`expected`) and are refused
-/// if there is a newer one.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Command {
-    /// A node is new, was restarted, or moved.
-    RegisterNode {
-        /// Which one.
-        node: NodeId,
-        /// What it says of itself.
-        registration: Registration,
-    },
-    /// A new group. Refused if it exists.
-    CreateGroup {
-        /// The new group.
-        group: GroupId,
-        /// How many members it should have.
-        copies: u32,
-        /// Its first members, all of them empty.
-        members: Vec<Member>,
-        /// Which of them is the primary.
-        primary: NodeId,
-        /// The primary's process start.
-        boot: BootNumber,
-    },
-    /// A backup is dropped.
-    RemoveMember {
-        /// The group.
-        group: GroupId,
-        /// The view that it was decided on.
-        expected: ViewNumber,
-        /// Who is dropped.
-        node: NodeId,
-        /// Why.
-        reason: Reason,
-    },
-    /// A member becomes the primary, perhaps the one that it was.
-    PromoteMember {
-        /// The group.
-        group: GroupId,
-        /// The view that it was decided on.
-        expected: ViewNumber,
-        /// The next primary.
-        primary: NodeId,
-        /// Its process start.
-        boot: BootNumber,
-        /// The members that are dropped by the same change.
-        dropped: Vec<NodeId>,
-        /// What is wrong with the primary that was.
-        reason: Reason,
-    },
-    /// The primary hands over to another member; everybody stays.
-    Handover {
-        /// The group.
-        group: GroupId,
-        /// The view whose primary asks for it.
-        expected: ViewNumber,
-        /// The next primary.
-        heir: NodeId,
-        /// Its process start.
-        boot: BootNumber,
-    },
-    /// A spare node is recruited.
-    AddLearner {
-        /// The group.
-        group: GroupId,
-        /// The view that it was decided on.
-        expected: ViewNumber,
-        /// The spare.
-        learner: Member,
-    },
-    /// A learner is dropped.
-    RemoveLearner {
-        /// The group.
-        group: GroupId,
-        /// The view that it was decided on.
-        expected: ViewNumber,
-        /// Who is dropped.
-        node: NodeId,
-        /// Why.
-        reason: Reason,
-    },
-    /// A learner that the primary certified becomes a member (rule P5).
-    AddMember {
-        /// The group.
-        group: GroupId,
-        /// The view in which it was certified.
-        expected: ViewNumber,
-        /// The learner.
-        learner: Member,
-    },
-    /// How many members a group should have from now on.
-    SetCopies {
-        /// The group.
-        group: GroupId,
-        /// How many.
-        copies: u32,
-    },
-    /// A node is to hold nothing any more, or may hold something again.
-    SetDrained {
-        /// Which one.
-        node: NodeId,
-        /// Whether it is to be empty.
-        drained: bool,
-    },
-    /// These are the view nodes from now on: the members of Raft's committed configuration, with and without a vote.
-    SetViewNodes {
-        /// All of them.
-        nodes: BTreeSet<NodeId>,
-    },
-    /// A node is gone for good. Refused while it is in a view.
-    ForgetNode {
-        /// Which one.
-        node: NodeId,
-    },
-    /// An operator accepts that committed writes are lost: no member that is alive will return, and the group goes on
-    /// with what this one has. The only change that does not keep rule P4, and nobody but an operator proposes it.
-    Recover {
-        /// The group.
-        group: GroupId,
-        /// The view that the operator saw.
-        expected: ViewNumber,
-        /// The only member from now on.
-        sole: Member,
-        /// Its process start.
-        boot: BootNumber,
-    },
-}
-
-impl Command {
-    /// The group whose view it changes or creates.
-    #[must_use]
-    pub fn group(&self) -> Option<GroupId> {
-        match self {
-            Self::RegisterNode { .. }
-            | Self::SetDrained { .. }
-            | Self::SetViewNodes { .. }
-            | Self::ForgetNode { .. } => None,
-            Self::CreateGroup { group, .. }
-            | Self::RemoveMember { group, .. }
-            | Self::PromoteMember { group, .. }
-            | Self::Handover { group, .. }
-            | Self::AddLearner { group, .. }
-            | Self::RemoveLearner { group, .. }
-            | Self::AddMember { group, .. }
-            | Self::SetCopies { group, .. }
-            | Self::Recover { group, .. } => Some(*group),
-        }
-    }
-}
-
-/// Why a command was refused. The table is as it was.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Rejection {
-    /// The group does not exist.
-    #[error("there is no group {0}")]
-    NoSuchGroup(GroupId),
-    /// The node is not registered.
-    #[error("there is no node {0}")]
-    NoSuchNode(NodeId),
-    /// The group exists already.
-    #[error("group {0} exists already")]
-    GroupExists(GroupId),
-    /// The view was changed meanwhile.
-    #[error("decided on {expected}, but the view is {current}")]
-    ViewChanged {
-        /// What it was decided on.
-        expected: ViewNumber,
-        /// What is.
-        current: ViewNumber,
-    },
-    /// Not allowed by the protocol (rules P4, P5).
-    #[error("{0}")]
-    NotAllowed(&'static str),
-    /// Nothing would change.
-    #[error("nothing would change")]
-    NoChange,
 }
 
 /// A table or command could not be decoded.
@@ -403,13 +181,15 @@ impl Table {
                 self.create(*group, *copies, view)?;
             }
             Command::RemoveMember { group, expected, node, .. } => {
-                self.change(*group, *expected, |view| remove_member(view, *node))?;
+                self.change(*group, *expected, |view| change::remove_member(view, *node))?;
             }
             Command::PromoteMember { group, expected, primary, boot, dropped, .. } => {
-                self.change(*group, *expected, |view| promote(view, *primary, *boot, dropped, rules))?;
+                self.change(*group, *expected, |view| {
+                    change::promote(view, *primary, *boot, dropped, rules)
+                })?;
             }
             Command::Handover { group, expected, heir, boot } => {
-                self.change(*group, *expected, |view| promote(view, *heir, *boot, &[], rules))?;
+                self.change(*group, *expected, |view| change::promote(view, *heir, *boot, &[], rules))?;
             }
             Command::SetCopies { group, copies } => self.set_copies(*group, *copies)?,
             Command::SetDrained { node, drained } => self.set_drained(*node, *drained)?,
@@ -420,16 +200,16 @@ impl Table {
                     .nodes
                     .get(&sole.node)
                     .is_some_and(|registration| registration.incarnation == sole.incarnation);
-                self.change(*group, *expected, |view| recover(view, *sole, *boot, is_registered))?;
+                self.change(*group, *expected, |view| change::recover(view, *sole, *boot, is_registered))?;
             }
             Command::AddLearner { group, expected, learner } => {
-                self.change(*group, *expected, |view| add_learner(view, *learner))?;
+                self.change(*group, *expected, |view| change::add_learner(view, *learner))?;
             }
             Command::RemoveLearner { group, expected, node, .. } => {
-                self.change(*group, *expected, |view| remove_learner(view, *node))?;
+                self.change(*group, *expected, |view| change::remove_learner(view, *node))?;
             }
             Command::AddMember { group, expected, learner } => {
-                self.change(*group, *expected, |view| add_member(view, *learner))?;
+                self.change(*group, *expected, |view| change::add_member(view, *learner))?;
             }
         }
         self.version += 1;
@@ -527,81 +307,4 @@ impl Table {
         group.view = next;
         Ok(())
     }
-}
-
-fn remove_member(view: &mut View, node: NodeId) -> Result<(), Rejection> {
-    if node == view.primary {
-        return Err(Rejection::NotAllowed("the primary is not removed, it is succeeded"));
-    }
-    if view.member(node).is_none() {
-        return Err(Rejection::NotAllowed("only a member can be removed"));
-    }
-    view.members.retain(|member| member.node != node);
-    Ok(())
-}
-
-fn promote(
-    view: &mut View,
-    primary: NodeId,
-    boot: BootNumber,
-    dropped: &[NodeId],
-    rules: Rules,
-) -> Result<(), Rejection> {
-    // P4: only a member holds everything that was committed.
-    if view.member(primary).is_none() {
-        let learner = view.learner(primary).copied();
-        match learner.filter(|_| !rules.hold(Rule::HeirsOnly)) {
-            None => return Err(Rejection::NotAllowed("P4 heirs only: the next primary must be a member")),
-            Some(learner) => {
-                view.learners.retain(|other| *other != learner);
-                view.members.push(learner);
-            }
-        }
-    }
-    if dropped.contains(&primary) {
-        return Err(Rejection::NotAllowed("the next primary cannot be dropped"));
-    }
-    view.members.retain(|member| !dropped.contains(&member.node));
-    view.primary = primary;
-    view.boot = boot;
-    Ok(())
-}
-
-fn add_learner(view: &mut View, learner: Member) -> Result<(), Rejection> {
-    if view.member(learner.node).is_some() || view.learner(learner.node).is_some() {
-        return Err(Rejection::NotAllowed("the node is in the view already"));
-    }
-    view.learners.push(learner);
-    Ok(())
-}
-
-fn remove_learner(view: &mut View, node: NodeId) -> Result<(), Rejection> {
-    if view.learner(node).is_none() {
-        return Err(Rejection::NotAllowed("only a learner can be removed"));
-    }
-    view.learners.retain(|learner| learner.node != node);
-    Ok(())
-}
-
-fn add_member(view: &mut View, learner: Member) -> Result<(), Rejection> {
-    // P4 and P9: exactly the learner that was certified, in the same life.
-    if !view.is_learner(&learner) {
-        return Err(Rejection::NotAllowed("P4 heirs only: the new member must be a learner of the view"));
-    }
-    view.learners.retain(|other| *other != learner);
-    view.members.push(learner);
-    Ok(())
-}
-
-/// Not by the rules: an operator said so. Whoever is to go on may have been in no view for long, or in another life: what it has
-/// is for the operator to judge, and that it has anything for the leader that proposes this.
-fn recover(view: &mut View, sole: Member, boot: BootNumber, is_registered: bool) -> Result<(), Rejection> {
-    if !is_registered {
-        return Err(Rejection::NotAllowed("nobody knows that node in that life"));
-    }
-    view.members = vec![sole];
-    view.learners.retain(|learner| learner.node != sole.node);
-    view.primary = sole.node;
-    view.boot = boot;
-    Ok(())
 }

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use onecopy_core::{Instant, NodeId};
 
+use crate::command::Command;
 use crate::decide::PROPOSAL_PATIENCE;
 use crate::monitor::Monitor;
-use crate::table::{Command, Table};
+use crate::table::Table;
 
 impl Monitor {
     /// The command that has the table say what the committed configuration says, if it does not. A leader that dies before

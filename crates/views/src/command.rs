@@ -1,0 +1,232 @@
+//! What the view service can decide, why, and why not.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use onecopy_core::{BootNumber, GroupId, Member, NodeId, ViewNumber};
+use serde::{Deserialize, Serialize};
+
+use crate::table::Registration;
+
+/// Why a view is changed. For people: nothing depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Reason {
+    /// No ping for the failure timeout.
+    Silent,
+    /// It pings under another incarnation: its data is gone (rule P9).
+    LostItsData,
+    /// Its process was restarted (rule P11).
+    Restarted,
+    /// It says that it cannot lead the view.
+    CannotLead,
+    /// Its disk does not finish a write.
+    DiskStalled,
+    /// Another replica reports that it is silent.
+    Suspected,
+    /// It holds something else than the primary (rule P10).
+    Diverged,
+    /// An operator wants it empty, and others have everything.
+    Drained,
+    /// There are more copies than there should be.
+    Surplus,
+    /// The primary reports that it does not acknowledge, although it answers.
+    Slow,
+    /// Its process is about to stop, and says so.
+    Leaving,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Silent => "no ping",
+            Self::LostItsData => "returned without its data",
+            Self::Restarted => "its process was restarted",
+            Self::CannotLead => "it cannot lead",
+            Self::DiskStalled => "its disk is stalled",
+            Self::Suspected => "reported as silent by another replica",
+            Self::Slow => "reported as slow by the primary",
+            Self::Diverged => "it holds something else than the primary",
+            Self::Drained => "it is drained",
+            Self::Surplus => "there are enough copies",
+            Self::Leaving => "it is leaving",
+        })
+    }
+}
+
+/// A change of the table. Changes of a view name the view that they were decided on (`expected`) and are refused
+/// if there is a newer one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Command {
+    /// A node is new, was restarted, or moved.
+    RegisterNode {
+        /// Which one.
+        node: NodeId,
+        /// What it says of itself.
+        registration: Registration,
+    },
+    /// A new group. Refused if it exists.
+    CreateGroup {
+        /// The new group.
+        group: GroupId,
+        /// How many members it should have.
+        copies: u32,
+        /// Its first members, all of them empty.
+        members: Vec<Member>,
+        /// Which of them is the primary.
+        primary: NodeId,
+        /// The primary's process start.
+        boot: BootNumber,
+    },
+    /// A backup is dropped.
+    RemoveMember {
+        /// The group.
+        group: GroupId,
+        /// The view that it was decided on.
+        expected: ViewNumber,
+        /// Who is dropped.
+        node: NodeId,
+        /// Why.
+        reason: Reason,
+    },
+    /// A member becomes the primary, perhaps the one that it was.
+    PromoteMember {
+        /// The group.
+        group: GroupId,
+        /// The view that it was decided on.
+        expected: ViewNumber,
+        /// The next primary.
+        primary: NodeId,
+        /// Its process start.
+        boot: BootNumber,
+        /// The members that are dropped by the same change.
+        dropped: Vec<NodeId>,
+        /// What is wrong with the primary that was.
+        reason: Reason,
+    },
+    /// The primary hands over to another member; everybody stays.
+    Handover {
+        /// The group.
+        group: GroupId,
+        /// The view whose primary asks for it.
+        expected: ViewNumber,
+        /// The next primary.
+        heir: NodeId,
+        /// Its process start.
+        boot: BootNumber,
+    },
+    /// A spare node is recruited.
+    AddLearner {
+        /// The group.
+        group: GroupId,
+        /// The view that it was decided on.
+        expected: ViewNumber,
+        /// The spare.
+        learner: Member,
+    },
+    /// A learner is dropped.
+    RemoveLearner {
+        /// The group.
+        group: GroupId,
+        /// The view that it was decided on.
+        expected: ViewNumber,
+        /// Who is dropped.
+        node: NodeId,
+        /// Why.
+        reason: Reason,
+    },
+    /// A learner that the primary certified becomes a member (rule P5).
+    AddMember {
+        /// The group.
+        group: GroupId,
+        /// The view in which it was certified.
+        expected: ViewNumber,
+        /// The learner.
+        learner: Member,
+    },
+    /// How many members a group should have from now on.
+    SetCopies {
+        /// The group.
+        group: GroupId,
+        /// How many.
+        copies: u32,
+    },
+    /// A node is to hold nothing any more, or may hold something again.
+    SetDrained {
+        /// Which one.
+        node: NodeId,
+        /// Whether it is to be empty.
+        drained: bool,
+    },
+    /// These are the view nodes from now on: the members of Raft's committed configuration, with and without a vote.
+    SetViewNodes {
+        /// All of them.
+        nodes: BTreeSet<NodeId>,
+    },
+    /// A node is gone for good. Refused while it is in a view.
+    ForgetNode {
+        /// Which one.
+        node: NodeId,
+    },
+    /// An operator accepts that committed writes are lost: no member that is alive will return, and the group goes on
+    /// with what this one has. The only change that does not keep rule P4, and nobody but an operator proposes it.
+    Recover {
+        /// The group.
+        group: GroupId,
+        /// The view that the operator saw.
+        expected: ViewNumber,
+        /// The only member from now on.
+        sole: Member,
+        /// Its process start.
+        boot: BootNumber,
+    },
+}
+
+impl Command {
+    /// The group whose view it changes or creates.
+    #[must_use]
+    pub fn group(&self) -> Option<GroupId> {
+        match self {
+            Self::RegisterNode { .. }
+            | Self::SetDrained { .. }
+            | Self::SetViewNodes { .. }
+            | Self::ForgetNode { .. } => None,
+            Self::CreateGroup { group, .. }
+            | Self::RemoveMember { group, .. }
+            | Self::PromoteMember { group, .. }
+            | Self::Handover { group, .. }
+            | Self::AddLearner { group, .. }
+            | Self::RemoveLearner { group, .. }
+            | Self::AddMember { group, .. }
+            | Self::SetCopies { group, .. }
+            | Self::Recover { group, .. } => Some(*group),
+        }
+    }
+}
+
+/// Why a command was refused. The table is as it was.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// The group does not exist.
+    #[error("there is no group {0}")]
+    NoSuchGroup(GroupId),
+    /// The node is not registered.
+    #[error("there is no node {0}")]
+    NoSuchNode(NodeId),
+    /// The group exists already.
+    #[error("group {0} exists already")]
+    GroupExists(GroupId),
+    /// The view was changed meanwhile.
+    #[error("decided on {expected}, but the view is {current}")]
+    ViewChanged {
+        /// What it was decided on.
+        expected: ViewNumber,
+        /// What is.
+        current: ViewNumber,
+    },
+    /// Not allowed by the protocol (rules P4, P5).
+    #[error("{0}")]
+    NotAllowed(&'static str),
+    /// Nothing would change.
+    #[error("nothing would change")]
+    NoChange,
+}
