@@ -29,14 +29,13 @@
 //! | --- | --- |
 //! | P1 all backups first | `primary`: the commit index is the minimum over all required replicas |
 //! | P2 only the primary | [`Replica::admit`] |
-//! | P3 no old primaries, durable promise | `adopt`, and every message of a view waits for its promise |
-//! | P5 count them before they count | `primary`: a joining learner is required before membership is asked for |
+//! | P3 no old primaries, durable promise | `adoption`; and every message of a view waits for its promise (`disk`) |
+//! | P5 count them before they count | `joining`: a learner is required before its membership is asked for |
 //! | P6 drop only what is dropped | `primary`: required replicas come from the view, never from silence |
 //! | P7 its own entry first | `primary`: nothing commits or reads below the no-op of the own view |
 //! | P8 tails yield | `backup`: the first disagreement cuts the tail, never below the commit index |
-//! | P9 one life per data directory | `adopt`: a view that names another incarnation of this node is not for it |
-//! | P11 a new life, a new view | `adopt`: a view that was made for another boot does not make a primary |
-//!
+//! | P9 one life per data directory | `adoption`: a view that names another incarnation of this node is not for it |
+//! | P11 a new life, a new view | `adoption`: a view that was made for another boot does not make a primary |
 //! | P10 same order, same result | `divergence`: digests travel with Prepares; who differs is built anew |
 //! | L1 to L6, leases | `lease` keeps the promises, `primary` and `backup` give them, `reads` reads under them |
 //!
@@ -50,18 +49,23 @@
 //! not execute anything (the driver does, on [`Effect::Apply`]). Clocks are trusted to run at about the same speed, for reads under
 //! leases and nothing else; without leases a slow clock only delays a suspicion.
 
+mod adoption;
 mod backup;
 mod config;
+mod disk;
 mod divergence;
 mod effect;
 mod handover;
+mod joining;
 mod lease;
 mod message;
 mod pace;
+mod peer;
 mod primary;
 mod promise;
 mod reads;
 mod replica;
+mod sending;
 mod snapshot;
 mod status;
 mod transfer;

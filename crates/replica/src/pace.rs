@@ -26,7 +26,8 @@ use onecopy_core::suspicion::Grounds;
 use onecopy_core::{Index, Instant, Member, NodeId, Rule};
 
 use crate::config::Config;
-use crate::primary::{Peer, Primary};
+use crate::peer::Peer;
+use crate::primary::Primary;
 
 /// Whoever takes fewer bytes in a millisecond is slow: about 256 Mbit/s.
 const BYTES_PER_MS: usize = 32 * 1024;

@@ -1,7 +1,6 @@
 //! The primary: it orders requests, has every backup hold them, and decides what is committed.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use bytes::Bytes;
 use onecopy_core::{
@@ -12,20 +11,10 @@ use crate::config::Config;
 use crate::effect::Effect;
 use crate::handover::Handover;
 use crate::lease::{Granted, Loan, Terms};
-use crate::message::Message;
-use crate::pace::{Pace, Uncommitted};
+use crate::pace::Uncommitted;
+use crate::peer::Peer;
 use crate::reads::Reads;
 use crate::replica::{Replica, Role};
-use crate::transfer::Transfer;
-
-/// How many Prepares may be on their way after one was rejected. Enough for the usual pauses of a network, and few enough
-/// that sending them again costs little.
-const IN_FLIGHT_AFTER_REJECTION: usize = 32;
-
-/// How many bytes may be on their way to a learner, at most. It answers what it has on disk, and executes before it answers the next:
-/// in large bites it would be silent for longer than a replica may be that is alive, and clients would wait for what it takes the
-/// primary to send them. It is also what a learner may lack when writes begin to wait for it (rule P5).
-pub(crate) const LEARNER_WINDOW_MAX: usize = 4 << 20;
 
 /// What a primary knows in its view. Nothing of it survives the view: acknowledgements of an older view
 /// may be about a tail that has been cut since.
@@ -54,77 +43,14 @@ pub(crate) struct Primary {
     pub(crate) awake: Instant,
 }
 
-/// What the primary knows of another replica.
-#[derive(Clone, Debug, Hash)]
-pub(crate) struct Peer {
-    pub(crate) node: NodeId,
-    pub(crate) is_member: bool,
-    /// Everything up to here agrees and is durable there.
-    pub(crate) matched: Index,
-    /// After this entry it held what this primary holds (rule P10).
-    checked: Index,
-    /// The next entry to send.
-    next: Index,
-    /// The last sequence number used.
-    sequence: u64,
-    /// Rejections of Prepares up to this one have been dealt with.
-    rewound_at: u64,
-    /// Prepares on their way: their last index and their size.
-    in_flight: VecDeque<(Index, usize)>,
-    in_flight_bytes: usize,
-    /// How many Prepares may be on their way. A rejection lowers it, and every acknowledgement doubles it: a network that
-    /// loses or reorders would otherwise have the whole window sent again for every Prepare that comes out of turn.
-    in_flight_max: usize,
-    /// The snapshot that is being sent, while the log does not reach back far enough.
-    pub(crate) transfer: Option<Transfer>,
-    /// How many there have been.
-    pub(crate) transfers: u64,
-    /// How many bytes of a snapshot it got in the last one.
-    pub(crate) got: u64,
-    /// When it last said anything.
-    pub(crate) heard: Instant,
-    /// How fast it acknowledges.
-    pub(crate) pace: Pace,
-    /// When it was last sent anything.
-    sent: Instant,
-    /// Until when its promise lets this primary read.
-    promised_until: Instant,
-    /// Its clock when it sent its last answer: that is what a lease for it counts from. And the clock here when it came.
-    answered: Option<(Instant, Instant)>,
-    /// It wants to hear at once what is committed.
-    reads: bool,
-    /// The commit index that it was last told.
-    told: Index,
-}
-
 impl Primary {
     pub(crate) fn new(view: &View, me: NodeId, now: Instant) -> Self {
-        let peers = view.replicas().filter(|replica| replica.node != me).map(|replica| Peer {
-            node: replica.node,
-            is_member: view.is_member(replica),
-            matched: Index(0),
-            checked: Index(0),
-            next: Index(0),
-            sequence: 0,
-            rewound_at: 0,
-            in_flight: VecDeque::new(),
-            in_flight_bytes: 0,
-            in_flight_max: usize::MAX,
-            transfer: None,
-            transfers: 0,
-            got: 0,
-            heard: now,
-            pace: Pace::new(now),
-            sent: now,
-            promised_until: Instant::ZERO,
-            answered: None,
-            reads: false,
-            told: Index(0),
-        });
+        let others = view.replicas().filter(|replica| replica.node != me);
+        let peers = others.map(|replica| Peer::new(replica.node, view.is_member(replica), now)).collect();
         Self {
             view: view.number,
             noop: Index(0),
-            peers: peers.collect(),
+            peers,
             joining: None,
             has_asked: false,
             reads: Reads::default(),
@@ -193,7 +119,7 @@ impl Primary {
         }
     }
 
-    fn record_uncommitted(&mut self, entry: &Entry, now: Instant) {
+    pub(crate) fn record_uncommitted(&mut self, entry: &Entry, now: Instant) {
         let (index, size) = (entry.id.index, entry.size());
         self.uncommitted_bytes += size;
         let behind = self.uncommitted_bytes;
@@ -204,46 +130,6 @@ impl Primary {
         while let Some(entry) = self.uncommitted.pop_front_if(|entry| entry.index <= commit) {
             self.uncommitted_bytes -= entry.size;
         }
-    }
-}
-
-impl Peer {
-    fn acknowledge(&mut self, durable: Index) {
-        self.matched = self.matched.max(durable);
-        let before = self.in_flight.len();
-        while let Some((last, size)) = self.in_flight.front().copied() {
-            if last > self.matched {
-                break;
-            }
-            self.in_flight.pop_front();
-            self.in_flight_bytes -= size;
-        }
-        if self.in_flight.len() < before {
-            self.in_flight_max = self.in_flight_max.saturating_mul(2);
-        }
-    }
-
-    /// Whether it can send a snapshot to another replica: it is a member that has said something lately, and lacks none itself.
-    pub(crate) fn can_serve(&self, now: Instant, lately: Duration) -> bool {
-        self.is_member && self.transfer.is_none() && self.matched > Index(0) && now.since(self.heard) < lately
-    }
-
-    fn take_terms(&mut self, now: Instant, terms: Terms, config: &Config) {
-        self.reads = terms.reads;
-        if self.answered.is_none_or(|(sent, _)| sent < terms.sent) {
-            self.answered = Some((terms.sent, now));
-        }
-        if let Some(promise) = terms.lease {
-            self.promised_until = self.promised_until.max(config.held_until(now, promise));
-        }
-    }
-
-    fn rewind(&mut self, next: Index) {
-        self.next = next;
-        self.rewound_at = self.sequence;
-        self.in_flight.clear();
-        self.in_flight_bytes = 0;
-        self.in_flight_max = IN_FLIGHT_AFTER_REJECTION;
     }
 }
 
@@ -282,141 +168,19 @@ impl Replica {
         self.order(now, entry, effects);
     }
 
-    fn new_entry(&self, payload: Bytes, time: Timestamp, seed: u64) -> Entry {
+    pub(crate) fn new_entry(&self, payload: Bytes, time: Timestamp, seed: u64) -> Entry {
         let id = EntryId::new(self.log.last().index.next(), Epoch::from(self.view_number()));
         // The wall clock may have been set back, here or by a change of primaries: an entry's time never is.
         Entry { id, time: time.max(self.last_time()), seed, payload }
     }
 
-    fn order(&mut self, now: Instant, entry: Entry, effects: &mut Vec<Effect>) {
+    pub(crate) fn order(&mut self, now: Instant, entry: Entry, effects: &mut Vec<Effect>) {
         if let Role::Primary(primary) = &mut self.role {
             primary.record_uncommitted(&entry, now);
             primary.peers.iter_mut().for_each(|peer| peer.pace.owes(now, entry.id.index));
         }
         self.append(now, vec![entry], effects);
         self.send_to_all(now, effects);
-    }
-
-    fn send_to_all(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        let Role::Primary(primary) = &self.role else { return };
-        let nodes: Vec<NodeId> = primary.peers.iter().map(|peer| peer.node).collect();
-        for node in nodes {
-            self.send_entries(now, node, effects);
-        }
-    }
-
-    /// Sends a replica what it lacks, as far as the window allows.
-    pub(crate) fn send_entries(&mut self, now: Instant, to: NodeId, effects: &mut Vec<Effect>) {
-        let last = self.log.last().index;
-        loop {
-            let base = self.log.base().index;
-            let Role::Primary(primary) = &mut self.role else { return };
-            let Some(peer) = primary.peer(to) else { return };
-            let bite = if peer.is_member { usize::MAX } else { LEARNER_WINDOW_MAX };
-            let window_max = self.config.window_bytes_max.min(bite);
-            let prepare_max = self.config.prepare_bytes_max.min(bite / 8);
-            if peer.in_flight.len() >= peer.in_flight_max {
-                return;
-            }
-            if peer.transfer.is_some() || peer.next > last || peer.in_flight_bytes >= window_max {
-                return;
-            }
-            if peer.next <= base {
-                return self.begin_transfer(now, to, effects);
-            }
-            let next = peer.next;
-            let entries = self.log.after(next.previous(), prepare_max);
-            self.send_prepare(now, to, next.previous(), entries, effects);
-        }
-    }
-
-    /// Sends one Prepare with the entries after `previous`, or a heartbeat.
-    fn send_prepare(
-        &mut self,
-        now: Instant,
-        to: NodeId,
-        previous: Index,
-        entries: Vec<Entry>,
-        effects: &mut Vec<Effect>,
-    ) {
-        let commit = self.commit;
-        let terms = self.offer(now, to);
-        let Some(view) = self.view.clone() else { return };
-        let previous =
-            self.log.epoch_at(previous).map_or(EntryId::ZERO, |epoch| EntryId::new(previous, epoch));
-        let Role::Primary(primary) = &mut self.role else { return };
-        let Some(peer) = primary.peer(to) else { return };
-        peer.sequence += 1;
-        peer.sent = now;
-        peer.told = commit;
-        let sequence = peer.sequence;
-        if let Some(last) = entries.last() {
-            let size = entries.iter().map(Entry::size).sum();
-            peer.next = last.id.index.next();
-            peer.in_flight.push_back((last.id.index, size));
-            peer.in_flight_bytes += size;
-        }
-        let digest = self.digests.last();
-        self.send(to, Message::Prepare { view, sequence, previous, entries, commit, digest, terms }, effects);
-    }
-
-    pub(crate) fn on_prepare_ok(
-        &mut self,
-        now: Instant,
-        from: NodeId,
-        durable: Index,
-        checked: Index,
-        terms: Option<Terms>,
-        effects: &mut Vec<Effect>,
-    ) {
-        let last = self.log.last().index;
-        let config = &self.config;
-        let Role::Primary(primary) = &mut self.role else { return };
-        let Some(peer) = primary.peer(from) else { return };
-        if durable > last {
-            // Only a replica that is not what it seems to be says this. Believing it would commit nothing false
-            // here, but it must not count for anything either.
-            return;
-        }
-        peer.heard = now;
-        if let Some(terms) = terms {
-            peer.take_terms(now, terms, config);
-        }
-        peer.checked = peer.checked.max(checked);
-        let before = peer.matched;
-        peer.acknowledge(durable);
-        peer.pace.acknowledged(now, before, peer.matched, last);
-        peer.next = peer.next.max(peer.matched.next());
-        let sent = peer.transfer.as_ref().and_then(Transfer::snapshot);
-        if sent.is_some_and(|snapshot| durable >= snapshot.index) {
-            peer.end_transfer();
-        }
-        self.try_commit(now, effects);
-        self.try_join(now, effects);
-        self.send_entries(now, from, effects);
-        self.tell_readers(now, effects);
-        self.maybe_compact(now, effects);
-    }
-
-    pub(crate) fn on_prepare_reject(
-        &mut self,
-        now: Instant,
-        from: NodeId,
-        sequence: u64,
-        agreed: Index,
-        last: EntryId,
-        effects: &mut Vec<Effect>,
-    ) {
-        // Both logs agree up to an entry that both hold: an entry's name determines all before it.
-        let agreed = if self.log.contains(last) { last.index } else { agreed };
-        let Role::Primary(primary) = &mut self.role else { return };
-        let Some(peer) = primary.peer(from) else { return };
-        peer.heard = now;
-        if sequence <= peer.rewound_at || peer.transfer.is_some() || agreed >= peer.next {
-            return; // dealt with already
-        }
-        peer.rewind(agreed.next().max(peer.matched.next()));
-        self.send_entries(now, from, effects);
     }
 
     /// Raises the commit index to what every required replica has durably (rules P1, P5, P6, P7).
@@ -452,7 +216,7 @@ impl Replica {
     }
 
     /// What a Prepare for `to` says about leases: a backup gets one if this primary has some time left itself.
-    fn offer(&mut self, now: Instant, to: NodeId) -> Option<Terms> {
+    pub(crate) fn offer(&mut self, now: Instant, to: NodeId) -> Option<Terms> {
         let length = self.config.lease.filter(|_| !self.declines)?;
         let opened = self.is_open(now);
         let member = self.view.as_ref().and_then(|view| view.member(to)).copied();
@@ -474,65 +238,11 @@ impl Replica {
         Some(Terms { sent: now, lease: loan, reads: false })
     }
 
-    /// Backups that answer reads are told at once what is committed: their readers wait for it (rule L5).
-    fn tell_readers(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        let Role::Primary(primary) = &self.role else { return };
-        let waiting = primary.peers.iter().filter(|peer| peer.reads && peer.told < self.commit);
-        let nodes: Vec<NodeId> = waiting.map(|peer| peer.node).collect();
-        for node in nodes {
-            self.heartbeat(now, node, effects);
-        }
-    }
-
     /// Something became durable here.
     pub(crate) fn primary_durable(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         self.try_commit(now, effects);
         self.try_join(now, effects);
         self.tell_readers(now, effects);
-    }
-
-    /// Makes a learner that has nearly everything required (rule P5), and once it has everything that is
-    /// committed, asks the view service to make it a member.
-    fn try_join(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        let last = self.log.last().index;
-        let Some(view) = &self.view else { return };
-        let Role::Primary(primary) = &mut self.role else { return };
-        if primary.joining.is_none() && self.commit >= primary.noop {
-            let config = &self.config;
-            // Few entries may be many bytes.
-            let bytes_max = primary.uncommitted_bytes + config.window_bytes_max.min(LEARNER_WINDOW_MAX);
-            // One that has acknowledged nothing yet may be slow, or dead, and one that needs a snapshot first would hold
-            // up every write until it has it.
-            let base = self.log.base().index;
-            let keeps_up = |peer: &&Peer| {
-                let answers = peer.matched > Index(0) && peer.matched >= base && peer.transfer.is_none();
-                let is_near = || {
-                    let lacks_few = peer.matched.plus(config.join_lag_max) >= last;
-                    lacks_few && self.log.bytes_after(peer.matched) <= bytes_max
-                };
-                !peer.is_member && answers && is_near() && peer.pace.keeps_up(now, config)
-            };
-            primary.joining =
-                primary.peers.iter().find(keeps_up).and_then(|peer| view.learner(peer.node).copied());
-            if primary.joining.is_some() {
-                self.ask_membership(effects);
-            }
-        }
-    }
-
-    fn ask_membership(&mut self, effects: &mut Vec<Effect>) {
-        let Role::Primary(primary) = &mut self.role else { return };
-        let Some(learner) = primary.joining else { return };
-        // It has everything, and what it made of it is the same (P10), as far as somebody compares.
-        let compares = self.digests.last().is_some();
-        let certified = primary.peers.iter().any(|peer| {
-            let has_all = peer.matched >= self.commit && peer.matched >= primary.noop;
-            peer.node == learner.node && has_all && (!compares || peer.checked >= primary.noop)
-        });
-        if certified || !self.config.rules.hold(Rule::CertifyBeforeMembership) {
-            primary.has_asked = true;
-            effects.push(Effect::AskMembership { view: primary.view, learner });
-        }
     }
 
     /// One heartbeat interval has passed.
@@ -562,17 +272,6 @@ impl Replica {
         self.handover_tick(now, effects);
     }
 
-    /// A learner that was slow is tried with an entry of its own, where nobody writes: it holds up nobody yet.
-    fn try_learners(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        let last = self.log.last().index;
-        let Role::Primary(primary) = &self.role else { return };
-        let is_idle = self.commit == last && !primary.handover.is_under_way();
-        if is_idle && primary.wants_to_try(&self.config, now, last) {
-            let entry = self.new_entry(Bytes::new(), Timestamp(0), 0);
-            self.order(now, entry, effects);
-        }
-    }
-
     /// What held up commits may have run out.
     pub(crate) fn primary_opens(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         let Role::Primary(primary) = &mut self.role else { return };
@@ -580,23 +279,6 @@ impl Replica {
             primary.opens = None;
             self.try_commit(now, effects);
             self.try_join(now, effects);
-        }
-    }
-
-    fn heartbeat(&mut self, now: Instant, to: NodeId, effects: &mut Vec<Effect>) {
-        let Role::Primary(primary) = &mut self.role else { return };
-        let Some(peer) = primary.peer(to) else { return };
-        // While a snapshot is on its way nothing of the log can be claimed to be there.
-        let previous = if peer.transfer.is_some() { Index(0) } else { peer.next.previous() };
-        self.send_prepare(now, to, previous, Vec::new(), effects);
-    }
-
-    /// A replica said something that is no answer to a Prepare.
-    pub(crate) fn heard_from(&mut self, now: Instant, node: NodeId) {
-        if let Role::Primary(primary) = &mut self.role
-            && let Some(peer) = primary.peer(node)
-        {
-            peer.heard = now;
         }
     }
 }

@@ -1,15 +1,14 @@
-//! The replica as a whole: what it remembers, the dispatch of inputs, and the adoption of views.
+//! The replica as a whole: what it remembers, and the dispatch of inputs.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use onecopy_core::{
-    Entry, EntryId, Index, Instant, Log, Member, NodeId, Protocol, Recovered, Rule, Ticket, Timestamp, View,
-    ViewNumber, Write,
+    Index, Instant, Log, NodeId, Protocol, Recovered, Rule, Ticket, Timestamp, View, ViewNumber,
 };
 
 use crate::backup::Follower;
 use crate::config::Config;
+use crate::disk::Disk;
 use crate::divergence::Digests;
 use crate::effect::{Effect, Input};
 use crate::lease::Leases;
@@ -36,7 +35,7 @@ pub struct Replica {
     pub(crate) log: Log,
     pub(crate) commit: Index,
     /// The time of the base of the log.
-    base_time: Timestamp,
+    pub(crate) base_time: Timestamp,
     pub(crate) disk: Disk,
     pub(crate) role: Role,
     pub(crate) leases: Leases,
@@ -44,7 +43,7 @@ pub struct Replica {
     /// It takes no leases any more and gives none: its process is about to stop.
     pub(crate) declines: bool,
     pub(crate) snapshots: Snapshots,
-    tick: Option<Instant>,
+    pub(crate) tick: Option<Instant>,
 }
 
 /// What the replica does in its view.
@@ -56,19 +55,6 @@ pub(crate) enum Role {
     /// See [`Standing::Retired`].
     Retired,
     Outside,
-}
-
-/// What has been given to the disk, and how far it got.
-#[derive(Clone, Debug, Default, Hash)]
-pub(crate) struct Disk {
-    /// The last ticket taken.
-    issued: Ticket,
-    /// Everything up to here is durable.
-    done: Ticket,
-    /// The highest index that is durable.
-    pub(crate) durable: Index,
-    /// Writes on their way: their ticket, the last index of the log after them, since when.
-    pending: VecDeque<(Ticket, Index, Instant)>,
 }
 
 /// A coordinator's request was not taken (rule P2).
@@ -108,7 +94,7 @@ impl Replica {
         let mut log = Log::new(recovered.base);
         recovered.entries.into_iter().for_each(|entry| log.append(entry));
         let commit = recovered.commit.clamp(log.base().index, log.last().index);
-        let disk = Disk { durable: log.last().index, ..Disk::default() };
+        let disk = Disk::holding(log.last().index);
         let snapshots = Snapshots::new(log.base());
         let mut replica = Self {
             config,
@@ -211,7 +197,7 @@ impl Replica {
             last: self.log.last().index,
             durable: self.disk.durable,
             commit: self.commit,
-            oldest_write: self.disk.pending.front().map(|(_, _, since)| now.since(*since)),
+            oldest_write: self.disk.waits(now),
             oldest_prepare: match &self.role {
                 Role::Primary(primary) => primary.waiting_since().map(|since| now.since(since)),
                 _ => None,
@@ -232,190 +218,6 @@ impl Replica {
         match &self.role {
             Role::Primary(primary) => primary.uncommitted_bytes(),
             _ => 0,
-        }
-    }
-
-    // ---- views ----------------------------------------------------------------------------------------
-
-    /// Promises a newer view, durably, and takes up the role in it.
-    pub(crate) fn adopt(&mut self, now: Instant, view: View, effects: &mut Vec<Effect>) {
-        assert!(view.valid(), "view: {view:?} is not valid");
-        if view.number <= self.view_number() {
-            return;
-        }
-        self.leave_role(effects);
-        self.snapshots.forget_transfers();
-        self.write_promise(now, &view, effects);
-        self.enter(now, view, effects);
-    }
-
-    fn write_promise(&mut self, now: Instant, view: &View, effects: &mut Vec<Effect>) {
-        let promise = Promise { view: view.clone(), lease: self.lease_length() };
-        self.promise = self.persist(now, vec![Write::State(promise.encode())], effects);
-    }
-
-    fn lease_length(&self) -> Duration {
-        self.config.lease.unwrap_or_default()
-    }
-
-    fn enter(&mut self, now: Instant, view: View, effects: &mut Vec<Effect>) {
-        let me = self.config.me;
-        // P9: another incarnation of this node is somebody else.
-        let known = |member: &Member| match self.config.rules.hold(Rule::OneLife) {
-            true => *member == me,
-            false => member.node == me.node,
-        };
-        let is_member = view.members.iter().any(known);
-        let is_learner = view.learners.iter().any(known);
-        // P11: another boot of this process may have sent entries that this one does not know.
-        let same_life = view.boot == self.config.boot || !self.config.rules.hold(Rule::NewLifeNewView);
-        self.leases.entered(view.number);
-        let before = self.view.replace(view.clone());
-        self.maybe_rebuild(before.as_ref(), now, effects);
-        // Nor can one lead whose log and state are about to be replaced, or whose state is wrong (P10).
-        let can_lead = same_life && !self.snapshots.is_installing() && !self.digests.has_diverged();
-        self.tick = Some(now + self.config.heartbeat_interval);
-        self.role = match (is_member, is_learner) {
-            (true, _) if view.primary == me.node && can_lead => {
-                Role::Primary(Primary::new(&view, me.node, now))
-            }
-            (true, _) if view.primary == me.node => Role::Retired,
-            (true, _) | (_, true) => Role::Follower(Follower::new(view.primary, is_member, self.commit, now)),
-            _ => Role::Outside,
-        };
-        effects.push(Effect::ViewChanged { view, standing: self.standing() });
-        if matches!(self.role, Role::Primary(_)) {
-            self.activate(now, effects);
-        }
-    }
-
-    fn leave_role(&mut self, effects: &mut Vec<Effect>) {
-        match &mut self.role {
-            Role::Primary(primary) => primary.refuse_reads(effects),
-            Role::Follower(follower) => follower.refuse_reads(effects),
-            Role::Retired | Role::Outside => {}
-        }
-    }
-
-    /// Tells the sender of a message of an older view which view it has missed (rule P3).
-    fn correct(&self, to: NodeId, effects: &mut Vec<Effect>) {
-        if let Some(view) = self.view.clone() {
-            self.send(to, Message::NewerView { view }, effects);
-        }
-    }
-
-    /// Whether a message that was sent in `view` is of the promised view. Older ones are refused (rule P3);
-    /// newer ones, which do not carry the view itself, have to come again.
-    fn is_current(&self, from: NodeId, view: ViewNumber, effects: &mut Vec<Effect>) -> bool {
-        if view < self.view_number() && self.config.rules.hold(Rule::NoOldPrimaries) {
-            self.correct(from, effects);
-            return false;
-        }
-        view <= self.view_number()
-    }
-
-    // ---- the log and the disk ---------------------------------------------------------------------------
-
-    /// Sends a message that may not leave before the promise of the view is durable (rule P3).
-    pub(crate) fn send(&self, to: NodeId, message: Message, effects: &mut Vec<Effect>) {
-        let waits = self.promise > self.disk.done && self.config.rules.hold(Rule::DurablePromise);
-        effects.push(Effect::Send { to, message, after: waits.then_some(self.promise) });
-    }
-
-    /// Whether the promise of the view is durable.
-    pub(crate) fn promise_is_durable(&self) -> bool {
-        self.promise <= self.disk.done || !self.config.rules.hold(Rule::DurablePromise)
-    }
-
-    pub(crate) fn persist(&mut self, now: Instant, writes: Vec<Write>, effects: &mut Vec<Effect>) -> Ticket {
-        let ticket = self.disk.issued.take();
-        self.disk.pending.push_back((ticket, self.log.last().index, now));
-        effects.push(Effect::Persist { ticket, writes });
-        ticket
-    }
-
-    /// Appends entries at the end of the log, in memory and to the disk.
-    pub(crate) fn append(&mut self, now: Instant, entries: Vec<Entry>, effects: &mut Vec<Effect>) {
-        entries.iter().cloned().for_each(|entry| self.log.append(entry));
-        self.persist(now, vec![Write::Append { entries, commit: self.commit }], effects);
-    }
-
-    /// Cuts the tail from `from` on (rule P8).
-    pub(crate) fn cut(&mut self, now: Instant, from: Index, effects: &mut Vec<Effect>) {
-        assert!(
-            from > self.commit,
-            "P8 tails yield: {} would cut the committed entry {from} of {} (committed through {})",
-            self.config.me.node,
-            self.config.group,
-            self.commit
-        );
-        self.log.cut(from);
-        self.disk.durable = self.disk.durable.min(from.previous());
-        self.disk.pending.iter_mut().for_each(|(_, last, _)| *last = (*last).min(from.previous()));
-        self.persist(now, vec![Write::Cut { from }], effects);
-    }
-
-    /// Replaces the whole log by a snapshot that covers everything through `base`.
-    pub(crate) fn replace_log(
-        &mut self,
-        now: Instant,
-        base: EntryId,
-        time: Timestamp,
-        effects: &mut Vec<Effect>,
-    ) {
-        self.log = Log::new(base);
-        self.base_time = time;
-        self.commit = base.index;
-        // Durable once the ticket is; until then nothing of the new log is.
-        self.disk.durable = Index(0);
-        self.disk.pending.iter_mut().for_each(|(_, last, _)| *last = Index(0));
-        self.persist(now, vec![Write::Install { snapshot: base }], effects);
-    }
-
-    /// Drops the entries that a durable snapshot covers.
-    pub(crate) fn compact_log(&mut self, now: Instant, through: EntryId, effects: &mut Vec<Effect>) {
-        self.base_time = self.log.get(through.index).map_or(self.base_time, |entry| entry.time);
-        self.log.compact(through);
-        self.persist(now, vec![Write::Compact { through }], effects);
-    }
-
-    /// The time of the last entry: no later entry may have a lower one.
-    pub(crate) fn last_time(&self) -> Timestamp {
-        self.time_at(self.log.last().index)
-    }
-
-    pub(crate) fn time_at(&self, index: Index) -> Timestamp {
-        self.log.get(index).map_or(self.base_time, |entry| entry.time)
-    }
-
-    /// Raises the commit index and has the newly committed entries executed.
-    pub(crate) fn commit_through(&mut self, index: Index, effects: &mut Vec<Effect>) {
-        if index <= self.commit {
-            return;
-        }
-        let count = (index.0 - self.commit.0) as usize;
-        let mut entries = self.log.after(self.commit, usize::MAX);
-        entries.truncate(count);
-        assert_eq!(entries.len(), count, "commit: {index} is beyond the log's end {}", self.log.last());
-        self.commit = index;
-        effects.push(Effect::Apply { entries });
-        self.maybe_take_snapshot(effects);
-    }
-
-    fn persisted(&mut self, now: Instant, ticket: Ticket, effects: &mut Vec<Effect>) {
-        assert!(ticket <= self.disk.issued, "persisted: {ticket:?} was never issued");
-        self.disk.done = self.disk.done.max(ticket);
-        while let Some((pending, last, _)) = self.disk.pending.front().copied() {
-            if pending > ticket {
-                break;
-            }
-            self.disk.pending.pop_front();
-            self.disk.durable = self.disk.durable.max(last);
-        }
-        match self.role {
-            Role::Primary(_) => self.primary_durable(now, effects),
-            Role::Follower(_) => self.follower_durable(now, effects),
-            Role::Retired | Role::Outside => {}
         }
     }
 

@@ -5,7 +5,7 @@ use onecopy_core::{EntryId, Instant, NodeId};
 
 use crate::effect::Effect;
 use crate::message::Message;
-use crate::primary::Peer;
+use crate::peer::Peer;
 use crate::replica::{Replica, Role};
 use crate::transfer::Serving;
 

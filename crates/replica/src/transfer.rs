@@ -9,7 +9,7 @@ use onecopy_core::{EntryId, Index, Instant, NodeId};
 
 use crate::effect::Effect;
 use crate::message::Message;
-use crate::primary::Peer;
+use crate::peer::Peer;
 use crate::replica::{Replica, Role};
 
 /// For how many failure timeouts a primary waits for a backup that serves and says nothing. A backup gives up by itself, and says

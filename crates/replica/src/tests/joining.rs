@@ -1,7 +1,7 @@
 //! A learner becomes a member: rule P5.
 
 use super::*;
-use crate::primary::LEARNER_WINDOW_MAX;
+use crate::sending::LEARNER_WINDOW_MAX;
 
 fn asks(view: u64, learner: NodeId) -> Effect {
     Effect::AskMembership { view: ViewNumber(view), learner: member(learner) }
