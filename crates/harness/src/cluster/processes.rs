@@ -14,12 +14,16 @@ impl Cluster {
     pub fn start_node(&mut self, id: u32) {
         let home = self.home(id);
         std::fs::create_dir_all(&home).expect("a directory for the node");
+        assert!(self.node(id).child.is_none(), "node {id} runs already");
+        let child = self.spawn(id, self.command(id));
+        self.node_mut(id).child = Some(child);
+    }
+
+    /// Starts the process of a node, which writes to its log and ends with its stdin.
+    fn spawn(&self, id: u32, mut command: Command) -> Child {
         let log = File::options().create(true).append(true).open(self.log_file(id)).expect("a log file");
-        let mut command = self.command(id);
         let child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log).spawn();
-        let node = self.node_mut(id);
-        assert!(node.child.is_none(), "node {id} runs already");
-        node.child = Some(child.expect("the program can be started"));
+        child.expect("the program can be started")
     }
 
     /// The command that starts a node, for tests that look at its output themselves.
@@ -89,11 +93,10 @@ impl Cluster {
         std::fs::create_dir_all(self.home(id)).expect("a directory for the node");
         let file = self.home(id).join("node.toml");
         std::fs::write(&file, output.stdout).expect("a file for the settings");
-        let log = File::options().create(true).append(true).open(self.log_file(id)).expect("a log file");
         let mut command = Command::new(executable());
         command.args(["server", "--exit-with-stdin", "--config"]).arg(file);
-        let child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log).spawn();
-        self.nodes.insert(id, Node { child: Some(child.expect("the program can be started")), ..node });
+        let child = self.spawn(id, command);
+        self.nodes.insert(id, Node { child: Some(child), ..node });
     }
 
     /// Runs `onecopy` with these arguments.
