@@ -105,6 +105,15 @@ impl Log {
             .collect()
     }
 
+    /// The entries after `after` through `through`, as far as there are some.
+    ///
+    /// Panics if `after` lies before the base.
+    #[must_use]
+    pub fn between(&self, after: Index, through: Index) -> Vec<Entry> {
+        let count = usize::try_from(through.0.saturating_sub(after.0)).unwrap_or(usize::MAX);
+        self.entries_after(after).take(count).cloned().collect()
+    }
+
     fn entries_after(&self, after: Index) -> impl Iterator<Item = &Entry> {
         let base = self.base;
         assert!(after >= base.index, "log: {after} was compacted, the window begins after {base}");
@@ -179,6 +188,17 @@ mod tests {
         assert!(log.contains(EntryId::new(2, 1)));
         assert!(!log.contains(EntryId::new(2, 2)));
         assert!(!log.contains(EntryId::new(4, 2)));
+    }
+
+    #[test]
+    fn what_lies_between_ends_where_it_is_said_to_or_with_the_log() {
+        let log = log(&[1, 1, 2]);
+        let indexes = |after, through| -> Vec<u64> {
+            log.between(Index(after), Index(through)).iter().map(|entry| entry.id.index.0).collect()
+        };
+        assert_eq!(indexes(0, 2), [1, 2]);
+        assert_eq!(indexes(2, 2), [0_u64; 0]);
+        assert_eq!(indexes(1, 9), [2, 3]);
     }
 
     #[test]

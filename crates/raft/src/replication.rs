@@ -238,12 +238,10 @@ impl Raft {
     /// Hands out what is committed, once. Not while a snapshot replaces the state that it would be applied
     /// to.
     pub(crate) fn apply_committed(&mut self, effects: &mut Vec<Effect>) {
-        let count = self.commit.0 - self.applied.0;
-        if count == 0 || self.is_installing() {
+        if self.applied == self.commit || self.is_installing() {
             return;
         }
-        let mut entries = self.log.after(self.applied, usize::MAX);
-        entries.truncate(usize::try_from(count).unwrap_or(usize::MAX));
+        let entries = self.log.between(self.applied, self.commit);
         self.applied = self.commit;
         let entries = entries.into_iter().map(content::for_state_machine).collect();
         effects.push(Effect::Apply { entries });

@@ -113,8 +113,7 @@ impl Replica {
             return;
         }
         let count = (index.0 - self.commit.0) as usize;
-        let mut entries = self.log.after(self.commit, usize::MAX);
-        entries.truncate(count);
+        let entries = self.log.between(self.commit, index);
         assert_eq!(entries.len(), count, "commit: {index} is beyond the log's end {}", self.log.last());
         self.commit = index;
         effects.push(Effect::Apply { entries });

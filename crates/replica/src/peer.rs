@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use onecopy_core::{Index, Instant, NodeId};
+use onecopy_core::{Entry, Index, Instant, NodeId};
 
 use crate::config::Config;
 use crate::lease::Terms;
@@ -26,15 +26,15 @@ pub(crate) struct Peer {
     /// The next entry to send.
     pub(crate) next: Index,
     /// The last sequence number used.
-    pub(crate) sequence: u64,
+    sequence: u64,
     /// Rejections of Prepares up to this one have been dealt with.
-    pub(crate) rewound_at: u64,
+    rewound_at: u64,
     /// Prepares on their way: their last index and their size.
-    pub(crate) in_flight: VecDeque<(Index, usize)>,
-    pub(crate) in_flight_bytes: usize,
+    in_flight: VecDeque<(Index, usize)>,
+    in_flight_bytes: usize,
     /// How many Prepares may be on their way. A rejection lowers it, and every acknowledgement doubles it: a network that
     /// loses or reorders would otherwise have the whole window sent again for every Prepare that comes out of turn.
-    pub(crate) in_flight_max: usize,
+    in_flight_max: usize,
     /// The snapshot that is being sent, while the log does not reach back far enough.
     pub(crate) transfer: Option<Transfer>,
     /// How many there have been.
@@ -82,6 +82,30 @@ impl Peer {
             reads: false,
             told: Index(0),
         }
+    }
+
+    /// Whether more may be on its way to it: so many bytes at most, and a little beyond.
+    pub(crate) fn has_room(&self, window_max: usize) -> bool {
+        self.in_flight.len() < self.in_flight_max && self.in_flight_bytes < window_max
+    }
+
+    /// A Prepare leaves for it, with these entries and this commit index. Returns its sequence number.
+    pub(crate) fn sends(&mut self, now: Instant, entries: &[Entry], commit: Index) -> u64 {
+        self.sequence += 1;
+        self.sent = now;
+        self.told = commit;
+        if let Some(last) = entries.last() {
+            let size = entries.iter().map(Entry::size).sum();
+            self.next = last.id.index.next();
+            self.in_flight.push_back((last.id.index, size));
+            self.in_flight_bytes += size;
+        }
+        self.sequence
+    }
+
+    /// Whether the rejection of this Prepare has been dealt with.
+    pub(crate) fn was_rewound_for(&self, sequence: u64) -> bool {
+        sequence <= self.rewound_at
     }
 
     pub(crate) fn acknowledge(&mut self, durable: Index) {

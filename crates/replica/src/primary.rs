@@ -3,9 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use onecopy_core::{
-    Entry, EntryId, Epoch, Index, Instant, Member, NodeId, Rule, Timestamp, View, ViewNumber,
-};
+use onecopy_core::{Entry, EntryId, Epoch, Index, Instant, Member, NodeId, Rule, Timestamp, View};
 
 use crate::config::Config;
 use crate::effect::Effect;
@@ -20,7 +18,6 @@ use crate::replica::{Replica, Role};
 /// may be about a tail that has been cut since.
 #[derive(Clone, Debug, Hash)]
 pub(crate) struct Primary {
-    view: ViewNumber,
     /// The entry that opens the view (rule P7). Nothing is committed or read before it is.
     pub(crate) noop: Index,
     peers: Vec<Peer>,
@@ -48,7 +45,6 @@ impl Primary {
         let others = view.replicas().filter(|replica| replica.node != me);
         let peers = others.map(|replica| Peer::new(replica.node, view.is_member(replica), now)).collect();
         Self {
-            view: view.number,
             noop: Index(0),
             peers,
             joining: None,

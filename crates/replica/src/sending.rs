@@ -32,10 +32,7 @@ impl Replica {
             let bite = if peer.is_member { usize::MAX } else { LEARNER_WINDOW_MAX };
             let window_max = self.config.window_bytes_max.min(bite);
             let prepare_max = self.config.prepare_bytes_max.min(bite / 8);
-            if peer.in_flight.len() >= peer.in_flight_max {
-                return;
-            }
-            if peer.transfer.is_some() || peer.next > last || peer.in_flight_bytes >= window_max {
+            if peer.transfer.is_some() || peer.next > last || !peer.has_room(window_max) {
                 return;
             }
             if peer.next <= base {
@@ -63,16 +60,7 @@ impl Replica {
             self.log.epoch_at(previous).map_or(EntryId::ZERO, |epoch| EntryId::new(previous, epoch));
         let Role::Primary(primary) = &mut self.role else { return };
         let Some(peer) = primary.peer(to) else { return };
-        peer.sequence += 1;
-        peer.sent = now;
-        peer.told = commit;
-        let sequence = peer.sequence;
-        if let Some(last) = entries.last() {
-            let size = entries.iter().map(Entry::size).sum();
-            peer.next = last.id.index.next();
-            peer.in_flight.push_back((last.id.index, size));
-            peer.in_flight_bytes += size;
-        }
+        let sequence = peer.sends(now, &entries, commit);
         let digest = self.digests.last();
         self.send(to, Message::Prepare { view, sequence, previous, entries, commit, digest, terms }, effects);
     }
@@ -137,7 +125,7 @@ impl Replica {
         let Role::Primary(primary) = &mut self.role else { return };
         let Some(peer) = primary.peer(from) else { return };
         peer.heard = now;
-        if sequence <= peer.rewound_at || peer.transfer.is_some() || agreed >= peer.next {
+        if peer.was_rewound_for(sequence) || peer.transfer.is_some() || agreed >= peer.next {
             return; // dealt with already
         }
         peer.rewind(agreed.next().max(peer.matched.next()));
