@@ -49,8 +49,15 @@ impl Raft {
 
     /// Whoever has just been told that it may try asks for the vote as soon as its own is durable. To campaign meanwhile would
     /// split the vote, and cost a second election timeout. Not for longer: it may have failed, or be deaf.
-    fn let_it_try(&mut self) {
+    ///
+    /// If both ask each other at once, one of them must give way: the one that the other would not vote for, or else the
+    /// lower one. It answers nevertheless, and tries again, so that nobody can keep it from leading for good.
+    fn let_it_try(&mut self, candidate: Member, last: EntryId) {
         self.election_due = self.election_due.max(self.now + self.config.heartbeat_interval);
+        let gives_way = last != self.log.last() || candidate > self.id();
+        if matches!(self.state, State::PreCandidate(_)) && gives_way {
+            self.state = State::Follower;
+        }
     }
 
     /// Whether there is a leader as far as this member can tell: it would be wrong to elect another. Also one of an
@@ -127,7 +134,7 @@ impl Raft {
         let message = Message::PreVoteReply { term, granted };
         match granted {
             true => {
-                self.let_it_try();
+                self.let_it_try(from, last);
                 effects.push(Effect::Send { to: from, message, after: None });
             }
             false => self.answer(from, message, effects),

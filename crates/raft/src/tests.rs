@@ -53,15 +53,19 @@ fn state(term: u64, vote: Option<Member>) -> Bytes {
     Promise { term: Term(term), vote }.encode()
 }
 
-/// A member of three that was restarted with this log, in this term.
-fn member(term: u64, terms: &[u64]) -> Raft {
-    let recovered = Recovered {
+/// What a disk has kept: this term, without a vote, and this log.
+fn recovered(term: u64, terms: &[u64]) -> Recovered {
+    Recovered {
         state: Some(state(term, None)),
         base: EntryId::ZERO,
         entries: entries(terms),
         commit: Index(0),
-    };
-    let (raft, effects) = Raft::new(config(), recovered, base(3), Instant::ZERO).unwrap();
+    }
+}
+
+/// A member of three that was restarted with this log, in this term.
+fn member(term: u64, terms: &[u64]) -> Raft {
+    let (raft, effects) = Raft::new(config(), recovered(term, terms), base(3), Instant::ZERO).unwrap();
     assert_eq!(effects, []);
     raft
 }
@@ -177,6 +181,27 @@ fn who_agrees_to_a_campaign_does_not_start_one_meanwhile() {
     let just_before = Instant(due.0 - 1);
     raft.step(just_before, asks(), &mut Vec::new());
     assert_eq!(raft.deadline(), Some(just_before + config().heartbeat_interval), "no longer: n2 may be deaf");
+}
+
+#[test]
+fn of_two_that_ask_at_once_one_gives_way() {
+    let asks = |from, last| Input::Received { from, message: Message::PreVote { term: Term(4), last } };
+    let granted = |to| sends(to, Message::PreVoteReply { term: Term(4), granted: true });
+    let own = EntryId::new(1, 1);
+
+    let mut raft =
+        Raft::new(Config { id: N2, ..config() }, recovered(3, &[1]), base(3), Instant::ZERO).unwrap().0;
+    time_out(&mut raft);
+    assert_eq!(step(&mut raft, asks(N1, own)), [granted(N1)], "n1 is lower: it gives way, and n2 goes on");
+    assert_eq!(raft.role(), Role::PreCandidate);
+    assert_eq!(step(&mut raft, asks(N3, own)), [granted(N3), becomes(Role::Follower, 3, None)]);
+    assert_eq!(receive(&mut raft, N1, Message::PreVoteReply { term: Term(4), granted: true }), []);
+
+    time_out(&mut raft);
+    assert_eq!(raft.role(), Role::PreCandidate, "it does not give way for good");
+    let better = EntryId::new(2, 1);
+    let expected = [granted(N1), becomes(Role::Follower, 3, None)];
+    assert_eq!(step(&mut raft, asks(N1, better)), expected, "n1 is lower, but would not vote for n2");
 }
 
 #[test]
