@@ -51,7 +51,7 @@ pub mod message;
 pub mod view_service;
 mod waiting;
 
-pub use coordinator::{Coordinator, Dispatch, Reply, Submission};
+pub use coordinator::{Coordinator, Dispatch, ReadBatches, Reply, Submission};
 pub use data_plane::{DataPlane, Mail};
 pub use disk::{ArchiveEvent, ArchiveJob, Job, Out, SnapshotName};
 pub use group::{Fresh, Group, GroupObserver, GroupSettings, Origin, Restored, Wish};

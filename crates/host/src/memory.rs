@@ -1,9 +1,9 @@
 //! A state machine for tests.
 
 use onecopy_core::machine::RestoreError;
-use onecopy_core::{ApplyContext, QueryContext, StateMachine, Timestamp};
+use onecopy_core::{ApplyContext, Footprint, QueryContext, StateMachine, Timestamp};
 
-/// Remembers every byte that it was given, and answers each body with its first.
+/// Remembers every byte that it was given, and answers each body with its first. Each byte is a key of its own.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
     pub(crate) bytes: Vec<u8>,
@@ -24,6 +24,15 @@ impl StateMachine for Memory {
     fn query(&self, _: &QueryContext, body: &[u8], response: &mut Vec<u8>) {
         response.extend_from_slice(body);
         response.push(self.bytes.len() as u8);
+    }
+
+    fn changes(&self, body: &[u8], footprint: &mut Footprint) {
+        body.chunks(1).for_each(|key| footprint.key(key));
+    }
+
+    fn looks_at(&self, body: &[u8], footprint: &mut Footprint) -> Option<Timestamp> {
+        self.changes(body, footprint);
+        self.due
     }
 
     fn due(&self) -> Option<Timestamp> {

@@ -1,12 +1,13 @@
 //! The coordinator: it takes clients' requests to the primary, wherever that is.
 //!
-//! It caches the view of the group and asks nobody per request. All requests that arrive in one turn make at most
-//! one batch of writes and one of reads.
+//! It caches the view of the group and asks nobody per request. All requests that arrive in one turn make one batch of writes
+//! and one of reads, unless these are [better apart](ReadBatches::Apart) or the batch becomes too large.
 //!
 //! A batch is tried until it is answered or the request timeout is over, under the same id: whichever primary gets it, it
 //! is executed once ([`onecopy_core::session`]). So a client sees a pause while primaries change, and no error. Only when the
 //! time is over, and a write was sent, nobody can say what became of it.
 
+mod batch;
 #[cfg(test)]
 mod tests;
 
@@ -18,9 +19,7 @@ use onecopy_core::segments::{BodyBuilder, split_response};
 use onecopy_core::{GroupId, Incarnation, Index, Instant, NodeId, View};
 
 use crate::message::{Answer, Forward, Kind, Outcome};
-
-/// How long an answer is waited for before a batch is sent again. Whoever has executed it answers as before.
-const ANSWER_PATIENCE: Duration = Duration::from_secs(1);
+use batch::Batch;
 
 /// A batch is closed when it has grown to this many bytes.
 const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -64,6 +63,15 @@ pub enum Reply {
     Broken,
 }
 
+/// How the reads of a turn travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadBatches {
+    /// In one batch, which costs least.
+    Together,
+    /// Each client's in its own: at a backup, one may have to wait for a write that does not concern the others.
+    Apart,
+}
+
 /// What the coordinator wants to send.
 #[derive(Debug)]
 pub struct Dispatch {
@@ -86,35 +94,6 @@ pub struct Coordinator<T> {
     batches: BTreeMap<u64, Batch<T>>,
     next_retry: Instant,
     replies: Vec<(T, Reply)>,
-}
-
-/// Requests of several clients that travel together.
-#[derive(Debug)]
-struct Batch<T> {
-    kind: Kind,
-    body: Bytes,
-    clients: Vec<T>,
-    since: Instant,
-    /// To whom it was sent, and when; `None` while it waits for a primary.
-    sent_to: Option<(NodeId, Instant)>,
-    /// It was sent to somebody whose answer is lost: it may have been executed.
-    is_lost: bool,
-    /// What its clients are told when the time is over and it was certainly not executed.
-    refusal: Reply,
-}
-
-impl<T> Batch<T> {
-    /// No answer will come from where it was sent.
-    fn lose(&mut self) {
-        self.sent_to = None;
-        self.is_lost = true;
-    }
-
-    /// It was not taken where it was sent.
-    fn refuse(&mut self, refusal: Reply) {
-        self.sent_to = None;
-        self.refusal = refusal;
-    }
 }
 
 impl<T> Coordinator<T> {
@@ -177,20 +156,15 @@ impl<T> Coordinator<T> {
         let primary = view.primary;
         self.view = Some(view.clone());
         self.next_retry = Instant::ZERO;
-        self.give_up_on(|node| node != primary);
+        for batch in self.batches.values_mut() {
+            batch.give_up_on(|node| node != primary);
+            batch.view_changed();
+        }
     }
 
     /// The connection to a node broke: its answers are lost.
     pub fn lost(&mut self, node: NodeId) {
-        self.give_up_on(|other| other == node);
-    }
-
-    fn give_up_on(&mut self, gone: impl Fn(NodeId) -> bool) {
-        for batch in
-            self.batches.values_mut().filter(|batch| batch.sent_to.is_some_and(|(node, _)| gone(node)))
-        {
-            batch.lose();
-        }
+        self.batches.values_mut().for_each(|batch| batch.give_up_on(|other| other == node));
     }
 
     /// Another node has answered. An answer to another start of this coordinator is none.
@@ -219,19 +193,17 @@ impl<T> Coordinator<T> {
                 }
             }
             Outcome::Busy => batch.refuse(Reply::Refused),
-            Outcome::TooFewCopies { has, needs } => batch.refuse(Reply::TooFewCopies { has, needs }),
+            Outcome::TooFewCopies { has, needs } => {
+                let newest = self.view.as_ref().map(|view| view.number);
+                batch.refuse_in_this_view(Reply::TooFewCopies { has, needs }, newest);
+            }
             Outcome::Unknown => batch.lose(),
         }
     }
 
-    fn fail(&mut self, sequence: u64, reply: &Reply) {
-        let Some(batch) = self.batches.remove(&sequence) else { return };
-        self.replies.extend(batch.clients.into_iter().map(|client| (client, reply.clone())));
-    }
-
     /// Makes batches of what has arrived, and pushes what is to be sent now.
-    pub fn dispatch(&mut self, now: Instant, dispatches: &mut Vec<Dispatch>) {
-        self.make_batches(now);
+    pub fn dispatch(&mut self, now: Instant, reads: ReadBatches, dispatches: &mut Vec<Dispatch>) {
+        self.make_batches(now, reads);
         self.expire(now);
         let Some((to, view)) = self.view.as_ref().map(|view| (view.primary, view.number)) else { return };
         let retry = now >= self.next_retry;
@@ -242,12 +214,12 @@ impl<T> Coordinator<T> {
         let (group, coordinator) = (self.group, self.incarnation);
         for (sequence, batch) in &mut self.batches {
             // A request or its answer was lost on the way: connections end, and begin, at either end by itself.
-            let is_late = batch.sent_to.is_some_and(|(_, at)| now.since(at) >= ANSWER_PATIENCE);
+            let is_late = batch.is_late_at().is_some_and(|late| now >= late);
             if is_late {
                 batch.lose();
             }
-            if batch.sent_to.is_none() && (retry || is_late || batch.since == now) {
-                batch.sent_to = Some((to, now));
+            if batch.is_here() && (retry || is_late || batch.since == now) {
+                batch.sent(to, view, now);
                 let (sequence, kind, body) = (*sequence, batch.kind, batch.body.clone());
                 let forward = Forward { group, view, coordinator, sequence, done_below, kind, body };
                 dispatches.push(Dispatch { to, forward });
@@ -260,24 +232,25 @@ impl<T> Coordinator<T> {
     pub fn deadline(&self) -> Option<Instant> {
         let ends = self.batches.values().map(|batch| {
             let expires = batch.since + self.request_timeout;
-            batch.sent_to.map_or(expires, |(_, at)| expires.min(at + ANSWER_PATIENCE))
+            batch.is_late_at().map_or(expires, |late| expires.min(late))
         });
         let oldest = ends.min();
-        let waiting = self.view.is_some() && self.batches.values().any(|batch| batch.sent_to.is_none());
+        let waiting = self.view.is_some() && self.batches.values().any(Batch::is_here);
         match waiting {
             true => oldest.map(|oldest| oldest.min(self.next_retry)),
             false => oldest,
         }
     }
 
-    fn make_batches(&mut self, now: Instant) {
+    fn make_batches(&mut self, now: Instant, reads: ReadBatches) {
         let mut open: BTreeMap<Kind, (BodyBuilder, Vec<T>)> = BTreeMap::new();
         let mut arrived = std::mem::take(&mut self.arrived);
         for Submission { kind, segment, client } in arrived.drain(..) {
             let (body, clients) = open.entry(kind).or_default();
             body.push(&segment);
             clients.push(client);
-            if body.size() >= BATCH_BYTES_MAX {
+            let travels_alone = kind == Kind::Read && reads == ReadBatches::Apart;
+            if travels_alone || body.size() >= BATCH_BYTES_MAX {
                 let (body, clients) = open.remove(&kind).unwrap_or_default();
                 self.add_batch(now, kind, body, clients);
             }
@@ -290,20 +263,16 @@ impl<T> Coordinator<T> {
 
     fn add_batch(&mut self, now: Instant, kind: Kind, body: BodyBuilder, clients: Vec<T>) {
         self.sequence += 1;
-        let (body, sent_to, is_lost, refusal) = (body.finish(), None, false, Reply::Refused);
-        let batch = Batch { kind, body, clients, since: now, sent_to, is_lost, refusal };
-        self.batches.insert(self.sequence, batch);
+        self.batches.insert(self.sequence, Batch::new(now, kind, body.finish(), clients));
     }
 
     fn expire(&mut self, now: Instant) {
         // Sequences are given out in the order of time.
-        while let Some((sequence, batch)) = self.batches.first_key_value() {
-            if now.since(batch.since) < self.request_timeout {
-                return;
-            }
-            let is_open = batch.kind == Kind::Write && (batch.is_lost || batch.sent_to.is_some());
-            let reply = if is_open { Reply::Unknown } else { batch.refusal.clone() };
-            self.fail(*sequence, &reply);
+        let timeout = self.request_timeout;
+        while let Some(batch) = self.batches.first_entry().filter(|it| now.since(it.get().since) >= timeout) {
+            let batch = batch.remove();
+            let reply = batch.end();
+            self.replies.extend(batch.clients.into_iter().map(|client| (client, reply.clone())));
         }
     }
 }

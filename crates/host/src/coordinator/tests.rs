@@ -1,5 +1,6 @@
 use onecopy_core::{BootNumber, Member, ViewNumber};
 
+use super::batch::ANSWER_PATIENCE;
 use super::*;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -30,7 +31,7 @@ fn submit(coordinator: &mut Coordinator<&'static str>, kind: Kind, client: &'sta
 
 fn dispatch(coordinator: &mut Coordinator<&'static str>, now: Instant) -> Vec<(u32, u64, Kind)> {
     let mut dispatches = Vec::new();
-    coordinator.dispatch(now, &mut dispatches);
+    coordinator.dispatch(now, ReadBatches::Together, &mut dispatches);
     dispatches.into_iter().map(|it| (it.to.0, it.forward.sequence, it.forward.kind)).collect()
 }
 
@@ -55,7 +56,7 @@ fn a_turn_makes_one_batch_of_each_kind() {
         submit(&mut coordinator, kind, client);
     }
     let mut dispatches = Vec::new();
-    coordinator.dispatch(at(0), &mut dispatches);
+    coordinator.dispatch(at(0), ReadBatches::Together, &mut dispatches);
     let bodies: Vec<_> = dispatches.iter().map(|it| (it.forward.kind, &it.forward.body[..])).collect();
     assert_eq!(bodies, [(Kind::Write, &b"ac"[..]), (Kind::Read, b"bd")]);
     let outstanding: Vec<_> = coordinator.outstanding().collect();
@@ -69,6 +70,18 @@ fn a_turn_makes_one_batch_of_each_kind() {
     // What has been answered has been answered.
     coordinator.complete(1, Outcome::Busy);
     assert_eq!(replies(&mut coordinator), []);
+}
+
+#[test]
+fn reads_that_may_have_to_wait_travel_apart() {
+    let mut coordinator = coordinator();
+    coordinator.learn(&view(1, 1));
+    for (kind, client) in [(Kind::Write, "a"), (Kind::Read, "b"), (Kind::Write, "c"), (Kind::Read, "d")] {
+        submit(&mut coordinator, kind, client);
+    }
+    coordinator.dispatch(at(0), ReadBatches::Apart, &mut Vec::new());
+    let outstanding: Vec<_> = coordinator.outstanding().collect();
+    assert_eq!(outstanding, [(1, &["b"][..]), (2, &["d"]), (3, &["a", "c"])]);
 }
 
 #[test]
@@ -195,12 +208,12 @@ fn forwards_tell_what_is_done() {
     let mut coordinator = with_a_write_at_node_1();
     submit(&mut coordinator, Kind::Write, "b");
     let mut dispatches = Vec::new();
-    coordinator.dispatch(at(1), &mut dispatches);
+    coordinator.dispatch(at(1), ReadBatches::Together, &mut dispatches);
     assert_eq!(dispatches[0].forward.done_below, 1);
     coordinator.complete(1, Outcome::Done { response: Bytes::from_static(b"\x01\0\0\0A"), as_of: Index(1) });
     submit(&mut coordinator, Kind::Write, "c");
     dispatches.clear();
-    coordinator.dispatch(at(2), &mut dispatches);
+    coordinator.dispatch(at(2), ReadBatches::Together, &mut dispatches);
     assert_eq!(dispatches[0].forward.done_below, 2);
 }
 
@@ -209,8 +222,21 @@ fn a_write_that_lacked_copies_all_the_time_says_so() {
     let lacks = || Outcome::TooFewCopies { has: 1, needs: 2 };
     let mut coordinator = with_a_write_at_node_1();
     coordinator.complete(1, lacks());
-    assert_eq!(dispatch(&mut coordinator, at(20)), [(1, 1, Kind::Write)], "there may be enough by now");
+    assert_eq!(dispatch(&mut coordinator, at(20)), [], "this view has too few members, and always will");
+    assert_eq!(coordinator.deadline(), Some(at(0) + ANSWER_PATIENCE));
+    assert_eq!(dispatch(&mut coordinator, at(1_000)), [(1, 1, Kind::Write)], "there may be another");
     coordinator.complete(1, lacks());
+    coordinator.learn(&view(2, 1));
+    assert_eq!(dispatch(&mut coordinator, at(1_100)), [(1, 1, Kind::Write)], "there is");
+    coordinator.learn(&view(3, 1));
+    coordinator.complete(1, lacks());
+    assert_eq!(
+        dispatch(&mut coordinator, at(1_200)),
+        [(1, 1, Kind::Write)],
+        "that was the answer of the view before"
+    );
+    coordinator.complete(1, lacks());
+    coordinator.lost(NodeId(1));
     dispatch(&mut coordinator, at(0) + TIMEOUT);
     assert_eq!(replies(&mut coordinator), [("a", Reply::TooFewCopies { has: 1, needs: 2 })]);
     // It may have been executed before copies were lacking.

@@ -17,7 +17,7 @@ use onecopy_core::{GroupId, Instant, NodeId, StateMachine, Ticket, Timestamp, Vi
 use onecopy_replica::{CorruptPromise, Input, Message};
 use onecopy_views::{Suspicion, Table};
 
-use crate::coordinator::{Coordinator, Dispatch, Reply, Submission};
+use crate::coordinator::{Coordinator, Dispatch, ReadBatches, Reply, Submission};
 use crate::disk::{ArchiveEvent, Out};
 use crate::group::{Fresh, Group, GroupObserver, GroupSettings, Origin, Restored, Wish};
 use crate::message::{Answer, Forward, Kind, Outcome};
@@ -200,7 +200,8 @@ impl<M: StateMachine, T> DataPlane<M, T> {
 
     /// The requests that have arrived become batches, on their way to the primary.
     pub fn route(&mut self, now: Instant, out: &mut Out<Mail>) {
-        self.coordinator.dispatch(now, &mut self.dispatches);
+        let reads = self.read_batches(now);
+        self.coordinator.dispatch(now, reads, &mut self.dispatches);
         let mut dispatches = std::mem::take(&mut self.dispatches);
         dispatches.drain(..).for_each(|dispatch| self.forward(now, dispatch, out));
         self.dispatches = dispatches;
@@ -253,6 +254,17 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         if group == self.coordinator.group() {
             self.coordinator.learn(view);
         }
+    }
+
+    /// A batch of reads waits as long as the one of its reads that waits longest: where a backup answers that has not yet executed all
+    /// that it holds, they had better not share one.
+    fn read_batches(&self, now: Instant) -> ReadBatches {
+        let group = self.groups.get(&self.coordinator.group());
+        let may_wait = group.is_some_and(|group| {
+            let holds = group.replica().log().last().index;
+            holds > group.applied() && group.replica().reads_as_backup(now)
+        });
+        if may_wait { ReadBatches::Apart } else { ReadBatches::Together }
     }
 
     /// Takes a batch of this node's coordinator to the primary; reads to the replica of this node, if it has a lease.

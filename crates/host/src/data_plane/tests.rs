@@ -1,7 +1,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use onecopy_core::{BootNumber, Incarnation, Member, Recovered, Replicated, Rules, ViewNumber};
+use onecopy_core::payload::{Batch, Builder, Header};
+use onecopy_core::{
+    BatchId, BootNumber, Entry, EntryId, Incarnation, Index, Member, Recovered, Replicated, Rules, ViewNumber,
+};
 use onecopy_replica::Config;
 
 use super::*;
@@ -140,8 +143,8 @@ fn a_node_without_data_says_so() {
     assert_eq!(answer.outcome, Outcome::NotPrimary(None));
 }
 
-/// Node 1 as a backup of node 2, with a lease until 100 ms.
-fn backup() -> Node {
+/// Node 1 as a backup of node 2, with a lease until 100 ms. It holds these entries, and does not know that they are committed.
+fn backup(entries: Vec<Entry>) -> Node {
     let mut node = Node::start(true);
     let view = view(2, &[1, 2]);
     node.learn(view.clone());
@@ -149,9 +152,9 @@ fn backup() -> Node {
     let prepare = Message::Prepare {
         view,
         sequence: 1,
-        previous: onecopy_core::EntryId::ZERO,
-        entries: Vec::new(),
-        commit: onecopy_core::Index(0),
+        previous: EntryId::ZERO,
+        entries,
+        commit: Index(0),
         digest: None,
         terms: Some(onecopy_replica::Terms { sent: NOW, lease: Some(loan), reads: false }),
     };
@@ -160,9 +163,17 @@ fn backup() -> Node {
     node
 }
 
+/// An entry that writes the key `x`.
+fn entry() -> Entry {
+    let mut builder = Builder::new(Header::default());
+    let id = BatchId { coordinator: Incarnation(8), sequence: 1 };
+    builder.push(&Batch { id, done_below: 1, body: Bytes::from_static(b"x") });
+    Entry { id: EntryId::new(1, 1), time: WALL, seed: 0, payload: builder.finish() }
+}
+
 #[test]
 fn reads_stay_on_the_node_of_a_backup_with_a_lease() {
-    let mut node = backup();
+    let mut node = backup(Vec::new());
     node.submit(Kind::Read, "a");
     node.submit(Kind::Write, "b");
     let mail = node.turn();
@@ -172,8 +183,18 @@ fn reads_stay_on_the_node_of_a_backup_with_a_lease() {
 }
 
 #[test]
+fn a_read_at_a_backup_does_not_wait_for_the_write_that_another_waits_for() {
+    let mut node = backup(vec![entry()]);
+    for client in ["x", "a"] {
+        node.submit(Kind::Read, client);
+    }
+    node.turn();
+    assert_eq!(node.replies(), ["a"]);
+}
+
+#[test]
 fn reads_go_to_the_primary_when_the_lease_has_run_out() {
-    let mut node = backup();
+    let mut node = backup(Vec::new());
     node.submit(Kind::Read, "a");
     let later = NOW + Duration::from_millis(100);
     node.plane.route(later, &mut node.out);

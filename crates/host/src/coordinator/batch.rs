@@ -1,0 +1,110 @@
+//! A batch, from its making to its answer: who has it, and what its clients are told if nobody ever answers.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use onecopy_core::{Instant, NodeId, ViewNumber};
+
+use super::Reply;
+use crate::message::Kind;
+
+/// How long an answer is waited for before a batch is sent again. Whoever has executed it answers as before.
+pub(super) const ANSWER_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Requests of several clients that travel together.
+#[derive(Debug)]
+pub(super) struct Batch<T> {
+    pub(super) kind: Kind,
+    pub(super) body: Bytes,
+    pub(super) clients: Vec<T>,
+    pub(super) since: Instant,
+    whereabouts: Whereabouts,
+    /// It was sent to somebody whose answer is lost: it may have been executed.
+    is_lost: bool,
+    /// What its clients are told when the time is over and it was certainly not executed.
+    refusal: Reply,
+}
+
+/// Who has a batch.
+#[derive(Clone, Copy, Debug)]
+enum Whereabouts {
+    /// Nobody: it waits for a primary.
+    Here,
+    /// A node to which it was sent, at this moment, as the primary of this view.
+    Sent { to: NodeId, at: Instant, view: ViewNumber },
+    /// Nobody: the primary to which it was sent at this moment cannot take it before there is another view. To ask it all
+    /// the time would cost the body of the batch every time.
+    WaitsForView { asked: Instant },
+}
+
+impl<T> Batch<T> {
+    pub(super) fn new(now: Instant, kind: Kind, body: Bytes, clients: Vec<T>) -> Self {
+        let (whereabouts, is_lost, refusal) = (Whereabouts::Here, false, Reply::Refused);
+        Self { kind, body, clients, since: now, whereabouts, is_lost, refusal }
+    }
+
+    /// Whether it is to be sent as soon as there is a primary that may take it.
+    pub(super) fn is_here(&self) -> bool {
+        matches!(self.whereabouts, Whereabouts::Here)
+    }
+
+    /// When it is to be sent again if nothing is heard.
+    pub(super) fn is_late_at(&self) -> Option<Instant> {
+        match self.whereabouts {
+            Whereabouts::Here => None,
+            Whereabouts::Sent { at, .. } | Whereabouts::WaitsForView { asked: at } => {
+                Some(at + ANSWER_PATIENCE)
+            }
+        }
+    }
+
+    pub(super) fn sent(&mut self, to: NodeId, view: ViewNumber, at: Instant) {
+        self.whereabouts = Whereabouts::Sent { to, at, view };
+    }
+
+    /// If it was sent to such a node, no answer will come.
+    pub(super) fn give_up_on(&mut self, gone: impl Fn(NodeId) -> bool) {
+        if matches!(self.whereabouts, Whereabouts::Sent { to, .. } if gone(to)) {
+            self.lose();
+        }
+    }
+
+    /// No answer will come from where it was sent, or from where it waits for another view.
+    pub(super) fn lose(&mut self) {
+        self.is_lost |= matches!(self.whereabouts, Whereabouts::Sent { .. });
+        self.whereabouts = Whereabouts::Here;
+    }
+
+    /// It was not taken where it was sent.
+    pub(super) fn refuse(&mut self, refusal: Reply) {
+        self.whereabouts = Whereabouts::Here;
+        self.refusal = refusal;
+    }
+
+    /// It was not taken where it was sent, and will not be in the view in which it was sent. `newest` is the newest that is known.
+    pub(super) fn refuse_in_this_view(&mut self, refusal: Reply, newest: Option<ViewNumber>) {
+        self.whereabouts = match self.whereabouts {
+            Whereabouts::Sent { at, view, .. } if newest == Some(view) => {
+                Whereabouts::WaitsForView { asked: at }
+            }
+            _ => Whereabouts::Here,
+        };
+        self.refusal = refusal;
+    }
+
+    /// There is another view.
+    pub(super) fn view_changed(&mut self) {
+        if matches!(self.whereabouts, Whereabouts::WaitsForView { .. }) {
+            self.whereabouts = Whereabouts::Here;
+        }
+    }
+
+    /// What its clients are told when the time is over.
+    pub(super) fn end(&self) -> Reply {
+        let is_open = self.is_lost || matches!(self.whereabouts, Whereabouts::Sent { .. });
+        match self.kind {
+            Kind::Write if is_open => Reply::Unknown,
+            Kind::Write | Kind::Read => self.refusal.clone(),
+        }
+    }
+}
