@@ -75,9 +75,9 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
-    /// Commands per second. An error is no answer.
-    pub(crate) fn per_second(&self) -> f64 {
-        (self.requests - self.errors) as f64 / self.elapsed.as_secs_f64()
+    /// Answers that were errors.
+    pub(crate) fn errors(&self) -> u64 {
+        self.errors
     }
 
     fn json(&self) -> serde_json::Value {

@@ -35,13 +35,22 @@ pub(crate) fn processor_seconds(pid: u32) -> anyhow::Result<f64> {
 
 /// Keeps all threads of a process on one core.
 pub(crate) fn pin(pid: u32, core: usize) -> anyhow::Result<()> {
-    let mut cores = CpuSet::new();
-    cores.set(core);
     for thread in std::fs::read_dir(format!("/proc/{pid}/task"))? {
         let thread: i32 = thread?.file_name().to_string_lossy().parse()?;
-        sched_setaffinity(Pid::from_raw(thread), &cores)?;
+        sched_setaffinity(Pid::from_raw(thread), &only(core))?;
     }
     Ok(())
+}
+
+/// Keeps the thread that calls this on one core.
+pub(crate) fn pin_this_thread(core: usize) -> anyhow::Result<()> {
+    Ok(sched_setaffinity(None, &only(core))?)
+}
+
+fn only(core: usize) -> CpuSet {
+    let mut cores = CpuSet::new();
+    cores.set(core);
+    cores
 }
 
 fn read(pid: u32, file: &str) -> anyhow::Result<String> {
