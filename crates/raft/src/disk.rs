@@ -77,17 +77,21 @@ impl Disk {
         }
     }
 
-    /// Drops what a durable snapshot covers.
+    /// Drops what a durable snapshot covers. That it is durable says nothing of the log, whose entries may still be on their way:
+    /// without them, and without this write, a restart finds neither.
     pub fn compact(&mut self, through: EntryId) {
         self.writes.push(Write::Compact { through });
-        self.durable = self.durable.max(through.index);
     }
 
-    /// Replaces the log by a durable snapshot.
+    /// Replaces the log by a durable snapshot. Until this write is durable too, a restart finds the log that was there before.
     pub fn install(&mut self, snapshot: EntryId) {
         self.writes.push(Write::Install { snapshot });
         self.pending.clear();
-        self.durable = snapshot.index;
+        self.durable = Index(0);
+        match self.waits {
+            true => self.pending.push_back((self.upcoming(), snapshot.index)),
+            false => self.durable = snapshot.index,
+        }
     }
 
     /// The writes of this step, to be carried out under one ticket.
@@ -206,6 +210,21 @@ mod tests {
         assert_eq!(disk.after_entries(Index(3)), Some(new));
         disk.persisted(new);
         assert_eq!(disk.durable(), Index(3));
+    }
+
+    #[test]
+    fn a_snapshot_counts_once_the_log_says_so() {
+        let mut disk = Disk::new(Index(0), true);
+        let entries = written(&mut disk, 1, 4);
+        disk.compact(EntryId::new(4, 1));
+        disk.take();
+        assert_eq!((disk.durable(), disk.after_entries(Index(4))), (Index(0), Some(entries)));
+        disk.install(EntryId::new(9, 1));
+        disk.take();
+        disk.persisted(entries);
+        assert_eq!((disk.durable(), disk.after_entries(Index(9))), (Index(0), Some(Ticket(3))));
+        disk.persisted(Ticket(3));
+        assert_eq!((disk.durable(), disk.after_entries(Index(9))), (Index(9), None));
     }
 
     #[test]

@@ -132,7 +132,9 @@ impl Raft {
         let base = self.log.base().index;
         let Some(progress) = self.follower(from) else { return };
         let expected = match progress.pace {
-            Pace::Probe { .. } => at == progress.next.previous(),
+            // Whoever lacks what it has acknowledged is mad. It is asked again with the next heartbeat, and not at once: neither would
+            // ever get any further.
+            Pace::Probe { .. } => at == progress.next.previous() && at > progress.matched,
             Pace::Replicate { .. } => at > progress.matched && at < progress.next,
             Pace::Snapshot(_) => false,
         };

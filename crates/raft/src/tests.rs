@@ -280,6 +280,27 @@ fn strangers_and_nonsense_are_ignored() {
 }
 
 #[test]
+fn who_lacks_what_it_has_acknowledged_is_not_asked_again_at_once() {
+    let mut leader = leader(3, &[1]);
+    receive(&mut leader, N2, appended(4, 2));
+    let beat = Beat { round: 0, at: Instant::ZERO };
+    let has = |received, sent| Message::HeartbeatReply {
+        term: Term(4),
+        beat,
+        sent: Index(sent),
+        received: Index(received),
+        durable: Index(received),
+    };
+    // It has lost its log, which no disk does that keeps what it has synced. Neither gets any further, and both would talk of
+    // nothing else.
+    let repeated = sends(N2, append(4, EntryId::new(2, 4), vec![], 0));
+    assert_eq!(receive(&mut leader, N2, has(0, 2)), std::slice::from_ref(&repeated));
+    let conflict = || Message::Conflict { term: Term(4), at: Index(2), hint: EntryId::ZERO };
+    assert_eq!(receive(&mut leader, N2, conflict()), []);
+    assert_eq!(receive(&mut leader, N2, has(0, 0)), [repeated], "with the next heartbeat");
+}
+
+#[test]
 fn entries_are_acknowledged_once_they_are_durable() {
     let mut raft = member(3, &[1]);
     let effects = receive(&mut raft, N2, append(3, EntryId::new(1, 1), vec![entry(2, 3)], 1));
@@ -474,7 +495,7 @@ fn a_snapshot_is_written_installed_and_acknowledged() {
     let installed = step(&mut raft, Input::SnapshotInstalled { snapshot, time: Timestamp(8), configuration });
     let changed = Effect::ConfigurationChanged { index: Index(9), configuration: expected, committed: true };
     let install = persists(1, vec![Write::Install { snapshot }]);
-    assert_eq!(installed, [install, sends(N2, appended(3, 9)), changed]);
+    assert_eq!(installed, [install, holds(N2, appended(3, 9), 1), changed]);
     assert_eq!((raft.log().base(), raft.applied()), (snapshot, Index(9)));
 }
 
