@@ -10,6 +10,8 @@ use crate::world::World;
 
 /// How long the cluster may take to be as good as new after the faults.
 const RECOVERY_MAX: Time = 40 * SECOND;
+/// How long clients pause, at the most, when half of that is over.
+const BREATH: Time = SECOND;
 /// How long it gets to settle when nobody asks for anything any more.
 const SETTLING: Time = 3 * SECOND;
 /// How often it is looked again whether it has settled, and how soon.
@@ -69,7 +71,13 @@ impl World {
                     // Two failures at once: a change that was on its way when a disk was lost left the group without a copy.
                     false => self.phase = Phase::Over,
                 },
-                Some(_) => env.schedule(env.time + SECOND / 2, Event::Look),
+                Some(_) => {
+                    if env.time + RECOVERY_MAX / 2 >= until {
+                        // Clients may write faster than a small window carries to a learner, and would for ever.
+                        env.profile.think = env.profile.think.max(BREATH);
+                    }
+                    env.schedule(env.time + SECOND / 2, Event::Look);
+                }
             },
             Phase::Settling(views, looks) => {
                 if liveness::settled(env, &self.nodes, views, looks == 0) {

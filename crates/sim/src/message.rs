@@ -29,7 +29,7 @@ pub enum Packet {
     /// From a primary to every view node (rule P5).
     AskMembership(ViewNumber, Member),
     /// From a primary to every view node: it makes way.
-    AskHandover(ViewNumber, NodeId),
+    AskHandover(Moment, ViewNumber, NodeId),
 }
 
 impl Packet {
@@ -65,7 +65,7 @@ pub fn describe(packet: &Packet) -> String {
         Packet::Ping(ping) => format!("ping {} {:?}", ping.boot, ping.groups),
         Packet::Table(table) => format!("table version {}", table.version()),
         Packet::Suspect(_, suspicion) => format!("{} {}", suspicion.node, suspicion.grounds),
-        Packet::AskHandover(view, heir) => format!("make {heir} the primary, asked in {view}"),
+        Packet::AskHandover(_, view, heir) => format!("make {heir} the primary, asked in {view}"),
         Packet::AskMembership(view, learner) => format!("make {learner:?} a member, asked in {view}"),
     }
 }

@@ -74,9 +74,16 @@ impl Monitor {
         }
     }
 
-    /// A suspicion arrived. One that is older than the last ping of its accuser is ignored: if it is not over, it is said again.
+    /// Whether what a node said at this moment of its life is not older than its last ping. What is, was delayed; if it is not
+    /// over, it is said again.
+    #[must_use]
+    pub fn is_news(&self, from: NodeId, moment: Moment) -> bool {
+        self.ping(from).is_some_and(|ping| ping.moment() <= moment)
+    }
+
+    /// A suspicion arrived. A [delayed](Self::is_news) one is ignored.
     pub fn suspected(&mut self, now: Instant, from: NodeId, moment: Moment, suspicion: Suspicion) {
-        if self.ping(from).is_some_and(|ping| ping.moment() <= moment) {
+        if self.is_news(from, moment) {
             self.suspicions.insert((suspicion.group, suspicion.node, from), (now, suspicion));
         }
     }

@@ -291,16 +291,17 @@ impl ViewService {
         }
     }
 
-    /// A primary asks to be succeeded by another member of its view.
+    /// A primary asks to be succeeded by another member of its view. It does so again and again until it gives up, so a
+    /// delayed question is none.
     pub fn asked_for_handover(
         &mut self,
         now: Instant,
-        from: NodeId,
+        (from, moment): (NodeId, Moment),
         (group, view, heir): (GroupId, ViewNumber, NodeId),
         observer: &mut impl ViewObserver,
         out: &mut Out<ViewWish>,
     ) {
-        if !self.leads() {
+        if !self.leads() || !self.monitor.is_news(from, moment) {
             return;
         }
         if let Some(command) = self.monitor.handover(now, &self.table, from, (group, view), heir) {

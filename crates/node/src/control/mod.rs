@@ -21,7 +21,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use onecopy_core::{Instant, NodeId};
+use onecopy_core::{GroupId, Instant, NodeId, ViewNumber};
 use onecopy_host::{ArchiveEvent, ViewWish};
 use onecopy_replica::HandoverError;
 use onecopy_views::{Addresses, Moment, Ping, Suspicion, Table};
@@ -64,6 +64,8 @@ pub(crate) enum FromData {
     Tell(ControlMessage),
     /// The same, of a replica that is silent or too slow.
     Suspect(Suspicion),
+    /// The same, of a primary that makes way.
+    AskHandover { group: GroupId, view: ViewNumber, heir: NodeId },
     /// A handover did not happen.
     HandoverFailed(HandoverError),
 }
@@ -120,8 +122,11 @@ impl Control {
                 Some(event) = ears.data.recv() => match event {
                     FromData::Tell(message) => self.tell_view_nodes(&message),
                     FromData::Suspect(suspicion) => {
-                        let moment = Moment { boot: self.me.boot, pings: self.pings };
-                        self.tell_view_nodes(&ControlMessage::Suspect(moment, suspicion));
+                        self.tell_view_nodes(&ControlMessage::Suspect(self.moment(), suspicion));
+                    }
+                    FromData::AskHandover { group, view, heir } => {
+                        let moment = self.moment();
+                        self.tell_view_nodes(&ControlMessage::AskHandover { moment, group, view, heir });
                     }
                     FromData::HandoverFailed(error) => self.handover_failed(error),
                 },
@@ -133,6 +138,10 @@ impl Control {
                 return;
             }
         }
+    }
+
+    fn moment(&self) -> Moment {
+        Moment { boot: self.me.boot, pings: self.pings }
     }
 
     fn deadline(&self, now: Instant) -> Instant {

@@ -102,8 +102,8 @@ impl ViewNode {
             ControlMessage::AskMembership { group, view, learner } => {
                 service.asked_for_membership(now, from, (group, view, learner), observer, out);
             }
-            ControlMessage::AskHandover { group, view, heir } => {
-                service.asked_for_handover(now, from, (group, view, heir), observer, out);
+            ControlMessage::AskHandover { moment, group, view, heir } => {
+                service.asked_for_handover(now, (from, moment), (group, view, heir), observer, out);
             }
             ControlMessage::Operate { request, command } => {
                 service.operated(now, (from, request), command, observer, out);

@@ -138,7 +138,7 @@ impl Plane {
                     let _ = self.control.send(FromData::Suspect(suspicion));
                 }
                 Mail::AskHandover { group, view, to } => {
-                    self.tell_view_nodes(ControlMessage::AskHandover { group, view, heir: to });
+                    let _ = self.control.send(FromData::AskHandover { group, view, heir: to });
                 }
                 Mail::AskMembership { group, view, learner } => {
                     self.tell_view_nodes(ControlMessage::AskMembership { group, view, learner });

@@ -33,7 +33,7 @@ pub(crate) enum ControlMessage {
     /// From a primary to every view node: this learner has everything (rule P5).
     AskMembership { group: GroupId, view: ViewNumber, learner: Member },
     /// From a primary to every view node: it makes way.
-    AskHandover { group: GroupId, view: ViewNumber, heir: NodeId },
+    AskHandover { moment: Moment, group: GroupId, view: ViewNumber, heir: NodeId },
     /// From any node to every view node: an operator there wants this. The leader answers with [`Self::Operated`].
     Operate { request: u64, command: Command },
     /// The same: an operator there wants other view nodes.

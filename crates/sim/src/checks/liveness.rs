@@ -2,6 +2,7 @@
 //! that never does anything is safe; this is what tells it from a good one. (Alpern and Schneider, "Defining Liveness", 1985; what is
 //! owed is what `docs/guarantees.md` promises while a majority of the view nodes and one member live.)
 
+use onecopy_raft::Role;
 use onecopy_views::Table;
 
 use crate::checks::{expiry, lost, members};
@@ -55,6 +56,12 @@ pub fn missing(env: &Env, nodes: &[Node], clients: &[Client], was_drained: bool)
     // If all have it, a damaged replica became the primary before it was found out, and it is the truth.
     if scars.iter().any(|scar| *scar != scars[0]) {
         return Some("P10: nobody has found out that the memory of a member is damaged".to_owned());
+    }
+    // What it decided while things went wrong, and could not commit, it commits only now.
+    let raft = nodes.iter().filter_map(|node| node.process.as_ref()?.raft());
+    let leader = raft.filter(|raft| raft.role() == Role::Leader).max_by_key(|raft| raft.term());
+    if leader.is_none_or(|leader| leader.commit() < leader.log().last().index) {
+        return Some("the view service has not committed all that it has decided".to_owned());
     }
     env.checks.members.missing(nodes)
 }

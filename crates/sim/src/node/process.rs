@@ -223,12 +223,11 @@ impl Process {
                     env.send(me, to, Packet::Answer(answer));
                 }
                 Mail::Suspect(suspicion) => {
-                    let moment = Moment { boot: self.boot, pings: self.pings };
-                    self.tell_view_nodes(&Packet::Suspect(moment, suspicion), env);
+                    self.tell_view_nodes(&Packet::Suspect(self.moment(), suspicion), env);
                 }
                 Mail::AskHandover { view, to, .. } => {
                     env.note(me, || format!("asks to be succeeded by {to} after {view}"));
-                    self.tell_view_nodes(&Packet::AskHandover(view, to), env);
+                    self.tell_view_nodes(&Packet::AskHandover(self.moment(), view, to), env);
                 }
                 Mail::AskMembership { view, learner, .. } => {
                     env.note(me, || format!("asks to make {learner:?} a member of {view}"));
@@ -310,11 +309,15 @@ impl Process {
             Packet::AskMembership(view, learner) => {
                 service.asked_for_membership(now, from, (DATA_GROUP, view, learner), watch, out);
             }
-            Packet::AskHandover(view, heir) => {
-                service.asked_for_handover(now, from, (DATA_GROUP, view, heir), watch, out);
+            Packet::AskHandover(moment, view, heir) => {
+                service.asked_for_handover(now, (from, moment), (DATA_GROUP, view, heir), watch, out);
             }
             Packet::Table(_) | Packet::Replica(_) | Packet::Forward(_) | Packet::Answer(_) => {}
         }
+    }
+
+    fn moment(&self) -> Moment {
+        Moment { boot: self.boot, pings: self.pings }
     }
 
     fn tell_view_nodes(&mut self, packet: &Packet, env: &mut Env) {
