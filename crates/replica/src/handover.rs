@@ -1,8 +1,8 @@
 //! Planned handover: a primary makes way for another member, and nothing fails, is lost, or waits for a timeout.
 //!
 //! It takes no more requests, waits until everything that it took is committed, gives up its leases to the heir (rule L3), and asks
-//! the view service to make the heir the primary. If nothing comes of that, it goes on as the primary, and
-//! confirms its reads: what it has given up it does not get back in this view.
+//! the view service to make the heir the primary. Which of the two reaches the heir first does not matter. If nothing comes of that,
+//! the primary goes on as such, and confirms its reads: what it has given up it does not get back in this view.
 //!
 //! ```text
 //! primary                        heir                   view service
@@ -125,15 +125,36 @@ impl Replica {
         self.ask_handover(now, effects);
     }
 
-    /// The primary of this view hands over to this replica: what it granted is as good as granted here (rule P6).
-    pub(crate) fn on_give_up(&mut self, now: Instant, from: NodeId, view: ViewNumber, granted: Vec<Granted>) {
-        let Role::Follower(follower) = &self.role else { return };
-        if follower.primary != from {
+    /// Whether this replica is the primary after `view`, and has neither committed nor read anything yet.
+    pub(crate) fn succeeds(&self, view: ViewNumber) -> bool {
+        let Role::Primary(primary) = &self.role else { return false };
+        view.next() == self.view_number() && self.commit < primary.noop
+    }
+
+    /// The primary of this view hands over to this replica, or the one of the view before has: the view service may have been
+    /// quicker. What it granted is as good as granted here (rule P6).
+    pub(crate) fn on_give_up(
+        &mut self,
+        now: Instant,
+        from: NodeId,
+        view: ViewNumber,
+        granted: Vec<Granted>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let succeeds = self.succeeds(view);
+        let follows = matches!(&self.role, Role::Follower(follower) if follower.primary == from);
+        if !succeeds && !follows {
             return;
         }
         for lease in granted {
             self.leases.grant(now, lease, &self.config);
         }
-        self.leases.given_up(view, from);
+        if succeeds {
+            self.leases.release(from);
+            self.try_commit(now, effects);
+            self.try_join(now, effects);
+        } else {
+            self.leases.given_up(view, from);
+        }
     }
 }

@@ -109,8 +109,13 @@ impl Leases {
         if let Some((before, primary)) = self.given_up.take()
             && view == before.next()
         {
-            self.promised.retain(|(node, _)| *node != primary);
+            self.release(primary);
         }
+    }
+
+    /// This node will not read under its leases any more. What was promised to it need not be kept.
+    pub(crate) fn release(&mut self, primary: NodeId) {
+        self.promised.retain(|(node, _)| *node != primary);
     }
 
     /// When the primary of `view` may commit and read: when what it has promised to others has run out (rules L3 and L6),

@@ -242,8 +242,8 @@ impl Replica {
                 }
             }
             Message::GiveUp { view, granted } => {
-                if self.is_current(from, view, effects) {
-                    self.on_give_up(now, from, view, granted);
+                if self.succeeds(view) || self.is_current(from, view, effects) {
+                    self.on_give_up(now, from, view, granted, effects);
                 }
             }
             Message::SnapshotChunk { view, transfer, chunk } => {

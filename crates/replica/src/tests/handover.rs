@@ -135,8 +135,8 @@ fn the_heir_is_told_which_leases_may_still_be_held() {
     assert_eq!(effects, [sends(N2, gives_up(1, vec![granted(N2), granted(N3)])), asks(1, N2)]);
 }
 
-/// A backup of n2 that promised it a lease at 500, and then hears that n2 hands over to it.
-fn heir(view: &View, granted: Vec<Granted>) -> Subject {
+/// A backup of n2 that promised it a lease at 500.
+fn backup(view: &View) -> Subject {
     let mut subject = Subject::told(leasing(), view, &[], 0);
     subject.now = at(500);
     let message = Message::Prepare {
@@ -150,6 +150,12 @@ fn heir(view: &View, granted: Vec<Granted>) -> Subject {
     };
     subject.receive(N2, message);
     subject.persisted(2);
+    subject
+}
+
+/// The same, once it has heard that n2 hands over to it.
+fn heir(view: &View, granted: Vec<Granted>) -> Subject {
+    let mut subject = backup(view);
     subject.receive(N2, gives_up(1, granted));
     subject
 }
@@ -163,12 +169,32 @@ fn an_heir_does_not_wait_for_what_was_given_up() {
 }
 
 #[test]
+fn an_heir_that_knows_its_view_already_does_not_wait_either() {
+    let granted = Granted { holder: member(N3), lasts: Duration::from_millis(70) };
+    for (granted, opens) in [(vec![], 500), (vec![granted], 570)] {
+        let mut subject = backup(&view(1, N2, &[N1, N2, N3], &[]));
+        subject.announce(&view(2, N1, &[N1, N2], &[]));
+        subject.persisted(4);
+        assert_eq!(subject.receive(N2, ok(2, 2)), [], "n2 may read until 600");
+        let mut effects = subject.receive(N2, gives_up(1, granted));
+        if opens > 500 {
+            assert_eq!(effects, [], "n3 may read until 570");
+            subject.now = at(opens);
+            effects = subject.step(Input::Elapsed);
+        }
+        assert_eq!(effects[0], applies(vec![entry(1, 1), entry(2, 2)]));
+    }
+}
+
+#[test]
 fn what_was_given_up_was_given_up_for_the_next_view_alone() {
     // In view 2 the old primary may have earned new leases.
     let mut subject = heir(&view(1, N2, &[N1, N2], &[]), vec![]);
     subject.announce(&view(3, N1, &[N1, N2], &[]));
     subject.persisted(4);
     assert_eq!(subject.receive(N2, ok(3, 2)), []);
+    subject.receive(N2, gives_up(1, vec![]));
+    assert_eq!(subject.replica.commit(), Index(0));
     subject.now = at(600);
     assert_eq!(subject.step(Input::Elapsed)[0], applies(vec![entry(1, 1), entry(2, 3)]));
 }
