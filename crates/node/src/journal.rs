@@ -24,6 +24,8 @@ use crate::config::Durability;
 const IDLE: Duration = Duration::from_secs(1);
 /// With `durability = "memory"`, how long something may wait for its sync.
 const SYNC_INTERVAL: Duration = Duration::from_secs(1);
+/// While there is work, the log notes about so often how far it reaches: what is cut off behind that is missed.
+const NOTE_INTERVAL: Duration = Duration::from_secs(1);
 /// One sync serves at most about this many bytes, so that the first of them do not wait for ever.
 const BATCH_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Groups that need an older segment than these are asked for a snapshot.
@@ -70,6 +72,7 @@ impl Journal {
             queue,
             health: health.clone(),
             unsynced_since: None,
+            noted: Instant::now(),
             owners: BTreeMap::new(),
         };
         let thread = std::thread::Builder::new().name("log".to_owned()).spawn(move || keeper.run())?;
@@ -112,6 +115,8 @@ struct Keeper {
     health: Arc<JournalHealth>,
     /// With `durability = "memory"`: since when something waits for its sync.
     unsynced_since: Option<Instant>,
+    /// When the log has last noted how far it reaches.
+    noted: Instant,
     /// Who hears about which group.
     owners: BTreeMap<GroupId, UnboundedSender<JournalEvent>>,
 }
@@ -143,6 +148,9 @@ impl Keeper {
             self.write_batch(first)?;
             if self.patience().is_zero() {
                 self.sync()?;
+            }
+            if self.noted.elapsed() >= NOTE_INTERVAL {
+                self.note_end()?;
             }
         }
     }
@@ -181,6 +189,8 @@ impl Keeper {
         }
         if compacted {
             self.log.reclaim()?;
+            // A log that ends before the base of its snapshot is damaged, not short.
+            self.note_end()?;
         }
         let stats = self.log.stats();
         *self.health.stats.lock().expect("nobody panics with this lock") = stats;
@@ -202,6 +212,11 @@ impl Keeper {
             // An owner that is gone does not care any more.
             let _ = owner.send(event);
         }
+    }
+
+    fn note_end(&mut self) -> Result<(), LogError> {
+        self.noted = Instant::now();
+        self.log.note_end()
     }
 
     fn sync(&mut self) -> Result<(), LogError> {

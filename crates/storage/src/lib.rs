@@ -4,7 +4,7 @@
 //!
 //! 1. **What was synced is there.** After [`Log::sync`] returned, every write that was appended before is found by
 //!    the next [`Log::open`], whatever crash lies between. If it is not there any more, `open` fails and names the
-//!    file and the byte: the log never answers with less than it promised, but for the one case under
+//!    file and the byte: the log never answers with less than it promised, but for the cases under
 //!    *What it cannot tell*.
 //! 2. **What is there is a prefix.** Recovery finds the writes of all groups up to some point of the order in which they
 //!    were appended, never a later one without an earlier one. A crash can move that point, damage cannot.
@@ -55,6 +55,7 @@
 //!   lock                                   held by the process that uses the directory
 //!   identity                               who and which life (text; see [`identity`])
 //!   log/<number, 16 hex digits>.segment    the log, in segments without gaps
+//!   log/end                                through which record the log is known to be synced
 //!   snapshots/<group>-<index>-<epoch>.snapshot
 //! ```
 //!
@@ -142,17 +143,39 @@
 //! Entries that lie in segments that have been removed must turn out to be covered by a base; a gap is `Damaged`. So is
 //! every write that contradicts the ones before it, and a checkpoint that differs from what the records led to.
 //!
+//! # Where the log ends
+//!
+//! A tail that is missing as a whole cannot be told from a log that never had it, not even with watermarks: there is no
+//! later record to say so. A file beside the segments, `end`, therefore notes through which record the log has been
+//! synced (rule E5): when the log is closed or has nothing to do ([`Log::mark`]), at every new segment, at every
+//! compaction to a snapshot, and once a second while there is work ([`Log::note_end`]). A start whose log ends before
+//! the noted record is `Damaged`, whatever was done to it: cut, zeroed, or segments removed by hand. So the log of a
+//! node that was stopped cleanly is found whole or refused, and so is one that ends before the base of its snapshot.
+//!
+//! ```text
+//! offset size   two slots like this, at 0 and at 4096, written in turn
+//!   0     8   magic "1copyend"
+//!   8     4   format version (1)
+//!  12     4   zero
+//!  16     8   every record up to this LSN is synced
+//!  24    36   zero
+//!  60     4   CRC-32C of bytes 0..60
+//! ```
+//!
 //! # What it cannot tell
 //!
-//! The watermark that covers a batch is written with the next one. If the **last** synced batch before a crash is damaged
-//! afterwards, nothing says that it had been synced, and it is cut off like a torn tail. This is what the other members
-//! are for: the group's other copies have the batch, and a copy that lacks it is told so by the protocol when
-//! it returns. (A primary that restarted gets a new view anyway, rule P11.) The window is closed by
-//! [`Log::mark`], which writes a record that says nothing but how far the log is synced: [`Log::close`] does so at a
-//! shutdown, and the node should whenever it has nothing else to write. Likewise nothing notices when an operator
-//! removes the newest segments by hand, or puts an old copy of the whole directory in place.
+//! - After a **crash**, of the records that were synced since the last note (at most a second before the crash), those at
+//!   the very end of the log that no later record vouches for: if they are damaged while the node is down, they
+//!   are cut off like a torn tail. The watermark that covers a batch is written with the next one, so this is the last
+//!   batch if one record of it is damaged, and more if everything behind some point is overwritten. The group's other
+//!   copies have them, and a copy that lacks them is told so by the protocol when it returns. (A primary that restarted
+//!   gets a new view anyway, rule P11.) They are lost only if the same happens to every copy.
+//! - An old copy of the whole directory that is put in place agrees with itself. It is found out by its boot number, see
+//!   [`identity`].
+//! - A log whose `end` was removed by hand is taken for one of a version before there were such files.
 
 pub mod directory;
+mod end;
 pub mod error;
 pub mod fs;
 mod group;

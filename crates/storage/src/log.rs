@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use onecopy_core::{GroupId, Index, Recovered, Write};
 
+use crate::end::End;
 use crate::error::{LogError, OpenError};
 use crate::fs::{self, File, FileSystem};
 use crate::group::Group;
@@ -98,6 +99,8 @@ pub struct Log<F: FileSystem> {
     marked: bool,
     /// Something in the file was not synced.
     dirty: bool,
+    /// How far the log reaches for certain, noted apart from it.
+    noted: End<F::File>,
     failure: Option<LogError>,
     syncs: u64,
     bytes_flushed: u64,
@@ -128,6 +131,7 @@ impl<F: FileSystem> Log<F> {
                 next_lsn,
                 marked,
                 fresh,
+                noted,
             }) => {
                 let path = segment::path(&directory, header.number);
                 let log = Self {
@@ -148,6 +152,7 @@ impl<F: FileSystem> Log<F> {
                     fresh,
                     marked,
                     dirty: false,
+                    noted,
                     failure: None,
                     syncs: 0,
                     bytes_flushed: 0,
@@ -165,6 +170,8 @@ impl<F: FileSystem> Log<F> {
         let path = segment::path(&directory, number);
         let segment = start_segment(&fs, &directory, number, lsn, options.salt, &groups)
             .map_err(OpenError::io("create", &path))?;
+        let noted =
+            End::create(&fs, &directory, lsn).map_err(OpenError::io("note the end in", &directory))?;
         Ok(Self {
             fs,
             directory,
@@ -183,6 +190,7 @@ impl<F: FileSystem> Log<F> {
             fresh: true,
             marked: false,
             dirty: false,
+            noted,
             failure: None,
             syncs: 0,
             bytes_flushed: 0,
@@ -246,7 +254,7 @@ impl<F: FileSystem> Log<F> {
         self.remember(result)
     }
 
-    /// Syncs, and then records durably that everything was synced, unless the last record says so already.
+    /// Syncs, and then records durably that everything was synced and where the log ends, unless that is said already.
     ///
     /// The last batch before a power failure cannot be told from a torn tail if it is damaged later: nothing after
     /// it says that it had been synced. This closes that window; call it when there is nothing else to do.
@@ -255,13 +263,24 @@ impl<F: FileSystem> Log<F> {
     /// As [`Log::sync`].
     pub fn mark(&mut self) -> Result<(), LogError> {
         self.sync()?;
-        if self.marked {
-            return Ok(());
+        if !self.marked {
+            self.make_room(0)?;
+            self.encode(|encoder| encoder.mark());
+            self.marked = true;
+            self.sync()?;
         }
-        self.make_room(0)?;
-        self.encode(|encoder| encoder.mark());
-        self.marked = true;
-        self.sync()
+        self.note_end()
+    }
+
+    /// Notes durably how far the log is synced: a start that finds less of it refuses (rule E5). Costs a sync of another
+    /// file; call it about once a second while there is work.
+    ///
+    /// # Errors
+    /// Any error closes the log.
+    pub fn note_end(&mut self) -> Result<(), LogError> {
+        self.check()?;
+        let result = self.note_synced();
+        self.remember(result)
     }
 
     /// Ends the log in good order: as [`Log::mark`].
@@ -394,6 +413,8 @@ impl<F: FileSystem> Log<F> {
         self.next_lsn = lsn + 1;
         (self.flushed, self.synced) = (lsn, lsn);
         self.fresh = true;
+        // Before anything is removed: the newest segment must be missed from now on.
+        self.note_synced()?;
         self.remove_segments()
     }
 
@@ -464,6 +485,13 @@ impl<F: FileSystem> Log<F> {
             self.dirty = false;
         }
         self.synced = self.flushed;
+        Ok(())
+    }
+
+    fn note_synced(&mut self) -> Result<(), LogError> {
+        if self.noted.lsn() < self.synced {
+            self.noted.note(self.synced).map_err(LogError::io("note the end in", self.noted.path(), 0))?;
+        }
         Ok(())
     }
 

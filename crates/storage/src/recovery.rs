@@ -5,6 +5,7 @@ use std::path::Path;
 
 use onecopy_core::{GroupId, Recovered};
 
+use crate::end::End;
 use crate::error::OpenError;
 use crate::fs::{self, File, FileSystem};
 use crate::group::{Group, Replay};
@@ -31,6 +32,8 @@ pub(crate) struct Recovery<F> {
     pub(crate) marked: bool,
     /// Whether the last segment holds nothing but its checkpoint.
     pub(crate) fresh: bool,
+    /// Where it is noted how far the log reaches.
+    pub(crate) noted: End<F>,
 }
 
 /// Reads the log in `directory`; `None` if there is none. On return, all that was read is durable.
@@ -45,7 +48,13 @@ pub(crate) fn recover<F: FileSystem>(
     for number in &numbers {
         headers.push(read_header(fs, directory, *number)?);
     }
-    let Some((newest, sealed)) = headers.split_last() else { return Ok(None) };
+    let noted = End::open(fs, directory)?;
+    let Some((newest, sealed)) = headers.split_last() else {
+        return match noted {
+            None => Ok(None),
+            Some(_) => Err(OpenError::MissingLog { directory: directory.to_owned() }),
+        };
+    };
 
     let mut replays = Replays::default();
     let mut segments = VecDeque::new();
@@ -63,6 +72,7 @@ pub(crate) fn recover<F: FileSystem>(
     let file = fs.open(&path).map_err(OpenError::io("open", &path))?;
     let mut scan = Scan::new(&file, &path, *newest)?;
     scan.replay(&mut replays, newest.number == oldest)?;
+    scan.check_end(noted.as_ref())?;
     let zeroed = scan.cut_torn_tail()?;
     scan.write_tail_again()?;
     segments.push_back((newest.number, zeroed));
@@ -70,7 +80,26 @@ pub(crate) fn recover<F: FileSystem>(
     let fresh = next_lsn == newest.first_lsn + 1;
     let (groups, recovered) = replays.finish(&segment::path(directory, oldest))?;
     let header = *newest;
-    Ok(Some(Recovery { groups, recovered, segments, file, header, end, zeroed, next_lsn, marked, fresh }))
+    // A log that was written before there were notes has none.
+    let noted = match noted {
+        Some(noted) => noted,
+        None => {
+            End::create(fs, directory, next_lsn - 1).map_err(OpenError::io("note the end in", directory))?
+        }
+    };
+    Ok(Some(Recovery {
+        groups,
+        recovered,
+        segments,
+        file,
+        header,
+        end,
+        zeroed,
+        next_lsn,
+        marked,
+        fresh,
+        noted,
+    }))
 }
 
 /// The numbers of the segments that are there, checked to be without gaps.
@@ -230,6 +259,17 @@ impl<'a, F: File> Scan<'a, F> {
                 next_first_lsn.saturating_sub(1)
             ))),
         }
+    }
+
+    /// E5: a log that ends before the record that was noted as synced was not cut short by a crash.
+    fn check_end(&self, noted: Option<&End<F>>) -> Result<(), OpenError> {
+        let Some(noted) = noted.filter(|noted| noted.lsn() >= self.lsn) else { return Ok(()) };
+        Err(self.damaged(format!(
+            "record {} is damaged or missing, but the log had been synced through record {}, says {}",
+            self.lsn,
+            noted.lsn(),
+            noted.path().display()
+        )))
     }
 
     /// Decides whether the end of the last segment is a torn tail, and cuts it off, so that nothing of it comes

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use onecopy_core::{Entry, EntryId, GroupId, Index, Recovered, Timestamp, Write};
-use onecopy_storage::{Crash, Log, LogError, LogOptions, MemoryFileSystem, OpenError};
+use onecopy_storage::{Crash, File, FileSystem, Log, LogError, LogOptions, MemoryFileSystem, OpenError};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -76,6 +76,8 @@ struct World {
     synced: usize,
     /// How much was synced when the last record was written.
     covered: usize,
+    /// How much was synced when the end was last noted.
+    noted: usize,
     epoch: u64,
     /// All records are of one size, so that what was cut off would fit if it came back.
     uniform: bool,
@@ -93,6 +95,7 @@ impl World {
             flushed: 0,
             synced: 0,
             covered: 0,
+            noted: 0,
             epoch: 1,
             uniform: false,
         };
@@ -226,9 +229,14 @@ impl World {
                 self.log().mark()?;
                 self.all_synced();
                 self.covered = self.synced;
+                self.noted = self.synced;
             }
             8 => {
                 self.log().reclaim()?;
+            }
+            10 => {
+                self.log().note_end()?;
+                self.noted = self.synced;
             }
             9 if self.now.contains_key(&group) && self.rng.random_ratio(1, 3) => {
                 self.note(Op::Forget(group));
@@ -336,6 +344,7 @@ fn damage_is_never_taken_for_a_crash() {
         if world.rng.random() {
             world.log().mark().expect("nothing fails");
             world.covered = world.synced;
+            world.noted = world.synced;
         }
         world.log = None;
         let segments = world.segments();
@@ -347,7 +356,7 @@ fn damage_is_never_taken_for_a_crash() {
         let options = world.options();
         match Log::open(world.fs.clone(), Path::new(DIRECTORY), options) {
             // The bit lay in a place without meaning, or in the last batch, which nothing covers.
-            Ok((_, recovered)) => world.explain(recovered, world.covered),
+            Ok((_, recovered)) => world.explain(recovered, world.covered.max(world.noted)),
             Err(OpenError::Damaged { file: named, offset: at, reason }) => {
                 assert_eq!(named, file, "{reason}");
                 assert!(at <= offset, "damage at {offset} was noticed at {at}: {reason}");
@@ -359,6 +368,47 @@ fn damage_is_never_taken_for_a_crash() {
     });
     let refused = refused.into_inner();
     assert!(refused > 1_500 || std::env::var("CRASH_SEED").is_ok(), "only {refused} were refused");
+}
+
+#[test]
+fn a_log_that_was_shortened_is_never_taken_for_a_short_one() {
+    let refused = std::sync::atomic::AtomicU64::new(0);
+    for_seeds(4_000, |seed| {
+        let mut world = World::new(seed);
+        for _ in 0..world.rng.random_range(20..120) {
+            world.step().expect("nothing fails");
+        }
+        let clean = world.rng.random();
+        if clean {
+            world.log.take().expect("it is open").close().expect("nothing fails");
+            world.all_synced();
+            world.noted = world.synced;
+        }
+        world.log = None;
+        // Everything behind some byte is gone: cut off, or overwritten; newer segments are removed.
+        let segments = world.segments();
+        let place = world.rng.random_range(0..segments.len());
+        let (file, size) = segments[place].clone();
+        for (newer, _) in &segments[place + 1..] {
+            world.fs.remove(newer).expect("it is there");
+        }
+        let from = world.rng.random_range(64..=size.max(64));
+        let content = world.fs.open(&file).expect("it is there");
+        match world.rng.random() {
+            true => content.set_size(from).expect("it is cut"),
+            false => content.write_at(&vec![0; (size - from.min(size)) as usize], from).expect("zeroed"),
+        }
+        let options = world.options();
+        match Log::open(world.fs.clone(), Path::new(DIRECTORY), options) {
+            Ok((_, recovered)) => world.explain(recovered, world.noted),
+            Err(OpenError::Damaged { .. }) => {
+                refused.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            }
+            Err(error) => panic!("{error}"),
+        }
+    });
+    let refused = refused.into_inner();
+    assert!(refused > 2_000 || std::env::var("CRASH_SEED").is_ok(), "only {refused} were refused");
 }
 
 #[test]

@@ -148,6 +148,55 @@ fn a_flipped_bit_in_the_last_batch_is_noticed_after_a_mark() {
 }
 
 #[test]
+fn a_log_that_was_closed_is_found_whole_or_refused() {
+    for kept in (64..FIRST + 3 * 192).step_by(8) {
+        for zeroed in [false, true] {
+            let fs = MemoryFileSystem::new();
+            let (mut log, _) = open(&fs);
+            (1..=3).for_each(|index| append(&mut log, G1, index));
+            log.close().expect("the log closes");
+            let file = fs.open(&segment(1)).expect("it is there");
+            let size = file.size().expect("it has a size");
+            file.set_size(kept).expect("it is cut");
+            if zeroed {
+                file.set_size(size).expect("it is lengthened by zeros");
+            }
+            let (_, _, reason) = damage(&fs);
+            let says = reason.contains("had been synced through record 5") || kept < FIRST;
+            assert!(says, "{kept} bytes kept: {reason}");
+        }
+    }
+}
+
+#[test]
+fn a_log_that_ends_before_the_base_of_a_snapshot_is_refused_after_a_crash_too() {
+    let fs = synced_log(9);
+    let (mut log, _) = open(&fs);
+    log.append(G1, &Write::Compact { through: entry(9).id }).expect("it is appended");
+    log.sync().expect("the sync succeeds");
+    log.note_end().expect("it is noted");
+    drop(log);
+    fs.open(&segment(1)).expect("it is there").set_size(300).expect("it is cut");
+    assert!(damage(&fs).2.contains("had been synced through record 11"));
+}
+
+#[test]
+fn segments_that_were_removed_by_hand_are_missed() {
+    let fs = MemoryFileSystem::new();
+    let (mut log, _) = Log::open(fs.clone(), data(), small_segments()).expect("it opens");
+    (1..=40).for_each(|index| append(&mut log, G1, index));
+    log.sync().expect("the sync succeeds");
+    let newest = log.stats().segments;
+    drop(log);
+    assert!(newest > 2);
+    fs.remove(&segment(newest)).expect("it is there");
+    assert!(damage(&fs).2.contains("had been synced through"));
+    (1..newest).for_each(|number| fs.remove(&segment(number)).expect("it is there"));
+    let error = Log::open(fs, data(), options()).expect_err("there was one");
+    assert!(matches!(error, onecopy_storage::OpenError::MissingLog { .. }), "{error}");
+}
+
+#[test]
 fn a_mark_is_not_repeated() {
     let fs = synced_log(2);
     let (mut log, _) = open(&fs);
