@@ -81,13 +81,15 @@ pub enum Rule {
     JointMajorities,
     /// Raft: one change of the configuration at a time.
     OneChangeAtATime,
+    /// Raft: candidates and leaders wait for at least two round trips, however slow the links are.
+    PatientElections,
     /// Raft: leases end when the leadership is handed over.
     TransferEndsLeases,
 }
 
 impl Rule {
     /// The rules that a cluster lives by, in the order of the documentation.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::AllBackupsFirst,
         Self::OnlyThePrimary,
         Self::NoOldPrimaries,
@@ -123,6 +125,7 @@ impl Rule {
         Self::MajorityCommits,
         Self::VotersOnly,
         Self::JointMajorities,
+        Self::PatientElections,
     ];
 
     /// The rules whose absence only the tests of the Raft crate itself notice: the view service uses no leases of Raft,

@@ -1,7 +1,10 @@
 //! Who leads (Raft paper, section 5.2; restriction of section 5.4.1; pre-vote and check-quorum of the thesis,
 //! sections 9.6 and 6.2).
+//!
+//! How long a candidate waits for votes, and a leader for its followers, adapts to the links ([`crate::patience`]).
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use onecopy_core::{EntryId, Instant, Member, Rule, Term};
 
@@ -9,6 +12,7 @@ use crate::durable::Promise;
 use crate::effect::Effect;
 use crate::message::Message;
 use crate::node::{Raft, State};
+use crate::patience::RoundTrip;
 use crate::replication::Leader;
 
 /// Who has agreed to an election, or would.
@@ -42,22 +46,44 @@ impl Jitter {
 impl Raft {
     /// Waits anew, for a random time: split votes are rare and resolve themselves.
     pub(crate) fn reset_election_timer(&mut self) {
+        self.wait_for(self.config.election_timeout);
+    }
+
+    /// For how long silence proves nothing, where links take as long as was measured.
+    pub(crate) fn patience(&self, measured: RoundTrip, timeout: Duration) -> Duration {
+        if self.holds(Rule::PatientElections) { measured.patience(timeout) } else { timeout }
+    }
+
+    fn patience_of_candidate(&self) -> Duration {
         let timeout = self.config.election_timeout;
+        if self.holds(Rule::PatientElections) { self.candidacies.patience(timeout) } else { timeout }
+    }
+
+    /// Waits for at least so long, and for less than twice as long.
+    fn wait_for(&mut self, timeout: Duration) {
         let jitter = self.jitter.below(u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX));
-        self.election_due = self.now + timeout + std::time::Duration::from_nanos(jitter);
+        self.election_due = self.now + timeout + Duration::from_nanos(jitter);
     }
 
     /// Whoever has just been told that it may try asks for the vote as soon as its own is durable. To campaign meanwhile would
     /// split the vote, and cost a second election timeout. Not for longer: it may have failed, or be deaf.
     ///
     /// If both ask each other at once, one of them must give way: the one that the other would not vote for, or else the
-    /// lower one. It answers nevertheless, and tries again, so that nobody can keep it from leading for good.
-    fn let_it_try(&mut self, candidate: Member, last: EntryId) {
+    /// lower one. It answers nevertheless, and for this term it gives way only once, so that nobody can keep it from
+    /// leading for good.
+    fn let_it_try(&mut self, candidate: Member, term: Term, last: EntryId) {
         self.election_due = self.election_due.max(self.now + self.config.heartbeat_interval);
         let gives_way = last != self.log.last() || candidate > self.id();
-        if matches!(self.state, State::PreCandidate(_)) && gives_way {
-            self.state = State::Follower;
+        if gives_way && self.gave_way.is_none_or(|(earlier, _)| earlier < term) {
+            self.gave_way = Some((term, self.now));
         }
+    }
+
+    /// Whether somebody else may be about to ask for votes in the term that this member would begin: it was told that it
+    /// may, and its request takes a round trip to come.
+    fn gives_way(&self) -> bool {
+        let wait = self.patience(self.candidacies.round_trip, self.config.heartbeat_interval);
+        self.gave_way.is_some_and(|(term, since)| term == self.term().next() && self.now < since + wait)
     }
 
     /// Whether there is a leader as far as this member can tell: it would be wrong to elect another. Also one of an
@@ -112,6 +138,7 @@ impl Raft {
         self.state = State::Follower;
         self.leader = Some(leader);
         self.heard = Some(self.now);
+        self.candidacies.succeed();
         self.reset_election_timer();
     }
 
@@ -123,18 +150,26 @@ impl Raft {
         self.state = State::PreCandidate(Ballot::from([self.id()]));
         let (term, last) = (self.term().next(), self.log.last());
         for to in self.peers() {
-            effects.push(Effect::Send { to, message: Message::PreVote { term, last }, after: None });
+            let message = Message::PreVote { term, last, at: self.now };
+            effects.push(Effect::Send { to, message, after: None });
         }
         self.campaign_if_promising(effects);
     }
 
-    pub(crate) fn on_pre_vote(&mut self, from: Member, term: Term, last: EntryId, effects: &mut Vec<Effect>) {
+    pub(crate) fn on_pre_vote(
+        &mut self,
+        from: Member,
+        term: Term,
+        last: EntryId,
+        at: Instant,
+        effects: &mut Vec<Effect>,
+    ) {
         let granted = term > self.term() && self.is_up_to_date(last);
         let term = if granted { term } else { self.term() };
-        let message = Message::PreVoteReply { term, granted };
+        let message = Message::PreVoteReply { term, granted, at };
         match granted {
             true => {
-                self.let_it_try(from, last);
+                self.let_it_try(from, term, last);
                 effects.push(Effect::Send { to: from, message, after: None });
             }
             false => self.answer(from, message, effects),
@@ -146,9 +181,11 @@ impl Raft {
         from: Member,
         term: Term,
         granted: bool,
+        at: Instant,
         effects: &mut Vec<Effect>,
     ) {
         let asked = self.term().next();
+        self.candidacies.round_trip.measured(self.now.since(at));
         if let State::PreCandidate(ballot) = &mut self.state
             && granted
             && term == asked
@@ -161,6 +198,7 @@ impl Raft {
     fn campaign_if_promising(&mut self, effects: &mut Vec<Effect>) {
         if let State::PreCandidate(ballot) = &self.state
             && self.quorum.agrees(|node| ballot.contains(&node))
+            && !self.gives_way()
         {
             self.campaign(false, effects);
         }
@@ -172,7 +210,7 @@ impl Raft {
         self.enter_term(term, effects);
         self.vote_for(self.id());
         self.state = State::Candidate(Ballot::new());
-        self.reset_election_timer();
+        self.wait_for(self.patience_of_candidate());
         for to in self.peers() {
             self.answer(to, Message::Vote { term, last: self.log.last(), transfer }, effects);
         }
@@ -231,7 +269,9 @@ impl Raft {
         let next = self.log.last().index.next();
         self.leader = Some(self.id());
         self.agreed = self.log.last().index;
-        self.state = State::Leader(Leader::new(&self.replicas(), next, self.now));
+        self.candidacies.succeed();
+        let round_trip = self.candidacies.round_trip;
+        self.state = State::Leader(Leader::new(&self.replicas(), next, self.now, round_trip));
         self.append_own(bytes::Bytes::new(), self.last_time(), 0);
         self.replicate(effects);
         self.advance_commit(effects);
@@ -239,8 +279,11 @@ impl Raft {
 
     /// When the leader will have heard too little from its followers to go on (check-quorum).
     pub(crate) fn quorum_lapses(&self, leader: &Leader) -> Instant {
-        let heard = self.quorum.reached(|node| leader.followers.get(&node).map_or(self.now, |f| f.heard));
-        heard + self.config.election_timeout
+        let timeout = self.config.election_timeout;
+        self.quorum.reached(|node| match leader.followers.get(&node) {
+            Some(follower) => follower.heard + self.patience(follower.round_trip, timeout),
+            None => self.now + timeout,
+        })
     }
 
     pub(crate) fn on_leader_elapsed(&mut self, effects: &mut Vec<Effect>) {

@@ -23,6 +23,8 @@
 //! - **Reads** (thesis, 6.4): ReadIndex. One round of heartbeats serves all reads that arrived while the last
 //!   was on its way.
 //! - **Check-quorum** (thesis, 6.2): a leader that hears no majority for an election timeout steps down.
+//! - **Slow links**: a candidate waits for votes, and a leader for its followers, for at least two round trips as they
+//!   are measured; so a leader is found where they take longer than the election timeout.
 //! - **Snapshots** (7): the driver takes them when asked, the log forgets what they cover, and a follower
 //!   that needs more than the log holds gets one in pieces, with flow control. The configuration goes with it.
 //! - **Learners** (thesis, 4.2.1): members that get the log and count for nothing.
@@ -79,6 +81,7 @@
 //! | `node` | the state of a member, the dispatch of inputs and messages |
 //! | `invariants` | what holds between any two steps |
 //! | `election` | terms, votes, check-quorum |
+//! | `patience` | how long a candidate and a leader wait, on slow links too |
 //! | `replication`, `progress` | the leader's side of the log, flow control per follower |
 //! | `append` | the follower's side of the log |
 //! | `read`, `lease` | linearizable reads, with a round and without |
@@ -104,6 +107,7 @@ mod lease;
 mod membership;
 mod message;
 mod node;
+mod patience;
 mod progress;
 mod quorum;
 mod read;

@@ -98,7 +98,7 @@ impl Raft {
         self.quorum = Quorum::new(self.configuration(), self.config.rules);
         let (replicas, next, now) = (self.replicas(), self.log.last().index.next(), self.now);
         if let State::Leader(leader) = &mut self.state {
-            leader.follow_configuration(&replicas, next, now);
+            leader.follow_configuration(&replicas, next, now, self.candidacies.round_trip);
         }
     }
 

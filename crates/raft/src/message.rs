@@ -26,6 +26,8 @@ pub enum Message {
         term: Term,
         /// The last entry of the sender's log.
         last: EntryId,
+        /// When it was sent, on the sender's clock; means nothing to anybody else.
+        at: Instant,
     },
     /// The answer to [`Message::PreVote`]. It promises nothing.
     PreVoteReply {
@@ -34,6 +36,8 @@ pub enum Message {
         term: Term,
         /// Whether the voter would vote for the sender.
         granted: bool,
+        /// [`Message::PreVote::at`], repeated: tells how long the link takes.
+        at: Instant,
     },
     /// Vote for me in `term` (RequestVote; Raft paper, section 5.2).
     Vote {

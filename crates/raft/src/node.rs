@@ -15,6 +15,7 @@ use crate::effect::{Effect, Input};
 use crate::election::{Ballot, Jitter};
 use crate::membership::Membership;
 use crate::message::Message;
+use crate::patience::Candidacies;
 use crate::quorum::Quorum;
 use crate::replication::Leader;
 use crate::snapshot::Receiving;
@@ -79,6 +80,10 @@ pub struct Raft {
     pub(crate) leader: Option<Member>,
     /// When a leader was last heard, of this term or an earlier one; not since this member asked for an election.
     pub(crate) heard: Option<Instant>,
+    /// What its own attempts to be elected have taught.
+    pub(crate) candidacies: Candidacies,
+    /// The last term for which it gave way to another, and since when.
+    pub(crate) gave_way: Option<(Term, Instant)>,
     /// When this member asks for an election if it hears nothing.
     pub(crate) election_due: Instant,
     pub(crate) jitter: Jitter,
@@ -130,6 +135,8 @@ impl Raft {
             leader: None,
             // The life before this one may have told a leader that it heard it.
             heard: config.leases.map(|_| now),
+            candidacies: Candidacies::default(),
+            gave_way: None,
             election_due: now,
             agreed: commit,
             commit,
@@ -262,8 +269,10 @@ impl Raft {
     /// One handler per message. The message is of this term, or a pre-vote of this or a later one.
     fn dispatch(&mut self, from: Member, message: Message, effects: &mut Vec<Effect>) {
         match message {
-            Message::PreVote { term, last } => self.on_pre_vote(from, term, last, effects),
-            Message::PreVoteReply { term, granted } => self.on_pre_vote_reply(from, term, granted, effects),
+            Message::PreVote { term, last, at } => self.on_pre_vote(from, term, last, at, effects),
+            Message::PreVoteReply { term, granted, at } => {
+                self.on_pre_vote_reply(from, term, granted, at, effects);
+            }
             Message::Vote { last, .. } => self.on_vote(from, last, effects),
             Message::VoteReply { granted, .. } => self.on_vote_reply(from, granted, effects),
             Message::Append { previous, entries, commit, .. } => {
@@ -308,7 +317,12 @@ impl Raft {
     fn on_elapsed(&mut self, effects: &mut Vec<Effect>) {
         match self.state {
             State::Leader(_) => self.on_leader_elapsed(effects),
-            _ if self.now >= self.election_due && self.may_lead() => self.pre_campaign(effects),
+            _ if self.now >= self.election_due && self.may_lead() => {
+                if matches!(self.state, State::Candidate(_)) {
+                    self.candidacies.fail();
+                }
+                self.pre_campaign(effects);
+            }
             _ => {}
         }
     }

@@ -12,6 +12,7 @@ use std::collections::VecDeque;
 use onecopy_core::{Entry, EntryId, Index, Instant, Log};
 
 use crate::config::Config;
+use crate::patience::RoundTrip;
 use crate::snapshot::Sending;
 
 /// What a leader knows of one follower.
@@ -29,6 +30,8 @@ pub(crate) struct Progress {
     pub round: u64,
     /// When the last heartbeat that the follower answered was sent.
     pub followed: Option<Instant>,
+    /// How long heartbeats and their answers take; at first, how long the pre-votes took.
+    pub round_trip: RoundTrip,
 }
 
 /// How entries are sent to a follower.
@@ -49,7 +52,7 @@ pub(crate) enum Pace {
 }
 
 impl Progress {
-    pub fn new(next: Index, now: Instant) -> Self {
+    pub fn new(next: Index, now: Instant, round_trip: RoundTrip) -> Self {
         Self {
             matched: Index(0),
             next,
@@ -57,6 +60,7 @@ impl Progress {
             heard: now,
             round: 0,
             followed: None,
+            round_trip,
         }
     }
 
@@ -178,10 +182,14 @@ mod tests {
         }
     }
 
+    fn fresh(next: u64) -> Progress {
+        Progress::new(Index(next), Instant::ZERO, RoundTrip::default())
+    }
+
     #[test]
     fn a_probe_goes_alone() {
         let log = log(&[1, 1, 1]);
-        let mut progress = Progress::new(Index(2), Instant::ZERO);
+        let mut progress = fresh(2);
         let (previous, entries) = progress.take(&log, &config()).unwrap();
         assert_eq!((previous, entries.len()), (EntryId::new(1, 1), 1));
         assert_eq!(progress.take(&log, &config()), None);
@@ -191,7 +199,7 @@ mod tests {
 
     #[test]
     fn a_probe_ends_when_the_entries_have_arrived_even_if_the_disk_is_slow() {
-        let mut progress = Progress::new(Index(3), Instant::ZERO);
+        let mut progress = fresh(3);
         progress.probe_again(Index(1));
         assert!(matches!(progress.pace, Pace::Probe { waiting: false }));
         progress.probe_again(Index(5));
@@ -202,7 +210,7 @@ mod tests {
     #[test]
     fn the_window_bounds_the_appends_in_flight() {
         let log = log(&[1, 1, 1, 1, 1]);
-        let mut progress = Progress::new(Index(1), Instant::ZERO);
+        let mut progress = fresh(1);
         progress.acknowledge(Index(1), Index(0));
         assert!(progress.take(&log, &config()).is_some());
         assert!(progress.take(&log, &config()).is_some());
@@ -216,7 +224,7 @@ mod tests {
     #[test]
     fn a_loss_rewinds_to_what_is_known() {
         let log = log(&[1, 1, 1, 1]);
-        let mut progress = Progress::new(Index(2), Instant::ZERO);
+        let mut progress = fresh(2);
         progress.acknowledge(Index(1), Index(0));
         progress.take(&log, &config());
         progress.take(&log, &config());
@@ -226,7 +234,7 @@ mod tests {
 
     #[test]
     fn an_old_acknowledgement_does_not_end_a_probe() {
-        let mut progress = Progress::new(Index(9), Instant::ZERO);
+        let mut progress = fresh(9);
         progress.acknowledge(Index(3), Index(0));
         assert!(matches!(progress.pace, Pace::Probe { .. }));
         progress.acknowledge(Index(8), Index(0));

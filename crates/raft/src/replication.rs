@@ -9,6 +9,7 @@ use crate::content;
 use crate::effect::Effect;
 use crate::message::{Beat, Message};
 use crate::node::{Raft, State};
+use crate::patience::RoundTrip;
 use crate::progress::{Pace, Progress, last_shared};
 use crate::read::Reads;
 use crate::snapshot::Sending;
@@ -33,18 +34,25 @@ pub(crate) struct Leader {
 }
 
 impl Leader {
-    /// A new leader, whose first entry will be `first`. It has just heard from a majority.
-    pub fn new(followers: &[Member], first: Index, now: Instant) -> Self {
-        let followers = followers.iter().map(|node| (*node, Progress::new(first, now))).collect();
+    /// A new leader, whose first entry will be `first`. It has just heard from a majority; `round_trip` is how long that
+    /// took.
+    pub fn new(followers: &[Member], first: Index, now: Instant, round_trip: RoundTrip) -> Self {
+        let followers = followers.iter().map(|node| (*node, Progress::new(first, now, round_trip))).collect();
         let reads = Reads::default();
         Self { followers, first, heartbeat_due: now, reads, transfer: None, leases_over: false }
     }
 
     /// The configuration is another: these get the log now. `next` is a guess at what the new ones lack.
-    pub fn follow_configuration(&mut self, replicas: &[Member], next: Index, now: Instant) {
+    pub fn follow_configuration(
+        &mut self,
+        replicas: &[Member],
+        next: Index,
+        now: Instant,
+        round_trip: RoundTrip,
+    ) {
         self.followers.retain(|member, _| replicas.contains(member));
         for member in replicas {
-            self.followers.entry(*member).or_insert_with(|| Progress::new(next, now));
+            self.followers.entry(*member).or_insert_with(|| Progress::new(next, now, round_trip));
         }
     }
 }
@@ -184,6 +192,7 @@ impl Raft {
         let Some(progress) = self.follower(from) else { return };
         progress.round = progress.round.max(beat.round);
         progress.followed = progress.followed.max(Some(beat.at.min(now)));
+        progress.round_trip.measured(now.since(beat.at));
         // Nobody can have more than there is: such a peer is mad, and is not believed.
         if received.max(durable) > last {
             return;

@@ -97,7 +97,7 @@ fn leader(term: u64, terms: &[u64]) -> Raft {
     let mut raft = member(term, terms);
     time_out(&mut raft);
     let term = Term(term + 1);
-    receive(&mut raft, N2, Message::PreVoteReply { term, granted: true });
+    receive(&mut raft, N2, Message::PreVoteReply { term, granted: true, at: Instant::ZERO });
     persisted(&mut raft, 1);
     receive(&mut raft, N2, Message::VoteReply { term, granted: true });
     assert_eq!(raft.role(), Role::Leader);
@@ -131,7 +131,8 @@ fn appended(term: u64, through: u64) -> Message {
 #[test]
 fn a_timeout_begins_with_a_pre_vote_that_changes_nothing() {
     let mut raft = member(3, &[1, 2]);
-    let message = Message::PreVote { term: Term(4), last: EntryId::new(2, 2) };
+    let at = raft.deadline().unwrap();
+    let message = Message::PreVote { term: Term(4), last: EntryId::new(2, 2), at };
     let expected = [sends(N2, message.clone()), sends(N3, message), becomes(Role::PreCandidate, 3, None)];
     assert_eq!(time_out(&mut raft), expected);
     assert_eq!((raft.term(), raft.vote()), (Term(3), None));
@@ -159,24 +160,35 @@ fn a_campaign_waits_for_its_own_vote() {
         holds(N3, vote, 1),
         becomes(Role::Candidate, 4, None),
     ];
-    assert_eq!(receive(&mut raft, N2, Message::PreVoteReply { term: Term(4), granted: true }), expected);
+    assert_eq!(
+        receive(&mut raft, N2, Message::PreVoteReply { term: Term(4), granted: true, at: Instant::ZERO }),
+        expected
+    );
 }
 
 #[test]
 fn a_pre_vote_of_another_campaign_does_not_count() {
     let mut raft = member(3, &[]);
     time_out(&mut raft);
-    assert_eq!(receive(&mut raft, N2, Message::PreVoteReply { term: Term(5), granted: true }), []);
+    assert_eq!(
+        receive(&mut raft, N2, Message::PreVoteReply { term: Term(5), granted: true, at: Instant::ZERO }),
+        []
+    );
     assert_eq!(raft.role(), Role::PreCandidate);
 }
 
 #[test]
 fn who_agrees_to_a_campaign_does_not_start_one_meanwhile() {
-    let asks =
-        || Input::Received { from: N2, message: Message::PreVote { term: Term(4), last: EntryId::ZERO } };
+    let asks = || Input::Received {
+        from: N2,
+        message: Message::PreVote { term: Term(4), last: EntryId::ZERO, at: Instant::ZERO },
+    };
     let mut raft = member(3, &[]);
     let due = raft.deadline().unwrap();
-    assert_eq!(step(&mut raft, asks()), [sends(N2, Message::PreVoteReply { term: Term(4), granted: true })]);
+    assert_eq!(
+        step(&mut raft, asks()),
+        [sends(N2, Message::PreVoteReply { term: Term(4), granted: true, at: Instant::ZERO })]
+    );
     assert_eq!(raft.deadline(), Some(due), "it would have waited for longer anyway");
     let just_before = Instant(due.0 - 1);
     raft.step(just_before, asks(), &mut Vec::new());
@@ -185,23 +197,46 @@ fn who_agrees_to_a_campaign_does_not_start_one_meanwhile() {
 
 #[test]
 fn of_two_that_ask_at_once_one_gives_way() {
-    let asks = |from, last| Input::Received { from, message: Message::PreVote { term: Term(4), last } };
-    let granted = |to| sends(to, Message::PreVoteReply { term: Term(4), granted: true });
-    let own = EntryId::new(1, 1);
+    let asks = |from, last| Input::Received {
+        from,
+        message: Message::PreVote { term: Term(4), last, at: Instant::ZERO },
+    };
+    let granted = |to| sends(to, Message::PreVoteReply { term: Term(4), granted: true, at: Instant::ZERO });
+    let asked = || {
+        let own = Config { id: N2, ..config() };
+        let mut raft = Raft::new(own, recovered(3, &[1]), base(3), Instant::ZERO).unwrap().0;
+        time_out(&mut raft);
+        raft
+    };
+    let may_win = |raft: &mut Raft, round_trip: Duration| {
+        let at = Instant(raft.now.0 - u64::try_from(round_trip.as_nanos()).unwrap());
+        receive(raft, N1, Message::PreVoteReply { term: Term(4), granted: true, at });
+        raft.role() == Role::Candidate
+    };
+    let (own, better) = (EntryId::new(1, 1), EntryId::new(2, 1));
 
-    let mut raft =
-        Raft::new(Config { id: N2, ..config() }, recovered(3, &[1]), base(3), Instant::ZERO).unwrap().0;
-    time_out(&mut raft);
-    assert_eq!(step(&mut raft, asks(N1, own)), [granted(N1)], "n1 is lower: it gives way, and n2 goes on");
-    assert_eq!(raft.role(), Role::PreCandidate);
-    assert_eq!(step(&mut raft, asks(N3, own)), [granted(N3), becomes(Role::Follower, 3, None)]);
-    assert_eq!(receive(&mut raft, N1, Message::PreVoteReply { term: Term(4), granted: true }), []);
+    let mut raft = asked();
+    assert_eq!(step(&mut raft, asks(N1, own)), [granted(N1)]);
+    assert!(may_win(&mut raft, Duration::ZERO), "n1 is lower: it gives way, and n2 goes on");
 
-    time_out(&mut raft);
-    assert_eq!(raft.role(), Role::PreCandidate, "it does not give way for good");
-    let better = EntryId::new(2, 1);
-    let expected = [granted(N1), becomes(Role::Follower, 3, None)];
-    assert_eq!(step(&mut raft, asks(N1, better)), expected, "n1 is lower, but would not vote for n2");
+    for (other, last) in [(N3, own), (N1, better)] {
+        let mut raft = asked();
+        assert_eq!(step(&mut raft, asks(other, last)), [granted(other)]);
+        assert!(!may_win(&mut raft, Duration::ZERO), "n3 is higher; n1 would not vote for n2");
+        // It asks again, and others again ask it: it does not give way for good.
+        time_out(&mut raft);
+        step(&mut raft, asks(other, last));
+        assert!(may_win(&mut raft, Duration::ZERO));
+    }
+
+    // Where messages take long, so does the request of the one that goes on.
+    let mut raft = asked();
+    step(&mut raft, asks(N3, own));
+    let round_trip = Duration::from_millis(80);
+    raft.now = raft.now + Duration::from_millis(150);
+    assert!(!may_win(&mut raft, round_trip));
+    raft.now = raft.now + Duration::from_millis(20);
+    assert!(may_win(&mut raft, round_trip));
 }
 
 #[test]
@@ -234,7 +269,7 @@ fn who_hears_a_leader_does_not_even_consider_a_vote() {
     let mut raft = member(3, &[]);
     receive(&mut raft, N2, append(3, EntryId::ZERO, vec![], 0));
     let last = EntryId::new(9, 9);
-    assert_eq!(receive(&mut raft, N3, Message::PreVote { term: Term(4), last }), []);
+    assert_eq!(receive(&mut raft, N3, Message::PreVote { term: Term(4), last, at: Instant::ZERO }), []);
     assert_eq!(receive(&mut raft, N3, Message::Vote { term: Term(4), last, transfer: false }), []);
     assert_eq!(raft.term(), Term(3));
 }
@@ -379,7 +414,7 @@ fn two_leaders_of_a_term_stop_the_member() {
 fn a_new_leader_begins_with_an_entry_of_its_own() {
     let mut raft = member(3, &[1]);
     time_out(&mut raft);
-    receive(&mut raft, N2, Message::PreVoteReply { term: Term(4), granted: true });
+    receive(&mut raft, N2, Message::PreVoteReply { term: Term(4), granted: true, at: Instant::ZERO });
     persisted(&mut raft, 1);
     let effects = receive(&mut raft, N2, Message::VoteReply { term: Term(4), granted: true });
     let first = append(4, EntryId::new(1, 1), vec![entry(2, 4)], 0);

@@ -1,12 +1,14 @@
 //! Leadership transfer (Raft thesis, section 3.10): the leader stops taking proposals, brings the next one up to date,
 //! and tells it to campaign at once. That one's log is complete, and it asks without a pre-vote and in the leader's
-//! name, so it wins unless a message is lost. If nothing has come of it after an election timeout, the leader goes on.
+//! name, so it wins unless a message is lost. If nothing has come of it after an election timeout, or two round trips on
+//! a slow link, the leader goes on.
 
 use onecopy_core::{Instant, Member};
 
 use crate::effect::Effect;
 use crate::message::Message;
 use crate::node::{Raft, State};
+use crate::patience::RoundTrip;
 use crate::replication::Leader;
 
 /// To whom the leadership is being handed over.
@@ -57,8 +59,8 @@ impl Raft {
     }
 
     fn begin_transfer(&mut self, to: Member) -> Result<(), TransferRefusal> {
-        let ends = self.now + self.config.election_timeout;
         let is_voter = self.configuration().voters.contains(&to);
+        let ends = self.now + self.patience(self.round_trip(to), self.config.election_timeout);
         let (me, known) = (self.id(), self.leader);
         let State::Leader(leader) = &mut self.state else {
             return Err(TransferRefusal::NotLeader { leader: known });
@@ -74,6 +76,12 @@ impl Raft {
         }
         leader.transfer = Some(Transfer { to, ends, told: false });
         Ok(())
+    }
+
+    /// How long a heartbeat to this follower and its answer take.
+    fn round_trip(&self, follower: Member) -> RoundTrip {
+        let State::Leader(leader) = &self.state else { return RoundTrip::default() };
+        leader.followers.get(&follower).map(|follower| follower.round_trip).unwrap_or_default()
     }
 
     /// Tells the next leader to campaign, once it holds all that there is. From then on it may be elected at any

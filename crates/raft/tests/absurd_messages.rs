@@ -76,8 +76,8 @@ impl Dice {
         let term = Term(self.number());
         let granted = self.roll().is_multiple_of(2);
         match self.roll() % 13 {
-            0 => Message::PreVote { term, last: self.id() },
-            1 => Message::PreVoteReply { term, granted },
+            0 => Message::PreVote { term, last: self.id(), at: Instant(self.number()) },
+            1 => Message::PreVoteReply { term, granted, at: Instant(self.number()) },
             2 => Message::Vote { term, last: self.id(), transfer: granted },
             3 => Message::VoteReply { term, granted },
             4 => Message::Append { term, previous: self.id(), entries: self.entries(), commit: self.index() },

@@ -78,6 +78,8 @@ pub enum Undo {
     FastPath(NodeId, NodeId),
     /// The view nodes hear each other again.
     ViewService,
+    /// The nodes are near each other again, and those view nodes that are down are started. So far they were since then.
+    Near(Time, Vec<NodeId>),
     /// The operator is done with a node: it may be used again.
     Undrain(NodeId),
     /// The operator looks whether a node is empty by now.

@@ -61,6 +61,9 @@ pub enum Fault {
     /// An operator stops a process politely: it makes way, says goodbye, and is started again after a while. It may be killed before it
     /// has come so far.
     Stop,
+    /// So many view nodes die that all others are needed, and those are far from each other: every message takes most of a second.
+    /// Not drawn like the others, but alone, in runs of its own.
+    FarApart,
     /// The leader of the view service dies right after its election. Not drawn like the others, but at elections.
     Regicide,
 }
@@ -80,11 +83,11 @@ impl Fault {
 
     /// Whether it does not come with the others: it is drawn later, or has a cause of its own.
     pub(crate) fn is_drawn_apart(self) -> bool {
-        self == Self::Regicide || Self::LATER.contains(&self)
+        matches!(self, Self::Regicide | Self::FarApart) || Self::LATER.contains(&self)
     }
 
     /// All of them.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::Crash,
         Self::CrashSeveral,
         Self::Pause,
@@ -111,6 +114,7 @@ impl Fault {
         Self::AddNode,
         Self::RemoveNode,
         Self::Stop,
+        Self::FarApart,
         Self::Regicide,
     ];
 }

@@ -72,6 +72,7 @@ impl World {
             Fault::AddNode => return self.add_node(),
             Fault::RemoveNode => return self.remove_node(node, until),
             Fault::Stop => return self.stop(node, until),
+            Fault::FarApart => return self.move_apart(),
             Fault::Pause => {
                 self.say(node, "stands still");
                 self.node(node).paused_until = until;
@@ -218,6 +219,7 @@ impl World {
             }
             Undo::FastPath(from, to) => self.env.network.fast_path(from, to),
             Undo::ViewService => self.env.network.view_outage(false),
+            Undo::Near(since, down) => self.move_together(since, &down),
             Undo::Retire(node) => self.retire(node),
             Undo::Undrain(node) => self.operate(&Command::SetDrained { node, drained: false }),
         }

@@ -79,6 +79,7 @@ mod clients;
 pub mod clock;
 pub mod dice;
 pub mod disk;
+mod distance;
 mod ending;
 pub mod env;
 pub mod faults;

@@ -20,6 +20,8 @@ pub struct Network {
     slow: Vec<(NodeId, NodeId, Time)>,
     /// View outages that are on.
     view_outages: u32,
+    /// How long every message takes, if the nodes are far from each other.
+    distance: Option<Time>,
 }
 
 impl Network {
@@ -40,13 +42,24 @@ impl Network {
         let again = packet.may_be_doubled() && dice.chance(profile.double);
         let mut delay = || match dice.chance(profile.late) {
             true => dice.between(profile.latency, profile.latency + profile.lateness),
-            false => dice.between(profile.latency / 10, profile.latency),
+            false => self.distance.unwrap_or_default() + dice.between(profile.latency / 10, profile.latency),
         };
         let usual = [Some(delay()), again.then(delay)];
         match self.backlog(now, from, to).filter(|_| matches!(packet, Packet::Replica(_))) {
             Some(backlog) => usual.map(|delay| delay.map(|delay| delay.max(backlog))),
             None => usual,
         }
+    }
+
+    /// All nodes are so far from each other, or as near as before.
+    pub fn set_distance(&mut self, distance: Option<Time>) {
+        self.distance = distance;
+    }
+
+    /// Whether the nodes are far from each other.
+    #[must_use]
+    pub fn is_far(&self) -> bool {
+        self.distance.is_some()
     }
 
     /// Whether a path is slow now.

@@ -14,6 +14,8 @@ use crate::workload::Workload;
 
 /// Of a thousand runs, in how many nodes are only slow.
 const GRAY: u64 = 30;
+/// In how many view nodes are far from each other, and nothing else goes wrong.
+const FAR: u64 = 20;
 /// In how many no write is taken while a copy is missing.
 const STRICT: u64 = 100;
 
@@ -157,6 +159,8 @@ impl Profile {
             profile.turn_gray(dice);
         } else if sabotaged.map_or(is_strict, |rule| rule == Rule::EnoughCopies) {
             profile.min_copies = profile.copies;
+        } else if sabotaged.map_or_else(|| dice.chance(FAR), |rule| rule == Rule::PatientElections) {
+            profile.turn_far(dice);
         }
         profile
     }
@@ -167,6 +171,16 @@ impl Profile {
         (self.loss, self.late, self.churn, self.regicide) = (0, 0, 0, 0);
         self.fault_length = dice.between(6_000, 12_000) * MS;
         self.is_gray = true;
+    }
+
+    /// Nothing goes wrong but that all view nodes that are left are needed, and far from each other: one must lead all the same.
+    fn turn_far(&mut self, dice: &mut Dice) {
+        self.weights = [(Fault::FarApart, 1)].into();
+        (self.loss, self.late, self.churn, self.regicide) = (0, 0, 0, 0);
+        self.fault_length = dice.between(15_000, 25_000) * MS;
+        self.fault_time = dice.between(30, 60) * SECOND;
+        self.fault_interval = SECOND;
+        self.think = SECOND;
     }
 
     /// Takes away what the limits say.

@@ -9,8 +9,8 @@ use crate::network::Packet;
 pub fn message(message: &Message) -> String {
     let answer = |granted: &bool| if *granted { "yes" } else { "no" };
     match message {
-        Message::PreVote { term, last } => format!("PreVote for {term}? my log ends with {last}"),
-        Message::PreVoteReply { term, granted } => format!("PreVoteReply {term}: {}", answer(granted)),
+        Message::PreVote { term, last, .. } => format!("PreVote for {term}? my log ends with {last}"),
+        Message::PreVoteReply { term, granted, .. } => format!("PreVoteReply {term}: {}", answer(granted)),
         Message::Vote { term, last, .. } => format!("Vote for me in {term}! my log ends with {last}"),
         Message::VoteReply { term, granted } => format!("VoteReply {term}: {}", answer(granted)),
         Message::Append { term, previous, entries, commit } => {

@@ -41,8 +41,8 @@ pub fn configuration(configuration: &Configuration) -> String {
 
 pub fn message(message: &Message) -> String {
     match message {
-        Message::PreVote { term, last } => format!("{term} pre-vote? last={last}"),
-        Message::PreVoteReply { term, granted } => format!("{term} pre-vote {}", yes(*granted)),
+        Message::PreVote { term, last, .. } => format!("{term} pre-vote? last={last}"),
+        Message::PreVoteReply { term, granted, .. } => format!("{term} pre-vote {}", yes(*granted)),
         Message::Vote { term, last, transfer: false } => format!("{term} vote? last={last}"),
         Message::Vote { term, last, transfer: true } => format!("{term} vote, for your leader? last={last}"),
         Message::VoteReply { term, granted } => format!("{term} vote {}", yes(*granted)),

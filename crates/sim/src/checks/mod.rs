@@ -19,6 +19,7 @@
 //! | [`members`] | one configuration of that group at one index; at last, no member is a life that is over | Raft paper, section 6 |
 //! | [`raft`] | election safety, leader completeness, state machine safety | Raft paper, Figure 3 |
 //! | [`raft_logs`] | leader append-only, log matching | Raft paper, Figure 3 |
+//! | [`led`] | on slow links, too, somebody leads | Raft paper, section 5.6; rule `PatientElections` |
 //! | [`bounded`] | logs and queues keep their bounds | the settings of `crates/replica` |
 //! | [`tail`] | where nodes are only slow, no write waits for long | Gray Failure, 2017 |
 //! | [`liveness`] | after the faults, writes are served, redundancy is restored, copies are equal | Alpern and Schneider, 1985 |
@@ -30,6 +31,7 @@ pub mod digests;
 pub mod enough;
 pub mod expiry;
 pub mod founding;
+pub mod led;
 pub mod ledger;
 pub mod linearizable;
 pub mod liveness;
