@@ -11,6 +11,9 @@ use memchr::memchr;
 
 use crate::inline;
 
+/// Room for so many arguments is kept from one request to the next.
+const ARGS_KEPT: usize = 256;
+
 /// What a client may ask the server to hold for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -22,6 +25,22 @@ pub struct Limits {
     pub request_bytes_max: usize,
     /// The most bytes of an inline command, or of a line that announces a length.
     pub inline_bytes_max: usize,
+    /// Whether it is known who the client is; only errors tell the difference.
+    pub authenticated: bool,
+}
+
+impl Limits {
+    /// 10 arguments of 16 KiB, 64 KiB together, and 16 KiB for an inline command: enough to authenticate, and as in Redis.
+    #[must_use]
+    pub fn unauthenticated() -> Self {
+        Self {
+            args_max: 10,
+            bulk_bytes_max: 16 * 1024,
+            request_bytes_max: 64 * 1024,
+            inline_bytes_max: 16 * 1024,
+            authenticated: false,
+        }
+    }
 }
 
 impl Default for Limits {
@@ -33,6 +52,7 @@ impl Default for Limits {
             bulk_bytes_max: 512 * 1024 * 1024,
             request_bytes_max: 1024 * 1024 * 1024,
             inline_bytes_max: 64 * 1024,
+            authenticated: true,
         }
     }
 }
@@ -65,6 +85,12 @@ pub enum ProtocolError {
     /// The quotes of an inline command do not match up.
     #[error("Protocol error: unbalanced quotes in request")]
     UnbalancedQuotes,
+    /// More arguments than a client may send that has not said who it is.
+    #[error("Protocol error: unauthenticated multibulk length")]
+    UnauthenticatedMultibulkLength,
+    /// A longer argument than a client may send that has not said who it is.
+    #[error("Protocol error: unauthenticated bulk length")]
+    UnauthenticatedBulkLength,
     /// A request is longer than [`Limits::request_bytes_max`].
     #[error("Protocol error: too big request")]
     TooBigRequest,
@@ -155,6 +181,17 @@ impl Parser {
         }
     }
 
+    /// Other limits count, from the next request on.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
+    /// How many bytes it holds beside the input: room for arguments, of which there may be many that are empty.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.args.capacity() * size_of::<Range<usize>>() + self.words.capacity()
+    }
+
     /// Takes the next complete request off `input`; `None` when more bytes must come first.
     ///
     /// `input` must always be the same buffer, to which the caller only appends. The bytes of a request are
@@ -168,6 +205,7 @@ impl Parser {
             input.advance(self.consumed.min(input.len()));
             self.consumed = 0;
             self.args.clear();
+            self.args.shrink_to(ARGS_KEPT);
         }
         let inline = loop {
             if self.missing > 0 {
@@ -224,6 +262,7 @@ impl Parser {
             Some(count) if count <= 0 => Ok(Some(0)),
             Some(count) => match usize::try_from(count) {
                 Ok(count) if count <= self.limits.args_max => Ok(Some(count)),
+                _ if !self.limits.authenticated => Err(ProtocolError::UnauthenticatedMultibulkLength),
                 _ => Err(ProtocolError::InvalidMultibulkLength),
             },
         }
@@ -247,7 +286,8 @@ impl Parser {
                     };
                     let length = usize::try_from(length).map_err(|_| invalid)?;
                     if length > self.limits.bulk_bytes_max {
-                        return Err(invalid);
+                        let unknown = ProtocolError::UnauthenticatedBulkLength;
+                        return Err(if self.limits.authenticated { invalid } else { unknown });
                     }
                     if self.position.saturating_add(length) > self.limits.request_bytes_max {
                         return Err(ProtocolError::TooBigRequest);

@@ -5,8 +5,13 @@ use bytes::{Bytes, BytesMut};
 use onecopy_resp::{Limits, Parser, ProtocolError};
 use proptest::prelude::*;
 
-const SMALL: Limits =
-    Limits { args_max: 8, bulk_bytes_max: 100, request_bytes_max: 300, inline_bytes_max: 64 };
+const SMALL: Limits = Limits {
+    args_max: 8,
+    bulk_bytes_max: 100,
+    request_bytes_max: 300,
+    inline_bytes_max: 64,
+    authenticated: true,
+};
 
 type Requests = Vec<Vec<Vec<u8>>>;
 

@@ -1,8 +1,20 @@
 //! How much memory something may take for all clients together: unanswered commands, unread replies.
+//!
+//! What all share, a few could hold for ever: a client that sends the most of a large command and stops there. So those
+//! who wait for room put out whoever holds the most of it and does not get on.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// Shares of up to this many bytes wait for nobody: there is always room for them.
+const SMALL: usize = 16 * 1024;
+/// A share that has not changed for so long may be taken away from its holder for those who wait.
+const STALLED: Duration = Duration::from_secs(1);
 
 /// Counts bytes. Belongs to one thread.
 #[derive(Debug)]
@@ -10,23 +22,45 @@ pub(crate) struct Budget {
     max: usize,
     used: Cell<usize>,
     returned: Notify,
+    next: Cell<u64>,
+    /// The shares that are not small.
+    large: RefCell<BTreeMap<u64, Rc<Holding>>>,
+}
+
+/// A share that is not small.
+#[derive(Debug)]
+struct Holding {
+    bytes: Cell<usize>,
+    changed: Cell<Instant>,
+    put_out: Notify,
 }
 
 /// What one connection holds of the budget. Given back when dropped.
 #[derive(Debug)]
 pub(crate) struct Share<'a> {
     budget: &'a Budget,
+    id: u64,
     held: usize,
+    /// While it is not small.
+    holding: Option<Rc<Holding>>,
 }
 
 impl Budget {
     pub(crate) fn new(max: usize) -> Self {
-        Self { max, used: Cell::new(0), returned: Notify::new() }
+        let (used, next) = (Cell::new(0), Cell::new(0));
+        Self { max, used, returned: Notify::new(), next, large: RefCell::default() }
     }
 
     /// A share of nothing.
     pub(crate) fn share(&self) -> Share<'_> {
-        Share { budget: self, held: 0 }
+        let id = self.next.get();
+        self.next.set(id + 1);
+        Share { budget: self, id, held: 0, holding: None }
+    }
+
+    /// How many bytes all shares together should not exceed.
+    pub(crate) fn max(&self) -> usize {
+        self.max
     }
 
     /// Whether more is held than there should be.
@@ -38,16 +72,49 @@ impl Budget {
     pub(crate) fn used(&self) -> usize {
         self.used.get()
     }
+
+    /// Puts out the holder of the largest share that has not changed for a while.
+    fn put_out_one(&self) {
+        let large = self.large.borrow();
+        let stalled = large.values().filter(|holding| holding.changed.get().elapsed() >= STALLED);
+        if let Some(holding) = stalled.max_by_key(|holding| holding.bytes.get()) {
+            holding.put_out.notify_one();
+            // Another one only after another while, if this one does not go.
+            holding.changed.set(Instant::now());
+        }
+    }
 }
 
 impl Share<'_> {
     /// Makes the share `bytes` large.
     pub(crate) fn resize(&mut self, bytes: usize) {
+        if bytes == self.held {
+            return;
+        }
         self.budget.used.set(self.budget.used.get() - self.held + bytes);
         if bytes < self.held {
             self.budget.returned.notify_waiters();
         }
         self.held = bytes;
+        match &self.holding {
+            None if bytes <= SMALL => {}
+            Some(_) if bytes <= SMALL => self.forget(),
+            Some(holding) => {
+                holding.bytes.set(bytes);
+                holding.changed.set(Instant::now());
+            }
+            None => {
+                let (bytes, changed) = (Cell::new(bytes), Cell::new(Instant::now()));
+                let holding = Rc::new(Holding { bytes, changed, put_out: Notify::new() });
+                self.budget.large.borrow_mut().insert(self.id, holding.clone());
+                self.holding = Some(holding);
+            }
+        }
+    }
+
+    /// Whether it is so small that it need not wait for others.
+    pub(crate) fn is_small(&self) -> bool {
+        self.held <= SMALL
     }
 
     /// Waits until the budget is not overdrawn by others. `false` if this very share is what overdraws it: waiting
@@ -55,15 +122,33 @@ impl Share<'_> {
     pub(crate) async fn room(&self) -> bool {
         loop {
             let returned = self.budget.returned.notified();
-            if !self.budget.is_overdrawn() {
+            if self.is_small() || !self.budget.is_overdrawn() {
                 return true;
             }
             // Whoever holds much without being complete must go: all could wait for each other otherwise.
             if self.held > self.budget.max / 16 {
                 return false;
             }
-            returned.await;
+            if tokio::time::timeout(STALLED, returned).await.is_err() {
+                self.budget.put_out_one();
+            }
         }
+    }
+
+    /// Completes when others need what this share holds without getting on. Never while it is small.
+    pub(crate) fn put_out(&self) -> impl Future<Output = ()> + use<> {
+        let holding = self.holding.clone();
+        async move {
+            match holding {
+                Some(holding) => holding.put_out.notified().await,
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    fn forget(&mut self) {
+        self.holding = None;
+        self.budget.large.borrow_mut().remove(&self.id);
     }
 }
 
@@ -77,16 +162,35 @@ impl Drop for Share<'_> {
 mod tests {
     use super::*;
 
+    const KIB: usize = 1024;
+
     #[tokio::test]
-    async fn small_shares_wait_for_large_ones() {
-        let budget = Budget::new(100);
-        let mut large = budget.share();
-        let mut small = budget.share();
-        large.resize(120);
-        small.resize(5);
+    async fn shares_wait_for_large_ones_and_small_ones_for_nobody() {
+        let budget = Budget::new(1_000 * KIB);
+        let (mut large, mut middle, mut small) = (budget.share(), budget.share(), budget.share());
+        large.resize(1_200 * KIB);
+        middle.resize(20 * KIB);
+        small.resize(5 * KIB);
         assert!(!large.room().await);
-        let waited = tokio::join!(small.room(), async { drop(large) });
+        assert!(small.room().await);
+        let waited = tokio::join!(middle.room(), async { drop(large) });
         assert!(waited.0);
-        assert_eq!(budget.used(), 5);
+        assert_eq!(budget.used(), 25 * KIB);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_who_wait_put_out_who_holds_the_most_and_does_not_get_on() {
+        let budget = Budget::new(1_000 * KIB);
+        let (mut large, mut larger, mut waiter) = (budget.share(), budget.share(), budget.share());
+        large.resize(500 * KIB);
+        larger.resize(600 * KIB);
+        waiter.resize(20 * KIB);
+        let holder = async {
+            larger.put_out().await;
+            drop(larger);
+        };
+        let (waited, ()) = tokio::join!(waiter.room(), holder);
+        assert!(waited);
+        assert_eq!(budget.used(), 520 * KIB);
     }
 }

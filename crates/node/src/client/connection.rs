@@ -7,14 +7,17 @@ use bytes::BytesMut;
 use onecopy_host::{Kind, Reply, Submission};
 use onecopy_keyspace::command::{self, Spec};
 use onecopy_keyspace::request::SegmentBuilder;
-use onecopy_resp::{Limits, Parser, ProtocolError, Request, Version, Writer};
-use tokio::io::AsyncWriteExt;
+use onecopy_resp::{Limits, Parser, ProtocolError, Request, Version};
+use tokio::io::{AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
+use tracing::warn;
 
 use super::budget::Share;
 use super::failover::failover;
 use super::failure::explain;
+use super::output::Output;
 use super::session::{Peer, Session};
 use super::{Clients, commands};
 use crate::data::inbox::Event;
@@ -30,10 +33,12 @@ const SEGMENT_COMMANDS_FIRST: u32 = 16;
 const SEGMENT_COMMANDS_MAX: u32 = 8192;
 /// Segments grow while their replies are smaller than this, and shrink when they are larger than four times as much.
 const REPLY_BYTES_WANTED: usize = 256 * 1024;
-/// How long a client may leave its replies unread when the memory for them is used up.
-const STALL_WHEN_OVERDRAWN: Duration = Duration::from_secs(1);
-/// Buffers that grew beyond this are given back to the allocator.
-const BUFFER_BYTES_KEPT: usize = 64 * 1024;
+/// A client that must say who it is has this long to do so.
+const AUTHENTICATE_WITHIN: Duration = Duration::from_secs(30);
+/// Replies that a node makes by itself are passed on once there are so many bytes of them.
+const OWN_REPLY_BYTES_MAX: usize = 256 * 1024;
+/// What a browser sends first if a web page has it talk to this port.
+const HTTP_WORDS: [&[u8]; 2] = [b"post", b"host:"];
 
 /// Serves a client until it leaves.
 pub(crate) async fn serve(stream: TcpStream, address: SocketAddr, clients: &Clients) {
@@ -57,7 +62,7 @@ pub(crate) async fn serve(stream: TcpStream, address: SocketAddr, clients: &Clie
     let counters = &clients.knowledge.data.clients;
     ClientCounters::add(&counters.connected, 1);
     // Why a client left is nobody's business; what it did wrong it has been told.
-    let _ = Connection::new(stream, id, clients).run().await;
+    let _ = Connection::new(stream, address, id, clients).run().await;
     counters.connected.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
     clients.connected.borrow_mut().remove(&id);
 }
@@ -68,8 +73,7 @@ struct Connection<'a> {
     session: Session,
     share: Share<'a>,
     /// Replies on their way to the client.
-    output: Vec<u8>,
-    output_share: Share<'a>,
+    output: Output<'a>,
     segment: Segment,
     segment_commands_max: u32,
 }
@@ -87,54 +91,58 @@ impl Segment {
 }
 
 impl<'a> Connection<'a> {
-    fn new(stream: TcpStream, id: u64, clients: &'a Clients) -> Self {
+    fn new(stream: TcpStream, address: SocketAddr, id: u64, clients: &'a Clients) -> Self {
         // Replies are written whole: waiting for more would only delay them.
         let _ = stream.set_nodelay(true);
         let session = Session {
             id,
+            address: address.ip(),
             db: 0,
             version: Version::Two,
             authenticated: clients.config.requirepass.is_empty(),
             leaving: false,
         };
         let segment = Segment::new(&session);
+        let stall = Duration::from_secs(clients.config.limits.output_stall_seconds);
         Self {
             stream,
             clients,
             session,
             share: clients.budget.share(),
-            output: Vec::new(),
-            output_share: clients.replies.share(),
+            output: Output::new(&clients.replies, stall),
             segment,
             segment_commands_max: SEGMENT_COMMANDS_FIRST,
         }
     }
 
     async fn run(mut self) -> std::io::Result<()> {
-        let limits = Limits {
-            bulk_bytes_max: self.clients.config.limits.command_bytes,
-            request_bytes_max: self.clients.config.limits.command_bytes,
-            ..Limits::default()
-        };
-        let mut parser = Parser::new(limits);
+        let mut parser = Parser::new(self.limits());
         let mut input = BytesMut::new();
+        let patience_ends = Instant::now() + AUTHENTICATE_WITHIN;
         loop {
             if let Err(error) = self.take_requests(&mut parser, &mut input).await? {
-                Writer::new(&mut self.output, self.session.version).error(&format!("ERR {error}"));
+                self.output.writer(self.session.version).error(&format!("ERR {error}"));
                 self.session.leaving = true;
             }
-            self.flush().await?;
             if self.session.leaving {
-                return self.stream.shutdown().await;
+                return self.part().await;
             }
-            self.share.resize(input.len());
+            self.share.resize(input.len() + parser.memory());
             if !self.share.room().await {
-                let error = "ERR too many bytes of unfinished commands are held for all clients together";
-                Writer::new(&mut self.output, self.session.version).error(error);
-                self.flush().await?;
-                return self.stream.shutdown().await;
+                return self
+                    .refuse("too many bytes of unfinished commands are held for all clients together")
+                    .await;
             }
-            let count = self.read(&mut input).await?;
+            let (put_out, is_unknown) = (self.share.put_out(), !self.session.authenticated);
+            let count = tokio::select! {
+                count = self.exchange(&mut input) => count?,
+                () = put_out => {
+                    return self.refuse("others needed the memory that this unfinished command held").await;
+                }
+                () = tokio::time::sleep_until(patience_ends), if is_unknown => {
+                    return self.refuse("nobody has authenticated here for too long").await;
+                }
+            };
             if count == 0 {
                 return Ok(());
             }
@@ -142,20 +150,70 @@ impl<'a> Connection<'a> {
         }
     }
 
-    /// Waits for bytes and takes them. A connection that waits with nothing half received holds no buffer: there may be
-    /// many thousands of them.
-    async fn read(&mut self, input: &mut BytesMut) -> std::io::Result<usize> {
+    /// What the client may ask for now.
+    fn limits(&self) -> Limits {
+        if !self.session.authenticated {
+            return Limits::unauthenticated();
+        }
+        Limits {
+            bulk_bytes_max: self.clients.config.limits.command_bytes,
+            request_bytes_max: self.clients.config.limits.command_bytes,
+            ..Limits::default()
+        }
+    }
+
+    /// The last replies, and the end.
+    async fn part(mut self) -> std::io::Result<()> {
+        self.output.drain(&self.stream, true).await?;
+        self.stream.shutdown().await
+    }
+
+    async fn refuse(mut self, reason: &str) -> std::io::Result<()> {
+        self.output.writer(self.session.version).error(&format!("ERR {reason}"));
+        self.part().await
+    }
+
+    /// Waits for bytes and takes them, and writes meanwhile what the client takes of its replies. 0: the client has left.
+    ///
+    /// A connection that waits with nothing half received holds no buffer: there may be many thousands of them.
+    async fn exchange(&mut self, input: &mut BytesMut) -> std::io::Result<usize> {
         if input.is_empty() {
             *input = BytesMut::new();
         }
         loop {
-            self.stream.readable().await?;
+            let ready = if self.write()? {
+                self.stream.ready(Interest::READABLE).await?
+            } else {
+                let interest = match self.output.is_full() {
+                    true => Interest::WRITABLE,
+                    false => Interest::READABLE | Interest::WRITABLE,
+                };
+                let ready = tokio::time::timeout(self.output.patience(), self.stream.ready(interest));
+                ready.await.map_err(|_| std::io::Error::from(std::io::ErrorKind::TimedOut))??
+            };
+            if !ready.is_readable() || self.output.is_full() {
+                continue;
+            }
             input.reserve(READ_BYTES);
             match self.stream.try_read_buf(input) {
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
                 outcome => return outcome,
             }
         }
+    }
+
+    /// Writes what the client takes without being waited for. Returns whether that was everything.
+    fn write(&mut self) -> std::io::Result<bool> {
+        let written = self.output.write(&self.stream)?;
+        ClientCounters::add(&self.clients.knowledge.data.clients.bytes_out, written as u64);
+        Ok(self.output.is_empty())
+    }
+
+    /// Waits for the client only if it has left too many replies unread.
+    async fn relieve(&mut self) -> std::io::Result<()> {
+        let written = self.output.drain(&self.stream, false).await?;
+        ClientCounters::add(&self.clients.knowledge.data.clients.bytes_out, written as u64);
+        Ok(())
     }
 
     /// Takes every complete request that has arrived, and submits what is for the data.
@@ -169,7 +227,11 @@ impl<'a> Connection<'a> {
             match parser.next(input) {
                 Ok(Some(request)) => {
                     count += 1;
+                    let was_authenticated = self.session.authenticated;
                     self.take_request(&request).await?;
+                    if self.session.authenticated != was_authenticated {
+                        parser.set_limits(self.limits());
+                    }
                 }
                 Ok(None) => break Ok(()),
                 Err(error) => break Err(error),
@@ -180,7 +242,7 @@ impl<'a> Connection<'a> {
             let segment = &self.segment.builder;
             if segment.size() >= SEGMENT_BYTES_MAX || segment.count() >= self.segment_commands_max {
                 self.submit().await?;
-                self.flush().await?;
+                self.relieve().await?;
             }
         };
         ClientCounters::add(&self.clients.knowledge.data.clients.commands, count);
@@ -202,19 +264,45 @@ impl<'a> Connection<'a> {
                     self.fail_over(request).await;
                     return Ok(());
                 }
-                let mut writer = Writer::new(&mut self.output, self.session.version);
+                if HTTP_WORDS.iter().any(|word| name.eq_ignore_ascii_case(word)) {
+                    warn!(address = %self.session.address, "a client speaks HTTP to the port of Redis: hung up");
+                    self.session.leaving = true;
+                    return Ok(());
+                }
+                if let Err(error) = self.await_turn(name, request).await {
+                    self.output.writer(self.session.version).error(error);
+                    self.session.leaving = true;
+                    return Ok(());
+                }
+                let mut writer = self.output.writer(self.session.version);
                 commands::answer(self.clients, &mut self.session, request, &mut writer);
                 // SELECT and HELLO change what the next segment is.
                 self.segment = Segment::new(&self.session);
+                if self.output.len() > OWN_REPLY_BYTES_MAX {
+                    self.relieve().await?;
+                    // Others have their turn: such replies cost more to make than to ask for.
+                    tokio::task::yield_now().await;
+                }
                 Ok(())
             }
         }
     }
 
+    /// Whoever gives a password may have to wait: others may be guessing.
+    async fn await_turn(&self, name: &[u8], request: &Request<'_>) -> Result<(), &'static str> {
+        let is_auth = |word: &[u8]| word.eq_ignore_ascii_case(b"auth");
+        let gives_password =
+            is_auth(name) || (name.eq_ignore_ascii_case(b"hello") && request.iter().any(is_auth));
+        if gives_password && !self.clients.config.requirepass.is_empty() {
+            self.clients.guesses.turn(self.session.address).await?;
+        }
+        Ok(())
+    }
+
     async fn fail_over(&mut self, request: &Request<'_>) {
         let args: Vec<Vec<u8>> = request.iter().skip(1).map(<[u8]>::to_vec).collect();
         let outcome = failover(self.clients, &args).await;
-        let mut writer = Writer::new(&mut self.output, self.session.version);
+        let mut writer = self.output.writer(self.session.version);
         match outcome {
             Ok(()) => writer.ok(),
             Err(error) => {
@@ -245,21 +333,17 @@ impl<'a> Connection<'a> {
         let Segment { builder, kind } = std::mem::replace(&mut self.segment, Segment::new(&self.session));
         let segment = builder.finish().freeze();
         self.share.resize(segment.len());
-        // Those who do not read their replies are given up soon when the memory for replies is used up.
-        while !self.output_share.room().await {
-            self.flush().await?;
-        }
+        self.relieve().await?;
         let (client, answered) = oneshot::channel();
         self.clients.inbox.push(Event::Submitted(Submission { kind, segment, client }));
         match answered.await {
             Ok(Reply::Done { reply, .. }) => {
                 self.adapt(reply.len());
-                self.output.extend_from_slice(&reply);
-                self.output_share.resize(self.output.len());
+                self.output.push(&reply);
             }
             Ok(failure) => {
                 let error = explain(&failure);
-                let mut writer = Writer::new(&mut self.output, self.session.version);
+                let mut writer = self.output.writer(self.session.version);
                 (0..count).for_each(|_| writer.error(&error));
                 ClientCounters::add(&self.clients.knowledge.data.clients.errors, u64::from(count));
             }
@@ -276,33 +360,5 @@ impl<'a> Connection<'a> {
         } else if reply_bytes < REPLY_BYTES_WANTED {
             self.segment_commands_max = (self.segment_commands_max * 2).min(SEGMENT_COMMANDS_MAX);
         }
-    }
-
-    /// Writes all replies. A client that does not read them for long enough is given up.
-    async fn flush(&mut self) -> std::io::Result<()> {
-        let stall = Duration::from_secs(self.clients.config.limits.output_stall_seconds);
-        let mut rest = self.output.as_slice();
-        while !rest.is_empty() {
-            let written = match self.stream.try_write(rest) {
-                Ok(written) => written,
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                    let overdrawn = self.clients.replies.is_overdrawn();
-                    let patience = if overdrawn { stall.min(STALL_WHEN_OVERDRAWN) } else { stall };
-                    let writable = tokio::time::timeout(patience, self.stream.writable());
-                    writable.await.map_err(|_| std::io::Error::from(std::io::ErrorKind::TimedOut))??;
-                    continue;
-                }
-                Err(error) => return Err(error),
-            };
-            if written == 0 {
-                return Err(std::io::ErrorKind::WriteZero.into());
-            }
-            rest = &rest[written..];
-        }
-        ClientCounters::add(&self.clients.knowledge.data.clients.bytes_out, self.output.len() as u64);
-        self.output.clear();
-        self.output.shrink_to(BUFFER_BYTES_KEPT);
-        self.output_share.resize(0);
-        Ok(())
     }
 }

@@ -4,14 +4,19 @@
 //! coordinator as *segments*. It has one segment on its way at a time: what arrives meanwhile makes up the next
 //! one, so that a client's commands are executed and answered in the order in which it sent them, and a deep
 //! pipeline costs few round trips.
+//!
+//! Who has not said who it is may hold little and stay for a short while; what a client that is known may hold is bounded
+//! for each and for all together ([`budget`], [`output`]).
 
 pub(crate) mod budget;
 pub(crate) mod commands;
 pub(crate) mod connection;
 mod failover;
 mod failure;
+pub(crate) mod guesses;
 pub(crate) mod info;
 pub(crate) mod listener;
+mod output;
 pub(crate) mod session;
 
 use std::cell::{Cell, RefCell};
@@ -24,6 +29,7 @@ use crate::control::desk::Operators;
 use crate::data::inbox::Inbox;
 use crate::knowledge::Knowledge;
 use budget::Budget;
+use guesses::Guesses;
 use session::Peer;
 
 /// What all connections of the node share.
@@ -37,6 +43,8 @@ pub(crate) struct Clients {
     pub(crate) budget: Budget,
     /// For replies that are not read.
     pub(crate) replies: Budget,
+    /// For passwords that are guessed.
+    pub(crate) guesses: Guesses,
     pub(crate) next_id: Cell<u64>,
     /// Who is connected, for `CLIENT LIST`.
     pub(crate) connected: RefCell<BTreeMap<u64, Peer>>,

@@ -1,6 +1,6 @@
 //! What a connection remembers of its client.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use onecopy_resp::Version;
 
@@ -8,6 +8,7 @@ use onecopy_resp::Version;
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) id: u64,
+    pub(crate) address: IpAddr,
     pub(crate) db: u8,
     pub(crate) version: Version,
     pub(crate) authenticated: bool,

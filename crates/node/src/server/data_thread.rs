@@ -15,6 +15,7 @@ use tokio::task::LocalSet;
 use super::{DATA_GROUP, others, runtime};
 use crate::archive::Archive;
 use crate::client::budget::Budget;
+use crate::client::guesses::Guesses;
 use crate::client::{Clients, listener};
 use crate::clock::Clock;
 use crate::config::{Config, Reads, Role};
@@ -94,6 +95,7 @@ impl DataThread {
                 operators: self.operators,
                 budget: Budget::new(config.limits.pipeline_bytes),
                 replies: Budget::new(config.limits.pipeline_bytes),
+                guesses: Guesses::default(),
                 next_id: std::cell::Cell::new(1),
                 connected: std::cell::RefCell::default(),
             };

@@ -110,6 +110,7 @@ fn check(clients: &Clients, session: &mut Session, user: &[u8], password: &[u8])
     let right = user == b"default" && (expected.is_empty() || same_secret(expected, password));
     if !right {
         ClientCounters::add(&clients.knowledge.data.clients.rejected, 1);
+        clients.guesses.failed(session.address);
         return Err(WRONG_PASS.to_owned());
     }
     session.authenticated = true;
