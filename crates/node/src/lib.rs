@@ -23,6 +23,7 @@ mod client;
 mod clock;
 pub mod config;
 mod control;
+mod crowd;
 mod data;
 mod happened;
 mod identity;

@@ -7,14 +7,17 @@
 //! | `GET /configuration` | what a new node of the cluster has to be told |
 //! | `POST /operate` | an [`Operation`], as JSON |
 
+mod listener;
 mod metrics;
+mod origin;
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use prometheus_client::encoding::text::encode;
@@ -28,14 +31,25 @@ use crate::knowledge::Knowledge;
 use crate::operation::{Operation, OperationOutcome};
 use crate::status::NodeStatus;
 
+pub(crate) use listener::CONNECTIONS_MAX;
+pub(crate) use origin::OwnNames;
+
+/// The longest order.
+const ORDER_BYTES_MAX: usize = 64 * 1024;
+
 /// Answers until the task is dropped.
 pub(crate) async fn serve(
     listener: TcpListener,
     knowledge: Arc<Knowledge>,
     operators: Operators,
     configuration: SharedSettings,
-) -> std::io::Result<()> {
-    let operate = Router::new().route("/operate", post(operate)).with_state(operators);
+    names: OwnNames,
+) {
+    let operate = Router::new()
+        .route("/operate", post(operate))
+        .layer(from_fn_with_state(names, origin::check))
+        .layer(DefaultBodyLimit::max(ORDER_BYTES_MAX))
+        .with_state(operators);
     let shared = Router::new().route("/configuration", get(shared_settings)).with_state(configuration);
     let routes = Router::new()
         .route("/healthz", get(healthz))
@@ -46,7 +60,7 @@ pub(crate) async fn serve(
         .with_state(knowledge)
         .merge(operate)
         .merge(shared);
-    axum::serve(listener, routes).await
+    listener::listen(listener, routes).await;
 }
 
 /// 200 while the node can acknowledge writes, 503 with the reason once it cannot.
@@ -79,7 +93,7 @@ async fn shared_settings(State(settings): State<SharedSettings>) -> Json<SharedS
 }
 
 /// 200 when it was done, 409 when it was refused, 504 when nobody said: it may be done yet. JSON must be called so: no form of a
-/// foreign web page gets here.
+/// foreign web page gets here, and nothing else of it ([`origin`]).
 async fn operate(State(operators): State<Operators>, Json(operation): Json<Operation>) -> Response {
     info!(?operation, "an operator wants something");
     let operated = operators.ask(operation).await;

@@ -1,6 +1,5 @@
 //! The incoming connections of all lanes.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -8,14 +7,14 @@ use onecopy_core::NodeId;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tracing::{debug, warn};
 
 use super::wire::{self, BODY_MAX, GREETING_MAX};
 use super::{Greeting, Lane, PROTOCOL_VERSION, PeerEvent};
+use crate::crowd::Crowd;
 
-/// How many callers may be greeting at once. More wait in the operating system's queue.
-const GREETING_CALLERS_MAX: usize = 256;
+/// How many callers may be greeting at once. One more ends the oldest greeting.
+pub(crate) const GREETING_CALLERS_MAX: usize = 16;
 const GREETING_TIMEOUT: Duration = Duration::from_secs(2);
 /// How many bytes are taken from a connection at once.
 const READ_BYTES: usize = 256 * 1024;
@@ -60,9 +59,8 @@ pub(crate) async fn accept(
     callee: Callee,
     accepted: impl Fn(Accepted) + Clone + 'static,
 ) {
-    let places = Arc::new(Semaphore::new(GREETING_CALLERS_MAX));
+    let mut crowd = Crowd::new(GREETING_CALLERS_MAX);
     loop {
-        let Ok(place) = places.clone().acquire_owned().await else { return };
         let (stream, address) = match listener.accept().await {
             Ok(call) => call,
             Err(error) => {
@@ -73,9 +71,8 @@ pub(crate) async fn accept(
             }
         };
         let (callee, accepted) = (callee.clone(), accepted.clone());
-        tokio::task::spawn_local(async move {
+        crowd.admit(async move {
             let greeted = tokio::time::timeout(GREETING_TIMEOUT, greet(stream, &callee)).await;
-            drop(place);
             match greeted.map_err(|_| Refused::TimedOut).flatten() {
                 Ok(connection) => accepted(connection),
                 Err(refused) => warn!(%address, %refused, "turned a peer away"),

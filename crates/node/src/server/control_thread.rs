@@ -91,6 +91,7 @@ impl ControlThread {
             self.knowledge.clone(),
             self.operators,
             SharedSettings::of(config),
+            control::http::OwnNames::of(config),
         );
         let http = tokio::task::spawn_local(http);
 
@@ -150,7 +151,7 @@ impl ControlThread {
         };
         tokio::select! {
             () = control.run(ears, self.stopped) => Ok(()),
-            outcome = http => outcome.map_err(std::io::Error::other)?,
+            outcome = http => outcome.map_err(std::io::Error::other),
         }
     }
 }

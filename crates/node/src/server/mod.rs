@@ -2,6 +2,7 @@
 
 mod control_thread;
 mod data_thread;
+mod descriptors;
 mod disk;
 mod sockets;
 
@@ -63,6 +64,17 @@ pub enum StartError {
         /// What the operating system said.
         source: std::io::Error,
     },
+    /// The system grants too few open files.
+    #[error(
+        "this process may open {granted} files, and needs at least {needed}: raise the limit (ulimit -n, or LimitNOFILE \
+         in a unit of systemd)"
+    )]
+    Descriptors {
+        /// What it grants.
+        granted: usize,
+        /// What is needed for the node itself, and a few clients.
+        needed: usize,
+    },
     /// A thread could not be started.
     #[error("cannot start a thread: {0}")]
     Thread(#[from] std::io::Error),
@@ -81,11 +93,12 @@ impl Server {
     ///
     /// # Errors
     /// [`StartError`], which says what to do.
-    pub fn start(config: Config) -> Result<Self, StartError> {
+    pub fn start(mut config: Config) -> Result<Self, StartError> {
         let problems = config.problems();
         if !problems.is_empty() {
             return Err(StartError::Config(problems));
         }
+        descriptors::reserve(&mut config)?;
         let sockets = Sockets::bind(&config)?;
         let disk = Disk::open(&config)?;
         let clock = Clock::start();
