@@ -48,6 +48,18 @@ pub enum Write {
     },
 }
 
+impl Write {
+    /// About how many bytes it has.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        match self {
+            Self::State(state) => state.len(),
+            Self::Append { entries, .. } => entries.iter().map(Entry::size).sum(),
+            Self::Cut { .. } | Self::Compact { .. } | Self::Install { .. } => 0,
+        }
+    }
+}
+
 /// What a group finds after a restart.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Recovered {

@@ -2,6 +2,7 @@
 
 use onecopy_core::{Entry, EntryId, Grounds, Index, Instant, NodeId, Rule, ViewNumber};
 
+use crate::awake::Awake;
 use crate::effect::Effect;
 use crate::lease::{Loan, Terms};
 use crate::message::Message;
@@ -21,6 +22,8 @@ pub(crate) struct Follower {
     acknowledged: Index,
     /// When the primary last said anything.
     pub(crate) heard: Instant,
+    /// Whether this replica stood still.
+    awake: Awake,
     /// The primary's clock when it sent its newest Prepare, if it uses leases: what a promise to it counts from.
     prepared_at: Option<Instant>,
     /// Until when this backup may answer reads (rule L5).
@@ -39,6 +42,7 @@ impl Follower {
             agreed: commit,
             acknowledged: Index(0),
             heard: now,
+            awake: Awake::new(now),
             prepared_at: None,
             reads_until: Instant::ZERO,
             reads: Vec::new(),
@@ -170,8 +174,9 @@ impl Replica {
         let view = self.view_number();
         self.accuse(effects);
         self.nudge_serving(now, effects);
-        let Role::Follower(follower) = &self.role else { return };
-        let silent_for = now.since(follower.heard);
+        let Role::Follower(follower) = &mut self.role else { return };
+        follower.awake.tick(&self.config, now);
+        let silent_for = now.since(follower.awake.at_least(follower.heard));
         if silent_for >= self.config.failure_timeout {
             effects.push(Effect::Suspect {
                 view,

@@ -7,7 +7,12 @@ use onecopy_core::{Entry, EntryId, Index, Instant, Log, NodeId, Rule, Ticket, Ti
 
 use crate::effect::Effect;
 use crate::message::Message;
+use crate::pace::time_for;
 use crate::replica::{Replica, Role};
+
+/// A write of so many bytes takes its time, and those that share a sync with it wait for it. Many small ones that gather
+/// because a disk stands still are no excuse for it.
+const LARGE: usize = 1 << 20;
 
 /// What has been given to the disk, and how far it got.
 #[derive(Clone, Debug, Default, Hash)]
@@ -18,8 +23,22 @@ pub(crate) struct Disk {
     done: Ticket,
     /// The highest index that is durable.
     pub(crate) durable: Index,
-    /// Writes on their way: their ticket, the last index of the log after them, since when.
-    pending: VecDeque<(Ticket, Index, Instant)>,
+    /// Writes on their way.
+    pending: VecDeque<Pending>,
+    /// How many bytes they have.
+    pending_bytes: usize,
+}
+
+/// A write on its way to the disk.
+#[derive(Clone, Copy, Debug, Hash)]
+struct Pending {
+    ticket: Ticket,
+    /// The last index of the log after it.
+    last: Index,
+    since: Instant,
+    bytes: usize,
+    /// How many bytes were on their way then, its own included.
+    behind: usize,
 }
 
 impl Disk {
@@ -28,9 +47,18 @@ impl Disk {
         Self { durable, ..Self::default() }
     }
 
-    /// For how long the oldest write has been on its way.
+    /// For how long the oldest write has been on its way, beyond what its bytes may take. The disk may well finish it together
+    /// with what came after it.
     pub(crate) fn waits(&self, now: Instant) -> Option<Duration> {
-        self.pending.front().map(|(_, _, since)| now.since(*since))
+        let oldest = self.pending.front()?;
+        let later = self.pending.iter().skip(1).map(|pending| pending.bytes);
+        let bytes = oldest.behind + later.filter(|bytes| *bytes >= LARGE).sum::<usize>();
+        Some(now.since(oldest.since).saturating_sub(time_for(bytes)))
+    }
+
+    /// What is on its way leads to a log that ends here, or before.
+    fn shorten(&mut self, end: Index) {
+        self.pending.iter_mut().for_each(|pending| pending.last = pending.last.min(end));
     }
 }
 
@@ -48,7 +76,10 @@ impl Replica {
 
     pub(crate) fn persist(&mut self, now: Instant, writes: Vec<Write>, effects: &mut Vec<Effect>) -> Ticket {
         let ticket = self.disk.issued.take();
-        self.disk.pending.push_back((ticket, self.log.last().index, now));
+        let (last, bytes) = (self.log.last().index, writes.iter().map(Write::size).sum());
+        self.disk.pending_bytes += bytes;
+        let behind = self.disk.pending_bytes;
+        self.disk.pending.push_back(Pending { ticket, last, since: now, bytes, behind });
         effects.push(Effect::Persist { ticket, writes });
         ticket
     }
@@ -70,7 +101,7 @@ impl Replica {
         );
         self.log.cut(from);
         self.disk.durable = self.disk.durable.min(from.previous());
-        self.disk.pending.iter_mut().for_each(|(_, last, _)| *last = (*last).min(from.previous()));
+        self.disk.shorten(from.previous());
         self.persist(now, vec![Write::Cut { from }], effects);
     }
 
@@ -87,7 +118,7 @@ impl Replica {
         self.commit = base.index;
         // Durable once the ticket is; until then nothing of the new log is.
         self.disk.durable = Index(0);
-        self.disk.pending.iter_mut().for_each(|(_, last, _)| *last = Index(0));
+        self.disk.shorten(Index(0));
         self.persist(now, vec![Write::Install { snapshot: base }], effects);
     }
 
@@ -123,12 +154,9 @@ impl Replica {
     pub(crate) fn persisted(&mut self, now: Instant, ticket: Ticket, effects: &mut Vec<Effect>) {
         assert!(ticket <= self.disk.issued, "persisted: {ticket:?} was never issued");
         self.disk.done = self.disk.done.max(ticket);
-        while let Some((pending, last, _)) = self.disk.pending.front().copied() {
-            if pending > ticket {
-                break;
-            }
-            self.disk.pending.pop_front();
-            self.disk.durable = self.disk.durable.max(last);
+        while let Some(pending) = self.disk.pending.pop_front_if(|pending| pending.ticket <= ticket) {
+            self.disk.pending_bytes -= pending.bytes;
+            self.disk.durable = self.disk.durable.max(pending.last);
         }
         match self.role {
             Role::Primary(_) => self.primary_durable(now, effects),

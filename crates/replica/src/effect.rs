@@ -25,6 +25,11 @@ pub enum Input {
         /// What it said.
         message: Message,
     },
+    /// Bytes of a message from this replica are arriving, and will take a while: it is not silent.
+    Arriving {
+        /// The sender.
+        from: NodeId,
+    },
     /// Put a payload into the log. Answered at once by [`Effect::Proposed`] or [`Effect::Refused`].
     Propose {
         /// The batches, see [`onecopy_core::payload`].

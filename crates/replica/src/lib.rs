@@ -50,6 +50,7 @@
 //! leases and nothing else; without leases a slow clock only delays a suspicion.
 
 mod adoption;
+mod awake;
 mod backup;
 mod config;
 mod disk;

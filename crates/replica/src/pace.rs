@@ -10,8 +10,9 @@
 //!    it, and nobody is dropped: it would help nobody. A primary whose disk stalls is found out by its pings.
 //! 2. **It has acknowledged nothing** for twice as long, although it was sent something: it is stuck, whoever else is.
 //!
-//! Bytes take time, also on a healthy link: what was on its way when the entry was made is given that time ([`BYTES_PER_MS`]).
-//! And a primary that stood still itself begins to count anew: the acknowledgements may lie in front of its door.
+//! And, of every replica, whether it is silent. Bytes take time, also on a healthy link and a healthy disk ([`BYTES_PER_MS`]): an entry
+//! is given what was on its way when it was made, silence what the next message to be answered takes, and a disk what it was
+//! given. And who stood still itself begins to count anew ([`Awake`](crate::awake::Awake)).
 //!
 //! # What keeps a slow node from coming and going
 //!
@@ -25,11 +26,12 @@ use std::time::Duration;
 use onecopy_core::suspicion::Grounds;
 use onecopy_core::{Index, Instant, Member, NodeId, Rule};
 
+use crate::awake::Awake;
 use crate::config::Config;
 use crate::peer::Peer;
 use crate::primary::Primary;
 
-/// Whoever takes fewer bytes in a millisecond is slow: about 256 Mbit/s.
+/// Whoever, or whichever disk, takes fewer bytes in a millisecond is slow: about 256 Mbit/s.
 const BYTES_PER_MS: usize = 32 * 1024;
 
 /// An entry that is not committed yet.
@@ -92,21 +94,27 @@ impl Pace {
     }
 
     /// For how long it has acknowledged nothing of what it owes.
-    fn stuck_for(&self, now: Instant, awake: Instant) -> Duration {
-        self.timed.map_or(Duration::ZERO, |(_, since)| now.since(since.max(self.moved).max(awake)))
+    fn stuck_for(&self, now: Instant, awake: Awake) -> Duration {
+        self.timed.map_or(Duration::ZERO, |(_, since)| now.since(awake.at_least(since.max(self.moved))))
     }
 }
 
 /// How long may pass, with so many bytes on their way.
 fn patience(config: &Config, bytes: usize) -> Duration {
-    config.failure_timeout + Duration::from_millis((bytes / BYTES_PER_MS) as u64)
+    config.failure_timeout + time_for(bytes)
+}
+
+/// How long so many bytes may take.
+pub(crate) fn time_for(bytes: usize) -> Duration {
+    Duration::from_millis((bytes / BYTES_PER_MS) as u64)
 }
 
 impl Primary {
     /// What is to be reported of another replica, if anything.
     pub(crate) fn grounds(&self, config: &Config, now: Instant, peer: &Peer) -> Option<Grounds> {
-        let silent_for = now.since(peer.heard);
-        if silent_for >= config.failure_timeout {
+        // It cannot answer before it has what comes next, which may be large.
+        let silent_for = now.since(self.awake.at_least(peer.heard));
+        if silent_for >= patience(config, peer.next_bytes()) {
             return Some(Grounds::Silent(silent_for));
         }
         if !config.rules.hold(Rule::ReportTheSlow) {
@@ -123,7 +131,7 @@ impl Primary {
     /// For whom alone the oldest uncommitted entry has been waiting, for how long, and how much was on its way before it.
     fn waits_for(&self, config: &Config, now: Instant) -> Option<(NodeId, Duration, usize)> {
         let entry = self.uncommitted.front()?;
-        let since = entry.awaited?.max(self.awake);
+        let since = self.awake.at_least(entry.awaited?);
         let mut lacking = self.required(config, now).filter(|peer| peer.matched < entry.index);
         match (lacking.next(), lacking.next()) {
             (Some(peer), None) => Some((peer.node, now.since(since), entry.behind)),
@@ -143,14 +151,6 @@ impl Primary {
         let from = self.awaited.next();
         self.awaited = second;
         within(&mut self.uncommitted, from, second, |entry| entry.awaited = Some(now));
-    }
-
-    /// The primary ticks; if it has not for a long time, it was not running.
-    pub(crate) fn note_tick(&mut self, config: &Config, now: Instant) {
-        let before = std::mem::replace(&mut self.ticked, now);
-        if now.since(before) > config.heartbeat_interval + config.failure_timeout / 4 {
-            self.awake = now;
-        }
     }
 
     /// A joining learner that turns out to be slow becomes an ordinary one again, unless membership was asked for: what the

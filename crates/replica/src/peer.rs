@@ -103,6 +103,11 @@ impl Peer {
         self.sequence
     }
 
+    /// How many bytes the Prepare has that it acknowledges next.
+    pub(crate) fn next_bytes(&self) -> usize {
+        self.in_flight.front().map_or(0, |(_, size)| *size)
+    }
+
     /// Whether the rejection of this Prepare has been dealt with.
     pub(crate) fn was_rewound_for(&self, sequence: u64) -> bool {
         sequence <= self.rewound_at

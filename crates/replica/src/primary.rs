@@ -1,15 +1,17 @@
 //! The primary: it orders requests, has every backup hold them, and decides what is committed.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use bytes::Bytes;
 use onecopy_core::{Entry, EntryId, Epoch, Index, Instant, Member, NodeId, Rule, Timestamp, View};
 
+use crate::awake::Awake;
 use crate::config::Config;
 use crate::effect::Effect;
 use crate::handover::Handover;
 use crate::lease::{Granted, Loan, Terms};
-use crate::pace::Uncommitted;
+use crate::pace::{Uncommitted, time_for};
 use crate::peer::Peer;
 use crate::reads::Reads;
 use crate::replica::{Replica, Role};
@@ -34,10 +36,8 @@ pub(crate) struct Primary {
     pub(crate) handover: Handover,
     /// When something that holds up commits runs out (rules L3, L6 and P6).
     opens: Option<Instant>,
-    /// The last tick.
-    pub(crate) ticked: Instant,
-    /// It did not stand still since then.
-    pub(crate) awake: Instant,
+    /// Whether it stood still.
+    pub(crate) awake: Awake,
 }
 
 impl Primary {
@@ -55,8 +55,7 @@ impl Primary {
             uncommitted_bytes: 0,
             handover: Handover::default(),
             opens: None,
-            ticked: now,
-            awake: now,
+            awake: Awake::new(now),
         }
     }
 
@@ -68,8 +67,9 @@ impl Primary {
         self.peers.iter_mut().find(|peer| peer.node == node)
     }
 
-    pub(crate) fn waiting_since(&self) -> Option<Instant> {
-        self.uncommitted.front().map(|entry| entry.since)
+    /// For how long the oldest uncommitted entry has been waiting, beyond what its bytes may take.
+    pub(crate) fn waits(&self, now: Instant) -> Option<Duration> {
+        self.uncommitted.front().map(|entry| now.since(entry.since).saturating_sub(time_for(entry.behind)))
     }
 
     pub(crate) fn uncommitted_bytes(&self) -> usize {
@@ -246,7 +246,7 @@ impl Replica {
         let Some(view) = self.view.as_ref().map(|view| view.number) else { return };
         let (config, interval) = (&self.config, self.config.heartbeat_interval);
         let Role::Primary(primary) = &mut self.role else { return };
-        primary.note_tick(config, now);
+        primary.awake.tick(config, now);
         primary.reconsider_joining(config, now);
         let look = |peer: &Peer| (peer.node, primary.grounds(config, now, peer), now.since(peer.sent));
         let peers: Vec<_> = primary.peers.iter().map(look).collect();

@@ -199,7 +199,7 @@ impl Replica {
             commit: self.commit,
             oldest_write: self.disk.waits(now),
             oldest_prepare: match &self.role {
-                Role::Primary(primary) => primary.waiting_since().map(|since| now.since(since)),
+                Role::Primary(primary) => primary.waits(now),
                 _ => None,
             },
         }
@@ -304,6 +304,7 @@ impl Protocol for Replica {
         match input {
             Input::Announced { view } => self.adopt(now, view, effects),
             Input::Received { from, message } => self.received(now, from, message, effects),
+            Input::Arriving { from } => self.arriving(now, from),
             Input::Propose { payload, time, seed } => self.on_propose(now, payload, time, seed, effects),
             Input::Read { token, at_least, touched } => self.on_read(now, token, at_least, touched, effects),
             Input::Executed { digests } => self.on_executed(&digests, effects),

@@ -142,6 +142,14 @@ impl Replica {
         }
     }
 
+    /// Bytes of a message are arriving from another replica: it is not silent, however long the message takes.
+    pub(crate) fn arriving(&mut self, now: Instant, from: NodeId) {
+        match &mut self.role {
+            Role::Follower(follower) if follower.primary == from => follower.heard = now,
+            _ => self.heard_from(now, from),
+        }
+    }
+
     /// A replica said something that is no answer to a Prepare.
     pub(crate) fn heard_from(&mut self, now: Instant, node: NodeId) {
         if let Role::Primary(primary) = &mut self.role

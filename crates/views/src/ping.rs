@@ -39,9 +39,9 @@ pub struct GroupReport {
     pub durable: Index,
     /// The highest index known to be committed.
     pub commit: Index,
-    /// How long the oldest unfinished disk write has been waiting.
+    /// How long the oldest unfinished disk write has been waiting, beyond what its bytes may take.
     pub oldest_write: Option<Duration>,
-    /// How long the oldest uncommitted entry of a primary has been waiting.
+    /// How long the oldest uncommitted entry of a primary has been waiting, beyond what its bytes may take.
     pub oldest_prepare: Option<Duration>,
 }
 

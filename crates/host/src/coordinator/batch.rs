@@ -10,6 +10,12 @@ use crate::message::Kind;
 
 /// How long an answer is waited for before a batch is sent again. Whoever has executed it answers as before.
 pub(super) const ANSWER_PATIENCE: Duration = Duration::from_secs(1);
+/// How long a batch waits at least after it was sent before it is sent again, although it was not taken.
+pub(super) const RETRY_INTERVAL: Duration = Duration::from_millis(10);
+/// A read under which so many primaries were lost is not tried on another: one may fail for any reason.
+const PRIMARIES_LOST_MAX: u32 = 2;
+/// Large bodies take time, at both ends and in between: so many bytes get a millisecond more of everything.
+const BYTES_PER_MS: usize = 16 * 1024;
 
 /// Requests of several clients that travel together.
 #[derive(Debug)]
@@ -19,8 +25,12 @@ pub(super) struct Batch<T> {
     pub(super) clients: Vec<T>,
     pub(super) since: Instant,
     whereabouts: Whereabouts,
+    /// Before this it is not sent again.
+    not_before: Instant,
     /// It was sent to somebody whose answer is lost: it may have been executed.
     is_lost: bool,
+    /// How many primaries were lost that had it.
+    primaries_lost: u32,
     /// What its clients are told when the time is over and it was certainly not executed.
     refusal: Reply,
 }
@@ -40,12 +50,22 @@ enum Whereabouts {
 impl<T> Batch<T> {
     pub(super) fn new(now: Instant, kind: Kind, body: Bytes, clients: Vec<T>) -> Self {
         let (whereabouts, is_lost, refusal) = (Whereabouts::Here, false, Reply::Refused);
-        Self { kind, body, clients, since: now, whereabouts, is_lost, refusal }
+        let (not_before, primaries_lost) = (now, 0);
+        Self { kind, body, clients, since: now, whereabouts, not_before, is_lost, primaries_lost, refusal }
     }
 
-    /// Whether it is to be sent as soon as there is a primary that may take it.
-    pub(super) fn is_here(&self) -> bool {
-        matches!(self.whereabouts, Whereabouts::Here)
+    /// From when on it is to be sent, if there is a primary that may take it.
+    pub(super) fn is_due_at(&self) -> Option<Instant> {
+        matches!(self.whereabouts, Whereabouts::Here).then_some(self.not_before)
+    }
+
+    /// When its clients are told that nobody has answered; `timeout`: how long those of a small batch wait.
+    pub(super) fn ends_at(&self, timeout: Duration) -> Instant {
+        self.since + timeout + self.time_for_body()
+    }
+
+    fn time_for_body(&self) -> Duration {
+        Duration::from_millis((self.body.len() / BYTES_PER_MS) as u64)
     }
 
     /// When it is to be sent again if nothing is heard.
@@ -53,20 +73,27 @@ impl<T> Batch<T> {
         match self.whereabouts {
             Whereabouts::Here => None,
             Whereabouts::Sent { at, .. } | Whereabouts::WaitsForView { asked: at } => {
-                Some(at + ANSWER_PATIENCE)
+                Some(at + ANSWER_PATIENCE + self.time_for_body())
             }
         }
     }
 
     pub(super) fn sent(&mut self, to: NodeId, view: ViewNumber, at: Instant) {
         self.whereabouts = Whereabouts::Sent { to, at, view };
+        self.not_before = at + RETRY_INTERVAL + self.time_for_body();
     }
 
     /// If it was sent to such a node, no answer will come.
     pub(super) fn give_up_on(&mut self, gone: impl Fn(NodeId) -> bool) {
         if matches!(self.whereabouts, Whereabouts::Sent { to, .. } if gone(to)) {
+            self.primaries_lost += 1;
             self.lose();
         }
+    }
+
+    /// Whether it may be what primaries are lost for. Only reads: what a write does is in the log, and bounded there.
+    pub(super) fn is_dangerous(&self) -> bool {
+        self.kind == Kind::Read && self.primaries_lost >= PRIMARIES_LOST_MAX
     }
 
     /// No answer will come from where it was sent, or from where it waits for another view.
@@ -92,8 +119,9 @@ impl<T> Batch<T> {
         self.refusal = refusal;
     }
 
-    /// There is another view.
+    /// There is another view, and so somebody who may take it.
     pub(super) fn view_changed(&mut self) {
+        self.not_before = self.since;
         if matches!(self.whereabouts, Whereabouts::WaitsForView { .. }) {
             self.whereabouts = Whereabouts::Here;
         }
@@ -103,6 +131,7 @@ impl<T> Batch<T> {
     pub(super) fn end(&self) -> Reply {
         let is_open = self.is_lost || matches!(self.whereabouts, Whereabouts::Sent { .. });
         match self.kind {
+            Kind::Read if self.is_dangerous() => Reply::Dangerous,
             Kind::Write if is_open => Reply::Unknown,
             Kind::Write | Kind::Read => self.refusal.clone(),
         }

@@ -23,8 +23,6 @@ use batch::Batch;
 
 /// A batch is closed when it has grown to this many bytes.
 const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// How often batches that found no primary are tried again.
-const RETRY_INTERVAL: Duration = Duration::from_millis(10);
 
 /// A request of one client. `T` is whatever tells the caller whom to answer.
 #[derive(Debug)]
@@ -51,6 +49,9 @@ pub enum Reply {
     Unknown,
     /// It was not executed, and never will be: no primary was reached in time.
     Refused,
+    /// A read that was under way at one primary after the other when they were lost. It may be what they were lost for, and
+    /// is not taken to the next (rule E2).
+    Dangerous,
     /// It was not executed, and never will be: the database lacked copies all the time.
     TooFewCopies {
         /// How many there were.
@@ -92,7 +93,6 @@ pub struct Coordinator<T> {
     arrived: Vec<Submission<T>>,
     /// What has been given a sequence number and not been answered.
     batches: BTreeMap<u64, Batch<T>>,
-    next_retry: Instant,
     replies: Vec<(T, Reply)>,
 }
 
@@ -109,7 +109,6 @@ impl<T> Coordinator<T> {
             sequence: 0,
             arrived: Vec::new(),
             batches: BTreeMap::new(),
-            next_retry: Instant::ZERO,
             replies: Vec::new(),
         }
     }
@@ -155,7 +154,6 @@ impl<T> Coordinator<T> {
         }
         let primary = view.primary;
         self.view = Some(view.clone());
-        self.next_retry = Instant::ZERO;
         for batch in self.batches.values_mut() {
             batch.give_up_on(|node| node != primary);
             batch.view_changed();
@@ -206,10 +204,6 @@ impl<T> Coordinator<T> {
         self.make_batches(now, reads);
         self.expire(now);
         let Some((to, view)) = self.view.as_ref().map(|view| (view.primary, view.number)) else { return };
-        let retry = now >= self.next_retry;
-        if retry {
-            self.next_retry = now + RETRY_INTERVAL;
-        }
         let done_below = self.batches.keys().next().copied().unwrap_or(self.sequence + 1);
         let (group, coordinator) = (self.group, self.incarnation);
         for (sequence, batch) in &mut self.batches {
@@ -218,7 +212,7 @@ impl<T> Coordinator<T> {
             if is_late {
                 batch.lose();
             }
-            if batch.is_here() && (retry || is_late || batch.since == now) {
+            if batch.is_due_at().is_some_and(|due| is_late || due <= now) {
                 batch.sent(to, view, now);
                 let (sequence, kind, body) = (*sequence, batch.kind, batch.body.clone());
                 let forward = Forward { group, view, coordinator, sequence, done_below, kind, body };
@@ -230,16 +224,12 @@ impl<T> Coordinator<T> {
     /// When something must be tried again or given up.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        let ends = self.batches.values().map(|batch| {
-            let expires = batch.since + self.request_timeout;
-            batch.is_late_at().map_or(expires, |late| expires.min(late))
-        });
-        let oldest = ends.min();
-        let waiting = self.view.is_some() && self.batches.values().any(Batch::is_here);
-        match waiting {
-            true => oldest.map(|oldest| oldest.min(self.next_retry)),
-            false => oldest,
-        }
+        let due = |batch: &Batch<T>| batch.is_due_at().filter(|_| self.view.is_some());
+        let wants = |batch: &Batch<T>| {
+            let expires = batch.ends_at(self.request_timeout);
+            [Some(expires), batch.is_late_at(), due(batch)].into_iter().flatten().min()
+        };
+        self.batches.values().filter_map(wants).min()
     }
 
     fn make_batches(&mut self, now: Instant, reads: ReadBatches) {
@@ -267,10 +257,10 @@ impl<T> Coordinator<T> {
     }
 
     fn expire(&mut self, now: Instant) {
-        // Sequences are given out in the order of time.
         let timeout = self.request_timeout;
-        while let Some(batch) = self.batches.first_entry().filter(|it| now.since(it.get().since) >= timeout) {
-            let batch = batch.remove();
+        let ended =
+            self.batches.extract_if(.., |_, batch| now >= batch.ends_at(timeout) || batch.is_dangerous());
+        for (_, batch) in ended {
             let reply = batch.end();
             self.replies.extend(batch.clients.into_iter().map(|client| (client, reply.clone())));
         }

@@ -247,3 +247,37 @@ fn a_write_that_lacked_copies_all_the_time_says_so() {
     dispatch(&mut coordinator, at(0) + TIMEOUT);
     assert_eq!(replies(&mut coordinator), [("a", Reply::Unknown)]);
 }
+
+#[test]
+fn a_read_that_was_under_way_when_two_primaries_were_lost_is_not_taken_to_a_third() {
+    let mut coordinator = coordinator();
+    coordinator.learn(&view(1, 1));
+    submit(&mut coordinator, Kind::Read, "read");
+    submit(&mut coordinator, Kind::Write, "write");
+    assert_eq!(dispatch(&mut coordinator, at(0)), [(1, 1, Kind::Write), (1, 2, Kind::Read)]);
+    coordinator.learn(&view(2, 2));
+    assert_eq!(dispatch(&mut coordinator, at(1)), [(2, 1, Kind::Write), (2, 2, Kind::Read)], "one may fail");
+    coordinator.lost(NodeId(2));
+    assert_eq!(dispatch(&mut coordinator, at(20)), [(2, 1, Kind::Write)]);
+    assert_eq!(replies(&mut coordinator), [("read", Reply::Dangerous)]);
+}
+
+#[test]
+fn large_bodies_are_given_time_and_not_sent_over_and_over() {
+    let mut coordinator = coordinator();
+    coordinator.learn(&view(1, 1));
+    // 64 MiB may take 4,096 ms longer.
+    let segment = Bytes::from(vec![0; 64 << 20]);
+    coordinator.submit(Submission { kind: Kind::Write, segment, client: "large" });
+    assert_eq!(dispatch(&mut coordinator, at(0)).len(), 1);
+    coordinator.complete(1, Outcome::Busy);
+    assert_eq!(dispatch(&mut coordinator, at(4_105)), []);
+    assert_eq!(dispatch(&mut coordinator, at(4_106)).len(), 1);
+    assert_eq!(dispatch(&mut coordinator, at(9_000)), [], "no answer yet, and none is missed");
+    coordinator.complete(1, Outcome::Busy);
+    coordinator.learn(&view(2, 2));
+    assert_eq!(dispatch(&mut coordinator, at(9_001)).len(), 1, "a new primary gets it at once");
+    assert_eq!(replies(&mut coordinator), []);
+    dispatch(&mut coordinator, at(5_000 + 4_096));
+    assert_eq!(replies(&mut coordinator), [("large", Reply::Unknown)]);
+}

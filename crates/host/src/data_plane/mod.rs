@@ -150,6 +150,20 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         });
     }
 
+    /// Bytes of a message from this node are arriving, and more must come before it is whole.
+    pub fn arriving(
+        &mut self,
+        now: Instant,
+        from: NodeId,
+        observer: &mut impl GroupObserver<M>,
+        out: &mut Out<Mail>,
+    ) {
+        for group in self.groups.values_mut() {
+            group.step(now, Input::Arriving { from }, observer, &mut self.asked);
+        }
+        self.pass_on(out);
+    }
+
     /// Writes have become durable.
     pub fn persisted(
         &mut self,

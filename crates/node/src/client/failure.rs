@@ -12,6 +12,9 @@ pub(crate) fn explain(failure: &Reply) -> Cow<'static, str> {
              executed, now or a moment later. Read before you repeat it"
         }
         Reply::Refused => "TRYAGAIN no primary could be reached in time; nothing was executed",
+        Reply::Dangerous => {
+            "ERR two primaries were lost while this read was under way: it is not taken to a third"
+        }
         // The code is that of Redis where `min-replicas-to-write` is not met.
         Reply::TooFewCopies { has, needs } => {
             return format!(

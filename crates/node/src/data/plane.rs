@@ -78,6 +78,7 @@ impl Plane {
         match event {
             Event::Submitted(submission) => data.submit(submission),
             Event::Peer(PeerEvent::Lost { node }) => data.lost(node),
+            Event::Peer(PeerEvent::Arriving { from }) => data.arriving(now, from, telling, out),
             Event::Peer(PeerEvent::Received { from, message }) => match message {
                 DataMessage::Replica { group, message } => {
                     data.received(now, from, group, message, telling, out);

@@ -126,6 +126,10 @@ async fn read_until_lost<M: DeserializeOwned>(
         while let Some(message) = wire::decode(&mut input, BODY_MAX)? {
             event(PeerEvent::Received { from, message });
         }
+        if input.len() >= READ_BYTES {
+            // A large message is on its way: whoever sends it is not silent.
+            event(PeerEvent::Arriving { from });
+        }
         input.reserve(READ_BYTES);
         if stream.read_buf(&mut input).await? == 0 {
             return Ok(());

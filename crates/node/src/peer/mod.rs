@@ -45,6 +45,8 @@ pub(crate) struct Greeting {
 pub(crate) enum PeerEvent<M> {
     /// A message arrived.
     Received { from: NodeId, message: M },
+    /// Bytes of a message from this node are arriving, and more must come before it is whole.
+    Arriving { from: NodeId },
     /// A connection to or from this node broke: what was on its way is lost.
     Lost { node: NodeId },
 }

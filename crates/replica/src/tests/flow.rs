@@ -79,8 +79,71 @@ fn an_acknowledgement_in_time_is_no_silence() {
         assert!(!effects.iter().any(|effect| matches!(effect, Effect::Suspect { .. })));
         subject.receive(N2, ok(1, 1));
     }
-    subject.elapse(9 * INTERVAL);
+    subject.wait(9);
     assert_eq!(subject.elapse(INTERVAL)[0], suspects(1, N2, 10 * INTERVAL));
+}
+
+#[test]
+fn silence_counts_only_beyond_what_the_next_entry_takes() {
+    let mut subject = Subject::leading(&view(1, N1, &[N1, N2], &[]));
+    let is_report = |effect: &Effect| matches!(effect, Effect::Suspect { .. });
+    // 32 MiB may take a second more, however many small entries gather behind it.
+    subject.propose_bytes(32 << 20);
+    (0..100).for_each(|_| drop(subject.propose_bytes(10_000)));
+    assert!(!subject.wait(29).iter().any(is_report));
+    assert!(subject.wait(2).iter().any(is_report));
+    // Many small ones that gather because a backup is silent are no excuse for it.
+    let mut subject = Subject::leading(&view(1, N1, &[N1, N2], &[]));
+    (0..1_000).for_each(|_| drop(subject.propose_bytes(30_000)));
+    assert!(subject.wait(10).iter().any(is_report));
+}
+
+#[test]
+fn who_sends_a_large_message_is_not_silent() {
+    for (me, other, view) in [(N1, N2, view(1, N1, &[N1, N2], &[])), (N2, N1, view(1, N1, &[N1, N2], &[]))] {
+        let silent = |effect: &Effect| matches!(effect, Effect::Suspect { grounds: Grounds::Silent(_), .. });
+        let config = Config { me: member(me), ..config() };
+        let mut subject = Subject::told(config, &view, &[1], 1);
+        for _ in 0..40 {
+            let effects = subject.elapse(INTERVAL);
+            assert!(!effects.iter().any(silent), "{effects:?}");
+            subject.step(Input::Arriving { from: other });
+        }
+        assert!(subject.wait(10).iter().any(silent));
+    }
+}
+
+#[test]
+fn who_stood_still_itself_accuses_nobody() {
+    for me in [N1, N2] {
+        let view = view(1, N1, &[N1, N2], &[]);
+        let mut subject = Subject::told(Config { me: member(me), ..config() }, &view, &[1], 1);
+        let report = |effect: &Effect| matches!(effect, Effect::Suspect { .. });
+        subject.wait(2);
+        assert!(!subject.elapse(100 * INTERVAL).iter().any(report));
+        assert!(!subject.wait(9).iter().any(report));
+        assert!(subject.wait(1).iter().any(report));
+    }
+}
+
+#[test]
+fn a_disk_is_given_the_time_that_its_bytes_take() {
+    let mut subject = Subject::leading(&view(1, N1, &[N1, N2], &[]));
+    let waits = |subject: &Subject| subject.replica.status(subject.now).oldest_write.unwrap();
+    subject.propose_bytes(10_000);
+    subject.propose_bytes(32 << 20);
+    subject.wait(20);
+    assert_eq!(waits(&subject), Duration::ZERO);
+    subject.wait(10);
+    assert_eq!(waits(&subject), Duration::from_millis(1_500 - 1_024));
+    let mut subject = Subject::leading(&view(1, N1, &[N1, N2], &[]));
+    (0..1_000).for_each(|_| drop(subject.propose_bytes(30_000)));
+    subject.wait(10);
+    assert_eq!(
+        waits(&subject),
+        Duration::from_millis(500),
+        "small ones have gathered because it stands still"
+    );
 }
 
 #[test]

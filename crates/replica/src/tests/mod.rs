@@ -151,7 +151,11 @@ impl Subject {
     }
 
     fn propose(&mut self) -> Vec<Effect> {
-        self.step(Input::Propose { payload: Bytes::new(), time: Timestamp(0), seed: 0 })
+        self.propose_bytes(0)
+    }
+
+    fn propose_bytes(&mut self, bytes: usize) -> Vec<Effect> {
+        self.step(Input::Propose { payload: vec![0; bytes].into(), time: Timestamp(0), seed: 0 })
     }
 
     fn read(&mut self, token: u64) -> Vec<Effect> {
@@ -162,6 +166,11 @@ impl Subject {
     fn elapse(&mut self, milliseconds: u64) -> Vec<Effect> {
         self.now = self.now + Duration::from_millis(milliseconds);
         self.step(Input::Elapsed)
+    }
+
+    /// So many heartbeat intervals pass, in each of which it is told the time; what it wants in all of them.
+    fn wait(&mut self, intervals: u64) -> Vec<Effect> {
+        (0..intervals).flat_map(|_| self.elapse(INTERVAL)).collect()
     }
 
     /// The names of the entries in the log, and how far they are durable and committed.

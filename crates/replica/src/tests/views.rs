@@ -216,11 +216,11 @@ fn requests_are_admitted_by_the_primary_alone() {
 fn silence_is_reported_by_both_sides_and_repeated() {
     let view = view(1, N2, &[N1, N2, N3], &[]);
     let mut subject = Subject::told(config(), &view, &[], 0);
-    assert_eq!(subject.elapse(499), []);
-    assert_eq!(subject.elapse(1), []);
-    assert_eq!(subject.elapse(INTERVAL), [suspects(1, N2, 550)]);
+    assert_eq!(subject.wait(9), []);
     assert_eq!(subject.elapse(INTERVAL - 1), []);
-    assert_eq!(subject.elapse(1), [suspects(1, N2, 600)]);
+    assert_eq!(subject.elapse(1), [suspects(1, N2, 500)]);
+    assert_eq!(subject.elapse(INTERVAL - 1), []);
+    assert_eq!(subject.elapse(1), [suspects(1, N2, 550)]);
     subject.receive(N2, confirm(1, 1));
     assert_eq!(subject.elapse(INTERVAL), []);
 }

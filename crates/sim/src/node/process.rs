@@ -372,7 +372,7 @@ fn understand(reply: Reply) -> client::Reply {
     match reply {
         Reply::Done { reply, as_of } => client::Reply::Done(reply, as_of),
         Reply::Unknown => client::Reply::Unknown,
-        Reply::Refused | Reply::TooFewCopies { .. } => client::Reply::Refused,
+        Reply::Refused | Reply::Dangerous | Reply::TooFewCopies { .. } => client::Reply::Refused,
         Reply::Broken => violated("core", "the response of the primary does not fit the request".to_owned()),
     }
 }
