@@ -65,6 +65,8 @@ pub enum Rule {
     ReportTheSlow,
     /// `min_copies`: no write is taken, or answered, while the view has fewer members.
     EnoughCopies,
+    /// The time of entries follows no wall clock that has jumped just now, or that differs from most others.
+    SteadyTime,
     /// Raft: at most one vote per term.
     OneVotePerTerm,
     /// Raft: term, vote and entries are durable before they are answered.
@@ -87,7 +89,7 @@ pub enum Rule {
 
 impl Rule {
     /// The rules that a cluster lives by, in the order of the documentation.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::AllBackupsFirst,
         Self::OnlyThePrimary,
         Self::NoOldPrimaries,
@@ -116,6 +118,7 @@ impl Rule {
         Self::LeaveUnacknowledgedViews,
         Self::ReportTheSlow,
         Self::EnoughCopies,
+        Self::SteadyTime,
         Self::OneVotePerTerm,
         Self::PersistBeforeAnswer,
         Self::OwnTermByCounting,

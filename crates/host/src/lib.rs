@@ -34,6 +34,7 @@
 //! | [`message`] | what coordinators and primaries say to each other |
 //! | [`disk`] | what is asked of the log and of the archive of snapshots, and what comes back |
 //! | [`coordinator`] | takes the requests of clients to the primary, batched |
+//! | [`clock`] | what time it is, although clocks are wrong now and then |
 //! | [`group`] | one replica with its state machine |
 //! | [`data_plane`] | a coordinator and the replicas of a node, in turns |
 //! | [`view_service`] | a view node: founding, the view table behind Raft, judgement |
@@ -41,6 +42,7 @@
 //! [`Instant`]: onecopy_core::Instant
 //! [`Timestamp`]: onecopy_core::Timestamp
 
+pub mod clock;
 pub mod coordinator;
 pub mod data_plane;
 pub mod disk;
@@ -51,6 +53,7 @@ pub mod message;
 pub mod view_service;
 mod waiting;
 
+pub use clock::SteadyClock;
 pub use coordinator::{Coordinator, Dispatch, ReadBatches, Reply, Submission};
 pub use data_plane::{DataPlane, Mail};
 pub use disk::{ArchiveEvent, ArchiveJob, Job, Out, SnapshotName};

@@ -94,6 +94,21 @@ impl Knowledge {
         self.started.elapsed().as_secs()
     }
 
+    /// What an operator should look at, although everything is served.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let jump = self.data.clock_jump().map(|jump| {
+            format!(
+                "the wall clock of this node has jumped by {} ms just now: it is not believed yet",
+                jump.ahead_ms
+            )
+        });
+        let table = self.table();
+        let clocks = table.clocks().iter().map(|(node, error)| {
+            format!("the wall clock of node {} is {error}: keys do not expire by it", node.0)
+        });
+        jump.into_iter().chain(clocks).collect()
+    }
+
     /// Everything, for people and programs.
     pub(crate) fn status(&self) -> NodeStatus {
         let table = self.table();
@@ -105,6 +120,7 @@ impl Knowledge {
             uptime_seconds: self.uptime_seconds(),
             roles: self.roles.clone(),
             failure: self.journal.failure(),
+            warnings: self.warnings(),
             view_service: self.view_service.lock().expect("nobody panics with this lock").clone(),
             replicas: self.data.replicas(),
             nodes: known_nodes(&table),

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use onecopy_core::{GroupId, Instant, StateMachine, View};
 use onecopy_host::Group;
+use onecopy_host::clock::Jump;
 use onecopy_keyspace::Keyspace;
 use onecopy_replica::Standing;
 use onecopy_views::{GroupReport, Role};
@@ -31,6 +32,9 @@ pub struct NodeStatus {
     pub roles: Vec<String>,
     /// Why the node does not acknowledge writes any more, if it does not.
     pub failure: Option<String>,
+    /// What an operator should look at, although everything is served.
+    #[serde(default)]
+    pub warnings: Vec<String>,
     /// What the node is in the view service, if it is a view node.
     pub view_service: Option<ViewServiceStatus>,
     /// The replicas on the node.
@@ -207,6 +211,7 @@ fn role_name(standing: Standing) -> &'static str {
 #[derive(Debug, Default)]
 pub(crate) struct DataStatus {
     inner: Mutex<(Vec<ReplicaStatus>, Option<View>)>,
+    clock_jump: Mutex<Option<Jump>>,
     pub(crate) clients: ClientCounters,
     pub(crate) replicas_did: ReplicaCounters,
 }
@@ -252,6 +257,16 @@ impl DataStatus {
 
     pub(crate) fn replicas(&self) -> Vec<ReplicaStatus> {
         self.inner.lock().expect("nobody panics with this lock").0.clone()
+    }
+
+    /// The wall clock has jumped, and is not believed; or not any more.
+    pub(crate) fn set_clock_jump(&self, jump: Option<Jump>) {
+        *self.clock_jump.lock().expect("nobody panics with this lock") = jump;
+    }
+
+    /// The jump of the wall clock that is not believed, if there is one.
+    pub(crate) fn clock_jump(&self) -> Option<Jump> {
+        *self.clock_jump.lock().expect("nobody panics with this lock")
     }
 
     /// The view of the group that this node's coordinator has cached.

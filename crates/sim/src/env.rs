@@ -78,6 +78,8 @@ pub enum Undo {
     FastPath(NodeId, NodeId),
     /// The view nodes hear each other again.
     ViewService,
+    /// A wall clock is set right.
+    RightClock(NodeId),
     /// The operator is done with a node: it may be used again.
     Undrain(NodeId),
     /// The operator looks whether a node is empty by now.

@@ -61,6 +61,8 @@ pub enum Fault {
     /// An operator stops a process politely: it makes way, says goodbye, and is started again after a while. It may be killed before it
     /// has come so far.
     Stop,
+    /// A wall clock is wrong, by up to hours, for some seconds. Perhaps its process has just been started.
+    WrongClock,
     /// The leader of the view service dies right after its election. Not drawn like the others, but at elections.
     Regicide,
 }
@@ -78,13 +80,16 @@ impl Fault {
     /// Those that were thought of later, and are drawn last, so that older seeds are what they were.
     pub(crate) const LATER: [Self; 4] = [Self::AddNode, Self::RemoveNode, Self::SlowPath, Self::Stop];
 
+    /// And those that came after them.
+    pub(crate) const LAST: [Self; 1] = [Self::WrongClock];
+
     /// Whether it does not come with the others: it is drawn later, or has a cause of its own.
     pub(crate) fn is_drawn_apart(self) -> bool {
-        self == Self::Regicide || Self::LATER.contains(&self)
+        self == Self::Regicide || Self::LATER.contains(&self) || Self::LAST.contains(&self)
     }
 
     /// All of them.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::Crash,
         Self::CrashSeveral,
         Self::Pause,
@@ -111,6 +116,7 @@ impl Fault {
         Self::AddNode,
         Self::RemoveNode,
         Self::Stop,
+        Self::WrongClock,
         Self::Regicide,
     ];
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use onecopy_core::NodeId;
 use onecopy_views::Command;
 
-use crate::clock::{MS, Time};
+use crate::clock::{MS, SECOND, Time};
 use crate::env::{Event, Undo};
 use crate::faults::Fault;
 use crate::network::Network;
@@ -90,9 +90,12 @@ impl World {
             }
             Fault::SetClock => {
                 let by = self.env.dice.below(20_000) as i64 - 10_000;
-                self.node(node).clock.set_wall(by);
+                let now = self.env.time;
+                self.node(node).clock.set_wall(now, by);
+                self.env.checks.clocks.look(now, &self.nodes);
                 return true;
             }
+            Fault::WrongClock => return self.mislead(node, until),
             Fault::Partition | Fault::Deaf | Fault::Broken => self.cut(fault, node),
             Fault::Storm => {
                 let loss = self.env.dice.between(100, 600);
@@ -123,6 +126,27 @@ impl World {
             }
         };
         self.env.schedule(until, Event::Undo(undo));
+        true
+    }
+
+    /// A wall clock is wrong for a while, by up to some hours. Most clocks are right.
+    fn mislead(&mut self, node: NodeId, until: Time) -> bool {
+        let now = self.env.time;
+        let others = self.nodes.iter().filter(|other| other.id != node);
+        let wrong = others.filter(|other| other.clock.is_wrong()).count();
+        if 2 * (wrong + 1) >= self.nodes.len() || self.node(node).clock.is_wrong() {
+            return false;
+        }
+        let by = self.env.dice.between(15_000, 6 * 3_600_000) as i64;
+        let by = if self.env.dice.chance(700) { by } else { -by };
+        self.say(node, &format!("its wall clock is set {by} ms forward"));
+        self.node(node).clock.set_wall(now, by);
+        if self.env.dice.chance(200) {
+            let soon = self.env.dice.between(10 * MS, SECOND);
+            self.crash(node, soon);
+        }
+        self.env.checks.clocks.look(now, &self.nodes);
+        self.env.schedule(until.min(now + 7 * SECOND), Event::Undo(Undo::RightClock(node)));
         true
     }
 
@@ -217,6 +241,11 @@ impl World {
                 machine.slow_node = machine.slow_node.saturating_sub(1);
             }
             Undo::FastPath(from, to) => self.env.network.fast_path(from, to),
+            Undo::RightClock(node) => {
+                let now = self.env.time;
+                self.node(node).clock.set_right(now);
+                self.env.checks.clocks.look(now, &self.nodes);
+            }
             Undo::ViewService => self.env.network.view_outage(false),
             Undo::Retire(node) => self.retire(node),
             Undo::Undrain(node) => self.operate(&Command::SetDrained { node, drained: false }),

@@ -158,6 +158,11 @@ impl Profile {
         } else if sabotaged.map_or(is_strict, |rule| rule == Rule::EnoughCopies) {
             profile.min_copies = profile.copies;
         }
+        for fault in Fault::LAST {
+            if dice.chance(150) && !profile.is_gray {
+                profile.weights.insert(fault, dice.between(1, 10));
+            }
+        }
         profile
     }
 
@@ -266,6 +271,7 @@ impl Profile {
                 self.workload.reads = 200;
                 self.think = 5 * MS;
             }
+            Rule::SteadyTime => weigh(&[(Fault::WrongClock, 30)]),
             Rule::OnceTokens => {
                 weigh(&[(Fault::Crash, 30)]);
                 self.workload.reads = 200;

@@ -191,6 +191,9 @@ impl World {
         let checks = &mut self.env.checks;
         let news = (checks.ledger.len(), checks.views.changes());
         if written || news != self.seen {
+            for index in self.seen.0 + 1..=news.0 {
+                checks.clocks.committed(self.env.time, checks.ledger.time_at(index));
+            }
             self.seen = news;
             if let (Some(view), Some(last)) = (checks.views.newest(), checks.ledger.last()) {
                 copies::members_hold_all(&self.nodes, view, last);

@@ -3,7 +3,7 @@ mod members;
 use std::collections::{BTreeMap, VecDeque};
 
 use onecopy_core::{BootNumber, Write};
-use onecopy_views::{Addresses, Registration};
+use onecopy_views::{Addresses, ClockReading, Registration};
 
 use super::*;
 use crate::disk::{ArchiveEvent, ArchiveJob};
@@ -130,6 +130,7 @@ fn ping(node: u32, table: u64) -> Ping {
         pid: 1,
         run: 1,
         addresses: Addresses::default(),
+        clock: ClockReading::default(),
         leaving: false,
         table,
         groups: Vec::new(),

@@ -49,10 +49,13 @@ pub(crate) async fn serve(
     axum::serve(listener, routes).await
 }
 
-/// 200 while the node can acknowledge writes, 503 with the reason once it cannot.
+/// 200 while the node can acknowledge writes, with what should be looked at; 503 with the reason once it cannot.
 async fn healthz(State(knowledge): State<Arc<Knowledge>>) -> Response {
     match knowledge.journal.failure() {
-        None => "ok\n".into_response(),
+        None => {
+            let warnings = knowledge.warnings().into_iter().map(|warning| format!("warning: {warning}\n"));
+            std::iter::once("ok\n".to_owned()).chain(warnings).collect::<String>().into_response()
+        }
         Some(failure) => (StatusCode::SERVICE_UNAVAILABLE, format!("{failure}\n")).into_response(),
     }
 }

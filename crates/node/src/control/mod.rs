@@ -24,7 +24,7 @@ use std::time::Duration;
 use onecopy_core::{GroupId, Instant, NodeId, ViewNumber};
 use onecopy_host::{ArchiveEvent, ViewWish};
 use onecopy_replica::HandoverError;
-use onecopy_views::{Addresses, Moment, Ping, Suspicion, Table};
+use onecopy_views::{Addresses, ClockReading, Moment, Ping, Suspicion, Table};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::oneshot;
 use tracing::warn;
@@ -175,6 +175,7 @@ impl Control {
             pid: std::process::id(),
             run: self.me.run,
             addresses: self.addresses.clone(),
+            clock: ClockReading { wall: self.clock.wall(), at: self.clock.now() },
             leaving: self.says_goodbye(),
             table: self.knowledge.table().version(),
             groups: self.knowledge.reports(),

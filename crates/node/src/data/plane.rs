@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use onecopy_core::Instant;
+use onecopy_host::clock;
 use onecopy_host::{DataPlane, Kind, Mail, Out};
 use onecopy_keyspace::Keyspace;
 use tokio::sync::mpsc::UnboundedSender;
+use tracing::{info, warn};
 
 use super::inbox::{Client, Event, FromControl, Inbox};
 use super::observer::Telling;
@@ -56,6 +58,7 @@ impl Plane {
         }
         self.data.route(now, &mut self.out);
         self.data.end_turn(now, self.clock.wall(), &mut self.telling, &mut self.out);
+        self.mind_the_clock();
         self.employ();
         self.post();
         for (client, reply) in self.data.replies() {
@@ -67,9 +70,9 @@ impl Plane {
 
     /// How long the next turn can wait if nothing happens.
     pub(crate) fn patience(&self) -> Option<Duration> {
-        let (now, wall) = (self.clock.now(), self.clock.wall());
+        let now = self.clock.now();
         let status = self.status_is_old.then_some(self.status_due);
-        let deadline = [self.data.deadline(now, wall), status].into_iter().flatten().min()?;
+        let deadline = [self.data.deadline(now), status].into_iter().flatten().min()?;
         Some(deadline.since(now))
     }
 
@@ -150,6 +153,25 @@ impl Plane {
     /// The control thread ends before this one: what is said after it is nobody's business.
     fn tell_view_nodes(&self, message: ControlMessage) {
         let _ = self.control.send(FromData::Tell(message));
+    }
+
+    /// Tells people about a wall clock that has jumped.
+    fn mind_the_clock(&mut self) {
+        let jump = self.data.clock().jump();
+        let known = self.status.clock_jump();
+        if known.is_some() != jump.is_some() {
+            match jump {
+                Some(jump) => warn!(
+                    ahead_ms = jump.ahead_ms,
+                    seconds = clock::PATIENCE.as_secs(),
+                    "the wall clock has jumped: it is not believed unless that lasts"
+                ),
+                None => info!("the wall clock is believed"),
+            }
+        }
+        if known != jump {
+            self.status.set_clock_jump(jump);
+        }
     }
 
     fn renew_status(&mut self, now: Instant) {

@@ -10,6 +10,7 @@
 //! | [`search`] | the same, without looking into the cluster, on small histories | Wing and Gong, 1993; Lowe, 2017 |
 //! | [`accounts`] | transfers are executed as a whole, and seen as a whole | Gray, 1981; the bank test of Jepsen |
 //! | [`expiry`] | what is due goes away by itself | `docs/protocols.md`, determinism |
+//! | [`clocks`] | no entry is later than the true time, whatever a few clocks show | rule `SteadyTime` |
 //! | [`lost`] | no acknowledged write is lost, no refused one is there | `docs/guarantees.md`; the set test of Jepsen |
 //! | [`copies`] | what a primary commits is durable at every member; every member holds all | PacificA, 2008; rules P1, P4, P5, P6, P9 |
 //! | [`enough`] | what is acknowledged has as many copies as it must have | rule `EnoughCopies` |
@@ -25,6 +26,7 @@
 
 pub mod accounts;
 pub mod bounded;
+pub mod clocks;
 pub mod copies;
 pub mod digests;
 pub mod enough;
@@ -71,6 +73,8 @@ pub struct Checks {
     pub raft_logs: raft_logs::RaftLogs,
     /// In which views replicas began anew, because they held something else than their primary.
     pub began: BTreeMap<NodeId, ViewNumber>,
+    /// The time of entries.
+    pub clocks: clocks::Clocks,
     /// What is not committed yet.
     pub tail: tail::Tail,
     /// How many copies there were of what was committed.

@@ -98,6 +98,8 @@ pub struct Node {
     pub process: Option<Box<Process>>,
     /// Counts the processes: what an earlier one asked of the disk is no business of a later one.
     pub generation: u64,
+    /// When the last process was started.
+    pub started: Time,
     /// Standing still until then.
     pub paused_until: Time,
     /// The data thread stands still until then.
@@ -132,6 +134,7 @@ impl Node {
             remembered: BTreeSet::new(),
             process: None,
             generation: 0,
+            started: 0,
             paused_until: 0,
             stalled_until: 0,
             disk_stalled_until: 0,
@@ -146,6 +149,7 @@ impl Node {
     pub fn start(&mut self, env: &mut Env) {
         assert!(self.process.is_none(), "two processes on {}", self.id);
         self.generation += 1;
+        self.started = env.time;
         self.disk.boot += 1;
         env.note(self.id, || format!("starts, boot {}", self.disk.boot));
         let mut process = Box::new(Process::start(self, env));

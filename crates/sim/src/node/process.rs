@@ -10,7 +10,7 @@ use onecopy_core::{BootNumber, Incarnation, Instant, Member, NodeId, Timestamp};
 use onecopy_host::{Coordinator, DataPlane, Group, Mail, Out, Reply, ViewService, ViewWish};
 use onecopy_raft::Raft;
 use onecopy_replica::{Standing, Status};
-use onecopy_views::{Addresses, Moment, Ping, Table};
+use onecopy_views::{Addresses, ClockReading, Moment, Ping, Table};
 
 use super::archive::Archive;
 use super::start::{self, REQUEST_TIMEOUT};
@@ -145,7 +145,7 @@ impl Process {
         let mut due = now + Duration::from_secs(3600);
         if !stalled {
             self.data_turn(now, wall, env);
-            due = self.data.deadline(now, wall).map_or(due, |deadline| due.min(deadline));
+            due = self.data.deadline(now).map_or(due, |deadline| due.min(deadline));
         }
         self.control_turn(now, wall, control, env);
         if !self.inbox.is_empty() || (!stalled && !self.backlog.is_empty()) {
@@ -276,7 +276,7 @@ impl Process {
         }
         if now >= self.next_ping {
             self.next_ping = now + PING_INTERVAL;
-            let ping = Packet::Ping(Rc::new(self.ping(now)));
+            let ping = Packet::Ping(Rc::new(self.ping(ClockReading { wall, at: now })));
             self.tell_view_nodes(&ping, env);
         }
         for wish in std::mem::take(&mut self.view_out.wishes) {
@@ -340,7 +340,7 @@ impl Process {
         !leads && self.goodbye.is_some_and(|goodbye| now >= goodbye)
     }
 
-    fn ping(&mut self, now: Instant) -> Ping {
+    fn ping(&mut self, clock: ClockReading) -> Ping {
         self.pings += 1;
         Ping {
             incarnation: self.me.incarnation,
@@ -351,7 +351,8 @@ impl Process {
             pid: 1,
             run: self.boot.0,
             addresses: Addresses::default(),
-            leaving: self.says_goodbye(now),
+            clock,
+            leaving: self.says_goodbye(clock.at),
             table: self.table.version(),
             groups: self.status.iter().map(|(_, status)| report::of(status)).collect(),
         }
