@@ -67,6 +67,8 @@ pub enum Rule {
     EnoughCopies,
     /// The time of entries follows no wall clock that has jumped just now, or that differs from most others.
     SteadyTime,
+    /// A process that is alive is not followed by another one with its id.
+    LivingLife,
     /// Raft: at most one vote per term.
     OneVotePerTerm,
     /// Raft: term, vote and entries are durable before they are answered.
@@ -89,7 +91,7 @@ pub enum Rule {
 
 impl Rule {
     /// The rules that a cluster lives by, in the order of the documentation.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 37] = [
         Self::AllBackupsFirst,
         Self::OnlyThePrimary,
         Self::NoOldPrimaries,
@@ -119,6 +121,7 @@ impl Rule {
         Self::ReportTheSlow,
         Self::EnoughCopies,
         Self::SteadyTime,
+        Self::LivingLife,
         Self::OneVotePerTerm,
         Self::PersistBeforeAnswer,
         Self::OwnTermByCounting,

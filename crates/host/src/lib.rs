@@ -37,6 +37,7 @@
 //! | [`clock`] | what time it is, although clocks are wrong now and then |
 //! | [`group`] | one replica with its state machine |
 //! | [`data_plane`] | a coordinator and the replicas of a node, in turns |
+//! | [`whereabouts`] | where other nodes can be reached |
 //! | [`view_service`] | a view node: founding, the view table behind Raft, judgement |
 //!
 //! [`Instant`]: onecopy_core::Instant
@@ -52,6 +53,7 @@ mod memory;
 pub mod message;
 pub mod view_service;
 mod waiting;
+pub mod whereabouts;
 
 pub use clock::SteadyClock;
 pub use coordinator::{Coordinator, Dispatch, ReadBatches, Reply, Submission};
@@ -62,3 +64,4 @@ pub use message::{Answer, Forward, Kind, MemberChange, Outcome, RaftLetter};
 pub use view_service::{
     GENESIS_GROUP, VIEW_GROUP, ViewImage, ViewObserver, ViewService, ViewSettings, ViewWish,
 };
+pub use whereabouts::Whereabouts;

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use onecopy_views::{GroupReport, Table};
+use onecopy_views::{GroupReport, Registration, Table};
 
 use crate::control::Changes;
 use crate::identity::Me;
@@ -79,9 +79,15 @@ impl Knowledge {
         reports
     }
 
-    /// Whether clients can be served: the cached view has a primary that this node can name.
-    pub(crate) fn is_ready(&self) -> bool {
-        self.data.cached_view().is_some()
+    /// Why clients cannot be served, if they cannot: requests do not get to the primary, or answers do not get back.
+    pub(crate) fn obstacle(&self) -> Option<String> {
+        let table = self.table();
+        let known = table.nodes().get(&self.me.node).map(Registration::start);
+        match (self.data.cached_view(), known == Some(self.me.start())) {
+            (None, _) => Some("no view is known yet".to_owned()),
+            (_, false) => Some("the view service does not know this process yet".to_owned()),
+            (_, true) => self.data.obstacle(),
+        }
     }
 
     /// The life of this node's data.
@@ -106,7 +112,9 @@ impl Knowledge {
         let clocks = table.clocks().iter().map(|(node, error)| {
             format!("the wall clock of node {} is {error}: keys do not expire by it", node.0)
         });
-        jump.into_iter().chain(clocks).collect()
+        let obstacle =
+            self.obstacle().map(|obstacle| format!("node {} is not ready: {obstacle}", self.me.node.0));
+        obstacle.into_iter().chain(jump).chain(clocks).collect()
     }
 
     /// Everything, for people and programs.

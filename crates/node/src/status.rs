@@ -212,6 +212,7 @@ fn role_name(standing: Standing) -> &'static str {
 pub(crate) struct DataStatus {
     inner: Mutex<(Vec<ReplicaStatus>, Option<View>)>,
     clock_jump: Mutex<Option<Jump>>,
+    obstacle: Mutex<Option<String>>,
     pub(crate) clients: ClientCounters,
     pub(crate) replicas_did: ReplicaCounters,
 }
@@ -257,6 +258,16 @@ impl DataStatus {
 
     pub(crate) fn replicas(&self) -> Vec<ReplicaStatus> {
         self.inner.lock().expect("nobody panics with this lock").0.clone()
+    }
+
+    /// Why no client can be served, if none can.
+    pub(crate) fn set_obstacle(&self, obstacle: Option<String>) {
+        *self.obstacle.lock().expect("nobody panics with this lock") = obstacle;
+    }
+
+    /// Why no client can be served, if none can.
+    pub(crate) fn obstacle(&self) -> Option<String> {
+        self.obstacle.lock().expect("nobody panics with this lock").clone()
     }
 
     /// The wall clock has jumped, and is not believed; or not any more.

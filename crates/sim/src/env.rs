@@ -49,6 +49,8 @@ pub enum Event {
     Supervised(NodeId),
     /// A fault ends.
     Undo(Undo),
+    /// A second process under the id of a node speaks.
+    Stray(usize),
     /// An idle entry for the view table.
     Churn,
     /// The faults are over.

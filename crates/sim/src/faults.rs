@@ -63,6 +63,10 @@ pub enum Fault {
     Stop,
     /// A wall clock is wrong, by up to hours, for some seconds. Perhaps its process has just been started.
     WrongClock,
+    /// Somebody starts a second process under the id of a node that runs.
+    SecondProcess,
+    /// A process dies, and is started again elsewhere: what is sent to where it was gets nowhere.
+    Moved,
     /// The leader of the view service dies right after its election. Not drawn like the others, but at elections.
     Regicide,
 }
@@ -81,7 +85,7 @@ impl Fault {
     pub(crate) const LATER: [Self; 4] = [Self::AddNode, Self::RemoveNode, Self::SlowPath, Self::Stop];
 
     /// And those that came after them.
-    pub(crate) const LAST: [Self; 1] = [Self::WrongClock];
+    pub(crate) const LAST: [Self; 3] = [Self::WrongClock, Self::SecondProcess, Self::Moved];
 
     /// Whether it does not come with the others: it is drawn later, or has a cause of its own.
     pub(crate) fn is_drawn_apart(self) -> bool {
@@ -89,7 +93,7 @@ impl Fault {
     }
 
     /// All of them.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 30] = [
         Self::Crash,
         Self::CrashSeveral,
         Self::Pause,
@@ -117,6 +121,8 @@ impl Fault {
         Self::RemoveNode,
         Self::Stop,
         Self::WrongClock,
+        Self::SecondProcess,
+        Self::Moved,
         Self::Regicide,
     ];
 }

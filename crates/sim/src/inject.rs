@@ -95,6 +95,8 @@ impl World {
                 self.env.checks.clocks.look(now, &self.nodes);
                 return true;
             }
+            Fault::SecondProcess => return self.stray(node),
+            Fault::Moved => return self.move_away(node, length),
             Fault::WrongClock => return self.mislead(node, until),
             Fault::Partition | Fault::Deaf | Fault::Broken => self.cut(fault, node),
             Fault::Storm => {
@@ -150,6 +152,21 @@ impl World {
         true
     }
 
+    /// A process dies, and is started again elsewhere. One at a time: where all have gone, nobody could find out.
+    fn move_away(&mut self, node: NodeId, length: Time) -> bool {
+        let Some(table) = self.newest_table() else { return false };
+        let is_known = |other: &NodeId| {
+            let address = self.env.network.address(*other);
+            table.nodes().get(other).is_some_and(|known| known.addresses.peer == address)
+        };
+        if !self.ids().iter().all(is_known) || !self.crash(node, length) {
+            return false;
+        }
+        self.say(node, "moves");
+        self.env.network.moved(node);
+        true
+    }
+
     pub(crate) fn say(&mut self, node: NodeId, what: &str) {
         self.env.note(node, || format!("!! {what}"));
     }
@@ -164,7 +181,9 @@ impl World {
         for other in self.others(node) {
             // Connections break, unless the machine is gone with its network.
             if self.env.dice.chance(700) {
-                self.nodes[other.0 as usize - 1].happened(&mut self.env, Happened::Lost(node));
+                let other = &mut self.nodes[other.0 as usize - 1];
+                other.happened(&mut self.env, Happened::Lost(node));
+                other.happened(&mut self.env, Happened::Refused(node));
             }
         }
         self.env.schedule(self.env.time + length, Event::Undo(Undo::Start(node)));

@@ -271,6 +271,7 @@ impl Profile {
                 self.workload.reads = 200;
                 self.think = 5 * MS;
             }
+            Rule::LivingLife => weigh(&[(Fault::SecondProcess, 30)]),
             Rule::SteadyTime => weigh(&[(Fault::WrongClock, 30)]),
             Rule::OnceTokens => {
                 weigh(&[(Fault::Crash, 30)]);

@@ -132,9 +132,12 @@ impl World {
         let whole_life = Incarnation(self.env.new_life());
         self.say(node, if whole { "loses its disk" } else { "loses its data" });
         self.env.checks.digests.scarred.remove(&node);
+        let moves = self.env.network.moves().clone();
         let machine = self.node(node);
         machine.incarnation = life;
         if whole {
+            // Whoever sets it up again writes new settings.
+            machine.settings = moves;
             machine.view_member = whole_life;
             machine.remembered.clear();
             machine.disk.forget_all();

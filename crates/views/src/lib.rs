@@ -22,6 +22,7 @@
 //! | no ping for `failure_timeout` | anyone | removed; a primary is succeeded |
 //! | pings under another incarnation (P9) | a member | removed: its data is gone |
 //! | pings from a start, or in a life, that is over (P9) | anyone | as if silent: its disk is an old image |
+//! | pings from another start, while this one is heard | nobody | not heard, and told so |
 //! | pings with another boot number (P11), or that it cannot lead | the primary | a new view, perhaps with it |
 //! | a disk write unfinished for `failure_timeout` | anyone | as if silent: a gray failure is a failure |
 //! | a refused connection, and no ping for `refused_timeout` | anyone | as if silent: nobody listens there |
@@ -52,7 +53,7 @@ pub use clocks::{ClockError, ClockReading};
 pub use command::{Command, Reason, Rejection};
 pub use events::{Event, Evidence, Proposal};
 pub use genesis::{Founding, Genesis, Hello, Membership, Standing as GenesisStanding};
-pub use lives::Start;
+pub use lives::{Refusal, Start};
 pub use monitor::{Monitor, MonitorConfig};
 pub use ping::{GroupReport, Moment, Ping, Role, Suspicion};
 pub use table::{Addresses, CorruptTable, Group, Registration, Table};

@@ -119,7 +119,8 @@ impl Monitor {
     }
 
     /// Whether a node has been silent for too long.
-    pub(crate) fn is_silent(&self, now: Instant, node: NodeId) -> bool {
+    #[must_use]
+    pub fn is_silent(&self, now: Instant, node: NodeId) -> bool {
         let MonitorConfig { failure_timeout, refused_timeout, .. } = self.config;
         let patience =
             if self.refuses(node) { refused_timeout.min(failure_timeout) } else { failure_timeout };

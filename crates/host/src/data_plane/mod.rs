@@ -87,6 +87,12 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         }
     }
 
+    /// This node.
+    #[must_use]
+    pub fn me(&self) -> NodeId {
+        self.me
+    }
+
     /// All replicas.
     pub fn groups(&self) -> impl Iterator<Item = &Group<M>> {
         self.groups.values()

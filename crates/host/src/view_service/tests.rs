@@ -101,6 +101,8 @@ impl Cluster {
             let (ViewWish::Hello { to, .. }
             | ViewWish::Raft { to, .. }
             | ViewWish::Announce { to, .. }
+            | ViewWish::Refuse { to, .. }
+            | ViewWish::LookFor { node: to, .. }
             | ViewWish::Operated { to, .. }) = &wish;
             if let ViewWish::Operated { to, request, outcome } = wish {
                 self.operated.push((to, request, outcome));
@@ -114,7 +116,7 @@ impl Cluster {
                     service.learnt(&table);
                     self.told.insert(to, table);
                 }
-                ViewWish::Operated { .. } => {}
+                ViewWish::Operated { .. } | ViewWish::Refuse { .. } | ViewWish::LookFor { .. } => {}
             }
         }
     }

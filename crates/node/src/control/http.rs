@@ -60,11 +60,11 @@ async fn healthz(State(knowledge): State<Arc<Knowledge>>) -> Response {
     }
 }
 
-/// 200 once the node knows a primary to take requests to.
+/// 200 while requests get to the primary and answers back, 503 with the reason while they do not.
 async fn readyz(State(knowledge): State<Arc<Knowledge>>) -> Response {
-    match knowledge.is_ready() {
-        true => "ready\n".into_response(),
-        false => (StatusCode::SERVICE_UNAVAILABLE, "no view is known yet\n").into_response(),
+    match knowledge.obstacle() {
+        None => "ready\n".into_response(),
+        Some(obstacle) => (StatusCode::SERVICE_UNAVAILABLE, format!("{obstacle}\n")).into_response(),
     }
 }
 

@@ -8,6 +8,7 @@ mod contacts;
 pub(crate) mod desk;
 pub(crate) mod http;
 mod leaving;
+mod newcomer;
 mod observer;
 mod old_image;
 mod operations;
@@ -16,6 +17,7 @@ pub(crate) mod view_node;
 pub(crate) use chronicle::{Changes, Chronicle, name as change_name};
 pub(crate) use contacts::Contacts;
 pub(crate) use leaving::Leaving;
+pub(crate) use newcomer::Unwanted;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -100,6 +102,8 @@ pub(crate) struct Control {
     pub(crate) chronicle: Chronicle,
     /// Once the node is to stop.
     pub(crate) leaving: Option<Leaving>,
+    /// While the view service says that another process is this node.
+    pub(crate) unwanted: Option<Unwanted>,
 }
 
 impl Control {
@@ -207,6 +211,7 @@ impl Control {
                 let table = self.knowledge.table();
                 self.desk.answered(request, outcome, &table);
             }
+            ControlMessage::Refused(refusal) => self.is_unwanted(&refusal),
             message => self.with_view_node(|node| node.hear(from, message)),
         }
     }
@@ -226,6 +231,10 @@ impl Control {
                 }
                 ViewWish::Operated { to, request, outcome } => {
                     self.tell(to, ControlMessage::Operated { request, outcome });
+                }
+                ViewWish::LookFor { node, address } => self.links.look_for(node, &address),
+                ViewWish::Refuse { to, address, refusal } => {
+                    self.links.tell_stranger(to, address, &ControlMessage::Refused(refusal));
                 }
                 ViewWish::Announce { to, table } if to == self.me.node => self.learn(table),
                 ViewWish::Announce { to, table } => {

@@ -60,17 +60,15 @@ impl ControlThread {
         let (refusals, refused) = mpsc::unbounded_channel();
         let heard = move |event| match event {
             // The pings say everything again.
-            LinkEvent::Lost(_) => {}
+            LinkEvent::Connected(_) | LinkEvent::Lost(_) => {}
             LinkEvent::Refused(node) => {
                 let _ = refusals.send(node);
             }
         };
         let contacts = Contacts::open(&config.view_nodes, &config.data);
-        // What is configured counts more than what is remembered.
-        let remembered = contacts
-            .remembered()
-            .filter(|(node, _)| *node != self.me.node && !config.nodes.contains_key(&node.0));
-        let links = Links::start(caller, others(config).chain(remembered), heard);
+        let mut links = Links::start(caller, others(config), heard);
+        // What is configured is tried first.
+        contacts.remembered().for_each(|(node, address)| links.look_for(node, &address));
         let callee = Callee { cluster: config.cluster.clone(), node: self.me.node };
         let to_data = self.to_data.clone();
         let accepted = move |call: accept::Accepted| match call.lane {
@@ -139,6 +137,7 @@ impl ControlThread {
             handing_over: Vec::new(),
             chronicle: Chronicle::default(),
             leaving: None,
+            unwanted: None,
         };
         let ears = control::Ears {
             peers,

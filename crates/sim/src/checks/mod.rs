@@ -16,6 +16,7 @@
 //! | [`enough`] | what is acknowledged has as many copies as it must have | rule `EnoughCopies` |
 //! | [`promise`] | what is said in a view is said under a durable promise of it | rule P3 |
 //! | [`views`] | views grow by one, heirs only, one primary per view | rules P4, P5, P9, P11 |
+//! | [`second`] | a second process with the id of a living one is not taken for it | rule `LivingLife` |
 //! | [`founding`] | one membership of the view service | `onecopy_views::Genesis` |
 //! | [`members`] | one configuration of that group at one index; at last, no member is a life that is over | Raft paper, section 6 |
 //! | [`raft`] | election safety, leader completeness, state machine safety | Raft paper, Figure 3 |
@@ -42,6 +43,7 @@ pub mod promise;
 pub mod raft;
 pub mod raft_logs;
 pub mod search;
+pub mod second;
 pub mod tail;
 pub mod twice;
 pub mod views;
@@ -75,6 +77,8 @@ pub struct Checks {
     pub began: BTreeMap<NodeId, ViewNumber>,
     /// The time of entries.
     pub clocks: clocks::Clocks,
+    /// Who was heard under which id.
+    pub second: second::Second,
     /// What is not committed yet.
     pub tail: tail::Tail,
     /// How many copies there were of what was committed.

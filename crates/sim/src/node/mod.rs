@@ -9,7 +9,7 @@ mod report;
 mod start;
 mod watch;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -36,6 +36,8 @@ pub enum Happened {
     Received(NodeId, Packet),
     /// The connection to a node broke.
     Lost(NodeId),
+    /// Nobody listens any more where a node was.
+    Refused(NodeId),
     /// Writes are durable.
     Persisted(GroupId, Ticket),
     /// The log would let old segments go if there was a snapshot of this group.
@@ -69,6 +71,7 @@ impl Happened {
             Self::Persisted(group, _) | Self::SnapshotWanted(group) => *group == DATA_GROUP,
             Self::Archived(event) => event.group() == DATA_GROUP,
             Self::Learnt(_)
+            | Self::Refused(_)
             | Self::Operated(_)
             | Self::ChangeMembers(_)
             | Self::HandOverViews
@@ -92,8 +95,10 @@ pub struct Node {
     pub view_member: Incarnation,
     /// Who the view nodes were at the founding: where its configuration tells it to look for the others.
     pub view_nodes: Rc<BTreeMap<NodeId, Incarnation>>,
-    /// Who they are, as its disk remembers.
-    pub remembered: BTreeSet<NodeId>,
+    /// How often the others had moved when its settings were written.
+    pub settings: BTreeMap<NodeId, u64>,
+    /// Who they are, and where, as its disk remembers.
+    pub remembered: BTreeMap<NodeId, String>,
     /// The process, if one runs.
     pub process: Option<Box<Process>>,
     /// Counts the processes: what an earlier one asked of the disk is no business of a later one.
@@ -131,7 +136,8 @@ impl Node {
             incarnation,
             view_member,
             view_nodes,
-            remembered: BTreeSet::new(),
+            settings: BTreeMap::new(),
+            remembered: BTreeMap::new(),
             process: None,
             generation: 0,
             started: 0,
@@ -201,8 +207,9 @@ impl Node {
         let Some(mut process) = self.process.take() else { return };
         let stalled = self.stalled_until > env.time;
         let deadline = process.turn(self, stalled, env);
-        if !process.knows_view_nodes().is_empty() {
-            self.remembered.clone_from(process.knows_view_nodes());
+        let known = process.knows_view_nodes();
+        if !known.is_empty() {
+            self.remembered = known;
         }
         self.employ(env, &mut process);
         self.process = Some(process);
