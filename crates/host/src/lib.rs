@@ -37,6 +37,7 @@
 //! | [`clock`] | what time it is, although clocks are wrong now and then |
 //! | [`group`] | one replica with its state machine |
 //! | [`data_plane`] | a coordinator and the replicas of a node, in turns |
+//! | [`room`] | a full disk that has room again |
 //! | [`whereabouts`] | where other nodes can be reached |
 //! | [`view_service`] | a view node: founding, the view table behind Raft, judgement |
 //!
@@ -51,6 +52,7 @@ pub mod group;
 #[cfg(test)]
 mod memory;
 pub mod message;
+pub mod room;
 pub mod view_service;
 mod waiting;
 pub mod whereabouts;
@@ -61,6 +63,7 @@ pub use data_plane::{DataPlane, Mail};
 pub use disk::{ArchiveEvent, ArchiveJob, Job, Out, SnapshotName};
 pub use group::{Fresh, Group, GroupObserver, GroupSettings, Origin, Restored, Wish};
 pub use message::{Answer, Forward, Kind, MemberChange, Outcome, RaftLetter};
+pub use room::Room;
 pub use view_service::{
     GENESIS_GROUP, VIEW_GROUP, ViewImage, ViewObserver, ViewService, ViewSettings, ViewWish,
 };

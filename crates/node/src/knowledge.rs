@@ -1,10 +1,13 @@
 //! What the node knows: shared by its threads, asked by HTTP and `INFO`.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use onecopy_views::{GroupReport, Registration, Table};
 
+use crate::config::Config;
 use crate::control::Changes;
+use crate::disk_room::DiskRoom;
 use crate::identity::Me;
 use crate::journal::JournalHealth;
 use crate::status::{DataStatus, KnownGroup, KnownNode, NodeStatus, ViewServiceStatus};
@@ -14,6 +17,8 @@ use crate::status::{DataStatus, KnownGroup, KnownNode, NodeStatus, ViewServiceSt
 pub(crate) struct Knowledge {
     me: Me,
     cluster: String,
+    /// The data directory.
+    directory: PathBuf,
     roles: Vec<String>,
     started: std::time::Instant,
     table: Mutex<Arc<Table>>,
@@ -26,14 +31,15 @@ pub(crate) struct Knowledge {
 impl Knowledge {
     pub(crate) fn new(
         me: Me,
-        cluster: String,
+        config: &Config,
         roles: Vec<String>,
         data: Arc<DataStatus>,
         journal: Arc<JournalHealth>,
     ) -> Self {
         Self {
             me,
-            cluster,
+            cluster: config.cluster.clone(),
+            directory: config.data.clone(),
             roles,
             started: std::time::Instant::now(),
             table: Mutex::default(),
@@ -100,6 +106,11 @@ impl Knowledge {
         self.started.elapsed().as_secs()
     }
 
+    /// The room on the disk of the data directory, unless the operating system does not say.
+    pub(crate) fn disk(&self) -> Option<DiskRoom> {
+        DiskRoom::of(&self.directory).ok()
+    }
+
     /// What an operator should look at, although everything is served.
     pub(crate) fn warnings(&self) -> Vec<String> {
         let jump = self.data.clock_jump().map(|jump| {
@@ -114,7 +125,16 @@ impl Knowledge {
         });
         let obstacle =
             self.obstacle().map(|obstacle| format!("node {} is not ready: {obstacle}", self.me.node.0));
-        obstacle.into_iter().chain(jump).chain(clocks).collect()
+        let disk = self.disk().filter(|disk| disk.is_little()).map(|disk| {
+            let mib = |bytes: u64| bytes >> 20;
+            format!(
+                "node {} has {} MiB left of {} MiB on its disk",
+                self.me.node.0,
+                mib(disk.free_bytes),
+                mib(disk.total_bytes)
+            )
+        });
+        obstacle.into_iter().chain(jump).chain(clocks).chain(disk).collect()
     }
 
     /// Everything, for people and programs.
@@ -129,6 +149,7 @@ impl Knowledge {
             roles: self.roles.clone(),
             failure: self.journal.failure(),
             warnings: self.warnings(),
+            disk: self.disk(),
             view_service: self.view_service.lock().expect("nobody panics with this lock").clone(),
             replicas: self.data.replicas(),
             nodes: known_nodes(&table),

@@ -15,6 +15,8 @@ use onecopy_replica::Standing;
 use onecopy_views::{GroupReport, Role};
 use serde::{Deserialize, Serialize};
 
+use crate::disk_room::DiskRoom;
+
 /// Everything that `GET /status` answers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct NodeStatus {
@@ -35,6 +37,9 @@ pub struct NodeStatus {
     /// What an operator should look at, although everything is served.
     #[serde(default)]
     pub warnings: Vec<String>,
+    /// The room on the disk of the data directory.
+    #[serde(default)]
+    pub disk: Option<DiskRoom>,
     /// What the node is in the view service, if it is a view node.
     pub view_service: Option<ViewServiceStatus>,
     /// The replicas on the node.

@@ -91,7 +91,7 @@ fn a_node_that_nobody_can_reach_is_not_ready_and_says_why() {
     let spare =
         cluster.ids().into_iter().find(|id| cluster.role(*id).as_deref() == Some("spare")).expect("a spare");
     let readyz = |cluster: &Cluster| cluster.http(spare, "/readyz");
-    assert_eq!(readyz(&cluster).map(|(status, _)| status), Some(200));
+    wait("the spare to be ready", PATIENCE, || readyz(&cluster).filter(|(status, _)| *status == 200));
     // It speaks, but whoever looks for it does so in the wrong place.
     cluster.terminate(spare);
     cluster.move_node(spare);

@@ -80,6 +80,8 @@ pub enum Undo {
     FastPath(NodeId, NodeId),
     /// The view nodes hear each other again.
     ViewService,
+    /// There is room on a disk again.
+    Room(NodeId),
     /// A wall clock is set right.
     RightClock(NodeId),
     /// The operator is done with a node: it may be used again.

@@ -67,6 +67,8 @@ pub enum Fault {
     SecondProcess,
     /// A process dies, and is started again elsewhere: what is sent to where it was gets nowhere.
     Moved,
+    /// A disk is full for a while. Nobody looks after the process.
+    FullDisk,
     /// The leader of the view service dies right after its election. Not drawn like the others, but at elections.
     Regicide,
 }
@@ -85,7 +87,7 @@ impl Fault {
     pub(crate) const LATER: [Self; 4] = [Self::AddNode, Self::RemoveNode, Self::SlowPath, Self::Stop];
 
     /// And those that came after them.
-    pub(crate) const LAST: [Self; 3] = [Self::WrongClock, Self::SecondProcess, Self::Moved];
+    pub(crate) const LAST: [Self; 4] = [Self::WrongClock, Self::SecondProcess, Self::Moved, Self::FullDisk];
 
     /// Whether it does not come with the others: it is drawn later, or has a cause of its own.
     pub(crate) fn is_drawn_apart(self) -> bool {
@@ -93,7 +95,7 @@ impl Fault {
     }
 
     /// All of them.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::Crash,
         Self::CrashSeveral,
         Self::Pause,
@@ -123,6 +125,7 @@ impl Fault {
         Self::WrongClock,
         Self::SecondProcess,
         Self::Moved,
+        Self::FullDisk,
         Self::Regicide,
     ];
 }

@@ -95,6 +95,7 @@ impl World {
                 self.env.checks.clocks.look(now, &self.nodes);
                 return true;
             }
+            Fault::FullDisk => return self.fill(node, until),
             Fault::SecondProcess => return self.stray(node),
             Fault::Moved => return self.move_away(node, length),
             Fault::WrongClock => return self.mislead(node, until),
@@ -260,6 +261,7 @@ impl World {
                 machine.slow_node = machine.slow_node.saturating_sub(1);
             }
             Undo::FastPath(from, to) => self.env.network.fast_path(from, to),
+            Undo::Room(node) => self.node(node).disk.health.is_full = false,
             Undo::RightClock(node) => {
                 let now = self.env.time;
                 self.node(node).clock.set_right(now);

@@ -6,6 +6,7 @@
 mod chronicle;
 mod contacts;
 pub(crate) mod desk;
+mod full_disk;
 pub(crate) mod http;
 mod leaving;
 mod newcomer;
@@ -24,7 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use onecopy_core::{GroupId, Instant, NodeId, ViewNumber};
-use onecopy_host::{ArchiveEvent, ViewWish};
+use onecopy_host::{ArchiveEvent, Room, ViewWish};
 use onecopy_replica::HandoverError;
 use onecopy_views::{Addresses, ClockReading, Moment, Ping, Suspicion, Table};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
@@ -39,6 +40,7 @@ use crate::knowledge::Knowledge;
 use crate::peer::PeerEvent;
 use crate::peer::link::Links;
 use crate::peer::message::ControlMessage;
+use crate::server::Ending;
 use desk::{Desk, Request};
 use view_node::ViewNode;
 
@@ -104,6 +106,10 @@ pub(crate) struct Control {
     pub(crate) leaving: Option<Leaving>,
     /// While the view service says that another process is this node.
     pub(crate) unwanted: Option<Unwanted>,
+    /// While the log waits for room on its disk.
+    pub(crate) room: Option<Room>,
+    /// Where it is told that the process is to end.
+    pub(crate) endings: UnboundedSender<Ending>,
 }
 
 impl Control {
@@ -161,6 +167,7 @@ impl Control {
         let now = self.clock.now();
         self.with_view_node(ViewNode::look);
         self.ask_questions(now);
+        self.mind_the_disk(now);
         if now >= self.next_ping {
             self.next_ping = now + self.ping_interval;
             let ping = self.ping();

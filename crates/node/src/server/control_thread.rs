@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
 
-use super::{DATA_GROUP, others, runtime};
+use super::{DATA_GROUP, Ending, others, runtime};
 use crate::archive::Archive;
 use crate::clock::Clock;
 use crate::config::{Config, Role, SharedSettings};
@@ -43,6 +43,8 @@ pub(super) struct ControlThread {
     pub(super) from_data: mpsc::UnboundedReceiver<FromData>,
     pub(super) operators: Operators,
     pub(super) requests: mpsc::UnboundedReceiver<Request>,
+    /// Where it is told that the process is to end.
+    pub(super) endings: mpsc::UnboundedSender<Ending>,
     /// Completes when the node is to stop.
     pub(super) stopped: oneshot::Receiver<()>,
 }
@@ -138,6 +140,8 @@ impl ControlThread {
             chronicle: Chronicle::default(),
             leaving: None,
             unwanted: None,
+            room: None,
+            endings: self.endings,
         };
         let ears = control::Ears {
             peers,

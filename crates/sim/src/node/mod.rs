@@ -212,6 +212,11 @@ impl Node {
             self.remembered = known;
         }
         self.employ(env, &mut process);
+        if self.disk.health.wants_room
+            && process.begins_anew(self.clock.instant(env.time), !self.disk.health.is_full)
+        {
+            env.schedule(env.time, Event::GivesUp(self.id, env.time));
+        }
         self.process = Some(process);
         let mut at = self.clock.time_of(deadline).max(env.time + 1);
         if stalled {

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use onecopy_core::{BootNumber, Incarnation, Instant, Member, NodeId, Timestamp};
-use onecopy_host::{Coordinator, DataPlane, Group, Mail, Out, Reply, ViewService, ViewWish, Whereabouts};
+use onecopy_host::{
+    Coordinator, DataPlane, Group, Mail, Out, Reply, Room, ViewService, ViewWish, Whereabouts,
+};
 use onecopy_raft::Raft;
 use onecopy_replica::{Standing, Status};
 use onecopy_views::{Addresses, ClockReading, Moment, Ping, Registration, Table};
@@ -63,6 +65,8 @@ pub struct Process {
     /// From when on it says goodbye, if it was told to stop.
     goodbye: Option<Instant>,
     status: Option<(Instant, Status)>,
+    /// While its log waits for room.
+    room: Option<Room>,
 }
 
 impl Process {
@@ -103,6 +107,7 @@ impl Process {
             next_look: now,
             goodbye: None,
             status: None,
+            room: None,
         }
     }
 
@@ -110,6 +115,11 @@ impl Process {
     #[must_use]
     pub fn group(&self) -> &Group<Machine> {
         self.data.group(DATA_GROUP).expect("every process has a replica")
+    }
+
+    /// Whether it begins anew, since its log has found no room, and there is some now.
+    pub fn begins_anew(&mut self, now: Instant, has_room: bool) -> bool {
+        self.room.get_or_insert_with(|| Room::wanted(now)).look(now, || has_room)
     }
 
     /// A bit flips in its memory.
