@@ -65,6 +65,10 @@ pub enum Rule {
     ReportTheSlow,
     /// `min_copies`: no write is taken, or answered, while the view has fewer members.
     EnoughCopies,
+    /// The time of entries follows no wall clock that has jumped just now, or that differs from most others.
+    SteadyTime,
+    /// A process that is alive is not followed by another one with its id.
+    LivingLife,
     /// Raft: at most one vote per term.
     OneVotePerTerm,
     /// Raft: term, vote and entries are durable before they are answered.
@@ -89,7 +93,7 @@ pub enum Rule {
 
 impl Rule {
     /// The rules that a cluster lives by, in the order of the documentation.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 38] = [
         Self::AllBackupsFirst,
         Self::OnlyThePrimary,
         Self::NoOldPrimaries,
@@ -118,6 +122,8 @@ impl Rule {
         Self::LeaveUnacknowledgedViews,
         Self::ReportTheSlow,
         Self::EnoughCopies,
+        Self::SteadyTime,
+        Self::LivingLife,
         Self::OneVotePerTerm,
         Self::PersistBeforeAnswer,
         Self::OwnTermByCounting,

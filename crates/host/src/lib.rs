@@ -34,13 +34,17 @@
 //! | [`message`] | what coordinators and primaries say to each other |
 //! | [`disk`] | what is asked of the log and of the archive of snapshots, and what comes back |
 //! | [`coordinator`] | takes the requests of clients to the primary, batched |
+//! | [`clock`] | what time it is, although clocks are wrong now and then |
 //! | [`group`] | one replica with its state machine |
 //! | [`data_plane`] | a coordinator and the replicas of a node, in turns |
+//! | [`room`] | a full disk that has room again |
+//! | [`whereabouts`] | where other nodes can be reached |
 //! | [`view_service`] | a view node: founding, the view table behind Raft, judgement |
 //!
 //! [`Instant`]: onecopy_core::Instant
 //! [`Timestamp`]: onecopy_core::Timestamp
 
+pub mod clock;
 pub mod coordinator;
 pub mod data_plane;
 pub mod disk;
@@ -48,14 +52,19 @@ pub mod group;
 #[cfg(test)]
 mod memory;
 pub mod message;
+pub mod room;
 pub mod view_service;
 mod waiting;
+pub mod whereabouts;
 
+pub use clock::SteadyClock;
 pub use coordinator::{Coordinator, Dispatch, ReadBatches, Reply, Submission};
 pub use data_plane::{DataPlane, Mail};
 pub use disk::{ArchiveEvent, ArchiveJob, Job, Out, SnapshotName};
 pub use group::{Fresh, Group, GroupObserver, GroupSettings, Origin, Restored, Wish};
 pub use message::{Answer, Forward, Kind, MemberChange, Outcome, RaftLetter};
+pub use room::Room;
 pub use view_service::{
     GENESIS_GROUP, VIEW_GROUP, ViewImage, ViewObserver, ViewService, ViewSettings, ViewWish,
 };
+pub use whereabouts::Whereabouts;

@@ -1,6 +1,7 @@
 //! Who this node is.
 
 use onecopy_core::{BootNumber, Incarnation, NodeId};
+use onecopy_views::Start;
 
 /// This node, in this life, in this run of its process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,4 +16,11 @@ pub(crate) struct Me {
     /// A random number of it.
     pub(crate) run: u64,
     pub(crate) holds_data: bool,
+}
+
+impl Me {
+    /// Which start of the node this is.
+    pub(crate) fn start(&self) -> Start {
+        Start { incarnation: self.incarnation, boot: self.boot, run: self.run }
+    }
 }

@@ -5,7 +5,7 @@
 //! failed write nothing is ever reported as durable again, so the node stops acknowledging, and says why.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -52,6 +52,7 @@ pub(crate) struct Journal {
 #[derive(Debug, Default)]
 pub(crate) struct JournalHealth {
     failure: Mutex<Option<String>>,
+    wants_room: AtomicBool,
     stats: Mutex<Stats>,
     /// Syncs and their total duration in microseconds, for metrics.
     pub(crate) sync_micros: AtomicU64,
@@ -102,6 +103,11 @@ impl JournalHealth {
         self.failure.lock().expect("nobody panics with this lock").clone()
     }
 
+    /// Whether the log has failed because there was no room for it.
+    pub(crate) fn wants_room(&self) -> bool {
+        self.wants_room.load(Ordering::Acquire)
+    }
+
     /// What the log is made of.
     pub(crate) fn stats(&self) -> Stats {
         *self.stats.lock().expect("nobody panics with this lock")
@@ -124,8 +130,17 @@ struct Keeper {
 impl Keeper {
     fn run(mut self) {
         if let Err(error) = self.serve() {
-            error!(%error, "the log has failed: this node acknowledges nothing any more");
-            *self.health.failure.lock().expect("nobody panics with this lock") = Some(error.to_string());
+            let wants_room = error.is_disk_full();
+            let outlook = match wants_room {
+                true => {
+                    "the disk is full; the process waits until there is room, and then begins anew by itself"
+                }
+                false => "the disk must be mended, and the node started again",
+            };
+            error!(%error, outlook, "the log has failed: this node acknowledges nothing any more");
+            *self.health.failure.lock().expect("nobody panics with this lock") =
+                Some(format!("{error}: {outlook}"));
+            self.health.wants_room.store(wants_room, Ordering::Release);
             return;
         }
         match self.log.close() {

@@ -1,10 +1,13 @@
 //! What the node knows: shared by its threads, asked by HTTP and `INFO`.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use onecopy_views::{GroupReport, Table};
+use onecopy_views::{GroupReport, Registration, Table};
 
+use crate::config::Config;
 use crate::control::Changes;
+use crate::disk_room::DiskRoom;
 use crate::identity::Me;
 use crate::journal::JournalHealth;
 use crate::status::{DataStatus, KnownGroup, KnownNode, NodeStatus, ViewServiceStatus};
@@ -14,6 +17,8 @@ use crate::status::{DataStatus, KnownGroup, KnownNode, NodeStatus, ViewServiceSt
 pub(crate) struct Knowledge {
     me: Me,
     cluster: String,
+    /// The data directory.
+    directory: PathBuf,
     roles: Vec<String>,
     started: std::time::Instant,
     table: Mutex<Arc<Table>>,
@@ -26,14 +31,15 @@ pub(crate) struct Knowledge {
 impl Knowledge {
     pub(crate) fn new(
         me: Me,
-        cluster: String,
+        config: &Config,
         roles: Vec<String>,
         data: Arc<DataStatus>,
         journal: Arc<JournalHealth>,
     ) -> Self {
         Self {
             me,
-            cluster,
+            cluster: config.cluster.clone(),
+            directory: config.data.clone(),
             roles,
             started: std::time::Instant::now(),
             table: Mutex::default(),
@@ -79,9 +85,15 @@ impl Knowledge {
         reports
     }
 
-    /// Whether clients can be served: the cached view has a primary that this node can name.
-    pub(crate) fn is_ready(&self) -> bool {
-        self.data.cached_view().is_some()
+    /// Why clients cannot be served, if they cannot: requests do not get to the primary, or answers do not get back.
+    pub(crate) fn obstacle(&self) -> Option<String> {
+        let table = self.table();
+        let known = table.nodes().get(&self.me.node).map(Registration::start);
+        match (self.data.cached_view(), known == Some(self.me.start())) {
+            (None, _) => Some("no view is known yet".to_owned()),
+            (_, false) => Some("the view service does not know this process yet".to_owned()),
+            (_, true) => self.data.obstacle(),
+        }
     }
 
     /// The life of this node's data.
@@ -92,6 +104,37 @@ impl Knowledge {
     /// Seconds since the process was started.
     pub(crate) fn uptime_seconds(&self) -> u64 {
         self.started.elapsed().as_secs()
+    }
+
+    /// The room on the disk of the data directory, unless the operating system does not say.
+    pub(crate) fn disk(&self) -> Option<DiskRoom> {
+        DiskRoom::of(&self.directory).ok()
+    }
+
+    /// What an operator should look at, although everything is served.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let jump = self.data.clock_jump().map(|jump| {
+            format!(
+                "the wall clock of this node has jumped by {} ms just now: it is not believed yet",
+                jump.ahead_ms
+            )
+        });
+        let table = self.table();
+        let clocks = table.clocks().iter().map(|(node, error)| {
+            format!("the wall clock of node {} is {error}: keys do not expire by it", node.0)
+        });
+        let obstacle =
+            self.obstacle().map(|obstacle| format!("node {} is not ready: {obstacle}", self.me.node.0));
+        let disk = self.disk().filter(|disk| disk.is_little()).map(|disk| {
+            let mib = |bytes: u64| bytes >> 20;
+            format!(
+                "node {} has {} MiB left of {} MiB on its disk",
+                self.me.node.0,
+                mib(disk.free_bytes),
+                mib(disk.total_bytes)
+            )
+        });
+        obstacle.into_iter().chain(jump).chain(clocks).chain(disk).collect()
     }
 
     /// Everything, for people and programs.
@@ -105,6 +148,8 @@ impl Knowledge {
             uptime_seconds: self.uptime_seconds(),
             roles: self.roles.clone(),
             failure: self.journal.failure(),
+            warnings: self.warnings(),
+            disk: self.disk(),
             view_service: self.view_service.lock().expect("nobody panics with this lock").clone(),
             replicas: self.data.replicas(),
             nodes: known_nodes(&table),

@@ -25,6 +25,7 @@ pub mod config;
 mod control;
 mod crowd;
 mod data;
+mod disk_room;
 mod happened;
 mod identity;
 mod journal;
@@ -36,7 +37,8 @@ mod status;
 mod text;
 
 pub use config::Config;
+pub use disk_room::DiskRoom;
 pub use happened::Happened;
 pub use operation::{Operated, Operation, OperationOutcome};
-pub use server::{Server, StartError, begin_new_life};
+pub use server::{Ending, Server, StartError, begin_new_life};
 pub use status::{KnownGroup, KnownNode, NodeStatus, ReplicaStatus, ViewServiceStatus};

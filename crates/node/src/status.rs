@@ -9,10 +9,13 @@ use std::time::Duration;
 
 use onecopy_core::{GroupId, Instant, StateMachine, View};
 use onecopy_host::Group;
+use onecopy_host::clock::Jump;
 use onecopy_keyspace::Keyspace;
 use onecopy_replica::Standing;
 use onecopy_views::{GroupReport, Role};
 use serde::{Deserialize, Serialize};
+
+use crate::disk_room::DiskRoom;
 
 /// Everything that `GET /status` answers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -31,6 +34,12 @@ pub struct NodeStatus {
     pub roles: Vec<String>,
     /// Why the node does not acknowledge writes any more, if it does not.
     pub failure: Option<String>,
+    /// What an operator should look at, although everything is served.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+    /// The room on the disk of the data directory.
+    #[serde(default)]
+    pub disk: Option<DiskRoom>,
     /// What the node is in the view service, if it is a view node.
     pub view_service: Option<ViewServiceStatus>,
     /// The replicas on the node.
@@ -207,6 +216,8 @@ fn role_name(standing: Standing) -> &'static str {
 #[derive(Debug, Default)]
 pub(crate) struct DataStatus {
     inner: Mutex<(Vec<ReplicaStatus>, Option<View>)>,
+    clock_jump: Mutex<Option<Jump>>,
+    obstacle: Mutex<Option<String>>,
     pub(crate) clients: ClientCounters,
     pub(crate) replicas_did: ReplicaCounters,
 }
@@ -252,6 +263,26 @@ impl DataStatus {
 
     pub(crate) fn replicas(&self) -> Vec<ReplicaStatus> {
         self.inner.lock().expect("nobody panics with this lock").0.clone()
+    }
+
+    /// Why no client can be served, if none can.
+    pub(crate) fn set_obstacle(&self, obstacle: Option<String>) {
+        *self.obstacle.lock().expect("nobody panics with this lock") = obstacle;
+    }
+
+    /// Why no client can be served, if none can.
+    pub(crate) fn obstacle(&self) -> Option<String> {
+        self.obstacle.lock().expect("nobody panics with this lock").clone()
+    }
+
+    /// The wall clock has jumped, and is not believed; or not any more.
+    pub(crate) fn set_clock_jump(&self, jump: Option<Jump>) {
+        *self.clock_jump.lock().expect("nobody panics with this lock") = jump;
+    }
+
+    /// The jump of the wall clock that is not believed, if there is one.
+    pub(crate) fn clock_jump(&self) -> Option<Jump> {
+        *self.clock_jump.lock().expect("nobody panics with this lock")
     }
 
     /// The view of the group that this node's coordinator has cached.

@@ -1,12 +1,14 @@
 //! `onecopy server`: runs one node.
 
 use std::io::Read;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
-use onecopy_node::{Config, Server};
+use onecopy_node::{Config, Ending, Server};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
@@ -78,7 +80,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
             _ = terminate.recv() => "SIGTERM",
             _ = interrupt.recv() => "SIGINT",
             () = stdin_closed => "the closed stdin",
-            failure = server.failed() => stop_at_once(&failure),
+            ending = server.ended() => match ending {
+                Ending::Broken(failure) => stop_at_once(&failure),
+                Ending::BeginsAnew => begin_anew(),
+            },
         };
         info!("stopping because of {reason}");
         anyhow::Ok(server)
@@ -90,6 +95,18 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     server.stop();
     info!("stopped");
     Ok(DONE)
+}
+
+/// Starts the program anew in this process, with the same arguments: nothing of what it had in memory remains, and whoever looks after the process
+/// does not notice. To the others this is a crash, followed by a start.
+fn begin_anew() -> ! {
+    let mut arguments = std::env::args_os();
+    let mut command = Command::new("/proc/self/exe");
+    if let Some(name) = arguments.next() {
+        command.arg0(name);
+    }
+    let error = command.args(arguments).exec();
+    stop_at_once(&format!("the process cannot begin anew: {error}"))
 }
 
 /// Ends the process without any clean-up. A node one of whose threads has died is in a state that nobody has thought

@@ -43,9 +43,11 @@ impl World {
         env.network.heal();
         (env.profile.loss, env.profile.double, env.profile.late) = (0, 0, 0);
         for node in &mut self.nodes {
+            node.clock.set_right(env.time);
             (node.paused_until, node.stalled_until, node.disk_stalled_until) = (0, 0, 0);
             (node.slow_disk, node.slow_node) = (0, 0);
         }
+        env.checks.clocks.look(env.time, &self.nodes);
         self.mend_all();
         let env = &mut self.env;
         self.clients.iter_mut().for_each(|client| client.served = 0);

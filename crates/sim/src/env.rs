@@ -49,6 +49,8 @@ pub enum Event {
     Supervised(NodeId),
     /// A fault ends.
     Undo(Undo),
+    /// A second process under the id of a node speaks.
+    Stray(usize),
     /// An idle entry for the view table.
     Churn,
     /// The faults are over.
@@ -80,6 +82,10 @@ pub enum Undo {
     ViewService,
     /// The nodes are near each other again, and those view nodes that are down are started. So far they were since then.
     Near(Time, Vec<NodeId>),
+    /// There is room on a disk again.
+    Room(NodeId),
+    /// A wall clock is set right.
+    RightClock(NodeId),
     /// The operator is done with a node: it may be used again.
     Undrain(NodeId),
     /// The operator looks whether a node is empty by now.

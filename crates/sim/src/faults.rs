@@ -64,6 +64,14 @@ pub enum Fault {
     /// So many view nodes die that all others are needed, and those are far from each other: every message takes most of a second.
     /// Not drawn like the others, but alone, in runs of its own.
     FarApart,
+    /// A wall clock is wrong, by up to hours, for some seconds. Perhaps its process has just been started.
+    WrongClock,
+    /// Somebody starts a second process under the id of a node that runs.
+    SecondProcess,
+    /// A process dies, and is started again elsewhere: what is sent to where it was gets nowhere.
+    Moved,
+    /// A disk is full for a while. Nobody looks after the process.
+    FullDisk,
     /// The leader of the view service dies right after its election. Not drawn like the others, but at elections.
     Regicide,
 }
@@ -81,13 +89,17 @@ impl Fault {
     /// Those that were thought of later, and are drawn last, so that older seeds are what they were.
     pub(crate) const LATER: [Self; 4] = [Self::AddNode, Self::RemoveNode, Self::SlowPath, Self::Stop];
 
+    /// And those that came after them.
+    pub(crate) const LAST: [Self; 4] = [Self::WrongClock, Self::SecondProcess, Self::Moved, Self::FullDisk];
+
     /// Whether it does not come with the others: it is drawn later, or has a cause of its own.
     pub(crate) fn is_drawn_apart(self) -> bool {
-        matches!(self, Self::Regicide | Self::FarApart) || Self::LATER.contains(&self)
+        let apart = matches!(self, Self::Regicide | Self::FarApart);
+        apart || Self::LATER.contains(&self) || Self::LAST.contains(&self)
     }
 
     /// All of them.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 32] = [
         Self::Crash,
         Self::CrashSeveral,
         Self::Pause,
@@ -115,6 +127,10 @@ impl Fault {
         Self::RemoveNode,
         Self::Stop,
         Self::FarApart,
+        Self::WrongClock,
+        Self::SecondProcess,
+        Self::Moved,
+        Self::FullDisk,
         Self::Regicide,
     ];
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use onecopy_core::NodeId;
 use onecopy_views::Command;
 
-use crate::clock::{MS, Time};
+use crate::clock::{MS, SECOND, Time};
 use crate::env::{Event, Undo};
 use crate::faults::Fault;
 use crate::network::Network;
@@ -91,9 +91,15 @@ impl World {
             }
             Fault::SetClock => {
                 let by = self.env.dice.below(20_000) as i64 - 10_000;
-                self.node(node).clock.set_wall(by);
+                let now = self.env.time;
+                self.node(node).clock.set_wall(now, by);
+                self.env.checks.clocks.look(now, &self.nodes);
                 return true;
             }
+            Fault::FullDisk => return self.fill(node, until),
+            Fault::SecondProcess => return self.stray(node),
+            Fault::Moved => return self.move_away(node, length),
+            Fault::WrongClock => return self.mislead(node, until),
             Fault::Partition | Fault::Deaf | Fault::Broken => self.cut(fault, node),
             Fault::Storm => {
                 let loss = self.env.dice.between(100, 600);
@@ -127,6 +133,42 @@ impl World {
         true
     }
 
+    /// A wall clock is wrong for a while, by up to some hours. Most clocks are right.
+    fn mislead(&mut self, node: NodeId, until: Time) -> bool {
+        let now = self.env.time;
+        let others = self.nodes.iter().filter(|other| other.id != node);
+        let wrong = others.filter(|other| other.clock.is_wrong()).count();
+        if 2 * (wrong + 1) >= self.nodes.len() || self.node(node).clock.is_wrong() {
+            return false;
+        }
+        let by = self.env.dice.between(15_000, 6 * 3_600_000) as i64;
+        let by = if self.env.dice.chance(700) { by } else { -by };
+        self.say(node, &format!("its wall clock is set {by} ms forward"));
+        self.node(node).clock.set_wall(now, by);
+        if self.env.dice.chance(200) {
+            let soon = self.env.dice.between(10 * MS, SECOND);
+            self.crash(node, soon);
+        }
+        self.env.checks.clocks.look(now, &self.nodes);
+        self.env.schedule(until.min(now + 7 * SECOND), Event::Undo(Undo::RightClock(node)));
+        true
+    }
+
+    /// A process dies, and is started again elsewhere. One at a time: where all have gone, nobody could find out.
+    fn move_away(&mut self, node: NodeId, length: Time) -> bool {
+        let Some(table) = self.newest_table() else { return false };
+        let is_known = |other: &NodeId| {
+            let address = self.env.network.address(*other);
+            table.nodes().get(other).is_some_and(|known| known.addresses.peer == address)
+        };
+        if !self.ids().iter().all(is_known) || !self.crash(node, length) {
+            return false;
+        }
+        self.say(node, "moves");
+        self.env.network.moved(node);
+        true
+    }
+
     pub(crate) fn say(&mut self, node: NodeId, what: &str) {
         self.env.note(node, || format!("!! {what}"));
     }
@@ -141,7 +183,9 @@ impl World {
         for other in self.others(node) {
             // Connections break, unless the machine is gone with its network.
             if self.env.dice.chance(700) {
-                self.nodes[other.0 as usize - 1].happened(&mut self.env, Happened::Lost(node));
+                let other = &mut self.nodes[other.0 as usize - 1];
+                other.happened(&mut self.env, Happened::Lost(node));
+                other.happened(&mut self.env, Happened::Refused(node));
             }
         }
         self.env.schedule(self.env.time + length, Event::Undo(Undo::Start(node)));
@@ -218,6 +262,12 @@ impl World {
                 machine.slow_node = machine.slow_node.saturating_sub(1);
             }
             Undo::FastPath(from, to) => self.env.network.fast_path(from, to),
+            Undo::Room(node) => self.node(node).disk.health.is_full = false,
+            Undo::RightClock(node) => {
+                let now = self.env.time;
+                self.node(node).clock.set_right(now);
+                self.env.checks.clocks.look(now, &self.nodes);
+            }
             Undo::ViewService => self.env.network.view_outage(false),
             Undo::Near(since, down) => self.move_together(since, &down),
             Undo::Retire(node) => self.retire(node),

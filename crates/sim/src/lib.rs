@@ -98,6 +98,7 @@ pub mod run;
 pub mod sabotage;
 pub mod scar;
 pub mod shrink;
+pub mod stray;
 pub mod subject;
 pub mod trace;
 pub mod workload;

@@ -1,6 +1,6 @@
 //! The network: which messages arrive, when, and how often.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use onecopy_core::NodeId;
 
@@ -22,6 +22,14 @@ pub struct Network {
     view_outages: u32,
     /// How long every message takes, if the nodes are far from each other.
     distance: Option<Time>,
+    /// How often nodes have moved.
+    moves: BTreeMap<NodeId, u64>,
+}
+
+/// Where a node is that has moved so often.
+#[must_use]
+pub fn address(node: NodeId, moves: u64) -> String {
+    format!("{node}/{moves}")
 }
 
 impl Network {
@@ -95,6 +103,23 @@ impl Network {
         self.view_outages > 0 && matches!(packet, Packet::Raft(..) | Packet::Hello(_))
     }
 
+    /// Where a node is.
+    #[must_use]
+    pub fn address(&self, node: NodeId) -> String {
+        address(node, self.moves.get(&node).copied().unwrap_or_default())
+    }
+
+    /// How often nodes have moved.
+    #[must_use]
+    pub fn moves(&self) -> &BTreeMap<NodeId, u64> {
+        &self.moves
+    }
+
+    /// A node is elsewhere from now on.
+    pub fn moved(&mut self, node: NodeId) {
+        *self.moves.entry(node).or_default() += 1;
+    }
+
     /// Cuts these directions.
     pub fn cut(&mut self, directions: &[(NodeId, NodeId)]) {
         self.cuts.extend_from_slice(directions);
@@ -128,7 +153,7 @@ impl Network {
 
     /// All is well.
     pub fn heal(&mut self) {
-        *self = Self::default();
+        *self = Self { moves: std::mem::take(&mut self.moves), ..Self::default() };
     }
 
     /// The directions between two parts.

@@ -66,7 +66,7 @@ impl World {
     }
 
     /// The newest view table that any process knows.
-    fn newest_table(&self) -> Option<&Table> {
+    pub(crate) fn newest_table(&self) -> Option<&Table> {
         let tables = self.nodes.iter().filter_map(|node| node.process.as_ref()?.view_table());
         tables.max_by_key(|table| table.version())
     }

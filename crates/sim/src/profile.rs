@@ -162,6 +162,11 @@ impl Profile {
         } else if sabotaged.map_or_else(|| dice.chance(FAR), |rule| rule == Rule::PatientElections) {
             profile.turn_far(dice);
         }
+        for fault in Fault::LAST {
+            if dice.chance(150) && !profile.is_gray {
+                profile.weights.insert(fault, dice.between(1, 10));
+            }
+        }
         profile
     }
 
@@ -280,6 +285,8 @@ impl Profile {
                 self.workload.reads = 200;
                 self.think = 5 * MS;
             }
+            Rule::LivingLife => weigh(&[(Fault::SecondProcess, 30)]),
+            Rule::SteadyTime => weigh(&[(Fault::WrongClock, 30)]),
             Rule::OnceTokens => {
                 weigh(&[(Fault::Crash, 30)]);
                 self.workload.reads = 200;

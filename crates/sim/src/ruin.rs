@@ -30,6 +30,7 @@ impl World {
             return self.env.schedule(later, Event::Undo(Undo::Empty(node)));
         }
         self.nodes[node.0 as usize - 1].start(&mut self.env);
+        self.env.checks.clocks.look(self.env.time, &self.nodes);
     }
 
     /// The operator moves a damaged data directory away and starts the node again.
@@ -82,6 +83,17 @@ impl World {
         true
     }
 
+    /// A disk is full, or all are. Whatever is written finds no room, until there is some.
+    pub(crate) fn fill(&mut self, node: NodeId, until: Time) -> bool {
+        let all = self.env.dice.chance(300);
+        for node in self.ids().into_iter().filter(|other| all || *other == node) {
+            self.say(node, "its disk is full");
+            self.node(node).disk.health.is_full = true;
+            self.env.schedule(until, Event::Undo(Undo::Room(node)));
+        }
+        true
+    }
+
     /// The operator mends a disk, and starts the process again that had given up on it.
     pub(crate) fn mend_disk(&mut self, node: NodeId, generation: u64) {
         if self.node(node).generation == generation {
@@ -92,8 +104,10 @@ impl World {
     /// The faults are over: every process runs, on a disk that takes writes.
     pub(crate) fn mend_all(&mut self) {
         for node in self.ids() {
-            self.node(node).disk.health.image_fails = false;
-            if self.node(node).disk.health.log_fails {
+            let health = &mut self.node(node).disk.health;
+            (health.image_fails, health.is_full) = (false, false);
+            // A process whose log found no room begins anew by itself.
+            if health.log_fails && !health.wants_room {
                 self.crash(node, 0);
             }
             self.empty(node);
@@ -131,9 +145,12 @@ impl World {
         let whole_life = Incarnation(self.env.new_life());
         self.say(node, if whole { "loses its disk" } else { "loses its data" });
         self.env.checks.digests.scarred.remove(&node);
+        let moves = self.env.network.moves().clone();
         let machine = self.node(node);
         machine.incarnation = life;
         if whole {
+            // Whoever sets it up again writes new settings.
+            machine.settings = moves;
             machine.view_member = whole_life;
             machine.remembered.clear();
             machine.disk.forget_all();

@@ -19,6 +19,7 @@ use crate::env::{Env, Event, Stats};
 use crate::faults::Fault;
 use crate::node::{Happened, Node};
 use crate::profile::Profile;
+use crate::stray::Stray;
 use crate::trace::Trace;
 
 /// Of a thousand runs, how many begin with the founding of the view service.
@@ -39,6 +40,8 @@ pub struct World {
     /// How many entries and views there were at the last look.
     seen: (u64, u64),
     founding: Founding,
+    /// Processes that should not be.
+    pub(crate) strays: Vec<Stray>,
 }
 
 /// Where the cluster is with the founding of its view service.
@@ -100,7 +103,17 @@ impl World {
         });
         let clients = clients.collect();
         let bounds = Bounds::of(&env.profile);
-        Self { env, nodes, clients, seed, phase: Phase::Faults, bounds, seen: (0, 0), founding }
+        Self {
+            env,
+            nodes,
+            clients,
+            seed,
+            phase: Phase::Faults,
+            bounds,
+            seen: (0, 0),
+            founding,
+            strays: Vec::new(),
+        }
     }
 
     /// Runs to the end, and returns the numbers. Unwinds at a violation.
@@ -180,6 +193,7 @@ impl World {
             }
             Event::Supervised(node) => self.start(node),
             Event::Undo(undo) => self.undo(undo),
+            Event::Stray(number) => self.stray_speaks(number),
             Event::Churn => self.churn(),
             Event::Heal => self.heal(),
             Event::Look => self.look_at_the_whole(),
@@ -191,6 +205,9 @@ impl World {
         let checks = &mut self.env.checks;
         let news = (checks.ledger.len(), checks.views.changes());
         if written || news != self.seen {
+            for index in self.seen.0 + 1..=news.0 {
+                checks.clocks.committed(self.env.time, checks.ledger.time_at(index));
+            }
             self.seen = news;
             if let (Some(view), Some(last)) = (checks.views.newest(), checks.ledger.last()) {
                 copies::members_hold_all(&self.nodes, view, last);

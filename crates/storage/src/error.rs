@@ -124,6 +124,17 @@ pub enum LogError {
 }
 
 impl LogError {
+    /// Whether the log failed because the disk was full: what was refused never was in any cache, and a new start on the same disk is
+    /// all that it takes once there is room.
+    #[must_use]
+    pub fn is_disk_full(&self) -> bool {
+        match self {
+            Self::Io { disk_full, .. } => *disk_full,
+            Self::Poisoned { cause } => cause.is_disk_full(),
+            Self::TooLarge { .. } => false,
+        }
+    }
+
     /// For `map_err`: names what was tried on which file, and where.
     pub(crate) fn io(action: &'static str, file: &Path, offset: u64) -> impl FnOnce(io::Error) -> Self {
         move |error| Self::Io {

@@ -118,9 +118,10 @@ pub enum IdentityError {
     /// The data directory is an old image.
     #[error(
         "the data directory {} is an old image: the node was started again since it was made, or had another one in its place. It has \
-         forgotten what it has acknowledged since. Move it away and start the node again: it returns as a new copy and is \
-         rebuilt from the other members of its groups. If no other copy is left at all, and only then, have what is here \
-         begin a new life with `onecopy node new-life --data {}`, start the node, and see `onecopy group recover --help`",
+         forgotten what it has acknowledged since. Keep it, and start the node with an empty directory: it returns as a new copy and is \
+         rebuilt from the other members of its groups. Once `onecopy status` says that every group has all its copies, this one \
+         is of no use any more. If it is the only copy that is left, have what is here begin a new life with `onecopy node \
+         new-life --data {}`, start the node with it, and see `onecopy group recover --help`",
         directory.display(), directory.display()
     )]
     OldImage {

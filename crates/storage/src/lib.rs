@@ -190,5 +190,5 @@ pub use directory::{DataDirectory, DirectoryError};
 pub use error::{LogError, OpenError};
 pub use fs::{Crash, File, FileSystem, MemoryFileSystem, RealFileSystem};
 pub use identity::{Identity, IdentityError, Owner};
-pub use log::{Log, LogOptions, Missing, Stats};
+pub use log::{DIRECTORY as LOG_DIRECTORY, Log, LogOptions, Missing, Stats};
 pub use snapshot::{SnapshotError, SnapshotName, SnapshotReader, SnapshotWriter, Snapshots};

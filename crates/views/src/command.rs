@@ -6,6 +6,7 @@ use std::fmt;
 use onecopy_core::{BootNumber, GroupId, Member, NodeId, ViewNumber};
 use serde::{Deserialize, Serialize};
 
+use crate::clocks::ClockError;
 use crate::table::Registration;
 
 /// Why a view is changed. For people: nothing depends on it.
@@ -179,6 +180,13 @@ pub enum Command {
         /// Its process start.
         boot: BootNumber,
     },
+    /// The wall clock of a node is out of step with those of the others; or, without an error, is not any more.
+    NoteClock {
+        /// Whose.
+        node: NodeId,
+        /// By how much.
+        error: Option<ClockError>,
+    },
 }
 
 impl Command {
@@ -189,7 +197,8 @@ impl Command {
             Self::RegisterNode { .. }
             | Self::SetDrained { .. }
             | Self::SetViewNodes { .. }
-            | Self::ForgetNode { .. } => None,
+            | Self::ForgetNode { .. }
+            | Self::NoteClock { .. } => None,
             Self::CreateGroup { group, .. }
             | Self::RemoveMember { group, .. }
             | Self::PromoteMember { group, .. }

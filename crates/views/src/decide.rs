@@ -19,6 +19,8 @@ impl Monitor {
     pub fn decide(&mut self, now: Instant, table: &Table) -> Vec<Command> {
         self.look_back(now, table);
         let mut commands = self.registrations(now, table);
+        // Before whoever is wrong about the time may become a primary.
+        commands.extend(self.decide_clocks(now, table));
         for (id, group) in table.groups() {
             if self.is_proposed(now, *id, group.view.number) {
                 continue;

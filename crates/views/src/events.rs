@@ -147,6 +147,8 @@ impl fmt::Display for Command {
                 write!(f, "the view nodes are {}", names.join(", "))
             }
             Self::ForgetNode { node } => write!(f, "{node} is forgotten"),
+            Self::NoteClock { node, error: Some(error) } => write!(f, "the wall clock of {node} is {error}"),
+            Self::NoteClock { node, error: None } => write!(f, "the wall clock of {node} is right again"),
             Self::Recover { group, sole, .. } => {
                 write!(f, "{group} goes on with what {} has, and may have lost data", sole.node)
             }

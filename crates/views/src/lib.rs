@@ -22,9 +22,11 @@
 //! | no ping for `failure_timeout` | anyone | removed; a primary is succeeded |
 //! | pings under another incarnation (P9) | a member | removed: its data is gone |
 //! | pings from a start, or in a life, that is over (P9) | anyone | as if silent: its disk is an old image |
+//! | pings from another start, while this one is heard | nobody | not heard, and told so |
 //! | pings with another boot number (P11), or that it cannot lead | the primary | a new view, perhaps with it |
 //! | a disk write unfinished for `failure_timeout` | anyone | as if silent: a gray failure is a failure |
 //! | a refused connection, and no ping for `refused_timeout` | anyone | as if silent: nobody listens there |
+//! | its wall clock shows something else than most | anyone | noted, so that it is not believed |
 //! | says that it is about to stop | a backup, a learner | removed, if another member stays |
 //! | the primary reports silence | a backup, a learner | removed |
 //! | the primary reports that it does not acknowledge | a backup | removed |
@@ -33,6 +35,7 @@
 //! | a backup reports silence for twice `failure_timeout` | a primary that does not itself report that backup | succeeded |
 
 mod change;
+mod clocks;
 mod command;
 mod decide;
 mod events;
@@ -46,10 +49,11 @@ mod placement;
 mod table;
 mod view_nodes;
 
+pub use clocks::{ClockError, ClockReading};
 pub use command::{Command, Reason, Rejection};
 pub use events::{Event, Evidence, Proposal};
 pub use genesis::{Founding, Genesis, Hello, Membership, Standing as GenesisStanding};
-pub use lives::Start;
+pub use lives::{Refusal, Start};
 pub use monitor::{Monitor, MonitorConfig};
 pub use ping::{GroupReport, Moment, Ping, Role, Suspicion};
 pub use table::{Addresses, CorruptTable, Group, Registration, Table};

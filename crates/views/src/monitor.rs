@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use onecopy_core::{Grounds, GroupId, Incarnation, Instant, NodeId, Rule, Rules, ViewNumber};
 
+use crate::clocks::Clocks;
 use crate::command::{Command, Reason};
 use crate::flapping::Flapping;
 use crate::ping::{GroupReport, Moment, Ping, Suspicion};
@@ -44,6 +45,7 @@ pub struct Monitor {
     pub(crate) naming: Option<Instant>,
     /// The same for registrations.
     pub(crate) registering: BTreeMap<NodeId, Instant>,
+    pub(crate) clocks: Clocks,
 }
 
 impl Monitor {
@@ -61,6 +63,7 @@ impl Monitor {
             proposed: BTreeMap::new(),
             naming: None,
             registering: BTreeMap::new(),
+            clocks: Clocks::default(),
         }
     }
 
@@ -70,6 +73,7 @@ impl Monitor {
             known.incarnation == ping.incarnation && known.moment() > ping.moment()
         });
         if !delayed {
+            self.clocks.heard(now, from, &ping);
             self.heard.insert(from, (now, ping));
         }
     }
@@ -115,7 +119,8 @@ impl Monitor {
     }
 
     /// Whether a node has been silent for too long.
-    pub(crate) fn is_silent(&self, now: Instant, node: NodeId) -> bool {
+    #[must_use]
+    pub fn is_silent(&self, now: Instant, node: NodeId) -> bool {
         let MonitorConfig { failure_timeout, refused_timeout, .. } = self.config;
         let patience =
             if self.refuses(node) { refused_timeout.min(failure_timeout) } else { failure_timeout };
@@ -143,6 +148,7 @@ impl Monitor {
         self.started = now;
         self.heard.values_mut().for_each(|(at, _)| *at = now);
         self.suspicions.clear();
+        self.clocks.forget();
     }
 
     /// What a node said last, and how long ago.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use onecopy_core::{BootNumber, Grounds, GroupId, Incarnation, Index, NodeId, ViewNumber};
 use serde::{Deserialize, Serialize};
 
+use crate::clocks::ClockReading;
 use crate::table::Addresses;
 
 /// What a replica is in its view, as it reports itself.
@@ -64,6 +65,8 @@ pub struct Ping {
     pub run: u64,
     /// Where it can be reached.
     pub addresses: Addresses,
+    /// What its clocks show.
+    pub clock: ClockReading,
     /// Its process is about to stop: it is not to be waited for.
     pub leaving: bool,
     /// The version of the table that it knows.

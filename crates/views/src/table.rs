@@ -7,6 +7,7 @@ use onecopy_core::{BootNumber, GroupId, Incarnation, NodeId, Rule, Rules, View, 
 use serde::{Deserialize, Serialize};
 
 use crate::change;
+use crate::clocks::ClockError;
 use crate::command::{Command, Rejection};
 use crate::events::{self, Event, Proposal};
 
@@ -81,6 +82,8 @@ pub struct Table {
     groups: BTreeMap<GroupId, Group>,
     /// The last changes, oldest first.
     events: VecDeque<Event>,
+    /// Wall clocks that are out of step.
+    clocks: BTreeMap<NodeId, ClockError>,
 }
 
 impl Table {
@@ -123,6 +126,12 @@ impl Table {
     #[must_use]
     pub fn view_nodes(&self) -> &BTreeSet<NodeId> {
         &self.view_nodes
+    }
+
+    /// The wall clocks that are out of step with the others.
+    #[must_use]
+    pub fn clocks(&self) -> &BTreeMap<NodeId, ClockError> {
+        &self.clocks
     }
 
     /// The last changes, oldest first.
@@ -195,6 +204,7 @@ impl Table {
             Command::SetDrained { node, drained } => self.set_drained(*node, *drained)?,
             Command::SetViewNodes { nodes } => self.set_view_nodes(nodes)?,
             Command::ForgetNode { node } => self.forget(*node)?,
+            Command::NoteClock { node, error } => self.note_clock(*node, *error)?,
             Command::Recover { group, expected, sole, boot } => {
                 let is_registered = self
                     .nodes
@@ -286,7 +296,19 @@ impl Table {
         }
         self.drained.remove(&node);
         self.lives_since.remove(&node);
+        self.clocks.remove(&node);
         self.nodes.remove(&node).map(drop).ok_or(Rejection::NoSuchNode(node))
+    }
+
+    fn note_clock(&mut self, node: NodeId, error: Option<ClockError>) -> Result<(), Rejection> {
+        if !self.nodes.contains_key(&node) {
+            return Err(Rejection::NoSuchNode(node));
+        }
+        let before = match error {
+            Some(error) => self.clocks.insert(node, error),
+            None => self.clocks.remove(&node),
+        };
+        if before == error { Err(Rejection::NoChange) } else { Ok(()) }
     }
 
     /// Installs the next view of a group: what `edit` makes of the current one.

@@ -72,6 +72,8 @@ struct Node {
     redis: SocketAddr,
     http: SocketAddr,
     peer: SocketAddr,
+    /// Where the settings of the others look for it.
+    known_at: SocketAddr,
     child: Option<Child>,
 }
 
@@ -79,7 +81,8 @@ impl Node {
     /// One that does not run yet.
     fn new() -> Self {
         let address = || SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
-        Self { redis: address(), http: address(), peer: address(), child: None }
+        let peer = address();
+        Self { redis: address(), http: address(), peer, known_at: peer, child: None }
     }
 }
 

@@ -1,7 +1,8 @@
 //! Processes: started, killed, stopped, paused; and what operators do with them.
 
 use std::fs::File;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -28,7 +29,20 @@ impl Cluster {
 
     /// The command that starts a node, for tests that look at its output themselves.
     pub fn command(&self, id: u32) -> Command {
-        let node = self.node(id);
+        self.command_at(id, self.node(id), &self.data_directory(id))
+    }
+
+    /// The command that starts a second process of a node: with other addresses and another directory, and everything else the same.
+    pub fn second_command(&self, id: u32, directory: &Path) -> Command {
+        self.command_at(id, &Node::new(), directory)
+    }
+
+    /// From its next start on, the node takes other nodes elsewhere. The settings of the others stay as they are.
+    pub fn move_node(&mut self, id: u32) {
+        self.node_mut(id).peer = Node::new().peer;
+    }
+
+    fn command_at(&self, id: u32, node: &Node, directory: &Path) -> Command {
         let views = self.view_ids();
         let mut roles = Vec::new();
         if views.contains(&id) {
@@ -39,7 +53,12 @@ impl Cluster {
         }
         let reach = |(to, other): (&u32, &Node)| {
             let proxy = self.proxies.get(&(id, *to)).map(|proxy| proxy.address);
-            format!("{to}={}", proxy.unwrap_or(other.peer))
+            format!("{to}={}", proxy.unwrap_or(other.known_at))
+        };
+        // Where links are to be cut, nobody may know a way around them: an address that nobody can reach is not learnt.
+        let peer = match self.options.proxied {
+            true => SocketAddr::from((Ipv4Addr::UNSPECIFIED, node.peer.port())),
+            false => node.peer,
         };
         let mut command = Command::new(executable());
         for (name, _) in std::env::vars_os() {
@@ -56,9 +75,9 @@ impl Cluster {
             .args(["server", "--exit-with-stdin"])
             .args(["--node", &id.to_string(), "--cluster", &self.name])
             .arg("--data")
-            .arg(self.data_directory(id))
+            .arg(directory)
             .args(["--redis", &node.redis.to_string(), "--http", &node.http.to_string()])
-            .args(["--peer", &node.peer.to_string(), "--roles", &roles.join(",")])
+            .args(["--peer", &peer.to_string(), "--roles", &roles.join(",")])
             .args(["--view-nodes", &ids.join(",")])
             .args(["--nodes", &self.nodes.iter().map(reach).collect::<Vec<_>>().join(",")])
             .args(["--copies", &self.options.copies.to_string(), "--durability", self.options.durability]);

@@ -19,13 +19,20 @@ impl Cluster {
 
     /// A metric of a node without labels, if it answers.
     pub fn metric(&self, id: u32, name: &str) -> Option<u64> {
-        let mut stream = TcpStream::connect(self.http_address(id)).ok()?;
-        stream.set_read_timeout(Some(Duration::from_secs(2))).ok()?;
-        stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").ok()?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).ok()?;
+        let (_, answer) = self.http(id, "/metrics")?;
         let value = |line: &str| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok();
         answer.lines().find_map(value)
+    }
+
+    /// What a node answers over HTTP: the status, and the body.
+    pub fn http(&self, id: u32, path: &str) -> Option<(u16, String)> {
+        let mut stream = TcpStream::connect(self.http_address(id)).ok()?;
+        stream.set_read_timeout(Some(Duration::from_secs(2))).ok()?;
+        stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        let (head, body) = answer.split_once("\r\n\r\n")?;
+        Some((head.split_whitespace().nth(1)?.parse().ok()?, body.to_owned()))
     }
 
     /// What all nodes say, put together as `onecopy status` does.

@@ -17,6 +17,7 @@ use onecopy_core::{GroupId, Instant, NodeId, StateMachine, Ticket, Timestamp, Vi
 use onecopy_replica::{CorruptPromise, Input, Message};
 use onecopy_views::{Suspicion, Table};
 
+use crate::clock::SteadyClock;
 use crate::coordinator::{Coordinator, Dispatch, ReadBatches, Reply, Submission};
 use crate::disk::{ArchiveEvent, Out};
 use crate::group::{Fresh, Group, GroupObserver, GroupSettings, Origin, Restored, Wish};
@@ -31,6 +32,7 @@ pub struct DataPlane<M, T> {
     /// Empty on a node that holds no data.
     groups: BTreeMap<GroupId, Group<M>>,
     coordinator: Coordinator<T>,
+    clock: SteadyClock,
     making_way: MakingWay,
     /// Of the groups, during a turn. Empty between turns, but for wishes; kept for its memory.
     asked: Out<Wish>,
@@ -45,6 +47,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
             me,
             groups: BTreeMap::new(),
             coordinator,
+            clock: SteadyClock::default(),
             making_way: MakingWay::default(),
             asked: Out::default(),
             dispatches: Vec::new(),
@@ -64,6 +67,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         observer: &mut impl GroupObserver<M>,
         out: &mut Out<Mail>,
     ) -> Result<(), CorruptPromise> {
+        self.clock = SteadyClock::new(settings.replica.rules);
         let group = Group::start(settings, restored, fresh, now, observer, &mut self.asked)?;
         self.groups.insert(group.id(), group);
         self.pass_on(out);
@@ -83,6 +87,12 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         }
     }
 
+    /// This node.
+    #[must_use]
+    pub fn me(&self) -> NodeId {
+        self.me
+    }
+
     /// All replicas.
     pub fn groups(&self) -> impl Iterator<Item = &Group<M>> {
         self.groups.values()
@@ -92,6 +102,12 @@ impl<M: StateMachine, T> DataPlane<M, T> {
     #[must_use]
     pub fn coordinator(&self) -> &Coordinator<T> {
         &self.coordinator
+    }
+
+    /// What the node takes for the time.
+    #[must_use]
+    pub fn clock(&self) -> &SteadyClock {
+        &self.clock
     }
 
     /// What is to be told to clients.
@@ -203,6 +219,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         out: &mut Out<Mail>,
     ) {
         self.making_way.learn(table);
+        self.clock.told(table.clocks().get(&self.me).copied());
         for (id, group) in table.groups() {
             self.learn(*id, &group.view);
             let view = group.view.clone();
@@ -221,7 +238,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         self.dispatches = dispatches;
     }
 
-    /// Does everything else that follows from what has happened.
+    /// Does everything else that follows from what has happened. `wall` is the wall clock; it may be set forward and back.
     pub fn end_turn(
         &mut self,
         now: Instant,
@@ -229,8 +246,9 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         observer: &mut impl GroupObserver<M>,
         out: &mut Out<Mail>,
     ) {
+        let steady = self.clock.read(now, wall);
         for group in self.groups.values_mut() {
-            group.end_turn(now, wall, observer, &mut self.asked);
+            group.end_turn(now, steady, observer, &mut self.asked);
         }
         self.make_way(now, observer, out);
         self.pass_on(out);
@@ -241,8 +259,8 @@ impl<M: StateMachine, T> DataPlane<M, T> {
 
     /// When the next turn is due if nothing happens.
     #[must_use]
-    pub fn deadline(&self, now: Instant, wall: Timestamp) -> Option<Instant> {
-        let groups = self.groups.values().map(|group| group.deadline(now, wall));
+    pub fn deadline(&self, now: Instant) -> Option<Instant> {
+        let groups = self.groups.values().map(|group| group.deadline(now));
         groups.chain([self.coordinator.deadline(), self.next_attempt()]).flatten().min()
     }
 

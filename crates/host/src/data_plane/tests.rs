@@ -119,7 +119,7 @@ fn a_request_elsewhere_goes_to_the_primary() {
     // It could not be sent: nothing was executed, so it is tried again.
     node.plane.undelivered(1);
     assert!(node.replies().is_empty());
-    assert!(node.plane.deadline(NOW, WALL) < Some(NOW + Duration::from_secs(1)));
+    assert!(node.plane.deadline(NOW) < Some(NOW + Duration::from_secs(1)));
 }
 
 #[test]

@@ -27,6 +27,7 @@ use onecopy_replica::{CorruptPromise, Effect, Input, Message, Replica, Standing}
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
+use crate::clock::EntryTime;
 use crate::disk::{ArchiveEvent, ArchiveJob, Job, Out};
 use crate::message::Outcome;
 use crate::waiting::Waiting;
@@ -75,8 +76,10 @@ pub struct Group<M> {
     confirming: BTreeMap<u64, Asked>,
     next_token: u64,
     snapshots: Snapshots<M>,
-    /// The wall clock at the end of the last turn.
+    entry_time: EntryTime,
+    /// The time of entries at the end of the last turn, and when that was.
     clock: Timestamp,
+    clock_read: Instant,
     counters: Counters,
     /// Empty between steps; kept for its memory.
     effects: Vec<Effect>,
@@ -124,7 +127,9 @@ impl<M: StateMachine> Group<M> {
             confirming: BTreeMap::new(),
             next_token: 0,
             snapshots: Snapshots::default(),
+            entry_time: EntryTime::default(),
             clock: Timestamp(0),
+            clock_read: now,
             counters: Counters::default(),
             effects,
             digests: Vec::new(),
@@ -227,19 +232,20 @@ impl<M: StateMachine> Group<M> {
         }
     }
 
-    /// The turn is over: everything that was handed in becomes one entry, and one confirmation for all reads. `wall` is
-    /// the wall clock; it may be set back.
+    /// The turn is over: everything that was handed in becomes one entry, and one confirmation for all reads. `steady`
+    /// is what the node takes for the time; it may be set back.
     pub fn end_turn(
         &mut self,
         now: Instant,
-        wall: Timestamp,
+        steady: Timestamp,
         observer: &mut impl GroupObserver<M>,
         out: &mut Out<Wish>,
     ) {
-        self.clock = wall;
+        self.clock = self.entry_time.read(now, steady, self.applied_time);
+        self.clock_read = now;
         let leads = self.replica.standing() == Standing::Primary;
         let cares = leads || !self.reads.is_empty();
-        let due = cares && self.state.machine().due().is_some_and(|due| due <= wall);
+        let due = cares && self.state.machine().due().is_some_and(|due| due <= self.clock);
         while !self.writes.is_empty() {
             self.propose(now, observer, out);
         }
@@ -259,11 +265,11 @@ impl<M: StateMachine> Group<M> {
 
     /// When the group next wants a turn.
     #[must_use]
-    pub fn deadline(&self, now: Instant, wall: Timestamp) -> Option<Instant> {
+    pub fn deadline(&self, now: Instant) -> Option<Instant> {
         let leads = self.replica.standing() == Standing::Primary;
         let due = leads.then(|| self.state.machine().due()).flatten().map(|due| {
-            let wait = due.0.saturating_sub(wall.0).max(1);
-            now + Duration::from_millis(wait)
+            let wait = due.0.saturating_sub(self.clock.0).max(1);
+            self.clock_read + Duration::from_millis(wait)
         });
         let snapshot = self.snapshots.want_turn().then_some(now);
         let scrub =

@@ -250,7 +250,8 @@ fn what_the_log_kept_is_executed_and_tells_nobody() {
 fn time_alone_makes_an_entry_but_one_at_a_time() {
     let mut rig = Rig::primary_of(&[ME]);
     rig.group.damage(|machine| machine.due = Some(Timestamp(900)));
-    assert_eq!(rig.group.deadline(NOW, Timestamp(850)), Some(NOW + Duration::from_millis(50)));
+    rig.group.clock = Timestamp(850);
+    assert_eq!(rig.group.deadline(NOW), Some(NOW + Duration::from_millis(50)));
     rig.end_turn();
     rig.end_turn();
     assert_eq!(rig.group.replica().log().last().index, Index(2));
@@ -263,7 +264,7 @@ fn a_snapshot_is_taken_when_the_log_wants_one() {
     let mut rig = Rig::primary_of(&[ME]);
     rig.group.snapshot_wanted(&mut ());
     rig.group.snapshot_wanted(&mut ());
-    assert_eq!(rig.group.deadline(NOW, WALL), Some(NOW), "it goes on at once");
+    assert_eq!(rig.group.deadline(NOW), Some(NOW), "it goes on at once");
     rig.end_turn();
     let snapshot = SnapshotName { group: GROUP, id: EntryId::new(1, 1), time: Timestamp(0) };
     let jobs = rig.archive();
@@ -346,7 +347,7 @@ fn an_idle_primary_makes_an_entry_to_compare_by() {
     rig.sync();
     rig.end_turn();
     assert_eq!(last(&rig), Index(2));
-    assert_eq!(rig.group.deadline(NOW, WALL), Some(NOW + Duration::from_millis(50)), "a heartbeat");
+    assert_eq!(rig.group.deadline(NOW), Some(NOW + Duration::from_millis(50)), "a heartbeat");
     let later = NOW + Duration::from_secs(1);
     rig.group.end_turn(later, WALL, &mut (), &mut rig.out);
     assert_eq!(last(&rig), Index(3));

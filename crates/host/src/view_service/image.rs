@@ -1,14 +1,16 @@
 //! A snapshot of a view node: the table, and who the members of its Raft group are.
 //!
 //! ```text
-//! image := 1:u8 length:u32 configuration table       little-endian; configuration: length bytes, as Raft encodes it
+//! image := 2:u8 length:u32 configuration table       little-endian; configuration: length bytes, as Raft encodes it
 //! ```
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use onecopy_raft::Configuration;
 use onecopy_views::Table;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// In this one no table knew of clocks.
+const WITHOUT_CLOCKS: u8 = 1;
 const HEADER: usize = 1 + 4;
 
 /// What a snapshot holds.
@@ -51,7 +53,7 @@ impl ViewImage {
             return Err(corrupt("it is too short"));
         }
         let version = rest.get_u8();
-        if version != VERSION {
+        if ![WITHOUT_CLOCKS, VERSION].contains(&version) {
             return Err(CorruptImage {
                 reason: format!("it has format {version}, this version knows only {VERSION}"),
             });
@@ -62,7 +64,9 @@ impl ViewImage {
         }
         let configuration = Configuration::decode(&rest.split_to(length))
             .map_err(|error| CorruptImage { reason: error.to_string() })?;
-        let table = Table::decode(&rest).map_err(|error| CorruptImage { reason: error.reason })?;
+        // The table ends with the clocks: none of them.
+        let table = if version == WITHOUT_CLOCKS { Bytes::from([&rest[..], &[0]].concat()) } else { rest };
+        let table = Table::decode(&table).map_err(|error| CorruptImage { reason: error.reason })?;
         Ok(Self { table, configuration })
     }
 }
@@ -81,10 +85,14 @@ mod tests {
         let command = Command::SetViewNodes { nodes: [NodeId(3)].into() };
         image.table.apply(&command, Rules::default()).expect("it is news");
         let bytes = image.encode();
-        assert_eq!(ViewImage::decode(&bytes), Ok(image));
+        assert_eq!(ViewImage::decode(&bytes), Ok(image.clone()));
         for length in 0..bytes.len() {
             assert!(ViewImage::decode(&bytes.slice(..length)).is_err(), "{length}");
         }
+        // As the version before wrote it.
+        let mut older = bytes[..bytes.len() - 1].to_vec();
+        older[0] = WITHOUT_CLOCKS;
+        assert_eq!(ViewImage::decode(&older.into()), Ok(image));
         let mut other = bytes.to_vec();
         other[0] = 9;
         assert!(ViewImage::decode(&other.into()).is_err());

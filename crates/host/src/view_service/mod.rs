@@ -24,8 +24,8 @@ use onecopy_core::{
 };
 use onecopy_raft::{ChangeRefusal, Configuration, Effect, Input, Message, Raft, Role};
 use onecopy_views::{
-    Command, Genesis, GenesisStanding, Hello, Membership, Moment, Monitor, MonitorConfig, Ping, Suspicion,
-    Table,
+    Command, Genesis, GenesisStanding, Hello, Membership, Moment, Monitor, MonitorConfig, Ping, Refusal,
+    Suspicion, Table,
 };
 
 use crate::disk::{Out, SnapshotName};
@@ -42,6 +42,10 @@ pub const VIEW_GROUP: GroupId = GroupId(0);
 pub const GENESIS_GROUP: GroupId = GroupId(u32::MAX);
 /// A view node that was not run for this long was asleep: what it did not hear meanwhile proves nothing.
 const ASLEEP: Duration = Duration::from_millis(250);
+/// A node that is not heard is told the table this often.
+const CALL_INTERVAL: Duration = Duration::from_secs(1);
+/// A process that is not wanted is told so this often.
+const REFUSAL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// What the view service wants of the node.
 #[derive(Debug)]
@@ -68,6 +72,22 @@ pub enum ViewWish {
         request: u64,
         /// Whether it was executed; if not, why.
         outcome: Result<(), String>,
+    },
+    /// Tell a process that it is not taken for the node that it says it is.
+    Refuse {
+        /// Which node it says it is.
+        to: NodeId,
+        /// Where it takes other nodes, as it says: perhaps not where the node does.
+        address: String,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// Look for a node there: it is where it speaks from, and everybody else does not know that yet.
+    LookFor {
+        /// Which one.
+        node: NodeId,
+        /// Where it takes other nodes, as it says.
+        address: String,
     },
     /// Tell a node the view table.
     Announce {
@@ -156,6 +176,9 @@ pub struct ViewService {
     reading: VecDeque<Member>,
     /// Commands of operators that are on their way through the log, and who waits for them.
     operations: BTreeMap<Index, (NodeId, u64)>,
+    /// When processes that are not wanted were told so, by node.
+    refused_at: BTreeMap<NodeId, Instant>,
+    next_call: Instant,
     last_look: Instant,
     /// The wall clock at the last look.
     wall: Timestamp,
@@ -204,6 +227,8 @@ impl ViewService {
             taking: None,
             reading: VecDeque::new(),
             operations: BTreeMap::new(),
+            refused_at: BTreeMap::new(),
+            next_call: now + CALL_INTERVAL,
             last_look: now,
             wall,
             effects: Vec::new(),
@@ -248,16 +273,36 @@ impl ViewService {
 
     /// A node, perhaps this one, says that it is alive.
     pub fn pinged(&mut self, now: Instant, from: NodeId, ping: Ping, out: &mut Out<ViewWish>) {
+        // Nobody else runs on this node's own directory.
+        let newcomer = match from == self.settings.node {
+            true => None,
+            false => self.monitor.refuses_newcomer(now, &self.table, from, &ping),
+        };
+        if let Some(refusal) = newcomer {
+            return self.refuse(now, from, ping, refusal, out);
+        }
         let knows = ping.table;
         // P9: what an old image of a disk says counts for nothing. The table tells it so.
         let is_over = self.table.is_over(from, ping.start()) || self.table.may_be_delayed(from, &ping);
         if !is_over || !self.settings.rules.hold(onecopy_core::Rule::OneLife) {
+            let known = self.table.nodes().get(&from).map(|known| &known.addresses.peer);
+            if known != Some(&ping.addresses.peer) && from != self.settings.node {
+                out.wishes.push(ViewWish::LookFor { node: from, address: ping.addresses.peer.clone() });
+            }
             self.monitor.heard(now, from, ping);
         }
         // Not only the leader: it may be the one that cannot reach this node. What is in a table is committed.
         let newest = if self.known.version() > self.table.version() { &self.known } else { &self.table };
         if knows < newest.version() {
             out.wishes.push(ViewWish::Announce { to: from, table: newest.clone() });
+        }
+    }
+
+    /// A process is told that it is not wanted; and which table there is, in case that it is one that is over.
+    fn refuse(&mut self, now: Instant, to: NodeId, ping: Ping, refusal: Refusal, out: &mut Out<ViewWish>) {
+        if self.refused_at.get(&to).is_none_or(|at| now.since(*at) >= REFUSAL_INTERVAL) {
+            self.refused_at.insert(to, now);
+            out.wishes.push(ViewWish::Refuse { to, address: ping.addresses.peer, refusal });
         }
     }
 
@@ -356,7 +401,18 @@ impl ViewService {
         if self.leads() {
             self.judge(now, observer, out);
             self.tend_members(now, observer, out);
+            self.call_the_silent(now, out);
         }
+    }
+
+    /// A node that is not heard may be looking for the view service where it is not any more: it is told where that is.
+    fn call_the_silent(&mut self, now: Instant, out: &mut Out<ViewWish>) {
+        if now < self.next_call {
+            return;
+        }
+        self.next_call = now + CALL_INTERVAL;
+        let nodes = self.table.nodes().keys().filter(|node| self.monitor.is_silent(now, **node));
+        out.wishes.extend(nodes.map(|to| ViewWish::Announce { to: *to, table: self.table.clone() }));
     }
 
     fn judge(&mut self, now: Instant, observer: &mut impl ViewObserver, out: &mut Out<ViewWish>) {

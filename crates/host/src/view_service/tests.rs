@@ -3,7 +3,7 @@ mod members;
 use std::collections::{BTreeMap, VecDeque};
 
 use onecopy_core::{BootNumber, Write};
-use onecopy_views::{Addresses, Registration};
+use onecopy_views::{Addresses, ClockReading, Registration};
 
 use super::*;
 use crate::disk::{ArchiveEvent, ArchiveJob};
@@ -101,6 +101,8 @@ impl Cluster {
             let (ViewWish::Hello { to, .. }
             | ViewWish::Raft { to, .. }
             | ViewWish::Announce { to, .. }
+            | ViewWish::Refuse { to, .. }
+            | ViewWish::LookFor { node: to, .. }
             | ViewWish::Operated { to, .. }) = &wish;
             if let ViewWish::Operated { to, request, outcome } = wish {
                 self.operated.push((to, request, outcome));
@@ -114,7 +116,7 @@ impl Cluster {
                     service.learnt(&table);
                     self.told.insert(to, table);
                 }
-                ViewWish::Operated { .. } => {}
+                ViewWish::Operated { .. } | ViewWish::Refuse { .. } | ViewWish::LookFor { .. } => {}
             }
         }
     }
@@ -130,6 +132,7 @@ fn ping(node: u32, table: u64) -> Ping {
         pid: 1,
         run: 1,
         addresses: Addresses::default(),
+        clock: ClockReading::default(),
         leaving: false,
         table,
         groups: Vec::new(),

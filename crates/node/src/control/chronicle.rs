@@ -39,7 +39,10 @@ fn tell(event: &Event) {
     let view = view.as_ref().map(ToString::to_string).unwrap_or_default();
     let (by, change) = (proposal.by, &proposal.command);
     match proposal.command {
-        Command::PromoteMember { .. } | Command::RemoveMember { .. } | Command::Recover { .. } => {
+        Command::PromoteMember { .. }
+        | Command::RemoveMember { .. }
+        | Command::Recover { .. }
+        | Command::NoteClock { error: Some(_), .. } => {
             warn!(version, %by, %change, view, evidence, "view table");
         }
         _ => info!(version, %by, %change, view, evidence, "view table"),
@@ -73,5 +76,6 @@ pub(crate) fn name(command: &Command) -> &'static str {
         Command::SetViewNodes { .. } => "set_view_nodes",
         Command::ForgetNode { .. } => "forget_node",
         Command::Recover { .. } => "recover",
+        Command::NoteClock { .. } => "note_clock",
     }
 }

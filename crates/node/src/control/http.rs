@@ -63,19 +63,22 @@ pub(crate) async fn serve(
     listener::listen(listener, routes).await;
 }
 
-/// 200 while the node can acknowledge writes, 503 with the reason once it cannot.
+/// 200 while the node can acknowledge writes, with what should be looked at; 503 with the reason once it cannot.
 async fn healthz(State(knowledge): State<Arc<Knowledge>>) -> Response {
     match knowledge.journal.failure() {
-        None => "ok\n".into_response(),
+        None => {
+            let warnings = knowledge.warnings().into_iter().map(|warning| format!("warning: {warning}\n"));
+            std::iter::once("ok\n".to_owned()).chain(warnings).collect::<String>().into_response()
+        }
         Some(failure) => (StatusCode::SERVICE_UNAVAILABLE, format!("{failure}\n")).into_response(),
     }
 }
 
-/// 200 once the node knows a primary to take requests to.
+/// 200 while requests get to the primary and answers back, 503 with the reason while they do not.
 async fn readyz(State(knowledge): State<Arc<Knowledge>>) -> Response {
-    match knowledge.is_ready() {
-        true => "ready\n".into_response(),
-        false => (StatusCode::SERVICE_UNAVAILABLE, "no view is known yet\n").into_response(),
+    match knowledge.obstacle() {
+        None => "ready\n".into_response(),
+        Some(obstacle) => (StatusCode::SERVICE_UNAVAILABLE, format!("{obstacle}\n")).into_response(),
     }
 }
 

@@ -6,8 +6,10 @@
 mod chronicle;
 mod contacts;
 pub(crate) mod desk;
+mod full_disk;
 pub(crate) mod http;
 mod leaving;
+mod newcomer;
 mod observer;
 mod old_image;
 mod operations;
@@ -16,15 +18,16 @@ pub(crate) mod view_node;
 pub(crate) use chronicle::{Changes, Chronicle, name as change_name};
 pub(crate) use contacts::Contacts;
 pub(crate) use leaving::Leaving;
+pub(crate) use newcomer::Unwanted;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use onecopy_core::{GroupId, Instant, NodeId, ViewNumber};
-use onecopy_host::{ArchiveEvent, ViewWish};
+use onecopy_host::{ArchiveEvent, Room, ViewWish};
 use onecopy_replica::HandoverError;
-use onecopy_views::{Addresses, Moment, Ping, Suspicion, Table};
+use onecopy_views::{Addresses, ClockReading, Moment, Ping, Suspicion, Table};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::oneshot;
 use tracing::warn;
@@ -37,6 +40,7 @@ use crate::knowledge::Knowledge;
 use crate::peer::PeerEvent;
 use crate::peer::link::Links;
 use crate::peer::message::ControlMessage;
+use crate::server::Ending;
 use desk::{Desk, Request};
 use view_node::ViewNode;
 
@@ -100,6 +104,12 @@ pub(crate) struct Control {
     pub(crate) chronicle: Chronicle,
     /// Once the node is to stop.
     pub(crate) leaving: Option<Leaving>,
+    /// While the view service says that another process is this node.
+    pub(crate) unwanted: Option<Unwanted>,
+    /// While the log waits for room on its disk.
+    pub(crate) room: Option<Room>,
+    /// Where it is told that the process is to end.
+    pub(crate) endings: UnboundedSender<Ending>,
 }
 
 impl Control {
@@ -157,6 +167,7 @@ impl Control {
         let now = self.clock.now();
         self.with_view_node(ViewNode::look);
         self.ask_questions(now);
+        self.mind_the_disk(now);
         if now >= self.next_ping {
             self.next_ping = now + self.ping_interval;
             let ping = self.ping();
@@ -175,6 +186,7 @@ impl Control {
             pid: std::process::id(),
             run: self.me.run,
             addresses: self.addresses.clone(),
+            clock: ClockReading { wall: self.clock.wall(), at: self.clock.now() },
             leaving: self.says_goodbye(),
             table: self.knowledge.table().version(),
             groups: self.knowledge.reports(),
@@ -206,6 +218,7 @@ impl Control {
                 let table = self.knowledge.table();
                 self.desk.answered(request, outcome, &table);
             }
+            ControlMessage::Refused(refusal) => self.is_unwanted(&refusal),
             message => self.with_view_node(|node| node.hear(from, message)),
         }
     }
@@ -225,6 +238,10 @@ impl Control {
                 }
                 ViewWish::Operated { to, request, outcome } => {
                     self.tell(to, ControlMessage::Operated { request, outcome });
+                }
+                ViewWish::LookFor { node, address } => self.links.look_for(node, &address),
+                ViewWish::Refuse { to, address, refusal } => {
+                    self.links.tell_stranger(to, address, &ControlMessage::Refused(refusal));
                 }
                 ViewWish::Announce { to, table } if to == self.me.node => self.learn(table),
                 ViewWish::Announce { to, table } => {

@@ -1,20 +1,19 @@
 //! A node that was started from an old image of its disk does no harm: it stops as soon as it hears of it, for good (rule P9).
 
 use onecopy_storage::{Identity, IdentityError, RealFileSystem};
-use onecopy_views::{Start, Table};
+use onecopy_views::Table;
 use tracing::error;
 
 use super::Control;
 
 /// The exit status of a node that could not start; this one should not have.
-const NOT_STARTED: i32 = 1;
+pub(super) const NOT_STARTED: i32 = 1;
 
 impl Control {
     /// Ends the process if the cluster knows of a later start of this node, or of a later life. The data directory is marked
     /// first: with every start its boot number grows, and would be the highest one day.
     pub(super) fn must_not_be_over(&self, table: &Table) {
-        let start = Start { incarnation: self.me.incarnation, boot: self.me.boot, run: self.me.run };
-        if !table.is_over(self.me.node, start) {
+        if !table.is_over(self.me.node, self.me.start()) {
             return;
         }
         if let Err(error) = Identity::disown(&RealFileSystem, &self.directory) {

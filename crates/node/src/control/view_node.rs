@@ -112,7 +112,10 @@ impl ViewNode {
                 service.change_members(now, (from, request), &change, observer, out);
             }
             // For every node, view node or not.
-            ControlMessage::Table(_) | ControlMessage::HandOver { .. } | ControlMessage::Operated { .. } => {}
+            ControlMessage::Table(_)
+            | ControlMessage::HandOver { .. }
+            | ControlMessage::Operated { .. }
+            | ControlMessage::Refused(_) => {}
         }
         self.employ();
     }

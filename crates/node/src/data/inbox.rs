@@ -20,6 +20,8 @@ pub(crate) enum Event {
     Submitted(Submission<Client>),
     /// Another node said something, or is gone.
     Peer(PeerEvent<DataMessage>),
+    /// A connection to another node stands: what can be reached is another matter now.
+    Met,
     /// The log thread made something durable.
     Journal(JournalEvent),
     /// The snapshot thread did something.

@@ -1,14 +1,18 @@
 //! One turn of the data thread: what has happened goes into the data plane, and what it wants goes to the disk, to peers, to
 //! the control thread and to clients.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use onecopy_core::Instant;
+use onecopy_core::{Instant, NodeId};
+use onecopy_host::clock;
 use onecopy_host::{DataPlane, Kind, Mail, Out};
 use onecopy_keyspace::Keyspace;
 use tokio::sync::mpsc::UnboundedSender;
+use tracing::{info, warn};
 
 use super::inbox::{Client, Event, FromControl, Inbox};
 use super::observer::Telling;
@@ -43,6 +47,12 @@ pub(crate) struct Plane {
     /// When the status may be renewed again, and whether something has happened since it was.
     pub(crate) status_due: Instant,
     pub(crate) status_is_old: bool,
+    /// How many connections to this node others have.
+    pub(crate) callers: Rc<RefCell<BTreeMap<NodeId, u32>>>,
+    /// Where this node takes other nodes.
+    pub(crate) peer: String,
+    /// Since when it cannot serve, and whether that was said.
+    pub(crate) unready: Option<(Instant, bool)>,
 }
 
 impl Plane {
@@ -56,6 +66,7 @@ impl Plane {
         }
         self.data.route(now, &mut self.out);
         self.data.end_turn(now, self.clock.wall(), &mut self.telling, &mut self.out);
+        self.mind_the_clock();
         self.employ();
         self.post();
         for (client, reply) in self.data.replies() {
@@ -67,9 +78,9 @@ impl Plane {
 
     /// How long the next turn can wait if nothing happens.
     pub(crate) fn patience(&self) -> Option<Duration> {
-        let (now, wall) = (self.clock.now(), self.clock.wall());
+        let now = self.clock.now();
         let status = self.status_is_old.then_some(self.status_due);
-        let deadline = [self.data.deadline(now, wall), status].into_iter().flatten().min()?;
+        let deadline = [self.data.deadline(now), status].into_iter().flatten().min()?;
         Some(deadline.since(now))
     }
 
@@ -86,6 +97,7 @@ impl Plane {
                 DataMessage::Forward(forward) => data.forwarded(from, forward, out),
                 DataMessage::Answer(answer) => data.answered(answer),
             },
+            Event::Met => {}
             Event::Journal(JournalEvent::Persisted { group, ticket }) => {
                 data.persisted(now, group, ticket, telling, out);
             }
@@ -106,8 +118,17 @@ impl Plane {
     }
 
     fn answer_call(&self, call: Accepted) {
-        let inbox = self.inbox.clone();
-        tokio::task::spawn_local(accept::read_messages(call, move |event| inbox.push(Event::Peer(event))));
+        let (inbox, callers, from) = (self.inbox.clone(), self.callers.clone(), call.from);
+        *callers.borrow_mut().entry(from).or_default() += 1;
+        let event = move |event| {
+            if matches!(event, PeerEvent::Lost { .. })
+                && let Some(count) = callers.borrow_mut().get_mut(&from)
+            {
+                *count = count.saturating_sub(1);
+            }
+            inbox.push(Event::Peer(event));
+        };
+        tokio::task::spawn_local(accept::read_messages(call, event));
     }
 
     /// Gives the disks their work.
@@ -153,6 +174,64 @@ impl Plane {
         let _ = self.control.send(FromData::Tell(message));
     }
 
+    /// Why the requests of clients cannot be taken to the primary and back, if they cannot.
+    fn obstacle(&self) -> Option<String> {
+        let Some(view) = self.data.coordinator().view() else {
+            return Some("no view is known yet".to_owned());
+        };
+        let (primary, name) = (view.primary, view.primary.0);
+        if primary == self.data.me() {
+            return None;
+        }
+        let (is_reached, address) = self.links.reaches(primary);
+        if !is_reached {
+            return Some(format!("node {name}, the primary, cannot be reached at {address}"));
+        }
+        let calls = self.callers.borrow().get(&primary).is_some_and(|count| *count > 0);
+        (!calls).then(|| {
+            format!(
+                "node {name}, the primary, has no connection to this node and cannot answer it: this node takes other nodes at {}, \
+                 which the primary cannot reach, or does not know",
+                self.peer
+            )
+        })
+    }
+
+    /// What does not pass within a failover is told to people, once.
+    fn complain(&mut self, now: Instant, obstacle: Option<&str>) {
+        const PATIENCE: Duration = Duration::from_secs(2);
+        let Some(obstacle) = obstacle else {
+            if let Some((_, true)) = self.unready.take() {
+                info!("the primary can be reached again");
+            }
+            return;
+        };
+        let (since, was_said) = *self.unready.get_or_insert((now, false));
+        if !was_said && now.since(since) >= PATIENCE {
+            warn!("no client can be served: {obstacle}");
+            self.unready = Some((since, true));
+        }
+    }
+
+    /// Tells people about a wall clock that has jumped.
+    fn mind_the_clock(&mut self) {
+        let jump = self.data.clock().jump();
+        let known = self.status.clock_jump();
+        if known.is_some() != jump.is_some() {
+            match jump {
+                Some(jump) => warn!(
+                    ahead_ms = jump.ahead_ms,
+                    seconds = clock::PATIENCE.as_secs(),
+                    "the wall clock has jumped: it is not believed unless that lasts"
+                ),
+                None => info!("the wall clock is believed"),
+            }
+        }
+        if known != jump {
+            self.status.set_clock_jump(jump);
+        }
+    }
+
     fn renew_status(&mut self, now: Instant) {
         self.status_is_old = now < self.status_due;
         if self.status_is_old {
@@ -161,5 +240,8 @@ impl Plane {
         self.status_due = now + STATUS_INTERVAL;
         let replicas = self.data.groups().map(|group| ReplicaStatus::of(group, now)).collect();
         self.status.renew(replicas, self.data.coordinator().view().cloned());
+        let obstacle = self.obstacle();
+        self.complain(now, obstacle.as_deref());
+        self.status.set_obstacle(obstacle);
     }
 }

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use onecopy_core::NodeId;
+use onecopy_host::Whereabouts;
 use onecopy_views::Table;
 use serde::Serialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -29,18 +30,17 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// The links of one lane to all other nodes. Belongs to one thread.
 ///
 /// The configuration names some nodes; others are learnt from the view table: a node that joins later is in nobody's
-/// configuration but its own.
+/// configuration but its own, and one that has moved is not where the configuration says ([`Whereabouts`]).
 pub(crate) struct Links {
     caller: Caller,
     heard: Rc<dyn Fn(LinkEvent)>,
+    whereabouts: Rc<RefCell<Whereabouts>>,
     links: HashMap<NodeId, Kept>,
 }
 
 /// A link, and who keeps it connected.
 struct Kept {
     link: Rc<Link>,
-    address: String,
-    is_configured: bool,
     keeper: JoinHandle<()>,
 }
 
@@ -53,6 +53,8 @@ impl Drop for Kept {
 /// What a link tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LinkEvent {
+    /// A connection stands.
+    Connected(NodeId),
     /// A connection broke: what was on its way is lost.
     Lost(NodeId),
     /// Nobody listens there, or whoever did was gone before it said anything.
@@ -96,30 +98,69 @@ impl Links {
         peers: impl Iterator<Item = (NodeId, String)>,
         heard: impl Fn(LinkEvent) + 'static,
     ) -> Self {
-        let mut links = Self { caller, heard: Rc::new(heard), links: HashMap::new() };
-        peers.for_each(|(node, address)| links.add(node, address, true));
+        let mut links =
+            Self { caller, heard: Rc::new(heard), whereabouts: Rc::default(), links: HashMap::new() };
+        for (node, address) in peers {
+            links.whereabouts.borrow_mut().configure(node, address);
+            links.connect(node);
+        }
         links
     }
 
-    /// Connects to the nodes that the view table names and the configuration does not, and lets those go that it does not
-    /// name any more.
+    /// Connects to the nodes that the view table names, wherever they say that they are, and lets those go that nobody names any
+    /// more.
     pub(crate) fn follow(&mut self, table: &Table) {
-        let address = |node: &NodeId| table.nodes().get(node).map(|known| known.addresses.peer.as_str());
-        self.links.retain(|node, kept| kept.is_configured || address(node) == Some(kept.address.as_str()));
-        for (node, registration) in table.nodes() {
-            let address = &registration.addresses.peer;
-            if *node != self.caller.node && !self.links.contains_key(node) && is_reachable(address) {
-                self.add(*node, address.clone(), false);
+        let known: Vec<NodeId> = self.whereabouts.borrow().nodes().collect();
+        for node in known.into_iter().filter(|node| !table.nodes().contains_key(node)) {
+            if self.whereabouts.borrow_mut().forget(node) {
+                self.links.remove(&node);
             }
+        }
+        for (node, registration) in table.nodes() {
+            self.look_for(*node, &registration.addresses.peer);
         }
     }
 
-    fn add(&mut self, node: NodeId, address: String, is_configured: bool) {
+    /// A node says that it takes other nodes there.
+    pub(crate) fn look_for(&mut self, node: NodeId, address: &str) {
+        if node == self.caller.node || !is_reachable(address) {
+            return;
+        }
+        let is_news = self.whereabouts.borrow_mut().tell(node, address);
+        if is_news || !self.links.contains_key(&node) {
+            self.connect(node);
+        }
+    }
+
+    /// Begins to keep a connection to a node; another one is given up.
+    fn connect(&mut self, node: NodeId) {
         let link = Rc::new(Link::default());
-        let keeper =
-            keep_connected(self.caller.clone(), node, address.clone(), link.clone(), self.heard.clone());
+        let whereabouts = self.whereabouts.clone();
+        let keeper = keep_connected(self.caller.clone(), node, whereabouts, link.clone(), self.heard.clone());
         let keeper = tokio::task::spawn_local(keeper);
-        self.links.insert(node, Kept { link, address, is_configured, keeper });
+        self.links.insert(node, Kept { link, keeper });
+    }
+
+    /// Where a node is looked for, and whether it was found there.
+    pub(crate) fn reaches(&self, node: NodeId) -> (bool, String) {
+        let connected = self.links.get(&node).is_some_and(|kept| kept.link.queue.borrow().connected);
+        (connected, self.whereabouts.borrow().address(node).unwrap_or("nowhere").to_owned())
+    }
+
+    /// Says one thing to whoever takes other nodes there, and says that it is this node.
+    pub(crate) fn tell_stranger<M: Serialize>(&self, node: NodeId, address: String, message: &M) {
+        let mut frame = Vec::new();
+        if !is_reachable(&address) || wire::encode(message, &mut frame).is_err() {
+            return;
+        }
+        let caller = self.caller.clone();
+        tokio::task::spawn_local(async move {
+            // It is told again as long as it speaks.
+            if let Ok(mut stream) = connect(&caller, node, &address).await {
+                let _ = stream.write_all(&frame).await;
+                let _ = stream.shutdown().await;
+            }
+        });
     }
 
     /// Queues a message; it leaves when the current turn of the event loop is over.
@@ -144,24 +185,27 @@ impl Links {
 async fn keep_connected(
     caller: Caller,
     node: NodeId,
-    address: String,
+    whereabouts: Rc<RefCell<Whereabouts>>,
     link: Rc<Link>,
     heard: Rc<dyn Fn(LinkEvent)>,
 ) {
     let mut backoff = BACKOFF_MIN;
     let mut complained = false;
     loop {
+        let address = whereabouts.borrow().address(node).unwrap_or_default().to_owned();
         match connect(&caller, node, &address).await {
             Ok(stream) => {
                 debug!(%node, lane = ?caller.lane, "connected");
                 (backoff, complained) = (BACKOFF_MIN, false);
                 link.queue.borrow_mut().connected = true;
+                heard(LinkEvent::Connected(node));
                 let error = write_frames(stream, &link).await;
                 *link.queue.borrow_mut() = Queue::default();
                 debug!(%node, lane = ?caller.lane, %error, "connection lost");
                 heard(LinkEvent::Lost(node));
             }
             Err(error) => {
+                whereabouts.borrow_mut().failed(node);
                 if is_refusal(&error) {
                     heard(LinkEvent::Refused(node));
                 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use onecopy_core::{GroupId, Member, NodeId, ViewNumber};
 use onecopy_host::{Answer, Forward, MemberChange, RaftLetter};
-use onecopy_views::{Command, Hello, Moment, Ping, Suspicion};
+use onecopy_views::{Command, Hello, Moment, Ping, Refusal, Suspicion};
 use serde::{Deserialize, Serialize};
 
 /// On the data lane.
@@ -40,6 +40,8 @@ pub(crate) enum ControlMessage {
     ChangeMembers { request: u64, change: MemberChange },
     /// From any node to that of a primary: an operator there wants it to make way, for `to` or whoever is the best.
     HandOver { request: u64, group: GroupId, to: Option<NodeId> },
+    /// From a view node to a process that is not taken for the node that it says it is.
+    Refused(Refusal),
     /// To the node of an operator: what became of the request; if it was refused, why.
     Operated { request: u64, outcome: Result<(), String> },
 }

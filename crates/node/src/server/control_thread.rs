@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
 
-use super::{DATA_GROUP, others, runtime};
+use super::{DATA_GROUP, Ending, others, runtime};
 use crate::archive::Archive;
 use crate::clock::Clock;
 use crate::config::{Config, Role, SharedSettings};
@@ -43,6 +43,8 @@ pub(super) struct ControlThread {
     pub(super) from_data: mpsc::UnboundedReceiver<FromData>,
     pub(super) operators: Operators,
     pub(super) requests: mpsc::UnboundedReceiver<Request>,
+    /// Where it is told that the process is to end.
+    pub(super) endings: mpsc::UnboundedSender<Ending>,
     /// Completes when the node is to stop.
     pub(super) stopped: oneshot::Receiver<()>,
 }
@@ -60,17 +62,15 @@ impl ControlThread {
         let (refusals, refused) = mpsc::unbounded_channel();
         let heard = move |event| match event {
             // The pings say everything again.
-            LinkEvent::Lost(_) => {}
+            LinkEvent::Connected(_) | LinkEvent::Lost(_) => {}
             LinkEvent::Refused(node) => {
                 let _ = refusals.send(node);
             }
         };
         let contacts = Contacts::open(&config.view_nodes, &config.data);
-        // What is configured counts more than what is remembered.
-        let remembered = contacts
-            .remembered()
-            .filter(|(node, _)| *node != self.me.node && !config.nodes.contains_key(&node.0));
-        let links = Links::start(caller, others(config).chain(remembered), heard);
+        let mut links = Links::start(caller, others(config), heard);
+        // What is configured is tried first.
+        contacts.remembered().for_each(|(node, address)| links.look_for(node, &address));
         let callee = Callee { cluster: config.cluster.clone(), node: self.me.node };
         let to_data = self.to_data.clone();
         let accepted = move |call: accept::Accepted| match call.lane {
@@ -140,6 +140,9 @@ impl ControlThread {
             handing_over: Vec::new(),
             chronicle: Chronicle::default(),
             leaving: None,
+            unwanted: None,
+            room: None,
+            endings: self.endings,
         };
         let ears = control::Ears {
             peers,

@@ -61,6 +61,7 @@ impl DataThread {
         let lost_inbox = inbox.clone();
         let heard = move |event| match event {
             LinkEvent::Lost(node) => lost_inbox.push(Event::Peer(PeerEvent::Lost { node })),
+            LinkEvent::Connected(_) => lost_inbox.push(Event::Met),
             // The control lane hears of it too, and knows what it means.
             LinkEvent::Refused(_) => {}
         };
@@ -83,6 +84,9 @@ impl DataThread {
             status: self.knowledge.data.clone(),
             status_due: Instant::ZERO,
             status_is_old: false,
+            callers: Rc::default(),
+            peer: config.peer.to_string(),
+            unready: None,
         };
         if config.has(Role::Data) {
             start_group(&mut plane, &config, self.me, self.group)?;

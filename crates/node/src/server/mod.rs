@@ -85,7 +85,16 @@ pub enum StartError {
 pub struct Server {
     stop: Option<oneshot::Sender<()>>,
     threads: Vec<JoinHandle<()>>,
-    failed: mpsc::UnboundedReceiver<String>,
+    endings: mpsc::UnboundedReceiver<Ending>,
+}
+
+/// Why a node ends that nobody has stopped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// A thread has died, which none ever should: what happened.
+    Broken(String),
+    /// The log has found no room on its disk, where there is some now: the process is to begin anew, as after a crash.
+    BeginsAnew,
 }
 
 impl Server {
@@ -102,7 +111,7 @@ impl Server {
         let sockets = Sockets::bind(&config)?;
         let disk = Disk::open(&config)?;
         let clock = Clock::start();
-        let (failures, failed) = mpsc::unbounded_channel();
+        let (endings_sent, endings) = mpsc::unbounded_channel();
         let (stop, stopped) = oneshot::channel();
 
         let (data_journal_events, data_journal) = mpsc::unbounded_channel();
@@ -119,8 +128,7 @@ impl Server {
         let status = Arc::new(DataStatus::default());
         let roles = config.roles.iter().map(|role| role.name().to_owned()).collect();
         let health = journal.health().clone();
-        let knowledge =
-            Arc::new(Knowledge::new(disk.me, config.cluster.clone(), roles, status.clone(), health));
+        let knowledge = Arc::new(Knowledge::new(disk.me, &config, roles, status.clone(), health));
 
         let data = DataThread {
             config: config.clone(),
@@ -151,18 +159,20 @@ impl Server {
             from_data,
             operators,
             requests,
+            endings: endings_sent.clone(),
             stopped,
         };
         drop((journal, archive));
-        let data_thread = spawn("data", failures.clone(), move || data.run())?;
-        let control_thread = spawn("control", failures, move || control.run())?;
+        let data_thread = spawn("data", endings_sent.clone(), move || data.run())?;
+        let control_thread = spawn("control", endings_sent, move || control.run())?;
         let threads = vec![control_thread, data_thread, log_thread, snapshot_thread];
-        Ok(Self { stop: Some(stop), threads, failed })
+        Ok(Self { stop: Some(stop), threads, endings })
     }
 
-    /// Waits until a thread of the node has died, which it never should. Returns what happened.
-    pub async fn failed(&mut self) -> String {
-        self.failed.recv().await.unwrap_or_else(|| "the threads of the node have ended".to_owned())
+    /// Waits until the node ends by itself. Returns why.
+    pub async fn ended(&mut self) -> Ending {
+        let ending = self.endings.recv().await;
+        ending.unwrap_or_else(|| Ending::Broken("the threads of the node have ended".to_owned()))
     }
 
     /// Stops the node: what it leads is handed over first, if that goes within a second; then no client is answered any more,
@@ -180,7 +190,7 @@ impl Server {
 /// Starts a thread that reports when it dies.
 fn spawn(
     name: &'static str,
-    failures: mpsc::UnboundedSender<String>,
+    endings: mpsc::UnboundedSender<Ending>,
     run: impl FnOnce() -> std::io::Result<()> + Send + 'static,
 ) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name(name.to_owned()).spawn(move || {
@@ -190,7 +200,7 @@ fn spawn(
             Ok(Err(error)) => format!("the {name} thread has failed: {error}"),
             Err(_) => format!("the {name} thread has panicked"),
         };
-        let _ = failures.send(failure);
+        let _ = endings.send(Ending::Broken(failure));
     })
 }
 

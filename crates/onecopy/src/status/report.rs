@@ -46,6 +46,8 @@ pub struct NodeReport {
     pub state: &'static str,
     /// Why it is not up.
     pub error: Option<String>,
+    /// What an operator should look at, as it says.
+    pub warnings: Vec<String>,
     /// Its process, when it was last heard of.
     pub pid: Option<u32>,
     /// Seconds since the process was started.
@@ -172,6 +174,7 @@ fn up(status: &NodeStatus, known: Option<&KnownNode>, http: &str, statuses: &[&N
         node: status.node,
         state: if status.failure.is_some() { "failed" } else { "up" },
         error: status.failure.clone(),
+        warnings: status.warnings.clone(),
         pid: Some(status.pid),
         uptime_seconds: Some(status.uptime_seconds),
         version: Some(status.version.clone()),
@@ -204,6 +207,7 @@ fn unreachable(node: u32, known: Option<&KnownNode>, http: &str, error: &str) ->
         node,
         state: "unreachable",
         error: Some(error.to_owned()),
+        warnings: Vec::new(),
         pid: known.map(|known| known.pid),
         uptime_seconds: None,
         version: None,

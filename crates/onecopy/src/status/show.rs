@@ -1,5 +1,7 @@
 //! The report for people.
 
+use std::collections::BTreeSet;
+
 use super::report::{GroupReport, NodeReport, Report};
 use crate::table::{aligned, row};
 
@@ -31,6 +33,9 @@ pub(super) fn lines(report: &Report) -> Vec<String> {
     lines.extend(aligned(&nodes));
     let errors = report.nodes.iter().filter_map(|node| Some((node.node, node.error.as_ref()?)));
     lines.extend(errors.map(|(node, error)| format!("node {node}: {error}")));
+    // All nodes know of some things.
+    let warnings: BTreeSet<&String> = report.nodes.iter().flat_map(|node| &node.warnings).collect();
+    lines.extend(warnings.into_iter().map(|warning| format!("warning: {warning}")));
     lines
 }
 

@@ -7,6 +7,7 @@ use onecopy_views::Table;
 
 use crate::checks::{expiry, lost, members};
 use crate::client::Client;
+use crate::clock::truth;
 use crate::env::Env;
 use crate::node::Node;
 use crate::scar;
@@ -89,7 +90,7 @@ pub fn settled(env: &mut Env, nodes: &[Node], views: u64, is_last_look: bool) ->
         env.checks.digests.compare(node.id, group.applied(), group.machine());
         lost::check(&env.checks.ledger, group.machine(), keys);
         if node.id == view.primary {
-            expiry::check(&env.checks.ledger, keys, node.id, node.clock.wall(env.time));
+            expiry::check(&env.checks.ledger, keys, truth(env.time), env.checks.clocks.is_off);
         }
     }
     let configuration = env.checks.members.committed();

@@ -10,11 +10,13 @@
 //! | [`search`] | the same, without looking into the cluster, on small histories | Wing and Gong, 1993; Lowe, 2017 |
 //! | [`accounts`] | transfers are executed as a whole, and seen as a whole | Gray, 1981; the bank test of Jepsen |
 //! | [`expiry`] | what is due goes away by itself | `docs/protocols.md`, determinism |
+//! | [`clocks`] | no entry is later than the true time, whatever a few clocks show | rule `SteadyTime` |
 //! | [`lost`] | no acknowledged write is lost, no refused one is there | `docs/guarantees.md`; the set test of Jepsen |
 //! | [`copies`] | what a primary commits is durable at every member; every member holds all | PacificA, 2008; rules P1, P4, P5, P6, P9 |
 //! | [`enough`] | what is acknowledged has as many copies as it must have | rule `EnoughCopies` |
 //! | [`promise`] | what is said in a view is said under a durable promise of it | rule P3 |
 //! | [`views`] | views grow by one, heirs only, one primary per view | rules P4, P5, P9, P11 |
+//! | [`second`] | a second process with the id of a living one is not taken for it | rule `LivingLife` |
 //! | [`founding`] | one membership of the view service | `onecopy_views::Genesis` |
 //! | [`members`] | one configuration of that group at one index; at last, no member is a life that is over | Raft paper, section 6 |
 //! | [`raft`] | election safety, leader completeness, state machine safety | Raft paper, Figure 3 |
@@ -26,6 +28,7 @@
 
 pub mod accounts;
 pub mod bounded;
+pub mod clocks;
 pub mod copies;
 pub mod digests;
 pub mod enough;
@@ -42,6 +45,7 @@ pub mod promise;
 pub mod raft;
 pub mod raft_logs;
 pub mod search;
+pub mod second;
 pub mod tail;
 pub mod twice;
 pub mod views;
@@ -73,6 +77,10 @@ pub struct Checks {
     pub raft_logs: raft_logs::RaftLogs,
     /// In which views replicas began anew, because they held something else than their primary.
     pub began: BTreeMap<NodeId, ViewNumber>,
+    /// The time of entries.
+    pub clocks: clocks::Clocks,
+    /// Who was heard under which id.
+    pub second: second::Second,
     /// What is not committed yet.
     pub tail: tail::Tail,
     /// How many copies there were of what was committed.

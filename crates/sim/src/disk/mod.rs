@@ -71,6 +71,9 @@ impl Disk {
     /// The sync is done: what it covered is durable. Returns the tickets, and whether the next one must be started. After a
     /// failure nothing is ever durable again, as the log thread of a node has it.
     pub fn synced(&mut self) -> (Vec<(GroupId, Ticket)>, bool) {
+        if self.health.is_full && !self.health.log_fails {
+            (self.health.log_fails, self.health.wants_room) = (true, true);
+        }
         if self.health.log_fails {
             return (Vec::new(), false);
         }
@@ -107,7 +110,7 @@ impl Disk {
     /// cuts it off (`crates/storage/src/recovery.rs`), so that it is as good as not written. Returns whether one was.
     pub fn crash(&mut self, dice: &mut Dice) -> bool {
         self.waiting.clear();
-        self.health.log_fails = false;
+        (self.health.log_fails, self.health.wants_room) = (false, false);
         let jobs: Vec<Job> = self.flight.drain(..).chain(self.queue.drain(..)).collect();
         let mut writes: Vec<(GroupId, Write)> = jobs
             .into_iter()
@@ -234,7 +237,7 @@ impl Disk {
 
     /// Makes a snapshot durable. Returns whether it could be written.
     pub fn keep_image(&mut self, group: GroupId, id: EntryId, image: Image) -> bool {
-        if self.health.log_fails || std::mem::take(&mut self.health.image_fails) {
+        if self.health.log_fails || self.health.is_full || std::mem::take(&mut self.health.image_fails) {
             return false;
         }
         self.images.insert((group, id), Rc::new(image));

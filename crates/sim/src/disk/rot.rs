@@ -12,6 +12,10 @@ use super::Disk;
 pub struct Health {
     /// Writes of the log fail: nothing becomes durable any more, until somebody mends it and starts the process again.
     pub log_fails: bool,
+    /// They have failed because there was no room.
+    pub wants_room: bool,
+    /// There is no room for anything.
+    pub is_full: bool,
     /// The next snapshot cannot be written: there was no room for it.
     pub image_fails: bool,
     /// A bit of the log below what was synced has flipped. Nobody knows before the log is read, at the next start.

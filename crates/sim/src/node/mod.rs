@@ -9,7 +9,7 @@ mod report;
 mod start;
 mod watch;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -36,6 +36,8 @@ pub enum Happened {
     Received(NodeId, Packet),
     /// The connection to a node broke.
     Lost(NodeId),
+    /// Nobody listens any more where a node was.
+    Refused(NodeId),
     /// Writes are durable.
     Persisted(GroupId, Ticket),
     /// The log would let old segments go if there was a snapshot of this group.
@@ -69,6 +71,7 @@ impl Happened {
             Self::Persisted(group, _) | Self::SnapshotWanted(group) => *group == DATA_GROUP,
             Self::Archived(event) => event.group() == DATA_GROUP,
             Self::Learnt(_)
+            | Self::Refused(_)
             | Self::Operated(_)
             | Self::ChangeMembers(_)
             | Self::HandOverViews
@@ -92,12 +95,16 @@ pub struct Node {
     pub view_member: Incarnation,
     /// Who the view nodes were at the founding: where its configuration tells it to look for the others.
     pub view_nodes: Rc<BTreeMap<NodeId, Incarnation>>,
-    /// Who they are, as its disk remembers.
-    pub remembered: BTreeSet<NodeId>,
+    /// How often the others had moved when its settings were written.
+    pub settings: BTreeMap<NodeId, u64>,
+    /// Who they are, and where, as its disk remembers.
+    pub remembered: BTreeMap<NodeId, String>,
     /// The process, if one runs.
     pub process: Option<Box<Process>>,
     /// Counts the processes: what an earlier one asked of the disk is no business of a later one.
     pub generation: u64,
+    /// When the last process was started.
+    pub started: Time,
     /// Standing still until then.
     pub paused_until: Time,
     /// The data thread stands still until then.
@@ -129,9 +136,11 @@ impl Node {
             incarnation,
             view_member,
             view_nodes,
-            remembered: BTreeSet::new(),
+            settings: BTreeMap::new(),
+            remembered: BTreeMap::new(),
             process: None,
             generation: 0,
+            started: 0,
             paused_until: 0,
             stalled_until: 0,
             disk_stalled_until: 0,
@@ -146,6 +155,7 @@ impl Node {
     pub fn start(&mut self, env: &mut Env) {
         assert!(self.process.is_none(), "two processes on {}", self.id);
         self.generation += 1;
+        self.started = env.time;
         self.disk.boot += 1;
         env.note(self.id, || format!("starts, boot {}", self.disk.boot));
         let mut process = Box::new(Process::start(self, env));
@@ -197,10 +207,16 @@ impl Node {
         let Some(mut process) = self.process.take() else { return };
         let stalled = self.stalled_until > env.time;
         let deadline = process.turn(self, stalled, env);
-        if !process.knows_view_nodes().is_empty() {
-            self.remembered.clone_from(process.knows_view_nodes());
+        let known = process.knows_view_nodes();
+        if !known.is_empty() {
+            self.remembered = known;
         }
         self.employ(env, &mut process);
+        if self.disk.health.wants_room
+            && process.begins_anew(self.clock.instant(env.time), !self.disk.health.is_full)
+        {
+            env.schedule(env.time, Event::GivesUp(self.id, env.time));
+        }
         self.process = Some(process);
         let mut at = self.clock.time_of(deadline).max(env.time + 1);
         if stalled {

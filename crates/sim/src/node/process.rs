@@ -1,16 +1,18 @@
 //! A running process: the data side and the control side of a node, and what they tell each other. Both are those of
 //! production; this is the shell that the threads and sockets of the node crate are there.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use onecopy_core::{BootNumber, Incarnation, Instant, Member, NodeId, Timestamp};
-use onecopy_host::{Coordinator, DataPlane, Group, Mail, Out, Reply, ViewService, ViewWish};
+use onecopy_host::{
+    Coordinator, DataPlane, Group, Mail, Out, Reply, Room, ViewService, ViewWish, Whereabouts,
+};
 use onecopy_raft::Raft;
 use onecopy_replica::{Standing, Status};
-use onecopy_views::{Addresses, Moment, Ping, Table};
+use onecopy_views::{Addresses, ClockReading, Moment, Ping, Registration, Table};
 
 use super::archive::Archive;
 use super::start::{self, REQUEST_TIMEOUT};
@@ -21,6 +23,7 @@ use crate::disk::DATA_GROUP;
 use crate::env::Env;
 use crate::machine::Machine;
 use crate::message::Packet;
+use crate::network;
 use crate::scar;
 use crate::trace::violated;
 
@@ -53,12 +56,17 @@ pub struct Process {
     pub archive: Archive,
     /// The view table as this node knows it.
     table: Arc<Table>,
+    /// Where it looks for the others, and where it is itself.
+    whereabouts: Whereabouts,
+    address: String,
     next_ping: Instant,
     pings: u64,
     next_look: Instant,
     /// From when on it says goodbye, if it was told to stop.
     goodbye: Option<Instant>,
     status: Option<(Instant, Status)>,
+    /// While its log waits for room.
+    room: Option<Room>,
 }
 
 impl Process {
@@ -75,12 +83,14 @@ impl Process {
         data.start_group(settings, restored, fresh, now, &mut watch, &mut data_out)
             .expect("the promise on a simulated disk makes sense");
         let (settings, kept) = start::view_service(node, env);
+        let env_address = env.network.address(node.id);
+        let whereabouts = whereabouts(node, env);
         let mut watch = ViewWatch { env, me: node.id };
         let view_service = ViewService::start(settings, kept, (now, wall), &mut watch, &mut view_out);
         Self {
             me,
             boot,
-            view_nodes: node.view_nodes.keys().chain(&node.remembered).copied().collect(),
+            view_nodes: node.view_nodes.keys().chain(node.remembered.keys()).copied().collect(),
             inbox: Vec::new(),
             backlog: Vec::new(),
             data,
@@ -90,11 +100,14 @@ impl Process {
             view_out,
             archive: Archive::default(),
             table: Arc::new(Table::default()),
+            whereabouts,
+            address: env_address,
             next_ping: now,
             pings: 0,
             next_look: now,
             goodbye: None,
             status: None,
+            room: None,
         }
     }
 
@@ -102,6 +115,11 @@ impl Process {
     #[must_use]
     pub fn group(&self) -> &Group<Machine> {
         self.data.group(DATA_GROUP).expect("every process has a replica")
+    }
+
+    /// Whether it begins anew, since its log has found no room, and there is some now.
+    pub fn begins_anew(&mut self, now: Instant, has_room: bool) -> bool {
+        self.room.get_or_insert_with(|| Room::wanted(now)).look(now, || has_room)
     }
 
     /// A bit flips in its memory.
@@ -127,10 +145,11 @@ impl Process {
         self.view_service.raft().map(|_| self.view_service.table())
     }
 
-    /// The view nodes, as this node has heard last.
+    /// The view nodes, and where they are, as this node has heard last.
     #[must_use]
-    pub fn knows_view_nodes(&self) -> &BTreeSet<NodeId> {
-        self.table.view_nodes()
+    pub fn knows_view_nodes(&self) -> BTreeMap<NodeId, String> {
+        let place = |node: &NodeId| Some((*node, self.table.nodes().get(node)?.addresses.peer.clone()));
+        self.table.view_nodes().iter().filter_map(place).collect()
     }
 
     /// Takes everything that has happened, and does everything that follows from it. Returns when the next turn is
@@ -145,7 +164,7 @@ impl Process {
         let mut due = now + Duration::from_secs(3600);
         if !stalled {
             self.data_turn(now, wall, env);
-            due = self.data.deadline(now, wall).map_or(due, |deadline| due.min(deadline));
+            due = self.data.deadline(now).map_or(due, |deadline| due.min(deadline));
         }
         self.control_turn(now, wall, control, env);
         if !self.inbox.is_empty() || (!stalled && !self.backlog.is_empty()) {
@@ -180,6 +199,7 @@ impl Process {
                 }
                 Happened::HandOver(to) => data.hand_over(now, DATA_GROUP, Some(to), watch, out),
                 Happened::Received(..)
+                | Happened::Refused(_)
                 | Happened::Operated(_)
                 | Happened::ChangeMembers(_)
                 | Happened::HandOverViews
@@ -210,17 +230,20 @@ impl Process {
             match mail {
                 Mail::Replica { to, message, .. } => {
                     env.checks.sends.push((me, message.view().map_or(0, |view| view.0)));
-                    env.send(me, to, Packet::Replica(message));
+                    self.send(env, to, Packet::Replica(message));
                 }
                 // The transport may know already that there is no connection.
                 Mail::Forward { to, forward } if env.network.is_cut(me, to) && env.dice.chance(500) => {
                     self.data.undelivered(forward.sequence);
                 }
                 Mail::Forward { to, forward } => {
-                    env.send(me, to, Packet::Forward(forward));
+                    let sequence = forward.sequence;
+                    if !self.send(env, to, Packet::Forward(forward)) {
+                        self.data.undelivered(sequence);
+                    }
                 }
                 Mail::Answer { to, answer } => {
-                    env.send(me, to, Packet::Answer(answer));
+                    self.send(env, to, Packet::Answer(answer));
                 }
                 Mail::Suspect(suspicion) => {
                     self.tell_view_nodes(&Packet::Suspect(self.moment(), suspicion), env);
@@ -247,6 +270,7 @@ impl Process {
             match happened {
                 Happened::Received(_, Packet::Table(table)) => self.learn(table),
                 Happened::Received(from, packet) => self.hear(now, from, packet, env),
+                Happened::Refused(node) => service.refused(now, node),
                 Happened::Persisted(group, ticket) => service.persisted(now, group, ticket, watch, out),
                 Happened::SnapshotWanted(_) => service.snapshot_wanted(out),
                 Happened::Archived(event) => service.archived(now, event, watch, out),
@@ -276,7 +300,7 @@ impl Process {
         }
         if now >= self.next_ping {
             self.next_ping = now + PING_INTERVAL;
-            let ping = Packet::Ping(Rc::new(self.ping(now)));
+            let ping = Packet::Ping(Rc::new(self.ping(ClockReading { wall, at: now })));
             self.tell_view_nodes(&ping, env);
         }
         for wish in std::mem::take(&mut self.view_out.wishes) {
@@ -288,17 +312,43 @@ impl Process {
                     continue;
                 }
                 ViewWish::Announce { to, table } => (to, Packet::Table(table)),
+                ViewWish::LookFor { node, address } => {
+                    self.whereabouts.tell(node, &address);
+                    continue;
+                }
+                ViewWish::Refuse { to, refusal, .. } => {
+                    env.note(self.me.node, || format!("does not listen to another {to}: {refusal}"));
+                    continue;
+                }
                 // The operator of the simulator looks at the table.
                 ViewWish::Operated { outcome, .. } => {
                     env.note(self.me.node, || format!("tells the operator: {outcome:?}"));
                     continue;
                 }
             };
-            env.send(self.me.node, to, packet);
+            self.send(env, to, packet);
         }
     }
 
+    /// Sends something to where a node is looked for. Returns false if nobody listens there.
+    fn send(&mut self, env: &mut Env, to: NodeId, packet: Packet) -> bool {
+        let address = self.whereabouts.address(to).unwrap_or_default();
+        if address != env.network.address(to) {
+            env.note(self.me.node, || format!("does not find {to} at {address}"));
+            self.whereabouts.failed(to);
+            return false;
+        }
+        env.send(self.me.node, to, packet);
+        true
+    }
+
     fn hear(&mut self, now: Instant, from: NodeId, packet: Packet, env: &mut Env) {
+        let known = self.view_service.table().nodes().get(&from).map(Registration::start);
+        if let Packet::Ping(ping) = &packet
+            && known == Some(ping.start())
+        {
+            env.checks.second.heard(self.me.node, from, ping.run, env.time);
+        }
         let watch = &mut ViewWatch { env, me: self.me.node };
         let (service, out) = (&mut self.view_service, &mut self.view_out);
         match packet {
@@ -327,7 +377,7 @@ impl Process {
                 // Heard in the next turn, which is at once.
                 self.inbox.push(Happened::Received(node, packet.clone()));
             } else {
-                env.send(self.me.node, node, packet.clone());
+                self.send(env, node, packet.clone());
             }
         }
     }
@@ -340,7 +390,7 @@ impl Process {
         !leads && self.goodbye.is_some_and(|goodbye| now >= goodbye)
     }
 
-    fn ping(&mut self, now: Instant) -> Ping {
+    fn ping(&mut self, clock: ClockReading) -> Ping {
         self.pings += 1;
         Ping {
             incarnation: self.me.incarnation,
@@ -350,8 +400,9 @@ impl Process {
             zone: String::new(),
             pid: 1,
             run: self.boot.0,
-            addresses: Addresses::default(),
-            leaving: self.says_goodbye(now),
+            addresses: Addresses { peer: self.address.clone(), ..Addresses::default() },
+            clock,
+            leaving: self.says_goodbye(clock.at),
             table: self.table.version(),
             groups: self.status.iter().map(|(_, status)| report::of(status)).collect(),
         }
@@ -361,10 +412,26 @@ impl Process {
     fn learn(&mut self, table: Arc<Table>) {
         if table.version() > self.table.version() {
             self.table = table.clone();
+            for (node, registration) in table.nodes() {
+                self.whereabouts.tell(*node, &registration.addresses.peer);
+            }
             self.view_service.learnt(&table);
             self.backlog.push(Happened::Learnt(table));
         }
     }
+}
+
+/// Where a process looks for others at first: what its disk remembers may be newer than its settings.
+fn whereabouts(node: &Node, env: &Env) -> Whereabouts {
+    let mut whereabouts = Whereabouts::default();
+    for other in (1..=env.profile.nodes).map(NodeId) {
+        let moves = node.settings.get(&other).copied().unwrap_or_default();
+        whereabouts.configure(other, network::address(other, moves));
+    }
+    for (other, address) in &node.remembered {
+        whereabouts.tell(*other, address);
+    }
+    whereabouts
 }
 
 /// What a client makes of a reply.

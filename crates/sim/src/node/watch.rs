@@ -131,6 +131,7 @@ impl ViewObserver for ViewWatch<'_> {
         self.env.note(self.me, || format!("proposes {command:?}"));
         let heard = |node| monitor.last_ping(now, node).map(|(_, ping)| ping.incarnation);
         self.env.checks.views.proposed(command, heard);
+        self.env.checks.second.proposed(self.me, command, self.env.time);
     }
 
     fn committed(&mut self, raft: &Raft) {

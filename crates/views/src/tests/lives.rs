@@ -86,3 +86,43 @@ fn a_group_goes_on_only_with_somebody_who_has_something_and_if_nobody_has_more()
     let refusal = may_recover(&scene, N3).unwrap_err();
     assert!(refusal.contains("started again just now"), "{refusal}");
 }
+
+#[test]
+fn a_second_process_is_not_heard_while_the_first_one_is() {
+    let mut scene = Scene::new(2, &[N1, N2], &[N1, N2]);
+    let first = Ping { boot: BootNumber(1), run: 1, ..ping(N2) };
+    let empty = Ping { incarnation: Incarnation(99), run: 2, ..ping(N2) };
+    let copy = Ping { boot: BootNumber(2), run: 3, ..ping(N2) };
+    let refuses = |scene: &Scene, ping: &Ping| {
+        scene.monitor.refuses_newcomer(scene.now, &scene.table, N2, ping).is_some()
+    };
+    assert!(refuses(&scene, &empty) && refuses(&scene, &copy) && !refuses(&scene, &first));
+    let told = scene.monitor.refuses_newcomer(scene.now, &scene.table, N2, &empty).map(|refusal| refusal.run);
+    assert_eq!(told, Some(2), "it is told");
+    // A later start of the same life is waited for by others; another life is in no hurry.
+    scene.wait(TIMEOUT - 1);
+    assert!(refuses(&scene, &copy));
+    scene.wait(1);
+    assert!(!refuses(&scene, &copy) && refuses(&scene, &empty));
+    scene.wait(3_000 - TIMEOUT);
+    assert!(!refuses(&scene, &empty));
+    // Whoever comes first then is the one.
+    scene.hear(N2, empty.clone());
+    assert!(refuses(&scene, &first) && !refuses(&scene, &empty));
+    // Nobody is there before.
+    assert!(scene.monitor.refuses_newcomer(scene.now, &scene.table, N3, &ping(N3)).is_none());
+}
+
+#[test]
+fn a_view_node_that_was_just_started_does_not_know_who_is_alive() {
+    let mut scene = Scene::empty(2);
+    scene.apply(&start(N2, 2, 5, 50));
+    let restarted = Ping { boot: BootNumber(6), run: 60, ..ping(N2) };
+    let refuses =
+        |scene: &Scene| scene.monitor.refuses_newcomer(scene.now, &scene.table, N2, &restarted).is_some();
+    assert!(refuses(&scene));
+    // Its process is gone: somebody tried.
+    scene.wait(REFUSED);
+    scene.monitor.refused(scene.now, N2);
+    assert!(!refuses(&scene));
+}

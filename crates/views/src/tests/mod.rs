@@ -1,5 +1,6 @@
 //! The table, the monitor, its judgement, and the founding.
 
+mod clocks;
 mod decide;
 mod founding;
 mod leaving;
@@ -20,8 +21,8 @@ use onecopy_core::{
 };
 
 use crate::{
-    Addresses, Command, Evidence, GroupReport, Moment, Monitor, MonitorConfig, Ping, Proposal, Reason,
-    Registration, Rejection, Role, Suspicion, Table,
+    Addresses, ClockError, ClockReading, Command, Evidence, GroupReport, Moment, Monitor, MonitorConfig,
+    Ping, Proposal, Reason, Registration, Rejection, Role, Suspicion, Table,
 };
 
 const N1: NodeId = NodeId(1);
@@ -35,6 +36,9 @@ const G2: GroupId = GroupId(2);
 const TIMEOUT: u64 = 500;
 /// And that of nodes that refuse connections.
 const REFUSED: u64 = 100;
+
+/// What wall clocks show when monotonic clocks show 0.
+const DAWN: u64 = 1_700_000_000_000;
 
 fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
@@ -126,6 +130,7 @@ fn ping(node: NodeId) -> Ping {
         pid,
         run,
         addresses,
+        clock: ClockReading::default(),
         number: 0,
         leaving: false,
         table: 0,
@@ -180,7 +185,9 @@ impl Scene {
         Self { table: Table::default(), monitor: Monitor::new(config, now), now }
     }
 
-    fn hear(&mut self, node: NodeId, ping: Ping) {
+    /// All clocks are right.
+    fn hear(&mut self, node: NodeId, mut ping: Ping) {
+        ping.clock = ClockReading { wall: Timestamp(DAWN + self.now.0 / 1_000_000), at: self.now };
         self.monitor.heard(self.now, node, ping);
     }
 

@@ -65,7 +65,8 @@ fn expect(mut command: Command, late: u64, table: &Table) -> Command {
         | Command::SetCopies { .. }
         | Command::SetDrained { .. }
         | Command::SetViewNodes { .. }
-        | Command::ForgetNode { .. } => {}
+        | Command::ForgetNode { .. }
+        | Command::NoteClock { .. } => {}
     }
     command
 }

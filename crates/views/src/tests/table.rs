@@ -211,7 +211,9 @@ fn a_table_with_a_view_that_is_none_is_corrupt() {
     let (nobody, events) = (std::collections::BTreeSet::<NodeId>::new(), Vec::<crate::Event>::new());
     let lives = std::collections::BTreeSet::<Incarnation>::new();
     let since = std::collections::BTreeMap::<NodeId, u64>::new();
-    let bytes = postcard::to_stdvec(&(1_u64, nodes, lives, since, &nobody, &nobody, groups, events)).unwrap();
+    let clocks = std::collections::BTreeMap::<NodeId, ClockError>::new();
+    let bytes =
+        postcard::to_stdvec(&(1_u64, nodes, lives, since, &nobody, &nobody, groups, events, clocks)).unwrap();
     let error = Table::decode(&bytes).unwrap_err();
     assert!(error.reason.contains("is not a valid view"), "{error}");
 }

@@ -38,6 +38,14 @@ pub(super) fn registry(knowledge: &Knowledge) -> Registry {
         gauge("keys", "Keys in all databases", replica.keys);
         gauge("sessions", "Coordinators whose batches are remembered", replica.sessions);
     }
+    if let Some(disk) = status.disk {
+        gauge(
+            "disk_free_bytes",
+            "Bytes that the node may still use on the disk of its data directory",
+            disk.free_bytes,
+        );
+        gauge("disk_total_bytes", "Bytes that this disk has", disk.total_bytes);
+    }
     let log = knowledge.journal.stats();
     gauge("log_segments", "Segments of the log on disk", log.segments);
     gauge("log_disk_bytes", "Bytes of the log on disk", log.bytes);
