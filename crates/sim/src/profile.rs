@@ -159,13 +159,15 @@ impl Profile {
             profile.turn_gray(dice);
         } else if sabotaged.map_or(is_strict, |rule| rule == Rule::EnoughCopies) {
             profile.min_copies = profile.copies;
-        } else if sabotaged.map_or_else(|| dice.chance(FAR), |rule| rule == Rule::PatientElections) {
-            profile.turn_far(dice);
         }
         for fault in Fault::LAST {
             if dice.chance(150) && !profile.is_gray {
                 profile.weights.insert(fault, dice.between(1, 10));
             }
+        }
+        let is_far = dice.chance(FAR) && !profile.is_gray;
+        if sabotaged.map_or(is_far, |rule| rule == Rule::PatientElections) {
+            profile.turn_far(dice);
         }
         profile
     }
