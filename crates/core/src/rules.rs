@@ -63,6 +63,8 @@ pub enum Rule {
     LeaveUnacknowledgedViews,
     /// A backup that answers, but holds up writes, is reported like a silent one.
     ReportTheSlow,
+    /// E1, busy is not dead: a node that executes something long is not taken for silent.
+    BusyIsNotDead,
     /// `min_copies`: no write is taken, or answered, while the view has fewer members.
     EnoughCopies,
     /// The time of entries follows no wall clock that has jumped just now, or that differs from most others.
@@ -93,7 +95,7 @@ pub enum Rule {
 
 impl Rule {
     /// The rules that a cluster lives by, in the order of the documentation.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 39] = [
         Self::AllBackupsFirst,
         Self::OnlyThePrimary,
         Self::NoOldPrimaries,
@@ -121,6 +123,7 @@ impl Rule {
         Self::SameResult,
         Self::LeaveUnacknowledgedViews,
         Self::ReportTheSlow,
+        Self::BusyIsNotDead,
         Self::EnoughCopies,
         Self::SteadyTime,
         Self::LivingLife,

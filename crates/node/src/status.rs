@@ -212,12 +212,17 @@ fn role_name(standing: Standing) -> &'static str {
     }
 }
 
+/// A turn of the data thread that takes longer is worth a word.
+const LONG_TURN: Duration = Duration::from_millis(40);
+
 /// What the data thread tells the others about itself, a little behind.
 #[derive(Debug, Default)]
 pub(crate) struct DataStatus {
     inner: Mutex<(Vec<ReplicaStatus>, Option<View>)>,
     clock_jump: Mutex<Option<Jump>>,
     obstacle: Mutex<Option<String>>,
+    /// When the turn began that the data thread is in, on the node's clock; 0 between turns.
+    turn_began: AtomicU64,
     pub(crate) clients: ClientCounters,
     pub(crate) replicas_did: ReplicaCounters,
 }
@@ -257,6 +262,22 @@ impl ClientCounters {
 }
 
 impl DataStatus {
+    /// The data thread begins a turn.
+    pub(crate) fn turn_begins(&self, now: Instant) {
+        self.turn_began.store(now.0.max(1), Ordering::Relaxed);
+    }
+
+    /// It has come round.
+    pub(crate) fn turn_ends(&self) {
+        self.turn_began.store(0, Ordering::Relaxed);
+    }
+
+    /// For how long it has been in this turn, if that is long.
+    pub(crate) fn busy_for(&self, now: Instant) -> Option<Duration> {
+        let began = self.turn_began.load(Ordering::Relaxed);
+        Some(now.since(Instant(began))).filter(|busy| began > 0 && *busy >= LONG_TURN)
+    }
+
     pub(crate) fn renew(&self, replicas: Vec<ReplicaStatus>, view: Option<View>) {
         *self.inner.lock().expect("nobody panics with this lock") = (replicas, view);
     }

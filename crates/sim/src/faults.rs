@@ -61,6 +61,8 @@ pub enum Fault {
     /// An operator stops a process politely: it makes way, says goodbye, and is started again after a while. It may be killed before it
     /// has come so far.
     Stop,
+    /// A node executes something long: it pings and says so, and does nothing else.
+    LongCommand,
     /// So many view nodes die that all others are needed, and those are far from each other: every message takes most of a second.
     /// Not drawn like the others, but alone, in runs of its own.
     FarApart,
@@ -90,7 +92,8 @@ impl Fault {
     pub(crate) const LATER: [Self; 4] = [Self::AddNode, Self::RemoveNode, Self::SlowPath, Self::Stop];
 
     /// And those that came after them.
-    pub(crate) const LAST: [Self; 4] = [Self::WrongClock, Self::SecondProcess, Self::Moved, Self::FullDisk];
+    pub(crate) const LAST: [Self; 5] =
+        [Self::WrongClock, Self::SecondProcess, Self::Moved, Self::FullDisk, Self::LongCommand];
 
     /// Whether it does not come with the others: it is drawn later, or has a cause of its own.
     pub(crate) fn is_drawn_apart(self) -> bool {
@@ -99,7 +102,7 @@ impl Fault {
     }
 
     /// All of them.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Self::Crash,
         Self::CrashSeveral,
         Self::Pause,
@@ -126,6 +129,7 @@ impl Fault {
         Self::AddNode,
         Self::RemoveNode,
         Self::Stop,
+        Self::LongCommand,
         Self::FarApart,
         Self::WrongClock,
         Self::SecondProcess,

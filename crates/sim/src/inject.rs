@@ -83,6 +83,14 @@ impl World {
                 self.node(node).stalled_until = until;
                 return true;
             }
+            Fault::LongCommand => {
+                self.say(node, "executes something long");
+                let time = self.env.time;
+                let machine = self.node(node);
+                machine.stalled_until = until;
+                machine.busy_since.get_or_insert(time);
+                return true;
+            }
             Fault::DiskStall => {
                 self.say(node, "its disk stands still");
                 // No longer than the faults last: what is written meanwhile has its time then.

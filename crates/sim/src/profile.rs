@@ -16,6 +16,8 @@ use crate::workload::Workload;
 const GRAY: u64 = 30;
 /// In how many view nodes are far from each other, and nothing else goes wrong.
 const FAR: u64 = 20;
+/// In how many nodes only execute long commands.
+const BUSY: u64 = 20;
 /// In how many no write is taken while a copy is missing.
 const STRICT: u64 = 100;
 
@@ -80,6 +82,8 @@ pub struct Profile {
     pub regicide: u64,
     /// Nothing goes wrong but that one node is slow to reach another.
     pub is_gray: bool,
+    /// Nothing goes wrong but that nodes execute something long.
+    pub is_busy: bool,
     /// How many faults happen at most.
     pub faults_max: u64,
     /// Registrations that change nothing but fill the log of the view table, per second at the leader.
@@ -136,6 +140,7 @@ impl Profile {
             raft_append_bytes_max: 1 << 20,
             regicide: 0,
             is_gray: false,
+            is_busy: false,
             faults_max: u64::MAX,
             churn: 0,
         };
@@ -166,8 +171,11 @@ impl Profile {
             }
         }
         let is_far = dice.chance(FAR) && !profile.is_gray;
+        let is_busy = dice.chance(BUSY) && !profile.is_gray && !is_far;
         if sabotaged.map_or(is_far, |rule| rule == Rule::PatientElections) {
             profile.turn_far(dice);
+        } else if sabotaged.map_or(is_busy, |rule| rule == Rule::BusyIsNotDead) {
+            profile.turn_busy(dice);
         }
         profile
     }
@@ -188,6 +196,15 @@ impl Profile {
         self.fault_time = dice.between(30, 60) * SECOND;
         self.fault_interval = SECOND;
         self.think = SECOND;
+    }
+
+    /// Nothing goes wrong but that nodes execute something long. Then nobody loses their place.
+    fn turn_busy(&mut self, dice: &mut Dice) {
+        self.weights = [(Fault::LongCommand, 1)].into();
+        (self.loss, self.late, self.churn, self.regicide) = (0, 0, 0, 0);
+        self.fault_interval = dice.between(1_000, 4_000) * MS;
+        self.fault_length = dice.between(1_000, 10_000) * MS;
+        self.is_busy = true;
     }
 
     /// Takes away what the limits say.

@@ -79,6 +79,7 @@ impl World {
             addresses: Addresses { peer: "elsewhere".to_owned(), ..Addresses::default() },
             clock: ClockReading { wall, at: machine.clock.instant(self.env.time) },
             leaving: false,
+            busy_for: None,
             table: 0,
             groups: Vec::new(),
         };

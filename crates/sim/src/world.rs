@@ -9,7 +9,7 @@ use onecopy_replica::Standing;
 use onecopy_views::Membership;
 
 use crate::checks::bounded::{self, Bounds, Sizes};
-use crate::checks::{copies, liveness, promise, search};
+use crate::checks::{copies, kept, liveness, promise, search};
 use crate::client::Client;
 use crate::clock::{Clock, SECOND, Time};
 use crate::dice::Dice;
@@ -250,6 +250,9 @@ impl World {
             && replica.view() == checks.views.newest()
         {
             checks.tail.look(self.env.time, checks.ledger.len(), replica.log().last().index.0);
+        }
+        if self.env.profile.is_busy {
+            kept::check(checks.views.newest(), checks.views.changes(), self.env.profile.copies);
         }
         if let Some(raft) = process.raft() {
             let leads = (raft.role() == Role::Leader).then(|| raft.term());

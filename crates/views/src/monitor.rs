@@ -11,6 +11,9 @@ use crate::flapping::Flapping;
 use crate::ping::{GroupReport, Moment, Ping, Suspicion};
 use crate::table::Table;
 
+/// What takes longer than this will not end: commands are bounded (rule E2).
+const BUSY_MAX: Duration = Duration::from_secs(60);
+
 /// The settings of a monitor.
 #[derive(Clone, Copy, Debug)]
 pub struct MonitorConfig {
@@ -34,6 +37,8 @@ pub struct Monitor {
     heard: BTreeMap<NodeId, (Instant, Ping)>,
     /// By group, accused and accuser.
     suspicions: BTreeMap<(GroupId, NodeId, NodeId), (Instant, Suspicion)>,
+    /// When nodes last said that they execute something long.
+    busy: BTreeMap<NodeId, Instant>,
     /// Nodes that refused a connection, and when.
     refused: BTreeMap<NodeId, Instant>,
     /// The version of the table that was looked at last; `None` before the first look.
@@ -57,6 +62,7 @@ impl Monitor {
             started: now,
             heard: BTreeMap::new(),
             suspicions: BTreeMap::new(),
+            busy: BTreeMap::new(),
             refused: BTreeMap::new(),
             seen: None,
             flapping: Flapping::default(),
@@ -74,6 +80,9 @@ impl Monitor {
         });
         if !delayed {
             self.clocks.heard(now, from, &ping);
+            if ping.busy_for.is_some_and(|busy| busy < BUSY_MAX) {
+                self.busy.insert(from, now);
+            }
             self.heard.insert(from, (now, ping));
         }
     }
@@ -85,9 +94,9 @@ impl Monitor {
         self.ping(from).is_some_and(|ping| ping.moment() <= moment)
     }
 
-    /// A suspicion arrived. A [delayed](Self::is_news) one is ignored.
+    /// A suspicion arrived. A [delayed](Self::is_news) one is ignored, and so is what is said of a node that is busy.
     pub fn suspected(&mut self, now: Instant, from: NodeId, moment: Moment, suspicion: Suspicion) {
-        if self.is_news(from, moment) {
+        if self.is_news(from, moment) && !self.is_busy(now, suspicion.node) {
             self.suspicions.insert((suspicion.group, suspicion.node, from), (now, suspicion));
         }
     }
@@ -174,7 +183,14 @@ impl Monitor {
         self.ping(node)?.groups.iter().find(|report| report.group == group)
     }
 
-    /// What `accuser` says of `accused`, lately and in this view, if it has lasted for at least `at_least`.
+    /// Whether a node executes something long, or has just come round: what others say of it is explained by that.
+    fn is_busy(&self, now: Instant, node: NodeId) -> bool {
+        let lately = |at: &Instant| now.since(*at) < self.config.failure_timeout;
+        self.busy.get(&node).is_some_and(lately) && self.config.rules.hold(Rule::BusyIsNotDead)
+    }
+
+    /// What `accuser` says of `accused`, lately and in this view, if it has lasted for at least `at_least`. Nothing counts
+    /// against who is busy.
     pub(crate) fn accusation(
         &self,
         now: Instant,
@@ -185,7 +201,8 @@ impl Monitor {
     ) -> Option<Grounds> {
         let (at, suspicion) = self.suspicions.get(&(group, accused, accuser))?;
         let is_fresh = suspicion.view == view && now.since(*at) < self.config.failure_timeout;
-        (is_fresh && suspicion.grounds.lasts() >= at_least).then_some(suspicion.grounds)
+        let counts = is_fresh && !self.is_busy(now, accused);
+        (counts && suspicion.grounds.lasts() >= at_least).then_some(suspicion.grounds)
     }
 
     /// Whether `accuser` accused `accused`, in whatever view, not long ago.

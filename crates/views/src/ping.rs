@@ -69,6 +69,8 @@ pub struct Ping {
     pub clock: ClockReading,
     /// Its process is about to stop: it is not to be waited for.
     pub leaving: bool,
+    /// For how long it has been executing something during which it says nothing else, if it does (rule E1).
+    pub busy_for: Option<Duration>,
     /// The version of the table that it knows.
     pub table: u64,
     /// Its replicas.

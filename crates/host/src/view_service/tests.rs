@@ -134,6 +134,7 @@ fn ping(node: u32, table: u64) -> Ping {
         addresses: Addresses::default(),
         clock: ClockReading::default(),
         leaving: false,
+        busy_for: None,
         table,
         groups: Vec::new(),
     }

@@ -188,6 +188,7 @@ impl Control {
             addresses: self.addresses.clone(),
             clock: ClockReading { wall: self.clock.wall(), at: self.clock.now() },
             leaving: self.says_goodbye(),
+            busy_for: self.knowledge.data.busy_for(self.clock.now()),
             table: self.knowledge.table().version(),
             groups: self.knowledge.reports(),
         }

@@ -59,6 +59,7 @@ impl Plane {
     /// Takes everything that has happened, and does everything that follows from it.
     pub(crate) fn turn(&mut self, events: impl Iterator<Item = Event>) {
         let now = self.clock.now();
+        self.status.turn_begins(now);
         for event in events {
             self.take(now, event);
             // The disks work while the turn goes on.
@@ -74,6 +75,7 @@ impl Plane {
             let _ = client.send(reply);
         }
         self.renew_status(now);
+        self.status.turn_ends();
     }
 
     /// How long the next turn can wait if nothing happens.

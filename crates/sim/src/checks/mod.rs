@@ -21,6 +21,7 @@
 //! | [`members`] | one configuration of that group at one index; at last, no member is a life that is over | Raft paper, section 6 |
 //! | [`raft`] | election safety, leader completeness, state machine safety | Raft paper, Figure 3 |
 //! | [`raft_logs`] | leader append-only, log matching | Raft paper, Figure 3 |
+//! | [`kept`] | where nodes are only busy, nobody loses their place | rule `BusyIsNotDead` |
 //! | [`led`] | on slow links, too, somebody leads | Raft paper, section 5.6; rule `PatientElections` |
 //! | [`bounded`] | logs and queues keep their bounds | the settings of `crates/replica` |
 //! | [`tail`] | where nodes are only slow, no write waits for long | Gray Failure, 2017 |
@@ -34,6 +35,7 @@ pub mod digests;
 pub mod enough;
 pub mod expiry;
 pub mod founding;
+pub mod kept;
 pub mod led;
 pub mod ledger;
 pub mod linearizable;

@@ -109,6 +109,8 @@ pub struct Node {
     pub paused_until: Time,
     /// The data thread stands still until then.
     pub stalled_until: Time,
+    /// It executes a long command since then, and until it no longer stands still.
+    pub busy_since: Option<Time>,
     /// The disk does nothing until then.
     pub disk_stalled_until: Time,
     /// How many faults make the disk slow, and the node.
@@ -143,6 +145,7 @@ impl Node {
             started: 0,
             paused_until: 0,
             stalled_until: 0,
+            busy_since: None,
             disk_stalled_until: 0,
             slow_disk: 0,
             slow_node: 0,
@@ -206,6 +209,7 @@ impl Node {
         }
         let Some(mut process) = self.process.take() else { return };
         let stalled = self.stalled_until > env.time;
+        self.busy_since = self.busy_since.filter(|_| stalled);
         let deadline = process.turn(self, stalled, env);
         let known = process.knows_view_nodes();
         if !known.is_empty() {

@@ -166,7 +166,8 @@ impl Process {
             self.data_turn(now, wall, env);
             due = self.data.deadline(now).map_or(due, |deadline| due.min(deadline));
         }
-        self.control_turn(now, wall, control, env);
+        let busy_for = node.busy_since.map(|since| Duration::from_nanos(env.time - since));
+        self.control_turn((now, wall, busy_for), control, env);
         if !self.inbox.is_empty() || (!stalled && !self.backlog.is_empty()) {
             due = now;
         }
@@ -263,7 +264,12 @@ impl Process {
 
     // ---- the control side ---------------------------------------------------------------------------------
 
-    fn control_turn(&mut self, now: Instant, wall: Timestamp, happened: Vec<Happened>, env: &mut Env) {
+    fn control_turn(
+        &mut self,
+        (now, wall, busy_for): (Instant, Timestamp, Option<Duration>),
+        happened: Vec<Happened>,
+        env: &mut Env,
+    ) {
         for happened in happened {
             let watch = &mut ViewWatch { env: &mut *env, me: self.me.node };
             let (service, out) = (&mut self.view_service, &mut self.view_out);
@@ -300,7 +306,7 @@ impl Process {
         }
         if now >= self.next_ping {
             self.next_ping = now + PING_INTERVAL;
-            let ping = Packet::Ping(Rc::new(self.ping(ClockReading { wall, at: now })));
+            let ping = Packet::Ping(Rc::new(self.ping(ClockReading { wall, at: now }, busy_for)));
             self.tell_view_nodes(&ping, env);
         }
         for wish in std::mem::take(&mut self.view_out.wishes) {
@@ -390,7 +396,7 @@ impl Process {
         !leads && self.goodbye.is_some_and(|goodbye| now >= goodbye)
     }
 
-    fn ping(&mut self, clock: ClockReading) -> Ping {
+    fn ping(&mut self, clock: ClockReading, busy_for: Option<Duration>) -> Ping {
         self.pings += 1;
         Ping {
             incarnation: self.me.incarnation,
@@ -403,6 +409,7 @@ impl Process {
             addresses: Addresses { peer: self.address.clone(), ..Addresses::default() },
             clock,
             leaving: self.says_goodbye(clock.at),
+            busy_for,
             table: self.table.version(),
             groups: self.status.iter().map(|(_, status)| report::of(status)).collect(),
         }

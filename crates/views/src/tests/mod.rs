@@ -1,5 +1,6 @@
 //! The table, the monitor, its judgement, and the founding.
 
+mod busy;
 mod clocks;
 mod decide;
 mod founding;
@@ -133,6 +134,7 @@ fn ping(node: NodeId) -> Ping {
         clock: ClockReading::default(),
         number: 0,
         leaving: false,
+        busy_for: None,
         table: 0,
         groups: Vec::new(),
     }
