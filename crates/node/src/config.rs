@@ -3,6 +3,7 @@
 //! Every setting has a name in the configuration file, a flag and an environment variable; the command line makes
 //! a [`Config`] of all three, and [`Config::problems`] says everything that is wrong with it at once.
 
+mod addresses;
 mod problems;
 mod shared;
 mod timeouts;
@@ -200,10 +201,17 @@ mod node_ids {
         deserializer: D,
     ) -> Result<BTreeMap<u32, String>, D::Error> {
         let names = BTreeMap::<String, String>::deserialize(deserializer)?;
-        let id = |name: &str| {
-            name.parse().map_err(|_| D::Error::custom(format!("{name:?} in [nodes] is not the id of a node")))
-        };
-        names.into_iter().map(|(name, address)| Ok((id(&name)?, address))).collect()
+        let mut nodes = BTreeMap::new();
+        for (name, address) in names {
+            let id = name
+                .parse()
+                .map_err(|_| D::Error::custom(format!("{name:?} in [nodes] is not the id of a node")))?;
+            // "1" and "01" are different names to TOML.
+            if nodes.insert(id, address).is_some() {
+                return Err(D::Error::custom(format!("[nodes] has an address for node {id} twice")));
+            }
+        }
+        Ok(nodes)
     }
 }
 
@@ -212,5 +220,54 @@ impl Config {
     #[must_use]
     pub fn has(&self, role: Role) -> bool {
         self.roles.contains(&role)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One that is right: node 1 of three on this machine.
+    pub(crate) fn config() -> Config {
+        let address = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
+        Config {
+            node: 1,
+            cluster: "test".to_owned(),
+            data: PathBuf::from("/tmp/nowhere"),
+            redis: address(11),
+            http: address(10),
+            peer: address(13),
+            roles: all_roles(),
+            zone: String::new(),
+            view_nodes: vec![1, 2, 3],
+            nodes: [(2, address(12).to_string()), (3, address(14).to_string())].into(),
+            copies: 2,
+            min_copies: 1,
+            durability: Durability::Disk,
+            reads: Reads::Lease,
+            clock_drift_ppm: clock_drift_ppm(),
+            maxmemory: 0,
+            requirepass: String::new(),
+            log_bytes: log_bytes(),
+            timeouts: Timeouts::default(),
+            limits: Limits::default(),
+        }
+    }
+
+    #[test]
+    fn ids_that_stand_twice_are_refused() {
+        let parse = |text: &str| {
+            #[derive(Debug, Deserialize)]
+            struct Nodes {
+                #[serde(with = "node_ids")]
+                nodes: BTreeMap<u32, String>,
+            }
+            serde_json::from_str::<Nodes>(text)
+                .map(|nodes| nodes.nodes.len())
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(parse(r#"{"nodes": {"1": "a:1", "2": "b:1"}}"#), Ok(2));
+        assert!(parse(r#"{"nodes": {"1": "a:1", "01": "b:1"}}"#).unwrap_err().contains("node 1 twice"));
+        assert!(parse(r#"{"nodes": {"one": "a:1"}}"#).unwrap_err().contains("not the id"));
     }
 }

@@ -92,10 +92,23 @@ pub fn run() -> ExitCode {
     match outcome {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            eprintln!("onecopy: {error:#}");
+            eprintln!("onecopy: {}", explanation(&error));
             ExitCode::from(FAILED)
         }
     }
+}
+
+/// An error with its causes, but for those that it repeats word for word.
+fn explanation(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |text, cause| {
+        if text.is_empty() {
+            cause
+        } else if text.contains(&cause) {
+            text
+        } else {
+            format!("{text}: {cause}")
+        }
+    })
 }
 
 fn simulate(arguments: &onecopy_sim::cli::Arguments) -> anyhow::Result<u8> {

@@ -18,9 +18,9 @@ pub enum OpenError {
     },
     /// Bytes that had been synced are not what was written. Going on would lose what others rely on.
     #[error(
-        "{} is damaged at byte {offset}: {reason}. This copy cannot be trusted any more. Move the data \
-         directory away and start the node again: it returns as a new copy and is rebuilt from the other \
-         members of its groups",
+        "{} is damaged at byte {offset}: {reason}. This copy cannot be trusted any more. If another copy of its data is \
+         alive, move the data directory away (do not delete it) and start the node again: it returns as a new copy and is \
+         rebuilt from the others",
         file.display()
     )]
     Damaged {
@@ -34,8 +34,8 @@ pub enum OpenError {
     /// Segments follow each other without gaps; one in the middle is not there.
     #[error(
         "{} is missing, although segments before and after it are there. Put it back if it was moved; if it \
-         is lost, move the data directory away and start the node again: it returns as a new copy and is \
-         rebuilt from the other members of its groups",
+         is lost, and another copy of its data is alive, move the data directory away (do not delete it) and start \
+         the node again: it returns as a new copy and is rebuilt from the others",
         file.display()
     )]
     MissingSegment {
@@ -45,8 +45,8 @@ pub enum OpenError {
     /// The data directory has been used before, but its log is gone.
     #[error(
         "{} holds no log, although this node has stored data before. Put the log back if it was moved; if it \
-         is lost, move the whole data directory away and start the node again: it returns as a new copy and \
-         is rebuilt from the other members of its groups",
+         is lost, and another copy of its data is alive, move the whole data directory away (do not delete it) and \
+         start the node again: it returns as a new copy and is rebuilt from the others",
         directory.display()
     )]
     MissingLog {

@@ -29,7 +29,7 @@ pub trait FileSystem: Clone + std::fmt::Debug + Send + Sync + 'static {
     /// Creates a directory and those above it. Durable on return; no error if it is there.
     fn create_directory(&self, path: &Path) -> io::Result<()>;
 
-    /// Creates an empty file, open for reading and writing; an older file of that name is emptied.
+    /// Creates an empty file, open for reading and writing, in the place of an older one of that name.
     fn create(&self, path: &Path) -> io::Result<Self::File>;
 
     /// Opens an existing file for reading and writing.

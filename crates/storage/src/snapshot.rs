@@ -41,10 +41,21 @@ pub enum SnapshotError {
         /// Why it failed.
         source: io::Error,
     },
+    /// A snapshot that the log goes on from is not there.
+    #[error(
+        "{} is missing, although the log goes on from it. Put it back if it was moved. If it is lost, and another copy of the \
+         data is alive, move the data directory away (do not delete it) and start the node again: it returns as a new copy and \
+         is rebuilt from the others",
+        file.display()
+    )]
+    Missing {
+        /// The file.
+        file: PathBuf,
+    },
     /// The file is not what was written.
     #[error(
-        "{} is damaged at byte {offset}: {reason}. Move the data directory away and start the node again: it \
-         returns as a new copy and is rebuilt from the other members of its groups",
+        "{} is damaged at byte {offset}: {reason}. If another copy of the data is alive, move the data directory away (do \
+         not delete it) and start the node again: it returns as a new copy and is rebuilt from the others",
         file.display()
     )]
     Damaged {
@@ -168,7 +179,10 @@ impl<F: FileSystem> Snapshots<F> {
     pub fn read(&self, group: GroupId, id: EntryId) -> Result<SnapshotReader<F>, SnapshotError> {
         let name = SnapshotName { group, id };
         let path = self.path(name);
-        let file = self.fs.open(&path).map_err(SnapshotError::io("open", &path))?;
+        let file = self.fs.open(&path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => SnapshotError::Missing { file: path.clone() },
+            _ => SnapshotError::io("open", &path)(error),
+        })?;
         SnapshotReader::open(file, path, name)
     }
 

@@ -126,7 +126,7 @@ fn a_flipped_bit_under_a_later_sync_is_damage() {
     assert!(reason.contains("record 4 is damaged, but it had been synced"), "{reason}");
     let error = Log::open(fs, data(), options()).expect_err("it is still damaged").to_string();
     assert!(error.contains("0000000000000001.segment is damaged at byte 488"), "{error}");
-    assert!(error.contains("Move the data directory away"), "{error}");
+    assert!(error.contains("move the data directory away"), "{error}");
 }
 
 #[test]

@@ -75,12 +75,23 @@ fn try_answer(
         "info" => reply.verbatim(info::info(clients, &args[1..]).as_bytes()),
         "role" => info::role(clients, reply),
         // Every acknowledged write is on every member already: there is nothing to wait for.
-        "wait" => reply.integer(info::backups(clients)),
+        "wait" => {
+            check_wait(&args[1..])?;
+            reply.integer(info::backups(clients));
+        }
         // Every node takes reads and writes.
         "readonly" | "readwrite" => reply.ok(),
         other => return Err(format!("ERR '{other}' cannot be answered here")),
     }
     Ok(())
+}
+
+/// `WAIT numreplicas timeout`: both must make sense, although neither matters.
+fn check_wait(args: &[&[u8]]) -> Result<(), String> {
+    let [replicas, timeout] = args else { return Err(SYNTAX.to_owned()) };
+    parse::<i64>(replicas).ok_or("ERR value is not an integer or out of range")?;
+    let timeout = parse::<i64>(timeout).ok_or("ERR timeout is not an integer or out of range")?;
+    if timeout < 0 { Err("ERR timeout is negative".to_owned()) } else { Ok(()) }
 }
 
 fn ping(args: &[&[u8]], reply: &mut Writer<'_>) {

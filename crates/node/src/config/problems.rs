@@ -6,6 +6,14 @@ use super::{Config, Reads, Role, Timeouts};
 const DRIFT_PPM_MAX: u32 = 100_000;
 /// The longest name of a zone.
 const ZONE_BYTES_MAX: usize = 64;
+/// No time that is set is longer, in milliseconds: an hour.
+const TIMEOUT_MS_MAX: u64 = 3_600_000;
+/// A log in memory of fewer bytes would ask for snapshots all the time, and could not hold one large value.
+const LOG_BYTES_MIN: usize = 64 * 1024;
+/// More clients than this have no descriptors anywhere.
+const CLIENTS_MAX: usize = 10_000_000;
+/// No machine has more memory; sums of such sizes cannot overflow.
+const BYTES_MAX: u64 = 1 << 50;
 
 impl Config {
     /// Everything that is wrong with the settings, each with what to do about it. Empty if a node can start.
@@ -20,8 +28,25 @@ impl Config {
         let is_view_node = self.view_nodes.contains(&self.node);
         must(self.node >= 1, "node = 0: ids of nodes begin with 1".to_owned());
         must(
-            !self.cluster.is_empty() && self.cluster.len() <= 64,
-            "cluster: give the cluster a name of 1 to 64 bytes, the same on all its nodes".to_owned(),
+            is_name(&self.cluster, 1..=64),
+            "cluster: give the cluster a printable name of 1 to 64 bytes, the same on all its nodes"
+                .to_owned(),
+        );
+        must(!self.data.as_os_str().is_empty(), "data: name a directory".to_owned());
+        let mut distinct = self.view_nodes.clone();
+        distinct.sort_unstable();
+        distinct.dedup();
+        must(
+            distinct.len() == self.view_nodes.len(),
+            format!("view_nodes = {:?} names a node twice: it would count as one", self.view_nodes),
+        );
+        let mut roles = self.roles.clone();
+        roles.sort_unstable();
+        roles.dedup();
+        must(roles.len() == self.roles.len(), "roles names a role twice".to_owned());
+        must(
+            !self.nodes.contains_key(&0),
+            "[nodes] has an address for node 0: ids of nodes begin with 1".to_owned(),
         );
         must(
             matches!(self.view_nodes.len(), 1 | 3 | 5),
@@ -53,8 +78,21 @@ impl Config {
             ),
         );
         must(
-            self.zone.len() <= ZONE_BYTES_MAX,
-            format!("zone: the name has more than {ZONE_BYTES_MAX} bytes"),
+            is_name(&self.zone, 0..=ZONE_BYTES_MAX),
+            format!("zone: give it a printable name of at most {ZONE_BYTES_MAX} bytes"),
+        );
+        must(
+            self.log_bytes >= LOG_BYTES_MIN && self.log_bytes as u64 <= BYTES_MAX,
+            format!("log_bytes = {} is not between {LOG_BYTES_MIN} and {BYTES_MAX}", self.log_bytes),
+        );
+        must(
+            self.maxmemory <= BYTES_MAX,
+            format!("maxmemory = {} is more than any machine has", self.maxmemory),
+        );
+        must(
+            self.requirepass.len() <= 512,
+            "requirepass has more than 512 bytes: clients that have not said who they are may send no more"
+                .to_owned(),
         );
         must(
             self.reads == Reads::Confirm || self.clock_drift_ppm <= DRIFT_PPM_MAX,
@@ -67,20 +105,39 @@ impl Config {
             (1024..=512 * 1024 * 1024).contains(&self.limits.command_bytes),
             "limits.command_bytes must be between 1024 and 536870912".to_owned(),
         );
-        must(self.limits.clients >= 1, "limits.clients must be at least 1".to_owned());
         must(
-            self.limits.pipeline_bytes >= self.limits.command_bytes,
-            "limits.pipeline_bytes must be at least limits.command_bytes".to_owned(),
+            (1..=CLIENTS_MAX).contains(&self.limits.clients),
+            format!("limits.clients must be between 1 and {CLIENTS_MAX}"),
         );
+        must(
+            (1..=TIMEOUT_MS_MAX / 1_000).contains(&self.limits.output_stall_seconds),
+            "limits.output_stall_seconds must be between 1 and 3600".to_owned(),
+        );
+        must(
+            self.limits.pipeline_bytes >= self.limits.command_bytes
+                && self.limits.pipeline_bytes as u64 <= BYTES_MAX,
+            format!("limits.pipeline_bytes must be at least limits.command_bytes, and at most {BYTES_MAX}"),
+        );
+        problems.extend(self.problems_of_addresses());
         problems.extend(self.timeouts.problems(self.reads));
         problems
     }
+}
+
+/// Whether it is a word or some that a person can read, of so many bytes.
+fn is_name(name: &str, bytes: std::ops::RangeInclusive<usize>) -> bool {
+    bytes.contains(&name.len()) && name.chars().all(|letter| !letter.is_control()) && name.trim() == name
 }
 
 impl Timeouts {
     /// What does not fit together.
     fn problems(&self, reads: Reads) -> Vec<String> {
         let Self { ping_ms, heartbeat_ms, failure_ms, refused_ms, lease_ms, request_ms, election_ms } = *self;
+        let all = [ping_ms, heartbeat_ms, failure_ms, refused_ms, lease_ms, request_ms, election_ms];
+        if all.iter().any(|ms| *ms > TIMEOUT_MS_MAX) {
+            // What follows would compare nonsense.
+            return vec![format!("timeouts: none may be longer than {TIMEOUT_MS_MAX} ms, an hour")];
+        }
         let leases = reads == Reads::Lease;
         let rules = [
             (

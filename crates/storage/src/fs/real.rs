@@ -2,10 +2,14 @@
 
 use std::fs::{self, TryLockError};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
 
 use super::{File, FileSystem, parent};
+
+/// What a node keeps is its owner's alone.
+const FILE_MODE: u32 = 0o600;
+const DIRECTORY_MODE: u32 = 0o700;
 
 /// The file system of the operating system (Unix).
 #[derive(Clone, Copy, Debug, Default)]
@@ -28,7 +32,7 @@ impl FileSystem for RealFileSystem {
             return Ok(());
         }
         self.create_directory(parent(path))?;
-        match fs::create_dir(path) {
+        match fs::DirBuilder::new().mode(DIRECTORY_MODE).create(path) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
             _ => {}
         }
@@ -36,8 +40,13 @@ impl FileSystem for RealFileSystem {
     }
 
     fn create(&self, path: &Path) -> io::Result<RealFile> {
+        // A new file, and never what a link in its place may lead to.
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
         let mut options = fs::OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(true).open(path).map(RealFile)
+        options.read(true).write(true).create_new(true).mode(FILE_MODE).open(path).map(RealFile)
     }
 
     fn open(&self, path: &Path) -> io::Result<RealFile> {
@@ -71,7 +80,7 @@ impl FileSystem for RealFileSystem {
 
     fn lock(&self, path: &Path) -> io::Result<Option<RealLock>> {
         let mut options = fs::OpenOptions::new();
-        let file = options.read(true).write(true).create(true).truncate(false).open(path)?;
+        let file = options.read(true).write(true).create(true).truncate(false).mode(FILE_MODE).open(path)?;
         match file.try_lock() {
             Ok(()) => Ok(Some(RealLock(file))),
             Err(TryLockError::WouldBlock) => Ok(None),

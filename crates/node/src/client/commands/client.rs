@@ -2,7 +2,7 @@
 
 use onecopy_resp::Writer;
 
-use super::unknown_subcommand;
+use super::{SYNTAX, parse, unknown_subcommand};
 use crate::client::Clients;
 use crate::client::session::{Peer, Session};
 
@@ -49,8 +49,14 @@ pub(super) fn client(
             reply.ok();
         }
         (b"info", []) => reply.verbatim(format!("{}\n", peer(Peer::line)).as_bytes()),
-        (b"list", _) => {
-            let lines: String = clients.connected.borrow().values().map(|peer| peer.line() + "\n").collect();
+        (b"list", options) => {
+            let wanted = Listed::parse(options)?;
+            let connected = clients.connected.borrow();
+            let lines: String = connected
+                .values()
+                .filter(|peer| wanted.includes(peer.id))
+                .map(|peer| peer.line() + "\n")
+                .collect();
             reply.verbatim(lines.as_bytes());
         }
         // There is nothing to evict clients for, and nothing that touching a key changes.
@@ -66,6 +72,41 @@ pub(super) fn client(
         _ => return Err(unknown_subcommand("CLIENT", args)),
     }
     Ok(())
+}
+
+/// Whom `CLIENT LIST` is about.
+enum Listed {
+    All,
+    /// All connections are normal ones.
+    None,
+    Ids(Vec<u64>),
+}
+
+impl Listed {
+    /// `[TYPE normal|master|replica|pubsub] [ID id …]`
+    fn parse(options: &[&[u8]]) -> Result<Self, String> {
+        let Some((word, values)) = options.split_first() else { return Ok(Self::All) };
+        match (word.to_ascii_lowercase().as_slice(), values) {
+            (b"type", [kind]) => match kind.to_ascii_lowercase().as_slice() {
+                b"normal" => Ok(Self::All),
+                b"master" | b"replica" | b"slave" | b"pubsub" => Ok(Self::None),
+                _ => Err(format!("ERR Unknown client type '{}'", String::from_utf8_lossy(kind))),
+            },
+            (b"id", [_, ..]) => {
+                let ids = values.iter().map(|id| parse::<u64>(id).filter(|id| *id > 0));
+                ids.collect::<Option<_>>().map(Self::Ids).ok_or_else(|| "ERR Invalid client ID".to_owned())
+            }
+            _ => Err(SYNTAX.to_owned()),
+        }
+    }
+
+    fn includes(&self, id: u64) -> bool {
+        match self {
+            Self::All => true,
+            Self::None => false,
+            Self::Ids(ids) => ids.contains(&id),
+        }
+    }
 }
 
 /// A name that does not break the lines of `CLIENT LIST`.
