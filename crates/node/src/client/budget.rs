@@ -117,8 +117,8 @@ impl Share<'_> {
         self.held <= SMALL
     }
 
-    /// Waits until the budget is not overdrawn by others. `false` if this very share is what overdraws it: waiting
-    /// would not help.
+    /// Waits until the budget is not overdrawn by others. `false` if this very share is what overdraws it, so that waiting
+    /// would not help, or if others who wait put it out.
     pub(crate) async fn room(&self) -> bool {
         loop {
             let returned = self.budget.returned.notified();
@@ -129,8 +129,10 @@ impl Share<'_> {
             if self.held > self.budget.max / 16 {
                 return false;
             }
-            if tokio::time::timeout(STALLED, returned).await.is_err() {
-                self.budget.put_out_one();
+            tokio::select! {
+                () = returned => {}
+                () = self.put_out() => return false,
+                () = tokio::time::sleep(STALLED) => self.budget.put_out_one(),
             }
         }
     }
