@@ -59,6 +59,8 @@ pub enum Reply {
         /// How many a write needs.
         needs: u32,
     },
+    /// It was executed, once; its answer was lost on its way, and too large to be remembered for a repetition.
+    Forgotten,
     /// It was executed, but the response of the primary does not fit the batch, so nobody knows the reply. An error of
     /// the state machine.
     Broken,
@@ -194,6 +196,10 @@ impl<T> Coordinator<T> {
             Outcome::TooFewCopies { has, needs } => {
                 let newest = self.view.as_ref().map(|view| view.number);
                 batch.refuse_in_this_view(Reply::TooFewCopies { has, needs }, newest);
+            }
+            Outcome::Forgotten => {
+                let Some(batch) = self.batches.remove(&sequence) else { return };
+                self.replies.extend(batch.clients.into_iter().map(|client| (client, Reply::Forgotten)));
             }
             Outcome::Unknown => batch.lose(),
         }

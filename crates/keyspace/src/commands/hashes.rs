@@ -5,7 +5,9 @@ use onecopy_resp::Writer;
 use super::counters::add_floats;
 use crate::context::{Context, View};
 use crate::error::{CommandError, Outcome};
+use crate::machine::check_reply;
 use crate::number::{float, integer, parse_integer};
+use crate::steps::afford;
 use crate::value::Hash;
 
 /// Sets pairs of field and value; how many fields are new.
@@ -54,9 +56,17 @@ pub(crate) fn hmget(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> 
     Ok(())
 }
 
+/// How many fields there are, if an answer may have all of them.
+fn whole(hash: Option<&Hash>) -> Result<usize, CommandError> {
+    let (length, bytes) = hash.map_or((0, 0), |hash| (hash.len(), hash.bytes()));
+    afford(length)?;
+    check_reply(2 * length, bytes)?;
+    Ok(length)
+}
+
 pub(crate) fn hgetall(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     let hash = view.read::<Hash>(args[1])?;
-    reply.map(hash.map_or(0, Hash::len));
+    reply.map(whole(hash)?);
     for (field, value) in hash.into_iter().flat_map(Hash::iter) {
         reply.bulk(field);
         reply.bulk(value);
@@ -66,14 +76,14 @@ pub(crate) fn hgetall(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -
 
 pub(crate) fn hkeys(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     let hash = view.read::<Hash>(args[1])?;
-    reply.array(hash.map_or(0, Hash::len));
+    reply.array(whole(hash)?);
     hash.into_iter().flat_map(Hash::iter).for_each(|(field, _)| reply.bulk(field));
     Ok(())
 }
 
 pub(crate) fn hvals(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     let hash = view.read::<Hash>(args[1])?;
-    reply.array(hash.map_or(0, Hash::len));
+    reply.array(whole(hash)?);
     hash.into_iter().flat_map(Hash::iter).for_each(|(_, value)| reply.bulk(value));
     Ok(())
 }

@@ -115,6 +115,19 @@ impl List {
         self.bytes -= behind + before;
     }
 
+    /// The bytes of all elements.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Drops up to `count` elements of a list that nobody uses any more; how many.
+    pub(crate) fn shed(&mut self, count: usize) -> usize {
+        let left = self.elements.len().saturating_sub(count);
+        let shed = self.elements.len() - left;
+        self.elements.truncate(left);
+        shed
+    }
+
     pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &[u8]> + ExactSizeIterator {
         self.elements.iter().map(AsRef::as_ref)
     }
