@@ -191,6 +191,12 @@ impl Sessions {
         (self.sessions.len(), self.sessions.values().map(|session| session.answers.len()).sum())
     }
 
+    /// How many bytes all answers have that are remembered.
+    #[must_use]
+    pub fn answer_bytes(&self) -> u64 {
+        self.answer_bytes
+    }
+
     /// About how many bytes all of it occupies.
     #[must_use]
     pub fn memory(&self) -> u64 {
