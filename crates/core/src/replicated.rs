@@ -163,7 +163,8 @@ impl<M: StateMachine> Replicated<M> {
         let mut response = Vec::new();
         self.machine.apply(context, &batch.body, &mut response);
         let response = Bytes::from(response);
-        self.side.sessions.executed(batch, &response, self.bounds, context.memory_max);
+        let bounds = if self.rules.hold(Rule::BoundedAnswers) { self.bounds } else { AnswerBounds::NONE };
+        self.side.sessions.executed(batch, &response, bounds, context.memory_max);
         Answer::Response(response)
     }
 

@@ -55,6 +55,9 @@ impl Default for AnswerBounds {
 }
 
 impl AnswerBounds {
+    /// No bounds, for those who want to see whether it is noticed.
+    pub(crate) const NONE: Self = Self { one_max: usize::MAX, all_max: u64::MAX };
+
     /// These bounds where the whole state is to occupy at most `memory_max` bytes (0: no limit). Answers take a quarter of it at
     /// most: whoever makes room by deleting must not find that answers fill it.
     #[must_use]

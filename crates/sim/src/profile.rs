@@ -158,7 +158,6 @@ impl Profile {
                 profile.weights.insert(fault, dice.between(1, 10));
             }
         }
-        profile.answers = images::draw_bounds(dice);
         if let Some(rule) = sabotaged {
             profile.bias(rule, dice);
         }
@@ -182,6 +181,7 @@ impl Profile {
         } else if sabotaged.map_or(is_busy, |rule| rule == Rule::BusyIsNotDead) {
             profile.turn_busy(dice);
         }
+        profile.answers = images::draw_bounds(dice, sabotaged);
         profile
     }
 

@@ -3,7 +3,7 @@
 //! keeps its bounds. A snapshot that cannot be restored is noticed long before somebody needs it, when the log behind it is
 //! gone.
 
-use onecopy_core::{AnswerBounds, Replicated, Rules};
+use onecopy_core::{AnswerBounds, Replicated, Rule, Rules};
 use onecopy_host::SnapshotName;
 
 use crate::dice::Dice;
@@ -17,10 +17,11 @@ const PIECE_BYTES: usize = 1_009;
 /// Of a thousand runs, in how many the answers to clients are large for what is remembered of them.
 const LARGE_ANSWERS: u64 = 300;
 
-/// How much of what was answered the replicas of a run remember. In some runs the answers to a single client are too large.
+/// How much of what was answered the replicas of a run remember. In some runs the answers to a single client are too large; in all
+/// of them, if that is what somebody wants to see the absence of.
 #[must_use]
-pub fn draw_bounds(dice: &mut Dice) -> AnswerBounds {
-    if !dice.chance(LARGE_ANSWERS) {
+pub fn draw_bounds(dice: &mut Dice, sabotaged: Option<Rule>) -> AnswerBounds {
+    if !dice.chance(LARGE_ANSWERS) && sabotaged != Some(Rule::BoundedAnswers) {
         return AnswerBounds::default();
     }
     AnswerBounds { one_max: dice.between(4, 40) as usize, all_max: dice.between(4, 200) }
