@@ -16,7 +16,7 @@
 //! - **Order.** No order depends on the seed of the hash tables: shards are chosen by a fixed hash, and
 //!   within a table elements are in order of insertion, where a removed one is replaced by the last. The
 //!   order is part of images, so a replica that was restored picks the same random elements.
-//! - **Floats.** `INCRBYFLOAT` adds decimal numbers exactly where they fit (see `decimal`), and scores are
+//! - **Floats.** `INCRBYFLOAT` adds decimal numbers exactly (see `decimal`), and scores are
 //!   added as IEEE doubles, which every platform does alike. Both are written with Rust's own formatting.
 //!
 //! # Where Onecopy differs from Redis
@@ -27,8 +27,8 @@
 //!   error (see `steps`). One reply has at most 512 MiB, and once the answers of a request have grown to 208 MiB the commands behind
 //!   are not executed.
 //! - At most 2^20 elements are drawn with repetition (`SRANDMEMBER key -n` and its relatives).
-//! - A score of negative zero is kept as zero. Hexadecimal floats are not understood.
-//! - `INCRBYFLOAT` is exact where Redis rounds to 80 bits.
+//! - A score of negative zero is kept as zero.
+//! - `INCRBYFLOAT` is exact where Redis rounds to 80 bits; the sum is rounded to 17 digits after the point, as there.
 //! - `ONCE token command …` is a command of our own: the command is executed once, however often it is sent under the
 //!   same token, and answered the same each time (see `commands/once.rs`).
 //! - `OBJECT FREQ`, `IDLETIME` and `REFCOUNT` do not track anything.

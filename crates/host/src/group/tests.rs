@@ -271,7 +271,7 @@ fn what_is_left_to_remove_makes_entries_at_a_bounded_pace() {
     }
     let entries = rig.group.replica().log().last().index.0 - begin;
     assert_eq!(entries, 10, "in 100 ms, however fast the disk is");
-    let deadline = rig.group.deadline(NOW + Duration::from_millis(99), WALL);
+    let deadline = rig.group.deadline(NOW + Duration::from_millis(99));
     assert_eq!(deadline, Some(NOW + Duration::from_millis(100)));
 }
 

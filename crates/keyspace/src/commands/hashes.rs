@@ -4,9 +4,10 @@ use onecopy_resp::Writer;
 
 use super::counters::add_floats;
 use crate::context::{Context, View};
+use crate::decimal;
 use crate::error::{CommandError, Outcome};
 use crate::machine::check_reply;
-use crate::number::{float, integer, parse_integer};
+use crate::number::{integer, parse_float, parse_integer};
 use crate::steps::afford;
 use crate::value::Hash;
 
@@ -128,7 +129,10 @@ pub(crate) fn hincrby(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Wri
 
 pub(crate) fn hincrbyfloat(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     let (key, field) = (args[1], args[2]);
-    if !float(args[3])?.is_finite() {
+    if !decimal::is_number(args[3]) {
+        return Err(CommandError::NotFloat);
+    }
+    if parse_float(args[3]).is_some_and(f64::is_infinite) {
         return Err(CommandError::Other("ERR value is NaN or Infinity"));
     }
     let before = context.read::<Hash>(key)?.and_then(|hash| hash.get(field));

@@ -188,11 +188,11 @@ impl<'a> Query<'a> {
                 let [offset, count, ..] = rest.as_slice() else { return Err(CommandError::Syntax) };
                 limit = Limit { offset: integer(offset)?, count: integer(count)? };
                 rest.nth(1);
-            } else if reverse.is_none() && is_word(option, "REV") {
+            } else if chosen_reverse.is_none() && is_word(option, "REV") {
                 chosen_reverse = Some(true);
-            } else if by.is_none() && chosen_by != Some(By::Lex) && is_word(option, "BYSCORE") {
+            } else if chosen_by.is_none() && is_word(option, "BYSCORE") {
                 chosen_by = Some(By::Score);
-            } else if by.is_none() && chosen_by != Some(By::Score) && is_word(option, "BYLEX") {
+            } else if chosen_by.is_none() && is_word(option, "BYLEX") {
                 chosen_by = Some(By::Lex);
             } else {
                 return Err(CommandError::Syntax);
