@@ -24,7 +24,7 @@
 //! - Doubles are written with the fewest digits that read back as the same number, as Redis does from 7.2 on.
 //! - `OBJECT ENCODING` answers what Redis would use for such a value; the real representation is our own.
 //! - What a command may cost is bounded: a command that would take more than 2^23 steps, each an element or 64 bytes, is an
-//!   error (see `steps`). One reply has at most 512 MiB, and once the answers of a request have grown to 208 MiB the commands behind
+//!   error (see `steps`). One reply has at most 512 MiB, and once the answers of a request have grown to 192 MiB the commands behind
 //!   are not executed.
 //! - At most 2^20 elements are drawn with repetition (`SRANDMEMBER key -n` and its relatives).
 //! - A score of negative zero is kept as zero.
@@ -63,4 +63,7 @@ pub mod glob;
 pub mod request;
 
 pub use error::CommandError;
-pub use machine::{DATABASES, DatabaseSize, Keyspace};
+pub use machine::{DATABASES, DatabaseSize, Keyspace, REPLY_BYTES_MAX, RESPONSE_BYTES_WANTED};
+pub use steps::STEPS_MAX;
+pub use tokens::{ANSWER_BYTES_MAX, TOKEN_BYTES_MAX};
+pub use value::TEXT_BYTES_MAX;

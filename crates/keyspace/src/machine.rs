@@ -32,10 +32,10 @@ const EXPIRED_PER_ENTRY_MAX: u64 = 1500;
 
 /// The longest reply to a command: a string of the largest size, and what is around it. A command whose reply would exceed it
 /// answers an error instead.
-pub(crate) const REPLY_BYTES_MAX: usize = TEXT_BYTES_MAX + 1024;
+pub const REPLY_BYTES_MAX: usize = TEXT_BYTES_MAX + 1024;
 /// Once the answers to a request are so long, the commands behind are not executed. A response is thus never longer than this,
 /// one reply, and an error for each of those commands.
-pub(crate) const RESPONSE_BYTES_WANTED: usize = 208 << 20;
+pub const RESPONSE_BYTES_WANTED: usize = 192 << 20;
 
 /// Whether a reply of so many elements, with so many bytes together, may be built.
 ///

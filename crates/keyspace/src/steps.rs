@@ -10,7 +10,7 @@
 use crate::error::{CommandError, Outcome};
 
 /// How many steps a command may take: not much more than half a second.
-pub(crate) const STEPS_MAX: usize = 1 << 23;
+pub const STEPS_MAX: usize = 1 << 23;
 /// To put an element into an ordered set, or to take it out, costs so many.
 pub(crate) const ORDERED: usize = 4;
 /// So many bytes are copied in one step.

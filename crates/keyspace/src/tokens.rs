@@ -15,7 +15,7 @@ use crate::seed::Seed;
 use crate::value::Table;
 
 /// The longest token.
-pub(crate) const TOKEN_BYTES_MAX: usize = 64;
+pub const TOKEN_BYTES_MAX: usize = 64;
 /// No keyspace gives out so many numbers.
 pub(crate) const TOKEN_NUMBER_MAX: u64 = u64::MAX / 2;
 /// How long a token is remembered, in milliseconds.
@@ -26,8 +26,8 @@ const FORGOTTEN_AT_MS: u64 = 1_000;
 const COUNT_MAX: usize = 1_000_000;
 /// So many bytes do they occupy together.
 const BYTES_MAX: u64 = 256 << 20;
-/// A longer answer is not kept, only that there was one.
-const ANSWER_BYTES_MAX: usize = 1 << 20;
+/// A longer answer to a command under a token is not kept, only that there was one.
+pub const ANSWER_BYTES_MAX: usize = 1 << 20;
 /// What a token costs beyond two copies of itself and its answer.
 const TOKEN_COST: u64 = 192;
 /// So many go into an image at once.

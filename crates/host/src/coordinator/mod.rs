@@ -21,8 +21,8 @@ use onecopy_core::{GroupId, Incarnation, Index, Instant, NodeId, View};
 use crate::message::{Answer, Forward, Kind, Outcome};
 use batch::Batch;
 
-/// A batch is closed when it has grown to this many bytes.
-const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// A batch is closed when it has grown to this many bytes: it has at most as many, and one segment.
+pub const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// A request of one client. `T` is whatever tells the caller whom to answer.
 #[derive(Debug)]

@@ -34,6 +34,7 @@ use crate::waiting::Waiting;
 pub use counters::Counters;
 use dirty::Dirty;
 pub use observer::GroupObserver;
+pub use requests::ENTRY_BYTES_MAX;
 pub use settings::{Fresh, GroupSettings, Restored};
 use snapshots::Snapshots;
 pub use wish::{Origin, Wish};

@@ -13,8 +13,9 @@ use super::{Asked, Group, GroupObserver, Origin, Wish};
 use crate::disk::Out;
 use crate::message::{Forward, Kind, Outcome};
 
-/// An entry is closed when its batches have grown to this many bytes; the rest goes into the next one.
-pub(super) const ENTRY_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// An entry is closed when its batches have grown to this many bytes; the rest goes into the next one. It has at most as many,
+/// and one batch.
+pub const ENTRY_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Entries that only let time pass, and remove what has expired, follow each other no faster, unless a read waits for one:
 /// when much expires at once, others write and sync meanwhile.

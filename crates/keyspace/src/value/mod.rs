@@ -17,7 +17,8 @@ pub(crate) use hash::Hash;
 pub(crate) use list::List;
 pub(crate) use set::Set;
 pub(crate) use table::Table;
-pub(crate) use text::{TEXT_BYTES_MAX, Text};
+pub use text::TEXT_BYTES_MAX;
+pub(crate) use text::Text;
 pub(crate) use zset::{Zset, score_of_parts};
 
 use crate::seed::Seed;
