@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use onecopy_core::payload::{Batch, Builder, Header};
-use onecopy_core::session::{Sessions, Verdict};
+use onecopy_core::session::{AnswerBounds, Sessions, Verdict};
 use onecopy_core::{BatchId, Entry, EntryId, Incarnation, Index, Replicated, Rules, Timestamp};
 use onecopy_keyspace::Keyspace;
 use onecopy_keyspace::request::{BodyBuilder, SegmentBuilder};
@@ -99,7 +99,7 @@ fn remember(batches: &[Batch]) -> f64 {
     for (index, batch) in (1..).zip(batches) {
         let (index, time) = (Index(index), Timestamp(index));
         assert_eq!(sessions.admit(index, time, batch), Verdict::Execute);
-        sessions.executed(batch, &response);
+        sessions.executed(batch, &response, AnswerBounds::default(), 0);
         sessions.sweep(index, time);
     }
     let elapsed = begin.elapsed();

@@ -2,6 +2,7 @@
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
+use serde::{Deserialize, Serialize};
 
 use crate::footprint::Footprint;
 use crate::id::Index;
@@ -16,11 +17,25 @@ pub struct ApplyContext {
     pub time: Timestamp,
     /// The seed of the entry.
     pub seed: u64,
-    /// The primary had reached its memory limit when it made the entry: commands that need more are refused.
-    pub memory_full: bool,
+    /// Commands that need memory are refused while the state occupies so many bytes; 0: never.
+    pub memory_max: u64,
+    /// What is replicated beside the machine, such as remembered answers, occupies so many bytes: they count.
+    pub memory_beside: u64,
 }
 
 impl ApplyContext {
+    /// An entry without a memory limit.
+    #[must_use]
+    pub fn new(index: Index, time: Timestamp, seed: u64) -> Self {
+        Self { index, time, seed, memory_max: 0, memory_beside: 0 }
+    }
+
+    /// Whether a machine that occupies so many bytes may not grow.
+    #[must_use]
+    pub fn is_full(&self, machine_bytes: u64) -> bool {
+        self.memory_max > 0 && machine_bytes.saturating_add(self.memory_beside) >= self.memory_max
+    }
+
     /// The random numbers of the `ordinal`-th command that asks for some within the entry: the same at every
     /// replica.
     #[must_use]
@@ -37,6 +52,20 @@ pub struct QueryContext {
     /// The wall clock of the replica that answers, but never lower than the time of the last applied entry.
     /// Only for answers about remaining time: what has expired is decided by entries.
     pub now: Timestamp,
+}
+
+/// Where in a state the next look begins ([`StateMachine::scrub`]). What the numbers mean is the machine's business.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// Which object.
+    pub object: u64,
+    /// Where within it: a large one is looked at in pieces.
+    pub within: u64,
+}
+
+impl Place {
+    /// Where a look at the whole state begins.
+    pub const BEGINNING: Self = Self { object: 0, within: 0 };
 }
 
 /// A snapshot could not be understood.
@@ -80,9 +109,21 @@ pub trait StateMachine {
         self.due()
     }
 
-    /// The earliest time at which an entry without commands would change the state, if there is one. The
+    /// The earliest time at which an entry without commands would change what reads see, if there is one. The
     /// primary proposes such an entry when its clock gets there.
     fn due(&self) -> Option<Timestamp>;
+
+    /// Whether there is something left to remove that nobody sees any more. Each entry removes some of it, so that none holds
+    /// up the others: a primary that has nothing else to do makes entries for it, a few at a time.
+    fn has_leftovers(&self) -> bool {
+        false
+    }
+
+    /// Goes on, for a bounded time, with work that is no part of the state and that nobody sees, such as giving memory back.
+    /// Returns whether there is more of it. Called between entries.
+    fn tidy(&mut self) -> bool {
+        false
+    }
 
     /// About how many bytes the state occupies. The same at every replica.
     fn memory(&self) -> u64;
@@ -90,12 +131,12 @@ pub trait StateMachine {
     /// A digest of the whole state. Walks over all of it: for tests and checks, not for the hot path.
     fn digest(&self) -> u64;
 
-    /// A digest of a part of the state: from `from` on, which is 0 or what the last call returned, about `objects` of
-    /// whatever the state consists of. Also returns where the next part begins; after the last one, 0. Equal states
-    /// have equal parts. Called with every entry, to find out whether memory still holds what was put there (rule P10); a machine
-    /// that has no cheap way to do it leaves that to its responses.
-    fn scrub(&self, from: u64, objects: usize) -> (u64, u64) {
-        let _ = objects;
+    /// A digest of a part of the state: from `from` on, which is [`Place::BEGINNING`] or what the last call returned, about as
+    /// much of it as occupies `bytes`. Also returns where the next part begins; after the last one, the beginning. Equal states
+    /// have equal parts, also where the state has changed since the last call. Called with every entry, to find out whether
+    /// memory still holds what was put there (rule P10); a machine that has no cheap way to do it leaves that to its responses.
+    fn scrub(&self, from: Place, bytes: usize) -> (u64, Place) {
+        let _ = bytes;
         (0, from)
     }
 

@@ -4,8 +4,8 @@
 //! are little-endian:
 //!
 //! ```text
-//! payload := ε                       a no-op
-//!          | flags:u8 batch*         bit 0 of flags: the primary's memory is full
+//! payload := ε                                        a no-op
+//!          | flags:u8 (memory_max:u64)? batch*        bit 1 of flags: there is a memory limit
 //! batch   := coordinator:u128 sequence:u64 done_below:u64 length:u32 body
 //! ```
 
@@ -13,7 +13,8 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use crate::id::{BatchId, Incarnation};
 
-const MEMORY_FULL: u8 = 1;
+/// Bit 0 once said that the memory of the primary was full. It is never used again.
+const MEMORY_LIMITED: u8 = 2;
 const BATCH_HEADER: usize = 16 + 8 + 8 + 4;
 
 /// One coordinator's commands within an entry.
@@ -30,8 +31,9 @@ pub struct Batch {
 /// What the primary settled for the whole entry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Header {
-    /// The primary had reached its memory limit.
-    pub memory_full: bool,
+    /// Commands that need memory are refused while the state occupies so many bytes; 0: never. It is the primary's limit,
+    /// and holds for all copies: whether there is room is settled as each command executes.
+    pub memory_max: u64,
 }
 
 /// A payload is not what [`Builder`] makes.
@@ -53,7 +55,13 @@ impl Builder {
     #[must_use]
     pub fn new(header: Header) -> Self {
         let mut buffer = BytesMut::with_capacity(256);
-        buffer.put_u8(if header.memory_full { MEMORY_FULL } else { 0 });
+        match header.memory_max {
+            0 => buffer.put_u8(0),
+            limit => {
+                buffer.put_u8(MEMORY_LIMITED);
+                buffer.put_u64_le(limit);
+            }
+        }
         Self { buffer }
     }
 
@@ -87,10 +95,12 @@ impl Builder {
 pub fn decode(payload: &Bytes) -> Result<(Header, Batches), PayloadError> {
     let mut rest = payload.clone();
     let flags = if rest.has_remaining() { rest.get_u8() } else { 0 };
-    match flags & !MEMORY_FULL {
-        0 => Ok((Header { memory_full: flags & MEMORY_FULL != 0 }, Batches { rest, total: payload.len() })),
-        _ => Err(PayloadError { at: 0 }),
-    }
+    let memory_max = match flags {
+        0 => 0,
+        MEMORY_LIMITED => rest.try_get_u64_le().map_err(|_| PayloadError { at: 1 })?,
+        _ => return Err(PayloadError { at: 0 }),
+    };
+    Ok((Header { memory_max }, Batches { rest, total: payload.len() }))
 }
 
 /// The batches of a payload, in order.
@@ -136,11 +146,11 @@ mod tests {
 
     #[test]
     fn what_goes_in_comes_out() {
-        let mut builder = Builder::new(Header { memory_full: true });
+        let mut builder = Builder::new(Header { memory_max: 7 << 30 });
         builder.push(&batch(1, b"one"));
         builder.push(&batch(2, b""));
         let (header, batches) = decode(&builder.finish()).unwrap();
-        assert!(header.memory_full);
+        assert_eq!(header.memory_max, 7 << 30);
         let batches: Vec<Batch> = batches.map(Result::unwrap).collect();
         assert_eq!(batches, [batch(1, b"one"), batch(2, b"")]);
     }
@@ -163,5 +173,6 @@ mod tests {
             assert_eq!(batches.next(), None);
         }
         assert_eq!(decode(&Bytes::from_static(&[0x80])).unwrap_err(), PayloadError { at: 0 });
+        assert_eq!(decode(&Bytes::from_static(&[2, 0, 0])).unwrap_err(), PayloadError { at: 1 });
     }
 }

@@ -7,19 +7,23 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::entry::Entry;
 use crate::id::{BatchId, Index};
-use crate::machine::{ApplyContext, RestoreError, StateMachine};
+use crate::machine::{ApplyContext, Place, RestoreError, StateMachine};
 use crate::payload::{self, Batch, PayloadError};
 use crate::rules::{Rule, Rules};
-use crate::session::{Sessions, Verdict};
+use crate::session::{AnswerBounds, Sessions, Verdict};
+use crate::time::Timestamp;
 
-/// How many objects of the state are looked at with every entry (rule P10).
-const SCRUB_OBJECTS: usize = 8;
-/// With an entry that carries no commands there is time for more: an idle group looks at itself with these.
-const SCRUB_OBJECTS_IDLE: usize = 16_384;
-/// An image begins with so many bytes that say how long what precedes the machine's own image is.
-const LENGTH_BYTES: usize = 4;
-/// More than this does not precede it: the coordinators of a cluster have bounded requests under way.
-const PREAMBLE_MAX: usize = 1 << 30;
+/// So much of the state is looked at with an entry (rule P10) for each millisecond since the one before: 2 MiB in a second,
+/// however many entries it has.
+const SCRUB_BYTES_PER_MS: u64 = 2 << 10;
+/// But so much at least, a few small objects: entries may follow each other faster than milliseconds do.
+const SCRUB_BYTES_MIN: u64 = 256;
+/// And so much at most, in a single entry after a long rest.
+const SCRUB_BYTES_MAX: u64 = 1 << 20;
+/// An image begins with what it is, in which version.
+const MAGIC: &[u8; 8] = b"1COPYST\x02";
+/// Then comes the length of what precedes the machine's own image.
+const PREAMBLE_HEADER: usize = MAGIC.len() + 8;
 
 /// A state machine, and what is replicated beside it. The same log gives the same contents at every replica (rule P10).
 #[derive(Debug)]
@@ -27,6 +31,7 @@ pub struct Replicated<M> {
     machine: M,
     side: Side,
     rules: Rules,
+    bounds: AnswerBounds,
     /// What is left to read of the beginning of an image that is being made.
     preamble: Option<Bytes>,
     /// What has arrived of the beginning of an image that is being restored; `None` once it is complete.
@@ -40,14 +45,29 @@ struct Side {
     /// Over all entries and their responses, in order, and over some of the state with each.
     digest: u64,
     /// Where in the state the next look begins.
-    scrubbed: u64,
+    scrubbed: Place,
+    /// The time of the last entry.
+    last: Timestamp,
 }
 
 impl<M: StateMachine> Replicated<M> {
     /// Around a machine that has executed nothing.
     #[must_use]
     pub fn new(machine: M, rules: Rules) -> Self {
-        Self { machine, side: Side::default(), rules, preamble: None, arriving: Some(Vec::new()) }
+        let (side, bounds, arriving) = (Side::default(), AnswerBounds::default(), Some(Vec::new()));
+        Self { machine, side, rules, bounds, preamble: None, arriving }
+    }
+
+    /// The same, which remembers answers within these bounds. They must be the same at every replica.
+    #[must_use]
+    pub fn bounded(self, bounds: AnswerBounds) -> Self {
+        Self { bounds, ..self }
+    }
+
+    /// Within which bounds it remembers answers.
+    #[must_use]
+    pub fn bounds(&self) -> AnswerBounds {
+        self.bounds
     }
 
     /// The machine itself.
@@ -74,64 +94,85 @@ impl<M: StateMachine> Replicated<M> {
         &self.side.sessions
     }
 
-    /// Executes a committed entry. `respond` gets the response to each of its batches that somebody may wait for, in
-    /// order.
+    /// About how many bytes the machine, and what is replicated beside it, occupy.
+    #[must_use]
+    pub fn memory(&self) -> u64 {
+        self.machine.memory() + self.side.sessions.memory()
+    }
+
+    /// See [`StateMachine::tidy`].
+    pub fn tidy(&mut self) -> bool {
+        self.machine.tidy()
+    }
+
+    /// Executes a committed entry. `respond` gets the answer to each of its batches, in order.
     ///
     /// # Errors
     /// When the payload cannot be decoded, which means that a primary made a wrong entry: the caller must stop.
     pub fn execute(
         &mut self,
         entry: &Entry,
-        mut respond: impl FnMut(BatchId, Option<Bytes>),
+        mut respond: impl FnMut(BatchId, Answer),
     ) -> Result<(), PayloadError> {
         let (header, batches) = payload::decode(&entry.payload)?;
-        let context = ApplyContext {
+        let mut context = ApplyContext {
             index: entry.id.index,
             time: entry.time,
             seed: entry.seed,
-            memory_full: header.memory_full,
+            memory_max: header.memory_max,
+            memory_beside: self.side.sessions.memory(),
         };
         let mut digest = Xxh3::with_seed(self.side.digest);
         digest.update(&entry.id.index.0.to_le_bytes());
         digest.update(&entry.id.epoch.0.to_le_bytes());
         digest.update(&entry.payload);
         self.machine.advance(&context);
-        let mut is_idle = true;
         for batch in batches {
             let batch = batch?;
-            is_idle = false;
-            let response = self.take(&context, &batch);
-            digest.update(response.as_deref().unwrap_or_default());
-            respond(batch.id, response);
+            context.memory_beside = self.side.sessions.memory();
+            let answer = self.take(&context, &batch);
+            digest.update(answer.bytes());
+            respond(batch.id, answer);
         }
         self.side.sessions.sweep(entry.id.index, entry.time);
-        let objects = if is_idle { SCRUB_OBJECTS_IDLE } else { SCRUB_OBJECTS };
-        let (looked_at, next) = self.machine.scrub(self.side.scrubbed, objects);
-        self.side.scrubbed = next;
-        digest.update(&looked_at.to_le_bytes());
+        digest.update(&self.look(entry.time).to_le_bytes());
         self.side.digest = digest.digest();
         Ok(())
     }
 
+    /// Looks at the next part of the state; what was seen. What is looked at is bounded in bytes for each entry, and for each
+    /// second.
+    fn look(&mut self, now: Timestamp) -> u64 {
+        let elapsed = now.0.saturating_sub(std::mem::replace(&mut self.side.last, now).0);
+        let bytes = elapsed.saturating_mul(SCRUB_BYTES_PER_MS).clamp(SCRUB_BYTES_MIN, SCRUB_BYTES_MAX);
+        let (seen, next) = self.machine.scrub(self.side.scrubbed, bytes as usize);
+        self.side.scrubbed = next;
+        seen
+    }
+
     /// Executes a batch, unless it has been executed before.
-    fn take(&mut self, context: &ApplyContext, batch: &Batch) -> Option<Bytes> {
+    fn take(&mut self, context: &ApplyContext, batch: &Batch) -> Answer {
+        let holds = self.rules.hold(Rule::ExactlyOnce);
         match self.side.sessions.admit(context.index, context.time, batch) {
-            Verdict::Repeat(response) if self.rules.hold(Rule::ExactlyOnce) => return Some(response),
-            Verdict::Stale if self.rules.hold(Rule::ExactlyOnce) => return None,
+            Verdict::Repeat(response) if holds => return Answer::Response(response),
+            Verdict::Forgotten if holds => return Answer::Forgotten,
+            Verdict::Stale if holds => return Answer::Stale,
+            Verdict::TooMany => return Answer::Refused,
             _ => {}
         }
         let mut response = Vec::new();
         self.machine.apply(context, &batch.body, &mut response);
         let response = Bytes::from(response);
-        self.side.sessions.executed(batch, &response);
-        Some(response)
+        let bounds = if self.rules.hold(Rule::BoundedAnswers) { self.bounds } else { AnswerBounds::NONE };
+        self.side.sessions.executed(batch, &response, bounds, context.memory_max);
+        Answer::Response(response)
     }
 
     /// Begins a point-in-time image of everything. At most one at a time: an older one is given up.
     pub fn snapshot_begin(&mut self) {
         let side = postcard::to_stdvec(&self.side).expect("sessions always have an encoding");
-        let length = u32::try_from(side.len()).expect("sessions of less than 4 GiB");
-        self.preamble = Some([&length.to_le_bytes(), side.as_slice()].concat().into());
+        let length = (side.len() as u64).to_le_bytes();
+        self.preamble = Some([MAGIC.as_slice(), &length, &side].concat().into());
         self.machine.snapshot_begin();
     }
 
@@ -162,14 +203,17 @@ impl<M: StateMachine> Replicated<M> {
     pub fn restore(&mut self, chunk: &[u8]) -> Result<(), RestoreError> {
         let Some(arriving) = &mut self.arriving else { return self.machine.restore(chunk) };
         arriving.extend_from_slice(chunk);
-        let Some((length, rest)) = arriving.split_first_chunk::<LENGTH_BYTES>() else { return Ok(()) };
-        let length = u32::from_le_bytes(*length) as usize;
-        if length > PREAMBLE_MAX {
-            return Err(RestoreError { reason: format!("its sessions claim to take {length} bytes") });
+        if !arriving.iter().zip(MAGIC).all(|(byte, expected)| byte == expected) {
+            return Err(RestoreError { reason: "it is no image of this version of Onecopy".to_owned() });
         }
-        let Some((side, rest)) = rest.split_at_checked(length) else { return Ok(()) };
+        // No length is too long: E3, a reader takes whatever its writer makes. Nothing is set aside before it has come.
+        let Some((header, rest)) = arriving.split_first_chunk::<PREAMBLE_HEADER>() else { return Ok(()) };
+        let length = header.last_chunk().map_or(0, |length| u64::from_le_bytes(*length));
+        let side = usize::try_from(length).ok().and_then(|length| rest.split_at_checked(length));
+        let Some((side, rest)) = side else { return Ok(()) };
         self.side = postcard::from_bytes(side)
             .map_err(|error| RestoreError { reason: format!("its sessions make no sense: {error}") })?;
+        self.side.sessions.count();
         let rest = rest.to_vec();
         self.arriving = None;
         if rest.is_empty() { Ok(()) } else { self.machine.restore(&rest) }
@@ -183,6 +227,40 @@ impl<M: StateMachine> Replicated<M> {
         match self.arriving {
             Some(_) => Err(RestoreError { reason: "it ends before its sessions do".to_owned() }),
             None => self.machine.restore_finish(),
+        }
+    }
+}
+
+/// What a batch is answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It has been executed, now or before, with this response.
+    Response(Bytes),
+    /// It was executed before. Its response was too large to be remembered.
+    Forgotten,
+    /// It was executed before, and its coordinator has the response.
+    Stale,
+    /// It is not executed: its coordinator has too many batches that it has not confirmed.
+    Refused,
+}
+
+impl Answer {
+    /// What the digest has of it.
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Response(response) => response,
+            Self::Forgotten => b"forgotten",
+            Self::Stale => b"",
+            Self::Refused => b"refused",
+        }
+    }
+
+    /// The response, if there is one.
+    #[must_use]
+    pub fn response(self) -> Option<Bytes> {
+        match self {
+            Self::Response(response) => Some(response),
+            Self::Forgotten | Self::Stale | Self::Refused => None,
         }
     }
 }
@@ -203,7 +281,6 @@ mod tests {
     use crate::id::Incarnation;
     use crate::machine::QueryContext;
     use crate::payload::{Builder, Header};
-    use crate::time::Timestamp;
 
     /// Counts, and answers the count. Its state has as many parts as bytes.
     #[derive(Debug, Default)]
@@ -235,8 +312,10 @@ mod tests {
             self.count
         }
 
-        fn scrub(&self, from: u64, _: usize) -> (u64, u64) {
-            (self.count.to_le_bytes()[from as usize].into(), (from + 1) % 8)
+        fn scrub(&self, from: Place, bytes: usize) -> (u64, Place) {
+            assert!(bytes as u64 <= SCRUB_BYTES_MAX);
+            let next = Place { object: 0, within: (from.within + 1) % 8 };
+            (self.count.to_le_bytes()[from.within as usize].into(), next)
         }
 
         fn snapshot_begin(&mut self) {
@@ -282,8 +361,8 @@ mod tests {
 
     fn execute(replicated: &mut Replicated<Counter>, entry: &Entry) -> Vec<Option<u8>> {
         let mut responses = Vec::new();
-        let respond = |_: BatchId, response: Option<Bytes>| {
-            responses.push(response.map(|response| response[0]));
+        let respond = |_: BatchId, answer: Answer| {
+            responses.push(answer.response().map(|response| response[0]));
         };
         replicated.execute(entry, respond).unwrap();
         responses
@@ -329,6 +408,66 @@ mod tests {
         }
     }
 
+    /// E3: a cluster once refused its own snapshot, for answers that it had remembered without a bound.
+    #[test]
+    fn an_image_can_be_restored_whatever_was_answered() {
+        /// Answers with as many bytes as the body says.
+        #[derive(Debug, Default)]
+        struct Chatterbox(Counter);
+
+        impl StateMachine for Chatterbox {
+            fn advance(&mut self, _: &ApplyContext) {}
+            fn apply(&mut self, context: &ApplyContext, _: &[u8], response: &mut Vec<u8>) {
+                assert!(context.memory_beside < 200 << 20, "what is remembered is bounded, and counts");
+                response.resize(600 << 20, b'x');
+            }
+            fn query(&self, _: &QueryContext, _: &[u8], _: &mut Vec<u8>) {}
+            fn due(&self) -> Option<Timestamp> {
+                None
+            }
+            fn memory(&self) -> u64 {
+                8
+            }
+            fn digest(&self) -> u64 {
+                0
+            }
+            fn snapshot_begin(&mut self) {
+                self.0.snapshot_begin();
+            }
+            fn snapshot_read(&mut self, bytes_max: usize, chunk: &mut Vec<u8>) -> bool {
+                self.0.snapshot_read(bytes_max, chunk)
+            }
+            fn snapshot_abandon(&mut self) {}
+            fn restore(&mut self, chunk: &[u8]) -> Result<(), RestoreError> {
+                self.0.restore(chunk)
+            }
+            fn restore_finish(&mut self) -> Result<(), RestoreError> {
+                self.0.restore_finish()
+            }
+        }
+
+        let mut original = Replicated::new(Chatterbox::default(), Rules::default());
+        for sequence in 1..=2 {
+            original.execute(&entry(sequence, &[sequence], 1), |_, _| {}).unwrap();
+        }
+        assert!(original.memory() < 200 << 20);
+        original.snapshot_begin();
+        let mut copy = Replicated::new(Chatterbox::default(), Rules::default());
+        loop {
+            let mut chunk = Vec::new();
+            let more = original.snapshot_read(1 << 20, &mut chunk);
+            copy.restore(&chunk).unwrap();
+            if !more {
+                break;
+            }
+        }
+        copy.restore_finish().unwrap();
+        assert_eq!((copy.digest(), copy.memory()), (original.digest(), original.memory()));
+        let mut answers = Vec::new();
+        copy.execute(&entry(3, &[2], 1), |_, answer| answers.push(answer)).unwrap();
+        assert_eq!(answers, [Answer::Forgotten], "executed once, and it says so");
+    }
+
     #[test]
     fn an_image_is_of_one_point_in_time() {
         let mut original = fresh();
@@ -347,8 +486,9 @@ mod tests {
     #[test]
     fn an_image_that_is_none_is_an_error() {
         assert!(fresh().restore_finish().is_err());
-        assert!(fresh().restore(&[0xff; 8]).is_err(), "absurdly long");
-        assert!(fresh().restore(&[1, 0, 0, 0, 0xff]).is_err(), "sessions that make no sense");
+        assert!(fresh().restore(&[0xff; 8]).is_err(), "something else");
+        let nonsense = [MAGIC.as_slice(), &1u64.to_le_bytes(), &[0xff]].concat();
+        assert!(fresh().restore(&nonsense).is_err(), "sessions that make no sense");
         let mut original = fresh();
         original.snapshot_begin();
         let mut image = Vec::new();

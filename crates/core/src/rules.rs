@@ -57,6 +57,8 @@ pub enum Rule {
     ExactlyOnce,
     /// `ONCE`: a command that comes again under its token is not executed again.
     OnceTokens,
+    /// E3: what is remembered of answers is bounded, so that whatever a replica writes down it can read again.
+    BoundedAnswers,
     /// P10, same order, same result: a backup whose digest differs from the primary's stops being one.
     SameResult,
     /// A view can be left before its primary has entered it: otherwise the death of that primary would be the end.
@@ -95,7 +97,7 @@ pub enum Rule {
 
 impl Rule {
     /// The rules that a cluster lives by, in the order of the documentation.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 40] = [
         Self::AllBackupsFirst,
         Self::OnlyThePrimary,
         Self::NoOldPrimaries,
@@ -120,6 +122,7 @@ impl Rule {
         Self::ConfirmReads,
         Self::ExactlyOnce,
         Self::OnceTokens,
+        Self::BoundedAnswers,
         Self::SameResult,
         Self::LeaveUnacknowledgedViews,
         Self::ReportTheSlow,

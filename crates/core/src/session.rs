@@ -3,9 +3,17 @@
 //! Scale and Low Latency", SOSP 2015).
 //!
 //! A coordinator whose primary is gone cannot know whether its batch was executed. It sends the batch to the next primary, under
-//! the same [`BatchId`](crate::BatchId), and every replica decides the same way, because what it decides by is replicated: the responses to
+//! the same [`BatchId`](crate::BatchId), and every replica decides the same way, because what it decides by is replicated: the answers to
 //! all batches that their coordinators have not confirmed yet. With each batch a coordinator says below which number it has
-//! all its answers; those responses go.
+//! all its answers; those go.
+//!
+//! # Bounds
+//!
+//! That a batch was executed is remembered until it is confirmed, whatever happens; what it was answered only within
+//! [`AnswerBounds`]. An answer that is too large is given once, to whoever asked first, and a repetition hears that the batch
+//! was executed and that its answer is gone. When all answers together are too large, the coordinator that has been silent for
+//! longest loses its own first, the oldest before the others: it is the one most likely to be dead. What is remembered counts as
+//! memory of the state ([`Sessions::memory`]). All of it follows from entries, so every replica forgets the same.
 
 use std::collections::BTreeMap;
 
@@ -23,11 +31,54 @@ const DEAD_AFTER_MS: u64 = 3_600_000;
 const DEAD_AFTER_ENTRIES: u64 = 100_000;
 /// How often, in entries, dead coordinators are looked for.
 const SWEEP_INTERVAL: u64 = 10_000;
+/// A coordinator with so many batches that it has not confirmed waits before another one is executed. It confirms as fast as it is
+/// answered, so that only a coordinator gone wrong has so many.
+pub const UNCONFIRMED_MAX: usize = 1 << 16;
+/// What a batch costs beyond its answer, in bytes.
+const BATCH_COST: u64 = 96;
+/// What a coordinator costs, in bytes.
+const SESSION_COST: u64 = 160;
+
+/// How much of what batches were answered is remembered. The same at every replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AnswerBounds {
+    /// An answer of more bytes is not remembered.
+    pub one_max: usize,
+    /// All of them together occupy at most so many bytes.
+    pub all_max: u64,
+}
+
+impl Default for AnswerBounds {
+    fn default() -> Self {
+        Self { one_max: 16 << 20, all_max: 64 << 20 }
+    }
+}
+
+impl AnswerBounds {
+    /// No bounds, for those who want to see whether it is noticed.
+    pub(crate) const NONE: Self = Self { one_max: usize::MAX, all_max: u64::MAX };
+
+    /// These bounds where the whole state is to occupy at most `memory_max` bytes (0: no limit). Answers take a quarter of it at
+    /// most: whoever makes room by deleting must not find that answers fill it.
+    #[must_use]
+    fn within(self, memory_max: u64) -> Self {
+        match memory_max {
+            0 => self,
+            limit => Self { one_max: self.one_max, all_max: self.all_max.min(limit / 4) },
+        }
+    }
+}
 
 /// What the replicas remember of all coordinators.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sessions {
     sessions: BTreeMap<Incarnation, Session>,
+    /// What all answers occupy. Follows from the rest.
+    #[serde(skip)]
+    answer_bytes: u64,
+    /// How many batches are remembered. Follows from the rest.
+    #[serde(skip)]
+    batches: u64,
 }
 
 /// What they remember of one.
@@ -35,10 +86,16 @@ pub struct Sessions {
 struct Session {
     /// It has all its answers below this number.
     done_below: u64,
-    /// The responses that it may ask for again, by number.
-    responses: BTreeMap<u64, Bytes>,
+    /// The batches that it may send again, by number, with what they were answered; `None` if that was forgotten.
+    answers: BTreeMap<u64, Option<Bytes>>,
     /// The time and the index of the entry with its last batch.
     last: (Timestamp, Index),
+}
+
+impl Session {
+    fn answer_bytes(&self) -> u64 {
+        self.answers.values().flatten().map(|answer| answer.len() as u64).sum()
+    }
 }
 
 /// What is to be done with a batch.
@@ -48,32 +105,69 @@ pub enum Verdict {
     Execute,
     /// It was executed before, and this was the response.
     Repeat(Bytes),
+    /// It was executed before, and the response was too large to be remembered.
+    Forgotten,
     /// It was executed before, and its coordinator has the response: nobody waits for it.
     Stale,
+    /// It is new, but its coordinator has too many batches that it has not confirmed: not now.
+    TooMany,
 }
 
 impl Sessions {
     /// Looks at a batch of an entry, and forgets what its coordinator does not need any more.
     pub fn admit(&mut self, index: Index, time: Timestamp, batch: &Batch) -> Verdict {
-        let new = || Session { done_below: 0, responses: BTreeMap::new(), last: (time, index) };
+        let new = || Session { done_below: 0, answers: BTreeMap::new(), last: (time, index) };
         let session = self.sessions.entry(batch.id.coordinator).or_insert_with(new);
         session.last = (time, index);
         if batch.done_below > session.done_below {
             session.done_below = batch.done_below;
-            session.responses = session.responses.split_off(&batch.done_below);
+            let kept = session.answers.split_off(&batch.done_below);
+            let confirmed = std::mem::replace(&mut session.answers, kept);
+            self.batches -= confirmed.len() as u64;
+            self.answer_bytes -= confirmed.values().flatten().map(|answer| answer.len() as u64).sum::<u64>();
         }
-        match session.responses.get(&batch.id.sequence) {
-            Some(response) => Verdict::Repeat(response.clone()),
+        match session.answers.get(&batch.id.sequence) {
+            Some(Some(answer)) => Verdict::Repeat(answer.clone()),
+            Some(None) => Verdict::Forgotten,
             None if batch.id.sequence < session.done_below => Verdict::Stale,
+            None if session.answers.len() >= UNCONFIRMED_MAX => Verdict::TooMany,
             None => Verdict::Execute,
         }
     }
 
-    /// Remembers the response to a batch that was just executed.
-    pub fn executed(&mut self, batch: &Batch, response: &Bytes) {
-        if let Some(session) = self.sessions.get_mut(&batch.id.coordinator) {
-            session.responses.insert(batch.id.sequence, response.clone());
+    /// Remembers that a batch was just executed, and its response as far as there is room. `memory_max` is the limit of the
+    /// entry for the whole state, 0 without one.
+    pub fn executed(&mut self, batch: &Batch, response: &Bytes, bounds: AnswerBounds, memory_max: u64) {
+        let bounds = bounds.within(memory_max);
+        let Some(session) = self.sessions.get_mut(&batch.id.coordinator) else { return };
+        let answer = Some(response).filter(|response| response.len() <= bounds.one_max).cloned();
+        let bytes = answer.as_ref().map_or(0, Bytes::len) as u64;
+        let before = session.answers.insert(batch.id.sequence, answer);
+        self.batches += u64::from(before.is_none());
+        self.answer_bytes += bytes;
+        self.answer_bytes -= before.flatten().map_or(0, |answer| answer.len() as u64);
+        while self.answer_bytes > bounds.all_max {
+            self.forget(self.answer_bytes - bounds.all_max);
         }
+    }
+
+    /// Forgets answers of at least `bytes`, if the coordinator that has been silent for longest has so many; else all of them.
+    fn forget(&mut self, bytes: u64) {
+        let with_answers = self
+            .sessions
+            .values_mut()
+            .filter(|session| session.answers.values().flatten().any(|it| !it.is_empty()));
+        let Some(session) = with_answers.min_by_key(|session| session.last.1) else { return };
+        let mut forgotten = 0;
+        for answer in
+            session.answers.values_mut().filter(|answer| answer.as_ref().is_some_and(|it| !it.is_empty()))
+        {
+            if forgotten >= bytes {
+                break;
+            }
+            forgotten += answer.take().map_or(0, |answer| answer.len() as u64);
+        }
+        self.answer_bytes -= forgotten;
     }
 
     /// The entry at `index` has been executed: from time to time, forgets the dead.
@@ -85,12 +179,31 @@ impl Sessions {
             let (last, at) = session.last;
             time.0.saturating_sub(last.0) < DEAD_AFTER_MS || index.0 - at.0 < DEAD_AFTER_ENTRIES
         });
+        self.count();
     }
 
-    /// How many coordinators are remembered, and how many responses of all of them.
+    /// Counts anew what follows from the rest: after it was decoded, or many were forgotten.
+    pub(crate) fn count(&mut self) {
+        self.answer_bytes = self.sessions.values().map(Session::answer_bytes).sum();
+        self.batches = self.sessions.values().map(|session| session.answers.len() as u64).sum();
+    }
+
+    /// How many coordinators are remembered, and how many batches of all of them.
     #[must_use]
     pub fn size(&self) -> (usize, usize) {
-        (self.sessions.len(), self.sessions.values().map(|session| session.responses.len()).sum())
+        (self.sessions.len(), self.sessions.values().map(|session| session.answers.len()).sum())
+    }
+
+    /// How many bytes all answers have that are remembered.
+    #[must_use]
+    pub fn answer_bytes(&self) -> u64 {
+        self.answer_bytes
+    }
+
+    /// About how many bytes all of it occupies.
+    #[must_use]
+    pub fn memory(&self) -> u64 {
+        self.answer_bytes + self.batches * BATCH_COST + self.sessions.len() as u64 * SESSION_COST
     }
 }
 
@@ -113,7 +226,7 @@ mod tests {
         let time = Timestamp(index * 1_000);
         let verdict = sessions.admit(Index(index), time, batch);
         if verdict == Verdict::Execute {
-            sessions.executed(batch, &response(batch.id.sequence));
+            sessions.executed(batch, &response(batch.id.sequence), AnswerBounds::default(), 0);
         }
         sessions.sweep(Index(index), time);
         verdict
@@ -161,5 +274,65 @@ mod tests {
         take(&mut sessions, 1, &batch(7, 1, 1));
         sessions.sweep(Index(DEAD_AFTER_ENTRIES + SWEEP_INTERVAL), Timestamp(2_000));
         assert_eq!(sessions.size().0, 1);
+    }
+
+    /// A batch that was answered with so many bytes.
+    fn answer(sessions: &mut Sessions, index: u64, batch: &Batch, bytes: usize, memory_max: u64) {
+        let bounds = AnswerBounds { one_max: 100, all_max: 250 };
+        assert_eq!(sessions.admit(Index(index), Timestamp(0), batch), Verdict::Execute);
+        sessions.executed(batch, &Bytes::from(vec![b'x'; bytes]), bounds, memory_max);
+        assert!(sessions.answer_bytes <= 250);
+        let mut counted = sessions.clone();
+        counted.count();
+        assert_eq!(*sessions, counted, "the accounts");
+    }
+
+    fn is_known(sessions: &mut Sessions, coordinator: u128, sequence: u64) -> bool {
+        match sessions.clone().admit(Index(99), Timestamp(0), &batch(coordinator, sequence, 0)) {
+            Verdict::Repeat(_) => true,
+            Verdict::Forgotten => false,
+            other => panic!("it was executed, and is {other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_answer_that_is_too_large_is_forgotten_and_its_batch_is_not() {
+        let mut sessions = Sessions::default();
+        answer(&mut sessions, 1, &batch(7, 1, 1), 101, 0);
+        answer(&mut sessions, 2, &batch(7, 2, 1), 100, 0);
+        assert!(!is_known(&mut sessions, 7, 1) && is_known(&mut sessions, 7, 2));
+        assert_eq!(sessions.memory(), 100 + 2 * BATCH_COST + SESSION_COST);
+        answer(&mut sessions, 3, &batch(7, 3, 3), 0, 0);
+        assert_eq!(sessions.memory(), BATCH_COST + SESSION_COST, "confirmed");
+    }
+
+    #[test]
+    fn who_has_been_silent_for_longest_loses_its_answers_first() {
+        let mut sessions = Sessions::default();
+        answer(&mut sessions, 1, &batch(7, 1, 1), 60, 0);
+        answer(&mut sessions, 2, &batch(8, 1, 1), 60, 0);
+        answer(&mut sessions, 3, &batch(8, 2, 1), 60, 0);
+        answer(&mut sessions, 4, &batch(7, 2, 1), 60, 0);
+        answer(&mut sessions, 5, &batch(9, 1, 1), 60, 0);
+        assert!(!is_known(&mut sessions, 8, 1), "the oldest of the silent one");
+        assert!(
+            is_known(&mut sessions, 8, 2) && is_known(&mut sessions, 7, 1) && is_known(&mut sessions, 9, 1)
+        );
+        // Less memory for the whole, less for answers.
+        answer(&mut sessions, 6, &batch(9, 2, 1), 60, 320);
+        let known = [(7, 1), (7, 2), (8, 2), (9, 1), (9, 2)].map(|(of, it)| is_known(&mut sessions, of, it));
+        assert_eq!(known, [false, false, false, false, true]);
+    }
+
+    #[test]
+    fn a_coordinator_that_confirms_nothing_waits() {
+        let mut sessions = Sessions::default();
+        for sequence in 1..=UNCONFIRMED_MAX as u64 {
+            assert_eq!(take(&mut sessions, 1, &batch(7, sequence, 1)), Verdict::Execute);
+        }
+        let next = UNCONFIRMED_MAX as u64 + 1;
+        assert_eq!(take(&mut sessions, 2, &batch(7, next, 1)), Verdict::TooMany);
+        assert_eq!(take(&mut sessions, 3, &batch(8, 1, 1)), Verdict::Execute, "another one does not");
+        assert_eq!(take(&mut sessions, 4, &batch(7, next, 2)), Verdict::Execute, "it has confirmed one");
     }
 }

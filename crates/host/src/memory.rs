@@ -9,11 +9,14 @@ pub(crate) struct Memory {
     pub(crate) bytes: Vec<u8>,
     image: Option<Vec<u8>>,
     pub(crate) due: Option<Timestamp>,
+    /// How many entries it takes until nothing is left to remove.
+    pub(crate) leftovers: usize,
 }
 
 impl StateMachine for Memory {
     fn advance(&mut self, context: &ApplyContext) {
         self.due.take_if(|due| *due <= context.time);
+        self.leftovers = self.leftovers.saturating_sub(1);
     }
 
     fn apply(&mut self, _: &ApplyContext, body: &[u8], response: &mut Vec<u8>) {
@@ -37,6 +40,10 @@ impl StateMachine for Memory {
 
     fn due(&self) -> Option<Timestamp> {
         self.due
+    }
+
+    fn has_leftovers(&self) -> bool {
+        self.leftovers > 0
     }
 
     fn memory(&self) -> u64 {

@@ -68,6 +68,8 @@ pub enum Outcome {
     },
     /// It may or may not have been executed, or will be.
     Unknown,
+    /// It was executed, once, when it came before. What it was answered then was too large to be remembered.
+    Forgotten,
 }
 
 /// A message of the Raft group of the view table, on its way from one view node to another. Who speaks, and to whom, is a

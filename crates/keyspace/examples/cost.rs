@@ -39,8 +39,7 @@ fn measure(keyspace: &mut Keyspace, name: &str, command: impl Fn(u64) -> Vec<Str
     let mut response = Vec::new();
     let start = Instant::now();
     for (body, index) in bodies.iter().zip(1..) {
-        let context =
-            ApplyContext { index: Index(index), time: Timestamp(index), seed: index, memory_full: false };
+        let context = ApplyContext::new(Index(index), Timestamp(index), index);
         keyspace.advance(&context);
         response.clear();
         keyspace.apply(&context, body, &mut response);

@@ -3,7 +3,7 @@
 //! Both know the database of the connection, and both treat what has expired as absent. Reads are the same
 //! code whether they run in a query or between the writes of an entry.
 
-use onecopy_core::{ApplyContext, Timestamp};
+use onecopy_core::{ApplyContext, StateMachine, Timestamp};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
 
@@ -69,9 +69,10 @@ impl Context<'_> {
         self.keyspace.clock
     }
 
-    /// Whether there is memory for a command.
+    /// Whether there is memory for a command: it may begin while there is less than the limit, whatever it adds then.
     pub(crate) fn admit(&self, spec: &Spec) -> Outcome {
-        if spec.grows && self.apply.memory_full { Err(CommandError::OutOfMemory) } else { Ok(()) }
+        let is_full = spec.grows && self.apply.is_full(self.keyspace.memory());
+        if is_full { Err(CommandError::OutOfMemory) } else { Ok(()) }
     }
 
     pub(crate) fn seed(&self) -> Seed {
@@ -147,7 +148,7 @@ impl Context<'_> {
     /// Sets a key, whatever it was. An object that has expired, or a collection without elements, removes it.
     pub(crate) fn put(&mut self, key: &[u8], object: Object) {
         if object.is_expired(self.clock()) || object.value.is_gone() {
-            self.remove(key);
+            self.delete(key);
         } else {
             self.database_mut().insert(key, object);
         }
@@ -156,6 +157,13 @@ impl Context<'_> {
     /// Replaces a key's value by one without expiry.
     pub(crate) fn store<T: Typed>(&mut self, key: &[u8], value: T) {
         self.put(key, Object { value: value.into_value(), expires: None });
+    }
+
+    /// Removes a key for good; whether it existed.
+    pub(crate) fn delete(&mut self, key: &[u8]) -> bool {
+        let clock = self.clock();
+        let database = self.keyspace.databases.get_mut(usize::from(self.db)).and_then(Option::as_mut);
+        database.is_some_and(|database| database.delete(key, clock))
     }
 
     /// Removes a key; its object, if it existed.

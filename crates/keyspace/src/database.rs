@@ -14,7 +14,7 @@
 //! goes through [`Database::shard_mut`], which serializes a shard that the image does not have yet before it
 //! lets anybody change it. What was serialized that way waits in [`Imaging::saved`].
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use indexmap::IndexMap;
 use onecopy_core::Timestamp;
@@ -23,10 +23,16 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::image::{Part, encode};
 use crate::seed::Seed;
+use crate::trash::Trash;
 use crate::value::{EXPIRY_COST, KEY_COST, Value};
 
 /// How many tables a database consists of. A power of two.
 pub(crate) const SHARDS: usize = 16384;
+
+/// The keys of so many shards, one after the other, are counted together.
+const RUN: usize = 128;
+/// A shard that could hold four times as many keys as it has gives memory back, if they are so many.
+const SLACK_MIN: usize = 16;
 
 /// A key's value and expiry.
 #[derive(Clone, Debug)]
@@ -74,9 +80,15 @@ pub(crate) struct Database {
     shards: Vec<Option<Box<Shard>>>,
     /// One bit per shard: whether it has a key.
     occupied: Vec<u64>,
+    /// How many keys each [run](RUN) of shards has.
+    runs: Vec<usize>,
     length: usize,
     expiries: BTreeSet<(Timestamp, Box<[u8]>)>,
+    /// How many keys expire at each time.
+    expiring_at: BTreeMap<Timestamp, usize>,
     memory: u64,
+    /// Large values that were removed.
+    trash: Trash,
     imaging: Option<Box<Imaging>>,
 }
 
@@ -90,8 +102,18 @@ impl Database {
     pub(crate) fn new(seed: Seed) -> Self {
         let mut shards = Vec::new();
         shards.resize_with(SHARDS, || None);
-        let occupied = vec![0; SHARDS / 64];
-        Self { seed, shards, occupied, length: 0, expiries: BTreeSet::new(), memory: 0, imaging: None }
+        Self {
+            seed,
+            shards,
+            occupied: vec![0; SHARDS / 64],
+            runs: vec![0; SHARDS / RUN],
+            length: 0,
+            expiries: BTreeSet::new(),
+            expiring_at: BTreeMap::new(),
+            memory: 0,
+            trash: Trash::default(),
+            imaging: None,
+        }
     }
 
     /// How many keys there are, with those that have expired but are still there.
@@ -99,9 +121,9 @@ impl Database {
         self.length
     }
 
-    /// How many keys have expired but are still there. Walks over them: they are few, or soon gone.
+    /// How many keys have expired but are still there.
     pub(crate) fn expired(&self, clock: Timestamp) -> usize {
-        self.expiries.iter().take_while(|(expires, _)| *expires <= clock).count()
+        self.expiring_at.range(..=clock).map(|(_, count)| count).sum()
     }
 
     /// How many keys have an expiry.
@@ -113,9 +135,31 @@ impl Database {
         self.memory
     }
 
-    /// The earliest expiry.
-    pub(crate) fn due(&self) -> Option<Timestamp> {
-        self.expiries.first().map(|(expires, _)| *expires)
+    /// The earliest expiry that `clock` has not reached.
+    pub(crate) fn due(&self, clock: Timestamp) -> Option<Timestamp> {
+        self.expiring_at.range(Timestamp(clock.0.saturating_add(1))..).next().map(|(expires, _)| *expires)
+    }
+
+    /// Whether a key has expired, but is still there.
+    pub(crate) fn has_expired(&self, clock: Timestamp) -> bool {
+        self.expiring_at.first_key_value().is_some_and(|(expires, _)| *expires <= clock)
+    }
+
+    /// The key with this number, counted through all shards in order.
+    pub(crate) fn nth(&self, mut number: usize) -> Option<(&Key, &Object)> {
+        let mut run = 0;
+        while number >= *self.runs.get(run)? {
+            number -= self.runs[run];
+            run += 1;
+        }
+        for shard in run * RUN..(run + 1) * RUN {
+            let Some(shard) = self.shard(shard) else { continue };
+            match shard.get_index(number) {
+                Some(found) => return Some(found),
+                None => number -= shard.len(),
+            }
+        }
+        None
     }
 
     /// A shard, if it has ever had a key.
@@ -171,7 +215,7 @@ impl Database {
         self.shards[index].as_ref()?;
         let object = self.shard_mut(index).get_mut(key)?;
         if object.is_expired(clock) {
-            self.remove(key);
+            self.delete(key, clock);
             return None;
         }
         let memory_before = object.memory(key);
@@ -191,11 +235,19 @@ impl Database {
     }
 
     fn reindex(&mut self, key: &[u8], before: Option<Timestamp>, after: Option<Timestamp>) {
-        if let Some(expires) = before {
-            self.expiries.remove(&(expires, key.into()));
+        if let Some(expires) = before
+            && self.expiries.remove(&(expires, key.into()))
+            && let Some(count) = self.expiring_at.get_mut(&expires)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.expiring_at.remove(&expires);
+            }
         }
-        if let Some(expires) = after {
-            self.expiries.insert((expires, key.into()));
+        if let Some(expires) = after
+            && self.expiries.insert((expires, key.into()))
+        {
+            *self.expiring_at.entry(expires).or_default() += 1;
         }
     }
 
@@ -217,9 +269,11 @@ impl Database {
             Some(before) => (before.memory(key), before.expires),
             None => {
                 self.length += 1;
+                self.runs[index / RUN] += 1;
                 (0, None)
             }
         };
+        before.into_iter().for_each(|before| self.trash.put(before.value));
         self.memory = self.memory + memory_after - memory_before;
         if expires_before != expires_after {
             self.reindex(key, expires_before, expires_after);
@@ -234,11 +288,23 @@ impl Database {
         let object = shard.swap_remove(key)?;
         if shard.is_empty() {
             self.occupied[index / 64] &= !(1 << (index % 64));
+            self.shards[index] = None;
+        } else if shard.capacity() > SLACK_MIN && shard.len() < shard.capacity() / 4 {
+            shard.shrink_to(shard.len() * 2);
         }
         self.length -= 1;
+        self.runs[index / RUN] -= 1;
         self.memory -= object.memory(key);
         self.reindex(key, object.expires, None);
         Some(object)
+    }
+
+    /// Removes a key for good: if its value is large, it is freed bit by bit. Whether the key was there at `clock`.
+    pub(crate) fn delete(&mut self, key: &[u8], clock: Timestamp) -> bool {
+        let Some(object) = self.remove(key) else { return false };
+        let was_there = !object.is_expired(clock);
+        self.trash.put(object.value);
+        was_there
     }
 
     /// Removes keys that have expired, at most `count_max`; how many.
@@ -249,13 +315,46 @@ impl Database {
             && *expires <= clock
         {
             let key = key.clone();
-            if self.remove(&key).is_none() {
-                // The index and the tables always agree; if not, going on beats looping for ever.
-                self.expiries.pop_first();
-            }
+            self.delete(&key, clock);
+            assert!(
+                self.expiries.first().is_none_or(|(_, first)| *first != key),
+                "the index agrees with the tables"
+            );
             count += 1;
         }
         count
+    }
+
+    /// Frees up to `count` elements of values that were removed; how many.
+    pub(crate) fn tidy(&mut self, count: usize) -> usize {
+        self.trash.free(count)
+    }
+
+    /// Whether removed values wait to be freed.
+    pub(crate) fn has_trash(&self) -> bool {
+        !self.trash.is_empty()
+    }
+
+    /// Frees up to about `count` keys and elements of a database that nobody uses any more. Whether there are more.
+    pub(crate) fn dismantle(&mut self, mut count: usize) -> bool {
+        while count > 0 {
+            let freed = self.trash.free(count);
+            let (keys, expiries) = (self.dismantle_shard(), self.expiries.pop_first());
+            self.expiring_at.pop_first();
+            if freed + keys == 0 && expiries.is_none() && self.shards.is_empty() {
+                return false;
+            }
+            count = count.saturating_sub(freed + keys + 1);
+        }
+        true
+    }
+
+    /// Frees the last shard, but for its large values; how many keys it had.
+    fn dismantle_shard(&mut self) -> usize {
+        let Some(shard) = self.shards.pop().flatten() else { return 0 };
+        let keys = shard.len();
+        shard.into_iter().for_each(|(_, object)| self.trash.put(object.value));
+        keys
     }
 
     /// Begins to give its shards to an image, as they are now.

@@ -8,7 +8,7 @@ use std::ops::Range;
 use onecopy_core::Timestamp;
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::database::{Database, Object, SHARDS};
+use crate::database::{Database, Object};
 use crate::tokens::Tokens;
 use crate::value::Value;
 
@@ -23,59 +23,6 @@ pub(crate) fn of(clock: Timestamp, databases: &[Option<Box<Database>>], tokens: 
         }
     }
     sum.wrapping_add(of_tokens(tokens, 0..tokens.len()))
-}
-
-/// Objects that occupy more are passed over: to look at one would hold up everybody for too long.
-const OBJECT_BYTES_MAX: u64 = 4 << 20;
-/// So many tokens are looked at together, as if they were a shard.
-const TOKENS_TOGETHER: usize = 4;
-
-/// The digest of the shards from `from` on, as many as make up about `objects` keys, and the next one; after the last, 0.
-/// Shards are counted through all databases, whether they exist or not: an empty database and one that was never used are
-/// the same. Behind them come the tokens.
-pub(crate) fn of_some(
-    databases: &[Option<Box<Database>>],
-    tokens: &Tokens,
-    from: u64,
-    objects: usize,
-) -> (u64, u64) {
-    let (mut sum, mut count) = (0u64, 0);
-    let shards = databases.len() * SHARDS;
-    let total = shards + tokens.len().div_ceil(TOKENS_TOGETHER);
-    let mut position = from as usize;
-    while count < objects.max(1) {
-        position = occupied(databases, position);
-        if position >= total {
-            return (sum, 0);
-        }
-        if let Some(database) = databases.get(position / SHARDS).and_then(Option::as_deref) {
-            for (key, object) in database.shard(position % SHARDS).into_iter().flatten() {
-                count += 1;
-                if object.memory(key) <= OBJECT_BYTES_MAX {
-                    sum = sum.wrapping_add(of_key(position / SHARDS, key, object));
-                }
-            }
-        } else {
-            let start = (position - shards) * TOKENS_TOGETHER;
-            let end = tokens.len().min(start + TOKENS_TOGETHER);
-            sum = sum.wrapping_add(of_tokens(tokens, start..end));
-            count += end - start;
-        }
-        position += 1;
-    }
-    (sum, if position < total { position as u64 } else { 0 })
-}
-
-/// The first shard from `from` on that has a key, counted through all databases; what comes behind them if there is none.
-fn occupied(databases: &[Option<Box<Database>>], from: usize) -> usize {
-    let (number, shard) = (from / SHARDS, from % SHARDS);
-    for (later, database) in databases.iter().enumerate().skip(number) {
-        let first = if later == number { shard } else { 0 };
-        if let Some(found) = database.as_ref().and_then(|database| database.occupied_shard(first)) {
-            return later * SHARDS + found;
-        }
-    }
-    from.max(databases.len() * SHARDS)
 }
 
 /// The tokens at these positions. Their order is state, so their numbers count.

@@ -66,6 +66,12 @@ pub enum CommandError {
     /// `ONCE` was asked to execute something that changes no data, or that the state machine does not know.
     #[error("ERR ONCE executes commands that change data, and '{0}' is not one of them")]
     NotAWrite(String),
+    /// The command would take more steps than a command may ([`STEPS_MAX`](crate::steps::STEPS_MAX)).
+    #[error("ERR the command would take too long; ask for less at a time")]
+    TooLong,
+    /// The answers of the commands before it, in the same request, are so large that there is no room for another one.
+    #[error("TRYAGAIN the answers before it are too large together; it was not executed")]
+    ResponseFull,
     /// The reply would be larger than a response may be.
     #[error("ERR the reply would be too large; ask for less at a time")]
     ReplyTooLarge,

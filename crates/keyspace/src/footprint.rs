@@ -50,7 +50,10 @@ pub(crate) fn of_reads(keyspace: &Keyspace, body: &[u8], footprint: &mut Footpri
         for position in positions {
             footprint.key(args[position]);
             let object = keyspace.database(db).and_then(|database: &Database| database.get(args[position]));
-            lapses = [lapses, object.and_then(|object| object.expires)].into_iter().flatten().min();
+            // What has expired, and is not removed yet, is absent already: time does nothing more to it.
+            let expires =
+                object.and_then(|object| object.expires).filter(|expires| *expires > keyspace.clock());
+            lapses = [lapses, expires].into_iter().flatten().min();
         }
     });
     if !all {

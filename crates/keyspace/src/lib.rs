@@ -7,27 +7,28 @@
 //! # Determinism
 //!
 //! A command may use nothing but its arguments, the state and what the entry settled: the time, a seed for
-//! random numbers, and whether the memory is full. In particular:
+//! random numbers, and how much memory there may be. In particular:
 //!
 //! - **Expiry.** What has expired is decided by the time of the last entry (the *clock*), never by a
 //!   replica's own time. A key that is due is absent at once for every command; it is removed by the next
-//!   entries, at most a thousand per entry. Only the answers of `TTL` and its relatives to a read use the
+//!   entries, a bounded number for each millisecond between them. Only the answers of `TTL` and its relatives to a read use the
 //!   time of that read.
 //! - **Order.** No order depends on the seed of the hash tables: shards are chosen by a fixed hash, and
 //!   within a table elements are in order of insertion, where a removed one is replaced by the last. The
 //!   order is part of images, so a replica that was restored picks the same random elements.
-//! - **Floats.** `INCRBYFLOAT` adds decimal numbers exactly where they fit (see `decimal`), and scores are
+//! - **Floats.** `INCRBYFLOAT` adds decimal numbers exactly (see `decimal`), and scores are
 //!   added as IEEE doubles, which every platform does alike. Both are written with Rust's own formatting.
 //!
 //! # Where Onecopy differs from Redis
 //!
 //! - Doubles are written with the fewest digits that read back as the same number, as Redis does from 7.2 on.
 //! - `OBJECT ENCODING` answers what Redis would use for such a value; the real representation is our own.
-//! - A response may have at most 1 GiB per segment. A command whose reply would exceed it answers an error; if
-//!   it is a write, it has been executed nevertheless.
-//! - At most 2^24 elements are drawn with repetition (`SRANDMEMBER key -n` and its relatives).
-//! - A score of negative zero is kept as zero. Hexadecimal floats are not understood.
-//! - `INCRBYFLOAT` is exact where Redis rounds to 80 bits.
+//! - What a command may cost is bounded: a command that would take more than 2^23 steps, each an element or 64 bytes, is an
+//!   error (see `steps`). One reply has at most 512 MiB, and once the answers of a request have grown to 192 MiB the commands behind
+//!   are not executed.
+//! - At most 2^20 elements are drawn with repetition (`SRANDMEMBER key -n` and its relatives).
+//! - A score of negative zero is kept as zero.
+//! - `INCRBYFLOAT` is exact where Redis rounds to 80 bits; the sum is rounded to 17 digits after the point, as there.
 //! - `ONCE token command …` is a command of our own: the command is executed once, however often it is sent under the
 //!   same token, and answered the same each time (see `commands/once.rs`).
 //! - `OBJECT FREQ`, `IDLETIME` and `REFCOUNT` do not track anything.
@@ -47,16 +48,22 @@ mod decimal;
 mod digest;
 mod error;
 mod footprint;
-mod glob;
 mod image;
 mod machine;
 mod number;
+mod scrub;
 mod seed;
+mod steps;
 mod tokens;
+mod trash;
 mod value;
 
 pub mod command;
+pub mod glob;
 pub mod request;
 
 pub use error::CommandError;
-pub use machine::{DATABASES, DatabaseSize, Keyspace};
+pub use machine::{DATABASES, DatabaseSize, Keyspace, REPLY_BYTES_MAX, RESPONSE_BYTES_WANTED};
+pub use steps::STEPS_MAX;
+pub use tokens::{ANSWER_BYTES_MAX, TOKEN_BYTES_MAX};
+pub use value::TEXT_BYTES_MAX;

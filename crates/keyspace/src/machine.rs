@@ -1,29 +1,52 @@
 //! The keyspace as a state machine: how entries, reads and images reach the databases.
 
 use onecopy_core::machine::RestoreError;
-use onecopy_core::{ApplyContext, Footprint, QueryContext, Rules, StateMachine, Timestamp};
+use onecopy_core::{ApplyContext, Footprint, Place, QueryContext, Rules, StateMachine, Timestamp};
 use onecopy_resp::{Version, Writer};
 
 use crate::command::{self, Command, Kind, Run};
 use crate::context::{Context, View};
 use crate::database::Database;
 use crate::digest;
-use crate::error::CommandError;
+use crate::error::{CommandError, Outcome};
 use crate::footprint;
 use crate::image::{self, Image, Restore, encode};
 use crate::request::{self, Args, Segment};
+use crate::scrub;
 use crate::seed::Seed;
 use crate::tokens::Tokens;
+use crate::trash::FREED_TOGETHER;
+use crate::value::TEXT_BYTES_MAX;
 
 /// How many databases there are, as in Redis by default.
 pub const DATABASES: u8 = 16;
 
-/// How many expired keys one entry removes at most; the rest waits for the next entry, and is absent
-/// meanwhile.
-const EXPIRED_PER_ENTRY_MAX: usize = 1000;
+/// How many expired keys an entry removes at most, for each millisecond since the one before. The rest is absent, and waits for
+/// the next entries: however much expires at once, and however fast entries follow each other, removing takes a share of the
+/// time, and not all of it.
+const EXPIRED_PER_MS: u64 = 150;
+/// But so many at least: a clock that was set back makes entry time stand still.
+const EXPIRED_PER_ENTRY_MIN: u64 = 8;
+/// And at most so many after a long rest, which takes a few milliseconds.
+const EXPIRED_PER_ENTRY_MAX: u64 = 1500;
 
-/// The longest response to a segment. A command whose reply would exceed it answers an error instead.
-pub(crate) const RESPONSE_BYTES_MAX: usize = 1 << 30;
+/// The longest reply to a command: a string of the largest size, and what is around it. A command whose reply would exceed it
+/// answers an error instead.
+pub const REPLY_BYTES_MAX: usize = TEXT_BYTES_MAX + 1024;
+/// Once the answers to a request are so long, the commands behind are not executed. A response is thus never longer than this,
+/// one reply, and an error for each of those commands.
+pub const RESPONSE_BYTES_WANTED: usize = 192 << 20;
+
+/// Whether a reply of so many elements, with so many bytes together, may be built.
+///
+/// # Errors
+/// When it would be too large.
+pub(crate) fn check_reply(elements: usize, bytes: u64) -> Outcome {
+    /// The header of an element.
+    const HEADER: u64 = 12;
+    let total = bytes.saturating_add((elements as u64).saturating_mul(HEADER));
+    if total <= REPLY_BYTES_MAX as u64 { Ok(()) } else { Err(CommandError::ReplyTooLarge) }
+}
 
 /// The Redis state machine.
 ///
@@ -40,7 +63,7 @@ pub(crate) const RESPONSE_BYTES_MAX: usize = 1 << 30;
 /// body.push(&segment.finish());
 ///
 /// let mut keyspace = Keyspace::new([1, 2]);
-/// let context = ApplyContext { index: Index(1), time: Timestamp(1_000), seed: 7, memory_full: false };
+/// let context = ApplyContext::new(Index(1), Timestamp(1_000), 7);
 /// let mut response = Vec::new();
 /// keyspace.apply(&context, &body.finish(), &mut response);
 /// assert_eq!(response, b"\x09\0\0\0+OK\r\n:5\r\n");
@@ -55,6 +78,8 @@ pub struct Keyspace {
     pub(crate) tokens: Tokens,
     pub(crate) rules: Rules,
     pub(crate) image: Option<Box<Image>>,
+    /// Databases that were flushed, and are not freed yet.
+    flushed: Vec<Database>,
     restore: Option<Box<Restore>>,
 }
 
@@ -67,7 +92,16 @@ impl Keyspace {
         databases.resize_with(usize::from(DATABASES), || None);
         let tokens = Tokens::beginning(Seed(seed), 0);
         let (clock, rules) = (Timestamp(0), Rules::default());
-        Self { seed: Seed(seed), clock, databases, tokens, rules, image: None, restore: None }
+        Self {
+            seed: Seed(seed),
+            clock,
+            databases,
+            tokens,
+            rules,
+            image: None,
+            flushed: Vec::new(),
+            restore: None,
+        }
     }
 
     /// The same under these rules, of which a simulator may have switched one off.
@@ -104,10 +138,12 @@ impl Keyspace {
 
     /// Empties a database.
     pub(crate) fn flush(&mut self, number: u8) {
-        if let Some(database) = self.databases.get_mut(usize::from(number)).and_then(Option::take)
-            && let Some(image) = &mut self.image
-        {
-            image.detach(*database);
+        let Some(database) = self.databases.get_mut(usize::from(number)).and_then(Option::take) else {
+            return;
+        };
+        match &mut self.image {
+            Some(image) => image.detach(*database),
+            None => self.flushed.push(*database),
         }
     }
 
@@ -160,6 +196,7 @@ fn dispatch<'a>(
     execute: impl FnOnce(&'static Command, &[&'a [u8]], &mut Writer<'_>) -> Result<(), CommandError>,
 ) {
     let start = reply.position();
+    reply.allow(REPLY_BYTES_MAX);
     let outcome = match command::find(args[0]) {
         None => Err(CommandError::Unknown(command::unknown_command(args))),
         Some(command) => command.spec.check_arity(args.len()).and_then(|()| execute(command, args, reply)),
@@ -177,11 +214,12 @@ fn respond(
     response: &mut Vec<u8>,
     mut run: impl FnMut(&Segment<'_>, &mut Args<'_>, &mut Writer<'_>),
 ) {
+    let begin = response.len();
     for segment in request::segments(body) {
         let header = response.len();
         response.extend_from_slice(&[0; 4]);
         let version = segment.as_ref().map_or(Version::Two, |segment| segment.version);
-        let mut reply = Writer::with_limit(response, version, header.saturating_add(RESPONSE_BYTES_MAX));
+        let mut reply = Writer::new(response, version);
         match segment {
             Err(malformed) => reply.error(&CommandError::from(malformed).to_string()),
             Ok(segment) if segment.db >= DATABASES => {
@@ -193,13 +231,16 @@ fn respond(
                 loop {
                     match commands.next_into(&mut args) {
                         Ok(false) => break,
+                        Ok(true) if reply.position() - begin >= RESPONSE_BYTES_WANTED => {
+                            reply.error(&CommandError::ResponseFull.to_string());
+                        }
                         Ok(true) => run(&segment, &mut args, &mut reply),
                         Err(malformed) => reply.error(&CommandError::from(malformed).to_string()),
                     }
                 }
             }
         }
-        // Each command beyond the limit adds a few dozen bytes; a body that has enough of them for 4 GiB is
+        // Each command beyond what is wanted adds a few dozen bytes; a body that has enough of them for 4 GiB is
         // larger than any batch.
         let length = u32::try_from(response.len() - header - 4).unwrap_or(u32::MAX);
         response[header..header + 4].copy_from_slice(&length.to_le_bytes());
@@ -208,8 +249,11 @@ fn respond(
 
 impl StateMachine for Keyspace {
     fn advance(&mut self, context: &ApplyContext) {
+        let elapsed = context.time.0.saturating_sub(self.clock.0);
         self.clock = self.clock.max(context.time);
-        let mut left = EXPIRED_PER_ENTRY_MAX;
+        let count =
+            elapsed.saturating_mul(EXPIRED_PER_MS).clamp(EXPIRED_PER_ENTRY_MIN, EXPIRED_PER_ENTRY_MAX);
+        let mut left = count as usize;
         for database in self.databases.iter_mut().flatten() {
             left -= database.remove_expired(self.clock, left);
             if left == 0 {
@@ -248,8 +292,25 @@ impl StateMachine for Keyspace {
     }
 
     fn due(&self) -> Option<Timestamp> {
-        let databases = self.databases.iter().flatten().filter_map(|database| database.due());
-        databases.chain(self.tokens.due()).min()
+        let databases = self.databases.iter().flatten().filter_map(|database| database.due(self.clock));
+        databases.chain(self.tokens.due().filter(|due| *due > self.clock)).min()
+    }
+
+    fn has_leftovers(&self) -> bool {
+        let mut databases = self.databases.iter().flatten();
+        databases.any(|database| database.has_expired(self.clock))
+            || self.tokens.due().is_some_and(|due| due <= self.clock)
+    }
+
+    fn tidy(&mut self) -> bool {
+        let mut left = FREED_TOGETHER;
+        for database in self.databases.iter_mut().flatten() {
+            left = left.saturating_sub(database.tidy(left));
+        }
+        if left > 0 && self.flushed.last_mut().is_some_and(|database| !database.dismantle(left)) {
+            self.flushed.pop();
+        }
+        !self.flushed.is_empty() || self.databases.iter().flatten().any(|database| database.has_trash())
     }
 
     fn memory(&self) -> u64 {
@@ -261,11 +322,12 @@ impl StateMachine for Keyspace {
         digest::of(self.clock, &self.databases, &self.tokens)
     }
 
-    fn scrub(&self, from: u64, objects: usize) -> (u64, u64) {
-        digest::of_some(&self.databases, &self.tokens, from, objects)
+    fn scrub(&self, from: Place, bytes: usize) -> (u64, Place) {
+        scrub::part(&self.databases, &self.tokens, from, bytes)
     }
 
     fn snapshot_begin(&mut self) {
+        self.snapshot_abandon();
         let header = encode::header(self.seed, self.clock, self.tokens.first());
         self.image = Some(Box::new(Image::new(header)));
         self.tokens.begin_imaging();
@@ -279,6 +341,7 @@ impl StateMachine for Keyspace {
     fn snapshot_read(&mut self, bytes_max: usize, chunk: &mut Vec<u8>) -> bool {
         let Some(image) = &mut self.image else { return false };
         let more = image.read(&mut self.databases, &mut self.tokens, bytes_max, chunk);
+        self.flushed.extend(image.release());
         if !more {
             self.snapshot_abandon();
         }
@@ -286,7 +349,7 @@ impl StateMachine for Keyspace {
     }
 
     fn snapshot_abandon(&mut self) {
-        self.image = None;
+        self.flushed.extend(self.image.take().into_iter().flat_map(|image| image.give_up()));
         self.tokens.stop_imaging();
         self.databases.iter_mut().flatten().for_each(|database| database.stop_imaging());
     }

@@ -26,13 +26,98 @@ pub(crate) fn parse_integer(text: &[u8]) -> Option<i64> {
     if negative { Some(number) } else { number.checked_neg() }
 }
 
-/// A finite or infinite double. Takes what `strtod` takes, but for hexadecimal, and nothing around it.
+/// A finite or infinite double. Takes what `strtod` takes, and nothing around it.
 pub(crate) fn parse_float(text: &[u8]) -> Option<f64> {
-    let text = std::str::from_utf8(text).ok()?;
-    let value: f64 = text.parse().ok()?;
-    // Rust rounds what is too large to infinity; strtod calls it an error.
-    let spelled_infinite = || text.bytes().any(|byte| byte.eq_ignore_ascii_case(&b'n'));
-    if value.is_nan() || value.is_infinite() && !spelled_infinite() { None } else { Some(value) }
+    let (sign, unsigned) = match text {
+        [b'-', rest @ ..] => (-1.0, rest),
+        [b'+', rest @ ..] => (1.0, rest),
+        rest => (1.0, rest),
+    };
+    let (value, is_zero) = match parse_hexadecimal(unsigned) {
+        Some(value) => {
+            (sign * value, !unsigned[2..].iter().take_while(|byte| !is_letter(**byte, b'p')).any(is_nonzero))
+        }
+        None => {
+            let value: f64 = std::str::from_utf8(text).ok()?.parse().ok()?;
+            (value, !unsigned.iter().take_while(|byte| !is_letter(**byte, b'e')).any(is_nonzero))
+        }
+    };
+    // What is too large is rounded to infinity, and what is too small to zero; strtod calls both an error.
+    let spelled_infinite = || unsigned.first().is_some_and(|byte| is_letter(*byte, b'i'));
+    let out_of_range = value.is_infinite() && !spelled_infinite() || value == 0.0 && !is_zero;
+    if value.is_nan() || out_of_range { None } else { Some(value) }
+}
+
+fn is_letter(byte: u8, letter: u8) -> bool {
+    byte.eq_ignore_ascii_case(&letter)
+}
+
+/// Whether a digit, decimal or hexadecimal, is not zero.
+fn is_nonzero(byte: &u8) -> bool {
+    byte.is_ascii_hexdigit() && *byte != b'0'
+}
+
+/// A hexadecimal number as `strtod` takes it, without a sign: `0x1.8p3`. Rounded to the nearest double; infinite if it is too large.
+pub(crate) fn parse_hexadecimal(text: &[u8]) -> Option<f64> {
+    let [b'0', b'x' | b'X', rest @ ..] = text else { return None };
+    let (digits, exponent) = match rest.iter().position(|byte| is_letter(*byte, b'p')) {
+        Some(at) => (&rest[..at], std::str::from_utf8(&rest[at + 1..]).ok()?.parse::<i32>().ok()?),
+        None => (rest, 0),
+    };
+    // The first sixteen digits; whether there is anything behind them; and the power of two of the last bit.
+    let (mut bits, mut behind, mut power): (u64, bool, i64) = (0, false, exponent.into());
+    let (mut seen_point, mut seen_digit) = (false, false);
+    for byte in digits {
+        if *byte == b'.' && !seen_point {
+            seen_point = true;
+            continue;
+        }
+        let digit = u64::from(char::from(*byte).to_digit(16)?);
+        seen_digit = true;
+        if bits >> 60 == 0 {
+            bits = bits << 4 | digit;
+            power -= if seen_point { 4 } else { 0 };
+        } else {
+            behind |= digit > 0;
+            power += if seen_point { 0 } else { 4 };
+        }
+    }
+    seen_digit.then(|| rounded(bits, behind, power))
+}
+
+/// The double nearest to `bits` (and a little more, if there is something `behind`) times two to the `power`.
+fn rounded(bits: u64, behind: bool, power: i64) -> f64 {
+    /// The power of two of the smallest double.
+    const LOWEST: i64 = -1074;
+    if bits == 0 {
+        return 0.0;
+    }
+    // So many bits must go for the rest to fit into a double, and not to be finer than the finest.
+    let excess = i64::from(64 - bits.leading_zeros()) - 53;
+    let dropped = excess.max(LOWEST - power);
+    if dropped > 64 {
+        return 0.0;
+    }
+    let (mut kept, mut power) = (u128::from(bits), power);
+    if dropped > 0 {
+        let wide = kept << 1 | u128::from(behind);
+        let (half, rest) = (1 << dropped, wide & ((2 << dropped) - 1));
+        kept >>= dropped;
+        let rounds_up = rest > half || rest == half && kept % 2 == 1;
+        (kept, power) = (kept + u128::from(rounds_up), power + dropped);
+    }
+    // At most 2^53, hence exact.
+    scale(kept as f64, power.min(5_000))
+}
+
+/// A double times a power of two, in factors that are doubles themselves.
+fn scale(mut value: f64, mut power: i64) -> f64 {
+    while power != 0 {
+        let step = power.clamp(-1000, 1000);
+        value *= 2f64.powi(step as i32);
+        power -= step;
+    }
+    value
 }
 
 /// An integer argument.
@@ -100,9 +185,47 @@ mod tests {
         }
         assert_eq!(parse_float(b"inf"), Some(f64::INFINITY));
         assert_eq!(parse_float(b"-Infinity"), Some(f64::NEG_INFINITY));
-        for text in ["", "nan", "1e999", " 1", "1 ", "abc", "1e", "--1"] {
+        assert_eq!(parse_float(b"0e-999"), Some(0.0));
+        assert_eq!(parse_float(b"5e-324"), Some(f64::from_bits(1)));
+        for text in [
+            "",
+            "nan",
+            "1e999",
+            "1e-999",
+            " 1",
+            "1 ",
+            "abc",
+            "1e",
+            "--1",
+            "0x",
+            "0x1p",
+            "0x1.8p3 ",
+            "0x1p5000",
+            "0x1p-5000",
+            "+-0x1",
+        ] {
             assert_eq!(parse_float(text.as_bytes()), None, "{text}");
         }
+    }
+
+    #[test]
+    fn hexadecimal_floats_are_rounded_to_the_nearest() {
+        for (text, value) in [
+            ("0x10", 16.0),
+            ("-0X1.8p3", -12.0),
+            ("0x.8", 0.5),
+            ("0x0", 0.0),
+            ("0x1p-1074", f64::from_bits(1)),
+            ("0x1.8p-1074", f64::from_bits(2)),
+            ("0x1.fffffffffffffp1023", f64::MAX),
+            ("0x1.00000000000008p0", 1.0),
+            ("0x1.00000000000008000000000001p0", 1.0 + f64::EPSILON),
+            ("0x1.00000000000018p0", 1.0 + 2.0 * f64::EPSILON),
+            ("0xffffffffffffffffffff", 1_208_925_819_614_629_174_706_176.0),
+        ] {
+            assert_eq!(parse_float(text.as_bytes()), Some(value), "{text}");
+        }
+        assert_eq!(parse_float(b"0x1.fffffffffffff8p1023"), None, "rounded, it is too large");
     }
 
     #[test]

@@ -7,15 +7,15 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use indexmap::IndexMap;
 use onecopy_core::Timestamp;
 use smallvec::SmallVec;
 
 use crate::image::{Part, encode};
 use crate::seed::Seed;
+use crate::value::Table;
 
 /// The longest token.
-pub(crate) const TOKEN_BYTES_MAX: usize = 64;
+pub const TOKEN_BYTES_MAX: usize = 64;
 /// No keyspace gives out so many numbers.
 pub(crate) const TOKEN_NUMBER_MAX: u64 = u64::MAX / 2;
 /// How long a token is remembered, in milliseconds.
@@ -26,8 +26,8 @@ const FORGOTTEN_AT_MS: u64 = 1_000;
 const COUNT_MAX: usize = 1_000_000;
 /// So many bytes do they occupy together.
 const BYTES_MAX: u64 = 256 << 20;
-/// A longer answer is not kept, only that there was one.
-const ANSWER_BYTES_MAX: usize = 1 << 20;
+/// A longer answer to a command under a token is not kept, only that there was one.
+pub const ANSWER_BYTES_MAX: usize = 1 << 20;
 /// What a token costs beyond two copies of itself and its answer.
 const TOKEN_COST: u64 = 192;
 /// So many go into an image at once.
@@ -71,7 +71,7 @@ pub(crate) struct Tokens {
     /// The number of the first in the queue.
     first: u64,
     /// The number of each token's last use.
-    numbers: IndexMap<Token, u64, Seed>,
+    numbers: Table<Token, u64>,
     memory: u64,
     imaging: Option<Imaging>,
 }
@@ -79,7 +79,7 @@ pub(crate) struct Tokens {
 impl Tokens {
     /// None, of which the first will have this number.
     pub(crate) fn beginning(seed: Seed, first: u64) -> Self {
-        let numbers = IndexMap::with_hasher(seed);
+        let numbers = Table::new(seed);
         Self { queue: VecDeque::new(), first, numbers, memory: 0, imaging: None }
     }
 
@@ -108,19 +108,27 @@ impl Tokens {
 
     /// What was executed under a token, if it is not forgotten at `clock`.
     pub(crate) fn get(&self, token: &[u8], clock: Timestamp) -> Option<&Executed> {
-        let number = self.numbers.get(token)?;
+        let (_, number) = self.numbers.get(token)?;
         // Less than the length of the queue, which fits.
         let executed = self.queue.get((number - self.first) as usize)?;
         (executed.expires > clock).then_some(executed)
     }
 
-    /// Remembers what was executed at `clock` under a token that is new, or forgotten.
-    pub(crate) fn remember(&mut self, token: &[u8], clock: Timestamp, command: u64, answer: Option<&[u8]>) {
+    /// Remembers what was executed at `clock` under a token that is new, or forgotten. Where the whole state is to occupy at most
+    /// `memory_max` bytes (0: no limit), tokens take a quarter of it at most: who makes room must not find that tokens fill it.
+    pub(crate) fn remember(
+        &mut self,
+        (token, clock): (&[u8], Timestamp),
+        command: u64,
+        answer: Option<&[u8]>,
+        memory_max: u64,
+    ) {
+        let bytes_max = if memory_max == 0 { BYTES_MAX } else { BYTES_MAX.min(memory_max / 4) };
         let expires =
             clock.0.saturating_add(KEPT_MS).div_ceil(FORGOTTEN_AT_MS).saturating_mul(FORGOTTEN_AT_MS);
         let answer = answer.filter(|answer| answer.len() <= ANSWER_BYTES_MAX).map(Box::from);
         self.push(Executed { token: token.into(), expires: Timestamp(expires), command, answer });
-        while self.queue.len() > COUNT_MAX || self.memory > BYTES_MAX {
+        while self.queue.len() > COUNT_MAX || self.memory > bytes_max && self.queue.len() > 1 {
             self.forget();
         }
     }
@@ -130,7 +138,12 @@ impl Tokens {
         if self.queue.back().is_some_and(|last| last.expires > executed.expires) {
             return false;
         }
-        self.numbers.insert(executed.token.clone(), self.first + self.queue.len() as u64);
+        let number = self.first + self.queue.len() as u64;
+        match self.numbers.get_mut(&executed.token) {
+            // Used again after it was forgotten.
+            Some((_, last)) => *last = number,
+            None => drop(self.numbers.insert_new(executed.token.clone(), number)),
+        }
         self.memory += executed.memory();
         self.queue.push_back(executed);
         true
@@ -155,8 +168,8 @@ impl Tokens {
             missing.start += 1;
         }
         // It may have been used again since.
-        if self.numbers.get(&executed.token) == Some(&self.first) {
-            self.numbers.swap_remove(&executed.token);
+        if self.numbers.get(&executed.token).is_some_and(|(_, last)| *last == self.first) {
+            self.numbers.remove(&executed.token);
         }
         self.memory -= executed.memory();
         self.first += 1;
@@ -208,8 +221,8 @@ mod tests {
     #[test]
     fn a_token_is_forgotten_in_its_time() {
         let mut tokens = fresh();
-        tokens.remember(b"a", Timestamp(500), 1, Some(b"+OK\r\n"));
-        tokens.remember(b"b", Timestamp(1_500), 1, Some(b"+OK\r\n"));
+        tokens.remember((b"a", Timestamp(500)), 1, Some(b"+OK\r\n"), 0);
+        tokens.remember((b"b", Timestamp(1_500)), 1, Some(b"+OK\r\n"), 0);
         assert_eq!(tokens.due(), Some(Timestamp(601_000)), "a whole second");
         assert!(knows(&tokens, "a", 600_999) && !knows(&tokens, "a", 601_000));
         assert_eq!(tokens.expire(Timestamp(601_000), 10), 1);
@@ -222,9 +235,9 @@ mod tests {
     #[test]
     fn a_token_that_is_forgotten_but_still_there_may_be_used_again() {
         let mut tokens = fresh();
-        tokens.remember(b"a", Timestamp(0), 1, None);
+        tokens.remember((b"a", Timestamp(0)), 1, None, 0);
         assert!(!knows(&tokens, "a", 600_000));
-        tokens.remember(b"a", Timestamp(600_000), 2, None);
+        tokens.remember((b"a", Timestamp(600_000)), 2, None, 0);
         assert_eq!(tokens.expire(Timestamp(600_000), 10), 1);
         assert_eq!(tokens.get(b"a", Timestamp(600_000)).map(|executed| executed.command), Some(2));
     }
@@ -233,22 +246,33 @@ mod tests {
     fn the_oldest_go_when_there_are_too_many() {
         let mut tokens = fresh();
         for number in 0..=COUNT_MAX as u64 {
-            tokens.remember(&number.to_le_bytes(), Timestamp(0), 1, None);
+            tokens.remember((&number.to_le_bytes(), Timestamp(0)), 1, None, 0);
         }
         assert_eq!((tokens.len(), tokens.first(), tokens.numbers.len()), (COUNT_MAX, 1, COUNT_MAX));
         let mut tokens = fresh();
         let answer = vec![b'x'; ANSWER_BYTES_MAX];
         for number in 0..400u64 {
-            tokens.remember(&number.to_le_bytes(), Timestamp(0), 1, Some(&answer));
+            tokens.remember((&number.to_le_bytes(), Timestamp(0)), 1, Some(&answer), 0);
             assert!(tokens.memory() <= BYTES_MAX);
         }
         assert!(tokens.first() > 100);
     }
 
     #[test]
+    fn tokens_take_a_quarter_of_the_memory_at_most() {
+        let mut tokens = fresh();
+        for number in 0..100u64 {
+            tokens.remember((&number.to_le_bytes(), Timestamp(0)), 1, Some(&[b'x'; 1_000]), 40_000);
+            assert!(tokens.memory() <= 10_000);
+        }
+        tokens.remember((b"large", Timestamp(0)), 1, Some(&[b'x'; 50_000]), 40_000);
+        assert!(knows(&tokens, "large", 0), "the newest is remembered in any case");
+    }
+
+    #[test]
     fn a_long_answer_is_not_kept() {
         let mut tokens = fresh();
-        tokens.remember(b"a", Timestamp(0), 1, Some(&vec![b'x'; ANSWER_BYTES_MAX + 1]));
+        tokens.remember((b"a", Timestamp(0)), 1, Some(&vec![b'x'; ANSWER_BYTES_MAX + 1]), 0);
         assert!(tokens.get(b"a", Timestamp(0)).is_some_and(|executed| executed.answer.is_none()));
     }
 }

@@ -14,6 +14,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(test)]
+pub(crate) use problems::COMMAND_BYTES_MAX;
 pub use shared::SharedSettings;
 pub use timeouts::Timeouts;
 

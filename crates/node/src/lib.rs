@@ -19,6 +19,8 @@
 //! have it durably, it is executed, and the replies go back the same way. All that is not I/O is in [`onecopy_host`].
 
 mod archive;
+#[cfg(test)]
+mod bounds;
 mod client;
 mod clock;
 pub mod config;

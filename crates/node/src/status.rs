@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use onecopy_core::{GroupId, Instant, StateMachine, View};
+use onecopy_core::{GroupId, Instant, View};
 use onecopy_host::Group;
 use onecopy_host::clock::Jump;
 use onecopy_keyspace::Keyspace;
@@ -166,7 +166,7 @@ impl ReplicaStatus {
             lag: replica.acknowledged().into_iter().map(|(node, at)| (node.0, lag(at))).collect(),
             oldest_write_ms: status.oldest_write.map(millis),
             oldest_prepare_ms: status.oldest_prepare.map(millis),
-            memory_bytes: group.machine().memory(),
+            memory_bytes: group.state().memory(),
             log_bytes: replica.log().bytes() as u64,
             keys: databases.iter().map(|(_, keys, _)| keys).sum(),
             databases,

@@ -58,6 +58,11 @@ impl<'a> Writer<'a> {
         self.overflowed
     }
 
+    /// From here on, `bytes` more may be written.
+    pub fn allow(&mut self, bytes: usize) {
+        self.length_max = self.out.len().saturating_add(bytes);
+    }
+
     /// How long the buffer is.
     #[must_use]
     pub fn position(&self) -> usize {

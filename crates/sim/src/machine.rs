@@ -1,7 +1,7 @@
 //! The machine of a replica: the keyspace, or what somebody brought along.
 
 use onecopy_core::machine::RestoreError;
-use onecopy_core::{ApplyContext, Footprint, QueryContext, StateMachine, Timestamp};
+use onecopy_core::{ApplyContext, Footprint, Place, QueryContext, StateMachine, Timestamp};
 use onecopy_keyspace::Keyspace;
 
 use crate::subject::OwnMachine;
@@ -57,8 +57,16 @@ impl StateMachine for Machine {
         delegate!(self, machine => machine.digest())
     }
 
-    fn scrub(&self, from: u64, objects: usize) -> (u64, u64) {
-        delegate!(self, machine => machine.scrub(from, objects))
+    fn has_leftovers(&self) -> bool {
+        delegate!(self, machine => machine.has_leftovers())
+    }
+
+    fn tidy(&mut self) -> bool {
+        delegate!(self, machine => machine.tidy())
+    }
+
+    fn scrub(&self, from: Place, bytes: usize) -> (u64, Place) {
+        delegate!(self, machine => machine.scrub(from, bytes))
     }
 
     fn snapshot_begin(&mut self) {

@@ -185,7 +185,7 @@ mod tests {
                 Kind::Read => keyspace.query(&QueryContext { now }, &segment, &mut reply),
                 Kind::Write => {
                     let index = Index(op as u64);
-                    let context = ApplyContext { index, time: now, seed: 0, memory_full: false };
+                    let context = ApplyContext::new(index, now, 0);
                     keyspace.advance(&context);
                     keyspace.apply(&context, &segment, &mut reply);
                 }

@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use onecopy_core::Rule;
+use onecopy_core::{AnswerBounds, Rule};
 
+use crate::checks::images;
 use crate::clock::{MS, SECOND, Time};
 use crate::dice::Dice;
 use crate::faults::Fault;
@@ -84,6 +85,8 @@ pub struct Profile {
     pub is_gray: bool,
     /// Nothing goes wrong but that nodes execute something long.
     pub is_busy: bool,
+    /// How much of what was answered replicas remember.
+    pub answers: AnswerBounds,
     /// How many faults happen at most.
     pub faults_max: u64,
     /// Registrations that change nothing but fill the log of the view table, per second at the leader.
@@ -141,6 +144,7 @@ impl Profile {
             regicide: 0,
             is_gray: false,
             is_busy: false,
+            answers: AnswerBounds::default(),
             faults_max: u64::MAX,
             churn: 0,
         };
@@ -177,6 +181,7 @@ impl Profile {
         } else if sabotaged.map_or(is_busy, |rule| rule == Rule::BusyIsNotDead) {
             profile.turn_busy(dice);
         }
+        profile.answers = images::draw_bounds(dice, sabotaged);
         profile
     }
 

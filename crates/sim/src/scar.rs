@@ -12,7 +12,7 @@ const KEY: u64 = 777;
 /// Damages a state. Nobody knows how to harm a machine of somebody's own, which stays as it is.
 pub fn put(machine: &mut Machine) {
     let Machine::Keyspace(machine) = machine else { return };
-    let context = ApplyContext { index: Index(0), time: machine.clock(), seed: 0, memory_full: false };
+    let context = ApplyContext::new(Index(0), machine.clock(), 0);
     machine.apply(&context, &Action::Set.segment(KEY, 0, 4, false), &mut Vec::new());
 }
 

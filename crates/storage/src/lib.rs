@@ -191,4 +191,5 @@ pub use error::{LogError, OpenError};
 pub use fs::{Crash, File, FileSystem, MemoryFileSystem, RealFileSystem};
 pub use identity::{Identity, IdentityError, Owner};
 pub use log::{DIRECTORY as LOG_DIRECTORY, Log, LogOptions, Missing, Stats};
+pub use record::PAYLOAD_MAX as RECORD_BYTES_MAX;
 pub use snapshot::{SnapshotError, SnapshotName, SnapshotReader, SnapshotWriter, Snapshots};

@@ -8,7 +8,7 @@ pub(crate) const HEADER: usize = 40;
 /// Records begin at multiples of this, so that a search for them tries few places.
 pub(crate) const ALIGNMENT: usize = 8;
 /// The largest payload. Bounds what a reader allocates.
-pub(crate) const PAYLOAD_MAX: usize = 1 << 30;
+pub const PAYLOAD_MAX: usize = 1 << 30;
 /// Entries of one [`Write::Append`] are spread over several records of about this size.
 pub(crate) const APPEND_BYTES: usize = 4 << 20;
 

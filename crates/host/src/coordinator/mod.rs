@@ -21,8 +21,8 @@ use onecopy_core::{GroupId, Incarnation, Index, Instant, NodeId, View};
 use crate::message::{Answer, Forward, Kind, Outcome};
 use batch::Batch;
 
-/// A batch is closed when it has grown to this many bytes.
-const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// A batch is closed when it has grown to this many bytes: it has at most as many, and one segment.
+pub const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// A request of one client. `T` is whatever tells the caller whom to answer.
 #[derive(Debug)]
@@ -59,6 +59,8 @@ pub enum Reply {
         /// How many a write needs.
         needs: u32,
     },
+    /// It was executed, once; its answer was lost on its way, and too large to be remembered for a repetition.
+    Forgotten,
     /// It was executed, but the response of the primary does not fit the batch, so nobody knows the reply. An error of
     /// the state machine.
     Broken,
@@ -194,6 +196,10 @@ impl<T> Coordinator<T> {
             Outcome::TooFewCopies { has, needs } => {
                 let newest = self.view.as_ref().map(|view| view.number);
                 batch.refuse_in_this_view(Reply::TooFewCopies { has, needs }, newest);
+            }
+            Outcome::Forgotten => {
+                let Some(batch) = self.batches.remove(&sequence) else { return };
+                self.replies.extend(batch.clients.into_iter().map(|client| (client, Reply::Forgotten)));
             }
             Outcome::Unknown => batch.lose(),
         }

@@ -168,6 +168,16 @@ fn a_primary_that_does_not_know_is_asked_again() {
 }
 
 #[test]
+fn what_was_executed_without_an_answer_ends_and_says_so() {
+    let mut coordinator = with_a_write_at_node_1();
+    coordinator.lost(NodeId(1));
+    dispatch(&mut coordinator, at(20));
+    coordinator.complete(1, Outcome::Forgotten);
+    assert_eq!(replies(&mut coordinator), [("a", Reply::Forgotten)]);
+    assert_eq!(dispatch(&mut coordinator, at(2_000)), [], "it is not tried again");
+}
+
+#[test]
 fn what_may_have_been_executed_once_stays_unknown() {
     let mut coordinator = with_a_write_at_node_1();
     coordinator.learn(&view(2, 2));

@@ -128,7 +128,7 @@ mod tests {
             let mut log = Log::new(EntryId::new(1, 1));
             entries.into_iter().for_each(|entry| log.append(entry));
             let mut machine = Keyspace::new([1, 2]);
-            let context = ApplyContext { index: Index(1), time: Timestamp(1), seed: 0, memory_full: false };
+            let context = ApplyContext::new(Index(1), Timestamp(1), 0);
             machine.apply(&context, &body(0, &["SET k v PXAT 1000", "SET other v"]), &mut Vec::new());
             Self { dirty: Dirty::default(), log, machine }
         }

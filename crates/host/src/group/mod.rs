@@ -34,6 +34,7 @@ use crate::waiting::Waiting;
 pub use counters::Counters;
 use dirty::Dirty;
 pub use observer::GroupObserver;
+pub use requests::ENTRY_BYTES_MAX;
 pub use settings::{Fresh, GroupSettings, Restored};
 use snapshots::Snapshots;
 pub use wish::{Origin, Wish};
@@ -60,6 +61,10 @@ pub struct Group<M> {
     /// An idle primary makes an entry so often, for replicas to compare themselves by (rule P10).
     scrub_interval: Option<Duration>,
     next_scrub: Instant,
+    /// Until then no entry is made for time alone.
+    next_lapse: Instant,
+    /// The machine has work that nobody waits for.
+    tidies: bool,
     chance: ChaCha8Rng,
     fresh: Fresh<M>,
     rules: Rules,
@@ -116,6 +121,8 @@ impl<M: StateMachine> Group<M> {
             min_copies: settings.min_copies,
             scrub_interval: settings.scrub_interval,
             next_scrub: now,
+            next_lapse: now,
+            tidies: false,
             chance: ChaCha8Rng::from_seed(settings.seed),
             fresh,
             rules,
@@ -251,7 +258,10 @@ impl<M: StateMachine> Group<M> {
         }
         // Time alone changes the state: that, too, is an entry. One at a time is enough.
         let scrubs = self.scrub_interval.is_some() && self.next_scrub <= now;
-        if leads && (due || scrubs) && self.proposed.is_empty() {
+        let is_paced = self.next_lapse <= now;
+        let lapses =
+            due && (is_paced || !self.reads.is_empty()) || self.state.machine().has_leftovers() && is_paced;
+        if leads && (lapses || scrubs) && self.proposed.is_empty() {
             self.propose(now, observer, out);
         }
         if !self.reads.is_empty() {
@@ -261,6 +271,7 @@ impl<M: StateMachine> Group<M> {
             self.step(now, Input::Elapsed, observer, out);
         }
         self.continue_snapshot(out);
+        self.tidies = self.state.tidy();
     }
 
     /// When the group next wants a turn.
@@ -269,12 +280,14 @@ impl<M: StateMachine> Group<M> {
         let leads = self.replica.standing() == Standing::Primary;
         let due = leads.then(|| self.state.machine().due()).flatten().map(|due| {
             let wait = due.0.saturating_sub(self.clock.0).max(1);
-            self.clock_read + Duration::from_millis(wait)
+            self.next_lapse.max(self.clock_read + Duration::from_millis(wait))
         });
-        let snapshot = self.snapshots.want_turn().then_some(now);
+        let removal = (leads && self.proposed.is_empty() && self.state.machine().has_leftovers())
+            .then_some(self.next_lapse);
+        let busy = (self.snapshots.want_turn() || self.tidies).then_some(now);
         let scrub =
             self.scrub_interval.filter(|_| leads && self.proposed.is_empty()).map(|_| self.next_scrub);
-        [self.replica.deadline(), due, scrub, snapshot].into_iter().flatten().min()
+        [self.replica.deadline(), due, removal, scrub, busy].into_iter().flatten().min()
     }
 
     /// Carries out what the replica has pushed.
@@ -375,7 +388,7 @@ impl<M: StateMachine> Group<M> {
     /// A state that has executed nothing.
     fn fresh_state(&mut self) -> Replicated<M> {
         let seed = [self.seed(), self.seed()];
-        Replicated::new(self.fresh.machine(seed), self.rules)
+        Replicated::new(self.fresh.machine(seed), self.rules).bounded(self.state.bounds())
     }
 
     fn seed(&mut self) -> u64 {

@@ -1,9 +1,11 @@
 //! The requests of coordinators on their way through a group: taken or refused, proposed or confirmed, executed, answered.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use onecopy_core::payload::{Batch, Builder, Header};
 use onecopy_core::{
-    BatchId, Digest, Entry, Index, Instant, Protocol, QueryContext, Rule, StateMachine, Timestamp,
+    Answer, BatchId, Digest, Entry, Index, Instant, Protocol, QueryContext, Rule, StateMachine, Timestamp,
 };
 use onecopy_replica::{Effect, Input, Refusal};
 
@@ -11,8 +13,13 @@ use super::{Asked, Group, GroupObserver, Origin, Wish};
 use crate::disk::Out;
 use crate::message::{Forward, Kind, Outcome};
 
-/// An entry is closed when its batches have grown to this many bytes; the rest goes into the next one.
-pub(super) const ENTRY_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// An entry is closed when its batches have grown to this many bytes; the rest goes into the next one. It has at most as many,
+/// and one batch.
+pub const ENTRY_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Entries that only let time pass, and remove what has expired, follow each other no faster, unless a read waits for one:
+/// when much expires at once, others write and sync meanwhile.
+pub(super) const LAPSE_INTERVAL: Duration = Duration::from_millis(10);
 
 impl<M: StateMachine> Group<M> {
     /// A coordinator hands in a batch. It is answered now if it cannot be taken.
@@ -56,8 +63,7 @@ impl<M: StateMachine> Group<M> {
         observer: &mut impl GroupObserver<M>,
         out: &mut Out<Wish>,
     ) {
-        let memory_full = self.memory_max > 0 && self.state.machine().memory() >= self.memory_max;
-        let mut builder = Builder::new(Header { memory_full });
+        let mut builder = Builder::new(Header { memory_max: self.memory_max });
         let mut count = 0;
         for (_, batch) in &self.writes {
             builder.push(batch);
@@ -69,6 +75,7 @@ impl<M: StateMachine> Group<M> {
         let origins: Vec<Origin> = self.writes.drain(..count).map(|(origin, _)| origin).collect();
         self.counters.batches += origins.len() as u64;
         self.next_scrub = now + self.scrub_interval.unwrap_or_default();
+        self.next_lapse = now + LAPSE_INTERVAL;
         self.entry_time.made(now, self.clock);
         let input = Input::Propose { payload: builder.finish(), time: self.clock, seed: self.seed() };
         self.replica.step(now, input, &mut self.effects);
@@ -141,12 +148,16 @@ impl<M: StateMachine> Group<M> {
         // What was proposed to more members is executed, but is not answered before there are as many again: the batch comes again
         // until then, and is not executed again.
         let answers = self.lacks_copies().is_none();
-        let respond = |_: BatchId, response: Option<Bytes>| {
+        let respond = |_: BatchId, answer: Answer| {
             if let Some(origin) = origins.next() {
-                // One that was executed before its coordinator said that it has the answer is a delayed copy.
-                let outcome = response
-                    .filter(|_| answers)
-                    .map_or(Outcome::Unknown, |response| Outcome::Done { response, as_of: entry.id.index });
+                let outcome = match answer {
+                    Answer::Refused => Outcome::Busy,
+                    _ if !answers => Outcome::Unknown,
+                    Answer::Response(response) => Outcome::Done { response, as_of: entry.id.index },
+                    Answer::Forgotten => Outcome::Forgotten,
+                    // One that was executed before its coordinator said that it has the answer is a delayed copy.
+                    Answer::Stale => Outcome::Unknown,
+                };
                 out.wishes.push(Wish::Answer { origin, outcome });
             }
         };

@@ -260,6 +260,64 @@ fn time_alone_makes_an_entry_but_one_at_a_time() {
 }
 
 #[test]
+fn what_is_left_to_remove_makes_entries_at_a_bounded_pace() {
+    let mut rig = Rig::primary_of(&[ME]);
+    rig.group.damage(|machine| machine.leftovers = 1_000);
+    let begin = rig.group.replica().log().last().index.0;
+    for ms in 0..100 {
+        let now = NOW + Duration::from_millis(ms);
+        rig.group.end_turn(now, WALL, &mut (), &mut rig.out);
+        rig.sync();
+    }
+    let entries = rig.group.replica().log().last().index.0 - begin;
+    assert_eq!(entries, 10, "in 100 ms, however fast the disk is");
+    let deadline = rig.group.deadline(NOW + Duration::from_millis(99));
+    assert_eq!(deadline, Some(NOW + Duration::from_millis(100)));
+}
+
+#[test]
+fn a_read_does_not_wait_for_the_pace_of_time() {
+    let mut rig = Rig::primary_of(&[ME]);
+    rig.group.damage(|machine| machine.due = Some(Timestamp(900)));
+    rig.end_turn();
+    rig.sync();
+    rig.group.damage(|machine| machine.due = Some(Timestamp(901)));
+    let at = rig.group.applied();
+    rig.end_turn();
+    assert_eq!(rig.group.replica().log().last().index, at, "too soon after the last");
+    rig.offer(7, Kind::Read, b"k", 1);
+    rig.end_turn();
+    assert_eq!(rig.group.replica().log().last().index, at.next());
+}
+
+#[test]
+fn an_entry_carries_the_memory_limit_of_its_primary() {
+    let mut rig = Rig::primary_of(&[ME]);
+    rig.group.memory_max = 77;
+    rig.offer(1, Kind::Write, b"a", 1);
+    rig.end_turn();
+    let log = rig.group.replica().log();
+    let payload = &log.get(log.last().index).expect("an entry").payload;
+    let (header, _) = onecopy_core::payload::decode(payload).expect("it makes sense");
+    assert_eq!(header.memory_max, 77);
+}
+
+#[test]
+fn a_repetition_whose_answer_was_too_large_hears_that_it_was_executed() {
+    let mut rig = Rig::primary_of(&[ME]);
+    let bounds = onecopy_core::AnswerBounds { one_max: 0, all_max: 0 };
+    let state = std::mem::replace(&mut rig.group.state, Replicated::new(Memory::default(), Rules::default()));
+    rig.group.state = state.bounded(bounds);
+    for _ in 0..2 {
+        rig.offer(1, Kind::Write, b"a", 1);
+        rig.end_turn();
+        rig.sync();
+    }
+    assert_eq!(rig.answers(), [answer(1, "a as of #2"), answer(1, "Forgotten")]);
+    assert_eq!(rig.group.machine().bytes, b"a");
+}
+
+#[test]
 fn a_snapshot_is_taken_when_the_log_wants_one() {
     let mut rig = Rig::primary_of(&[ME]);
     rig.group.snapshot_wanted(&mut ());

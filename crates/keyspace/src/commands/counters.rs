@@ -5,7 +5,7 @@ use onecopy_resp::Writer;
 use crate::context::Context;
 use crate::decimal;
 use crate::error::{CommandError, Outcome};
-use crate::number::{float, integer, parse_float};
+use crate::number::integer;
 use crate::value::Text;
 
 /// Adds to a counter that begins at 0.
@@ -66,7 +66,11 @@ pub(super) fn add_floats(
     not_stored: CommandError,
 ) -> Result<Vec<u8>, CommandError> {
     let stored = stored.unwrap_or(b"0");
-    parse_float(stored).ok_or(not_stored)?;
-    float(increment)?;
+    if !decimal::is_number(stored) {
+        return Err(not_stored);
+    }
+    if !decimal::is_number(increment) {
+        return Err(CommandError::NotFloat);
+    }
     decimal::add(stored, increment).ok_or(CommandError::NotFinite)
 }

@@ -59,7 +59,7 @@ impl Conditions {
 /// Gives a key another expiry, or none; removes it if the time has come.
 pub(super) fn set_expiry(context: &mut Context<'_>, key: &[u8], expires: Option<Timestamp>) {
     if expires.is_some_and(|expires| expires <= context.clock()) {
-        context.remove(key);
+        context.delete(key);
     } else {
         context.modify(key, |object| object.expires = expires);
     }

@@ -4,8 +4,11 @@ use onecopy_resp::Writer;
 
 use super::counters::add_floats;
 use crate::context::{Context, View};
+use crate::decimal;
 use crate::error::{CommandError, Outcome};
-use crate::number::{float, integer, parse_integer};
+use crate::machine::check_reply;
+use crate::number::{integer, parse_float, parse_integer};
+use crate::steps::afford;
 use crate::value::Hash;
 
 /// Sets pairs of field and value; how many fields are new.
@@ -54,9 +57,17 @@ pub(crate) fn hmget(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> 
     Ok(())
 }
 
+/// How many fields there are, if an answer may have all of them.
+fn whole(hash: Option<&Hash>) -> Result<usize, CommandError> {
+    let (length, bytes) = hash.map_or((0, 0), |hash| (hash.len(), hash.bytes()));
+    afford(length)?;
+    check_reply(2 * length, bytes)?;
+    Ok(length)
+}
+
 pub(crate) fn hgetall(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     let hash = view.read::<Hash>(args[1])?;
-    reply.map(hash.map_or(0, Hash::len));
+    reply.map(whole(hash)?);
     for (field, value) in hash.into_iter().flat_map(Hash::iter) {
         reply.bulk(field);
         reply.bulk(value);
@@ -66,14 +77,14 @@ pub(crate) fn hgetall(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -
 
 pub(crate) fn hkeys(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     let hash = view.read::<Hash>(args[1])?;
-    reply.array(hash.map_or(0, Hash::len));
+    reply.array(whole(hash)?);
     hash.into_iter().flat_map(Hash::iter).for_each(|(field, _)| reply.bulk(field));
     Ok(())
 }
 
 pub(crate) fn hvals(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     let hash = view.read::<Hash>(args[1])?;
-    reply.array(hash.map_or(0, Hash::len));
+    reply.array(whole(hash)?);
     hash.into_iter().flat_map(Hash::iter).for_each(|(_, value)| reply.bulk(value));
     Ok(())
 }
@@ -118,7 +129,10 @@ pub(crate) fn hincrby(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Wri
 
 pub(crate) fn hincrbyfloat(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     let (key, field) = (args[1], args[2]);
-    if !float(args[3])?.is_finite() {
+    if !decimal::is_number(args[3]) {
+        return Err(CommandError::NotFloat);
+    }
+    if parse_float(args[3]).is_some_and(f64::is_infinite) {
         return Err(CommandError::Other("ERR value is NaN or Infinity"));
     }
     let before = context.read::<Hash>(key)?.and_then(|hash| hash.get(field));

@@ -5,9 +5,10 @@ use onecopy_resp::Writer;
 use crate::context::{Context, View, database_number};
 use crate::error::{CommandError, Outcome};
 use crate::number::{integer, is_word};
+use crate::steps::{ORDERED, Steps};
 
 pub(crate) fn del(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    let removed = args[1..].iter().filter(|key| context.remove(key).is_some()).count();
+    let removed = args[1..].iter().filter(|key| context.delete(key)).count();
     reply.length(removed);
     Ok(())
 }
@@ -78,7 +79,14 @@ pub(crate) fn copy(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer
     if db == context.db && from == to {
         return Err(SAME);
     }
-    let object = context.view().object(from).cloned();
+    let object = context.view().object(from);
+    if let Some(object) = object {
+        // A clone enters every element anew.
+        let mut steps = Steps::new();
+        steps.take(object.value.len().saturating_mul(ORDERED))?;
+        steps.copy(usize::try_from(object.value.memory()).unwrap_or(usize::MAX))?;
+    }
+    let object = object.cloned();
     let mut target = context.with_database(db);
     let copied = match object {
         Some(object) if replace || !target.exists(to) => {

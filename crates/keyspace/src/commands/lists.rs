@@ -1,10 +1,14 @@
 //! Lists.
 
+use std::ops::Range;
+
 use onecopy_resp::Writer;
 
 use crate::context::{Context, View};
 use crate::error::{CommandError, Outcome};
+use crate::machine::check_reply;
 use crate::number::{integer, is_word, not_negative, parse_integer, resolve_range};
+use crate::steps::afford;
 use crate::value::List;
 
 /// One of the ends of a list.
@@ -37,10 +41,23 @@ impl End {
         }
     }
 
-    fn pop_many(self, list: &mut List, count: usize) -> Vec<Box<[u8]>> {
+    fn pop_many(self, list: &mut List, count: usize) -> Result<Vec<Box<[u8]>>, CommandError> {
         let count = count.min(list.len());
-        (0..count).filter_map(|_| self.pop(list)).collect()
+        let range = if self == Self::Left { 0..count } else { list.len() - count..list.len() };
+        check_range(list, range)?;
+        Ok((0..count).filter_map(|_| self.pop(list)).collect())
     }
+}
+
+/// Whether an answer may have the elements at these positions.
+fn check_range(list: &List, range: Range<usize>) -> Outcome {
+    afford(range.len())?;
+    let bytes = if check_reply(range.len(), list.bytes()).is_ok() {
+        list.bytes()
+    } else {
+        list.range(range.clone()).map(|element| element.len() as u64).sum()
+    };
+    check_reply(range.len(), bytes)
 }
 
 fn push(context: &mut Context<'_>, args: &[&[u8]], end: End, reply: &mut Writer<'_>) -> Outcome {
@@ -97,7 +114,7 @@ fn pop(
         [count] => {
             let count = not_negative(count)?;
             match context.update::<List, _>(args[1], |list| end.pop_many(list, count))? {
-                Some(elements) => reply_elements(&elements, reply),
+                Some(elements) => reply_elements(&elements?, reply),
                 None => reply.null_array(),
             }
         }
@@ -132,6 +149,7 @@ pub(crate) fn lmpop(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Write
     };
     for key in keys {
         if let Some(elements) = context.update::<List, _>(key, |list| end.pop_many(list, count))? {
+            let elements = elements?;
             reply.array(2);
             reply.bulk(key);
             reply_elements(&elements, reply);
@@ -189,7 +207,9 @@ pub(crate) fn lrange(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) ->
         reply.array(0);
         return Ok(());
     };
-    let elements = list.range(resolve_range(start, end, list.len()));
+    let range = resolve_range(start, end, list.len());
+    check_range(list, range.clone())?;
+    let elements = list.range(range);
     reply.array(elements.len());
     elements.for_each(|element| reply.bulk(element));
     Ok(())
@@ -224,6 +244,7 @@ pub(crate) fn linsert(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Wri
         word if is_word(word, "BEFORE") => false,
         _ => return Err(CommandError::Syntax),
     };
+    afford(context.read::<List>(args[1])?.map_or(0, List::len))?;
     let length = context
         .update::<List, _>(args[1], |list| list.insert(args[3], after, args[4]).then(|| list.len()))?;
     match length {
@@ -240,6 +261,7 @@ pub(crate) fn lrem(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer
         0 => usize::MAX,
         _ => usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX),
     };
+    afford(context.read::<List>(args[1])?.map_or(0, List::len).saturating_mul(2))?;
     let removed = context.update::<List, _>(args[1], |list| list.remove(args[3], count_max, count < 0))?;
     reply.length(removed.unwrap_or(0));
     Ok(())
@@ -247,7 +269,18 @@ pub(crate) fn lrem(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer
 
 pub(crate) fn ltrim(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     let (start, end) = (integer(args[2])?, integer(args[3])?);
-    context.update::<List, _>(args[1], |list| list.trim(resolve_range(start, end, list.len())))?;
+    let Some(list) = context.read::<List>(args[1])? else {
+        reply.ok();
+        return Ok(());
+    };
+    let kept = resolve_range(start, end, list.len());
+    if kept.is_empty() {
+        // The key goes, however long its list is.
+        context.delete(args[1]);
+    } else {
+        afford(list.len() - kept.len())?;
+        context.update::<List, _>(args[1], |list| list.trim(kept))?;
+    }
     reply.ok();
     Ok(())
 }
@@ -317,6 +350,7 @@ impl Search {
 pub(crate) fn lpos(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     let search = Search::parse(&args[3..])?;
     let list = view.read::<List>(args[1])?;
+    afford(list.map_or(0, |list| list.len().min(search.compared_max)))?;
     let positions = list.map_or_else(Vec::new, |list| search.positions(list, args[2]));
     if search.count.is_some() {
         reply.array(positions.len());

@@ -12,7 +12,7 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::command::{self, Kind, Run, Spec};
 use crate::context::Context;
 use crate::error::{CommandError, Outcome};
-use crate::machine::RESPONSE_BYTES_MAX;
+use crate::machine::REPLY_BYTES_MAX;
 use crate::tokens::TOKEN_BYTES_MAX;
 
 /// How much of a name is repeated in an error.
@@ -51,14 +51,15 @@ pub(crate) fn once(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer
     }
     context.admit(spec)?;
     let mut answer = Vec::new();
-    let mut neutral = Writer::neutral(&mut answer, RESPONSE_BYTES_MAX);
+    let mut neutral = Writer::neutral(&mut answer, REPLY_BYTES_MAX);
     let outcome = run(context, args, &mut neutral);
     let is_kept = !neutral.overflowed();
     if let Err(error) = &outcome {
         neutral.truncate(0);
         neutral.error(&error.to_string());
     }
-    context.keyspace.tokens.remember(token, clock, command, is_kept.then_some(&answer));
+    let kept = is_kept.then_some(answer.as_slice());
+    context.keyspace.tokens.remember((token, clock), command, kept, context.apply.memory_max);
     if !is_kept {
         return Err(CommandError::ReplyTooLarge);
     }

@@ -1,11 +1,15 @@
 //! Random keys and elements. They change nothing, but go through the log, for the entry to settle the random
 //! numbers.
 
+use onecopy_core::Timestamp;
 use onecopy_resp::Writer;
 
 use crate::context::Context;
+use crate::database::{Database, Key};
 use crate::error::{CommandError, Outcome};
+use crate::machine::check_reply;
 use crate::number::{integer, is_word};
+use crate::steps::{Steps, afford};
 use crate::value::{Hash, Set, Typed, Zset};
 
 /// How often a key is drawn again because it had expired, before the first one that has not is taken.
@@ -19,21 +23,30 @@ pub(crate) fn randomkey(context: &mut Context<'_>, _: &[&[u8]], reply: &mut Writ
         return Ok(());
     };
     let drawn = (0..DRAWS_MAX).find_map(|_| {
-        let mut position = random.below(database.len());
-        for shard in database.shards() {
-            if let Some((key, object)) = shard.get_index(position) {
-                return (!object.is_expired(view.clock())).then_some(key);
-            }
-            position -= shard.len();
-        }
-        None
+        let (key, object) = database.nth(random.below(database.len()))?;
+        (!object.is_expired(view.clock())).then_some(key)
     });
-    let first = || database.shards().flatten().find(|(_, object)| !object.is_expired(view.clock()));
-    match drawn.or_else(|| first().map(|(key, _)| key)) {
+    let found = match drawn {
+        None if database.expired(view.clock()) < database.len() => first(database, view.clock())?,
+        found => found,
+    };
+    match found {
         Some(key) => reply.bulk(key),
         None => reply.null(),
     }
     Ok(())
+}
+
+/// The first key that has not expired.
+fn first(database: &Database, clock: Timestamp) -> Result<Option<&Key>, CommandError> {
+    let mut steps = Steps::new();
+    for (key, object) in database.shards().flatten() {
+        steps.take(1)?;
+        if !object.is_expired(clock) {
+            return Ok(Some(key));
+        }
+    }
+    Ok(None)
 }
 
 /// How many elements are asked for.
@@ -47,7 +60,7 @@ enum Count {
 impl Count {
     /// The most elements that are drawn with repetition. Redis has no such limit, and can be kept busy for
     /// hours.
-    const REPEATED_MAX: usize = 1 << 24;
+    const REPEATED_MAX: usize = 1 << 20;
 
     fn parse(arg: &[u8]) -> Result<Self, CommandError> {
         let count = integer(arg)?;
@@ -79,6 +92,16 @@ impl Count {
     }
 }
 
+/// Whether so many elements of a collection with `length` may be drawn, which has `bytes` all in all.
+fn check_draws(count: &Count, length: usize, bytes: u64) -> Outcome {
+    let drawn = count.of(length);
+    // Who draws many of all different ones looks at all.
+    let looked_at = if matches!(count, Count::Different(_)) && drawn * 4 >= length { length } else { drawn };
+    afford(drawn.saturating_mul(2).saturating_add(looked_at))?;
+    let share = u128::from(bytes) * drawn as u128 / length.max(1) as u128;
+    check_reply(2 * drawn, u64::try_from(share).unwrap_or(u64::MAX))
+}
+
 /// Replies to each of the drawn positions, and stops when the reply is too large.
 fn reply_each(
     count: &Count,
@@ -105,13 +128,13 @@ fn reply_each(
     }
 }
 
-/// The length of a collection, 0 if there is none.
-fn length_of<T: Typed>(
+/// The length of a collection and its bytes, 0 if there is none.
+fn size_of<T: Typed>(
     context: &Context<'_>,
     key: &[u8],
-    length: fn(&T) -> usize,
-) -> Result<usize, CommandError> {
-    Ok(context.read::<T>(key)?.map_or(0, length))
+    size: fn(&T) -> (usize, u64),
+) -> Result<(usize, u64), CommandError> {
+    Ok(context.read::<T>(key)?.map_or((0, 0), size))
 }
 
 pub(crate) fn srandmember(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
@@ -125,11 +148,12 @@ pub(crate) fn srandmember(context: &mut Context<'_>, args: &[&[u8]], reply: &mut
         [count] => Some(Count::parse(count)?),
         _ => return Err(CommandError::Syntax),
     };
-    let length = length_of(context, key, Set::len)?;
+    let (length, bytes) = size_of(context, key, |set: &Set| (set.len(), set.bytes()))?;
     match count {
         None if length == 0 => reply.null(),
         None => reply_each(&Count::Different(1), length, context, reply, write),
         Some(count) => {
+            check_draws(&count, length, bytes)?;
             reply.array(count.of(length));
             if length > 0 {
                 reply_each(&count, length, context, reply, write);
@@ -164,12 +188,12 @@ fn reply_header(count: usize, with: bool, reply: &mut Writer<'_>) {
 fn random_pairs<T: Typed>(
     context: &mut Context<'_>,
     (args, with): (&[&[u8]], &str),
-    length: fn(&T) -> usize,
+    size: fn(&T) -> (usize, u64),
     reply: &mut Writer<'_>,
     write: impl Fn(&Context<'_>, usize, bool, &mut Writer<'_>),
 ) -> Outcome {
     let options = parse_count(&args[2..], with)?;
-    let length = length_of(context, args[1], length)?;
+    let (length, bytes) = size_of(context, args[1], size)?;
     let (count, with) = match options {
         None if length == 0 => {
             reply.null();
@@ -177,6 +201,7 @@ fn random_pairs<T: Typed>(
         }
         None => (Count::Different(1), false),
         Some((count, with)) => {
+            check_draws(&count, length, bytes)?;
             reply_header(count.of(length), with, reply);
             (count, with)
         }
@@ -194,7 +219,8 @@ fn random_pairs<T: Typed>(
 
 pub(crate) fn hrandfield(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     let key = args[1];
-    random_pairs(context, (args, "WITHVALUES"), Hash::len, reply, |context, position, with, reply| {
+    let size = |hash: &Hash| (hash.len(), hash.bytes());
+    random_pairs(context, (args, "WITHVALUES"), size, reply, |context, position, with, reply| {
         let pair = context.read::<Hash>(key).ok().flatten().and_then(|hash| hash.at(position));
         let (field, value) = pair.unwrap_or_default();
         reply.bulk(field);
@@ -206,7 +232,8 @@ pub(crate) fn hrandfield(context: &mut Context<'_>, args: &[&[u8]], reply: &mut 
 
 pub(crate) fn zrandmember(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     let key = args[1];
-    random_pairs(context, (args, "WITHSCORES"), Zset::len, reply, |context, position, with, reply| {
+    let size = |zset: &Zset| (zset.len(), zset.bytes());
+    random_pairs(context, (args, "WITHSCORES"), size, reply, |context, position, with, reply| {
         let pair = context.read::<Zset>(key).ok().flatten().and_then(|zset| zset.at(position));
         let (member, score) = pair.unwrap_or_default();
         reply.bulk(member);

@@ -15,22 +15,34 @@
 use onecopy_resp::Writer;
 
 use crate::context::View;
-use crate::database::SHARDS;
+use crate::database::{Database, SHARDS};
 use crate::error::{CommandError, Outcome};
 use crate::glob;
+use crate::machine::check_reply;
 use crate::number::{integer, is_word};
+use crate::steps::Steps;
 use crate::value::{Hash, Set, Typed, Zset};
 
 pub(crate) fn keys(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    let mut steps = Steps::new();
+    steps.take(view.database().map_or(0, Database::len))?;
     let shards = view.database().into_iter().flat_map(|database| database.shards());
-    let found: Vec<&[u8]> = shards
-        .flatten()
-        .filter(|(key, object)| !object.is_expired(view.clock()) && glob::matches(args[1], key))
-        .map(|(key, _)| key.as_ref())
-        .collect();
+    let (mut found, mut bytes): (Vec<&[u8]>, u64) = (Vec::new(), 0);
+    for (key, object) in shards.flatten() {
+        if !object.is_expired(view.clock()) && admits(args[1], key, &mut steps)? {
+            found.push(key);
+            bytes += key.len() as u64;
+        }
+    }
+    check_reply(found.len(), bytes)?;
     reply.array(found.len());
     found.into_iter().for_each(|key| reply.bulk(key));
     Ok(())
+}
+
+/// Whether a name matches a pattern. Most do so in a few steps; who makes them take many is stopped.
+fn admits(pattern: &[u8], name: &[u8], steps: &mut Steps) -> Result<bool, CommandError> {
+    glob::matches_within(pattern, name, steps.left_mut()).ok_or(CommandError::TooLong)
 }
 
 /// The options of a scan.
@@ -68,8 +80,8 @@ impl<'a> Options<'a> {
         Ok(options)
     }
 
-    fn admits(&self, name: &[u8]) -> bool {
-        self.pattern.is_none_or(|pattern| glob::matches(pattern, name))
+    fn admits(&self, name: &[u8], steps: &mut Steps) -> Result<bool, CommandError> {
+        self.pattern.map_or(Ok(true), |pattern| admits(pattern, name, steps))
     }
 }
 
@@ -99,6 +111,7 @@ pub(crate) fn scan(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> O
     let mut shard = usize::try_from(cursor % SHARDS as u64).unwrap_or(0);
     let mut within = cursor / SHARDS as u64;
     let mut left = options.count;
+    let mut steps = Steps::new();
     let mut found: Vec<&[u8]> = Vec::new();
     while left > 0 && shard < SHARDS {
         if let Some(table) = view.database().and_then(|database| database.shard(shard)) {
@@ -107,7 +120,7 @@ pub(crate) fn scan(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> O
                 left -= 1;
                 if let Some((key, object)) = table.get_index(position)
                     && !object.is_expired(view.clock())
-                    && options.admits(key)
+                    && options.admits(key, &mut steps)?
                     && options.type_name.is_none_or(|name| is_word(name, object.value.type_name()))
                 {
                     found.push(key);
@@ -151,7 +164,13 @@ fn scan_collection<'a, T: Typed + 'a, E>(
     let count = if length <= SMALL { SMALL } else { options.count };
     let (positions, next) = step(cursor, length, count);
     let elements = positions.filter_map(|position| at(collection, position));
-    let found: Vec<(&[u8], E)> = elements.filter(|(name, _)| options.admits(name)).collect();
+    let mut steps = Steps::new();
+    let mut found: Vec<(&[u8], E)> = Vec::new();
+    for (name, rest) in elements {
+        if options.admits(name, &mut steps)? {
+            found.push((name, rest));
+        }
+    }
     reply_cursor(next, reply);
     reply.array(found.len() * parts);
     found.into_iter().for_each(|(name, rest)| write(name, rest, reply));

@@ -3,27 +3,48 @@
 //! The result is in the order of the first set that a member was found in (of the smallest set, for
 //! intersections).
 
+use std::collections::BTreeSet;
+
 use onecopy_resp::Writer;
 
 use crate::context::{Context, View};
 use crate::error::{CommandError, Outcome};
+use crate::machine::check_reply;
 use crate::number::{is_word, parse_integer};
+use crate::steps::Steps;
 use crate::value::Set;
 
-/// The sets at these keys, all of which must be sets or absent.
+/// The sets at these keys, all of which must be sets or absent. A key that comes again adds nothing, and is left out.
 fn sets<'a>(view: &View<'a>, keys: &[&[u8]]) -> Result<Vec<Option<&'a Set>>, CommandError> {
-    keys.iter().map(|key| view.read::<Set>(key)).collect()
+    let mut seen = BTreeSet::new();
+    keys.iter().filter(|key| seen.insert(**key)).map(|key| view.read::<Set>(key)).collect()
 }
 
 /// The members that all sets have, at most `count_max`.
-fn intersection<'a>(sets: &[Option<&'a Set>], count_max: usize) -> Vec<&'a [u8]> {
-    let Some(sets) = sets.iter().copied().collect::<Option<Vec<_>>>() else { return Vec::new() };
+fn intersection<'a>(sets: &[Option<&'a Set>], count_max: usize) -> Result<Vec<&'a [u8]>, CommandError> {
+    let Some(sets) = sets.iter().copied().collect::<Option<Vec<_>>>() else { return Ok(Vec::new()) };
     let Some((at, smallest)) = sets.iter().enumerate().min_by_key(|(_, set)| set.len()) else {
-        return Vec::new();
+        return Ok(Vec::new());
     };
-    let others = || sets.iter().enumerate().filter(|(other, _)| *other != at);
-    let common = smallest.iter().filter(|member| others().all(|(_, set)| set.contains(member)));
-    common.take(count_max).collect()
+    let (mut steps, mut common) = (Steps::new(), Vec::new());
+    for member in smallest.iter() {
+        let mut is_in_all = true;
+        for (_, set) in sets.iter().enumerate().filter(|(other, _)| *other != at) {
+            steps.take(1)?;
+            is_in_all = set.contains(member);
+            if !is_in_all {
+                break;
+            }
+        }
+        steps.take(1)?;
+        if is_in_all {
+            common.push(member);
+            if common.len() == count_max {
+                break;
+            }
+        }
+    }
+    Ok(common)
 }
 
 /// The result of an operation, as a set.
@@ -31,28 +52,45 @@ type Operation = fn(&View<'_>, &[&[u8]]) -> Result<Set, CommandError>;
 
 fn inter(view: &View<'_>, keys: &[&[u8]]) -> Result<Set, CommandError> {
     let mut result = Set::new(view.keyspace.seed);
-    for member in intersection(&sets(view, keys)?, usize::MAX) {
+    for member in intersection(&sets(view, keys)?, usize::MAX)? {
         result.insert(member);
     }
     Ok(result)
 }
 
 fn union(view: &View<'_>, keys: &[&[u8]]) -> Result<Set, CommandError> {
+    let sets = sets(view, keys)?;
+    let members = || sets.iter().copied().flatten();
+    let bytes: u64 = members().map(Set::bytes).sum();
+    let mut steps = Steps::new();
+    steps.take(members().map(Set::len).sum::<usize>().saturating_mul(2))?;
+    steps.copy(usize::try_from(bytes).unwrap_or(usize::MAX))?;
     let mut result = Set::new(view.keyspace.seed);
-    for member in sets(view, keys)?.into_iter().flatten().flat_map(Set::iter) {
+    for member in members().flat_map(Set::iter) {
         result.insert(member);
     }
     Ok(result)
 }
 
 fn difference(view: &View<'_>, keys: &[&[u8]]) -> Result<Set, CommandError> {
-    let sets = sets(view, keys)?;
+    // The first may come again among the others, which then leave nothing of it.
+    let Some((first, others)) = keys.split_first() else { return Ok(Set::new(view.keyspace.seed)) };
+    let (first, others) = (view.read::<Set>(first)?, sets(view, others)?);
+    let mut steps = Steps::new();
     let mut result = Set::new(view.keyspace.seed);
-    if let Some((first, others)) = sets.split_first() {
-        for member in first.iter().flat_map(|set| set.iter()) {
-            if !others.iter().flatten().any(|set| set.contains(member)) {
-                result.insert(member);
+    let Some(first) = first else { return Ok(result) };
+    for member in first.iter() {
+        let mut is_elsewhere = false;
+        for set in others.iter().flatten() {
+            steps.take(1)?;
+            is_elsewhere = set.contains(member);
+            if is_elsewhere {
+                break;
             }
+        }
+        steps.take(1)?;
+        if !is_elsewhere {
+            result.insert(member);
         }
     }
     Ok(result)
@@ -60,6 +98,7 @@ fn difference(view: &View<'_>, keys: &[&[u8]]) -> Result<Set, CommandError> {
 
 fn reply_result(view: &View<'_>, args: &[&[u8]], operation: Operation, reply: &mut Writer<'_>) -> Outcome {
     let result = operation(view, &args[1..])?;
+    check_reply(result.len(), result.bytes())?;
     reply.set(result.len());
     result.iter().for_each(|member| reply.bulk(member));
     Ok(())
@@ -119,6 +158,6 @@ pub(crate) fn sintercard(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>
     if !options.is_empty() {
         return Err(CommandError::Syntax);
     }
-    reply.length(intersection(&sets(view, keys)?, limit).len());
+    reply.length(intersection(&sets(view, keys)?, limit)?.len());
     Ok(())
 }

@@ -4,7 +4,9 @@ use onecopy_resp::Writer;
 
 use crate::context::{Context, View};
 use crate::error::{CommandError, Outcome};
+use crate::machine::check_reply;
 use crate::number::not_negative;
+use crate::steps::afford;
 use crate::value::Set;
 
 pub(crate) fn sadd(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
@@ -25,7 +27,10 @@ pub(crate) fn srem(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer
 
 pub(crate) fn smembers(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     let set = view.read::<Set>(args[1])?;
-    reply.set(set.map_or(0, Set::len));
+    let (length, bytes) = set.map_or((0, 0), |set| (set.len(), set.bytes()));
+    afford(length)?;
+    check_reply(length, bytes)?;
+    reply.set(length);
     set.into_iter().flat_map(Set::iter).for_each(|member| reply.bulk(member));
     Ok(())
 }
@@ -72,7 +77,13 @@ pub(crate) fn spop(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer
         [count] => Some(not_negative(count)?),
         _ => return Err(CommandError::Syntax),
     };
-    let length = context.read::<Set>(key)?.map_or(0, Set::len);
+    let (length, bytes) = context.read::<Set>(key)?.map_or((0, 0), |set| (set.len(), set.bytes()));
+    if let Some(count) = count.filter(|count| *count > 1) {
+        // What is popped must reach its client. A share of a large set is about as large as its count says.
+        let share = u128::from(bytes) * count.min(length) as u128 / length.max(1) as u128;
+        afford(count.min(length).saturating_mul(2))?;
+        check_reply(count.min(length), u64::try_from(share).unwrap_or(u64::MAX))?;
+    }
     let mut random = context.random();
     let popped = context.update::<Set, _>(key, |set| {
         let count = count.unwrap_or(1).min(length);

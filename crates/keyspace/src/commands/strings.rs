@@ -30,7 +30,7 @@ pub(crate) fn getset(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writ
 
 pub(crate) fn getdel(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     reply_text(context.read::<Text>(args[1])?, reply);
-    context.remove(args[1]);
+    context.delete(args[1]);
     Ok(())
 }
 
@@ -147,7 +147,8 @@ pub(crate) fn setrange(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Wr
     if length.is_some() {
         context.update::<Text, _>(key, |text| text.edit(write))?;
     } else {
-        let mut bytes = Vec::new();
+        // Zeroed memory that nobody has written to costs next to nothing.
+        let mut bytes = vec![0; end];
         write(&mut bytes);
         context.put(key, Object { value: Value::Text(Text::from_vec(bytes)), expires: None });
     }

@@ -3,10 +3,11 @@
 
 use onecopy_resp::Writer;
 
-use super::zset_range::{reply_header, reply_pair};
+use super::zset_range::{check_range, reply_header, reply_pair};
 use crate::context::{Context, View};
 use crate::error::{CommandError, Outcome};
 use crate::number::{integer, is_word, parse_float, parse_integer};
+use crate::steps::{ORDERED, Steps};
 use crate::value::{Set, Value, Zset, score_of_parts};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,7 +174,9 @@ impl<'a> Query<'a> {
     }
 
     /// The result, of at most `count_max` members.
-    fn run(mut self, view: &View<'_>) -> Zset {
+    fn run(mut self, view: &View<'_>) -> Result<Zset, CommandError> {
+        let mut steps = Steps::new();
+        let mut paid: Outcome = Ok(());
         let mut result = Zset::new(view.keyspace.seed);
         let weighted = |weight: f64, score: f64| {
             let product = weight * score;
@@ -183,37 +186,45 @@ impl<'a> Query<'a> {
             // As Redis does; it matters to the last digit of a sum.
             self.sources.sort_by_key(|(source, _)| source.len());
         }
-        let Some(((first, first_weight), others)) = self.sources.split_first() else { return result };
+        let Some(((first, first_weight), others)) = self.sources.split_first() else { return Ok(result) };
         match self.operation {
             Operation::Union => {
                 for (source, weight) in &self.sources {
+                    if paid.is_err() {
+                        break;
+                    }
                     source.each(|member, score| {
+                        paid = steps.take(1 + 2 * ORDERED);
                         let score = weighted(*weight, score);
                         let before = result.score(member);
                         let combined = before.map_or(score, |before| self.aggregate.combine(before, score));
                         result.insert(member, combined);
-                        true
+                        paid.is_ok()
                     });
                 }
             }
             Operation::Intersection => first.each(|member, score| {
+                paid = steps.take(1 + others.len());
                 let scores =
                     others.iter().map(|(source, weight)| Some(weighted(*weight, source.score(member)?)));
                 if let Some(scores) = scores.collect::<Option<Vec<_>>>() {
                     let first = weighted(*first_weight, score);
                     let combined = scores.into_iter().fold(first, |a, b| self.aggregate.combine(a, b));
                     result.insert(member, combined);
+                    paid = paid.clone().and_then(|()| steps.take(2 * ORDERED));
                 }
-                result.len() < self.count_max
+                paid.is_ok() && result.len() < self.count_max
             }),
             Operation::Difference => first.each(|member, score| {
+                paid = steps.take(1 + others.len());
                 if others.iter().all(|(source, _)| source.score(member).is_none()) {
                     result.insert(member, score);
+                    paid = paid.clone().and_then(|()| steps.take(2 * ORDERED));
                 }
-                true
+                paid.is_ok()
             }),
         }
-        result
+        paid.map(|()| result)
     }
 }
 
@@ -232,7 +243,8 @@ fn reply_result(
 ) -> Outcome {
     let query = Query::parse(view, &args[1..], operation, Form::Reply, too_few)?;
     let with_scores = query.with_scores;
-    let result = query.run(view);
+    let result = query.run(view)?;
+    check_range(&result, 0..result.len(), 1)?;
     reply_header(result.len(), with_scores, reply);
     result.ranked().range(0..result.len()).for_each(|pair| reply_pair(pair, with_scores, reply));
     Ok(())
@@ -258,7 +270,7 @@ fn store_result(
     reply: &mut Writer<'_>,
 ) -> Outcome {
     let view = context.view();
-    let result = Query::parse(&view, &args[2..], operation, Form::Store, too_few)?.run(&view);
+    let result = Query::parse(&view, &args[2..], operation, Form::Store, too_few)?.run(&view)?;
     reply.length(result.len());
     context.store(args[1], result);
     Ok(())
@@ -278,7 +290,7 @@ pub(crate) fn zdiffstore(context: &mut Context<'_>, args: &[&[u8]], reply: &mut 
 
 pub(crate) fn zintercard(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     let too_few = too_few!("zintercard");
-    let result = Query::parse(view, &args[1..], Operation::Intersection, Form::Count, too_few)?.run(view);
+    let result = Query::parse(view, &args[1..], Operation::Intersection, Form::Count, too_few)?.run(view)?;
     reply.length(result.len());
     Ok(())
 }

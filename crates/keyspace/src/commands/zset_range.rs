@@ -9,7 +9,9 @@ use onecopy_resp::Writer;
 
 use crate::context::{Context, View};
 use crate::error::{CommandError, Outcome};
+use crate::machine::check_reply;
 use crate::number::{integer, is_word, parse_float, resolve_range, signed};
+use crate::steps::{ORDERED, afford};
 use crate::value::Zset;
 
 /// What a range is given in.
@@ -186,11 +188,11 @@ impl<'a> Query<'a> {
                 let [offset, count, ..] = rest.as_slice() else { return Err(CommandError::Syntax) };
                 limit = Limit { offset: integer(offset)?, count: integer(count)? };
                 rest.nth(1);
-            } else if reverse.is_none() && is_word(option, "REV") {
+            } else if chosen_reverse.is_none() && is_word(option, "REV") {
                 chosen_reverse = Some(true);
-            } else if by.is_none() && is_word(option, "BYSCORE") {
+            } else if chosen_by.is_none() && is_word(option, "BYSCORE") {
                 chosen_by = Some(By::Score);
-            } else if by.is_none() && is_word(option, "BYLEX") {
+            } else if chosen_by.is_none() && is_word(option, "BYLEX") {
                 chosen_by = Some(By::Lex);
             } else {
                 return Err(CommandError::Syntax);
@@ -215,16 +217,35 @@ impl<'a> Query<'a> {
         self.limit.apply(self.bounds.ranks(zset), self.reverse)
     }
 
-    fn reply(&self, zset: Option<&Zset>, reply: &mut Writer<'_>) {
+    fn reply(&self, zset: Option<&Zset>, reply: &mut Writer<'_>) -> Outcome {
         let ranks = zset.map_or(0..0, |zset| self.ranks(zset));
+        let Some(zset) = zset else {
+            reply_header(0, self.with_scores, reply);
+            return Ok(());
+        };
+        check_range(zset, ranks.clone(), 1)?;
         reply_header(ranks.len(), self.with_scores, reply);
-        let Some(zset) = zset else { return };
         if self.reverse {
             zset.ranked().range_reversed(ranks).for_each(|pair| reply_pair(pair, self.with_scores, reply));
         } else {
             zset.ranked().range(ranks).for_each(|pair| reply_pair(pair, self.with_scores, reply));
         }
+        Ok(())
     }
+}
+
+/// Whether an answer may have the members with these ranks, each of which costs so many steps.
+pub(super) fn check_range(zset: &Zset, ranks: Range<usize>, steps: usize) -> Outcome {
+    /// The longest way to write a score.
+    const SCORE: u64 = 24;
+    afford(ranks.len().saturating_mul(steps))?;
+    let scores = ranks.len() as u64 * SCORE;
+    let bytes = if check_reply(2 * ranks.len(), zset.bytes() + scores).is_ok() {
+        zset.bytes()
+    } else {
+        zset.ranked().range(ranks.clone()).map(|(member, _)| member.len() as u64).sum()
+    };
+    check_reply(2 * ranks.len(), bytes + scores)
 }
 
 /// The header of so many pairs of member and score.
@@ -251,8 +272,7 @@ fn range(
     reply: &mut Writer<'_>,
 ) -> Outcome {
     let query = Query::parse(&args[2..], by, reverse, false)?;
-    query.reply(view.read::<Zset>(args[1])?, reply);
-    Ok(())
+    query.reply(view.read::<Zset>(args[1])?, reply)
 }
 
 pub(crate) fn zrange(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
@@ -283,7 +303,9 @@ pub(crate) fn zrangestore(context: &mut Context<'_>, args: &[&[u8]], reply: &mut
     let query = Query::parse(&args[3..], None, None, true)?;
     let mut result = Zset::new(context.seed());
     if let Some(zset) = context.read::<Zset>(args[2])? {
-        for (member, score) in zset.ranked().range(query.ranks(zset)) {
+        let ranks = query.ranks(zset);
+        afford(ranks.len().saturating_mul(2 * ORDERED))?;
+        for (member, score) in zset.ranked().range(ranks) {
             result.insert(member, score);
         }
     }
@@ -309,11 +331,12 @@ pub(crate) fn zlexcount(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>)
 
 fn remove(context: &mut Context<'_>, args: &[&[u8]], by: By, reply: &mut Writer<'_>) -> Outcome {
     let bounds = Bounds::parse(by, false, args[2], args[3])?;
-    let removed = context.update::<Zset, _>(args[1], |zset| {
+    let removed = context.update::<Zset, Result<usize, CommandError>>(args[1], |zset| {
         let ranks = bounds.ranks(zset);
-        zset.remove_range(ranks)
+        afford(ranks.len().saturating_mul(2 * ORDERED))?;
+        Ok(zset.remove_range(ranks))
     })?;
-    reply.length(removed.unwrap_or(0));
+    reply.length(removed.transpose()?.unwrap_or(0));
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use onecopy_resp::Writer;
 use crate::context::{Context, View};
 use crate::error::{CommandError, Outcome};
 use crate::number::{float, is_word, not_negative, parse_integer};
+use crate::steps::ORDERED;
 use crate::value::Zset;
 
 /// Arguments in pairs of score and member.
@@ -182,12 +183,17 @@ pub(crate) fn zrevrank(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) 
     Ok(())
 }
 
+/// A member that was taken out, with its score.
+type Taken = (Box<[u8]>, f64);
+
 /// Removes the members with the lowest or the highest scores.
-fn take(zset: &mut Zset, count: usize, highest: bool) -> Vec<(Box<[u8]>, f64)> {
+fn take(zset: &mut Zset, count: usize, highest: bool) -> Result<Vec<Taken>, CommandError> {
     let length = zset.len();
     let count = count.min(length);
+    let ranks = if highest { length - count..length } else { 0..count };
+    super::zset_range::check_range(zset, ranks, 2 * ORDERED)?;
     let owned = |(member, score): (&[u8], f64)| (member.into(), score);
-    let taken: Vec<(Box<[u8]>, f64)> = if highest {
+    let taken: Vec<Taken> = if highest {
         zset.ranked().range_reversed(length - count..length).map(owned).collect()
     } else {
         zset.ranked().range(0..count).map(owned).collect()
@@ -195,7 +201,7 @@ fn take(zset: &mut Zset, count: usize, highest: bool) -> Vec<(Box<[u8]>, f64)> {
     for (member, _) in &taken {
         zset.remove(member);
     }
-    taken
+    Ok(taken)
 }
 
 fn pop(context: &mut Context<'_>, args: &[&[u8]], highest: bool, reply: &mut Writer<'_>) -> Outcome {
@@ -205,7 +211,7 @@ fn pop(context: &mut Context<'_>, args: &[&[u8]], highest: bool, reply: &mut Wri
         _ => return Err(CommandError::Syntax),
     };
     let taken = context.update::<Zset, _>(args[1], |zset| take(zset, count.unwrap_or(1), highest))?;
-    let taken = taken.unwrap_or_default();
+    let taken = taken.transpose()?.unwrap_or_default();
     // RESP3 puts each pair into an array, but only if a count was given.
     match count {
         Some(_) => reply.pairs(taken.len()),
@@ -249,6 +255,7 @@ pub(crate) fn zmpop(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Write
     };
     for key in keys {
         if let Some(taken) = context.update::<Zset, _>(key, |zset| take(zset, count, highest))? {
+            let taken = taken?;
             reply.array(2);
             reply.bulk(key);
             reply.array(taken.len());

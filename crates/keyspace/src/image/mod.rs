@@ -130,11 +130,19 @@ impl Image {
         Self { detached: Vec::new(), out: header, checksum, ended: false }
     }
 
-    /// Keeps a database that is flushed, if the image still needs it.
+    /// Keeps a database that is flushed; it is [released](Self::release) when the image does not need it any more.
     pub(crate) fn detach(&mut self, database: Database) {
-        if database.is_imaging() {
-            self.detached.push(database);
-        }
+        self.detached.push(database);
+    }
+
+    /// The detached databases that it does not need any more.
+    pub(crate) fn release(&mut self) -> Vec<Database> {
+        self.detached.extract_if(.., |database| !database.is_imaging()).collect()
+    }
+
+    /// All of them: the image is given up.
+    pub(crate) fn give_up(self) -> Vec<Database> {
+        self.detached
     }
 
     /// Appends up to `bytes_max` bytes to `chunk`; whether there is more.
@@ -166,7 +174,6 @@ impl Image {
         let out = &mut self.out;
         if sources.any(|database| database.image_next(out)) || tokens.image_next(out) {
             self.checksum.update(&self.out.bytes);
-            self.detached.retain(|database| database.is_imaging());
         } else {
             encode::end(&mut self.checksum, &mut self.out);
             self.ended = true;

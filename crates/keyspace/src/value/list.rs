@@ -8,6 +8,9 @@ const ELEMENT_COST: u64 = 32;
 /// Lists of at most so many bytes are one listpack in Redis.
 const LISTPACK_BYTES_MAX: u64 = 8 * 1024;
 
+/// A list that could hold four times as many elements as it has gives memory back, if they are so many.
+const SLACK_MIN: usize = 64;
+
 /// A list value: constant time at both ends and by position, linear in the middle.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct List {
@@ -50,12 +53,14 @@ impl List {
     pub(crate) fn pop_front(&mut self) -> Option<Box<[u8]>> {
         let element = self.elements.pop_front()?;
         self.bytes -= element.len() as u64;
+        self.give_back();
         Some(element)
     }
 
     pub(crate) fn pop_back(&mut self) -> Option<Box<[u8]>> {
         let element = self.elements.pop_back()?;
         self.bytes -= element.len() as u64;
+        self.give_back();
         Some(element)
     }
 
@@ -104,6 +109,7 @@ impl List {
             !(first < seen && seen <= last)
         });
         self.bytes -= (removed * element.len()) as u64;
+        self.give_back();
         removed
     }
 
@@ -113,6 +119,28 @@ impl List {
         let behind: u64 = self.elements.drain(kept.end..).map(|element| element.len() as u64).sum();
         let before: u64 = self.elements.drain(..kept.start).map(|element| element.len() as u64).sum();
         self.bytes -= behind + before;
+        self.give_back();
+    }
+
+    /// Lets memory go when the list has become much shorter.
+    fn give_back(&mut self) {
+        let (length, capacity) = (self.elements.len(), self.elements.capacity());
+        if capacity > SLACK_MIN && length < capacity / 4 {
+            self.elements.shrink_to(length * 2);
+        }
+    }
+
+    /// The bytes of all elements.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Drops up to `count` elements of a list that nobody uses any more; how many.
+    pub(crate) fn shed(&mut self, count: usize) -> usize {
+        let left = self.elements.len().saturating_sub(count);
+        let shed = self.elements.len() - left;
+        self.elements.truncate(left);
+        shed
     }
 
     pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &[u8]> + ExactSizeIterator {
@@ -122,5 +150,19 @@ impl List {
     /// The elements at these positions, which must exist.
     pub(crate) fn range(&self, positions: Range<usize>) -> impl ExactSizeIterator<Item = &[u8]> {
         self.elements.range(positions).map(AsRef::as_ref)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::List;
+
+    #[test]
+    fn memory_is_given_back() {
+        let mut list = List::default();
+        (0..10_000u32).for_each(|number| list.push_back(&number.to_le_bytes()));
+        (0..9_990).for_each(|_| drop(list.pop_front()));
+        assert_eq!(list.len(), 10);
+        assert!(list.elements.capacity() <= 64, "{}", list.elements.capacity());
     }
 }

@@ -9,13 +9,16 @@ mod hash;
 mod list;
 mod ranked;
 mod set;
+mod table;
 mod text;
 mod zset;
 
 pub(crate) use hash::Hash;
 pub(crate) use list::List;
 pub(crate) use set::Set;
-pub(crate) use text::{TEXT_BYTES_MAX, Text};
+pub(crate) use table::Table;
+pub use text::TEXT_BYTES_MAX;
+pub(crate) use text::Text;
 pub(crate) use zset::{Zset, score_of_parts};
 
 use crate::seed::Seed;
@@ -55,6 +58,28 @@ impl Value {
             Self::Hash(hash) => hash.is_empty(),
             Self::Set(set) => set.is_empty(),
             Self::Zset(zset) => zset.is_empty(),
+        }
+    }
+
+    /// How many elements it has; a string is one.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Text(_) => 1,
+            Self::List(list) => list.len(),
+            Self::Hash(hash) => hash.len(),
+            Self::Set(set) => set.len(),
+            Self::Zset(zset) => zset.len(),
+        }
+    }
+
+    /// Drops up to `count` elements of a value that nobody uses any more; how many.
+    pub(crate) fn shed(&mut self, count: usize) -> usize {
+        match self {
+            Self::Text(_) => 0,
+            Self::List(list) => list.shed(count),
+            Self::Hash(hash) => hash.shed(count),
+            Self::Set(set) => set.shed(count),
+            Self::Zset(zset) => zset.shed(count),
         }
     }
 

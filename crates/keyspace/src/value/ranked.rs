@@ -62,6 +62,11 @@ impl Ranked {
         self.tree.remove(&Element { score, member: Arc::clone(member) });
     }
 
+    /// Drops up to `count` pairs.
+    pub(crate) fn shed(&mut self, count: usize) {
+        (0..count).for_each(|_| drop(self.tree.pop_last()));
+    }
+
     /// The rank of a pair that is there.
     pub(crate) fn rank(&self, score: f64, member: &Member) -> Option<usize> {
         self.tree.rank_of(&Element { score, member: Arc::clone(member) })

@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 use crate::number::parse_integer;
 
 /// The longest string that may exist (Redis' `proto-max-bulk-len`).
-pub(crate) const TEXT_BYTES_MAX: usize = 512 * 1024 * 1024;
+pub const TEXT_BYTES_MAX: usize = 512 * 1024 * 1024;
 /// The longest string that Redis embeds into the object.
 const EMBEDDED_MAX: usize = 44;
 

@@ -3,9 +3,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use indexmap::IndexMap;
-
 use super::ranked::{Member, Ranked};
+use super::table::Table;
 use crate::seed::Seed;
 
 /// What a member costs beyond its bytes.
@@ -17,7 +16,7 @@ const LISTPACK_BYTES_MAX: usize = 64;
 /// A sorted set value.
 #[derive(Clone, Debug)]
 pub(crate) struct Zset {
-    scores: IndexMap<Member, f64, Seed>,
+    scores: Table<Member, f64>,
     ranked: Ranked,
     bytes: u64,
 }
@@ -30,7 +29,7 @@ pub(crate) fn score_of_parts(a: f64, b: f64) -> f64 {
 
 impl Zset {
     pub(crate) fn new(seed: Seed) -> Self {
-        Self { scores: IndexMap::with_hasher(seed), ranked: Ranked::default(), bytes: 0 }
+        Self { scores: Table::new(seed), ranked: Ranked::default(), bytes: 0 }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -47,19 +46,19 @@ impl Zset {
 
     pub(crate) fn encoding(&self) -> &'static str {
         let compact = self.scores.len() <= LISTPACK_MEMBERS_MAX
-            && self.scores.keys().all(|member| member.len() <= LISTPACK_BYTES_MAX);
+            && self.scores.iter().all(|(member, _)| member.len() <= LISTPACK_BYTES_MAX);
         if compact { "listpack" } else { "skiplist" }
     }
 
     pub(crate) fn score(&self, member: &[u8]) -> Option<f64> {
-        self.scores.get(member).copied()
+        self.scores.get(member).map(|(_, score)| *score)
     }
 
     /// Sets a member's score, which must be a number; the score that it had. A negative zero becomes a
     /// positive one: equal scores are then equal in every bit.
     pub(crate) fn insert(&mut self, member: &[u8], score: f64) -> Option<f64> {
         let score = score + 0.0;
-        if let Some((_, shared, old)) = self.scores.get_full_mut(member) {
+        if let Some((shared, old)) = self.scores.get_mut(member) {
             let before = *old;
             #[allow(clippy::float_cmp)]
             if before != score {
@@ -72,13 +71,13 @@ impl Zset {
         let shared: Member = member.into();
         self.bytes += member.len() as u64;
         self.ranked.insert(score, Arc::clone(&shared));
-        self.scores.insert(shared, score);
+        self.scores.insert_new(shared, score);
         None
     }
 
     /// Removes a member; the score that it had.
     pub(crate) fn remove(&mut self, member: &[u8]) -> Option<f64> {
-        let (shared, score) = self.scores.swap_remove_entry(member)?;
+        let (shared, score) = self.scores.remove(member)?;
         self.ranked.remove(score, &shared);
         self.bytes -= shared.len() as u64;
         Some(score)
@@ -86,18 +85,29 @@ impl Zset {
 
     /// A member's rank, counted from the lowest score.
     pub(crate) fn rank(&self, member: &[u8]) -> Option<usize> {
-        let (shared, score) = self.scores.get_key_value(member)?;
+        let (shared, score) = self.scores.get(member)?;
         self.ranked.rank(*score, shared)
     }
 
     /// The member in the table's own order, in which a scan walks.
     pub(crate) fn at(&self, position: usize) -> Option<(&[u8], f64)> {
-        self.scores.get_index(position).map(|(member, score)| (member.as_ref(), *score))
+        self.scores.at(position).map(|(member, score)| (member.as_ref(), *score))
     }
 
     /// The members in the table's own order.
     pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = (&[u8], f64)> {
         self.scores.iter().map(|(member, score)| (member.as_ref(), *score))
+    }
+
+    /// The bytes of all members.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Drops up to `count` members of a sorted set that nobody uses any more; how many.
+    pub(crate) fn shed(&mut self, count: usize) -> usize {
+        self.ranked.shed(count);
+        self.scores.shed(count)
     }
 
     /// The members in order.

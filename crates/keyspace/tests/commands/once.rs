@@ -1,3 +1,5 @@
+use onecopy_core::StateMachine;
+
 use onecopy_resp::Version;
 
 use crate::support::maker::Maker;
@@ -74,11 +76,29 @@ fn an_error_is_an_answer_and_a_refusal_is_none() {
     assert_eq!(machine.run("ONCE t1 LPUSH k a"), wrong_type);
     machine.expect("DEL k => :1");
     assert_eq!(machine.run("ONCE t1 LPUSH k a"), wrong_type);
-    machine.context.memory_full = true;
+    machine.context.memory_max = 1;
     machine.expect("ONCE t2 SET k v => -OOM command not allowed when used memory > 'maxmemory'.");
     machine.expect("ONCE t3 DEL k   => :0");
-    machine.context.memory_full = false;
+    machine.context.memory_max = 0;
     machine.expect("ONCE t2 SET k v => OK");
+}
+
+#[test]
+fn tokens_count_as_memory_and_never_keep_anybody_from_making_room() {
+    let mut machine = Machine::default();
+    machine.context.memory_max = 1_000_000;
+    let value = "x".repeat(1_000);
+    let mut refused = 0;
+    for number in 0..2_000 {
+        refused +=
+            usize::from(machine.run(&format!("ONCE s{number} SET k{number} {value}")).starts_with("-OOM"));
+    }
+    assert!(refused > 900, "tokens count: {refused}");
+    for number in 0..2_000 {
+        machine.run(&format!("ONCE d{number} DEL k{number}"));
+    }
+    assert!(machine.keyspace.memory() <= 250_000, "tokens take a quarter at most");
+    machine.expect("ONCE last SET k v => OK");
 }
 
 #[test]

@@ -1,3 +1,5 @@
+use onecopy_core::StateMachine;
+
 use crate::support::{Machine, expect};
 
 #[test]
@@ -126,12 +128,32 @@ fn counters() {
 fn a_full_memory_refuses_what_grows() {
     let mut machine = Machine::default();
     machine.run("SET k v");
-    machine.context.memory_full = true;
+    machine.context.memory_max = machine.keyspace.memory();
     machine.expect(
         "
         SET k w                      => -OOM command not allowed when used memory > 'maxmemory'.
         GET k                        => v
         DEL k                        => :1
+        SET k w                      => OK
         ",
+    );
+    machine.context.memory_beside = machine.context.memory_max;
+    assert_eq!(machine.run("SET k v"), "-OOM command not allowed when used memory > 'maxmemory'.");
+}
+
+/// Fourteen strings of 100 MiB in one request once took 1.4 GB of 100 MB.
+#[test]
+fn memory_is_settled_as_each_command_executes() {
+    let mut machine = Machine::default();
+    machine.context.memory_max = 100_000;
+    let lines = (0..14).map(|key| format!("SETRANGE k{key} 99999 x")).collect::<Vec<_>>();
+    let reply = machine.run_together(&lines);
+    assert_eq!(reply[0], ":100000");
+    let refused = "-OOM command not allowed when used memory > 'maxmemory'.";
+    assert!(reply[1..].iter().all(|reply| reply == refused), "{reply:?}");
+    assert_eq!(
+        machine.run_together(&["DEL k0".to_owned(), "SET k1 v".to_owned()]),
+        [":1", "OK"],
+        "room was made"
     );
 }

@@ -136,3 +136,23 @@ fn resp3_has_doubles_and_pairs() {
         ",
     );
 }
+
+#[test]
+fn options_that_contradict_each_other_are_refused() {
+    let mut machine = Machine::default();
+    machine.expect("ZADD z 1 a => :1");
+    for options in ["BYLEX BYSCORE", "BYSCORE BYLEX", "BYSCORE BYSCORE", "REV REV"] {
+        assert_eq!(machine.run(&format!("ZRANGE z 0 1 {options}")), "-ERR syntax error", "{options}");
+        assert_eq!(machine.run(&format!("ZRANGESTORE d z 0 1 {options}")), "-ERR syntax error", "{options}");
+    }
+    machine.expect(
+        "
+        ZADD z 1e-999 a              => -ERR value is not a valid float
+        ZADD z 0x1p-2 a              => :0
+        ZSCORE z a                   => 0.25
+        INCRBYFLOAT f 1e-999         => 0
+        INCRBYFLOAT f 0x10           => 16
+        INCRBYFLOAT f 1e-9999        => -ERR value is not a valid float
+        ",
+    );
+}

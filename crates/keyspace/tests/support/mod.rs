@@ -121,8 +121,7 @@ impl Default for Machine {
 
 impl Machine {
     pub fn new(seed: [u64; 2]) -> Self {
-        let context =
-            ApplyContext { index: Index(0), time: Timestamp(1_000_000), seed: 42, memory_full: false };
+        let context = ApplyContext::new(Index(0), Timestamp(1_000_000), 42);
         Self { keyspace: Keyspace::new(seed), context, version: Version::Two, db: 0 }
     }
 
@@ -143,6 +142,24 @@ impl Machine {
         let reply = Reply::parse(&mut rest).expect("a reply");
         assert!(rest.is_empty(), "one reply to {line}");
         reply.text()
+    }
+
+    /// Executes lines as one request, and gives the replies as text.
+    pub fn run_together(&mut self, lines: &[String]) -> Vec<String> {
+        let mut segment = SegmentBuilder::new(self.db, self.version);
+        for line in lines {
+            let args = words(line);
+            segment.push(args.iter().map(Vec::as_slice));
+        }
+        let mut body = BodyBuilder::new();
+        body.push(&segment.finish());
+        self.context.index = self.context.index.next();
+        self.keyspace.advance(&self.context);
+        let mut response = Vec::new();
+        self.keyspace.apply(&self.context, &body.finish(), &mut response);
+        let replies = replies(response);
+        let mut rest = replies.as_slice();
+        lines.iter().map(|_| Reply::parse(&mut rest).expect("a reply").text()).collect()
     }
 
     /// Executes a line as a read at `now`.

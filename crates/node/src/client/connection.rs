@@ -26,7 +26,7 @@ use crate::status::ClientCounters;
 /// How many bytes are taken from a connection at once.
 const READ_BYTES: usize = 16 * 1024;
 /// A segment is closed when it has grown to this many bytes.
-const SEGMENT_BYTES_MAX: usize = 1024 * 1024;
+pub(crate) const SEGMENT_BYTES_MAX: usize = 1024 * 1024;
 /// How many commands a segment takes at first, and at most. In between it follows the size of the replies, which nobody
 /// knows before: a pipeline of large reads must not fill the memory.
 const SEGMENT_COMMANDS_FIRST: u32 = 16;

@@ -11,6 +11,10 @@ pub(crate) fn explain(failure: &Reply) -> Cow<'static, str> {
             "UNKNOWN no primary has said in time what became of it: the write may or may not have been \
              executed, now or a moment later. Read before you repeat it"
         }
+        Reply::Forgotten => {
+            "UNKNOWN the write was executed, once, but its answer was lost when the primary changed, and was too \
+             large to be remembered. Read what it has changed"
+        }
         Reply::Refused => "TRYAGAIN no primary could be reached in time; nothing was executed",
         Reply::Dangerous => {
             "ERR two primaries were lost while this read was under way: it is not taken to a third"

@@ -4,6 +4,8 @@ use super::{Config, Reads, Role, Timeouts};
 
 /// More drift than this is no clock any more.
 const DRIFT_PPM_MAX: u32 = 100_000;
+/// What `limits.command_bytes` may be: an entry with such a command must fit into a frame and a record.
+pub(crate) const COMMAND_BYTES_MAX: usize = 512 * 1024 * 1024;
 /// The longest name of a zone.
 const ZONE_BYTES_MAX: usize = 64;
 /// No time that is set is longer, in milliseconds: an hour.
@@ -102,8 +104,8 @@ impl Config {
             ),
         );
         must(
-            (1024..=512 * 1024 * 1024).contains(&self.limits.command_bytes),
-            "limits.command_bytes must be between 1024 and 536870912".to_owned(),
+            (1024..=COMMAND_BYTES_MAX).contains(&self.limits.command_bytes),
+            format!("limits.command_bytes must be between 1024 and {COMMAND_BYTES_MAX}"),
         );
         must(
             (1..=CLIENTS_MAX).contains(&self.limits.clients),

@@ -62,7 +62,7 @@ mod tests {
     fn another_state_at_the_same_index_is_caught() {
         let machine = |op: usize| {
             let mut machine = Keyspace::new([1, 2]);
-            let context = ApplyContext { index: Index(1), time: Timestamp(1), seed: 0, memory_full: false };
+            let context = ApplyContext::new(Index(1), Timestamp(1), 0);
             machine.apply(&context, &Action::Set.segment(0, op, 4, false), &mut Vec::new());
             machine
         };

@@ -2,6 +2,7 @@
 //!
 //! | file | property | source |
 //! | --- | --- | --- |
+//! | [`images`] | every snapshot can be restored, and what is remembered of answers keeps its bounds | rule `BoundedAnswers` (E3) |
 //! | [`ledger`] | one history: what is committed never changes, and is executed once | Raft paper, Figure 3, state machine safety; rules P6, P8 |
 //! | [`digests`] | equal copies: equal digests at equal indexes | Schneider, 1990; rule P10 |
 //! | [`linearizable`] | every answer is that of one copy, in real-time order (witness: the log) | Herlihy and Wing, 1990; rules P2, P7, `ConfirmReads` |
@@ -35,6 +36,7 @@ pub mod digests;
 pub mod enough;
 pub mod expiry;
 pub mod founding;
+pub mod images;
 pub mod kept;
 pub mod led;
 pub mod ledger;

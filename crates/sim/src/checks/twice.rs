@@ -56,7 +56,6 @@ impl Twice {
         };
         let at = entry.id.index;
         for (first, second) in first.iter().zip(&second) {
-            let [first, second] = [first, second].map(|response| response.as_deref().unwrap_or_default());
             same("answers to a write", at, first, second);
         }
         let of = |machine: &Replicated<Machine>| {

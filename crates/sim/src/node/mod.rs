@@ -17,6 +17,7 @@ use onecopy_core::{GroupId, Incarnation, NodeId, Ticket, Write};
 use onecopy_host::{ArchiveEvent, ArchiveJob, Job, MemberChange, Submission, VIEW_GROUP};
 use onecopy_views::Command;
 
+use crate::checks::images;
 use crate::client::OpId;
 use crate::clock::{Clock, MS, Time};
 use crate::disk::{DATA_GROUP, Disk};
@@ -292,7 +293,14 @@ impl Node {
             return;
         }
         let Some(process) = &mut self.process else { return };
-        if let Some(event) = process.archive.work(&mut self.disk, job) {
+        let event = process.archive.work(&mut self.disk, job);
+        if let Some(ArchiveEvent::Finished { name }) = &event
+            && name.group == DATA_GROUP
+            && let Some(image) = self.disk.image(name.group, name.id)
+        {
+            images::finished(*name, &image.bytes, env.subject.as_deref(), env.profile.answers);
+        }
+        if let Some(event) = event {
             self.happened(env, Happened::Archived(event));
         }
     }

@@ -445,7 +445,8 @@ fn whereabouts(node: &Node, env: &Env) -> Whereabouts {
 fn understand(reply: Reply) -> client::Reply {
     match reply {
         Reply::Done { reply, as_of } => client::Reply::Done(reply, as_of),
-        Reply::Unknown => client::Reply::Unknown,
+        // Whether it was executed once, the ledger knows.
+        Reply::Unknown | Reply::Forgotten => client::Reply::Unknown,
         Reply::Refused | Reply::Dangerous | Reply::TooFewCopies { .. } => client::Reply::Refused,
         Reply::Broken => violated("core", "the response of the primary does not fit the request".to_owned()),
     }

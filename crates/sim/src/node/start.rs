@@ -38,7 +38,7 @@ pub(super) fn group(
     let rules = env.rules;
     let fresh = Fresh::new(move |seed| machine(subject.as_deref(), seed, rules));
     let seed = [env.dice.number(), env.dice.number()];
-    let mut state = Replicated::new(fresh.machine(seed), env.rules);
+    let mut state = Replicated::new(fresh.machine(seed), env.rules).bounded(env.profile.answers);
     let mut base_time = Timestamp(0);
     if let Some(image) = image {
         state.restore(&image.bytes).expect("a snapshot on a simulated disk makes sense");

@@ -1,0 +1,252 @@
+//! A look at the state, bit by bit, to find out whether memory still holds what was put there (rule P10).
+//!
+//! Copies look at the same places at the same entries. Where a key stands in its shard, and an element in its collection, is
+//! part of the state, so a place is a pair of positions, and what is there is hashed in their order. The state changes between two
+//! looks: a place may be gone then, and the look goes on behind it, on every copy alike.
+//!
+//! A look is bounded in bytes. A large collection takes several looks, and so does a large string.
+
+use onecopy_core::Place;
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::database::{Database, Object, SHARDS};
+use crate::tokens::{Executed, Tokens};
+use crate::value::{Text, Value};
+
+/// A string is looked at in blocks of so many bytes, or several of them.
+const BLOCK: usize = 4096;
+/// So many bits of a place say which block, those above them which element. The longest string has fewer blocks.
+const BLOCK_BITS: u32 = 24;
+/// What it costs to look at an object or an element, beyond its bytes: it may lie anywhere in memory.
+const VISIT_COST: usize = 64;
+/// So many bits of a place say which key of a shard, those above them which shard.
+const KEY_BITS: u32 = 32;
+
+/// A look that has so many bytes left.
+struct Look {
+    left: usize,
+    hash: Xxh3,
+}
+
+impl Look {
+    fn spend(&mut self, bytes: usize) {
+        self.left = self.left.saturating_sub(bytes);
+    }
+
+    fn number(&mut self, number: u64) {
+        self.hash.update(&number.to_le_bytes());
+    }
+
+    fn name(&mut self, name: &[u8]) {
+        self.number(name.len() as u64);
+        self.hash.update(name);
+        self.spend(VISIT_COST + name.len());
+    }
+
+    /// Looks at `bytes` from a block on, at one block at least. The next block, if it did not come to the end.
+    fn blocks(&mut self, bytes: &[u8], block: usize) -> Option<usize> {
+        let start = block.saturating_mul(BLOCK).min(bytes.len());
+        let wanted = (self.left / BLOCK).max(1) * BLOCK;
+        let end = bytes.len().min(start + wanted);
+        self.hash.update(&bytes[start..end]);
+        self.spend(VISIT_COST + end - start);
+        (end < bytes.len()).then_some(end / BLOCK)
+    }
+
+    /// Looks at elements from `within` on, of which there are `count`. Where to go on, if it did not come to the end.
+    fn elements<'a>(
+        &mut self,
+        within: u64,
+        count: usize,
+        at: impl Fn(usize) -> (&'a [u8], u64),
+    ) -> Option<u64> {
+        let mut element = (within >> BLOCK_BITS) as usize;
+        let mut block = (within & ((1 << BLOCK_BITS) - 1)) as usize;
+        while element < count {
+            if self.left == 0 {
+                return Some((element as u64) << BLOCK_BITS | block as u64);
+            }
+            let (bytes, number) = at(element);
+            if let Some(next) = self.blocks(bytes, block) {
+                return Some((element as u64) << BLOCK_BITS | next as u64);
+            }
+            self.number(number);
+            (element, block) = (element + 1, 0);
+        }
+        None
+    }
+
+    fn object(&mut self, within: u64, key: &[u8], object: &Object) -> Option<u64> {
+        if within == 0 {
+            self.name(key);
+            self.number(object.expires.map_or(u64::MAX, |expires| expires.0));
+            self.name(object.value.type_name().as_bytes());
+            self.number(object.value.len() as u64);
+        }
+        match &object.value {
+            Value::Text(Text::Integer(number)) => self.elements(within, 1, |_| (b"", number.cast_unsigned())),
+            Value::Text(Text::Raw(bytes)) => self.elements(within, 1, |_| (bytes, 0)),
+            Value::List(list) => self.elements(within, list.len(), |at| {
+                (i64::try_from(at).ok().and_then(|at| list.get(at)).unwrap_or_default(), 0)
+            }),
+            Value::Set(set) => self.elements(within, set.len(), |at| (set.at(at).unwrap_or_default(), 0)),
+            // Fields and values in turn.
+            Value::Hash(hash) => self.elements(within, 2 * hash.len(), |at| {
+                let (field, value) = hash.at(at / 2).unwrap_or_default();
+                (if at % 2 == 0 { field } else { value }, 0)
+            }),
+            // The table, and then the order.
+            Value::Zset(zset) => self.elements(within, 2 * zset.len(), |at| {
+                let pair = if at < zset.len() { zset.at(at) } else { zset.ranked().at(at - zset.len()) };
+                pair.map_or((b"".as_slice(), 0), |(member, score)| (member, score.to_bits()))
+            }),
+        }
+    }
+
+    fn token(&mut self, within: u64, number: u64, executed: &Executed) -> Option<u64> {
+        if within == 0 {
+            self.number(number);
+            self.name(&executed.token);
+            self.number(executed.expires.0);
+            self.number(executed.command);
+            self.number(executed.answer.is_some().into());
+        }
+        self.elements(within, executed.answer.iter().len(), |_| {
+            (executed.answer.as_deref().unwrap_or_default(), 0)
+        })
+    }
+}
+
+/// The digest of the state from `from` on, about as much of it as occupies `bytes`, and where the next part begins. Shards are counted
+/// through all databases, whether they exist or not: an empty database and one that was never used are the same. Behind
+/// them come the tokens.
+pub(crate) fn part(
+    databases: &[Option<Box<Database>>],
+    tokens: &Tokens,
+    from: Place,
+    bytes: usize,
+) -> (u64, Place) {
+    let shards = databases.len() * SHARDS;
+    let mut look = Look { left: bytes, hash: Xxh3::new() };
+    let (mut shard, mut key) =
+        ((from.object >> KEY_BITS) as usize, (from.object & u64::from(u32::MAX)) as usize);
+    let mut within = from.within;
+    let place = |shard: usize, key: usize, within: u64| Place {
+        object: (shard as u64) << KEY_BITS | key as u64,
+        within,
+    };
+    while shard < shards {
+        let occupied = occupied(databases, shard).unwrap_or(shards);
+        if occupied != shard {
+            (shard, key, within) = (occupied, 0, 0);
+            continue;
+        }
+        let table = databases[shard / SHARDS].as_ref().and_then(|database| database.shard(shard % SHARDS));
+        while let Some((name, object)) = table.and_then(|table| table.get_index(key)) {
+            if look.left == 0 {
+                return (look.hash.digest(), place(shard, key, within));
+            }
+            look.number((shard / SHARDS) as u64);
+            match look.object(within, name, object) {
+                Some(next) => return (look.hash.digest(), place(shard, key, next)),
+                None => (key, within) = (key + 1, 0),
+            }
+        }
+        (shard, key, within) = (shard + 1, 0, 0);
+    }
+    while let Some((number, executed)) =
+        (key < tokens.len()).then(|| tokens.range(key..key + 1).next()).flatten()
+    {
+        if look.left == 0 {
+            return (look.hash.digest(), place(shard, key, within));
+        }
+        match look.token(within, number, executed) {
+            Some(next) => return (look.hash.digest(), place(shard, key, next)),
+            None => (key, within) = (key + 1, 0),
+        }
+    }
+    (look.hash.digest(), Place::BEGINNING)
+}
+
+/// The first shard from `from` on that has a key, counted through all databases.
+fn occupied(databases: &[Option<Box<Database>>], from: usize) -> Option<usize> {
+    let (number, shard) = (from / SHARDS, from % SHARDS);
+    databases.iter().enumerate().skip(number).find_map(|(later, database)| {
+        let first = if later == number { shard } else { 0 };
+        Some(later * SHARDS + database.as_ref()?.occupied_shard(first)?)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seed::Seed;
+    use crate::value::{List, Set, Typed, Zset};
+
+    fn databases(value: Value) -> Vec<Option<Box<Database>>> {
+        let mut database = Database::new(Seed([1, 2]));
+        database.insert(b"large", Object { value, expires: None });
+        database.insert(b"small", Object { value: Value::Text(Text::Integer(7)), expires: None });
+        vec![None, Some(database.into())]
+    }
+
+    /// All parts of a state, of about so many bytes each.
+    fn parts(databases: &[Option<Box<Database>>], bytes: usize) -> Vec<u64> {
+        let tokens = Tokens::beginning(Seed([1, 2]), 0);
+        let (mut parts, mut from) = (Vec::new(), Place::BEGINNING);
+        loop {
+            let (part, next) = part(databases, &tokens, from, bytes);
+            parts.push(part);
+            from = next;
+            if from == Place::BEGINNING {
+                return parts;
+            }
+        }
+    }
+
+    fn text(bytes: &[u8]) -> Value {
+        Text::new(bytes).into_value()
+    }
+
+    #[test]
+    fn a_large_value_is_looked_at_in_pieces() {
+        let mut list = List::default();
+        let mut set = Set::empty(Seed([1, 2]));
+        let mut zset = Zset::empty(Seed([1, 2]));
+        for number in 0..10_000u32 {
+            list.push_back(&number.to_le_bytes());
+            set.insert(&number.to_le_bytes());
+            zset.insert(&number.to_le_bytes(), f64::from(number));
+        }
+        list.push_back(&vec![b'x'; 1 << 20]);
+        for value in [text(&vec![b'x'; 4 << 20]), list.into_value(), set.into_value(), zset.into_value()] {
+            let name = value.type_name();
+            let databases = databases(value);
+            let (few, many) = (parts(&databases, 1 << 30), parts(&databases, 16 << 10));
+            assert_eq!(few.len(), 1, "{name}");
+            assert!(many.len() > 30, "{name}: {} looks", many.len());
+        }
+    }
+
+    #[test]
+    fn a_bit_anywhere_shows() {
+        let sound = vec![b'x'; 100_000];
+        let expected = parts(&databases(text(&sound)), 8 << 10);
+        for at in (0..sound.len()).step_by(997) {
+            let mut damaged = sound.clone();
+            damaged[at] ^= 1;
+            assert_ne!(parts(&databases(text(&damaged)), 8 << 10), expected, "byte {at}");
+        }
+    }
+
+    #[test]
+    fn a_place_that_is_gone_is_passed_over() {
+        let databases = databases(text(b"now short"));
+        let tokens = Tokens::beginning(Seed([1, 2]), 0);
+        for object in [0, u64::MAX, 1 << 40, (SHARDS as u64) << KEY_BITS | 9] {
+            for within in [0, 7 << BLOCK_BITS | 9, u64::MAX] {
+                part(&databases, &tokens, Place { object, within }, 100);
+            }
+        }
+    }
+}
