@@ -47,7 +47,7 @@ impl World {
             (node.paused_until, node.stalled_until, node.disk_stalled_until) = (0, 0, 0);
             (node.slow_disk, node.slow_node) = (0, 0);
         }
-        env.checks.clocks.look(env.time, &self.nodes);
+        self.compare_clocks();
         self.mend_all();
         let env = &mut self.env;
         self.clients.iter_mut().for_each(|client| client.served = 0);

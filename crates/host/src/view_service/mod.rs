@@ -279,7 +279,11 @@ impl ViewService {
             false => self.monitor.refuses_newcomer(now, &self.table, from, &ping),
         };
         if let Some(refusal) = newcomer {
-            return self.refuse(now, from, ping, refusal, out);
+            // Whoever comes after a node that has just fallen silent waits, and is not told to go.
+            if !self.monitor.is_silent(now, from) {
+                self.refuse(now, from, ping, refusal, out);
+            }
+            return;
         }
         let knows = ping.table;
         // P9: what an old image of a disk says counts for nothing. The table tells it so.
@@ -298,7 +302,7 @@ impl ViewService {
         }
     }
 
-    /// A process is told that it is not wanted; and which table there is, in case that it is one that is over.
+    /// A process is told that it is not wanted.
     fn refuse(&mut self, now: Instant, to: NodeId, ping: Ping, refusal: Refusal, out: &mut Out<ViewWish>) {
         if self.refused_at.get(&to).is_none_or(|at| now.since(*at) >= REFUSAL_INTERVAL) {
             self.refused_at.insert(to, now);
