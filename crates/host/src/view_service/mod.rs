@@ -290,8 +290,9 @@ impl ViewService {
         let is_over = self.table.is_over(from, ping.start()) || self.table.may_be_delayed(from, &ping);
         if !is_over || !self.settings.rules.hold(onecopy_core::Rule::OneLife) {
             let known = self.table.nodes().get(&from).map(|known| &known.addresses.peer);
-            if known != Some(&ping.addresses.peer) && from != self.settings.node {
-                out.wishes.push(ViewWish::LookFor { node: from, address: ping.addresses.peer.clone() });
+            let address = &ping.addresses.peer;
+            if known != Some(address) && !address.is_empty() && from != self.settings.node {
+                out.wishes.push(ViewWish::LookFor { node: from, address: address.clone() });
             }
             self.monitor.heard(now, from, ping);
         }
