@@ -89,11 +89,11 @@ impl Knowledge {
     pub(crate) fn obstacle(&self) -> Option<String> {
         let table = self.table();
         let known = table.nodes().get(&self.me.node).map(Registration::start);
-        match (self.data.cached_view(), known == Some(self.me.start())) {
+        self.data.obstacle().or_else(|| match (self.data.cached_view(), known == Some(self.me.start())) {
             (None, _) => Some("no view is known yet".to_owned()),
             (_, false) => Some("the view service does not know this process yet".to_owned()),
-            (_, true) => self.data.obstacle(),
-        }
+            (_, true) => None,
+        })
     }
 
     /// The life of this node's data.

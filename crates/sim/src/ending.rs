@@ -48,7 +48,7 @@ impl World {
             node.busy_since = None;
             (node.slow_disk, node.slow_node) = (0, 0);
         }
-        env.checks.clocks.look(env.time, &self.nodes);
+        self.compare_clocks();
         self.mend_all();
         let env = &mut self.env;
         self.clients.iter_mut().for_each(|client| client.served = 0);

@@ -101,7 +101,7 @@ impl World {
                 let by = self.env.dice.below(20_000) as i64 - 10_000;
                 let now = self.env.time;
                 self.node(node).clock.set_wall(now, by);
-                self.env.checks.clocks.look(now, &self.nodes);
+                self.compare_clocks();
                 return true;
             }
             Fault::FullDisk => return self.fill(node, until),
@@ -141,6 +141,12 @@ impl World {
         true
     }
 
+    /// Whether the clocks can still tell the time.
+    pub(crate) fn compare_clocks(&mut self) {
+        let (now, is_cut) = (self.env.time, self.env.network.is_broken());
+        self.env.checks.clocks.look(now, &self.nodes, is_cut);
+    }
+
     /// A wall clock is wrong for a while, by up to some hours. Most clocks are right.
     fn mislead(&mut self, node: NodeId, until: Time) -> bool {
         let now = self.env.time;
@@ -157,7 +163,7 @@ impl World {
             let soon = self.env.dice.between(10 * MS, SECOND);
             self.crash(node, soon);
         }
-        self.env.checks.clocks.look(now, &self.nodes);
+        self.compare_clocks();
         self.env.schedule(until.min(now + 7 * SECOND), Event::Undo(Undo::RightClock(node)));
         true
     }
@@ -237,6 +243,7 @@ impl World {
                 self.nodes[to.0 as usize - 1].happened(&mut self.env, Happened::Lost(*from));
             }
         }
+        self.compare_clocks();
         Undo::Mend(directions)
     }
 
@@ -274,7 +281,7 @@ impl World {
             Undo::RightClock(node) => {
                 let now = self.env.time;
                 self.node(node).clock.set_right(now);
-                self.env.checks.clocks.look(now, &self.nodes);
+                self.compare_clocks();
             }
             Undo::ViewService => self.env.network.view_outage(false),
             Undo::Near(since, down) => self.move_together(since, &down),

@@ -50,7 +50,9 @@
 //! | rot | a bit flips at rest. Whoever reads it notices: a start that finds it in the log, or in the snapshot on which the log begins, is refused, and after a while the operator moves the data directory away; a rotten snapshot cannot be sent |
 //! | snapshots | files beside the log, durable when finished, removed when the log says so ([`node::archive`]); asked for by the protocols, and now and then by the log |
 //! | the founding | one run in five begins with empty disks, and faults from the first moment |
-//! | clocks | monotonic clocks drift; wall clocks are set forward and back |
+//! | full disks | the log finds no room; the process begins anew by itself once there is some, and nobody else starts it |
+//! | clocks | monotonic clocks drift; wall clocks are set forward and back, for seconds by hours |
+//! | addresses | a node moves, and what is sent to where it was gets nowhere; a second process speaks under the id of one that runs |
 //! | processes | die, alone or together; stand still, wholly or only on the data side; are slow; return with the next boot number |
 //! | lost disks | a node returns with a new incarnation, without its data or without anything. Neither this nor rot ever takes the last copy of what was acknowledged, or the majority of the view nodes |
 //! | operators | hand over, and drain nodes, at any time |

@@ -93,6 +93,12 @@ impl Network {
         first.map(|position| self.slow.swap_remove(position));
     }
 
+    /// Whether some do not hear others.
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        !self.cuts.is_empty() || self.view_outages > 0 || self.distance.is_some()
+    }
+
     /// Whether nothing gets from one node to the other.
     #[must_use]
     pub fn is_cut(&self, from: NodeId, to: NodeId) -> bool {

@@ -30,7 +30,7 @@ impl World {
             return self.env.schedule(later, Event::Undo(Undo::Empty(node)));
         }
         self.nodes[node.0 as usize - 1].start(&mut self.env);
-        self.env.checks.clocks.look(self.env.time, &self.nodes);
+        self.compare_clocks();
     }
 
     /// The operator moves a damaged data directory away and starts the node again.

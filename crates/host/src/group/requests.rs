@@ -76,12 +76,14 @@ impl<M: StateMachine> Group<M> {
         self.counters.batches += origins.len() as u64;
         self.next_scrub = now + self.scrub_interval.unwrap_or_default();
         self.next_lapse = now + LAPSE_INTERVAL;
-        self.entry_time.made(now, self.clock);
         let input = Input::Propose { payload: builder.finish(), time: self.clock, seed: self.seed() };
         self.replica.step(now, input, &mut self.effects);
         self.replica.check_invariants();
         match self.effects.first() {
-            Some(Effect::Proposed { id }) => self.proposed.push_back((id.index, origins)),
+            Some(Effect::Proposed { id }) => {
+                self.entry_time.made(now, self.clock);
+                self.proposed.push_back((id.index, origins));
+            }
             _ => {
                 let view = self.replica.view().cloned();
                 let refuse = |origin| Wish::Answer { origin, outcome: Outcome::NotPrimary(view.clone()) };

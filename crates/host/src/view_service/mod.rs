@@ -279,15 +279,20 @@ impl ViewService {
             false => self.monitor.refuses_newcomer(now, &self.table, from, &ping),
         };
         if let Some(refusal) = newcomer {
-            return self.refuse(now, from, ping, refusal, out);
+            // Whoever comes after a node that has just fallen silent waits, and is not told to go.
+            if !self.monitor.is_silent(now, from) {
+                self.refuse(now, from, ping, refusal, out);
+            }
+            return;
         }
         let knows = ping.table;
         // P9: what an old image of a disk says counts for nothing. The table tells it so.
         let is_over = self.table.is_over(from, ping.start()) || self.table.may_be_delayed(from, &ping);
         if !is_over || !self.settings.rules.hold(onecopy_core::Rule::OneLife) {
             let known = self.table.nodes().get(&from).map(|known| &known.addresses.peer);
-            if known != Some(&ping.addresses.peer) && from != self.settings.node {
-                out.wishes.push(ViewWish::LookFor { node: from, address: ping.addresses.peer.clone() });
+            let address = &ping.addresses.peer;
+            if known != Some(address) && !address.is_empty() && from != self.settings.node {
+                out.wishes.push(ViewWish::LookFor { node: from, address: address.clone() });
             }
             self.monitor.heard(now, from, ping);
         }
@@ -298,7 +303,7 @@ impl ViewService {
         }
     }
 
-    /// A process is told that it is not wanted; and which table there is, in case that it is one that is over.
+    /// A process is told that it is not wanted.
     fn refuse(&mut self, now: Instant, to: NodeId, ping: Ping, refusal: Refusal, out: &mut Out<ViewWish>) {
         if self.refused_at.get(&to).is_none_or(|at| now.since(*at) >= REFUSAL_INTERVAL) {
             self.refused_at.insert(to, now);

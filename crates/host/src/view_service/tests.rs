@@ -288,3 +288,26 @@ fn what_happened_is_remembered_with_who_decided_it() {
         "{events:?}"
     );
 }
+
+#[test]
+fn a_second_process_is_told_why_it_is_not_heard_and_one_that_comes_after_waits() {
+    let mut cluster = Cluster::start();
+    cluster.run(2_000, &[1, 2, 3]);
+    let newcomer = Ping { incarnation: Incarnation(99), run: 7, ..ping(3, u64::MAX) };
+    let tries = |cluster: &mut Cluster| {
+        let now = at(cluster.now);
+        let (service, out) = cluster.nodes.get_mut(&NodeId(1)).expect("it is there");
+        service.pinged(now, NodeId(3), newcomer.clone(), out);
+        let wishes = std::mem::take(&mut out.wishes);
+        let told =
+            wishes.iter().any(|wish| matches!(wish, ViewWish::Refuse { refusal, .. } if refusal.run == 7));
+        let heard = service.monitor.last_ping(now, NodeId(3)).is_some_and(|(_, ping)| ping.run == 7);
+        (told, heard)
+    };
+    assert_eq!(tries(&mut cluster), (true, false));
+    assert_eq!(tries(&mut cluster), (false, false), "not again at once");
+    cluster.run(1_000, &[1, 2]);
+    assert_eq!(tries(&mut cluster), (false, false), "its disk may have been replaced: it waits");
+    cluster.run(2_500, &[1, 2]);
+    assert_eq!(tries(&mut cluster), (false, true));
+}

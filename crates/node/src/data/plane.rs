@@ -29,6 +29,9 @@ use crate::status::{DataStatus, ReplicaCounters, ReplicaStatus};
 /// The status is renewed at most this often.
 const STATUS_INTERVAL: Duration = Duration::from_millis(20);
 
+/// A failover takes less: whoever cannot serve for so long says so.
+const UNREADY_PATIENCE: Duration = Duration::from_secs(2);
+
 /// Everything that belongs to the data thread.
 #[derive(Debug)]
 pub(crate) struct Plane {
@@ -82,7 +85,9 @@ impl Plane {
     pub(crate) fn patience(&self) -> Option<Duration> {
         let now = self.clock.now();
         let status = self.status_is_old.then_some(self.status_due);
-        let deadline = [self.data.deadline(now), status].into_iter().flatten().min()?;
+        let complaint =
+            self.unready.filter(|(_, was_said)| !was_said).map(|(since, _)| since + UNREADY_PATIENCE);
+        let deadline = [self.data.deadline(now), status, complaint].into_iter().flatten().min()?;
         Some(deadline.since(now))
     }
 
@@ -178,13 +183,20 @@ impl Plane {
 
     /// Why the requests of clients cannot be taken to the primary and back, if they cannot.
     fn obstacle(&self) -> Option<String> {
-        let Some(view) = self.data.coordinator().view() else {
-            return Some("no view is known yet".to_owned());
-        };
-        let (primary, name) = (view.primary, view.primary.0);
-        if primary == self.data.me() {
+        let view = self.data.coordinator().view();
+        if view.is_some_and(|view| view.primary == self.data.me()) {
             return None;
         }
+        // Then it hears of no view, and no answer gets here.
+        if self.links.has_others() && self.callers.borrow().values().all(|count| *count == 0) {
+            return Some(format!(
+                "no other node has a connection to this one, which takes other nodes at {}: the others cannot reach it there, or look \
+                 for it elsewhere",
+                self.peer
+            ));
+        }
+        let Some(view) = view else { return Some("no view is known yet".to_owned()) };
+        let (primary, name) = (view.primary, view.primary.0);
         let (is_reached, address) = self.links.reaches(primary);
         if !is_reached {
             return Some(format!("node {name}, the primary, cannot be reached at {address}"));
@@ -201,7 +213,6 @@ impl Plane {
 
     /// What does not pass within a failover is told to people, once.
     fn complain(&mut self, now: Instant, obstacle: Option<&str>) {
-        const PATIENCE: Duration = Duration::from_secs(2);
         let Some(obstacle) = obstacle else {
             if let Some((_, true)) = self.unready.take() {
                 info!("the primary can be reached again");
@@ -209,7 +220,7 @@ impl Plane {
             return;
         };
         let (since, was_said) = *self.unready.get_or_insert((now, false));
-        if !was_said && now.since(since) >= PATIENCE {
+        if !was_said && now.since(since) >= UNREADY_PATIENCE {
             warn!("no client can be served: {obstacle}");
             self.unready = Some((since, true));
         }

@@ -141,6 +141,11 @@ impl Links {
         self.links.insert(node, Kept { link, keeper });
     }
 
+    /// Whether there are other nodes.
+    pub(crate) fn has_others(&self) -> bool {
+        !self.links.is_empty()
+    }
+
     /// Where a node is looked for, and whether it was found there.
     pub(crate) fn reaches(&self, node: NodeId) -> (bool, String) {
         let connected = self.links.get(&node).is_some_and(|kept| kept.link.queue.borrow().connected);

@@ -17,6 +17,8 @@ const BOUND_MS: u64 = 2_500;
 const WRONG_MS: u64 = 400;
 /// A clock that is wrong for so long may be believed.
 const BELIEVED: Time = 8 * SECOND;
+/// A clock that is further off is known by its first ping.
+const DOUBTFUL_MS: u64 = 10_500;
 /// For how long a process must have run to be able to compare the clocks of others.
 const ACQUAINTED: Time = 3 * SECOND;
 
@@ -28,14 +30,20 @@ pub struct Clocks {
 }
 
 impl Clocks {
-    /// A clock was set, or a process was started.
-    pub fn look(&mut self, now: Time, nodes: &[Node]) {
+    /// A clock was set, a process was started, or nodes stopped hearing each other.
+    pub fn look(&mut self, now: Time, nodes: &[Node], is_cut: bool) {
         let wrong = |node: &&Node| node.clock.error_ms(now).unsigned_abs() > WRONG_MS;
         let count = nodes.iter().filter(wrong).count();
-        let is_known = |node: &Node| node.process.is_some() && node.started + ACQUAINTED <= now;
+        let is_known = |node: &Node| {
+            node.process.is_some() && node.started + ACQUAINTED <= now && node.paused_until <= now
+        };
         let witnesses = nodes.iter().filter(|node| !wrong(node) && is_known(node)).count();
-        let is_strange = nodes.iter().filter(wrong).any(|node| !is_known(node));
-        self.is_off |= 2 * count >= nodes.len() || (is_strange && 2 * witnesses <= nodes.len());
+        // Who has just been started is compared with the others at once only if they are heard, and it is far off.
+        let is_strange = |node: &&Node| {
+            let is_doubtful = is_cut || node.clock.error_ms(now).unsigned_abs() < DOUBTFUL_MS;
+            wrong(node) && !is_known(node) && (is_doubtful || 2 * witnesses <= nodes.len())
+        };
+        self.is_off |= 2 * count >= nodes.len() || nodes.iter().any(|node| is_strange(&node));
         self.is_off |= nodes.iter().any(|node| node.clock.was_wrong_for(now) > BELIEVED);
     }
 
