@@ -177,6 +177,7 @@ impl Profile {
         } else if sabotaged.map_or(is_busy, |rule| rule == Rule::BusyIsNotDead) {
             profile.turn_busy(dice);
         }
+        profile.workload.draw_later(dice);
         profile
     }
 
