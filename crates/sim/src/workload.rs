@@ -7,6 +7,9 @@ use crate::client::{ACCOUNTS, Action, Family};
 use crate::dice::Dice;
 use crate::several::Step;
 
+/// Above this, a life that was drawn is made thirty times as long.
+const LEASE_SHORT_MS: i64 = 1_480;
+
 /// Which keys are popular.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Skew {
@@ -114,7 +117,11 @@ pub(crate) fn action(dice: &mut Dice, family: Family, reads: u64) -> Action {
             Action::Transfer { from, to, amount: dice.between(1, 100).cast_signed() }
         }
         Family::Lease => {
-            let ms = dice.between(1, 1_500).cast_signed();
+            // Most end soon; a few outlast whatever is looked at in between.
+            let ms = match dice.between(1, 1_500).cast_signed() {
+                ms if ms > LEASE_SHORT_MS => ms * 30,
+                ms => ms,
+            };
             if dice.chance(600) { Action::Lease { ms } } else { Action::Renew { ms } }
         }
         Family::Names | Family::Sets | Family::Queues => Action::Several(Step::draw(dice, family, reads)),

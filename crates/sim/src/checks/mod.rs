@@ -13,10 +13,14 @@
 //! | [`clocks`] | no entry is later than the true time, whatever a few clocks show | rule `SteadyTime` |
 //! | [`lost`] | no acknowledged write is lost, no refused one is there | `docs/guarantees.md`; the set test of Jepsen |
 //! | [`copies`] | what a primary commits is durable at every member; every member holds all | PacificA, 2008; rules P1, P4, P5, P6, P9 |
+//! | [`leases`] | whoever reads on its own word knows all that is committed | Gray and Cheriton, 1989; rules L1 to L6, P6 |
+//! | [`agreed`] | a follower commits and acknowledges only what its leader has named to it | Raft paper, section 5.3; rules P3, P8 |
+//! | [`handover`] | who makes way has committed what it took | `docs/protocols.md`, handover |
 //! | [`enough`] | what is acknowledged has as many copies as it must have | rule `EnoughCopies` |
 //! | [`promise`] | what is said in a view is said under a durable promise of it | rule P3 |
 //! | [`views`] | views grow by one, heirs only, one primary per view | rules P4, P5, P9, P11 |
 //! | [`second`] | a second process with the id of a living one is not taken for it | rule `LivingLife` |
+//! | [`evidence`] | what view nodes know of others never goes back | Lamport, 1978; `onecopy_views::Moment` |
 //! | [`founding`] | one membership of the view service | `onecopy_views::Genesis` |
 //! | [`members`] | one configuration of that group at one index; at last, no member is a life that is over | Raft paper, section 6 |
 //! | [`raft`] | election safety, leader completeness, state machine safety | Raft paper, Figure 3 |
@@ -28,15 +32,19 @@
 //! | [`liveness`] | after the faults, writes are served, redundancy is restored, copies are equal | Alpern and Schneider, 1985 |
 
 pub mod accounts;
+pub mod agreed;
 pub mod bounded;
 pub mod clocks;
 pub mod copies;
 pub mod digests;
 pub mod enough;
+pub mod evidence;
 pub mod expiry;
 pub mod founding;
 pub mod kept;
 pub mod led;
+pub mod handover;
+pub mod leases;
 pub mod ledger;
 pub mod linearizable;
 pub mod liveness;
@@ -77,6 +85,12 @@ pub struct Checks {
     pub raft: raft::RaftChecks,
     /// Its logs.
     pub raft_logs: raft_logs::RaftLogs,
+    /// What backups and learners were told in their views.
+    pub agreed: agreed::Agreed,
+    /// What view nodes were told in their terms.
+    pub raft_agreed: agreed::Agreed,
+    /// What view nodes know of the others.
+    pub evidence: evidence::Evidence,
     /// In which views replicas began anew, because they held something else than their primary.
     pub began: BTreeMap<NodeId, ViewNumber>,
     /// The time of entries.
@@ -116,6 +130,8 @@ impl Checks {
     pub fn crashed(&mut self, node: NodeId) {
         self.commits.retain(|(of, _)| *of != node);
         self.sends.retain(|(of, _)| *of != node);
+        self.agreed.crashed(node);
+        self.raft_agreed.crashed(node);
     }
 }
 

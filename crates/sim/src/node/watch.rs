@@ -139,6 +139,9 @@ impl ViewObserver for ViewWatch<'_> {
     }
 
     fn executed(&mut self, entry: &Entry, command: &Command, outcome: &Result<(), Rejection>, _: &Table) {
+        if let (Command::ForgetNode { node }, Ok(())) = (command, outcome) {
+            self.env.checks.evidence.forgotten(self.me, *node);
+        }
         self.env.note(self.me, || match outcome {
             Ok(()) => format!("view table {}: {command:?}", entry.id),
             Err(rejection) => format!("view table {}: {command:?} refused: {rejection}", entry.id),
