@@ -93,6 +93,7 @@ pub mod network;
 pub mod node;
 mod operator;
 pub mod profile;
+pub mod races;
 mod ruin;
 pub mod run;
 pub mod sabotage;

@@ -53,6 +53,9 @@ impl Network {
             false => self.distance.unwrap_or_default() + dice.between(profile.latency / 10, profile.latency),
         };
         let usual = [Some(delay()), again.then(delay)];
+        if profile.strays > 0 && packet.is_of_control() && dice.chance(profile.strays) {
+            return usual.map(|delay| delay.map(|delay| delay + dice.below(profile.straying)));
+        }
         match self.backlog(now, from, to).filter(|_| matches!(packet, Packet::Replica(_))) {
             Some(backlog) => usual.map(|delay| delay.map(|delay| delay.max(backlog))),
             None => usual,
