@@ -120,6 +120,10 @@ impl Race {
                 profile.fault_length = ms(dice, 300, 1_500);
                 profile.think = 10 * MS;
                 profile.stray(dice, 200, 2_000);
+                if dice.chance(500) {
+                    profile.weights.extend([(Fault::AddNode, 15), (Fault::RemoveNode, 15)]);
+                    profile.nodes = 5;
+                }
             }
             Self::Tails => {
                 profile.weights = [(Fault::Partition, 30), (Fault::Broken, 10), (Fault::Crash, 15)].into();
@@ -188,5 +192,20 @@ impl Race {
                 profile.fault_length = ms(dice, 300, 1_500);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_window_is_tried() {
+        let races: Vec<Option<Race>> =
+            (0..1_000).map(|seed| Profile::draw(&mut Dice::new(seed, 0), None, None).race).collect();
+        for race in Race::ALL {
+            assert!(races.iter().filter(|drawn| **drawn == Some(race)).count() >= 10, "{race:?}");
+        }
+        assert!(races.iter().filter(|drawn| drawn.is_none()).count() > 500, "most runs are not bent");
     }
 }

@@ -9,7 +9,7 @@ use onecopy_replica::Standing;
 use onecopy_views::Membership;
 
 use crate::checks::bounded::{self, Bounds, Sizes};
-use crate::checks::{copies, kept, leases, liveness, promise, search};
+use crate::checks::{copies, kept, leases, liveness, promise, quorums, search};
 use crate::client::Client;
 use crate::clock::{Clock, SECOND, Time};
 use crate::dice::Dice;
@@ -219,6 +219,9 @@ impl World {
                 copies::check(&self.nodes, &checks.began, primary, id);
                 leases::check(&self.nodes, self.env.time, primary, id);
             }
+        }
+        for (leader, id, configuration) in std::mem::take(&mut self.env.checks.raft_commits) {
+            quorums::check(&self.nodes, leader, id, &configuration);
         }
         let checks = &mut self.env.checks;
         if !checks.sends.is_empty() {

@@ -23,6 +23,7 @@
 //! | [`evidence`] | what view nodes know of others never goes back | Lamport, 1978; `onecopy_views::Moment` |
 //! | [`founding`] | one membership of the view service | `onecopy_views::Genesis` |
 //! | [`members`] | one configuration of that group at one index; at last, no member is a life that is over | Raft paper, section 6 |
+//! | [`quorums`] | what is committed is durable at a majority, of each half if there are two | Raft paper, sections 5.3 and 6 |
 //! | [`raft`] | election safety, leader completeness, state machine safety | Raft paper, Figure 3 |
 //! | [`raft_logs`] | leader append-only, log matching | Raft paper, Figure 3 |
 //! | [`kept`] | where nodes are only busy, nobody loses their place | rule `BusyIsNotDead` |
@@ -52,6 +53,7 @@ pub mod lost;
 pub mod members;
 pub mod own;
 pub mod promise;
+pub mod quorums;
 pub mod raft;
 pub mod raft_logs;
 pub mod search;
@@ -63,6 +65,7 @@ pub mod views;
 use std::collections::BTreeMap;
 
 use onecopy_core::{Entry, EntryId, Index, NodeId, StateMachine, ViewNumber};
+use onecopy_raft::Configuration;
 
 use crate::client::{OpId, Reply};
 
@@ -105,6 +108,8 @@ pub struct Checks {
     pub answers: Vec<(NodeId, OpId, Reply)>,
     /// What primaries have committed since the last look.
     pub commits: Vec<(NodeId, EntryId)>,
+    /// What leaders of the view service have committed since the last look, and under which configuration.
+    pub raft_commits: Vec<(NodeId, EntryId, Configuration)>,
     /// Who said something in which view since the last look.
     pub sends: Vec<(NodeId, u64)>,
 }
@@ -129,6 +134,7 @@ impl Checks {
     /// A process has died: what it did last needs no look any more.
     pub fn crashed(&mut self, node: NodeId) {
         self.commits.retain(|(of, _)| *of != node);
+        self.raft_commits.retain(|(of, ..)| *of != node);
         self.sends.retain(|(of, _)| *of != node);
         self.agreed.crashed(node);
         self.raft_agreed.crashed(node);
