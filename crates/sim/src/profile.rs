@@ -61,6 +61,8 @@ pub struct Profile {
     pub strays: u64,
     /// How long they take at most.
     pub straying: Time,
+    /// Whether what was on its way when the network fell apart still arrives.
+    pub leaks: bool,
     /// How long a message usually takes at most.
     pub latency: Time,
     /// How long a late one takes at most.
@@ -155,6 +157,7 @@ impl Profile {
             race: None,
             strays: 0,
             straying: 0,
+            leaks: false,
             faults_max: u64::MAX,
             churn: 0,
         };

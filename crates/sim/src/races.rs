@@ -68,8 +68,16 @@ impl Race {
                 (profile.late, profile.lateness) = (dice.between(0, 100), ms(dice, 50, 1_000));
                 profile.fault_interval = ms(dice, 300, 1_500);
                 profile.fault_length = ms(dice, 700, 4_000);
-                (profile.copies, profile.think) = (3, 40 * MS);
+                (profile.copies, profile.think) = (if dice.chance(500) { 3 } else { 2 }, 40 * MS);
                 if dice.chance(500) {
+                    // The last promise is long on its way, on clocks that agree, and nothing after it arrives.
+                    profile.weights = [(Fault::Partition, 1)].into();
+                    profile.lease = Some(Duration::from_millis(dice.between(800, 2_000)));
+                    (profile.drift_ppm, profile.leaks) = (dice.between(0, 500) as i64, true);
+                    (profile.late, profile.lateness) = (dice.between(200, 500), ms(dice, 500, 1_500));
+                    profile.fault_interval = ms(dice, 1_000, 2_500);
+                    profile.fault_length = ms(dice, 2_000, 5_000);
+                } else if dice.chance(500) {
                     profile.weights.extend([(Fault::LoseData, 15), (Fault::Crash, 10)]);
                 }
             }
@@ -87,10 +95,11 @@ impl Race {
                 profile.lease = None;
                 profile.workload.reads = 600;
                 profile.clients = 6;
-                profile.latency = ms(dice, 2, 40);
-                (profile.late, profile.lateness) = (dice.between(50, 250), ms(dice, 300, 1_500));
-                profile.fault_interval = ms(dice, 300, 1_000);
-                profile.fault_length = ms(dice, 500, 3_000);
+                // Answers that are long on their way, and nothing after them.
+                profile.leaks = true;
+                (profile.late, profile.lateness) = (dice.between(100, 400), ms(dice, 800, 2_500));
+                profile.fault_interval = ms(dice, 700, 2_000);
+                profile.fault_length = ms(dice, 2_000, 5_000);
                 profile.think = 10 * MS;
             }
             Self::Restarts => {

@@ -168,10 +168,10 @@ impl World {
     fn happen(&mut self, event: Event) {
         let env = &mut self.env;
         match event {
-            Event::Arrives { from, to, packet } => {
+            Event::Arrives { from, to, sent, packet } => {
                 // A connection that broke meanwhile delivers nothing; a node that nobody ever started hears nothing.
                 if let Some(node) = self.nodes.get_mut(to.0 as usize - 1)
-                    && !env.network.is_cut(from, to)
+                    && !env.network.is_lost(from, to, sent, env.profile.leaks)
                 {
                     node.happened(env, Happened::Received(from, *packet));
                 }
