@@ -9,10 +9,9 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use onecopy_node::{Config, Ending, Server};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
-use tracing::{info, warn};
+use tracing::info;
 use tracing_subscriber::EnvFilter;
 
 use crate::DONE;
@@ -22,8 +21,6 @@ use crate::settings::{Overrides, load};
 pub const EXIT_BROKEN: i32 = 70;
 /// How long a node may take to stop cleanly. Its data is safe without, so a supervisor is not kept waiting.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
-/// File descriptors that a node needs besides one for each client.
-const OTHER_FILES: u64 = 256;
 
 /// Run one node.
 ///
@@ -67,7 +64,6 @@ enum LogFormat {
 pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     start_logging(arguments)?;
     let config = load(arguments.config.as_deref(), &arguments.overrides)?.config;
-    allow_many_files(&config);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let server = runtime.block_on(async {
         // The signals are listened for before the node can be reached: whoever sees it listen may stop it.
@@ -142,24 +138,6 @@ fn start_logging(arguments: &Arguments) -> anyhow::Result<()> {
         LogFormat::Json => logging.json().init(),
     }
     Ok(())
-}
-
-/// Raises the soft limit of open files to the hard one: shells set it to 1,024, and each client needs one.
-fn allow_many_files(config: &Config) {
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        warn!(%error, "cannot raise the limit of open files");
-    }
-    let needed = config.limits.clients as u64 + OTHER_FILES;
-    match getrlimit(Resource::Nofile).current {
-        Some(allowed) if allowed < needed => warn!(
-            allowed,
-            needed,
-            "fewer open files are allowed than limits.clients needs: raise the hard limit (ulimit -Hn)"
-        ),
-        _ => {}
-    }
 }
 
 /// Waits until stdin is closed; for ever, if it does not matter.

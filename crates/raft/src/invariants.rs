@@ -1,6 +1,8 @@
 //! What holds between any two steps.
 
+use crate::content;
 use crate::node::Raft;
+use crate::quorum::Quorum;
 use crate::replication::Leader;
 
 impl Raft {
@@ -13,6 +15,19 @@ impl Raft {
         assert!(self.agreed <= last.index, "raft: agreed {}, the log ends with {last}", self.agreed);
         assert!(self.durable() <= last.index, "raft: durable {}, the log ends with {last}", self.durable());
         assert!(self.snapshot >= base, "raft: compacted to {base}, the snapshot is {}", self.snapshot);
+        self.check_membership();
+    }
+
+    /// The last configuration in the log is the one that counts, also when the tail that held another one has been cut.
+    fn check_membership(&self) {
+        let (index, configuration) = self.membership.latest();
+        if index > self.log.base().index {
+            let found = self.log.get(index).map(content::configuration);
+            let is_there = matches!(&found, Some(Ok(Some(found))) if found == configuration);
+            assert!(is_there, "raft: the configuration of {index} counts, but the log holds {found:?} there");
+        }
+        let counts = Quorum::new(configuration, self.config.rules);
+        assert_eq!(self.quorum, counts, "raft: others are counted than the configuration of {index} says");
     }
 
     pub(crate) fn check_leader(&self, leader: &Leader) {

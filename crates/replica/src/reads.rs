@@ -72,6 +72,14 @@ impl Replica {
         self.config.lease.is_some() && follower.is_member && holds && self.is_sound()
     }
 
+    /// Whether this is a primary that answers a read that arrives now on its own word, under a lease.
+    #[must_use]
+    pub fn reads_as_primary(&self, now: Instant) -> bool {
+        let (Role::Primary(primary), Some(view)) = (&self.role, &self.view) else { return false };
+        let is_open = self.leases.opens(view, &self.config) <= now;
+        is_open && self.commit >= primary.noop && primary.lease_ends(&self.config, now).is_some()
+    }
+
     /// Whether the state is what the log says.
     fn is_sound(&self) -> bool {
         !self.snapshots.is_installing() && !self.digests.has_diverged()

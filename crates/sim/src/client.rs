@@ -7,6 +7,7 @@ use onecopy_resp::Version;
 
 use crate::clock::{SECOND, Time};
 use crate::message::Kind;
+use crate::several::Step;
 
 /// How long a client waits before it takes its node for dead.
 pub const PATIENCE: Time = 7 * SECOND;
@@ -67,6 +68,8 @@ pub enum Action {
     },
     /// Read such a key: its value, whether it exists, when it ends, and how much of its life is left.
     Look,
+    /// Something about an object of several keys.
+    Several(Step),
     /// A write of somebody's own machine: what, is known to [`crate::checks::own`].
     Tell,
     /// A read of somebody's own machine.
@@ -78,6 +81,7 @@ impl Action {
     #[must_use]
     pub fn kind(self) -> Kind {
         match self {
+            Self::Several(step) => step.kind(),
             Self::Set
             | Self::Incr
             | Self::Add
@@ -98,6 +102,7 @@ impl Action {
             Self::Add | Self::Size => Family::Set,
             Self::Transfer { .. } | Self::Audit => Family::Accounts,
             Self::Lease { .. } | Self::Renew { .. } | Self::Look => Family::Lease,
+            Self::Several(step) => step.family(),
             Self::Tell | Self::Ask => Family::Own,
         }
     }
@@ -135,6 +140,11 @@ impl Action {
                     push(&[command, key]);
                 }
             }
+            Self::Several(step) => {
+                for command in step.commands(&name, op, value_bytes) {
+                    push(&command.iter().map(Vec::as_slice).collect::<Vec<_>>());
+                }
+            }
             // No command of the keyspace.
             Self::Tell | Self::Ask => {}
         }
@@ -155,13 +165,31 @@ pub enum Family {
     Accounts,
     /// Holds the last value written, until its time is over.
     Lease,
+    /// Several strings, which are written together, renamed and copied.
+    Names,
+    /// Several sets, which are united and intersected.
+    Sets,
+    /// Several lists, from one of which elements move to another.
+    Queues,
     /// The whole state of somebody's own machine.
     Own,
 }
 
 impl Family {
     /// All that the keyspace holds.
-    pub const ALL: [Self; 5] = [Self::Register, Self::Counter, Self::Set, Self::Accounts, Self::Lease];
+    pub const ALL: [Self; 8] = [
+        Self::Register,
+        Self::Counter,
+        Self::Set,
+        Self::Accounts,
+        Self::Lease,
+        Self::Names,
+        Self::Sets,
+        Self::Queues,
+    ];
+
+    /// Those that were thought of later, and are drawn last, so that older seeds are what they were.
+    pub(crate) const LATER: [Self; 3] = [Self::Names, Self::Sets, Self::Queues];
 
     /// The name of one of them.
     #[must_use]
@@ -172,11 +200,14 @@ impl Family {
             Self::Set => format!("set{key}"),
             Self::Accounts => "accounts".to_owned(),
             Self::Lease => format!("lease{key}"),
+            Self::Names => format!("names{key}"),
+            Self::Sets => format!("sets{key}"),
+            Self::Queues => format!("queues{key}"),
             Self::Own => "own".to_owned(),
         }
     }
 
-    /// How its objects are read.
+    /// How its objects are read as a whole.
     #[must_use]
     pub fn read(self) -> Action {
         match self {
@@ -185,6 +216,7 @@ impl Family {
             Self::Set => Action::Size,
             Self::Accounts => Action::Audit,
             Self::Lease => Action::Look,
+            Self::Names | Self::Sets | Self::Queues => Action::Several(Step::whole(self)),
             Self::Own => Action::Ask,
         }
     }

@@ -41,7 +41,7 @@ impl World {
         let env = &mut self.env;
         env.note(NodeId(0), || "the faults are over".to_owned());
         env.network.heal();
-        (env.profile.loss, env.profile.double, env.profile.late) = (0, 0, 0);
+        (env.profile.loss, env.profile.double, env.profile.late, env.profile.strays) = (0, 0, 0, 0);
         for node in &mut self.nodes {
             node.clock.set_right(env.time);
             (node.paused_until, node.stalled_until, node.disk_stalled_until) = (0, 0, 0);

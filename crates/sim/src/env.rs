@@ -28,6 +28,8 @@ pub enum Event {
         from: NodeId,
         /// The receiver.
         to: NodeId,
+        /// When it was sent.
+        sent: Time,
         /// The message.
         packet: Box<Packet>,
     },
@@ -273,7 +275,7 @@ impl Env {
     pub fn send(&mut self, from: NodeId, to: NodeId, packet: Packet) -> bool {
         let deliveries = self.network.deliveries(&mut self.dice, &self.profile, from, to, &packet, self.time);
         self.stats.messages[0] += 1;
-        let [first, second] = deliveries;
+        let ([first, second], sent) = (deliveries, self.time);
         self.note(from, || {
             let fate = match deliveries {
                 [None, _] => " (lost)",
@@ -289,9 +291,9 @@ impl Env {
         if let Some(second) = second {
             self.stats.messages[2] += 1;
             let packet = Box::new(packet.clone());
-            self.schedule(self.time + second, Event::Arrives { from, to, packet });
+            self.schedule(self.time + second, Event::Arrives { from, to, sent, packet });
         }
-        self.schedule(self.time + first, Event::Arrives { from, to, packet: Box::new(packet) });
+        self.schedule(self.time + first, Event::Arrives { from, to, sent, packet: Box::new(packet) });
         true
     }
 

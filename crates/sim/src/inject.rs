@@ -237,7 +237,7 @@ impl World {
             }
         };
         self.env.note(NodeId(0), || format!("!! cut: {directions:?}"));
-        self.env.network.cut(&directions);
+        self.env.network.cut(&directions, self.env.time);
         for (from, to) in &directions {
             if self.env.dice.chance(300) {
                 self.nodes[to.0 as usize - 1].happened(&mut self.env, Happened::Lost(*from));

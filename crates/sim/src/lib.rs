@@ -26,7 +26,7 @@
 //! # What clients ask for
 //!
 //! Registers, counters, sets; transfers between accounts, whose sum never changes; and leases, which are keys that end by
-//! themselves ([`workload`]). Some writes have tokens (`ONCE`): a client that gets no answer sends them again, through another node. Which kinds a run knows, how many keys there are, and which of them are popular, is drawn with
+//! themselves ([`workload`]); and objects of several keys, with the commands that name two and more of them ([`several`]). Some writes have tokens (`ONCE`): a client that gets no answer sends them again, through another node. Which kinds a run knows, how many keys there are, and which of them are popular, is drawn with
 //! everything else. What a single copy would answer is said by [`model`], a few lines that are written apart from the keyspace and
 //! held against it by a test.
 //!
@@ -95,10 +95,12 @@ pub mod network;
 pub mod node;
 mod operator;
 pub mod profile;
+pub mod races;
 mod ruin;
 pub mod run;
 pub mod sabotage;
 pub mod scar;
+pub mod several;
 pub mod shrink;
 pub mod stray;
 pub mod subject;

@@ -41,6 +41,33 @@ impl Packet {
     }
 }
 
+impl Packet {
+    /// Whether it decides something, once: about views, members, leases and snapshots. What is said all the time is not.
+    #[must_use]
+    pub fn is_of_control(&self) -> bool {
+        use onecopy_raft::Message as Raft;
+        use onecopy_replica::Message as Replica;
+        match self {
+            Self::Replica(message) => matches!(
+                message,
+                Replica::GiveUp { .. }
+                    | Replica::NewerView { .. }
+                    | Replica::Diverged { .. }
+                    | Replica::SnapshotChunk { .. }
+                    | Replica::SnapshotAck { .. }
+                    | Replica::ServeSnapshot { .. }
+            ),
+            Self::Raft(letter) => matches!(
+                letter.message,
+                Raft::Snapshot { .. } | Raft::Vote { .. } | Raft::VoteReply { .. } | Raft::TimeoutNow { .. }
+            ),
+            Self::Ping(_) | Self::Table(_) | Self::Suspect(..) => true,
+            Self::AskMembership(..) | Self::AskHandover(..) | Self::Hello(_) => true,
+            Self::Forward(_) | Self::Answer(_) => false,
+        }
+    }
+}
+
 /// Short, for the trace.
 #[must_use]
 pub fn describe(packet: &Packet) -> String {

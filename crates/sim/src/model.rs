@@ -8,7 +8,8 @@ use crate::client::{ACCOUNTS, Action, Family, OpId, value};
 /// The state of one object. Nothing has happened to it if all is 0.
 ///
 /// A register holds 1 plus the number of the operation that wrote it, a counter its count, a set its size, the accounts
-/// hold one balance each, and a lease holds 1 plus the number of the operation, and its end.
+/// hold one balance each, and a lease holds 1 plus the number of the operation, and its end. Of an object of several keys each key has
+/// one number ([`crate::several`]).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct State(pub [i64; ACCOUNTS as usize]);
 
@@ -59,14 +60,22 @@ pub fn after(action: Action, op: OpId, before: State, now: Timestamp) -> State {
         Action::Renew { .. } | Action::Get | Action::Count | Action::Size | Action::Audit | Action::Look => {
             before
         }
+        // No state depends on the length of values, or on names.
+        Action::Several(step) => step.execute("", op, before, 0).0,
         // Their state is not here.
         Action::Tell | Action::Ask => before,
     }
 }
 
-/// What an operation answers, if the object was `before`.
+/// What an operation answers, if the object of this key was `before`.
 #[must_use]
-pub fn answer(action: Action, op: OpId, before: State, now: Timestamp, value_bytes: usize) -> Vec<u8> {
+pub fn answer(
+    action: Action,
+    (key, op): (u64, OpId),
+    before: State,
+    now: Timestamp,
+    value_bytes: usize,
+) -> Vec<u8> {
     let before = before.at(action.family(), now);
     let after = after(action, op, before, now);
     match action {
@@ -82,6 +91,7 @@ pub fn answer(action: Action, op: OpId, before: State, now: Timestamp, value_byt
         Action::Audit => before.0.iter().flat_map(|amount| balance(*amount, false)).collect(),
         Action::Get if before.first() == 0 => NIL.to_vec(),
         Action::Get => bulk(&value((before.first() - 1) as OpId, value_bytes)),
+        Action::Several(step) => step.execute(&step.family().key(key), op, before, value_bytes).1,
         Action::Tell | Action::Ask => Vec::new(),
         Action::Look if before.first() == 0 => [NIL, b":0\r\n:-2\r\n:-2\r\n"].concat(),
         Action::Look => {
@@ -137,9 +147,9 @@ fn line(answer: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((&answer[..end], &answer[end + 2..]))
 }
 
-const NIL: &[u8] = b"$-1\r\n";
+pub(crate) const NIL: &[u8] = b"$-1\r\n";
 
-fn integer(number: i64) -> Vec<u8> {
+pub(crate) fn integer(number: i64) -> Vec<u8> {
     format!(":{number}\r\n").into_bytes()
 }
 
@@ -147,7 +157,7 @@ fn balance(number: i64, is_absent: bool) -> Vec<u8> {
     if is_absent { NIL.to_vec() } else { bulk(number.to_string().as_bytes()) }
 }
 
-fn bulk(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn bulk(bytes: &[u8]) -> Vec<u8> {
     let mut reply = format!("${}\r\n", bytes.len()).into_bytes();
     reply.extend_from_slice(bytes);
     reply.extend_from_slice(b"\r\n");
@@ -192,7 +202,7 @@ mod tests {
             }
             // What has expired is decided by entries.
             let clock = keyspace.clock();
-            let expected = answer(action, op, *state, clock, 20);
+            let expected = answer(action, (key, op), *state, clock, 20);
             let (got, expected) = (String::from_utf8_lossy(&reply[4..]), String::from_utf8_lossy(&expected));
             assert!(
                 fits(action, got.as_bytes(), expected.as_bytes()),
@@ -205,10 +215,10 @@ mod tests {
     #[test]
     fn a_lease_ends_at_its_time_and_not_before() {
         let lease = after(Action::Lease { ms: 50 }, 6, State::default(), Timestamp(100));
-        let look = |now| String::from_utf8(answer(Action::Look, 9, lease, Timestamp(now), 0)).unwrap();
+        let look = |now| String::from_utf8(answer(Action::Look, (0, 9), lease, Timestamp(now), 0)).unwrap();
         assert_eq!(look(149), "$1\r\n6\r\n:1\r\n:150\r\n:1\r\n");
         assert_eq!(look(150), "$-1\r\n:0\r\n:-2\r\n:-2\r\n");
-        assert_eq!(answer(Action::Renew { ms: 50 }, 9, lease, Timestamp(150), 0), b":0\r\n");
+        assert_eq!(answer(Action::Renew { ms: 50 }, (0, 9), lease, Timestamp(150), 0), b":0\r\n");
         let (at_most, more) = (b"$1\r\n6\r\n:1\r\n:150\r\n:1\r\n", b"$1\r\n6\r\n:1\r\n:150\r\n:2\r\n");
         assert!(fits(Action::Look, at_most, more) && !fits(Action::Look, more, at_most));
     }

@@ -14,6 +14,8 @@ use crate::profile::Profile;
 pub struct Network {
     /// Nothing gets from the first to the second; counted, because faults overlap.
     cuts: Vec<(NodeId, NodeId)>,
+    /// Since when, one for one.
+    cut_since: Vec<Time>,
     /// Storms that are on: lost per mille.
     storms: Vec<u64>,
     /// The group's messages from the first to the second pile up, since then.
@@ -53,6 +55,9 @@ impl Network {
             false => self.distance.unwrap_or_default() + dice.between(profile.latency / 10, profile.latency),
         };
         let usual = [Some(delay()), again.then(delay)];
+        if profile.strays > 0 && packet.is_of_control() && dice.chance(profile.strays) {
+            return usual.map(|delay| delay.map(|delay| delay + dice.below(profile.straying)));
+        }
         match self.backlog(now, from, to).filter(|_| matches!(packet, Packet::Replica(_))) {
             Some(backlog) => usual.map(|delay| delay.map(|delay| delay.max(backlog))),
             None => usual,
@@ -126,9 +131,17 @@ impl Network {
         *self.moves.entry(node).or_default() += 1;
     }
 
-    /// Cuts these directions.
-    pub fn cut(&mut self, directions: &[(NodeId, NodeId)]) {
+    /// Whether a message that was sent then is lost by a cut. If cuts leak, what was on its way when they began still arrives.
+    #[must_use]
+    pub fn is_lost(&self, from: NodeId, to: NodeId, sent: Time, leaks: bool) -> bool {
+        let mut cuts = self.cuts.iter().zip(&self.cut_since);
+        !self.cuts.is_empty() && cuts.any(|(cut, since)| *cut == (from, to) && (!leaks || *since <= sent))
+    }
+
+    /// Cuts these directions, from now on.
+    pub fn cut(&mut self, directions: &[(NodeId, NodeId)], now: Time) {
         self.cuts.extend_from_slice(directions);
+        self.cut_since.resize(self.cuts.len(), now);
     }
 
     /// Undoes one [`Network::cut`].
@@ -136,6 +149,7 @@ impl Network {
         for direction in directions {
             if let Some(position) = self.cuts.iter().position(|cut| cut == direction) {
                 self.cuts.swap_remove(position);
+                self.cut_since.swap_remove(position);
             }
         }
     }

@@ -11,6 +11,7 @@ use crate::clock::{MS, SECOND, Time};
 use crate::dice::Dice;
 use crate::faults::Fault;
 use crate::limits::Limits;
+use crate::races::Race;
 use crate::workload::Workload;
 
 /// Of a thousand runs, in how many nodes are only slow.
@@ -21,6 +22,8 @@ const FAR: u64 = 20;
 const BUSY: u64 = 20;
 /// In how many no write is taken while a copy is missing.
 const STRICT: u64 = 100;
+/// How many are bent towards a narrow window.
+const RACES: u64 = 300;
 
 /// How one run is set up. Times are true times, chances are per mille.
 #[derive(Clone, Debug)]
@@ -53,6 +56,14 @@ pub struct Profile {
     pub double: u64,
     /// Messages that are late.
     pub late: u64,
+    /// Words of control that go astray, and come when nobody expects them any more ([`Packet::is_of_control`]).
+    ///
+    /// [`Packet::is_of_control`]: crate::message::Packet::is_of_control
+    pub strays: u64,
+    /// How long they take at most.
+    pub straying: Time,
+    /// Whether what was on its way when the network fell apart still arrives.
+    pub leaks: bool,
     /// How long a message usually takes at most.
     pub latency: Time,
     /// How long a late one takes at most.
@@ -87,6 +98,8 @@ pub struct Profile {
     pub is_busy: bool,
     /// How much of what was answered replicas remember.
     pub answers: AnswerBounds,
+    /// The narrow window that it is bent towards.
+    pub race: Option<Race>,
     /// How many faults happen at most.
     pub faults_max: u64,
     /// Registrations that change nothing but fill the log of the view table, per second at the leader.
@@ -145,6 +158,10 @@ impl Profile {
             is_gray: false,
             is_busy: false,
             answers: AnswerBounds::default(),
+            race: None,
+            strays: 0,
+            straying: 0,
+            leaks: false,
             faults_max: u64::MAX,
             churn: 0,
         };
@@ -182,6 +199,13 @@ impl Profile {
             profile.turn_busy(dice);
         }
         profile.answers = images::draw_bounds(dice, sabotaged);
+        profile.workload.draw_later(dice);
+        let is_plain = !is_gray && !is_strict && !is_far && !is_busy;
+        if sabotaged.is_none() && is_plain && dice.chance(RACES) {
+            let race = Race::draw(dice);
+            profile.race = Some(race);
+            race.bend(&mut profile, dice);
+        }
         profile
     }
 
@@ -212,11 +236,16 @@ impl Profile {
         self.is_busy = true;
     }
 
+    /// Lets words of control go astray: so many of a thousand, for so many milliseconds at most.
+    pub(crate) fn stray(&mut self, dice: &mut Dice, per_mille: u64, ms: u64) {
+        (self.strays, self.straying) = (dice.between(0, per_mille), dice.between(100, ms) * MS);
+    }
+
     /// Takes away what the limits say.
     pub fn limit(&mut self, limits: &Limits) {
         self.weights.retain(|fault, _| !limits.without.contains(fault));
         if limits.calm {
-            (self.loss, self.late, self.double) = (0, 0, 0);
+            (self.loss, self.late, self.double, self.strays) = (0, 0, 0, 0);
         }
         self.clients = self.clients.min(limits.clients.unwrap_or(usize::MAX));
         if limits.without.contains(&Fault::Regicide) {

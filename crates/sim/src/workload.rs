@@ -5,6 +5,10 @@ use std::collections::BTreeMap;
 
 use crate::client::{ACCOUNTS, Action, Family};
 use crate::dice::Dice;
+use crate::several::Step;
+
+/// Above this, a life that was drawn is made thirty times as long.
+const LEASE_SHORT_MS: i64 = 1_480;
 
 /// Which keys are popular.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,18 +59,27 @@ impl Workload {
     #[must_use]
     pub fn draw(dice: &mut Dice) -> Self {
         let mut weights = BTreeMap::new();
-        for family in Family::ALL {
+        for family in Family::ALL.into_iter().filter(|family| !Family::LATER.contains(family)) {
             if dice.chance(500) {
                 weights.insert(family, dice.between(1, 10));
             }
         }
         if weights.is_empty() {
-            weights.insert(*dice.pick(&Family::ALL), 1);
+            weights.insert(*dice.pick(&Family::ALL[..Family::ALL.len() - Family::LATER.len()]), 1);
         }
         let keys = if dice.chance(900) { dice.between(1, 4) } else { dice.between(5, 40) };
         let (skew, reads) = (Skew::draw(dice), dice.between(100, 800));
         let tokens = if dice.chance(500) { dice.between(100, 1_000) } else { 0 };
         Self { weights, keys, skew, reads, tokens }
+    }
+
+    /// Draws the kinds of objects that were thought of later.
+    pub(crate) fn draw_later(&mut self, dice: &mut Dice) {
+        for family in Family::LATER {
+            if dice.chance(200) {
+                self.weights.insert(family, dice.between(1, 10));
+            }
+        }
     }
 
     /// What a client asks for next, and about which object.
@@ -88,6 +101,9 @@ impl Workload {
 
 /// Something to ask an object of this kind.
 pub(crate) fn action(dice: &mut Dice, family: Family, reads: u64) -> Action {
+    if Family::LATER.contains(&family) {
+        return Action::Several(Step::draw(dice, family, reads));
+    }
     if dice.chance(reads) {
         return family.read();
     }
@@ -101,9 +117,14 @@ pub(crate) fn action(dice: &mut Dice, family: Family, reads: u64) -> Action {
             Action::Transfer { from, to, amount: dice.between(1, 100).cast_signed() }
         }
         Family::Lease => {
-            let ms = dice.between(1, 1_500).cast_signed();
+            // Most end soon; a few outlast whatever is looked at in between.
+            let ms = match dice.between(1, 1_500).cast_signed() {
+                ms if ms > LEASE_SHORT_MS => ms * 30,
+                ms => ms,
+            };
             if dice.chance(600) { Action::Lease { ms } } else { Action::Renew { ms } }
         }
+        Family::Names | Family::Sets | Family::Queues => Action::Several(Step::draw(dice, family, reads)),
         Family::Own => Action::Tell,
     }
 }

@@ -9,7 +9,7 @@ use onecopy_replica::Standing;
 use onecopy_views::Membership;
 
 use crate::checks::bounded::{self, Bounds, Sizes};
-use crate::checks::{copies, kept, liveness, promise, search};
+use crate::checks::{copies, kept, leases, liveness, promise, quorums, search};
 use crate::client::Client;
 use crate::clock::{Clock, SECOND, Time};
 use crate::dice::Dice;
@@ -17,7 +17,7 @@ use crate::disk::DATA_GROUP;
 use crate::ending::Phase;
 use crate::env::{Env, Event, Stats};
 use crate::faults::Fault;
-use crate::node::{Happened, Node};
+use crate::node::{Happened, Node, agreement};
 use crate::profile::Profile;
 use crate::stray::Stray;
 use crate::trace::Trace;
@@ -168,10 +168,10 @@ impl World {
     fn happen(&mut self, event: Event) {
         let env = &mut self.env;
         match event {
-            Event::Arrives { from, to, packet } => {
+            Event::Arrives { from, to, sent, packet } => {
                 // A connection that broke meanwhile delivers nothing; a node that nobody ever started hears nothing.
                 if let Some(node) = self.nodes.get_mut(to.0 as usize - 1)
-                    && !env.network.is_cut(from, to)
+                    && !env.network.is_lost(from, to, sent, env.profile.leaks)
                 {
                     node.happened(env, Happened::Received(from, *packet));
                 }
@@ -217,7 +217,11 @@ impl World {
         if !checks.commits.is_empty() {
             for (primary, id) in std::mem::take(&mut checks.commits) {
                 copies::check(&self.nodes, &checks.began, primary, id);
+                leases::check(&self.nodes, self.env.time, primary, id);
             }
+        }
+        for (leader, id, configuration) in std::mem::take(&mut self.env.checks.raft_commits) {
+            quorums::check(&self.nodes, leader, id, &configuration);
         }
         let checks = &mut self.env.checks;
         if !checks.sends.is_empty() {
@@ -254,9 +258,11 @@ impl World {
         if self.env.profile.is_busy {
             kept::check(checks.views.newest(), checks.views.changes(), self.env.profile.copies);
         }
+        agreement::replica_is(&mut self.env.checks, id, replica);
         if let Some(raft) = process.raft() {
             let leads = (raft.role() == Role::Leader).then(|| raft.term());
             self.env.checks.raft_logs.look(id, node.generation, leads, raft.log());
+            agreement::raft_is(&mut self.env.checks, id, raft);
         }
     }
 

@@ -255,6 +255,12 @@ impl ViewService {
         &self.table
     }
 
+    /// The evidence that it has.
+    #[must_use]
+    pub fn monitor(&self) -> &Monitor {
+        &self.monitor
+    }
+
     /// Whether it leads the view service, as far as it knows.
     #[must_use]
     pub fn leads(&self) -> bool {

@@ -4,6 +4,7 @@
 use onecopy_core::NodeId;
 
 use crate::profile::Profile;
+use crate::several::SLOTS;
 use crate::trace::violated;
 
 const CHECKER: &str = "bounded";
@@ -41,7 +42,7 @@ impl Bounds {
     #[must_use]
     pub fn of(profile: &Profile) -> Self {
         // One turn takes what all clients have asked for, whatever the bound was before.
-        let turn = profile.clients * (profile.value_bytes + 1_000);
+        let turn = profile.clients * (usize::from(SLOTS) * profile.value_bytes + 1_000);
         let uncommitted = profile.uncommitted_bytes_max + turn;
         let log = PATIENCE * profile.log_bytes_max + uncommitted;
         Self(Sizes { log, disk: log + uncommitted })

@@ -224,7 +224,7 @@ impl Ledger {
             Some((_, before)) => before,
             None => self.state_at(op.action.family(), op.key, index),
         };
-        answer(op.action, id, before, self.time_at(index), self.value_bytes)
+        answer(op.action, (op.key, id), before, self.time_at(index), self.value_bytes)
     }
 }
 

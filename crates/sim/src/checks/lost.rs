@@ -24,7 +24,7 @@ pub fn check(ledger: &Ledger, machine: &impl StateMachine, keys: u64) {
             let mut reply = Vec::new();
             machine.query(&QueryContext { now }, &family.read().segment(key, 0, 0, false), &mut reply);
             let state = ledger.state_at(family, key, u64::MAX);
-            let expected = answer(family.read(), 0, state, now, ledger.value_bytes);
+            let expected = answer(family.read(), (key, 0), state, now, ledger.value_bytes);
             if !reply.get(4..).is_some_and(|reply| fits(family.read(), reply, &expected)) {
                 violated(CHECKER, format!("{} holds something else than the ledger", family.key(key)));
             }

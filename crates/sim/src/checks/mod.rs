@@ -14,12 +14,17 @@
 //! | [`clocks`] | no entry is later than the true time, whatever a few clocks show | rule `SteadyTime` |
 //! | [`lost`] | no acknowledged write is lost, no refused one is there | `docs/guarantees.md`; the set test of Jepsen |
 //! | [`copies`] | what a primary commits is durable at every member; every member holds all | PacificA, 2008; rules P1, P4, P5, P6, P9 |
+//! | [`leases`] | whoever reads on its own word knows all that is committed | Gray and Cheriton, 1989; rules L1 to L6, P6 |
+//! | [`agreed`] | a follower commits and acknowledges only what its leader has named to it | Raft paper, section 5.3; rules P3, P8 |
+//! | [`handover`] | who makes way has committed what it took | `docs/protocols.md`, handover |
 //! | [`enough`] | what is acknowledged has as many copies as it must have | rule `EnoughCopies` |
 //! | [`promise`] | what is said in a view is said under a durable promise of it | rule P3 |
 //! | [`views`] | views grow by one, heirs only, one primary per view | rules P4, P5, P9, P11 |
 //! | [`second`] | a second process with the id of a living one is not taken for it | rule `LivingLife` |
+//! | [`evidence`] | what view nodes know of others never goes back | Lamport, 1978; `onecopy_views::Moment` |
 //! | [`founding`] | one membership of the view service | `onecopy_views::Genesis` |
 //! | [`members`] | one configuration of that group at one index; at last, no member is a life that is over | Raft paper, section 6 |
+//! | [`quorums`] | what is committed is durable at a majority, of each half if there are two | Raft paper, sections 5.3 and 6 |
 //! | [`raft`] | election safety, leader completeness, state machine safety | Raft paper, Figure 3 |
 //! | [`raft_logs`] | leader append-only, log matching | Raft paper, Figure 3 |
 //! | [`kept`] | where nodes are only busy, nobody loses their place | rule `BusyIsNotDead` |
@@ -29,15 +34,19 @@
 //! | [`liveness`] | after the faults, writes are served, redundancy is restored, copies are equal | Alpern and Schneider, 1985 |
 
 pub mod accounts;
+pub mod agreed;
 pub mod bounded;
 pub mod clocks;
 pub mod copies;
 pub mod digests;
 pub mod enough;
+pub mod evidence;
 pub mod expiry;
 pub mod founding;
+pub mod handover;
 pub mod images;
 pub mod kept;
+pub mod leases;
 pub mod led;
 pub mod ledger;
 pub mod linearizable;
@@ -46,6 +55,7 @@ pub mod lost;
 pub mod members;
 pub mod own;
 pub mod promise;
+pub mod quorums;
 pub mod raft;
 pub mod raft_logs;
 pub mod search;
@@ -57,6 +67,7 @@ pub mod views;
 use std::collections::BTreeMap;
 
 use onecopy_core::{Entry, EntryId, Index, NodeId, StateMachine, ViewNumber};
+use onecopy_raft::Configuration;
 
 use crate::client::{OpId, Reply};
 
@@ -79,6 +90,12 @@ pub struct Checks {
     pub raft: raft::RaftChecks,
     /// Its logs.
     pub raft_logs: raft_logs::RaftLogs,
+    /// What backups and learners were told in their views.
+    pub agreed: agreed::Agreed,
+    /// What view nodes were told in their terms.
+    pub raft_agreed: agreed::Agreed,
+    /// What view nodes know of the others.
+    pub evidence: evidence::Evidence,
     /// In which views replicas began anew, because they held something else than their primary.
     pub began: BTreeMap<NodeId, ViewNumber>,
     /// The time of entries.
@@ -93,6 +110,8 @@ pub struct Checks {
     pub answers: Vec<(NodeId, OpId, Reply)>,
     /// What primaries have committed since the last look.
     pub commits: Vec<(NodeId, EntryId)>,
+    /// What leaders of the view service have committed since the last look, and under which configuration.
+    pub raft_commits: Vec<(NodeId, EntryId, Configuration)>,
     /// Who said something in which view since the last look.
     pub sends: Vec<(NodeId, u64)>,
 }
@@ -117,7 +136,10 @@ impl Checks {
     /// A process has died: what it did last needs no look any more.
     pub fn crashed(&mut self, node: NodeId) {
         self.commits.retain(|(of, _)| *of != node);
+        self.raft_commits.retain(|(of, ..)| *of != node);
         self.sends.retain(|(of, _)| *of != node);
+        self.agreed.crashed(node);
+        self.raft_agreed.crashed(node);
     }
 }
 

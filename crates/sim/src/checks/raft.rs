@@ -42,6 +42,12 @@ impl RaftChecks {
         }
     }
 
+    /// Whether this member was the leader in this term.
+    #[must_use]
+    pub fn has_led(&self, me: NodeId, term: Term) -> bool {
+        self.leaders.get(&term) == Some(&me)
+    }
+
     /// A leader has raised its commit index: only an entry of its own term is committed by counting its copies, and the
     /// others by that (section 5.4.2; the history of Figure 8 would need a long chain of accidents to show).
     pub fn committed(&self, raft: &Raft) {
@@ -59,7 +65,7 @@ impl RaftChecks {
 
     /// A member has executed an entry.
     pub fn applied(&mut self, entry: &Entry, table: &Table, term: Term) {
-        let (first, version, _) =
+        let (first, ..) =
             self.applied.entry(entry.id.index).or_insert_with(|| (entry.clone(), table.version(), term));
         if first != entry {
             violated(
@@ -67,6 +73,11 @@ impl RaftChecks {
                 format!("state machine safety: both {} and {} are executed", first.id, entry.id),
             );
         }
+        let before = self.applied.range(..entry.id.index).next_back();
+        if let Some((_, (before, ..))) = before.filter(|(_, (before, ..))| before.time > entry.time) {
+            violated(CHECKER, format!("the time of {} is before that of {}", entry.id, before.id));
+        }
+        let (_, version, _) = &self.applied[&entry.id.index];
         if *version != table.version() {
             violated(CHECKER, format!("state machine safety: two view tables after {}", entry.id));
         }

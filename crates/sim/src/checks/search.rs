@@ -21,6 +21,7 @@ const OPS_MAX: usize = 28;
 struct Call {
     id: OpId,
     action: Action,
+    key: u64,
     invoked: u64,
     /// `u64::MAX` if it was never answered: it may take effect at any time, or never.
     returned: u64,
@@ -54,7 +55,7 @@ fn calls(ledger: &Ledger, family: Family, key: u64) -> Vec<Call> {
         }
         let returned = op.returned.filter(|_| answered).unwrap_or(u64::MAX);
         let got = op.got.clone().filter(|_| answered);
-        Some(Call { id, action: op.action, invoked: op.invoked, returned, got })
+        Some(Call { id, action: op.action, key, invoked: op.invoked, returned, got })
     });
     calls.collect()
 }
@@ -74,7 +75,7 @@ fn outcomes(call: &Call, before: State, value_bytes: usize) -> impl Iterator<Ite
                     got.starts_with(format!("${}\r\n{number}\r\n", number.len()).as_bytes())
                 }
             },
-            action => fits(action, got, &answer(action, call.id, *before, NEVER, value_bytes)),
+            action => fits(action, got, &answer(action, (call.key, call.id), *before, NEVER, value_bytes)),
         }
     };
     [Some(before), over].into_iter().flatten().filter(fit).map(move |before| {
@@ -120,7 +121,7 @@ mod tests {
 
     fn call(id: OpId, action: Action, invoked: u64, returned: u64, got: &str) -> Call {
         let got = (returned != u64::MAX).then(|| Bytes::copy_from_slice(got.as_bytes()));
-        Call { id, action, invoked, returned, got }
+        Call { id, action, key: 0, invoked, returned, got }
     }
 
     fn has_order(calls: &[Call]) -> bool {

@@ -217,7 +217,13 @@ impl Disk {
     /// Whether this entry of the data group is durable here, in the log or in the snapshot under it.
     #[must_use]
     pub fn holds(&self, id: EntryId) -> bool {
-        let Some(log) = self.groups.get(&DATA_GROUP) else { return false };
+        self.holds_of(DATA_GROUP, id)
+    }
+
+    /// Whether an entry of a group is durable, in the log or in the snapshot that it begins with.
+    #[must_use]
+    pub fn holds_of(&self, group: GroupId, id: EntryId) -> bool {
+        let Some(log) = self.groups.get(&group) else { return false };
         if id.index <= log.base.index {
             return true;
         }

@@ -3,6 +3,7 @@
 //! A process takes *turns*: everything that has arrived since the last one is taken at once, as by the threads of the node
 //! crate, and goes into the same [`DataPlane`](onecopy_host::DataPlane) and [`ViewService`](onecopy_host::ViewService).
 
+pub(crate) mod agreement;
 pub mod archive;
 mod process;
 mod report;

@@ -17,7 +17,8 @@ use onecopy_views::{Addresses, ClockReading, Moment, Ping, Registration, Table};
 use super::archive::Archive;
 use super::start::{self, REQUEST_TIMEOUT};
 use super::watch::{GroupWatch, ViewWatch};
-use super::{Happened, Node, report};
+use super::{Happened, Node, agreement, report};
+use crate::checks::handover;
 use crate::client::{self, OpId};
 use crate::disk::DATA_GROUP;
 use crate::env::Env;
@@ -188,6 +189,8 @@ impl Process {
                 Happened::SnapshotWanted(group) => data.snapshot_wanted(group, watch),
                 Happened::Archived(event) => data.archived(now, event, watch, out),
                 Happened::Received(from, Packet::Replica(message)) => {
+                    let replica = data.group(DATA_GROUP).expect("every process has a replica").replica();
+                    agreement::replica_hears(&mut watch.env.checks, self.me.node, replica, &message);
                     data.received(now, from, DATA_GROUP, message, watch, out);
                 }
                 Happened::Received(from, Packet::Forward(forward)) => data.forwarded(from, forward, out),
@@ -230,6 +233,7 @@ impl Process {
         for mail in mail.drain(..) {
             match mail {
                 Mail::Replica { to, message, .. } => {
+                    agreement::replica_says(&mut env.checks, me, self.group().replica(), &message);
                     env.checks.sends.push((me, message.view().map_or(0, |view| view.0)));
                     self.send(env, to, Packet::Replica(message));
                 }
@@ -251,6 +255,10 @@ impl Process {
                 }
                 Mail::AskHandover { view, to, .. } => {
                     env.note(me, || format!("asks to be succeeded by {to} after {view}"));
+                    let replica = self.group().replica();
+                    if replica.view_number() == view && replica.standing() == Standing::Primary {
+                        handover::asked(me, replica.commit(), replica.log().last());
+                    }
                     self.tell_view_nodes(&Packet::AskHandover(self.moment(), view, to), env);
                 }
                 Mail::AskMembership { view, learner, .. } => {
@@ -310,6 +318,9 @@ impl Process {
             self.tell_view_nodes(&ping, env);
         }
         for wish in std::mem::take(&mut self.view_out.wishes) {
+            if let (ViewWish::Raft { letter, .. }, Some(raft)) = (&wish, self.view_service.raft()) {
+                agreement::raft_says(&mut env.checks, self.me.node, raft, &letter.message);
+            }
             let (to, packet) = match wish {
                 ViewWish::Hello { to, hello } => (to, Packet::Hello(hello)),
                 ViewWish::Raft { to, letter } => (to, Packet::Raft(letter)),
@@ -355,12 +366,21 @@ impl Process {
         {
             env.checks.second.heard(self.me.node, from, ping.run, env.time);
         }
+        if let (Packet::Raft(letter), Some(raft)) = (&packet, self.view_service.raft()) {
+            agreement::raft_hears(&mut env.checks, self.me.node, raft, &letter.message);
+        }
         let watch = &mut ViewWatch { env, me: self.me.node };
         let (service, out) = (&mut self.view_service, &mut self.view_out);
         match packet {
             Packet::Hello(hello) => service.greeted(now, from, hello, out),
             Packet::Raft(letter) => service.received(now, from, letter, watch, out),
-            Packet::Ping(ping) => service.pinged(now, from, (*ping).clone(), out),
+            Packet::Ping(ping) => {
+                service.pinged(now, from, (*ping).clone(), out);
+                if let Some((_, known)) = service.monitor().last_ping(now, from) {
+                    let process = (self.me.node, self.data.coordinator().incarnation());
+                    watch.env.checks.evidence.knows(process, from, known);
+                }
+            }
             Packet::Suspect(moment, suspicion) => service.suspected(now, from, moment, suspicion),
             Packet::AskMembership(view, learner) => {
                 service.asked_for_membership(now, from, (DATA_GROUP, view, learner), watch, out);

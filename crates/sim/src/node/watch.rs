@@ -135,10 +135,18 @@ impl ViewObserver for ViewWatch<'_> {
     }
 
     fn committed(&mut self, raft: &Raft) {
-        self.env.checks.raft.committed(raft);
+        let checks = &mut self.env.checks;
+        checks.raft.committed(raft);
+        if let Some(epoch) = raft.log().epoch_at(raft.commit()) {
+            let id = EntryId { index: raft.commit(), epoch };
+            checks.raft_commits.push((self.me, id, raft.configuration().clone()));
+        }
     }
 
     fn executed(&mut self, entry: &Entry, command: &Command, outcome: &Result<(), Rejection>, _: &Table) {
+        if let (Command::ForgetNode { node }, Ok(())) = (command, outcome) {
+            self.env.checks.evidence.forgotten(self.me, *node);
+        }
         self.env.note(self.me, || match outcome {
             Ok(()) => format!("view table {}: {command:?}", entry.id),
             Err(rejection) => format!("view table {}: {command:?} refused: {rejection}", entry.id),

@@ -1,0 +1,124 @@
+//! The simulator as the judge of small mistakes: how many of those in `crates/sim/mutations` it finds by itself.
+//!
+//! ```text
+//! cargo run --release -p onecopy-sim --example mutations                      all of them, 3,000 seeds each
+//! cargo run --release -p onecopy-sim --example mutations -- 500 lease read    500 seeds, those with "lease" or "read" in the name
+//! ```
+//!
+//! Every mutation runs in a process of its own, until a seed violates something. The exit code is 0 if all are found out but
+//! those that the list says survive.
+
+mod list;
+mod program;
+
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use list::Mutation;
+
+/// How many seeds a mutation is tried with, unless said otherwise.
+const SEEDS: u64 = 3_000;
+/// After how long a seed that does not end is taken for found out: a run takes some tens of milliseconds.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What became of a mutation.
+enum Fate {
+    /// A check found it, at this seed.
+    Caught { seed: u64, check: String, said: String },
+    /// A run came to no end.
+    Hung,
+    /// Nothing was violated.
+    Survived,
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    let mut arguments = std::env::args().skip(1).peekable();
+    let seeds = arguments.peek().and_then(|first| first.parse().ok());
+    let seeds = seeds.inspect(|_: &u64| drop(arguments.next())).unwrap_or(SEEDS);
+    let wanted: Vec<String> = arguments.collect();
+    let mutations = list::read()?;
+    let program = program::build(&mutations)?;
+    let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|part| name.contains(part.as_str()));
+    println!("| mutation | caught by | seeds | wall | what it said |");
+    println!("| --- | --- | --- | --- | --- |");
+    let (mut caught, mut known, mut missed) = (0, 0, Vec::new());
+    for (number, mutation) in mutations.iter().enumerate().filter(|(_, mutation)| is_wanted(&mutation.name)) {
+        let Mutation { name, survives, .. } = mutation;
+        let started = Instant::now();
+        let fate = judge(&program, number, seeds)?;
+        let wall = started.elapsed().as_secs_f64();
+        match &fate {
+            Fate::Caught { seed, check, said } => {
+                println!("| {name} | {check} | {} | {wall:.1} s | {said} |", seed + 1);
+                caught += 1;
+            }
+            Fate::Hung => {
+                println!("| {name} | a run without end | | {wall:.1} s | |");
+                caught += 1;
+            }
+            Fate::Survived => match survives {
+                Some(reason) => {
+                    println!("| {name} | survives {seeds} | | {wall:.1} s | {reason} |");
+                    known += 1;
+                }
+                None => {
+                    println!("| {name} | **not caught** | {seeds} | {wall:.1} s | {} |", mutation.what);
+                    missed.push(name);
+                }
+            },
+        }
+    }
+    let all = caught + known + missed.len();
+    let share = 100.0 * caught as f64 / all.max(1) as f64;
+    println!(
+        "\n{caught} of {all} found out by the simulator alone ({share:.0} %); {known} are known to survive"
+    );
+    if missed.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!("nobody knows why these survive: {missed:?}");
+    Ok(ExitCode::FAILURE)
+}
+
+/// Runs seeds under a mutation until one violates something.
+fn judge(program: &Path, number: usize, seeds: u64) -> anyhow::Result<Fate> {
+    const STEP: u64 = 100;
+    for first in (0..seeds).step_by(STEP as usize) {
+        let count = STEP.min(seeds - first);
+        let mut child = Command::new(program)
+            .args(["--seed", &first.to_string(), "--seeds", &count.to_string()])
+            .env(program::VARIABLE, number.to_string())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let until = Instant::now() + PATIENCE;
+        while child.try_wait()?.is_none() {
+            if Instant::now() > until {
+                child.kill()?;
+                child.wait()?;
+                return Ok(Fate::Hung);
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let output = child.wait_with_output()?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        if let Some(fate) = text.lines().find_map(understand) {
+            return Ok(fate);
+        }
+        if !output.status.success() {
+            // Stopped by something that is no check: an assertion outside of a run, or memory.
+            let said = output.status.to_string();
+            return Ok(Fate::Caught { seed: first, check: "the process".to_owned(), said });
+        }
+    }
+    Ok(Fate::Survived)
+}
+
+/// What a line about a violation says.
+fn understand(line: &str) -> Option<Fate> {
+    let (seed, rest) = line.strip_prefix("VIOLATION seed ")?.split_once(": ")?;
+    let (check, said) = rest.split_once(": ")?;
+    let said = said.chars().take(150).collect::<String>().replace('|', "/");
+    Some(Fate::Caught { seed: seed.parse().ok()?, check: check.to_owned(), said })
+}

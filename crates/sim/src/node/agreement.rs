@@ -1,0 +1,81 @@
+//! What followers are told and what they say, for [`crate::checks::agreed`].
+
+use onecopy_core::NodeId;
+use onecopy_raft::{Message as RaftMessage, Raft, Role};
+use onecopy_replica::{Message, Replica, Standing};
+
+use crate::checks::Checks;
+
+/// A replica is about to hear a message.
+pub(super) fn replica_hears(checks: &mut Checks, me: NodeId, replica: &Replica, message: &Message) {
+    let (agreed, log) = (&mut checks.agreed, replica.log());
+    let (view, through) = match message {
+        Message::Prepare { view, previous, entries, .. }
+            if previous.index <= log.base().index || log.contains(*previous) =>
+        {
+            (view.number, entries.last().map_or(previous.index, |last| last.id.index))
+        }
+        Message::SnapshotChunk { view, chunk, .. } => (*view, chunk.snapshot.index),
+        _ => return,
+    };
+    agreed.is_in(me, view.0, replica.commit());
+    agreed.named(me, view.0, through);
+}
+
+/// A replica says something.
+pub(super) fn replica_says(checks: &mut Checks, me: NodeId, replica: &Replica, message: &Message) {
+    if let Message::PrepareOk { view, durable, .. } = message {
+        checks.agreed.named(me, view.0, replica.log().base().index);
+        checks.agreed.relies_on(me, view.0, *durable, "acknowledges");
+    }
+}
+
+/// A replica has taken a turn.
+pub(crate) fn replica_is(checks: &mut Checks, me: NodeId, replica: &Replica) {
+    if matches!(replica.standing(), Standing::Backup | Standing::Learner) {
+        let (view, commit) = (replica.view_number().0, replica.commit());
+        checks.agreed.is_in(me, view, commit);
+        // What a snapshot covers that was installed meanwhile is committed.
+        checks.agreed.named(me, view, replica.log().base().index);
+        checks.agreed.relies_on(me, view, commit, "commits");
+    }
+}
+
+/// A view node is about to hear a message.
+pub(super) fn raft_hears(checks: &mut Checks, me: NodeId, raft: &Raft, message: &RaftMessage) {
+    let (agreed, log) = (&mut checks.raft_agreed, raft.log());
+    let through = match message {
+        RaftMessage::Append { previous, entries, .. }
+            if previous.index <= raft.commit() || log.contains(*previous) =>
+        {
+            entries.last().map_or(previous.index, |last| last.id.index)
+        }
+        RaftMessage::Snapshot { chunk, .. } => chunk.snapshot.index,
+        _ => return,
+    };
+    agreed.is_in(me, message.term().0, raft.commit());
+    agreed.named(me, message.term().0, through);
+}
+
+/// A view node says something.
+pub(super) fn raft_says(checks: &mut Checks, me: NodeId, raft: &Raft, message: &RaftMessage) {
+    let through = match message {
+        RaftMessage::Appended { through, .. } => *through,
+        RaftMessage::HeartbeatReply { received, durable, .. } => *received.max(durable),
+        _ => return,
+    };
+    let agreed = &mut checks.raft_agreed;
+    agreed.named(me, message.term().0, raft.log().base().index);
+    agreed.relies_on(me, message.term().0, through, "acknowledges");
+}
+
+/// A view node has taken a turn.
+pub(crate) fn raft_is(checks: &mut Checks, me: NodeId, raft: &Raft) {
+    let (term, commit) = (raft.term(), raft.commit());
+    // A leader counts for itself; one that has stopped to lead did.
+    let counts = raft.role() == Role::Leader || checks.raft.has_led(me, term);
+    let agreed = &mut checks.raft_agreed;
+    agreed.is_in(me, term.0, commit);
+    agreed.named(me, term.0, if counts { commit } else { raft.log().base().index });
+    agreed.relies_on(me, term.0, commit, "commits");
+}
