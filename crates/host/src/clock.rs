@@ -12,7 +12,8 @@
 //! | has jumped | goes on as before |
 //! | still shows the same after [`PATIENCE`] | believes it |
 //! | is out of step, as the view service has found ([`ClockError`]) | is put right by as much, at once |
-//! | is read for the first time | believes it, unless the view service says otherwise |
+//! | is read for the first time after a start | goes on from the last entry of the log, and takes the difference for a jump |
+//! | is read for the first time, and there is no entry | believes it, unless the view service says otherwise |
 //!
 //! [`EntryTime`], one for each group, makes it monotonic. When it is ahead of the steady clock, because an earlier primary was or
 //! because a clock that was believed has been put back, it goes at half the speed until it is not any more. It does not stand still:
@@ -22,7 +23,8 @@
 //!
 //! While the clocks of a majority agree and the view service can say so, entries are never more than twice [`TOLERANCE`] ahead of
 //! the clocks of that majority. Without a majority (one or two nodes, or no view service) a wrong clock is believed once it has been wrong
-//! for [`PATIENCE`]. A clock that has just been read for the first time may be believed until the view service has compared it.
+//! for [`PATIENCE`]. So is that of a node without any entry, until the view service has compared it. A node that was down for a while
+//! is behind by as much, for [`PATIENCE`] after its start at most.
 
 use std::time::Duration;
 
@@ -61,6 +63,14 @@ impl SteadyClock {
     #[must_use]
     pub fn new(rules: Rules) -> Self {
         Self { rules, ..Self::default() }
+    }
+
+    /// The node has just been started, and the last entry of its log has this time: it is not much later, for all that is known
+    /// for certain. A wall clock that says otherwise may have been wrong for as long as the process lives.
+    #[must_use]
+    pub fn going_on_from(self, now: Instant, last: Timestamp) -> Self {
+        let last = (last > Timestamp(0)).then(|| (now, i128::from(last.0) * NANOS_PER_MS));
+        Self { last, ..self }
     }
 
     /// The view service has compared the wall clock with others; `None`: it agrees with them, or there is nobody to ask.
@@ -266,6 +276,23 @@ mod tests {
         assert_eq!(node.run(5_000, 0).0, 0);
         node.steady.told(None);
         assert_eq!(node.run(60_000, 0).0, 0);
+    }
+
+    #[test]
+    fn a_process_that_starts_with_a_wrong_clock_goes_on_from_its_log() {
+        let error = HOUR.cast_signed();
+        for down in [0, 200, 5_000] {
+            let mut node = Node::default();
+            node.steady = node.steady.going_on_from(at(0), Timestamp(DAWN - down));
+            let behind = -down.cast_signed();
+            assert_eq!(node.run(5_000, error), (behind, behind), "nobody has said anything yet");
+            let (steady, _) = node.run(10, 0);
+            assert!((behind..=0).contains(&steady));
+            assert_eq!(node.run(10_010, 0).0, 0, "what has been down for a while is behind for a while");
+        }
+        let mut node = Node::default();
+        node.steady = node.steady.going_on_from(at(0), Timestamp(0));
+        assert_eq!(node.run(10, 700).0, 700, "there is nothing to go on from");
     }
 
     #[test]

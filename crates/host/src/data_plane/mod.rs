@@ -67,7 +67,8 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         observer: &mut impl GroupObserver<M>,
         out: &mut Out<Mail>,
     ) -> Result<(), CorruptPromise> {
-        self.clock = SteadyClock::new(settings.replica.rules);
+        let last = restored.recovered.entries.last().map_or(restored.base_time, |entry| entry.time);
+        self.clock = SteadyClock::new(settings.replica.rules).going_on_from(now, last);
         let group = Group::start(settings, restored, fresh, now, observer, &mut self.asked)?;
         self.groups.insert(group.id(), group);
         self.pass_on(out);

@@ -6,6 +6,7 @@ use onecopy_core::Timestamp;
 
 use crate::checks::ledger::Ledger;
 use crate::client::Family;
+use crate::clock::{SECOND, Time};
 use crate::trace::violated;
 
 /// How long after the end of a lease its entry may be missing, in milliseconds: some heartbeats of the primary, and what its clock may be
@@ -13,6 +14,8 @@ use crate::trace::violated;
 const GRACE: u64 = 2_500;
 /// The same where clocks were so wrong that a wrong one may have been believed: as long as it takes to believe another one.
 const LONG_GRACE: u64 = 13_000;
+/// For how long a process that has just been started may not believe a clock that is right.
+pub const MISTRUST: Time = 11 * SECOND;
 
 /// Looks at all leases.
 pub fn check(ledger: &Ledger, keys: u64, truth: Timestamp, was_misled: bool) {
