@@ -95,7 +95,12 @@ pub fn answer_framed(mut body: &[u8], response: &mut Vec<u8>, mut answer: impl F
     }
 }
 
-/// Takes a response apart into the replies to each segment, in order. After an error nothing follows.
+/// In the place of a reply's length: the segment was not executed, because the replies before it are large enough for one
+/// response. It is to be sent again, in another batch.
+pub const NOT_EXECUTED: u32 = u32::MAX;
+
+/// Takes a response apart into the replies to each segment, in order; `None` for one that was not executed
+/// ([`NOT_EXECUTED`]). After an error nothing follows.
 #[must_use]
 pub fn split_response(response: &Bytes) -> Replies {
     Replies { rest: response.clone() }
@@ -108,7 +113,7 @@ pub struct Replies {
 }
 
 impl Iterator for Replies {
-    type Item = Result<Bytes, Malformed>;
+    type Item = Result<Option<Bytes>, Malformed>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.rest.is_empty() {
@@ -116,9 +121,12 @@ impl Iterator for Replies {
         }
         let malformed = Malformed { left: self.rest.len() };
         if self.rest.len() >= 4 {
-            let length = self.rest.get_u32_le() as usize;
-            if length <= self.rest.len() {
-                return Some(Ok(self.rest.split_to(length)));
+            let length = self.rest.get_u32_le();
+            if length == NOT_EXECUTED {
+                return Some(Ok(None));
+            }
+            if length as usize <= self.rest.len() {
+                return Some(Ok(Some(self.rest.split_to(length as usize))));
             }
         }
         self.rest.clear();
@@ -132,10 +140,11 @@ mod tests {
 
     #[test]
     fn a_response_is_split_by_segment() {
-        let response = Bytes::from_static(b"\x05\0\0\0+OK\r\n\0\0\0\0\x02\0\0\0:");
+        let response = Bytes::from_static(b"\x05\0\0\0+OK\r\n\0\0\0\0\xff\xff\xff\xff\x02\0\0\0:");
         let mut replies = split_response(&response);
-        assert_eq!(replies.next(), Some(Ok(Bytes::from_static(b"+OK\r\n"))));
-        assert_eq!(replies.next(), Some(Ok(Bytes::new())));
+        assert_eq!(replies.next(), Some(Ok(Some(Bytes::from_static(b"+OK\r\n")))));
+        assert_eq!(replies.next(), Some(Ok(Some(Bytes::new()))));
+        assert_eq!(replies.next(), Some(Ok(None)));
         assert!(matches!(replies.next(), Some(Err(_))));
         assert_eq!(replies.next(), None);
     }
@@ -147,6 +156,6 @@ mod tests {
         let mut response = Vec::new();
         answer_framed(&body, &mut response, |command, reply| reply.extend(command.iter().rev()));
         let replies: Vec<_> = split_response(&response.into()).collect::<Result<_, _>>().unwrap();
-        assert_eq!(replies, [b"eno".as_slice(), b"", b"eerht"]);
+        assert_eq!(replies, [b"eno".as_slice(), b"", b"eerht"].map(|reply| Some(reply.into())));
     }
 }

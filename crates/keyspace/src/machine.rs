@@ -1,6 +1,7 @@
 //! The keyspace as a state machine: how entries, reads and images reach the databases.
 
 use onecopy_core::machine::RestoreError;
+use onecopy_core::segments::NOT_EXECUTED;
 use onecopy_core::{ApplyContext, Footprint, Place, QueryContext, Rules, StateMachine, Timestamp};
 use onecopy_resp::{Version, Writer};
 
@@ -217,6 +218,11 @@ fn respond(
     let begin = response.len();
     for segment in request::segments(body) {
         let header = response.len();
+        if header - begin >= RESPONSE_BYTES_WANTED {
+            // Not because of what this client asked for: its segment comes again.
+            response.extend_from_slice(&NOT_EXECUTED.to_le_bytes());
+            continue;
+        }
         response.extend_from_slice(&[0; 4]);
         let version = segment.as_ref().map_or(Version::Two, |segment| segment.version);
         let mut reply = Writer::new(response, version);

@@ -22,7 +22,7 @@ fn nothing_is_violated() {
     }
     // A run in which nothing happens proves nothing.
     for fault in Fault::ALL {
-        assert!(total.faults.get(&fault).is_some_and(|count| *count >= 20), "{fault:?}: {total:?}");
+        assert!(total.faults.get(&fault).is_some_and(|count| *count >= 8), "{fault:?}: {total:?}");
     }
     assert!(total.views > 1_500 && total.elections > 500, "{total:?}");
     assert!(total.entries > 50_000 && total.answered > 100_000, "{total:?}");

@@ -79,8 +79,11 @@ impl Cluster {
             .args(["--redis", &node.redis.to_string(), "--http", &node.http.to_string()])
             .args(["--peer", &peer.to_string(), "--roles", &roles.join(",")])
             .args(["--view-nodes", &ids.join(",")])
-            .args(["--nodes", &self.nodes.iter().map(reach).collect::<Vec<_>>().join(",")])
             .args(["--copies", &self.options.copies.to_string(), "--durability", self.options.durability]);
+        let others: Vec<String> = self.nodes.iter().filter(|(other, _)| **other != id).map(reach).collect();
+        if !others.is_empty() {
+            command.args(["--nodes", &others.join(",")]);
+        }
         for (flag, value) in &self.options.settings {
             command.arg(format!("--{flag}")).arg(value);
         }

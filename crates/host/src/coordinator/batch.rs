@@ -22,15 +22,17 @@ const BYTES_PER_MS: usize = 16 * 1024;
 pub(super) struct Batch<T> {
     pub(super) kind: Kind,
     pub(super) body: Bytes,
+    /// Whose requests it carries, and how many bytes each has in the body.
     pub(super) clients: Vec<T>,
+    sizes: Vec<usize>,
     pub(super) since: Instant,
     whereabouts: Whereabouts,
     /// Before this it is not sent again.
     not_before: Instant,
     /// It was sent to somebody whose answer is lost: it may have been executed.
     is_lost: bool,
-    /// How many primaries were lost that had it.
-    primaries_lost: u32,
+    /// How many primaries were lost that had it, and in which view the last of them: there may be two signs of one loss.
+    primaries_lost: (u32, Option<ViewNumber>),
     /// What its clients are told when the time is over and it was certainly not executed.
     refusal: Reply,
 }
@@ -48,10 +50,27 @@ enum Whereabouts {
 }
 
 impl<T> Batch<T> {
-    pub(super) fn new(now: Instant, kind: Kind, body: Bytes, clients: Vec<T>) -> Self {
+    pub(super) fn new(now: Instant, kind: Kind, body: Bytes, clients: Vec<T>, sizes: Vec<usize>) -> Self {
         let (whereabouts, is_lost, refusal) = (Whereabouts::Here, false, Reply::Refused);
-        let (not_before, primaries_lost) = (now, 0);
-        Self { kind, body, clients, since: now, whereabouts, not_before, is_lost, primaries_lost, refusal }
+        let (not_before, primaries_lost) = (now, (0, None));
+        Self {
+            kind,
+            body,
+            clients,
+            sizes,
+            since: now,
+            whereabouts,
+            not_before,
+            is_lost,
+            primaries_lost,
+            refusal,
+        }
+    }
+
+    /// The requests one by one, with whose they are.
+    pub(super) fn into_requests(self) -> impl Iterator<Item = (Bytes, T)> {
+        let mut rest = self.body;
+        self.sizes.into_iter().map(move |bytes| rest.split_to(bytes)).zip(self.clients)
     }
 
     /// From when on it is to be sent, if there is a primary that may take it.
@@ -85,15 +104,19 @@ impl<T> Batch<T> {
 
     /// If it was sent to such a node, no answer will come.
     pub(super) fn give_up_on(&mut self, gone: impl Fn(NodeId) -> bool) {
-        if matches!(self.whereabouts, Whereabouts::Sent { to, .. } if gone(to)) {
-            self.primaries_lost += 1;
+        if let Whereabouts::Sent { to, view, .. } = self.whereabouts
+            && gone(to)
+        {
+            if self.primaries_lost.1 != Some(view) {
+                self.primaries_lost = (self.primaries_lost.0 + 1, Some(view));
+            }
             self.lose();
         }
     }
 
     /// Whether it may be what primaries are lost for. Only reads: what a write does is in the log, and bounded there.
     pub(super) fn is_dangerous(&self) -> bool {
-        self.kind == Kind::Read && self.primaries_lost >= PRIMARIES_LOST_MAX
+        self.kind == Kind::Read && self.primaries_lost.0 >= PRIMARIES_LOST_MAX
     }
 
     /// No answer will come from where it was sent, or from where it waits for another view.

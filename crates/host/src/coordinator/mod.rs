@@ -84,6 +84,20 @@ pub struct Dispatch {
     pub forward: Forward,
 }
 
+/// A batch that is being made.
+#[derive(Debug)]
+struct Open<T> {
+    body: BodyBuilder,
+    sizes: Vec<usize>,
+    clients: Vec<T>,
+}
+
+impl<T> Default for Open<T> {
+    fn default() -> Self {
+        Self { body: BodyBuilder::new(), sizes: Vec::new(), clients: Vec::new() }
+    }
+}
+
 /// Routes the requests for one group.
 #[derive(Debug)]
 pub struct Coordinator<T> {
@@ -180,11 +194,14 @@ impl<T> Coordinator<T> {
         match outcome {
             Outcome::Done { response, as_of } => {
                 let Some(batch) = self.batches.remove(&sequence) else { return };
-                let mut replies = split_response(&response);
-                self.replies.extend(batch.clients.into_iter().map(|client| match replies.next() {
-                    Some(Ok(reply)) => (client, Reply::Done { reply, as_of }),
-                    _ => (client, Reply::Broken),
-                }));
+                let (kind, mut replies) = (batch.kind, split_response(&response));
+                for (segment, client) in batch.into_requests() {
+                    match replies.next() {
+                        Some(Ok(Some(reply))) => self.replies.push((client, Reply::Done { reply, as_of })),
+                        Some(Ok(None)) => self.arrived.push(Submission { kind, segment, client }),
+                        _ => self.replies.push((client, Reply::Broken)),
+                    }
+                }
             }
             Outcome::NotPrimary(view) => {
                 batch.refuse(Reply::Refused);
@@ -235,31 +252,34 @@ impl<T> Coordinator<T> {
             let expires = batch.ends_at(self.request_timeout);
             [Some(expires), batch.is_late_at(), due(batch)].into_iter().flatten().min()
         };
-        self.batches.values().filter_map(wants).min()
+        // What was not executed for want of room in a response goes into the next batch.
+        let again = (!self.arrived.is_empty()).then_some(Instant::ZERO);
+        self.batches.values().filter_map(wants).chain(again).min()
     }
 
     fn make_batches(&mut self, now: Instant, reads: ReadBatches) {
-        let mut open: BTreeMap<Kind, (BodyBuilder, Vec<T>)> = BTreeMap::new();
+        let mut open: BTreeMap<Kind, Open<T>> = BTreeMap::new();
         let mut arrived = std::mem::take(&mut self.arrived);
         for Submission { kind, segment, client } in arrived.drain(..) {
-            let (body, clients) = open.entry(kind).or_default();
-            body.push(&segment);
-            clients.push(client);
+            let batch = open.entry(kind).or_default();
+            batch.body.push(&segment);
+            batch.sizes.push(segment.len());
+            batch.clients.push(client);
             let travels_alone = kind == Kind::Read && reads == ReadBatches::Apart;
-            if travels_alone || body.size() >= BATCH_BYTES_MAX {
-                let (body, clients) = open.remove(&kind).unwrap_or_default();
-                self.add_batch(now, kind, body, clients);
+            if travels_alone || batch.body.size() >= BATCH_BYTES_MAX {
+                let batch = open.remove(&kind).unwrap_or_default();
+                self.add_batch(now, kind, batch);
             }
         }
         self.arrived = arrived;
-        for (kind, (body, clients)) in open {
-            self.add_batch(now, kind, body, clients);
+        for (kind, batch) in open {
+            self.add_batch(now, kind, batch);
         }
     }
 
-    fn add_batch(&mut self, now: Instant, kind: Kind, body: BodyBuilder, clients: Vec<T>) {
+    fn add_batch(&mut self, now: Instant, kind: Kind, Open { body, sizes, clients }: Open<T>) {
         self.sequence += 1;
-        self.batches.insert(self.sequence, Batch::new(now, kind, body.finish(), clients));
+        self.batches.insert(self.sequence, Batch::new(now, kind, body.finish(), clients, sizes));
     }
 
     fn expire(&mut self, now: Instant) {
@@ -268,7 +288,7 @@ impl<T> Coordinator<T> {
             self.batches.extract_if(.., |_, batch| now >= batch.ends_at(timeout) || batch.is_dangerous());
         for (_, batch) in ended {
             let reply = batch.end();
-            self.replies.extend(batch.clients.into_iter().map(|client| (client, reply.clone())));
+            self.replies.extend(batch.into_requests().map(|(_, client)| (client, reply.clone())));
         }
     }
 }

@@ -265,10 +265,15 @@ fn a_read_that_was_under_way_when_two_primaries_were_lost_is_not_taken_to_a_thir
     submit(&mut coordinator, Kind::Read, "read");
     submit(&mut coordinator, Kind::Write, "write");
     assert_eq!(dispatch(&mut coordinator, at(0)), [(1, 1, Kind::Write), (1, 2, Kind::Read)]);
+    // Two connections break, and the view changes: that is one loss.
+    coordinator.lost(NodeId(1));
+    assert_eq!(dispatch(&mut coordinator, at(10)).len(), 2);
+    coordinator.lost(NodeId(1));
+    assert_eq!(dispatch(&mut coordinator, at(20)).len(), 2);
     coordinator.learn(&view(2, 2));
-    assert_eq!(dispatch(&mut coordinator, at(1)), [(2, 1, Kind::Write), (2, 2, Kind::Read)], "one may fail");
+    assert_eq!(dispatch(&mut coordinator, at(20)), [(2, 1, Kind::Write), (2, 2, Kind::Read)], "one may fail");
     coordinator.lost(NodeId(2));
-    assert_eq!(dispatch(&mut coordinator, at(20)), [(2, 1, Kind::Write)]);
+    assert_eq!(dispatch(&mut coordinator, at(40)), [(2, 1, Kind::Write)]);
     assert_eq!(replies(&mut coordinator), [("read", Reply::Dangerous)]);
 }
 
@@ -290,4 +295,21 @@ fn large_bodies_are_given_time_and_not_sent_over_and_over() {
     assert_eq!(replies(&mut coordinator), []);
     dispatch(&mut coordinator, at(5_000 + 4_096));
     assert_eq!(replies(&mut coordinator), [("large", Reply::Unknown)]);
+}
+
+#[test]
+fn what_found_no_room_in_a_response_is_asked_for_again() {
+    let mut coordinator = coordinator();
+    coordinator.learn(&view(1, 1));
+    for client in ["a", "b", "c"] {
+        submit(&mut coordinator, Kind::Write, client);
+    }
+    assert_eq!(dispatch(&mut coordinator, at(0)), [(1, 1, Kind::Write)]);
+    let response = Bytes::from_static(b"\x01\0\0\0A\xff\xff\xff\xff\xff\xff\xff\xff");
+    coordinator.complete(1, Outcome::Done { response, as_of: Index(9) });
+    let done = Reply::Done { reply: Bytes::from_static(b"A"), as_of: Index(9) };
+    assert_eq!(replies(&mut coordinator), [("a", done)]);
+    assert_eq!(coordinator.deadline(), Some(Instant::ZERO));
+    assert_eq!(dispatch(&mut coordinator, at(1)), [(1, 2, Kind::Write)]);
+    assert_eq!(coordinator.outstanding().collect::<Vec<_>>(), [(2, &["b", "c"][..])]);
 }

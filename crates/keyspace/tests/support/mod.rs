@@ -100,7 +100,7 @@ pub fn body_of(db: u8, version: Version, args: &[Vec<u8>]) -> Bytes {
 /// The replies of a response to one segment.
 pub fn replies(response: Vec<u8>) -> Vec<u8> {
     let mut segments = split_response(&Bytes::from(response));
-    let replies = segments.next().expect("a segment").expect("well-formed");
+    let replies = segments.next().expect("a segment").expect("well-formed").expect("executed");
     assert!(segments.next().is_none());
     replies.to_vec()
 }

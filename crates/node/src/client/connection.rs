@@ -1,6 +1,7 @@
 //! One client connection.
 
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -40,15 +41,19 @@ const OWN_REPLY_BYTES_MAX: usize = 256 * 1024;
 /// What a browser sends first if a web page has it talk to this port.
 const HTTP_WORDS: [&[u8]; 2] = [b"post", b"host:"];
 
-/// Serves a client until it leaves.
-pub(crate) async fn serve(stream: TcpStream, address: SocketAddr, clients: &Clients) {
+/// Serves a client until it leaves. It counts as connected from now on, and not only once it has its first turn: of a crowd
+/// that comes at once, no more are let in than there may be.
+pub(crate) fn serve(
+    stream: TcpStream,
+    address: SocketAddr,
+    clients: Rc<Clients>,
+) -> impl Future<Output = ()> + 'static {
     let id = clients.next_id.get();
     clients.next_id.set(id + 1);
-    let Ok(local) = stream.local_addr() else { return };
     let peer = Peer {
         id,
         address,
-        local,
+        local: stream.local_addr().unwrap_or(address),
         since: std::time::Instant::now(),
         name: String::new(),
         library: String::new(),
@@ -59,12 +64,14 @@ pub(crate) async fn serve(stream: TcpStream, address: SocketAddr, clients: &Clie
         commands: 0,
     };
     clients.connected.borrow_mut().insert(id, peer);
-    let counters = &clients.knowledge.data.clients;
-    ClientCounters::add(&counters.connected, 1);
-    // Why a client left is nobody's business; what it did wrong it has been told.
-    let _ = Connection::new(stream, address, id, clients).run().await;
-    counters.connected.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
-    clients.connected.borrow_mut().remove(&id);
+    async move {
+        let counters = &clients.knowledge.data.clients;
+        ClientCounters::add(&counters.connected, 1);
+        // Why a client left is nobody's business; what it did wrong it has been told.
+        let _ = Connection::new(stream, address, id, &clients).run().await;
+        counters.connected.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+        clients.connected.borrow_mut().remove(&id);
+    }
 }
 
 struct Connection<'a> {

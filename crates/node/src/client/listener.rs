@@ -31,7 +31,6 @@ pub(crate) async fn listen(listener: TcpListener, clients: Rc<Clients>) {
             let _ = stream.shutdown().await;
             continue;
         }
-        let clients = clients.clone();
-        tokio::task::spawn_local(async move { connection::serve(stream, address, &clients).await });
+        tokio::task::spawn_local(connection::serve(stream, address, clients.clone()));
     }
 }

@@ -71,10 +71,12 @@ impl Plan {
             if let Some(password) = &arguments.requirepass {
                 config.requirepass.clone_from(password);
             }
+        }
+        choose_peer_ports(&mut configs)?;
+        for config in &configs {
             let problems = config.problems();
             ensure!(problems.is_empty(), "such a cluster cannot be: {}", problems.join("; "));
         }
-        choose_peer_ports(&mut configs)?;
         let cluster = configs[0].cluster.clone();
         let nodes =
             configs.into_iter().map(|config| PlannedNode { home: home(directory, config.node), config });
