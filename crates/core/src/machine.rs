@@ -54,7 +54,8 @@ pub struct QueryContext {
     pub now: Timestamp,
 }
 
-/// Where in a state the next look begins ([`StateMachine::scrub`]). What the numbers mean is the machine's business.
+/// Where in a state the next look begins ([`StateMachine::scrub`]). What the numbers mean is the machine's
+/// business.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
     /// Which object.
@@ -113,14 +114,15 @@ pub trait StateMachine {
     /// primary proposes such an entry when its clock gets there.
     fn due(&self) -> Option<Timestamp>;
 
-    /// Whether there is something left to remove that nobody sees any more. Each entry removes some of it, so that none holds
-    /// up the others: a primary that has nothing else to do makes entries for it, a few at a time.
+    /// Whether there is something left to remove that nobody sees any more. Each entry removes some of it, so
+    /// that none holds up the others: a primary that has nothing else to do makes entries for it, a few at a
+    /// time.
     fn has_leftovers(&self) -> bool {
         false
     }
 
-    /// Goes on, for a bounded time, with work that is no part of the state and that nobody sees, such as giving memory back.
-    /// Returns whether there is more of it. Called between entries.
+    /// Goes on, for a bounded time, with work that is no part of the state and that nobody sees, such as
+    /// giving memory back. Returns whether there is more of it. Called between entries.
     fn tidy(&mut self) -> bool {
         false
     }
@@ -131,10 +133,11 @@ pub trait StateMachine {
     /// A digest of the whole state. Walks over all of it: for tests and checks, not for the hot path.
     fn digest(&self) -> u64;
 
-    /// A digest of a part of the state: from `from` on, which is [`Place::BEGINNING`] or what the last call returned, about as
-    /// much of it as occupies `bytes`. Also returns where the next part begins; after the last one, the beginning. Equal states
-    /// have equal parts, also where the state has changed since the last call. Called with every entry, to find out whether
-    /// memory still holds what was put there (rule P10); a machine that has no cheap way to do it leaves that to its responses.
+    /// A digest of a part of the state: from `from` on, which is [`Place::BEGINNING`] or what the last call
+    /// returned, about as much of it as occupies `bytes`. Also returns where the next part begins; after the
+    /// last one, the beginning. Equal states have equal parts, also where the state has changed since the
+    /// last call. Called with every entry, to find out whether memory still holds what was put there (rule
+    /// P10); a machine that has no cheap way to do it leaves that to its responses.
     fn scrub(&self, from: Place, bytes: usize) -> (u64, Place) {
         let _ = bytes;
         (0, from)

@@ -31,8 +31,8 @@ pub struct Batch {
 /// What the primary settled for the whole entry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Header {
-    /// Commands that need memory are refused while the state occupies so many bytes; 0: never. It is the primary's limit,
-    /// and holds for all copies: whether there is room is settled as each command executes.
+    /// Commands that need memory are refused while the state occupies so many bytes; 0: never. It is the
+    /// primary's limit, and holds for all copies: whether there is room is settled as each command executes.
     pub memory_max: u64,
 }
 

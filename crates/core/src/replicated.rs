@@ -13,8 +13,8 @@ use crate::rules::{Rule, Rules};
 use crate::session::{AnswerBounds, Sessions, Verdict};
 use crate::time::Timestamp;
 
-/// So much of the state is looked at with an entry (rule P10) for each millisecond since the one before: 2 MiB in a second,
-/// however many entries it has.
+/// So much of the state is looked at with an entry (rule P10) for each millisecond since the one before: 2
+/// MiB in a second, however many entries it has.
 const SCRUB_BYTES_PER_MS: u64 = 2 << 10;
 /// But so much at least, a few small objects: entries may follow each other faster than milliseconds do.
 const SCRUB_BYTES_MIN: u64 = 256;
@@ -140,8 +140,8 @@ impl<M: StateMachine> Replicated<M> {
         Ok(())
     }
 
-    /// Looks at the next part of the state; what was seen. What is looked at is bounded in bytes for each entry, and for each
-    /// second.
+    /// Looks at the next part of the state; what was seen. What is looked at is bounded in bytes for each
+    /// entry, and for each second.
     fn look(&mut self, now: Timestamp) -> u64 {
         let elapsed = now.0.saturating_sub(std::mem::replace(&mut self.side.last, now).0);
         let bytes = elapsed.saturating_mul(SCRUB_BYTES_PER_MS).clamp(SCRUB_BYTES_MIN, SCRUB_BYTES_MAX);
@@ -206,7 +206,8 @@ impl<M: StateMachine> Replicated<M> {
         if !arriving.iter().zip(MAGIC).all(|(byte, expected)| byte == expected) {
             return Err(RestoreError { reason: "it is no image of this version of Onecopy".to_owned() });
         }
-        // No length is too long: E3, a reader takes whatever its writer makes. Nothing is set aside before it has come.
+        // No length is too long: E3, a reader takes whatever its writer makes. Nothing is set aside before it
+        // has come.
         let Some((header, rest)) = arriving.split_first_chunk::<PREAMBLE_HEADER>() else { return Ok(()) };
         let length = header.last_chunk().map_or(0, |length| u64::from_le_bytes(*length));
         let side = usize::try_from(length).ok().and_then(|length| rest.split_at_checked(length));

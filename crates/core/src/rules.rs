@@ -57,7 +57,8 @@ pub enum Rule {
     ExactlyOnce,
     /// `ONCE`: a command that comes again under its token is not executed again.
     OnceTokens,
-    /// E3: what is remembered of answers is bounded, so that whatever a replica writes down it can read again.
+    /// E3: what is remembered of answers is bounded, so that whatever a replica writes down it can read
+    /// again.
     BoundedAnswers,
     /// P10, same order, same result: a backup whose digest differs from the primary's stops being one.
     SameResult,

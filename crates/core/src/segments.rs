@@ -95,8 +95,8 @@ pub fn answer_framed(mut body: &[u8], response: &mut Vec<u8>, mut answer: impl F
     }
 }
 
-/// In the place of a reply's length: the segment was not executed, because the replies before it are large enough for one
-/// response. It is to be sent again, in another batch.
+/// In the place of a reply's length: the segment was not executed, because the replies before it are large
+/// enough for one response. It is to be sent again, in another batch.
 pub const NOT_EXECUTED: u32 = u32::MAX;
 
 /// Takes a response apart into the replies to each segment, in order; `None` for one that was not executed

@@ -3,17 +3,18 @@
 //! Scale and Low Latency", SOSP 2015).
 //!
 //! A coordinator whose primary is gone cannot know whether its batch was executed. It sends the batch to the next primary, under
-//! the same [`BatchId`](crate::BatchId), and every replica decides the same way, because what it decides by is replicated: the answers to
-//! all batches that their coordinators have not confirmed yet. With each batch a coordinator says below which number it has
-//! all its answers; those go.
+//! the same [`BatchId`](crate::BatchId), and every replica decides the same way, because what it decides by
+//! is replicated: the answers to all batches that their coordinators have not confirmed yet. With each batch
+//! a coordinator says below which number it has all its answers; those go.
 //!
 //! # Bounds
 //!
-//! That a batch was executed is remembered until it is confirmed, whatever happens; what it was answered only within
-//! [`AnswerBounds`]. An answer that is too large is given once, to whoever asked first, and a repetition hears that the batch
-//! was executed and that its answer is gone. When all answers together are too large, the coordinator that has been silent for
-//! longest loses its own first, the oldest before the others: it is the one most likely to be dead. What is remembered counts as
-//! memory of the state ([`Sessions::memory`]). All of it follows from entries, so every replica forgets the same.
+//! That a batch was executed is remembered until it is confirmed, whatever happens; what it was answered only
+//! within [`AnswerBounds`]. An answer that is too large is given once, to whoever asked first, and a
+//! repetition hears that the batch was executed and that its answer is gone. When all answers together are
+//! too large, the coordinator that has been silent for longest loses its own first, the oldest before the
+//! others: it is the one most likely to be dead. What is remembered counts as memory of the state
+//! ([`Sessions::memory`]). All of it follows from entries, so every replica forgets the same.
 
 use std::collections::BTreeMap;
 
@@ -31,8 +32,8 @@ const DEAD_AFTER_MS: u64 = 3_600_000;
 const DEAD_AFTER_ENTRIES: u64 = 100_000;
 /// How often, in entries, dead coordinators are looked for.
 const SWEEP_INTERVAL: u64 = 10_000;
-/// A coordinator with so many batches that it has not confirmed waits before another one is executed. It confirms as fast as it is
-/// answered, so that only a coordinator gone wrong has so many.
+/// A coordinator with so many batches that it has not confirmed waits before another one is executed. It
+/// confirms as fast as it is answered, so that only a coordinator gone wrong has so many.
 pub const UNCONFIRMED_MAX: usize = 1 << 16;
 /// What a batch costs beyond its answer, in bytes.
 const BATCH_COST: u64 = 96;
@@ -58,8 +59,8 @@ impl AnswerBounds {
     /// No bounds, for those who want to see whether it is noticed.
     pub(crate) const NONE: Self = Self { one_max: usize::MAX, all_max: u64::MAX };
 
-    /// These bounds where the whole state is to occupy at most `memory_max` bytes (0: no limit). Answers take a quarter of it at
-    /// most: whoever makes room by deleting must not find that answers fill it.
+    /// These bounds where the whole state is to occupy at most `memory_max` bytes (0: no limit). Answers take
+    /// a quarter of it at most: whoever makes room by deleting must not find that answers fill it.
     #[must_use]
     fn within(self, memory_max: u64) -> Self {
         match memory_max {
@@ -86,7 +87,8 @@ pub struct Sessions {
 struct Session {
     /// It has all its answers below this number.
     done_below: u64,
-    /// The batches that it may send again, by number, with what they were answered; `None` if that was forgotten.
+    /// The batches that it may send again, by number, with what they were answered; `None` if that was
+    /// forgotten.
     answers: BTreeMap<u64, Option<Bytes>>,
     /// The time and the index of the entry with its last batch.
     last: (Timestamp, Index),
@@ -135,8 +137,8 @@ impl Sessions {
         }
     }
 
-    /// Remembers that a batch was just executed, and its response as far as there is room. `memory_max` is the limit of the
-    /// entry for the whole state, 0 without one.
+    /// Remembers that a batch was just executed, and its response as far as there is room. `memory_max` is
+    /// the limit of the entry for the whole state, 0 without one.
     pub fn executed(&mut self, batch: &Batch, response: &Bytes, bounds: AnswerBounds, memory_max: u64) {
         let bounds = bounds.within(memory_max);
         let Some(session) = self.sessions.get_mut(&batch.id.coordinator) else { return };
@@ -151,7 +153,8 @@ impl Sessions {
         }
     }
 
-    /// Forgets answers of at least `bytes`, if the coordinator that has been silent for longest has so many; else all of them.
+    /// Forgets answers of at least `bytes`, if the coordinator that has been silent for longest has so many;
+    /// else all of them.
     fn forget(&mut self, bytes: u64) {
         let with_answers = self
             .sessions

@@ -1,11 +1,12 @@
 //! What time it is, although clocks are wrong now and then.
 //!
-//! The time of entries decides what has expired, and never goes back. One wrong reading of a wall clock must not lead it astray: an
-//! hour too much would end every lease at once, and keep every later one for an hour too long. So two small clocks stand between
-//! the wall clock and the entries.
+//! The time of entries decides what has expired, and never goes back. One wrong reading of a wall clock must
+//! not lead it astray: an hour too much would end every lease at once, and keep every later one for an hour
+//! too long. So two small clocks stand between the wall clock and the entries.
 //!
-//! [`SteadyClock`], one for each node, is what the node takes for the true time. It goes by the monotonic clock, and drifts towards
-//! the wall clock by a tenth of its speed at most. A wall clock that is further away than [`TOLERANCE`] has *jumped*:
+//! [`SteadyClock`], one for each node, is what the node takes for the true time. It goes by the monotonic
+//! clock, and drifts towards the wall clock by a tenth of its speed at most. A wall clock that is further
+//! away than [`TOLERANCE`] has *jumped*:
 //!
 //! | the wall clock | the steady clock |
 //! | --- | --- |
@@ -15,16 +16,18 @@
 //! | is read for the first time after a start | goes on from the last entry of the log, and takes the difference for a jump |
 //! | is read for the first time, and there is no entry | believes it, unless the view service says otherwise |
 //!
-//! [`EntryTime`], one for each group, makes it monotonic. When it is ahead of the steady clock, because an earlier primary was or
-//! because a clock that was believed has been put back, it goes at half the speed until it is not any more. It does not stand still:
-//! then a key with a second to live would live for as long as the clock was wrong. This way it lives for two.
+//! [`EntryTime`], one for each group, makes it monotonic. When it is ahead of the steady clock, because an
+//! earlier primary was or because a clock that was believed has been put back, it goes at half the speed
+//! until it is not any more. It does not stand still: then a key with a second to live would live for as long
+//! as the clock was wrong. This way it lives for two.
 //!
 //! # What follows
 //!
-//! While the clocks of a majority agree and the view service can say so, entries are never more than twice [`TOLERANCE`] ahead of
-//! the clocks of that majority. Without a majority (one or two nodes, or no view service) a wrong clock is believed once it has been wrong
-//! for [`PATIENCE`]. So is that of a node without any entry, until the view service has compared it. A node that was down for a while
-//! is behind by as much, for [`PATIENCE`] after its start at most.
+//! While the clocks of a majority agree and the view service can say so, entries are never more than twice
+//! [`TOLERANCE`] ahead of the clocks of that majority. Without a majority (one or two nodes, or no view
+//! service) a wrong clock is believed once it has been wrong for [`PATIENCE`]. So is that of a node without
+//! any entry, until the view service has compared it. A node that was down for a while is behind by as much,
+//! for [`PATIENCE`] after its start at most.
 
 use std::time::Duration;
 
@@ -41,7 +44,8 @@ const DRIFT: i128 = 10;
 /// What a node takes for the true time.
 #[derive(Clone, Debug, Default)]
 pub struct SteadyClock {
-    /// When it was read last, and what it showed, in nanoseconds since 1970. `None` before it was read for the first time.
+    /// When it was read last, and what it showed, in nanoseconds since 1970. `None` before it was read for
+    /// the first time.
     last: Option<(Instant, i128)>,
     jump: Option<Jump>,
     /// What the view service has found about the wall clock.
@@ -65,15 +69,17 @@ impl SteadyClock {
         Self { rules, ..Self::default() }
     }
 
-    /// The node has just been started, and the last entry of its log has this time: it is not much later, for all that is known
-    /// for certain. A wall clock that says otherwise may have been wrong for as long as the process lives.
+    /// The node has just been started, and the last entry of its log has this time: it is not much later, for
+    /// all that is known for certain. A wall clock that says otherwise may have been wrong for as long as the
+    /// process lives.
     #[must_use]
     pub fn going_on_from(self, now: Instant, last: Timestamp) -> Self {
         let last = (last > Timestamp(0)).then(|| (now, i128::from(last.0) * NANOS_PER_MS));
         Self { last, ..self }
     }
 
-    /// The view service has compared the wall clock with others; `None`: it agrees with them, or there is nobody to ask.
+    /// The view service has compared the wall clock with others; `None`: it agrees with them, or there is
+    /// nobody to ask.
     pub fn told(&mut self, error: Option<ClockError>) {
         self.error = error;
     }
@@ -145,8 +151,8 @@ pub struct EntryTime {
 }
 
 impl EntryTime {
-    /// The time of an entry that is made now, where the steady clock shows `steady` and `applied` is the time of the last entry
-    /// that was executed.
+    /// The time of an entry that is made now, where the steady clock shows `steady` and `applied` is the time
+    /// of the last entry that was executed.
     pub fn read(&mut self, now: Instant, steady: Timestamp, applied: Timestamp) -> Timestamp {
         self.made(now, applied);
         steady.max(self.slow(now))

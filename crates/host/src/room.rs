@@ -1,7 +1,8 @@
-//! A log that found no room on its disk. It has failed for good: what became of its last write, nobody knows, and it is never tried again on the same
-//! file. What is durable is known after a start, and only then. So the process waits until there is room, and then begins anew, exactly as if it had
-//! crashed: with the next boot number, hence in a new view (rule P11), with what recovery finds in the log, and in the same life. Nobody has to
-//! start it, which matters most when the disks of all members were full.
+//! A log that found no room on its disk. It has failed for good: what became of its last write, nobody knows,
+//! and it is never tried again on the same file. What is durable is known after a start, and only then. So
+//! the process waits until there is room, and then begins anew, exactly as if it had crashed: with the next
+//! boot number, hence in a new view (rule P11), with what recovery finds in the log, and in the same life.
+//! Nobody has to start it, which matters most when the disks of all members were full.
 
 use std::time::Duration;
 
@@ -29,7 +30,8 @@ impl Room {
         self.next_look
     }
 
-    /// Whether the process is to begin anew. `has_room` finds out whether something can be written, and made durable.
+    /// Whether the process is to begin anew. `has_room` finds out whether something can be written, and made
+    /// durable.
     pub fn look(&mut self, now: Instant, has_room: impl FnOnce() -> bool) -> bool {
         if now < self.next_look {
             return false;

@@ -1,9 +1,10 @@
 //! Where other nodes can be reached: where the settings say, and where they say themselves.
 //!
-//! Settings are right when they are written. A node that has moved since tells the view service where it is, with every ping, and everybody else
-//! learns it from the view table, as they do of nodes that join later. Neither is always right: a node may know itself
-//! by an address that means something else elsewhere. So whoever cannot be reached at one is looked for at the other, in turn, and what
-//! works is kept. A node that says something new is looked for there first.
+//! Settings are right when they are written. A node that has moved since tells the view service where it is,
+//! with every ping, and everybody else learns it from the view table, as they do of nodes that join later.
+//! Neither is always right: a node may know itself by an address that means something else elsewhere. So
+//! whoever cannot be reached at one is looked for at the other, in turn, and what works is kept. A node that
+//! says something new is looked for there first.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! The longest time for which one command, or one entry, holds up all others: while a collection grows, while much expires at
-//! once, and while something large is removed. For orientation.
+//! The longest time for which one command, or one entry, holds up all others: while a collection grows, while
+//! much expires at once, and while something large is removed. For orientation.
 //!
 //! ```text
 //! cargo run --release -p onecopy-keyspace --example stalls

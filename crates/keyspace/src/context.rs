@@ -69,7 +69,8 @@ impl Context<'_> {
         self.keyspace.clock
     }
 
-    /// Whether there is memory for a command: it may begin while there is less than the limit, whatever it adds then.
+    /// Whether there is memory for a command: it may begin while there is less than the limit, whatever it
+    /// adds then.
     pub(crate) fn admit(&self, spec: &Spec) -> Outcome {
         let is_full = spec.grows && self.apply.is_full(self.keyspace.memory());
         if is_full { Err(CommandError::OutOfMemory) } else { Ok(()) }

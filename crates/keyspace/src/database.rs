@@ -299,7 +299,8 @@ impl Database {
         Some(object)
     }
 
-    /// Removes a key for good: if its value is large, it is freed bit by bit. Whether the key was there at `clock`.
+    /// Removes a key for good: if its value is large, it is freed bit by bit. Whether the key was there at
+    /// `clock`.
     pub(crate) fn delete(&mut self, key: &[u8], clock: Timestamp) -> bool {
         let Some(object) = self.remove(key) else { return false };
         let was_there = !object.is_expired(clock);
@@ -335,7 +336,8 @@ impl Database {
         !self.trash.is_empty()
     }
 
-    /// Frees up to about `count` keys and elements of a database that nobody uses any more. Whether there are more.
+    /// Frees up to about `count` keys and elements of a database that nobody uses any more. Whether there are
+    /// more.
     pub(crate) fn dismantle(&mut self, mut count: usize) -> bool {
         while count > 0 {
             let freed = self.trash.free(count);

@@ -1,8 +1,9 @@
 //! Adding decimal numbers as a person would.
 //!
 //! Redis adds `INCRBYFLOAT`'s numbers as 80-bit floats, which other platforms do not have, and shows 17
-//! digits after the point. Here they are added exactly, digit by digit, and the sum is rounded to as many digits after the
-//! point: `0.1` and `0.2` give `0.3` everywhere. What is a number, how large it may be, and how long its text, is as in Redis.
+//! digits after the point. Here they are added exactly, digit by digit, and the sum is rounded to as many
+//! digits after the point: `0.1` and `0.2` give `0.3` everywhere. What is a number, how large it may be, and
+//! how long its text, is as in Redis.
 
 use crate::number::{parse_float, parse_hexadecimal};
 

@@ -69,7 +69,8 @@ pub enum CommandError {
     /// The command would take more steps than a command may ([`STEPS_MAX`](crate::steps::STEPS_MAX)).
     #[error("ERR the command would take too long; ask for less at a time")]
     TooLong,
-    /// The answers of the commands before it, in the same request, are so large that there is no room for another one.
+    /// The answers of the commands before it, in the same request, are so large that there is no room for
+    /// another one.
     #[error("TRYAGAIN the answers before it are too large together; it was not executed")]
     ResponseFull,
     /// The reply would be larger than a response may be.

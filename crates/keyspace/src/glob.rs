@@ -1,4 +1,5 @@
-//! Patterns of `KEYS`, `SCAN` and `CONFIG GET`: `*`, `?`, `[abc]`, `[^a-z]`, and `\` before a character that means itself.
+//! Patterns of `KEYS`, `SCAN` and `CONFIG GET`: `*`, `?`, `[abc]`, `[^a-z]`, and `\` before a character that
+//! means itself.
 //!
 //! A star that does not work out is tried again one byte further on, and only the last star is: the time is
 //! bounded by the product of both lengths, whatever the pattern. Who cannot afford so much counts the steps
@@ -10,8 +11,8 @@ pub fn matches(pattern: &[u8], text: &[u8]) -> bool {
     matches_within(pattern, text, &mut usize::MAX.clone()).unwrap_or(false)
 }
 
-/// The same, in at most as many steps as are left; `None` if they do not suffice. A step is a byte that is compared, in the
-/// pattern or in the text.
+/// The same, in at most as many steps as are left; `None` if they do not suffice. A step is a byte that is
+/// compared, in the pattern or in the text.
 #[must_use]
 pub fn matches_within(pattern: &[u8], text: &[u8], steps_left: &mut usize) -> Option<bool> {
     let (mut p, mut t) = (0, 0);

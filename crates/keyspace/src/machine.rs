@@ -22,20 +22,20 @@ use crate::value::TEXT_BYTES_MAX;
 /// How many databases there are, as in Redis by default.
 pub const DATABASES: u8 = 16;
 
-/// How many expired keys an entry removes at most, for each millisecond since the one before. The rest is absent, and waits for
-/// the next entries: however much expires at once, and however fast entries follow each other, removing takes a share of the
-/// time, and not all of it.
+/// How many expired keys an entry removes at most, for each millisecond since the one before. The rest is
+/// absent, and waits for the next entries: however much expires at once, and however fast entries follow each
+/// other, removing takes a share of the time, and not all of it.
 const EXPIRED_PER_MS: u64 = 150;
 /// But so many at least: a clock that was set back makes entry time stand still.
 const EXPIRED_PER_ENTRY_MIN: u64 = 8;
 /// And at most so many after a long rest, which takes a few milliseconds.
 const EXPIRED_PER_ENTRY_MAX: u64 = 1500;
 
-/// The longest reply to a command: a string of the largest size, and what is around it. A command whose reply would exceed it
-/// answers an error instead.
+/// The longest reply to a command: a string of the largest size, and what is around it. A command whose reply
+/// would exceed it answers an error instead.
 pub const REPLY_BYTES_MAX: usize = TEXT_BYTES_MAX + 1024;
-/// Once the answers to a request are so long, the commands behind are not executed. A response is thus never longer than this,
-/// one reply, and an error for each of those commands.
+/// Once the answers to a request are so long, the commands behind are not executed. A response is thus never
+/// longer than this, one reply, and an error for each of those commands.
 pub const RESPONSE_BYTES_WANTED: usize = 192 << 20;
 
 /// Whether a reply of so many elements, with so many bytes together, may be built.
@@ -246,8 +246,8 @@ fn respond(
                 }
             }
         }
-        // Each command beyond what is wanted adds a few dozen bytes; a body that has enough of them for 4 GiB is
-        // larger than any batch.
+        // Each command beyond what is wanted adds a few dozen bytes; a body that has enough of them for 4 GiB
+        // is larger than any batch.
         let length = u32::try_from(response.len() - header - 4).unwrap_or(u32::MAX);
         response[header..header + 4].copy_from_slice(&length.to_le_bytes());
     }

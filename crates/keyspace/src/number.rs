@@ -57,7 +57,8 @@ fn is_nonzero(byte: &u8) -> bool {
     byte.is_ascii_hexdigit() && *byte != b'0'
 }
 
-/// A hexadecimal number as `strtod` takes it, without a sign: `0x1.8p3`. Rounded to the nearest double; infinite if it is too large.
+/// A hexadecimal number as `strtod` takes it, without a sign: `0x1.8p3`. Rounded to the nearest double;
+/// infinite if it is too large.
 pub(crate) fn parse_hexadecimal(text: &[u8]) -> Option<f64> {
     let [b'0', b'x' | b'X', rest @ ..] = text else { return None };
     let (digits, exponent) = match rest.iter().position(|byte| is_letter(*byte, b'p')) {

@@ -1,8 +1,9 @@
 //! A look at the state, bit by bit, to find out whether memory still holds what was put there (rule P10).
 //!
-//! Copies look at the same places at the same entries. Where a key stands in its shard, and an element in its collection, is
-//! part of the state, so a place is a pair of positions, and what is there is hashed in their order. The state changes between two
-//! looks: a place may be gone then, and the look goes on behind it, on every copy alike.
+//! Copies look at the same places at the same entries. Where a key stands in its shard, and an element in its
+//! collection, is part of the state, so a place is a pair of positions, and what is there is hashed in their
+//! order. The state changes between two looks: a place may be gone then, and the look goes on behind it, on
+//! every copy alike.
 //!
 //! A look is bounded in bytes. A large collection takes several looks, and so does a large string.
 
@@ -15,7 +16,8 @@ use crate::value::{Text, Value};
 
 /// A string is looked at in blocks of so many bytes, or several of them.
 const BLOCK: usize = 4096;
-/// So many bits of a place say which block, those above them which element. The longest string has fewer blocks.
+/// So many bits of a place say which block, those above them which element. The longest string has fewer
+/// blocks.
 const BLOCK_BITS: u32 = 24;
 /// What it costs to look at an object or an element, beyond its bytes: it may lie anywhere in memory.
 const VISIT_COST: usize = 64;
@@ -43,7 +45,8 @@ impl Look {
         self.spend(VISIT_COST + name.len());
     }
 
-    /// Looks at `bytes` from a block on, at one block at least. The next block, if it did not come to the end.
+    /// Looks at `bytes` from a block on, at one block at least. The next block, if it did not come to the
+    /// end.
     fn blocks(&mut self, bytes: &[u8], block: usize) -> Option<usize> {
         let start = block.saturating_mul(BLOCK).min(bytes.len());
         let wanted = (self.left / BLOCK).max(1) * BLOCK;
@@ -53,7 +56,8 @@ impl Look {
         (end < bytes.len()).then_some(end / BLOCK)
     }
 
-    /// Looks at elements from `within` on, of which there are `count`. Where to go on, if it did not come to the end.
+    /// Looks at elements from `within` on, of which there are `count`. Where to go on, if it did not come to
+    /// the end.
     fn elements<'a>(
         &mut self,
         within: u64,
@@ -117,9 +121,9 @@ impl Look {
     }
 }
 
-/// The digest of the state from `from` on, about as much of it as occupies `bytes`, and where the next part begins. Shards are counted
-/// through all databases, whether they exist or not: an empty database and one that was never used are the same. Behind
-/// them come the tokens.
+/// The digest of the state from `from` on, about as much of it as occupies `bytes`, and where the next part
+/// begins. Shards are counted through all databases, whether they exist or not: an empty database and one
+/// that was never used are the same. Behind them come the tokens.
 pub(crate) fn part(
     databases: &[Option<Box<Database>>],
     tokens: &Tokens,

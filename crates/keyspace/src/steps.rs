@@ -1,11 +1,12 @@
 //! What a command may cost (rule E2).
 //!
-//! A command is paid in *steps*. One step is an element that is looked at, hashed, moved or written, or a few dozen
-//! bytes that are copied or compared: at most about a tenth of a microsecond. Who has used up [`STEPS_MAX`] is stopped, with an error,
-//! before anything has been changed. The count depends on the command and the state alone, so every copy stops at the same place.
+//! A command is paid in *steps*. One step is an element that is looked at, hashed, moved or written, or a few
+//! dozen bytes that are copied or compared: at most about a tenth of a microsecond. Who has used up
+//! [`STEPS_MAX`] is stopped, with an error, before anything has been changed. The count depends on the
+//! command and the state alone, so every copy stops at the same place.
 //!
-//! Commands that only make room (`DEL`, `UNLINK`, `FLUSHDB`, `FLUSHALL`) are never refused: what they remove is out of sight at
-//! once, and goes bit by bit (see [`trash`](crate::trash)).
+//! Commands that only make room (`DEL`, `UNLINK`, `FLUSHDB`, `FLUSHALL`) are never refused: what they remove
+//! is out of sight at once, and goes bit by bit (see [`trash`](crate::trash)).
 
 use crate::error::{CommandError, Outcome};
 

@@ -114,8 +114,9 @@ impl Tokens {
         (executed.expires > clock).then_some(executed)
     }
 
-    /// Remembers what was executed at `clock` under a token that is new, or forgotten. Where the whole state is to occupy at most
-    /// `memory_max` bytes (0: no limit), tokens take a quarter of it at most: who makes room must not find that tokens fill it.
+    /// Remembers what was executed at `clock` under a token that is new, or forgotten. Where the whole state
+    /// is to occupy at most `memory_max` bytes (0: no limit), tokens take a quarter of it at most: who makes
+    /// room must not find that tokens fill it.
     pub(crate) fn remember(
         &mut self,
         (token, clock): (&[u8], Timestamp),

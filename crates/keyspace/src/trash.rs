@@ -1,7 +1,8 @@
 //! What was removed and is not given back yet.
 //!
-//! To free ten million elements takes a second. So whatever is large is put aside when it is removed, and freed bit by bit,
-//! between entries. It is no part of the state: nobody sees it, it is in no image, and it counts as no memory.
+//! To free ten million elements takes a second. So whatever is large is put aside when it is removed, and
+//! freed bit by bit, between entries. It is no part of the state: nobody sees it, it is in no image, and it
+//! counts as no memory.
 
 use std::collections::VecDeque;
 

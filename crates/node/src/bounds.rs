@@ -1,7 +1,8 @@
-//! Whatever is written can be read (rule E3): the largest that each writer makes, beside the most that its reader takes.
+//! Whatever is written can be read (rule E3): the largest that each writer makes, beside the most that its
+//! reader takes.
 //!
-//! What writers make follows from constants all over the crates. They are put together here, and compared with the table of
-//! `docs/limits.md`: who changes one of them learns here whether the others still fit.
+//! What writers make follows from constants all over the crates. They are put together here, and compared
+//! with the table of `docs/limits.md`: who changes one of them learns here whether the others still fit.
 
 use onecopy_core::transfer::CHUNK;
 use onecopy_core::{AnswerBounds, session::UNCONFIRMED_MAX};
@@ -31,7 +32,8 @@ const BATCH: usize = BATCH_BYTES_MAX + SEGMENT_BYTES_MAX + COMMAND_BYTES_MAX + H
 const ENTRY: usize = ENTRY_BYTES_MAX + BATCH + HEADERS;
 /// As many short commands as find room beside the large one.
 const COMMANDS: usize = (BATCH_BYTES_MAX + SEGMENT_BYTES_MAX) / COMMAND_BYTES_MIN;
-/// The largest response: what is wanted, one reply that goes beyond it, and refusals; a segment is longer than the length before its replies.
+/// The largest response: what is wanted, one reply that goes beyond it, and refusals; a segment is longer
+/// than the length before its replies.
 const RESPONSE: usize = RESPONSE_BYTES_WANTED + REPLY_BYTES_MAX + COMMANDS * (REFUSAL + 4) + HEADERS;
 
 /// A line of the table: what is written, who reads it, how much both know.

@@ -1,5 +1,5 @@
-//! Connections of strangers, of which there are only so many at once: one more ends the oldest one. So nobody who opens
-//! many, and says nothing, keeps others out: whoever means it is through in a moment.
+//! Connections of strangers, of which there are only so many at once: one more ends the oldest one. So nobody
+//! who opens many, and says nothing, keeps others out: whoever means it is through in a moment.
 
 use std::collections::VecDeque;
 

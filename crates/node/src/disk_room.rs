@@ -50,7 +50,8 @@ pub(crate) fn takes_writes(directory: &Path) -> bool {
     tried.and(removed).is_ok()
 }
 
-/// What the operating system remembers of files that it could not write may never have been on the disk: the next start is to read what is.
+/// What the operating system remembers of files that it could not write may never have been on the disk: the
+/// next start is to read what is.
 pub(crate) fn forget_caches(directory: &Path) {
     let files = std::fs::read_dir(directory).into_iter().flatten().flatten();
     for file in files.filter_map(|entry| File::open(entry.path()).ok()) {

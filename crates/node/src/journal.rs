@@ -24,7 +24,8 @@ use crate::config::Durability;
 const IDLE: Duration = Duration::from_secs(1);
 /// With `durability = "memory"`, how long something may wait for its sync.
 const SYNC_INTERVAL: Duration = Duration::from_secs(1);
-/// While there is work, the log notes about so often how far it reaches: what is cut off behind that is missed.
+/// While there is work, the log notes about so often how far it reaches: what is cut off behind that is
+/// missed.
 const NOTE_INTERVAL: Duration = Duration::from_secs(1);
 /// One sync serves at most about this many bytes, so that the first of them do not wait for ever.
 const BATCH_BYTES_MAX: usize = 16 * 1024 * 1024;

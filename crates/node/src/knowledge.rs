@@ -85,7 +85,8 @@ impl Knowledge {
         reports
     }
 
-    /// Why clients cannot be served, if they cannot: requests do not get to the primary, or answers do not get back.
+    /// Why clients cannot be served, if they cannot: requests do not get to the primary, or answers do not
+    /// get back.
     pub(crate) fn obstacle(&self) -> Option<String> {
         let table = self.table();
         let known = table.nodes().get(&self.me.node).map(Registration::start);

@@ -2,8 +2,8 @@
 
 use onecopy_keyspace::glob::matches;
 
-/// Whether `text` matches a pattern as those of `KEYS` are, without regard to case. Takes no more time than the product of both
-/// lengths.
+/// Whether `text` matches a pattern as those of `KEYS` are, without regard to case. Takes no more time than
+/// the product of both lengths.
 pub(crate) fn glob(pattern: &[u8], text: &[u8]) -> bool {
     matches(&pattern.to_ascii_lowercase(), &text.to_ascii_lowercase())
 }

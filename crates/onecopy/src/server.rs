@@ -93,8 +93,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     Ok(DONE)
 }
 
-/// Starts the program anew in this process, with the same arguments: nothing of what it had in memory remains, and whoever looks after the process
-/// does not notice. To the others this is a crash, followed by a start.
+/// Starts the program anew in this process, with the same arguments: nothing of what it had in memory
+/// remains, and whoever looks after the process does not notice. To the others this is a crash, followed by a
+/// start.
 fn begin_anew() -> ! {
     let mut arguments = std::env::args_os();
     let mut command = Command::new("/proc/self/exe");

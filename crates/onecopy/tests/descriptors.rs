@@ -1,5 +1,5 @@
-//! A low limit of open files: clients that take all that they get leave the log, the peers and HTTP what they need. A program of
-//! its own, as the limit is that of the whole process.
+//! A low limit of open files: clients that take all that they get leave the log, the peers and HTTP what they
+//! need. A program of its own, as the limit is that of the whole process.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

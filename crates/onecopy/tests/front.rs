@@ -1,5 +1,5 @@
-//! What one client may do to the others: before it says who it is, with whole pipelines, with half commands, with replies that
-//! a node makes itself, and in the language of browsers.
+//! What one client may do to the others: before it says who it is, with whole pipelines, with half commands,
+//! with replies that a node makes itself, and in the language of browsers.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};

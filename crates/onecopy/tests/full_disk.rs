@@ -1,5 +1,6 @@
-//! Full disks that have room again, with real processes on real file systems: nobody starts them, and everything is as it was. Needs
-//! the right to mount small file systems in memory; without it, the test says so and proves nothing.
+//! Full disks that have room again, with real processes on real file systems: nobody starts them, and
+//! everything is as it was. Needs the right to mount small file systems in memory; without it, the test says
+//! so and proves nothing.
 
 use std::fs::File;
 use std::io::Write;

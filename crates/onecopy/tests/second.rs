@@ -1,4 +1,5 @@
-//! Two processes with one id, and nodes that have moved: mistakes and changes of operators, with real processes.
+//! Two processes with one id, and nodes that have moved: mistakes and changes of operators, with real
+//! processes.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};

@@ -1,7 +1,8 @@
 //! Who leads (Raft paper, section 5.2; restriction of section 5.4.1; pre-vote and check-quorum of the thesis,
 //! sections 9.6 and 6.2).
 //!
-//! How long a candidate waits for votes, and a leader for its followers, adapts to the links ([`crate::patience`]).
+//! How long a candidate waits for votes, and a leader for its followers, adapts to the links
+//! ([`crate::patience`]).
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -69,8 +70,8 @@ impl Raft {
     /// split the vote, and cost a second election timeout. Not for longer: it may have failed, or be deaf.
     ///
     /// If both ask each other at once, one of them must give way: the one that the other would not vote for, or else the
-    /// lower one. It answers nevertheless, and for this term it gives way only once, so that nobody can keep it from
-    /// leading for good.
+    /// lower one. It answers nevertheless, and for this term it gives way only once, so that nobody can keep
+    /// it from leading for good.
     fn let_it_try(&mut self, candidate: Member, term: Term, last: EntryId) {
         self.election_due = self.election_due.max(self.now + self.config.heartbeat_interval);
         let gives_way = last != self.log.last() || candidate > self.id();
@@ -79,8 +80,8 @@ impl Raft {
         }
     }
 
-    /// Whether somebody else may be about to ask for votes in the term that this member would begin: it was told that it
-    /// may, and its request takes a round trip to come.
+    /// Whether somebody else may be about to ask for votes in the term that this member would begin: it was
+    /// told that it may, and its request takes a round trip to come.
     fn gives_way(&self) -> bool {
         let wait = self.patience(self.candidacies.round_trip, self.config.heartbeat_interval);
         self.gave_way.is_some_and(|(term, since)| term == self.term().next() && self.now < since + wait)

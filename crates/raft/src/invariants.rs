@@ -18,7 +18,8 @@ impl Raft {
         self.check_membership();
     }
 
-    /// The last configuration in the log is the one that counts, also when the tail that held another one has been cut.
+    /// The last configuration in the log is the one that counts, also when the tail that held another one has
+    /// been cut.
     fn check_membership(&self) {
         let (index, configuration) = self.membership.latest();
         if index > self.log.base().index {

@@ -23,7 +23,8 @@
 //! - **Reads** (thesis, 6.4): ReadIndex. One round of heartbeats serves all reads that arrived while the last
 //!   was on its way.
 //! - **Check-quorum** (thesis, 6.2): a leader that hears no majority for an election timeout steps down.
-//! - **Slow links**: a candidate waits for votes, and a leader for its followers, for at least two round trips as they
+//! - **Slow links**: a candidate waits for votes, and a leader for its followers, for at least two round
+//!   trips as they
 //!   are measured; so a leader is found where they take longer than the election timeout.
 //! - **Snapshots** (7): the driver takes them when asked, the log forgets what they cover, and a follower
 //!   that needs more than the log holds gets one in pieces, with flow control. The configuration goes with it.

@@ -1,12 +1,14 @@
-//! How long a member waits for the others: as long as the links take, and not only as long as the configuration says.
+//! How long a member waits for the others: as long as the links take, and not only as long as the
+//! configuration says.
 //!
-//! Raft elects nobody where a round trip takes longer than the election timeout: a candidate asks again before the votes
-//! have come, and a leader that has just won steps down before anybody can have answered (Raft paper, section 5.6:
-//! the broadcast time must be much below the election timeout). Both therefore wait for at least two round trips, as
-//! pre-votes and heartbeats measure them, and a candidacy that fails makes the next one longer.
+//! Raft elects nobody where a round trip takes longer than the election timeout: a candidate asks again
+//! before the votes have come, and a leader that has just won steps down before anybody can have answered
+//! (Raft paper, section 5.6: the broadcast time must be much below the election timeout). Both therefore wait
+//! for at least two round trips, as pre-votes and heartbeats measure them, and a candidacy that fails makes
+//! the next one longer.
 //!
-//! Safety rests on none of this. Leases are the only thing that rests on time, and they take the election timeout of
-//! the configuration, which is the same at all members ([`crate::lease`]).
+//! Safety rests on none of this. Leases are the only thing that rests on time, and they take the election
+//! timeout of the configuration, which is the same at all members ([`crate::lease`]).
 
 use std::time::Duration;
 
@@ -20,8 +22,8 @@ const CANDIDACY_MAX: Duration = Duration::from_millis(2_500);
 pub(crate) struct RoundTrip(Duration);
 
 impl RoundTrip {
-    /// An answer came after this time. A longer one counts at once, a shorter one little by little: links that are slow
-    /// now and then are slow.
+    /// An answer came after this time. A longer one counts at once, a shorter one little by little: links
+    /// that are slow now and then are slow.
     pub fn measured(&mut self, sample: Duration) {
         self.0 = sample.min(ROUND_TRIP_MAX).max(self.0 - self.0 / 8);
     }

@@ -34,8 +34,8 @@ pub(crate) struct Leader {
 }
 
 impl Leader {
-    /// A new leader, whose first entry will be `first`. It has just heard from a majority; `round_trip` is how long that
-    /// took.
+    /// A new leader, whose first entry will be `first`. It has just heard from a majority; `round_trip` is
+    /// how long that took.
     pub fn new(followers: &[Member], first: Index, now: Instant, round_trip: RoundTrip) -> Self {
         let followers = followers.iter().map(|node| (*node, Progress::new(first, now, round_trip))).collect();
         let reads = Reads::default();

@@ -1,7 +1,7 @@
 //! Leadership transfer (Raft thesis, section 3.10): the leader stops taking proposals, brings the next one up to date,
 //! and tells it to campaign at once. That one's log is complete, and it asks without a pre-vote and in the leader's
-//! name, so it wins unless a message is lost. If nothing has come of it after an election timeout, or two round trips on
-//! a slow link, the leader goes on.
+//! name, so it wins unless a message is lost. If nothing has come of it after an election timeout, or two
+//! round trips on a slow link, the leader goes on.
 
 use onecopy_core::{Instant, Member};
 

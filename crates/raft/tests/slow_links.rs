@@ -1,4 +1,5 @@
-//! Links whose round trip takes longer than the election timeout: there is a leader all the same, and it stays.
+//! Links whose round trip takes longer than the election timeout: there is a leader all the same, and it
+//! stays.
 
 mod cluster;
 

@@ -16,8 +16,8 @@ impl Awake {
         Self { ticked: now, since: now }
     }
 
-    /// One heartbeat interval has passed; if it was much longer, the replica was not running: what others have said
-    /// meanwhile may lie in front of its door.
+    /// One heartbeat interval has passed; if it was much longer, the replica was not running: what others
+    /// have said meanwhile may lie in front of its door.
     pub(crate) fn tick(&mut self, config: &Config, now: Instant) {
         let before = std::mem::replace(&mut self.ticked, now);
         if now.since(before) > config.heartbeat_interval + config.failure_timeout / 4 {

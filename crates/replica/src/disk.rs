@@ -10,8 +10,8 @@ use crate::message::Message;
 use crate::pace::time_for;
 use crate::replica::{Replica, Role};
 
-/// A write of so many bytes takes its time, and those that share a sync with it wait for it. Many small ones that gather
-/// because a disk stands still are no excuse for it.
+/// A write of so many bytes takes its time, and those that share a sync with it wait for it. Many small ones
+/// that gather because a disk stands still are no excuse for it.
 const LARGE: usize = 1 << 20;
 
 /// What has been given to the disk, and how far it got.
@@ -47,8 +47,8 @@ impl Disk {
         Self { durable, ..Self::default() }
     }
 
-    /// For how long the oldest write has been on its way, beyond what its bytes may take. The disk may well finish it together
-    /// with what came after it.
+    /// For how long the oldest write has been on its way, beyond what its bytes may take. The disk may well
+    /// finish it together with what came after it.
     pub(crate) fn waits(&self, now: Instant) -> Option<Duration> {
         let oldest = self.pending.front()?;
         let later = self.pending.iter().skip(1).map(|pending| pending.bytes);

@@ -142,7 +142,8 @@ impl Replica {
         }
     }
 
-    /// Bytes of a message are arriving from another replica: it is not silent, however long the message takes.
+    /// Bytes of a message are arriving from another replica: it is not silent, however long the message
+    /// takes.
     pub(crate) fn arriving(&mut self, now: Instant, from: NodeId) {
         match &mut self.role {
             Role::Follower(follower) if follower.primary == from => follower.heard = now,

@@ -30,7 +30,8 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// 10 arguments of 16 KiB, 64 KiB together, and 16 KiB for an inline command: enough to authenticate, and as in Redis.
+    /// 10 arguments of 16 KiB, 64 KiB together, and 16 KiB for an inline command: enough to authenticate, and
+    /// as in Redis.
     #[must_use]
     pub fn unauthenticated() -> Self {
         Self {
@@ -186,7 +187,8 @@ impl Parser {
         self.limits = limits;
     }
 
-    /// How many bytes it holds beside the input: room for arguments, of which there may be many that are empty.
+    /// How many bytes it holds beside the input: room for arguments, of which there may be many that are
+    /// empty.
     #[must_use]
     pub fn memory(&self) -> usize {
         self.args.capacity() * size_of::<Range<usize>>() + self.words.capacity()

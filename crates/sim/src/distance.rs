@@ -1,5 +1,5 @@
-//! View nodes that are far from each other, where all that are left are needed. Nothing else goes wrong meanwhile, so one of them
-//! must lead.
+//! View nodes that are far from each other, where all that are left are needed. Nothing else goes wrong
+//! meanwhile, so one of them must lead.
 
 use onecopy_core::NodeId;
 

@@ -82,7 +82,8 @@ pub enum Undo {
     FastPath(NodeId, NodeId),
     /// The view nodes hear each other again.
     ViewService,
-    /// The nodes are near each other again, and those view nodes that are down are started. So far they were since then.
+    /// The nodes are near each other again, and those view nodes that are down are started. So far they were
+    /// since then.
     Near(Time, Vec<NodeId>),
     /// There is room on a disk again.
     Room(NodeId),

@@ -63,8 +63,8 @@ pub enum Fault {
     Stop,
     /// A node executes something long: it pings and says so, and does nothing else.
     LongCommand,
-    /// So many view nodes die that all others are needed, and those are far from each other: every message takes most of a second.
-    /// Not drawn like the others, but alone, in runs of its own.
+    /// So many view nodes die that all others are needed, and those are far from each other: every message
+    /// takes most of a second. Not drawn like the others, but alone, in runs of its own.
     FarApart,
     /// A wall clock is wrong, by up to hours, for some seconds. Perhaps its process has just been started.
     WrongClock,

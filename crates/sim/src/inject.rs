@@ -168,7 +168,8 @@ impl World {
         true
     }
 
-    /// A process dies, and is started again elsewhere. One at a time: where all have gone, nobody could find out.
+    /// A process dies, and is started again elsewhere. One at a time: where all have gone, nobody could find
+    /// out.
     fn move_away(&mut self, node: NodeId, length: Time) -> bool {
         let Some(table) = self.newest_table() else { return false };
         let is_known = |other: &NodeId| {

@@ -26,9 +26,11 @@
 //! # What clients ask for
 //!
 //! Registers, counters, sets; transfers between accounts, whose sum never changes; and leases, which are keys that end by
-//! themselves ([`workload`]); and objects of several keys, with the commands that name two and more of them ([`several`]). Some writes have tokens (`ONCE`): a client that gets no answer sends them again, through another node. Which kinds a run knows, how many keys there are, and which of them are popular, is drawn with
-//! everything else. What a single copy would answer is said by [`model`], a few lines that are written apart from the keyspace and
-//! held against it by a test.
+//! themselves ([`workload`]); and objects of several keys, with the commands that name two and more of them
+//! ([`several`]). Some writes have tokens (`ONCE`): a client that gets no answer sends them again, through
+//! another node. Which kinds a run knows, how many keys there are, and which of them are popular, is drawn
+//! with everything else. What a single copy would answer is said by [`model`], a few lines that are written
+//! apart from the keyspace and held against it by a test.
 //!
 //! # Other machines
 //!

@@ -42,7 +42,8 @@ impl Packet {
 }
 
 impl Packet {
-    /// Whether it decides something, once: about views, members, leases and snapshots. What is said all the time is not.
+    /// Whether it decides something, once: about views, members, leases and snapshots. What is said all the
+    /// time is not.
     #[must_use]
     pub fn is_of_control(&self) -> bool {
         use onecopy_raft::Message as Raft;

@@ -8,8 +8,8 @@ use crate::client::{ACCOUNTS, Action, Family, OpId, value};
 /// The state of one object. Nothing has happened to it if all is 0.
 ///
 /// A register holds 1 plus the number of the operation that wrote it, a counter its count, a set its size, the accounts
-/// hold one balance each, and a lease holds 1 plus the number of the operation, and its end. Of an object of several keys each key has
-/// one number ([`crate::several`]).
+/// hold one balance each, and a lease holds 1 plus the number of the operation, and its end. Of an object of
+/// several keys each key has one number ([`crate::several`]).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct State(pub [i64; ACCOUNTS as usize]);
 

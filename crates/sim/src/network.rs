@@ -131,7 +131,8 @@ impl Network {
         *self.moves.entry(node).or_default() += 1;
     }
 
-    /// Whether a message that was sent then is lost by a cut. If cuts leak, what was on its way when they began still arrives.
+    /// Whether a message that was sent then is lost by a cut. If cuts leak, what was on its way when they
+    /// began still arrives.
     #[must_use]
     pub fn is_lost(&self, from: NodeId, to: NodeId, sent: Time, leaks: bool) -> bool {
         let mut cuts = self.cuts.iter().zip(&self.cut_since);

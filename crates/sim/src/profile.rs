@@ -56,7 +56,8 @@ pub struct Profile {
     pub double: u64,
     /// Messages that are late.
     pub late: u64,
-    /// Words of control that go astray, and come when nobody expects them any more ([`Packet::is_of_control`]).
+    /// Words of control that go astray, and come when nobody expects them any more
+    /// ([`Packet::is_of_control`]).
     ///
     /// [`Packet::is_of_control`]: crate::message::Packet::is_of_control
     pub strays: u64,
@@ -217,7 +218,8 @@ impl Profile {
         self.is_gray = true;
     }
 
-    /// Nothing goes wrong but that all view nodes that are left are needed, and far from each other: one must lead all the same.
+    /// Nothing goes wrong but that all view nodes that are left are needed, and far from each other: one must
+    /// lead all the same.
     fn turn_far(&mut self, dice: &mut Dice) {
         self.weights = [(Fault::FarApart, 1)].into();
         (self.loss, self.late, self.churn, self.regicide) = (0, 0, 0, 0);

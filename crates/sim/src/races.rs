@@ -1,8 +1,9 @@
-//! Races: runs that are bent towards one narrow window each. What a uniform draw meets once in ten thousand seeds, these meet
-//! often: two things that must not overtake each other, where the network or a clock lets them try.
+//! Races: runs that are bent towards one narrow window each. What a uniform draw meets once in ten thousand
+//! seeds, these meet often: two things that must not overtake each other, where the network or a clock lets
+//! them try.
 //!
-//! They say nothing about what is right. They were found by asking, of each small mistake in `crates/sim/mutations` that nobody
-//! noticed, what would have to happen for it to matter.
+//! They say nothing about what is right. They were found by asking, of each small mistake in
+//! `crates/sim/mutations` that nobody noticed, what would have to happen for it to matter.
 
 use std::time::Duration;
 
@@ -26,7 +27,8 @@ pub enum Race {
     Joins,
     /// A tail that is cut, and reads and writes of what comes in its place.
     Tails,
-    /// A joint configuration of the view nodes, and leaders that die in the midst of it (Raft paper, Figure 8).
+    /// A joint configuration of the view nodes, and leaders that die in the midst of it (Raft paper, Figure
+    /// 8).
     Joint,
     /// A request that nobody answers until its time is over.
     Outages,
@@ -70,7 +72,8 @@ impl Race {
                 profile.fault_length = ms(dice, 700, 4_000);
                 (profile.copies, profile.think) = (if dice.chance(500) { 3 } else { 2 }, 40 * MS);
                 if dice.chance(500) {
-                    // The last promise is long on its way, on clocks that agree, and nothing after it arrives.
+                    // The last promise is long on its way, on clocks that agree, and nothing after it
+                    // arrives.
                     profile.weights = [(Fault::Partition, 1)].into();
                     profile.lease = Some(Duration::from_millis(dice.between(800, 2_000)));
                     (profile.drift_ppm, profile.leaks) = (dice.between(0, 500) as i64, true);

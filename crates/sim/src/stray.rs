@@ -1,6 +1,7 @@
-//! Somebody starts a second process under the id of a node that runs, with an empty directory, on another machine. It says what any new node
-//! says; what others answer goes to the node itself, whose address they know. It is stopped before the node falls silent: whoever
-//! takes the place of a node that is gone is no mistake.
+//! Somebody starts a second process under the id of a node that runs, with an empty directory, on another
+//! machine. It says what any new node says; what others answer goes to the node itself, whose address they
+//! know. It is stopped before the node falls silent: whoever takes the place of a node that is gone is no
+//! mistake.
 
 use onecopy_core::{BootNumber, Incarnation, NodeId};
 use onecopy_views::{Addresses, ClockReading, Hello, Ping};

@@ -1,5 +1,5 @@
-//! The list of mutations fits the code: each original stands at exactly one place. (What becomes of them is measured by the example
-//! `mutations`; this only keeps the list from rotting.)
+//! The list of mutations fits the code: each original stands at exactly one place. (What becomes of them is
+//! measured by the example `mutations`; this only keeps the list from rotting.)
 
 #[path = "../examples/mutations/list.rs"]
 mod list;

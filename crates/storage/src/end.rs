@@ -1,9 +1,9 @@
-//! Where the log ends, at the least: noted apart from the log, so that a log that was shortened while nobody looked is
-//! damaged, and not short (rule E5).
+//! Where the log ends, at the least: noted apart from the log, so that a log that was shortened while nobody
+//! looked is damaged, and not short (rule E5).
 //!
-//! The note says through which record the log has been synced. That stays true for ever, so it is never withdrawn: a
-//! start whose log ends earlier refuses. It stands in two slots, in disk sectors of their own, which are written in
-//! turn: a torn write spoils one, and leaves the note before it.
+//! The note says through which record the log has been synced. That stays true for ever, so it is never
+//! withdrawn: a start whose log ends earlier refuses. It stands in two slots, in disk sectors of their own,
+//! which are written in turn: a torn write spoils one, and leaves the note before it.
 
 use std::path::{Path, PathBuf};
 

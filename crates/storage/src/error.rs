@@ -124,8 +124,8 @@ pub enum LogError {
 }
 
 impl LogError {
-    /// Whether the log failed because the disk was full: what was refused never was in any cache, and a new start on the same disk is
-    /// all that it takes once there is room.
+    /// Whether the log failed because the disk was full: what was refused never was in any cache, and a new
+    /// start on the same disk is all that it takes once there is room.
     #[must_use]
     pub fn is_disk_full(&self) -> bool {
         match self {

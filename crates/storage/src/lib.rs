@@ -145,12 +145,13 @@
 //!
 //! # Where the log ends
 //!
-//! A tail that is missing as a whole cannot be told from a log that never had it, not even with watermarks: there is no
-//! later record to say so. A file beside the segments, `end`, therefore notes through which record the log has been
-//! synced (rule E5): when the log is closed or has nothing to do ([`Log::mark`]), at every new segment, at every
-//! compaction to a snapshot, and once a second while there is work ([`Log::note_end`]). A start whose log ends before
-//! the noted record is `Damaged`, whatever was done to it: cut, zeroed, or segments removed by hand. So the log of a
-//! node that was stopped cleanly is found whole or refused, and so is one that ends before the base of its snapshot.
+//! A tail that is missing as a whole cannot be told from a log that never had it, not even with watermarks:
+//! there is no later record to say so. A file beside the segments, `end`, therefore notes through which
+//! record the log has been synced (rule E5): when the log is closed or has nothing to do ([`Log::mark`]), at
+//! every new segment, at every compaction to a snapshot, and once a second while there is work
+//! ([`Log::note_end`]). A start whose log ends before the noted record is `Damaged`, whatever was done to it:
+//! cut, zeroed, or segments removed by hand. So the log of a node that was stopped cleanly is found whole or
+//! refused, and so is one that ends before the base of its snapshot.
 //!
 //! ```text
 //! offset size   two slots like this, at 0 and at 4096, written in turn
@@ -164,13 +165,19 @@
 //!
 //! # What it cannot tell
 //!
-//! - After a **crash**, of the records that were synced since the last note (at most a second before the crash), those at
-//!   the very end of the log that no later record vouches for: if they are damaged while the node is down, they
-//!   are cut off like a torn tail. The watermark that covers a batch is written with the next one, so this is the last
-//!   batch if one record of it is damaged, and more if everything behind some point is overwritten. The group's other
-//!   copies have them, and a copy that lacks them is told so by the protocol when it returns. (A primary that restarted
+//! - After a **crash**, of the records that were synced since the last note (at most a second before the
+//!   crash), those at
+//!   the very end of the log that no later record vouches for: if they are damaged while the node is down,
+//! they
+//!   are cut off like a torn tail. The watermark that covers a batch is written with the next one, so this is
+//! the last
+//!   batch if one record of it is damaged, and more if everything behind some point is overwritten. The
+//! group's other
+//!   copies have them, and a copy that lacks them is told so by the protocol when it returns. (A primary that
+//! restarted
 //!   gets a new view anyway, rule P11.) They are lost only if the same happens to every copy.
-//! - An old copy of the whole directory that is put in place agrees with itself. It is found out by its boot number, see
+//! - An old copy of the whole directory that is put in place agrees with itself. It is found out by its boot
+//!   number, see
 //!   [`identity`].
 //! - A log whose `end` was removed by hand is taken for one of a version before there were such files.
 

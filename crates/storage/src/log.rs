@@ -254,7 +254,8 @@ impl<F: FileSystem> Log<F> {
         self.remember(result)
     }
 
-    /// Syncs, and then records durably that everything was synced and where the log ends, unless that is said already.
+    /// Syncs, and then records durably that everything was synced and where the log ends, unless that is said
+    /// already.
     ///
     /// The last batch before a power failure cannot be told from a torn tail if it is damaged later: nothing after
     /// it says that it had been synced. This closes that window; call it when there is nothing else to do.
@@ -272,8 +273,8 @@ impl<F: FileSystem> Log<F> {
         self.note_end()
     }
 
-    /// Notes durably how far the log is synced: a start that finds less of it refuses (rule E5). Costs a sync of another
-    /// file; call it about once a second while there is work.
+    /// Notes durably how far the log is synced: a start that finds less of it refuses (rule E5). Costs a sync
+    /// of another file; call it about once a second while there is work.
     ///
     /// # Errors
     /// Any error closes the log.

@@ -1,9 +1,10 @@
 //! Whose wall clock is out of step with those of the others.
 //!
-//! A ping says what the wall clock of its node shows. The network delays it, so that a clock looks as if it were behind, never as if it were
-//! ahead: of the last pings of a node, the one that was delayed least counts. What most clocks show, within
-//! [`TOLERANCE_MS`], is taken for the time; the leader notes in the table whose clock shows something else, and by how much. Where
-//! no majority agrees, as with two nodes that differ, nobody can tell, and nothing is noted.
+//! A ping says what the wall clock of its node shows. The network delays it, so that a clock looks as if it
+//! were behind, never as if it were ahead: of the last pings of a node, the one that was delayed least
+//! counts. What most clocks show, within [`TOLERANCE_MS`], is taken for the time; the leader notes in the
+//! table whose clock shows something else, and by how much. Where no majority agrees, as with two nodes that
+//! differ, nobody can tell, and nothing is noted.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -35,8 +36,8 @@ pub struct ClockReading {
 }
 
 impl ClockReading {
-    /// How the wall clock is set: what it showed when the monotonic clock showed 0, in milliseconds. Changes only when somebody sets
-    /// it, and with the process.
+    /// How the wall clock is set: what it showed when the monotonic clock showed 0, in milliseconds. Changes
+    /// only when somebody sets it, and with the process.
     #[must_use]
     pub fn set_ms(self) -> i64 {
         self.wall.0.cast_signed() - (self.at.0 / 1_000_000).cast_signed()
@@ -115,7 +116,8 @@ impl Clocks {
         self.heard.clear();
     }
 
-    /// By how much the clocks of these nodes are out of step, as far as that can be told. `None` if no majority agrees.
+    /// By how much the clocks of these nodes are out of step, as far as that can be told. `None` if no
+    /// majority agrees.
     fn errors(&self, nodes: &BTreeSet<NodeId>) -> Option<BTreeMap<NodeId, Option<ClockError>>> {
         let shown: BTreeMap<NodeId, &Shown> = self
             .heard

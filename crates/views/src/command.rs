@@ -180,7 +180,8 @@ pub enum Command {
         /// Its process start.
         boot: BootNumber,
     },
-    /// The wall clock of a node is out of step with those of the others; or, without an error, is not any more.
+    /// The wall clock of a node is out of step with those of the others; or, without an error, is not any
+    /// more.
     NoteClock {
         /// Whose.
         node: NodeId,

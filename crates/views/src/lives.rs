@@ -5,11 +5,12 @@
 //! has acknowledged and promised since, but goes by the name of those who did. The table remembers, for every node, the last
 //! start, and for ever, which lives have ended.
 //!
-//! **Two processes with one id** are a mistake of whoever started the second one: with an empty directory, with a copy of the first
-//! one's, or in another cluster's place. It must not cost the first one its place, which may be the only one with the data. So a
-//! start is followed by another one only once it is silent: by a later start of the same life as soon as it counts as failed, by another life
-//! only after [`OTHER_LIFE`], since a replaced disk is in no hurry. Until then the newcomer is not heard, and is told why
-//! ([`Refusal`]); its process ends itself.
+//! **Two processes with one id** are a mistake of whoever started the second one: with an empty directory,
+//! with a copy of the first one's, or in another cluster's place. It must not cost the first one its place,
+//! which may be the only one with the data. So a start is followed by another one only once it is silent: by
+//! a later start of the same life as soon as it counts as failed, by another life only after [`OTHER_LIFE`],
+//! since a replaced disk is in no hurry. Until then the newcomer is not heard, and is told why ([`Refusal`]);
+//! its process ends itself.
 
 use std::fmt;
 use std::time::Duration;
@@ -94,8 +95,8 @@ impl Table {
 }
 
 impl Monitor {
-    /// Whether a ping comes from another process than the one that is known under this id, while that one is alive. `None` if it
-    /// may be heard.
+    /// Whether a ping comes from another process than the one that is known under this id, while that one is
+    /// alive. `None` if it may be heard.
     #[must_use]
     pub fn refuses_newcomer(
         &self,

@@ -94,7 +94,8 @@ impl Monitor {
         self.ping(from).is_some_and(|ping| ping.moment() <= moment)
     }
 
-    /// A suspicion arrived. A [delayed](Self::is_news) one is ignored, and so is what is said of a node that is busy.
+    /// A suspicion arrived. A [delayed](Self::is_news) one is ignored, and so is what is said of a node that
+    /// is busy.
     pub fn suspected(&mut self, now: Instant, from: NodeId, moment: Moment, suspicion: Suspicion) {
         if self.is_news(from, moment) && !self.is_busy(now, suspicion.node) {
             self.suspicions.insert((suspicion.group, suspicion.node, from), (now, suspicion));
@@ -183,14 +184,15 @@ impl Monitor {
         self.ping(node)?.groups.iter().find(|report| report.group == group)
     }
 
-    /// Whether a node executes something long, or has just come round: what others say of it is explained by that.
+    /// Whether a node executes something long, or has just come round: what others say of it is explained by
+    /// that.
     fn is_busy(&self, now: Instant, node: NodeId) -> bool {
         let lately = |at: &Instant| now.since(*at) < self.config.failure_timeout;
         self.busy.get(&node).is_some_and(lately) && self.config.rules.hold(Rule::BusyIsNotDead)
     }
 
-    /// What `accuser` says of `accused`, lately and in this view, if it has lasted for at least `at_least`. Nothing counts
-    /// against who is busy.
+    /// What `accuser` says of `accused`, lately and in this view, if it has lasted for at least `at_least`.
+    /// Nothing counts against who is busy.
     pub(crate) fn accusation(
         &self,
         now: Instant,

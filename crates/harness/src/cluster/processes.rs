@@ -32,12 +32,14 @@ impl Cluster {
         self.command_at(id, self.node(id), &self.data_directory(id))
     }
 
-    /// The command that starts a second process of a node: with other addresses and another directory, and everything else the same.
+    /// The command that starts a second process of a node: with other addresses and another directory, and
+    /// everything else the same.
     pub fn second_command(&self, id: u32, directory: &Path) -> Command {
         self.command_at(id, &Node::new(), directory)
     }
 
-    /// From its next start on, the node takes other nodes elsewhere. The settings of the others stay as they are.
+    /// From its next start on, the node takes other nodes elsewhere. The settings of the others stay as they
+    /// are.
     pub fn move_node(&mut self, id: u32) {
         self.node_mut(id).peer = Node::new().peer;
     }
@@ -55,7 +57,8 @@ impl Cluster {
             let proxy = self.proxies.get(&(id, *to)).map(|proxy| proxy.address);
             format!("{to}={}", proxy.unwrap_or(other.known_at))
         };
-        // Where links are to be cut, nobody may know a way around them: an address that nobody can reach is not learnt.
+        // Where links are to be cut, nobody may know a way around them: an address that nobody can reach is
+        // not learnt.
         let peer = match self.options.proxied {
             true => SocketAddr::from((Ipv4Addr::UNSPECIFIED, node.peer.port())),
             false => node.peer,

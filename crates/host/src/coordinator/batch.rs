@@ -31,7 +31,8 @@ pub(super) struct Batch<T> {
     not_before: Instant,
     /// It was sent to somebody whose answer is lost: it may have been executed.
     is_lost: bool,
-    /// How many primaries were lost that had it, and in which view the last of them: there may be two signs of one loss.
+    /// How many primaries were lost that had it, and in which view the last of them: there may be two signs
+    /// of one loss.
     primaries_lost: (u32, Option<ViewNumber>),
     /// What its clients are told when the time is over and it was certainly not executed.
     refusal: Reply,
@@ -114,7 +115,8 @@ impl<T> Batch<T> {
         }
     }
 
-    /// Whether it may be what primaries are lost for. Only reads: what a write does is in the log, and bounded there.
+    /// Whether it may be what primaries are lost for. Only reads: what a write does is in the log, and
+    /// bounded there.
     pub(super) fn is_dangerous(&self) -> bool {
         self.kind == Kind::Read && self.primaries_lost.0 >= PRIMARIES_LOST_MAX
     }

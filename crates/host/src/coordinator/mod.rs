@@ -49,8 +49,8 @@ pub enum Reply {
     Unknown,
     /// It was not executed, and never will be: no primary was reached in time.
     Refused,
-    /// A read that was under way at one primary after the other when they were lost. It may be what they were lost for, and
-    /// is not taken to the next (rule E2).
+    /// A read that was under way at one primary after the other when they were lost. It may be what they were
+    /// lost for, and is not taken to the next (rule E2).
     Dangerous,
     /// It was not executed, and never will be: the database lacked copies all the time.
     TooFewCopies {
@@ -59,7 +59,8 @@ pub enum Reply {
         /// How many a write needs.
         needs: u32,
     },
-    /// It was executed, once; its answer was lost on its way, and too large to be remembered for a repetition.
+    /// It was executed, once; its answer was lost on its way, and too large to be remembered for a
+    /// repetition.
     Forgotten,
     /// It was executed, but the response of the primary does not fit the batch, so nobody knows the reply. An error of
     /// the state machine.

@@ -239,7 +239,8 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         self.dispatches = dispatches;
     }
 
-    /// Does everything else that follows from what has happened. `wall` is the wall clock; it may be set forward and back.
+    /// Does everything else that follows from what has happened. `wall` is the wall clock; it may be set
+    /// forward and back.
     pub fn end_turn(
         &mut self,
         now: Instant,

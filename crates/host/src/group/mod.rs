@@ -239,8 +239,8 @@ impl<M: StateMachine> Group<M> {
         }
     }
 
-    /// The turn is over: everything that was handed in becomes one entry, and one confirmation for all reads. `steady`
-    /// is what the node takes for the time; it may be set back.
+    /// The turn is over: everything that was handed in becomes one entry, and one confirmation for all reads.
+    /// `steady` is what the node takes for the time; it may be set back.
     pub fn end_turn(
         &mut self,
         now: Instant,

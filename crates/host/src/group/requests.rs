@@ -13,12 +13,12 @@ use super::{Asked, Group, GroupObserver, Origin, Wish};
 use crate::disk::Out;
 use crate::message::{Forward, Kind, Outcome};
 
-/// An entry is closed when its batches have grown to this many bytes; the rest goes into the next one. It has at most as many,
-/// and one batch.
+/// An entry is closed when its batches have grown to this many bytes; the rest goes into the next one. It has
+/// at most as many, and one batch.
 pub const ENTRY_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// Entries that only let time pass, and remove what has expired, follow each other no faster, unless a read waits for one:
-/// when much expires at once, others write and sync meanwhile.
+/// Entries that only let time pass, and remove what has expired, follow each other no faster, unless a read
+/// waits for one: when much expires at once, others write and sync meanwhile.
 pub(super) const LAPSE_INTERVAL: Duration = Duration::from_millis(10);
 
 impl<M: StateMachine> Group<M> {
@@ -157,7 +157,8 @@ impl<M: StateMachine> Group<M> {
                     _ if !answers => Outcome::Unknown,
                     Answer::Response(response) => Outcome::Done { response, as_of: entry.id.index },
                     Answer::Forgotten => Outcome::Forgotten,
-                    // One that was executed before its coordinator said that it has the answer is a delayed copy.
+                    // One that was executed before its coordinator said that it has the answer is a delayed
+                    // copy.
                     Answer::Stale => Outcome::Unknown,
                 };
                 out.wishes.push(Wish::Answer { origin, outcome });

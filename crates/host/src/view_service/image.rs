@@ -1,7 +1,8 @@
 //! A snapshot of a view node: the table, and who the members of its Raft group are.
 //!
 //! ```text
-//! image := 2:u8 length:u32 configuration table       little-endian; configuration: length bytes, as Raft encodes it
+//! image := 2:u8 length:u32 configuration table       little-endian; configuration: length bytes, as Raft
+//! encodes it
 //! ```
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};

@@ -416,7 +416,8 @@ impl ViewService {
         }
     }
 
-    /// A node that is not heard may be looking for the view service where it is not any more: it is told where that is.
+    /// A node that is not heard may be looking for the view service where it is not any more: it is told
+    /// where that is.
     fn call_the_silent(&mut self, now: Instant, out: &mut Out<ViewWish>) {
         if now < self.next_call {
             return;

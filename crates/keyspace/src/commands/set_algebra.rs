@@ -14,7 +14,8 @@ use crate::number::{is_word, parse_integer};
 use crate::steps::Steps;
 use crate::value::Set;
 
-/// The sets at these keys, all of which must be sets or absent. A key that comes again adds nothing, and is left out.
+/// The sets at these keys, all of which must be sets or absent. A key that comes again adds nothing, and is
+/// left out.
 fn sets<'a>(view: &View<'a>, keys: &[&[u8]]) -> Result<Vec<Option<&'a Set>>, CommandError> {
     let mut seen = BTreeSet::new();
     keys.iter().filter(|key| seen.insert(**key)).map(|key| view.read::<Set>(key)).collect()

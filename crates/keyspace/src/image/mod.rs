@@ -130,7 +130,8 @@ impl Image {
         Self { detached: Vec::new(), out: header, checksum, ended: false }
     }
 
-    /// Keeps a database that is flushed; it is [released](Self::release) when the image does not need it any more.
+    /// Keeps a database that is flushed; it is [released](Self::release) when the image does not need it any
+    /// more.
     pub(crate) fn detach(&mut self, database: Database) {
         self.detached.push(database);
     }

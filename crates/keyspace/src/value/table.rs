@@ -1,11 +1,12 @@
 //! A hash table whose elements have positions, and that never grows, shrinks or goes all at once.
 //!
-//! Elements lie in blocks, in order of insertion; a removed one is replaced by the last. The positions are part of the state:
-//! scans walk over them, and random choices pick them. Where an element lies is found through *pages*, small hash tables from
-//! hash to position. A page that becomes full is split in two by one more bit of the hash, and a directory says which page
-//! a hash belongs to (Fagin, Nievergelt, Pippenger, Strong: "Extendible hashing", TODS 1979). So the longest step of an
-//! insertion is to split one page, however many elements there are: one table of ten million would be rehashed at once, and
-//! hold up everybody for a second.
+//! Elements lie in blocks, in order of insertion; a removed one is replaced by the last. The positions are
+//! part of the state: scans walk over them, and random choices pick them. Where an element lies is found
+//! through *pages*, small hash tables from hash to position. A page that becomes full is split in two by one
+//! more bit of the hash, and a directory says which page a hash belongs to (Fagin, Nievergelt, Pippenger,
+//! Strong: "Extendible hashing", TODS 1979). So the longest step of an insertion is to split one page,
+//! however many elements there are: one table of ten million would be rehashed at once, and hold up everybody
+//! for a second.
 //!
 //! A table of a few elements has no pages: it is searched from end to end.
 
@@ -47,7 +48,8 @@ pub(crate) struct Table<K, V> {
     seed: Seed,
     blocks: Vec<Vec<Slot<K, V>>>,
     length: usize,
-    /// Which page a hash belongs to, by as many bits as there are numbers; empty while the table has no pages.
+    /// Which page a hash belongs to, by as many bits as there are numbers; empty while the table has no
+    /// pages.
     directory: Vec<u32>,
     pages: Vec<Page>,
 }

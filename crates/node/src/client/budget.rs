@@ -1,7 +1,7 @@
 //! How much memory something may take for all clients together: unanswered commands, unread replies.
 //!
-//! What all share, a few could hold for ever: a client that sends the most of a large command and stops there. So those
-//! who wait for room put out whoever holds the most of it and does not get on.
+//! What all share, a few could hold for ever: a client that sends the most of a large command and stops
+//! there. So those who wait for room put out whoever holds the most of it and does not get on.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -117,8 +117,8 @@ impl Share<'_> {
         self.held <= SMALL
     }
 
-    /// Waits until the budget is not overdrawn by others. `false` if this very share is what overdraws it, so that waiting
-    /// would not help, or if others who wait put it out.
+    /// Waits until the budget is not overdrawn by others. `false` if this very share is what overdraws it, so
+    /// that waiting would not help, or if others who wait put it out.
     pub(crate) async fn room(&self) -> bool {
         loop {
             let returned = self.budget.returned.notified();

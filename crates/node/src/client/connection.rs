@@ -41,8 +41,8 @@ const OWN_REPLY_BYTES_MAX: usize = 256 * 1024;
 /// What a browser sends first if a web page has it talk to this port.
 const HTTP_WORDS: [&[u8]; 2] = [b"post", b"host:"];
 
-/// Serves a client until it leaves. It counts as connected from now on, and not only once it has its first turn: of a crowd
-/// that comes at once, no more are let in than there may be.
+/// Serves a client until it leaves. It counts as connected from now on, and not only once it has its first
+/// turn: of a crowd that comes at once, no more are let in than there may be.
 pub(crate) fn serve(
     stream: TcpStream,
     address: SocketAddr,
@@ -180,9 +180,11 @@ impl<'a> Connection<'a> {
         self.part().await
     }
 
-    /// Waits for bytes and takes them, and writes meanwhile what the client takes of its replies. 0: the client has left.
+    /// Waits for bytes and takes them, and writes meanwhile what the client takes of its replies. 0: the
+    /// client has left.
     ///
-    /// A connection that waits with nothing half received holds no buffer: there may be many thousands of them.
+    /// A connection that waits with nothing half received holds no buffer: there may be many thousands of
+    /// them.
     async fn exchange(&mut self, input: &mut BytesMut) -> std::io::Result<usize> {
         if input.is_empty() {
             *input = BytesMut::new();

@@ -1,7 +1,8 @@
 //! Passwords that are guessed: after a few wrong ones, an address may only try so often.
 //!
-//! The wait comes before the password is looked at, so that nobody learns anything by hanging up early. Those behind the
-//! same address wait with the guesser, but never for long: whoever would have to is told to come again.
+//! The wait comes before the password is looked at, so that nobody learns anything by hanging up early. Those
+//! behind the same address wait with the guesser, but never for long: whoever would have to is told to come
+//! again.
 
 use std::cell::RefCell;
 use std::collections::HashMap;

@@ -5,8 +5,8 @@
 //! one, so that a client's commands are executed and answered in the order in which it sent them, and a deep
 //! pipeline costs few round trips.
 //!
-//! Who has not said who it is may hold little and stay for a short while; what a client that is known may hold is bounded
-//! for each and for all together ([`budget`], [`output`]).
+//! Who has not said who it is may hold little and stay for a short while; what a client that is known may
+//! hold is bounded for each and for all together ([`budget`], [`output`]).
 
 pub(crate) mod budget;
 pub(crate) mod commands;

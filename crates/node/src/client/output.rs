@@ -1,7 +1,7 @@
 //! Replies on their way to one client.
 //!
-//! A client may send a whole pipeline before it reads the first reply: as long as its unread replies are bounded, it is
-//! listened to meanwhile, for it would wait for ever otherwise, and so would the node.
+//! A client may send a whole pipeline before it reads the first reply: as long as its unread replies are
+//! bounded, it is listened to meanwhile, for it would wait for ever otherwise, and so would the node.
 
 use std::io::{Error, ErrorKind, Result};
 use std::time::Duration;
@@ -15,7 +15,8 @@ use super::budget::{Budget, Share};
 const STALL_WHEN_OVERDRAWN: Duration = Duration::from_secs(1);
 /// Buffers that grew beyond this are given back to the allocator.
 const BUFFER_BYTES_KEPT: usize = 64 * 1024;
-/// One client's unread replies take at most this part of what all clients' may take, and what one command adds.
+/// One client's unread replies take at most this part of what all clients' may take, and what one command
+/// adds.
 const PART_OF_BUDGET: usize = 4;
 
 /// The unread replies of one client.

@@ -63,7 +63,8 @@ pub(crate) async fn serve(
     listener::listen(listener, routes).await;
 }
 
-/// 200 while the node can acknowledge writes, with what should be looked at; 503 with the reason once it cannot.
+/// 200 while the node can acknowledge writes, with what should be looked at; 503 with the reason once it
+/// cannot.
 async fn healthz(State(knowledge): State<Arc<Knowledge>>) -> Response {
     match knowledge.journal.failure() {
         None => {

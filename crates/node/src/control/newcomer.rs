@@ -1,5 +1,5 @@
-//! A process that was started under the id of a node that is alive ends itself, with the reason. Nothing is changed: its data directory may be
-//! all that is left of something else.
+//! A process that was started under the id of a node that is alive ends itself, with the reason. Nothing is
+//! changed: its data directory may be all that is left of something else.
 
 use std::time::Duration;
 
@@ -10,7 +10,8 @@ use tracing::{error, warn};
 use super::Control;
 use super::old_image::NOT_STARTED;
 
-/// How long it is tried: the process before this one may have ended just now, and count as alive for some tenths of a second.
+/// How long it is tried: the process before this one may have ended just now, and count as alive for some
+/// tenths of a second.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// The view service says so more often than this, or not any more.
 const BREAK: Duration = Duration::from_millis(1_500);

@@ -107,8 +107,8 @@ impl Links {
         links
     }
 
-    /// Connects to the nodes that the view table names, wherever they say that they are, and lets those go that nobody names any
-    /// more.
+    /// Connects to the nodes that the view table names, wherever they say that they are, and lets those go
+    /// that nobody names any more.
     pub(crate) fn follow(&mut self, table: &Table) {
         let known: Vec<NodeId> = self.whereabouts.borrow().nodes().collect();
         for node in known.into_iter().filter(|node| !table.nodes().contains_key(node)) {

@@ -1,5 +1,6 @@
-//! File descriptors: what the log, the snapshots, the peers and the control of the node need is kept for them, and clients
-//! get the rest. A log that cannot open its next segment is the end of a copy; a client that is refused tries again.
+//! File descriptors: what the log, the snapshots, the peers and the control of the node need is kept for
+//! them, and clients get the rest. A log that cannot open its next segment is the end of a copy; a client
+//! that is refused tries again.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing::{info, warn};
@@ -16,7 +17,8 @@ const PER_PEER: usize = 4;
 /// With room for fewer clients a node had better not start.
 const CLIENTS_MIN: usize = 8;
 
-/// Has the system grant as many descriptors as it may, and lowers the limit of clients to what is left for them.
+/// Has the system grant as many descriptors as it may, and lowers the limit of clients to what is left for
+/// them.
 ///
 /// # Errors
 /// [`StartError::Descriptors`] if that would be next to nothing.
@@ -45,7 +47,8 @@ fn reserved(config: &Config) -> usize {
     OWN + HTTP_MAX + GREETING_CALLERS_MAX + PER_PEER * 2 * config.nodes.len().max(1)
 }
 
-/// How many descriptors this process may have, after it has asked for as many as it may; `None` for any number.
+/// How many descriptors this process may have, after it has asked for as many as it may; `None` for any
+/// number.
 fn raise() -> Option<usize> {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let granted = match setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {

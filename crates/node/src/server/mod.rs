@@ -93,7 +93,8 @@ pub struct Server {
 pub enum Ending {
     /// A thread has died, which none ever should: what happened.
     Broken(String),
-    /// The log has found no room on its disk, where there is some now: the process is to begin anew, as after a crash.
+    /// The log has found no room on its disk, where there is some now: the process is to begin anew, as after
+    /// a crash.
     BeginsAnew,
 }
 

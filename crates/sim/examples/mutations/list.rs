@@ -74,7 +74,8 @@ impl Mutation {
         }
     }
 
-    /// What stands in place of the original in the program that has all mutations: `is_active` tells whether it is this one.
+    /// What stands in place of the original in the program that has all mutations: `is_active` tells whether
+    /// it is this one.
     #[must_use]
     pub fn choice(&self, is_active: &str) -> String {
         let Self { original, mutated, .. } = self;

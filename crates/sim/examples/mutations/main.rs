@@ -1,12 +1,14 @@
-//! The simulator as the judge of small mistakes: how many of those in `crates/sim/mutations` it finds by itself.
+//! The simulator as the judge of small mistakes: how many of those in `crates/sim/mutations` it finds by
+//! itself.
 //!
 //! ```text
 //! cargo run --release -p onecopy-sim --example mutations                      all of them, 3,000 seeds each
-//! cargo run --release -p onecopy-sim --example mutations -- 500 lease read    500 seeds, those with "lease" or "read" in the name
+//! cargo run --release -p onecopy-sim --example mutations -- 500 lease read    500 seeds, those with "lease"
+//! or "read" in the name
 //! ```
 //!
-//! Every mutation runs in a process of its own, until a seed violates something. The exit code is 0 if all are found out but
-//! those that the list says survive.
+//! Every mutation runs in a process of its own, until a seed violates something. The exit code is 0 if all
+//! are found out but those that the list says survive.
 
 mod list;
 mod program;

@@ -1,7 +1,7 @@
-//! One program that has all mutations ("mutant schemata": Untch, Offutt and Harrold, "Mutation Analysis Using Mutant Schemata", ISSTA
-//! 1993). The workspace is copied to a directory under `target`; in the copy every place of a mutation becomes a choice between
-//! what it says and what the mutation says, which an environment variable makes at run time. It is built once, and production
-//! code knows nothing of it.
+//! One program that has all mutations ("mutant schemata": Untch, Offutt and Harrold, "Mutation Analysis Using
+//! Mutant Schemata", ISSTA 1993). The workspace is copied to a directory under `target`; in the copy every
+//! place of a mutation becomes a choice between what it says and what the mutation says, which an environment
+//! variable makes at run time. It is built once, and production code knows nothing of it.
 
 use std::collections::BTreeMap;
 use std::fs;

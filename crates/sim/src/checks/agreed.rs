@@ -1,6 +1,7 @@
-//! A follower commits, and acknowledges, nothing but what its leader has named to it in this reign: what it holds beyond that may be
-//! of another history. The bound is counted here from the messages that arrive, apart from what the protocols count themselves.
-//! (Raft paper, section 5.3, `AppendEntries` step 5, "index of last new entry"; rules P3 and P8.)
+//! A follower commits, and acknowledges, nothing but what its leader has named to it in this reign: what it
+//! holds beyond that may be of another history. The bound is counted here from the messages that arrive,
+//! apart from what the protocols count themselves. (Raft paper, section 5.3, `AppendEntries` step 5, "index
+//! of last new entry"; rules P3 and P8.)
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,7 @@
-//! Time goes on as it should, whatever a few clocks show: no entry is much later than the true time, so that nothing ends before it
-//! should. (That nothing lives for too long is [`super::expiry`]'s business.) Owed as long as a majority of the clocks is right, none is wrong
-//! for so long that it is believed, and nobody starts with a wrong one while nobody is there to compare it (`onecopy_host::clock`).
+//! Time goes on as it should, whatever a few clocks show: no entry is much later than the true time, so that
+//! nothing ends before it should. (That nothing lives for too long is [`super::expiry`]'s business.) Owed as
+//! long as a majority of the clocks is right, none is wrong for so long that it is believed, and nobody
+//! starts with a wrong one while nobody is there to compare it (`onecopy_host::clock`).
 
 use onecopy_core::Timestamp;
 
@@ -10,8 +11,8 @@ use crate::trace::violated;
 
 const CHECKER: &str = "clocks";
 
-/// How much later than the true time an entry may be, in milliseconds: twice the tolerance, and what clocks that count as right are
-/// wrong.
+/// How much later than the true time an entry may be, in milliseconds: twice the tolerance, and what clocks
+/// that count as right are wrong.
 const BOUND_MS: u64 = 2_500;
 /// A clock that is wrong by more than this is wrong.
 const WRONG_MS: u64 = 400;
@@ -38,7 +39,8 @@ impl Clocks {
             node.process.is_some() && node.started + ACQUAINTED <= now && node.paused_until <= now
         };
         let witnesses = nodes.iter().filter(|node| !wrong(node) && is_known(node)).count();
-        // Who has just been started is compared with the others at once only if they are heard, and it is far off.
+        // Who has just been started is compared with the others at once only if they are heard, and it is far
+        // off.
         let is_strange = |node: &&Node| {
             let is_doubtful = is_cut || node.clock.error_ms(now).unsigned_abs() < DOUBTFUL_MS;
             wrong(node) && !is_known(node) && (is_doubtful || 2 * witnesses <= nodes.len())

@@ -1,6 +1,6 @@
-//! What a view node knows of the others never goes back: within one life of a node's data, a ping that it has taken in is followed by
-//! later ones only. Networks deliver late what they once delayed, also from before a restart. (Lamport, "Time, Clocks, and
-//! the Ordering of Events", 1978; `onecopy_views::Moment`.)
+//! What a view node knows of the others never goes back: within one life of a node's data, a ping that it has
+//! taken in is followed by later ones only. Networks deliver late what they once delayed, also from before a
+//! restart. (Lamport, "Time, Clocks, and the Ordering of Events", 1978; `onecopy_views::Moment`.)
 
 use std::collections::BTreeMap;
 

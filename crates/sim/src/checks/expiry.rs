@@ -1,6 +1,6 @@
 //! What is due goes away without anybody's help: when nobody asks for anything any more, a lease that has ended by the
-//! true time has ended by an entry too (`docs/protocols.md`, determinism; Redis calls it active expiry). That no lease is read after its
-//! end, or is gone before, is [`super::linearizable`]'s business.
+//! true time has ended by an entry too (`docs/protocols.md`, determinism; Redis calls it active expiry). That
+//! no lease is read after its end, or is gone before, is [`super::linearizable`]'s business.
 
 use onecopy_core::Timestamp;
 
@@ -9,10 +9,11 @@ use crate::client::Family;
 use crate::clock::{SECOND, Time};
 use crate::trace::violated;
 
-/// How long after the end of a lease its entry may be missing, in milliseconds: some heartbeats of the primary, and what its clock may be
-/// behind.
+/// How long after the end of a lease its entry may be missing, in milliseconds: some heartbeats of the
+/// primary, and what its clock may be behind.
 const GRACE: u64 = 2_500;
-/// The same where clocks were so wrong that a wrong one may have been believed: as long as it takes to believe another one.
+/// The same where clocks were so wrong that a wrong one may have been believed: as long as it takes to
+/// believe another one.
 const LONG_GRACE: u64 = 13_000;
 /// For how long a process that has just been started may not believe a clock that is right.
 pub const MISTRUST: Time = 11 * SECOND;

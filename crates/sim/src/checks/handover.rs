@@ -1,5 +1,5 @@
-//! A primary that makes way has committed everything that it took: what it asks of the view service comes after that. Then no request
-//! is lost by it, and its clients see nothing. (`docs/protocols.md`, handover.)
+//! A primary that makes way has committed everything that it took: what it asks of the view service comes
+//! after that. Then no request is lost by it, and its clients see nothing. (`docs/protocols.md`, handover.)
 
 use onecopy_core::{EntryId, Index, NodeId};
 

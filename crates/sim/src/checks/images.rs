@@ -1,7 +1,7 @@
-//! Whatever a replica writes down, it can read again (rule E3): every snapshot of the data is restored the moment it is finished,
-//! into a machine that has nothing in common with the one that it was made of, and what is remembered beside the machine
-//! keeps its bounds. A snapshot that cannot be restored is noticed long before somebody needs it, when the log behind it is
-//! gone.
+//! Whatever a replica writes down, it can read again (rule E3): every snapshot of the data is restored the
+//! moment it is finished, into a machine that has nothing in common with the one that it was made of, and
+//! what is remembered beside the machine keeps its bounds. A snapshot that cannot be restored is noticed long
+//! before somebody needs it, when the log behind it is gone.
 
 use onecopy_core::{AnswerBounds, Replicated, Rule, Rules};
 use onecopy_host::SnapshotName;
@@ -17,8 +17,8 @@ const PIECE_BYTES: usize = 1_009;
 /// Of a thousand runs, in how many the answers to clients are large for what is remembered of them.
 const LARGE_ANSWERS: u64 = 300;
 
-/// How much of what was answered the replicas of a run remember. In some runs the answers to a single client are too large; in all
-/// of them, if that is what somebody wants to see the absence of.
+/// How much of what was answered the replicas of a run remember. In some runs the answers to a single client
+/// are too large; in all of them, if that is what somebody wants to see the absence of.
 #[must_use]
 pub fn draw_bounds(dice: &mut Dice, sabotaged: Option<Rule>) -> AnswerBounds {
     if !dice.chance(LARGE_ANSWERS) && sabotaged != Some(Rule::BoundedAnswers) {

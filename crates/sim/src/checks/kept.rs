@@ -1,5 +1,6 @@
-//! Where nodes only execute something long, nobody is dropped and nothing is handed over: the first view is the last. (Rule
-//! `BusyIsNotDead`; Hayashibara et al., "The phi accrual failure detector", SRDS 2004, on what false suspicions cost.)
+//! Where nodes only execute something long, nobody is dropped and nothing is handed over: the first view is
+//! the last. (Rule `BusyIsNotDead`; Hayashibara et al., "The phi accrual failure detector", SRDS 2004, on
+//! what false suspicions cost.)
 
 use onecopy_core::View;
 

@@ -1,6 +1,7 @@
-//! Whoever reads on its own word knows everything that is committed: at the moment of a commit, every backup under a lease holds
-//! the entry, and no other primary is under one that has not executed it. The direct form of what leases are for: no read has to happen
-//! in the gap for it to be seen. (Gray and Cheriton, "Leases", 1989; rules L1 to L6, P6.)
+//! Whoever reads on its own word knows everything that is committed: at the moment of a commit, every backup
+//! under a lease holds the entry, and no other primary is under one that has not executed it. The direct form
+//! of what leases are for: no read has to happen in the gap for it to be seen. (Gray and Cheriton, "Leases",
+//! 1989; rules L1 to L6, P6.)
 
 use onecopy_core::{EntryId, NodeId};
 

@@ -1,5 +1,5 @@
-//! However slow the links are, the view service has a leader that gets something done. (Raft paper, section 5.6, asks for links
-//! much faster than the election timeout; rule `PatientElections` does without.)
+//! However slow the links are, the view service has a leader that gets something done. (Raft paper, section
+//! 5.6, asks for links much faster than the election timeout; rule `PatientElections` does without.)
 
 use onecopy_raft::Role;
 

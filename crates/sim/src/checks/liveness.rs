@@ -90,7 +90,8 @@ pub fn settled(env: &mut Env, nodes: &[Node], views: u64, is_last_look: bool) ->
         env.checks.digests.compare(node.id, group.applied(), group.machine());
         lost::check(&env.checks.ledger, group.machine(), keys);
         if node.id == view.primary {
-            // A process that was down for a while is behind by as much at first: it does not trust the clock that it finds.
+            // A process that was down for a while is behind by as much at first: it does not trust the clock
+            // that it finds.
             let is_new = env.time < node.started + expiry::MISTRUST;
             expiry::check(&env.checks.ledger, keys, truth(env.time), env.checks.clocks.is_off || is_new);
         }

@@ -1,6 +1,6 @@
-//! What a leader of the view service commits is durable at a majority of its voters, in a joint configuration at a majority of each
-//! half. Leader completeness follows from it, and from the votes; but that it was broken shows only if the wrong ones die. (Raft
-//! paper, sections 5.3 and 6.)
+//! What a leader of the view service commits is durable at a majority of its voters, in a joint configuration
+//! at a majority of each half. Leader completeness follows from it, and from the votes; but that it was
+//! broken shows only if the wrong ones die. (Raft paper, sections 5.3 and 6.)
 
 use onecopy_core::{EntryId, Member, NodeId};
 use onecopy_host::VIEW_GROUP;
@@ -10,8 +10,8 @@ use crate::checks::members;
 use crate::node::Node;
 use crate::trace::violated;
 
-/// Looks at the disks of the voters, when a leader has committed an entry under a configuration. A voter whose disk was lost since it
-/// acknowledged is nobody's fault.
+/// Looks at the disks of the voters, when a leader has committed an entry under a configuration. A voter
+/// whose disk was lost since it acknowledged is nobody's fault.
 pub fn check(nodes: &[Node], leader: NodeId, id: EntryId, configuration: &Configuration) {
     let holds = |member: &Member| {
         let node = nodes.iter().find(|node| members::lives(node, *member));

@@ -1,5 +1,6 @@
-//! A process that is alive keeps its place: whoever comes second under its id is not registered while it is heard. (Two processes with
-//! one id are the mistake of an operator; every process supervisor with two machines has met it.)
+//! A process that is alive keeps its place: whoever comes second under its id is not registered while it is
+//! heard. (Two processes with one id are the mistake of an operator; every process supervisor with two
+//! machines has met it.)
 
 use std::collections::BTreeMap;
 

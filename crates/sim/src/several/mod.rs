@@ -1,9 +1,9 @@
-//! Objects of several keys, and the commands that name two and more of them: what an entry touches must be all of its keys, and
-//! what a read looks at must be of one moment.
+//! Objects of several keys, and the commands that name two and more of them: what an entry touches must be
+//! all of its keys, and what a read looks at must be of one moment.
 //!
-//! Three keys make one object ([`SLOTS`]), whose whole state is a few numbers: so every history of commands over several keys falls
-//! apart into histories of small objects, and is checked like the others. Reads ask for one of the keys, for two, or for all: a
-//! footprint that forgets a key shows in a read of just that one.
+//! Three keys make one object ([`SLOTS`]), whose whole state is a few numbers: so every history of commands
+//! over several keys falls apart into histories of small objects, and is checked like the others. Reads ask
+//! for one of the keys, for two, or for all: a footprint that forgets a key shows in a read of just that one.
 
 mod names;
 mod queues;

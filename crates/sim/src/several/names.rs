@@ -1,5 +1,5 @@
-//! Strings that are written together, renamed, copied and deleted. The state of each is 1 plus the number of the operation that
-//! wrote its value, or 0 if there is none.
+//! Strings that are written together, renamed, copied and deleted. The state of each is 1 plus the number of
+//! the operation that wrote its value, or 0 if there is none.
 
 use super::{Commands, command, slot, two_slots};
 use crate::client::{OpId, value};

@@ -1,5 +1,5 @@
-//! Lists whose elements move from one to another. There are never more than a few elements: the state of each list is a number, of
-//! which every hexadecimal digit is an element, the first one lowest.
+//! Lists whose elements move from one to another. There are never more than a few elements: the state of each
+//! list is a number, of which every hexadecimal digit is an element, the first one lowest.
 
 use super::{Commands, SLOTS, command, slot, two_slots};
 use crate::dice::Dice;

@@ -1,4 +1,5 @@
-//! The connections of HTTP: few, and none for long, so that whoever opens many takes nothing from the rest of the node.
+//! The connections of HTTP: few, and none for long, so that whoever opens many takes nothing from the rest of
+//! the node.
 
 use std::time::Duration;
 

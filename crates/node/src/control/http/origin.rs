@@ -1,8 +1,8 @@
 //! Orders are taken from operators, not from web pages that an operator happens to look at.
 //!
-//! A page from elsewhere can have a browser send requests to any address that the browser reaches (cross-site request
-//! forgery), and can give its own name the address of a node (DNS rebinding). The browser then says so: in `Origin`, whose
-//! page it is, and in `Host`, under which name it looked for the node.
+//! A page from elsewhere can have a browser send requests to any address that the browser reaches (cross-site
+//! request forgery), and can give its own name the address of a node (DNS rebinding). The browser then says
+//! so: in `Origin`, whose page it is, and in `Host`, under which name it looked for the node.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
