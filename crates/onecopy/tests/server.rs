@@ -92,16 +92,8 @@ fn a_log_whose_last_record_is_cut_short_is_used() {
 #[test]
 fn a_data_directory_is_used_by_one_process() {
     let cluster = one_node();
-    let original = cluster.command(1);
-    let free = || format!("127.0.0.1:{}", onecopy_harness::free_port());
     // The same node again, but for its addresses, which would be refused first.
-    let mut command = std::process::Command::new(onecopy_harness::executable());
-    let mut replace = false;
-    for argument in original.get_args() {
-        command.arg(if replace { free().into() } else { argument.to_owned() });
-        replace = ["--redis", "--http", "--peer"].iter().any(|flag| argument == *flag);
-    }
-    let output = command.output().unwrap();
+    let output = cluster.second_command(1, &cluster.data_directory(1)).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("used by another process"), "{said}");

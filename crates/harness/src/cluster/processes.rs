@@ -83,10 +83,12 @@ impl Cluster {
             .args(["--peer", &peer.to_string(), "--roles", &roles.join(",")])
             .args(["--view-nodes", &ids.join(",")])
             .args(["--copies", &self.options.copies.to_string(), "--durability", self.options.durability]);
-        let others: Vec<String> = self.nodes.iter().filter(|(other, _)| **other != id).map(reach).collect();
-        if !others.is_empty() {
-            command.args(["--nodes", &others.join(",")]);
+        let mut others: Vec<String> =
+            self.nodes.iter().filter(|(other, _)| **other != id).map(reach).collect();
+        if others.is_empty() {
+            others.push(format!("{id}={peer}"));
         }
+        command.args(["--nodes", &others.join(",")]);
         for (flag, value) in &self.options.settings {
             command.arg(format!("--{flag}")).arg(value);
         }
