@@ -62,8 +62,9 @@ fn run(seed: u64, count: usize) {
         let (from, bytes) = (scrubbed, maker.below(400));
         let part = first.keyspace.scrub(from, bytes);
         assert_eq!(part, second.keyspace.scrub(from, bytes), "step {step}: {line}");
-        let more = [first.keyspace.tidy(), second.keyspace.tidy()];
-        assert_eq!(more, [false; 2], "nothing is so large that it waits: step {step}: {line}");
+        // Work that is no part of the state: a copy may do it whenever it likes.
+        while step % 3 == 0 && first.keyspace.tidy() {}
+        while step % 7 == 0 && second.keyspace.tidy() {}
         scrubbed = part.1;
         if step % 10 == 0 {
             assert_eq!(first.keyspace.digest(), second.keyspace.digest(), "step {step}: {line}");
