@@ -12,8 +12,7 @@
 //! - **Expiry.** What has expired is decided by the time of the last entry (the *clock*), never by a
 //!   replica's own time. A key that is due is absent at once for every command; it is removed by the next
 //!   entries, a bounded number for each millisecond between them. Only the answers of `TTL` and its relatives
-//! to a read use the
-//!   time of that read.
+//!   to a read use the time of that read.
 //! - **Order.** No order depends on the seed of the hash tables: shards are chosen by a fixed hash, and
 //!   within a table elements are in order of insertion, where a removed one is replaced by the last. The
 //!   order is part of images, so a replica that was restored picks the same random elements.
@@ -25,10 +24,8 @@
 //! - Doubles are written with the fewest digits that read back as the same number, as Redis does from 7.2 on.
 //! - `OBJECT ENCODING` answers what Redis would use for such a value; the real representation is our own.
 //! - What a command may cost is bounded: a command that would take more than 2^23 steps, each an element or
-//!   64 bytes, is an
-//!   error (see `steps`). One reply has at most 512 MiB, and once the answers of a request have grown to 192
-//! MiB the commands behind
-//!   are not executed.
+//!   64 bytes, is an error (see `steps`). One reply has at most 512 MiB, and once the answers of a request
+//!   have grown to 192 MiB the commands behind are not executed.
 //! - At most 2^20 elements are drawn with repetition (`SRANDMEMBER key -n` and its relatives).
 //! - A score of negative zero is kept as zero.
 //! - `INCRBYFLOAT` is exact where Redis rounds to 80 bits; the sum is rounded to 17 digits after the point,

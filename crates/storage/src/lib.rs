@@ -166,16 +166,12 @@
 //! # What it cannot tell
 //!
 //! - After a **crash**, of the records that were synced since the last note (at most a second before the
-//!   crash), those at
-//!   the very end of the log that no later record vouches for: if they are damaged while the node is down,
-//! they
-//!   are cut off like a torn tail. The watermark that covers a batch is written with the next one, so this is
-//! the last
-//!   batch if one record of it is damaged, and more if everything behind some point is overwritten. The
-//! group's other
-//!   copies have them, and a copy that lacks them is told so by the protocol when it returns. (A primary that
-//! restarted
-//!   gets a new view anyway, rule P11.) They are lost only if the same happens to every copy.
+//!   crash), those at the very end of the log that no later record vouches for: if they are damaged while the
+//!   node is down, they are cut off like a torn tail. The watermark that covers a batch is written with the
+//!   next one, so this is the last batch if one record of it is damaged, and more if everything behind some
+//!   point is overwritten. The group's other copies have them, and a copy that lacks them is told so by the
+//!   protocol when it returns. (A primary that restarted gets a new view anyway, rule P11.) They are lost
+//!   only if the same happens to every copy.
 //! - An old copy of the whole directory that is put in place agrees with itself. It is found out by its boot
 //!   number, see
 //!   [`identity`].
