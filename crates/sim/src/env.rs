@@ -294,7 +294,8 @@ impl Env {
             let packet = Box::new(packet.clone());
             self.schedule(self.time + second, Event::Arrives { from, to, sent, packet });
         }
-        self.schedule(self.time + first, Event::Arrives { from, to, sent, packet: Box::new(packet) });
+        let arrives = self.network.in_turn(from, to, self.time + first);
+        self.schedule(arrives, Event::Arrives { from, to, sent, packet: Box::new(packet) });
         true
     }
 

@@ -100,6 +100,7 @@ impl World {
             Fault::SetClock => {
                 let by = self.env.dice.below(20_000) as i64 - 10_000;
                 let now = self.env.time;
+                self.say(node, &format!("its wall clock is set {by} ms forward"));
                 self.node(node).clock.set_wall(now, by);
                 self.compare_clocks();
                 return true;

@@ -26,6 +26,8 @@ pub struct Network {
     distance: Option<Time>,
     /// How often nodes have moved.
     moves: BTreeMap<NodeId, u64>,
+    /// When the last message from the first to the second arrives, once links keep the order.
+    order: Option<BTreeMap<(NodeId, NodeId), Time>>,
 }
 
 /// Where a node is that has moved so often.
@@ -172,9 +174,19 @@ impl Network {
         self.view_outages = if begins { self.view_outages + 1 } else { self.view_outages.saturating_sub(1) };
     }
 
-    /// All is well.
+    /// All is well. From now on links keep the order, as those of production do: where they do not, a learner
+    /// gets on a few entries at a time, and no bound for that could be named.
     pub fn heal(&mut self) {
-        *self = Self { moves: std::mem::take(&mut self.moves), ..Self::default() };
+        let moves = std::mem::take(&mut self.moves);
+        *self = Self { moves, order: Some(BTreeMap::new()), ..Self::default() };
+    }
+
+    /// When a message arrives that would arrive at this time if it were the only one.
+    pub fn in_turn(&mut self, from: NodeId, to: NodeId, at: Time) -> Time {
+        let Some(order) = &mut self.order else { return at };
+        let last = order.entry((from, to)).or_default();
+        *last = at.max(*last);
+        *last
     }
 
     /// The directions between two parts.

@@ -206,7 +206,8 @@ impl World {
         let news = (checks.ledger.len(), checks.views.changes());
         if written || news != self.seen {
             for index in self.seen.0 + 1..=news.0 {
-                checks.clocks.committed(self.env.time, checks.ledger.time_at(index));
+                let time = checks.ledger.time_at(index);
+                checks.clocks.committed(self.env.time, &self.nodes, time);
             }
             self.seen = news;
             if let (Some(view), Some(last)) = (checks.views.newest(), checks.ledger.last()) {

@@ -29,6 +29,7 @@ use onecopy_views::{
 };
 
 use crate::disk::{Out, SnapshotName};
+use crate::gossip;
 use crate::message::RaftLetter;
 use crate::waiting::Waiting;
 use applicants::Applicants;
@@ -291,21 +292,13 @@ impl ViewService {
             }
             return;
         }
-        let knows = ping.table;
-        // P9: what an old image of a disk says counts for nothing. The table tells it so.
-        let is_over = self.table.is_over(from, ping.start()) || self.table.may_be_delayed(from, &ping);
-        if !is_over || !self.settings.rules.hold(onecopy_core::Rule::OneLife) {
-            let known = self.table.nodes().get(&from).map(|known| &known.addresses.peer);
-            let address = &ping.addresses.peer;
-            if known != Some(address) && !address.is_empty() && from != self.settings.node {
-                out.wishes.push(ViewWish::LookFor { node: from, address: address.clone() });
-            }
-            self.monitor.heard(now, from, ping);
-        }
         // Not only the leader: it may be the one that cannot reach this node. What is in a table is committed.
         let newest = if self.known.version() > self.table.version() { &self.known } else { &self.table };
-        if knows < newest.version() {
-            out.wishes.push(ViewWish::Announce { to: from, table: newest.clone() });
+        gossip::answer(self.settings.node, newest, from, &ping, out);
+        // P9: what an old image of a disk says counts for nothing.
+        let is_over = self.table.is_over(from, ping.start()) || self.table.may_be_delayed(from, &ping);
+        if !is_over || !self.settings.rules.hold(onecopy_core::Rule::OneLife) {
+            self.monitor.heard(now, from, ping);
         }
     }
 

@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use onecopy_core::{GroupId, Instant, NodeId, ViewNumber};
-use onecopy_host::{ArchiveEvent, Room, ViewWish};
+use onecopy_host::{ArchiveEvent, Gossip, Out, Room, ViewWish, gossip};
 use onecopy_replica::HandoverError;
 use onecopy_views::{Addresses, ClockReading, Moment, Ping, Suspicion, Table};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
@@ -85,6 +85,8 @@ pub(crate) struct Control {
     pub(crate) directory: PathBuf,
     /// Where the view service is.
     pub(crate) contacts: Contacts,
+    /// Who hears the next ping beside it.
+    pub(crate) gossip: Gossip,
     pub(crate) ping_interval: Duration,
     /// How long leases last.
     pub(crate) lease: Duration,
@@ -170,8 +172,12 @@ impl Control {
         self.mind_the_disk(now);
         if now >= self.next_ping {
             self.next_ping = now + self.ping_interval;
-            let ping = self.ping();
-            self.tell_view_nodes(&ControlMessage::Ping(ping));
+            let ping = ControlMessage::Ping(self.ping());
+            self.tell_view_nodes(&ping);
+            let told = self.contacts.view_nodes(&self.knowledge.table());
+            if let Some(partner) = self.gossip.partner(self.links.nodes(), &told) {
+                let _ = self.links.send(partner, &ping);
+            }
         }
     }
 
@@ -220,6 +226,11 @@ impl Control {
                 self.desk.answered(request, outcome, &table);
             }
             ControlMessage::Refused(refusal) => self.is_unwanted(&refusal),
+            ControlMessage::Ping(ping) if self.view_node.is_none() => {
+                let mut out = Out::default();
+                gossip::answer(self.me.node, &self.knowledge.table(), from, &ping, &mut out);
+                self.carry_out(out.wishes);
+            }
             message => self.with_view_node(|node| node.hear(from, message)),
         }
     }
@@ -229,7 +240,12 @@ impl Control {
         let Some(node) = self.view_node.as_mut() else { return };
         act(node);
         self.knowledge.set_view_service(node.status());
-        for wish in std::mem::take(&mut node.out.wishes) {
+        let wishes = std::mem::take(&mut node.out.wishes);
+        self.carry_out(wishes);
+    }
+
+    fn carry_out(&mut self, wishes: Vec<ViewWish>) {
+        for wish in wishes {
             match wish {
                 ViewWish::Hello { to, hello } => {
                     let _ = self.links.send(to, &ControlMessage::Hello(hello));

@@ -146,6 +146,11 @@ impl Links {
         !self.links.is_empty()
     }
 
+    /// All others.
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = NodeId> {
+        self.links.keys().copied()
+    }
+
     /// Where a node is looked for, and whether it was found there.
     pub(crate) fn reaches(&self, node: NodeId) -> (bool, String) {
         let connected = self.links.get(&node).is_some_and(|kept| kept.link.queue.borrow().connected);

@@ -24,9 +24,9 @@ pub(crate) enum ControlMessage {
     Hello(Hello),
     /// Between view nodes.
     Raft(RaftLetter),
-    /// From every node to every view node.
+    /// From every node to every view node, and to one other node in turn.
     Ping(Ping),
-    /// From the view leader: the view table, in the encoding of [`onecopy_views::Table`].
+    /// From a view node, or whoever knows a newer one than the sender of a ping: the view table, in the encoding of [`onecopy_views::Table`].
     Table(Bytes),
     /// From any node to every view node.
     Suspect(Moment, Suspicion),

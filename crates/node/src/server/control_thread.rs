@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use onecopy_core::{Instant, NodeId};
 use onecopy_host::view_service::Kept;
-use onecopy_host::{ArchiveEvent, ViewSettings};
+use onecopy_host::{ArchiveEvent, Gossip, ViewSettings};
 use onecopy_views::Addresses;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
@@ -127,6 +127,7 @@ impl ControlThread {
             zone: config.zone.clone(),
             directory: config.data.clone(),
             contacts,
+            gossip: Gossip::default(),
             ping_interval: config.timeouts.ping(),
             lease: config.timeouts.lease(),
             next_ping: Instant::ZERO,

@@ -46,11 +46,12 @@ impl Clocks {
             wrong(node) && !is_known(node) && (is_doubtful || 2 * witnesses <= nodes.len())
         };
         self.is_off |= 2 * count >= nodes.len() || nodes.iter().any(|node| is_strange(&node));
-        self.is_off |= nodes.iter().any(|node| node.clock.was_wrong_for(now) > BELIEVED);
     }
 
     /// An entry was committed.
-    pub fn committed(&self, now: Time, time: Timestamp) {
+    pub fn committed(&mut self, now: Time, nodes: &[Node], time: Timestamp) {
+        // Time alone makes a wrong clock one that may be believed.
+        self.is_off |= nodes.iter().any(|node| node.clock.was_wrong_for(now) > BELIEVED);
         let truth = truth(now);
         if !self.is_off && time.0 > truth.0 + BOUND_MS {
             violated(
@@ -70,9 +71,9 @@ mod tests {
     fn an_entry_that_is_too_late_is_caught() {
         let mut clocks = Clocks::default();
         let time = Timestamp(truth(SECOND).0 + BOUND_MS);
-        assert_eq!(caught(|| clocks.committed(SECOND, time)), None);
-        assert_eq!(caught(|| clocks.committed(SECOND - MS, time)), Some(CHECKER));
+        assert_eq!(caught(|| clocks.committed(SECOND, &[], time)), None);
+        assert_eq!(caught(|| clocks.committed(SECOND - MS, &[], time)), Some(CHECKER));
         clocks.is_off = true;
-        assert_eq!(caught(|| clocks.committed(SECOND - MS, time)), None);
+        assert_eq!(caught(|| clocks.committed(SECOND - MS, &[], time)), None);
     }
 }

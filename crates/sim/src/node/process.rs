@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use onecopy_core::{BootNumber, Incarnation, Instant, Member, NodeId, Timestamp};
 use onecopy_host::{
-    Coordinator, DataPlane, Group, Mail, Out, Reply, Room, ViewService, ViewWish, Whereabouts,
+    Coordinator, DataPlane, Gossip, Group, Mail, Out, Reply, Room, ViewService, ViewWish, Whereabouts,
 };
 use onecopy_raft::Raft;
 use onecopy_replica::{Standing, Status};
@@ -59,6 +59,7 @@ pub struct Process {
     table: Arc<Table>,
     /// Where it looks for the others, and where it is itself.
     whereabouts: Whereabouts,
+    gossip: Gossip,
     address: String,
     next_ping: Instant,
     pings: u64,
@@ -102,6 +103,7 @@ impl Process {
             archive: Archive::default(),
             table: Arc::new(Table::default()),
             whereabouts,
+            gossip: Gossip::default(),
             address: env_address,
             next_ping: now,
             pings: 0,
@@ -316,6 +318,11 @@ impl Process {
             self.next_ping = now + PING_INTERVAL;
             let ping = Packet::Ping(Rc::new(self.ping(ClockReading { wall, at: now }, busy_for)));
             self.tell_view_nodes(&ping, env);
+            let me = self.me.node;
+            let others = self.whereabouts.nodes().filter(|node| *node != me);
+            if let Some(partner) = self.gossip.partner(others, &self.told()) {
+                self.send(env, partner, ping);
+            }
         }
         for wish in std::mem::take(&mut self.view_out.wishes) {
             if let (ViewWish::Raft { letter, .. }, Some(raft)) = (&wish, self.view_service.raft()) {
@@ -396,9 +403,13 @@ impl Process {
         Moment { boot: self.boot, pings: self.pings }
     }
 
+    /// Who hears what is for all view nodes.
+    fn told(&self) -> BTreeSet<NodeId> {
+        self.view_nodes.iter().chain(self.table.view_nodes()).copied().collect()
+    }
+
     fn tell_view_nodes(&mut self, packet: &Packet, env: &mut Env) {
-        let known = self.view_nodes.iter().chain(self.table.view_nodes());
-        for node in known.copied().collect::<BTreeSet<NodeId>>() {
+        for node in self.told() {
             if node == self.me.node {
                 // Heard in the next turn, which is at once.
                 self.inbox.push(Happened::Received(node, packet.clone()));
