@@ -9,6 +9,7 @@
 //! | `reads` | what a second member adds, and the latency at a backup | the same |
 //! | `outage` | whether clients notice that the view service is gone | the same |
 //! | `learner` | what clients and members notice of a copy that is being made | the same |
+//! | `hostile` | what hostile input costs everybody else | the same |
 //! | `exactly-once` | what it costs to remember answers | the state machine alone |
 //!
 //! Clusters are those of `crates/harness`: real processes on this machine, with the program that lies beside this one.
@@ -16,6 +17,7 @@
 mod counting;
 mod exactly_once;
 mod failover;
+mod hostile;
 mod learner;
 mod load;
 mod median;
@@ -38,6 +40,7 @@ enum Command {
     Outage(outage::Arguments),
     Learner(learner::Arguments),
     ExactlyOnce(exactly_once::Arguments),
+    Hostile(hostile::Arguments),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -49,6 +52,7 @@ fn main() -> anyhow::Result<()> {
         Command::Outage(arguments) => outage::run(&arguments),
         Command::Learner(arguments) => learner::run(&arguments),
         Command::ExactlyOnce(arguments) => exactly_once::run(&arguments),
+        Command::Hostile(arguments) => hostile::run(&arguments),
     }
 }
 

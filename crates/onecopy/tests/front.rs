@@ -72,6 +72,10 @@ fn who_has_not_said_who_it_is_may_hold_little() {
             assert!(answer.starts_with(expected) || answer.is_empty(), "{expected}: {answer:?}");
         }
     }
+    // What a guesser has sent already keeps nobody waiting: a connection may be wrong three times.
+    let mut guesser = connect(address);
+    let _ = guesser.write_all(&b"AUTH guess\r\n".repeat(1_000));
+    assert!(answer(&mut guesser).matches("-WRONGPASS").count() <= 3);
     // Guesses take their time, and so many at once are not even looked at.
     let mut guessers: Vec<TcpStream> = (0..200).map(|_| connect(address)).collect();
     guessers.iter_mut().for_each(|guesser| guesser.write_all(b"AUTH guess\r\nQUIT\r\n").expect("a guess"));

@@ -147,6 +147,11 @@ impl Cluster {
         Ok(connection)
     }
 
+    /// What the nodes call it: nodes of other clusters are turned away.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Where a node takes Redis clients.
     pub fn redis_address(&self, id: u32) -> SocketAddr {
         self.node(id).redis

@@ -107,6 +107,7 @@ impl<'a> Connection<'a> {
             db: 0,
             version: Version::Two,
             authenticated: clients.config.requirepass.is_empty(),
+            wrong_passwords: 0,
             leaving: false,
         };
         let segment = Segment::new(&session);

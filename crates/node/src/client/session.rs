@@ -12,6 +12,8 @@ pub(crate) struct Session {
     pub(crate) db: u8,
     pub(crate) version: Version,
     pub(crate) authenticated: bool,
+    /// How many wrong passwords it has given.
+    pub(crate) wrong_passwords: u8,
     /// The client wants to leave: the connection ends once everything is answered.
     pub(crate) leaving: bool,
 }

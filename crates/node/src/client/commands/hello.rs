@@ -8,6 +8,9 @@ use crate::client::session::Session;
 use crate::status::ClientCounters;
 use crate::text::same_secret;
 
+/// After so many wrong passwords a connection ends: what a guesser has sent already must not keep its address
+/// waiting when it is gone. Libraries give a wrong one twice at most, with `HELLO` and with `AUTH`.
+const WRONG_PASSWORDS_MAX: u8 = 3;
 const WRONG_PASS: &str = "WRONGPASS invalid username-password pair or user is disabled.";
 
 /// `HELLO [version [AUTH username password] [SETNAME name]]`
@@ -111,6 +114,8 @@ fn check(clients: &Clients, session: &mut Session, user: &[u8], password: &[u8])
     if !right {
         ClientCounters::add(&clients.knowledge.data.clients.rejected, 1);
         clients.guesses.failed(session.address);
+        session.wrong_passwords += 1;
+        session.leaving |= session.wrong_passwords >= WRONG_PASSWORDS_MAX;
         return Err(WRONG_PASS.to_owned());
     }
     session.authenticated = true;
