@@ -117,6 +117,42 @@ fn a_taken_port_is_named_and_nothing_is_started() {
 }
 
 #[test]
+fn every_setting_that_is_not_each_nodes_own_is_taken() {
+    let directory = tempfile::tempdir().unwrap();
+    let (home, ports) = (directory.path().join("cluster"), || free_ports_in_a_row(8));
+    let flags =
+        ["--nodes", "2", "--timeouts-failure-ms", "700", "--limits-clients", "55", "--maxmemory", "1mb"];
+    let mut dev = Dev::start_in(home.clone(), ports(), ports(), &flags);
+    dev.wait_for_line("2 of 2 copies");
+    for id in 1..=2 {
+        let text = std::fs::read_to_string(&dev.node(id).config).unwrap();
+        for line in ["failure_ms = 700", "clients = 55", "maxmemory = 1048576"] {
+            assert!(text.contains(line), "{line} in {text}");
+        }
+    }
+    dev.say("quit");
+    dev.wait_for_end();
+
+    // What was given is kept, and variables count less than flags.
+    let mut command = Command::new(executable());
+    command
+        .env("ONECOPY_LIMITS_CLIENTS", "many")
+        .env("ONECOPY_MAXMEMORY", "7")
+        .arg("dev")
+        .arg("--data")
+        .arg(&home);
+    command.args(["--port", &ports().to_string(), "--http-port", &ports().to_string(), "--maxmemory", "2mb"]);
+    let output = command.output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said.contains("ONECOPY_LIMITS_CLIENTS: \"many\" is not a number"), "{said}");
+    let mut dev = Dev::start_in(home, ports(), ports(), &["--maxmemory", "2mb"]);
+    dev.wait_for_line("2 of 2 copies");
+    let text = std::fs::read_to_string(&dev.node(1).config).unwrap();
+    assert!(text.contains("failure_ms = 700") && text.contains("maxmemory = 2097152"), "{text}");
+}
+
+#[test]
 fn a_directory_is_used_again() {
     let directory = tempfile::tempdir().unwrap();
     let home = directory.path().join("cluster");

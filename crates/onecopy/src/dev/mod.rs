@@ -23,19 +23,19 @@ mod watch;
 use std::path::PathBuf;
 
 use anyhow::Context;
-use clap::{Args, ValueEnum};
-use onecopy_node::config::Durability;
+use clap::Args;
 
 pub use cluster_file::{ClusterFile, ClusterNode};
 
 use crate::DONE;
-use crate::settings::Kind;
+use crate::settings::CommonOverrides;
 use plan::Plan;
 
 /// Run a cluster on this machine, until Ctrl-C.
 ///
 /// Starts one process per node, says where each listens, and shows what they are doing. The nodes end with this command,
-/// however it ends. Type `help` while it runs to see how to kill, pause and restart nodes.
+/// however it ends. The settings of the nodes are taken as flags and environment variables, like those of `onecopy server`;
+/// a cluster that is kept remembers them. Type `help` while it runs to see how to kill, pause and restart nodes.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   onecopy dev                                   three nodes, two copies, Redis on ports 7001-7003
@@ -58,15 +58,6 @@ pub struct Arguments {
     /// Where everything is kept. Without it, a temporary directory that is removed at the end.
     #[arg(long, value_name = "DIRECTORY")]
     data: Option<PathBuf>,
-    /// When a write counts as durable on a node (disk for a new cluster).
-    #[arg(long, value_name = "WORD")]
-    durability: Option<DurabilityName>,
-    /// Bytes of data beyond which commands that need more are refused, such as 100mb; 0 for no limit.
-    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
-    maxmemory: Option<u64>,
-    /// The password that clients must give.
-    #[arg(long, value_name = "TEXT")]
-    requirepass: Option<String>,
     /// How many nodes form the view service: 1, 3 or 5 (for a new cluster, 1 up to two nodes, 3 up to four, then 5).
     #[arg(long, value_name = "NUMBER")]
     view_nodes: Option<u32>,
@@ -74,30 +65,11 @@ pub struct Arguments {
     #[arg(long)]
     separate: bool,
     /// What the nodes log, into DIRECTORY/node-K/log.
-    #[arg(long, value_name = "LEVEL", default_value = "info")]
+    #[arg(long, env = "ONECOPY_LOG", value_name = "LEVEL", default_value = "info")]
     log: String,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum DurabilityName {
-    /// Once it is synced to the disk.
-    Disk,
-    /// Once the operating system has it.
-    Memory,
-}
-
-impl From<DurabilityName> for Durability {
-    fn from(name: DurabilityName) -> Self {
-        match name {
-            DurabilityName::Disk => Self::Disk,
-            DurabilityName::Memory => Self::Memory,
-        }
-    }
-}
-
-fn parse_bytes(text: &str) -> Result<u64, String> {
-    let value = Kind::Bytes.parse(text)?;
-    Ok(value.as_integer().and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0))
+    /// Of all nodes, from now on.
+    #[command(flatten)]
+    settings: CommonOverrides,
 }
 
 /// Runs the command, until somebody stops it.

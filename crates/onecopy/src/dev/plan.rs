@@ -12,6 +12,7 @@ use rand::RngExt;
 
 use super::cluster_file::ClusterFile;
 use super::{Arguments, ports};
+use crate::settings;
 
 /// How long the nodes of a `dev` that was killed may take to notice.
 const LEFTOVER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -66,13 +67,11 @@ impl Plan {
             ports::require_free(http, &format!("HTTP, node {}", config.node), "--http-port")?;
             config.redis = ports::loopback(redis);
             config.http = ports::loopback(http);
-            config.durability = arguments.durability.map_or(config.durability, Into::into);
-            config.maxmemory = arguments.maxmemory.unwrap_or(config.maxmemory);
-            if let Some(password) = &arguments.requirepass {
-                config.requirepass.clone_from(password);
-            }
         }
         choose_peer_ports(&mut configs)?;
+        for config in &mut configs {
+            *config = settings::apply(&arguments.settings, config)?;
+        }
         for config in &configs {
             let problems = config.problems();
             ensure!(problems.is_empty(), "such a cluster cannot be: {}", problems.join("; "));

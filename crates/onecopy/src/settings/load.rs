@@ -11,7 +11,7 @@ use toml::{Spanned, Table, Value};
 
 use super::Mistakes;
 use super::list::{SETTINGS, Setting};
-use super::overrides::Overrides;
+use super::overrides::{CommonOverrides, Overrides};
 
 /// Settings that a node can start with, and where they come from.
 #[derive(Clone, Debug)]
@@ -75,6 +75,21 @@ pub fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Loaded, Mistak
     }
     collected.add_overrides(overrides);
     collected.finish()
+}
+
+/// Changes settings to what flags and variables say.
+///
+/// # Errors
+/// All [`Mistakes`] in those.
+pub fn apply(overrides: &CommonOverrides, config: &Config) -> Result<Config, Mistakes> {
+    let mut collected = Collected::default();
+    let text = toml::to_string(config).map_err(|error| Mistakes(vec![error.to_string()]))?;
+    collected.add_file(&text).map_err(|mistake| Mistakes(vec![mistake]))?;
+    collected.add_overrides(&overrides.0);
+    match collected.mistakes.is_empty() {
+        true => collected.config().map_err(|error| Mistakes(vec![error])),
+        false => Err(Mistakes(collected.mistakes)),
+    }
 }
 
 /// What was found so far.

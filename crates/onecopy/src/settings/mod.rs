@@ -10,8 +10,8 @@ mod overrides;
 
 pub use kind::Kind;
 pub use list::{SETTINGS, Setting};
-pub use load::{Effective, Loaded, Origin, load};
-pub use overrides::Overrides;
+pub use load::{Effective, Loaded, Origin, apply, load};
+pub use overrides::{CommonOverrides, Overrides};
 
 /// Everything that is wrong with the settings, each with what to do about it.
 #[derive(Debug, thiserror::Error)]
