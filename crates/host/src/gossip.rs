@@ -1,9 +1,10 @@
-//! How nodes that have lost each other meet again: each ping also goes to one other node, in turn, and
-//! whoever hears a ping knows where its sender is, and tells it of a newer table. (Demers et al., "Epidemic
-//! Algorithms for Replicated Database Maintenance", PODC 1987: anti-entropy.)
+//! How nodes that have lost each other meet again: each ping also goes to one other node, in turn. Whoever
+//! hears a ping knows where its sender is, tells it of a newer table, and where those are that it seeks.
+//! (Demers et al., "Epidemic Algorithms for Replicated Database Maintenance", PODC 1987: anti-entropy.)
 //!
 //! Pings to the view nodes alone are not enough. Two view nodes that have both moved, and remember of each
-//! other where they were, find nobody to tell them; a third node that has stayed where it was hears both.
+//! other where they were, find nobody to tell them; a third node that has stayed where it was hears both. Nor
+//! is the table: where the two are needed to change it, it says where they were.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use onecopy_views::{Ping, Table};
 
 use crate::disk::Out;
 use crate::view_service::ViewWish;
+use crate::whereabouts::Whereabouts;
 
 /// Who hears the next ping beside the view nodes.
 #[derive(Clone, Copy, Debug, Default)]
@@ -47,6 +49,12 @@ pub fn answer(me: NodeId, table: &Arc<Table>, from: NodeId, ping: &Ping, out: &m
     if ping.table < table.version() {
         out.wishes.push(ViewWish::Announce { to: from, table: table.clone() });
     }
+}
+
+/// What the sender of a ping is told of the nodes that it seeks: who they are, and where.
+pub fn found(whereabouts: &Whereabouts, ping: &Ping) -> impl Iterator<Item = (NodeId, String)> {
+    let place = |node: &NodeId| whereabouts.told(*node).filter(|address| !address.is_empty());
+    ping.seeks.iter().filter_map(move |node| Some((*node, place(node)?.to_owned())))
 }
 
 #[cfg(test)]

@@ -10,6 +10,9 @@ use std::collections::BTreeMap;
 
 use onecopy_core::NodeId;
 
+/// Of how many nodes that it cannot find one speaks at once.
+const SOUGHT_MAX: usize = 16;
+
 /// The addresses of other nodes.
 #[derive(Clone, Debug, Default)]
 pub struct Whereabouts {
@@ -23,6 +26,8 @@ struct Place {
     told: Option<String>,
     /// Whether it is looked for where it says, and not where the settings say.
     is_believed: bool,
+    /// Whether it was looked for, and has not been found since.
+    is_sought: bool,
 }
 
 impl Place {
@@ -67,7 +72,28 @@ impl Whereabouts {
     pub fn failed(&mut self, node: NodeId) {
         if let Some(place) = self.places.get_mut(&node) {
             place.is_believed = !place.is_believed;
+            place.is_sought = true;
         }
+    }
+
+    /// The node has been reached where it was looked for.
+    pub fn reached(&mut self, node: NodeId) {
+        if let Some(place) = self.places.get_mut(&node) {
+            place.is_sought = false;
+        }
+    }
+
+    /// Nodes that were looked for in vain, [`SOUGHT_MAX`] at most.
+    #[must_use]
+    pub fn sought(&self) -> Vec<NodeId> {
+        let sought = self.places.iter().filter(|(_, place)| place.is_sought);
+        sought.map(|(node, _)| *node).take(SOUGHT_MAX).collect()
+    }
+
+    /// Where a node says that it is, if it has been heard of.
+    #[must_use]
+    pub fn told(&self, node: NodeId) -> Option<&str> {
+        self.places.get(&node)?.told.as_deref()
     }
 
     /// Where to look for a node.
@@ -110,6 +136,18 @@ mod tests {
         assert!(!whereabouts.tell(NODE, "new:1"));
         whereabouts.failed(NODE);
         assert_eq!(whereabouts.address(NODE), Some("old:1"));
+    }
+
+    #[test]
+    fn who_cannot_be_found_is_asked_for_until_it_is() {
+        let mut whereabouts = Whereabouts::default();
+        whereabouts.configure(NODE, "old:1".to_owned());
+        assert!(whereabouts.sought().is_empty());
+        whereabouts.failed(NODE);
+        assert_eq!((whereabouts.sought(), whereabouts.told(NODE)), (vec![NODE], None));
+        whereabouts.tell(NODE, "new:1");
+        whereabouts.reached(NODE);
+        assert_eq!((whereabouts.sought(), whereabouts.told(NODE)), (vec![], Some("new:1")));
     }
 
     #[test]

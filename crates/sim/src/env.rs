@@ -14,7 +14,7 @@ use crate::clock::Time;
 use crate::dice::Dice;
 use crate::faults::Fault;
 use crate::message::{Packet, describe};
-use crate::network::Network;
+use crate::network::{Network, PIECE_BYTES};
 use crate::profile::Profile;
 use crate::subject::Subject;
 use crate::trace::Trace;
@@ -22,6 +22,15 @@ use crate::trace::Trace;
 /// Something that will happen.
 #[derive(Debug)]
 pub enum Event {
+    /// A part of a large message arrives.
+    Arriving {
+        /// The sender.
+        from: NodeId,
+        /// The receiver.
+        to: NodeId,
+        /// When it was sent.
+        sent: Time,
+    },
     /// A message arrives.
     Arrives {
         /// The sender.
@@ -87,6 +96,8 @@ pub enum Undo {
     Near(Time, Vec<NodeId>),
     /// There is room on a disk again.
     Room(NodeId),
+    /// Links carry as much as anybody sends again.
+    Wide,
     /// A wall clock is set right.
     RightClock(NodeId),
     /// The operator is done with a node: it may be used again.
@@ -294,7 +305,17 @@ impl Env {
             let packet = Box::new(packet.clone());
             self.schedule(self.time + second, Event::Arrives { from, to, sent, packet });
         }
-        let arrives = self.network.in_turn(from, to, self.time + first);
+        let mut arrives = self.time + first;
+        if let Some(bytes) = packet.bytes_in_line() {
+            let (begins, takes) = self.network.carry(from, to, bytes, arrives);
+            let pieces = (bytes / PIECE_BYTES) as Time;
+            for piece in 1..=pieces.min(takes) {
+                let at = begins + takes * piece / (pieces + 1);
+                self.schedule(at, Event::Arriving { from, to, sent });
+            }
+            arrives = begins + takes;
+        }
+        let arrives = self.network.in_turn(from, to, arrives);
         self.schedule(arrives, Event::Arrives { from, to, sent, packet: Box::new(packet) });
         true
     }

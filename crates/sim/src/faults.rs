@@ -63,6 +63,8 @@ pub enum Fault {
     Stop,
     /// A node executes something long: it pings and says so, and does nothing else.
     LongCommand,
+    /// Links carry no more than a healthy one must: values of some megabytes take longer than a node may be silent.
+    LargeValues,
     /// So many view nodes die that all others are needed, and those are far from each other: every message
     /// takes most of a second. Not drawn like the others, but alone, in runs of its own.
     FarApart,
@@ -92,8 +94,14 @@ impl Fault {
     pub(crate) const LATER: [Self; 4] = [Self::AddNode, Self::RemoveNode, Self::SlowPath, Self::Stop];
 
     /// And those that came after them.
-    pub(crate) const LAST: [Self; 5] =
-        [Self::WrongClock, Self::SecondProcess, Self::Moved, Self::FullDisk, Self::LongCommand];
+    pub(crate) const LAST: [Self; 6] = [
+        Self::WrongClock,
+        Self::SecondProcess,
+        Self::Moved,
+        Self::FullDisk,
+        Self::LongCommand,
+        Self::LargeValues,
+    ];
 
     /// Whether it does not come with the others: it is drawn later, or has a cause of its own.
     pub(crate) fn is_drawn_apart(self) -> bool {
@@ -102,7 +110,7 @@ impl Fault {
     }
 
     /// All of them.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 34] = [
         Self::Crash,
         Self::CrashSeveral,
         Self::Pause,
@@ -130,6 +138,7 @@ impl Fault {
         Self::RemoveNode,
         Self::Stop,
         Self::LongCommand,
+        Self::LargeValues,
         Self::FarApart,
         Self::WrongClock,
         Self::SecondProcess,

@@ -105,6 +105,11 @@ impl World {
                 self.compare_clocks();
                 return true;
             }
+            Fault::LargeValues => {
+                self.env.note(NodeId(0), || "!! links are narrow".to_owned());
+                self.env.network.narrow(true);
+                Undo::Wide
+            }
             Fault::FullDisk => return self.fill(node, until),
             Fault::SecondProcess => return self.stray(node),
             Fault::Moved => return self.move_away(node, length),
@@ -279,6 +284,7 @@ impl World {
                 machine.slow_node = machine.slow_node.saturating_sub(1);
             }
             Undo::FastPath(from, to) => self.env.network.fast_path(from, to),
+            Undo::Wide => self.env.network.narrow(false),
             Undo::Room(node) => self.node(node).disk.health.is_full = false,
             Undo::RightClock(node) => {
                 let now = self.env.time;

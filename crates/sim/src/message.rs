@@ -3,9 +3,11 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use onecopy_core::{Member, NodeId, ViewNumber};
+use onecopy_core::{Entry, Member, NodeId, ViewNumber};
 pub use onecopy_host::{Answer, Forward, Kind, Outcome, RaftLetter};
 use onecopy_views::{Hello, Moment, Ping, Suspicion, Table};
+
+use crate::network::PIECE_BYTES;
 
 /// A message between two nodes.
 #[derive(Clone, Debug)]
@@ -24,6 +26,8 @@ pub enum Packet {
     Ping(Rc<Ping>),
     /// From a view node.
     Table(Arc<Table>),
+    /// To a node that seeks another: where it is.
+    Found(NodeId, String),
     /// From any node to every view node.
     Suspect(Moment, Suspicion),
     /// From a primary to every view node (rule P5).
@@ -42,6 +46,23 @@ impl Packet {
 }
 
 impl Packet {
+    /// About how many bytes it has, if it waits behind the large messages that are on their way: Prepares keep
+    /// their order, and so do large requests and answers. Everything else goes between the pieces of those.
+    #[must_use]
+    pub fn bytes_in_line(&self) -> Option<usize> {
+        use onecopy_replica::Message;
+        let bytes = match self {
+            Self::Replica(Message::Prepare { entries, .. }) => {
+                return Some(entries.iter().map(Entry::size).sum());
+            }
+            Self::Replica(Message::SnapshotChunk { chunk, .. }) => chunk.data.len(),
+            Self::Forward(forward) => forward.body.len(),
+            Self::Answer(Answer { outcome: Outcome::Done { response, .. }, .. }) => response.len(),
+            _ => 0,
+        };
+        (bytes > PIECE_BYTES).then_some(bytes)
+    }
+
     /// Whether it decides something, once: about views, members, leases and snapshots. What is said all the
     /// time is not.
     #[must_use]
@@ -62,7 +83,7 @@ impl Packet {
                 letter.message,
                 Raft::Snapshot { .. } | Raft::Vote { .. } | Raft::VoteReply { .. } | Raft::TimeoutNow { .. }
             ),
-            Self::Ping(_) | Self::Table(_) | Self::Suspect(..) => true,
+            Self::Ping(_) | Self::Table(_) | Self::Found(..) | Self::Suspect(..) => true,
             Self::AskMembership(..) | Self::AskHandover(..) | Self::Hello(_) => true,
             Self::Forward(_) | Self::Answer(_) => false,
         }
@@ -91,6 +112,7 @@ pub fn describe(packet: &Packet) -> String {
         Packet::Hello(hello) => format!("{hello:?}"),
         Packet::Raft(letter) => format!("raft {:?}", letter.message),
         Packet::Ping(ping) => format!("ping {} {:?}", ping.boot, ping.groups),
+        Packet::Found(node, address) => format!("{node} is at {address}"),
         Packet::Table(table) => format!("table version {}", table.version()),
         Packet::Suspect(_, suspicion) => format!("{} {}", suspicion.node, suspicion.grounds),
         Packet::AskHandover(_, view, heir) => format!("make {heir} the primary, asked in {view}"),

@@ -4,10 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use onecopy_core::NodeId;
 
-use crate::clock::Time;
+use crate::clock::{MS, Time};
 use crate::dice::Dice;
 use crate::message::Packet;
 use crate::profile::Profile;
+
+/// How much a narrow link carries: a little more than one that counts as slow (`crates/replica/src/pace.rs`).
+const NARROW_BYTES_PER_MS: Time = 40 * 1024;
+/// While a message of more bytes arrives, its receiver notices it after every piece of so many.
+pub const PIECE_BYTES: usize = 256 * 1024;
 
 /// What is wrong with the network now.
 #[derive(Debug, Default)]
@@ -24,6 +29,9 @@ pub struct Network {
     view_outages: u32,
     /// How long every message takes, if the nodes are far from each other.
     distance: Option<Time>,
+    /// How many times links have become narrow, and until when those that carry data are taken.
+    narrowed: u32,
+    taken: BTreeMap<(NodeId, NodeId), Time>,
     /// How often nodes have moved.
     moves: BTreeMap<NodeId, u64>,
     /// When the last message from the first to the second arrives, once links keep the order.
@@ -167,6 +175,23 @@ impl Network {
         if let Some(position) = self.storms.iter().position(|storm| *storm == loss) {
             self.storms.swap_remove(position);
         }
+    }
+
+    /// Links become narrow, or as wide as before.
+    pub fn narrow(&mut self, begins: bool) {
+        self.narrowed = if begins { self.narrowed + 1 } else { self.narrowed.saturating_sub(1) };
+    }
+
+    /// When a message of so many bytes begins to arrive that would arrive `at` this time if it were small and
+    /// alone, and how long that takes: what is on its way already comes first.
+    pub fn carry(&mut self, from: NodeId, to: NodeId, bytes: usize, at: Time) -> (Time, Time) {
+        if self.narrowed == 0 {
+            return (at, 0);
+        }
+        let taken = self.taken.entry((from, to)).or_default();
+        let (begins, takes) = (at.max(*taken), bytes as Time * MS / NARROW_BYTES_PER_MS);
+        *taken = begins + takes;
+        (begins, takes)
     }
 
     /// The view nodes stop, or begin again, to hear each other.

@@ -20,6 +20,8 @@ const GRAY: u64 = 30;
 const FAR: u64 = 20;
 /// In how many nodes only execute long commands.
 const BUSY: u64 = 20;
+/// In how many values are large for the links, and nothing else goes wrong.
+const LARGE: u64 = 20;
 /// In how many no write is taken while a copy is missing.
 const STRICT: u64 = 100;
 /// How many are bent towards a narrow window.
@@ -97,6 +99,8 @@ pub struct Profile {
     pub is_gray: bool,
     /// Nothing goes wrong but that nodes execute something long.
     pub is_busy: bool,
+    /// Nothing goes wrong but that values are large: nobody loses their place.
+    pub is_large: bool,
     /// How much of what was answered replicas remember.
     pub answers: AnswerBounds,
     /// The narrow window that it is bent towards.
@@ -158,6 +162,7 @@ impl Profile {
             regicide: 0,
             is_gray: false,
             is_busy: false,
+            is_large: false,
             answers: AnswerBounds::default(),
             race: None,
             strays: 0,
@@ -199,9 +204,13 @@ impl Profile {
         } else if sabotaged.map_or(is_busy, |rule| rule == Rule::BusyIsNotDead) {
             profile.turn_busy(dice);
         }
+        let is_large = sabotaged.is_none() && dice.chance(LARGE) && !profile.is_gray && !is_far && !is_busy;
+        if is_large {
+            profile.turn_large(dice);
+        }
         profile.answers = images::draw_bounds(dice, sabotaged);
         profile.workload.draw_later(dice);
-        let is_plain = !is_gray && !is_strict && !is_far && !is_busy;
+        let is_plain = !is_gray && !is_strict && !is_far && !is_busy && !is_large;
         if sabotaged.is_none() && is_plain && dice.chance(RACES) {
             let race = Race::draw(dice);
             profile.race = Some(race);
@@ -236,6 +245,20 @@ impl Profile {
         self.fault_interval = dice.between(1_000, 4_000) * MS;
         self.fault_length = dice.between(1_000, 10_000) * MS;
         self.is_busy = true;
+    }
+
+    /// Nothing goes wrong but that values take longer on their way than a node may be silent.
+    fn turn_large(&mut self, dice: &mut Dice) {
+        self.weights = [(Fault::LargeValues, 1)].into();
+        (self.loss, self.late, self.double, self.churn, self.regicide) = (0, 0, 0, 0, 0);
+        self.value_bytes = dice.between(1 << 20, 8 << 20) as usize;
+        (self.log_bytes_max, self.uncommitted_bytes_max) = (1 << 26, 1 << 26);
+        (self.prepare_bytes_max, self.window_bytes_max) = (1 << 22, 1 << 25);
+        (self.workload.keys, self.workload.reads) = (dice.between(1, 3), dice.between(100, 500));
+        (self.clients, self.think) = (dice.between(2, 5) as usize, dice.between(200, 2_000) * MS);
+        (self.fault_time, self.fault_interval) = (20 * SECOND, dice.between(500, 2_000) * MS);
+        self.fault_length = dice.between(2_000, 8_000) * MS;
+        self.is_large = true;
     }
 
     /// Lets words of control go astray: so many of a thousand, for so many milliseconds at most.

@@ -81,6 +81,7 @@ impl World {
             clock: ClockReading { wall, at: machine.clock.instant(self.env.time) },
             leaving: false,
             busy_for: None,
+            seeks: Vec::new(),
             table: 0,
             groups: Vec::new(),
         };

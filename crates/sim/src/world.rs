@@ -176,6 +176,13 @@ impl World {
                     node.happened(env, Happened::Received(from, *packet));
                 }
             }
+            Event::Arriving { from, to, sent } => {
+                if let Some(node) = self.nodes.get_mut(to.0 as usize - 1)
+                    && !env.network.is_lost(from, to, sent, env.profile.leaks)
+                {
+                    node.happened(env, Happened::Arriving(from));
+                }
+            }
             Event::Turn(id) => {
                 self.nodes[id.0 as usize - 1].turn(env);
                 self.look_at(id);
@@ -256,7 +263,7 @@ impl World {
         {
             checks.tail.look(self.env.time, checks.ledger.len(), replica.log().last().index.0);
         }
-        if self.env.profile.is_busy {
+        if self.env.profile.is_busy || self.env.profile.is_large {
             kept::check(checks.views.newest(), checks.views.changes(), self.env.profile.copies);
         }
         agreement::replica_is(&mut self.env.checks, id, replica);

@@ -116,6 +116,9 @@ impl Monitor {
         let (start, at, pid) = heard.or_else(registered)?;
         let is_same_life = start.incarnation == ping.incarnation;
         let is_gone = match is_same_life {
+            // What the table knows was heard by an earlier leader. It has had time for several pings, and the
+            // node is not judged for the silence of its last process before this one is heard.
+            true if self.ping(from).is_none() => self.silence(now, from) >= self.config.failure_timeout / 2,
             true => self.is_silent(now, from),
             false => self.silence(now, from) >= OTHER_LIFE,
         };

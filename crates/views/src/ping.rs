@@ -73,6 +73,8 @@ pub struct Ping {
     pub busy_for: Option<Duration>,
     /// The version of the table that it knows.
     pub table: u64,
+    /// Nodes that it cannot find: whoever hears this may know where they are.
+    pub seeks: Vec<NodeId>,
     /// Its replicas.
     pub groups: Vec<GroupReport>,
 }

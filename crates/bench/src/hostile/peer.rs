@@ -18,7 +18,7 @@ pub(crate) const INPUTS: &[Input] = &[
     }),
     peer("a client's command", |target| Held::one(pouring(target, b"*1\r\n$4\r\nPING\r\n"))),
     peer("the name of the cluster, and a frame that is damaged", |target| {
-        let body = [&[7, target.cluster.len() as u8], target.cluster.as_bytes(), &[2, 1, 0]].concat();
+        let body = [&[8, target.cluster.len() as u8], target.cluster.as_bytes(), &[2, 1, 0]].concat();
         let length = (body.len() as u32).to_le_bytes();
         Held::one(pouring(target, &[MAGIC.as_slice(), &length, &[0; 4], &body].concat()))
     }),

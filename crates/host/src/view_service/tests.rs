@@ -135,6 +135,7 @@ fn ping(node: u32, table: u64) -> Ping {
         clock: ClockReading::default(),
         leaving: false,
         busy_for: None,
+        seeks: Vec::new(),
         table,
         groups: Vec::new(),
     }

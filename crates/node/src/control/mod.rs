@@ -196,6 +196,7 @@ impl Control {
             leaving: self.says_goodbye(),
             busy_for: self.knowledge.data.busy_for(self.clock.now()),
             table: self.knowledge.table().version(),
+            seeks: self.links.sought(),
             groups: self.knowledge.reports(),
         }
     }
@@ -213,11 +214,17 @@ impl Control {
     }
 
     fn hear(&mut self, from: NodeId, message: ControlMessage) {
+        if let ControlMessage::Ping(ping) = &message {
+            for (node, address) in self.links.found(ping) {
+                let _ = self.links.send(from, &ControlMessage::Found { node, address });
+            }
+        }
         match message {
             ControlMessage::Table(bytes) => match Table::decode(&bytes) {
                 Ok(table) => self.learn(Arc::new(table)),
                 Err(error) => warn!(%from, %error, "an announced view table makes no sense"),
             },
+            ControlMessage::Found { node, address } => self.links.look_for(node, &address),
             ControlMessage::HandOver { request, group, to } => {
                 self.asked_to_hand_over((from, request), group, to);
             }

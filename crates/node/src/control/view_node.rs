@@ -113,6 +113,7 @@ impl ViewNode {
             }
             // For every node, view node or not.
             ControlMessage::Table(_)
+            | ControlMessage::Found { .. }
             | ControlMessage::HandOver { .. }
             | ControlMessage::Operated { .. }
             | ControlMessage::Refused(_) => {}

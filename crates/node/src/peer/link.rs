@@ -8,8 +8,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use onecopy_core::NodeId;
-use onecopy_host::Whereabouts;
-use onecopy_views::Table;
+use onecopy_host::{Whereabouts, gossip};
+use onecopy_views::{Ping, Table};
 use serde::Serialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -151,6 +151,16 @@ impl Links {
         self.links.keys().copied()
     }
 
+    /// Nodes that were looked for in vain.
+    pub(crate) fn sought(&self) -> Vec<NodeId> {
+        self.whereabouts.borrow().sought()
+    }
+
+    /// Where those are that the sender of a ping seeks.
+    pub(crate) fn found(&self, ping: &Ping) -> Vec<(NodeId, String)> {
+        gossip::found(&self.whereabouts.borrow(), ping).collect()
+    }
+
     /// Where a node is looked for, and whether it was found there.
     pub(crate) fn reaches(&self, node: NodeId) -> (bool, String) {
         let connected = self.links.get(&node).is_some_and(|kept| kept.link.queue.borrow().connected);
@@ -207,6 +217,7 @@ async fn keep_connected(
             Ok(stream) => {
                 debug!(%node, lane = ?caller.lane, "connected");
                 (backoff, complained) = (BACKOFF_MIN, false);
+                whereabouts.borrow_mut().reached(node);
                 link.queue.borrow_mut().connected = true;
                 heard(LinkEvent::Connected(node));
                 let error = write_frames(stream, &link).await;

@@ -28,6 +28,8 @@ pub(crate) enum ControlMessage {
     Ping(Ping),
     /// From a view node, or whoever knows a newer one than the sender of a ping: the view table, in the encoding of [`onecopy_views::Table`].
     Table(Bytes),
+    /// To a node that seeks another: where it is.
+    Found { node: NodeId, address: String },
     /// From any node to every view node.
     Suspect(Moment, Suspicion),
     /// From a primary to every view node: this learner has everything (rule P5).

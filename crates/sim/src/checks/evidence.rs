@@ -54,6 +54,7 @@ mod tests {
             clock: ClockReading::default(),
             leaving: false,
             busy_for: None,
+            seeks: Vec::new(),
             table: 0,
             groups: Vec::new(),
         }

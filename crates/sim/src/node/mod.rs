@@ -36,6 +36,8 @@ pub enum Happened {
     Submitted(Submission<OpId>),
     /// Another node said something.
     Received(NodeId, Packet),
+    /// Bytes of what another node says have arrived, but not all.
+    Arriving(NodeId),
     /// The connection to a node broke.
     Lost(NodeId),
     /// Nobody listens any more where a node was.
@@ -66,7 +68,7 @@ impl Happened {
     /// Whether the data thread hears it, and not the control thread.
     fn is_of_the_data_side(&self) -> bool {
         match self {
-            Self::Submitted(_) | Self::Lost(_) | Self::HandOver(_) | Self::Stop => true,
+            Self::Submitted(_) | Self::Arriving(_) | Self::Lost(_) | Self::HandOver(_) | Self::Stop => true,
             Self::Received(_, packet) => {
                 matches!(packet, Packet::Replica(_) | Packet::Forward(_) | Packet::Answer(_))
             }

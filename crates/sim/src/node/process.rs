@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use onecopy_core::{BootNumber, Incarnation, Instant, Member, NodeId, Timestamp};
 use onecopy_host::{
-    Coordinator, DataPlane, Gossip, Group, Mail, Out, Reply, Room, ViewService, ViewWish, Whereabouts,
+    Coordinator, DataPlane, Gossip, Group, Mail, Out, Reply, Room, ViewService, ViewWish, Whereabouts, gossip,
 };
 use onecopy_raft::Raft;
 use onecopy_replica::{Standing, Status};
@@ -197,6 +197,7 @@ impl Process {
                 }
                 Happened::Received(from, Packet::Forward(forward)) => data.forwarded(from, forward, out),
                 Happened::Received(_, Packet::Answer(answer)) => data.answered(answer),
+                Happened::Arriving(from) => data.arriving(now, from, watch, out),
                 Happened::Learnt(table) => data.announced(now, &table, watch, out),
                 Happened::Stop => {
                     data.leave();
@@ -285,6 +286,9 @@ impl Process {
             let (service, out) = (&mut self.view_service, &mut self.view_out);
             match happened {
                 Happened::Received(_, Packet::Table(table)) => self.learn(table),
+                Happened::Received(_, Packet::Found(node, address)) => {
+                    self.whereabouts.tell(node, &address);
+                }
                 Happened::Received(from, packet) => self.hear(now, from, packet, env),
                 Happened::Refused(node) => service.refused(now, node),
                 Happened::Persisted(group, ticket) => service.persisted(now, group, ticket, watch, out),
@@ -303,6 +307,7 @@ impl Process {
                 Happened::Operated(command) => service.operated(now, (self.me.node, 0), command, watch, out),
                 Happened::Churn
                 | Happened::Submitted(_)
+                | Happened::Arriving(_)
                 | Happened::Lost(_)
                 | Happened::HandOver(_)
                 | Happened::Stop
@@ -362,16 +367,21 @@ impl Process {
             self.whereabouts.failed(to);
             return false;
         }
+        self.whereabouts.reached(to);
         env.send(self.me.node, to, packet);
         true
     }
 
     fn hear(&mut self, now: Instant, from: NodeId, packet: Packet, env: &mut Env) {
         let known = self.view_service.table().nodes().get(&from).map(Registration::start);
-        if let Packet::Ping(ping) = &packet
-            && known == Some(ping.start())
-        {
-            env.checks.second.heard(self.me.node, from, ping.run, env.time);
+        if let Packet::Ping(ping) = &packet {
+            if known == Some(ping.start()) {
+                env.checks.second.heard(self.me.node, from, ping.run, env.time);
+            }
+            let found: Vec<(NodeId, String)> = gossip::found(&self.whereabouts, ping).collect();
+            for (node, address) in found {
+                self.send(env, from, Packet::Found(node, address));
+            }
         }
         if let (Packet::Raft(letter), Some(raft)) = (&packet, self.view_service.raft()) {
             agreement::raft_hears(&mut env.checks, self.me.node, raft, &letter.message);
@@ -395,7 +405,11 @@ impl Process {
             Packet::AskHandover(moment, view, heir) => {
                 service.asked_for_handover(now, (from, moment), (DATA_GROUP, view, heir), watch, out);
             }
-            Packet::Table(_) | Packet::Replica(_) | Packet::Forward(_) | Packet::Answer(_) => {}
+            Packet::Table(_)
+            | Packet::Found(..)
+            | Packet::Replica(_)
+            | Packet::Forward(_)
+            | Packet::Answer(_) => {}
         }
     }
 
@@ -442,6 +456,7 @@ impl Process {
             leaving: self.says_goodbye(clock.at),
             busy_for,
             table: self.table.version(),
+            seeks: self.whereabouts.sought(),
             groups: self.status.iter().map(|(_, status)| report::of(status)).collect(),
         }
     }

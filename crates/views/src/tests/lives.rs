@@ -100,6 +100,7 @@ fn a_second_process_is_not_heard_while_the_first_one_is() {
     let told = scene.monitor.refuses_newcomer(scene.now, &scene.table, N2, &empty).map(|refusal| refusal.run);
     assert_eq!(told, Some(2), "it is told");
     // A later start of the same life is waited for by others; another life is in no hurry.
+    scene.hear(N2, first.clone());
     scene.wait(TIMEOUT - 1);
     assert!(refuses(&scene, &copy));
     scene.wait(1);
@@ -121,8 +122,23 @@ fn a_view_node_that_was_just_started_does_not_know_who_is_alive() {
     let refuses =
         |scene: &Scene| scene.monitor.refuses_newcomer(scene.now, &scene.table, N2, &restarted).is_some();
     assert!(refuses(&scene));
-    // Its process is gone: somebody tried.
+    // A process that lives would have pinged several times: the next one is heard before the node is judged.
+    scene.wait(TIMEOUT / 2 - 1);
+    assert!(refuses(&scene));
+    scene.wait(1);
+    assert!(!refuses(&scene) && !scene.monitor.is_silent(scene.now, N2));
+}
+
+#[test]
+fn a_process_that_is_gone_is_followed_once_somebody_has_tried_it() {
+    let mut scene = Scene::empty(2);
+    scene.apply(&start(N2, 2, 5, 50));
+    scene.hear(N2, Ping { boot: BootNumber(5), run: 50, ..ping(N2) });
+    let restarted = Ping { boot: BootNumber(6), run: 60, ..ping(N2) };
+    let refuses =
+        |scene: &Scene| scene.monitor.refuses_newcomer(scene.now, &scene.table, N2, &restarted).is_some();
     scene.wait(REFUSED);
+    assert!(refuses(&scene));
     scene.monitor.refused(scene.now, N2);
     assert!(!refuses(&scene));
 }

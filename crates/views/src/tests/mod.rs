@@ -135,6 +135,7 @@ fn ping(node: NodeId) -> Ping {
         number: 0,
         leaving: false,
         busy_for: None,
+        seeks: Vec::new(),
         table: 0,
         groups: Vec::new(),
     }
