@@ -7,6 +7,7 @@ use std::time::Duration;
 use onecopy_core::{AnswerBounds, Rule};
 
 use crate::checks::images;
+use crate::client::Family;
 use crate::clock::{MS, SECOND, Time};
 use crate::dice::Dice;
 use crate::faults::Fault;
@@ -251,12 +252,13 @@ impl Profile {
     fn turn_large(&mut self, dice: &mut Dice) {
         self.weights = [(Fault::LargeValues, 1)].into();
         (self.loss, self.late, self.double, self.churn, self.regicide) = (0, 0, 0, 0, 0);
-        self.value_bytes = dice.between(1 << 20, 8 << 20) as usize;
-        (self.log_bytes_max, self.uncommitted_bytes_max) = (1 << 26, 1 << 26);
+        self.value_bytes = dice.between(4 << 20, 16 << 20) as usize;
+        (self.log_bytes_max, self.uncommitted_bytes_max) = (1 << 27, 1 << 27);
         (self.prepare_bytes_max, self.window_bytes_max) = (1 << 22, 1 << 25);
-        (self.workload.keys, self.workload.reads) = (dice.between(1, 3), dice.between(100, 500));
-        (self.clients, self.think) = (dice.between(2, 5) as usize, dice.between(200, 2_000) * MS);
-        (self.fault_time, self.fault_interval) = (20 * SECOND, dice.between(500, 2_000) * MS);
+        self.workload.weights = [(Family::Register, 5), (Family::Counter, 1)].into();
+        (self.workload.keys, self.workload.reads) = (dice.between(1, 3), dice.between(50, 300));
+        (self.clients, self.think) = (dice.between(3, 6) as usize, dice.between(100, 800) * MS);
+        (self.fault_time, self.fault_interval) = (10 * SECOND, dice.between(500, 2_000) * MS);
         self.fault_length = dice.between(2_000, 8_000) * MS;
         self.is_large = true;
     }
