@@ -46,8 +46,8 @@ impl SlowCluster {
     }
 
     fn leader(&self) -> Option<Member> {
-        let leads = self.cluster.running().filter(|(_, process)| process.raft.role() == Role::Leader);
-        leads.max_by_key(|(_, process)| process.raft.term()).map(|(id, _)| id)
+        let leads = self.cluster.running().filter(|(_, process)| process.protocol.role() == Role::Leader);
+        leads.max_by_key(|(_, process)| process.protocol.term()).map(|(id, _)| id)
     }
 
     /// A leader that has committed an entry of its own, with its term.

@@ -7,9 +7,9 @@ use bytes::Bytes;
 use onecopy_core::{Entry, EntryId, Index, Member, Term};
 use onecopy_raft::{Configuration, Raft, Role};
 
-use super::disk::chain;
 use super::show;
 use super::{Answer, Cluster};
+use onecopy_testkit::{Machine, chain};
 
 /// What was seen so far in one history.
 #[derive(Default)]
@@ -64,7 +64,7 @@ impl Checks {
             self.state_machine_safety(&entry);
         }
         if let Some(process) = &cluster.members[&id].process {
-            let raft = &process.raft;
+            let raft = &process.protocol;
             self.election_safety(raft);
             self.leader_append_only(raft);
             self.log_matching(raft);
@@ -76,7 +76,7 @@ impl Checks {
             self.led.remove(&id);
         }
         for (_, process) in cluster.running() {
-            self.leader_completeness(&process.raft);
+            self.leader_completeness(&process.protocol);
         }
         for (_, answer) in std::mem::take(&mut cluster.answers) {
             self.reads_see_what_was_committed(&answer);
@@ -226,7 +226,7 @@ impl Checks {
     }
 
     /// The same, for a state that came out of a snapshot.
-    fn one_state(&self, machine: &super::disk::Machine) {
+    fn one_state(&self, machine: &Machine) {
         let expected = self.states.get(&machine.applied.index).copied().unwrap_or_default();
         assert_eq!(machine.digest, expected, "state machine safety: two states at {}", machine.applied);
     }

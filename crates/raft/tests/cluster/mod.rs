@@ -3,57 +3,25 @@
 #![allow(dead_code, unreachable_pub, reason = "each test uses its own part of it")]
 
 pub mod checks;
-pub mod disk;
 pub mod show;
 pub mod walk;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
-use onecopy_core::transfer::{CHUNK, Chunk};
-use onecopy_core::{
-    Entry, EntryId, Incarnation, Index, Instant, Member, NodeId, Protocol, Rules, Ticket, Timestamp, Write,
-};
+use onecopy_core::{Entry, EntryId, Incarnation, Index, Instant, Member, NodeId, Protocol, Rules, Timestamp};
 use onecopy_raft::{
     Base, ChangeRefusal, ClockDrift, Config, Configuration, Effect, Input, Message, Raft, TransferRefusal,
 };
 
-use disk::{Disk, Image, Machine};
+use onecopy_testkit::{Disk, Done, Image};
 
 /// A message on its way.
-#[derive(Clone, Debug)]
-pub struct Envelope {
-    pub from: Member,
-    pub to: Member,
-    pub message: Message,
-}
-
-/// Work that the driver of a member does in its own time.
-#[derive(Debug)]
-pub enum Task {
-    /// Make the image of a snapshot durable.
-    Take(Image),
-    /// Read a piece of the snapshot for a follower.
-    Read { to: Member, snapshot: EntryId, offset: u64 },
-    /// Report that a piece was written.
-    Written { snapshot: EntryId, offset: u64 },
-    /// Load the snapshot that was received.
-    Install { snapshot: EntryId },
-}
+pub type Envelope = onecopy_testkit::Envelope<Member, Message>;
 
 /// A running process.
-pub struct Process {
-    pub raft: Raft,
-    pub machine: Machine,
-    /// Writes that are not durable yet.
-    pub queue: VecDeque<(Ticket, Vec<Write>)>,
-    /// Messages that wait for the disk.
-    pub parked: Vec<(Ticket, Envelope)>,
-    pub tasks: VecDeque<Task>,
-    /// The snapshot that is being received.
-    pub received: Vec<u8>,
-}
+pub type Process = onecopy_testkit::Process<Raft, Member, Message>;
 
 /// The member on this node, in this life of its disk.
 pub const fn member(node: u32, life: u128) -> Member {
@@ -200,7 +168,7 @@ impl Cluster {
     }
 
     pub fn raft(&self, id: Member) -> Option<&Raft> {
-        self.members[&id].process.as_ref().map(|process| &process.raft)
+        self.members[&id].process.as_ref().map(|process| &process.protocol)
     }
 
     pub fn running(&self) -> impl Iterator<Item = (Member, &Process)> {
@@ -219,15 +187,13 @@ impl Cluster {
         let (recovered, image) = member.disk.recover();
         let configuration = match recovered.base {
             EntryId::ZERO => member.founding.clone(),
-            _ => image.configuration,
+            _ => configuration(&image),
         };
         let base = Base { time: image.time, configuration };
         let mut config = member.config.clone();
         config.seed = config.seed.wrapping_add(now.0);
         let (raft, effects) = Raft::new(config, recovered, base, now).expect("what was written makes sense");
-        let (queue, parked, tasks) = (VecDeque::new(), Vec::new(), VecDeque::new());
-        let machine = image.machine;
-        member.process = Some(Process { raft, machine, queue, parked, tasks, received: Vec::new() });
+        member.process = Some(Process::new(raft, image.machine));
         self.note(|| format!("{} starts", show::name(id)));
         self.carry_out(id, effects);
     }
@@ -236,9 +202,7 @@ impl Cluster {
     pub fn crash(&mut self, id: Member, survive: usize) {
         let member = self.members.get_mut(&id).expect("a member");
         let process = member.process.take().expect("a running process");
-        for (_, writes) in process.queue.into_iter().take(survive) {
-            member.disk.write(writes);
-        }
+        process.crash(&mut member.disk, survive);
         self.note(|| format!("{} crashes", show::name(id)));
     }
 
@@ -249,8 +213,8 @@ impl Cluster {
         let now = self.clock(id);
         let mut effects = Vec::new();
         let Some(process) = self.process(id) else { return };
-        process.raft.step(now, input, &mut effects);
-        process.raft.check_invariants();
+        process.protocol.step(now, input, &mut effects);
+        process.protocol.check_invariants();
         self.carry_out(id, effects);
     }
 
@@ -258,16 +222,9 @@ impl Cluster {
     pub fn persist(&mut self, id: Member) -> bool {
         let Some(member) = self.members.get_mut(&id) else { return false };
         let Some(process) = &mut member.process else { return false };
-        let Some((ticket, writes)) = process.queue.pop_front() else { return false };
-        member.disk.write(writes);
-        let (leave, stay) =
-            std::mem::take(&mut process.parked).into_iter().partition(|(after, _)| *after <= ticket);
-        process.parked = stay;
-        let leave: Vec<(Ticket, Envelope)> = leave;
+        let Some((ticket, leave)) = process.write_next(&mut member.disk) else { return false };
         self.note(|| format!("{} has written {}", show::name(id), ticket.0));
-        for (_, envelope) in leave {
-            self.send(envelope);
-        }
+        leave.into_iter().for_each(|envelope| self.send(envelope));
         self.step(id, Input::Persisted { ticket });
         true
     }
@@ -286,28 +243,17 @@ impl Cluster {
         let padding = self.setup.padding;
         let Some(member) = self.members.get_mut(&id) else { return false };
         let Some(process) = &mut member.process else { return false };
-        let Some(task) = process.tasks.pop_front() else { return false };
-        let input = match task {
-            Task::Take(image) => {
-                let snapshot = image.snapshot;
-                member.disk.keep(image);
-                Input::SnapshotTaken { snapshot }
+        let Some(done) = process.work(&mut member.disk, padding) else { return false };
+        let input = match done {
+            Done::Taken { snapshot } => Input::SnapshotTaken { snapshot },
+            Done::Read { to, snapshot, chunk } => Input::SnapshotRead { to, snapshot, chunk },
+            Done::Written { snapshot, end } => Input::SnapshotWritten { snapshot, offset: end },
+            Done::Installed(image) => {
+                self.installs += 1;
+                let (snapshot, time) = (image.snapshot, image.time);
+                Input::SnapshotInstalled { snapshot, time, configuration: configuration(&image) }
             }
-            Task::Read { to, snapshot, offset } => {
-                let chunk = member.disk.read(snapshot, offset, padding);
-                Input::SnapshotRead { to, snapshot, chunk }
-            }
-            Task::Written { snapshot, offset } => Input::SnapshotWritten { snapshot, offset },
-            Task::Install { snapshot } => match Image::decode(&process.received, padding) {
-                Some(image) if image.snapshot == snapshot => {
-                    process.machine = image.machine.clone();
-                    let (time, configuration) = (image.time, image.configuration.clone());
-                    member.disk.keep(image);
-                    self.installs += 1;
-                    Input::SnapshotInstalled { snapshot, time, configuration }
-                }
-                _ => Input::SnapshotUnusable { snapshot },
-            },
+            Done::Unusable { snapshot } => Input::SnapshotUnusable { snapshot },
         };
         self.note(|| format!("{} {}", show::name(id), show::input(&input)));
         self.step(id, input);
@@ -325,7 +271,7 @@ impl Cluster {
     /// Who wants to hear that time has passed.
     pub fn due(&self) -> Vec<Member> {
         let due = |id: Member, process: &Process| {
-            process.raft.deadline().is_some_and(|deadline| deadline <= self.clock(id))
+            process.protocol.deadline().is_some_and(|deadline| deadline <= self.clock(id))
         };
         self.running().filter(|(id, process)| due(*id, process)).map(|(id, _)| id).collect()
     }
@@ -385,7 +331,7 @@ impl Cluster {
                 }
                 self.applied.extend(entries.into_iter().map(|entry| (id, entry)));
             }
-            other => self.process(id).expect("a running process").take_over(id, other),
+            other => take_over(self.process(id).expect("a running process"), id, other),
         }
     }
 
@@ -396,46 +342,26 @@ impl Cluster {
     }
 }
 
-impl Process {
-    /// Effects that concern only the process itself.
-    fn take_over(&mut self, id: Member, effect: Effect) {
-        match effect {
-            Effect::Persist { ticket, writes } => self.queue.push_back((ticket, writes)),
-            Effect::Send { to, message, after: Some(after) } => {
-                self.parked.push((after, Envelope { from: id, to, message }));
-            }
-            Effect::TakeSnapshot { at, time, configuration } => {
-                assert_eq!(
-                    (self.machine.applied, self.machine.time),
-                    (at, time),
-                    "a snapshot of what is applied"
-                );
-                self.tasks.push_back(Task::Take(Image {
-                    snapshot: at,
-                    time: self.machine.time,
-                    configuration,
-                    machine: self.machine.clone(),
-                }));
-            }
-            Effect::ReadSnapshot { to, snapshot, offset } => {
-                self.tasks.push_back(Task::Read { to, snapshot, offset });
-            }
-            Effect::WriteSnapshot { chunk } => self.write(chunk),
-            Effect::InstallSnapshot { snapshot } => self.tasks.push_back(Task::Install { snapshot }),
-            other => unreachable!("{other:?} is carried out by the cluster"),
+/// Effects that concern only the process itself.
+fn take_over(process: &mut Process, id: Member, effect: Effect) {
+    match effect {
+        Effect::Persist { ticket, writes } => process.persist(ticket, writes),
+        Effect::Send { to, message, after: Some(after) } => {
+            process.hold(after, Envelope { from: id, to, message });
         }
+        Effect::TakeSnapshot { at, time, configuration } => {
+            process.take_snapshot(at, time, configuration.encode());
+        }
+        Effect::ReadSnapshot { to, snapshot, offset } => process.read_snapshot(to, snapshot, offset),
+        Effect::WriteSnapshot { chunk } => process.write_snapshot(&chunk),
+        Effect::InstallSnapshot { snapshot } => process.install_snapshot(snapshot),
+        other => unreachable!("{other:?} is carried out by the cluster"),
     }
+}
 
-    fn write(&mut self, chunk: Chunk) {
-        if chunk.offset == 0 {
-            self.received.clear();
-        }
-        assert_eq!(chunk.offset, self.received.len() as u64, "a snapshot is written without gaps");
-        assert!(chunk.data.len() <= CHUNK, "a chunk is not too large");
-        self.received.extend_from_slice(&chunk.data);
-        let offset = self.received.len() as u64;
-        self.tasks.push_back(Task::Written { snapshot: chunk.snapshot, offset });
-    }
+/// The configuration that an image carries.
+fn configuration(image: &Image) -> Configuration {
+    Configuration::decode(&image.extra).expect("what was encoded makes sense")
 }
 
 /// An entry for a log that a test makes up.

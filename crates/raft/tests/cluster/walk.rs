@@ -111,7 +111,7 @@ pub fn walk(seed: u64, rules: Rules, tell: Option<Tell<'_>>) -> Summary {
         walk.tell_trace();
     }
     walk.heals();
-    let rafts: Vec<_> = walk.cluster.running().map(|(_, process)| &process.raft).collect();
+    let rafts: Vec<_> = walk.cluster.running().map(|(_, process)| &process.protocol).collect();
     Summary {
         installs: walk.cluster.installs,
         changes: walk.checks.changes(),
@@ -306,7 +306,7 @@ impl Walk<'_> {
 
     fn leaders(&self) -> Vec<Member> {
         let running = self.cluster.running();
-        running.filter(|(_, process)| process.raft.role() == Role::Leader).map(|(id, _)| id).collect()
+        running.filter(|(_, process)| process.protocol.role() == Role::Leader).map(|(id, _)| id).collect()
     }
 
     fn read(&mut self, id: Member) {
@@ -421,7 +421,7 @@ impl Walk<'_> {
         members
             .into_iter()
             .filter_map(|member| self.cluster.members.get(&member)?.process.as_ref())
-            .map(|process| &process.raft)
+            .map(|process| &process.protocol)
     }
 
     fn all_agree(&self) {
@@ -429,7 +429,7 @@ impl Walk<'_> {
         let first = logs.next();
         assert!(logs.all(|last| Some(last) == first), "liveness: the logs of a healed cluster differ");
         for (_, process) in self.cluster.running() {
-            process.raft.check_invariants();
+            process.protocol.check_invariants();
         }
     }
 }

@@ -2,54 +2,21 @@
 //! there is no view service: the tests say what it announces, to whom, and what happens next.
 #![allow(unreachable_pub, reason = "shared by the tests of this crate")]
 
-pub mod disk;
 pub mod show;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use onecopy_core::transfer::{CHUNK, Chunk};
-use onecopy_core::{
-    BootNumber, EntryId, GroupId, Incarnation, Instant, Member, NodeId, Protocol, Ticket, Timestamp, View,
-    Write,
-};
+use bytes::Bytes;
+use onecopy_core::{BootNumber, GroupId, Incarnation, Instant, Member, NodeId, Protocol, Timestamp, View};
 use onecopy_replica::{Config, Effect, Input, Message, Replica};
-
-use disk::{Disk, Image, Machine};
+use onecopy_testkit::{Disk, Done};
 
 /// A message on its way.
-#[derive(Clone, Debug)]
-pub struct Envelope {
-    pub from: NodeId,
-    pub to: NodeId,
-    pub message: Message,
-}
-
-/// Work that the driver of a replica does in its own time.
-#[derive(Debug)]
-pub enum Task {
-    /// Make the image of a snapshot durable.
-    Take(Image),
-    /// Read a piece of the snapshot for another replica.
-    Read { to: NodeId, snapshot: EntryId, offset: u64 },
-    /// Report that a piece was written.
-    Written { snapshot: EntryId, wanted: u64 },
-    /// Load the snapshot that was received.
-    Install { snapshot: EntryId },
-}
+pub type Envelope = onecopy_testkit::Envelope<NodeId, Message>;
 
 /// A running process.
-pub struct Process {
-    pub replica: Replica,
-    pub machine: Machine,
-    /// Writes that are not durable yet.
-    queue: VecDeque<(Ticket, Vec<Write>)>,
-    /// Messages that wait for the disk.
-    held: Vec<(Ticket, Envelope)>,
-    tasks: VecDeque<Task>,
-    /// The snapshot that is being received.
-    received: Vec<u8>,
-}
+pub type Process = onecopy_testkit::Process<Replica, NodeId, Message>;
 
 /// One node: its disk, and its process unless it has crashed.
 #[derive(Default)]
@@ -109,7 +76,7 @@ impl Cluster {
     }
 
     pub fn replica(&self, id: NodeId) -> Option<&Replica> {
-        self.nodes[&id].process.as_ref().map(|process| &process.replica)
+        self.nodes[&id].process.as_ref().map(|process| &process.protocol)
     }
 
     /// The node in its present life: n2 is n2/2, and n2/102 once it has lost its data.
@@ -144,9 +111,7 @@ impl Cluster {
         let mut effects = Vec::new();
         let replica = Replica::new(config, recovered, image.time, now, &mut effects);
         let replica = replica.expect("what was written makes sense");
-        let (queue, held, tasks, received) = (VecDeque::new(), Vec::new(), VecDeque::new(), Vec::new());
-        let machine = image.machine;
-        node.process = Some(Process { replica, machine, queue, held, tasks, received });
+        node.process = Some(Process::new(replica, image.machine));
         self.note(format!("{id} starts"));
         self.carry_out(id, effects);
     }
@@ -155,9 +120,7 @@ impl Cluster {
     pub fn crash(&mut self, id: NodeId, survive: usize) {
         let node = self.node(id);
         let process = node.process.take().expect("a running process");
-        for (_, writes) in process.queue.into_iter().take(survive) {
-            node.disk.write(writes);
-        }
+        process.crash(&mut node.disk, survive);
         self.note(format!("{id} crashes"));
     }
 
@@ -174,8 +137,8 @@ impl Cluster {
         let now = self.now;
         let mut effects = Vec::new();
         let Some(process) = self.process(id) else { return };
-        process.replica.step(now, input, &mut effects);
-        process.replica.check_invariants();
+        process.protocol.step(now, input, &mut effects);
+        process.protocol.check_invariants();
         self.carry_out(id, effects);
     }
 
@@ -191,15 +154,9 @@ impl Cluster {
     pub fn persist(&mut self, id: NodeId) -> bool {
         let node = self.node(id);
         let Some(process) = &mut node.process else { return false };
-        let Some((ticket, writes)) = process.queue.pop_front() else { return false };
-        node.disk.write(writes);
-        let held = std::mem::take(&mut process.held);
-        let (leave, stay): (Vec<_>, Vec<_>) = held.into_iter().partition(|(after, _)| *after <= ticket);
-        process.held = stay;
+        let Some((ticket, leave)) = process.write_next(&mut node.disk) else { return false };
         self.note(format!("{id} has written {}", ticket.0));
-        for (_, envelope) in leave {
-            self.send(envelope);
-        }
+        leave.into_iter().for_each(|envelope| self.send(envelope));
         self.step(id, Input::Persisted { ticket });
         true
     }
@@ -218,26 +175,13 @@ impl Cluster {
         let padding = self.setup.padding;
         let node = self.node(id);
         let Some(process) = &mut node.process else { return false };
-        let Some(task) = process.tasks.pop_front() else { return false };
-        let input = match task {
-            Task::Take(image) => {
-                let snapshot = image.snapshot;
-                node.disk.keep(image);
-                Input::SnapshotTaken { snapshot }
-            }
-            Task::Read { to, snapshot, offset } => {
-                let chunk = node.disk.read(snapshot, offset, padding);
-                Input::SnapshotRead { to, snapshot, chunk }
-            }
-            Task::Written { snapshot, wanted } => Input::SnapshotWritten { snapshot, wanted },
-            Task::Install { snapshot } => match Image::decode(&process.received, padding) {
-                Some(image) if image.snapshot == snapshot => {
-                    process.machine = image.machine.clone();
-                    node.disk.keep(image);
-                    Input::SnapshotInstalled { snapshot }
-                }
-                _ => Input::SnapshotSpoiled { snapshot },
-            },
+        let Some(done) = process.work(&mut node.disk, padding) else { return false };
+        let input = match done {
+            Done::Taken { snapshot } => Input::SnapshotTaken { snapshot },
+            Done::Read { to, snapshot, chunk } => Input::SnapshotRead { to, snapshot, chunk },
+            Done::Written { snapshot, end } => Input::SnapshotWritten { snapshot, wanted: end },
+            Done::Installed(image) => Input::SnapshotInstalled { snapshot: image.snapshot },
+            Done::Unusable { snapshot } => Input::SnapshotSpoiled { snapshot },
         };
         self.note(format!("{id} {}", show::input(&input)));
         self.step(id, input);
@@ -284,7 +228,7 @@ impl Cluster {
                 continue;
             }
             self.note(format!("{id} {}", show::effect(&effect)));
-            self.process(id).expect("a running process").take_over(id, effect);
+            take_over(self.process(id).expect("a running process"), id, effect);
         }
     }
 
@@ -303,38 +247,20 @@ impl Cluster {
     }
 }
 
-impl Process {
-    /// Effects that concern only the process itself.
-    fn take_over(&mut self, id: NodeId, effect: Effect) {
-        match effect {
-            Effect::Persist { ticket, writes } => self.queue.push_back((ticket, writes)),
-            Effect::Send { to, message, after: Some(after) } => {
-                self.held.push((after, Envelope { from: id, to, message }));
-            }
-            Effect::Apply { entries } => entries.iter().for_each(|entry| self.machine.apply(entry)),
-            Effect::TakeSnapshot { at, time } => {
-                assert_eq!((self.machine.applied, self.machine.time), (at, time), "of what is applied");
-                self.tasks.push_back(Task::Take(Image { snapshot: at, time, machine: self.machine.clone() }));
-            }
-            Effect::ReadSnapshot { to, snapshot, offset } => {
-                self.tasks.push_back(Task::Read { to, snapshot, offset });
-            }
-            Effect::WriteSnapshot { chunk } => self.write(&chunk),
-            Effect::InstallSnapshot { snapshot, .. } => self.tasks.push_back(Task::Install { snapshot }),
-            // The trace has them, and nobody else waits for them.
-            _ => {}
+/// Effects that concern only the process itself.
+fn take_over(process: &mut Process, id: NodeId, effect: Effect) {
+    match effect {
+        Effect::Persist { ticket, writes } => process.persist(ticket, writes),
+        Effect::Send { to, message, after: Some(after) } => {
+            process.hold(after, Envelope { from: id, to, message });
         }
-    }
-
-    fn write(&mut self, chunk: &Chunk) {
-        if chunk.offset == 0 {
-            self.received.clear();
-        }
-        assert_eq!(chunk.offset, self.received.len() as u64, "a snapshot is written without gaps");
-        assert!(chunk.data.len() <= CHUNK, "a chunk is not too large");
-        self.received.extend_from_slice(&chunk.data);
-        let wanted = self.received.len() as u64;
-        self.tasks.push_back(Task::Written { snapshot: chunk.snapshot, wanted });
+        Effect::Apply { entries } => entries.iter().for_each(|entry| process.machine.apply(entry)),
+        Effect::TakeSnapshot { at, time } => process.take_snapshot(at, time, Bytes::new()),
+        Effect::ReadSnapshot { to, snapshot, offset } => process.read_snapshot(to, snapshot, offset),
+        Effect::WriteSnapshot { chunk } => process.write_snapshot(&chunk),
+        Effect::InstallSnapshot { snapshot, .. } => process.install_snapshot(snapshot),
+        // The trace has them, and nobody else waits for them.
+        _ => {}
     }
 }
 

@@ -1,81 +1,71 @@
-//! The durable data of a member, and the state machine whose images it keeps.
+//! What survives a crash: the log of one process, and its newest image.
 
 use bytes::{Buf, BufMut, Bytes};
 use onecopy_core::transfer::{CHUNK, Chunk};
 use onecopy_core::{Entry, EntryId, Index, Recovered, Timestamp, Write};
-use onecopy_raft::Configuration;
 
-/// A state machine that remembers only what tells histories apart: a digest of all entries that it applied.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Machine {
-    pub applied: EntryId,
-    pub time: Timestamp,
-    pub digest: u64,
-}
-
-impl Machine {
-    pub fn apply(&mut self, entry: &Entry) {
-        assert_eq!(entry.id.index, self.applied.index.next(), "entries are applied once, in order");
-        assert!(entry.time >= self.time, "time goes back at {}", entry.id);
-        self.applied = entry.id;
-        self.time = entry.time;
-        self.digest = chain(self.digest, entry);
-    }
-}
-
-/// FNV-1a over what an entry is, continued from the digest of all before.
-pub fn chain(digest: u64, entry: &Entry) -> u64 {
-    let numbers = [entry.id.index.0, entry.id.epoch.0, entry.time.0, entry.seed];
-    let bytes = numbers.iter().flat_map(|number| number.to_le_bytes());
-    bytes.chain(entry.payload.iter().copied()).fold(digest ^ 0xcbf2_9ce4_8422_2325, |digest, byte| {
-        (digest ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
-}
+use crate::Machine;
 
 /// A snapshot of the state machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Image {
+    /// The last entry that it covers.
     pub snapshot: EntryId,
+    /// The time of that entry.
     pub time: Timestamp,
-    pub configuration: Configuration,
+    /// What the protocol keeps with it, encoded.
+    pub extra: Bytes,
+    /// The state.
     pub machine: Machine,
 }
 
 impl Image {
+    /// The length of what precedes the extra bytes.
+    const HEADER: usize = 40;
+
+    /// As bytes, of which the last `padding` mean nothing: images have several chunks that way.
     fn encode(&self, padding: usize) -> Bytes {
-        let configuration = self.configuration.encode();
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(Self::HEADER + self.extra.len() + padding);
         bytes.put_u64_le(self.snapshot.index.0);
         bytes.put_u64_le(self.snapshot.epoch.0);
         bytes.put_u64_le(self.time.0);
         bytes.put_u64_le(self.machine.digest);
-        bytes.put_u64_le(configuration.len() as u64);
-        bytes.put_slice(&configuration);
+        bytes.put_u64_le(self.extra.len() as u64);
+        bytes.put_slice(&self.extra);
         bytes.resize(bytes.len() + padding, 0);
         Bytes::from(bytes)
     }
 
+    /// The image that these bytes are, if they are one with so much padding.
+    #[must_use]
     pub fn decode(mut bytes: &[u8], padding: usize) -> Option<Self> {
-        if bytes.len() < 40 {
+        if bytes.len() < Self::HEADER {
             return None;
         }
         let snapshot = EntryId::new(bytes.get_u64_le(), bytes.get_u64_le());
         let time = Timestamp(bytes.get_u64_le());
         let machine = Machine { applied: snapshot, time, digest: bytes.get_u64_le() };
-        let (configuration, rest) = bytes[8..].split_at_checked(bytes.get_u64_le() as usize)?;
-        let configuration = Configuration::decode(&Bytes::copy_from_slice(configuration)).ok()?;
-        (rest.len() == padding).then_some(Self { snapshot, time, configuration, machine })
+        let length = usize::try_from(bytes.get_u64_le()).ok()?;
+        let (extra, rest) = bytes.split_at_checked(length)?;
+        let extra = Bytes::copy_from_slice(extra);
+        (rest.len() == padding).then_some(Self { snapshot, time, extra, machine })
     }
 }
 
-/// What survives a crash.
+/// The durable data of a process.
 #[derive(Clone, Debug, Default)]
 pub struct Disk {
+    /// What a start finds of the log.
     pub log: Recovered,
+    /// The newest image.
     pub image: Image,
 }
 
 impl Disk {
+    /// Makes writes durable.
+    ///
+    /// # Panics
+    /// When the protocol must not have asked for them.
     pub fn write(&mut self, writes: Vec<Write>) {
         for write in writes {
             self.write_one(write);
@@ -124,7 +114,8 @@ impl Disk {
         }
     }
 
-    /// Reads a piece of an image; `None` if it is gone.
+    /// Reads a piece of an image, which was encoded with so much padding; `None` if it is gone.
+    #[must_use]
     pub fn read(&self, snapshot: EntryId, offset: u64, padding: usize) -> Option<Chunk> {
         if self.image.snapshot != snapshot {
             return None;
