@@ -146,7 +146,7 @@ fn every_setting_that_is_not_each_nodes_own_is_taken() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(said.contains("ONECOPY_LIMITS_CLIENTS: \"many\" is not a number"), "{said}");
-    let mut dev = Dev::start_in(home, ports(), ports(), &["--maxmemory", "2mb"]);
+    let dev = Dev::start_in(home, ports(), ports(), &["--maxmemory", "2mb"]);
     dev.wait_for_line("2 of 2 copies");
     let text = std::fs::read_to_string(&dev.node(1).config).unwrap();
     assert!(text.contains("failure_ms = 700") && text.contains("maxmemory = 2097152"), "{text}");
