@@ -1,17 +1,16 @@
-//! One database: keys in shards, their expiries in order, and what they occupy.
+//! One database: keys in slots, their expiries in order, and what they occupy.
 //!
-//! # Shards
+//! # Slots
 //!
-//! The keys are partitioned into [`SHARDS`] tables by a hash that is *not* keyed, so that the partition, and
-//! with it the order of `SCAN`, `KEYS` and `RANDOMKEY`, is the same on every replica whatever its seed, and a
-//! cursor of `SCAN` survives a failover. Within a shard, the table is a hash table with the keyed hash:
-//! nobody can choose keys that collide there. Who crowds one shard on purpose makes the image copy that shard
-//! in one step, and nothing else.
+//! There is a table for each of the 16,384 slots of Redis Cluster ([`slots`](crate::slots)). So the order of
+//! `SCAN`, `KEYS` and `RANDOMKEY` is the same on every replica whatever its seed, and a cursor of `SCAN`
+//! survives a failover. Within a slot, the table is a hash table with the keyed hash: nobody can choose keys
+//! that collide there. Who crowds one slot makes the image copy that slot in one step, and nothing else.
 //!
 //! # Point-in-time images
 //!
-//! While an image is being made, the database knows which of its shards the image already has. Every mutation
-//! goes through [`Database::shard_mut`], which serializes a shard that the image does not have yet before it
+//! While an image is being made, the database knows which of its slots the image already has. Every mutation
+//! goes through [`Database::slot_mut`], which serializes a slot that the image does not have yet before it
 //! lets anybody change it. What was serialized that way waits in [`Imaging::saved`].
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,19 +18,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use indexmap::IndexMap;
 use onecopy_core::Timestamp;
 use smallvec::SmallVec;
-use xxhash_rust::xxh3::xxh3_64;
 
 use crate::image::{Part, encode};
 use crate::seed::Seed;
+use crate::slots::{SLOTS, slot_of};
 use crate::trash::Trash;
 use crate::value::{EXPIRY_COST, KEY_COST, Value};
 
-/// How many tables a database consists of. A power of two.
-pub(crate) const SHARDS: usize = 16384;
-
-/// The keys of so many shards, one after the other, are counted together.
+/// The keys of so many slots, one after the other, are counted together.
 const RUN: usize = 128;
-/// A shard that could hold four times as many keys as it has gives memory back, if they are so many.
+/// A slot that could hold four times as many keys as it has gives memory back, if they are so many.
 const SLACK_MIN: usize = 16;
 
 /// A key's value and expiry.
@@ -58,16 +54,16 @@ impl Object {
 pub(crate) type Key = SmallVec<[u8; 24]>;
 
 /// One of the tables.
-pub(crate) type Shard = IndexMap<Key, Object, Seed>;
+pub(crate) type Slot = IndexMap<Key, Object, Seed>;
 
 /// What an image in the making has of a database.
 #[derive(Debug)]
 pub(crate) struct Imaging {
     /// The number that the database had when the image was begun.
     pub(crate) number: u8,
-    /// Whether the image has a shard.
+    /// Whether the image has a slot.
     has: Vec<bool>,
-    /// The image has all shards before this one.
+    /// The image has all slots before this one.
     next: usize,
     /// Shards that were serialized because they were about to change.
     pub(crate) saved: Part,
@@ -77,10 +73,10 @@ pub(crate) struct Imaging {
 #[derive(Debug)]
 pub(crate) struct Database {
     seed: Seed,
-    shards: Vec<Option<Box<Shard>>>,
-    /// One bit per shard: whether it has a key.
+    slots: Vec<Option<Box<Slot>>>,
+    /// One bit per slot: whether it has a key.
     occupied: Vec<u64>,
-    /// How many keys each [run](RUN) of shards has.
+    /// How many keys each [run](RUN) of slots has.
     runs: Vec<usize>,
     length: usize,
     expiries: BTreeSet<(Timestamp, Box<[u8]>)>,
@@ -92,21 +88,15 @@ pub(crate) struct Database {
     imaging: Option<Box<Imaging>>,
 }
 
-/// The shard that a key belongs to.
-pub(crate) fn shard_of(key: &[u8]) -> usize {
-    // The mask leaves less than any usize holds.
-    (xxh3_64(key) & (SHARDS as u64 - 1)) as usize
-}
-
 impl Database {
     pub(crate) fn new(seed: Seed) -> Self {
-        let mut shards = Vec::new();
-        shards.resize_with(SHARDS, || None);
+        let mut slots = Vec::new();
+        slots.resize_with(SLOTS, || None);
         Self {
             seed,
-            shards,
-            occupied: vec![0; SHARDS / 64],
-            runs: vec![0; SHARDS / RUN],
+            slots,
+            occupied: vec![0; SLOTS / 64],
+            runs: vec![0; SLOTS / RUN],
             length: 0,
             expiries: BTreeSet::new(),
             expiring_at: BTreeMap::new(),
@@ -145,30 +135,30 @@ impl Database {
         self.expiring_at.first_key_value().is_some_and(|(expires, _)| *expires <= clock)
     }
 
-    /// The key with this number, counted through all shards in order.
+    /// The key with this number, counted through all slots in order.
     pub(crate) fn nth(&self, mut number: usize) -> Option<(&Key, &Object)> {
         let mut run = 0;
         while number >= *self.runs.get(run)? {
             number -= self.runs[run];
             run += 1;
         }
-        for shard in run * RUN..(run + 1) * RUN {
-            let Some(shard) = self.shard(shard) else { continue };
-            match shard.get_index(number) {
+        for slot in run * RUN..(run + 1) * RUN {
+            let Some(slot) = self.slot(slot) else { continue };
+            match slot.get_index(number) {
                 Some(found) => return Some(found),
-                None => number -= shard.len(),
+                None => number -= slot.len(),
             }
         }
         None
     }
 
-    /// A shard, if it has ever had a key.
-    pub(crate) fn shard(&self, shard: usize) -> Option<&Shard> {
-        self.shards.get(shard).and_then(Option::as_deref)
+    /// A slot, if it has ever had a key.
+    pub(crate) fn slot(&self, slot: usize) -> Option<&Slot> {
+        self.slots.get(slot).and_then(Option::as_deref)
     }
 
-    /// The first shard from `from` on that has a key.
-    pub(crate) fn occupied_shard(&self, from: usize) -> Option<usize> {
+    /// The first slot from `from` on that has a key.
+    pub(crate) fn occupied_slot(&self, from: usize) -> Option<usize> {
         let word = *self.occupied.get(from / 64)? & u64::MAX << (from % 64);
         if word != 0 {
             return Some(from / 64 * 64 + word.trailing_zeros() as usize);
@@ -177,29 +167,29 @@ impl Database {
         Some(next * 64 + self.occupied[next].trailing_zeros() as usize)
     }
 
-    /// The shards that have keys, in order.
-    pub(crate) fn shards(&self) -> impl Iterator<Item = &Shard> {
-        let numbers = std::iter::successors(self.occupied_shard(0), |last| self.occupied_shard(last + 1));
-        numbers.filter_map(|number| self.shard(number))
+    /// The slots that have keys, in order.
+    pub(crate) fn slots(&self) -> impl Iterator<Item = &Slot> {
+        let numbers = std::iter::successors(self.occupied_slot(0), |last| self.occupied_slot(last + 1));
+        numbers.filter_map(|number| self.slot(number))
     }
 
-    /// A shard, to change it. An image in the making gets it as it was first.
-    fn shard_mut(&mut self, index: usize) -> &mut Shard {
+    /// A slot, to change it. An image in the making gets it as it was first.
+    fn slot_mut(&mut self, index: usize) -> &mut Slot {
         let seed = self.seed;
         if let Some(imaging) = &mut self.imaging
             && !imaging.has[index]
         {
             imaging.has[index] = true;
-            if let Some(shard) = &self.shards[index] {
-                encode::shard(imaging.number, shard, &mut imaging.saved);
+            if let Some(slot) = &self.slots[index] {
+                encode::slot(imaging.number, slot, &mut imaging.saved);
             }
         }
-        self.shards[index].get_or_insert_with(|| Box::new(Shard::with_hasher(seed)))
+        self.slots[index].get_or_insert_with(|| Box::new(Slot::with_hasher(seed)))
     }
 
     /// A key's object, expired or not.
     pub(crate) fn get(&self, key: &[u8]) -> Option<&Object> {
-        self.shards[shard_of(key)].as_ref()?.get(key)
+        self.slots[slot_of(key)].as_ref()?.get(key)
     }
 
     /// Lets `change` have a key's object; `None` if the key is absent at `clock`. Removes the key if it had
@@ -210,10 +200,10 @@ impl Database {
         clock: Timestamp,
         change: impl FnOnce(&mut Object) -> R,
     ) -> Option<R> {
-        let index = shard_of(key);
+        let index = slot_of(key);
         // Nothing to change: the image need not be disturbed.
-        self.shards[index].as_ref()?;
-        let object = self.shard_mut(index).get_mut(key)?;
+        self.slots[index].as_ref()?;
+        let object = self.slot_mut(index).get_mut(key)?;
         if object.is_expired(clock) {
             self.delete(key, clock);
             return None;
@@ -255,13 +245,13 @@ impl Database {
     pub(crate) fn insert(&mut self, key: &[u8], object: Object) {
         let memory_after = object.memory(key);
         let expires_after = object.expires;
-        let index = shard_of(key);
+        let index = slot_of(key);
         self.occupied[index / 64] |= 1 << (index % 64);
-        let shard = self.shard_mut(index);
-        let before = match shard.get_mut(key) {
-            Some(slot) => Some(std::mem::replace(slot, object)),
+        let slot = self.slot_mut(index);
+        let before = match slot.get_mut(key) {
+            Some(place) => Some(std::mem::replace(place, object)),
             None => {
-                shard.insert(Key::from_slice(key), object);
+                slot.insert(Key::from_slice(key), object);
                 None
             }
         };
@@ -282,15 +272,15 @@ impl Database {
 
     /// Removes a key; its object, expired or not.
     pub(crate) fn remove(&mut self, key: &[u8]) -> Option<Object> {
-        let index = shard_of(key);
-        self.shards[index].as_ref()?;
-        let shard = self.shard_mut(index);
-        let object = shard.swap_remove(key)?;
-        if shard.is_empty() {
+        let index = slot_of(key);
+        self.slots[index].as_ref()?;
+        let slot = self.slot_mut(index);
+        let object = slot.swap_remove(key)?;
+        if slot.is_empty() {
             self.occupied[index / 64] &= !(1 << (index % 64));
-            self.shards[index] = None;
-        } else if shard.capacity() > SLACK_MIN && shard.len() < shard.capacity() / 4 {
-            shard.shrink_to(shard.len() * 2);
+            self.slots[index] = None;
+        } else if slot.capacity() > SLACK_MIN && slot.len() < slot.capacity() / 4 {
+            slot.shrink_to(slot.len() * 2);
         }
         self.length -= 1;
         self.runs[index / RUN] -= 1;
@@ -341,9 +331,9 @@ impl Database {
     pub(crate) fn dismantle(&mut self, mut count: usize) -> bool {
         while count > 0 {
             let freed = self.trash.free(count);
-            let (keys, expiries) = (self.dismantle_shard(), self.expiries.pop_first());
+            let (keys, expiries) = (self.dismantle_slot(), self.expiries.pop_first());
             self.expiring_at.pop_first();
-            if freed + keys == 0 && expiries.is_none() && self.shards.is_empty() {
+            if freed + keys == 0 && expiries.is_none() && self.slots.is_empty() {
                 return false;
             }
             count = count.saturating_sub(freed + keys + 1);
@@ -351,17 +341,17 @@ impl Database {
         true
     }
 
-    /// Frees the last shard, but for its large values; how many keys it had.
-    fn dismantle_shard(&mut self) -> usize {
-        let Some(shard) = self.shards.pop().flatten() else { return 0 };
-        let keys = shard.len();
-        shard.into_iter().for_each(|(_, object)| self.trash.put(object.value));
+    /// Frees the last slot, but for its large values; how many keys it had.
+    fn dismantle_slot(&mut self) -> usize {
+        let Some(slot) = self.slots.pop().flatten() else { return 0 };
+        let keys = slot.len();
+        slot.into_iter().for_each(|(_, object)| self.trash.put(object.value));
         keys
     }
 
-    /// Begins to give its shards to an image, as they are now.
+    /// Begins to give its slots to an image, as they are now.
     pub(crate) fn begin_imaging(&mut self, number: u8) {
-        let has = vec![false; SHARDS];
+        let has = vec![false; SLOTS];
         self.imaging = Some(Box::new(Imaging { number, has, next: 0, saved: Part::default() }));
     }
 
@@ -383,14 +373,14 @@ impl Database {
             self.imaging = Some(imaging);
             return true;
         }
-        // A shard that has no key now had none when the image was begun, or the image has it.
-        while let Some(index) = self.occupied_shard(imaging.next) {
+        // A slot that has no key now had none when the image was begun, or the image has it.
+        while let Some(index) = self.occupied_slot(imaging.next) {
             imaging.next = index + 1;
             if std::mem::replace(&mut imaging.has[index], true) {
                 continue;
             }
-            if let Some(shard) = self.shard(index) {
-                encode::shard(imaging.number, shard, out);
+            if let Some(slot) = self.slot(index) {
+                encode::slot(imaging.number, slot, out);
                 self.imaging = Some(imaging);
                 return true;
             }

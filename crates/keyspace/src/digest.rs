@@ -16,8 +16,8 @@ use crate::value::Value;
 pub(crate) fn of(clock: Timestamp, databases: &[Option<Box<Database>>], tokens: &Tokens) -> u64 {
     let mut sum = hashed(|hash| hash.update(&clock.0.to_le_bytes()));
     for (number, database) in databases.iter().enumerate() {
-        for shard in database.iter().flat_map(|database| database.shards()) {
-            for (key, object) in shard {
+        for slot in database.iter().flat_map(|database| database.slots()) {
+            for (key, object) in slot {
                 sum = sum.wrapping_add(of_key(number, key, object));
             }
         }

@@ -1,6 +1,6 @@
 //! A look at the state, bit by bit, to find out whether memory still holds what was put there (rule P10).
 //!
-//! Copies look at the same places at the same entries. Where a key stands in its shard, and an element in its
+//! Copies look at the same places at the same entries. Where a key stands in its slot, and an element in its
 //! collection, is part of the state, so a place is a pair of positions, and what is there is hashed in their
 //! order. The state changes between two looks: a place may be gone then, and the look goes on behind it, on
 //! every copy alike.
@@ -10,7 +10,8 @@
 use onecopy_core::Place;
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::database::{Database, Object, SHARDS};
+use crate::database::{Database, Object};
+use crate::slots::SLOTS;
 use crate::tokens::{Executed, Tokens};
 use crate::value::{Text, Value};
 
@@ -21,7 +22,7 @@ const BLOCK: usize = 4096;
 const BLOCK_BITS: u32 = 24;
 /// What it costs to look at an object or an element, beyond its bytes: it may lie anywhere in memory.
 const VISIT_COST: usize = 64;
-/// So many bits of a place say which key of a shard, those above them which shard.
+/// So many bits of a place say which key of a slot, those above them which slot.
 const KEY_BITS: u32 = 32;
 
 /// A look that has so many bytes left.
@@ -130,54 +131,54 @@ pub(crate) fn part(
     from: Place,
     bytes: usize,
 ) -> (u64, Place) {
-    let shards = databases.len() * SHARDS;
+    let slots = databases.len() * SLOTS;
     let mut look = Look { left: bytes, hash: Xxh3::new() };
-    let (mut shard, mut key) =
+    let (mut slot, mut key) =
         ((from.object >> KEY_BITS) as usize, (from.object & u64::from(u32::MAX)) as usize);
     let mut within = from.within;
-    let place = |shard: usize, key: usize, within: u64| Place {
-        object: (shard as u64) << KEY_BITS | key as u64,
+    let place = |slot: usize, key: usize, within: u64| Place {
+        object: (slot as u64) << KEY_BITS | key as u64,
         within,
     };
-    while shard < shards {
-        let occupied = occupied(databases, shard).unwrap_or(shards);
-        if occupied != shard {
-            (shard, key, within) = (occupied, 0, 0);
+    while slot < slots {
+        let occupied = occupied(databases, slot).unwrap_or(slots);
+        if occupied != slot {
+            (slot, key, within) = (occupied, 0, 0);
             continue;
         }
-        let table = databases[shard / SHARDS].as_ref().and_then(|database| database.shard(shard % SHARDS));
+        let table = databases[slot / SLOTS].as_ref().and_then(|database| database.slot(slot % SLOTS));
         while let Some((name, object)) = table.and_then(|table| table.get_index(key)) {
             if look.left == 0 {
-                return (look.hash.digest(), place(shard, key, within));
+                return (look.hash.digest(), place(slot, key, within));
             }
-            look.number((shard / SHARDS) as u64);
+            look.number((slot / SLOTS) as u64);
             match look.object(within, name, object) {
-                Some(next) => return (look.hash.digest(), place(shard, key, next)),
+                Some(next) => return (look.hash.digest(), place(slot, key, next)),
                 None => (key, within) = (key + 1, 0),
             }
         }
-        (shard, key, within) = (shard + 1, 0, 0);
+        (slot, key, within) = (slot + 1, 0, 0);
     }
     while let Some((number, executed)) =
         (key < tokens.len()).then(|| tokens.range(key..key + 1).next()).flatten()
     {
         if look.left == 0 {
-            return (look.hash.digest(), place(shard, key, within));
+            return (look.hash.digest(), place(slot, key, within));
         }
         match look.token(within, number, executed) {
-            Some(next) => return (look.hash.digest(), place(shard, key, next)),
+            Some(next) => return (look.hash.digest(), place(slot, key, next)),
             None => (key, within) = (key + 1, 0),
         }
     }
     (look.hash.digest(), Place::BEGINNING)
 }
 
-/// The first shard from `from` on that has a key, counted through all databases.
+/// The first slot from `from` on that has a key, counted through all databases.
 fn occupied(databases: &[Option<Box<Database>>], from: usize) -> Option<usize> {
-    let (number, shard) = (from / SHARDS, from % SHARDS);
+    let (number, slot) = (from / SLOTS, from % SLOTS);
     databases.iter().enumerate().skip(number).find_map(|(later, database)| {
-        let first = if later == number { shard } else { 0 };
-        Some(later * SHARDS + database.as_ref()?.occupied_shard(first)?)
+        let first = if later == number { slot } else { 0 };
+        Some(later * SLOTS + database.as_ref()?.occupied_slot(first)?)
     })
 }
 
@@ -247,7 +248,7 @@ mod tests {
     fn a_place_that_is_gone_is_passed_over() {
         let databases = databases(text(b"now short"));
         let tokens = Tokens::beginning(Seed([1, 2]), 0);
-        for object in [0, u64::MAX, 1 << 40, (SHARDS as u64) << KEY_BITS | 9] {
+        for object in [0, u64::MAX, 1 << 40, (SLOTS as u64) << KEY_BITS | 9] {
             for within in [0, 7 << BLOCK_BITS | 9, u64::MAX] {
                 part(&databases, &tokens, Place { object, within }, 100);
             }

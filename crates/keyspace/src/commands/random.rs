@@ -40,7 +40,7 @@ pub(crate) fn randomkey(context: &mut Context<'_>, _: &[&[u8]], reply: &mut Writ
 /// The first key that has not expired.
 fn first(database: &Database, clock: Timestamp) -> Result<Option<&Key>, CommandError> {
     let mut steps = Steps::new();
-    for (key, object) in database.shards().flatten() {
+    for (key, object) in database.slots().flatten() {
         steps.take(1)?;
         if !object.is_expired(clock) {
             return Ok(Some(key));

@@ -8,27 +8,28 @@
 //! the end to the beginning cannot miss it; it may see it twice, which `SCAN` allows. The cursor is the
 //! number of positions that are still to be visited.
 //!
-//! `SCAN` walks the shards of a database upwards, and each shard in that way. Its cursor has the shard in its
+//! `SCAN` walks the slots of a database upwards, and each slot in that way. Its cursor has the slot in its
 //! low bits and the positions left within it above. Cursors are the same on every replica, so a scan goes on
 //! after a failover.
 
 use onecopy_resp::Writer;
 
 use crate::context::View;
-use crate::database::{Database, SHARDS};
+use crate::database::Database;
 use crate::error::{CommandError, Outcome};
 use crate::glob;
 use crate::machine::check_reply;
 use crate::number::{integer, is_word};
+use crate::slots::SLOTS;
 use crate::steps::Steps;
 use crate::value::{Hash, Set, Typed, Zset};
 
 pub(crate) fn keys(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     let mut steps = Steps::new();
     steps.take(view.database().map_or(0, Database::len))?;
-    let shards = view.database().into_iter().flat_map(|database| database.shards());
+    let slots = view.database().into_iter().flat_map(|database| database.slots());
     let (mut found, mut bytes): (Vec<&[u8]>, u64) = (Vec::new(), 0);
-    for (key, object) in shards.flatten() {
+    for (key, object) in slots.flatten() {
         if !object.is_expired(view.clock()) && admits(args[1], key, &mut steps)? {
             found.push(key);
             bytes += key.len() as u64;
@@ -108,13 +109,13 @@ fn step(cursor: u64, length: usize, count: usize) -> (impl Iterator<Item = usize
 pub(crate) fn scan(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     let cursor = parse_cursor(args[1])?;
     let options = Options::parse(&args[2..], true)?;
-    let mut shard = usize::try_from(cursor % SHARDS as u64).unwrap_or(0);
-    let mut within = cursor / SHARDS as u64;
+    let mut slot = usize::try_from(cursor % SLOTS as u64).unwrap_or(0);
+    let mut within = cursor / SLOTS as u64;
     let mut left = options.count;
     let mut steps = Steps::new();
     let mut found: Vec<&[u8]> = Vec::new();
-    while left > 0 && shard < SHARDS {
-        if let Some(table) = view.database().and_then(|database| database.shard(shard)) {
+    while left > 0 && slot < SLOTS {
+        if let Some(table) = view.database().and_then(|database| database.slot(slot)) {
             let (positions, next) = step(within, table.len(), left);
             for position in positions {
                 left -= 1;
@@ -131,10 +132,10 @@ pub(crate) fn scan(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> O
             within = 0;
         }
         if within == 0 {
-            shard += 1;
+            slot += 1;
         }
     }
-    let next = if shard == SHARDS { 0 } else { within * SHARDS as u64 + shard as u64 };
+    let next = if slot == SLOTS { 0 } else { within * SLOTS as u64 + slot as u64 };
     reply_cursor(next, reply);
     reply.array(found.len());
     found.into_iter().for_each(|key| reply.bulk(key));

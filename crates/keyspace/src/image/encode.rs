@@ -5,7 +5,7 @@ use onecopy_core::Timestamp;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_64_with_seed};
 
 use super::{END, EXPIRES, MAGIC, Part, RECORD, TOKENS, VERSION, kind};
-use crate::database::{Object, Shard};
+use crate::database::{Object, Slot};
 use crate::seed::Seed;
 use crate::tokens::Executed;
 use crate::value::{Text, Value};
@@ -22,15 +22,15 @@ pub(crate) fn header(seed: Seed, clock: Timestamp, first: u64) -> Part {
     Part { digest: xxh3_64(&out), bytes: out }
 }
 
-/// One shard of the database that had this number.
-pub(crate) fn shard(number: u8, shard: &Shard, out: &mut Part) {
-    if shard.is_empty() {
+/// One slot of the database that had this number.
+pub(crate) fn slot(number: u8, slot: &Slot, out: &mut Part) {
+    if slot.is_empty() {
         return;
     }
     let digest = record(RECORD, number, &mut out.bytes, |out| {
-        put_count(shard.len(), out);
+        put_count(slot.len(), out);
         let start = out.len();
-        for (key, object) in shard {
+        for (key, object) in slot {
             put_bytes(key, out);
             put_object(object, out);
         }

@@ -18,19 +18,19 @@
 //! end     := 2:u8 digest:u64 checksum:u64                      xxh3 of everything before the checksum
 //! ```
 //!
-//! A record is one shard, or some tokens. Records of shards come in any order, but the entries within one, and the
+//! A record is one slot, or some tokens. Records of slots come in any order, but the entries within one, and the
 //! elements within a value, come in the order of the tables: it decides which element a random choice picks, so it is
 //! state. Tokens come in the order in which they were used, and `first` is the number of the first.
 //!
 //! # What vouches for what
 //!
 //! The checksum vouches for the bytes. The digest vouches for what has been made of them: it is the sum of the hashes of
-//! every shard and token, as it was serialized, and of the header. Whoever restores the image serializes what has been
+//! every slot and token, as it was serialized, and of the header. Whoever restores the image serializes what has been
 //! built in memory once more, and compares the sums: they agree only if both hold the same, in the same order, to the bit.
 //!
 //! # Limits
 //!
-//! A shard is serialized at once, and so is a key within it: a key of 500 MB costs one long step. What is
+//! A slot is serialized at once, and so is a key within it: a key of 500 MB costs one long step. What is
 //! serialized because it is about to change is held in memory until it is read: in the worst case, when
 //! everything changes before the image is read, that is one copy of the data.
 
@@ -48,7 +48,7 @@ use crate::seed::Seed;
 use crate::tokens::Tokens;
 
 const MAGIC: &[u8; 7] = b"1COPYKS";
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 const RECORD: u8 = 1;
 const END: u8 = 2;
 const TOKENS: u8 = 3;
@@ -90,9 +90,9 @@ pub(crate) fn digest(
 ) -> u64 {
     let mut part = encode::header(seed, clock, tokens.first());
     for (database, number) in databases.iter().zip(0u8..) {
-        for shard in database.iter().flat_map(|database| database.shards()) {
+        for slot in database.iter().flat_map(|database| database.slots()) {
             part.bytes.clear();
-            encode::shard(number, shard, &mut part);
+            encode::slot(number, slot, &mut part);
         }
     }
     for (number, executed) in tokens.range(0..tokens.len()) {

@@ -167,7 +167,7 @@ proptest! {
         let mut keyspace = Keyspace::new([9, 9]);
         let _ = keyspace.restore(&bytes);
         // Behind a good header, and as the contents of a record.
-        let mut image = b"1COPYKS\x02".to_vec();
+        let mut image = b"1COPYKS\x03".to_vec();
         image.extend_from_slice(&[0; 32]);
         image.push(if kind == 6 { 3 } else { 1 });
         image.push(0);
