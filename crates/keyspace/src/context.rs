@@ -8,12 +8,13 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
 
 use crate::command::Spec;
-use crate::database::{Database, Object};
+use crate::database::{Database, Spot};
 use crate::error::{CommandError, Outcome};
 use crate::machine::{DATABASES, Keyspace};
 use crate::number::integer;
 use crate::seed::Seed;
-use crate::value::Typed;
+use crate::slot::{INLINE_MAX, New, Object};
+use crate::value::{Text, Typed, Value};
 
 /// The keyspace, to read from.
 #[derive(Clone, Copy)]
@@ -36,7 +37,7 @@ impl<'a> View<'a> {
     }
 
     /// A key's object.
-    pub(crate) fn object(&self, key: &[u8]) -> Option<&'a Object> {
+    pub(crate) fn object(&self, key: &[u8]) -> Option<Object<'a>> {
         self.database()?.get(key).filter(|object| !object.is_expired(self.clock()))
     }
 
@@ -44,7 +45,15 @@ impl<'a> View<'a> {
     pub(crate) fn read<T: Typed>(&self, key: &[u8]) -> Result<Option<&'a T>, CommandError> {
         match self.object(key) {
             None => Ok(None),
-            Some(object) => T::of(&object.value).map(Some).ok_or(CommandError::WrongType),
+            Some(object) => T::of(object.value).map(Some).ok_or(CommandError::WrongType),
+        }
+    }
+
+    /// A key's value, which must be a string.
+    pub(crate) fn text(&self, key: &[u8]) -> Result<Option<Text<'a>>, CommandError> {
+        match self.object(key) {
+            None => Ok(None),
+            Some(object) => object.value.text().map(Some).ok_or(CommandError::WrongType),
         }
     }
 }
@@ -101,11 +110,63 @@ impl Context<'_> {
         self.view().object(key).is_some()
     }
 
-    /// Lets `change` have a key's object, if the key exists.
-    pub(crate) fn modify<R>(&mut self, key: &[u8], change: impl FnOnce(&mut Object) -> R) -> Option<R> {
-        let clock = self.clock();
-        let database = self.keyspace.databases.get_mut(usize::from(self.db))?.as_mut()?;
-        database.modify(key, clock, change)
+    /// Where a key is, or would be.
+    pub(crate) fn locate(&mut self, key: &[u8]) -> Spot {
+        self.database_mut().locate(key)
+    }
+
+    /// What is at a spot, if it has not expired.
+    pub(crate) fn at(&self, spot: Spot) -> Option<Object<'_>> {
+        self.view().database()?.object(spot).filter(|object| !object.is_expired(self.clock()))
+    }
+
+    /// The string at a spot.
+    pub(crate) fn text_at(&self, spot: Spot) -> Result<Option<Text<'_>>, CommandError> {
+        match self.at(spot) {
+            None => Ok(None),
+            Some(object) => object.value.text().map(Some).ok_or(CommandError::WrongType),
+        }
+    }
+
+    /// Puts something at a spot, whatever is there. What has expired, and a collection without elements, is
+    /// removed instead.
+    pub(crate) fn put(&mut self, spot: Spot, key: &[u8], new: New<'_>, expires: Option<Timestamp>) {
+        let is_gone = matches!(&new, New::Value(value) if value.content().is_gone());
+        if is_gone || expires.is_some_and(|expires| expires <= self.clock()) {
+            self.database_mut().remove(spot);
+        } else {
+            self.database_mut().put(spot, key, new, expires);
+        }
+    }
+
+    /// Replaces the string at a spot by another, which expires as the one before did.
+    pub(crate) fn put_text(&mut self, spot: Spot, key: &[u8], text: Text<'_>) {
+        let expires = self.at(spot).and_then(|object| object.expires);
+        self.put(spot, key, New::Text(text), expires);
+    }
+
+    /// Lets `edit` have the bytes of the string at a spot, none if there is none, and add to them; how many there
+    /// are then.
+    pub(crate) fn edit_text(&mut self, spot: Spot, key: &[u8], edit: impl FnOnce(&mut Vec<u8>)) -> usize {
+        let object = self.at(spot);
+        let expires = object.and_then(|object| object.expires);
+        let text = object.and_then(|object| object.value.text());
+        if text.is_some_and(|text| text.len() > INLINE_MAX) {
+            // No edit makes a string shorter, so this one stays where it is.
+            let edited = self.database_mut().change(spot, |value| match value {
+                Value::Raw(bytes) => {
+                    edit(bytes);
+                    bytes.len()
+                }
+                other => unreachable!("{other:?} is no long string"),
+            });
+            return edited.unwrap_or(0);
+        }
+        let mut bytes = text.map_or_else(Vec::new, Text::to_vec);
+        edit(&mut bytes);
+        let length = bytes.len();
+        self.put(spot, key, New::Value(Value::of_bytes(bytes)), expires);
+        length
     }
 
     /// Lets `change` have a key's value, which must be of a type, if the key exists. A collection that has no
@@ -115,12 +176,21 @@ impl Context<'_> {
         key: &[u8],
         change: impl FnOnce(&mut T) -> R,
     ) -> Result<Option<R>, CommandError> {
-        let updated = self.modify(key, |object| T::of_mut(&mut object.value).map(change));
-        match updated {
-            None => Ok(None),
-            Some(None) => Err(CommandError::WrongType),
-            Some(Some(result)) => Ok(Some(result)),
+        let spot = self.locate(key);
+        self.update_at(spot, change)
+    }
+
+    fn update_at<T: Typed, R>(
+        &mut self,
+        spot: Spot,
+        change: impl FnOnce(&mut T) -> R,
+    ) -> Result<Option<R>, CommandError> {
+        match self.at(spot) {
+            None => return Ok(None),
+            Some(object) if T::of(object.value).is_none() => return Err(CommandError::WrongType),
+            Some(_) => {}
         }
+        Ok(self.database_mut().change(spot, |value| T::of_mut(value).map(change)).flatten())
     }
 
     /// The same, but an absent key is created first.
@@ -129,49 +199,63 @@ impl Context<'_> {
         key: &[u8],
         change: impl FnOnce(&mut T) -> R,
     ) -> Result<R, CommandError> {
+        let spot = self.locate(key);
         // The closure must run once, in either branch.
         let mut change = Some(change);
-        let updated = self.update(key, |value| change.take().map(|change| change(value)));
+        let updated = self.update_at(spot, |value| change.take().map(|change| change(value)));
         if let Some(Some(result)) = updated? {
             return Ok(result);
         }
         let mut value = T::empty(self.seed());
         match change.take().map(|change| change(&mut value)) {
             Some(result) => {
-                self.put(key, Object { value: value.into_value(), expires: None });
+                self.put(spot, key, New::Value(value.into_value()), None);
                 Ok(result)
             }
-            // Cannot be: the closure is there unless `update` ran it.
+            // Cannot be: the closure is there unless `update_at` ran it.
             None => Err(CommandError::NoSuchKey),
         }
     }
 
-    /// Sets a key, whatever it was. An object that has expired, or a collection without elements, removes it.
-    pub(crate) fn put(&mut self, key: &[u8], object: Object) {
-        if object.is_expired(self.clock()) || object.value.is_gone() {
-            self.delete(key);
-        } else {
-            self.database_mut().insert(key, object);
-        }
+    /// Replaces a key's value by a string without expiry.
+    pub(crate) fn store_text(&mut self, key: &[u8], text: Text<'_>) {
+        let spot = self.locate(key);
+        self.put(spot, key, New::Text(text), None);
     }
 
     /// Replaces a key's value by one without expiry.
     pub(crate) fn store<T: Typed>(&mut self, key: &[u8], value: T) {
-        self.put(key, Object { value: value.into_value(), expires: None });
+        let spot = self.locate(key);
+        self.put(spot, key, New::Value(value.into_value()), None);
+    }
+
+    /// Gives what is at a spot another expiry, or none; removes it if the time has come.
+    pub(crate) fn set_expiry(&mut self, spot: Spot, expires: Option<Timestamp>) {
+        if expires.is_some_and(|expires| expires <= self.clock()) {
+            self.database_mut().remove(spot);
+        } else {
+            self.database_mut().set_expiry(spot, expires);
+        }
     }
 
     /// Removes a key for good; whether it existed.
     pub(crate) fn delete(&mut self, key: &[u8]) -> bool {
         let clock = self.clock();
         let database = self.keyspace.databases.get_mut(usize::from(self.db)).and_then(Option::as_mut);
-        database.is_some_and(|database| database.delete(key, clock))
+        database.is_some_and(|database| {
+            let spot = database.locate(key);
+            let was_there = database.object(spot).is_some_and(|object| !object.is_expired(clock));
+            database.remove(spot);
+            was_there
+        })
     }
 
-    /// Removes a key; its object, if it existed.
-    pub(crate) fn remove(&mut self, key: &[u8]) -> Option<Object> {
+    /// Removes a key; what it held, and its expiry, if it existed.
+    pub(crate) fn take(&mut self, key: &[u8]) -> Option<(Value, Option<Timestamp>)> {
         let clock = self.clock();
         let database = self.keyspace.databases.get_mut(usize::from(self.db))?.as_mut()?;
-        database.remove(key).filter(|object| !object.is_expired(clock))
+        let taken = database.take(database.locate(key));
+        taken.filter(|(_, expires)| expires.is_none_or(|expires| expires > clock))
     }
 
     /// The same keyspace, with another database selected.

@@ -1,109 +1,136 @@
-//! One database: keys in slots, their expiries in order, and what they occupy.
+//! One database: keys in slots, what expires next, and what they occupy.
 //!
 //! # Slots
 //!
-//! There is a table for each of the 16,384 slots of Redis Cluster ([`slots`](crate::slots)). So the order of
-//! `SCAN`, `KEYS` and `RANDOMKEY` is the same on every replica whatever its seed, and a cursor of `SCAN`
-//! survives a failover. Within a slot, the table is a hash table with the keyed hash: nobody can choose keys
-//! that collide there. Who crowds one slot makes the image copy that slot in one step, and nothing else.
+//! Keys belong to the 16,384 slots of Redis Cluster ([`slots`](crate::slots)), and are kept by them
+//! ([`slot`](crate::slot)). So the order of `SCAN`, `KEYS` and `RANDOMKEY` is the same on every replica whatever
+//! its seed, and a cursor of `SCAN` survives a failover. Within a slot, keys have positions, and are found by a
+//! keyed hash: nobody can choose keys that collide there. Who puts everything under one hash tag crowds one slot,
+//! and pays no more for it: whatever is done to a slot is done to one block of its keys at a time.
+//!
+//! # Expiry
+//!
+//! Each slot knows its next expiry, and the database the next of all slots. When time passes
+//! ([`Database::advance`]), the keys that expire by that are counted; they are removed later, a few with each
+//! entry, in an order that depends on nothing but slots and positions.
 //!
 //! # Point-in-time images
 //!
-//! While an image is being made, the database knows which of its slots the image already has. Every mutation
-//! goes through [`Database::slot_mut`], which serializes a slot that the image does not have yet before it
-//! lets anybody change it. What was serialized that way waits in [`Imaging::saved`].
+//! While an image is being made, the database knows which blocks of its slots the image already has. Every
+//! change is announced ([`Database::before_change`]) and lets the image have the block first, as it is. What was
+//! serialized that way waits in [`Imaging::saved`] until its turn comes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use indexmap::IndexMap;
 use onecopy_core::Timestamp;
-use smallvec::SmallVec;
 
 use crate::image::{Part, encode};
 use crate::seed::Seed;
+use crate::slot::blocks::BLOCK;
+use crate::slot::deadlines::{Bits, Deadlines, NEVER};
+use crate::slot::expiries::number_of;
+use crate::slot::{New, Object, RUN, Run};
 use crate::slots::{SLOTS, slot_of};
 use crate::trash::Trash;
-use crate::value::{EXPIRY_COST, KEY_COST, Value};
+use crate::value::{Content, EXPIRY_COST, KEY_COST, Value};
 
-/// The keys of so many slots, one after the other, are counted together.
-const RUN: usize = 128;
-/// A slot that could hold four times as many keys as it has gives memory back, if they are so many.
-const SLACK_MIN: usize = 16;
+/// Nothing in a slot has changed since an image was begun.
+const UNTOUCHED: u32 = u32::MAX;
 
-/// A key's value and expiry.
-#[derive(Clone, Debug)]
-pub(crate) struct Object {
-    pub(crate) value: Value,
-    pub(crate) expires: Option<Timestamp>,
+/// What a key and what it holds occupy together.
+pub(crate) fn memory_of(key: &[u8], value: Content<'_>, expires: bool) -> u64 {
+    KEY_COST + key.len() as u64 + value.memory() + if expires { EXPIRY_COST } else { 0 }
 }
 
-impl Object {
-    /// Whether it is absent at `clock`, although it may still be there.
-    pub(crate) fn is_expired(&self, clock: Timestamp) -> bool {
-        self.expires.is_some_and(|expires| expires <= clock)
-    }
-
-    /// What the key and this object occupy together.
-    pub(crate) fn memory(&self, key: &[u8]) -> u64 {
-        let expiry = if self.expires.is_some() { EXPIRY_COST + key.len() as u64 } else { 0 };
-        KEY_COST + key.len() as u64 + self.value.memory() + expiry
+impl Object<'_> {
+    /// What it occupies.
+    pub(crate) fn memory(&self) -> u64 {
+        memory_of(self.key, self.value, self.expires.is_some())
     }
 }
 
-/// A key. Most are short enough to lie within the table itself: one less cache miss for each command.
-pub(crate) type Key = SmallVec<[u8; 24]>;
-
-/// One of the tables.
-pub(crate) type Slot = IndexMap<Key, Object, Seed>;
+/// Where a key is, or would be. Good until the database is changed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Spot {
+    slot: usize,
+    hash: u64,
+    /// Its position, if it is there.
+    position: Option<usize>,
+}
 
 /// What an image in the making has of a database.
 #[derive(Debug)]
-pub(crate) struct Imaging {
+struct Imaging {
     /// The number that the database had when the image was begun.
-    pub(crate) number: u8,
-    /// Whether the image has a slot.
-    has: Vec<bool>,
-    /// The image has all slots before this one.
-    next: usize,
-    /// Shards that were serialized because they were about to change.
-    pub(crate) saved: Part,
+    number: u8,
+    /// How many keys a slot had then, if it has changed since.
+    lengths: Vec<u32>,
+    /// The image has all blocks before this one of this slot.
+    next: (usize, usize),
+    /// Blocks that were serialized because they were about to change.
+    saved: BTreeMap<(usize, usize), Part>,
 }
 
 /// One of the numbered databases.
 #[derive(Debug)]
 pub(crate) struct Database {
     seed: Seed,
-    slots: Vec<Option<Box<Slot>>>,
-    /// One bit per slot: whether it has a key.
-    occupied: Vec<u64>,
-    /// How many keys each [run](RUN) of slots has.
-    runs: Vec<usize>,
+    runs: Vec<Option<Box<Run>>>,
+    /// The slots that have keys.
+    occupied: Bits,
     length: usize,
-    expiries: BTreeSet<(Timestamp, Box<[u8]>)>,
-    /// How many keys expire at each time.
-    expiring_at: BTreeMap<Timestamp, usize>,
+    /// The time up to which expired keys have been counted.
+    clock: u64,
+    /// How many keys have an expiry, and how many of these have expired.
+    expiring: usize,
+    expired: usize,
+    /// One group for each slot.
+    deadlines: Deadlines,
     memory: u64,
     /// Large values that were removed.
     trash: Trash,
     imaging: Option<Box<Imaging>>,
 }
 
+/// A slot, to read from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SlotView<'a> {
+    run: &'a Run,
+    slot: usize,
+}
+
+impl<'a> SlotView<'a> {
+    /// How many keys it has.
+    pub(crate) fn len(self) -> usize {
+        self.run.keys(self.slot)
+    }
+
+    /// What is at a position.
+    pub(crate) fn at(self, position: usize) -> Option<Object<'a>> {
+        self.run.object(self.slot, position)
+    }
+}
+
 impl Database {
-    pub(crate) fn new(seed: Seed) -> Self {
-        let mut slots = Vec::new();
-        slots.resize_with(SLOTS, || None);
-        Self {
+    /// A database without keys, at `clock`.
+    pub(crate) fn new(seed: Seed, clock: Timestamp) -> Self {
+        let mut runs = Vec::new();
+        runs.resize_with(SLOTS / RUN, || None);
+        let mut database = Self {
             seed,
-            slots,
-            occupied: vec![0; SLOTS / 64],
-            runs: vec![0; SLOTS / RUN],
+            runs,
+            occupied: Bits::default(),
             length: 0,
-            expiries: BTreeSet::new(),
-            expiring_at: BTreeMap::new(),
+            clock: 0,
+            expiring: 0,
+            expired: 0,
+            deadlines: Deadlines::default(),
             memory: 0,
             trash: Trash::default(),
             imaging: None,
-        }
+        };
+        database.advance(clock);
+        database
     }
 
     /// How many keys there are, with those that have expired but are still there.
@@ -112,208 +139,269 @@ impl Database {
     }
 
     /// How many keys have expired but are still there.
-    pub(crate) fn expired(&self, clock: Timestamp) -> usize {
-        self.expiring_at.range(..=clock).map(|(_, count)| count).sum()
+    pub(crate) fn expired(&self) -> usize {
+        self.expired
     }
 
     /// How many keys have an expiry.
     pub(crate) fn expiring(&self) -> usize {
-        self.expiries.len()
+        self.expiring
     }
 
     pub(crate) fn memory(&self) -> u64 {
         self.memory
     }
 
-    /// The earliest expiry that `clock` has not reached.
-    pub(crate) fn due(&self, clock: Timestamp) -> Option<Timestamp> {
-        self.expiring_at.range(Timestamp(clock.0.saturating_add(1))..).next().map(|(expires, _)| *expires)
-    }
-
-    /// Whether a key has expired, but is still there.
-    pub(crate) fn has_expired(&self, clock: Timestamp) -> bool {
-        self.expiring_at.first_key_value().is_some_and(|(expires, _)| *expires <= clock)
+    /// The earliest expiry that is still to come.
+    pub(crate) fn due(&self) -> Option<Timestamp> {
+        Some(self.deadlines.next()).filter(|next| *next != NEVER).map(Timestamp)
     }
 
     /// The key with this number, counted through all slots in order.
-    pub(crate) fn nth(&self, mut number: usize) -> Option<(&Key, &Object)> {
-        let mut run = 0;
-        while number >= *self.runs.get(run)? {
-            number -= self.runs[run];
-            run += 1;
-        }
-        for slot in run * RUN..(run + 1) * RUN {
-            let Some(slot) = self.slot(slot) else { continue };
-            match slot.get_index(number) {
-                Some(found) => return Some(found),
-                None => number -= slot.len(),
+    pub(crate) fn nth(&self, mut number: usize) -> Option<Object<'_>> {
+        for run in self.runs.iter().flatten() {
+            if number >= run.len() {
+                number -= run.len();
+                continue;
+            }
+            for slot in 0..RUN {
+                match run.object(slot, number) {
+                    Some(found) => return Some(found),
+                    None => number -= run.keys(slot),
+                }
             }
         }
         None
     }
 
-    /// A slot, if it has ever had a key.
-    pub(crate) fn slot(&self, slot: usize) -> Option<&Slot> {
-        self.slots.get(slot).and_then(Option::as_deref)
+    /// A slot that has keys.
+    pub(crate) fn slot(&self, slot: usize) -> Option<SlotView<'_>> {
+        let run = self.runs.get(slot / RUN)?.as_deref()?;
+        let view = SlotView { run, slot: slot % RUN };
+        (view.len() > 0).then_some(view)
     }
 
     /// The first slot from `from` on that has a key.
     pub(crate) fn occupied_slot(&self, from: usize) -> Option<usize> {
-        let word = *self.occupied.get(from / 64)? & u64::MAX << (from % 64);
-        if word != 0 {
-            return Some(from / 64 * 64 + word.trailing_zeros() as usize);
-        }
-        let next = from / 64 + 1 + self.occupied[from / 64 + 1..].iter().position(|word| *word != 0)?;
-        Some(next * 64 + self.occupied[next].trailing_zeros() as usize)
+        self.occupied.next(from)
     }
 
-    /// The slots that have keys, in order.
-    pub(crate) fn slots(&self) -> impl Iterator<Item = &Slot> {
+    /// All keys in order, slot by slot.
+    pub(crate) fn objects(&self) -> impl Iterator<Item = Object<'_>> {
         let numbers = std::iter::successors(self.occupied_slot(0), |last| self.occupied_slot(last + 1));
-        numbers.filter_map(|number| self.slot(number))
+        let slots = numbers.filter_map(|number| self.slot(number));
+        slots.flat_map(|slot| (0..slot.len()).filter_map(move |position| slot.at(position)))
     }
 
-    /// A slot, to change it. An image in the making gets it as it was first.
-    fn slot_mut(&mut self, index: usize) -> &mut Slot {
-        let seed = self.seed;
-        if let Some(imaging) = &mut self.imaging
-            && !imaging.has[index]
-        {
-            imaging.has[index] = true;
-            if let Some(slot) = &self.slots[index] {
-                encode::slot(imaging.number, slot, &mut imaging.saved);
+    /// Calls `each` with every block: its slot and number, how many keys it has, and these.
+    pub(crate) fn each_block(
+        &self,
+        mut each: impl FnMut((usize, usize), usize, &mut dyn Iterator<Item = Object<'_>>),
+    ) {
+        let numbers = std::iter::successors(self.occupied_slot(0), |last| self.occupied_slot(last + 1));
+        for (number, slot) in numbers.filter_map(|number| Some((number, self.slot(number)?))) {
+            for start in (0..slot.len()).step_by(BLOCK) {
+                let positions = start..slot.len().min(start + BLOCK);
+                let objects = &mut positions.clone().filter_map(|position| slot.at(position));
+                each((number, start / BLOCK), positions.len(), objects);
             }
         }
-        self.slots[index].get_or_insert_with(|| Box::new(Slot::with_hasher(seed)))
     }
 
-    /// A key's object, expired or not.
-    pub(crate) fn get(&self, key: &[u8]) -> Option<&Object> {
-        self.slots[slot_of(key)].as_ref()?.get(key)
+    /// Where a key is.
+    pub(crate) fn locate(&self, key: &[u8]) -> Spot {
+        let (slot, hash) = (slot_of(key), self.seed.hash(key));
+        let run = self.runs[slot / RUN].as_ref();
+        Spot { slot, hash, position: run.and_then(|run| run.find(slot % RUN, hash, key)) }
     }
 
-    /// Lets `change` have a key's object; `None` if the key is absent at `clock`. Removes the key if it had
-    /// expired, or if the change leaves a collection without elements.
-    pub(crate) fn modify<R>(
-        &mut self,
-        key: &[u8],
-        clock: Timestamp,
-        change: impl FnOnce(&mut Object) -> R,
-    ) -> Option<R> {
-        let index = slot_of(key);
-        // Nothing to change: the image need not be disturbed.
-        self.slots[index].as_ref()?;
-        let object = self.slot_mut(index).get_mut(key)?;
-        if object.is_expired(clock) {
-            self.delete(key, clock);
-            return None;
+    /// What is at a spot, expired or not.
+    pub(crate) fn object(&self, spot: Spot) -> Option<Object<'_>> {
+        self.runs[spot.slot / RUN].as_ref()?.object(spot.slot % RUN, spot.position?)
+    }
+
+    /// What a key holds, expired or not.
+    pub(crate) fn get(&self, key: &[u8]) -> Option<Object<'_>> {
+        self.object(self.locate(key))
+    }
+
+    fn run_mut(&mut self, slot: usize) -> &mut Run {
+        let seed = self.seed;
+        self.runs[slot / RUN].get_or_insert_with(|| Box::new(Run::new(seed)))
+    }
+
+    /// What is at a position of a slot is about to change. An image in the making gets it as it is first.
+    fn before_change(&mut self, slot: usize, position: usize) {
+        let Some(mut imaging) = self.imaging.take() else { return };
+        if slot >= imaging.next.0 {
+            let keys = self.slot(slot).map_or(0, SlotView::len);
+            if imaging.lengths[slot] == UNTOUCHED {
+                imaging.lengths[slot] = u32::try_from(keys).expect("a slot of fewer than 2^32 keys");
+            }
+            let block = position / BLOCK;
+            let needed = position < imaging.lengths[slot] as usize && (slot, block) >= imaging.next;
+            if needed && !imaging.saved.contains_key(&(slot, block)) {
+                let mut part = Part::default();
+                self.serialize(&imaging, (slot, block), &mut part);
+                imaging.saved.insert((slot, block), part);
+            }
         }
-        let memory_before = object.memory(key);
-        let expires_before = object.expires;
-        let result = change(object);
-        let memory_after = object.memory(key);
-        let expires_after = object.expires;
-        let gone = object.value.is_gone();
+        self.imaging = Some(imaging);
+    }
+
+    /// Appends the keys of a block that were there when the image was begun.
+    fn serialize(&self, imaging: &Imaging, (slot, block): (usize, usize), out: &mut Part) {
+        let Some(view) = self.slot(slot) else { return };
+        let end = view.len().min(imaging.lengths[slot] as usize).min((block + 1) * BLOCK);
+        let objects = (block * BLOCK..end).filter_map(|position| view.at(position));
+        encode::block(imaging.number, (slot, block), end - block * BLOCK, objects, out);
+    }
+
+    /// A slot's expiries have changed: by how many keys, compared with `before`.
+    fn account_expiries(&mut self, slot: usize, before: (usize, usize)) {
+        let after = self.expiries_of(slot);
+        self.expiring = self.expiring + after.0 - before.0;
+        self.expired = self.expired + after.1 - before.1;
+        if after.0 > 0 || before.0 > 0 {
+            let run = self.runs[slot / RUN].as_ref();
+            let next = run.and_then(|run| run.expiries(slot % RUN)).map_or(NEVER, |expiries| expiries.next());
+            self.deadlines.put(slot, next, after.1 > 0);
+        }
+    }
+
+    /// How many keys of a slot expire, and how many of these have expired.
+    fn expiries_of(&self, slot: usize) -> (usize, usize) {
+        let expiries = self.runs[slot / RUN].as_ref().and_then(|run| run.expiries(slot % RUN));
+        expiries.map_or((0, 0), |expiries| (expiries.count(), expiries.expired()))
+    }
+
+    /// Lets what is at a spot expire at another time, or never.
+    pub(crate) fn set_expiry(&mut self, spot: Spot, expires: Option<Timestamp>) {
+        let Some(position) = spot.position else { return };
+        let before = self.object(spot).and_then(|object| object.expires);
+        if before == expires {
+            return;
+        }
+        self.before_change(spot.slot, position);
+        self.put_expiry(spot.slot, position, expires);
+        match (before, expires) {
+            (None, Some(_)) => self.memory += EXPIRY_COST,
+            (Some(_), None) => self.memory -= EXPIRY_COST,
+            _ => {}
+        }
+    }
+
+    fn put_expiry(&mut self, slot: usize, position: usize, expires: Option<Timestamp>) {
+        let clock = self.clock;
+        let run = self.run_mut(slot);
+        if run.expiry(slot % RUN, position) != expires {
+            let before = self.expiries_of(slot);
+            self.run_mut(slot).set_expiry(slot % RUN, position, number_of(expires), clock);
+            self.account_expiries(slot, before);
+        }
+    }
+
+    /// Puts something at a spot, whatever is there.
+    pub(crate) fn put(&mut self, spot: Spot, key: &[u8], new: New<'_>, expires: Option<Timestamp>) {
+        let Spot { slot, hash, .. } = spot;
+        let memory_after = match &new {
+            New::Text(text) => memory_of(key, Content::Text(*text), expires.is_some()),
+            New::Value(value) => memory_of(key, value.content(), expires.is_some()),
+        };
+        let memory_before = self.object(spot).map_or(0, |object| object.memory());
+        let position = if let Some(position) = spot.position {
+            self.before_change(slot, position);
+            let old = self.run_mut(slot).replace(slot % RUN, position, key, new);
+            old.into_iter().for_each(|old| self.trash.put(old));
+            position
+        } else {
+            self.before_change(slot, usize::MAX);
+            self.occupied.put(slot, true);
+            self.length += 1;
+            self.run_mut(slot).insert(slot % RUN, hash, key, new)
+        };
+        self.put_expiry(slot, position, expires);
         self.memory = self.memory + memory_after - memory_before;
-        if expires_before != expires_after {
-            self.reindex(key, expires_before, expires_after);
-        }
-        if gone {
-            self.remove(key);
+    }
+
+    /// Lets `change` have the value at a spot, if it is one that lies beside: a collection, or a long string.
+    /// Removes the key if the change leaves a collection without elements.
+    pub(crate) fn change<R>(&mut self, spot: Spot, change: impl FnOnce(&mut Value) -> R) -> Option<R> {
+        let (slot, position) = (spot.slot, spot.position?);
+        self.before_change(slot, position);
+        let value = self.run_mut(slot).value_mut(slot % RUN, position)?;
+        let memory_before = value.content().memory();
+        let result = change(value);
+        let (memory_after, is_gone) = (value.content().memory(), value.content().is_gone());
+        self.memory = self.memory + memory_after - memory_before;
+        if is_gone {
+            self.remove(spot);
         }
         Some(result)
     }
 
-    fn reindex(&mut self, key: &[u8], before: Option<Timestamp>, after: Option<Timestamp>) {
-        if let Some(expires) = before
-            && self.expiries.remove(&(expires, key.into()))
-            && let Some(count) = self.expiring_at.get_mut(&expires)
-        {
-            *count -= 1;
-            if *count == 0 {
-                self.expiring_at.remove(&expires);
-            }
-        }
-        if let Some(expires) = after
-            && self.expiries.insert((expires, key.into()))
-        {
-            *self.expiring_at.entry(expires).or_default() += 1;
-        }
-    }
-
-    /// Sets a key, whatever it was before.
-    pub(crate) fn insert(&mut self, key: &[u8], object: Object) {
-        let memory_after = object.memory(key);
-        let expires_after = object.expires;
-        let index = slot_of(key);
-        self.occupied[index / 64] |= 1 << (index % 64);
-        let slot = self.slot_mut(index);
-        let before = match slot.get_mut(key) {
-            Some(place) => Some(std::mem::replace(place, object)),
-            None => {
-                slot.insert(Key::from_slice(key), object);
-                None
-            }
-        };
-        let (memory_before, expires_before) = match &before {
-            Some(before) => (before.memory(key), before.expires),
-            None => {
-                self.length += 1;
-                self.runs[index / RUN] += 1;
-                (0, None)
-            }
-        };
-        before.into_iter().for_each(|before| self.trash.put(before.value));
-        self.memory = self.memory + memory_after - memory_before;
-        if expires_before != expires_after {
-            self.reindex(key, expires_before, expires_after);
-        }
-    }
-
-    /// Removes a key; its object, expired or not.
-    pub(crate) fn remove(&mut self, key: &[u8]) -> Option<Object> {
-        let index = slot_of(key);
-        self.slots[index].as_ref()?;
-        let slot = self.slot_mut(index);
-        let object = slot.swap_remove(key)?;
-        if slot.is_empty() {
-            self.occupied[index / 64] &= !(1 << (index % 64));
-            self.slots[index] = None;
-        } else if slot.capacity() > SLACK_MIN && slot.len() < slot.capacity() / 4 {
-            slot.shrink_to(slot.len() * 2);
-        }
-        self.length -= 1;
-        self.runs[index / RUN] -= 1;
-        self.memory -= object.memory(key);
-        self.reindex(key, object.expires, None);
-        Some(object)
-    }
-
-    /// Removes a key for good: if its value is large, it is freed bit by bit. Whether the key was there at
-    /// `clock`.
-    pub(crate) fn delete(&mut self, key: &[u8], clock: Timestamp) -> bool {
-        let Some(object) = self.remove(key) else { return false };
-        let was_there = !object.is_expired(clock);
-        self.trash.put(object.value);
+    /// Removes what is at a spot; whether something was, expired or not. If it is large, it is freed bit by bit.
+    pub(crate) fn remove(&mut self, spot: Spot) -> bool {
+        let value = self.take_beside(spot);
+        let was_there = value.is_some();
+        value.flatten().into_iter().for_each(|value| self.trash.put(value));
         was_there
     }
 
-    /// Removes keys that have expired, at most `count_max`; how many.
-    pub(crate) fn remove_expired(&mut self, clock: Timestamp, count_max: usize) -> usize {
-        let mut count = 0;
-        while count < count_max
-            && let Some((expires, key)) = self.expiries.first()
-            && *expires <= clock
-        {
-            let key = key.clone();
-            self.delete(&key, clock);
-            assert!(
-                self.expiries.first().is_none_or(|(_, first)| *first != key),
-                "the index agrees with the tables"
-            );
-            count += 1;
+    /// Removes what is at a spot, and gives it away.
+    pub(crate) fn take(&mut self, spot: Spot) -> Option<(Value, Option<Timestamp>)> {
+        let object = self.object(spot)?;
+        let expires = object.expires;
+        let text = object.value.text().map(|text| Content::Text(text).to_value());
+        let beside = self.take_beside(spot)?;
+        Some((beside.or(text)?, expires))
+    }
+
+    /// Removes what is at a spot; if something was there, what of it lay beside its key.
+    fn take_beside(&mut self, spot: Spot) -> Option<Option<Value>> {
+        let (Spot { slot, hash, .. }, position) = (spot, spot.position?);
+        self.memory -= self.object(spot)?.memory();
+        let last = self.slot(slot)?.len() - 1;
+        self.before_change(slot, position);
+        self.before_change(slot, last);
+        let (before, clock) = (self.expiries_of(slot), self.clock);
+        let run = self.runs[slot / RUN].as_mut()?;
+        let beside = run.remove(slot % RUN, position, hash, clock);
+        self.account_expiries(slot, before);
+        self.length -= 1;
+        if last == 0 {
+            self.occupied.put(slot, false);
         }
-        count
+        if self.runs[slot / RUN].as_ref().is_some_and(|run| run.len() == 0) {
+            self.runs[slot / RUN] = None;
+        }
+        Some(beside)
+    }
+
+    /// Lets time pass.
+    pub(crate) fn advance(&mut self, clock: Timestamp) {
+        // No time is as late as never.
+        let clock = clock.0.min(NEVER - 1);
+        while let Some(slot) = self.deadlines.due(clock) {
+            let run = self.runs[slot / RUN].as_mut().expect("a slot in which something expires has keys");
+            let expiries = run.expiries_mut(slot % RUN).expect("and expiries");
+            self.expired += expiries.advance(self.clock, clock);
+            self.deadlines.put(slot, expiries.next(), expiries.expired() > 0);
+        }
+        self.clock = self.clock.max(clock);
+    }
+
+    /// Removes keys that have expired, at most `count_max`; how many.
+    pub(crate) fn remove_expired(&mut self, count_max: usize) -> usize {
+        for count in 0..count_max {
+            let Some(slot) = self.deadlines.leftover() else { return count };
+            let run = self.runs[slot / RUN].as_ref().expect("a slot with expired keys has keys");
+            let position = run.expiries(slot % RUN).and_then(|expiries| expiries.leftover(self.clock));
+            let position = position.expect("the index agrees with the slots");
+            let hash = run.hash(slot % RUN, position);
+            self.remove(Spot { slot, hash, position: Some(position) });
+        }
+        count_max
     }
 
     /// Frees up to `count` elements of values that were removed; how many.
@@ -331,28 +419,26 @@ impl Database {
     pub(crate) fn dismantle(&mut self, mut count: usize) -> bool {
         while count > 0 {
             let freed = self.trash.free(count);
-            let (keys, expiries) = (self.dismantle_slot(), self.expiries.pop_first());
-            self.expiring_at.pop_first();
-            if freed + keys == 0 && expiries.is_none() && self.slots.is_empty() {
-                return false;
+            let Some(run) = self.runs.last_mut() else {
+                if freed == 0 {
+                    return false;
+                }
+                count -= freed;
+                continue;
+            };
+            let shed = run.as_mut().map_or(0, |run| run.shed(count, &mut self.trash));
+            if shed == 0 {
+                self.runs.pop();
             }
-            count = count.saturating_sub(freed + keys + 1);
+            count = count.saturating_sub(freed + shed + 1);
         }
         true
     }
 
-    /// Frees the last slot, but for its large values; how many keys it had.
-    fn dismantle_slot(&mut self) -> usize {
-        let Some(slot) = self.slots.pop().flatten() else { return 0 };
-        let keys = slot.len();
-        slot.into_iter().for_each(|(_, object)| self.trash.put(object.value));
-        keys
-    }
-
     /// Begins to give its slots to an image, as they are now.
     pub(crate) fn begin_imaging(&mut self, number: u8) {
-        let has = vec![false; SLOTS];
-        self.imaging = Some(Box::new(Imaging { number, has, next: 0, saved: Part::default() }));
+        let lengths = vec![UNTOUCHED; SLOTS];
+        self.imaging = Some(Box::new(Imaging { number, lengths, next: (0, 0), saved: BTreeMap::new() }));
     }
 
     /// Whether an image still needs something from it.
@@ -365,26 +451,30 @@ impl Database {
         self.imaging = None;
     }
 
-    /// Appends the next part of the image to `out`; whether there was one.
+    /// Appends the next part of the image to `out`; whether there was one. The blocks come in order.
     pub(crate) fn image_next(&mut self, out: &mut Part) -> bool {
         let Some(mut imaging) = self.imaging.take() else { return false };
-        if !imaging.saved.bytes.is_empty() {
-            out.take(&mut imaging.saved);
-            self.imaging = Some(imaging);
-            return true;
-        }
-        // A slot that has no key now had none when the image was begun, or the image has it.
-        while let Some(index) = self.occupied_slot(imaging.next) {
-            imaging.next = index + 1;
-            if std::mem::replace(&mut imaging.has[index], true) {
+        while imaging.next.0 < SLOTS {
+            let (slot, block) = imaging.next;
+            let keys = match imaging.lengths[slot] {
+                UNTOUCHED => self.slot(slot).map_or(0, SlotView::len),
+                keys => keys as usize,
+            };
+            if block * BLOCK >= keys {
+                imaging.next = (slot + 1, 0);
                 continue;
             }
-            if let Some(slot) = self.slot(index) {
-                encode::slot(imaging.number, slot, out);
-                self.imaging = Some(imaging);
-                return true;
+            match imaging.saved.remove(&imaging.next) {
+                Some(mut part) => out.take(&mut part),
+                None => self.serialize(&imaging, imaging.next, out),
             }
+            imaging.next = (slot, block + 1);
+            self.imaging = Some(imaging);
+            return true;
         }
         false
     }
 }
+
+#[cfg(test)]
+mod tests;

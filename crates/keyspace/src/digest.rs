@@ -8,18 +8,17 @@ use std::ops::Range;
 use onecopy_core::Timestamp;
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::database::{Database, Object};
+use crate::database::Database;
+use crate::slot::Object;
 use crate::tokens::Tokens;
-use crate::value::Value;
+use crate::value::Content;
 
 /// The digest of all databases and tokens at `clock`.
 pub(crate) fn of(clock: Timestamp, databases: &[Option<Box<Database>>], tokens: &Tokens) -> u64 {
     let mut sum = hashed(|hash| hash.update(&clock.0.to_le_bytes()));
     for (number, database) in databases.iter().enumerate() {
-        for slot in database.iter().flat_map(|database| database.slots()) {
-            for (key, object) in slot {
-                sum = sum.wrapping_add(of_key(number, key, object));
-            }
+        for object in database.iter().flat_map(|database| database.objects()) {
+            sum = sum.wrapping_add(of_key(number, object));
         }
     }
     sum.wrapping_add(of_tokens(tokens, 0..tokens.len()))
@@ -50,21 +49,21 @@ fn feed(hash: &mut Xxh3, bytes: &[u8]) {
     hash.update(bytes);
 }
 
-fn of_key(number: usize, key: &[u8], object: &Object) -> u64 {
+fn of_key(number: usize, object: Object<'_>) -> u64 {
     hashed(|hash| {
         hash.update(&(number as u64).to_le_bytes());
-        feed(hash, key);
+        feed(hash, object.key);
         hash.update(&object.expires.map_or(u64::MAX, |expires| expires.0).to_le_bytes());
         feed(hash, object.value.type_name().as_bytes());
-        match &object.value {
-            Value::Text(text) => text.with(|bytes| feed(hash, bytes)),
-            Value::List(list) => list.iter().for_each(|element| feed(hash, element)),
-            Value::Hash(fields) => feed_unordered(hash, fields.iter(), |hash, (field, value)| {
+        match object.value {
+            Content::Text(text) => text.with(|bytes| feed(hash, bytes)),
+            Content::List(list) => list.iter().for_each(|element| feed(hash, element)),
+            Content::Hash(fields) => feed_unordered(hash, fields.iter(), |hash, (field, value)| {
                 feed(hash, field);
                 feed(hash, value);
             }),
-            Value::Set(set) => feed_unordered(hash, set.iter(), feed),
-            Value::Zset(zset) => feed_unordered(hash, zset.iter(), |hash, (member, score)| {
+            Content::Set(set) => feed_unordered(hash, set.iter(), feed),
+            Content::Zset(zset) => feed_unordered(hash, zset.iter(), |hash, (member, score)| {
                 feed(hash, member);
                 hash.update(&score.to_bits().to_le_bytes());
             }),

@@ -6,7 +6,6 @@ use onecopy_core::Timestamp;
 use onecopy_core::footprint::Footprint;
 
 use crate::command::{self, Kind, Spec, key_positions};
-use crate::database::Database;
 use crate::machine::Keyspace;
 use crate::request::{self, Args};
 
@@ -49,7 +48,7 @@ pub(crate) fn of_reads(keyspace: &Keyspace, body: &[u8], footprint: &mut Footpri
         all |= positions.is_empty();
         for position in positions {
             footprint.key(args[position]);
-            let object = keyspace.database(db).and_then(|database: &Database| database.get(args[position]));
+            let object = keyspace.database(db).and_then(|database| database.get(args[position]));
             // What has expired, and is not removed yet, is absent already: time does nothing more to it.
             let expires =
                 object.and_then(|object| object.expires).filter(|expires| *expires > keyspace.clock());

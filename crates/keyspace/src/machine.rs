@@ -121,7 +121,7 @@ impl Keyspace {
     pub fn database_sizes(&self) -> impl Iterator<Item = DatabaseSize> {
         self.databases.iter().zip(0u8..).filter_map(|(database, number)| {
             let database = database.as_ref().filter(|database| database.len() > 0)?;
-            let expired = database.expired(self.clock);
+            let expired = database.expired();
             let keys = database.len().saturating_sub(expired);
             Some(DatabaseSize { number, keys, expires: database.expiring().saturating_sub(expired) })
         })
@@ -133,8 +133,16 @@ impl Keyspace {
 
     /// A database to write to. The number must be below [`DATABASES`].
     pub(crate) fn database_mut(&mut self, number: u8) -> &mut Database {
-        let seed = self.seed;
-        self.databases[usize::from(number)].get_or_insert_with(|| Box::new(Database::new(seed)))
+        let (seed, clock) = (self.seed, self.clock);
+        self.databases[usize::from(number)].get_or_insert_with(|| Box::new(Database::new(seed, clock)))
+    }
+
+    /// Lets time pass.
+    fn pass(&mut self, time: Timestamp) {
+        if time > self.clock {
+            self.clock = time;
+            self.databases.iter_mut().flatten().for_each(|database| database.advance(time));
+        }
     }
 
     /// Empties a database.
@@ -256,12 +264,12 @@ fn respond(
 impl StateMachine for Keyspace {
     fn advance(&mut self, context: &ApplyContext) {
         let elapsed = context.time.0.saturating_sub(self.clock.0);
-        self.clock = self.clock.max(context.time);
+        self.pass(context.time);
         let count =
             elapsed.saturating_mul(EXPIRED_PER_MS).clamp(EXPIRED_PER_ENTRY_MIN, EXPIRED_PER_ENTRY_MAX);
         let mut left = count as usize;
         for database in self.databases.iter_mut().flatten() {
-            left -= database.remove_expired(self.clock, left);
+            left -= database.remove_expired(left);
             if left == 0 {
                 return;
             }
@@ -270,7 +278,7 @@ impl StateMachine for Keyspace {
     }
 
     fn apply(&mut self, context: &ApplyContext, body: &[u8], response: &mut Vec<u8>) {
-        self.clock = self.clock.max(context.time);
+        self.pass(context.time);
         let mut random_ordinal = 0;
         respond(body, response, |segment, args, reply| {
             let mut call = Call { db: segment.db, context, random_ordinal: &mut random_ordinal };
@@ -298,13 +306,13 @@ impl StateMachine for Keyspace {
     }
 
     fn due(&self) -> Option<Timestamp> {
-        let databases = self.databases.iter().flatten().filter_map(|database| database.due(self.clock));
+        let databases = self.databases.iter().flatten().filter_map(|database| database.due());
         databases.chain(self.tokens.due().filter(|due| *due > self.clock)).min()
     }
 
     fn has_leftovers(&self) -> bool {
         let mut databases = self.databases.iter().flatten();
-        databases.any(|database| database.has_expired(self.clock))
+        databases.any(|database| database.expired() > 0)
             || self.tokens.due().is_some_and(|due| due <= self.clock)
     }
 

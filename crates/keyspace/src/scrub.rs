@@ -10,10 +10,11 @@
 use onecopy_core::Place;
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::database::{Database, Object};
+use crate::database::Database;
+use crate::slot::Object;
 use crate::slots::SLOTS;
 use crate::tokens::{Executed, Tokens};
-use crate::value::{Text, Value};
+use crate::value::{Content, Text};
 
 /// A string is looked at in blocks of so many bytes, or several of them.
 const BLOCK: usize = 4096;
@@ -81,27 +82,29 @@ impl Look {
         None
     }
 
-    fn object(&mut self, within: u64, key: &[u8], object: &Object) -> Option<u64> {
+    fn object(&mut self, within: u64, object: Object<'_>) -> Option<u64> {
         if within == 0 {
-            self.name(key);
+            self.name(object.key);
             self.number(object.expires.map_or(u64::MAX, |expires| expires.0));
             self.name(object.value.type_name().as_bytes());
             self.number(object.value.len() as u64);
         }
-        match &object.value {
-            Value::Text(Text::Integer(number)) => self.elements(within, 1, |_| (b"", number.cast_unsigned())),
-            Value::Text(Text::Raw(bytes)) => self.elements(within, 1, |_| (bytes, 0)),
-            Value::List(list) => self.elements(within, list.len(), |at| {
+        match object.value {
+            Content::Text(Text::Integer(number)) => {
+                self.elements(within, 1, |_| (b"", number.cast_unsigned()))
+            }
+            Content::Text(Text::Raw(bytes)) => self.elements(within, 1, |_| (bytes, 0)),
+            Content::List(list) => self.elements(within, list.len(), |at| {
                 (i64::try_from(at).ok().and_then(|at| list.get(at)).unwrap_or_default(), 0)
             }),
-            Value::Set(set) => self.elements(within, set.len(), |at| (set.at(at).unwrap_or_default(), 0)),
+            Content::Set(set) => self.elements(within, set.len(), |at| (set.at(at).unwrap_or_default(), 0)),
             // Fields and values in turn.
-            Value::Hash(hash) => self.elements(within, 2 * hash.len(), |at| {
+            Content::Hash(hash) => self.elements(within, 2 * hash.len(), |at| {
                 let (field, value) = hash.at(at / 2).unwrap_or_default();
                 (if at % 2 == 0 { field } else { value }, 0)
             }),
             // The table, and then the order.
-            Value::Zset(zset) => self.elements(within, 2 * zset.len(), |at| {
+            Content::Zset(zset) => self.elements(within, 2 * zset.len(), |at| {
                 let pair = if at < zset.len() { zset.at(at) } else { zset.ranked().at(at - zset.len()) };
                 pair.map_or((b"".as_slice(), 0), |(member, score)| (member, score.to_bits()))
             }),
@@ -147,12 +150,12 @@ pub(crate) fn part(
             continue;
         }
         let table = databases[slot / SLOTS].as_ref().and_then(|database| database.slot(slot % SLOTS));
-        while let Some((name, object)) = table.and_then(|table| table.get_index(key)) {
+        while let Some(object) = table.and_then(|table| table.at(key)) {
             if look.left == 0 {
                 return (look.hash.digest(), place(slot, key, within));
             }
             look.number((slot / SLOTS) as u64);
-            match look.object(within, name, object) {
+            match look.object(within, object) {
                 Some(next) => return (look.hash.digest(), place(slot, key, next)),
                 None => (key, within) = (key + 1, 0),
             }
@@ -185,13 +188,17 @@ fn occupied(databases: &[Option<Box<Database>>], from: usize) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use onecopy_core::Timestamp;
+
     use crate::seed::Seed;
-    use crate::value::{List, Set, Typed, Zset};
+    use crate::slot::New;
+    use crate::value::{List, Set, Typed, Value, Zset};
 
     fn databases(value: Value) -> Vec<Option<Box<Database>>> {
-        let mut database = Database::new(Seed([1, 2]));
-        database.insert(b"large", Object { value, expires: None });
-        database.insert(b"small", Object { value: Value::Text(Text::Integer(7)), expires: None });
+        let mut database = Database::new(Seed([1, 2]), Timestamp(0));
+        for (key, value) in [(b"large", value), (b"small", Value::Integer(7))] {
+            database.put(database.locate(key), key, New::Value(value), None);
+        }
         vec![None, Some(database.into())]
     }
 
@@ -210,7 +217,7 @@ mod tests {
     }
 
     fn text(bytes: &[u8]) -> Value {
-        Text::new(bytes).into_value()
+        Value::of_bytes(bytes.to_vec())
     }
 
     #[test]
@@ -225,7 +232,7 @@ mod tests {
         }
         list.push_back(&vec![b'x'; 1 << 20]);
         for value in [text(&vec![b'x'; 4 << 20]), list.into_value(), set.into_value(), zset.into_value()] {
-            let name = value.type_name();
+            let name = value.content().type_name();
             let databases = databases(value);
             let (few, many) = (parts(&databases, 1 << 30), parts(&databases, 16 << 10));
             assert_eq!(few.len(), 1, "{name}");

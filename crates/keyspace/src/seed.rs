@@ -1,6 +1,6 @@
 //! The keyed hash of every table, so that nobody can choose keys that all fall into one bucket.
 
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hasher};
 
 use siphasher::sip::SipHasher13;
 
@@ -13,5 +13,14 @@ impl BuildHasher for Seed {
 
     fn build_hasher(&self) -> SipHasher13 {
         SipHasher13::new_with_keys(self.0[0], self.0[1])
+    }
+}
+
+impl Seed {
+    /// The hash of a key.
+    pub(crate) fn hash(self, key: &[u8]) -> u64 {
+        let mut hasher = self.build_hasher();
+        hasher.write(key);
+        hasher.finish()
     }
 }

@@ -22,7 +22,7 @@ pub(crate) struct Trash {
 impl Trash {
     /// Frees a value now or later.
     pub(crate) fn put(&mut self, value: Value) {
-        if value.len() > SMALL {
+        if value.content().len() > SMALL {
             self.values.push_back(value);
         }
     }
@@ -34,7 +34,7 @@ impl Trash {
             && let Some(value) = self.values.front_mut()
         {
             freed += value.shed(count - freed);
-            if value.is_gone() {
+            if value.content().is_gone() {
                 self.values.pop_front();
             }
         }

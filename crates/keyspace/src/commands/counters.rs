@@ -10,18 +10,13 @@ use crate::value::Text;
 
 /// Adds to a counter that begins at 0.
 fn add(context: &mut Context<'_>, key: &[u8], increment: i64, reply: &mut Writer<'_>) -> Outcome {
-    let counted = context.update::<Text, _>(key, |text| {
-        let Text::Integer(number) = text else { return Err(CommandError::NotInteger) };
-        *number = number.checked_add(increment).ok_or(CommandError::Overflow)?;
-        Ok(*number)
-    })?;
-    let number = match counted {
-        Some(counted) => counted?,
-        None => {
-            context.store(key, Text::Integer(increment));
-            increment
-        }
+    let spot = context.locate(key);
+    let number = match context.text_at(spot)? {
+        Some(Text::Integer(number)) => number.checked_add(increment).ok_or(CommandError::Overflow)?,
+        Some(Text::Raw(_)) => return Err(CommandError::NotInteger),
+        None => increment,
     };
+    context.put_text(spot, key, Text::Integer(number));
     reply.integer(number);
     Ok(())
 }
@@ -46,14 +41,10 @@ pub(crate) fn decrby(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writ
 
 pub(crate) fn incrbyfloat(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     let key = args[1];
-    let before = context.read::<Text>(key)?.map(Text::to_vec);
+    let spot = context.locate(key);
+    let before = context.text_at(spot)?.map(Text::to_vec);
     let sum = add_floats(before.as_deref(), args[2], CommandError::NotFloat)?;
-    match before {
-        Some(_) => {
-            context.update::<Text, _>(key, |text| *text = Text::new(&sum))?;
-        }
-        None => context.store(key, Text::new(&sum)),
-    }
+    context.put_text(spot, key, Text::new(&sum));
     reply.bulk(&sum);
     Ok(())
 }

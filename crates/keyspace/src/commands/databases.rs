@@ -8,9 +8,10 @@ use crate::database::Database;
 use crate::error::{CommandError, Outcome};
 use crate::machine::DATABASES;
 use crate::number::{is_word, parse_integer};
+use crate::slot::New;
 
 pub(crate) fn dbsize(view: &View<'_>, _: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    let live = |database: &Database| database.len().saturating_sub(database.expired(view.clock()));
+    let live = |database: &Database| database.len().saturating_sub(database.expired());
     reply.length(view.database().map_or(0, live));
     Ok(())
 }
@@ -45,10 +46,12 @@ pub(crate) fn move_key(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Wr
         return Err(SAME);
     }
     let free = !context.with_database(db).exists(key);
-    let object = if free { context.remove(key) } else { None };
-    reply.integer(object.is_some().into());
-    if let Some(object) = object {
-        context.with_database(db).put(key, object);
+    let taken = if free { context.take(key) } else { None };
+    reply.integer(taken.is_some().into());
+    if let Some((value, expires)) = taken {
+        let mut target = context.with_database(db);
+        let spot = target.locate(key);
+        target.put(spot, key, New::Value(value), expires);
     }
     Ok(())
 }

@@ -56,15 +56,6 @@ impl Conditions {
     }
 }
 
-/// Gives a key another expiry, or none; removes it if the time has come.
-pub(super) fn set_expiry(context: &mut Context<'_>, key: &[u8], expires: Option<Timestamp>) {
-    if expires.is_some_and(|expires| expires <= context.clock()) {
-        context.delete(key);
-    } else {
-        context.modify(key, |object| object.expires = expires);
-    }
-}
-
 fn expire_at(
     context: &mut Context<'_>,
     args: &[&[u8]],
@@ -78,11 +69,12 @@ fn expire_at(
     let origin = if relative { i64::try_from(context.clock().0).unwrap_or(i64::MAX) } else { 0 };
     let when = integer(args[2])?.checked_mul(unit).and_then(|when| when.checked_add(origin));
     let when = when.ok_or(CommandError::InvalidExpire(name))?;
-    let current = context.view().object(key).map(|object| object.expires);
+    let spot = context.locate(key);
+    let current = context.at(spot).map(|object| object.expires);
     let changed = current.is_some_and(|current| conditions.allow(current, when));
     if changed {
         // Before the epoch is as past as the epoch.
-        set_expiry(context, key, Some(Timestamp(u64::try_from(when).unwrap_or(0))));
+        context.set_expiry(spot, Some(Timestamp(u64::try_from(when).unwrap_or(0))));
     }
     reply.integer(changed.into());
     Ok(())
@@ -138,9 +130,10 @@ pub(crate) fn pexpiretime(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_
 }
 
 pub(crate) fn persist(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    let expires = context.view().object(args[1]).and_then(|object| object.expires);
+    let spot = context.locate(args[1]);
+    let expires = context.at(spot).and_then(|object| object.expires);
     if expires.is_some() {
-        set_expiry(context, args[1], None);
+        context.set_expiry(spot, None);
     }
     reply.integer(expires.is_some().into());
     Ok(())

@@ -5,6 +5,7 @@ use onecopy_resp::Writer;
 use crate::context::{Context, View, database_number};
 use crate::error::{CommandError, Outcome};
 use crate::number::{integer, is_word};
+use crate::slot::New;
 use crate::steps::{ORDERED, Steps};
 
 pub(crate) fn del(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
@@ -31,15 +32,21 @@ pub(crate) fn type_of(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -
     Ok(())
 }
 
+/// Gives what a key holds to another one.
+fn move_to(context: &mut Context<'_>, from: &[u8], to: &[u8]) {
+    if let Some((value, expires)) = context.take(from) {
+        let spot = context.locate(to);
+        context.put(spot, to, New::Value(value), expires);
+    }
+}
+
 pub(crate) fn rename(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     let (from, to) = (args[1], args[2]);
     if !context.exists(from) {
         return Err(CommandError::NoSuchKey);
     }
-    if from != to
-        && let Some(object) = context.remove(from)
-    {
-        context.put(to, object);
+    if from != to {
+        move_to(context, from, to);
     }
     reply.ok();
     Ok(())
@@ -51,8 +58,8 @@ pub(crate) fn renamenx(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Wr
         return Err(CommandError::NoSuchKey);
     }
     let free = !context.exists(to);
-    if free && let Some(object) = context.remove(from) {
-        context.put(to, object);
+    if free {
+        move_to(context, from, to);
     }
     reply.integer(free.into());
     Ok(())
@@ -86,11 +93,12 @@ pub(crate) fn copy(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer
         steps.take(object.value.len().saturating_mul(ORDERED))?;
         steps.copy(usize::try_from(object.value.memory()).unwrap_or(usize::MAX))?;
     }
-    let object = object.cloned();
+    let owned = object.map(|object| (object.value.to_value(), object.expires));
     let mut target = context.with_database(db);
-    let copied = match object {
-        Some(object) if replace || !target.exists(to) => {
-            target.put(to, object);
+    let spot = target.locate(to);
+    let copied = match owned {
+        Some((value, expires)) if replace || target.at(spot).is_none() => {
+            target.put(spot, to, New::Value(value), expires);
             true
         }
         _ => false,
@@ -182,7 +190,7 @@ pub(crate) fn memory(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) ->
         _ => return Err(CommandError::Syntax),
     }
     match view.object(args[2]) {
-        Some(object) => reply.integer(i64::try_from(object.memory(args[2])).unwrap_or(i64::MAX)),
+        Some(object) => reply.integer(i64::try_from(object.memory()).unwrap_or(i64::MAX)),
         None => reply.null(),
     }
     Ok(())

@@ -5,7 +5,7 @@ use onecopy_core::Timestamp;
 use onecopy_resp::Writer;
 
 use crate::context::Context;
-use crate::database::{Database, Key};
+use crate::database::Database;
 use crate::error::{CommandError, Outcome};
 use crate::machine::check_reply;
 use crate::number::{integer, is_word};
@@ -23,11 +23,11 @@ pub(crate) fn randomkey(context: &mut Context<'_>, _: &[&[u8]], reply: &mut Writ
         return Ok(());
     };
     let drawn = (0..DRAWS_MAX).find_map(|_| {
-        let (key, object) = database.nth(random.below(database.len()))?;
-        (!object.is_expired(view.clock())).then_some(key)
+        let object = database.nth(random.below(database.len()))?;
+        (!object.is_expired(view.clock())).then_some(object.key)
     });
     let found = match drawn {
-        None if database.expired(view.clock()) < database.len() => first(database, view.clock())?,
+        None if database.expired() < database.len() => first(database, view.clock())?,
         found => found,
     };
     match found {
@@ -38,12 +38,12 @@ pub(crate) fn randomkey(context: &mut Context<'_>, _: &[&[u8]], reply: &mut Writ
 }
 
 /// The first key that has not expired.
-fn first(database: &Database, clock: Timestamp) -> Result<Option<&Key>, CommandError> {
+fn first(database: &Database, clock: Timestamp) -> Result<Option<&[u8]>, CommandError> {
     let mut steps = Steps::new();
-    for (key, object) in database.slots().flatten() {
+    for object in database.objects() {
         steps.take(1)?;
         if !object.is_expired(clock) {
-            return Ok(Some(key));
+            return Ok(Some(object.key));
         }
     }
     Ok(None)

@@ -27,12 +27,12 @@ use crate::value::{Hash, Set, Typed, Zset};
 pub(crate) fn keys(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     let mut steps = Steps::new();
     steps.take(view.database().map_or(0, Database::len))?;
-    let slots = view.database().into_iter().flat_map(|database| database.slots());
+    let objects = view.database().into_iter().flat_map(|database| database.objects());
     let (mut found, mut bytes): (Vec<&[u8]>, u64) = (Vec::new(), 0);
-    for (key, object) in slots.flatten() {
-        if !object.is_expired(view.clock()) && admits(args[1], key, &mut steps)? {
-            found.push(key);
-            bytes += key.len() as u64;
+    for object in objects {
+        if !object.is_expired(view.clock()) && admits(args[1], object.key, &mut steps)? {
+            found.push(object.key);
+            bytes += object.key.len() as u64;
         }
     }
     check_reply(found.len(), bytes)?;
@@ -119,12 +119,12 @@ pub(crate) fn scan(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> O
             let (positions, next) = step(within, table.len(), left);
             for position in positions {
                 left -= 1;
-                if let Some((key, object)) = table.get_index(position)
+                if let Some(object) = table.at(position)
                     && !object.is_expired(view.clock())
-                    && options.admits(key, &mut steps)?
+                    && options.admits(object.key, &mut steps)?
                     && options.type_name.is_none_or(|name| is_word(name, object.value.type_name()))
                 {
-                    found.push(key);
+                    found.push(object.key);
                 }
             }
             within = next;

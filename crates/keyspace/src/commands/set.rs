@@ -5,10 +5,10 @@ use onecopy_resp::Writer;
 
 use super::strings::reply_text;
 use crate::context::Context;
-use crate::database::Object;
 use crate::error::{CommandError, Outcome};
 use crate::number::{integer, is_word};
-use crate::value::{Text, Typed, Value};
+use crate::slot::New;
+use crate::value::Text;
 
 /// The unit and the origin of an expiry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +98,7 @@ fn parse_options<'a>(args: &[&'a [u8]]) -> Result<Options<'a>, CommandError> {
 pub(crate) fn set(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     let (key, value) = (args[1], args[2]);
     if args.len() == 3 {
-        context.store(key, Text::new(value));
+        context.store_text(key, Text::new(value));
         reply.ok();
         return Ok(());
     }
@@ -107,11 +107,11 @@ pub(crate) fn set(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<
         Expiry::At(unit, arg) => Some(unit.resolve(arg, context.clock(), "set")?),
         Expiry::None | Expiry::Keep => None,
     };
-    let object = context.view().object(key);
+    let spot = context.locate(key);
     if options.get {
-        let text = object.map(|object| Text::of(&object.value).ok_or(CommandError::WrongType)).transpose()?;
-        reply_text(text, reply);
+        reply_text(context.text_at(spot)?, reply);
     }
+    let object = context.at(spot);
     let met = match options.condition {
         None => true,
         Some(Condition::Absent) => object.is_none(),
@@ -119,7 +119,7 @@ pub(crate) fn set(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<
     };
     if met {
         let kept = object.and_then(|object| object.expires).filter(|_| options.expiry == Expiry::Keep);
-        context.put(key, Object { value: Value::Text(Text::new(value)), expires: expires.or(kept) });
+        context.put(spot, key, New::Text(Text::new(value)), expires.or(kept));
     }
     match (options.get, met) {
         (true, _) => {}
@@ -130,9 +130,10 @@ pub(crate) fn set(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<
 }
 
 pub(crate) fn setnx(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    let free = !context.exists(args[1]);
+    let spot = context.locate(args[1]);
+    let free = context.at(spot).is_none();
     if free {
-        context.store(args[1], Text::new(args[2]));
+        context.put(spot, args[1], New::Text(Text::new(args[2])), None);
     }
     reply.integer(free.into());
     Ok(())
@@ -146,7 +147,8 @@ fn set_expiring(
     reply: &mut Writer<'_>,
 ) -> Outcome {
     let expires = unit.resolve(args[2], context.clock(), name)?;
-    context.put(args[1], Object { value: Value::Text(Text::new(args[3])), expires: Some(expires) });
+    let spot = context.locate(args[1]);
+    context.put(spot, args[1], New::Text(Text::new(args[3])), Some(expires));
     reply.ok();
     Ok(())
 }
@@ -175,7 +177,8 @@ pub(crate) fn getex(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Write
         // Options that contradict each other, or that are repeated.
         _ => return Err(CommandError::Syntax),
     };
-    let text = context.read::<Text>(key)?;
+    let spot = context.locate(key);
+    let text = context.text_at(spot)?;
     let change = match change {
         _ if text.is_none() => None,
         Change::None => None,
@@ -184,7 +187,7 @@ pub(crate) fn getex(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Write
     };
     reply_text(text, reply);
     if let Some(expires) = change {
-        super::expiry::set_expiry(context, key, expires);
+        context.set_expiry(spot, expires);
     }
     Ok(())
 }

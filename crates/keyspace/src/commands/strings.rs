@@ -3,33 +3,34 @@
 use onecopy_resp::Writer;
 
 use crate::context::{Context, View};
-use crate::database::Object;
 use crate::error::{CommandError, Outcome};
 use crate::number::{integer, resolve_range};
-use crate::value::{TEXT_BYTES_MAX, Text, Typed, Value};
+use crate::slot::New;
+use crate::value::{TEXT_BYTES_MAX, Text};
 
 /// A string as a bulk string, or null.
-pub(super) fn reply_text(text: Option<&Text>, reply: &mut Writer<'_>) {
+pub(super) fn reply_text(text: Option<Text<'_>>, reply: &mut Writer<'_>) {
     match text {
         Some(Text::Raw(bytes)) => reply.bulk(bytes),
-        Some(Text::Integer(number)) => reply.bulk_integer(*number),
+        Some(Text::Integer(number)) => reply.bulk_integer(number),
         None => reply.null(),
     }
 }
 
 pub(crate) fn get(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    reply_text(view.read::<Text>(args[1])?, reply);
+    reply_text(view.text(args[1])?, reply);
     Ok(())
 }
 
 pub(crate) fn getset(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    reply_text(context.read::<Text>(args[1])?, reply);
-    context.store(args[1], Text::new(args[2]));
+    let spot = context.locate(args[1]);
+    reply_text(context.text_at(spot)?, reply);
+    context.put(spot, args[1], New::Text(Text::new(args[2])), None);
     Ok(())
 }
 
 pub(crate) fn getdel(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    reply_text(context.read::<Text>(args[1])?, reply);
+    reply_text(context.view().text(args[1])?, reply);
     context.delete(args[1]);
     Ok(())
 }
@@ -39,7 +40,7 @@ pub(crate) fn mget(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> O
     reply.array(keys.len());
     for key in keys {
         // A value of another type is none here.
-        let text = view.object(key).and_then(|object| Text::of(&object.value));
+        let text = view.object(key).and_then(|object| object.value.text());
         reply_text(text, reply);
     }
     Ok(())
@@ -55,7 +56,7 @@ fn pairs<'a, 'b>(args: &'a [&'b [u8]], name: &'static str) -> Result<&'a [[&'b [
 
 pub(crate) fn mset(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     for [key, value] in pairs(args, "mset")? {
-        context.store(key, Text::new(value));
+        context.store_text(key, Text::new(value));
     }
     reply.ok();
     Ok(())
@@ -66,7 +67,7 @@ pub(crate) fn msetnx(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writ
     let free = pairs.iter().all(|[key, _]| !context.exists(key));
     if free {
         for [key, value] in pairs {
-            context.store(key, Text::new(value));
+            context.store_text(key, Text::new(value));
         }
     }
     reply.integer(free.into());
@@ -83,32 +84,24 @@ fn check_length(length: Option<usize>) -> Outcome {
 
 pub(crate) fn append(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     let (key, suffix) = (args[1], args[2]);
-    let length = match context.read::<Text>(key)? {
-        Some(text) => {
-            check_length(text.len().checked_add(suffix.len()))?;
-            let appended = context.update::<Text, _>(key, |text| {
-                text.edit(|bytes| bytes.extend_from_slice(suffix));
-                text.len()
-            });
-            appended?.unwrap_or(0)
-        }
-        None => {
-            context.store(key, Text::new(suffix));
-            suffix.len()
-        }
-    };
+    let spot = context.locate(key);
+    let before = context.text_at(spot)?.map_or(0, Text::len);
+    if before > 0 {
+        check_length(before.checked_add(suffix.len()))?;
+    }
+    let length = context.edit_text(spot, key, |bytes| bytes.extend_from_slice(suffix));
     reply.length(length);
     Ok(())
 }
 
 pub(crate) fn strlen(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    reply.length(view.read::<Text>(args[1])?.map_or(0, Text::len));
+    reply.length(view.text(args[1])?.map_or(0, Text::len));
     Ok(())
 }
 
 pub(crate) fn getrange(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     let (start, end) = (integer(args[2])?, integer(args[3])?);
-    match view.read::<Text>(args[1])? {
+    match view.text(args[1])? {
         None => reply.bulk(b""),
         // Redis: two positions before the beginning select nothing, if they are in the wrong order.
         Some(_) if start < 0 && end < 0 && start > end => reply.bulk(b""),
@@ -130,9 +123,10 @@ pub(crate) fn setrange(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Wr
     let (key, patch) = (args[1], args[3]);
     let offset = integer(args[2])?;
     let offset = usize::try_from(offset).map_err(|_| CommandError::Other("ERR offset is out of range"))?;
-    let length = context.read::<Text>(key)?.map(Text::len);
+    let spot = context.locate(key);
+    let length = context.text_at(spot)?.map_or(0, Text::len);
     if patch.is_empty() {
-        reply.length(length.unwrap_or(0));
+        reply.length(length);
         return Ok(());
     }
     let end = offset.checked_add(patch.len());
@@ -144,14 +138,14 @@ pub(crate) fn setrange(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Wr
         }
         bytes[offset..end].copy_from_slice(patch);
     };
-    if length.is_some() {
-        context.update::<Text, _>(key, |text| text.edit(write))?;
+    if length > 0 {
+        context.edit_text(spot, key, write);
     } else {
         // Zeroed memory that nobody has written to costs next to nothing.
         let mut bytes = vec![0; end];
         write(&mut bytes);
-        context.put(key, Object { value: Value::Text(Text::from_vec(bytes)), expires: None });
+        context.edit_text(spot, key, |empty| *empty = bytes);
     }
-    reply.length(length.unwrap_or(0).max(end));
+    reply.length(length.max(end));
     Ok(())
 }

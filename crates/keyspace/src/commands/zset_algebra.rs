@@ -8,7 +8,7 @@ use crate::context::{Context, View};
 use crate::error::{CommandError, Outcome};
 use crate::number::{integer, is_word, parse_float, parse_integer};
 use crate::steps::{ORDERED, Steps};
-use crate::value::{Set, Value, Zset, score_of_parts};
+use crate::value::{Content, Set, Zset, score_of_parts};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Operation {
@@ -66,10 +66,10 @@ enum Source<'a> {
 
 impl<'a> Source<'a> {
     fn read(view: &View<'a>, key: &[u8]) -> Result<Self, CommandError> {
-        match view.object(key).map(|object| &object.value) {
+        match view.object(key).map(|object| object.value) {
             None => Ok(Self::Absent),
-            Some(Value::Set(set)) => Ok(Self::Set(set)),
-            Some(Value::Zset(zset)) => Ok(Self::Zset(zset)),
+            Some(Content::Set(set)) => Ok(Self::Set(set)),
+            Some(Content::Zset(zset)) => Ok(Self::Zset(zset)),
             Some(_) => Err(CommandError::WrongType),
         }
     }

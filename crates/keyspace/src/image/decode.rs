@@ -10,8 +10,11 @@ use onecopy_core::machine::RestoreError;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::{END, EXPIRES, MAGIC, RECORD, TOKENS, VERSION, kind};
-use crate::database::{Database, Object};
+use crate::database::Database;
 use crate::seed::Seed;
+use crate::slot::New;
+use crate::slot::blocks::BLOCK;
+use crate::slots::slot_of;
 use crate::tokens::{Executed, TOKEN_BYTES_MAX, TOKEN_NUMBER_MAX, Tokens};
 use crate::value::{Hash, List, Set, Text, Typed, Value, Zset};
 
@@ -87,9 +90,9 @@ impl Restore {
         if self.digest.is_some() {
             return Err(wrong("the image goes on after its end"));
         }
-        let Some((seed, _)) = self.header else { return self.take_header(tokens) };
+        let Some(header) = self.header else { return self.take_header(tokens) };
         match self.buffer[0] {
-            RECORD | TOKENS => self.take_record(seed, databases, tokens),
+            RECORD | TOKENS => self.take_record(header, databases, tokens),
             END => self.take_end(),
             other => Err(wrong(format!("unknown part {other}"))),
         }
@@ -124,7 +127,7 @@ impl Restore {
 
     fn take_record(
         &mut self,
-        seed: Seed,
+        (seed, clock): (Seed, Timestamp),
         databases: &mut [Option<Box<Database>>],
         tokens: &mut Tokens,
     ) -> Result<bool, RestoreError> {
@@ -147,7 +150,7 @@ impl Restore {
         let reader = Reader { rest: &record[RECORD_HEADER..], seed };
         match kind {
             TOKENS => reader.tokens(tokens),
-            _ => reader.record(slot.get_or_insert_with(|| Box::new(Database::new(seed)))),
+            _ => reader.record(slot.get_or_insert_with(|| Box::new(Database::new(seed, clock)))),
         }
         .map_err(wrong)?;
         Ok(true)
@@ -180,13 +183,27 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn record(mut self, database: &mut Database) -> Result<(), &'static str> {
-        for _ in 0..self.u32()? {
+        let slot = usize::from(u16::from_le_bytes(self.fixed()?));
+        let block = self.u32()? as usize;
+        let before = database.slot(slot).map_or(0, |slot| slot.len());
+        if before != block * BLOCK {
+            return Err("a block in a wrong order");
+        }
+        let count = self.u32()? as usize;
+        if count > BLOCK {
+            return Err("a block that is too large");
+        }
+        for _ in 0..count {
             let key = self.bytes()?;
-            let object = self.object()?;
-            if database.get(key).is_some() {
+            if slot_of(key) != slot {
+                return Err("a key in a wrong slot");
+            }
+            let spot = database.locate(key);
+            if database.object(spot).is_some() {
                 return Err("a key comes twice");
             }
-            database.insert(key, object);
+            let (value, expires) = self.object()?;
+            database.put(spot, key, value, expires);
         }
         if self.rest.is_empty() { Ok(()) } else { Err("a record is longer than its contents") }
     }
@@ -228,28 +245,36 @@ impl<'a> Reader<'a> {
         Ok(bytes)
     }
 
-    fn object(&mut self) -> Result<Object, &'static str> {
+    fn object(&mut self) -> Result<(New<'a>, Option<Timestamp>), &'static str> {
         let [tag] = self.fixed()?;
         let expires = match tag & EXPIRES {
             0 => None,
             _ => Some(Timestamp(u64::from_le_bytes(self.fixed()?))),
         };
-        let value = match tag & !EXPIRES {
-            kind::INTEGER => Value::Text(Text::Integer(i64::from_le_bytes(self.fixed()?))),
-            kind::RAW => self.raw()?,
+        if expires == Some(Timestamp(u64::MAX)) {
+            return Err("an expiry that never comes");
+        }
+        let collection = match tag & !EXPIRES {
+            kind::INTEGER => {
+                return Ok((New::Text(Text::Integer(i64::from_le_bytes(self.fixed()?))), expires));
+            }
+            kind::RAW => return Ok((New::Text(self.raw()?), expires)),
             kind::LIST => self.list()?,
             kind::HASH => self.hash()?,
             kind::SET => self.set()?,
             kind::ZSET => self.zset()?,
             _ => return Err("a value of an unknown kind"),
         };
-        if value.is_gone() { Err("a collection without elements") } else { Ok(Object { value, expires }) }
+        if collection.content().is_gone() {
+            return Err("a collection without elements");
+        }
+        Ok((New::Value(collection), expires))
     }
 
-    fn raw(&mut self) -> Result<Value, &'static str> {
+    fn raw(&mut self) -> Result<Text<'a>, &'static str> {
         match Text::new(self.bytes()?) {
             Text::Integer(_) => Err("an integer in the form of a string"),
-            raw @ Text::Raw(_) => Ok(Value::Text(raw)),
+            raw @ Text::Raw(_) => Ok(raw),
         }
     }
 

@@ -5,10 +5,10 @@ use onecopy_core::Timestamp;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_64_with_seed};
 
 use super::{END, EXPIRES, MAGIC, Part, RECORD, TOKENS, VERSION, kind};
-use crate::database::{Object, Slot};
 use crate::seed::Seed;
+use crate::slot::Object;
 use crate::tokens::Executed;
-use crate::value::{Text, Value};
+use crate::value::{Content, Text};
 
 /// The beginning of an image; `first` is the number of the first token.
 pub(crate) fn header(seed: Seed, clock: Timestamp, first: u64) -> Part {
@@ -22,16 +22,22 @@ pub(crate) fn header(seed: Seed, clock: Timestamp, first: u64) -> Part {
     Part { digest: xxh3_64(&out), bytes: out }
 }
 
-/// One slot of the database that had this number.
-pub(crate) fn slot(number: u8, slot: &Slot, out: &mut Part) {
-    if slot.is_empty() {
-        return;
-    }
+/// A block of so many keys of a slot, of the database that had this number.
+pub(crate) fn block<'a>(
+    number: u8,
+    (slot, block): (usize, usize),
+    count: usize,
+    objects: impl Iterator<Item = Object<'a>>,
+    out: &mut Part,
+) {
     let digest = record(RECORD, number, &mut out.bytes, |out| {
-        put_count(slot.len(), out);
         let start = out.len();
-        for (key, object) in slot {
-            put_bytes(key, out);
+        // Less than 2^14, and a block has many keys.
+        out.put_u16_le(slot as u16);
+        put_count(block, out);
+        put_count(count, out);
+        for object in objects {
+            put_bytes(object.key, out);
             put_object(object, out);
         }
         xxh3_64_with_seed(&out[start..], number.into())
@@ -90,14 +96,14 @@ fn put_bytes(bytes: &[u8], out: &mut BytesMut) {
     out.put_slice(bytes);
 }
 
-fn put_object(object: &Object, out: &mut BytesMut) {
-    let kind = match &object.value {
-        Value::Text(Text::Integer(_)) => kind::INTEGER,
-        Value::Text(Text::Raw(_)) => kind::RAW,
-        Value::List(_) => kind::LIST,
-        Value::Hash(_) => kind::HASH,
-        Value::Set(_) => kind::SET,
-        Value::Zset(_) => kind::ZSET,
+fn put_object(object: Object<'_>, out: &mut BytesMut) {
+    let kind = match object.value {
+        Content::Text(Text::Integer(_)) => kind::INTEGER,
+        Content::Text(Text::Raw(_)) => kind::RAW,
+        Content::List(_) => kind::LIST,
+        Content::Hash(_) => kind::HASH,
+        Content::Set(_) => kind::SET,
+        Content::Zset(_) => kind::ZSET,
     };
     match object.expires {
         Some(expires) => {
@@ -106,25 +112,25 @@ fn put_object(object: &Object, out: &mut BytesMut) {
         }
         None => out.put_u8(kind),
     }
-    match &object.value {
-        Value::Text(Text::Integer(number)) => out.put_i64_le(*number),
-        Value::Text(Text::Raw(bytes)) => put_bytes(bytes, out),
-        Value::List(list) => {
+    match object.value {
+        Content::Text(Text::Integer(number)) => out.put_i64_le(number),
+        Content::Text(Text::Raw(bytes)) => put_bytes(bytes, out),
+        Content::List(list) => {
             put_count(list.len(), out);
             list.iter().for_each(|element| put_bytes(element, out));
         }
-        Value::Hash(hash) => {
+        Content::Hash(hash) => {
             put_count(hash.len(), out);
             for (field, value) in hash.iter() {
                 put_bytes(field, out);
                 put_bytes(value, out);
             }
         }
-        Value::Set(set) => {
+        Content::Set(set) => {
             put_count(set.len(), out);
             set.iter().for_each(|member| put_bytes(member, out));
         }
-        Value::Zset(zset) => {
+        Content::Zset(zset) => {
             put_count(zset.len(), out);
             for (member, score) in zset.iter() {
                 put_bytes(member, out);

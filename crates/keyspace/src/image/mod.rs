@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! image   := "1COPYKS" version:u8 seed:u64 seed:u64 clock:u64 first:u64 record* end
-//! record  := 1:u8 db:u8 length:u64 count:u32 entry*            length: of what follows it
+//! record  := 1:u8 db:u8 length:u64 slot:u16 block:u32 count:u32 entry*   length: of what follows it
 //!          | 3:u8  0:u8 length:u64 count:u32 token*
 //! entry   := key kind:u8 [expires:u64] value                   bit 7 of kind: it expires
 //! value   := integer:i64 | bytes                               kinds 0 and 1: a string
@@ -18,20 +18,21 @@
 //! end     := 2:u8 digest:u64 checksum:u64                      xxh3 of everything before the checksum
 //! ```
 //!
-//! A record is one slot, or some tokens. Records of slots come in any order, but the entries within one, and the
-//! elements within a value, come in the order of the tables: it decides which element a random choice picks, so it is
-//! state. Tokens come in the order in which they were used, and `first` is the number of the first.
+//! A record is a block of 1,024 keys of one slot (the last block of a slot has fewer), or some tokens. The records of a
+//! database come in the order of slots and blocks, the entries within one and the elements within a value in the order of
+//! their positions: it decides which element a random choice picks, so it is state. Tokens come in the order in which they
+//! were used, and `first` is the number of the first.
 //!
 //! # What vouches for what
 //!
 //! The checksum vouches for the bytes. The digest vouches for what has been made of them: it is the sum of the hashes of
-//! every slot and token, as it was serialized, and of the header. Whoever restores the image serializes what has been
+//! every block and token, as it was serialized, and of the header. Whoever restores the image serializes what has been
 //! built in memory once more, and compares the sums: they agree only if both hold the same, in the same order, to the bit.
 //!
 //! # Limits
 //!
-//! A slot is serialized at once, and so is a key within it: a key of 500 MB costs one long step. What is
-//! serialized because it is about to change is held in memory until it is read: in the worst case, when
+//! A block is serialized at once, and so is a key within it: a key of 500 MB costs one long step. What is
+//! serialized because it is about to change is held in memory until its turn comes: in the worst case, when
 //! everything changes before the image is read, that is one copy of the data.
 
 mod decode;
@@ -90,10 +91,11 @@ pub(crate) fn digest(
 ) -> u64 {
     let mut part = encode::header(seed, clock, tokens.first());
     for (database, number) in databases.iter().zip(0u8..) {
-        for slot in database.iter().flat_map(|database| database.slots()) {
+        let Some(database) = database else { continue };
+        database.each_block(|place, count, objects| {
             part.bytes.clear();
-            encode::slot(number, slot, &mut part);
-        }
+            encode::block(number, place, count, objects, &mut part);
+        });
     }
     for (number, executed) in tokens.range(0..tokens.len()) {
         part.bytes.clear();

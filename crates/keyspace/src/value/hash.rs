@@ -25,10 +25,6 @@ impl Hash {
         self.fields.len()
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.fields.is_empty()
-    }
-
     pub(crate) fn memory(&self) -> u64 {
         self.bytes + self.fields.len() as u64 * FIELD_COST
     }

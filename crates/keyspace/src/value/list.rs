@@ -23,10 +23,6 @@ impl List {
         self.elements.len()
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.elements.is_empty()
-    }
-
     pub(crate) fn memory(&self) -> u64 {
         self.bytes + self.elements.len() as u64 * ELEMENT_COST
     }

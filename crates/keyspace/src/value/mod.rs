@@ -23,24 +23,70 @@ pub(crate) use zset::{Zset, score_of_parts};
 
 use crate::seed::Seed;
 
-/// What a key costs beyond its name and its value: its slot in the table.
-pub(crate) const KEY_COST: u64 = 96;
-/// What an expiry costs beyond a copy of the key's name.
-pub(crate) const EXPIRY_COST: u64 = 40;
+/// What a key costs beyond its name and its value: its place, its tag, and its share of its slot.
+pub(crate) const KEY_COST: u64 = 14;
+/// What an expiry costs.
+pub(crate) const EXPIRY_COST: u64 = 9;
 
-/// What a key holds.
+/// What a key holds, owned.
 #[derive(Clone, Debug)]
 pub(crate) enum Value {
-    Text(Text),
+    /// A string that reads as an integer.
+    Integer(i64),
+    /// Any other string.
+    Raw(Vec<u8>),
     List(Box<List>),
     Hash(Box<Hash>),
     Set(Box<Set>),
     Zset(Box<Zset>),
 }
 
+/// What a key holds, lent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Content<'a> {
+    Text(Text<'a>),
+    List(&'a List),
+    Hash(&'a Hash),
+    Set(&'a Set),
+    Zset(&'a Zset),
+}
+
 impl Value {
+    /// A string of these bytes, without copying them.
+    pub(crate) fn of_bytes(bytes: Vec<u8>) -> Self {
+        match Text::new(&bytes) {
+            Text::Integer(number) => Self::Integer(number),
+            Text::Raw(_) => Self::Raw(bytes),
+        }
+    }
+
+    /// What it is.
+    pub(crate) fn content(&self) -> Content<'_> {
+        match self {
+            Self::Integer(number) => Content::Text(Text::Integer(*number)),
+            Self::Raw(bytes) => Content::Text(Text::Raw(bytes)),
+            Self::List(list) => Content::List(list),
+            Self::Hash(hash) => Content::Hash(hash),
+            Self::Set(set) => Content::Set(set),
+            Self::Zset(zset) => Content::Zset(zset),
+        }
+    }
+
+    /// Drops up to `count` elements of a value that nobody uses any more; how many.
+    pub(crate) fn shed(&mut self, count: usize) -> usize {
+        match self {
+            Self::Integer(_) | Self::Raw(_) => 0,
+            Self::List(list) => list.shed(count),
+            Self::Hash(hash) => hash.shed(count),
+            Self::Set(set) => set.shed(count),
+            Self::Zset(zset) => zset.shed(count),
+        }
+    }
+}
+
+impl<'a> Content<'a> {
     /// The bytes that it occupies, in the sense of the module.
-    pub(crate) fn memory(&self) -> u64 {
+    pub(crate) fn memory(self) -> u64 {
         match self {
             Self::Text(text) => text.memory(),
             Self::List(list) => list.memory(),
@@ -51,18 +97,12 @@ impl Value {
     }
 
     /// A collection without elements does not exist: its key is removed.
-    pub(crate) fn is_gone(&self) -> bool {
-        match self {
-            Self::Text(_) => false,
-            Self::List(list) => list.is_empty(),
-            Self::Hash(hash) => hash.is_empty(),
-            Self::Set(set) => set.is_empty(),
-            Self::Zset(zset) => zset.is_empty(),
-        }
+    pub(crate) fn is_gone(self) -> bool {
+        self.len() == 0
     }
 
     /// How many elements it has; a string is one.
-    pub(crate) fn len(&self) -> usize {
+    pub(crate) fn len(self) -> usize {
         match self {
             Self::Text(_) => 1,
             Self::List(list) => list.len(),
@@ -72,19 +112,28 @@ impl Value {
         }
     }
 
-    /// Drops up to `count` elements of a value that nobody uses any more; how many.
-    pub(crate) fn shed(&mut self, count: usize) -> usize {
+    /// The string, if it is one.
+    pub(crate) fn text(self) -> Option<Text<'a>> {
         match self {
-            Self::Text(_) => 0,
-            Self::List(list) => list.shed(count),
-            Self::Hash(hash) => hash.shed(count),
-            Self::Set(set) => set.shed(count),
-            Self::Zset(zset) => zset.shed(count),
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The same, owned.
+    pub(crate) fn to_value(self) -> Value {
+        match self {
+            Self::Text(Text::Integer(number)) => Value::Integer(number),
+            Self::Text(Text::Raw(bytes)) => Value::Raw(bytes.to_vec()),
+            Self::List(list) => Value::List(Box::new(list.clone())),
+            Self::Hash(hash) => Value::Hash(Box::new(hash.clone())),
+            Self::Set(set) => Value::Set(Box::new(set.clone())),
+            Self::Zset(zset) => Value::Zset(Box::new(zset.clone())),
         }
     }
 
     /// What `TYPE` answers.
-    pub(crate) fn type_name(&self) -> &'static str {
+    pub(crate) fn type_name(self) -> &'static str {
         match self {
             Self::Text(_) => "string",
             Self::List(_) => "list",
@@ -97,7 +146,7 @@ impl Value {
     /// What `OBJECT ENCODING` answers: how Redis would keep such a value with its default settings. A
     /// function of the content alone; where Redis keeps a larger encoding after the value has shrunk, this
     /// does not.
-    pub(crate) fn encoding(&self) -> &'static str {
+    pub(crate) fn encoding(self) -> &'static str {
         match self {
             Self::Text(text) => text.encoding(),
             Self::List(list) => list.encoding(),
@@ -108,13 +157,13 @@ impl Value {
     }
 }
 
-/// A type of value, for code that expects one.
+/// A type of collection, for code that expects one.
 pub(crate) trait Typed: Sized {
     /// An empty one.
     fn empty(seed: Seed) -> Self;
-    /// The value, if it is of this type.
-    fn of(value: &Value) -> Option<&Self>;
-    /// The value, if it is of this type.
+    /// The collection, if the content is of this type.
+    fn of(content: Content<'_>) -> Option<&Self>;
+    /// The collection, if the value is of this type.
     fn of_mut(value: &mut Value) -> Option<&mut Self>;
     /// As a value.
     fn into_value(self) -> Value;
@@ -127,9 +176,9 @@ macro_rules! typed {
                 $empty(seed)
             }
 
-            fn of(value: &Value) -> Option<&Self> {
-                match value {
-                    Value::$type(inner) => Some(inner),
+            fn of(content: Content<'_>) -> Option<&Self> {
+                match content {
+                    Content::$type(inner) => Some(inner),
                     _ => None,
                 }
             }
@@ -148,7 +197,6 @@ macro_rules! typed {
     };
 }
 
-typed!(Text, |_| Text::default());
 typed!(List, |_| List::default());
 typed!(Hash, Hash::new);
 typed!(Set, Set::new);

@@ -25,10 +25,6 @@ impl Set {
         self.members.len()
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.members.is_empty()
-    }
-
     pub(crate) fn memory(&self) -> u64 {
         self.bytes + self.members.len() as u64 * MEMBER_COST
     }

@@ -36,10 +36,6 @@ impl Zset {
         self.scores.len()
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.scores.is_empty()
-    }
-
     pub(crate) fn memory(&self) -> u64 {
         self.bytes + self.scores.len() as u64 * MEMBER_COST
     }

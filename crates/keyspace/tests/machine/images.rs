@@ -173,7 +173,8 @@ proptest! {
         image.push(0);
         let entry = match kind {
             6 => [&[1, 0, 0, 0], bytes.as_slice()].concat(),
-            _ => [&[1, 0, 0, 0, 1, 0, 0, 0, b'k', kind], bytes.as_slice()].concat(),
+            // A block of the slot of "k", with one key.
+            _ => [&[0xcd, 0x1d, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, b'k', kind], bytes.as_slice()].concat(),
         };
         image.extend_from_slice(&(entry.len() as u64).to_le_bytes());
         image.extend_from_slice(&entry);

@@ -1,0 +1,109 @@
+//! Which keys there are, by position, and where each lies in an arena.
+//!
+//! Keys are in order of insertion, but a removed one is replaced by the last. The positions are part of the
+//! state: scans walk over them, and random choices pick them. Up to a thousand keys are found by *tags*, sixteen
+//! bits of each one's hash, side by side: a slot has some sixty keys, whose tags are two cache lines. More are
+//! found by an [`Index`], so that a slot into which somebody puts millions is as fast as many small ones.
+
+use super::arena::Place;
+use super::blocks::{BLOCK, Blocks, give_back, grow};
+use crate::index::Index;
+
+/// So many tags are compared at once.
+const COMPARED: usize = 32;
+/// With fewer keys, an index goes again.
+const INDEXED_MIN: usize = BLOCK / 2;
+
+/// The keys.
+#[derive(Debug, Default)]
+pub(crate) struct Keys {
+    /// One for each key while there is no index.
+    tags: Vec<u16>,
+    places: Blocks<Place>,
+    index: Option<Box<Index>>,
+}
+
+fn tag_of(hash: u64) -> u16 {
+    (hash >> 48) as u16
+}
+
+impl Keys {
+    pub(crate) fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Where the key at a position lies.
+    pub(crate) fn place(&self, position: usize) -> Option<Place> {
+        self.places.get(position).copied()
+    }
+
+    /// Where the key at a position, which must exist, lies from now on.
+    pub(crate) fn set_place(&mut self, position: usize, place: Place) {
+        if let Some(current) = self.places.get_mut(position) {
+            *current = place;
+        }
+    }
+
+    /// The position of the key with this hash for which `is_it` is true.
+    pub(crate) fn find(&self, hash: u64, mut is_it: impl FnMut(Place) -> bool) -> Option<usize> {
+        if let Some(index) = &self.index {
+            return index.find(hash, |position| self.place(position).is_some_and(&mut is_it));
+        }
+        let tag = tag_of(hash);
+        let places = self.places.block(0);
+        for (tags, start) in self.tags.chunks(COMPARED).zip((0..).step_by(COMPARED)) {
+            // Compared without a branch first: most have no such tag.
+            if tags.iter().fold(false, |any, other| any | (*other == tag)) {
+                for (other, position) in tags.iter().zip(start..) {
+                    if *other == tag && is_it(places[position]) {
+                        return Some(position);
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// Adds a key that is not there, behind the others; its position. `hash_of` gives the hash of the key at a
+    /// place.
+    pub(crate) fn push(&mut self, hash: u64, place: Place, hash_of: impl Fn(Place) -> u64) -> usize {
+        let position = self.len();
+        self.places.push(place);
+        let places = &self.places;
+        let rehash = |position: usize| places.get(position).map_or(0, |place| hash_of(*place));
+        match &mut self.index {
+            Some(index) => index.enter(hash, position, rehash),
+            None if position < BLOCK => {
+                grow(&mut self.tags);
+                self.tags.push(tag_of(hash));
+            }
+            None => {
+                let mut index = Index::default();
+                (0..=position).for_each(|position| index.enter(rehash(position), position, rehash));
+                self.index = Some(Box::new(index));
+                self.tags = Vec::new();
+            }
+        }
+        position
+    }
+
+    /// Removes the key at a position, which has this hash.
+    pub(crate) fn swap_remove(&mut self, position: usize, hash: u64, hash_of: impl Fn(Place) -> u64) {
+        let last = self.len() - 1;
+        if let Some(index) = &mut self.index {
+            let rehash = |position: usize| self.places.get(position).map_or(0, |place| hash_of(*place));
+            index.leave(hash, position, rehash);
+            if position != last {
+                index.moved(rehash(last), last, position);
+            }
+        } else {
+            self.tags.swap_remove(position);
+            give_back(&mut self.tags);
+        }
+        self.places.swap_remove(position);
+        if self.index.is_some() && last < INDEXED_MIN {
+            self.index = None;
+            self.tags = self.places.iter().map(|place| tag_of(hash_of(*place))).collect();
+        }
+    }
+}
