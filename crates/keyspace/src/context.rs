@@ -206,7 +206,7 @@ impl Context<'_> {
         if let Some(Some(result)) = updated? {
             return Ok(result);
         }
-        let mut value = T::empty(self.seed());
+        let mut value = T::empty();
         match change.take().map(|change| change(&mut value)) {
             Some(result) => {
                 self.put(spot, key, New::Value(value.into_value()), None);

@@ -108,10 +108,35 @@ impl Index {
             positions.shrink_to(positions.len() * 2, |position| rehash(*position as usize));
         }
     }
+}
 
-    /// How many pages there are, and for how many positions they have room.
-    #[cfg(test)]
-    pub(crate) fn room(&self) -> (usize, usize) {
-        (self.pages.len(), self.pages.iter().map(|page| page.positions.capacity()).sum())
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Scatters numbers.
+    fn hash_of(position: usize) -> u64 {
+        (position as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
+    }
+
+    #[test]
+    fn it_grows_and_shrinks_page_by_page() {
+        let mut index = Index::default();
+        for position in 0..50_000 {
+            index.enter(hash_of(position), position, hash_of);
+        }
+        assert!(index.pages.len() > 20);
+        assert!(index.pages.iter().all(|page| page.positions.len() <= PAGE_MAX), "no page is too large");
+        for position in 0..50_000 {
+            assert_eq!(index.find(hash_of(position), |found| found == position), Some(position));
+        }
+        for position in 10..50_000 {
+            index.leave(hash_of(position), position, hash_of);
+            assert_eq!(index.find(hash_of(position), |found| found == position), None);
+        }
+        let kept: usize = index.pages.iter().map(|page| page.positions.capacity()).sum();
+        assert!(kept < 10_000, "the memory of {kept} positions is kept for ten");
+        index.moved(hash_of(7), 7, 70_000);
+        assert_eq!(index.find(hash_of(7), |found| found == 70_000), Some(70_000));
     }
 }

@@ -58,21 +58,19 @@ impl Look {
         (end < bytes.len()).then_some(end / BLOCK)
     }
 
-    /// Looks at elements from `within` on, of which there are `count`. Where to go on, if it did not come to
-    /// the end.
-    fn elements<'a>(
+    /// Looks at elements from `within` on, of which `from` gives all behind a position. Where to go on, if it
+    /// did not come to the end.
+    fn elements<'a, I: Iterator<Item = (&'a [u8], u64)>>(
         &mut self,
         within: u64,
-        count: usize,
-        at: impl Fn(usize) -> (&'a [u8], u64),
+        from: impl FnOnce(usize) -> I,
     ) -> Option<u64> {
         let mut element = (within >> BLOCK_BITS) as usize;
         let mut block = (within & ((1 << BLOCK_BITS) - 1)) as usize;
-        while element < count {
+        for (bytes, number) in from(element) {
             if self.left == 0 {
                 return Some((element as u64) << BLOCK_BITS | block as u64);
             }
-            let (bytes, number) = at(element);
             if let Some(next) = self.blocks(bytes, block) {
                 return Some((element as u64) << BLOCK_BITS | next as u64);
             }
@@ -90,23 +88,29 @@ impl Look {
             self.number(object.value.len() as u64);
         }
         match object.value {
-            Content::Text(Text::Integer(number)) => {
-                self.elements(within, 1, |_| (b"", number.cast_unsigned()))
+            Content::Text(Text::Integer(number)) => self.elements(within, |start| {
+                std::iter::once((b"".as_slice(), number.cast_unsigned())).skip(start)
+            }),
+            Content::Text(Text::Raw(bytes)) => {
+                self.elements(within, |start| std::iter::once((bytes, 0)).skip(start))
             }
-            Content::Text(Text::Raw(bytes)) => self.elements(within, 1, |_| (bytes, 0)),
-            Content::List(list) => self.elements(within, list.len(), |at| {
-                (i64::try_from(at).ok().and_then(|at| list.get(at)).unwrap_or_default(), 0)
+            Content::List(list) => self.elements(within, |start| {
+                list.range(start.min(list.len())..list.len()).map(|element| (element, 0))
             }),
-            Content::Set(set) => self.elements(within, set.len(), |at| (set.at(at).unwrap_or_default(), 0)),
+            Content::Set(set) => {
+                self.elements(within, |start| set.iter_from(start).map(|member| (member, 0)))
+            }
             // Fields and values in turn.
-            Content::Hash(hash) => self.elements(within, 2 * hash.len(), |at| {
-                let (field, value) = hash.at(at / 2).unwrap_or_default();
-                (if at % 2 == 0 { field } else { value }, 0)
+            Content::Hash(hash) => self.elements(within, |start| {
+                let halves = hash.iter_from(start / 2).flat_map(|(field, value)| [(field, 0), (value, 0)]);
+                halves.skip(start % 2)
             }),
-            // The table, and then the order.
-            Content::Zset(zset) => self.elements(within, 2 * zset.len(), |at| {
-                let pair = if at < zset.len() { zset.at(at) } else { zset.ranked().at(at - zset.len()) };
-                pair.map_or((b"".as_slice(), 0), |(member, score)| (member, score.to_bits()))
+            // By position, and then in order.
+            Content::Zset(zset) => self.elements(within, |start| {
+                let length = zset.len();
+                let ranks = start.saturating_sub(length).min(length)..length;
+                let pairs = zset.iter_from(start.min(length)).chain(zset.range(ranks));
+                pairs.map(|(member, score)| (member, score.to_bits()))
             }),
         }
     }
@@ -119,9 +123,7 @@ impl Look {
             self.number(executed.command);
             self.number(executed.answer.is_some().into());
         }
-        self.elements(within, executed.answer.iter().len(), |_| {
-            (executed.answer.as_deref().unwrap_or_default(), 0)
-        })
+        self.elements(within, |start| executed.answer.iter().map(|answer| (answer.as_ref(), 0)).skip(start))
     }
 }
 
@@ -223,12 +225,12 @@ mod tests {
     #[test]
     fn a_large_value_is_looked_at_in_pieces() {
         let mut list = List::default();
-        let mut set = Set::empty(Seed([1, 2]));
-        let mut zset = Zset::empty(Seed([1, 2]));
+        let mut set = Set::empty();
+        let mut zset = Zset::empty();
         for number in 0..10_000u32 {
             list.push_back(&number.to_le_bytes());
-            set.insert(&number.to_le_bytes());
-            zset.insert(&number.to_le_bytes(), f64::from(number));
+            set.insert(Seed([1, 2]), &number.to_le_bytes());
+            zset.insert(Seed([1, 2]), &number.to_le_bytes(), f64::from(number));
         }
         list.push_back(&vec![b'x'; 1 << 20]);
         for value in [text(&vec![b'x'; 4 << 20]), list.into_value(), set.into_value(), zset.into_value()] {

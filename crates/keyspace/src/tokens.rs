@@ -12,7 +12,8 @@ use smallvec::SmallVec;
 
 use crate::image::{Part, encode};
 use crate::seed::Seed;
-use crate::value::Table;
+use crate::slot::record::Payload;
+use crate::value::Dict;
 
 /// The longest token.
 pub const TOKEN_BYTES_MAX: usize = 64;
@@ -55,6 +56,11 @@ impl Executed {
     }
 }
 
+/// A number, as it lies beside its token.
+fn payload_of(number: u64) -> Payload<'static> {
+    Payload::Integer(number.cast_signed())
+}
+
 /// What an image in the making needs.
 #[derive(Debug)]
 struct Imaging {
@@ -71,7 +77,7 @@ pub(crate) struct Tokens {
     /// The number of the first in the queue.
     first: u64,
     /// The number of each token's last use.
-    numbers: Table<Token, u64>,
+    numbers: Dict,
     memory: u64,
     imaging: Option<Imaging>,
 }
@@ -79,7 +85,7 @@ pub(crate) struct Tokens {
 impl Tokens {
     /// None, of which the first will have this number.
     pub(crate) fn beginning(seed: Seed, first: u64) -> Self {
-        let numbers = Table::new(seed);
+        let numbers = Dict::new(seed);
         Self { queue: VecDeque::new(), first, numbers, memory: 0, imaging: None }
     }
 
@@ -106,9 +112,17 @@ impl Tokens {
         (self.first + positions.start as u64..).zip(self.queue.range(positions))
     }
 
+    /// The number of a token's last use.
+    fn number_of(&self, token: &[u8]) -> Option<u64> {
+        match self.numbers.get(token)? {
+            Payload::Integer(number) => Some(number.cast_unsigned()),
+            Payload::Bytes(_) | Payload::Beside(_) => None,
+        }
+    }
+
     /// What was executed under a token, if it is not forgotten at `clock`.
     pub(crate) fn get(&self, token: &[u8], clock: Timestamp) -> Option<&Executed> {
-        let (_, number) = self.numbers.get(token)?;
+        let number = self.number_of(token)?;
         // Less than the length of the queue, which fits.
         let executed = self.queue.get((number - self.first) as usize)?;
         (executed.expires > clock).then_some(executed)
@@ -140,10 +154,9 @@ impl Tokens {
             return false;
         }
         let number = self.first + self.queue.len() as u64;
-        match self.numbers.get_mut(&executed.token) {
+        if let Some(position) = self.numbers.insert_new(&executed.token, payload_of(number)) {
             // Used again after it was forgotten.
-            Some((_, last)) => *last = number,
-            None => drop(self.numbers.insert_new(executed.token.clone(), number)),
+            self.numbers.set(position, payload_of(number));
         }
         self.memory += executed.memory();
         self.queue.push_back(executed);
@@ -169,8 +182,10 @@ impl Tokens {
             missing.start += 1;
         }
         // It may have been used again since.
-        if self.numbers.get(&executed.token).is_some_and(|(_, last)| *last == self.first) {
-            self.numbers.remove(&executed.token);
+        if let Some(position) = self.numbers.position(&executed.token)
+            && self.number_of(&executed.token) == Some(self.first)
+        {
+            self.numbers.remove_at(position);
         }
         self.memory -= executed.memory();
         self.first += 1;

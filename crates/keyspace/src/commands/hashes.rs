@@ -14,8 +14,10 @@ use crate::value::Hash;
 /// Sets pairs of field and value; how many fields are new.
 fn set_pairs(context: &mut Context<'_>, args: &[&[u8]], name: &'static str) -> Result<usize, CommandError> {
     let (pairs, []) = args[2..].as_chunks::<2>() else { return Err(CommandError::Arity(name)) };
+    let seed = context.seed();
     context.upsert::<Hash, _>(args[1], |hash| {
-        pairs.iter().filter(|[field, value]| hash.insert(field, value)).count()
+        hash.expect(pairs.len(), pairs.as_flattened().iter().map(|word| word.len()).sum());
+        pairs.iter().filter(|[field, value]| hash.insert(seed, field, value)).count()
     })
 }
 
@@ -32,7 +34,8 @@ pub(crate) fn hmset(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Write
 }
 
 pub(crate) fn hsetnx(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    let set = context.upsert::<Hash, _>(args[1], |hash| hash.insert_new(args[2], args[3]))?;
+    let seed = context.seed();
+    let set = context.upsert::<Hash, _>(args[1], |hash| hash.insert_new(seed, args[2], args[3]))?;
     reply.integer(set.into());
     Ok(())
 }
@@ -122,7 +125,9 @@ pub(crate) fn hincrby(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Wri
         None => 0,
     };
     let sum = before.checked_add(increment).ok_or(CommandError::Overflow)?;
-    context.upsert::<Hash, _>(key, |hash| hash.insert(field, itoa::Buffer::new().format(sum).as_bytes()))?;
+    let (seed, mut digits) = (context.seed(), itoa::Buffer::new());
+    let value = digits.format(sum).as_bytes();
+    context.upsert::<Hash, _>(key, |hash| hash.insert(seed, field, value))?;
     reply.integer(sum);
     Ok(())
 }
@@ -137,7 +142,8 @@ pub(crate) fn hincrbyfloat(context: &mut Context<'_>, args: &[&[u8]], reply: &mu
     }
     let before = context.read::<Hash>(key)?.and_then(|hash| hash.get(field));
     let sum = add_floats(before, args[3], CommandError::Other("ERR hash value is not a float"))?;
-    context.upsert::<Hash, _>(key, |hash| hash.insert(field, &sum))?;
+    let seed = context.seed();
+    context.upsert::<Hash, _>(key, |hash| hash.insert(seed, field, &sum))?;
     reply.bulk(&sum);
     Ok(())
 }

@@ -62,6 +62,7 @@ fn check_range(list: &List, range: Range<usize>) -> Outcome {
 
 fn push(context: &mut Context<'_>, args: &[&[u8]], end: End, reply: &mut Writer<'_>) -> Outcome {
     let length = context.upsert::<List, _>(args[1], |list| {
+        list.expect(args.len() - 2, args[2..].iter().map(|element| element.len()).sum());
         args[2..].iter().for_each(|element| end.push(list, element));
         list.len()
     })?;
@@ -209,9 +210,8 @@ pub(crate) fn lrange(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) ->
     };
     let range = resolve_range(start, end, list.len());
     check_range(list, range.clone())?;
-    let elements = list.range(range);
-    reply.array(elements.len());
-    elements.for_each(|element| reply.bulk(element));
+    reply.array(range.len());
+    list.range(range).for_each(|element| reply.bulk(element));
     Ok(())
 }
 
@@ -336,12 +336,13 @@ impl Search {
         let skipped = usize::try_from(self.rank.unsigned_abs() - 1).unwrap_or(usize::MAX);
         let wanted = self.count.unwrap_or(1);
         let matching = |(_, candidate): &(usize, &[u8])| *candidate == element;
-        let elements = list.iter().enumerate();
+        let length = list.len();
         if self.rank > 0 {
-            let compared = elements.take(self.compared_max).filter(matching);
+            let compared = list.iter().enumerate().take(self.compared_max).filter(matching);
             compared.skip(skipped).take(wanted).map(|(position, _)| position).collect()
         } else {
-            let compared = elements.rev().take(self.compared_max).filter(matching);
+            let positions = (0..length).rev();
+            let compared = positions.zip(list.iter_reversed()).take(self.compared_max).filter(matching);
             compared.skip(skipped).take(wanted).map(|(position, _)| position).collect()
         }
     }

@@ -52,9 +52,9 @@ fn intersection<'a>(sets: &[Option<&'a Set>], count_max: usize) -> Result<Vec<&'
 type Operation = fn(&View<'_>, &[&[u8]]) -> Result<Set, CommandError>;
 
 fn inter(view: &View<'_>, keys: &[&[u8]]) -> Result<Set, CommandError> {
-    let mut result = Set::new(view.keyspace.seed);
+    let mut result = Set::new();
     for member in intersection(&sets(view, keys)?, usize::MAX)? {
-        result.insert(member);
+        result.insert(view.keyspace.seed, member);
     }
     Ok(result)
 }
@@ -66,19 +66,19 @@ fn union(view: &View<'_>, keys: &[&[u8]]) -> Result<Set, CommandError> {
     let mut steps = Steps::new();
     steps.take(members().map(Set::len).sum::<usize>().saturating_mul(2))?;
     steps.copy(usize::try_from(bytes).unwrap_or(usize::MAX))?;
-    let mut result = Set::new(view.keyspace.seed);
+    let mut result = Set::new();
     for member in members().flat_map(Set::iter) {
-        result.insert(member);
+        result.insert(view.keyspace.seed, member);
     }
     Ok(result)
 }
 
 fn difference(view: &View<'_>, keys: &[&[u8]]) -> Result<Set, CommandError> {
     // The first may come again among the others, which then leave nothing of it.
-    let Some((first, others)) = keys.split_first() else { return Ok(Set::new(view.keyspace.seed)) };
+    let Some((first, others)) = keys.split_first() else { return Ok(Set::new()) };
     let (first, others) = (view.read::<Set>(first)?, sets(view, others)?);
     let mut steps = Steps::new();
-    let mut result = Set::new(view.keyspace.seed);
+    let mut result = Set::new();
     let Some(first) = first else { return Ok(result) };
     for member in first.iter() {
         let mut is_elsewhere = false;
@@ -91,7 +91,7 @@ fn difference(view: &View<'_>, keys: &[&[u8]]) -> Result<Set, CommandError> {
         }
         steps.take(1)?;
         if !is_elsewhere {
-            result.insert(member);
+            result.insert(view.keyspace.seed, member);
         }
     }
     Ok(result)

@@ -11,8 +11,11 @@ use crate::value::Set;
 
 pub(crate) fn sadd(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     let members = &args[2..];
-    let added = context
-        .upsert::<Set, _>(args[1], |set| members.iter().filter(|member| set.insert(member)).count())?;
+    let seed = context.seed();
+    let added = context.upsert::<Set, _>(args[1], |set| {
+        set.expect(members.len(), members.iter().map(|member| member.len()).sum());
+        members.iter().filter(|member| set.insert(seed, member)).count()
+    })?;
     reply.length(added);
     Ok(())
 }
@@ -64,7 +67,8 @@ pub(crate) fn smove(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Write
     context.read::<Set>(target)?;
     if found && source != target {
         context.update::<Set, _>(source, |set| set.remove(member))?;
-        context.upsert::<Set, _>(target, |set| set.insert(member))?;
+        let seed = context.seed();
+        context.upsert::<Set, _>(target, |set| set.insert(seed, member))?;
     }
     reply.integer(found.into());
     Ok(())

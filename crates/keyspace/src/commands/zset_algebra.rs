@@ -177,7 +177,7 @@ impl<'a> Query<'a> {
     fn run(mut self, view: &View<'_>) -> Result<Zset, CommandError> {
         let mut steps = Steps::new();
         let mut paid: Outcome = Ok(());
-        let mut result = Zset::new(view.keyspace.seed);
+        let mut result = Zset::new();
         let weighted = |weight: f64, score: f64| {
             let product = weight * score;
             if product.is_nan() { 0.0 } else { product }
@@ -198,7 +198,7 @@ impl<'a> Query<'a> {
                         let score = weighted(*weight, score);
                         let before = result.score(member);
                         let combined = before.map_or(score, |before| self.aggregate.combine(before, score));
-                        result.insert(member, combined);
+                        result.insert(view.keyspace.seed, member, combined);
                         paid.is_ok()
                     });
                 }
@@ -210,7 +210,7 @@ impl<'a> Query<'a> {
                 if let Some(scores) = scores.collect::<Option<Vec<_>>>() {
                     let first = weighted(*first_weight, score);
                     let combined = scores.into_iter().fold(first, |a, b| self.aggregate.combine(a, b));
-                    result.insert(member, combined);
+                    result.insert(view.keyspace.seed, member, combined);
                     paid = paid.clone().and_then(|()| steps.take(2 * ORDERED));
                 }
                 paid.is_ok() && result.len() < self.count_max
@@ -218,7 +218,7 @@ impl<'a> Query<'a> {
             Operation::Difference => first.each(|member, score| {
                 paid = steps.take(1 + others.len());
                 if others.iter().all(|(source, _)| source.score(member).is_none()) {
-                    result.insert(member, score);
+                    result.insert(view.keyspace.seed, member, score);
                     paid = paid.clone().and_then(|()| steps.take(2 * ORDERED));
                 }
                 paid.is_ok()
@@ -246,7 +246,7 @@ fn reply_result(
     let result = query.run(view)?;
     check_range(&result, 0..result.len(), 1)?;
     reply_header(result.len(), with_scores, reply);
-    result.ranked().range(0..result.len()).for_each(|pair| reply_pair(pair, with_scores, reply));
+    result.range(0..result.len()).for_each(|pair| reply_pair(pair, with_scores, reply));
     Ok(())
 }
 

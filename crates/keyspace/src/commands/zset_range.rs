@@ -42,12 +42,12 @@ impl ScoreBound {
     /// How many members lie below the bound: those with its score count if `with_equal`.
     fn rank(self, zset: &Zset, with_equal: bool) -> usize {
         if !with_equal {
-            return zset.ranked().below(self.score, b"");
+            return zset.below(self.score, b"");
         }
         // Nothing lies between a score and the next representable one.
         match self.score.next_up() {
             f64::INFINITY if self.score == f64::INFINITY => zset.len(),
-            next => zset.ranked().below(next, b""),
+            next => zset.below(next, b""),
         }
     }
 }
@@ -79,7 +79,7 @@ impl<'a> LexBound<'a> {
             Self::At { member, exclusive } => (member, exclusive),
         };
         let with_equal = is_start == exclusive;
-        let is_below = |rank: usize| match zset.ranked().at(rank) {
+        let is_below = |rank: usize| match zset.ranked(rank) {
             Some((other, _)) => {
                 if with_equal {
                     other <= member
@@ -226,9 +226,9 @@ impl<'a> Query<'a> {
         check_range(zset, ranks.clone(), 1)?;
         reply_header(ranks.len(), self.with_scores, reply);
         if self.reverse {
-            zset.ranked().range_reversed(ranks).for_each(|pair| reply_pair(pair, self.with_scores, reply));
+            zset.range_reversed(ranks).for_each(|pair| reply_pair(pair, self.with_scores, reply));
         } else {
-            zset.ranked().range(ranks).for_each(|pair| reply_pair(pair, self.with_scores, reply));
+            zset.range(ranks).for_each(|pair| reply_pair(pair, self.with_scores, reply));
         }
         Ok(())
     }
@@ -243,7 +243,7 @@ pub(super) fn check_range(zset: &Zset, ranks: Range<usize>, steps: usize) -> Out
     let bytes = if check_reply(2 * ranks.len(), zset.bytes() + scores).is_ok() {
         zset.bytes()
     } else {
-        zset.ranked().range(ranks.clone()).map(|(member, _)| member.len() as u64).sum()
+        zset.range(ranks.clone()).map(|(member, _)| member.len() as u64).sum()
     };
     check_reply(2 * ranks.len(), bytes + scores)
 }
@@ -301,12 +301,12 @@ pub(crate) fn zrevrangebylex(view: &View<'_>, args: &[&[u8]], reply: &mut Writer
 
 pub(crate) fn zrangestore(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     let query = Query::parse(&args[3..], None, None, true)?;
-    let mut result = Zset::new(context.seed());
+    let mut result = Zset::new();
     if let Some(zset) = context.read::<Zset>(args[2])? {
         let ranks = query.ranks(zset);
         afford(ranks.len().saturating_mul(2 * ORDERED))?;
-        for (member, score) in zset.ranked().range(ranks) {
-            result.insert(member, score);
+        for (member, score) in zset.range(ranks) {
+            result.insert(context.seed(), member, score);
         }
     }
     reply.length(result.len());

@@ -89,13 +89,15 @@ fn add(
     options: Options,
     pairs: &[(f64, &[u8])],
 ) -> Result<Added, CommandError> {
+    let seed = context.seed();
     let run = |zset: &mut Zset| {
         let mut added = Added::default();
+        zset.expect(pairs.len(), pairs.iter().map(|(_, member)| member.len()).sum());
         for (score, member) in pairs {
             let current = zset.score(member);
             added.score = options.resolve(current, *score)?;
             if let Some(score) = added.score {
-                zset.insert(member, score);
+                zset.insert(seed, member, score);
                 added.new += usize::from(current.is_none());
                 #[allow(clippy::float_cmp)]
                 let changed = current.is_some_and(|current| current != score);
@@ -194,9 +196,9 @@ fn take(zset: &mut Zset, count: usize, highest: bool) -> Result<Vec<Taken>, Comm
     super::zset_range::check_range(zset, ranks, 2 * ORDERED)?;
     let owned = |(member, score): (&[u8], f64)| (member.into(), score);
     let taken: Vec<Taken> = if highest {
-        zset.ranked().range_reversed(length - count..length).map(owned).collect()
+        zset.range_reversed(length - count..length).map(owned).collect()
     } else {
-        zset.ranked().range(0..count).map(owned).collect()
+        zset.range(0..count).map(owned).collect()
     };
     for (member, _) in &taken {
         zset.remove(member);

@@ -287,10 +287,10 @@ impl<'a> Reader<'a> {
     }
 
     fn hash(&mut self) -> Result<Value, &'static str> {
-        let mut hash = Hash::new(self.seed);
+        let mut hash = Hash::new();
         for _ in 0..self.u32()? {
             let field = self.bytes()?;
-            if !hash.insert(field, self.bytes()?) {
+            if !hash.insert(self.seed, field, self.bytes()?) {
                 return Err("a field comes twice");
             }
         }
@@ -298,9 +298,9 @@ impl<'a> Reader<'a> {
     }
 
     fn set(&mut self) -> Result<Value, &'static str> {
-        let mut set = Set::new(self.seed);
+        let mut set = Set::new();
         for _ in 0..self.u32()? {
-            if !set.insert(self.bytes()?) {
+            if !set.insert(self.seed, self.bytes()?) {
                 return Err("a member comes twice");
             }
         }
@@ -308,17 +308,17 @@ impl<'a> Reader<'a> {
     }
 
     fn zset(&mut self) -> Result<Value, &'static str> {
-        let mut zset = Zset::new(self.seed);
-        for _ in 0..self.u32()? {
+        let count = self.u32()? as usize;
+        let mut pairs = Vec::new();
+        for _ in 0..count {
             let member = self.bytes()?;
             let score = f64::from_le_bytes(self.fixed()?);
             if score.is_nan() {
                 return Err("a score that is no number");
             }
-            if zset.insert(member, score).is_some() {
-                return Err("a member comes twice");
-            }
+            pairs.push((member, score));
         }
+        let zset = Zset::of(self.seed, &pairs).ok_or("a member comes twice")?;
         Ok(zset.into_value())
     }
 }

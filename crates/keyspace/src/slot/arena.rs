@@ -30,7 +30,7 @@ fn segment_and_offset([a, b, c, d, e]: Place) -> (usize, usize) {
     ((number >> OFFSET_BITS) as usize, number as usize % SEGMENT)
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Segment {
     bytes: Vec<u8>,
     /// How many bytes belong to records that were removed.
@@ -47,7 +47,7 @@ impl Segment {
 }
 
 /// The segments.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Arena {
     segments: Vec<Segment>,
     /// Segments without bytes.
@@ -169,5 +169,10 @@ impl Arena {
     /// Frees a segment of an arena that nobody uses any more; whether there was one.
     pub(crate) fn shed(&mut self) -> bool {
         self.segments.pop().is_some()
+    }
+
+    /// Frees segments of an arena that nobody uses any more, until at most `left` of `all` are left.
+    pub(crate) fn shed_share(&mut self, left: usize, all: usize) {
+        self.segments.truncate((self.segments.len() * left).div_ceil(all.max(1)));
     }
 }

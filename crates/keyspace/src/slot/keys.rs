@@ -15,7 +15,7 @@ const COMPARED: usize = 32;
 const INDEXED_MIN: usize = BLOCK / 2;
 
 /// The keys.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Keys {
     /// One for each key while there is no index.
     tags: Vec<u16>,
@@ -105,5 +105,12 @@ impl Keys {
             self.index = None;
             self.tags = self.places.iter().map(|place| tag_of(hash_of(*place))).collect();
         }
+    }
+
+    /// Drops keys of a collection that nobody uses any more, until at most so many are left. Nothing is found
+    /// from now on.
+    pub(crate) fn shed(&mut self, left: usize) {
+        (self.tags, self.index) = (Vec::new(), None);
+        while self.len() > left && self.places.pop().is_some() {}
     }
 }

@@ -3,162 +3,393 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
+use super::pack::{Pack, item_size};
+
 /// What an element costs beyond its bytes.
-const ELEMENT_COST: u64 = 32;
+const ELEMENT_COST: u64 = 3;
 /// Lists of at most so many bytes are one listpack in Redis.
 const LISTPACK_BYTES_MAX: u64 = 8 * 1024;
+/// A chunk takes so many bytes, unless it has but one element.
+const CHUNK: usize = 1024;
 
-/// A list that could hold four times as many elements as it has gives memory back, if they are so many.
-const SLACK_MIN: usize = 64;
+/// Some elements, one behind the other.
+#[derive(Clone, Debug, Default)]
+struct Chunk {
+    pack: Pack,
+    /// How many there are: found without a look at them.
+    count: usize,
+}
 
-/// A list value: constant time at both ends and by position, linear in the middle.
+impl Chunk {
+    fn has_room(&self, element: &[u8]) -> bool {
+        self.pack.size() + item_size(element.len()) <= CHUNK
+    }
+
+    fn splice(&mut self, range: Range<usize>, elements: &[&[u8]]) {
+        self.pack.splice(range, elements);
+        self.count = self.pack.len();
+    }
+}
+
+/// A list value, in chunks: constant time at both ends; in the middle, chunks are counted, and the elements of one.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct List {
-    elements: VecDeque<Box<[u8]>>,
+    /// The first chunk. Most lists have no other.
+    first: Pack,
+    more: Option<Box<Chunks>>,
+}
+
+/// All chunks of a list that has several.
+#[derive(Clone, Debug, Default)]
+struct Chunks {
+    /// None is empty.
+    chunks: VecDeque<Chunk>,
+    length: usize,
     bytes: u64,
 }
 
+impl Chunks {
+    /// The chunk with the element at a position, and which it is there.
+    fn locate(&self, position: usize) -> (usize, usize) {
+        if position < self.length / 2 {
+            let mut left = position;
+            for (number, chunk) in self.chunks.iter().enumerate() {
+                if left < chunk.count {
+                    return (number, left);
+                }
+                left -= chunk.count;
+            }
+        } else {
+            let mut behind = self.length - position;
+            for (number, chunk) in self.chunks.iter().enumerate().rev() {
+                if behind <= chunk.count {
+                    return (number, chunk.count - behind);
+                }
+                behind -= chunk.count;
+            }
+        }
+        (self.chunks.len(), 0)
+    }
+
+    fn push(&mut self, element: &[u8], front: bool) {
+        let end = if front { self.chunks.front_mut() } else { self.chunks.back_mut() };
+        match end {
+            Some(chunk) if chunk.has_room(element) => {
+                let at = if front { 0 } else { chunk.count };
+                if front {
+                    chunk.splice(at..at, &[element]);
+                } else {
+                    chunk.pack.push(element);
+                    chunk.count += 1;
+                }
+            }
+            _ => {
+                let mut chunk = Chunk::default();
+                chunk.splice(0..0, &[element]);
+                if front { self.chunks.push_front(chunk) } else { self.chunks.push_back(chunk) }
+            }
+        }
+        self.length += 1;
+        self.bytes += element.len() as u64;
+    }
+
+    /// Puts elements in the place of those at `range` of a chunk, and splits it if it becomes too large.
+    fn splice(&mut self, number: usize, range: Range<usize>, elements: &[&[u8]]) {
+        let chunk = &mut self.chunks[number];
+        let removed: usize = chunk.pack.iter_from(range.start).take(range.len()).map(<[u8]>::len).sum();
+        self.bytes -= removed as u64;
+        self.bytes += elements.iter().map(|element| element.len() as u64).sum::<u64>();
+        self.length = self.length - range.len() + elements.len();
+        chunk.splice(range, elements);
+        if chunk.count == 0 {
+            self.chunks.remove(number);
+        } else if chunk.pack.size() > 2 * CHUNK && chunk.count > 1 {
+            let whole = self.chunks.remove(number).unwrap_or_default();
+            let mut parts = vec![Chunk::default()];
+            for element in whole.pack.iter() {
+                if parts.last().is_some_and(|part| part.count > 0 && !part.has_room(element)) {
+                    parts.push(Chunk::default());
+                }
+                if let Some(part) = parts.last_mut() {
+                    part.splice(part.count..part.count, &[element]);
+                }
+            }
+            parts.into_iter().rev().for_each(|part| self.chunks.insert(number, part));
+        }
+    }
+}
+
 impl List {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
     pub(crate) fn len(&self) -> usize {
-        self.elements.len()
+        self.more.as_ref().map_or_else(|| self.first.len(), |more| more.length)
     }
 
     pub(crate) fn memory(&self) -> u64 {
-        self.bytes + self.elements.len() as u64 * ELEMENT_COST
+        let bytes = self.bytes();
+        // The last chunk has some room.
+        bytes + self.len() as u64 * ELEMENT_COST + bytes.min(CHUNK as u64) / 5
     }
 
     pub(crate) fn encoding(&self) -> &'static str {
         // Redis adds up to about 11 bytes of framing per element.
-        if self.bytes + self.elements.len() as u64 * 3 <= LISTPACK_BYTES_MAX {
-            "listpack"
+        if self.bytes() + self.len() as u64 * 3 <= LISTPACK_BYTES_MAX { "listpack" } else { "quicklist" }
+    }
+
+    /// All chunks, to change them.
+    fn chunks(&mut self) -> &mut Chunks {
+        let first = &mut self.first;
+        self.more.get_or_insert_with(|| {
+            let mut chunks = Chunks::default();
+            let pack = std::mem::take(first);
+            chunks.length = pack.len();
+            chunks.bytes = pack.iter().map(|element| element.len() as u64).sum();
+            if chunks.length > 0 {
+                chunks.chunks.push_back(Chunk { count: pack.len(), pack });
+            }
+            Box::new(chunks)
+        })
+    }
+
+    /// A list of one chunk needs no list of chunks.
+    fn settle(&mut self) {
+        if let Some(more) = &mut self.more
+            && more.chunks.len() <= 1
+            && more.chunks.front().is_none_or(|chunk| chunk.pack.size() <= CHUNK)
+        {
+            self.first = more.chunks.pop_front().unwrap_or_default().pack;
+            self.more = None;
+        } else if let Some(more) = &mut self.more
+            && more.chunks.capacity() > 64
+            && more.chunks.len() < more.chunks.capacity() / 4
+        {
+            more.chunks.shrink_to(more.chunks.len() * 2);
+        }
+    }
+
+    fn push(&mut self, element: &[u8], front: bool) {
+        if self.more.is_none() && self.first.size() + item_size(element.len()) < CHUNK {
+            let at = if front { 0 } else { self.first.len() };
+            if front { self.first.splice(at..at, &[element]) } else { self.first.push(element) }
         } else {
-            "quicklist"
+            self.chunks().push(element, front);
+        }
+    }
+
+    /// So many elements, of so many bytes, are about to come.
+    pub(crate) fn expect(&mut self, elements: usize, bytes: usize) {
+        if self.more.is_none() {
+            self.first.expect(elements, bytes);
         }
     }
 
     pub(crate) fn push_front(&mut self, element: &[u8]) {
-        self.bytes += element.len() as u64;
-        self.elements.push_front(element.into());
+        self.push(element, true);
     }
 
     pub(crate) fn push_back(&mut self, element: &[u8]) {
-        self.bytes += element.len() as u64;
-        self.elements.push_back(element.into());
+        self.push(element, false);
+    }
+
+    /// Removes the element at a position that exists.
+    fn remove_at(&mut self, position: usize) -> Option<Box<[u8]>> {
+        let element: Box<[u8]> = self.at(position)?.into();
+        match &mut self.more {
+            None => self.first.splice(position..position + 1, &[]),
+            Some(more) => {
+                let (chunk, at) = more.locate(position);
+                more.splice(chunk, at..at + 1, &[]);
+                self.settle();
+            }
+        }
+        Some(element)
     }
 
     pub(crate) fn pop_front(&mut self) -> Option<Box<[u8]>> {
-        let element = self.elements.pop_front()?;
-        self.bytes -= element.len() as u64;
-        self.give_back();
-        Some(element)
+        self.remove_at(0)
     }
 
     pub(crate) fn pop_back(&mut self) -> Option<Box<[u8]>> {
-        let element = self.elements.pop_back()?;
-        self.bytes -= element.len() as u64;
-        self.give_back();
-        Some(element)
+        self.remove_at(self.len().checked_sub(1)?)
+    }
+
+    fn at(&self, position: usize) -> Option<&[u8]> {
+        match &self.more {
+            None => self.first.get(position),
+            Some(more) if position < more.length => {
+                let (chunk, at) = more.locate(position);
+                more.chunks[chunk].pack.get(at)
+            }
+            Some(_) => None,
+        }
     }
 
     /// The element at a position, counted from the end when negative.
     pub(crate) fn get(&self, position: i64) -> Option<&[u8]> {
-        self.resolve(position).map(|position| self.elements[position].as_ref())
+        self.at(self.resolve(position)?)
     }
 
     fn resolve(&self, position: i64) -> Option<usize> {
-        let length = i64::try_from(self.elements.len()).ok()?;
+        let length = i64::try_from(self.len()).ok()?;
         let position = if position < 0 { position.checked_add(length)? } else { position };
-        usize::try_from(position).ok().filter(|position| *position < self.elements.len())
+        usize::try_from(position).ok().filter(|position| *position < self.len())
+    }
+
+    /// Puts elements in the place of one, or before it: `removed` says how many go.
+    fn splice(&mut self, position: usize, removed: usize, elements: &[&[u8]]) {
+        let chunks = self.chunks();
+        let (chunk, at) = if position < chunks.length {
+            chunks.locate(position)
+        } else {
+            let last = chunks.chunks.len() - 1;
+            (last, chunks.chunks[last].count)
+        };
+        chunks.splice(chunk, at..at + removed, elements);
+        self.settle();
     }
 
     /// Replaces an element; whether there is one at that position.
     pub(crate) fn set(&mut self, position: i64, element: &[u8]) -> bool {
         let Some(position) = self.resolve(position) else { return false };
-        self.bytes += element.len() as u64;
-        self.bytes -= self.elements[position].len() as u64;
-        self.elements[position] = element.into();
+        self.splice(position, 1, &[element]);
         true
     }
 
     /// Inserts before or after the first element equal to `pivot`; whether there is one.
     pub(crate) fn insert(&mut self, pivot: &[u8], after: bool, element: &[u8]) -> bool {
-        let Some(position) = self.elements.iter().position(|candidate| candidate.as_ref() == pivot) else {
-            return false;
-        };
-        self.bytes += element.len() as u64;
-        self.elements.insert(position + usize::from(after), element.into());
+        let Some(position) = self.iter().position(|candidate| candidate == pivot) else { return false };
+        self.splice(position + usize::from(after), 0, &[element]);
         true
     }
 
     /// Removes the first `count` elements equal to `element`, from the back if asked to; how many there were.
     pub(crate) fn remove(&mut self, element: &[u8], count: usize, from_back: bool) -> usize {
-        let matching = self.elements.iter().filter(|candidate| candidate.as_ref() == element).count();
+        let matching = self.iter().filter(|candidate| *candidate == element).count();
         let removed = matching.min(count);
+        if removed == 0 {
+            return 0;
+        }
         // The matches to keep come last when removing from the front, and first when removing from the back.
         let (first, last) = if from_back { (matching - removed, matching) } else { (0, removed) };
         let mut seen = 0;
-        self.elements.retain(|candidate| {
-            if candidate.as_ref() != element {
-                return true;
+        let mut left = List::default();
+        // Chunk by chunk, so that never more than one is there twice.
+        let chunks = std::mem::take(self.chunks()).chunks;
+        self.more = None;
+        for chunk in chunks {
+            for candidate in chunk.pack.iter() {
+                let goes = candidate == element && {
+                    seen += 1;
+                    first < seen && seen <= last
+                };
+                if !goes {
+                    left.push_back(candidate);
+                }
             }
-            seen += 1;
-            !(first < seen && seen <= last)
-        });
-        self.bytes -= (removed * element.len()) as u64;
-        self.give_back();
+        }
+        *self = left;
         removed
     }
 
     /// Keeps only the elements at these positions, which must exist. Takes time for those that go, not for
     /// those that stay: capping a long list is cheap.
     pub(crate) fn trim(&mut self, kept: Range<usize>) {
-        let behind: u64 = self.elements.drain(kept.end..).map(|element| element.len() as u64).sum();
-        let before: u64 = self.elements.drain(..kept.start).map(|element| element.len() as u64).sum();
-        self.bytes -= behind + before;
-        self.give_back();
-    }
-
-    /// Lets memory go when the list has become much shorter.
-    fn give_back(&mut self) {
-        let (length, capacity) = (self.elements.len(), self.elements.capacity());
-        if capacity > SLACK_MIN && length < capacity / 4 {
-            self.elements.shrink_to(length * 2);
+        let chunks = self.chunks();
+        let mut behind = chunks.length - kept.end;
+        while behind > 0 {
+            let last = chunks.chunks.len() - 1;
+            let count = chunks.chunks[last].count;
+            let cut = behind.min(count);
+            chunks.splice(last, count - cut..count, &[]);
+            behind -= cut;
         }
+        let mut before = kept.start;
+        while before > 0 {
+            let cut = before.min(chunks.chunks[0].count);
+            chunks.splice(0, 0..cut, &[]);
+            before -= cut;
+        }
+        self.settle();
     }
 
     /// The bytes of all elements.
     pub(crate) fn bytes(&self) -> u64 {
-        self.bytes
+        let first = || self.first.iter().map(|element| element.len() as u64).sum();
+        self.more.as_ref().map_or_else(first, |more| more.bytes)
     }
 
-    /// Drops up to `count` elements of a list that nobody uses any more; how many.
+    /// Drops up to about `count` elements of a list that nobody uses any more; how many.
     pub(crate) fn shed(&mut self, count: usize) -> usize {
-        let left = self.elements.len().saturating_sub(count);
-        let shed = self.elements.len() - left;
-        self.elements.truncate(left);
-        shed
+        let before = self.len();
+        match &mut self.more {
+            None => self.first = Pack::default(),
+            Some(more) => {
+                while before - more.length < count
+                    && let Some(chunk) = more.chunks.pop_back()
+                {
+                    more.length -= chunk.count;
+                }
+            }
+        }
+        before - self.len()
     }
 
-    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &[u8]> + ExactSizeIterator {
-        self.elements.iter().map(AsRef::as_ref)
+    fn packs(&self) -> impl DoubleEndedIterator<Item = &Pack> {
+        let chunks = self.more.iter().flat_map(|more| &more.chunks).map(|chunk| &chunk.pack);
+        std::iter::once(&self.first).chain(chunks)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.packs().flat_map(Pack::iter)
+    }
+
+    /// The elements from the last to the first.
+    pub(crate) fn iter_reversed(&self) -> impl Iterator<Item = &[u8]> {
+        self.packs().rev().flat_map(|pack| pack.iter().collect::<Vec<_>>().into_iter().rev())
     }
 
     /// The elements at these positions, which must exist.
-    pub(crate) fn range(&self, positions: Range<usize>) -> impl ExactSizeIterator<Item = &[u8]> {
-        self.elements.range(positions).map(AsRef::as_ref)
+    pub(crate) fn range(&self, positions: Range<usize>) -> impl Iterator<Item = &[u8]> {
+        let (chunk, at) = match &self.more {
+            Some(more) if positions.start < more.length => more.locate(positions.start),
+            _ => (0, 0),
+        };
+        let few = self.more.is_none().then(|| self.first.iter_from(positions.start));
+        let chunks = self.more.iter().flat_map(move |more| more.chunks.range(chunk..));
+        let many = chunks.flat_map(|chunk| chunk.pack.iter()).skip(at);
+        few.into_iter().flatten().chain(many).take(positions.len())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::List;
+    use super::*;
 
     #[test]
     fn memory_is_given_back() {
         let mut list = List::default();
         (0..10_000u32).for_each(|number| list.push_back(&number.to_le_bytes()));
+        assert!(list.more.as_ref().is_some_and(|more| more.chunks.len() > 20));
         (0..9_990).for_each(|_| drop(list.pop_front()));
         assert_eq!(list.len(), 10);
-        assert!(list.elements.capacity() <= 64, "{}", list.elements.capacity());
+        assert!(list.more.as_ref().is_none_or(|more| more.chunks.len() <= 2 && more.chunks.capacity() <= 64));
+        (0..5).for_each(|_| drop(list.pop_back()));
+        list.trim(0..1);
+        assert!(list.more.is_none(), "one chunk needs no list of chunks");
+    }
+
+    #[test]
+    fn chunks_stay_small_wherever_elements_come() {
+        let mut list = List::default();
+        list.push_back(b"pivot");
+        for number in 0..20_000u32 {
+            assert!(list.insert(b"pivot", number % 2 == 0, format!("element {number}").as_bytes()));
+        }
+        let more = list.more.as_ref().expect("many chunks");
+        assert!(more.chunks.iter().all(|chunk| chunk.pack.size() <= 2 * CHUNK && chunk.count > 0));
+        assert_eq!(more.chunks.iter().map(|chunk| chunk.count).sum::<usize>(), list.len());
     }
 }

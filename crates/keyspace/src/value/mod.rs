@@ -5,28 +5,43 @@
 //! allocator really needs, but the same on every replica, whatever its allocator, its growth history and its
 //! platform.
 
+mod dict;
 mod hash;
 mod list;
+mod pack;
 mod ranked;
 mod set;
-mod table;
 mod text;
 mod zset;
 
+pub(crate) use dict::Dict;
 pub(crate) use hash::Hash;
 pub(crate) use list::List;
 pub(crate) use set::Set;
-pub(crate) use table::Table;
 pub use text::TEXT_BYTES_MAX;
 pub(crate) use text::Text;
 pub(crate) use zset::{Zset, score_of_parts};
 
-use crate::seed::Seed;
-
 /// What a key costs beyond its name and its value: its place, its tag, and its share of its slot.
-pub(crate) const KEY_COST: u64 = 14;
+pub(crate) const KEY_COST: u64 = 18;
 /// What an expiry costs.
-pub(crate) const EXPIRY_COST: u64 = 9;
+pub(crate) const EXPIRY_COST: u64 = 14;
+/// What a value costs that lies beside its key.
+pub(crate) const BESIDE_COST: u64 = 34;
+
+/// Collections of at most so many elements, none of which is longer than that, have a short form: one allocation.
+/// Redis' listpacks have the same limits. The form depends on the elements alone, and not on how they came there.
+const PACKED_MAX: usize = 128;
+const PACKED_BYTES_MAX: usize = 64;
+/// What an element of a large collection costs beyond its bytes.
+const ELEMENT_COST: u64 = 24;
+/// What a large collection costs beyond its elements.
+const DICT_COST: u64 = 512;
+
+/// What an allocation of so many bytes costs, on average.
+fn allocated(bytes: u64) -> u64 {
+    bytes + bytes / 5
+}
 
 /// What a key holds, owned.
 #[derive(Clone, Debug)]
@@ -35,10 +50,10 @@ pub(crate) enum Value {
     Integer(i64),
     /// Any other string.
     Raw(Vec<u8>),
-    List(Box<List>),
-    Hash(Box<Hash>),
-    Set(Box<Set>),
-    Zset(Box<Zset>),
+    List(List),
+    Hash(Hash),
+    Set(Set),
+    Zset(Zset),
 }
 
 /// What a key holds, lent.
@@ -89,10 +104,10 @@ impl<'a> Content<'a> {
     pub(crate) fn memory(self) -> u64 {
         match self {
             Self::Text(text) => text.memory(),
-            Self::List(list) => list.memory(),
-            Self::Hash(hash) => hash.memory(),
-            Self::Set(set) => set.memory(),
-            Self::Zset(zset) => zset.memory(),
+            Self::List(list) => BESIDE_COST + list.memory(),
+            Self::Hash(hash) => BESIDE_COST + hash.memory(),
+            Self::Set(set) => BESIDE_COST + set.memory(),
+            Self::Zset(zset) => BESIDE_COST + zset.memory(),
         }
     }
 
@@ -125,10 +140,10 @@ impl<'a> Content<'a> {
         match self {
             Self::Text(Text::Integer(number)) => Value::Integer(number),
             Self::Text(Text::Raw(bytes)) => Value::Raw(bytes.to_vec()),
-            Self::List(list) => Value::List(Box::new(list.clone())),
-            Self::Hash(hash) => Value::Hash(Box::new(hash.clone())),
-            Self::Set(set) => Value::Set(Box::new(set.clone())),
-            Self::Zset(zset) => Value::Zset(Box::new(zset.clone())),
+            Self::List(list) => Value::List(list.clone()),
+            Self::Hash(hash) => Value::Hash(hash.clone()),
+            Self::Set(set) => Value::Set(set.clone()),
+            Self::Zset(zset) => Value::Zset(zset.clone()),
         }
     }
 
@@ -160,7 +175,7 @@ impl<'a> Content<'a> {
 /// A type of collection, for code that expects one.
 pub(crate) trait Typed: Sized {
     /// An empty one.
-    fn empty(seed: Seed) -> Self;
+    fn empty() -> Self;
     /// The collection, if the content is of this type.
     fn of(content: Content<'_>) -> Option<&Self>;
     /// The collection, if the value is of this type.
@@ -170,10 +185,10 @@ pub(crate) trait Typed: Sized {
 }
 
 macro_rules! typed {
-    ($type:ident, $empty:expr) => {
+    ($type:ident) => {
         impl Typed for $type {
-            fn empty(seed: Seed) -> Self {
-                $empty(seed)
+            fn empty() -> Self {
+                $type::new()
             }
 
             fn of(content: Content<'_>) -> Option<&Self> {
@@ -191,16 +206,16 @@ macro_rules! typed {
             }
 
             fn into_value(self) -> Value {
-                Value::$type(self.into())
+                Value::$type(self)
             }
         }
     };
 }
 
-typed!(List, |_| List::default());
-typed!(Hash, Hash::new);
-typed!(Set, Set::new);
-typed!(Zset, Zset::new);
+typed!(List);
+typed!(Hash);
+typed!(Set);
+typed!(Zset);
 
 #[cfg(test)]
 mod tests;

@@ -1,82 +1,171 @@
 //! Sets.
 
-use super::table::Table;
+use super::dict::Dict;
+use super::pack::Pack;
+use super::{DICT_COST, ELEMENT_COST, PACKED_BYTES_MAX, PACKED_MAX, allocated};
 use crate::number::parse_integer;
 use crate::seed::Seed;
+use crate::slot::record::Payload;
 
-/// What a member costs beyond its bytes.
-const MEMBER_COST: u64 = 48;
 /// Redis keeps a set of integers as an intset while it has no more members.
 const INTSET_MEMBERS_MAX: usize = 512;
 
 /// A set value. The members are in order of insertion, but a removed one is replaced by the last.
 #[derive(Clone, Debug)]
-pub(crate) struct Set {
-    members: Table<Box<[u8]>, ()>,
-    bytes: u64,
+pub(crate) enum Set {
+    /// Few members, all of them short.
+    Few(Pack),
+    Many(Box<Many>),
+}
+
+/// A set that has more members, or a long one.
+#[derive(Clone, Debug)]
+pub(crate) struct Many {
+    members: Dict,
+    /// How many of the members are long.
+    long: usize,
+}
+
+/// Nothing belongs to a member.
+const NOTHING: Payload<'_> = Payload::Bytes(b"");
+
+impl Many {
+    /// The short form of it, if it has one.
+    fn packed(&self) -> Option<Pack> {
+        (self.members.len() <= PACKED_MAX && self.long == 0).then(|| {
+            let mut pack = Pack::default();
+            self.members.iter().for_each(|(member, _)| pack.push(member));
+            pack
+        })
+    }
 }
 
 impl Set {
-    pub(crate) fn new(seed: Seed) -> Self {
-        Self { members: Table::new(seed), bytes: 0 }
+    pub(crate) fn new() -> Self {
+        Self::Few(Pack::default())
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.members.len()
+        match self {
+            Self::Few(pack) => pack.len(),
+            Self::Many(many) => many.members.len(),
+        }
     }
 
     pub(crate) fn memory(&self) -> u64 {
-        self.bytes + self.members.len() as u64 * MEMBER_COST
+        match self {
+            Self::Few(pack) => allocated(pack.size() as u64),
+            Self::Many(many) => DICT_COST + many.members.names() + many.members.len() as u64 * ELEMENT_COST,
+        }
     }
 
     pub(crate) fn encoding(&self) -> &'static str {
-        let compact = self.members.len() <= INTSET_MEMBERS_MAX
-            && self.members.iter().all(|(member, ())| parse_integer(member).is_some());
+        let compact =
+            self.len() <= INTSET_MEMBERS_MAX && self.iter().all(|member| parse_integer(member).is_some());
         if compact { "intset" } else { "hashtable" }
     }
 
-    /// Adds a member; whether it is new.
-    pub(crate) fn insert(&mut self, member: &[u8]) -> bool {
-        let is_new = !self.members.contains(member) && self.members.insert_new(member.into(), ());
-        self.bytes += if is_new { member.len() as u64 } else { 0 };
+    /// Adds a member; whether it is new. A set that grows out of its short form needs a seed.
+    pub(crate) fn insert(&mut self, seed: Seed, member: &[u8]) -> bool {
+        let is_long = member.len() > PACKED_BYTES_MAX;
+        if let Self::Few(pack) = self {
+            if pack.iter().any(|other| other == member) {
+                return false;
+            }
+            if pack.len() < PACKED_MAX && !is_long {
+                pack.push(member);
+                return true;
+            }
+            let mut members = Dict::new(seed);
+            for member in pack.iter() {
+                members.insert_new(member, NOTHING);
+            }
+            *self = Self::Many(Box::new(Many { members, long: 0 }));
+        }
+        let Self::Many(many) = self else { unreachable!("it has been made one of many") };
+        let is_new = many.members.insert_new(member, NOTHING).is_none();
+        many.long += usize::from(is_new && is_long);
         is_new
+    }
+
+    /// So many members, of so many bytes, are about to come.
+    pub(crate) fn expect(&mut self, members: usize, bytes: usize) {
+        if let Self::Few(pack) = self {
+            pack.expect(members, bytes);
+        }
     }
 
     /// Removes a member; whether it was there.
     pub(crate) fn remove(&mut self, member: &[u8]) -> bool {
-        let removed = self.members.remove(member).is_some();
-        if removed {
-            self.bytes -= member.len() as u64;
-        }
-        removed
+        let position = match self {
+            Self::Few(pack) => pack.iter().position(|other| other == member),
+            Self::Many(many) => many.members.position(member),
+        };
+        position.is_some_and(|position| self.drop_at(position, member.len()))
     }
 
     /// Removes the member at a position.
     pub(crate) fn remove_at(&mut self, position: usize) -> Option<Box<[u8]>> {
-        let (member, ()) = self.members.remove_at(position)?;
-        self.bytes -= member.len() as u64;
+        let member: Box<[u8]> = self.at(position)?.into();
+        self.drop_at(position, member.len());
         Some(member)
     }
 
+    /// Removes the member at a position, which has so many bytes.
+    fn drop_at(&mut self, position: usize, bytes: usize) -> bool {
+        match self {
+            Self::Few(pack) => pack.swap_remove(position, 1),
+            Self::Many(many) => {
+                many.members.remove_at(position);
+                many.long -= usize::from(bytes > PACKED_BYTES_MAX);
+                if let Some(pack) = many.packed() {
+                    *self = Self::Few(pack);
+                }
+            }
+        }
+        true
+    }
+
     pub(crate) fn contains(&self, member: &[u8]) -> bool {
-        self.members.contains(member)
+        match self {
+            Self::Few(pack) => pack.iter().any(|other| other == member),
+            Self::Many(many) => many.members.position(member).is_some(),
+        }
     }
 
     pub(crate) fn at(&self, position: usize) -> Option<&[u8]> {
-        self.members.at(position).map(|(member, ())| member.as_ref())
+        match self {
+            Self::Few(pack) => pack.get(position),
+            Self::Many(many) => many.members.at(position).map(|(member, _)| member),
+        }
     }
 
-    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> {
-        self.members.iter().map(|(member, ())| member.as_ref())
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.iter_from(0)
+    }
+
+    /// The members from a position on.
+    pub(crate) fn iter_from(&self, position: usize) -> impl Iterator<Item = &[u8]> {
+        let (few, many) = match self {
+            Self::Few(pack) => (Some(pack.iter_from(position)), None),
+            Self::Many(many) => (None, Some(many.members.iter_from(position))),
+        };
+        few.into_iter().flatten().chain(many.into_iter().flatten().map(|(member, _)| member))
     }
 
     /// The bytes of all members.
     pub(crate) fn bytes(&self) -> u64 {
-        self.bytes
+        match self {
+            Self::Few(pack) => pack.iter().map(|member| member.len() as u64).sum(),
+            Self::Many(many) => many.members.names(),
+        }
     }
 
     /// Drops up to `count` members of a set that nobody uses any more; how many.
     pub(crate) fn shed(&mut self, count: usize) -> usize {
-        self.members.shed(count)
+        match self {
+            Self::Few(pack) => std::mem::take(pack).len(),
+            Self::Many(many) => many.members.shed(count),
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! Strings. One that reads as an integer is kept as one: counting is cheap.
 
+use super::BESIDE_COST;
 use crate::number::parse_integer;
+use crate::slot::INLINE_MAX;
 
 /// The longest string that may exist (Redis' `proto-max-bulk-len`).
 pub const TEXT_BYTES_MAX: usize = 512 * 1024 * 1024;
@@ -47,6 +49,9 @@ impl<'a> Text<'a> {
     pub(crate) fn memory(self) -> u64 {
         match self {
             Self::Integer(_) => 8,
+            Self::Raw(bytes) if bytes.len() > INLINE_MAX => {
+                BESIDE_COST + bytes.len() as u64 + bytes.len() as u64 / 8
+            }
             Self::Raw(bytes) => bytes.len() as u64,
         }
     }
