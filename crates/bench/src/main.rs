@@ -10,6 +10,7 @@
 //! | `outage` | whether clients notice that the view service is gone | the same |
 //! | `learner` | what clients and members notice of a copy that is being made | the same |
 //! | `hostile` | what hostile input costs everybody else | the same |
+//! | `memory` | the memory of a node with data, beside Redis | the same |
 //! | `exactly-once` | what it costs to remember answers | the state machine alone |
 //!
 //! Clusters are those of `crates/harness`: real processes on this machine, with the program that lies beside this one.
@@ -21,6 +22,7 @@ mod hostile;
 mod learner;
 mod load;
 mod median;
+mod memory;
 mod outage;
 mod process;
 mod reads;
@@ -39,6 +41,7 @@ enum Command {
     Reads(reads::Arguments),
     Outage(outage::Arguments),
     Learner(learner::Arguments),
+    Memory(memory::Arguments),
     ExactlyOnce(exactly_once::Arguments),
     Hostile(hostile::Arguments),
 }
@@ -51,6 +54,7 @@ fn main() -> anyhow::Result<()> {
         Command::Reads(arguments) => reads::run(&arguments),
         Command::Outage(arguments) => outage::run(&arguments),
         Command::Learner(arguments) => learner::run(&arguments),
+        Command::Memory(arguments) => memory::run(&arguments),
         Command::ExactlyOnce(arguments) => exactly_once::run(&arguments),
         Command::Hostile(arguments) => hostile::run(&arguments),
     }
