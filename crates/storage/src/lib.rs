@@ -191,8 +191,8 @@ pub mod snapshot;
 
 pub use directory::{DataDirectory, DirectoryError};
 pub use error::{LogError, OpenError};
-pub use fs::{Crash, File, FileSystem, MemoryFileSystem, RealFileSystem};
+pub use fs::{Crash, File, FileSystem, MemoryFile, MemoryFileSystem, RealFileSystem};
 pub use identity::{Identity, IdentityError, Owner};
-pub use log::{DIRECTORY as LOG_DIRECTORY, Log, LogOptions, Missing, Stats};
+pub use log::{DIRECTORY as LOG_DIRECTORY, Log, LogOptions, Missing, Stats, Syncing};
 pub use record::PAYLOAD_MAX as RECORD_BYTES_MAX;
 pub use snapshot::{SnapshotError, SnapshotName, SnapshotReader, SnapshotWriter, Snapshots};

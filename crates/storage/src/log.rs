@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use onecopy_core::{GroupId, Index, Recovered, Write};
 
@@ -82,7 +83,8 @@ pub struct Log<F: FileSystem> {
     groups: BTreeMap<GroupId, Group>,
     /// Every segment with its size, oldest first; the last one is written.
     segments: VecDeque<(u64, u64)>,
-    file: F::File,
+    /// Shared with syncs that are under way.
+    file: Arc<F::File>,
     path: PathBuf,
     seed: u32,
     /// Records that were not handed to the operating system yet.
@@ -99,6 +101,8 @@ pub struct Log<F: FileSystem> {
     marked: bool,
     /// Something in the file was not synced.
     dirty: bool,
+    /// A sync is under way that [`Log::begin_sync`] began.
+    syncing: bool,
     /// How far the log reaches for certain, noted apart from it.
     noted: End<F::File>,
     failure: Option<LogError>,
@@ -140,7 +144,7 @@ impl<F: FileSystem> Log<F> {
                     options,
                     groups,
                     segments,
-                    file,
+                    file: Arc::new(file),
                     path,
                     seed: header.seed(),
                     buffer: Vec::new(),
@@ -152,6 +156,7 @@ impl<F: FileSystem> Log<F> {
                     fresh,
                     marked,
                     dirty: false,
+            syncing: false,
                     noted,
                     failure: None,
                     syncs: 0,
@@ -178,7 +183,7 @@ impl<F: FileSystem> Log<F> {
             options,
             groups,
             segments: VecDeque::from([(number, segment.end)]),
-            file: segment.file,
+            file: Arc::new(segment.file),
             path,
             seed: segment.seed,
             buffer: Vec::new(),
@@ -190,6 +195,7 @@ impl<F: FileSystem> Log<F> {
             fresh: true,
             marked: false,
             dirty: false,
+            syncing: false,
             noted,
             failure: None,
             syncs: 0,
@@ -252,6 +258,50 @@ impl<F: FileSystem> Log<F> {
         self.check()?;
         let result = self.write_buffer().and_then(|()| self.sync_file());
         self.remember(result)
+    }
+
+    /// Begins a sync of everything that was handed to the operating system, for a caller that wants to append
+    /// meanwhile: [`Syncing::run`] does it, without the log, and [`Log::end_sync`] takes the outcome. `None` if
+    /// there is nothing to sync.
+    ///
+    /// In between, the log may only be appended to, as far as [`Log::has_room`], and flushed: it panics when it
+    /// must sync, since the operating system reports a failure to one of two syncs only.
+    ///
+    /// # Errors
+    /// [`LogError::Poisoned`].
+    pub fn begin_sync(&mut self) -> Result<Option<Syncing<F::File>>, LogError> {
+        self.check()?;
+        if !self.dirty {
+            return Ok(None);
+        }
+        self.syncing = true;
+        Ok(Some(Syncing { file: self.file.clone(), lsn: self.flushed }))
+    }
+
+    /// Ends a sync that [`Log::begin_sync`] began.
+    ///
+    /// # Errors
+    /// The outcome's, if it is one: it closes the log, as an error of [`Log::sync`] does.
+    pub fn end_sync(
+        &mut self,
+        syncing: &Syncing<F::File>,
+        outcome: std::io::Result<()>,
+    ) -> Result<(), LogError> {
+        self.syncing = false;
+        self.check()?;
+        let result = outcome.map_err(LogError::io("sync", &self.path, self.end));
+        self.remember(result)?;
+        self.syncs += 1;
+        self.dirty = syncing.lsn != self.flushed;
+        self.synced = syncing.lsn;
+        Ok(())
+    }
+
+    /// Whether a write goes into the newest segment: [`Log::append`] then does nothing that takes long.
+    #[must_use]
+    pub fn has_room(&self, write: &Write) -> bool {
+        let bytes = self.buffer.len() + record::size_of_write(write);
+        self.end + bytes as u64 <= self.options.segment_bytes
     }
 
     /// Syncs, and then records durably that everything was synced and where the log ends, unless that is said
@@ -409,7 +459,7 @@ impl<F: FileSystem> Log<F> {
         let segment = start_segment(&self.fs, &self.directory, number, lsn, self.options.salt, &self.groups)
             .map_err(LogError::io("create", &path, 0))?;
         self.segments.push_back((number, segment.end));
-        (self.file, self.path, self.seed) = (segment.file, path, segment.seed);
+        (self.file, self.path, self.seed) = (Arc::new(segment.file), path, segment.seed);
         (self.end, self.zeroed) = (segment.end, segment.end);
         self.next_lsn = lsn + 1;
         (self.flushed, self.synced) = (lsn, lsn);
@@ -480,6 +530,7 @@ impl<F: FileSystem> Log<F> {
 
     fn sync_file(&mut self) -> Result<(), LogError> {
         assert!(self.buffer.is_empty(), "log: a sync must cover everything that was appended");
+        assert!(!self.syncing, "log: of two syncs at a time, one would not hear of a failure");
         if self.dirty {
             self.file.sync_data().map_err(LogError::io("sync", &self.path, self.end))?;
             self.syncs += 1;
@@ -517,6 +568,24 @@ impl<F: FileSystem> Log<F> {
             self.failure = Some(error.clone());
         }
         result
+    }
+}
+
+/// A sync that is under way while the log goes on, see [`Log::begin_sync`].
+#[derive(Debug)]
+pub struct Syncing<F> {
+    file: Arc<F>,
+    /// What it covers.
+    lsn: u64,
+}
+
+impl<F: File> Syncing<F> {
+    /// Syncs. The outcome is for [`Log::end_sync`], whatever it is.
+    ///
+    /// # Errors
+    /// Those of [`File::sync_data`].
+    pub fn run(&self) -> std::io::Result<()> {
+        self.file.sync_data()
     }
 }
 

@@ -207,6 +207,18 @@ pub(crate) fn append_size(entries: &[Entry]) -> usize {
     APPEND_FIXED + entries.iter().map(|entry| ENTRY_FIXED + entry.payload.len()).sum::<usize>()
 }
 
+/// How many bytes the records of a write occupy, at most.
+pub(crate) fn size_of_write(write: &Write) -> usize {
+    match write {
+        Write::State(state) => size(state.len()),
+        Write::Append { entries, .. } => {
+            append_chunks(entries).map(|chunk| size(append_size(chunk))).sum()
+        }
+        Write::Cut { .. } => size(8),
+        Write::Compact { .. } | Write::Install { .. } => size(16),
+    }
+}
+
 /// Spreads entries over records of about [`APPEND_BYTES`]. At least one chunk, as the commit index counts too.
 pub(crate) fn append_chunks(mut entries: &[Entry]) -> impl Iterator<Item = &[Entry]> {
     let mut first = true;
