@@ -89,9 +89,10 @@ pub struct Log<F: FileSystem> {
     seed: u32,
     /// Records that were not handed to the operating system yet.
     buffer: Vec<u8>,
-    /// Where the buffer goes, and up to where the file holds zeros after that.
+    /// Where the buffer goes, up to where the file holds zeros after that, and up to where it is synced.
     end: u64,
     zeroed: u64,
+    synced_end: u64,
     next_lsn: u64,
     flushed: u64,
     synced: u64,
@@ -150,13 +151,14 @@ impl<F: FileSystem> Log<F> {
                     buffer: Vec::new(),
                     end,
                     zeroed,
+                    synced_end: end,
                     next_lsn,
                     flushed: next_lsn - 1,
                     synced: next_lsn - 1,
                     fresh,
                     marked,
                     dirty: false,
-            syncing: false,
+                    syncing: false,
                     noted,
                     failure: None,
                     syncs: 0,
@@ -189,6 +191,7 @@ impl<F: FileSystem> Log<F> {
             buffer: Vec::new(),
             end: segment.end,
             zeroed: segment.end,
+            synced_end: segment.end,
             next_lsn: lsn + 1,
             flushed: lsn,
             synced: lsn,
@@ -275,7 +278,7 @@ impl<F: FileSystem> Log<F> {
             return Ok(None);
         }
         self.syncing = true;
-        Ok(Some(Syncing { file: self.file.clone(), lsn: self.flushed }))
+        Ok(Some(Syncing { file: self.file.clone(), lsn: self.flushed, end: self.end }))
     }
 
     /// Ends a sync that [`Log::begin_sync`] began.
@@ -293,15 +296,21 @@ impl<F: FileSystem> Log<F> {
         self.remember(result)?;
         self.syncs += 1;
         self.dirty = syncing.lsn != self.flushed;
-        self.synced = syncing.lsn;
+        (self.synced, self.synced_end) = (syncing.lsn, syncing.end);
         Ok(())
     }
 
-    /// Whether a write goes into the newest segment: [`Log::append`] then does nothing that takes long.
+    /// Whether these writes go into the newest segment: [`Log::append`] then does nothing that takes long.
     #[must_use]
-    pub fn has_room(&self, write: &Write) -> bool {
-        let bytes = self.buffer.len() + record::size_of_write(write);
+    pub fn has_room(&self, writes: &[Write]) -> bool {
+        let bytes = self.buffer.len() + writes.iter().map(record::size_of_write).sum::<usize>();
         self.end + bytes as u64 <= self.options.segment_bytes
+    }
+
+    /// How many bytes were handed to the operating system since the last sync.
+    #[must_use]
+    pub fn unsynced_bytes(&self) -> u64 {
+        self.end - self.synced_end
     }
 
     /// Syncs, and then records durably that everything was synced and where the log ends, unless that is said
@@ -460,7 +469,7 @@ impl<F: FileSystem> Log<F> {
             .map_err(LogError::io("create", &path, 0))?;
         self.segments.push_back((number, segment.end));
         (self.file, self.path, self.seed) = (Arc::new(segment.file), path, segment.seed);
-        (self.end, self.zeroed) = (segment.end, segment.end);
+        (self.end, self.zeroed, self.synced_end) = (segment.end, segment.end, segment.end);
         self.next_lsn = lsn + 1;
         (self.flushed, self.synced) = (lsn, lsn);
         self.fresh = true;
@@ -536,7 +545,7 @@ impl<F: FileSystem> Log<F> {
             self.syncs += 1;
             self.dirty = false;
         }
-        self.synced = self.flushed;
+        (self.synced, self.synced_end) = (self.flushed, self.end);
         Ok(())
     }
 
@@ -577,6 +586,7 @@ pub struct Syncing<F> {
     file: Arc<F>,
     /// What it covers.
     lsn: u64,
+    end: u64,
 }
 
 impl<F: File> Syncing<F> {

@@ -211,9 +211,7 @@ pub(crate) fn append_size(entries: &[Entry]) -> usize {
 pub(crate) fn size_of_write(write: &Write) -> usize {
     match write {
         Write::State(state) => size(state.len()),
-        Write::Append { entries, .. } => {
-            append_chunks(entries).map(|chunk| size(append_size(chunk))).sum()
-        }
+        Write::Append { entries, .. } => append_chunks(entries).map(|chunk| size(append_size(chunk))).sum(),
         Write::Cut { .. } => size(8),
         Write::Compact { .. } | Write::Install { .. } => size(16),
     }

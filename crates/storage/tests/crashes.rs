@@ -288,7 +288,7 @@ impl World {
             (_, outcome) => {
                 self.syncing = Some((syncing, flushed, outcome));
                 let write = self.random_write(group);
-                if !self.log().has_room(&write) {
+                if !self.log().has_room(std::slice::from_ref(&write)) {
                     return Ok(());
                 }
                 self.note(Op::Write(group, write.clone()));
