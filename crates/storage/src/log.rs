@@ -10,7 +10,7 @@ use crate::end::End;
 use crate::error::{LogError, OpenError};
 use crate::fs::{self, File, FileSystem};
 use crate::group::Group;
-use crate::record::{self, Encoder};
+use crate::record::{self, Buffer, Encoder};
 use crate::recovery::{self, Recovery};
 use crate::segment::{self, SegmentHeader};
 
@@ -35,6 +35,9 @@ pub struct LogOptions {
     /// most syncs find the blocks allocated and the size unchanged, and cost one disk write instead of a
     /// transaction of the file system. More makes the sync that writes them slower. 0 switches it off.
     pub zero_ahead_bytes: u64,
+    /// Payloads of entries that are larger are handed to the operating system as they are, each with a write of its
+    /// own, instead of being copied into one with the rest.
+    pub copied_bytes_max: usize,
     /// A random number, drawn at every start. It goes into the checksums, so that no client can store a value
     /// that looks like a record of the log.
     pub salt: u64,
@@ -44,7 +47,13 @@ pub struct LogOptions {
 
 impl Default for LogOptions {
     fn default() -> Self {
-        Self { segment_bytes: 64 << 20, zero_ahead_bytes: 256 << 10, salt: 0, missing: Missing::Create }
+        Self {
+            segment_bytes: 64 << 20,
+            zero_ahead_bytes: 256 << 10,
+            copied_bytes_max: 64 << 10,
+            salt: 0,
+            missing: Missing::Create,
+        }
     }
 }
 
@@ -88,7 +97,7 @@ pub struct Log<F: FileSystem> {
     path: PathBuf,
     seed: u32,
     /// Records that were not handed to the operating system yet.
-    buffer: Vec<u8>,
+    buffer: Buffer,
     /// Where the buffer goes, up to where the file holds zeros after that, and up to where it is synced.
     end: u64,
     zeroed: u64,
@@ -148,7 +157,7 @@ impl<F: FileSystem> Log<F> {
                     file: Arc::new(file),
                     path,
                     seed: header.seed(),
-                    buffer: Vec::new(),
+                    buffer: Buffer::default(),
                     end,
                     zeroed,
                     synced_end: end,
@@ -188,7 +197,7 @@ impl<F: FileSystem> Log<F> {
             file: Arc::new(segment.file),
             path,
             seed: segment.seed,
-            buffer: Vec::new(),
+            buffer: Buffer::default(),
             end: segment.end,
             zeroed: segment.end,
             synced_end: segment.end,
@@ -242,7 +251,8 @@ impl<F: FileSystem> Log<F> {
         Ok(())
     }
 
-    /// Hands everything that was appended to the operating system, in one write. It then survives the end of the
+    /// Hands everything that was appended to the operating system, in one write, but for large entries
+    /// ([`LogOptions::copied_bytes_max`]). It then survives the end of the
     /// process, but not that of the machine.
     ///
     /// # Errors
@@ -441,8 +451,9 @@ impl<F: FileSystem> Log<F> {
     }
 
     fn encode(&mut self, encode: impl FnOnce(&mut Encoder<'_>)) {
-        let mut encoder =
-            Encoder { buffer: &mut self.buffer, seed: self.seed, lsn: self.next_lsn, synced: self.synced };
+        let (seed, lsn, synced) = (self.seed, self.next_lsn, self.synced);
+        let copied_max = self.options.copied_bytes_max;
+        let mut encoder = Encoder { buffer: &mut self.buffer, copied_max, seed, lsn, synced };
         encode(&mut encoder);
         self.next_lsn = encoder.lsn;
         self.fresh = false;
@@ -511,10 +522,13 @@ impl<F: FileSystem> Log<F> {
         let end = self.end + self.buffer.len() as u64;
         self.zero_ahead(end)?;
         self.dirty = true;
-        self.file.write_at(&self.buffer, self.end).map_err(LogError::io("write", &self.path, self.end))?;
+        let mut at = self.end;
+        for piece in self.buffer.pieces() {
+            self.file.write_at(piece, at).map_err(LogError::io("write", &self.path, at))?;
+            at += piece.len() as u64;
+        }
         self.bytes_flushed += self.buffer.len() as u64;
         self.buffer.clear();
-        self.buffer.shrink_to(record::APPEND_BYTES);
         self.end = end;
         self.zeroed = self.zeroed.max(end);
         self.flushed = self.next_lsn - 1;
@@ -616,12 +630,16 @@ fn start_segment<F: FileSystem>(
     groups: &BTreeMap<GroupId, Group>,
 ) -> std::io::Result<Started<F::File>> {
     let header = SegmentHeader { number, first_lsn: lsn, salt };
-    let mut bytes = header.encode().to_vec();
-    let mut encoder = Encoder { buffer: &mut bytes, seed: header.seed(), lsn, synced: lsn - 1 };
+    let mut buffer = Buffer::default();
+    let mut encoder =
+        Encoder { buffer: &mut buffer, copied_max: 0, seed: header.seed(), lsn, synced: lsn - 1 };
     let heads = groups.iter();
     encoder.checkpoint(
         heads.map(|(id, group)| (*id, group.base, group.last, group.commit, group.state.as_ref())),
     );
+    let header_bytes = header.encode();
+    let bytes: Vec<u8> =
+        std::iter::once(&header_bytes[..]).chain(buffer.pieces()).flatten().copied().collect();
     let path = segment::path(directory, number);
     fs::replace(fs, &path, &bytes)?;
     Ok(Started { file: fs.open(&path)?, seed: header.seed(), end: bytes.len() as u64 })

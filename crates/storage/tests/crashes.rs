@@ -113,6 +113,7 @@ impl World {
         LogOptions {
             segment_bytes: self.rng.random_range(300..8_000),
             zero_ahead_bytes: [0, 512, 4096][self.rng.random_range(0..3)],
+            copied_bytes_max: [0, 50, 64 << 10][self.rng.random_range(0..3)],
             salt: self.rng.random(),
             ..LogOptions::default()
         }
