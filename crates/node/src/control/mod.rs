@@ -176,7 +176,7 @@ impl Control {
             self.tell_view_nodes(&ping);
             let told = self.contacts.view_nodes(&self.knowledge.table());
             if let Some(partner) = self.gossip.partner(self.links.nodes(), &told) {
-                let _ = self.links.send(partner, ping.clone());
+                let _ = self.links.send(partner, ping);
             }
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! Everything that happens becomes an [`Event`]; one *turn* takes all events that have arrived and hands them to the
 //! [`DataPlane`](onecopy_host::DataPlane), which does the rest; then what it wants is handed out. Under load the turns get
-//! larger, not more. Replicas, state machines and the coordinator belong to this thread alone and need no locks.
+//! larger, not more: requests [gather](Gathering), while what is for the replicas has its turn at once. Replicas, state
+//! machines and the coordinator belong to this thread alone and need no locks.
 //!
 //! ```text
 //! connections ─▶ segments ┐                             ┌▶ journal (log thread)
@@ -19,6 +20,7 @@ use std::time::Duration;
 
 use onecopy_host::{ArchiveEvent, Gathering};
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::mpsc::error::TryRecvError;
 
 use crate::journal::JournalEvent;
 use inbox::{Event, FromControl, Inbox};
@@ -51,7 +53,9 @@ pub(crate) async fn run(mut plane: Plane, inbox: Rc<Inbox>, mut ears: Ears) {
             () = tokio::time::sleep(patience) => {}
         }
         loop {
-            ears.drain_into(&mut events);
+            if ears.drain_into(&mut events).is_err() {
+                return;
+            }
             inbox.drain_into(&mut events, &mut requests);
             if !gathering.goes_on(plane.now(), requests.len()) {
                 plane.turn(events.drain(..).chain(requests.drain(..)));
@@ -68,15 +72,23 @@ pub(crate) async fn run(mut plane: Plane, inbox: Rc<Inbox>, mut ears: Ears) {
 }
 
 impl Ears {
-    fn drain_into(&mut self, events: &mut Vec<Event>) {
+    /// Moves everything out.
+    ///
+    /// # Errors
+    /// The control thread is gone.
+    fn drain_into(&mut self, events: &mut Vec<Event>) -> Result<(), TryRecvError> {
         while let Ok(event) = self.journal.try_recv() {
             events.push(Event::Journal(event));
         }
         while let Ok(event) = self.archive.try_recv() {
             events.push(Event::Archive(event));
         }
-        while let Ok(event) = self.control.try_recv() {
-            events.push(Event::Control(event));
+        loop {
+            match self.control.try_recv() {
+                Ok(event) => events.push(Event::Control(event)),
+                Err(TryRecvError::Empty) => return Ok(()),
+                Err(gone) => return Err(gone),
+            }
         }
     }
 }

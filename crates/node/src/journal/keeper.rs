@@ -74,8 +74,11 @@ impl Keeper {
     fn serve(&mut self) -> Result<(), LogError> {
         loop {
             match self.queue.recv_timeout(self.due.saturating_duration_since(Instant::now())) {
-                Ok(Order::Write(job, owner)) => self.write_batch(job, owner)?,
-                Ok(Order::Look) => self.look()?,
+                Ok(Order::Write(job, owner)) => {
+                    self.write_batch(job, owner)?;
+                    self.sync_if_much()?;
+                }
+                Ok(Order::Look) => self.sync_if_much()?,
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return lock(&self.log).mark(),
             }
@@ -140,17 +143,18 @@ impl Keeper {
         }
     }
 
-    /// Another thread has asked for a look at what it did.
-    fn look(&mut self) -> Result<(), LogError> {
+    /// What has gathered is synced before a new segment would wait for it.
+    fn sync_if_much(&mut self) -> Result<(), LogError> {
         let unsynced = {
             let mut log = lock(&self.log);
+            // Fails if the log has failed under another thread.
             log.flush()?;
             log.unsynced_bytes()
         };
-        if unsynced > UNSYNCED_BYTES_MAX {
-            self.sync_meanwhile()?;
+        match unsynced > UNSYNCED_BYTES_MAX {
+            true => self.sync_meanwhile(),
+            false => Ok(()),
         }
-        Ok(())
     }
 
     /// An interval has passed: what is there is made durable, and the end is noted; without work, the log says so itself.
