@@ -154,7 +154,17 @@ fn a_primary_that_is_cut_off_answers_nothing_until_it_learns_the_new_view() {
 
 #[test]
 fn what_was_acknowledged_survives_the_death_of_all_nodes_at_once() {
-    let mut cluster = Cluster::start(Options::default());
+    kill_all(Options::default());
+}
+
+/// Nothing has to be synced for that: the operating system lives on.
+#[test]
+fn what_was_acknowledged_in_memory_survives_the_death_of_all_processes_at_once() {
+    kill_all(Options { durability: "memory", ..Options::default() });
+}
+
+fn kill_all(options: Options) {
+    let mut cluster = Cluster::start(options);
     for _ in 0..2 {
         let _: () = redis::cmd("FLUSHALL").query(&mut cluster.client(1)).expect("FLUSHALL");
         let all = addresses(&cluster, &cluster.data_ids());
