@@ -26,8 +26,9 @@ use tokio::sync::mpsc::UnboundedSender;
 use crate::config::Durability;
 use keeper::Keeper;
 
-/// The data thread copies at most so many bytes at once to the operating system: other clients wait meanwhile.
-const DIRECT_BYTES_MAX: usize = 1024 * 1024;
+/// The data thread copies at most so many bytes at once to the operating system. More is worth waking the log thread:
+/// others wait for the copying, and where disks cannot keep up, the operating system makes whoever writes much wait for them.
+const DIRECT_BYTES_MAX: usize = 128 * 1024;
 /// The log thread syncs before so much has gathered that a new segment would wait for it.
 const UNSYNCED_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
