@@ -10,6 +10,7 @@
 //! is large, and whatever comes while the log thread holds the log.
 
 mod keeper;
+mod stopwatch;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +18,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use onecopy_core::{GroupId, Ticket, Write};
 use onecopy_host::Job;
@@ -25,10 +27,13 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::config::Durability;
 use keeper::Keeper;
+use stopwatch::Stopwatch;
 
 /// The data thread copies at most so many bytes at once to the operating system. More is worth waking the log thread:
 /// others wait for the copying, and where disks cannot keep up, the operating system makes whoever writes much wait for them.
 const DIRECT_BYTES_MAX: usize = 128 * 1024;
+/// With `durability = "memory"`, how long something may wait for its sync.
+const SYNC_INTERVAL: Duration = Duration::from_secs(1);
 /// The log thread syncs before so much has gathered that a new segment would wait for it.
 const UNSYNCED_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
@@ -73,6 +78,10 @@ pub(crate) struct JournalHealth {
     failure: Mutex<Option<String>>,
     wants_room: AtomicBool,
     stats: Mutex<Stats>,
+    /// A write of the data thread.
+    direct: Stopwatch,
+    /// A sync that lets others append meanwhile.
+    syncing: Stopwatch,
     /// Syncs and their total duration in microseconds, for metrics.
     pub(crate) sync_micros: AtomicU64,
 }
@@ -116,6 +125,7 @@ impl Journal {
         let mut rest = jobs.into_iter().peekable();
         if rest.peek().is_some()
             && let Some(log) = &self.direct
+            && self.health.syncing.elapsed().is_none_or(|elapsed| elapsed < SYNC_INTERVAL)
             // Nothing overtakes what the log thread has not finished.
             && self.owner.queued.load(Ordering::Acquire) == 0
             && let Ok(mut log) = log.try_lock()
@@ -128,7 +138,9 @@ impl Journal {
                 }
                 log.flush()
             };
+            self.health.direct.start();
             let outcome = append(&mut log);
+            self.health.direct.stop();
             if outcome.is_err() {
                 // None of it may count. The log thread finds out why, and says so.
                 durable.truncate(before);
@@ -166,6 +178,12 @@ impl JournalHealth {
     /// Whether the log has failed because there was no room for it.
     pub(crate) fn wants_room(&self) -> bool {
         self.wants_room.load(Ordering::Acquire)
+    }
+
+    /// For how long the data thread has been writing to the log, if it has: it is not busy then, but waits for its
+    /// disk.
+    pub(crate) fn stuck_for(&self) -> Option<Duration> {
+        self.direct.elapsed()
     }
 
     /// What the log is made of, at most a second ago.

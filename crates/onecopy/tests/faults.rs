@@ -222,7 +222,17 @@ fn the_view_service_may_fail_and_only_failover_waits_for_it() {
 
 #[test]
 fn a_primary_whose_disk_hangs_is_replaced_and_nobody_notices_more_than_a_pause() {
-    let cluster = Cluster::start(Options { stallable: true, ..Options::default() });
+    hang_the_disk_of_the_primary(Options { stallable: true, ..Options::default() });
+}
+
+/// Then it is the data thread that waits for its disk.
+#[test]
+fn a_primary_whose_disk_hangs_is_replaced_with_durability_in_memory_too() {
+    hang_the_disk_of_the_primary(Options { stallable: true, durability: "memory", ..Options::default() });
+}
+
+fn hang_the_disk_of_the_primary(options: Options) {
+    let cluster = Cluster::start(options);
     let primary = cluster.primary();
     let others = addresses(&cluster, &without(&cluster.data_ids(), primary));
     let load = Load::start(6, &others, &others);

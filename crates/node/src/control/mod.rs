@@ -194,7 +194,7 @@ impl Control {
             addresses: self.addresses.clone(),
             clock: ClockReading { wall: self.clock.wall(), at: self.clock.now() },
             leaving: self.says_goodbye(),
-            busy_for: self.knowledge.data.busy_for(self.clock.now()),
+            busy_for: self.knowledge.busy_for(self.clock.now()),
             table: self.knowledge.table().version(),
             seeks: self.links.sought(),
             groups: self.knowledge.reports(),

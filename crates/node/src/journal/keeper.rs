@@ -12,13 +12,13 @@ use onecopy_host::Job;
 use onecopy_storage::{Log, LogError, RealFileSystem};
 use tracing::{error, info};
 
-use super::{JournalEvent, JournalHealth, Order, Owner, UNSYNCED_BYTES_MAX};
+use super::{JournalEvent, JournalHealth, Order, Owner, SYNC_INTERVAL, UNSYNCED_BYTES_MAX};
 use crate::config::Durability;
 
-/// With `durability = "memory"`, how long something may wait for its sync. After so long without work the log records that
-/// everything in it is synced, so that damage to its very end is not taken for a torn write. While there is work, the log
-/// notes about so often how far it reaches: what is cut off behind that is missed.
-const INTERVAL: Duration = Duration::from_secs(1);
+/// After so long without work the log records that everything in it is synced, so that damage to its very end is not taken
+/// for a torn write. While there is work, it is synced so often if that is not done at once, and the log notes how far it
+/// reaches: what is cut off behind that is missed.
+const INTERVAL: Duration = SYNC_INTERVAL;
 /// One sync serves at most about this many bytes, so that the first of them do not wait for ever.
 const BATCH_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Groups that need an older segment than these are asked for a snapshot.
@@ -175,7 +175,9 @@ impl Keeper {
     fn sync_meanwhile(&mut self) -> Result<(), LogError> {
         let Some(syncing) = lock(&self.log).begin_sync()? else { return Ok(()) };
         let started = Instant::now();
+        self.health.syncing.start();
         let outcome = syncing.run();
+        self.health.syncing.stop();
         self.count_sync(started);
         lock(&self.log).end_sync(&syncing, outcome)
     }
