@@ -4,7 +4,8 @@
 //! | command | what it measures | on |
 //! | --- | --- | --- |
 //! | `load` | throughput and latency | any Redis-compatible server that runs |
-//! | `failover` | the time without a successful write when something fails | clusters of its own |
+//! | `throughput` | throughput and what it costs, beside Redis, in turn | clusters of its own, and redis-server |
+//! | `failover` | the time without a successful write when something fails | the same |
 //! | `counting` | whether a million increments count once, while nodes are killed | the same |
 //! | `reads` | what a second member adds, and the latency at a backup | the same |
 //! | `outage` | whether clients notice that the view service is gone | the same |
@@ -28,6 +29,7 @@ mod process;
 mod reads;
 mod reply;
 mod steady;
+mod throughput;
 
 use clap::Parser;
 
@@ -36,6 +38,7 @@ use clap::Parser;
 #[command(name = "onecopy-bench", version)]
 enum Command {
     Load(load::Arguments),
+    Throughput(throughput::Arguments),
     Failover(failover::Arguments),
     Counting(counting::Arguments),
     Reads(reads::Arguments),
@@ -49,6 +52,7 @@ enum Command {
 fn main() -> anyhow::Result<()> {
     match Command::parse() {
         Command::Load(arguments) => load::run(&arguments),
+        Command::Throughput(arguments) => throughput::run(&arguments),
         Command::Failover(arguments) => failover::run(&arguments),
         Command::Counting(arguments) => counting::run(&arguments),
         Command::Reads(arguments) => reads::run(&arguments),

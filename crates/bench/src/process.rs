@@ -33,6 +33,42 @@ pub(crate) fn processor_seconds(pid: u32) -> anyhow::Result<f64> {
     Ok((user + system) / TICKS_PER_SECOND)
 }
 
+/// A thread of a process, and what it has used so far.
+#[derive(Clone, Debug)]
+pub(crate) struct Thread {
+    pub(crate) id: u32,
+    pub(crate) name: String,
+    /// Seconds of processor time in the program itself, and in the kernel for it.
+    pub(crate) user: f64,
+    pub(crate) system: f64,
+    /// How often it had nothing to do and let others run.
+    pub(crate) switches: u64,
+}
+
+/// The threads of a process.
+pub(crate) fn threads(pid: u32) -> anyhow::Result<Vec<Thread>> {
+    let directory = format!("/proc/{pid}/task");
+    let mut threads = Vec::new();
+    for entry in std::fs::read_dir(&directory).with_context(|| directory)? {
+        let id = entry?.file_name().to_string_lossy().parse()?;
+        // One that has ended meanwhile is none.
+        threads.extend(thread(pid, id).ok());
+    }
+    Ok(threads)
+}
+
+fn thread(pid: u32, id: u32) -> anyhow::Result<Thread> {
+    let (stat, status) = (read(pid, &format!("task/{id}/stat"))?, read(pid, &format!("task/{id}/status"))?);
+    let (name, fields) = stat.rsplit_once(") ").context("no name")?;
+    let name = name.split_once('(').context("no name")?.1.to_owned();
+    let fields: Vec<&str> = fields.split(' ').collect();
+    let seconds =
+        |field: usize| -> anyhow::Result<f64> { Ok(fields[field].parse::<f64>()? / TICKS_PER_SECOND) };
+    let switches = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+    let switches = switches.context("no switches")?.trim().parse()?;
+    Ok(Thread { id, name, user: seconds(11)?, system: seconds(12)?, switches })
+}
+
 /// Keeps all threads of a process on one core.
 pub(crate) fn pin(pid: u32, core: usize) -> anyhow::Result<()> {
     for thread in std::fs::read_dir(format!("/proc/{pid}/task"))? {

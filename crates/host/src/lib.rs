@@ -35,6 +35,7 @@
 //! | [`disk`] | what is asked of the log and of the archive of snapshots, and what comes back |
 //! | [`coordinator`] | takes the requests of clients to the primary, batched |
 //! | [`clock`] | what time it is, although clocks are wrong now and then |
+//! | [`gathering`] | when the requests that have arrived become a batch |
 //! | [`gossip`] | how nodes that have lost each other meet again |
 //! | [`group`] | one replica with its state machine |
 //! | [`data_plane`] | a coordinator and the replicas of a node, in turns |
@@ -49,6 +50,7 @@ pub mod clock;
 pub mod coordinator;
 pub mod data_plane;
 pub mod disk;
+pub mod gathering;
 pub mod gossip;
 pub mod group;
 #[cfg(test)]
@@ -63,6 +65,7 @@ pub use clock::SteadyClock;
 pub use coordinator::{Coordinator, Dispatch, ReadBatches, Reply, Submission};
 pub use data_plane::{DataPlane, Mail};
 pub use disk::{ArchiveEvent, ArchiveJob, Job, Out, SnapshotName};
+pub use gathering::Gathering;
 pub use gossip::Gossip;
 pub use group::{Fresh, Group, GroupObserver, GroupSettings, Origin, Restored, Wish};
 pub use message::{Answer, Forward, Kind, MemberChange, Outcome, RaftLetter};

@@ -1,36 +1,41 @@
-//! The log thread: it owns the durable log, and makes everything durable that has arrived meanwhile with one sync.
+//! The durable log of the node, as its owners use it. See [`keeper`] for the thread behind it.
 //!
 //! Groups hand in writes with a ticket and hear when the ticket is durable. What "durable" means is the node's
 //! [`Durability`]; the small state of a protocol (terms, votes, promises) is synced whatever the setting. After a
 //! failed write nothing is ever reported as durable again, so the node stops acknowledging, and says why.
+//!
+//! With `durability = "memory"` entries are durable once the operating system has them. The data thread hands them over
+//! itself, all that a turn has with one system call, and wakes nobody (decision 12). What takes longer goes to the log
+//! thread, and everything behind it until that thread has caught up: what must be synced, what begins another segment, what
+//! is large, and whatever comes while the log thread holds the log.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+mod keeper;
+mod stopwatch;
+#[cfg(test)]
+mod tests;
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use onecopy_core::{GroupId, Ticket, Write};
 use onecopy_host::Job;
 use onecopy_storage::{Log, LogError, RealFileSystem, Stats};
 use tokio::sync::mpsc::UnboundedSender;
-use tracing::{error, info};
 
 use crate::config::Durability;
+use keeper::Keeper;
+use stopwatch::Stopwatch;
 
-/// After so long without work the log records that everything in it is synced, so that damage to its very end is not
-/// taken for a torn write.
-const IDLE: Duration = Duration::from_secs(1);
+/// The data thread copies at most so many bytes at once to the operating system. More is worth waking the log thread:
+/// others wait for the copying, and where disks cannot keep up, the operating system makes whoever writes much wait for them.
+const DIRECT_BYTES_MAX: usize = 128 * 1024;
 /// With `durability = "memory"`, how long something may wait for its sync.
 const SYNC_INTERVAL: Duration = Duration::from_secs(1);
-/// While there is work, the log notes about so often how far it reaches: what is cut off behind that is
-/// missed.
-const NOTE_INTERVAL: Duration = Duration::from_secs(1);
-/// One sync serves at most about this many bytes, so that the first of them do not wait for ever.
-const BATCH_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// Groups that need an older segment than these are asked for a snapshot.
-const SEGMENTS_KEPT: u64 = 4;
+/// The log thread syncs before so much has gathered that a new segment would wait for it.
+const UNSYNCED_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// What the log thread tells the owner of a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,11 +46,29 @@ pub(crate) enum JournalEvent {
     SnapshotWanted { group: GroupId },
 }
 
-/// Hands writes of one owner to the log thread.
+/// What the log thread is asked for.
+enum Order {
+    /// Make this durable, and tell the owner.
+    Write(Job, Owner),
+    /// There is much to sync, or the log has failed under another thread.
+    Look,
+}
+
+/// Who hears about a group.
+#[derive(Clone, Debug)]
+struct Owner {
+    events: UnboundedSender<JournalEvent>,
+    /// How many of its jobs the log thread has not finished.
+    queued: Arc<AtomicUsize>,
+}
+
+/// The log of one owner.
 #[derive(Clone, Debug)]
 pub(crate) struct Journal {
-    jobs: Sender<(Job, UnboundedSender<JournalEvent>)>,
-    events: UnboundedSender<JournalEvent>,
+    orders: Sender<Order>,
+    owner: Owner,
+    /// The log itself, if the owner may append to it.
+    direct: Option<Arc<Mutex<Log<RealFileSystem>>>>,
     health: Arc<JournalHealth>,
 }
 
@@ -55,47 +78,95 @@ pub(crate) struct JournalHealth {
     failure: Mutex<Option<String>>,
     wants_room: AtomicBool,
     stats: Mutex<Stats>,
+    /// A write of the data thread.
+    direct: Stopwatch,
+    /// A sync that lets others append meanwhile.
+    syncing: Stopwatch,
     /// Syncs and their total duration in microseconds, for metrics.
     pub(crate) sync_micros: AtomicU64,
 }
 
+impl Owner {
+    fn new(events: UnboundedSender<JournalEvent>) -> Self {
+        Self { events, queued: Arc::default() }
+    }
+}
+
 impl Journal {
-    /// Starts the log thread. It ends, after a last sync, when all journals of it are gone.
+    /// Starts the log thread. It ends, after a last sync, when all journals of it are gone. The owner of this first
+    /// one belongs to one thread.
     pub(crate) fn start(
         log: Log<RealFileSystem>,
         durability: Durability,
         events: UnboundedSender<JournalEvent>,
     ) -> std::io::Result<(Self, JoinHandle<()>)> {
-        let (jobs, queue) = channel();
+        let (orders, queue) = channel();
+        let log = Arc::new(Mutex::new(log));
         let health = Arc::new(JournalHealth::default());
-        let keeper = Keeper {
-            log,
-            durability,
-            queue,
-            health: health.clone(),
-            unsynced_since: None,
-            noted: Instant::now(),
-            owners: BTreeMap::new(),
-        };
+        let keeper = Keeper::new(log.clone(), durability, queue, health.clone());
         let thread = std::thread::Builder::new().name("log".to_owned()).spawn(move || keeper.run())?;
-        Ok((Self { jobs, events, health }, thread))
+        let direct = (durability == Durability::Memory).then_some(log);
+        Ok((Self { orders, owner: Owner::new(events), direct, health }, thread))
     }
 
-    /// The same log, for another owner.
+    /// The same log, for another owner, who always lets the log thread do the work.
     pub(crate) fn for_owner(&self, events: UnboundedSender<JournalEvent>) -> Self {
-        Self { events, ..self.clone() }
+        Self { owner: Owner::new(events), direct: None, ..self.clone() }
     }
 
-    /// Hands in writes. Comes back as [`JournalEvent::Persisted`], or never, if the log has failed.
-    pub(crate) fn submit(&self, job: Job) {
-        // The thread only ends before the journals when it has failed, and then nothing is durable any more.
-        let _ = self.jobs.send((job, self.events.clone()));
+    /// Whether some of what is handed in may be durable at once, so that it had better come all together.
+    pub(crate) fn is_direct(&self) -> bool {
+        self.direct.is_some()
+    }
+
+    /// Hands in writes. Those that are durable at once are pushed to `durable`; the others come back as
+    /// [`JournalEvent::Persisted`], or never, if the log has failed.
+    pub(crate) fn submit(&self, jobs: impl IntoIterator<Item = Job>, durable: &mut Vec<(GroupId, Ticket)>) {
+        let mut rest = jobs.into_iter().peekable();
+        if rest.peek().is_some()
+            && let Some(log) = &self.direct
+            && self.health.syncing.elapsed().is_none_or(|elapsed| elapsed < SYNC_INTERVAL)
+            // Nothing overtakes what the log thread has not finished.
+            && self.owner.queued.load(Ordering::Acquire) == 0
+            && let Ok(mut log) = log.try_lock()
+        {
+            let before = durable.len();
+            let mut append = |log: &mut Log<RealFileSystem>| -> Result<(), LogError> {
+                while let Some(job) = rest.next_if(|job| is_quick(log, &job.writes)) {
+                    job.writes.iter().try_for_each(|write| log.append(job.group, write))?;
+                    durable.push((job.group, job.ticket));
+                }
+                log.flush()
+            };
+            self.health.direct.start();
+            let outcome = append(&mut log);
+            self.health.direct.stop();
+            if outcome.is_err() {
+                // None of it may count. The log thread finds out why, and says so.
+                durable.truncate(before);
+            }
+            if outcome.is_err() || log.unsynced_bytes() > UNSYNCED_BYTES_MAX {
+                let _ = self.orders.send(Order::Look);
+            }
+        }
+        for job in rest {
+            self.owner.queued.fetch_add(1, Ordering::AcqRel);
+            // The thread only ends before the journals when it has failed, and then nothing is durable any more.
+            let _ = self.orders.send(Order::Write(job, self.owner.clone()));
+        }
     }
 
     /// How the log is doing.
     pub(crate) fn health(&self) -> &Arc<JournalHealth> {
         &self.health
     }
+}
+
+/// Whether these writes need no sync, no new segment and little time.
+fn is_quick(log: &Log<RealFileSystem>, writes: &[Write]) -> bool {
+    let entries_only = writes.iter().all(|write| matches!(write, Write::Append { .. } | Write::Cut { .. }));
+    let bytes: usize = writes.iter().map(Write::size).sum();
+    entries_only && log.unflushed_bytes() + bytes <= DIRECT_BYTES_MAX && log.has_room(writes)
 }
 
 impl JournalHealth {
@@ -109,138 +180,18 @@ impl JournalHealth {
         self.wants_room.load(Ordering::Acquire)
     }
 
-    /// What the log is made of.
+    /// For how long the data thread has been writing to the log, if it has: it is not busy then, but waits for its
+    /// disk.
+    pub(crate) fn stuck_for(&self) -> Option<Duration> {
+        self.direct.elapsed()
+    }
+
+    /// What the log is made of, at most a second ago.
     pub(crate) fn stats(&self) -> Stats {
         *self.stats.lock().expect("nobody panics with this lock")
     }
-}
 
-struct Keeper {
-    log: Log<RealFileSystem>,
-    durability: Durability,
-    queue: Receiver<(Job, UnboundedSender<JournalEvent>)>,
-    health: Arc<JournalHealth>,
-    /// With `durability = "memory"`: since when something waits for its sync.
-    unsynced_since: Option<Instant>,
-    /// When the log has last noted how far it reaches.
-    noted: Instant,
-    /// Who hears about which group.
-    owners: BTreeMap<GroupId, UnboundedSender<JournalEvent>>,
-}
-
-impl Keeper {
-    fn run(mut self) {
-        if let Err(error) = self.serve() {
-            let wants_room = error.is_disk_full();
-            let outlook = match wants_room {
-                true => {
-                    "the disk is full; the process waits until there is room, and then begins anew by itself"
-                }
-                false => "the disk must be mended, and the node started again",
-            };
-            error!(%error, outlook, "the log has failed: this node acknowledges nothing any more");
-            *self.health.failure.lock().expect("nobody panics with this lock") =
-                Some(format!("{error}: {outlook}"));
-            self.health.wants_room.store(wants_room, Ordering::Release);
-            return;
-        }
-        match self.log.close() {
-            Ok(()) => info!("the log is closed"),
-            Err(error) => error!(%error, "the log could not be closed cleanly"),
-        }
-    }
-
-    fn serve(&mut self) -> Result<(), LogError> {
-        loop {
-            let first = match self.queue.recv_timeout(self.patience()) {
-                Ok(job) => job,
-                Err(RecvTimeoutError::Timeout) => {
-                    self.log.mark()?;
-                    self.unsynced_since = None;
-                    continue;
-                }
-                Err(RecvTimeoutError::Disconnected) => return Ok(()),
-            };
-            self.write_batch(first)?;
-            if self.patience().is_zero() {
-                self.sync()?;
-            }
-            if self.noted.elapsed() >= NOTE_INTERVAL {
-                self.note_end()?;
-            }
-        }
-    }
-
-    /// How long the next job may be waited for.
-    fn patience(&self) -> Duration {
-        self.unsynced_since.map_or(IDLE, |since| SYNC_INTERVAL.saturating_sub(since.elapsed()))
-    }
-
-    /// Writes everything that has arrived, makes it durable at once, and tells the owners.
-    fn write_batch(&mut self, first: (Job, UnboundedSender<JournalEvent>)) -> Result<(), LogError> {
-        let mut done: BTreeMap<GroupId, Ticket> = BTreeMap::new();
-        let mut must_sync = self.durability == Durability::Disk;
-        let mut compacted = false;
-        let mut next = Some(first);
-        while let Some((job, events)) = next {
-            for write in &job.writes {
-                must_sync |= matches!(write, Write::State(_));
-                compacted |= matches!(write, Write::Compact { .. } | Write::Install { .. });
-                self.log.append(job.group, write)?;
-            }
-            done.insert(job.group, job.ticket);
-            self.owners.entry(job.group).or_insert(events);
-            let more = self.log.unflushed_bytes() < BATCH_BYTES_MAX;
-            next = more.then(|| self.queue.try_recv().ok()).flatten();
-        }
-        if must_sync {
-            self.sync()?;
-        } else {
-            self.log.flush()?;
-            self.unsynced_since.get_or_insert_with(Instant::now);
-        }
-        let segments = self.health.stats().segments;
-        for (group, ticket) in done {
-            self.tell(group, JournalEvent::Persisted { group, ticket });
-        }
-        if compacted {
-            self.log.reclaim()?;
-            // A log that ends before the base of its snapshot is damaged, not short.
-            self.note_end()?;
-        }
-        let stats = self.log.stats();
-        *self.health.stats.lock().expect("nobody panics with this lock") = stats;
-        if stats.segments > segments {
-            self.ask_for_snapshots();
-        }
-        Ok(())
-    }
-
-    /// A segment was started: whoever keeps old ones alive is asked for a snapshot, also if it has been idle.
-    fn ask_for_snapshots(&self) {
-        for (group, _) in self.log.pinned_groups(SEGMENTS_KEPT) {
-            self.tell(group, JournalEvent::SnapshotWanted { group });
-        }
-    }
-
-    fn tell(&self, group: GroupId, event: JournalEvent) {
-        if let Some(owner) = self.owners.get(&group) {
-            // An owner that is gone does not care any more.
-            let _ = owner.send(event);
-        }
-    }
-
-    fn note_end(&mut self) -> Result<(), LogError> {
-        self.noted = Instant::now();
-        self.log.note_end()
-    }
-
-    fn sync(&mut self) -> Result<(), LogError> {
-        let started = Instant::now();
-        self.log.sync()?;
-        self.unsynced_since = None;
-        let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        self.health.sync_micros.fetch_add(micros, Ordering::Relaxed);
-        Ok(())
+    fn set_stats(&self, stats: Stats) {
+        *self.stats.lock().expect("nobody panics with this lock") = stats;
     }
 }

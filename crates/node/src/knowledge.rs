@@ -82,7 +82,16 @@ impl Knowledge {
         if failed {
             reports.iter_mut().for_each(|report| report.oldest_write = Some(std::time::Duration::MAX));
         }
+        // The data thread cannot say how long its own write takes while it takes.
+        let stuck = self.journal.stuck_for();
+        reports.iter_mut().for_each(|report| report.oldest_write = report.oldest_write.max(stuck));
         reports
+    }
+
+    /// For how long the data thread has been busy with something, if that is long. It is not while it waits for its disk.
+    pub(crate) fn busy_for(&self, now: onecopy_core::Instant) -> Option<std::time::Duration> {
+        let busy = self.data.busy_for(now)?;
+        self.journal.stuck_for().is_none_or(|stuck| stuck < busy / 2).then_some(busy)
     }
 
     /// Why clients cannot be served, if they cannot: requests do not get to the primary, or answers do not

@@ -154,7 +154,17 @@ fn a_primary_that_is_cut_off_answers_nothing_until_it_learns_the_new_view() {
 
 #[test]
 fn what_was_acknowledged_survives_the_death_of_all_nodes_at_once() {
-    let mut cluster = Cluster::start(Options::default());
+    kill_all(Options::default());
+}
+
+/// Nothing has to be synced for that: the operating system lives on.
+#[test]
+fn what_was_acknowledged_in_memory_survives_the_death_of_all_processes_at_once() {
+    kill_all(Options { durability: "memory", ..Options::default() });
+}
+
+fn kill_all(options: Options) {
+    let mut cluster = Cluster::start(options);
     for _ in 0..2 {
         let _: () = redis::cmd("FLUSHALL").query(&mut cluster.client(1)).expect("FLUSHALL");
         let all = addresses(&cluster, &cluster.data_ids());
@@ -212,7 +222,17 @@ fn the_view_service_may_fail_and_only_failover_waits_for_it() {
 
 #[test]
 fn a_primary_whose_disk_hangs_is_replaced_and_nobody_notices_more_than_a_pause() {
-    let cluster = Cluster::start(Options { stallable: true, ..Options::default() });
+    hang_the_disk_of_the_primary(Options { stallable: true, ..Options::default() });
+}
+
+/// Then it is the data thread that waits for its disk.
+#[test]
+fn a_primary_whose_disk_hangs_is_replaced_with_durability_in_memory_too() {
+    hang_the_disk_of_the_primary(Options { stallable: true, durability: "memory", ..Options::default() });
+}
+
+fn hang_the_disk_of_the_primary(options: Options) {
+    let cluster = Cluster::start(options);
     let primary = cluster.primary();
     let others = addresses(&cluster, &without(&cluster.data_ids(), primary));
     let load = Load::start(6, &others, &others);

@@ -136,8 +136,8 @@
 //!   no work of a crash: `Damaged`. If none does, nobody was ever told that `n` is durable, with the exception below: the
 //!   tail is cut off, durably, and the log goes on in its place.
 //!
-//! With `durability = "memory"` the caller flushes often and syncs once a second. After a power failure any of the
-//! blocks since the last sync may be there, later ones without earlier ones. None of those records
+//! With `durability = "memory"` the caller flushes often and syncs once a second, with a sync that lets others append
+//! meanwhile ([`Log::begin_sync`]). After a power failure any of the blocks since the last sync may be there, later ones without earlier ones. None of those records
 //! says that it follows a sync of the lost ones, so the rule cuts there as well.
 //!
 //! Entries that lie in segments that have been removed must turn out to be covered by a base; a gap is `Damaged`. So is
@@ -191,8 +191,8 @@ pub mod snapshot;
 
 pub use directory::{DataDirectory, DirectoryError};
 pub use error::{LogError, OpenError};
-pub use fs::{Crash, File, FileSystem, MemoryFileSystem, RealFileSystem};
+pub use fs::{Crash, File, FileSystem, MemoryFile, MemoryFileSystem, RealFileSystem};
 pub use identity::{Identity, IdentityError, Owner};
-pub use log::{DIRECTORY as LOG_DIRECTORY, Log, LogOptions, Missing, Stats};
+pub use log::{DIRECTORY as LOG_DIRECTORY, Log, LogOptions, Missing, Stats, Syncing};
 pub use record::PAYLOAD_MAX as RECORD_BYTES_MAX;
 pub use snapshot::{SnapshotError, SnapshotName, SnapshotReader, SnapshotWriter, Snapshots};

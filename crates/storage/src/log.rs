@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use onecopy_core::{GroupId, Index, Recovered, Write};
 
@@ -9,7 +10,7 @@ use crate::end::End;
 use crate::error::{LogError, OpenError};
 use crate::fs::{self, File, FileSystem};
 use crate::group::Group;
-use crate::record::{self, Encoder};
+use crate::record::{self, Buffer, Encoder};
 use crate::recovery::{self, Recovery};
 use crate::segment::{self, SegmentHeader};
 
@@ -34,6 +35,9 @@ pub struct LogOptions {
     /// most syncs find the blocks allocated and the size unchanged, and cost one disk write instead of a
     /// transaction of the file system. More makes the sync that writes them slower. 0 switches it off.
     pub zero_ahead_bytes: u64,
+    /// Payloads of entries that are larger are handed to the operating system as they are, each with a write of its
+    /// own, instead of being copied into one with the rest.
+    pub copied_bytes_max: usize,
     /// A random number, drawn at every start. It goes into the checksums, so that no client can store a value
     /// that looks like a record of the log.
     pub salt: u64,
@@ -43,7 +47,13 @@ pub struct LogOptions {
 
 impl Default for LogOptions {
     fn default() -> Self {
-        Self { segment_bytes: 64 << 20, zero_ahead_bytes: 256 << 10, salt: 0, missing: Missing::Create }
+        Self {
+            segment_bytes: 64 << 20,
+            zero_ahead_bytes: 256 << 10,
+            copied_bytes_max: 64 << 10,
+            salt: 0,
+            missing: Missing::Create,
+        }
     }
 }
 
@@ -82,14 +92,16 @@ pub struct Log<F: FileSystem> {
     groups: BTreeMap<GroupId, Group>,
     /// Every segment with its size, oldest first; the last one is written.
     segments: VecDeque<(u64, u64)>,
-    file: F::File,
+    /// Shared with syncs that are under way.
+    file: Arc<F::File>,
     path: PathBuf,
     seed: u32,
     /// Records that were not handed to the operating system yet.
-    buffer: Vec<u8>,
-    /// Where the buffer goes, and up to where the file holds zeros after that.
+    buffer: Buffer,
+    /// Where the buffer goes, up to where the file holds zeros after that, and up to where it is synced.
     end: u64,
     zeroed: u64,
+    synced_end: u64,
     next_lsn: u64,
     flushed: u64,
     synced: u64,
@@ -99,6 +111,8 @@ pub struct Log<F: FileSystem> {
     marked: bool,
     /// Something in the file was not synced.
     dirty: bool,
+    /// A sync is under way that [`Log::begin_sync`] began.
+    syncing: bool,
     /// How far the log reaches for certain, noted apart from it.
     noted: End<F::File>,
     failure: Option<LogError>,
@@ -140,18 +154,20 @@ impl<F: FileSystem> Log<F> {
                     options,
                     groups,
                     segments,
-                    file,
+                    file: Arc::new(file),
                     path,
                     seed: header.seed(),
-                    buffer: Vec::new(),
+                    buffer: Buffer::default(),
                     end,
                     zeroed,
+                    synced_end: end,
                     next_lsn,
                     flushed: next_lsn - 1,
                     synced: next_lsn - 1,
                     fresh,
                     marked,
                     dirty: false,
+                    syncing: false,
                     noted,
                     failure: None,
                     syncs: 0,
@@ -178,18 +194,20 @@ impl<F: FileSystem> Log<F> {
             options,
             groups,
             segments: VecDeque::from([(number, segment.end)]),
-            file: segment.file,
+            file: Arc::new(segment.file),
             path,
             seed: segment.seed,
-            buffer: Vec::new(),
+            buffer: Buffer::default(),
             end: segment.end,
             zeroed: segment.end,
+            synced_end: segment.end,
             next_lsn: lsn + 1,
             flushed: lsn,
             synced: lsn,
             fresh: true,
             marked: false,
             dirty: false,
+            syncing: false,
             noted,
             failure: None,
             syncs: 0,
@@ -233,7 +251,8 @@ impl<F: FileSystem> Log<F> {
         Ok(())
     }
 
-    /// Hands everything that was appended to the operating system, in one write. It then survives the end of the
+    /// Hands everything that was appended to the operating system, in one write, but for large entries
+    /// ([`LogOptions::copied_bytes_max`]). It then survives the end of the
     /// process, but not that of the machine.
     ///
     /// # Errors
@@ -252,6 +271,56 @@ impl<F: FileSystem> Log<F> {
         self.check()?;
         let result = self.write_buffer().and_then(|()| self.sync_file());
         self.remember(result)
+    }
+
+    /// Begins a sync of everything that was handed to the operating system, for a caller that wants to append
+    /// meanwhile: [`Syncing::run`] does it, without the log, and [`Log::end_sync`] takes the outcome. `None` if
+    /// there is nothing to sync.
+    ///
+    /// In between, the log may only be appended to, as far as [`Log::has_room`], and flushed: it panics when it
+    /// must sync, since the operating system reports a failure to one of two syncs only.
+    ///
+    /// # Errors
+    /// [`LogError::Poisoned`].
+    pub fn begin_sync(&mut self) -> Result<Option<Syncing<F::File>>, LogError> {
+        self.check()?;
+        if !self.dirty {
+            return Ok(None);
+        }
+        self.syncing = true;
+        Ok(Some(Syncing { file: self.file.clone(), lsn: self.flushed, end: self.end }))
+    }
+
+    /// Ends a sync that [`Log::begin_sync`] began.
+    ///
+    /// # Errors
+    /// The outcome's, if it is one: it closes the log, as an error of [`Log::sync`] does.
+    pub fn end_sync(
+        &mut self,
+        syncing: &Syncing<F::File>,
+        outcome: std::io::Result<()>,
+    ) -> Result<(), LogError> {
+        self.syncing = false;
+        self.check()?;
+        let result = outcome.map_err(LogError::io("sync", &self.path, self.end));
+        self.remember(result)?;
+        self.syncs += 1;
+        self.dirty = syncing.lsn != self.flushed;
+        (self.synced, self.synced_end) = (syncing.lsn, syncing.end);
+        Ok(())
+    }
+
+    /// Whether these writes go into the newest segment: [`Log::append`] then does nothing that takes long.
+    #[must_use]
+    pub fn has_room(&self, writes: &[Write]) -> bool {
+        let bytes = self.buffer.len() + writes.iter().map(record::size_of_write).sum::<usize>();
+        self.end + bytes as u64 <= self.options.segment_bytes
+    }
+
+    /// How many bytes were handed to the operating system since the last sync.
+    #[must_use]
+    pub fn unsynced_bytes(&self) -> u64 {
+        self.end - self.synced_end
     }
 
     /// Syncs, and then records durably that everything was synced and where the log ends, unless that is said
@@ -382,8 +451,9 @@ impl<F: FileSystem> Log<F> {
     }
 
     fn encode(&mut self, encode: impl FnOnce(&mut Encoder<'_>)) {
-        let mut encoder =
-            Encoder { buffer: &mut self.buffer, seed: self.seed, lsn: self.next_lsn, synced: self.synced };
+        let (seed, lsn, synced) = (self.seed, self.next_lsn, self.synced);
+        let copied_max = self.options.copied_bytes_max;
+        let mut encoder = Encoder { buffer: &mut self.buffer, copied_max, seed, lsn, synced };
         encode(&mut encoder);
         self.next_lsn = encoder.lsn;
         self.fresh = false;
@@ -409,8 +479,8 @@ impl<F: FileSystem> Log<F> {
         let segment = start_segment(&self.fs, &self.directory, number, lsn, self.options.salt, &self.groups)
             .map_err(LogError::io("create", &path, 0))?;
         self.segments.push_back((number, segment.end));
-        (self.file, self.path, self.seed) = (segment.file, path, segment.seed);
-        (self.end, self.zeroed) = (segment.end, segment.end);
+        (self.file, self.path, self.seed) = (Arc::new(segment.file), path, segment.seed);
+        (self.end, self.zeroed, self.synced_end) = (segment.end, segment.end, segment.end);
         self.next_lsn = lsn + 1;
         (self.flushed, self.synced) = (lsn, lsn);
         self.fresh = true;
@@ -452,10 +522,13 @@ impl<F: FileSystem> Log<F> {
         let end = self.end + self.buffer.len() as u64;
         self.zero_ahead(end)?;
         self.dirty = true;
-        self.file.write_at(&self.buffer, self.end).map_err(LogError::io("write", &self.path, self.end))?;
+        let mut at = self.end;
+        for piece in self.buffer.pieces() {
+            self.file.write_at(piece, at).map_err(LogError::io("write", &self.path, at))?;
+            at += piece.len() as u64;
+        }
         self.bytes_flushed += self.buffer.len() as u64;
         self.buffer.clear();
-        self.buffer.shrink_to(record::APPEND_BYTES);
         self.end = end;
         self.zeroed = self.zeroed.max(end);
         self.flushed = self.next_lsn - 1;
@@ -480,12 +553,13 @@ impl<F: FileSystem> Log<F> {
 
     fn sync_file(&mut self) -> Result<(), LogError> {
         assert!(self.buffer.is_empty(), "log: a sync must cover everything that was appended");
+        assert!(!self.syncing, "log: of two syncs at a time, one would not hear of a failure");
         if self.dirty {
             self.file.sync_data().map_err(LogError::io("sync", &self.path, self.end))?;
             self.syncs += 1;
             self.dirty = false;
         }
-        self.synced = self.flushed;
+        (self.synced, self.synced_end) = (self.flushed, self.end);
         Ok(())
     }
 
@@ -520,6 +594,25 @@ impl<F: FileSystem> Log<F> {
     }
 }
 
+/// A sync that is under way while the log goes on, see [`Log::begin_sync`].
+#[derive(Debug)]
+pub struct Syncing<F> {
+    file: Arc<F>,
+    /// What it covers.
+    lsn: u64,
+    end: u64,
+}
+
+impl<F: File> Syncing<F> {
+    /// Syncs. The outcome is for [`Log::end_sync`], whatever it is.
+    ///
+    /// # Errors
+    /// Those of [`File::sync_data`].
+    pub fn run(&self) -> std::io::Result<()> {
+        self.file.sync_data()
+    }
+}
+
 struct Started<F> {
     file: F,
     seed: u32,
@@ -537,12 +630,16 @@ fn start_segment<F: FileSystem>(
     groups: &BTreeMap<GroupId, Group>,
 ) -> std::io::Result<Started<F::File>> {
     let header = SegmentHeader { number, first_lsn: lsn, salt };
-    let mut bytes = header.encode().to_vec();
-    let mut encoder = Encoder { buffer: &mut bytes, seed: header.seed(), lsn, synced: lsn - 1 };
+    let mut buffer = Buffer::default();
+    let mut encoder =
+        Encoder { buffer: &mut buffer, copied_max: 0, seed: header.seed(), lsn, synced: lsn - 1 };
     let heads = groups.iter();
     encoder.checkpoint(
         heads.map(|(id, group)| (*id, group.base, group.last, group.commit, group.state.as_ref())),
     );
+    let header_bytes = header.encode();
+    let bytes: Vec<u8> =
+        std::iter::once(&header_bytes[..]).chain(buffer.pieces()).flatten().copied().collect();
     let path = segment::path(directory, number);
     fs::replace(fs, &path, &bytes)?;
     Ok(Started { file: fs.open(&path)?, seed: header.seed(), end: bytes.len() as u64 })

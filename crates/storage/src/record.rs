@@ -113,9 +113,64 @@ pub(crate) fn plausible(bytes: &[u8]) -> bool {
     bytes.starts_with(&MAGIC)
 }
 
+/// Encoded records. Large payloads of entries are not copied among the other bytes.
+#[derive(Debug, Default)]
+pub(crate) struct Buffer {
+    bytes: Vec<u8>,
+    /// Payloads that stand before the byte of `bytes` with this number.
+    payloads: Vec<(usize, Bytes)>,
+    payload_bytes: usize,
+}
+
+impl Buffer {
+    /// How many bytes the records have.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len() + self.payload_bytes
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The bytes of the records, in pieces.
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = &[u8]> {
+        self.pieces_from(0, 0)
+    }
+
+    /// Forgets all records. Memory that was needed for many of them is given back.
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+        self.bytes.shrink_to(APPEND_BYTES);
+        self.payloads.clear();
+        self.payload_bytes = 0;
+    }
+
+    /// From a byte of `bytes` on, with the payloads from this one on.
+    fn pieces_from(&self, start: usize, payload: usize) -> impl Iterator<Item = &[u8]> {
+        let payloads = &self.payloads[payload..];
+        let starts = std::iter::once(start).chain(payloads.iter().map(|(at, _)| *at));
+        let ends = payloads.iter().map(|(at, _)| *at).chain(std::iter::once(self.bytes.len()));
+        let after = payloads.iter().map(|(_, payload)| &payload[..]).chain(std::iter::once(&[][..]));
+        let pieces =
+            starts.zip(ends).zip(after).flat_map(|((start, end), after)| [&self.bytes[start..end], after]);
+        pieces.filter(|piece| !piece.is_empty())
+    }
+
+    fn push_payload(&mut self, payload: &Bytes, copied_max: usize) {
+        if payload.len() <= copied_max {
+            self.bytes.extend_from_slice(payload);
+        } else {
+            self.payloads.push((self.bytes.len(), payload.clone()));
+            self.payload_bytes += payload.len();
+        }
+    }
+}
+
 /// Appends records to a buffer.
 pub(crate) struct Encoder<'a> {
-    pub(crate) buffer: &'a mut Vec<u8>,
+    pub(crate) buffer: &'a mut Buffer,
+    /// Payloads of up to so many bytes are copied into the buffer.
+    pub(crate) copied_max: usize,
     pub(crate) seed: u32,
     pub(crate) lsn: u64,
     pub(crate) synced: u64,
@@ -123,36 +178,39 @@ pub(crate) struct Encoder<'a> {
 
 impl Encoder<'_> {
     pub(crate) fn state(&mut self, group: GroupId, state: &Bytes) {
-        self.record(kind::STATE, group, |buffer| buffer.extend_from_slice(state));
+        self.record(kind::STATE, group, |buffer| buffer.bytes.extend_from_slice(state));
     }
 
     /// The entries must follow each other; see [`append_chunks`].
     pub(crate) fn append(&mut self, group: GroupId, entries: &[Entry], commit: Index) {
+        let copied_max = self.copied_max;
         self.record(kind::APPEND, group, |buffer| {
-            buffer.extend_from_slice(&commit.0.to_le_bytes());
+            let bytes = &mut buffer.bytes;
+            bytes.extend_from_slice(&commit.0.to_le_bytes());
             let first = entries.first().map_or(0, |entry| entry.id.index.0);
-            buffer.extend_from_slice(&first.to_le_bytes());
-            buffer.extend_from_slice(&(entries.len() as u32).to_le_bytes());
+            bytes.extend_from_slice(&first.to_le_bytes());
+            bytes.extend_from_slice(&(entries.len() as u32).to_le_bytes());
             for entry in entries {
-                buffer.extend_from_slice(&entry.id.epoch.0.to_le_bytes());
-                buffer.extend_from_slice(&entry.time.0.to_le_bytes());
-                buffer.extend_from_slice(&entry.seed.to_le_bytes());
-                buffer.extend_from_slice(&(entry.payload.len() as u32).to_le_bytes());
-                buffer.extend_from_slice(&entry.payload);
+                let bytes = &mut buffer.bytes;
+                bytes.extend_from_slice(&entry.id.epoch.0.to_le_bytes());
+                bytes.extend_from_slice(&entry.time.0.to_le_bytes());
+                bytes.extend_from_slice(&entry.seed.to_le_bytes());
+                bytes.extend_from_slice(&(entry.payload.len() as u32).to_le_bytes());
+                buffer.push_payload(&entry.payload, copied_max);
             }
         });
     }
 
     pub(crate) fn cut(&mut self, group: GroupId, from: Index) {
-        self.record(kind::CUT, group, |buffer| buffer.extend_from_slice(&from.0.to_le_bytes()));
+        self.record(kind::CUT, group, |buffer| buffer.bytes.extend_from_slice(&from.0.to_le_bytes()));
     }
 
     pub(crate) fn compact(&mut self, group: GroupId, through: EntryId) {
-        self.record(kind::COMPACT, group, |buffer| put_id(buffer, through));
+        self.record(kind::COMPACT, group, |buffer| put_id(&mut buffer.bytes, through));
     }
 
     pub(crate) fn install(&mut self, group: GroupId, snapshot: EntryId) {
-        self.record(kind::INSTALL, group, |buffer| put_id(buffer, snapshot));
+        self.record(kind::INSTALL, group, |buffer| put_id(&mut buffer.bytes, snapshot));
     }
 
     pub(crate) fn forget(&mut self, group: GroupId) {
@@ -168,6 +226,7 @@ impl Encoder<'_> {
         heads: impl Iterator<Item = (GroupId, EntryId, Index, Index, Option<&'a Bytes>)>,
     ) {
         self.record(kind::CHECKPOINT, GroupId(0), |buffer| {
+            let buffer = &mut buffer.bytes;
             for (group, base, last, commit, state) in heads {
                 buffer.extend_from_slice(&group.0.to_le_bytes());
                 put_id(buffer, base);
@@ -181,23 +240,25 @@ impl Encoder<'_> {
         });
     }
 
-    fn record(&mut self, kind: u8, group: GroupId, payload: impl FnOnce(&mut Vec<u8>)) {
-        let start = self.buffer.len();
-        self.buffer.extend_from_slice(&[0; HEADER]);
-        payload(self.buffer);
-        let body = &self.buffer[start + HEADER..];
-        assert!(body.len() <= PAYLOAD_MAX, "log: a record of {} bytes cannot be read back", body.len());
+    fn record(&mut self, kind: u8, group: GroupId, body: impl FnOnce(&mut Buffer)) {
+        let (start, first, before) = (self.buffer.bytes.len(), self.buffer.payloads.len(), self.buffer.len());
+        self.buffer.bytes.extend_from_slice(&[0; HEADER]);
+        body(self.buffer);
+        let length = self.buffer.len() - before - HEADER;
+        assert!(length <= PAYLOAD_MAX, "log: a record of {length} bytes cannot be read back");
+        let pieces = self.buffer.pieces_from(start + HEADER, first);
         let header = Header {
             kind,
             group,
-            length: body.len() as u32,
+            length: length as u32,
             lsn: self.lsn,
             synced: self.synced,
-            payload_checksum: crc32c::crc32c(body),
+            payload_checksum: pieces.fold(0, crc32c::crc32c_append),
         };
-        let end = start + size(body.len());
-        self.buffer[start..start + HEADER].copy_from_slice(&header.encode(self.seed));
-        self.buffer.resize(end, 0);
+        let bytes = &mut self.buffer.bytes;
+        bytes[start..start + HEADER].copy_from_slice(&header.encode(self.seed));
+        let padding = size(length) - HEADER - length;
+        bytes.resize(bytes.len() + padding, 0);
         self.lsn += 1;
     }
 }
@@ -205,6 +266,16 @@ impl Encoder<'_> {
 /// How many bytes the payload of an append of these entries has.
 pub(crate) fn append_size(entries: &[Entry]) -> usize {
     APPEND_FIXED + entries.iter().map(|entry| ENTRY_FIXED + entry.payload.len()).sum::<usize>()
+}
+
+/// How many bytes the records of a write occupy, at most.
+pub(crate) fn size_of_write(write: &Write) -> usize {
+    match write {
+        Write::State(state) => size(state.len()),
+        Write::Append { entries, .. } => append_chunks(entries).map(|chunk| size(append_size(chunk))).sum(),
+        Write::Cut { .. } => size(8),
+        Write::Compact { .. } | Write::Install { .. } => size(16),
+    }
 }
 
 /// Spreads entries over records of about [`APPEND_BYTES`]. At least one chunk, as the commit index counts too.
@@ -319,10 +390,16 @@ mod tests {
         Entry { id: EntryId::new(index, 2), time: Timestamp(3), seed: 4, payload }
     }
 
-    fn encoded(encode: impl FnOnce(&mut Encoder<'_>)) -> Vec<u8> {
-        let mut buffer = Vec::new();
-        encode(&mut Encoder { buffer: &mut buffer, seed: 5, lsn: 6, synced: 4 });
-        buffer
+    fn encoded(encode: impl Fn(&mut Encoder<'_>)) -> Vec<u8> {
+        let [copied, apart] = [usize::MAX, 0].map(|copied_max| {
+            let mut buffer = Buffer::default();
+            encode(&mut Encoder { buffer: &mut buffer, copied_max, seed: 5, lsn: 6, synced: 4 });
+            let bytes: Vec<u8> = buffer.pieces().flatten().copied().collect();
+            assert_eq!(bytes.len(), buffer.len());
+            bytes
+        });
+        assert_eq!(copied, apart, "whether a payload is copied makes no difference");
+        copied
     }
 
     fn decoded(bytes: &[u8]) -> Result<Record, String> {

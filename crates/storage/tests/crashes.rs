@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use onecopy_core::{Entry, EntryId, GroupId, Index, Recovered, Timestamp, Write};
-use onecopy_storage::{Crash, File, FileSystem, Log, LogError, LogOptions, MemoryFileSystem, OpenError};
+use onecopy_storage::{
+    Crash, File, FileSystem, Log, LogError, LogOptions, MemoryFile, MemoryFileSystem, OpenError, Syncing,
+};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -74,6 +76,8 @@ struct World {
     /// How much of the history was handed over, and how much was synced.
     flushed: usize,
     synced: usize,
+    /// A sync that is under way, how much was handed over when it began, and its outcome once it has one.
+    syncing: Option<(Syncing<MemoryFile>, usize, Option<std::io::Result<()>>)>,
     /// How much was synced when the last record was written.
     covered: usize,
     /// How much was synced when the end was last noted.
@@ -94,6 +98,7 @@ impl World {
             now: Groups::new(),
             flushed: 0,
             synced: 0,
+            syncing: None,
             covered: 0,
             noted: 0,
             epoch: 1,
@@ -108,6 +113,7 @@ impl World {
         LogOptions {
             segment_bytes: self.rng.random_range(300..8_000),
             zero_ahead_bytes: [0, 512, 4096][self.rng.random_range(0..3)],
+            copied_bytes_max: [0, 50, 64 << 10][self.rng.random_range(0..3)],
             salt: self.rng.random(),
             ..LogOptions::default()
         }
@@ -216,6 +222,9 @@ impl World {
 
     fn step(&mut self) -> Result<(), LogError> {
         let group = GroupId(self.rng.random_range(0..4));
+        if self.syncing.is_some() || self.rng.random_ratio(1, 10) {
+            return self.sync_meanwhile(group);
+        }
         match self.rng.random_range(0..40) {
             0..=2 => {
                 self.log().flush()?;
@@ -252,6 +261,50 @@ impl World {
         Ok(())
     }
 
+    /// A sync that does not keep others from appending: it begins, is done, and ends, and in between, records are
+    /// appended and flushed as far as the segment has room.
+    fn sync_meanwhile(&mut self, group: GroupId) -> Result<(), LogError> {
+        let Some((syncing, flushed, outcome)) = self.syncing.take() else {
+            let flushed = self.flushed;
+            self.syncing = self.log().begin_sync()?.map(|syncing| (syncing, flushed, None));
+            return Ok(());
+        };
+        match (self.rng.random_range(0..6), outcome) {
+            (0, None) => {
+                let outcome = syncing.run();
+                self.syncing = Some((syncing, flushed, Some(outcome)));
+                Ok(())
+            }
+            (0, Some(outcome)) => {
+                self.log().end_sync(&syncing, outcome)?;
+                self.synced = self.synced.max(flushed);
+                Ok(())
+            }
+            (1, outcome) => {
+                self.syncing = Some((syncing, flushed, outcome));
+                self.log().flush()?;
+                self.flushed = self.history.len();
+                Ok(())
+            }
+            (_, outcome) => {
+                self.syncing = Some((syncing, flushed, outcome));
+                let write = self.random_write(group);
+                if !self.log().has_room(std::slice::from_ref(&write)) {
+                    return Ok(());
+                }
+                self.note(Op::Write(group, write.clone()));
+                self.log().append(group, &write)
+            }
+        }
+    }
+
+    /// Has a sync that is under way come to its end.
+    fn settle(&mut self) {
+        while self.syncing.is_some() {
+            self.sync_meanwhile(GroupId(0)).expect("nothing fails");
+        }
+    }
+
     fn note(&mut self, op: Op) {
         apply(&mut self.now, &op);
         self.history.push(op);
@@ -265,6 +318,7 @@ impl World {
 
     fn crash(&mut self) {
         self.log = None;
+        self.syncing = None;
         let crash = self.random_crash();
         self.fs.crash(crash, self.rng.random());
         self.open(crash == Crash::Process);
@@ -339,6 +393,7 @@ fn damage_is_never_taken_for_a_crash() {
         for _ in 0..world.rng.random_range(20..120) {
             world.step().expect("nothing fails");
         }
+        world.settle();
         world.log().sync().expect("nothing fails");
         world.all_synced();
         if world.rng.random() {
@@ -379,6 +434,7 @@ fn a_log_that_was_shortened_is_never_taken_for_a_short_one() {
             world.step().expect("nothing fails");
         }
         let clean = world.rng.random();
+        world.settle();
         if clean {
             world.log.take().expect("it is open").close().expect("nothing fails");
             world.all_synced();

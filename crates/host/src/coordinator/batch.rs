@@ -16,6 +16,8 @@ pub(super) const RETRY_INTERVAL: Duration = Duration::from_millis(10);
 const PRIMARIES_LOST_MAX: u32 = 2;
 /// Large bodies take time, at both ends and in between: so many bytes get a millisecond more of everything.
 const BYTES_PER_MS: usize = 16 * 1024;
+/// Of batches of so many bytes, one at a time is on its way. It is more than a batch has that many requests share.
+pub(super) const LARGE: usize = 2 * super::BATCH_BYTES_MAX;
 
 /// Requests of several clients that travel together.
 #[derive(Debug)]
@@ -25,6 +27,8 @@ pub(super) struct Batch<T> {
     /// Whose requests it carries, and how many bytes each has in the body.
     pub(super) clients: Vec<T>,
     sizes: Vec<usize>,
+    /// How many bytes of large batches it may have to wait for.
+    ahead: usize,
     pub(super) since: Instant,
     whereabouts: Whereabouts,
     /// Before this it is not sent again.
@@ -59,6 +63,7 @@ impl<T> Batch<T> {
             body,
             clients,
             sizes,
+            ahead: 0,
             since: now,
             whereabouts,
             not_before,
@@ -81,11 +86,29 @@ impl<T> Batch<T> {
 
     /// When its clients are told that nobody has answered; `timeout`: how long those of a small batch wait.
     pub(super) fn ends_at(&self, timeout: Duration) -> Instant {
-        self.since + timeout + self.time_for_body()
+        self.since + timeout + self.time_for_body() + time_for(self.ahead)
+    }
+
+    /// Whether it is so large that it waits for others that are.
+    pub(super) fn is_large(&self) -> bool {
+        self.kind == Kind::Write && self.body.len() >= LARGE
+    }
+
+    /// It was made when so many bytes of large batches were outstanding.
+    pub(super) fn behind(mut self, bytes: usize) -> Self {
+        if self.is_large() {
+            self.ahead = bytes;
+        }
+        self
+    }
+
+    /// Whether somebody has it.
+    pub(super) fn is_sent(&self) -> bool {
+        matches!(self.whereabouts, Whereabouts::Sent { .. })
     }
 
     fn time_for_body(&self) -> Duration {
-        Duration::from_millis((self.body.len() / BYTES_PER_MS) as u64)
+        time_for(self.body.len())
     }
 
     /// When it is to be sent again if nothing is heard.
@@ -127,6 +150,11 @@ impl<T> Batch<T> {
         self.whereabouts = Whereabouts::Here;
     }
 
+    /// It may be sent at once, although it was sent a moment ago.
+    pub(super) fn try_at(&mut self, now: Instant) {
+        self.not_before = self.not_before.min(now);
+    }
+
     /// It was not taken where it was sent.
     pub(super) fn refuse(&mut self, refusal: Reply) {
         self.whereabouts = Whereabouts::Here;
@@ -161,4 +189,8 @@ impl<T> Batch<T> {
             Kind::Write | Kind::Read => self.refusal.clone(),
         }
     }
+}
+
+fn time_for(bytes: usize) -> Duration {
+    Duration::from_millis((bytes / BYTES_PER_MS) as u64)
 }

@@ -3,6 +3,9 @@
 //! It caches the view of the group and asks nobody per request. All requests that arrive in one turn make one batch of writes
 //! and one of reads, unless these are [better apart](ReadBatches::Apart) or the batch becomes too large.
 //!
+//! A large value takes its time on the wire and on disks, and whatever is ordered behind it waits. So of batches with more than a
+//! usual load of bytes, each with one request, one at a time is on its way: small ones come between them.
+//!
 //! A batch is tried until it is answered or the request timeout is over, under the same id: whichever primary gets it, it
 //! is executed once ([`onecopy_core::session`]). So a client sees a pause while primaries change, and no error. Only when the
 //! time is over, and a write was sent, nobody can say what became of it.
@@ -14,12 +17,12 @@ mod tests;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bytes::Bytes;
-use onecopy_core::segments::{BodyBuilder, split_response};
+use bytes::{Bytes, BytesMut};
+use onecopy_core::segments::split_response;
 use onecopy_core::{GroupId, Incarnation, Index, Instant, NodeId, View};
 
 use crate::message::{Answer, Forward, Kind, Outcome};
-use batch::Batch;
+use batch::{Batch, LARGE};
 
 /// A batch is closed when it has grown to this many bytes: it has at most as many, and one segment.
 pub const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -88,14 +91,32 @@ pub struct Dispatch {
 /// A batch that is being made.
 #[derive(Debug)]
 struct Open<T> {
-    body: BodyBuilder,
-    sizes: Vec<usize>,
+    segments: Vec<Bytes>,
+    bytes: usize,
     clients: Vec<T>,
 }
 
 impl<T> Default for Open<T> {
     fn default() -> Self {
-        Self { body: BodyBuilder::new(), sizes: Vec::new(), clients: Vec::new() }
+        Self { segments: Vec::new(), bytes: 0, clients: Vec::new() }
+    }
+}
+
+impl<T> Open<T> {
+    fn push(&mut self, segment: Bytes, client: T) {
+        self.bytes += segment.len();
+        self.segments.push(segment);
+        self.clients.push(client);
+    }
+
+    /// The segments in a row. A single one is not copied.
+    fn body(&mut self) -> Bytes {
+        if self.segments.len() == 1 {
+            return self.segments.pop().unwrap_or_default();
+        }
+        let mut body = BytesMut::with_capacity(self.bytes);
+        self.segments.iter().for_each(|segment| body.extend_from_slice(segment));
+        body.freeze()
     }
 }
 
@@ -230,13 +251,18 @@ impl<T> Coordinator<T> {
         let Some((to, view)) = self.view.as_ref().map(|view| (view.primary, view.number)) else { return };
         let done_below = self.batches.keys().next().copied().unwrap_or(self.sequence + 1);
         let (group, coordinator) = (self.group, self.incarnation);
-        for (sequence, batch) in &mut self.batches {
+        for batch in self.batches.values_mut() {
             // A request or its answer was lost on the way: connections end, and begin, at either end by itself.
-            let is_late = batch.is_late_at().is_some_and(|late| now >= late);
-            if is_late {
+            if batch.is_late_at().is_some_and(|late| now >= late) {
                 batch.lose();
+                batch.try_at(now);
             }
-            if batch.is_due_at().is_some_and(|due| is_late || due <= now) {
+        }
+        let mut takes_large = self.takes_large();
+        for (sequence, batch) in &mut self.batches {
+            let may_leave = !batch.is_large() || takes_large;
+            if may_leave && batch.is_due_at().is_some_and(|due| due <= now) {
+                takes_large &= !batch.is_large();
                 batch.sent(to, view, now);
                 let (sequence, kind, body) = (*sequence, batch.kind, batch.body.clone());
                 let forward = Forward { group, view, coordinator, sequence, done_below, kind, body };
@@ -245,10 +271,17 @@ impl<T> Coordinator<T> {
         }
     }
 
+    /// Whether no large batch is on its way.
+    fn takes_large(&self) -> bool {
+        !self.batches.values().any(|batch| batch.is_large() && batch.is_sent())
+    }
+
     /// When something must be tried again or given up.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        let due = |batch: &Batch<T>| batch.is_due_at().filter(|_| self.view.is_some());
+        let takes_large = self.takes_large();
+        let may_leave = |batch: &Batch<T>| self.view.is_some() && (takes_large || !batch.is_large());
+        let due = |batch: &Batch<T>| batch.is_due_at().filter(|_| may_leave(batch));
         let wants = |batch: &Batch<T>| {
             let expires = batch.ends_at(self.request_timeout);
             [Some(expires), batch.is_late_at(), due(batch)].into_iter().flatten().min()
@@ -262,12 +295,16 @@ impl<T> Coordinator<T> {
         let mut open: BTreeMap<Kind, Open<T>> = BTreeMap::new();
         let mut arrived = std::mem::take(&mut self.arrived);
         for Submission { kind, segment, client } in arrived.drain(..) {
+            let is_large = segment.len() >= LARGE;
             let batch = open.entry(kind).or_default();
-            batch.body.push(&segment);
-            batch.sizes.push(segment.len());
-            batch.clients.push(client);
+            if is_large && !batch.clients.is_empty() {
+                let batch = std::mem::take(batch);
+                self.add_batch(now, kind, batch);
+            }
+            let batch = open.entry(kind).or_default();
+            batch.push(segment, client);
             let travels_alone = kind == Kind::Read && reads == ReadBatches::Apart;
-            if travels_alone || batch.body.size() >= BATCH_BYTES_MAX {
+            if travels_alone || batch.bytes >= BATCH_BYTES_MAX {
                 let batch = open.remove(&kind).unwrap_or_default();
                 self.add_batch(now, kind, batch);
             }
@@ -278,9 +315,13 @@ impl<T> Coordinator<T> {
         }
     }
 
-    fn add_batch(&mut self, now: Instant, kind: Kind, Open { body, sizes, clients }: Open<T>) {
+    fn add_batch(&mut self, now: Instant, kind: Kind, mut open: Open<T>) {
         self.sequence += 1;
-        self.batches.insert(self.sequence, Batch::new(now, kind, body.finish(), clients, sizes));
+        let sizes = open.segments.iter().map(Bytes::len).collect();
+        let large = self.batches.values().filter(|batch| batch.is_large());
+        let ahead = large.map(|batch| batch.body.len()).sum();
+        let batch = Batch::new(now, kind, open.body(), open.clients, sizes).behind(ahead);
+        self.batches.insert(self.sequence, batch);
     }
 
     fn expire(&mut self, now: Instant) {

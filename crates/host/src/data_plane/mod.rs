@@ -253,6 +253,12 @@ impl<M: StateMachine, T> DataPlane<M, T> {
             group.end_turn(now, steady, observer, &mut self.asked);
         }
         self.make_way(now, observer, out);
+        self.hand_out(out);
+    }
+
+    /// Collects what the groups want. For a shell that reports writes as [durable](Self::persisted) in the turn in which
+    /// it was asked for them: what follows from that need not wait for the next turn.
+    pub fn hand_out(&mut self, out: &mut Out<Mail>) {
         self.pass_on(out);
         let mut wishes = std::mem::take(&mut self.asked.wishes);
         wishes.drain(..).for_each(|wish| self.grant(wish, out));

@@ -9,7 +9,7 @@ use onecopy_host::{Kind, Reply, Submission};
 use onecopy_keyspace::command::{self, Spec};
 use onecopy_keyspace::request::SegmentBuilder;
 use onecopy_resp::{Limits, Parser, ProtocolError, Request, Version};
-use tokio::io::{AsyncWriteExt, Interest};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -26,6 +26,7 @@ use crate::status::ClientCounters;
 
 /// How many bytes are taken from a connection at once.
 const READ_BYTES: usize = 16 * 1024;
+const READ_BYTES_MAX: usize = 1024 * 1024;
 /// A segment is closed when it has grown to this many bytes.
 pub(crate) const SEGMENT_BYTES_MAX: usize = 1024 * 1024;
 /// How many commands a segment takes at first, and at most. In between it follows the size of the replies, which nobody
@@ -204,10 +205,13 @@ impl<'a> Connection<'a> {
             if !ready.is_readable() || self.output.is_full() {
                 continue;
             }
-            input.reserve(READ_BYTES);
-            match self.stream.try_read_buf(input) {
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-                outcome => return outcome,
+            // The more of a large command has come, the more is taken at once.
+            input.reserve(input.len().clamp(READ_BYTES, READ_BYTES_MAX));
+            // Unlike `try_read_buf`, this notices that a read has taken everything, and spares one that finds nothing.
+            tokio::select! {
+                biased;
+                outcome = self.stream.read_buf(input) => return outcome,
+                () = std::future::ready(()) => {}
             }
         }
     }

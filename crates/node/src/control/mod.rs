@@ -176,7 +176,7 @@ impl Control {
             self.tell_view_nodes(&ping);
             let told = self.contacts.view_nodes(&self.knowledge.table());
             if let Some(partner) = self.gossip.partner(self.links.nodes(), &told) {
-                let _ = self.links.send(partner, &ping);
+                let _ = self.links.send(partner, ping);
             }
         }
     }
@@ -194,7 +194,7 @@ impl Control {
             addresses: self.addresses.clone(),
             clock: ClockReading { wall: self.clock.wall(), at: self.clock.now() },
             leaving: self.says_goodbye(),
-            busy_for: self.knowledge.data.busy_for(self.clock.now()),
+            busy_for: self.knowledge.busy_for(self.clock.now()),
             table: self.knowledge.table().version(),
             seeks: self.links.sought(),
             groups: self.knowledge.reports(),
@@ -208,7 +208,7 @@ impl Control {
                 self.hear(node, message.clone());
             } else {
                 // What cannot be sent is lost: the next ping says it again.
-                let _ = self.links.send(node, message);
+                let _ = self.links.send(node, message.clone());
             }
         }
     }
@@ -216,7 +216,7 @@ impl Control {
     fn hear(&mut self, from: NodeId, message: ControlMessage) {
         if let ControlMessage::Ping(ping) = &message {
             for (node, address) in self.links.found(ping) {
-                let _ = self.links.send(from, &ControlMessage::Found { node, address });
+                let _ = self.links.send(from, ControlMessage::Found { node, address });
             }
         }
         match message {
@@ -255,21 +255,21 @@ impl Control {
         for wish in wishes {
             match wish {
                 ViewWish::Hello { to, hello } => {
-                    let _ = self.links.send(to, &ControlMessage::Hello(hello));
+                    let _ = self.links.send(to, ControlMessage::Hello(hello));
                 }
                 ViewWish::Raft { to, letter } => {
-                    let _ = self.links.send(to, &ControlMessage::Raft(letter));
+                    let _ = self.links.send(to, ControlMessage::Raft(letter));
                 }
                 ViewWish::Operated { to, request, outcome } => {
                     self.tell(to, ControlMessage::Operated { request, outcome });
                 }
                 ViewWish::LookFor { node, address } => self.links.look_for(node, &address),
                 ViewWish::Refuse { to, address, refusal } => {
-                    self.links.tell_stranger(to, address, &ControlMessage::Refused(refusal));
+                    self.links.tell_stranger(to, address, ControlMessage::Refused(refusal));
                 }
                 ViewWish::Announce { to, table } if to == self.me.node => self.learn(table),
                 ViewWish::Announce { to, table } => {
-                    let _ = self.links.send(to, &ControlMessage::Table(table.encode()));
+                    let _ = self.links.send(to, ControlMessage::Table(table.encode()));
                 }
             }
         }

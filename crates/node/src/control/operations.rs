@@ -68,7 +68,7 @@ impl Control {
     pub(super) fn tell(&mut self, to: NodeId, message: ControlMessage) {
         if to == self.me.node {
             self.hear(to, message);
-        } else if self.links.send(to, &message).is_err() {
+        } else if self.links.send(to, message).is_err() {
             warn!(%to, "an operation cannot be passed on: there is no connection");
         }
     }

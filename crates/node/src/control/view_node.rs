@@ -155,7 +155,7 @@ impl ViewNode {
     }
 
     fn employ(&mut self) {
-        self.out.writes.drain(..).for_each(|job| self.journal.submit(job));
+        self.journal.submit(self.out.writes.drain(..), &mut Vec::new());
         self.out.archive.drain(..).for_each(|job| self.archive.submit(job));
     }
 }

@@ -30,6 +30,18 @@ pub(crate) enum Event {
     Control(FromControl),
 }
 
+impl Event {
+    /// Whether it asks for something that may share an entry with others.
+    fn is_request(&self) -> bool {
+        let forward = |message: &DataMessage| matches!(message, DataMessage::Forward(_));
+        match self {
+            Self::Submitted(_) => true,
+            Self::Peer(PeerEvent::Received { message, .. }) => forward(message),
+            _ => false,
+        }
+    }
+}
+
 /// What the control thread tells the data thread.
 #[derive(Debug)]
 pub(crate) enum FromControl {
@@ -62,11 +74,15 @@ impl Inbox {
 
     /// Completes when there is something.
     pub(crate) async fn filled(&self) {
-        self.filled.notified().await;
+        while self.events.borrow().is_empty() {
+            self.filled.notified().await;
+        }
     }
 
-    /// Moves everything out.
-    pub(crate) fn drain_into(&self, events: &mut Vec<Event>) {
-        events.append(&mut self.events.borrow_mut());
+    /// Moves everything out: requests, which may gather, apart from what waits for nobody.
+    pub(crate) fn drain_into(&self, events: &mut Vec<Event>, requests: &mut Vec<Event>) {
+        for event in self.events.borrow_mut().drain(..) {
+            if event.is_request() { requests.push(event) } else { events.push(event) }
+        }
     }
 }

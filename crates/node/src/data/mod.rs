@@ -2,7 +2,8 @@
 //!
 //! Everything that happens becomes an [`Event`]; one *turn* takes all events that have arrived and hands them to the
 //! [`DataPlane`](onecopy_host::DataPlane), which does the rest; then what it wants is handed out. Under load the turns get
-//! larger, not more. Replicas, state machines and the coordinator belong to this thread alone and need no locks.
+//! larger, not more: requests [gather](Gathering), while what is for the replicas has its turn at once. Replicas, state
+//! machines and the coordinator belong to this thread alone and need no locks.
 //!
 //! ```text
 //! connections ─▶ segments ┐                             ┌▶ journal (log thread)
@@ -14,10 +15,12 @@ pub(crate) mod inbox;
 pub(crate) mod observer;
 pub(crate) mod plane;
 
+use std::rc::Rc;
 use std::time::Duration;
 
-use onecopy_host::ArchiveEvent;
+use onecopy_host::{ArchiveEvent, Gathering};
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::mpsc::error::TryRecvError;
 
 use crate::journal::JournalEvent;
 use inbox::{Event, FromControl, Inbox};
@@ -32,8 +35,10 @@ pub(crate) struct Ears {
 }
 
 /// Turns until the control thread is gone.
-pub(crate) async fn run(mut plane: Plane, inbox: &Inbox, mut ears: Ears) {
+pub(crate) async fn run(mut plane: Plane, inbox: Rc<Inbox>, mut ears: Ears) {
     let mut events = Vec::new();
+    let mut requests = Vec::new();
+    let mut gathering = Gathering::default();
     loop {
         let patience = plane.patience().unwrap_or(Duration::from_secs(3600));
         tokio::select! {
@@ -47,18 +52,43 @@ pub(crate) async fn run(mut plane: Plane, inbox: &Inbox, mut ears: Ears) {
             },
             () = tokio::time::sleep(patience) => {}
         }
-        while let Ok(event) = ears.journal.try_recv() {
+        loop {
+            if ears.drain_into(&mut events).is_err() {
+                return;
+            }
+            inbox.drain_into(&mut events, &mut requests);
+            if !gathering.goes_on(plane.now(), requests.len()) {
+                plane.turn(events.drain(..).chain(requests.drain(..)));
+                break;
+            }
+            // What is for the replicas waits for nobody.
+            if !events.is_empty() {
+                plane.turn(events.drain(..));
+            }
+            // Everybody else's turn: who was answered writes, and whoever can be read is.
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+impl Ears {
+    /// Moves everything out.
+    ///
+    /// # Errors
+    /// The control thread is gone.
+    fn drain_into(&mut self, events: &mut Vec<Event>) -> Result<(), TryRecvError> {
+        while let Ok(event) = self.journal.try_recv() {
             events.push(Event::Journal(event));
         }
-        while let Ok(event) = ears.archive.try_recv() {
+        while let Ok(event) = self.archive.try_recv() {
             events.push(Event::Archive(event));
         }
-        while let Ok(event) = ears.control.try_recv() {
-            events.push(Event::Control(event));
+        loop {
+            match self.control.try_recv() {
+                Ok(event) => events.push(Event::Control(event)),
+                Err(TryRecvError::Empty) => return Ok(()),
+                Err(gone) => return Err(gone),
+            }
         }
-        inbox.drain_into(&mut events);
-        plane.turn(events.drain(..));
-        // Connections that were answered speak before the next turn, so that it finds more to do.
-        tokio::task::yield_now().await;
     }
 }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use onecopy_core::{Instant, NodeId};
+use onecopy_core::{GroupId, Instant, NodeId, Ticket};
 use onecopy_host::clock;
 use onecopy_host::{DataPlane, Kind, Mail, Out};
 use onecopy_keyspace::Keyspace;
@@ -40,6 +40,8 @@ pub(crate) struct Plane {
     /// What the data plane wants; empty between turns.
     pub(crate) out: Out<Mail>,
     pub(crate) journal: Journal,
+    /// What became durable as it was handed to the journal. Empty between turns.
+    pub(crate) durable: Vec<(GroupId, Ticket)>,
     pub(crate) archive: Archive,
     pub(crate) links: Links,
     pub(crate) inbox: Rc<Inbox>,
@@ -59,19 +61,28 @@ pub(crate) struct Plane {
 }
 
 impl Plane {
+    /// The time.
+    pub(crate) fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
     /// Takes everything that has happened, and does everything that follows from it.
     pub(crate) fn turn(&mut self, events: impl Iterator<Item = Event>) {
         let now = self.clock.now();
         self.status.turn_begins(now);
         for event in events {
             self.take(now, event);
-            // The disks work while the turn goes on.
-            self.employ();
+            if !self.journal.is_direct() {
+                // The disks work while the turn goes on.
+                self.employ();
+            }
         }
+        self.write_down(now);
         self.data.route(now, &mut self.out);
         self.data.end_turn(now, self.clock.wall(), &mut self.telling, &mut self.out);
+        self.write_down(now);
+        self.data.hand_out(&mut self.out);
         self.mind_the_clock();
-        self.employ();
         self.post();
         for (client, reply) in self.data.replies() {
             // A client that has hung up does not mind.
@@ -140,8 +151,19 @@ impl Plane {
 
     /// Gives the disks their work.
     pub(crate) fn employ(&mut self) {
-        self.out.writes.drain(..).for_each(|job| self.journal.submit(job));
+        self.journal.submit(self.out.writes.drain(..), &mut self.durable);
         self.out.archive.drain(..).for_each(|job| self.archive.submit(job));
+    }
+
+    /// Gives the disks their work, and goes on with what is durable at once.
+    fn write_down(&mut self, now: Instant) {
+        self.employ();
+        while let Some((group, ticket)) = self.durable.pop() {
+            // The last one of a group stands for those before it.
+            self.durable.retain(|(other, _)| *other != group);
+            self.data.persisted(now, group, ticket, &mut self.telling, &mut self.out);
+            self.employ();
+        }
     }
 
     /// What cannot be sent is lost, as on any network: the protocol repeats what matters.
@@ -149,19 +171,19 @@ impl Plane {
         for mail in std::mem::take(&mut self.out.wishes) {
             match mail {
                 Mail::Replica { to, group, message } => {
-                    let _ = self.links.send(to, &DataMessage::Replica { group, message });
+                    let _ = self.links.send(to, DataMessage::Replica { group, message });
                 }
                 Mail::Forward { to, forward } => {
                     let sequence = forward.sequence;
                     if forward.kind == Kind::Read {
                         ReplicaCounters::add(&self.status.replicas_did.reads_forwarded);
                     }
-                    if self.links.send(to, &DataMessage::Forward(forward)).is_err() {
+                    if self.links.send(to, DataMessage::Forward(forward)).is_err() {
                         self.data.undelivered(sequence);
                     }
                 }
                 Mail::Answer { to, answer } => {
-                    let _ = self.links.send(to, &DataMessage::Answer(answer));
+                    let _ = self.links.send(to, DataMessage::Answer(answer));
                 }
                 Mail::Suspect(suspicion) => {
                     let _ = self.control.send(FromData::Suspect(suspicion));

@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use onecopy_core::NodeId;
-use serde::de::DeserializeOwned;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tracing::{debug, warn};
 
-use super::wire::{self, BODY_MAX, GREETING_MAX};
+use super::wire::{self, BODY_MAX, GREETING_MAX, Incoming, Parcel};
 use super::{Greeting, Lane, PROTOCOL_VERSION, PeerEvent};
 use crate::crowd::Crowd;
 
@@ -83,8 +82,9 @@ pub(crate) async fn accept(
 
 async fn greet(mut stream: TcpStream, callee: &Callee) -> Result<Accepted, Refused> {
     let mut input = BytesMut::with_capacity(GREETING_MAX);
+    let mut incoming = Incoming::new(GREETING_MAX);
     let greeting: Greeting = loop {
-        if let Some(greeting) = wire::decode(&mut input, GREETING_MAX)? {
+        if let Some(greeting) = incoming.next(&mut input)? {
             break greeting;
         }
         if stream.read_buf(&mut input).await? == 0 {
@@ -104,9 +104,9 @@ async fn greet(mut stream: TcpStream, callee: &Callee) -> Result<Accepted, Refus
     Ok(Accepted { from: greeting.from, lane: greeting.lane, stream: stream.into_std()?, input })
 }
 
-/// Reads messages until the connection breaks. Each read is followed by a turn of the event loop, so that one busy peer
-/// does not keep the others waiting.
-pub(crate) async fn read_messages<M: DeserializeOwned>(connection: Accepted, event: impl Fn(PeerEvent<M>)) {
+/// Reads messages until the connection breaks. A read that leaves something is followed by a turn of the event loop, so
+/// that one busy peer does not keep the others waiting.
+pub(crate) async fn read_messages<M: Parcel>(connection: Accepted, event: impl Fn(PeerEvent<M>)) {
     let from = connection.from;
     let result = read_until_lost(connection, &event).await;
     match result {
@@ -116,17 +116,18 @@ pub(crate) async fn read_messages<M: DeserializeOwned>(connection: Accepted, eve
     event(PeerEvent::Lost { node: from });
 }
 
-async fn read_until_lost<M: DeserializeOwned>(
+async fn read_until_lost<M: Parcel>(
     connection: Accepted,
     event: &impl Fn(PeerEvent<M>),
 ) -> Result<(), Refused> {
     let Accepted { from, stream, mut input, .. } = connection;
     let mut stream = TcpStream::from_std(stream)?;
+    let mut incoming = Incoming::new(BODY_MAX);
     loop {
-        while let Some(message) = wire::decode(&mut input, BODY_MAX)? {
+        while let Some(message) = incoming.next(&mut input)? {
             event(PeerEvent::Received { from, message });
         }
-        if input.len() >= READ_BYTES {
+        if incoming.is_long() {
             // A large message is on its way: whoever sends it is not silent.
             event(PeerEvent::Arriving { from });
         }
@@ -134,6 +135,8 @@ async fn read_until_lost<M: DeserializeOwned>(
         if stream.read_buf(&mut input).await? == 0 {
             return Ok(());
         }
-        tokio::task::yield_now().await;
+        if input.len() == input.capacity() {
+            tokio::task::yield_now().await;
+        }
     }
 }

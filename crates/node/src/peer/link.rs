@@ -1,23 +1,26 @@
 //! The outgoing connections of a lane.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
+use std::io::IoSlice;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use onecopy_core::NodeId;
 use onecopy_host::{Whereabouts, gossip};
 use onecopy_views::{Ping, Table};
-use serde::Serialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
 
-use super::{Greeting, Lane, PROTOCOL_VERSION, wire};
+use super::wire::{self, Outgoing, PIECE, Parcel};
+use super::{Greeting, Lane, PROTOCOL_VERSION};
 
 /// How many bytes may wait for one peer. More are dropped.
 const QUEUE_BYTES_MAX: usize = 1024 * 1024 * 1024;
@@ -77,10 +80,73 @@ struct Link {
     filled: Notify,
 }
 
+/// What waits for a peer.
 #[derive(Debug, Default)]
 struct Queue {
     connected: bool,
-    frames: Vec<u8>,
+    /// Frames that may overtake the others.
+    urgent: Vec<u8>,
+    /// The others, in their order.
+    ordered: VecDeque<Ordered>,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+enum Ordered {
+    /// Frames of short messages.
+    Short(Vec<u8>),
+    Long(Outgoing),
+}
+
+impl Queue {
+    fn push(&mut self, message: Outgoing, may_overtake: bool) {
+        self.bytes += message.left();
+        let is_short = message.is_short();
+        if is_short && may_overtake {
+            message.append_to(&mut self.urgent);
+        } else if !is_short {
+            self.ordered.push_back(Ordered::Long(message));
+        } else if let Some(Ordered::Short(frames)) = self.ordered.back_mut()
+            && frames.len() < PIECE
+        {
+            message.append_to(frames);
+        } else {
+            let mut frames = Vec::new();
+            message.append_to(&mut frames);
+            self.ordered.push_back(Ordered::Short(frames));
+        }
+    }
+
+    /// Takes what is written next: everything that is urgent, and some of the rest.
+    fn take(&mut self, frames: &mut Vec<u8>, parts: &mut Vec<Bytes>) {
+        std::mem::swap(frames, &mut self.urgent);
+        match self.ordered.front_mut() {
+            None => {}
+            Some(Ordered::Short(short)) => {
+                match frames.is_empty() {
+                    true => std::mem::swap(frames, short),
+                    false => frames.extend_from_slice(short),
+                }
+                self.ordered.pop_front();
+            }
+            Some(Ordered::Long(message)) => {
+                message.take_piece(frames, parts);
+                if message.left() == 0 {
+                    self.ordered.pop_front();
+                }
+            }
+        }
+        if self.urgent.is_empty() && self.ordered.is_empty() {
+            self.bytes = 0;
+        } else {
+            let taken = frames.len() + parts.iter().map(Bytes::len).sum::<usize>();
+            self.bytes = self.bytes.saturating_sub(taken);
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.urgent.is_empty() && self.ordered.is_empty()
+    }
 }
 
 /// Who talks to whom about what.
@@ -168,7 +234,7 @@ impl Links {
     }
 
     /// Says one thing to whoever takes other nodes there, and says that it is this node.
-    pub(crate) fn tell_stranger<M: Serialize>(&self, node: NodeId, address: String, message: &M) {
+    pub(crate) fn tell_stranger<M: Parcel>(&self, node: NodeId, address: String, message: M) {
         let mut frame = Vec::new();
         if !is_reachable(&address) || wire::encode(message, &mut frame).is_err() {
             return;
@@ -187,15 +253,19 @@ impl Links {
     ///
     /// # Errors
     /// When there is no connection just now, or too much is waiting for it already.
-    pub(crate) fn send<M: Serialize>(&self, to: NodeId, message: &M) -> Result<(), Undeliverable> {
+    pub(crate) fn send<M: Parcel>(&self, to: NodeId, message: M) -> Result<(), Undeliverable> {
         let link = &self.links.get(&to).ok_or(Undeliverable)?.link;
         let mut queue = link.queue.borrow_mut();
-        if !queue.connected || queue.frames.len() > QUEUE_BYTES_MAX {
+        if !queue.connected || queue.bytes > QUEUE_BYTES_MAX {
             return Err(Undeliverable);
         }
-        if let Err(error) = wire::encode(message, &mut queue.frames) {
-            warn!(%to, %error, "a message cannot be sent");
-            return Err(Undeliverable);
+        let may_overtake = message.may_overtake();
+        match Outgoing::new(message) {
+            Ok(message) => queue.push(message, may_overtake),
+            Err(error) => {
+                warn!(%to, %error, "a message cannot be sent");
+                return Err(Undeliverable);
+            }
         }
         link.filled.notify_one();
         Ok(())
@@ -270,7 +340,7 @@ async fn connect(caller: &Caller, node: NodeId, address: &str) -> std::io::Resul
         lane: caller.lane,
     };
     let mut frame = Vec::new();
-    wire::encode(&greeting, &mut frame).map_err(std::io::Error::other)?;
+    wire::encode(greeting, &mut frame).map_err(std::io::Error::other)?;
     stream.write_all(&frame).await?;
     // The other side answers one byte if it takes the call, and hangs up if not.
     let mut answer = [0];
@@ -283,21 +353,44 @@ async fn connect(caller: &Caller, node: NodeId, address: &str) -> std::io::Resul
 /// Writes what is queued until the connection breaks; returns why it did.
 async fn write_frames(stream: TcpStream, link: &Link) -> std::io::Error {
     let (mut from_peer, mut to_peer) = stream.into_split();
-    let mut frames = Vec::new();
+    let (mut frames, mut parts) = (Vec::new(), Vec::new());
     let mut unexpected = [0];
     loop {
-        tokio::select! {
-            () = link.filled.notified() => {}
-            // Nothing is ever said in this direction: this tells that the other side is gone.
-            read = from_peer.read(&mut unexpected) => {
-                return read.err().unwrap_or_else(|| std::io::ErrorKind::ConnectionReset.into());
+        while link.queue.borrow().is_empty() {
+            tokio::select! {
+                () = link.filled.notified() => {}
+                // Nothing is ever said in this direction: this tells that the other side is gone.
+                read = from_peer.read(&mut unexpected) => {
+                    return read.err().unwrap_or_else(|| std::io::ErrorKind::ConnectionReset.into());
+                }
             }
         }
-        std::mem::swap(&mut frames, &mut link.queue.borrow_mut().frames);
-        if let Err(error) = to_peer.write_all(&frames).await {
+        link.queue.borrow_mut().take(&mut frames, &mut parts);
+        if let Err(error) = write_all(&mut to_peer, &frames, &parts).await {
             return error;
         }
+        if !parts.is_empty() {
+            // A long message: others have their turn before the next piece.
+            tokio::task::yield_now().await;
+        }
+        parts.clear();
         frames.clear();
         frames.shrink_to(BUFFER_BYTES_KEPT);
     }
+}
+
+/// Writes all of `frames` and `parts`, with as few system calls as the socket allows.
+async fn write_all(stream: &mut OwnedWriteHalf, frames: &[u8], parts: &[Bytes]) -> std::io::Result<()> {
+    let mut slices: Vec<IoSlice<'_>> = Vec::with_capacity(1 + parts.len());
+    slices.push(IoSlice::new(frames));
+    slices.extend(parts.iter().map(|part| IoSlice::new(part)));
+    let mut left = slices.as_mut_slice();
+    while !left.is_empty() {
+        let written = stream.write_vectored(left).await?;
+        if written == 0 {
+            return Err(std::io::ErrorKind::WriteZero.into());
+        }
+        IoSlice::advance_slices(&mut left, written);
+    }
+    Ok(())
 }

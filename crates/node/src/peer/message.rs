@@ -2,15 +2,19 @@
 
 use bytes::Bytes;
 use onecopy_core::{GroupId, Member, NodeId, ViewNumber};
-use onecopy_host::{Answer, Forward, MemberChange, RaftLetter};
+use onecopy_host::{Answer, Forward, MemberChange, Outcome, RaftLetter};
+use onecopy_replica::Message;
 use onecopy_views::{Command, Hello, Moment, Ping, Refusal, Suspicion};
 use serde::{Deserialize, Serialize};
+
+use super::Greeting;
+use super::wire::Parcel;
 
 /// On the data lane.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum DataMessage {
     /// Between the replicas of a group.
-    Replica { group: GroupId, message: onecopy_replica::Message },
+    Replica { group: GroupId, message: Message },
     /// From a coordinator to a primary.
     Forward(Forward),
     /// From a primary to a coordinator.
@@ -46,4 +50,40 @@ pub(crate) enum ControlMessage {
     Refused(Refusal),
     /// To the node of an operator: what became of the request; if it was refused, why.
     Operated { request: u64, outcome: Result<(), String> },
+}
+
+impl Parcel for Greeting {}
+
+impl Parcel for ControlMessage {}
+
+impl Parcel for DataMessage {
+    fn for_each_payload(&mut self, show: &mut dyn FnMut(&mut Bytes)) {
+        match self {
+            Self::Replica { message: Message::Prepare { entries, .. }, .. } => {
+                entries.iter_mut().for_each(|entry| show(&mut entry.payload));
+            }
+            Self::Replica { message: Message::SnapshotChunk { chunk, .. }, .. } => show(&mut chunk.data),
+            Self::Forward(forward) => show(&mut forward.body),
+            Self::Answer(Answer { outcome: Outcome::Done { response, .. }, .. }) => show(response),
+            Self::Replica { .. } | Self::Answer(_) => {}
+        }
+    }
+
+    /// A Prepare that comes before its predecessor is rejected, and entries are sent twice: those keep their order, and
+    /// so does what belongs to a handover or to a snapshot. The others stand for themselves.
+    fn may_overtake(&self) -> bool {
+        match self {
+            Self::Forward(_) | Self::Answer(_) => true,
+            Self::Replica { message, .. } => matches!(
+                message,
+                Message::PrepareOk { .. }
+                    | Message::PrepareReject { .. }
+                    | Message::Confirm { .. }
+                    | Message::Confirmed { .. }
+                    | Message::NewerView { .. }
+                    | Message::ServesSnapshot { .. }
+                    | Message::SnapshotAck { .. }
+            ),
+        }
+    }
 }

@@ -7,7 +7,8 @@
 //! - [`Lane::Data`]: replication, and requests that coordinators forward to primaries.
 //!
 //! A connection begins with a [`Greeting`]: nodes of different clusters, of different versions, or at a wrong
-//! address part before anything else is said. After it come [frames](wire) in one direction. What cannot be
+//! address part before anything else is said. After it come [frames](wire) in one direction: long messages in pieces,
+//! with short ones between them that need not wait. What cannot be
 //! delivered at once is dropped: the protocols above repeat what matters, and the queue of a link is bounded.
 
 pub(crate) mod accept;
@@ -19,7 +20,7 @@ use onecopy_core::NodeId;
 use serde::{Deserialize, Serialize};
 
 /// The version of what peers say to each other. Counted up with every incompatible change.
-pub(crate) const PROTOCOL_VERSION: u32 = 8;
+pub(crate) const PROTOCOL_VERSION: u32 = 9;
 
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,7 +8,6 @@ use onecopy_host::{ArchiveEvent, Gossip, ViewSettings};
 use onecopy_views::Addresses;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::LocalSet;
 
 use super::{DATA_GROUP, Ending, others, runtime};
 use crate::archive::Archive;
@@ -51,8 +50,7 @@ pub(super) struct ControlThread {
 
 impl ControlThread {
     pub(super) fn run(self) -> std::io::Result<()> {
-        let runtime = runtime()?;
-        LocalSet::new().block_on(&runtime, self.serve())
+        runtime()?.block_on(self.serve())
     }
 
     async fn serve(self) -> std::io::Result<()> {

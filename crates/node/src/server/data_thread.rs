@@ -10,7 +10,6 @@ use onecopy_keyspace::Keyspace;
 use onecopy_replica::Config as ReplicaConfig;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
-use tokio::task::LocalSet;
 
 use super::{DATA_GROUP, others, runtime};
 use crate::archive::Archive;
@@ -51,8 +50,7 @@ pub(super) struct DataThread {
 
 impl DataThread {
     pub(super) fn run(self) -> std::io::Result<()> {
-        let runtime = runtime()?;
-        LocalSet::new().block_on(&runtime, self.serve())
+        runtime()?.block_on(self.serve())
     }
 
     async fn serve(self) -> std::io::Result<()> {
@@ -76,6 +74,7 @@ impl DataThread {
             data: DataPlane::new(self.me.node, coordinator),
             out: Out::default(),
             journal: self.journal,
+            durable: Vec::new(),
             archive: self.archive,
             links,
             inbox: inbox.clone(),
@@ -105,8 +104,8 @@ impl DataThread {
             };
             tokio::task::spawn_local(listener::listen(TcpListener::from_std(socket)?, Rc::new(clients)));
         }
-        data::run(plane, &inbox, self.ears).await;
-        Ok(())
+        // A task like the others, so that it has its turn after those that have something for it.
+        tokio::task::spawn_local(data::run(plane, inbox, self.ears)).await.map_err(std::io::Error::other)
     }
 }
 

@@ -35,7 +35,11 @@ impl Disk {
             machine_boot: machine_boot(),
             random: [rand::random(), rand::random()],
         };
-        let options = LogOptions { salt: rand::random(), ..LogOptions::default() };
+        let mut options = LogOptions { salt: rand::random(), ..LogOptions::default() };
+        if owner.durability_is_memory {
+            // There is a sync a second, so it matters little what one costs.
+            options.zero_ahead_bytes = 0;
+        }
         let directory = DataDirectory::open(RealFileSystem, &config.data, owner, options)?;
         let DataDirectory { mut identity, mut log, mut recovered, snapshots, lock } = directory;
         // Held until the process ends.

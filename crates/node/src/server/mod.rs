@@ -11,6 +11,7 @@ use std::thread::JoinHandle;
 
 use onecopy_core::{GroupId, NodeId};
 use onecopy_storage::{DirectoryError, LogError, SnapshotError};
+use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::{mpsc, oneshot};
 use tracing::error;
 
@@ -211,7 +212,7 @@ fn others(config: &Config) -> impl Iterator<Item = (NodeId, String)> + '_ {
     others.map(|(node, address)| (NodeId(*node), address.clone()))
 }
 
-/// A runtime for the current thread alone.
-fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()
+/// A runtime for the current thread alone, with tasks that stay on it.
+fn runtime() -> std::io::Result<LocalRuntime> {
+    Builder::new_current_thread().enable_all().build_local(LocalOptions::default())
 }
