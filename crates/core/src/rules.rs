@@ -45,6 +45,8 @@ pub enum Rule {
     LeasesNest,
     /// L5, clean reads: a backup answers a read once it has applied what its log held when the read arrived.
     CleanReads,
+    /// Execution is behind the log: a read is answered once everything that it must see is executed.
+    ExecuteBeforeReading,
     /// L5, whole footprints: everything that an entry touches is waited for by those who read it.
     WholeFootprints,
     /// L5, backups need leases: a backup without one answers no read.
@@ -68,6 +70,8 @@ pub enum Rule {
     ReportTheSlow,
     /// E1, busy is not dead: a node that executes something long is not taken for silent.
     BusyIsNotDead,
+    /// E1, acknowledged while busy: a replica that executes something long receives and acknowledges entries meanwhile.
+    AcknowledgedWhileBusy,
     /// `min_copies`: no write is taken, or answered, while the view has fewer members.
     EnoughCopies,
     /// The time of entries follows no wall clock that has jumped just now, or that differs from most others.
@@ -98,7 +102,7 @@ pub enum Rule {
 
 impl Rule {
     /// The rules that a cluster lives by, in the order of the documentation.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 42] = [
         Self::AllBackupsFirst,
         Self::OnlyThePrimary,
         Self::NoOldPrimaries,
@@ -117,6 +121,7 @@ impl Rule {
         Self::HeirWaits,
         Self::LeasesNest,
         Self::CleanReads,
+        Self::ExecuteBeforeReading,
         Self::WholeFootprints,
         Self::BackupsNeedLease,
         Self::ForgottenPromises,
@@ -128,6 +133,7 @@ impl Rule {
         Self::LeaveUnacknowledgedViews,
         Self::ReportTheSlow,
         Self::BusyIsNotDead,
+        Self::AcknowledgedWhileBusy,
         Self::EnoughCopies,
         Self::SteadyTime,
         Self::LivingLife,

@@ -94,11 +94,18 @@ impl Knowledge {
         self.journal.stuck_for().is_none_or(|stuck| stuck < busy / 2).then_some(busy)
     }
 
-    /// Why clients cannot be served, if they cannot: requests do not get to the primary, or answers do not
-    /// get back.
+    /// Why clients had better go elsewhere, if they had: the node executes its log, requests do not get to the
+    /// primary, or answers do not get back.
     pub(crate) fn obstacle(&self) -> Option<String> {
         let table = self.table();
         let known = table.nodes().get(&self.me.node).map(Registration::start);
+        let replays = || {
+            let replicas = self.data.replicas();
+            replicas.iter().find_map(|replica| Some((replica.executed, replica.replays?)))
+        };
+        if let Some((executed, through)) = replays() {
+            return Some(format!("it executes its log, and is at entry {executed} of {through}"));
+        }
         self.data.obstacle().or_else(|| match (self.data.cached_view(), known == Some(self.me.start())) {
             (None, _) => Some("no view is known yet".to_owned()),
             (_, false) => Some("the view service does not know this process yet".to_owned()),

@@ -79,8 +79,14 @@ pub struct ReplicaStatus {
     pub last: u64,
     /// The highest durable index.
     pub durable: u64,
-    /// The highest index known to be committed, and executed.
+    /// The highest index known to be committed.
     pub commit: u64,
+    /// The highest index that has been executed.
+    #[serde(default)]
+    pub executed: u64,
+    /// While the replica executes what its log kept when the process was started: how far that goes.
+    #[serde(default)]
+    pub replays: Option<u64>,
     /// For a primary: how many entries each other replica has still to acknowledge.
     pub lag: Vec<(u32, u64)>,
     /// Milliseconds that the oldest unfinished disk write has been waiting.
@@ -163,6 +169,8 @@ impl ReplicaStatus {
             last: status.last.0,
             durable: status.durable.0,
             commit: status.commit.0,
+            executed: group.applied().0,
+            replays: group.replays().map(|through| through.0),
             lag: replica.acknowledged().into_iter().map(|(node, at)| (node.0, lag(at))).collect(),
             oldest_write_ms: status.oldest_write.map(millis),
             oldest_prepare_ms: status.oldest_prepare.map(millis),

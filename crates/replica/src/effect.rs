@@ -121,7 +121,7 @@ pub enum Effect {
         /// The message must not leave before this ticket is durable.
         after: Option<Ticket>,
     },
-    /// Execute these committed entries. They follow each other without gaps over the life of the process,
+    /// Execute these committed entries, now or later, and in this order. They follow each other without gaps over the life of the process,
     /// but for an installed snapshot.
     Apply {
         /// The entries, in order.
@@ -134,10 +134,12 @@ pub enum Effect {
     },
     /// The payload was not taken: this replica is not an active primary.
     Refused,
-    /// The local state may answer the read now.
+    /// The local state may answer the read, once the log is executed through here (rule `ExecuteBeforeReading`).
     ReadReady {
         /// The driver's token.
         token: u64,
+        /// An entry that is committed: an [`Effect::Apply`] has named it.
+        through: Index,
     },
     /// The read was not taken, or the replica ceased to be the primary before it could be answered.
     ReadRefused {
@@ -196,9 +198,9 @@ pub enum Effect {
         /// Why.
         error: HandoverError,
     },
-    /// Make a durable snapshot of the state as it is after all entries applied so far.
+    /// Make a durable snapshot of the state as it is after all entries that an [`Effect::Apply`] has named so far.
     TakeSnapshot {
-        /// The last entry applied.
+        /// The last of them.
         at: EntryId,
         /// Its time.
         time: Timestamp,

@@ -103,7 +103,7 @@ impl Replica {
         let Role::Primary(primary) = &mut self.role else {
             effects.push(match self.config.rules.hold(Rule::OnlyThePrimary) {
                 true => Effect::ReadRefused { token },
-                false => Effect::ReadReady { token },
+                false => Effect::ReadReady { token, through: Index(0) },
             });
             return;
         };
@@ -138,7 +138,7 @@ impl Replica {
         follower.has_read = true;
         let index = held.max(at_least);
         if index <= commit {
-            return effects.push(Effect::ReadReady { token });
+            return effects.push(Effect::ReadReady { token, through: index });
         }
         follower.reads.push(Read { token, index });
         if is_news {
@@ -147,12 +147,12 @@ impl Replica {
         }
     }
 
-    /// Answers the reads whose entries have been executed.
+    /// Answers the reads whose entries are committed.
     pub(crate) fn answer_backup_reads(&mut self, effects: &mut Vec<Effect>) {
         let commit = self.commit;
         let Role::Follower(follower) = &mut self.role else { return };
         for read in follower.reads.extract_if(.., |read| read.index <= commit) {
-            effects.push(Effect::ReadReady { token: read.token });
+            effects.push(Effect::ReadReady { token: read.token, through: read.index });
         }
     }
 
@@ -215,13 +215,13 @@ impl Replica {
         self.start_round(now, effects);
     }
 
-    /// Answers the confirmed reads whose entries have been executed.
+    /// Answers the confirmed reads whose entries are committed.
     pub(crate) fn answer_reads(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         let commit = self.commit;
         let Role::Primary(primary) = &mut self.role else { return };
         let reads = &mut primary.reads;
         for read in reads.confirmed.extract_if(.., |read| read.index <= commit) {
-            effects.push(Effect::ReadReady { token: read.token });
+            effects.push(Effect::ReadReady { token: read.token, through: read.index });
         }
         let stuck = !reads.asked.is_empty() && reads.missing.is_empty();
         if stuck {

@@ -45,7 +45,7 @@ impl World {
         for node in &mut self.nodes {
             node.clock.set_right(env.time);
             (node.paused_until, node.stalled_until, node.disk_stalled_until) = (0, 0, 0);
-            node.busy_since = None;
+            (node.executes_until, node.busy_since) = (0, None);
             (node.slow_disk, node.slow_node) = (0, 0);
         }
         self.compare_clocks();

@@ -61,10 +61,12 @@ pub enum Fault {
     /// An operator stops a process politely: it makes way, says goodbye, and is started again after a while. It may be killed before it
     /// has come so far.
     Stop,
-    /// A node executes something long: it pings and says so, and does nothing else.
+    /// A node executes something long: it says so, and does everything else meanwhile.
     LongCommand,
     /// Links carry no more than a healthy one must: values of some megabytes take longer than a node may be silent.
     LargeValues,
+    /// A node executes something long that does not pause: it pings and says so, and does nothing else.
+    LongTurn,
     /// So many view nodes die that all others are needed, and those are far from each other: every message
     /// takes most of a second. Not drawn like the others, but alone, in runs of its own.
     FarApart,
@@ -94,11 +96,12 @@ impl Fault {
     pub(crate) const LATER: [Self; 4] = [Self::AddNode, Self::RemoveNode, Self::SlowPath, Self::Stop];
 
     /// And those that came after them.
-    pub(crate) const LAST: [Self; 6] = [
+    pub(crate) const LAST: [Self; 7] = [
         Self::WrongClock,
         Self::SecondProcess,
         Self::Moved,
         Self::FullDisk,
+        Self::LongTurn,
         Self::LongCommand,
         Self::LargeValues,
     ];
@@ -110,7 +113,7 @@ impl Fault {
     }
 
     /// All of them.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::Crash,
         Self::CrashSeveral,
         Self::Pause,
@@ -139,6 +142,7 @@ impl Fault {
         Self::Stop,
         Self::LongCommand,
         Self::LargeValues,
+        Self::LongTurn,
         Self::FarApart,
         Self::WrongClock,
         Self::SecondProcess,

@@ -87,6 +87,14 @@ impl World {
                 self.say(node, "executes something long");
                 let time = self.env.time;
                 let machine = self.node(node);
+                machine.executes_until = until;
+                machine.busy_since.get_or_insert(time);
+                return true;
+            }
+            Fault::LongTurn => {
+                self.say(node, "executes something long, and nothing else");
+                let time = self.env.time;
+                let machine = self.node(node);
                 machine.stalled_until = until;
                 machine.busy_since.get_or_insert(time);
                 return true;
@@ -130,7 +138,9 @@ impl World {
                 self.node(node).slow_node += 1;
                 Undo::FastNode(node)
             }
-            Fault::SlowPath if self.env.profile.is_gray && self.env.network.has_slow_path() => return false,
+            Fault::SlowPath if self.env.profile.alone.is_some() && self.env.network.has_slow_path() => {
+                return false;
+            }
             Fault::SlowPath => {
                 let to = *self.env.dice.pick(&self.others(node));
                 self.say(node, &format!("is slow to reach {to}"));

@@ -96,12 +96,8 @@ pub struct Profile {
     pub raft_append_bytes_max: usize,
     /// Elections after which the new leader dies before long.
     pub regicide: u64,
-    /// Nothing goes wrong but that one node is slow to reach another.
-    pub is_gray: bool,
-    /// Nothing goes wrong but that nodes execute something long.
-    pub is_busy: bool,
-    /// Nothing goes wrong but that values are large: nobody loses their place.
-    pub is_large: bool,
+    /// Nothing goes wrong but this, and there is a check for it.
+    pub alone: Option<Fault>,
     /// How much of what was answered replicas remember.
     pub answers: AnswerBounds,
     /// The narrow window that it is bent towards.
@@ -161,9 +157,7 @@ impl Profile {
             raft_log_bytes_max: if dice.chance(500) { 2_000 } else { 1 << 20 },
             raft_append_bytes_max: 1 << 20,
             regicide: 0,
-            is_gray: false,
-            is_busy: false,
-            is_large: false,
+            alone: None,
             answers: AnswerBounds::default(),
             race: None,
             strays: 0,
@@ -194,24 +188,27 @@ impl Profile {
             profile.min_copies = profile.copies;
         }
         for fault in Fault::LAST {
-            if dice.chance(150) && !profile.is_gray {
+            if dice.chance(150) && profile.alone.is_none() {
                 profile.weights.insert(fault, dice.between(1, 10));
             }
         }
-        let is_far = dice.chance(FAR) && !profile.is_gray;
-        let is_busy = dice.chance(BUSY) && !profile.is_gray && !is_far;
+        let is_far = dice.chance(FAR) && profile.alone.is_none();
+        let is_busy = dice.chance(BUSY) && profile.alone.is_none() && !is_far;
+        let is_executing = dice.chance(BUSY) && profile.alone.is_none() && !is_far && !is_busy;
         if sabotaged.map_or(is_far, |rule| rule == Rule::PatientElections) {
             profile.turn_far(dice);
         } else if sabotaged.map_or(is_busy, |rule| rule == Rule::BusyIsNotDead) {
-            profile.turn_busy(dice);
+            profile.turn_busy(Fault::LongTurn, dice);
+        } else if sabotaged.map_or(is_executing, |rule| rule == Rule::AcknowledgedWhileBusy) {
+            profile.turn_busy(Fault::LongCommand, dice);
         }
-        let is_large = sabotaged.is_none() && dice.chance(LARGE) && !profile.is_gray && !is_far && !is_busy;
+        let is_large = sabotaged.is_none() && dice.chance(LARGE) && profile.alone.is_none() && !is_far;
         if is_large {
             profile.turn_large(dice);
         }
         profile.answers = images::draw_bounds(dice, sabotaged);
         profile.workload.draw_later(dice);
-        let is_plain = !is_gray && !is_strict && !is_far && !is_busy && !is_large;
+        let is_plain = !is_gray && !is_strict && !is_far && !is_busy && !is_executing && !is_large;
         if sabotaged.is_none() && is_plain && dice.chance(RACES) {
             let race = Race::draw(dice);
             profile.race = Some(race);
@@ -225,7 +222,7 @@ impl Profile {
         self.weights = [(Fault::SlowPath, 1)].into();
         (self.loss, self.late, self.churn, self.regicide) = (0, 0, 0, 0);
         self.fault_length = dice.between(6_000, 12_000) * MS;
-        self.is_gray = true;
+        self.alone = Some(Fault::SlowPath);
     }
 
     /// Nothing goes wrong but that all view nodes that are left are needed, and far from each other: one must
@@ -240,12 +237,12 @@ impl Profile {
     }
 
     /// Nothing goes wrong but that nodes execute something long. Then nobody loses their place.
-    fn turn_busy(&mut self, dice: &mut Dice) {
-        self.weights = [(Fault::LongCommand, 1)].into();
+    fn turn_busy(&mut self, fault: Fault, dice: &mut Dice) {
+        self.weights = [(fault, 1)].into();
         (self.loss, self.late, self.churn, self.regicide) = (0, 0, 0, 0);
         self.fault_interval = dice.between(1_000, 4_000) * MS;
         self.fault_length = dice.between(1_000, 10_000) * MS;
-        self.is_busy = true;
+        self.alone = Some(fault);
     }
 
     /// Nothing goes wrong but that values take longer on their way than a node may be silent.
@@ -260,7 +257,7 @@ impl Profile {
         (self.clients, self.think) = (dice.between(3, 6) as usize, dice.between(100, 800) * MS);
         (self.fault_time, self.fault_interval) = (10 * SECOND, dice.between(500, 2_000) * MS);
         self.fault_length = dice.between(2_000, 8_000) * MS;
-        self.is_large = true;
+        self.alone = Some(Fault::LargeValues);
     }
 
     /// Lets words of control go astray: so many of a thousand, for so many milliseconds at most.
@@ -356,6 +353,10 @@ impl Profile {
             | Rule::WholeFootprints
             | Rule::BackupsNeedLease
             | Rule::ForgottenPromises => self.bias_towards_leases(rule, dice),
+            Rule::ExecuteBeforeReading => {
+                self.bias_towards_leases(rule, dice);
+                self.weights = [(Fault::LongCommand, 30), (Fault::Handover, 5), (Fault::Crash, 5)].into();
+            }
             Rule::SameResult => {
                 weigh(&[(Fault::Flip, 30)]);
                 self.scrub_interval = Some(Duration::from_millis(300));

@@ -9,7 +9,7 @@ use onecopy_replica::Standing;
 use onecopy_views::Membership;
 
 use crate::checks::bounded::{self, Bounds, Sizes};
-use crate::checks::{copies, kept, leases, liveness, promise, quorums, search};
+use crate::checks::{copies, kept, leases, liveness, promise, quorums, search, tail};
 use crate::client::Client;
 use crate::clock::{Clock, SECOND, Time};
 use crate::dice::Dice;
@@ -249,6 +249,10 @@ impl World {
         let node = &self.nodes[id.0 as usize - 1];
         let Some(process) = &node.process else { return };
         let mut log = process.group().replica().log().bytes();
+        if node.executed_lately(self.env.time) {
+            // What is not executed cannot go either, nor before the snapshot after it is finished.
+            log = log.min(self.bounds.log());
+        }
         if log > self.bounds.log() {
             // It may be longer by as much as another replica has got of a snapshot, from here or from a backup.
             let sent = self.nodes.iter().map(|node| node.disk.largest_image()).max();
@@ -257,13 +261,18 @@ impl World {
         self.bounds.check(id, Sizes { log, disk: node.disk.waiting(DATA_GROUP) });
         let replica = process.group().replica();
         let checks = &mut self.env.checks;
-        if self.env.profile.is_gray
-            && replica.standing() == Standing::Primary
-            && replica.view() == checks.views.newest()
-        {
-            checks.tail.look(self.env.time, checks.ledger.len(), replica.log().last().index.0);
+        let is_newest = replica.standing() == Standing::Primary && replica.view() == checks.views.newest();
+        let alone = self.env.profile.alone;
+        let bound = match alone {
+            Some(Fault::SlowPath) => Some(tail::SLOW),
+            Some(Fault::LongCommand) => Some(tail::BUSY),
+            _ => None,
+        };
+        if let Some(bound) = bound.filter(|_| is_newest) {
+            let committed = checks.ledger.len().max(replica.commit().0);
+            checks.tail.look(self.env.time, committed, replica.log().last().index.0, bound);
         }
-        if self.env.profile.is_busy || self.env.profile.is_large {
+        if matches!(alone, Some(Fault::LongCommand | Fault::LongTurn | Fault::LargeValues)) {
             kept::check(checks.views.newest(), checks.views.changes(), self.env.profile.copies);
         }
         agreement::replica_is(&mut self.env.checks, id, replica);

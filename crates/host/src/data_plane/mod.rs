@@ -88,6 +88,13 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         }
     }
 
+    /// Lets the machine of a replica execute nothing, or everything again, see [`Group::hold_execution`].
+    pub fn hold_execution(&mut self, group: GroupId, is_held: bool) {
+        if let Some(group) = self.groups.get_mut(&group) {
+            group.hold_execution(is_held);
+        }
+    }
+
     /// This node.
     #[must_use]
     pub fn me(&self) -> NodeId {
@@ -163,6 +170,9 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         out: &mut Out<Mail>,
     ) {
         self.with(group, out, |group, asked| {
+            if group.is_deaf() {
+                return;
+            }
             group.step(now, Input::Received { from, message }, observer, asked);
         });
     }

@@ -6,6 +6,7 @@
 
 mod counters;
 mod dirty;
+mod execution;
 mod observer;
 mod requests;
 mod settings;
@@ -33,6 +34,7 @@ use crate::message::Outcome;
 use crate::waiting::Waiting;
 pub use counters::Counters;
 use dirty::Dirty;
+use execution::Execution;
 pub use observer::GroupObserver;
 pub use requests::ENTRY_BYTES_MAX;
 pub use settings::{Fresh, GroupSettings, Restored};
@@ -53,6 +55,8 @@ pub struct Group<M> {
     id: GroupId,
     replica: Replica,
     state: Replicated<M>,
+    /// Everything through here was known to be committed when the group was started.
+    replays: Index,
     /// The last entry that the state reflects, and its time.
     applied: Index,
     applied_time: Timestamp,
@@ -81,6 +85,7 @@ pub struct Group<M> {
     confirming: BTreeMap<u64, Asked>,
     next_token: u64,
     snapshots: Snapshots<M>,
+    execution: Execution,
     entry_time: EntryTime,
     /// The time of entries at the end of the last turn, and when that was.
     clock: Timestamp,
@@ -93,7 +98,7 @@ pub struct Group<M> {
 }
 
 impl<M: StateMachine> Group<M> {
-    /// Puts a group together and executes what is known to be committed.
+    /// Puts a group together and begins to execute what is known to be committed; turns go on with the rest.
     ///
     /// # Errors
     /// When the promise that the log kept cannot be understood.
@@ -109,12 +114,14 @@ impl<M: StateMachine> Group<M> {
         let id = settings.replica.group;
         let rules = settings.replica.rules;
         let applied = recovered.base.index;
+        let execution = Execution::new(settings.replica.log_bytes_max);
         let mut effects = Vec::new();
         let replica = Replica::new(settings.replica, recovered, base_time, now, &mut effects)?;
         let mut group = Self {
             id,
             replica,
             state,
+            replays: Index(0),
             applied,
             applied_time: base_time,
             memory_max: settings.memory_max,
@@ -134,6 +141,7 @@ impl<M: StateMachine> Group<M> {
             confirming: BTreeMap::new(),
             next_token: 0,
             snapshots: Snapshots::default(),
+            execution,
             entry_time: EntryTime::default(),
             clock: Timestamp(0),
             clock_read: now,
@@ -143,6 +151,7 @@ impl<M: StateMachine> Group<M> {
         };
         // Nobody has asked for anything yet, and the coordinator learns the view from the view service: what the log
         // kept may be long out of date.
+        group.replays = group.replica.commit();
         let wishes = out.wishes.len();
         group.carry_out(now, observer, out);
         out.wishes.truncate(wishes);
@@ -187,6 +196,12 @@ impl<M: StateMachine> Group<M> {
     #[must_use]
     pub fn applied(&self) -> Index {
         self.applied
+    }
+
+    /// While it executes what the log kept at the start: the last entry of that.
+    #[must_use]
+    pub fn replays(&self) -> Option<Index> {
+        Some(self.replays).filter(|replays| *replays > self.applied)
     }
 
     /// What it has done.
@@ -234,7 +249,7 @@ impl<M: StateMachine> Group<M> {
         observer: &mut impl GroupObserver<M>,
         out: &mut Out<Wish>,
     ) {
-        if let Some(input) = self.understand(event, observer) {
+        if let Some(input) = self.understand(event, observer, out) {
             self.step(now, input, observer, out);
         }
     }
@@ -248,11 +263,16 @@ impl<M: StateMachine> Group<M> {
         observer: &mut impl GroupObserver<M>,
         out: &mut Out<Wish>,
     ) {
-        self.clock = self.entry_time.read(now, steady, self.applied_time);
+        self.execution.renew();
+        self.execute(now, observer, out);
+        self.clock = self.entry_time.read(now, steady, self.committed().1);
         self.clock_read = now;
         let leads = self.replica.standing() == Standing::Primary;
         let cares = leads || !self.reads.is_empty();
-        let due = cares && self.state.machine().due().is_some_and(|due| due <= self.clock);
+        // What has not been executed may say that something expires earlier than anything that the state knows of.
+        let due = cares
+            && (self.execution.is_behind()
+                || self.state.machine().due().is_some_and(|due| due <= self.clock));
         while !self.writes.is_empty() {
             self.propose(now, observer, out);
         }
@@ -261,7 +281,12 @@ impl<M: StateMachine> Group<M> {
         let is_paced = self.next_lapse <= now;
         let lapses =
             due && (is_paced || !self.reads.is_empty()) || self.state.machine().has_leftovers() && is_paced;
-        if leads && (lapses || scrubs) && self.proposed.is_empty() {
+        let is_free = match self.execution.is_behind() {
+            // What was made for time is executed late. Only a read needs another one meanwhile.
+            true => is_paced && !self.reads.is_empty() && self.is_settled(),
+            false => self.proposed.is_empty(),
+        };
+        if leads && (lapses || scrubs) && is_free {
             self.propose(now, observer, out);
         }
         if !self.reads.is_empty() {
@@ -278,27 +303,26 @@ impl<M: StateMachine> Group<M> {
     #[must_use]
     pub fn deadline(&self, now: Instant) -> Option<Instant> {
         let leads = self.replica.standing() == Standing::Primary;
-        let due = leads.then(|| self.state.machine().due()).flatten().map(|due| {
+        let is_idle = leads && self.proposed.is_empty() && !self.execution.is_behind();
+        let due = is_idle.then(|| self.state.machine().due()).flatten().map(|due| {
             let wait = due.0.saturating_sub(self.clock.0).max(1);
             self.next_lapse.max(self.clock_read + Duration::from_millis(wait))
         });
-        let removal = (leads && self.proposed.is_empty() && self.state.machine().has_leftovers())
-            .then_some(self.next_lapse);
-        let busy = (self.snapshots.want_turn() || self.tidies).then_some(now);
-        let scrub =
-            self.scrub_interval.filter(|_| leads && self.proposed.is_empty()).map(|_| self.next_scrub);
+        let removal = (is_idle && self.state.machine().has_leftovers()).then_some(self.next_lapse);
+        let busy = (self.snapshots.want_turn() || self.tidies || self.execution.wants_turn()).then_some(now);
+        let scrub = self.scrub_interval.filter(|_| is_idle).map(|_| self.next_scrub);
         [self.replica.deadline(), due, removal, scrub, busy].into_iter().flatten().min()
     }
 
-    /// Carries out what the replica has pushed.
+    /// Whether everything in the log is committed.
+    fn is_settled(&self) -> bool {
+        self.replica.commit() == self.replica.log().last().index
+    }
+
+    /// Carries out what the replica has pushed, and executes what it has committed.
     fn carry_out(&mut self, now: Instant, observer: &mut impl GroupObserver<M>, out: &mut Out<Wish>) {
         self.carry_out_once(observer, out);
-        // The replica compares what came of the entries that it had executed; that has effects too, but executes nothing.
-        if !self.digests.is_empty() {
-            let digests = std::mem::take(&mut self.digests);
-            self.replica.step(now, Input::Executed { digests }, &mut self.effects);
-            self.carry_out_once(observer, out);
-        }
+        self.execute(now, observer, out);
     }
 
     fn carry_out_once(&mut self, observer: &mut impl GroupObserver<M>, out: &mut Out<Wish>) {
@@ -313,11 +337,12 @@ impl<M: StateMachine> Group<M> {
                     }
                 }
                 Effect::Apply { entries } => {
-                    entries.iter().for_each(|entry| self.apply(entry, observer, out));
+                    entries.iter().for_each(|entry| observer.committed(self, entry));
+                    self.execution.committed(entries);
                 }
                 // Seen to by whoever proposed.
                 Effect::Proposed { .. } | Effect::Refused => {}
-                Effect::ReadReady { token } => self.answer_reads(token, out),
+                Effect::ReadReady { token, through } => self.read_ready(token, through, out),
                 Effect::ReadRefused { token } => self.refuse_reads(token, out),
                 Effect::ViewChanged { view, standing } => self.view_changed(view, standing, observer, out),
                 Effect::Suspect { view, node, grounds } => {
@@ -328,13 +353,20 @@ impl<M: StateMachine> Group<M> {
                 }
                 Effect::AskHandover { view, to } => out.wishes.push(Wish::AskHandover { group, view, to }),
                 Effect::HandoverFailed { error } => observer.handover_failed(self, error),
-                Effect::Diverged { after, own, primarys } => observer.diverged(self, after, own, primarys),
+                Effect::Diverged { after, own, primarys } => {
+                    self.refuse_waiting_reads(out);
+                    observer.diverged(self, after, own, primarys);
+                }
                 Effect::Damaged => {
-                    self.disown_proposals(out);
+                    self.disown_proposals(Index(0), out);
+                    self.refuse_waiting_reads(out);
                     observer.damaged(self);
                 }
-                Effect::Rebuild => self.rebuild(observer),
-                Effect::TakeSnapshot { at, time } => self.begin_snapshot(at, time, observer),
+                Effect::Rebuild => self.rebuild(observer, out),
+                Effect::TakeSnapshot { at, time } => {
+                    self.execution.want_snapshot(at, time);
+                    self.begin_wanted_snapshot(observer);
+                }
                 Effect::ReadSnapshot { to, snapshot: id, offset } => {
                     out.archive.push(ArchiveJob::Read { group, to, id, offset });
                 }
@@ -362,14 +394,17 @@ impl<M: StateMachine> Group<M> {
         out: &mut Out<Wish>,
     ) {
         self.counters.view_changes += 1;
-        let unknown = if standing == Standing::Primary { 0 } else { self.disown_proposals(out) };
+        // What is committed will be executed, and answered, whoever leads.
+        let committed = self.committed().0;
+        let unknown = if standing == Standing::Primary { 0 } else { self.disown_proposals(committed, out) };
         observer.view_changed(self, &view, standing, unknown);
         out.wishes.push(Wish::Learnt { group: self.id, view });
     }
 
-    /// Nobody can say any more what becomes of what was proposed; of how many batches.
-    fn disown_proposals(&mut self, out: &mut Out<Wish>) -> usize {
-        let origins: Vec<Origin> = self.proposed.drain(..).flat_map(|(_, origins)| origins).collect();
+    /// Nobody can say any more what becomes of what was proposed after `committed`; of how many batches.
+    fn disown_proposals(&mut self, committed: Index, out: &mut Out<Wish>) -> usize {
+        let first = self.proposed.partition_point(|(index, _)| *index <= committed);
+        let origins: Vec<Origin> = self.proposed.drain(first..).flat_map(|(_, origins)| origins).collect();
         let unknown = origins.len();
         out.wishes
             .extend(origins.into_iter().map(|origin| Wish::Answer { origin, outcome: Outcome::Unknown }));
@@ -377,12 +412,21 @@ impl<M: StateMachine> Group<M> {
     }
 
     /// The state is not what it should be: the group begins anew, as if it had executed nothing.
-    fn rebuild(&mut self, observer: &mut impl GroupObserver<M>) {
+    fn rebuild(&mut self, observer: &mut impl GroupObserver<M>, out: &mut Out<Wish>) {
+        self.give_up_execution(out);
         self.state = self.fresh_state();
         self.snapshots.forget();
         self.applied = Index(0);
         self.applied_time = Timestamp(0);
         observer.rebuilt(self);
+    }
+
+    /// Another state takes the place of the one that was about to execute what is committed.
+    fn give_up_execution(&mut self, out: &mut Out<Wish>) {
+        self.disown_proposals(Index(0), out);
+        let reads: Vec<Asked> = self.execution.forget().collect();
+        reads.into_iter().for_each(|asked| self.refuse(asked, out));
+        self.digests.clear();
     }
 
     /// A state that has executed nothing.

@@ -9,6 +9,9 @@ use super::Group;
 /// Hears what happens in a group, at the moment when it has happened: a node logs it, a simulator checks it. Nothing that an
 /// observer does has an effect on the group. Every method does nothing unless it is written.
 pub trait GroupObserver<M> {
+    /// An entry is known to be committed here. It is executed in this turn, or in a later one.
+    fn committed(&mut self, _group: &Group<M>, _entry: &Entry) {}
+
     /// The machine has executed an entry; `before` is the last one that it reflected until then.
     fn applied(&mut self, _group: &Group<M>, _before: Index, _entry: &Entry) {}
 

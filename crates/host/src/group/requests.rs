@@ -34,6 +34,9 @@ impl<M: StateMachine> Group<M> {
         match (forward.kind, self.lacks_copies()) {
             (Kind::Read, _) => self.reads.push((origin, forward.body)),
             (Kind::Write, Some(outcome)) => out.wishes.push(Wish::Answer { origin, outcome }),
+            (Kind::Write, None) if self.execution.is_full() => {
+                out.wishes.push(Wish::Answer { origin, outcome: Outcome::Busy });
+            }
             (Kind::Write, None) => {
                 let id = BatchId { coordinator: forward.coordinator, sequence: forward.sequence };
                 let batch = Batch { id, done_below: forward.done_below, body: forward.body };
@@ -174,8 +177,17 @@ impl<M: StateMachine> Group<M> {
         observer.applied(self, before, entry);
     }
 
-    pub(super) fn answer_reads(&mut self, token: u64, out: &mut Out<Wish>) {
-        let Some(Asked { reads, time }) = self.confirming.remove(&token) else { return };
+    /// Reads may be answered once the log is executed through here.
+    pub(super) fn read_ready(&mut self, token: u64, through: Index, out: &mut Out<Wish>) {
+        let Some(asked) = self.confirming.remove(&token) else { return };
+        if through <= self.applied || !self.rules.hold(Rule::ExecuteBeforeReading) {
+            self.answer_reads(asked, out);
+        } else {
+            self.execution.await_execution(through, token, asked);
+        }
+    }
+
+    pub(super) fn answer_reads(&mut self, Asked { reads, time }: Asked, out: &mut Out<Wish>) {
         let context = QueryContext { now: self.clock.max(self.applied_time).max(time) };
         for (origin, body) in reads {
             let mut response = Vec::new();
@@ -186,7 +198,19 @@ impl<M: StateMachine> Group<M> {
     }
 
     pub(super) fn refuse_reads(&mut self, token: u64, out: &mut Out<Wish>) {
-        for (origin, _) in self.confirming.remove(&token).into_iter().flat_map(|asked| asked.reads) {
+        if let Some(asked) = self.confirming.remove(&token) {
+            self.refuse(asked, out);
+        }
+    }
+
+    /// Refuses what waits for execution: what it would see is of no use.
+    pub(super) fn refuse_waiting_reads(&mut self, out: &mut Out<Wish>) {
+        let reads: Vec<Asked> = self.execution.forget_reads().collect();
+        reads.into_iter().for_each(|asked| self.refuse(asked, out));
+    }
+
+    pub(super) fn refuse(&self, Asked { reads, .. }: Asked, out: &mut Out<Wish>) {
+        for (origin, _) in reads {
             let outcome = Outcome::NotPrimary(self.replica.view().cloned());
             out.wishes.push(Wish::Answer { origin, outcome });
         }

@@ -78,12 +78,12 @@ impl Taking {
 impl<M: StateMachine> Group<M> {
     /// Begins an image because the log asks for one, to let old segments go; unless one is being made.
     pub fn snapshot_wanted(&mut self, observer: &mut impl GroupObserver<M>) {
-        let commit = self.replica.commit();
         // One of this very state may be on its way to a learner: it must not be written again under its name.
-        if self.snapshots.taking.is_some() || commit <= self.replica.newest_snapshot().index {
+        let is_news = self.applied > self.replica.newest_snapshot().index;
+        if self.snapshots.taking.is_some() || self.execution.wants_snapshot() || !is_news {
             return;
         }
-        if let Some(last) = self.replica.log().get(commit) {
+        if let Some(last) = self.replica.log().get(self.applied) {
             let (id, time) = (last.id, last.time);
             self.begin_snapshot(id, time, observer);
         }
@@ -150,6 +150,7 @@ impl<M: StateMachine> Group<M> {
         &mut self,
         event: ArchiveEvent,
         observer: &mut impl GroupObserver<M>,
+        out: &mut Out<Wish>,
     ) -> Option<Input> {
         match event {
             ArchiveEvent::Read { to, id, chunk, .. } => Some(Input::SnapshotRead { to, snapshot: id, chunk }),
@@ -165,7 +166,7 @@ impl<M: StateMachine> Group<M> {
                 observer.snapshot_taken(self, name.id);
                 Some(Input::SnapshotTaken { snapshot: name.id })
             }
-            ArchiveEvent::Finished { name } => Some(self.install(name, observer)),
+            ArchiveEvent::Finished { name } => Some(self.install(name, observer, out)),
             ArchiveEvent::Failed { name } if self.snapshots.is_taking(name) => {
                 self.state.snapshot_abandon();
                 self.snapshots.taking = None;
@@ -176,7 +177,12 @@ impl<M: StateMachine> Group<M> {
     }
 
     /// Puts the received state in the place of the old one.
-    fn install(&mut self, name: SnapshotName, observer: &mut impl GroupObserver<M>) -> Input {
+    fn install(
+        &mut self,
+        name: SnapshotName,
+        observer: &mut impl GroupObserver<M>,
+        out: &mut Out<Wish>,
+    ) -> Input {
         let receiving = self.snapshots.receiving.take_if(|receiving| receiving.name == name);
         let Some(mut state) = receiving.and_then(|receiving| receiving.state) else {
             return self.spoiled(name);
@@ -186,6 +192,7 @@ impl<M: StateMachine> Group<M> {
             return self.spoiled(name);
         }
         self.snapshots.taking = None;
+        self.give_up_execution(out);
         self.state = state;
         self.applied = name.id.index;
         self.applied_time = name.time;

@@ -1,3 +1,4 @@
+use onecopy_core::payload::{Builder, Header};
 use onecopy_core::transfer::Chunk;
 use onecopy_core::{BootNumber, Entry, EntryId, Incarnation, Member, Recovered, ViewNumber};
 use onecopy_replica::Config;
@@ -26,6 +27,7 @@ fn view(number: u64, primary: NodeId, members: &[NodeId]) -> View {
 /// A group with a disk that can be made to wait.
 struct Rig {
     group: Group<Memory>,
+    log_bytes_max: usize,
     out: Out<Wish>,
 }
 
@@ -36,6 +38,7 @@ impl Rig {
 
     fn start_with(min_copies: u32, recovered: Recovered, machine: Memory) -> Self {
         let replica = Config::new(GROUP, member(ME), BootNumber(1));
+        let log_bytes_max = replica.log_bytes_max;
         let settings =
             GroupSettings { replica, memory_max: 0, min_copies, scrub_interval: None, seed: [0; 32] };
         let state = Replicated::new(machine, Rules::default());
@@ -43,7 +46,7 @@ impl Rig {
         let mut out = Out::default();
         let fresh = Fresh::new(|_| Memory::default());
         let group = Group::start(settings, restored, fresh, NOW, &mut (), &mut out).expect("it starts");
-        Self { group, out }
+        Self { group, log_bytes_max, out }
     }
 
     /// The primary of view 1.
@@ -167,6 +170,8 @@ fn an_entry_is_closed_when_it_is_large() {
     }
     rig.end_turn();
     rig.sync();
+    // The first is as much as one turn executes.
+    rig.end_turn();
     let expected = [answer(1, "x as of #2"), answer(2, "x as of #2"), answer(3, "x as of #3")];
     assert_eq!(rig.answers(), expected);
 }
@@ -475,4 +480,106 @@ fn no_write_is_taken_or_answered_while_copies_are_lacking() {
     assert_eq!(answers[..2], [answer(2, "Unknown"), answer(3, lacks)]);
     assert!(answers[2].1.starts_with("d"), "{answers:?}");
     assert_eq!(rig.group.machine().bytes, b"ab", "the third was not executed");
+}
+
+/// A primary of two members, whose machine is in the middle of something long, with one write after it.
+fn behind() -> Rig {
+    let mut rig = Rig::primary_of(&[ME, OTHER]);
+    rig.other_acknowledges();
+    rig.group.hold_execution(true);
+    rig.offer(1, Kind::Write, b"a", 1);
+    rig.end_turn();
+    rig.sync();
+    rig.other_acknowledges();
+    rig
+}
+
+#[test]
+fn what_is_committed_beside_something_long_is_executed_after_it() {
+    let mut rig = behind();
+    assert_eq!((rig.group.replica().commit(), rig.group.applied()), (Index(2), Index(1)));
+    assert_eq!((rig.answers(), rig.group.behind()), (Vec::new(), 1));
+    rig.group.hold_execution(false);
+    assert_eq!(rig.group.deadline(NOW), Some(NOW), "the next turn goes on with it");
+    rig.end_turn();
+    assert_eq!(rig.answers(), [answer(1, "a as of #2")]);
+    assert_eq!(rig.group.behind(), 0);
+}
+
+#[test]
+fn a_turn_executes_so_much_and_the_next_one_goes_on() {
+    let entry = |index| Entry {
+        id: EntryId::new(index, 1),
+        time: Timestamp(index),
+        seed: 0,
+        payload: Builder::new(Header { memory_max: 0 }).finish(),
+    };
+    let (count, commit) = (10_000, Index(10_000));
+    let recovered = Recovered { entries: (1..=count).map(entry).collect(), commit, ..Recovered::default() };
+    let mut rig = Rig::start(recovered, Memory::default());
+    let mut turns = 1;
+    while rig.group.behind() > 0 {
+        let applied = rig.group.applied();
+        assert!(applied > Index(1_000), "{applied}");
+        assert_eq!(rig.group.deadline(NOW), Some(NOW));
+        rig.end_turn();
+        turns += 1;
+        assert!(rig.group.applied() > applied);
+    }
+    assert_eq!((rig.group.applied(), turns), (commit, 3));
+}
+
+#[test]
+fn a_read_waits_for_what_is_committed_and_not_executed() {
+    let mut rig = behind();
+    rig.offer(2, Kind::Read, b"x", 1);
+    rig.end_turn();
+    let round = Message::Confirmed { view: ViewNumber(1), round: 1 };
+    rig.step(Input::Received { from: OTHER, message: round });
+    assert_eq!(rig.answers(), [], "the write has an answer nowhere, but it is committed");
+    rig.group.hold_execution(false);
+    rig.end_turn();
+    rig.sync();
+    rig.other_acknowledges();
+    let answers = rig.answers();
+    assert_eq!(answers[0], answer(1, "a as of #2"));
+    assert!(answers[1].1.starts_with("x\u{1}"), "{answers:?}");
+}
+
+#[test]
+fn a_snapshot_is_of_the_state_that_it_is_named_after() {
+    let mut rig = behind();
+    let at = |rig: &mut Rig| match &rig.archive()[..] {
+        [ArchiveJob::Write { name, .. }, ..] => Some(name.id.index),
+        _ => None,
+    };
+    rig.group.snapshot_wanted(&mut ());
+    rig.end_turn();
+    assert_eq!(at(&mut rig), Some(Index(1)), "of what is executed, not of what is committed");
+}
+
+#[test]
+fn who_leads_no_more_answers_what_was_committed_and_disowns_the_rest() {
+    let mut rig = behind();
+    rig.offer(2, Kind::Write, b"b", 1);
+    rig.end_turn();
+    rig.sync();
+    rig.step(Input::Announced { view: view(2, OTHER, &[ME, OTHER]) });
+    assert_eq!(rig.answers(), [answer(2, "Unknown")]);
+    rig.group.hold_execution(false);
+    rig.end_turn();
+    assert_eq!(rig.answers(), [answer(1, "a as of #2")]);
+}
+
+#[test]
+fn a_primary_that_is_far_behind_takes_no_more_writes() {
+    let mut rig = behind();
+    rig.group.execution.committed(vec![Entry {
+        id: EntryId::new(3, 1),
+        time: Timestamp(0),
+        seed: 0,
+        payload: vec![0; rig.log_bytes_max].into(),
+    }]);
+    rig.offer(2, Kind::Write, b"b", 1);
+    assert_eq!(rig.answers(), [answer(2, "Busy")]);
 }

@@ -322,7 +322,9 @@ impl Group {
                 }
                 state.history = Shared::new(history);
             }
-            Effect::ReadReady { token } => {
+            Effect::ReadReady { token, through } => {
+                // Here everything is executed as soon as it is committed.
+                assert!(through <= node.applied, "{who}: a read waits for {through}, which was not named");
                 let mut history = History::clone(&state.history);
                 history.answers(node, token, &mut state.verdict);
                 notes.tell(|| format!("{who} answers the read from its state after {}", node.applied));

@@ -86,8 +86,10 @@ pub struct ReplicaReport {
     pub last: u64,
     /// The highest durable index.
     pub durable: u64,
-    /// The highest index that it knows to be committed, and has executed.
+    /// The highest index that it knows to be committed.
     pub commit: u64,
+    /// The highest index that it has executed.
+    pub executed: u64,
     /// How many entries of the primary's log it has not acknowledged; null if the primary does not say.
     pub lag: Option<u64>,
     /// How many keys it holds.
@@ -166,6 +168,7 @@ fn up(status: &NodeStatus, known: Option<&KnownNode>, http: &str, statuses: &[&N
         last: replica.last,
         durable: replica.durable,
         commit: replica.commit,
+        executed: replica.executed,
         lag: lag(status.node, replica.group, statuses),
         keys: replica.keys,
         memory_bytes: replica.memory_bytes,

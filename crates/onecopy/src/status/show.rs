@@ -64,7 +64,10 @@ fn node(node: &NodeReport) -> Vec<String> {
         text(&node.http),
         text(&node.peer),
         number(replica.map(|replica| replica.durable)),
-        number(replica.map(|replica| replica.commit)),
+        replica.map_or_else(dash, |replica| match replica.commit.saturating_sub(replica.executed) {
+            0 => replica.commit.to_string(),
+            behind => format!("{}, {behind} to execute", replica.commit),
+        }),
         number(replica.and_then(|replica| replica.lag)),
         text(&node.zone),
         text(&node.roles.join(",")),

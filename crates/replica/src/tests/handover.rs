@@ -106,7 +106,7 @@ fn who_has_given_up_its_leases_confirms_its_reads_and_grants_none() {
         terms: terms(7, 1_000, 100),
     };
     subject.receive(N2, promise.clone());
-    assert_eq!(subject.read(1), [Effect::ReadReady { token: 1 }]);
+    assert_eq!(subject.read(1), [Effect::ReadReady { token: 1, through: Index(1) }]);
     hand_over(&mut subject, N2);
     assert_eq!(subject.read(2), [sends(N2, confirm(1, 1))]);
     // Also when nothing came of the handover: the heir may still act on it.

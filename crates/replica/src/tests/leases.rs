@@ -47,8 +47,8 @@ fn prepare_with(view: &View, entries: Vec<Entry>, commit: u64, terms: Option<Ter
     }
 }
 
-fn ready(token: u64) -> Effect {
-    Effect::ReadReady { token }
+fn ready(token: u64, through: u64) -> Effect {
+    Effect::ReadReady { token, through: Index(through) }
 }
 
 /// The primary of `view` 1 at 1 s, whose no-op is committed, without any lease yet.
@@ -78,7 +78,7 @@ fn a_primary_reads_at_once_while_all_others_promise() {
         "L1: n3 promised nothing"
     );
     subject.receive(N3, promise_of(1, 990, 7));
-    assert_eq!(subject.read(2), [ready(2)]);
+    assert_eq!(subject.read(2), [ready(2, 1)]);
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn a_lease_counts_from_when_its_holder_asked_and_ends_early() {
     let mut subject = leading(&view(1, N1, &[N1, N2], &[]));
     subject.receive(N2, promise_of(1, 950, 7));
     subject.now = at(1_048);
-    assert_eq!(subject.read(1), [ready(1)]);
+    assert_eq!(subject.read(1), [ready(1, 1)]);
     subject.now = at(1_049);
     assert_eq!(subject.read(2), [sends(N2, confirm(1, 1))]);
 }
@@ -232,8 +232,8 @@ fn a_backup_with_a_lease_reads_what_its_log_held() {
     assert_eq!(subject.read(1), [sends(N2, asks)], "the primary learns that somebody waits");
     assert_eq!(subject.read(2), []);
     let effects = subject.receive(N2, prepare_with(&view, vec![], 1, terms(1_001, None)));
-    assert_eq!(effects[0..3], [applies(entries(&[1])), ready(1), ready(2)]);
-    assert_eq!(subject.read(3), [ready(3)]);
+    assert_eq!(effects[0..3], [applies(entries(&[1])), ready(1, 1), ready(2, 1)]);
+    assert_eq!(subject.read(3), [ready(3, 1)]);
 }
 
 #[test]
@@ -241,12 +241,12 @@ fn a_read_at_a_backup_waits_for_what_touches_it_alone() {
     // L5: the no-op is in the log, and not known to be committed.
     let (mut subject, view) = backing(loan(450, LEASE));
     let read = |token, touched| Input::Read { token, at_least: Index(0), touched: Some(Index(touched)) };
-    assert_eq!(subject.step(read(1, 0)), [ready(1)]);
-    assert!(!subject.step(read(2, 1)).contains(&ready(2)));
+    assert_eq!(subject.step(read(1, 0)), [ready(1, 0)]);
+    assert!(!subject.step(read(2, 1)).contains(&ready(2, 1)));
     // A driver cannot name what is not in the log.
-    assert!(!subject.step(read(3, 9)).contains(&ready(3)));
+    assert!(!subject.step(read(3, 9)).contains(&ready(3, 1)));
     let effects = subject.receive(N2, prepare_with(&view, vec![], 1, terms(1_001, None)));
-    assert_eq!(effects[0..3], [applies(entries(&[1])), ready(2), ready(3)]);
+    assert_eq!(effects[0..3], [applies(entries(&[1])), ready(2, 1), ready(3, 1)]);
 }
 
 #[test]
@@ -316,7 +316,7 @@ fn an_heir_keeps_what_it_promised() {
     assert_eq!(subject.read(1), []);
     assert_eq!(subject.replica.deadline(), Some(at(601)));
     subject.now = at(601);
-    assert_eq!(subject.step(Input::Elapsed), [applies(vec![entry(1, 1), entry(2, 2)]), ready(1)]);
+    assert_eq!(subject.step(Input::Elapsed), [applies(vec![entry(1, 1), entry(2, 2)]), ready(1, 2)]);
 }
 
 #[test]

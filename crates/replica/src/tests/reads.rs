@@ -2,8 +2,8 @@
 
 use super::*;
 
-fn ready(token: u64) -> Effect {
-    Effect::ReadReady { token }
+fn ready(token: u64, through: u64) -> Effect {
+    Effect::ReadReady { token, through: Index(through) }
 }
 
 fn refused(token: u64) -> Effect {
@@ -17,7 +17,7 @@ fn a_read_is_answered_when_all_members_confirmed_the_view() {
     assert_eq!(subject.receive(N2, confirmed(1, 1)), []);
     assert_eq!(subject.receive(N2, confirmed(1, 1)), []);
     assert_eq!(subject.receive(N4, confirmed(1, 1)), []);
-    assert_eq!(subject.receive(N3, confirmed(1, 1)), [ready(7)]);
+    assert_eq!(subject.receive(N3, confirmed(1, 1)), [ready(7, 1)]);
 }
 
 #[test]
@@ -27,17 +27,17 @@ fn one_round_serves_all_reads_that_arrived_before_it_began() {
     assert_eq!(subject.read(2), []);
     assert_eq!(subject.read(3), []);
     // Confirmations of round 1 say nothing about reads that arrived while it was under way.
-    assert_eq!(subject.receive(N2, confirmed(1, 1)), [ready(1), sends(N2, confirm(1, 2))]);
+    assert_eq!(subject.receive(N2, confirmed(1, 1)), [ready(1, 1), sends(N2, confirm(1, 2))]);
     assert_eq!(subject.receive(N2, confirmed(1, 1)), []);
-    assert_eq!(subject.receive(N2, confirmed(1, 2)), [ready(2), ready(3)]);
+    assert_eq!(subject.receive(N2, confirmed(1, 2)), [ready(2, 1), ready(3, 1)]);
     assert_eq!(subject.read(4), [sends(N2, confirm(1, 3))]);
 }
 
 #[test]
 fn a_single_member_answers_at_once() {
     let mut subject = Subject::leading(&view(1, N1, &[N1], &[]));
-    assert_eq!(subject.read(1), [ready(1)]);
-    assert_eq!(subject.read(2), [ready(2)]);
+    assert_eq!(subject.read(1), [ready(1, 1)]);
+    assert_eq!(subject.read(2), [ready(2, 1)]);
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn nothing_is_read_before_the_noop_is_committed() {
     assert_eq!(subject.read(1), [sends(N2, confirm(2, 1))]);
     assert_eq!(subject.receive(N2, confirmed(2, 1)), []);
     assert_eq!(subject.persisted(2), []);
-    assert_eq!(subject.receive(N2, ok(2, 2)), [applies(vec![entry(2, 2)]), ready(1)]);
+    assert_eq!(subject.receive(N2, ok(2, 2)), [applies(vec![entry(2, 2)]), ready(1, 2)]);
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn a_single_member_does_not_read_before_its_promise_and_its_noop_are_durable() {
     assert_eq!(subject.read(1), []);
     assert_eq!(subject.read(2), []);
     assert_eq!(subject.persisted(1), []);
-    assert_eq!(subject.persisted(2), [applies(vec![entry(1, 1)]), ready(1), ready(2)]);
+    assert_eq!(subject.persisted(2), [applies(vec![entry(1, 1)]), ready(1, 1), ready(2, 1)]);
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn a_round_waits_for_the_promise_of_the_primary_itself() {
     assert_eq!(subject.read(1), [holds(N2, confirm(2, 1), 3)]);
     assert_eq!(subject.receive(N2, confirmed(2, 1)), []);
     assert_eq!(subject.receive(N2, ok(2, 2)), []);
-    assert_eq!(subject.persisted(4), [applies(vec![entry(2, 2)]), ready(1)]);
+    assert_eq!(subject.persisted(4), [applies(vec![entry(2, 2)]), ready(1, 2)]);
 }
 
 #[test]
@@ -79,8 +79,8 @@ fn a_read_may_ask_for_an_entry_that_is_not_committed_yet() {
     subject.read(2);
     assert_eq!(subject.receive(N2, confirmed(1, 1)), [sends(N2, confirm(1, 2))]);
     // The one that asks for nothing does not wait for the one that does.
-    assert_eq!(subject.receive(N2, confirmed(1, 2)), [ready(2)]);
-    assert_eq!(subject.receive(N2, ok(1, 2)), [applies(vec![entry(2, 1)]), ready(1)]);
+    assert_eq!(subject.receive(N2, confirmed(1, 2)), [ready(2, 1)]);
+    assert_eq!(subject.receive(N2, ok(1, 2)), [applies(vec![entry(2, 1)]), ready(1, 2)]);
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn lost_confirmations_are_asked_for_again() {
     let effects = subject.elapse(INTERVAL);
     assert!(effects.contains(&sends(N3, confirm(1, 1))));
     assert!(!effects.contains(&sends(N2, confirm(1, 1))));
-    assert_eq!(subject.receive(N3, confirmed(1, 1)), [ready(1)]);
+    assert_eq!(subject.receive(N3, confirmed(1, 1)), [ready(1, 1)]);
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn silence_does_not_answer_a_read() {
     let mut subject = Subject::leading(&view(1, N1, &[N1, N2], &[]));
     subject.read(1);
     for _ in 0..50 {
-        assert!(!subject.elapse(INTERVAL).contains(&ready(1)));
+        assert!(!subject.elapse(INTERVAL).contains(&ready(1, 1)));
     }
 }
 
@@ -136,8 +136,8 @@ fn a_joining_learner_confirms_too() {
     subject.read(1);
     subject.receive(N3, ok(1, 1));
     // This round began before the learner was asked to join.
-    assert_eq!(subject.receive(N2, confirmed(1, 1)), [ready(1)]);
+    assert_eq!(subject.receive(N2, confirmed(1, 1)), [ready(1, 1)]);
     assert_eq!(subject.read(2), [sends(N2, confirm(1, 2)), sends(N3, confirm(1, 2))]);
     assert_eq!(subject.receive(N2, confirmed(1, 2)), []);
-    assert_eq!(subject.receive(N3, confirmed(1, 2)), [ready(2)]);
+    assert_eq!(subject.receive(N3, confirmed(1, 2)), [ready(2, 1)]);
 }

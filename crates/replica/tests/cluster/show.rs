@@ -76,7 +76,7 @@ pub fn effect(effect: &Effect) -> String {
         Effect::Apply { entries } => format!("applies {}", names(entries)),
         Effect::Proposed { id } => format!("proposed {id}"),
         Effect::Refused => "refuses the proposal".to_owned(),
-        Effect::ReadReady { token } => format!("answers read {token}"),
+        Effect::ReadReady { token, .. } => format!("answers read {token}"),
         Effect::ReadRefused { token } => format!("refuses read {token}"),
         Effect::ViewChanged { view, standing } => format!("is {standing:?} in {view}"),
         Effect::Suspect { view, node, grounds } => {

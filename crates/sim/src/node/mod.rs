@@ -20,7 +20,7 @@ use onecopy_views::Command;
 
 use crate::checks::images;
 use crate::client::OpId;
-use crate::clock::{Clock, MS, Time};
+use crate::clock::{Clock, MS, SECOND, Time};
 use crate::disk::{DATA_GROUP, Disk};
 use crate::env::{Env, Event};
 use crate::message::Packet;
@@ -113,7 +113,9 @@ pub struct Node {
     pub paused_until: Time,
     /// The data thread stands still until then.
     pub stalled_until: Time,
-    /// It executes a long command since then, and until it no longer stands still.
+    /// Its machine is in the middle of something long until then.
+    pub executes_until: Time,
+    /// It executes a long command since then, and until its machine, or its data thread, has come round.
     pub busy_since: Option<Time>,
     /// The disk does nothing until then.
     pub disk_stalled_until: Time,
@@ -149,6 +151,7 @@ impl Node {
             started: 0,
             paused_until: 0,
             stalled_until: 0,
+            executes_until: 0,
             busy_since: None,
             disk_stalled_until: 0,
             slow_disk: 0,
@@ -179,8 +182,15 @@ impl Node {
             self.generation += 1;
             self.next_turn = None;
             self.archive_free_at = 0;
+            (self.executes_until, self.busy_since) = (0, None);
             env.checks.crashed(self.id);
         }
+    }
+
+    /// Whether its machine is, or was a while ago, in the middle of something long.
+    #[must_use]
+    pub fn executed_lately(&self, now: Time) -> bool {
+        self.executes_until > 0 && now < self.executes_until + 5 * SECOND
     }
 
     /// Something happened to the process; if there is none, to nobody.
@@ -213,7 +223,8 @@ impl Node {
         }
         let Some(mut process) = self.process.take() else { return };
         let stalled = self.stalled_until > env.time;
-        self.busy_since = self.busy_since.filter(|_| stalled);
+        let executes = self.executes_until > env.time;
+        self.busy_since = self.busy_since.filter(|_| stalled || executes);
         let deadline = process.turn(self, stalled, env);
         let known = process.knows_view_nodes();
         if !known.is_empty() {
@@ -229,6 +240,9 @@ impl Node {
         let mut at = self.clock.time_of(deadline).max(env.time + 1);
         if stalled {
             at = at.min(self.stalled_until);
+        }
+        if executes {
+            at = at.min(self.executes_until);
         }
         self.turn_by(env, at);
     }

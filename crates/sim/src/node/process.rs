@@ -165,6 +165,7 @@ impl Process {
             if data { &mut self.backlog } else { &mut control }.push(happened);
         }
         let mut due = now + Duration::from_secs(3600);
+        self.data.hold_execution(DATA_GROUP, node.executes_until > env.time);
         if !stalled {
             self.data_turn(now, wall, env);
             due = self.data.deadline(now).map_or(due, |deadline| due.min(deadline));

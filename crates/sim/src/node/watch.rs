@@ -26,6 +26,10 @@ impl GroupObserver<Machine> for GroupWatch<'_> {
         let node = self.me.node;
         self.env.note(node, || format!("applies {}", entry.id));
         self.env.checks.applied(node, before, entry, group.machine());
+    }
+
+    fn committed(&mut self, group: &Group<Machine>, entry: &Entry) {
+        let node = self.me.node;
         if group.replica().standing() == Standing::Primary {
             self.env.checks.commits.push((node, entry.id));
             let members = group.replica().view().map_or(0, |view| view.members.len());

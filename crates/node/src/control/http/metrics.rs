@@ -31,6 +31,7 @@ pub(super) fn registry(knowledge: &Knowledge) -> Registry {
         gauge("log_index", "The last index in the log", replica.last);
         gauge("durable_index", "The last durable index", replica.durable);
         gauge("commit_index", "The last committed index", replica.commit);
+        gauge("executed_index", "The last executed index", replica.executed);
         let lag = replica.lag.iter().map(|(_, lag)| *lag).max().unwrap_or(0);
         gauge("lag_entries", "On a primary, entries that the slowest replica lacks", lag);
         gauge("memory_bytes", "Bytes that the state occupies", replica.memory_bytes);
