@@ -35,9 +35,10 @@
 //! | [`session`] | exactly once: what was executed is not executed again |
 //! | [`replicated`] | a machine with its sessions and the digest by which replicas compare themselves |
 //! | [`suspicion`] | what replicas hold against each other when they report to the view service |
-//! | [`transfer`] | snapshots in chunks, with flow control, shared by the protocols |
+//! | [`chunks`] | snapshots in chunks, with flow control, shared by the protocols |
 //! | [`rules`] | the names of the protocol's rules, and how a simulator switches one off |
 
+pub mod chunks;
 pub mod entry;
 pub mod footprint;
 pub mod id;
@@ -52,7 +53,6 @@ pub mod segments;
 pub mod session;
 pub mod suspicion;
 pub mod time;
-pub mod transfer;
 pub mod view;
 
 pub use entry::{Entry, EntryId};

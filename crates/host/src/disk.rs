@@ -1,7 +1,7 @@
 //! What is asked of the log and of the archive of snapshots, and what comes back. In production each is a thread.
 
 use bytes::Bytes;
-use onecopy_core::transfer::Chunk;
+use onecopy_core::chunks::Chunk;
 use onecopy_core::{EntryId, GroupId, NodeId, Ticket, Timestamp, Write};
 
 /// What a part of a node wants of the rest of it. The caller drains the lists and uses them again.
@@ -12,12 +12,12 @@ pub struct Out<W> {
     /// For the archive, in this order.
     pub archive: Vec<ArchiveJob>,
     /// Everything else, in this order.
-    pub wishes: Vec<W>,
+    pub effects: Vec<W>,
 }
 
 impl<W> Default for Out<W> {
     fn default() -> Self {
-        Self { writes: Vec::new(), archive: Vec::new(), wishes: Vec::new() }
+        Self { writes: Vec::new(), archive: Vec::new(), effects: Vec::new() }
     }
 }
 

@@ -13,7 +13,7 @@ use onecopy_core::NodeId;
 use onecopy_views::{Ping, Table};
 
 use crate::disk::Out;
-use crate::view_service::ViewWish;
+use crate::view_service::ViewEffect;
 use crate::whereabouts::Whereabouts;
 
 /// Who hears the next ping beside the view nodes.
@@ -38,16 +38,16 @@ impl Gossip {
 
 /// Answers a ping with what this node knows better, and looks for its sender where it says that it is.
 /// `table` is the newest that this node knows; it need not be a view node.
-pub fn answer(me: NodeId, table: &Arc<Table>, from: NodeId, ping: &Ping, out: &mut Out<ViewWish>) {
+pub fn answer(me: NodeId, table: &Arc<Table>, from: NodeId, ping: &Ping, out: &mut Out<ViewEffect>) {
     // P9: what an old image of a disk says counts for nothing. The table tells it so.
     let is_believed = !table.is_over(from, ping.start()) && !table.may_be_delayed(from, ping);
     let known = table.nodes().get(&from).map(|known| &known.addresses.peer);
     let address = &ping.addresses.peer;
     if is_believed && known != Some(address) && !address.is_empty() && from != me {
-        out.wishes.push(ViewWish::LookFor { node: from, address: address.clone() });
+        out.effects.push(ViewEffect::LookFor { node: from, address: address.clone() });
     }
     if ping.table < table.version() {
-        out.wishes.push(ViewWish::Announce { to: from, table: table.clone() });
+        out.effects.push(ViewEffect::Announce { to: from, table: table.clone() });
     }
 }
 

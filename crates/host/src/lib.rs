@@ -12,7 +12,7 @@
 //!   "durable" ───▶│      └──── Outcome ──────┘ machine  │      │                                  │
 //!                 └──────────────┬──────────────────────┘      └──────────────┬───────────────────┘
 //!                                ▼                                            ▼
-//!             Out: writes for the log, jobs for the archive, and wishes (messages, suspicions, …)
+//!             Out: writes for the log, jobs for the archive, and effects (messages, suspicions, …)
 //! ```
 //!
 //! # The contract
@@ -63,14 +63,14 @@ pub mod whereabouts;
 
 pub use clock::SteadyClock;
 pub use coordinator::{Coordinator, Dispatch, ReadBatches, Reply, Submission};
-pub use data_plane::{DataPlane, Mail};
+pub use data_plane::{DataEffect, DataPlane};
 pub use disk::{ArchiveEvent, ArchiveJob, Job, Out, SnapshotName};
 pub use gathering::Gathering;
 pub use gossip::Gossip;
-pub use group::{Fresh, Group, GroupObserver, GroupSettings, Origin, Restored, Wish};
+pub use group::{Fresh, Group, GroupEffect, GroupObserver, GroupSettings, Origin, Restored};
 pub use message::{Answer, Forward, Kind, MemberChange, Outcome, RaftLetter};
 pub use room::Room;
 pub use view_service::{
-    GENESIS_GROUP, VIEW_GROUP, ViewImage, ViewObserver, ViewService, ViewSettings, ViewWish,
+    GENESIS_GROUP, VIEW_GROUP, ViewEffect, ViewImage, ViewObserver, ViewService, ViewSettings,
 };
 pub use whereabouts::Whereabouts;

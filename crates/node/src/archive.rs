@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
-use onecopy_core::transfer::{CHUNK, Chunk};
+use onecopy_core::chunks::{CHUNK, Chunk};
 use onecopy_core::{EntryId, GroupId, NodeId};
 use onecopy_host::{ArchiveEvent, ArchiveJob, SnapshotName};
 use onecopy_storage::{RealFileSystem, SnapshotError, SnapshotReader, SnapshotWriter, Snapshots};

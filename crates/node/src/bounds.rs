@@ -4,7 +4,7 @@
 //! What writers make follows from constants all over the crates. They are put together here, and compared
 //! with the table of `docs/limits.md`: who changes one of them learns here whether the others still fit.
 
-use onecopy_core::transfer::CHUNK;
+use onecopy_core::chunks::CHUNK;
 use onecopy_core::{AnswerBounds, session::UNCONFIRMED_MAX};
 use onecopy_host::coordinator::BATCH_BYTES_MAX;
 use onecopy_host::group::ENTRY_BYTES_MAX;

@@ -57,7 +57,7 @@ impl Reads {
 /// What a node is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Role {
+pub enum NodeRole {
     /// It is part of the view service.
     View,
     /// It holds copies of data.
@@ -66,7 +66,7 @@ pub enum Role {
     Coordinator,
 }
 
-impl Role {
+impl NodeRole {
     /// All roles, which is what a node has unless it is told otherwise.
     pub const ALL: [Self; 3] = [Self::View, Self::Data, Self::Coordinator];
 
@@ -121,7 +121,7 @@ pub struct Config {
     pub peer: SocketAddr,
     /// What it is for.
     #[serde(default = "all_roles")]
-    pub roles: Vec<Role>,
+    pub roles: Vec<NodeRole>,
     /// What the node fails together with (a rack, a data centre); empty if it does not matter. Copies are spread over zones.
     #[serde(default)]
     pub zone: String,
@@ -163,8 +163,8 @@ pub struct Config {
     pub limits: Limits,
 }
 
-fn all_roles() -> Vec<Role> {
-    Role::ALL.to_vec()
+fn all_roles() -> Vec<NodeRole> {
+    NodeRole::ALL.to_vec()
 }
 
 fn one() -> u32 {
@@ -220,7 +220,7 @@ mod node_ids {
 impl Config {
     /// Whether the node has a role.
     #[must_use]
-    pub fn has(&self, role: Role) -> bool {
+    pub fn has(&self, role: NodeRole) -> bool {
         self.roles.contains(&role)
     }
 }

@@ -12,7 +12,7 @@ use onecopy_host::Group;
 use onecopy_host::clock::Jump;
 use onecopy_keyspace::Keyspace;
 use onecopy_replica::Standing;
-use onecopy_views::{GroupReport, Role};
+use onecopy_views::{GroupReport, ReplicaRole};
 use serde::{Deserialize, Serialize};
 
 use crate::disk_room::DiskRoom;
@@ -193,12 +193,12 @@ impl ReplicaStatus {
             group: GroupId(self.group),
             view: self.view.into(),
             role: match self.role.as_str() {
-                "primary" => Role::Primary,
-                "backup" => Role::Backup,
-                "learner" => Role::Learner,
-                "diverged" => Role::Diverged,
-                "retired" => Role::CannotLead,
-                _ => Role::Outside,
+                "primary" => ReplicaRole::Primary,
+                "backup" => ReplicaRole::Backup,
+                "learner" => ReplicaRole::Learner,
+                "diverged" => ReplicaRole::Diverged,
+                "retired" => ReplicaRole::CannotLead,
+                _ => ReplicaRole::Outside,
             },
             last: self.last.into(),
             durable: self.durable.into(),

@@ -114,8 +114,9 @@ fn stop_at_once(failure: &str) -> ! {
 }
 
 fn announce(config: &Config) {
-    use onecopy_node::config::Role;
-    let clients = if config.has(Role::Coordinator) { config.redis.to_string() } else { "none".to_owned() };
+    use onecopy_node::config::NodeRole;
+    let clients =
+        if config.has(NodeRole::Coordinator) { config.redis.to_string() } else { "none".to_owned() };
     info!(
         node = config.node,
         cluster = config.cluster,

@@ -1,7 +1,7 @@
 //! What goes into a step, and what comes out.
 
 use bytes::Bytes;
-use onecopy_core::transfer::Chunk;
+use onecopy_core::chunks::Chunk;
 use onecopy_core::{Entry, EntryId, Index, Member, Term, Ticket, Timestamp, Write};
 
 use crate::change::ChangeRefusal;
@@ -67,7 +67,7 @@ pub enum Input {
         to: Member,
         /// Which snapshot was asked for.
         snapshot: EntryId,
-        /// The piece: [`onecopy_core::transfer::CHUNK`] bytes, or fewer if it is the last; at or beyond the
+        /// The piece: [`onecopy_core::chunks::CHUNK`] bytes, or fewer if it is the last; at or beyond the
         /// end, an empty one marked as the last. `None` if there is no such snapshot any more.
         chunk: Option<Chunk>,
     },

@@ -1,6 +1,6 @@
 //! What the members of a group say to each other.
 
-use onecopy_core::transfer::Chunk;
+use onecopy_core::chunks::Chunk;
 use onecopy_core::{Entry, EntryId, Index, Instant, Term};
 use serde::{Deserialize, Serialize};
 

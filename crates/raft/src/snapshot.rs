@@ -1,7 +1,7 @@
 //! Snapshots: when to take one, when to forget what it covers, and how a follower gets one (Raft paper,
 //! section 7).
 
-use onecopy_core::transfer::{Chunk, Incoming, Outgoing, Verdict};
+use onecopy_core::chunks::{Chunk, Incoming, Outgoing, Verdict};
 use onecopy_core::{EntryId, Index, Instant, Log, Member, Term, Timestamp};
 
 use crate::configuration::Configuration;

@@ -5,7 +5,7 @@ mod changes;
 use std::time::Duration;
 
 use bytes::Bytes;
-use onecopy_core::transfer::Chunk;
+use onecopy_core::chunks::Chunk;
 use onecopy_core::{
     Entry, EntryId, Incarnation, Index, Instant, Member, NodeId, Protocol, Recovered, Rules, Term, Ticket,
     Timestamp, Write,

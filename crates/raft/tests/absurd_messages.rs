@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
 use cluster::{Cluster, Envelope, Setup, member};
-use onecopy_core::transfer::Chunk;
+use onecopy_core::chunks::Chunk;
 use onecopy_core::{Entry, EntryId, Epoch, Index, Instant, Term, Timestamp};
 use onecopy_raft::{Beat, ClockDrift, Configuration, Message};
 

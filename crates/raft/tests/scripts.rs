@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::{BufMut, Bytes};
 use cluster::{Cluster, Setup, entry, member, show};
 use goldenscript::{Command, Context};
-use onecopy_core::transfer::CHUNK;
+use onecopy_core::chunks::CHUNK;
 use onecopy_core::{Index, Member, Protocol, Timestamp};
 use onecopy_raft::{Change, ClockDrift, Input};
 

@@ -1,7 +1,7 @@
 //! What can happen to a replica, and what it wants done.
 
 use bytes::Bytes;
-use onecopy_core::transfer::Chunk;
+use onecopy_core::chunks::Chunk;
 use onecopy_core::{
     Digest, Entry, EntryId, Grounds, Index, Member, NodeId, Ticket, Timestamp, View, ViewNumber, Write,
 };

@@ -68,8 +68,8 @@ mod reads;
 mod replica;
 mod sending;
 mod snapshot;
+mod snapshot_transfer;
 mod status;
-mod transfer;
 
 pub use config::Config;
 pub use effect::{Effect, Input};

@@ -1,6 +1,6 @@
 //! What replicas of a group say to each other.
 
-use onecopy_core::transfer::{CHUNK, Chunk};
+use onecopy_core::chunks::{CHUNK, Chunk};
 use onecopy_core::{Digest, Entry, EntryId, Index, NodeId, View, ViewNumber};
 use serde::{Deserialize, Serialize};
 

@@ -8,7 +8,7 @@ use onecopy_core::{Entry, Index, Instant, NodeId};
 use crate::config::Config;
 use crate::lease::Terms;
 use crate::pace::Pace;
-use crate::transfer::Transfer;
+use crate::snapshot_transfer::SnapshotTransfer;
 
 /// How many Prepares may be on their way after one was rejected. Enough for the usual pauses of a network, and few enough
 /// that sending them again costs little.
@@ -36,7 +36,7 @@ pub(crate) struct Peer {
     /// loses or reorders would otherwise have the whole window sent again for every Prepare that comes out of turn.
     in_flight_max: usize,
     /// The snapshot that is being sent, while the log does not reach back far enough.
-    pub(crate) transfer: Option<Transfer>,
+    pub(crate) transfer: Option<SnapshotTransfer>,
     /// How many there have been.
     pub(crate) transfers: u64,
     /// How many bytes of a snapshot it got in the last one.

@@ -6,7 +6,7 @@ use crate::effect::Effect;
 use crate::lease::Terms;
 use crate::message::Message;
 use crate::replica::{Replica, Role};
-use crate::transfer::Transfer;
+use crate::snapshot_transfer::SnapshotTransfer;
 
 /// How many bytes may be on their way to a learner, at most. It answers what it has on disk, and executes before it answers the next:
 /// in large bites it would be silent for longer than a replica may be that is alive, and clients would wait for what it takes the
@@ -100,7 +100,7 @@ impl Replica {
         peer.acknowledge(durable);
         peer.pace.acknowledged(now, before, peer.matched, last);
         peer.next = peer.next.max(peer.matched.next());
-        let sent = peer.transfer.as_ref().and_then(Transfer::snapshot);
+        let sent = peer.transfer.as_ref().and_then(SnapshotTransfer::snapshot);
         if sent.is_some_and(|snapshot| durable >= snapshot.index) {
             peer.end_transfer();
         }

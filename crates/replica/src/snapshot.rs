@@ -1,13 +1,13 @@
 //! Snapshots: when one is taken, when the log behind it goes, and how one that arrives is taken in.
 
-use onecopy_core::transfer::{Chunk, Incoming, Verdict};
+use onecopy_core::chunks::{Chunk, Incoming, Verdict};
 use onecopy_core::{EntryId, Instant, NodeId};
 
 use crate::effect::Effect;
 use crate::message::Message;
 use crate::peer::Peer;
 use crate::replica::{Replica, Role};
-use crate::transfer::Serving;
+use crate::snapshot_transfer::Serving;
 
 /// While replicas still need the log behind the snapshot, it may grow to this many times the usual bound, and by as much as they have
 /// got of a snapshot: when there is more log than that, a newer snapshot is the shorter way.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use cluster::{Cluster, Envelope, Setup, show, wall};
 use goldenscript::{Argument, Command, Context};
-use onecopy_core::transfer::CHUNK;
+use onecopy_core::chunks::CHUNK;
 use onecopy_core::{BootNumber, Index, NodeId, View, ViewNumber};
 use onecopy_replica::Input;
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use onecopy_core::transfer::Chunk;
+use onecopy_core::chunks::Chunk;
 use onecopy_core::{
     BootNumber, Entry, EntryId, GroupId, Incarnation, Index, Instant, Member, NodeId, Protocol, Recovered,
     Timestamp, View, ViewNumber,

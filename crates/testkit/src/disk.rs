@@ -1,7 +1,7 @@
 //! What survives a crash: the log of one process, and its newest image.
 
 use bytes::{Buf, BufMut, Bytes};
-use onecopy_core::transfer::{CHUNK, Chunk};
+use onecopy_core::chunks::{CHUNK, Chunk};
 use onecopy_core::{Entry, EntryId, Index, Recovered, Timestamp, Write};
 
 use crate::Machine;

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use onecopy_core::transfer::{CHUNK, Chunk};
+use onecopy_core::chunks::{CHUNK, Chunk};
 use onecopy_core::{EntryId, Ticket, Timestamp, Write};
 
 use crate::{Disk, Image, Machine};

@@ -6,7 +6,7 @@ use onecopy_core::{Grounds, GroupId, Index, Instant, Member, NodeId, Rule, View,
 
 use crate::command::{Command, Reason};
 use crate::monitor::Monitor;
-use crate::ping::{GroupReport, Role};
+use crate::ping::{GroupReport, ReplicaRole};
 use crate::placement;
 use crate::table::{Group, Registration, Table};
 
@@ -213,7 +213,7 @@ impl Monitor {
                 // Who differs from a primary that is wrong itself is right. And a log is right whatever was made of it: better
                 // an heir that has to execute its log anew than none.
                 let report = self.report(member.node, id);
-                let differs = report.is_some_and(|report| report.role == Role::Diverged);
+                let differs = report.is_some_and(|report| report.role == ReplicaRole::Diverged);
                 let is_sound = !differs || reason == Reason::Diverged;
                 let stays = !table.drained().contains(&member.node) && !self.is_leaving(member.node);
                 (is_sound, stays, durable(member), std::cmp::Reverse(member.node))
@@ -238,8 +238,8 @@ impl Monitor {
         }
         let report = self.report(primary.node, id);
         match report.filter(|report| report.view == view.number).map(|report| report.role) {
-            Some(Role::CannotLead) => return Some(Reason::CannotLead),
-            Some(Role::Diverged) => return Some(Reason::Diverged),
+            Some(ReplicaRole::CannotLead) => return Some(Reason::CannotLead),
+            Some(ReplicaRole::Diverged) => return Some(Reason::Diverged),
             _ => {}
         }
         // When two replicas cannot hear each other, both accuse; the primary, which pings, is believed.
@@ -275,7 +275,7 @@ impl Monitor {
         let timeout = self.config.failure_timeout;
         let report = self.report(follower.node, id);
         // It says so until it has been rebuilt, which it is when it is in no view any more.
-        if report.is_some_and(|report| report.role == Role::Diverged && report.view == view.number) {
+        if report.is_some_and(|report| report.role == ReplicaRole::Diverged && report.view == view.number) {
             return Some(Reason::Diverged);
         }
         // It would be waited for in vain. Not if nobody else stays: then it is as good as any.

@@ -10,7 +10,7 @@ use crate::table::Addresses;
 
 /// What a replica is in its view, as it reports itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Role {
+pub enum ReplicaRole {
     /// It orders requests.
     Primary,
     /// A member, but not the primary.
@@ -33,7 +33,7 @@ pub struct GroupReport {
     /// The view that it knows.
     pub view: ViewNumber,
     /// What it is in it.
-    pub role: Role,
+    pub role: ReplicaRole,
     /// The highest index in its log.
     pub last: Index,
     /// The highest durable index.

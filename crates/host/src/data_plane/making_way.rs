@@ -10,7 +10,7 @@ use onecopy_core::{GroupId, Instant, NodeId, StateMachine};
 use onecopy_replica::{HandoverError, Input, Refusal, Standing};
 use onecopy_views::Table;
 
-use super::{DataPlane, Mail};
+use super::{DataEffect, DataPlane};
 use crate::disk::Out;
 use crate::group::{Group, GroupObserver};
 
@@ -63,7 +63,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         group: GroupId,
         to: Option<NodeId>,
         observer: &mut impl GroupObserver<M>,
-        out: &mut Out<Mail>,
+        out: &mut Out<DataEffect>,
     ) {
         let heir = to.or_else(|| self.heir(group));
         self.with(group, out, |group, asked| match heir {
@@ -77,7 +77,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         &mut self,
         now: Instant,
         observer: &mut impl GroupObserver<M>,
-        out: &mut Out<Mail>,
+        out: &mut Out<DataEffect>,
     ) {
         if !self.making_way.wants(self.me) || now < self.making_way.next_attempt {
             return;

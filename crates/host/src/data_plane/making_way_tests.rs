@@ -42,9 +42,9 @@ fn table(drained: &[u32]) -> Table {
     table
 }
 
-fn heirs_asked_for(mail: &[Mail]) -> Vec<NodeId> {
-    let asked = mail.iter().filter_map(|mail| match mail {
-        Mail::AskHandover { to, .. } => Some(*to),
+fn heirs_asked_for(effect: &[DataEffect]) -> Vec<NodeId> {
+    let asked = effect.iter().filter_map(|effect| match effect {
+        DataEffect::AskHandover { to, .. } => Some(*to),
         _ => None,
     });
     asked.collect()

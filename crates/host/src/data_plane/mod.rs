@@ -4,7 +4,7 @@
 //! coordinator make batches of the clients' requests, and [`DataPlane::end_turn`] lets each group make one entry of all batches
 //! that are for a primary here, and collects what is to be sent.
 
-mod mail;
+mod effect;
 mod making_way;
 #[cfg(test)]
 mod making_way_tests;
@@ -20,9 +20,9 @@ use onecopy_views::{Suspicion, Table};
 use crate::clock::SteadyClock;
 use crate::coordinator::{Coordinator, Dispatch, ReadBatches, Reply, Submission};
 use crate::disk::{ArchiveEvent, Out};
-use crate::group::{Fresh, Group, GroupObserver, GroupSettings, Origin, Restored, Wish};
+use crate::group::{Fresh, Group, GroupEffect, GroupObserver, GroupSettings, Origin, Restored};
 use crate::message::{Answer, Forward, Kind, Outcome};
-pub use mail::Mail;
+pub use effect::DataEffect;
 use making_way::MakingWay;
 
 /// The coordinator and the replicas of one node.
@@ -34,8 +34,8 @@ pub struct DataPlane<M, T> {
     coordinator: Coordinator<T>,
     clock: SteadyClock,
     making_way: MakingWay,
-    /// Of the groups, during a turn. Empty between turns, but for wishes; kept for its memory.
-    asked: Out<Wish>,
+    /// Of the groups, during a turn. Empty between turns, but for effects; kept for its memory.
+    asked: Out<GroupEffect>,
     dispatches: Vec<Dispatch>,
 }
 
@@ -65,7 +65,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         fresh: Fresh<M>,
         now: Instant,
         observer: &mut impl GroupObserver<M>,
-        out: &mut Out<Mail>,
+        out: &mut Out<DataEffect>,
     ) -> Result<(), CorruptPromise> {
         let last = restored.recovered.entries.last().map_or(restored.base_time, |entry| entry.time);
         self.clock = SteadyClock::new(settings.replica.rules).going_on_from(now, last);
@@ -135,13 +135,13 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         self.coordinator.lost(node);
     }
 
-    /// A [`Mail::Forward`] could not be sent.
+    /// A [`DataEffect::Forward`] could not be sent.
     pub fn undelivered(&mut self, sequence: u64) {
         self.coordinator.complete(sequence, Outcome::Busy);
     }
 
     /// Another coordinator hands in a batch.
-    pub fn forwarded(&mut self, from: NodeId, forward: Forward, out: &mut Out<Mail>) {
+    pub fn forwarded(&mut self, from: NodeId, forward: Forward, out: &mut Out<DataEffect>) {
         let Forward { coordinator, sequence, .. } = forward;
         match self.groups.get_mut(&forward.group) {
             Some(group) => {
@@ -149,7 +149,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
             }
             None => {
                 let answer = Answer { coordinator, sequence, outcome: Outcome::NotPrimary(None) };
-                out.wishes.push(Mail::Answer { to: from, answer });
+                out.effects.push(DataEffect::Answer { to: from, answer });
             }
         }
     }
@@ -167,7 +167,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         group: GroupId,
         message: Message,
         observer: &mut impl GroupObserver<M>,
-        out: &mut Out<Mail>,
+        out: &mut Out<DataEffect>,
     ) {
         self.with(group, out, |group, asked| {
             if group.is_deaf() {
@@ -183,7 +183,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         now: Instant,
         from: NodeId,
         observer: &mut impl GroupObserver<M>,
-        out: &mut Out<Mail>,
+        out: &mut Out<DataEffect>,
     ) {
         for group in self.groups.values_mut() {
             group.step(now, Input::Arriving { from }, observer, &mut self.asked);
@@ -198,7 +198,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         group: GroupId,
         ticket: Ticket,
         observer: &mut impl GroupObserver<M>,
-        out: &mut Out<Mail>,
+        out: &mut Out<DataEffect>,
     ) {
         self.with(group, out, |group, asked| group.persisted(now, ticket, observer, asked));
     }
@@ -209,7 +209,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         now: Instant,
         event: ArchiveEvent,
         observer: &mut impl GroupObserver<M>,
-        out: &mut Out<Mail>,
+        out: &mut Out<DataEffect>,
     ) {
         self.with(event.group(), out, |group, asked| group.archived(now, event, observer, asked));
     }
@@ -227,7 +227,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         now: Instant,
         table: &Table,
         observer: &mut impl GroupObserver<M>,
-        out: &mut Out<Mail>,
+        out: &mut Out<DataEffect>,
     ) {
         self.making_way.learn(table);
         self.clock.told(table.clocks().get(&self.me).copied());
@@ -241,7 +241,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
     // ---- what follows from it -----------------------------------------------------------------------------
 
     /// The requests that have arrived become batches, on their way to the primary.
-    pub fn route(&mut self, now: Instant, out: &mut Out<Mail>) {
+    pub fn route(&mut self, now: Instant, out: &mut Out<DataEffect>) {
         let reads = self.read_batches(now);
         self.coordinator.dispatch(now, reads, &mut self.dispatches);
         let mut dispatches = std::mem::take(&mut self.dispatches);
@@ -256,7 +256,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         now: Instant,
         wall: Timestamp,
         observer: &mut impl GroupObserver<M>,
-        out: &mut Out<Mail>,
+        out: &mut Out<DataEffect>,
     ) {
         let steady = self.clock.read(now, wall);
         for group in self.groups.values_mut() {
@@ -268,11 +268,11 @@ impl<M: StateMachine, T> DataPlane<M, T> {
 
     /// Collects what the groups want. For a shell that reports writes as [durable](Self::persisted) in the turn in which
     /// it was asked for them: what follows from that need not wait for the next turn.
-    pub fn hand_out(&mut self, out: &mut Out<Mail>) {
+    pub fn hand_out(&mut self, out: &mut Out<DataEffect>) {
         self.pass_on(out);
-        let mut wishes = std::mem::take(&mut self.asked.wishes);
-        wishes.drain(..).for_each(|wish| self.grant(wish, out));
-        self.asked.wishes = wishes;
+        let mut effects = std::mem::take(&mut self.asked.effects);
+        effects.drain(..).for_each(|effect| self.grant(effect, out));
+        self.asked.effects = effects;
     }
 
     /// When the next turn is due if nothing happens.
@@ -286,8 +286,8 @@ impl<M: StateMachine, T> DataPlane<M, T> {
     fn with(
         &mut self,
         group: GroupId,
-        out: &mut Out<Mail>,
-        step: impl FnOnce(&mut Group<M>, &mut Out<Wish>),
+        out: &mut Out<DataEffect>,
+        step: impl FnOnce(&mut Group<M>, &mut Out<GroupEffect>),
     ) {
         if let Some(group) = self.groups.get_mut(&group) {
             step(group, &mut self.asked);
@@ -295,7 +295,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         }
     }
 
-    fn pass_on(&mut self, out: &mut Out<Mail>) {
+    fn pass_on(&mut self, out: &mut Out<DataEffect>) {
         out.writes.append(&mut self.asked.writes);
         out.archive.append(&mut self.asked.archive);
     }
@@ -318,13 +318,13 @@ impl<M: StateMachine, T> DataPlane<M, T> {
     }
 
     /// Takes a batch of this node's coordinator to the primary; reads to the replica of this node, if it has a lease.
-    fn forward(&mut self, now: Instant, Dispatch { to, forward }: Dispatch, out: &mut Out<Mail>) {
+    fn forward(&mut self, now: Instant, Dispatch { to, forward }: Dispatch, out: &mut Out<DataEffect>) {
         let sequence = forward.sequence;
         if to != self.me {
             let backup = self.groups.get_mut(&forward.group).filter(|_| forward.kind == Kind::Read);
             return match backup.filter(|group| group.replica().reads_as_backup(now)) {
                 Some(group) => group.offer_read(Origin::Local { sequence }, forward.body),
-                None => out.wishes.push(Mail::Forward { to, forward }),
+                None => out.effects.push(DataEffect::Forward { to, forward }),
             };
         }
         match self.groups.get_mut(&forward.group) {
@@ -333,23 +333,27 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         }
     }
 
-    fn grant(&mut self, wish: Wish, out: &mut Out<Mail>) {
-        match wish {
-            Wish::Send { group, to, message } => out.wishes.push(Mail::Replica { to, group, message }),
-            Wish::Answer { origin: Origin::Local { sequence }, outcome } => {
+    fn grant(&mut self, effect: GroupEffect, out: &mut Out<DataEffect>) {
+        match effect {
+            GroupEffect::Send { group, to, message } => {
+                out.effects.push(DataEffect::Replica { to, group, message })
+            }
+            GroupEffect::Answer { origin: Origin::Local { sequence }, outcome } => {
                 self.coordinator.complete(sequence, outcome);
             }
-            Wish::Answer { origin: Origin::Remote { node, coordinator, sequence }, outcome } => {
+            GroupEffect::Answer { origin: Origin::Remote { node, coordinator, sequence }, outcome } => {
                 let answer = Answer { coordinator, sequence, outcome };
-                out.wishes.push(Mail::Answer { to: node, answer });
+                out.effects.push(DataEffect::Answer { to: node, answer });
             }
-            Wish::Learnt { group, view } => self.learn(group, &view),
-            Wish::Suspect { group, view, node, grounds } => {
-                out.wishes.push(Mail::Suspect(Suspicion { group, view, node, grounds }));
+            GroupEffect::Learnt { group, view } => self.learn(group, &view),
+            GroupEffect::Suspect { group, view, node, grounds } => {
+                out.effects.push(DataEffect::Suspect(Suspicion { group, view, node, grounds }));
             }
-            Wish::AskHandover { group, view, to } => out.wishes.push(Mail::AskHandover { group, view, to }),
-            Wish::AskMembership { group, view, learner } => {
-                out.wishes.push(Mail::AskMembership { group, view, learner });
+            GroupEffect::AskHandover { group, view, to } => {
+                out.effects.push(DataEffect::AskHandover { group, view, to })
+            }
+            GroupEffect::AskMembership { group, view, learner } => {
+                out.effects.push(DataEffect::AskMembership { group, view, learner });
             }
         }
     }

@@ -29,7 +29,7 @@ pub(super) fn view(primary: u32, members: &[u32]) -> View {
 /// Node 1, with a replica of the group or without.
 pub(super) struct Node {
     pub(super) plane: DataPlane<Memory, &'static str>,
-    pub(super) out: Out<Mail>,
+    pub(super) out: Out<DataEffect>,
 }
 
 impl Node {
@@ -65,12 +65,12 @@ impl Node {
     }
 
     /// Turns until the disk has nothing to do.
-    pub(super) fn turn(&mut self) -> Vec<Mail> {
+    pub(super) fn turn(&mut self) -> Vec<DataEffect> {
         loop {
             self.plane.route(NOW, &mut self.out);
             self.plane.end_turn(NOW, WALL, &mut (), &mut self.out);
             if self.out.writes.is_empty() {
-                return std::mem::take(&mut self.out.wishes);
+                return std::mem::take(&mut self.out.effects);
             }
             for job in std::mem::take(&mut self.out.writes) {
                 self.plane.persisted(NOW, job.group, job.ticket, &mut (), &mut self.out);
@@ -101,8 +101,8 @@ fn a_request_at_the_node_of_the_primary_never_leaves_it() {
     node.learn(view(1, &[1]));
     node.turn();
     node.submit(Kind::Write, "a");
-    let mail = node.turn();
-    assert!(mail.is_empty(), "{mail:?}");
+    let effect = node.turn();
+    assert!(effect.is_empty(), "{effect:?}");
     assert_eq!(node.replies(), ["a"]);
     assert_eq!(node.plane.group(GROUP).map(|group| group.counters().batches), Some(1));
 }
@@ -112,8 +112,8 @@ fn a_request_elsewhere_goes_to_the_primary() {
     let mut node = Node::start(false);
     node.learn(view(2, &[2]));
     node.submit(Kind::Write, "a");
-    let mail = node.turn();
-    let [Mail::Forward { to: NodeId(2), forward }] = &mail[..] else { panic!("{mail:?}") };
+    let effect = node.turn();
+    let [DataEffect::Forward { to: NodeId(2), forward }] = &effect[..] else { panic!("{effect:?}") };
     assert_eq!((forward.sequence, forward.view), (1, ViewNumber(1)));
     assert_eq!(node.plane.coordinator().outstanding().count(), 1);
     // It could not be sent: nothing was executed, so it is tried again.
@@ -128,8 +128,8 @@ fn batches_of_others_are_answered_to_them() {
     node.learn(view(1, &[1]));
     node.turn();
     node.plane.forwarded(NodeId(3), forward(5), &mut node.out);
-    let mail = node.turn();
-    let [Mail::Answer { to: NodeId(3), answer }] = &mail[..] else { panic!("{mail:?}") };
+    let effect = node.turn();
+    let [DataEffect::Answer { to: NodeId(3), answer }] = &effect[..] else { panic!("{effect:?}") };
     assert_eq!((answer.coordinator, answer.sequence), (Incarnation(8), 5));
     assert!(matches!(answer.outcome, Outcome::Done { .. }));
 }
@@ -138,8 +138,8 @@ fn batches_of_others_are_answered_to_them() {
 fn a_node_without_data_says_so() {
     let mut node = Node::start(false);
     node.plane.forwarded(NodeId(3), forward(5), &mut node.out);
-    let mail = node.turn();
-    let [Mail::Answer { to: NodeId(3), answer }] = &mail[..] else { panic!("{mail:?}") };
+    let effect = node.turn();
+    let [DataEffect::Answer { to: NodeId(3), answer }] = &effect[..] else { panic!("{effect:?}") };
     assert_eq!(answer.outcome, Outcome::NotPrimary(None));
 }
 
@@ -176,8 +176,8 @@ fn reads_stay_on_the_node_of_a_backup_with_a_lease() {
     let mut node = backup(Vec::new());
     node.submit(Kind::Read, "a");
     node.submit(Kind::Write, "b");
-    let mail = node.turn();
-    let [Mail::Forward { to: NodeId(2), forward }] = &mail[..] else { panic!("{mail:?}") };
+    let effect = node.turn();
+    let [DataEffect::Forward { to: NodeId(2), forward }] = &effect[..] else { panic!("{effect:?}") };
     assert_eq!(forward.kind, Kind::Write);
     assert_eq!(node.replies(), ["a"]);
 }
@@ -198,8 +198,8 @@ fn reads_go_to_the_primary_when_the_lease_has_run_out() {
     node.submit(Kind::Read, "a");
     let later = NOW + Duration::from_millis(100);
     node.plane.route(later, &mut node.out);
-    let mail = std::mem::take(&mut node.out.wishes);
-    assert!(matches!(&mail[..], [Mail::Forward { to: NodeId(2), .. }]), "{mail:?}");
+    let effect = std::mem::take(&mut node.out.effects);
+    assert!(matches!(&effect[..], [DataEffect::Forward { to: NodeId(2), .. }]), "{effect:?}");
 }
 
 #[test]

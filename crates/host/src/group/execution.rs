@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, VecDeque};
 use onecopy_core::{Entry, EntryId, Index, Instant, Protocol, Rule, StateMachine, Timestamp};
 use onecopy_replica::Input;
 
-use super::{Asked, Group, GroupObserver, Wish};
+use super::{Asked, Group, GroupEffect, GroupObserver};
 use crate::disk::Out;
 
 /// A turn executes no further entry when those that it has executed weigh so much: some ten milliseconds of small commands.
@@ -165,7 +165,7 @@ impl<M: StateMachine> Group<M> {
         &mut self,
         now: Instant,
         observer: &mut impl GroupObserver<M>,
-        out: &mut Out<Wish>,
+        out: &mut Out<GroupEffect>,
     ) {
         while let Some(entry) = self.execution.next() {
             self.apply(&entry, observer, out);

@@ -6,6 +6,7 @@
 
 mod counters;
 mod dirty;
+mod effect;
 mod execution;
 mod observer;
 mod requests;
@@ -13,7 +14,6 @@ mod settings;
 mod snapshots;
 #[cfg(test)]
 mod tests;
-mod wish;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -34,12 +34,12 @@ use crate::message::Outcome;
 use crate::waiting::Waiting;
 pub use counters::Counters;
 use dirty::Dirty;
+pub use effect::{GroupEffect, Origin};
 use execution::Execution;
 pub use observer::GroupObserver;
 pub use requests::ENTRY_BYTES_MAX;
 pub use settings::{Fresh, GroupSettings, Restored};
 use snapshots::Snapshots;
-pub use wish::{Origin, Wish};
 
 /// Reads whose confirmation was asked for together.
 #[derive(Debug)]
@@ -108,7 +108,7 @@ impl<M: StateMachine> Group<M> {
         fresh: Fresh<M>,
         now: Instant,
         observer: &mut impl GroupObserver<M>,
-        out: &mut Out<Wish>,
+        out: &mut Out<GroupEffect>,
     ) -> Result<Self, CorruptPromise> {
         let Restored { recovered, state, base_time } = restored;
         let id = settings.replica.group;
@@ -152,9 +152,9 @@ impl<M: StateMachine> Group<M> {
         // Nobody has asked for anything yet, and the coordinator learns the view from the view service: what the log
         // kept may be long out of date.
         group.replays = group.replica.commit();
-        let wishes = out.wishes.len();
+        let effects = out.effects.len();
         group.carry_out(now, observer, out);
-        out.wishes.truncate(wishes);
+        out.effects.truncate(effects);
         Ok(group)
     }
 
@@ -216,7 +216,7 @@ impl<M: StateMachine> Group<M> {
         now: Instant,
         input: Input,
         observer: &mut impl GroupObserver<M>,
-        out: &mut Out<Wish>,
+        out: &mut Out<GroupEffect>,
     ) {
         self.replica.step(now, input, &mut self.effects);
         self.replica.check_invariants();
@@ -229,11 +229,11 @@ impl<M: StateMachine> Group<M> {
         now: Instant,
         ticket: Ticket,
         observer: &mut impl GroupObserver<M>,
-        out: &mut Out<Wish>,
+        out: &mut Out<GroupEffect>,
     ) {
         self.held.persisted(ticket);
         while let Some((to, message)) = self.held.next() {
-            out.wishes.push(Wish::Send { group: self.id, to, message });
+            out.effects.push(GroupEffect::Send { group: self.id, to, message });
         }
         if let Some(id) = self.snapshots.removable(ticket) {
             out.archive.push(ArchiveJob::Keep { group: self.id, id });
@@ -247,7 +247,7 @@ impl<M: StateMachine> Group<M> {
         now: Instant,
         event: ArchiveEvent,
         observer: &mut impl GroupObserver<M>,
-        out: &mut Out<Wish>,
+        out: &mut Out<GroupEffect>,
     ) {
         if let Some(input) = self.understand(event, observer, out) {
             self.step(now, input, observer, out);
@@ -261,7 +261,7 @@ impl<M: StateMachine> Group<M> {
         now: Instant,
         steady: Timestamp,
         observer: &mut impl GroupObserver<M>,
-        out: &mut Out<Wish>,
+        out: &mut Out<GroupEffect>,
     ) {
         self.execution.renew();
         self.execute(now, observer, out);
@@ -320,12 +320,12 @@ impl<M: StateMachine> Group<M> {
     }
 
     /// Carries out what the replica has pushed, and executes what it has committed.
-    fn carry_out(&mut self, now: Instant, observer: &mut impl GroupObserver<M>, out: &mut Out<Wish>) {
+    fn carry_out(&mut self, now: Instant, observer: &mut impl GroupObserver<M>, out: &mut Out<GroupEffect>) {
         self.carry_out_once(observer, out);
         self.execute(now, observer, out);
     }
 
-    fn carry_out_once(&mut self, observer: &mut impl GroupObserver<M>, out: &mut Out<Wish>) {
+    fn carry_out_once(&mut self, observer: &mut impl GroupObserver<M>, out: &mut Out<GroupEffect>) {
         let group = self.id;
         let mut effects = std::mem::take(&mut self.effects);
         for effect in effects.drain(..) {
@@ -333,7 +333,7 @@ impl<M: StateMachine> Group<M> {
                 Effect::Persist { ticket, writes } => self.persist(ticket, writes, out),
                 Effect::Send { to, message, after } => {
                     if let Some((to, message)) = self.held.hold(after, (to, message)) {
-                        out.wishes.push(Wish::Send { group, to, message });
+                        out.effects.push(GroupEffect::Send { group, to, message });
                     }
                 }
                 Effect::Apply { entries } => {
@@ -346,12 +346,14 @@ impl<M: StateMachine> Group<M> {
                 Effect::ReadRefused { token } => self.refuse_reads(token, out),
                 Effect::ViewChanged { view, standing } => self.view_changed(view, standing, observer, out),
                 Effect::Suspect { view, node, grounds } => {
-                    out.wishes.push(Wish::Suspect { group, view, node, grounds });
+                    out.effects.push(GroupEffect::Suspect { group, view, node, grounds });
                 }
                 Effect::AskMembership { view, learner } => {
-                    out.wishes.push(Wish::AskMembership { group, view, learner });
+                    out.effects.push(GroupEffect::AskMembership { group, view, learner });
                 }
-                Effect::AskHandover { view, to } => out.wishes.push(Wish::AskHandover { group, view, to }),
+                Effect::AskHandover { view, to } => {
+                    out.effects.push(GroupEffect::AskHandover { group, view, to })
+                }
                 Effect::HandoverFailed { error } => observer.handover_failed(self, error),
                 Effect::Diverged { after, own, primarys } => {
                     self.refuse_waiting_reads(out);
@@ -377,7 +379,7 @@ impl<M: StateMachine> Group<M> {
         self.effects = effects;
     }
 
-    fn persist(&mut self, ticket: Ticket, writes: Vec<Write>, out: &mut Out<Wish>) {
+    fn persist(&mut self, ticket: Ticket, writes: Vec<Write>, out: &mut Out<GroupEffect>) {
         for write in &writes {
             if let Write::Compact { through: snapshot } | Write::Install { snapshot } = write {
                 self.snapshots.superseded(ticket, *snapshot);
@@ -391,28 +393,29 @@ impl<M: StateMachine> Group<M> {
         view: View,
         standing: Standing,
         observer: &mut impl GroupObserver<M>,
-        out: &mut Out<Wish>,
+        out: &mut Out<GroupEffect>,
     ) {
         self.counters.view_changes += 1;
         // What is committed will be executed, and answered, whoever leads.
         let committed = self.committed().0;
         let unknown = if standing == Standing::Primary { 0 } else { self.disown_proposals(committed, out) };
         observer.view_changed(self, &view, standing, unknown);
-        out.wishes.push(Wish::Learnt { group: self.id, view });
+        out.effects.push(GroupEffect::Learnt { group: self.id, view });
     }
 
     /// Nobody can say any more what becomes of what was proposed after `committed`; of how many batches.
-    fn disown_proposals(&mut self, committed: Index, out: &mut Out<Wish>) -> usize {
+    fn disown_proposals(&mut self, committed: Index, out: &mut Out<GroupEffect>) -> usize {
         let first = self.proposed.partition_point(|(index, _)| *index <= committed);
         let origins: Vec<Origin> = self.proposed.drain(first..).flat_map(|(_, origins)| origins).collect();
         let unknown = origins.len();
-        out.wishes
-            .extend(origins.into_iter().map(|origin| Wish::Answer { origin, outcome: Outcome::Unknown }));
+        out.effects.extend(
+            origins.into_iter().map(|origin| GroupEffect::Answer { origin, outcome: Outcome::Unknown }),
+        );
         unknown
     }
 
     /// The state is not what it should be: the group begins anew, as if it had executed nothing.
-    fn rebuild(&mut self, observer: &mut impl GroupObserver<M>, out: &mut Out<Wish>) {
+    fn rebuild(&mut self, observer: &mut impl GroupObserver<M>, out: &mut Out<GroupEffect>) {
         self.give_up_execution(out);
         self.state = self.fresh_state();
         self.snapshots.forget();
@@ -422,7 +425,7 @@ impl<M: StateMachine> Group<M> {
     }
 
     /// Another state takes the place of the one that was about to execute what is committed.
-    fn give_up_execution(&mut self, out: &mut Out<Wish>) {
+    fn give_up_execution(&mut self, out: &mut Out<GroupEffect>) {
         self.disown_proposals(Index(0), out);
         let reads: Vec<Asked> = self.execution.forget().collect();
         reads.into_iter().for_each(|asked| self.refuse(asked, out));

@@ -9,7 +9,7 @@ use onecopy_core::{
 };
 use onecopy_replica::{Effect, Input, Refusal};
 
-use super::{Asked, Group, GroupObserver, Origin, Wish};
+use super::{Asked, Group, GroupEffect, GroupObserver, Origin};
 use crate::disk::Out;
 use crate::message::{Forward, Kind, Outcome};
 
@@ -23,19 +23,19 @@ pub(super) const LAPSE_INTERVAL: Duration = Duration::from_millis(10);
 
 impl<M: StateMachine> Group<M> {
     /// A coordinator hands in a batch. It is answered now if it cannot be taken.
-    pub fn offer(&mut self, origin: Origin, forward: Forward, out: &mut Out<Wish>) {
+    pub fn offer(&mut self, origin: Origin, forward: Forward, out: &mut Out<GroupEffect>) {
         if let Err(refusal) = self.replica.admit(forward.view) {
             let outcome = match refusal {
                 Refusal::NotPrimary(view) => Outcome::NotPrimary(view),
                 Refusal::Behind(_) | Refusal::Busy | Refusal::HandingOver => Outcome::Busy,
             };
-            return out.wishes.push(Wish::Answer { origin, outcome });
+            return out.effects.push(GroupEffect::Answer { origin, outcome });
         }
         match (forward.kind, self.lacks_copies()) {
             (Kind::Read, _) => self.reads.push((origin, forward.body)),
-            (Kind::Write, Some(outcome)) => out.wishes.push(Wish::Answer { origin, outcome }),
+            (Kind::Write, Some(outcome)) => out.effects.push(GroupEffect::Answer { origin, outcome }),
             (Kind::Write, None) if self.execution.is_full() => {
-                out.wishes.push(Wish::Answer { origin, outcome: Outcome::Busy });
+                out.effects.push(GroupEffect::Answer { origin, outcome: Outcome::Busy });
             }
             (Kind::Write, None) => {
                 let id = BatchId { coordinator: forward.coordinator, sequence: forward.sequence };
@@ -64,7 +64,7 @@ impl<M: StateMachine> Group<M> {
         &mut self,
         now: Instant,
         observer: &mut impl GroupObserver<M>,
-        out: &mut Out<Wish>,
+        out: &mut Out<GroupEffect>,
     ) {
         let mut builder = Builder::new(Header { memory_max: self.memory_max });
         let mut count = 0;
@@ -89,8 +89,9 @@ impl<M: StateMachine> Group<M> {
             }
             _ => {
                 let view = self.replica.view().cloned();
-                let refuse = |origin| Wish::Answer { origin, outcome: Outcome::NotPrimary(view.clone()) };
-                out.wishes.extend(origins.into_iter().map(refuse));
+                let refuse =
+                    |origin| GroupEffect::Answer { origin, outcome: Outcome::NotPrimary(view.clone()) };
+                out.effects.extend(origins.into_iter().map(refuse));
             }
         }
         self.carry_out(now, observer, out);
@@ -102,7 +103,7 @@ impl<M: StateMachine> Group<M> {
         now: Instant,
         due: bool,
         observer: &mut impl GroupObserver<M>,
-        out: &mut Out<Wish>,
+        out: &mut Out<GroupEffect>,
     ) {
         let reads = std::mem::take(&mut self.reads);
         self.counters.reads += reads.len() as u64;
@@ -121,7 +122,7 @@ impl<M: StateMachine> Group<M> {
         now: Instant,
         read: (Origin, Bytes),
         observer: &mut impl GroupObserver<M>,
-        out: &mut Out<Wish>,
+        out: &mut Out<GroupEffect>,
     ) {
         let (log, machine) = (self.replica.log(), self.state.machine());
         let touched = self.dirty.last_touching(log, self.applied, self.rules, machine, (self.clock, &read.1));
@@ -138,7 +139,7 @@ impl<M: StateMachine> Group<M> {
         asked: Asked,
         input: Input,
         observer: &mut impl GroupObserver<M>,
-        out: &mut Out<Wish>,
+        out: &mut Out<GroupEffect>,
     ) {
         self.confirming.insert(self.next_token, asked);
         self.next_token += 1;
@@ -146,7 +147,12 @@ impl<M: StateMachine> Group<M> {
     }
 
     /// Executes a committed entry, and answers those who asked for it.
-    pub(super) fn apply(&mut self, entry: &Entry, observer: &mut impl GroupObserver<M>, out: &mut Out<Wish>) {
+    pub(super) fn apply(
+        &mut self,
+        entry: &Entry,
+        observer: &mut impl GroupObserver<M>,
+        out: &mut Out<GroupEffect>,
+    ) {
         self.counters.entries += 1;
         let asked = self.proposed.pop_front_if(|(index, _)| *index == entry.id.index);
         let mut origins = asked.map(|(_, origins)| origins).unwrap_or_default().into_iter();
@@ -164,7 +170,7 @@ impl<M: StateMachine> Group<M> {
                     // copy.
                     Answer::Stale => Outcome::Unknown,
                 };
-                out.wishes.push(Wish::Answer { origin, outcome });
+                out.effects.push(GroupEffect::Answer { origin, outcome });
             }
         };
         if let Err(error) = self.state.execute(entry, respond) {
@@ -178,7 +184,7 @@ impl<M: StateMachine> Group<M> {
     }
 
     /// Reads may be answered once the log is executed through here.
-    pub(super) fn read_ready(&mut self, token: u64, through: Index, out: &mut Out<Wish>) {
+    pub(super) fn read_ready(&mut self, token: u64, through: Index, out: &mut Out<GroupEffect>) {
         let Some(asked) = self.confirming.remove(&token) else { return };
         if through <= self.applied || !self.rules.hold(Rule::ExecuteBeforeReading) {
             self.answer_reads(asked, out);
@@ -187,32 +193,32 @@ impl<M: StateMachine> Group<M> {
         }
     }
 
-    pub(super) fn answer_reads(&mut self, Asked { reads, time }: Asked, out: &mut Out<Wish>) {
+    pub(super) fn answer_reads(&mut self, Asked { reads, time }: Asked, out: &mut Out<GroupEffect>) {
         let context = QueryContext { now: self.clock.max(self.applied_time).max(time) };
         for (origin, body) in reads {
             let mut response = Vec::new();
             self.state.machine().query(&context, &body, &mut response);
             let outcome = Outcome::Done { response: Bytes::from(response), as_of: self.applied };
-            out.wishes.push(Wish::Answer { origin, outcome });
+            out.effects.push(GroupEffect::Answer { origin, outcome });
         }
     }
 
-    pub(super) fn refuse_reads(&mut self, token: u64, out: &mut Out<Wish>) {
+    pub(super) fn refuse_reads(&mut self, token: u64, out: &mut Out<GroupEffect>) {
         if let Some(asked) = self.confirming.remove(&token) {
             self.refuse(asked, out);
         }
     }
 
     /// Refuses what waits for execution: what it would see is of no use.
-    pub(super) fn refuse_waiting_reads(&mut self, out: &mut Out<Wish>) {
+    pub(super) fn refuse_waiting_reads(&mut self, out: &mut Out<GroupEffect>) {
         let reads: Vec<Asked> = self.execution.forget_reads().collect();
         reads.into_iter().for_each(|asked| self.refuse(asked, out));
     }
 
-    pub(super) fn refuse(&self, Asked { reads, .. }: Asked, out: &mut Out<Wish>) {
+    pub(super) fn refuse(&self, Asked { reads, .. }: Asked, out: &mut Out<GroupEffect>) {
         for (origin, _) in reads {
             let outcome = Outcome::NotPrimary(self.replica.view().cloned());
-            out.wishes.push(Wish::Answer { origin, outcome });
+            out.effects.push(GroupEffect::Answer { origin, outcome });
         }
     }
 }

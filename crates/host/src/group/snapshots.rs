@@ -1,10 +1,10 @@
 //! The snapshots of a group: making one bit by bit while commands go on, and building a state machine from one that arrives.
 
-use onecopy_core::transfer::{CHUNK, Chunk};
+use onecopy_core::chunks::{CHUNK, Chunk};
 use onecopy_core::{EntryId, Replicated, StateMachine, Ticket, Timestamp};
 use onecopy_replica::Input;
 
-use super::{Group, GroupObserver, Wish};
+use super::{Group, GroupEffect, GroupObserver};
 use crate::disk::{ArchiveEvent, ArchiveJob, Out, SnapshotName};
 use crate::waiting::Waiting;
 
@@ -103,7 +103,7 @@ impl<M: StateMachine> Group<M> {
     }
 
     /// Hands the next piece of the image to the archive. A little per turn: commands go on meanwhile.
-    pub(super) fn continue_snapshot(&mut self, out: &mut Out<Wish>) {
+    pub(super) fn continue_snapshot(&mut self, out: &mut Out<GroupEffect>) {
         let Some(taking) = self.snapshots.taking.as_mut().filter(|taking| taking.has_room()) else { return };
         let mut data = Vec::with_capacity(CHUNK + CHUNK / 4);
         let more = self.state.snapshot_read(CHUNK, &mut data);
@@ -121,7 +121,7 @@ impl<M: StateMachine> Group<M> {
         &mut self,
         chunk: Chunk,
         observer: &mut impl GroupObserver<M>,
-        out: &mut Out<Wish>,
+        out: &mut Out<GroupEffect>,
     ) {
         let name = SnapshotName { group: self.id, id: chunk.snapshot, time: chunk.time };
         if chunk.offset == 0 {
@@ -140,7 +140,12 @@ impl<M: StateMachine> Group<M> {
     }
 
     /// All pieces have arrived.
-    pub(super) fn finish_receiving(&mut self, snapshot: EntryId, time: Timestamp, out: &mut Out<Wish>) {
+    pub(super) fn finish_receiving(
+        &mut self,
+        snapshot: EntryId,
+        time: Timestamp,
+        out: &mut Out<GroupEffect>,
+    ) {
         let name = SnapshotName { group: self.id, id: snapshot, time };
         out.archive.push(ArchiveJob::Finish { name });
     }
@@ -150,7 +155,7 @@ impl<M: StateMachine> Group<M> {
         &mut self,
         event: ArchiveEvent,
         observer: &mut impl GroupObserver<M>,
-        out: &mut Out<Wish>,
+        out: &mut Out<GroupEffect>,
     ) -> Option<Input> {
         match event {
             ArchiveEvent::Read { to, id, chunk, .. } => Some(Input::SnapshotRead { to, snapshot: id, chunk }),
@@ -181,7 +186,7 @@ impl<M: StateMachine> Group<M> {
         &mut self,
         name: SnapshotName,
         observer: &mut impl GroupObserver<M>,
-        out: &mut Out<Wish>,
+        out: &mut Out<GroupEffect>,
     ) -> Input {
         let receiving = self.snapshots.receiving.take_if(|receiving| receiving.name == name);
         let Some(mut state) = receiving.and_then(|receiving| receiving.state) else {

@@ -1,5 +1,5 @@
+use onecopy_core::chunks::Chunk;
 use onecopy_core::payload::{Builder, Header};
-use onecopy_core::transfer::Chunk;
 use onecopy_core::{BootNumber, Entry, EntryId, Incarnation, Member, Recovered, ViewNumber};
 use onecopy_replica::Config;
 
@@ -28,7 +28,7 @@ fn view(number: u64, primary: NodeId, members: &[NodeId]) -> View {
 struct Rig {
     group: Group<Memory>,
     log_bytes_max: usize,
-    out: Out<Wish>,
+    out: Out<GroupEffect>,
 }
 
 impl Rig {
@@ -58,7 +58,7 @@ impl Rig {
     fn lead(mut self, members: &[NodeId]) -> Self {
         self.step(Input::Announced { view: view(1, ME, members) });
         self.sync();
-        self.wishes();
+        self.effects();
         self
     }
 
@@ -93,14 +93,14 @@ impl Rig {
         }
     }
 
-    fn wishes(&mut self) -> Vec<Wish> {
-        std::mem::take(&mut self.out.wishes)
+    fn effects(&mut self) -> Vec<GroupEffect> {
+        std::mem::take(&mut self.out.effects)
     }
 
     /// The batches that have been answered, and how.
     fn answers(&mut self) -> Vec<(u64, String)> {
-        let answers = self.wishes().into_iter().filter_map(|wish| match wish {
-            Wish::Answer { origin: Origin::Local { sequence }, outcome } => Some((sequence, outcome)),
+        let answers = self.effects().into_iter().filter_map(|effect| match effect {
+            GroupEffect::Answer { origin: Origin::Local { sequence }, outcome } => Some((sequence, outcome)),
             _ => None,
         });
         let short = |outcome| match outcome {
@@ -181,7 +181,7 @@ fn only_the_primary_of_the_known_view_takes_batches() {
     let mut rig = Rig::start(Recovered::default(), Memory::default());
     rig.step(Input::Announced { view: view(2, OTHER, &[ME, OTHER]) });
     rig.sync();
-    rig.wishes();
+    rig.effects();
     rig.offer(1, Kind::Write, b"a", 2);
     rig.offer(2, Kind::Read, b"a", 1);
     rig.offer(3, Kind::Write, b"a", 3);
@@ -195,7 +195,7 @@ fn reads_of_a_turn_wait_for_one_confirmation() {
     rig.offer(1, Kind::Write, b"abc", 1);
     rig.end_turn();
     rig.sync();
-    rig.wishes();
+    rig.effects();
     rig.offer(2, Kind::Read, b"x", 1);
     rig.offer(3, Kind::Read, b"y", 1);
     rig.end_turn();
@@ -231,14 +231,18 @@ fn messages_wait_for_their_ticket() {
         terms: None,
     };
     rig.step(Input::Received { from: OTHER, message: prepare });
-    let sent = |wishes: &[Wish]| wishes.iter().filter(|wish| matches!(wish, Wish::Send { .. })).count();
-    assert_eq!(sent(&rig.wishes()), 0, "neither the promise nor the entry is durable");
+    let sent = |effects: &[GroupEffect]| {
+        effects.iter().filter(|effect| matches!(effect, GroupEffect::Send { .. })).count()
+    };
+    assert_eq!(sent(&rig.effects()), 0, "neither the promise nor the entry is durable");
     rig.sync();
-    let acknowledged = |wish: &Wish| {
-        let Wish::Send { to, message: Message::PrepareOk { durable, .. }, .. } = wish else { return false };
+    let acknowledged = |effect: &GroupEffect| {
+        let GroupEffect::Send { to, message: Message::PrepareOk { durable, .. }, .. } = effect else {
+            return false;
+        };
         (*to, *durable) == (OTHER, Index(1))
     };
-    assert!(rig.wishes().iter().any(acknowledged));
+    assert!(rig.effects().iter().any(acknowledged));
 }
 
 #[test]
@@ -248,7 +252,7 @@ fn what_the_log_kept_is_executed_and_tells_nobody() {
     let recovered = Recovered { entries: vec![entry(1), entry(2)], commit: Index(1), ..Recovered::default() };
     let mut rig = Rig::start(recovered, Memory::default());
     assert_eq!(rig.group.applied(), Index(1));
-    assert!(rig.wishes().is_empty());
+    assert!(rig.effects().is_empty());
 }
 
 #[test]

@@ -8,7 +8,7 @@ use onecopy_core::{EntryId, Instant, Member, NodeId, Write};
 use onecopy_raft::{Base, Config, Configuration, Input, Raft};
 use onecopy_views::{Founding, GenesisStanding, Hello, Membership};
 
-use super::{GENESIS_GROUP, ViewObserver, ViewService, ViewWish};
+use super::{GENESIS_GROUP, ViewEffect, ViewObserver, ViewService};
 use crate::disk::{Job, Out};
 use crate::message::RaftLetter;
 
@@ -23,14 +23,19 @@ const INFLIGHT_MAX: usize = 64;
 
 impl ViewService {
     /// The first thing that happens: founds what can be founded alone, or goes on where the disk left off.
-    pub(super) fn begin(&mut self, now: Instant, observer: &mut impl ViewObserver, out: &mut Out<ViewWish>) {
+    pub(super) fn begin(
+        &mut self,
+        now: Instant,
+        observer: &mut impl ViewObserver,
+        out: &mut Out<ViewEffect>,
+    ) {
         let founding = self.genesis.started();
         self.found(founding, out);
         self.start_raft_if_founded(now, observer, out);
     }
 
     /// Says hello to the others, as long as this node is no member.
-    pub(super) fn greet(&mut self, now: Instant, out: &mut Out<ViewWish>) {
+    pub(super) fn greet(&mut self, now: Instant, out: &mut Out<ViewEffect>) {
         if now >= self.next_hello && !self.is_member() {
             self.next_hello = now + if self.raft.is_none() { HELLO_INTERVAL } else { WAITING_INTERVAL };
             self.say_hello_to_all(out);
@@ -38,7 +43,7 @@ impl ViewService {
     }
 
     /// Another view node says hello.
-    pub fn greeted(&mut self, now: Instant, from: NodeId, hello: Hello, out: &mut Out<ViewWish>) {
+    pub fn greeted(&mut self, now: Instant, from: NodeId, hello: Hello, out: &mut Out<ViewEffect>) {
         let asks = hello.membership.is_none();
         if !asks && hello.membership.as_ref() == self.genesis.membership() {
             self.applicants.hello(now, Member { node: from, incarnation: hello.incarnation });
@@ -58,7 +63,7 @@ impl ViewService {
         from: NodeId,
         letter: RaftLetter,
         observer: &mut impl ViewObserver,
-        out: &mut Out<ViewWish>,
+        out: &mut Out<ViewEffect>,
     ) {
         let cluster = self.genesis.membership().map(Membership::cluster);
         if cluster.is_some_and(|cluster| cluster != letter.cluster) {
@@ -72,17 +77,17 @@ impl ViewService {
         }
     }
 
-    fn say_hello(&self, to: NodeId, out: &mut Out<ViewWish>) {
-        out.wishes.push(ViewWish::Hello { to, hello: self.genesis.hello() });
+    fn say_hello(&self, to: NodeId, out: &mut Out<ViewEffect>) {
+        out.effects.push(ViewEffect::Hello { to, hello: self.genesis.hello() });
     }
 
-    fn say_hello_to_all(&self, out: &mut Out<ViewWish>) {
+    fn say_hello_to_all(&self, out: &mut Out<ViewEffect>) {
         let mut others: BTreeSet<NodeId> = self.genesis.others().iter().copied().collect();
         others.extend(self.known.view_nodes().iter().filter(|node| **node != self.settings.node));
         others.into_iter().for_each(|other| self.say_hello(other, out));
     }
 
-    fn found(&mut self, founding: Founding, out: &mut Out<ViewWish>) {
+    fn found(&mut self, founding: Founding, out: &mut Out<ViewEffect>) {
         match founding {
             Founding::Nothing => {}
             Founding::Persist(membership) if self.founding.is_none() => {
@@ -100,7 +105,7 @@ impl ViewService {
         &mut self,
         now: Instant,
         observer: &mut impl ViewObserver,
-        out: &mut Out<ViewWish>,
+        out: &mut Out<ViewEffect>,
     ) {
         let Some(membership) = self.founding.take() else { return };
         observer.founded(&membership);
@@ -113,7 +118,7 @@ impl ViewService {
         &mut self,
         now: Instant,
         observer: &mut impl ViewObserver,
-        out: &mut Out<ViewWish>,
+        out: &mut Out<ViewEffect>,
     ) {
         let founders = match self.genesis.standing() {
             GenesisStanding::Fresh(_) => return,

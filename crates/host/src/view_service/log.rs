@@ -7,7 +7,7 @@ use onecopy_core::{Entry, EntryId, GroupId, Instant, Member, Protocol, Ticket, T
 use onecopy_raft::{Configuration, Effect, Input, Message, Role};
 use onecopy_views::{Membership, Proposal, Table};
 
-use super::{GENESIS_GROUP, VIEW_GROUP, ViewImage, ViewObserver, ViewService, ViewWish};
+use super::{GENESIS_GROUP, VIEW_GROUP, ViewEffect, ViewImage, ViewObserver, ViewService};
 use crate::disk::{ArchiveEvent, ArchiveJob, Job, Out, SnapshotName};
 use crate::message::RaftLetter;
 
@@ -18,7 +18,7 @@ impl ViewService {
         now: Instant,
         input: Input,
         observer: &mut impl ViewObserver,
-        out: &mut Out<ViewWish>,
+        out: &mut Out<ViewEffect>,
     ) {
         let Some(raft) = self.raft.as_mut() else { return };
         let before = raft.commit();
@@ -31,7 +31,7 @@ impl ViewService {
     }
 
     /// Carries out what Raft has pushed.
-    pub(super) fn carry_out(&mut self, observer: &mut impl ViewObserver, out: &mut Out<ViewWish>) {
+    pub(super) fn carry_out(&mut self, observer: &mut impl ViewObserver, out: &mut Out<ViewEffect>) {
         let mut effects = std::mem::take(&mut self.effects);
         for effect in effects.drain(..) {
             match effect {
@@ -97,13 +97,13 @@ impl ViewService {
         self.answer_request(out);
     }
 
-    fn send(&self, to: Member, message: Message, out: &mut Out<ViewWish>) {
+    fn send(&self, to: Member, message: Message, out: &mut Out<ViewEffect>) {
         let Some(cluster) = self.genesis.membership().map(Membership::cluster) else { return };
         let letter = RaftLetter { cluster, from: self.settings.incarnation, to: to.incarnation, message };
-        out.wishes.push(ViewWish::Raft { to: to.node, letter });
+        out.effects.push(ViewEffect::Raft { to: to.node, letter });
     }
 
-    fn persist(&mut self, ticket: Ticket, writes: Vec<Write>, out: &mut Out<ViewWish>) {
+    fn persist(&mut self, ticket: Ticket, writes: Vec<Write>, out: &mut Out<ViewEffect>) {
         for write in &writes {
             if let Write::Compact { through: snapshot } | Write::Install { snapshot } = write {
                 // A ticket that is being handed out is never durable yet.
@@ -113,7 +113,7 @@ impl ViewService {
         out.writes.push(Job { group: VIEW_GROUP, ticket, writes });
     }
 
-    fn apply(&mut self, entries: &[Entry], observer: &mut impl ViewObserver, out: &mut Out<ViewWish>) {
+    fn apply(&mut self, entries: &[Entry], observer: &mut impl ViewObserver, out: &mut Out<ViewEffect>) {
         let before = self.table.version();
         let term = self.raft.as_ref().map(|raft| raft.term()).unwrap_or_default();
         for entry in entries {
@@ -127,7 +127,7 @@ impl ViewService {
         }
     }
 
-    fn execute(&mut self, entry: &Entry, observer: &mut impl ViewObserver, out: &mut Out<ViewWish>) {
+    fn execute(&mut self, entry: &Entry, observer: &mut impl ViewObserver, out: &mut Out<ViewEffect>) {
         let proposal = match Proposal::decode(&entry.payload) {
             Ok(proposal) => proposal,
             // Going on would make this table differ from the others: stopping loudly is all that is left.
@@ -137,7 +137,7 @@ impl ViewService {
         observer.executed(entry, &proposal.command, &outcome, &self.table);
         if let Some((to, request)) = self.operations.remove(&entry.id.index) {
             let outcome = outcome.map_err(|rejection| rejection.to_string());
-            out.wishes.push(ViewWish::Operated { to, request, outcome });
+            out.effects.push(ViewEffect::Operated { to, request, outcome });
         }
     }
 
@@ -147,7 +147,7 @@ impl ViewService {
         at: EntryId,
         time: Timestamp,
         configuration: Configuration,
-        out: &mut Out<ViewWish>,
+        out: &mut Out<ViewEffect>,
     ) {
         let image = ViewImage { table: Table::clone(&self.table), configuration };
         let name = SnapshotName { group: VIEW_GROUP, id: at, time };
@@ -165,7 +165,7 @@ impl ViewService {
         group: GroupId,
         ticket: Ticket,
         observer: &mut impl ViewObserver,
-        out: &mut Out<ViewWish>,
+        out: &mut Out<ViewEffect>,
     ) {
         if group == GENESIS_GROUP {
             return self.founded(now, observer, out);
@@ -182,7 +182,7 @@ impl ViewService {
     }
 
     /// The log would let old segments go if there was a snapshot of the table.
-    pub fn snapshot_wanted(&mut self, out: &mut Out<ViewWish>) {
+    pub fn snapshot_wanted(&mut self, out: &mut Out<ViewEffect>) {
         let Some(raft) = self.raft.as_ref().filter(|_| self.taking.is_none()) else { return };
         let Some(last) = raft.log().get(raft.applied()) else { return };
         let (id, time, configuration) = (last.id, last.time, raft.applied_configuration().clone());
@@ -195,7 +195,7 @@ impl ViewService {
         now: Instant,
         event: ArchiveEvent,
         observer: &mut impl ViewObserver,
-        out: &mut Out<ViewWish>,
+        out: &mut Out<ViewEffect>,
     ) {
         let taking = |name: SnapshotName| self.taking == Some(name);
         let input = match event {

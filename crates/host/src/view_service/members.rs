@@ -18,7 +18,7 @@ use std::time::Duration;
 use onecopy_core::{Instant, Member, NodeId};
 use onecopy_raft::{Change, Configuration, Input, Raft, Role};
 
-use super::{ViewObserver, ViewService, ViewWish};
+use super::{ViewEffect, ViewObserver, ViewService};
 use crate::disk::Out;
 use crate::message::MemberChange;
 
@@ -53,7 +53,7 @@ impl ViewService {
     }
 
     /// An operator at node `from`, which tells its requests apart by number, wants other view nodes. The leader answers
-    /// with [`ViewWish::Operated`] when the change is done, or why it is not made; nobody else does, and a leader that
+    /// with [`ViewEffect::Operated`] when the change is done, or why it is not made; nobody else does, and a leader that
     /// fails does not either. One change at a time.
     pub fn change_members(
         &mut self,
@@ -61,7 +61,7 @@ impl ViewService {
         (from, request): (NodeId, u64),
         change: &MemberChange,
         observer: &mut impl ViewObserver,
-        out: &mut Out<ViewWish>,
+        out: &mut Out<ViewEffect>,
     ) {
         // A repetition is answered with the first one.
         let asker = (from, request);
@@ -69,7 +69,7 @@ impl ViewService {
             return;
         }
         if let Some((_, outcome)) = self.answered.clone().filter(|(answered, _)| *answered == asker) {
-            return out.wishes.push(ViewWish::Operated { to: from, request, outcome });
+            return out.effects.push(ViewEffect::Operated { to: from, request, outcome });
         }
         let begun = self.plan(now, change).and_then(|(parts, asked)| {
             self.change(now, parts, observer, out)?;
@@ -80,7 +80,7 @@ impl ViewService {
                 self.request = Some(Request { asker, coming, leaving });
                 self.answer_request(out);
             }
-            Err(reason) => out.wishes.push(ViewWish::Operated { to: from, request, outcome: Err(reason) }),
+            Err(reason) => out.effects.push(ViewEffect::Operated { to: from, request, outcome: Err(reason) }),
         }
     }
 
@@ -137,7 +137,7 @@ impl ViewService {
         now: Instant,
         changes: Vec<Change>,
         observer: &mut impl ViewObserver,
-        out: &mut Out<ViewWish>,
+        out: &mut Out<ViewEffect>,
     ) -> Result<(), String> {
         self.refusal = None;
         self.step(now, Input::Change { changes }, observer, out);
@@ -149,7 +149,7 @@ impl ViewService {
 
     /// Tells an operator that what it waits for is done, or will not be. A leader that is one no more cannot know, unless
     /// it stepped down because the change was without itself.
-    pub(super) fn answer_request(&mut self, out: &mut Out<ViewWish>) {
+    pub(super) fn answer_request(&mut self, out: &mut Out<ViewEffect>) {
         let (Some(raft), Some(request)) = (&self.raft, &self.request) else { return };
         let configuration = raft.configuration();
         let outcome = if !is_settled(raft) {
@@ -169,7 +169,7 @@ impl ViewService {
                 let (to, request) = request.asker;
                 self.answered = Some(((to, request), outcome.clone()));
                 self.request = None;
-                out.wishes.push(ViewWish::Operated { to, request, outcome });
+                out.effects.push(ViewEffect::Operated { to, request, outcome });
             }
             None if !leads => self.request = None,
             None => {}
@@ -181,7 +181,7 @@ impl ViewService {
         &mut self,
         now: Instant,
         observer: &mut impl ViewObserver,
-        out: &mut Out<ViewWish>,
+        out: &mut Out<ViewEffect>,
     ) {
         let Some(raft) = self.raft.as_ref().filter(|raft| is_settled(raft) && raft.transfer().is_none())
         else {
@@ -240,7 +240,7 @@ impl ViewService {
         &mut self,
         now: Instant,
         observer: &mut impl ViewObserver,
-        out: &mut Out<ViewWish>,
+        out: &mut Out<ViewEffect>,
     ) -> bool {
         let Some(raft) = self.raft.as_ref().filter(|raft| raft.role() == Role::Leader) else { return false };
         let voters = raft.followers().into_iter().filter(|follower| {

@@ -50,7 +50,7 @@ const REFUSAL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// What the view service wants of the node.
 #[derive(Debug)]
-pub enum ViewWish {
+pub enum ViewEffect {
     /// Say hello to another view node.
     Hello {
         /// The receiver.
@@ -194,7 +194,7 @@ impl ViewService {
         kept: Kept,
         (now, wall): (Instant, Timestamp),
         observer: &mut impl ViewObserver,
-        out: &mut Out<ViewWish>,
+        out: &mut Out<ViewEffect>,
     ) -> Self {
         let genesis =
             Genesis::new(settings.node, settings.incarnation, &settings.view_nodes, kept.membership);
@@ -279,7 +279,7 @@ impl ViewService {
     // ---- what it hears ------------------------------------------------------------------------------------
 
     /// A node, perhaps this one, says that it is alive.
-    pub fn pinged(&mut self, now: Instant, from: NodeId, ping: Ping, out: &mut Out<ViewWish>) {
+    pub fn pinged(&mut self, now: Instant, from: NodeId, ping: Ping, out: &mut Out<ViewEffect>) {
         // Nobody else runs on this node's own directory.
         let newcomer = match from == self.settings.node {
             true => None,
@@ -303,10 +303,10 @@ impl ViewService {
     }
 
     /// A process is told that it is not wanted.
-    fn refuse(&mut self, now: Instant, to: NodeId, ping: Ping, refusal: Refusal, out: &mut Out<ViewWish>) {
+    fn refuse(&mut self, now: Instant, to: NodeId, ping: Ping, refusal: Refusal, out: &mut Out<ViewEffect>) {
         if self.refused_at.get(&to).is_none_or(|at| now.since(*at) >= REFUSAL_INTERVAL) {
             self.refused_at.insert(to, now);
-            out.wishes.push(ViewWish::Refuse { to, address: ping.addresses.peer, refusal });
+            out.effects.push(ViewEffect::Refuse { to, address: ping.addresses.peer, refusal });
         }
     }
 
@@ -330,7 +330,7 @@ impl ViewService {
         from: NodeId,
         (group, view, learner): (GroupId, ViewNumber, Member),
         observer: &mut impl ViewObserver,
-        out: &mut Out<ViewWish>,
+        out: &mut Out<ViewEffect>,
     ) {
         if !self.leads() {
             return;
@@ -348,7 +348,7 @@ impl ViewService {
         (from, moment): (NodeId, Moment),
         (group, view, heir): (GroupId, ViewNumber, NodeId),
         observer: &mut impl ViewObserver,
-        out: &mut Out<ViewWish>,
+        out: &mut Out<ViewEffect>,
     ) {
         if !self.leads() || !self.monitor.is_news(from, moment) {
             return;
@@ -359,20 +359,20 @@ impl ViewService {
     }
 
     /// An operator wants something, at node `from`, which tells its requests apart by number. The leader answers with
-    /// [`ViewWish::Operated`] when it has been decided; nobody else does, and a leader that fails does not either.
+    /// [`ViewEffect::Operated`] when it has been decided; nobody else does, and a leader that fails does not either.
     pub fn operated(
         &mut self,
         now: Instant,
         (from, request): (NodeId, u64),
         command: Command,
         observer: &mut impl ViewObserver,
-        out: &mut Out<ViewWish>,
+        out: &mut Out<ViewEffect>,
     ) {
         if !self.leads() {
             return;
         }
         if let Err(reason) = self.monitor.may_recover(now, &self.table, &command) {
-            return out.wishes.push(ViewWish::Operated { to: from, request, outcome: Err(reason) });
+            return out.effects.push(ViewEffect::Operated { to: from, request, outcome: Err(reason) });
         }
         let Some(index) = self.propose(now, command, observer, out) else { return };
         self.operations.insert(index, (from, request));
@@ -389,7 +389,7 @@ impl ViewService {
         now: Instant,
         wall: Timestamp,
         observer: &mut impl ViewObserver,
-        out: &mut Out<ViewWish>,
+        out: &mut Out<ViewEffect>,
     ) {
         self.wall = wall;
         let length = now.since(self.last_look);
@@ -411,16 +411,16 @@ impl ViewService {
 
     /// A node that is not heard may be looking for the view service where it is not any more: it is told
     /// where that is.
-    fn call_the_silent(&mut self, now: Instant, out: &mut Out<ViewWish>) {
+    fn call_the_silent(&mut self, now: Instant, out: &mut Out<ViewEffect>) {
         if now < self.next_call {
             return;
         }
         self.next_call = now + CALL_INTERVAL;
         let nodes = self.table.nodes().keys().filter(|node| self.monitor.is_silent(now, **node));
-        out.wishes.extend(nodes.map(|to| ViewWish::Announce { to: *to, table: self.table.clone() }));
+        out.effects.extend(nodes.map(|to| ViewEffect::Announce { to: *to, table: self.table.clone() }));
     }
 
-    fn judge(&mut self, now: Instant, observer: &mut impl ViewObserver, out: &mut Out<ViewWish>) {
+    fn judge(&mut self, now: Instant, observer: &mut impl ViewObserver, out: &mut Out<ViewEffect>) {
         let mut commands = self.monitor.decide(now, &self.table);
         let groups = self.settings.groups.iter();
         commands.extend(groups.filter_map(|group| self.monitor.decide_creation(now, &self.table, *group)));
@@ -436,7 +436,7 @@ impl ViewService {
         now: Instant,
         command: Command,
         observer: &mut impl ViewObserver,
-        out: &mut Out<ViewWish>,
+        out: &mut Out<ViewEffect>,
     ) -> Option<Index> {
         observer.proposes(now, &command, &self.monitor);
         let me = (self.settings.node, self.wall);
@@ -447,8 +447,8 @@ impl ViewService {
         (last > before).then_some(last)
     }
 
-    fn announce(&self, out: &mut Out<ViewWish>) {
+    fn announce(&self, out: &mut Out<ViewEffect>) {
         let nodes = self.table.nodes().keys();
-        out.wishes.extend(nodes.map(|to| ViewWish::Announce { to: *to, table: self.table.clone() }));
+        out.effects.extend(nodes.map(|to| ViewEffect::Announce { to: *to, table: self.table.clone() }));
     }
 }

@@ -34,7 +34,7 @@ fn settings(node: u32, life: u128) -> ViewSettings {
 /// View nodes whose messages arrive at once, and whose disks are quick.
 struct Cluster {
     now: u64,
-    nodes: BTreeMap<NodeId, (ViewService, Out<ViewWish>)>,
+    nodes: BTreeMap<NodeId, (ViewService, Out<ViewEffect>)>,
     /// What every node was told last.
     told: BTreeMap<NodeId, Arc<Table>>,
     /// What operators were told.
@@ -95,28 +95,28 @@ impl Cluster {
                         }
                     }
                 }
-                letters.extend(std::mem::take(&mut out.wishes).into_iter().map(|wish| (*from, wish)));
+                letters.extend(std::mem::take(&mut out.effects).into_iter().map(|effect| (*from, effect)));
             }
-            let Some((from, wish)) = letters.pop_front() else { return };
-            let (ViewWish::Hello { to, .. }
-            | ViewWish::Raft { to, .. }
-            | ViewWish::Announce { to, .. }
-            | ViewWish::Refuse { to, .. }
-            | ViewWish::LookFor { node: to, .. }
-            | ViewWish::Operated { to, .. }) = &wish;
-            if let ViewWish::Operated { to, request, outcome } = wish {
+            let Some((from, effect)) = letters.pop_front() else { return };
+            let (ViewEffect::Hello { to, .. }
+            | ViewEffect::Raft { to, .. }
+            | ViewEffect::Announce { to, .. }
+            | ViewEffect::Refuse { to, .. }
+            | ViewEffect::LookFor { node: to, .. }
+            | ViewEffect::Operated { to, .. }) = &effect;
+            if let ViewEffect::Operated { to, request, outcome } = effect {
                 self.operated.push((to, request, outcome));
                 continue;
             }
             let Some((service, out)) = self.nodes.get_mut(to) else { continue };
-            match wish {
-                ViewWish::Hello { hello, .. } => service.greeted(now, from, hello, out),
-                ViewWish::Raft { letter, .. } => service.received(now, from, letter, &mut (), out),
-                ViewWish::Announce { to, table } => {
+            match effect {
+                ViewEffect::Hello { hello, .. } => service.greeted(now, from, hello, out),
+                ViewEffect::Raft { letter, .. } => service.received(now, from, letter, &mut (), out),
+                ViewEffect::Announce { to, table } => {
                     service.learnt(&table);
                     self.told.insert(to, table);
                 }
-                ViewWish::Operated { .. } | ViewWish::Refuse { .. } | ViewWish::LookFor { .. } => {}
+                ViewEffect::Operated { .. } | ViewEffect::Refuse { .. } | ViewEffect::LookFor { .. } => {}
             }
         }
     }
@@ -208,9 +208,9 @@ fn whoever_knows_an_old_table_is_told_the_new_one_by_anybody() {
         .expect("a follower");
     let version = service.table().version();
     service.pinged(at(cluster.now), NodeId(2), ping(2, version), out);
-    assert!(out.wishes.is_empty());
+    assert!(out.effects.is_empty());
     service.pinged(at(cluster.now), NodeId(2), ping(2, version - 1), out);
-    assert!(matches!(&out.wishes[..], [ViewWish::Announce { to: NodeId(2), .. }]));
+    assert!(matches!(&out.effects[..], [ViewEffect::Announce { to: NodeId(2), .. }]));
 }
 
 #[test]
@@ -299,9 +299,10 @@ fn a_second_process_is_told_why_it_is_not_heard_and_one_that_comes_after_waits()
         let now = at(cluster.now);
         let (service, out) = cluster.nodes.get_mut(&NodeId(1)).expect("it is there");
         service.pinged(now, NodeId(3), newcomer.clone(), out);
-        let wishes = std::mem::take(&mut out.wishes);
-        let told =
-            wishes.iter().any(|wish| matches!(wish, ViewWish::Refuse { refusal, .. } if refusal.run == 7));
+        let effects = std::mem::take(&mut out.effects);
+        let told = effects
+            .iter()
+            .any(|effect| matches!(effect, ViewEffect::Refuse { refusal, .. } if refusal.run == 7));
         let heard = service.monitor.last_ping(now, NodeId(3)).is_some_and(|(_, ping)| ping.run == 7);
         (told, heard)
     };

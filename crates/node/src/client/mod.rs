@@ -25,7 +25,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::control::desk::Operators;
+use crate::control::operators::Operators;
 use crate::data::inbox::Inbox;
 use crate::knowledge::Knowledge;
 use budget::Budget;

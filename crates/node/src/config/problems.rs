@@ -1,6 +1,6 @@
 //! What can be wrong with settings.
 
-use super::{Config, Reads, Role, Timeouts};
+use super::{Config, NodeRole, Reads, Timeouts};
 
 /// More drift than this is no clock any more.
 const DRIFT_PPM_MAX: u32 = 100_000;
@@ -60,7 +60,7 @@ impl Config {
         );
         // The other way round is right: such a node waits to be added to the view service.
         must(
-            !is_view_node || self.has(Role::View),
+            !is_view_node || self.has(NodeRole::View),
             format!("view_nodes names node {}, but its roles lack \"view\"", self.node),
         );
         for id in &self.view_nodes {

@@ -24,7 +24,7 @@ use prometheus_client::encoding::text::encode;
 use tokio::net::TcpListener;
 use tracing::info;
 
-use super::desk::Operators;
+use super::operators::Operators;
 use crate::config::SharedSettings;
 use crate::happened::Happened;
 use crate::knowledge::Knowledge;

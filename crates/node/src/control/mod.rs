@@ -3,9 +3,8 @@
 //! It is a thread of its own, with connections of its own, so that a long command or a large snapshot on the data
 //! thread never keeps a node from saying that it is alive.
 
-mod chronicle;
 mod contacts;
-pub(crate) mod desk;
+mod event_log;
 mod full_disk;
 pub(crate) mod http;
 mod leaving;
@@ -13,10 +12,11 @@ mod newcomer;
 mod observer;
 mod old_image;
 mod operations;
+pub(crate) mod operators;
 pub(crate) mod view_node;
 
-pub(crate) use chronicle::{Changes, Chronicle, name as change_name};
 pub(crate) use contacts::Contacts;
+pub(crate) use event_log::{Changes, EventLog, name as change_name};
 pub(crate) use leaving::Leaving;
 pub(crate) use newcomer::Unwanted;
 
@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use onecopy_core::{GroupId, Instant, NodeId, ViewNumber};
-use onecopy_host::{ArchiveEvent, Gossip, Out, Room, ViewWish, gossip};
+use onecopy_host::{ArchiveEvent, Gossip, Out, Room, ViewEffect, gossip};
 use onecopy_replica::HandoverError;
 use onecopy_views::{Addresses, ClockReading, Moment, Ping, Suspicion, Table};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
@@ -41,7 +41,7 @@ use crate::peer::PeerEvent;
 use crate::peer::link::Links;
 use crate::peer::message::ControlMessage;
 use crate::server::Ending;
-use desk::{Desk, Request};
+use operators::{PendingOperations, Request};
 use view_node::ViewNode;
 
 /// How often the view service looks at its evidence.
@@ -49,7 +49,7 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// What the control thread hears.
 #[derive(Debug)]
-pub(crate) struct Ears {
+pub(crate) struct Channels {
     /// From other nodes.
     pub(crate) peers: UnboundedReceiver<PeerEvent<ControlMessage>>,
     /// Nodes that refused a connection.
@@ -100,10 +100,10 @@ pub(crate) struct Control {
     pub(crate) knowledge: Arc<Knowledge>,
     pub(crate) data: UnboundedSender<FromControl>,
     /// Where this node's operators are served.
-    pub(crate) desk: Desk,
+    pub(crate) operators: PendingOperations,
     /// Who waits, with which request, for the primary here to hand over.
     pub(crate) handing_over: Vec<(NodeId, u64)>,
-    pub(crate) chronicle: Chronicle,
+    pub(crate) event_log: EventLog,
     /// Once the node is to stop.
     pub(crate) leaving: Option<Leaving>,
     /// While the view service says that another process is this node.
@@ -116,22 +116,22 @@ pub(crate) struct Control {
 
 impl Control {
     /// Runs until the node has been `stopped`, and whatever it leads is led by another one.
-    pub(crate) async fn run(mut self, mut ears: Ears, mut stopped: oneshot::Receiver<()>) {
+    pub(crate) async fn run(mut self, mut channels: Channels, mut stopped: oneshot::Receiver<()>) {
         loop {
             let now = self.clock.now();
             let deadline = self.deadline(now);
             tokio::select! {
                 biased;
                 _ = &mut stopped, if self.leaving.is_none() => self.leave(now),
-                Some(event) = ears.journal.recv() => self.with_view_node(|node| node.on_journal(event)),
-                Some(event) = ears.archive.recv() => self.with_view_node(|node| node.on_archive(event)),
-                Some(event) = ears.peers.recv() => {
+                Some(event) = channels.journal.recv() => self.with_view_node(|node| node.on_journal(event)),
+                Some(event) = channels.archive.recv() => self.with_view_node(|node| node.on_archive(event)),
+                Some(event) = channels.peers.recv() => {
                     if let PeerEvent::Received { from, message } = event {
                         self.hear(from, message);
                     }
                 }
-                Some(node) = ears.refused.recv() => self.with_view_node(|view_node| view_node.on_refused(node)),
-                Some(event) = ears.data.recv() => match event {
+                Some(node) = channels.refused.recv() => self.with_view_node(|view_node| view_node.on_refused(node)),
+                Some(event) = channels.data.recv() => match event {
                     FromData::Tell(message) => self.tell_view_nodes(&message),
                     FromData::Suspect(suspicion) => {
                         self.tell_view_nodes(&ControlMessage::Suspect(self.moment(), suspicion));
@@ -142,7 +142,7 @@ impl Control {
                     }
                     FromData::HandoverFailed(error) => self.handover_failed(error),
                 },
-                Some(request) = ears.operators.recv() => self.take_request(request),
+                Some(request) = channels.operators.recv() => self.take_request(request),
                 () = tokio::time::sleep(deadline.since(now)) => {}
             }
             self.turn();
@@ -159,7 +159,7 @@ impl Control {
     fn deadline(&self, now: Instant) -> Instant {
         let service = self.view_node.as_ref().and_then(ViewNode::deadline);
         let look = self.view_node.is_some().then_some(now + LOOK_INTERVAL);
-        [service, look, self.desk.deadline(), self.leaves_at()]
+        [service, look, self.operators.deadline(), self.leaves_at()]
             .into_iter()
             .flatten()
             .fold(self.next_ping, Instant::min)
@@ -230,13 +230,13 @@ impl Control {
             }
             ControlMessage::Operated { request, outcome } => {
                 let table = self.knowledge.table();
-                self.desk.answered(request, outcome, &table);
+                self.operators.answered(request, outcome, &table);
             }
             ControlMessage::Refused(refusal) => self.is_unwanted(&refusal),
             ControlMessage::Ping(ping) if self.view_node.is_none() => {
                 let mut out = Out::default();
                 gossip::answer(self.me.node, &self.knowledge.table(), from, &ping, &mut out);
-                self.carry_out(out.wishes);
+                self.carry_out(out.effects);
             }
             message => self.with_view_node(|node| node.hear(from, message)),
         }
@@ -247,28 +247,28 @@ impl Control {
         let Some(node) = self.view_node.as_mut() else { return };
         act(node);
         self.knowledge.set_view_service(node.status());
-        let wishes = std::mem::take(&mut node.out.wishes);
-        self.carry_out(wishes);
+        let effects = std::mem::take(&mut node.out.effects);
+        self.carry_out(effects);
     }
 
-    fn carry_out(&mut self, wishes: Vec<ViewWish>) {
-        for wish in wishes {
-            match wish {
-                ViewWish::Hello { to, hello } => {
+    fn carry_out(&mut self, effects: Vec<ViewEffect>) {
+        for effect in effects {
+            match effect {
+                ViewEffect::Hello { to, hello } => {
                     let _ = self.links.send(to, ControlMessage::Hello(hello));
                 }
-                ViewWish::Raft { to, letter } => {
+                ViewEffect::Raft { to, letter } => {
                     let _ = self.links.send(to, ControlMessage::Raft(letter));
                 }
-                ViewWish::Operated { to, request, outcome } => {
+                ViewEffect::Operated { to, request, outcome } => {
                     self.tell(to, ControlMessage::Operated { request, outcome });
                 }
-                ViewWish::LookFor { node, address } => self.links.look_for(node, &address),
-                ViewWish::Refuse { to, address, refusal } => {
+                ViewEffect::LookFor { node, address } => self.links.look_for(node, &address),
+                ViewEffect::Refuse { to, address, refusal } => {
                     self.links.tell_stranger(to, address, ControlMessage::Refused(refusal));
                 }
-                ViewWish::Announce { to, table } if to == self.me.node => self.learn(table),
-                ViewWish::Announce { to, table } => {
+                ViewEffect::Announce { to, table } if to == self.me.node => self.learn(table),
+                ViewEffect::Announce { to, table } => {
                     let _ = self.links.send(to, ControlMessage::Table(table.encode()));
                 }
             }
@@ -285,7 +285,7 @@ impl Control {
             if let Some(node) = &mut self.view_node {
                 node.learnt(&table);
             }
-            self.chronicle.follow(&table, &mut self.knowledge.changes());
+            self.event_log.follow(&table, &mut self.knowledge.changes());
             self.follow_operations(&before, &table);
             // The data thread ends after this one.
             let _ = self.data.send(FromControl::Table(table));

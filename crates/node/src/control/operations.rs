@@ -1,4 +1,4 @@
-//! Operations on their way between nodes: questions of this node's desk, and what other nodes' desks ask of this one.
+//! Operations on their way between nodes: questions of this node's operators, and what those of other nodes ask of this one.
 
 use onecopy_core::{GroupId, Instant, NodeId};
 use onecopy_replica::HandoverError;
@@ -6,7 +6,7 @@ use onecopy_views::Table;
 use tracing::warn;
 
 use super::Control;
-use super::desk::{Errand, Request};
+use super::operators::{Question, Request};
 use crate::data::inbox::FromControl;
 use crate::peer::message::ControlMessage;
 
@@ -14,20 +14,20 @@ impl Control {
     /// An operator wants something of this node.
     pub(super) fn take_request(&mut self, request: Request) {
         let table = self.knowledge.table();
-        self.desk.take(self.clock.now(), request, &table);
+        self.operators.take(self.clock.now(), request, &table);
     }
 
     /// Asks what is to be asked now.
     pub(super) fn ask_questions(&mut self, now: Instant) {
-        for (request, errand) in self.desk.questions(now) {
-            match errand {
-                Errand::Command(command) => {
+        for (request, question) in self.operators.questions(now) {
+            match question {
+                Question::Command(command) => {
                     self.tell_view_nodes(&ControlMessage::Operate { request, command });
                 }
-                Errand::Members(change) => {
+                Question::Members(change) => {
                     self.tell_view_nodes(&ControlMessage::ChangeMembers { request, change });
                 }
-                Errand::Handover { group, primary, to, .. } => {
+                Question::Handover { group, primary, to, .. } => {
                     self.tell(primary, ControlMessage::HandOver { request, group, to });
                 }
             }
@@ -56,7 +56,7 @@ impl Control {
 
     /// What the table says about operations that are under way; `before` is what it said until now.
     pub(super) fn follow_operations(&mut self, before: &Table, table: &Table) {
-        self.desk.learnt(table);
+        self.operators.learnt(table);
         let view = |table: &Table, group| table.groups().get(&group).map(|group| group.view.number);
         if table.groups().keys().any(|group| view(table, *group) != view(before, *group)) {
             // Whoever asked sees what has come of it, and asks again if it was something else.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use onecopy_core::{Instant, Member, NodeId};
 use onecopy_host::view_service::Kept;
-use onecopy_host::{ArchiveEvent, Out, ViewService, ViewSettings, ViewWish};
+use onecopy_host::{ArchiveEvent, Out, ViewEffect, ViewService, ViewSettings};
 use onecopy_views::Table;
 
 use super::observer::Telling;
@@ -22,8 +22,8 @@ pub(crate) struct ViewNode {
     node: NodeId,
     clock: Clock,
     service: ViewService,
-    /// What the view service wants. Between steps the wishes wait for whoever grants them.
-    pub(crate) out: Out<ViewWish>,
+    /// What the view service wants. Between steps the effects wait for whoever grants them.
+    pub(crate) out: Out<ViewEffect>,
     journal: Journal,
     archive: Archive,
 }
@@ -41,7 +41,7 @@ impl ViewNode {
         let service =
             ViewService::start(settings, kept, (clock.now(), clock.wall()), &mut Telling { node }, &mut out);
         let mut node = Self { node, clock, service, out, journal, archive };
-        node.employ();
+        node.submit_jobs();
         node
     }
 
@@ -76,7 +76,7 @@ impl ViewNode {
     pub(crate) fn hand_over(&mut self) -> bool {
         let mut observer = Telling { node: self.node };
         let begun = self.service.hand_over(self.clock.now(), &mut observer, &mut self.out);
-        self.employ();
+        self.submit_jobs();
         begun
     }
 
@@ -118,7 +118,7 @@ impl ViewNode {
             | ControlMessage::Operated { .. }
             | ControlMessage::Refused(_) => {}
         }
-        self.employ();
+        self.submit_jobs();
     }
 
     /// A node could not be connected to: nobody listens there.
@@ -130,7 +130,7 @@ impl ViewNode {
     pub(crate) fn look(&mut self) {
         let mut observer = Telling { node: self.node };
         self.service.look(self.clock.now(), self.clock.wall(), &mut observer, &mut self.out);
-        self.employ();
+        self.submit_jobs();
     }
 
     /// The log thread has done something.
@@ -145,16 +145,16 @@ impl ViewNode {
             }
             JournalEvent::SnapshotWanted { .. } => {}
         }
-        self.employ();
+        self.submit_jobs();
     }
 
     /// The snapshot thread has done something.
     pub(crate) fn on_archive(&mut self, event: ArchiveEvent) {
         self.service.archived(self.clock.now(), event, &mut Telling { node: self.node }, &mut self.out);
-        self.employ();
+        self.submit_jobs();
     }
 
-    fn employ(&mut self) {
+    fn submit_jobs(&mut self) {
         self.journal.submit(self.out.writes.drain(..), &mut Vec::new());
         self.out.archive.drain(..).for_each(|job| self.archive.submit(job));
     }

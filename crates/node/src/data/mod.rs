@@ -26,16 +26,16 @@ use crate::journal::JournalEvent;
 use inbox::{Event, FromControl, Inbox};
 use plane::Plane;
 
-/// The ears of the data thread: what other threads tell it.
+/// The channels of the data thread: what other threads tell it.
 #[derive(Debug)]
-pub(crate) struct Ears {
+pub(crate) struct Channels {
     pub(crate) journal: UnboundedReceiver<JournalEvent>,
     pub(crate) archive: UnboundedReceiver<ArchiveEvent>,
     pub(crate) control: UnboundedReceiver<FromControl>,
 }
 
 /// Turns until the control thread is gone.
-pub(crate) async fn run(mut plane: Plane, inbox: Rc<Inbox>, mut ears: Ears) {
+pub(crate) async fn run(mut plane: Plane, inbox: Rc<Inbox>, mut channels: Channels) {
     let mut events = Vec::new();
     let mut requests = Vec::new();
     let mut gathering = Gathering::default();
@@ -44,16 +44,16 @@ pub(crate) async fn run(mut plane: Plane, inbox: Rc<Inbox>, mut ears: Ears) {
         tokio::select! {
             biased;
             () = inbox.filled() => {}
-            Some(event) = ears.journal.recv() => events.push(Event::Journal(event)),
-            Some(event) = ears.archive.recv() => events.push(Event::Archive(event)),
-            event = ears.control.recv() => match event {
+            Some(event) = channels.journal.recv() => events.push(Event::Journal(event)),
+            Some(event) = channels.archive.recv() => events.push(Event::Archive(event)),
+            event = channels.control.recv() => match event {
                 Some(event) => events.push(Event::Control(event)),
                 None => return,
             },
             () = tokio::time::sleep(patience) => {}
         }
         loop {
-            if ears.drain_into(&mut events).is_err() {
+            if channels.drain_into(&mut events).is_err() {
                 return;
             }
             inbox.drain_into(&mut events, &mut requests);
@@ -71,7 +71,7 @@ pub(crate) async fn run(mut plane: Plane, inbox: Rc<Inbox>, mut ears: Ears) {
     }
 }
 
-impl Ears {
+impl Channels {
     /// Moves everything out.
     ///
     /// # Errors

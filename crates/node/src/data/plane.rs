@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use onecopy_core::{GroupId, Instant, NodeId, Ticket};
 use onecopy_host::clock;
-use onecopy_host::{DataPlane, Kind, Mail, Out};
+use onecopy_host::{DataEffect, DataPlane, Kind, Out};
 use onecopy_keyspace::Keyspace;
 use tokio::sync::mpsc::UnboundedSender;
 use tracing::{info, warn};
@@ -38,7 +38,7 @@ pub(crate) struct Plane {
     pub(crate) clock: Clock,
     pub(crate) data: DataPlane<Keyspace, Client>,
     /// What the data plane wants; empty between turns.
-    pub(crate) out: Out<Mail>,
+    pub(crate) out: Out<DataEffect>,
     pub(crate) journal: Journal,
     /// What became durable as it was handed to the journal. Empty between turns.
     pub(crate) durable: Vec<(GroupId, Ticket)>,
@@ -74,7 +74,7 @@ impl Plane {
             self.take(now, event);
             if !self.journal.is_direct() {
                 // The disks work while the turn goes on.
-                self.employ();
+                self.submit_jobs();
             }
         }
         self.write_down(now);
@@ -83,7 +83,7 @@ impl Plane {
         self.write_down(now);
         self.data.hand_out(&mut self.out);
         self.mind_the_clock();
-        self.post();
+        self.carry_out();
         for (client, reply) in self.data.replies() {
             // A client that has hung up does not mind.
             let _ = client.send(reply);
@@ -150,30 +150,30 @@ impl Plane {
     }
 
     /// Gives the disks their work.
-    pub(crate) fn employ(&mut self) {
+    pub(crate) fn submit_jobs(&mut self) {
         self.journal.submit(self.out.writes.drain(..), &mut self.durable);
         self.out.archive.drain(..).for_each(|job| self.archive.submit(job));
     }
 
     /// Gives the disks their work, and goes on with what is durable at once.
     fn write_down(&mut self, now: Instant) {
-        self.employ();
+        self.submit_jobs();
         while let Some((group, ticket)) = self.durable.pop() {
             // The last one of a group stands for those before it.
             self.durable.retain(|(other, _)| *other != group);
             self.data.persisted(now, group, ticket, &mut self.telling, &mut self.out);
-            self.employ();
+            self.submit_jobs();
         }
     }
 
     /// What cannot be sent is lost, as on any network: the protocol repeats what matters.
-    fn post(&mut self) {
-        for mail in std::mem::take(&mut self.out.wishes) {
-            match mail {
-                Mail::Replica { to, group, message } => {
+    fn carry_out(&mut self) {
+        for effect in std::mem::take(&mut self.out.effects) {
+            match effect {
+                DataEffect::Replica { to, group, message } => {
                     let _ = self.links.send(to, DataMessage::Replica { group, message });
                 }
-                Mail::Forward { to, forward } => {
+                DataEffect::Forward { to, forward } => {
                     let sequence = forward.sequence;
                     if forward.kind == Kind::Read {
                         ReplicaCounters::add(&self.status.replicas_did.reads_forwarded);
@@ -182,16 +182,16 @@ impl Plane {
                         self.data.undelivered(sequence);
                     }
                 }
-                Mail::Answer { to, answer } => {
+                DataEffect::Answer { to, answer } => {
                     let _ = self.links.send(to, DataMessage::Answer(answer));
                 }
-                Mail::Suspect(suspicion) => {
+                DataEffect::Suspect(suspicion) => {
                     let _ = self.control.send(FromData::Suspect(suspicion));
                 }
-                Mail::AskHandover { group, view, to } => {
+                DataEffect::AskHandover { group, view, to } => {
                     let _ = self.control.send(FromData::AskHandover { group, view, heir: to });
                 }
-                Mail::AskMembership { group, view, learner } => {
+                DataEffect::AskMembership { group, view, learner } => {
                     self.tell_view_nodes(ControlMessage::AskMembership { group, view, learner });
                 }
             }

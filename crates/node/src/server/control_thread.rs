@@ -12,10 +12,10 @@ use tokio::sync::{mpsc, oneshot};
 use super::{DATA_GROUP, Ending, others, runtime};
 use crate::archive::Archive;
 use crate::clock::Clock;
-use crate::config::{Config, Role, SharedSettings};
-use crate::control::desk::{Desk, Operators, Request};
+use crate::config::{Config, NodeRole, SharedSettings};
+use crate::control::operators::{Operators, PendingOperations, Request};
 use crate::control::view_node::ViewNode;
-use crate::control::{self, Chronicle, Contacts, Control, FromData};
+use crate::control::{self, Contacts, Control, EventLog, FromData};
 use crate::data::inbox::FromControl;
 use crate::identity::Me;
 use crate::journal::{Journal, JournalEvent};
@@ -93,7 +93,7 @@ impl ControlThread {
         );
         let http = tokio::task::spawn_local(http);
 
-        let view_node = config.has(Role::View).then(|| {
+        let view_node = config.has(NodeRole::View).then(|| {
             const MIB: usize = 1024 * 1024;
             let settings = ViewSettings {
                 node: self.me.node,
@@ -114,7 +114,7 @@ impl ControlThread {
         // The view node has its own handles: the threads behind them end with the last one.
         drop((self.journal, self.archive));
         let addresses = Addresses {
-            redis: if config.has(Role::Coordinator) { config.redis.to_string() } else { String::new() },
+            redis: if config.has(NodeRole::Coordinator) { config.redis.to_string() } else { String::new() },
             http: config.http.to_string(),
             peer: config.peer.to_string(),
         };
@@ -135,15 +135,15 @@ impl ControlThread {
             knowledge: self.knowledge,
             data: self.to_data,
             // Random, so that an answer to an earlier process is none to this one.
-            desk: Desk::new(DATA_GROUP, config.min_copies, rand::random()),
+            operators: PendingOperations::new(DATA_GROUP, config.min_copies, rand::random()),
             handing_over: Vec::new(),
-            chronicle: Chronicle::default(),
+            event_log: EventLog::default(),
             leaving: None,
             unwanted: None,
             room: None,
             endings: self.endings,
         };
-        let ears = control::Ears {
+        let channels = control::Channels {
             peers,
             refused,
             operators: self.requests,
@@ -152,7 +152,7 @@ impl ControlThread {
             archive: self.archive_events,
         };
         tokio::select! {
-            () = control.run(ears, self.stopped) => Ok(()),
+            () = control.run(channels, self.stopped) => Ok(()),
             outcome = http => outcome.map_err(std::io::Error::other),
         }
     }

@@ -17,9 +17,9 @@ use crate::client::budget::Budget;
 use crate::client::guesses::Guesses;
 use crate::client::{Clients, listener};
 use crate::clock::Clock;
-use crate::config::{Config, Reads, Role};
+use crate::config::{Config, NodeRole, Reads};
 use crate::control::FromData;
-use crate::control::desk::Operators;
+use crate::control::operators::Operators;
 use crate::data;
 use crate::data::inbox::{Event, Inbox};
 use crate::data::observer::Telling;
@@ -45,7 +45,7 @@ pub(super) struct DataThread {
     pub(super) clients: Option<std::net::TcpListener>,
     pub(super) to_control: mpsc::UnboundedSender<FromData>,
     pub(super) operators: Operators,
-    pub(super) ears: data::Ears,
+    pub(super) channels: data::Channels,
 }
 
 impl DataThread {
@@ -87,7 +87,7 @@ impl DataThread {
             peer: config.peer.to_string(),
             unready: None,
         };
-        if config.has(Role::Data) {
+        if config.has(NodeRole::Data) {
             start_group(&mut plane, &config, self.me, self.group)?;
         }
         if let Some(socket) = self.clients {
@@ -105,7 +105,7 @@ impl DataThread {
             tokio::task::spawn_local(listener::listen(TcpListener::from_std(socket)?, Rc::new(clients)));
         }
         // A task like the others, so that it has its turn after those that have something for it.
-        tokio::task::spawn_local(data::run(plane, inbox, self.ears)).await.map_err(std::io::Error::other)
+        tokio::task::spawn_local(data::run(plane, inbox, self.channels)).await.map_err(std::io::Error::other)
     }
 }
 
@@ -133,6 +133,6 @@ fn start_group(
     };
     let (fresh, now) = (Fresh::new(Keyspace::new), plane.clock.now());
     let started = plane.data.start_group(settings, restored, fresh, now, &mut plane.telling, &mut plane.out);
-    plane.employ();
+    plane.submit_jobs();
     started.map_err(std::io::Error::other)
 }

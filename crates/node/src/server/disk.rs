@@ -11,7 +11,7 @@ use onecopy_views::Membership;
 use tracing::info;
 
 use super::{DATA_GROUP, StartError};
-use crate::config::{Config, Durability, Role};
+use crate::config::{Config, Durability, NodeRole};
 use crate::identity::Me;
 
 /// How many bytes of a snapshot are read at once.
@@ -67,7 +67,7 @@ impl Disk {
             view_member: identity.view_member,
             boot: identity.boot,
             run: rand::random(),
-            holds_data: config.has(Role::Data),
+            holds_data: config.has(NodeRole::Data),
         };
         let group = restore_group(&snapshots, recovered.remove(&DATA_GROUP).unwrap_or_default())?;
         let genesis = recovered.remove(&GENESIS_GROUP).and_then(|genesis| genesis.state);

@@ -18,7 +18,7 @@ use tracing::error;
 use crate::archive::Archive;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::control::desk::Operators;
+use crate::control::operators::Operators;
 use crate::data;
 use crate::journal::Journal;
 use crate::knowledge::Knowledge;
@@ -122,8 +122,8 @@ impl Server {
         let (control_archive_events, control_archive) = mpsc::unbounded_channel();
         let (to_data, from_control) = mpsc::unbounded_channel();
         let (to_control, from_data) = mpsc::unbounded_channel();
-        let (to_desk, requests) = mpsc::unbounded_channel();
-        let operators = Operators(to_desk);
+        let (to_operators, requests) = mpsc::unbounded_channel();
+        let operators = Operators(to_operators);
 
         let (journal, log_thread) = Journal::start(disk.log, config.durability, data_journal_events)?;
         let (archive, snapshot_thread) = Archive::start(disk.snapshots, data_archive_events)?;
@@ -143,7 +143,7 @@ impl Server {
             clients: sockets.redis,
             to_control,
             operators: operators.clone(),
-            ears: data::Ears { journal: data_journal, archive: data_archive, control: from_control },
+            channels: data::Channels { journal: data_journal, archive: data_archive, control: from_control },
         };
         let control = ControlThread {
             config,

@@ -1,7 +1,7 @@
 //! What a node listens on.
 
 use super::StartError;
-use crate::config::{Config, Role};
+use crate::config::{Config, NodeRole};
 
 /// Everything that the node listens on.
 pub(super) struct Sockets {
@@ -15,7 +15,8 @@ impl Sockets {
         let bind = |what: &'static str, address: std::net::SocketAddr| {
             listen(address).map_err(|source| StartError::Listen { what, address, source })
         };
-        let redis = config.has(Role::Coordinator).then(|| bind("Redis clients", config.redis)).transpose()?;
+        let redis =
+            config.has(NodeRole::Coordinator).then(|| bind("Redis clients", config.redis)).transpose()?;
         Ok(Self { redis, http: bind("HTTP", config.http)?, peer: bind("other nodes", config.peer)? })
     }
 }

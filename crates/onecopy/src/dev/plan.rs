@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use onecopy_node::Config;
-use onecopy_node::config::{Limits, Reads, Role, Timeouts};
+use onecopy_node::config::{Limits, NodeRole, Reads, Timeouts};
 use rand::RngExt;
 
 use super::cluster_file::ClusterFile;
@@ -61,7 +61,7 @@ impl Plan {
         for (offset, config) in configs.iter_mut().enumerate() {
             let redis = ports::following(arguments.port, offset as u32, "--port")?;
             let http = ports::following(arguments.http_port, offset as u32, "--http-port")?;
-            if config.has(Role::Coordinator) {
+            if config.has(NodeRole::Coordinator) {
                 ports::require_free(redis, &format!("Redis, node {}", config.node), "--port")?;
             }
             ports::require_free(http, &format!("HTTP, node {}", config.node), "--http-port")?;
@@ -110,7 +110,7 @@ impl PlannedNode {
 
     /// Whether clients can use it.
     pub(super) fn takes_clients(&self) -> bool {
-        self.config.has(Role::Coordinator)
+        self.config.has(NodeRole::Coordinator)
     }
 }
 
@@ -158,8 +158,8 @@ fn existing(directory: &Path) -> anyhow::Result<Vec<Config>> {
 
 /// The cluster goes on as it was made: its copies and its view service are part of its data.
 fn resume(directory: &Path, configs: Vec<Config>, arguments: &Arguments) -> anyhow::Result<Vec<Config>> {
-    let data_nodes = configs.iter().filter(|config| config.has(Role::Data)).count() as u32;
-    let is_separate = configs.iter().any(|config| !config.has(Role::Data));
+    let data_nodes = configs.iter().filter(|config| config.has(NodeRole::Data)).count() as u32;
+    let is_separate = configs.iter().any(|config| !config.has(NodeRole::Data));
     let same = |flag: &str, given: Option<u32>, kept: u32| {
         ensure!(
             given.is_none_or(|given| given == kept),
@@ -213,10 +213,10 @@ fn create(directory: &Path, arguments: &Arguments) -> anyhow::Result<Vec<Config>
     let config = |node: u32| {
         let mut roles = Vec::new();
         if view_ids.contains(&node) {
-            roles.push(Role::View);
+            roles.push(NodeRole::View);
         }
         if node <= data_nodes {
-            roles.extend([Role::Data, Role::Coordinator]);
+            roles.extend([NodeRole::Data, NodeRole::Coordinator]);
         }
         Config {
             node,

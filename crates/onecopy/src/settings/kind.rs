@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use onecopy_node::config::Role;
+use onecopy_node::config::NodeRole;
 use toml::Value;
 
 /// The kind of value that a setting takes.
@@ -59,7 +59,7 @@ impl Kind {
             Self::Text | Self::Secret => "text".to_owned(),
             Self::Path => "a path".to_owned(),
             Self::Address => "an IP address and a port, such as \"127.0.0.1:6379\"".to_owned(),
-            Self::Roles => format!("roles out of {}", Role::ALL.map(Role::name).join(", ")),
+            Self::Roles => format!("roles out of {}", NodeRole::ALL.map(NodeRole::name).join(", ")),
             Self::Ids => "ids of nodes, such as [1, 2, 3]".to_owned(),
             Self::Nodes => "ids of nodes with their addresses, such as 1 = \"10.0.0.1:7379\"".to_owned(),
             Self::Choice(words) => words.join(" or "),
@@ -83,7 +83,7 @@ impl Kind {
             (Self::Address, Value::String(text)) => text.parse::<SocketAddr>().is_ok(),
             (Self::Choice(words), Value::String(word)) => words.contains(&word.as_str()),
             (Self::Roles, Value::Array(roles)) => {
-                roles.iter().all(|role| Role::ALL.iter().any(|known| role.as_str() == Some(known.name())))
+                roles.iter().all(|role| NodeRole::ALL.iter().any(|known| role.as_str() == Some(known.name())))
             }
             (Self::Ids, Value::Array(ids)) => {
                 ids.iter().all(|id| id.as_integer().is_some_and(|id| u32::try_from(id).is_ok()))

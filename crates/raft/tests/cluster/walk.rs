@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
-use onecopy_core::transfer::CHUNK;
+use onecopy_core::chunks::CHUNK;
 use onecopy_core::{Member, Protocol, Rules, Timestamp};
 use onecopy_raft::{Change, ClockDrift, Input, Raft, Role};
 

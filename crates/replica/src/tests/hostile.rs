@@ -1,6 +1,6 @@
 //! Messages that no replica sends: ignored, whoever receives them.
 
-use onecopy_core::transfer::CHUNK;
+use onecopy_core::chunks::CHUNK;
 
 use super::*;
 

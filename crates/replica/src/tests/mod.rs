@@ -19,7 +19,7 @@ mod writes;
 use std::time::Duration;
 
 use bytes::Bytes;
-use onecopy_core::transfer::Chunk;
+use onecopy_core::chunks::Chunk;
 use onecopy_core::{
     BootNumber, Digest, Entry, EntryId, Grounds, GroupId, Incarnation, Index, Instant, Member, NodeId,
     Protocol, Recovered, Ticket, Timestamp, View, ViewNumber, Write,

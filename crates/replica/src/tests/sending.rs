@@ -1,6 +1,6 @@
 //! A primary sends its snapshot to a replica that needs more than the log has.
 
-use onecopy_core::transfer::{CHUNK, WINDOW};
+use onecopy_core::chunks::{CHUNK, WINDOW};
 
 use super::*;
 

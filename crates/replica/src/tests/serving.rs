@@ -1,6 +1,6 @@
 //! A backup sends its snapshot to a replica, because the primary asks it to.
 
-use onecopy_core::transfer::{CHUNK, WINDOW};
+use onecopy_core::chunks::{CHUNK, WINDOW};
 
 use super::*;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use onecopy_core::transfer::{CHUNK, Chunk};
+use onecopy_core::chunks::{CHUNK, Chunk};
 use onecopy_host::{ArchiveEvent, ArchiveJob, SnapshotName};
 
 use crate::disk::{Disk, Image};

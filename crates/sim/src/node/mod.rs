@@ -169,7 +169,7 @@ impl Node {
         self.disk.boot += 1;
         env.note(self.id, || format!("starts, boot {}", self.disk.boot));
         let mut process = Box::new(Process::start(self, env));
-        self.employ(env, &mut process);
+        self.submit_jobs(env, &mut process);
         self.process = Some(process);
         self.turn_by(env, env.time);
     }
@@ -230,7 +230,7 @@ impl Node {
         if !known.is_empty() {
             self.remembered = known;
         }
-        self.employ(env, &mut process);
+        self.submit_jobs(env, &mut process);
         if self.disk.health.wants_room
             && process.begins_anew(self.clock.instant(env.time), !self.disk.health.is_full)
         {
@@ -250,7 +250,7 @@ impl Node {
     // ---- the disk -----------------------------------------------------------------------------------------
 
     /// Gives the disk the work that a process has for it.
-    fn employ(&mut self, env: &mut Env, process: &mut Process) {
+    fn submit_jobs(&mut self, env: &mut Env, process: &mut Process) {
         let (data, view) = (&mut process.data_out, &mut process.view_out);
         for job in data.writes.drain(..).chain(view.writes.drain(..)) {
             self.note_cuts(env, &job);

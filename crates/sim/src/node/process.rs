@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use onecopy_core::{BootNumber, Incarnation, Instant, Member, NodeId, Timestamp};
 use onecopy_host::{
-    Coordinator, DataPlane, Gossip, Group, Mail, Out, Reply, Room, ViewService, ViewWish, Whereabouts, gossip,
+    Coordinator, DataEffect, DataPlane, Gossip, Group, Out, Reply, Room, ViewEffect, ViewService,
+    Whereabouts, gossip,
 };
 use onecopy_raft::Raft;
 use onecopy_replica::{Standing, Status};
@@ -47,12 +48,12 @@ pub struct Process {
     backlog: Vec<Happened>,
     data: DataPlane<Machine, OpId>,
     /// What the data side wants.
-    pub(super) data_out: Out<Mail>,
+    pub(super) data_out: Out<DataEffect>,
     /// The last batch of the coordinator that the ledger knows.
     ledger_knows: u64,
     view_service: ViewService,
     /// What the view service wants.
-    pub(super) view_out: Out<ViewWish>,
+    pub(super) view_out: Out<ViewEffect>,
     /// The snapshot files that are being written.
     pub archive: Archive,
     /// The view table as this node knows it.
@@ -233,31 +234,31 @@ impl Process {
 
     fn post(&mut self, env: &mut Env) {
         let me = self.me.node;
-        let mut mail = std::mem::take(&mut self.data_out.wishes);
-        for mail in mail.drain(..) {
-            match mail {
-                Mail::Replica { to, message, .. } => {
+        let mut effect = std::mem::take(&mut self.data_out.effects);
+        for effect in effect.drain(..) {
+            match effect {
+                DataEffect::Replica { to, message, .. } => {
                     agreement::replica_says(&mut env.checks, me, self.group().replica(), &message);
                     env.checks.sends.push((me, message.view().map_or(0, |view| view.0)));
                     self.send(env, to, Packet::Replica(message));
                 }
                 // The transport may know already that there is no connection.
-                Mail::Forward { to, forward } if env.network.is_cut(me, to) && env.dice.chance(500) => {
+                DataEffect::Forward { to, forward } if env.network.is_cut(me, to) && env.dice.chance(500) => {
                     self.data.undelivered(forward.sequence);
                 }
-                Mail::Forward { to, forward } => {
+                DataEffect::Forward { to, forward } => {
                     let sequence = forward.sequence;
                     if !self.send(env, to, Packet::Forward(forward)) {
                         self.data.undelivered(sequence);
                     }
                 }
-                Mail::Answer { to, answer } => {
+                DataEffect::Answer { to, answer } => {
                     self.send(env, to, Packet::Answer(answer));
                 }
-                Mail::Suspect(suspicion) => {
+                DataEffect::Suspect(suspicion) => {
                     self.tell_view_nodes(&Packet::Suspect(self.moment(), suspicion), env);
                 }
-                Mail::AskHandover { view, to, .. } => {
+                DataEffect::AskHandover { view, to, .. } => {
                     env.note(me, || format!("asks to be succeeded by {to} after {view}"));
                     let replica = self.group().replica();
                     if replica.view_number() == view && replica.standing() == Standing::Primary {
@@ -265,13 +266,13 @@ impl Process {
                     }
                     self.tell_view_nodes(&Packet::AskHandover(self.moment(), view, to), env);
                 }
-                Mail::AskMembership { view, learner, .. } => {
+                DataEffect::AskMembership { view, learner, .. } => {
                     env.note(me, || format!("asks to make {learner:?} a member of {view}"));
                     self.tell_view_nodes(&Packet::AskMembership(view, learner), env);
                 }
             }
         }
-        self.data_out.wishes = mail;
+        self.data_out.effects = effect;
     }
 
     // ---- the control side ---------------------------------------------------------------------------------
@@ -330,28 +331,28 @@ impl Process {
                 self.send(env, partner, ping);
             }
         }
-        for wish in std::mem::take(&mut self.view_out.wishes) {
-            if let (ViewWish::Raft { letter, .. }, Some(raft)) = (&wish, self.view_service.raft()) {
+        for effect in std::mem::take(&mut self.view_out.effects) {
+            if let (ViewEffect::Raft { letter, .. }, Some(raft)) = (&effect, self.view_service.raft()) {
                 agreement::raft_says(&mut env.checks, self.me.node, raft, &letter.message);
             }
-            let (to, packet) = match wish {
-                ViewWish::Hello { to, hello } => (to, Packet::Hello(hello)),
-                ViewWish::Raft { to, letter } => (to, Packet::Raft(letter)),
-                ViewWish::Announce { to, table } if to == self.me.node => {
+            let (to, packet) = match effect {
+                ViewEffect::Hello { to, hello } => (to, Packet::Hello(hello)),
+                ViewEffect::Raft { to, letter } => (to, Packet::Raft(letter)),
+                ViewEffect::Announce { to, table } if to == self.me.node => {
                     self.learn(table);
                     continue;
                 }
-                ViewWish::Announce { to, table } => (to, Packet::Table(table)),
-                ViewWish::LookFor { node, address } => {
+                ViewEffect::Announce { to, table } => (to, Packet::Table(table)),
+                ViewEffect::LookFor { node, address } => {
                     self.whereabouts.tell(node, &address);
                     continue;
                 }
-                ViewWish::Refuse { to, refusal, .. } => {
+                ViewEffect::Refuse { to, refusal, .. } => {
                     env.note(self.me.node, || format!("does not listen to another {to}: {refusal}"));
                     continue;
                 }
                 // The operator of the simulator looks at the table.
-                ViewWish::Operated { outcome, .. } => {
+                ViewEffect::Operated { outcome, .. } => {
                     env.note(self.me.node, || format!("tells the operator: {outcome:?}"));
                     continue;
                 }

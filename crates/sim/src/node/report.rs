@@ -2,7 +2,7 @@
 
 use onecopy_core::{Incarnation, NodeId};
 use onecopy_replica::{Standing, Status};
-use onecopy_views::{Addresses, Command, GroupReport, Registration, Role};
+use onecopy_views::{Addresses, Command, GroupReport, Registration, ReplicaRole};
 
 use crate::disk::DATA_GROUP;
 use crate::env::Env;
@@ -13,12 +13,12 @@ pub(super) fn of(status: &Status) -> GroupReport {
         group: DATA_GROUP,
         view: status.view,
         role: match status.standing {
-            Standing::Primary => Role::Primary,
-            Standing::Backup => Role::Backup,
-            Standing::Learner => Role::Learner,
-            Standing::Diverged => Role::Diverged,
-            Standing::Retired => Role::CannotLead,
-            Standing::Outside => Role::Outside,
+            Standing::Primary => ReplicaRole::Primary,
+            Standing::Backup => ReplicaRole::Backup,
+            Standing::Learner => ReplicaRole::Learner,
+            Standing::Diverged => ReplicaRole::Diverged,
+            Standing::Retired => ReplicaRole::CannotLead,
+            Standing::Outside => ReplicaRole::Outside,
         },
         last: status.last,
         durable: status.durable,

@@ -27,7 +27,7 @@ fn rounds(scene: &mut Scene, count: u32, wrong: &[(NodeId, i64)]) -> Vec<Command
 }
 
 fn healthy(node: NodeId) -> Ping {
-    let role = if node == N1 { Role::Primary } else { Role::Backup };
+    let role = if node == N1 { ReplicaRole::Primary } else { ReplicaRole::Backup };
     match node {
         N3 => ping(node),
         _ => reporting(node, report(1, role, 0)),

@@ -27,8 +27,8 @@ fn a_silent_backup_is_removed() {
 fn a_silent_primary_is_succeeded_by_the_member_with_the_longest_durable_log() {
     let mut scene = three();
     scene.wait(TIMEOUT);
-    scene.hear(N2, reporting(N2, report(1, Role::Backup, 7)));
-    scene.hear(N3, reporting(N3, report(1, Role::Backup, 9)));
+    scene.hear(N2, reporting(N2, report(1, ReplicaRole::Backup, 7)));
+    scene.hear(N3, reporting(N3, report(1, ReplicaRole::Backup, 9)));
     assert_eq!(scene.decide(), [promote(1, N3, &[N1], Reason::Silent)]);
 }
 
@@ -36,8 +36,8 @@ fn a_silent_primary_is_succeeded_by_the_member_with_the_longest_durable_log() {
 fn of_equal_heirs_the_one_with_the_lowest_id_succeeds() {
     let mut scene = three();
     scene.wait(TIMEOUT);
-    scene.hear(N2, reporting(N2, report(1, Role::Backup, 9)));
-    scene.hear(N3, reporting(N3, report(1, Role::Backup, 9)));
+    scene.hear(N2, reporting(N2, report(1, ReplicaRole::Backup, 9)));
+    scene.hear(N3, reporting(N3, report(1, ReplicaRole::Backup, 9)));
     assert_eq!(scene.decide(), [promote(1, N2, &[N1], Reason::Silent)]);
 }
 
@@ -46,7 +46,7 @@ fn a_learner_never_succeeds() {
     let mut scene = Scene::new(2, &[N1], &[N1, N2]);
     scene.apply(&add_learner(1, N2));
     scene.wait(TIMEOUT);
-    scene.hear(N2, reporting(N2, report(2, Role::Learner, 99)));
+    scene.hear(N2, reporting(N2, report(2, ReplicaRole::Learner, 99)));
     assert_eq!(scene.decide(), []);
 }
 
@@ -66,7 +66,7 @@ fn without_an_heir_the_group_waits() {
     scene.wait(100 * TIMEOUT);
     assert_eq!(scene.decide(), []);
     // The first that returns may be the only one.
-    scene.hear(N2, reporting(N2, report(1, Role::Backup, 7)));
+    scene.hear(N2, reporting(N2, report(1, ReplicaRole::Backup, 7)));
     assert_eq!(scene.decide(), [promote(1, N2, &[N1, N3], Reason::Silent)]);
 }
 
@@ -99,7 +99,7 @@ fn a_member_that_was_never_heard_does_not_succeed() {
 fn a_restarted_primary_gets_a_new_view() {
     // P11: here it has the longest log itself.
     let mut scene = three();
-    let restarted = Ping { boot: BootNumber(2), ..reporting(N1, report(1, Role::CannotLead, 9)) };
+    let restarted = Ping { boot: BootNumber(2), ..reporting(N1, report(1, ReplicaRole::CannotLead, 9)) };
     scene.hear(N1, restarted.clone());
     let again = Command::PromoteMember {
         group: G1,
@@ -114,7 +114,7 @@ fn a_restarted_primary_gets_a_new_view() {
     // Here somebody else has more: the restarted one becomes a backup.
     let mut scene = three();
     scene.hear(N1, restarted);
-    scene.hear(N3, reporting(N3, report(1, Role::Backup, 10)));
+    scene.hear(N3, reporting(N3, report(1, ReplicaRole::Backup, 10)));
     let decided = scene.decide();
     assert_eq!(decided.last(), Some(&promote(1, N3, &[], Reason::Restarted)));
 }
@@ -130,12 +130,12 @@ fn a_restarted_backup_goes_on_in_its_view() {
 #[test]
 fn a_primary_that_cannot_lead_is_succeeded() {
     let mut scene = three();
-    scene.hear(N1, reporting(N1, report(1, Role::CannotLead, 0)));
-    scene.hear(N2, reporting(N2, report(1, Role::Backup, 1)));
+    scene.hear(N1, reporting(N1, report(1, ReplicaRole::CannotLead, 0)));
+    scene.hear(N2, reporting(N2, report(1, ReplicaRole::Backup, 1)));
     assert_eq!(scene.decide(), [promote(1, N2, &[], Reason::CannotLead)]);
     // What it said of another view does not count.
     let mut scene = three();
-    scene.hear(N1, reporting(N1, report(0, Role::CannotLead, 0)));
+    scene.hear(N1, reporting(N1, report(0, ReplicaRole::CannotLead, 0)));
     assert_eq!(scene.decide(), []);
 }
 
@@ -162,16 +162,17 @@ fn a_stalled_disk_is_as_good_as_silence() {
         reporting(node, GroupReport { oldest_write: Some(ms(waiting)), ..report(1, role, 9) })
     };
     let mut scene = three();
-    scene.hear(N2, stalled(N2, Role::Backup, TIMEOUT - 1));
+    scene.hear(N2, stalled(N2, ReplicaRole::Backup, TIMEOUT - 1));
     assert_eq!(scene.decide(), []);
-    scene.hear(N2, stalled(N2, Role::Backup, TIMEOUT));
+    scene.hear(N2, stalled(N2, ReplicaRole::Backup, TIMEOUT));
     assert_eq!(scene.decide(), [remove_member(1, N2, Reason::DiskStalled)]);
     let mut scene = three();
-    scene.hear(N1, stalled(N1, Role::Primary, TIMEOUT));
+    scene.hear(N1, stalled(N1, ReplicaRole::Primary, TIMEOUT));
     assert_eq!(scene.decide(), [promote(1, N2, &[N1], Reason::DiskStalled)]);
     // The groups of a node share its disk.
     let mut scene = three();
-    let other = GroupReport { group: G2, oldest_write: Some(ms(TIMEOUT)), ..report(1, Role::Backup, 0) };
+    let other =
+        GroupReport { group: G2, oldest_write: Some(ms(TIMEOUT)), ..report(1, ReplicaRole::Backup, 0) };
     scene.hear(N3, reporting(N3, other));
     assert_eq!(scene.decide(), [remove_member(1, N3, Reason::DiskStalled)]);
 }
@@ -220,7 +221,7 @@ fn when_both_accuse_the_primary_is_believed() {
 fn an_accuser_that_is_ill_itself_is_not_believed() {
     let mut scene = three();
     scene.suspect(N2, N1, 2 * TIMEOUT);
-    let stalled = GroupReport { oldest_write: Some(ms(TIMEOUT)), ..report(1, Role::Backup, 9) };
+    let stalled = GroupReport { oldest_write: Some(ms(TIMEOUT)), ..report(1, ReplicaRole::Backup, 9) };
     scene.hear(N2, reporting(N2, stalled));
     assert_eq!(scene.decide(), [remove_member(1, N2, Reason::DiskStalled)]);
 }
@@ -261,8 +262,8 @@ fn a_learner_is_judged_like_a_backup() {
 #[test]
 fn the_primary_comes_first_and_one_change_is_made_at_a_time() {
     let mut scene = three();
-    scene.hear(N1, reporting(N1, report(1, Role::CannotLead, 0)));
-    scene.hear(N2, reporting(N2, report(1, Role::Backup, 1)));
+    scene.hear(N1, reporting(N1, report(1, ReplicaRole::CannotLead, 0)));
+    scene.hear(N2, reporting(N2, report(1, ReplicaRole::Backup, 1)));
     scene.suspect(N1, N3, TIMEOUT);
     assert_eq!(scene.decide(), [promote(1, N2, &[], Reason::CannotLead)]);
     let mut scene = three();

@@ -50,8 +50,8 @@ fn a_node_that_leaves_is_no_heir_if_there_is_another() {
     assert!(handover(&mut scene, N3));
     let mut scene = Scene::new(3, &[N1, N2, N3], &[N1, N2, N3]);
     scene.wait(TIMEOUT);
-    scene.hear(N2, Ping { leaving: true, ..reporting(N2, report(1, Role::Backup, 9)) });
-    scene.hear(N3, reporting(N3, report(1, Role::Backup, 5)));
+    scene.hear(N2, Ping { leaving: true, ..reporting(N2, report(1, ReplicaRole::Backup, 9)) });
+    scene.hear(N3, reporting(N3, report(1, ReplicaRole::Backup, 5)));
     assert_eq!(scene.decide(), [promote(1, N3, &[N1], Reason::Silent)]);
 }
 

@@ -68,7 +68,7 @@ fn may_recover(scene: &Scene, node: NodeId) -> Result<(), String> {
 #[test]
 fn a_group_goes_on_only_with_somebody_who_has_something_and_if_nobody_has_more() {
     let mut scene = Scene::new(2, &[N1, N2], &[N1, N2, N3, N4]);
-    let holds = |node, durable| reporting(node, report(1, Role::Outside, durable));
+    let holds = |node, durable| reporting(node, report(1, ReplicaRole::Outside, durable));
     scene.hear(N3, holds(N3, 7));
     let refusal = may_recover(&scene, N3).unwrap_err();
     assert!(refusal.contains("node 1 is alive"), "{refusal}");

@@ -23,7 +23,7 @@ use onecopy_core::{
 
 use crate::{
     Addresses, ClockError, ClockReading, Command, Evidence, GroupReport, Moment, Monitor, MonitorConfig,
-    Ping, Proposal, Reason, Registration, Rejection, Role, Suspicion, Table,
+    Ping, Proposal, Reason, Registration, Rejection, ReplicaRole, Suspicion, Table,
 };
 
 const N1: NodeId = NodeId(1);
@@ -142,7 +142,7 @@ fn ping(node: NodeId) -> Ping {
 }
 
 /// What a healthy replica of group 1 says in this view.
-fn report(view: u64, role: Role, durable: u64) -> GroupReport {
+fn report(view: u64, role: ReplicaRole, durable: u64) -> GroupReport {
     GroupReport {
         group: G1,
         view: ViewNumber(view),

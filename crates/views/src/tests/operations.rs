@@ -223,10 +223,10 @@ fn a_node_that_comes_and_goes_waits_longer_each_time() {
 #[test]
 fn a_diverged_backup_is_dropped_and_recruited_again() {
     let mut scene = Scene::new(2, &[N1, N2], &[N1, N2]);
-    scene.hear(N2, reporting(N2, report(1, Role::Diverged, 9)));
+    scene.hear(N2, reporting(N2, report(1, ReplicaRole::Diverged, 9)));
     assert_eq!(scene.decide(), [remove_member(1, N2, Reason::Diverged)]);
     scene.apply(&remove_member(1, N2, Reason::Diverged));
-    scene.hear(N2, reporting(N2, report(2, Role::Outside, 0)));
+    scene.hear(N2, reporting(N2, report(2, ReplicaRole::Outside, 0)));
     assert_eq!(scene.decide(), [add_learner(2, N2)]);
 }
 
@@ -234,8 +234,8 @@ fn a_diverged_backup_is_dropped_and_recruited_again() {
 fn a_diverged_backup_is_no_heir() {
     let mut scene = Scene::new(3, &[N1, N2, N3], &[N1, N2, N3]);
     scene.wait(TIMEOUT);
-    scene.hear(N2, reporting(N2, report(1, Role::Diverged, 9)));
-    scene.hear(N3, reporting(N3, report(1, Role::Backup, 8)));
+    scene.hear(N2, reporting(N2, report(1, ReplicaRole::Diverged, 9)));
+    scene.hear(N3, reporting(N3, report(1, ReplicaRole::Backup, 8)));
     assert_eq!(scene.decide(), [promote(1, N3, &[N1], Reason::Silent)]);
 }
 
@@ -243,16 +243,16 @@ fn a_diverged_backup_is_no_heir() {
 fn an_heir_that_has_diverged_is_better_than_none() {
     let mut scene = Scene::new(2, &[N1, N2], &[N1, N2]);
     scene.wait(TIMEOUT);
-    scene.hear(N2, reporting(N2, report(1, Role::Diverged, 9)));
+    scene.hear(N2, reporting(N2, report(1, ReplicaRole::Diverged, 9)));
     assert_eq!(scene.decide(), [promote(1, N2, &[N1], Reason::Silent)]);
 }
 
 #[test]
 fn when_the_primary_is_wrong_whoever_differs_from_it_is_right() {
     let mut scene = Scene::new(3, &[N1, N2, N3], &[N1, N2, N3]);
-    scene.hear(N1, reporting(N1, report(1, Role::Diverged, 9)));
-    scene.hear(N2, reporting(N2, report(1, Role::Diverged, 9)));
-    scene.hear(N3, reporting(N3, report(1, Role::Diverged, 9)));
+    scene.hear(N1, reporting(N1, report(1, ReplicaRole::Diverged, 9)));
+    scene.hear(N2, reporting(N2, report(1, ReplicaRole::Diverged, 9)));
+    scene.hear(N3, reporting(N3, report(1, ReplicaRole::Diverged, 9)));
     assert_eq!(scene.decide(), [promote(1, N2, &[], Reason::Diverged)]);
 }
 

@@ -46,7 +46,7 @@ fn a_spare_that_is_no_good_is_passed_over() {
     assert_eq!(scene.decide(), [add_learner(1, N3)]);
     // Stalled.
     let mut scene = spares();
-    let stalled = GroupReport { oldest_write: Some(ms(TIMEOUT)), ..report(0, Role::Outside, 0) };
+    let stalled = GroupReport { oldest_write: Some(ms(TIMEOUT)), ..report(0, ReplicaRole::Outside, 0) };
     scene.hear(N2, reporting(N2, stalled));
     assert_eq!(scene.decide(), [add_learner(1, N3)]);
     // Accused by the primary, in whatever view, not long ago.

@@ -101,10 +101,10 @@ fn a_leader_that_is_removed_answers_and_another_leads() {
     let (service, out) = cluster.nodes.get_mut(&leader).expect("it is there");
     assert!(service.table().view_nodes().contains(&leader), "its own table is old");
     service.pinged(at(cluster.now), NodeId(8), ping(8, 0), out);
-    let [ViewWish::Announce { table, .. }] = &out.wishes[..] else { panic!("{:?}", out.wishes) };
+    let [ViewEffect::Announce { table, .. }] = &out.effects[..] else { panic!("{:?}", out.effects) };
     assert!(!table.view_nodes().contains(&leader));
     // It may come back as it is.
-    out.wishes.clear();
+    out.effects.clear();
     cluster.run(500, &[1, 2, 3]);
     cluster.ask(2, &MemberChange::Add(vec![leader]));
     cluster.run(500, &[1, 2, 3]);
@@ -201,12 +201,12 @@ fn a_letter_for_another_life_is_answered_with_a_hello_and_one_of_another_cluster
     let old = RaftLetter { to: Incarnation(7), ..letter.clone() };
     service.received(at(cluster.now), NodeId(1), old, &mut (), out);
     assert!(
-        matches!(&out.wishes[..], [ViewWish::Hello { to: NodeId(1), hello }] if hello.incarnation.0 == 12)
+        matches!(&out.effects[..], [ViewEffect::Hello { to: NodeId(1), hello }] if hello.incarnation.0 == 12)
     );
-    out.wishes.clear();
+    out.effects.clear();
     let foreign = RaftLetter { cluster: Incarnation(5), ..letter.clone() };
     service.received(at(cluster.now), NodeId(1), foreign, &mut (), out);
-    assert!(out.wishes.is_empty());
+    assert!(out.effects.is_empty());
     assert_eq!(service.raft().map(Raft::term), Some(term));
     service.received(at(cluster.now), NodeId(1), letter, &mut (), out);
     assert_eq!(service.raft().map(Raft::term).map(|term| term.0), Some(term.0 + 5));

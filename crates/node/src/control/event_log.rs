@@ -7,7 +7,7 @@ use tracing::{debug, info, warn};
 
 /// Follows the events of the view table.
 #[derive(Debug, Default)]
-pub(crate) struct Chronicle {
+pub(crate) struct EventLog {
     /// The version up to which events have been told; `None` before the first table.
     told: Option<u64>,
 }
@@ -15,7 +15,7 @@ pub(crate) struct Chronicle {
 /// How often each kind of change was seen, by what was changed and why.
 pub(crate) type Changes = BTreeMap<(&'static str, String), u64>;
 
-impl Chronicle {
+impl EventLog {
     /// Tells the events that are new in a table. What had happened before the node heard of the cluster is no news.
     pub(crate) fn follow(&mut self, table: &Table, changes: &mut Changes) {
         let told = self.told.replace(table.version());

@@ -8,7 +8,7 @@ use crate::operation::Operation;
 
 /// An operation on its way.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Errand {
+pub(crate) enum Question {
     /// The view service has to execute a command.
     Command(Command),
     /// The view service has to change its members.
@@ -26,7 +26,7 @@ pub(crate) enum Errand {
     },
 }
 
-impl Errand {
+impl Question {
     /// What has to be asked for `operation`, as the table is.
     pub(crate) fn of(operation: Operation, group: GroupId, table: &Table) -> Result<Self, String> {
         let view = || view(group, table);

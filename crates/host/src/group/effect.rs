@@ -26,7 +26,7 @@ pub enum Origin {
 
 /// What a group wants of the rest of the node.
 #[derive(Debug)]
-pub enum Wish {
+pub enum GroupEffect {
     /// Send this to a replica of the group.
     Send {
         /// Which group.

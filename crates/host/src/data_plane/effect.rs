@@ -8,7 +8,7 @@ use crate::message::{Answer, Forward};
 
 /// What the data plane wants to have sent.
 #[derive(Debug)]
-pub enum Mail {
+pub enum DataEffect {
     /// Between the replicas of a group.
     Replica {
         /// The receiver.

@@ -3,7 +3,7 @@
 //! Commands for the view table go to all view nodes, of which the leader answers; handovers go to the node of the primary. What was
 //! asked may be lost with whoever was asked, so it is asked again; the table shows what has happened meanwhile.
 
-mod errand;
+mod question;
 #[cfg(test)]
 mod tests;
 
@@ -15,7 +15,7 @@ use onecopy_views::Table;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::operation::{Operated, Operation};
-pub(crate) use errand::Errand;
+pub(crate) use question::Question;
 
 /// How long an operator waits.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -47,7 +47,7 @@ impl Operators {
 
 /// All operations under way at this node.
 #[derive(Debug)]
-pub(crate) struct Desk {
+pub(crate) struct PendingOperations {
     group: GroupId,
     /// With fewer copies no write would be taken.
     min_copies: u32,
@@ -57,14 +57,14 @@ pub(crate) struct Desk {
 
 #[derive(Debug)]
 struct Pending {
-    errand: Errand,
+    question: Question,
     answer: oneshot::Sender<Operated>,
     until: Instant,
     next_question: Instant,
 }
 
-impl Desk {
-    /// A desk for operations on `group`. Its requests are counted from `first`, so that an answer to an earlier process is
+impl PendingOperations {
+    /// For operations on `group`. Its requests are counted from `first`, so that an answer to an earlier process is
     /// none to this one.
     pub(crate) fn new(group: GroupId, min_copies: u32, first: u64) -> Self {
         Self { group, min_copies, next: first, pending: BTreeMap::new() }
@@ -73,17 +73,17 @@ impl Desk {
     /// Takes a request. What makes no sense is answered at once.
     pub(crate) fn take(&mut self, now: Instant, request: Request, table: &Table) {
         let Request { operation, answer } = request;
-        let errand = match operation {
+        let question = match operation {
             Operation::Copies { copies } if (1..self.min_copies).contains(&copies) => Err(format!(
                 "copies = {copies} is less than min_copies = {}: no write would be taken any more. Start the nodes with a \
                  smaller min_copies first",
                 self.min_copies
             )),
-            operation => Errand::of(operation, self.group, table),
+            operation => Question::of(operation, self.group, table),
         };
-        match errand {
-            Ok(errand) => {
-                let pending = Pending { errand, answer, until: now + PATIENCE, next_question: now };
+        match question {
+            Ok(question) => {
+                let pending = Pending { question, answer, until: now + PATIENCE, next_question: now };
                 self.pending.insert(self.next, pending);
                 self.next = self.next.wrapping_add(1);
             }
@@ -92,28 +92,28 @@ impl Desk {
     }
 
     /// What is to be asked now. What nobody has answered in time is given up.
-    pub(crate) fn questions(&mut self, now: Instant) -> Vec<(u64, Errand)> {
+    pub(crate) fn questions(&mut self, now: Instant) -> Vec<(u64, Question)> {
         for (_, pending) in self.pending.extract_if(.., |_, pending| pending.until <= now) {
-            answer_with(pending.answer, Operated::unknown(unanswered(&pending.errand)));
+            answer_with(pending.answer, Operated::unknown(unanswered(&pending.question)));
         }
         let due = self.pending.iter_mut().filter(|(_, pending)| pending.next_question <= now);
         let ask = |(request, pending): (&u64, &mut Pending)| {
             pending.next_question = now + REPEAT;
-            (*request, pending.errand.clone())
+            (*request, pending.question.clone())
         };
         due.map(ask).collect()
     }
 
     /// Somebody who was asked says what became of it.
     pub(crate) fn answered(&mut self, request: u64, outcome: Result<(), String>, table: &Table) {
-        let Some(Pending { errand, answer, .. }) = self.pending.remove(&request) else { return };
+        let Some(Pending { question, answer, .. }) = self.pending.remove(&request) else { return };
         // What is refused may have been done when it was asked for the first time.
-        let operated = match (outcome, errand.is_done(table)) {
+        let operated = match (outcome, question.is_done(table)) {
             (_, Some(said)) => Operated::done(said),
-            (Ok(()), None) => Operated::done(match &errand {
-                Errand::Command(command) => errand::said(command),
-                Errand::Members(change) => errand::said_of_members(change),
-                Errand::Handover { group, .. } => format!("{group} was handed over"),
+            (Ok(()), None) => Operated::done(match &question {
+                Question::Command(command) => question::said(command),
+                Question::Members(change) => question::said_of_members(change),
+                Question::Handover { group, .. } => format!("{group} was handed over"),
             }),
             (Err(reason), None) => Operated::refused(reason),
         };
@@ -123,10 +123,10 @@ impl Desk {
     /// The table has changed: it shows which handovers have happened, which cannot any more, and which must be asked for again.
     /// (Commands are answered by who executes them.)
     pub(crate) fn learnt(&mut self, table: &Table) {
-        let handovers = |pending: &Pending| matches!(pending.errand, Errand::Handover { .. });
+        let handovers = |pending: &Pending| matches!(pending.question, Question::Handover { .. });
         for (request, mut pending) in std::mem::take(&mut self.pending) {
-            let done = if handovers(&pending) { pending.errand.is_done(table) } else { None };
-            match (done, pending.errand.renew(table)) {
+            let done = if handovers(&pending) { pending.question.is_done(table) } else { None };
+            match (done, pending.question.renew(table)) {
                 (Some(said), _) => answer_with(pending.answer, Operated::done(said)),
                 (None, Err(reason)) => answer_with(pending.answer, Operated::refused(reason)),
                 (None, Ok(again)) => {
@@ -150,12 +150,12 @@ fn answer_with(answer: oneshot::Sender<Operated>, operated: Operated) {
     let _ = answer.send(operated);
 }
 
-fn unanswered(errand: &Errand) -> String {
-    let who = match errand {
-        Errand::Command(_) | Errand::Members(_) => {
+fn unanswered(question: &Question) -> String {
+    let who = match question {
+        Question::Command(_) | Question::Members(_) => {
             "the view service did not answer (is a majority of the view nodes up? `onecopy status` shows them)".to_owned()
         }
-        Errand::Handover { primary, .. } => format!("node {}, the primary, did not answer", primary.0),
+        Question::Handover { primary, .. } => format!("node {}, the primary, did not answer", primary.0),
     };
     let seconds = PATIENCE.as_secs();
     format!("{who} within {seconds} s. It may happen yet: `onecopy events` shows what has")

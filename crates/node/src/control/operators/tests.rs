@@ -42,14 +42,14 @@ fn handed_over(mut table: Table) -> Table {
     table
 }
 
-fn take(desk: &mut Desk, operation: Operation) -> oneshot::Receiver<Operated> {
+fn take(operators: &mut PendingOperations, operation: Operation) -> oneshot::Receiver<Operated> {
     let (answer, answered) = oneshot::channel();
-    desk.take(NOW, Request { operation, answer }, &table());
+    operators.take(NOW, Request { operation, answer }, &table());
     answered
 }
 
-fn desk() -> Desk {
-    Desk::new(GROUP, 2, 7)
+fn operators() -> PendingOperations {
+    PendingOperations::new(GROUP, 2, 7)
 }
 
 fn outcome(mut answered: oneshot::Receiver<Operated>) -> (OperationOutcome, String) {
@@ -58,21 +58,21 @@ fn outcome(mut answered: oneshot::Receiver<Operated>) -> (OperationOutcome, Stri
 }
 
 fn refusal(operation: Operation) -> String {
-    let (outcome, message) = outcome(take(&mut desk(), operation));
+    let (outcome, message) = outcome(take(&mut operators(), operation));
     assert_eq!(outcome, OperationOutcome::Refused);
     message
 }
 
 #[test]
 fn a_command_is_asked_again_until_it_is_answered() {
-    let mut desk = desk();
-    let answered = take(&mut desk, Operation::Copies { copies: 3 });
-    let asked = Errand::Command(Command::SetCopies { group: GROUP, copies: 3 });
-    assert_eq!(desk.questions(NOW), [(7, asked.clone())]);
-    assert_eq!(desk.questions(NOW), []);
-    assert_eq!(desk.questions(NOW + REPEAT), [(7, asked)]);
-    desk.answered(6, Err("an answer to an earlier process".to_owned()), &table());
-    desk.answered(7, Ok(()), &table());
+    let mut operators = operators();
+    let answered = take(&mut operators, Operation::Copies { copies: 3 });
+    let asked = Question::Command(Command::SetCopies { group: GROUP, copies: 3 });
+    assert_eq!(operators.questions(NOW), [(7, asked.clone())]);
+    assert_eq!(operators.questions(NOW), []);
+    assert_eq!(operators.questions(NOW + REPEAT), [(7, asked)]);
+    operators.answered(6, Err("an answer to an earlier process".to_owned()), &table());
+    operators.answered(7, Ok(()), &table());
     let (outcome, message) = outcome(answered);
     assert_eq!(outcome, OperationOutcome::Done);
     assert!(message.contains("3 copies"), "{message}");
@@ -80,9 +80,9 @@ fn a_command_is_asked_again_until_it_is_answered() {
 
 #[test]
 fn what_was_done_before_is_done_although_it_is_refused_the_second_time() {
-    let mut desk = desk();
-    let answered = take(&mut desk, Operation::Copies { copies: 2 });
-    desk.answered(7, Err("nothing would change".to_owned()), &table());
+    let mut operators = operators();
+    let answered = take(&mut operators, Operation::Copies { copies: 2 });
+    operators.answered(7, Err("nothing would change".to_owned()), &table());
     assert_eq!(outcome(answered).0, OperationOutcome::Done);
 }
 
@@ -94,19 +94,19 @@ fn nobody_can_ask_for_fewer_copies_than_writes_need() {
 
 #[test]
 fn a_refusal_is_told() {
-    let mut desk = desk();
-    let answered = take(&mut desk, Operation::Copies { copies: 0 });
-    desk.answered(7, Err("a group has at least one copy".to_owned()), &table());
+    let mut operators = operators();
+    let answered = take(&mut operators, Operation::Copies { copies: 0 });
+    operators.answered(7, Err("a group has at least one copy".to_owned()), &table());
     assert_eq!(outcome(answered), (OperationOutcome::Refused, "a group has at least one copy".to_owned()));
 }
 
 #[test]
 fn a_handover_is_done_when_the_view_shows_it() {
-    let mut desk = desk();
-    let answered = take(&mut desk, Operation::Handover { to: None });
-    desk.learnt(&table());
-    assert_eq!(desk.questions(NOW).len(), 1);
-    desk.learnt(&handed_over(table()));
+    let mut operators = operators();
+    let answered = take(&mut operators, Operation::Handover { to: None });
+    operators.learnt(&table());
+    assert_eq!(operators.questions(NOW).len(), 1);
+    operators.learnt(&handed_over(table()));
     let (outcome, message) = outcome(answered);
     assert_eq!(outcome, OperationOutcome::Done);
     assert!(message.contains("from node 1 to node 2"), "{message}");
@@ -114,27 +114,27 @@ fn a_handover_is_done_when_the_view_shows_it() {
 
 #[test]
 fn a_handover_is_asked_for_again_when_something_else_has_changed_the_view() {
-    let mut desk = desk();
-    let mut answered = take(&mut desk, Operation::Handover { to: Some(2) });
-    assert_eq!(desk.questions(NOW).len(), 1);
+    let mut operators = operators();
+    let mut answered = take(&mut operators, Operation::Handover { to: Some(2) });
+    assert_eq!(operators.questions(NOW).len(), 1);
     let mut table = table();
     let expected = table.groups()[&GROUP].view.number;
     apply(&mut table, &Command::AddLearner { group: GROUP, expected, learner: member(3) });
-    desk.learnt(&table);
+    operators.learnt(&table);
     assert!(answered.try_recv().is_err(), "nothing is decided");
-    assert_eq!(desk.questions(NOW).len(), 1);
-    desk.learnt(&handed_over(table));
+    assert_eq!(operators.questions(NOW).len(), 1);
+    operators.learnt(&handed_over(table));
     assert_eq!(outcome(answered).0, OperationOutcome::Done);
 }
 
 #[test]
 fn a_handover_to_who_is_no_member_any_more_is_refused() {
-    let mut desk = desk();
-    let answered = take(&mut desk, Operation::Handover { to: Some(2) });
+    let mut operators = operators();
+    let answered = take(&mut operators, Operation::Handover { to: Some(2) });
     let mut table = table();
     let (expected, reason) = (table.groups()[&GROUP].view.number, onecopy_views::Reason::Silent);
     apply(&mut table, &Command::RemoveMember { group: GROUP, expected, node: NodeId(2), reason });
-    desk.learnt(&table);
+    operators.learnt(&table);
     let (outcome, message) = outcome(answered);
     assert_eq!(outcome, OperationOutcome::Refused);
     assert!(message.contains("changed meanwhile"), "{message}");
@@ -142,13 +142,13 @@ fn a_handover_to_who_is_no_member_any_more_is_refused() {
 
 #[test]
 fn nobody_waits_for_ever() {
-    let mut desk = desk();
-    let answered = take(&mut desk, Operation::Drain { node: 3 });
-    assert_eq!(desk.questions(NOW + PATIENCE), []);
+    let mut operators = operators();
+    let answered = take(&mut operators, Operation::Drain { node: 3 });
+    assert_eq!(operators.questions(NOW + PATIENCE), []);
     let (outcome, message) = outcome(answered);
     assert_eq!(outcome, OperationOutcome::Unknown);
     assert!(message.contains("majority"), "{message}");
-    assert_eq!(desk.deadline(), None);
+    assert_eq!(operators.deadline(), None);
 }
 
 #[test]

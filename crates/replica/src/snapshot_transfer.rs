@@ -4,7 +4,7 @@
 //! so that pieces of two are never mixed; it is told how each one gets on; and it sends the snapshot itself when no backup has one that
 //! its log goes on from, or when nothing has moved for too long.
 
-use onecopy_core::transfer::{CHUNK, Chunk, Outgoing};
+use onecopy_core::chunks::{CHUNK, Chunk, Outgoing};
 use onecopy_core::{EntryId, Index, Instant, NodeId};
 
 use crate::effect::Effect;
@@ -18,7 +18,7 @@ const PATIENCE: u32 = 3;
 
 /// A snapshot on its way to a replica, as the primary sees it.
 #[derive(Clone, Debug, Hash)]
-pub(crate) struct Transfer {
+pub(crate) struct SnapshotTransfer {
     /// Counted up for each receiver.
     number: u64,
     sender: Sender,
@@ -32,7 +32,7 @@ enum Sender {
     Backup { node: NodeId, snapshot: Option<EntryId>, arrived: u64, heard: Instant },
 }
 
-impl Transfer {
+impl SnapshotTransfer {
     /// What is being sent, as far as that is known.
     pub(crate) fn snapshot(&self) -> Option<EntryId> {
         match &self.sender {
@@ -70,7 +70,7 @@ impl Replica {
         let Some(peer) = primary.peer(to) else { return };
         let number = peer.next_transfer();
         let sender = Sender::Backup { node, snapshot: None, arrived: 0, heard: now };
-        peer.transfer = Some(Transfer { number, sender });
+        peer.transfer = Some(SnapshotTransfer { number, sender });
         self.digests.second_hand.insert(to);
         let view = self.view_number();
         self.send(node, Message::ServeSnapshot { view, to, transfer: number, base }, effects);
@@ -91,7 +91,8 @@ impl Replica {
         let Role::Primary(primary) = &mut self.role else { return };
         let Some(peer) = primary.peer(to) else { return };
         let number = peer.next_transfer();
-        peer.transfer = Some(Transfer { number, sender: Sender::Primary(Outgoing::new(to, snapshot, now)) });
+        peer.transfer =
+            Some(SnapshotTransfer { number, sender: Sender::Primary(Outgoing::new(to, snapshot, now)) });
         self.digests.second_hand.remove(&to);
         self.read_chunks(now, to, effects);
     }
@@ -310,7 +311,7 @@ impl Peer {
 
     /// How many bytes of a snapshot it has got, in the last transfer.
     pub(crate) fn got(&self) -> u64 {
-        self.transfer.as_ref().map_or(self.got, Transfer::arrived)
+        self.transfer.as_ref().map_or(self.got, SnapshotTransfer::arrived)
     }
 
     /// It has what was sent.
