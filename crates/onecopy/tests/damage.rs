@@ -46,13 +46,9 @@ impl Treasure {
                 return false;
             }
         };
-        // In commands, as they stand in the log and in buffers, the key is right before the value, but for its length.
-        let is_state = |before: &[u8]| {
-            let ends = |gap: usize| {
-                before.len() >= gap && before[..before.len() - gap].ends_with(self.key.as_bytes())
-            };
-            !(0..=8).any(ends)
-        };
+        // In the state the value follows its key. In commands, as they stand in the log and in buffers, its length is
+        // between the two.
+        let is_state = |before: &[u8]| before.ends_with(self.key.as_bytes());
         let flipped =
             memory.flip(self.value.as_bytes(), is_state).expect("the memory can be read and written");
         println!("a bit was flipped at {flipped} places of node {id}");

@@ -9,7 +9,7 @@ use crate::trace::violated;
 use crate::world::World;
 
 /// How long the cluster may take to be as good as new after the faults.
-const RECOVERY_MAX: Time = 40 * SECOND;
+const RECOVERY_MAX: Time = 60 * SECOND;
 /// How long clients pause, at the most, when half of that is over.
 const BREATH: Time = SECOND;
 /// How long it gets to settle when nobody asks for anything any more.
@@ -45,7 +45,7 @@ impl World {
         for node in &mut self.nodes {
             node.clock.set_right(env.time);
             (node.paused_until, node.stalled_until, node.disk_stalled_until) = (0, 0, 0);
-            (node.executes_until, node.busy_since) = (0, None);
+            (node.executes_until, node.busy_since) = (node.executes_until.min(env.time), None);
             (node.slow_disk, node.slow_node) = (0, 0);
         }
         self.compare_clocks();

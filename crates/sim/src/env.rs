@@ -306,8 +306,8 @@ impl Env {
             self.schedule(self.time + second, Event::Arrives { from, to, sent, packet });
         }
         let mut arrives = self.time + first;
-        if let Some(bytes) = packet.bytes_in_line() {
-            let (begins, takes) = self.network.carry(from, to, bytes, arrives);
+        if let Some((line, bytes)) = packet.line() {
+            let (begins, takes) = self.network.carry((from, to), (line, bytes), arrives);
             let pieces = (bytes / PIECE_BYTES) as Time;
             for piece in 1..=pieces.min(takes) {
                 let at = begins + takes * piece / (pieces + 1);

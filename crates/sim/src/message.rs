@@ -7,7 +7,7 @@ use onecopy_core::{Entry, Member, NodeId, ViewNumber};
 pub use onecopy_host::{Answer, Forward, Kind, Outcome, RaftLetter};
 use onecopy_views::{Hello, Moment, Ping, Suspicion, Table};
 
-use crate::network::PIECE_BYTES;
+use crate::network::{Line, PIECE_BYTES};
 
 /// A message between two nodes.
 #[derive(Clone, Debug)]
@@ -46,21 +46,24 @@ impl Packet {
 }
 
 impl Packet {
-    /// About how many bytes it has, if it waits behind the large messages that are on their way: Prepares keep
-    /// their order, and so do large requests and answers. Everything else goes between the pieces of those.
+    /// In which line of its link it waits behind the large messages that are on their way, if it does, and about
+    /// how many bytes it has: Prepares keep their order, and so do large requests and answers beside them.
+    /// Everything else goes between the pieces of those.
     #[must_use]
-    pub fn bytes_in_line(&self) -> Option<usize> {
+    pub fn line(&self) -> Option<(Line, usize)> {
         use onecopy_replica::Message;
-        let bytes = match self {
+        let (line, bytes) = match self {
             Self::Replica(Message::Prepare { entries, .. }) => {
-                return Some(entries.iter().map(Entry::size).sum());
+                return Some((Line::First, entries.iter().map(Entry::size).sum()));
             }
-            Self::Replica(Message::SnapshotChunk { chunk, .. }) => chunk.data.len(),
-            Self::Forward(forward) => forward.body.len(),
-            Self::Answer(Answer { outcome: Outcome::Done { response, .. }, .. }) => response.len(),
-            _ => 0,
+            Self::Replica(Message::SnapshotChunk { chunk, .. }) => (Line::First, chunk.data.len()),
+            Self::Forward(forward) => (Line::Second, forward.body.len()),
+            Self::Answer(Answer { outcome: Outcome::Done { response, .. }, .. }) => {
+                (Line::Second, response.len())
+            }
+            _ => return None,
         };
-        (bytes > PIECE_BYTES).then_some(bytes)
+        (bytes > PIECE_BYTES).then_some((line, bytes))
     }
 
     /// Whether it decides something, once: about views, members, leases and snapshots. What is said all the

@@ -9,10 +9,29 @@ use crate::dice::Dice;
 use crate::message::Packet;
 use crate::profile::Profile;
 
-/// How much a narrow link carries: a little more than one that counts as slow (`crates/replica/src/pace.rs`).
-const NARROW_BYTES_PER_MS: Time = 40 * 1024;
+/// How much a narrow link carries: a line that has half of it carries a little more than one that counts as slow
+/// (`crates/replica/src/pace.rs`).
+const NARROW_BYTES_PER_MS: Time = 80 * 1024;
 /// While a message of more bytes arrives, its receiver notices it after every piece of so many.
 pub const PIECE_BYTES: usize = 256 * 1024;
+
+/// The two lines in which large messages stand (`crates/node/src/peer/wire.rs`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Line {
+    /// What replicas say.
+    First,
+    /// Requests and answers.
+    Second,
+}
+
+impl Line {
+    fn other(self) -> Self {
+        match self {
+            Self::First => Self::Second,
+            Self::Second => Self::First,
+        }
+    }
+}
 
 /// What is wrong with the network now.
 #[derive(Debug, Default)]
@@ -31,7 +50,7 @@ pub struct Network {
     distance: Option<Time>,
     /// How many times links have become narrow, and until when those that carry data are taken.
     narrowed: u32,
-    taken: BTreeMap<(NodeId, NodeId), Time>,
+    taken: BTreeMap<(NodeId, NodeId, Line), Time>,
     /// How often nodes have moved.
     moves: BTreeMap<NodeId, u64>,
     /// When the last message from the first to the second arrives, once links keep the order.
@@ -183,13 +202,21 @@ impl Network {
     }
 
     /// When a message of so many bytes begins to arrive that would arrive `at` this time if it were small and
-    /// alone, and how long that takes: what is on its way already comes first.
-    pub fn carry(&mut self, from: NodeId, to: NodeId, bytes: usize, at: Time) -> (Time, Time) {
+    /// alone, and how long that takes: what is on its way in its line already comes first, and what is in the
+    /// other line has half of the link.
+    pub fn carry(
+        &mut self,
+        (from, to): (NodeId, NodeId),
+        (line, bytes): (Line, usize),
+        at: Time,
+    ) -> (Time, Time) {
         if self.narrowed == 0 {
             return (at, 0);
         }
-        let taken = self.taken.entry((from, to)).or_default();
-        let (begins, takes) = (at.max(*taken), bytes as Time * MS / NARROW_BYTES_PER_MS);
+        let others = self.taken.get(&(from, to, line.other())).copied().unwrap_or_default();
+        let taken = self.taken.entry((from, to, line)).or_default();
+        let (begins, alone) = (at.max(*taken), bytes as Time * MS / NARROW_BYTES_PER_MS);
+        let takes = alone + alone.min(others.saturating_sub(begins) / 2);
         *taken = begins + takes;
         (begins, takes)
     }

@@ -19,7 +19,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
 
-use super::wire::{self, Outgoing, PIECE, Parcel};
+use super::wire::{self, Line, Outgoing, PIECE, Parcel};
 use super::{Greeting, Lane, PROTOCOL_VERSION};
 
 /// How many bytes may wait for one peer. More are dropped.
@@ -88,6 +88,10 @@ struct Queue {
     urgent: Vec<u8>,
     /// The others, in their order.
     ordered: VecDeque<Ordered>,
+    /// Long messages that may overtake those.
+    aside: VecDeque<Outgoing>,
+    /// Whether the next piece is one of those.
+    is_asides_turn: bool,
     bytes: usize,
 }
 
@@ -104,6 +108,8 @@ impl Queue {
         let is_short = message.is_short();
         if is_short && may_overtake {
             message.append_to(&mut self.urgent);
+        } else if may_overtake {
+            self.aside.push_back(message);
         } else if !is_short {
             self.ordered.push_back(Ordered::Long(message));
         } else if let Some(Ordered::Short(frames)) = self.ordered.back_mut()
@@ -117,26 +123,36 @@ impl Queue {
         }
     }
 
-    /// Takes what is written next: everything that is urgent, and some of the rest.
+    /// Takes what is written next: everything that is urgent, and some of the rest. Long messages of the two lines
+    /// take turns.
     fn take(&mut self, frames: &mut Vec<u8>, parts: &mut Vec<Bytes>) {
         std::mem::swap(frames, &mut self.urgent);
-        match self.ordered.front_mut() {
-            None => {}
-            Some(Ordered::Short(short)) => {
-                match frames.is_empty() {
-                    true => std::mem::swap(frames, short),
-                    false => frames.extend_from_slice(short),
-                }
-                self.ordered.pop_front();
+        if let Some(Ordered::Short(short)) = self.ordered.front_mut() {
+            match frames.is_empty() {
+                true => std::mem::swap(frames, short),
+                false => frames.extend_from_slice(short),
             }
-            Some(Ordered::Long(message)) => {
-                message.take_piece(frames, parts);
+            self.ordered.pop_front();
+            self.is_asides_turn = true;
+        }
+        let is_asides_turn = std::mem::replace(&mut self.is_asides_turn, true);
+        match (self.ordered.front_mut(), self.aside.front_mut()) {
+            (Some(Ordered::Long(message)), aside) if aside.is_none() || !is_asides_turn => {
+                message.take_piece(Line::First, frames, parts);
                 if message.left() == 0 {
                     self.ordered.pop_front();
                 }
             }
+            (_, Some(message)) => {
+                message.take_piece(Line::Second, frames, parts);
+                if message.left() == 0 {
+                    self.aside.pop_front();
+                }
+                self.is_asides_turn = false;
+            }
+            _ => {}
         }
-        if self.urgent.is_empty() && self.ordered.is_empty() {
+        if self.is_empty() {
             self.bytes = 0;
         } else {
             let taken = frames.len() + parts.iter().map(Bytes::len).sum::<usize>();
@@ -145,7 +161,7 @@ impl Queue {
     }
 
     fn is_empty(&self) -> bool {
-        self.urgent.is_empty() && self.ordered.is_empty()
+        self.urgent.is_empty() && self.ordered.is_empty() && self.aside.is_empty()
     }
 }
 

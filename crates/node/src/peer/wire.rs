@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! frame  := magic:u32 length:u32 checksum:u32 bytes     all little-endian; checksum: CRC-32C of length and bytes
-//! length := bits 0 to 29: how many bytes; bit 31: they are a piece of a long message; bit 30: the last piece of it
+//! length := bits 0 to 28: how many bytes; bit 31: they are a piece of a long message; bit 30: the last piece of it;
+//!           bit 29: in the second line
 //! body   := lengths message payload*                    lengths and message in postcard's encoding
 //! ```
 //!
@@ -10,8 +11,9 @@
 //! is, in the order of [`Parcel::for_each_payload`]; 0: it stands in the message. So nobody copies a value to send it, and who
 //! receives it need not either.
 //!
-//! A body of up to [`PIECE`] bytes travels in one frame. A longer one is cut into pieces, one long message at a time,
-//! and other frames may come between the pieces: what is short does not wait for what is long.
+//! A body of up to [`PIECE`] bytes travels in one frame. A longer one is cut into pieces, and other frames may come between
+//! the pieces: what is short does not wait for what is long. Long messages stand in two lines, one message of each at
+//! a time: Prepares in the first, requests and answers in the second. So a backup is not late because a client reads much.
 //!
 //! The reader takes memory as bytes arrive, never for a length that was merely announced.
 
@@ -23,6 +25,8 @@ const MAGIC: u32 = u32::from_le_bytes(*b"1cpy");
 const HEADER: usize = 12;
 const IS_PIECE: u32 = 1 << 31;
 const IS_LAST: u32 = 1 << 30;
+const IN_SECOND: u32 = 1 << 29;
+const FLAGS: u32 = IS_PIECE | IS_LAST | IN_SECOND;
 
 /// The largest body. A client's largest command, with what a Prepare adds, fits well.
 pub(crate) const BODY_MAX: usize = 768 * 1024 * 1024;
@@ -58,6 +62,13 @@ pub(crate) trait Parcel: Serialize + DeserializeOwned {
     fn may_overtake(&self) -> bool {
         false
     }
+}
+
+/// In which line the pieces of a long message stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Line {
+    First,
+    Second,
 }
 
 /// A message on its way out.
@@ -111,7 +122,7 @@ impl Outgoing {
     }
 
     /// Takes the next piece of a long message: the header is appended to `out`, the bytes to `parts`.
-    pub(crate) fn take_piece(&mut self, out: &mut Vec<u8>, parts: &mut Vec<Bytes>) {
+    pub(crate) fn take_piece(&mut self, line: Line, out: &mut Vec<u8>, parts: &mut Vec<Bytes>) {
         let begin = parts.len();
         let length = self.left.min(PIECE);
         let mut wanted = length;
@@ -125,7 +136,8 @@ impl Outgoing {
         }
         self.left -= length;
         let last = if self.left == 0 { IS_LAST } else { 0 };
-        out.extend_from_slice(&header(length, IS_PIECE | last, &parts[begin..]));
+        let second = if line == Line::Second { IN_SECOND } else { 0 };
+        out.extend_from_slice(&header(length, IS_PIECE | last | second, &parts[begin..]));
     }
 }
 
@@ -157,19 +169,19 @@ pub(crate) fn encode<M: Parcel>(message: M, out: &mut Vec<u8>) -> Result<(), Wir
 #[derive(Debug)]
 pub(crate) struct Incoming {
     max: usize,
-    /// The pieces of a long message that have arrived.
-    long: BytesMut,
+    /// The pieces of a long message that have arrived, in either line.
+    long: [BytesMut; 2],
 }
 
 impl Incoming {
     /// For messages of up to `max` bytes.
     pub(crate) fn new(max: usize) -> Self {
-        Self { max, long: BytesMut::new() }
+        Self { max, long: Default::default() }
     }
 
     /// Whether pieces of a long message have arrived, and more must come.
     pub(crate) fn is_long(&self) -> bool {
-        !self.long.is_empty()
+        self.long.iter().any(|long| !long.is_empty())
     }
 
     /// Takes the next message off `input`; `None` when more bytes must come first.
@@ -181,9 +193,10 @@ impl Incoming {
             if flags == 0 {
                 return decode(&bytes.freeze()).map(Some);
             }
-            self.long.extend_from_slice(&bytes);
+            let long = &mut self.long[line_of(flags)];
+            long.extend_from_slice(&bytes);
             if flags & IS_LAST != 0 {
-                return decode(&std::mem::take(&mut self.long).freeze()).map(Some);
+                return decode(&std::mem::take(long).freeze()).map(Some);
             }
         }
         Ok(None)
@@ -201,13 +214,13 @@ impl Incoming {
         }
         let word = header.get_u32_le();
         let checksum = header.get_u32_le();
-        let (flags, length) = (word & (IS_PIECE | IS_LAST), (word & !(IS_PIECE | IS_LAST)) as usize);
-        let before = if flags == 0 { 0 } else { self.long.len() };
+        let (flags, length) = (word & FLAGS, (word & !FLAGS) as usize);
+        let before = if flags == 0 { 0 } else { self.long[line_of(flags)].len() };
         if length > PIECE.min(self.max) || before + length > self.max {
             return Err(WireError::TooLarge { length: before + length, max: self.max });
         }
         // A piece of nothing would bring the message no further.
-        if flags == IS_LAST || (flags != 0 && length == 0) {
+        if flags != 0 && (flags & IS_PIECE == 0 || length == 0) {
             return Err(WireError::NotAFrame);
         }
         if input.len() < HEADER + length {
@@ -220,6 +233,10 @@ impl Incoming {
             false => Err(WireError::Checksum),
         }
     }
+}
+
+fn line_of(flags: u32) -> usize {
+    usize::from(flags & IN_SECOND != 0)
 }
 
 fn decode<M: Parcel>(body: &Bytes) -> Result<M, WireError> {
@@ -275,7 +292,7 @@ mod tests {
         }
         while outgoing.left() > 0 {
             let mut parts = Vec::new();
-            outgoing.take_piece(&mut out, &mut parts);
+            outgoing.take_piece(Line::First, &mut out, &mut parts);
             parts.iter().for_each(|part| out.extend_from_slice(part));
         }
         out
@@ -308,7 +325,7 @@ mod tests {
         let mut pieces = 0;
         while outgoing.left() > 0 {
             let (mut out, mut parts) = (frames(&short), Vec::new());
-            outgoing.take_piece(&mut out, &mut parts);
+            outgoing.take_piece(Line::First, &mut out, &mut parts);
             input.extend_from_slice(&out);
             parts.iter().for_each(|part| input.extend_from_slice(part));
             assert!(out.len() + parts.iter().map(Bytes::len).sum::<usize>() <= PIECE + 100);
@@ -317,6 +334,28 @@ mod tests {
         }
         assert_eq!(come.iter().filter(|message| **message == short).count(), pieces);
         assert_eq!(come.last(), Some(&long));
+    }
+
+    #[test]
+    fn pieces_of_two_long_messages_come_in_turn() {
+        let both = [sample(1, &[3 * PIECE]), sample(2, &[2 * PIECE, 7])];
+        let mut outgoing = both.clone().map(|message| Outgoing::new(message).unwrap());
+        let (mut incoming, mut input, mut come) = (Incoming::new(BODY_MAX), BytesMut::new(), Vec::new());
+        while outgoing.iter().any(|outgoing| outgoing.left() > 0) {
+            for (outgoing, line) in outgoing.iter_mut().zip([Line::First, Line::Second]) {
+                if outgoing.left() == 0 {
+                    continue;
+                }
+                let (mut out, mut parts) = (Vec::new(), Vec::new());
+                outgoing.take_piece(line, &mut out, &mut parts);
+                input.extend_from_slice(&out);
+                parts.iter().for_each(|part| input.extend_from_slice(part));
+                come.extend(all(&mut incoming, &mut input).unwrap());
+            }
+        }
+        let [first, second] = both;
+        assert_eq!(come, [second, first], "the shorter one is complete first");
+        assert!(!incoming.is_long() && input.is_empty());
     }
 
     #[test]
@@ -350,7 +389,7 @@ mod tests {
     #[test]
     fn a_huge_length_is_refused_at_once() {
         let mut bytes = frames(&sample(7, &[]));
-        bytes[4..8].copy_from_slice(&(IS_LAST - 1).to_le_bytes());
+        bytes[4..8].copy_from_slice(&(IN_SECOND - 1).to_le_bytes());
         let error = Incoming::new(1024).next::<Sample>(&mut BytesMut::from(&bytes[..])).unwrap_err();
         assert!(matches!(error, WireError::TooLarge { max: 1024, .. }));
     }
