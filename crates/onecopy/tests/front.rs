@@ -141,7 +141,7 @@ fn many_empty_arguments_leave_nothing_behind() {
     let before = resident(&cluster);
     let mut command = b"*1048576\r\n$4\r\nPING\r\n".to_vec();
     command.extend(b"$0\r\n\r\n".repeat(1_048_575));
-    let mut idle: Vec<TcpStream> = (0..20).map(|_| connect(cluster.redis_address(1))).collect();
+    let mut idle: Vec<TcpStream> = (0..60).map(|_| connect(cluster.redis_address(1))).collect();
     for stream in &mut idle {
         stream.write_all(&command).expect("a command");
         let mut answer = [0; 4];
