@@ -83,7 +83,7 @@ impl Whereabouts {
         }
     }
 
-    /// Nodes that were looked for in vain, [`SOUGHT_MAX`] at most.
+    /// Nodes that were looked for in vain, 16 of them at most.
     #[must_use]
     pub fn sought(&self) -> Vec<NodeId> {
         let sought = self.places.iter().filter(|(_, place)| place.is_sought);
