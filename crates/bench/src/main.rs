@@ -27,6 +27,7 @@ mod memory;
 mod outage;
 mod process;
 mod reads;
+mod redis_server;
 mod reply;
 mod steady;
 mod throughput;

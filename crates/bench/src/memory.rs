@@ -2,22 +2,25 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use onecopy_harness::{Cluster, Options, free_port};
 
 use crate::process;
+use crate::redis_server::RedisServer;
 use crate::reply::Replies;
 
 /// Measures the resident memory of a node with data, less that of one without, beside Redis with the same.
 ///
-/// Each data set is loaded into a node of its own: one member, durability in memory, and a log of 1 MiB, so that the log and the
-/// snapshots of it do not count. Redis runs without persistence. If `redis-server` is not installed, its columns are empty.
+/// Each data set is loaded into a node of its own: one member, durability in memory, and a log of 1 MiB, so
+/// that the log and the snapshots of it do not count. Redis runs without persistence. If `redis-server` is
+/// not installed, its columns are empty.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// How many strings there are, and elements in a collection that is large. Small collections are a tenth as many.
+    /// How many strings there are, and elements in a collection that is large. Small collections are a tenth
+    /// as many.
     #[arg(long, default_value_t = 1_000_000)]
     keys: u64,
     /// Only data sets with this in their names.
@@ -163,24 +166,10 @@ fn ours(data: &DataSet, count: u64) -> anyhow::Result<Occupied> {
     Ok(Occupied { resident: grown(empty.0, full.0), believed: grown(empty.1, full.1) })
 }
 
-/// A Redis that ends when it is dropped.
-struct Redis(Child);
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 fn theirs(data: &DataSet, count: u64) -> anyhow::Result<f64> {
     let port = free_port();
-    let arguments = ["--port", &port.to_string(), "--save", "", "--appendonly", "no"];
-    let redis = Redis(Command::new("redis-server").args(arguments).stdout(Stdio::null()).spawn()?);
-    let address = SocketAddr::from(([127, 0, 0, 1], port));
-    onecopy_harness::wait("Redis listens", Duration::from_secs(10), || TcpStream::connect(address).ok());
-    let pid = redis.0.id();
+    let redis = RedisServer::start(port, &["--appendonly", "no"])?;
+    let (address, pid) = (SocketAddr::from(([127, 0, 0, 1], port)), redis.pid());
     let (empty, _) = process::memory(pid)?;
     load(address, count, data.command)?;
     std::thread::sleep(REST);

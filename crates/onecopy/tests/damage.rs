@@ -46,8 +46,8 @@ impl Treasure {
                 return false;
             }
         };
-        // In the state the value follows its key. In commands, as they stand in the log and in buffers, its length is
-        // between the two.
+        // In the state the value follows its key. In commands, as they stand in the log and in buffers, its
+        // length is between the two.
         let is_state = |before: &[u8]| before.ends_with(self.key.as_bytes());
         let flipped =
             memory.flip(self.value.as_bytes(), is_state).expect("the memory can be read and written");

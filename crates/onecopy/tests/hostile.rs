@@ -39,15 +39,6 @@ fn text(answer: &[u8]) -> String {
     String::from_utf8_lossy(answer).into_owned()
 }
 
-/// Bytes of memory that the process of a node occupies.
-fn resident(cluster: &Cluster, id: u32) -> u64 {
-    let pid = cluster.pid(id).expect("a process");
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a status");
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("VmRSS");
-    let kib: u64 = line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).expect("a number");
-    kib * 1024
-}
-
 fn random_bytes(count: usize) -> Vec<u8> {
     let mut rng = rand::rng();
     (0..count).map(|_| rng.random()).collect()
@@ -68,7 +59,7 @@ fn nonsense_on_the_client_port_gets_an_error_and_hurts_nobody() {
     let cluster = Cluster::start(Options::default());
     let primary = cluster.primary();
     let address = cluster.redis_address(primary);
-    let before = resident(&cluster, primary);
+    let before = cluster.resident(primary);
     let nested = "*1\r\n".repeat(200_000);
     let cases: [(&str, &[u8], &str); 8] = [
         ("a huge number of arguments", b"*2147483647\r\n", "-ERR Protocol error: invalid multibulk length"),
@@ -107,7 +98,7 @@ fn nonsense_on_the_client_port_gets_an_error_and_hurts_nobody() {
         })
         .collect();
     assert_served(&cluster, primary);
-    let grown = resident(&cluster, primary).saturating_sub(before);
+    let grown = cluster.resident(primary).saturating_sub(before);
     println!("{} MiB more after nonsense, with {} half commands open", grown / MIB, announcing.len());
     assert!(grown < 200 * MIB, "memory grew by {} MiB", grown / MIB);
     drop(announcing);
@@ -152,7 +143,7 @@ fn slow_senders_and_slow_readers_hold_up_nobody_else() {
     // Readers that do not read: 100 replies of 1 MiB each, for each of 20 connections.
     let mut client = cluster.client(primary);
     let _: () = redis::cmd("SET").arg("big").arg(vec![b'x'; MIB as usize]).query(&mut client).expect("SET");
-    let before = resident(&cluster, primary);
+    let before = cluster.resident(primary);
     let deaf: Vec<TcpStream> = (0..20)
         .map(|_| {
             let mut stream = connect(address);
@@ -162,7 +153,7 @@ fn slow_senders_and_slow_readers_hold_up_nobody_else() {
         .collect();
     std::thread::sleep(Duration::from_secs(1));
     assert_served(&cluster, primary);
-    let grown = resident(&cluster, primary).saturating_sub(before);
+    let grown = cluster.resident(primary).saturating_sub(before);
     println!("{} MiB more with {} clients that do not read 100 MiB each", grown / MIB, deaf.len());
     wait("deaf clients are given up", Duration::from_secs(15), || {
         clients(&cluster, primary).le(&110).then_some(())
@@ -179,7 +170,7 @@ fn ten_thousand_connections_are_served_and_one_more_is_told_so() {
     let settings = vec![("limits-clients", wanted.to_string())];
     let cluster = Cluster::start(Options { settings, ..Options::default() });
     let id = cluster.primary();
-    let before = resident(&cluster, id);
+    let before = cluster.resident(id);
     let mut streams: Vec<TcpStream> = (0..wanted).map(|_| connect(cluster.redis_address(id))).collect();
     for stream in &mut streams {
         stream.write_all(b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n").expect("a request");
@@ -189,7 +180,7 @@ fn ten_thousand_connections_are_served_and_one_more_is_told_so() {
         stream.read_exact(&mut answer).expect("an answer");
         assert_eq!(&answer, b"$-1\r\n");
     }
-    let grown = resident(&cluster, id).saturating_sub(before);
+    let grown = cluster.resident(id).saturating_sub(before);
     println!("{} KiB for each of {wanted} idle connections", grown / 1024 / wanted as u64);
     assert!(grown < 300 * MIB, "memory grew by {} MiB", grown / MIB);
     let answer = text(&send(cluster.redis_address(id), b"PING\r\n"));
@@ -208,7 +199,7 @@ fn nonsense_on_the_peer_port_is_turned_away() {
     let view = cluster.view();
     let primary = cluster.primary();
     let address = cluster.peer_address(primary);
-    let before = resident(&cluster, primary);
+    let before = cluster.resident(primary);
     let huge = [b"1cpy".as_slice(), &u32::MAX.to_le_bytes(), &[0; 4]].concat();
     let cases: [(&str, Vec<u8>); 5] = [
         ("HTTP", b"GET / HTTP/1.1\r\n\r\n".to_vec()),
@@ -250,7 +241,7 @@ fn nonsense_on_the_peer_port_is_turned_away() {
     assert_served(&cluster, primary);
     std::thread::sleep(Duration::from_secs(3));
     drop(silent);
-    let grown = resident(&cluster, primary).saturating_sub(before);
+    let grown = cluster.resident(primary).saturating_sub(before);
     println!("{} MiB more after nonsense from peers", grown / MIB);
     assert!(grown < 100 * MIB, "memory grew by {} MiB", grown / MIB);
     assert_eq!(cluster.view(), view, "nonsense changed a view");

@@ -178,9 +178,7 @@ const fn after(name: &'static str, send: fn(&Target) -> Held) -> Input {
 }
 
 fn pouring(target: &Target, bytes: &[u8]) -> Stranger {
-    let mut stranger = Stranger::new(target.redis);
-    stranger.pour(bytes);
-    stranger
+    Stranger::pouring(target.redis, bytes)
 }
 
 fn asking(target: &Target, bytes: &[u8]) -> Stranger {

@@ -36,7 +36,5 @@ const fn http(name: &'static str, send: fn(&Target) -> Held) -> Input {
 }
 
 fn pouring(target: &Target, bytes: &[u8]) -> Stranger {
-    let mut stranger = Stranger::new(target.http);
-    stranger.pour(bytes);
-    stranger
+    Stranger::pouring(target.http, bytes)
 }

@@ -19,6 +19,8 @@ use onecopy_harness::{Cluster, Options, wait};
 use input::{Input, Target};
 use witness::Witnesses;
 
+use crate::process;
+
 /// The password of the cluster.
 const PASSWORD: &str = "of the benchmark";
 /// How long the connections of an input stay open.
@@ -63,9 +65,11 @@ fn measure(cluster: &Cluster, input: &Input) -> anyhow::Result<Duration> {
     let mut operator = authenticated(target.redis)?;
     (input.prepare)(&mut operator)?;
     let pid = cluster.pid(primary).ok_or_else(|| anyhow::anyhow!("node {primary} does not run"))?;
-    let witnesses = Witnesses::start([target.redis, cluster.redis_address(other)], pid)?;
+    let witnesses = Witnesses::start([target.redis, cluster.redis_address(other)])?;
     std::thread::sleep(HELD / 4);
-    let before = witnesses.begin();
+    witnesses.begin();
+    process::reset_peak(pid)?;
+    let (before, _) = process::memory(pid)?;
     let held = (input.send)(&target);
     let newcomer = Instant::now();
     let is_served =
@@ -76,11 +80,11 @@ fn measure(cluster: &Cluster, input: &Input) -> anyhow::Result<Duration> {
     let answer = held.first_answer();
     drop(held);
     let [here, elsewhere] = witnesses.end();
-    let peak = witnesses.peak();
+    let (_, peak) = process::memory(pid)?;
     let mut operator = wait("a client that may flush", PATIENCE, || authenticated(target.redis).ok());
     redis::cmd("FLUSHALL").query::<()>(&mut operator)?;
     std::thread::sleep(HELD / 2);
-    let after = witness::resident(pid);
+    let (after, _) = process::memory(pid)?;
     let errors = witnesses.stop();
     let [before, peak, after] = [before, peak, after].map(|bytes| bytes >> 20);
     let views = match cluster.view() {

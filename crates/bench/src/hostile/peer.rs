@@ -29,7 +29,5 @@ const fn peer(name: &'static str, send: fn(&Target) -> Held) -> Input {
 }
 
 fn pouring(target: &Target, bytes: &[u8]) -> Stranger {
-    let mut stranger = Stranger::new(target.peer);
-    stranger.pour(bytes);
-    stranger
+    Stranger::pouring(target.peer, bytes)
 }

@@ -37,10 +37,16 @@ impl Stranger {
         Self { stream, was_taken: true }
     }
 
+    /// The same, and sends these bytes.
+    pub(crate) fn pouring(address: SocketAddr, bytes: &[u8]) -> Self {
+        let mut stranger = Self::new(address);
+        stranger.pour(bytes);
+        stranger
+    }
+
     /// The same, and gives the password.
     pub(crate) fn authenticated(address: SocketAddr) -> Self {
-        let mut stranger = Self::new(address);
-        stranger.pour(&command(&[b"AUTH", PASSWORD.as_bytes()]));
+        let mut stranger = Self::pouring(address, &command(&[b"AUTH", PASSWORD.as_bytes()]));
         let mut answer = [0; 5];
         let read = stranger.stream.as_mut().map(|stream| stream.read_exact(&mut answer));
         assert!(matches!(read, Some(Ok(()))) && &answer == b"+OK\r\n", "the password is right");

@@ -1,4 +1,4 @@
-//! Other clients, who want nothing but to write and to read, and somebody who looks at the process.
+//! Other clients, who want nothing but to write and to read.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,15 +10,12 @@ use super::authenticated;
 
 /// A witness waits so long after each answer.
 const PAUSE: Duration = Duration::from_millis(1);
-/// The process is looked at so often.
-const LOOK: Duration = Duration::from_millis(20);
 
-/// One client at the node of the input, one at another, and the memory of a process.
+/// One client at the node of the input, and one at another.
 #[derive(Debug)]
 pub(crate) struct Witnesses {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
-    pid: u32,
 }
 
 #[derive(Debug, Default)]
@@ -27,35 +24,23 @@ struct Shared {
     /// The longest wait of each, in microseconds. Also of the command that is under way.
     longest: [AtomicU64; 2],
     errors: AtomicU64,
-    /// The most that the process has occupied, in bytes.
-    peak: AtomicU64,
 }
 
 impl Witnesses {
     /// Connects, and begins.
-    pub(crate) fn start(addresses: [SocketAddr; 2], pid: u32) -> anyhow::Result<Self> {
+    pub(crate) fn start(addresses: [SocketAddr; 2]) -> anyhow::Result<Self> {
         let shared = Arc::new(Shared::default());
         let mut threads = Vec::new();
         for (number, address) in addresses.into_iter().enumerate() {
             let (connection, shared) = (authenticated(address)?, shared.clone());
             threads.push(std::thread::spawn(move || watch(address, connection, number, &shared)));
         }
-        let looked = shared.clone();
-        threads.push(std::thread::spawn(move || {
-            while !looked.stop.load(Ordering::Relaxed) {
-                looked.peak.fetch_max(resident(pid), Ordering::Relaxed);
-                std::thread::sleep(LOOK);
-            }
-        }));
-        Ok(Self { shared, threads, pid })
+        Ok(Self { shared, threads })
     }
 
-    /// What was seen until now does not count. How much the process occupies.
-    pub(crate) fn begin(&self) -> u64 {
-        let before = resident(self.pid);
+    /// What was seen until now does not count.
+    pub(crate) fn begin(&self) {
         self.shared.longest.iter().for_each(|longest| longest.store(0, Ordering::Relaxed));
-        self.shared.peak.store(before, Ordering::Relaxed);
-        before
     }
 
     /// How long each of them has waited at most, since the beginning.
@@ -63,11 +48,6 @@ impl Witnesses {
         std::array::from_fn(|number| {
             Duration::from_micros(self.shared.longest[number].load(Ordering::Relaxed))
         })
-    }
-
-    /// The most that the process has occupied, in bytes.
-    pub(crate) fn peak(&self) -> u64 {
-        self.shared.peak.load(Ordering::Relaxed)
     }
 
     /// They stop. How many of their commands were answered with an error.
@@ -107,12 +87,4 @@ fn watch(address: SocketAddr, mut connection: redis::Connection, number: usize, 
         }
         std::thread::sleep(PAUSE);
     }
-}
-
-/// What a process occupies, in bytes; 0 if it does not run.
-pub(crate) fn resident(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
-    kib.unwrap_or_default() << 10
 }

@@ -12,9 +12,10 @@ use system::System;
 
 /// Measures throughput and its price beside Redis, both with two copies, in turn.
 ///
-/// Needs redis-server and redis-benchmark on the PATH. Onecopy has three nodes and two copies, Redis one asynchronous
-/// replica. The clients are connected to the primary. Every case is run as often as there are rounds, one system after the other in each
-/// round; medians are printed, and the ratio to Redis in the same rounds.
+/// Needs redis-server and redis-benchmark on the PATH. Onecopy has three nodes and two copies, Redis one
+/// asynchronous replica. The clients are connected to the primary. Every case is run as often as there are
+/// rounds, one system after the other in each round; medians are printed, and the ratio to Redis in the same
+/// rounds.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Rounds of each case.
@@ -35,7 +36,8 @@ pub(crate) struct Arguments {
     /// What durable means to Onecopy: memory, disk.
     #[arg(long, value_delimiter = ',', default_value = "memory,disk")]
     durabilities: Vec<String>,
-    /// Redis keeps a log too, which it syncs once a second: what values that are not small have to be compared with.
+    /// Redis keeps a log too, which it syncs once a second: what values that are not small have to be
+    /// compared with.
     #[arg(long)]
     everysec: bool,
     /// About how long a run takes, in seconds, as far as can be known before.
@@ -58,8 +60,8 @@ struct Outcome {
     per_second: f64,
     /// Commands per entry of the log, if the system has such.
     per_entry: Option<f64>,
-    /// By thread, named by its process and itself: microseconds of processor time, user and system, and voluntary switches,
-    /// per command.
+    /// By thread, named by its process and itself: microseconds of processor time, user and system, and
+    /// voluntary switches, per command.
     threads: Vec<(String, f64, f64, f64)>,
 }
 

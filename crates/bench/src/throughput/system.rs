@@ -1,13 +1,12 @@
 //! What is measured: clusters that run as long as they are held.
 
-use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use onecopy_harness::{Cluster, Options, free_ports_in_a_row, wait};
 
 use crate::process::{self, Thread};
+use crate::redis_server::RedisServer;
 
 /// How long a system may take to start.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -24,18 +23,7 @@ pub(super) struct System {
 
 enum Kind {
     Onecopy { cluster: Box<Cluster>, primary: u32 },
-    Redis { servers: Vec<Server>, _directory: tempfile::TempDir },
-}
-
-/// A server that ends with this.
-struct Server(Child);
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // Whether it has ended already makes no difference.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+    Redis { servers: Vec<RedisServer>, _directory: tempfile::TempDir },
 }
 
 impl System {
@@ -61,38 +49,22 @@ impl System {
     pub(super) fn redis(everysec: bool) -> anyhow::Result<Self> {
         let directory = tempfile::Builder::new().prefix("onecopy-bench-").tempdir()?;
         let port = free_ports_in_a_row(2);
-        let start = |port: u16, more: &[String]| -> anyhow::Result<Server> {
+        let start = |port: u16, more: &[&str]| -> anyhow::Result<RedisServer> {
             let home = directory.path().join(port.to_string());
             std::fs::create_dir(&home)?;
+            let home = home.to_str().context("the path of a temporary directory is text")?;
             let appendonly = if everysec { "yes" } else { "no" };
-            let server = Command::new("redis-server")
-                .args([
-                    "--port",
-                    &port.to_string(),
-                    "--bind",
-                    "127.0.0.1",
-                    "--save",
-                    "",
-                    "--appendonly",
-                    appendonly,
-                ])
-                .args(["--appendfsync", "everysec", "--dir"])
-                .arg(&home)
-                .args(more)
-                .stdout(Stdio::null())
-                .spawn()
-                .context("redis-server cannot be run")?;
-            wait("redis-server", PATIENCE, || TcpStream::connect(("127.0.0.1", port)).ok());
-            Ok(Server(server))
+            let usual = ["--appendonly", appendonly, "--appendfsync", "everysec", "--dir", home];
+            RedisServer::start(port, &[&usual, more].concat())
         };
         let primary = start(port, &[])?;
-        let replica = start(port + 1, &["--replicaof".to_owned(), format!("127.0.0.1 {port}")])?;
+        let replica = start(port + 1, &["--replicaof", &format!("127.0.0.1 {port}")])?;
         let mut client = redis::Client::open(format!("redis://127.0.0.1:{port}/"))?.get_connection()?;
         wait("a replica of Redis", PATIENCE, || {
             let info = redis::cmd("INFO").arg("replication").query::<String>(&mut client).ok()?;
             info.contains("state=online").then_some(())
         });
-        let processes = vec![("primary", primary.0.id()), ("replica", replica.0.id())];
+        let processes = vec![("primary", primary.pid()), ("replica", replica.pid())];
         let name = if everysec { "redis, everysec" } else { "redis" }.to_owned();
         Ok(Self {
             name,

@@ -167,6 +167,15 @@ impl Cluster {
         self.node(id).child.as_ref().map(Child::id)
     }
 
+    /// Bytes of memory that the process of a node occupies.
+    pub fn resident(&self, id: u32) -> u64 {
+        let pid = self.pid(id).expect("a process");
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a status");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("VmRSS");
+        let kib: u64 = line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).expect("a number");
+        kib * 1024
+    }
+
     /// Ends a node as a crash of its process does (SIGKILL), and waits until it is gone.
     pub fn kill(&mut self, id: u32) {
         self.signal(id, Signal::KILL);
