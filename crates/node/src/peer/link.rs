@@ -90,8 +90,8 @@ struct Queue {
     ordered: VecDeque<Ordered>,
     /// Long messages that may overtake those.
     aside: VecDeque<Outgoing>,
-    /// Whether the next piece is one of those.
-    is_asides_turn: bool,
+    /// Whether something of those went last.
+    was_aside: bool,
     bytes: usize,
 }
 
@@ -123,8 +123,8 @@ impl Queue {
         }
     }
 
-    /// Takes what is written next: everything that is urgent, and some of the rest. Long messages of the two lines
-    /// take turns.
+    /// Takes what is written next: everything that is urgent, and some of the rest. Long messages of the two
+    /// lines take turns.
     fn take(&mut self, frames: &mut Vec<u8>, parts: &mut Vec<Bytes>) {
         std::mem::swap(frames, &mut self.urgent);
         if let Some(Ordered::Short(short)) = self.ordered.front_mut() {
@@ -133,22 +133,22 @@ impl Queue {
                 false => frames.extend_from_slice(short),
             }
             self.ordered.pop_front();
-            self.is_asides_turn = true;
+            self.was_aside = false;
         }
-        let is_asides_turn = std::mem::replace(&mut self.is_asides_turn, true);
         match (self.ordered.front_mut(), self.aside.front_mut()) {
-            (Some(Ordered::Long(message)), aside) if aside.is_none() || !is_asides_turn => {
+            (Some(Ordered::Long(message)), aside) if aside.is_none() || self.was_aside => {
                 message.take_piece(Line::First, frames, parts);
                 if message.left() == 0 {
                     self.ordered.pop_front();
                 }
+                self.was_aside = false;
             }
             (_, Some(message)) => {
                 message.take_piece(Line::Second, frames, parts);
                 if message.left() == 0 {
                     self.aside.pop_front();
                 }
-                self.is_asides_turn = false;
+                self.was_aside = true;
             }
             _ => {}
         }
