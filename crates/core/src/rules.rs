@@ -70,7 +70,8 @@ pub enum Rule {
     ReportTheSlow,
     /// E1, busy is not dead: a node that executes something long is not taken for silent.
     BusyIsNotDead,
-    /// E1, acknowledged while busy: a replica that executes something long receives and acknowledges entries meanwhile.
+    /// E1, acknowledged while busy: a replica that executes something long receives and acknowledges entries
+    /// meanwhile.
     AcknowledgedWhileBusy,
     /// `min_copies`: no write is taken, or answered, while the view has fewer members.
     EnoughCopies,

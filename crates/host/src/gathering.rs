@@ -1,14 +1,16 @@
 //! When the requests that have arrived become a batch: load makes batches larger, not more numerous.
 //!
-//! An entry costs much however few commands it has: a write, messages to all replicas and back, threads that wake up.
-//! So what arrives gathers while the thread has other things to do, and no longer. After requests have arrived
-//! the shell *looks* again: it lets everybody else have a turn, and asks the operating system which connections can be read.
-//! As long as that brings more requests, they gather. A look that brings none says that the thread would have to
-//! wait for more, so the processor is not what holds things up, and the batch is made.
+//! An entry costs much however few commands it has: a write, messages to all replicas and back, threads that
+//! wake up. So what arrives gathers while the thread has other things to do, and no longer. After requests
+//! have arrived the shell *looks* again: it lets everybody else have a turn, and asks the operating system
+//! which connections can be read. As long as that brings more requests, they gather. A look that brings none
+//! says that the thread would have to wait for more, so the processor is not what holds things up, and the
+//! batch is made.
 //!
-//! On an idle node that costs one look, about a microsecond. No timer is involved, and nothing has to be tuned: the slower
-//! the thread is for what is asked of it, the more has arrived at each look. What replicas say to each other does not gather, and
-//! neither do answers: those who were answered are asked for more before the next batch is made.
+//! On an idle node that costs one look, about a microsecond. No timer is involved, and nothing has to be
+//! tuned: the slower the thread is for what is asked of it, the more has arrived at each look. What replicas
+//! say to each other does not gather, and neither do answers: those who were answered are asked for more
+//! before the next batch is made.
 
 use std::time::Duration;
 
@@ -27,8 +29,8 @@ pub struct Gathering {
 }
 
 impl Gathering {
-    /// A look was taken, and there are so many requests. Returns whether there should be another look, before these become
-    /// a batch; if not, the next call is about the next batch.
+    /// A look was taken, and there are so many requests. Returns whether there should be another look, before
+    /// these become a batch; if not, the next call is about the next batch.
     pub fn goes_on(&mut self, now: Instant, requests: usize) -> bool {
         let since = *self.since.get_or_insert(now);
         if requests > self.seen && now.since(since) < LONGEST {

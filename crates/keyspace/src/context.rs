@@ -145,8 +145,8 @@ impl Context<'_> {
         self.put(spot, key, New::Text(text), expires);
     }
 
-    /// Lets `edit` have the bytes of the string at a spot, none if there is none, and add to them; how many there
-    /// are then.
+    /// Lets `edit` have the bytes of the string at a spot, none if there is none, and add to them; how many
+    /// there are then.
     pub(crate) fn edit_text(&mut self, spot: Spot, key: &[u8], edit: impl FnOnce(&mut Vec<u8>)) -> usize {
         let object = self.at(spot);
         let expires = object.and_then(|object| object.expires);

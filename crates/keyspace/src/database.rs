@@ -3,10 +3,11 @@
 //! # Slots
 //!
 //! Keys belong to the 16,384 slots of Redis Cluster ([`slots`](crate::slots)), and are kept by them
-//! ([`slot`](crate::slot)). So the order of `SCAN`, `KEYS` and `RANDOMKEY` is the same on every replica whatever
-//! its seed, and a cursor of `SCAN` survives a failover. Within a slot, keys have positions, and are found by a
-//! keyed hash: nobody can choose keys that collide there. Who puts everything under one hash tag crowds one slot,
-//! and pays no more for it: whatever is done to a slot is done to one block of its keys at a time.
+//! ([`slot`](crate::slot)). So the order of `SCAN`, `KEYS` and `RANDOMKEY` is the same on every replica
+//! whatever its seed, and a cursor of `SCAN` survives a failover. Within a slot, keys have positions, and are
+//! found by a keyed hash: nobody can choose keys that collide there. Who puts everything under one hash tag
+//! crowds one slot, and pays no more for it: whatever is done to a slot is done to one block of its keys at a
+//! time.
 //!
 //! # Expiry
 //!
@@ -17,8 +18,8 @@
 //! # Point-in-time images
 //!
 //! While an image is being made, the database knows which blocks of its slots the image already has. Every
-//! change is announced ([`Database::before_change`]) and lets the image have the block first, as it is. What was
-//! serialized that way waits in [`Imaging::saved`] until its turn comes.
+//! change is announced ([`Database::before_change`]) and lets the image have the block first, as it is. What
+//! was serialized that way waits in [`Imaging::saved`] until its turn comes.
 
 use std::collections::BTreeMap;
 
@@ -340,7 +341,8 @@ impl Database {
         Some(result)
     }
 
-    /// Removes what is at a spot; whether something was, expired or not. If it is large, it is freed bit by bit.
+    /// Removes what is at a spot; whether something was, expired or not. If it is large, it is freed bit by
+    /// bit.
     pub(crate) fn remove(&mut self, spot: Spot) -> bool {
         let value = self.take_beside(spot);
         let was_there = value.is_some();

@@ -6,7 +6,8 @@
 //! however many elements there are: one table of ten million would be rehashed at once, and hold up everybody
 //! for a second.
 //!
-//! The index holds positions alone: who uses it says how the hash of an element is found, and which one is meant.
+//! The index holds positions alone: who uses it says how the hash of an element is found, and which one is
+//! meant.
 
 use hashbrown::HashTable;
 

@@ -13,8 +13,8 @@
 //!   replica's own time. A key that is due is absent at once for every command; it is removed by the next
 //!   entries, a bounded number for each millisecond between them. Only the answers of `TTL` and its relatives
 //!   to a read use the time of that read.
-//! - **Order.** No order depends on the seed of the hash tables: keys belong to the slots of Redis Cluster, and
-//!   within a table elements are in order of insertion, where a removed one is replaced by the last. The
+//! - **Order.** No order depends on the seed of the hash tables: keys belong to the slots of Redis Cluster,
+//!   and within a table elements are in order of insertion, where a removed one is replaced by the last. The
 //!   order is part of images, so a replica that was restored picks the same random elements.
 //! - **Floats.** `INCRBYFLOAT` adds decimal numbers exactly (see `decimal`), and scores are
 //!   added as IEEE doubles, which every platform does alike. Both are written with Rust's own formatting.

@@ -1,7 +1,8 @@
-//! Which of the 16,384 slots a key belongs to: those of Redis Cluster, so that its clients know where a key is.
+//! Which of the 16,384 slots a key belongs to: those of Redis Cluster, so that its clients know where a key
+//! is.
 //!
-//! A slot is the CRC16 of the key, or of its *hash tag*: what is between the first `{` and the first `}` behind
-//! it, if there is something. Keys with the same tag are in the same slot.
+//! A slot is the CRC16 of the key, or of its *hash tag*: what is between the first `{` and the first `}`
+//! behind it, if there is something. Keys with the same tag are in the same slot.
 
 use crc::{CRC_16_XMODEM, Crc, Table};
 

@@ -4,10 +4,10 @@
 //! [`Durability`]; the small state of a protocol (terms, votes, promises) is synced whatever the setting. After a
 //! failed write nothing is ever reported as durable again, so the node stops acknowledging, and says why.
 //!
-//! With `durability = "memory"` entries are durable once the operating system has them. The data thread hands them over
-//! itself, all that a turn has with one system call, and wakes nobody (decision 12). What takes longer goes to the log
-//! thread, and everything behind it until that thread has caught up: what must be synced, what begins another segment, what
-//! is large, and whatever comes while the log thread holds the log.
+//! With `durability = "memory"` entries are durable once the operating system has them. The data thread hands
+//! them over itself, all that a turn has with one system call, and wakes nobody (decision 12). What takes
+//! longer goes to the log thread, and everything behind it until that thread has caught up: what must be
+//! synced, what begins another segment, what is large, and whatever comes while the log thread holds the log.
 
 mod keeper;
 mod stopwatch;
@@ -29,8 +29,9 @@ use crate::config::Durability;
 use keeper::Keeper;
 use stopwatch::Stopwatch;
 
-/// The data thread copies at most so many bytes at once to the operating system. More is worth waking the log thread:
-/// others wait for the copying, and where disks cannot keep up, the operating system makes whoever writes much wait for them.
+/// The data thread copies at most so many bytes at once to the operating system. More is worth waking the log
+/// thread: others wait for the copying, and where disks cannot keep up, the operating system makes whoever
+/// writes much wait for them.
 const DIRECT_BYTES_MAX: usize = 128 * 1024;
 /// With `durability = "memory"`, how long something may wait for its sync.
 const SYNC_INTERVAL: Duration = Duration::from_secs(1);
@@ -93,8 +94,8 @@ impl Owner {
 }
 
 impl Journal {
-    /// Starts the log thread. It ends, after a last sync, when all journals of it are gone. The owner of this first
-    /// one belongs to one thread.
+    /// Starts the log thread. It ends, after a last sync, when all journals of it are gone. The owner of this
+    /// first one belongs to one thread.
     pub(crate) fn start(
         log: Log<RealFileSystem>,
         durability: Durability,
@@ -151,7 +152,8 @@ impl Journal {
         }
         for job in rest {
             self.owner.queued.fetch_add(1, Ordering::AcqRel);
-            // The thread only ends before the journals when it has failed, and then nothing is durable any more.
+            // The thread only ends before the journals when it has failed, and then nothing is durable any
+            // more.
             let _ = self.orders.send(Order::Write(job, self.owner.clone()));
         }
     }
@@ -180,8 +182,8 @@ impl JournalHealth {
         self.wants_room.load(Ordering::Acquire)
     }
 
-    /// For how long the data thread has been writing to the log, if it has: it is not busy then, but waits for its
-    /// disk.
+    /// For how long the data thread has been writing to the log, if it has: it is not busy then, but waits
+    /// for its disk.
     pub(crate) fn stuck_for(&self) -> Option<Duration> {
         self.direct.elapsed()
     }

@@ -88,14 +88,15 @@ impl Knowledge {
         reports
     }
 
-    /// For how long the data thread has been busy with something, if that is long. It is not while it waits for its disk.
+    /// For how long the data thread has been busy with something, if that is long. It is not while it waits
+    /// for its disk.
     pub(crate) fn busy_for(&self, now: onecopy_core::Instant) -> Option<std::time::Duration> {
         let busy = self.data.busy_for(now)?;
         self.journal.stuck_for().is_none_or(|stuck| stuck < busy / 2).then_some(busy)
     }
 
-    /// Why clients had better go elsewhere, if they had: the node executes its log, requests do not get to the
-    /// primary, or answers do not get back.
+    /// Why clients had better go elsewhere, if they had: the node executes its log, requests do not get to
+    /// the primary, or answers do not get back.
     pub(crate) fn obstacle(&self) -> Option<String> {
         let table = self.table();
         let known = table.nodes().get(&self.me.node).map(Registration::start);

@@ -121,8 +121,8 @@ pub enum Effect {
         /// The message must not leave before this ticket is durable.
         after: Option<Ticket>,
     },
-    /// Execute these committed entries, now or later, and in this order. They follow each other without gaps over the life of the process,
-    /// but for an installed snapshot.
+    /// Execute these committed entries, now or later, and in this order. They follow each other without gaps
+    /// over the life of the process, but for an installed snapshot.
     Apply {
         /// The entries, in order.
         entries: Vec<Entry>,
@@ -134,7 +134,8 @@ pub enum Effect {
     },
     /// The payload was not taken: this replica is not an active primary.
     Refused,
-    /// The local state may answer the read, once the log is executed through here (rule `ExecuteBeforeReading`).
+    /// The local state may answer the read, once the log is executed through here (rule
+    /// `ExecuteBeforeReading`).
     ReadReady {
         /// The driver's token.
         token: u64,
@@ -198,7 +199,8 @@ pub enum Effect {
         /// Why.
         error: HandoverError,
     },
-    /// Make a durable snapshot of the state as it is after all entries that an [`Effect::Apply`] has named so far.
+    /// Make a durable snapshot of the state as it is after all entries that an [`Effect::Apply`] has named so
+    /// far.
     TakeSnapshot {
         /// The last of them.
         at: EntryId,

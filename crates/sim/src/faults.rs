@@ -63,7 +63,8 @@ pub enum Fault {
     Stop,
     /// A node executes something long: it says so, and does everything else meanwhile.
     LongCommand,
-    /// Links carry no more than a healthy one must: values of some megabytes take longer than a node may be silent.
+    /// Links carry no more than a healthy one must: values of some megabytes take longer than a node may be
+    /// silent.
     LargeValues,
     /// A node executes something long that does not pause: it pings and says so, and does nothing else.
     LongTurn,

@@ -46,9 +46,9 @@ impl Packet {
 }
 
 impl Packet {
-    /// In which line of its link it waits behind the large messages that are on their way, if it does, and about
-    /// how many bytes it has: Prepares keep their order, and so do large requests and answers beside them.
-    /// Everything else goes between the pieces of those.
+    /// In which line of its link it waits behind the large messages that are on their way, if it does, and
+    /// about how many bytes it has: Prepares keep their order, and so do large requests and answers beside
+    /// them. Everything else goes between the pieces of those.
     #[must_use]
     pub fn line(&self) -> Option<(Line, usize)> {
         use onecopy_replica::Message;

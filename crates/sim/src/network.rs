@@ -9,8 +9,8 @@ use crate::dice::Dice;
 use crate::message::Packet;
 use crate::profile::Profile;
 
-/// How much a narrow link carries: a line that has half of it carries a little more than one that counts as slow
-/// (`crates/replica/src/pace.rs`).
+/// How much a narrow link carries: a line that has half of it carries a little more than one that counts as
+/// slow (`crates/replica/src/pace.rs`).
 const NARROW_BYTES_PER_MS: Time = 80 * 1024;
 /// While a message of more bytes arrives, its receiver notices it after every piece of so many.
 pub const PIECE_BYTES: usize = 256 * 1024;

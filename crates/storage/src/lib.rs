@@ -136,9 +136,10 @@
 //!   no work of a crash: `Damaged`. If none does, nobody was ever told that `n` is durable, with the exception below: the
 //!   tail is cut off, durably, and the log goes on in its place.
 //!
-//! With `durability = "memory"` the caller flushes often and syncs once a second, with a sync that lets others append
-//! meanwhile ([`Log::begin_sync`]). After a power failure any of the blocks since the last sync may be there, later ones without earlier ones. None of those records
-//! says that it follows a sync of the lost ones, so the rule cuts there as well.
+//! With `durability = "memory"` the caller flushes often and syncs once a second, with a sync that lets
+//! others append meanwhile ([`Log::begin_sync`]). After a power failure any of the blocks since the last sync
+//! may be there, later ones without earlier ones. None of those records says that it follows a sync of the
+//! lost ones, so the rule cuts there as well.
 //!
 //! Entries that lie in segments that have been removed must turn out to be covered by a base; a gap is `Damaged`. So is
 //! every write that contradicts the ones before it, and a checkpoint that differs from what the records led to.

@@ -35,8 +35,8 @@ pub struct LogOptions {
     /// most syncs find the blocks allocated and the size unchanged, and cost one disk write instead of a
     /// transaction of the file system. More makes the sync that writes them slower. 0 switches it off.
     pub zero_ahead_bytes: u64,
-    /// Payloads of entries that are larger are handed to the operating system as they are, each with a write of its
-    /// own, instead of being copied into one with the rest.
+    /// Payloads of entries that are larger are handed to the operating system as they are, each with a write
+    /// of its own, instead of being copied into one with the rest.
     pub copied_bytes_max: usize,
     /// A random number, drawn at every start. It goes into the checksums, so that no client can store a value
     /// that looks like a record of the log.
@@ -274,11 +274,11 @@ impl<F: FileSystem> Log<F> {
     }
 
     /// Begins a sync of everything that was handed to the operating system, for a caller that wants to append
-    /// meanwhile: [`Syncing::run`] does it, without the log, and [`Log::end_sync`] takes the outcome. `None` if
-    /// there is nothing to sync.
+    /// meanwhile: [`Syncing::run`] does it, without the log, and [`Log::end_sync`] takes the outcome. `None`
+    /// if there is nothing to sync.
     ///
-    /// In between, the log may only be appended to, as far as [`Log::has_room`], and flushed: it panics when it
-    /// must sync, since the operating system reports a failure to one of two syncs only.
+    /// In between, the log may only be appended to, as far as [`Log::has_room`], and flushed: it panics when
+    /// it must sync, since the operating system reports a failure to one of two syncs only.
     ///
     /// # Errors
     /// [`LogError::Poisoned`].

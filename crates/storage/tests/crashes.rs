@@ -261,8 +261,8 @@ impl World {
         Ok(())
     }
 
-    /// A sync that does not keep others from appending: it begins, is done, and ends, and in between, records are
-    /// appended and flushed as far as the segment has room.
+    /// A sync that does not keep others from appending: it begins, is done, and ends, and in between, records
+    /// are appended and flushed as far as the segment has room.
     fn sync_meanwhile(&mut self, group: GroupId) -> Result<(), LogError> {
         let Some((syncing, flushed, outcome)) = self.syncing.take() else {
             let flushed = self.flushed;

@@ -16,7 +16,8 @@ pub(super) const RETRY_INTERVAL: Duration = Duration::from_millis(10);
 const PRIMARIES_LOST_MAX: u32 = 2;
 /// Large bodies take time, at both ends and in between: so many bytes get a millisecond more of everything.
 const BYTES_PER_MS: usize = 16 * 1024;
-/// Of batches of so many bytes, one at a time is on its way. It is more than a batch has that many requests share.
+/// Of batches of so many bytes, one at a time is on its way. It is more than a batch has that many requests
+/// share.
 pub(super) const LARGE: usize = 2 * super::BATCH_BYTES_MAX;
 
 /// Requests of several clients that travel together.

@@ -3,8 +3,9 @@
 //! It caches the view of the group and asks nobody per request. All requests that arrive in one turn make one batch of writes
 //! and one of reads, unless these are [better apart](ReadBatches::Apart) or the batch becomes too large.
 //!
-//! A large value takes its time on the wire and on disks, and whatever is ordered behind it waits. So of batches with more than a
-//! usual load of bytes, each with one request, one at a time is on its way: small ones come between them.
+//! A large value takes its time on the wire and on disks, and whatever is ordered behind it waits. So of
+//! batches with more than a usual load of bytes, each with one request, one at a time is on its way: small
+//! ones come between them.
 //!
 //! A batch is tried until it is answered or the request timeout is over, under the same id: whichever primary gets it, it
 //! is executed once ([`onecopy_core::session`]). So a client sees a pause while primaries change, and no error. Only when the

@@ -266,8 +266,8 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         self.hand_out(out);
     }
 
-    /// Collects what the groups want. For a shell that reports writes as [durable](Self::persisted) in the turn in which
-    /// it was asked for them: what follows from that need not wait for the next turn.
+    /// Collects what the groups want. For a shell that reports writes as [durable](Self::persisted) in the
+    /// turn in which it was asked for them: what follows from that need not wait for the next turn.
     pub fn hand_out(&mut self, out: &mut Out<DataEffect>) {
         self.pass_on(out);
         let mut effects = std::mem::take(&mut self.asked.effects);

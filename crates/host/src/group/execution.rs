@@ -1,20 +1,22 @@
-//! Execution behind the log: what is committed waits here until it is executed, and reads until what they must see is.
+//! Execution behind the log: what is committed waits here until it is executed, and reads until what they
+//! must see is.
 //!
-//! An entry that is committed is settled, and its answer with it. When it is executed is nobody else's business: the replica goes
-//! on to receive, persist and acknowledge entries, and to renew leases, while its machine is behind (rule
-//! `AcknowledgedWhileBusy`). In one turn a group executes so much and no more; the next turn follows at once, and other
-//! groups, peers and clients have theirs between. Where there is little to do it is done in the turn in which it was
-//! committed.
+//! An entry that is committed is settled, and its answer with it. When it is executed is nobody else's
+//! business: the replica goes on to receive, persist and acknowledge entries, and to renew leases, while its
+//! machine is behind (rule `AcknowledgedWhileBusy`). In one turn a group executes so much and no more; the
+//! next turn follows at once, and other groups, peers and clients have theirs between. Where there is little
+//! to do it is done in the turn in which it was committed.
 //!
 //! # What follows from being behind
 //!
-//! - A read that may be answered once the log is executed through i waits until it is (rule `ExecuteBeforeReading`). It holds up
-//!   nothing: entries after i may be executed before it.
+//! - A read that may be answered once the log is executed through i waits until it is (rule
+//!   `ExecuteBeforeReading`). It holds up nothing: entries after i may be executed before it.
 //! - A snapshot of the state after i begins between i and the entry after it.
-//! - A primary that has stepped down still answers what was committed while it led: nothing can take that back.
+//! - A primary that has stepped down still answers what was committed while it led: nothing can take that
+//!   back.
 //! - A snapshot that arrives, and a replica that begins anew, make whatever waits here superfluous.
-//! - A primary that is behind by a whole log takes no more writes: the log behind a snapshot cannot go before the
-//!   snapshot can be taken.
+//! - A primary that is behind by a whole log takes no more writes: the log behind a snapshot cannot go before
+//!   the snapshot can be taken.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -24,7 +26,8 @@ use onecopy_replica::Input;
 use super::{Asked, Group, GroupEffect, GroupObserver};
 use crate::disk::Out;
 
-/// A turn executes no further entry when those that it has executed weigh so much: some ten milliseconds of small commands.
+/// A turn executes no further entry when those that it has executed weigh so much: some ten milliseconds of
+/// small commands.
 const SLICE_BYTES: usize = 1 << 20;
 /// An entry weighs as much as its payload, and so much more for itself.
 const ENTRY_BYTES: usize = 256;
@@ -144,8 +147,8 @@ impl<M: StateMachine> Group<M> {
         self.execution.behind()
     }
 
-    /// Lets nothing be executed, or everything again: as if the machine was in the middle of something long. For those who want
-    /// to see what happens beside it.
+    /// Lets nothing be executed, or everything again: as if the machine was in the middle of something long.
+    /// For those who want to see what happens beside it.
     pub fn hold_execution(&mut self, is_held: bool) {
         self.execution.is_held = is_held;
     }

@@ -269,7 +269,8 @@ impl<M: StateMachine> Group<M> {
         self.clock_read = now;
         let leads = self.replica.standing() == Standing::Primary;
         let cares = leads || !self.reads.is_empty();
-        // What has not been executed may say that something expires earlier than anything that the state knows of.
+        // What has not been executed may say that something expires earlier than anything that the state
+        // knows of.
         let due = cares
             && (self.execution.is_behind()
                 || self.state.machine().due().is_some_and(|due| due <= self.clock));

@@ -52,9 +52,9 @@ impl ViewService {
         })
     }
 
-    /// An operator at node `from`, which tells its requests apart by number, wants other view nodes. The leader answers
-    /// with [`ViewEffect::Operated`] when the change is done, or why it is not made; nobody else does, and a leader that
-    /// fails does not either. One change at a time.
+    /// An operator at node `from`, which tells its requests apart by number, wants other view nodes. The
+    /// leader answers with [`ViewEffect::Operated`] when the change is done, or why it is not made; nobody
+    /// else does, and a leader that fails does not either. One change at a time.
     pub fn change_members(
         &mut self,
         now: Instant,

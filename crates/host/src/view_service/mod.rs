@@ -292,7 +292,8 @@ impl ViewService {
             }
             return;
         }
-        // Not only the leader: it may be the one that cannot reach this node. What is in a table is committed.
+        // Not only the leader: it may be the one that cannot reach this node. What is in a table is
+        // committed.
         let newest = if self.known.version() > self.table.version() { &self.known } else { &self.table };
         gossip::answer(self.settings.node, newest, from, &ping, out);
         // P9: what an old image of a disk says counts for nothing.
@@ -358,8 +359,9 @@ impl ViewService {
         }
     }
 
-    /// An operator wants something, at node `from`, which tells its requests apart by number. The leader answers with
-    /// [`ViewEffect::Operated`] when it has been decided; nobody else does, and a leader that fails does not either.
+    /// An operator wants something, at node `from`, which tells its requests apart by number. The leader
+    /// answers with [`ViewEffect::Operated`] when it has been decided; nobody else does, and a leader that
+    /// fails does not either.
     pub fn operated(
         &mut self,
         now: Instant,

@@ -18,16 +18,17 @@
 //! end     := 2:u8 digest:u64 checksum:u64                      xxh3 of everything before the checksum
 //! ```
 //!
-//! A record is a block of 1,024 keys of one slot (the last block of a slot has fewer), or some tokens. The records of a
-//! database come in the order of slots and blocks, the entries within one and the elements within a value in the order of
-//! their positions: it decides which element a random choice picks, so it is state. Tokens come in the order in which they
-//! were used, and `first` is the number of the first.
+//! A record is a block of 1,024 keys of one slot (the last block of a slot has fewer), or some tokens. The
+//! records of a database come in the order of slots and blocks, the entries within one and the elements
+//! within a value in the order of their positions: it decides which element a random choice picks, so it is
+//! state. Tokens come in the order in which they were used, and `first` is the number of the first.
 //!
 //! # What vouches for what
 //!
-//! The checksum vouches for the bytes. The digest vouches for what has been made of them: it is the sum of the hashes of
-//! every block and token, as it was serialized, and of the header. Whoever restores the image serializes what has been
-//! built in memory once more, and compares the sums: they agree only if both hold the same, in the same order, to the bit.
+//! The checksum vouches for the bytes. The digest vouches for what has been made of them: it is the sum of
+//! the hashes of every block and token, as it was serialized, and of the header. Whoever restores the image
+//! serializes what has been built in memory once more, and compares the sums: they agree only if both hold
+//! the same, in the same order, to the bit.
 //!
 //! # Limits
 //!

@@ -1,9 +1,9 @@
 //! Bytes of many small records, in segments.
 //!
 //! A record is written behind the last one, and stays where it is. One that is removed leaves a hole, and a
-//! segment with more than a third of holes is *evacuated*: what is left in it is written anew, and it is freed.
-//! So at most half as much again is held as there is, no step is longer than the evacuation of one segment, and
-//! an allocation serves some hundred keys.
+//! segment with more than a third of holes is *evacuated*: what is left in it is written anew, and it is
+//! freed. So at most half as much again is held as there is, no step is longer than the evacuation of one
+//! segment, and an allocation serves some hundred keys.
 
 use super::record;
 

@@ -1,7 +1,7 @@
 //! A vector in blocks, which grows and shrinks in small steps.
 //!
-//! A vector that doubles copies itself as a whole, and keeps a third of its memory for what may come. Here the
-//! longest step is to copy one block, and the room is at most an eighth of a block.
+//! A vector that doubles copies itself as a whole, and keeps a third of its memory for what may come. Here
+//! the longest step is to copy one block, and the room is at most an eighth of a block.
 
 /// How many elements a block has. All but the last have as many.
 pub(crate) const BLOCK: usize = 1024;

@@ -1,7 +1,7 @@
 //! Which of many groups of keys has the next expiry, and which have keys that have expired.
 //!
-//! The next expiries are the leaves of a tournament: a tree in which each node is the lesser of its children, so
-//! that its root is the least of all, and a change costs one way up.
+//! The next expiries are the leaves of a tournament: a tree in which each node is the lesser of its children,
+//! so that its root is the least of all, and a change costs one way up.
 
 use smallvec::{SmallVec, smallvec};
 

@@ -1,8 +1,8 @@
 //! When the keys of a slot expire, by their positions.
 //!
-//! A slot in which no key expires has none of this. Otherwise each of its keys has a time here, eight bytes, and
-//! no copy of its name. The times lie side by side, a thousand to a block, and a block is looked through in a
-//! fraction of a microsecond; so what is kept beside it is only each block's next expiry.
+//! A slot in which no key expires has none of this. Otherwise each of its keys has a time here, eight bytes,
+//! and no copy of its name. The times lie side by side, a thousand to a block, and a block is looked through
+//! in a fraction of a microsecond; so what is kept beside it is only each block's next expiry.
 
 use onecopy_core::Timestamp;
 

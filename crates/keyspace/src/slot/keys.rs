@@ -1,9 +1,10 @@
 //! Which keys there are, by position, and where each lies in an arena.
 //!
 //! Keys are in order of insertion, but a removed one is replaced by the last. The positions are part of the
-//! state: scans walk over them, and random choices pick them. Up to a thousand keys are found by *tags*, sixteen
-//! bits of each one's hash, side by side: a slot has some sixty keys, whose tags are two cache lines. More are
-//! found by an [`Index`], so that a slot into which somebody puts millions is as fast as many small ones.
+//! state: scans walk over them, and random choices pick them. Up to a thousand keys are found by *tags*,
+//! sixteen bits of each one's hash, side by side: a slot has some sixty keys, whose tags are two cache lines.
+//! More are found by an [`Index`], so that a slot into which somebody puts millions is as fast as many small
+//! ones.
 
 use super::arena::Place;
 use super::blocks::{BLOCK, Blocks, give_back, grow};
@@ -64,8 +65,8 @@ impl Keys {
         None
     }
 
-    /// Adds a key that is not there, behind the others; its position. `hash_of` gives the hash of the key at a
-    /// place.
+    /// Adds a key that is not there, behind the others; its position. `hash_of` gives the hash of the key at
+    /// a place.
     pub(crate) fn push(&mut self, hash: u64, place: Place, hash_of: impl Fn(Place) -> u64) -> usize {
         let position = self.len();
         self.places.push(place);

@@ -7,8 +7,8 @@
 //! - for each slot its [`keys`], which say where each record lies, and, once a key of the slot expires, its
 //!   [`expiries`].
 //!
-//! A key of 16 bytes with a value of as many costs 35 bytes of record, 5 for its place, 2 for its tag, and 8 if
-//! it expires. To find it, a processor looks at the tags, at one place, and at the record.
+//! A key of 16 bytes with a value of as many costs 35 bytes of record, 5 for its place, 2 for its tag, and 8
+//! if it expires. To find it, a processor looks at the tags, at one place, and at the record.
 //!
 //! An arena for each slot would hold half a segment that nobody uses in each of them, and one for the whole
 //! database would scatter what an image reads together.
@@ -189,7 +189,8 @@ impl Run {
         old
     }
 
-    /// Removes a key, which has this hash; the last one takes its position. What lay beside, if something did.
+    /// Removes a key, which has this hash; the last one takes its position. What lay beside, if something
+    /// did.
     pub(crate) fn remove(&mut self, slot: usize, position: usize, hash: u64, clock: u64) -> Option<Value> {
         let place = self.slots[slot].keys.place(position)?;
         let bytes = self.arena.at(place);

@@ -125,8 +125,8 @@ impl Payload<'_> {
         }
     }
 
-    /// Writes the value over that of a record that has just as many bytes, if that is of the same kind; whether
-    /// it is.
+    /// Writes the value over that of a record that has just as many bytes, if that is of the same kind;
+    /// whether it is.
     pub(crate) fn overwrite(&self, parts: &Parts, record: &mut [u8]) -> bool {
         let old = &mut record[parts.key.end..parts.size];
         match self {

@@ -1,8 +1,8 @@
 //! A large collection: the names of its elements and what belongs to each, as records in an arena.
 //!
-//! It is kept as the keys of a slot are ([`slot`](crate::slot)): elements have positions, in order of insertion,
-//! where a removed one is replaced by the last; they are found by tags, or by an index once there are many. No
-//! step is longer than a thousand elements, however many there are.
+//! It is kept as the keys of a slot are ([`slot`](crate::slot)): elements have positions, in order of
+//! insertion, where a removed one is replaced by the last; they are found by tags, or by an index once there
+//! are many. No step is longer than a thousand elements, however many there are.
 
 use crate::seed::Seed;
 use crate::slot::arena::{Arena, Place};

@@ -31,7 +31,8 @@ impl Chunk {
     }
 }
 
-/// A list value, in chunks: constant time at both ends; in the middle, chunks are counted, and the elements of one.
+/// A list value, in chunks: constant time at both ends; in the middle, chunks are counted, and the elements
+/// of one.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct List {
     /// The first chunk. Most lists have no other.

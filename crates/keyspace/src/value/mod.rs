@@ -29,8 +29,9 @@ pub(crate) const EXPIRY_COST: u64 = 14;
 /// What a value costs that lies beside its key.
 pub(crate) const BESIDE_COST: u64 = 34;
 
-/// Collections of at most so many elements, none of which is longer than that, have a short form: one allocation.
-/// Redis' listpacks have the same limits. The form depends on the elements alone, and not on how they came there.
+/// Collections of at most so many elements, none of which is longer than that, have a short form: one
+/// allocation. Redis' listpacks have the same limits. The form depends on the elements alone, and not on how
+/// they came there.
 const PACKED_MAX: usize = 128;
 const PACKED_BYTES_MAX: usize = 64;
 /// What an element of a large collection costs beyond its bytes.

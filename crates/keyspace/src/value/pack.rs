@@ -83,7 +83,8 @@ impl Pack {
         self.iter_from(index).next()
     }
 
-    /// Makes room so that there are so many bytes, or lets it go; about as much as allocators have blocks for.
+    /// Makes room so that there are so many bytes, or lets it go; about as much as allocators have blocks
+    /// for.
     fn fit(&mut self, needed: usize) {
         if needed > self.bytes.capacity() {
             let step = (needed.next_power_of_two() / 8).max(8);
@@ -93,8 +94,8 @@ impl Pack {
         }
     }
 
-    /// Makes room for the first items, of so many bytes, unless they are too many for a pack. Later ones may be
-    /// there already.
+    /// Makes room for the first items, of so many bytes, unless they are too many for a pack. Later ones may
+    /// be there already.
     pub(crate) fn expect(&mut self, items: usize, bytes: usize) {
         if self.bytes.is_empty() && bytes <= EXPECTED_MAX {
             self.fit(HEADER + items + bytes);

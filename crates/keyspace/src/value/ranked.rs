@@ -1,9 +1,9 @@
 //! Positions in the order of their scores, by rank.
 //!
-//! They lie in blocks of some hundred, in order, with the scores beside them: only where scores are equal must the
-//! members be compared. How many lie in the blocks before one is summed up in a tree of partial sums (Fenwick:
-//! "A new data structure for cumulative frequency tables", 1994), so that a rank is found, and found out, in
-//! logarithmic time; when blocks are split or joined, the tree is built again.
+//! They lie in blocks of some hundred, in order, with the scores beside them: only where scores are equal
+//! must the members be compared. How many lie in the blocks before one is summed up in a tree of partial sums
+//! (Fenwick: "A new data structure for cumulative frequency tables", 1994), so that a rank is found, and
+//! found out, in logarithmic time; when blocks are split or joined, the tree is built again.
 
 use std::cmp::Ordering;
 use std::ops::Range;

@@ -230,8 +230,8 @@ fn a_long_list_is_a_vector() {
     }
 }
 
-/// Whatever came before, a collection is the same as one that was built of an image of it: in its order, in its
-/// form, and in what it counts for.
+/// Whatever came before, a collection is the same as one that was built of an image of it: in its order, in
+/// its form, and in what it counts for.
 #[test]
 fn the_form_depends_on_the_elements_alone() {
     let mut numbers = Numbers(3);

@@ -207,7 +207,8 @@ impl<'a> Connection<'a> {
             }
             // The more of a large command has come, the more is taken at once.
             input.reserve(input.len().clamp(READ_BYTES, READ_BYTES_MAX));
-            // Unlike `try_read_buf`, this notices that a read has taken everything, and spares one that finds nothing.
+            // Unlike `try_read_buf`, this notices that a read has taken everything, and spares one that finds
+            // nothing.
             tokio::select! {
                 biased;
                 outcome = self.stream.read_buf(input) => return outcome,

@@ -1,4 +1,5 @@
-//! Operations on their way between nodes: questions of this node's operators, and what those of other nodes ask of this one.
+//! Operations on their way between nodes: questions of this node's operators, and what those of other nodes
+//! ask of this one.
 
 use onecopy_core::{GroupId, Instant, NodeId};
 use onecopy_replica::HandoverError;

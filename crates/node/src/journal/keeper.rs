@@ -1,5 +1,5 @@
-//! The log thread: it makes everything durable that has arrived meanwhile with one sync, and does what takes long: it begins
-//! segments, removes old ones, and notes where the log ends.
+//! The log thread: it makes everything durable that has arrived meanwhile with one sync, and does what takes
+//! long: it begins segments, removes old ones, and notes where the log ends.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -15,9 +15,9 @@ use tracing::{error, info};
 use super::{JournalEvent, JournalHealth, Order, Owner, SYNC_INTERVAL, UNSYNCED_BYTES_MAX};
 use crate::config::Durability;
 
-/// After so long without work the log records that everything in it is synced, so that damage to its very end is not taken
-/// for a torn write. While there is work, it is synced so often if that is not done at once, and the log notes how far it
-/// reaches: what is cut off behind that is missed.
+/// After so long without work the log records that everything in it is synced, so that damage to its very end
+/// is not taken for a torn write. While there is work, it is synced so often if that is not done at once, and
+/// the log notes how far it reaches: what is cut off behind that is missed.
 const INTERVAL: Duration = SYNC_INTERVAL;
 /// One sync serves at most about this many bytes, so that the first of them do not wait for ever.
 const BATCH_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -88,7 +88,8 @@ impl Keeper {
         }
     }
 
-    /// Writes everything that has arrived, makes it durable at once, and tells the owners. Nobody else appends meanwhile.
+    /// Writes everything that has arrived, makes it durable at once, and tells the owners. Nobody else
+    /// appends meanwhile.
     fn write_batch(&mut self, job: Job, owner: Owner) -> Result<(), LogError> {
         let log = self.log.clone();
         let mut log = lock(&log);
@@ -136,7 +137,8 @@ impl Keeper {
         loop {
             match self.queue.try_recv() {
                 Ok(Order::Write(job, owner)) => return Some((job, owner)),
-                // The batch is as good as a look: it fails if the log has, and the sync is due in a second at most.
+                // The batch is as good as a look: it fails if the log has, and the sync is due in a second at
+                // most.
                 Ok(Order::Look) => {}
                 Err(_) => return None,
             }
@@ -157,7 +159,8 @@ impl Keeper {
         }
     }
 
-    /// An interval has passed: what is there is made durable, and the end is noted; without work, the log says so itself.
+    /// An interval has passed: what is there is made durable, and the end is noted; without work, the log
+    /// says so itself.
     fn keep(&mut self) -> Result<(), LogError> {
         self.due = Instant::now() + INTERVAL;
         let worked = std::mem::take(&mut self.worked) || lock(&self.log).unsynced_bytes() > 0;

@@ -104,8 +104,8 @@ async fn greet(mut stream: TcpStream, callee: &Callee) -> Result<Accepted, Refus
     Ok(Accepted { from: greeting.from, lane: greeting.lane, stream: stream.into_std()?, input })
 }
 
-/// Reads messages until the connection breaks. A read that leaves something is followed by a turn of the event loop, so
-/// that one busy peer does not keep the others waiting.
+/// Reads messages until the connection breaks. A read that leaves something is followed by a turn of the
+/// event loop, so that one busy peer does not keep the others waiting.
 pub(crate) async fn read_messages<M: Parcel>(connection: Accepted, event: impl Fn(PeerEvent<M>)) {
     let from = connection.from;
     let result = read_until_lost(connection, &event).await;

@@ -30,7 +30,8 @@ pub(crate) enum ControlMessage {
     Raft(RaftLetter),
     /// From every node to every view node, and to one other node in turn.
     Ping(Ping),
-    /// From a view node, or whoever knows a newer one than the sender of a ping: the view table, in the encoding of [`onecopy_views::Table`].
+    /// From a view node, or whoever knows a newer one than the sender of a ping: the view table, in the
+    /// encoding of [`onecopy_views::Table`].
     Table(Bytes),
     /// To a node that seeks another: where it is.
     Found { node: NodeId, address: String },
@@ -69,8 +70,8 @@ impl Parcel for DataMessage {
         }
     }
 
-    /// A Prepare that comes before its predecessor is rejected, and entries are sent twice: those keep their order, and
-    /// so does what belongs to a handover or to a snapshot. The others stand for themselves.
+    /// A Prepare that comes before its predecessor is rejected, and entries are sent twice: those keep their
+    /// order, and so does what belongs to a handover or to a snapshot. The others stand for themselves.
     fn may_overtake(&self) -> bool {
         match self {
             Self::Forward(_) | Self::Answer(_) => true,

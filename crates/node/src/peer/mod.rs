@@ -7,9 +7,9 @@
 //! - [`Lane::Data`]: replication, and requests that coordinators forward to primaries.
 //!
 //! A connection begins with a [`Greeting`]: nodes of different clusters, of different versions, or at a wrong
-//! address part before anything else is said. After it come [frames](wire) in one direction: long messages in pieces,
-//! with short ones between them that need not wait. What cannot be
-//! delivered at once is dropped: the protocols above repeat what matters, and the queue of a link is bounded.
+//! address part before anything else is said. After it come [frames](wire) in one direction: long messages in
+//! pieces, with short ones between them that need not wait. What cannot be delivered at once is dropped: the
+//! protocols above repeat what matters, and the queue of a link is bounded.
 
 pub(crate) mod accept;
 pub(crate) mod link;

@@ -1,19 +1,22 @@
 //! Frames: how a message stands on the wire.
 //!
 //! ```text
-//! frame  := magic:u32 length:u32 checksum:u32 bytes     all little-endian; checksum: CRC-32C of length and bytes
-//! length := bits 0 to 28: how many bytes; bit 31: they are a piece of a long message; bit 30: the last piece of it;
-//!           bit 29: in the second line
+//! frame  := magic:u32 length:u32 checksum:u32 bytes
+//!           all little-endian; checksum: CRC-32C of length and bytes
+//! length := bits 0 to 28: how many bytes
+//!         | bit 31: they are a piece of a long message; bit 30: the last piece of it
+//!         | bit 29: in the second line
 //! body   := lengths message payload*                    lengths and message in postcard's encoding
 //! ```
 //!
-//! A body is a message, and after it the long byte strings of it, which are empty in the message. `lengths` says how long each
-//! is, in the order of [`Parcel::for_each_payload`]; 0: it stands in the message. So nobody copies a value to send it, and who
-//! receives it need not either.
+//! A body is a message, and after it the long byte strings of it, which are empty in the message. `lengths`
+//! says how long each is, in the order of [`Parcel::for_each_payload`]; 0: it stands in the message. So
+//! nobody copies a value to send it, and who receives it need not either.
 //!
-//! A body of up to [`PIECE`] bytes travels in one frame. A longer one is cut into pieces, and other frames may come between
-//! the pieces: what is short does not wait for what is long. Long messages stand in two lines, one message of each at
-//! a time: Prepares in the first, requests and answers in the second. So a backup is not late because a client reads much.
+//! A body of up to [`PIECE`] bytes travels in one frame. A longer one is cut into pieces, and other frames
+//! may come between the pieces: what is short does not wait for what is long. Long messages stand in two
+//! lines, one message of each at a time: Prepares in the first, requests and answers in the second. So a
+//! backup is not late because a client reads much.
 //!
 //! The reader takes memory as bytes arrive, never for a length that was merely announced.
 
@@ -36,8 +39,8 @@ pub(crate) const GREETING_MAX: usize = 1024;
 pub(crate) const PIECE: usize = 256 * 1024;
 /// Byte strings of so many bytes stand after their message.
 const PAYLOAD_MIN: usize = 16 * 1024;
-/// Payloads of so many bytes share the memory in which they arrived. Shorter ones would keep too much of it that is not
-/// theirs.
+/// Payloads of so many bytes share the memory in which they arrived. Shorter ones would keep too much of it
+/// that is not theirs.
 const SHARED_MIN: usize = 64 * 1024;
 
 /// A peer sent something that is no frame, or no message.

@@ -33,9 +33,10 @@ use plan::Plan;
 
 /// Run a cluster on this machine, until Ctrl-C.
 ///
-/// Starts one process per node, says where each listens, and shows what they are doing. The nodes end with this command,
-/// however it ends. The settings of the nodes are taken as flags and environment variables, like those of `onecopy server`;
-/// a cluster that is kept remembers them. Type `help` while it runs to see how to kill, pause and restart nodes.
+/// Starts one process per node, says where each listens, and shows what they are doing. The nodes end with
+/// this command, however it ends. The settings of the nodes are taken as flags and environment variables,
+/// like those of `onecopy server`; a cluster that is kept remembers them. Type `help` while it runs to see
+/// how to kill, pause and restart nodes.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   onecopy dev                                   three nodes, two copies, Redis on ports 7001-7003

@@ -186,7 +186,8 @@ impl Setting {
         format!("ONECOPY_{}", self.key.replace('.', "_").to_uppercase())
     }
 
-    /// Whether each node has its own, or the cluster is made of it: whoever starts a whole cluster decides it.
+    /// Whether each node has its own, or the cluster is made of it: whoever starts a whole cluster decides
+    /// it.
     #[must_use]
     pub fn is_own(&self) -> bool {
         self.required || matches!(self.key, "roles" | "zone" | "copies")

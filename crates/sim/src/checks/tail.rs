@@ -1,7 +1,7 @@
-//! Where nodes are only slow, no write waits for long: whoever holds it up is replaced. Where they only execute
-//! something long, none waits for that (rule `AcknowledgedWhileBusy`). Looked at in runs in which nothing else goes
-//! wrong, because a write may wait for ever while, for example, the view service is down. (Huang et al., "Gray Failure",
-//! HotOS 2017; `docs/operations.md` says when a slow backup is replaced.)
+//! Where nodes are only slow, no write waits for long: whoever holds it up is replaced. Where they only
+//! execute something long, none waits for that (rule `AcknowledgedWhileBusy`). Looked at in runs in which
+//! nothing else goes wrong, because a write may wait for ever while, for example, the view service is down.
+//! (Huang et al., "Gray Failure", HotOS 2017; `docs/operations.md` says when a slow backup is replaced.)
 
 use std::collections::VecDeque;
 
@@ -10,8 +10,8 @@ use crate::trace::violated;
 
 const CHECKER: &str = "tail";
 
-/// How long an entry may wait for members that are slow: for the failure timeout, for the longest lease of a run, and as long again, because
-/// one that has just been asked to join may be the next one to be slow.
+/// How long an entry may wait for members that are slow: for the failure timeout, for the longest lease of a
+/// run, and as long again, because one that has just been asked to join may be the next one to be slow.
 pub const SLOW: Time = 2_500 * MS;
 
 /// How long it may wait for members that only execute something (rule `AcknowledgedWhileBusy`): for disks and
@@ -23,8 +23,8 @@ pub const BUSY: Time = 1_000 * MS;
 pub struct Tail(VecDeque<(u64, Time)>);
 
 impl Tail {
-    /// The log of the newest primary ends with `last`, and everything through `committed` is committed. No entry
-    /// waits for longer than `bound`.
+    /// The log of the newest primary ends with `last`, and everything through `committed` is committed. No
+    /// entry waits for longer than `bound`.
     pub fn look(&mut self, now: Time, committed: u64, last: u64, bound: Time) {
         let Self(waiting) = self;
         let next = waiting.back().map_or(committed, |(index, _)| *index) + 1;

@@ -64,8 +64,8 @@ struct Pending {
 }
 
 impl PendingOperations {
-    /// For operations on `group`. Its requests are counted from `first`, so that an answer to an earlier process is
-    /// none to this one.
+    /// For operations on `group`. Its requests are counted from `first`, so that an answer to an earlier
+    /// process is none to this one.
     pub(crate) fn new(group: GroupId, min_copies: u32, first: u64) -> Self {
         Self { group, min_copies, next: first, pending: BTreeMap::new() }
     }
