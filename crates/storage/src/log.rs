@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use onecopy_core::{GroupId, Index, Recovered, Write};
 
@@ -113,8 +113,8 @@ pub struct Log<F: FileSystem> {
     dirty: bool,
     /// A sync is under way that [`Log::begin_sync`] began.
     syncing: bool,
-    /// How far the log reaches for certain, noted apart from it.
-    noted: End<F::File>,
+    /// How far the log reaches for certain, noted apart from it. Shared with syncs that are under way.
+    noted: Arc<Mutex<End<F::File>>>,
     failure: Option<LogError>,
     syncs: u64,
     bytes_flushed: u64,
@@ -168,7 +168,7 @@ impl<F: FileSystem> Log<F> {
                     marked,
                     dirty: false,
                     syncing: false,
-                    noted,
+                    noted: Arc::new(Mutex::new(noted)),
                     failure: None,
                     syncs: 0,
                     bytes_flushed: 0,
@@ -208,7 +208,7 @@ impl<F: FileSystem> Log<F> {
             marked: false,
             dirty: false,
             syncing: false,
-            noted,
+            noted: Arc::new(Mutex::new(noted)),
             failure: None,
             syncs: 0,
             bytes_flushed: 0,
@@ -274,8 +274,8 @@ impl<F: FileSystem> Log<F> {
     }
 
     /// Begins a sync of everything that was handed to the operating system, for a caller that wants to append
-    /// meanwhile: [`Syncing::run`] does it, without the log, and [`Log::end_sync`] takes the outcome. `None`
-    /// if there is nothing to sync.
+    /// meanwhile: [`Syncing::run`] does it, without the log, and [`Log::end_sync`] takes the outcome. It also
+    /// notes how far the log is synced then, as [`Log::note_end`] does. `None` if all that is done.
     ///
     /// In between, the log may only be appended to, as far as [`Log::has_room`], and flushed: it panics when
     /// it must sync, since the operating system reports a failure to one of two syncs only.
@@ -284,11 +284,12 @@ impl<F: FileSystem> Log<F> {
     /// [`LogError::Poisoned`].
     pub fn begin_sync(&mut self) -> Result<Option<Syncing<F::File>>, LogError> {
         self.check()?;
-        if !self.dirty {
+        if !self.dirty && lock(&self.noted).lsn() >= self.synced {
             return Ok(None);
         }
         self.syncing = true;
-        Ok(Some(Syncing { file: self.file.clone(), lsn: self.flushed, end: self.end }))
+        let (file, noted) = (self.file.clone(), self.noted.clone());
+        Ok(Some(Syncing { file, noted, lsn: self.flushed, end: self.end }))
     }
 
     /// Ends a sync that [`Log::begin_sync`] began.
@@ -343,7 +344,7 @@ impl<F: FileSystem> Log<F> {
     }
 
     /// Notes durably how far the log is synced: a start that finds less of it refuses (rule E5). Costs a sync
-    /// of another file; call it about once a second while there is work.
+    /// of another file, with the log: whoever wants to append meanwhile lets [`Log::begin_sync`] do it.
     ///
     /// # Errors
     /// Any error closes the log.
@@ -564,8 +565,9 @@ impl<F: FileSystem> Log<F> {
     }
 
     fn note_synced(&mut self) -> Result<(), LogError> {
-        if self.noted.lsn() < self.synced {
-            self.noted.note(self.synced).map_err(LogError::io("note the end in", self.noted.path(), 0))?;
+        let mut noted = lock(&self.noted);
+        if noted.lsn() < self.synced {
+            noted.note(self.synced).map_err(LogError::io("note the end in", noted.path(), 0))?;
         }
         Ok(())
     }
@@ -598,19 +600,25 @@ impl<F: FileSystem> Log<F> {
 #[derive(Debug)]
 pub struct Syncing<F> {
     file: Arc<F>,
+    noted: Arc<Mutex<End<F>>>,
     /// What it covers.
     lsn: u64,
     end: u64,
 }
 
 impl<F: File> Syncing<F> {
-    /// Syncs. The outcome is for [`Log::end_sync`], whatever it is.
+    /// Syncs, and notes that. The outcome is for [`Log::end_sync`], whatever it is.
     ///
     /// # Errors
-    /// Those of [`File::sync_data`].
+    /// Those of [`File::sync_data`] and [`File::write_at`].
     pub fn run(&self) -> std::io::Result<()> {
-        self.file.sync_data()
+        self.file.sync_data()?;
+        lock(&self.noted).note(self.lsn)
     }
+}
+
+fn lock<F>(noted: &Mutex<End<F>>) -> MutexGuard<'_, End<F>> {
+    noted.lock().expect("nobody panics with the note of the end")
 }
 
 struct Started<F> {

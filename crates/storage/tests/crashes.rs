@@ -272,6 +272,9 @@ impl World {
         match (self.rng.random_range(0..6), outcome) {
             (0, None) => {
                 let outcome = syncing.run();
+                if outcome.is_ok() {
+                    self.noted = self.noted.max(flushed);
+                }
                 self.syncing = Some((syncing, flushed, Some(outcome)));
                 Ok(())
             }

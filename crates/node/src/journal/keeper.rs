@@ -166,7 +166,6 @@ impl Keeper {
         let worked = std::mem::take(&mut self.worked) || lock(&self.log).unsynced_bytes() > 0;
         if worked {
             self.sync_meanwhile()?;
-            lock(&self.log).note_end()?;
         } else {
             lock(&self.log).mark()?;
         }
