@@ -10,6 +10,8 @@ use super::PASSWORD;
 const POURING: Duration = Duration::from_secs(5);
 /// How long it waits for an answer.
 const LISTENING: Duration = Duration::from_millis(500);
+/// How long it waits for its turn to give the password.
+const TURN: Duration = Duration::from_secs(5);
 /// How much of an answer is shown.
 const SHOWN: usize = 48;
 
@@ -44,12 +46,17 @@ impl Stranger {
         stranger
     }
 
-    /// The same, and gives the password.
+    /// The same, and gives the password. Where others have guessed from the same address, that takes its
+    /// turn.
     pub(crate) fn authenticated(address: SocketAddr) -> Self {
-        let mut stranger = Self::pouring(address, &command(&[b"AUTH", PASSWORD.as_bytes()]));
+        let stranger = Self::pouring(address, &command(&[b"AUTH", PASSWORD.as_bytes()]));
         let mut answer = [0; 5];
-        let read = stranger.stream.as_mut().map(|stream| stream.read_exact(&mut answer));
-        assert!(matches!(read, Some(Ok(()))) && &answer == b"+OK\r\n", "the password is right");
+        let read = stranger.stream.as_ref().map(|mut stream| {
+            stream.set_read_timeout(Some(TURN))?;
+            stream.read_exact(&mut answer)?;
+            stream.set_read_timeout(Some(LISTENING))
+        });
+        assert!(matches!(read, Some(Ok(()))) && &answer == b"+OK\r\n", "{read:?}: the password is right");
         stranger
     }
 
