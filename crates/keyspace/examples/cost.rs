@@ -2,7 +2,7 @@
 //! orientation.
 //!
 //! ```text
-//! cargo run --release -p onecopy-keyspace --example cost
+//! cargo run --release -p onecopy-keyspace --example cost -- [keys]
 //! ```
 
 use std::cell::Cell;
@@ -14,7 +14,6 @@ use onecopy_keyspace::Keyspace;
 use onecopy_keyspace::request::{BodyBuilder, SegmentBuilder};
 use onecopy_resp::{Limits, Parser, Version};
 
-const KEYS: u64 = 100_000;
 const BATCHES: u64 = 2_000;
 const PER_BATCH: u64 = 500;
 
@@ -25,11 +24,12 @@ fn scatter(number: u64) -> u64 {
 
 /// Executes batches of what `command` makes of random numbers, and prints the mean.
 fn measure(keyspace: &mut Keyspace, name: &str, command: impl Fn(u64) -> Vec<String>) {
+    let keys = std::env::args().nth(1).map_or(100_000, |keys| keys.parse().expect("how many keys"));
     let mut bodies = Vec::new();
     for batch in 0..BATCHES {
         let mut segment = SegmentBuilder::new(0, Version::Two);
         for at in 0..PER_BATCH {
-            let args = command(scatter(batch * PER_BATCH + at) % KEYS);
+            let args = command(scatter(batch * PER_BATCH + at) % keys);
             segment.push(args.iter().map(String::as_bytes));
         }
         let mut body = BodyBuilder::new();

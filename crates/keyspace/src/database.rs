@@ -216,6 +216,12 @@ impl Database {
         Spot { slot, hash, position: run.and_then(|run| run.find(slot % RUN, hash, key)) }
     }
 
+    /// Where to look for a key: some slots, which of all slots, and its hash.
+    pub(crate) fn run_of(&self, key: &[u8]) -> Option<(&Run, usize, u64)> {
+        let slot = slot_of(key);
+        Some((self.runs[slot / RUN].as_deref()?, slot, self.seed.hash(key)))
+    }
+
     /// What is at a spot, expired or not.
     pub(crate) fn object(&self, spot: Spot) -> Option<Object<'_>> {
         self.runs[spot.slot / RUN].as_ref()?.object(spot.slot % RUN, spot.position?)

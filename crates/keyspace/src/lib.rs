@@ -42,6 +42,7 @@
 //! accounts, the expiries and the image in the making. To add a command, write its function and its row in
 //! `command/table.rs`.
 
+mod ahead;
 mod commands;
 mod context;
 mod database;

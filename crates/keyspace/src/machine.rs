@@ -5,6 +5,7 @@ use onecopy_core::segments::NOT_EXECUTED;
 use onecopy_core::{ApplyContext, Footprint, Place, QueryContext, Rules, StateMachine, Timestamp};
 use onecopy_resp::{Version, Writer};
 
+use crate::ahead::Ahead;
 use crate::command::{self, Command, Kind, Run};
 use crate::context::{Context, View};
 use crate::database::Database;
@@ -279,16 +280,18 @@ impl StateMachine for Keyspace {
 
     fn apply(&mut self, context: &ApplyContext, body: &[u8], response: &mut Vec<u8>) {
         self.pass(context.time);
-        let mut random_ordinal = 0;
+        let (mut random_ordinal, mut ahead) = (0, Ahead::of(body));
         respond(body, response, |segment, args, reply| {
+            ahead.command(&self.databases);
             let mut call = Call { db: segment.db, context, random_ordinal: &mut random_ordinal };
             dispatch(args, reply, |command, args, reply| self.execute(&mut call, command, args, reply));
         });
     }
 
     fn query(&self, context: &QueryContext, body: &[u8], response: &mut Vec<u8>) {
-        let now = self.clock.max(context.now);
+        let (now, mut ahead) = (self.clock.max(context.now), Ahead::of(body));
         respond(body, response, |segment, args, reply| {
+            ahead.command(&self.databases);
             let view = View { keyspace: self, db: segment.db, now };
             dispatch(args, reply, |command, args, reply| match (command.spec.kind, &command.run) {
                 (Kind::Read, Run::Read(run)) => run(&view, args, reply),

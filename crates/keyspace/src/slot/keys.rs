@@ -6,6 +6,8 @@
 //! More are found by an [`Index`], so that a slot into which somebody puts millions is as fast as many small
 //! ones.
 
+use std::hint::black_box;
+
 use super::arena::Place;
 use super::blocks::{BLOCK, Blocks, give_back, grow};
 use crate::index::Index;
@@ -50,19 +52,30 @@ impl Keys {
         if let Some(index) = &self.index {
             return index.find(hash, |position| self.place(position).is_some_and(&mut is_it));
         }
-        let tag = tag_of(hash);
         let places = self.places.block(0);
-        for (tags, start) in self.tags.chunks(COMPARED).zip((0..).step_by(COMPARED)) {
-            // Compared without a branch first: most have no such tag.
-            if tags.iter().fold(false, |any, other| any | (*other == tag)) {
-                for (other, position) in tags.iter().zip(start..) {
-                    if *other == tag && is_it(places[position]) {
-                        return Some(position);
-                    }
-                }
-            }
-        }
-        None
+        self.tagged(hash).find(|position| is_it(places[*position]))
+    }
+
+    /// The positions with the tag of this hash.
+    fn tagged(&self, hash: u64) -> impl Iterator<Item = usize> {
+        let tag = tag_of(hash);
+        let chunks = self.tags.chunks(COMPARED).zip((0..).step_by(COMPARED));
+        // Compared without a branch first: most have no such tag.
+        let some =
+            chunks.filter(move |(tags, _)| tags.iter().fold(false, |any, other| any | (*other == tag)));
+        some.flat_map(move |(tags, start)| {
+            tags.iter().zip(start..).filter(move |(other, _)| **other == tag).map(|(_, position)| position)
+        })
+    }
+
+    /// Has the tags, and the places of the first keys, in the cache.
+    pub(crate) fn touch(&self) {
+        black_box((self.tags.first().copied(), self.places.block(0).first().copied()));
+    }
+
+    /// The place of the first key with the tag of this hash, if keys are found by tags.
+    pub(crate) fn likely_place(&self, hash: u64) -> Option<Place> {
+        self.tagged(hash).next().and_then(|position| self.place(position))
     }
 
     /// Adds a key that is not there, behind the others; its position. `hash_of` gives the hash of the key at

@@ -21,6 +21,8 @@ pub(crate) mod keys;
 pub(crate) mod record;
 pub(crate) mod values;
 
+use std::hint::black_box;
+
 use onecopy_core::Timestamp;
 
 use self::arena::{Arena, Place};
@@ -37,6 +39,8 @@ use crate::value::{Content, Text, Value};
 pub(crate) const RUN: usize = 128;
 /// Longer strings lie beside their records.
 pub(crate) const INLINE_MAX: usize = 1024;
+/// So many bytes come from memory at once.
+const CACHE_LINE: usize = 64;
 /// To free a segment of an arena is as much work as to free so many elements.
 const SEGMENT_COST: usize = 16;
 
@@ -100,6 +104,22 @@ impl Run {
     /// The position of a key with this hash.
     pub(crate) fn find(&self, slot: usize, hash: u64, key: &[u8]) -> Option<usize> {
         self.slots[slot].keys.find(hash, |place| record::key(self.arena.at(place)) == key)
+    }
+
+    /// Has the tags and places of a slot in the cache.
+    pub(crate) fn touch_slot(&self, slot: usize) {
+        self.slots[slot].keys.touch();
+    }
+
+    /// Where a key with this hash lies, as far as that can be told without a look at the record.
+    pub(crate) fn likely_place(&self, slot: usize, hash: u64) -> Option<Place> {
+        self.slots[slot].keys.likely_place(hash)
+    }
+
+    /// Has a record in the cache, or the beginning of it.
+    pub(crate) fn touch_record(&self, place: Place) {
+        let bytes = self.arena.at(place);
+        black_box((bytes.first().copied(), bytes.get(CACHE_LINE).copied()));
     }
 
     /// What is at a position.
