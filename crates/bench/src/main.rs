@@ -12,6 +12,7 @@
 //! | `learner` | what clients and members notice of a copy that is being made | the same |
 //! | `hostile` | what hostile input costs everybody else | the same |
 //! | `memory` | the memory of a node with data, beside Redis | the same |
+//! | `stalls` | how long others wait for what is large, beside Redis | the same |
 //! | `exactly-once` | what it costs to remember answers | the state machine alone |
 //!
 //! Clusters are those of `crates/harness`: real processes on this machine, with the program that lies beside this one.
@@ -29,6 +30,7 @@ mod process;
 mod reads;
 mod redis_server;
 mod reply;
+mod stalls;
 mod steady;
 mod throughput;
 
@@ -48,6 +50,7 @@ enum Command {
     Memory(memory::Arguments),
     ExactlyOnce(exactly_once::Arguments),
     Hostile(hostile::Arguments),
+    Stalls(stalls::Arguments),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -62,6 +65,7 @@ fn main() -> anyhow::Result<()> {
         Command::Memory(arguments) => memory::run(&arguments),
         Command::ExactlyOnce(arguments) => exactly_once::run(&arguments),
         Command::Hostile(arguments) => hostile::run(&arguments),
+        Command::Stalls(arguments) => stalls::run(&arguments),
     }
 }
 

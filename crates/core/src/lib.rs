@@ -1,4 +1,4 @@
-//! What every replication protocol of Onecopy shares: identifiers, entries, the in-memory window of a log,
+//! What every replication protocol of Onecopy shares: identifiers, entries, a group's log in memory,
 //! the contract between a protocol and its driver, and the contract of a state machine.
 //!
 //! # The shape of a protocol
@@ -26,7 +26,7 @@
 //! | [`time`] | [`Instant`] (monotonic, of one node) and [`Timestamp`] (wall clock, settled by a primary) |
 //! | [`view`] | one configuration of a group |
 //! | [`entry`] | one slot of a group's log |
-//! | [`log`] | the window of a group's log that is kept in memory |
+//! | [`log`] | a group's log behind its snapshot: a window in memory, and the outline of the rest |
 //! | [`persist`] | what a protocol asks its driver to make durable, and what it gets back after a restart |
 //! | [`payload`] | how the batches of several coordinators share one entry |
 //! | [`segments`] | how the requests of several clients share one batch |
@@ -44,6 +44,7 @@ pub mod footprint;
 pub mod id;
 pub mod log;
 pub mod machine;
+mod outline;
 pub mod payload;
 pub mod persist;
 pub mod protocol;

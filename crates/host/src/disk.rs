@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use onecopy_core::chunks::Chunk;
-use onecopy_core::{EntryId, GroupId, NodeId, Ticket, Timestamp, Write};
+use onecopy_core::{Entry, EntryId, GroupId, NodeId, Ticket, Timestamp, Write};
 
 /// What a part of a node wants of the rest of it. The caller drains the lists and uses them again.
 #[derive(Debug)]
@@ -72,6 +72,18 @@ pub enum ArchiveJob {
         /// Where the piece begins, in bytes.
         offset: u64,
     },
+    /// Read entries of the log, which are durable, for another replica. Answered by
+    /// [`ArchiveEvent::EntriesRead`].
+    ReadEntries {
+        /// Of which group.
+        group: GroupId,
+        /// For whom.
+        to: NodeId,
+        /// The first one.
+        first: EntryId,
+        /// About so many bytes, and at least one entry.
+        bytes_max: usize,
+    },
     /// Remove all snapshots of a group that are older than this one.
     Keep {
         /// The group.
@@ -112,6 +124,17 @@ pub enum ArchiveEvent {
         /// The piece; `None` if there is no such snapshot (any more).
         chunk: Option<Chunk>,
     },
+    /// Entries for another replica.
+    EntriesRead {
+        /// Of which group.
+        group: GroupId,
+        /// For whom.
+        to: NodeId,
+        /// The entry that was asked for.
+        first: EntryId,
+        /// That one and some of those behind it, in order; none if they could not be read.
+        entries: Vec<Entry>,
+    },
 }
 
 impl ArchiveEvent {
@@ -120,7 +143,7 @@ impl ArchiveEvent {
     pub fn group(&self) -> GroupId {
         match self {
             Self::Written { name, .. } | Self::Finished { name } | Self::Failed { name } => name.group,
-            Self::Read { group, .. } => *group,
+            Self::Read { group, .. } | Self::EntriesRead { group, .. } => *group,
         }
     }
 }

@@ -14,18 +14,14 @@
 //! Each slot knows its next expiry, and the database the next of all slots. When time passes
 //! ([`Database::advance`]), the keys that expire by that are counted; they are removed later, a few with each
 //! entry, in an order that depends on nothing but slots and positions.
-//!
-//! # Point-in-time images
-//!
-//! While an image is being made, the database knows which blocks of its slots the image already has. Every
-//! change is announced ([`Database::before_change`]) and lets the image have the block first, as it is. What
-//! was serialized that way waits in [`Imaging::saved`] until its turn comes.
 
-use std::collections::BTreeMap;
+mod imaging;
+
+use std::ops::Range;
 
 use onecopy_core::Timestamp;
 
-use crate::image::{Part, encode};
+use self::imaging::Imaging;
 use crate::seed::Seed;
 use crate::slot::blocks::BLOCK;
 use crate::slot::deadlines::{Bits, Deadlines, NEVER};
@@ -34,9 +30,6 @@ use crate::slot::{New, Object, RUN, Run};
 use crate::slots::{SLOTS, slot_of};
 use crate::trash::Trash;
 use crate::value::{Content, EXPIRY_COST, KEY_COST, Value};
-
-/// Nothing in a slot has changed since an image was begun.
-const UNTOUCHED: u32 = u32::MAX;
 
 /// What a key and what it holds occupy together.
 pub(crate) fn memory_of(key: &[u8], value: Content<'_>, expires: bool) -> u64 {
@@ -57,19 +50,6 @@ pub(crate) struct Spot {
     hash: u64,
     /// Its position, if it is there.
     position: Option<usize>,
-}
-
-/// What an image in the making has of a database.
-#[derive(Debug)]
-struct Imaging {
-    /// The number that the database had when the image was begun.
-    number: u8,
-    /// How many keys a slot had then, if it has changed since.
-    lengths: Vec<u32>,
-    /// The image has all blocks before this one of this slot.
-    next: (usize, usize),
-    /// Blocks that were serialized because they were about to change.
-    saved: BTreeMap<(usize, usize), Part>,
 }
 
 /// One of the numbered databases.
@@ -104,6 +84,11 @@ impl<'a> SlotView<'a> {
     /// How many keys it has.
     pub(crate) fn len(self) -> usize {
         self.run.keys(self.slot)
+    }
+
+    /// The positions of a block.
+    pub(crate) fn block(self, block: usize) -> Range<usize> {
+        block * BLOCK..self.len().min((block + 1) * BLOCK)
     }
 
     /// What is at a position.
@@ -194,18 +179,11 @@ impl Database {
         slots.flat_map(|slot| (0..slot.len()).filter_map(move |position| slot.at(position)))
     }
 
-    /// Calls `each` with every block: its slot and number, how many keys it has, and these.
-    pub(crate) fn each_block(
-        &self,
-        mut each: impl FnMut((usize, usize), usize, &mut dyn Iterator<Item = Object<'_>>),
-    ) {
+    /// Calls `each` with every block: its slot and number, and the slot.
+    pub(crate) fn each_block(&self, mut each: impl FnMut((usize, usize), SlotView<'_>)) {
         let numbers = std::iter::successors(self.occupied_slot(0), |last| self.occupied_slot(last + 1));
         for (number, slot) in numbers.filter_map(|number| Some((number, self.slot(number)?))) {
-            for start in (0..slot.len()).step_by(BLOCK) {
-                let positions = start..slot.len().min(start + BLOCK);
-                let objects = &mut positions.clone().filter_map(|position| slot.at(position));
-                each((number, start / BLOCK), positions.len(), objects);
-            }
+            (0..slot.len().div_ceil(BLOCK)).for_each(|block| each((number, block), slot));
         }
     }
 
@@ -235,33 +213,6 @@ impl Database {
     fn run_mut(&mut self, slot: usize) -> &mut Run {
         let seed = self.seed;
         self.runs[slot / RUN].get_or_insert_with(|| Box::new(Run::new(seed)))
-    }
-
-    /// What is at a position of a slot is about to change. An image in the making gets it as it is first.
-    fn before_change(&mut self, slot: usize, position: usize) {
-        let Some(mut imaging) = self.imaging.take() else { return };
-        if slot >= imaging.next.0 {
-            let keys = self.slot(slot).map_or(0, SlotView::len);
-            if imaging.lengths[slot] == UNTOUCHED {
-                imaging.lengths[slot] = u32::try_from(keys).expect("a slot of fewer than 2^32 keys");
-            }
-            let block = position / BLOCK;
-            let needed = position < imaging.lengths[slot] as usize && (slot, block) >= imaging.next;
-            if needed && !imaging.saved.contains_key(&(slot, block)) {
-                let mut part = Part::default();
-                self.serialize(&imaging, (slot, block), &mut part);
-                imaging.saved.insert((slot, block), part);
-            }
-        }
-        self.imaging = Some(imaging);
-    }
-
-    /// Appends the keys of a block that were there when the image was begun.
-    fn serialize(&self, imaging: &Imaging, (slot, block): (usize, usize), out: &mut Part) {
-        let Some(view) = self.slot(slot) else { return };
-        let end = view.len().min(imaging.lengths[slot] as usize).min((block + 1) * BLOCK);
-        let objects = (block * BLOCK..end).filter_map(|position| view.at(position));
-        encode::block(imaging.number, (slot, block), end - block * BLOCK, objects, out);
     }
 
     /// A slot's expiries have changed: by how many keys, compared with `before`.
@@ -441,46 +392,6 @@ impl Database {
             count = count.saturating_sub(freed + shed + 1);
         }
         true
-    }
-
-    /// Begins to give its slots to an image, as they are now.
-    pub(crate) fn begin_imaging(&mut self, number: u8) {
-        let lengths = vec![UNTOUCHED; SLOTS];
-        self.imaging = Some(Box::new(Imaging { number, lengths, next: (0, 0), saved: BTreeMap::new() }));
-    }
-
-    /// Whether an image still needs something from it.
-    pub(crate) fn is_imaging(&self) -> bool {
-        self.imaging.is_some()
-    }
-
-    /// The image is given up.
-    pub(crate) fn stop_imaging(&mut self) {
-        self.imaging = None;
-    }
-
-    /// Appends the next part of the image to `out`; whether there was one. The blocks come in order.
-    pub(crate) fn image_next(&mut self, out: &mut Part) -> bool {
-        let Some(mut imaging) = self.imaging.take() else { return false };
-        while imaging.next.0 < SLOTS {
-            let (slot, block) = imaging.next;
-            let keys = match imaging.lengths[slot] {
-                UNTOUCHED => self.slot(slot).map_or(0, SlotView::len),
-                keys => keys as usize,
-            };
-            if block * BLOCK >= keys {
-                imaging.next = (slot + 1, 0);
-                continue;
-            }
-            match imaging.saved.remove(&imaging.next) {
-                Some(mut part) => out.take(&mut part),
-                None => self.serialize(&imaging, imaging.next, out),
-            }
-            imaging.next = (slot, block + 1);
-            self.imaging = Some(imaging);
-            return true;
-        }
-        false
     }
 }
 

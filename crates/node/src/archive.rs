@@ -1,39 +1,54 @@
-//! The snapshot thread: it reads and writes snapshot files, so that neither the log nor the event loop waits for
-//! them.
+//! The snapshot thread: it reads and writes snapshot files, and reads old entries back from the log, so that neither
+//! the log nor the event loop waits for them.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
 use onecopy_core::chunks::{CHUNK, Chunk};
-use onecopy_core::{EntryId, GroupId, NodeId};
+use onecopy_core::{Entry, EntryId, GroupId, NodeId};
 use onecopy_host::{ArchiveEvent, ArchiveJob, SnapshotName};
-use onecopy_storage::{RealFileSystem, SnapshotError, SnapshotReader, SnapshotWriter, Snapshots};
+use onecopy_storage::{Entries, RealFileSystem, SnapshotError, SnapshotReader, SnapshotWriter, Snapshots};
 use tokio::sync::mpsc::UnboundedSender;
 use tracing::warn;
+
+use crate::journal::Locator;
 
 /// Hands work to the snapshot thread.
 #[derive(Clone, Debug)]
 pub(crate) struct Archive {
     jobs: Sender<(ArchiveJob, UnboundedSender<ArchiveEvent>)>,
     events: UnboundedSender<ArchiveEvent>,
+    written: Arc<AtomicU64>,
 }
 
 impl Archive {
     /// Starts the snapshot thread. It ends when all archives of it are gone.
     pub(crate) fn start(
         snapshots: Snapshots<RealFileSystem>,
+        log: Locator,
         events: UnboundedSender<ArchiveEvent>,
     ) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (jobs, queue) = channel();
-        let keeper = Keeper { snapshots, queue, writing: HashMap::new(), reading: None };
+        let entries = Entries::new(RealFileSystem);
+        let written = Arc::new(AtomicU64::new(0));
+        let counter = written.clone();
+        let keeper =
+            Keeper { snapshots, log, queue, counter, writing: HashMap::new(), reading: None, entries };
         let thread = std::thread::Builder::new().name("snapshots".to_owned()).spawn(move || keeper.run())?;
-        Ok((Self { jobs, events }, thread))
+        Ok((Self { jobs, events, written }, thread))
     }
 
     /// The same thread, for another owner.
     pub(crate) fn for_owner(&self, events: UnboundedSender<ArchiveEvent>) -> Self {
-        Self { jobs: self.jobs.clone(), events }
+        Self { events, ..self.clone() }
+    }
+
+    /// How many bytes of snapshots this process has written.
+    pub(crate) fn written(&self) -> Arc<AtomicU64> {
+        self.written.clone()
     }
 
     /// Hands in a job. Answered as [`ArchiveJob`] says.
@@ -49,6 +64,10 @@ struct Keeper {
     writing: HashMap<SnapshotName, SnapshotWriter<RealFileSystem>>,
     /// The one that was read last stays open: its other pieces are asked for next.
     reading: Option<SnapshotReader<RealFileSystem>>,
+    /// Bytes written.
+    counter: Arc<AtomicU64>,
+    log: Locator,
+    entries: Entries<RealFileSystem>,
 }
 
 impl Keeper {
@@ -58,6 +77,10 @@ impl Keeper {
                 ArchiveJob::Write { name, offset, data } => self.write(name, offset, &data),
                 ArchiveJob::Finish { name } => Some(self.finish(name)),
                 ArchiveJob::Read { group, to, id, offset } => Some(self.read(group, to, id, offset)),
+                ArchiveJob::ReadEntries { group, to, first, bytes_max } => {
+                    let entries = self.read_entries(group, first, bytes_max);
+                    Some(ArchiveEvent::EntriesRead { group, to, first, entries })
+                }
                 ArchiveJob::Keep { group, id } => {
                     if let Err(error) = self.snapshots.remove_older(group, id) {
                         warn!(%group, %error, "old snapshots could not be removed");
@@ -97,6 +120,7 @@ impl Keeper {
         }
         let Some(writer) = self.writing.get_mut(&name) else { return Ok(None) };
         writer.write(data)?;
+        self.counter.fetch_add(data.len() as u64, Ordering::Relaxed);
         Ok(Some(writer.written()))
     }
 
@@ -120,6 +144,15 @@ impl Keeper {
             }
         };
         ArchiveEvent::Read { group, to, id, chunk }
+    }
+
+    fn read_entries(&mut self, group: GroupId, first: EntryId, bytes_max: usize) -> Vec<Entry> {
+        // Gone, since there is a snapshot, if it is nowhere.
+        let Some(location) = self.log.locate(group, first.index) else { return Vec::new() };
+        self.entries.read(location, first, bytes_max).unwrap_or_else(|error| {
+            warn!(%group, %first, %error, "entries of the log cannot be read back");
+            Vec::new()
+        })
     }
 
     fn try_read(&mut self, group: GroupId, id: EntryId, offset: u64) -> Result<Chunk, SnapshotError> {

@@ -152,7 +152,7 @@ pub struct Config {
     /// The password that clients must give; none if empty.
     #[serde(default)]
     pub requirepass: String,
-    /// How large the log in memory may grow before a snapshot is taken, in bytes.
+    /// A snapshot is taken when the log is longer than this many bytes, and than the last snapshot.
     #[serde(default = "log_bytes")]
     pub log_bytes: usize,
     /// See [`Timeouts`].

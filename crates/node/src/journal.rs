@@ -20,9 +20,9 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use onecopy_core::{GroupId, Ticket, Write};
+use onecopy_core::{GroupId, Index, Ticket, Write};
 use onecopy_host::Job;
-use onecopy_storage::{Log, LogError, RealFileSystem, Stats};
+use onecopy_storage::{Location, Log, LogError, RealFileSystem, Stats};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::config::Durability;
@@ -44,7 +44,12 @@ pub(crate) enum JournalEvent {
     /// Everything up to this ticket is durable.
     Persisted { group: GroupId, ticket: Ticket },
     /// The group keeps old segments alive: a snapshot would let them go.
-    SnapshotWanted { group: GroupId },
+    SnapshotWanted {
+        /// The group.
+        group: GroupId,
+        /// How many bytes they and all behind them have.
+        bytes: u64,
+    },
 }
 
 /// What the log thread is asked for.
@@ -71,6 +76,17 @@ pub(crate) struct Journal {
     /// The log itself, if the owner may append to it.
     direct: Option<Arc<Mutex<Log<RealFileSystem>>>>,
     health: Arc<JournalHealth>,
+}
+
+/// Knows where in the log an entry lies.
+#[derive(Clone, Debug)]
+pub(crate) struct Locator(Arc<Mutex<Log<RealFileSystem>>>);
+
+impl Locator {
+    /// Where this entry of a group lies, if the log holds it. Waits for a sync that is under way.
+    pub(crate) fn locate(&self, group: GroupId, index: Index) -> Option<Location> {
+        self.0.lock().expect("nobody panics with the log").locate(group, index)
+    }
 }
 
 /// How the log is doing.
@@ -100,14 +116,15 @@ impl Journal {
         log: Log<RealFileSystem>,
         durability: Durability,
         events: UnboundedSender<JournalEvent>,
-    ) -> std::io::Result<(Self, JoinHandle<()>)> {
+    ) -> std::io::Result<(Self, Locator, JoinHandle<()>)> {
         let (orders, queue) = channel();
         let log = Arc::new(Mutex::new(log));
         let health = Arc::new(JournalHealth::default());
         let keeper = Keeper::new(log.clone(), durability, queue, health.clone());
         let thread = std::thread::Builder::new().name("log".to_owned()).spawn(move || keeper.run())?;
+        let locator = Locator(log.clone());
         let direct = (durability == Durability::Memory).then_some(log);
-        Ok((Self { orders, owner: Owner::new(events), direct, health }, thread))
+        Ok((Self { orders, owner: Owner::new(events), direct, health }, locator, thread))
     }
 
     /// The same log, for another owner, who always lets the log thread do the work.

@@ -1,6 +1,7 @@
 //! What the node knows: shared by its threads, asked by HTTP and `INFO`.
 
 use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use onecopy_views::{GroupReport, Registration, Table};
@@ -26,6 +27,8 @@ pub(crate) struct Knowledge {
     changes: Mutex<Changes>,
     pub(crate) data: Arc<DataStatus>,
     pub(crate) journal: Arc<JournalHealth>,
+    /// How many bytes of snapshots this process has written.
+    pub(crate) archived: Arc<AtomicU64>,
 }
 
 impl Knowledge {
@@ -35,6 +38,7 @@ impl Knowledge {
         roles: Vec<String>,
         data: Arc<DataStatus>,
         journal: Arc<JournalHealth>,
+        archived: Arc<AtomicU64>,
     ) -> Self {
         Self {
             me,
@@ -47,6 +51,7 @@ impl Knowledge {
             changes: Mutex::default(),
             data,
             journal,
+            archived,
         }
     }
 

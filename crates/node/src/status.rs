@@ -97,6 +97,9 @@ pub struct ReplicaStatus {
     pub memory_bytes: u64,
     /// Bytes of the log that are kept in memory.
     pub log_bytes: u64,
+    /// Bytes of the log behind the last snapshot: what a start would execute.
+    #[serde(default)]
+    pub replay_bytes: u64,
     /// Keys, over all databases.
     pub keys: u64,
     /// Keys and keys with an expiry, by database; only those that have some.
@@ -175,7 +178,8 @@ impl ReplicaStatus {
             oldest_write_ms: status.oldest_write.map(millis),
             oldest_prepare_ms: status.oldest_prepare.map(millis),
             memory_bytes: group.state().memory(),
-            log_bytes: replica.log().bytes() as u64,
+            log_bytes: replica.log().memory_bytes() as u64,
+            replay_bytes: replica.log().bytes() as u64,
             keys: databases.iter().map(|(_, keys, _)| keys).sum(),
             databases,
             entries: counters.entries,

@@ -23,8 +23,11 @@ pub struct Config {
     pub window_bytes_max: usize,
     /// How many bytes of entries may be uncommitted before the primary takes no more requests.
     pub uncommitted_bytes_max: usize,
-    /// A snapshot is asked for when the log in memory has grown beyond this many bytes.
+    /// A snapshot is asked for when the log behind the last one has more bytes than this, and more than that one.
     pub log_bytes_max: usize,
+    /// How many bytes of the log are kept in memory, beyond what may still change. What is older is read back
+    /// from the disk when another replica needs it.
+    pub log_memory_bytes_max: usize,
     /// A learner that lacks at most this many entries is made to join.
     pub join_lag_max: u64,
     /// How long leases last, if reads are answered under leases, at every member. Without, each batch of reads is confirmed
@@ -52,6 +55,7 @@ impl Config {
             window_bytes_max: 32 * MIB,
             uncommitted_bytes_max: 64 * MIB,
             log_bytes_max: 128 * MIB,
+            log_memory_bytes_max: 8 * MIB,
             join_lag_max: 1_000,
             lease: None,
             drift_ppm: 10_000,

@@ -122,10 +122,16 @@ impl Replica {
         self.persist(now, vec![Write::Install { snapshot: base }], effects);
     }
 
-    /// Drops the entries that a durable snapshot covers.
-    pub(crate) fn compact_log(&mut self, now: Instant, through: EntryId, effects: &mut Vec<Effect>) {
-        self.base_time = self.log.get(through.index).map_or(self.base_time, |entry| entry.time);
+    /// Drops the entries that a durable snapshot covers; `time` is that of the last one.
+    pub(crate) fn compact_log(
+        &mut self,
+        now: Instant,
+        through: EntryId,
+        time: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
         self.log.compact(through);
+        self.base_time = time;
         self.persist(now, vec![Write::Compact { through }], effects);
     }
 
@@ -134,6 +140,7 @@ impl Replica {
         self.time_at(self.log.last().index)
     }
 
+    /// The time of an entry of the log that is not before the last committed one.
     pub(crate) fn time_at(&self, index: Index) -> Timestamp {
         self.log.get(index).map_or(self.base_time, |entry| entry.time)
     }
@@ -149,6 +156,14 @@ impl Replica {
         self.commit = index;
         effects.push(Effect::Apply { entries });
         self.maybe_take_snapshot(effects);
+        self.release_log();
+    }
+
+    /// Lets go of entries that will not be cut, and that the disk has. The last committed one stays: it has the
+    /// time of the state.
+    fn release_log(&mut self) {
+        let settled = self.commit.min(self.disk.durable);
+        self.log.release(settled.previous(), self.config.log_memory_bytes_max);
     }
 
     pub(crate) fn persisted(&mut self, now: Instant, ticket: Ticket, effects: &mut Vec<Effect>) {
@@ -158,6 +173,7 @@ impl Replica {
             self.disk.pending_bytes -= pending.bytes;
             self.disk.durable = self.disk.durable.max(pending.last);
         }
+        self.release_log();
         match self.role {
             Role::Primary(_) => self.primary_durable(now, effects),
             Role::Follower(_) => self.follower_durable(now, effects),

@@ -67,10 +67,14 @@ pub enum Input {
     },
     /// The deadline has passed.
     Elapsed,
-    /// The snapshot that [`Effect::TakeSnapshot`] asked for is durable.
+    /// A snapshot of the state is durable: the one that [`Effect::TakeSnapshot`] asked for, or another one.
     SnapshotTaken {
         /// The last entry that it covers.
         snapshot: EntryId,
+        /// The time of that entry.
+        time: Timestamp,
+        /// How many bytes it has.
+        bytes: u64,
     },
     /// The snapshot that [`Effect::TakeSnapshot`] asked for could not be made; it may be asked for again.
     SnapshotFailed,
@@ -82,6 +86,15 @@ pub enum Input {
         snapshot: EntryId,
         /// The piece; `None` if that snapshot does not exist any more.
         chunk: Option<Chunk>,
+    },
+    /// The answer to [`Effect::ReadEntries`].
+    EntriesRead {
+        /// Who is to get them.
+        to: NodeId,
+        /// The entry that was asked for.
+        first: EntryId,
+        /// That entry and some of those behind it, in order; none if they could not be read.
+        entries: Vec<Entry>,
     },
     /// The chunk of [`Effect::WriteSnapshot`] has been written.
     SnapshotWritten {
@@ -215,6 +228,16 @@ pub enum Effect {
         snapshot: EntryId,
         /// Where the piece begins.
         offset: u64,
+    },
+    /// Read entries back from the log on the disk, where they are durable, and come back with
+    /// [`Input::EntriesRead`].
+    ReadEntries {
+        /// Who is to get them.
+        to: NodeId,
+        /// The first one.
+        first: EntryId,
+        /// As many as fit into so many bytes, and at least one.
+        bytes_max: usize,
     },
     /// Write a piece of a snapshot that is being received, and come back with [`Input::SnapshotWritten`]. A
     /// piece at offset 0 begins a new one.

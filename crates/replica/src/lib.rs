@@ -40,7 +40,8 @@
 //! | L1 to L6, leases | `lease` keeps the promises, `primary` and `backup` give them, `reads` reads under them |
 //!
 //! Reads are answered under leases, at every member, or by the primary after every member has confirmed the view (`reads`).
-//! A primary makes way for another one by `handover`. A replica that needs more than the log has gets a `snapshot`, by a `transfer` from
+//! A primary makes way for another one by `handover`. Of the log, a window is in memory; `sending` has what is older read back from the
+//! disk for who lacks it. A replica that needs more than the log has gets a `snapshot`, by a `transfer` from
 //! a backup if one can serve it, and otherwise from the primary.
 //!
 //! # What it does not do
@@ -78,6 +79,7 @@ pub use lease::{Granted, Loan, Terms};
 pub use message::Message;
 pub use promise::CorruptPromise;
 pub use replica::{Refusal, Replica};
+pub use snapshot::Base;
 pub use status::{Standing, Status};
 
 #[cfg(test)]

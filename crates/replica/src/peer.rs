@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use onecopy_core::{Entry, Index, Instant, NodeId};
+use onecopy_core::{Entry, EntryId, Index, Instant, NodeId};
 
 use crate::config::Config;
 use crate::lease::Terms;
@@ -35,6 +35,8 @@ pub(crate) struct Peer {
     /// How many Prepares may be on their way. A rejection lowers it, and every acknowledgement doubles it: a network that
     /// loses or reorders would otherwise have the whole window sent again for every Prepare that comes out of turn.
     in_flight_max: usize,
+    /// Entries from this one on are being read from the disk for it.
+    pub(crate) awaits: Option<EntryId>,
     /// The snapshot that is being sent, while the log does not reach back far enough.
     pub(crate) transfer: Option<SnapshotTransfer>,
     /// How many there have been.
@@ -71,6 +73,7 @@ impl Peer {
             in_flight: VecDeque::new(),
             in_flight_bytes: 0,
             in_flight_max: usize::MAX,
+            awaits: None,
             transfer: None,
             transfers: 0,
             got: 0,

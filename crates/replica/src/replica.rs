@@ -15,7 +15,7 @@ use crate::lease::Leases;
 use crate::message::Message;
 use crate::primary::Primary;
 use crate::promise::{CorruptPromise, Promise};
-use crate::snapshot::Snapshots;
+use crate::snapshot::{Base, Snapshots};
 use crate::status::{Standing, Status};
 
 /// One replica of one group. See the crate's documentation for the protocol.
@@ -75,8 +75,7 @@ pub enum Refusal {
 }
 
 impl Replica {
-    /// Starts a replica with what its disk kept. `base_time` is the time of the snapshot at the base of the log
-    /// (0 without one). The effects are the entries known to be committed: the driver, having restored that
+    /// Starts a replica with what its disk kept, and the snapshot at the base of the log. The effects are the entries known to be committed: the driver, having restored that
     /// snapshot, executes them.
     ///
     /// # Errors
@@ -84,7 +83,7 @@ impl Replica {
     pub fn new(
         config: Config,
         recovered: Recovered,
-        base_time: Timestamp,
+        base: Base,
         now: Instant,
         effects: &mut Vec<Effect>,
     ) -> Result<Self, CorruptPromise> {
@@ -95,14 +94,14 @@ impl Replica {
         recovered.entries.into_iter().for_each(|entry| log.append(entry));
         let commit = recovered.commit.clamp(log.base().index, log.last().index);
         let disk = Disk::holding(log.last().index);
-        let snapshots = Snapshots::new(log.base());
+        let snapshots = Snapshots::new(log.base(), base);
         let mut replica = Self {
             config,
             view: None,
             promise: Ticket::default(),
             commit: log.base().index,
             log,
-            base_time,
+            base_time: base.time,
             disk,
             role: Role::Outside,
             leases,
@@ -146,7 +145,7 @@ impl Replica {
         self.commit
     }
 
-    /// The log in memory.
+    /// The log, of which a window is in memory.
     #[must_use]
     pub fn log(&self) -> &Log {
         &self.log
@@ -311,10 +310,15 @@ impl Protocol for Replica {
             Input::HandOver { to } => self.on_hand_over(now, to, effects),
             Input::Persisted { ticket } => self.persisted(now, ticket, effects),
             Input::Elapsed => self.elapsed(now, effects),
-            Input::SnapshotTaken { snapshot } => self.on_snapshot_taken(now, snapshot, effects),
+            Input::SnapshotTaken { snapshot, time, bytes } => {
+                self.on_snapshot_taken(now, snapshot, Base { time, bytes }, effects);
+            }
             Input::SnapshotFailed => self.snapshots.give_up(),
             Input::SnapshotRead { to, snapshot, chunk } => {
                 self.on_snapshot_read(now, to, snapshot, chunk, effects);
+            }
+            Input::EntriesRead { to, first, entries } => {
+                self.on_entries_read(now, to, first, entries, effects)
             }
             Input::SnapshotWritten { snapshot, wanted } => {
                 self.on_snapshot_written(snapshot, wanted, effects);

@@ -39,9 +39,48 @@ impl Replica {
                 return self.begin_transfer(now, to, effects);
             }
             let next = peer.next;
+            if next <= self.log.window_base().index {
+                return self.read_entries(to, prepare_max, effects);
+            }
             let entries = self.log.after(next.previous(), prepare_max);
             self.send_prepare(now, to, next.previous(), entries, effects);
         }
+    }
+
+    /// What a replica lacks is not in memory any more: it is read from the disk, one piece after the other.
+    fn read_entries(&mut self, to: NodeId, bytes_max: usize, effects: &mut Vec<Effect>) {
+        let Role::Primary(primary) = &mut self.role else { return };
+        let Some(peer) = primary.peer(to).filter(|peer| peer.awaits.is_none()) else { return };
+        let Some(epoch) = self.log.epoch_at(peer.next) else { return };
+        let first = EntryId::new(peer.next, epoch);
+        peer.awaits = Some(first);
+        effects.push(Effect::ReadEntries { to, first, bytes_max });
+    }
+
+    /// Entries have been read from the disk for a replica.
+    pub(crate) fn on_entries_read(
+        &mut self,
+        now: Instant,
+        to: NodeId,
+        first: EntryId,
+        mut entries: Vec<Entry>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Role::Primary(primary) = &mut self.role else { return };
+        let Some(peer) = primary.peer(to).filter(|peer| peer.awaits == Some(first)) else { return };
+        peer.awaits = None;
+        let (wanted, transfer) = (peer.next, peer.transfer.is_some());
+        let ours = |(entry, index): &(&Entry, u64)| entry.id.index.0 == *index && self.log.contains(entry.id);
+        let known = entries.iter().zip(first.index.0..).take_while(ours).count();
+        entries.truncate(known);
+        if entries.is_empty() {
+            return self.replace_unreadable(now, to, first.index, effects);
+        }
+        // It may have got on, or been sent back, meanwhile.
+        if wanted == first.index && !transfer {
+            self.send_prepare(now, to, wanted.previous(), entries, effects);
+        }
+        self.send_entries(now, to, effects);
     }
 
     /// Sends one Prepare with the entries after `previous`, or a heartbeat.

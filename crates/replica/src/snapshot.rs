@@ -1,7 +1,16 @@
 //! Snapshots: when one is taken, when the log behind it goes, and how one that arrives is taken in.
+//!
+//! # When one is taken
+//!
+//! A snapshot is the whole of the state. One for every so many bytes of log would cost the more the larger the
+//! state is. So the log behind a snapshot grows until it is as long as the snapshot, and never less than
+//! `log_bytes_max`. A state that stays as large as it is then costs one byte of a snapshot for each byte
+//! of log; one that grows by what is written costs two, since each snapshot is at most twice as large as the one
+//! before. With the log itself that makes three bytes for each byte of log, at most. A start restores the
+//! snapshot, and executes no more log than that, or `log_bytes_max`.
 
 use onecopy_core::chunks::{Chunk, Incoming, Verdict};
-use onecopy_core::{EntryId, Instant, NodeId};
+use onecopy_core::{EntryId, Index, Instant, NodeId, Timestamp};
 
 use crate::effect::Effect;
 use crate::message::Message;
@@ -9,9 +18,19 @@ use crate::peer::Peer;
 use crate::replica::{Replica, Role};
 use crate::snapshot_transfer::Serving;
 
-/// While replicas still need the log behind the snapshot, it may grow to this many times the usual bound, and by as much as they have
-/// got of a snapshot: when there is more log than that, a newer snapshot is the shorter way.
-const PATIENCE: usize = 4;
+/// While replicas still need the log behind the snapshot, it may grow beyond the usual bound by this many times
+/// `log_bytes_max`, and by as much as they have got of a snapshot: when there is more log than that, a newer
+/// snapshot is the shorter way.
+const PATIENCE: usize = 3;
+
+/// What is known of the snapshot at the base of a log, beside what it covers. Nothing, if there is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Base {
+    /// The time of the last entry that it covers.
+    pub time: Timestamp,
+    /// How many bytes it has.
+    pub bytes: u64,
+}
 
 /// The snapshots of one replica. One that has been received as a whole survives a change of views: it holds
 /// nothing but committed entries, whoever sent it.
@@ -19,8 +38,12 @@ const PATIENCE: usize = 4;
 pub(crate) struct Snapshots {
     /// The newest durable one, [`EntryId::ZERO`] if there is none.
     pub(crate) taken: EntryId,
+    /// The time of that entry, and how large the snapshot is.
+    about: Base,
     /// One is being made.
     taking: bool,
+    /// The log could not be read back from the disk here, for another replica that needs it.
+    unreadable: Index,
     incoming: Option<Incoming>,
     phase: Phase,
     /// Who sends what is incoming, and the number of that transfer. A lower one is over.
@@ -42,9 +65,18 @@ enum Phase {
 }
 
 impl Snapshots {
-    pub(crate) fn new(base: EntryId) -> Self {
+    pub(crate) fn new(base: EntryId, about: Base) -> Self {
         let (incoming, phase, source) = (None, Phase::Receiving, None);
-        Self { taken: base, taking: false, incoming, phase, source, serving: Vec::new() }
+        Self {
+            taken: base,
+            about,
+            taking: false,
+            unreadable: Index(0),
+            incoming,
+            phase,
+            source,
+            serving: Vec::new(),
+        }
     }
 
     /// The view has changed: whatever was on its way is begun anew.
@@ -74,7 +106,7 @@ impl Snapshots {
 
     /// There is nothing left that they could be of.
     pub(crate) fn forget_all(&mut self) {
-        *self = Self::new(EntryId::ZERO);
+        *self = Self::new(EntryId::ZERO, Base::default());
     }
 
     pub(crate) fn give_up(&mut self) {
@@ -101,10 +133,16 @@ impl Replica {
         self.snapshots.taken
     }
 
+    /// How many bytes the newest durable snapshot has; 0 if there is none.
+    #[must_use]
+    pub fn snapshot_bytes(&self) -> u64 {
+        self.snapshots.about.bytes
+    }
+
     /// Asks for a snapshot when the log has grown too long.
     pub(crate) fn maybe_take_snapshot(&mut self, effects: &mut Vec<Effect>) {
         // While the log cannot go, another snapshot would only keep the disk busy that reads the one before.
-        let bound = if self.log_is_needed() { self.patience() } else { self.config.log_bytes_max };
+        let bound = if self.log_is_needed() { self.patience() } else { self.usual_bound() };
         let grown = self.log.bytes() > bound;
         let news = self.commit.0 > self.snapshots.taken.index.0 + self.log.len() as u64 / 4;
         if grown && news {
@@ -123,10 +161,16 @@ impl Replica {
         effects.push(Effect::TakeSnapshot { at: EntryId::new(self.commit, epoch), time });
     }
 
-    pub(crate) fn on_snapshot_taken(&mut self, now: Instant, snapshot: EntryId, effects: &mut Vec<Effect>) {
+    pub(crate) fn on_snapshot_taken(
+        &mut self,
+        now: Instant,
+        snapshot: EntryId,
+        about: Base,
+        effects: &mut Vec<Effect>,
+    ) {
         self.snapshots.taking = false;
         if snapshot.index > self.snapshots.taken.index {
-            self.snapshots.taken = snapshot;
+            (self.snapshots.taken, self.snapshots.about) = (snapshot, about);
             self.maybe_compact(now, effects);
         }
     }
@@ -137,8 +181,27 @@ impl Replica {
         if taken.index <= self.log.base().index {
             return;
         }
-        if !self.log_is_needed() || self.log.bytes() > self.patience() {
-            self.compact_log(now, taken, effects);
+        let is_replaced = (self.log.base().index.next()..=taken.index).contains(&self.snapshots.unreadable);
+        if !self.log_is_needed() || is_replaced || self.log.bytes() > self.patience() {
+            self.compact_log(now, taken, self.snapshots.about.time, effects);
+        }
+    }
+
+    /// What `to` lacks cannot be read back from the log, which is damaged here: a snapshot takes its place.
+    pub(crate) fn replace_unreadable(
+        &mut self,
+        now: Instant,
+        to: NodeId,
+        index: Index,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.snapshots.unreadable = index;
+        match self.snapshots.taken.index < index {
+            true => self.take_snapshot(effects),
+            false => self.maybe_compact(now, effects),
+        }
+        if index <= self.log.base().index {
+            self.send_entries(now, to, effects);
         }
     }
 
@@ -152,6 +215,12 @@ impl Replica {
         }
     }
 
+    /// How long the log may become before a snapshot is due.
+    fn usual_bound(&self) -> usize {
+        let image = usize::try_from(self.snapshots.about.bytes).unwrap_or(usize::MAX);
+        self.config.log_bytes_max.max(image)
+    }
+
     /// How long the log may become while another replica needs it.
     fn patience(&self) -> usize {
         let got = match &self.role {
@@ -159,7 +228,8 @@ impl Replica {
             Role::Follower(_) => self.snapshots.serving.iter().map(Serving::arrived).max(),
             Role::Retired | Role::Outside => None,
         };
-        (PATIENCE * self.config.log_bytes_max).saturating_add(got.unwrap_or_default() as usize)
+        let got = got.unwrap_or_default() as usize;
+        self.usual_bound().saturating_add(PATIENCE * self.config.log_bytes_max).saturating_add(got)
     }
 
     // ---- receiving --------------------------------------------------------------------------------------
@@ -253,6 +323,7 @@ impl Replica {
         assert!(snapshot.index > self.commit, "an installed snapshot ({snapshot}) would take state back");
         self.snapshots.phase = Phase::Receiving;
         self.snapshots.taken = snapshot;
+        self.snapshots.about = Base { time: incoming.time, bytes: incoming.wanted };
         // The state that it was to be an image of is gone.
         self.snapshots.taking = false;
         self.replace_log(now, snapshot, incoming.time, effects);

@@ -83,7 +83,7 @@ fn list(names: Option<String>) -> Result<Vec<NodeId>, Box<dyn Error>> {
 }
 
 impl Script {
-    /// `cluster nodes=3 [log_bytes=…] [window=…] [prepare_bytes=…] [lag=…] [chunks=…]
+    /// `cluster nodes=3 [log_bytes=…] [log_memory_bytes=…] [window=…] [prepare_bytes=…] [lag=…] [chunks=…]
     /// [lease=…]`: leases are in milliseconds
     fn create(&mut self, keys: &dyn Fn(&str) -> Option<String>) -> Result<(), Box<dyn Error>> {
         let number = |key: &str, default: usize| keys(key).map_or(Ok(default), |value| value.parse());
@@ -93,6 +93,7 @@ impl Script {
             window_bytes_max: number("window", default.window_bytes_max)?,
             prepare_bytes_max: number("prepare_bytes", default.prepare_bytes_max)?,
             log_bytes_max: number("log_bytes", default.log_bytes_max)?,
+            log_memory_bytes_max: number("log_memory_bytes", default.log_memory_bytes_max)?,
             join_lag_max: number("lag", default.join_lag_max as usize)? as u64,
             lease: keys("lease").map(|ms| ms.parse().map(Duration::from_millis)).transpose()?,
             padding: (number("chunks", 1)? - 1) * CHUNK,

@@ -9,7 +9,7 @@ use onecopy_core::{
     BootNumber, Entry, EntryId, GroupId, Incarnation, Index, Instant, Member, NodeId, Protocol, Recovered,
     Timestamp, View, ViewNumber,
 };
-use onecopy_replica::{Config, Effect, Input, Message, Replica};
+use onecopy_replica::{Base, Config, Effect, Input, Message, Replica};
 
 const PRIMARY: NodeId = NodeId(1);
 const BACKUP: NodeId = NodeId(2);
@@ -37,7 +37,7 @@ fn entry(index: u64, epoch: u64) -> Entry {
 fn backup(entries: Vec<Entry>, commit: u64) -> Replica {
     let recovered = Recovered { state: None, base: EntryId::ZERO, entries, commit: Index(commit) };
     let config = Config::new(GroupId(1), member(BACKUP), BootNumber(1));
-    Replica::new(config, recovered, Timestamp(0), Instant::ZERO, &mut Vec::new()).expect("it starts")
+    Replica::new(config, recovered, Base::default(), Instant::ZERO, &mut Vec::new()).expect("it starts")
 }
 
 fn step(replica: &mut Replica, input: Input) -> Vec<Effect> {
@@ -93,7 +93,7 @@ fn a_learner_joins_only_when_the_log_is_all_that_it_lacks() {
     let config = Config::new(GroupId(1), member(PRIMARY), BootNumber(1));
     let mut effects = Vec::new();
     let mut replica =
-        Replica::new(config, recovered, Timestamp(0), Instant::ZERO, &mut effects).expect("it starts");
+        Replica::new(config, recovered, Base::default(), Instant::ZERO, &mut effects).expect("it starts");
     let mut effects = step(&mut replica, Input::Announced { view: view(2, &[PRIMARY], &[BACKUP]) });
     let tickets = |effects: &[Effect]| {
         effects.iter().rev().find_map(|effect| match effect {

@@ -51,6 +51,7 @@
 //! | failing disks | a log that refuses writes makes nothing durable any more, as the log thread of a node has it, until somebody starts the process again; a snapshot may find no room |
 //! | rot | a bit flips at rest. Whoever reads it notices: a start that finds it in the log, or in the snapshot on which the log begins, is refused, and after a while the operator moves the data directory away; a rotten snapshot cannot be sent |
 //! | snapshots | files beside the log, durable when finished, removed when the log says so ([`node::archive`]); asked for by the protocols, and now and then by the log |
+//! | old entries | read back from the log that is durable, beside everything else ([`node::archive`]); none can be read once a bit of it has flipped |
 //! | the founding | one run in five begins with empty disks, and faults from the first moment |
 //! | full disks | the log finds no room; the process begins anew by itself once there is some, and nobody else starts it |
 //! | clocks | monotonic clocks drift; wall clocks are set forward and back, for seconds by hours |

@@ -79,6 +79,8 @@ pub struct Profile {
     /// Settings of the replicas.
     pub log_bytes_max: usize,
     /// See there.
+    pub log_memory_bytes_max: usize,
+    /// See there.
     pub prepare_bytes_max: usize,
     /// See there.
     pub window_bytes_max: usize,
@@ -144,6 +146,11 @@ impl Profile {
             sync: dice.between(100, 8_000) * 1_000,
             drift_ppm: dice.between(0, 500) as i64,
             log_bytes_max: if small_log { dice.between(15, 60) as usize * entry } else { 1 << 27 },
+            log_memory_bytes_max: if dice.chance(600) {
+                dice.between(0, 20) as usize * entry
+            } else {
+                1 << 23
+            },
             prepare_bytes_max: if dice.chance(500) { dice.between(1, 8) as usize * entry } else { 1 << 22 },
             window_bytes_max: if dice.chance(500) { dice.between(1, 16) as usize * entry } else { 1 << 25 },
             uncommitted_bytes_max: if dice.chance(200) {

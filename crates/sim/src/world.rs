@@ -248,17 +248,19 @@ impl World {
     fn look_at(&mut self, id: NodeId) {
         let node = &self.nodes[id.0 as usize - 1];
         let Some(process) = &node.process else { return };
-        let mut log = process.group().replica().log().bytes();
+        let (waiting, held) = (node.disk.waiting(DATA_GROUP), process.group().replica().log());
+        let (mut log, memory) = (held.bytes(), held.memory_bytes().saturating_sub(waiting));
         if node.executed_lately(self.env.time) {
             // What is not executed cannot go either, nor before the snapshot after it is finished.
             log = log.min(self.bounds.log());
         }
         if log > self.bounds.log() {
-            // It may be longer by as much as another replica has got of a snapshot, from here or from a backup.
-            let sent = self.nodes.iter().map(|node| node.disk.largest_image()).max();
-            log = log.saturating_sub(sent.unwrap_or_default());
+            // It may be as long as the snapshot before it, and longer by as much as another replica has got of
+            // one, from here or from a backup.
+            let images = self.nodes.iter().map(|node| node.disk.largest_image()).max();
+            log = log.saturating_sub(2 * images.unwrap_or_default());
         }
-        self.bounds.check(id, Sizes { log, disk: node.disk.waiting(DATA_GROUP) });
+        self.bounds.check(id, Sizes { log, memory, disk: waiting });
         let replica = process.group().replica();
         let checks = &mut self.env.checks;
         let is_newest = replica.standing() == Standing::Primary && replica.view() == checks.views.newest();

@@ -26,6 +26,13 @@ impl Group {
         self.runs.front().map(|(_, segment)| *segment)
     }
 
+    /// The segment that holds the entry at an index after the base.
+    pub(crate) fn segment_of(&self, index: Index) -> Option<u64> {
+        let is_held = self.base.index < index && index <= self.last;
+        let run = self.runs.partition_point(|(first, _)| *first <= index).checked_sub(1)?;
+        self.runs.get(run).filter(|_| is_held).map(|(_, segment)| *segment)
+    }
+
     /// Takes note of a write that is recorded in `segment`. Refuses what contradicts the writes before it.
     pub(crate) fn apply(&mut self, write: &Write, segment: u64) -> Result<(), String> {
         match write {

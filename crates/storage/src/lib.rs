@@ -20,8 +20,8 @@
 //!
 //! # What it is not
 //!
-//! It is not a database: there is no index and no reading back while it runs, as the protocols keep the window
-//! of entries after the snapshot in memory. It has one writer and no threads. It encrypts and compresses nothing.
+//! It is not a database: there is no index. While it runs it knows of each group which segments hold its entries,
+//! and [`Entries`] reads them back from there, in order. It has one writer and no threads. It encrypts and compresses nothing.
 //! It does not repair: a damaged copy is rebuilt from the other members of its groups, which have it as well.
 //!
 //! # In use
@@ -180,6 +180,7 @@
 
 pub mod directory;
 mod end;
+pub mod entries;
 pub mod error;
 pub mod fs;
 mod group;
@@ -191,6 +192,7 @@ mod segment;
 pub mod snapshot;
 
 pub use directory::{DataDirectory, DirectoryError};
+pub use entries::{Entries, Location};
 pub use error::{LogError, OpenError};
 pub use fs::{Crash, File, FileSystem, MemoryFile, MemoryFileSystem, RealFileSystem};
 pub use identity::{Identity, IdentityError, Owner};

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use onecopy_core::{GroupId, Index, Recovered, Write};
 
 use crate::end::End;
+use crate::entries::Location;
 use crate::error::{LogError, OpenError};
 use crate::fs::{self, File, FileSystem};
 use crate::group::Group;
@@ -76,6 +77,8 @@ pub struct Stats {
     pub syncs: u64,
     /// How many bytes of records this process has handed to the operating system.
     pub bytes_flushed: u64,
+    /// How many zeros it has written ahead of them.
+    pub bytes_zeroed: u64,
 }
 
 /// The durable log of a node, shared by all its groups. See the crate's documentation.
@@ -118,6 +121,7 @@ pub struct Log<F: FileSystem> {
     failure: Option<LogError>,
     syncs: u64,
     bytes_flushed: u64,
+    bytes_zeroed: u64,
 }
 
 impl<F: FileSystem> Log<F> {
@@ -172,6 +176,7 @@ impl<F: FileSystem> Log<F> {
                     failure: None,
                     syncs: 0,
                     bytes_flushed: 0,
+                    bytes_zeroed: 0,
                 };
                 Ok((log, recovered))
             }
@@ -212,6 +217,7 @@ impl<F: FileSystem> Log<F> {
             failure: None,
             syncs: 0,
             bytes_flushed: 0,
+            bytes_zeroed: 0,
         })
     }
 
@@ -396,14 +402,25 @@ impl<F: FileSystem> Log<F> {
         Ok((before - self.segments.len()) as u64)
     }
 
-    /// The groups that need a segment older than the `segments_kept` newest, with the number of entries that a
-    /// snapshot would let go. Once each of them has compacted, [`Log::reclaim`] leaves at most that many.
+    /// The groups that need a segment older than the `segments_kept` newest, with the number of bytes from the
+    /// oldest that they need on. Once each of them has compacted, [`Log::reclaim`] leaves at most that many.
     #[must_use]
     pub fn pinned_groups(&self, segments_kept: u64) -> Vec<(GroupId, u64)> {
         let oldest_kept = self.number().saturating_sub(segments_kept.max(1) - 1);
-        let pins = |group: &Group| group.oldest_segment().is_some_and(|segment| segment < oldest_kept);
-        let pinning = self.groups.iter().filter(|(_, group)| pins(group));
-        pinning.map(|(id, group)| (*id, group.last.0 - group.base.index.0)).collect()
+        let bytes_from = |oldest: u64| -> u64 {
+            self.segments.iter().filter(|(number, _)| *number >= oldest).map(|(_, size)| size).sum()
+        };
+        let oldest = self.groups.iter().filter_map(|(id, group)| Some((*id, group.oldest_segment()?)));
+        let pinning = oldest.filter(|(_, oldest)| *oldest < oldest_kept);
+        pinning.map(|(id, oldest)| (id, bytes_from(oldest))).collect()
+    }
+
+    /// Where an entry of a group lies, for [`Entries::read`](crate::Entries::read); `None` if the log does not
+    /// hold it any more.
+    #[must_use]
+    pub fn locate(&self, group: GroupId, index: Index) -> Option<Location> {
+        let segment = self.groups.get(&group)?.segment_of(index)?;
+        Some(Location { group, path: segment::path(&self.directory, segment) })
     }
 
     /// What the log is made of.
@@ -418,6 +435,7 @@ impl<F: FileSystem> Log<F> {
             lsn_synced: self.synced,
             syncs: self.syncs,
             bytes_flushed: self.bytes_flushed,
+            bytes_zeroed: self.bytes_zeroed,
         }
     }
 
@@ -548,6 +566,7 @@ impl<F: FileSystem> Log<F> {
         let zeros = vec![0; (target - self.zeroed) as usize];
         self.dirty = true;
         self.file.write_at(&zeros, self.zeroed).map_err(LogError::io("write", &self.path, self.zeroed))?;
+        self.bytes_zeroed += zeros.len() as u64;
         self.zeroed = target;
         Ok(())
     }

@@ -103,6 +103,11 @@ impl Header {
     }
 }
 
+/// Whether records of this kind hold entries.
+pub(crate) fn holds_entries(kind: u8) -> bool {
+    kind == kind::APPEND
+}
+
 /// How many bytes a record with such a payload occupies.
 pub(crate) fn size(payload: usize) -> usize {
     (HEADER + payload).next_multiple_of(ALIGNMENT)

@@ -23,6 +23,12 @@ impl Image {
     /// The length of what precedes the extra bytes.
     const HEADER: usize = 40;
 
+    /// How many bytes it has that mean something.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        (Self::HEADER + self.extra.len()) as u64
+    }
+
     /// As bytes, of which the last `padding` mean nothing: images have several chunks that way.
     fn encode(&self, padding: usize) -> Bytes {
         let mut bytes = Vec::with_capacity(Self::HEADER + self.extra.len() + padding);
@@ -125,6 +131,19 @@ impl Disk {
         let end = (start + CHUNK).min(bytes.len());
         let (data, last) = (bytes.slice(start..end), end == bytes.len());
         Some(Chunk { snapshot, time: self.image.time, offset, data, last })
+    }
+
+    /// Entries of the log from this one on, as many as fit into so many bytes, but at least that one; none if it
+    /// is not there.
+    #[must_use]
+    pub fn entries(&self, first: EntryId, bytes_max: usize) -> Vec<Entry> {
+        let behind = self.log.entries.iter().skip_while(|entry| entry.id != first);
+        let mut bytes = 0;
+        let fits = behind.take_while(|entry| {
+            bytes += entry.size();
+            entry.id == first || bytes <= bytes_max
+        });
+        fits.cloned().collect()
     }
 
     /// What a restarted process finds. A snapshot that is newer than the log's base takes its place, with the

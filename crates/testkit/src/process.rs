@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use onecopy_core::chunks::{CHUNK, Chunk};
-use onecopy_core::{EntryId, Ticket, Timestamp, Write};
+use onecopy_core::{Entry, EntryId, Ticket, Timestamp, Write};
 
 use crate::{Disk, Image, Machine};
 
@@ -24,6 +24,7 @@ pub struct Envelope<A, M> {
 enum Task<A> {
     Take(Image),
     Read { to: A, snapshot: EntryId, offset: u64 },
+    ReadEntries { to: A, first: EntryId, bytes_max: usize },
     Written { snapshot: EntryId, end: u64 },
     Install { snapshot: EntryId },
 }
@@ -35,6 +36,19 @@ pub enum Done<A> {
     Taken {
         /// Which.
         snapshot: EntryId,
+        /// The time of its last entry.
+        time: Timestamp,
+        /// How many bytes of it mean something.
+        bytes: u64,
+    },
+    /// Entries were read for another; none if they are gone.
+    Entries {
+        /// For whom.
+        to: A,
+        /// The one that was asked for.
+        first: EntryId,
+        /// That one, and some behind it.
+        entries: Vec<Entry>,
     },
     /// A piece of the snapshot was read for another; `None` if the snapshot is gone.
     Read {
@@ -111,6 +125,11 @@ impl<P, A, M> Process<P, A, M> {
         self.tasks.push_back(Task::Read { to, snapshot, offset });
     }
 
+    /// Entries from this one on, for another.
+    pub fn read_entries(&mut self, to: A, first: EntryId, bytes_max: usize) {
+        self.tasks.push_back(Task::ReadEntries { to, first, bytes_max });
+    }
+
     /// This piece of a snapshot that is being received is to be written.
     ///
     /// # Panics
@@ -147,12 +166,15 @@ impl<P, A, M> Process<P, A, M> {
     pub fn work(&mut self, disk: &mut Disk, padding: usize) -> Option<Done<A>> {
         let done = match self.tasks.pop_front()? {
             Task::Take(image) => {
-                let snapshot = image.snapshot;
+                let (snapshot, time, bytes) = (image.snapshot, image.time, image.bytes());
                 disk.keep(image);
-                Done::Taken { snapshot }
+                Done::Taken { snapshot, time, bytes }
             }
             Task::Read { to, snapshot, offset } => {
                 Done::Read { to, snapshot, chunk: disk.read(snapshot, offset, padding) }
+            }
+            Task::ReadEntries { to, first, bytes_max } => {
+                Done::Entries { to, first, entries: disk.entries(first, bytes_max) }
             }
             Task::Written { snapshot, end } => Done::Written { snapshot, end },
             Task::Install { snapshot } => {

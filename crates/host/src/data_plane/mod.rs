@@ -67,7 +67,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         observer: &mut impl GroupObserver<M>,
         out: &mut Out<DataEffect>,
     ) -> Result<(), CorruptPromise> {
-        let last = restored.recovered.entries.last().map_or(restored.base_time, |entry| entry.time);
+        let last = restored.recovered.entries.last().map_or(restored.base.time, |entry| entry.time);
         self.clock = SteadyClock::new(settings.replica.rules).going_on_from(now, last);
         let group = Group::start(settings, restored, fresh, now, observer, &mut self.asked)?;
         self.groups.insert(group.id(), group);
@@ -214,9 +214,12 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         self.with(event.group(), out, |group, asked| group.archived(now, event, observer, asked));
     }
 
-    /// The log would let old segments go if there was a snapshot of this group.
-    pub fn snapshot_wanted(&mut self, group: GroupId, observer: &mut impl GroupObserver<M>) {
-        if let Some(group) = self.groups.get_mut(&group) {
+    /// The log would let old segments go if there was a snapshot of this group: from the oldest that it needs
+    /// on, they have so many bytes.
+    pub fn snapshot_wanted(&mut self, group: GroupId, bytes: u64, observer: &mut impl GroupObserver<M>) {
+        // Before the log is as long as the snapshots of all that write to it, they would cost more than it does.
+        let images: u64 = self.groups.values().map(|group| group.replica().snapshot_bytes()).sum();
+        if let Some(group) = self.groups.get_mut(&group).filter(|_| bytes >= images) {
             group.snapshot_wanted(observer);
         }
     }

@@ -5,7 +5,7 @@ use onecopy_core::payload::{Batch, Builder, Header};
 use onecopy_core::{
     BatchId, BootNumber, Entry, EntryId, Incarnation, Index, Member, Recovered, Replicated, Rules, ViewNumber,
 };
-use onecopy_replica::Config;
+use onecopy_replica::{Base, Config};
 
 use super::*;
 use crate::memory::Memory;
@@ -44,7 +44,7 @@ impl Node {
                 GroupSettings { replica, memory_max: 0, min_copies: 1, scrub_interval: None, seed: [0; 32] };
             let machine = Memory::default();
             let state = Replicated::new(machine, Rules::default());
-            let restored = Restored { recovered: Recovered::default(), state, base_time: Timestamp(0) };
+            let restored = Restored { recovered: Recovered::default(), state, base: Base::default() };
             let fresh = Fresh::new(|_| Memory::default());
             plane.start_group(settings, restored, fresh, NOW, &mut (), &mut out).expect("it starts");
         }

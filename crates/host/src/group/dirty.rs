@@ -63,6 +63,14 @@ impl Dirty {
         while self.entries.pop_front_if(|(id, ..)| id.index <= applied).is_some() {}
         while self.entries.pop_back_if(|(id, ..)| !log.contains(*id)).is_some() {}
         let mut next = self.entries.back().map_or(applied, |(id, ..)| id.index).next();
+        let released = log.window_base();
+        if next <= released.index {
+            // What is not in memory any more may touch anything.
+            let mut footprint = Footprint::default();
+            footprint.everything();
+            self.entries.push_back((released, Timestamp(0), footprint.finish()));
+            next = released.index.next();
+        }
         while let Some(entry) = log.get(next) {
             let mut footprint = of(entry, machine);
             if !rules.hold(Rule::WholeFootprints) {
@@ -199,6 +207,17 @@ mod tests {
             scene.dirty.last_touching(log, Index(1), Rules::default(), machine, (Timestamp(wall), &body)).0
         };
         assert_eq!((awaits(999), awaits(1_000)), (0, 2));
+    }
+
+    #[test]
+    fn what_is_not_in_memory_any_more_may_touch_anything() {
+        let entries = [(2, "SET a 1"), (3, "SET b 1"), (4, "SET c 1")];
+        let mut scene = Scene::new(entries.map(|(index, command)| entry(index, 1, index, &[command])).into());
+        scene.log.release(Index(3), 0);
+        assert_eq!(scene.awaits(1, "GET d"), 4, "2 and 3 are committed, and not executed");
+        assert_eq!(scene.awaits(2, "GET d"), 4);
+        assert_eq!(scene.awaits(3, "GET d"), 0);
+        assert_eq!(scene.awaits(3, "GET c"), 4);
     }
 
     #[test]

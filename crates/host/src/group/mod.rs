@@ -110,20 +110,20 @@ impl<M: StateMachine> Group<M> {
         observer: &mut impl GroupObserver<M>,
         out: &mut Out<GroupEffect>,
     ) -> Result<Self, CorruptPromise> {
-        let Restored { recovered, state, base_time } = restored;
+        let Restored { recovered, state, base } = restored;
         let id = settings.replica.group;
         let rules = settings.replica.rules;
         let applied = recovered.base.index;
         let execution = Execution::new(settings.replica.log_bytes_max);
         let mut effects = Vec::new();
-        let replica = Replica::new(settings.replica, recovered, base_time, now, &mut effects)?;
+        let replica = Replica::new(settings.replica, recovered, base, now, &mut effects)?;
         let mut group = Self {
             id,
             replica,
             state,
             replays: Index(0),
             applied,
-            applied_time: base_time,
+            applied_time: base.time,
             memory_max: settings.memory_max,
             min_copies: settings.min_copies,
             scrub_interval: settings.scrub_interval,
@@ -369,6 +369,9 @@ impl<M: StateMachine> Group<M> {
                 Effect::TakeSnapshot { at, time } => {
                     self.execution.want_snapshot(at, time);
                     self.begin_wanted_snapshot(observer);
+                }
+                Effect::ReadEntries { to, first, bytes_max } => {
+                    out.archive.push(ArchiveJob::ReadEntries { group, to, first, bytes_max });
                 }
                 Effect::ReadSnapshot { to, snapshot: id, offset } => {
                     out.archive.push(ArchiveJob::Read { group, to, id, offset });

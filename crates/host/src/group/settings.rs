@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use onecopy_core::{Recovered, Replicated, Timestamp};
-use onecopy_replica::Config;
+use onecopy_core::{Recovered, Replicated};
+use onecopy_replica::{Base, Config};
 
 /// The settings of a group on one node.
 #[derive(Clone, Debug)]
@@ -29,8 +29,8 @@ pub struct Restored<M> {
     pub recovered: Recovered,
     /// The state as of `recovered.base`: one that has executed nothing, or one restored from the snapshot there.
     pub state: Replicated<M>,
-    /// The time of that snapshot; 0 without one.
-    pub base_time: Timestamp,
+    /// What is known of that snapshot.
+    pub base: Base,
 }
 
 /// Makes machines that have executed nothing. The numbers are for hash tables; no outcome may depend on them.

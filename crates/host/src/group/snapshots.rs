@@ -83,9 +83,8 @@ impl<M: StateMachine> Group<M> {
         if self.snapshots.taking.is_some() || self.execution.wants_snapshot() || !is_news {
             return;
         }
-        if let Some(last) = self.replica.log().get(self.applied) {
-            let (id, time) = (last.id, last.time);
-            self.begin_snapshot(id, time, observer);
+        if let Some(epoch) = self.replica.log().epoch_at(self.applied) {
+            self.begin_snapshot(EntryId { index: self.applied, epoch }, self.applied_time, observer);
         }
     }
 
@@ -159,6 +158,9 @@ impl<M: StateMachine> Group<M> {
     ) -> Option<Input> {
         match event {
             ArchiveEvent::Read { to, id, chunk, .. } => Some(Input::SnapshotRead { to, snapshot: id, chunk }),
+            ArchiveEvent::EntriesRead { to, first, entries, .. } => {
+                Some(Input::EntriesRead { to, first, entries })
+            }
             ArchiveEvent::Written { name, written } if self.snapshots.is_taking(name) => {
                 self.snapshots.taking.as_mut()?.written = written;
                 None
@@ -167,9 +169,9 @@ impl<M: StateMachine> Group<M> {
                 Some(Input::SnapshotWritten { snapshot: name.id, wanted: written })
             }
             ArchiveEvent::Finished { name } if self.snapshots.is_taking(name) => {
-                self.snapshots.taking = None;
+                let bytes = self.snapshots.taking.take()?.sent;
                 observer.snapshot_taken(self, name.id);
-                Some(Input::SnapshotTaken { snapshot: name.id })
+                Some(Input::SnapshotTaken { snapshot: name.id, time: name.time, bytes })
             }
             ArchiveEvent::Finished { name } => Some(self.install(name, observer, out)),
             ArchiveEvent::Failed { name } if self.snapshots.is_taking(name) => {

@@ -1,7 +1,7 @@
 use onecopy_core::chunks::Chunk;
 use onecopy_core::payload::{Builder, Header};
 use onecopy_core::{BootNumber, Entry, EntryId, Incarnation, Member, Recovered, ViewNumber};
-use onecopy_replica::Config;
+use onecopy_replica::{Base, Config};
 
 use super::requests::ENTRY_BYTES_MAX;
 use super::*;
@@ -42,7 +42,7 @@ impl Rig {
         let settings =
             GroupSettings { replica, memory_max: 0, min_copies, scrub_interval: None, seed: [0; 32] };
         let state = Replicated::new(machine, Rules::default());
-        let restored = Restored { recovered, state, base_time: Timestamp(0) };
+        let restored = Restored { recovered, state, base: Base::default() };
         let mut out = Out::default();
         let fresh = Fresh::new(|_| Memory::default());
         let group = Group::start(settings, restored, fresh, NOW, &mut (), &mut out).expect("it starts");

@@ -205,6 +205,8 @@ impl ViewService {
                 let to = position.and_then(|position| self.reading.remove(position));
                 to.map(|to| Input::SnapshotRead { to, snapshot: id, chunk })
             }
+            // Raft has all of its log in memory.
+            ArchiveEvent::EntriesRead { .. } => None,
             ArchiveEvent::Written { name, .. } if taking(name) => None,
             ArchiveEvent::Written { name, written } => {
                 Some(Input::SnapshotWritten { snapshot: name.id, offset: written })

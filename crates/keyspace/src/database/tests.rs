@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::image::Restore;
+use crate::image::{self, Part, Restore, encode};
 use crate::tokens::Tokens;
 use crate::value::{List, Text, Typed};
 
@@ -119,6 +119,7 @@ impl Player {
         match self.below(20) {
             0 => vec![b'v'; 900 + self.below(400) as usize],
             1 => [b"[".as_slice(), &vec![b'v'; self.below(3) as usize]].concat(),
+            2 if self.below(5) == 0 => vec![b'v'; 10_000 + self.below(200_000) as usize],
             2..8 => self.below(100_000).to_string().into_bytes(),
             _ => vec![b'v'; self.below(40) as usize],
         }
@@ -228,9 +229,55 @@ proptest! {
         same(&player.database, &player.model);
         // Of the same state, another image in another history is the same to the bit.
         let mut again = Part::default();
-        restored.each_block(|place, count, objects| encode::block(1, place, count, objects, &mut again));
+        image::write_database(1, &restored, &mut again, |_| {});
         prop_assert_eq!((again.bytes, again.digest), (image.bytes, image.digest));
     }
+}
+
+/// A list of 200,000 elements, of which the 1,000th has a mebibyte.
+fn large_list() -> Value {
+    let mut list = List::default();
+    for number in 0..200_000u32 {
+        list.push_back(&number.to_le_bytes());
+        if number == 1_000 {
+            list.push_back(&vec![b'x'; 1 << 20]);
+        }
+    }
+    list.into_value()
+}
+
+#[test]
+fn a_large_value_comes_in_small_parts() {
+    let mut database = Database::new(Seed([1, 2]), Timestamp(0));
+    for (key, value) in [("a", large_list()), ("b", Value::Raw(vec![b'x'; 5 << 20]))] {
+        database.put(database.locate(key.as_bytes()), key.as_bytes(), New::Value(value), None);
+    }
+    database.begin_imaging(1);
+    let (mut image, mut steps, mut longest) = (Part::default(), 0, 0);
+    loop {
+        let before = image.bytes.len();
+        if !database.image_next(&mut image) {
+            break;
+        }
+        (steps, longest) = (steps + 1, longest.max(image.bytes.len() - before));
+        // In the middle of it, it changes, and goes.
+        match steps {
+            20 => drop(database.change(database.locate(b"a"), |value| value.shed(100_000))),
+            21 => assert!(database.remove(database.locate(b"a"))),
+            50 => assert!(database.remove(database.locate(b"b"))),
+            _ => {}
+        }
+    }
+    assert!(longest < 70_000 && steps > 100, "{steps} steps, of {longest} bytes at most");
+    let restored = restored(&image, 0);
+    let list = large_list();
+    let (Content::List(expected), Some(found)) = (list.content(), restored.get(b"a")) else {
+        panic!("a list")
+    };
+    let Content::List(found) = found.value else { panic!("{found:?} should be a list") };
+    assert!(found.iter().eq(expected.iter()));
+    let text = restored.get(b"b").and_then(|object| object.value.text()).expect("a string");
+    assert_eq!(text.len(), 5 << 20);
 }
 
 #[test]

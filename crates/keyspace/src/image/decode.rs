@@ -9,7 +9,8 @@ use onecopy_core::Timestamp;
 use onecopy_core::machine::RestoreError;
 use xxhash_rust::xxh3::Xxh3;
 
-use super::{END, EXPIRES, MAGIC, RECORD, TOKENS, VERSION, kind};
+use super::large::{Awaited, Queue, is_large};
+use super::{END, EXPIRES, LARGE, MAGIC, PART, RECORD, TOKENS, VERSION, kind};
 use crate::database::Database;
 use crate::seed::Seed;
 use crate::slot::New;
@@ -28,6 +29,8 @@ pub(crate) struct Restore {
     buffer: BytesMut,
     checksum: Xxh3,
     header: Option<(Seed, Timestamp)>,
+    /// Large values that are missing, in the order in which they come.
+    large: Queue,
     /// The digest that the end of the image says.
     digest: Option<u64>,
 }
@@ -47,7 +50,8 @@ fn wrong(reason: impl Into<String>) -> RestoreError {
 
 impl Restore {
     pub(crate) fn new() -> Self {
-        Self { buffer: BytesMut::new(), checksum: Xxh3::new(), header: None, digest: None }
+        let (buffer, checksum, large) = (BytesMut::new(), Xxh3::new(), Queue::new());
+        Self { buffer, checksum, header: None, large, digest: None }
     }
 
     /// The seed and the clock of the image, once they have been read.
@@ -92,6 +96,10 @@ impl Restore {
         }
         let Some(header) = self.header else { return self.take_header(tokens) };
         match self.buffer[0] {
+            PART => self.take_record(header, databases, tokens),
+            RECORD | TOKENS | END if !self.large.is_empty() => {
+                Err(wrong("parts of a large value are missing"))
+            }
             RECORD | TOKENS => self.take_record(header, databases, tokens),
             END => self.take_end(),
             other => Err(wrong(format!("unknown part {other}"))),
@@ -150,7 +158,11 @@ impl Restore {
         let reader = Reader { rest: &record[RECORD_HEADER..], seed };
         match kind {
             TOKENS => reader.tokens(tokens),
-            _ => reader.record(slot.get_or_insert_with(|| Box::new(Database::new(seed, clock)))),
+            PART => reader.part(number, slot.as_deref_mut(), &mut self.large),
+            _ => {
+                let database = slot.get_or_insert_with(|| Box::new(Database::new(seed, clock)));
+                reader.record(number, database, &mut self.large)
+            }
         }
         .map_err(wrong)?;
         Ok(true)
@@ -182,7 +194,7 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn record(mut self, database: &mut Database) -> Result<(), &'static str> {
+    fn record(mut self, number: u8, database: &mut Database, large: &mut Queue) -> Result<(), &'static str> {
         let slot = usize::from(u16::from_le_bytes(self.fixed()?));
         let block = self.u32()? as usize;
         let before = database.slot(slot).map_or(0, |slot| slot.len());
@@ -193,7 +205,7 @@ impl<'a> Reader<'a> {
         if count > BLOCK {
             return Err("a block that is too large");
         }
-        for _ in 0..count {
+        for position in before..before + count {
             let key = self.bytes()?;
             if slot_of(key) != slot {
                 return Err("a key in a wrong slot");
@@ -202,10 +214,45 @@ impl<'a> Reader<'a> {
             if database.object(spot).is_some() {
                 return Err("a key comes twice");
             }
-            let (value, expires) = self.object()?;
+            let (kind, expires) = self.kind()?;
+            let value = match kind & LARGE {
+                0 => self.value(kind)?,
+                _ => {
+                    let place = (number, slot, position);
+                    large.push_back(Awaited::new(place, kind & !LARGE, key, expires, self.seed)?);
+                    // Keeps the place.
+                    New::Value(Value::Integer(0))
+                }
+            };
             database.put(spot, key, value, expires);
         }
         if self.rest.is_empty() { Ok(()) } else { Err("a record is longer than its contents") }
+    }
+
+    /// A part of a large value: of the first that is missing.
+    fn part(
+        mut self,
+        number: u8,
+        database: Option<&mut Database>,
+        large: &mut Queue,
+    ) -> Result<(), &'static str> {
+        let place = (number, usize::from(u16::from_le_bytes(self.fixed()?)), self.u32()? as usize);
+        let part = self.u32()?;
+        let awaited = large.front_mut().zip(database);
+        let Some((awaited, database)) =
+            awaited.filter(|(one, _)| (one.number, one.slot, one.position) == place)
+        else {
+            return Err("a part of a large value that is not missing");
+        };
+        awaited.read(part, self.rest, self.seed)?;
+        if awaited.is_whole()
+            && let Some(whole) = large.pop_front()
+        {
+            let (key, expires) = (whole.key.clone(), whole.expires);
+            let value = whole.into_value()?;
+            database.put(database.locate(&key), &key, New::Value(value), expires);
+        }
+        Ok(())
     }
 
     fn tokens(mut self, tokens: &mut Tokens) -> Result<(), &'static str> {
@@ -245,7 +292,8 @@ impl<'a> Reader<'a> {
         Ok(bytes)
     }
 
-    fn object(&mut self) -> Result<(New<'a>, Option<Timestamp>), &'static str> {
+    /// What kind of value follows, and when it expires.
+    fn kind(&mut self) -> Result<(u8, Option<Timestamp>), &'static str> {
         let [tag] = self.fixed()?;
         let expires = match tag & EXPIRES {
             0 => None,
@@ -254,11 +302,15 @@ impl<'a> Reader<'a> {
         if expires == Some(Timestamp(u64::MAX)) {
             return Err("an expiry that never comes");
         }
-        let collection = match tag & !EXPIRES {
+        Ok((tag & !EXPIRES, expires))
+    }
+
+    fn value(&mut self, kind: u8) -> Result<New<'a>, &'static str> {
+        let collection = match kind {
             kind::INTEGER => {
-                return Ok((New::Text(Text::Integer(i64::from_le_bytes(self.fixed()?))), expires));
+                return Ok(New::Text(Text::Integer(i64::from_le_bytes(self.fixed()?))));
             }
-            kind::RAW => return Ok((New::Text(self.raw()?), expires)),
+            kind::RAW => return Ok(New::Text(self.raw()?)),
             kind::LIST => self.list()?,
             kind::HASH => self.hash()?,
             kind::SET => self.set()?,
@@ -268,7 +320,10 @@ impl<'a> Reader<'a> {
         if collection.content().is_gone() {
             return Err("a collection without elements");
         }
-        Ok((New::Value(collection), expires))
+        if is_large(collection.content()) {
+            return Err("a large value in one part");
+        }
+        Ok(New::Value(collection))
     }
 
     fn raw(&mut self) -> Result<Text<'a>, &'static str> {

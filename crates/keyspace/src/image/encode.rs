@@ -4,7 +4,7 @@ use bytes::{BufMut, BytesMut};
 use onecopy_core::Timestamp;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_64_with_seed};
 
-use super::{END, EXPIRES, MAGIC, Part, RECORD, TOKENS, VERSION, kind};
+use super::{END, EXPIRES, LARGE, MAGIC, Part, RECORD, TOKENS, VERSION, kind, large};
 use crate::seed::Seed;
 use crate::slot::Object;
 use crate::tokens::Executed;
@@ -22,27 +22,32 @@ pub(crate) fn header(seed: Seed, clock: Timestamp, first: u64) -> Part {
     Part { digest: xxh3_64(&out), bytes: out }
 }
 
-/// A block of so many keys of a slot, of the database that had this number.
+/// A block of so many keys of a slot, of the database that had this number. Which of these keys have large values,
+/// counted from the first: their parts must follow.
 pub(crate) fn block<'a>(
     number: u8,
     (slot, block): (usize, usize),
     count: usize,
     objects: impl Iterator<Item = Object<'a>>,
     out: &mut Part,
-) {
+) -> Vec<usize> {
+    let mut large = Vec::new();
     let digest = record(RECORD, number, &mut out.bytes, |out| {
         let start = out.len();
         // Less than 2^14, and a block has many keys.
         out.put_u16_le(slot as u16);
         put_count(block, out);
         put_count(count, out);
-        for object in objects {
+        for (position, object) in objects.enumerate() {
             put_bytes(object.key, out);
-            put_object(object, out);
+            if put_object(object, out) {
+                large.push(position);
+            }
         }
         xxh3_64_with_seed(&out[start..], number.into())
     });
     out.digest = out.digest.wrapping_add(digest);
+    large
 }
 
 /// Some tokens, of which the first has this number.
@@ -65,7 +70,12 @@ pub(crate) fn tokens<'a>(first: u64, tokens: impl ExactSizeIterator<Item = &'a E
 }
 
 /// One record, with the digest that `put_contents` returns.
-fn record(kind: u8, number: u8, out: &mut BytesMut, put_contents: impl FnOnce(&mut BytesMut) -> u64) -> u64 {
+pub(super) fn record(
+    kind: u8,
+    number: u8,
+    out: &mut BytesMut,
+    put_contents: impl FnOnce(&mut BytesMut) -> u64,
+) -> u64 {
     out.put_u8(kind);
     out.put_u8(number);
     let length_at = out.len();
@@ -86,7 +96,7 @@ pub(super) fn end(checksum: &mut Xxh3, out: &mut Part) {
     out.bytes.put_u64_le(checksum.digest());
 }
 
-fn put_count(count: usize, out: &mut BytesMut) {
+pub(super) fn put_count(count: usize, out: &mut BytesMut) {
     // Four thousand million elements do not fit into the memory that they would need.
     out.put_u32_le(u32::try_from(count).expect("a collection of more than 2^32 elements"));
 }
@@ -96,15 +106,19 @@ fn put_bytes(bytes: &[u8], out: &mut BytesMut) {
     out.put_slice(bytes);
 }
 
-fn put_object(object: Object<'_>, out: &mut BytesMut) {
-    let kind = match object.value {
-        Content::Text(Text::Integer(_)) => kind::INTEGER,
-        Content::Text(Text::Raw(_)) => kind::RAW,
-        Content::List(_) => kind::LIST,
-        Content::Hash(_) => kind::HASH,
-        Content::Set(_) => kind::SET,
-        Content::Zset(_) => kind::ZSET,
-    };
+/// Whether it is large: what it holds must follow.
+fn put_object(object: Object<'_>, out: &mut BytesMut) -> bool {
+    let is_large = large::is_large(object.value);
+    let kind = if is_large { LARGE } else { 0 };
+    let kind = kind
+        | match object.value {
+            Content::Text(Text::Integer(_)) => kind::INTEGER,
+            Content::Text(Text::Raw(_)) => kind::RAW,
+            Content::List(_) => kind::LIST,
+            Content::Hash(_) => kind::HASH,
+            Content::Set(_) => kind::SET,
+            Content::Zset(_) => kind::ZSET,
+        };
     match object.expires {
         Some(expires) => {
             out.put_u8(kind | EXPIRES);
@@ -112,7 +126,14 @@ fn put_object(object: Object<'_>, out: &mut BytesMut) {
         }
         None => out.put_u8(kind),
     }
-    match object.value {
+    if !is_large {
+        put_value(object.value, out);
+    }
+    is_large
+}
+
+fn put_value(value: Content<'_>, out: &mut BytesMut) {
+    match value {
         Content::Text(Text::Integer(number)) => out.put_i64_le(number),
         Content::Text(Text::Raw(bytes)) => put_bytes(bytes, out),
         Content::List(list) => {

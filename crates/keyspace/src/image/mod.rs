@@ -8,7 +8,8 @@
 //! image   := "1COPYKS" version:u8 seed:u64 seed:u64 clock:u64 first:u64 record* end
 //! record  := 1:u8 db:u8 length:u64 slot:u16 block:u32 count:u32 entry*   length: of what follows it
 //!          | 3:u8  0:u8 length:u64 count:u32 token*
-//! entry   := key kind:u8 [expires:u64] value                   bit 7 of kind: it expires
+//!          | 4:u8 db:u8 length:u64 slot:u16 position:u32 part:u32 byte*   a part of a large value
+//! entry   := key kind:u8 [expires:u64] [value]                 bit 7 of kind: it expires; bit 6: the value is large
 //! value   := integer:i64 | bytes                               kinds 0 and 1: a string
 //!          | count:u32 bytes*                                  2: a list; 4: a set
 //!          | count:u32 (bytes bytes)*                          3: a hash
@@ -25,19 +26,23 @@
 //!
 //! # What vouches for what
 //!
+//! The value of an entry that occupies more than 16 KiB is large: it is not there, but follows behind the block, in
+//! parts of 64 KiB, cut anywhere; the large values of a block in the order of their entries.
+//!
 //! The checksum vouches for the bytes. The digest vouches for what has been made of them: it is the sum of
-//! the hashes of every block and token, as it was serialized, and of the header. Whoever restores the image
+//! the hashes of every block, part and token, as it was serialized, and of the header. Whoever restores the image
 //! serializes what has been built in memory once more, and compares the sums: they agree only if both hold
 //! the same, in the same order, to the bit.
 //!
 //! # Limits
 //!
-//! A block is serialized at once, and so is a key within it: a key of 500 MB costs one long step. What is
-//! serialized because it is about to change is held in memory until its turn comes: in the worst case, when
-//! everything changes before the image is read, that is one copy of the data.
+//! What takes longest at once is a block: a thousand keys with values of at most 16 KiB. What is about to change is
+//! serialized first, or, if it is a large value, copied, and held in memory until its turn comes: in the worst
+//! case, when everything changes before the image is read, that is one copy of the data.
 
 mod decode;
 pub(crate) mod encode;
+pub(crate) mod large;
 
 use bytes::{Buf, BytesMut};
 use onecopy_core::Timestamp;
@@ -45,16 +50,19 @@ use xxhash_rust::xxh3::Xxh3;
 
 pub(crate) use decode::Restore;
 
+use self::large::Cursor;
 use crate::database::Database;
 use crate::seed::Seed;
 use crate::tokens::Tokens;
 
 const MAGIC: &[u8; 7] = b"1COPYKS";
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 const RECORD: u8 = 1;
 const END: u8 = 2;
 const TOKENS: u8 = 3;
+const PART: u8 = 4;
 const EXPIRES: u8 = 0x80;
+const LARGE: u8 = 0x40;
 
 /// What kind of value an entry has.
 mod kind {
@@ -83,6 +91,29 @@ impl Part {
     }
 }
 
+/// Appends everything of a database to `part`; `written` is called after each of its records.
+pub(crate) fn write_database(
+    number: u8,
+    database: &Database,
+    part: &mut Part,
+    mut written: impl FnMut(&mut Part),
+) {
+    database.each_block(|(slot, block), view| {
+        let positions = view.block(block);
+        let objects = positions.clone().filter_map(|position| view.at(position));
+        let large = encode::block(number, (slot, block), positions.len(), objects, part);
+        written(part);
+        for position in large.into_iter().map(|position| positions.start + position) {
+            let Some(object) = view.at(position) else { continue };
+            let (mut cursor, mut is_last) = (Cursor::default(), false);
+            while !is_last {
+                is_last = cursor.write(number, (slot, position), object.value, part);
+                written(part);
+            }
+        }
+    });
+}
+
 /// The digest that an image of this state has.
 pub(crate) fn digest(
     seed: Seed,
@@ -91,12 +122,10 @@ pub(crate) fn digest(
     tokens: &Tokens,
 ) -> u64 {
     let mut part = encode::header(seed, clock, tokens.first());
+    part.bytes.clear();
     for (database, number) in databases.iter().zip(0u8..) {
         let Some(database) = database else { continue };
-        database.each_block(|place, count, objects| {
-            part.bytes.clear();
-            encode::block(number, place, count, objects, &mut part);
-        });
+        write_database(number, database, &mut part, |part| part.bytes.clear());
     }
     for (number, executed) in tokens.range(0..tokens.len()) {
         part.bytes.clear();

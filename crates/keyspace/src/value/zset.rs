@@ -126,7 +126,9 @@ impl Zset {
         pairs.iter().all(|(member, score)| zset.insert(seed, member, *score).is_none()).then_some(zset)
     }
 
-    fn many(seed: Seed) -> Self {
+    /// An empty one in the long form, for one that will be large: on the way through the short form, positions
+    /// would become ranks.
+    pub(crate) fn many(seed: Seed) -> Self {
         Self::Many(Box::new(Many { members: Dict::new(seed), ranked: Ranked::default(), long: 0 }))
     }
 

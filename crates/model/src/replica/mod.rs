@@ -359,6 +359,7 @@ impl Group {
             | Effect::Damaged
             | Effect::Rebuild => panic!("nobody asked for {effect:?}"),
             Effect::TakeSnapshot { .. }
+            | Effect::ReadEntries { .. }
             | Effect::ReadSnapshot { .. }
             | Effect::WriteSnapshot { .. }
             | Effect::InstallSnapshot { .. } => panic!("the log is too short for snapshots: {effect:?}"),

@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use onecopy_core::{
-    BootNumber, GroupId, Incarnation, Index, Instant, Member, NodeId, Protocol, Rules, Ticket, Timestamp,
+    BootNumber, GroupId, Incarnation, Index, Instant, Member, NodeId, Protocol, Rules, Ticket,
 };
-use onecopy_replica::{Config, Effect, Input, Message, Replica};
+use onecopy_replica::{Base, Config, Effect, Input, Message, Replica};
 
 use crate::disk::Disk;
 
@@ -54,7 +54,7 @@ impl Node {
         };
         let mut effects = Vec::new();
         let found = disk.durable().clone();
-        let replica = Replica::new(config, found, Timestamp(0), now, &mut effects)
+        let replica = Replica::new(config, found, Base::default(), now, &mut effects)
             .expect("what the replica wrote can be understood");
         replica.check_invariants();
         let held = VecDeque::new();

@@ -93,11 +93,22 @@ fn clients_section(clients: &Clients, text: &mut String) -> std::fmt::Result {
     )
 }
 
+/// Bytes of memory that the process occupies; 0 where the operating system does not say.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    kilobytes.unwrap_or(0) * 1024
+}
+
 fn memory(clients: &Clients, text: &mut String) -> std::fmt::Result {
-    let (memory, log) = replica(clients).map_or((0, 0), |replica| (replica.memory_bytes, replica.log_bytes));
+    let (data, log) = replica(clients).map_or((0, 0), |replica| (replica.memory_bytes, replica.log_bytes));
     write!(
         text,
-        "used_memory:{memory}\r\nmaxmemory:{}\r\nmaxmemory_policy:noeviction\r\nonecopy_log_bytes:{log}\r\n",
+        "used_memory:{}\r\nused_memory_dataset:{data}\r\nused_memory_rss:{}\r\nmaxmemory:{}\r\n\
+         maxmemory_policy:noeviction\r\nonecopy_log_bytes:{log}\r\n",
+        data + log,
+        resident(),
         clients.config.maxmemory,
     )
 }

@@ -140,7 +140,7 @@ impl ViewNode {
             JournalEvent::Persisted { group, ticket } => {
                 self.service.persisted(self.clock.now(), group, ticket, &mut observer, &mut self.out);
             }
-            JournalEvent::SnapshotWanted { group: onecopy_host::VIEW_GROUP } => {
+            JournalEvent::SnapshotWanted { group: onecopy_host::VIEW_GROUP, .. } => {
                 self.service.snapshot_wanted(&mut self.out);
             }
             JournalEvent::SnapshotWanted { .. } => {}

@@ -119,8 +119,8 @@ impl Plane {
             Event::Journal(JournalEvent::Persisted { group, ticket }) => {
                 data.persisted(now, group, ticket, telling, out);
             }
-            Event::Journal(JournalEvent::SnapshotWanted { group }) => {
-                data.snapshot_wanted(group, telling);
+            Event::Journal(JournalEvent::SnapshotWanted { group, bytes }) => {
+                data.snapshot_wanted(group, bytes, telling);
             }
             Event::Archive(event) => data.archived(now, event, telling, out),
             Event::Control(FromControl::Table(table)) => {

@@ -198,8 +198,8 @@ impl Keeper {
 
     /// A segment was started: whoever keeps old ones alive is asked for a snapshot, also if it has been idle.
     fn ask_for_snapshots(&self, log: &Log<RealFileSystem>) {
-        for (group, _) in log.pinned_groups(SEGMENTS_KEPT) {
-            self.tell(group, JournalEvent::SnapshotWanted { group });
+        for (group, bytes) in log.pinned_groups(SEGMENTS_KEPT) {
+            self.tell(group, JournalEvent::SnapshotWanted { group, bytes });
         }
     }
 

@@ -28,7 +28,7 @@ impl Rig {
     fn start(directory: &Path, durability: Durability) -> Self {
         let (sender, events) = unbounded_channel();
         let (log, _) = open(directory);
-        let (journal, thread) = Journal::start(log, durability, sender).expect("the thread starts");
+        let (journal, _, thread) = Journal::start(log, durability, sender).expect("the thread starts");
         Self { journal, thread, events, next: 1 }
     }
 

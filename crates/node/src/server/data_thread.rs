@@ -116,13 +116,15 @@ fn start_group(
     restored: Restored<Keyspace>,
 ) -> std::io::Result<()> {
     let member = onecopy_core::Member { node: me.node, incarnation: me.incarnation };
+    let default = ReplicaConfig::new(DATA_GROUP, member, me.boot);
     let replica = ReplicaConfig {
         heartbeat_interval: config.timeouts.heartbeat(),
         failure_timeout: config.timeouts.failure(),
         log_bytes_max: config.log_bytes,
+        log_memory_bytes_max: config.log_bytes.min(default.log_memory_bytes_max),
         lease: (config.reads == Reads::Lease).then(|| config.timeouts.lease()),
         drift_ppm: config.clock_drift_ppm,
-        ..ReplicaConfig::new(DATA_GROUP, member, me.boot)
+        ..default
     };
     let settings = GroupSettings {
         replica,

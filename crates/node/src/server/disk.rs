@@ -6,6 +6,7 @@ use onecopy_core::{NodeId, Recovered, Replicated, Rules, Timestamp};
 use onecopy_host::view_service::Kept;
 use onecopy_host::{GENESIS_GROUP, Restored, VIEW_GROUP, ViewImage};
 use onecopy_keyspace::Keyspace;
+use onecopy_replica::Base;
 use onecopy_storage::{DataDirectory, DirectoryError, LogOptions, Owner, RealFileSystem, Snapshots};
 use onecopy_views::Membership;
 use tracing::info;
@@ -106,14 +107,14 @@ fn restore_group(
     recovered: Recovered,
 ) -> Result<Restored<Keyspace>, StartError> {
     let mut state = Replicated::new(Keyspace::new(rand::random()), Rules::default());
-    let mut base_time = Timestamp(0);
+    let mut base = Base::default();
     if recovered.base.index.0 > 0 {
         let nonsense = |error: onecopy_core::machine::RestoreError| StartError::Nonsense {
             what: "a snapshot",
             reason: error.to_string(),
         };
         let reader = snapshots.read(DATA_GROUP, recovered.base)?;
-        base_time = reader.time();
+        base = Base { time: reader.time(), bytes: reader.image_len() };
         let mut offset = 0;
         while offset < reader.image_len() {
             let piece = reader.read_at(offset, RESTORE_BYTES)?;
@@ -123,7 +124,7 @@ fn restore_group(
         state.restore_finish().map_err(nonsense)?;
         info!(snapshot = %recovered.base, bytes = reader.image_len(), "restored a snapshot");
     }
-    Ok(Restored { recovered, state, base_time })
+    Ok(Restored { recovered, state, base })
 }
 
 fn restore_table(

@@ -125,12 +125,14 @@ impl Server {
         let (to_operators, requests) = mpsc::unbounded_channel();
         let operators = Operators(to_operators);
 
-        let (journal, log_thread) = Journal::start(disk.log, config.durability, data_journal_events)?;
-        let (archive, snapshot_thread) = Archive::start(disk.snapshots, data_archive_events)?;
+        let (journal, locator, log_thread) =
+            Journal::start(disk.log, config.durability, data_journal_events)?;
+        let (archive, snapshot_thread) = Archive::start(disk.snapshots, locator, data_archive_events)?;
         let status = Arc::new(DataStatus::default());
         let roles = config.roles.iter().map(|role| role.name().to_owned()).collect();
         let health = journal.health().clone();
-        let knowledge = Arc::new(Knowledge::new(disk.me, &config, roles, status.clone(), health));
+        let knowledge =
+            Arc::new(Knowledge::new(disk.me, &config, roles, status.clone(), health, archive.written()));
 
         let data = DataThread {
             config: config.clone(),

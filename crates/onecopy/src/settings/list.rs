@@ -102,7 +102,7 @@ pub const SETTINGS: &[Setting] = &[
         "log_bytes",
         Kind::Bytes,
         "134217728",
-        "How many bytes the log in memory may hold before a snapshot is taken",
+        "How long the log gets before a snapshot is taken, or as long as the last one",
     ),
     required(
         "nodes",

@@ -245,8 +245,9 @@ impl Cluster {
         let Some(process) = &mut member.process else { return false };
         let Some(done) = process.work(&mut member.disk, padding) else { return false };
         let input = match done {
-            Done::Taken { snapshot } => Input::SnapshotTaken { snapshot },
+            Done::Taken { snapshot, .. } => Input::SnapshotTaken { snapshot },
             Done::Read { to, snapshot, chunk } => Input::SnapshotRead { to, snapshot, chunk },
+            Done::Entries { .. } => unreachable!("Raft has all of its log in memory"),
             Done::Written { snapshot, end } => Input::SnapshotWritten { snapshot, offset: end },
             Done::Installed(image) => {
                 self.installs += 1;

@@ -14,7 +14,9 @@ mod serving;
 mod snapshots;
 mod tails;
 mod views;
+mod window;
 mod writes;
+mod written;
 
 use std::time::Duration;
 
@@ -27,7 +29,7 @@ use onecopy_core::{
 
 use crate::promise::Promise;
 use crate::{
-    Config, Effect, Granted, HandoverError, Input, Loan, Message, Refusal, Replica, Standing, Terms,
+    Base, Config, Effect, Granted, HandoverError, Input, Loan, Message, Refusal, Replica, Standing, Terms,
 };
 
 const N1: NodeId = NodeId(1);
@@ -102,7 +104,7 @@ impl Subject {
 
     fn start(config: Config, recovered: Recovered) -> (Self, Vec<Effect>) {
         let mut effects = Vec::new();
-        let replica = Replica::new(config, recovered, Timestamp(0), Instant::ZERO, &mut effects).unwrap();
+        let replica = Replica::new(config, recovered, Base::default(), Instant::ZERO, &mut effects).unwrap();
         replica.check_invariants();
         (Self { replica, now: Instant::ZERO }, effects)
     }
@@ -244,6 +246,11 @@ fn confirm(view: u64, round: u64) -> Message {
 
 fn confirmed(view: u64, round: u64) -> Message {
     Message::Confirmed { view: ViewNumber(view), round }
+}
+
+/// A snapshot of no bytes was taken.
+fn taken(snapshot: EntryId) -> Input {
+    Input::SnapshotTaken { snapshot, time: Timestamp(0), bytes: 0 }
 }
 
 fn chunk(snapshot: EntryId, offset: u64, length: usize, last: bool) -> Chunk {

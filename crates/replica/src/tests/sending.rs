@@ -124,7 +124,7 @@ fn a_snapshot_that_was_replaced_is_followed_by_the_newer_one() {
     // The log does not wait long for laggards here.
     let config = Config { log_bytes_max: 0, ..config() };
     let (mut subject, _) = asked(config);
-    subject.step(Input::SnapshotTaken { snapshot: id(7, 2) });
+    subject.step(taken(id(7, 2)));
     let newer = |offset| {
         let offset = offset * CHUNK as u64;
         Effect::ReadSnapshot { to: N3, snapshot: id(7, 2), offset }
@@ -143,7 +143,7 @@ fn a_snapshot_that_cannot_be_read_is_replaced_and_not_asked_for_in_a_circle() {
         assert_eq!(subject.step(vanished(SNAPSHOT)), []);
     }
     assert!(subject.elapse(10 * INTERVAL).contains(&reads(0)), "the disk may have thought better of it");
-    subject.step(Input::SnapshotTaken { snapshot: id(7, 2) });
+    subject.step(taken(id(7, 2)));
     let effects = subject.step(vanished(SNAPSHOT));
     assert_eq!(effects[0], Effect::ReadSnapshot { to: N3, snapshot: id(7, 2), offset: 0 });
 }

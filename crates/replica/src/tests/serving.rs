@@ -204,7 +204,7 @@ mod the_backup {
     #[test]
     fn sends_the_newer_one_if_there_is_one_by_now() {
         let mut subject = serving();
-        subject.step(Input::SnapshotTaken { snapshot: id(6, 1) });
+        subject.step(taken(id(6, 1)));
         let gone = Input::SnapshotRead { to: N3, snapshot: SNAPSHOT, chunk: None };
         let effects = subject.step(gone);
         assert_eq!(effects[0], sends(N2, serves(1, Some(id(6, 1)))));

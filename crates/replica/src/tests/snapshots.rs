@@ -15,10 +15,6 @@ fn takes(index: u64, epoch: u64) -> Effect {
     Effect::TakeSnapshot { at: id(index, epoch), time: Timestamp(0) }
 }
 
-fn taken(index: u64, epoch: u64) -> Input {
-    Input::SnapshotTaken { snapshot: id(index, epoch) }
-}
-
 fn compacts(ticket: u64, through: EntryId) -> Effect {
     persists(ticket, Write::Compact { through })
 }
@@ -41,7 +37,7 @@ fn a_snapshot_is_asked_for_when_the_log_has_grown() {
     // Not again while it is being made.
     subject.propose();
     assert_eq!(subject.persisted(7), [applies(vec![entry(6, 1)])]);
-    assert_eq!(subject.step(taken(5, 1)), [compacts(8, id(5, 1))]);
+    assert_eq!(subject.step(taken(id(5, 1))), [compacts(8, id(5, 1))]);
     assert_eq!(subject.replica.log().base(), id(5, 1));
     assert_eq!(subject.log(), (vec![id(6, 1)], 6, 6));
 }
@@ -59,7 +55,7 @@ fn backups_take_their_own_snapshots_and_compact_at_once() {
     let view = view(1, N2, &[N1, N2], &[]);
     let mut subject = Subject::told(small(), &view, &[], 0);
     subject.receive(N2, prepare(&view, 1, EntryId::ZERO, entries(&[1, 1, 1, 1, 1]), 4));
-    assert_eq!(subject.step(taken(4, 1)), [compacts(3, id(4, 1))]);
+    assert_eq!(subject.step(taken(id(4, 1))), [compacts(3, id(4, 1))]);
     // The entry behind is still on its way to the disk.
     assert_eq!(subject.log(), (vec![id(5, 1)], 0, 4));
     subject.persisted(2);
@@ -73,7 +69,7 @@ fn the_time_of_a_snapshot_is_that_of_its_last_entry() {
     subject.step(input);
     let effects = subject.persisted(6);
     assert_eq!(effects[1], Effect::TakeSnapshot { at: id(5, 1), time: Timestamp(99) });
-    subject.step(taken(5, 1));
+    subject.step(Input::SnapshotTaken { snapshot: id(5, 1), time: Timestamp(99), bytes: 0 });
     subject.propose();
     assert_eq!(subject.replica.log().get(Index(6)).unwrap().time, Timestamp(99));
 }
@@ -82,7 +78,7 @@ fn the_time_of_a_snapshot_is_that_of_its_last_entry() {
 fn no_snapshot_is_asked_for_while_the_log_has_to_stay() {
     // It would not let anything go, and keep the disk busy that a laggard needs.
     let mut subject = lagging();
-    assert_eq!(subject.step(taken(5, 1)), []);
+    assert_eq!(subject.step(taken(id(5, 1))), []);
     for index in 6..=16 {
         subject.propose();
         subject.persisted(index + 1);
@@ -104,7 +100,7 @@ fn lagging() -> Subject {
 #[test]
 fn the_log_stays_while_somebody_needs_it() {
     let mut subject = lagging();
-    assert_eq!(subject.step(taken(5, 1)), []);
+    assert_eq!(subject.step(taken(id(5, 1))), []);
     assert_eq!(subject.receive(N3, ok(1, 4)), []);
     let effects = subject.receive(N3, ok(1, 5));
     assert_eq!(effects.last(), Some(&compacts(7, id(5, 1))));
@@ -113,7 +109,7 @@ fn the_log_stays_while_somebody_needs_it() {
 #[test]
 fn the_log_does_not_stay_for_ever() {
     let mut subject = lagging();
-    subject.step(taken(5, 1));
+    subject.step(taken(id(5, 1)));
     // Four times the bound: sixteen entries.
     for index in 6..=16 {
         subject.propose();
@@ -138,7 +134,7 @@ fn the_log_stays_longer_for_who_has_got_much_of_a_snapshot() {
     let wanted = 10 * entry(1, 1).size() as u64;
     subject
         .receive(N3, Message::SnapshotAck { view: ViewNumber(2), transfer: 1, snapshot: id(5, 1), wanted });
-    subject.step(taken(7, 2));
+    subject.step(taken(id(7, 2)));
     for index in 8..=31 {
         subject.propose();
         subject.persisted(index - 5);
@@ -154,9 +150,9 @@ fn the_log_stays_longer_for_who_has_got_much_of_a_snapshot() {
 #[test]
 fn a_snapshot_older_than_the_newest_changes_nothing() {
     let mut subject = alone(6);
-    subject.step(taken(5, 1));
-    assert_eq!(subject.step(taken(5, 1)), []);
-    assert_eq!(subject.step(taken(3, 1)), []);
+    subject.step(taken(id(5, 1)));
+    assert_eq!(subject.step(taken(id(5, 1))), []);
+    assert_eq!(subject.step(taken(id(3, 1))), []);
     assert_eq!(subject.replica.log().base(), id(5, 1));
 }
 

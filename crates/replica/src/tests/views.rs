@@ -190,7 +190,7 @@ fn a_promise_that_makes_no_sense_stops_the_start() {
     invalid.primary = N3;
     for state in [Bytes::from_static(b"\xff\xff"), promise(&invalid, 0)] {
         let kept = Recovered { state: Some(state), ..Recovered::default() };
-        let started = Replica::new(config(), kept, Timestamp(0), Instant::ZERO, &mut Vec::new());
+        let started = Replica::new(config(), kept, Base::default(), Instant::ZERO, &mut Vec::new());
         assert!(started.is_err());
     }
 }

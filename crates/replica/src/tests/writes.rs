@@ -163,7 +163,9 @@ fn the_time_of_entries_never_goes_back() {
 fn the_time_of_entries_never_goes_back_behind_a_snapshot() {
     let kept = Recovered { base: id(7, 1), commit: Index(7), ..Recovered::default() };
     let mut effects = Vec::new();
-    let mut replica = Replica::new(config(), kept, Timestamp(70), Instant::ZERO, &mut effects).unwrap();
+    let mut replica =
+        Replica::new(config(), kept, Base { time: Timestamp(70), bytes: 0 }, Instant::ZERO, &mut effects)
+            .unwrap();
     let announced = Input::Announced { view: view(2, N1, &[N1], &[]) };
     replica.step(Instant::ZERO, announced, &mut effects);
     assert_eq!(replica.log().get(Index(8)).unwrap().time, Timestamp(70));

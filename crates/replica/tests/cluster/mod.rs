@@ -8,8 +8,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use onecopy_core::{BootNumber, GroupId, Incarnation, Instant, Member, NodeId, Protocol, Timestamp, View};
-use onecopy_replica::{Config, Effect, Input, Message, Replica};
+use onecopy_core::{
+    BootNumber, EntryId, GroupId, Incarnation, Instant, Member, NodeId, Protocol, Timestamp, View,
+};
+use onecopy_replica::{Base, Config, Effect, Input, Message, Replica};
 use onecopy_testkit::{Disk, Done};
 
 /// A message on its way.
@@ -35,6 +37,7 @@ pub struct Setup {
     pub window_bytes_max: usize,
     pub prepare_bytes_max: usize,
     pub log_bytes_max: usize,
+    pub log_memory_bytes_max: usize,
     pub join_lag_max: u64,
     pub lease: Option<Duration>,
     /// How many bytes an image is larger than it needs to be, to have several chunks.
@@ -49,6 +52,7 @@ impl Default for Setup {
             window_bytes_max,
             prepare_bytes_max,
             log_bytes_max,
+            log_memory_bytes_max: usize::MAX,
             join_lag_max: 2,
             lease: None,
             padding: 0,
@@ -103,13 +107,18 @@ impl Cluster {
             window_bytes_max: setup.window_bytes_max,
             prepare_bytes_max: setup.prepare_bytes_max,
             log_bytes_max: setup.log_bytes_max,
+            log_memory_bytes_max: setup.log_memory_bytes_max,
             join_lag_max: setup.join_lag_max,
             lease: setup.lease,
             ..Config::new(GroupId(1), me, BootNumber(node.boot))
         };
         let (recovered, image) = node.disk.recover();
         let mut effects = Vec::new();
-        let replica = Replica::new(config, recovered, image.time, now, &mut effects);
+        let base = match image.snapshot {
+            EntryId::ZERO => Base::default(),
+            _ => Base { time: image.time, bytes: image.bytes() },
+        };
+        let replica = Replica::new(config, recovered, base, now, &mut effects);
         let replica = replica.expect("what was written makes sense");
         node.process = Some(Process::new(replica, image.machine));
         self.note(format!("{id} starts"));
@@ -177,7 +186,8 @@ impl Cluster {
         let Some(process) = &mut node.process else { return false };
         let Some(done) = process.work(&mut node.disk, padding) else { return false };
         let input = match done {
-            Done::Taken { snapshot } => Input::SnapshotTaken { snapshot },
+            Done::Taken { snapshot, time, bytes } => Input::SnapshotTaken { snapshot, time, bytes },
+            Done::Entries { to, first, entries } => Input::EntriesRead { to, first, entries },
             Done::Read { to, snapshot, chunk } => Input::SnapshotRead { to, snapshot, chunk },
             Done::Written { snapshot, end } => Input::SnapshotWritten { snapshot, wanted: end },
             Done::Installed(image) => Input::SnapshotInstalled { snapshot: image.snapshot },
@@ -256,6 +266,7 @@ fn take_over(process: &mut Process, id: NodeId, effect: Effect) {
         }
         Effect::Apply { entries } => entries.iter().for_each(|entry| process.machine.apply(entry)),
         Effect::TakeSnapshot { at, time } => process.take_snapshot(at, time, Bytes::new()),
+        Effect::ReadEntries { to, first, bytes_max } => process.read_entries(to, first, bytes_max),
         Effect::ReadSnapshot { to, snapshot, offset } => process.read_snapshot(to, snapshot, offset),
         Effect::WriteSnapshot { chunk } => process.write_snapshot(&chunk),
         Effect::InstallSnapshot { snapshot, .. } => process.install_snapshot(snapshot),

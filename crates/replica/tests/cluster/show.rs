@@ -89,6 +89,7 @@ pub fn effect(effect: &Effect) -> String {
         Effect::HandoverFailed { error } => format!("does not hand over: {error}"),
         Effect::AskMembership { view, learner } => format!("certifies {learner:?} in {view}"),
         Effect::TakeSnapshot { at, .. } => format!("wants a snapshot at {at}"),
+        Effect::ReadEntries { to, first, .. } => format!("reads entries from {first} on for {to}"),
         Effect::ReadSnapshot { to, snapshot, offset } => {
             format!("reads snapshot {snapshot} at {offset} for {to}")
         }
@@ -99,7 +100,8 @@ pub fn effect(effect: &Effect) -> String {
 
 pub fn input(input: &Input) -> String {
     match input {
-        Input::SnapshotTaken { snapshot } => format!("has taken snapshot {snapshot}"),
+        Input::EntriesRead { to, entries, .. } => format!("has read {entries:?} for {to}"),
+        Input::SnapshotTaken { snapshot, .. } => format!("has taken snapshot {snapshot}"),
         Input::SnapshotRead { to, chunk, .. } => format!("has read {chunk:?} for {to}"),
         Input::SnapshotWritten { snapshot, wanted } => format!("has written {snapshot} through {wanted}"),
         Input::SnapshotInstalled { snapshot } => format!("has installed snapshot {snapshot}"),
@@ -120,6 +122,10 @@ pub fn status(cluster: &Cluster, id: NodeId) -> String {
 fn log(replica: &Replica) -> String {
     let log = replica.log();
     let snapshot = if log.base() == EntryId::ZERO { String::new() } else { format!("..{} ", log.base()) };
-    let entries = log.after(log.base().index, usize::MAX);
-    format!("{snapshot}{}", names(&entries))
+    let on_disk = match log.window_base() {
+        begin if begin == log.base() => String::new(),
+        begin => format!("on disk through {begin} "),
+    };
+    let entries = log.after(log.window_base().index, usize::MAX);
+    format!("{snapshot}{on_disk}{}", names(&entries))
 }

@@ -9,8 +9,8 @@ use crate::trace::violated;
 
 const CHECKER: &str = "bounded";
 
-/// How much longer than its bound a log may become while replicas need what is behind the snapshot (the `PATIENCE` of
-/// `crates/replica/src/snapshot.rs`), and one time more, for what arrives until the next snapshot is finished.
+/// How much longer than its bound a log may become while replicas need what is behind the snapshot (one time more than the
+/// `PATIENCE` of `crates/replica/src/snapshot.rs`), and again, for what arrives until the next snapshot is finished.
 const PATIENCE: usize = 5;
 
 /// How many events a run may have. The busiest have some hundred thousand: millions are a storm of messages that
@@ -27,8 +27,10 @@ pub fn no_storm(events: u64) {
 /// How large the parts of one node are.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sizes {
-    /// The log of the replica, in memory.
+    /// The log of the replica, behind its snapshot.
     pub log: usize,
+    /// What of it is in memory, apart from what waits for the disk.
+    pub memory: usize,
     /// What of it waits for the disk. (The log of the view table grows by a few hundred bytes with each change of a view.)
     pub disk: usize,
 }
@@ -45,7 +47,9 @@ impl Bounds {
         let turn = profile.clients * (usize::from(SLOTS) * profile.value_bytes + 1_000);
         let uncommitted = profile.uncommitted_bytes_max + turn;
         let log = PATIENCE * profile.log_bytes_max + uncommitted;
-        Self(Sizes { log, disk: log + uncommitted })
+        // What is not committed stays in memory, of this primary and of the one before.
+        let memory = profile.log_memory_bytes_max + 2 * uncommitted;
+        Self(Sizes { log, memory, disk: log + uncommitted })
     }
 
     /// How long a log may be.
@@ -57,9 +61,11 @@ impl Bounds {
     /// Looks at one node.
     pub fn check(&self, node: NodeId, sizes: Sizes) {
         let Self(most) = self;
-        for (what, size, most) in
-            [("the log", sizes.log, most.log), ("what waits for the disk", sizes.disk, most.disk)]
-        {
+        for (what, size, most) in [
+            ("the log", sizes.log, most.log),
+            ("the log in memory", sizes.memory, most.memory),
+            ("what waits for the disk", sizes.disk, most.disk),
+        ] {
             if size > most {
                 violated(CHECKER, format!("{what} of {node} has {size} bytes, more than {most}"));
             }
@@ -74,10 +80,11 @@ mod tests {
 
     #[test]
     fn what_grows_is_caught() {
-        let bounds = Bounds(Sizes { log: 10, disk: 20 });
-        bounds.check(NodeId(1), Sizes { log: 10, disk: 20 });
+        let bounds = Bounds(Sizes { log: 10, memory: 5, disk: 20 });
+        bounds.check(NodeId(1), Sizes { log: 10, memory: 5, disk: 20 });
         let grown = |sizes| caught(|| bounds.check(NodeId(1), sizes));
         assert_eq!(grown(Sizes { log: 11, ..Sizes::default() }), Some(CHECKER));
+        assert_eq!(grown(Sizes { memory: 6, ..Sizes::default() }), Some(CHECKER));
         assert_eq!(grown(Sizes { disk: 21, ..Sizes::default() }), Some(CHECKER));
     }
 

@@ -6,7 +6,7 @@ mod rot;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
-use onecopy_core::{EntryId, GroupId, Index, Recovered, Ticket, Timestamp, View, Write};
+use onecopy_core::{Entry, EntryId, GroupId, Index, Recovered, Ticket, Timestamp, View, Write};
 use onecopy_host::{GENESIS_GROUP, Job};
 use onecopy_views::Membership;
 
@@ -229,6 +229,24 @@ impl Disk {
         }
         let position = (id.index.0 - log.base.index.0 - 1) as usize;
         log.entries.get(position).is_some_and(|entry| entry.id == id)
+    }
+
+    /// Durable entries of a group from this one on, as many as fit into so many bytes, but at least that one;
+    /// none if it is not there, or cannot be read.
+    #[must_use]
+    pub fn entries(&self, group: GroupId, first: EntryId, bytes_max: usize) -> Vec<Entry> {
+        let Some(log) = self.groups.get(&group).filter(|_| !self.health.log_is_rotten) else {
+            return Vec::new();
+        };
+        let position = first.index.0.checked_sub(log.base.index.0 + 1).map(|position| position as usize);
+        let behind = position.and_then(|position| log.entries.get(position..)).unwrap_or_default();
+        let Some(found) = behind.first().filter(|entry| entry.id == first) else { return Vec::new() };
+        let mut bytes = found.size();
+        let fits = behind[1..].iter().take_while(|entry| {
+            bytes += entry.size();
+            bytes <= bytes_max
+        });
+        std::iter::once(found).chain(fits).cloned().collect()
     }
 
     /// The last durable index of the data group.

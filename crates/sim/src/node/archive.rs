@@ -1,4 +1,5 @@
-//! Snapshot files, as the snapshot thread of a node handles them: one job after the other, beside the log.
+//! What the snapshot thread of a node does: it handles snapshot files, and reads back old entries of the log. One
+//! job after the other, beside the log.
 
 use std::collections::BTreeMap;
 
@@ -41,6 +42,10 @@ impl Archive {
                     Chunk { snapshot: id, time: image.time, offset, data, last: end == image.bytes.len() }
                 });
                 Some(ArchiveEvent::Read { group, to, id, chunk })
+            }
+            ArchiveJob::ReadEntries { group, to, first, bytes_max } => {
+                let entries = disk.entries(group, first, bytes_max);
+                Some(ArchiveEvent::EntriesRead { group, to, first, entries })
             }
             ArchiveJob::Keep { group, id } => {
                 disk.remove_older_images(group, id);

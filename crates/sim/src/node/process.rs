@@ -190,7 +190,7 @@ impl Process {
                 Happened::Submitted(submission) => data.submit(submission),
                 Happened::Lost(node) => data.lost(node),
                 Happened::Persisted(group, ticket) => data.persisted(now, group, ticket, watch, out),
-                Happened::SnapshotWanted(group) => data.snapshot_wanted(group, watch),
+                Happened::SnapshotWanted(group) => data.snapshot_wanted(group, u64::MAX, watch),
                 Happened::Archived(event) => data.archived(now, event, watch, out),
                 Happened::Received(from, Packet::Replica(message)) => {
                     let replica = data.group(DATA_GROUP).expect("every process has a replica").replica();

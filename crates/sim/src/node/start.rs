@@ -5,7 +5,7 @@ use std::time::Duration;
 use onecopy_core::{BootNumber, Member, Replicated, Timestamp};
 use onecopy_host::view_service::Kept;
 use onecopy_host::{Fresh, GENESIS_GROUP, GroupSettings, Restored, VIEW_GROUP, ViewImage, ViewSettings};
-use onecopy_replica::Config;
+use onecopy_replica::{Base, Config};
 use onecopy_views::Membership;
 
 use super::Node;
@@ -39,11 +39,11 @@ pub(super) fn group(
     let fresh = Fresh::new(move |seed| machine(subject.as_deref(), seed, rules));
     let seed = [env.dice.number(), env.dice.number()];
     let mut state = Replicated::new(fresh.machine(seed), env.rules).bounded(env.profile.answers);
-    let mut base_time = Timestamp(0);
+    let mut base = Base::default();
     if let Some(image) = image {
         state.restore(&image.bytes).expect("a snapshot on a simulated disk makes sense");
         state.restore_finish().expect("a snapshot on a simulated disk is complete");
-        base_time = image.time;
+        base = Base { time: image.time, bytes: image.bytes.len() as u64 };
     }
     // A snapshot of what was damaged is damaged, and a replica that begins anew may die before its disk has heard of it.
     env.checks.digests.restored(me.node, scar::is_in(state.machine()));
@@ -54,6 +54,7 @@ pub(super) fn group(
         window_bytes_max: env.profile.window_bytes_max,
         uncommitted_bytes_max: env.profile.uncommitted_bytes_max,
         log_bytes_max: env.profile.log_bytes_max,
+        log_memory_bytes_max: env.profile.log_memory_bytes_max,
         join_lag_max: env.profile.join_lag_max,
         lease: env.profile.lease,
         drift_ppm: env.profile.drift_ppm as u32,
@@ -64,7 +65,7 @@ pub(super) fn group(
     seed.chunks_exact_mut(8).for_each(|part| part.copy_from_slice(&env.dice.number().to_le_bytes()));
     let (min_copies, scrub_interval) = (env.profile.min_copies, env.profile.scrub_interval);
     let settings = GroupSettings { replica, memory_max: 0, min_copies, scrub_interval, seed };
-    (settings, Restored { recovered, state, base_time }, fresh)
+    (settings, Restored { recovered, state, base }, fresh)
 }
 
 /// What the view service starts from.

@@ -36,6 +36,8 @@ pub(super) fn registry(knowledge: &Knowledge) -> Registry {
         gauge("lag_entries", "On a primary, entries that the slowest replica lacks", lag);
         gauge("memory_bytes", "Bytes that the state occupies", replica.memory_bytes);
         gauge("log_memory_bytes", "Bytes of the log in memory", replica.log_bytes);
+        let help = "Bytes of the log behind the last snapshot: what a start would execute";
+        gauge("log_replay_bytes", help, replica.replay_bytes);
         gauge("keys", "Keys in all databases", replica.keys);
         gauge("sessions", "Coordinators whose batches are remembered", replica.sessions);
     }
@@ -51,6 +53,14 @@ pub(super) fn registry(knowledge: &Knowledge) -> Registry {
     gauge("log_segments", "Segments of the log on disk", log.segments);
     gauge("log_disk_bytes", "Bytes of the log on disk", log.bytes);
 
+    let archived = knowledge.archived.load(Ordering::Relaxed);
+    let written = log.bytes_flushed + log.bytes_zeroed + archived;
+    registry.register(
+        "written_per_log_byte",
+        "Bytes written to the disk, snapshots included, for each byte of log",
+        ConstGauge::new(written as f64 / log.bytes_flushed.max(1) as f64),
+    );
+
     let mut counter = |name: &str, help: &str, unit: Option<Unit>, value: u64| match unit {
         Some(unit) => registry.register_with_unit(name, help, unit, ConstCounter::new(value)),
         None => registry.register(name, help, ConstCounter::new(value)),
@@ -63,6 +73,8 @@ pub(super) fn registry(knowledge: &Knowledge) -> Registry {
     counter("sent", "To clients", Some(Unit::Bytes), clients.bytes_out.load(Ordering::Relaxed));
     counter("log_syncs", "Syncs of the log", None, log.syncs);
     counter("log_flushed", "Written to the log", Some(Unit::Bytes), log.bytes_flushed);
+    counter("log_zeroed", "Zeros written ahead of the log", Some(Unit::Bytes), log.bytes_zeroed);
+    counter("snapshots_written", "Written to snapshots", Some(Unit::Bytes), archived);
     let micros = knowledge.journal.sync_micros.load(Ordering::Relaxed);
     counter("log_sync_microseconds", "Time spent in syncs of the log", None, micros);
     if let Some(replica) = status.replicas.first() {
