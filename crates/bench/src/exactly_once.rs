@@ -6,7 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use onecopy_core::payload::{Batch, Builder, Header};
 use onecopy_core::session::{AnswerBounds, Sessions, Verdict};
-use onecopy_core::{BatchId, Entry, EntryId, Incarnation, Index, Replicated, Rules, Timestamp};
+use onecopy_core::{BatchId, Budget, Entry, EntryId, Incarnation, Index, Replicated, Rules, Timestamp};
 use onecopy_keyspace::Keyspace;
 use onecopy_keyspace::request::{BodyBuilder, SegmentBuilder};
 use onecopy_resp::Version;
@@ -84,7 +84,9 @@ fn execute(batches: &[Batch]) -> f64 {
     let mut replicated = Replicated::new(Keyspace::new([1, 2]), Rules::default());
     let begin = Instant::now();
     for entry in &entries {
-        replicated.execute(entry, |id, response| drop(black_box((id, response)))).expect("it was just built");
+        replicated
+            .execute(entry, Budget::ENDLESS, |id, response| drop(black_box((id, response))))
+            .expect("it was just built");
     }
     let elapsed = begin.elapsed();
     assert_eq!(replicated.sessions().size().0 as u64, COORDINATORS.min(batches.len() as u64));

@@ -31,6 +31,7 @@
 //! | [`payload`] | how the batches of several coordinators share one entry |
 //! | [`segments`] | how the requests of several clients share one batch |
 //! | [`footprint`] | which keys a request touches |
+//! | [`budget`] | how a machine that executes something long lets others have their turn |
 //! | [`machine`] | the determinism contract of a replicated state machine |
 //! | [`session`] | exactly once: what was executed is not executed again |
 //! | [`replicated`] | a machine with its sessions and the digest by which replicas compare themselves |
@@ -38,6 +39,7 @@
 //! | [`chunks`] | snapshots in chunks, with flow control, shared by the protocols |
 //! | [`rules`] | the names of the protocol's rules, and how a simulator switches one off |
 
+pub mod budget;
 pub mod chunks;
 pub mod entry;
 pub mod footprint;
@@ -56,6 +58,7 @@ pub mod suspicion;
 pub mod time;
 pub mod view;
 
+pub use budget::{Budget, Slices};
 pub use entry::{Entry, EntryId};
 pub use footprint::Footprint;
 pub use id::{BatchId, BootNumber, Epoch, GroupId, Incarnation, Index, NodeId, Term, ViewNumber};

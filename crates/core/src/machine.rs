@@ -4,13 +4,15 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use serde::{Deserialize, Serialize};
 
+use crate::budget::Budget;
 use crate::footprint::Footprint;
 use crate::id::Index;
 use crate::time::Timestamp;
 
-/// What a command may know about its execution, all of it settled in the entry by the primary.
+/// What a command may know about its execution, all of it settled in the entry by the primary; and what it may
+/// spend before others have their turn.
 #[derive(Clone, Copy, Debug)]
-pub struct ApplyContext {
+pub struct ApplyContext<'a> {
     /// The position of the entry in the log.
     pub index: Index,
     /// The time of the entry.
@@ -21,13 +23,15 @@ pub struct ApplyContext {
     pub memory_max: u64,
     /// What is replicated beside the machine, such as remembered answers, occupies so many bytes: they count.
     pub memory_beside: u64,
+    /// No part of the entry, and without any effect on what comes of it: where execution pauses.
+    pub budget: Budget<'a>,
 }
 
-impl ApplyContext {
-    /// An entry without a memory limit.
+impl ApplyContext<'_> {
+    /// An entry without a memory limit, whose execution does not pause.
     #[must_use]
     pub fn new(index: Index, time: Timestamp, seed: u64) -> Self {
-        Self { index, time, seed, memory_max: 0, memory_beside: 0 }
+        Self { index, time, seed, memory_max: 0, memory_beside: 0, budget: Budget::ENDLESS }
     }
 
     /// Whether a machine that occupies so many bytes may not grow.
@@ -48,10 +52,20 @@ impl ApplyContext {
 
 /// What a read may know about its execution.
 #[derive(Clone, Copy, Debug)]
-pub struct QueryContext {
+pub struct QueryContext<'a> {
     /// The wall clock of the replica that answers, but never lower than the time of the last applied entry.
     /// Only for answers about remaining time: what has expired is decided by entries.
     pub now: Timestamp,
+    /// Where execution pauses.
+    pub budget: Budget<'a>,
+}
+
+impl QueryContext<'_> {
+    /// A read at this time, which does not pause.
+    #[must_use]
+    pub fn at(now: Timestamp) -> Self {
+        Self { now, budget: Budget::ENDLESS }
+    }
 }
 
 /// Where in a state the next look begins ([`StateMachine::scrub`]). What the numbers mean is the machine's
@@ -83,17 +97,21 @@ pub struct RestoreError {
 /// on a pointer or on an unseeded hash, no float whose result depends on the platform, no I/O. It never panics,
 /// whatever the input: a command that makes no sense has an error for a response. Two machines that applied the
 /// same entries are equal, and so are their digests.
-pub trait StateMachine {
+///
+/// A command that may take long says what it does as it goes along ([`Budget::spend`] of its context): then it pauses
+/// from time to time, and others have their turn. It goes on where it stopped, or, if the replica begins anew, never:
+/// then its stack is unwound, and the machine dropped as it is. One that says nothing runs through.
+pub trait StateMachine: 'static {
     /// Lets time move on to that of an entry, before the entry's commands are executed; also called for
     /// entries without commands. A machine with expiring data drops here what is due.
-    fn advance(&mut self, context: &ApplyContext);
+    fn advance(&mut self, context: &ApplyContext<'_>);
 
     /// Executes the commands in `body` and appends the response: one reply for each
     /// [segment](crate::segments).
-    fn apply(&mut self, context: &ApplyContext, body: &[u8], response: &mut Vec<u8>);
+    fn apply(&mut self, context: &ApplyContext<'_>, body: &[u8], response: &mut Vec<u8>);
 
     /// Executes the reads in `body` and appends the response, like [`StateMachine::apply`]. Changes nothing.
-    fn query(&self, context: &QueryContext, body: &[u8], response: &mut Vec<u8>);
+    fn query(&self, context: &QueryContext<'_>, body: &[u8], response: &mut Vec<u8>);
 
     /// Adds what the commands in `body` may change, apart from what time changes. A backup that executes them late answers reads
     /// of everything else meanwhile (rule L5): a key too many makes them wait, a key too few makes them stale.

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
+use crate::budget::Budget;
 use crate::entry::Entry;
 use crate::id::{BatchId, Index};
 use crate::machine::{ApplyContext, Place, RestoreError, StateMachine};
@@ -20,6 +21,14 @@ const SCRUB_BYTES_PER_MS: u64 = 2 << 10;
 const SCRUB_BYTES_MIN: u64 = 256;
 /// And so much at most, in a single entry after a long rest.
 const SCRUB_BYTES_MAX: u64 = 1 << 20;
+/// To execute an entry costs so many steps, whatever is in it.
+const ENTRY_STEPS: usize = 16;
+/// And one more for so many of its bytes.
+const BYTES_PER_STEP: usize = 64;
+/// An answer goes into the digest in pieces of so many bytes.
+const DIGEST_PIECE: usize = 1 << 20;
+/// So many bytes go into the digest in one step.
+const DIGEST_BYTES_PER_STEP: usize = 1 << 10;
 /// An image begins with what it is, in which version.
 const MAGIC: &[u8; 8] = b"1COPYST\x02";
 /// Then comes the length of what precedes the machine's own image.
@@ -105,15 +114,18 @@ impl<M: StateMachine> Replicated<M> {
         self.machine.tidy()
     }
 
-    /// Executes a committed entry. `respond` gets the answer to each of its batches, in order.
+    /// Executes a committed entry, in slices as the budget has it. `respond` gets the answer to each of its batches,
+    /// in order.
     ///
     /// # Errors
     /// When the payload cannot be decoded, which means that a primary made a wrong entry: the caller must stop.
     pub fn execute(
         &mut self,
         entry: &Entry,
+        budget: Budget<'_>,
         mut respond: impl FnMut(BatchId, Answer),
     ) -> Result<(), PayloadError> {
+        budget.spend(ENTRY_STEPS + entry.payload.len() / BYTES_PER_STEP);
         let (header, batches) = payload::decode(&entry.payload)?;
         let mut context = ApplyContext {
             index: entry.id.index,
@@ -121,6 +133,7 @@ impl<M: StateMachine> Replicated<M> {
             seed: entry.seed,
             memory_max: header.memory_max,
             memory_beside: self.side.sessions.memory(),
+            budget,
         };
         let mut digest = Xxh3::with_seed(self.side.digest);
         digest.update(&entry.id.index.0.to_le_bytes());
@@ -131,7 +144,10 @@ impl<M: StateMachine> Replicated<M> {
             let batch = batch?;
             context.memory_beside = self.side.sessions.memory();
             let answer = self.take(&context, &batch);
-            digest.update(answer.bytes());
+            for piece in answer.bytes().chunks(DIGEST_PIECE) {
+                digest.update(piece);
+                budget.spend(piece.len() / DIGEST_BYTES_PER_STEP);
+            }
             respond(batch.id, answer);
         }
         self.side.sessions.sweep(entry.id.index, entry.time);
@@ -151,7 +167,7 @@ impl<M: StateMachine> Replicated<M> {
     }
 
     /// Executes a batch, unless it has been executed before.
-    fn take(&mut self, context: &ApplyContext, batch: &Batch) -> Answer {
+    fn take(&mut self, context: &ApplyContext<'_>, batch: &Batch) -> Answer {
         let holds = self.rules.hold(Rule::ExactlyOnce);
         match self.side.sessions.admit(context.index, context.time, batch) {
             Verdict::Repeat(response) if holds => return Answer::Response(response),
@@ -292,14 +308,14 @@ mod tests {
     }
 
     impl StateMachine for Counter {
-        fn advance(&mut self, _: &ApplyContext) {}
+        fn advance(&mut self, _: &ApplyContext<'_>) {}
 
-        fn apply(&mut self, _: &ApplyContext, _: &[u8], response: &mut Vec<u8>) {
+        fn apply(&mut self, _: &ApplyContext<'_>, _: &[u8], response: &mut Vec<u8>) {
             self.count += 1;
             response.push(u8::try_from(self.count).unwrap());
         }
 
-        fn query(&self, _: &QueryContext, _: &[u8], _: &mut Vec<u8>) {}
+        fn query(&self, _: &QueryContext<'_>, _: &[u8], _: &mut Vec<u8>) {}
 
         fn due(&self) -> Option<Timestamp> {
             None
@@ -365,7 +381,7 @@ mod tests {
         let respond = |_: BatchId, answer: Answer| {
             responses.push(answer.response().map(|response| response[0]));
         };
-        replicated.execute(entry, respond).unwrap();
+        replicated.execute(entry, Budget::ENDLESS, respond).unwrap();
         responses
     }
 
@@ -417,12 +433,12 @@ mod tests {
         struct Chatterbox(Counter);
 
         impl StateMachine for Chatterbox {
-            fn advance(&mut self, _: &ApplyContext) {}
-            fn apply(&mut self, context: &ApplyContext, _: &[u8], response: &mut Vec<u8>) {
+            fn advance(&mut self, _: &ApplyContext<'_>) {}
+            fn apply(&mut self, context: &ApplyContext<'_>, _: &[u8], response: &mut Vec<u8>) {
                 assert!(context.memory_beside < 200 << 20, "what is remembered is bounded, and counts");
                 response.resize(600 << 20, b'x');
             }
-            fn query(&self, _: &QueryContext, _: &[u8], _: &mut Vec<u8>) {}
+            fn query(&self, _: &QueryContext<'_>, _: &[u8], _: &mut Vec<u8>) {}
             fn due(&self) -> Option<Timestamp> {
                 None
             }
@@ -449,7 +465,7 @@ mod tests {
 
         let mut original = Replicated::new(Chatterbox::default(), Rules::default());
         for sequence in 1..=2 {
-            original.execute(&entry(sequence, &[sequence], 1), |_, _| {}).unwrap();
+            original.execute(&entry(sequence, &[sequence], 1), Budget::ENDLESS, |_, _| {}).unwrap();
         }
         assert!(original.memory() < 200 << 20);
         original.snapshot_begin();
@@ -465,7 +481,7 @@ mod tests {
         copy.restore_finish().unwrap();
         assert_eq!((copy.digest(), copy.memory()), (original.digest(), original.memory()));
         let mut answers = Vec::new();
-        copy.execute(&entry(3, &[2], 1), |_, answer| answers.push(answer)).unwrap();
+        copy.execute(&entry(3, &[2], 1), Budget::ENDLESS, |_, answer| answers.push(answer)).unwrap();
         assert_eq!(answers, [Answer::Forgotten], "executed once, and it says so");
     }
 

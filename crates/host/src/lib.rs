@@ -67,7 +67,9 @@ pub use data_plane::{DataEffect, DataPlane};
 pub use disk::{ArchiveEvent, ArchiveJob, Job, Out, SnapshotName};
 pub use gathering::Gathering;
 pub use gossip::Gossip;
-pub use group::{Fresh, Group, GroupEffect, GroupObserver, GroupSettings, Origin, Restored};
+pub use group::{
+    Busy, Fresh, Group, GroupEffect, GroupObserver, GroupSettings, Origin, Restored, SLICE_STEPS,
+};
 pub use message::{Answer, Forward, Kind, MemberChange, Outcome, RaftLetter};
 pub use room::Room;
 pub use view_service::{

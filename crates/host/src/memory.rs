@@ -3,7 +3,8 @@
 use onecopy_core::machine::RestoreError;
 use onecopy_core::{ApplyContext, Footprint, QueryContext, StateMachine, Timestamp};
 
-/// Remembers every byte that it was given, and answers each body with its first. Each byte is a key of its own.
+/// Remembers every byte that it was given, one in each step, and answers each body with its first. Each byte is a key
+/// of its own.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
     pub(crate) bytes: Vec<u8>,
@@ -14,17 +15,23 @@ pub(crate) struct Memory {
 }
 
 impl StateMachine for Memory {
-    fn advance(&mut self, context: &ApplyContext) {
+    fn advance(&mut self, context: &ApplyContext<'_>) {
         self.due.take_if(|due| *due <= context.time);
         self.leftovers = self.leftovers.saturating_sub(1);
     }
 
-    fn apply(&mut self, _: &ApplyContext, body: &[u8], response: &mut Vec<u8>) {
-        self.bytes.extend_from_slice(body);
+    fn apply(&mut self, context: &ApplyContext<'_>, body: &[u8], response: &mut Vec<u8>) {
+        context.budget.begin("remember");
+        for byte in body {
+            context.budget.spend(1);
+            self.bytes.push(*byte);
+        }
         response.extend_from_slice(&body[..1]);
     }
 
-    fn query(&self, _: &QueryContext, body: &[u8], response: &mut Vec<u8>) {
+    fn query(&self, context: &QueryContext<'_>, body: &[u8], response: &mut Vec<u8>) {
+        context.budget.begin("recall");
+        body.iter().for_each(|_| context.budget.spend(1));
         response.extend_from_slice(body);
         response.push(self.bytes.len() as u8);
     }

@@ -17,7 +17,7 @@ const MANY: u64 = 4_000_000;
 
 struct Machine {
     keyspace: Keyspace,
-    context: ApplyContext,
+    context: ApplyContext<'static>,
 }
 
 impl Machine {

@@ -3,7 +3,7 @@
 //! Both know the database of the connection, and both treat what has expired as absent. Reads are the same
 //! code whether they run in a query or between the writes of an entry.
 
-use onecopy_core::{ApplyContext, StateMachine, Timestamp};
+use onecopy_core::{ApplyContext, Budget, StateMachine, Timestamp};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
 
@@ -12,8 +12,10 @@ use crate::database::{Database, Spot};
 use crate::error::{CommandError, Outcome};
 use crate::machine::{DATABASES, Keyspace};
 use crate::number::integer;
+use crate::pieces::copy;
 use crate::seed::Seed;
 use crate::slot::{INLINE_MAX, New, Object};
+use crate::steps::PIECE;
 use crate::value::{Text, Typed, Value};
 
 /// The keyspace, to read from.
@@ -23,6 +25,8 @@ pub(crate) struct View<'a> {
     pub(crate) db: u8,
     /// The time for answers about remaining time.
     pub(crate) now: Timestamp,
+    /// What it does is spent from this.
+    pub(crate) budget: Budget<'a>,
 }
 
 impl<'a> View<'a> {
@@ -62,15 +66,20 @@ impl<'a> View<'a> {
 pub(crate) struct Context<'a> {
     pub(crate) keyspace: &'a mut Keyspace,
     pub(crate) db: u8,
-    pub(crate) apply: &'a ApplyContext,
+    pub(crate) apply: &'a ApplyContext<'a>,
     /// How many commands of the entry have asked for random numbers.
     pub(crate) random_ordinal: &'a mut u64,
 }
 
-impl Context<'_> {
+impl<'a> Context<'a> {
+    /// What a command does is spent from this.
+    pub(crate) fn budget(&self) -> Budget<'a> {
+        self.apply.budget
+    }
+
     /// The same, to read from.
     pub(crate) fn view(&self) -> View<'_> {
-        View { keyspace: self.keyspace, db: self.db, now: self.keyspace.clock }
+        View { keyspace: self.keyspace, db: self.db, now: self.keyspace.clock, budget: self.budget() }
     }
 
     /// The time of the entry.
@@ -131,6 +140,12 @@ impl Context<'_> {
     /// Puts something at a spot, whatever is there. What has expired, and a collection without elements, is
     /// removed instead.
     pub(crate) fn put(&mut self, spot: Spot, key: &[u8], new: New<'_>, expires: Option<Timestamp>) {
+        let new = match new {
+            New::Text(Text::Raw(bytes)) if bytes.len() > PIECE => {
+                New::Value(Value::of_bytes(copy(bytes, self.budget())))
+            }
+            new => new,
+        };
         let is_gone = matches!(&new, New::Value(value) if value.content().is_gone());
         if is_gone || expires.is_some_and(|expires| expires <= self.clock()) {
             self.database_mut().remove(spot);
@@ -286,11 +301,12 @@ impl Random {
     }
 
     /// `count` different numbers below `bound`, all of them if there are not more, in random order.
-    pub(crate) fn distinct(&mut self, count: usize, bound: usize) -> Vec<usize> {
+    pub(crate) fn distinct(&mut self, count: usize, bound: usize, budget: Budget<'_>) -> Vec<usize> {
         let count = count.min(bound);
         if count * 4 >= bound {
             let mut numbers: Vec<usize> = (0..bound).collect();
             for at in 0..count {
+                budget.spend(1);
                 let other = at + self.below(bound - at);
                 numbers.swap(at, other);
             }
@@ -301,6 +317,7 @@ impl Random {
         let mut drawn = std::collections::BTreeSet::new();
         let mut numbers = Vec::with_capacity(count);
         while numbers.len() < count {
+            budget.spend(2);
             let number = self.below(bound);
             if drawn.insert(number) {
                 numbers.push(number);

@@ -26,7 +26,7 @@ use crate::seed::Seed;
 use crate::slot::blocks::BLOCK;
 use crate::slot::deadlines::{Bits, Deadlines, NEVER};
 use crate::slot::expiries::number_of;
-use crate::slot::{New, Object, RUN, Run};
+use crate::slot::{INLINE_MAX, New, Object, RUN, Run};
 use crate::slots::{SLOTS, slot_of};
 use crate::trash::Trash;
 use crate::value::{Content, EXPIRY_COST, KEY_COST, Value};
@@ -311,7 +311,9 @@ impl Database {
     pub(crate) fn take(&mut self, spot: Spot) -> Option<(Value, Option<Timestamp>)> {
         let object = self.object(spot)?;
         let expires = object.expires;
-        let text = object.value.text().map(|text| Content::Text(text).to_value());
+        // A long one lies beside.
+        let text = object.value.text().filter(|text| text.len() <= INLINE_MAX);
+        let text = text.map(|text| Value::of_bytes(text.to_vec()));
         let beside = self.take_beside(spot)?;
         Some((beside.or(text)?, expires))
     }

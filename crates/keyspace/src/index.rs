@@ -11,6 +11,8 @@
 
 use hashbrown::HashTable;
 
+use crate::steps::copying;
+
 /// A page of more positions is split.
 const PAGE_MAX: usize = 1792;
 /// No directory has more than 2 to this: hashes that agree in so many bits stay together.
@@ -45,6 +47,15 @@ impl Default for Index {
 }
 
 impl Index {
+    /// The same again, page by page. `step` hears of the steps of each.
+    pub(crate) fn copy(&self, step: &mut dyn FnMut(usize)) -> Self {
+        let copy = |page: &Page| {
+            step(1 + copying(size_of::<u32>() * page.positions.len()));
+            page.clone()
+        };
+        Self { directory: self.directory.clone(), pages: self.pages.iter().map(copy).collect() }
+    }
+
     fn page_of(&self, hash: u64) -> usize {
         self.directory[directory_bits(hash) & (self.directory.len() - 1)] as usize
     }

@@ -54,6 +54,7 @@ mod image;
 mod index;
 mod machine;
 mod number;
+mod pieces;
 mod scrub;
 mod seed;
 mod slot;

@@ -2,7 +2,7 @@
 
 use onecopy_core::machine::RestoreError;
 use onecopy_core::segments::NOT_EXECUTED;
-use onecopy_core::{ApplyContext, Footprint, Place, QueryContext, Rules, StateMachine, Timestamp};
+use onecopy_core::{ApplyContext, Budget, Footprint, Place, QueryContext, Rules, StateMachine, Timestamp};
 use onecopy_resp::{Version, Writer};
 
 use crate::ahead::Ahead;
@@ -16,6 +16,7 @@ use crate::image::{self, Image, Restore, encode};
 use crate::request::{self, Args, Segment};
 use crate::scrub;
 use crate::seed::Seed;
+use crate::steps::{COMMAND, copying};
 use crate::tokens::Tokens;
 use crate::trash::FREED_TOGETHER;
 use crate::value::TEXT_BYTES_MAX;
@@ -166,7 +167,10 @@ impl Keyspace {
         reply: &mut Writer<'_>,
     ) -> Result<(), CommandError> {
         match command.run {
-            Run::Read(run) => run(&View { keyspace: self, db: call.db, now: self.clock }, args, reply),
+            Run::Read(run) => {
+                let budget = call.context.budget;
+                run(&View { keyspace: self, db: call.db, now: self.clock, budget }, args, reply)
+            }
             Run::Write(run) => {
                 let mut context = Context {
                     keyspace: self,
@@ -195,12 +199,13 @@ pub struct DatabaseSize {
 /// Where a command of an entry comes from.
 struct Call<'a> {
     db: u8,
-    context: &'a ApplyContext,
+    context: &'a ApplyContext<'a>,
     random_ordinal: &'a mut u64,
 }
 
 /// Finds the command, checks that it may be executed, and executes it.
 fn dispatch<'a>(
+    budget: Budget<'_>,
     args: &[&'a [u8]],
     reply: &mut Writer<'_>,
     execute: impl FnOnce(&'static Command, &[&'a [u8]], &mut Writer<'_>) -> Result<(), CommandError>,
@@ -209,7 +214,11 @@ fn dispatch<'a>(
     reply.allow(REPLY_BYTES_MAX);
     let outcome = match command::find(args[0]) {
         None => Err(CommandError::Unknown(command::unknown_command(args))),
-        Some(command) => command.spec.check_arity(args.len()).and_then(|()| execute(command, args, reply)),
+        Some(command) => {
+            budget.begin(command.spec.name);
+            budget.spend(COMMAND);
+            command.spec.check_arity(args.len()).and_then(|()| execute(command, args, reply))
+        }
     };
     let outcome = if reply.overflowed() { Err(CommandError::ReplyTooLarge) } else { outcome };
     if let Err(error) = outcome {
@@ -220,11 +229,13 @@ fn dispatch<'a>(
 
 /// Answers each segment of a body with the replies that `run` writes.
 fn respond(
+    budget: Budget<'_>,
     body: &[u8],
     response: &mut Vec<u8>,
     mut run: impl FnMut(&Segment<'_>, &mut Args<'_>, &mut Writer<'_>),
 ) {
     let begin = response.len();
+    let spend = |bytes: usize| budget.spend(1 + copying(bytes));
     for segment in request::segments(body) {
         let header = response.len();
         if header - begin >= RESPONSE_BYTES_WANTED {
@@ -234,7 +245,7 @@ fn respond(
         }
         response.extend_from_slice(&[0; 4]);
         let version = segment.as_ref().map_or(Version::Two, |segment| segment.version);
-        let mut reply = Writer::new(response, version);
+        let mut reply = Writer::new(response, version).paced(&spend);
         match segment {
             Err(malformed) => reply.error(&CommandError::from(malformed).to_string()),
             Ok(segment) if segment.db >= DATABASES => {
@@ -263,7 +274,7 @@ fn respond(
 }
 
 impl StateMachine for Keyspace {
-    fn advance(&mut self, context: &ApplyContext) {
+    fn advance(&mut self, context: &ApplyContext<'_>) {
         let elapsed = context.time.0.saturating_sub(self.clock.0);
         self.pass(context.time);
         let count =
@@ -278,24 +289,28 @@ impl StateMachine for Keyspace {
         self.tokens.expire(self.clock, left);
     }
 
-    fn apply(&mut self, context: &ApplyContext, body: &[u8], response: &mut Vec<u8>) {
+    fn apply(&mut self, context: &ApplyContext<'_>, body: &[u8], response: &mut Vec<u8>) {
         self.pass(context.time);
         let (mut random_ordinal, mut ahead) = (0, Ahead::of(body));
-        respond(body, response, |segment, args, reply| {
+        respond(context.budget, body, response, |segment, args, reply| {
             ahead.command(&self.databases);
             let mut call = Call { db: segment.db, context, random_ordinal: &mut random_ordinal };
-            dispatch(args, reply, |command, args, reply| self.execute(&mut call, command, args, reply));
+            dispatch(context.budget, args, reply, |command, args, reply| {
+                self.execute(&mut call, command, args, reply)
+            });
         });
     }
 
-    fn query(&self, context: &QueryContext, body: &[u8], response: &mut Vec<u8>) {
+    fn query(&self, context: &QueryContext<'_>, body: &[u8], response: &mut Vec<u8>) {
         let (now, mut ahead) = (self.clock.max(context.now), Ahead::of(body));
-        respond(body, response, |segment, args, reply| {
+        respond(context.budget, body, response, |segment, args, reply| {
             ahead.command(&self.databases);
-            let view = View { keyspace: self, db: segment.db, now };
-            dispatch(args, reply, |command, args, reply| match (command.spec.kind, &command.run) {
-                (Kind::Read, Run::Read(run)) => run(&view, args, reply),
-                _ => Err(CommandError::NotARead(command.spec.name)),
+            let view = View { keyspace: self, db: segment.db, now, budget: context.budget };
+            dispatch(context.budget, args, reply, |command, args, reply| {
+                match (command.spec.kind, &command.run) {
+                    (Kind::Read, Run::Read(run)) => run(&view, args, reply),
+                    _ => Err(CommandError::NotARead(command.spec.name)),
+                }
             });
         });
     }

@@ -43,4 +43,4 @@ pub use disk_room::DiskRoom;
 pub use happened::Happened;
 pub use operation::{Operated, Operation, OperationOutcome};
 pub use server::{Ending, Server, StartError, begin_new_life};
-pub use status::{KnownGroup, KnownNode, NodeStatus, ReplicaStatus, ViewServiceStatus};
+pub use status::{BusyStatus, KnownGroup, KnownNode, NodeStatus, ReplicaStatus, ViewServiceStatus};

@@ -87,13 +87,17 @@ pub struct ReplicaStatus {
     /// While the replica executes what its log kept when the process was started: how far that goes.
     #[serde(default)]
     pub replays: Option<u64>,
+    /// What the replica is in the middle of executing, if that takes longer than a turn.
+    #[serde(default)]
+    pub busy: Option<BusyStatus>,
     /// For a primary: how many entries each other replica has still to acknowledge.
     pub lag: Vec<(u32, u64)>,
     /// Milliseconds that the oldest unfinished disk write has been waiting.
     pub oldest_write_ms: Option<u64>,
     /// Milliseconds that the oldest uncommitted entry of a primary has been waiting.
     pub oldest_prepare_ms: Option<u64>,
-    /// Bytes that the state occupies.
+    /// Bytes that the state occupies. This and what follows about its contents is as it was before the command that the
+    /// replica is in the middle of.
     pub memory_bytes: u64,
     /// Bytes of the log that are kept in memory.
     pub log_bytes: u64,
@@ -116,6 +120,15 @@ pub struct ReplicaStatus {
     pub sessions: u64,
     /// Views adopted since the process was started.
     pub view_changes: u64,
+}
+
+/// What a replica is in the middle of executing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BusyStatus {
+    /// The command, in small letters.
+    pub command: String,
+    /// For how many milliseconds the replica has been executing it, and what belongs to the same entry or batch.
+    pub busy_ms: u64,
 }
 
 /// A node as another one knows it.
@@ -157,14 +170,23 @@ pub struct KnownGroup {
 }
 
 impl ReplicaStatus {
-    pub(crate) fn of(group: &Group<Keyspace>, now: Instant) -> Self {
+    /// What was said of the replica `before` stands in for what nobody can look into while a command is executed.
+    pub(crate) fn of(group: &Group<Keyspace>, now: Instant, before: Option<&Self>) -> Self {
         let (replica, counters) = (group.replica(), group.counters());
         let status = replica.status(now);
         let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         let lag = |matched: onecopy_core::Index| status.last.0.saturating_sub(matched.0);
-        let sizes = group.machine().database_sizes();
-        let databases: Vec<(u8, u64, u64)> =
-            sizes.map(|size| (size.number, size.keys as u64, size.expires as u64)).collect();
+        let databases: Vec<(u8, u64, u64)> = match group.machine() {
+            Some(machine) => {
+                let sizes = machine.database_sizes();
+                sizes.map(|size| (size.number, size.keys as u64, size.expires as u64)).collect()
+            }
+            None => before.map_or_else(Vec::new, |before| before.databases.clone()),
+        };
+        let (memory_bytes, sessions) = match group.state() {
+            Some(state) => (state.memory(), state.sessions().size().0 as u64),
+            None => before.map_or((0, 0), |before| (before.memory_bytes, before.sessions)),
+        };
         Self {
             group: group.id().0,
             view: status.view.0,
@@ -174,10 +196,14 @@ impl ReplicaStatus {
             commit: status.commit.0,
             executed: group.applied().0,
             replays: group.replays().map(|through| through.0),
+            busy: group.busy().map(|busy| BusyStatus {
+                command: busy.command.to_owned(),
+                busy_ms: millis(now.since(busy.since)),
+            }),
             lag: replica.acknowledged().into_iter().map(|(node, at)| (node.0, lag(at))).collect(),
             oldest_write_ms: status.oldest_write.map(millis),
             oldest_prepare_ms: status.oldest_prepare.map(millis),
-            memory_bytes: group.state().memory(),
+            memory_bytes,
             log_bytes: replica.log().memory_bytes() as u64,
             replay_bytes: replica.log().bytes() as u64,
             keys: databases.iter().map(|(_, keys, _)| keys).sum(),
@@ -186,7 +212,7 @@ impl ReplicaStatus {
             batches: counters.batches,
             reads: counters.reads,
             reads_as_backup: counters.reads_as_backup,
-            sessions: group.state().sessions().size().0 as u64,
+            sessions,
             view_changes: counters.view_changes,
         }
     }

@@ -1,5 +1,7 @@
 //! Replies.
 
+use std::fmt;
+
 use crate::neutral::{PAIR, PAIRS};
 use crate::number::format_double;
 
@@ -11,6 +13,21 @@ pub enum Version {
     Two,
     /// RESP3, after `HELLO 3`.
     Three,
+}
+
+/// A long string is copied in pieces of so many bytes.
+const PIECE: usize = 1 << 20;
+/// No more room than this is made on the word of whoever expects a reply.
+const EXPECTED_MAX: usize = 1 << 30;
+
+/// Who wants to know how a reply comes on.
+#[derive(Clone, Copy)]
+struct Pace<'a>(&'a dyn Fn(usize));
+
+impl fmt::Debug for Pace<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Pace")
+    }
 }
 
 /// Appends replies to a buffer.
@@ -26,6 +43,7 @@ pub struct Writer<'a> {
     /// The length of `out` that must not be exceeded.
     length_max: usize,
     overflowed: bool,
+    pace: Option<Pace<'a>>,
 }
 
 impl<'a> Writer<'a> {
@@ -37,13 +55,20 @@ impl<'a> Writer<'a> {
     /// A writer that lets `out` grow to at most about `length_max` bytes (headers and short replies are not
     /// held back, bulk strings are).
     pub fn with_limit(out: &'a mut Vec<u8>, version: Version, length_max: usize) -> Self {
-        Self { out, version, neutral: false, length_max, overflowed: false }
+        Self { out, version, neutral: false, length_max, overflowed: false, pace: None }
     }
 
     /// A writer, with a limit, of a reply that is kept for whoever asks for it, in whichever protocol:
     /// [`write_neutral`](crate::write_neutral) writes it out. To those who write it looks like one of RESP3.
     pub fn neutral(out: &'a mut Vec<u8>, length_max: usize) -> Self {
-        Self { out, version: Version::Three, neutral: true, length_max, overflowed: false }
+        Self { out, version: Version::Three, neutral: true, length_max, overflowed: false, pace: None }
+    }
+
+    /// The same, which tells `pace` of each string that it writes, and of each piece of a long one, how many bytes it
+    /// has: whoever makes it may let others have their turn between.
+    #[must_use]
+    pub fn paced(self, pace: &'a dyn Fn(usize)) -> Self {
+        Self { pace: Some(Pace(pace)), ..self }
     }
 
     /// The protocol it writes. Who says something else for each keeps a reply from being neutral.
@@ -79,6 +104,30 @@ impl<'a> Writer<'a> {
         self.out.push(kind);
         self.out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
         self.out.extend_from_slice(b"\r\n");
+    }
+
+    /// So many replies are about to come, of so many bytes together: there is room for them at once.
+    pub fn expect(&mut self, replies: usize, bytes: u64) {
+        /// The header of a short string, and what follows it.
+        const HEADER: usize = 8;
+        let bytes =
+            usize::try_from(bytes).unwrap_or(usize::MAX).saturating_add(replies.saturating_mul(HEADER));
+        let room = self.length_max.saturating_sub(self.out.len());
+        self.out.reserve(bytes.min(room).min(EXPECTED_MAX));
+    }
+
+    /// Copies bytes, piece by piece.
+    fn copy(&mut self, bytes: &[u8]) {
+        if bytes.len() > PIECE {
+            self.out.reserve(bytes.len());
+        }
+        let (first, rest) = bytes.split_at(bytes.len().min(PIECE));
+        for piece in std::iter::once(first).chain(rest.chunks(PIECE)) {
+            self.out.extend_from_slice(piece);
+            if let Some(Pace(pace)) = self.pace {
+                pace(piece.len());
+            }
+        }
     }
 
     /// Whether `bytes` more may be written; remembers when not.
@@ -132,7 +181,7 @@ impl<'a> Writer<'a> {
     pub fn bulk(&mut self, bytes: &[u8]) {
         if self.admits(bytes.len()) {
             self.header(b'$', bytes.len());
-            self.out.extend_from_slice(bytes);
+            self.copy(bytes);
             self.out.extend_from_slice(b"\r\n");
         }
     }

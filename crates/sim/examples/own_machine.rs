@@ -52,13 +52,13 @@ impl Bank {
 }
 
 impl StateMachine for Bank {
-    fn advance(&mut self, _: &ApplyContext) {}
+    fn advance(&mut self, _: &ApplyContext<'_>) {}
 
-    fn apply(&mut self, _: &ApplyContext, body: &[u8], response: &mut Vec<u8>) {
+    fn apply(&mut self, _: &ApplyContext<'_>, body: &[u8], response: &mut Vec<u8>) {
         answer_framed(body, response, |command, reply| self.execute(command, reply));
     }
 
-    fn query(&self, _: &QueryContext, body: &[u8], response: &mut Vec<u8>) {
+    fn query(&self, _: &QueryContext<'_>, body: &[u8], response: &mut Vec<u8>) {
         answer_framed(body, response, |_, reply| self.list(reply));
     }
 

@@ -5,12 +5,14 @@ use onecopy_core::NodeId;
 use crate::checks::liveness;
 use crate::clock::{MS, SECOND, Time};
 use crate::env::Event;
+use crate::profile::Profile;
 use crate::trace::violated;
 use crate::world::World;
 
-/// How long the cluster may take to be as good as new after the faults.
+/// How long the cluster may take, after the faults, for each copy that it may have to make: one is made after
+/// the other.
 const RECOVERY_MAX: Time = 60 * SECOND;
-/// How long clients pause, at the most, when half of that is over.
+/// How long clients pause, at the most, when recovery takes longer than half of that.
 const BREATH: Time = SECOND;
 /// How long it gets to settle when nobody asks for anything any more.
 const SETTLING: Time = 3 * SECOND;
@@ -29,6 +31,11 @@ pub(crate) enum Phase {
     /// Nobody asks for anything any more; there have been so many views. And how often it may still be too early to tell.
     Settling(u64, u32),
     Over,
+}
+
+/// How long the cluster may take to be as good as new after the faults.
+fn recovery_max(profile: &Profile) -> Time {
+    RECOVERY_MAX * Time::from(profile.copies.max(2) - 1)
 }
 
 impl World {
@@ -53,7 +60,7 @@ impl World {
         let env = &mut self.env;
         self.clients.iter_mut().for_each(|client| client.served = 0);
         self.phase = match liveness::is_owed(env, &self.nodes) {
-            true => Phase::Recovery(env.time + RECOVERY_MAX),
+            true => Phase::Recovery(env.time + recovery_max(&env.profile)),
             false => Phase::Over,
         };
         env.schedule(env.time + SECOND, Event::Look);
@@ -62,10 +69,11 @@ impl World {
     pub(crate) fn look_at_the_whole(&mut self) {
         let was_drained = self.undrain_all();
         let env = &mut self.env;
+        let most = recovery_max(&env.profile);
         match self.phase {
             Phase::Recovery(until) => match liveness::missing(env, &self.nodes, &self.clients, was_drained) {
                 None => {
-                    env.stats.recovery = (env.time + RECOVERY_MAX - until, self.seed);
+                    env.stats.recovery = (env.time + most - until, self.seed);
                     self.phase = Phase::Settling(env.checks.views.changes(), LOOKS_MAX);
                     env.schedule(env.time + SETTLING, Event::Look);
                 }
@@ -75,7 +83,7 @@ impl World {
                     false => self.phase = Phase::Over,
                 },
                 Some(_) => {
-                    if env.time + RECOVERY_MAX / 2 >= until {
+                    if env.time + most >= until + RECOVERY_MAX / 2 {
                         // Clients may write faster than a small window carries to a learner, and would for ever.
                         env.profile.think = env.profile.think.max(BREATH);
                     }

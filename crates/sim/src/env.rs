@@ -158,6 +158,8 @@ pub struct Stats {
     pub elections: u64,
     /// Snapshots taken and installed by replicas, and installed by view nodes.
     pub snapshots: [u64; 3],
+    /// Turns that ended in the middle of a command.
+    pub pauses: u64,
     /// Tails cut.
     pub cuts: u64,
     /// Records that a crash has torn.
@@ -195,6 +197,7 @@ impl Stats {
         self.operations += other.operations;
         self.answered += other.answered;
         self.elections += other.elections;
+        self.pauses += other.pauses;
         for (sum, count) in self.snapshots.iter_mut().zip(other.snapshots) {
             *sum += count;
         }

@@ -85,10 +85,7 @@ impl World {
             }
             Fault::LongCommand => {
                 self.say(node, "executes something long");
-                let time = self.env.time;
-                let machine = self.node(node);
-                machine.executes_until = until;
-                machine.busy_since.get_or_insert(time);
+                self.node(node).executes_until = until;
                 return true;
             }
             Fault::LongTurn => {

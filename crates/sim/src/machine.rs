@@ -25,15 +25,15 @@ macro_rules! delegate {
 }
 
 impl StateMachine for Machine {
-    fn advance(&mut self, context: &ApplyContext) {
+    fn advance(&mut self, context: &ApplyContext<'_>) {
         delegate!(self, machine => machine.advance(context));
     }
 
-    fn apply(&mut self, context: &ApplyContext, body: &[u8], response: &mut Vec<u8>) {
+    fn apply(&mut self, context: &ApplyContext<'_>, body: &[u8], response: &mut Vec<u8>) {
         delegate!(self, machine => machine.apply(context, body, response));
     }
 
-    fn query(&self, context: &QueryContext, body: &[u8], response: &mut Vec<u8>) {
+    fn query(&self, context: &QueryContext<'_>, body: &[u8], response: &mut Vec<u8>) {
         delegate!(self, machine => machine.query(context, body, response));
     }
 

@@ -192,7 +192,7 @@ mod tests {
             let segment: BytesMut = action.segment(key, op, 20, once);
             let mut reply = Vec::new();
             match action.kind() {
-                Kind::Read => keyspace.query(&QueryContext { now }, &segment, &mut reply),
+                Kind::Read => keyspace.query(&QueryContext::at(now), &segment, &mut reply),
                 Kind::Write => {
                     let index = Index(op as u64);
                     let context = ApplyContext::new(index, now, 0);

@@ -97,7 +97,9 @@ impl World {
         if process.group().replica().standing() != Standing::Backup || self.env.subject.is_some() {
             return false;
         }
-        process.flip();
+        if !process.flip() {
+            return false;
+        }
         self.env.checks.digests.scarred.insert(node);
         self.say(node, "a bit flips in its memory");
         true

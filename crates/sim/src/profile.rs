@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use onecopy_core::{AnswerBounds, Rule};
+use onecopy_host::group::SLICE_STEPS;
 
 use crate::checks::images;
 use crate::client::Family;
@@ -27,6 +28,8 @@ const LARGE: u64 = 20;
 const STRICT: u64 = 100;
 /// How many are bent towards a narrow window.
 const RACES: u64 = 300;
+/// Commands pause in the middle, after a few steps.
+const SLICED: u64 = 600;
 
 /// How one run is set up. Times are true times, chances are per mille.
 #[derive(Clone, Debug)]
@@ -92,6 +95,10 @@ pub struct Profile {
     pub lease: Option<Duration>,
     /// How long an idle primary waits before it makes an entry.
     pub scrub_interval: Option<Duration>,
+    /// How many steps of commands a turn executes.
+    pub slice_steps: u64,
+    /// How long they take.
+    pub slice_takes: Duration,
     /// The log bound of the view table's Raft group.
     pub raft_log_bytes_max: usize,
     /// How many bytes of entries one append of that group carries at most.
@@ -160,6 +167,8 @@ impl Profile {
             },
             lease: dice.chance(700).then(|| Duration::from_millis(dice.between(100, 600))),
             scrub_interval: dice.chance(700).then(|| Duration::from_millis(dice.between(100, 2_000))),
+            slice_steps: SLICE_STEPS,
+            slice_takes: Duration::ZERO,
             join_lag_max: if dice.chance(500) { dice.between(0, 10) } else { 1_000 },
             raft_log_bytes_max: if dice.chance(500) { 2_000 } else { 1 << 20 },
             raft_append_bytes_max: 1 << 20,
@@ -220,6 +229,10 @@ impl Profile {
             let race = Race::draw(dice);
             profile.race = Some(race);
             race.bend(&mut profile, dice);
+        }
+        if dice.chance(SLICED) && !is_large {
+            profile.slice_steps = dice.between(1, 300);
+            profile.slice_takes = Duration::from_micros(dice.between(50, 1_000));
         }
         profile
     }

@@ -21,7 +21,7 @@ pub fn put(machine: &mut Machine) {
 pub fn is_in(machine: &Machine) -> bool {
     let Machine::Keyspace(machine) = machine else { return false };
     let mut reply = Vec::new();
-    machine.query(&QueryContext { now: machine.clock() }, &Action::Get.segment(KEY, 0, 0, false), &mut reply);
+    machine.query(&QueryContext::at(machine.clock()), &Action::Get.segment(KEY, 0, 0, false), &mut reply);
     // A segment's reply after its length: nothing, or the value.
     !reply.ends_with(b"$-1\r\n")
 }

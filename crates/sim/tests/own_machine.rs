@@ -36,9 +36,9 @@ struct Counter {
 }
 
 impl StateMachine for Counter {
-    fn advance(&mut self, _: &ApplyContext) {}
+    fn advance(&mut self, _: &ApplyContext<'_>) {}
 
-    fn apply(&mut self, _: &ApplyContext, body: &[u8], response: &mut Vec<u8>) {
+    fn apply(&mut self, _: &ApplyContext<'_>, body: &[u8], response: &mut Vec<u8>) {
         answer_framed(body, response, |command, reply| {
             self.count += u64::from(command[0]);
             if self.fault == Fault::Counts && self.count == 100 {
@@ -49,7 +49,7 @@ impl StateMachine for Counter {
         });
     }
 
-    fn query(&self, _: &QueryContext, body: &[u8], response: &mut Vec<u8>) {
+    fn query(&self, _: &QueryContext<'_>, body: &[u8], response: &mut Vec<u8>) {
         answer_framed(body, response, |_, reply| reply.extend_from_slice(&self.count.to_le_bytes()));
     }
 

@@ -81,11 +81,9 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         self.groups.get(&id)
     }
 
-    /// Harms the machine of a replica, see [`onecopy_core::Replicated::damage`].
-    pub fn damage(&mut self, group: GroupId, harm: impl FnOnce(&mut M)) {
-        if let Some(group) = self.groups.get_mut(&group) {
-            group.damage(harm);
-        }
+    /// Harms the machine of a replica, see [`Group::damage`].
+    pub fn damage(&mut self, group: GroupId, harm: impl FnOnce(&mut M)) -> bool {
+        self.groups.get_mut(&group).is_some_and(|group| group.damage(harm))
     }
 
     /// Lets the machine of a replica execute nothing, or everything again, see [`Group::hold_execution`].

@@ -8,6 +8,7 @@ use onecopy_core::{
 use onecopy_replica::{Base, Config};
 
 use super::*;
+use crate::group::SLICE_STEPS;
 use crate::memory::Memory;
 use crate::message::Kind;
 
@@ -40,8 +41,14 @@ impl Node {
             let me = Member { node: NodeId(1), incarnation: Incarnation(1) };
             let lease = Some(Duration::from_millis(100));
             let replica = Config { lease, ..Config::new(GROUP, me, BootNumber(1)) };
-            let settings =
-                GroupSettings { replica, memory_max: 0, min_copies: 1, scrub_interval: None, seed: [0; 32] };
+            let settings = GroupSettings {
+                replica,
+                memory_max: 0,
+                min_copies: 1,
+                scrub_interval: None,
+                slice_steps: SLICE_STEPS,
+                seed: [0; 32],
+            };
             let machine = Memory::default();
             let state = Replicated::new(machine, Rules::default());
             let restored = Restored { recovered: Recovered::default(), state, base: Base::default() };

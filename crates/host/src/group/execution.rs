@@ -3,15 +3,20 @@
 //!
 //! An entry that is committed is settled, and its answer with it. When it is executed is nobody else's
 //! business: the replica goes on to receive, persist and acknowledge entries, and to renew leases, while its
-//! machine is behind (rule `AcknowledgedWhileBusy`). In one turn a group executes so much and no more; the
-//! next turn follows at once, and other groups, peers and clients have theirs between. Where there is little
-//! to do it is done in the turn in which it was committed.
+//! machine is behind (rule `AcknowledgedWhileBusy`). In one turn a group executes a slice and no more, be it
+//! many entries or a part of one command (see [`fiber`](super::fiber)); the next turn follows at once, and other
+//! groups, peers and clients have theirs between. Where there is little to do it is done in the turn in which it
+//! was committed.
+//!
+//! Entries and batches of reads take turns, so that neither keeps the other waiting for ever. Whatever comes
+//! while something long is being executed waits behind it, as in Redis.
 //!
 //! # What follows from being behind
 //!
 //! - A read that may be answered once the log is executed through i waits until it is (rule
 //!   `ExecuteBeforeReading`). It holds up nothing: entries after i may be executed before it.
-//! - A snapshot of the state after i begins between i and the entry after it.
+//! - A snapshot of the state after i begins between i and the entry after it. While the machine is away, an image goes
+//!   on as little as anything else that looks into it.
 //! - A primary that has stepped down still answers what was committed while it led: nothing can take that
 //!   back.
 //! - A snapshot that arrives, and a replica that begins anew, make whatever waits here superfluous.
@@ -20,15 +25,14 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use onecopy_core::{Entry, EntryId, Index, Instant, Protocol, Rule, StateMachine, Timestamp};
+use onecopy_core::{Answer, Digest, Entry, EntryId, Index, Instant, Protocol, Rule, StateMachine, Timestamp};
 use onecopy_replica::Input;
 
-use super::{Asked, Group, GroupEffect, GroupObserver};
+use super::fiber::{Done, Work};
+use super::{Asked, Group, GroupEffect, GroupObserver, Origin};
 use crate::disk::Out;
+use crate::message::Outcome;
 
-/// A turn executes no further entry when those that it has executed weigh so much: some ten milliseconds of
-/// small commands.
-const SLICE_BYTES: usize = 1 << 20;
 /// An entry weighs as much as its payload, and so much more for itself.
 const ENTRY_BYTES: usize = 256;
 /// A primary takes no more writes while so many entries wait.
@@ -38,33 +42,72 @@ const ENTRIES_MAX: usize = 1 << 16;
 #[derive(Debug)]
 pub(super) struct Execution {
     entries: VecDeque<Entry>,
-    /// What they weigh.
+    /// What they weigh, and the one that is being executed.
     bytes: usize,
     bytes_max: usize,
     /// Reads by the last entry that they must see, and by their token.
     reads: BTreeMap<(Index, u64), Asked>,
+    /// Reads that have only to be executed.
+    readable: VecDeque<Asked>,
+    /// What is being executed.
+    running: Option<Running>,
+    /// The last thing was a batch of reads: it is the turn of an entry.
+    has_read: bool,
     /// The replica wants a snapshot of the state as it is after this entry.
     snapshot: Option<(EntryId, Timestamp)>,
-    /// How much this turn may still execute.
-    left: usize,
-    /// Nothing is executed.
+    /// The log wants one, of whichever state.
+    is_snapshot_wanted: bool,
+    /// How many steps a turn executes.
+    slice: u64,
+    /// How many this turn may still execute.
+    left: u64,
+    /// Nothing goes on.
     is_held: bool,
 }
 
+/// What is being executed.
+#[derive(Debug)]
+enum Running {
+    Entry { id: EntryId, time: Timestamp, weight: usize, since: Instant },
+    Reads { origins: Vec<Origin>, since: Instant },
+}
+
+/// What a machine is in the middle of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Busy {
+    /// When it began.
+    pub since: Instant,
+    /// The command, as the machine calls it.
+    pub command: &'static str,
+}
+
 impl Execution {
-    /// Nothing waits. A primary takes no more writes while more than `bytes_max` do.
-    pub(super) fn new(bytes_max: usize) -> Self {
-        let (entries, reads) = (VecDeque::new(), BTreeMap::new());
-        Self { entries, bytes: 0, bytes_max, reads, snapshot: None, left: SLICE_BYTES, is_held: false }
+    /// Nothing waits. A turn executes so many steps. A primary takes no more writes while more than `bytes_max`
+    /// wait.
+    pub(super) fn new(slice: u64, bytes_max: usize) -> Self {
+        Self {
+            entries: VecDeque::new(),
+            bytes: 0,
+            bytes_max,
+            reads: BTreeMap::new(),
+            readable: VecDeque::new(),
+            running: None,
+            has_read: false,
+            snapshot: None,
+            is_snapshot_wanted: false,
+            slice,
+            left: slice,
+            is_held: false,
+        }
     }
 
     /// How many entries are committed and not executed.
     pub(super) fn behind(&self) -> u64 {
-        self.entries.len() as u64
+        self.entries.len() as u64 + u64::from(matches!(self.running, Some(Running::Entry { .. })))
     }
 
     pub(super) fn is_behind(&self) -> bool {
-        !self.entries.is_empty()
+        self.behind() > 0
     }
 
     /// Whether a primary must take no more writes.
@@ -74,12 +117,16 @@ impl Execution {
 
     /// Whether the next turn should be soon, to go on.
     pub(super) fn wants_turn(&self) -> bool {
-        self.is_behind() && !self.is_held
+        !self.is_held && (self.running.is_some() || !self.entries.is_empty() || !self.readable.is_empty())
     }
 
     /// The last entry that is known to be committed, and its time.
     pub(super) fn last(&self) -> Option<(Index, Timestamp)> {
-        self.entries.back().map(|entry| (entry.id.index, entry.time))
+        let running = match self.running {
+            Some(Running::Entry { id, time, .. }) => Some((id.index, time)),
+            _ => None,
+        };
+        self.entries.back().map(|entry| (entry.id.index, entry.time)).or(running)
     }
 
     pub(super) fn wants_snapshot(&self) -> bool {
@@ -88,6 +135,11 @@ impl Execution {
 
     pub(super) fn want_snapshot(&mut self, at: EntryId, time: Timestamp) {
         self.snapshot = Some((at, time));
+    }
+
+    /// The log wants a snapshot of whichever state, as soon as it can be looked into.
+    pub(super) fn want_any_snapshot(&mut self) {
+        self.is_snapshot_wanted = true;
     }
 
     pub(super) fn committed(&mut self, entries: Vec<Entry>) {
@@ -100,40 +152,57 @@ impl Execution {
         self.reads.insert((through, token), asked);
     }
 
-    /// The reads that have seen everything that they must.
-    fn answerable(&mut self, applied: Index) -> impl Iterator<Item = Asked> + use<> {
-        let later = self.reads.split_off(&(applied.next(), 0));
-        std::mem::replace(&mut self.reads, later).into_values()
+    /// A read has seen everything that it must, and is executed next.
+    pub(super) fn read_next(&mut self, asked: Asked) {
+        self.readable.push_back(asked);
     }
 
-    /// The state that all this was for is gone. Returns the reads that waited for it.
-    pub(super) fn forget(&mut self) -> impl Iterator<Item = Asked> + use<> {
-        (self.bytes, self.snapshot) = (0, None);
+    /// The reads that have seen everything that they must are executed next.
+    fn executed(&mut self, through: Index) {
+        let later = self.reads.split_off(&(through.next(), 0));
+        self.readable.extend(std::mem::replace(&mut self.reads, later).into_values());
+    }
+
+    /// The state that all this was for is gone. Returns who waits for reads.
+    pub(super) fn forget(&mut self) -> impl Iterator<Item = Origin> + use<> {
         self.entries.clear();
-        self.forget_reads()
+        let origins = self.forget_reads();
+        (self.bytes, self.snapshot, self.running) = (0, None, None);
+        (self.is_snapshot_wanted, self.has_read) = (false, false);
+        origins
     }
 
-    /// The state is of no use for reads. Returns those that waited for it.
-    pub(super) fn forget_reads(&mut self) -> impl Iterator<Item = Asked> + use<> {
-        std::mem::take(&mut self.reads).into_values()
+    /// The state is of no use for reads. Returns who waits for some.
+    pub(super) fn forget_reads(&mut self) -> impl Iterator<Item = Origin> + use<> {
+        let running = match &mut self.running {
+            Some(Running::Reads { origins, .. }) => std::mem::take(origins),
+            _ => Vec::new(),
+        };
+        let readable = std::mem::take(&mut self.readable).into_iter();
+        let waiting = readable.chain(std::mem::take(&mut self.reads).into_values());
+        running.into_iter().chain(waiting.flat_map(|asked| asked.reads).map(|(origin, _)| origin))
     }
 
     /// A new turn may execute as much as any other.
     pub(super) fn renew(&mut self) {
-        self.left = SLICE_BYTES;
+        self.left = self.slice;
     }
 
-    /// The next entry, unless this turn has executed enough.
-    fn next(&mut self) -> Option<Entry> {
-        if self.is_held || self.left == 0 {
+    /// The next thing to begin, unless this turn has executed enough: entries and reads by turns.
+    fn next(&mut self) -> Option<Next> {
+        // Whoever is held begins something, and gets no further than into the middle of it.
+        if self.left == 0 && !self.is_held {
             return None;
         }
-        let entry = self.entries.pop_front()?;
-        let weight = weight(&entry);
-        self.bytes -= weight;
-        self.left = self.left.saturating_sub(weight);
-        Some(entry)
+        let reads = self.readable.pop_front_if(|_| !self.has_read || self.entries.is_empty());
+        self.has_read = reads.is_some();
+        reads.map(Next::Reads).or_else(|| self.entries.pop_front().map(Next::Entry))
     }
+}
+
+enum Next {
+    Entry(Entry),
+    Reads(Asked),
 }
 
 fn weight(entry: &Entry) -> usize {
@@ -147,15 +216,24 @@ impl<M: StateMachine> Group<M> {
         self.execution.behind()
     }
 
-    /// Lets nothing be executed, or everything again: as if the machine was in the middle of something long.
-    /// For those who want to see what happens beside it.
+    /// What the machine is in the middle of, if that takes more than a turn.
+    #[must_use]
+    pub fn busy(&self) -> Option<Busy> {
+        let (Running::Entry { since, .. } | Running::Reads { since, .. }) =
+            self.execution.running.as_ref()?;
+        Some(Busy { since: *since, command: self.state.executes()? })
+    }
+
+    /// Lets nothing go on, or everything again: the machine stays in the middle of what it executes next, as if that
+    /// was something long. For those who want to see what happens beside it.
     pub fn hold_execution(&mut self, is_held: bool) {
         self.execution.is_held = is_held;
     }
 
-    /// Whether it hears nobody until it has executed what is committed: never (rule `AcknowledgedWhileBusy`).
+    /// Whether it hears nobody until it has executed what it has to: never (rule `AcknowledgedWhileBusy`).
     pub(crate) fn is_deaf(&self) -> bool {
-        self.execution.is_behind() && !self.rules.hold(Rule::AcknowledgedWhileBusy)
+        let is_busy = self.execution.is_behind() || self.execution.running.is_some();
+        is_busy && !self.rules.hold(Rule::AcknowledgedWhileBusy)
     }
 
     /// The last entry that is known to be committed here, and its time.
@@ -170,11 +248,10 @@ impl<M: StateMachine> Group<M> {
         observer: &mut impl GroupObserver<M>,
         out: &mut Out<GroupEffect>,
     ) {
-        while let Some(entry) = self.execution.next() {
-            self.apply(&entry, observer, out);
-            self.begin_wanted_snapshot(observer);
-            for asked in self.execution.answerable(self.applied) {
-                self.answer_reads(asked, out);
+        while let Some(done) = self.execute_next(now, observer) {
+            match done {
+                Done::Entry { entry, answers } => self.executed(&entry, answers, observer, out),
+                Done::Reads(responses) => self.answer_reads(responses, out),
             }
         }
         // The replica compares what came of the entries; that has effects too, but commits nothing.
@@ -185,8 +262,78 @@ impl<M: StateMachine> Group<M> {
         }
     }
 
-    /// Begins the snapshot that the replica wants, if the state is the one that it wants it of.
+    /// Executes the next thing, or goes on with the last one; what is done. Nothing, if there is nothing more to do, or
+    /// not in this turn.
+    fn execute_next(&mut self, now: Instant, observer: &mut impl GroupObserver<M>) -> Option<Done> {
+        let mut left = if self.execution.is_held { 0 } else { self.execution.left };
+        let done = if self.execution.running.is_some() {
+            if left == 0 {
+                return None;
+            }
+            self.state.go_on(&mut left)
+        } else {
+            self.begin_wanted_snapshot(observer);
+            let (work, running) = match self.execution.next()? {
+                Next::Entry(entry) => {
+                    let (id, time, weight) = (entry.id, entry.time, weight(&entry));
+                    (Work::Entry(entry), Running::Entry { id, time, weight, since: now })
+                }
+                Next::Reads(Asked { reads, time }) => {
+                    let (origins, bodies) = reads.into_iter().unzip();
+                    let time = self.clock.max(self.applied_time).max(time);
+                    (Work::Reads { now: time, bodies }, Running::Reads { origins, since: now })
+                }
+            };
+            self.execution.running = Some(running);
+            self.state.begin(work, &mut left)
+        };
+        self.execution.left = left;
+        done
+    }
+
+    /// An entry has been executed: whoever asked for it is answered.
+    fn executed(
+        &mut self,
+        entry: &Entry,
+        answers: Result<Vec<Answer>, onecopy_core::payload::PayloadError>,
+        observer: &mut impl GroupObserver<M>,
+        out: &mut Out<GroupEffect>,
+    ) {
+        if let Some(Running::Entry { weight, .. }) = self.execution.running.take() {
+            self.execution.bytes -= weight;
+        }
+        let answers = match answers {
+            Ok(answers) => answers,
+            // Going on would make this copy differ from the others: stopping loudly is all that is left.
+            Err(error) => panic!("{} cannot execute entry {}: {error}", self.id, entry.id),
+        };
+        self.answer_writes(entry.id.index, answers, out);
+        let value = self.state.here().map_or(0, |state| state.digest());
+        self.digests.push(Digest { after: entry.id.index, value });
+        let before = std::mem::replace(&mut self.applied, entry.id.index);
+        self.applied_time = entry.time;
+        observer.applied(self, before, entry);
+        self.execution.executed(self.applied);
+        self.begin_wanted_snapshot(observer);
+    }
+
+    /// Batches of reads have been executed: whoever asked for them is answered, unless nobody wants to know any more.
+    fn answer_reads(&mut self, responses: Vec<bytes::Bytes>, out: &mut Out<GroupEffect>) {
+        let Some(Running::Reads { origins, .. }) = self.execution.running.take() else { return };
+        for (origin, response) in origins.into_iter().zip(responses) {
+            let outcome = Outcome::Done { response, as_of: self.applied };
+            out.effects.push(GroupEffect::Answer { origin, outcome });
+        }
+    }
+
+    /// Begins the snapshot that is wanted, if the state is here, and the one that it is wanted of.
     pub(super) fn begin_wanted_snapshot(&mut self, observer: &mut impl GroupObserver<M>) {
+        if self.state.here().is_none() {
+            return;
+        }
+        if std::mem::take(&mut self.execution.is_snapshot_wanted) {
+            self.snapshot_wanted(observer);
+        }
         let is_due = |(at, _): &mut (EntryId, Timestamp)| at.index <= self.applied;
         if let Some((at, time)) = self.execution.snapshot.take_if(is_due) {
             assert_eq!(at.index, self.applied, "a snapshot of {at} would be of a later state");

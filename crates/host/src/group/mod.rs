@@ -8,6 +8,7 @@ mod counters;
 mod dirty;
 mod effect;
 mod execution;
+mod fiber;
 mod observer;
 mod requests;
 mod settings;
@@ -21,8 +22,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use onecopy_core::payload::Batch;
 use onecopy_core::{
-    Digest, GroupId, Index, Instant, NodeId, Protocol, Replicated, Rules, StateMachine, Ticket, Timestamp,
-    View, Write,
+    AnswerBounds, Digest, GroupId, Index, Instant, NodeId, Protocol, Replicated, Rules, StateMachine, Ticket,
+    Timestamp, View, Write,
 };
 use onecopy_replica::{CorruptPromise, Effect, Input, Message, Replica, Standing};
 use rand_chacha::ChaCha8Rng;
@@ -35,10 +36,12 @@ use crate::waiting::Waiting;
 pub use counters::Counters;
 use dirty::Dirty;
 pub use effect::{GroupEffect, Origin};
+pub use execution::Busy;
 use execution::Execution;
+use fiber::Fiber;
 pub use observer::GroupObserver;
 pub use requests::ENTRY_BYTES_MAX;
-pub use settings::{Fresh, GroupSettings, Restored};
+pub use settings::{Fresh, GroupSettings, Restored, SLICE_STEPS};
 use snapshots::Snapshots;
 
 /// Reads whose confirmation was asked for together.
@@ -54,7 +57,9 @@ struct Asked {
 pub struct Group<M> {
     id: GroupId,
     replica: Replica,
-    state: Replicated<M>,
+    state: Fiber<M>,
+    /// Within which bounds answers are remembered.
+    bounds: AnswerBounds,
     /// Everything through here was known to be committed when the group was started.
     replays: Index,
     /// The last entry that the state reflects, and its time.
@@ -114,13 +119,14 @@ impl<M: StateMachine> Group<M> {
         let id = settings.replica.group;
         let rules = settings.replica.rules;
         let applied = recovered.base.index;
-        let execution = Execution::new(settings.replica.log_bytes_max);
+        let execution = Execution::new(settings.slice_steps, settings.replica.log_bytes_max);
         let mut effects = Vec::new();
         let replica = Replica::new(settings.replica, recovered, base, now, &mut effects)?;
         let mut group = Self {
             id,
             replica,
-            state,
+            bounds: state.bounds(),
+            state: Fiber::new(state),
             replays: Index(0),
             applied,
             applied_time: base.time,
@@ -175,21 +181,22 @@ impl<M: StateMachine> Group<M> {
         &self.replica
     }
 
-    /// The state machine.
+    /// The state machine; `None` while it is [in the middle of something](Self::busy).
     #[must_use]
-    pub fn machine(&self) -> &M {
-        self.state.machine()
+    pub fn machine(&self) -> Option<&M> {
+        self.state().map(Replicated::machine)
     }
 
-    /// The state machine, and what is replicated beside it.
+    /// The state machine, and what is replicated beside it; `None` while it is in the middle of something.
     #[must_use]
-    pub fn state(&self) -> &Replicated<M> {
-        &self.state
+    pub fn state(&self) -> Option<&Replicated<M>> {
+        self.state.here()
     }
 
-    /// Harms the machine, see [`Replicated::damage`].
-    pub fn damage(&mut self, harm: impl FnOnce(&mut M)) {
-        self.state.damage(harm);
+    /// Harms the machine, see [`Replicated::damage`]; whether that could be done, because it was not in the middle of
+    /// something.
+    pub fn damage(&mut self, harm: impl FnOnce(&mut M)) -> bool {
+        self.state.here_mut().map(|state| state.damage(harm)).is_some()
     }
 
     /// The last entry that the state reflects.
@@ -271,17 +278,15 @@ impl<M: StateMachine> Group<M> {
         let cares = leads || !self.reads.is_empty();
         // What has not been executed may say that something expires earlier than anything that the state
         // knows of.
-        let due = cares
-            && (self.execution.is_behind()
-                || self.state.machine().due().is_some_and(|due| due <= self.clock));
+        let due =
+            cares && (self.execution.is_behind() || self.state.due().is_some_and(|due| due <= self.clock));
         while !self.writes.is_empty() {
             self.propose(now, observer, out);
         }
         // Time alone changes the state: that, too, is an entry. One at a time is enough.
         let scrubs = self.scrub_interval.is_some() && self.next_scrub <= now;
         let is_paced = self.next_lapse <= now;
-        let lapses =
-            due && (is_paced || !self.reads.is_empty()) || self.state.machine().has_leftovers() && is_paced;
+        let lapses = due && (is_paced || !self.reads.is_empty()) || self.has_leftovers() && is_paced;
         let is_free = match self.execution.is_behind() {
             // What was made for time is executed late. Only a read needs another one meanwhile.
             true => is_paced && !self.reads.is_empty() && self.is_settled(),
@@ -297,7 +302,7 @@ impl<M: StateMachine> Group<M> {
             self.step(now, Input::Elapsed, observer, out);
         }
         self.continue_snapshot(out);
-        self.tidies = self.state.tidy();
+        self.tidies = self.state.here_mut().is_some_and(|state| state.tidy());
     }
 
     /// When the group next wants a turn.
@@ -305,14 +310,20 @@ impl<M: StateMachine> Group<M> {
     pub fn deadline(&self, now: Instant) -> Option<Instant> {
         let leads = self.replica.standing() == Standing::Primary;
         let is_idle = leads && self.proposed.is_empty() && !self.execution.is_behind();
-        let due = is_idle.then(|| self.state.machine().due()).flatten().map(|due| {
+        let due = is_idle.then(|| self.state.due()).flatten().map(|due| {
             let wait = due.0.saturating_sub(self.clock.0).max(1);
             self.next_lapse.max(self.clock_read + Duration::from_millis(wait))
         });
-        let removal = (is_idle && self.state.machine().has_leftovers()).then_some(self.next_lapse);
-        let busy = (self.snapshots.want_turn() || self.tidies || self.execution.wants_turn()).then_some(now);
+        let removal = (is_idle && self.has_leftovers()).then_some(self.next_lapse);
+        let images = self.snapshots.want_turn() && self.state.here().is_some();
+        let busy = (images || self.tidies || self.execution.wants_turn()).then_some(now);
         let scrub = self.scrub_interval.filter(|_| is_idle).map(|_| self.next_scrub);
         [self.replica.deadline(), due, removal, scrub, busy].into_iter().flatten().min()
+    }
+
+    /// Whether the machine has something left to remove that nobody sees any more.
+    fn has_leftovers(&self) -> bool {
+        self.machine().is_some_and(StateMachine::has_leftovers)
     }
 
     /// Whether everything in the log is committed.
@@ -343,7 +354,7 @@ impl<M: StateMachine> Group<M> {
                 }
                 // Seen to by whoever proposed.
                 Effect::Proposed { .. } | Effect::Refused => {}
-                Effect::ReadReady { token, through } => self.read_ready(token, through, out),
+                Effect::ReadReady { token, through } => self.read_ready(token, through),
                 Effect::ReadRefused { token } => self.refuse_reads(token, out),
                 Effect::ViewChanged { view, standing } => self.view_changed(view, standing, observer, out),
                 Effect::Suspect { view, node, grounds } => {
@@ -421,7 +432,8 @@ impl<M: StateMachine> Group<M> {
     /// The state is not what it should be: the group begins anew, as if it had executed nothing.
     fn rebuild(&mut self, observer: &mut impl GroupObserver<M>, out: &mut Out<GroupEffect>) {
         self.give_up_execution(out);
-        self.state = self.fresh_state();
+        let state = self.fresh_state();
+        self.state.replace(state);
         self.snapshots.forget();
         self.applied = Index(0);
         self.applied_time = Timestamp(0);
@@ -431,15 +443,14 @@ impl<M: StateMachine> Group<M> {
     /// Another state takes the place of the one that was about to execute what is committed.
     fn give_up_execution(&mut self, out: &mut Out<GroupEffect>) {
         self.disown_proposals(Index(0), out);
-        let reads: Vec<Asked> = self.execution.forget().collect();
-        reads.into_iter().for_each(|asked| self.refuse(asked, out));
+        self.execution.forget().for_each(|origin| self.refuse(origin, out));
         self.digests.clear();
     }
 
     /// A state that has executed nothing.
     fn fresh_state(&mut self) -> Replicated<M> {
         let seed = [self.seed(), self.seed()];
-        Replicated::new(self.fresh.machine(seed), self.rules).bounded(self.state.bounds())
+        Replicated::new(self.fresh.machine(seed), self.rules).bounded(self.bounds)
     }
 
     fn seed(&mut self) -> u64 {

@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use onecopy_core::payload::{Batch, Builder, Header};
-use onecopy_core::{
-    Answer, BatchId, Digest, Entry, Index, Instant, Protocol, QueryContext, Rule, StateMachine, Timestamp,
-};
+use onecopy_core::{Answer, BatchId, Index, Instant, Protocol, Rule, StateMachine, Timestamp};
 use onecopy_replica::{Effect, Input, Refusal};
 
 use super::{Asked, Group, GroupEffect, GroupObserver, Origin};
@@ -124,8 +122,14 @@ impl<M: StateMachine> Group<M> {
         observer: &mut impl GroupObserver<M>,
         out: &mut Out<GroupEffect>,
     ) {
-        let (log, machine) = (self.replica.log(), self.state.machine());
-        let touched = self.dirty.last_touching(log, self.applied, self.rules, machine, (self.clock, &read.1));
+        let log = self.replica.log();
+        let touched = match self.state.here().map(|state| state.machine()) {
+            Some(machine) => {
+                self.dirty.last_touching(log, self.applied, self.rules, machine, (self.clock, &read.1))
+            }
+            // Nobody can look into the machine now, so it may be about anything.
+            None => log.last().index,
+        };
         // The answer is that of the log's end: who asks how long a key lives must not hear that it lives longer than others
         // have heard.
         let time = log.get(log.last().index).map_or(Timestamp(0), |entry| entry.time);
@@ -146,79 +150,51 @@ impl<M: StateMachine> Group<M> {
         self.step(now, input, observer, out);
     }
 
-    /// Executes a committed entry, and answers those who asked for it.
-    pub(super) fn apply(
-        &mut self,
-        entry: &Entry,
-        observer: &mut impl GroupObserver<M>,
-        out: &mut Out<GroupEffect>,
-    ) {
+    /// The entry at `index` has been executed, with these answers to its batches: those who asked for it hear of them.
+    pub(super) fn answer_writes(&mut self, index: Index, answers: Vec<Answer>, out: &mut Out<GroupEffect>) {
         self.counters.entries += 1;
-        let asked = self.proposed.pop_front_if(|(index, _)| *index == entry.id.index);
-        let mut origins = asked.map(|(_, origins)| origins).unwrap_or_default().into_iter();
+        let asked = self.proposed.pop_front_if(|(proposed, _)| *proposed == index);
         // What was proposed to more members is executed, but is not answered before there are as many again: the batch comes again
         // until then, and is not executed again.
-        let answers = self.lacks_copies().is_none();
-        let respond = |_: BatchId, answer: Answer| {
-            if let Some(origin) = origins.next() {
-                let outcome = match answer {
-                    Answer::Refused => Outcome::Busy,
-                    _ if !answers => Outcome::Unknown,
-                    Answer::Response(response) => Outcome::Done { response, as_of: entry.id.index },
-                    Answer::Forgotten => Outcome::Forgotten,
-                    // One that was executed before its coordinator said that it has the answer is a delayed
-                    // copy.
-                    Answer::Stale => Outcome::Unknown,
-                };
-                out.effects.push(GroupEffect::Answer { origin, outcome });
-            }
-        };
-        if let Err(error) = self.state.execute(entry, respond) {
-            // Going on would make this copy differ from the others: stopping loudly is all that is left.
-            panic!("{} cannot execute entry {}: {error}", self.id, entry.id);
+        let is_answered = self.lacks_copies().is_none();
+        for (origin, answer) in asked.map(|(_, origins)| origins).unwrap_or_default().into_iter().zip(answers)
+        {
+            let outcome = match answer {
+                Answer::Refused => Outcome::Busy,
+                _ if !is_answered => Outcome::Unknown,
+                Answer::Response(response) => Outcome::Done { response, as_of: index },
+                Answer::Forgotten => Outcome::Forgotten,
+                // One that was executed before its coordinator said that it has the answer is a delayed
+                // copy.
+                Answer::Stale => Outcome::Unknown,
+            };
+            out.effects.push(GroupEffect::Answer { origin, outcome });
         }
-        self.digests.push(Digest { after: entry.id.index, value: self.state.digest() });
-        let before = std::mem::replace(&mut self.applied, entry.id.index);
-        self.applied_time = entry.time;
-        observer.applied(self, before, entry);
     }
 
     /// Reads may be answered once the log is executed through here.
-    pub(super) fn read_ready(&mut self, token: u64, through: Index, out: &mut Out<GroupEffect>) {
+    pub(super) fn read_ready(&mut self, token: u64, through: Index) {
         let Some(asked) = self.confirming.remove(&token) else { return };
         if through <= self.applied || !self.rules.hold(Rule::ExecuteBeforeReading) {
-            self.answer_reads(asked, out);
+            self.execution.read_next(asked);
         } else {
             self.execution.await_execution(through, token, asked);
         }
     }
 
-    pub(super) fn answer_reads(&mut self, Asked { reads, time }: Asked, out: &mut Out<GroupEffect>) {
-        let context = QueryContext { now: self.clock.max(self.applied_time).max(time) };
-        for (origin, body) in reads {
-            let mut response = Vec::new();
-            self.state.machine().query(&context, &body, &mut response);
-            let outcome = Outcome::Done { response: Bytes::from(response), as_of: self.applied };
-            out.effects.push(GroupEffect::Answer { origin, outcome });
-        }
-    }
-
     pub(super) fn refuse_reads(&mut self, token: u64, out: &mut Out<GroupEffect>) {
         if let Some(asked) = self.confirming.remove(&token) {
-            self.refuse(asked, out);
+            asked.reads.into_iter().for_each(|(origin, _)| self.refuse(origin, out));
         }
     }
 
     /// Refuses what waits for execution: what it would see is of no use.
     pub(super) fn refuse_waiting_reads(&mut self, out: &mut Out<GroupEffect>) {
-        let reads: Vec<Asked> = self.execution.forget_reads().collect();
-        reads.into_iter().for_each(|asked| self.refuse(asked, out));
+        self.execution.forget_reads().for_each(|origin| self.refuse(origin, out));
     }
 
-    pub(super) fn refuse(&self, Asked { reads, .. }: Asked, out: &mut Out<GroupEffect>) {
-        for (origin, _) in reads {
-            let outcome = Outcome::NotPrimary(self.replica.view().cloned());
-            out.effects.push(GroupEffect::Answer { origin, outcome });
-        }
+    pub(super) fn refuse(&self, origin: Origin, out: &mut Out<GroupEffect>) {
+        let outcome = Outcome::NotPrimary(self.replica.view().cloned());
+        out.effects.push(GroupEffect::Answer { origin, outcome });
     }
 }

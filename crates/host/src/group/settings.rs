@@ -18,9 +18,14 @@ pub struct GroupSettings {
     /// A primary that has had nothing to do for so long makes an entry without commands, by which the replicas compare
     /// themselves (rule P10); `None`: never.
     pub scrub_interval: Option<Duration>,
+    /// How many steps of commands a turn executes at most; see [`Budget`](onecopy_core::Budget). At least 1.
+    pub slice_steps: u64,
     /// Fresh randomness, for the seeds of entries and of machines.
     pub seed: [u8; 32],
 }
+
+/// How many steps a turn executes unless somebody knows better: a few milliseconds.
+pub const SLICE_STEPS: u64 = 1 << 15;
 
 /// What a group starts from.
 #[derive(Debug)]

@@ -15,6 +15,8 @@ pub(super) const IN_FLIGHT_MAX: u64 = 4 * CHUNK as u64;
 #[derive(Debug)]
 pub(super) struct Snapshots<M> {
     taking: Option<Taking>,
+    /// The machine has an image that is of no use any more.
+    is_abandoned: bool,
     receiving: Option<Receiving<M>>,
     /// Writes that make older snapshots superfluous, once they are durable.
     superseding: Waiting<EntryId>,
@@ -38,7 +40,7 @@ struct Receiving<M> {
 
 impl<M> Default for Snapshots<M> {
     fn default() -> Self {
-        Self { taking: None, receiving: None, superseding: Waiting::default() }
+        Self { taking: None, is_abandoned: false, receiving: None, superseding: Waiting::default() }
     }
 }
 
@@ -50,7 +52,7 @@ impl<M> Snapshots<M> {
 
     /// Nothing that is under way is of the state that there is now.
     pub(super) fn forget(&mut self) {
-        (self.taking, self.receiving) = (None, None);
+        (self.taking, self.receiving, self.is_abandoned) = (None, None, false);
     }
 
     /// The snapshot to keep, if others can go now that `durable` is.
@@ -78,6 +80,9 @@ impl Taking {
 impl<M: StateMachine> Group<M> {
     /// Begins an image because the log asks for one, to let old segments go; unless one is being made.
     pub fn snapshot_wanted(&mut self, observer: &mut impl GroupObserver<M>) {
+        if self.state.here().is_none() {
+            return self.execution.want_any_snapshot();
+        }
         // One of this very state may be on its way to a learner: it must not be written again under its name.
         let is_news = self.applied > self.replica.newest_snapshot().index;
         if self.snapshots.taking.is_some() || self.execution.wants_snapshot() || !is_news {
@@ -96,16 +101,23 @@ impl<M: StateMachine> Group<M> {
         observer: &mut impl GroupObserver<M>,
     ) {
         let name = SnapshotName { group: self.id, id: at, time };
-        self.state.snapshot_begin();
+        self.snapshots.is_abandoned = false;
+        let state = self.state.here_mut().expect("a snapshot begins while the machine is here");
+        state.snapshot_begin();
         self.snapshots.taking = Some(Taking { name, sent: 0, written: 0, complete: false });
         observer.snapshot_begun(self, at);
     }
 
-    /// Hands the next piece of the image to the archive. A little per turn: commands go on meanwhile.
+    /// Hands the next piece of the image to the archive. A little per turn: commands go on meanwhile. Not while the
+    /// machine is in the middle of one.
     pub(super) fn continue_snapshot(&mut self, out: &mut Out<GroupEffect>) {
+        let Some(state) = self.state.here_mut() else { return };
+        if std::mem::take(&mut self.snapshots.is_abandoned) {
+            state.snapshot_abandon();
+        }
         let Some(taking) = self.snapshots.taking.as_mut().filter(|taking| taking.has_room()) else { return };
         let mut data = Vec::with_capacity(CHUNK + CHUNK / 4);
-        let more = self.state.snapshot_read(CHUNK, &mut data);
+        let more = state.snapshot_read(CHUNK, &mut data);
         let (name, offset) = (taking.name, taking.sent);
         taking.sent += data.len() as u64;
         taking.complete = !more;
@@ -175,7 +187,8 @@ impl<M: StateMachine> Group<M> {
             }
             ArchiveEvent::Finished { name } => Some(self.install(name, observer, out)),
             ArchiveEvent::Failed { name } if self.snapshots.is_taking(name) => {
-                self.state.snapshot_abandon();
+                // The next turn in which the machine is here gives it up.
+                self.snapshots.is_abandoned = true;
                 self.snapshots.taking = None;
                 Some(Input::SnapshotFailed)
             }
@@ -199,8 +212,9 @@ impl<M: StateMachine> Group<M> {
             return self.spoiled(name);
         }
         self.snapshots.taking = None;
+        self.snapshots.is_abandoned = false;
         self.give_up_execution(out);
-        self.state = state;
+        self.state.replace(state);
         self.applied = name.id.index;
         self.applied_time = name.time;
         observer.snapshot_installed(self, name.id);

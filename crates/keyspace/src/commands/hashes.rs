@@ -8,16 +8,17 @@ use crate::decimal;
 use crate::error::{CommandError, Outcome};
 use crate::machine::check_reply;
 use crate::number::{integer, parse_float, parse_integer};
-use crate::steps::afford;
+use crate::steps::{ELEMENT, afford};
 use crate::value::Hash;
 
 /// Sets pairs of field and value; how many fields are new.
 fn set_pairs(context: &mut Context<'_>, args: &[&[u8]], name: &'static str) -> Result<usize, CommandError> {
     let (pairs, []) = args[2..].as_chunks::<2>() else { return Err(CommandError::Arity(name)) };
-    let seed = context.seed();
+    let (seed, budget) = (context.seed(), context.budget());
     context.upsert::<Hash, _>(args[1], |hash| {
         hash.expect(pairs.len(), pairs.as_flattened().iter().map(|word| word.len()).sum());
-        pairs.iter().filter(|[field, value]| hash.insert(seed, field, value)).count()
+        let pairs = pairs.iter().inspect(|_| budget.spend(ELEMENT));
+        pairs.filter(|[field, value]| hash.insert(seed, field, value)).count()
     })
 }
 
@@ -56,7 +57,8 @@ pub(crate) fn hmget(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> 
     let hash = view.read::<Hash>(args[1])?;
     let fields = &args[2..];
     reply.array(fields.len());
-    fields.iter().for_each(|field| reply_value(hash.and_then(|hash| hash.get(field)), reply));
+    let fields = fields.iter().inspect(|_| view.budget.spend(ELEMENT));
+    fields.for_each(|field| reply_value(hash.and_then(|hash| hash.get(field)), reply));
     Ok(())
 }
 
@@ -94,8 +96,11 @@ pub(crate) fn hvals(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> 
 
 pub(crate) fn hdel(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     let fields = &args[2..];
-    let removed = context
-        .update::<Hash, _>(args[1], |hash| fields.iter().filter(|field| hash.remove(field)).count())?;
+    let budget = context.budget();
+    let removed = context.update::<Hash, _>(args[1], |hash| {
+        let fields = fields.iter().inspect(|_| budget.spend(ELEMENT));
+        fields.filter(|field| hash.remove(field)).count()
+    })?;
     reply.length(removed.unwrap_or(0));
     Ok(())
 }

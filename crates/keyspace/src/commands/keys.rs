@@ -6,10 +6,15 @@ use crate::context::{Context, View, database_number};
 use crate::error::{CommandError, Outcome};
 use crate::number::{integer, is_word};
 use crate::slot::New;
-use crate::steps::{ORDERED, Steps};
+use crate::steps::{KEY, ORDERED, Steps};
 
 pub(crate) fn del(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    let removed = args[1..].iter().filter(|key| context.delete(key)).count();
+    let budget = context.budget();
+    let mut delete = |key: &&&[u8]| {
+        budget.spend(KEY);
+        context.delete(key)
+    };
+    let removed = args[1..].iter().filter(|key| delete(key)).count();
     reply.length(removed);
     Ok(())
 }
@@ -19,7 +24,8 @@ pub(crate) fn unlink(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writ
 }
 
 pub(crate) fn exists(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    reply.length(args[1..].iter().filter(|key| view.object(key).is_some()).count());
+    let keys = args[1..].iter().inspect(|_| view.budget.spend(KEY));
+    reply.length(keys.filter(|key| view.object(key).is_some()).count());
     Ok(())
 }
 
@@ -89,11 +95,11 @@ pub(crate) fn copy(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer
     let object = context.view().object(from);
     if let Some(object) = object {
         // A clone enters every element anew.
-        let mut steps = Steps::new();
-        steps.take(object.value.len().saturating_mul(ORDERED))?;
-        steps.copy(usize::try_from(object.value.memory()).unwrap_or(usize::MAX))?;
+        let mut steps = Steps::new(context.budget());
+        steps.reserve(object.value.len().saturating_mul(ORDERED))?;
+        steps.reserve_copy(usize::try_from(object.value.memory()).unwrap_or(usize::MAX))?;
     }
-    let owned = object.map(|object| (object.value.to_value(), object.expires));
+    let owned = object.map(|object| (object.value.copy(context.budget()), object.expires));
     let mut target = context.with_database(db);
     let spot = target.locate(to);
     let copied = match owned {

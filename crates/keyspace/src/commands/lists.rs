@@ -2,13 +2,14 @@
 
 use std::ops::Range;
 
+use onecopy_core::Budget;
 use onecopy_resp::Writer;
 
 use crate::context::{Context, View};
 use crate::error::{CommandError, Outcome};
 use crate::machine::check_reply;
 use crate::number::{integer, is_word, not_negative, parse_integer, resolve_range};
-use crate::steps::afford;
+use crate::steps::{ELEMENT, afford};
 use crate::value::List;
 
 /// One of the ends of a list.
@@ -41,11 +42,16 @@ impl End {
         }
     }
 
-    fn pop_many(self, list: &mut List, count: usize) -> Result<Vec<Box<[u8]>>, CommandError> {
+    fn pop_many(
+        self,
+        list: &mut List,
+        count: usize,
+        budget: Budget<'_>,
+    ) -> Result<Vec<Box<[u8]>>, CommandError> {
         let count = count.min(list.len());
         let range = if self == Self::Left { 0..count } else { list.len() - count..list.len() };
         check_range(list, range)?;
-        Ok((0..count).filter_map(|_| self.pop(list)).collect())
+        Ok((0..count).inspect(|_| budget.spend(ELEMENT)).filter_map(|_| self.pop(list)).collect())
     }
 }
 
@@ -61,9 +67,11 @@ fn check_range(list: &List, range: Range<usize>) -> Outcome {
 }
 
 fn push(context: &mut Context<'_>, args: &[&[u8]], end: End, reply: &mut Writer<'_>) -> Outcome {
+    let budget = context.budget();
     let length = context.upsert::<List, _>(args[1], |list| {
         list.expect(args.len() - 2, args[2..].iter().map(|element| element.len()).sum());
-        args[2..].iter().for_each(|element| end.push(list, element));
+        let elements = args[2..].iter().inspect(|_| budget.spend(ELEMENT));
+        elements.for_each(|element| end.push(list, element));
         list.len()
     })?;
     reply.length(length);
@@ -79,8 +87,10 @@ pub(crate) fn rpush(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Write
 }
 
 fn push_existing(context: &mut Context<'_>, args: &[&[u8]], end: End, reply: &mut Writer<'_>) -> Outcome {
+    let budget = context.budget();
     let length = context.update::<List, _>(args[1], |list| {
-        args[2..].iter().for_each(|element| end.push(list, element));
+        let elements = args[2..].iter().inspect(|_| budget.spend(ELEMENT));
+        elements.for_each(|element| end.push(list, element));
         list.len()
     })?;
     reply.length(length.unwrap_or(0));
@@ -114,7 +124,8 @@ fn pop(
         },
         [count] => {
             let count = not_negative(count)?;
-            match context.update::<List, _>(args[1], |list| end.pop_many(list, count))? {
+            let budget = context.budget();
+            match context.update::<List, _>(args[1], |list| end.pop_many(list, count, budget))? {
                 Some(elements) => reply_elements(&elements?, reply),
                 None => reply.null_array(),
             }
@@ -148,8 +159,9 @@ pub(crate) fn lmpop(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Write
         }
         _ => return Err(CommandError::Syntax),
     };
+    let budget = context.budget();
     for key in keys {
-        if let Some(elements) = context.update::<List, _>(key, |list| end.pop_many(list, count))? {
+        if let Some(elements) = context.update::<List, _>(key, |list| end.pop_many(list, count, budget))? {
             let elements = elements?;
             reply.array(2);
             reply.bulk(key);
@@ -245,8 +257,10 @@ pub(crate) fn linsert(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Wri
         _ => return Err(CommandError::Syntax),
     };
     afford(context.read::<List>(args[1])?.map_or(0, List::len))?;
-    let length = context
-        .update::<List, _>(args[1], |list| list.insert(args[3], after, args[4]).then(|| list.len()))?;
+    let budget = context.budget();
+    let insert =
+        |list: &mut List| list.insert(args[3], after, args[4], || budget.spend(1)).then(|| list.len());
+    let length = context.update::<List, _>(args[1], insert)?;
     match length {
         None => reply.integer(0),
         Some(None) => reply.integer(-1),
@@ -262,7 +276,9 @@ pub(crate) fn lrem(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer
         _ => usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX),
     };
     afford(context.read::<List>(args[1])?.map_or(0, List::len).saturating_mul(2))?;
-    let removed = context.update::<List, _>(args[1], |list| list.remove(args[3], count_max, count < 0))?;
+    let budget = context.budget();
+    let remove = |list: &mut List| list.remove(args[3], count_max, count < 0, || budget.spend(1));
+    let removed = context.update::<List, _>(args[1], remove)?;
     reply.length(removed.unwrap_or(0));
     Ok(())
 }
@@ -279,7 +295,8 @@ pub(crate) fn ltrim(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Write
         context.delete(args[1]);
     } else {
         afford(list.len() - kept.len())?;
-        context.update::<List, _>(args[1], |list| list.trim(kept))?;
+        let budget = context.budget();
+        context.update::<List, _>(args[1], |list| list.trim(kept, |cut| budget.spend(cut)))?;
     }
     reply.ok();
     Ok(())
@@ -332,10 +349,13 @@ impl Search {
         Ok(search)
     }
 
-    fn positions(&self, list: &List, element: &[u8]) -> Vec<usize> {
+    fn positions(&self, list: &List, element: &[u8], budget: Budget<'_>) -> Vec<usize> {
         let skipped = usize::try_from(self.rank.unsigned_abs() - 1).unwrap_or(usize::MAX);
         let wanted = self.count.unwrap_or(1);
-        let matching = |(_, candidate): &(usize, &[u8])| *candidate == element;
+        let matching = |(_, candidate): &(usize, &[u8])| {
+            budget.spend(1);
+            *candidate == element
+        };
         let length = list.len();
         if self.rank > 0 {
             let compared = list.iter().enumerate().take(self.compared_max).filter(matching);
@@ -352,7 +372,7 @@ pub(crate) fn lpos(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> O
     let search = Search::parse(&args[3..])?;
     let list = view.read::<List>(args[1])?;
     afford(list.map_or(0, |list| list.len().min(search.compared_max)))?;
-    let positions = list.map_or_else(Vec::new, |list| search.positions(list, args[2]));
+    let positions = list.map_or_else(Vec::new, |list| search.positions(list, args[2], view.budget));
     if search.count.is_some() {
         reply.array(positions.len());
         positions.into_iter().for_each(|position| reply.length(position));

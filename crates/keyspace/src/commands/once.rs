@@ -13,6 +13,7 @@ use crate::command::{self, Kind, Run, Spec};
 use crate::context::Context;
 use crate::error::{CommandError, Outcome};
 use crate::machine::REPLY_BYTES_MAX;
+use crate::steps::copying;
 use crate::tokens::TOKEN_BYTES_MAX;
 
 /// How much of a name is repeated in an error.
@@ -50,8 +51,9 @@ pub(crate) fn once(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer
         };
     }
     context.admit(spec)?;
-    let mut answer = Vec::new();
-    let mut neutral = Writer::neutral(&mut answer, REPLY_BYTES_MAX);
+    let (mut answer, budget) = (Vec::new(), context.budget());
+    let pace = |bytes: usize| budget.spend(1 + copying(bytes));
+    let mut neutral = Writer::neutral(&mut answer, REPLY_BYTES_MAX).paced(&pace);
     let outcome = run(context, args, &mut neutral);
     let is_kept = !neutral.overflowed();
     if let Err(error) = &outcome {

@@ -1,7 +1,7 @@
 //! Random keys and elements. They change nothing, but go through the log, for the entry to settle the random
 //! numbers.
 
-use onecopy_core::Timestamp;
+use onecopy_core::{Budget, Timestamp};
 use onecopy_resp::Writer;
 
 use crate::context::Context;
@@ -27,7 +27,7 @@ pub(crate) fn randomkey(context: &mut Context<'_>, _: &[&[u8]], reply: &mut Writ
         (!object.is_expired(view.clock())).then_some(object.key)
     });
     let found = match drawn {
-        None if database.expired() < database.len() => first(database, view.clock())?,
+        None if database.expired() < database.len() => first(database, view.clock(), view.budget)?,
         found => found,
     };
     match found {
@@ -38,8 +38,12 @@ pub(crate) fn randomkey(context: &mut Context<'_>, _: &[&[u8]], reply: &mut Writ
 }
 
 /// The first key that has not expired.
-fn first(database: &Database, clock: Timestamp) -> Result<Option<&[u8]>, CommandError> {
-    let mut steps = Steps::new();
+fn first<'a>(
+    database: &'a Database,
+    clock: Timestamp,
+    budget: Budget<'_>,
+) -> Result<Option<&'a [u8]>, CommandError> {
+    let mut steps = Steps::new(budget);
     for object in database.objects() {
         steps.take(1)?;
         if !object.is_expired(clock) {
@@ -113,7 +117,7 @@ fn reply_each(
     let mut random = context.random();
     match count {
         Count::Different(count) => {
-            for position in random.distinct(*count, length) {
+            for position in random.distinct(*count, length, context.budget()) {
                 write(context, position, reply);
             }
         }
@@ -122,6 +126,7 @@ fn reply_each(
                 if reply.overflowed() {
                     break;
                 }
+                context.budget().spend(1);
                 write(context, random.below(length), reply);
             }
         }

@@ -25,25 +25,27 @@ use crate::steps::Steps;
 use crate::value::{Hash, Set, Typed, Zset};
 
 pub(crate) fn keys(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    let mut steps = Steps::new();
-    steps.take(view.database().map_or(0, Database::len))?;
+    let mut steps = Steps::new(view.budget);
+    steps.reserve(view.database().map_or(0, Database::len))?;
     let objects = view.database().into_iter().flat_map(|database| database.objects());
     let (mut found, mut bytes): (Vec<&[u8]>, u64) = (Vec::new(), 0);
     for object in objects {
+        view.budget.spend(1);
         if !object.is_expired(view.clock()) && admits(args[1], object.key, &mut steps)? {
             found.push(object.key);
             bytes += object.key.len() as u64;
         }
     }
     check_reply(found.len(), bytes)?;
+    reply.expect(found.len(), bytes);
     reply.array(found.len());
     found.into_iter().for_each(|key| reply.bulk(key));
     Ok(())
 }
 
 /// Whether a name matches a pattern. Most do so in a few steps; who makes them take many is stopped.
-fn admits(pattern: &[u8], name: &[u8], steps: &mut Steps) -> Result<bool, CommandError> {
-    glob::matches_within(pattern, name, steps.left_mut()).ok_or(CommandError::TooLong)
+fn admits(pattern: &[u8], name: &[u8], steps: &mut Steps<'_>) -> Result<bool, CommandError> {
+    glob::matches_within(pattern, name, |taken| steps.take(taken).is_ok()).ok_or(CommandError::TooLong)
 }
 
 /// The options of a scan.
@@ -81,7 +83,7 @@ impl<'a> Options<'a> {
         Ok(options)
     }
 
-    fn admits(&self, name: &[u8], steps: &mut Steps) -> Result<bool, CommandError> {
+    fn admits(&self, name: &[u8], steps: &mut Steps<'_>) -> Result<bool, CommandError> {
         self.pattern.map_or(Ok(true), |pattern| admits(pattern, name, steps))
     }
 }
@@ -112,13 +114,14 @@ pub(crate) fn scan(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> O
     let mut slot = usize::try_from(cursor % SLOTS as u64).unwrap_or(0);
     let mut within = cursor / SLOTS as u64;
     let mut left = options.count;
-    let mut steps = Steps::new();
+    let mut steps = Steps::new(view.budget);
     let mut found: Vec<&[u8]> = Vec::new();
     while left > 0 && slot < SLOTS {
         if let Some(table) = view.database().and_then(|database| database.slot(slot)) {
             let (positions, next) = step(within, table.len(), left);
             for position in positions {
                 left -= 1;
+                view.budget.spend(1);
                 if let Some(object) = table.at(position)
                     && !object.is_expired(view.clock())
                     && options.admits(object.key, &mut steps)?
@@ -133,6 +136,7 @@ pub(crate) fn scan(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> O
         }
         if within == 0 {
             slot += 1;
+            view.budget.spend(1);
         }
     }
     let next = if slot == SLOTS { 0 } else { within * SLOTS as u64 + slot as u64 };
@@ -165,9 +169,10 @@ fn scan_collection<'a, T: Typed + 'a, E>(
     let count = if length <= SMALL { SMALL } else { options.count };
     let (positions, next) = step(cursor, length, count);
     let elements = positions.filter_map(|position| at(collection, position));
-    let mut steps = Steps::new();
+    let mut steps = Steps::new(view.budget);
     let mut found: Vec<(&[u8], E)> = Vec::new();
     for (name, rest) in elements {
+        view.budget.spend(1);
         if options.admits(name, &mut steps)? {
             found.push((name, rest));
         }

@@ -5,13 +5,14 @@
 
 use std::collections::BTreeSet;
 
+use onecopy_core::Budget;
 use onecopy_resp::Writer;
 
 use crate::context::{Context, View};
 use crate::error::{CommandError, Outcome};
 use crate::machine::check_reply;
 use crate::number::{is_word, parse_integer};
-use crate::steps::Steps;
+use crate::steps::{Steps, copying};
 use crate::value::Set;
 
 /// The sets at these keys, all of which must be sets or absent. A key that comes again adds nothing, and is
@@ -22,12 +23,16 @@ fn sets<'a>(view: &View<'a>, keys: &[&[u8]]) -> Result<Vec<Option<&'a Set>>, Com
 }
 
 /// The members that all sets have, at most `count_max`.
-fn intersection<'a>(sets: &[Option<&'a Set>], count_max: usize) -> Result<Vec<&'a [u8]>, CommandError> {
+fn intersection<'a>(
+    sets: &[Option<&'a Set>],
+    count_max: usize,
+    budget: Budget<'_>,
+) -> Result<Vec<&'a [u8]>, CommandError> {
     let Some(sets) = sets.iter().copied().collect::<Option<Vec<_>>>() else { return Ok(Vec::new()) };
     let Some((at, smallest)) = sets.iter().enumerate().min_by_key(|(_, set)| set.len()) else {
         return Ok(Vec::new());
     };
-    let (mut steps, mut common) = (Steps::new(), Vec::new());
+    let (mut steps, mut common) = (Steps::new(budget), Vec::new());
     for member in smallest.iter() {
         let mut is_in_all = true;
         for (_, set) in sets.iter().enumerate().filter(|(other, _)| *other != at) {
@@ -53,7 +58,8 @@ type Operation = fn(&View<'_>, &[&[u8]]) -> Result<Set, CommandError>;
 
 fn inter(view: &View<'_>, keys: &[&[u8]]) -> Result<Set, CommandError> {
     let mut result = Set::new();
-    for member in intersection(&sets(view, keys)?, usize::MAX)? {
+    for member in intersection(&sets(view, keys)?, usize::MAX, view.budget)? {
+        view.budget.spend(1);
         result.insert(view.keyspace.seed, member);
     }
     Ok(result)
@@ -63,11 +69,12 @@ fn union(view: &View<'_>, keys: &[&[u8]]) -> Result<Set, CommandError> {
     let sets = sets(view, keys)?;
     let members = || sets.iter().copied().flatten();
     let bytes: u64 = members().map(Set::bytes).sum();
-    let mut steps = Steps::new();
-    steps.take(members().map(Set::len).sum::<usize>().saturating_mul(2))?;
-    steps.copy(usize::try_from(bytes).unwrap_or(usize::MAX))?;
+    let mut steps = Steps::new(view.budget);
+    steps.reserve(members().map(Set::len).sum::<usize>().saturating_mul(2))?;
+    steps.reserve_copy(usize::try_from(bytes).unwrap_or(usize::MAX))?;
     let mut result = Set::new();
     for member in members().flat_map(Set::iter) {
+        view.budget.spend(2 + copying(member.len()));
         result.insert(view.keyspace.seed, member);
     }
     Ok(result)
@@ -77,7 +84,7 @@ fn difference(view: &View<'_>, keys: &[&[u8]]) -> Result<Set, CommandError> {
     // The first may come again among the others, which then leave nothing of it.
     let Some((first, others)) = keys.split_first() else { return Ok(Set::new()) };
     let (first, others) = (view.read::<Set>(first)?, sets(view, others)?);
-    let mut steps = Steps::new();
+    let mut steps = Steps::new(view.budget);
     let mut result = Set::new();
     let Some(first) = first else { return Ok(result) };
     for member in first.iter() {
@@ -91,6 +98,7 @@ fn difference(view: &View<'_>, keys: &[&[u8]]) -> Result<Set, CommandError> {
         }
         steps.take(1)?;
         if !is_elsewhere {
+            view.budget.spend(1);
             result.insert(view.keyspace.seed, member);
         }
     }
@@ -159,6 +167,6 @@ pub(crate) fn sintercard(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>
     if !options.is_empty() {
         return Err(CommandError::Syntax);
     }
-    reply.length(intersection(&sets(view, keys)?, limit)?.len());
+    reply.length(intersection(&sets(view, keys)?, limit, view.budget)?.len());
     Ok(())
 }

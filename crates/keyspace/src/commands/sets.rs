@@ -6,15 +6,16 @@ use crate::context::{Context, View};
 use crate::error::{CommandError, Outcome};
 use crate::machine::check_reply;
 use crate::number::not_negative;
-use crate::steps::afford;
+use crate::steps::{ELEMENT, afford};
 use crate::value::Set;
 
 pub(crate) fn sadd(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     let members = &args[2..];
-    let seed = context.seed();
+    let (seed, budget) = (context.seed(), context.budget());
     let added = context.upsert::<Set, _>(args[1], |set| {
         set.expect(members.len(), members.iter().map(|member| member.len()).sum());
-        members.iter().filter(|member| set.insert(seed, member)).count()
+        let members = members.iter().inspect(|_| budget.spend(ELEMENT));
+        members.filter(|member| set.insert(seed, member)).count()
     })?;
     reply.length(added);
     Ok(())
@@ -22,8 +23,11 @@ pub(crate) fn sadd(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer
 
 pub(crate) fn srem(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     let members = &args[2..];
-    let removed = context
-        .update::<Set, _>(args[1], |set| members.iter().filter(|member| set.remove(member)).count())?;
+    let budget = context.budget();
+    let removed = context.update::<Set, _>(args[1], |set| {
+        let members = members.iter().inspect(|_| budget.spend(ELEMENT));
+        members.filter(|member| set.remove(member)).count()
+    })?;
     reply.length(removed.unwrap_or(0));
     Ok(())
 }
@@ -33,6 +37,7 @@ pub(crate) fn smembers(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) 
     let (length, bytes) = set.map_or((0, 0), |set| (set.len(), set.bytes()));
     afford(length)?;
     check_reply(length, bytes)?;
+    reply.expect(length, bytes);
     reply.set(length);
     set.into_iter().flat_map(Set::iter).for_each(|member| reply.bulk(member));
     Ok(())
@@ -48,7 +53,8 @@ pub(crate) fn smismember(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>
     let set = view.read::<Set>(args[1])?;
     let members = &args[2..];
     reply.array(members.len());
-    members.iter().for_each(|member| reply.integer(set.is_some_and(|set| set.contains(member)).into()));
+    let members = members.iter().inspect(|_| view.budget.spend(ELEMENT));
+    members.for_each(|member| reply.integer(set.is_some_and(|set| set.contains(member)).into()));
     Ok(())
 }
 
@@ -88,10 +94,11 @@ pub(crate) fn spop(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer
         afford(count.min(length).saturating_mul(2))?;
         check_reply(count.min(length), u64::try_from(share).unwrap_or(u64::MAX))?;
     }
-    let mut random = context.random();
+    let (mut random, budget) = (context.random(), context.budget());
     let popped = context.update::<Set, _>(key, |set| {
         let count = count.unwrap_or(1).min(length);
-        (0..count).filter_map(|_| set.remove_at(random.below(set.len()))).collect::<Vec<_>>()
+        let draws = (0..count).inspect(|_| budget.spend(ELEMENT));
+        draws.filter_map(|_| set.remove_at(random.below(set.len()))).collect::<Vec<_>>()
     })?;
     let popped = popped.unwrap_or_default();
     match (count, popped.first()) {

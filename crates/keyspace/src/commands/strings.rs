@@ -5,7 +5,9 @@ use onecopy_resp::Writer;
 use crate::context::{Context, View};
 use crate::error::{CommandError, Outcome};
 use crate::number::{integer, resolve_range};
+use crate::pieces::{extend, lengthen};
 use crate::slot::New;
+use crate::steps::{KEY, PIECE, copying};
 use crate::value::{TEXT_BYTES_MAX, Text};
 
 /// A string as a bulk string, or null.
@@ -39,6 +41,7 @@ pub(crate) fn mget(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> O
     let keys = &args[1..];
     reply.array(keys.len());
     for key in keys {
+        view.budget.spend(KEY);
         // A value of another type is none here.
         let text = view.object(key).and_then(|object| object.value.text());
         reply_text(text, reply);
@@ -56,6 +59,7 @@ fn pairs<'a, 'b>(args: &'a [&'b [u8]], name: &'static str) -> Result<&'a [[&'b [
 
 pub(crate) fn mset(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     for [key, value] in pairs(args, "mset")? {
+        context.budget().spend(KEY);
         context.store_text(key, Text::new(value));
     }
     reply.ok();
@@ -64,9 +68,11 @@ pub(crate) fn mset(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer
 
 pub(crate) fn msetnx(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     let pairs = pairs(args, "msetnx")?;
-    let free = pairs.iter().all(|[key, _]| !context.exists(key));
+    let mut keys = pairs.iter().inspect(|_| context.budget().spend(KEY));
+    let free = keys.all(|[key, _]| !context.exists(key));
     if free {
         for [key, value] in pairs {
+            context.budget().spend(KEY);
             context.store_text(key, Text::new(value));
         }
     }
@@ -89,7 +95,8 @@ pub(crate) fn append(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writ
     if before > 0 {
         check_length(before.checked_add(suffix.len()))?;
     }
-    let length = context.edit_text(spot, key, |bytes| bytes.extend_from_slice(suffix));
+    let budget = context.budget();
+    let length = context.edit_text(spot, key, |bytes| extend(bytes, suffix, budget));
     reply.length(length);
     Ok(())
 }
@@ -132,11 +139,13 @@ pub(crate) fn setrange(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Wr
     let end = offset.checked_add(patch.len());
     check_length(end)?;
     let end = end.unwrap_or(0);
+    let budget = context.budget();
     let write = |bytes: &mut Vec<u8>| {
-        if bytes.len() < end {
-            bytes.resize(end, 0);
+        lengthen(bytes, end, budget);
+        for (to, from) in bytes[offset..end].chunks_mut(PIECE).zip(patch.chunks(PIECE)) {
+            to.copy_from_slice(from);
+            budget.spend(copying(from.len()));
         }
-        bytes[offset..end].copy_from_slice(patch);
     };
     if length > 0 {
         context.edit_text(spot, key, write);

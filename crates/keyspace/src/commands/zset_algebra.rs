@@ -175,7 +175,7 @@ impl<'a> Query<'a> {
 
     /// The result, of at most `count_max` members.
     fn run(mut self, view: &View<'_>) -> Result<Zset, CommandError> {
-        let mut steps = Steps::new();
+        let mut steps = Steps::new(view.budget);
         let mut paid: Outcome = Ok(());
         let mut result = Zset::new();
         let weighted = |weight: f64, score: f64| {

@@ -1,11 +1,12 @@
 //! Sorted sets, member by member.
 
+use onecopy_core::Budget;
 use onecopy_resp::Writer;
 
 use crate::context::{Context, View};
 use crate::error::{CommandError, Outcome};
 use crate::number::{float, is_word, not_negative, parse_integer};
-use crate::steps::ORDERED;
+use crate::steps::{ELEMENT, ORDERED};
 use crate::value::Zset;
 
 /// Arguments in pairs of score and member.
@@ -89,11 +90,12 @@ fn add(
     options: Options,
     pairs: &[(f64, &[u8])],
 ) -> Result<Added, CommandError> {
-    let seed = context.seed();
+    let (seed, budget) = (context.seed(), context.budget());
     let run = |zset: &mut Zset| {
         let mut added = Added::default();
         zset.expect(pairs.len(), pairs.iter().map(|(_, member)| member.len()).sum());
         for (score, member) in pairs {
+            budget.spend(ELEMENT + ORDERED);
             let current = zset.score(member);
             added.score = options.resolve(current, *score)?;
             if let Some(score) = added.score {
@@ -136,8 +138,10 @@ pub(crate) fn zincrby(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Wri
 
 pub(crate) fn zrem(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     let members = &args[2..];
+    let budget = context.budget();
     let removed = context.update::<Zset, _>(args[1], |zset| {
-        members.iter().filter(|member| zset.remove(member).is_some()).count()
+        let members = members.iter().inspect(|_| budget.spend(ELEMENT + ORDERED));
+        members.filter(|member| zset.remove(member).is_some()).count()
     })?;
     reply.length(removed.unwrap_or(0));
     Ok(())
@@ -159,7 +163,8 @@ pub(crate) fn zmscore(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -
     let zset = view.read::<Zset>(args[1])?;
     let members = &args[2..];
     reply.array(members.len());
-    members.iter().for_each(|member| reply_score(zset.and_then(|zset| zset.score(member)), reply));
+    let members = members.iter().inspect(|_| view.budget.spend(ELEMENT));
+    members.for_each(|member| reply_score(zset.and_then(|zset| zset.score(member)), reply));
     Ok(())
 }
 
@@ -189,18 +194,27 @@ pub(crate) fn zrevrank(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) 
 type Taken = (Box<[u8]>, f64);
 
 /// Removes the members with the lowest or the highest scores.
-fn take(zset: &mut Zset, count: usize, highest: bool) -> Result<Vec<Taken>, CommandError> {
+fn take(
+    zset: &mut Zset,
+    count: usize,
+    highest: bool,
+    budget: Budget<'_>,
+) -> Result<Vec<Taken>, CommandError> {
     let length = zset.len();
     let count = count.min(length);
     let ranks = if highest { length - count..length } else { 0..count };
     super::zset_range::check_range(zset, ranks, 2 * ORDERED)?;
-    let owned = |(member, score): (&[u8], f64)| (member.into(), score);
+    let owned = |(member, score): (&[u8], f64)| {
+        budget.spend(ORDERED);
+        (member.into(), score)
+    };
     let taken: Vec<Taken> = if highest {
         zset.range_reversed(length - count..length).map(owned).collect()
     } else {
         zset.range(0..count).map(owned).collect()
     };
     for (member, _) in &taken {
+        budget.spend(ORDERED);
         zset.remove(member);
     }
     Ok(taken)
@@ -212,7 +226,8 @@ fn pop(context: &mut Context<'_>, args: &[&[u8]], highest: bool, reply: &mut Wri
         [count] => Some(not_negative(count)?),
         _ => return Err(CommandError::Syntax),
     };
-    let taken = context.update::<Zset, _>(args[1], |zset| take(zset, count.unwrap_or(1), highest))?;
+    let budget = context.budget();
+    let taken = context.update::<Zset, _>(args[1], |zset| take(zset, count.unwrap_or(1), highest, budget))?;
     let taken = taken.transpose()?.unwrap_or_default();
     // RESP3 puts each pair into an array, but only if a count was given.
     match count {
@@ -255,8 +270,9 @@ pub(crate) fn zmpop(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Write
         [option, count] if is_word(option, "COUNT") => positive(count, "ERR count should be greater than 0")?,
         _ => return Err(CommandError::Syntax),
     };
+    let budget = context.budget();
     for key in keys {
-        if let Some(taken) = context.update::<Zset, _>(key, |zset| take(zset, count, highest))? {
+        if let Some(taken) = context.update::<Zset, _>(key, |zset| take(zset, count, highest, budget))? {
             let taken = taken?;
             reply.array(2);
             reply.bulk(key);

@@ -6,6 +6,7 @@
 //! segment, and an allocation serves some hundred keys.
 
 use super::record;
+use crate::steps::copying;
 
 /// How many bytes a segment has at most. Those of longer records have just the one.
 const SEGMENT: usize = 1 << OFFSET_BITS;
@@ -58,6 +59,17 @@ pub(crate) struct Arena {
 }
 
 impl Arena {
+    /// The same again, segment by segment. `step` hears of the steps of each.
+    pub(crate) fn copy(&self, step: &mut dyn FnMut(usize)) -> Self {
+        let copy = |segment: &Segment| {
+            step(1 + copying(segment.bytes.len()));
+            segment.clone()
+        };
+        let segments = self.segments.iter().map(copy).collect();
+        let (unused, condemned) = (self.unused.clone(), self.condemned.clone());
+        Self { segments, unused, tail: self.tail, condemned }
+    }
+
     /// The record at a place, and what is behind it.
     pub(crate) fn at(&self, place: Place) -> &[u8] {
         let (segment, offset) = segment_and_offset(place);

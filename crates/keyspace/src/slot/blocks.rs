@@ -3,6 +3,8 @@
 //! A vector that doubles copies itself as a whole, and keeps a third of its memory for what may come. Here
 //! the longest step is to copy one block, and the room is at most an eighth of a block.
 
+use crate::steps::copying;
+
 /// How many elements a block has. All but the last have as many.
 pub(crate) const BLOCK: usize = 1024;
 /// The least that a block grows by.
@@ -19,6 +21,17 @@ pub(crate) struct Blocks<T> {
 impl<T> Default for Blocks<T> {
     fn default() -> Self {
         Self { first: Vec::new(), more: Vec::new() }
+    }
+}
+
+impl<T: Clone> Blocks<T> {
+    /// The same again, block by block. `step` hears of the steps of each.
+    pub(crate) fn copy(&self, step: &mut dyn FnMut(usize)) -> Self {
+        let copy = |block: &Vec<T>| {
+            step(1 + copying(size_of_val(block.as_slice())));
+            block.clone()
+        };
+        Self { first: self.first.clone(), more: self.more.iter().map(copy).collect() }
     }
 }
 

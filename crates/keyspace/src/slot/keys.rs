@@ -31,6 +31,12 @@ fn tag_of(hash: u64) -> u16 {
 }
 
 impl Keys {
+    /// The same again, in pieces. `step` hears of the steps of each.
+    pub(crate) fn copy(&self, step: &mut dyn FnMut(usize)) -> Self {
+        let index = self.index.as_ref().map(|index| Box::new(index.copy(step)));
+        Self { tags: self.tags.clone(), places: self.places.copy(step), index }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.places.len()
     }

@@ -24,6 +24,12 @@ impl Dict {
         Self { seed, arena: Arena::default(), keys: Keys::default(), names: 0 }
     }
 
+    /// The same again, in pieces. `step` hears of the steps of each.
+    pub(crate) fn copy(&self, step: &mut dyn FnMut(usize)) -> Self {
+        let (arena, keys) = (self.arena.copy(step), self.keys.copy(step));
+        Self { seed: self.seed, arena, keys, names: self.names }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.keys.len()
     }

@@ -70,6 +70,17 @@ impl Hash {
         Self::Few(Pack::default())
     }
 
+    /// The same again, in pieces. `step` hears of the steps of each.
+    pub(crate) fn copy(&self, step: &mut dyn FnMut(usize)) -> Self {
+        match self {
+            Self::Few(pack) => Self::Few(pack.clone()),
+            Self::Many(many) => {
+                let Many { values, long, .. } = **many;
+                Self::Many(Box::new(Many { fields: many.fields.copy(step), values, long }))
+            }
+        }
+    }
+
     pub(crate) fn len(&self) -> usize {
         match self {
             Self::Few(pack) => pack.len() / 2,

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use super::pack::{Pack, item_size};
+use crate::steps::copying;
 
 /// What an element costs beyond its bytes.
 const ELEMENT_COST: u64 = 3;
@@ -123,6 +124,19 @@ impl Chunks {
 impl List {
     pub(crate) fn new() -> Self {
         Self::default()
+    }
+
+    /// The same again, chunk by chunk. `step` hears of the steps of each.
+    pub(crate) fn copy(&self, step: &mut dyn FnMut(usize)) -> Self {
+        let copy = |chunk: &Chunk| {
+            step(1 + copying(chunk.pack.size()));
+            chunk.clone()
+        };
+        let more = self.more.as_ref().map(|more| {
+            let Chunks { length, bytes, .. } = **more;
+            Box::new(Chunks { chunks: more.chunks.iter().map(copy).collect(), length, bytes })
+        });
+        Self { first: self.first.clone(), more }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -259,16 +273,38 @@ impl List {
         true
     }
 
-    /// Inserts before or after the first element equal to `pivot`; whether there is one.
-    pub(crate) fn insert(&mut self, pivot: &[u8], after: bool, element: &[u8]) -> bool {
-        let Some(position) = self.iter().position(|candidate| candidate == pivot) else { return false };
+    /// Inserts before or after the first element equal to `pivot`; whether there is one. `step` is called for each
+    /// element that is compared.
+    pub(crate) fn insert(
+        &mut self,
+        pivot: &[u8],
+        after: bool,
+        element: &[u8],
+        mut step: impl FnMut(),
+    ) -> bool {
+        let is_pivot = |candidate: &[u8]| {
+            step();
+            candidate == pivot
+        };
+        let Some(position) = self.iter().position(is_pivot) else { return false };
         self.splice(position + usize::from(after), 0, &[element]);
         true
     }
 
     /// Removes the first `count` elements equal to `element`, from the back if asked to; how many there were.
-    pub(crate) fn remove(&mut self, element: &[u8], count: usize, from_back: bool) -> usize {
-        let matching = self.iter().filter(|candidate| *candidate == element).count();
+    /// `step` is called once or twice for each element of the list.
+    pub(crate) fn remove(
+        &mut self,
+        element: &[u8],
+        count: usize,
+        from_back: bool,
+        mut step: impl FnMut(),
+    ) -> usize {
+        let mut is_equal = |candidate: &&[u8]| {
+            step();
+            *candidate == element
+        };
+        let matching = self.iter().filter(&mut is_equal).count();
         let removed = matching.min(count);
         if removed == 0 {
             return 0;
@@ -282,7 +318,7 @@ impl List {
         self.more = None;
         for chunk in chunks {
             for candidate in chunk.pack.iter() {
-                let goes = candidate == element && {
+                let goes = is_equal(&candidate) && {
                     seen += 1;
                     first < seen && seen <= last
                 };
@@ -296,20 +332,22 @@ impl List {
     }
 
     /// Keeps only the elements at these positions, which must exist. Takes time for those that go, not for
-    /// those that stay: capping a long list is cheap.
-    pub(crate) fn trim(&mut self, kept: Range<usize>) {
+    /// those that stay: capping a long list is cheap. `cuts` is told of how many go together.
+    pub(crate) fn trim(&mut self, kept: Range<usize>, mut cuts: impl FnMut(usize)) {
         let chunks = self.chunks();
         let mut behind = chunks.length - kept.end;
         while behind > 0 {
             let last = chunks.chunks.len() - 1;
             let count = chunks.chunks[last].count;
             let cut = behind.min(count);
+            cuts(cut);
             chunks.splice(last, count - cut..count, &[]);
             behind -= cut;
         }
         let mut before = kept.start;
         while before > 0 {
             let cut = before.min(chunks.chunks[0].count);
+            cuts(cut);
             chunks.splice(0, 0..cut, &[]);
             before -= cut;
         }
@@ -378,7 +416,7 @@ mod tests {
         assert_eq!(list.len(), 10);
         assert!(list.more.as_ref().is_none_or(|more| more.chunks.len() <= 2 && more.chunks.capacity() <= 64));
         (0..5).for_each(|_| drop(list.pop_back()));
-        list.trim(0..1);
+        list.trim(0..1, |_| {});
         assert!(list.more.is_none(), "one chunk needs no list of chunks");
     }
 
@@ -387,7 +425,7 @@ mod tests {
         let mut list = List::default();
         list.push_back(b"pivot");
         for number in 0..20_000u32 {
-            assert!(list.insert(b"pivot", number % 2 == 0, format!("element {number}").as_bytes()));
+            assert!(list.insert(b"pivot", number % 2 == 0, format!("element {number}").as_bytes(), || {}));
         }
         let more = list.more.as_ref().expect("many chunks");
         assert!(more.chunks.iter().all(|chunk| chunk.pack.size() <= 2 * CHUNK && chunk.count > 0));

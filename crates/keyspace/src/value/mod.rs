@@ -14,6 +14,9 @@ mod set;
 mod text;
 mod zset;
 
+use onecopy_core::Budget;
+
+use crate::pieces::copy;
 pub(crate) use dict::Dict;
 pub(crate) use hash::Hash;
 pub(crate) use list::List;
@@ -136,15 +139,16 @@ impl<'a> Content<'a> {
         }
     }
 
-    /// The same, owned.
-    pub(crate) fn to_value(self) -> Value {
+    /// The same again, in pieces, with pauses between.
+    pub(crate) fn copy(self, budget: Budget<'_>) -> Value {
+        let step = &mut |steps| budget.spend(steps);
         match self {
             Self::Text(Text::Integer(number)) => Value::Integer(number),
-            Self::Text(Text::Raw(bytes)) => Value::Raw(bytes.to_vec()),
-            Self::List(list) => Value::List(list.clone()),
-            Self::Hash(hash) => Value::Hash(hash.clone()),
-            Self::Set(set) => Value::Set(set.clone()),
-            Self::Zset(zset) => Value::Zset(zset.clone()),
+            Self::Text(Text::Raw(bytes)) => Value::Raw(copy(bytes, budget)),
+            Self::List(list) => Value::List(list.copy(step)),
+            Self::Hash(hash) => Value::Hash(hash.copy(step)),
+            Self::Set(set) => Value::Set(set.copy(step)),
+            Self::Zset(zset) => Value::Zset(zset.copy(step)),
         }
     }
 

@@ -46,6 +46,15 @@ fn grow<T>(part: &mut Vec<T>) {
 }
 
 impl Ranked {
+    /// The same again, block by block. `step` hears of the steps of each.
+    pub(crate) fn copy(&self, step: &mut dyn FnMut(usize)) -> Self {
+        let copy = |block: &Block| {
+            step(1 + block.len() / 4);
+            block.clone()
+        };
+        Self { blocks: self.blocks.iter().map(copy).collect(), sums: self.sums.clone() }
+    }
+
     /// Where (`score`, `member`) is, or would be.
     fn find<'a>(&self, score: f64, member: &[u8], member_of: impl Fn(usize) -> &'a [u8]) -> At {
         let is_below = |block: &Block, at: usize| match block.scores[at].total_cmp(&score) {

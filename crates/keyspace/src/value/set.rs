@@ -45,6 +45,16 @@ impl Set {
         Self::Few(Pack::default())
     }
 
+    /// The same again, in pieces. `step` hears of the steps of each.
+    pub(crate) fn copy(&self, step: &mut dyn FnMut(usize)) -> Self {
+        match self {
+            Self::Few(pack) => Self::Few(pack.clone()),
+            Self::Many(many) => {
+                Self::Many(Box::new(Many { members: many.members.copy(step), long: many.long }))
+            }
+        }
+    }
+
     pub(crate) fn len(&self) -> usize {
         match self {
             Self::Few(pack) => pack.len(),

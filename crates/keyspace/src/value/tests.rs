@@ -49,7 +49,7 @@ proptest! {
                     let start = start.min(model.len());
                     let end = (start + length).min(model.len());
                     model.drain(start..end);
-                    prop_assert_eq!(zset.remove_range(start..end), end - start);
+                    prop_assert_eq!(zset.remove_range(start..end, || {}), end - start);
                 }
             }
             model.sort_by(|a, b| a.0.total_cmp(&b.0).then_with(|| a.1.cmp(&b.1)));
@@ -102,12 +102,12 @@ proptest! {
                         model.remove(at);
                         removed += 1;
                     }
-                    prop_assert_eq!(list.remove(&element, count, number < 0), removed);
+                    prop_assert_eq!(list.remove(&element, count, number < 0, || {}), removed);
                 }
                 _ => {
                     let end = model.len().min(number.unsigned_abs() as usize * 3);
                     let start = end.min(usize::from(byte % 4));
-                    list.trim(start..end);
+                    list.trim(start..end, |_| {});
                     model.truncate(end);
                     model.drain(..start);
                 }
@@ -197,18 +197,18 @@ fn a_long_list_is_a_vector() {
                 10 if at < model.len() => {
                     let pivot = model[at].clone();
                     let first = model.iter().position(|other| *other == pivot).expect("it is there");
-                    assert!(list.insert(&pivot, true, &element));
+                    assert!(list.insert(&pivot, true, &element, || {}));
                     model.insert(first + 1, element);
                 }
                 11 if numbers.below(300) == 0 => {
                     let end = at.max(model.len() / 2);
-                    list.trim(at.min(9)..end);
+                    list.trim(at.min(9)..end, |_| {});
                     model.truncate(end);
                     model.drain(..at.min(9));
                 }
                 11 if numbers.below(100) == 0 => {
                     let there = model.iter().filter(|other| **other == element).count();
-                    assert_eq!(list.remove(&element, 3, false), there.min(3));
+                    assert_eq!(list.remove(&element, 3, false, || {}), there.min(3));
                     for _ in 0..there.min(3) {
                         model.remove(model.iter().position(|other| *other == element).expect("it is there"));
                     }

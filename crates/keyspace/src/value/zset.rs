@@ -117,6 +117,17 @@ impl Zset {
         Self::Few(Pack::default())
     }
 
+    /// The same again, in pieces. `step` hears of the steps of each.
+    pub(crate) fn copy(&self, step: &mut dyn FnMut(usize)) -> Self {
+        match self {
+            Self::Few(pack) => Self::Few(pack.clone()),
+            Self::Many(many) => {
+                let (members, ranked) = (many.members.copy(step), many.ranked.copy(step));
+                Self::Many(Box::new(Many { members, ranked, long: many.long }))
+            }
+        }
+    }
+
     /// One with these members, which are in the order of their positions; `None` if one of them comes twice.
     pub(crate) fn of(seed: Seed, pairs: &[(&[u8], f64)]) -> Option<Self> {
         // On the way through the short form, positions would become ranks.
@@ -330,10 +341,15 @@ impl Zset {
         few.into_iter().flatten().map(pair_of).chain(many)
     }
 
-    /// Removes the members with these ranks; how many.
-    pub(crate) fn remove_range(&mut self, ranks: Range<usize>) -> usize {
-        let members: Vec<Box<[u8]>> = self.range(ranks).map(|(member, _)| member.into()).collect();
+    /// Removes the members with these ranks; how many. `step` is called twice for each of them.
+    pub(crate) fn remove_range(&mut self, ranks: Range<usize>, mut step: impl FnMut()) -> usize {
+        let own = |(member, _): (&[u8], f64)| {
+            step();
+            member.into()
+        };
+        let members: Vec<Box<[u8]>> = self.range(ranks).map(own).collect();
         for member in &members {
+            step();
             self.remove(member);
         }
         members.len()

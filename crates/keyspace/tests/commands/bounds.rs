@@ -88,7 +88,7 @@ fn a_pattern_costs_what_it_compares() {
     let ask = |args: &[&[u8]]| {
         let args: Vec<Vec<u8>> = args.iter().map(|arg| arg.to_vec()).collect();
         let mut response = Vec::new();
-        let context = QueryContext { now: Timestamp(0) };
+        let context = QueryContext::at(Timestamp(0));
         machine.keyspace.query(&context, &body_of(0, Version::Two, &args), &mut response);
         String::from_utf8_lossy(&response[4..]).trim_end().to_owned()
     };

@@ -116,7 +116,7 @@ proptest! {
             prop_assert!(Reply::parse(&mut rest).is_some());
             prop_assert!(rest.is_empty());
             let mut response = Vec::new();
-            let context = QueryContext { now: Timestamp(0) };
+            let context = QueryContext::at(Timestamp(0));
             machine.keyspace.query(&context, &body_of(0, Version::Three, &command), &mut response);
         }
         let image = machine.image();
@@ -136,7 +136,7 @@ proptest! {
         let length = u32::try_from(body.len()).unwrap().to_le_bytes();
         let framed = [&[db, flags, 1, 0, 0, 0][..], &length, &body].concat();
         machine.keyspace.apply(&machine.context, &framed, &mut response);
-        machine.keyspace.query(&QueryContext { now: Timestamp(0) }, &framed, &mut response);
+        machine.keyspace.query(&QueryContext::at(Timestamp(0)), &framed, &mut response);
     }
 }
 

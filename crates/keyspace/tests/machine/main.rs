@@ -8,6 +8,7 @@ mod footprints;
 mod hostile;
 mod images;
 mod model;
+mod slices;
 
 #[test]
 fn a_keyspace_may_move_to_another_thread() {

@@ -108,7 +108,7 @@ pub fn replies(response: Vec<u8>) -> Vec<u8> {
 /// A keyspace with a log position and a clock.
 pub struct Machine {
     pub keyspace: Keyspace,
-    pub context: ApplyContext,
+    pub context: ApplyContext<'static>,
     pub version: Version,
     pub db: u8,
 }
@@ -165,7 +165,7 @@ impl Machine {
     /// Executes a line as a read at `now`.
     pub fn query(&self, now: u64, line: &str) -> String {
         let mut response = Vec::new();
-        let context = QueryContext { now: Timestamp(now) };
+        let context = QueryContext::at(Timestamp(now));
         self.keyspace.query(&context, &body_of(self.db, self.version, &words(line)), &mut response);
         Reply::parse(&mut replies(response).as_slice()).expect("a reply").text()
     }

@@ -158,11 +158,16 @@ fn replication(clients: &Clients, text: &mut String) -> std::fmt::Result {
         )?;
     }
     match replica(clients) {
-        Some(replica) => write!(
-            text,
-            "onecopy_role:{}\r\nmaster_repl_offset:{}\r\nonecopy_view_changes:{}\r\n",
-            replica.role, replica.commit, replica.view_changes
-        ),
+        Some(replica) => {
+            let (command, busy_ms) =
+                replica.busy.map_or_else(Default::default, |it| (it.command, it.busy_ms));
+            write!(
+                text,
+                "onecopy_role:{}\r\nmaster_repl_offset:{}\r\nonecopy_view_changes:{}\r\n\
+                 onecopy_executed:{}\r\nonecopy_busy_command:{command}\r\nonecopy_busy_ms:{busy_ms}\r\n",
+                replica.role, replica.commit, replica.view_changes, replica.executed
+            )
+        }
         None => write!(text, "onecopy_role:coordinator\r\n"),
     }
 }

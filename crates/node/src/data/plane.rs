@@ -273,7 +273,10 @@ impl Plane {
             return;
         }
         self.status_due = now + STATUS_INTERVAL;
-        let replicas = self.data.groups().map(|group| ReplicaStatus::of(group, now)).collect();
+        let before = self.status.replicas();
+        let before = |group: GroupId| before.iter().find(|before| before.group == group.0);
+        let groups = self.data.groups();
+        let replicas = groups.map(|group| ReplicaStatus::of(group, now, before(group.id()))).collect();
         self.status.renew(replicas, self.data.coordinator().view().cloned());
         let obstacle = self.obstacle();
         self.complain(now, obstacle.as_deref());

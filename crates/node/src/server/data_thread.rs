@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use onecopy_core::Instant;
-use onecopy_host::{Coordinator, DataPlane, Fresh, GroupSettings, Out, Restored};
+use onecopy_host::{Coordinator, DataPlane, Fresh, GroupSettings, Out, Restored, SLICE_STEPS};
 use onecopy_keyspace::Keyspace;
 use onecopy_replica::Config as ReplicaConfig;
 use tokio::net::TcpListener;
@@ -131,6 +131,7 @@ fn start_group(
         memory_max: config.maxmemory,
         min_copies: config.min_copies,
         scrub_interval: Some(SCRUB_INTERVAL),
+        slice_steps: SLICE_STEPS,
         seed: rand::random(),
     };
     let (fresh, now) = (Fresh::new(Keyspace::new), plane.clock.now());

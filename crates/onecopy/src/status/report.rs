@@ -1,6 +1,6 @@
 //! What the nodes of a cluster say, put together. The names of the fields are those of `--json`: programs rely on them.
 
-use onecopy_node::{KnownGroup, KnownNode, NodeStatus};
+use onecopy_node::{BusyStatus, KnownGroup, KnownNode, NodeStatus};
 use serde::Serialize;
 
 use super::ask::Answer;
@@ -90,6 +90,8 @@ pub struct ReplicaReport {
     pub commit: u64,
     /// The highest index that it has executed.
     pub executed: u64,
+    /// The command that it is in the middle of, and for how long; null if there is none.
+    pub busy: Option<BusyStatus>,
     /// How many entries of the primary's log it has not acknowledged; null if the primary does not say.
     pub lag: Option<u64>,
     /// How many keys it holds.
@@ -169,6 +171,7 @@ fn up(status: &NodeStatus, known: Option<&KnownNode>, http: &str, statuses: &[&N
         durable: replica.durable,
         commit: replica.commit,
         executed: replica.executed,
+        busy: replica.busy.clone(),
         lag: lag(status.node, replica.group, statuses),
         keys: replica.keys,
         memory_bytes: replica.memory_bytes,

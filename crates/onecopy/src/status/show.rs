@@ -33,6 +33,11 @@ pub(super) fn lines(report: &Report) -> Vec<String> {
     lines.extend(aligned(&nodes));
     let errors = report.nodes.iter().filter_map(|node| Some((node.node, node.error.as_ref()?)));
     lines.extend(errors.map(|(node, error)| format!("node {node}: {error}")));
+    let busy = report.nodes.iter().flat_map(|node| node.replicas.iter().map(move |replica| (node, replica)));
+    let busy = busy.filter_map(|(node, replica)| Some((node.node, replica.busy.as_ref()?)));
+    lines.extend(busy.map(|(node, busy)| {
+        format!("node {node}: has been executing {} for {} ms", busy.command.to_uppercase(), busy.busy_ms)
+    }));
     // All nodes know of some things.
     let warnings: BTreeSet<&String> = report.nodes.iter().flat_map(|node| &node.warnings).collect();
     lines.extend(warnings.into_iter().map(|warning| format!("warning: {warning}")));

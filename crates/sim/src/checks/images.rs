@@ -47,7 +47,7 @@ pub fn finished(name: SnapshotName, image: &[u8], subject: Option<&dyn Subject>,
 #[cfg(test)]
 mod tests {
     use onecopy_core::payload::{Batch, Builder, Header};
-    use onecopy_core::{BatchId, Entry, EntryId, GroupId, Incarnation, Timestamp};
+    use onecopy_core::{BatchId, Budget, Entry, EntryId, GroupId, Incarnation, Timestamp};
 
     use super::*;
     use crate::checks::caught;
@@ -63,7 +63,7 @@ mod tests {
         builder.push(&Batch { id, done_below: 1, body: Action::Set.segment(0, 0, 4, false).freeze() });
         let payload = builder.finish();
         let entry = Entry { id: EntryId::new(1, 1), time: Timestamp(1), seed: 0, payload };
-        state.execute(&entry, |_, _| {}).unwrap();
+        state.execute(&entry, Budget::ENDLESS, |_, _| {}).unwrap();
         state.snapshot_begin();
         let mut image = Vec::new();
         while state.snapshot_read(100, &mut image) {}

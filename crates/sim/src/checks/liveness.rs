@@ -52,7 +52,10 @@ pub fn missing(env: &Env, nodes: &[Node], clients: &[Client], was_drained: bool)
         let Some(group) = group.filter(|group| group.replica().view() == Some(view)) else {
             return Some(format!("{member:?} does not know {view}"));
         };
-        scars.push(scar::is_in(group.machine()));
+        let Some(machine) = group.machine() else {
+            return Some(format!("{member:?} is in the middle of a command"));
+        };
+        scars.push(scar::is_in(machine));
     }
     // If all have it, a damaged replica became the primary before it was found out, and it is the truth.
     if scars.iter().any(|scar| *scar != scars[0]) {
@@ -87,8 +90,14 @@ pub fn settled(env: &mut Env, nodes: &[Node], views: u64, is_last_look: bool) ->
             }
             violated(CHECKER, format!("{} has executed {} of {committed} entries", node.id, group.applied()));
         }
-        env.checks.digests.compare(node.id, group.applied(), group.machine());
-        lost::check(&env.checks.ledger, group.machine(), keys);
+        let Some(machine) = group.machine() else {
+            if !is_last_look {
+                return false;
+            }
+            violated(CHECKER, format!("{} never ends what it executes", node.id));
+        };
+        env.checks.digests.compare(node.id, group.applied(), machine);
+        lost::check(&env.checks.ledger, machine, keys);
         if node.id == view.primary {
             // A process that was down for a while is behind by as much at first: it does not trust the clock
             // that it finds.

@@ -22,7 +22,7 @@ pub fn check(ledger: &Ledger, machine: &impl StateMachine, keys: u64) {
     for family in Family::ALL {
         for key in 0..family.objects(keys) {
             let mut reply = Vec::new();
-            machine.query(&QueryContext { now }, &family.read().segment(key, 0, 0, false), &mut reply);
+            machine.query(&QueryContext::at(now), &family.read().segment(key, 0, 0, false), &mut reply);
             let state = ledger.state_at(family, key, u64::MAX);
             let expected = answer(family.read(), (key, 0), state, now, ledger.value_bytes);
             if !reply.get(4..).is_some_and(|reply| fits(family.read(), reply, &expected)) {

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use onecopy_core::{Entry, Index, QueryContext, Replicated, Rules, StateMachine, Timestamp};
+use onecopy_core::{Budget, Entry, Index, QueryContext, Replicated, Rules, StateMachine, Timestamp};
 
 use crate::machine::Machine;
 use crate::subject::{Subject, machine};
@@ -49,7 +49,9 @@ impl Twice {
         }
         let run = |machine: &mut Replicated<Machine>| {
             let mut responses = Vec::new();
-            machine.execute(entry, |_, response| responses.push(response)).map(|()| responses)
+            machine
+                .execute(entry, Budget::ENDLESS, |_, response| responses.push(response))
+                .map(|()| responses)
         };
         let (Ok(first), Ok(second)) = (run(&mut self.first), run(&mut self.second)) else {
             violated(CHECKER, format!("{} cannot be decoded", entry.id));
@@ -69,7 +71,7 @@ impl Twice {
     pub fn read(&self, now: Timestamp, body: &[u8]) {
         let answer = |machine: &Replicated<Machine>| {
             let mut response = Vec::new();
-            machine.machine().query(&QueryContext { now }, body, &mut response);
+            machine.machine().query(&QueryContext::at(now), body, &mut response);
             response
         };
         same("answers to a read", Index(0), answer(&self.first), answer(&self.second));

@@ -92,8 +92,15 @@ pub(super) fn close(total: &Stats, violations: u64, started: Instant, out: &mut 
     )?;
     writeln!(
         out,
-        "  {} views, {} elections, {} snapshots taken, {} installed, {} of the view table installed, {} tails cut",
-        total.views, total.elections, total.snapshots[0], total.snapshots[1], total.snapshots[2], total.cuts
+        "  {} views, {} elections, {} snapshots taken, {} installed, {} of the view table installed, {} tails cut, \
+         {} turns that ended in the middle of a command",
+        total.views,
+        total.elections,
+        total.snapshots[0],
+        total.snapshots[1],
+        total.snapshots[2],
+        total.cuts,
+        total.pauses
     )?;
     writeln!(
         out,

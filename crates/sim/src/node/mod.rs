@@ -115,7 +115,7 @@ pub struct Node {
     pub stalled_until: Time,
     /// Its machine is in the middle of something long until then.
     pub executes_until: Time,
-    /// It executes a long command since then, and until its machine, or its data thread, has come round.
+    /// It executes something that does not pause since then, and until its data thread has come round.
     pub busy_since: Option<Time>,
     /// The disk does nothing until then.
     pub disk_stalled_until: Time,
@@ -224,7 +224,7 @@ impl Node {
         let Some(mut process) = self.process.take() else { return };
         let stalled = self.stalled_until > env.time;
         let executes = self.executes_until > env.time;
-        self.busy_since = self.busy_since.filter(|_| stalled || executes);
+        self.busy_since = self.busy_since.filter(|_| stalled);
         let deadline = process.turn(self, stalled, env);
         let known = process.knows_view_nodes();
         if !known.is_empty() {

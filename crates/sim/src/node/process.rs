@@ -126,9 +126,9 @@ impl Process {
         self.room.get_or_insert_with(|| Room::wanted(now)).look(now, || has_room)
     }
 
-    /// A bit flips in its memory.
-    pub fn flip(&mut self) {
-        self.data.damage(DATA_GROUP, scar::put);
+    /// A bit flips in its memory; whether one could, because its machine is not in the middle of a command.
+    pub fn flip(&mut self) -> bool {
+        self.data.damage(DATA_GROUP, scar::put)
     }
 
     /// The part of a view node in the Raft group, unless it does not know of the cluster yet.
@@ -169,7 +169,11 @@ impl Process {
         self.data.hold_execution(DATA_GROUP, node.executes_until > env.time);
         if !stalled {
             self.data_turn(now, wall, env);
-            due = self.data.deadline(now).map_or(due, |deadline| due.min(deadline));
+            // A slice takes its time. What happens meanwhile comes between it and the next one.
+            let is_busy = self.group().busy().is_some();
+            env.stats.pauses += u64::from(is_busy);
+            let slice = if is_busy { env.profile.slice_takes } else { Duration::ZERO };
+            due = self.data.deadline(now).map_or(due, |deadline| due.min(deadline.max(now + slice)));
         }
         let busy_for = node.busy_since.map(|since| Duration::from_nanos(env.time - since));
         self.control_turn((now, wall, busy_for), control, env);

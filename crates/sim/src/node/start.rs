@@ -64,7 +64,8 @@ pub(super) fn group(
     let mut seed = [0; 32];
     seed.chunks_exact_mut(8).for_each(|part| part.copy_from_slice(&env.dice.number().to_le_bytes()));
     let (min_copies, scrub_interval) = (env.profile.min_copies, env.profile.scrub_interval);
-    let settings = GroupSettings { replica, memory_max: 0, min_copies, scrub_interval, seed };
+    let slice_steps = env.profile.slice_steps;
+    let settings = GroupSettings { replica, memory_max: 0, min_copies, scrub_interval, slice_steps, seed };
     (settings, Restored { recovered, state, base }, fresh)
 }
 

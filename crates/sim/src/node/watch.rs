@@ -25,7 +25,7 @@ impl GroupObserver<Machine> for GroupWatch<'_> {
     fn applied(&mut self, group: &Group<Machine>, before: Index, entry: &Entry) {
         let node = self.me.node;
         self.env.note(node, || format!("applies {}", entry.id));
-        self.env.checks.applied(node, before, entry, group.machine());
+        self.env.checks.applied(node, before, entry, machine(group));
     }
 
     fn committed(&mut self, group: &Group<Machine>, entry: &Entry) {
@@ -83,9 +83,14 @@ impl GroupObserver<Machine> for GroupWatch<'_> {
         self.env.stats.snapshots[1] += 1;
         self.env.note(self.me.node, || format!("installs a snapshot at {at}"));
         // Perhaps of a backup that is damaged: it is found out before it counts.
-        self.env.checks.digests.restored(self.me.node, scar::is_in(group.machine()));
-        self.env.checks.installed(self.me.node, at.index, group.machine());
+        self.env.checks.digests.restored(self.me.node, scar::is_in(machine(group)));
+        self.env.checks.installed(self.me.node, at.index, machine(group));
     }
+}
+
+/// The machine of a group that has just executed or installed something.
+fn machine(group: &Group<Machine>) -> &Machine {
+    group.machine().expect("nothing else has begun")
 }
 
 /// Watches the view service on a node.

@@ -32,6 +32,12 @@ pub(super) fn registry(knowledge: &Knowledge) -> Registry {
         gauge("durable_index", "The last durable index", replica.durable);
         gauge("commit_index", "The last committed index", replica.commit);
         gauge("executed_index", "The last executed index", replica.executed);
+        let busy = replica.busy.as_ref().map_or(0, |busy| busy.busy_ms);
+        gauge(
+            "busy_milliseconds",
+            "For how long the replica has been executing one command, 0 if none",
+            busy,
+        );
         let lag = replica.lag.iter().map(|(_, lag)| *lag).max().unwrap_or(0);
         gauge("lag_entries", "On a primary, entries that the slowest replica lacks", lag);
         gauge("memory_bytes", "Bytes that the state occupies", replica.memory_bytes);

@@ -1,0 +1,115 @@
+//! How a machine that executes something long lets others have their turn.
+//!
+//! Execution is cut into *slices*. Whoever drives a machine gives it so many steps; a command says what it
+//! does ([`Budget::spend`]), and when the steps of a slice are used up it pauses in the middle of what it
+//! does, until it is given the next slice. What a step is, the machine says: about a tenth of a microsecond.
+//!
+//! Steps are counted, never measured: a command pauses at the same place on every run. Where it pauses has no
+//! effect on what comes of it, because nobody can see or change the state meanwhile; copies may cut the same
+//! command differently.
+
+use std::cell::Cell;
+use std::fmt;
+
+/// What a command has of the thread that executes it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Budget<'a>(Option<&'a Slices<'a>>);
+
+impl Budget<'_> {
+    /// Nobody else waits for a turn: execution never pauses.
+    pub const ENDLESS: Self = Self(None);
+
+    /// So many steps are about to be done, or have just been done. Pauses when the slice has no more of them:
+    /// once, however many they are, so that whoever does much does it in pieces.
+    #[inline]
+    pub fn spend(self, steps: usize) {
+        if let Some(slices) = self.0 {
+            slices.spend(steps as u64);
+        }
+    }
+
+    /// A command begins. Its name is for those who want to know what takes so long.
+    #[inline]
+    pub fn begin(self, command: &'static str) {
+        if let Some(slices) = self.0 {
+            slices.command.set(command);
+        }
+    }
+}
+
+/// The slices of one piece of work, as whoever drives the machine sees them.
+pub struct Slices<'a> {
+    left: Cell<u64>,
+    command: Cell<&'static str>,
+    pause: &'a dyn Fn(&'static str) -> u64,
+}
+
+impl<'a> Slices<'a> {
+    /// The first slice has so many steps. When they are used up `pause` is called, with the name of the
+    /// command that is being executed; it returns how many the next slice has. Then the command goes on.
+    #[must_use]
+    pub fn new(steps: u64, pause: &'a dyn Fn(&'static str) -> u64) -> Self {
+        Self { left: Cell::new(steps), command: Cell::new(""), pause }
+    }
+
+    /// What commands spend from.
+    #[must_use]
+    pub fn budget(&self) -> Budget<'_> {
+        Budget(Some(self))
+    }
+
+    /// How many steps the slice still has.
+    #[must_use]
+    pub fn left(&self) -> u64 {
+        self.left.get()
+    }
+
+    #[inline]
+    fn spend(&self, steps: u64) {
+        match self.left.get().checked_sub(steps) {
+            Some(left) => self.left.set(left),
+            None => self.pause(),
+        }
+    }
+
+    #[cold]
+    fn pause(&self) {
+        self.left.set((self.pause)(self.command.get()));
+    }
+}
+
+impl fmt::Debug for Slices<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slices").field("left", &self.left).field("command", &self.command).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slice_pauses_when_it_is_used_up_and_not_before() {
+        let pauses = Cell::new(0);
+        let pause = |command| {
+            assert_eq!(command, "keys");
+            pauses.set(pauses.get() + 1);
+            5
+        };
+        let slices = Slices::new(3, &pause);
+        let budget = slices.budget();
+        budget.begin("keys");
+        (0..3).for_each(|_| budget.spend(1));
+        assert_eq!((pauses.get(), slices.left()), (0, 0));
+        budget.spend(1);
+        assert_eq!((pauses.get(), slices.left()), (1, 5));
+        budget.spend(1_000);
+        assert_eq!((pauses.get(), slices.left()), (2, 5), "once, however much it is");
+    }
+
+    #[test]
+    fn without_slices_nothing_pauses() {
+        Budget::ENDLESS.begin("keys");
+        Budget::ENDLESS.spend(usize::MAX);
+    }
+}

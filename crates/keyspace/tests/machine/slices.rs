@@ -1,0 +1,169 @@
+//! Whatever takes long pauses, and nothing of it shows.
+
+use std::cell::Cell;
+
+use bytes::Bytes;
+use onecopy_core::{ApplyContext, Budget, Index, Slices, StateMachine, Timestamp};
+use onecopy_keyspace::Keyspace;
+use onecopy_keyspace::request::{BodyBuilder, SegmentBuilder};
+use onecopy_resp::Version;
+
+/// How many elements the collections have.
+const ELEMENTS: usize = 5_000;
+/// How long the strings are.
+const LONG: usize = 8 << 20;
+
+fn body(args: &[&[u8]]) -> Bytes {
+    let mut segment = SegmentBuilder::new(0, Version::Three);
+    segment.push(args.iter().copied());
+    let mut body = BodyBuilder::new();
+    body.push(&segment.finish());
+    body.finish()
+}
+
+fn execute(keyspace: &mut Keyspace, args: &[&[u8]], budget: Budget<'_>) -> Vec<u8> {
+    let context = ApplyContext { budget, ..ApplyContext::new(Index(1), Timestamp(1_000), 7) };
+    let mut response = Vec::new();
+    keyspace.apply(&context, &body(args), &mut response);
+    response
+}
+
+/// The words of a command; `#name` stands for as many different words, and `@` for a long string.
+fn words(command: &str) -> Vec<Vec<u8>> {
+    let expand = |word: &str| match word.strip_prefix('#') {
+        _ if word == "@" => vec![vec![b'@'; LONG]],
+        Some("pair") => (0..ELEMENTS)
+            .flat_map(|number| [number.to_string(), format!("pair:{number}")].map(String::into_bytes))
+            .collect(),
+        Some(name) => (0..ELEMENTS).map(|number| format!("{name}:{number}").into_bytes()).collect(),
+        None => vec![word.as_bytes().to_vec()],
+    };
+    command.split(' ').flat_map(expand).collect()
+}
+
+fn run(keyspace: &mut Keyspace, command: &str, budget: Budget<'_>) -> Vec<u8> {
+    let words = words(command);
+    execute(keyspace, &words.iter().map(Vec::as_slice).collect::<Vec<_>>(), budget)
+}
+
+/// A keyspace with a large collection of each type, a long string, and many keys.
+fn large() -> Keyspace {
+    let mut keyspace = Keyspace::new([1, 2]);
+    for command in [
+        "MSET #pair",
+        "SADD set #pair",
+        "SADD other #pair more",
+        "HSET hash #pair",
+        "ZADD zset #pair",
+        "RPUSH list #pair",
+        "SET string @",
+    ] {
+        let reply = run(&mut keyspace, command, Budget::ENDLESS);
+        assert_ne!(reply[4], b'-', "{command}: {}", String::from_utf8_lossy(&reply[4..]));
+    }
+    keyspace
+}
+
+/// Each takes a step or more for each of many elements, or for 64 of many bytes.
+const LONG_COMMANDS: [&str; 57] = [
+    "KEYS *",
+    "KEYS *x",
+    "SCAN 0 COUNT 100000",
+    "SSCAN set 0 COUNT 100000",
+    "HSCAN hash 0 COUNT 100000",
+    "ZSCAN zset 0 COUNT 100000",
+    "SMEMBERS set",
+    "HGETALL hash",
+    "HKEYS hash",
+    "HVALS hash",
+    "LRANGE list 0 -1",
+    "ZRANGE zset 0 -1 WITHSCORES",
+    "ZRANGE zset 0 -1 REV",
+    "SUNION set other",
+    "SINTER set other",
+    "SDIFF set nothing",
+    "SINTERCARD 2 set other",
+    "SUNIONSTORE to set other",
+    "SINTERSTORE to set other",
+    "SDIFFSTORE to other nothing",
+    "ZUNION 2 zset set",
+    "ZINTER 2 zset set",
+    "ZUNIONSTORE to 2 zset set",
+    "ZINTERSTORE to 2 zset set",
+    "ZDIFFSTORE to 2 zset nothing",
+    "ZRANGESTORE to zset 0 -1",
+    "SRANDMEMBER set 4000",
+    "SRANDMEMBER set 1000",
+    "SRANDMEMBER set -4000",
+    "HRANDFIELD hash 4000 WITHVALUES",
+    "ZRANDMEMBER zset -4000",
+    "SPOP set 4000",
+    "LPOP list 4000",
+    "LMPOP 1 list RIGHT COUNT 4000",
+    "ZPOPMIN zset 4000",
+    "ZMPOP 1 zset MAX COUNT 4000",
+    "LREM list 0 nothing",
+    "LINSERT list BEFORE nothing x",
+    "LPOS list nothing",
+    "LTRIM list 2000 2010",
+    "ZREMRANGEBYRANK zset 0 4000",
+    "COPY set to",
+    "COPY list to",
+    "COPY zset to",
+    "COPY hash to",
+    "COPY string to",
+    "DEL #pair",
+    "MGET #key",
+    "EXISTS #key",
+    "MSETNX #new",
+    "SREM set #pair",
+    "SMISMEMBER set #pair",
+    "HDEL hash #pair",
+    "ZREM zset #pair",
+    "GETRANGE string 5 -1",
+    "APPEND string @",
+    "SETRANGE string 7 @",
+];
+
+#[test]
+fn whatever_takes_long_pauses_and_nothing_of_it_shows() {
+    for command in LONG_COMMANDS {
+        let (mut whole, mut sliced) = (large(), large());
+        let expected = run(&mut whole, command, Budget::ENDLESS);
+        assert_ne!(expected[4], b'-', "{command}: {}", String::from_utf8_lossy(&expected[4..]));
+        let pauses = Cell::new(0usize);
+        let pause = |name: &'static str| {
+            assert!(command.to_ascii_lowercase().starts_with(name), "{name} is executed, not {command}");
+            pauses.set(pauses.get() + 1);
+            25
+        };
+        let slices = Slices::new(25, &pause);
+        assert!(run(&mut sliced, command, slices.budget()) == expected, "{command} answers something else");
+        assert_eq!(sliced.digest(), whole.digest(), "{command}");
+        // A string is copied in pieces of a MiB, a collection in blocks of its own.
+        let expected = match command {
+            _ if command.contains("string") => LONG >> 20,
+            _ if command.starts_with("COPY") => 3,
+            _ => 50,
+        };
+        assert!(pauses.get() >= expected, "{command} pauses {} times", pauses.get());
+    }
+}
+
+#[test]
+fn many_short_commands_pause_between() {
+    let mut segment = SegmentBuilder::new(0, Version::Two);
+    (0..ELEMENTS).for_each(|number| segment.push([b"SET".as_slice(), number.to_string().as_bytes(), b"x"]));
+    let mut body = BodyBuilder::new();
+    body.push(&segment.finish());
+    let pauses = Cell::new(0usize);
+    let pause = |_| {
+        pauses.set(pauses.get() + 1);
+        100
+    };
+    let slices = Slices::new(100, &pause);
+    let mut keyspace = Keyspace::new([1, 2]);
+    let context = ApplyContext { budget: slices.budget(), ..ApplyContext::new(Index(1), Timestamp(1), 7) };
+    keyspace.apply(&context, &body.finish(), &mut Vec::new());
+    assert!(pauses.get() > ELEMENTS / 20, "{}", pauses.get());
+}
