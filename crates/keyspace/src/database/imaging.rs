@@ -7,8 +7,6 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use onecopy_core::Budget;
-
 use super::{Database, SlotView};
 use crate::image::large::Cursor;
 use crate::image::{Part, encode};
@@ -141,7 +139,7 @@ impl Database {
             if let Some(pending) = imaging.pending(slot, position)
                 && let Some(object) = self.slot(slot).and_then(|view| view.at(position))
             {
-                pending.copy = Some(Box::new(object.value.copy(Budget::ENDLESS)));
+                pending.copy = Some(Box::new(object.value.copy_to_read()));
             }
         }
         self.imaging = Some(imaging);

@@ -12,6 +12,8 @@ const ELEMENT_COST: u64 = 3;
 const LISTPACK_BYTES_MAX: u64 = 8 * 1024;
 /// A chunk takes so many bytes, unless it has but one element.
 const CHUNK: usize = 1024;
+/// And one of a copy that is only read. Fewer bytes than a chunk may have elements.
+const COPIED_CHUNK: usize = 32 << 10;
 
 /// Some elements, one behind the other.
 #[derive(Clone, Debug, Default)]
@@ -152,6 +154,24 @@ impl List {
     pub(crate) fn encoding(&self) -> &'static str {
         // Redis adds up to about 11 bytes of framing per element.
         if self.bytes() + self.len() as u64 * 3 <= LISTPACK_BYTES_MAX { "listpack" } else { "quicklist" }
+    }
+
+    /// A copy that is only read, in few allocations: thousands of small ones would leave holes among those of the
+    /// list when it goes.
+    pub(crate) fn copy_to_read(&self) -> Self {
+        let Some(more) = &self.more else { return self.clone() };
+        let mut copy = Chunks { chunks: VecDeque::new(), length: more.length, bytes: more.bytes };
+        for chunk in &more.chunks {
+            let fits = |last: &&mut Chunk| last.pack.size() + chunk.pack.size() <= COPIED_CHUNK;
+            match copy.chunks.back_mut().filter(fits) {
+                Some(last) => {
+                    last.pack.extend(&chunk.pack);
+                    last.count += chunk.count;
+                }
+                None => copy.chunks.push_back(chunk.clone()),
+            }
+        }
+        Self { first: Pack::default(), more: Some(Box::new(copy)) }
     }
 
     /// All chunks, to change them.

@@ -152,6 +152,14 @@ impl<'a> Content<'a> {
         }
     }
 
+    /// A copy that is only read.
+    pub(crate) fn copy_to_read(self) -> Value {
+        match self {
+            Self::List(list) => Value::List(list.copy_to_read()),
+            other => other.copy(Budget::ENDLESS),
+        }
+    }
+
     /// What `TYPE` answers.
     pub(crate) fn type_name(self) -> &'static str {
         match self {

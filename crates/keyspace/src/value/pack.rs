@@ -114,6 +114,16 @@ impl Pack {
         self.set_len(count + 1);
     }
 
+    /// Adds all items of another one at the end.
+    pub(crate) fn extend(&mut self, other: &Self) {
+        let count = self.len() + other.len();
+        let from = if self.bytes.is_empty() { 0 } else { HEADER };
+        self.bytes.extend_from_slice(other.bytes.get(from..).unwrap_or_default());
+        if count > 0 {
+            self.set_len(count);
+        }
+    }
+
     /// Puts items in the place of those with these indices.
     pub(crate) fn splice(&mut self, indices: Range<usize>, items: &[&[u8]]) {
         let count = self.len() - indices.len() + items.len();

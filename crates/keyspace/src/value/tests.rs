@@ -295,3 +295,22 @@ fn text_is_canonical() {
     assert!(matches!(Value::of_bytes(b"-7".to_vec()), Value::Integer(-7)));
     assert!(matches!(Value::of_bytes(b"-07".to_vec()), Value::Raw(bytes) if bytes == b"-07"));
 }
+
+#[test]
+fn a_copy_of_a_list_has_the_same_elements() {
+    let mut list = List::new();
+    assert!(list.copy_to_read().iter().eq(list.iter()));
+    for number in 0..100_000u32 {
+        let length = if number % 9_973 == 0 { 40_000 } else { number as usize % 20 };
+        list.push_back(&vec![number as u8; length]);
+        if number == 5 {
+            assert!(list.copy_to_read().iter().eq(list.iter()));
+        }
+    }
+    let copy = list.copy_to_read();
+    assert_eq!((copy.len(), copy.memory()), (list.len(), list.memory()));
+    assert!(copy.iter().eq(list.iter()));
+    for start in [0, 1, 4_999, 50_000, 99_999, 100_000] {
+        assert!(copy.range(start..list.len()).eq(list.range(start..list.len())), "from {start} on");
+    }
+}
