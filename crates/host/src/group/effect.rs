@@ -6,7 +6,7 @@ use onecopy_replica::Message;
 use crate::message::Outcome;
 
 /// Where a batch came from, and so where its answer goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
     /// The coordinator of this node.
     Local {

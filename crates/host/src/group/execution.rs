@@ -321,6 +321,7 @@ impl<M: StateMachine> Group<M> {
     fn answer_reads(&mut self, responses: Vec<bytes::Bytes>, out: &mut Out<GroupEffect>) {
         let Some(Running::Reads { origins, .. }) = self.execution.running.take() else { return };
         for (origin, response) in origins.into_iter().zip(responses) {
+            self.executing.remove(&origin);
             let outcome = Outcome::Done { response, as_of: self.applied };
             out.effects.push(GroupEffect::Answer { origin, outcome });
         }

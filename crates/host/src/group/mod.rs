@@ -16,7 +16,7 @@ mod snapshots;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -89,6 +89,9 @@ pub struct Group<M> {
     /// Reads by the token under which their confirmation was asked for.
     confirming: BTreeMap<u64, Asked>,
     next_token: u64,
+    /// Reads that are being executed, or wait for nothing else. One that comes again, because it takes long, is not
+    /// executed twice.
+    executing: BTreeSet<Origin>,
     snapshots: Snapshots<M>,
     execution: Execution,
     entry_time: EntryTime,
@@ -146,6 +149,7 @@ impl<M: StateMachine> Group<M> {
             proposed: VecDeque::new(),
             confirming: BTreeMap::new(),
             next_token: 0,
+            executing: BTreeSet::new(),
             snapshots: Snapshots::default(),
             execution,
             entry_time: EntryTime::default(),

@@ -30,6 +30,8 @@ impl<M: StateMachine> Group<M> {
             return out.effects.push(GroupEffect::Answer { origin, outcome });
         }
         match (forward.kind, self.lacks_copies()) {
+            // Its coordinator hears of the first.
+            (Kind::Read, _) if self.executing.contains(&origin) => {}
             (Kind::Read, _) => self.reads.push((origin, forward.body)),
             (Kind::Write, Some(outcome)) => out.effects.push(GroupEffect::Answer { origin, outcome }),
             (Kind::Write, None) if self.execution.is_full() => {
@@ -53,6 +55,9 @@ impl<M: StateMachine> Group<M> {
     /// The coordinator of this node hands in a batch of reads that this replica may answer although it is not the
     /// primary (rule L5). Whether it still may is looked at when the turn ends.
     pub fn offer_read(&mut self, origin: Origin, body: Bytes) {
+        if self.executing.contains(&origin) {
+            return;
+        }
         self.counters.reads_as_backup += 1;
         self.reads.push((origin, body));
     }
@@ -175,6 +180,7 @@ impl<M: StateMachine> Group<M> {
     /// Reads may be answered once the log is executed through here.
     pub(super) fn read_ready(&mut self, token: u64, through: Index) {
         let Some(asked) = self.confirming.remove(&token) else { return };
+        self.executing.extend(asked.reads.iter().map(|(origin, _)| *origin));
         if through <= self.applied || !self.rules.hold(Rule::ExecuteBeforeReading) {
             self.execution.read_next(asked);
         } else {
@@ -193,7 +199,8 @@ impl<M: StateMachine> Group<M> {
         self.execution.forget_reads().for_each(|origin| self.refuse(origin, out));
     }
 
-    pub(super) fn refuse(&self, origin: Origin, out: &mut Out<GroupEffect>) {
+    pub(super) fn refuse(&mut self, origin: Origin, out: &mut Out<GroupEffect>) {
+        self.executing.remove(&origin);
         let outcome = Outcome::NotPrimary(self.replica.view().cloned());
         out.effects.push(GroupEffect::Answer { origin, outcome });
     }

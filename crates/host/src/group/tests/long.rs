@@ -296,3 +296,20 @@ fn entries_and_reads_take_turns() {
     let order: Vec<u64> = rig.answers().into_iter().map(|(sequence, _)| sequence).collect();
     assert_eq!(order, [1, 5, 2, 6, 3, 7, 4]);
 }
+
+/// Coordinators ask again when they have heard nothing for a while. A long read was once executed again and again.
+#[test]
+fn a_read_that_comes_again_while_it_is_executed_is_executed_once() {
+    let mut rig = sliced(10);
+    turns(&mut rig);
+    for _ in 0..3 {
+        rig.offer(1, Kind::Read, &[b'r'; 100], 1);
+        rig.end_turn();
+    }
+    let more = turns(&mut rig);
+    assert!(more < 15, "{more} turns");
+    assert_eq!(rig.answers().len(), 1);
+    rig.offer(1, Kind::Read, b"r", 1);
+    rig.end_turn();
+    assert_eq!(rig.answers().len(), 1, "its answer may have been lost");
+}
