@@ -55,7 +55,7 @@ pub use events::{Event, Evidence, Proposal};
 pub use genesis::{Founding, Genesis, Hello, Membership, Standing as GenesisStanding};
 pub use lives::{Refusal, Start};
 pub use monitor::{Monitor, MonitorConfig};
-pub use ping::{GroupReport, Moment, Ping, ReplicaRole, Suspicion};
+pub use ping::{GroupReport, Moment, Ping, ReplicaRole};
 pub use table::{Addresses, CorruptTable, Group, Registration, Table};
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use onecopy_core::{Grounds, GroupId, Incarnation, Instant, NodeId, Rule, Rules, 
 use crate::clocks::Clocks;
 use crate::command::{Command, Reason};
 use crate::flapping::Flapping;
-use crate::ping::{GroupReport, Moment, Ping, Suspicion};
+use crate::ping::{GroupReport, Moment, Ping};
 use crate::table::Table;
 
 /// What takes longer than this will not end: commands are bounded (rule E2).
@@ -26,6 +26,13 @@ pub struct MonitorConfig {
     pub copies: u32,
     /// Which rules are in force: all, outside of a simulator.
     pub rules: Rules,
+}
+
+/// What one replica holds against another, in which view.
+#[derive(Clone, Copy, Debug)]
+struct Suspicion {
+    view: ViewNumber,
+    grounds: Grounds,
 }
 
 /// The ping table of one view node.
@@ -96,9 +103,16 @@ impl Monitor {
 
     /// A suspicion arrived. A [delayed](Self::is_news) one is ignored, and so is what is said of a node that
     /// is busy.
-    pub fn suspected(&mut self, now: Instant, from: NodeId, moment: Moment, suspicion: Suspicion) {
-        if self.is_news(from, moment) && !self.is_busy(now, suspicion.node) {
-            self.suspicions.insert((suspicion.group, suspicion.node, from), (now, suspicion));
+    pub fn suspected(
+        &mut self,
+        now: Instant,
+        (from, moment): (NodeId, Moment),
+        (group, view): (GroupId, ViewNumber),
+        node: NodeId,
+        grounds: Grounds,
+    ) {
+        if self.is_news(from, moment) && !self.is_busy(now, node) {
+            self.suspicions.insert((group, node, from), (now, Suspicion { view, grounds }));
         }
     }
 

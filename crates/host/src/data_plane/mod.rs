@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 use onecopy_core::{GroupId, Instant, NodeId, StateMachine, Ticket, Timestamp, View};
 use onecopy_replica::{CorruptPromise, Input, Message};
-use onecopy_views::{Suspicion, Table};
+use onecopy_views::Table;
 
 use crate::clock::SteadyClock;
 use crate::coordinator::{Coordinator, Dispatch, ReadBatches, Reply, Submission};
@@ -347,15 +347,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
                 out.effects.push(DataEffect::Answer { to: node, answer });
             }
             GroupEffect::Learnt { group, view } => self.learn(group, &view),
-            GroupEffect::Suspect { group, view, node, grounds } => {
-                out.effects.push(DataEffect::Suspect(Suspicion { group, view, node, grounds }));
-            }
-            GroupEffect::AskHandover { group, view, to } => {
-                out.effects.push(DataEffect::AskHandover { group, view, to })
-            }
-            GroupEffect::AskMembership { group, view, learner } => {
-                out.effects.push(DataEffect::AskMembership { group, view, learner });
-            }
+            GroupEffect::Petition(petition) => out.effects.push(DataEffect::Petition(petition)),
         }
     }
 }

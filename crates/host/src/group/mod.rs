@@ -357,15 +357,7 @@ impl<M: StateMachine> Group<M> {
                 Effect::ReadReady { token, through } => self.read_ready(token, through),
                 Effect::ReadRefused { token } => self.refuse_reads(token, out),
                 Effect::ViewChanged { view, standing } => self.view_changed(view, standing, observer, out),
-                Effect::Suspect { view, node, grounds } => {
-                    out.effects.push(GroupEffect::Suspect { group, view, node, grounds });
-                }
-                Effect::AskMembership { view, learner } => {
-                    out.effects.push(GroupEffect::AskMembership { group, view, learner });
-                }
-                Effect::AskHandover { view, to } => {
-                    out.effects.push(GroupEffect::AskHandover { group, view, to })
-                }
+                Effect::Petition(petition) => out.effects.push(GroupEffect::Petition(petition)),
                 Effect::HandoverFailed { error } => observer.handover_failed(self, error),
                 Effect::Diverged { after, own, primarys } => {
                     self.refuse_waiting_reads(out);

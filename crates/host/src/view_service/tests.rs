@@ -2,7 +2,7 @@ mod members;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use onecopy_core::{BootNumber, Write};
+use onecopy_core::{BootNumber, ViewNumber, Write};
 use onecopy_views::{Addresses, ClockReading, Registration};
 
 use super::*;

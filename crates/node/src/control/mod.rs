@@ -24,10 +24,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use onecopy_core::{GroupId, Instant, NodeId, ViewNumber};
+use onecopy_core::{Instant, NodeId, Petition};
 use onecopy_host::{ArchiveEvent, Gossip, Out, Room, ViewEffect, gossip};
 use onecopy_replica::HandoverError;
-use onecopy_views::{Addresses, ClockReading, Moment, Ping, Suspicion, Table};
+use onecopy_views::{Addresses, ClockReading, Moment, Ping, Table};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::oneshot;
 use tracing::warn;
@@ -64,12 +64,8 @@ pub(crate) struct Channels {
 /// What the data thread tells the control thread.
 #[derive(Debug)]
 pub(crate) enum FromData {
-    /// To be told to all view nodes.
-    Tell(ControlMessage),
-    /// The same, of a replica that is silent or too slow.
-    Suspect(Suspicion),
-    /// The same, of a primary that makes way.
-    AskHandover { group: GroupId, view: ViewNumber, heir: NodeId },
+    /// For all view nodes: a replica asks for something.
+    Petition(Petition),
     /// A handover did not happen.
     HandoverFailed(HandoverError),
 }
@@ -132,13 +128,8 @@ impl Control {
                 }
                 Some(node) = channels.refused.recv() => self.with_view_node(|view_node| view_node.on_refused(node)),
                 Some(event) = channels.data.recv() => match event {
-                    FromData::Tell(message) => self.tell_view_nodes(&message),
-                    FromData::Suspect(suspicion) => {
-                        self.tell_view_nodes(&ControlMessage::Suspect(self.moment(), suspicion));
-                    }
-                    FromData::AskHandover { group, view, heir } => {
-                        let moment = self.moment();
-                        self.tell_view_nodes(&ControlMessage::AskHandover { moment, group, view, heir });
+                    FromData::Petition(petition) => {
+                        self.tell_view_nodes(&ControlMessage::Petition(self.moment(), petition));
                     }
                     FromData::HandoverFailed(error) => self.handover_failed(error),
                 },

@@ -23,7 +23,7 @@ use crate::journal::{Journal, JournalEvent};
 use crate::peer::PeerEvent;
 use crate::peer::accept::{self, Accepted};
 use crate::peer::link::Links;
-use crate::peer::message::{ControlMessage, DataMessage};
+use crate::peer::message::DataMessage;
 use crate::status::{DataStatus, ReplicaCounters, ReplicaStatus};
 
 /// The status is renewed at most this often.
@@ -185,22 +185,12 @@ impl Plane {
                 DataEffect::Answer { to, answer } => {
                     let _ = self.links.send(to, DataMessage::Answer(answer));
                 }
-                DataEffect::Suspect(suspicion) => {
-                    let _ = self.control.send(FromData::Suspect(suspicion));
-                }
-                DataEffect::AskHandover { group, view, to } => {
-                    let _ = self.control.send(FromData::AskHandover { group, view, heir: to });
-                }
-                DataEffect::AskMembership { group, view, learner } => {
-                    self.tell_view_nodes(ControlMessage::AskMembership { group, view, learner });
+                // The control thread ends before this one: what is said after it is nobody's business.
+                DataEffect::Petition(petition) => {
+                    let _ = self.control.send(FromData::Petition(petition));
                 }
             }
         }
-    }
-
-    /// The control thread ends before this one: what is said after it is nobody's business.
-    fn tell_view_nodes(&self, message: ControlMessage) {
-        let _ = self.control.send(FromData::Tell(message));
     }
 
     /// Why the requests of clients cannot be taken to the primary and back, if they cannot.

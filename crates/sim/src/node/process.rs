@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use onecopy_core::{BootNumber, Incarnation, Instant, Member, NodeId, Timestamp};
+use onecopy_core::{BootNumber, Incarnation, Instant, Member, NodeId, Petition, Plea, Timestamp};
 use onecopy_host::{
     Coordinator, DataEffect, DataPlane, Gossip, Group, Out, Reply, Room, ViewEffect, ViewService,
     Whereabouts, gossip,
@@ -259,24 +259,27 @@ impl Process {
                 DataEffect::Answer { to, answer } => {
                     self.send(env, to, Packet::Answer(answer));
                 }
-                DataEffect::Suspect(suspicion) => {
-                    self.tell_view_nodes(&Packet::Suspect(self.moment(), suspicion), env);
-                }
-                DataEffect::AskHandover { view, to, .. } => {
-                    env.note(me, || format!("asks to be succeeded by {to} after {view}"));
-                    let replica = self.group().replica();
-                    if replica.view_number() == view && replica.standing() == Standing::Primary {
-                        handover::asked(me, replica.commit(), replica.log().last());
-                    }
-                    self.tell_view_nodes(&Packet::AskHandover(self.moment(), view, to), env);
-                }
-                DataEffect::AskMembership { view, learner, .. } => {
-                    env.note(me, || format!("asks to make {learner:?} a member of {view}"));
-                    self.tell_view_nodes(&Packet::AskMembership(view, learner), env);
+                DataEffect::Petition(petition) => {
+                    self.note_petition(petition, env);
+                    self.tell_view_nodes(&Packet::Petition(self.moment(), petition), env);
                 }
             }
         }
         self.data_out.effects = effect;
+    }
+
+    fn note_petition(&self, petition: Petition, env: &mut Env) {
+        let me = self.me.node;
+        if !matches!(petition.plea, Plea::Suspect { .. }) {
+            env.note(me, || format!("asks the view service: {petition}"));
+        }
+        let replica = self.group().replica();
+        if matches!(petition.plea, Plea::HandOver { .. })
+            && replica.view_number() == petition.view
+            && replica.standing() == Standing::Primary
+        {
+            handover::asked(me, replica.commit(), replica.log().last());
+        }
     }
 
     // ---- the control side ---------------------------------------------------------------------------------
@@ -404,12 +407,8 @@ impl Process {
                     watch.env.checks.evidence.knows(process, from, known);
                 }
             }
-            Packet::Suspect(moment, suspicion) => service.suspected(now, from, moment, suspicion),
-            Packet::AskMembership(view, learner) => {
-                service.asked_for_membership(now, from, (DATA_GROUP, view, learner), watch, out);
-            }
-            Packet::AskHandover(moment, view, heir) => {
-                service.asked_for_handover(now, (from, moment), (DATA_GROUP, view, heir), watch, out);
+            Packet::Petition(moment, petition) => {
+                service.petitioned(now, (from, moment), petition, watch, out);
             }
             Packet::Table(_)
             | Packet::Found(..)
