@@ -38,6 +38,8 @@ pub enum GroupEffect {
     },
     /// Answer a coordinator.
     Answer {
+        /// Of which group.
+        group: GroupId,
         /// Which one, and which of its batches.
         origin: Origin,
         /// How it ended.

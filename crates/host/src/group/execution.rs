@@ -322,7 +322,7 @@ impl<M: StateMachine> Group<M> {
         let Some(Running::Reads { origins, .. }) = self.execution.running.take() else { return };
         for (origin, response) in origins.into_iter().zip(responses) {
             let outcome = Outcome::Done { response, as_of: self.applied };
-            out.effects.push(GroupEffect::Answer { origin, outcome });
+            self.answer(origin, outcome, out);
         }
     }
 

@@ -66,6 +66,8 @@ pub struct Group<M> {
     applied: Index,
     applied_time: Timestamp,
     memory_max: u64,
+    /// What the other groups of the node occupy of that.
+    memory_beside: u64,
     min_copies: u32,
     /// An idle primary makes an entry so often, for replicas to compare themselves by (rule P10).
     scrub_interval: Option<Duration>,
@@ -131,6 +133,7 @@ impl<M: StateMachine> Group<M> {
             applied,
             applied_time: base.time,
             memory_max: settings.memory_max,
+            memory_beside: 0,
             min_copies: settings.min_copies,
             scrub_interval: settings.scrub_interval,
             next_scrub: now,
@@ -197,6 +200,11 @@ impl<M: StateMachine> Group<M> {
     /// something.
     pub fn damage(&mut self, harm: impl FnOnce(&mut M)) -> bool {
         self.state.here_mut().map(|state| state.damage(harm)).is_some()
+    }
+
+    /// The other groups of the node occupy so many bytes of the memory that all of them may.
+    pub fn set_memory_beside(&mut self, bytes: u64) {
+        self.memory_beside = bytes;
     }
 
     /// The last entry that the state reflects.
@@ -415,10 +423,12 @@ impl<M: StateMachine> Group<M> {
         let first = self.proposed.partition_point(|(index, _)| *index <= committed);
         let origins: Vec<Origin> = self.proposed.drain(first..).flat_map(|(_, origins)| origins).collect();
         let unknown = origins.len();
-        out.effects.extend(
-            origins.into_iter().map(|origin| GroupEffect::Answer { origin, outcome: Outcome::Unknown }),
-        );
+        origins.into_iter().for_each(|origin| self.answer(origin, Outcome::Unknown, out));
         unknown
+    }
+
+    fn answer(&self, origin: Origin, outcome: Outcome, out: &mut Out<GroupEffect>) {
+        out.effects.push(GroupEffect::Answer { group: self.id, origin, outcome });
     }
 
     /// The state is not what it should be: the group begins anew, as if it had executed nothing.

@@ -24,8 +24,8 @@ use onecopy_core::{
 };
 use onecopy_raft::{ChangeRefusal, Configuration, Effect, Input, Message, Raft, Role};
 use onecopy_views::{
-    Command, Genesis, GenesisStanding, Hello, Membership, Moment, Monitor, MonitorConfig, Ping, Refusal,
-    Table,
+    Command, Database, Genesis, GenesisStanding, Hello, MAIN, Membership, Moment, Monitor, MonitorConfig,
+    Ping, Refusal, Table,
 };
 
 use crate::disk::{Out, SnapshotName};
@@ -108,8 +108,8 @@ pub struct ViewSettings {
     pub incarnation: Incarnation,
     /// The configured view nodes: a cluster is founded by them, and found through them. Not necessarily those of today.
     pub view_nodes: Vec<NodeId>,
-    /// The groups that the cluster should have.
-    pub groups: Vec<GroupId>,
+    /// The databases that the cluster should have beside `main`.
+    pub databases: Vec<Database>,
     /// How many copies a new group gets.
     pub copies: u32,
     /// After how much silence a node counts as failed.
@@ -412,8 +412,8 @@ impl ViewService {
 
     fn judge(&mut self, now: Instant, observer: &mut impl ViewObserver, out: &mut Out<ViewEffect>) {
         let mut commands = self.monitor.decide(now, &self.table);
-        let groups = self.settings.groups.iter();
-        commands.extend(groups.filter_map(|group| self.monitor.decide_creation(now, &self.table, *group)));
+        commands.extend(self.monitor.decide_creation(now, &self.table, MAIN));
+        commands.extend(self.monitor.decide_databases(now, &self.table, &self.settings.databases));
         for command in commands {
             self.propose(now, command, observer, out);
         }

@@ -20,11 +20,12 @@ pub(crate) use event_log::{Changes, EventLog, name as change_name};
 pub(crate) use leaving::Leaving;
 pub(crate) use newcomer::Unwanted;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use onecopy_core::{Instant, NodeId, Petition};
+use onecopy_core::{GroupId, Instant, NodeId, Petition};
 use onecopy_host::{ArchiveEvent, Gossip, Out, Room, ViewEffect, gossip};
 use onecopy_replica::HandoverError;
 use onecopy_views::{Addresses, ClockReading, Moment, Ping, Table};
@@ -67,7 +68,7 @@ pub(crate) enum FromData {
     /// For all view nodes: a replica asks for something.
     Petition(Petition),
     /// A handover did not happen.
-    HandoverFailed(HandoverError),
+    HandoverFailed { group: GroupId, error: HandoverError },
 }
 
 /// Everything that belongs to the control thread.
@@ -97,8 +98,8 @@ pub(crate) struct Control {
     pub(crate) data: UnboundedSender<FromControl>,
     /// Where this node's operators are served.
     pub(crate) operators: PendingOperations,
-    /// Who waits, with which request, for the primary here to hand over.
-    pub(crate) handing_over: Vec<(NodeId, u64)>,
+    /// Who waits, with which request, for the primary of a group here to hand over.
+    pub(crate) handing_over: BTreeMap<GroupId, Vec<(NodeId, u64)>>,
     pub(crate) event_log: EventLog,
     /// Once the node is to stop.
     pub(crate) leaving: Option<Leaving>,
@@ -131,7 +132,7 @@ impl Control {
                     FromData::Petition(petition) => {
                         self.tell_view_nodes(&ControlMessage::Petition(self.moment(), petition));
                     }
-                    FromData::HandoverFailed(error) => self.handover_failed(error),
+                    FromData::HandoverFailed { group, error } => self.handover_failed(group, error),
                 },
                 Some(request) = channels.operators.recv() => self.take_request(request),
                 () = tokio::time::sleep(deadline.since(now)) => {}

@@ -79,8 +79,7 @@ impl Process {
         let me = Member { node: node.id, incarnation: node.incarnation };
         let boot = BootNumber(node.disk.boot);
         let (mut data_out, mut view_out) = (Out::default(), Out::default());
-        let coordinator = Coordinator::new(DATA_GROUP, Incarnation(env.new_life()), REQUEST_TIMEOUT);
-        let mut data = DataPlane::new(node.id, coordinator);
+        let mut data = DataPlane::new(node.id, Incarnation(env.new_life()), REQUEST_TIMEOUT);
         let (settings, restored, fresh) = start::group(&node.disk, me, boot, env);
         let mut watch = GroupWatch { env: &mut *env, me, boot };
         data.start_group(settings, restored, fresh, now, &mut watch, &mut data_out)
@@ -191,7 +190,7 @@ impl Process {
             let watch = &mut GroupWatch { env: &mut *env, me: self.me, boot: self.boot };
             let (data, out) = (&mut self.data, &mut self.data_out);
             match happened {
-                Happened::Submitted(submission) => data.submit(submission),
+                Happened::Submitted(submission) => data.submit(DATA_GROUP, submission),
                 Happened::Lost(node) => data.lost(node),
                 Happened::Persisted(group, ticket) => data.persisted(now, group, ticket, watch, out),
                 Happened::SnapshotWanted(group) => data.snapshot_wanted(group, u64::MAX, watch),
@@ -220,10 +219,10 @@ impl Process {
             }
         }
         self.data.route(now, &mut self.data_out);
-        let coordinator = self.data.coordinator();
         let known = self.ledger_knows;
-        for (sequence, ops) in coordinator.outstanding().filter(|(sequence, _)| *sequence > known) {
-            env.checks.ledger.batch(coordinator.incarnation(), sequence, ops);
+        let outstanding = self.data.coordinator(DATA_GROUP).into_iter().flat_map(Coordinator::outstanding);
+        for (sequence, ops) in outstanding.filter(|(sequence, _)| *sequence > known) {
+            env.checks.ledger.batch(self.data.incarnation(), sequence, ops);
             self.ledger_knows = sequence;
         }
         let mut watch = GroupWatch { env: &mut *env, me: self.me, boot: self.boot };
@@ -248,12 +247,12 @@ impl Process {
                 }
                 // The transport may know already that there is no connection.
                 DataEffect::Forward { to, forward } if env.network.is_cut(me, to) && env.dice.chance(500) => {
-                    self.data.undelivered(forward.sequence);
+                    self.data.undelivered(forward.group, forward.sequence);
                 }
                 DataEffect::Forward { to, forward } => {
-                    let sequence = forward.sequence;
+                    let (group, sequence) = (forward.group, forward.sequence);
                     if !self.send(env, to, Packet::Forward(forward)) {
-                        self.data.undelivered(sequence);
+                        self.data.undelivered(group, sequence);
                     }
                 }
                 DataEffect::Answer { to, answer } => {
@@ -403,7 +402,7 @@ impl Process {
             Packet::Ping(ping) => {
                 service.pinged(now, from, (*ping).clone(), out);
                 if let Some((_, known)) = service.monitor().last_ping(now, from) {
-                    let process = (self.me.node, self.data.coordinator().incarnation());
+                    let process = (self.me.node, self.data.incarnation());
                     watch.env.checks.evidence.knows(process, from, known);
                 }
             }

@@ -76,6 +76,12 @@ fn create(group: GroupId, copies: u32, nodes: &[NodeId]) -> Command {
     Command::CreateGroup { group, copies, members: members(nodes), primary, boot }
 }
 
+/// A new database, on n1 alone.
+fn create_database(group: GroupId, text: &str) -> Command {
+    let (database, members) = (text.parse().expect("it is one"), members(&[N1]));
+    Command::CreateDatabase { group, database, copies: 1, members, primary: N1, boot: BootNumber(1) }
+}
+
 fn add_learner(expected: u64, node: NodeId) -> Command {
     Command::AddLearner { group: G1, expected: ViewNumber(expected), learner: member(node) }
 }
