@@ -35,7 +35,7 @@
 //! | [`machine`] | the determinism contract of a replicated state machine |
 //! | [`session`] | exactly once: what was executed is not executed again |
 //! | [`replicated`] | a machine with its sessions and the digest by which replicas compare themselves |
-//! | [`suspicion`] | what replicas hold against each other when they report to the view service |
+//! | [`petition`] | what replicas ask of the view service |
 //! | [`chunks`] | snapshots in chunks, with flow control, shared by the protocols |
 //! | [`rules`] | the names of the protocol's rules, and how a simulator switches one off |
 
@@ -49,12 +49,12 @@ pub mod machine;
 mod outline;
 pub mod payload;
 pub mod persist;
+pub mod petition;
 pub mod protocol;
 pub mod replicated;
 pub mod rules;
 pub mod segments;
 pub mod session;
-pub mod suspicion;
 pub mod time;
 pub mod view;
 
@@ -65,10 +65,10 @@ pub use id::{BatchId, BootNumber, Epoch, GroupId, Incarnation, Index, NodeId, Te
 pub use log::Log;
 pub use machine::{ApplyContext, Place, QueryContext, StateMachine};
 pub use persist::{Recovered, Ticket, Write};
+pub use petition::{Grounds, Petition, Plea};
 pub use protocol::Protocol;
 pub use replicated::{Answer, Digest, Replicated};
 pub use rules::{Rule, Rules};
 pub use session::AnswerBounds;
-pub use suspicion::Grounds;
 pub use time::{Instant, Timestamp};
 pub use view::{Member, View};

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+pub use onecopy_views::Database;
 use serde::{Deserialize, Serialize};
 
 #[cfg(test)]
@@ -131,6 +132,9 @@ pub struct Config {
     /// Where this node reaches the other nodes: their ids and addresses. It may name this node too.
     #[serde(with = "node_ids")]
     pub nodes: BTreeMap<u32, String>,
+    /// The databases beside `main`. Count when the cluster is new.
+    #[serde(default, with = "database_texts")]
+    pub databases: Vec<Database>,
     /// How many copies of the data there are. Counts when the cluster is new.
     #[serde(default = "two")]
     pub copies: u32,
@@ -181,6 +185,23 @@ fn clock_drift_ppm() -> u32 {
 
 fn log_bytes() -> usize {
     128 * 1024 * 1024
+}
+
+/// Databases are written as `name:number` or `name:first-last`.
+mod database_texts {
+    use onecopy_views::Database;
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(databases: &[Database], serializer: S) -> Result<S::Ok, S::Error> {
+        let texts: Vec<String> = databases.iter().map(ToString::to_string).collect();
+        texts.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Database>, D::Error> {
+        let texts = Vec::<String>::deserialize(deserializer)?;
+        texts.iter().map(|text| text.parse().map_err(D::Error::custom)).collect()
+    }
 }
 
 /// TOML has only strings for keys of tables.
@@ -243,6 +264,7 @@ mod tests {
             zone: String::new(),
             view_nodes: vec![1, 2, 3],
             nodes: [(2, address(12).to_string()), (3, address(14).to_string())].into(),
+            databases: Vec::new(),
             copies: 2,
             min_copies: 1,
             durability: Durability::Disk,

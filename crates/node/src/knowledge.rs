@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use onecopy_views::{GroupReport, Registration, Table};
+use onecopy_core::GroupId;
+use onecopy_views::{Group, GroupReport, MAIN, Registration, Table};
 
 use crate::config::Config;
 use crate::control::Changes;
@@ -112,7 +113,7 @@ impl Knowledge {
         if let Some((executed, through)) = replays() {
             return Some(format!("it executes its log, and is at entry {executed} of {through}"));
         }
-        self.data.obstacle().or_else(|| match (self.data.cached_view(), known == Some(self.me.start())) {
+        self.data.obstacle().or_else(|| match (self.data.cached_view(MAIN), known == Some(self.me.start())) {
             (None, _) => Some("no view is known yet".to_owned()),
             (_, false) => Some("the view service does not know this process yet".to_owned()),
             (_, true) => None,
@@ -196,13 +197,18 @@ fn known_nodes(table: &Table) -> Vec<KnownNode> {
 }
 
 fn known_groups(table: &Table) -> Vec<KnownGroup> {
-    let groups = table.groups().iter().map(|(id, group)| KnownGroup {
-        group: id.0,
-        view: group.view.number.0,
-        primary: group.view.primary.0,
-        backups: group.view.backups().map(|backup| backup.node.0).collect(),
-        learners: group.view.learners.iter().map(|learner| learner.node.0).collect(),
-        copies: group.copies,
-    });
-    groups.collect()
+    let known = |id: &GroupId, group: &Group| {
+        let database = table.database(*id);
+        KnownGroup {
+            group: id.0,
+            database: database.as_ref().map(ToString::to_string).unwrap_or_default(),
+            kind: database.map(|database| database.kind.to_string()).unwrap_or_default(),
+            view: group.view.number.0,
+            primary: group.view.primary.0,
+            backups: group.view.backups().map(|backup| backup.node.0).collect(),
+            learners: group.view.learners.iter().map(|learner| learner.node.0).collect(),
+            copies: group.copies,
+        }
+    };
+    table.groups().iter().map(|(id, group)| known(id, group)).collect()
 }

@@ -8,12 +8,18 @@ use serde::{Deserialize, Serialize};
 pub enum Operation {
     /// Another member becomes the primary.
     Handover {
+        /// Of which group.
+        #[serde(default = "main")]
+        group: u32,
         /// The heir; the member with the least to catch up if nobody is named.
         #[serde(default)]
         to: Option<u32>,
     },
     /// How many copies there are from now on.
     Copies {
+        /// Of which group.
+        #[serde(default = "main")]
+        group: u32,
         /// How many.
         copies: u32,
     },
@@ -44,12 +50,20 @@ pub enum Operation {
     },
     /// The group goes on with what one replica has, although acknowledged writes may be lost.
     Recover {
+        /// Of which group.
+        #[serde(default = "main")]
+        group: u32,
         /// Where that replica is.
         node: u32,
         /// The operator knows what it means.
         #[serde(default)]
         accept_data_loss: bool,
     },
+}
+
+/// The group of the database `main`.
+fn main() -> u32 {
+    onecopy_views::MAIN.0
 }
 
 /// What became of it.

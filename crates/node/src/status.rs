@@ -3,6 +3,7 @@
 //! The types are public and can be read back, so that the command line shows what the node says without a second
 //! description of it.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -106,7 +107,7 @@ pub struct ReplicaStatus {
     pub replay_bytes: u64,
     /// Keys, over all databases.
     pub keys: u64,
-    /// Keys and keys with an expiry, by database; only those that have some.
+    /// Keys and keys with an expiry, by database as the state machine counts them; only those that have some.
     pub databases: Vec<(u8, u64, u64)>,
     /// Entries executed since the process was started.
     pub entries: u64,
@@ -157,6 +158,12 @@ pub struct KnownNode {
 pub struct KnownGroup {
     /// The group.
     pub group: u32,
+    /// The database that it holds, with its numbers, such as `carts:16`.
+    #[serde(default)]
+    pub database: String,
+    /// How it is replicated: `primary-backup`.
+    #[serde(default)]
+    pub kind: String,
     /// The number of its view.
     pub view: u64,
     /// The node that orders requests.
@@ -256,7 +263,7 @@ const LONG_TURN: Duration = Duration::from_millis(40);
 /// What the data thread tells the others about itself, a little behind.
 #[derive(Debug, Default)]
 pub(crate) struct DataStatus {
-    inner: Mutex<(Vec<ReplicaStatus>, Option<View>)>,
+    inner: Mutex<(Vec<ReplicaStatus>, BTreeMap<GroupId, View>)>,
     clock_jump: Mutex<Option<Jump>>,
     obstacle: Mutex<Option<String>>,
     /// When the turn began that the data thread is in, on the node's clock; 0 between turns.
@@ -316,8 +323,8 @@ impl DataStatus {
         Some(now.since(Instant(began))).filter(|busy| began > 0 && *busy >= LONG_TURN)
     }
 
-    pub(crate) fn renew(&self, replicas: Vec<ReplicaStatus>, view: Option<View>) {
-        *self.inner.lock().expect("nobody panics with this lock") = (replicas, view);
+    pub(crate) fn renew(&self, replicas: Vec<ReplicaStatus>, views: BTreeMap<GroupId, View>) {
+        *self.inner.lock().expect("nobody panics with this lock") = (replicas, views);
     }
 
     pub(crate) fn replicas(&self) -> Vec<ReplicaStatus> {
@@ -344,8 +351,8 @@ impl DataStatus {
         *self.clock_jump.lock().expect("nobody panics with this lock")
     }
 
-    /// The view of the group that this node's coordinator has cached.
-    pub(crate) fn cached_view(&self) -> Option<View> {
-        self.inner.lock().expect("nobody panics with this lock").1.clone()
+    /// The view of a group that this node's coordinator has cached.
+    pub(crate) fn cached_view(&self, group: GroupId) -> Option<View> {
+        self.inner.lock().expect("nobody panics with this lock").1.get(&group).cloned()
     }
 }

@@ -1,6 +1,6 @@
 //! Everybody but the primary: members that acknowledge, and learners that catch up.
 
-use onecopy_core::{Entry, EntryId, Grounds, Index, Instant, NodeId, Rule, ViewNumber};
+use onecopy_core::{Entry, EntryId, Grounds, Index, Instant, NodeId, Plea, Rule, ViewNumber};
 
 use crate::awake::Awake;
 use crate::effect::Effect;
@@ -178,11 +178,8 @@ impl Replica {
         follower.awake.tick(&self.config, now);
         let silent_for = now.since(follower.awake.at_least(follower.heard));
         if silent_for >= self.config.failure_timeout {
-            effects.push(Effect::Suspect {
-                view,
-                node: follower.primary,
-                grounds: Grounds::Silent(silent_for),
-            });
+            let plea = Plea::Suspect { node: follower.primary, grounds: Grounds::Silent(silent_for) };
+            effects.push(self.config.petition(view, plea));
         }
     }
 }

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use onecopy_core::{BootNumber, GroupId, Member, Rules};
+use onecopy_core::{BootNumber, GroupId, Member, Petition, Plea, Rules, ViewNumber};
+
+use crate::effect::Effect;
 
 /// The settings of one replica.
 #[derive(Clone, Debug, Hash)]
 pub struct Config {
-    /// The group that it is a replica of. Only for messages to people.
+    /// The group that it is a replica of: for people, and for the view service.
     pub group: GroupId,
     /// Who it is, in which life.
     pub me: Member,
@@ -61,5 +63,9 @@ impl Config {
             drift_ppm: 10_000,
             rules: Rules::default(),
         }
+    }
+
+    pub(crate) fn petition(&self, view: ViewNumber, plea: Plea) -> Effect {
+        Effect::Petition(Petition { group: self.group, view, plea })
     }
 }

@@ -2,9 +2,7 @@
 
 use bytes::Bytes;
 use onecopy_core::chunks::Chunk;
-use onecopy_core::{
-    Digest, Entry, EntryId, Grounds, Index, Member, NodeId, Ticket, Timestamp, View, ViewNumber, Write,
-};
+use onecopy_core::{Digest, Entry, EntryId, Index, NodeId, Petition, Ticket, Timestamp, View, Write};
 
 use crate::handover::HandoverError;
 use crate::message::Message;
@@ -168,22 +166,8 @@ pub enum Effect {
         /// What this replica is in it.
         standing: Standing,
     },
-    /// Tell the view service that a replica is silent, or too slow. Repeated as long as it is.
-    Suspect {
-        /// The view in which it is.
-        view: ViewNumber,
-        /// Who it is.
-        node: NodeId,
-        /// What it does, for how long.
-        grounds: Grounds,
-    },
-    /// Ask the view service to make a learner a member (rule P5). Repeated until there is a newer view.
-    AskMembership {
-        /// The view that the question is about.
-        view: ViewNumber,
-        /// Who has everything that is committed.
-        learner: Member,
-    },
+    /// Ask the view service for something.
+    Petition(Petition),
     /// This replica does not hold what the primary holds (rule P10). It is of no use until it has been rebuilt.
     Diverged {
         /// After which entry.
@@ -199,14 +183,6 @@ pub enum Effect {
     Damaged,
     /// Replace the state machine by one that has executed nothing: the log begins anew.
     Rebuild,
-    /// Ask the view service to make this member the primary: the one of `view` has nothing uncommitted, and has given up
-    /// its leases. Repeated until there is a newer view.
-    AskHandover {
-        /// The view that the question is about.
-        view: ViewNumber,
-        /// The heir.
-        to: NodeId,
-    },
     /// A handover did not begin, or was given up.
     HandoverFailed {
         /// Why.

@@ -8,11 +8,11 @@
 //! primary                        heir                   view service
 //!    │ (takes no more, drains)     │                          │
 //!    │──GiveUp───────────────────▶│                          │
-//!    │──AskHandover──────────────────────────────────────────▶│
+//!    │──Petition─────────────────────────────────────────────▶│
 //!    │◀────────────────────────── view + 1 ──────────────────▶│
 //! ```
 
-use onecopy_core::{Instant, NodeId, ViewNumber};
+use onecopy_core::{Instant, NodeId, Plea, ViewNumber};
 
 use crate::effect::Effect;
 use crate::lease::Granted;
@@ -112,7 +112,7 @@ impl Replica {
         };
         let (view, heir, granted) = (self.view_number(), under_way.heir, self.leases.granted(now));
         self.send(heir, Message::GiveUp { view, granted }, effects);
-        effects.push(Effect::AskHandover { view, to: heir });
+        effects.push(self.config.petition(view, Plea::HandOver { to: heir }));
     }
 
     /// One heartbeat interval has passed: something may have been lost, or nothing comes of it.

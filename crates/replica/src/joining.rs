@@ -1,7 +1,7 @@
 //! How a learner becomes a member (rule P5).
 
 use bytes::Bytes;
-use onecopy_core::{Index, Instant, Rule, Timestamp};
+use onecopy_core::{Index, Instant, Plea, Rule, Timestamp};
 
 use crate::effect::Effect;
 use crate::peer::Peer;
@@ -49,7 +49,7 @@ impl Replica {
         });
         if certified || !self.config.rules.hold(Rule::CertifyBeforeMembership) {
             primary.has_asked = true;
-            effects.push(Effect::AskMembership { view: view.number, learner });
+            effects.push(self.config.petition(view.number, Plea::AddMember { learner }));
         }
     }
 

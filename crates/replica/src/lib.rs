@@ -17,7 +17,7 @@
 //!     │              │───Prepare (commit) ────▶│ apply
 //! ```
 //!
-//! When a member fails, nobody here decides anything: replicas report what they see ([`Effect::Suspect`]), the
+//! When a member fails, nobody here decides anything: replicas report what they see ([`Effect::Petition`]), the
 //! view service installs a new view, and the replicas adopt it. Several replicas may believe at the same
 //! time that they are the primary; the rules below make sure that at most one of them can commit or read.
 //!

@@ -24,7 +24,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use onecopy_core::suspicion::Grounds;
+use onecopy_core::Grounds;
 use onecopy_core::{Index, Instant, Member, NodeId, Rule};
 
 use crate::awake::Awake;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
-use onecopy_core::{Entry, EntryId, Epoch, Index, Instant, Member, NodeId, Rule, Timestamp, View};
+use onecopy_core::{Entry, EntryId, Epoch, Index, Instant, Member, NodeId, Plea, Rule, Timestamp, View};
 
 use crate::awake::Awake;
 use crate::config::Config;
@@ -251,7 +251,8 @@ impl Replica {
         let look = |peer: &Peer| (peer.node, primary.grounds(config, now, peer), now.since(peer.sent));
         let peers: Vec<_> = primary.peers.iter().map(look).collect();
         for (node, grounds, quiet_for) in peers {
-            effects.extend(grounds.map(|grounds| Effect::Suspect { view, node, grounds }));
+            effects
+                .extend(grounds.map(|grounds| self.config.petition(view, Plea::Suspect { node, grounds })));
             self.nudge_transfer(now, node, effects);
             self.send_entries(now, node, effects);
             // Also when entries went out lately: the heartbeat is what brings a lost one to light.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use onecopy_core::chunks::Chunk;
 use onecopy_core::{
-    BootNumber, Entry, EntryId, GroupId, Incarnation, Index, Instant, Member, NodeId, Protocol, Recovered,
-    Timestamp, View, ViewNumber,
+    BootNumber, Entry, EntryId, GroupId, Incarnation, Index, Instant, Member, NodeId, Petition, Plea,
+    Protocol, Recovered, Timestamp, View, ViewNumber,
 };
 use onecopy_replica::{Base, Config, Effect, Input, Message, Replica};
 
@@ -108,6 +108,8 @@ fn a_learner_joins_only_when_the_log_is_all_that_it_lacks() {
     let message =
         Message::PrepareOk { view: ViewNumber(2), durable: Index(12), checked: Index(0), terms: None };
     let effects = step(&mut replica, Input::Received { from: BACKUP, message });
-    assert!(effects.iter().any(|effect| matches!(effect, Effect::AskMembership { .. })), "{effects:?}");
+    let asks =
+        |effect: &Effect| matches!(effect, Effect::Petition(Petition { plea: Plea::AddMember { .. }, .. }));
+    assert!(effects.iter().any(asks), "{effects:?}");
     assert!(replica.status(Instant::ZERO + Duration::from_secs(1)).oldest_prepare.is_none());
 }

@@ -3,9 +3,9 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use onecopy_core::{Entry, Member, NodeId, ViewNumber};
+use onecopy_core::{Entry, NodeId, Petition};
 pub use onecopy_host::{Answer, Forward, Kind, Outcome, RaftLetter};
-use onecopy_views::{Hello, Moment, Ping, Suspicion, Table};
+use onecopy_views::{Hello, Moment, Ping, Table};
 
 use crate::network::{Line, PIECE_BYTES};
 
@@ -28,12 +28,8 @@ pub enum Packet {
     Table(Arc<Table>),
     /// To a node that seeks another: where it is.
     Found(NodeId, String),
-    /// From any node to every view node.
-    Suspect(Moment, Suspicion),
-    /// From a primary to every view node (rule P5).
-    AskMembership(ViewNumber, Member),
-    /// From a primary to every view node: it makes way.
-    AskHandover(Moment, ViewNumber, NodeId),
+    /// From any node to every view node: a replica there asks for something.
+    Petition(Moment, Petition),
 }
 
 impl Packet {
@@ -86,8 +82,7 @@ impl Packet {
                 letter.message,
                 Raft::Snapshot { .. } | Raft::Vote { .. } | Raft::VoteReply { .. } | Raft::TimeoutNow { .. }
             ),
-            Self::Ping(_) | Self::Table(_) | Self::Found(..) | Self::Suspect(..) => true,
-            Self::AskMembership(..) | Self::AskHandover(..) | Self::Hello(_) => true,
+            Self::Ping(_) | Self::Table(_) | Self::Found(..) | Self::Petition(..) | Self::Hello(_) => true,
             Self::Forward(_) | Self::Answer(_) => false,
         }
     }
@@ -117,9 +112,7 @@ pub fn describe(packet: &Packet) -> String {
         Packet::Ping(ping) => format!("ping {} {:?}", ping.boot, ping.groups),
         Packet::Found(node, address) => format!("{node} is at {address}"),
         Packet::Table(table) => format!("table version {}", table.version()),
-        Packet::Suspect(_, suspicion) => format!("{} {}", suspicion.node, suspicion.grounds),
-        Packet::AskHandover(_, view, heir) => format!("make {heir} the primary, asked in {view}"),
-        Packet::AskMembership(view, learner) => format!("make {learner:?} a member, asked in {view}"),
+        Packet::Petition(_, petition) => petition.to_string(),
     }
 }
 

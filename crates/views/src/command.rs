@@ -7,6 +7,7 @@ use onecopy_core::{BootNumber, GroupId, Member, NodeId, ViewNumber};
 use serde::{Deserialize, Serialize};
 
 use crate::clocks::ClockError;
+use crate::database::Database;
 use crate::table::Registration;
 
 /// Why a view is changed. For people: nothing depends on it.
@@ -188,6 +189,21 @@ pub enum Command {
         /// By how much.
         error: Option<ClockError>,
     },
+    /// A new database beside `main`, and its group. Refused if either exists.
+    CreateDatabase {
+        /// The new group.
+        group: GroupId,
+        /// What it holds.
+        database: Database,
+        /// How many members it should have.
+        copies: u32,
+        /// Its first members, all of them empty.
+        members: Vec<Member>,
+        /// Which of them is the primary.
+        primary: NodeId,
+        /// The primary's process start.
+        boot: BootNumber,
+    },
 }
 
 impl Command {
@@ -201,6 +217,7 @@ impl Command {
             | Self::ForgetNode { .. }
             | Self::NoteClock { .. } => None,
             Self::CreateGroup { group, .. }
+            | Self::CreateDatabase { group, .. }
             | Self::RemoveMember { group, .. }
             | Self::PromoteMember { group, .. }
             | Self::Handover { group, .. }
@@ -222,6 +239,14 @@ pub enum Rejection {
     /// The node is not registered.
     #[error("there is no node {0}")]
     NoSuchNode(NodeId),
+    /// Another database has the name, or one of the numbers.
+    #[error("{wanted} has the name of {existing}, or one of its numbers")]
+    DatabaseExists {
+        /// What was to be created.
+        wanted: Database,
+        /// What is.
+        existing: Database,
+    },
     /// The group exists already.
     #[error("group {0} exists already")]
     GroupExists(GroupId),

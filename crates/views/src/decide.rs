@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use onecopy_core::{Grounds, GroupId, Index, Instant, Member, NodeId, Rule, View, ViewNumber};
+use onecopy_core::{BootNumber, Grounds, GroupId, Index, Instant, Member, NodeId, Rule, View, ViewNumber};
 
 use crate::command::{Command, Reason};
+use crate::database::{Database, MAIN};
 use crate::monitor::Monitor;
 use crate::ping::{GroupReport, ReplicaRole};
 use crate::placement;
@@ -12,6 +13,8 @@ use crate::table::{Group, Registration, Table};
 
 /// How long a proposal is given before it is made again.
 pub(crate) const PROPOSAL_PATIENCE: Duration = Duration::from_millis(200);
+/// How many databases are created at once: with each batch of them the whole table is announced.
+const CREATED_AT_ONCE: usize = 128;
 
 impl Monitor {
     /// The commands that the leader should propose now. At most one for each group: the next view may answer
@@ -122,17 +125,46 @@ impl Monitor {
         if table.groups().contains_key(&group) || self.is_proposed(now, group, ViewNumber(0)) {
             return None;
         }
-        let copies = self.config.copies;
+        let (members, primary, boot) = self.first_members(now, table)?;
+        self.proposed.insert(group, (ViewNumber(0), now));
+        Some(Command::CreateGroup { group, copies: self.config.copies, members, primary, boot })
+    }
+
+    /// Creates what is missing of these databases, once `main` is there and enough nodes that hold data are. Some
+    /// at a time: each sees where those before it are to be.
+    #[must_use]
+    pub fn decide_databases(&mut self, now: Instant, table: &Table, wanted: &[Database]) -> Vec<Command> {
+        let mut missing = wanted.iter().filter(|database| table.has_room_for(database).is_ok()).peekable();
+        let is_founded = table.groups().contains_key(&MAIN);
+        if missing.peek().is_none() || !is_founded || self.is_proposed(now, table.next_group(), ViewNumber(0))
+        {
+            return Vec::new();
+        }
+        let (mut planned, mut commands) = (table.clone(), Vec::new());
+        for database in missing.take(CREATED_AT_ONCE) {
+            let Some((members, primary, boot)) = self.first_members(now, &planned) else { break };
+            let (group, database, copies) = (planned.next_group(), database.clone(), self.config.copies);
+            let command = Command::CreateDatabase { group, database, copies, members, primary, boot };
+            // Those of the settings may collide with each other.
+            if planned.apply(&command, self.config.rules).is_ok() {
+                self.proposed.insert(group, (ViewNumber(0), now));
+                commands.push(command);
+            }
+        }
+        commands
+    }
+
+    /// Who is to hold a new group, the primary first, and the start of its process.
+    fn first_members(&self, now: Instant, table: &Table) -> Option<(Vec<Member>, NodeId, BootNumber)> {
         let (mut nodes, mut taken) = (Vec::new(), Vec::new());
-        for _ in 0..copies {
+        for _ in 0..self.config.copies {
             let next = self.next_copy(now, table, &taken, |_| true)?;
             taken.push(next.node);
             nodes.push(next);
         }
-        let primary = nodes[0].node;
+        let primary = nodes.first()?.node;
         let boot = self.ping(primary)?.boot;
-        self.proposed.insert(group, (ViewNumber(0), now));
-        Some(Command::CreateGroup { group, copies, members: nodes, primary, boot })
+        Some((nodes, primary, boot))
     }
 
     /// Nodes that say something of themselves that the table does not hold.

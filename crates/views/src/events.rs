@@ -126,6 +126,9 @@ impl fmt::Display for Command {
                 write!(f, "{node} registered, {}, process {}", registration.boot, registration.pid)
             }
             Self::CreateGroup { group, copies, .. } => write!(f, "{group} created with {copies} copies"),
+            Self::CreateDatabase { group, database, copies, .. } => {
+                write!(f, "{group} created with {copies} copies, for the database {database}")
+            }
             Self::RemoveMember { group, node, reason, .. } => write!(f, "{group} drops {node}, {reason}"),
             Self::PromoteMember { group, primary, dropped, reason, .. } if dropped.is_empty() => {
                 write!(f, "{group} promotes {primary}, {reason}")

@@ -37,6 +37,7 @@
 mod change;
 mod clocks;
 mod command;
+mod database;
 mod decide;
 mod events;
 mod evidence;
@@ -51,11 +52,12 @@ mod view_nodes;
 
 pub use clocks::{ClockError, ClockReading};
 pub use command::{Command, Reason, Rejection};
+pub use database::{Database, Kind, MAIN, NUMBER_MAX, NoDatabase};
 pub use events::{Event, Evidence, Proposal};
 pub use genesis::{Founding, Genesis, Hello, Membership, Standing as GenesisStanding};
 pub use lives::{Refusal, Start};
 pub use monitor::{Monitor, MonitorConfig};
-pub use ping::{GroupReport, Moment, Ping, ReplicaRole, Suspicion};
+pub use ping::{GroupReport, Moment, Ping, ReplicaRole};
 pub use table::{Addresses, CorruptTable, Group, Registration, Table};
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use onecopy_core::{Grounds, GroupId, Incarnation, Instant, NodeId, Rule, Rules, 
 use crate::clocks::Clocks;
 use crate::command::{Command, Reason};
 use crate::flapping::Flapping;
-use crate::ping::{GroupReport, Moment, Ping, Suspicion};
+use crate::ping::{GroupReport, Moment, Ping};
 use crate::table::Table;
 
 /// What takes longer than this will not end: commands are bounded (rule E2).
@@ -28,13 +28,23 @@ pub struct MonitorConfig {
     pub rules: Rules,
 }
 
+/// What one replica holds against another, in which view.
+#[derive(Clone, Copy, Debug)]
+struct Suspicion {
+    view: ViewNumber,
+    grounds: Grounds,
+}
+
 /// The ping table of one view node.
 #[derive(Debug)]
 pub struct Monitor {
     pub(crate) config: MonitorConfig,
     /// Silence is measured from here for nodes that were never heard.
     started: Instant,
+    /// The reports in a ping are sorted by group.
     heard: BTreeMap<NodeId, (Instant, Ping)>,
+    /// What the last ping says of the disk: there may be many groups.
+    oldest_writes: BTreeMap<NodeId, Option<Duration>>,
     /// By group, accused and accuser.
     suspicions: BTreeMap<(GroupId, NodeId, NodeId), (Instant, Suspicion)>,
     /// When nodes last said that they execute something long.
@@ -61,6 +71,7 @@ impl Monitor {
             config,
             started: now,
             heard: BTreeMap::new(),
+            oldest_writes: BTreeMap::new(),
             suspicions: BTreeMap::new(),
             busy: BTreeMap::new(),
             refused: BTreeMap::new(),
@@ -74,7 +85,7 @@ impl Monitor {
     }
 
     /// A ping arrived. One that is older than the last one is ignored: it was delayed, and what it says is over.
-    pub fn heard(&mut self, now: Instant, from: NodeId, ping: Ping) {
+    pub fn heard(&mut self, now: Instant, from: NodeId, mut ping: Ping) {
         let delayed = self.heard.get(&from).is_some_and(|(_, known)| {
             known.incarnation == ping.incarnation && known.moment() > ping.moment()
         });
@@ -83,6 +94,9 @@ impl Monitor {
             if ping.busy_for.is_some_and(|busy| busy < BUSY_MAX) {
                 self.busy.insert(from, now);
             }
+            ping.groups.sort_unstable_by_key(|report| report.group);
+            let oldest_write = ping.groups.iter().filter_map(|report| report.oldest_write).max();
+            self.oldest_writes.insert(from, oldest_write);
             self.heard.insert(from, (now, ping));
         }
     }
@@ -96,9 +110,16 @@ impl Monitor {
 
     /// A suspicion arrived. A [delayed](Self::is_news) one is ignored, and so is what is said of a node that
     /// is busy.
-    pub fn suspected(&mut self, now: Instant, from: NodeId, moment: Moment, suspicion: Suspicion) {
-        if self.is_news(from, moment) && !self.is_busy(now, suspicion.node) {
-            self.suspicions.insert((suspicion.group, suspicion.node, from), (now, suspicion));
+    pub fn suspected(
+        &mut self,
+        now: Instant,
+        (from, moment): (NodeId, Moment),
+        (group, view): (GroupId, ViewNumber),
+        node: NodeId,
+        grounds: Grounds,
+    ) {
+        if self.is_news(from, moment) && !self.is_busy(now, node) {
+            self.suspicions.insert((group, node, from), (now, Suspicion { view, grounds }));
         }
     }
 
@@ -117,6 +138,7 @@ impl Monitor {
                 && !table.nodes().contains_key(&node)
             {
                 self.heard.remove(&node);
+                self.oldest_writes.remove(&node);
             }
         }
         self.flapping.forgive(now);
@@ -181,7 +203,9 @@ impl Monitor {
     }
 
     pub(crate) fn report(&self, node: NodeId, group: GroupId) -> Option<&GroupReport> {
-        self.ping(node)?.groups.iter().find(|report| report.group == group)
+        let reports = &self.ping(node)?.groups;
+        let at = reports.binary_search_by_key(&group, |report| report.group).ok()?;
+        Some(&reports[at])
     }
 
     /// Whether a node executes something long, or has just come round: what others say of it is explained by
@@ -227,7 +251,7 @@ impl Monitor {
 
     /// For how long the oldest disk write of a node has been waiting, if there is one.
     pub(crate) fn disk_waits(&self, node: NodeId) -> Option<Duration> {
-        self.ping(node)?.groups.iter().filter_map(|report| report.oldest_write).max()
+        self.oldest_writes.get(&node).copied().flatten()
     }
 
     /// Whether the disk of a node does not finish a write, of whatever group.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use onecopy_core::{BootNumber, Grounds, GroupId, Incarnation, Index, NodeId, ViewNumber};
+use onecopy_core::{BootNumber, GroupId, Incarnation, Index, NodeId, ViewNumber};
 use serde::{Deserialize, Serialize};
 
 use crate::clocks::ClockReading;
@@ -95,17 +95,4 @@ impl Ping {
     pub fn moment(&self) -> Moment {
         Moment { boot: self.boot, pings: self.number }
     }
-}
-
-/// One replica reports that another is silent, or too slow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Suspicion {
-    /// The group that both are in.
-    pub group: GroupId,
-    /// The view in which both are.
-    pub view: ViewNumber,
-    /// Who it is.
-    pub node: NodeId,
-    /// What it does, for how long.
-    pub grounds: Grounds,
 }

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
-use onecopy_core::{BootNumber, GroupId, Incarnation, NodeId, Rule, Rules, View, ViewNumber};
+use onecopy_core::{BootNumber, GroupId, Incarnation, Member, NodeId, Rule, Rules, View, ViewNumber};
 use serde::{Deserialize, Serialize};
 
 use crate::change;
 use crate::clocks::ClockError;
 use crate::command::{Command, Rejection};
+use crate::database::{Database, MAIN};
 use crate::events::{self, Event, Proposal};
 
 /// Where a node can be reached.
@@ -84,6 +85,8 @@ pub struct Table {
     events: VecDeque<Event>,
     /// Wall clocks that are out of step.
     clocks: BTreeMap<NodeId, ClockError>,
+    /// What the groups hold, but for `main`.
+    databases: BTreeMap<GroupId, Database>,
 }
 
 impl Table {
@@ -114,6 +117,45 @@ impl Table {
     #[must_use]
     pub fn groups(&self) -> &BTreeMap<GroupId, Group> {
         &self.groups
+    }
+
+    /// The databases, each with its group. `main` is the first, and always there.
+    pub fn databases(&self) -> impl Iterator<Item = (GroupId, Database)> {
+        let others = self.databases.iter().map(|(group, database)| (*group, database.clone()));
+        std::iter::once((MAIN, Database::main())).chain(others)
+    }
+
+    /// What a group holds.
+    #[must_use]
+    pub fn database(&self, group: GroupId) -> Option<Database> {
+        if group == MAIN { Some(Database::main()) } else { self.databases.get(&group).cloned() }
+    }
+
+    /// The group that holds the database with this number, and which of the databases of its state machine that is.
+    #[must_use]
+    pub fn locate(&self, number: u16) -> Option<(GroupId, u8)> {
+        if let Some(local) = Database::main().local(number) {
+            return Some((MAIN, local));
+        }
+        self.databases.iter().find_map(|(group, database)| Some((*group, database.local(number)?)))
+    }
+
+    /// The group of the next database.
+    pub(crate) fn next_group(&self) -> GroupId {
+        self.groups.keys().next_back().map_or(MAIN, |group| group.next())
+    }
+
+    /// Whether a database can be created.
+    pub(crate) fn has_room_for(&self, wanted: &Database) -> Result<(), Rejection> {
+        if let Some(problem) = wanted.problem() {
+            return Err(Rejection::NotAllowed(problem));
+        }
+        match self.databases.values().find(|existing| existing.collides(wanted)) {
+            Some(existing) => {
+                Err(Rejection::DatabaseExists { wanted: wanted.clone(), existing: existing.clone() })
+            }
+            None => Ok(()),
+        }
     }
 
     /// The nodes that are to hold nothing.
@@ -180,14 +222,12 @@ impl Table {
         match command {
             Command::RegisterNode { node, registration } => self.register(*node, registration, rules)?,
             Command::CreateGroup { group, copies, members, primary, boot } => {
-                let view = View {
-                    number: ViewNumber(1),
-                    primary: *primary,
-                    boot: *boot,
-                    members: members.clone(),
-                    learners: Vec::new(),
-                };
-                self.create(*group, *copies, view)?;
+                self.create(*group, *copies, first_view(members, *primary, *boot))?;
+            }
+            Command::CreateDatabase { group, database, copies, members, primary, boot } => {
+                self.has_room_for(database)?;
+                self.create(*group, *copies, first_view(members, *primary, *boot))?;
+                self.databases.insert(*group, database.clone());
             }
             Command::RemoveMember { group, expected, node, .. } => {
                 self.change(*group, *expected, |view| change::remove_member(view, *node))?;
@@ -329,4 +369,8 @@ impl Table {
         group.view = next;
         Ok(())
     }
+}
+
+fn first_view(members: &[Member], primary: NodeId, boot: BootNumber) -> View {
+    View { number: ViewNumber(1), primary, boot, members: members.to_vec(), learners: Vec::new() }
 }

@@ -19,6 +19,8 @@ pub struct Options {
     pub nodes: u32,
     /// How many copies of the data there are.
     pub copies: u32,
+    /// The databases beside main: `carts:16`.
+    pub databases: Vec<String>,
     /// How many nodes form the view service: 1, 3 or 5.
     pub view_nodes: u32,
     /// How many of these found the cluster, if not all: 1, 3 or 5. The others wait to be added.
@@ -40,6 +42,7 @@ impl Default for Options {
         Self {
             nodes: 3,
             copies: 2,
+            databases: Vec::new(),
             view_nodes: 3,
             founders: None,
             separate: false,

@@ -89,6 +89,9 @@ impl Cluster {
             others.push(format!("{id}={peer}"));
         }
         command.args(["--nodes", &others.join(",")]);
+        if !self.options.databases.is_empty() {
+            command.args(["--databases", &self.options.databases.join(",")]);
+        }
         for (flag, value) in &self.options.settings {
             command.arg(format!("--{flag}")).arg(value);
         }

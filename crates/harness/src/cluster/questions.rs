@@ -17,11 +17,15 @@ impl Cluster {
         ask::node(&self.node(id).http.to_string()).ok()
     }
 
-    /// A metric of a node without labels, if it answers.
+    /// A metric of a node, summed over its labels, if it answers.
     pub fn metric(&self, id: u32, name: &str) -> Option<u64> {
         let (_, answer) = self.http(id, "/metrics")?;
-        let value = |line: &str| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok();
-        answer.lines().find_map(value)
+        let value = |line: &str| {
+            let rest = line.strip_prefix(name)?;
+            let labelled = rest.strip_prefix('{').and_then(|labels| Some(labels.split_once('}')?.1));
+            labelled.unwrap_or(rest).strip_prefix(' ')?.trim().parse::<u64>().ok()
+        };
+        answer.lines().filter_map(value).reduce(|sum, value| sum + value)
     }
 
     /// What a node answers over HTTP: the status, and the body.
@@ -75,7 +79,8 @@ impl Cluster {
     pub fn wait_until_complete(&self) {
         wait("all copies of the data", PATIENCE, || {
             let report = self.report();
-            (report.complete && report.groups.iter().all(|group| group.learners.is_empty())).then_some(())
+            let has_all = report.complete && report.groups.len() == 1 + self.options.databases.len();
+            (has_all && report.groups.iter().all(|group| group.learners.is_empty())).then_some(())
         });
     }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::{Gap, connect};
+use super::{Gap, connect_to};
 
 /// The counter.
 const KEY: &str = "count";
@@ -14,6 +14,7 @@ const KEY: &str = "count";
 /// Clients that increment one counter all the time.
 #[derive(Debug)]
 pub struct Counting {
+    database: u16,
     stop: Arc<AtomicBool>,
     gap: Arc<Mutex<Gap>>,
     clients: Vec<JoinHandle<u64>>,
@@ -22,14 +23,19 @@ pub struct Counting {
 impl Counting {
     /// Starts `clients` clients, spread over the nodes at `addresses`.
     pub fn start(clients: usize, addresses: &[SocketAddr]) -> Self {
+        Self::start_in(0, clients, addresses)
+    }
+
+    /// The same, in the database with this number.
+    pub fn start_in(database: u16, clients: usize, addresses: &[SocketAddr]) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let gap = Arc::new(Mutex::new(Gap::new()));
         let client = |number: usize| {
             let (stop, gap, address) = (stop.clone(), gap.clone(), addresses[number % addresses.len()]);
-            std::thread::spawn(move || count(address, &stop, &gap))
+            std::thread::spawn(move || count(database, address, &stop, &gap))
         };
         let clients = (0..clients).map(client).collect();
-        Self { stop, gap, clients }
+        Self { database, stop, gap, clients }
     }
 
     /// The longest time without an answer since the last call.
@@ -45,13 +51,13 @@ impl Counting {
         self.stop.store(true, Ordering::SeqCst);
         let answered =
             self.clients.into_iter().map(|client| client.join().expect("no client sees an error")).sum();
-        let mut connection = connect(address).expect("a connection");
+        let mut connection = connect_to(address, self.database).expect("a connection");
         (answered, redis::cmd("GET").arg(KEY).query(&mut connection).expect("GET"))
     }
 }
 
-fn count(address: SocketAddr, stop: &AtomicBool, gap: &Mutex<Gap>) -> u64 {
-    let mut connection = connect(address).expect("a connection");
+fn count(database: u16, address: SocketAddr, stop: &AtomicBool, gap: &Mutex<Gap>) -> u64 {
+    let mut connection = connect_to(address, database).expect("a connection");
     let mut answered = 0;
     while !stop.load(Ordering::SeqCst) {
         let value: u64 = redis::cmd("INCR").arg(KEY).query(&mut connection).expect("INCR");

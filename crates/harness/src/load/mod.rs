@@ -152,7 +152,11 @@ fn tally(writer: usize) -> String {
 }
 
 fn connect(address: SocketAddr) -> RedisResult<Connection> {
-    let client = redis::Client::open(format!("redis://{address}/"))?;
+    connect_to(address, 0)
+}
+
+fn connect_to(address: SocketAddr, database: u16) -> RedisResult<Connection> {
+    let client = redis::Client::open(format!("redis://{address}/{database}"))?;
     let connection = client.get_connection_with_timeout(Duration::from_secs(2))?;
     connection.set_read_timeout(Some(ANSWER_TIMEOUT))?;
     Ok(connection)

@@ -1,8 +1,7 @@
 //! What goes to other nodes.
 
-use onecopy_core::{GroupId, Member, NodeId, ViewNumber};
+use onecopy_core::{GroupId, NodeId, Petition};
 use onecopy_replica::Message;
-use onecopy_views::Suspicion;
 
 use crate::message::{Answer, Forward};
 
@@ -32,24 +31,6 @@ pub enum DataEffect {
         /// What became of its batch.
         answer: Answer,
     },
-    /// To all view nodes: a replica is silent.
-    Suspect(Suspicion),
-    /// To all view nodes: this learner has everything (rule P5).
-    AskMembership {
-        /// Of which group.
-        group: GroupId,
-        /// The view that the question is about.
-        view: ViewNumber,
-        /// Who has everything that is committed.
-        learner: Member,
-    },
-    /// To all view nodes: the primary of a group makes way.
-    AskHandover {
-        /// Of which group.
-        group: GroupId,
-        /// The view that the question is about.
-        view: ViewNumber,
-        /// Who is to be the primary.
-        to: NodeId,
-    },
+    /// To all view nodes: a replica asks for something.
+    Petition(Petition),
 }

@@ -1,4 +1,4 @@
-use onecopy_core::{BootNumber, Rules};
+use onecopy_core::{BootNumber, Petition, Plea, Rules};
 use onecopy_views::{Addresses, Command, Registration};
 
 use super::tests::{GROUP, NOW, Node, view};
@@ -44,7 +44,7 @@ fn table(drained: &[u32]) -> Table {
 
 fn heirs_asked_for(effect: &[DataEffect]) -> Vec<NodeId> {
     let asked = effect.iter().filter_map(|effect| match effect {
-        DataEffect::AskHandover { to, .. } => Some(*to),
+        DataEffect::Petition(Petition { plea: Plea::HandOver { to }, .. }) => Some(*to),
         _ => None,
     });
     asked.collect()

@@ -1,56 +1,75 @@
-//! The data plane of a node: the coordinator and the replicas of all groups, in turns.
+//! The data plane of a node: the coordinators and the replicas of all groups, in turns.
 //!
 //! One *turn* takes everything that has happened ([`DataPlane::submit`] and the others), then [`DataPlane::route`] lets the
-//! coordinator make batches of the clients' requests, and [`DataPlane::end_turn`] lets each group make one entry of all batches
+//! coordinators make batches of the clients' requests, and [`DataPlane::end_turn`] lets each group make one entry of all batches
 //! that are for a primary here, and collects what is to be sent.
 
+mod agenda;
 mod effect;
 mod making_way;
 #[cfg(test)]
 mod making_way_tests;
+mod occupied;
+mod router;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use onecopy_core::{GroupId, Instant, NodeId, StateMachine, Ticket, Timestamp, View};
+use onecopy_core::{GroupId, Incarnation, Instant, NodeId, StateMachine, Ticket, Timestamp};
 use onecopy_replica::{CorruptPromise, Input, Message};
-use onecopy_views::{Suspicion, Table};
+use onecopy_views::Table;
 
 use crate::clock::SteadyClock;
 use crate::coordinator::{Coordinator, Dispatch, ReadBatches, Reply, Submission};
 use crate::disk::{ArchiveEvent, Out};
 use crate::group::{Fresh, Group, GroupEffect, GroupObserver, GroupSettings, Origin, Restored};
 use crate::message::{Answer, Forward, Kind, Outcome};
+use agenda::Agenda;
 pub use effect::DataEffect;
 use making_way::MakingWay;
+use occupied::Occupied;
+use router::Router;
 
-/// The coordinator and the replicas of one node.
+/// The coordinators and the replicas of one node.
 #[derive(Debug)]
 pub struct DataPlane<M, T> {
     me: NodeId,
     /// Empty on a node that holds no data.
     groups: BTreeMap<GroupId, Group<M>>,
-    coordinator: Coordinator<T>,
+    /// Which of them want a turn.
+    agenda: Agenda,
+    occupied: Occupied,
+    router: Router<T>,
     clock: SteadyClock,
+    /// The last entry of all logs, at the start.
+    log_ends: Timestamp,
     making_way: MakingWay,
     /// Of the groups, during a turn. Empty between turns, but for effects; kept for its memory.
     asked: Out<GroupEffect>,
     dispatches: Vec<Dispatch>,
+    /// Whose turn it is. Empty between turns.
+    turns: Vec<GroupId>,
 }
 
 impl<M: StateMachine, T> DataPlane<M, T> {
-    /// The data plane of a node that holds no data yet.
+    /// The data plane of a node that holds no data yet. `incarnation` is of this start of the process; no two
+    /// starts, anywhere, may have the same. For the others see [`Coordinator`].
     #[must_use]
-    pub fn new(me: NodeId, coordinator: Coordinator<T>) -> Self {
+    pub fn new(me: NodeId, incarnation: Incarnation, request_timeout: Duration) -> Self {
         Self {
             me,
             groups: BTreeMap::new(),
-            coordinator,
+            agenda: Agenda::default(),
+            occupied: Occupied::default(),
+            router: Router::new(incarnation, request_timeout),
             clock: SteadyClock::default(),
+            log_ends: Timestamp(0),
             making_way: MakingWay::default(),
             asked: Out::default(),
             dispatches: Vec::new(),
+            turns: Vec::new(),
         }
     }
 
@@ -68,8 +87,12 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         out: &mut Out<DataEffect>,
     ) -> Result<(), CorruptPromise> {
         let last = restored.recovered.entries.last().map_or(restored.base.time, |entry| entry.time);
-        self.clock = SteadyClock::new(settings.replica.rules).going_on_from(now, last);
+        if self.groups.is_empty() || last > self.log_ends {
+            self.log_ends = last;
+            self.clock = SteadyClock::new(settings.replica.rules).going_on_from(now, last);
+        }
         let group = Group::start(settings, restored, fresh, now, observer, &mut self.asked)?;
+        self.agenda.touch(group.id());
         self.groups.insert(group.id(), group);
         self.pass_on(out);
         Ok(())
@@ -88,8 +111,9 @@ impl<M: StateMachine, T> DataPlane<M, T> {
 
     /// Lets the machine of a replica execute nothing, or everything again, see [`Group::hold_execution`].
     pub fn hold_execution(&mut self, group: GroupId, is_held: bool) {
-        if let Some(group) = self.groups.get_mut(&group) {
-            group.hold_execution(is_held);
+        if let Some(replica) = self.groups.get_mut(&group) {
+            replica.hold_execution(is_held);
+            self.agenda.touch(group);
         }
     }
 
@@ -104,10 +128,33 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         self.groups.values()
     }
 
-    /// The coordinator.
+    /// Which start of which coordinator this is.
     #[must_use]
-    pub fn coordinator(&self) -> &Coordinator<T> {
-        &self.coordinator
+    pub fn incarnation(&self) -> Incarnation {
+        self.router.incarnation()
+    }
+
+    /// The coordinator of a group; none as long as nobody has asked for the group, and no view of it is known.
+    #[must_use]
+    pub fn coordinator(&self, group: GroupId) -> Option<&Coordinator<T>> {
+        self.router.coordinator(group)
+    }
+
+    /// The coordinators of all groups.
+    pub fn coordinators(&self) -> impl Iterator<Item = &Coordinator<T>> {
+        self.router.coordinators()
+    }
+
+    /// Bytes that the states of all replicas here occupy.
+    #[must_use]
+    pub fn occupied(&self) -> u64 {
+        self.occupied.total()
+    }
+
+    /// Other replicas of the node, which this data plane does not know, occupy so many bytes of the memory that all
+    /// of them may.
+    pub fn set_occupied_elsewhere(&mut self, bytes: u64) {
+        self.occupied.set_elsewhere(bytes);
     }
 
     /// What the node takes for the time.
@@ -118,35 +165,36 @@ impl<M: StateMachine, T> DataPlane<M, T> {
 
     /// What is to be told to clients.
     pub fn replies(&mut self) -> std::vec::Drain<'_, (T, Reply)> {
-        self.coordinator.replies()
+        self.router.replies()
     }
 
     // ---- what happens -------------------------------------------------------------------------------------
 
-    /// A client wants something.
-    pub fn submit(&mut self, submission: Submission<T>) {
-        self.coordinator.submit(submission);
+    /// A client wants something of a group.
+    pub fn submit(&mut self, group: GroupId, submission: Submission<T>) {
+        self.router.submit(group, submission);
     }
 
     /// A connection to or from a node broke: what was on its way is lost.
     pub fn lost(&mut self, node: NodeId) {
-        self.coordinator.lost(node);
+        self.router.lost(node);
     }
 
-    /// A [`DataEffect::Forward`] could not be sent.
-    pub fn undelivered(&mut self, sequence: u64) {
-        self.coordinator.complete(sequence, Outcome::Busy);
+    /// A [`DataEffect::Forward`] for this group could not be sent.
+    pub fn undelivered(&mut self, group: GroupId, sequence: u64) {
+        self.router.complete(group, sequence, Outcome::Busy);
     }
 
     /// Another coordinator hands in a batch.
     pub fn forwarded(&mut self, from: NodeId, forward: Forward, out: &mut Out<DataEffect>) {
-        let Forward { coordinator, sequence, .. } = forward;
-        match self.groups.get_mut(&forward.group) {
-            Some(group) => {
-                group.offer(Origin::Remote { node: from, coordinator, sequence }, forward, &mut self.asked);
+        let Forward { group, coordinator, sequence, .. } = forward;
+        match self.groups.get_mut(&group) {
+            Some(replica) => {
+                replica.offer(Origin::Remote { node: from, coordinator, sequence }, forward, &mut self.asked);
+                self.agenda.touch(group);
             }
             None => {
-                let answer = Answer { coordinator, sequence, outcome: Outcome::NotPrimary(None) };
+                let answer = Answer { group, coordinator, sequence, outcome: Outcome::NotPrimary(None) };
                 out.effects.push(DataEffect::Answer { to: from, answer });
             }
         }
@@ -154,7 +202,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
 
     /// Another node has answered a batch of this one.
     pub fn answered(&mut self, answer: Answer) {
-        self.coordinator.answered(answer);
+        self.router.answered(answer);
     }
 
     /// A replica of another node says something.
@@ -183,8 +231,9 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         observer: &mut impl GroupObserver<M>,
         out: &mut Out<DataEffect>,
     ) {
-        for group in self.groups.values_mut() {
+        for (id, group) in &mut self.groups {
             group.step(now, Input::Arriving { from }, observer, &mut self.asked);
+            self.agenda.touch(*id);
         }
         self.pass_on(out);
     }
@@ -217,8 +266,9 @@ impl<M: StateMachine, T> DataPlane<M, T> {
     pub fn snapshot_wanted(&mut self, group: GroupId, bytes: u64, observer: &mut impl GroupObserver<M>) {
         // Before the log is as long as the snapshots of all that write to it, they would cost more than it does.
         let images: u64 = self.groups.values().map(|group| group.replica().snapshot_bytes()).sum();
-        if let Some(group) = self.groups.get_mut(&group).filter(|_| bytes >= images) {
-            group.snapshot_wanted(observer);
+        if let Some(replica) = self.groups.get_mut(&group).filter(|_| bytes >= images) {
+            replica.snapshot_wanted(observer);
+            self.agenda.touch(group);
         }
     }
 
@@ -233,7 +283,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         self.making_way.learn(table);
         self.clock.told(table.clocks().get(&self.me).copied());
         for (id, group) in table.groups() {
-            self.learn(*id, &group.view);
+            self.router.learn(*id, &group.view);
             let view = group.view.clone();
             self.with(*id, out, |group, asked| group.step(now, Input::Announced { view }, observer, asked));
         }
@@ -243,11 +293,15 @@ impl<M: StateMachine, T> DataPlane<M, T> {
 
     /// The requests that have arrived become batches, on their way to the primary.
     pub fn route(&mut self, now: Instant, out: &mut Out<DataEffect>) {
-        let reads = self.read_batches(now);
-        self.coordinator.dispatch(now, reads, &mut self.dispatches);
+        let mut turns = std::mem::take(&mut self.turns);
         let mut dispatches = std::mem::take(&mut self.dispatches);
-        dispatches.drain(..).for_each(|dispatch| self.forward(now, dispatch, out));
-        self.dispatches = dispatches;
+        self.router.take(now, &mut turns);
+        for group in turns.drain(..) {
+            let reads = self.read_batches(now, group);
+            self.router.dispatch(now, group, reads, &mut dispatches);
+            dispatches.drain(..).for_each(|dispatch| self.forward(now, dispatch, out));
+        }
+        (self.turns, self.dispatches) = (turns, dispatches);
     }
 
     /// Does everything else that follows from what has happened. `wall` is the wall clock; it may be set
@@ -260,9 +314,19 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         out: &mut Out<DataEffect>,
     ) {
         let steady = self.clock.read(now, wall);
-        for group in self.groups.values_mut() {
+        let mut turns = std::mem::take(&mut self.turns);
+        self.agenda.take(now, &mut turns);
+        for id in turns.drain(..) {
+            let Some(group) = self.groups.get_mut(&id) else { continue };
+            group.set_memory_beside(self.occupied.beside(id));
             group.end_turn(now, steady, observer, &mut self.asked);
+            // In the middle of a command nobody can say.
+            if let Some(state) = group.state() {
+                self.occupied.set(id, state.memory());
+            }
+            self.agenda.set(id, group.deadline(now));
         }
+        self.turns = turns;
         self.make_way(now, observer, out);
         self.hand_out(out);
     }
@@ -279,8 +343,9 @@ impl<M: StateMachine, T> DataPlane<M, T> {
     /// When the next turn is due if nothing happens.
     #[must_use]
     pub fn deadline(&self, now: Instant) -> Option<Instant> {
-        let groups = self.groups.values().map(|group| group.deadline(now));
-        groups.chain([self.coordinator.deadline(), self.next_attempt()]).flatten().min()
+        let touched = self.agenda.touched().filter_map(|group| self.groups.get(&group)?.deadline(now));
+        let others = [self.agenda.next(), self.router.deadline(), self.next_attempt()];
+        touched.chain(others.into_iter().flatten()).min()
     }
 
     /// Lets a group do something. What it wants of the disk is passed on at once, the rest at the end of the turn.
@@ -290,8 +355,9 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         out: &mut Out<DataEffect>,
         step: impl FnOnce(&mut Group<M>, &mut Out<GroupEffect>),
     ) {
-        if let Some(group) = self.groups.get_mut(&group) {
-            step(group, &mut self.asked);
+        if let Some(replica) = self.groups.get_mut(&group) {
+            step(replica, &mut self.asked);
+            self.agenda.touch(group);
             self.pass_on(out);
         }
     }
@@ -301,17 +367,10 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         out.archive.append(&mut self.asked.archive);
     }
 
-    fn learn(&mut self, group: GroupId, view: &View) {
-        if group == self.coordinator.group() {
-            self.coordinator.learn(view);
-        }
-    }
-
     /// A batch of reads waits as long as the one of its reads that waits longest: where a backup answers that has not yet executed all
     /// that it holds, they had better not share one.
-    fn read_batches(&self, now: Instant) -> ReadBatches {
-        let group = self.groups.get(&self.coordinator.group());
-        let may_wait = group.is_some_and(|group| {
+    fn read_batches(&self, now: Instant, group: GroupId) -> ReadBatches {
+        let may_wait = self.groups.get(&group).is_some_and(|group| {
             let holds = group.replica().log().last().index;
             holds > group.applied() && group.replica().reads_as_backup(now)
         });
@@ -320,18 +379,20 @@ impl<M: StateMachine, T> DataPlane<M, T> {
 
     /// Takes a batch of this node's coordinator to the primary; reads to the replica of this node, if it has a lease.
     fn forward(&mut self, now: Instant, Dispatch { to, forward }: Dispatch, out: &mut Out<DataEffect>) {
-        let sequence = forward.sequence;
+        let (id, sequence) = (forward.group, forward.sequence);
+        let group = self.groups.get_mut(&id);
         if to != self.me {
-            let backup = self.groups.get_mut(&forward.group).filter(|_| forward.kind == Kind::Read);
-            return match backup.filter(|group| group.replica().reads_as_backup(now)) {
+            let backup = group.filter(|_| forward.kind == Kind::Read);
+            match backup.filter(|group| group.replica().reads_as_backup(now)) {
                 Some(group) => group.offer_read(Origin::Local { sequence }, forward.body),
-                None => out.effects.push(DataEffect::Forward { to, forward }),
-            };
+                None => return out.effects.push(DataEffect::Forward { to, forward }),
+            }
+        } else if let Some(group) = group {
+            group.offer(Origin::Local { sequence }, forward, &mut self.asked);
+        } else {
+            return self.router.complete(id, sequence, Outcome::Busy);
         }
-        match self.groups.get_mut(&forward.group) {
-            Some(group) => group.offer(Origin::Local { sequence }, forward, &mut self.asked),
-            None => self.coordinator.complete(sequence, Outcome::Busy),
-        }
+        self.agenda.touch(id);
     }
 
     fn grant(&mut self, effect: GroupEffect, out: &mut Out<DataEffect>) {
@@ -339,23 +400,19 @@ impl<M: StateMachine, T> DataPlane<M, T> {
             GroupEffect::Send { group, to, message } => {
                 out.effects.push(DataEffect::Replica { to, group, message })
             }
-            GroupEffect::Answer { origin: Origin::Local { sequence }, outcome } => {
-                self.coordinator.complete(sequence, outcome);
+            GroupEffect::Answer { group, origin: Origin::Local { sequence }, outcome } => {
+                self.router.complete(group, sequence, outcome);
             }
-            GroupEffect::Answer { origin: Origin::Remote { node, coordinator, sequence }, outcome } => {
-                let answer = Answer { coordinator, sequence, outcome };
+            GroupEffect::Answer {
+                group,
+                origin: Origin::Remote { node, coordinator, sequence },
+                outcome,
+            } => {
+                let answer = Answer { group, coordinator, sequence, outcome };
                 out.effects.push(DataEffect::Answer { to: node, answer });
             }
-            GroupEffect::Learnt { group, view } => self.learn(group, &view),
-            GroupEffect::Suspect { group, view, node, grounds } => {
-                out.effects.push(DataEffect::Suspect(Suspicion { group, view, node, grounds }));
-            }
-            GroupEffect::AskHandover { group, view, to } => {
-                out.effects.push(DataEffect::AskHandover { group, view, to })
-            }
-            GroupEffect::AskMembership { group, view, learner } => {
-                out.effects.push(DataEffect::AskMembership { group, view, learner });
-            }
+            GroupEffect::Learnt { group, view } => self.router.learn(group, &view),
+            GroupEffect::Petition(petition) => out.effects.push(DataEffect::Petition(petition)),
         }
     }
 }

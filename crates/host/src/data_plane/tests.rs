@@ -3,7 +3,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use onecopy_core::payload::{Batch, Builder, Header};
 use onecopy_core::{
-    BatchId, BootNumber, Entry, EntryId, Incarnation, Index, Member, Recovered, Replicated, Rules, ViewNumber,
+    BatchId, BootNumber, Entry, EntryId, Incarnation, Index, Member, Recovered, Replicated, Rules, View,
+    ViewNumber,
 };
 use onecopy_replica::{Base, Config};
 
@@ -35,12 +36,17 @@ pub(super) struct Node {
 
 impl Node {
     pub(super) fn start(holds_data: bool) -> Self {
-        let coordinator = Coordinator::new(GROUP, Incarnation(7), Duration::from_secs(5));
-        let (mut plane, mut out) = (DataPlane::new(NodeId(1), coordinator), Out::default());
-        if holds_data {
+        Self::holding(if holds_data { &[GROUP] } else { &[] })
+    }
+
+    /// With replicas of these groups.
+    fn holding(groups: &[GroupId]) -> Self {
+        let mut plane = DataPlane::new(NodeId(1), Incarnation(7), Duration::from_secs(5));
+        let mut out = Out::default();
+        for group in groups {
             let me = Member { node: NodeId(1), incarnation: Incarnation(1) };
             let lease = Some(Duration::from_millis(100));
-            let replica = Config { lease, ..Config::new(GROUP, me, BootNumber(1)) };
+            let replica = Config { lease, ..Config::new(*group, me, BootNumber(1)) };
             let settings = GroupSettings {
                 replica,
                 memory_max: 0,
@@ -60,15 +66,23 @@ impl Node {
 
     /// The view service announces this view.
     pub(super) fn learn(&mut self, view: View) {
-        self.plane.coordinator.learn(&view);
-        self.plane.with(GROUP, &mut self.out, |group, asked| {
+        self.learn_of(GROUP, view);
+    }
+
+    fn learn_of(&mut self, group: GroupId, view: View) {
+        self.plane.router.learn(group, &view);
+        self.plane.with(group, &mut self.out, |group, asked| {
             group.step(NOW, Input::Announced { view }, &mut (), asked);
         });
     }
 
     fn submit(&mut self, kind: Kind, client: &'static str) {
+        self.submit_to(GROUP, kind, client);
+    }
+
+    fn submit_to(&mut self, group: GroupId, kind: Kind, client: &'static str) {
         let segment = Bytes::from_static(client.as_bytes());
-        self.plane.submit(Submission { kind, segment, client });
+        self.plane.submit(group, Submission { kind, segment, client });
     }
 
     /// Turns until the disk has nothing to do.
@@ -122,9 +136,9 @@ fn a_request_elsewhere_goes_to_the_primary() {
     let effect = node.turn();
     let [DataEffect::Forward { to: NodeId(2), forward }] = &effect[..] else { panic!("{effect:?}") };
     assert_eq!((forward.sequence, forward.view), (1, ViewNumber(1)));
-    assert_eq!(node.plane.coordinator().outstanding().count(), 1);
+    assert_eq!(node.plane.coordinator(GROUP).map(|coordinator| coordinator.outstanding().count()), Some(1));
     // It could not be sent: nothing was executed, so it is tried again.
-    node.plane.undelivered(1);
+    node.plane.undelivered(GROUP, 1);
     assert!(node.replies().is_empty());
     assert!(node.plane.deadline(NOW) < Some(NOW + Duration::from_secs(1)));
 }
@@ -217,4 +231,65 @@ fn a_primary_without_backups_asks_for_no_handover() {
     // Nobody is there to hand over to.
     node.plane.hand_over(NOW, GROUP, None, &mut (), &mut node.out);
     assert!(node.turn().is_empty());
+}
+
+const OTHER: GroupId = GroupId(2);
+
+#[test]
+fn groups_have_logs_and_primaries_of_their_own() {
+    let mut node = Node::holding(&[GROUP, OTHER]);
+    node.learn(view(1, &[1]));
+    node.learn_of(OTHER, view(2, &[1, 2]));
+    node.turn();
+    node.submit(Kind::Write, "a");
+    node.submit_to(OTHER, Kind::Write, "b");
+    let effect = node.turn();
+    let forwards = effect.iter().filter_map(|effect| match effect {
+        DataEffect::Forward { to, forward } => Some((*to, forward.group, forward.sequence)),
+        _ => None,
+    });
+    // Each group counts the batches of a coordinator from the beginning.
+    assert_eq!(forwards.collect::<Vec<_>>(), [(NodeId(2), OTHER, 1)]);
+    assert_eq!(node.replies(), ["a"]);
+    let batches = |group| node.plane.group(group).map(|group: &Group<Memory>| group.counters().batches);
+    assert_eq!((batches(GROUP), batches(OTHER)), (Some(1), Some(0)));
+}
+
+#[test]
+fn a_group_without_a_primary_keeps_no_other_waiting() {
+    let mut node = Node::holding(&[GROUP, OTHER]);
+    node.learn(view(1, &[1]));
+    node.submit_to(OTHER, Kind::Write, "b");
+    node.submit(Kind::Write, "a");
+    node.turn();
+    assert_eq!(node.replies(), ["a"]);
+    assert_eq!(node.plane.coordinator(OTHER).map(|waits| waits.outstanding().count()), Some(1));
+    node.learn_of(OTHER, view(1, &[1]));
+    node.turn();
+    assert_eq!(node.replies(), ["b"]);
+}
+
+#[test]
+fn an_answer_is_for_the_group_that_was_asked() {
+    let mut node = Node::start(false);
+    node.learn(view(2, &[2]));
+    node.learn_of(OTHER, view(2, &[2]));
+    node.submit(Kind::Write, "a");
+    node.submit_to(OTHER, Kind::Write, "b");
+    node.turn();
+    let outcome = Outcome::Forgotten;
+    node.plane.answered(Answer { group: OTHER, coordinator: Incarnation(7), sequence: 1, outcome });
+    assert_eq!(node.replies(), ["b"]);
+}
+
+#[test]
+fn a_group_at_rest_has_no_turns() {
+    let mut node = Node::holding(&[GROUP, OTHER]);
+    node.learn(view(1, &[1]));
+    node.turn();
+    // It is in no view, and waits for nothing.
+    assert!(!node.plane.agenda.touched().any(|group| group == OTHER));
+    node.submit(Kind::Write, "a");
+    node.plane.route(NOW, &mut node.out);
+    assert_eq!(node.plane.agenda.touched().collect::<Vec<_>>(), [GROUP]);
 }

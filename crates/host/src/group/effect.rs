@@ -1,6 +1,6 @@
 //! What a group wants of the rest of the node.
 
-use onecopy_core::{Grounds, GroupId, Incarnation, Member, NodeId, View, ViewNumber};
+use onecopy_core::{GroupId, Incarnation, NodeId, Petition, View};
 use onecopy_replica::Message;
 
 use crate::message::Outcome;
@@ -38,6 +38,8 @@ pub enum GroupEffect {
     },
     /// Answer a coordinator.
     Answer {
+        /// Of which group.
+        group: GroupId,
         /// Which one, and which of its batches.
         origin: Origin,
         /// How it ended.
@@ -50,33 +52,6 @@ pub enum GroupEffect {
         /// The view.
         view: View,
     },
-    /// Tell the view service that a replica is silent, or too slow.
-    Suspect {
-        /// Of which group.
-        group: GroupId,
-        /// The view in which it is.
-        view: ViewNumber,
-        /// Who it is.
-        node: NodeId,
-        /// What it does, for how long.
-        grounds: Grounds,
-    },
-    /// Ask the view service to make a learner a member (rule P5).
-    AskMembership {
-        /// Of which group.
-        group: GroupId,
-        /// The view that the question is about.
-        view: ViewNumber,
-        /// Who has everything that is committed.
-        learner: Member,
-    },
-    /// Ask the view service to make another member the primary: this one makes way.
-    AskHandover {
-        /// Of which group.
-        group: GroupId,
-        /// The view that the question is about.
-        view: ViewNumber,
-        /// The heir.
-        to: NodeId,
-    },
+    /// Ask the view service for something.
+    Petition(Petition),
 }

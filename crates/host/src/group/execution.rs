@@ -323,7 +323,7 @@ impl<M: StateMachine> Group<M> {
         for (origin, response) in origins.into_iter().zip(responses) {
             self.executing.remove(&origin);
             let outcome = Outcome::Done { response, as_of: self.applied };
-            out.effects.push(GroupEffect::Answer { origin, outcome });
+            self.answer(origin, outcome, out);
         }
     }
 

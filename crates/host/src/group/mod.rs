@@ -66,6 +66,8 @@ pub struct Group<M> {
     applied: Index,
     applied_time: Timestamp,
     memory_max: u64,
+    /// What the other groups of the node occupy of that.
+    memory_beside: u64,
     min_copies: u32,
     /// An idle primary makes an entry so often, for replicas to compare themselves by (rule P10).
     scrub_interval: Option<Duration>,
@@ -134,6 +136,7 @@ impl<M: StateMachine> Group<M> {
             applied,
             applied_time: base.time,
             memory_max: settings.memory_max,
+            memory_beside: 0,
             min_copies: settings.min_copies,
             scrub_interval: settings.scrub_interval,
             next_scrub: now,
@@ -201,6 +204,11 @@ impl<M: StateMachine> Group<M> {
     /// something.
     pub fn damage(&mut self, harm: impl FnOnce(&mut M)) -> bool {
         self.state.here_mut().map(|state| state.damage(harm)).is_some()
+    }
+
+    /// The other groups of the node occupy so many bytes of the memory that all of them may.
+    pub fn set_memory_beside(&mut self, bytes: u64) {
+        self.memory_beside = bytes;
     }
 
     /// The last entry that the state reflects.
@@ -361,15 +369,7 @@ impl<M: StateMachine> Group<M> {
                 Effect::ReadReady { token, through } => self.read_ready(token, through),
                 Effect::ReadRefused { token } => self.refuse_reads(token, out),
                 Effect::ViewChanged { view, standing } => self.view_changed(view, standing, observer, out),
-                Effect::Suspect { view, node, grounds } => {
-                    out.effects.push(GroupEffect::Suspect { group, view, node, grounds });
-                }
-                Effect::AskMembership { view, learner } => {
-                    out.effects.push(GroupEffect::AskMembership { group, view, learner });
-                }
-                Effect::AskHandover { view, to } => {
-                    out.effects.push(GroupEffect::AskHandover { group, view, to })
-                }
+                Effect::Petition(petition) => out.effects.push(GroupEffect::Petition(petition)),
                 Effect::HandoverFailed { error } => observer.handover_failed(self, error),
                 Effect::Diverged { after, own, primarys } => {
                     self.refuse_waiting_reads(out);
@@ -427,10 +427,12 @@ impl<M: StateMachine> Group<M> {
         let first = self.proposed.partition_point(|(index, _)| *index <= committed);
         let origins: Vec<Origin> = self.proposed.drain(first..).flat_map(|(_, origins)| origins).collect();
         let unknown = origins.len();
-        out.effects.extend(
-            origins.into_iter().map(|origin| GroupEffect::Answer { origin, outcome: Outcome::Unknown }),
-        );
+        origins.into_iter().for_each(|origin| self.answer(origin, Outcome::Unknown, out));
         unknown
+    }
+
+    fn answer(&self, origin: Origin, outcome: Outcome, out: &mut Out<GroupEffect>) {
+        out.effects.push(GroupEffect::Answer { group: self.id, origin, outcome });
     }
 
     /// The state is not what it should be: the group begins anew, as if it had executed nothing.

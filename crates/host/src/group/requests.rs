@@ -27,15 +27,15 @@ impl<M: StateMachine> Group<M> {
                 Refusal::NotPrimary(view) => Outcome::NotPrimary(view),
                 Refusal::Behind(_) | Refusal::Busy | Refusal::HandingOver => Outcome::Busy,
             };
-            return out.effects.push(GroupEffect::Answer { origin, outcome });
+            return self.answer(origin, outcome, out);
         }
         match (forward.kind, self.lacks_copies()) {
             // Its coordinator hears of the first.
             (Kind::Read, _) if self.executing.contains(&origin) => {}
             (Kind::Read, _) => self.reads.push((origin, forward.body)),
-            (Kind::Write, Some(outcome)) => out.effects.push(GroupEffect::Answer { origin, outcome }),
+            (Kind::Write, Some(outcome)) => self.answer(origin, outcome, out),
             (Kind::Write, None) if self.execution.is_full() => {
-                out.effects.push(GroupEffect::Answer { origin, outcome: Outcome::Busy });
+                self.answer(origin, Outcome::Busy, out);
             }
             (Kind::Write, None) => {
                 let id = BatchId { coordinator: forward.coordinator, sequence: forward.sequence };
@@ -69,7 +69,12 @@ impl<M: StateMachine> Group<M> {
         observer: &mut impl GroupObserver<M>,
         out: &mut Out<GroupEffect>,
     ) {
-        let mut builder = Builder::new(Header { memory_max: self.memory_max });
+        // 0 would be no limit.
+        let memory_max = match self.memory_max {
+            0 => 0,
+            max => max.saturating_sub(self.memory_beside).max(1),
+        };
+        let mut builder = Builder::new(Header { memory_max });
         let mut count = 0;
         for (_, batch) in &self.writes {
             builder.push(batch);
@@ -92,9 +97,8 @@ impl<M: StateMachine> Group<M> {
             }
             _ => {
                 let view = self.replica.view().cloned();
-                let refuse =
-                    |origin| GroupEffect::Answer { origin, outcome: Outcome::NotPrimary(view.clone()) };
-                out.effects.extend(origins.into_iter().map(refuse));
+                let refuse = |origin| self.answer(origin, Outcome::NotPrimary(view.clone()), out);
+                origins.into_iter().for_each(refuse);
             }
         }
         self.carry_out(now, observer, out);
@@ -173,7 +177,7 @@ impl<M: StateMachine> Group<M> {
                 // copy.
                 Answer::Stale => Outcome::Unknown,
             };
-            out.effects.push(GroupEffect::Answer { origin, outcome });
+            self.answer(origin, outcome, out);
         }
     }
 
@@ -202,6 +206,6 @@ impl<M: StateMachine> Group<M> {
     pub(super) fn refuse(&mut self, origin: Origin, out: &mut Out<GroupEffect>) {
         self.executing.remove(&origin);
         let outcome = Outcome::NotPrimary(self.replica.view().cloned());
-        out.effects.push(GroupEffect::Answer { origin, outcome });
+        self.answer(origin, outcome, out);
     }
 }

@@ -116,7 +116,9 @@ impl Rig {
     /// The batches that have been answered, and how.
     fn answers(&mut self) -> Vec<(u64, String)> {
         let answers = self.effects().into_iter().filter_map(|effect| match effect {
-            GroupEffect::Answer { origin: Origin::Local { sequence }, outcome } => Some((sequence, outcome)),
+            GroupEffect::Answer { origin: Origin::Local { sequence }, outcome, .. } => {
+                Some((sequence, outcome))
+            }
             _ => None,
         });
         let short = |outcome| match outcome {

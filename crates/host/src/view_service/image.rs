@@ -1,7 +1,7 @@
 //! A snapshot of a view node: the table, and who the members of its Raft group are.
 //!
 //! ```text
-//! image := 2:u8 length:u32 configuration table       little-endian; configuration: length bytes, as Raft
+//! image := 3:u8 length:u32 configuration table       little-endian; configuration: length bytes, as Raft
 //! encodes it
 //! ```
 
@@ -9,9 +9,10 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use onecopy_raft::Configuration;
 use onecopy_views::Table;
 
-const VERSION: u8 = 2;
-/// In this one no table knew of clocks.
+const VERSION: u8 = 3;
+/// In this one no table knew of clocks, nor of databases; in the next one of no databases.
 const WITHOUT_CLOCKS: u8 = 1;
+const WITHOUT_DATABASES: u8 = 2;
 const HEADER: usize = 1 + 4;
 
 /// What a snapshot holds.
@@ -54,7 +55,7 @@ impl ViewImage {
             return Err(corrupt("it is too short"));
         }
         let version = rest.get_u8();
-        if ![WITHOUT_CLOCKS, VERSION].contains(&version) {
+        if ![WITHOUT_CLOCKS, WITHOUT_DATABASES, VERSION].contains(&version) {
             return Err(CorruptImage {
                 reason: format!("it has format {version}, this version knows only {VERSION}"),
             });
@@ -65,8 +66,12 @@ impl ViewImage {
         }
         let configuration = Configuration::decode(&rest.split_to(length))
             .map_err(|error| CorruptImage { reason: error.to_string() })?;
-        // The table ends with the clocks: none of them.
-        let table = if version == WITHOUT_CLOCKS { Bytes::from([&rest[..], &[0]].concat()) } else { rest };
+        // The table ends with the clocks and the databases: none of them.
+        let table = match version {
+            WITHOUT_CLOCKS => Bytes::from([&rest[..], &[0, 0]].concat()),
+            WITHOUT_DATABASES => Bytes::from([&rest[..], &[0]].concat()),
+            _ => rest,
+        };
         let table = Table::decode(&table).map_err(|error| CorruptImage { reason: error.reason })?;
         Ok(Self { table, configuration })
     }
@@ -90,10 +95,12 @@ mod tests {
         for length in 0..bytes.len() {
             assert!(ViewImage::decode(&bytes.slice(..length)).is_err(), "{length}");
         }
-        // As the version before wrote it.
-        let mut older = bytes[..bytes.len() - 1].to_vec();
-        older[0] = WITHOUT_CLOCKS;
-        assert_eq!(ViewImage::decode(&older.into()), Ok(image));
+        // As the versions before wrote it.
+        for (version, lacks) in [(WITHOUT_CLOCKS, 2), (WITHOUT_DATABASES, 1)] {
+            let mut older = bytes[..bytes.len() - lacks].to_vec();
+            older[0] = version;
+            assert_eq!(ViewImage::decode(&older.into()), Ok(image.clone()));
+        }
         let mut other = bytes.to_vec();
         other[0] = 9;
         assert!(ViewImage::decode(&other.into()).is_err());

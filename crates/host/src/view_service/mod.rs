@@ -19,13 +19,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use onecopy_core::{
-    EntryId, GroupId, Incarnation, Index, Instant, Member, NodeId, Protocol, Recovered, Rules, Ticket,
-    Timestamp, ViewNumber,
+    EntryId, GroupId, Incarnation, Index, Instant, Member, NodeId, Petition, Plea, Protocol, Recovered,
+    Rules, Ticket, Timestamp,
 };
 use onecopy_raft::{ChangeRefusal, Configuration, Effect, Input, Message, Raft, Role};
 use onecopy_views::{
-    Command, Genesis, GenesisStanding, Hello, Membership, Moment, Monitor, MonitorConfig, Ping, Refusal,
-    Suspicion, Table,
+    Command, Database, Genesis, GenesisStanding, Hello, MAIN, Membership, Moment, Monitor, MonitorConfig,
+    Ping, Refusal, Table,
 };
 
 use crate::disk::{Out, SnapshotName};
@@ -108,8 +108,8 @@ pub struct ViewSettings {
     pub incarnation: Incarnation,
     /// The configured view nodes: a cluster is founded by them, and found through them. Not necessarily those of today.
     pub view_nodes: Vec<NodeId>,
-    /// The groups that the cluster should have.
-    pub groups: Vec<GroupId>,
+    /// The databases that the cluster should have beside `main`.
+    pub databases: Vec<Database>,
     /// How many copies a new group gets.
     pub copies: u32,
     /// After how much silence a node counts as failed.
@@ -318,43 +318,31 @@ impl ViewService {
         }
     }
 
-    /// A node, perhaps this one, says that another is silent.
-    pub fn suspected(&mut self, now: Instant, from: NodeId, moment: Moment, suspicion: Suspicion) {
-        self.monitor.suspected(now, from, moment, suspicion);
-    }
-
-    /// A primary asks to make a learner a member (rule P5). A follower's table may be old; the primary asks the leader too,
-    /// and again.
-    pub fn asked_for_membership(
-        &mut self,
-        now: Instant,
-        from: NodeId,
-        (group, view, learner): (GroupId, ViewNumber, Member),
-        observer: &mut impl ViewObserver,
-        out: &mut Out<ViewEffect>,
-    ) {
-        if !self.leads() {
-            return;
-        }
-        if let Some(command) = self.monitor.certified(now, &self.table, from, group, view, learner) {
-            self.propose(now, command, observer, out);
-        }
-    }
-
-    /// A primary asks to be succeeded by another member of its view. It does so again and again until it gives up, so a
-    /// delayed question is none.
-    pub fn asked_for_handover(
+    /// A replica of a node, perhaps this one, asks for something. It does so again and again, so a delayed
+    /// question is none: all view nodes remember who is suspected, the leader alone does what is asked. (A
+    /// follower's table may be old.)
+    pub fn petitioned(
         &mut self,
         now: Instant,
         (from, moment): (NodeId, Moment),
-        (group, view, heir): (GroupId, ViewNumber, NodeId),
+        Petition { group, view, plea }: Petition,
         observer: &mut impl ViewObserver,
         out: &mut Out<ViewEffect>,
     ) {
-        if !self.leads() || !self.monitor.is_news(from, moment) {
-            return;
-        }
-        if let Some(command) = self.monitor.handover(now, &self.table, from, (group, view), heir) {
+        let leads = self.leads();
+        let (monitor, table) = (&mut self.monitor, &self.table);
+        let command = match plea {
+            Plea::Suspect { node, grounds } => {
+                monitor.suspected(now, (from, moment), (group, view), node, grounds);
+                None
+            }
+            Plea::AddMember { learner } if leads => monitor.certified(now, table, from, group, view, learner),
+            Plea::HandOver { to } if leads && monitor.is_news(from, moment) => {
+                monitor.handover(now, table, from, (group, view), to)
+            }
+            Plea::AddMember { .. } | Plea::HandOver { .. } => None,
+        };
+        if let Some(command) = command {
             self.propose(now, command, observer, out);
         }
     }
@@ -424,8 +412,8 @@ impl ViewService {
 
     fn judge(&mut self, now: Instant, observer: &mut impl ViewObserver, out: &mut Out<ViewEffect>) {
         let mut commands = self.monitor.decide(now, &self.table);
-        let groups = self.settings.groups.iter();
-        commands.extend(groups.filter_map(|group| self.monitor.decide_creation(now, &self.table, *group)));
+        commands.extend(self.monitor.decide_creation(now, &self.table, MAIN));
+        commands.extend(self.monitor.decide_databases(now, &self.table, &self.settings.databases));
         for command in commands {
             self.propose(now, command, observer, out);
         }

@@ -2,7 +2,7 @@ mod members;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use onecopy_core::{BootNumber, Write};
+use onecopy_core::{BootNumber, ViewNumber, Write};
 use onecopy_views::{Addresses, ClockReading, Registration};
 
 use super::*;
@@ -19,7 +19,7 @@ fn settings(node: u32, life: u128) -> ViewSettings {
         node: NodeId(node),
         incarnation: Incarnation(life),
         view_nodes: [1, 2, 3].map(NodeId).to_vec(),
-        groups: vec![DATA],
+        databases: Vec::new(),
         copies: 2,
         failure_timeout: Duration::from_millis(500),
         refused_timeout: Duration::from_millis(100),

@@ -21,7 +21,7 @@
 //! | crashes of a node that has no view | it has nothing to lose |
 //! | a promise that waits, first in the queue of the disk | all that its node says waits for it, and a crash before it is the same as one before the view was heard of (not with P3's durable promise switched off) |
 //! | slow disks, once no crash is left | they are no different from a slow network then; `slow_disks` brings them back |
-//! | `Suspect` | the view service is an adversary, it needs no reason |
+//! | suspicions | the view service is an adversary, it needs no reason |
 //! | a view service that falls back on an older boot number | such a change is the same as one made before the crash |
 //! | time | heartbeats are due whenever the checker likes; nothing else in the core waits for time |
 //!
@@ -35,7 +35,7 @@ mod views;
 mod words;
 
 use bytes::Bytes;
-use onecopy_core::{Entry, Epoch, Index, Instant, NodeId, Rule, Timestamp, View, ViewNumber};
+use onecopy_core::{Entry, Epoch, Index, Instant, NodeId, Petition, Plea, Rule, Timestamp, View, ViewNumber};
 use onecopy_replica::{Effect, Input, Message, Standing};
 use onecopy_views::Command;
 use stateright::{Model, Property};
@@ -341,7 +341,7 @@ impl Group {
                 let known = state.views.get(view.number) == Some(&view);
                 enters(node, &view, standing, known, self.settings.rules, &mut state.verdict);
             }
-            Effect::AskMembership { view, learner } => {
+            Effect::Petition(Petition { view, plea: Plea::AddMember { learner }, .. }) => {
                 if !state.views.is_asked(view, learner) {
                     let mut views = Views::clone(&state.views);
                     views.ask(view, learner);
@@ -351,9 +351,9 @@ impl Group {
             }
             Effect::Proposed { id } => notes.tell(|| format!("{who} puts it into its log as {id}")),
             Effect::Refused => notes.tell(|| format!("{who} refuses it")),
-            Effect::Suspect { .. } => {}
+            Effect::Petition(Petition { plea: Plea::Suspect { .. }, .. }) => {}
             Effect::Persist { .. } => unreachable!("seen to by the node"),
-            Effect::AskHandover { .. }
+            Effect::Petition(Petition { plea: Plea::HandOver { .. }, .. })
             | Effect::HandoverFailed { .. }
             | Effect::Diverged { .. }
             | Effect::Damaged

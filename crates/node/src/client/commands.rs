@@ -10,6 +10,7 @@ use onecopy_keyspace::command::{self, Spec};
 use onecopy_resp::{Request, Writer};
 
 use super::Clients;
+use super::databases::Selected;
 use super::info;
 use super::session::Session;
 use crate::status::ClientCounters;
@@ -18,8 +19,6 @@ pub(crate) use table::specs;
 
 const NO_AUTH: &str = "NOAUTH Authentication required.";
 const SYNTAX: &str = "ERR syntax error";
-/// As many as Redis has.
-const DATABASES: u8 = 16;
 
 /// Answers a request that is not for the data, or that is wrong.
 pub(crate) fn answer(
@@ -73,11 +72,11 @@ fn try_answer(
         "command" => describe_commands(&args[1..], reply)?,
         "config" => config::config(clients, &args[1..], reply)?,
         "info" => reply.verbatim(info::info(clients, &args[1..]).as_bytes()),
-        "role" => info::role(clients, reply),
+        "role" => info::role(clients, session.selected.group, reply),
         // Every acknowledged write is on every member already: there is nothing to wait for.
         "wait" => {
             check_wait(&args[1..])?;
-            reply.integer(info::backups(clients));
+            reply.integer(info::backups(clients, session.selected.group));
         }
         // Every node takes reads and writes.
         "readonly" | "readwrite" => reply.ok(),
@@ -108,9 +107,7 @@ fn select(
     index: &[u8],
     reply: &mut Writer<'_>,
 ) -> Result<(), String> {
-    let index = parse::<i64>(index).ok_or("ERR value is not an integer or out of range")?;
-    let db = u8::try_from(index).ok().filter(|db| *db < DATABASES).ok_or("ERR DB index is out of range")?;
-    session.db = db;
+    session.selected = Selected::find(index, &clients.knowledge.table())?;
     update_peer(clients, session);
     reply.ok();
     Ok(())
@@ -149,11 +146,11 @@ fn unknown_subcommand(command: &str, args: &[&[u8]]) -> String {
 /// Shows a change of the session in `CLIENT LIST`.
 fn update_peer(clients: &Clients, session: &Session) {
     if let Some(peer) = clients.connected.borrow_mut().get_mut(&session.id) {
-        peer.db = session.db;
+        peer.db = session.selected.number;
         peer.version = session.version;
     }
 }
 
-fn parse<T: std::str::FromStr>(word: &[u8]) -> Option<T> {
+pub(super) fn parse<T: std::str::FromStr>(word: &[u8]) -> Option<T> {
     std::str::from_utf8(word).ok()?.parse().ok()
 }

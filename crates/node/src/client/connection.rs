@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use onecopy_core::GroupId;
 use onecopy_host::{Kind, Reply, Submission};
 use onecopy_keyspace::command::{self, Spec};
 use onecopy_keyspace::request::SegmentBuilder;
@@ -16,6 +17,7 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use super::budget::Share;
+use super::databases::{Selected, localised};
 use super::failover::failover;
 use super::failure::explain;
 use super::output::Output;
@@ -94,7 +96,7 @@ struct Segment {
 
 impl Segment {
     fn new(session: &Session) -> Self {
-        Self { builder: SegmentBuilder::new(session.db, session.version), kind: Kind::Read }
+        Self { builder: SegmentBuilder::new(session.selected.local, session.version), kind: Kind::Read }
     }
 }
 
@@ -105,7 +107,7 @@ impl<'a> Connection<'a> {
         let session = Session {
             id,
             address: address.ip(),
-            db: 0,
+            selected: Selected::default(),
             version: Version::Two,
             authenticated: clients.config.requirepass.is_empty(),
             wrong_passwords: 0,
@@ -269,8 +271,14 @@ impl<'a> Connection<'a> {
         let Some(name) = request.get(0) else { return Ok(()) };
         match command::lookup(name) {
             Some(spec) if self.session.authenticated && spec.check_arity(request.len()).is_ok() => {
-                self.add_to_segment(spec, request);
-                Ok(())
+                match spec.name {
+                    "move" | "copy" | "swapdb" => self.add_localised(spec, request).await,
+                    "flushall" => self.flush_all(spec, request).await,
+                    _ => {
+                        self.add_to_segment(spec, request.iter());
+                        Ok(())
+                    }
+                }
             }
             _ => {
                 // Replies come in the order of the requests: what went before is answered first.
@@ -316,7 +324,7 @@ impl<'a> Connection<'a> {
 
     async fn fail_over(&mut self, request: &Request<'_>) {
         let args: Vec<Vec<u8>> = request.iter().skip(1).map(<[u8]>::to_vec).collect();
-        let outcome = failover(self.clients, &args).await;
+        let outcome = failover(self.clients, self.session.selected.group, &args).await;
         let mut writer = self.output.writer(self.session.version);
         match outcome {
             Ok(()) => writer.ok(),
@@ -327,12 +335,58 @@ impl<'a> Connection<'a> {
         }
     }
 
-    fn add_to_segment(&mut self, spec: &'static Spec, request: &Request<'_>) {
+    /// A command that may name other databases: those of the same group it may reach.
+    async fn add_localised(&mut self, spec: &'static Spec, request: &Request<'_>) -> std::io::Result<()> {
+        let table = self.clients.knowledge.table();
+        match localised(spec.name, request, self.session.selected, &table) {
+            Ok(None) => self.add_to_segment(spec, request.iter()),
+            Ok(Some(args)) => self.add_to_segment(spec, args.iter().map(Vec::as_slice)),
+            Err(error) => {
+                // Replies come in the order of the requests.
+                self.submit().await?;
+                self.output.writer(self.session.version).error(&error);
+                ClientCounters::add(&self.clients.knowledge.data.clients.errors, 1);
+            }
+        }
+        Ok(())
+    }
+
+    /// `FLUSHALL` is for all databases, one group after the other. One reply says whether all of them did it.
+    async fn flush_all(&mut self, spec: &'static Spec, request: &Request<'_>) -> std::io::Result<()> {
+        let table = self.clients.knowledge.table();
+        if table.databases().count() == 1 {
+            self.add_to_segment(spec, request.iter());
+            return Ok(());
+        }
+        self.submit().await?;
+        let mut reply = Vec::new();
+        for (group, _) in table.databases() {
+            let mut segment = Segment { kind: Kind::Write, ..Segment::new(&self.session) };
+            segment.builder.push(request.iter());
+            match self.ask(group, segment).await? {
+                Reply::Done { reply: done, .. } => reply = done.to_vec(),
+                failure => {
+                    let name = table.database(group).map(|database| database.name).unwrap_or_default();
+                    let error = format!("{}; this is said of the database {name}", explain(&failure));
+                    self.output.writer(self.session.version).error(&error);
+                    ClientCounters::add(&self.clients.knowledge.data.clients.errors, 1);
+                    return Ok(());
+                }
+            }
+            if reply.first() == Some(&b'-') {
+                break;
+            }
+        }
+        self.output.push(&reply);
+        Ok(())
+    }
+
+    fn add_to_segment<'b>(&mut self, spec: &'static Spec, args: impl Iterator<Item = &'b [u8]>) {
         // Reads among writes go through the log with them: the order within a connection is kept.
         if spec.kind != command::Kind::Read {
             self.segment.kind = Kind::Write;
         }
-        self.segment.builder.push(request.iter());
+        self.segment.builder.push(args);
         if let Some(peer) = self.clients.connected.borrow_mut().get_mut(&self.session.id) {
             peer.last_command = spec.name;
             peer.commands += 1;
@@ -345,27 +399,33 @@ impl<'a> Connection<'a> {
         if count == 0 {
             return Ok(());
         }
-        let Segment { builder, kind } = std::mem::replace(&mut self.segment, Segment::new(&self.session));
-        let segment = builder.finish().freeze();
-        self.share.resize(segment.len());
-        self.relieve().await?;
-        let (client, answered) = oneshot::channel();
-        self.clients.inbox.push(Event::Submitted(Submission { kind, segment, client }));
-        match answered.await {
-            Ok(Reply::Done { reply, .. }) => {
+        let segment = std::mem::replace(&mut self.segment, Segment::new(&self.session));
+        match self.ask(self.session.selected.group, segment).await? {
+            Reply::Done { reply, .. } => {
                 self.adapt(reply.len());
                 self.output.push(&reply);
             }
-            Ok(failure) => {
+            failure => {
                 let error = explain(&failure);
                 let mut writer = self.output.writer(self.session.version);
                 (0..count).for_each(|_| writer.error(&error));
                 ClientCounters::add(&self.clients.knowledge.data.clients.errors, u64::from(count));
             }
-            // The node is stopping.
-            Err(_) => return Err(std::io::ErrorKind::ConnectionAborted.into()),
         }
         Ok(())
+    }
+
+    /// Hands in a segment, and waits for what becomes of it.
+    async fn ask(&mut self, group: GroupId, segment: Segment) -> std::io::Result<Reply> {
+        let Segment { builder, kind } = segment;
+        let segment = builder.finish().freeze();
+        self.share.resize(segment.len());
+        self.relieve().await?;
+        let (client, answered) = oneshot::channel();
+        let submission = Submission { kind, segment, client };
+        self.clients.inbox.push(Event::Submitted { group, submission });
+        // Without an answer the node is stopping.
+        answered.await.map_err(|_| std::io::ErrorKind::ConnectionAborted.into())
     }
 
     /// Learns from the size of the replies how many commands the next segment should take.

@@ -1,13 +1,15 @@
-//! `FAILOVER`: Redis' way to ask for a handover. Unlike there, the answer comes when it has happened.
+//! `FAILOVER`: Redis' way to ask for a handover, of the group that holds the selected database. Unlike there,
+//! the answer comes when it has happened.
 
+use onecopy_core::GroupId;
 use onecopy_views::Table;
 
 use super::Clients;
 use crate::operation::{Operation, OperationOutcome};
 
 /// `FAILOVER [TO host port]`
-pub(crate) async fn failover(clients: &Clients, args: &[Vec<u8>]) -> Result<(), String> {
-    let operation = parse(args, &clients.knowledge.table())?;
+pub(crate) async fn failover(clients: &Clients, group: GroupId, args: &[Vec<u8>]) -> Result<(), String> {
+    let operation = parse(args, group, &clients.knowledge.table())?;
     let operated = clients.operators.ask(operation).await;
     match operated.outcome {
         OperationOutcome::Done => Ok(()),
@@ -16,16 +18,16 @@ pub(crate) async fn failover(clients: &Clients, args: &[Vec<u8>]) -> Result<(), 
     }
 }
 
-fn parse(args: &[Vec<u8>], table: &Table) -> Result<Operation, String> {
+fn parse(args: &[Vec<u8>], group: GroupId, table: &Table) -> Result<Operation, String> {
     let words: Vec<String> = args.iter().map(|word| String::from_utf8_lossy(word).into_owned()).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let is = |word: &str, name: &str| word.eq_ignore_ascii_case(name);
     match words.as_slice() {
-        [] => Ok(Operation::Handover { to: None }),
+        [] => Ok(Operation::Handover { group: group.0, to: None }),
         [word, host, port] if is(word, "to") => {
             let to = node_at(host, port, table)
                 .ok_or_else(|| format!("ERR no node of the cluster takes clients at {host}:{port}"))?;
-            Ok(Operation::Handover { to: Some(to) })
+            Ok(Operation::Handover { group: group.0, to: Some(to) })
         }
         [word] if is(word, "abort") => Err("ERR FAILOVER ABORT is not supported: FAILOVER answers when the handover has \
              happened, and one that does not succeed soon is given up by itself"
@@ -54,11 +56,13 @@ fn node_at(host: &str, port: &str, table: &Table) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    use onecopy_views::MAIN;
+
     use super::*;
 
     fn refusal(words: &[&str]) -> String {
         let args: Vec<Vec<u8>> = words.iter().map(|word| word.as_bytes().to_vec()).collect();
-        parse(&args, &Table::default()).expect_err("it is refused")
+        parse(&args, MAIN, &Table::default()).expect_err("it is refused")
     }
 
     #[test]
@@ -68,6 +72,7 @@ mod tests {
         assert!(refusal(&["TIMEOUT", "5"]).contains("by itself"));
         assert!(refusal(&["TO", "nowhere", "1"]).contains("nowhere:1"));
         assert!(refusal(&["sideways"]).contains("syntax"));
-        assert_eq!(parse(&[], &Table::default()), Ok(Operation::Handover { to: None }));
+        let operation = Operation::Handover { group: 1, to: None };
+        assert_eq!(parse(&[], MAIN, &Table::default()), Ok(operation));
     }
 }

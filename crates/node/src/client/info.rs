@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 use std::sync::atomic::Ordering;
 
+use onecopy_core::GroupId;
 use onecopy_resp::Writer;
+use onecopy_views::MAIN;
 
 use super::Clients;
 use crate::status::ReplicaStatus;
@@ -45,8 +47,8 @@ pub(crate) fn info(clients: &Clients, sections: &[&[u8]]) -> String {
 }
 
 /// `ROLE`
-pub(crate) fn role(clients: &Clients, reply: &mut Writer<'_>) {
-    let committed = replica(clients).map_or(0, |replica| replica.commit);
+pub(crate) fn role(clients: &Clients, group: GroupId, reply: &mut Writer<'_>) {
+    let committed = replica(clients, group).map_or(0, |replica| replica.commit);
     reply.array(3);
     // Every node takes reads and writes, so to a client every node is a master.
     reply.bulk(b"master");
@@ -54,14 +56,14 @@ pub(crate) fn role(clients: &Clients, reply: &mut Writer<'_>) {
     reply.array(0);
 }
 
-/// How many copies there are beside the primary's.
-pub(crate) fn backups(clients: &Clients) -> i64 {
-    let view = clients.knowledge.data.cached_view();
+/// How many copies of a group there are beside the primary's.
+pub(crate) fn backups(clients: &Clients, group: GroupId) -> i64 {
+    let view = clients.knowledge.data.cached_view(group);
     view.map_or(0, |view| i64::try_from(view.backups().count()).unwrap_or(i64::MAX))
 }
 
-fn replica(clients: &Clients) -> Option<ReplicaStatus> {
-    clients.knowledge.data.replicas().into_iter().next()
+fn replica(clients: &Clients, group: GroupId) -> Option<ReplicaStatus> {
+    clients.knowledge.data.replicas().into_iter().find(|replica| replica.group == group.0)
 }
 
 fn server(clients: &Clients, text: &mut String) -> std::fmt::Result {
@@ -102,7 +104,9 @@ fn resident() -> u64 {
 }
 
 fn memory(clients: &Clients, text: &mut String) -> std::fmt::Result {
-    let (data, log) = replica(clients).map_or((0, 0), |replica| (replica.memory_bytes, replica.log_bytes));
+    let replicas = clients.knowledge.data.replicas();
+    let data: u64 = replicas.iter().map(|replica| replica.memory_bytes).sum();
+    let log: u64 = replicas.iter().map(|replica| replica.log_bytes).sum();
     write!(
         text,
         "used_memory:{}\r\nused_memory_dataset:{data}\r\nused_memory_rss:{}\r\nmaxmemory:{}\r\n\
@@ -145,7 +149,22 @@ fn stats(clients: &Clients, text: &mut String) -> std::fmt::Result {
 fn replication(clients: &Clients, text: &mut String) -> std::fmt::Result {
     // To a client every node is a master; what it is to the others stands in the fields of our own.
     write!(text, "role:master\r\nconnected_slaves:0\r\n")?;
-    if let Some(view) = clients.knowledge.data.cached_view() {
+    replication_of_main(clients, text)?;
+    let table = clients.knowledge.table();
+    for (group, database) in table.databases().skip(1) {
+        let Some(view) = clients.knowledge.data.cached_view(group) else { continue };
+        let role = replica(clients, group).map_or("coordinator".to_owned(), |replica| replica.role);
+        write!(
+            text,
+            "onecopy_group_{}:database={database},view={},primary={},role={role}\r\n",
+            group.0, view.number.0, view.primary.0
+        )?;
+    }
+    Ok(())
+}
+
+fn replication_of_main(clients: &Clients, text: &mut String) -> std::fmt::Result {
+    if let Some(view) = clients.knowledge.data.cached_view(MAIN) {
         let backups: Vec<String> = view.backups().map(|member| member.node.0.to_string()).collect();
         let learners: Vec<String> = view.learners.iter().map(|member| member.node.0.to_string()).collect();
         write!(
@@ -157,7 +176,7 @@ fn replication(clients: &Clients, text: &mut String) -> std::fmt::Result {
             learners.join(","),
         )?;
     }
-    match replica(clients) {
+    match replica(clients, MAIN) {
         Some(replica) => {
             let (command, busy_ms) =
                 replica.busy.map_or_else(Default::default, |it| (it.command, it.busy_ms));
@@ -173,8 +192,13 @@ fn replication(clients: &Clients, text: &mut String) -> std::fmt::Result {
 }
 
 fn keyspace(clients: &Clients, text: &mut String) -> std::fmt::Result {
-    for (db, keys, expires) in replica(clients).map(|replica| replica.databases).unwrap_or_default() {
-        write!(text, "db{db}:keys={keys},expires={expires},avg_ttl=0\r\n")?;
+    let table = clients.knowledge.table();
+    for replica in clients.knowledge.data.replicas() {
+        let Some(database) = table.database(GroupId(replica.group)) else { continue };
+        for (local, keys, expires) in replica.databases {
+            let number = database.global(local);
+            write!(text, "db{number}:keys={keys},expires={expires},avg_ttl=0\r\n")?;
+        }
     }
     Ok(())
 }

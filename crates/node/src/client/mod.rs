@@ -11,6 +11,7 @@
 pub(crate) mod budget;
 pub(crate) mod commands;
 pub(crate) mod connection;
+mod databases;
 mod failover;
 mod failure;
 pub(crate) mod guesses;

@@ -4,12 +4,14 @@ use std::net::{IpAddr, SocketAddr};
 
 use onecopy_resp::Version;
 
+use super::databases::Selected;
+
 /// The state of a connection, changed by its own commands.
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) id: u64,
     pub(crate) address: IpAddr,
-    pub(crate) db: u8,
+    pub(crate) selected: Selected,
     pub(crate) version: Version,
     pub(crate) authenticated: bool,
     /// How many wrong passwords it has given.
@@ -28,7 +30,7 @@ pub(crate) struct Peer {
     pub(crate) name: String,
     pub(crate) library: String,
     pub(crate) library_version: String,
-    pub(crate) db: u8,
+    pub(crate) db: u16,
     pub(crate) version: Version,
     pub(crate) last_command: &'static str,
     pub(crate) commands: u64,

@@ -69,6 +69,18 @@ impl Config {
                 format!("view_nodes names node {id}, but [nodes] has no address for it"),
             );
         }
+        for (at, database) in self.databases.iter().enumerate() {
+            let problem = database.problem();
+            must(problem.is_none(), format!("databases: {database}: {}", problem.unwrap_or_default()));
+            let other = self.databases[..at].iter().find(|other| other.collides(database));
+            must(
+                other.is_none(),
+                format!(
+                    "databases: {database} has the name of {}, or one of its numbers",
+                    other.map(ToString::to_string).unwrap_or_default()
+                ),
+            );
+        }
         must(!self.roles.is_empty(), "roles is empty: a node needs at least one".to_owned());
         must(self.copies >= 1, "copies = 0: at least one copy is needed to hold data".to_owned());
         must(self.min_copies >= 1, "min_copies = 0: no write can be taken without a copy".to_owned());

@@ -15,6 +15,9 @@ pub struct SharedSettings {
     pub view_nodes: Vec<u32>,
     /// Where the configured nodes take other nodes, the one that says so among them.
     pub nodes: BTreeMap<u32, String>,
+    /// The databases beside `main`, as settings write them.
+    #[serde(default)]
+    pub databases: Vec<String>,
     /// How many copies a new group gets.
     pub copies: u32,
     /// Writes are refused while the data has fewer copies.
@@ -41,6 +44,7 @@ impl SharedSettings {
             cluster: config.cluster.clone(),
             view_nodes: config.view_nodes.clone(),
             nodes,
+            databases: config.databases.iter().map(ToString::to_string).collect(),
             copies: config.copies,
             min_copies: config.min_copies,
             durability: config.durability,

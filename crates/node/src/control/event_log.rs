@@ -65,6 +65,7 @@ pub(crate) fn name(command: &Command) -> &'static str {
     match command {
         Command::RegisterNode { .. } => "register_node",
         Command::CreateGroup { .. } => "create_group",
+        Command::CreateDatabase { .. } => "create_database",
         Command::RemoveMember { .. } => "remove_member",
         Command::PromoteMember { .. } => "promote_member",
         Command::Handover { .. } => "handover",

@@ -20,14 +20,15 @@ pub(crate) use event_log::{Changes, EventLog, name as change_name};
 pub(crate) use leaving::Leaving;
 pub(crate) use newcomer::Unwanted;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use onecopy_core::{GroupId, Instant, NodeId, ViewNumber};
+use onecopy_core::{GroupId, Instant, NodeId, Petition};
 use onecopy_host::{ArchiveEvent, Gossip, Out, Room, ViewEffect, gossip};
 use onecopy_replica::HandoverError;
-use onecopy_views::{Addresses, ClockReading, Moment, Ping, Suspicion, Table};
+use onecopy_views::{Addresses, ClockReading, Moment, Ping, Table};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::oneshot;
 use tracing::warn;
@@ -64,14 +65,10 @@ pub(crate) struct Channels {
 /// What the data thread tells the control thread.
 #[derive(Debug)]
 pub(crate) enum FromData {
-    /// To be told to all view nodes.
-    Tell(ControlMessage),
-    /// The same, of a replica that is silent or too slow.
-    Suspect(Suspicion),
-    /// The same, of a primary that makes way.
-    AskHandover { group: GroupId, view: ViewNumber, heir: NodeId },
+    /// For all view nodes: a replica asks for something.
+    Petition(Petition),
     /// A handover did not happen.
-    HandoverFailed(HandoverError),
+    HandoverFailed { group: GroupId, error: HandoverError },
 }
 
 /// Everything that belongs to the control thread.
@@ -101,8 +98,8 @@ pub(crate) struct Control {
     pub(crate) data: UnboundedSender<FromControl>,
     /// Where this node's operators are served.
     pub(crate) operators: PendingOperations,
-    /// Who waits, with which request, for the primary here to hand over.
-    pub(crate) handing_over: Vec<(NodeId, u64)>,
+    /// Who waits, with which request, for the primary of a group here to hand over.
+    pub(crate) handing_over: BTreeMap<GroupId, Vec<(NodeId, u64)>>,
     pub(crate) event_log: EventLog,
     /// Once the node is to stop.
     pub(crate) leaving: Option<Leaving>,
@@ -132,15 +129,10 @@ impl Control {
                 }
                 Some(node) = channels.refused.recv() => self.with_view_node(|view_node| view_node.on_refused(node)),
                 Some(event) = channels.data.recv() => match event {
-                    FromData::Tell(message) => self.tell_view_nodes(&message),
-                    FromData::Suspect(suspicion) => {
-                        self.tell_view_nodes(&ControlMessage::Suspect(self.moment(), suspicion));
+                    FromData::Petition(petition) => {
+                        self.tell_view_nodes(&ControlMessage::Petition(self.moment(), petition));
                     }
-                    FromData::AskHandover { group, view, heir } => {
-                        let moment = self.moment();
-                        self.tell_view_nodes(&ControlMessage::AskHandover { moment, group, view, heir });
-                    }
-                    FromData::HandoverFailed(error) => self.handover_failed(error),
+                    FromData::HandoverFailed { group, error } => self.handover_failed(group, error),
                 },
                 Some(request) = channels.operators.recv() => self.take_request(request),
                 () = tokio::time::sleep(deadline.since(now)) => {}

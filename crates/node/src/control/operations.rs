@@ -37,16 +37,17 @@ impl Control {
 
     /// Another node, or this one, has an operator who wants the primary here to make way.
     pub(super) fn asked_to_hand_over(&mut self, asker: (NodeId, u64), group: GroupId, to: Option<NodeId>) {
+        let askers = self.handing_over.entry(group).or_default();
         // A repetition: it is under way.
-        if !self.handing_over.contains(&asker) {
-            self.handing_over.push(asker);
+        if !askers.contains(&asker) {
+            askers.push(asker);
             let _ = self.data.send(FromControl::HandOver { group, to });
         }
     }
 
     /// The primary here could not make way.
-    pub(super) fn handover_failed(&mut self, error: HandoverError) {
-        for (to, request) in std::mem::take(&mut self.handing_over) {
+    pub(super) fn handover_failed(&mut self, group: GroupId, error: HandoverError) {
+        for (to, request) in self.handing_over.remove(&group).unwrap_or_default() {
             // It may be about to be one, or have been one until now: the question will be repeated to whoever is.
             if error != HandoverError::NotPrimary {
                 let outcome = Err(error.to_string());
@@ -59,10 +60,8 @@ impl Control {
     pub(super) fn follow_operations(&mut self, before: &Table, table: &Table) {
         self.operators.learnt(table);
         let view = |table: &Table, group| table.groups().get(&group).map(|group| group.view.number);
-        if table.groups().keys().any(|group| view(table, *group) != view(before, *group)) {
-            // Whoever asked sees what has come of it, and asks again if it was something else.
-            self.handing_over.clear();
-        }
+        // Whoever asked sees what has come of it, and asks again if it was something else.
+        self.handing_over.retain(|group, _| view(table, *group) == view(before, *group));
     }
 
     /// Says something to a node, perhaps this one.

@@ -98,12 +98,8 @@ impl ViewNode {
             ControlMessage::Hello(hello) => service.greeted(now, from, hello, out),
             ControlMessage::Raft(letter) => service.received(now, from, letter, observer, out),
             ControlMessage::Ping(ping) => service.pinged(now, from, ping, out),
-            ControlMessage::Suspect(moment, suspicion) => service.suspected(now, from, moment, suspicion),
-            ControlMessage::AskMembership { group, view, learner } => {
-                service.asked_for_membership(now, from, (group, view, learner), observer, out);
-            }
-            ControlMessage::AskHandover { moment, group, view, heir } => {
-                service.asked_for_handover(now, (from, moment), (group, view, heir), observer, out);
+            ControlMessage::Petition(moment, petition) => {
+                service.petitioned(now, (from, moment), petition, observer, out);
             }
             ControlMessage::Operate { request, command } => {
                 service.operated(now, (from, request), command, observer, out);

@@ -16,8 +16,8 @@ use crate::peer::message::DataMessage;
 /// Something happened.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// A client wants something executed.
-    Submitted(Submission<Client>),
+    /// A client wants something of a group.
+    Submitted { group: GroupId, submission: Submission<Client> },
     /// Another node said something, or is gone.
     Peer(PeerEvent<DataMessage>),
     /// A connection to another node stands: what can be reached is another matter now.
@@ -35,7 +35,7 @@ impl Event {
     fn is_request(&self) -> bool {
         let forward = |message: &DataMessage| matches!(message, DataMessage::Forward(_));
         match self {
-            Self::Submitted(_) => true,
+            Self::Submitted { .. } => true,
             Self::Peer(PeerEvent::Received { message, .. }) => forward(message),
             _ => false,
         }

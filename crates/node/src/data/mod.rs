@@ -1,9 +1,9 @@
-//! The data thread: clients, the coordinator, and the replicas of all groups, in one event loop.
+//! The data thread: clients, the coordinators, and the replicas of all groups, in one event loop.
 //!
 //! Everything that happens becomes an [`Event`]; one *turn* takes all events that have arrived and hands them to the
 //! [`DataPlane`](onecopy_host::DataPlane), which does the rest; then what it wants is handed out. Under load the turns get
 //! larger, not more: requests [gather](Gathering), while what is for the replicas has its turn at once.
-//! Replicas, state machines and the coordinator belong to this thread alone and need no locks.
+//! Replicas, state machines and coordinators belong to this thread alone and need no locks.
 //!
 //! ```text
 //! connections ─▶ segments ┐                             ┌▶ journal (log thread)
@@ -14,6 +14,7 @@
 pub(crate) mod inbox;
 pub(crate) mod observer;
 pub(crate) mod plane;
+pub(crate) mod starting;
 
 use std::rc::Rc;
 use std::time::Duration;

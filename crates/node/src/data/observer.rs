@@ -37,7 +37,7 @@ impl<M: onecopy_core::StateMachine> GroupObserver<M> for Telling {
     fn handover_failed(&mut self, group: &Group<M>, error: HandoverError) {
         warn!(group = %group.id(), %error, "a handover did not happen");
         ReplicaCounters::add(&self.status.replicas_did.handovers_failed);
-        let _ = self.control.send(FromData::HandoverFailed(error));
+        let _ = self.control.send(FromData::HandoverFailed { group: group.id(), error });
     }
 
     fn diverged(&mut self, group: &Group<M>, after: Index, own: u64, primarys: u64) {

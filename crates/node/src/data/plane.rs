@@ -2,20 +2,21 @@
 //! the control thread and to clients.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use onecopy_core::{GroupId, Instant, NodeId, Ticket};
 use onecopy_host::clock;
-use onecopy_host::{DataEffect, DataPlane, Kind, Out};
+use onecopy_host::{Coordinator, DataEffect, DataPlane, Kind, Out};
 use onecopy_keyspace::Keyspace;
 use tokio::sync::mpsc::UnboundedSender;
 use tracing::{info, warn};
 
 use super::inbox::{Client, Event, FromControl, Inbox};
 use super::observer::Telling;
+use super::starting::Starting;
 use crate::archive::Archive;
 use crate::clock::Clock;
 use crate::control::FromData;
@@ -23,7 +24,7 @@ use crate::journal::{Journal, JournalEvent};
 use crate::peer::PeerEvent;
 use crate::peer::accept::{self, Accepted};
 use crate::peer::link::Links;
-use crate::peer::message::{ControlMessage, DataMessage};
+use crate::peer::message::DataMessage;
 use crate::status::{DataStatus, ReplicaCounters, ReplicaStatus};
 
 /// The status is renewed at most this often.
@@ -58,6 +59,8 @@ pub(crate) struct Plane {
     pub(crate) peer: String,
     /// Since when it cannot serve, and whether that was said.
     pub(crate) unready: Option<(Instant, bool)>,
+    /// On a node that holds data.
+    pub(crate) starting: Option<Starting>,
 }
 
 impl Plane {
@@ -105,7 +108,7 @@ impl Plane {
     fn take(&mut self, now: Instant, event: Event) {
         let (data, telling, out) = (&mut self.data, &mut self.telling, &mut self.out);
         match event {
-            Event::Submitted(submission) => data.submit(submission),
+            Event::Submitted { group, submission } => data.submit(group, submission),
             Event::Peer(PeerEvent::Lost { node }) => data.lost(node),
             Event::Peer(PeerEvent::Arriving { from }) => data.arriving(now, from, telling, out),
             Event::Peer(PeerEvent::Received { from, message }) => match message {
@@ -125,7 +128,8 @@ impl Plane {
             Event::Archive(event) => data.archived(now, event, telling, out),
             Event::Control(FromControl::Table(table)) => {
                 self.links.follow(&table);
-                data.announced(now, &table, telling, out);
+                self.start_new_groups(&table);
+                self.data.announced(now, &table, &mut self.telling, &mut self.out);
             }
             Event::Control(FromControl::Call(call)) => self.answer_call(call),
             Event::Control(FromControl::HandOver { group, to }) => {
@@ -174,51 +178,52 @@ impl Plane {
                     let _ = self.links.send(to, DataMessage::Replica { group, message });
                 }
                 DataEffect::Forward { to, forward } => {
-                    let sequence = forward.sequence;
+                    let (group, sequence) = (forward.group, forward.sequence);
                     if forward.kind == Kind::Read {
                         ReplicaCounters::add(&self.status.replicas_did.reads_forwarded);
                     }
                     if self.links.send(to, DataMessage::Forward(forward)).is_err() {
-                        self.data.undelivered(sequence);
+                        self.data.undelivered(group, sequence);
                     }
                 }
                 DataEffect::Answer { to, answer } => {
                     let _ = self.links.send(to, DataMessage::Answer(answer));
                 }
-                DataEffect::Suspect(suspicion) => {
-                    let _ = self.control.send(FromData::Suspect(suspicion));
-                }
-                DataEffect::AskHandover { group, view, to } => {
-                    let _ = self.control.send(FromData::AskHandover { group, view, heir: to });
-                }
-                DataEffect::AskMembership { group, view, learner } => {
-                    self.tell_view_nodes(ControlMessage::AskMembership { group, view, learner });
+                // The control thread ends before this one: what is said after it is nobody's business.
+                DataEffect::Petition(petition) => {
+                    let _ = self.control.send(FromData::Petition(petition));
                 }
             }
         }
     }
 
-    /// The control thread ends before this one: what is said after it is nobody's business.
-    fn tell_view_nodes(&self, message: ControlMessage) {
-        let _ = self.control.send(FromData::Tell(message));
+    /// Why the requests of clients cannot be taken to the primaries and back, if they cannot.
+    fn obstacle(&self) -> Option<String> {
+        let primaries = self.data.coordinators().filter_map(|coordinator| Some(coordinator.view()?.primary));
+        let mut primaries: BTreeSet<NodeId> = primaries.collect();
+        if primaries.is_empty() {
+            return self.is_cut_off().or_else(|| Some("no view is known yet".to_owned()));
+        }
+        primaries.remove(&self.data.me());
+        primaries.into_iter().find_map(|primary| self.is_cut_off().or_else(|| self.obstacle_to(primary)))
     }
 
-    /// Why the requests of clients cannot be taken to the primary and back, if they cannot.
-    fn obstacle(&self) -> Option<String> {
-        let view = self.data.coordinator().view();
-        if view.is_some_and(|view| view.primary == self.data.me()) {
-            return None;
-        }
+    /// Whether no other node gets here.
+    fn is_cut_off(&self) -> Option<String> {
         // Then it hears of no view, and no answer gets here.
-        if self.links.has_others() && self.callers.borrow().values().all(|count| *count == 0) {
-            return Some(format!(
+        let is_cut_off = self.links.has_others() && self.callers.borrow().values().all(|count| *count == 0);
+        is_cut_off.then(|| {
+            format!(
                 "no other node has a connection to this one, which takes other nodes at {}: the others cannot reach it there, or look \
                  for it elsewhere",
                 self.peer
-            ));
-        }
-        let Some(view) = view else { return Some("no view is known yet".to_owned()) };
-        let (primary, name) = (view.primary, view.primary.0);
+            )
+        })
+    }
+
+    /// Why requests do not get to a primary, or answers do not get back.
+    fn obstacle_to(&self, primary: NodeId) -> Option<String> {
+        let name = primary.0;
         let (is_reached, address) = self.links.reaches(primary);
         if !is_reached {
             return Some(format!("node {name}, the primary, cannot be reached at {address}"));
@@ -277,7 +282,9 @@ impl Plane {
         let before = |group: GroupId| before.iter().find(|before| before.group == group.0);
         let groups = self.data.groups();
         let replicas = groups.map(|group| ReplicaStatus::of(group, now, before(group.id()))).collect();
-        self.status.renew(replicas, self.data.coordinator().view().cloned());
+        let view =
+            |coordinator: &Coordinator<Client>| Some((coordinator.group(), coordinator.view()?.clone()));
+        self.status.renew(replicas, self.data.coordinators().filter_map(view).collect());
         let obstacle = self.obstacle();
         self.complain(now, obstacle.as_deref());
         self.status.set_obstacle(obstacle);

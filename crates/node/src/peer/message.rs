@@ -1,10 +1,10 @@
 //! What nodes say to each other.
 
 use bytes::Bytes;
-use onecopy_core::{GroupId, Member, NodeId, ViewNumber};
+use onecopy_core::{GroupId, NodeId, Petition};
 use onecopy_host::{Answer, Forward, MemberChange, Outcome, RaftLetter};
 use onecopy_replica::Message;
-use onecopy_views::{Command, Hello, Moment, Ping, Refusal, Suspicion};
+use onecopy_views::{Command, Hello, Moment, Ping, Refusal};
 use serde::{Deserialize, Serialize};
 
 use super::Greeting;
@@ -35,12 +35,8 @@ pub(crate) enum ControlMessage {
     Table(Bytes),
     /// To a node that seeks another: where it is.
     Found { node: NodeId, address: String },
-    /// From any node to every view node.
-    Suspect(Moment, Suspicion),
-    /// From a primary to every view node: this learner has everything (rule P5).
-    AskMembership { group: GroupId, view: ViewNumber, learner: Member },
-    /// From a primary to every view node: it makes way.
-    AskHandover { moment: Moment, group: GroupId, view: ViewNumber, heir: NodeId },
+    /// From any node to every view node: a replica there asks for something.
+    Petition(Moment, Petition),
     /// From any node to every view node: an operator there wants this. The leader answers with [`Self::Operated`].
     Operate { request: u64, command: Command },
     /// The same: an operator there wants other view nodes.

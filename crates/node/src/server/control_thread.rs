@@ -1,5 +1,6 @@
 //! The control thread, put together.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use onecopy_core::{Instant, NodeId};
@@ -9,7 +10,7 @@ use onecopy_views::Addresses;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{DATA_GROUP, Ending, others, runtime};
+use super::{Ending, others, runtime};
 use crate::archive::Archive;
 use crate::clock::Clock;
 use crate::config::{Config, NodeRole, SharedSettings};
@@ -99,7 +100,7 @@ impl ControlThread {
                 node: self.me.node,
                 incarnation: self.me.view_member,
                 view_nodes: config.view_nodes.iter().map(|node| NodeId(*node)).collect(),
-                groups: vec![DATA_GROUP],
+                databases: config.databases.clone(),
                 copies: config.copies,
                 failure_timeout: config.timeouts.failure(),
                 refused_timeout: config.timeouts.refused(),
@@ -135,8 +136,8 @@ impl ControlThread {
             knowledge: self.knowledge,
             data: self.to_data,
             // Random, so that an answer to an earlier process is none to this one.
-            operators: PendingOperations::new(DATA_GROUP, config.min_copies, rand::random()),
-            handing_over: Vec::new(),
+            operators: PendingOperations::new(config.min_copies, rand::random()),
+            handing_over: BTreeMap::new(),
             event_log: EventLog::default(),
             leaving: None,
             unwanted: None,

@@ -1,8 +1,9 @@
 //! What a node finds in its data directory.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use onecopy_core::{NodeId, Recovered, Replicated, Rules, Timestamp};
+use onecopy_core::{GroupId, NodeId, Recovered, Replicated, Rules, Timestamp};
 use onecopy_host::view_service::Kept;
 use onecopy_host::{GENESIS_GROUP, Restored, VIEW_GROUP, ViewImage};
 use onecopy_keyspace::Keyspace;
@@ -11,7 +12,7 @@ use onecopy_storage::{DataDirectory, DirectoryError, LogOptions, Owner, RealFile
 use onecopy_views::Membership;
 use tracing::info;
 
-use super::{DATA_GROUP, StartError};
+use super::StartError;
 use crate::config::{Config, Durability, NodeRole};
 use crate::identity::Me;
 
@@ -23,7 +24,7 @@ pub(super) struct Disk {
     pub(super) me: Me,
     pub(super) log: onecopy_storage::Log<RealFileSystem>,
     pub(super) snapshots: Snapshots<RealFileSystem>,
-    pub(super) group: Restored<Keyspace>,
+    pub(super) groups: BTreeMap<GroupId, Restored<Keyspace>>,
     pub(super) kept: Kept,
 }
 
@@ -47,10 +48,13 @@ impl Disk {
         std::mem::forget(lock);
         if identity.discard_data {
             info!("the machine was restarted: the copies of data on this node begin a new life (rule P9)");
-            log.forget(DATA_GROUP)?;
+            let groups: Vec<GroupId> = recovered.keys().copied().filter(is_of_data).collect();
+            groups.iter().try_for_each(|group| log.forget(*group))?;
             log.sync()?;
-            recovered.remove(&DATA_GROUP);
-            snapshots.remove_group(DATA_GROUP)?;
+            for group in groups {
+                recovered.remove(&group);
+                snapshots.remove_group(group)?;
+            }
         }
         if identity.discard_views {
             info!("the data directory begins a new life: this node is no view node that was there before");
@@ -70,13 +74,17 @@ impl Disk {
             run: rand::random(),
             holds_data: config.has(NodeRole::Data),
         };
-        let group = restore_group(&snapshots, recovered.remove(&DATA_GROUP).unwrap_or_default())?;
         let genesis = recovered.remove(&GENESIS_GROUP).and_then(|genesis| genesis.state);
         let membership = genesis.map(|state| decode_membership(&state)).transpose()?;
         let raft = recovered.remove(&VIEW_GROUP).unwrap_or_default();
         let (image, base_time) = restore_table(&snapshots, &raft)?;
         let kept = Kept { membership, raft, image, base_time };
-        Ok(Self { me, log, snapshots, group, kept })
+        // What is left is of data.
+        let mut groups = BTreeMap::new();
+        for (group, recovered) in recovered {
+            groups.insert(group, restore_group(&snapshots, group, recovered)?);
+        }
+        Ok(Self { me, log, snapshots, groups, kept })
     }
 }
 
@@ -102,8 +110,14 @@ fn decode_membership(state: &[u8]) -> Result<Membership, StartError> {
     })
 }
 
+/// Whether a group of the log holds data, and not what belongs to the view service.
+fn is_of_data(group: &GroupId) -> bool {
+    ![VIEW_GROUP, GENESIS_GROUP].contains(group)
+}
+
 fn restore_group(
     snapshots: &Snapshots<RealFileSystem>,
+    group: GroupId,
     recovered: Recovered,
 ) -> Result<Restored<Keyspace>, StartError> {
     let mut state = Replicated::new(Keyspace::new(rand::random()), Rules::default());
@@ -113,7 +127,7 @@ fn restore_group(
             what: "a snapshot",
             reason: error.to_string(),
         };
-        let reader = snapshots.read(DATA_GROUP, recovered.base)?;
+        let reader = snapshots.read(group, recovered.base)?;
         base = Base { time: reader.time(), bytes: reader.image_len() };
         let mut offset = 0;
         while offset < reader.image_len() {
@@ -122,7 +136,7 @@ fn restore_group(
             offset += piece.len() as u64;
         }
         state.restore_finish().map_err(nonsense)?;
-        info!(snapshot = %recovered.base, bytes = reader.image_len(), "restored a snapshot");
+        info!(%group, snapshot = %recovered.base, bytes = reader.image_len(), "restored a snapshot");
     }
     Ok(Restored { recovered, state, base })
 }

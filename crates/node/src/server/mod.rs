@@ -9,7 +9,7 @@ mod sockets;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use onecopy_core::{GroupId, NodeId};
+use onecopy_core::NodeId;
 use onecopy_storage::{DirectoryError, LogError, SnapshotError};
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::{mpsc, oneshot};
@@ -28,9 +28,6 @@ use data_thread::DataThread;
 use disk::Disk;
 pub use disk::begin_new_life;
 use sockets::Sockets;
-
-/// The group that holds the data.
-const DATA_GROUP: GroupId = GroupId(1);
 
 /// Why a node could not start. Nothing has been acknowledged to anybody.
 #[derive(Debug, thiserror::Error)]
@@ -138,7 +135,7 @@ impl Server {
             config: config.clone(),
             me: disk.me,
             clock,
-            group: disk.group,
+            groups: disk.groups,
             journal: journal.clone(),
             archive: archive.clone(),
             knowledge: knowledge.clone(),

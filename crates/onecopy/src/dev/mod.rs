@@ -42,6 +42,7 @@ use plan::Plan;
   onecopy dev                                   three nodes, two copies, Redis on ports 7001-7003
   onecopy dev --data ./cluster                  keep the data, and go on with it at the next start
   onecopy dev --port 7101 --http-port 8101      a second cluster beside the first
+  onecopy dev --database carts:16               a database beside main: `SELECT 16`
   onecopy dev --nodes 3 --separate              three nodes for data, three for the view service")]
 pub struct Arguments {
     /// How many nodes hold data and take clients (3 for a new cluster).
@@ -50,6 +51,9 @@ pub struct Arguments {
     /// How many copies of the data there are (2 for a new cluster, 1 if it has one node).
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=64))]
     copies: Option<u32>,
+    /// A database beside main, with its number or numbers; may be given several times (for a new cluster).
+    #[arg(long = "database", value_name = "NAME:NUMBER")]
+    databases: Vec<String>,
     /// The Redis port of the first node; the others follow.
     #[arg(long, value_name = "PORT", default_value_t = 7001)]
     port: u16,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use onecopy_node::Config;
-use onecopy_node::config::{Limits, NodeRole, Reads, Timeouts};
+use onecopy_node::config::{Database, Limits, NodeRole, Reads, Timeouts};
 use rand::RngExt;
 
 use super::cluster_file::ClusterFile;
@@ -172,6 +172,11 @@ fn resume(directory: &Path, configs: Vec<Config>, arguments: &Arguments) -> anyh
     same("--copies", arguments.copies, configs[0].copies)?;
     same("--view-nodes", arguments.view_nodes, configs[0].view_nodes.len() as u32)?;
     ensure!(
+        arguments.databases.is_empty() || parse(&arguments.databases)? == configs[0].databases,
+        "{} holds a cluster with other databases: leave out --database, or give another directory with --data",
+        directory.display()
+    );
+    ensure!(
         is_separate || !arguments.separate,
         "{} holds a cluster without separate nodes for the view service: leave out --separate, or give another \
          directory with --data",
@@ -179,6 +184,10 @@ fn resume(directory: &Path, configs: Vec<Config>, arguments: &Arguments) -> anyh
     );
     let moved = |config: Config| Config { data: home(directory, config.node).join("data"), ..config };
     Ok(configs.into_iter().map(moved).collect())
+}
+
+fn parse(databases: &[String]) -> anyhow::Result<Vec<Database>> {
+    databases.iter().map(|text| Ok(text.parse()?)).collect()
 }
 
 fn create(directory: &Path, arguments: &Arguments) -> anyhow::Result<Vec<Config>> {
@@ -207,6 +216,7 @@ fn create(directory: &Path, arguments: &Arguments) -> anyhow::Result<Vec<Config>
         true => (data_nodes + view_nodes, data_nodes + 1),
         false => (data_nodes, 1),
     };
+    let databases = parse(&arguments.databases)?;
     let view_ids: Vec<u32> = (first_view_node..first_view_node + view_nodes).collect();
     // Random, so that two clusters on one machine never meet, even if one takes a port that the other had.
     let cluster = format!("dev-{:016x}", rand::rng().random::<u64>());
@@ -230,6 +240,7 @@ fn create(directory: &Path, arguments: &Arguments) -> anyhow::Result<Vec<Config>
             view_nodes: view_ids.clone(),
             // The addresses follow when the ports are chosen.
             nodes: (1..=all).map(|node| (node, String::new())).collect(),
+            databases: databases.clone(),
             copies,
             min_copies: 1,
             durability: Default::default(),

@@ -13,8 +13,8 @@ use super::process::NodeProcess;
 use super::screen::{Input, Screen};
 use super::watch::Watch;
 use crate::status::ask::Answer;
-use crate::status::ids;
 use crate::status::report::{NodeReport, Report};
+use crate::status::{ids, roles};
 use crate::table::{aligned, row};
 
 /// How often the processes are looked at.
@@ -330,8 +330,9 @@ fn where_it_listens(node: &PlannedNode, pid: Option<u32>) -> String {
 fn describe_groups(report: &Report) -> String {
     let line = |group: &crate::status::report::GroupReport| {
         format!(
-            "group {}: view {}, primary {}, backups {}, learners {}, {} of {} copies",
+            "group {} ({}): view {}, primary {}, backups {}, learners {}, {} of {} copies",
             group.group,
+            group.database,
             group.view,
             group.primary,
             ids(&group.backups),
@@ -353,19 +354,20 @@ fn table_row(node: &NodeProcess, state: &State, said: Option<&NodeReport>) -> Ve
         State::Dead(how) => format!("dead ({})", how.split(':').next().unwrap_or_default()),
     };
     let dash = || "-".to_owned();
-    let replica = said.and_then(|said| said.replicas.first());
+    let replicas = said.map(|said| said.replicas.as_slice()).unwrap_or_default();
+    let replica = replicas.first().filter(|_| replicas.len() == 1);
     let number = |number: Option<u64>| number.map_or_else(dash, |number| number.to_string());
     let config = &node.node.config;
     vec![
         node.node.id().to_string(),
         state,
         number(node.pid().map(u64::from)),
-        replica.map_or_else(dash, |replica| replica.role.clone()),
+        roles(replicas),
         said.and_then(|said| said.view_service.clone()).unwrap_or_else(dash),
         if node.node.takes_clients() { config.redis.to_string() } else { dash() },
         config.http.to_string(),
         number(replica.map(|replica| replica.durable)),
         number(replica.map(|replica| replica.commit)),
-        number(replica.and_then(|replica| replica.lag)),
+        number(replicas.iter().filter_map(|replica| replica.lag).max()),
     ]
 }

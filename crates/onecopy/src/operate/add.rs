@@ -81,6 +81,7 @@ fn settings(arguments: &Arguments, mut shared: SharedSettings) -> anyhow::Result
     line("roles", toml::Value::try_from(["data", "coordinator"])?);
     line("zone", arguments.zone.as_str().into());
     line("view_nodes", toml::Value::try_from(&shared.view_nodes)?);
+    line("databases", toml::Value::try_from(&shared.databases)?);
     line("copies", i64::from(shared.copies).into());
     line("min_copies", i64::from(shared.min_copies).into());
     let is_synced = shared.durability == Durability::Disk;

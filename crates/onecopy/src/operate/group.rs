@@ -10,17 +10,29 @@ use super::Asking;
 /// Any node that answers takes the command to whoever can execute it, and says what became of it. The exit code is 0 if it was
 /// done, 1 if it was refused, and 2 if nobody said within 5 s: then it may be done yet.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  onecopy group handover --to 2\n  onecopy group copies 3\n  \
-    onecopy group recover --node 3 --accept-data-loss")]
+#[command(
+    after_help = "Examples:\n  onecopy group handover --to 2\n  onecopy group handover --group 2\n  onecopy group copies 3\n  \
+    onecopy group recover --node 3 --accept-data-loss"
+)]
 pub struct Arguments {
     #[command(subcommand)]
     command: Command,
+}
+
+/// Which group a command is about.
+#[derive(Clone, Copy, Debug, Args)]
+struct Which {
+    /// The group; `onecopy status` shows all. 1 holds the database main.
+    #[arg(long, value_name = "GROUP", default_value_t = 1)]
+    group: u32,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Make another member the primary. Nothing fails and nothing is lost: clients see a pause of some milliseconds.
     Handover {
+        #[command(flatten)]
+        group: Which,
         /// The next primary; the member with the least to catch up if nobody is named.
         #[arg(long, value_name = "NODE")]
         to: Option<u32>,
@@ -29,6 +41,8 @@ enum Command {
     },
     /// Change how many copies of the data there are. Nodes are recruited or dropped while clients are served.
     Copies {
+        #[command(flatten)]
+        group: Which,
         /// How many there are to be.
         #[arg(value_name = "N")]
         copies: u32,
@@ -44,6 +58,8 @@ enum Command {
     /// member is alive, and for a node that has nothing. A node that was restored from an old image of its disk has to begin
     /// a new life first: `onecopy node new-life`.
     Recover {
+        #[command(flatten)]
+        group: Which,
         /// Whose copy counts from now on.
         #[arg(long, value_name = "NODE")]
         node: u32,
@@ -61,15 +77,20 @@ enum Command {
 /// No node answers.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     match &arguments.command {
-        Command::Handover { to, asking } => asking.operate(Operation::Handover { to: *to }),
-        Command::Copies { copies, asking } => asking.operate(Operation::Copies { copies: *copies }),
+        Command::Handover { group, to, asking } => {
+            asking.operate(Operation::Handover { group: group.group, to: *to })
+        }
+        Command::Copies { group, copies, asking } => {
+            asking.operate(Operation::Copies { group: group.group, copies: *copies })
+        }
         Command::Recover { node, accept_data_loss: false, .. } => anyhow::bail!(
             "nothing was done: with the copy of node {node} as the only one, every acknowledged write that it does not have is \
              lost for good. Start the other members if they can return at all. If they cannot, repeat the command with \
              --accept-data-loss"
         ),
-        Command::Recover { node, accept_data_loss, asking } => {
-            asking.operate(Operation::Recover { node: *node, accept_data_loss: *accept_data_loss })
+        Command::Recover { group, node, accept_data_loss, asking } => {
+            let (group, node, accept_data_loss) = (group.group, *node, *accept_data_loss);
+            asking.operate(Operation::Recover { group, node, accept_data_loss })
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use onecopy_node::config::NodeRole;
+use onecopy_node::config::{Database, NodeRole};
 use toml::Value;
 
 /// The kind of value that a setting takes.
@@ -28,6 +28,8 @@ pub enum Kind {
     Ids,
     /// Ids of nodes, each with its peer address.
     Nodes,
+    /// Databases, each with its numbers.
+    Databases,
     /// One of these words.
     Choice(&'static [&'static str]),
 }
@@ -46,6 +48,7 @@ impl Kind {
             Self::Roles => "ROLE,…",
             Self::Ids => "ID,…",
             Self::Nodes => "ID=HOST:PORT,…",
+            Self::Databases => "NAME:NUMBER,…",
             Self::Choice(_) => "WORD",
         }
     }
@@ -62,6 +65,7 @@ impl Kind {
             Self::Roles => format!("roles out of {}", NodeRole::ALL.map(NodeRole::name).join(", ")),
             Self::Ids => "ids of nodes, such as [1, 2, 3]".to_owned(),
             Self::Nodes => "ids of nodes with their addresses, such as 1 = \"10.0.0.1:7379\"".to_owned(),
+            Self::Databases => "databases, such as [\"carts:16\", \"stock:17-20\"]".to_owned(),
             Self::Choice(words) => words.join(" or "),
         }
     }
@@ -84,6 +88,10 @@ impl Kind {
             (Self::Choice(words), Value::String(word)) => words.contains(&word.as_str()),
             (Self::Roles, Value::Array(roles)) => {
                 roles.iter().all(|role| NodeRole::ALL.iter().any(|known| role.as_str() == Some(known.name())))
+            }
+            (Self::Databases, Value::Array(databases)) => {
+                let is_one = |text: &str| text.parse::<Database>().is_ok();
+                databases.iter().all(|database| database.as_str().is_some_and(is_one))
             }
             (Self::Ids, Value::Array(ids)) => {
                 ids.iter().all(|id| id.as_integer().is_some_and(|id| u32::try_from(id).is_ok()))
@@ -109,7 +117,9 @@ impl Kind {
             Self::Text | Self::Secret | Self::Path | Self::Address | Self::Choice(_) => {
                 Value::String(text.to_owned())
             }
-            Self::Roles => Value::Array(items().map(|role| Value::String(role.to_owned())).collect()),
+            Self::Roles | Self::Databases => {
+                Value::Array(items().map(|item| Value::String(item.to_owned())).collect())
+            }
             Self::Ids => {
                 let id = |item: &str| item.parse().map(Value::Integer).map_err(|_| wrong());
                 Value::Array(items().map(id).collect::<Result<_, _>>()?)

@@ -62,6 +62,12 @@ pub const SETTINGS: &[Setting] = &[
         "The ids of the nodes that form the view service: one, three or five, the same on all nodes",
     ),
     optional(
+        "databases",
+        Kind::Databases,
+        "[]",
+        "The databases beside main (numbers 0-15), as name:number or name:first-last; count when the cluster is new",
+    ),
+    optional(
         "copies",
         Kind::Number,
         "2",
@@ -190,7 +196,7 @@ impl Setting {
     /// it.
     #[must_use]
     pub fn is_own(&self) -> bool {
-        self.required || matches!(self.key, "roles" | "zone" | "copies")
+        self.required || matches!(self.key, "roles" | "zone" | "databases" | "copies")
     }
 
     /// The setting with this name in the configuration file.

@@ -12,7 +12,7 @@ use crate::addressees::{Addressees, nobody};
 
 use ask::Answer;
 pub use report::Report;
-pub(crate) use show::ids;
+pub(crate) use show::{ids, roles};
 
 /// The exit code for a cluster that answers, but lacks copies of its data.
 pub const EXIT_DEGRADED: u8 = 2;

@@ -23,6 +23,10 @@ pub struct Report {
 pub struct GroupReport {
     /// The group.
     pub group: u32,
+    /// The database that it holds, with its numbers.
+    pub database: String,
+    /// How it is replicated.
+    pub kind: String,
     /// The number of its view.
     pub view: u64,
     /// The node that orders requests.
@@ -151,6 +155,8 @@ fn groups(statuses: &[&NodeStatus]) -> Vec<GroupReport> {
         let members = std::iter::once(group.primary).chain(group.backups.iter().copied());
         GroupReport {
             group: group.group,
+            database: group.database.clone(),
+            kind: group.kind.clone(),
             view: group.view,
             primary: group.primary,
             backups: group.backups.clone(),

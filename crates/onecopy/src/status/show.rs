@@ -1,8 +1,8 @@
 //! The report for people.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::report::{GroupReport, NodeReport, Report};
+use super::report::{GroupReport, NodeReport, ReplicaReport, Report};
 use crate::table::{aligned, row};
 
 /// The report as lines of text.
@@ -10,7 +10,7 @@ pub(super) fn lines(report: &Report) -> Vec<String> {
     let state =
         if report.complete { "every group has all its copies" } else { "DEGRADED: copies are missing" };
     let mut lines = vec![format!("cluster {}: {state}", report.cluster), String::new()];
-    let mut groups = vec![row(["group", "view", "primary", "backups", "learners", "copies"])];
+    let mut groups = vec![row(["group", "database", "view", "primary", "backups", "learners", "copies"])];
     groups.extend(report.groups.iter().map(group));
     lines.extend(aligned(&groups));
     lines.push(String::new());
@@ -47,6 +47,7 @@ pub(super) fn lines(report: &Report) -> Vec<String> {
 fn group(group: &GroupReport) -> Vec<String> {
     vec![
         group.group.to_string(),
+        group.database.clone(),
         group.view.to_string(),
         group.primary.to_string(),
         ids(&group.backups),
@@ -56,14 +57,15 @@ fn group(group: &GroupReport) -> Vec<String> {
 }
 
 fn node(node: &NodeReport) -> Vec<String> {
-    let replica = node.replicas.first();
+    // Of several replicas only what they have in common can be said in one line.
+    let replica = node.replicas.first().filter(|_| node.replicas.len() == 1);
     let number = |number: Option<u64>| number.map_or_else(dash, |number| number.to_string());
     let text = |text: &str| if text.is_empty() { dash() } else { text.to_owned() };
     vec![
         node.node.to_string(),
         if node.drained { format!("{}, drained", node.state) } else { node.state.to_owned() },
         number(node.pid.map(u64::from)),
-        replica.map_or_else(dash, |replica| replica.role.clone()),
+        roles(&node.replicas),
         node.view_service.clone().unwrap_or_else(dash),
         text(&node.redis),
         text(&node.http),
@@ -73,10 +75,24 @@ fn node(node: &NodeReport) -> Vec<String> {
             0 => replica.commit.to_string(),
             behind => format!("{}, {behind} to execute", replica.commit),
         }),
-        number(replica.and_then(|replica| replica.lag)),
+        number(node.replicas.iter().filter_map(|replica| replica.lag).max()),
         text(&node.zone),
         text(&node.roles.join(",")),
     ]
+}
+
+/// What the replicas of a node are: the role of the only one, or how many have which.
+pub(crate) fn roles(replicas: &[ReplicaReport]) -> String {
+    match replicas {
+        [] => dash(),
+        [replica] => replica.role.clone(),
+        replicas => {
+            let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+            replicas.iter().for_each(|replica| *counts.entry(&replica.role).or_default() += 1);
+            let counts = counts.into_iter().map(|(role, count)| format!("{count} {role}"));
+            counts.collect::<Vec<_>>().join(", ")
+        }
+    }
 }
 
 /// Ids of nodes, or a dash if there are none.

@@ -207,6 +207,6 @@ fn a_learner_is_certified_only_when_it_holds_the_same() {
     executed(&mut subject, &[digest(1, 10)]);
     assert_eq!(subject.receive(N2, checked_ok(1, 1, 0)), []);
     subject.receive(N2, checked_ok(1, 1, 1));
-    let asks = Effect::AskMembership { view: ViewNumber(1), learner: member(N2) };
+    let asks = petitions(1, Plea::AddMember { learner: member(N2) });
     assert!(subject.elapse(INTERVAL).contains(&asks));
 }

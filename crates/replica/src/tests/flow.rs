@@ -76,7 +76,7 @@ fn an_acknowledgement_in_time_is_no_silence() {
     let mut subject = Subject::leading(&view);
     for _ in 0..30 {
         let effects = subject.elapse(INTERVAL);
-        assert!(!effects.iter().any(|effect| matches!(effect, Effect::Suspect { .. })));
+        assert!(!effects.iter().any(is_suspicion));
         subject.receive(N2, ok(1, 1));
     }
     subject.wait(9);
@@ -86,22 +86,26 @@ fn an_acknowledgement_in_time_is_no_silence() {
 #[test]
 fn silence_counts_only_beyond_what_the_next_entry_takes() {
     let mut subject = Subject::leading(&view(1, N1, &[N1, N2], &[]));
-    let is_report = |effect: &Effect| matches!(effect, Effect::Suspect { .. });
     // 32 MiB may take a second more, however many small entries gather behind it.
     subject.propose_bytes(32 << 20);
     (0..100).for_each(|_| drop(subject.propose_bytes(10_000)));
-    assert!(!subject.wait(29).iter().any(is_report));
-    assert!(subject.wait(2).iter().any(is_report));
+    assert!(!subject.wait(29).iter().any(is_suspicion));
+    assert!(subject.wait(2).iter().any(is_suspicion));
     // Many small ones that gather because a backup is silent are no excuse for it.
     let mut subject = Subject::leading(&view(1, N1, &[N1, N2], &[]));
     (0..1_000).for_each(|_| drop(subject.propose_bytes(30_000)));
-    assert!(subject.wait(10).iter().any(is_report));
+    assert!(subject.wait(10).iter().any(is_suspicion));
 }
 
 #[test]
 fn who_sends_a_large_message_is_not_silent() {
     for (me, other, view) in [(N1, N2, view(1, N1, &[N1, N2], &[])), (N2, N1, view(1, N1, &[N1, N2], &[]))] {
-        let silent = |effect: &Effect| matches!(effect, Effect::Suspect { grounds: Grounds::Silent(_), .. });
+        let silent = |effect: &Effect| {
+            let Effect::Petition(Petition { plea: Plea::Suspect { grounds, .. }, .. }) = effect else {
+                return false;
+            };
+            matches!(grounds, Grounds::Silent(_))
+        };
         let config = Config { me: member(me), ..config() };
         let mut subject = Subject::told(config, &view, &[1], 1);
         for _ in 0..40 {
@@ -118,11 +122,10 @@ fn who_stood_still_itself_accuses_nobody() {
     for me in [N1, N2] {
         let view = view(1, N1, &[N1, N2], &[]);
         let mut subject = Subject::told(Config { me: member(me), ..config() }, &view, &[1], 1);
-        let report = |effect: &Effect| matches!(effect, Effect::Suspect { .. });
         subject.wait(2);
-        assert!(!subject.elapse(100 * INTERVAL).iter().any(report));
-        assert!(!subject.wait(9).iter().any(report));
-        assert!(subject.wait(1).iter().any(report));
+        assert!(!subject.elapse(100 * INTERVAL).iter().any(is_suspicion));
+        assert!(!subject.wait(9).iter().any(is_suspicion));
+        assert!(subject.wait(1).iter().any(is_suspicion));
     }
 }
 

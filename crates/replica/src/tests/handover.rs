@@ -7,7 +7,7 @@ fn failed(error: HandoverError) -> Effect {
 }
 
 fn asks(view: u64, to: NodeId) -> Effect {
-    Effect::AskHandover { view: ViewNumber(view), to }
+    petitions(view, Plea::HandOver { to })
 }
 
 fn gives_up(view: u64, granted: Vec<Granted>) -> Message {

@@ -4,7 +4,7 @@ use super::*;
 use crate::sending::LEARNER_WINDOW_MAX;
 
 fn asks(view: u64, learner: NodeId) -> Effect {
-    Effect::AskMembership { view: ViewNumber(view), learner: member(learner) }
+    petitions(view, Plea::AddMember { learner: member(learner) })
 }
 
 #[test]
@@ -44,7 +44,11 @@ fn the_question_is_repeated_until_there_is_a_newer_view() {
     }
     subject.announce(&view(2, N1, &[N1, N2, N3], &[]));
     let effects = subject.elapse(INTERVAL);
-    assert!(!effects.iter().any(|effect| matches!(effect, Effect::AskMembership { .. })));
+    assert!(
+        !effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::Petition(Petition { plea: Plea::AddMember { .. }, .. })))
+    );
 }
 
 #[test]

@@ -24,7 +24,7 @@ use bytes::Bytes;
 use onecopy_core::chunks::Chunk;
 use onecopy_core::{
     BootNumber, Digest, Entry, EntryId, Grounds, GroupId, Incarnation, Index, Instant, Member, NodeId,
-    Protocol, Recovered, Ticket, Timestamp, View, ViewNumber, Write,
+    Petition, Plea, Protocol, Recovered, Ticket, Timestamp, View, ViewNumber, Write,
 };
 
 use crate::promise::Promise;
@@ -213,11 +213,16 @@ fn becomes(standing: Standing, view: &View) -> Effect {
 }
 
 fn suspects(view: u64, node: NodeId, milliseconds: u64) -> Effect {
-    Effect::Suspect {
-        view: ViewNumber(view),
-        node,
-        grounds: Grounds::Silent(Duration::from_millis(milliseconds)),
-    }
+    let grounds = Grounds::Silent(Duration::from_millis(milliseconds));
+    petitions(view, Plea::Suspect { node, grounds })
+}
+
+fn petitions(view: u64, plea: Plea) -> Effect {
+    config().petition(ViewNumber(view), plea)
+}
+
+fn is_suspicion(effect: &Effect) -> bool {
+    matches!(effect, Effect::Petition(Petition { plea: Plea::Suspect { .. }, .. }))
 }
 
 fn prepare(view: &View, sequence: u64, previous: EntryId, entries: Vec<Entry>, commit: u64) -> Message {

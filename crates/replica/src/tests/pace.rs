@@ -7,7 +7,7 @@ const TIMEOUT: u64 = 10;
 
 fn behind(node: NodeId, milliseconds: u64) -> Effect {
     let grounds = Grounds::Behind(Duration::from_millis(milliseconds));
-    Effect::Suspect { view: ViewNumber(1), node, grounds }
+    petitions(1, Plea::Suspect { node, grounds })
 }
 
 /// Who is reported within so many intervals, in which everybody in `acks` answers every heartbeat with its index.
@@ -15,7 +15,7 @@ fn reports(subject: &mut Subject, intervals: u64, acks: &[(NodeId, u64)]) -> Vec
     let mut reports = Vec::new();
     for _ in 0..intervals {
         let effects = subject.elapse(INTERVAL);
-        reports.extend(effects.into_iter().filter(|effect| matches!(effect, Effect::Suspect { .. })));
+        reports.extend(effects.into_iter().filter(is_suspicion));
         for (node, index) in acks {
             subject.receive(*node, ok(1, *index));
         }
@@ -48,7 +48,9 @@ fn delayed(intervals: u64, primary: u64, backups: &[(NodeId, u64)]) -> Vec<NodeI
         }
         subject.persisted(2 + round.saturating_sub(primary));
         for effect in subject.elapse(INTERVAL) {
-            if let Effect::Suspect { node, grounds: Grounds::Behind(_), .. } = effect {
+            if let Effect::Petition(Petition { plea: Plea::Suspect { node, grounds }, .. }) = effect
+                && matches!(grounds, Grounds::Behind(_))
+            {
                 reported.push(node);
             }
         }
@@ -109,7 +111,9 @@ fn a_primary_that_stood_still_blames_nobody_for_it() {
 fn a_slow_learner_does_not_join_until_it_keeps_up() {
     let view = view(1, N1, &[N1, N2], &[N3]);
     let mut subject = Subject::leading(&view);
-    let asks = |effects: &[Effect]| effects.iter().any(|e| matches!(e, Effect::AskMembership { .. }));
+    let asks = |effects: &[Effect]| {
+        effects.iter().any(|e| matches!(e, Effect::Petition(Petition { plea: Plea::AddMember { .. }, .. })))
+    };
     subject.now = subject.now + Duration::from_millis(400);
     assert!(!asks(&subject.receive(N3, ok(1, 1))));
     // Nobody writes: an entry of the primary's own tries it.

@@ -31,7 +31,7 @@ fn ack(transfer: u64, wanted: u64) -> Message {
 /// What is left without the heartbeats and complaints of every tick.
 fn about_snapshots(effects: Vec<Effect>) -> Vec<Effect> {
     let is_other = |effect: &Effect| {
-        matches!(effect, Effect::Suspect { .. } | Effect::Send { message: Message::Prepare { .. }, .. })
+        is_suspicion(effect) || matches!(effect, Effect::Send { message: Message::Prepare { .. }, .. })
     };
     effects.into_iter().filter(|effect| !is_other(effect)).collect()
 }

@@ -78,7 +78,10 @@ fn silence_alone_never_commits() {
     subject.elapse(INTERVAL);
     for _ in 0..100 {
         let effects = subject.wait(10);
-        assert!(effects.iter().any(|effect| matches!(effect, Effect::Suspect { node: N3, .. })));
+        let is_report = |effect: &Effect| {
+            matches!(effect, Effect::Petition(Petition { plea: Plea::Suspect { node: N3, .. }, .. }))
+        };
+        assert!(effects.iter().any(is_report));
         assert!(!effects.iter().any(|effect| matches!(effect, Effect::Apply { .. })));
         subject.receive(N2, ok(1, 2));
     }

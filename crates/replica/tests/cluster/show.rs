@@ -1,6 +1,6 @@
 //! What happens in a cluster, in words.
 
-use onecopy_core::{Entry, EntryId, Index, Instant, NodeId, View, Write};
+use onecopy_core::{Entry, EntryId, Index, Instant, NodeId, Petition, Plea, View, ViewNumber, Write};
 use onecopy_replica::{Effect, Input, Loan, Message, Replica, Terms};
 
 use super::Cluster;
@@ -79,15 +79,11 @@ pub fn effect(effect: &Effect) -> String {
         Effect::ReadReady { token, .. } => format!("answers read {token}"),
         Effect::ReadRefused { token } => format!("refuses read {token}"),
         Effect::ViewChanged { view, standing } => format!("is {standing:?} in {view}"),
-        Effect::Suspect { view, node, grounds } => {
-            format!("suspects {node} in {view}: it {grounds}")
-        }
+        Effect::Petition(Petition { view, plea, .. }) => plead(*view, plea),
         Effect::Diverged { after, .. } => format!("has diverged after {after}"),
         Effect::Damaged => "is damaged".to_owned(),
         Effect::Rebuild => "begins anew".to_owned(),
-        Effect::AskHandover { view, to } => format!("asks to be succeeded by {to} after {view}"),
         Effect::HandoverFailed { error } => format!("does not hand over: {error}"),
-        Effect::AskMembership { view, learner } => format!("certifies {learner:?} in {view}"),
         Effect::TakeSnapshot { at, .. } => format!("wants a snapshot at {at}"),
         Effect::ReadEntries { to, first, .. } => format!("reads entries from {first} on for {to}"),
         Effect::ReadSnapshot { to, snapshot, offset } => {
@@ -128,4 +124,12 @@ fn log(replica: &Replica) -> String {
     };
     let entries = log.after(log.window_base().index, usize::MAX);
     format!("{snapshot}{on_disk}{}", names(&entries))
+}
+
+fn plead(view: ViewNumber, plea: &Plea) -> String {
+    match plea {
+        Plea::Suspect { node, grounds } => format!("suspects {node} in {view}: it {grounds}"),
+        Plea::AddMember { learner } => format!("certifies {learner:?} in {view}"),
+        Plea::HandOver { to } => format!("asks to be succeeded by {to} after {view}"),
+    }
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use onecopy_core::{BootNumber, Incarnation, Instant, Member, NodeId, Timestamp};
+use onecopy_core::{BootNumber, Incarnation, Instant, Member, NodeId, Petition, Plea, Timestamp};
 use onecopy_host::{
     Coordinator, DataEffect, DataPlane, Gossip, Group, Out, Reply, Room, ViewEffect, ViewService,
     Whereabouts, gossip,
@@ -79,8 +79,7 @@ impl Process {
         let me = Member { node: node.id, incarnation: node.incarnation };
         let boot = BootNumber(node.disk.boot);
         let (mut data_out, mut view_out) = (Out::default(), Out::default());
-        let coordinator = Coordinator::new(DATA_GROUP, Incarnation(env.new_life()), REQUEST_TIMEOUT);
-        let mut data = DataPlane::new(node.id, coordinator);
+        let mut data = DataPlane::new(node.id, Incarnation(env.new_life()), REQUEST_TIMEOUT);
         let (settings, restored, fresh) = start::group(&node.disk, me, boot, env);
         let mut watch = GroupWatch { env: &mut *env, me, boot };
         data.start_group(settings, restored, fresh, now, &mut watch, &mut data_out)
@@ -191,7 +190,7 @@ impl Process {
             let watch = &mut GroupWatch { env: &mut *env, me: self.me, boot: self.boot };
             let (data, out) = (&mut self.data, &mut self.data_out);
             match happened {
-                Happened::Submitted(submission) => data.submit(submission),
+                Happened::Submitted(submission) => data.submit(DATA_GROUP, submission),
                 Happened::Lost(node) => data.lost(node),
                 Happened::Persisted(group, ticket) => data.persisted(now, group, ticket, watch, out),
                 Happened::SnapshotWanted(group) => data.snapshot_wanted(group, u64::MAX, watch),
@@ -220,10 +219,10 @@ impl Process {
             }
         }
         self.data.route(now, &mut self.data_out);
-        let coordinator = self.data.coordinator();
         let known = self.ledger_knows;
-        for (sequence, ops) in coordinator.outstanding().filter(|(sequence, _)| *sequence > known) {
-            env.checks.ledger.batch(coordinator.incarnation(), sequence, ops);
+        let outstanding = self.data.coordinator(DATA_GROUP).into_iter().flat_map(Coordinator::outstanding);
+        for (sequence, ops) in outstanding.filter(|(sequence, _)| *sequence > known) {
+            env.checks.ledger.batch(self.data.incarnation(), sequence, ops);
             self.ledger_knows = sequence;
         }
         let mut watch = GroupWatch { env: &mut *env, me: self.me, boot: self.boot };
@@ -248,35 +247,38 @@ impl Process {
                 }
                 // The transport may know already that there is no connection.
                 DataEffect::Forward { to, forward } if env.network.is_cut(me, to) && env.dice.chance(500) => {
-                    self.data.undelivered(forward.sequence);
+                    self.data.undelivered(forward.group, forward.sequence);
                 }
                 DataEffect::Forward { to, forward } => {
-                    let sequence = forward.sequence;
+                    let (group, sequence) = (forward.group, forward.sequence);
                     if !self.send(env, to, Packet::Forward(forward)) {
-                        self.data.undelivered(sequence);
+                        self.data.undelivered(group, sequence);
                     }
                 }
                 DataEffect::Answer { to, answer } => {
                     self.send(env, to, Packet::Answer(answer));
                 }
-                DataEffect::Suspect(suspicion) => {
-                    self.tell_view_nodes(&Packet::Suspect(self.moment(), suspicion), env);
-                }
-                DataEffect::AskHandover { view, to, .. } => {
-                    env.note(me, || format!("asks to be succeeded by {to} after {view}"));
-                    let replica = self.group().replica();
-                    if replica.view_number() == view && replica.standing() == Standing::Primary {
-                        handover::asked(me, replica.commit(), replica.log().last());
-                    }
-                    self.tell_view_nodes(&Packet::AskHandover(self.moment(), view, to), env);
-                }
-                DataEffect::AskMembership { view, learner, .. } => {
-                    env.note(me, || format!("asks to make {learner:?} a member of {view}"));
-                    self.tell_view_nodes(&Packet::AskMembership(view, learner), env);
+                DataEffect::Petition(petition) => {
+                    self.note_petition(petition, env);
+                    self.tell_view_nodes(&Packet::Petition(self.moment(), petition), env);
                 }
             }
         }
         self.data_out.effects = effect;
+    }
+
+    fn note_petition(&self, petition: Petition, env: &mut Env) {
+        let me = self.me.node;
+        if !matches!(petition.plea, Plea::Suspect { .. }) {
+            env.note(me, || format!("asks the view service: {petition}"));
+        }
+        let replica = self.group().replica();
+        if matches!(petition.plea, Plea::HandOver { .. })
+            && replica.view_number() == petition.view
+            && replica.standing() == Standing::Primary
+        {
+            handover::asked(me, replica.commit(), replica.log().last());
+        }
     }
 
     // ---- the control side ---------------------------------------------------------------------------------
@@ -400,16 +402,12 @@ impl Process {
             Packet::Ping(ping) => {
                 service.pinged(now, from, (*ping).clone(), out);
                 if let Some((_, known)) = service.monitor().last_ping(now, from) {
-                    let process = (self.me.node, self.data.coordinator().incarnation());
+                    let process = (self.me.node, self.data.incarnation());
                     watch.env.checks.evidence.knows(process, from, known);
                 }
             }
-            Packet::Suspect(moment, suspicion) => service.suspected(now, from, moment, suspicion),
-            Packet::AskMembership(view, learner) => {
-                service.asked_for_membership(now, from, (DATA_GROUP, view, learner), watch, out);
-            }
-            Packet::AskHandover(moment, view, heir) => {
-                service.asked_for_handover(now, (from, moment), (DATA_GROUP, view, heir), watch, out);
+            Packet::Petition(moment, petition) => {
+                service.petitioned(now, (from, moment), petition, watch, out);
             }
             Packet::Table(_)
             | Packet::Found(..)

@@ -75,7 +75,7 @@ pub(super) fn view_service(node: &Node, env: &mut Env) -> (ViewSettings, Kept) {
         node: node.id,
         incarnation: node.view_member,
         view_nodes: node.view_nodes.keys().copied().collect(),
-        groups: vec![DATA_GROUP],
+        databases: Vec::new(),
         copies: env.profile.copies,
         failure_timeout: FAILURE_TIMEOUT,
         refused_timeout: REFUSED_TIMEOUT,

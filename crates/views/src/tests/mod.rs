@@ -23,7 +23,7 @@ use onecopy_core::{
 
 use crate::{
     Addresses, ClockError, ClockReading, Command, Evidence, GroupReport, Moment, Monitor, MonitorConfig,
-    Ping, Proposal, Reason, Registration, Rejection, ReplicaRole, Suspicion, Table,
+    Ping, Proposal, Reason, Registration, Rejection, ReplicaRole, Table,
 };
 
 const N1: NodeId = NodeId(1);
@@ -74,6 +74,12 @@ fn register(node: NodeId) -> Command {
 fn create(group: GroupId, copies: u32, nodes: &[NodeId]) -> Command {
     let (primary, boot) = (nodes[0], BootNumber(1));
     Command::CreateGroup { group, copies, members: members(nodes), primary, boot }
+}
+
+/// A new database, on n1 alone.
+fn create_database(group: GroupId, text: &str) -> Command {
+    let (database, members) = (text.parse().expect("it is one"), members(&[N1]));
+    Command::CreateDatabase { group, database, copies: 1, members, primary: N1, boot: BootNumber(1) }
 }
 
 fn add_learner(expected: u64, node: NodeId) -> Command {
@@ -207,17 +213,16 @@ impl Scene {
     /// It answers, but does not acknowledge.
     fn suspect_slow(&mut self, from: NodeId, node: NodeId, behind: u64) {
         let (view, grounds) = (view(&self.table).number, Grounds::Behind(ms(behind)));
-        self.accuse(from, Suspicion { group: G1, view, node, grounds });
+        self.accuse(view, from, node, grounds);
     }
 
     fn suspect_in(&mut self, view: ViewNumber, from: NodeId, node: NodeId, silent_for: u64) {
-        let suspicion = Suspicion { group: G1, view, node, grounds: Grounds::Silent(ms(silent_for)) };
-        self.accuse(from, suspicion);
+        self.accuse(view, from, node, Grounds::Silent(ms(silent_for)));
     }
 
-    fn accuse(&mut self, from: NodeId, suspicion: Suspicion) {
+    fn accuse(&mut self, view: ViewNumber, from: NodeId, node: NodeId, grounds: Grounds) {
         let moment = Moment { boot: BootNumber(1), pings: 0 };
-        self.monitor.suspected(self.now, from, moment, suspicion);
+        self.monitor.suspected(self.now, (from, moment), (G1, view), node, grounds);
     }
 
     fn wait(&mut self, milliseconds: u64) {

@@ -62,12 +62,12 @@ fn a_view_node_that_slept_accuses_nobody() {
 fn what_a_delayed_suspicion_says_is_over() {
     let mut scene = Scene::new(2, &[N1, N2], &[N1, N2]);
     let number = view(&scene.table).number;
-    let suspicion = Suspicion { group: G1, view: number, node: N2, grounds: Grounds::Silent(ms(TIMEOUT)) };
+    let grounds = Grounds::Silent(ms(TIMEOUT));
     scene.hear(N1, Ping { number: 7, ..ping(N1) });
     let moment = |pings| Moment { boot: BootNumber(1), pings };
-    scene.monitor.suspected(scene.now, N1, moment(6), suspicion);
+    scene.monitor.suspected(scene.now, (N1, moment(6)), (G1, number), N2, grounds);
     assert_eq!(scene.decide(), [], "it has pinged since then");
-    scene.monitor.suspected(scene.now, N1, moment(7), suspicion);
+    scene.monitor.suspected(scene.now, (N1, moment(7)), (G1, number), N2, grounds);
     assert_eq!(scene.decide(), [remove_member(1, N2, Reason::Suspected)]);
 }
 

@@ -62,6 +62,7 @@ fn expect(mut command: Command, late: u64, table: &Table) -> Command {
         | Command::AddMember { expected, .. } => *expected = ViewNumber(current.0.wrapping_sub(late)),
         Command::RegisterNode { .. }
         | Command::CreateGroup { .. }
+        | Command::CreateDatabase { .. }
         | Command::SetCopies { .. }
         | Command::SetDrained { .. }
         | Command::SetViewNodes { .. }

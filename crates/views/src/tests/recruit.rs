@@ -147,6 +147,32 @@ fn a_group_is_created_when_there_are_enough_nodes() {
 }
 
 #[test]
+fn databases_are_created_after_main_and_spread_over_the_nodes() {
+    let mut scene = Scene::empty(1);
+    scene.table = table(&[register(N1), register(N2), register(N3)]);
+    [N1, N2, N3].into_iter().for_each(|node| scene.ping(node));
+    // The last one has a number of the first.
+    let wanted = ["carts:16", "stock:17-20", "basket:16"].map(|text| text.parse().expect("it is one"));
+    let decide = |scene: &mut Scene| scene.monitor.decide_databases(scene.now, &scene.table, &wanted);
+    assert_eq!(decide(&mut scene), [], "main is first");
+    scene.apply(&create(G1, 1, &[N1]));
+    let commands = decide(&mut scene);
+    let places: Vec<_> = commands
+        .iter()
+        .map(|command| match command {
+            Command::CreateDatabase { group, database, primary, .. } => (*group, database.first, *primary),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(places, [(G2, 16, N2), (GroupId(3), 17, N3)], "each where there is least");
+    assert_eq!(decide(&mut scene), [], "they are on their way");
+    commands.iter().for_each(|command| scene.apply(command));
+    scene.wait(200);
+    [N1, N2, N3].into_iter().for_each(|node| scene.ping(node));
+    assert_eq!(decide(&mut scene), [], "nothing is missing that could be created");
+}
+
+#[test]
 fn the_first_view_is_made_for_the_boot_that_pings() {
     let mut scene = Scene::empty(1);
     scene.table = table(&[register(N1)]);

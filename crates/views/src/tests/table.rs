@@ -212,8 +212,9 @@ fn a_table_with_a_view_that_is_none_is_corrupt() {
     let lives = std::collections::BTreeSet::<Incarnation>::new();
     let since = std::collections::BTreeMap::<NodeId, u64>::new();
     let clocks = std::collections::BTreeMap::<NodeId, ClockError>::new();
-    let bytes =
-        postcard::to_stdvec(&(1_u64, nodes, lives, since, &nobody, &nobody, groups, events, clocks)).unwrap();
+    let databases = std::collections::BTreeMap::<GroupId, crate::Database>::new();
+    let table = (1_u64, nodes, lives, since, &nobody, &nobody, groups, events, clocks, databases);
+    let bytes = postcard::to_stdvec(&table).unwrap();
     let error = Table::decode(&bytes).unwrap_err();
     assert!(error.reason.contains("is not a valid view"), "{error}");
 }
@@ -230,4 +231,28 @@ fn every_command_but_a_registration_names_its_group() {
         add_member(1, N3),
     ];
     assert!(others.iter().all(|command| command.group() == Some(G1)));
+}
+
+#[test]
+fn a_database_is_found_by_its_numbers() {
+    let table = table(&[create(G1, 2, &[N1, N2]), create_database(G2, "stock:17-20")]);
+    assert_eq!(table.locate(15), Some((G1, 15)));
+    assert_eq!(
+        [16, 17, 20, 21].map(|number| table.locate(number)),
+        [None, Some((G2, 0)), Some((G2, 3)), None]
+    );
+    let names: Vec<String> = table.databases().map(|(_, database)| database.name).collect();
+    assert_eq!(names, ["main", "stock"]);
+    assert_eq!(table.groups()[&G2].view, expected(1, N1, (&[N1], &[])));
+}
+
+#[test]
+fn a_number_belongs_to_one_database() {
+    let table = table(&[create(G1, 2, &[N1, N2]), create_database(G2, "stock:17-20")]);
+    for text in ["carts:20", "stock:30"] {
+        let rejection = refused(&table, &create_database(GroupId(3), text));
+        assert!(matches!(rejection, Rejection::DatabaseExists { .. }), "{rejection:?}");
+    }
+    is_not_allowed(&table, &create_database(GroupId(3), "carts:3"));
+    assert_eq!(refused(&table, &create_database(G2, "carts:21")), Rejection::GroupExists(G2));
 }

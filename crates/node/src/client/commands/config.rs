@@ -38,6 +38,9 @@ pub(super) fn config(clients: &Clients, args: &[&[u8]], reply: &mut Writer<'_>) 
 fn settings(clients: &Clients) -> Vec<(&'static str, String)> {
     let config = &clients.config;
     let synced = config.durability == Durability::Disk;
+    let table = clients.knowledge.table();
+    let databases =
+        table.databases().map(|(_, database)| *database.numbers().end() + 1).max().unwrap_or_default();
     let own_name = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
     vec![
         ("appendfsync", if synced { "always" } else { "everysec" }.to_owned()),
@@ -45,7 +48,7 @@ fn settings(clients: &Clients) -> Vec<(&'static str, String)> {
         ("bind", config.redis.ip().to_string()),
         ("cluster-enabled", own_name(false)),
         ("copies", config.copies.to_string()),
-        ("databases", super::DATABASES.to_string()),
+        ("databases", databases.to_string()),
         ("dir", config.data.display().to_string()),
         ("durability", if synced { "disk" } else { "memory" }.to_owned()),
         ("maxclients", config.limits.clients.to_string()),

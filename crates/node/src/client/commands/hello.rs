@@ -4,6 +4,7 @@ use onecopy_resp::{Version, Writer};
 
 use super::{SYNTAX, parse, update_peer};
 use crate::client::Clients;
+use crate::client::databases::Selected;
 use crate::client::session::Session;
 use crate::status::ClientCounters;
 use crate::text::same_secret;
@@ -124,7 +125,7 @@ fn check(clients: &Clients, session: &mut Session, user: &[u8], password: &[u8])
 
 /// `RESET`
 pub(super) fn reset(clients: &Clients, session: &mut Session, reply: &mut Writer<'_>) {
-    session.db = 0;
+    session.selected = Selected::default();
     session.version = Version::Two;
     session.authenticated = clients.config.requirepass.is_empty();
     update_peer(clients, session);

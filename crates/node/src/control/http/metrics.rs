@@ -4,10 +4,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::knowledge::Knowledge;
+use crate::status::ReplicaStatus;
 
 /// All metrics as they are now.
 pub(super) fn registry(knowledge: &Knowledge) -> Registry {
@@ -25,28 +26,6 @@ pub(super) fn registry(knowledge: &Knowledge) -> Registry {
     gauge("view_service_leader", "1 on the leader of the view service", u64::from(leads));
     let clients = &knowledge.data.clients;
     gauge("clients", "Connected clients", clients.connected.load(Ordering::Relaxed));
-    if let Some(replica) = status.replicas.first() {
-        gauge("view", "The number of the view that the replica knows", replica.view);
-        gauge("primary", "1 on the primary", u64::from(replica.role == "primary"));
-        gauge("log_index", "The last index in the log", replica.last);
-        gauge("durable_index", "The last durable index", replica.durable);
-        gauge("commit_index", "The last committed index", replica.commit);
-        gauge("executed_index", "The last executed index", replica.executed);
-        let busy = replica.busy.as_ref().map_or(0, |busy| busy.busy_ms);
-        gauge(
-            "busy_milliseconds",
-            "For how long the replica has been executing one command, 0 if none",
-            busy,
-        );
-        let lag = replica.lag.iter().map(|(_, lag)| *lag).max().unwrap_or(0);
-        gauge("lag_entries", "On a primary, entries that the slowest replica lacks", lag);
-        gauge("memory_bytes", "Bytes that the state occupies", replica.memory_bytes);
-        gauge("log_memory_bytes", "Bytes of the log in memory", replica.log_bytes);
-        let help = "Bytes of the log behind the last snapshot: what a start would execute";
-        gauge("log_replay_bytes", help, replica.replay_bytes);
-        gauge("keys", "Keys in all databases", replica.keys);
-        gauge("sessions", "Coordinators whose batches are remembered", replica.sessions);
-    }
     if let Some(disk) = status.disk {
         gauge(
             "disk_free_bytes",
@@ -83,13 +62,6 @@ pub(super) fn registry(knowledge: &Knowledge) -> Registry {
     counter("snapshots_written", "Written to snapshots", Some(Unit::Bytes), archived);
     let micros = knowledge.journal.sync_micros.load(Ordering::Relaxed);
     counter("log_sync_microseconds", "Time spent in syncs of the log", None, micros);
-    if let Some(replica) = status.replicas.first() {
-        counter("entries_applied", "Entries executed", None, replica.entries);
-        counter("batches_proposed", "Batches of writes in proposed entries", None, replica.batches);
-        counter("read_batches", "Batches of reads answered", None, replica.reads);
-        counter("read_batches_as_backup", "Of these, answered as a backup", None, replica.reads_as_backup);
-        counter("view_changes", "Views adopted", None, replica.view_changes);
-    }
     let did = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     let replicas = &knowledge.data.replicas_did;
     let help = "Batches of reads that went to a primary elsewhere";
@@ -102,7 +74,62 @@ pub(super) fn registry(knowledge: &Knowledge) -> Registry {
         let labels = vec![("change", (*change).to_owned()), ("reason", reason.clone())];
         changes.get_or_create(&labels).inc_by(*count);
     }
+    replicas_of(&status.replicas, &mut registry);
     let help = "Changes of the view table since the node has known it, by what was changed and why";
     registry.register("view_table_changes", help, changes);
     registry
+}
+
+type OfReplica = (&'static str, &'static str, fn(&ReplicaStatus) -> u64);
+
+const GAUGES: [OfReplica; 13] = [
+    ("view", "The number of the view that the replica knows", |replica| replica.view),
+    ("primary", "1 on the primary", |replica| u64::from(replica.role == "primary")),
+    ("log_index", "The last index in the log", |replica| replica.last),
+    ("durable_index", "The last durable index", |replica| replica.durable),
+    ("commit_index", "The last committed index", |replica| replica.commit),
+    ("executed_index", "The last executed index", |replica| replica.executed),
+    ("busy_milliseconds", "For how long the replica has been executing one command, 0 if none", |replica| {
+        replica.busy.as_ref().map_or(0, |busy| busy.busy_ms)
+    }),
+    ("lag_entries", "On a primary, entries that the slowest replica lacks", |replica| {
+        replica.lag.iter().map(|(_, lag)| *lag).max().unwrap_or(0)
+    }),
+    ("memory_bytes", "Bytes that the state occupies", |replica| replica.memory_bytes),
+    ("log_memory_bytes", "Bytes of the log in memory", |replica| replica.log_bytes),
+    (
+        "log_replay_bytes",
+        "Bytes of the log behind the last snapshot: what a start would execute",
+        |replica| replica.replay_bytes,
+    ),
+    ("keys", "Keys in all databases", |replica| replica.keys),
+    ("sessions", "Coordinators whose batches are remembered", |replica| replica.sessions),
+];
+
+const COUNTERS: [OfReplica; 5] = [
+    ("entries_applied", "Entries executed", |replica| replica.entries),
+    ("batches_proposed", "Batches of writes in proposed entries", |replica| replica.batches),
+    ("read_batches", "Batches of reads answered", |replica| replica.reads),
+    ("read_batches_as_backup", "Of these, answered as a backup", |replica| replica.reads_as_backup),
+    ("view_changes", "Views adopted", |replica| replica.view_changes),
+];
+
+/// What each replica says of itself, by group.
+fn replicas_of(replicas: &[ReplicaStatus], registry: &mut Registry) {
+    let labels = |replica: &ReplicaStatus| vec![("group", replica.group.to_string())];
+    for (name, help, value) in GAUGES {
+        let family: Family<Vec<(&str, String)>, Gauge> = Family::default();
+        for replica in replicas {
+            let value = i64::try_from(value(replica)).unwrap_or(i64::MAX);
+            family.get_or_create(&labels(replica)).set(value);
+        }
+        registry.register(name, help, family);
+    }
+    for (name, help, value) in COUNTERS {
+        let family: Family<Vec<(&str, String)>, Counter> = Family::default();
+        for replica in replicas {
+            family.get_or_create(&labels(replica)).inc_by(value(replica));
+        }
+        registry.register(name, help, family);
+    }
 }

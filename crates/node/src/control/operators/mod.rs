@@ -10,7 +10,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use onecopy_core::{GroupId, Instant};
+use onecopy_core::Instant;
 use onecopy_views::Table;
 use tokio::sync::{mpsc, oneshot};
 
@@ -48,7 +48,6 @@ impl Operators {
 /// All operations under way at this node.
 #[derive(Debug)]
 pub(crate) struct PendingOperations {
-    group: GroupId,
     /// With fewer copies no write would be taken.
     min_copies: u32,
     next: u64,
@@ -64,22 +63,21 @@ struct Pending {
 }
 
 impl PendingOperations {
-    /// For operations on `group`. Its requests are counted from `first`, so that an answer to an earlier
-    /// process is none to this one.
-    pub(crate) fn new(group: GroupId, min_copies: u32, first: u64) -> Self {
-        Self { group, min_copies, next: first, pending: BTreeMap::new() }
+    /// Its requests are counted from `first`, so that an answer to an earlier process is none to this one.
+    pub(crate) fn new(min_copies: u32, first: u64) -> Self {
+        Self { min_copies, next: first, pending: BTreeMap::new() }
     }
 
     /// Takes a request. What makes no sense is answered at once.
     pub(crate) fn take(&mut self, now: Instant, request: Request, table: &Table) {
         let Request { operation, answer } = request;
         let question = match operation {
-            Operation::Copies { copies } if (1..self.min_copies).contains(&copies) => Err(format!(
+            Operation::Copies { copies, .. } if (1..self.min_copies).contains(&copies) => Err(format!(
                 "copies = {copies} is less than min_copies = {}: no write would be taken any more. Start the nodes with a \
                  smaller min_copies first",
                 self.min_copies
             )),
-            operation => Question::of(operation, self.group, table),
+            operation => Question::of(operation, table),
         };
         match question {
             Ok(question) => {

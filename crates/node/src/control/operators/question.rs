@@ -28,11 +28,19 @@ pub(crate) enum Question {
 
 impl Question {
     /// What has to be asked for `operation`, as the table is.
-    pub(crate) fn of(operation: Operation, group: GroupId, table: &Table) -> Result<Self, String> {
-        let view = || view(group, table);
+    pub(crate) fn of(operation: Operation, table: &Table) -> Result<Self, String> {
         match operation {
-            Operation::Handover { to } => Self::handover(group, view()?, to.map(NodeId)),
-            Operation::Copies { copies } => Ok(Self::Command(Command::SetCopies { group, copies })),
+            Operation::Handover { group, to } => {
+                let group = GroupId(group);
+                Self::handover(group, view(group, table)?, to.map(NodeId))
+            }
+            Operation::Copies { group, copies } => {
+                let group = GroupId(group);
+                if !table.groups().is_empty() {
+                    view(group, table)?;
+                }
+                Ok(Self::Command(Command::SetCopies { group, copies }))
+            }
             Operation::Drain { node } => {
                 Ok(Self::Command(Command::SetDrained { node: NodeId(node), drained: true }))
             }
@@ -48,7 +56,10 @@ impl Question {
                  the loss of data"
                     .to_owned(),
             ),
-            Operation::Recover { node, accept_data_loss: true } => Self::recover(group, view()?, node, table),
+            Operation::Recover { group, node, accept_data_loss: true } => {
+                let group = GroupId(group);
+                Self::recover(group, view(group, table)?, node, table)
+            }
         }
     }
 
@@ -165,10 +176,14 @@ pub(crate) fn said_of_members(change: &MemberChange) -> String {
     )
 }
 
-fn view(group: GroupId, table: &Table) -> Result<&View, String> {
-    let group = table.groups().get(&group);
-    group.map(|group| &group.view).ok_or_else(|| {
-        "this node knows no view of the group yet: is the view service founded and reachable?".to_owned()
+fn view(id: GroupId, table: &Table) -> Result<&View, String> {
+    let group = table.groups().get(&id);
+    let is_founded = !table.groups().is_empty();
+    group.map(|group| &group.view).ok_or_else(|| match is_founded {
+        true => format!("there is no group {}: `onecopy status` shows all", id.0),
+        false => {
+            "this node knows no view of the group yet: is the view service founded and reachable?".to_owned()
+        }
     })
 }
 

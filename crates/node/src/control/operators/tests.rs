@@ -1,4 +1,4 @@
-use onecopy_core::{BootNumber, Incarnation, Member, NodeId, Rules};
+use onecopy_core::{BootNumber, GroupId, Incarnation, Member, NodeId, Rules};
 use onecopy_views::{Addresses, Command, Registration};
 
 use super::*;
@@ -49,7 +49,7 @@ fn take(operators: &mut PendingOperations, operation: Operation) -> oneshot::Rec
 }
 
 fn operators() -> PendingOperations {
-    PendingOperations::new(GROUP, 2, 7)
+    PendingOperations::new(2, 7)
 }
 
 fn outcome(mut answered: oneshot::Receiver<Operated>) -> (OperationOutcome, String) {
@@ -66,7 +66,7 @@ fn refusal(operation: Operation) -> String {
 #[test]
 fn a_command_is_asked_again_until_it_is_answered() {
     let mut operators = operators();
-    let answered = take(&mut operators, Operation::Copies { copies: 3 });
+    let answered = take(&mut operators, Operation::Copies { group: 1, copies: 3 });
     let asked = Question::Command(Command::SetCopies { group: GROUP, copies: 3 });
     assert_eq!(operators.questions(NOW), [(7, asked.clone())]);
     assert_eq!(operators.questions(NOW), []);
@@ -81,21 +81,21 @@ fn a_command_is_asked_again_until_it_is_answered() {
 #[test]
 fn what_was_done_before_is_done_although_it_is_refused_the_second_time() {
     let mut operators = operators();
-    let answered = take(&mut operators, Operation::Copies { copies: 2 });
+    let answered = take(&mut operators, Operation::Copies { group: 1, copies: 2 });
     operators.answered(7, Err("nothing would change".to_owned()), &table());
     assert_eq!(outcome(answered).0, OperationOutcome::Done);
 }
 
 #[test]
 fn nobody_can_ask_for_fewer_copies_than_writes_need() {
-    let message = refusal(Operation::Copies { copies: 1 });
+    let message = refusal(Operation::Copies { group: 1, copies: 1 });
     assert!(message.contains("less than min_copies = 2"), "{message}");
 }
 
 #[test]
 fn a_refusal_is_told() {
     let mut operators = operators();
-    let answered = take(&mut operators, Operation::Copies { copies: 0 });
+    let answered = take(&mut operators, Operation::Copies { group: 1, copies: 0 });
     operators.answered(7, Err("a group has at least one copy".to_owned()), &table());
     assert_eq!(outcome(answered), (OperationOutcome::Refused, "a group has at least one copy".to_owned()));
 }
@@ -103,7 +103,7 @@ fn a_refusal_is_told() {
 #[test]
 fn a_handover_is_done_when_the_view_shows_it() {
     let mut operators = operators();
-    let answered = take(&mut operators, Operation::Handover { to: None });
+    let answered = take(&mut operators, Operation::Handover { group: 1, to: None });
     operators.learnt(&table());
     assert_eq!(operators.questions(NOW).len(), 1);
     operators.learnt(&handed_over(table()));
@@ -115,7 +115,7 @@ fn a_handover_is_done_when_the_view_shows_it() {
 #[test]
 fn a_handover_is_asked_for_again_when_something_else_has_changed_the_view() {
     let mut operators = operators();
-    let mut answered = take(&mut operators, Operation::Handover { to: Some(2) });
+    let mut answered = take(&mut operators, Operation::Handover { group: 1, to: Some(2) });
     assert_eq!(operators.questions(NOW).len(), 1);
     let mut table = table();
     let expected = table.groups()[&GROUP].view.number;
@@ -130,7 +130,7 @@ fn a_handover_is_asked_for_again_when_something_else_has_changed_the_view() {
 #[test]
 fn a_handover_to_who_is_no_member_any_more_is_refused() {
     let mut operators = operators();
-    let answered = take(&mut operators, Operation::Handover { to: Some(2) });
+    let answered = take(&mut operators, Operation::Handover { group: 1, to: Some(2) });
     let mut table = table();
     let (expected, reason) = (table.groups()[&GROUP].view.number, onecopy_views::Reason::Silent);
     apply(&mut table, &Command::RemoveMember { group: GROUP, expected, node: NodeId(2), reason });
@@ -153,7 +153,9 @@ fn nobody_waits_for_ever() {
 
 #[test]
 fn what_makes_no_sense_is_refused_at_once() {
-    assert!(refusal(Operation::Handover { to: Some(1) }).contains("the primary already"));
-    assert!(refusal(Operation::Handover { to: Some(3) }).contains("one of nodes 1, 2"));
-    assert!(refusal(Operation::Recover { node: 1, accept_data_loss: false }).contains("lost for good"));
+    assert!(refusal(Operation::Handover { group: 1, to: Some(1) }).contains("the primary already"));
+    assert!(refusal(Operation::Handover { group: 1, to: Some(3) }).contains("one of nodes 1, 2"));
+    assert!(
+        refusal(Operation::Recover { group: 1, node: 1, accept_data_loss: false }).contains("lost for good")
+    );
 }

@@ -1,0 +1,82 @@
+//! What replicas ask of the view service. It travels as it is: from the replica that asks, over whatever
+//! thread or wire, to every view node.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{GroupId, Member, NodeId, ViewNumber};
+
+/// What a replica asks of the view service, again and again until there is a newer view, or no reason any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Petition {
+    /// Of which group it is a replica.
+    pub group: GroupId,
+    /// The view in which it is. Nothing is to be done about any other.
+    pub view: ViewNumber,
+    /// What it asks for.
+    pub plea: Plea,
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Plea {
+    /// Any replica: do something about another one, which is silent, or too slow.
+    Suspect {
+        /// Who it is.
+        node: NodeId,
+        /// What it does, for how long.
+        grounds: Grounds,
+    },
+    /// The primary: make a learner a member (rule P5).
+    AddMember {
+        /// Who has everything that is committed.
+        learner: Member,
+    },
+    /// The primary: make another member the primary. This one has nothing uncommitted, and has given up its
+    /// leases.
+    HandOver {
+        /// Who is to be the primary.
+        to: NodeId,
+    },
+}
+
+/// On what grounds a replica is reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Grounds {
+    /// Nothing has been heard of it for so long.
+    Silent(Duration),
+    /// It answers, but has not acknowledged for so long what others have acknowledged: it is slow, or stuck.
+    Behind(Duration),
+}
+
+impl Grounds {
+    /// For how long.
+    #[must_use]
+    pub fn lasts(self) -> Duration {
+        match self {
+            Self::Silent(lasts) | Self::Behind(lasts) => lasts,
+        }
+    }
+}
+
+impl fmt::Display for Grounds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Silent(lasts) => write!(f, "has been silent for {} ms", lasts.as_millis()),
+            Self::Behind(lasts) => write!(f, "has not acknowledged for {} ms", lasts.as_millis()),
+        }
+    }
+}
+
+impl fmt::Display for Petition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { group, view, plea } = self;
+        match plea {
+            Plea::Suspect { node, grounds } => write!(f, "{group}: {node} {grounds}, in {view}"),
+            Plea::AddMember { learner } => write!(f, "{group}: make {learner:?} a member of {view}"),
+            Plea::HandOver { to } => write!(f, "{group}: make {to} the primary after {view}"),
+        }
+    }
+}

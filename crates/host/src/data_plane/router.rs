@@ -1,0 +1,104 @@
+//! Takes the requests of clients to the coordinators of their groups. Each group has its own: one that cannot be
+//! served keeps no other waiting, and what is remembered of its batches is no business of the others.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use onecopy_core::{GroupId, Incarnation, Instant, NodeId, View};
+
+use super::agenda::Agenda;
+use crate::coordinator::{Coordinator, Dispatch, ReadBatches, Reply, Submission};
+use crate::message::{Answer, Outcome};
+
+/// The coordinators of all groups that somebody has asked for, or of which a view is known.
+#[derive(Debug)]
+pub(super) struct Router<T> {
+    incarnation: Incarnation,
+    request_timeout: Duration,
+    coordinators: BTreeMap<GroupId, Coordinator<T>>,
+    agenda: Agenda,
+    /// What is to be told to clients.
+    replies: Vec<(T, Reply)>,
+}
+
+impl<T> Router<T> {
+    pub(super) fn new(incarnation: Incarnation, request_timeout: Duration) -> Self {
+        let (coordinators, agenda) = (BTreeMap::new(), Agenda::default());
+        Self { incarnation, request_timeout, coordinators, agenda, replies: Vec::new() }
+    }
+
+    pub(super) fn incarnation(&self) -> Incarnation {
+        self.incarnation
+    }
+
+    pub(super) fn coordinator(&self, group: GroupId) -> Option<&Coordinator<T>> {
+        self.coordinators.get(&group)
+    }
+
+    pub(super) fn coordinators(&self) -> impl Iterator<Item = &Coordinator<T>> {
+        self.coordinators.values()
+    }
+
+    pub(super) fn replies(&mut self) -> std::vec::Drain<'_, (T, Reply)> {
+        self.replies.drain(..)
+    }
+
+    pub(super) fn submit(&mut self, group: GroupId, submission: Submission<T>) {
+        self.with(group, |coordinator| coordinator.submit(submission));
+    }
+
+    pub(super) fn learn(&mut self, group: GroupId, view: &View) {
+        self.with(group, |coordinator| coordinator.learn(view));
+    }
+
+    pub(super) fn lost(&mut self, node: NodeId) {
+        for (group, coordinator) in &mut self.coordinators {
+            coordinator.lost(node);
+            self.agenda.touch(*group);
+        }
+    }
+
+    pub(super) fn answered(&mut self, answer: Answer) {
+        // What nobody has asked for is for nobody.
+        if self.coordinators.contains_key(&answer.group) {
+            self.with(answer.group, |coordinator| coordinator.answered(answer));
+        }
+    }
+
+    pub(super) fn complete(&mut self, group: GroupId, sequence: u64, outcome: Outcome) {
+        self.with(group, |coordinator| coordinator.complete(sequence, outcome));
+    }
+
+    /// Moves to `groups` those that may have something to send.
+    pub(super) fn take(&mut self, now: Instant, groups: &mut Vec<GroupId>) {
+        self.agenda.take(now, groups);
+    }
+
+    /// See [`Coordinator::dispatch`].
+    pub(super) fn dispatch(
+        &mut self,
+        now: Instant,
+        group: GroupId,
+        reads: ReadBatches,
+        dispatches: &mut Vec<Dispatch>,
+    ) {
+        let Some(coordinator) = self.coordinators.get_mut(&group) else { return };
+        coordinator.dispatch(now, reads, dispatches);
+        self.replies.extend(coordinator.replies());
+        self.agenda.set(group, coordinator.deadline());
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let wants = |group| self.coordinators.get(&group).and_then(Coordinator::deadline);
+        self.agenda.touched().filter_map(wants).chain(self.agenda.next()).min()
+    }
+
+    fn with(&mut self, group: GroupId, act: impl FnOnce(&mut Coordinator<T>)) {
+        let (incarnation, timeout) = (self.incarnation, self.request_timeout);
+        let new = || Coordinator::new(group, incarnation, timeout);
+        let coordinator = self.coordinators.entry(group).or_insert_with(new);
+        act(coordinator);
+        self.replies.extend(coordinator.replies());
+        self.agenda.touch(group);
+    }
+}

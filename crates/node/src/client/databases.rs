@@ -1,0 +1,157 @@
+//! Commands that name databases by their numbers. To a state machine they are its own databases, counted from 0;
+//! what would reach into another one is refused.
+
+use onecopy_core::GroupId;
+use onecopy_resp::Request;
+use onecopy_views::{Database, MAIN, Table};
+
+use super::commands::parse;
+
+const OUT_OF_RANGE: &str = "ERR DB index is out of range";
+
+/// The database that a client has selected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Selected {
+    /// As the client calls it.
+    pub(crate) number: u16,
+    /// Which group holds it.
+    pub(crate) group: GroupId,
+    /// As the state machine of that group calls it.
+    pub(crate) local: u8,
+}
+
+impl Default for Selected {
+    /// What a client has selected that has selected nothing.
+    fn default() -> Self {
+        Self { number: 0, group: MAIN, local: 0 }
+    }
+}
+
+impl Selected {
+    /// The database with this number.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(crate) fn find(number: &[u8], table: &Table) -> Result<Self, &'static str> {
+        let number = parse::<i64>(number).ok_or("ERR value is not an integer or out of range")?;
+        let number = u16::try_from(number).map_err(|_| OUT_OF_RANGE)?;
+        let (group, local) = table.locate(number).ok_or(OUT_OF_RANGE)?;
+        Ok(Self { number, group, local })
+    }
+}
+
+/// A command, with the numbers of databases in it as the state machine of the selected one calls them. `None` if
+/// it can go there as it is.
+///
+/// # Errors
+/// It would reach into a database that another group holds.
+pub(crate) fn localised(
+    name: &str,
+    request: &Request<'_>,
+    selected: Selected,
+    table: &Table,
+) -> Result<Option<Vec<Vec<u8>>>, String> {
+    let places = match name {
+        "move" => 2..3,
+        "swapdb" => 1..3,
+        "copy" => 3..request.len(),
+        _ => return Ok(None),
+    };
+    let is_number = |place: usize| name != "copy" || is_word(request.get(place - 1), b"db");
+    let mut args: Option<Vec<Vec<u8>>> = None;
+    for place in places.filter(|place| is_number(*place)) {
+        // What is no number is for the state machine to complain about.
+        let Some(number) = request.get(place).and_then(parse::<u16>) else { continue };
+        match table.locate(number) {
+            Some((MAIN, _)) if selected.group == MAIN => {}
+            Some((group, local)) if group == selected.group => {
+                let args = args.get_or_insert_with(|| request.iter().map(<[u8]>::to_vec).collect());
+                args[place] = local.to_string().into_bytes();
+            }
+            Some((other, _)) => return Err(spans(name, number, selected, other, table)),
+            None => return Err(OUT_OF_RANGE.to_owned()),
+        }
+    }
+    Ok(args)
+}
+
+fn spans(name: &str, number: u16, selected: Selected, other: GroupId, table: &Table) -> String {
+    let called =
+        |group| table.database(group).map_or_else(|| "another".to_owned(), |known: Database| known.name);
+    format!(
+        "ERR {} cannot span databases: the selected number {} belongs to the database {}, and {number} to {}",
+        name.to_uppercase(),
+        selected.number,
+        called(selected.group),
+        called(other)
+    )
+}
+
+fn is_word(word: Option<&[u8]>, name: &[u8]) -> bool {
+    word.is_some_and(|word| word.eq_ignore_ascii_case(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::BytesMut;
+    use onecopy_core::{BootNumber, Incarnation, Member, NodeId, Rules};
+    use onecopy_resp::{Limits, Parser};
+    use onecopy_views::Command;
+
+    use super::*;
+
+    const STOCK: GroupId = GroupId(2);
+
+    /// `main`, and `stock` with the numbers 17 to 20.
+    fn table() -> Table {
+        let (copies, boot, primary) = (1, BootNumber(1), NodeId(1));
+        let members = vec![Member { node: primary, incarnation: Incarnation(1) }];
+        let main = Command::CreateGroup { group: MAIN, copies, members: members.clone(), primary, boot };
+        let database = "stock:17-20".parse().expect("it is one");
+        let stock = Command::CreateDatabase { group: STOCK, database, copies, members, primary, boot };
+        let mut table = Table::default();
+        [main, stock].iter().for_each(|command| table.apply(command, Rules::default()).expect("it fits"));
+        table
+    }
+
+    /// What becomes of a command of a client that has selected this number.
+    fn sent(number: &str, line: &str) -> Result<Option<String>, String> {
+        let selected = Selected::find(number.as_bytes(), &table()).expect("it is there");
+        let mut input = BytesMut::from(format!("{line}\r\n").as_bytes());
+        let mut parser = Parser::new(Limits::default());
+        let request = parser.next(&mut input).expect("it is a command").expect("it is whole");
+        let name = line.split(' ').next().unwrap_or_default().to_lowercase();
+        let args = localised(&name, &request, selected, &table())?;
+        Ok(args.map(|args| String::from_utf8(args.join(&b' ')).expect("text")))
+    }
+
+    #[test]
+    fn numbers_select_databases_of_groups() {
+        let find = |number: &str| Selected::find(number.as_bytes(), &table());
+        assert_eq!(find("15"), Ok(Selected { number: 15, group: MAIN, local: 15 }));
+        assert_eq!(find("18"), Ok(Selected { number: 18, group: STOCK, local: 1 }));
+        for number in ["16", "21", "-1", "70000"] {
+            assert_eq!(find(number), Err(OUT_OF_RANGE));
+        }
+        assert!(find("x").is_err_and(|error| error.contains("integer")));
+    }
+
+    #[test]
+    fn within_a_group_numbers_are_those_of_its_state_machine() {
+        assert_eq!(sent("0", "MOVE key 5"), Ok(None));
+        assert_eq!(sent("17", "MOVE key 20"), Ok(Some("MOVE key 3".to_owned())));
+        assert_eq!(sent("18", "SWAPDB 17 19"), Ok(Some("SWAPDB 0 2".to_owned())));
+        assert_eq!(sent("18", "COPY db b REPLACE DB 17"), Ok(Some("COPY db b REPLACE DB 0".to_owned())));
+        assert_eq!(sent("18", "COPY 17 20"), Ok(None), "these are keys");
+        assert_eq!(sent("0", "MOVE key nowhere"), Ok(None), "the state machine says what is wrong");
+    }
+
+    #[test]
+    fn what_would_span_groups_is_refused() {
+        for (number, line) in [("0", "MOVE key 17"), ("17", "SWAPDB 17 0"), ("20", "COPY a b DB 3")] {
+            let error = sent(number, line).expect_err("it is refused");
+            assert!(error.contains("cannot span databases") && error.contains("stock"), "{error}");
+        }
+        assert_eq!(sent("0", "MOVE key 16"), Err(OUT_OF_RANGE.to_owned()));
+    }
+}

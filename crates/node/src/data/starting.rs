@@ -1,0 +1,88 @@
+//! Starting replicas: at the start of the process those that the disk has something of, and later, empty, those
+//! of the other groups that the view table names.
+//!
+//! A node that holds data has a replica of every group, in its view or not. One that is in no view costs nothing,
+//! and a node that is recruited begins to learn with the first word that it hears.
+
+use std::rc::Rc;
+
+use onecopy_core::{GroupId, Member, Recovered, Replicated, Rules};
+use onecopy_host::{Fresh, GroupSettings, Restored, SLICE_STEPS};
+use onecopy_keyspace::Keyspace;
+use onecopy_replica::{Base, Config as ReplicaConfig};
+use onecopy_views::Table;
+
+use super::plane::Plane;
+use crate::config::{Config, Reads};
+use crate::identity::Me;
+
+/// How long an idle primary waits before it makes an entry for the replicas to compare themselves by.
+const SCRUB_INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// Starts the replicas of a node that holds data.
+#[derive(Debug)]
+pub(crate) struct Starting {
+    pub(crate) config: Rc<Config>,
+    pub(crate) me: Me,
+}
+
+impl Starting {
+    fn settings(&self, group: GroupId) -> GroupSettings {
+        let config = &self.config;
+        let member = Member { node: self.me.node, incarnation: self.me.incarnation };
+        let default = ReplicaConfig::new(group, member, self.me.boot);
+        let replica = ReplicaConfig {
+            heartbeat_interval: config.timeouts.heartbeat(),
+            failure_timeout: config.timeouts.failure(),
+            log_bytes_max: config.log_bytes,
+            log_memory_bytes_max: config.log_bytes.min(default.log_memory_bytes_max),
+            lease: (config.reads == Reads::Lease).then(|| config.timeouts.lease()),
+            drift_ppm: config.clock_drift_ppm,
+            ..default
+        };
+        GroupSettings {
+            replica,
+            memory_max: config.maxmemory,
+            min_copies: config.min_copies,
+            scrub_interval: Some(SCRUB_INTERVAL),
+            slice_steps: SLICE_STEPS,
+            seed: rand::random(),
+        }
+    }
+}
+
+impl Plane {
+    /// Starts a replica with what the disk had.
+    ///
+    /// # Errors
+    /// What the log kept of its promise makes no sense.
+    pub(crate) fn start_group(
+        &mut self,
+        group: GroupId,
+        restored: Restored<Keyspace>,
+    ) -> std::io::Result<()> {
+        let Some(settings) = self.starting.as_ref().map(|starting| starting.settings(group)) else {
+            return Ok(());
+        };
+        let (fresh, now) = (Fresh::new(Keyspace::new), self.clock.now());
+        let (data, telling, out) = (&mut self.data, &mut self.telling, &mut self.out);
+        let started = data.start_group(settings, restored, fresh, now, telling, out);
+        self.submit_jobs();
+        started.map_err(std::io::Error::other)
+    }
+
+    /// Starts replicas of the groups in the table that there is none of.
+    pub(super) fn start_new_groups(&mut self, table: &Table) {
+        for group in table.groups().keys() {
+            if self.starting.is_some() && self.data.group(*group).is_none() {
+                self.start_group(*group, empty()).expect("a replica with nothing has made no promise");
+            }
+        }
+    }
+}
+
+/// What a replica starts from of which the disk has nothing.
+fn empty() -> Restored<Keyspace> {
+    let state = Replicated::new(Keyspace::new(rand::random()), Rules::default());
+    Restored { recovered: Recovered::default(), state, base: Base::default() }
+}

@@ -1,0 +1,167 @@
+//! Several databases in one cluster, each in a group of its own, with real processes.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use onecopy::status::report::GroupReport;
+use onecopy_harness::load::Counting;
+use onecopy_harness::{Cluster, Options, PATIENCE, wait};
+
+fn cluster(options: Options) -> Cluster {
+    let databases = ["carts:16", "stock:17-20"].map(str::to_owned).to_vec();
+    Cluster::start(Options { databases, ..options })
+}
+
+fn groups(cluster: &Cluster) -> BTreeMap<String, GroupReport> {
+    let groups = cluster.report().groups.into_iter();
+    groups.map(|group| (group.database.split(':').next().unwrap_or_default().to_owned(), group)).collect()
+}
+
+/// A client that has selected a database.
+fn client(cluster: &Cluster, id: u32, number: u16) -> redis::Connection {
+    let mut client = cluster.client(id);
+    redis::cmd("SELECT").arg(number).query::<()>(&mut client).expect("SELECT");
+    client
+}
+
+fn run<T: redis::FromRedisValue>(client: &mut redis::Connection, line: &str) -> T {
+    try_run(client, line).unwrap_or_else(|error| panic!("{line}: {error}"))
+}
+
+fn try_run<T: redis::FromRedisValue>(client: &mut redis::Connection, line: &str) -> redis::RedisResult<T> {
+    let mut words = line.split(' ');
+    let mut command = redis::cmd(words.next().unwrap_or_default());
+    for word in words {
+        command.arg(word);
+    }
+    command.query(client)
+}
+
+fn refusal(client: &mut redis::Connection, line: &str) -> String {
+    try_run::<redis::Value>(client, line).expect_err(line).to_string()
+}
+
+#[test]
+fn each_database_has_keys_of_its_own() {
+    let cluster = cluster(Options::default());
+    for (at, number) in [0, 5, 16, 17, 20].into_iter().enumerate() {
+        // Through any node.
+        let mut client = client(&cluster, at as u32 % 3 + 1, number);
+        assert_eq!(run::<u64>(&mut client, "DBSIZE"), 0);
+        run::<()>(&mut client, &format!("SET key {number}"));
+        run::<()>(&mut client, &format!("SET own{number} x"));
+    }
+    for number in [0, 5, 16, 17, 20] {
+        let mut client = client(&cluster, 1, number);
+        assert_eq!(run::<u16>(&mut client, "GET key"), number);
+        let (_, mut keys): (u64, Vec<String>) = run(&mut client, "SCAN 0");
+        keys.sort();
+        assert_eq!(keys, ["key".to_owned(), format!("own{number}")]);
+    }
+    let mut stock = client(&cluster, 2, 17);
+    assert!(refusal(&mut stock, "SELECT 21").contains("DB index is out of range"));
+    // Within a group, keys move; across, they do not.
+    assert!(run::<bool>(&mut stock, "MOVE own17 20"));
+    assert!(refusal(&mut stock, "MOVE key 0").contains("cannot span databases"));
+    assert!(refusal(&mut stock, "COPY key other DB 16").contains("belongs to the database stock"));
+    run::<()>(&mut stock, "SWAPDB 17 18");
+    assert_eq!(run::<Option<u16>>(&mut stock, "GET key"), None);
+    let mut other = client(&cluster, 3, 18);
+    assert_eq!(run::<u16>(&mut other, "GET key"), 17);
+    // A node knows the sizes of what it holds itself.
+    let stock_primary = groups(&cluster)["stock"].primary;
+    wait("the numbers of the databases in INFO", PATIENCE, || {
+        let info: String = run(&mut cluster.client(stock_primary), "INFO keyspace");
+        (info.contains("db18:keys=1,") && info.contains("db20:keys=3,")).then_some(())
+    });
+    run::<()>(&mut other, "FLUSHDB");
+    assert_eq!(run::<u16>(&mut client(&cluster, 1, 20), "GET key"), 20);
+    run::<()>(&mut client(&cluster, 1, 16), "FLUSHALL");
+    for number in [0, 5, 16, 17, 20] {
+        assert_eq!(run::<u64>(&mut client(&cluster, 2, number), "DBSIZE"), 0, "{number}");
+    }
+}
+
+/// Counts in all databases at once.
+fn counting(addresses: &[SocketAddr]) -> Vec<(u16, Counting)> {
+    [0, 16, 19].map(|number| (number, Counting::start_in(number, 3, addresses))).into()
+}
+
+fn stop(counting: Vec<(u16, Counting)>, address: SocketAddr) {
+    for (number, counting) in counting {
+        let (answered, counted) = counting.stop(address);
+        assert!(answered > 0, "nothing was counted in {number}");
+        assert_eq!(answered, counted, "in {number} an increment was lost, or counted twice");
+    }
+}
+
+#[test]
+fn every_group_survives_the_death_of_its_primary() {
+    let mut cluster = cluster(Options::default());
+    for name in ["carts", "main", "stock"] {
+        let primary = groups(&cluster)[name].primary;
+        let survivors: Vec<SocketAddr> = cluster
+            .data_ids()
+            .into_iter()
+            .filter(|id| *id != primary)
+            .map(|id| cluster.redis_address(id))
+            .collect();
+        let through = cluster.data_ids().into_iter().find(|id| *id != primary).expect("another");
+        run::<()>(&mut cluster.client(through), "FLUSHALL");
+        let counting = counting(&survivors);
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        cluster.kill(primary);
+        wait("other primaries", PATIENCE, || {
+            groups(&cluster).values().all(|group| group.primary != primary).then_some(())
+        });
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        stop(counting, survivors[0]);
+        cluster.start_node(primary);
+        cluster.wait_until_serving(primary);
+        cluster.wait_until_complete();
+    }
+}
+
+#[test]
+fn all_groups_come_back_from_the_disk() {
+    // So small that there are snapshots.
+    let settings = vec![("log-bytes", "65536".to_owned())];
+    let mut cluster = cluster(Options { settings, ..Options::default() });
+    let value = "x".repeat(1_000);
+    for number in [0_u16, 16, 17, 20] {
+        let mut client = client(&cluster, 1, number);
+        for key in 0..300 {
+            run::<()>(&mut client, &format!("SET {key} {value}{number}"));
+        }
+    }
+    cluster.kill_all(&cluster.ids());
+    cluster.start_all();
+    cluster.wait_until_complete();
+    for (at, number) in [0_u16, 16, 17, 20].into_iter().enumerate() {
+        let id = at as u32 % 3 + 1;
+        cluster.wait_until_serving(id);
+        let mut client = client(&cluster, id, number);
+        assert_eq!(run::<u64>(&mut client, "DBSIZE"), 300);
+        assert_eq!(run::<String>(&mut client, "GET 299"), format!("{value}{number}"));
+    }
+}
+
+#[test]
+fn operators_name_the_group() {
+    let mut cluster = cluster(Options::default());
+    let before = groups(&cluster);
+    let addresses: Vec<SocketAddr> = cluster.data_ids().iter().map(|id| cluster.redis_address(*id)).collect();
+    let counting = counting(&addresses);
+    let said = cluster.must_operate(&["group", "handover", "--group", &before["carts"].group.to_string()]);
+    assert!(said.contains(&format!("from node {} to node ", before["carts"].primary)), "{said}");
+    let after = groups(&cluster);
+    assert_ne!(after["carts"].primary, before["carts"].primary);
+    assert_eq!((after["main"].view, after["stock"].view), (before["main"].view, before["stock"].view));
+    let said = cluster.must_operate(&["group", "copies", "3", "--group", &before["stock"].group.to_string()]);
+    assert!(said.contains("shall have 3 copies"), "{said}");
+    wait("a third copy of stock", PATIENCE, || (groups(&cluster)["stock"].copies_have == 3).then_some(()));
+    assert_eq!(groups(&cluster)["main"].copies_wanted, 2);
+    let output = cluster.operate(&["group", "handover", "--group", "9"]);
+    assert!(!output.status.success(), "there is no such group");
+    stop(counting, addresses[0]);
+}

@@ -1,0 +1,173 @@
+//! Databases: what clients call by numbers, and which group holds it.
+//!
+//! A database has a name, numbers (`SELECT n`), and a kind of replication. It is held by one group, whose state
+//! machine counts its databases from 0. [`MAIN`] is the first group: it holds the database `main`, with the
+//! numbers 0 to 15, and is there from the beginning.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+
+use onecopy_core::GroupId;
+use serde::{Deserialize, Serialize};
+
+/// The group of the database `main`.
+pub const MAIN: GroupId = GroupId(1);
+/// No database has a higher number.
+pub const NUMBER_MAX: u16 = 16_383;
+/// How many numbers a database may have: as many as a state machine has databases.
+pub const NUMBERS_MAX: u8 = 16;
+/// The longest name of a database, in bytes.
+const NAME_BYTES_MAX: usize = 64;
+const MAIN_NAME: &str = "main";
+
+/// How a database is replicated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Kind {
+    /// In views: one copy orders the requests, all copies have what is acknowledged.
+    PrimaryBackup,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PrimaryBackup => f.write_str("primary-backup"),
+        }
+    }
+}
+
+/// A database.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Database {
+    /// What people call it.
+    pub name: String,
+    /// The lowest of its numbers.
+    pub first: u16,
+    /// How many numbers it has, in a row.
+    pub count: u8,
+    /// How it is replicated.
+    pub kind: Kind,
+}
+
+/// Text is no database: what it should look like.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a database: write name:number or name:first-last, such as carts:16 or stock:17-20")]
+pub struct NoDatabase(pub String);
+
+impl Database {
+    /// The one that is there from the beginning.
+    #[must_use]
+    pub fn main() -> Self {
+        Self { name: MAIN_NAME.to_owned(), first: 0, count: NUMBERS_MAX, kind: Kind::PrimaryBackup }
+    }
+
+    /// Its numbers.
+    #[must_use]
+    pub fn numbers(&self) -> RangeInclusive<u16> {
+        self.first..=self.first.saturating_add(u16::from(self.count).saturating_sub(1))
+    }
+
+    /// Which of the databases of its state machine a number is; `None` if it is not one of its numbers.
+    #[must_use]
+    pub fn local(&self, number: u16) -> Option<u8> {
+        let local = number.checked_sub(self.first)?;
+        u8::try_from(local).ok().filter(|local| *local < self.count)
+    }
+
+    /// The number by which clients call the `local` database of its state machine.
+    #[must_use]
+    pub fn global(&self, local: u8) -> u16 {
+        self.first.saturating_add(u16::from(local))
+    }
+
+    /// What is wrong with it, if it stands beside `main`.
+    #[must_use]
+    pub fn problem(&self) -> Option<&'static str> {
+        let is_letter =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
+        let name = self.name.as_bytes();
+        match () {
+            () if !(1..=NAME_BYTES_MAX).contains(&name.len()) || !name.iter().copied().all(is_letter) => {
+                Some("a name has 1 to 64 small letters, digits, - and _")
+            }
+            () if self.name == MAIN_NAME => Some("main is there from the beginning"),
+            () if self.first < u16::from(NUMBERS_MAX) => Some("the numbers 0 to 15 belong to main"),
+            () if self.count == 0 || self.count > NUMBERS_MAX => Some("a database has 1 to 16 numbers"),
+            () if *self.numbers().end() > NUMBER_MAX => Some("numbers go up to 16383"),
+            () => None,
+        }
+    }
+
+    /// Whether both cannot stand in one cluster.
+    #[must_use]
+    pub fn collides(&self, other: &Self) -> bool {
+        let (one, other_one) = (self.numbers(), other.numbers());
+        self.name == other.name || one.start() <= other_one.end() && other_one.start() <= one.end()
+    }
+}
+
+impl fmt::Display for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.count {
+            1 => write!(f, "{}:{}", self.name, self.first),
+            _ => write!(f, "{}:{}-{}", self.name, self.first, self.numbers().end()),
+        }
+    }
+}
+
+impl FromStr for Database {
+    type Err = NoDatabase;
+
+    fn from_str(text: &str) -> Result<Self, NoDatabase> {
+        let parse = || {
+            let (name, numbers) = text.trim().split_once(':')?;
+            let (first, last) = numbers.split_once('-').unwrap_or((numbers, numbers));
+            let (first, last): (u16, u16) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
+            let count = u8::try_from(last.checked_sub(first)?.checked_add(1)?).ok()?;
+            Some(Self { name: name.to_owned(), first, count, kind: Kind::PrimaryBackup })
+        };
+        parse().ok_or_else(|| NoDatabase(text.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn database(text: &str) -> Database {
+        text.parse().expect("it is one")
+    }
+
+    #[test]
+    fn text_is_read_as_it_is_written() {
+        for text in ["carts:16", "stock:17-20", "a-b_3:16383"] {
+            let database = database(text);
+            assert_eq!((database.to_string().as_str(), database.problem()), (text, None));
+        }
+        for text in ["carts", "carts:", "carts:x", "carts:20-17", "carts:1-70000", "carts:0-4000"] {
+            assert!(text.parse::<Database>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_stand_beside_main_has_a_problem() {
+        for text in ["main:16", "carts:15", "carts:0-20", "carts:16-40", "carts:16384", ":16", "Carts:16"] {
+            assert!(database(text).problem().is_some(), "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_counted_from_zero_in_the_state_machine() {
+        let stock = database("stock:17-20");
+        assert_eq!([16, 17, 20, 21].map(|number| stock.local(number)), [None, Some(0), Some(3), None]);
+        assert_eq!(stock.global(3), 20);
+        assert_eq!(Database::main().local(15), Some(15));
+    }
+
+    #[test]
+    fn names_and_numbers_belong_to_one_database() {
+        let stock = database("stock:17-20");
+        assert!(stock.collides(&database("stock:30")) && stock.collides(&database("carts:20-22")));
+        assert!(!stock.collides(&database("carts:16")) && !stock.collides(&database("carts:21")));
+    }
+}
