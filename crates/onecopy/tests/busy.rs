@@ -1,0 +1,111 @@
+//! A node under load executes commands that take long, one after the other for several seconds. Nobody takes it for
+//! dead, everybody says what it does, and the other copies do not notice.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use onecopy_harness::load::{Fate, Load};
+use onecopy_harness::{Cluster, Options, PATIENCE, wait};
+
+const KEYS: usize = 300_000;
+/// So many commands travel together.
+const TOGETHER: usize = 16;
+
+/// A client of the database with the many keys: what others write is looked at as a whole.
+fn client(cluster: &Cluster, id: u32) -> redis::Connection {
+    let mut client = cluster.client(id);
+    let () = redis::cmd("SELECT").arg(1).query(&mut client).expect("SELECT");
+    client
+}
+
+/// Two copies on three nodes, with many keys.
+fn start() -> Cluster {
+    // Whoever asks for something long must be ready to wait for it.
+    let settings = vec![("timeouts-request-ms", "60000".to_owned())];
+    let cluster = Cluster::start(Options { durability: "memory", settings, ..Options::default() });
+    let mut client = client(&cluster, cluster.primary());
+    for first in (0..KEYS).step_by(10_000) {
+        let mut command = redis::cmd("MSET");
+        for number in first..first + 10_000 {
+            command.arg(format!("key:{number:017}")).arg("v");
+        }
+        let () = command.query(&mut client).expect("MSET");
+    }
+    cluster
+}
+
+/// Looks at every letter of every key, again and again. None of them has an x.
+fn look_long(client: &mut redis::Connection) {
+    let mut pipeline = redis::pipe();
+    (0..TOGETHER).for_each(|_| drop(pipeline.cmd("KEYS").arg("*x")));
+    let found: Vec<Vec<String>> = pipeline.query(client).expect("KEYS");
+    assert!(found.len() == TOGETHER && found.iter().all(Vec::is_empty));
+}
+
+/// Lets this node execute long commands, while others write and read through the other ones; what was said of it.
+fn busy_beside_load(
+    cluster: &Cluster,
+    busy: u32,
+    at: &[SocketAddr],
+    meanwhile: impl FnOnce(&Load),
+) -> String {
+    let view = cluster.view();
+    let load = Load::start(6, at, at);
+    load.wait_for_success(PATIENCE);
+    let mut client = client(cluster, busy);
+    let is_done = AtomicBool::new(false);
+    let said = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            look_long(&mut client);
+            is_done.store(true, Ordering::SeqCst);
+        });
+        let said = wait("it to say that it is busy", PATIENCE, || {
+            let status = cluster.status(busy)?;
+            let said = status.replicas.first()?.busy.as_ref().map(|busy| busy.command.clone());
+            assert!(said.is_some() || !is_done.load(Ordering::SeqCst), "it was busy, and never said so");
+            said
+        });
+        meanwhile(&load);
+        said
+    });
+    wait("writes after it", PATIENCE, || (load.acknowledged() > 200).then_some(()));
+    let history = load.stop();
+    cluster.data_ids().into_iter().for_each(|id| history.verify(&mut cluster.client(id)));
+    history.assert_no_errors();
+    assert!(history.count(Fate::Acknowledged) > 100, "hardly anything was written: the test proves nothing");
+    assert_eq!(cluster.view(), view, "somebody was taken for dead");
+    let report = cluster.report();
+    assert!(report.complete, "{report:?}");
+    said
+}
+
+#[test]
+fn a_backup_that_executes_something_long_holds_up_no_write() {
+    let cluster = start();
+    let primary = cluster.primary();
+    let backup = cluster.report().groups[0].backups[0];
+    let said = busy_beside_load(&cluster, backup, &[cluster.redis_address(primary)], |load| {
+        // The reads of the backup are not over, and writes are.
+        let before = load.acknowledged();
+        wait("writes while the backup is busy", PATIENCE, || {
+            (load.acknowledged() > before + 50).then_some(())
+        });
+        let status = cluster.status(backup).expect("it answers");
+        assert!(status.replicas[0].busy.is_some(), "the reads were over before a few writes were");
+    });
+    assert_eq!(said, "keys");
+}
+
+#[test]
+fn a_primary_that_executes_something_long_stays_the_primary() {
+    let cluster = start();
+    let primary = cluster.primary();
+    let others: Vec<SocketAddr> = cluster.data_ids().iter().map(|id| cluster.redis_address(*id)).collect();
+    let said = busy_beside_load(&cluster, primary, &others, |_| {
+        let mut client = cluster.client(primary);
+        let info: String = redis::cmd("INFO").arg("replication").query(&mut client).expect("INFO");
+        assert!(info.contains("onecopy_busy_command:keys"), "{info}");
+    });
+    assert_eq!(said, "keys");
+    assert_eq!(cluster.primary(), primary);
+}
