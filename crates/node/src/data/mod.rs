@@ -51,7 +51,7 @@ pub(crate) async fn run(mut plane: Plane, inbox: Rc<Inbox>, mut channels: Channe
                 Some(event) => events.push(Event::Control(event)),
                 None => return,
             },
-            () = tokio::time::sleep(patience) => {}
+            () = pause(patience) => {}
         }
         loop {
             if channels.drain_into(&mut events).is_err() {
@@ -69,6 +69,15 @@ pub(crate) async fn run(mut plane: Plane, inbox: Rc<Inbox>, mut channels: Channe
             // Everybody else's turn: who was answered writes, and whoever can be read is.
             tokio::task::yield_now().await;
         }
+    }
+}
+
+/// Waits for so long. A timer takes a millisecond at least: whoever has something to execute lets only those go
+/// first who can go at once.
+async fn pause(patience: Duration) {
+    match patience {
+        Duration::ZERO => tokio::task::yield_now().await,
+        patience => tokio::time::sleep(patience).await,
     }
 }
 
