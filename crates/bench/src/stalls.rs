@@ -14,8 +14,8 @@ use onecopy_harness::{Cluster, Options, free_port};
 use crate::redis_server::RedisServer;
 use crate::reply::Replies;
 
-/// Measures the longest time for which another client waits: one that does nothing but SET and GET, each after
-/// the answer to the last.
+/// Measures the longest time for which another client waits: one that does nothing but SET and GET, each
+/// after the answer to the last.
 ///
 /// Members of a cluster have durability in memory; Redis runs without persistence. If `redis-server` is not
 /// installed, its column is empty.

@@ -55,8 +55,8 @@ impl Log {
         self.window.back().map_or(self.window_base, |entry| entry.id)
     }
 
-    /// How many bytes the log has, by [`Entry::size`]. After a compaction into what was released, exact but for a
-    /// mebibyte.
+    /// How many bytes the log has, by [`Entry::size`]. After a compaction into what was released, exact but
+    /// for a mebibyte.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.outline.bytes() + self.window_bytes

@@ -9,8 +9,8 @@ use crate::footprint::Footprint;
 use crate::id::Index;
 use crate::time::Timestamp;
 
-/// What a command may know about its execution, all of it settled in the entry by the primary; and what it may
-/// spend before others have their turn.
+/// What a command may know about its execution, all of it settled in the entry by the primary; and what it
+/// may spend before others have their turn.
 #[derive(Clone, Copy, Debug)]
 pub struct ApplyContext<'a> {
     /// The position of the entry in the log.
@@ -98,9 +98,10 @@ pub struct RestoreError {
 /// whatever the input: a command that makes no sense has an error for a response. Two machines that applied the
 /// same entries are equal, and so are their digests.
 ///
-/// A command that may take long says what it does as it goes along ([`Budget::spend`] of its context): then it pauses
-/// from time to time, and others have their turn. It goes on where it stopped, or, if the replica begins anew, never:
-/// then its stack is unwound, and the machine dropped as it is. One that says nothing runs through.
+/// A command that may take long says what it does as it goes along ([`Budget::spend`] of its context): then
+/// it pauses from time to time, and others have their turn. It goes on where it stopped, or, if the replica
+/// begins anew, never: then its stack is unwound, and the machine dropped as it is. One that says nothing
+/// runs through.
 pub trait StateMachine: 'static {
     /// Lets time move on to that of an entry, before the entry's commands are executed; also called for
     /// entries without commands. A machine with expiring data drops here what is due.

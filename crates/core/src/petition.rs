@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{GroupId, Member, NodeId, ViewNumber};
 
-/// What a replica asks of the view service, again and again until there is a newer view, or no reason any more.
+/// What a replica asks of the view service, again and again until there is a newer view, or no reason any
+/// more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Petition {
     /// Of which group it is a replica.

@@ -114,8 +114,8 @@ impl<M: StateMachine> Replicated<M> {
         self.machine.tidy()
     }
 
-    /// Executes a committed entry, in slices as the budget has it. `respond` gets the answer to each of its batches,
-    /// in order.
+    /// Executes a committed entry, in slices as the budget has it. `respond` gets the answer to each of its
+    /// batches, in order.
     ///
     /// # Errors
     /// When the payload cannot be decoded, which means that a primary made a wrong entry: the caller must stop.

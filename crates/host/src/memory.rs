@@ -3,8 +3,8 @@
 use onecopy_core::machine::RestoreError;
 use onecopy_core::{ApplyContext, Footprint, QueryContext, StateMachine, Timestamp};
 
-/// Remembers every byte that it was given, one in each step, and answers each body with its first. Each byte is a key
-/// of its own.
+/// Remembers every byte that it was given, one in each step, and answers each body with its first. Each byte
+/// is a key of its own.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
     pub(crate) bytes: Vec<u8>,

@@ -26,7 +26,8 @@ pub struct Forward {
 /// The answer to a [`Forward`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
-    /// Whose primary it was for: the coordinators of a node count the batches of each group from the beginning.
+    /// Whose primary it was for: the coordinators of a node count the batches of each group from the
+    /// beginning.
     pub group: GroupId,
     /// Which start of which coordinator had asked. An answer to the process before names a batch of this one only by
     /// accident.

@@ -11,8 +11,8 @@ pub fn matches(pattern: &[u8], text: &[u8]) -> bool {
     matches_within(pattern, text, |_| true).unwrap_or(false)
 }
 
-/// The same. `pay` hears of each few steps before they are taken, and says whether that may be; `None` if not. A
-/// step is a byte that is compared, in the pattern or in the text.
+/// The same. `pay` hears of each few steps before they are taken, and says whether that may be; `None` if
+/// not. A step is a byte that is compared, in the pattern or in the text.
 pub fn matches_within(pattern: &[u8], text: &[u8], mut pay: impl FnMut(usize) -> bool) -> Option<bool> {
     let (mut p, mut t) = (0, 0);
     // Where to go on when the last star must take one byte more.

@@ -30,7 +30,8 @@ pub(crate) fn lengthen(bytes: &mut Vec<u8>, length: usize, budget: Budget<'_>) {
     }
 }
 
-/// Makes room for so many bytes more. As a vector does by itself, there is some to spare if there was too little.
+/// Makes room for so many bytes more. As a vector does by itself, there is some to spare if there was too
+/// little.
 fn make_room(bytes: &mut Vec<u8>, more: usize, budget: Budget<'_>) {
     let needed = bytes.len().saturating_add(more);
     if needed <= bytes.capacity() || bytes.len() <= PIECE {

@@ -5,10 +5,10 @@
 //! [`STEPS_MAX`] is stopped, with an error, before anything has been changed. The count depends on the
 //! command and the state alone, so every copy stops at the same place.
 //!
-//! What is done is *spent* as well, from the [`Budget`] of whoever drives the machine: there the command pauses
-//! when its slice is used up, and goes on later. Steps that are known beforehand are [reserved](Steps::reserve), or
-//! [afforded](afford), at once, and spent one by one as the loop goes on. What writes a reply need not spend: the
-//! reply does it.
+//! What is done is *spent* as well, from the [`Budget`] of whoever drives the machine: there the command
+//! pauses when its slice is used up, and goes on later. Steps that are known beforehand are
+//! [reserved](Steps::reserve), or [afforded](afford), at once, and spent one by one as the loop goes on. What
+//! writes a reply need not spend: the reply does it.
 //!
 //! Commands that only make room (`DEL`, `UNLINK`, `FLUSHDB`, `FLUSHALL`) are never refused: what they remove
 //! is out of sight at once, and goes bit by bit (see [`trash`](crate::trash)).

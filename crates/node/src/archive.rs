@@ -1,5 +1,5 @@
-//! The snapshot thread: it reads and writes snapshot files, and reads old entries back from the log, so that neither
-//! the log nor the event loop waits for them.
+//! The snapshot thread: it reads and writes snapshot files, and reads old entries back from the log, so that
+//! neither the log nor the event loop waits for them.
 
 use std::collections::HashMap;
 use std::sync::Arc;

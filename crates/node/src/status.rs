@@ -97,8 +97,8 @@ pub struct ReplicaStatus {
     pub oldest_write_ms: Option<u64>,
     /// Milliseconds that the oldest uncommitted entry of a primary has been waiting.
     pub oldest_prepare_ms: Option<u64>,
-    /// Bytes that the state occupies. This and what follows about its contents is as it was before the command that the
-    /// replica is in the middle of.
+    /// Bytes that the state occupies. This and what follows about its contents is as it was before the
+    /// command that the replica is in the middle of.
     pub memory_bytes: u64,
     /// Bytes of the log that are kept in memory.
     pub log_bytes: u64,
@@ -128,7 +128,8 @@ pub struct ReplicaStatus {
 pub struct BusyStatus {
     /// The command, in small letters.
     pub command: String,
-    /// For how many milliseconds the replica has been executing it, and what belongs to the same entry or batch.
+    /// For how many milliseconds the replica has been executing it, and what belongs to the same entry or
+    /// batch.
     pub busy_ms: u64,
 }
 
@@ -177,7 +178,8 @@ pub struct KnownGroup {
 }
 
 impl ReplicaStatus {
-    /// What was said of the replica `before` stands in for what nobody can look into while a command is executed.
+    /// What was said of the replica `before` stands in for what nobody can look into while a command is
+    /// executed.
     pub(crate) fn of(group: &Group<Keyspace>, now: Instant, before: Option<&Self>) -> Self {
         let (replica, counters) = (group.replica(), group.counters());
         let status = replica.status(now);

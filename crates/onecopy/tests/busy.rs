@@ -1,5 +1,5 @@
-//! A node under load executes commands that take long, one after the other for several seconds. Nobody takes it for
-//! dead, everybody says what it does, and the other copies do not notice.
+//! A node under load executes commands that take long, one after the other for several seconds. Nobody takes
+//! it for dead, everybody says what it does, and the other copies do not notice.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,12 +37,15 @@ fn start() -> Cluster {
 /// Looks at every letter of every key, again and again. None of them has an x.
 fn look_long(client: &mut redis::Connection) {
     let mut pipeline = redis::pipe();
-    (0..TOGETHER).for_each(|_| drop(pipeline.cmd("KEYS").arg("*x")));
+    for _ in 0..TOGETHER {
+        pipeline.cmd("KEYS").arg("*x");
+    }
     let found: Vec<Vec<String>> = pipeline.query(client).expect("KEYS");
     assert!(found.len() == TOGETHER && found.iter().all(Vec::is_empty));
 }
 
-/// Lets this node execute long commands, while others write and read through the other ones; what was said of it.
+/// Lets this node execute long commands, while others write and read through the other ones; what was said of
+/// it.
 fn busy_beside_load(
     cluster: &Cluster,
     busy: u32,

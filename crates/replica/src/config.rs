@@ -25,7 +25,8 @@ pub struct Config {
     pub window_bytes_max: usize,
     /// How many bytes of entries may be uncommitted before the primary takes no more requests.
     pub uncommitted_bytes_max: usize,
-    /// A snapshot is asked for when the log behind the last one has more bytes than this, and more than that one.
+    /// A snapshot is asked for when the log behind the last one has more bytes than this, and more than that
+    /// one.
     pub log_bytes_max: usize,
     /// How many bytes of the log are kept in memory, beyond what may still change. What is older is read back
     /// from the disk when another replica needs it.

@@ -159,8 +159,8 @@ impl Replica {
         self.release_log();
     }
 
-    /// Lets go of entries that will not be cut, and that the disk has. The last committed one stays: it has the
-    /// time of the state.
+    /// Lets go of entries that will not be cut, and that the disk has. The last committed one stays: it has
+    /// the time of the state.
     fn release_log(&mut self) {
         let settled = self.commit.min(self.disk.durable);
         self.log.release(settled.previous(), self.config.log_memory_bytes_max);

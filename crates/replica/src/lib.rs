@@ -17,8 +17,8 @@
 //!     │              │───Prepare (commit) ────▶│ apply
 //! ```
 //!
-//! When a member fails, nobody here decides anything: replicas report what they see ([`Effect::Petition`]), the
-//! view service installs a new view, and the replicas adopt it. Several replicas may believe at the same
+//! When a member fails, nobody here decides anything: replicas report what they see ([`Effect::Petition`]),
+//! the view service installs a new view, and the replicas adopt it. Several replicas may believe at the same
 //! time that they are the primary; the rules below make sure that at most one of them can commit or read.
 //!
 //! # The rules
@@ -39,10 +39,11 @@
 //! | P10 same order, same result | `divergence`: digests travel with Prepares; who differs is built anew |
 //! | L1 to L6, leases | `lease` keeps the promises, `primary` and `backup` give them, `reads` reads under them |
 //!
-//! Reads are answered under leases, at every member, or by the primary after every member has confirmed the view (`reads`).
-//! A primary makes way for another one by `handover`. Of the log, a window is in memory; `sending` has what is older read back from the
-//! disk for who lacks it. A replica that needs more than the log has gets a `snapshot`, by a `transfer` from
-//! a backup if one can serve it, and otherwise from the primary.
+//! Reads are answered under leases, at every member, or by the primary after every member has confirmed the
+//! view (`reads`). A primary makes way for another one by `handover`. Of the log, a window is in memory;
+//! `sending` has what is older read back from the disk for who lacks it. A replica that needs more than the
+//! log has gets a `snapshot`, by a `transfer` from a backup if one can serve it, and otherwise from the
+//! primary.
 //!
 //! # What it does not do
 //!

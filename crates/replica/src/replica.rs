@@ -75,8 +75,8 @@ pub enum Refusal {
 }
 
 impl Replica {
-    /// Starts a replica with what its disk kept, and the snapshot at the base of the log. The effects are the entries known to be committed: the driver, having restored that
-    /// snapshot, executes them.
+    /// Starts a replica with what its disk kept, and the snapshot at the base of the log. The effects are the
+    /// entries known to be committed: the driver, having restored that snapshot, executes them.
     ///
     /// # Errors
     /// When the promise on disk cannot be understood.

@@ -2,10 +2,10 @@
 //!
 //! # When one is taken
 //!
-//! A snapshot is the whole of the state. One for every so many bytes of log would cost the more the larger the
-//! state is. So the log behind a snapshot grows until it is as long as the snapshot, and never less than
-//! `log_bytes_max`. A state that stays as large as it is then costs one byte of a snapshot for each byte
-//! of log; one that grows by what is written costs two, since each snapshot is at most twice as large as the one
+//! A snapshot is the whole of the state. One for every so many bytes of log would cost the more the larger
+//! the state is. So the log behind a snapshot grows until it is as long as the snapshot, and never less than
+//! `log_bytes_max`. A state that stays as large as it is then costs one byte of a snapshot for each byte of
+//! log; one that grows by what is written costs two, since each snapshot is at most twice as large as the one
 //! before. With the log itself that makes three bytes for each byte of log, at most. A start restores the
 //! snapshot, and executes no more log than that, or `log_bytes_max`.
 
@@ -18,9 +18,9 @@ use crate::peer::Peer;
 use crate::replica::{Replica, Role};
 use crate::snapshot_transfer::Serving;
 
-/// While replicas still need the log behind the snapshot, it may grow beyond the usual bound by this many times
-/// `log_bytes_max`, and by as much as they have got of a snapshot: when there is more log than that, a newer
-/// snapshot is the shorter way.
+/// While replicas still need the log behind the snapshot, it may grow beyond the usual bound by this many
+/// times `log_bytes_max`, and by as much as they have got of a snapshot: when there is more log than that, a
+/// newer snapshot is the shorter way.
 const PATIENCE: usize = 3;
 
 /// What is known of the snapshot at the base of a log, beside what it covers. Nothing, if there is none.

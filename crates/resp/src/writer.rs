@@ -64,8 +64,8 @@ impl<'a> Writer<'a> {
         Self { out, version: Version::Three, neutral: true, length_max, overflowed: false, pace: None }
     }
 
-    /// The same, which tells `pace` of each string that it writes, and of each piece of a long one, how many bytes it
-    /// has: whoever makes it may let others have their turn between.
+    /// The same, which tells `pace` of each string that it writes, and of each piece of a long one, how many
+    /// bytes it has: whoever makes it may let others have their turn between.
     #[must_use]
     pub fn paced(self, pace: &'a dyn Fn(usize)) -> Self {
         Self { pace: Some(Pace(pace)), ..self }

@@ -17,8 +17,8 @@ pub struct Location {
     pub(crate) path: PathBuf,
 }
 
-/// Reads entries from segments, beside the log that goes on writing them. It remembers where it was: who reads
-/// one piece after the other looks for each once.
+/// Reads entries from segments, beside the log that goes on writing them. It remembers where it was: who
+/// reads one piece after the other looks for each once.
 #[derive(Debug)]
 pub struct Entries<F: FileSystem> {
     fs: F,
@@ -42,8 +42,8 @@ impl<F: FileSystem> Entries<F> {
         Self { fs, open: None }
     }
 
-    /// The entry `first`, which must be handed to the operating system, and those behind it in the same segment:
-    /// about so many bytes, and at least one. None if it is not there.
+    /// The entry `first`, which must be handed to the operating system, and those behind it in the same
+    /// segment: about so many bytes, and at least one. None if it is not there.
     ///
     /// # Errors
     /// The segment cannot be read, or is damaged.

@@ -20,9 +20,10 @@
 //!
 //! # What it is not
 //!
-//! It is not a database: there is no index. While it runs it knows of each group which segments hold its entries,
-//! and [`Entries`] reads them back from there, in order. It has one writer and no threads. It encrypts and compresses nothing.
-//! It does not repair: a damaged copy is rebuilt from the other members of its groups, which have it as well.
+//! It is not a database: there is no index. While it runs it knows of each group which segments hold its
+//! entries, and [`Entries`] reads them back from there, in order. It has one writer and no threads. It
+//! encrypts and compresses nothing. It does not repair: a damaged copy is rebuilt from the other members of
+//! its groups, which have it as well.
 //!
 //! # In use
 //!

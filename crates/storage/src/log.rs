@@ -402,8 +402,9 @@ impl<F: FileSystem> Log<F> {
         Ok((before - self.segments.len()) as u64)
     }
 
-    /// The groups that need a segment older than the `segments_kept` newest, with the number of bytes from the
-    /// oldest that they need on. Once each of them has compacted, [`Log::reclaim`] leaves at most that many.
+    /// The groups that need a segment older than the `segments_kept` newest, with the number of bytes from
+    /// the oldest that they need on. Once each of them has compacted, [`Log::reclaim`] leaves at most that
+    /// many.
     #[must_use]
     pub fn pinned_groups(&self, segments_kept: u64) -> Vec<(GroupId, u64)> {
         let oldest_kept = self.number().saturating_sub(segments_kept.max(1) - 1);
@@ -415,8 +416,8 @@ impl<F: FileSystem> Log<F> {
         pinning.map(|(id, oldest)| (id, bytes_from(oldest))).collect()
     }
 
-    /// Where an entry of a group lies, for [`Entries::read`](crate::Entries::read); `None` if the log does not
-    /// hold it any more.
+    /// Where an entry of a group lies, for [`Entries::read`](crate::Entries::read); `None` if the log does
+    /// not hold it any more.
     #[must_use]
     pub fn locate(&self, group: GroupId, index: Index) -> Option<Location> {
         let segment = self.groups.get(&group)?.segment_of(index)?;

@@ -133,8 +133,8 @@ impl Disk {
         Some(Chunk { snapshot, time: self.image.time, offset, data, last })
     }
 
-    /// Entries of the log from this one on, as many as fit into so many bytes, but at least that one; none if it
-    /// is not there.
+    /// Entries of the log from this one on, as many as fit into so many bytes, but at least that one; none if
+    /// it is not there.
     #[must_use]
     pub fn entries(&self, first: EntryId, bytes_max: usize) -> Vec<Entry> {
         let behind = self.log.entries.iter().skip_while(|entry| entry.id != first);

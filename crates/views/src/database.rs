@@ -1,8 +1,8 @@
 //! Databases: what clients call by numbers, and which group holds it.
 //!
-//! A database has a name, numbers (`SELECT n`), and a kind of replication. It is held by one group, whose state
-//! machine counts its databases from 0. [`MAIN`] is the first group: it holds the database `main`, with the
-//! numbers 0 to 15, and is there from the beginning.
+//! A database has a name, numbers (`SELECT n`), and a kind of replication. It is held by one group, whose
+//! state machine counts its databases from 0. [`MAIN`] is the first group: it holds the database `main`, with
+//! the numbers 0 to 15, and is there from the beginning.
 
 use std::fmt;
 use std::ops::RangeInclusive;

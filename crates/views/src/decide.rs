@@ -130,8 +130,8 @@ impl Monitor {
         Some(Command::CreateGroup { group, copies: self.config.copies, members, primary, boot })
     }
 
-    /// Creates what is missing of these databases, once `main` is there and enough nodes that hold data are. Some
-    /// at a time: each sees where those before it are to be.
+    /// Creates what is missing of these databases, once `main` is there and enough nodes that hold data are.
+    /// Some at a time: each sees where those before it are to be.
     #[must_use]
     pub fn decide_databases(&mut self, now: Instant, table: &Table, wanted: &[Database]) -> Vec<Command> {
         let mut missing = wanted.iter().filter(|database| table.has_room_for(database).is_ok()).peekable();

@@ -131,7 +131,8 @@ impl Table {
         if group == MAIN { Some(Database::main()) } else { self.databases.get(&group).cloned() }
     }
 
-    /// The group that holds the database with this number, and which of the databases of its state machine that is.
+    /// The group that holds the database with this number, and which of the databases of its state machine
+    /// that is.
     #[must_use]
     pub fn locate(&self, number: u16) -> Option<(GroupId, u8)> {
         if let Some(local) = Database::main().local(number) {

@@ -1,8 +1,9 @@
 //! The data plane of a node: the coordinators and the replicas of all groups, in turns.
 //!
-//! One *turn* takes everything that has happened ([`DataPlane::submit`] and the others), then [`DataPlane::route`] lets the
-//! coordinators make batches of the clients' requests, and [`DataPlane::end_turn`] lets each group make one entry of all batches
-//! that are for a primary here, and collects what is to be sent.
+//! One *turn* takes everything that has happened ([`DataPlane::submit`] and the others), then
+//! [`DataPlane::route`] lets the coordinators make batches of the clients' requests, and
+//! [`DataPlane::end_turn`] lets each group make one entry of all batches that are for a primary here, and
+//! collects what is to be sent.
 
 mod agenda;
 mod effect;
@@ -134,7 +135,8 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         self.router.incarnation()
     }
 
-    /// The coordinator of a group; none as long as nobody has asked for the group, and no view of it is known.
+    /// The coordinator of a group; none as long as nobody has asked for the group, and no view of it is
+    /// known.
     #[must_use]
     pub fn coordinator(&self, group: GroupId) -> Option<&Coordinator<T>> {
         self.router.coordinator(group)
@@ -151,8 +153,8 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         self.occupied.total()
     }
 
-    /// Other replicas of the node, which this data plane does not know, occupy so many bytes of the memory that all
-    /// of them may.
+    /// Other replicas of the node, which this data plane does not know, occupy so many bytes of the memory
+    /// that all of them may.
     pub fn set_occupied_elsewhere(&mut self, bytes: u64) {
         self.occupied.set_elsewhere(bytes);
     }
@@ -264,7 +266,8 @@ impl<M: StateMachine, T> DataPlane<M, T> {
     /// The log would let old segments go if there was a snapshot of this group: from the oldest that it needs
     /// on, they have so many bytes.
     pub fn snapshot_wanted(&mut self, group: GroupId, bytes: u64, observer: &mut impl GroupObserver<M>) {
-        // Before the log is as long as the snapshots of all that write to it, they would cost more than it does.
+        // Before the log is as long as the snapshots of all that write to it, they would cost more than it
+        // does.
         let images: u64 = self.groups.values().map(|group| group.replica().snapshot_bytes()).sum();
         if let Some(replica) = self.groups.get_mut(&group).filter(|_| bytes >= images) {
             replica.snapshot_wanted(observer);

@@ -1,5 +1,5 @@
-//! Takes the requests of clients to the coordinators of their groups. Each group has its own: one that cannot be
-//! served keeps no other waiting, and what is remembered of its batches is no business of the others.
+//! Takes the requests of clients to the coordinators of their groups. Each group has its own: one that cannot
+//! be served keeps no other waiting, and what is remembered of its batches is no business of the others.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

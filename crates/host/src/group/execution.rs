@@ -4,9 +4,9 @@
 //! An entry that is committed is settled, and its answer with it. When it is executed is nobody else's
 //! business: the replica goes on to receive, persist and acknowledge entries, and to renew leases, while its
 //! machine is behind (rule `AcknowledgedWhileBusy`). In one turn a group executes a slice and no more, be it
-//! many entries or a part of one command (see [`fiber`](super::fiber)); the next turn follows at once, and other
-//! groups, peers and clients have theirs between. Where there is little to do it is done in the turn in which it
-//! was committed.
+//! many entries or a part of one command (see [`fiber`](super::fiber)); the next turn follows at once, and
+//! other groups, peers and clients have theirs between. Where there is little to do it is done in the turn in
+//! which it was committed.
 //!
 //! Entries and batches of reads take turns, so that neither keeps the other waiting for ever. Whatever comes
 //! while something long is being executed waits behind it, as in Redis.
@@ -15,8 +15,8 @@
 //!
 //! - A read that may be answered once the log is executed through i waits until it is (rule
 //!   `ExecuteBeforeReading`). It holds up nothing: entries after i may be executed before it.
-//! - A snapshot of the state after i begins between i and the entry after it. While the machine is away, an image goes
-//!   on as little as anything else that looks into it.
+//! - A snapshot of the state after i begins between i and the entry after it. While the machine is away, an
+//!   image goes on as little as anything else that looks into it.
 //! - A primary that has stepped down still answers what was committed while it led: nothing can take that
 //!   back.
 //! - A snapshot that arrives, and a replica that begins anew, make whatever waits here superfluous.
@@ -82,8 +82,8 @@ pub struct Busy {
 }
 
 impl Execution {
-    /// Nothing waits. A turn executes so many steps. A primary takes no more writes while more than `bytes_max`
-    /// wait.
+    /// Nothing waits. A turn executes so many steps. A primary takes no more writes while more than
+    /// `bytes_max` wait.
     pub(super) fn new(slice: u64, bytes_max: usize) -> Self {
         Self {
             entries: VecDeque::new(),
@@ -224,8 +224,8 @@ impl<M: StateMachine> Group<M> {
         Some(Busy { since: *since, command: self.state.executes()? })
     }
 
-    /// Lets nothing go on, or everything again: the machine stays in the middle of what it executes next, as if that
-    /// was something long. For those who want to see what happens beside it.
+    /// Lets nothing go on, or everything again: the machine stays in the middle of what it executes next, as
+    /// if that was something long. For those who want to see what happens beside it.
     pub fn hold_execution(&mut self, is_held: bool) {
         self.execution.is_held = is_held;
     }
@@ -262,8 +262,8 @@ impl<M: StateMachine> Group<M> {
         }
     }
 
-    /// Executes the next thing, or goes on with the last one; what is done. Nothing, if there is nothing more to do, or
-    /// not in this turn.
+    /// Executes the next thing, or goes on with the last one; what is done. Nothing, if there is nothing more
+    /// to do, or not in this turn.
     fn execute_next(&mut self, now: Instant, observer: &mut impl GroupObserver<M>) -> Option<Done> {
         let mut left = if self.execution.is_held { 0 } else { self.execution.left };
         let done = if self.execution.running.is_some() {
@@ -317,7 +317,8 @@ impl<M: StateMachine> Group<M> {
         self.begin_wanted_snapshot(observer);
     }
 
-    /// Batches of reads have been executed: whoever asked for them is answered, unless nobody wants to know any more.
+    /// Batches of reads have been executed: whoever asked for them is answered, unless nobody wants to know
+    /// any more.
     fn answer_reads(&mut self, responses: Vec<bytes::Bytes>, out: &mut Out<GroupEffect>) {
         let Some(Running::Reads { origins, .. }) = self.execution.running.take() else { return };
         for (origin, response) in origins.into_iter().zip(responses) {

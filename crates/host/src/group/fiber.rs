@@ -1,13 +1,13 @@
 //! The machine of a group, and the stack of its own on which it executes.
 //!
-//! A command that takes long pauses when its slice is used up ([`Budget`]), deep in whatever it does, and goes on
-//! in a later turn. So that nothing of it has to be written down meanwhile, it is executed on a second stack: a
-//! coroutine. The machine moves onto that stack for each entry and for each batch of reads, and back when it is done;
-//! that costs a few dozen nanoseconds. While it is *away* nobody can look into it, and nobody has to say in
-//! a lock or a borrow that they must not: it is not there.
+//! A command that takes long pauses when its slice is used up ([`Budget`]), deep in whatever it does, and
+//! goes on in a later turn. So that nothing of it has to be written down meanwhile, it is executed on a
+//! second stack: a coroutine. The machine moves onto that stack for each entry and for each batch of reads,
+//! and back when it is done; that costs a few dozen nanoseconds. While it is *away* nobody can look into it,
+//! and nobody has to say in a lock or a borrow that they must not: it is not there.
 //!
-//! Whoever has no use for what is being executed drops it: the stack is unwound, as by a panic that nobody hears
-//! of, and the machine goes with it.
+//! Whoever has no use for what is being executed drops it: the stack is unwound, as by a panic that nobody
+//! hears of, and the machine goes with it.
 
 use std::fmt;
 use std::mem;
@@ -62,7 +62,8 @@ impl Work {
     }
 }
 
-/// What comes back from the other stack: the machine, what it has done, and how many steps of the slice are left.
+/// What comes back from the other stack: the machine, what it has done, and how many steps of the slice are
+/// left.
 struct Back<M> {
     state: Box<Replicated<M>>,
     done: Done,

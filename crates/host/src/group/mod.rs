@@ -91,8 +91,8 @@ pub struct Group<M> {
     /// Reads by the token under which their confirmation was asked for.
     confirming: BTreeMap<u64, Asked>,
     next_token: u64,
-    /// Reads that are being executed, or wait for nothing else. One that comes again, because it takes long, is not
-    /// executed twice.
+    /// Reads that are being executed, or wait for nothing else. One that comes again, because it takes long,
+    /// is not executed twice.
     executing: BTreeSet<Origin>,
     snapshots: Snapshots<M>,
     execution: Execution,
@@ -200,8 +200,8 @@ impl<M: StateMachine> Group<M> {
         self.state.here()
     }
 
-    /// Harms the machine, see [`Replicated::damage`]; whether that could be done, because it was not in the middle of
-    /// something.
+    /// Harms the machine, see [`Replicated::damage`]; whether that could be done, because it was not in the
+    /// middle of something.
     pub fn damage(&mut self, harm: impl FnOnce(&mut M)) -> bool {
         self.state.here_mut().map(|state| state.damage(harm)).is_some()
     }

@@ -159,7 +159,8 @@ impl<M: StateMachine> Group<M> {
         self.step(now, input, observer, out);
     }
 
-    /// The entry at `index` has been executed, with these answers to its batches: those who asked for it hear of them.
+    /// The entry at `index` has been executed, with these answers to its batches: those who asked for it hear
+    /// of them.
     pub(super) fn answer_writes(&mut self, index: Index, answers: Vec<Answer>, out: &mut Out<GroupEffect>) {
         self.counters.entries += 1;
         let asked = self.proposed.pop_front_if(|(proposed, _)| *proposed == index);

@@ -11,8 +11,8 @@ use onecopy_replica::{Base, Config};
 pub struct GroupSettings {
     /// Those of its replica.
     pub replica: Config,
-    /// Commands that need memory are refused when the states of all groups of the node have this many bytes; 0:
-    /// never.
+    /// Commands that need memory are refused when the states of all groups of the node have this many bytes;
+    /// 0: never.
     pub memory_max: u64,
     /// Writes are refused while the view has fewer members.
     pub min_copies: u32,

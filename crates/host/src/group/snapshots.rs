@@ -108,8 +108,8 @@ impl<M: StateMachine> Group<M> {
         observer.snapshot_begun(self, at);
     }
 
-    /// Hands the next piece of the image to the archive. A little per turn: commands go on meanwhile. Not while the
-    /// machine is in the middle of one.
+    /// Hands the next piece of the image to the archive. A little per turn: commands go on meanwhile. Not
+    /// while the machine is in the middle of one.
     pub(super) fn continue_snapshot(&mut self, out: &mut Out<GroupEffect>) {
         let Some(state) = self.state.here_mut() else { return };
         if std::mem::take(&mut self.snapshots.is_abandoned) {

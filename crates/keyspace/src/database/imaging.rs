@@ -2,8 +2,8 @@
 //!
 //! While an image is being made, the database knows which blocks of its slots the image already has. Every
 //! change is announced ([`Database::before_change`]) and lets the image have the block first, as it is. What
-//! was serialized that way waits in [`Imaging::saved`] until its turn comes. Large values come in parts behind
-//! their block: one that is about to change before that is copied.
+//! was serialized that way waits in [`Imaging::saved`] until its turn comes. Large values come in parts
+//! behind their block: one that is about to change before that is copied.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -28,7 +28,8 @@ pub(super) struct Imaging {
     next: (usize, usize),
     /// Blocks that were serialized because they were about to change.
     saved: BTreeMap<(usize, usize), Saved>,
-    /// The large values of the block before `next` that it does not have yet, and how much it has of the first.
+    /// The large values of the block before `next` that it does not have yet, and how much it has of the
+    /// first.
     large: VecDeque<Large>,
     cursor: Cursor,
 }

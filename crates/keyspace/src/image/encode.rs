@@ -22,8 +22,8 @@ pub(crate) fn header(seed: Seed, clock: Timestamp, first: u64) -> Part {
     Part { digest: xxh3_64(&out), bytes: out }
 }
 
-/// A block of so many keys of a slot, of the database that had this number. Which of these keys have large values,
-/// counted from the first: their parts must follow.
+/// A block of so many keys of a slot, of the database that had this number. Which of these keys have large
+/// values, counted from the first: their parts must follow.
 pub(crate) fn block<'a>(
     number: u8,
     (slot, block): (usize, usize),

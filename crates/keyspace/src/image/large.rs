@@ -33,8 +33,8 @@ pub(crate) struct Cursor {
 }
 
 impl Cursor {
-    /// Appends the next part of what is at a position of a slot, of the database that had this number. Whether it
-    /// was the last.
+    /// Appends the next part of what is at a position of a slot, of the database that had this number.
+    /// Whether it was the last.
     pub(crate) fn write(
         &mut self,
         number: u8,
@@ -80,7 +80,8 @@ impl Cursor {
         }
     }
 
-    /// Writes items, of which it has written a part of the first, while there is room. Whether it came to the end.
+    /// Writes items, of which it has written a part of the first, while there is room. Whether it came to the
+    /// end.
     fn write_all<'a>(
         &mut self,
         items: impl Iterator<Item = (&'a [u8], Option<f64>)>,

@@ -26,19 +26,19 @@
 //!
 //! # What vouches for what
 //!
-//! The value of an entry that occupies more than 16 KiB is large: it is not there, but follows behind the block, in
-//! parts of 64 KiB, cut anywhere; the large values of a block in the order of their entries.
+//! The value of an entry that occupies more than 16 KiB is large: it is not there, but follows behind the
+//! block, in parts of 64 KiB, cut anywhere; the large values of a block in the order of their entries.
 //!
 //! The checksum vouches for the bytes. The digest vouches for what has been made of them: it is the sum of
-//! the hashes of every block, part and token, as it was serialized, and of the header. Whoever restores the image
-//! serializes what has been built in memory once more, and compares the sums: they agree only if both hold
-//! the same, in the same order, to the bit.
+//! the hashes of every block, part and token, as it was serialized, and of the header. Whoever restores the
+//! image serializes what has been built in memory once more, and compares the sums: they agree only if both
+//! hold the same, in the same order, to the bit.
 //!
 //! # Limits
 //!
-//! What takes longest at once is a block: a thousand keys with values of at most 16 KiB. What is about to change is
-//! serialized first, or, if it is a large value, copied, and held in memory until its turn comes: in the worst
-//! case, when everything changes before the image is read, that is one copy of the data.
+//! What takes longest at once is a block: a thousand keys with values of at most 16 KiB. What is about to
+//! change is serialized first, or, if it is a large value, copied, and held in memory until its turn comes:
+//! in the worst case, when everything changes before the image is read, that is one copy of the data.
 
 mod decode;
 pub(crate) mod encode;

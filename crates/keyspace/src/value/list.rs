@@ -156,8 +156,8 @@ impl List {
         if self.bytes() + self.len() as u64 * 3 <= LISTPACK_BYTES_MAX { "listpack" } else { "quicklist" }
     }
 
-    /// A copy that is only read, in few allocations: thousands of small ones would leave holes among those of the
-    /// list when it goes.
+    /// A copy that is only read, in few allocations: thousands of small ones would leave holes among those of
+    /// the list when it goes.
     pub(crate) fn copy_to_read(&self) -> Self {
         let Some(more) = &self.more else { return self.clone() };
         let mut copy = Chunks { chunks: VecDeque::new(), length: more.length, bytes: more.bytes };
@@ -293,8 +293,8 @@ impl List {
         true
     }
 
-    /// Inserts before or after the first element equal to `pivot`; whether there is one. `step` is called for each
-    /// element that is compared.
+    /// Inserts before or after the first element equal to `pivot`; whether there is one. `step` is called for
+    /// each element that is compared.
     pub(crate) fn insert(
         &mut self,
         pivot: &[u8],

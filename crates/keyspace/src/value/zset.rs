@@ -137,8 +137,8 @@ impl Zset {
         pairs.iter().all(|(member, score)| zset.insert(seed, member, *score).is_none()).then_some(zset)
     }
 
-    /// An empty one in the long form, for one that will be large: on the way through the short form, positions
-    /// would become ranks.
+    /// An empty one in the long form, for one that will be large: on the way through the short form,
+    /// positions would become ranks.
     pub(crate) fn many(seed: Seed) -> Self {
         Self::Many(Box::new(Many { members: Dict::new(seed), ranked: Ranked::default(), long: 0 }))
     }

@@ -1,5 +1,5 @@
-//! Commands that name databases by their numbers. To a state machine they are its own databases, counted from 0;
-//! what would reach into another one is refused.
+//! Commands that name databases by their numbers. To a state machine they are its own databases, counted from
+//! 0; what would reach into another one is refused.
 
 use onecopy_core::GroupId;
 use onecopy_resp::Request;
@@ -40,8 +40,8 @@ impl Selected {
     }
 }
 
-/// A command, with the numbers of databases in it as the state machine of the selected one calls them. `None` if
-/// it can go there as it is.
+/// A command, with the numbers of databases in it as the state machine of the selected one calls them. `None`
+/// if it can go there as it is.
 ///
 /// # Errors
 /// It would reach into a database that another group holds.

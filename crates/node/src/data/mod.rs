@@ -72,8 +72,8 @@ pub(crate) async fn run(mut plane: Plane, inbox: Rc<Inbox>, mut channels: Channe
     }
 }
 
-/// Waits for so long. A timer takes a millisecond at least: whoever has something to execute lets only those go
-/// first who can go at once.
+/// Waits for so long. A timer takes a millisecond at least: whoever has something to execute lets only those
+/// go first who can go at once.
 async fn pause(patience: Duration) {
     match patience {
         Duration::ZERO => tokio::task::yield_now().await,

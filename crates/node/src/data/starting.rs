@@ -1,8 +1,8 @@
-//! Starting replicas: at the start of the process those that the disk has something of, and later, empty, those
-//! of the other groups that the view table names.
+//! Starting replicas: at the start of the process those that the disk has something of, and later, empty,
+//! those of the other groups that the view table names.
 //!
-//! A node that holds data has a replica of every group, in its view or not. One that is in no view costs nothing,
-//! and a node that is recruited begins to learn with the first word that it hears.
+//! A node that holds data has a replica of every group, in its view or not. One that is in no view costs
+//! nothing, and a node that is recruited begins to learn with the first word that it hears.
 
 use std::rc::Rc;
 

@@ -21,8 +21,8 @@ fn prepares(effects: &[Effect]) -> Vec<(EntryId, Vec<EntryId>)> {
     sent.collect()
 }
 
-/// The primary of view 2 after a restart, with these entries, all but the last two of them on the disk only; the
-/// learner n3 has said that it has nothing.
+/// The primary of view 2 after a restart, with these entries, all but the last two of them on the disk only;
+/// the learner n3 has said that it has nothing.
 fn asked(epochs: &[u64]) -> (Subject, Vec<Effect>) {
     // Of 4 MiB, a learner is sent an eighth of its window at once.
     let config = Config { log_memory_bytes_max: 2 * size(), prepare_bytes_max: 4 << 20, ..config() };

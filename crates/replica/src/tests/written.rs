@@ -1,4 +1,5 @@
-//! What is written to the disk for each byte of log, over the life of a state, and what a start would execute.
+//! What is written to the disk for each byte of log, over the life of a state, and what a start would
+//! execute.
 
 use super::*;
 
@@ -21,8 +22,8 @@ impl Written {
     }
 }
 
-/// The life of the only member of a group, which writes so many bytes. How large the state is then follows from how
-/// much it has written, and a snapshot takes as long as it takes to write half as much log.
+/// The life of the only member of a group, which writes so many bytes. How large the state is then follows
+/// from how much it has written, and a snapshot takes as long as it takes to write half as much log.
 fn life(bytes: usize, size: impl Fn(usize) -> usize) -> Written {
     let config = Config { log_bytes_max: LOG_BYTES, log_memory_bytes_max: 0, ..config() };
     let mut subject = Subject::leading_with(config, &view(1, N1, &[N1], &[]));

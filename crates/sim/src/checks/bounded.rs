@@ -9,8 +9,9 @@ use crate::trace::violated;
 
 const CHECKER: &str = "bounded";
 
-/// How much longer than its bound a log may become while replicas need what is behind the snapshot (one time more than the
-/// `PATIENCE` of `crates/replica/src/snapshot.rs`), and again, for what arrives until the next snapshot is finished.
+/// How much longer than its bound a log may become while replicas need what is behind the snapshot (one time
+/// more than the `PATIENCE` of `crates/replica/src/snapshot.rs`), and again, for what arrives until the next
+/// snapshot is finished.
 const PATIENCE: usize = 5;
 
 /// How many events a run may have. The busiest have some hundred thousand: millions are a storm of messages that

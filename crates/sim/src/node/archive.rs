@@ -1,5 +1,5 @@
-//! What the snapshot thread of a node does: it handles snapshot files, and reads back old entries of the log. One
-//! job after the other, beside the log.
+//! What the snapshot thread of a node does: it handles snapshot files, and reads back old entries of the log.
+//! One job after the other, beside the log.
 
 use std::collections::BTreeMap;
 

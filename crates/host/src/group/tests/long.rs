@@ -297,7 +297,8 @@ fn entries_and_reads_take_turns() {
     assert_eq!(order, [1, 5, 2, 6, 3, 7, 4]);
 }
 
-/// Coordinators ask again when they have heard nothing for a while. A long read was once executed again and again.
+/// Coordinators ask again when they have heard nothing for a while. A long read was once executed again and
+/// again.
 #[test]
 fn a_read_that_comes_again_while_it_is_executed_is_executed_once() {
     let mut rig = sliced(10);
