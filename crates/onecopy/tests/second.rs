@@ -88,8 +88,10 @@ fn a_node_that_has_moved_is_found_where_it_is() {
 #[test]
 fn a_node_that_nobody_can_reach_is_not_ready_and_says_why() {
     let mut cluster = Cluster::start(Options { proxied: true, ..Options::default() });
-    let spare =
-        cluster.ids().into_iter().find(|id| cluster.role(*id).as_deref() == Some("spare")).expect("a spare");
+    // It has a replica once it has heard of the group.
+    let spare = wait("a spare", PATIENCE, || {
+        cluster.ids().into_iter().find(|id| cluster.role(*id).as_deref() == Some("spare"))
+    });
     let readyz = |cluster: &Cluster| cluster.http(spare, "/readyz");
     wait("the spare to be ready", PATIENCE, || readyz(&cluster).filter(|(status, _)| *status == 200));
     // It speaks, but whoever looks for it does so in the wrong place.
