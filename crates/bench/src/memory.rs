@@ -2,7 +2,6 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
@@ -117,10 +116,7 @@ fn few(name: &str, number: u64) -> Vec<String> {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let has_redis = Command::new("redis-server").arg("--version").stdout(Stdio::null()).status().is_ok();
-    if !has_redis {
-        println!("redis-server is not installed: nothing to compare with.\n");
-    }
+    let has_redis = RedisServer::is_installed();
     println!(
         "Resident bytes, less those of an empty process, for each of {} (a tenth for small collections).\n",
         arguments.keys

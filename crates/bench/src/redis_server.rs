@@ -15,6 +15,16 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct RedisServer(Child);
 
 impl RedisServer {
+    /// Whether there is one to start. If not, people are told.
+    pub(crate) fn is_installed() -> bool {
+        let is_installed =
+            Command::new("redis-server").arg("--version").stdout(Stdio::null()).status().is_ok();
+        if !is_installed {
+            println!("redis-server is not installed: nothing to compare with.\n");
+        }
+        is_installed
+    }
+
     /// Starts one on this port of the loopback interface, without snapshots, and waits until it listens.
     pub(crate) fn start(port: u16, arguments: &[&str]) -> anyhow::Result<Self> {
         let server = Command::new("redis-server")

@@ -2,7 +2,6 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -69,10 +68,7 @@ const CASES: [Case; 9] = [
 ];
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let has_redis = Command::new("redis-server").arg("--version").stdout(Stdio::null()).status().is_ok();
-    if !has_redis {
-        println!("redis-server is not installed: nothing to compare with.\n");
-    }
+    let has_redis = RedisServer::is_installed();
     println!(
         "The longest time that another client waits, in milliseconds: {} members, {} keys, {} that expire, {} MiB.\n",
         arguments.members, arguments.keys, arguments.expiring, arguments.mebibytes
