@@ -3,11 +3,11 @@
 use onecopy_core::{Entry, EntryId, Grounds, Index, Instant, NodeId, Plea, Rule, ViewNumber};
 
 use crate::awake::Awake;
-use crate::effect::Effect;
+use crate::core::{Core, Step};
 use crate::lease::{Loan, Terms};
 use crate::message::Message;
 use crate::reads::Read;
-use crate::replica::{Replica, Role};
+use crate::snapshot_transfer::Serving;
 
 /// What a backup or a learner knows in its view.
 #[derive(Clone, Debug, Hash)]
@@ -32,6 +32,8 @@ pub(crate) struct Follower {
     pub(crate) reads: Vec<Read>,
     /// A read was taken since the last acknowledgement.
     pub(crate) has_read: bool,
+    /// The snapshots that it sends to others.
+    pub(crate) serving: Vec<Serving>,
 }
 
 impl Follower {
@@ -47,139 +49,121 @@ impl Follower {
             reads_until: Instant::ZERO,
             reads: Vec::new(),
             has_read: false,
+            serving: Vec::new(),
         }
     }
 }
 
-impl Replica {
+impl Follower {
     #[expect(clippy::too_many_arguments, reason = "the fields of one message")]
     pub(crate) fn on_prepare(
         &mut self,
-        now: Instant,
+        core: &mut Core,
+        step: &mut Step<'_>,
         from: NodeId,
-        view: ViewNumber,
         sequence: u64,
         previous: EntryId,
         entries: Vec<Entry>,
         commit: Index,
         terms: Option<Terms>,
-        effects: &mut Vec<Effect>,
     ) {
-        let Role::Follower(follower) = &mut self.role else { return };
-        if from != follower.primary && self.config.rules.hold(Rule::NoOldPrimaries) {
+        if from != self.primary && core.config.rules.hold(Rule::NoOldPrimaries) {
             return;
         }
-        follower.heard = now;
-        if self.digests.has_diverged() {
+        self.heard = step.now;
+        if core.digests.has_diverged() {
             return;
         }
-        if let Some(terms) = terms.filter(|_| self.config.lease.is_some() && !self.declines) {
-            follower.prepared_at = follower.prepared_at.max(Some(terms.sent));
-            let until = terms.lease.map_or(Instant::ZERO, |loan| self.config.held_until(now, loan));
-            follower.reads_until = follower.reads_until.max(until);
+        if let Some(terms) = terms.filter(|_| core.lease().is_some()) {
+            self.prepared_at = self.prepared_at.max(Some(terms.sent));
+            let until = terms.lease.map_or(Instant::ZERO, |loan| core.config.held_until(step.now, loan));
+            self.reads_until = self.reads_until.max(until);
         }
-        if self.snapshots.is_installing() {
+        if core.snapshots.is_installing() {
             // The entries are as good as lost, and are sent again. But loading a snapshot may take longer than the
             // failure timeout, and this replica is not silent.
-            return self.acknowledge(now, effects);
+            return self.acknowledge(core, step);
         }
         // What a snapshot covers is committed, and agrees by that.
-        let covered = previous.index <= self.log.base().index;
-        if !covered && !self.log.contains(previous) {
-            let (agreed, last) = (follower.agreed.max(self.commit), self.log.last());
-            return self.send(from, Message::PrepareReject { view, sequence, agreed, last }, effects);
+        let covered = previous.index <= core.log.base().index;
+        if !covered && !core.log.contains(previous) {
+            let (view, agreed, last) = (core.view_number(), self.agreed.max(core.commit), core.log.last());
+            return core.send(step, from, Message::PrepareReject { view, sequence, agreed, last });
         }
         let heartbeat = entries.is_empty();
         let end = entries.last().map_or(previous.index, |entry| entry.id.index);
-        self.take_entries(now, entries, effects);
-        let end = end.min(self.log.last().index);
-        let Role::Follower(follower) = &mut self.role else { return };
-        follower.agreed = follower.agreed.max(end);
-        let committed = commit.min(follower.agreed);
-        self.commit_through(committed, effects);
-        self.answer_backup_reads(effects);
+        self.take_entries(core, step, entries);
+        let end = end.min(core.log.last().index);
+        self.agreed = self.agreed.max(end);
+        let committed = commit.min(self.agreed);
+        core.commit_through(step, committed, self.demand());
+        self.answer_reads(core, step);
         match heartbeat {
             // Always answered, so that a lost acknowledgement is said again.
-            true => self.acknowledge(now, effects),
-            false => self.follower_durable(now, effects),
+            true => self.acknowledge(core, step),
+            false => self.became_durable(core, step),
         }
     }
 
     /// Appends what the log does not hold yet; the first disagreement cuts the tail (rule P8).
-    fn take_entries(&mut self, now: Instant, entries: Vec<Entry>, effects: &mut Vec<Effect>) {
-        let base = self.log.base().index;
-        let known = |replica: &Self, entry: &Entry| entry.id.index <= base || replica.log.contains(entry.id);
-        let new: Vec<Entry> = entries.into_iter().skip_while(|entry| known(self, entry)).collect();
+    fn take_entries(&mut self, core: &mut Core, step: &mut Step<'_>, entries: Vec<Entry>) {
+        let base = core.log.base().index;
+        let known = |entry: &Entry| entry.id.index <= base || core.log.contains(entry.id);
+        let new: Vec<Entry> = entries.into_iter().skip_while(known).collect();
         let Some(first) = new.first().map(|entry| entry.id.index) else { return };
-        if first <= self.log.last().index {
-            if !self.config.rules.hold(Rule::TailsYield) {
+        if first <= core.log.last().index {
+            if !core.config.rules.hold(Rule::TailsYield) {
                 return;
             }
-            self.cut(now, first, effects);
-            if let Role::Follower(follower) = &mut self.role {
-                follower.agreed = follower.agreed.min(first.previous());
-            }
+            core.cut(step, first);
+            self.agreed = self.agreed.min(first.previous());
         }
-        self.append(now, new, effects);
+        core.append(step, new);
     }
 
     /// Acknowledges what has become durable since the last time.
-    pub(crate) fn follower_durable(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        let Role::Follower(follower) = &self.role else { return };
-        if self.digests.has_diverged() {
-            return;
-        }
-        if self.disk.durable.min(follower.agreed) > follower.acknowledged {
-            self.acknowledge(now, effects);
+    pub(crate) fn became_durable(&mut self, core: &mut Core, step: &mut Step<'_>) {
+        if !core.digests.has_diverged() && core.disk.durable.min(self.agreed) > self.acknowledged {
+            self.acknowledge(core, step);
         }
     }
 
     /// Says what is durable here, and promises what the primary reads under.
-    pub(crate) fn acknowledge(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        let view = self.view_number();
-        let Role::Follower(follower) = &mut self.role else { return };
-        let durable = self.disk.durable.min(follower.agreed);
-        follower.acknowledged = durable;
-        let primary = follower.primary;
-        let reads = std::mem::take(&mut follower.has_read) || !follower.reads.is_empty();
-        let lease = self.config.lease.filter(|_| !self.declines);
-        let terms = follower.prepared_at.zip(lease).map(|(earned, lasts)| {
-            self.leases.promise(now, primary, lasts, &self.config);
+    pub(crate) fn acknowledge(&mut self, core: &mut Core, step: &mut Step<'_>) {
+        let (view, now) = (core.view_number(), step.now);
+        let durable = core.disk.durable.min(self.agreed);
+        self.acknowledged = durable;
+        let reads = std::mem::take(&mut self.has_read) || !self.reads.is_empty();
+        let terms = self.prepared_at.zip(core.lease()).map(|(earned, lasts)| {
+            core.leases.promise(now, self.primary, lasts, &core.config);
             Terms { sent: now, lease: Some(Loan { earned, lasts }), reads }
         });
-        self.send(
-            primary,
-            Message::PrepareOk { view, durable, checked: self.digests.agreed(), terms },
-            effects,
-        );
+        let checked = core.digests.agreed();
+        core.send(step, self.primary, Message::PrepareOk { view, durable, checked, terms });
     }
 
     pub(crate) fn on_confirm(
         &mut self,
-        now: Instant,
+        core: &Core,
+        step: &mut Step<'_>,
         from: NodeId,
         view: ViewNumber,
         round: u64,
-        effects: &mut Vec<Effect>,
     ) {
-        let Role::Follower(follower) = &mut self.role else { return };
-        if from == follower.primary || !self.config.rules.hold(Rule::NoOldPrimaries) {
-            follower.heard = now;
-            self.send(from, Message::Confirmed { view, round }, effects);
+        if from == self.primary || !core.config.rules.hold(Rule::NoOldPrimaries) {
+            self.heard = step.now;
+            core.send(step, from, Message::Confirmed { view, round });
         }
     }
 
     /// One heartbeat interval has passed.
-    pub(crate) fn follower_tick(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        let view = self.view_number();
-        self.accuse(effects);
-        self.nudge_serving(now, effects);
-        let Role::Follower(follower) = &mut self.role else { return };
-        follower.awake.tick(&self.config, now);
-        let silent_for = now.since(follower.awake.at_least(follower.heard));
-        if silent_for >= self.config.failure_timeout {
-            let plea = Plea::Suspect { node: follower.primary, grounds: Grounds::Silent(silent_for) };
-            effects.push(self.config.petition(view, plea));
+    pub(crate) fn tick(&mut self, core: &Core, step: &mut Step<'_>) {
+        self.accuse(core, step);
+        self.nudge_serving(core, step);
+        self.awake.tick(&core.config, step.now);
+        let silent_for = step.now.since(self.awake.at_least(self.heard));
+        if silent_for >= core.config.failure_timeout {
+            core.petition(step, Plea::Suspect { node: self.primary, grounds: Grounds::Silent(silent_for) });
         }
     }
 }

@@ -3,12 +3,12 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use onecopy_core::{Entry, EntryId, Index, Instant, Log, NodeId, Rule, Ticket, Timestamp, Write};
+use onecopy_core::{Entry, EntryId, Index, Instant, Log, Ticket, Timestamp, Write};
 
+use crate::core::{Core, Step};
 use crate::effect::Effect;
-use crate::message::Message;
 use crate::pace::time_for;
-use crate::replica::{Replica, Role};
+use crate::snapshot::Demand;
 
 /// A write of so many bytes takes its time, and those that share a sync with it wait for it. Many small ones
 /// that gather because a disk stands still are no excuse for it.
@@ -56,42 +56,36 @@ impl Disk {
         Some(now.since(oldest.since).saturating_sub(time_for(bytes)))
     }
 
+    /// Everything up to this ticket is durable.
+    pub(crate) fn done(&self) -> Ticket {
+        self.done
+    }
+
     /// What is on its way leads to a log that ends here, or before.
     fn shorten(&mut self, end: Index) {
         self.pending.iter_mut().for_each(|pending| pending.last = pending.last.min(end));
     }
 }
 
-impl Replica {
-    /// Sends a message that may not leave before the promise of the view is durable (rule P3).
-    pub(crate) fn send(&self, to: NodeId, message: Message, effects: &mut Vec<Effect>) {
-        let waits = self.promise > self.disk.done && self.config.rules.hold(Rule::DurablePromise);
-        effects.push(Effect::Send { to, message, after: waits.then_some(self.promise) });
-    }
-
-    /// Whether the promise of the view is durable.
-    pub(crate) fn promise_is_durable(&self) -> bool {
-        self.promise <= self.disk.done || !self.config.rules.hold(Rule::DurablePromise)
-    }
-
-    pub(crate) fn persist(&mut self, now: Instant, writes: Vec<Write>, effects: &mut Vec<Effect>) -> Ticket {
+impl Core {
+    pub(crate) fn persist(&mut self, step: &mut Step<'_>, writes: Vec<Write>) -> Ticket {
         let ticket = self.disk.issued.take();
         let (last, bytes) = (self.log.last().index, writes.iter().map(Write::size).sum());
         self.disk.pending_bytes += bytes;
         let behind = self.disk.pending_bytes;
-        self.disk.pending.push_back(Pending { ticket, last, since: now, bytes, behind });
-        effects.push(Effect::Persist { ticket, writes });
+        self.disk.pending.push_back(Pending { ticket, last, since: step.now, bytes, behind });
+        step.push(Effect::Persist { ticket, writes });
         ticket
     }
 
     /// Appends entries at the end of the log, in memory and to the disk.
-    pub(crate) fn append(&mut self, now: Instant, entries: Vec<Entry>, effects: &mut Vec<Effect>) {
+    pub(crate) fn append(&mut self, step: &mut Step<'_>, entries: Vec<Entry>) {
         entries.iter().cloned().for_each(|entry| self.log.append(entry));
-        self.persist(now, vec![Write::Append { entries, commit: self.commit }], effects);
+        self.persist(step, vec![Write::Append { entries, commit: self.commit }]);
     }
 
     /// Cuts the tail from `from` on (rule P8).
-    pub(crate) fn cut(&mut self, now: Instant, from: Index, effects: &mut Vec<Effect>) {
+    pub(crate) fn cut(&mut self, step: &mut Step<'_>, from: Index) {
         assert!(
             from > self.commit,
             "P8 tails yield: {} would cut the committed entry {from} of {} (committed through {})",
@@ -102,37 +96,25 @@ impl Replica {
         self.log.cut(from);
         self.disk.durable = self.disk.durable.min(from.previous());
         self.disk.shorten(from.previous());
-        self.persist(now, vec![Write::Cut { from }], effects);
+        self.persist(step, vec![Write::Cut { from }]);
     }
 
     /// Replaces the whole log by a snapshot that covers everything through `base`.
-    pub(crate) fn replace_log(
-        &mut self,
-        now: Instant,
-        base: EntryId,
-        time: Timestamp,
-        effects: &mut Vec<Effect>,
-    ) {
+    pub(crate) fn replace_log(&mut self, step: &mut Step<'_>, base: EntryId, time: Timestamp) {
         self.log = Log::new(base);
         self.base_time = time;
         self.commit = base.index;
         // Durable once the ticket is; until then nothing of the new log is.
         self.disk.durable = Index(0);
         self.disk.shorten(Index(0));
-        self.persist(now, vec![Write::Install { snapshot: base }], effects);
+        self.persist(step, vec![Write::Install { snapshot: base }]);
     }
 
     /// Drops the entries that a durable snapshot covers; `time` is that of the last one.
-    pub(crate) fn compact_log(
-        &mut self,
-        now: Instant,
-        through: EntryId,
-        time: Timestamp,
-        effects: &mut Vec<Effect>,
-    ) {
+    pub(crate) fn compact_log(&mut self, step: &mut Step<'_>, through: EntryId, time: Timestamp) {
         self.log.compact(through);
         self.base_time = time;
-        self.persist(now, vec![Write::Compact { through }], effects);
+        self.persist(step, vec![Write::Compact { through }]);
     }
 
     /// The time of the last entry: no later entry may have a lower one.
@@ -145,8 +127,9 @@ impl Replica {
         self.log.get(index).map_or(self.base_time, |entry| entry.time)
     }
 
-    /// Raises the commit index and has the newly committed entries executed.
-    pub(crate) fn commit_through(&mut self, index: Index, effects: &mut Vec<Effect>) {
+    /// Raises the commit index and has the newly committed entries executed. `demand` is what others need of
+    /// the log.
+    pub(crate) fn commit_through(&mut self, step: &mut Step<'_>, index: Index, demand: Demand) {
         if index <= self.commit {
             return;
         }
@@ -154,8 +137,8 @@ impl Replica {
         let entries = self.log.between(self.commit, index);
         assert_eq!(entries.len(), count, "commit: {index} is beyond the log's end {}", self.log.last());
         self.commit = index;
-        effects.push(Effect::Apply { entries });
-        self.maybe_take_snapshot(effects);
+        step.push(Effect::Apply { entries });
+        self.maybe_take_snapshot(step, demand);
         self.release_log();
     }
 
@@ -166,7 +149,8 @@ impl Replica {
         self.log.release(settled.previous(), self.config.log_memory_bytes_max);
     }
 
-    pub(crate) fn persisted(&mut self, now: Instant, ticket: Ticket, effects: &mut Vec<Effect>) {
+    /// Everything up to this ticket is durable.
+    pub(crate) fn persisted(&mut self, ticket: Ticket) {
         assert!(ticket <= self.disk.issued, "persisted: {ticket:?} was never issued");
         self.disk.done = self.disk.done.max(ticket);
         while let Some(pending) = self.disk.pending.pop_front_if(|pending| pending.ticket <= ticket) {
@@ -174,10 +158,5 @@ impl Replica {
             self.disk.durable = self.disk.durable.max(pending.last);
         }
         self.release_log();
-        match self.role {
-            Role::Primary(_) => self.primary_durable(now, effects),
-            Role::Follower(_) => self.follower_durable(now, effects),
-            Role::Retired | Role::Outside => {}
-        }
     }
 }

@@ -10,11 +10,13 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use onecopy_core::{Digest, EntryId, Index, Instant, NodeId, Rule, Timestamp, View, ViewNumber};
+use onecopy_core::{Digest, EntryId, Index, NodeId, Rule, Timestamp, View, ViewNumber};
 
+use crate::backup::Follower;
+use crate::core::{Core, Step};
 use crate::effect::Effect;
 use crate::message::Message;
-use crate::replica::{Replica, Role};
+use crate::primary::Primary;
 
 /// How many entries back a digest is remembered. What a backup executed longer ago is not compared any more.
 const REMEMBERED: usize = 4_096;
@@ -86,65 +88,16 @@ impl Digests {
     }
 }
 
-impl Replica {
+impl Core {
     /// Entries have been executed here.
-    pub(crate) fn on_executed(&mut self, digests: &[Digest], effects: &mut Vec<Effect>) {
+    pub(crate) fn executed(&mut self, digests: &[Digest]) {
         let own = &mut self.digests.own;
         own.extend(digests);
         own.drain(..own.len().saturating_sub(REMEMBERED));
-        self.compare_digests(effects);
-    }
-
-    /// The primary tells what it holds.
-    pub(crate) fn on_digest(&mut self, digest: Option<Digest>, effects: &mut Vec<Effect>) {
-        // One after the other: the next one waits until this one has been compared. Once they differ, they differ.
-        if self.digests.expected.is_none() && !self.digests.has_diverged() {
-            self.digests.expected = digest;
-            self.compare_digests(effects);
-        }
-    }
-
-    fn compare_digests(&mut self, effects: &mut Vec<Effect>) {
-        let Role::Follower(follower) = &mut self.role else { return };
-        let Some((own, primarys)) = self.digests.compare() else { return };
-        if !self.config.rules.hold(Rule::SameResult) {
-            return;
-        }
-        self.digests.has_diverged = true;
-        follower.refuse_reads(effects);
-        effects.push(Effect::Diverged { after: own.after, own: own.value, primarys: primarys.value });
-        self.accuse(effects);
-    }
-
-    /// Tells the primary that it may be wrong itself. Repeated, for it may be lost.
-    pub(crate) fn accuse(&self, effects: &mut Vec<Effect>) {
-        let Role::Follower(follower) = &self.role else { return };
-        if self.digests.has_diverged {
-            let message = Message::Diverged { view: self.view_number(), began: self.digests.began };
-            self.send(follower.primary, message, effects);
-        }
-    }
-
-    /// A follower came to another result.
-    pub(crate) fn on_accused(&mut self, from: NodeId, began: ViewNumber, effects: &mut Vec<Effect>) {
-        let is_second_hand = self.digests.second_hand.contains(&from);
-        let accusation = Accusation { by: from, began, is_second_hand };
-        let Role::Primary(primary) = &mut self.role else { return };
-        if primary.peer(from).is_none() || self.digests.accusers.contains(&accusation) {
-            return;
-        }
-        self.digests.accusers.push(accusation);
-        let opinions = self.digests.accusers.iter().filter(|accusation| !accusation.is_second_hand);
-        if opinions.count() >= ACCUSERS_MAX {
-            primary.refuse_reads(effects);
-            self.digests.is_damaged = true;
-            self.role = Role::Retired;
-            effects.push(Effect::Damaged);
-        }
     }
 
     /// A view was entered. A diverged replica that is not a member any more forgets everything: as a learner it begins anew.
-    pub(crate) fn maybe_rebuild(&mut self, before: Option<&View>, now: Instant, effects: &mut Vec<Effect>) {
+    pub(crate) fn maybe_rebuild(&mut self, step: &mut Step<'_>, before: Option<&View>) {
         self.digests.expected = None;
         let Some(view) = &self.view else { return };
         if view.primary != self.config.me.node {
@@ -155,7 +108,7 @@ impl Replica {
         if self.digests.has_diverged && view.primary == self.config.me.node {
             // Its log is right, whatever it made of it: a new process executes it anew, and leads.
             self.digests.is_damaged = true;
-            effects.push(Effect::Damaged);
+            step.push(Effect::Damaged);
         } else if is_member && before.is_some_and(|before| before.primary != view.primary) {
             // It differed from a primary that leads no more: what is right is what this one says.
             self.digests.has_diverged = false;
@@ -163,8 +116,67 @@ impl Replica {
         if self.digests.has_diverged() && !is_member {
             self.digests = Digests { began: view.number, ..Digests::default() };
             self.snapshots.forget_all();
-            self.replace_log(now, EntryId::ZERO, Timestamp(0), effects);
-            effects.push(Effect::Rebuild);
+            self.replace_log(step, EntryId::ZERO, Timestamp(0));
+            step.push(Effect::Rebuild);
         }
+    }
+}
+
+impl Follower {
+    /// The primary tells what it holds.
+    pub(crate) fn on_digest(&mut self, core: &mut Core, step: &mut Step<'_>, digest: Option<Digest>) {
+        // One after the other: the next one waits until this one has been compared. Once they differ, they differ.
+        if core.digests.expected.is_none() && !core.digests.has_diverged() {
+            core.digests.expected = digest;
+            self.compare_digests(core, step);
+        }
+    }
+
+    /// Compares what it was told with what it has executed, once it has.
+    pub(crate) fn compare_digests(&mut self, core: &mut Core, step: &mut Step<'_>) {
+        let Some((own, primarys)) = core.digests.compare() else { return };
+        if !core.config.rules.hold(Rule::SameResult) {
+            return;
+        }
+        core.digests.has_diverged = true;
+        self.refuse_reads(step);
+        step.push(Effect::Diverged { after: own.after, own: own.value, primarys: primarys.value });
+        self.accuse(core, step);
+    }
+
+    /// Tells the primary that it may be wrong itself. Repeated, for it may be lost.
+    pub(crate) fn accuse(&self, core: &Core, step: &mut Step<'_>) {
+        if core.digests.has_diverged {
+            let message = Message::Diverged { view: core.view_number(), began: core.digests.began };
+            core.send(step, self.primary, message);
+        }
+    }
+}
+
+impl Primary {
+    /// A follower came to another result. Returns whether that is one too many: then this primary leads no
+    /// more.
+    #[must_use]
+    pub(crate) fn on_accused(
+        &mut self,
+        core: &mut Core,
+        step: &mut Step<'_>,
+        from: NodeId,
+        began: ViewNumber,
+    ) -> bool {
+        let is_second_hand = core.digests.second_hand.contains(&from);
+        let accusation = Accusation { by: from, began, is_second_hand };
+        if self.peer(from).is_none() || core.digests.accusers.contains(&accusation) {
+            return false;
+        }
+        core.digests.accusers.push(accusation);
+        let opinions = core.digests.accusers.iter().filter(|accusation| !accusation.is_second_hand);
+        if opinions.count() < ACCUSERS_MAX {
+            return false;
+        }
+        self.refuse_reads(step);
+        core.digests.is_damaged = true;
+        step.push(Effect::Damaged);
+        true
     }
 }

@@ -14,10 +14,12 @@
 
 use onecopy_core::{Instant, NodeId, Plea, ViewNumber};
 
+use crate::backup::Follower;
+use crate::core::{Core, Step};
 use crate::effect::Effect;
 use crate::lease::Granted;
 use crate::message::Message;
-use crate::replica::{Replica, Role};
+use crate::primary::Primary;
 
 /// How far a primary is with handing over.
 #[derive(Clone, Debug, Default, Hash)]
@@ -70,91 +72,93 @@ impl Handover {
     }
 }
 
-impl Replica {
+impl Primary {
     /// An operator, or this node because it is about to stop, wants `to` to be the primary.
-    pub(crate) fn on_hand_over(&mut self, now: Instant, to: NodeId, effects: &mut Vec<Effect>) {
-        let is_heir = to != self.config.me.node && self.view().is_some_and(|view| view.member(to).is_some());
-        let until = now + self.config.failure_timeout;
-        let commit = self.commit;
-        let refusal = match &mut self.role {
-            Role::Primary(primary) if commit < primary.noop => Some(HandoverError::NotPrimary),
-            Role::Primary(_) if !is_heir => Some(HandoverError::NotAMember),
-            Role::Primary(primary) if primary.handover.is_under_way() => Some(HandoverError::UnderWay),
-            Role::Primary(primary) => {
-                primary.handover.under_way = Some(UnderWay { heir: to, until, is_drained: false });
-                None
-            }
-            _ => Some(HandoverError::NotPrimary),
+    pub(crate) fn on_hand_over(&mut self, core: &mut Core, step: &mut Step<'_>, to: NodeId) {
+        let is_heir =
+            to != core.config.me.node && core.view.as_ref().is_some_and(|view| view.member(to).is_some());
+        let refusal = if core.commit < self.noop {
+            Some(HandoverError::NotPrimary)
+        } else if !is_heir {
+            Some(HandoverError::NotAMember)
+        } else if self.handover.is_under_way() {
+            Some(HandoverError::UnderWay)
+        } else {
+            None
         };
-        match refusal {
-            Some(error) => effects.push(Effect::HandoverFailed { error }),
-            None => self.continue_handover(now, effects),
+        if let Some(error) = refusal {
+            return step.push(Effect::HandoverFailed { error });
         }
+        let until = step.now + core.config.failure_timeout;
+        self.handover.under_way = Some(UnderWay { heir: to, until, is_drained: false });
+        self.continue_handover(core, step);
     }
 
     /// Gives up the leases as soon as everything is committed.
-    pub(crate) fn continue_handover(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        let is_drained = self.commit == self.log.last().index;
-        let Role::Primary(primary) = &mut self.role else { return };
-        let Some(under_way) = primary.handover.under_way.as_mut().filter(|_| is_drained) else { return };
+    pub(crate) fn continue_handover(&mut self, core: &Core, step: &mut Step<'_>) {
+        let is_drained = core.commit == core.log.last().index;
+        let Some(under_way) = self.handover.under_way.as_mut().filter(|_| is_drained) else { return };
         if !under_way.is_drained {
             under_way.is_drained = true;
-            primary.handover.has_given_up = true;
-            self.ask_handover(now, effects);
+            self.handover.has_given_up = true;
+            self.ask_handover(core, step);
         }
     }
 
-    fn ask_handover(&self, now: Instant, effects: &mut Vec<Effect>) {
-        let Role::Primary(primary) = &self.role else { return };
-        let Some(under_way) = primary.handover.under_way.as_ref().filter(|under_way| under_way.is_drained)
+    fn ask_handover(&self, core: &Core, step: &mut Step<'_>) {
+        let Some(under_way) = self.handover.under_way.as_ref().filter(|under_way| under_way.is_drained)
         else {
             return;
         };
-        let (view, heir, granted) = (self.view_number(), under_way.heir, self.leases.granted(now));
-        self.send(heir, Message::GiveUp { view, granted }, effects);
-        effects.push(self.config.petition(view, Plea::HandOver { to: heir }));
+        let (view, heir, granted) = (core.view_number(), under_way.heir, core.leases.granted(step.now));
+        core.send(step, heir, Message::GiveUp { view, granted });
+        core.petition(step, Plea::HandOver { to: heir });
     }
 
     /// One heartbeat interval has passed: something may have been lost, or nothing comes of it.
-    pub(crate) fn handover_tick(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        let Role::Primary(primary) = &mut self.role else { return };
-        if primary.handover.under_way.take_if(|under_way| under_way.until <= now).is_some() {
-            effects.push(Effect::HandoverFailed { error: HandoverError::TimedOut });
-            return;
+    pub(crate) fn handover_tick(&mut self, core: &Core, step: &mut Step<'_>) {
+        if self.handover.under_way.take_if(|under_way| under_way.until <= step.now).is_some() {
+            return step.push(Effect::HandoverFailed { error: HandoverError::TimedOut });
         }
-        self.ask_handover(now, effects);
+        self.ask_handover(core, step);
     }
 
-    /// Whether this replica is the primary after `view`, and has neither committed nor read anything yet.
-    pub(crate) fn succeeds(&self, view: ViewNumber) -> bool {
-        let Role::Primary(primary) = &self.role else { return false };
-        view.next() == self.view_number() && self.commit < primary.noop
+    /// Whether this is the primary after `view`, and has neither committed nor read anything yet.
+    pub(crate) fn succeeds(&self, core: &Core, view: ViewNumber) -> bool {
+        view.next() == core.view_number() && core.commit < self.noop
     }
 
-    /// The primary of this view hands over to this replica, or the one of the view before has: the view service may have been
-    /// quicker. What it granted is as good as granted here (rule P6).
-    pub(crate) fn on_give_up(
+    /// The primary of the view before hands over to this one: the view service was quicker. What it granted is
+    /// as good as granted here (rule P6).
+    pub(crate) fn on_given_up(
         &mut self,
-        now: Instant,
+        core: &mut Core,
+        step: &mut Step<'_>,
         from: NodeId,
-        view: ViewNumber,
         granted: Vec<Granted>,
-        effects: &mut Vec<Effect>,
     ) {
-        let succeeds = self.succeeds(view);
-        let follows = matches!(&self.role, Role::Follower(follower) if follower.primary == from);
-        if !succeeds && !follows {
-            return;
+        core.take_over(step, granted);
+        core.leases.release(from);
+        self.try_commit(core, step);
+        self.try_join(core, step);
+    }
+}
+
+impl Follower {
+    /// The primary of this view hands over to this replica.
+    pub(crate) fn on_given_up(&self, core: &mut Core, step: &Step<'_>, from: NodeId, granted: Vec<Granted>) {
+        if from == self.primary {
+            core.take_over(step, granted);
+            core.leases.given_up(core.view_number(), from);
         }
+    }
+}
+
+impl Core {
+    /// Leases that another primary granted are as good as granted here (rule P6).
+    fn take_over(&mut self, step: &Step<'_>, granted: Vec<Granted>) {
         for lease in granted {
-            self.leases.grant(now, lease, &self.config);
-        }
-        if succeeds {
-            self.leases.release(from);
-            self.try_commit(now, effects);
-            self.try_join(now, effects);
-        } else {
-            self.leases.given_up(view, from);
+            self.leases.grant(step.now, lease, &self.config);
         }
     }
 }

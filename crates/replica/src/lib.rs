@@ -45,6 +45,12 @@
 //! log has gets a `snapshot`, by a `transfer` from a backup if one can serve it, and otherwise from the
 //! primary.
 //!
+//! # Roles
+//!
+//! What is known in one view belongs to a role: the primary, or a follower (a backup or a learner). What outlives
+//! views belongs to the `core`. An input goes to the role that it is for once, in `replica`; from there on,
+//! handlers are methods of the role, and take the core and the step.
+//!
 //! # What it does not do
 //!
 //! It does not detect failures by itself (it reports who is silent, or holds up writes: `pace`), does not choose primaries (the view service does), and does
@@ -55,6 +61,7 @@ mod adoption;
 mod awake;
 mod backup;
 mod config;
+mod core;
 mod disk;
 mod divergence;
 mod effect;

@@ -145,6 +145,24 @@ impl Message {
         }
     }
 
+    /// Whether it answers something that was said in the sender's view.
+    pub(crate) fn is_answer(&self) -> bool {
+        match self {
+            Self::PrepareOk { .. }
+            | Self::PrepareReject { .. }
+            | Self::Confirmed { .. }
+            | Self::Diverged { .. }
+            | Self::ServesSnapshot { .. }
+            | Self::SnapshotAck { .. } => true,
+            Self::Prepare { .. }
+            | Self::Confirm { .. }
+            | Self::NewerView { .. }
+            | Self::GiveUp { .. }
+            | Self::ServeSnapshot { .. }
+            | Self::SnapshotChunk { .. } => false,
+        }
+    }
+
     /// Whether a replica could have sent this. The log asserts what it is given; this keeps a broken or hostile
     /// sender from reaching those assertions.
     #[must_use]

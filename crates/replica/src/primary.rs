@@ -4,17 +4,17 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
-use onecopy_core::{Entry, EntryId, Epoch, Index, Instant, Member, NodeId, Plea, Rule, Timestamp, View};
+use onecopy_core::{Entry, Index, Instant, Member, NodeId, Plea, Rule, Timestamp, View};
 
 use crate::awake::Awake;
 use crate::config::Config;
+use crate::core::{Core, Step};
 use crate::effect::Effect;
 use crate::handover::Handover;
 use crate::lease::{Granted, Loan, Terms};
 use crate::pace::{Uncommitted, time_for};
 use crate::peer::Peer;
 use crate::reads::Reads;
-use crate::replica::{Replica, Role};
 
 /// What a primary knows in its view. Nothing of it survives the view: acknowledgements of an older view
 /// may be about a tail that has been cut since.
@@ -129,153 +129,135 @@ impl Primary {
     }
 }
 
-impl Replica {
+impl Primary {
     /// Becomes the active primary of the view that was just entered (rule P7).
-    pub(crate) fn activate(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        let after = self.log.last().index;
-        let noop = self.new_entry(Bytes::new(), Timestamp(0), 0);
-        let Role::Primary(primary) = &mut self.role else { return };
-        primary.noop = noop.id.index;
-        for entry in self.log.after(self.commit, usize::MAX) {
-            primary.record_uncommitted(&entry, now);
+    pub(crate) fn activate(&mut self, core: &mut Core, step: &mut Step<'_>) {
+        let after = core.log.last().index;
+        let noop = core.new_entry(Bytes::new(), Timestamp(0), 0);
+        self.noop = noop.id.index;
+        for entry in core.log.after(core.commit, usize::MAX) {
+            self.record_uncommitted(&entry, step.now);
         }
-        for peer in &mut primary.peers {
+        for peer in &mut self.peers {
             peer.next = after.next();
         }
-        self.order(now, noop, effects);
+        self.order(core, step, noop);
     }
 
     /// A batch of requests arrived.
     pub(crate) fn on_propose(
         &mut self,
-        now: Instant,
+        core: &mut Core,
+        step: &mut Step<'_>,
         payload: Bytes,
         time: Timestamp,
         seed: u64,
-        effects: &mut Vec<Effect>,
     ) {
-        let takes = matches!(&self.role, Role::Primary(primary) if !primary.handover.is_drained());
-        if !takes {
-            effects.push(Effect::Refused);
-            return;
+        if self.handover.is_drained() {
+            return step.push(Effect::Refused);
         }
-        let entry = self.new_entry(payload, time, seed);
-        effects.push(Effect::Proposed { id: entry.id });
-        self.order(now, entry, effects);
+        let entry = core.new_entry(payload, time, seed);
+        step.push(Effect::Proposed { id: entry.id });
+        self.order(core, step, entry);
     }
 
-    pub(crate) fn new_entry(&self, payload: Bytes, time: Timestamp, seed: u64) -> Entry {
-        let id = EntryId::new(self.log.last().index.next(), Epoch::from(self.view_number()));
-        // The wall clock may have been set back, here or by a change of primaries: an entry's time never is.
-        Entry { id, time: time.max(self.last_time()), seed, payload }
-    }
-
-    pub(crate) fn order(&mut self, now: Instant, entry: Entry, effects: &mut Vec<Effect>) {
-        if let Role::Primary(primary) = &mut self.role {
-            primary.record_uncommitted(&entry, now);
-            primary.peers.iter_mut().for_each(|peer| peer.pace.owes(now, entry.id.index));
-        }
-        self.append(now, vec![entry], effects);
-        self.send_to_all(now, effects);
+    pub(crate) fn order(&mut self, core: &mut Core, step: &mut Step<'_>, entry: Entry) {
+        self.record_uncommitted(&entry, step.now);
+        self.peers.iter_mut().for_each(|peer| peer.pace.owes(step.now, entry.id.index));
+        core.append(step, vec![entry]);
+        self.send_to_all(core, step);
     }
 
     /// Raises the commit index to what every required replica has durably (rules P1, P5, P6, P7).
-    pub(crate) fn try_commit(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        let Role::Primary(primary) = &mut self.role else { return };
-        let mut index = self.disk.durable;
-        primary.note_awaited(&self.config, now, index);
-        if self.config.rules.hold(Rule::AllBackupsFirst) {
-            index = primary.required(&self.config, now).map(|peer| peer.matched).fold(index, Index::min);
+    pub(crate) fn try_commit(&mut self, core: &mut Core, step: &mut Step<'_>) {
+        let mut index = core.disk.durable;
+        self.note_awaited(&core.config, step.now, index);
+        if core.config.rules.hold(Rule::AllBackupsFirst) {
+            index = self.required(&core.config, step.now).map(|peer| peer.matched).fold(index, Index::min);
         }
-        if index < primary.noop && self.config.rules.hold(Rule::OwnEntryFirst) {
+        if index < self.noop && core.config.rules.hold(Rule::OwnEntryFirst) {
             return;
         }
-        if !self.promise_is_durable() || !self.is_open(now) {
+        if !core.promise_is_durable() || !self.is_open(core, step.now) {
             return;
         }
-        self.commit_through(index, effects);
-        if let Role::Primary(primary) = &mut self.role {
-            primary.record_commit(index);
-        }
-        self.answer_reads(now, effects);
-        self.continue_handover(now, effects);
+        core.commit_through(step, index, self.demand());
+        self.record_commit(index);
+        self.answer_reads(core, step);
+        self.continue_handover(core, step);
     }
 
     /// Whether the primary may commit and read, as far as earlier promises and leases go (rules L3, L6 and P6). If
     /// not, it comes back when it may.
-    pub(crate) fn is_open(&mut self, now: Instant) -> bool {
-        let Some(view) = &self.view else { return false };
-        let opens = self.leases.opens(view, &self.config);
-        let Role::Primary(primary) = &mut self.role else { return false };
-        primary.opens = (opens > now).then_some(opens);
-        primary.opens.is_none()
+    pub(crate) fn is_open(&mut self, core: &Core, now: Instant) -> bool {
+        let Some(view) = &core.view else { return false };
+        let opens = core.leases.opens(view, &core.config);
+        self.opens = (opens > now).then_some(opens);
+        self.opens.is_none()
     }
 
     /// What a Prepare for `to` says about leases: a backup gets one if this primary has some time left itself.
-    pub(crate) fn offer(&mut self, now: Instant, to: NodeId) -> Option<Terms> {
-        let length = self.config.lease.filter(|_| !self.declines)?;
-        let opened = self.is_open(now);
-        let member = self.view.as_ref().and_then(|view| view.member(to)).copied();
-        let Role::Primary(primary) = &mut self.role else { return None };
-        let settled = self.commit >= primary.noop || !self.config.rules.hold(Rule::OwnEntryFirst);
-        let ends = primary.lease_ends(&self.config, now);
-        let answered = primary.peer(to).and_then(|peer| peer.answered);
+    pub(crate) fn offer(&mut self, core: &mut Core, now: Instant, to: NodeId) -> Option<Terms> {
+        let length = core.lease()?;
+        let opened = self.is_open(core, now);
+        let member = core.view.as_ref().and_then(|view| view.member(to)).copied();
+        let settled = core.commit >= self.noop || !core.config.rules.hold(Rule::OwnEntryFirst);
+        let ends = self.lease_ends(&core.config, now);
+        let answered = self.peer(to).and_then(|peer| peer.answered);
         // A primary without a lease has none to lend (rule L4).
-        let ends = if self.config.rules.hold(Rule::LeasesNest) { Some(ends) } else { None };
+        let ends = if core.config.rules.hold(Rule::LeasesNest) { Some(ends) } else { None };
         let may_lend = opened && settled && ends != Some(None);
         let loan = answered.filter(|_| may_lend).zip(member).map(|((earned, heard), holder)| {
             // The backup counts from when it sent its answer, which was before it was heard here. Counted from now, the loan would lose
             // all the time since then: a backup of a group at rest would hold none for most of each heartbeat interval.
             let left = ends.flatten().map_or(length, |end| end.since(heard));
             let lasts = length.min(left);
-            self.leases.grant(heard, Granted { holder, lasts }, &self.config);
+            core.leases.grant(heard, Granted { holder, lasts }, &core.config);
             Loan { earned, lasts }
         });
         Some(Terms { sent: now, lease: loan, reads: false })
     }
 
     /// Something became durable here.
-    pub(crate) fn primary_durable(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        self.try_commit(now, effects);
-        self.try_join(now, effects);
-        self.tell_readers(now, effects);
+    pub(crate) fn became_durable(&mut self, core: &mut Core, step: &mut Step<'_>) {
+        self.try_commit(core, step);
+        self.try_join(core, step);
+        self.tell_readers(core, step);
     }
 
     /// One heartbeat interval has passed.
-    pub(crate) fn primary_tick(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        let Some(view) = self.view.as_ref().map(|view| view.number) else { return };
-        let (config, interval) = (&self.config, self.config.heartbeat_interval);
-        let Role::Primary(primary) = &mut self.role else { return };
-        primary.awake.tick(config, now);
-        primary.reconsider_joining(config, now);
-        let look = |peer: &Peer| (peer.node, primary.grounds(config, now, peer), now.since(peer.sent));
-        let peers: Vec<_> = primary.peers.iter().map(look).collect();
+    pub(crate) fn tick(&mut self, core: &mut Core, step: &mut Step<'_>) {
+        let (now, interval) = (step.now, core.config.heartbeat_interval);
+        self.awake.tick(&core.config, now);
+        self.reconsider_joining(&core.config, now);
+        let look = |peer: &Peer| (peer.node, self.grounds(&core.config, now, peer), now.since(peer.sent));
+        let peers: Vec<_> = self.peers.iter().map(look).collect();
         for (node, grounds, quiet_for) in peers {
-            effects
-                .extend(grounds.map(|grounds| self.config.petition(view, Plea::Suspect { node, grounds })));
-            self.nudge_transfer(now, node, effects);
-            self.send_entries(now, node, effects);
+            if let Some(grounds) = grounds {
+                core.petition(step, Plea::Suspect { node, grounds });
+            }
+            self.nudge_transfer(core, step, node);
+            self.send_entries(core, step, node);
             // Also when entries went out lately: the heartbeat is what brings a lost one to light.
             if quiet_for >= interval / 2 {
-                self.heartbeat(now, node, effects);
+                self.heartbeat(core, step, node);
             }
         }
-        self.try_learners(now, effects);
-        self.try_join(now, effects);
-        self.ask_membership(effects);
-        self.ask_again(now, effects);
+        self.try_learners(core, step);
+        self.try_join(core, step);
+        self.ask_membership(core, step);
+        self.ask_again(core, step);
         // P6, sabotaged: silence alone may have made an entry committable.
-        self.try_commit(now, effects);
-        self.handover_tick(now, effects);
+        self.try_commit(core, step);
+        self.handover_tick(core, step);
     }
 
     /// What held up commits may have run out.
-    pub(crate) fn primary_opens(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        let Role::Primary(primary) = &mut self.role else { return };
-        if primary.opens.is_some_and(|opens| opens <= now) {
-            primary.opens = None;
-            self.try_commit(now, effects);
-            self.try_join(now, effects);
+    pub(crate) fn may_open(&mut self, core: &mut Core, step: &mut Step<'_>) {
+        if self.opens.is_some_and(|opens| opens <= step.now) {
+            self.opens = None;
+            self.try_commit(core, step);
+            self.try_join(core, step);
         }
     }
 }

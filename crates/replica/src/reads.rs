@@ -12,8 +12,10 @@
 use onecopy_core::{Index, Instant, NodeId, Rule};
 
 use crate::backup::Follower;
+use crate::core::{Core, Step};
 use crate::effect::Effect;
 use crate::message::Message;
+use crate::primary::Primary;
 use crate::replica::{Replica, Role};
 
 /// The reads that a primary has not answered yet.
@@ -49,184 +51,170 @@ impl Reads {
     }
 }
 
-impl crate::primary::Primary {
-    /// The replica ceases to be the primary.
-    pub(crate) fn refuse_reads(&mut self, effects: &mut Vec<Effect>) {
-        effects.extend(self.reads.take().map(|read| Effect::ReadRefused { token: read.token }));
-    }
-}
-
-impl Follower {
-    /// The replica ceases to be a backup of this view.
-    pub(crate) fn refuse_reads(&mut self, effects: &mut Vec<Effect>) {
-        effects.extend(self.reads.drain(..).map(|read| Effect::ReadRefused { token: read.token }));
-    }
-}
-
 impl Replica {
     /// Whether a coordinator may ask this replica to read, although it is not the primary (rule L5).
     #[must_use]
     pub fn reads_as_backup(&self, now: Instant) -> bool {
-        let Role::Follower(follower) = &self.role else { return false };
-        let holds = follower.reads_until > now || !self.config.rules.hold(Rule::BackupsNeedLease);
-        self.config.lease.is_some() && follower.is_member && holds && self.is_sound()
+        matches!(&self.role, Role::Follower(follower) if follower.may_read(&self.core, now))
     }
 
     /// Whether this is a primary that answers a read that arrives now on its own word, under a lease.
     #[must_use]
     pub fn reads_as_primary(&self, now: Instant) -> bool {
-        let (Role::Primary(primary), Some(view)) = (&self.role, &self.view) else { return false };
-        let is_open = self.leases.opens(view, &self.config) <= now;
-        is_open && self.commit >= primary.noop && primary.lease_ends(&self.config, now).is_some()
-    }
-
-    /// Whether the state is what the log says.
-    fn is_sound(&self) -> bool {
-        !self.snapshots.is_installing() && !self.digests.has_diverged()
+        let core = &self.core;
+        let (Role::Primary(primary), Some(view)) = (&self.role, &core.view) else { return false };
+        let is_open = core.leases.opens(view, &core.config) <= now;
+        is_open && core.commit >= primary.noop && primary.lease_ends(&core.config, now).is_some()
     }
 
     pub(crate) fn on_read(
         &mut self,
-        now: Instant,
+        step: &mut Step<'_>,
         token: u64,
         at_least: Index,
         touched: Option<Index>,
-        effects: &mut Vec<Effect>,
     ) {
-        if self.reads_as_backup(now) {
-            let last = self.log.last().index;
-            let held = touched.map_or(last, |touched| touched.min(last));
-            return self.read_as_backup(now, token, at_least, held, effects);
-        }
-        let is_open = self.is_open(now);
-        let commit = self.commit;
-        let Role::Primary(primary) = &mut self.role else {
-            effects.push(match self.config.rules.hold(Rule::OnlyThePrimary) {
+        let core = &mut self.core;
+        match &mut self.role {
+            Role::Follower(follower) if follower.may_read(core, step.now) => {
+                let last = core.log.last().index;
+                let held = touched.map_or(last, |touched| touched.min(last));
+                follower.on_read(core, step, token, at_least, held);
+            }
+            Role::Primary(primary) => primary.on_read(core, step, token, at_least),
+            _ => step.push(match core.config.rules.hold(Rule::OnlyThePrimary) {
                 true => Effect::ReadRefused { token },
                 false => Effect::ReadReady { token, through: Index(0) },
-            });
-            return;
-        };
+            }),
+        }
+    }
+}
+
+impl Primary {
+    /// The replica ceases to be the primary.
+    pub(crate) fn refuse_reads(&mut self, step: &mut Step<'_>) {
+        step.extend(self.reads.take().map(|read| Effect::ReadRefused { token: read.token }));
+    }
+
+    fn on_read(&mut self, core: &Core, step: &mut Step<'_>, token: u64, at_least: Index) {
+        let is_open = self.is_open(core, step.now);
+        let commit = core.commit;
         // P7: before the no-op is committed it is not known what was committed before it.
-        let floor = if self.config.rules.hold(Rule::OwnEntryFirst) { primary.noop } else { Index(0) };
+        let floor = if core.config.rules.hold(Rule::OwnEntryFirst) { self.noop } else { Index(0) };
         let index = commit.max(at_least).max(floor);
         let read = Read { token, index };
-        let holds_lease = match self.config.rules.hold(Rule::ReadsNeedLease) {
-            true => primary.lease_ends(&self.config, now).is_some(),
-            false => self.config.lease.is_some(),
+        let holds_lease = match core.config.rules.hold(Rule::ReadsNeedLease) {
+            true => self.lease_ends(&core.config, step.now).is_some(),
+            false => core.config.lease.is_some(),
         };
         if holds_lease && is_open && commit >= floor {
-            primary.reads.confirmed.push(read);
-            return self.answer_reads(now, effects);
+            self.reads.confirmed.push(read);
+            return self.answer_reads(core, step);
         }
-        primary.reads.arrived.push(read);
-        self.start_round(now, effects);
-    }
-
-    fn read_as_backup(
-        &mut self,
-        now: Instant,
-        token: u64,
-        at_least: Index,
-        held: Index,
-        effects: &mut Vec<Effect>,
-    ) {
-        let commit = self.commit;
-        let held = if self.config.rules.hold(Rule::CleanReads) { held } else { commit };
-        let Role::Follower(follower) = &mut self.role else { return };
-        let is_news = !follower.has_read && follower.reads.is_empty();
-        follower.has_read = true;
-        let index = held.max(at_least);
-        if index <= commit {
-            return effects.push(Effect::ReadReady { token, through: index });
-        }
-        follower.reads.push(Read { token, index });
-        if is_news {
-            // The primary may have committed it long ago, and not know that somebody waits to hear of it.
-            self.acknowledge(now, effects);
-        }
-    }
-
-    /// Answers the reads whose entries are committed.
-    pub(crate) fn answer_backup_reads(&mut self, effects: &mut Vec<Effect>) {
-        let commit = self.commit;
-        let Role::Follower(follower) = &mut self.role else { return };
-        for read in follower.reads.extract_if(.., |read| read.index <= commit) {
-            effects.push(Effect::ReadReady { token: read.token, through: read.index });
-        }
+        self.reads.arrived.push(read);
+        self.start_round(core, step);
     }
 
     /// Asks all required replicas to confirm the view, unless a round is under way.
-    fn start_round(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        let confirm = self.config.rules.hold(Rule::ConfirmReads);
-        let Role::Primary(primary) = &mut self.role else { return };
-        if !primary.reads.asked.is_empty() || primary.reads.arrived.is_empty() {
+    fn start_round(&mut self, core: &Core, step: &mut Step<'_>) {
+        if !self.reads.asked.is_empty() || self.reads.arrived.is_empty() {
             return;
         }
-        let missing: Vec<NodeId> = match confirm {
-            true => primary.required(&self.config, now).map(|peer| peer.node).collect(),
+        let missing: Vec<NodeId> = match core.config.rules.hold(Rule::ConfirmReads) {
+            true => self.required(&core.config, step.now).map(|peer| peer.node).collect(),
             false => Vec::new(),
         };
-        let reads = &mut primary.reads;
+        let reads = &mut self.reads;
         reads.asked = std::mem::take(&mut reads.arrived);
         reads.missing = missing;
         reads.round += 1;
-        self.send_confirms(effects);
-        self.finish_round(now, effects);
+        self.send_confirms(core, step);
+        self.finish_round(core, step);
     }
 
-    fn send_confirms(&self, effects: &mut Vec<Effect>) {
-        let view = self.view_number();
-        let Role::Primary(primary) = &self.role else { return };
-        for node in &primary.reads.missing {
-            self.send(*node, Message::Confirm { view, round: primary.reads.round }, effects);
+    fn send_confirms(&self, core: &Core, step: &mut Step<'_>) {
+        let view = core.view_number();
+        for node in &self.reads.missing {
+            core.send(step, *node, Message::Confirm { view, round: self.reads.round });
         }
     }
 
     /// A heartbeat interval has passed: a Confirm or its answer may have been lost.
-    pub(crate) fn ask_again(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        let Role::Primary(primary) = &self.role else { return };
-        if !primary.reads.asked.is_empty() {
-            self.send_confirms(effects);
-            self.finish_round(now, effects);
+    pub(crate) fn ask_again(&mut self, core: &Core, step: &mut Step<'_>) {
+        if !self.reads.asked.is_empty() {
+            self.send_confirms(core, step);
+            self.finish_round(core, step);
         }
     }
 
-    pub(crate) fn on_confirmed(&mut self, now: Instant, from: NodeId, round: u64, effects: &mut Vec<Effect>) {
-        self.heard_from(now, from);
-        let Role::Primary(primary) = &mut self.role else { return };
-        if round == primary.reads.round {
-            primary.reads.missing.retain(|node| *node != from);
-            self.finish_round(now, effects);
+    pub(crate) fn on_confirmed(&mut self, core: &Core, step: &mut Step<'_>, from: NodeId, round: u64) {
+        self.heard_from(step.now, from);
+        if round == self.reads.round {
+            self.reads.missing.retain(|node| *node != from);
+            self.finish_round(core, step);
         }
     }
 
-    fn finish_round(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+    fn finish_round(&mut self, core: &Core, step: &mut Step<'_>) {
+        let reads = &mut self.reads;
         // Until its promise is durable the primary itself has not confirmed the view.
-        let durable = self.promise_is_durable();
-        let Role::Primary(primary) = &mut self.role else { return };
-        let reads = &mut primary.reads;
-        if reads.asked.is_empty() || !reads.missing.is_empty() || !durable {
+        if reads.asked.is_empty() || !reads.missing.is_empty() || !core.promise_is_durable() {
             return;
         }
         let asked = std::mem::take(&mut reads.asked);
         reads.confirmed.extend(asked);
-        self.answer_reads(now, effects);
-        self.start_round(now, effects);
+        self.answer_reads(core, step);
+        self.start_round(core, step);
     }
 
     /// Answers the confirmed reads whose entries are committed.
-    pub(crate) fn answer_reads(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        let commit = self.commit;
-        let Role::Primary(primary) = &mut self.role else { return };
-        let reads = &mut primary.reads;
+    pub(crate) fn answer_reads(&mut self, core: &Core, step: &mut Step<'_>) {
+        let commit = core.commit;
+        let reads = &mut self.reads;
         for read in reads.confirmed.extract_if(.., |read| read.index <= commit) {
-            effects.push(Effect::ReadReady { token: read.token, through: read.index });
+            step.push(Effect::ReadReady { token: read.token, through: read.index });
         }
         let stuck = !reads.asked.is_empty() && reads.missing.is_empty();
         if stuck {
             // The round was complete but for the durable promise.
-            self.finish_round(now, effects);
+            self.finish_round(core, step);
+        }
+    }
+}
+
+impl Follower {
+    /// The replica ceases to be a backup of this view.
+    pub(crate) fn refuse_reads(&mut self, step: &mut Step<'_>) {
+        step.extend(self.reads.drain(..).map(|read| Effect::ReadRefused { token: read.token }));
+    }
+
+    /// Whether it may answer reads (rule L5).
+    fn may_read(&self, core: &Core, now: Instant) -> bool {
+        let holds = self.reads_until > now || !core.config.rules.hold(Rule::BackupsNeedLease);
+        core.config.lease.is_some() && self.is_member && holds && core.is_sound()
+    }
+
+    fn on_read(&mut self, core: &mut Core, step: &mut Step<'_>, token: u64, at_least: Index, held: Index) {
+        let commit = core.commit;
+        let held = if core.config.rules.hold(Rule::CleanReads) { held } else { commit };
+        let is_news = !self.has_read && self.reads.is_empty();
+        self.has_read = true;
+        let index = held.max(at_least);
+        if index <= commit {
+            return step.push(Effect::ReadReady { token, through: index });
+        }
+        self.reads.push(Read { token, index });
+        if is_news {
+            // The primary may have committed it long ago, and not know that somebody waits to hear of it.
+            self.acknowledge(core, step);
+        }
+    }
+
+    /// Answers the reads whose entries are committed.
+    pub(crate) fn answer_reads(&mut self, core: &Core, step: &mut Step<'_>) {
+        let commit = core.commit;
+        for read in self.reads.extract_if(.., |read| read.index <= commit) {
+            step.push(Effect::ReadReady { token: read.token, through: read.index });
         }
     }
 }

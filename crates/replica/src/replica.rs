@@ -2,20 +2,20 @@
 
 use std::time::Duration;
 
-use onecopy_core::{
-    Index, Instant, Log, NodeId, Protocol, Recovered, Rule, Ticket, Timestamp, View, ViewNumber,
-};
+use onecopy_core::{Index, Instant, Log, NodeId, Protocol, Recovered, Rule, Ticket, View, ViewNumber};
 
 use crate::backup::Follower;
 use crate::config::Config;
+use crate::core::{Core, Step};
 use crate::disk::Disk;
 use crate::divergence::Digests;
 use crate::effect::{Effect, Input};
+use crate::handover::HandoverError;
 use crate::lease::Leases;
 use crate::message::Message;
 use crate::primary::Primary;
 use crate::promise::{CorruptPromise, Promise};
-use crate::snapshot::{Base, Snapshots};
+use crate::snapshot::{Base, Demand, Snapshots};
 use crate::status::{Standing, Status};
 
 /// One replica of one group. See the crate's documentation for the protocol.
@@ -27,28 +27,14 @@ use crate::status::{Standing, Status};
 ///    everything that is committed (P1, P5, P6, P7).
 #[derive(Clone, Debug, Hash)]
 pub struct Replica {
-    pub(crate) config: Config,
-    /// The promised view: messages of older ones are refused.
-    pub(crate) view: Option<View>,
-    /// The ticket of the promise. What is said in the view must wait for it.
-    pub(crate) promise: Ticket,
-    pub(crate) log: Log,
-    pub(crate) commit: Index,
-    /// The time of the base of the log.
-    pub(crate) base_time: Timestamp,
-    pub(crate) disk: Disk,
+    pub(crate) core: Core,
     pub(crate) role: Role,
-    pub(crate) leases: Leases,
-    pub(crate) digests: Digests,
-    /// It takes no leases any more and gives none: its process is about to stop.
-    pub(crate) declines: bool,
-    pub(crate) snapshots: Snapshots,
+    /// When the next heartbeat interval is over.
     pub(crate) tick: Option<Instant>,
 }
 
 /// What the replica does in its view.
 #[derive(Clone, Debug, Hash)]
-#[expect(clippy::large_enum_variant, reason = "there is one for each group")]
 pub(crate) enum Role {
     Primary(Primary),
     Follower(Follower),
@@ -95,7 +81,7 @@ impl Replica {
         let commit = recovered.commit.clamp(log.base().index, log.last().index);
         let disk = Disk::holding(log.last().index);
         let snapshots = Snapshots::new(log.base(), base);
-        let mut replica = Self {
+        let core = Core {
             config,
             view: None,
             promise: Ticket::default(),
@@ -103,19 +89,19 @@ impl Replica {
             log,
             base_time: base.time,
             disk,
-            role: Role::Outside,
             leases,
             digests: Digests::default(),
             declines: false,
             snapshots,
-            tick: None,
         };
-        replica.commit_through(commit, effects);
+        let mut replica = Self { core, role: Role::Outside, tick: None };
+        let step = &mut Step::new(now, effects);
+        replica.core.commit_through(step, commit, Demand::NONE);
         if let Some(Promise { view, lease }) = promise {
-            if replica.lease_length() != lease {
-                replica.write_promise(now, &view, effects);
+            if replica.core.lease_length() != lease {
+                replica.core.write_promise(step, &view);
             }
-            replica.enter(now, view, effects);
+            replica.enter(step, view);
         }
         Ok(replica)
     }
@@ -124,31 +110,31 @@ impl Replica {
     /// acknowledgements, takes no lease, and lends none. Once what it holds has run out, it can be dropped without anybody's
     /// having to wait (rule P6).
     pub fn decline_leases(&mut self) {
-        self.declines = true;
+        self.core.declines = true;
     }
 
     /// The view that this replica has promised.
     #[must_use]
     pub fn view(&self) -> Option<&View> {
-        self.view.as_ref()
+        self.core.view.as_ref()
     }
 
     /// The number of the promised view, 0 if there is none.
     #[must_use]
     pub fn view_number(&self) -> ViewNumber {
-        self.view.as_ref().map_or(ViewNumber(0), |view| view.number)
+        self.core.view_number()
     }
 
     /// The highest index known to be committed.
     #[must_use]
     pub fn commit(&self) -> Index {
-        self.commit
+        self.core.commit
     }
 
     /// The log, of which a window is in memory.
     #[must_use]
     pub fn log(&self) -> &Log {
-        &self.log
+        &self.core.log
     }
 
     /// Whether a coordinator that knows view `known` may hand in requests here, now (rule P2). One whose view is older
@@ -161,15 +147,16 @@ impl Replica {
         if known > self.view_number() {
             return Err(Refusal::Behind(known));
         }
+        let core = &self.core;
         match &self.role {
-            Role::Primary(_) if self.uncommitted_bytes() > self.config.uncommitted_bytes_max => {
+            Role::Primary(primary) if primary.uncommitted_bytes() > core.config.uncommitted_bytes_max => {
                 Err(Refusal::Busy)
             }
             Role::Primary(primary) if primary.handover.is_under_way() => Err(Refusal::HandingOver),
-            Role::Primary(_) if known < self.view_number() => Err(Refusal::NotPrimary(self.view.clone())),
+            Role::Primary(_) if known < self.view_number() => Err(Refusal::NotPrimary(core.view.clone())),
             Role::Primary(_) => Ok(()),
-            _ if !self.config.rules.hold(Rule::OnlyThePrimary) => Ok(()),
-            _ => Err(Refusal::NotPrimary(self.view.clone())),
+            _ if !core.config.rules.hold(Rule::OnlyThePrimary) => Ok(()),
+            _ => Err(Refusal::NotPrimary(core.view.clone())),
         }
     }
 
@@ -178,10 +165,10 @@ impl Replica {
     pub fn standing(&self) -> Standing {
         match &self.role {
             Role::Primary(_) => Standing::Primary,
-            Role::Follower(_) if self.digests.has_diverged() => Standing::Diverged,
+            Role::Follower(_) if self.core.digests.has_diverged() => Standing::Diverged,
             Role::Follower(follower) if follower.is_member => Standing::Backup,
             Role::Follower(_) => Standing::Learner,
-            Role::Retired if self.digests.has_diverged() => Standing::Diverged,
+            Role::Retired if self.core.digests.has_diverged() => Standing::Diverged,
             Role::Retired => Standing::Retired,
             Role::Outside => Standing::Outside,
         }
@@ -190,13 +177,14 @@ impl Replica {
     /// Where the replica stands.
     #[must_use]
     pub fn status(&self, now: Instant) -> Status {
+        let core = &self.core;
         Status {
             view: self.view_number(),
             standing: self.standing(),
-            last: self.log.last().index,
-            durable: self.disk.durable,
-            commit: self.commit,
-            oldest_write: self.disk.waits(now),
+            last: core.log.last().index,
+            durable: core.disk.durable,
+            commit: core.commit,
+            oldest_write: core.disk.waits(now),
             oldest_prepare: match &self.role {
                 Role::Primary(primary) => primary.waits(now),
                 _ => None,
@@ -213,83 +201,112 @@ impl Replica {
         }
     }
 
-    fn uncommitted_bytes(&self) -> usize {
-        match &self.role {
-            Role::Primary(primary) => primary.uncommitted_bytes(),
-            _ => 0,
-        }
-    }
-
-    fn received(&mut self, now: Instant, from: NodeId, message: Message, effects: &mut Vec<Effect>) {
+    fn received(&mut self, step: &mut Step<'_>, from: NodeId, message: Message) {
         if !message.is_well_formed() {
             return; // No replica sends this: not worth dying for, and not worth an answer.
         }
-        match message {
-            Message::Prepare { view, sequence, previous, entries, commit, digest, terms } => {
-                if view.number > self.view_number() {
-                    self.adopt(now, view.clone(), effects);
-                }
-                if self.is_current(from, view.number, effects) {
-                    let view = view.number;
-                    self.on_digest(digest, effects);
-                    self.on_prepare(now, from, view, sequence, previous, entries, commit, terms, effects);
-                }
+        if let Message::Prepare { view, .. } = &message
+            && view.number > self.core.view_number()
+        {
+            self.adopt(step, view.clone());
+        }
+        match (message, &mut self.role) {
+            (Message::NewerView { view }, _) => self.adopt(step, view),
+            (Message::GiveUp { view, granted }, Role::Primary(primary))
+                if primary.succeeds(&self.core, view) =>
+            {
+                primary.on_given_up(&mut self.core, step, from, granted);
             }
-            Message::Confirm { view, round } => {
-                if self.is_current(from, view, effects) {
-                    self.on_confirm(now, from, view, round, effects);
-                }
-            }
-            Message::GiveUp { view, granted } => {
-                if self.succeeds(view) || self.is_current(from, view, effects) {
-                    self.on_give_up(now, from, view, granted, effects);
-                }
-            }
-            Message::SnapshotChunk { view, transfer, chunk } => {
-                if self.is_current(from, view, effects) {
-                    self.on_snapshot_chunk(now, (from, transfer), chunk, effects);
-                }
-            }
-            Message::ServeSnapshot { view, to, transfer, base } => {
-                if self.is_current(from, view, effects) {
-                    self.on_serve_snapshot(now, from, (to, transfer), base, effects);
-                }
-            }
-            Message::NewerView { view } => self.adopt(now, view, effects),
-            // Answers: to what was said in this view, or of no use any more.
-            Message::PrepareOk { view, .. }
-            | Message::PrepareReject { view, .. }
-            | Message::Confirmed { view, .. }
-            | Message::Diverged { view, .. }
-            | Message::ServesSnapshot { view, .. }
-            | Message::SnapshotAck { view, .. }
-                if view != self.view_number() => {}
-            Message::PrepareOk { durable, checked, terms, .. } => {
-                self.on_prepare_ok(now, from, durable, checked, terms, effects);
-            }
-            Message::PrepareReject { sequence, agreed, last, .. } => {
-                self.on_prepare_reject(now, from, sequence, agreed, last, effects);
-            }
-            Message::Diverged { began, .. } => self.on_accused(from, began, effects),
-            Message::Confirmed { round, .. } => self.on_confirmed(now, from, round, effects),
-            Message::SnapshotAck { transfer, snapshot, wanted, .. } => {
-                self.on_snapshot_ack(now, from, (transfer, snapshot), wanted, effects);
-            }
-            Message::ServesSnapshot { to, transfer, sends, .. } => {
-                self.on_serves_snapshot(now, from, (to, transfer), sends, effects);
-            }
+            (message, _) if message.is_answer() => self.answered(step, from, message),
+            (message, _) => self.told(step, from, message),
         }
     }
 
-    fn elapsed(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        self.primary_opens(now, effects);
-        if self.tick.is_none_or(|tick| now < tick) {
+    /// The primary says something, or a backup that it has asked to.
+    fn told(&mut self, step: &mut Step<'_>, from: NodeId, message: Message) {
+        let core = &mut self.core;
+        let Some(view) = message.view().filter(|view| core.is_current(step, from, *view)) else { return };
+        let Role::Follower(follower) = &mut self.role else { return };
+        match message {
+            Message::Prepare { sequence, previous, entries, commit, digest, terms, .. } => {
+                follower.on_digest(core, step, digest);
+                follower.on_prepare(core, step, from, sequence, previous, entries, commit, terms);
+            }
+            Message::Confirm { round, .. } => follower.on_confirm(core, step, from, view, round),
+            Message::GiveUp { granted, .. } => follower.on_given_up(core, step, from, granted),
+            Message::SnapshotChunk { transfer, chunk, .. } => {
+                follower.on_snapshot_chunk(core, step, (from, transfer), chunk);
+            }
+            Message::ServeSnapshot { to, transfer, base, .. } => {
+                follower.on_serve_snapshot(core, step, from, (to, transfer), base);
+            }
+            _ => {}
+        }
+    }
+
+    /// Somebody answers: to what was said in this view, or of no use any more.
+    fn answered(&mut self, step: &mut Step<'_>, from: NodeId, message: Message) {
+        let core = &mut self.core;
+        if message.view() != Some(core.view_number()) {
             return;
         }
-        self.tick = Some(now + self.config.heartbeat_interval);
-        match self.role {
-            Role::Primary(_) => self.primary_tick(now, effects),
-            Role::Follower(_) => self.follower_tick(now, effects),
+        if let Message::SnapshotAck { transfer, snapshot, wanted, .. } = message {
+            return self.on_snapshot_ack(step, from, (transfer, snapshot), wanted);
+        }
+        let Role::Primary(primary) = &mut self.role else { return };
+        match message {
+            Message::PrepareOk { durable, checked, terms, .. } => {
+                primary.on_prepare_ok(core, step, from, durable, checked, terms);
+            }
+            Message::PrepareReject { sequence, agreed, last, .. } => {
+                primary.on_prepare_reject(core, step, from, sequence, agreed, last);
+            }
+            Message::Diverged { began, .. } => {
+                let is_wrong = primary.on_accused(core, step, from, began);
+                if is_wrong {
+                    self.role = Role::Retired;
+                }
+            }
+            Message::Confirmed { round, .. } => primary.on_confirmed(core, step, from, round),
+            Message::ServesSnapshot { to, transfer, sends, .. } => {
+                primary.on_serves_snapshot(core, step, from, (to, transfer), sends);
+            }
+            _ => {}
+        }
+    }
+
+    /// Bytes of a message are arriving from another replica: it is not silent, however long the message
+    /// takes.
+    fn arriving(&mut self, now: Instant, from: NodeId) {
+        match &mut self.role {
+            Role::Primary(primary) => primary.heard_from(now, from),
+            Role::Follower(follower) if follower.primary == from => follower.heard = now,
+            Role::Follower(_) | Role::Retired | Role::Outside => {}
+        }
+    }
+
+    fn persisted(&mut self, step: &mut Step<'_>, ticket: Ticket) {
+        let core = &mut self.core;
+        core.persisted(ticket);
+        match &mut self.role {
+            Role::Primary(primary) => primary.became_durable(core, step),
+            Role::Follower(follower) => follower.became_durable(core, step),
+            Role::Retired | Role::Outside => {}
+        }
+    }
+
+    fn elapsed(&mut self, step: &mut Step<'_>) {
+        let core = &mut self.core;
+        if let Role::Primary(primary) = &mut self.role {
+            primary.may_open(core, step);
+        }
+        if self.tick.is_none_or(|tick| step.now < tick) {
+            return;
+        }
+        self.tick = Some(step.now + core.config.heartbeat_interval);
+        match &mut self.role {
+            Role::Primary(primary) => primary.tick(core, step),
+            Role::Follower(follower) => follower.tick(core, step),
             Role::Retired | Role::Outside => {}
         }
     }
@@ -300,31 +317,45 @@ impl Protocol for Replica {
     type Effect = Effect;
 
     fn step(&mut self, now: Instant, input: Input, effects: &mut Vec<Effect>) {
-        match input {
-            Input::Announced { view } => self.adopt(now, view, effects),
-            Input::Received { from, message } => self.received(now, from, message, effects),
-            Input::Arriving { from } => self.arriving(now, from),
-            Input::Propose { payload, time, seed } => self.on_propose(now, payload, time, seed, effects),
-            Input::Read { token, at_least, touched } => self.on_read(now, token, at_least, touched, effects),
-            Input::Executed { digests } => self.on_executed(&digests, effects),
-            Input::HandOver { to } => self.on_hand_over(now, to, effects),
-            Input::Persisted { ticket } => self.persisted(now, ticket, effects),
-            Input::Elapsed => self.elapsed(now, effects),
-            Input::SnapshotTaken { snapshot, time, bytes } => {
-                self.on_snapshot_taken(now, snapshot, Base { time, bytes }, effects);
+        let step = &mut Step::new(now, effects);
+        let core = &mut self.core;
+        match (input, &mut self.role) {
+            (Input::Announced { view }, _) => self.adopt(step, view),
+            (Input::Received { from, message }, _) => self.received(step, from, message),
+            (Input::Arriving { from }, _) => self.arriving(now, from),
+            (Input::Propose { payload, time, seed }, Role::Primary(primary)) => {
+                primary.on_propose(core, step, payload, time, seed);
             }
-            Input::SnapshotFailed => self.snapshots.give_up(),
-            Input::SnapshotRead { to, snapshot, chunk } => {
-                self.on_snapshot_read(now, to, snapshot, chunk, effects);
+            (Input::Propose { .. }, _) => step.push(Effect::Refused),
+            (Input::Read { token, at_least, touched }, _) => self.on_read(step, token, at_least, touched),
+            (Input::Executed { digests }, role) => {
+                core.executed(&digests);
+                if let Role::Follower(follower) = role {
+                    follower.compare_digests(core, step);
+                }
             }
-            Input::EntriesRead { to, first, entries } => {
-                self.on_entries_read(now, to, first, entries, effects)
+            (Input::HandOver { to }, Role::Primary(primary)) => primary.on_hand_over(core, step, to),
+            (Input::HandOver { .. }, _) => {
+                step.push(Effect::HandoverFailed { error: HandoverError::NotPrimary });
             }
-            Input::SnapshotWritten { snapshot, wanted } => {
-                self.on_snapshot_written(snapshot, wanted, effects);
+            (Input::Persisted { ticket }, _) => self.persisted(step, ticket),
+            (Input::Elapsed, _) => self.elapsed(step),
+            (Input::SnapshotTaken { snapshot, time, bytes }, role) => {
+                core.on_snapshot_taken(step, snapshot, Base { time, bytes }, role.demand());
             }
-            Input::SnapshotInstalled { snapshot } => self.on_snapshot_installed(now, snapshot, effects),
-            Input::SnapshotSpoiled { snapshot } => self.snapshots.spoiled(snapshot),
+            (Input::SnapshotFailed, _) => core.snapshots.give_up(),
+            (Input::SnapshotRead { to, snapshot, chunk }, _) => {
+                self.on_snapshot_read(step, to, snapshot, chunk);
+            }
+            (Input::EntriesRead { to, first, entries }, Role::Primary(primary)) => {
+                primary.on_entries_read(core, step, to, first, entries);
+            }
+            (Input::EntriesRead { .. }, _) => {}
+            (Input::SnapshotWritten { snapshot, wanted }, _) => {
+                self.on_snapshot_written(step, snapshot, wanted);
+            }
+            (Input::SnapshotInstalled { snapshot }, _) => self.on_snapshot_installed(step, snapshot),
+            (Input::SnapshotSpoiled { snapshot }, _) => core.snapshots.spoiled(snapshot),
         }
     }
 
@@ -337,21 +368,19 @@ impl Protocol for Replica {
     }
 
     fn check_invariants(&self) {
-        let (base, last) = (self.log.base().index, self.log.last().index);
-        assert!(
-            base <= self.commit && self.commit <= last,
-            "commit {} is not in {base}..={last}",
-            self.commit
-        );
-        assert!(self.disk.durable <= last, "durable {} is beyond the log's end {last}", self.disk.durable);
+        let core = &self.core;
+        let (base, last) = (core.log.base().index, core.log.last().index);
+        let (commit, durable) = (core.commit, core.disk.durable);
+        assert!(base <= commit && commit <= last, "commit {commit} is not in {base}..={last}");
+        assert!(durable <= last, "durable {durable} is beyond the log's end {last}");
         match &self.role {
             Role::Primary(primary) => {
-                let view = self.view.as_ref().expect("a primary has a view");
-                assert_eq!(view.primary, self.config.me.node, "the primary of {view} is somebody else");
-                if self.config.rules.hold(Rule::NewLifeNewView) {
-                    assert_eq!(view.boot, self.config.boot, "P11 a new life, a new view: {view}");
+                let view = core.view.as_ref().expect("a primary has a view");
+                assert_eq!(view.primary, core.config.me.node, "the primary of {view} is somebody else");
+                if core.config.rules.hold(Rule::NewLifeNewView) {
+                    assert_eq!(view.boot, core.config.boot, "P11 a new life, a new view: {view}");
                 }
-                primary.check(&self.config, self.commit, last, self.disk.durable);
+                primary.check(&core.config, commit, last, durable);
             }
             Role::Follower(follower) => {
                 assert!(follower.agreed <= last, "agreed {} is beyond the log's end {last}", follower.agreed);

@@ -10,11 +10,14 @@
 //! snapshot, and executes no more log than that, or `log_bytes_max`.
 
 use onecopy_core::chunks::{Chunk, Incoming, Verdict};
-use onecopy_core::{EntryId, Index, Instant, NodeId, Timestamp};
+use onecopy_core::{EntryId, Index, NodeId, Timestamp};
 
+use crate::backup::Follower;
+use crate::core::{Core, Step};
 use crate::effect::Effect;
 use crate::message::Message;
 use crate::peer::Peer;
+use crate::primary::Primary;
 use crate::replica::{Replica, Role};
 use crate::snapshot_transfer::Serving;
 
@@ -48,8 +51,20 @@ pub(crate) struct Snapshots {
     phase: Phase,
     /// Who sends what is incoming, and the number of that transfer. A lower one is over.
     source: Option<(NodeId, u64)>,
-    /// What this backup sends to others.
-    pub(crate) serving: Vec<Serving>,
+}
+
+/// What other replicas need of the log and the snapshots of this one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Demand {
+    /// The lowest index that one of them has, or gets with a snapshot.
+    lowest: Index,
+    /// How many bytes of a snapshot one of them has got, at most.
+    got: u64,
+}
+
+impl Demand {
+    /// Nobody needs anything.
+    pub(crate) const NONE: Self = Self { lowest: Index(u64::MAX), got: 0 };
 }
 
 /// How far the incoming snapshot is.
@@ -67,23 +82,13 @@ enum Phase {
 impl Snapshots {
     pub(crate) fn new(base: EntryId, about: Base) -> Self {
         let (incoming, phase, source) = (None, Phase::Receiving, None);
-        Self {
-            taken: base,
-            about,
-            taking: false,
-            unreadable: Index(0),
-            incoming,
-            phase,
-            source,
-            serving: Vec::new(),
-        }
+        Self { taken: base, about, taking: false, unreadable: Index(0), incoming, phase, source }
     }
 
     /// The view has changed: whatever was on its way is begun anew.
     pub(crate) fn forget_transfers(&mut self) {
         self.forget_pieces();
         self.source = None;
-        self.serving.clear();
     }
 
     /// A snapshot that is still being received is begun anew: images of the same state may differ from replica to
@@ -130,89 +135,112 @@ impl Replica {
     /// The newest durable snapshot; [`EntryId::ZERO`] if there is none.
     #[must_use]
     pub fn newest_snapshot(&self) -> EntryId {
-        self.snapshots.taken
+        self.core.snapshots.taken
     }
 
     /// How many bytes the newest durable snapshot has; 0 if there is none.
     #[must_use]
     pub fn snapshot_bytes(&self) -> u64 {
-        self.snapshots.about.bytes
+        self.core.snapshots.about.bytes
+    }
+}
+
+impl Role {
+    /// What others need of the log and the snapshots here.
+    pub(crate) fn demand(&self) -> Demand {
+        match self {
+            Self::Primary(primary) => primary.demand(),
+            Self::Follower(follower) => follower.demand(),
+            Self::Retired | Self::Outside => Demand::NONE,
+        }
+    }
+}
+
+impl Primary {
+    pub(crate) fn demand(&self) -> Demand {
+        let lowest = self.peers().map(Peer::has_or_gets).min().unwrap_or(Demand::NONE.lowest);
+        Demand { lowest, got: self.peers().map(Peer::got).max().unwrap_or_default() }
     }
 
+    /// What `to` lacks cannot be read back from the log, which is damaged here: a snapshot takes its place.
+    pub(crate) fn replace_unreadable(
+        &mut self,
+        core: &mut Core,
+        step: &mut Step<'_>,
+        to: NodeId,
+        index: Index,
+    ) {
+        core.snapshots.unreadable = index;
+        match core.snapshots.taken.index < index {
+            true => core.take_snapshot(step),
+            false => core.maybe_compact(step, self.demand()),
+        }
+        if index <= core.log.base().index {
+            self.send_entries(core, step, to);
+        }
+    }
+}
+
+impl Follower {
+    pub(crate) fn demand(&self) -> Demand {
+        let snapshots = self.serving.iter().map(|one| one.snapshot().index);
+        let lowest = snapshots.min().unwrap_or(Demand::NONE.lowest);
+        Demand { lowest, got: self.serving.iter().map(Serving::arrived).max().unwrap_or_default() }
+    }
+}
+
+impl Core {
     /// Asks for a snapshot when the log has grown too long.
-    pub(crate) fn maybe_take_snapshot(&mut self, effects: &mut Vec<Effect>) {
+    pub(crate) fn maybe_take_snapshot(&mut self, step: &mut Step<'_>, demand: Demand) {
         // While the log cannot go, another snapshot would only keep the disk busy that reads the one before.
-        let bound = if self.log_is_needed() { self.patience() } else { self.usual_bound() };
+        let bound = if self.log_is_needed(demand) { self.patience(demand) } else { self.usual_bound() };
         let grown = self.log.bytes() > bound;
         let news = self.commit.0 > self.snapshots.taken.index.0 + self.log.len() as u64 / 4;
         if grown && news {
-            self.take_snapshot(effects);
+            self.take_snapshot(step);
         }
     }
 
     /// Takes a snapshot, unless one is being taken, or there is one of this very state.
-    pub(crate) fn take_snapshot(&mut self, effects: &mut Vec<Effect>) {
+    pub(crate) fn take_snapshot(&mut self, step: &mut Step<'_>) {
         if self.snapshots.taking || self.commit <= self.snapshots.taken.index {
             return;
         }
         let Some(epoch) = self.log.epoch_at(self.commit) else { return };
         self.snapshots.taking = true;
         let time = self.time_at(self.commit);
-        effects.push(Effect::TakeSnapshot { at: EntryId::new(self.commit, epoch), time });
+        step.push(Effect::TakeSnapshot { at: EntryId::new(self.commit, epoch), time });
     }
 
     pub(crate) fn on_snapshot_taken(
         &mut self,
-        now: Instant,
+        step: &mut Step<'_>,
         snapshot: EntryId,
         about: Base,
-        effects: &mut Vec<Effect>,
+        demand: Demand,
     ) {
         self.snapshots.taking = false;
         if snapshot.index > self.snapshots.taken.index {
             (self.snapshots.taken, self.snapshots.about) = (snapshot, about);
-            self.maybe_compact(now, effects);
+            self.maybe_compact(step, demand);
         }
     }
 
     /// Drops the log behind the newest snapshot once no replica needs it, or it has become too long.
-    pub(crate) fn maybe_compact(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+    pub(crate) fn maybe_compact(&mut self, step: &mut Step<'_>, demand: Demand) {
         let taken = self.snapshots.taken;
         if taken.index <= self.log.base().index {
             return;
         }
         let is_replaced = (self.log.base().index.next()..=taken.index).contains(&self.snapshots.unreadable);
-        if !self.log_is_needed() || is_replaced || self.log.bytes() > self.patience() {
-            self.compact_log(now, taken, self.snapshots.about.time, effects);
-        }
-    }
-
-    /// What `to` lacks cannot be read back from the log, which is damaged here: a snapshot takes its place.
-    pub(crate) fn replace_unreadable(
-        &mut self,
-        now: Instant,
-        to: NodeId,
-        index: Index,
-        effects: &mut Vec<Effect>,
-    ) {
-        self.snapshots.unreadable = index;
-        match self.snapshots.taken.index < index {
-            true => self.take_snapshot(effects),
-            false => self.maybe_compact(now, effects),
-        }
-        if index <= self.log.base().index {
-            self.send_entries(now, to, effects);
+        if !self.log_is_needed(demand) || is_replaced || self.log.bytes() > self.patience(demand) {
+            self.compact_log(step, taken, self.snapshots.about.time);
         }
     }
 
     /// Whether another replica needs the log behind the newest snapshot, or the snapshot before that one.
-    fn log_is_needed(&self) -> bool {
-        let taken = self.snapshots.taken.index;
-        match &self.role {
-            Role::Primary(primary) => primary.peers().any(|peer| peer.has_or_gets() < taken),
-            Role::Follower(_) => self.snapshots.serving.iter().any(|one| one.snapshot().index < taken),
-            Role::Retired | Role::Outside => false,
-        }
+    fn log_is_needed(&self, demand: Demand) -> bool {
+        demand.lowest < self.snapshots.taken.index
     }
 
     /// How long the log may become before a snapshot is due.
@@ -222,44 +250,53 @@ impl Replica {
     }
 
     /// How long the log may become while another replica needs it.
-    fn patience(&self) -> usize {
-        let got = match &self.role {
-            Role::Primary(primary) => primary.peers().map(Peer::got).max(),
-            Role::Follower(_) => self.snapshots.serving.iter().map(Serving::arrived).max(),
-            Role::Retired | Role::Outside => None,
-        };
-        let got = got.unwrap_or_default() as usize;
+    fn patience(&self, demand: Demand) -> usize {
+        let got = demand.got as usize;
         self.usual_bound().saturating_add(PATIENCE * self.config.log_bytes_max).saturating_add(got)
     }
 
-    // ---- receiving --------------------------------------------------------------------------------------
+    /// Whether everything in `snapshot` is here already. The entries behind it may have been acknowledged, by this
+    /// replica too, while it knows only a lower commit index: its log must not be replaced then.
+    fn covers(&self, snapshot: EntryId) -> bool {
+        snapshot.index <= self.commit || self.log.contains(snapshot)
+    }
 
+    /// Says how much of a snapshot has arrived here.
+    fn want(&self, step: &mut Step<'_>, snapshot: EntryId, wanted: u64) {
+        if let Some((from, transfer)) = self.snapshots.source {
+            let view = self.view_number();
+            self.send(step, from, Message::SnapshotAck { view, transfer, snapshot, wanted });
+        }
+    }
+}
+
+// ---- receiving ------------------------------------------------------------------------------------------
+
+impl Follower {
     pub(crate) fn on_snapshot_chunk(
         &mut self,
-        now: Instant,
+        core: &mut Core,
+        step: &mut Step<'_>,
         (from, number): (NodeId, u64),
         chunk: Chunk,
-        effects: &mut Vec<Effect>,
     ) {
-        let Role::Follower(follower) = &mut self.role else { return };
-        if from == follower.primary {
-            follower.heard = now;
+        if from == self.primary {
+            self.heard = step.now;
         }
-        let is_member = self.view.as_ref().is_some_and(|view| view.member(from).is_some());
-        if !is_member || self.snapshots.is_installing() || !self.snapshots.is_from((from, number)) {
+        let is_member = core.view.as_ref().is_some_and(|view| view.member(from).is_some());
+        if !is_member || core.snapshots.is_installing() || !core.snapshots.is_from((from, number)) {
             return;
         }
-        if self.covers(chunk.snapshot) {
+        if core.covers(chunk.snapshot) {
             // The log goes on from there. What a snapshot covers is committed.
-            self.commit_through(chunk.snapshot.index, effects);
-            let Role::Follower(follower) = &mut self.role else { return };
-            follower.agreed = follower.agreed.max(self.commit);
-            return self.acknowledge(now, effects);
+            core.commit_through(step, chunk.snapshot.index, self.demand());
+            self.agreed = self.agreed.max(core.commit);
+            return self.acknowledge(core, step);
         }
-        let snapshots = &mut self.snapshots;
+        let snapshots = &mut core.snapshots;
         if snapshots.incoming.as_ref().is_none_or(|incoming| incoming.snapshot != chunk.snapshot) {
             if chunk.offset != 0 {
-                return self.want(chunk.snapshot, 0, effects);
+                return core.want(step, chunk.snapshot, 0);
             }
             snapshots.incoming = Some(Incoming::new(&chunk));
             snapshots.phase = Phase::Receiving;
@@ -270,63 +307,48 @@ impl Replica {
                 if chunk.last {
                     snapshots.phase = Phase::Complete;
                 }
-                effects.push(Effect::WriteSnapshot { chunk });
+                step.push(Effect::WriteSnapshot { chunk });
             }
             Verdict::Write | Verdict::Skip => {
                 let wanted = incoming.wanted;
-                self.want(chunk.snapshot, wanted, effects);
+                core.want(step, chunk.snapshot, wanted);
             }
         }
     }
+}
 
-    /// Whether everything in `snapshot` is here already. The entries behind it may have been acknowledged, by this
-    /// replica too, while it knows only a lower commit index: its log must not be replaced then.
-    fn covers(&self, snapshot: EntryId) -> bool {
-        snapshot.index <= self.commit || self.log.contains(snapshot)
-    }
-
-    fn want(&self, snapshot: EntryId, wanted: u64, effects: &mut Vec<Effect>) {
-        if let Some((from, transfer)) = self.snapshots.source {
-            let view = self.view_number();
-            self.send(from, Message::SnapshotAck { view, transfer, snapshot, wanted }, effects);
-        }
-    }
-
-    pub(crate) fn on_snapshot_written(&mut self, snapshot: EntryId, wanted: u64, effects: &mut Vec<Effect>) {
-        let Some(incoming) = self.snapshots.incoming.as_ref() else { return };
+impl Replica {
+    pub(crate) fn on_snapshot_written(&mut self, step: &mut Step<'_>, snapshot: EntryId, wanted: u64) {
+        let core = &mut self.core;
+        let Some(incoming) = core.snapshots.incoming.as_ref() else { return };
         if incoming.snapshot != snapshot {
             return;
         }
-        if self.covers(snapshot) {
+        if core.covers(snapshot) {
             // The log has brought what the snapshot covers meanwhile.
-            return self.snapshots.spoiled(snapshot);
+            return core.snapshots.spoiled(snapshot);
         }
-        if self.snapshots.phase == Phase::Complete && wanted == incoming.wanted {
-            self.snapshots.phase = Phase::Installing;
+        if core.snapshots.phase == Phase::Complete && wanted == incoming.wanted {
+            core.snapshots.phase = Phase::Installing;
             let time = incoming.time;
-            effects.push(Effect::InstallSnapshot { snapshot, time });
+            step.push(Effect::InstallSnapshot { snapshot, time });
         }
         if let Role::Follower(_) = &self.role {
-            self.want(snapshot, wanted, effects);
+            core.want(step, snapshot, wanted);
         }
     }
 
-    pub(crate) fn on_snapshot_installed(
-        &mut self,
-        now: Instant,
-        snapshot: EntryId,
-        effects: &mut Vec<Effect>,
-    ) {
-        let Some(incoming) = self.snapshots.incoming.take_if(|incoming| incoming.snapshot == snapshot) else {
-            return;
-        };
-        assert!(snapshot.index > self.commit, "an installed snapshot ({snapshot}) would take state back");
-        self.snapshots.phase = Phase::Receiving;
-        self.snapshots.taken = snapshot;
-        self.snapshots.about = Base { time: incoming.time, bytes: incoming.wanted };
+    pub(crate) fn on_snapshot_installed(&mut self, step: &mut Step<'_>, snapshot: EntryId) {
+        let core = &mut self.core;
+        let arrived = core.snapshots.incoming.take_if(|incoming| incoming.snapshot == snapshot);
+        let Some(incoming) = arrived else { return };
+        assert!(snapshot.index > core.commit, "an installed snapshot ({snapshot}) would take state back");
+        core.snapshots.phase = Phase::Receiving;
+        core.snapshots.taken = snapshot;
+        core.snapshots.about = Base { time: incoming.time, bytes: incoming.wanted };
         // The state that it was to be an image of is gone.
-        self.snapshots.taking = false;
-        self.replace_log(now, snapshot, incoming.time, effects);
+        core.snapshots.taking = false;
+        core.replace_log(step, snapshot, incoming.time);
         if let Role::Follower(follower) = &mut self.role {
             follower.agreed = snapshot.index;
         }

@@ -7,9 +7,12 @@
 use onecopy_core::chunks::{CHUNK, Chunk, Outgoing};
 use onecopy_core::{EntryId, Index, Instant, NodeId};
 
+use crate::backup::Follower;
+use crate::core::{Core, Step};
 use crate::effect::Effect;
 use crate::message::Message;
 use crate::peer::Peer;
+use crate::primary::Primary;
 use crate::replica::{Replica, Role};
 
 /// For how many failure timeouts a primary waits for a backup that serves and says nothing. A backup gives up by itself, and says
@@ -59,223 +62,224 @@ pub(crate) struct Serving {
     rewound_at: Option<u64>,
 }
 
-impl Replica {
-    // ---- at the primary -----------------------------------------------------------------------------------
+// ---- at the primary -------------------------------------------------------------------------------------
 
+impl Primary {
     /// The log does not reach back to what `to` needs.
-    pub(crate) fn begin_transfer(&mut self, now: Instant, to: NodeId, effects: &mut Vec<Effect>) {
-        let Some(node) = self.somebody_to_serve(now, to) else { return self.serve(now, to, effects) };
-        let base = self.log.base().index;
-        let Role::Primary(primary) = &mut self.role else { return };
-        let Some(peer) = primary.peer(to) else { return };
+    pub(crate) fn begin_transfer(&mut self, core: &mut Core, step: &mut Step<'_>, to: NodeId) {
+        let Some(node) = self.somebody_to_serve(core, step.now, to) else {
+            return self.serve(core, step, to);
+        };
+        let base = core.log.base().index;
+        let Some(peer) = self.peer(to) else { return };
         let number = peer.next_transfer();
-        let sender = Sender::Backup { node, snapshot: None, arrived: 0, heard: now };
+        let sender = Sender::Backup { node, snapshot: None, arrived: 0, heard: step.now };
         peer.transfer = Some(SnapshotTransfer { number, sender });
-        self.digests.second_hand.insert(to);
-        let view = self.view_number();
-        self.send(node, Message::ServeSnapshot { view, to, transfer: number, base }, effects);
+        core.digests.second_hand.insert(to);
+        let view = core.view_number();
+        core.send(step, node, Message::ServeSnapshot { view, to, transfer: number, base });
     }
 
     /// A backup that can send a snapshot to `to`. Whoever came to another result than this primary gets everything from itself:
     /// only then is that a second opinion (rule P10).
-    fn somebody_to_serve(&self, now: Instant, to: NodeId) -> Option<NodeId> {
-        let Role::Primary(primary) = &self.role else { return None };
-        let lately = self.config.failure_timeout / 2;
-        let mut helpers = primary.peers().filter(|peer| peer.node != to && peer.can_serve(now, lately));
-        helpers.next().map(|peer| peer.node).filter(|_| !self.digests.has_accused(to))
+    fn somebody_to_serve(&self, core: &Core, now: Instant, to: NodeId) -> Option<NodeId> {
+        let lately = core.config.failure_timeout / 2;
+        let mut helpers = self.peers().filter(|peer| peer.node != to && peer.can_serve(now, lately));
+        helpers.next().map(|peer| peer.node).filter(|_| !core.digests.has_accused(to))
     }
 
     /// This primary sends its own snapshot.
-    fn serve(&mut self, now: Instant, to: NodeId, effects: &mut Vec<Effect>) {
-        let snapshot = self.snapshots.taken;
-        let Role::Primary(primary) = &mut self.role else { return };
-        let Some(peer) = primary.peer(to) else { return };
+    fn serve(&mut self, core: &mut Core, step: &mut Step<'_>, to: NodeId) {
+        let Some(peer) = self.peer(to) else { return };
         let number = peer.next_transfer();
-        peer.transfer =
-            Some(SnapshotTransfer { number, sender: Sender::Primary(Outgoing::new(to, snapshot, now)) });
-        self.digests.second_hand.remove(&to);
-        self.read_chunks(now, to, effects);
+        let mut outgoing = Outgoing::new(to, core.snapshots.taken, step.now);
+        read_chunks(step, &mut outgoing);
+        peer.transfer = Some(SnapshotTransfer { number, sender: Sender::Primary(outgoing) });
+        core.digests.second_hand.remove(&to);
     }
 
     /// A backup says what it sends, and how much of it has arrived.
     pub(crate) fn on_serves_snapshot(
         &mut self,
-        now: Instant,
+        core: &mut Core,
+        step: &mut Step<'_>,
         from: NodeId,
         (to, number): (NodeId, u64),
         sends: Option<(EntryId, u64)>,
-        effects: &mut Vec<Effect>,
     ) {
-        self.heard_from(now, from);
-        let Role::Primary(primary) = &mut self.role else { return };
-        let transfer = primary.peer(to).and_then(|peer| peer.transfer.as_mut());
+        self.heard_from(step.now, from);
+        let transfer = self.peer(to).and_then(|peer| peer.transfer.as_mut());
         let Some(transfer) = transfer.filter(|transfer| transfer.number == number) else { return };
         match &mut transfer.sender {
             Sender::Backup { node, snapshot, arrived, heard } if *node == from => match sends {
-                Some((sent, bytes)) => (*snapshot, *arrived, *heard) = (Some(sent), bytes, now),
-                None => self.serve(now, to, effects),
+                Some((sent, bytes)) => (*snapshot, *arrived, *heard) = (Some(sent), bytes, step.now),
+                None => self.serve(core, step, to),
             },
             Sender::Backup { .. } | Sender::Primary(_) => {}
         }
     }
 
     /// Sends again what was lost of a transfer that does not move, and takes over from a backup that is not heard of.
-    pub(crate) fn nudge_transfer(&mut self, now: Instant, to: NodeId, effects: &mut Vec<Effect>) {
-        let timeout = self.config.failure_timeout;
-        let Role::Primary(primary) = &mut self.role else { return };
-        let Some(transfer) = primary.peer(to).and_then(|peer| peer.transfer.as_mut()) else { return };
+    pub(crate) fn nudge_transfer(&mut self, core: &mut Core, step: &mut Step<'_>, to: NodeId) {
+        let (now, timeout) = (step.now, core.config.failure_timeout);
+        let Some(transfer) = self.peer(to).and_then(|peer| peer.transfer.as_mut()) else { return };
         match &mut transfer.sender {
             Sender::Primary(outgoing) if now.since(outgoing.moved()) >= timeout => {
                 outgoing.rewind(now);
-                self.read_chunks(now, to, effects);
+                read_chunks(step, outgoing);
             }
             Sender::Backup { heard, .. } if now.since(*heard) >= timeout * PATIENCE => {
-                self.serve(now, to, effects);
+                self.serve(core, step, to);
             }
             Sender::Backup { .. } | Sender::Primary(_) => {}
         }
     }
+}
 
-    // ---- at a backup --------------------------------------------------------------------------------------
+// ---- at a backup ----------------------------------------------------------------------------------------
 
+impl Follower {
     /// The primary, whose log begins after `base`, asks this backup to send its snapshot.
     pub(crate) fn on_serve_snapshot(
         &mut self,
-        now: Instant,
+        core: &Core,
+        step: &mut Step<'_>,
         from: NodeId,
         (to, number): (NodeId, u64),
         base: Index,
-        effects: &mut Vec<Effect>,
     ) {
-        let snapshot = self.snapshots.taken;
-        let Role::Follower(follower) = &self.role else { return };
-        let serving = &mut self.snapshots.serving;
-        let came_before = serving.iter().any(|one| one.outgoing.to == to && one.number >= number);
-        if from != follower.primary || came_before {
+        let snapshot = core.snapshots.taken;
+        let came_before = self.serving.iter().any(|one| one.outgoing.to == to && one.number >= number);
+        if from != self.primary || came_before {
             return;
         }
         let fits = snapshot != EntryId::ZERO && snapshot.index >= base;
-        let can = follower.is_member && fits && !self.digests.has_diverged();
-        serving.retain(|one| one.outgoing.to != to);
+        let can = self.is_member && fits && !core.digests.has_diverged();
+        self.serving.retain(|one| one.outgoing.to != to);
+        self.tell_served(core, step, (to, number), can.then_some((snapshot, 0)));
         if can {
-            serving.push(Serving { number, outgoing: Outgoing::new(to, snapshot, now), rewound_at: None });
+            let mut outgoing = Outgoing::new(to, snapshot, step.now);
+            read_chunks(step, &mut outgoing);
+            self.serving.push(Serving { number, outgoing, rewound_at: None });
         }
-        self.tell_served((to, number), can.then_some((snapshot, 0)), effects);
-        self.read_chunks(now, to, effects);
     }
 
     fn tell_served(
         &self,
+        core: &Core,
+        step: &mut Step<'_>,
         (to, number): (NodeId, u64),
         sends: Option<(EntryId, u64)>,
-        effects: &mut Vec<Effect>,
     ) {
-        let Role::Follower(follower) = &self.role else { return };
-        let view = self.view_number();
-        let message = Message::ServesSnapshot { view, to, transfer: number, sends };
-        self.send(follower.primary, message, effects);
+        let view = core.view_number();
+        core.send(step, self.primary, Message::ServesSnapshot { view, to, transfer: number, sends });
     }
 
     /// Sends again what does not move, once. After that the primary decides.
-    pub(crate) fn nudge_serving(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        let timeout = self.config.failure_timeout;
+    pub(crate) fn nudge_serving(&mut self, core: &Core, step: &mut Step<'_>) {
+        let (now, timeout) = (step.now, core.config.failure_timeout);
         let waits = |one: &Serving| now.since(one.outgoing.moved()) >= timeout;
-        let (stuck, serving): (Vec<Serving>, _) = std::mem::take(&mut self.snapshots.serving)
-            .into_iter()
-            .partition(|one| one.is_stuck() && waits(one));
-        self.snapshots.serving = serving;
+        let (stuck, serving): (Vec<Serving>, _) =
+            std::mem::take(&mut self.serving).into_iter().partition(|one| one.is_stuck() && waits(one));
+        self.serving = serving;
         for one in stuck {
-            self.tell_served((one.outgoing.to, one.number), None, effects);
+            self.tell_served(core, step, (one.outgoing.to, one.number), None);
         }
-        let mut again = Vec::new();
-        for one in self.snapshots.serving.iter_mut().filter(|one| waits(one)) {
+        for one in self.serving.iter_mut().filter(|one| waits(one)) {
             one.outgoing.rewind(now);
             one.rewound_at = Some(one.outgoing.arrived());
-            again.push(one.outgoing.to);
-        }
-        for to in again {
-            self.read_chunks(now, to, effects);
+            read_chunks(step, &mut one.outgoing);
         }
     }
+}
 
-    // ---- at either ----------------------------------------------------------------------------------------
+// ---- at either ------------------------------------------------------------------------------------------
 
+impl Role {
     /// What this replica sends to `to`, and the number of the transfer.
     fn outgoing(&mut self, to: NodeId) -> Option<(u64, &mut Outgoing)> {
-        match &mut self.role {
-            Role::Primary(primary) => {
+        match self {
+            Self::Primary(primary) => {
                 let transfer = primary.peer(to)?.transfer.as_mut()?;
                 match &mut transfer.sender {
                     Sender::Primary(outgoing) => Some((transfer.number, outgoing)),
                     Sender::Backup { .. } => None,
                 }
             }
-            Role::Follower(_) => {
-                let serving = &mut self.snapshots.serving;
-                let one = serving.iter_mut().find(|one| one.outgoing.to == to)?;
+            Self::Follower(follower) => {
+                let one = follower.serving.iter_mut().find(|one| one.outgoing.to == to)?;
                 Some((one.number, &mut one.outgoing))
             }
-            Role::Retired | Role::Outside => None,
+            Self::Retired | Self::Outside => None,
         }
     }
+}
 
-    fn read_chunks(&mut self, now: Instant, to: NodeId, effects: &mut Vec<Effect>) {
-        let Some((_, outgoing)) = self.outgoing(to) else { return };
-        while let Some(offset) = outgoing.next(now) {
-            effects.push(Effect::ReadSnapshot { to, snapshot: outgoing.snapshot, offset });
-        }
-    }
-
+impl Replica {
     pub(crate) fn on_snapshot_read(
         &mut self,
-        now: Instant,
+        step: &mut Step<'_>,
         to: NodeId,
         snapshot: EntryId,
         chunk: Option<Chunk>,
-        effects: &mut Vec<Effect>,
     ) {
-        let view = self.view_number();
-        let sent = self.outgoing(to).filter(|(_, outgoing)| outgoing.snapshot == snapshot);
+        let view = self.core.view_number();
+        let sent = self.role.outgoing(to).filter(|(_, outgoing)| outgoing.snapshot == snapshot);
         let Some((number, outgoing)) = sent else { return };
         let Some(chunk) = chunk else {
             // It was replaced by a newer one while it was on its way: begin with that. If it is the newest, the disk
             // cannot read it, and another one is needed.
-            return match snapshot == self.snapshots.taken {
-                true => self.take_snapshot(effects),
-                false => self.send_newer(now, (to, number), effects),
+            return match snapshot == self.core.snapshots.taken {
+                true => self.core.take_snapshot(step),
+                false => self.send_newer(step, (to, number)),
             };
         };
         assert!(chunk.data.len() <= CHUNK, "a chunk has at most {CHUNK} bytes");
         if chunk.last {
             outgoing.sent_last();
         }
-        self.send(to, Message::SnapshotChunk { view, transfer: number, chunk }, effects);
+        self.core.send(step, to, Message::SnapshotChunk { view, transfer: number, chunk });
     }
 
-    fn send_newer(&mut self, now: Instant, (to, number): (NodeId, u64), effects: &mut Vec<Effect>) {
-        let newest = self.snapshots.taken;
-        if let Some((_, outgoing)) = self.outgoing(to) {
-            *outgoing = Outgoing::new(to, newest, now);
+    fn send_newer(&mut self, step: &mut Step<'_>, (to, number): (NodeId, u64)) {
+        let newest = self.core.snapshots.taken;
+        if let Role::Follower(follower) = &self.role {
+            follower.tell_served(&self.core, step, (to, number), Some((newest, 0)));
         }
-        self.tell_served((to, number), Some((newest, 0)), effects);
-        self.read_chunks(now, to, effects);
+        if let Some((_, outgoing)) = self.role.outgoing(to) {
+            *outgoing = Outgoing::new(to, newest, step.now);
+            read_chunks(step, outgoing);
+        }
     }
 
     pub(crate) fn on_snapshot_ack(
         &mut self,
-        now: Instant,
+        step: &mut Step<'_>,
         from: NodeId,
         (number, snapshot): (u64, EntryId),
         wanted: u64,
-        effects: &mut Vec<Effect>,
     ) {
-        self.heard_from(now, from);
-        let sent = self.outgoing(from).filter(|sent| (sent.0, sent.1.snapshot) == (number, snapshot));
-        let Some((_, outgoing)) = sent else { return };
-        if outgoing.acknowledge(now, wanted) {
-            self.tell_served((from, number), Some((snapshot, wanted)), effects);
+        if let Role::Primary(primary) = &mut self.role {
+            primary.heard_from(step.now, from);
         }
-        self.read_chunks(now, from, effects);
+        let sent = self.role.outgoing(from).filter(|sent| (sent.0, sent.1.snapshot) == (number, snapshot));
+        let Some((_, outgoing)) = sent else { return };
+        let is_news = outgoing.acknowledge(step.now, wanted);
+        if let Role::Follower(follower) = &self.role
+            && is_news
+        {
+            follower.tell_served(&self.core, step, (from, number), Some((snapshot, wanted)));
+        }
+        if let Some((_, outgoing)) = self.role.outgoing(from) {
+            read_chunks(step, outgoing);
+        }
+    }
+}
+
+/// Has those chunks read that may be on their way.
+fn read_chunks(step: &mut Step<'_>, outgoing: &mut Outgoing) {
+    while let Some(offset) = outgoing.next(step.now) {
+        step.push(Effect::ReadSnapshot { to: outgoing.to, snapshot: outgoing.snapshot, offset });
     }
 }
 
