@@ -52,15 +52,32 @@ impl SegmentBuilder {
     /// Adds a command. Panics if an argument is larger than 4 GiB, which no limit lets through.
     pub fn push<'a>(&mut self, args: impl IntoIterator<Item = &'a [u8]>) {
         let header = self.buffer.len();
-        self.buffer.put_u32_le(0);
         let mut argc: u32 = 0;
+        self.begin_command(argc, 0);
         for arg in args {
-            self.buffer.put_u32_le(u32::try_from(arg.len()).expect("an argument of more than 4 GiB"));
-            self.buffer.put_slice(arg);
+            self.begin_argument(arg.len());
+            self.extend(arg);
             argc += 1;
         }
         self.buffer[header..header + 4].copy_from_slice(&argc.to_le_bytes());
+    }
+
+    /// Begins a command of so many arguments, which have so many bytes together. It is complete after as many calls of
+    /// [`begin_argument`](Self::begin_argument), each followed by its bytes: who has many of them hands them in bit by bit.
+    pub fn begin_command(&mut self, argc: u32, bytes: usize) {
+        self.buffer.reserve(4 + 4 * argc as usize + bytes);
+        self.buffer.put_u32_le(argc);
         self.count += 1;
+    }
+
+    /// An argument of so many bytes follows. Panics if they are more than 4 GiB, which no limit lets through.
+    pub fn begin_argument(&mut self, bytes: usize) {
+        self.buffer.put_u32_le(u32::try_from(bytes).expect("an argument of more than 4 GiB"));
+    }
+
+    /// The next bytes of an argument.
+    pub fn extend(&mut self, bytes: &[u8]) {
+        self.buffer.put_slice(bytes);
     }
 
     /// How many bytes it has so far.
@@ -230,6 +247,19 @@ mod tests {
         assert_eq!(commands.next_into(&mut args), Ok(true));
         assert_eq!(args.as_slice(), [b"GET".as_slice(), b"k"]);
         assert_eq!(commands.next_into(&mut args), Ok(false));
+    }
+
+    #[test]
+    fn bit_by_bit_it_is_the_same() {
+        let (mut whole, mut bits) =
+            (SegmentBuilder::new(0, Version::Two), SegmentBuilder::new(0, Version::Two));
+        whole.push([b"SET".as_slice(), b"key", &[b'x'; 100]]);
+        bits.begin_command(3, 106);
+        for arg in [b"SET".as_slice(), b"key", &[b'x'; 100]] {
+            bits.begin_argument(arg.len());
+            arg.chunks(7).for_each(|bit| bits.extend(bit));
+        }
+        assert_eq!((bits.count(), bits.finish()), (whole.count(), whole.finish()));
     }
 
     #[test]

@@ -99,6 +99,23 @@ fn a_value_that_trickles_in_is_not_searched_again_and_again() {
     assert_eq!(parser.next(&mut input).unwrap().unwrap().get(1).unwrap().len(), size);
 }
 
+#[test]
+fn who_announces_an_argument_is_known_to_need_room_for_it() {
+    let mut parser = Parser::new(Limits::default());
+    let mut input = BytesMut::from(&b"*2\r\n$3\r\nGET\r\n$1000"[..]);
+    assert!(parser.next(&mut input).unwrap().is_none());
+    assert_eq!(parser.announced(), 0, "not yet");
+    input.extend_from_slice(b"\r\nx");
+    assert!(parser.next(&mut input).unwrap().is_none());
+    let complete = input.len() - 1 + 1000 + 2;
+    assert_eq!(parser.announced(), complete);
+    input.resize(complete - 2, b'x');
+    input.extend_from_slice(b"\r\n");
+    assert!(parser.next(&mut input).unwrap().is_some());
+    assert_eq!(parser.announced(), 0);
+    assert!(parser.next(&mut input).unwrap().is_none() && input.is_empty());
+}
+
 fn encode(requests: &Requests) -> Vec<u8> {
     let mut bytes = Vec::new();
     for args in requests {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{BufMut, BytesMut};
 use onecopy_core::GroupId;
 use onecopy_host::{Kind, Reply, Submission};
 use onecopy_keyspace::command::{self, Spec};
@@ -29,6 +29,9 @@ use crate::status::ClientCounters;
 /// How many bytes are taken from a connection at once.
 const READ_BYTES: usize = 16 * 1024;
 const READ_BYTES_MAX: usize = 1024 * 1024;
+/// Once one part in so many of a large argument is there, room is made for all of it, so that it is not moved each time
+/// there is too little. Whoever only announces much gets room for little.
+const TRUSTED: usize = 8;
 /// A segment is closed when it has grown to this many bytes.
 pub(crate) const SEGMENT_BYTES_MAX: usize = 1024 * 1024;
 /// How many commands a segment takes at first, and at most. In between it follows the size of the replies, which nobody
@@ -146,7 +149,7 @@ impl<'a> Connection<'a> {
             }
             let (put_out, is_unknown) = (self.share.put_out(), !self.session.authenticated);
             let count = tokio::select! {
-                count = self.exchange(&mut input) => count?,
+                count = self.exchange(&mut input, parser.announced()) => count?,
                 () = put_out => {
                     return self.refuse("others needed the memory that this unfinished command held").await;
                 }
@@ -158,6 +161,10 @@ impl<'a> Connection<'a> {
                 return Ok(());
             }
             ClientCounters::add(&self.clients.knowledge.data.clients.bytes_in, count as u64);
+            if input.len() >= READ_BYTES_MAX {
+                // Of a large command there may be more at once, and others have their turn between.
+                tokio::task::yield_now().await;
+            }
         }
     }
 
@@ -185,11 +192,11 @@ impl<'a> Connection<'a> {
     }
 
     /// Waits for bytes and takes them, and writes meanwhile what the client takes of its replies. 0: the
-    /// client has left.
+    /// client has left. `announced`: how many bytes the argument that is arriving ends at.
     ///
     /// A connection that waits with nothing half received holds no buffer: there may be many thousands of
     /// them.
-    async fn exchange(&mut self, input: &mut BytesMut) -> std::io::Result<usize> {
+    async fn exchange(&mut self, input: &mut BytesMut, announced: usize) -> std::io::Result<usize> {
         if input.is_empty() {
             *input = BytesMut::new();
         }
@@ -208,12 +215,16 @@ impl<'a> Connection<'a> {
                 continue;
             }
             // The more of a large command has come, the more is taken at once.
-            input.reserve(input.len().clamp(READ_BYTES, READ_BYTES_MAX));
+            input.reserve(match announced.saturating_sub(input.len()) {
+                missing if missing > 0 && missing <= TRUSTED * input.len() => missing + READ_BYTES,
+                _ => input.len().clamp(READ_BYTES, READ_BYTES_MAX),
+            });
             // Unlike `try_read_buf`, this notices that a read has taken everything, and spares one that finds
             // nothing.
+            let mut piece = (&mut *input).limit(READ_BYTES_MAX);
             tokio::select! {
                 biased;
-                outcome = self.stream.read_buf(input) => return outcome,
+                outcome = self.stream.read_buf(&mut piece) => return outcome,
                 () = std::future::ready(()) => {}
             }
         }
@@ -274,6 +285,10 @@ impl<'a> Connection<'a> {
                 match spec.name {
                     "move" | "copy" | "swapdb" => self.add_localised(spec, request).await,
                     "flushall" => self.flush_all(spec, request).await,
+                    _ if request.size() > SEGMENT_BYTES_MAX => {
+                        self.add_large(spec, request).await;
+                        Ok(())
+                    }
                     _ => {
                         self.add_to_segment(spec, request.iter());
                         Ok(())
@@ -382,11 +397,31 @@ impl<'a> Connection<'a> {
     }
 
     fn add_to_segment<'b>(&mut self, spec: &'static Spec, args: impl Iterator<Item = &'b [u8]>) {
+        self.count_command(spec);
+        self.segment.builder.push(args);
+    }
+
+    /// Adds a command bit by bit, and others have their turn between.
+    async fn add_large(&mut self, spec: &'static Spec, request: &Request<'_>) {
+        self.count_command(spec);
+        let count = u32::try_from(request.len()).expect("a request has no more arguments than its limit");
+        self.segment.builder.begin_command(count, request.iter().map(<[u8]>::len).sum());
+        for arg in request.iter() {
+            self.segment.builder.begin_argument(arg.len());
+            for bit in arg.chunks(READ_BYTES_MAX) {
+                self.segment.builder.extend(bit);
+                if bit.len() == READ_BYTES_MAX {
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
+    }
+
+    fn count_command(&mut self, spec: &'static Spec) {
         // Reads among writes go through the log with them: the order within a connection is kept.
         if spec.kind != command::Kind::Read {
             self.segment.kind = Kind::Write;
         }
-        self.segment.builder.push(args);
         if let Some(peer) = self.clients.connected.borrow_mut().get_mut(&self.session.id) {
             peer.last_command = spec.name;
             peer.commands += 1;
