@@ -25,7 +25,7 @@ const SCRUB_BYTES_MAX: u64 = 1 << 20;
 const ENTRY_STEPS: usize = 16;
 /// And one more for so many of its bytes.
 const BYTES_PER_STEP: usize = 64;
-/// An answer goes into the digest in pieces of so many bytes.
+/// An entry, and an answer, goes into the digest in pieces of so many bytes.
 const DIGEST_PIECE: usize = 1 << 20;
 /// So many bytes go into the digest in one step.
 const DIGEST_BYTES_PER_STEP: usize = 1 << 10;
@@ -125,7 +125,7 @@ impl<M: StateMachine> Replicated<M> {
         budget: Budget<'_>,
         mut respond: impl FnMut(BatchId, Answer),
     ) -> Result<(), PayloadError> {
-        budget.spend(ENTRY_STEPS + entry.payload.len() / BYTES_PER_STEP);
+        budget.spend(ENTRY_STEPS);
         let (header, batches) = payload::decode(&entry.payload)?;
         let mut context = ApplyContext {
             index: entry.id.index,
@@ -138,7 +138,10 @@ impl<M: StateMachine> Replicated<M> {
         let mut digest = Xxh3::with_seed(self.side.digest);
         digest.update(&entry.id.index.0.to_le_bytes());
         digest.update(&entry.id.epoch.0.to_le_bytes());
-        digest.update(&entry.payload);
+        for piece in entry.payload.chunks(DIGEST_PIECE) {
+            digest.update(piece);
+            budget.spend(piece.len() / BYTES_PER_STEP);
+        }
         self.machine.advance(&context);
         for batch in batches {
             let batch = batch?;
@@ -383,6 +386,25 @@ mod tests {
         };
         replicated.execute(entry, Budget::ENDLESS, respond).unwrap();
         responses
+    }
+
+    #[test]
+    fn a_large_entry_goes_into_the_digest_bit_by_bit() {
+        let pauses = std::cell::Cell::new(0);
+        let pause = |_| {
+            pauses.set(pauses.get() + 1);
+            1
+        };
+        let mut builder = Builder::new(Header::default());
+        let id = BatchId { coordinator: Incarnation(7), sequence: 1 };
+        builder.push(&Batch { id, done_below: 1, body: vec![b'x'; 5 * DIGEST_PIECE].into() });
+        let entry = Entry { payload: builder.finish(), ..entry(1, &[], 1) };
+        let (mut whole, mut sliced) = (fresh(), fresh());
+        execute(&mut whole, &entry);
+        let slices = crate::Slices::new(1, &pause);
+        sliced.execute(&entry, slices.budget(), |_, _| {}).unwrap();
+        assert!(pauses.get() >= 5, "{} pauses", pauses.get());
+        assert_eq!(sliced.digest(), whole.digest());
     }
 
     fn copy(

@@ -19,7 +19,7 @@ mod imaging;
 
 use std::ops::Range;
 
-use onecopy_core::Timestamp;
+use onecopy_core::{Budget, Timestamp};
 
 use self::imaging::Imaging;
 use crate::seed::Seed;
@@ -115,7 +115,7 @@ impl Database {
             trash: Trash::default(),
             imaging: None,
         };
-        database.advance(clock);
+        database.advance(clock, Budget::ENDLESS);
         database
     }
 
@@ -339,14 +339,14 @@ impl Database {
         Some(beside)
     }
 
-    /// Lets time pass.
-    pub(crate) fn advance(&mut self, clock: Timestamp) {
+    /// Lets time pass. Many keys that expire at the same moment are counted bit by bit.
+    pub(crate) fn advance(&mut self, clock: Timestamp, budget: Budget<'_>) {
         // No time is as late as never.
         let clock = clock.0.min(NEVER - 1);
         while let Some(slot) = self.deadlines.due(clock) {
             let run = self.runs[slot / RUN].as_mut().expect("a slot in which something expires has keys");
             let expiries = run.expiries_mut(slot % RUN).expect("and expiries");
-            self.expired += expiries.advance(self.clock, clock);
+            self.expired += expiries.advance(self.clock, clock, budget);
             self.deadlines.put(slot, expiries.next(), expiries.expired() > 0);
         }
         self.clock = self.clock.max(clock);

@@ -140,10 +140,10 @@ impl Keyspace {
     }
 
     /// Lets time pass.
-    fn pass(&mut self, time: Timestamp) {
+    fn pass(&mut self, time: Timestamp, budget: Budget<'_>) {
         if time > self.clock {
             self.clock = time;
-            self.databases.iter_mut().flatten().for_each(|database| database.advance(time));
+            self.databases.iter_mut().flatten().for_each(|database| database.advance(time, budget));
         }
     }
 
@@ -276,7 +276,8 @@ fn respond(
 impl StateMachine for Keyspace {
     fn advance(&mut self, context: &ApplyContext<'_>) {
         let elapsed = context.time.0.saturating_sub(self.clock.0);
-        self.pass(context.time);
+        context.budget.begin("expiry");
+        self.pass(context.time, context.budget);
         let count =
             elapsed.saturating_mul(EXPIRED_PER_MS).clamp(EXPIRED_PER_ENTRY_MIN, EXPIRED_PER_ENTRY_MAX);
         let mut left = count as usize;
@@ -290,7 +291,7 @@ impl StateMachine for Keyspace {
     }
 
     fn apply(&mut self, context: &ApplyContext<'_>, body: &[u8], response: &mut Vec<u8>) {
-        self.pass(context.time);
+        self.pass(context.time, context.budget);
         let (mut random_ordinal, mut ahead) = (0, Ahead::of(body));
         respond(context.budget, body, response, |segment, args, reply| {
             ahead.command(&self.databases);

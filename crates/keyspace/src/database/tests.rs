@@ -149,7 +149,7 @@ impl Player {
             }
             15 if self.below(4) == 0 => {
                 self.model.clock += self.below(20);
-                self.database.advance(Timestamp(self.model.clock));
+                self.database.advance(Timestamp(self.model.clock), Budget::ENDLESS);
             }
             15 if self.below(20) == 0 => {
                 let count_max = self.below(20) as usize;

@@ -4,10 +4,11 @@
 //! and no copy of its name. The times lie side by side, a thousand to a block, and a block is looked through
 //! in a fraction of a microsecond; so what is kept beside it is only each block's next expiry.
 
-use onecopy_core::Timestamp;
+use onecopy_core::{Budget, Timestamp};
 
 use super::blocks::{BLOCK, Blocks};
 use super::deadlines::{Deadlines, NEVER};
+use crate::steps::KEY;
 
 /// The expiries of a slot.
 #[derive(Clone, Debug, Default)]
@@ -107,13 +108,14 @@ impl Expiries {
         }
     }
 
-    /// Lets time pass; how many keys have expired by that.
-    pub(crate) fn advance(&mut self, before: u64, clock: u64) -> usize {
+    /// Lets time pass, block by block; how many keys have expired by that.
+    pub(crate) fn advance(&mut self, before: u64, clock: u64, budget: Budget<'_>) -> usize {
         let mut passed = 0;
         while let Some(block) = self.blocks.due(clock) {
             let times = self.times.block(block);
             passed += times.iter().filter(|time| before < **time && **time <= clock).count();
             self.look(block, clock);
+            budget.spend(KEY);
         }
         self.expired += passed;
         passed

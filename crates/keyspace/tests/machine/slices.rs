@@ -167,3 +167,33 @@ fn many_short_commands_pause_between() {
     keyspace.apply(&context, &body.finish(), &mut Vec::new());
     assert!(pauses.get() > ELEMENTS / 20, "{}", pauses.get());
 }
+
+#[test]
+fn many_keys_that_expire_at_once_are_counted_bit_by_bit() {
+    let expiring = || {
+        let mut segment = SegmentBuilder::new(0, Version::Two);
+        for number in 0..ELEMENTS {
+            segment.push([b"SET".as_slice(), number.to_string().as_bytes(), b"x", b"PXAT", b"2000"]);
+        }
+        let mut body = BodyBuilder::new();
+        body.push(&segment.finish());
+        let mut keyspace = Keyspace::new([1, 2]);
+        keyspace.apply(&ApplyContext::new(Index(1), Timestamp(1), 7), &body.finish(), &mut Vec::new());
+        keyspace
+    };
+    let (mut whole, mut sliced) = (expiring(), expiring());
+    let context = ApplyContext::new(Index(2), Timestamp(2_000), 7);
+    whole.advance(&context);
+    let pauses = Cell::new(0usize);
+    let pause = |name: &'static str| {
+        assert_eq!(name, "expiry");
+        pauses.set(pauses.get() + 1);
+        25
+    };
+    let slices = Slices::new(25, &pause);
+    sliced.advance(&ApplyContext { budget: slices.budget(), ..context });
+    assert!(pauses.get() >= 50, "{} pauses", pauses.get());
+    assert_eq!(sliced.digest(), whole.digest());
+    let size = |keyspace: &mut Keyspace| execute(keyspace, &[b"DBSIZE"], Budget::ENDLESS);
+    assert_eq!(size(&mut sliced), size(&mut whole));
+}
