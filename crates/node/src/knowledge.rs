@@ -94,11 +94,13 @@ impl Knowledge {
         reports
     }
 
-    /// For how long the data thread has been busy with something, if that is long. It is not while it waits
-    /// for its disk.
+    /// For how long the data thread has been busy with something, if that is long, or a replica so far behind with executing
+    /// that it takes no more. The thread is not busy while it waits for its disk.
     pub(crate) fn busy_for(&self, now: onecopy_core::Instant) -> Option<std::time::Duration> {
-        let busy = self.data.busy_for(now)?;
-        self.journal.stuck_for().is_none_or(|stuck| stuck < busy / 2).then_some(busy)
+        let busy = self.data.busy_for(now);
+        let busy = busy.filter(|busy| self.journal.stuck_for().is_none_or(|stuck| stuck < *busy / 2));
+        let full = self.data.replicas().iter().filter_map(|replica| replica.full_ms).max();
+        busy.max(full.map(std::time::Duration::from_millis))
     }
 
     /// Why clients had better go elsewhere, if they had: the node executes its log, requests do not get to

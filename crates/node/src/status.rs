@@ -91,6 +91,12 @@ pub struct ReplicaStatus {
     /// What the replica is in the middle of executing, if that takes longer than a turn.
     #[serde(default)]
     pub busy: Option<BusyStatus>,
+    /// Bytes of entries that are committed and not executed.
+    #[serde(default)]
+    pub behind_bytes: u64,
+    /// For how many milliseconds the replica has been so far behind that it takes no more writes, or entries.
+    #[serde(default)]
+    pub full_ms: Option<u64>,
     /// For a primary: how many entries each other replica has still to acknowledge.
     pub lag: Vec<(u32, u64)>,
     /// Milliseconds that the oldest unfinished disk write has been waiting.
@@ -209,6 +215,8 @@ impl ReplicaStatus {
                 command: busy.command.to_owned(),
                 busy_ms: millis(now.since(busy.since)),
             }),
+            behind_bytes: group.behind_bytes() as u64,
+            full_ms: group.full_since().map(|since| millis(now.since(since))),
             lag: replica.acknowledged().into_iter().map(|(node, at)| (node.0, lag(at))).collect(),
             oldest_write_ms: status.oldest_write.map(millis),
             oldest_prepare_ms: status.oldest_prepare.map(millis),

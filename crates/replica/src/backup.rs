@@ -84,6 +84,13 @@ impl Follower {
             // failure timeout, and this replica is not silent.
             return self.acknowledge(core, step);
         }
+        if core.is_full {
+            // Neither taken nor refused: what is refused is sent again at once. Once there is room, the next
+            // heartbeat brings to light what is lacking.
+            core.commit_through(step, commit.min(self.agreed), self.demand());
+            self.answer_reads(core, step);
+            return self.acknowledge(core, step);
+        }
         // What a snapshot covers is committed, and agrees by that.
         let covered = previous.index <= core.log.base().index;
         if !covered && !core.log.contains(previous) {

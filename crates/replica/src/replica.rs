@@ -92,6 +92,7 @@ impl Replica {
             leases,
             digests: Digests::default(),
             declines: false,
+            is_full: false,
             snapshots,
         };
         let mut replica = Self { core, role: Role::Outside, tick: None };
@@ -111,6 +112,13 @@ impl Replica {
     /// having to wait (rule P6).
     pub fn decline_leases(&mut self) {
         self.core.declines = true;
+    }
+
+    /// Whether whoever executes what is committed is so far behind that it can hold no more. Until there is room a
+    /// backup takes no further entries. It goes on to acknowledge those that it has, so it is not silent, and keeps
+    /// its leases: to the primary it is a backup that is slow.
+    pub fn hold_back(&mut self, is_full: bool) {
+        self.core.is_full = is_full;
     }
 
     /// The view that this replica has promised.

@@ -262,6 +262,8 @@ impl Profile {
         (self.loss, self.late, self.churn, self.regicide) = (0, 0, 0, 0);
         self.fault_interval = dice.between(1_000, 4_000) * MS;
         self.fault_length = dice.between(1_000, 10_000) * MS;
+        // What nobody executes meanwhile must find room.
+        (self.log_bytes_max, self.uncommitted_bytes_max) = (1 << 27, 1 << 26);
         self.alone = Some(fault);
     }
 

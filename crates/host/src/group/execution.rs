@@ -20,8 +20,11 @@
 //! - A primary that has stepped down still answers what was committed while it led: nothing can take that
 //!   back.
 //! - A snapshot that arrives, and a replica that begins anew, make whatever waits here superfluous.
-//! - A primary that is behind by a whole log takes no more writes: the log behind a snapshot cannot go before
-//!   the snapshot can be taken.
+//! - A replica that is behind by a whole log is *full*: the log behind a snapshot cannot go before the snapshot can be
+//!   taken. A primary takes no more writes then, a backup no more entries ([`Replica::hold_back`]), until half of it
+//!   is executed. The node says in its pings that it is busy, so that it is not dropped for that at once.
+//!
+//! [`Replica::hold_back`]: onecopy_replica::Replica::hold_back
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -35,7 +38,7 @@ use crate::message::Outcome;
 
 /// An entry weighs as much as its payload, and so much more for itself.
 const ENTRY_BYTES: usize = 256;
-/// A primary takes no more writes while so many entries wait.
+/// A replica is full when so many entries wait.
 const ENTRIES_MAX: usize = 1 << 16;
 
 /// What is committed, and has not been executed.
@@ -45,6 +48,8 @@ pub(super) struct Execution {
     /// What they weigh, and the one that is being executed.
     bytes: usize,
     bytes_max: usize,
+    /// Since when it can hold no more.
+    full_since: Option<Instant>,
     /// Reads by the last entry that they must see, and by their token.
     reads: BTreeMap<(Index, u64), Asked>,
     /// Reads that have only to be executed.
@@ -82,13 +87,13 @@ pub struct Busy {
 }
 
 impl Execution {
-    /// Nothing waits. A turn executes so many steps. A primary takes no more writes while more than
-    /// `bytes_max` wait.
+    /// Nothing waits. A turn executes so many steps. When more than `bytes_max` wait it can hold no more.
     pub(super) fn new(slice: u64, bytes_max: usize) -> Self {
         Self {
             entries: VecDeque::new(),
             bytes: 0,
             bytes_max,
+            full_since: None,
             reads: BTreeMap::new(),
             readable: VecDeque::new(),
             running: None,
@@ -110,9 +115,20 @@ impl Execution {
         self.behind() > 0
     }
 
-    /// Whether a primary must take no more writes.
+    /// Whether it can hold no more.
     pub(super) fn is_full(&self) -> bool {
-        self.bytes > self.bytes_max || self.entries.len() >= ENTRIES_MAX
+        self.full_since.is_some()
+    }
+
+    /// Looks how much waits: full is full until half of it is executed.
+    fn weigh(&mut self, now: Instant) {
+        let is_above =
+            |share: usize| self.bytes > self.bytes_max / share || self.entries.len() >= ENTRIES_MAX / share;
+        match self.full_since {
+            None => self.full_since = is_above(1).then_some(now),
+            Some(_) if is_above(2) => {}
+            Some(_) => self.full_since = None,
+        }
     }
 
     /// Whether the next turn should be soon, to go on.
@@ -168,6 +184,7 @@ impl Execution {
         self.entries.clear();
         let origins = self.forget_reads();
         (self.bytes, self.snapshot, self.running) = (0, None, None);
+        self.full_since = None;
         (self.is_snapshot_wanted, self.has_read) = (false, false);
         origins
     }
@@ -216,6 +233,18 @@ impl<M: StateMachine> Group<M> {
         self.execution.behind()
     }
 
+    /// How many bytes these entries occupy, about.
+    #[must_use]
+    pub fn behind_bytes(&self) -> usize {
+        self.execution.bytes
+    }
+
+    /// Since when it is so far behind that it takes no more, if it is.
+    #[must_use]
+    pub fn full_since(&self) -> Option<Instant> {
+        self.execution.full_since
+    }
+
     /// What the machine is in the middle of, if that takes more than a turn.
     #[must_use]
     pub fn busy(&self) -> Option<Busy> {
@@ -254,6 +283,8 @@ impl<M: StateMachine> Group<M> {
                 Done::Reads(responses) => self.answer_reads(responses, out),
             }
         }
+        self.execution.weigh(now);
+        self.replica.hold_back(self.execution.is_full());
         // The replica compares what came of the entries; that has effects too, but commits nothing.
         if !self.digests.is_empty() {
             let digests = std::mem::take(&mut self.digests);

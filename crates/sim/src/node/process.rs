@@ -175,6 +175,7 @@ impl Process {
             due = self.data.deadline(now).map_or(due, |deadline| due.min(deadline.max(now + slice)));
         }
         let busy_for = node.busy_since.map(|since| Duration::from_nanos(env.time - since));
+        let busy_for = busy_for.max(self.group().full_since().map(|since| now.since(since)));
         self.control_turn((now, wall, busy_for), control, env);
         if !self.inbox.is_empty() || (!stalled && !self.backlog.is_empty()) {
             due = now;

@@ -109,6 +109,7 @@ fn a_primary_that_is_far_behind_takes_no_more_writes() {
         seed: 0,
         payload: vec![0; rig.log_bytes_max].into(),
     }]);
+    rig.end_turn();
     rig.offer(2, Kind::Write, b"b", 1);
     assert_eq!(rig.answers(), [answer(2, "Busy")]);
 }
@@ -187,31 +188,63 @@ fn a_long_read_holds_up_no_entry_on_its_way() {
     assert_eq!(order, [1, 2, 3], "what waits behind it keeps its order: an entry, then reads");
 }
 
+/// A backup of two members, whose turns execute few steps.
+fn backup() -> Rig {
+    let mut rig = Rig::start_sliced(5, 1, Recovered::default(), Memory::default());
+    rig.step(Input::Announced { view: view(1, OTHER, &[ME, OTHER]) });
+    rig.sync();
+    rig
+}
+
+/// The primary sends it an entry, and says what is committed.
+fn prepare(rig: &mut Rig, index: u64, body: &[u8], commit: u64) {
+    let mut payload = Builder::new(Header::default());
+    let id = BatchId { coordinator: Incarnation(9), sequence: index };
+    payload.push(&Batch { id, done_below: 1, body: Bytes::copy_from_slice(body) });
+    let (id, previous) = (EntryId::new(index, 1), EntryId::new(index - 1, u64::from(index > 1)));
+    let entry = Entry { id, time: Timestamp(index), seed: 0, payload: payload.finish() };
+    let message = Message::Prepare {
+        view: view(1, OTHER, &[ME, OTHER]),
+        sequence: index,
+        previous,
+        entries: vec![entry],
+        commit: Index(commit),
+        digest: None,
+        terms: None,
+    };
+    rig.step(Input::Received { from: OTHER, message });
+    rig.sync();
+}
+
+#[test]
+fn a_backup_that_can_hold_no_more_takes_no_more_and_is_not_silent() {
+    let mut rig = backup();
+    rig.group.hold_execution(true);
+    let large = vec![b'l'; rig.log_bytes_max / 2 + 1];
+    prepare(&mut rig, 1, &large, 0);
+    prepare(&mut rig, 2, &large, 1);
+    prepare(&mut rig, 3, b"s", 2);
+    assert_eq!(rig.group.full_since(), Some(NOW));
+    rig.effects();
+    prepare(&mut rig, 4, b"t", 3);
+    let said = rig.effects();
+    let is_honest = |effect: &GroupEffect| {
+        matches!(effect, GroupEffect::Send { message: Message::PrepareOk { durable: Index(3), .. }, .. })
+    };
+    assert!(matches!(&said[..], [one] if is_honest(one)), "{said:?}");
+    assert_eq!((rig.group.replica().commit(), rig.group.replica().log().last().index), (Index(3), Index(3)));
+    rig.group.hold_execution(false);
+    while rig.group.busy().is_some() || rig.group.behind() > 0 {
+        rig.end_turn();
+    }
+    assert_eq!(rig.group.full_since(), None);
+    prepare(&mut rig, 4, b"t", 3);
+    assert_eq!(rig.group.replica().log().last().index, Index(4));
+}
+
 #[test]
 fn a_backup_acknowledges_while_it_executes() {
-    let mut rig = Rig::start_sliced(5, 1, Recovered::default(), Memory::default());
-    let both = view(1, OTHER, &[ME, OTHER]);
-    rig.step(Input::Announced { view: both.clone() });
-    rig.sync();
-    let prepare = |rig: &mut Rig, index: u64, body: &[u8], commit| {
-        let mut payload = Builder::new(Header::default());
-        let id = BatchId { coordinator: Incarnation(9), sequence: index };
-        payload.push(&Batch { id, done_below: 1, body: Bytes::copy_from_slice(body) });
-        let (id, previous) = (EntryId::new(index, 1), EntryId::new(index - 1, u64::from(index > 1)));
-        let entry = Entry { id, time: Timestamp(index), seed: 0, payload: payload.finish() };
-        let (view, entries) = (both.clone(), vec![entry]);
-        let message = Message::Prepare {
-            view,
-            sequence: index,
-            previous,
-            entries,
-            commit: Index(commit),
-            digest: None,
-            terms: None,
-        };
-        rig.step(Input::Received { from: OTHER, message });
-        rig.sync();
-    };
+    let mut rig = backup();
     prepare(&mut rig, 1, &[b'l'; 100], 0);
     prepare(&mut rig, 2, b"s", 1);
     assert!(rig.group.busy().is_some());
