@@ -11,12 +11,14 @@
 //! | `outage` | whether clients notice that the view service is gone | the same |
 //! | `learner` | what clients and members notice of a copy that is being made | the same |
 //! | `hostile` | what hostile input costs everybody else | the same |
+//! | `busy` | what others notice of a command that takes long, beside Redis | the same, and redis-server |
 //! | `memory` | the memory of a node with data, beside Redis | the same |
 //! | `stalls` | how long others wait for what is large, beside Redis | the same |
 //! | `exactly-once` | what it costs to remember answers | the state machine alone |
 //!
 //! Clusters are those of `crates/harness`: real processes on this machine, with the program that lies beside this one.
 
+mod busy;
 mod counting;
 mod exactly_once;
 mod failover;
@@ -51,6 +53,7 @@ enum Command {
     ExactlyOnce(exactly_once::Arguments),
     Hostile(hostile::Arguments),
     Stalls(stalls::Arguments),
+    Busy(busy::Arguments),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -66,6 +69,7 @@ fn main() -> anyhow::Result<()> {
         Command::ExactlyOnce(arguments) => exactly_once::run(&arguments),
         Command::Hostile(arguments) => hostile::run(&arguments),
         Command::Stalls(arguments) => stalls::run(&arguments),
+        Command::Busy(arguments) => busy::run(&arguments),
     }
 }
 
