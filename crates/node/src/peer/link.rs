@@ -171,6 +171,8 @@ pub(crate) struct Caller {
     pub(crate) cluster: String,
     pub(crate) node: NodeId,
     pub(crate) lane: Lane,
+    /// Which thread calls, of how many.
+    pub(crate) thread: (u32, u32),
 }
 
 impl Links {
@@ -354,6 +356,7 @@ async fn connect(caller: &Caller, node: NodeId, address: &str) -> std::io::Resul
         from: caller.node,
         to: node,
         lane: caller.lane,
+        thread: caller.thread,
     };
     let mut frame = Vec::new();
     wire::encode(greeting, &mut frame).map_err(std::io::Error::other)?;
