@@ -28,7 +28,9 @@ fn client(cluster: &Cluster, id: u32, number: u16) -> redis::Connection {
 fn run<T: redis::FromRedisValue>(client: &mut redis::Connection, line: &str) -> T {
     let mut words = line.split(' ');
     let mut command = redis::cmd(words.next().unwrap_or_default());
-    words.for_each(|word| drop(command.arg(word)));
+    for word in words {
+        command.arg(word);
+    }
     command.query(client).unwrap_or_else(|error| panic!("{line}: {error}"))
 }
 
