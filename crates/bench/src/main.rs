@@ -9,6 +9,7 @@
 //! | `counting` | whether a million increments count once, while nodes are killed | the same |
 //! | `reads` | what a second member adds, and the latency at a backup | the same |
 //! | `outage` | whether clients notice that the view service is gone | the same |
+//! | `groups` | what several groups give, and what idle ones cost | the same |
 //! | `learner` | what clients and members notice of a copy that is being made | the same |
 //! | `hostile` | what hostile input costs everybody else | the same |
 //! | `memory` | the memory of a node with data, beside Redis | the same |
@@ -20,6 +21,7 @@
 mod counting;
 mod exactly_once;
 mod failover;
+mod groups;
 mod hostile;
 mod learner;
 mod load;
@@ -43,6 +45,7 @@ enum Command {
     Load(load::Arguments),
     Throughput(throughput::Arguments),
     Failover(failover::Arguments),
+    Groups(groups::Arguments),
     Counting(counting::Arguments),
     Reads(reads::Arguments),
     Outage(outage::Arguments),
@@ -58,6 +61,7 @@ fn main() -> anyhow::Result<()> {
         Command::Load(arguments) => load::run(&arguments),
         Command::Throughput(arguments) => throughput::run(&arguments),
         Command::Failover(arguments) => failover::run(&arguments),
+        Command::Groups(arguments) => groups::run(&arguments),
         Command::Counting(arguments) => counting::run(&arguments),
         Command::Reads(arguments) => reads::run(&arguments),
         Command::Outage(arguments) => outage::run(&arguments),

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use onecopy_core::{GroupId, Instant, View};
@@ -273,6 +273,8 @@ pub(crate) struct DataStatus {
     threads: Vec<ThreadStatus>,
     pub(crate) clients: ClientCounters,
     pub(crate) replicas_did: ReplicaCounters,
+    /// To other nodes.
+    pub(crate) messages: Arc<AtomicU64>,
 }
 
 /// What one data thread tells about itself.
@@ -377,7 +379,8 @@ impl ThreadStatus {
 impl DataStatus {
     pub(crate) fn new(threads: usize) -> Self {
         let threads = (0..threads).map(|_| ThreadStatus::default()).collect();
-        Self { threads, clients: ClientCounters::default(), replicas_did: ReplicaCounters::default() }
+        let (clients, replicas_did) = (ClientCounters::default(), ReplicaCounters::default());
+        Self { threads, clients, replicas_did, messages: Arc::default() }
     }
 
     /// What each of the data threads tells.

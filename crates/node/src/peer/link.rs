@@ -6,6 +6,8 @@ use std::fmt;
 use std::io::IoSlice;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -173,6 +175,8 @@ pub(crate) struct Caller {
     pub(crate) lane: Lane,
     /// Which thread calls, of how many.
     pub(crate) thread: (u32, u32),
+    /// Counts the messages of all callers of the node.
+    pub(crate) sent: Arc<AtomicU64>,
 }
 
 impl Links {
@@ -285,6 +289,7 @@ impl Links {
                 return Err(Undeliverable);
             }
         }
+        self.caller.sent.fetch_add(1, Ordering::Relaxed);
         link.filled.notify_one();
         Ok(())
     }

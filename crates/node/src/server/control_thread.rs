@@ -63,6 +63,7 @@ impl ControlThread {
             node: self.me.node,
             lane: Lane::Control,
             thread: (0, 1),
+            sent: self.knowledge.data.messages.clone(),
         };
         let (refusals, refused) = mpsc::unbounded_channel();
         let heard = move |event| match event {

@@ -78,6 +78,7 @@ impl DataThread {
             node: me.node,
             lane: Lane::Data,
             thread: (self.thread as u32, count as u32),
+            sent: knowledge.data.messages.clone(),
         };
         let lost_inbox = inbox.clone();
         let heard = move |event| match event {

@@ -63,6 +63,7 @@ pub(super) fn registry(knowledge: &Knowledge) -> Registry {
     counter("log_sync_microseconds", "Time spent in syncs of the log", None, micros);
     let did = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     let replicas = &knowledge.data.replicas_did;
+    counter("messages_sent", "To other nodes", None, did(&knowledge.data.messages));
     let help = "Batches of reads that went to a primary elsewhere";
     counter("read_batches_forwarded", help, None, did(&replicas.reads_forwarded));
     counter("handovers_failed", "Handovers that did not happen", None, did(&replicas.handovers_failed));
