@@ -9,6 +9,7 @@
 //! | `counting` | whether a million increments count once, while nodes are killed | the same |
 //! | `reads` | what a second member adds, and the latency at a backup | the same |
 //! | `outage` | whether clients notice that the view service is gone | the same |
+//! | `groups` | what several groups give, and what idle ones cost | the same |
 //! | `learner` | what clients and members notice of a copy that is being made | the same |
 //! | `hostile` | what hostile input costs everybody else | the same |
 //! | `busy` | what others notice of a command that takes long, beside Redis | the same, and redis-server |
@@ -22,6 +23,7 @@ mod busy;
 mod counting;
 mod exactly_once;
 mod failover;
+mod groups;
 mod hostile;
 mod learner;
 mod load;
@@ -45,6 +47,7 @@ enum Command {
     Load(load::Arguments),
     Throughput(throughput::Arguments),
     Failover(failover::Arguments),
+    Groups(groups::Arguments),
     Counting(counting::Arguments),
     Reads(reads::Arguments),
     Outage(outage::Arguments),
@@ -61,6 +64,7 @@ fn main() -> anyhow::Result<()> {
         Command::Load(arguments) => load::run(&arguments),
         Command::Throughput(arguments) => throughput::run(&arguments),
         Command::Failover(arguments) => failover::run(&arguments),
+        Command::Groups(arguments) => groups::run(&arguments),
         Command::Counting(arguments) => counting::run(&arguments),
         Command::Reads(arguments) => reads::run(&arguments),
         Command::Outage(arguments) => outage::run(&arguments),

@@ -63,7 +63,7 @@ pub mod whereabouts;
 
 pub use clock::SteadyClock;
 pub use coordinator::{Coordinator, Dispatch, ReadBatches, Reply, Submission};
-pub use data_plane::{DataEffect, DataPlane};
+pub use data_plane::{DataEffect, DataPlane, Elsewhere, Share};
 pub use disk::{ArchiveEvent, ArchiveJob, Job, Out, SnapshotName};
 pub use gathering::Gathering;
 pub use gossip::Gossip;

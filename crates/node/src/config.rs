@@ -150,6 +150,9 @@ pub struct Config {
     /// No clock of any node gains or loses more than this, in parts per million: what leases rely on.
     #[serde(default = "clock_drift_ppm")]
     pub clock_drift_ppm: u32,
+    /// How many threads serve the data, each some of the groups.
+    #[serde(default = "one")]
+    pub threads: u32,
     /// Bytes of data beyond which commands that need more are refused; 0 for no limit.
     #[serde(default)]
     pub maxmemory: u64,
@@ -239,6 +242,12 @@ mod node_ids {
 }
 
 impl Config {
+    /// How many threads serve the data.
+    #[must_use]
+    pub fn data_threads(&self) -> usize {
+        self.threads as usize
+    }
+
     /// Whether the node has a role.
     #[must_use]
     pub fn has(&self, role: NodeRole) -> bool {
@@ -270,6 +279,7 @@ mod tests {
             durability: Durability::Disk,
             reads: Reads::Lease,
             clock_drift_ppm: clock_drift_ppm(),
+            threads: one(),
             maxmemory: 0,
             requirepass: String::new(),
             log_bytes: log_bytes(),

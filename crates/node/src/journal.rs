@@ -4,7 +4,7 @@
 //! [`Durability`]; the small state of a protocol (terms, votes, promises) is synced whatever the setting. After a
 //! failed write nothing is ever reported as durable again, so the node stops acknowledging, and says why.
 //!
-//! With `durability = "memory"` entries are durable once the operating system has them. The data thread hands
+//! With `durability = "memory"` entries are durable once the operating system has them. A data thread hands
 //! them over itself, all that a turn has with one system call, and wakes nobody (decision 12). What takes
 //! longer goes to the log thread, and everything behind it until that thread has caught up: what must be
 //! synced, what begins another segment, what is large, and whatever comes while the log thread holds the log.
@@ -16,7 +16,7 @@ mod tests;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -35,6 +35,8 @@ use stopwatch::Stopwatch;
 const DIRECT_BYTES_MAX: usize = 128 * 1024;
 /// With `durability = "memory"`, how long something may wait for its sync.
 const SYNC_INTERVAL: Duration = Duration::from_secs(1);
+/// How often a data thread looks whether another one has written.
+const TRIES: usize = 32;
 /// The log thread syncs before so much has gathered that a new segment would wait for it.
 const UNSYNCED_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
@@ -132,6 +134,11 @@ impl Journal {
         Self { owner: Owner::new(events), direct: None, ..self.clone() }
     }
 
+    /// The same log, for another data thread.
+    pub(crate) fn for_thread(&self, events: UnboundedSender<JournalEvent>) -> Self {
+        Self { owner: Owner::new(events), ..self.clone() }
+    }
+
     /// Whether some of what is handed in may be durable at once, so that it had better come all together.
     pub(crate) fn is_direct(&self) -> bool {
         self.direct.is_some()
@@ -146,7 +153,7 @@ impl Journal {
             && self.health.syncing.elapsed().is_none_or(|elapsed| elapsed < SYNC_INTERVAL)
             // Nothing overtakes what the log thread has not finished.
             && self.owner.queued.load(Ordering::Acquire) == 0
-            && let Ok(mut log) = log.try_lock()
+            && let Some(mut log) = take(log)
         {
             let before = durable.len();
             let mut append = |log: &mut Log<RealFileSystem>| -> Result<(), LogError> {
@@ -179,6 +186,19 @@ impl Journal {
     pub(crate) fn health(&self) -> &Arc<JournalHealth> {
         &self.health
     }
+}
+
+/// The log, unless somebody keeps it. Another data thread has it for a write, which takes no longer than to have
+/// the log thread woken.
+fn take(log: &Mutex<Log<RealFileSystem>>) -> Option<MutexGuard<'_, Log<RealFileSystem>>> {
+    for _ in 0..TRIES {
+        match log.try_lock() {
+            Ok(log) => return Some(log),
+            Err(TryLockError::WouldBlock) => std::thread::yield_now(),
+            Err(TryLockError::Poisoned(_)) => return None,
+        }
+    }
+    None
 }
 
 /// Whether these writes need no sync, no new segment and little time.

@@ -4,13 +4,14 @@
 //! description of it.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use onecopy_core::{GroupId, Instant, View};
-use onecopy_host::Group;
 use onecopy_host::clock::Jump;
+use onecopy_host::{Elsewhere, Group, Share};
 use onecopy_keyspace::Keyspace;
 use onecopy_replica::Standing;
 use onecopy_views::{GroupReport, ReplicaRole};
@@ -72,6 +73,9 @@ pub struct ViewServiceStatus {
 pub struct ReplicaStatus {
     /// The group.
     pub group: u32,
+    /// The data thread that it belongs to, counted from 0.
+    #[serde(default)]
+    pub thread: u32,
     /// The number of the view that it knows.
     pub view: u64,
     /// `primary`, `backup`, `learner`, `retired` (waits for a new view) or `spare`.
@@ -186,7 +190,7 @@ pub struct KnownGroup {
 impl ReplicaStatus {
     /// What was said of the replica `before` stands in for what nobody can look into while a command is
     /// executed.
-    pub(crate) fn of(group: &Group<Keyspace>, now: Instant, before: Option<&Self>) -> Self {
+    pub(crate) fn of(group: &Group<Keyspace>, thread: usize, now: Instant, before: Option<&Self>) -> Self {
         let (replica, counters) = (group.replica(), group.counters());
         let status = replica.status(now);
         let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
@@ -204,6 +208,7 @@ impl ReplicaStatus {
         };
         Self {
             group: group.id().0,
+            thread: thread as u32,
             view: status.view.0,
             role: role_name(status.standing).to_owned(),
             last: status.last.0,
@@ -270,16 +275,32 @@ fn role_name(standing: Standing) -> &'static str {
 /// A turn of the data thread that takes longer is worth a word.
 const LONG_TURN: Duration = Duration::from_millis(40);
 
-/// What the data thread tells the others about itself, a little behind.
-#[derive(Debug, Default)]
+/// What the data threads tell the others about themselves, a little behind.
+#[derive(Debug)]
 pub(crate) struct DataStatus {
-    inner: Mutex<(Vec<ReplicaStatus>, BTreeMap<GroupId, View>)>,
-    clock_jump: Mutex<Option<Jump>>,
-    obstacle: Mutex<Option<String>>,
-    /// When the turn began that the data thread is in, on the node's clock; 0 between turns.
-    turn_began: AtomicU64,
+    threads: Vec<ThreadStatus>,
     pub(crate) clients: ClientCounters,
     pub(crate) replicas_did: ReplicaCounters,
+    /// To other nodes.
+    pub(crate) messages: Arc<AtomicU64>,
+}
+
+/// What one data thread tells about itself.
+#[derive(Debug, Default)]
+pub(crate) struct ThreadStatus {
+    inner: Mutex<(Vec<ReplicaStatus>, BTreeMap<GroupId, View>)>,
+    clock_jump: Mutex<Option<Jump>>,
+    /// Why no client can be served, if none can.
+    obstacle: Mutex<Option<String>>,
+    /// When the turn began that it is in; 0 between turns.
+    turn_began: AtomicU64,
+    /// Bytes of memory that the states of its groups occupy.
+    occupied: AtomicU64,
+    /// Bytes that their snapshots have.
+    snapshots: AtomicU64,
+    turns: AtomicU64,
+    /// How many clients it serves.
+    pub(crate) clients: AtomicU64,
 }
 
 /// What the replicas of the node count, beside what is in [`ReplicaStatus`].
@@ -301,7 +322,6 @@ impl ReplicaCounters {
 /// What the client connections count.
 #[derive(Debug, Default)]
 pub(crate) struct ClientCounters {
-    pub(crate) connected: AtomicU64,
     pub(crate) accepted: AtomicU64,
     pub(crate) rejected: AtomicU64,
     pub(crate) commands: AtomicU64,
@@ -316,8 +336,8 @@ impl ClientCounters {
     }
 }
 
-impl DataStatus {
-    /// The data thread begins a turn.
+impl ThreadStatus {
+    /// The thread begins a turn.
     pub(crate) fn turn_begins(&self, now: Instant) {
         self.turn_began.store(now.0.max(1), Ordering::Relaxed);
     }
@@ -325,44 +345,105 @@ impl DataStatus {
     /// It has come round.
     pub(crate) fn turn_ends(&self) {
         self.turn_began.store(0, Ordering::Relaxed);
+        self.turns.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// For how long it has been in this turn, if that is long.
-    pub(crate) fn busy_for(&self, now: Instant) -> Option<Duration> {
-        let began = self.turn_began.load(Ordering::Relaxed);
-        Some(now.since(Instant(began))).filter(|busy| began > 0 && *busy >= LONG_TURN)
+    /// How many replicas it has.
+    pub(crate) fn replicas(&self) -> u64 {
+        lock(&self.inner).0.len() as u64
+    }
+
+    /// How many turns there have been.
+    pub(crate) fn turns(&self) -> u64 {
+        self.turns.load(Ordering::Relaxed)
+    }
+
+    /// What it has of the memory, for the others.
+    pub(crate) fn set_share(&self, occupied: u64, snapshots: u64) {
+        self.occupied.store(occupied, Ordering::Relaxed);
+        self.snapshots.store(snapshots, Ordering::Relaxed);
     }
 
     pub(crate) fn renew(&self, replicas: Vec<ReplicaStatus>, views: BTreeMap<GroupId, View>) {
-        *self.inner.lock().expect("nobody panics with this lock") = (replicas, views);
-    }
-
-    pub(crate) fn replicas(&self) -> Vec<ReplicaStatus> {
-        self.inner.lock().expect("nobody panics with this lock").0.clone()
+        *lock(&self.inner) = (replicas, views);
     }
 
     /// Why no client can be served, if none can.
     pub(crate) fn set_obstacle(&self, obstacle: Option<String>) {
-        *self.obstacle.lock().expect("nobody panics with this lock") = obstacle;
-    }
-
-    /// Why no client can be served, if none can.
-    pub(crate) fn obstacle(&self) -> Option<String> {
-        self.obstacle.lock().expect("nobody panics with this lock").clone()
+        *lock(&self.obstacle) = obstacle;
     }
 
     /// The wall clock has jumped, and is not believed; or not any more.
     pub(crate) fn set_clock_jump(&self, jump: Option<Jump>) {
-        *self.clock_jump.lock().expect("nobody panics with this lock") = jump;
+        *lock(&self.clock_jump) = jump;
     }
 
     /// The jump of the wall clock that is not believed, if there is one.
     pub(crate) fn clock_jump(&self) -> Option<Jump> {
-        *self.clock_jump.lock().expect("nobody panics with this lock")
+        *lock(&self.clock_jump)
+    }
+}
+
+impl DataStatus {
+    pub(crate) fn new(threads: usize) -> Self {
+        let threads = (0..threads).map(|_| ThreadStatus::default()).collect();
+        let (clients, replicas_did) = (ClientCounters::default(), ReplicaCounters::default());
+        Self { threads, clients, replicas_did, messages: Arc::default() }
+    }
+
+    /// What each of the data threads tells.
+    pub(crate) fn threads(&self) -> &[ThreadStatus] {
+        &self.threads
+    }
+
+    /// What one of the threads tells.
+    pub(crate) fn thread(&self, thread: usize) -> &ThreadStatus {
+        &self.threads[thread]
+    }
+
+    /// For how long a thread has been in one turn, if that is long.
+    pub(crate) fn busy_for(&self, now: Instant) -> Option<Duration> {
+        let busy_for = |thread: &ThreadStatus| {
+            let began = thread.turn_began.load(Ordering::Relaxed);
+            Some(now.since(Instant(began))).filter(|busy| began > 0 && *busy >= LONG_TURN)
+        };
+        self.threads.iter().filter_map(busy_for).max()
+    }
+
+    /// What all threads but this one have.
+    pub(crate) fn beside(&self, thread: usize) -> Elsewhere {
+        let mut all = Elsewhere::default();
+        for (_, other) in self.threads.iter().enumerate().filter(|(other, _)| *other != thread) {
+            all.occupied += other.occupied.load(Ordering::Relaxed);
+            all.snapshots += other.snapshots.load(Ordering::Relaxed);
+        }
+        all
+    }
+
+    /// All replicas of the node, by group.
+    pub(crate) fn replicas(&self) -> Vec<ReplicaStatus> {
+        let mut replicas: Vec<ReplicaStatus> =
+            self.threads.iter().flat_map(|thread| lock(&thread.inner).0.clone()).collect();
+        replicas.sort_by_key(|replica| replica.group);
+        replicas
+    }
+
+    /// Why no client can be served, if none can.
+    pub(crate) fn obstacle(&self) -> Option<String> {
+        self.threads.iter().find_map(|thread| lock(&thread.obstacle).clone())
+    }
+
+    /// The jump of the wall clock that is not believed, if there is one.
+    pub(crate) fn clock_jump(&self) -> Option<Jump> {
+        self.threads.iter().find_map(ThreadStatus::clock_jump)
     }
 
     /// The view of a group that this node's coordinator has cached.
     pub(crate) fn cached_view(&self, group: GroupId) -> Option<View> {
-        self.inner.lock().expect("nobody panics with this lock").1.get(&group).cloned()
+        lock(&self.thread(Share::holder(group, self.threads.len())).inner).1.get(&group).cloned()
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().expect("nobody panics with this lock")
 }

@@ -152,3 +152,18 @@ fn without_leases_nobody_asks_about_clocks() {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert!(line(&output, "reads").starts_with("reads \"confirm\" --reads"));
 }
+
+#[test]
+fn only_so_many_threads_serve_the_data() {
+    for threads in ["1", "64"] {
+        let output = check(GOOD, &["--threads", threads]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        assert!(line(&output, "threads").starts_with(&format!("threads {threads} --threads")));
+    }
+    for threads in ["0", "65"] {
+        let output = check(GOOD, &["--threads", threads]);
+        assert!(!output.status.success());
+        let said = text(&output.stdout) + &text(&output.stderr);
+        assert!(said.contains(&format!("threads = {threads}: 1 to 64")), "{said}");
+    }
+}

@@ -12,6 +12,7 @@ mod making_way;
 mod making_way_tests;
 mod occupied;
 mod router;
+mod share;
 #[cfg(test)]
 mod tests;
 
@@ -32,11 +33,23 @@ pub use effect::DataEffect;
 use making_way::MakingWay;
 use occupied::Occupied;
 use router::Router;
+pub use share::Share;
 
-/// The coordinators and the replicas of one node.
+/// What the other data planes of the node have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Elsewhere {
+    /// Bytes of memory that the states of their groups occupy.
+    pub occupied: u64,
+    /// Bytes that snapshots of all of them have.
+    pub snapshots: u64,
+}
+
+/// The coordinators and the replicas of one node, or of its [`Share`] of them.
 #[derive(Debug)]
 pub struct DataPlane<M, T> {
     me: NodeId,
+    share: Share,
+    elsewhere: Elsewhere,
     /// Empty on a node that holds no data.
     groups: BTreeMap<GroupId, Group<M>>,
     /// Which of them want a turn.
@@ -61,6 +74,8 @@ impl<M: StateMachine, T> DataPlane<M, T> {
     pub fn new(me: NodeId, incarnation: Incarnation, request_timeout: Duration) -> Self {
         Self {
             me,
+            share: Share::WHOLE,
+            elsewhere: Elsewhere::default(),
             groups: BTreeMap::new(),
             agenda: Agenda::default(),
             occupied: Occupied::default(),
@@ -72,6 +87,13 @@ impl<M: StateMachine, T> DataPlane<M, T> {
             dispatches: Vec::new(),
             turns: Vec::new(),
         }
+    }
+
+    /// The data plane of a part of the groups. The others belong to other data planes of the same node, each
+    /// with an incarnation of its own.
+    #[must_use]
+    pub fn with_share(self, share: Share) -> Self {
+        Self { share, ..self }
     }
 
     /// Adds a replica, see [`Group::start`].
@@ -153,10 +175,16 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         self.occupied.total()
     }
 
-    /// Other replicas of the node, which this data plane does not know, occupy so many bytes of the memory
-    /// that all of them may.
-    pub fn set_occupied_elsewhere(&mut self, bytes: u64) {
-        self.occupied.set_elsewhere(bytes);
+    /// What the other data planes of the node have: all share the memory, and the log.
+    pub fn set_elsewhere(&mut self, elsewhere: Elsewhere) {
+        self.occupied.set_elsewhere(elsewhere.occupied);
+        self.elsewhere = elsewhere;
+    }
+
+    /// Bytes that snapshots of all groups here have, or would have.
+    #[must_use]
+    pub fn snapshot_bytes(&self) -> u64 {
+        self.groups.values().map(|group| group.replica().snapshot_bytes()).sum()
     }
 
     /// What the node takes for the time.
@@ -268,7 +296,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
     pub fn snapshot_wanted(&mut self, group: GroupId, bytes: u64, observer: &mut impl GroupObserver<M>) {
         // Before the log is as long as the snapshots of all that write to it, they would cost more than it
         // does.
-        let images: u64 = self.groups.values().map(|group| group.replica().snapshot_bytes()).sum();
+        let images = self.snapshot_bytes() + self.elsewhere.snapshots;
         if let Some(replica) = self.groups.get_mut(&group).filter(|_| bytes >= images) {
             replica.snapshot_wanted(observer);
             self.agenda.touch(group);
@@ -283,9 +311,10 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         observer: &mut impl GroupObserver<M>,
         out: &mut Out<DataEffect>,
     ) {
+        let share = self.share;
         self.making_way.learn(table);
         self.clock.told(table.clocks().get(&self.me).copied());
-        for (id, group) in table.groups() {
+        for (id, group) in table.groups().iter().filter(|(id, _)| share.has(**id)) {
             self.router.learn(*id, &group.view);
             let view = group.view.clone();
             self.with(*id, out, |group, asked| group.step(now, Input::Announced { view }, observer, asked));

@@ -3,9 +3,9 @@
 //! What all share, a few could hold for ever: a client that sends the most of a large command and stops
 //! there. So those who wait for room put out whoever holds the most of it and does not get on.
 
-use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -16,22 +16,22 @@ const SMALL: usize = 16 * 1024;
 /// A share that has not changed for so long may be taken away from its holder for those who wait.
 const STALLED: Duration = Duration::from_secs(1);
 
-/// Counts bytes. Belongs to one thread.
+/// Counts bytes, of the clients of all threads.
 #[derive(Debug)]
 pub(crate) struct Budget {
     max: usize,
-    used: Cell<usize>,
+    used: AtomicUsize,
     returned: Notify,
-    next: Cell<u64>,
+    next: AtomicU64,
     /// The shares that are not small.
-    large: RefCell<BTreeMap<u64, Rc<Holding>>>,
+    large: Mutex<BTreeMap<u64, Arc<Holding>>>,
 }
 
 /// A share that is not small.
 #[derive(Debug)]
 struct Holding {
-    bytes: Cell<usize>,
-    changed: Cell<Instant>,
+    /// How many bytes, and since when.
+    held: Mutex<(usize, Instant)>,
     put_out: Notify,
 }
 
@@ -42,19 +42,18 @@ pub(crate) struct Share<'a> {
     id: u64,
     held: usize,
     /// While it is not small.
-    holding: Option<Rc<Holding>>,
+    holding: Option<Arc<Holding>>,
 }
 
 impl Budget {
     pub(crate) fn new(max: usize) -> Self {
-        let (used, next) = (Cell::new(0), Cell::new(0));
-        Self { max, used, returned: Notify::new(), next, large: RefCell::default() }
+        let (used, next) = (AtomicUsize::new(0), AtomicU64::new(0));
+        Self { max, used, returned: Notify::new(), next, large: Mutex::default() }
     }
 
     /// A share of nothing.
     pub(crate) fn share(&self) -> Share<'_> {
-        let id = self.next.get();
-        self.next.set(id + 1);
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
         Share { budget: self, id, held: 0, holding: None }
     }
 
@@ -65,22 +64,22 @@ impl Budget {
 
     /// Whether more is held than there should be.
     pub(crate) fn is_overdrawn(&self) -> bool {
-        self.used.get() > self.max
+        self.used() > self.max
     }
 
     /// How many bytes are held.
     pub(crate) fn used(&self) -> usize {
-        self.used.get()
+        self.used.load(Ordering::Acquire)
     }
 
     /// Puts out the holder of the largest share that has not changed for a while.
     fn put_out_one(&self) {
-        let large = self.large.borrow();
-        let stalled = large.values().filter(|holding| holding.changed.get().elapsed() >= STALLED);
-        if let Some(holding) = stalled.max_by_key(|holding| holding.bytes.get()) {
+        let large = lock(&self.large);
+        let stalled = large.values().filter(|holding| lock(&holding.held).1.elapsed() >= STALLED);
+        if let Some(holding) = stalled.max_by_key(|holding| lock(&holding.held).0) {
             holding.put_out.notify_one();
             // Another one only after another while, if this one does not go.
-            holding.changed.set(Instant::now());
+            lock(&holding.held).1 = Instant::now();
         }
     }
 }
@@ -91,22 +90,26 @@ impl Share<'_> {
         if bytes == self.held {
             return;
         }
-        self.budget.used.set(self.budget.used.get() - self.held + bytes);
-        if bytes < self.held {
-            self.budget.returned.notify_waiters();
+        if bytes > self.held {
+            self.budget.used.fetch_add(bytes - self.held, Ordering::AcqRel);
+        } else {
+            let before = self.budget.used.fetch_sub(self.held - bytes, Ordering::AcqRel);
+            // Only then does anybody wait.
+            if before > self.budget.max {
+                self.budget.returned.notify_waiters();
+            }
         }
         self.held = bytes;
         match &self.holding {
             None if bytes <= SMALL => {}
             Some(_) if bytes <= SMALL => self.forget(),
             Some(holding) => {
-                holding.bytes.set(bytes);
-                holding.changed.set(Instant::now());
+                *lock(&holding.held) = (bytes, Instant::now());
             }
             None => {
-                let (bytes, changed) = (Cell::new(bytes), Cell::new(Instant::now()));
-                let holding = Rc::new(Holding { bytes, changed, put_out: Notify::new() });
-                self.budget.large.borrow_mut().insert(self.id, holding.clone());
+                let held = Mutex::new((bytes, Instant::now()));
+                let holding = Arc::new(Holding { held, put_out: Notify::new() });
+                lock(&self.budget.large).insert(self.id, holding.clone());
                 self.holding = Some(holding);
             }
         }
@@ -150,7 +153,7 @@ impl Share<'_> {
 
     fn forget(&mut self) {
         self.holding = None;
-        self.budget.large.borrow_mut().remove(&self.id);
+        lock(&self.budget.large).remove(&self.id);
     }
 }
 
@@ -158,6 +161,10 @@ impl Drop for Share<'_> {
     fn drop(&mut self) {
         self.resize(0);
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().expect("nobody panics with this lock")
 }
 
 #[cfg(test)]

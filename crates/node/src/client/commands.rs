@@ -53,10 +53,10 @@ fn try_answer(
         return Err(NO_AUTH.to_owned());
     }
     spec.check_arity(args.len()).map_err(|error| error.to_string())?;
-    if let Some(peer) = clients.connected.borrow_mut().get_mut(&session.id) {
+    clients.register.with(clients.thread, session.id, |peer| {
         peer.last_command = spec.name;
         peer.commands += 1;
-    }
+    });
     match spec.name {
         "ping" => ping(&args[1..], reply),
         "echo" => reply.bulk(args[1]),
@@ -145,10 +145,10 @@ fn unknown_subcommand(command: &str, args: &[&[u8]]) -> String {
 
 /// Shows a change of the session in `CLIENT LIST`.
 fn update_peer(clients: &Clients, session: &Session) {
-    if let Some(peer) = clients.connected.borrow_mut().get_mut(&session.id) {
+    clients.register.with(clients.thread, session.id, |peer| {
         peer.db = session.selected.number;
         peer.version = session.version;
-    }
+    });
 }
 
 pub(super) fn parse<T: std::str::FromStr>(word: &[u8]) -> Option<T> {

@@ -24,6 +24,7 @@ use super::output::Output;
 use super::session::{Peer, Session};
 use super::{Clients, commands};
 use crate::data::inbox::Event;
+use crate::data::threads::Client;
 use crate::status::ClientCounters;
 
 /// How many bytes are taken from a connection at once.
@@ -47,19 +48,14 @@ const OWN_REPLY_BYTES_MAX: usize = 256 * 1024;
 /// What a browser sends first if a web page has it talk to this port.
 const HTTP_WORDS: [&[u8]; 2] = [b"post", b"host:"];
 
-/// Serves a client until it leaves. It counts as connected from now on, and not only once it has its first
-/// turn: of a crowd that comes at once, no more are let in than there may be.
-pub(crate) fn serve(
-    stream: TcpStream,
-    address: SocketAddr,
-    clients: Rc<Clients>,
-) -> impl Future<Output = ()> + 'static {
-    let id = clients.next_id.get();
-    clients.next_id.set(id + 1);
-    let peer = Peer {
+/// Takes a client's call: it counts as connected from now on, and not only once it has its first turn: of a
+/// crowd that comes at once, no more are let in than there may be. The thread with this number serves it.
+pub(crate) fn admit(stream: &TcpStream, address: SocketAddr, thread: usize, clients: &Clients) -> u64 {
+    let local = stream.local_addr().unwrap_or(address);
+    clients.register.add(thread, |id| Peer {
         id,
         address,
-        local: stream.local_addr().unwrap_or(address),
+        local,
         since: std::time::Instant::now(),
         name: String::new(),
         library: String::new(),
@@ -68,16 +64,21 @@ pub(crate) fn serve(
         version: Version::Two,
         last_command: "",
         commands: 0,
-    };
-    clients.connected.borrow_mut().insert(id, peer);
-    async move {
-        let counters = &clients.knowledge.data.clients;
-        ClientCounters::add(&counters.connected, 1);
-        // Why a client left is nobody's business; what it did wrong it has been told.
-        let _ = Connection::new(stream, address, id, &clients).run().await;
-        counters.connected.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
-        clients.connected.borrow_mut().remove(&id);
-    }
+    })
+}
+
+/// Serves a client that was [admitted](admit) to this thread until it leaves.
+pub(crate) fn spawn(stream: std::net::TcpStream, address: SocketAddr, id: u64, clients: Rc<Clients>) {
+    tokio::task::spawn_local(async move {
+        let counter = &clients.knowledge.data.thread(clients.thread).clients;
+        ClientCounters::add(counter, 1);
+        if let Ok(stream) = TcpStream::from_std(stream) {
+            // Why a client left is nobody's business; what it did wrong it has been told.
+            let _ = Connection::new(stream, address, id, &clients).run().await;
+        }
+        counter.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+        clients.register.remove(clients.thread, id);
+    });
 }
 
 struct Connection<'a> {
@@ -422,10 +423,10 @@ impl<'a> Connection<'a> {
         if spec.kind != command::Kind::Read {
             self.segment.kind = Kind::Write;
         }
-        if let Some(peer) = self.clients.connected.borrow_mut().get_mut(&self.session.id) {
+        self.clients.register.with(self.clients.thread, self.session.id, |peer| {
             peer.last_command = spec.name;
             peer.commands += 1;
-        }
+        });
     }
 
     /// Submits the segment, if there is something in it, and waits for the replies.
@@ -456,7 +457,8 @@ impl<'a> Connection<'a> {
         let segment = builder.finish().freeze();
         self.share.resize(segment.len());
         self.relieve().await?;
-        let (client, answered) = oneshot::channel();
+        let (reply, answered) = oneshot::channel();
+        let client = Client { thread: self.clients.thread, reply };
         let submission = Submission { kind, segment, client };
         self.clients.inbox.push(Event::Submitted { group, submission });
         // Without an answer the node is stopping.

@@ -4,9 +4,9 @@
 //! behind the same address wait with the guesser, but never for long: whoever would have to is told to come
 //! again.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -25,9 +25,9 @@ const ADDRESSES_MAX: usize = 4096;
 /// What is logged, at most so often.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
-/// What every address has guessed. Belongs to one thread.
+/// What every address has guessed.
 #[derive(Debug, Default)]
-pub(crate) struct Guesses(RefCell<Known>);
+pub(crate) struct Guesses(Mutex<Known>);
 
 #[derive(Debug, Default)]
 struct Known {
@@ -49,7 +49,7 @@ impl Guesses {
     /// How long the next attempt of an address must wait; `None` if it would be too long.
     fn wait(&self, address: IpAddr) -> Option<Duration> {
         let now = Instant::now();
-        let mut known = self.0.borrow_mut();
+        let mut known = self.known();
         let guesser = match known.addresses.get_mut(&network(address)) {
             Some(guesser) if guesser.failures >= FREE && now - guesser.last < FORGIVEN => guesser,
             _ => return Some(Duration::ZERO),
@@ -75,10 +75,14 @@ impl Guesses {
         Ok(())
     }
 
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().expect("nobody panics with this lock")
+    }
+
     /// A password was wrong.
     pub(crate) fn failed(&self, address: IpAddr) {
         let now = Instant::now();
-        let known = &mut *self.0.borrow_mut();
+        let known = &mut *self.known();
         let network = network(address);
         if known.addresses.len() >= ADDRESSES_MAX && !known.addresses.contains_key(&network) {
             let quietest = known.addresses.iter().min_by_key(|(_, guesser)| guesser.last);
@@ -158,6 +162,6 @@ mod tests {
         for address in 0..2 * ADDRESSES_MAX as u32 {
             guesses.failed(IpAddr::V4(address.into()));
         }
-        assert_eq!(guesses.0.borrow().addresses.len(), ADDRESSES_MAX);
+        assert_eq!(guesses.known().addresses.len(), ADDRESSES_MAX);
     }
 }

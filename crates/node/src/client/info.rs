@@ -89,7 +89,7 @@ fn clients_section(clients: &Clients, text: &mut String) -> std::fmt::Result {
     write!(
         text,
         "connected_clients:{}\r\nmaxclients:{}\r\nblocked_clients:0\r\nonecopy_pipeline_bytes:{}\r\n",
-        clients.connected.borrow().len(),
+        clients.register.count(),
         clients.config.limits.clients,
         clients.budget.used(),
     )

@@ -3,15 +3,20 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use onecopy_core::GroupId;
+use onecopy_host::Share;
+use onecopy_views::MAIN;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tracing::warn;
 
 use super::{Clients, connection};
+use crate::data::inbox::Event;
 use crate::status::ClientCounters;
 
 /// Serves clients on the current thread's local set until the listener's task is dropped.
 pub(crate) async fn listen(listener: TcpListener, clients: Rc<Clients>) {
+    let mut calls = 0;
     loop {
         let (mut stream, address) = match listener.accept().await {
             Ok(call) => call,
@@ -24,13 +29,35 @@ pub(crate) async fn listen(listener: TcpListener, clients: Rc<Clients>) {
         };
         let counters = &clients.knowledge.data.clients;
         ClientCounters::add(&counters.accepted, 1);
-        if clients.connected.borrow().len() >= clients.config.limits.clients {
+        if clients.register.count() >= clients.config.limits.clients {
             ClientCounters::add(&counters.rejected, 1);
             // A client that does not read this has not earned any more patience.
             let _ = stream.try_write(b"-ERR max number of clients reached\r\n");
             let _ = stream.shutdown().await;
             continue;
         }
-        tokio::task::spawn_local(connection::serve(stream, address, clients.clone()));
+        let thread = place(calls, &clients);
+        calls += 1;
+        let id = connection::admit(&stream, address, thread, &clients);
+        match stream.into_std() {
+            Ok(stream) if thread == clients.thread => {
+                connection::spawn(stream, address, id, clients.clone());
+            }
+            // Threads end together.
+            Ok(stream) => drop(clients.mailboxes[thread].send(vec![Event::Called { id, address, stream }])),
+            Err(error) => {
+                warn!(%error, "a client is lost");
+                clients.register.remove(thread, id);
+            }
+        }
     }
+}
+
+/// The thread that serves the next client, after so many: clients are spread over the threads that have
+/// groups. A thread without one would only pass everything on.
+fn place(calls: usize, clients: &Clients) -> usize {
+    let threads = clients.mailboxes.len();
+    let groups = clients.knowledge.table().groups().len().clamp(1, threads);
+    // Groups are numbered in a row.
+    Share::holder(GroupId(MAIN.0 + (calls % groups) as u32), threads)
 }

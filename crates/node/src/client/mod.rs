@@ -18,22 +18,22 @@ pub(crate) mod guesses;
 pub(crate) mod info;
 pub(crate) mod listener;
 mod output;
+pub(crate) mod register;
 pub(crate) mod session;
 
-use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::config::Config;
 use crate::control::operators::Operators;
 use crate::data::inbox::Inbox;
+use crate::data::threads::Mailboxes;
 use crate::knowledge::Knowledge;
 use budget::Budget;
 use guesses::Guesses;
-use session::Peer;
+use register::Register;
 
-/// What all connections of the node share.
+/// What all connections of a data thread share.
 #[derive(Debug)]
 pub(crate) struct Clients {
     pub(crate) config: Rc<Config>,
@@ -41,12 +41,14 @@ pub(crate) struct Clients {
     pub(crate) knowledge: Arc<Knowledge>,
     pub(crate) operators: Operators,
     /// For commands that have arrived and are not answered.
-    pub(crate) budget: Budget,
+    pub(crate) budget: Arc<Budget>,
     /// For replies that are not read.
-    pub(crate) replies: Budget,
-    /// For passwords that are guessed.
-    pub(crate) guesses: Guesses,
-    pub(crate) next_id: Cell<u64>,
-    /// Who is connected, for `CLIENT LIST`.
-    pub(crate) connected: RefCell<BTreeMap<u64, Peer>>,
+    pub(crate) replies: Arc<Budget>,
+    /// For passwords that are guessed, at any thread.
+    pub(crate) guesses: Arc<Guesses>,
+    /// Which data thread it is.
+    pub(crate) thread: usize,
+    pub(crate) mailboxes: Mailboxes,
+    /// Who is connected, for `CLIENT LIST`, at any thread.
+    pub(crate) register: Arc<Register>,
 }

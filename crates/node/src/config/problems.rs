@@ -12,6 +12,8 @@ const ZONE_BYTES_MAX: usize = 64;
 const TIMEOUT_MS_MAX: u64 = 3_600_000;
 /// A log in memory of fewer bytes would ask for snapshots all the time, and could not hold one large value.
 const LOG_BYTES_MIN: usize = 64 * 1024;
+/// More data threads than this no machine keeps busy.
+const THREADS_MAX: u32 = 64;
 /// More clients than this have no descriptors anywhere.
 const CLIENTS_MAX: usize = 10_000_000;
 /// No machine has more memory; sums of such sizes cannot overflow.
@@ -98,6 +100,13 @@ impl Config {
         must(
             self.log_bytes >= LOG_BYTES_MIN && self.log_bytes as u64 <= BYTES_MAX,
             format!("log_bytes = {} is not between {LOG_BYTES_MIN} and {BYTES_MAX}", self.log_bytes),
+        );
+        must(
+            (1..=THREADS_MAX).contains(&self.threads),
+            format!(
+                "threads = {}: 1 to {THREADS_MAX} threads can serve the data; more than cores, or than databases, are of no use",
+                self.threads
+            ),
         );
         must(
             self.maxmemory <= BYTES_MAX,

@@ -33,7 +33,9 @@ pub(crate) enum Leaving {
 impl Control {
     /// The node is to stop.
     pub(super) fn leave(&mut self, now: Instant) {
-        let _ = self.data.send(FromControl::Leave);
+        for thread in &self.data {
+            let _ = thread.send(FromControl::Leave);
+        }
         self.leaving = Some(match self.leads_with_others() {
             true => {
                 info!("making way before the node stops");

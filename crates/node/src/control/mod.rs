@@ -95,7 +95,7 @@ pub(crate) struct Control {
     pub(crate) view_node: Option<ViewNode>,
     /// What this node knows of the cluster, also told to the data thread.
     pub(crate) knowledge: Arc<Knowledge>,
-    pub(crate) data: UnboundedSender<FromControl>,
+    pub(crate) data: Vec<UnboundedSender<FromControl>>,
     /// Where this node's operators are served.
     pub(crate) operators: PendingOperations,
     /// Who waits, with which request, for the primary of a group here to hand over.
@@ -279,8 +279,10 @@ impl Control {
             }
             self.event_log.follow(&table, &mut self.knowledge.changes());
             self.follow_operations(&before, &table);
-            // The data thread ends after this one.
-            let _ = self.data.send(FromControl::Table(table));
+            // The data threads end after this one.
+            for thread in &self.data {
+                let _ = thread.send(FromControl::Table(table.clone()));
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 //! ask of this one.
 
 use onecopy_core::{GroupId, Instant, NodeId};
+use onecopy_host::Share;
 use onecopy_replica::HandoverError;
 use onecopy_views::Table;
 use tracing::warn;
@@ -41,7 +42,8 @@ impl Control {
         // A repetition: it is under way.
         if !askers.contains(&asker) {
             askers.push(asker);
-            let _ = self.data.send(FromControl::HandOver { group, to });
+            let _ =
+                self.data[Share::holder(group, self.data.len())].send(FromControl::HandOver { group, to });
         }
     }
 

@@ -1,6 +1,7 @@
 //! What has happened on the data thread since the last turn.
 
 use std::cell::RefCell;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use onecopy_core::{GroupId, NodeId};
@@ -8,6 +9,7 @@ use onecopy_host::{ArchiveEvent, Reply, Submission};
 use onecopy_views::Table;
 use tokio::sync::{Notify, oneshot};
 
+use super::threads::Client;
 use crate::journal::JournalEvent;
 use crate::peer::PeerEvent;
 use crate::peer::accept::Accepted;
@@ -28,6 +30,10 @@ pub(crate) enum Event {
     Archive(ArchiveEvent),
     /// The control thread says something.
     Control(FromControl),
+    /// A client of this thread has its reply, from another one.
+    Replied { client: oneshot::Sender<Reply>, reply: Reply },
+    /// A client has called, and is to be served here. It counts as connected already.
+    Called { id: u64, address: SocketAddr, stream: std::net::TcpStream },
 }
 
 impl Event {
@@ -55,9 +61,6 @@ pub(crate) enum FromControl {
     Leave,
 }
 
-/// Where the reply to a run of commands goes. Gone when the connection is.
-pub(crate) type Client = oneshot::Sender<Reply>;
-
 /// The queue of events of the data thread itself.
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
@@ -79,10 +82,15 @@ impl Inbox {
         }
     }
 
-    /// Moves everything out: requests, which may gather, apart from what waits for nobody.
+    /// Moves everything out, see [`sort`].
     pub(crate) fn drain_into(&self, events: &mut Vec<Event>, requests: &mut Vec<Event>) {
-        for event in self.events.borrow_mut().drain(..) {
-            if event.is_request() { requests.push(event) } else { events.push(event) }
-        }
+        sort(self.events.borrow_mut().drain(..), events, requests);
+    }
+}
+
+/// Puts requests, which may gather, apart from what waits for nobody.
+pub(crate) fn sort(all: impl IntoIterator<Item = Event>, events: &mut Vec<Event>, requests: &mut Vec<Event>) {
+    for event in all {
+        if event.is_request() { requests.push(event) } else { events.push(event) }
     }
 }

@@ -1,4 +1,4 @@
-//! The data thread: clients, the coordinators, and the replicas of all groups, in one event loop.
+//! A data thread: clients, the coordinators, and the replicas of all groups, in one event loop.
 //!
 //! Everything that happens becomes an [`Event`]; one *turn* takes all events that have arrived and hands them to the
 //! [`DataPlane`](onecopy_host::DataPlane), which does the rest; then what it wants is handed out. Under load the turns get
@@ -10,11 +10,14 @@
 //! peers ───────▶ messages ┼▶ inbox ─▶ turn ─▶ DataPlane ┼▶ links to peers
 //! log thread ──▶ tickets ─┘                             └▶ replies to connections
 //! ```
+//!
+//! There may be several such threads, each with some of the groups ([`threads`]).
 
 pub(crate) mod inbox;
 pub(crate) mod observer;
 pub(crate) mod plane;
 pub(crate) mod starting;
+pub(crate) mod threads;
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -24,15 +27,17 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::mpsc::error::TryRecvError;
 
 use crate::journal::JournalEvent;
-use inbox::{Event, FromControl, Inbox};
+use inbox::{Event, FromControl, Inbox, sort};
 use plane::Plane;
 
-/// The channels of the data thread: what other threads tell it.
+/// The channels of a data thread: what other threads tell it.
 #[derive(Debug)]
 pub(crate) struct Channels {
     pub(crate) journal: UnboundedReceiver<JournalEvent>,
     pub(crate) archive: UnboundedReceiver<ArchiveEvent>,
     pub(crate) control: UnboundedReceiver<FromControl>,
+    /// The other data threads.
+    pub(crate) others: UnboundedReceiver<Vec<Event>>,
 }
 
 /// Turns until the control thread is gone.
@@ -47,6 +52,7 @@ pub(crate) async fn run(mut plane: Plane, inbox: Rc<Inbox>, mut channels: Channe
             () = inbox.filled() => {}
             Some(event) = channels.journal.recv() => events.push(Event::Journal(event)),
             Some(event) = channels.archive.recv() => events.push(Event::Archive(event)),
+            Some(batch) = channels.others.recv() => sort(batch, &mut events, &mut requests),
             event = channels.control.recv() => match event {
                 Some(event) => events.push(Event::Control(event)),
                 None => return,
@@ -54,7 +60,7 @@ pub(crate) async fn run(mut plane: Plane, inbox: Rc<Inbox>, mut channels: Channe
             () = pause(patience) => {}
         }
         loop {
-            if channels.drain_into(&mut events).is_err() {
+            if channels.drain_into(&mut events, &mut requests).is_err() {
                 return;
             }
             inbox.drain_into(&mut events, &mut requests);
@@ -86,12 +92,15 @@ impl Channels {
     ///
     /// # Errors
     /// The control thread is gone.
-    fn drain_into(&mut self, events: &mut Vec<Event>) -> Result<(), TryRecvError> {
+    fn drain_into(&mut self, events: &mut Vec<Event>, requests: &mut Vec<Event>) -> Result<(), TryRecvError> {
         while let Ok(event) = self.journal.try_recv() {
             events.push(Event::Journal(event));
         }
         while let Ok(event) = self.archive.try_recv() {
             events.push(Event::Archive(event));
+        }
+        while let Ok(batch) = self.others.try_recv() {
+            sort(batch, events, requests);
         }
         loop {
             match self.control.try_recv() {

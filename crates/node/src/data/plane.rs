@@ -1,10 +1,10 @@
 //! One turn of the data thread: what has happened goes into the data plane, and what it wants goes to the disk, to peers, to
 //! the control thread and to clients.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use onecopy_core::{GroupId, Instant, NodeId, Ticket};
@@ -14,10 +14,12 @@ use onecopy_keyspace::Keyspace;
 use tokio::sync::mpsc::UnboundedSender;
 use tracing::{info, warn};
 
-use super::inbox::{Client, Event, FromControl, Inbox};
+use super::inbox::{Event, FromControl, Inbox};
 use super::observer::Telling;
 use super::starting::Starting;
+use super::threads::{Client, Mailboxes, Threads};
 use crate::archive::Archive;
+use crate::client::{Clients, connection};
 use crate::clock::Clock;
 use crate::control::FromData;
 use crate::journal::{Journal, JournalEvent};
@@ -26,6 +28,7 @@ use crate::peer::accept::{self, Accepted};
 use crate::peer::link::Links;
 use crate::peer::message::DataMessage;
 use crate::status::{DataStatus, ReplicaCounters, ReplicaStatus};
+use onecopy_views::MAIN;
 
 /// The status is renewed at most this often.
 const STATUS_INTERVAL: Duration = Duration::from_millis(20);
@@ -33,7 +36,10 @@ const STATUS_INTERVAL: Duration = Duration::from_millis(20);
 /// A failover takes less: whoever cannot serve for so long says so.
 const UNREADY_PATIENCE: Duration = Duration::from_secs(2);
 
-/// Everything that belongs to the data thread.
+/// How many connections to this node others have, over all data threads.
+pub(crate) type Callers = Arc<Mutex<BTreeMap<NodeId, u32>>>;
+
+/// Everything that belongs to a data thread.
 #[derive(Debug)]
 pub(crate) struct Plane {
     pub(crate) clock: Clock,
@@ -54,13 +60,16 @@ pub(crate) struct Plane {
     pub(crate) status_due: Instant,
     pub(crate) status_is_old: bool,
     /// How many connections to this node others have.
-    pub(crate) callers: Rc<RefCell<BTreeMap<NodeId, u32>>>,
+    pub(crate) callers: Callers,
     /// Where this node takes other nodes.
     pub(crate) peer: String,
     /// Since when it cannot serve, and whether that was said.
     pub(crate) unready: Option<(Instant, bool)>,
     /// On a node that holds data.
     pub(crate) starting: Option<Starting>,
+    /// On a node that takes clients.
+    pub(crate) clients: Option<Rc<Clients>>,
+    pub(crate) threads: Threads,
 }
 
 impl Plane {
@@ -72,8 +81,10 @@ impl Plane {
     /// Takes everything that has happened, and does everything that follows from it.
     pub(crate) fn turn(&mut self, events: impl Iterator<Item = Event>) {
         let now = self.clock.now();
-        self.status.turn_begins(now);
+        self.status.thread(self.threads.me()).turn_begins(now);
+        self.data.set_elsewhere(self.status.beside(self.threads.me()));
         for event in events {
+            let Some(event) = self.threads.sort(event) else { continue };
             self.take(now, event);
             if !self.journal.is_direct() {
                 // The disks work while the turn goes on.
@@ -87,12 +98,12 @@ impl Plane {
         self.data.hand_out(&mut self.out);
         self.mind_the_clock();
         self.carry_out();
-        for (client, reply) in self.data.replies() {
-            // A client that has hung up does not mind.
-            let _ = client.send(reply);
-        }
+        self.data.replies().for_each(|(client, reply)| self.threads.reply(client, reply));
+        self.threads.deliver();
         self.renew_status(now);
-        self.status.turn_ends();
+        let status = self.status.thread(self.threads.me());
+        status.set_share(self.data.occupied(), self.data.snapshot_bytes());
+        status.turn_ends();
     }
 
     /// How long the next turn can wait if nothing happens.
@@ -136,17 +147,38 @@ impl Plane {
                 data.hand_over(now, group, to, telling, out)
             }
             Event::Control(FromControl::Leave) => data.leave(),
+            // A client that has hung up does not mind.
+            Event::Replied { client, reply } => drop(client.send(reply)),
+            Event::Called { id, address, stream } => self.serve(id, address, stream),
+        }
+    }
+
+    fn serve(&self, id: u64, address: SocketAddr, stream: std::net::TcpStream) {
+        if let Some(clients) = &self.clients {
+            connection::spawn(stream, address, id, clients.clone());
         }
     }
 
     fn answer_call(&self, call: Accepted) {
         let (inbox, callers, from) = (self.inbox.clone(), self.callers.clone(), call.from);
-        *callers.borrow_mut().entry(from).or_default() += 1;
+        *lock(&callers).entry(from).or_default() += 1;
+        // Where the other node has as many threads, what comes is for this one.
+        let concerns_all = call.thread.1 as usize != self.threads.count();
+        let (me, mailboxes) = (self.threads.me(), self.threads.mailboxes());
         let event = move |event| {
-            if matches!(event, PeerEvent::Lost { .. })
-                && let Some(count) = callers.borrow_mut().get_mut(&from)
-            {
-                *count = count.saturating_sub(1);
+            match event {
+                PeerEvent::Lost { node } => {
+                    if let Some(count) = lock(&callers).get_mut(&from) {
+                        *count = count.saturating_sub(1);
+                    }
+                    if concerns_all {
+                        tell_others(me, &mailboxes, || Event::Peer(PeerEvent::Lost { node }));
+                    }
+                }
+                PeerEvent::Arriving { from } if concerns_all => {
+                    tell_others(me, &mailboxes, || Event::Peer(PeerEvent::Arriving { from }));
+                }
+                PeerEvent::Arriving { .. } | PeerEvent::Received { .. } => {}
             }
             inbox.push(Event::Peer(event));
         };
@@ -201,6 +233,10 @@ impl Plane {
     fn obstacle(&self) -> Option<String> {
         let primaries = self.data.coordinators().filter_map(|coordinator| Some(coordinator.view()?.primary));
         let mut primaries: BTreeSet<NodeId> = primaries.collect();
+        if primaries.is_empty() && !self.threads.owns(MAIN) {
+            // It has nothing to serve.
+            return None;
+        }
         if primaries.is_empty() {
             return self.is_cut_off().or_else(|| Some("no view is known yet".to_owned()));
         }
@@ -211,7 +247,7 @@ impl Plane {
     /// Whether no other node gets here.
     fn is_cut_off(&self) -> Option<String> {
         // Then it hears of no view, and no answer gets here.
-        let is_cut_off = self.links.has_others() && self.callers.borrow().values().all(|count| *count == 0);
+        let is_cut_off = self.links.has_others() && lock(&self.callers).values().all(|count| *count == 0);
         is_cut_off.then(|| {
             format!(
                 "no other node has a connection to this one, which takes other nodes at {}: the others cannot reach it there, or look \
@@ -228,7 +264,7 @@ impl Plane {
         if !is_reached {
             return Some(format!("node {name}, the primary, cannot be reached at {address}"));
         }
-        let calls = self.callers.borrow().get(&primary).is_some_and(|count| *count > 0);
+        let calls = lock(&self.callers).get(&primary).is_some_and(|count| *count > 0);
         (!calls).then(|| {
             format!(
                 "node {name}, the primary, has no connection to this node and cannot answer it: this node takes other nodes at {}, \
@@ -256,8 +292,9 @@ impl Plane {
     /// Tells people about a wall clock that has jumped.
     fn mind_the_clock(&mut self) {
         let jump = self.data.clock().jump();
-        let known = self.status.clock_jump();
-        if known.is_some() != jump.is_some() {
+        let known = self.status.thread(self.threads.me()).clock_jump();
+        // All threads see it, and one of them says so.
+        if known.is_some() != jump.is_some() && self.threads.owns(MAIN) {
             match jump {
                 Some(jump) => warn!(
                     ahead_ms = jump.ahead_ms,
@@ -268,7 +305,7 @@ impl Plane {
             }
         }
         if known != jump {
-            self.status.set_clock_jump(jump);
+            self.status.thread(self.threads.me()).set_clock_jump(jump);
         }
     }
 
@@ -278,15 +315,30 @@ impl Plane {
             return;
         }
         self.status_due = now + STATUS_INTERVAL;
+        let thread = self.threads.me();
         let before = self.status.replicas();
         let before = |group: GroupId| before.iter().find(|before| before.group == group.0);
         let groups = self.data.groups();
-        let replicas = groups.map(|group| ReplicaStatus::of(group, now, before(group.id()))).collect();
+        let replicas =
+            groups.map(|group| ReplicaStatus::of(group, thread, now, before(group.id()))).collect();
         let view =
             |coordinator: &Coordinator<Client>| Some((coordinator.group(), coordinator.view()?.clone()));
-        self.status.renew(replicas, self.data.coordinators().filter_map(view).collect());
+        let status = self.status.thread(thread);
+        status.renew(replicas, self.data.coordinators().filter_map(view).collect());
         let obstacle = self.obstacle();
         self.complain(now, obstacle.as_deref());
-        self.status.set_obstacle(obstacle);
+        self.status.thread(thread).set_obstacle(obstacle);
+    }
+}
+
+fn lock(callers: &Callers) -> MutexGuard<'_, BTreeMap<NodeId, u32>> {
+    callers.lock().expect("nobody panics with this lock")
+}
+
+/// Tells all data threads but `me`.
+fn tell_others(me: usize, mailboxes: &Mailboxes, event: impl Fn() -> Event) {
+    for (_, mailbox) in mailboxes.iter().enumerate().filter(|(thread, _)| *thread != me) {
+        // Threads end together.
+        let _ = mailbox.send(vec![event()]);
     }
 }

@@ -74,7 +74,7 @@ impl Plane {
     /// Starts replicas of the groups in the table that there is none of.
     pub(super) fn start_new_groups(&mut self, table: &Table) {
         for group in table.groups().keys() {
-            if self.starting.is_some() && self.data.group(*group).is_none() {
+            if self.starting.is_some() && self.threads.owns(*group) && self.data.group(*group).is_none() {
                 self.start_group(*group, empty()).expect("a replica with nothing has made no promise");
             }
         }

@@ -23,6 +23,8 @@ const READ_BYTES: usize = 256 * 1024;
 pub(crate) struct Accepted {
     pub(crate) from: NodeId,
     pub(crate) lane: Lane,
+    /// Which thread of the caller it is, of how many.
+    pub(crate) thread: (u32, u32),
     stream: std::net::TcpStream,
     /// What came after the greeting already.
     input: BytesMut,
@@ -101,7 +103,13 @@ async fn greet(mut stream: TcpStream, callee: &Callee) -> Result<Accepted, Refus
         return Err(Refused::WrongNumber(greeting.to));
     }
     stream.write_all(b"1").await?;
-    Ok(Accepted { from: greeting.from, lane: greeting.lane, stream: stream.into_std()?, input })
+    Ok(Accepted {
+        from: greeting.from,
+        lane: greeting.lane,
+        thread: greeting.thread,
+        stream: stream.into_std()?,
+        input,
+    })
 }
 
 /// Reads messages until the connection breaks. A read that leaves something is followed by a turn of the

@@ -6,6 +6,8 @@ use std::fmt;
 use std::io::IoSlice;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -171,6 +173,10 @@ pub(crate) struct Caller {
     pub(crate) cluster: String,
     pub(crate) node: NodeId,
     pub(crate) lane: Lane,
+    /// Which thread calls, of how many.
+    pub(crate) thread: (u32, u32),
+    /// Counts the messages of all callers of the node.
+    pub(crate) sent: Arc<AtomicU64>,
 }
 
 impl Links {
@@ -283,6 +289,7 @@ impl Links {
                 return Err(Undeliverable);
             }
         }
+        self.caller.sent.fetch_add(1, Ordering::Relaxed);
         link.filled.notify_one();
         Ok(())
     }
@@ -354,6 +361,7 @@ async fn connect(caller: &Caller, node: NodeId, address: &str) -> std::io::Resul
         from: caller.node,
         to: node,
         lane: caller.lane,
+        thread: caller.thread,
     };
     let mut frame = Vec::new();
     wire::encode(greeting, &mut frame).map_err(std::io::Error::other)?;

@@ -49,6 +49,17 @@ pub(crate) enum ControlMessage {
     Operated { request: u64, outcome: Result<(), String> },
 }
 
+impl DataMessage {
+    /// The group that it is about.
+    pub(crate) fn group(&self) -> GroupId {
+        match self {
+            Self::Replica { group, .. } => *group,
+            Self::Forward(forward) => forward.group,
+            Self::Answer(answer) => answer.group,
+        }
+    }
+}
+
 impl Parcel for Greeting {}
 
 impl Parcel for ControlMessage {}

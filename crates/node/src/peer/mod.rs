@@ -4,7 +4,9 @@
 //! are two lanes, so that a ping never queues behind a snapshot:
 //!
 //! - [`Lane::Control`]: pings, suspicions, announcements, and the view service's own Raft;
-//! - [`Lane::Data`]: replication, and requests that coordinators forward to primaries.
+//! - [`Lane::Data`]: replication, and requests that coordinators forward to primaries. Each data thread has its
+//!   own connection to every other node. Where both have as many threads, what comes on it is for the thread that
+//!   reads it.
 //!
 //! A connection begins with a [`Greeting`]: nodes of different clusters, of different versions, or at a wrong
 //! address part before anything else is said. After it come [frames](wire) in one direction: long messages in
@@ -20,7 +22,7 @@ use onecopy_core::NodeId;
 use serde::{Deserialize, Serialize};
 
 /// The version of what peers say to each other. Counted up with every incompatible change.
-pub(crate) const PROTOCOL_VERSION: u32 = 11;
+pub(crate) const PROTOCOL_VERSION: u32 = 12;
 
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +41,8 @@ pub(crate) struct Greeting {
     /// Whom the sender believes to have reached.
     pub(crate) to: NodeId,
     pub(crate) lane: Lane,
+    /// Which thread of the sender it is, of how many: groups are spread over them by their ids.
+    pub(crate) thread: (u32, u32),
 }
 
 /// Something happened to the connections of a lane.

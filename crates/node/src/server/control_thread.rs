@@ -37,7 +37,8 @@ pub(super) struct ControlThread {
     pub(super) knowledge: Arc<Knowledge>,
     pub(super) peers: std::net::TcpListener,
     pub(super) http: std::net::TcpListener,
-    pub(super) to_data: mpsc::UnboundedSender<FromControl>,
+    /// To each data thread.
+    pub(super) to_data: Vec<mpsc::UnboundedSender<FromControl>>,
     pub(super) journal_events: mpsc::UnboundedReceiver<JournalEvent>,
     pub(super) archive_events: mpsc::UnboundedReceiver<ArchiveEvent>,
     pub(super) from_data: mpsc::UnboundedReceiver<FromData>,
@@ -57,7 +58,13 @@ impl ControlThread {
     async fn serve(self) -> std::io::Result<()> {
         let config = &self.config;
         let (peer_events, peers) = mpsc::unbounded_channel();
-        let caller = Caller { cluster: config.cluster.clone(), node: self.me.node, lane: Lane::Control };
+        let caller = Caller {
+            cluster: config.cluster.clone(),
+            node: self.me.node,
+            lane: Lane::Control,
+            thread: (0, 1),
+            sent: self.knowledge.data.messages.clone(),
+        };
         let (refusals, refused) = mpsc::unbounded_channel();
         let heard = move |event| match event {
             // The pings say everything again.
@@ -74,7 +81,7 @@ impl ControlThread {
         let to_data = self.to_data.clone();
         let accepted = move |call: accept::Accepted| match call.lane {
             Lane::Data => {
-                let _ = to_data.send(FromControl::Call(call));
+                let _ = to_data[call.thread.0 as usize % to_data.len()].send(FromControl::Call(call));
             }
             Lane::Control => {
                 let events = peer_events.clone();

@@ -1,11 +1,11 @@
-//! The data thread, put together.
+//! A data thread, put together.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use onecopy_core::{GroupId, Instant};
-use onecopy_host::{DataPlane, Out, Restored};
+use onecopy_host::{DataPlane, Out, Restored, Share};
 use onecopy_keyspace::Keyspace;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -14,6 +14,7 @@ use super::{others, runtime};
 use crate::archive::Archive;
 use crate::client::budget::Budget;
 use crate::client::guesses::Guesses;
+use crate::client::register::Register;
 use crate::client::{Clients, listener};
 use crate::clock::Clock;
 use crate::config::{Config, NodeRole};
@@ -22,26 +23,43 @@ use crate::control::operators::Operators;
 use crate::data;
 use crate::data::inbox::{Event, Inbox};
 use crate::data::observer::Telling;
-use crate::data::plane::Plane;
+use crate::data::plane::{Callers, Plane};
 use crate::data::starting::Starting;
+use crate::data::threads::{Mailboxes, Threads};
 use crate::identity::Me;
 use crate::journal::Journal;
 use crate::knowledge::Knowledge;
 use crate::peer::link::{Caller, LinkEvent, Links};
 use crate::peer::{Lane, PeerEvent};
 
-/// What the data thread starts with.
-pub(super) struct DataThread {
+/// What all data threads start with.
+#[derive(Clone)]
+pub(super) struct Shared {
     pub(super) config: Config,
     pub(super) me: Me,
     pub(super) clock: Clock,
+    pub(super) knowledge: Arc<Knowledge>,
+    pub(super) to_control: mpsc::UnboundedSender<FromData>,
+    pub(super) operators: Operators,
+    pub(super) mailboxes: Mailboxes,
+    pub(super) callers: Callers,
+    pub(super) register: Arc<Register>,
+    pub(super) guesses: Arc<Guesses>,
+    pub(super) budget: Arc<Budget>,
+    pub(super) replies: Arc<Budget>,
+}
+
+/// What a data thread starts with.
+pub(super) struct DataThread {
+    pub(super) shared: Shared,
+    /// Which one it is.
+    pub(super) thread: usize,
+    /// What the disk had of its groups.
     pub(super) groups: BTreeMap<GroupId, Restored<Keyspace>>,
     pub(super) journal: Journal,
     pub(super) archive: Archive,
-    pub(super) knowledge: Arc<Knowledge>,
+    /// Where clients call, on the thread that takes their calls.
     pub(super) clients: Option<std::net::TcpListener>,
-    pub(super) to_control: mpsc::UnboundedSender<FromData>,
-    pub(super) operators: Operators,
     pub(super) channels: data::Channels,
 }
 
@@ -51,8 +69,17 @@ impl DataThread {
     }
 
     async fn serve(self) -> std::io::Result<()> {
+        let Shared { me, clock, knowledge, to_control, mailboxes, callers, .. } = self.shared.clone();
+        let config = Rc::new(self.shared.config);
+        let count = mailboxes.len();
         let inbox = Rc::new(Inbox::default());
-        let caller = Caller { cluster: self.config.cluster.clone(), node: self.me.node, lane: Lane::Data };
+        let caller = Caller {
+            cluster: config.cluster.clone(),
+            node: me.node,
+            lane: Lane::Data,
+            thread: (self.thread as u32, count as u32),
+            sent: knowledge.data.messages.clone(),
+        };
         let lost_inbox = inbox.clone();
         let heard = move |event| match event {
             LinkEvent::Lost(node) => lost_inbox.push(Event::Peer(PeerEvent::Lost { node })),
@@ -60,46 +87,50 @@ impl DataThread {
             // The control lane hears of it too, and knows what it means.
             LinkEvent::Refused(_) => {}
         };
-        let links = Links::start(caller, others(&self.config), heard);
-        let request_timeout = self.config.timeouts.request();
-        // Of this start of the process: it counts its batches from the beginning.
+        let links = Links::start(caller, others(&config), heard);
+        // Of this start of the thread: it counts its batches from the beginning.
         let life = onecopy_core::Incarnation(rand::random());
-        let config = Rc::new(self.config);
+        let clients = config.has(NodeRole::Coordinator).then(|| {
+            Rc::new(Clients {
+                config: config.clone(),
+                inbox: inbox.clone(),
+                knowledge: knowledge.clone(),
+                operators: self.shared.operators,
+                budget: self.shared.budget,
+                replies: self.shared.replies,
+                guesses: self.shared.guesses,
+                thread: self.thread,
+                mailboxes: mailboxes.clone(),
+                register: self.shared.register,
+            })
+        });
         let mut plane = Plane {
-            clock: self.clock,
-            data: DataPlane::new(self.me.node, life, request_timeout),
+            clock,
+            data: DataPlane::new(me.node, life, config.timeouts.request())
+                .with_share(Share::new(self.thread, count)),
             out: Out::default(),
             journal: self.journal,
             durable: Vec::new(),
             archive: self.archive,
             links,
             inbox: inbox.clone(),
-            telling: Telling { control: self.to_control.clone(), status: self.knowledge.data.clone() },
-            control: self.to_control,
-            status: self.knowledge.data.clone(),
+            telling: Telling { control: to_control.clone(), status: knowledge.data.clone() },
+            control: to_control,
+            status: knowledge.data.clone(),
             status_due: Instant::ZERO,
             status_is_old: false,
-            callers: Rc::default(),
+            callers,
             peer: config.peer.to_string(),
             unready: None,
-            starting: config.has(NodeRole::Data).then(|| Starting { config: config.clone(), me: self.me }),
+            starting: config.has(NodeRole::Data).then(|| Starting { config: config.clone(), me }),
+            clients: clients.clone(),
+            threads: Threads::new(self.thread, mailboxes),
         };
         for (group, restored) in self.groups {
             plane.start_group(group, restored)?;
         }
-        if let Some(socket) = self.clients {
-            let clients = Clients {
-                config: config.clone(),
-                inbox: inbox.clone(),
-                knowledge: self.knowledge.clone(),
-                operators: self.operators,
-                budget: Budget::new(config.limits.pipeline_bytes),
-                replies: Budget::new(config.limits.pipeline_bytes),
-                guesses: Guesses::default(),
-                next_id: std::cell::Cell::new(1),
-                connected: std::cell::RefCell::default(),
-            };
-            tokio::task::spawn_local(listener::listen(TcpListener::from_std(socket)?, Rc::new(clients)));
+        if let (Some(socket), Some(clients)) = (self.clients, clients) {
+            tokio::task::spawn_local(listener::listen(TcpListener::from_std(socket)?, clients));
         }
         // A task like the others, so that it has its turn after those that have something for it.
         tokio::task::spawn_local(data::run(plane, inbox, self.channels)).await.map_err(std::io::Error::other)

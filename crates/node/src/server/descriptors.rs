@@ -12,8 +12,10 @@ use crate::peer::accept::GREETING_CALLERS_MAX;
 
 /// Log, snapshots, listeners, event loops, standard streams; and some to spare.
 const OWN: usize = 40;
-/// Two lanes in two directions.
-const PER_PEER: usize = 4;
+/// The control lane, in two directions; and as many for each data thread.
+const PER_PEER_AND_LANE: usize = 2;
+/// The event loop of a data thread.
+const PER_THREAD: usize = 4;
 /// With room for fewer clients a node had better not start.
 const CLIENTS_MIN: usize = 8;
 
@@ -44,7 +46,11 @@ pub(super) fn reserve(config: &mut Config) -> Result<(), StartError> {
 
 fn reserved(config: &Config) -> usize {
     // Nodes that join later are not configured: as many again.
-    OWN + HTTP_MAX + GREETING_CALLERS_MAX + PER_PEER * 2 * config.nodes.len().max(1)
+    let per_peer = PER_PEER_AND_LANE * (1 + config.data_threads());
+    OWN + config.data_threads() * PER_THREAD
+        + HTTP_MAX
+        + GREETING_CALLERS_MAX
+        + per_peer * 2 * config.nodes.len().max(1)
 }
 
 /// How many descriptors this process may have, after it has asked for as many as it may; `None` for any

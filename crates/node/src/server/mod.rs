@@ -6,25 +6,31 @@ mod descriptors;
 mod disk;
 mod sockets;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use onecopy_core::NodeId;
+use onecopy_host::Share;
 use onecopy_storage::{DirectoryError, LogError, SnapshotError};
+use onecopy_views::MAIN;
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::{mpsc, oneshot};
 use tracing::error;
 
 use crate::archive::Archive;
+use crate::client::budget::Budget;
+use crate::client::register::Register;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::control::operators::Operators;
 use crate::data;
+use crate::data::plane::Callers;
 use crate::journal::Journal;
 use crate::knowledge::Knowledge;
 use crate::status::DataStatus;
 use control_thread::ControlThread;
-use data_thread::DataThread;
+use data_thread::{DataThread, Shared};
 use disk::Disk;
 pub use disk::begin_new_life;
 use sockets::Sockets;
@@ -113,37 +119,61 @@ impl Server {
         let (endings_sent, endings) = mpsc::unbounded_channel();
         let (stop, stopped) = oneshot::channel();
 
-        let (data_journal_events, data_journal) = mpsc::unbounded_channel();
-        let (data_archive_events, data_archive) = mpsc::unbounded_channel();
+        let count = config.data_threads();
+        let (journals, mut data_journals) = channels(count);
+        let (archives, mut data_archives) = channels(count);
+        let (to_data, mut from_control) = channels(count);
+        let (mailboxes, mut mail) = channels(count);
         let (control_journal_events, control_journal) = mpsc::unbounded_channel();
         let (control_archive_events, control_archive) = mpsc::unbounded_channel();
-        let (to_data, from_control) = mpsc::unbounded_channel();
         let (to_control, from_data) = mpsc::unbounded_channel();
         let (to_operators, requests) = mpsc::unbounded_channel();
         let operators = Operators(to_operators);
 
         let (journal, locator, log_thread) =
-            Journal::start(disk.log, config.durability, data_journal_events)?;
-        let (archive, snapshot_thread) = Archive::start(disk.snapshots, locator, data_archive_events)?;
-        let status = Arc::new(DataStatus::default());
+            Journal::start(disk.log, config.durability, journals[0].clone())?;
+        let (archive, snapshot_thread) = Archive::start(disk.snapshots, locator, archives[0].clone())?;
+        let status = Arc::new(DataStatus::new(count));
         let roles = config.roles.iter().map(|role| role.name().to_owned()).collect();
         let health = journal.health().clone();
         let knowledge =
             Arc::new(Knowledge::new(disk.me, &config, roles, status.clone(), health, archive.written()));
 
-        let data = DataThread {
+        let shared = Shared {
             config: config.clone(),
             me: disk.me,
             clock,
-            groups: disk.groups,
-            journal: journal.clone(),
-            archive: archive.clone(),
             knowledge: knowledge.clone(),
-            clients: sockets.redis,
             to_control,
             operators: operators.clone(),
-            channels: data::Channels { journal: data_journal, archive: data_archive, control: from_control },
+            mailboxes: mailboxes.into(),
+            callers: Callers::default(),
+            register: Arc::new(Register::new(count)),
+            guesses: Arc::default(),
+            budget: Arc::new(Budget::new(config.limits.pipeline_bytes)),
+            replies: Arc::new(Budget::new(config.limits.pipeline_bytes)),
         };
+        let mut data: Vec<DataThread> = (0..count)
+            .map(|thread| DataThread {
+                shared: shared.clone(),
+                thread,
+                groups: BTreeMap::new(),
+                journal: journal.for_thread(journals[thread].clone()),
+                archive: archive.for_owner(archives[thread].clone()),
+                clients: None,
+                channels: data::Channels {
+                    journal: data_journals.remove(0),
+                    archive: data_archives.remove(0),
+                    control: from_control.remove(0),
+                    others: mail.remove(0),
+                },
+            })
+            .collect();
+        for (group, restored) in disk.groups {
+            data[Share::holder(group, count)].groups.insert(group, restored);
+        }
+        // Where most clients are served.
+        data[Share::holder(MAIN, count)].clients = sockets.redis;
         let control = ControlThread {
             config,
             me: disk.me,
@@ -163,10 +193,15 @@ impl Server {
             endings: endings_sent.clone(),
             stopped,
         };
-        drop((journal, archive));
-        let data_thread = spawn("data", endings_sent.clone(), move || data.run())?;
+        drop((journal, archive, shared, journals, archives));
+        let mut data_threads = Vec::new();
+        for thread in data {
+            data_threads.push(spawn("data", endings_sent.clone(), move || thread.run())?);
+        }
         let control_thread = spawn("control", endings_sent, move || control.run())?;
-        let threads = vec![control_thread, data_thread, log_thread, snapshot_thread];
+        let mut threads = vec![control_thread];
+        threads.extend(data_threads);
+        threads.extend([log_thread, snapshot_thread]);
         Ok(Self { stop: Some(stop), threads, endings })
     }
 
@@ -186,6 +221,11 @@ impl Server {
             }
         }
     }
+}
+
+/// A channel for each of so many threads.
+fn channels<T>(count: usize) -> (Vec<mpsc::UnboundedSender<T>>, Vec<mpsc::UnboundedReceiver<T>>) {
+    (0..count).map(|_| mpsc::unbounded_channel()).unzip()
 }
 
 /// Starts a thread that reports when it dies.

@@ -246,6 +246,7 @@ fn create(directory: &Path, arguments: &Arguments) -> anyhow::Result<Vec<Config>
             durability: Default::default(),
             reads: Reads::default(),
             clock_drift_ppm: 10_000,
+            threads: 1,
             maxmemory: 0,
             requirepass: String::new(),
             log_bytes: LOG_BYTES,

@@ -98,6 +98,12 @@ pub const SETTINGS: &[Setting] = &[
         "What leases rely on: no clock of any node gains or loses more than this, in parts per million",
     ),
     optional(
+        "threads",
+        Kind::Number,
+        "1",
+        "How many threads serve the data, each some of the databases, 1 to 64",
+    ),
+    optional(
         "maxmemory",
         Kind::Bytes,
         "0",

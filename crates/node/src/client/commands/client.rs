@@ -31,8 +31,9 @@ pub(super) fn client(
     args: &[&[u8]],
     reply: &mut Writer<'_>,
 ) -> Result<(), String> {
-    let peer =
-        |read: fn(&Peer) -> String| clients.connected.borrow().get(&session.id).map(read).unwrap_or_default();
+    let peer = |read: fn(&Peer) -> String| {
+        clients.register.with(clients.thread, session.id, |peer| read(peer)).unwrap_or_default()
+    };
     let word = args.first().map(|word| word.to_ascii_lowercase()).unwrap_or_default();
     match (word.as_slice(), &args[1..]) {
         (b"id", []) => reply.integer(i64::try_from(session.id).unwrap_or(i64::MAX)),
@@ -51,7 +52,7 @@ pub(super) fn client(
         (b"info", []) => reply.verbatim(format!("{}\n", peer(Peer::line)).as_bytes()),
         (b"list", options) => {
             let wanted = Listed::parse(options)?;
-            let connected = clients.connected.borrow();
+            let connected = clients.register.all();
             let lines: String = connected
                 .values()
                 .filter(|peer| wanted.includes(peer.id))
@@ -116,9 +117,7 @@ pub(super) fn checked_name(name: &[u8]) -> Result<String, String> {
 }
 
 pub(super) fn set_name(clients: &Clients, session: &Session, name: String) {
-    if let Some(peer) = clients.connected.borrow_mut().get_mut(&session.id) {
-        peer.name = name;
-    }
+    clients.register.with(clients.thread, session.id, |peer| peer.name = name);
 }
 
 fn set_info(clients: &Clients, session: &Session, attribute: &[u8], value: &[u8]) -> Result<(), String> {
@@ -127,17 +126,21 @@ fn set_info(clients: &Clients, session: &Session, attribute: &[u8], value: &[u8]
         let attribute = String::from_utf8_lossy(&attribute).into_owned();
         format!("ERR {attribute} cannot contain spaces, newlines or special characters.")
     })?;
-    let mut connected = clients.connected.borrow_mut();
-    let Some(peer) = connected.get_mut(&session.id) else { return Ok(()) };
-    match attribute.as_slice() {
-        b"lib-name" => peer.library = value,
-        b"lib-ver" => peer.library_version = value,
+    let set = |peer: &mut Peer| match attribute.as_slice() {
+        b"lib-name" => {
+            peer.library = value;
+            Ok(())
+        }
+        b"lib-ver" => {
+            peer.library_version = value;
+            Ok(())
+        }
         _ => {
             let attribute = String::from_utf8_lossy(&attribute).into_owned();
-            return Err(format!("ERR Unrecognized option '{attribute}'"));
+            Err(format!("ERR Unrecognized option '{attribute}'"))
         }
-    }
-    Ok(())
+    };
+    clients.register.with(clients.thread, session.id, set).unwrap_or(Ok(()))
 }
 
 fn printable(word: &[u8]) -> Option<String> {

@@ -25,7 +25,6 @@ pub(super) fn registry(knowledge: &Knowledge) -> Registry {
     let leads = status.view_service.as_ref().is_some_and(|service| service.role == "leader");
     gauge("view_service_leader", "1 on the leader of the view service", u64::from(leads));
     let clients = &knowledge.data.clients;
-    gauge("clients", "Connected clients", clients.connected.load(Ordering::Relaxed));
     if let Some(disk) = status.disk {
         gauge(
             "disk_free_bytes",
@@ -64,6 +63,7 @@ pub(super) fn registry(knowledge: &Knowledge) -> Registry {
     counter("log_sync_microseconds", "Time spent in syncs of the log", None, micros);
     let did = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     let replicas = &knowledge.data.replicas_did;
+    counter("messages_sent", "To other nodes", None, did(&knowledge.data.messages));
     let help = "Batches of reads that went to a primary elsewhere";
     counter("read_batches_forwarded", help, None, did(&replicas.reads_forwarded));
     counter("handovers_failed", "Handovers that did not happen", None, did(&replicas.handovers_failed));
@@ -74,10 +74,28 @@ pub(super) fn registry(knowledge: &Knowledge) -> Registry {
         let labels = vec![("change", (*change).to_owned()), ("reason", reason.clone())];
         changes.get_or_create(&labels).inc_by(*count);
     }
+    threads_of(knowledge, &mut registry);
     replicas_of(&status.replicas, &mut registry);
     let help = "Changes of the view table since the node has known it, by what was changed and why";
     registry.register("view_table_changes", help, changes);
     registry
+}
+
+/// What each data thread says of itself, by its number.
+fn threads_of(knowledge: &Knowledge, registry: &mut Registry) {
+    type Labels = Vec<(&'static str, String)>;
+    let (clients, replicas) = (Family::<Labels, Gauge>::default(), Family::<Labels, Gauge>::default());
+    let turns = Family::<Labels, Counter>::default();
+    for (number, thread) in knowledge.data.threads().iter().enumerate() {
+        let labels = vec![("thread", number.to_string())];
+        let gauge = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        clients.get_or_create(&labels).set(gauge(thread.clients.load(Ordering::Relaxed)));
+        replicas.get_or_create(&labels).set(gauge(thread.replicas()));
+        turns.get_or_create(&labels).inc_by(thread.turns());
+    }
+    registry.register("clients", "Connected clients, by the data thread that serves them", clients);
+    registry.register("replicas", "Replicas, by the data thread that they belong to", replicas);
+    registry.register("turns", "Turns of the data threads", turns);
 }
 
 type OfReplica = (&'static str, &'static str, fn(&ReplicaStatus) -> u64);

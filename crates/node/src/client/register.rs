@@ -1,0 +1,59 @@
+//! Who is connected, over all data threads. Each thread writes about its own clients.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard};
+
+use super::session::Peer;
+
+/// The clients of a node, by id.
+#[derive(Debug)]
+pub(crate) struct Register {
+    next_id: AtomicU64,
+    /// How many there are.
+    count: AtomicUsize,
+    /// By the thread that serves them.
+    threads: Vec<Mutex<BTreeMap<u64, Peer>>>,
+}
+
+impl Register {
+    pub(crate) fn new(threads: usize) -> Self {
+        let threads = (0..threads).map(|_| Mutex::default()).collect();
+        Self { next_id: AtomicU64::new(1), count: AtomicUsize::new(0), threads }
+    }
+
+    /// A client is connected from now on, and is served by this thread.
+    pub(crate) fn add(&self, thread: usize, peer: impl FnOnce(u64) -> Peer) -> u64 {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        self.lock(thread).insert(id, peer(id));
+        self.count.fetch_add(1, Ordering::Relaxed);
+        id
+    }
+
+    pub(crate) fn remove(&self, thread: usize, id: u64) {
+        if self.lock(thread).remove(&id).is_some() {
+            self.count.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How many are connected.
+    pub(crate) fn count(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// Looks at a client of this thread, or changes what is known of it.
+    pub(crate) fn with<R>(&self, thread: usize, id: u64, act: impl FnOnce(&mut Peer) -> R) -> Option<R> {
+        self.lock(thread).get_mut(&id).map(act)
+    }
+
+    /// All clients, by id.
+    pub(crate) fn all(&self) -> BTreeMap<u64, Peer> {
+        let mut all = BTreeMap::new();
+        (0..self.threads.len()).for_each(|thread| all.extend(self.lock(thread).clone()));
+        all
+    }
+
+    fn lock(&self, thread: usize) -> MutexGuard<'_, BTreeMap<u64, Peer>> {
+        self.threads[thread].lock().expect("nobody panics with this lock")
+    }
+}
