@@ -14,7 +14,7 @@ use crate::clock::Time;
 use crate::dice::Dice;
 use crate::faults::Fault;
 use crate::message::{Packet, describe};
-use crate::network::{Network, PIECE_BYTES};
+use crate::network::{Network, piece_bytes};
 use crate::profile::Profile;
 use crate::subject::Subject;
 use crate::trace::Trace;
@@ -309,9 +309,10 @@ impl Env {
             self.schedule(self.time + second, Event::Arrives { from, to, sent, packet });
         }
         let mut arrives = self.time + first;
-        if let Some((line, bytes)) = packet.line() {
-            let (begins, takes) = self.network.carry((from, to), (line, bytes), arrives);
-            let pieces = (bytes / PIECE_BYTES) as Time;
+        let scale = self.profile.scale;
+        if let Some((line, bytes)) = packet.line(piece_bytes(scale)) {
+            let (begins, takes) = self.network.carry((from, to), (line, bytes), arrives, scale);
+            let pieces = (bytes / piece_bytes(scale)) as Time;
             for piece in 1..=pieces.min(takes) {
                 let at = begins + takes * piece / (pieces + 1);
                 self.schedule(at, Event::Arriving { from, to, sent });

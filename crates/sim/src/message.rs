@@ -7,7 +7,7 @@ use onecopy_core::{Entry, NodeId, Petition};
 pub use onecopy_host::{Answer, Forward, Kind, Outcome, RaftLetter};
 use onecopy_views::{Hello, Moment, Ping, Table};
 
-use crate::network::{Line, PIECE_BYTES};
+use crate::network::Line;
 
 /// A message between two nodes.
 #[derive(Clone, Debug)]
@@ -44,9 +44,9 @@ impl Packet {
 impl Packet {
     /// In which line of its link it waits behind the large messages that are on their way, if it does, and
     /// about how many bytes it has: Prepares keep their order, and so do large requests and answers beside
-    /// them. Everything else goes between the pieces of those.
+    /// them. Everything else, and what has no more than one piece, goes between the pieces of those.
     #[must_use]
-    pub fn line(&self) -> Option<(Line, usize)> {
+    pub fn line(&self, piece_bytes: usize) -> Option<(Line, usize)> {
         use onecopy_replica::Message;
         let (line, bytes) = match self {
             Self::Replica(Message::Prepare { entries, .. }) => {
@@ -59,7 +59,7 @@ impl Packet {
             }
             _ => return None,
         };
-        (bytes > PIECE_BYTES).then_some((line, bytes))
+        (bytes > piece_bytes).then_some((line, bytes))
     }
 
     /// Whether it decides something, once: about views, members, leases and snapshots. What is said all the

@@ -24,6 +24,8 @@ const FAR: u64 = 20;
 const BUSY: u64 = 20;
 /// In how many values are large for the links, and nothing else goes wrong.
 const LARGE: u64 = 20;
+/// How many times smaller everything is then: a gigabyte more or less proves nothing.
+const SCALE: usize = 32;
 /// In how many no write is taken while a copy is missing.
 const STRICT: u64 = 100;
 /// How many are bent towards a narrow window.
@@ -46,6 +48,8 @@ pub struct Profile {
     pub workload: Workload,
     /// How many bytes a value is padded to.
     pub value_bytes: usize,
+    /// How many times smaller everything is that bytes are counted in: values, links, and what counts as slow.
+    pub scale: usize,
     /// The longest pause of a client between two operations.
     pub think: Time,
     /// How long things go wrong.
@@ -140,6 +144,7 @@ impl Profile {
             clients: dice.between(1, 6) as usize,
             workload: Workload::draw(dice),
             value_bytes,
+            scale: 1,
             think: if big { SECOND } else { dice.between(1, 200) * MS },
             fault_time: dice.between(8, 30) * SECOND,
             fault_interval: dice.between(200, 4_000) * MS,
@@ -265,13 +270,15 @@ impl Profile {
         self.alone = Some(fault);
     }
 
-    /// Nothing goes wrong but that values take longer on their way than a node may be silent.
+    /// Nothing goes wrong but that values take longer on their way than a node may be silent: values of 4 to 16
+    /// MiB on links as narrow as they may be, or rather a fraction of both.
     fn turn_large(&mut self, dice: &mut Dice) {
         self.weights = [(Fault::LargeValues, 1)].into();
         (self.loss, self.late, self.double, self.churn, self.regicide) = (0, 0, 0, 0, 0);
-        self.value_bytes = dice.between(4 << 20, 16 << 20) as usize;
-        (self.log_bytes_max, self.uncommitted_bytes_max) = (1 << 27, 1 << 27);
-        (self.prepare_bytes_max, self.window_bytes_max) = (1 << 22, 1 << 25);
+        self.scale = SCALE;
+        self.value_bytes = dice.between(4 << 20, 16 << 20) as usize / SCALE;
+        (self.log_bytes_max, self.uncommitted_bytes_max) = ((1 << 27) / SCALE, (1 << 27) / SCALE);
+        (self.prepare_bytes_max, self.window_bytes_max) = ((1 << 22) / SCALE, (1 << 25) / SCALE);
         self.workload.weights = [(Family::Register, 5), (Family::Counter, 1)].into();
         (self.workload.keys, self.workload.reads) = (dice.between(1, 3), dice.between(50, 300));
         (self.clients, self.think) = (dice.between(3, 6) as usize, dice.between(100, 800) * MS);

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use onecopy_core::{GroupId, Instant};
-use onecopy_host::{DataPlane, Out, Restored};
+use onecopy_host::{CoordinatorConfig, DataPlane, Out, Restored};
 use onecopy_keyspace::Keyspace;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -67,7 +67,7 @@ impl DataThread {
         let config = Rc::new(self.config);
         let mut plane = Plane {
             clock: self.clock,
-            data: DataPlane::new(self.me.node, life, request_timeout),
+            data: DataPlane::new(self.me.node, life, CoordinatorConfig::new(request_timeout)),
             out: Out::default(),
             journal: self.journal,
             durable: Vec::new(),

@@ -226,8 +226,7 @@ impl Node {
         let executes = self.executes_until > env.time;
         self.busy_since = self.busy_since.filter(|_| stalled);
         let deadline = process.turn(self, stalled, env);
-        let known = process.knows_view_nodes();
-        if !known.is_empty() {
+        if let Some(known) = process.take_news() {
             self.remembered = known;
         }
         self.submit_jobs(env, &mut process);

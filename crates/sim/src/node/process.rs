@@ -16,7 +16,7 @@ use onecopy_replica::{Standing, Status};
 use onecopy_views::{Addresses, ClockReading, Moment, Ping, Registration, Table};
 
 use super::archive::Archive;
-use super::start::{self, REQUEST_TIMEOUT};
+use super::start;
 use super::watch::{GroupWatch, ViewWatch};
 use super::{Happened, Node, agreement, report};
 use crate::checks::handover;
@@ -32,6 +32,8 @@ use crate::trace::violated;
 const PING_INTERVAL: Duration = Duration::from_millis(100);
 /// How often the view service looks at its evidence.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
+/// Longer than anything takes.
+const LONG: Duration = Duration::from_secs(3600);
 /// How often the control side hears how the replica is.
 const STATUS_INTERVAL: Duration = Duration::from_millis(20);
 
@@ -46,6 +48,10 @@ pub struct Process {
     pub inbox: Vec<Happened>,
     /// What the data side has not got to yet.
     backlog: Vec<Happened>,
+    /// When the data side has its next turn if nothing happens.
+    data_due: Instant,
+    /// Its machine is held in the middle of something long.
+    is_held: bool,
     data: DataPlane<Machine, OpId>,
     /// What the data side wants.
     pub(super) data_out: Out<DataEffect>,
@@ -60,6 +66,8 @@ pub struct Process {
     table: Arc<Table>,
     /// Where it looks for the others, and where it is itself.
     whereabouts: Whereabouts,
+    /// The view nodes, and where they are, until somebody asks.
+    news: Option<BTreeMap<NodeId, String>>,
     gossip: Gossip,
     address: String,
     next_ping: Instant,
@@ -79,7 +87,8 @@ impl Process {
         let me = Member { node: node.id, incarnation: node.incarnation };
         let boot = BootNumber(node.disk.boot);
         let (mut data_out, mut view_out) = (Out::default(), Out::default());
-        let mut data = DataPlane::new(node.id, Incarnation(env.new_life()), REQUEST_TIMEOUT);
+        let mut data =
+            DataPlane::new(node.id, Incarnation(env.new_life()), start::coordinators(&env.profile));
         let (settings, restored, fresh) = start::group(&node.disk, me, boot, env);
         let mut watch = GroupWatch { env: &mut *env, me, boot };
         data.start_group(settings, restored, fresh, now, &mut watch, &mut data_out)
@@ -95,6 +104,8 @@ impl Process {
             view_nodes: node.view_nodes.keys().chain(node.remembered.keys()).copied().collect(),
             inbox: Vec::new(),
             backlog: Vec::new(),
+            data_due: now,
+            is_held: false,
             data,
             data_out,
             ledger_knows: 0,
@@ -103,6 +114,7 @@ impl Process {
             archive: Archive::default(),
             table: Arc::new(Table::default()),
             whereabouts,
+            news: None,
             gossip: Gossip::default(),
             address: env_address,
             next_ping: now,
@@ -148,13 +160,6 @@ impl Process {
         self.view_service.raft().map(|_| self.view_service.table())
     }
 
-    /// The view nodes, and where they are, as this node has heard last.
-    #[must_use]
-    pub fn knows_view_nodes(&self) -> BTreeMap<NodeId, String> {
-        let place = |node: &NodeId| Some((*node, self.table.nodes().get(node)?.addresses.peer.clone()));
-        self.table.view_nodes().iter().filter_map(place).collect()
-    }
-
     /// Takes everything that has happened, and does everything that follows from it. Returns when the next turn is
     /// due if nothing happens.
     pub fn turn(&mut self, node: &Node, stalled: bool, env: &mut Env) -> Instant {
@@ -164,23 +169,42 @@ impl Process {
             let data = happened.is_of_the_data_side();
             if data { &mut self.backlog } else { &mut control }.push(happened);
         }
-        let mut due = now + Duration::from_secs(3600);
-        self.data.hold_execution(DATA_GROUP, node.executes_until > env.time);
-        if !stalled {
+        // Each side has its turn when something has happened to it, or its time has come.
+        let is_held = node.executes_until > env.time;
+        if is_held != self.is_held {
+            self.is_held = is_held;
+            self.data.hold_execution(DATA_GROUP, is_held);
+            self.data_due = now;
+        }
+        if !stalled && (!self.backlog.is_empty() || now >= self.data_due) {
             self.data_turn(now, wall, env);
             // A slice takes its time. What happens meanwhile comes between it and the next one.
             let is_busy = self.group().busy().is_some();
             env.stats.pauses += u64::from(is_busy);
             let slice = if is_busy { env.profile.slice_takes } else { Duration::ZERO };
-            due = self.data.deadline(now).map_or(due, |deadline| due.min(deadline.max(now + slice)));
+            let due = self.data.deadline(now).map(|deadline| deadline.max(now + slice));
+            self.data_due = due.unwrap_or(now + LONG);
         }
-        let busy_for = node.busy_since.map(|since| Duration::from_nanos(env.time - since));
-        self.control_turn((now, wall, busy_for), control, env);
+        if !control.is_empty() || now >= self.control_due() {
+            let busy_for = node.busy_since.map(|since| Duration::from_nanos(env.time - since));
+            self.control_turn((now, wall, busy_for), control, env);
+        }
         if !self.inbox.is_empty() || (!stalled && !self.backlog.is_empty()) {
-            due = now;
+            return now;
         }
-        let service = self.view_service.deadline();
-        [service, Some(self.next_look), Some(self.next_ping)].into_iter().flatten().fold(due, Instant::min)
+        let data = if stalled { now + LONG } else { self.data_due };
+        data.min(self.control_due())
+    }
+
+    /// When the control side has its next turn if nothing happens.
+    fn control_due(&self) -> Instant {
+        let due = self.next_look.min(self.next_ping);
+        self.view_service.deadline().map_or(due, |deadline| due.min(deadline))
+    }
+
+    /// The view nodes, and where they are, if this node has heard of others since it was asked last.
+    pub fn take_news(&mut self) -> Option<BTreeMap<NodeId, String>> {
+        self.news.take().filter(|known| !known.is_empty())
     }
 
     // ---- the data side ------------------------------------------------------------------------------------
@@ -370,7 +394,7 @@ impl Process {
     /// Sends something to where a node is looked for. Returns false if nobody listens there.
     fn send(&mut self, env: &mut Env, to: NodeId, packet: Packet) -> bool {
         let address = self.whereabouts.address(to).unwrap_or_default();
-        if address != env.network.address(to) {
+        if !env.network.is_at(to, address) {
             env.note(self.me.node, || format!("does not find {to} at {address}"));
             self.whereabouts.failed(to);
             return false;
@@ -469,6 +493,8 @@ impl Process {
     fn learn(&mut self, table: Arc<Table>) {
         if table.version() > self.table.version() {
             self.table = table.clone();
+            let place = |node: &NodeId| Some((*node, table.nodes().get(node)?.addresses.peer.clone()));
+            self.news = Some(table.view_nodes().iter().filter_map(place).collect());
             for (node, registration) in table.nodes() {
                 self.whereabouts.tell(*node, &registration.addresses.peer);
             }

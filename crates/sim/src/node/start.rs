@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use onecopy_core::{BootNumber, Member, Replicated, Timestamp};
 use onecopy_host::view_service::Kept;
-use onecopy_host::{Fresh, GENESIS_GROUP, GroupSettings, Restored, VIEW_GROUP, ViewImage, ViewSettings};
+use onecopy_host::{
+    CoordinatorConfig, Fresh, GENESIS_GROUP, GroupSettings, Restored, VIEW_GROUP, ViewImage, ViewSettings,
+};
 use onecopy_replica::{Base, Config};
 use onecopy_views::Membership;
 
@@ -12,11 +14,12 @@ use super::Node;
 use crate::disk::{DATA_GROUP, Disk};
 use crate::env::Env;
 use crate::machine::Machine;
+use crate::profile::Profile;
 use crate::scar;
 use crate::subject::machine;
 
 /// How long a request is tried.
-pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_millis(5_000);
+const REQUEST_TIMEOUT: Duration = Duration::from_millis(5_000);
 const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(50);
 /// How long a follower of the view service waits for a leader.
 const ELECTION_TIMEOUT: Duration = Duration::from_millis(300);
@@ -25,6 +28,16 @@ const FAILURE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The same for a node that refuses connections.
 const REFUSED_TIMEOUT: Duration = Duration::from_millis(150);
+
+/// How requests are tried.
+pub(super) fn coordinators(profile: &Profile) -> CoordinatorConfig {
+    let (default, scale) = (CoordinatorConfig::new(REQUEST_TIMEOUT), profile.scale);
+    CoordinatorConfig {
+        batch_bytes_max: default.batch_bytes_max / scale,
+        bytes_per_ms: default.bytes_per_ms / scale,
+        ..default
+    }
+}
 
 /// What the replica starts from.
 pub(super) fn group(
@@ -47,7 +60,9 @@ pub(super) fn group(
     }
     // A snapshot of what was damaged is damaged, and a replica that begins anew may die before its disk has heard of it.
     env.checks.digests.restored(me.node, scar::is_in(state.machine()));
+    let default = Config::new(DATA_GROUP, me, boot);
     let replica = Config {
+        bytes_per_ms: default.bytes_per_ms / env.profile.scale,
         heartbeat_interval: HEARTBEAT_INTERVAL,
         failure_timeout: FAILURE_TIMEOUT,
         prepare_bytes_max: env.profile.prepare_bytes_max,
@@ -59,7 +74,7 @@ pub(super) fn group(
         lease: env.profile.lease,
         drift_ppm: env.profile.drift_ppm as u32,
         rules: env.rules,
-        ..Config::new(DATA_GROUP, me, boot)
+        ..default
     };
     let mut seed = [0; 32];
     seed.chunks_exact_mut(8).for_each(|part| part.copy_from_slice(&env.dice.number().to_le_bytes()));
