@@ -93,7 +93,7 @@ impl Network {
         if profile.strays > 0 && packet.is_of_control() && dice.chance(profile.strays) {
             return usual.map(|delay| delay.map(|delay| delay + dice.below(profile.straying)));
         }
-        match self.backlog(now, from, to).filter(|_| matches!(packet, Packet::Replica(_))) {
+        match self.backlog(now, from, to).filter(|_| matches!(packet, Packet::Replica(..))) {
             Some(backlog) => usual.map(|delay| delay.map(|delay| delay.max(backlog))),
             None => usual,
         }
