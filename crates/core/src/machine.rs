@@ -83,6 +83,17 @@ impl Place {
     pub const BEGINNING: Self = Self { object: 0, within: 0 };
 }
 
+/// What was seen of a part of a state ([`StateMachine::scrub`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// The digest of what is there.
+    pub digest: u64,
+    /// Where the next part begins; after the last one, the beginning.
+    pub next: Place,
+    /// What it cost: the bytes that were hashed, and some for each object that had to be found.
+    pub bytes: usize,
+}
+
 /// A snapshot could not be understood.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the snapshot cannot be restored: {reason}")]
@@ -153,13 +164,12 @@ pub trait StateMachine: 'static {
     fn digest(&self) -> u64;
 
     /// A digest of a part of the state: from `from` on, which is [`Place::BEGINNING`] or what the last call
-    /// returned, about as much of it as occupies `bytes`. Also returns where the next part begins; after the
-    /// last one, the beginning. Equal states have equal parts, also where the state has changed since the
-    /// last call. Called with every entry, to find out whether memory still holds what was put there (rule
+    /// named, about as much of it as occupies `bytes`. Equal states have equal parts, also where the state has
+    /// changed since the last call. Called with every entry, to find out whether memory still holds what was put there (rule
     /// P10); a machine that has no cheap way to do it leaves that to its responses.
-    fn scrub(&self, from: Place, bytes: usize) -> (u64, Place) {
+    fn scrub(&self, from: Place, bytes: usize) -> Seen {
         let _ = bytes;
-        (0, from)
+        Seen { digest: 0, next: from, bytes: 0 }
     }
 
     /// Begins a point-in-time image of the state as it is now. Later commands do not show in it. At most one

@@ -164,9 +164,9 @@ impl<M: StateMachine> Replicated<M> {
     fn look(&mut self, now: Timestamp) -> u64 {
         let elapsed = now.0.saturating_sub(std::mem::replace(&mut self.side.last, now).0);
         let bytes = elapsed.saturating_mul(SCRUB_BYTES_PER_MS).clamp(SCRUB_BYTES_MIN, SCRUB_BYTES_MAX);
-        let (seen, next) = self.machine.scrub(self.side.scrubbed, bytes as usize);
-        self.side.scrubbed = next;
-        seen
+        let seen = self.machine.scrub(self.side.scrubbed, bytes as usize);
+        self.side.scrubbed = seen.next;
+        seen.digest
     }
 
     /// Executes a batch, unless it has been executed before.
@@ -299,7 +299,7 @@ mod tests {
     use super::*;
     use crate::entry::EntryId;
     use crate::id::Incarnation;
-    use crate::machine::QueryContext;
+    use crate::machine::{QueryContext, Seen};
     use crate::payload::{Builder, Header};
 
     /// Counts, and answers the count. Its state has as many parts as bytes.
@@ -332,10 +332,10 @@ mod tests {
             self.count
         }
 
-        fn scrub(&self, from: Place, bytes: usize) -> (u64, Place) {
+        fn scrub(&self, from: Place, bytes: usize) -> Seen {
             assert!(bytes as u64 <= SCRUB_BYTES_MAX);
             let next = Place { object: 0, within: (from.within + 1) % 8 };
-            (self.count.to_le_bytes()[from.within as usize].into(), next)
+            Seen { digest: self.count.to_le_bytes()[from.within as usize].into(), next, bytes: 1 }
         }
 
         fn snapshot_begin(&mut self) {

@@ -62,7 +62,7 @@ mod waiting;
 pub mod whereabouts;
 
 pub use clock::SteadyClock;
-pub use coordinator::{Coordinator, Dispatch, ReadBatches, Reply, Submission};
+pub use coordinator::{Coordinator, CoordinatorConfig, Dispatch, ReadBatches, Reply, Submission};
 pub use data_plane::{DataEffect, DataPlane, Elsewhere, Share};
 pub use disk::{ArchiveEvent, ArchiveJob, Job, Out, SnapshotName};
 pub use gathering::Gathering;

@@ -2,7 +2,9 @@
 
 use onecopy_core::machine::RestoreError;
 use onecopy_core::segments::NOT_EXECUTED;
-use onecopy_core::{ApplyContext, Budget, Footprint, Place, QueryContext, Rules, StateMachine, Timestamp};
+use onecopy_core::{
+    ApplyContext, Budget, Footprint, Place, QueryContext, Rules, Seen, StateMachine, Timestamp,
+};
 use onecopy_resp::{Version, Writer};
 
 use crate::ahead::Ahead;
@@ -355,7 +357,7 @@ impl StateMachine for Keyspace {
         digest::of(self.clock, &self.databases, &self.tokens)
     }
 
-    fn scrub(&self, from: Place, bytes: usize) -> (u64, Place) {
+    fn scrub(&self, from: Place, bytes: usize) -> Seen {
         scrub::part(&self.databases, &self.tokens, from, bytes)
     }
 

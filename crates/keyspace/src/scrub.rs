@@ -7,7 +7,7 @@
 //!
 //! A look is bounded in bytes. A large collection takes several looks, and so does a large string.
 
-use onecopy_core::Place;
+use onecopy_core::{Place, Seen};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::database::Database;
@@ -29,12 +29,19 @@ const KEY_BITS: u32 = 32;
 /// A look that has so many bytes left.
 struct Look {
     left: usize,
+    spent: usize,
     hash: Xxh3,
 }
 
 impl Look {
     fn spend(&mut self, bytes: usize) {
         self.left = self.left.saturating_sub(bytes);
+        self.spent += bytes;
+    }
+
+    /// It ends; the next one begins here.
+    fn end(self, next: Place) -> Seen {
+        Seen { digest: self.hash.digest(), next, bytes: self.spent }
     }
 
     fn number(&mut self, number: u64) {
@@ -130,14 +137,9 @@ impl Look {
 /// The digest of the state from `from` on, about as much of it as occupies `bytes`, and where the next part
 /// begins. Shards are counted through all databases, whether they exist or not: an empty database and one
 /// that was never used are the same. Behind them come the tokens.
-pub(crate) fn part(
-    databases: &[Option<Box<Database>>],
-    tokens: &Tokens,
-    from: Place,
-    bytes: usize,
-) -> (u64, Place) {
+pub(crate) fn part(databases: &[Option<Box<Database>>], tokens: &Tokens, from: Place, bytes: usize) -> Seen {
     let slots = databases.len() * SLOTS;
-    let mut look = Look { left: bytes, hash: Xxh3::new() };
+    let mut look = Look { left: bytes, spent: 0, hash: Xxh3::new() };
     let (mut slot, mut key) =
         ((from.object >> KEY_BITS) as usize, (from.object & u64::from(u32::MAX)) as usize);
     let mut within = from.within;
@@ -154,11 +156,11 @@ pub(crate) fn part(
         let table = databases[slot / SLOTS].as_ref().and_then(|database| database.slot(slot % SLOTS));
         while let Some(object) = table.and_then(|table| table.at(key)) {
             if look.left == 0 {
-                return (look.hash.digest(), place(slot, key, within));
+                return look.end(place(slot, key, within));
             }
             look.number((slot / SLOTS) as u64);
             match look.object(within, object) {
-                Some(next) => return (look.hash.digest(), place(slot, key, next)),
+                Some(next) => return look.end(place(slot, key, next)),
                 None => (key, within) = (key + 1, 0),
             }
         }
@@ -168,14 +170,14 @@ pub(crate) fn part(
         (key < tokens.len()).then(|| tokens.range(key..key + 1).next()).flatten()
     {
         if look.left == 0 {
-            return (look.hash.digest(), place(slot, key, within));
+            return look.end(place(slot, key, within));
         }
         match look.token(within, number, executed) {
-            Some(next) => return (look.hash.digest(), place(slot, key, next)),
+            Some(next) => return look.end(place(slot, key, next)),
             None => (key, within) = (key + 1, 0),
         }
     }
-    (look.hash.digest(), Place::BEGINNING)
+    look.end(Place::BEGINNING)
 }
 
 /// The first slot from `from` on that has a key, counted through all databases.
@@ -209,9 +211,10 @@ mod tests {
         let tokens = Tokens::beginning(Seed([1, 2]), 0);
         let (mut parts, mut from) = (Vec::new(), Place::BEGINNING);
         loop {
-            let (part, next) = part(databases, &tokens, from, bytes);
-            parts.push(part);
-            from = next;
+            let seen = part(databases, &tokens, from, bytes);
+            assert!(seen.bytes <= bytes + BLOCK + 3 * VISIT_COST, "{} bytes are not {bytes}", seen.bytes);
+            parts.push(seen.digest);
+            from = seen.next;
             if from == Place::BEGINNING {
                 return parts;
             }

@@ -19,6 +19,9 @@ pub struct Config {
     pub heartbeat_interval: Duration,
     /// After how much silence another replica is reported to the view service.
     pub failure_timeout: Duration,
+    /// Whoever, or whichever disk, takes fewer bytes in a millisecond is slow. What is no slower than this gets
+    /// as much more time as its bytes take. At least 1.
+    pub bytes_per_ms: usize,
     /// How many bytes of entries one Prepare carries at most (but always at least one entry).
     pub prepare_bytes_max: usize,
     /// How many bytes of entries may be on their way to one replica, unacknowledged.
@@ -54,6 +57,8 @@ impl Config {
             boot,
             heartbeat_interval: Duration::from_millis(50),
             failure_timeout: Duration::from_millis(500),
+            // About 256 Mbit/s.
+            bytes_per_ms: 32 * 1024,
             prepare_bytes_max: 4 * MIB,
             window_bytes_max: 32 * MIB,
             uncommitted_bytes_max: 64 * MIB,

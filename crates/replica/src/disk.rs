@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use onecopy_core::{Entry, EntryId, Index, Instant, Log, Ticket, Timestamp, Write};
 
+use crate::config::Config;
 use crate::core::{Core, Step};
 use crate::effect::Effect;
 use crate::pace::time_for;
 use crate::snapshot::Demand;
 
-/// A write of so many bytes takes its time, and those that share a sync with it wait for it. Many small ones
-/// that gather because a disk stands still are no excuse for it.
-const LARGE: usize = 1 << 20;
+/// A write that may take so many milliseconds is large, and those that share a sync with it wait for it. Many
+/// small ones that gather because a disk stands still are no excuse for it.
+const LARGE_MS: usize = 32;
 
 /// What has been given to the disk, and how far it got.
 #[derive(Clone, Debug, Default, Hash)]
@@ -49,11 +50,12 @@ impl Disk {
 
     /// For how long the oldest write has been on its way, beyond what its bytes may take. The disk may well
     /// finish it together with what came after it.
-    pub(crate) fn waits(&self, now: Instant) -> Option<Duration> {
+    pub(crate) fn waits(&self, config: &Config, now: Instant) -> Option<Duration> {
+        let large = LARGE_MS * config.bytes_per_ms;
         let oldest = self.pending.front()?;
         let later = self.pending.iter().skip(1).map(|pending| pending.bytes);
-        let bytes = oldest.behind + later.filter(|bytes| *bytes >= LARGE).sum::<usize>();
-        Some(now.since(oldest.since).saturating_sub(time_for(bytes)))
+        let bytes = oldest.behind + later.filter(|bytes| *bytes >= large).sum::<usize>();
+        Some(now.since(oldest.since).saturating_sub(time_for(config, bytes)))
     }
 
     /// Everything up to this ticket is durable.

@@ -11,7 +11,7 @@
 //! 2. **It has acknowledged nothing** for twice as long, although it was sent something: it is stuck, whoever else is.
 //!
 //! And, of every replica, whether it is silent. Bytes take time, also on a healthy link and a healthy disk
-//! ([`BYTES_PER_MS`]): an entry is given what was on its way when it was made, silence what the next message
+//! ([`Config::bytes_per_ms`]): an entry is given what was on its way when it was made, silence what the next message
 //! to be answered takes, and a disk what it was given. And who stood still itself begins to count anew
 //! ([`Awake`](crate::awake::Awake)).
 //!
@@ -31,9 +31,6 @@ use crate::awake::Awake;
 use crate::config::Config;
 use crate::peer::Peer;
 use crate::primary::Primary;
-
-/// Whoever, or whichever disk, takes fewer bytes in a millisecond is slow: about 256 Mbit/s.
-const BYTES_PER_MS: usize = 32 * 1024;
 
 /// An entry that is not committed yet.
 #[derive(Clone, Copy, Debug, Hash)]
@@ -102,12 +99,12 @@ impl Pace {
 
 /// How long may pass, with so many bytes on their way.
 fn patience(config: &Config, bytes: usize) -> Duration {
-    config.failure_timeout + time_for(bytes)
+    config.failure_timeout + time_for(config, bytes)
 }
 
 /// How long so many bytes may take.
-pub(crate) fn time_for(bytes: usize) -> Duration {
-    Duration::from_millis((bytes / BYTES_PER_MS) as u64)
+pub(crate) fn time_for(config: &Config, bytes: usize) -> Duration {
+    Duration::from_millis((bytes / config.bytes_per_ms.max(1)) as u64)
 }
 
 impl Primary {

@@ -68,8 +68,9 @@ impl Primary {
     }
 
     /// For how long the oldest uncommitted entry has been waiting, beyond what its bytes may take.
-    pub(crate) fn waits(&self, now: Instant) -> Option<Duration> {
-        self.uncommitted.front().map(|entry| now.since(entry.since).saturating_sub(time_for(entry.behind)))
+    pub(crate) fn waits(&self, config: &Config, now: Instant) -> Option<Duration> {
+        let entry = self.uncommitted.front()?;
+        Some(now.since(entry.since).saturating_sub(time_for(config, entry.behind)))
     }
 
     pub(crate) fn uncommitted_bytes(&self) -> usize {

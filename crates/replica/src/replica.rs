@@ -192,9 +192,9 @@ impl Replica {
             last: core.log.last().index,
             durable: core.disk.durable,
             commit: core.commit,
-            oldest_write: core.disk.waits(now),
+            oldest_write: core.disk.waits(&core.config, now),
             oldest_prepare: match &self.role {
-                Role::Primary(primary) => primary.waits(now),
+                Role::Primary(primary) => primary.waits(&core.config, now),
                 _ => None,
             },
         }

@@ -1,9 +1,10 @@
 //! Clients: what they ask for, one thing at a time, and what they make of the answer.
 
 use bytes::{Bytes, BytesMut};
-use onecopy_core::{Index, NodeId};
+use onecopy_core::{GroupId, Index, NodeId};
 use onecopy_keyspace::request::SegmentBuilder;
 use onecopy_resp::Version;
+use onecopy_views::MAIN;
 
 use crate::clock::{SECOND, Time};
 use crate::message::Kind;
@@ -16,8 +17,24 @@ pub const ATTEMPTS_MAX: u32 = 6;
 /// How many accounts there are.
 pub const ACCOUNTS: u64 = 4;
 
-/// The number of an operation: its position in the history.
+/// The number of an operation. Those of each group are counted from another one, so that no two write the
+/// same, whatever the group: what gets from one database into another is seen.
 pub type OpId = usize;
+
+/// So many operations of a group have numbers. No run has as many.
+const OPS_OF_A_GROUP: usize = 1_000_000;
+
+/// The number of the first operation of a group.
+#[must_use]
+pub fn first_op(group: GroupId) -> OpId {
+    (group.0.saturating_sub(MAIN.0)) as usize * OPS_OF_A_GROUP
+}
+
+/// The group of which an operation asks something.
+#[must_use]
+pub fn group_of(op: OpId) -> GroupId {
+    GroupId(MAIN.0 + (op / OPS_OF_A_GROUP) as u32)
+}
 
 /// How an operation ended for the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +87,10 @@ pub enum Action {
     Look,
     /// Something about an object of several keys.
     Several(Step),
+    /// A read that costs more than anybody can bear ([`Fault::CostlyRead`]).
+    ///
+    /// [`Fault::CostlyRead`]: crate::faults::Fault::CostlyRead
+    Costly,
     /// A write of somebody's own machine: what, is known to [`crate::checks::own`].
     Tell,
     /// A read of somebody's own machine.
@@ -89,7 +110,9 @@ impl Action {
             | Self::Lease { .. }
             | Self::Renew { .. }
             | Self::Tell => Kind::Write,
-            Self::Get | Self::Count | Self::Size | Self::Audit | Self::Look | Self::Ask => Kind::Read,
+            Self::Get | Self::Count | Self::Size | Self::Audit | Self::Look | Self::Costly | Self::Ask => {
+                Kind::Read
+            }
         }
     }
 
@@ -97,7 +120,7 @@ impl Action {
     #[must_use]
     pub fn family(self) -> Family {
         match self {
-            Self::Set | Self::Get => Family::Register,
+            Self::Set | Self::Get | Self::Costly => Family::Register,
             Self::Incr | Self::Count => Family::Counter,
             Self::Add | Self::Size => Family::Set,
             Self::Transfer { .. } | Self::Audit => Family::Accounts,
@@ -124,6 +147,7 @@ impl Action {
         match self {
             Self::Set => push(&[b"SET", key, &value(op, value_bytes)]),
             Self::Get | Self::Count => push(&[b"GET", key]),
+            Self::Costly => push(&[b"GET", [COSTLY, number.as_bytes()].concat().as_slice()]),
             Self::Incr => push(&[b"INCR", key]),
             Self::Add => push(&[b"SADD", key, number.as_bytes()]),
             Self::Size => push(&[b"SCARD", key]),
@@ -226,6 +250,18 @@ impl Family {
     pub fn objects(self, keys: u64) -> u64 {
         if self == Self::Accounts { 1 } else { keys }
     }
+}
+
+/// Keys of which this is the beginning are those of costly reads; then comes the number of the operation.
+const COSTLY: &[u8] = b"costly";
+
+/// The costly read among some reads, if there is one.
+#[must_use]
+pub fn costly_read(body: &[u8]) -> Option<OpId> {
+    let at = body.windows(COSTLY.len()).position(|bytes| bytes == COSTLY)?;
+    let number = body[at + COSTLY.len()..].iter().take_while(|byte| byte.is_ascii_digit());
+    let digits = number.map(|digit| usize::from(digit - b'0'));
+    Some(digits.fold(0, |number, digit| 10 * number + digit))
 }
 
 /// The key of an account.

@@ -2,10 +2,11 @@
 //! have tokens (`ONCE`): those they send again, through other nodes, until they are answered.
 
 use bytes::Bytes;
-use onecopy_core::NodeId;
+use onecopy_core::{GroupId, NodeId};
 use onecopy_host::Submission;
+use onecopy_views::MAIN;
 
-use crate::client::{self, Action, Client, OpId, Reply};
+use crate::client::{self, Action, Client, OpId, Reply, group_of};
 use crate::clock::MS;
 use crate::ending::Phase;
 use crate::env::Event;
@@ -32,6 +33,7 @@ impl World {
             return self.leave(number);
         }
         let checks = &mut self.env.checks;
+        let checks = checks.group(group_of(op));
         checks.ledger.answered(op, reply, now);
         if let (Reply::Done(_, index), Kind::Write) = (reply, checks.ledger.ops[op].action.kind()) {
             checks.enough.acknowledged(op, *index, self.env.profile.min_copies);
@@ -40,6 +42,7 @@ impl World {
         client.waiting = None;
         if matches!(reply, Reply::Done(..)) {
             client.served += 1;
+            checks.served += 1;
         }
         client.wakes = now + self.env.dice.below(self.env.profile.think);
         self.env.schedule(client.wakes, Event::Client(number));
@@ -52,11 +55,12 @@ impl World {
         let Some((op, _)) = client.waiting.take() else { return };
         client.wakes = now + 20 * MS;
         self.env.schedule(client.wakes, Event::Client(number));
-        if self.env.checks.ledger.ops[op].once && client.attempts < client::ATTEMPTS_MAX {
+        let ledger = &mut self.env.checks.group(group_of(op)).ledger;
+        if ledger.ops[op].once && client.attempts < client::ATTEMPTS_MAX {
             client.again = Some(op);
             self.move_client(number);
         } else {
-            self.env.checks.ledger.answered(op, &Reply::Unknown, now);
+            ledger.answered(op, &Reply::Unknown, now);
         }
     }
 
@@ -77,7 +81,7 @@ impl World {
         }
         if matches!(self.phase, Phase::Settling(..) | Phase::Over) {
             if let Some(op) = client.again.take() {
-                self.env.checks.ledger.answered(op, &Reply::Unknown, now);
+                self.env.checks.group(group_of(op)).ledger.answered(op, &Reply::Unknown, now);
             }
             return;
         }
@@ -104,20 +108,29 @@ impl World {
         let home = self.clients[number].home;
         self.clients[number].attempts = 1;
         let env = &mut self.env;
-        let (ledger, trace, now) = (&mut env.checks.ledger, &mut env.trace, env.time);
+        let databases = u64::from(env.profile.databases);
+        let group = GroupId(MAIN.0 + if databases > 1 { env.dice.below(databases) as u32 } else { 0 });
+        let checks = env.checks.group(group);
+        let (ledger, trace, now) = (&mut checks.ledger, &mut env.trace, env.time);
         let Some(subject) = &env.subject else {
-            let (action, key) = env.profile.workload.choose(&mut env.dice);
+            let (mut action, key) = env.profile.workload.choose(&mut env.dice);
+            if std::mem::take(&mut self.asks_costly) {
+                action = Action::Costly;
+            }
             let op = ledger.invoke(action, key, now);
             let once = action.kind() == Kind::Write && env.dice.chance(env.profile.workload.tokens);
             ledger.ops[op].once = once;
             let token = if once { ", once" } else { "" };
-            trace.note(now, &home, || format!("client {number}: operation {op}, {action:?} {key}{token}"));
+            trace.note(now, &home, || {
+                let database = if group == MAIN { String::new() } else { format!(" of {group}") };
+                format!("client {number}: operation {op}, {action:?} {key}{database}{token}")
+            });
             return (op, action.kind(), action.segment(key, op, env.profile.value_bytes, once).freeze());
         };
         let Request { kind, command, segment } = subject.ask(&mut env.dice);
         let op = ledger.invoke(if kind == Kind::Read { Action::Ask } else { Action::Tell }, 0, now);
         trace.note(now, &home, || format!("client {number}: operation {op}, {}", command.escape_ascii()));
-        if let Some(twice) = env.checks.twice.as_ref().filter(|_| kind == Kind::Read) {
+        if let Some(twice) = checks.twice.as_ref().filter(|_| kind == Kind::Read) {
             twice.read(ledger.time_at(ledger.len()), &segment);
         }
         if let Some(own) = &mut ledger.own {
@@ -132,7 +145,7 @@ impl World {
         client.attempts += 1;
         let (attempt, home) = (client.attempts, client.home);
         self.env.note(home, || format!("client {number}: operation {op} again, attempt {attempt}"));
-        let asked = &self.env.checks.ledger.ops[op];
+        let asked = &self.env.checks.group(group_of(op)).ledger.ops[op];
         let segment = asked.action.segment(asked.key, op, self.env.profile.value_bytes, true);
         (op, asked.action.kind(), segment.freeze())
     }

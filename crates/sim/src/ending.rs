@@ -59,6 +59,7 @@ impl World {
         self.mend_all();
         let env = &mut self.env;
         self.clients.iter_mut().for_each(|client| client.served = 0);
+        env.checks.groups.values_mut().for_each(|group| group.served = 0);
         self.phase = match liveness::is_owed(env, &self.nodes) {
             true => Phase::Recovery(env.time + recovery_max(&env.profile)),
             false => Phase::Over,
@@ -74,7 +75,7 @@ impl World {
             Phase::Recovery(until) => match liveness::missing(env, &self.nodes, &self.clients, was_drained) {
                 None => {
                     env.stats.recovery = (env.time + most - until, self.seed);
-                    self.phase = Phase::Settling(env.checks.views.changes(), LOOKS_MAX);
+                    self.phase = Phase::Settling(env.checks.view_changes(), LOOKS_MAX);
                     env.schedule(env.time + SETTLING, Event::Look);
                 }
                 Some(missing) if env.time >= until => match liveness::is_owed(env, &self.nodes) {

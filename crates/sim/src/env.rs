@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use onecopy_core::{NodeId, Rules};
 use onecopy_host::ArchiveJob;
+use onecopy_views::MAIN;
 
 use crate::checks::Checks;
 use crate::checks::own::Own;
@@ -14,7 +15,7 @@ use crate::clock::Time;
 use crate::dice::Dice;
 use crate::faults::Fault;
 use crate::message::{Packet, describe};
-use crate::network::{Network, PIECE_BYTES};
+use crate::network::{Network, piece_bytes};
 use crate::profile::Profile;
 use crate::subject::Subject;
 use crate::trace::Trace;
@@ -146,6 +147,8 @@ pub struct Stats {
     pub faults: BTreeMap<Fault, u64>,
     /// Messages sent, and those lost, doubled.
     pub messages: [u64; 3],
+    /// Groups that held databases.
+    pub groups: u64,
     /// Views, committed entries, operations, and those that were answered.
     pub views: u64,
     /// See there.
@@ -192,6 +195,7 @@ impl Stats {
         for (sum, count) in self.messages.iter_mut().zip(other.messages) {
             *sum += count;
         }
+        self.groups += other.groups;
         self.views += other.views;
         self.entries += other.entries;
         self.operations += other.operations;
@@ -243,6 +247,7 @@ impl Env {
     /// The beginning.
     #[must_use]
     pub fn new(dice: Dice, profile: Profile, rules: Rules, trace: Trace) -> Self {
+        let checks = Checks::of(profile.databases, profile.value_bytes);
         Self {
             time: 0,
             dice,
@@ -250,7 +255,7 @@ impl Env {
             rules,
             network: Network::default(),
             subject: None,
-            checks: Checks::default(),
+            checks,
             trace,
             stats: Stats::default(),
             queue: BinaryHeap::new(),
@@ -261,8 +266,9 @@ impl Env {
 
     /// Has somebody's own machine simulated.
     pub fn bring(&mut self, subject: Arc<dyn Subject>) {
-        self.checks.ledger.own = Some(Own::new(subject.specification()));
-        self.checks.twice = Some(Twice::new(subject.clone()));
+        let checks = self.checks.group(MAIN);
+        checks.ledger.own = Some(Own::new(subject.specification()));
+        checks.twice = Some(Twice::new(subject.clone()));
         self.subject = Some(subject);
     }
 
@@ -309,9 +315,10 @@ impl Env {
             self.schedule(self.time + second, Event::Arrives { from, to, sent, packet });
         }
         let mut arrives = self.time + first;
-        if let Some((line, bytes)) = packet.line() {
-            let (begins, takes) = self.network.carry((from, to), (line, bytes), arrives);
-            let pieces = (bytes / PIECE_BYTES) as Time;
+        let scale = self.profile.scale;
+        if let Some((line, bytes)) = packet.line(piece_bytes(scale)) {
+            let (begins, takes) = self.network.carry((from, to), (line, bytes), arrives, scale);
+            let pieces = (bytes / piece_bytes(scale)) as Time;
             for piece in 1..=pieces.min(takes) {
                 let at = begins + takes * piece / (pieces + 1);
                 self.schedule(at, Event::Arriving { from, to, sent });

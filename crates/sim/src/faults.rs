@@ -79,6 +79,9 @@ pub enum Fault {
     Moved,
     /// A disk is full for a while. Nobody looks after the process.
     FullDisk,
+    /// A client asks for something that whoever executes it does not survive, or stands still for: a read that
+    /// takes more memory than there is.
+    CostlyRead,
     /// The leader of the view service dies right after its election. Not drawn like the others, but at elections.
     Regicide,
 }
@@ -107,14 +110,18 @@ impl Fault {
         Self::LargeValues,
     ];
 
+    /// And those that came after these.
+    pub(crate) const NEWEST: [Self; 1] = [Self::CostlyRead];
+
     /// Whether it does not come with the others: it is drawn later, or has a cause of its own.
     pub(crate) fn is_drawn_apart(self) -> bool {
         let apart = matches!(self, Self::Regicide | Self::FarApart);
-        apart || Self::LATER.contains(&self) || Self::LAST.contains(&self)
+        let later = [Self::LATER.as_slice(), &Self::LAST, &Self::NEWEST];
+        apart || later.iter().any(|faults| faults.contains(&self))
     }
 
     /// All of them.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::Crash,
         Self::CrashSeveral,
         Self::Pause,
@@ -149,6 +156,7 @@ impl Fault {
         Self::SecondProcess,
         Self::Moved,
         Self::FullDisk,
+        Self::CostlyRead,
         Self::Regicide,
     ];
 }

@@ -85,7 +85,11 @@ impl World {
             }
             Fault::LongCommand => {
                 self.say(node, "executes something long");
-                self.node(node).executes_until = until;
+                // The machine of one database, or all at once.
+                let several = self.env.checks.groups.len() > 1;
+                let group = (several && self.env.dice.chance(700)).then(|| self.some_group());
+                let machine = self.node(node);
+                (machine.executes_until, machine.executes_for) = (until, group);
                 return true;
             }
             Fault::LongTurn => {
@@ -117,6 +121,11 @@ impl World {
             }
             Fault::FullDisk => return self.fill(node, until),
             Fault::SecondProcess => return self.stray(node),
+            Fault::CostlyRead => {
+                let can = !self.asks_costly && self.env.subject.is_none();
+                self.asks_costly |= can;
+                return can;
+            }
             Fault::Moved => return self.move_away(node, length),
             Fault::WrongClock => return self.mislead(node, until),
             Fault::Partition | Fault::Deaf | Fault::Broken => self.cut(fault, node),

@@ -1,14 +1,30 @@
-//! The machine of a replica: the keyspace, or what somebody brought along.
+//! The machine of a replica: the keyspace, or what somebody brought along; and what it was asked for, as far
+//! as somebody wants to know.
+
+use std::cell::{Cell, RefCell};
 
 use onecopy_core::machine::RestoreError;
-use onecopy_core::{ApplyContext, Footprint, Place, QueryContext, StateMachine, Timestamp};
+use onecopy_core::{ApplyContext, Footprint, Place, QueryContext, Seen, StateMachine, Timestamp};
 use onecopy_keyspace::Keyspace;
 
+use crate::checks::looks::Looks;
+use crate::client::{OpId, costly_read};
 use crate::subject::OwnMachine;
+
+/// The machine of a replica.
+#[derive(Debug)]
+pub struct Machine {
+    /// Which one.
+    pub kind: Kind,
+    /// What was seen of its state.
+    looks: Cell<Looks>,
+    /// The reads that were executed, and that cost whoever does it more than anybody can bear.
+    costly: RefCell<Vec<OpId>>,
+}
 
 /// One of them.
 #[derive(Debug)]
-pub enum Machine {
+pub enum Kind {
     /// The machine of Onecopy.
     Keyspace(Box<Keyspace>),
     /// That of a [`Subject`](crate::subject::Subject).
@@ -17,23 +33,47 @@ pub enum Machine {
 
 macro_rules! delegate {
     ($self:ident, $machine:ident => $call:expr) => {
-        match $self {
-            Machine::Keyspace($machine) => $call,
-            Machine::Own($machine) => $call,
+        match &$self.kind {
+            Kind::Keyspace($machine) => $call,
+            Kind::Own($machine) => $call,
         }
     };
 }
 
+macro_rules! delegate_mut {
+    ($self:ident, $machine:ident => $call:expr) => {
+        match &mut $self.kind {
+            Kind::Keyspace($machine) => $call,
+            Kind::Own($machine) => $call,
+        }
+    };
+}
+
+impl Machine {
+    /// A machine that was asked for nothing.
+    #[must_use]
+    pub fn new(kind: Kind) -> Self {
+        Self { kind, looks: Cell::default(), costly: RefCell::default() }
+    }
+
+    /// The costly reads that were executed since somebody asked last.
+    pub fn costly(&self) -> Vec<OpId> {
+        self.costly.take()
+    }
+}
+
 impl StateMachine for Machine {
     fn advance(&mut self, context: &ApplyContext<'_>) {
-        delegate!(self, machine => machine.advance(context));
+        self.looks.get_mut().entry(context.time);
+        delegate_mut!(self, machine => machine.advance(context));
     }
 
     fn apply(&mut self, context: &ApplyContext<'_>, body: &[u8], response: &mut Vec<u8>) {
-        delegate!(self, machine => machine.apply(context, body, response));
+        delegate_mut!(self, machine => machine.apply(context, body, response));
     }
 
     fn query(&self, context: &QueryContext<'_>, body: &[u8], response: &mut Vec<u8>) {
+        self.costly.borrow_mut().extend(costly_read(body));
         delegate!(self, machine => machine.query(context, body, response));
     }
 
@@ -62,30 +102,34 @@ impl StateMachine for Machine {
     }
 
     fn tidy(&mut self) -> bool {
-        delegate!(self, machine => machine.tidy())
+        delegate_mut!(self, machine => machine.tidy())
     }
 
-    fn scrub(&self, from: Place, bytes: usize) -> (u64, Place) {
-        delegate!(self, machine => machine.scrub(from, bytes))
+    fn scrub(&self, from: Place, bytes: usize) -> Seen {
+        let seen = delegate!(self, machine => machine.scrub(from, bytes));
+        let mut looks = self.looks.get();
+        looks.looked(bytes, seen.bytes);
+        self.looks.set(looks);
+        seen
     }
 
     fn snapshot_begin(&mut self) {
-        delegate!(self, machine => machine.snapshot_begin());
+        delegate_mut!(self, machine => machine.snapshot_begin());
     }
 
     fn snapshot_read(&mut self, bytes_max: usize, chunk: &mut Vec<u8>) -> bool {
-        delegate!(self, machine => machine.snapshot_read(bytes_max, chunk))
+        delegate_mut!(self, machine => machine.snapshot_read(bytes_max, chunk))
     }
 
     fn snapshot_abandon(&mut self) {
-        delegate!(self, machine => machine.snapshot_abandon());
+        delegate_mut!(self, machine => machine.snapshot_abandon());
     }
 
     fn restore(&mut self, chunk: &[u8]) -> Result<(), RestoreError> {
-        delegate!(self, machine => machine.restore(chunk))
+        delegate_mut!(self, machine => machine.restore(chunk))
     }
 
     fn restore_finish(&mut self) -> Result<(), RestoreError> {
-        delegate!(self, machine => machine.restore_finish())
+        delegate_mut!(self, machine => machine.restore_finish())
     }
 }

@@ -13,6 +13,10 @@ struct Cli {
     arguments: cli::Arguments,
 }
 
+/// The same as that of `onecopy`: a run makes and drops a great many small things.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     match cli::run(&Cli::parse().arguments, &mut stdout()) {
         Ok(code) => ExitCode::from(code),

@@ -3,17 +3,17 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use onecopy_core::{Entry, NodeId, Petition};
+use onecopy_core::{Entry, GroupId, NodeId, Petition};
 pub use onecopy_host::{Answer, Forward, Kind, Outcome, RaftLetter};
-use onecopy_views::{Hello, Moment, Ping, Table};
+use onecopy_views::{Hello, MAIN, Moment, Ping, Table};
 
-use crate::network::{Line, PIECE_BYTES};
+use crate::network::Line;
 
 /// A message between two nodes.
 #[derive(Clone, Debug)]
 pub enum Packet {
-    /// Between the replicas of the data group.
-    Replica(onecopy_replica::Message),
+    /// Between the replicas of a group.
+    Replica(GroupId, onecopy_replica::Message),
     /// From a coordinator to a primary.
     Forward(Forward),
     /// From a primary to a coordinator.
@@ -44,22 +44,22 @@ impl Packet {
 impl Packet {
     /// In which line of its link it waits behind the large messages that are on their way, if it does, and
     /// about how many bytes it has: Prepares keep their order, and so do large requests and answers beside
-    /// them. Everything else goes between the pieces of those.
+    /// them. Everything else, and what has no more than one piece, goes between the pieces of those.
     #[must_use]
-    pub fn line(&self) -> Option<(Line, usize)> {
+    pub fn line(&self, piece_bytes: usize) -> Option<(Line, usize)> {
         use onecopy_replica::Message;
         let (line, bytes) = match self {
-            Self::Replica(Message::Prepare { entries, .. }) => {
+            Self::Replica(_, Message::Prepare { entries, .. }) => {
                 return Some((Line::First, entries.iter().map(Entry::size).sum()));
             }
-            Self::Replica(Message::SnapshotChunk { chunk, .. }) => (Line::First, chunk.data.len()),
+            Self::Replica(_, Message::SnapshotChunk { chunk, .. }) => (Line::First, chunk.data.len()),
             Self::Forward(forward) => (Line::Second, forward.body.len()),
             Self::Answer(Answer { outcome: Outcome::Done { response, .. }, .. }) => {
                 (Line::Second, response.len())
             }
             _ => return None,
         };
-        (bytes > PIECE_BYTES).then_some((line, bytes))
+        (bytes > piece_bytes).then_some((line, bytes))
     }
 
     /// Whether it decides something, once: about views, members, leases and snapshots. What is said all the
@@ -69,7 +69,7 @@ impl Packet {
         use onecopy_raft::Message as Raft;
         use onecopy_replica::Message as Replica;
         match self {
-            Self::Replica(message) => matches!(
+            Self::Replica(_, message) => matches!(
                 message,
                 Replica::GiveUp { .. }
                     | Replica::NewerView { .. }
@@ -92,7 +92,8 @@ impl Packet {
 #[must_use]
 pub fn describe(packet: &Packet) -> String {
     match packet {
-        Packet::Replica(message) => describe_replica(message),
+        Packet::Replica(MAIN, message) => describe_replica(message),
+        Packet::Replica(group, message) => format!("{group}: {}", describe_replica(message)),
         Packet::Forward(forward) => {
             format!("{:?} batch {} in {}", forward.kind, forward.sequence, forward.view)
         }

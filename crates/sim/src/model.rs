@@ -57,9 +57,13 @@ pub fn after(action: Action, op: OpId, before: State, now: Timestamp) -> State {
         }
         Action::Lease { ms } => State([written, end(ms), 0, 0]),
         Action::Renew { ms } if before.first() != 0 => State([before.first(), end(ms), 0, 0]),
-        Action::Renew { .. } | Action::Get | Action::Count | Action::Size | Action::Audit | Action::Look => {
-            before
-        }
+        Action::Renew { .. }
+        | Action::Get
+        | Action::Count
+        | Action::Size
+        | Action::Audit
+        | Action::Look
+        | Action::Costly => before,
         // No state depends on the length of values, or on names.
         Action::Several(step) => step.execute("", op, before, 0).0,
         // Their state is not here.
@@ -89,6 +93,8 @@ pub fn answer(
         Action::Count => balance(before.first(), before.first() == 0),
         // A balance of 0 is that of an account that nobody has touched, or of one that was emptied.
         Action::Audit => before.0.iter().flat_map(|amount| balance(*amount, false)).collect(),
+        // Of a key that nobody writes.
+        Action::Costly => NIL.to_vec(),
         Action::Get if before.first() == 0 => NIL.to_vec(),
         Action::Get => bulk(&value((before.first() - 1) as OpId, value_bytes)),
         Action::Several(step) => step.execute(&step.family().key(key), op, before, value_bytes).1,

@@ -13,7 +13,13 @@ use crate::profile::Profile;
 /// slow (`crates/replica/src/pace.rs`).
 const NARROW_BYTES_PER_MS: Time = 80 * 1024;
 /// While a message of more bytes arrives, its receiver notices it after every piece of so many.
-pub const PIECE_BYTES: usize = 256 * 1024;
+const PIECE_BYTES: usize = 256 * 1024;
+
+/// The same in a run in which everything is so many times smaller.
+#[must_use]
+pub fn piece_bytes(scale: usize) -> usize {
+    PIECE_BYTES / scale
+}
 
 /// The two lines in which large messages stand (`crates/node/src/peer/wire.rs`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -87,7 +93,7 @@ impl Network {
         if profile.strays > 0 && packet.is_of_control() && dice.chance(profile.strays) {
             return usual.map(|delay| delay.map(|delay| delay + dice.below(profile.straying)));
         }
-        match self.backlog(now, from, to).filter(|_| matches!(packet, Packet::Replica(_))) {
+        match self.backlog(now, from, to).filter(|_| matches!(packet, Packet::Replica(..))) {
             Some(backlog) => usual.map(|delay| delay.map(|delay| delay.max(backlog))),
             None => usual,
         }
@@ -149,6 +155,13 @@ impl Network {
         address(node, self.moves.get(&node).copied().unwrap_or_default())
     }
 
+    /// Whether a node is at an address: one of its own, or nowhere.
+    #[must_use]
+    pub fn is_at(&self, node: NodeId, address: &str) -> bool {
+        let moves = address.rsplit_once('/').and_then(|(_, moves)| moves.parse().ok());
+        moves == Some(self.moves.get(&node).copied().unwrap_or_default())
+    }
+
     /// How often nodes have moved.
     #[must_use]
     pub fn moves(&self) -> &BTreeMap<NodeId, u64> {
@@ -203,19 +216,20 @@ impl Network {
 
     /// When a message of so many bytes begins to arrive that would arrive `at` this time if it were small and
     /// alone, and how long that takes: what is on its way in its line already comes first, and what is in the
-    /// other line has half of the link.
+    /// other line has half of the link. `scale`: how many times less than usual links carry in this run.
     pub fn carry(
         &mut self,
         (from, to): (NodeId, NodeId),
         (line, bytes): (Line, usize),
         at: Time,
+        scale: usize,
     ) -> (Time, Time) {
         if self.narrowed == 0 {
             return (at, 0);
         }
         let others = self.taken.get(&(from, to, line.other())).copied().unwrap_or_default();
         let taken = self.taken.entry((from, to, line)).or_default();
-        let (begins, alone) = (at.max(*taken), bytes as Time * MS / NARROW_BYTES_PER_MS);
+        let (begins, alone) = (at.max(*taken), (bytes * scale) as Time * MS / NARROW_BYTES_PER_MS);
         let takes = alone + alone.min(others.saturating_sub(begins) / 2);
         *taken = begins + takes;
         (begins, takes)

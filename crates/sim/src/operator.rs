@@ -3,7 +3,7 @@
 mod machines;
 mod view_nodes;
 
-use onecopy_core::NodeId;
+use onecopy_core::{GroupId, NodeId};
 use onecopy_replica::Standing;
 use onecopy_views::{Command, Table};
 
@@ -15,23 +15,29 @@ use crate::world::World;
 impl World {
     /// Some node that leads is told to make way for another member.
     pub(crate) fn hand_over(&mut self) -> bool {
+        let group = self.some_group();
         let leads = |node: &&crate::node::Node| {
-            node.process
-                .as_ref()
-                .is_some_and(|process| process.group().replica().standing() == Standing::Primary)
+            let replica = node.process.as_ref().and_then(|process| process.group(group));
+            replica.is_some_and(|group| group.replica().standing() == Standing::Primary)
         };
         let Some(primary) = self.nodes.iter().find(leads) else { return false };
         let (id, process) = (primary.id, primary.process.as_ref().expect("it leads"));
-        let view = process.group().replica().view().cloned();
+        let view = process.group(group).and_then(|group| group.replica().view());
         let heirs: Vec<NodeId> =
-            view.iter().flat_map(|view| view.backups().map(|member| member.node)).collect();
+            view.into_iter().flat_map(|view| view.backups().map(|member| member.node)).collect();
         if heirs.is_empty() {
             return false;
         }
         let heir = *self.env.dice.pick(&heirs);
-        self.env.note(id, || format!("!! is told to hand over to {heir}"));
-        self.nodes[id.0 as usize - 1].happened(&mut self.env, Happened::HandOver(heir));
+        self.env.note(id, || format!("!! is told to hand over {group} to {heir}"));
+        self.nodes[id.0 as usize - 1].happened(&mut self.env, Happened::HandOver(group, heir));
         true
+    }
+
+    /// One of the groups that hold databases.
+    pub(crate) fn some_group(&mut self) -> GroupId {
+        let groups: Vec<GroupId> = self.env.checks.groups.keys().copied().collect();
+        if groups.len() == 1 { groups[0] } else { *self.env.dice.pick(&groups) }
     }
 
     /// A node is to be emptied, until then.
@@ -92,15 +98,15 @@ impl World {
     /// A bit flips in the memory of a node, unless it is the primary: what that holds is the truth. Nobody
     /// knows which bits of a machine of somebody's own are never touched.
     pub(crate) fn flip(&mut self, node: NodeId) -> bool {
+        let group = self.some_group();
         let machine = &mut self.nodes[node.0 as usize - 1];
         let Some(process) = &mut machine.process else { return false };
-        if process.group().replica().standing() != Standing::Backup || self.env.subject.is_some() {
+        let is_backup =
+            process.group(group).is_some_and(|group| group.replica().standing() == Standing::Backup);
+        if !is_backup || self.env.subject.is_some() || !process.flip(group) {
             return false;
         }
-        if !process.flip() {
-            return false;
-        }
-        self.env.checks.digests.scarred.insert(node);
+        self.env.checks.group(group).digests.scarred.insert(node);
         self.say(node, "a bit flips in its memory");
         true
     }

@@ -24,10 +24,14 @@ const FAR: u64 = 20;
 const BUSY: u64 = 20;
 /// In how many values are large for the links, and nothing else goes wrong.
 const LARGE: u64 = 20;
+/// How many times smaller everything is then: a gigabyte more or less proves nothing.
+const SCALE: usize = 32;
 /// In how many no write is taken while a copy is missing.
 const STRICT: u64 = 100;
 /// How many are bent towards a narrow window.
 const RACES: u64 = 300;
+/// Of a thousand runs, in how many there are several databases.
+const SEVERAL: u64 = 300;
 /// Commands pause in the middle, after a few steps.
 const SLICED: u64 = 600;
 
@@ -40,12 +44,16 @@ pub struct Profile {
     pub copies: u32,
     /// Without how many members writes are refused.
     pub min_copies: u32,
+    /// How many databases there are, each with a group of its own. `main` is one of them.
+    pub databases: u32,
     /// How many clients there are.
     pub clients: usize,
     /// What they ask for.
     pub workload: Workload,
     /// How many bytes a value is padded to.
     pub value_bytes: usize,
+    /// How many times smaller everything is that bytes are counted in: values, links, and what counts as slow.
+    pub scale: usize,
     /// The longest pause of a client between two operations.
     pub think: Time,
     /// How long things go wrong.
@@ -137,9 +145,11 @@ impl Profile {
             nodes,
             copies: if dice.chance(500) { 3 } else { 2 },
             min_copies: 1,
+            databases: 1,
             clients: dice.between(1, 6) as usize,
             workload: Workload::draw(dice),
             value_bytes,
+            scale: 1,
             think: if big { SECOND } else { dice.between(1, 200) * MS },
             fault_time: dice.between(8, 30) * SECOND,
             fault_interval: dice.between(200, 4_000) * MS,
@@ -234,6 +244,14 @@ impl Profile {
             profile.slice_steps = dice.between(1, 300);
             profile.slice_takes = Duration::from_micros(dice.between(50, 1_000));
         }
+        for fault in Fault::NEWEST {
+            if dice.chance(150) && profile.alone.is_none() && !is_far {
+                profile.weights.insert(fault, dice.between(1, 10));
+            }
+        }
+        if sabotaged.is_none() && !is_large && dice.chance(SEVERAL) {
+            profile.databases = dice.between(2, 3) as u32;
+        }
         profile
     }
 
@@ -267,16 +285,22 @@ impl Profile {
         self.alone = Some(fault);
     }
 
-    /// Nothing goes wrong but that values take longer on their way than a node may be silent.
+    /// Nothing goes wrong but that values take longer on their way than a node may be silent: values of 4 to 16
+    /// MiB on links as narrow as they may be, or rather a fraction of both.
     fn turn_large(&mut self, dice: &mut Dice) {
         self.weights = [(Fault::LargeValues, 1)].into();
         (self.loss, self.late, self.double, self.churn, self.regicide) = (0, 0, 0, 0, 0);
-        self.value_bytes = dice.between(4 << 20, 16 << 20) as usize;
-        (self.log_bytes_max, self.uncommitted_bytes_max) = (1 << 27, 1 << 27);
-        (self.prepare_bytes_max, self.window_bytes_max) = (1 << 22, 1 << 25);
+        self.scale = SCALE;
+        self.value_bytes = dice.between(4 << 20, 16 << 20) as usize / SCALE;
+        (self.log_bytes_max, self.uncommitted_bytes_max) = ((1 << 27) / SCALE, (1 << 27) / SCALE);
+        (self.prepare_bytes_max, self.window_bytes_max) = ((1 << 22) / SCALE, (1 << 25) / SCALE);
+        if dice.chance(500) {
+            // So much on its way that a heartbeat behind it comes later than a node may be silent.
+            self.window_bytes_max *= 4;
+        }
         self.workload.weights = [(Family::Register, 5), (Family::Counter, 1)].into();
         (self.workload.keys, self.workload.reads) = (dice.between(1, 3), dice.between(50, 300));
-        (self.clients, self.think) = (dice.between(3, 6) as usize, dice.between(100, 800) * MS);
+        (self.clients, self.think) = (dice.between(3, 12) as usize, dice.between(100, 800) * MS);
         (self.fault_time, self.fault_interval) = (10 * SECOND, dice.between(500, 2_000) * MS);
         self.fault_length = dice.between(2_000, 8_000) * MS;
         self.alone = Some(Fault::LargeValues);

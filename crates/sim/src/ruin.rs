@@ -1,12 +1,11 @@
 //! The hand that breaks disks, and the operator who deals with it as `docs/operations.md` says. It never destroys the last copy of
 //! what was acknowledged: no protocol could keep it.
 
-use onecopy_core::{Incarnation, NodeId};
+use onecopy_core::{Incarnation, NodeId, View};
 use onecopy_host::VIEW_GROUP;
 
 use crate::checks::members;
 use crate::clock::{MS, SECOND, Time};
-use crate::disk::DATA_GROUP;
 use crate::env::{Event, Undo};
 use crate::faults::Fault;
 use crate::node::Node;
@@ -59,7 +58,8 @@ impl World {
         if !self.may_lose(node, true) {
             return false;
         }
-        let what = *self.env.dice.pick(&[None, Some(DATA_GROUP), Some(DATA_GROUP), Some(VIEW_GROUP)]);
+        let data = Some(self.some_group());
+        let what = *self.env.dice.pick(&[None, data, data, Some(VIEW_GROUP)]);
         self.env.note(node, || format!("!! a bit flips, in the snapshot of {what:?} or in the log"));
         self.node(node).disk.rot(what);
         true
@@ -114,16 +114,19 @@ impl World {
         }
     }
 
-    /// Whether another member of the newest view has its data, and enough view nodes theirs, if this one has not.
+    /// Whether another member of the newest view of each group has its data, and enough view nodes theirs, if this one has not.
     pub(crate) fn may_lose(&mut self, node: NodeId, whole: bool) -> bool {
         let is_founded = self.is_founded();
         let is_whole = |other: NodeId| !self.nodes[other.0 as usize - 1].disk.is_rotten();
-        let survives = self.env.checks.views.newest().is_some_and(|view| {
+        // Of every group.
+        let survives = |view: &View| {
             view.members.iter().any(|member| {
                 let other = &self.nodes[member.node.0 as usize - 1];
                 member.node != node && other.incarnation == member.incarnation && is_whole(other.id)
             })
-        });
+        };
+        let survives =
+            self.env.checks.groups.values().all(|group| group.views.newest().is_some_and(survives));
         // A disk that is rotten will be lost sooner or later.
         let stays = |other: &&Node| is_whole(other.id) && other.id != node;
         let is_led = self
@@ -144,7 +147,9 @@ impl World {
         let life = Incarnation(self.env.new_life());
         let whole_life = Incarnation(self.env.new_life());
         self.say(node, if whole { "loses its disk" } else { "loses its data" });
-        self.env.checks.digests.scarred.remove(&node);
+        for group in self.env.checks.groups.values_mut() {
+            group.digests.scarred.remove(&node);
+        }
         let moves = self.env.network.moves().clone();
         let machine = self.node(node);
         machine.incarnation = life;

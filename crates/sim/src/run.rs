@@ -53,6 +53,10 @@ pub fn run(seed: u64, options: &Options) -> Outcome {
     quiet();
     let mut profile = Profile::draw(&mut Dice::new(seed, 0), options.nodes, options.sabotaged);
     profile.limit(&options.limits);
+    if options.subject.is_some() {
+        // Its clients know nothing of databases.
+        profile.databases = 1;
+    }
     let mut world = World::new(seed, profile.clone(), rules(options.sabotaged), Trace::new(options.trace));
     if let Some(subject) = &options.subject {
         world.env.bring(subject.clone());

@@ -4,14 +4,14 @@
 use onecopy_core::{ApplyContext, Index, QueryContext, StateMachine};
 
 use crate::client::Action;
-use crate::machine::Machine;
+use crate::machine::{Kind, Machine};
 
 /// The key of the object. The clients of a run use far fewer.
 const KEY: u64 = 777;
 
 /// Damages a state. Nobody knows how to harm a machine of somebody's own, which stays as it is.
 pub fn put(machine: &mut Machine) {
-    let Machine::Keyspace(machine) = machine else { return };
+    let Kind::Keyspace(machine) = &mut machine.kind else { return };
     let context = ApplyContext::new(Index(0), machine.clock(), 0);
     machine.apply(&context, &Action::Set.segment(KEY, 0, 4, false), &mut Vec::new());
 }
@@ -19,7 +19,7 @@ pub fn put(machine: &mut Machine) {
 /// Whether a state is damaged.
 #[must_use]
 pub fn is_in(machine: &Machine) -> bool {
-    let Machine::Keyspace(machine) = machine else { return false };
+    let Kind::Keyspace(machine) = &machine.kind else { return false };
     let mut reply = Vec::new();
     machine.query(&QueryContext::at(machine.clock()), &Action::Get.segment(KEY, 0, 0, false), &mut reply);
     // A segment's reply after its length: nothing, or the value.

@@ -9,7 +9,7 @@ use onecopy_core::{Rules, StateMachine, Timestamp};
 use onecopy_keyspace::Keyspace;
 
 use crate::dice::Dice;
-use crate::machine::Machine;
+use crate::machine::{Kind as MachineKind, Machine};
 use crate::message::Kind;
 
 /// A machine of somebody's own, and its clients. Runs of several seeds share one, on several threads.
@@ -80,8 +80,9 @@ impl<S: Specification> Model for S {
 /// A machine for a replica of a run, under these rules.
 #[must_use]
 pub fn machine(subject: Option<&dyn Subject>, seed: [u64; 2], rules: Rules) -> Machine {
-    match subject {
-        None => Machine::Keyspace(Keyspace::new(seed).under(rules).into()),
-        Some(subject) => Machine::Own(subject.machine(seed)),
-    }
+    let kind = match subject {
+        None => MachineKind::Keyspace(Keyspace::new(seed).under(rules).into()),
+        Some(subject) => MachineKind::Own(subject.machine(seed)),
+    };
+    Machine::new(kind)
 }

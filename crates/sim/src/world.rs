@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use onecopy_core::{Incarnation, Member, NodeId, Rules};
+use onecopy_host::Group;
 use onecopy_raft::{Configuration, Role};
 use onecopy_replica::Standing;
 use onecopy_views::Membership;
 
 use crate::checks::bounded::{self, Bounds, Sizes};
-use crate::checks::{copies, kept, leases, liveness, promise, quorums, search, tail};
+use crate::checks::{Checks, GroupChecks, copies, kept, leases, liveness, promise, quorums, search, tail};
 use crate::client::Client;
 use crate::clock::{Clock, SECOND, Time};
 use crate::dice::Dice;
-use crate::disk::DATA_GROUP;
 use crate::ending::Phase;
 use crate::env::{Env, Event, Stats};
 use crate::faults::Fault;
@@ -37,9 +37,9 @@ pub struct World {
     pub(crate) seed: u64,
     pub(crate) phase: Phase,
     bounds: Bounds,
-    /// How many entries and views there were at the last look.
-    seen: (u64, u64),
     founding: Founding,
+    /// The next client asks for more than anybody can bear.
+    pub(crate) asks_costly: bool,
     /// Processes that should not be.
     pub(crate) strays: Vec<Stray>,
 }
@@ -58,7 +58,6 @@ impl World {
     #[must_use]
     pub fn new(seed: u64, profile: Profile, rules: Rules, trace: Trace) -> Self {
         let mut env = Env::new(Dice::new(seed, 1), profile, rules, trace);
-        env.checks.ledger.value_bytes = env.profile.value_bytes;
         let ids: Vec<NodeId> = (1..=env.profile.nodes).map(NodeId).collect();
         let lives: BTreeMap<NodeId, Incarnation> =
             ids.iter().map(|id| (*id, Incarnation(env.new_life()))).collect();
@@ -110,8 +109,8 @@ impl World {
             seed,
             phase: Phase::Faults,
             bounds,
-            seen: (0, 0),
             founding,
+            asks_costly: false,
             strays: Vec::new(),
         }
     }
@@ -145,18 +144,22 @@ impl World {
             bounded::no_storm(self.env.stats.events);
             self.look(writes);
         }
-        search::check(&self.env.checks.ledger, self.env.profile.workload.keys);
+        let keys = self.env.profile.workload.keys;
+        self.env.checks.groups.values().for_each(|group| search::check(&group.ledger, keys));
         let mut stats = std::mem::take(&mut self.env.stats);
         stats.seeds = 1;
         stats.lost += u64::from(!liveness::is_owed(&self.env, &self.nodes));
         stats.time = self.env.time;
-        stats.views = self.env.checks.views.changes();
-        stats.repeated = self.env.checks.ledger.repeated;
-        stats.tokens_repeated = self.env.checks.ledger.tokens_repeated;
+        stats.views = self.env.checks.view_changes();
         stats.handovers = self.handovers();
-        stats.entries = self.env.checks.ledger.len();
-        stats.operations = self.env.checks.ledger.ops.len() as u64;
-        stats.answered = self.env.checks.ledger.ops.iter().filter(|op| op.got.is_some()).count() as u64;
+        stats.groups = self.env.checks.groups.len() as u64;
+        for GroupChecks { ledger, .. } in self.env.checks.groups.values() {
+            stats.repeated += ledger.repeated;
+            stats.tokens_repeated += ledger.tokens_repeated;
+            stats.entries += ledger.len();
+            stats.operations += ledger.ops.iter().count() as u64;
+            stats.answered += ledger.ops.iter().filter(|(_, op)| op.got.is_some()).count() as u64;
+        }
         stats
     }
 
@@ -195,7 +198,7 @@ impl World {
             Event::Fault => self.inject(),
             Event::Regicide(node) => self.regicide(node),
             Event::GivesUp(node, until) => {
-                self.crash(node, 0);
+                self.crash(node, until.saturating_sub(self.env.time));
                 self.env.schedule(until, Event::Supervised(node));
             }
             Event::Supervised(node) => self.start(node),
@@ -209,23 +212,25 @@ impl World {
 
     /// After every event.
     fn look(&mut self, written: bool) {
-        let checks = &mut self.env.checks;
-        let news = (checks.ledger.len(), checks.views.changes());
-        if written || news != self.seen {
-            for index in self.seen.0 + 1..=news.0 {
-                let time = checks.ledger.time_at(index);
-                checks.clocks.committed(self.env.time, &self.nodes, time);
+        let Checks { groups, clocks, .. } = &mut self.env.checks;
+        for (group, checks) in groups {
+            let news = (checks.ledger.len(), checks.views.changes());
+            if !written && news == checks.seen {
+                continue;
             }
-            self.seen = news;
+            for index in checks.seen.0 + 1..=news.0 {
+                clocks.committed(self.env.time, &self.nodes, checks.ledger.time_at(index));
+            }
+            checks.seen = news;
             if let (Some(view), Some(last)) = (checks.views.newest(), checks.ledger.last()) {
-                copies::members_hold_all(&self.nodes, view, last);
+                copies::members_hold_all(&self.nodes, *group, view, last);
             }
         }
         let checks = &mut self.env.checks;
         if !checks.commits.is_empty() {
-            for (primary, id) in std::mem::take(&mut checks.commits) {
-                copies::check(&self.nodes, &checks.began, primary, id);
-                leases::check(&self.nodes, self.env.time, primary, id);
+            for (group, primary, id) in std::mem::take(&mut checks.commits) {
+                copies::check(&self.nodes, group, &checks.group(group).began, primary, id);
+                leases::check(&self.nodes, self.env.time, group, primary, id);
             }
         }
         for (leader, id, configuration) in std::mem::take(&mut self.env.checks.raft_commits) {
@@ -234,7 +239,7 @@ impl World {
         let checks = &mut self.env.checks;
         if !checks.sends.is_empty() {
             let mut sends = std::mem::take(&mut checks.sends);
-            sends.drain(..).for_each(|(node, view)| promise::check(&self.nodes, node, view));
+            sends.drain(..).for_each(|(group, node, view)| promise::check(&self.nodes, group, node, view));
             self.env.checks.sends = sends;
         }
         if !self.env.checks.answers.is_empty() {
@@ -248,36 +253,38 @@ impl World {
     fn look_at(&mut self, id: NodeId) {
         let node = &self.nodes[id.0 as usize - 1];
         let Some(process) = &node.process else { return };
-        let (waiting, held) = (node.disk.waiting(DATA_GROUP), process.group().replica().log());
-        let (mut log, memory) = (held.bytes(), held.memory_bytes().saturating_sub(waiting));
-        if node.executed_lately(self.env.time) {
-            // What is not executed cannot go either, nor before the snapshot after it is finished.
-            log = log.min(self.bounds.log());
+        for (group, checks) in &mut self.env.checks.groups {
+            let Some(replica) = process.group(*group).map(Group::replica) else { continue };
+            let (waiting, held) = (node.disk.waiting(*group), replica.log());
+            let (mut log, memory) = (held.bytes(), held.memory_bytes().saturating_sub(waiting));
+            if node.executed_lately(self.env.time) {
+                // What is not executed cannot go either, nor before the snapshot after it is finished.
+                log = log.min(self.bounds.log());
+            }
+            if log > self.bounds.log() {
+                // It may be as long as the snapshot before it, and longer by as much as another replica has got
+                // of one, from here or from a backup.
+                let images = self.nodes.iter().map(|node| node.disk.largest_image(*group)).max();
+                log = log.saturating_sub(2 * images.unwrap_or_default());
+            }
+            self.bounds.check(id, Sizes { log, memory, disk: waiting });
+            let is_newest =
+                replica.standing() == Standing::Primary && replica.view() == checks.views.newest();
+            let alone = self.env.profile.alone;
+            let bound = match alone {
+                Some(Fault::SlowPath) => Some(tail::SLOW),
+                Some(Fault::LongCommand) => Some(tail::BUSY),
+                _ => None,
+            };
+            if let Some(bound) = bound.filter(|_| is_newest) {
+                let committed = checks.ledger.len().max(replica.commit().0);
+                checks.tail.look(self.env.time, committed, replica.log().last().index.0, bound);
+            }
+            if matches!(alone, Some(Fault::LongCommand | Fault::LongTurn | Fault::LargeValues)) {
+                kept::check(checks.views.newest(), checks.views.changes(), self.env.profile.copies);
+            }
+            agreement::replica_is(checks, id, replica);
         }
-        if log > self.bounds.log() {
-            // It may be as long as the snapshot before it, and longer by as much as another replica has got
-            // of one, from here or from a backup.
-            let images = self.nodes.iter().map(|node| node.disk.largest_image()).max();
-            log = log.saturating_sub(2 * images.unwrap_or_default());
-        }
-        self.bounds.check(id, Sizes { log, memory, disk: waiting });
-        let replica = process.group().replica();
-        let checks = &mut self.env.checks;
-        let is_newest = replica.standing() == Standing::Primary && replica.view() == checks.views.newest();
-        let alone = self.env.profile.alone;
-        let bound = match alone {
-            Some(Fault::SlowPath) => Some(tail::SLOW),
-            Some(Fault::LongCommand) => Some(tail::BUSY),
-            _ => None,
-        };
-        if let Some(bound) = bound.filter(|_| is_newest) {
-            let committed = checks.ledger.len().max(replica.commit().0);
-            checks.tail.look(self.env.time, committed, replica.log().last().index.0, bound);
-        }
-        if matches!(alone, Some(Fault::LongCommand | Fault::LongTurn | Fault::LargeValues)) {
-            kept::check(checks.views.newest(), checks.views.changes(), self.env.profile.copies);
-        }
-        agreement::replica_is(&mut self.env.checks, id, replica);
         if let Some(raft) = process.raft() {
             let leads = (raft.role() == Role::Leader).then(|| raft.term());
             self.env.checks.raft_logs.look(id, node.generation, leads, raft.log());

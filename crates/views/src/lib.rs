@@ -52,7 +52,7 @@ mod view_nodes;
 
 pub use clocks::{ClockError, ClockReading};
 pub use command::{Command, Reason, Rejection};
-pub use database::{Database, Kind, MAIN, NUMBER_MAX, NoDatabase};
+pub use database::{Database, Kind, MAIN, NUMBER_MAX, NUMBERS_MAX, NoDatabase};
 pub use events::{Event, Evidence, Proposal};
 pub use genesis::{Founding, Genesis, Hello, Membership, Standing as GenesisStanding};
 pub use lives::{Refusal, Start};

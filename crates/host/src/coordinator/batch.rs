@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use onecopy_core::{Instant, NodeId, ViewNumber};
 
-use super::Reply;
+use super::{CoordinatorConfig, Reply};
 use crate::message::Kind;
 
 /// How long an answer is waited for before a batch is sent again. Whoever has executed it answers as before.
@@ -14,11 +14,6 @@ pub(super) const ANSWER_PATIENCE: Duration = Duration::from_secs(1);
 pub(super) const RETRY_INTERVAL: Duration = Duration::from_millis(10);
 /// A read under which so many primaries were lost is not tried on another: one may fail for any reason.
 const PRIMARIES_LOST_MAX: u32 = 2;
-/// Large bodies take time, at both ends and in between: so many bytes get a millisecond more of everything.
-const BYTES_PER_MS: usize = 16 * 1024;
-/// Of batches of so many bytes, one at a time is on its way. It is more than a batch has that many requests
-/// share.
-pub(super) const LARGE: usize = 2 * super::BATCH_BYTES_MAX;
 
 /// Requests of several clients that travel together.
 #[derive(Debug)]
@@ -28,8 +23,12 @@ pub(super) struct Batch<T> {
     /// Whose requests it carries, and how many bytes each has in the body.
     pub(super) clients: Vec<T>,
     sizes: Vec<usize>,
-    /// How many bytes of large batches it may have to wait for.
-    ahead: usize,
+    /// Whether it is so large that it waits for others that are.
+    is_large: bool,
+    /// How much more time it gets for its bytes, at both ends and in between.
+    takes: Duration,
+    /// And for the large batches that it may have to wait for.
+    ahead: Duration,
     pub(super) since: Instant,
     whereabouts: Whereabouts,
     /// Before this it is not sent again.
@@ -56,7 +55,16 @@ enum Whereabouts {
 }
 
 impl<T> Batch<T> {
-    pub(super) fn new(now: Instant, kind: Kind, body: Bytes, clients: Vec<T>, sizes: Vec<usize>) -> Self {
+    pub(super) fn new(
+        now: Instant,
+        kind: Kind,
+        body: Bytes,
+        clients: Vec<T>,
+        sizes: Vec<usize>,
+        config: &CoordinatorConfig,
+    ) -> Self {
+        let is_large = kind == Kind::Write && body.len() >= config.large();
+        let takes = config.time_for(body.len());
         let (whereabouts, is_lost, refusal) = (Whereabouts::Here, false, Reply::Refused);
         let (not_before, primaries_lost) = (now, (0, None));
         Self {
@@ -64,7 +72,9 @@ impl<T> Batch<T> {
             body,
             clients,
             sizes,
-            ahead: 0,
+            is_large,
+            takes,
+            ahead: Duration::ZERO,
             since: now,
             whereabouts,
             not_before,
@@ -87,20 +97,25 @@ impl<T> Batch<T> {
 
     /// When its clients are told that nobody has answered; `timeout`: how long those of a small batch wait.
     pub(super) fn ends_at(&self, timeout: Duration) -> Instant {
-        self.since + timeout + self.time_for_body() + time_for(self.ahead)
+        self.since + timeout + self.takes + self.ahead
     }
 
     /// Whether it is so large that it waits for others that are.
     pub(super) fn is_large(&self) -> bool {
-        self.kind == Kind::Write && self.body.len() >= LARGE
+        self.is_large
     }
 
-    /// It was made when so many bytes of large batches were outstanding.
-    pub(super) fn behind(mut self, bytes: usize) -> Self {
-        if self.is_large() {
-            self.ahead = bytes;
+    /// It was made when large batches were outstanding that take so long.
+    pub(super) fn behind(mut self, ahead: Duration) -> Self {
+        if self.is_large {
+            self.ahead = ahead;
         }
         self
+    }
+
+    /// How long its bytes may take.
+    pub(super) fn takes(&self) -> Duration {
+        self.takes
     }
 
     /// Whether somebody has it.
@@ -108,23 +123,19 @@ impl<T> Batch<T> {
         matches!(self.whereabouts, Whereabouts::Sent { .. })
     }
 
-    fn time_for_body(&self) -> Duration {
-        time_for(self.body.len())
-    }
-
     /// When it is to be sent again if nothing is heard.
     pub(super) fn is_late_at(&self) -> Option<Instant> {
         match self.whereabouts {
             Whereabouts::Here => None,
             Whereabouts::Sent { at, .. } | Whereabouts::WaitsForView { asked: at } => {
-                Some(at + ANSWER_PATIENCE + self.time_for_body())
+                Some(at + ANSWER_PATIENCE + self.takes)
             }
         }
     }
 
     pub(super) fn sent(&mut self, to: NodeId, view: ViewNumber, at: Instant) {
         self.whereabouts = Whereabouts::Sent { to, at, view };
-        self.not_before = at + RETRY_INTERVAL + self.time_for_body();
+        self.not_before = at + RETRY_INTERVAL + self.takes;
     }
 
     /// If it was sent to such a node, no answer will come.
@@ -190,8 +201,4 @@ impl<T> Batch<T> {
             Kind::Write | Kind::Read => self.refusal.clone(),
         }
     }
-}
-
-fn time_for(bytes: usize) -> Duration {
-    Duration::from_millis((bytes / BYTES_PER_MS) as u64)
 }

@@ -12,21 +12,19 @@
 //! time is over, and a write was sent, nobody can say what became of it.
 
 mod batch;
+mod config;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use onecopy_core::segments::split_response;
 use onecopy_core::{GroupId, Incarnation, Index, Instant, NodeId, View};
 
 use crate::message::{Answer, Forward, Kind, Outcome};
-use batch::{Batch, LARGE};
-
-/// A batch is closed when it has grown to this many bytes: it has at most as many, and one segment.
-pub const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
+use batch::Batch;
+pub use config::{BATCH_BYTES_MAX, CoordinatorConfig};
 
 /// A request of one client. `T` is whatever tells the caller whom to answer.
 #[derive(Debug)]
@@ -126,7 +124,7 @@ impl<T> Open<T> {
 pub struct Coordinator<T> {
     group: GroupId,
     incarnation: Incarnation,
-    request_timeout: Duration,
+    config: CoordinatorConfig,
     view: Option<View>,
     sequence: u64,
     arrived: Vec<Submission<T>>,
@@ -139,11 +137,11 @@ impl<T> Coordinator<T> {
     /// A coordinator that knows no view. `incarnation` is of this start of the process; no two starts, anywhere, may
     /// have the same.
     #[must_use]
-    pub fn new(group: GroupId, incarnation: Incarnation, request_timeout: Duration) -> Self {
+    pub fn new(group: GroupId, incarnation: Incarnation, config: CoordinatorConfig) -> Self {
         Self {
             group,
             incarnation,
-            request_timeout,
+            config,
             view: None,
             sequence: 0,
             arrived: Vec::new(),
@@ -284,7 +282,7 @@ impl<T> Coordinator<T> {
         let may_leave = |batch: &Batch<T>| self.view.is_some() && (takes_large || !batch.is_large());
         let due = |batch: &Batch<T>| batch.is_due_at().filter(|_| may_leave(batch));
         let wants = |batch: &Batch<T>| {
-            let expires = batch.ends_at(self.request_timeout);
+            let expires = batch.ends_at(self.config.request_timeout);
             [Some(expires), batch.is_late_at(), due(batch)].into_iter().flatten().min()
         };
         // What was not executed for want of room in a response goes into the next batch.
@@ -296,7 +294,7 @@ impl<T> Coordinator<T> {
         let mut open: BTreeMap<Kind, Open<T>> = BTreeMap::new();
         let mut arrived = std::mem::take(&mut self.arrived);
         for Submission { kind, segment, client } in arrived.drain(..) {
-            let is_large = segment.len() >= LARGE;
+            let is_large = segment.len() >= self.config.large();
             let batch = open.entry(kind).or_default();
             if is_large && !batch.clients.is_empty() {
                 let batch = std::mem::take(batch);
@@ -305,7 +303,7 @@ impl<T> Coordinator<T> {
             let batch = open.entry(kind).or_default();
             batch.push(segment, client);
             let travels_alone = kind == Kind::Read && reads == ReadBatches::Apart;
-            if travels_alone || batch.bytes >= BATCH_BYTES_MAX {
+            if travels_alone || batch.bytes >= self.config.batch_bytes_max {
                 let batch = open.remove(&kind).unwrap_or_default();
                 self.add_batch(now, kind, batch);
             }
@@ -320,13 +318,13 @@ impl<T> Coordinator<T> {
         self.sequence += 1;
         let sizes = open.segments.iter().map(Bytes::len).collect();
         let large = self.batches.values().filter(|batch| batch.is_large());
-        let ahead = large.map(|batch| batch.body.len()).sum();
-        let batch = Batch::new(now, kind, open.body(), open.clients, sizes).behind(ahead);
+        let ahead = large.map(Batch::takes).sum();
+        let batch = Batch::new(now, kind, open.body(), open.clients, sizes, &self.config).behind(ahead);
         self.batches.insert(self.sequence, batch);
     }
 
     fn expire(&mut self, now: Instant) {
-        let timeout = self.request_timeout;
+        let timeout = self.config.request_timeout;
         let ended =
             self.batches.extract_if(.., |_, batch| now >= batch.ends_at(timeout) || batch.is_dangerous());
         for (_, batch) in ended {

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use onecopy_core::{BootNumber, Member, ViewNumber};
 
 use super::batch::ANSWER_PATIENCE;
@@ -22,7 +24,7 @@ fn view(number: u64, primary: u32) -> View {
 }
 
 fn coordinator() -> Coordinator<&'static str> {
-    Coordinator::new(GroupId(1), LIFE, TIMEOUT)
+    Coordinator::new(GroupId(1), LIFE, CoordinatorConfig::new(TIMEOUT))
 }
 
 fn submit(coordinator: &mut Coordinator<&'static str>, kind: Kind, client: &'static str) {
@@ -96,7 +98,7 @@ fn a_batch_is_closed_when_it_is_large() {
 }
 
 fn submit_large(coordinator: &mut Coordinator<&'static str>, client: &'static str) {
-    let segment = Bytes::from(vec![0; super::batch::LARGE]);
+    let segment = Bytes::from(vec![0; 2 * BATCH_BYTES_MAX]);
     coordinator.submit(Submission { kind: Kind::Write, segment, client });
 }
 

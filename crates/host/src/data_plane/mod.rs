@@ -17,14 +17,13 @@ mod share;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use onecopy_core::{GroupId, Incarnation, Instant, NodeId, StateMachine, Ticket, Timestamp};
 use onecopy_replica::{CorruptPromise, Input, Message};
 use onecopy_views::Table;
 
 use crate::clock::SteadyClock;
-use crate::coordinator::{Coordinator, Dispatch, ReadBatches, Reply, Submission};
+use crate::coordinator::{Coordinator, CoordinatorConfig, Dispatch, ReadBatches, Reply, Submission};
 use crate::disk::{ArchiveEvent, Out};
 use crate::group::{Fresh, Group, GroupEffect, GroupObserver, GroupSettings, Origin, Restored};
 use crate::message::{Answer, Forward, Kind, Outcome};
@@ -71,7 +70,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
     /// The data plane of a node that holds no data yet. `incarnation` is of this start of the process; no two
     /// starts, anywhere, may have the same. For the others see [`Coordinator`].
     #[must_use]
-    pub fn new(me: NodeId, incarnation: Incarnation, request_timeout: Duration) -> Self {
+    pub fn new(me: NodeId, incarnation: Incarnation, config: CoordinatorConfig) -> Self {
         Self {
             me,
             share: Share::WHOLE,
@@ -79,7 +78,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
             groups: BTreeMap::new(),
             agenda: Agenda::default(),
             occupied: Occupied::default(),
-            router: Router::new(incarnation, request_timeout),
+            router: Router::new(incarnation, config),
             clock: SteadyClock::default(),
             log_ends: Timestamp(0),
             making_way: MakingWay::default(),

@@ -2,19 +2,18 @@
 //! be served keeps no other waiting, and what is remembered of its batches is no business of the others.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use onecopy_core::{GroupId, Incarnation, Instant, NodeId, View};
 
 use super::agenda::Agenda;
-use crate::coordinator::{Coordinator, Dispatch, ReadBatches, Reply, Submission};
+use crate::coordinator::{Coordinator, CoordinatorConfig, Dispatch, ReadBatches, Reply, Submission};
 use crate::message::{Answer, Outcome};
 
 /// The coordinators of all groups that somebody has asked for, or of which a view is known.
 #[derive(Debug)]
 pub(super) struct Router<T> {
     incarnation: Incarnation,
-    request_timeout: Duration,
+    config: CoordinatorConfig,
     coordinators: BTreeMap<GroupId, Coordinator<T>>,
     agenda: Agenda,
     /// What is to be told to clients.
@@ -22,9 +21,9 @@ pub(super) struct Router<T> {
 }
 
 impl<T> Router<T> {
-    pub(super) fn new(incarnation: Incarnation, request_timeout: Duration) -> Self {
+    pub(super) fn new(incarnation: Incarnation, config: CoordinatorConfig) -> Self {
         let (coordinators, agenda) = (BTreeMap::new(), Agenda::default());
-        Self { incarnation, request_timeout, coordinators, agenda, replies: Vec::new() }
+        Self { incarnation, config, coordinators, agenda, replies: Vec::new() }
     }
 
     pub(super) fn incarnation(&self) -> Incarnation {
@@ -94,8 +93,8 @@ impl<T> Router<T> {
     }
 
     fn with(&mut self, group: GroupId, act: impl FnOnce(&mut Coordinator<T>)) {
-        let (incarnation, timeout) = (self.incarnation, self.request_timeout);
-        let new = || Coordinator::new(group, incarnation, timeout);
+        let (incarnation, config) = (self.incarnation, self.config);
+        let new = || Coordinator::new(group, incarnation, config);
         let coordinator = self.coordinators.entry(group).or_insert_with(new);
         act(coordinator);
         self.replies.extend(coordinator.replies());

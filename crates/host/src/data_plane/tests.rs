@@ -41,7 +41,8 @@ impl Node {
 
     /// With replicas of these groups.
     fn holding(groups: &[GroupId]) -> Self {
-        let mut plane = DataPlane::new(NodeId(1), Incarnation(7), Duration::from_secs(5));
+        let mut plane =
+            DataPlane::new(NodeId(1), Incarnation(7), CoordinatorConfig::new(Duration::from_secs(5)));
         let mut out = Out::default();
         for group in groups {
             let me = Member { node: NodeId(1), incarnation: Incarnation(1) };

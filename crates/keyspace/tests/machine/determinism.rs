@@ -65,7 +65,7 @@ fn run(seed: u64, count: usize) {
         // Work that is no part of the state: a copy may do it whenever it likes.
         while step % 3 == 0 && first.keyspace.tidy() {}
         while step % 7 == 0 && second.keyspace.tidy() {}
-        scrubbed = part.1;
+        scrubbed = part.next;
         if step % 10 == 0 {
             assert_eq!(first.keyspace.digest(), second.keyspace.digest(), "step {step}: {line}");
         }
@@ -161,7 +161,7 @@ fn a_round_of_looks_sees_every_key_of_every_database() {
     let round = |keyspace: &onecopy_keyspace::Keyspace| {
         let (mut parts, mut from) = (Vec::new(), Place::BEGINNING);
         loop {
-            let (part, next) = keyspace.scrub(from, 10_000);
+            let onecopy_core::Seen { digest: part, next, .. } = keyspace.scrub(from, 10_000);
             parts.push(part);
             if next == Place::BEGINNING {
                 return parts;

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use onecopy_core::{GroupId, Instant};
-use onecopy_host::{DataPlane, Out, Restored, Share};
+use onecopy_host::{CoordinatorConfig, DataPlane, Out, Restored, Share};
 use onecopy_keyspace::Keyspace;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -106,7 +106,7 @@ impl DataThread {
         });
         let mut plane = Plane {
             clock,
-            data: DataPlane::new(me.node, life, config.timeouts.request())
+            data: DataPlane::new(me.node, life, CoordinatorConfig::new(config.timeouts.request()))
                 .with_share(Share::new(self.thread, count)),
             out: Out::default(),
             journal: self.journal,

@@ -4,16 +4,23 @@
 
 use std::collections::BTreeMap;
 
-use onecopy_core::{EntryId, NodeId, View, ViewNumber};
+use onecopy_core::{EntryId, GroupId, NodeId, View, ViewNumber};
 
 use crate::node::Node;
 use crate::trace::violated;
 
 /// Looks at the disks behind a commit. A member whose data was lost since it acknowledged is nobody's fault, nor is one that has been
 /// dropped since, and has begun anew in a later view: that is news to a primary which stood still.
-pub fn check(nodes: &[Node], began: &BTreeMap<NodeId, ViewNumber>, primary: NodeId, id: EntryId) {
+pub fn check(
+    nodes: &[Node],
+    group: GroupId,
+    began: &BTreeMap<NodeId, ViewNumber>,
+    primary: NodeId,
+    id: EntryId,
+) {
     let of = |node: NodeId| nodes.iter().find(|other| other.id == node);
-    let Some(view) = of(primary).and_then(|node| node.process.as_ref()?.group().replica().view()) else {
+    let Some(view) = of(primary).and_then(|node| node.process.as_ref()?.group(group)?.replica().view())
+    else {
         return;
     };
     for member in &view.members {
@@ -23,7 +30,7 @@ pub fn check(nodes: &[Node], began: &BTreeMap<NodeId, ViewNumber>, primary: Node
         if began.get(&member.node).is_some_and(|began| *began > view.number) {
             continue;
         }
-        if !node.disk.holds(id) {
+        if !node.disk.holds(group, id) {
             violated(
                 "copies",
                 format!("P1: {primary} commits {id} in {view}, but it is not durable at {}", node.id),
@@ -33,10 +40,10 @@ pub fn check(nodes: &[Node], began: &BTreeMap<NodeId, ViewNumber>, primary: Node
 }
 
 /// Looks at the disks of all members, after something was committed, written or decided.
-pub fn members_hold_all(nodes: &[Node], view: &View, last: EntryId) {
+pub fn members_hold_all(nodes: &[Node], group: GroupId, view: &View, last: EntryId) {
     for member in &view.members {
         let node = nodes.iter().find(|node| node.id == member.node && node.incarnation == member.incarnation);
-        if let Some(node) = node.filter(|node| !node.disk.holds(last)) {
+        if let Some(node) = node.filter(|node| !node.disk.holds(group, last)) {
             violated(
                 "copies",
                 format!("{} is a member of {view}, but does not hold the committed {last}", node.id),
@@ -53,11 +60,11 @@ mod tests {
     use onecopy_core::{BootNumber, Entry, Incarnation, Index, Member, Ticket, Timestamp, Write};
 
     use onecopy_host::Job;
+    use onecopy_views::MAIN;
 
     use super::*;
     use crate::checks::caught;
     use crate::clock::Clock;
-    use crate::disk::DATA_GROUP;
 
     #[test]
     fn a_member_without_a_committed_entry_is_caught() {
@@ -72,11 +79,11 @@ mod tests {
         let view = View { number, primary, boot, members, learners: Vec::new() };
         let id = EntryId::new(1, 1);
         let entry = Entry { id, time: Timestamp(1), seed: 0, payload: Bytes::new() };
-        let look = |nodes: &[Node]| caught(|| members_hold_all(nodes, &view, id));
+        let look = |nodes: &[Node]| caught(|| members_hold_all(nodes, MAIN, &view, id));
         for node in 0..2 {
             assert_eq!(look(&nodes), Some("copies"));
             let writes = vec![Write::Append { entries: vec![entry.clone()], commit: Index(0) }];
-            nodes[node].disk.submit(Job { group: DATA_GROUP, ticket: Ticket::default(), writes });
+            nodes[node].disk.submit(Job { group: MAIN, ticket: Ticket::default(), writes });
             nodes[node].disk.synced();
         }
         assert_eq!(look(&nodes), None);

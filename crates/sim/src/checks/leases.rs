@@ -3,17 +3,17 @@
 //! of what leases are for: no read has to happen in the gap for it to be seen. (Gray and Cheriton, "Leases",
 //! 1989; rules L1 to L6, P6.)
 
-use onecopy_core::{EntryId, NodeId};
+use onecopy_core::{EntryId, GroupId, NodeId};
 
 use crate::clock::Time;
 use crate::node::Node;
 use crate::trace::violated;
 
-/// Looks at all other replicas, when a primary has committed an entry.
-pub fn check(nodes: &[Node], now: Time, primary: NodeId, id: EntryId) {
+/// Looks at all other replicas of a group, when a primary has committed an entry.
+pub fn check(nodes: &[Node], now: Time, group: GroupId, primary: NodeId, id: EntryId) {
     for node in nodes.iter().filter(|node| node.id != primary) {
-        let Some(process) = &node.process else { continue };
-        let (replica, its_now) = (process.group().replica(), node.clock.instant(now));
+        let Some(replica) = node.process.as_ref().and_then(|process| process.group(group)) else { continue };
+        let (replica, its_now) = (replica.replica(), node.clock.instant(now));
         let reads_as = if replica.reads_as_primary(its_now) && replica.commit() < id.index {
             "primary"
         } else if replica.reads_as_backup(its_now)

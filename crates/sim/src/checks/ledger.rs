@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use onecopy_core::payload::{self, Batch};
-use onecopy_core::{BatchId, Entry, EntryId, Incarnation, Index, NodeId, Timestamp};
+use onecopy_core::{BatchId, Entry, EntryId, GroupId, Incarnation, Index, NodeId, Timestamp};
 
 use crate::checks::own::Own;
-use crate::client::{Action, Family, OpId};
+use crate::client::{Action, Family, OpId, first_op, group_of};
 use crate::clock::Time;
 use crate::model::{State, after, answer};
 use crate::trace::violated;
@@ -52,12 +52,45 @@ pub enum End {
     Refused,
 }
 
-/// The history of all operations, and of everything committed.
+/// The operations of one group, by their numbers.
+#[derive(Debug, Default)]
+pub struct Ops {
+    first: OpId,
+    ops: Vec<Op>,
+}
+
+impl Ops {
+    /// All of them, in the order of time.
+    pub fn iter(&self) -> impl Iterator<Item = (OpId, &Op)> {
+        (self.first..).zip(&self.ops)
+    }
+
+    fn push(&mut self, op: Op) -> OpId {
+        self.ops.push(op);
+        self.first + self.ops.len() - 1
+    }
+}
+
+impl std::ops::Index<OpId> for Ops {
+    type Output = Op;
+
+    fn index(&self, id: OpId) -> &Op {
+        &self.ops[id - self.first]
+    }
+}
+
+impl std::ops::IndexMut<OpId> for Ops {
+    fn index_mut(&mut self, id: OpId) -> &mut Op {
+        &mut self.ops[id - self.first]
+    }
+}
+
+/// The history of all operations of a group, and of everything committed there.
 #[derive(Debug, Default)]
 pub struct Ledger {
     entries: Vec<Entry>,
     /// All operations.
-    pub ops: Vec<Op>,
+    pub ops: Ops,
     batches: BTreeMap<(Incarnation, u64), Vec<OpId>>,
     /// The batches that came in the log.
     executed: BTreeSet<BatchId>,
@@ -78,6 +111,13 @@ pub struct Ledger {
 }
 
 impl Ledger {
+    /// The ledger of a group in which nothing has happened.
+    #[must_use]
+    pub fn of(group: GroupId, value_bytes: usize) -> Self {
+        let ops = Ops { first: first_op(group), ops: Vec::new() };
+        Self { ops, value_bytes, ..Self::default() }
+    }
+
     /// A client asks for something.
     pub fn invoke(&mut self, action: Action, key: u64, now: Time) -> OpId {
         self.ops.push(Op {
@@ -90,12 +130,15 @@ impl Ledger {
             executed: None,
             got: None,
             once: false,
-        });
-        self.ops.len() - 1
+        })
     }
 
-    /// A coordinator has made a batch.
+    /// A coordinator has made a batch. What is asked of one database is asked of no other.
     pub fn batch(&mut self, coordinator: Incarnation, sequence: u64, ops: &[OpId]) {
+        let of = group_of(self.ops.first);
+        if let Some(op) = ops.iter().find(|op| group_of(**op) != of) {
+            violated(CHECKER, format!("operation {op} is for {}, and is asked of {of}", group_of(*op)));
+        }
         self.batches.insert((coordinator, sequence), ops.to_vec());
     }
 
@@ -247,6 +290,17 @@ mod tests {
         assert_eq!(caught(|| ledger.applied(NodeId(3), Index(0), &entry(1, 2, 5))), Some(CHECKER));
         assert_eq!(caught(|| ledger.applied(NodeId(1), Index(2), &entry(3, 1, 5))), Some(CHECKER), "a gap");
         assert_eq!(caught(|| ledger.applied(NodeId(1), Index(1), &entry(2, 1, 4))), Some(CHECKER), "back");
+    }
+
+    #[test]
+    fn what_is_asked_of_one_database_is_asked_of_no_other() {
+        let mut ledgers = [1, 2].map(|group| Ledger::of(GroupId(group), 0));
+        let ops = ledgers.each_mut().map(|ledger| ledger.invoke(Action::Incr, 0, 0));
+        assert_ne!(ops[0], ops[1]);
+        let mut batch =
+            |ledger: usize, op: usize| caught(|| ledgers[ledger].batch(Incarnation(1), 1, &[ops[op]]));
+        assert_eq!([(0, 0), (1, 1)].map(|(ledger, op)| batch(ledger, op)), [None, None]);
+        assert_eq!([(0, 1), (1, 0)].map(|(ledger, op)| batch(ledger, op)), [Some(CHECKER), Some(CHECKER)]);
     }
 
     #[test]

@@ -2,12 +2,13 @@
 //! that never does anything is safe; this is what tells it from a good one. (Alpern and Schneider, "Defining Liveness", 1985; what is
 //! owed is what `docs/guarantees.md` promises while a majority of the view nodes and one member live.)
 
+use onecopy_core::GroupId;
 use onecopy_raft::Role;
 use onecopy_views::Table;
 
-use crate::checks::{expiry, lost, members};
+use crate::checks::{GroupChecks, expiry, lost, members};
 use crate::client::Client;
-use crate::clock::truth;
+use crate::clock::{Time, truth};
 use crate::env::Env;
 use crate::node::Node;
 use crate::scar;
@@ -24,7 +25,7 @@ pub fn is_owed(env: &Env, nodes: &[Node]) -> bool {
             nodes.iter().any(|node| node.id == member.node && node.incarnation == member.incarnation)
         })
     };
-    is_led && env.checks.views.newest().is_none_or(alive)
+    is_led && env.checks.groups.values().all(|group| group.views.newest().is_none_or(alive))
 }
 
 /// What is still missing; `None` if the cluster is as good as new.
@@ -36,20 +37,38 @@ pub fn missing(env: &Env, nodes: &[Node], clients: &[Client], was_drained: bool)
     if let Some(client) = clients.iter().position(|client| client.served < 3) {
         return Some(format!("client {client} is not served"));
     }
-    let Some(view) = env.checks.views.newest() else { return Some("there is no view".to_owned()) };
+    let mut groups = env.checks.groups.iter();
+    if let Some(missing) = groups.find_map(|(group, checks)| missing_of(*group, checks, env, nodes)) {
+        return Some(missing);
+    }
+    // What it decided while things went wrong, and could not commit, it commits only now.
+    let raft = nodes.iter().filter_map(|node| node.process.as_ref()?.raft());
+    let leader = raft.filter(|raft| raft.role() == Role::Leader).max_by_key(|raft| raft.term());
+    if leader.is_none_or(|leader| leader.commit() < leader.log().last().index) {
+        return Some("the view service has not committed all that it has decided".to_owned());
+    }
+    env.checks.members.missing(nodes)
+}
+
+/// What a group still lacks.
+fn missing_of(group: GroupId, checks: &GroupChecks, env: &Env, nodes: &[Node]) -> Option<String> {
+    let Some(view) = checks.views.newest() else { return Some(format!("{group} has no view")) };
+    if checks.served < 1 {
+        return Some(format!("nobody is served by {group}"));
+    }
     let copies = (env.profile.copies as usize).min(nodes.len());
     if view.members.len() != copies {
-        return Some(format!("{view} has {} members instead of {copies}", view.members.len()));
+        return Some(format!("{group}: {view} has {} members instead of {copies}", view.members.len()));
     }
     // A spare that was recruited while a node was drained becomes a member, and one too many is dropped again.
     if !view.learners.is_empty() {
-        return Some(format!("{view} has learners"));
+        return Some(format!("{group}: {view} has learners"));
     }
     let mut scars = Vec::new();
     for member in &view.members {
-        let group =
-            nodes.iter().find(|node| node.id == member.node)?.process.as_ref().map(|process| process.group());
-        let Some(group) = group.filter(|group| group.replica().view() == Some(view)) else {
+        let process = nodes.iter().find(|node| node.id == member.node).and_then(|node| node.process.as_ref());
+        let replica = process.and_then(|process| process.group(group));
+        let Some(group) = replica.filter(|group| group.replica().view() == Some(view)) else {
             return Some(format!("{member:?} does not know {view}"));
         };
         let Some(machine) = group.machine() else {
@@ -61,48 +80,21 @@ pub fn missing(env: &Env, nodes: &[Node], clients: &[Client], was_drained: bool)
     if scars.iter().any(|scar| *scar != scars[0]) {
         return Some("P10: nobody has found out that the memory of a member is damaged".to_owned());
     }
-    // What it decided while things went wrong, and could not commit, it commits only now.
-    let raft = nodes.iter().filter_map(|node| node.process.as_ref()?.raft());
-    let leader = raft.filter(|raft| raft.role() == Role::Leader).max_by_key(|raft| raft.term());
-    if leader.is_none_or(|leader| leader.commit() < leader.log().last().index) {
-        return Some("the view service has not committed all that it has decided".to_owned());
-    }
-    env.checks.members.missing(nodes)
+    None
 }
 
 /// Nothing is asked for any more: the copies must be equal, and hold what was acknowledged, and the view must have
 /// stayed as it was when there had been this many, since nothing has gone wrong. Returns whether it is too early to tell: a
 /// lease may have ended just now, and its entry is on its way.
 pub fn settled(env: &mut Env, nodes: &[Node], views: u64, is_last_look: bool) -> bool {
-    let Some(view) = env.checks.views.newest().cloned() else { return true };
-    if env.checks.views.changes() != views {
-        violated(CHECKER, format!("the view was changed to {view}, although nothing was wrong"));
+    if env.checks.view_changes() != views {
+        let views: Vec<_> = env.checks.groups.values().filter_map(|group| group.views.newest()).collect();
+        violated(CHECKER, format!("a view was changed, although nothing was wrong: {views:?}"));
     }
-    let committed = env.checks.ledger.len();
-    let keys = env.profile.workload.keys;
-    for member in &view.members {
-        let Some(node) = nodes.iter().find(|node| node.id == member.node) else { continue };
-        let Some(process) = &node.process else { continue };
-        let group = process.group();
-        if group.applied().0 != committed {
-            if !is_last_look {
-                return false;
-            }
-            violated(CHECKER, format!("{} has executed {} of {committed} entries", node.id, group.applied()));
-        }
-        let Some(machine) = group.machine() else {
-            if !is_last_look {
-                return false;
-            }
-            violated(CHECKER, format!("{} never ends what it executes", node.id));
-        };
-        env.checks.digests.compare(node.id, group.applied(), machine);
-        lost::check(&env.checks.ledger, machine, keys);
-        if node.id == view.primary {
-            // A process that was down for a while is behind by as much at first: it does not trust the clock
-            // that it finds.
-            let is_new = env.time < node.started + expiry::MISTRUST;
-            expiry::check(&env.checks.ledger, keys, truth(env.time), env.checks.clocks.is_off || is_new);
+    let (time, is_misled, keys) = (env.time, env.checks.clocks.is_off, env.profile.workload.keys);
+    for (group, checks) in &mut env.checks.groups {
+        if !settled_of(*group, checks, nodes, (time, is_misled, keys), is_last_look) {
+            return false;
         }
     }
     let configuration = env.checks.members.committed();
@@ -116,6 +108,44 @@ pub fn settled(env: &mut Env, nodes: &[Node], views: u64, is_last_look: bool) ->
             CHECKER,
             format!("the view tables differ: versions {} and {}", tables[0].version(), other.version()),
         );
+    }
+    true
+}
+
+/// The same of one group.
+fn settled_of(
+    group: GroupId,
+    checks: &mut GroupChecks,
+    nodes: &[Node],
+    (time, is_misled, keys): (Time, bool, u64),
+    is_last_look: bool,
+) -> bool {
+    let Some(view) = checks.views.newest().cloned() else { return true };
+    let committed = checks.ledger.len();
+    for member in &view.members {
+        let Some(node) = nodes.iter().find(|node| node.id == member.node) else { continue };
+        let Some(process) = &node.process else { continue };
+        let Some(group) = process.group(group) else { continue };
+        if group.applied().0 != committed {
+            if !is_last_look {
+                return false;
+            }
+            violated(CHECKER, format!("{} has executed {} of {committed} entries", node.id, group.applied()));
+        }
+        let Some(machine) = group.machine() else {
+            if !is_last_look {
+                return false;
+            }
+            violated(CHECKER, format!("{} never ends what it executes", node.id));
+        };
+        checks.digests.compare(node.id, group.applied(), machine);
+        lost::check(&checks.ledger, machine, keys);
+        if node.id == view.primary {
+            // A process that was down for a while is behind by as much at first: it does not trust the clock
+            // that it finds.
+            let is_new = time < node.started + expiry::MISTRUST;
+            expiry::check(&checks.ledger, keys, truth(time), is_misled || is_new);
+        }
     }
     true
 }

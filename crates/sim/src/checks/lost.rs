@@ -38,7 +38,7 @@ pub fn check(ledger: &Ledger, machine: &impl StateMachine, keys: u64) {
 fn count(ledger: &Ledger, family: Family, key: u64, count: i64) {
     let (mut acknowledged, mut possible) = (0, 0);
     let of_object = |action: crate::client::Action| action.family() == family && action.kind() == Kind::Write;
-    for op in ledger.ops.iter().filter(|op| of_object(op.action) && op.key == key) {
+    for (_, op) in ledger.ops.iter().filter(|(_, op)| of_object(op.action) && op.key == key) {
         acknowledged += i64::from(op.end == End::Done);
         possible += i64::from(op.end != End::Refused);
     }

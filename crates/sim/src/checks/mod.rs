@@ -18,6 +18,8 @@
 //! | [`agreed`] | a follower commits and acknowledges only what its leader has named to it | Raft paper, section 5.3; rules P3, P8 |
 //! | [`handover`] | who makes way has committed what it took | `docs/protocols.md`, handover |
 //! | [`enough`] | what is acknowledged has as many copies as it must have | rule `EnoughCopies` |
+//! | [`looks`] | what copies compare is bounded, in bytes for each entry and each second | Gray, 1985; rule P10 |
+//! | [`costly`] | a read is not taken from one lost primary to the next for ever | rule E2 |
 //! | [`promise`] | what is said in a view is said under a durable promise of it | rule P3 |
 //! | [`views`] | views grow by one, heirs only, one primary per view | rules P4, P5, P9, P11 |
 //! | [`second`] | a second process with the id of a living one is not taken for it | rule `LivingLife` |
@@ -38,6 +40,7 @@ pub mod agreed;
 pub mod bounded;
 pub mod clocks;
 pub mod copies;
+pub mod costly;
 pub mod digests;
 pub mod enough;
 pub mod evidence;
@@ -51,6 +54,7 @@ pub mod led;
 pub mod ledger;
 pub mod linearizable;
 pub mod liveness;
+pub mod looks;
 pub mod lost;
 pub mod members;
 pub mod own;
@@ -66,14 +70,15 @@ pub mod views;
 
 use std::collections::BTreeMap;
 
-use onecopy_core::{Entry, EntryId, Index, NodeId, StateMachine, ViewNumber};
+use onecopy_core::{Entry, EntryId, GroupId, Index, NodeId, StateMachine, ViewNumber};
 use onecopy_raft::Configuration;
+use onecopy_views::MAIN;
 
 use crate::client::{OpId, Reply};
 
-/// Everything that the checks remember of a run.
-#[derive(Debug, Default)]
-pub struct Checks {
+/// What the checks remember of one group: each database has a history of its own.
+#[derive(Debug)]
+pub struct GroupChecks {
     /// The one history.
     pub ledger: ledger::Ledger,
     /// The states that replicas had.
@@ -82,41 +87,36 @@ pub struct Checks {
     pub twice: Option<twice::Twice>,
     /// The views.
     pub views: views::Views,
-    /// The founding of the view service.
-    pub founding: founding::Founding,
-    /// The members of the view service's Raft group.
-    pub members: members::Members,
-    /// The view service's Raft group.
-    pub raft: raft::RaftChecks,
-    /// Its logs.
-    pub raft_logs: raft_logs::RaftLogs,
     /// What backups and learners were told in their views.
     pub agreed: agreed::Agreed,
-    /// What view nodes were told in their terms.
-    pub raft_agreed: agreed::Agreed,
-    /// What view nodes know of the others.
-    pub evidence: evidence::Evidence,
     /// In which views replicas began anew, because they held something else than their primary.
     pub began: BTreeMap<NodeId, ViewNumber>,
-    /// The time of entries.
-    pub clocks: clocks::Clocks,
-    /// Who was heard under which id.
-    pub second: second::Second,
     /// What is not committed yet.
     pub tail: tail::Tail,
     /// How many copies there were of what was committed.
     pub enough: enough::Enough,
-    /// Answers on their way from nodes to their clients.
-    pub answers: Vec<(NodeId, OpId, Reply)>,
-    /// What primaries have committed since the last look.
-    pub commits: Vec<(NodeId, EntryId)>,
-    /// What leaders of the view service have committed since the last look, and under which configuration.
-    pub raft_commits: Vec<(NodeId, EntryId, Configuration)>,
-    /// Who said something in which view since the last look.
-    pub sends: Vec<(NodeId, u64)>,
+    /// How many operations have been answered since the faults ended.
+    pub served: u64,
+    /// How many entries and views there were at the last look.
+    pub seen: (u64, u64),
 }
 
-impl Checks {
+impl GroupChecks {
+    fn new(group: GroupId, value_bytes: usize) -> Self {
+        Self {
+            ledger: ledger::Ledger::of(group, value_bytes),
+            digests: digests::Digests::default(),
+            twice: None,
+            views: views::Views::of(group),
+            agreed: agreed::Agreed::default(),
+            began: BTreeMap::new(),
+            tail: tail::Tail::default(),
+            enough: enough::Enough::default(),
+            served: 0,
+            seen: (0, 0),
+        }
+    }
+
     /// A replica has executed an entry; `before` is what it had executed before.
     pub fn applied(&mut self, node: NodeId, before: Index, entry: &Entry, machine: &impl StateMachine) {
         let is_news = entry.id.index.0 > self.ledger.len();
@@ -132,13 +132,71 @@ impl Checks {
     pub fn installed(&mut self, node: NodeId, applied: Index, machine: &impl StateMachine) {
         self.digests.compare(node, applied, machine);
     }
+}
+
+/// Everything that the checks remember of a run.
+#[derive(Debug, Default)]
+pub struct Checks {
+    /// What there is to know of each group that holds a database.
+    pub groups: BTreeMap<GroupId, GroupChecks>,
+    /// The founding of the view service.
+    pub founding: founding::Founding,
+    /// The members of the view service's Raft group.
+    pub members: members::Members,
+    /// The view service's Raft group.
+    pub raft: raft::RaftChecks,
+    /// Its logs.
+    pub raft_logs: raft_logs::RaftLogs,
+    /// What view nodes were told in their terms.
+    pub raft_agreed: agreed::Agreed,
+    /// What view nodes know of the others.
+    pub evidence: evidence::Evidence,
+    /// The time of entries.
+    pub clocks: clocks::Clocks,
+    /// Whom costly reads have cost their place.
+    pub costly: costly::Costly,
+    /// Who was heard under which id.
+    pub second: second::Second,
+    /// Answers on their way from nodes to their clients.
+    pub answers: Vec<(NodeId, OpId, Reply)>,
+    /// What primaries have committed since the last look.
+    pub commits: Vec<(GroupId, NodeId, EntryId)>,
+    /// What leaders of the view service have committed since the last look, and under which configuration.
+    pub raft_commits: Vec<(NodeId, EntryId, Configuration)>,
+    /// Who said something in which view since the last look.
+    pub sends: Vec<(GroupId, NodeId, u64)>,
+}
+
+impl Checks {
+    /// Of a run with so many databases.
+    #[must_use]
+    pub fn of(databases: u32, value_bytes: usize) -> Self {
+        let groups = (MAIN.0..).take(databases as usize).map(GroupId);
+        let groups = groups.map(|group| (group, GroupChecks::new(group, value_bytes))).collect();
+        Self { groups, ..Self::default() }
+    }
+
+    /// What there is to know of a group.
+    ///
+    /// # Panics
+    /// If the run has no such group: the protocols have made one up.
+    #[must_use]
+    pub fn group(&mut self, group: GroupId) -> &mut GroupChecks {
+        self.groups.get_mut(&group).unwrap_or_else(|| panic!("there is no {group}"))
+    }
+
+    /// How often views were changed, of all groups.
+    #[must_use]
+    pub fn view_changes(&self) -> u64 {
+        self.groups.values().map(|group| group.views.changes()).sum()
+    }
 
     /// A process has died: what it did last needs no look any more.
     pub fn crashed(&mut self, node: NodeId) {
-        self.commits.retain(|(of, _)| *of != node);
+        self.commits.retain(|(_, of, _)| *of != node);
         self.raft_commits.retain(|(of, ..)| *of != node);
-        self.sends.retain(|(of, _)| *of != node);
-        self.agreed.crashed(node);
+        self.sends.retain(|(_, of, _)| *of != node);
+        self.groups.values_mut().for_each(|group| group.agreed.crashed(node));
         self.raft_agreed.crashed(node);
     }
 }

@@ -15,7 +15,7 @@ use crate::trace::violated;
 pub fn check(nodes: &[Node], leader: NodeId, id: EntryId, configuration: &Configuration) {
     let holds = |member: &Member| {
         let node = nodes.iter().find(|node| members::lives(node, *member));
-        node.is_none_or(|node| node.disk.holds_of(VIEW_GROUP, id))
+        node.is_none_or(|node| node.disk.holds(VIEW_GROUP, id))
     };
     for half in [&configuration.voters, &configuration.old_voters] {
         let holding = half.iter().filter(|member| holds(member)).count();

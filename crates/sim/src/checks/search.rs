@@ -44,7 +44,7 @@ pub fn check(ledger: &Ledger, keys: u64) {
 fn calls(ledger: &Ledger, family: Family, key: u64) -> Vec<Call> {
     let of_object = |op: &&Op| op.action.family() == family && op.key == key && op.end != End::Refused;
     // Operations are numbered in the order of time. Reads without an answer say nothing.
-    let ops = ledger.ops.iter().enumerate().filter(|(_, op)| of_object(op));
+    let ops = ledger.ops.iter().filter(|(_, op)| of_object(op));
     let first: Vec<(OpId, &Op)> = ops.take(OPS_MAX).collect();
     let end = first.last().map_or(0, |(_, op)| op.invoked);
     let calls = first.into_iter().filter_map(|(id, op)| {

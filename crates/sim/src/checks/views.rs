@@ -3,23 +3,29 @@
 
 use std::collections::BTreeMap;
 
-use onecopy_core::{BootNumber, Incarnation, Member, NodeId, View};
+use onecopy_core::{BootNumber, GroupId, Incarnation, Member, NodeId, View};
 use onecopy_replica::Standing;
 use onecopy_views::{Command, Table};
 
-use crate::disk::DATA_GROUP;
 use crate::trace::violated;
 
 const CHECKER: &str = "views";
 
-/// Every view that there ever was.
-#[derive(Debug, Default)]
+/// Every view that a group ever had.
+#[derive(Debug)]
 pub struct Views {
+    group: GroupId,
     views: BTreeMap<u64, View>,
     primaries: BTreeMap<u64, (Member, BootNumber)>,
 }
 
 impl Views {
+    /// Those of a group that had none yet.
+    #[must_use]
+    pub fn of(group: GroupId) -> Self {
+        Self { group, views: BTreeMap::new(), primaries: BTreeMap::new() }
+    }
+
     /// The newest view.
     #[must_use]
     pub fn newest(&self) -> Option<&View> {
@@ -34,7 +40,7 @@ impl Views {
 
     /// A view node has executed a command.
     pub fn learnt(&mut self, table: &Table) {
-        if let Some(group) = table.groups().get(&DATA_GROUP) {
+        if let Some(group) = table.groups().get(&self.group) {
             self.follows(&group.view);
         }
     }
@@ -63,6 +69,9 @@ impl Views {
             Command::PromoteMember { expected, dropped, .. } => (expected, dropped.clone()),
             _ => return,
         };
+        if command.group() != Some(self.group) {
+            return;
+        }
         let Some(view) = self.views.get(&expected.0) else { return };
         let has_data = |member: &&Member| heard(member.node).is_none_or(|life| life == member.incarnation);
         let left = view.members.iter().filter(|member| !dropped.contains(&member.node)).any(|m| has_data(&m));
@@ -109,7 +118,7 @@ fn heirs_only(before: &View, after: &View) {
 #[cfg(test)]
 mod tests {
     use onecopy_core::ViewNumber;
-    use onecopy_views::Reason;
+    use onecopy_views::{MAIN, Reason};
 
     use super::*;
     use crate::checks::caught;
@@ -125,7 +134,7 @@ mod tests {
     }
 
     fn seen(views: &[View]) -> Views {
-        let mut seen = Views::default();
+        let mut seen = Views::of(MAIN);
         views.iter().for_each(|view| seen.follows(view));
         seen
     }
@@ -160,10 +169,13 @@ mod tests {
     #[test]
     fn the_last_copy_is_not_dropped() {
         let views = seen(&[view(1, &[1, 2])]);
-        let (group, expected, reason) = (DATA_GROUP, ViewNumber(1), Reason::Silent);
+        let (group, expected, reason) = (MAIN, ViewNumber(1), Reason::Silent);
         let command = Command::RemoveMember { group, expected, node: NodeId(2), reason };
         views.proposed(&command, |node| Some(member(node.0).incarnation));
         let lost = |node: NodeId| Some(Incarnation(if node == NodeId(1) { 9 } else { 2 }));
         assert_eq!(caught(|| views.proposed(&command, lost)), Some(CHECKER));
+        let mut others = Views::of(MAIN.next());
+        others.follows(&view(1, &[1, 2]));
+        assert_eq!(caught(|| others.proposed(&command, lost)), None, "it is about another group");
     }
 }

@@ -92,8 +92,9 @@ pub(super) fn close(total: &Stats, violations: u64, started: Instant, out: &mut 
     )?;
     writeln!(
         out,
-        "  {} views, {} elections, {} snapshots taken, {} installed, {} of the view table installed, {} tails cut, \
+        "  {} databases; {} views, {} elections, {} snapshots taken, {} installed, {} of the view table installed, {} tails cut, \
          {} turns that ended in the middle of a command",
+        total.groups,
         total.views,
         total.elections,
         total.snapshots[0],

@@ -6,16 +6,19 @@ mod rot;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
-use onecopy_core::{Entry, EntryId, GroupId, Index, Recovered, Ticket, Timestamp, View, Write};
-use onecopy_host::{GENESIS_GROUP, Job};
+use onecopy_core::{Entry, EntryId, GroupId, Recovered, Ticket, Timestamp, View, Write};
+use onecopy_host::{GENESIS_GROUP, Job, VIEW_GROUP};
 use onecopy_views::Membership;
 
 use crate::dice::Dice;
 use crate::trace::violated;
 pub use rot::Health;
 
-/// The group of the data.
-pub const DATA_GROUP: GroupId = GroupId(1);
+/// Whether a group holds a database.
+#[must_use]
+pub fn is_of_data(group: GroupId) -> bool {
+    group != GENESIS_GROUP && group != VIEW_GROUP
+}
 
 /// A snapshot in a file.
 #[derive(Debug)]
@@ -33,8 +36,8 @@ pub struct Disk {
     pub boot: u64,
     groups: BTreeMap<GroupId, Recovered>,
     images: BTreeMap<(GroupId, EntryId), Rc<Image>>,
-    /// The number of the last durable promise of the data group.
-    promised: u64,
+    /// The numbers of the last durable promises of the groups that hold data.
+    promised: BTreeMap<GroupId, u64>,
     /// Being synced.
     flight: Vec<Job>,
     /// To be synced next.
@@ -99,10 +102,15 @@ impl Disk {
         self.waiting.get(&group).copied().unwrap_or_default()
     }
 
-    /// How many bytes the largest snapshot of the data has.
+    /// The groups that hold databases, of which it has something.
+    pub fn data_groups(&self) -> impl Iterator<Item = GroupId> {
+        self.groups.keys().copied().filter(|group| is_of_data(*group))
+    }
+
+    /// How many bytes the largest snapshot of a group has.
     #[must_use]
-    pub fn largest_image(&self) -> usize {
-        let images = self.images.iter().filter(|((group, _), _)| *group == DATA_GROUP);
+    pub fn largest_image(&self, group: GroupId) -> usize {
+        let images = self.images.iter().filter(|((of, _), _)| *of == group);
         images.map(|(_, image)| image.bytes.len()).max().unwrap_or_default()
     }
 
@@ -128,12 +136,12 @@ impl Disk {
         is_torn
     }
 
-    /// Everything of the data group is gone.
+    /// Everything of the databases is gone.
     pub fn forget_data(&mut self) {
-        self.groups.remove(&DATA_GROUP);
-        self.images.retain(|(group, _), _| *group != DATA_GROUP);
+        self.groups.retain(|group, _| !is_of_data(*group));
+        self.images.retain(|(group, _), _| !is_of_data(*group));
         self.forget_rot();
-        self.promised = 0;
+        self.promised.clear();
     }
 
     /// Everything is gone.
@@ -146,9 +154,10 @@ impl Disk {
         let last = log.entries.last().map_or(log.base, |entry| entry.id);
         match write {
             Write::State(state) => {
-                if group == DATA_GROUP {
-                    self.promised =
-                        postcard::from_bytes::<View>(&state).map_or(self.promised, |view| view.number.0);
+                if is_of_data(group)
+                    && let Ok(view) = postcard::from_bytes::<View>(&state)
+                {
+                    self.promised.insert(group, view.number.0);
                 }
                 log.state = Some(state);
             }
@@ -208,21 +217,15 @@ impl Disk {
         }
     }
 
-    /// The number of the view that the data group has durably promised.
+    /// The number of the view that a group has durably promised.
     #[must_use]
-    pub fn promised(&self) -> u64 {
-        self.promised
-    }
-
-    /// Whether this entry of the data group is durable here, in the log or in the snapshot under it.
-    #[must_use]
-    pub fn holds(&self, id: EntryId) -> bool {
-        self.holds_of(DATA_GROUP, id)
+    pub fn promised(&self, group: GroupId) -> u64 {
+        self.promised.get(&group).copied().unwrap_or_default()
     }
 
     /// Whether an entry of a group is durable, in the log or in the snapshot that it begins with.
     #[must_use]
-    pub fn holds_of(&self, group: GroupId, id: EntryId) -> bool {
+    pub fn holds(&self, group: GroupId, id: EntryId) -> bool {
         let Some(log) = self.groups.get(&group) else { return false };
         if id.index <= log.base.index {
             return true;
@@ -249,12 +252,12 @@ impl Disk {
         std::iter::once(found).chain(fits).cloned().collect()
     }
 
-    /// The last durable index of the data group.
-    #[must_use]
-    pub fn last(&self) -> Index {
+    /// The last durable index of a group.
+    #[cfg(test)]
+    fn last(&self, group: GroupId) -> onecopy_core::Index {
         self.groups
-            .get(&DATA_GROUP)
-            .map_or(Index(0), |log| log.entries.last().map_or(log.base, |entry| entry.id).index)
+            .get(&group)
+            .map_or(onecopy_core::Index(0), |log| log.entries.last().map_or(log.base, |entry| entry.id).index)
     }
 
     // ---- snapshots ------------------------------------------------------------------------------------------

@@ -4,10 +4,10 @@ use onecopy_core::NodeId;
 use onecopy_raft::{Message as RaftMessage, Raft, Role};
 use onecopy_replica::{Message, Replica, Standing};
 
-use crate::checks::Checks;
+use crate::checks::{Checks, GroupChecks};
 
 /// A replica is about to hear a message.
-pub(super) fn replica_hears(checks: &mut Checks, me: NodeId, replica: &Replica, message: &Message) {
+pub(super) fn replica_hears(checks: &mut GroupChecks, me: NodeId, replica: &Replica, message: &Message) {
     let (agreed, log) = (&mut checks.agreed, replica.log());
     let (view, through) = match message {
         Message::Prepare { view, previous, entries, .. }
@@ -23,7 +23,7 @@ pub(super) fn replica_hears(checks: &mut Checks, me: NodeId, replica: &Replica, 
 }
 
 /// A replica says something.
-pub(super) fn replica_says(checks: &mut Checks, me: NodeId, replica: &Replica, message: &Message) {
+pub(super) fn replica_says(checks: &mut GroupChecks, me: NodeId, replica: &Replica, message: &Message) {
     if let Message::PrepareOk { view, durable, .. } = message {
         checks.agreed.named(me, view.0, replica.log().base().index);
         checks.agreed.relies_on(me, view.0, *durable, "acknowledges");
@@ -31,7 +31,7 @@ pub(super) fn replica_says(checks: &mut Checks, me: NodeId, replica: &Replica, m
 }
 
 /// A replica has taken a turn.
-pub(crate) fn replica_is(checks: &mut Checks, me: NodeId, replica: &Replica) {
+pub(crate) fn replica_is(checks: &mut GroupChecks, me: NodeId, replica: &Replica) {
     if matches!(replica.standing(), Standing::Backup | Standing::Learner) {
         let (view, commit) = (replica.view_number().0, replica.commit());
         checks.agreed.is_in(me, view, commit);

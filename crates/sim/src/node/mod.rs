@@ -21,7 +21,7 @@ use onecopy_views::Command;
 use crate::checks::images;
 use crate::client::OpId;
 use crate::clock::{Clock, MS, SECOND, Time};
-use crate::disk::{DATA_GROUP, Disk};
+use crate::disk::{Disk, is_of_data};
 use crate::env::{Env, Event};
 use crate::message::Packet;
 pub use process::Process;
@@ -51,7 +51,7 @@ pub enum Happened {
     /// The control side has learnt a view table.
     Learnt(Arc<onecopy_views::Table>),
     /// An operator wants another member to be the primary.
-    HandOver(NodeId),
+    HandOver(GroupId, NodeId),
     /// An operator wants the process to stop.
     Stop,
     /// An operator wants other view nodes.
@@ -68,12 +68,12 @@ impl Happened {
     /// Whether the data thread hears it, and not the control thread.
     fn is_of_the_data_side(&self) -> bool {
         match self {
-            Self::Submitted(_) | Self::Arriving(_) | Self::Lost(_) | Self::HandOver(_) | Self::Stop => true,
+            Self::Submitted(_) | Self::Arriving(_) | Self::Lost(_) | Self::HandOver(..) | Self::Stop => true,
             Self::Received(_, packet) => {
-                matches!(packet, Packet::Replica(_) | Packet::Forward(_) | Packet::Answer(_))
+                matches!(packet, Packet::Replica(..) | Packet::Forward(_) | Packet::Answer(_))
             }
-            Self::Persisted(group, _) | Self::SnapshotWanted(group) => *group == DATA_GROUP,
-            Self::Archived(event) => event.group() == DATA_GROUP,
+            Self::Persisted(group, _) | Self::SnapshotWanted(group) => is_of_data(*group),
+            Self::Archived(event) => is_of_data(event.group()),
             Self::Learnt(_)
             | Self::Refused(_)
             | Self::Operated(_)
@@ -113,8 +113,10 @@ pub struct Node {
     pub paused_until: Time,
     /// The data thread stands still until then.
     pub stalled_until: Time,
-    /// Its machine is in the middle of something long until then.
+    /// Its machines are in the middle of something long until then, or that of one group.
     pub executes_until: Time,
+    /// See there.
+    pub executes_for: Option<GroupId>,
     /// It executes something that does not pause since then, and until its data thread has come round.
     pub busy_since: Option<Time>,
     /// The disk does nothing until then.
@@ -152,6 +154,7 @@ impl Node {
             paused_until: 0,
             stalled_until: 0,
             executes_until: 0,
+            executes_for: None,
             busy_since: None,
             disk_stalled_until: 0,
             slow_disk: 0,
@@ -187,7 +190,13 @@ impl Node {
         }
     }
 
-    /// Whether its machine is, or was a while ago, in the middle of something long.
+    /// Whether the machine of a group is in the middle of something long.
+    #[must_use]
+    pub fn executes(&self, group: GroupId, now: Time) -> bool {
+        self.executes_until > now && self.executes_for.is_none_or(|of| of == group)
+    }
+
+    /// Whether one of its machines is, or was a while ago, in the middle of something long.
     #[must_use]
     pub fn executed_lately(&self, now: Time) -> bool {
         self.executes_until > 0 && now < self.executes_until + 5 * SECOND
@@ -226,8 +235,11 @@ impl Node {
         let executes = self.executes_until > env.time;
         self.busy_since = self.busy_since.filter(|_| stalled);
         let deadline = process.turn(self, stalled, env);
-        let known = process.knows_view_nodes();
-        if !known.is_empty() {
+        if std::mem::take(&mut process.is_stricken) {
+            self.process = Some(process);
+            return self.struck(env);
+        }
+        if let Some(known) = process.take_news() {
             self.remembered = known;
         }
         self.submit_jobs(env, &mut process);
@@ -245,6 +257,17 @@ impl Node {
             at = at.min(self.executes_until);
         }
         self.turn_by(env, at);
+    }
+
+    /// The process has executed more than it can bear: it dies of that, or stands still for long.
+    fn struck(&mut self, env: &mut Env) {
+        let length = env.dice.between(600 * MS, 4 * SECOND);
+        if env.dice.chance(500) {
+            env.schedule(env.time, Event::GivesUp(self.id, env.time + length));
+        } else {
+            self.paused_until = env.time + length;
+            self.turn_by(env, self.paused_until);
+        }
     }
 
     // ---- the disk -----------------------------------------------------------------------------------------
@@ -266,7 +289,7 @@ impl Node {
     }
 
     fn note_cuts(&self, env: &mut Env, job: &Job) {
-        let cuts = job.writes.iter().filter(|_| job.group == DATA_GROUP);
+        let cuts = job.writes.iter().filter(|_| is_of_data(job.group));
         for write in cuts {
             if let Write::Cut { from } = write {
                 env.stats.cuts += 1;
@@ -299,7 +322,8 @@ impl Node {
         }
         // Segments are not modelled: whenever it is, a group may be told that it keeps old ones alive.
         if env.dice.chance(SNAPSHOT_WANTED) {
-            let group = *env.dice.pick(&[DATA_GROUP, VIEW_GROUP]);
+            let groups: Vec<GroupId> = env.checks.groups.keys().copied().chain([VIEW_GROUP]).collect();
+            let group = *env.dice.pick(&groups);
             self.happened(env, Happened::SnapshotWanted(group));
         }
     }
@@ -312,7 +336,7 @@ impl Node {
         let Some(process) = &mut self.process else { return };
         let event = process.archive.work(&mut self.disk, job);
         if let Some(ArchiveEvent::Finished { name }) = &event
-            && name.group == DATA_GROUP
+            && is_of_data(name.group)
             && let Some(image) = self.disk.image(name.group, name.id)
         {
             images::finished(*name, &image.bytes, env.subject.as_deref(), env.profile.answers);

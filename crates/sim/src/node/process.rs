@@ -6,23 +6,23 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use onecopy_core::{BootNumber, Incarnation, Instant, Member, NodeId, Petition, Plea, Timestamp};
+use onecopy_core::{BootNumber, GroupId, Incarnation, Instant, Member, NodeId, Petition, Plea, Timestamp};
 use onecopy_host::{
-    Coordinator, DataEffect, DataPlane, Gossip, Group, Out, Reply, Room, ViewEffect, ViewService,
-    Whereabouts, gossip,
+    DataEffect, DataPlane, Gossip, Group, Out, Reply, Room, ViewEffect, ViewService, Whereabouts, gossip,
 };
 use onecopy_raft::Raft;
 use onecopy_replica::{Standing, Status};
-use onecopy_views::{Addresses, ClockReading, Moment, Ping, Registration, Table};
+use onecopy_views::{Addresses, ClockReading, MAIN, Moment, NUMBERS_MAX, Ping, Registration, Table};
 
 use super::archive::Archive;
-use super::start::{self, REQUEST_TIMEOUT};
+use super::start;
 use super::watch::{GroupWatch, ViewWatch};
 use super::{Happened, Node, agreement, report};
 use crate::checks::handover;
-use crate::client::{self, OpId};
-use crate::disk::DATA_GROUP;
+use crate::client::{self, OpId, group_of};
+use crate::disk::Disk;
 use crate::env::Env;
+use crate::faults::Fault;
 use crate::machine::Machine;
 use crate::message::Packet;
 use crate::network;
@@ -32,6 +32,8 @@ use crate::trace::violated;
 const PING_INTERVAL: Duration = Duration::from_millis(100);
 /// How often the view service looks at its evidence.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
+/// Longer than anything takes.
+const LONG: Duration = Duration::from_secs(3600);
 /// How often the control side hears how the replica is.
 const STATUS_INTERVAL: Duration = Duration::from_millis(20);
 
@@ -46,11 +48,17 @@ pub struct Process {
     pub inbox: Vec<Happened>,
     /// What the data side has not got to yet.
     backlog: Vec<Happened>,
+    /// When the data side has its next turn if nothing happens.
+    data_due: Instant,
     data: DataPlane<Machine, OpId>,
     /// What the data side wants.
     pub(super) data_out: Out<DataEffect>,
-    /// The last batch of the coordinator that the ledger knows.
-    ledger_knows: u64,
+    /// The last batches of the coordinators that the ledgers know.
+    ledgers_know: BTreeMap<GroupId, u64>,
+    /// It has executed something that costs more than it can bear.
+    pub(super) is_stricken: bool,
+    /// The groups whose machines are held in the middle of something long.
+    held: BTreeSet<GroupId>,
     view_service: ViewService,
     /// What the view service wants.
     pub(super) view_out: Out<ViewEffect>,
@@ -60,6 +68,8 @@ pub struct Process {
     table: Arc<Table>,
     /// Where it looks for the others, and where it is itself.
     whereabouts: Whereabouts,
+    /// The view nodes, and where they are, until somebody asks.
+    news: Option<BTreeMap<NodeId, String>>,
     gossip: Gossip,
     address: String,
     next_ping: Instant,
@@ -67,7 +77,7 @@ pub struct Process {
     next_look: Instant,
     /// From when on it says goodbye, if it was told to stop.
     goodbye: Option<Instant>,
-    status: Option<(Instant, Status)>,
+    status: Option<(Instant, Vec<(GroupId, Status)>)>,
     /// While its log waits for room.
     room: Option<Room>,
 }
@@ -79,11 +89,11 @@ impl Process {
         let me = Member { node: node.id, incarnation: node.incarnation };
         let boot = BootNumber(node.disk.boot);
         let (mut data_out, mut view_out) = (Out::default(), Out::default());
-        let mut data = DataPlane::new(node.id, Incarnation(env.new_life()), REQUEST_TIMEOUT);
-        let (settings, restored, fresh) = start::group(&node.disk, me, boot, env);
-        let mut watch = GroupWatch { env: &mut *env, me, boot };
-        data.start_group(settings, restored, fresh, now, &mut watch, &mut data_out)
-            .expect("the promise on a simulated disk makes sense");
+        let mut data =
+            DataPlane::new(node.id, Incarnation(env.new_life()), start::coordinators(&env.profile));
+        for group in node.disk.data_groups() {
+            start_group(&node.disk, group, (me, boot), (now, &mut *env), &mut data, &mut data_out);
+        }
         let (settings, kept) = start::view_service(node, env);
         let env_address = env.network.address(node.id);
         let whereabouts = whereabouts(node, env);
@@ -95,14 +105,18 @@ impl Process {
             view_nodes: node.view_nodes.keys().chain(node.remembered.keys()).copied().collect(),
             inbox: Vec::new(),
             backlog: Vec::new(),
+            data_due: now,
             data,
             data_out,
-            ledger_knows: 0,
+            ledgers_know: BTreeMap::new(),
+            held: BTreeSet::new(),
+            is_stricken: false,
             view_service,
             view_out,
             archive: Archive::default(),
             table: Arc::new(Table::default()),
             whereabouts,
+            news: None,
             gossip: Gossip::default(),
             address: env_address,
             next_ping: now,
@@ -114,10 +128,15 @@ impl Process {
         }
     }
 
-    /// The replica.
+    /// The replica of a group, if it has heard of the group.
     #[must_use]
-    pub fn group(&self) -> &Group<Machine> {
-        self.data.group(DATA_GROUP).expect("every process has a replica")
+    pub fn group(&self, group: GroupId) -> Option<&Group<Machine>> {
+        self.data.group(group)
+    }
+
+    /// All replicas.
+    pub fn groups(&self) -> impl Iterator<Item = &Group<Machine>> {
+        self.data.groups()
     }
 
     /// Whether it begins anew, since its log has found no room, and there is some now.
@@ -125,9 +144,10 @@ impl Process {
         self.room.get_or_insert_with(|| Room::wanted(now)).look(now, || has_room)
     }
 
-    /// A bit flips in its memory; whether one could, because its machine is not in the middle of a command.
-    pub fn flip(&mut self) -> bool {
-        self.data.damage(DATA_GROUP, scar::put)
+    /// A bit flips in the memory of a replica; whether one could, because its machine is not in the middle of
+    /// a command.
+    pub fn flip(&mut self, group: GroupId) -> bool {
+        self.data.damage(group, scar::put)
     }
 
     /// The part of a view node in the Raft group, unless it does not know of the cluster yet.
@@ -148,13 +168,6 @@ impl Process {
         self.view_service.raft().map(|_| self.view_service.table())
     }
 
-    /// The view nodes, and where they are, as this node has heard last.
-    #[must_use]
-    pub fn knows_view_nodes(&self) -> BTreeMap<NodeId, String> {
-        let place = |node: &NodeId| Some((*node, self.table.nodes().get(node)?.addresses.peer.clone()));
-        self.table.view_nodes().iter().filter_map(place).collect()
-    }
-
     /// Takes everything that has happened, and does everything that follows from it. Returns when the next turn is
     /// due if nothing happens.
     pub fn turn(&mut self, node: &Node, stalled: bool, env: &mut Env) -> Instant {
@@ -164,53 +177,116 @@ impl Process {
             let data = happened.is_of_the_data_side();
             if data { &mut self.backlog } else { &mut control }.push(happened);
         }
-        let mut due = now + Duration::from_secs(3600);
-        self.data.hold_execution(DATA_GROUP, node.executes_until > env.time);
-        if !stalled {
-            self.data_turn(now, wall, env);
+        // Each side has its turn when something has happened to it, or its time has come.
+        self.hold_execution(node, now, env);
+        if !stalled && (!self.backlog.is_empty() || now >= self.data_due) {
+            self.data_turn(node, (now, wall), env);
             // A slice takes its time. What happens meanwhile comes between it and the next one.
-            let is_busy = self.group().busy().is_some();
+            let is_busy = self.groups().any(|group| group.busy().is_some());
             env.stats.pauses += u64::from(is_busy);
             let slice = if is_busy { env.profile.slice_takes } else { Duration::ZERO };
-            due = self.data.deadline(now).map_or(due, |deadline| due.min(deadline.max(now + slice)));
+            let due = self.data.deadline(now).map(|deadline| deadline.max(now + slice));
+            self.data_due = due.unwrap_or(now + LONG);
+            if self.is_stricken {
+                self.inbox.append(&mut control);
+                self.data_due = now;
+                return now;
+            }
         }
-        let busy_for = node.busy_since.map(|since| Duration::from_nanos(env.time - since));
-        let busy_for = busy_for.max(self.group().full_since().map(|since| now.since(since)));
-        self.control_turn((now, wall, busy_for), control, env);
+        if !control.is_empty() || now >= self.control_due() {
+            let busy_for = node.busy_since.map(|since| Duration::from_nanos(env.time - since));
+            let full_since = self.groups().filter_map(|group| group.full_since()).min();
+            let busy_for = busy_for.max(full_since.map(|since| now.since(since)));
+            self.control_turn((now, wall, busy_for), control, env);
+        }
         if !self.inbox.is_empty() || (!stalled && !self.backlog.is_empty()) {
-            due = now;
+            return now;
         }
-        let service = self.view_service.deadline();
-        [service, Some(self.next_look), Some(self.next_ping)].into_iter().flatten().fold(due, Instant::min)
+        let data = if stalled { now + LONG } else { self.data_due };
+        data.min(self.control_due())
+    }
+
+    /// When the control side has its next turn if nothing happens.
+    fn control_due(&self) -> Instant {
+        let due = self.next_look.min(self.next_ping);
+        self.view_service.deadline().map_or(due, |deadline| due.min(deadline))
+    }
+
+    /// The view nodes, and where they are, if this node has heard of others since it was asked last.
+    pub fn take_news(&mut self) -> Option<BTreeMap<NodeId, String>> {
+        self.news.take().filter(|known| !known.is_empty())
     }
 
     // ---- the data side ------------------------------------------------------------------------------------
 
-    fn data_turn(&mut self, now: Instant, wall: Timestamp, env: &mut Env) {
+    /// Machines begin, and end, to be in the middle of something long.
+    fn hold_execution(&mut self, node: &Node, now: Instant, env: &Env) {
+        for group in env.checks.groups.keys() {
+            let is_held = node.executes(*group, env.time);
+            if is_held != self.held.contains(group) {
+                self.data.hold_execution(*group, is_held);
+                self.data_due = now;
+                if is_held {
+                    self.held.insert(*group)
+                } else {
+                    self.held.remove(group)
+                };
+            }
+        }
+    }
+
+    fn data_turn(&mut self, node: &Node, (now, wall): (Instant, Timestamp), env: &mut Env) {
         for happened in std::mem::take(&mut self.backlog) {
             let watch = &mut GroupWatch { env: &mut *env, me: self.me, boot: self.boot };
             let (data, out) = (&mut self.data, &mut self.data_out);
             match happened {
-                Happened::Submitted(submission) => data.submit(DATA_GROUP, submission),
+                Happened::Submitted(submission) => {
+                    let number = number_of(group_of(submission.client));
+                    // Before it has heard of a database, nobody can be taken there.
+                    let located = self.table.locate(number);
+                    match located {
+                        Some((group, _)) => data.submit(group, submission),
+                        None => {
+                            let refused = (self.me.node, submission.client, client::Reply::Refused);
+                            watch.env.checks.answers.push(refused);
+                        }
+                    }
+                }
                 Happened::Lost(node) => data.lost(node),
                 Happened::Persisted(group, ticket) => data.persisted(now, group, ticket, watch, out),
                 Happened::SnapshotWanted(group) => data.snapshot_wanted(group, u64::MAX, watch),
                 Happened::Archived(event) => data.archived(now, event, watch, out),
-                Happened::Received(from, Packet::Replica(message)) => {
-                    let replica = data.group(DATA_GROUP).expect("every process has a replica").replica();
-                    agreement::replica_hears(&mut watch.env.checks, self.me.node, replica, &message);
-                    data.received(now, from, DATA_GROUP, message, watch, out);
+                Happened::Received(from, Packet::Replica(group, message)) => {
+                    if let Some(group) = data.group(group) {
+                        let checks = watch.env.checks.group(group.id());
+                        agreement::replica_hears(checks, self.me.node, group.replica(), &message);
+                    }
+                    data.received(now, from, group, message, watch, out);
                 }
                 Happened::Received(from, Packet::Forward(forward)) => data.forwarded(from, forward, out),
                 Happened::Received(_, Packet::Answer(answer)) => data.answered(answer),
                 Happened::Arriving(from) => data.arriving(now, from, watch, out),
-                Happened::Learnt(table) => data.announced(now, &table, watch, out),
+                Happened::Learnt(table) => {
+                    for group in table.groups().keys() {
+                        if data.group(*group).is_none() {
+                            start_group(
+                                &node.disk,
+                                *group,
+                                (self.me, self.boot),
+                                (now, &mut *watch.env),
+                                data,
+                                out,
+                            );
+                        }
+                    }
+                    data.announced(now, &table, watch, out);
+                }
                 Happened::Stop => {
                     data.leave();
                     // The leases that it holds must have run out.
                     self.goodbye = Some(now + 2 * watch.env.profile.lease.unwrap_or_default());
                 }
-                Happened::HandOver(to) => data.hand_over(now, DATA_GROUP, Some(to), watch, out),
+                Happened::HandOver(group, to) => data.hand_over(now, group, Some(to), watch, out),
                 Happened::Received(..)
                 | Happened::Refused(_)
                 | Happened::Operated(_)
@@ -220,19 +296,42 @@ impl Process {
             }
         }
         self.data.route(now, &mut self.data_out);
-        let known = self.ledger_knows;
-        let outstanding = self.data.coordinator(DATA_GROUP).into_iter().flat_map(Coordinator::outstanding);
-        for (sequence, ops) in outstanding.filter(|(sequence, _)| *sequence > known) {
-            env.checks.ledger.batch(self.data.incarnation(), sequence, ops);
-            self.ledger_knows = sequence;
+        for coordinator in self.data.coordinators() {
+            let known = self.ledgers_know.entry(coordinator.group()).or_default();
+            let ledger = &mut env.checks.group(coordinator.group()).ledger;
+            let before = *known;
+            for (sequence, ops) in coordinator.outstanding().filter(|(sequence, _)| *sequence > before) {
+                ledger.batch(self.data.incarnation(), sequence, ops);
+                *known = sequence;
+            }
         }
         let mut watch = GroupWatch { env: &mut *env, me: self.me, boot: self.boot };
         self.data.end_turn(now, wall, &mut watch, &mut self.data_out);
+        self.suffer(env);
+        if self.is_stricken {
+            return;
+        }
         self.post(env);
         let replies = self.data.replies().map(|(op, reply)| (self.me.node, op, understand(reply)));
         env.checks.answers.extend(replies);
         if self.status.as_ref().is_none_or(|(at, _)| now.since(*at) >= STATUS_INTERVAL) {
-            self.status = Some((now, self.group().replica().status(now)));
+            let status = |group: &Group<Machine>| (group.id(), group.replica().status(now));
+            self.status = Some((now, self.groups().map(status).collect()));
+        }
+    }
+
+    /// Notes which costly reads were executed. Nothing comes of a turn in which one was, unless the process gets
+    /// over it.
+    fn suffer(&mut self, env: &mut Env) {
+        // After the faults nothing is more than anybody can bear.
+        if !env.profile.weights.contains_key(&Fault::CostlyRead) || env.time >= env.profile.fault_time {
+            return;
+        }
+        let costly: Vec<OpId> = self.groups().filter_map(Group::machine).flat_map(Machine::costly).collect();
+        for op in costly {
+            env.note(self.me.node, || format!("!! operation {op} is more than it can bear"));
+            env.checks.costly.executed(op, self.me.node);
+            self.is_stricken = true;
         }
     }
 
@@ -241,10 +340,12 @@ impl Process {
         let mut effect = std::mem::take(&mut self.data_out.effects);
         for effect in effect.drain(..) {
             match effect {
-                DataEffect::Replica { to, message, .. } => {
-                    agreement::replica_says(&mut env.checks, me, self.group().replica(), &message);
-                    env.checks.sends.push((me, message.view().map_or(0, |view| view.0)));
-                    self.send(env, to, Packet::Replica(message));
+                DataEffect::Replica { to, group, message } => {
+                    let checks = env.checks.group(group);
+                    let replica = self.data.group(group).expect("it says something").replica();
+                    agreement::replica_says(checks, me, replica, &message);
+                    env.checks.sends.push((group, me, message.view().map_or(0, |view| view.0)));
+                    self.send(env, to, Packet::Replica(group, message));
                 }
                 // The transport may know already that there is no connection.
                 DataEffect::Forward { to, forward } if env.network.is_cut(me, to) && env.dice.chance(500) => {
@@ -273,8 +374,8 @@ impl Process {
         if !matches!(petition.plea, Plea::Suspect { .. }) {
             env.note(me, || format!("asks the view service: {petition}"));
         }
-        let replica = self.group().replica();
-        if matches!(petition.plea, Plea::HandOver { .. })
+        if let Some(replica) = self.data.group(petition.group).map(Group::replica)
+            && matches!(petition.plea, Plea::HandOver { .. })
             && replica.view_number() == petition.view
             && replica.standing() == Standing::Primary
         {
@@ -318,7 +419,7 @@ impl Process {
                 | Happened::Submitted(_)
                 | Happened::Arriving(_)
                 | Happened::Lost(_)
-                | Happened::HandOver(_)
+                | Happened::HandOver(..)
                 | Happened::Stop
                 | Happened::Learnt(_) => {}
             }
@@ -371,7 +472,7 @@ impl Process {
     /// Sends something to where a node is looked for. Returns false if nobody listens there.
     fn send(&mut self, env: &mut Env, to: NodeId, packet: Packet) -> bool {
         let address = self.whereabouts.address(to).unwrap_or_default();
-        if address != env.network.address(to) {
+        if !env.network.is_at(to, address) {
             env.note(self.me.node, || format!("does not find {to} at {address}"));
             self.whereabouts.failed(to);
             return false;
@@ -412,7 +513,7 @@ impl Process {
             }
             Packet::Table(_)
             | Packet::Found(..)
-            | Packet::Replica(_)
+            | Packet::Replica(..)
             | Packet::Forward(_)
             | Packet::Answer(_) => {}
         }
@@ -440,9 +541,10 @@ impl Process {
 
     /// Whether the others can do without it now: it waits for nobody to take over, and reads nothing under a lease.
     fn says_goodbye(&self, now: Instant) -> bool {
-        let replica = self.group().replica();
-        let leads = replica.standing() == Standing::Primary
-            && replica.view().is_some_and(|view| view.members.len() > 1);
+        let leads = self.groups().map(Group::replica).any(|replica| {
+            replica.standing() == Standing::Primary
+                && replica.view().is_some_and(|view| view.members.len() > 1)
+        });
         !leads && self.goodbye.is_some_and(|goodbye| now >= goodbye)
     }
 
@@ -462,7 +564,12 @@ impl Process {
             busy_for,
             table: self.table.version(),
             seeks: self.whereabouts.sought(),
-            groups: self.status.iter().map(|(_, status)| report::of(status)).collect(),
+            groups: self
+                .status
+                .iter()
+                .flat_map(|(_, groups)| groups)
+                .map(|(group, status)| report::of(*group, status))
+                .collect(),
         }
     }
 
@@ -470,6 +577,8 @@ impl Process {
     fn learn(&mut self, table: Arc<Table>) {
         if table.version() > self.table.version() {
             self.table = table.clone();
+            let place = |node: &NodeId| Some((*node, table.nodes().get(node)?.addresses.peer.clone()));
+            self.news = Some(table.view_nodes().iter().filter_map(place).collect());
             for (node, registration) in table.nodes() {
                 self.whereabouts.tell(*node, &registration.addresses.peer);
             }
@@ -477,6 +586,25 @@ impl Process {
             self.backlog.push(Happened::Learnt(table));
         }
     }
+}
+
+/// Starts a replica with what the disk has of it.
+fn start_group(
+    disk: &Disk,
+    group: GroupId,
+    (me, boot): (Member, BootNumber),
+    (now, env): (Instant, &mut Env),
+    data: &mut DataPlane<Machine, OpId>,
+    out: &mut Out<DataEffect>,
+) {
+    let (settings, restored, fresh) = start::group(disk, group, me, boot, env);
+    data.start_group(settings, restored, fresh, now, &mut GroupWatch { env, me, boot }, out)
+        .expect("the promise on a simulated disk makes sense");
+}
+
+/// By which number clients call the database of a group.
+fn number_of(group: GroupId) -> u16 {
+    (group.0 - MAIN.0) as u16 * u16::from(NUMBERS_MAX)
 }
 
 /// Where a process looks for others at first: what its disk remembers may be newer than its settings.

@@ -1,16 +1,15 @@
 //! What a process says, apart from what the protocols say.
 
-use onecopy_core::{Incarnation, NodeId};
+use onecopy_core::{GroupId, Incarnation, NodeId};
 use onecopy_replica::{Standing, Status};
 use onecopy_views::{Addresses, Command, GroupReport, Registration, ReplicaRole};
 
-use crate::disk::DATA_GROUP;
 use crate::env::Env;
 
 /// A replica as a ping reports it.
-pub(super) fn of(status: &Status) -> GroupReport {
+pub(super) fn of(group: GroupId, status: &Status) -> GroupReport {
     GroupReport {
-        group: DATA_GROUP,
+        group,
         view: status.view,
         role: match status.standing {
             Standing::Primary => ReplicaRole::Primary,

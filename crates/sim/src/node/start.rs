@@ -2,21 +2,24 @@
 
 use std::time::Duration;
 
-use onecopy_core::{BootNumber, Member, Replicated, Timestamp};
+use onecopy_core::{BootNumber, GroupId, Member, Replicated, Timestamp};
 use onecopy_host::view_service::Kept;
-use onecopy_host::{Fresh, GENESIS_GROUP, GroupSettings, Restored, VIEW_GROUP, ViewImage, ViewSettings};
+use onecopy_host::{
+    CoordinatorConfig, Fresh, GENESIS_GROUP, GroupSettings, Restored, VIEW_GROUP, ViewImage, ViewSettings,
+};
 use onecopy_replica::{Base, Config};
-use onecopy_views::Membership;
+use onecopy_views::{Database, Membership, NUMBERS_MAX};
 
 use super::Node;
-use crate::disk::{DATA_GROUP, Disk};
+use crate::disk::Disk;
 use crate::env::Env;
 use crate::machine::Machine;
+use crate::profile::Profile;
 use crate::scar;
 use crate::subject::machine;
 
 /// How long a request is tried.
-pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_millis(5_000);
+const REQUEST_TIMEOUT: Duration = Duration::from_millis(5_000);
 const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(50);
 /// How long a follower of the view service waits for a leader.
 const ELECTION_TIMEOUT: Duration = Duration::from_millis(300);
@@ -26,14 +29,37 @@ const FAILURE_TIMEOUT: Duration = Duration::from_millis(500);
 /// The same for a node that refuses connections.
 const REFUSED_TIMEOUT: Duration = Duration::from_millis(150);
 
-/// What the replica starts from.
+/// How requests are tried.
+pub(super) fn coordinators(profile: &Profile) -> CoordinatorConfig {
+    let (default, scale) = (CoordinatorConfig::new(REQUEST_TIMEOUT), profile.scale);
+    CoordinatorConfig {
+        batch_bytes_max: default.batch_bytes_max / scale,
+        bytes_per_ms: default.bytes_per_ms / scale,
+        ..default
+    }
+}
+
+/// The databases of a run beside `main`: each has numbers of its own, and is held by a group of its own.
+fn databases(profile: &Profile) -> Vec<Database> {
+    let others = 1..profile.databases as u16;
+    let database = |number| Database {
+        name: format!("database-{number}"),
+        first: u16::from(NUMBERS_MAX) * number,
+        count: NUMBERS_MAX,
+        kind: onecopy_views::Kind::PrimaryBackup,
+    };
+    others.map(database).collect()
+}
+
+/// What the replica of a group starts from.
 pub(super) fn group(
     disk: &Disk,
+    group: GroupId,
     me: Member,
     boot: BootNumber,
     env: &mut Env,
 ) -> (GroupSettings, Restored<Machine>, Fresh<Machine>) {
-    let (recovered, image) = disk.recover(DATA_GROUP);
+    let (recovered, image) = disk.recover(group);
     let subject = env.subject.clone();
     let rules = env.rules;
     let fresh = Fresh::new(move |seed| machine(subject.as_deref(), seed, rules));
@@ -46,8 +72,10 @@ pub(super) fn group(
         base = Base { time: image.time, bytes: image.bytes.len() as u64 };
     }
     // A snapshot of what was damaged is damaged, and a replica that begins anew may die before its disk has heard of it.
-    env.checks.digests.restored(me.node, scar::is_in(state.machine()));
+    env.checks.group(group).digests.restored(me.node, scar::is_in(state.machine()));
+    let default = Config::new(group, me, boot);
     let replica = Config {
+        bytes_per_ms: default.bytes_per_ms / env.profile.scale,
         heartbeat_interval: HEARTBEAT_INTERVAL,
         failure_timeout: FAILURE_TIMEOUT,
         prepare_bytes_max: env.profile.prepare_bytes_max,
@@ -59,7 +87,7 @@ pub(super) fn group(
         lease: env.profile.lease,
         drift_ppm: env.profile.drift_ppm as u32,
         rules: env.rules,
-        ..Config::new(DATA_GROUP, me, boot)
+        ..default
     };
     let mut seed = [0; 32];
     seed.chunks_exact_mut(8).for_each(|part| part.copy_from_slice(&env.dice.number().to_le_bytes()));
@@ -75,7 +103,7 @@ pub(super) fn view_service(node: &Node, env: &mut Env) -> (ViewSettings, Kept) {
         node: node.id,
         incarnation: node.view_member,
         view_nodes: node.view_nodes.keys().copied().collect(),
-        databases: Vec::new(),
+        databases: databases(&env.profile),
         copies: env.profile.copies,
         failure_timeout: FAILURE_TIMEOUT,
         refused_timeout: REFUSED_TIMEOUT,

@@ -6,7 +6,7 @@ use onecopy_core::{
 use onecopy_host::{Group, GroupObserver, ViewObserver};
 use onecopy_raft::{Configuration, CorruptState, Raft, Role};
 use onecopy_replica::{HandoverError, Standing};
-use onecopy_views::{Command, Membership, Monitor, Rejection, Table};
+use onecopy_views::{Command, MAIN, Membership, Monitor, Rejection, Table};
 
 use crate::clock::MS;
 use crate::env::{Env, Event};
@@ -24,30 +24,31 @@ pub(super) struct GroupWatch<'a> {
 impl GroupObserver<Machine> for GroupWatch<'_> {
     fn applied(&mut self, group: &Group<Machine>, before: Index, entry: &Entry) {
         let node = self.me.node;
-        self.env.note(node, || format!("applies {}", entry.id));
-        self.env.checks.applied(node, before, entry, machine(group));
+        self.env.note(node, || format!("applies {}{}", named(group), entry.id));
+        self.env.checks.group(group.id()).applied(node, before, entry, machine(group));
     }
 
     fn committed(&mut self, group: &Group<Machine>, entry: &Entry) {
         let node = self.me.node;
         if group.replica().standing() == Standing::Primary {
-            self.env.checks.commits.push((node, entry.id));
+            self.env.checks.commits.push((group.id(), node, entry.id));
             let members = group.replica().view().map_or(0, |view| view.members.len());
-            self.env.checks.enough.committed(entry.id.index, members);
+            self.env.checks.group(group.id()).enough.committed(entry.id.index, members);
         }
     }
 
-    fn view_changed(&mut self, _: &Group<Machine>, view: &View, standing: Standing, _: usize) {
-        self.env.note(self.me.node, || format!("is {standing:?} in {view}"));
-        self.env.checks.views.entered((self.me, self.boot), view, standing);
-        let digests = &mut self.env.checks.digests;
+    fn view_changed(&mut self, group: &Group<Machine>, view: &View, standing: Standing, _: usize) {
+        self.env.note(self.me.node, || format!("is {standing:?} in {}{view}", named(group)));
+        let checks = self.env.checks.group(group.id());
+        checks.views.entered((self.me, self.boot), view, standing);
+        let digests = &mut checks.digests;
         digests.is_off |= standing == Standing::Primary && digests.scarred.contains(&self.me.node);
     }
 
-    fn diverged(&mut self, _: &Group<Machine>, after: Index, _: u64, _: u64) {
+    fn diverged(&mut self, group: &Group<Machine>, after: Index, _: u64, _: u64) {
         self.env.stats.diverged += 1;
         self.env.note(self.me.node, || format!("has diverged after {after}"));
-        let digests = &self.env.checks.digests;
+        let digests = &self.env.checks.group(group.id()).digests;
         if !digests.is_off && !digests.scarred.contains(&self.me.node) {
             violated(
                 "digests",
@@ -66,8 +67,9 @@ impl GroupObserver<Machine> for GroupWatch<'_> {
     fn rebuilt(&mut self, group: &Group<Machine>) {
         self.env.note(self.me.node, || "begins anew".to_owned());
         let view = group.replica().view().map_or(ViewNumber(0), |view| view.number);
-        self.env.checks.began.insert(self.me.node, view);
-        self.env.checks.digests.scarred.remove(&self.me.node);
+        let checks = self.env.checks.group(group.id());
+        checks.began.insert(self.me.node, view);
+        checks.digests.scarred.remove(&self.me.node);
     }
 
     fn handover_failed(&mut self, _: &Group<Machine>, error: HandoverError) {
@@ -83,9 +85,15 @@ impl GroupObserver<Machine> for GroupWatch<'_> {
         self.env.stats.snapshots[1] += 1;
         self.env.note(self.me.node, || format!("installs a snapshot at {at}"));
         // Perhaps of a backup that is damaged: it is found out before it counts.
-        self.env.checks.digests.restored(self.me.node, scar::is_in(machine(group)));
-        self.env.checks.installed(self.me.node, at.index, machine(group));
+        let checks = self.env.checks.group(group.id());
+        checks.digests.restored(self.me.node, scar::is_in(machine(group)));
+        checks.installed(self.me.node, at.index, machine(group));
     }
+}
+
+/// Which group it is, in the trace; of `main` nothing is said.
+fn named(group: &Group<Machine>) -> String {
+    if group.id() == MAIN { String::new() } else { format!("{} ", group.id()) }
 }
 
 /// The machine of a group that has just executed or installed something.
@@ -139,7 +147,7 @@ impl ViewObserver for ViewWatch<'_> {
     fn proposes(&mut self, now: Instant, command: &Command, monitor: &Monitor) {
         self.env.note(self.me, || format!("proposes {command:?}"));
         let heard = |node| monitor.last_ping(now, node).map(|(_, ping)| ping.incarnation);
-        self.env.checks.views.proposed(command, heard);
+        self.env.checks.groups.values().for_each(|group| group.views.proposed(command, heard));
         self.env.checks.second.proposed(self.me, command, self.env.time);
     }
 
@@ -164,7 +172,7 @@ impl ViewObserver for ViewWatch<'_> {
 
     fn applied(&mut self, entry: &Entry, table: &Table, term: Term) {
         self.env.checks.raft.applied(entry, table, term);
-        self.env.checks.views.learnt(table);
+        self.env.checks.groups.values_mut().for_each(|group| group.views.learnt(table));
     }
 
     fn installed(&mut self, at: EntryId, table: &Table) {
