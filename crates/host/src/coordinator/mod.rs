@@ -183,16 +183,19 @@ impl<T> Coordinator<T> {
         self.replies.drain(..)
     }
 
-    /// A view was learnt, from wherever. What was sent to a primary that is none any more is sent again to the new one.
+    /// A view was learnt, from wherever. What was sent to a primary that is none any more, or that has been
+    /// started again since, is sent again to the new one.
     pub fn learn(&mut self, view: &View) {
         let is_news = self.view.as_ref().is_none_or(|known| view.number > known.number);
         if !is_news || !view.valid() {
             return;
         }
-        let primary = view.primary;
-        self.view = Some(view.clone());
+        let before = self.view.replace(view.clone());
+        let goes_on = before.is_some_and(|before| (before.primary, before.boot) == (view.primary, view.boot));
         for batch in self.batches.values_mut() {
-            batch.give_up_on(|node| node != primary);
+            if !goes_on {
+                batch.give_up_on(|_| true);
+            }
             batch.view_changed();
         }
     }

@@ -341,6 +341,24 @@ fn a_read_that_was_under_way_when_two_primaries_were_lost_is_not_taken_to_a_thir
 }
 
 #[test]
+fn a_primary_that_was_started_again_was_lost_although_no_connection_broke() {
+    let mut coordinator = coordinator();
+    coordinator.learn(&view(1, 1));
+    submit(&mut coordinator, Kind::Read, "read");
+    assert_eq!(dispatch(&mut coordinator, at(0)), [(1, 1, Kind::Read)]);
+    // Somebody else joined: the primary has what it was sent.
+    coordinator.learn(&view(2, 1));
+    assert_eq!(dispatch(&mut coordinator, at(10)), []);
+    for boot in [2, 3] {
+        assert_eq!(replies(&mut coordinator), []);
+        coordinator.learn(&View { boot: BootNumber(boot), ..view(boot + 1, 1) });
+        let expected: &[_] = if boot == 2 { &[(1, 1, Kind::Read)] } else { &[] };
+        assert_eq!(dispatch(&mut coordinator, at(10 * boot)), expected);
+    }
+    assert_eq!(replies(&mut coordinator), [("read", Reply::Dangerous)]);
+}
+
+#[test]
 fn large_bodies_are_given_time_and_not_sent_over_and_over() {
     let mut coordinator = coordinator();
     coordinator.learn(&view(1, 1));
