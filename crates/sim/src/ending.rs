@@ -12,7 +12,9 @@ use crate::world::World;
 /// How long the cluster may take, after the faults, for each copy that it may have to make: one is made after
 /// the other.
 const RECOVERY_MAX: Time = 60 * SECOND;
-/// How long clients pause, at the most, when recovery takes longer than half of that.
+/// When recovery takes longer than this, clients pause.
+const HASTE_MAX: Time = 10 * SECOND;
+/// For how long, at the most.
 const BREATH: Time = SECOND;
 /// How long it gets to settle when nobody asks for anything any more.
 const SETTLING: Time = 3 * SECOND;
@@ -84,7 +86,7 @@ impl World {
                     false => self.phase = Phase::Over,
                 },
                 Some(_) => {
-                    if env.time + most >= until + RECOVERY_MAX / 2 {
+                    if env.time + most >= until + HASTE_MAX {
                         // Clients may write faster than a small window carries to a learner, and would for ever.
                         env.profile.think = env.profile.think.max(BREATH);
                     }
