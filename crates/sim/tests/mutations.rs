@@ -39,8 +39,13 @@ fn every_mutation_changes_something_and_says_what() {
     let all = list::read().expect("the list can be read");
     for mutation in &all {
         assert_ne!(mutation.original, mutation.mutated, "{}", mutation.name);
-        // What it binds would be bound in its branch of the choice alone.
-        assert!(!mutation.original.trim_start().starts_with("let "), "{} binds a name", mutation.name);
+        // It becomes a branch of a choice: what it binds would be bound there alone, and half of an `if` or an
+        // arm of a `match` is none.
+        let original = mutation.original.trim();
+        let is_branch = !original.starts_with("let ")
+            && !original.ends_with(',')
+            && (original.contains('}') || !original.starts_with("if "));
+        assert!(is_branch, "{} can be no branch of a choice", mutation.name);
         assert!(mutation.what.ends_with('.'), "{}: what is it?", mutation.name);
         assert!(mutation.survives.as_ref().is_none_or(|reason| reason.len() > 30), "{}: why?", mutation.name);
         assert!(mutation.choice("chosen").contains(&mutation.mutated), "{}", mutation.name);
