@@ -30,6 +30,7 @@ mod memory;
 mod ports;
 mod proxy;
 mod stall;
+mod words;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -40,6 +41,7 @@ pub use memory::Memory;
 pub use ports::{free_port, free_ports_in_a_row};
 pub use proxy::Proxy;
 pub use stall::Stall;
+pub use words::{run, try_run};
 
 /// How long things may take that should take a moment. Machines that run tests are busy.
 pub const PATIENCE: Duration = Duration::from_secs(15);

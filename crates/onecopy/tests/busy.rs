@@ -8,22 +8,17 @@ use onecopy_harness::load::{Fate, Load};
 use onecopy_harness::{Cluster, Options, PATIENCE, wait};
 
 const KEYS: usize = 300_000;
+/// The database with the many keys: what others write is looked at as a whole.
+const MANY: u16 = 1;
 /// So many commands travel together.
 const TOGETHER: usize = 16;
-
-/// A client of the database with the many keys: what others write is looked at as a whole.
-fn client(cluster: &Cluster, id: u32) -> redis::Connection {
-    let mut client = cluster.client(id);
-    let () = redis::cmd("SELECT").arg(1).query(&mut client).expect("SELECT");
-    client
-}
 
 /// Two copies on three nodes, with many keys.
 fn start() -> Cluster {
     // Whoever asks for something long must be ready to wait for it.
     let settings = vec![("timeouts-request-ms", "60000".to_owned())];
     let cluster = Cluster::start(Options { durability: "memory", settings, ..Options::default() });
-    let mut client = client(&cluster, cluster.primary());
+    let mut client = cluster.client_in(cluster.primary(), MANY);
     for first in (0..KEYS).step_by(10_000) {
         let mut command = redis::cmd("MSET");
         for number in first..first + 10_000 {
@@ -55,7 +50,7 @@ fn busy_beside_load(
     let view = cluster.view();
     let load = Load::start(6, at, at);
     load.wait_for_success(PATIENCE);
-    let mut client = client(cluster, busy);
+    let mut client = cluster.client_in(busy, MANY);
     let is_done = AtomicBool::new(false);
     let said = std::thread::scope(|scope| {
         scope.spawn(|| {

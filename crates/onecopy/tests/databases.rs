@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use onecopy::status::report::GroupReport;
 use onecopy_harness::load::Counting;
-use onecopy_harness::{Cluster, Options, PATIENCE, wait};
+use onecopy_harness::{Cluster, Options, PATIENCE, run, try_run, wait};
 
 fn cluster(options: Options) -> Cluster {
     let databases = ["carts:16", "stock:17-20"].map(str::to_owned).to_vec();
@@ -17,26 +17,6 @@ fn groups(cluster: &Cluster) -> BTreeMap<String, GroupReport> {
     groups.map(|group| (group.database.split(':').next().unwrap_or_default().to_owned(), group)).collect()
 }
 
-/// A client that has selected a database.
-fn client(cluster: &Cluster, id: u32, number: u16) -> redis::Connection {
-    let mut client = cluster.client(id);
-    redis::cmd("SELECT").arg(number).query::<()>(&mut client).expect("SELECT");
-    client
-}
-
-fn run<T: redis::FromRedisValue>(client: &mut redis::Connection, line: &str) -> T {
-    try_run(client, line).unwrap_or_else(|error| panic!("{line}: {error}"))
-}
-
-fn try_run<T: redis::FromRedisValue>(client: &mut redis::Connection, line: &str) -> redis::RedisResult<T> {
-    let mut words = line.split(' ');
-    let mut command = redis::cmd(words.next().unwrap_or_default());
-    for word in words {
-        command.arg(word);
-    }
-    command.query(client)
-}
-
 fn refusal(client: &mut redis::Connection, line: &str) -> String {
     try_run::<redis::Value>(client, line).expect_err(line).to_string()
 }
@@ -46,19 +26,19 @@ fn each_database_has_keys_of_its_own() {
     let cluster = cluster(Options::default());
     for (at, number) in [0, 5, 16, 17, 20].into_iter().enumerate() {
         // Through any node.
-        let mut client = client(&cluster, at as u32 % 3 + 1, number);
+        let mut client = cluster.client_in(at as u32 % 3 + 1, number);
         assert_eq!(run::<u64>(&mut client, "DBSIZE"), 0);
         run::<()>(&mut client, &format!("SET key {number}"));
         run::<()>(&mut client, &format!("SET own{number} x"));
     }
     for number in [0, 5, 16, 17, 20] {
-        let mut client = client(&cluster, 1, number);
+        let mut client = cluster.client_in(1, number);
         assert_eq!(run::<u16>(&mut client, "GET key"), number);
         let (_, mut keys): (u64, Vec<String>) = run(&mut client, "SCAN 0");
         keys.sort();
         assert_eq!(keys, ["key".to_owned(), format!("own{number}")]);
     }
-    let mut stock = client(&cluster, 2, 17);
+    let mut stock = cluster.client_in(2, 17);
     assert!(refusal(&mut stock, "SELECT 21").contains("DB index is out of range"));
     // Within a group, keys move; across, they do not.
     assert!(run::<bool>(&mut stock, "MOVE own17 20"));
@@ -66,7 +46,7 @@ fn each_database_has_keys_of_its_own() {
     assert!(refusal(&mut stock, "COPY key other DB 16").contains("belongs to the database stock"));
     run::<()>(&mut stock, "SWAPDB 17 18");
     assert_eq!(run::<Option<u16>>(&mut stock, "GET key"), None);
-    let mut other = client(&cluster, 3, 18);
+    let mut other = cluster.client_in(3, 18);
     assert_eq!(run::<u16>(&mut other, "GET key"), 17);
     // A node knows the sizes of what it holds itself.
     let stock_primary = groups(&cluster)["stock"].primary;
@@ -75,24 +55,16 @@ fn each_database_has_keys_of_its_own() {
         (info.contains("db18:keys=1,") && info.contains("db20:keys=3,")).then_some(())
     });
     run::<()>(&mut other, "FLUSHDB");
-    assert_eq!(run::<u16>(&mut client(&cluster, 1, 20), "GET key"), 20);
-    run::<()>(&mut client(&cluster, 1, 16), "FLUSHALL");
+    assert_eq!(run::<u16>(&mut cluster.client_in(1, 20), "GET key"), 20);
+    run::<()>(&mut cluster.client_in(1, 16), "FLUSHALL");
     for number in [0, 5, 16, 17, 20] {
-        assert_eq!(run::<u64>(&mut client(&cluster, 2, number), "DBSIZE"), 0, "{number}");
+        assert_eq!(run::<u64>(&mut cluster.client_in(2, number), "DBSIZE"), 0, "{number}");
     }
 }
 
 /// Counts in all databases at once.
-fn counting(addresses: &[SocketAddr]) -> Vec<(u16, Counting)> {
-    [0, 16, 19].map(|number| (number, Counting::start_in(number, 3, addresses))).into()
-}
-
-fn stop(counting: Vec<(u16, Counting)>, address: SocketAddr) {
-    for (number, counting) in counting {
-        let (answered, counted) = counting.stop(address);
-        assert!(answered > 0, "nothing was counted in {number}");
-        assert_eq!(answered, counted, "in {number} an increment was lost, or counted twice");
-    }
+fn counting(addresses: &[SocketAddr]) -> Vec<Counting> {
+    Counting::start_in_each(&[0, 16, 19], 3, addresses)
 }
 
 #[test]
@@ -115,7 +87,7 @@ fn every_group_survives_the_death_of_its_primary() {
             groups(&cluster).values().all(|group| group.primary != primary).then_some(())
         });
         std::thread::sleep(std::time::Duration::from_millis(300));
-        stop(counting, survivors[0]);
+        counting.into_iter().for_each(|one| one.stop_exact(survivors[0]));
         cluster.start_node(primary);
         cluster.wait_until_serving(primary);
         cluster.wait_until_complete();
@@ -129,7 +101,7 @@ fn all_groups_come_back_from_the_disk() {
     let mut cluster = cluster(Options { settings, ..Options::default() });
     let value = "x".repeat(1_000);
     for number in [0_u16, 16, 17, 20] {
-        let mut client = client(&cluster, 1, number);
+        let mut client = cluster.client_in(1, number);
         for key in 0..300 {
             run::<()>(&mut client, &format!("SET {key} {value}{number}"));
         }
@@ -140,7 +112,7 @@ fn all_groups_come_back_from_the_disk() {
     for (at, number) in [0_u16, 16, 17, 20].into_iter().enumerate() {
         let id = at as u32 % 3 + 1;
         cluster.wait_until_serving(id);
-        let mut client = client(&cluster, id, number);
+        let mut client = cluster.client_in(id, number);
         assert_eq!(run::<u64>(&mut client, "DBSIZE"), 300);
         assert_eq!(run::<String>(&mut client, "GET 299"), format!("{value}{number}"));
     }
@@ -163,5 +135,5 @@ fn operators_name_the_group() {
     assert_eq!(groups(&cluster)["main"].copies_wanted, 2);
     let output = cluster.operate(&["group", "handover", "--group", "9"]);
     assert!(!output.status.success(), "there is no such group");
-    stop(counting, addresses[0]);
+    counting.into_iter().for_each(|one| one.stop_exact(addresses[0]));
 }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use onecopy_harness::load::Counting;
-use onecopy_harness::{Cluster, Options, PATIENCE, wait};
+use onecopy_harness::{Cluster, Options, PATIENCE, run, wait};
 
 /// The numbers of the databases: `main`, and two others.
 const NUMBERS: [u16; 3] = [0, 16, 17];
@@ -18,44 +18,18 @@ fn cluster(settings: Vec<(&'static str, String)>, durability: &'static str) -> C
     Cluster::start(Options { databases, settings, durability, ..Options::default() })
 }
 
-/// A client that has selected a database.
-fn client(cluster: &Cluster, id: u32, number: u16) -> redis::Connection {
-    let mut client = cluster.client(id);
-    redis::cmd("SELECT").arg(number).query::<()>(&mut client).expect("SELECT");
-    client
-}
-
-fn run<T: redis::FromRedisValue>(client: &mut redis::Connection, line: &str) -> T {
-    let mut words = line.split(' ');
-    let mut command = redis::cmd(words.next().unwrap_or_default());
-    for word in words {
-        command.arg(word);
-    }
-    command.query(client).unwrap_or_else(|error| panic!("{line}: {error}"))
-}
-
 fn primaries(cluster: &Cluster) -> Vec<u32> {
     cluster.report().groups.iter().map(|group| group.primary).collect()
 }
 
 /// A number that a node says of one of its data threads.
 fn of_thread(cluster: &Cluster, id: u32, name: &str, thread: u32) -> Option<u64> {
-    let (_, text) = cluster.http(id, "/metrics")?;
-    let start = format!("{name}{{thread=\"{thread}\"}} ");
-    text.lines().find_map(|line| line.strip_prefix(&start)?.trim().parse().ok())
+    cluster.metric(id, &format!("{name}{{thread=\"{thread}\"}}"))
 }
 
 /// Four clients of each database at each of these nodes: they are spread over its threads.
-fn count_everywhere(addresses: &[SocketAddr]) -> Vec<(u16, Counting)> {
-    NUMBERS.map(|number| (number, Counting::start_in(number, 4 * addresses.len(), addresses))).into()
-}
-
-fn stop(counting: Vec<(u16, Counting)>, address: SocketAddr) {
-    for (number, counting) in counting {
-        let (answered, counted) = counting.stop(address);
-        assert!(answered > 0, "nothing was counted in {number}");
-        assert_eq!(answered, counted, "in {number} an increment was lost, or counted twice");
-    }
+fn count_everywhere(addresses: &[SocketAddr]) -> Vec<Counting> {
+    Counting::start_in_each(&NUMBERS, 4 * addresses.len(), addresses)
 }
 
 fn addresses_but(cluster: &Cluster, node: u32) -> Vec<SocketAddr> {
@@ -131,7 +105,7 @@ fn replies_come_in_the_order_of_the_requests() {
     }
     run::<()>(&mut clients[0], "FLUSHALL");
     for number in NUMBERS {
-        assert_eq!(run::<u64>(&mut client(&cluster, 2, number), "DBSIZE"), 0, "{number}");
+        assert_eq!(run::<u64>(&mut cluster.client_in(2, number), "DBSIZE"), 0, "{number}");
     }
 }
 
@@ -148,7 +122,7 @@ fn nothing_is_lost_or_doubled_when_primaries_die() {
             cluster.kill(primary);
             wait("other primaries", PATIENCE, || (!primaries(&cluster).contains(&primary)).then_some(()));
             std::thread::sleep(std::time::Duration::from_millis(300));
-            stop(counting, survivors[0]);
+            counting.into_iter().for_each(|one| one.stop_exact(survivors[0]));
             cluster.start_node(primary);
             cluster.wait_until_serving(primary);
             cluster.wait_until_complete();
@@ -164,7 +138,7 @@ fn any_number_of_threads_finds_what_another_left() {
     let mut cluster = cluster(settings, "disk");
     let value = "x".repeat(1_000);
     for number in NUMBERS {
-        let mut client = client(&cluster, 1, number);
+        let mut client = cluster.client_in(1, number);
         (0..200).for_each(|key| run::<()>(&mut client, &format!("SET {key} {value}{number}")));
     }
     for count in [3, 1, 2] {
@@ -175,7 +149,7 @@ fn any_number_of_threads_finds_what_another_left() {
         for id in cluster.data_ids() {
             cluster.wait_until_serving(id);
             for number in NUMBERS {
-                let mut client = client(&cluster, id, number);
+                let mut client = cluster.client_in(id, number);
                 assert_eq!(run::<u64>(&mut client, "DBSIZE"), 200, "{count} threads, node {id}, {number}");
                 assert_eq!(run::<String>(&mut client, "GET 199"), format!("{value}{number}"));
                 // Also to be found by the next number of threads.
@@ -200,7 +174,7 @@ fn nodes_with_different_numbers_of_threads_understand_each_other() {
         // Through the node that has another number of threads now, too.
         let through_it = count_everywhere(&[cluster.redis_address(id)]);
         std::thread::sleep(std::time::Duration::from_millis(300));
-        for ((number, before), (_, after)) in counting.into_iter().zip(through_it) {
+        for ((number, before), after) in NUMBERS.into_iter().zip(counting).zip(through_it) {
             let (counted_after, _) = after.stop(others[0]);
             let (counted, sum) = before.stop(others[0]);
             assert!(counted > 0 && counted_after > 0, "nothing was counted in {number}");
@@ -224,13 +198,13 @@ fn the_threads_share_the_memory() {
         ..Options::default()
     });
     let value = "x".repeat(1_000_000);
-    let mut carts = client(&cluster, 1, 16);
+    let mut carts = cluster.client_in(1, 16);
     let set =
         |client: &mut redis::Connection, key: u32| redis::cmd("SET").arg(key).arg(&value).query::<()>(client);
     let refused = (0..20).find(|key| set(&mut carts, *key).is_err()).expect("there is no room for 20 MB");
     assert!(refused >= 4, "{refused} MB are not half of what there is");
     // Nor is there for another database, at another thread.
-    let mut main = client(&cluster, 1, 0);
+    let mut main = cluster.client_in(1, 0);
     wait("main is refused, too", PATIENCE, || {
         let refusal = set(&mut main, 0).err()?;
         (refusal.code() == Some("OOM")).then_some(())

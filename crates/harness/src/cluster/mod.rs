@@ -141,6 +141,13 @@ impl Cluster {
         wait(&format!("a connection to node {id}"), PATIENCE, || self.try_client(id).ok())
     }
 
+    /// The same, and selects a database.
+    pub fn client_in(&self, id: u32, database: u16) -> redis::Connection {
+        let mut client = self.client(id);
+        redis::cmd("SELECT").arg(database).query::<()>(&mut client).expect("SELECT");
+        client
+    }
+
     /// Connects to a node, once.
     pub fn try_client(&self, id: u32) -> redis::RedisResult<redis::Connection> {
         let client = redis::Client::open(format!("redis://{}/", self.redis_address(id)))?;

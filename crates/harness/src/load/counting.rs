@@ -38,6 +38,22 @@ impl Counting {
         Self { database, stop, gap, clients }
     }
 
+    /// So many clients in each of these databases.
+    pub fn start_in_each(databases: &[u16], clients: usize, addresses: &[SocketAddr]) -> Vec<Self> {
+        databases.iter().map(|database| Self::start_in(*database, clients, addresses)).collect()
+    }
+
+    /// Stops all clients; every increment that was answered counted once.
+    ///
+    /// # Panics
+    /// If one did not, or none was answered.
+    pub fn stop_exact(self, address: SocketAddr) {
+        let database = self.database;
+        let (answered, counted) = self.stop(address);
+        assert!(answered > 0, "nothing was counted in {database}");
+        assert_eq!(answered, counted, "in {database} an increment was lost, or counted twice");
+    }
+
     /// The longest time without an answer since the last call.
     pub fn take_longest_gap(&self) -> Duration {
         self.gap.lock().expect("nobody panics with this lock").take_longest()
