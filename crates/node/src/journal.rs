@@ -26,6 +26,7 @@ use onecopy_storage::{Location, Log, LogError, RealFileSystem, Stats};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::config::Durability;
+use crate::lock::lock;
 use keeper::Keeper;
 use stopwatch::Stopwatch;
 
@@ -188,8 +189,8 @@ impl Journal {
     }
 }
 
-/// The log, unless somebody keeps it. Another data thread has it for a write, which takes no longer than to have
-/// the log thread woken.
+/// The log, unless somebody keeps it. Another data thread has it for a write, which takes no longer than to
+/// have the log thread woken.
 fn take(log: &Mutex<Log<RealFileSystem>>) -> Option<MutexGuard<'_, Log<RealFileSystem>>> {
     for _ in 0..TRIES {
         match log.try_lock() {
@@ -211,7 +212,7 @@ fn is_quick(log: &Log<RealFileSystem>, writes: &[Write]) -> bool {
 impl JournalHealth {
     /// Why the log does not take writes any more, if it does not.
     pub(crate) fn failure(&self) -> Option<String> {
-        self.failure.lock().expect("nobody panics with this lock").clone()
+        lock(&self.failure).clone()
     }
 
     /// Whether the log has failed because there was no room for it.
@@ -227,10 +228,10 @@ impl JournalHealth {
 
     /// What the log is made of, at most a second ago.
     pub(crate) fn stats(&self) -> Stats {
-        *self.stats.lock().expect("nobody panics with this lock")
+        *lock(&self.stats)
     }
 
     fn set_stats(&self, stats: Stats) {
-        *self.stats.lock().expect("nobody panics with this lock") = stats;
+        *lock(&self.stats) = stats;
     }
 }

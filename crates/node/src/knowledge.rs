@@ -12,6 +12,7 @@ use crate::control::Changes;
 use crate::disk_room::DiskRoom;
 use crate::identity::Me;
 use crate::journal::JournalHealth;
+use crate::lock::lock;
 use crate::status::{DataStatus, KnownGroup, KnownNode, NodeStatus, ViewServiceStatus};
 
 /// What the node knows of the cluster and of itself.
@@ -58,12 +59,12 @@ impl Knowledge {
 
     /// The view table, as far as this node knows it.
     pub(crate) fn table(&self) -> Arc<Table> {
-        self.table.lock().expect("nobody panics with this lock").clone()
+        lock(&self.table).clone()
     }
 
     /// Takes a newer table; returns it if it is newer.
     pub(crate) fn learn(&self, table: Arc<Table>) -> Option<Arc<Table>> {
-        let mut known = self.table.lock().expect("nobody panics with this lock");
+        let mut known = lock(&self.table);
         if table.version() <= known.version() {
             return None;
         }
@@ -73,11 +74,11 @@ impl Knowledge {
 
     /// How often each kind of change of the view table was seen.
     pub(crate) fn changes(&self) -> MutexGuard<'_, Changes> {
-        self.changes.lock().expect("nobody panics with this lock")
+        lock(&self.changes)
     }
 
     pub(crate) fn set_view_service(&self, status: ViewServiceStatus) {
-        *self.view_service.lock().expect("nobody panics with this lock") = Some(status);
+        *lock(&self.view_service) = Some(status);
     }
 
     /// The replicas of this node, as a ping reports them. A log that has failed is a disk that never finishes.
@@ -94,8 +95,8 @@ impl Knowledge {
         reports
     }
 
-    /// For how long the data thread has been busy with something, if that is long, or a replica so far behind with executing
-    /// that it takes no more. The thread is not busy while it waits for its disk.
+    /// For how long the data thread has been busy with something, if that is long, or a replica so far behind
+    /// with executing that it takes no more. The thread is not busy while it waits for its disk.
     pub(crate) fn busy_for(&self, now: onecopy_core::Instant) -> Option<std::time::Duration> {
         let busy = self.data.busy_for(now);
         let busy = busy.filter(|busy| self.journal.stuck_for().is_none_or(|stuck| stuck < *busy / 2));
@@ -176,7 +177,7 @@ impl Knowledge {
             failure: self.journal.failure(),
             warnings: self.warnings(),
             disk: self.disk(),
-            view_service: self.view_service.lock().expect("nobody panics with this lock").clone(),
+            view_service: lock(&self.view_service).clone(),
             replicas: self.data.replicas(),
             nodes: known_nodes(&table),
             groups: known_groups(&table),

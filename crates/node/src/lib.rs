@@ -32,6 +32,7 @@ mod happened;
 mod identity;
 mod journal;
 mod knowledge;
+mod lock;
 mod operation;
 mod peer;
 mod server;

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use onecopy_core::{GroupId, Instant, View};
@@ -18,6 +18,7 @@ use onecopy_views::{GroupReport, ReplicaRole};
 use serde::{Deserialize, Serialize};
 
 use crate::disk_room::DiskRoom;
+use crate::lock::lock;
 
 /// Everything that `GET /status` answers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -359,12 +360,12 @@ impl ThreadStatus {
     }
 
     /// What it has of the memory, for the others.
-    pub(crate) fn set_share(&self, occupied: u64, snapshots: u64) {
-        self.occupied.store(occupied, Ordering::Relaxed);
-        self.snapshots.store(snapshots, Ordering::Relaxed);
+    pub(crate) fn set_occupied(&self, bytes: u64) {
+        self.occupied.store(bytes, Ordering::Relaxed);
     }
 
-    pub(crate) fn renew(&self, replicas: Vec<ReplicaStatus>, views: BTreeMap<GroupId, View>) {
+    pub(crate) fn renew(&self, replicas: Vec<ReplicaStatus>, views: BTreeMap<GroupId, View>, snapshots: u64) {
+        self.snapshots.store(snapshots, Ordering::Relaxed);
         *lock(&self.inner) = (replicas, views);
     }
 
@@ -442,8 +443,4 @@ impl DataStatus {
     pub(crate) fn cached_view(&self, group: GroupId) -> Option<View> {
         lock(&self.thread(Share::holder(group, self.threads.len())).inner).1.get(&group).cloned()
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().expect("nobody panics with this lock")
 }

@@ -5,9 +5,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::lock::lock;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -161,10 +162,6 @@ impl Drop for Share<'_> {
     fn drop(&mut self) {
         self.resize(0);
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().expect("nobody panics with this lock")
 }
 
 #[cfg(test)]

@@ -30,8 +30,8 @@ use crate::status::ClientCounters;
 /// How many bytes are taken from a connection at once.
 const READ_BYTES: usize = 16 * 1024;
 const READ_BYTES_MAX: usize = 1024 * 1024;
-/// Once one part in so many of a large argument is there, room is made for all of it, so that it is not moved each time
-/// there is too little. Whoever only announces much gets room for little.
+/// Once one part in so many of a large argument is there, room is made for all of it, so that it is not moved
+/// each time there is too little. Whoever only announces much gets room for little.
 const TRUSTED: usize = 8;
 /// A segment is closed when it has grown to this many bytes.
 pub(crate) const SEGMENT_BYTES_MAX: usize = 1024 * 1024;

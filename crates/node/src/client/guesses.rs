@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
+use crate::lock::lock;
 use tokio::time::Instant;
 use tracing::warn;
 
@@ -76,7 +77,7 @@ impl Guesses {
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
-        self.0.lock().expect("nobody panics with this lock")
+        lock(&self.0)
     }
 
     /// A password was wrong.

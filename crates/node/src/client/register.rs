@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
 use super::session::Peer;
+use crate::lock::lock;
 
 /// The clients of a node, by id.
 #[derive(Debug)]
@@ -54,6 +55,6 @@ impl Register {
     }
 
     fn lock(&self, thread: usize) -> MutexGuard<'_, BTreeMap<u64, Peer>> {
-        self.threads[thread].lock().expect("nobody panics with this lock")
+        lock(&self.threads[thread])
     }
 }

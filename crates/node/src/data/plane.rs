@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use onecopy_core::{GroupId, Instant, NodeId, Ticket};
@@ -23,6 +23,7 @@ use crate::client::{Clients, connection};
 use crate::clock::Clock;
 use crate::control::FromData;
 use crate::journal::{Journal, JournalEvent};
+use crate::lock::lock;
 use crate::peer::PeerEvent;
 use crate::peer::accept::{self, Accepted};
 use crate::peer::link::Links;
@@ -102,7 +103,7 @@ impl Plane {
         self.threads.deliver();
         self.renew_status(now);
         let status = self.status.thread(self.threads.me());
-        status.set_share(self.data.occupied(), self.data.snapshot_bytes());
+        status.set_occupied(self.data.occupied());
         status.turn_ends();
     }
 
@@ -324,15 +325,12 @@ impl Plane {
         let view =
             |coordinator: &Coordinator<Client>| Some((coordinator.group(), coordinator.view()?.clone()));
         let status = self.status.thread(thread);
-        status.renew(replicas, self.data.coordinators().filter_map(view).collect());
+        let views = self.data.coordinators().filter_map(view).collect();
+        status.renew(replicas, views, self.data.snapshot_bytes());
         let obstacle = self.obstacle();
         self.complain(now, obstacle.as_deref());
         self.status.thread(thread).set_obstacle(obstacle);
     }
-}
-
-fn lock(callers: &Callers) -> MutexGuard<'_, BTreeMap<NodeId, u32>> {
-    callers.lock().expect("nobody panics with this lock")
 }
 
 /// Tells all data threads but `me`.

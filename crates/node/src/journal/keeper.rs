@@ -66,8 +66,7 @@ impl Keeper {
             false => "the disk must be mended, and the node started again",
         };
         error!(%error, outlook, "the log has failed: this node acknowledges nothing any more");
-        *self.health.failure.lock().expect("nobody panics with this lock") =
-            Some(format!("{error}: {outlook}"));
+        *crate::lock::lock(&self.health.failure) = Some(format!("{error}: {outlook}"));
         self.health.wants_room.store(wants_room, Ordering::Release);
     }
 

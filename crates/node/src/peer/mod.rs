@@ -4,9 +4,9 @@
 //! are two lanes, so that a ping never queues behind a snapshot:
 //!
 //! - [`Lane::Control`]: pings, suspicions, announcements, and the view service's own Raft;
-//! - [`Lane::Data`]: replication, and requests that coordinators forward to primaries. Each data thread has its
-//!   own connection to every other node. Where both have as many threads, what comes on it is for the thread that
-//!   reads it.
+//! - [`Lane::Data`]: replication, and requests that coordinators forward to primaries. Each data thread has
+//!   its own connection to every other node. Where both have as many threads, what comes on it is for the
+//!   thread that reads it.
 //!
 //! A connection begins with a [`Greeting`]: nodes of different clusters, of different versions, or at a wrong
 //! address part before anything else is said. After it come [frames](wire) in one direction: long messages in
