@@ -1,4 +1,5 @@
-//! What others notice of a command that takes long: `KEYS *` over millions of keys, at the primary, and at a backup.
+//! What others notice of a command that takes long: `KEYS *` over millions of keys, at the primary, and at a
+//! backup.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,9 +22,9 @@ const OTHER_DATABASE: u8 = 16;
 
 /// Measures what others wait for while `KEYS *` is executed, and whether anybody is taken for dead meanwhile.
 ///
-/// Two copies on three nodes, and a database of another group. Clients write at a steady rate, at the primary; others read at the node
-/// that is busy, or write there to the other database. Each sees first how it is without the command. Beside it a redis-server
-/// that does the same.
+/// Two copies on three nodes, and a database of another group. Clients write at a steady rate, at the
+/// primary; others read at the node that is busy, or write there to the other database. Each sees first how
+/// it is without the command. Beside it a redis-server that does the same.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Keys.

@@ -11,9 +11,10 @@ use crate::process;
 
 /// Measures the throughput of one and two databases on one and two threads, and what idle groups cost.
 ///
-/// Needs redis-benchmark on the PATH. The clusters of the first table run at the same time and have their turn in each
-/// round; medians are printed, and the ratio to one database on one thread in the same rounds. Each database has its
-/// own connections, through the primary of `main`. The second table is about clusters that nobody asks anything.
+/// Needs redis-benchmark on the PATH. The clusters of the first table run at the same time and have their
+/// turn in each round; medians are printed, and the ratio to one database on one thread in the same rounds.
+/// Each database has its own connections, through the primary of `main`. The second table is about clusters
+/// that nobody asks anything.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Rounds of each case.
@@ -120,7 +121,8 @@ fn throughput(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// One run: commands per second, over all databases, and microseconds of processor time of the nodes for each.
+/// One run: commands per second, over all databases, and microseconds of processor time of the nodes for
+/// each.
 fn load(case: &Case, arguments: &Arguments, pipeline: u64) -> anyhow::Result<(f64, f64)> {
     let requests = arguments.requests * if pipeline > 1 { 5 } else { 1 };
     let each = requests / u64::from(case.databases);

@@ -164,9 +164,9 @@ pub trait StateMachine: 'static {
     fn digest(&self) -> u64;
 
     /// A digest of a part of the state: from `from` on, which is [`Place::BEGINNING`] or what the last call
-    /// named, about as much of it as occupies `bytes`. Equal states have equal parts, also where the state has
-    /// changed since the last call. Called with every entry, to find out whether memory still holds what was put there (rule
-    /// P10); a machine that has no cheap way to do it leaves that to its responses.
+    /// named, about as much of it as occupies `bytes`. Equal states have equal parts, also where the state
+    /// has changed since the last call. Called with every entry, to find out whether memory still holds what
+    /// was put there (rule P10); a machine that has no cheap way to do it leaves that to its responses.
     fn scrub(&self, from: Place, bytes: usize) -> Seen {
         let _ = bytes;
         Seen { digest: 0, next: from, bytes: 0 }

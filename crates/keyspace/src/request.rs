@@ -62,8 +62,9 @@ impl SegmentBuilder {
         self.buffer[header..header + 4].copy_from_slice(&argc.to_le_bytes());
     }
 
-    /// Begins a command of so many arguments, which have so many bytes together. It is complete after as many calls of
-    /// [`begin_argument`](Self::begin_argument), each followed by its bytes: who has many of them hands them in bit by bit.
+    /// Begins a command of so many arguments, which have so many bytes together. It is complete after as many
+    /// calls of [`begin_argument`](Self::begin_argument), each followed by its bytes: who has many of them
+    /// hands them in bit by bit.
     pub fn begin_command(&mut self, argc: u32, bytes: usize) {
         self.buffer.reserve(4 + 4 * argc as usize + bytes);
         self.buffer.put_u32_le(argc);

@@ -1,5 +1,5 @@
-//! What a group remembers of its answers, for requests that come again, is in its snapshots: these can be read
-//! back, however large the answers were.
+//! What a group remembers of its answers, for requests that come again, is in its snapshots: these can be
+//! read back, however large the answers were.
 
 use onecopy_harness::{Cluster, Options, PATIENCE, wait};
 use redis::Commands;

@@ -19,8 +19,8 @@ pub struct Config {
     pub heartbeat_interval: Duration,
     /// After how much silence another replica is reported to the view service.
     pub failure_timeout: Duration,
-    /// Whoever, or whichever disk, takes fewer bytes in a millisecond is slow. What is no slower than this gets
-    /// as much more time as its bytes take. At least 1.
+    /// Whoever, or whichever disk, takes fewer bytes in a millisecond is slow. What is no slower than this
+    /// gets as much more time as its bytes take. At least 1.
     pub bytes_per_ms: usize,
     /// How many bytes of entries one Prepare carries at most (but always at least one entry).
     pub prepare_bytes_max: usize,

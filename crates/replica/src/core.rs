@@ -1,8 +1,8 @@
 //! What a replica has in every role, and the step that it takes.
 //!
-//! A role ([`Primary`](crate::primary::Primary), [`Follower`](crate::backup::Follower)) owns what is known in one
-//! view. Its handlers take the [`Core`], which outlives views, and the [`Step`]. Which role takes an input is
-//! decided once, at the entrance (`replica`).
+//! A role ([`Primary`](crate::primary::Primary), [`Follower`](crate::backup::Follower)) owns what is known in
+//! one view. Its handlers take the [`Core`], which outlives views, and the [`Step`]. Which role takes an
+//! input is decided once, at the entrance (`replica`).
 
 use std::time::Duration;
 

@@ -125,7 +125,8 @@ impl Core {
 impl Follower {
     /// The primary tells what it holds.
     pub(crate) fn on_digest(&mut self, core: &mut Core, step: &mut Step<'_>, digest: Option<Digest>) {
-        // One after the other: the next one waits until this one has been compared. Once they differ, they differ.
+        // One after the other: the next one waits until this one has been compared. Once they differ, they
+        // differ.
         if core.digests.expected.is_none() && !core.digests.has_diverged() {
             core.digests.expected = digest;
             self.compare_digests(core, step);

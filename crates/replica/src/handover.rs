@@ -128,8 +128,8 @@ impl Primary {
         view.next() == core.view_number() && core.commit < self.noop
     }
 
-    /// The primary of the view before hands over to this one: the view service was quicker. What it granted is
-    /// as good as granted here (rule P6).
+    /// The primary of the view before hands over to this one: the view service was quicker. What it granted
+    /// is as good as granted here (rule P6).
     pub(crate) fn on_given_up(
         &mut self,
         core: &mut Core,

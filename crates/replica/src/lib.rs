@@ -47,9 +47,9 @@
 //!
 //! # Roles
 //!
-//! What is known in one view belongs to a role: the primary, or a follower (a backup or a learner). What outlives
-//! views belongs to the `core`. An input goes to the role that it is for once, in `replica`; from there on,
-//! handlers are methods of the role, and take the core and the step.
+//! What is known in one view belongs to a role: the primary, or a follower (a backup or a learner). What
+//! outlives views belongs to the `core`. An input goes to the role that it is for once, in `replica`; from
+//! there on, handlers are methods of the role, and take the core and the step.
 //!
 //! # What it does not do
 //!

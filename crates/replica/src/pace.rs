@@ -11,9 +11,9 @@
 //! 2. **It has acknowledged nothing** for twice as long, although it was sent something: it is stuck, whoever else is.
 //!
 //! And, of every replica, whether it is silent. Bytes take time, also on a healthy link and a healthy disk
-//! ([`Config::bytes_per_ms`]): an entry is given what was on its way when it was made, silence what the next message
-//! to be answered takes, and a disk what it was given. And who stood still itself begins to count anew
-//! ([`Awake`](crate::awake::Awake)).
+//! ([`Config::bytes_per_ms`]): an entry is given what was on its way when it was made, silence what the next
+//! message to be answered takes, and a disk what it was given. And who stood still itself begins to count
+//! anew ([`Awake`](crate::awake::Awake)).
 //!
 //! # What keeps a slow node from coming and going
 //!

@@ -114,9 +114,9 @@ impl Replica {
         self.core.declines = true;
     }
 
-    /// Whether whoever executes what is committed is so far behind that it can hold no more. Until there is room a
-    /// backup takes no further entries. It goes on to acknowledge those that it has, so it is not silent, and keeps
-    /// its leases: to the primary it is a backup that is slow.
+    /// Whether whoever executes what is committed is so far behind that it can hold no more. Until there is
+    /// room a backup takes no further entries. It goes on to acknowledge those that it has, so it is not
+    /// silent, and keeps its leases: to the primary it is a backup that is slow.
     pub fn hold_back(&mut self, is_full: bool) {
         self.core.is_full = is_full;
     }

@@ -255,8 +255,8 @@ impl Core {
         self.usual_bound().saturating_add(PATIENCE * self.config.log_bytes_max).saturating_add(got)
     }
 
-    /// Whether everything in `snapshot` is here already. The entries behind it may have been acknowledged, by this
-    /// replica too, while it knows only a lower commit index: its log must not be replaced then.
+    /// Whether everything in `snapshot` is here already. The entries behind it may have been acknowledged, by
+    /// this replica too, while it knows only a lower commit index: its log must not be replaced then.
     fn covers(&self, snapshot: EntryId) -> bool {
         snapshot.index <= self.commit || self.log.contains(snapshot)
     }

@@ -194,8 +194,8 @@ impl Parser {
         self.args.capacity() * size_of::<Range<usize>>() + self.words.capacity()
     }
 
-    /// How many bytes the input must have before the argument is complete that is arriving; 0 if none is. That was announced,
-    /// no more.
+    /// How many bytes the input must have before the argument is complete that is arriving; 0 if none is.
+    /// That was announced, no more.
     #[must_use]
     pub fn announced(&self) -> usize {
         self.bulk.map_or(0, |length| self.position + length + 2)

@@ -79,8 +79,8 @@ pub enum Fault {
     Moved,
     /// A disk is full for a while. Nobody looks after the process.
     FullDisk,
-    /// A client asks for something that whoever executes it does not survive, or stands still for: a read that
-    /// takes more memory than there is.
+    /// A client asks for something that whoever executes it does not survive, or stands still for: a read
+    /// that takes more memory than there is.
     CostlyRead,
     /// The leader of the view service dies right after its election. Not drawn like the others, but at elections.
     Regicide,

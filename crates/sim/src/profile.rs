@@ -52,7 +52,8 @@ pub struct Profile {
     pub workload: Workload,
     /// How many bytes a value is padded to.
     pub value_bytes: usize,
-    /// How many times smaller everything is that bytes are counted in: values, links, and what counts as slow.
+    /// How many times smaller everything is that bytes are counted in: values, links, and what counts as
+    /// slow.
     pub scale: usize,
     /// The longest pause of a client between two operations.
     pub think: Time,
@@ -285,8 +286,8 @@ impl Profile {
         self.alone = Some(fault);
     }
 
-    /// Nothing goes wrong but that values take longer on their way than a node may be silent: values of 4 to 16
-    /// MiB on links as narrow as they may be, or rather a fraction of both.
+    /// Nothing goes wrong but that values take longer on their way than a node may be silent: values of 4 to
+    /// 16 MiB on links as narrow as they may be, or rather a fraction of both.
     fn turn_large(&mut self, dice: &mut Dice) {
         self.weights = [(Fault::LargeValues, 1)].into();
         (self.loss, self.late, self.double, self.churn, self.regicide) = (0, 0, 0, 0, 0);

@@ -114,7 +114,8 @@ impl World {
         }
     }
 
-    /// Whether another member of the newest view of each group has its data, and enough view nodes theirs, if this one has not.
+    /// Whether another member of the newest view of each group has its data, and enough view nodes theirs, if
+    /// this one has not.
     pub(crate) fn may_lose(&mut self, node: NodeId, whole: bool) -> bool {
         let is_founded = self.is_founded();
         let is_whole = |other: NodeId| !self.nodes[other.0 as usize - 1].disk.is_rotten();

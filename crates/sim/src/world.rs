@@ -262,8 +262,8 @@ impl World {
                 log = log.min(self.bounds.log());
             }
             if log > self.bounds.log() {
-                // It may be as long as the snapshot before it, and longer by as much as another replica has got
-                // of one, from here or from a backup.
+                // It may be as long as the snapshot before it, and longer by as much as another replica has
+                // got of one, from here or from a backup.
                 let images = self.nodes.iter().map(|node| node.disk.largest_image(*group)).max();
                 log = log.saturating_sub(2 * images.unwrap_or_default());
             }

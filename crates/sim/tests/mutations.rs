@@ -39,8 +39,8 @@ fn every_mutation_changes_something_and_says_what() {
     let all = list::read().expect("the list can be read");
     for mutation in &all {
         assert_ne!(mutation.original, mutation.mutated, "{}", mutation.name);
-        // It becomes a branch of a choice: what it binds would be bound there alone, and half of an `if` or an
-        // arm of a `match` is none.
+        // It becomes a branch of a choice: what it binds would be bound there alone, and half of an `if` or
+        // an arm of a `match` is none.
         let original = mutation.original.trim();
         let is_branch = !original.starts_with("let ")
             && !original.ends_with(',')

@@ -20,9 +20,10 @@
 //! - A primary that has stepped down still answers what was committed while it led: nothing can take that
 //!   back.
 //! - A snapshot that arrives, and a replica that begins anew, make whatever waits here superfluous.
-//! - A replica that is behind by a whole log is *full*: the log behind a snapshot cannot go before the snapshot can be
-//!   taken. A primary takes no more writes then, a backup no more entries ([`Replica::hold_back`]), until half of it
-//!   is executed. The node says in its pings that it is busy, so that it is not dropped for that at once.
+//! - A replica that is behind by a whole log is *full*: the log behind a snapshot cannot go before the
+//!   snapshot can be taken. A primary takes no more writes then, a backup no more entries
+//!   ([`Replica::hold_back`]), until half of it is executed. The node says in its pings that it is busy, so
+//!   that it is not dropped for that at once.
 //!
 //! [`Replica::hold_back`]: onecopy_replica::Replica::hold_back
 

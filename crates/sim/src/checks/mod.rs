@@ -18,7 +18,7 @@
 //! | [`agreed`] | a follower commits and acknowledges only what its leader has named to it | Raft paper, section 5.3; rules P3, P8 |
 //! | [`handover`] | who makes way has committed what it took | `docs/protocols.md`, handover |
 //! | [`enough`] | what is acknowledged has as many copies as it must have | rule `EnoughCopies` |
-//! | [`looks`] | what copies compare is bounded, in bytes for each entry and each second | Gray, 1985; rule P10 |
+//! | [`looks`] | what copies compare is bounded, in bytes per entry and second | Gray, 1985; rule P10 |
 //! | [`costly`] | a read is not taken from one lost primary to the next for ever | rule E2 |
 //! | [`promise`] | what is said in a view is said under a durable promise of it | rule P3 |
 //! | [`views`] | views grow by one, heirs only, one primary per view | rules P4, P5, P9, P11 |

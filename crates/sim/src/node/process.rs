@@ -320,8 +320,8 @@ impl Process {
         }
     }
 
-    /// Notes which costly reads were executed. Nothing comes of a turn in which one was, unless the process gets
-    /// over it.
+    /// Notes which costly reads were executed. Nothing comes of a turn in which one was, unless the process
+    /// gets over it.
     fn suffer(&mut self, env: &mut Env) {
         // After the faults nothing is more than anybody can bear.
         if !env.profile.weights.contains_key(&Fault::CostlyRead) || env.time >= env.profile.fault_time {
