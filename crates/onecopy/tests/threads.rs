@@ -55,15 +55,16 @@ fn every_thread_has_clients_and_replicas() {
         let id: u64 = run(client, "CLIENT ID");
         assert!(own.starts_with(&format!("id={id} ")), "{own}");
     }
-    for thread in 0..2 {
-        assert_eq!(of_thread(&cluster, 1, "onecopy_clients", thread), Some(4), "thread {thread}");
-    }
+    // What a thread says of itself, it says a moment later.
+    let both = |name| [0, 1].map(|thread| of_thread(&cluster, 1, name, thread));
+    wait("four clients on each thread", PATIENCE, || (both("onecopy_clients") == [Some(4); 2]).then_some(()));
     // Group 2 is alone.
-    let replicas = |thread| of_thread(&cluster, 1, "onecopy_replicas", thread);
-    assert_eq!([replicas(0), replicas(1)], [Some(1), Some(2)]);
-    let status = cluster.status(1).expect("a status");
-    let by_group: Vec<(u32, u32)> = status.replicas.iter().map(|of| (of.group, of.thread)).collect();
-    assert_eq!(by_group, [(1, 1), (2, 0), (3, 1)]);
+    wait("all replicas", PATIENCE, || (both("onecopy_replicas") == [Some(1), Some(2)]).then_some(()));
+    wait("the groups of each thread", PATIENCE, || {
+        let status = cluster.status(1)?;
+        let by_group: Vec<(u32, u32)> = status.replicas.iter().map(|of| (of.group, of.thread)).collect();
+        (by_group == [(1, 1), (2, 0), (3, 1)]).then_some(())
+    });
 }
 
 #[test]
