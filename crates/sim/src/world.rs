@@ -256,7 +256,11 @@ impl World {
         for (group, checks) in &mut self.env.checks.groups {
             let Some(replica) = process.group(*group).map(Group::replica) else { continue };
             let (waiting, held) = (node.disk.waiting(*group), replica.log());
-            let (mut log, memory) = (held.bytes(), held.memory_bytes().saturating_sub(waiting));
+            // What is as long as it may be for a good reason may also come and be written at once.
+            let disk = waiting.saturating_sub(held.bytes().saturating_sub(self.bounds.log()));
+            // Whoever has not been told what the disk has keeps it.
+            let memory = if process.knows_all() { held.memory_bytes().saturating_sub(waiting) } else { 0 };
+            let mut log = held.bytes();
             if node.executed_lately(self.env.time) {
                 // What is not executed cannot go either, nor before the snapshot after it is finished.
                 log = log.min(self.bounds.log());
@@ -267,7 +271,7 @@ impl World {
                 let images = self.nodes.iter().map(|node| node.disk.largest_image(*group)).max();
                 log = log.saturating_sub(2 * images.unwrap_or_default());
             }
-            self.bounds.check(id, Sizes { log, memory, disk: waiting });
+            self.bounds.check(id, Sizes { log, memory, disk });
             let is_newest =
                 replica.standing() == Standing::Primary && replica.view() == checks.views.newest();
             let alone = self.env.profile.alone;

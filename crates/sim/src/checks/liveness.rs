@@ -84,18 +84,20 @@ fn missing_of(group: GroupId, checks: &GroupChecks, env: &Env, nodes: &[Node]) -
 }
 
 /// Nothing is asked for any more: the copies must be equal, and hold what was acknowledged, and the view must have
-/// stayed as it was when there had been this many, since nothing has gone wrong. Returns whether it is too early to tell: a
-/// lease may have ended just now, and its entry is on its way.
+/// stayed as it was when there had been this many, since nothing has gone wrong. Returns whether all have been seen so: a
+/// lease may have ended just now, or a comparison been asked for, and its entry is on its way. (Each group is seen
+/// by itself: there need be no moment at which nothing is on its way in any of them.)
 pub fn settled(env: &mut Env, nodes: &[Node], views: u64, is_last_look: bool) -> bool {
     if env.checks.view_changes() != views {
         let views: Vec<_> = env.checks.groups.values().filter_map(|group| group.views.newest()).collect();
         violated(CHECKER, format!("a view was changed, although nothing was wrong: {views:?}"));
     }
     let (time, is_misled, keys) = (env.time, env.checks.clocks.is_off, env.profile.workload.keys);
-    for (group, checks) in &mut env.checks.groups {
-        if !settled_of(*group, checks, nodes, (time, is_misled, keys), is_last_look) {
-            return false;
-        }
+    for (group, checks) in env.checks.groups.iter_mut().filter(|(_, checks)| !checks.is_settled) {
+        checks.is_settled = settled_of(*group, checks, nodes, (time, is_misled, keys), is_last_look);
+    }
+    if !env.checks.groups.values().all(|checks| checks.is_settled) {
+        return false;
     }
     let configuration = env.checks.members.committed();
     let is_member = |node: &&Node| {

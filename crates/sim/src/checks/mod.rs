@@ -99,6 +99,8 @@ pub struct GroupChecks {
     pub served: u64,
     /// How many entries and views there were at the last look.
     pub seen: (u64, u64),
+    /// Whether its copies have been seen to be equal, now that nothing is asked for any more.
+    pub is_settled: bool,
 }
 
 impl GroupChecks {
@@ -114,6 +116,7 @@ impl GroupChecks {
             enough: enough::Enough::default(),
             served: 0,
             seen: (0, 0),
+            is_settled: false,
         }
     }
 

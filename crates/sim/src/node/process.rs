@@ -206,6 +206,13 @@ impl Process {
         data.min(self.control_due())
     }
 
+    /// Whether its data side has been told everything that happened to it: it has not while it is stalled or
+    /// slow.
+    #[must_use]
+    pub fn knows_all(&self) -> bool {
+        self.inbox.is_empty() && self.backlog.is_empty()
+    }
+
     /// When the control side has its next turn if nothing happens.
     fn control_due(&self) -> Instant {
         let due = self.next_look.min(self.next_ping);
