@@ -62,6 +62,12 @@ impl<M: StateMachine> Group<M> {
         self.reads.push((origin, body));
     }
 
+    /// Whether requests wait to be taken or refused: until the end of the turn in which they came.
+    #[must_use]
+    pub fn has_requests(&self) -> bool {
+        !(self.writes.is_empty() && self.reads.is_empty())
+    }
+
     /// Proposes as many of the waiting writes as one entry takes; without any, an entry that lets time move on.
     pub(super) fn propose(
         &mut self,

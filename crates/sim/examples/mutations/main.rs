@@ -13,10 +13,12 @@
 mod list;
 mod program;
 
+use std::io::Read;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
 use list::Mutation;
 
 /// How many seeds a mutation is tried with, unless said otherwise.
@@ -97,22 +99,31 @@ fn judge(program: &Path, number: usize, seeds: u64) -> anyhow::Result<Fate> {
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()?;
-        while child.try_wait()?.is_none() {
+        // Read as it comes: what a violation says may be more than a pipe holds.
+        let mut stdout = child.stdout.take().context("its output is piped")?;
+        let reader = std::thread::spawn(move || {
+            let mut said = Vec::new();
+            stdout.read_to_end(&mut said).map(|_| said)
+        });
+        let status = loop {
+            if let Some(status) = child.try_wait()? {
+                break status;
+            }
             if processor_seconds(child.id()) > PATIENCE {
                 child.kill()?;
                 child.wait()?;
                 return Ok(Fate::Hung);
             }
             std::thread::sleep(LOOK);
-        }
-        let output = child.wait_with_output()?;
-        let text = String::from_utf8_lossy(&output.stdout);
+        };
+        let output = reader.join().expect("reading does not panic")?;
+        let text = String::from_utf8_lossy(&output);
         if let Some(fate) = text.lines().find_map(understand) {
             return Ok(fate);
         }
-        if !output.status.success() {
+        if !status.success() {
             // Stopped by something that is no check: an assertion outside of a run, or memory.
-            let said = output.status.to_string();
+            let said = status.to_string();
             return Ok(Fate::Caught { seed: first, check: "the process".to_owned(), said });
         }
     }

@@ -65,6 +65,7 @@ pub mod raft_logs;
 pub mod search;
 pub mod second;
 pub mod tail;
+pub mod turns;
 pub mod twice;
 pub mod views;
 

@@ -18,7 +18,7 @@ use super::archive::Archive;
 use super::start;
 use super::watch::{GroupWatch, ViewWatch};
 use super::{Happened, Node, agreement, report};
-use crate::checks::handover;
+use crate::checks::{handover, turns};
 use crate::client::{self, OpId, group_of};
 use crate::disk::Disk;
 use crate::env::Env;
@@ -314,6 +314,9 @@ impl Process {
         }
         let mut watch = GroupWatch { env: &mut *env, me: self.me, boot: self.boot };
         self.data.end_turn(now, wall, &mut watch, &mut self.data_out);
+        if let Some(group) = self.groups().find(|group| group.has_requests()) {
+            turns::left(self.me.node, group.id());
+        }
         self.suffer(env);
         if self.is_stricken {
             return;
