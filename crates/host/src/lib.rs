@@ -53,6 +53,7 @@ pub mod disk;
 pub mod gathering;
 pub mod gossip;
 pub mod group;
+pub mod known_nodes;
 #[cfg(test)]
 mod memory;
 pub mod message;

@@ -190,15 +190,17 @@ impl World {
         true
     }
 
-    /// A process dies, and is started again elsewhere. One at a time: where all have gone, nobody could find
-    /// out.
+    /// A process dies, and is started again elsewhere. One at a time, and one that knows where some other is:
+    /// where all have gone, nobody could find out.
     fn move_away(&mut self, node: NodeId, length: Time) -> bool {
         let Some(table) = self.newest_table() else { return false };
         let is_known = |other: &NodeId| {
             let address = self.env.network.address(*other);
             table.nodes().get(other).is_some_and(|known| known.addresses.peer == address)
         };
-        if !self.ids().iter().all(is_known) || !self.crash(node, length) {
+        let is_right = |(other, at)| other != node && self.env.network.address(other) == at;
+        let knows = self.nodes[node.0 as usize - 1].remembered.places().any(is_right);
+        if !(knows && self.ids().iter().all(is_known) && self.crash(node, length)) {
             return false;
         }
         self.say(node, "moves");

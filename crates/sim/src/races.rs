@@ -202,6 +202,14 @@ impl Race {
                 (profile.double, profile.late) = (dice.between(0, 300), dice.between(0, 100));
                 profile.fault_interval = ms(dice, 500, 2_000);
                 profile.fault_length = ms(dice, 300, 1_500);
+                if dice.chance(500) {
+                    // Whoever is left behind gets an image in the middle of one of its own, or of a command.
+                    profile.weights =
+                        [(Fault::Partition, 20), (Fault::LongCommand, 15), (Fault::SlowDisk, 10)].into();
+                    (profile.copies, profile.nodes) = (2, 3);
+                    profile.fault_length = ms(dice, 1_000, 3_000);
+                    profile.think = 50 * MS;
+                }
             }
         }
     }

@@ -3,6 +3,7 @@
 
 use onecopy_core::{Incarnation, NodeId, View};
 use onecopy_host::VIEW_GROUP;
+use onecopy_host::known_nodes::KnownNodes;
 
 use crate::checks::members;
 use crate::clock::{MS, SECOND, Time};
@@ -158,7 +159,7 @@ impl World {
             // Whoever sets it up again writes new settings.
             machine.settings = moves;
             machine.view_member = whole_life;
-            machine.remembered.clear();
+            machine.remembered = KnownNodes::default();
             machine.disk.forget_all();
         } else {
             machine.disk.forget_data();

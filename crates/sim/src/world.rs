@@ -258,8 +258,10 @@ impl World {
             let (waiting, held) = (node.disk.waiting(*group), replica.log());
             // What is as long as it may be for a good reason may also come and be written at once.
             let disk = waiting.saturating_sub(held.bytes().saturating_sub(self.bounds.log()));
-            // Whoever has not been told what the disk has keeps it.
-            let memory = if process.knows_all() { held.memory_bytes().saturating_sub(waiting) } else { 0 };
+            let memory = match process.knows_what_is_settled(*group) {
+                true => held.memory_bytes().saturating_sub(waiting),
+                false => 0,
+            };
             let mut log = held.bytes();
             if node.executed_lately(self.env.time) {
                 // What is not executed cannot go either, nor before the snapshot after it is finished.

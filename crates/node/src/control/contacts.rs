@@ -1,27 +1,25 @@
-//! Where to find the view service: the configuration names the view nodes of the founding, the view table those of today,
-//! and a file in the data directory those of yesterday, so that a node that was away while they changed still finds them.
-//!
-//! ```text
-//! view-nodes := (id " " address "\n")*          one line per view node
-//! ```
+//! Where to find the view service: the configuration names the view nodes of the founding, the view table those of
+//! today, and a file in the data directory those of yesterday, so that a node that was away while they changed still
+//! finds them. ([`KnownNodes`] says what is in the file.)
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use onecopy_core::NodeId;
+use onecopy_host::known_nodes::KnownNodes;
 use onecopy_views::Table;
 use tracing::warn;
 
 /// The name of the file.
-const FILE: &str = "view-nodes";
+const FILE: &str = "known-nodes";
 
-/// The view nodes to turn to.
+/// The nodes to turn to.
 #[derive(Debug)]
 pub(crate) struct Contacts {
     configured: BTreeSet<NodeId>,
     /// As the file has it.
-    remembered: BTreeMap<NodeId, String>,
+    remembered: KnownNodes,
     directory: PathBuf,
 }
 
@@ -30,50 +28,39 @@ impl Contacts {
     pub(crate) fn open(configured: &[u32], directory: &Path) -> Self {
         let text = std::fs::read_to_string(directory.join(FILE)).unwrap_or_default();
         let configured = configured.iter().map(|node| NodeId(*node)).collect();
-        Self { configured, remembered: parse(&text), directory: directory.to_owned() }
+        Self { configured, remembered: KnownNodes::read(&text), directory: directory.to_owned() }
     }
 
-    /// Where those who are remembered take other nodes.
-    pub(crate) fn remembered(&self) -> impl Iterator<Item = (NodeId, String)> {
-        self.remembered.iter().map(|(node, address)| (*node, address.clone()))
+    /// What is remembered of the other nodes.
+    pub(crate) fn remembered(&self) -> &KnownNodes {
+        &self.remembered
     }
 
     /// Whom to tell what is for all view nodes. Also those that may be none any more: they know who is.
     pub(crate) fn view_nodes(&self, table: &Table) -> BTreeSet<NodeId> {
-        let known = self.configured.iter().chain(self.remembered.keys()).chain(table.view_nodes());
+        let known = self.configured.iter().chain(self.remembered.view_nodes()).chain(table.view_nodes());
         known.copied().collect()
     }
 
-    /// The table says who the view nodes are.
+    /// The table says who the nodes are.
     pub(crate) fn follow(&mut self, table: &Table) {
-        let address = |node: &NodeId| Some((*node, table.nodes().get(node)?.addresses.peer.clone()));
-        let now: BTreeMap<NodeId, String> = table.view_nodes().iter().filter_map(address).collect();
+        let now = KnownNodes::of(table);
         if now.is_empty() || now == self.remembered {
             return;
         }
         if let Err(error) = self.write(&now) {
-            warn!(%error, "cannot remember who the view nodes are");
+            warn!(%error, "cannot remember where the other nodes are");
         }
         self.remembered = now;
     }
 
-    fn write(&self, nodes: &BTreeMap<NodeId, String>) -> std::io::Result<()> {
-        let lines: String = nodes.iter().map(|(node, address)| format!("{} {address}\n", node.0)).collect();
+    fn write(&self, nodes: &KnownNodes) -> std::io::Result<()> {
         let (path, partial) = (self.directory.join(FILE), self.directory.join(format!("{FILE}.partial")));
         let mut file = std::fs::File::create(&partial)?;
-        file.write_all(lines.as_bytes())?;
+        file.write_all(nodes.to_string().as_bytes())?;
         file.sync_all()?;
         std::fs::rename(partial, path)
     }
-}
-
-/// Lines that make no sense are left out: the file is a hint.
-fn parse(text: &str) -> BTreeMap<NodeId, String> {
-    let line = |line: &str| {
-        let (node, address) = line.split_once(' ')?;
-        Some((NodeId(node.parse().ok()?), address.to_owned()))
-    };
-    text.lines().filter_map(line).collect()
 }
 
 #[cfg(test)]
@@ -117,13 +104,17 @@ mod tests {
         contacts.follow(&Table::default());
         assert_eq!(ids(&open(), &Table::default()), [1, 2, 3]);
         assert_eq!(ids(&open(), &table(&[4])), [1, 2, 3, 4]);
-        let addresses: Vec<_> = open().remembered().map(|(_, address)| address).collect();
-        assert_eq!(addresses, ["10.0.0.2:7379", "10.0.0.3:7379"]);
+        assert_eq!(open().remembered().to_string(), "2 10.0.0.2:7379 view\n3 10.0.0.3:7379 view\n");
     }
 
     #[test]
-    fn a_damaged_file_is_only_a_worse_hint() {
-        let known: Vec<u32> = parse("x\n4 10.0.0.4:7379\n5\nsix y\n").keys().map(|node| node.0).collect();
-        assert_eq!(known, [4]);
+    fn those_that_are_no_view_nodes_are_remembered_too() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut table = table(&[1, 2]);
+        table.apply(&Command::SetViewNodes { nodes: [NodeId(1)].into() }, Rules::default()).expect("news");
+        Contacts::open(&[1], directory.path()).follow(&table);
+        let known = Contacts::open(&[1], directory.path());
+        assert_eq!(known.remembered().to_string(), "1 10.0.0.1:7379 view\n2 10.0.0.2:7379\n");
+        assert_eq!(known.view_nodes(&Table::default()), [NodeId(1)].into(), "nobody else is asked to lead");
     }
 }

@@ -76,7 +76,7 @@ impl ControlThread {
         let contacts = Contacts::open(&config.view_nodes, &config.data);
         let mut links = Links::start(caller, others(config), heard);
         // What is configured is tried first.
-        contacts.remembered().for_each(|(node, address)| links.look_for(node, &address));
+        contacts.remembered().places().for_each(|(node, address)| links.look_for(node, address));
         let callee = Callee { cluster: config.cluster.clone(), node: self.me.node };
         let to_data = self.to_data.clone();
         let accepted = move |call: accept::Accepted| match call.lane {

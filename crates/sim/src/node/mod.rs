@@ -15,6 +15,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use onecopy_core::{GroupId, Incarnation, NodeId, Ticket, Write};
+use onecopy_host::known_nodes::KnownNodes;
 use onecopy_host::{ArchiveEvent, ArchiveJob, Job, MemberChange, Submission, VIEW_GROUP};
 use onecopy_views::Command;
 
@@ -102,7 +103,7 @@ pub struct Node {
     /// How often the others had moved when its settings were written.
     pub settings: BTreeMap<NodeId, u64>,
     /// Who they are, and where, as its disk remembers.
-    pub remembered: BTreeMap<NodeId, String>,
+    pub remembered: KnownNodes,
     /// The process, if one runs.
     pub process: Option<Box<Process>>,
     /// Counts the processes: what an earlier one asked of the disk is no business of a later one.
@@ -147,7 +148,7 @@ impl Node {
             view_member,
             view_nodes,
             settings: BTreeMap::new(),
-            remembered: BTreeMap::new(),
+            remembered: KnownNodes::default(),
             process: None,
             generation: 0,
             started: 0,

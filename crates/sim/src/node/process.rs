@@ -6,7 +6,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use onecopy_core::{BootNumber, GroupId, Incarnation, Instant, Member, NodeId, Petition, Plea, Timestamp};
+use onecopy_core::{
+    BootNumber, GroupId, Incarnation, Index, Instant, Member, NodeId, Petition, Plea, Timestamp,
+};
+use onecopy_host::known_nodes::KnownNodes;
 use onecopy_host::{
     DataEffect, DataPlane, Gossip, Group, Out, Reply, Room, ViewEffect, ViewService, Whereabouts, gossip,
 };
@@ -55,6 +58,8 @@ pub struct Process {
     pub(super) data_out: Out<DataEffect>,
     /// The last batches of the coordinators that the ledgers know.
     ledgers_know: BTreeMap<GroupId, u64>,
+    /// The last entries that were on the disk at the start.
+    found: BTreeMap<GroupId, Index>,
     /// It has executed something that costs more than it can bear.
     pub(super) is_stricken: bool,
     /// The groups whose machines are held in the middle of something long.
@@ -68,8 +73,8 @@ pub struct Process {
     table: Arc<Table>,
     /// Where it looks for the others, and where it is itself.
     whereabouts: Whereabouts,
-    /// The view nodes, and where they are, until somebody asks.
-    news: Option<BTreeMap<NodeId, String>>,
+    /// The nodes, and where they are, until somebody asks.
+    news: Option<KnownNodes>,
     gossip: Gossip,
     address: String,
     next_ping: Instant,
@@ -94,6 +99,8 @@ impl Process {
         for group in node.disk.data_groups() {
             start_group(&node.disk, group, (me, boot), (now, &mut *env), &mut data, &mut data_out);
         }
+        let last = |group: &Group<Machine>| (group.id(), group.replica().log().last().index);
+        let found = data.groups().map(last).collect();
         let (settings, kept) = start::view_service(node, env);
         let env_address = env.network.address(node.id);
         let whereabouts = whereabouts(node, env);
@@ -102,13 +109,14 @@ impl Process {
         Self {
             me,
             boot,
-            view_nodes: node.view_nodes.keys().chain(node.remembered.keys()).copied().collect(),
+            view_nodes: node.view_nodes.keys().chain(node.remembered.view_nodes()).copied().collect(),
             inbox: Vec::new(),
             backlog: Vec::new(),
             data_due: now,
             data,
             data_out,
             ledgers_know: BTreeMap::new(),
+            found,
             held: BTreeSet::new(),
             is_stricken: false,
             view_service,
@@ -186,7 +194,7 @@ impl Process {
             env.stats.pauses += u64::from(is_busy);
             let slice = if is_busy { env.profile.slice_takes } else { Duration::ZERO };
             let due = self.data.deadline(now).map(|deadline| deadline.max(now + slice));
-            self.data_due = due.unwrap_or(now + LONG);
+            self.data_due = due.into_iter().chain(self.status_due(now)).min().unwrap_or(now + LONG);
             if self.is_stricken {
                 self.inbox.append(&mut control);
                 self.data_due = now;
@@ -206,11 +214,15 @@ impl Process {
         data.min(self.control_due())
     }
 
-    /// Whether its data side has been told everything that happened to it: it has not while it is stalled or
-    /// slow.
+    /// Whether a replica knows what it may let go of. It does not before its data side has been told everything
+    /// that happened, which takes a while if it is stalled or slow; and after a start not before it has heard
+    /// that the log that it found is committed.
     #[must_use]
-    pub fn knows_all(&self) -> bool {
-        self.inbox.is_empty() && self.backlog.is_empty()
+    pub fn knows_what_is_settled(&self, group: GroupId) -> bool {
+        let is_told = self.inbox.is_empty() && self.backlog.is_empty();
+        let found = self.found.get(&group).copied().unwrap_or_default();
+        let replica = self.group(group).map(Group::replica);
+        is_told && replica.is_some_and(|of| of.commit() >= found.min(of.log().last().index))
     }
 
     /// When the control side has its next turn if nothing happens.
@@ -219,8 +231,8 @@ impl Process {
         self.view_service.deadline().map_or(due, |deadline| due.min(deadline))
     }
 
-    /// The view nodes, and where they are, if this node has heard of others since it was asked last.
-    pub fn take_news(&mut self) -> Option<BTreeMap<NodeId, String>> {
+    /// The nodes, and where they are, if this node has heard of others since it was asked last.
+    pub fn take_news(&mut self) -> Option<KnownNodes> {
         self.news.take().filter(|known| !known.is_empty())
     }
 
@@ -324,10 +336,15 @@ impl Process {
         self.post(env);
         let replies = self.data.replies().map(|(op, reply)| (self.me.node, op, understand(reply)));
         env.checks.answers.extend(replies);
-        if self.status.as_ref().is_none_or(|(at, _)| now.since(*at) >= STATUS_INTERVAL) {
+        if self.status_due(now).is_none_or(|due| due <= now) {
             let status = |group: &Group<Machine>| (group.id(), group.replica().status(now));
             self.status = Some((now, self.groups().map(status).collect()));
         }
+    }
+
+    /// When the status is renewed because something has happened since it was.
+    fn status_due(&self, now: Instant) -> Option<Instant> {
+        self.status.as_ref().filter(|(at, _)| *at < now).map(|(at, _)| *at + STATUS_INTERVAL)
     }
 
     /// Notes which costly reads were executed. Nothing comes of a turn in which one was, unless the process
@@ -587,8 +604,7 @@ impl Process {
     fn learn(&mut self, table: Arc<Table>) {
         if table.version() > self.table.version() {
             self.table = table.clone();
-            let place = |node: &NodeId| Some((*node, table.nodes().get(node)?.addresses.peer.clone()));
-            self.news = Some(table.view_nodes().iter().filter_map(place).collect());
+            self.news = Some(KnownNodes::of(&table));
             for (node, registration) in table.nodes() {
                 self.whereabouts.tell(*node, &registration.addresses.peer);
             }
@@ -624,8 +640,8 @@ fn whereabouts(node: &Node, env: &Env) -> Whereabouts {
         let moves = node.settings.get(&other).copied().unwrap_or_default();
         whereabouts.configure(other, network::address(other, moves));
     }
-    for (other, address) in &node.remembered {
-        whereabouts.tell(*other, address);
+    for (other, address) in node.remembered.places() {
+        whereabouts.tell(other, address);
     }
     whereabouts
 }
