@@ -106,7 +106,9 @@ impl World {
         if !is_backup || self.env.subject.is_some() || !process.flip(group) {
             return false;
         }
-        self.env.checks.group(group).digests.scarred.insert(node);
+        let checks = self.env.checks.group(group);
+        checks.digests.scarred.insert(node);
+        checks.images.damaged(node);
         self.say(node, "a bit flips in its memory");
         true
     }

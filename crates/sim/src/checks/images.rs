@@ -1,9 +1,12 @@
 //! Whatever a replica writes down, it can read again (rule E3): every snapshot of the data is restored the
-//! moment it is finished, into a machine that has nothing in common with the one that it was made of, and
-//! what is remembered beside the machine keeps its bounds. A snapshot that cannot be restored is noticed long
-//! before somebody needs it, when the log behind it is gone.
+//! moment it is finished, into a machine that has nothing in common with the one that it was made of. It has
+//! to be of one moment, the one at which it was begun, however much has changed while it was made; and what
+//! is remembered beside the machine keeps its bounds. A snapshot that is of no use is noticed long before
+//! somebody needs it, when the log behind it is gone.
 
-use onecopy_core::{AnswerBounds, Replicated, Rule, Rules};
+use std::collections::BTreeMap;
+
+use onecopy_core::{AnswerBounds, EntryId, NodeId, Replicated, Rule, Rules, StateMachine};
 use onecopy_host::SnapshotName;
 
 use crate::dice::Dice;
@@ -27,14 +30,50 @@ pub fn draw_bounds(dice: &mut Dice, sabotaged: Option<Rule>) -> AnswerBounds {
     AnswerBounds { one_max: dice.between(4, 40) as usize, all_max: dice.between(4, 200) }
 }
 
-/// A snapshot of the data is complete.
-pub fn finished(name: SnapshotName, image: &[u8], subject: Option<&dyn Subject>, bounds: AnswerBounds) {
+/// The last snapshot that each node began of one group.
+#[derive(Debug, Default)]
+pub struct Images {
+    begun: BTreeMap<NodeId, (EntryId, u64)>,
+}
+
+impl Images {
+    /// A node begins one of this state.
+    pub fn begun(&mut self, node: NodeId, at: EntryId, machine: &impl StateMachine) {
+        self.begun.insert(node, (at, machine.digest()));
+    }
+
+    /// The memory of a node is damaged: what it has begun may come to anything.
+    pub fn damaged(&mut self, node: NodeId) {
+        self.begun.remove(&node);
+    }
+
+    /// A node has finished one, which restores to this state.
+    fn finished(&self, node: NodeId, id: EntryId, machine: &impl StateMachine) {
+        let begun = self.begun.get(&node).filter(|(at, _)| *at == id);
+        if begun.is_some_and(|(_, digest)| *digest != machine.digest()) {
+            violated(
+                CHECKER,
+                format!("the snapshot at {id} of {node} is not of the state that it is said to be of"),
+            );
+        }
+    }
+}
+
+/// A node has completed a snapshot of the data.
+pub fn finished(
+    (images, node): (&Images, NodeId),
+    name: SnapshotName,
+    image: &[u8],
+    subject: Option<&dyn Subject>,
+    bounds: AnswerBounds,
+) {
     let fresh = machine(subject, [name.id.index.0, !name.time.0], Rules::default());
     let mut state: Replicated<Machine> = Replicated::new(fresh, Rules::default()).bounded(bounds);
     let restored = image.chunks(PIECE_BYTES).try_for_each(|piece| state.restore(piece));
     if let Err(error) = restored.and_then(|()| state.restore_finish()) {
         violated(CHECKER, format!("E3: the snapshot at {} cannot be restored: {error}", name.id));
     }
+    images.finished(node, name.id, state.machine());
     let (bytes, most) = (state.sessions().answer_bytes(), bounds.all_max);
     if bytes > most {
         violated(
@@ -73,9 +112,27 @@ mod tests {
     #[test]
     fn what_cannot_be_read_again_is_caught() {
         let (large, small) = (AnswerBounds::default(), AnswerBounds { one_max: 4, all_max: 4 });
-        assert_eq!(caught(|| finished(NAME, &image(large), None, large)), None);
-        assert_eq!(caught(|| finished(NAME, &image(small), None, small)), None);
-        assert_eq!(caught(|| finished(NAME, &image(large)[1..], None, large)), Some(CHECKER));
-        assert_eq!(caught(|| finished(NAME, &image(large), None, small)), Some(CHECKER), "without a bound");
+        let finished = |image: &[u8], bounds| {
+            let (images, node) = (Images::default(), NodeId(1));
+            caught(|| super::finished((&images, node), NAME, image, None, bounds))
+        };
+        assert_eq!(finished(&image(large), large), None);
+        assert_eq!(finished(&image(small), small), None);
+        assert_eq!(finished(&image(large)[1..], large), Some(CHECKER));
+        assert_eq!(finished(&image(large), small), Some(CHECKER), "without a bound");
+    }
+
+    #[test]
+    fn a_snapshot_of_another_state_is_caught() {
+        let (mut images, node, bounds) = (Images::default(), NodeId(1), AnswerBounds::default());
+        let empty = machine(None, [1, 2], Rules::default());
+        images.begun(node, NAME.id, &empty);
+        let finished = |images: &Images, node| {
+            caught(|| super::finished((images, node), NAME, &image(bounds), None, bounds))
+        };
+        assert_eq!(finished(&images, node), Some(CHECKER));
+        assert_eq!(finished(&images, NodeId(2)), None, "nobody knows what it has begun");
+        images.damaged(node);
+        assert_eq!(finished(&images, node), None);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! | file | property | source |
 //! | --- | --- | --- |
-//! | [`images`] | every snapshot can be restored, and what is remembered of answers keeps its bounds | rule `BoundedAnswers` (E3) |
+//! | [`images`] | every snapshot can be restored, and is of one moment; what is remembered of answers keeps its bounds | rule `BoundedAnswers` (E3) |
 //! | [`ledger`] | one history: what is committed never changes, and is executed once | Raft paper, Figure 3, state machine safety; rules P6, P8 |
 //! | [`digests`] | equal copies: equal digests at equal indexes | Schneider, 1990; rule P10 |
 //! | [`linearizable`] | every answer is that of one copy, in real-time order (witness: the log) | Herlihy and Wing, 1990; rules P2, P7, `ConfirmReads` |
@@ -92,6 +92,8 @@ pub struct GroupChecks {
     pub agreed: agreed::Agreed,
     /// In which views replicas began anew, because they held something else than their primary.
     pub began: BTreeMap<NodeId, ViewNumber>,
+    /// What snapshots are of.
+    pub images: images::Images,
     /// What is not committed yet.
     pub tail: tail::Tail,
     /// How many copies there were of what was committed.
@@ -113,6 +115,7 @@ impl GroupChecks {
             views: views::Views::of(group),
             agreed: agreed::Agreed::default(),
             began: BTreeMap::new(),
+            images: images::Images::default(),
             tail: tail::Tail::default(),
             enough: enough::Enough::default(),
             served: 0,

@@ -340,7 +340,8 @@ impl Node {
             && is_of_data(name.group)
             && let Some(image) = self.disk.image(name.group, name.id)
         {
-            images::finished(*name, &image.bytes, env.subject.as_deref(), env.profile.answers);
+            let begun = (&env.checks.group(name.group).images, self.id);
+            images::finished(begun, *name, &image.bytes, env.subject.as_deref(), env.profile.answers);
         }
         if let Some(event) = event {
             self.happened(env, Happened::Archived(event));

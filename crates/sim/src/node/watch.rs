@@ -76,7 +76,8 @@ impl GroupObserver<Machine> for GroupWatch<'_> {
         self.env.note(self.me.node, || format!("does not hand over: {error}"));
     }
 
-    fn snapshot_begun(&mut self, _: &Group<Machine>, at: EntryId) {
+    fn snapshot_begun(&mut self, group: &Group<Machine>, at: EntryId) {
+        self.env.checks.group(group.id()).images.begun(self.me.node, at, machine(group));
         self.env.stats.snapshots[0] += 1;
         self.env.note(self.me.node, || format!("takes a snapshot at {at}"));
     }
