@@ -29,6 +29,7 @@
 //! | [`log`] | a group's log behind its snapshot: a window in memory, and the outline of the rest |
 //! | [`persist`] | what a protocol asks its driver to make durable, and what it gets back after a restart |
 //! | [`payload`] | how the batches of several coordinators share one entry |
+//! | [`parts`] | how a large batch comes in several entries |
 //! | [`segments`] | how the requests of several clients share one batch |
 //! | [`footprint`] | which keys a request touches |
 //! | [`budget`] | how a machine that executes something long lets others have their turn |
@@ -47,6 +48,7 @@ pub mod id;
 pub mod log;
 pub mod machine;
 mod outline;
+pub mod parts;
 pub mod payload;
 pub mod persist;
 pub mod petition;

@@ -6,16 +6,24 @@
 //! ```text
 //! payload := ε                                        a no-op
 //!          | flags:u8 (memory_max:u64)? batch*        bit 1 of flags: there is a memory limit
-//! batch   := coordinator:u128 sequence:u64 done_below:u64 length:u32 body
+//! batch   := coordinator:u128 sequence:u64 done_below:u64 length:u32 (at:u32 of:u32)? body
 //! ```
+//!
+//! Bit 31 of the length: it is a [part](crate::parts) of a batch, from byte `at` on, that has `of` bytes as a whole.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+use serde::{Deserialize, Serialize};
 
 use crate::id::{BatchId, Incarnation};
 
 /// Bit 0 once said that the memory of the primary was full. It is never used again.
 const MEMORY_LIMITED: u8 = 2;
 const BATCH_HEADER: usize = 16 + 8 + 8 + 4;
+/// A bit of the length.
+const IS_PART: u32 = 1 << 31;
+/// What a batch, or a part of one, has at most.
+pub const BODY_BYTES_MAX: usize = (IS_PART - 1) as usize;
+const PART_HEADER: usize = 4 + 4;
 
 /// One coordinator's commands within an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,8 +32,27 @@ pub struct Batch {
     pub id: BatchId,
     /// The coordinator has the answers to all its batches below this sequence number.
     pub done_below: u64,
+    /// If this is not all of the batch: which part.
+    pub part: Option<Part>,
     /// The commands, in the encoding of the state machine.
     pub body: Bytes,
+}
+
+/// Where in its batch a part lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// How many bytes of the batch are before it.
+    pub at: u32,
+    /// How many bytes the batch has as a whole.
+    pub of: u32,
+}
+
+impl Part {
+    /// Whether a part of so many bytes is the last one, with which the batch is executed.
+    #[must_use]
+    pub fn is_last(self, bytes: usize) -> bool {
+        self.at as usize + bytes >= self.of as usize
+    }
 }
 
 /// What the primary settled for the whole entry.
@@ -65,13 +92,22 @@ impl Builder {
         Self { buffer }
     }
 
-    /// Adds a batch. Panics if its body is larger than 4 GiB, which no limit lets through.
+    /// Adds a batch. Panics if its body is larger than [`BODY_BYTES_MAX`], which no limit lets through.
     pub fn push(&mut self, batch: &Batch) {
-        self.buffer.reserve(BATCH_HEADER + batch.body.len());
+        assert!(batch.body.len() <= BODY_BYTES_MAX, "a batch of 2 GiB");
+        self.buffer.reserve(BATCH_HEADER + PART_HEADER + batch.body.len());
         self.buffer.put_u128_le(batch.id.coordinator.0);
         self.buffer.put_u64_le(batch.id.sequence);
         self.buffer.put_u64_le(batch.done_below);
-        self.buffer.put_u32_le(u32::try_from(batch.body.len()).expect("a batch of more than 4 GiB"));
+        let length = batch.body.len() as u32;
+        match batch.part {
+            None => self.buffer.put_u32_le(length),
+            Some(Part { at, of }) => {
+                self.buffer.put_u32_le(length | IS_PART);
+                self.buffer.put_u32_le(at);
+                self.buffer.put_u32_le(of);
+            }
+        }
         self.buffer.put_slice(&batch.body);
     }
 
@@ -125,13 +161,15 @@ impl Iterator for Batches {
         let coordinator = Incarnation(self.rest.get_u128_le());
         let sequence = self.rest.get_u64_le();
         let done_below = self.rest.get_u64_le();
-        let length = self.rest.get_u32_le() as usize;
-        if self.rest.len() < length {
+        let length = self.rest.get_u32_le();
+        let (length, is_part) = ((length & !IS_PART) as usize, length & IS_PART != 0);
+        if self.rest.len() < length + if is_part { PART_HEADER } else { 0 } {
             self.rest.clear();
             return Some(Err(malformed));
         }
+        let part = is_part.then(|| Part { at: self.rest.get_u32_le(), of: self.rest.get_u32_le() });
         let body = self.rest.split_to(length);
-        Some(Ok(Batch { id: BatchId { coordinator, sequence }, done_below, body }))
+        Some(Ok(Batch { id: BatchId { coordinator, sequence }, done_below, part, body }))
     }
 }
 
@@ -141,18 +179,23 @@ mod tests {
 
     fn batch(sequence: u64, body: &'static [u8]) -> Batch {
         let id = BatchId { coordinator: Incarnation(7), sequence };
-        Batch { id, done_below: 1, body: Bytes::from_static(body) }
+        Batch { id, done_below: 1, part: None, body: Bytes::from_static(body) }
+    }
+
+    fn part(sequence: u64, at: u32, of: u32, body: &'static [u8]) -> Batch {
+        Batch { part: Some(Part { at, of }), ..batch(sequence, body) }
     }
 
     #[test]
     fn what_goes_in_comes_out() {
         let mut builder = Builder::new(Header { memory_max: 7 << 30 });
         builder.push(&batch(1, b"one"));
-        builder.push(&batch(2, b""));
+        builder.push(&part(2, 5, 7, b"xy"));
+        builder.push(&batch(3, b""));
         let (header, batches) = decode(&builder.finish()).unwrap();
         assert_eq!(header.memory_max, 7 << 30);
         let batches: Vec<Batch> = batches.map(Result::unwrap).collect();
-        assert_eq!(batches, [batch(1, b"one"), batch(2, b"")]);
+        assert_eq!(batches, [batch(1, b"one"), part(2, 5, 7, b"xy"), batch(3, b"")]);
     }
 
     #[test]
@@ -164,13 +207,15 @@ mod tests {
 
     #[test]
     fn a_malformed_payload_is_an_error() {
-        let mut builder = Builder::new(Header::default());
-        builder.push(&batch(1, b"one"));
-        let payload = builder.finish();
-        for length in 2..payload.len() {
-            let (_, mut batches) = decode(&payload.slice(..length)).unwrap();
-            assert_eq!(batches.next(), Some(Err(PayloadError { at: 1 })));
-            assert_eq!(batches.next(), None);
+        for batch in [batch(1, b"one"), part(1, 5, 8, b"one")] {
+            let mut builder = Builder::new(Header::default());
+            builder.push(&batch);
+            let payload = builder.finish();
+            for length in 2..payload.len() {
+                let (_, mut batches) = decode(&payload.slice(..length)).unwrap();
+                assert_eq!(batches.next(), Some(Err(PayloadError { at: 1 })));
+                assert_eq!(batches.next(), None);
+            }
         }
         assert_eq!(decode(&Bytes::from_static(&[0x80])).unwrap_err(), PayloadError { at: 0 });
         assert_eq!(decode(&Bytes::from_static(&[2, 0, 0])).unwrap_err(), PayloadError { at: 1 });

@@ -217,7 +217,7 @@ mod tests {
 
     fn batch(coordinator: u128, sequence: u64, done_below: u64) -> Batch {
         let id = BatchId { coordinator: Incarnation(coordinator), sequence };
-        Batch { id, done_below, body: Bytes::new() }
+        Batch { id, done_below, part: None, body: Bytes::new() }
     }
 
     fn response(sequence: u64) -> Bytes {

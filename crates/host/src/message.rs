@@ -1,6 +1,7 @@
 //! What coordinators and primaries say to each other, and how the messages of view nodes travel.
 
 use bytes::Bytes;
+use onecopy_core::payload::Part;
 use onecopy_core::{GroupId, Incarnation, Index, NodeId, View, ViewNumber};
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +20,8 @@ pub struct Forward {
     pub done_below: u64,
     /// What it needs.
     pub kind: Kind,
+    /// If this is not all of the batch: which part.
+    pub part: Option<Part>,
     /// The commands: [segments](onecopy_core::segments).
     pub body: Bytes,
 }
@@ -68,6 +71,11 @@ pub enum Outcome {
         has: u32,
         /// How many it must have.
         needs: u32,
+    },
+    /// Nothing was executed: it was a part, and so many bytes of its batch are kept now. The next one begins there.
+    Kept {
+        /// How many.
+        bytes: u32,
     },
     /// It may or may not have been executed, or will be.
     Unknown,

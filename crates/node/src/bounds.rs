@@ -5,8 +5,10 @@
 //! with the table of `docs/limits.md`: who changes one of them learns here whether the others still fit.
 
 use onecopy_core::chunks::CHUNK;
+use onecopy_core::parts::PARTS_BYTES_MAX;
+use onecopy_core::payload::BODY_BYTES_MAX;
 use onecopy_core::{AnswerBounds, session::UNCONFIRMED_MAX};
-use onecopy_host::coordinator::BATCH_BYTES_MAX;
+use onecopy_host::coordinator::{BATCH_BYTES_MAX, LARGE_BYTES, PART_BYTES};
 use onecopy_host::group::ENTRY_BYTES_MAX;
 use onecopy_keyspace::{
     ANSWER_BYTES_MAX, REPLY_BYTES_MAX, RESPONSE_BYTES_WANTED, STEPS_MAX, TEXT_BYTES_MAX, TOKEN_BYTES_MAX,
@@ -28,8 +30,10 @@ const REFUSAL: usize =
 
 /// The largest body of a batch: what closes it, and one segment, which is what closes that, and one command.
 const BATCH: usize = BATCH_BYTES_MAX + SEGMENT_BYTES_MAX + COMMAND_BYTES_MAX + HEADERS;
-/// The largest payload of an entry: what closes it, and one batch.
-const ENTRY: usize = ENTRY_BYTES_MAX + BATCH + HEADERS;
+/// The largest body that travels in one piece: a batch that is not large, or a part.
+const PIECE: usize = if LARGE_BYTES > PART_BYTES { LARGE_BYTES } else { PART_BYTES };
+/// The largest payload of an entry: what closes it, and one such body.
+const ENTRY: usize = ENTRY_BYTES_MAX + PIECE + HEADERS;
 /// As many short commands as find room beside the large one.
 const COMMANDS: usize = (BATCH_BYTES_MAX + SEGMENT_BYTES_MAX) / COMMAND_BYTES_MIN;
 /// The largest response: what is wanted, one reply that goes beyond it, and refusals; a segment is longer
@@ -37,11 +41,12 @@ const COMMANDS: usize = (BATCH_BYTES_MAX + SEGMENT_BYTES_MAX) / COMMAND_BYTES_MI
 const RESPONSE: usize = RESPONSE_BYTES_WANTED + REPLY_BYTES_MAX + COMMANDS * (REFUSAL + 4) + HEADERS;
 
 /// A line of the table: what is written, who reads it, how much both know.
-fn pairs() -> [(&'static str, usize, &'static str, Option<usize>); 10] {
+fn pairs() -> [(&'static str, usize, &'static str, Option<usize>); 11] {
     [
         ("a string or an element", COMMAND_BYTES_MAX, "the longest string", Some(TEXT_BYTES_MAX)),
         ("a reply that is one string", TEXT_BYTES_MAX + 64, "a reply", Some(REPLY_BYTES_MAX)),
-        ("a batch", BATCH, "a length in an entry", Some(u32::MAX as usize)),
+        ("a batch", BATCH, "what is kept of batches in parts", Some(PARTS_BYTES_MAX as usize)),
+        ("a batch in one piece, or a part", PIECE, "a length in an entry", Some(BODY_BYTES_MAX)),
         ("an entry in a `Prepare`", ENTRY + 4 * MIB, "a frame between peers", Some(BODY_MAX)),
         ("an entry in the log", ENTRY, "a record of the log", Some(RECORD_BYTES_MAX)),
         ("a response", RESPONSE, "a frame between peers", Some(BODY_MAX)),

@@ -173,6 +173,8 @@ pub struct Stats {
     pub diverged: u64,
     /// Batches that came again, and were not executed again.
     pub repeated: u64,
+    /// Batches that came in parts, and whole.
+    pub in_parts: u64,
     /// Commands that clients sent again under their tokens, and that were not executed again.
     pub tokens_repeated: u64,
     /// Views that began with a planned handover.
@@ -210,6 +212,7 @@ impl Stats {
         self.refused += other.refused;
         self.diverged += other.diverged;
         self.repeated += other.repeated;
+        self.in_parts += other.in_parts;
         self.tokens_repeated += other.tokens_repeated;
         self.handovers += other.handovers;
         self.lost += other.lost;

@@ -32,6 +32,8 @@ const STRICT: u64 = 100;
 const RACES: u64 = 300;
 /// Of a thousand runs, in how many there are several databases.
 const SEVERAL: u64 = 300;
+/// In how many batches of a few dozen bytes travel in parts.
+const PARTS: u64 = 250;
 /// Commands pause in the middle, after a few steps.
 const SLICED: u64 = 600;
 
@@ -120,6 +122,9 @@ pub struct Profile {
     pub answers: AnswerBounds,
     /// The narrow window that it is bent towards.
     pub race: Option<Race>,
+    /// Batches with more bytes travel in parts of so many; without, those do that are as large as in
+    /// production.
+    pub parts: Option<usize>,
     /// How many faults happen at most.
     pub faults_max: u64,
     /// Registrations that change nothing but fill the log of the view table, per second at the leader.
@@ -190,6 +195,7 @@ impl Profile {
             strays: 0,
             straying: 0,
             leaks: false,
+            parts: None,
             faults_max: u64::MAX,
             churn: 0,
         };
@@ -252,6 +258,10 @@ impl Profile {
         }
         if sabotaged.is_none() && !is_large && dice.chance(SEVERAL) {
             profile.databases = dice.between(2, 3) as u32;
+        }
+        if dice.chance(PARTS) && profile.alone.is_none() && !is_far {
+            // Not too many: each is a commit.
+            profile.parts = Some(dice.between(8, 100) as usize + profile.value_bytes / 4);
         }
         profile
     }

@@ -155,6 +155,7 @@ impl World {
         stats.groups = self.env.checks.groups.len() as u64;
         for GroupChecks { ledger, .. } in self.env.checks.groups.values() {
             stats.repeated += ledger.repeated;
+            stats.in_parts += ledger.in_parts;
             stats.tokens_repeated += ledger.tokens_repeated;
             stats.entries += ledger.len();
             stats.operations += ledger.ops.iter().count() as u64;

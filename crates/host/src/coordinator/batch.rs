@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use onecopy_core::payload::Part;
 use onecopy_core::{Instant, NodeId, ViewNumber};
 
 use super::{CoordinatorConfig, Reply};
@@ -23,18 +24,21 @@ pub(super) struct Batch<T> {
     /// Whose requests it carries, and how many bytes each has in the body.
     pub(super) clients: Vec<T>,
     sizes: Vec<usize>,
-    /// Whether it is so large that it waits for others that are.
-    is_large: bool,
+    /// If it is so large that it travels in parts: how far.
+    parts: Option<Progress>,
     /// How much more time it gets for its bytes, at both ends and in between.
     takes: Duration,
     /// And for the large batches that it may have to wait for.
     ahead: Duration,
-    pub(super) since: Instant,
+    /// When it was made, or got on last.
+    since: Instant,
     whereabouts: Whereabouts,
     /// Before this it is not sent again.
     not_before: Instant,
     /// It was sent to somebody whose answer is lost: it may have been executed.
     is_lost: bool,
+    /// What was sent is not waited for any more, and its answer may come late.
+    has_strays: bool,
     /// How many primaries were lost that had it, and in which view the last of them: there may be two signs
     /// of one loss.
     primaries_lost: (u32, Option<ViewNumber>),
@@ -47,11 +51,26 @@ pub(super) struct Batch<T> {
 enum Whereabouts {
     /// Nobody: it waits for a primary.
     Here,
-    /// A node to which it was sent, at this moment, as the primary of this view.
-    Sent { to: NodeId, at: Instant, view: ViewNumber },
+    /// A node to which it was sent, at this moment, as the primary of this view. It is executed there, unless that was a
+    /// part of it, and not the last.
+    Sent { to: NodeId, at: Instant, view: ViewNumber, is_executed: bool },
     /// Nobody: the primary to which it was sent at this moment cannot take it before there is another view. To ask it all
     /// the time would cost the body of the batch every time.
     WaitsForView { asked: Instant },
+}
+
+/// How far a batch has got that travels in parts: one at a time, so that whatever others send comes between.
+#[derive(Clone, Copy, Debug)]
+struct Progress {
+    part_bytes: usize,
+    /// How long the bytes of one part may take.
+    part_takes: Duration,
+    /// So many of its bytes are kept by the replicas, as far as they have said.
+    kept: usize,
+    /// The most that they ever kept.
+    most: usize,
+    /// It has got on since the last turn.
+    has_moved: bool,
 }
 
 impl<T> Batch<T> {
@@ -63,7 +82,12 @@ impl<T> Batch<T> {
         sizes: Vec<usize>,
         config: &CoordinatorConfig,
     ) -> Self {
-        let is_large = kind == Kind::Write && body.len() >= config.large();
+        // The length of a part and of a batch has 32 bits; what has more is refused by the limit of an entry.
+        let is_large = kind == Kind::Write && body.len() >= config.large_bytes;
+        let part_bytes = config.part_bytes.max(1);
+        let part_takes = config.time_for(part_bytes);
+        let progress = Progress { part_bytes, part_takes, kept: 0, most: 0, has_moved: false };
+        let parts = is_large.then_some(progress);
         let takes = config.time_for(body.len());
         let (whereabouts, is_lost, refusal) = (Whereabouts::Here, false, Reply::Refused);
         let (not_before, primaries_lost) = (now, (0, None));
@@ -72,13 +96,14 @@ impl<T> Batch<T> {
             body,
             clients,
             sizes,
-            is_large,
+            parts,
             takes,
             ahead: Duration::ZERO,
             since: now,
             whereabouts,
             not_before,
             is_lost,
+            has_strays: false,
             primaries_lost,
             refusal,
         }
@@ -100,17 +125,52 @@ impl<T> Batch<T> {
         self.since + timeout + self.takes + self.ahead
     }
 
-    /// Whether it is so large that it waits for others that are.
+    /// Whether it is so large that it travels in parts, and waits for others that do.
     pub(super) fn is_large(&self) -> bool {
-        self.is_large
+        self.parts.is_some()
+    }
+
+    /// What is to be sent next: all of it, or a part.
+    pub(super) fn next(&self) -> (Option<Part>, Bytes) {
+        let Some(Progress { part_bytes, kept, .. }) = self.parts else { return (None, self.body.clone()) };
+        let end = self.body.len().min(kept + part_bytes);
+        // No limit lets a batch of 4 GiB through.
+        let part = Part { at: kept as u32, of: self.body.len() as u32 };
+        (Some(part), self.body.slice(kept..end))
+    }
+
+    /// So many of its bytes are kept where it was sent: the next part is for whoever is the primary.
+    pub(super) fn kept(&mut self, bytes: usize) {
+        let Some(progress) = &mut self.parts else { return };
+        // More than all would be an answer to something else.
+        progress.kept = if bytes < self.body.len() { bytes } else { 0 };
+        progress.has_moved |= progress.kept > progress.most;
+        progress.most = progress.most.max(progress.kept);
+        self.come_back(Whereabouts::Here);
+        self.not_before = Instant::ZERO;
+    }
+
+    /// If it has got on since the last turn, it has as much time again: one that travels in many parts may take long, as
+    /// long as it does not stand still.
+    pub(super) fn renew(&mut self, now: Instant) {
+        if let Some(progress) = &mut self.parts
+            && std::mem::take(&mut progress.has_moved)
+        {
+            self.since = now;
+        }
     }
 
     /// It was made when large batches were outstanding that take so long.
     pub(super) fn behind(mut self, ahead: Duration) -> Self {
-        if self.is_large {
+        if self.is_large() {
             self.ahead = ahead;
         }
         self
+    }
+
+    /// How long it may take until what was sent last is answered.
+    fn answer_takes(&self) -> Duration {
+        self.parts.map_or(self.takes, |progress| progress.part_takes)
     }
 
     /// How long its bytes may take.
@@ -118,24 +178,20 @@ impl<T> Batch<T> {
         self.takes
     }
 
-    /// Whether somebody has it.
-    pub(super) fn is_sent(&self) -> bool {
-        matches!(self.whereabouts, Whereabouts::Sent { .. })
-    }
-
     /// When it is to be sent again if nothing is heard.
     pub(super) fn is_late_at(&self) -> Option<Instant> {
         match self.whereabouts {
             Whereabouts::Here => None,
             Whereabouts::Sent { at, .. } | Whereabouts::WaitsForView { asked: at } => {
-                Some(at + ANSWER_PATIENCE + self.takes)
+                Some(at + ANSWER_PATIENCE + self.answer_takes())
             }
         }
     }
 
     pub(super) fn sent(&mut self, to: NodeId, view: ViewNumber, at: Instant) {
-        self.whereabouts = Whereabouts::Sent { to, at, view };
-        self.not_before = at + RETRY_INTERVAL + self.takes;
+        let is_executed = self.parts.is_none_or(|it| it.kept + it.part_bytes >= self.body.len());
+        self.whereabouts = Whereabouts::Sent { to, at, view, is_executed };
+        self.not_before = at + RETRY_INTERVAL + self.answer_takes();
     }
 
     /// If it was sent to such a node, no answer will come.
@@ -158,7 +214,8 @@ impl<T> Batch<T> {
 
     /// No answer will come from where it was sent, or from where it waits for another view.
     pub(super) fn lose(&mut self) {
-        self.is_lost |= matches!(self.whereabouts, Whereabouts::Sent { .. });
+        self.is_lost |= matches!(self.whereabouts, Whereabouts::Sent { is_executed: true, .. });
+        self.has_strays |= matches!(self.whereabouts, Whereabouts::Sent { .. });
         self.whereabouts = Whereabouts::Here;
     }
 
@@ -167,20 +224,28 @@ impl<T> Batch<T> {
         self.not_before = self.not_before.min(now);
     }
 
+    /// It was not executed where it was sent; unless this is the late answer to a part that was sent before, and says
+    /// nothing of the last one.
+    fn come_back(&mut self, whereabouts: Whereabouts) {
+        let may_be_executed = matches!(self.whereabouts, Whereabouts::Sent { is_executed: true, .. });
+        self.is_lost |= self.has_strays && may_be_executed;
+        self.whereabouts = whereabouts;
+    }
+
     /// It was not taken where it was sent.
     pub(super) fn refuse(&mut self, refusal: Reply) {
-        self.whereabouts = Whereabouts::Here;
+        self.come_back(Whereabouts::Here);
         self.refusal = refusal;
     }
 
     /// It was not taken where it was sent, and will not be in the view in which it was sent. `newest` is the newest that is known.
     pub(super) fn refuse_in_this_view(&mut self, refusal: Reply, newest: Option<ViewNumber>) {
-        self.whereabouts = match self.whereabouts {
+        self.come_back(match self.whereabouts {
             Whereabouts::Sent { at, view, .. } if newest == Some(view) => {
                 Whereabouts::WaitsForView { asked: at }
             }
             _ => Whereabouts::Here,
-        };
+        });
         self.refusal = refusal;
     }
 
@@ -194,7 +259,7 @@ impl<T> Batch<T> {
 
     /// What its clients are told when the time is over.
     pub(super) fn end(&self) -> Reply {
-        let is_open = self.is_lost || matches!(self.whereabouts, Whereabouts::Sent { .. });
+        let is_open = self.is_lost || matches!(self.whereabouts, Whereabouts::Sent { is_executed: true, .. });
         match self.kind {
             Kind::Read if self.is_dangerous() => Reply::Dangerous,
             Kind::Write if is_open => Reply::Unknown,

@@ -3,9 +3,9 @@
 //! It caches the view of the group and asks nobody per request. All requests that arrive in one turn make one batch of writes
 //! and one of reads, unless these are [better apart](ReadBatches::Apart) or the batch becomes too large.
 //!
-//! A large value takes its time on the wire and on disks, and whatever is ordered behind it waits. So of
-//! batches with more than a usual load of bytes, each with one request, one at a time is on its way: small
-//! ones come between them.
+//! A large value takes its time on the wire and on disks, and whatever is ordered behind it waits. So a batch
+//! with more than a usual load of bytes travels in [parts](onecopy_core::parts), each after the answer to the one
+//! before: small batches come between them. A few large ones at a time are on their way.
 //!
 //! A batch is tried until it is answered or the request timeout is over, under the same id: whichever primary gets it, it
 //! is executed once ([`onecopy_core::session`]). So a client sees a pause while primaries change, and no error. Only when the
@@ -24,7 +24,11 @@ use onecopy_core::{GroupId, Incarnation, Index, Instant, NodeId, View};
 
 use crate::message::{Answer, Forward, Kind, Outcome};
 use batch::Batch;
-pub use config::{BATCH_BYTES_MAX, CoordinatorConfig};
+pub use config::{BATCH_BYTES_MAX, CoordinatorConfig, LARGE_BYTES, PART_BYTES};
+
+/// So many batches that travel in parts are on their way at a time; the others wait. Replicas keep what has
+/// come of so many of each coordinator.
+const LARGE_TOGETHER: usize = 4;
 
 /// A request of one client. `T` is whatever tells the caller whom to answer.
 #[derive(Debug)]
@@ -242,6 +246,7 @@ impl<T> Coordinator<T> {
                 let Some(batch) = self.batches.remove(&sequence) else { return };
                 self.replies.extend(batch.clients.into_iter().map(|client| (client, Reply::Forgotten)));
             }
+            Outcome::Kept { bytes } => batch.kept(bytes as usize),
             Outcome::Unknown => batch.lose(),
         }
     }
@@ -249,6 +254,7 @@ impl<T> Coordinator<T> {
     /// Makes batches of what has arrived, and pushes what is to be sent now.
     pub fn dispatch(&mut self, now: Instant, reads: ReadBatches, dispatches: &mut Vec<Dispatch>) {
         self.make_batches(now, reads);
+        self.batches.values_mut().for_each(|batch| batch.renew(now));
         self.expire(now);
         let Some((to, view)) = self.view.as_ref().map(|view| (view.primary, view.number)) else { return };
         let done_below = self.batches.keys().next().copied().unwrap_or(self.sequence + 1);
@@ -260,44 +266,45 @@ impl<T> Coordinator<T> {
                 batch.try_at(now);
             }
         }
-        let mut takes_large = self.takes_large();
+        let last_large = self.last_large();
         for (sequence, batch) in &mut self.batches {
-            let may_leave = !batch.is_large() || takes_large;
+            let may_leave = !batch.is_large() || *sequence <= last_large;
             if may_leave && batch.is_due_at().is_some_and(|due| due <= now) {
-                takes_large &= !batch.is_large();
+                let (part, body) = batch.next();
                 batch.sent(to, view, now);
-                let (sequence, kind, body) = (*sequence, batch.kind, batch.body.clone());
-                let forward = Forward { group, view, coordinator, sequence, done_below, kind, body };
+                let (sequence, kind) = (*sequence, batch.kind);
+                let forward = Forward { group, view, coordinator, sequence, done_below, kind, part, body };
                 dispatches.push(Dispatch { to, forward });
             }
         }
     }
 
-    /// Whether no large batch is on its way.
-    fn takes_large(&self) -> bool {
-        !self.batches.values().any(|batch| batch.is_large() && batch.is_sent())
+    /// The last large batch that may be on its way; those behind it wait.
+    fn last_large(&self) -> u64 {
+        let large = self.batches.iter().filter(|(_, batch)| batch.is_large());
+        large.take(LARGE_TOGETHER).last().map_or(0, |(sequence, _)| *sequence)
     }
 
     /// When something must be tried again or given up.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        let takes_large = self.takes_large();
-        let may_leave = |batch: &Batch<T>| self.view.is_some() && (takes_large || !batch.is_large());
-        let due = |batch: &Batch<T>| batch.is_due_at().filter(|_| may_leave(batch));
-        let wants = |batch: &Batch<T>| {
+        let last_large = self.last_large();
+        let wants = |(sequence, batch): (&u64, &Batch<T>)| {
             let expires = batch.ends_at(self.config.request_timeout);
-            [Some(expires), batch.is_late_at(), due(batch)].into_iter().flatten().min()
+            let may_leave = self.view.is_some() && (!batch.is_large() || *sequence <= last_large);
+            let due = batch.is_due_at().filter(|_| may_leave);
+            [Some(expires), batch.is_late_at(), due].into_iter().flatten().min()
         };
         // What was not executed for want of room in a response goes into the next batch.
         let again = (!self.arrived.is_empty()).then_some(Instant::ZERO);
-        self.batches.values().filter_map(wants).chain(again).min()
+        self.batches.iter().filter_map(wants).chain(again).min()
     }
 
     fn make_batches(&mut self, now: Instant, reads: ReadBatches) {
         let mut open: BTreeMap<Kind, Open<T>> = BTreeMap::new();
         let mut arrived = std::mem::take(&mut self.arrived);
         for Submission { kind, segment, client } in arrived.drain(..) {
-            let is_large = segment.len() >= self.config.large();
+            let is_large = segment.len() >= self.config.large_bytes;
             let batch = open.entry(kind).or_default();
             if is_large && !batch.clients.is_empty() {
                 let batch = std::mem::take(batch);

@@ -1,3 +1,5 @@
+mod parts;
+
 use std::time::Duration;
 
 use onecopy_core::{BootNumber, Member, ViewNumber};
@@ -95,67 +97,6 @@ fn a_batch_is_closed_when_it_is_large() {
         coordinator.submit(Submission { kind: Kind::Write, segment, client });
     }
     assert_eq!(dispatch(&mut coordinator, at(0)), [(1, 1, Kind::Write), (1, 2, Kind::Write)]);
-}
-
-fn submit_large(coordinator: &mut Coordinator<&'static str>, client: &'static str) {
-    let segment = Bytes::from(vec![0; 2 * BATCH_BYTES_MAX]);
-    coordinator.submit(Submission { kind: Kind::Write, segment, client });
-}
-
-fn done(coordinator: &mut Coordinator<&'static str>, sequence: u64) {
-    let response = Bytes::from_static(b"\x01\0\0\0A");
-    coordinator.complete(sequence, Outcome::Done { response, as_of: Index(9) });
-}
-
-#[test]
-fn of_large_batches_one_at_a_time_is_on_its_way() {
-    let mut coordinator = coordinator();
-    coordinator.learn(&view(1, 1));
-    submit(&mut coordinator, Kind::Write, "a");
-    submit_large(&mut coordinator, "b");
-    submit_large(&mut coordinator, "c");
-    submit(&mut coordinator, Kind::Write, "d");
-    let write = |sequence| (1, sequence, Kind::Write);
-    assert_eq!(dispatch(&mut coordinator, at(0)), [write(1), write(2), write(4)]);
-    assert!(coordinator.deadline() > Some(at(1)), "the other large one is not due");
-    // Small ones do not wait, and nothing is sent because time passes.
-    submit(&mut coordinator, Kind::Write, "e");
-    assert_eq!(dispatch(&mut coordinator, at(1)), [write(5)]);
-    done(&mut coordinator, 2);
-    assert_eq!(coordinator.deadline(), Some(at(0)), "it is due now");
-    assert_eq!(dispatch(&mut coordinator, at(2)), [write(3)]);
-    done(&mut coordinator, 3);
-    assert_eq!(replies(&mut coordinator).iter().map(|(client, _)| *client).collect::<Vec<_>>(), ["b", "c"]);
-}
-
-#[test]
-fn a_large_batch_that_waits_for_others_has_the_time_that_they_take() {
-    let mut coordinator = coordinator();
-    coordinator.learn(&view(1, 1));
-    submit_large(&mut coordinator, "a");
-    submit_large(&mut coordinator, "b");
-    let write = |sequence| (1, sequence, Kind::Write);
-    assert_eq!(dispatch(&mut coordinator, at(0)), [write(1)]);
-    // 8 MiB take half a second. The first is given up then; the second has not had its time.
-    let over = at(0) + TIMEOUT + Duration::from_millis(512);
-    let resent = dispatch(&mut coordinator, over);
-    assert_eq!(resent, [write(2)]);
-    assert_eq!(replies(&mut coordinator), [("a", Reply::Unknown)]);
-    done(&mut coordinator, 2);
-    assert_eq!(replies(&mut coordinator).len(), 1);
-}
-
-#[test]
-fn another_primary_gets_large_batches_one_at_a_time_too() {
-    let mut coordinator = coordinator();
-    coordinator.learn(&view(1, 1));
-    submit_large(&mut coordinator, "a");
-    submit_large(&mut coordinator, "b");
-    assert_eq!(dispatch(&mut coordinator, at(0)), [(1, 1, Kind::Write)]);
-    coordinator.learn(&view(2, 2));
-    assert_eq!(dispatch(&mut coordinator, at(1)), [(2, 1, Kind::Write)]);
-    coordinator.lost(NodeId(2));
-    assert_eq!(dispatch(&mut coordinator, at(5_000)), [(2, 1, Kind::Write)]);
 }
 
 #[test]
@@ -356,26 +297,6 @@ fn a_primary_that_was_started_again_was_lost_although_no_connection_broke() {
         assert_eq!(dispatch(&mut coordinator, at(10 * boot)), expected);
     }
     assert_eq!(replies(&mut coordinator), [("read", Reply::Dangerous)]);
-}
-
-#[test]
-fn large_bodies_are_given_time_and_not_sent_over_and_over() {
-    let mut coordinator = coordinator();
-    coordinator.learn(&view(1, 1));
-    // 64 MiB may take 4,096 ms longer.
-    let segment = Bytes::from(vec![0; 64 << 20]);
-    coordinator.submit(Submission { kind: Kind::Write, segment, client: "large" });
-    assert_eq!(dispatch(&mut coordinator, at(0)).len(), 1);
-    coordinator.complete(1, Outcome::Busy);
-    assert_eq!(dispatch(&mut coordinator, at(4_105)), []);
-    assert_eq!(dispatch(&mut coordinator, at(4_106)).len(), 1);
-    assert_eq!(dispatch(&mut coordinator, at(9_000)), [], "no answer yet, and none is missed");
-    coordinator.complete(1, Outcome::Busy);
-    coordinator.learn(&view(2, 2));
-    assert_eq!(dispatch(&mut coordinator, at(9_001)).len(), 1, "a new primary gets it at once");
-    assert_eq!(replies(&mut coordinator), []);
-    dispatch(&mut coordinator, at(5_000 + 4_096));
-    assert_eq!(replies(&mut coordinator), [("large", Reply::Unknown)]);
 }
 
 #[test]

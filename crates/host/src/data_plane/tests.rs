@@ -113,6 +113,7 @@ fn forward(sequence: u64) -> Forward {
         sequence,
         done_below: 1,
         kind: Kind::Write,
+        part: None,
         body: Bytes::from_static(b"x"),
     }
 }
@@ -189,7 +190,7 @@ fn backup(entries: Vec<Entry>) -> Node {
 fn entry() -> Entry {
     let mut builder = Builder::new(Header::default());
     let id = BatchId { coordinator: Incarnation(8), sequence: 1 };
-    builder.push(&Batch { id, done_below: 1, body: Bytes::from_static(b"x") });
+    builder.push(&Batch { id, done_below: 1, part: None, body: Bytes::from_static(b"x") });
     Entry { id: EntryId::new(1, 1), time: WALL, seed: 0, payload: builder.finish() }
 }
 

@@ -23,6 +23,7 @@
 
 use std::collections::VecDeque;
 
+use onecopy_core::payload::Batch;
 use onecopy_core::{Entry, EntryId, Footprint, Index, Log, Rule, Rules, StateMachine, Timestamp, payload};
 
 /// What is known of the entries after the last executed one.
@@ -87,8 +88,10 @@ fn of(entry: &Entry, machine: &impl StateMachine) -> Footprint {
     let mut footprint = Footprint::default();
     match payload::decode(&entry.payload) {
         Ok((_, batches)) => batches.for_each(|batch| match batch {
-            Ok(batch) => machine.changes(&batch.body, &mut footprint),
-            Err(_) => footprint.everything(),
+            Ok(Batch { part: None, body, .. }) => machine.changes(&body, &mut footprint),
+            // Only with the last part anything is executed, and that is about what the others say, too.
+            Ok(Batch { part: Some(part), body, .. }) if !part.is_last(body.len()) => {}
+            Ok(_) | Err(_) => footprint.everything(),
         }),
         Err(_) => footprint.everything(),
     }
@@ -98,7 +101,7 @@ fn of(entry: &Entry, machine: &impl StateMachine) -> Footprint {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use onecopy_core::payload::{Batch, Builder, Header};
+    use onecopy_core::payload::{Builder, Header, Part};
     use onecopy_core::{ApplyContext, BatchId, Incarnation};
     use onecopy_keyspace::Keyspace;
     use onecopy_keyspace::request::{BodyBuilder, SegmentBuilder};
@@ -119,7 +122,7 @@ mod tests {
         let mut builder = Builder::new(Header::default());
         let id = BatchId { coordinator: Incarnation(7), sequence: index };
         if !commands.is_empty() {
-            builder.push(&Batch { id, done_below: 0, body: body(0, commands) });
+            builder.push(&Batch { id, done_below: 0, part: None, body: body(0, commands) });
         }
         Entry { id: EntryId::new(index, epoch), time: Timestamp(time), seed: 0, payload: builder.finish() }
     }
@@ -218,6 +221,21 @@ mod tests {
         assert_eq!(scene.awaits(2, "GET d"), 4);
         assert_eq!(scene.awaits(3, "GET d"), 0);
         assert_eq!(scene.awaits(3, "GET c"), 4);
+    }
+
+    #[test]
+    fn nobody_waits_for_a_part_but_for_the_last_one() {
+        let part = |index, at, body: &'static str| {
+            let id = BatchId { coordinator: Incarnation(7), sequence: 1 };
+            let part = Some(Part { at, of: 6 });
+            let mut builder = Builder::new(Header::default());
+            builder.push(&Batch { id, done_below: 0, part, body: Bytes::from_static(body.as_bytes()) });
+            Entry { payload: builder.finish(), ..entry(index, 1, index, &[]) }
+        };
+        let mut scene = Scene::new(vec![part(2, 0, "two"), part(3, 3, "one"), entry(4, 1, 4, &[])]);
+        assert_eq!(scene.awaits(1, "GET k"), 4, "it may be about any key, and its expiry");
+        scene.log.cut(Index(3));
+        assert_eq!(scene.awaits(1, "GET k"), 0);
     }
 
     #[test]

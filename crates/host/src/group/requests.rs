@@ -39,7 +39,8 @@ impl<M: StateMachine> Group<M> {
             }
             (Kind::Write, None) => {
                 let id = BatchId { coordinator: forward.coordinator, sequence: forward.sequence };
-                let batch = Batch { id, done_below: forward.done_below, body: forward.body };
+                let Forward { done_below, part, body, .. } = forward;
+                let batch = Batch { id, done_below, part, body };
                 self.writes.push((origin, batch));
             }
         }
@@ -177,6 +178,7 @@ impl<M: StateMachine> Group<M> {
         {
             let outcome = match answer {
                 Answer::Refused => Outcome::Busy,
+                Answer::Kept { bytes } => Outcome::Kept { bytes },
                 _ if !is_answered => Outcome::Unknown,
                 Answer::Response(response) => Outcome::Done { response, as_of: index },
                 Answer::Forgotten => Outcome::Forgotten,

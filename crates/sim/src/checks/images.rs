@@ -99,7 +99,12 @@ mod tests {
             Replicated::new(machine(None, [1, 2], Rules::default()), Rules::default()).bounded(bounds);
         let mut builder = Builder::new(Header::default());
         let id = BatchId { coordinator: Incarnation(1), sequence: 1 };
-        builder.push(&Batch { id, done_below: 1, body: Action::Set.segment(0, 0, 4, false).freeze() });
+        builder.push(&Batch {
+            id,
+            done_below: 1,
+            part: None,
+            body: Action::Set.segment(0, 0, 4, false).freeze(),
+        });
         let payload = builder.finish();
         let entry = Entry { id: EntryId::new(1, 1), time: Timestamp(1), seed: 0, payload };
         state.execute(&entry, Budget::ENDLESS, |_, _| {}).unwrap();

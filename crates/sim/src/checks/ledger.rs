@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
+use onecopy_core::parts::SILENT_MS;
 use onecopy_core::payload::{self, Batch};
 use onecopy_core::{BatchId, Entry, EntryId, GroupId, Incarnation, Index, NodeId, Timestamp};
 
@@ -94,6 +95,10 @@ pub struct Ledger {
     batches: BTreeMap<(Incarnation, u64), Vec<OpId>>,
     /// The batches that came in the log.
     executed: BTreeSet<BatchId>,
+    /// How many bytes have come of those that travel in parts, and when the last ones came.
+    parts: BTreeMap<BatchId, (usize, Timestamp)>,
+    /// How many batches came whole in parts.
+    pub in_parts: u64,
     /// How many came again.
     pub repeated: u64,
     /// How many operations came again under their tokens, in other batches.
@@ -209,24 +214,43 @@ impl Ledger {
             let Some(ops) = self.batches.get(&key).cloned() else {
                 violated(CHECKER, format!("{} holds a batch that nobody made: {key:?}", entry.id));
             };
-            if !self.is_first(&batch) {
+            if !self.is_first(&batch, entry.time) {
                 continue;
             }
             for op in ops {
                 self.execute_op(op, entry.id.index.0, entry.time);
             }
         }
+        self.parts.retain(|_, (_, grown)| entry.time.0.saturating_sub(grown.0) < SILENT_MS);
     }
 
-    /// Exactly once: a batch may come again, and is executed where it comes first; one whose coordinator has given it up
-    /// is executed no more.
-    fn is_first(&mut self, batch: &Batch) -> bool {
+    /// Exactly once: a batch may come again, and is executed where it comes first, as a whole; one whose coordinator has
+    /// given it up is executed no more.
+    fn is_first(&mut self, batch: &Batch, time: Timestamp) -> bool {
         let done_below = self.done_below.entry(batch.id.coordinator).or_default();
         *done_below = batch.done_below.max(*done_below);
         let is_wanted = batch.id.sequence >= *done_below;
+        if is_wanted && !self.executed.contains(&batch.id) && !self.is_whole(batch, time) {
+            return false;
+        }
         let is_first = self.executed.insert(batch.id);
         self.repeated += u64::from(!is_first);
         is_first && is_wanted
+    }
+
+    /// Whether all of a batch has come, each part behind the one before.
+    fn is_whole(&mut self, batch: &Batch, time: Timestamp) -> bool {
+        let Some(part) = batch.part else { return true };
+        let (bytes, grown) = self.parts.entry(batch.id).or_insert((0, time));
+        if *bytes == part.at as usize {
+            (*bytes, *grown) = (*bytes + batch.body.len(), time);
+        }
+        let is_whole = *bytes >= part.of as usize;
+        if is_whole {
+            self.parts.remove(&batch.id);
+            self.in_parts += 1;
+        }
+        is_whole
     }
 
     fn execute_op(&mut self, id: OpId, index: u64, time: Timestamp) {

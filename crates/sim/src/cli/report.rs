@@ -105,8 +105,8 @@ pub(super) fn close(total: &Stats, violations: u64, started: Instant, out: &mut 
     )?;
     writeln!(
         out,
-        "  {} batches came again, and {} commands under tokens; {} planned handovers, {} damaged copies found out",
-        total.repeated, total.tokens_repeated, total.handovers, total.diverged
+        "  {} batches came again, {} in parts, and {} commands under tokens; {} planned handovers, {} damaged copies found out",
+        total.repeated, total.in_parts, total.tokens_repeated, total.handovers, total.diverged
     )?;
     let (recovery, seed) = total.recovery;
     writeln!(

@@ -34,6 +34,8 @@ pub(super) fn coordinators(profile: &Profile) -> CoordinatorConfig {
     let (default, scale) = (CoordinatorConfig::new(REQUEST_TIMEOUT), profile.scale);
     CoordinatorConfig {
         batch_bytes_max: default.batch_bytes_max / scale,
+        large_bytes: profile.parts.map_or(default.large_bytes / scale, |bytes| bytes + 1),
+        part_bytes: profile.parts.unwrap_or(default.part_bytes / scale),
         bytes_per_ms: default.bytes_per_ms / scale,
         ..default
     }
