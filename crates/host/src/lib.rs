@@ -38,6 +38,7 @@
 //! | [`gathering`] | when the requests that have arrived become a batch |
 //! | [`gossip`] | how nodes that have lost each other meet again |
 //! | [`group`] | one replica with its state machine |
+//! | [`heartbeat`] | what two nodes say once for all quiescent groups that they share |
 //! | [`data_plane`] | a coordinator and the replicas of a node, in turns |
 //! | [`room`] | a full disk that has room again |
 //! | [`whereabouts`] | where other nodes can be reached |
@@ -53,6 +54,7 @@ pub mod disk;
 pub mod gathering;
 pub mod gossip;
 pub mod group;
+pub mod heartbeat;
 pub mod known_nodes;
 #[cfg(test)]
 mod memory;
@@ -71,6 +73,7 @@ pub use gossip::Gossip;
 pub use group::{
     Busy, Fresh, Group, GroupEffect, GroupObserver, GroupSettings, Origin, Restored, SLICE_STEPS,
 };
+pub use heartbeat::SharedHeartbeat;
 pub use message::{Answer, Forward, Kind, MemberChange, Outcome, RaftLetter};
 pub use room::Room;
 pub use view_service::{

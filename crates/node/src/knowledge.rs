@@ -84,8 +84,7 @@ impl Knowledge {
     /// The replicas of this node, as a ping reports them. A log that has failed is a disk that never finishes.
     pub(crate) fn reports(&self) -> Vec<GroupReport> {
         let failed = self.journal.failure().is_some();
-        let mut reports: Vec<GroupReport> =
-            self.data.replicas().iter().map(crate::status::ReplicaStatus::report).collect();
+        let mut reports: Vec<GroupReport> = self.data.of_replicas(|replica| Some(replica.report()));
         if failed {
             reports.iter_mut().for_each(|report| report.oldest_write = Some(std::time::Duration::MAX));
         }
@@ -100,7 +99,7 @@ impl Knowledge {
     pub(crate) fn busy_for(&self, now: onecopy_core::Instant) -> Option<std::time::Duration> {
         let busy = self.data.busy_for(now);
         let busy = busy.filter(|busy| self.journal.stuck_for().is_none_or(|stuck| stuck < *busy / 2));
-        let full = self.data.replicas().iter().filter_map(|replica| replica.full_ms).max();
+        let full = self.data.of_replicas(|replica| replica.full_ms).into_iter().max();
         busy.max(full.map(std::time::Duration::from_millis))
     }
 
@@ -110,8 +109,8 @@ impl Knowledge {
         let table = self.table();
         let known = table.nodes().get(&self.me.node).map(Registration::start);
         let replays = || {
-            let replicas = self.data.replicas();
-            replicas.iter().find_map(|replica| Some((replica.executed, replica.replays?)))
+            let replaying = self.data.of_replicas(|replica| Some((replica.executed, replica.replays?)));
+            replaying.into_iter().next()
         };
         if let Some((executed, through)) = replays() {
             return Some(format!("it executes its log, and is at entry {executed} of {through}"));
@@ -178,6 +177,7 @@ impl Knowledge {
             warnings: self.warnings(),
             disk: self.disk(),
             view_service: lock(&self.view_service).clone(),
+            threads: self.data.thread_reports(),
             replicas: self.data.replicas(),
             nodes: known_nodes(&table),
             groups: known_groups(&table),

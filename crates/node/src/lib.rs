@@ -44,4 +44,6 @@ pub use disk_room::DiskRoom;
 pub use happened::Happened;
 pub use operation::{Operated, Operation, OperationOutcome};
 pub use server::{Ending, Server, StartError, begin_new_life};
-pub use status::{BusyStatus, KnownGroup, KnownNode, NodeStatus, ReplicaStatus, ViewServiceStatus};
+pub use status::{
+    BusyStatus, KnownGroup, KnownNode, NodeStatus, ReplicaStatus, ThreadReport, ViewServiceStatus,
+};

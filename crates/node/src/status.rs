@@ -3,7 +3,7 @@
 //! The types are public and can be read back, so that the command line shows what the node says without a second
 //! description of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -45,6 +45,9 @@ pub struct NodeStatus {
     pub disk: Option<DiskRoom>,
     /// What the node is in the view service, if it is a view node.
     pub view_service: Option<ViewServiceStatus>,
+    /// Its data threads, by number.
+    #[serde(default)]
+    pub threads: Vec<ThreadReport>,
     /// The replicas on the node.
     pub replicas: Vec<ReplicaStatus>,
     /// The nodes of the cluster, as the node knows them.
@@ -67,6 +70,22 @@ pub struct ViewServiceStatus {
     pub voters: Vec<u32>,
     /// Who gets the log without a vote.
     pub learners: Vec<u32>,
+}
+
+/// A data thread of a node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ThreadReport {
+    /// Its number, from 0 on.
+    pub thread: u32,
+    /// How many replicas belong to it: those of the groups whose number leaves this one, divided by the number of
+    /// threads.
+    pub replicas: u64,
+    /// How many clients it serves.
+    pub clients: u64,
+    /// Its turns, since the process was started.
+    pub turns: u64,
+    /// For which part of the last second that it has counted it was in a turn, in thousandths.
+    pub busy_permille: u64,
 }
 
 /// A replica, as it reports itself.
@@ -240,6 +259,12 @@ impl ReplicaStatus {
         }
     }
 
+    /// Whether it tells for how long something has been going on: that is another one each time.
+    pub(crate) fn is_waiting(&self) -> bool {
+        let waits = self.oldest_write_ms.or(self.oldest_prepare_ms).or(self.full_ms);
+        waits.is_some() || self.busy.is_some() || self.replays.is_some()
+    }
+
     /// The replica as a ping reports it.
     pub(crate) fn report(&self) -> GroupReport {
         GroupReport {
@@ -289,7 +314,9 @@ pub(crate) struct DataStatus {
 /// What one data thread tells about itself.
 #[derive(Debug, Default)]
 pub(crate) struct ThreadStatus {
-    inner: Mutex<(Vec<ReplicaStatus>, BTreeMap<GroupId, View>)>,
+    replicas: Mutex<BTreeMap<GroupId, ReplicaStatus>>,
+    /// As its coordinators have them cached.
+    views: Mutex<BTreeMap<GroupId, View>>,
     clock_jump: Mutex<Option<Jump>>,
     /// Why no client can be served, if none can.
     obstacle: Mutex<Option<String>>,
@@ -300,8 +327,33 @@ pub(crate) struct ThreadStatus {
     /// Bytes that their snapshots have.
     snapshots: AtomicU64,
     turns: AtomicU64,
+    busyness: Busyness,
     /// How many clients it serves.
     pub(crate) clients: AtomicU64,
+}
+
+/// How much of its time a thread spends in turns. Only the thread itself changes it.
+#[derive(Debug, Default)]
+struct Busyness {
+    /// When the second began that is being counted, and how many nanoseconds of it were spent.
+    began: AtomicU64,
+    spent: AtomicU64,
+    /// In the second before, in thousandths.
+    permille: AtomicU64,
+}
+
+impl Busyness {
+    /// A turn is over.
+    fn spent(&self, from: Instant, to: Instant) {
+        let spent = self.spent.load(Ordering::Relaxed) + to.since(from).as_nanos() as u64;
+        let length = to.since(Instant(self.began.load(Ordering::Relaxed))).as_nanos() as u64;
+        if length < 1_000_000_000 {
+            return self.spent.store(spent, Ordering::Relaxed);
+        }
+        self.permille.store((spent.saturating_mul(1_000) / length).min(1_000), Ordering::Relaxed);
+        self.spent.store(0, Ordering::Relaxed);
+        self.began.store(to.0, Ordering::Relaxed);
+    }
 }
 
 /// What the replicas of the node count, beside what is in [`ReplicaStatus`].
@@ -344,14 +396,15 @@ impl ThreadStatus {
     }
 
     /// It has come round.
-    pub(crate) fn turn_ends(&self) {
-        self.turn_began.store(0, Ordering::Relaxed);
+    pub(crate) fn turn_ends(&self, now: Instant) {
+        let began = self.turn_began.swap(0, Ordering::Relaxed);
+        self.busyness.spent(Instant(began), now);
         self.turns.fetch_add(1, Ordering::Relaxed);
     }
 
     /// How many replicas it has.
     pub(crate) fn replicas(&self) -> u64 {
-        lock(&self.inner).0.len() as u64
+        lock(&self.replicas).len() as u64
     }
 
     /// How many turns there have been.
@@ -364,9 +417,32 @@ impl ThreadStatus {
         self.occupied.store(bytes, Ordering::Relaxed);
     }
 
-    pub(crate) fn renew(&self, replicas: Vec<ReplicaStatus>, views: BTreeMap<GroupId, View>, snapshots: u64) {
-        self.snapshots.store(snapshots, Ordering::Relaxed);
-        *lock(&self.inner) = (replicas, views);
+    /// Of these groups there is something new to tell: `status` says what, and is told what was said before.
+    pub(crate) fn renew(
+        &self,
+        groups: &BTreeSet<GroupId>,
+        mut status: impl FnMut(GroupId, Option<&ReplicaStatus>) -> Option<ReplicaStatus>,
+    ) {
+        let mut replicas = lock(&self.replicas);
+        for group in groups {
+            if let Some(status) = status(*group, replicas.get(group)) {
+                replicas.insert(*group, status);
+            }
+        }
+    }
+
+    /// Its coordinators know these views.
+    pub(crate) fn learn<'a>(&self, views: impl Iterator<Item = (GroupId, &'a View)>) {
+        let mut known = lock(&self.views);
+        for (group, view) in views {
+            if known.get(&group).is_none_or(|known| known.number != view.number) {
+                known.insert(group, view.clone());
+            }
+        }
+    }
+
+    pub(crate) fn set_snapshots(&self, bytes: u64) {
+        self.snapshots.store(bytes, Ordering::Relaxed);
     }
 
     /// Why no client can be served, if none can.
@@ -392,9 +468,16 @@ impl DataStatus {
         Self { threads, clients, replicas_did, messages: Arc::default() }
     }
 
-    /// What each of the data threads tells.
-    pub(crate) fn threads(&self) -> &[ThreadStatus] {
-        &self.threads
+    /// What people are told of the data threads.
+    pub(crate) fn thread_reports(&self) -> Vec<ThreadReport> {
+        let report = |(number, thread): (usize, &ThreadStatus)| ThreadReport {
+            thread: number as u32,
+            replicas: thread.replicas(),
+            clients: thread.clients.load(Ordering::Relaxed),
+            turns: thread.turns(),
+            busy_permille: thread.busyness.permille.load(Ordering::Relaxed),
+        };
+        self.threads.iter().enumerate().map(report).collect()
     }
 
     /// What one of the threads tells.
@@ -423,10 +506,22 @@ impl DataStatus {
 
     /// All replicas of the node, by group.
     pub(crate) fn replicas(&self) -> Vec<ReplicaStatus> {
-        let mut replicas: Vec<ReplicaStatus> =
-            self.threads.iter().flat_map(|thread| lock(&thread.inner).0.clone()).collect();
+        let mut replicas = self.of_replicas(|replica| Some(replica.clone()));
         replicas.sort_by_key(|replica| replica.group);
         replicas
+    }
+
+    /// What `look` sees in the replicas of the node, in no particular order.
+    pub(crate) fn of_replicas<T>(&self, look: impl Fn(&ReplicaStatus) -> Option<T>) -> Vec<T> {
+        let look =
+            |thread: &ThreadStatus| -> Vec<T> { lock(&thread.replicas).values().filter_map(&look).collect() };
+        self.threads.iter().flat_map(look).collect()
+    }
+
+    /// What is told of the replica of one group.
+    pub(crate) fn replica(&self, group: GroupId) -> Option<ReplicaStatus> {
+        let thread = self.thread(Share::holder(group, self.threads.len()));
+        lock(&thread.replicas).get(&group).cloned()
     }
 
     /// Why no client can be served, if none can.
@@ -441,6 +536,6 @@ impl DataStatus {
 
     /// The view of a group that this node's coordinator has cached.
     pub(crate) fn cached_view(&self, group: GroupId) -> Option<View> {
-        lock(&self.thread(Share::holder(group, self.threads.len())).inner).1.get(&group).cloned()
+        lock(&self.thread(Share::holder(group, self.threads.len())).views).get(&group).cloned()
     }
 }

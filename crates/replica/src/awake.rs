@@ -25,6 +25,11 @@ impl Awake {
         }
     }
 
+    /// It was running all the time, although nobody has said so for a while.
+    pub(crate) fn was(&mut self, now: Instant) {
+        self.ticked = now;
+    }
+
     /// The later of `moment` and when it began to run.
     pub(crate) fn at_least(&self, moment: Instant) -> Instant {
         self.since.max(moment)

@@ -23,9 +23,9 @@ pub(crate) struct Follower {
     /// When the primary last said anything.
     pub(crate) heard: Instant,
     /// Whether this replica stood still.
-    awake: Awake,
+    pub(crate) awake: Awake,
     /// The primary's clock when it sent its newest Prepare, if it uses leases: what a promise to it counts from.
-    prepared_at: Option<Instant>,
+    pub(crate) prepared_at: Option<Instant>,
     /// Until when this backup may answer reads (rule L5).
     pub(crate) reads_until: Instant,
     /// Reads that wait for what the log held when they arrived.
@@ -75,9 +75,7 @@ impl Follower {
             return;
         }
         if let Some(terms) = terms.filter(|_| core.lease().is_some()) {
-            self.prepared_at = self.prepared_at.max(Some(terms.sent));
-            let until = terms.lease.map_or(Instant::ZERO, |loan| core.config.held_until(step.now, loan));
-            self.reads_until = self.reads_until.max(until);
+            self.take_terms(core, step.now, terms);
         }
         if core.snapshots.is_installing() {
             // The entries are as good as lost, and are sent again. But loading a snapshot may take longer than the
@@ -147,6 +145,18 @@ impl Follower {
         });
         let checked = core.digests.agreed();
         core.send(step, self.primary, Message::PrepareOk { view, durable, checked, terms });
+    }
+
+    /// What a Prepare says about leases.
+    pub(crate) fn take_terms(&mut self, core: &Core, now: Instant, terms: Terms) {
+        self.prepared_at = self.prepared_at.max(Some(terms.sent));
+        let until = terms.lease.map_or(Instant::ZERO, |loan| core.config.held_until(now, loan));
+        self.reads_until = self.reads_until.max(until);
+    }
+
+    /// Whether everything through `last` agrees, and was acknowledged.
+    pub(crate) fn has_said_all(&self, last: Index) -> bool {
+        self.agreed == last && self.acknowledged == last
     }
 
     pub(crate) fn on_confirm(

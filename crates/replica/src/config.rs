@@ -17,6 +17,9 @@ pub struct Config {
     pub boot: BootNumber,
     /// How often a primary sends something to every other replica, and how often suspicions are repeated.
     pub heartbeat_interval: Duration,
+    /// For how long nothing must have happened in a group before its heartbeats are left to the driver; `None` if
+    /// they never are.
+    pub quiescent_after: Option<Duration>,
     /// After how much silence another replica is reported to the view service.
     pub failure_timeout: Duration,
     /// Whoever, or whichever disk, takes fewer bytes in a millisecond is slow. What is no slower than this
@@ -56,6 +59,7 @@ impl Config {
             me,
             boot,
             heartbeat_interval: Duration::from_millis(50),
+            quiescent_after: Some(Duration::from_millis(500)),
             failure_timeout: Duration::from_millis(500),
             // About 256 Mbit/s.
             bytes_per_ms: 32 * 1024,

@@ -86,6 +86,11 @@ impl Pace {
         !config.rules.hold(Rule::ReportTheSlow) || (waits && self.took.is_some_and(enough))
     }
 
+    /// When it last acknowledged something new.
+    pub(crate) fn moved(&self) -> Instant {
+        self.moved
+    }
+
     /// Whether nothing is left that it could show itself with.
     fn is_idle(&self) -> bool {
         self.timed.is_none()

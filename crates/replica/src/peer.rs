@@ -116,6 +116,13 @@ impl Peer {
         sequence <= self.rewound_at
     }
 
+    /// Whether it holds everything through `last`, was told that it is committed, and nothing is on its way.
+    pub(crate) fn has_heard_all(&self, last: Index) -> bool {
+        let is_sent = self.next == last.next() && self.in_flight.is_empty();
+        let is_fed = self.transfer.is_none() && self.awaits.is_none();
+        is_sent && is_fed && self.matched == last && self.told == last
+    }
+
     pub(crate) fn acknowledge(&mut self, durable: Index) {
         self.matched = self.matched.max(durable);
         let before = self.in_flight.len();

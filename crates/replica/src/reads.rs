@@ -42,6 +42,11 @@ pub(crate) struct Read {
 }
 
 impl Reads {
+    /// Whether there are any.
+    pub(crate) fn are_waiting(&self) -> bool {
+        !(self.arrived.is_empty() && self.asked.is_empty() && self.confirmed.is_empty())
+    }
+
     /// Empties everything.
     fn take(&mut self) -> impl Iterator<Item = Read> {
         let (mut all, asked) = (std::mem::take(&mut self.confirmed), std::mem::take(&mut self.asked));

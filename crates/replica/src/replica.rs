@@ -15,6 +15,7 @@ use crate::lease::Leases;
 use crate::message::Message;
 use crate::primary::Primary;
 use crate::promise::{CorruptPromise, Promise};
+use crate::quiescence::Still;
 use crate::snapshot::{Base, Demand, Snapshots};
 use crate::status::{Standing, Status};
 
@@ -31,6 +32,8 @@ pub struct Replica {
     pub(crate) role: Role,
     /// When the next heartbeat interval is over.
     pub(crate) tick: Option<Instant>,
+    /// Where it stands while its heartbeats, or its answers to them, are left to the driver.
+    pub(crate) quiescent: Option<Still>,
 }
 
 /// What the replica does in its view.
@@ -95,7 +98,7 @@ impl Replica {
             is_full: false,
             snapshots,
         };
-        let mut replica = Self { core, role: Role::Outside, tick: None };
+        let mut replica = Self { core, role: Role::Outside, tick: None, quiescent: None };
         let step = &mut Step::new(now, effects);
         replica.core.commit_through(step, commit, Demand::NONE);
         if let Some(Promise { view, lease }) = promise {
@@ -365,6 +368,7 @@ impl Protocol for Replica {
             (Input::SnapshotInstalled { snapshot }, _) => self.on_snapshot_installed(step, snapshot),
             (Input::SnapshotSpoiled { snapshot }, _) => core.snapshots.spoiled(snapshot),
         }
+        self.reconsider_quiescence(now);
     }
 
     fn deadline(&self) -> Option<Instant> {

@@ -163,6 +163,8 @@ pub struct Stats {
     pub snapshots: [u64; 3],
     /// Turns that ended in the middle of a command.
     pub pauses: u64,
+    /// Turns of processes at whose end groups were quiescent, once for each of those.
+    pub quiescent: u64,
     /// Tails cut.
     pub cuts: u64,
     /// Records that a crash has torn.
@@ -204,6 +206,7 @@ impl Stats {
         self.answered += other.answered;
         self.elections += other.elections;
         self.pauses += other.pauses;
+        self.quiescent += other.quiescent;
         for (sum, count) in self.snapshots.iter_mut().zip(other.snapshots) {
             *sum += count;
         }

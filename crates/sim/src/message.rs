@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use onecopy_core::{Entry, GroupId, NodeId, Petition};
-pub use onecopy_host::{Answer, Forward, Kind, Outcome, RaftLetter};
+pub use onecopy_host::{Answer, Forward, Kind, Outcome, RaftLetter, SharedHeartbeat};
 use onecopy_views::{Hello, MAIN, Moment, Ping, Table};
 
 use crate::network::Line;
@@ -14,6 +14,8 @@ use crate::network::Line;
 pub enum Packet {
     /// Between the replicas of a group.
     Replica(GroupId, onecopy_replica::Message),
+    /// Between the replicas of all quiescent groups that two nodes share.
+    Heartbeat(SharedHeartbeat),
     /// From a coordinator to a primary.
     Forward(Forward),
     /// From a primary to a coordinator.
@@ -82,6 +84,8 @@ impl Packet {
                 letter.message,
                 Raft::Snapshot { .. } | Raft::Vote { .. } | Raft::VoteReply { .. } | Raft::TimeoutNow { .. }
             ),
+            // What it says of leases must not be taken for what another one says.
+            Self::Heartbeat(_) => true,
             Self::Ping(_) | Self::Table(_) | Self::Found(..) | Self::Petition(..) | Self::Hello(_) => true,
             Self::Forward(_) | Self::Answer(_) => false,
         }
@@ -94,6 +98,7 @@ pub fn describe(packet: &Packet) -> String {
     match packet {
         Packet::Replica(MAIN, message) => describe_replica(message),
         Packet::Replica(group, message) => format!("{group}: {}", describe_replica(message)),
+        Packet::Heartbeat(heartbeat) => format!("{heartbeat:?}"),
         Packet::Forward(forward) => {
             format!("{:?} batch {} in {}", forward.kind, forward.sequence, forward.view)
         }

@@ -34,6 +34,8 @@ const RACES: u64 = 300;
 const SEVERAL: u64 = 300;
 /// In how many batches of a few dozen bytes travel in parts.
 const PARTS: u64 = 250;
+/// Of those, in how many clients do so little that groups are quiescent.
+const QUIET: u64 = 400;
 /// Commands pause in the middle, after a few steps.
 const SLICED: u64 = 600;
 
@@ -106,6 +108,8 @@ pub struct Profile {
     pub lease: Option<Duration>,
     /// How long an idle primary waits before it makes an entry.
     pub scrub_interval: Option<Duration>,
+    /// For how long nothing must have happened in a group before nodes say its heartbeats with those of others.
+    pub quiescent_after: Duration,
     /// How many steps of commands a turn executes.
     pub slice_steps: u64,
     /// How long they take.
@@ -183,6 +187,7 @@ impl Profile {
             },
             lease: dice.chance(700).then(|| Duration::from_millis(dice.between(100, 600))),
             scrub_interval: dice.chance(700).then(|| Duration::from_millis(dice.between(100, 2_000))),
+            quiescent_after: Duration::from_millis(500),
             slice_steps: SLICE_STEPS,
             slice_takes: Duration::ZERO,
             join_lag_max: if dice.chance(500) { dice.between(0, 10) } else { 1_000 },
@@ -258,6 +263,9 @@ impl Profile {
         }
         if sabotaged.is_none() && !is_large && dice.chance(SEVERAL) {
             profile.databases = dice.between(2, 3) as u32;
+            if profile.alone.is_none() && dice.chance(QUIET) {
+                profile.turn_quiet(dice);
+            }
         }
         if dice.chance(PARTS) && profile.alone.is_none() && !is_far {
             // Not too many: each is a commit.
@@ -294,6 +302,17 @@ impl Profile {
         // What nobody executes meanwhile must find room.
         (self.log_bytes_max, self.uncommitted_bytes_max) = (1 << 27, 1 << 26);
         self.alone = Some(fault);
+    }
+
+    /// Clients think for so long that most groups are quiescent most of the time.
+    fn turn_quiet(&mut self, dice: &mut Dice) {
+        self.quiescent_after = Duration::from_millis(dice.between(0, 300));
+        self.think = dice.between(500, 3_000) * MS;
+        self.workload.reads = dice.between(300, 800);
+        self.clients = dice.between(3, 6) as usize;
+        if let Some(scrub) = self.scrub_interval {
+            self.scrub_interval = Some(scrub * 4);
+        }
     }
 
     /// Nothing goes wrong but that values take longer on their way than a node may be silent: values of 4 to

@@ -1,5 +1,6 @@
 //! The judgement: which commands the evidence calls for.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use onecopy_core::{BootNumber, Grounds, GroupId, Index, Instant, Member, NodeId, Rule, View, ViewNumber};
@@ -134,7 +135,12 @@ impl Monitor {
     /// Some at a time: each sees where those before it are to be.
     #[must_use]
     pub fn decide_databases(&mut self, now: Instant, table: &Table, wanted: &[Database]) -> Vec<Command> {
-        let mut missing = wanted.iter().filter(|database| table.has_room_for(database).is_ok()).peekable();
+        // Usually all of them are there, and there may be many.
+        let existing: BTreeSet<&str> = table.database_names().collect();
+        let is_new = |database: &&Database| {
+            !existing.contains(database.name.as_str()) && table.has_room_for(database).is_ok()
+        };
+        let mut missing = wanted.iter().filter(is_new).peekable();
         let is_founded = table.groups().contains_key(&MAIN);
         if missing.peek().is_none() || !is_founded || self.is_proposed(now, table.next_group(), ViewNumber(0))
         {

@@ -146,6 +146,11 @@ impl Table {
         self.groups.keys().next_back().map_or(MAIN, |group| group.next())
     }
 
+    /// The names of the databases beside `main`.
+    pub(crate) fn database_names(&self) -> impl Iterator<Item = &str> {
+        self.databases.values().map(|database| database.name.as_str())
+    }
+
     /// Whether a database can be created.
     pub(crate) fn has_room_for(&self, wanted: &Database) -> Result<(), Rejection> {
         if let Some(problem) = wanted.problem() {

@@ -3,6 +3,7 @@
 use onecopy_core::{GroupId, NodeId, Petition};
 use onecopy_replica::Message;
 
+use crate::heartbeat::SharedHeartbeat;
 use crate::message::{Answer, Forward};
 
 /// What the data plane wants to have sent.
@@ -16,6 +17,13 @@ pub enum DataEffect {
         group: GroupId,
         /// What to say.
         message: Message,
+    },
+    /// Between data planes, for all quiescent groups that both have.
+    Heartbeat {
+        /// The receiver.
+        to: NodeId,
+        /// What to say.
+        message: SharedHeartbeat,
     },
     /// To a primary. If it is known at once that it cannot be sent, [`DataPlane::undelivered`](super::DataPlane::undelivered) must be told.
     Forward {

@@ -11,12 +11,15 @@ mod making_way;
 #[cfg(test)]
 mod making_way_tests;
 mod occupied;
+mod quiescence;
+#[cfg(test)]
+mod quiescence_tests;
 mod router;
 mod share;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use onecopy_core::{GroupId, Incarnation, Instant, NodeId, StateMachine, Ticket, Timestamp};
 use onecopy_replica::{CorruptPromise, Input, Message};
@@ -26,11 +29,13 @@ use crate::clock::SteadyClock;
 use crate::coordinator::{Coordinator, CoordinatorConfig, Dispatch, ReadBatches, Reply, Submission};
 use crate::disk::{ArchiveEvent, Out};
 use crate::group::{Fresh, Group, GroupEffect, GroupObserver, GroupSettings, Origin, Restored};
+use crate::heartbeat::SharedHeartbeat;
 use crate::message::{Answer, Forward, Kind, Outcome};
 use agenda::Agenda;
 pub use effect::DataEffect;
 use making_way::MakingWay;
 use occupied::Occupied;
+use quiescence::Quiescence;
 use router::Router;
 pub use share::Share;
 
@@ -53,6 +58,7 @@ pub struct DataPlane<M, T> {
     groups: BTreeMap<GroupId, Group<M>>,
     /// Which of them want a turn.
     agenda: Agenda,
+    quiescence: Quiescence,
     occupied: Occupied,
     router: Router<T>,
     clock: SteadyClock,
@@ -64,6 +70,8 @@ pub struct DataPlane<M, T> {
     dispatches: Vec<Dispatch>,
     /// Whose turn it is. Empty between turns.
     turns: Vec<GroupId>,
+    /// To whom something has happened since somebody asked.
+    changed: BTreeSet<GroupId>,
 }
 
 impl<M: StateMachine, T> DataPlane<M, T> {
@@ -77,6 +85,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
             elsewhere: Elsewhere::default(),
             groups: BTreeMap::new(),
             agenda: Agenda::default(),
+            quiescence: Quiescence::new(incarnation),
             occupied: Occupied::default(),
             router: Router::new(incarnation, config),
             clock: SteadyClock::default(),
@@ -85,6 +94,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
             asked: Out::default(),
             dispatches: Vec::new(),
             turns: Vec::new(),
+            changed: BTreeSet::new(),
         }
     }
 
@@ -92,7 +102,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
     /// with an incarnation of its own.
     #[must_use]
     pub fn with_share(self, share: Share) -> Self {
-        Self { share, ..self }
+        Self { share, quiescence: self.quiescence.with_share(share), ..self }
     }
 
     /// Adds a replica, see [`Group::start`].
@@ -113,6 +123,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
             self.log_ends = last;
             self.clock = SteadyClock::new(settings.replica.rules).going_on_from(now, last);
         }
+        self.quiescence.set_interval(settings.replica.heartbeat_interval);
         let group = Group::start(settings, restored, fresh, now, observer, &mut self.asked)?;
         self.agenda.touch(group.id());
         self.groups.insert(group.id(), group);
@@ -192,6 +203,12 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         &self.clock
     }
 
+    /// The groups whose replica, or coordinator, has had a turn since this was last asked. About the others there is
+    /// nothing new to tell.
+    pub fn take_changed(&mut self) -> BTreeSet<GroupId> {
+        std::mem::take(&mut self.changed)
+    }
+
     /// What is to be told to clients.
     pub fn replies(&mut self) -> std::vec::Drain<'_, (T, Reply)> {
         self.router.replies()
@@ -260,11 +277,25 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         observer: &mut impl GroupObserver<M>,
         out: &mut Out<DataEffect>,
     ) {
-        for (id, group) in &mut self.groups {
+        self.quiescence.arriving(now, from);
+        for (id, group) in self.groups.iter_mut().filter(|(_, group)| !group.replica().is_quiescent()) {
             group.step(now, Input::Arriving { from }, observer, &mut self.asked);
             self.agenda.touch(*id);
         }
         self.pass_on(out);
+    }
+
+    /// Another node says something for all quiescent groups that it shares with this one.
+    pub fn heartbeat(
+        &mut self,
+        now: Instant,
+        from: NodeId,
+        message: SharedHeartbeat,
+        out: &mut Out<DataEffect>,
+    ) {
+        let groups = &mut quiescence::Groups { all: &mut self.groups, agenda: &mut self.agenda };
+        let answer = self.quiescence.received(now, from, message, groups);
+        out.effects.extend(answer.map(|message| DataEffect::Heartbeat { to: from, message }));
     }
 
     /// Writes have become durable.
@@ -315,6 +346,11 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         self.clock.told(table.clocks().get(&self.me).copied());
         for (id, group) in table.groups().iter().filter(|(id, _)| share.has(**id)) {
             self.router.learn(*id, &group.view);
+            // There may be many, in which nothing has happened.
+            let knows = |known: &Group<M>| known.replica().view_number() >= group.view.number;
+            if self.groups.get(id).is_none_or(knows) {
+                continue;
+            }
             let view = group.view.clone();
             self.with(*id, out, |group, asked| group.step(now, Input::Announced { view }, observer, asked));
         }
@@ -327,6 +363,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         let mut turns = std::mem::take(&mut self.turns);
         let mut dispatches = std::mem::take(&mut self.dispatches);
         self.router.take(now, &mut turns);
+        self.changed.extend(&turns);
         for group in turns.drain(..) {
             let reads = self.read_batches(now, group);
             self.router.dispatch(now, group, reads, &mut dispatches);
@@ -347,17 +384,24 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         let steady = self.clock.read(now, wall);
         let mut turns = std::mem::take(&mut self.turns);
         self.agenda.take(now, &mut turns);
+        self.changed.extend(&turns);
+        let count = self.groups.len();
         for id in turns.drain(..) {
             let Some(group) = self.groups.get_mut(&id) else { continue };
             group.set_memory_beside(self.occupied.beside(id));
+            group.set_groups(count);
             group.end_turn(now, steady, observer, &mut self.asked);
             // In the middle of a command nobody can say.
             if let Some(state) = group.state() {
                 self.occupied.set(id, state.memory());
             }
+            self.quiescence.follow(now, group);
             self.agenda.set(id, group.deadline(now));
         }
         self.turns = turns;
+        let groups = &mut quiescence::Groups { all: &mut self.groups, agenda: &mut self.agenda };
+        let heartbeats = self.quiescence.turn(now, groups).into_iter();
+        out.effects.extend(heartbeats.map(|(to, message)| DataEffect::Heartbeat { to, message }));
         self.make_way(now, observer, out);
         self.hand_out(out);
     }
@@ -375,7 +419,8 @@ impl<M: StateMachine, T> DataPlane<M, T> {
     #[must_use]
     pub fn deadline(&self, now: Instant) -> Option<Instant> {
         let touched = self.agenda.touched().filter_map(|group| self.groups.get(&group)?.deadline(now));
-        let others = [self.agenda.next(), self.router.deadline(), self.next_attempt()];
+        let others =
+            [self.agenda.next(), self.quiescence.deadline(), self.router.deadline(), self.next_attempt()];
         touched.chain(others.into_iter().flatten()).min()
     }
 

@@ -47,6 +47,10 @@ impl<T> Router<T> {
     }
 
     pub(super) fn learn(&mut self, group: GroupId, view: &View) {
+        let known = self.coordinators.get(&group).and_then(Coordinator::view);
+        if known.is_some_and(|known| known.number >= view.number) {
+            return;
+        }
         self.with(group, |coordinator| coordinator.learn(view));
     }
 

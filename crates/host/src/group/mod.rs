@@ -10,6 +10,7 @@ mod effect;
 mod execution;
 mod fiber;
 mod observer;
+mod quiescence;
 mod requests;
 mod settings;
 mod snapshots;
@@ -71,6 +72,8 @@ pub struct Group<M> {
     min_copies: u32,
     /// An idle primary makes an entry so often, for replicas to compare themselves by (rule P10).
     scrub_interval: Option<Duration>,
+    /// How many groups the node has: those that are quiescent make such entries in turn.
+    groups: u32,
     next_scrub: Instant,
     /// Until then no entry is made for time alone.
     next_lapse: Instant,
@@ -139,6 +142,7 @@ impl<M: StateMachine> Group<M> {
             memory_beside: 0,
             min_copies: settings.min_copies,
             scrub_interval: settings.scrub_interval,
+            groups: 1,
             next_scrub: now,
             next_lapse: now,
             tidies: false,
@@ -209,6 +213,11 @@ impl<M: StateMachine> Group<M> {
     /// The other groups of the node occupy so many bytes of the memory that all of them may.
     pub fn set_memory_beside(&mut self, bytes: u64) {
         self.memory_beside = bytes;
+    }
+
+    /// The node has so many groups, this one included.
+    pub fn set_groups(&mut self, groups: usize) {
+        self.groups = groups as u32;
     }
 
     /// The last entry that the state reflects.
@@ -296,7 +305,7 @@ impl<M: StateMachine> Group<M> {
             self.propose(now, observer, out);
         }
         // Time alone changes the state: that, too, is an entry. One at a time is enough.
-        let scrubs = self.scrub_interval.is_some() && self.next_scrub <= now;
+        let scrubs = self.scrubs_at().is_some_and(|at| at <= now);
         let is_paced = self.next_lapse <= now;
         let lapses = due && (is_paced || !self.reads.is_empty()) || self.has_leftovers() && is_paced;
         let is_free = match self.execution.is_behind() {
@@ -329,8 +338,15 @@ impl<M: StateMachine> Group<M> {
         let removal = (is_idle && self.has_leftovers()).then_some(self.next_lapse);
         let images = self.snapshots.want_turn() && self.state.here().is_some();
         let busy = (images || self.tidies || self.execution.wants_turn()).then_some(now);
-        let scrub = self.scrub_interval.filter(|_| is_idle).map(|_| self.next_scrub);
+        let scrub = self.scrubs_at().filter(|_| is_idle);
         [self.replica.deadline(), due, removal, scrub, busy].into_iter().flatten().min()
+    }
+
+    /// When an idle primary makes an entry for replicas to compare themselves by. However many groups of a node are
+    /// quiescent, all of them together make one in each interval.
+    fn scrubs_at(&self) -> Option<Instant> {
+        let others = if self.replica.is_quiescent() { self.groups.saturating_sub(1) } else { 0 };
+        self.scrub_interval.map(|interval| self.next_scrub + interval * others)
     }
 
     /// Whether the machine has something left to remove that nobody sees any more.

@@ -63,7 +63,7 @@ pub(crate) fn backups(clients: &Clients, group: GroupId) -> i64 {
 }
 
 fn replica(clients: &Clients, group: GroupId) -> Option<ReplicaStatus> {
-    clients.knowledge.data.replicas().into_iter().find(|replica| replica.group == group.0)
+    clients.knowledge.data.replica(group)
 }
 
 fn server(clients: &Clients, text: &mut String) -> std::fmt::Result {

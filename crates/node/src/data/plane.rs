@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use onecopy_core::{GroupId, Instant, NodeId, Ticket};
 use onecopy_host::clock;
-use onecopy_host::{Coordinator, DataEffect, DataPlane, Kind, Out};
+use onecopy_host::{DataEffect, DataPlane, Kind, Out};
 use onecopy_keyspace::Keyspace;
 use tokio::sync::mpsc::UnboundedSender;
 use tracing::{info, warn};
@@ -60,6 +60,10 @@ pub(crate) struct Plane {
     /// When the status may be renewed again, and whether something has happened since it was.
     pub(crate) status_due: Instant,
     pub(crate) status_is_old: bool,
+    /// The groups whose status tells for how long they have been waiting for something.
+    pub(crate) waiting: BTreeSet<GroupId>,
+    /// Who leads, as far as the coordinators here know.
+    pub(crate) primaries: BTreeSet<NodeId>,
     /// How many connections to this node others have.
     pub(crate) callers: Callers,
     /// Where this node takes other nodes.
@@ -104,7 +108,7 @@ impl Plane {
         self.renew_status(now);
         let status = self.status.thread(self.threads.me());
         status.set_occupied(self.data.occupied());
-        status.turn_ends();
+        status.turn_ends(self.clock.now());
     }
 
     /// How long the next turn can wait if nothing happens.
@@ -127,6 +131,7 @@ impl Plane {
                 DataMessage::Replica { group, message } => {
                     data.received(now, from, group, message, telling, out);
                 }
+                DataMessage::Heartbeat(message) => data.heartbeat(now, from, message, out),
                 DataMessage::Forward(forward) => data.forwarded(from, forward, out),
                 DataMessage::Answer(answer) => data.answered(answer),
             },
@@ -210,6 +215,9 @@ impl Plane {
                 DataEffect::Replica { to, group, message } => {
                     let _ = self.links.send(to, DataMessage::Replica { group, message });
                 }
+                DataEffect::Heartbeat { to, message } => {
+                    let _ = self.links.send(to, DataMessage::Heartbeat(message));
+                }
                 DataEffect::Forward { to, forward } => {
                     let (group, sequence) = (forward.group, forward.sequence);
                     if forward.kind == Kind::Read {
@@ -232,8 +240,7 @@ impl Plane {
 
     /// Why the requests of clients cannot be taken to the primaries and back, if they cannot.
     fn obstacle(&self) -> Option<String> {
-        let primaries = self.data.coordinators().filter_map(|coordinator| Some(coordinator.view()?.primary));
-        let mut primaries: BTreeSet<NodeId> = primaries.collect();
+        let primaries = &self.primaries;
         if primaries.is_empty() && !self.threads.owns(MAIN) {
             // It has nothing to serve.
             return None;
@@ -241,8 +248,8 @@ impl Plane {
         if primaries.is_empty() {
             return self.is_cut_off().or_else(|| Some("no view is known yet".to_owned()));
         }
-        primaries.remove(&self.data.me());
-        primaries.into_iter().find_map(|primary| self.is_cut_off().or_else(|| self.obstacle_to(primary)))
+        let mut others = primaries.iter().copied().filter(|primary| *primary != self.data.me());
+        others.find_map(|primary| self.is_cut_off().or_else(|| self.obstacle_to(primary)))
     }
 
     /// Whether no other node gets here.
@@ -317,16 +324,24 @@ impl Plane {
         }
         self.status_due = now + STATUS_INTERVAL;
         let thread = self.threads.me();
-        let before = self.status.replicas();
-        let before = |group: GroupId| before.iter().find(|before| before.group == group.0);
-        let groups = self.data.groups();
-        let replicas =
-            groups.map(|group| ReplicaStatus::of(group, thread, now, before(group.id()))).collect();
-        let view =
-            |coordinator: &Coordinator<Client>| Some((coordinator.group(), coordinator.view()?.clone()));
-        let status = self.status.thread(thread);
-        let views = self.data.coordinators().filter_map(view).collect();
-        status.renew(replicas, views, self.data.snapshot_bytes());
+        // There may be many groups in which nothing happens.
+        let mut changed = self.data.take_changed();
+        changed.append(&mut self.waiting);
+        if !changed.is_empty() {
+            let (known, waiting) = (self.status.thread(thread), &mut self.waiting);
+            known.renew(&changed, |id, before| {
+                let status = ReplicaStatus::of(self.data.group(id)?, thread, now, before);
+                waiting.extend(status.is_waiting().then_some(id));
+                Some(status)
+            });
+            known.learn(changed.iter().filter_map(|id| Some((*id, self.data.coordinator(*id)?.view()?))));
+            known.set_snapshots(self.data.snapshot_bytes());
+            self.primaries = self
+                .data
+                .coordinators()
+                .filter_map(|coordinator| Some(coordinator.view()?.primary))
+                .collect();
+        }
         let obstacle = self.obstacle();
         self.complain(now, obstacle.as_deref());
         self.status.thread(thread).set_obstacle(obstacle);

@@ -64,15 +64,14 @@ impl Threads {
 
     /// Returns what is for this thread; what is for another one leaves with the end of the turn.
     pub(crate) fn sort(&mut self, event: Event) -> Option<Event> {
-        let group = match &event {
-            Event::Submitted { group, .. } => *group,
-            Event::Peer(PeerEvent::Received { message, .. }) => message.group(),
+        let holder = match &event {
+            Event::Submitted { group, .. } => Share::holder(*group, self.count()),
+            Event::Peer(PeerEvent::Received { message, .. }) => message.thread(self.count()),
             _ => return Some(event),
         };
-        if self.owns(group) {
+        if holder == self.me() {
             return Some(event);
         }
-        let holder = Share::holder(group, self.count());
         self.passed[holder].push(event);
         None
     }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use onecopy_core::{GroupId, NodeId, Petition};
-use onecopy_host::{Answer, Forward, MemberChange, Outcome, RaftLetter};
+use onecopy_host::{Answer, Forward, MemberChange, Outcome, RaftLetter, Share, SharedHeartbeat};
 use onecopy_replica::Message;
 use onecopy_views::{Command, Hello, Moment, Ping, Refusal};
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,8 @@ use super::wire::Parcel;
 pub(crate) enum DataMessage {
     /// Between the replicas of a group.
     Replica { group: GroupId, message: Message },
+    /// Between the replicas of all quiescent groups that two nodes share.
+    Heartbeat(SharedHeartbeat),
     /// From a coordinator to a primary.
     Forward(Forward),
     /// From a primary to a coordinator.
@@ -50,12 +52,13 @@ pub(crate) enum ControlMessage {
 }
 
 impl DataMessage {
-    /// The group that it is about.
-    pub(crate) fn group(&self) -> GroupId {
+    /// The data thread that it is for, of so many.
+    pub(crate) fn thread(&self, threads: usize) -> usize {
         match self {
-            Self::Replica { group, .. } => *group,
-            Self::Forward(forward) => forward.group,
-            Self::Answer(answer) => answer.group,
+            Self::Replica { group, .. } => Share::holder(*group, threads),
+            Self::Heartbeat(heartbeat) => heartbeat.plane(threads),
+            Self::Forward(forward) => Share::holder(forward.group, threads),
+            Self::Answer(answer) => Share::holder(answer.group, threads),
         }
     }
 }
@@ -73,7 +76,7 @@ impl Parcel for DataMessage {
             Self::Replica { message: Message::SnapshotChunk { chunk, .. }, .. } => show(&mut chunk.data),
             Self::Forward(forward) => show(&mut forward.body),
             Self::Answer(Answer { outcome: Outcome::Done { response, .. }, .. }) => show(response),
-            Self::Replica { .. } | Self::Answer(_) => {}
+            Self::Replica { .. } | Self::Heartbeat(_) | Self::Answer(_) => {}
         }
     }
 
@@ -81,7 +84,7 @@ impl Parcel for DataMessage {
     /// order, and so does what belongs to a handover or to a snapshot. The others stand for themselves.
     fn may_overtake(&self) -> bool {
         match self {
-            Self::Forward(_) | Self::Answer(_) => true,
+            Self::Heartbeat(_) | Self::Forward(_) | Self::Answer(_) => true,
             Self::Replica { message, .. } => matches!(
                 message,
                 Message::PrepareOk { .. }

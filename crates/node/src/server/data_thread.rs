@@ -1,6 +1,6 @@
 //! A data thread, put together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -119,6 +119,8 @@ impl DataThread {
             status: knowledge.data.clone(),
             status_due: Instant::ZERO,
             status_is_old: false,
+            waiting: BTreeSet::new(),
+            primaries: BTreeSet::new(),
             callers,
             peer: config.peer.to_string(),
             unready: None,

@@ -1,6 +1,8 @@
 //! What the nodes of a cluster say, put together. The names of the fields are those of `--json`: programs rely on them.
 
-use onecopy_node::{BusyStatus, KnownGroup, KnownNode, NodeStatus};
+use std::collections::BTreeMap;
+
+use onecopy_node::{BusyStatus, KnownGroup, KnownNode, NodeStatus, ReplicaStatus, ThreadReport};
 use serde::Serialize;
 
 use super::ask::Answer;
@@ -73,6 +75,8 @@ pub struct NodeReport {
     pub http: String,
     /// Where it takes other nodes.
     pub peer: String,
+    /// Its data threads.
+    pub threads: Vec<ThreadReport>,
     /// Its replicas.
     pub replicas: Vec<ReplicaReport>,
 }
@@ -82,6 +86,8 @@ pub struct NodeReport {
 pub struct ReplicaReport {
     /// The group.
     pub group: u32,
+    /// The data thread of the node that it belongs to.
+    pub thread: u32,
     /// The number of the view that it knows.
     pub view: u64,
     /// `primary`, `backup`, `learner`, `retired` or `spare`.
@@ -110,7 +116,7 @@ impl Report {
     pub fn of(answers: &[Answer]) -> Self {
         let statuses: Vec<&NodeStatus> =
             answers.iter().filter_map(|answer| answer.status.as_ref().ok()).collect();
-        let groups = groups(&statuses);
+        let (groups, primaries) = (groups(&statuses), primaries(&statuses));
         let known: Vec<&KnownNode> = statuses.iter().flat_map(|status| &status.nodes).collect();
         let mut nodes: Vec<NodeReport> = answers
             .iter()
@@ -118,7 +124,7 @@ impl Report {
                 let id = answer.node()?;
                 let known = known.iter().find(|known| known.node == id).copied();
                 Some(match &answer.status {
-                    Ok(status) => up(status, known, &answer.http, &statuses),
+                    Ok(status) => up(status, known, &answer.http, &primaries),
                     Err(error) => unreachable(id, known, &answer.http, error),
                 })
             })
@@ -141,15 +147,13 @@ impl GroupReport {
 
 /// The groups, each in the newest view that somebody knows: nodes that were cut off know older ones.
 fn groups(statuses: &[&NodeStatus]) -> Vec<GroupReport> {
-    let mut newest: Vec<&KnownGroup> = Vec::new();
+    let mut newest: BTreeMap<u32, &KnownGroup> = BTreeMap::new();
     for group in statuses.iter().flat_map(|status| &status.groups) {
-        match newest.iter_mut().find(|known| known.group == group.group) {
-            Some(known) if known.view < group.view => *known = group,
-            Some(_) => {}
-            None => newest.push(group),
+        let known = newest.entry(group.group).or_insert(group);
+        if known.view < group.view {
+            *known = group;
         }
     }
-    newest.sort_by_key(|group| group.group);
     let answers = |node: u32| statuses.iter().any(|status| status.node == node && status.failure.is_none());
     let report = |group: &KnownGroup| {
         let members = std::iter::once(group.primary).chain(group.backups.iter().copied());
@@ -165,12 +169,13 @@ fn groups(statuses: &[&NodeStatus]) -> Vec<GroupReport> {
             copies_have: members.filter(|node| answers(*node)).count() as u32,
         }
     };
-    newest.into_iter().map(report).collect()
+    newest.into_values().map(report).collect()
 }
 
-fn up(status: &NodeStatus, known: Option<&KnownNode>, http: &str, statuses: &[&NodeStatus]) -> NodeReport {
-    let replica = |replica: &onecopy_node::ReplicaStatus| ReplicaReport {
+fn up(status: &NodeStatus, known: Option<&KnownNode>, http: &str, primaries: &Primaries<'_>) -> NodeReport {
+    let replica = |replica: &ReplicaStatus| ReplicaReport {
         group: replica.group,
+        thread: replica.thread,
         view: replica.view,
         role: replica.role.clone(),
         last: replica.last,
@@ -178,7 +183,7 @@ fn up(status: &NodeStatus, known: Option<&KnownNode>, http: &str, statuses: &[&N
         commit: replica.commit,
         executed: replica.executed,
         busy: replica.busy.clone(),
-        lag: lag(status.node, replica.group, statuses),
+        lag: lag(status.node, primaries.get(&replica.group)),
         keys: replica.keys,
         memory_bytes: replica.memory_bytes,
     };
@@ -197,18 +202,32 @@ fn up(status: &NodeStatus, known: Option<&KnownNode>, http: &str, statuses: &[&N
         redis: known.map(|known| known.redis.clone()).unwrap_or_default(),
         http: http.to_owned(),
         peer: known.map(|known| known.peer.clone()).unwrap_or_default(),
+        threads: status.threads.clone(),
         replicas: status.replicas.iter().map(replica).collect(),
     }
 }
 
-/// How far a replica is behind the primary. Where two nodes take themselves for the primary, the one with the newer
-/// view is.
-fn lag(node: u32, group: u32, statuses: &[&NodeStatus]) -> Option<u64> {
-    let replicas =
-        statuses.iter().flat_map(|status| status.replicas.iter().map(|replica| (status.node, replica)));
-    let primaries = replicas.filter(|(_, replica)| replica.group == group && replica.role == "primary");
-    let (primary, replica) = primaries.max_by_key(|(_, replica)| replica.view)?;
-    if primary == node {
+/// The primary of each group, with its node.
+type Primaries<'a> = BTreeMap<u32, (u32, &'a ReplicaStatus)>;
+
+/// Where two nodes take themselves for the primary, the one with the newer view is.
+fn primaries<'a>(statuses: &[&'a NodeStatus]) -> Primaries<'a> {
+    let mut primaries = Primaries::new();
+    for status in statuses {
+        for replica in status.replicas.iter().filter(|replica| replica.role == "primary") {
+            let known = primaries.entry(replica.group).or_insert((status.node, replica));
+            if known.1.view <= replica.view {
+                *known = (status.node, replica);
+            }
+        }
+    }
+    primaries
+}
+
+/// How far the replica of a node is behind the primary.
+fn lag(node: u32, primary: Option<&(u32, &ReplicaStatus)>) -> Option<u64> {
+    let (primary, replica) = primary?;
+    if *primary == node {
         return Some(0);
     }
     replica.lag.iter().find(|(other, _)| *other == node).map(|(_, lag)| *lag)
@@ -230,6 +249,7 @@ fn unreachable(node: u32, known: Option<&KnownNode>, http: &str, error: &str) ->
         redis: known.map(|known| known.redis.clone()).unwrap_or_default(),
         http: http.to_owned(),
         peer: known.map(|known| known.peer.clone()).unwrap_or_default(),
+        threads: Vec::new(),
         replicas: Vec::new(),
     }
 }

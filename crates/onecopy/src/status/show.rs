@@ -5,6 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::report::{GroupReport, NodeReport, ReplicaReport, Report};
 use crate::table::{aligned, row};
 
+/// Of a data thread with more groups only their number is shown.
+const GROUPS_SHOWN: usize = 12;
+
 /// The report as lines of text.
 pub(super) fn lines(report: &Report) -> Vec<String> {
     let state =
@@ -31,6 +34,7 @@ pub(super) fn lines(report: &Report) -> Vec<String> {
     ])];
     nodes.extend(report.nodes.iter().map(node));
     lines.extend(aligned(&nodes));
+    lines.extend(threads(report));
     let errors = report.nodes.iter().filter_map(|node| Some((node.node, node.error.as_ref()?)));
     lines.extend(errors.map(|(node, error)| format!("node {node}: {error}")));
     let busy = report.nodes.iter().flat_map(|node| node.replicas.iter().map(move |replica| (node, replica)));
@@ -42,6 +46,34 @@ pub(super) fn lines(report: &Report) -> Vec<String> {
     let warnings: BTreeSet<&String> = report.nodes.iter().flat_map(|node| &node.warnings).collect();
     lines.extend(warnings.into_iter().map(|warning| format!("warning: {warning}")));
     lines
+}
+
+/// The data threads, where a node has several.
+fn threads(report: &Report) -> Vec<String> {
+    if report.nodes.iter().all(|node| node.threads.len() <= 1) {
+        return Vec::new();
+    }
+    let mut rows = vec![row(["node", "thread", "groups", "clients", "busy"])];
+    for node in &report.nodes {
+        rows.extend(node.threads.iter().map(|thread| {
+            let groups = node.replicas.iter().filter(|replica| replica.thread == thread.thread);
+            vec![
+                node.node.to_string(),
+                thread.thread.to_string(),
+                some(&groups.map(|replica| replica.group).collect::<Vec<_>>()),
+                thread.clients.to_string(),
+                format!("{} %", thread.busy_permille.div_ceil(10)),
+            ]
+        }));
+    }
+    let mut lines = vec![String::new()];
+    lines.extend(aligned(&rows));
+    lines
+}
+
+/// Ids of groups, or how many they are if they are many.
+fn some(groups: &[u32]) -> String {
+    if groups.len() > GROUPS_SHOWN { format!("{} groups", groups.len()) } else { ids(groups) }
 }
 
 fn group(group: &GroupReport) -> Vec<String> {

@@ -71,7 +71,10 @@ impl Happened {
         match self {
             Self::Submitted(_) | Self::Arriving(_) | Self::Lost(_) | Self::HandOver(..) | Self::Stop => true,
             Self::Received(_, packet) => {
-                matches!(packet, Packet::Replica(..) | Packet::Forward(_) | Packet::Answer(_))
+                matches!(
+                    packet,
+                    Packet::Replica(..) | Packet::Heartbeat(_) | Packet::Forward(_) | Packet::Answer(_)
+                )
             }
             Self::Persisted(group, _) | Self::SnapshotWanted(group) => is_of_data(*group),
             Self::Archived(event) => is_of_data(event.group()),

@@ -192,6 +192,8 @@ impl Process {
             // A slice takes its time. What happens meanwhile comes between it and the next one.
             let is_busy = self.groups().any(|group| group.busy().is_some());
             env.stats.pauses += u64::from(is_busy);
+            env.stats.quiescent +=
+                self.groups().filter(|group| group.replica().is_quiescent()).count() as u64;
             let slice = if is_busy { env.profile.slice_takes } else { Duration::ZERO };
             let due = self.data.deadline(now).map(|deadline| deadline.max(now + slice));
             self.data_due = due.into_iter().chain(self.status_due(now)).min().unwrap_or(now + LONG);
@@ -281,6 +283,9 @@ impl Process {
                         agreement::replica_hears(checks, self.me.node, group.replica(), &message);
                     }
                     data.received(now, from, group, message, watch, out);
+                }
+                Happened::Received(from, Packet::Heartbeat(message)) => {
+                    data.heartbeat(now, from, message, out);
                 }
                 Happened::Received(from, Packet::Forward(forward)) => data.forwarded(from, forward, out),
                 Happened::Received(_, Packet::Answer(answer)) => data.answered(answer),
@@ -373,6 +378,9 @@ impl Process {
                     agreement::replica_says(checks, me, replica, &message);
                     env.checks.sends.push((group, me, message.view().map_or(0, |view| view.0)));
                     self.send(env, to, Packet::Replica(group, message));
+                }
+                DataEffect::Heartbeat { to, message } => {
+                    self.send(env, to, Packet::Heartbeat(message));
                 }
                 // The transport may know already that there is no connection.
                 DataEffect::Forward { to, forward } if env.network.is_cut(me, to) && env.dice.chance(500) => {
@@ -541,6 +549,7 @@ impl Process {
             Packet::Table(_)
             | Packet::Found(..)
             | Packet::Replica(..)
+            | Packet::Heartbeat(_)
             | Packet::Forward(_)
             | Packet::Answer(_) => {}
         }

@@ -79,6 +79,7 @@ pub(super) fn group(
     let replica = Config {
         bytes_per_ms: default.bytes_per_ms / env.profile.scale,
         heartbeat_interval: HEARTBEAT_INTERVAL,
+        quiescent_after: Some(env.profile.quiescent_after),
         failure_timeout: FAILURE_TIMEOUT,
         prepare_bytes_max: env.profile.prepare_bytes_max,
         window_bytes_max: env.profile.window_bytes_max,

@@ -86,16 +86,20 @@ fn threads_of(knowledge: &Knowledge, registry: &mut Registry) {
     type Labels = Vec<(&'static str, String)>;
     let (clients, replicas) = (Family::<Labels, Gauge>::default(), Family::<Labels, Gauge>::default());
     let turns = Family::<Labels, Counter>::default();
-    for (number, thread) in knowledge.data.threads().iter().enumerate() {
-        let labels = vec![("thread", number.to_string())];
+    let busy = Family::<Labels, Gauge>::default();
+    for thread in knowledge.data.thread_reports() {
+        let labels = vec![("thread", thread.thread.to_string())];
         let gauge = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
-        clients.get_or_create(&labels).set(gauge(thread.clients.load(Ordering::Relaxed)));
-        replicas.get_or_create(&labels).set(gauge(thread.replicas()));
-        turns.get_or_create(&labels).inc_by(thread.turns());
+        clients.get_or_create(&labels).set(gauge(thread.clients));
+        replicas.get_or_create(&labels).set(gauge(thread.replicas));
+        turns.get_or_create(&labels).inc_by(thread.turns);
+        busy.get_or_create(&labels).set(gauge(thread.busy_permille));
     }
     registry.register("clients", "Connected clients, by the data thread that serves them", clients);
     registry.register("replicas", "Replicas, by the data thread that they belong to", replicas);
     registry.register("turns", "Turns of the data threads", turns);
+    let help = "How much of the last second a data thread spent in turns, in thousandths";
+    registry.register("thread_busy_permille", help, busy);
 }
 
 type OfReplica = (&'static str, &'static str, fn(&ReplicaStatus) -> u64);
