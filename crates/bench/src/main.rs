@@ -5,6 +5,7 @@
 //! | --- | --- | --- |
 //! | `load` | throughput and latency | any Redis-compatible server that runs |
 //! | `throughput` | throughput and what it costs, beside Redis, in turn | clusters of its own, and redis-server |
+//! | `cost` | what a command costs at each thread, in system calls, switches and entries, beside Redis | the same |
 //! | `failover` | the time without a successful write when something fails | the same |
 //! | `counting` | whether a million increments count once, while nodes are killed | the same |
 //! | `reads` | what a second member adds, and the latency at a backup | the same |
@@ -46,6 +47,7 @@ use clap::Parser;
 enum Command {
     Load(load::Arguments),
     Throughput(throughput::Arguments),
+    Cost(throughput::cost::Arguments),
     Failover(failover::Arguments),
     Groups(groups::Arguments),
     Counting(counting::Arguments),
@@ -63,6 +65,7 @@ fn main() -> anyhow::Result<()> {
     match Command::parse() {
         Command::Load(arguments) => load::run(&arguments),
         Command::Throughput(arguments) => throughput::run(&arguments),
+        Command::Cost(arguments) => throughput::cost::run(&arguments),
         Command::Failover(arguments) => failover::run(&arguments),
         Command::Groups(arguments) => groups::run(&arguments),
         Command::Counting(arguments) => counting::run(&arguments),

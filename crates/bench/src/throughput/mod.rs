@@ -1,5 +1,6 @@
 //! Throughput and what it costs, beside Redis, in turn.
 
+pub(crate) mod cost;
 mod system;
 
 use std::process::Command;
@@ -82,7 +83,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
          command | of these, user + system by thread | switches per command |"
     );
     println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |");
-    for case in cases(arguments) {
+    for case in cases(&arguments.tests, &arguments.bytes, &arguments.pipelines, &arguments.clients) {
         let mut outcomes: Vec<Vec<Outcome>> = systems.iter().map(|_| Vec::new()).collect();
         for _ in 0..arguments.rounds.max(1) {
             for (system, outcomes) in systems.iter().zip(&mut outcomes) {
@@ -98,14 +99,14 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn cases(arguments: &Arguments) -> Vec<Case> {
+fn cases(tests: &[String], bytes: &[u64], pipelines: &[u64], clients: &[u64]) -> Vec<Case> {
     let mut cases = Vec::new();
-    for test in &arguments.tests {
+    for test in tests {
         // INCR has no value.
-        let bytes = if test == "incr" { &arguments.bytes[..1] } else { &arguments.bytes[..] };
+        let bytes = if test == "incr" { &bytes[..1] } else { bytes };
         for bytes in bytes {
-            for pipeline in &arguments.pipelines {
-                for clients in &arguments.clients {
+            for pipeline in pipelines {
+                for clients in clients {
                     let (pipeline, clients, bytes) = (*pipeline, *clients, *bytes);
                     cases.push(Case { test: test.clone(), pipeline, clients, bytes });
                 }
@@ -115,17 +116,29 @@ fn cases(arguments: &Arguments) -> Vec<Case> {
     cases
 }
 
-fn measure(system: &System, case: &Case, seconds: f64) -> anyhow::Result<Outcome> {
-    // What a machine of two cores does of it in a second, roughly.
-    let commands = if case.pipeline == 1 { 30_000.0 } else { 150_000.0 };
-    let requests = (seconds * f64::min(commands, 2e8 / case.bytes as f64)).max(case.clients as f64) as u64;
-    let (entries, before) = (system.entries(), system.threads()?);
-    let output = Command::new("redis-benchmark")
-        .args(["-h", "127.0.0.1", "-p", &system.port.to_string(), "-t", &case.test, "--csv", "-r", "100000"])
+impl Case {
+    /// How many commands take so many seconds, roughly.
+    fn requests(&self, seconds: f64) -> u64 {
+        // What a machine of two cores does of it in a second.
+        let commands = if self.pipeline == 1 { 30_000.0 } else { 150_000.0 };
+        (seconds * f64::min(commands, 2e8 / self.bytes as f64)).max(self.clients as f64) as u64
+    }
+}
+
+/// What sends so many commands to this port.
+fn load(case: &Case, port: u16, requests: u64) -> Command {
+    let mut command = Command::new("redis-benchmark");
+    command
+        .args(["-h", "127.0.0.1", "-p", &port.to_string(), "-t", &case.test, "--csv", "-r", "100000"])
         .args(["-P", &case.pipeline.to_string(), "-c", &case.clients.to_string()])
-        .args(["-n", &requests.to_string(), "-d", &case.bytes.to_string()])
-        .output()
-        .context("redis-benchmark cannot be run")?;
+        .args(["-n", &requests.to_string(), "-d", &case.bytes.to_string()]);
+    command
+}
+
+fn measure(system: &System, case: &Case, seconds: f64) -> anyhow::Result<Outcome> {
+    let requests = case.requests(seconds);
+    let (entries, before) = (system.entries(), system.threads()?);
+    let output = load(case, system.port, requests).output().context("redis-benchmark cannot be run")?;
     let (entries, after) =
         (system.entries().zip(entries).map(|(after, before)| after - before), system.threads()?);
     let text = String::from_utf8_lossy(&output.stdout);

@@ -35,6 +35,9 @@ impl System {
         };
         let cluster = Cluster::start(Options { durability, ..Options::default() });
         let primary = cluster.primary();
+        wait("a backup", PATIENCE, || {
+            cluster.data_ids().into_iter().find(|id| cluster.role(*id).as_deref() == Some("backup"))
+        });
         let role = |id: u32| match cluster.role(id).as_deref() {
             Some("primary") => "primary",
             Some("backup") => "backup",
@@ -80,6 +83,11 @@ impl System {
             Kind::Onecopy { cluster, primary } => cluster.metric(*primary, "onecopy_entries_applied_total"),
             Kind::Redis { .. } => None,
         }
+    }
+
+    /// Its processes.
+    pub(super) fn pids(&self) -> impl Iterator<Item = u32> {
+        self.processes.iter().map(|(_, pid)| *pid)
     }
 
     /// All threads of its processes, with what the process is.
