@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
 
 use crate::command::Spec;
-use crate::database::{Database, Spot};
+use crate::database::{Database, Hashed, Spot};
 use crate::error::{CommandError, Outcome};
 use crate::machine::{DATABASES, Keyspace};
 use crate::number::integer;
@@ -23,6 +23,8 @@ use crate::value::{Text, Typed, Value};
 pub(crate) struct View<'a> {
     pub(crate) keyspace: &'a Keyspace,
     pub(crate) db: u8,
+    /// The key of the command that was hashed already.
+    pub(crate) hashed: Option<Hashed<'a>>,
     /// The time for answers about remaining time.
     pub(crate) now: Timestamp,
     /// What it does is spent from this.
@@ -42,7 +44,9 @@ impl<'a> View<'a> {
 
     /// A key's object.
     pub(crate) fn object(&self, key: &[u8]) -> Option<Object<'a>> {
-        self.database()?.get(key).filter(|object| !object.is_expired(self.clock()))
+        let database = self.database()?;
+        let spot = database.locate_hashed(self.hashed, key);
+        database.object(spot).filter(|object| !object.is_expired(self.clock()))
     }
 
     /// A key's value, which must be of a type.
@@ -66,6 +70,8 @@ impl<'a> View<'a> {
 pub(crate) struct Context<'a> {
     pub(crate) keyspace: &'a mut Keyspace,
     pub(crate) db: u8,
+    /// The key of the command that was hashed already.
+    pub(crate) hashed: Option<Hashed<'a>>,
     pub(crate) apply: &'a ApplyContext<'a>,
     /// How many commands of the entry have asked for random numbers.
     pub(crate) random_ordinal: &'a mut u64,
@@ -79,7 +85,8 @@ impl<'a> Context<'a> {
 
     /// The same, to read from.
     pub(crate) fn view(&self) -> View<'_> {
-        View { keyspace: self.keyspace, db: self.db, now: self.keyspace.clock, budget: self.budget() }
+        let (db, hashed, now) = (self.db, self.hashed, self.keyspace.clock);
+        View { keyspace: self.keyspace, db, hashed, now, budget: self.budget() }
     }
 
     /// The time of the entry.
@@ -121,7 +128,8 @@ impl<'a> Context<'a> {
 
     /// Where a key is, or would be.
     pub(crate) fn locate(&mut self, key: &[u8]) -> Spot {
-        self.database_mut().locate(key)
+        let hashed = self.hashed;
+        self.database_mut().locate_hashed(hashed, key)
     }
 
     /// What is at a spot, if it has not expired.
@@ -258,7 +266,7 @@ impl<'a> Context<'a> {
         let clock = self.clock();
         let database = self.keyspace.databases.get_mut(usize::from(self.db)).and_then(Option::as_mut);
         database.is_some_and(|database| {
-            let spot = database.locate(key);
+            let spot = database.locate_hashed(self.hashed, key);
             let was_there = database.object(spot).is_some_and(|object| !object.is_expired(clock));
             database.remove(spot);
             was_there
@@ -269,13 +277,14 @@ impl<'a> Context<'a> {
     pub(crate) fn take(&mut self, key: &[u8]) -> Option<(Value, Option<Timestamp>)> {
         let clock = self.clock();
         let database = self.keyspace.databases.get_mut(usize::from(self.db))?.as_mut()?;
-        let taken = database.take(database.locate(key));
+        let taken = database.take(database.locate_hashed(self.hashed, key));
         taken.filter(|(_, expires)| expires.is_none_or(|expires| expires > clock))
     }
 
     /// The same keyspace, with another database selected.
     pub(crate) fn with_database(&mut self, db: u8) -> Context<'_> {
-        Context { keyspace: self.keyspace, db, apply: self.apply, random_ordinal: self.random_ordinal }
+        let (hashed, apply) = (self.hashed, self.apply);
+        Context { keyspace: self.keyspace, db, hashed, apply, random_ordinal: self.random_ordinal }
     }
 }
 

@@ -52,6 +52,35 @@ pub(crate) struct Spot {
     position: Option<usize>,
 }
 
+/// A key that was hashed before it is looked for. All databases of a keyspace hash alike.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Hashed<'a> {
+    key: &'a [u8],
+    slot: usize,
+    hash: u64,
+}
+
+impl<'a> Hashed<'a> {
+    /// Which of all slots the key belongs to.
+    pub(crate) fn slot(&self) -> usize {
+        self.slot
+    }
+
+    pub(crate) fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    /// The same for another place with equal bytes.
+    pub(crate) fn at(self, key: &'a [u8]) -> Self {
+        Self { key, ..self }
+    }
+
+    /// Whether this is about `key`: these very bytes, which nobody has to compare.
+    pub(crate) fn is_of(&self, key: &[u8]) -> bool {
+        std::ptr::eq(self.key, key)
+    }
+}
+
 /// One of the numbered databases.
 #[derive(Debug)]
 pub(crate) struct Database {
@@ -187,17 +216,27 @@ impl Database {
         }
     }
 
+    /// Hashes a key.
+    pub(crate) fn hashed<'a>(&self, key: &'a [u8]) -> Hashed<'a> {
+        Hashed { key, slot: slot_of(key), hash: self.seed.hash(key) }
+    }
+
     /// Where a key is.
     pub(crate) fn locate(&self, key: &[u8]) -> Spot {
-        let (slot, hash) = (slot_of(key), self.seed.hash(key));
+        self.locate_hashed(None, key)
+    }
+
+    /// The same, with what was hashed before, if it is this key.
+    pub(crate) fn locate_hashed(&self, hashed: Option<Hashed<'_>>, key: &[u8]) -> Spot {
+        let hashed = hashed.filter(|hashed| hashed.is_of(key));
+        let Hashed { slot, hash, .. } = hashed.unwrap_or_else(|| self.hashed(key));
         let run = self.runs[slot / RUN].as_ref();
         Spot { slot, hash, position: run.and_then(|run| run.find(slot % RUN, hash, key)) }
     }
 
-    /// Where to look for a key: some slots, which of all slots, and its hash.
-    pub(crate) fn run_of(&self, key: &[u8]) -> Option<(&Run, usize, u64)> {
-        let slot = slot_of(key);
-        Some((self.runs[slot / RUN].as_deref()?, slot, self.seed.hash(key)))
+    /// Some slots, with this one among them, if one of them has keys.
+    pub(crate) fn run_of(&self, slot: usize) -> Option<&Run> {
+        self.runs[slot / RUN].as_deref()
     }
 
     /// What is at a spot, expired or not.

@@ -10,7 +10,7 @@ use onecopy_resp::{Version, Writer};
 use crate::ahead::Ahead;
 use crate::command::{self, Command, Kind, Run};
 use crate::context::{Context, View};
-use crate::database::Database;
+use crate::database::{Database, Hashed};
 use crate::digest;
 use crate::error::{CommandError, Outcome};
 use crate::footprint;
@@ -171,12 +171,14 @@ impl Keyspace {
         match command.run {
             Run::Read(run) => {
                 let budget = call.context.budget;
-                run(&View { keyspace: self, db: call.db, now: self.clock, budget }, args, reply)
+                let Call { db, hashed, .. } = *call;
+                run(&View { keyspace: self, db, hashed, now: self.clock, budget }, args, reply)
             }
             Run::Write(run) => {
                 let mut context = Context {
                     keyspace: self,
                     db: call.db,
+                    hashed: call.hashed,
                     apply: call.context,
                     random_ordinal: call.random_ordinal,
                 };
@@ -201,6 +203,7 @@ pub struct DatabaseSize {
 /// Where a command of an entry comes from.
 struct Call<'a> {
     db: u8,
+    hashed: Option<Hashed<'a>>,
     context: &'a ApplyContext<'a>,
     random_ordinal: &'a mut u64,
 }
@@ -296,8 +299,8 @@ impl StateMachine for Keyspace {
         self.pass(context.time, context.budget);
         let (mut random_ordinal, mut ahead) = (0, Ahead::of(body));
         respond(context.budget, body, response, |segment, args, reply| {
-            ahead.command(&self.databases);
-            let mut call = Call { db: segment.db, context, random_ordinal: &mut random_ordinal };
+            let hashed = ahead.command(&self.databases);
+            let mut call = Call { db: segment.db, hashed, context, random_ordinal: &mut random_ordinal };
             dispatch(context.budget, args, reply, |command, args, reply| {
                 self.execute(&mut call, command, args, reply)
             });
@@ -307,8 +310,8 @@ impl StateMachine for Keyspace {
     fn query(&self, context: &QueryContext<'_>, body: &[u8], response: &mut Vec<u8>) {
         let (now, mut ahead) = (self.clock.max(context.now), Ahead::of(body));
         respond(context.budget, body, response, |segment, args, reply| {
-            ahead.command(&self.databases);
-            let view = View { keyspace: self, db: segment.db, now, budget: context.budget };
+            let hashed = ahead.command(&self.databases);
+            let view = View { keyspace: self, db: segment.db, hashed, now, budget: context.budget };
             dispatch(context.budget, args, reply, |command, args, reply| {
                 match (command.spec.kind, &command.run) {
                     (Kind::Read, Run::Read(run)) => run(&view, args, reply),
