@@ -13,6 +13,7 @@
 //!
 //! There may be several such threads, each with some of the groups ([`threads`]).
 
+mod alarm;
 pub(crate) mod inbox;
 pub(crate) mod observer;
 pub(crate) mod plane;
@@ -20,13 +21,13 @@ pub(crate) mod starting;
 pub(crate) mod threads;
 
 use std::rc::Rc;
-use std::time::Duration;
 
 use onecopy_host::{ArchiveEvent, Gathering};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::mpsc::error::TryRecvError;
 
 use crate::journal::JournalEvent;
+use alarm::Alarm;
 use inbox::{Event, FromControl, Inbox, sort};
 use plane::Plane;
 
@@ -45,8 +46,9 @@ pub(crate) async fn run(mut plane: Plane, inbox: Rc<Inbox>, mut channels: Channe
     let mut events = Vec::new();
     let mut requests = Vec::new();
     let mut gathering = Gathering::default();
+    let mut alarm = Alarm::new();
     loop {
-        let patience = plane.patience().unwrap_or(Duration::from_secs(3600));
+        let (now, due) = (plane.now(), plane.due());
         tokio::select! {
             biased;
             () = inbox.filled() => {}
@@ -57,7 +59,7 @@ pub(crate) async fn run(mut plane: Plane, inbox: Rc<Inbox>, mut channels: Channe
                 Some(event) => events.push(Event::Control(event)),
                 None => return,
             },
-            () = pause(patience) => {}
+            () = alarm.rings(now, due) => {}
         }
         loop {
             if channels.drain_into(&mut events, &mut requests).is_err() {
@@ -75,15 +77,6 @@ pub(crate) async fn run(mut plane: Plane, inbox: Rc<Inbox>, mut channels: Channe
             // Everybody else's turn: who was answered writes, and whoever can be read is.
             tokio::task::yield_now().await;
         }
-    }
-}
-
-/// Waits for so long. A timer takes a millisecond at least: whoever has something to execute lets only those
-/// go first who can go at once.
-async fn pause(patience: Duration) {
-    match patience {
-        Duration::ZERO => tokio::task::yield_now().await,
-        patience => tokio::time::sleep(patience).await,
     }
 }
 

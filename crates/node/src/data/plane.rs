@@ -111,14 +111,13 @@ impl Plane {
         status.turn_ends(self.clock.now());
     }
 
-    /// How long the next turn can wait if nothing happens.
-    pub(crate) fn patience(&self) -> Option<Duration> {
+    /// When the next turn is due if nothing happens.
+    pub(crate) fn due(&self) -> Option<Instant> {
         let now = self.clock.now();
         let status = self.status_is_old.then_some(self.status_due);
         let complaint =
             self.unready.filter(|(_, was_said)| !was_said).map(|(since, _)| since + UNREADY_PATIENCE);
-        let deadline = [self.data.deadline(now), status, complaint].into_iter().flatten().min()?;
-        Some(deadline.since(now))
+        [self.data.deadline(now), status, complaint].into_iter().flatten().min()
     }
 
     fn take(&mut self, now: Instant, event: Event) {
