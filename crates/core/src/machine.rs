@@ -1,5 +1,6 @@
 //! The determinism contract of a replicated state machine.
 
+use bytes::Bytes;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,8 @@ pub struct ApplyContext<'a> {
     pub memory_max: u64,
     /// What is replicated beside the machine, such as remembered answers, occupies so many bytes: they count.
     pub memory_beside: u64,
+    /// The body, if nothing else needs its memory: it came in [parts](crate::parts).
+    pub own_body: Option<&'a Bytes>,
     /// No part of the entry, and without any effect on what comes of it: where execution pauses.
     pub budget: Budget<'a>,
 }
@@ -31,13 +34,24 @@ impl ApplyContext<'_> {
     /// An entry without a memory limit, whose execution does not pause.
     #[must_use]
     pub fn new(index: Index, time: Timestamp, seed: u64) -> Self {
-        Self { index, time, seed, memory_max: 0, memory_beside: 0, budget: Budget::ENDLESS }
+        let (memory_max, memory_beside, own_body) = (0, 0, None);
+        Self { index, time, seed, memory_max, memory_beside, own_body, budget: Budget::ENDLESS }
     }
 
     /// Whether a machine that occupies so many bytes may not grow.
     #[must_use]
     pub fn is_full(&self, machine_bytes: u64) -> bool {
         self.memory_max > 0 && machine_bytes.saturating_add(self.memory_beside) >= self.memory_max
+    }
+
+    /// These bytes of the body, without a copy, if its memory is for nothing else, and they are nearly all of it. So whoever
+    /// stores them stores little more.
+    #[must_use]
+    pub fn share(&self, bytes: &[u8]) -> Option<Bytes> {
+        let body = self.own_body?;
+        let (outer, inner) = (body.as_ptr_range(), bytes.as_ptr_range());
+        let is_within = outer.start <= inner.start && inner.end <= outer.end;
+        (is_within && bytes.len() >= body.len() - body.len() / 16).then(|| body.slice_ref(bytes))
     }
 
     /// The random numbers of the `ordinal`-th command that asks for some within the entry: the same at every

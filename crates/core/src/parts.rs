@@ -155,11 +155,6 @@ impl Parts {
         self.remove_all(|_, collected| time.0.saturating_sub(collected.grown.0) >= SILENT_MS);
     }
 
-    /// How many batches have not come whole.
-    pub(crate) fn len(&self) -> usize {
-        self.batches.len()
-    }
-
     /// About how many bytes all of it occupies.
     pub(crate) fn memory(&self) -> u64 {
         self.batches.values().map(|collected| collected.bytes.len() as u64).sum()
@@ -278,7 +273,7 @@ mod tests {
         assert_eq!(parts.memory(), 6);
         assert_eq!(take(&mut parts, id(7, 1), 4, 5, b"e"), whole(b"abcde"));
         assert_eq!(take(&mut parts, id(8, 1), 1, 3, b"zz"), whole(b"yzz"));
-        assert_eq!((parts.len(), parts.memory()), (1, 1));
+        assert_eq!((parts.batches.len(), parts.memory()), (1, 1));
     }
 
     #[test]
@@ -296,7 +291,7 @@ mod tests {
         let mut parts = Parts::default();
         assert_eq!(take(&mut parts, id(7, 1), 0, 5, b"ab"), Taken::Kept(2));
         assert_eq!(take(&mut parts, id(7, 1), 2, 3, b"c"), Taken::Kept(0));
-        assert_eq!(parts.len(), 0);
+        assert_eq!(parts.batches.len(), 0);
     }
 
     #[test]
@@ -309,7 +304,7 @@ mod tests {
         assert_eq!(take(&mut parts, id(7, 1), 2, 5, b"c"), Taken::Kept(0));
         assert_eq!(take_at(&mut parts, SILENT_MS - 1, id(7, 2), (2, 5), b"c"), Taken::Kept(3));
         parts.expire(Timestamp(SILENT_MS));
-        assert_eq!(parts.len(), 1, "one has grown since");
+        assert_eq!(parts.batches.len(), 1, "one has grown since");
         parts.expire(Timestamp(2 * SILENT_MS));
         assert_eq!(parts.memory(), 0);
     }

@@ -123,12 +123,6 @@ impl<M: StateMachine> Replicated<M> {
         self.side.sessions.memory() + self.parts.memory()
     }
 
-    /// How many large batches have come in part, and not as a whole.
-    #[must_use]
-    pub fn partial_batches(&self) -> usize {
-        self.parts.len()
-    }
-
     /// See [`StateMachine::tidy`].
     pub fn tidy(&mut self) -> bool {
         self.machine.tidy()
@@ -153,6 +147,7 @@ impl<M: StateMachine> Replicated<M> {
             seed: entry.seed,
             memory_max: header.memory_max,
             memory_beside: self.memory_beside(),
+            own_body: None,
             budget,
         };
         let mut digest = Xxh3::with_seed(self.side.digest);
@@ -210,7 +205,8 @@ impl<M: StateMachine> Replicated<M> {
                 }
             }
         };
-        let context = ApplyContext { memory_beside: self.memory_beside(), ..*context };
+        let own_body = batch.part.map(|_| &body);
+        let context = ApplyContext { memory_beside: self.memory_beside(), own_body, ..*context };
         let mut response = Vec::new();
         self.machine.apply(&context, &body, &mut response);
         let response = Bytes::from(response);

@@ -150,7 +150,8 @@ impl<'a> Context<'a> {
     pub(crate) fn put(&mut self, spot: Spot, key: &[u8], new: New<'_>, expires: Option<Timestamp>) {
         let new = match new {
             New::Text(Text::Raw(bytes)) if bytes.len() > PIECE => {
-                New::Value(Value::of_bytes(copy(bytes, self.budget())))
+                let copied = || Value::of_bytes(copy(bytes, self.budget()));
+                New::Value(self.apply.share(bytes).map_or_else(copied, Value::Shared))
             }
             new => new,
         };
@@ -176,7 +177,15 @@ impl<'a> Context<'a> {
         let text = object.and_then(|object| object.value.text());
         if text.is_some_and(|text| text.len() > INLINE_MAX) {
             // No edit makes a string shorter, so this one stays where it is.
+            let budget = self.budget();
             let edited = self.database_mut().change(spot, |value| match value {
+                Value::Shared(shared) => {
+                    let mut bytes = copy(shared, budget);
+                    edit(&mut bytes);
+                    let length = bytes.len();
+                    *value = Value::Raw(bytes);
+                    length
+                }
                 Value::Raw(bytes) => {
                     edit(bytes);
                     bytes.len()

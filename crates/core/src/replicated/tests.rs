@@ -2,7 +2,7 @@ use super::*;
 use crate::entry::EntryId;
 use crate::id::Incarnation;
 use crate::machine::{QueryContext, Seen};
-use crate::payload::{Builder, Header};
+use crate::payload::{Builder, Header, Part};
 
 /// Counts, and answers the count. Its state has as many parts as bytes.
 #[derive(Debug, Default)]
@@ -144,6 +144,65 @@ fn an_image_holds_what_was_answered() {
         execute(&mut original, &entry(2, &[2], 1));
         assert_eq!(copy.digest(), original.digest());
     }
+}
+
+/// An entry with a part of two bytes of batch 1, which has six.
+fn part_entry(index: u64, at: u32) -> Entry {
+    let id = BatchId { coordinator: Incarnation(7), sequence: 1 };
+    let mut builder = Builder::new(Header::default());
+    let part = Some(Part { at, of: 6 });
+    builder.push(&Batch { id, done_below: 1, part, body: Bytes::from_static(b"ab") });
+    Entry { payload: builder.finish(), ..entry(index, &[], 1) }
+}
+
+/// What the only batch of an entry is answered.
+fn answer(replicated: &mut Replicated<Counter>, entry: &Entry) -> Answer {
+    let mut answers = Vec::new();
+    replicated.execute(entry, Budget::ENDLESS, |_, answer| answers.push(answer)).unwrap();
+    answers.pop().unwrap()
+}
+
+#[test]
+fn a_batch_in_parts_is_executed_once_and_with_the_last() {
+    let mut replicated = fresh();
+    let executed = Answer::Response(Bytes::from_static(&[1]));
+    assert_eq!(answer(&mut replicated, &part_entry(1, 0)), Answer::Kept { bytes: 2 });
+    assert_eq!(answer(&mut replicated, &part_entry(2, 0)), Answer::Kept { bytes: 2 }, "again");
+    assert_eq!(answer(&mut replicated, &part_entry(3, 2)), Answer::Kept { bytes: 4 });
+    assert_eq!((replicated.machine().count, replicated.parts.memory()), (0, 4));
+    assert_eq!(replicated.memory(), fresh().memory() + replicated.sessions().memory() + 4);
+    assert_eq!(answer(&mut replicated, &part_entry(4, 4)), executed);
+    assert_eq!(answer(&mut replicated, &part_entry(5, 4)), executed, "again");
+    assert_eq!(answer(&mut replicated, &part_entry(6, 0)), executed, "all of it");
+    assert_eq!((replicated.machine().count, replicated.parts.memory()), (1, 0));
+    // Its coordinator has the answer.
+    execute(&mut replicated, &entry(7, &[2], 2));
+    assert_eq!(answer(&mut replicated, &part_entry(8, 0)), Answer::Stale);
+}
+
+#[test]
+fn an_image_holds_what_has_come_in_part() {
+    for chunk_bytes in [1, 3, 7, 1_000] {
+        let mut original = fresh();
+        answer(&mut original, &part_entry(1, 0));
+        answer(&mut original, &part_entry(2, 2));
+        let mut copy = copy(&mut original, chunk_bytes).unwrap();
+        assert_eq!((copy.digest(), copy.memory()), (original.digest(), original.memory()));
+        for replicated in [&mut original, &mut copy] {
+            assert_eq!(answer(replicated, &part_entry(3, 4)), Answer::Response(Bytes::from_static(&[1])));
+        }
+        assert_eq!(copy.digest(), original.digest());
+    }
+}
+
+#[test]
+fn what_was_kept_goes_in_the_digest() {
+    let (mut whole, mut lacking) = (fresh(), fresh());
+    answer(&mut whole, &part_entry(1, 0));
+    lacking.side = whole.side.clone();
+    answer(&mut whole, &part_entry(2, 2));
+    answer(&mut lacking, &part_entry(2, 2));
+    assert_ne!(whole.digest(), lacking.digest(), "one copy has lost a part");
 }
 
 /// E3: a cluster once refused its own snapshot, for answers that it had remembered without a bound.

@@ -14,6 +14,7 @@ mod set;
 mod text;
 mod zset;
 
+use bytes::Bytes;
 use onecopy_core::Budget;
 
 use crate::pieces::copy;
@@ -54,6 +55,8 @@ pub(crate) enum Value {
     Integer(i64),
     /// Any other string.
     Raw(Vec<u8>),
+    /// A long string that does not read as an integer, as it came: it was not copied.
+    Shared(Bytes),
     List(List),
     Hash(Hash),
     Set(Set),
@@ -84,6 +87,7 @@ impl Value {
         match self {
             Self::Integer(number) => Content::Text(Text::Integer(*number)),
             Self::Raw(bytes) => Content::Text(Text::Raw(bytes)),
+            Self::Shared(bytes) => Content::Text(Text::Raw(bytes)),
             Self::List(list) => Content::List(list),
             Self::Hash(hash) => Content::Hash(hash),
             Self::Set(set) => Content::Set(set),
@@ -94,7 +98,7 @@ impl Value {
     /// Drops up to `count` elements of a value that nobody uses any more; how many.
     pub(crate) fn shed(&mut self, count: usize) -> usize {
         match self {
-            Self::Integer(_) | Self::Raw(_) => 0,
+            Self::Integer(_) | Self::Raw(_) | Self::Shared(_) => 0,
             Self::List(list) => list.shed(count),
             Self::Hash(hash) => hash.shed(count),
             Self::Set(set) => set.shed(count),

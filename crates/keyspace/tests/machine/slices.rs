@@ -28,6 +28,37 @@ fn execute(keyspace: &mut Keyspace, args: &[&[u8]], budget: Budget<'_>) -> Vec<u
     response
 }
 
+#[test]
+fn a_long_string_that_came_in_parts_is_not_copied() {
+    let steps = |own: bool| {
+        let spent = Cell::new(0);
+        let pause = |_| {
+            spent.set(spent.get() + 1);
+            1
+        };
+        let slices = Slices::new(1, &pause);
+        let body = body(&[b"SET", b"string", &vec![b'@'; LONG]]);
+        let mut keyspace = Keyspace::new([1, 2]);
+        let context = ApplyContext {
+            own_body: own.then_some(&body),
+            budget: slices.budget(),
+            ..ApplyContext::new(Index(1), Timestamp(1_000), 7)
+        };
+        keyspace.apply(&context, &body, &mut Vec::new());
+        (spent.get(), keyspace)
+    };
+    let ((copying, mut copied), (sharing, mut shared)) = (steps(false), steps(true));
+    assert!(copying > LONG >> 20 && sharing < 5, "{copying} pauses, and {sharing}");
+    // Nobody can tell them apart, whatever is done to them.
+    for command in
+        ["STRLEN string", "APPEND string x", "GETRANGE string -3 -1", "SETRANGE string 5 yz", "GET string"]
+    {
+        let answers = [&mut copied, &mut shared].map(|keyspace| run(keyspace, command, Budget::ENDLESS));
+        assert!(answers[0] == answers[1], "{command}");
+        assert_eq!((copied.memory(), copied.digest()), (shared.memory(), shared.digest()), "{command}");
+    }
+}
+
 /// The words of a command; `#name` stands for as many different words, and `@` for a long string.
 fn words(command: &str) -> Vec<Vec<u8>> {
     let expand = |word: &str| match word.strip_prefix('#') {
