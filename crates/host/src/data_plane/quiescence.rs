@@ -8,7 +8,7 @@
 //! it, and from then on by its name.
 //!
 //! A follower that was heard for with a list is quiescent as long as it is on it. What is not answered in time each
-//! group says for itself again, and so does a follower that hears nothing in time: long before the failure
+//! group says for itself again, and so does a follower that hears nothing in time: a heartbeat interval before the failure
 //! timeout, so that silence is found out as if nothing had been shared.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,8 +22,6 @@ use super::agenda::Agenda;
 use crate::group::Group;
 use crate::heartbeat::{Heartbeat, HeartbeatAnswer, ListName, SharedHeartbeat};
 
-/// After how many heartbeat intervals without a word groups speak for themselves again.
-const PATIENCE: u32 = 3;
 /// Whoever finds that out so many intervals late was not running itself.
 const LATE: u32 = 2;
 /// A group that stood elsewhere than a list said is not put on one for so many intervals.
@@ -54,6 +52,8 @@ pub(super) struct Quiescence {
     life: Incarnation,
     share: Share,
     interval: Duration,
+    /// After how long without a word groups speak for themselves again.
+    patience: Duration,
     /// How many data planes other nodes have; as many as this one, until they say otherwise.
     planes: BTreeMap<NodeId, u32>,
     /// The groups that are led here, and are on lists.
@@ -103,6 +103,7 @@ impl Quiescence {
             life,
             share: Share::WHOLE,
             interval: Duration::ZERO,
+            patience: Duration::ZERO,
             planes: BTreeMap::new(),
             led: BTreeMap::new(),
             barred: BTreeMap::new(),
@@ -117,8 +118,11 @@ impl Quiescence {
         Self { share, ..self }
     }
 
-    pub(super) fn set_interval(&mut self, interval: Duration) {
+    /// A group has this heartbeat interval, and this failure timeout: before that has passed, it looks for itself who
+    /// is silent.
+    pub(super) fn set_pace(&mut self, interval: Duration, failure_timeout: Duration) {
         self.interval = interval;
+        self.patience = failure_timeout.saturating_sub(interval).max(2 * interval);
     }
 
     /// When something is to be said, or should have been heard.
@@ -126,8 +130,7 @@ impl Quiescence {
         let next = (!self.lists.is_empty()).then_some(self.next);
         let answered = self.lists.values().map(|list| list.answered);
         let heard = self.heard.values().map(|heard| heard.at);
-        let patience = self.interval * PATIENCE;
-        next.into_iter().chain(answered.chain(heard).map(|at| at + patience)).min()
+        next.into_iter().chain(answered.chain(heard).map(|at| at + self.patience)).min()
     }
 
     /// Bytes of a long message from there are arriving: it is not silent.
@@ -229,7 +232,7 @@ impl Quiescence {
 
     /// Whoever was not heard in time is not relied on.
     fn give_up<M: StateMachine>(&mut self, now: Instant, groups: &mut Groups<'_, M>) {
-        let (patience, late) = (self.interval * PATIENCE, self.interval * LATE);
+        let (patience, late) = (self.patience, self.interval * LATE);
         let (mut unanswered, mut unheard) = (Vec::new(), Vec::new());
         for list in self.lists.values_mut().filter(|list| list.answered + patience <= now) {
             let slept = list.answered + patience + late <= now;
