@@ -192,7 +192,8 @@ impl Replica {
     /// After each step: whatever has happened may have ended the quiescence.
     pub(crate) fn reconsider_quiescence(&mut self, now: Instant) {
         if self.quiescent.is_some() && self.stands_still() != self.quiescent {
-            self.rouse(now, false);
+            // Whether it stood still before this step, its next tick finds out.
+            self.rouse(now, true);
         }
     }
 }

@@ -123,7 +123,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
             self.log_ends = last;
             self.clock = SteadyClock::new(settings.replica.rules).going_on_from(now, last);
         }
-        self.quiescence.set_interval(settings.replica.heartbeat_interval);
+        self.quiescence.set_pace(settings.replica.heartbeat_interval, settings.replica.failure_timeout);
         let group = Group::start(settings, restored, fresh, now, observer, &mut self.asked)?;
         self.agenda.touch(group.id());
         self.groups.insert(group.id(), group);

@@ -8,7 +8,7 @@
 //! it, and from then on by its name.
 //!
 //! A follower that was heard for with a list is quiescent as long as it is on it. What is not answered in time each
-//! group says for itself again, and so does a follower that hears nothing in time: long before the failure
+//! group says for itself again, and so does a follower that hears nothing in time: a heartbeat interval before the failure
 //! timeout, so that silence is found out as if nothing had been shared.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,10 +22,6 @@ use super::agenda::Agenda;
 use crate::group::Group;
 use crate::heartbeat::{Heartbeat, HeartbeatAnswer, ListName, SharedHeartbeat};
 
-/// After how many heartbeat intervals without a word groups speak for themselves again.
-const PATIENCE: u32 = 3;
-/// Whoever finds that out so many intervals late was not running itself.
-const LATE: u32 = 2;
 /// A group that stood elsewhere than a list said is not put on one for so many intervals.
 const BARRED: u32 = 20;
 
@@ -54,6 +50,11 @@ pub(super) struct Quiescence {
     life: Incarnation,
     share: Share,
     interval: Duration,
+    /// After how long without a word groups speak for themselves again.
+    patience: Duration,
+    /// When it last looked who is silent, and after how long without a look it was not running itself.
+    looked: Instant,
+    late: Duration,
     /// How many data planes other nodes have; as many as this one, until they say otherwise.
     planes: BTreeMap<NodeId, u32>,
     /// The groups that are led here, and are on lists.
@@ -103,6 +104,9 @@ impl Quiescence {
             life,
             share: Share::WHOLE,
             interval: Duration::ZERO,
+            patience: Duration::ZERO,
+            looked: Instant::ZERO,
+            late: Duration::ZERO,
             planes: BTreeMap::new(),
             led: BTreeMap::new(),
             barred: BTreeMap::new(),
@@ -117,8 +121,12 @@ impl Quiescence {
         Self { share, ..self }
     }
 
-    pub(super) fn set_interval(&mut self, interval: Duration) {
+    /// A group has this heartbeat interval, and this failure timeout: before that has passed, it looks for itself who
+    /// is silent.
+    pub(super) fn set_pace(&mut self, interval: Duration, failure_timeout: Duration) {
         self.interval = interval;
+        self.patience = failure_timeout.saturating_sub(interval).max(2 * interval);
+        self.late = interval + failure_timeout / 4;
     }
 
     /// When something is to be said, or should have been heard.
@@ -126,8 +134,10 @@ impl Quiescence {
         let next = (!self.lists.is_empty()).then_some(self.next);
         let answered = self.lists.values().map(|list| list.answered);
         let heard = self.heard.values().map(|heard| heard.at);
-        let patience = self.interval * PATIENCE;
-        next.into_iter().chain(answered.chain(heard).map(|at| at + patience)).min()
+        // Often enough to know whether it was running.
+        let look = (!self.heard.is_empty()).then_some(self.looked + self.interval);
+        let silent = answered.chain(heard).map(|at| at + self.patience);
+        next.into_iter().chain(look).chain(silent).min()
     }
 
     /// Bytes of a long message from there are arriving: it is not silent.
@@ -146,7 +156,7 @@ impl Quiescence {
         let Some(still) = self.led.get(&id) else { return self.enlist(now, group) };
         if group.replica().stands_still() != Some(*still) {
             self.strike_off(id);
-            group.rouse(now, false);
+            group.rouse(now, true);
         } else if !group.replica().is_quiescent() && self.all_answer_for(id) {
             group.quiesce();
         }
@@ -211,7 +221,7 @@ impl Quiescence {
         }
         for id in moved {
             self.strike_off(id);
-            groups.rouse(now, id, false);
+            groups.rouse(now, id, true);
         }
         let said = self.lists.iter().map(|((node, plane), list)| {
             let lines = || list.groups.iter().map(|(group, line)| (*group, line.still)).collect();
@@ -229,19 +239,23 @@ impl Quiescence {
 
     /// Whoever was not heard in time is not relied on.
     fn give_up<M: StateMachine>(&mut self, now: Instant, groups: &mut Groups<'_, M>) {
-        let (patience, late) = (self.interval * PATIENCE, self.interval * LATE);
-        let (mut unanswered, mut unheard) = (Vec::new(), Vec::new());
+        let before = std::mem::replace(&mut self.looked, now);
+        if now.since(before) > self.late {
+            // It stood still: that it heard nobody is nobody's fault.
+            self.lists.values_mut().for_each(|list| list.answered = now);
+            self.heard.values_mut().for_each(|heard| heard.at = now);
+        }
+        let patience = self.patience;
+        let mut silent = Vec::new();
         for list in self.lists.values_mut().filter(|list| list.answered + patience <= now) {
-            let slept = list.answered + patience + late <= now;
-            unanswered.extend(list.groups.keys().map(|id| (*id, slept)));
+            silent.extend(list.groups.keys().copied());
             (list.known, list.answered) = (None, now);
         }
+        silent.iter().for_each(|id| self.strike_off(*id));
         for (_, heard) in self.heard.extract_if(.., |_, heard| heard.at + patience <= now) {
-            let slept = heard.at + patience + late <= now;
-            unheard.extend(heard.groups.into_iter().map(|(id, _)| (id, slept)));
+            silent.extend(heard.groups.into_iter().map(|(id, _)| id));
         }
-        unanswered.iter().for_each(|(id, _)| self.strike_off(*id));
-        unanswered.into_iter().chain(unheard).for_each(|(id, slept)| groups.rouse(now, id, slept));
+        silent.into_iter().for_each(|id| groups.rouse(now, id, false));
     }
 
     fn answered<M: StateMachine>(
@@ -279,7 +293,7 @@ impl Quiescence {
         for id in moved {
             self.strike_off(id);
             self.barred.insert(id, now + self.interval * BARRED);
-            groups.rouse(now, id, false);
+            groups.rouse(now, id, true);
         }
     }
 
@@ -288,7 +302,7 @@ impl Quiescence {
         for (_, list) in self.lists.extract_if(.., |(other, _), _| *other == node) {
             for id in list.groups.into_keys() {
                 self.led.remove(&id);
-                groups.rouse(now, id, false);
+                groups.rouse(now, id, true);
             }
         }
     }
@@ -337,7 +351,7 @@ impl Quiescence {
             (Some(lines), before) => {
                 let stays: BTreeSet<GroupId> = lines.iter().map(|(id, _)| *id).collect();
                 let before = before.into_iter().flat_map(|heard| heard.groups).map(|(id, _)| id);
-                before.filter(|id| !stays.contains(id)).for_each(|id| groups.rouse(now, id, false));
+                before.filter(|id| !stays.contains(id)).for_each(|id| groups.rouse(now, id, true));
                 lines
             }
             (None, Some(heard)) if heard.list == list => heard.groups,

@@ -93,7 +93,7 @@ pub(super) fn close(total: &Stats, violations: u64, started: Instant, out: &mut 
     writeln!(
         out,
         "  {} databases; {} views, {} elections, {} snapshots taken, {} installed, {} of the view table installed, {} tails cut, \
-         {} turns that ended in the middle of a command",
+         {} turns that ended in the middle of a command, {} with a quiescent group",
         total.groups,
         total.views,
         total.elections,
@@ -101,7 +101,8 @@ pub(super) fn close(total: &Stats, violations: u64, started: Instant, out: &mut 
         total.snapshots[1],
         total.snapshots[2],
         total.cuts,
-        total.pauses
+        total.pauses,
+        total.quiescent
     )?;
     writeln!(
         out,
