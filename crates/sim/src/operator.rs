@@ -108,7 +108,7 @@ impl World {
         }
         let checks = self.env.checks.group(group);
         checks.digests.scarred.insert(node);
-        checks.images.damaged(node);
+        checks.images.forget(node);
         self.say(node, "a bit flips in its memory");
         true
     }

@@ -42,8 +42,9 @@ impl Images {
         self.begun.insert(node, (at, machine.digest()));
     }
 
-    /// The memory of a node is damaged: what it has begun may come to anything.
-    pub fn damaged(&mut self, node: NodeId) {
+    /// What a node has begun may come to anything, since its memory is damaged; or an image of the same moment
+    /// comes from another.
+    pub fn forget(&mut self, node: NodeId) {
         self.begun.remove(&node);
     }
 
@@ -137,7 +138,7 @@ mod tests {
         };
         assert_eq!(finished(&images, node), Some(CHECKER));
         assert_eq!(finished(&images, NodeId(2)), None, "nobody knows what it has begun");
-        images.damaged(node);
+        images.forget(node);
         assert_eq!(finished(&images, node), None);
     }
 }

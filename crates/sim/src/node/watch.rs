@@ -82,6 +82,10 @@ impl GroupObserver<Machine> for GroupWatch<'_> {
         self.env.note(self.me.node, || format!("takes a snapshot at {at}"));
     }
 
+    fn snapshot_arrives(&mut self, group: &Group<Machine>, _: EntryId) {
+        self.env.checks.group(group.id()).images.forget(self.me.node);
+    }
+
     fn snapshot_installed(&mut self, group: &Group<Machine>, at: EntryId) {
         self.env.stats.snapshots[1] += 1;
         self.env.note(self.me.node, || format!("installs a snapshot at {at}"));
