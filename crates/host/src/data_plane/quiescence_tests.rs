@@ -2,14 +2,11 @@ use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
-use onecopy_core::{
-    BootNumber, Incarnation, Member, Petition, Plea, Recovered, Replicated, Rules, View, ViewNumber,
-};
-use onecopy_replica::{Base, Config, Loan, Terms};
+use onecopy_core::{BootNumber, Incarnation, Member, Petition, Plea, View, ViewNumber};
+use onecopy_replica::{Config, Loan, Terms};
 
-use super::tests::view;
+use super::tests::{start_group, view};
 use super::*;
-use crate::group::SLICE_STEPS;
 use crate::heartbeat::{HeartbeatAnswer, ListName};
 use crate::memory::Memory;
 
@@ -198,18 +195,7 @@ fn start(node: u32, plane: usize, planes: usize, groups: u32) -> Plane {
         let lease = Some(Duration::from_millis(120));
         let failure_timeout = Duration::from_millis(FAILURE);
         let replica = Config { lease, failure_timeout, ..Config::new(group, me, BootNumber(1)) };
-        let settings = GroupSettings {
-            replica,
-            memory_max: 0,
-            min_copies: 1,
-            scrub_interval: None,
-            slice_steps: SLICE_STEPS,
-            seed: [0; 32],
-        };
-        let state = Replicated::new(Memory::default(), Rules::default());
-        let restored = Restored { recovered: Recovered::default(), state, base: Base::default() };
-        let fresh = Fresh::new(|_| Memory::default());
-        data.start_group(settings, restored, fresh, Instant::ZERO, &mut (), &mut out).expect("it starts");
+        start_group(&mut data, replica, Instant::ZERO, &mut out);
     }
     Plane { data, out }
 }

@@ -28,6 +28,27 @@ pub(super) fn view(primary: u32, members: &[u32]) -> View {
     }
 }
 
+/// Adds a replica that holds nothing yet.
+pub(super) fn start_group(
+    plane: &mut DataPlane<Memory, &'static str>,
+    replica: Config,
+    now: Instant,
+    out: &mut Out<DataEffect>,
+) {
+    let settings = GroupSettings {
+        replica,
+        memory_max: 0,
+        min_copies: 1,
+        scrub_interval: None,
+        slice_steps: SLICE_STEPS,
+        seed: [0; 32],
+    };
+    let state = Replicated::new(Memory::default(), Rules::default());
+    let restored = Restored { recovered: Recovered::default(), state, base: Base::default() };
+    let fresh = Fresh::new(|_| Memory::default());
+    plane.start_group(settings, restored, fresh, now, &mut (), out).expect("it starts");
+}
+
 /// Node 1, with a replica of the group or without.
 pub(super) struct Node {
     pub(super) plane: DataPlane<Memory, &'static str>,
@@ -48,19 +69,7 @@ impl Node {
             let me = Member { node: NodeId(1), incarnation: Incarnation(1) };
             let lease = Some(Duration::from_millis(100));
             let replica = Config { lease, ..Config::new(*group, me, BootNumber(1)) };
-            let settings = GroupSettings {
-                replica,
-                memory_max: 0,
-                min_copies: 1,
-                scrub_interval: None,
-                slice_steps: SLICE_STEPS,
-                seed: [0; 32],
-            };
-            let machine = Memory::default();
-            let state = Replicated::new(machine, Rules::default());
-            let restored = Restored { recovered: Recovered::default(), state, base: Base::default() };
-            let fresh = Fresh::new(|_| Memory::default());
-            plane.start_group(settings, restored, fresh, NOW, &mut (), &mut out).expect("it starts");
+            start_group(&mut plane, replica, NOW, &mut out);
         }
         Self { plane, out }
     }

@@ -10,8 +10,17 @@ const LARGE: usize = 250;
 const PART: usize = 100;
 
 fn coordinator() -> Coordinator<&'static str> {
-    let config =
-        CoordinatorConfig { large_bytes: LARGE, part_bytes: PART, ..CoordinatorConfig::new(TIMEOUT) };
+    on_a_link_of(CoordinatorConfig::new(TIMEOUT).bytes_per_ms)
+}
+
+/// So many bytes get a millisecond more of everything.
+fn on_a_link_of(bytes_per_ms: usize) -> Coordinator<&'static str> {
+    let config = CoordinatorConfig {
+        large_bytes: LARGE,
+        part_bytes: PART,
+        bytes_per_ms,
+        ..CoordinatorConfig::new(TIMEOUT)
+    };
     let mut coordinator = Coordinator::new(GroupId(1), LIFE, config);
     coordinator.learn(&view(1, 1));
     coordinator
@@ -156,14 +165,7 @@ fn one_that_was_refused_whole_was_not_executed() {
 
 #[test]
 fn those_that_wait_for_others_have_the_time_that_these_take() {
-    let config = CoordinatorConfig {
-        large_bytes: LARGE,
-        part_bytes: PART,
-        bytes_per_ms: 1,
-        ..CoordinatorConfig::new(TIMEOUT)
-    };
-    let mut coordinator = Coordinator::new(GroupId(1), LIFE, config);
-    coordinator.learn(&view(1, 1));
+    let mut coordinator = on_a_link_of(1);
     ["a", "b", "c", "d", "e"].into_iter().for_each(|client| submit_large(&mut coordinator, client));
     sent(&mut coordinator, at(0));
     // 250 bytes take a quarter of a second. The last one has had none of it when the first is given up.
@@ -177,14 +179,7 @@ fn those_that_wait_for_others_have_the_time_that_these_take() {
 
 #[test]
 fn a_part_that_was_not_taken_is_not_sent_over_and_over() {
-    let config = CoordinatorConfig {
-        large_bytes: LARGE,
-        part_bytes: PART,
-        bytes_per_ms: 1,
-        ..CoordinatorConfig::new(TIMEOUT)
-    };
-    let mut coordinator = Coordinator::new(GroupId(1), LIFE, config);
-    coordinator.learn(&view(1, 1));
+    let mut coordinator = on_a_link_of(1);
     submit_large(&mut coordinator, "large");
     sent(&mut coordinator, at(0));
     coordinator.complete(1, Outcome::Busy);
