@@ -44,8 +44,8 @@ impl ApplyContext<'_> {
         self.memory_max > 0 && machine_bytes.saturating_add(self.memory_beside) >= self.memory_max
     }
 
-    /// These bytes of the body, without a copy, if its memory is for nothing else, and they are nearly all of it. So whoever
-    /// stores them stores little more.
+    /// These bytes of the body, without a copy, if its memory is for nothing else, and they are nearly all of
+    /// it. So whoever stores them stores little more.
     #[must_use]
     pub fn share(&self, bytes: &[u8]) -> Option<Bytes> {
         let body = self.own_body?;

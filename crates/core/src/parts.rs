@@ -1,17 +1,17 @@
-//! Large batches arrive in parts, each in an entry of its own, so that other entries come between them: nobody
-//! waits for a large value to be written, sent and synced.
+//! Large batches arrive in parts, each in an entry of its own, so that other entries come between them:
+//! nobody waits for a large value to be written, sent and synced.
 //!
-//! A replica that executes a part keeps it; the last one makes the batch whole, and it is executed as if it had
-//! come in one piece. What is kept is a part of the replicated state: it is in images, and follows from entries
-//! alone. The answer to a part is how many bytes of the batch are kept, and its coordinator goes on from there,
-//! at whichever primary. So a part that comes again adds nothing, one behind a gap adds nothing either, and a
-//! batch that was given up begins anew.
+//! A replica that executes a part keeps it; the last one makes the batch whole, and it is executed as if it
+//! had come in one piece. What is kept is a part of the replicated state: it is in images, and follows from
+//! entries alone. The answer to a part is how many bytes of the batch are kept, and its coordinator goes on
+//! from there, at whichever primary. So a part that comes again adds nothing, one behind a gap adds nothing
+//! either, and a batch that was given up begins anew.
 //!
 //! # How it stays bounded
 //!
-//! Room is reserved with the first part, for all of the batch: [`PARTS_BYTES_MAX`] for all batches together, and a
-//! quarter of the memory that the whole state may occupy, but one batch always. For others there is no room
-//! until then. What goes:
+//! Room is reserved with the first part, for all of the batch: [`PARTS_BYTES_MAX`] for all batches together,
+//! and a quarter of the memory that the whole state may occupy, but one batch always. For others there is no
+//! room until then. What goes:
 //!
 //! - with the batch itself, when it is executed, or its coordinator needs no answer to it any more;
 //! - when it has not grown for [`SILENT_MS`]: its coordinator has given up, or its process has ended.
@@ -28,7 +28,8 @@ use crate::time::Timestamp;
 
 /// All batches that are collected have at most so many bytes when they are whole. Longer ones are refused.
 pub const PARTS_BYTES_MAX: u64 = 1 << 30;
-/// A batch that has not grown for so many milliseconds of entry time is given up. Coordinators try for seconds.
+/// A batch that has not grown for so many milliseconds of entry time is given up. Coordinators try for
+/// seconds.
 pub const SILENT_MS: u64 = 60_000;
 /// A part is copied in pieces of so many bytes, each of which costs a step for so many bytes.
 const PIECE: usize = 256 << 10;
@@ -83,8 +84,8 @@ pub(crate) enum Taken {
 }
 
 impl Parts {
-    /// Takes a part of a batch that has not been executed. `memory_max` is the limit of the entry for the whole
-    /// state, 0 without one.
+    /// Takes a part of a batch that has not been executed. `memory_max` is the limit of the entry for the
+    /// whole state, 0 without one.
     pub(crate) fn take(
         &mut self,
         (time, memory_max): (Timestamp, u64),

@@ -9,7 +9,8 @@
 //! batch   := coordinator:u128 sequence:u64 done_below:u64 length:u32 (at:u32 of:u32)? body
 //! ```
 //!
-//! Bit 31 of the length: it is a [part](crate::parts) of a batch, from byte `at` on, that has `of` bytes as a whole.
+//! Bit 31 of the length: it is a [part](crate::parts) of a batch, from byte `at` on, that has `of` bytes as a
+//! whole.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};

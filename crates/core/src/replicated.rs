@@ -312,8 +312,8 @@ pub enum Answer {
         /// So many of its bytes are kept. The next part begins there.
         bytes: u32,
     },
-    /// It is not executed: its coordinator has too many batches that it has not confirmed, or there is no room for
-    /// its parts.
+    /// It is not executed: its coordinator has too many batches that it has not confirmed, or there is no
+    /// room for its parts.
     Refused,
 }
 

@@ -5,8 +5,8 @@ use onecopy_core::{GroupId, Incarnation};
 use onecopy_replica::{Still, Terms};
 use serde::{Deserialize, Serialize};
 
-/// What two data planes of different nodes say to each other, for all quiescent groups of which one leads, and the
-/// other follows.
+/// What two data planes of different nodes say to each other, for all quiescent groups of which one leads,
+/// and the other follows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SharedHeartbeat {
     /// From the primaries.

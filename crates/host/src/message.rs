@@ -72,7 +72,8 @@ pub enum Outcome {
         /// How many it must have.
         needs: u32,
     },
-    /// Nothing was executed: it was a part, and so many bytes of its batch are kept now. The next one begins there.
+    /// Nothing was executed: it was a part, and so many bytes of its batch are kept now. The next one begins
+    /// there.
     Kept {
         /// How many.
         bytes: u32,

@@ -77,8 +77,8 @@ pub struct ViewServiceStatus {
 pub struct ThreadReport {
     /// Its number, from 0 on.
     pub thread: u32,
-    /// How many replicas belong to it: those of the groups whose number leaves this one, divided by the number of
-    /// threads.
+    /// How many replicas belong to it: those of the groups whose number leaves this one, divided by the
+    /// number of threads.
     pub replicas: u64,
     /// How many clients it serves.
     pub clients: u64,

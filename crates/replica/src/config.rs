@@ -17,8 +17,8 @@ pub struct Config {
     pub boot: BootNumber,
     /// How often a primary sends something to every other replica, and how often suspicions are repeated.
     pub heartbeat_interval: Duration,
-    /// For how long nothing must have happened in a group before its heartbeats are left to the driver; `None` if
-    /// they never are.
+    /// For how long nothing must have happened in a group before its heartbeats are left to the driver;
+    /// `None` if they never are.
     pub quiescent_after: Option<Duration>,
     /// After how much silence another replica is reported to the view service.
     pub failure_timeout: Duration,

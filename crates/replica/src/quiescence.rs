@@ -1,23 +1,25 @@
 //! Quiescent groups: where nothing is left to say, heartbeats are said for many groups at once.
 //!
-//! A heartbeat of a group in which nothing happens says what the one before said: only the times in it are new. Once every
-//! member holds everything, knows that it is committed, and has compared its state, a primary may therefore leave
-//! its heartbeats to the driver, which sends one to each other node for all groups that both have; and a backup
-//! its answers. (Compare the coalesced heartbeats and the quiescence of CockroachDB's ranges, and the hibernating regions of TiKV.)
+//! A heartbeat of a group in which nothing happens says what the one before said: only the times in it are
+//! new. Once every member holds everything, knows that it is committed, and has compared its state, a primary
+//! may therefore leave its heartbeats to the driver, which sends one to each other node for all groups that
+//! both have; and a backup its answers. (Compare the coalesced heartbeats and the quiescence of CockroachDB's
+//! ranges, and the hibernating regions of TiKV.)
 //!
-//! A shared heartbeat is a Prepare without entries, and its answer a PrepareOk, for each of the groups that it
-//! names: it renews the same leases and promises, counted from the same moments (rules L1 to L6). So it may speak
-//! only for a group that *stands still where it says*, at the moment when it is sent, when it is heard, and when
-//! its answer is:
+//! A shared heartbeat is a Prepare without entries, and its answer a PrepareOk, for each of the groups that
+//! it names: it renews the same leases and promises, counted from the same moments (rules L1 to L6). So it
+//! may speak only for a group that *stands still where it says*, at the moment when it is sent, when it is
+//! heard, and when its answer is:
 //!
 //! - the primary looks at its own state before each ([`Replica::lends`]);
-//! - a backup promises for a group only in that view, of that primary, with that log ([`Replica::hears_shared`]). One that has
-//!   promised a later view stands elsewhere, and so does one that was dropped, began anew, or waits for its disk;
+//! - a backup promises for a group only in that view, of that primary, with that log
+//!   ([`Replica::hears_shared`]). One that has promised a later view stands elsewhere, and so does one that
+//!   was dropped, began anew, or waits for its disk;
 //! - the primary takes the answer for a group only if that still stands where it was asked about
 //!   ([`Replica::hears_answer`]).
 //!
-//! Whatever else happens to a replica ends its quiescence in the same step. It ticks at once then, and says what it
-//! has to say for itself. So does one whose driver hears no shared heartbeat, or no answer, in time
+//! Whatever else happens to a replica ends its quiescence in the same step. It ticks at once then, and says
+//! what it has to say for itself. So does one whose driver hears no shared heartbeat, or no answer, in time
 //! ([`Replica::rouse`]): what is silence, and for how long, is the same as ever.
 
 use std::time::Duration;
@@ -32,8 +34,8 @@ use crate::peer::Peer;
 use crate::primary::Primary;
 use crate::replica::{Replica, Role};
 
-/// Where a group stands in which nothing is left to say: everything in the log is durable, committed, known to
-/// be, and compared, at every member.
+/// Where a group stands in which nothing is left to say: everything in the log is durable, committed, known
+/// to be, and compared, at every member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Still {
     /// The view.
@@ -49,8 +51,8 @@ impl Replica {
         self.core.config.heartbeat_interval
     }
 
-    /// Where this primary stands, if it has had nothing to say but heartbeats for so long that these can be left to
-    /// the driver.
+    /// Where this primary stands, if it has had nothing to say but heartbeats for so long that these can be
+    /// left to the driver.
     #[must_use]
     pub fn may_be_quiescent(&self, now: Instant) -> Option<Still> {
         let Role::Primary(primary) = &self.role else { return None };
@@ -100,8 +102,8 @@ impl Replica {
         self.tick = None;
     }
 
-    /// The driver is about to send a heartbeat to `to` for this group too, if it stands where it is said to: what
-    /// that says about leases. `Err` if it does not stand there.
+    /// The driver is about to send a heartbeat to `to` for this group too, if it stands where it is said to:
+    /// what that says about leases. `Err` if it does not stand there.
     ///
     /// # Errors
     /// There is something else to say.
@@ -175,8 +177,8 @@ impl Replica {
         Ok(())
     }
 
-    /// The driver says nothing more for this replica: it speaks for itself again. `slept` if the driver was not
-    /// running, and may have been silent, or deaf, for that reason alone.
+    /// The driver says nothing more for this replica: it speaks for itself again. `slept` if the driver was
+    /// not running, and may have been silent, or deaf, for that reason alone.
     pub fn rouse(&mut self, now: Instant, slept: bool) {
         if self.quiescent.take().is_none() {
             return;

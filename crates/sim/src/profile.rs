@@ -108,7 +108,8 @@ pub struct Profile {
     pub lease: Option<Duration>,
     /// How long an idle primary waits before it makes an entry.
     pub scrub_interval: Option<Duration>,
-    /// For how long nothing must have happened in a group before nodes say its heartbeats with those of others.
+    /// For how long nothing must have happened in a group before nodes say its heartbeats with those of
+    /// others.
     pub quiescent_after: Duration,
     /// How many steps of commands a turn executes.
     pub slice_steps: u64,

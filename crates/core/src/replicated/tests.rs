@@ -316,7 +316,8 @@ fn the_digest_tells_other_entries_other_responses_and_other_orders() {
 #[test]
 fn what_nobody_asks_for_is_looked_at_too() {
     let (mut sound, mut damaged) = (fresh(), fresh());
-    // A bit that no response shows: the count is answered modulo nothing, so only the look at the state finds it.
+    // A bit that no response shows: the count is answered modulo nothing, so only the look at the state finds
+    // it.
     damaged.machine.count ^= 1 << 40;
     for index in 1..=8 {
         execute(&mut sound, &entry(index, &[], 1));

@@ -51,8 +51,8 @@ pub(super) struct Batch<T> {
 enum Whereabouts {
     /// Nobody: it waits for a primary.
     Here,
-    /// A node to which it was sent, at this moment, as the primary of this view. It is executed there, unless that was a
-    /// part of it, and not the last.
+    /// A node to which it was sent, at this moment, as the primary of this view. It is executed there, unless
+    /// that was a part of it, and not the last.
     Sent { to: NodeId, at: Instant, view: ViewNumber, is_executed: bool },
     /// Nobody: the primary to which it was sent at this moment cannot take it before there is another view. To ask it all
     /// the time would cost the body of the batch every time.
@@ -150,8 +150,8 @@ impl<T> Batch<T> {
         self.not_before = Instant::ZERO;
     }
 
-    /// If it has got on since the last turn, it has as much time again: one that travels in many parts may take long, as
-    /// long as it does not stand still.
+    /// If it has got on since the last turn, it has as much time again: one that travels in many parts may
+    /// take long, as long as it does not stand still.
     pub(super) fn renew(&mut self, now: Instant) {
         if let Some(progress) = &mut self.parts
             && std::mem::take(&mut progress.has_moved)
@@ -224,8 +224,8 @@ impl<T> Batch<T> {
         self.not_before = self.not_before.min(now);
     }
 
-    /// It was not executed where it was sent; unless this is the late answer to a part that was sent before, and says
-    /// nothing of the last one.
+    /// It was not executed where it was sent; unless this is the late answer to a part that was sent before,
+    /// and says nothing of the last one.
     fn come_back(&mut self, whereabouts: Whereabouts) {
         let may_be_executed = matches!(self.whereabouts, Whereabouts::Sent { is_executed: true, .. });
         self.is_lost |= self.has_strays && may_be_executed;

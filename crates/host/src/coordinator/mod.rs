@@ -4,8 +4,8 @@
 //! and one of reads, unless these are [better apart](ReadBatches::Apart) or the batch becomes too large.
 //!
 //! A large value takes its time on the wire and on disks, and whatever is ordered behind it waits. So a batch
-//! with more than a usual load of bytes travels in [parts](onecopy_core::parts), each after the answer to the one
-//! before: small batches come between them. A few large ones at a time are on their way.
+//! with more than a usual load of bytes travels in [parts](onecopy_core::parts), each after the answer to the
+//! one before: small batches come between them. A few large ones at a time are on their way.
 //!
 //! A batch is tried until it is answered or the request timeout is over, under the same id: whichever primary gets it, it
 //! is executed once ([`onecopy_core::session`]). So a client sees a pause while primaries change, and no error. Only when the

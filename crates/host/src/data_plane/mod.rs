@@ -203,8 +203,8 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         &self.clock
     }
 
-    /// The groups whose replica, or coordinator, has had a turn since this was last asked. About the others there is
-    /// nothing new to tell.
+    /// The groups whose replica, or coordinator, has had a turn since this was last asked. About the others
+    /// there is nothing new to tell.
     pub fn take_changed(&mut self) -> BTreeSet<GroupId> {
         std::mem::take(&mut self.changed)
     }

@@ -1,15 +1,15 @@
 //! Quiescent groups: their heartbeats, and the answers, are said once for each other node (decision 20).
 //!
-//! A primary that has had nothing to say for a while is put on the *list* of each node that has a follower of it.
-//! Every heartbeat interval such a node hears one heartbeat for its whole list. It answers for all groups on it that
-//! stand where the list says, and names the others. A group is quiescent once all of its followers have answered for
-//! it: from then on it has no turns. It leaves the lists when anything happens to it, before the next heartbeat is
-//! made, and what a heartbeat says is what its groups say at that moment. A list is sent until the other side knows
-//! it, and from then on by its name.
+//! A primary that has had nothing to say for a while is put on the *list* of each node that has a follower of
+//! it. Every heartbeat interval such a node hears one heartbeat for its whole list. It answers for all groups
+//! on it that stand where the list says, and names the others. A group is quiescent once all of its followers
+//! have answered for it: from then on it has no turns. It leaves the lists when anything happens to it,
+//! before the next heartbeat is made, and what a heartbeat says is what its groups say at that moment. A list
+//! is sent until the other side knows it, and from then on by its name.
 //!
-//! A follower that was heard for with a list is quiescent as long as it is on it. What is not answered in time each
-//! group says for itself again, and so does a follower that hears nothing in time: a heartbeat interval before the failure
-//! timeout, so that silence is found out as if nothing had been shared.
+//! A follower that was heard for with a list is quiescent as long as it is on it. What is not answered in
+//! time each group says for itself again, and so does a follower that hears nothing in time: a heartbeat
+//! interval before the failure timeout, so that silence is found out as if nothing had been shared.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -121,8 +121,8 @@ impl Quiescence {
         Self { share, ..self }
     }
 
-    /// A group has this heartbeat interval, and this failure timeout: before that has passed, it looks for itself who
-    /// is silent.
+    /// A group has this heartbeat interval, and this failure timeout: before that has passed, it looks for
+    /// itself who is silent.
     pub(super) fn set_pace(&mut self, interval: Duration, failure_timeout: Duration) {
         self.interval = interval;
         self.patience = failure_timeout.saturating_sub(interval).max(2 * interval);
@@ -378,8 +378,8 @@ impl Quiescence {
 }
 
 impl List {
-    /// What the groups on the list say about leases to the node `to`. Those that do not stand there are `moved`, and
-    /// what is said does not speak for them.
+    /// What the groups on the list say about leases to the node `to`. Those that do not stand there are
+    /// `moved`, and what is said does not speak for them.
     fn speak<M: StateMachine>(
         &self,
         now: Instant,

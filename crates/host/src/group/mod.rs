@@ -342,8 +342,8 @@ impl<M: StateMachine> Group<M> {
         [self.replica.deadline(), due, removal, scrub, busy].into_iter().flatten().min()
     }
 
-    /// When an idle primary makes an entry for replicas to compare themselves by. However many groups of a node are
-    /// quiescent, all of them together make one in each interval.
+    /// When an idle primary makes an entry for replicas to compare themselves by. However many groups of a
+    /// node are quiescent, all of them together make one in each interval.
     fn scrubs_at(&self) -> Option<Instant> {
         let others = if self.replica.is_quiescent() { self.groups.saturating_sub(1) } else { 0 };
         self.scrub_interval.map(|interval| self.next_scrub + interval * others)

@@ -1,6 +1,6 @@
-//! Where to find the view service: the configuration names the view nodes of the founding, the view table those of
-//! today, and a file in the data directory those of yesterday, so that a node that was away while they changed still
-//! finds them. ([`KnownNodes`] says what is in the file.)
+//! Where to find the view service: the configuration names the view nodes of the founding, the view table
+//! those of today, and a file in the data directory those of yesterday, so that a node that was away while
+//! they changed still finds them. ([`KnownNodes`] says what is in the file.)
 
 use std::collections::BTreeSet;
 use std::io::Write;

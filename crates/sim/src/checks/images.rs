@@ -42,8 +42,8 @@ impl Images {
         self.begun.insert(node, (at, machine.digest()));
     }
 
-    /// What a node has begun may come to anything, since its memory is damaged; or an image of the same moment
-    /// comes from another.
+    /// What a node has begun may come to anything, since its memory is damaged; or an image of the same
+    /// moment comes from another.
     pub fn forget(&mut self, node: NodeId) {
         self.begun.remove(&node);
     }

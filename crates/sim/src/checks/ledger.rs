@@ -224,8 +224,8 @@ impl Ledger {
         self.parts.retain(|_, (_, grown)| entry.time.0.saturating_sub(grown.0) < SILENT_MS);
     }
 
-    /// Exactly once: a batch may come again, and is executed where it comes first, as a whole; one whose coordinator has
-    /// given it up is executed no more.
+    /// Exactly once: a batch may come again, and is executed where it comes first, as a whole; one whose
+    /// coordinator has given it up is executed no more.
     fn is_first(&mut self, batch: &Batch, time: Timestamp) -> bool {
         let done_below = self.done_below.entry(batch.id.coordinator).or_default();
         *done_below = batch.done_below.max(*done_below);

@@ -83,10 +83,11 @@ fn missing_of(group: GroupId, checks: &GroupChecks, env: &Env, nodes: &[Node]) -
     None
 }
 
-/// Nothing is asked for any more: the copies must be equal, and hold what was acknowledged, and the view must have
-/// stayed as it was when there had been this many, since nothing has gone wrong. Returns whether all have been seen so: a
-/// lease may have ended just now, or a comparison been asked for, and its entry is on its way. (Each group is seen
-/// by itself: there need be no moment at which nothing is on its way in any of them.)
+/// Nothing is asked for any more: the copies must be equal, and hold what was acknowledged, and the view must
+/// have stayed as it was when there had been this many, since nothing has gone wrong. Returns whether all
+/// have been seen so: a lease may have ended just now, or a comparison been asked for, and its entry is on
+/// its way. (Each group is seen by itself: there need be no moment at which nothing is on its way in any of
+/// them.)
 pub fn settled(env: &mut Env, nodes: &[Node], views: u64, is_last_look: bool) -> bool {
     if env.checks.view_changes() != views {
         let views: Vec<_> = env.checks.groups.values().filter_map(|group| group.views.newest()).collect();

@@ -216,9 +216,9 @@ impl Process {
         data.min(self.control_due())
     }
 
-    /// Whether a replica knows what it may let go of. It does not before its data side has been told everything
-    /// that happened, which takes a while if it is stalled or slow; and after a start not before it has heard
-    /// that the log that it found is committed.
+    /// Whether a replica knows what it may let go of. It does not before its data side has been told
+    /// everything that happened, which takes a while if it is stalled or slow; and after a start not before
+    /// it has heard that the log that it found is committed.
     #[must_use]
     pub fn knows_what_is_settled(&self, group: GroupId) -> bool {
         let is_told = self.inbox.is_empty() && self.backlog.is_empty();
