@@ -44,20 +44,18 @@ impl Contacts {
 
     /// The table says who the nodes are.
     pub(crate) fn follow(&mut self, table: &Table) {
-        let now = KnownNodes::of(table);
-        if now.is_empty() || now == self.remembered {
+        if !self.remembered.follow(table) {
             return;
         }
-        if let Err(error) = self.write(&now) {
+        if let Err(error) = self.write() {
             warn!(%error, "cannot remember where the other nodes are");
         }
-        self.remembered = now;
     }
 
-    fn write(&self, nodes: &KnownNodes) -> std::io::Result<()> {
+    fn write(&self) -> std::io::Result<()> {
         let (path, partial) = (self.directory.join(FILE), self.directory.join(format!("{FILE}.partial")));
         let mut file = std::fs::File::create(&partial)?;
-        file.write_all(nodes.to_string().as_bytes())?;
+        file.write_all(self.remembered.to_string().as_bytes())?;
         file.sync_all()?;
         std::fs::rename(partial, path)
     }
@@ -104,7 +102,26 @@ mod tests {
         contacts.follow(&Table::default());
         assert_eq!(ids(&open(), &Table::default()), [1, 2, 3]);
         assert_eq!(ids(&open(), &table(&[4])), [1, 2, 3, 4]);
-        assert_eq!(open().remembered().to_string(), "2 10.0.0.2:7379 view\n3 10.0.0.3:7379 view\n");
+        assert_eq!(
+            open().remembered().to_string(),
+            "version 3\n2 10.0.0.2:7379 view\n3 10.0.0.3:7379 view\n"
+        );
+    }
+
+    #[test]
+    fn an_older_table_says_nothing_of_places() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut contacts = Contacts::open(&[1], directory.path());
+        contacts.follow(&table(&[1, 2, 3]));
+        let known = contacts.remembered().clone();
+        let mut contacts = Contacts::open(&[1], directory.path());
+        let older = table(&[1, 4]);
+        assert!(contacts.remembered().is_newer_than(&older));
+        contacts.follow(&older);
+        assert_eq!(
+            (contacts.remembered(), Contacts::open(&[1], directory.path()).remembered()),
+            (&known, &known)
+        );
     }
 
     #[test]
@@ -114,7 +131,7 @@ mod tests {
         table.apply(&Command::SetViewNodes { nodes: [NodeId(1)].into() }, Rules::default()).expect("news");
         Contacts::open(&[1], directory.path()).follow(&table);
         let known = Contacts::open(&[1], directory.path());
-        assert_eq!(known.remembered().to_string(), "1 10.0.0.1:7379 view\n2 10.0.0.2:7379\n");
+        assert_eq!(known.remembered().to_string(), "version 4\n1 10.0.0.1:7379 view\n2 10.0.0.2:7379\n");
         assert_eq!(known.view_nodes(&Table::default()), [NodeId(1)].into(), "nobody else is asked to lead");
     }
 }

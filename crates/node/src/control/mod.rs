@@ -272,7 +272,9 @@ impl Control {
         let before = self.knowledge.table();
         if let Some(table) = self.knowledge.learn(table) {
             self.must_not_be_over(&table);
-            self.links.follow(&table);
+            if !self.contacts.remembered().is_newer_than(&table) {
+                self.links.follow(&table);
+            }
             self.contacts.follow(&table);
             if let Some(node) = &mut self.view_node {
                 node.learnt(&table);

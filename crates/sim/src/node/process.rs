@@ -73,7 +73,9 @@ pub struct Process {
     table: Arc<Table>,
     /// Where it looks for the others, and where it is itself.
     whereabouts: Whereabouts,
-    /// The nodes, and where they are, until somebody asks.
+    /// The nodes, and where they were, as they are remembered.
+    known: KnownNodes,
+    /// The same if it is new, until somebody asks.
     news: Option<KnownNodes>,
     gossip: Gossip,
     address: String,
@@ -124,6 +126,7 @@ impl Process {
             archive: Archive::default(),
             table: Arc::new(Table::default()),
             whereabouts,
+            known: node.remembered.clone(),
             news: None,
             gossip: Gossip::default(),
             address: env_address,
@@ -235,7 +238,7 @@ impl Process {
 
     /// The nodes, and where they are, if this node has heard of others since it was asked last.
     pub fn take_news(&mut self) -> Option<KnownNodes> {
-        self.news.take().filter(|known| !known.is_empty())
+        self.news.take()
     }
 
     // ---- the data side ------------------------------------------------------------------------------------
@@ -613,9 +616,13 @@ impl Process {
     fn learn(&mut self, table: Arc<Table>) {
         if table.version() > self.table.version() {
             self.table = table.clone();
-            self.news = Some(KnownNodes::of(&table));
-            for (node, registration) in table.nodes() {
-                self.whereabouts.tell(*node, &registration.addresses.peer);
+            if self.known.follow(&table) {
+                self.news = Some(self.known.clone());
+            }
+            if !self.known.is_newer_than(&table) {
+                for (node, registration) in table.nodes() {
+                    self.whereabouts.tell(*node, &registration.addresses.peer);
+                }
             }
             self.view_service.learnt(&table);
             self.backlog.push(Happened::Learnt(table));
