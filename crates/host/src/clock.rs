@@ -41,12 +41,14 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 /// The steady clock approaches the wall clock by one part of so many of the time that passes.
 const DRIFT: i128 = 10;
 
-/// What a node takes for the true time.
+/// What a node takes for the true time. At first it was never read.
 #[derive(Clone, Debug, Default)]
 pub struct SteadyClock {
     /// When it was read last, and what it showed, in nanoseconds since 1970. `None` before it was read for
     /// the first time.
     last: Option<(Instant, i128)>,
+    /// Whether it was read since the node has been started.
+    is_read: bool,
     jump: Option<Jump>,
     /// What the view service has found about the wall clock.
     error: Option<ClockError>,
@@ -63,19 +65,19 @@ pub struct Jump {
 }
 
 impl SteadyClock {
-    /// A clock that was never read.
-    #[must_use]
-    pub fn new(rules: Rules) -> Self {
-        Self { rules, ..Self::default() }
+    /// Which rules hold (for those who want to see what happens without one).
+    pub(crate) fn set_rules(&mut self, rules: Rules) {
+        self.rules = rules;
     }
 
-    /// The node has just been started, and the last entry of its log has this time: it is not much later, for
-    /// all that is known for certain. A wall clock that says otherwise may have been wrong for as long as the
-    /// process lives.
-    #[must_use]
-    pub fn going_on_from(self, now: Instant, last: Timestamp) -> Self {
-        let last = (last > Timestamp(0)).then(|| (now, i128::from(last.0) * NANOS_PER_MS));
-        Self { last, ..self }
+    /// A log was found at the start, and its last entry has this time: it is not much later, for all that is
+    /// known for certain. A wall clock that says otherwise may have been wrong for as long as the process
+    /// lives. A clock that has been read since knows better than a log.
+    pub fn go_on_from(&mut self, now: Instant, last: Timestamp) {
+        let shows = i128::from(last.0) * NANOS_PER_MS;
+        if !self.is_read && self.last.map_or(0, |(_, shown)| shown) < shows {
+            self.last = Some((now, shows));
+        }
     }
 
     /// The view service has compared the wall clock with others; `None`: it agrees with them, or there is
@@ -106,7 +108,7 @@ impl SteadyClock {
                 self.approach(reading, is_compared.is_some(), (shown + elapsed, elapsed), target)
             }
         };
-        self.last = Some((now, shows));
+        (self.last, self.is_read) = (Some((now, shows)), true);
         Timestamp(u64::try_from(shows / NANOS_PER_MS).unwrap_or(0))
     }
 
@@ -289,7 +291,7 @@ mod tests {
         let error = HOUR.cast_signed();
         for down in [0, 200, 5_000] {
             let mut node = Node::default();
-            node.steady = node.steady.going_on_from(at(0), Timestamp(DAWN - down));
+            node.steady.go_on_from(at(0), Timestamp(DAWN - down));
             let behind = -down.cast_signed();
             assert_eq!(node.run(5_000, error), (behind, behind), "nobody has said anything yet");
             let (steady, _) = node.run(10, 0);
@@ -297,8 +299,19 @@ mod tests {
             assert_eq!(node.run(10_010, 0).0, 0, "what has been down for a while is behind for a while");
         }
         let mut node = Node::default();
-        node.steady = node.steady.going_on_from(at(0), Timestamp(0));
+        node.steady.go_on_from(at(0), Timestamp(0));
         assert_eq!(node.run(10, 700).0, 700, "there is nothing to go on from");
+    }
+
+    #[test]
+    fn a_clock_that_was_read_before_there_was_a_log_is_not_forgotten_with_the_first() {
+        let error = HOUR.cast_signed();
+        let mut node = Node::default();
+        assert_eq!(node.run(1_000, 0), (0, 0));
+        node.steady.go_on_from(at(1_000), Timestamp(0));
+        assert_eq!(node.run(2_000, error), (0, 0));
+        node.steady.go_on_from(at(3_000), Timestamp(DAWN + HOUR));
+        assert_eq!(node.run(2_000, 0), (0, 0));
     }
 
     #[test]

@@ -62,8 +62,6 @@ pub struct DataPlane<M, T> {
     occupied: Occupied,
     router: Router<T>,
     clock: SteadyClock,
-    /// The last entry of all logs, at the start.
-    log_ends: Timestamp,
     making_way: MakingWay,
     /// Of the groups, during a turn. Empty between turns, but for effects; kept for its memory.
     asked: Out<GroupEffect>,
@@ -89,7 +87,6 @@ impl<M: StateMachine, T> DataPlane<M, T> {
             occupied: Occupied::default(),
             router: Router::new(incarnation, config),
             clock: SteadyClock::default(),
-            log_ends: Timestamp(0),
             making_way: MakingWay::default(),
             asked: Out::default(),
             dispatches: Vec::new(),
@@ -119,10 +116,8 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         out: &mut Out<DataEffect>,
     ) -> Result<(), CorruptPromise> {
         let last = restored.recovered.entries.last().map_or(restored.base.time, |entry| entry.time);
-        if self.groups.is_empty() || last > self.log_ends {
-            self.log_ends = last;
-            self.clock = SteadyClock::new(settings.replica.rules).going_on_from(now, last);
-        }
+        self.clock.set_rules(settings.replica.rules);
+        self.clock.go_on_from(now, last);
         self.quiescence.set_pace(settings.replica.heartbeat_interval, settings.replica.failure_timeout);
         let group = Group::start(settings, restored, fresh, now, observer, &mut self.asked)?;
         self.agenda.touch(group.id());

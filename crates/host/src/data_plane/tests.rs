@@ -14,6 +14,7 @@ use crate::memory::Memory;
 use crate::message::Kind;
 
 pub(super) const GROUP: GroupId = GroupId(1);
+const MEMBER: Member = Member { node: NodeId(1), incarnation: Incarnation(1) };
 pub(super) const NOW: Instant = Instant::ZERO;
 const WALL: Timestamp = Timestamp(1_000);
 
@@ -66,9 +67,8 @@ impl Node {
             DataPlane::new(NodeId(1), Incarnation(7), CoordinatorConfig::new(Duration::from_secs(5)));
         let mut out = Out::default();
         for group in groups {
-            let me = Member { node: NodeId(1), incarnation: Incarnation(1) };
             let lease = Some(Duration::from_millis(100));
-            let replica = Config { lease, ..Config::new(*group, me, BootNumber(1)) };
+            let replica = Config { lease, ..Config::new(*group, MEMBER, BootNumber(1)) };
             start_group(&mut plane, replica, NOW, &mut out);
         }
         Self { plane, out }
@@ -245,6 +245,15 @@ fn a_primary_without_backups_asks_for_no_handover() {
 }
 
 const OTHER: GroupId = GroupId(2);
+
+#[test]
+fn the_clock_of_a_node_is_older_than_its_first_group() {
+    let mut node = Node::start(false);
+    node.turn();
+    start_group(&mut node.plane, Config::new(GROUP, MEMBER, BootNumber(1)), NOW, &mut node.out);
+    node.plane.end_turn(NOW, Timestamp(WALL.0 + 3_600_000), &mut (), &mut node.out);
+    assert!(node.plane.clock().jump().is_some(), "a wall clock that was set meanwhile is not believed");
+}
 
 #[test]
 fn groups_have_logs_and_primaries_of_their_own() {

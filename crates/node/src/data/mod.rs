@@ -47,6 +47,8 @@ pub(crate) async fn run(mut plane: Plane, inbox: Rc<Inbox>, mut channels: Channe
     let mut requests = Vec::new();
     let mut gathering = Gathering::default();
     let mut alarm = Alarm::new();
+    // The clock is read before anything happens: what it shows later is compared with this.
+    plane.turn(std::iter::empty());
     loop {
         let (now, due) = (plane.now(), plane.due());
         tokio::select! {
