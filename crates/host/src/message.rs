@@ -82,6 +82,8 @@ pub enum Outcome {
     Unknown,
     /// It was executed, once, when it came before. What it was answered then was too large to be remembered.
     Forgotten,
+    /// It has come before, and will be executed after what is being executed now: its answer follows.
+    Executing,
 }
 
 /// A message of the Raft group of the view table, on its way from one view node to another. Who speaks, and to whom, is a

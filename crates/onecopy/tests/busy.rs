@@ -10,13 +10,13 @@ use onecopy_harness::{Cluster, Options, PATIENCE, wait};
 const KEYS: usize = 300_000;
 /// The database with the many keys: what others write is looked at as a whole.
 const MANY: u16 = 1;
-/// So many commands travel together.
-const TOGETHER: usize = 16;
+/// So many commands travel together, and take longer than a request may wait for a primary.
+const TOGETHER: usize = 64;
 
 /// Two copies on three nodes, with many keys.
 fn start() -> Cluster {
-    // Whoever asks for something long must be ready to wait for it.
-    let settings = vec![("timeouts-request-ms", "60000".to_owned())];
+    // What waits behind something long waits for longer.
+    let settings = vec![("timeouts-request-ms", "1500".to_owned())];
     let cluster = Cluster::start(Options { durability: "memory", settings, ..Options::default() });
     let mut client = cluster.client_in(cluster.primary(), MANY);
     for first in (0..KEYS).step_by(10_000) {
@@ -39,32 +39,26 @@ fn look_long(client: &mut redis::Connection) {
     assert!(found.len() == TOGETHER && found.iter().all(Vec::is_empty));
 }
 
-/// Lets this node execute long commands, while others write and read through the other ones; what was said of
-/// it.
-fn busy_beside_load(
-    cluster: &Cluster,
-    busy: u32,
-    at: &[SocketAddr],
-    meanwhile: impl FnOnce(&Load),
-) -> String {
+/// Lets this node execute long commands, and say so, while others write and read through the other ones.
+fn busy_beside_load(cluster: &Cluster, busy: u32, at: &[SocketAddr], meanwhile: impl FnOnce(&Load)) {
     let view = cluster.view();
     let load = Load::start(6, at, at);
     load.wait_for_success(PATIENCE);
     let mut client = cluster.client_in(busy, MANY);
     let is_done = AtomicBool::new(false);
-    let said = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         scope.spawn(|| {
             look_long(&mut client);
             is_done.store(true, Ordering::SeqCst);
         });
-        let said = wait("it to say that it is busy", PATIENCE, || {
+        wait("it to say that it is busy", PATIENCE, || {
             let status = cluster.status(busy)?;
-            let said = status.replicas.first()?.busy.as_ref().map(|busy| busy.command.clone());
-            assert!(said.is_some() || !is_done.load(Ordering::SeqCst), "it was busy, and never said so");
-            said
+            // A backup may still be executing what has made the keys.
+            let says_so = status.replicas.first()?.busy.as_ref().is_some_and(|busy| busy.command == "keys");
+            assert!(says_so || !is_done.load(Ordering::SeqCst), "it was busy, and never said so");
+            says_so.then_some(())
         });
         meanwhile(&load);
-        said
     });
     wait("writes after it", PATIENCE, || (load.acknowledged() > 200).then_some(()));
     let history = load.stop();
@@ -74,7 +68,6 @@ fn busy_beside_load(
     assert_eq!(cluster.view(), view, "somebody was taken for dead");
     let report = cluster.report();
     assert!(report.complete, "{report:?}");
-    said
 }
 
 #[test]
@@ -82,7 +75,7 @@ fn a_backup_that_executes_something_long_holds_up_no_write() {
     let cluster = start();
     let primary = cluster.primary();
     let backup = cluster.report().groups[0].backups[0];
-    let said = busy_beside_load(&cluster, backup, &[cluster.redis_address(primary)], |load| {
+    busy_beside_load(&cluster, backup, &[cluster.redis_address(primary)], |load| {
         // The reads of the backup are not over, and writes are.
         let before = load.acknowledged();
         wait("writes while the backup is busy", PATIENCE, || {
@@ -91,7 +84,6 @@ fn a_backup_that_executes_something_long_holds_up_no_write() {
         let status = cluster.status(backup).expect("it answers");
         assert!(status.replicas[0].busy.is_some(), "the reads were over before a few writes were");
     });
-    assert_eq!(said, "keys");
 }
 
 #[test]
@@ -99,11 +91,10 @@ fn a_primary_that_executes_something_long_stays_the_primary() {
     let cluster = start();
     let primary = cluster.primary();
     let others: Vec<SocketAddr> = cluster.data_ids().iter().map(|id| cluster.redis_address(*id)).collect();
-    let said = busy_beside_load(&cluster, primary, &others, |_| {
+    busy_beside_load(&cluster, primary, &others, |_| {
         let mut client = cluster.client(primary);
         let info: String = redis::cmd("INFO").arg("replication").query(&mut client).expect("INFO");
         assert!(info.contains("onecopy_busy_command:keys"), "{info}");
     });
-    assert_eq!(said, "keys");
     assert_eq!(cluster.primary(), primary);
 }

@@ -32,6 +32,8 @@ pub(super) struct Batch<T> {
     ahead: Duration,
     /// When it was made, or got on last.
     since: Instant,
+    /// It has got on since the last turn, or was said to be about to be executed.
+    gets_on: bool,
     whereabouts: Whereabouts,
     /// Before this it is not sent again.
     not_before: Instant,
@@ -69,8 +71,6 @@ struct Progress {
     kept: usize,
     /// The most that they ever kept.
     most: usize,
-    /// It has got on since the last turn.
-    has_moved: bool,
 }
 
 impl<T> Batch<T> {
@@ -86,7 +86,7 @@ impl<T> Batch<T> {
         let is_large = kind == Kind::Write && body.len() >= config.large_bytes;
         let part_bytes = config.part_bytes.max(1);
         let part_takes = config.time_for(part_bytes);
-        let progress = Progress { part_bytes, part_takes, kept: 0, most: 0, has_moved: false };
+        let progress = Progress { part_bytes, part_takes, kept: 0, most: 0 };
         let parts = is_large.then_some(progress);
         let takes = config.time_for(body.len());
         let (whereabouts, is_lost, refusal) = (Whereabouts::Here, false, Reply::Refused);
@@ -100,6 +100,7 @@ impl<T> Batch<T> {
             takes,
             ahead: Duration::ZERO,
             since: now,
+            gets_on: false,
             whereabouts,
             not_before,
             is_lost,
@@ -144,18 +145,21 @@ impl<T> Batch<T> {
         let Some(progress) = &mut self.parts else { return };
         // More than all would be an answer to something else.
         progress.kept = if bytes < self.body.len() { bytes } else { 0 };
-        progress.has_moved |= progress.kept > progress.most;
+        self.gets_on |= progress.kept > progress.most;
         progress.most = progress.most.max(progress.kept);
         self.come_back(Whereabouts::Here);
         self.not_before = Instant::ZERO;
     }
 
-    /// If it has got on since the last turn, it has as much time again: one that travels in many parts may
-    /// take long, as long as it does not stand still.
+    /// It is executed where it is now, after something that takes long.
+    pub(super) fn will_be_executed(&mut self) {
+        self.gets_on |= matches!(self.whereabouts, Whereabouts::Sent { .. });
+    }
+
+    /// If it has got on since the last turn, it has as much time again: one that travels in many parts, or
+    /// waits behind something long, may take long, as long as it does not stand still.
     pub(super) fn renew(&mut self, now: Instant) {
-        if let Some(progress) = &mut self.parts
-            && std::mem::take(&mut progress.has_moved)
-        {
+        if std::mem::take(&mut self.gets_on) {
             self.since = now;
         }
     }

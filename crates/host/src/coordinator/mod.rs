@@ -8,8 +8,10 @@
 //! one before: small batches come between them. A few large ones at a time are on their way.
 //!
 //! A batch is tried until it is answered or the request timeout is over, under the same id: whichever primary gets it, it
-//! is executed once ([`onecopy_core::session`]). So a client sees a pause while primaries change, and no error. Only when the
-//! time is over, and a write was sent, nobody can say what became of it.
+//! is executed once ([`onecopy_core::session`]). So a client sees a pause while primaries change, and no error.
+//! Only when the time is over, and a write was sent, nobody can say what became of it. A batch that waits at
+//! the primary behind something long, as it would in Redis, is asked for every second, and has its time again
+//! whenever the primary says that its answer will come ([`Outcome::Executing`]).
 
 mod batch;
 mod config;
@@ -247,6 +249,7 @@ impl<T> Coordinator<T> {
                 self.replies.extend(batch.clients.into_iter().map(|client| (client, Reply::Forgotten)));
             }
             Outcome::Kept { bytes } => batch.kept(bytes as usize),
+            Outcome::Executing => batch.will_be_executed(),
             Outcome::Unknown => batch.lose(),
         }
     }

@@ -119,6 +119,24 @@ fn a_batch_whose_answer_does_not_come_is_sent_again_under_its_name() {
 }
 
 #[test]
+fn who_waits_behind_something_long_waits_as_long_as_the_primary_says_so() {
+    let mut coordinator = with_a_write_at_node_1();
+    let mut now = at(0);
+    for _ in 0..100 {
+        now = now + ANSWER_PATIENCE;
+        assert_eq!(dispatch(&mut coordinator, now), [(1, 1, Kind::Write)]);
+        coordinator.complete(1, Outcome::Executing);
+        assert_eq!(dispatch(&mut coordinator, now), []);
+    }
+    assert_eq!(replies(&mut coordinator), []);
+    // What a primary of yesterday said in time counts for nothing once it is not asked any more.
+    coordinator.lost(NodeId(1));
+    coordinator.complete(1, Outcome::Executing);
+    dispatch(&mut coordinator, now + TIMEOUT);
+    assert_eq!(replies(&mut coordinator), [("a", Reply::Unknown)]);
+}
+
+#[test]
 fn what_was_not_executed_is_tried_again_after_a_while() {
     let mut coordinator = with_a_write_at_node_1();
     coordinator.complete(1, Outcome::Busy);

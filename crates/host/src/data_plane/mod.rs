@@ -455,7 +455,9 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         if to != self.me {
             let backup = group.filter(|_| forward.kind == Kind::Read);
             match backup.filter(|group| group.replica().reads_as_backup(now)) {
-                Some(group) => group.offer_read(Origin::Local { sequence }, forward.body),
+                Some(group) => {
+                    group.offer_read(Origin::Local { sequence }, forward.body, &mut self.asked);
+                }
                 None => return out.effects.push(DataEffect::Forward { to, forward }),
             }
         } else if let Some(group) = group {

@@ -29,9 +29,10 @@ impl<M: StateMachine> Group<M> {
             };
             return self.answer(origin, outcome, out);
         }
+        if self.will_execute(origin, forward.kind) {
+            return self.answer(origin, Outcome::Executing, out);
+        }
         match (forward.kind, self.lacks_copies()) {
-            // Its coordinator hears of the first.
-            (Kind::Read, _) if self.executing.contains(&origin) => {}
             (Kind::Read, _) => self.reads.push((origin, forward.body)),
             (Kind::Write, Some(outcome)) => self.answer(origin, outcome, out),
             (Kind::Write, None) if self.execution.is_full() => {
@@ -46,6 +47,19 @@ impl<M: StateMachine> Group<M> {
         }
     }
 
+    /// Whether a batch has come before, and nothing but what is executed before it keeps its answer waiting.
+    fn will_execute(&self, origin: Origin, kind: Kind) -> bool {
+        match kind {
+            Kind::Read => self.executing.contains(&origin),
+            Kind::Write if !self.execution.is_behind() => false,
+            Kind::Write => {
+                let (committed, _) = self.committed();
+                let settled = self.proposed.iter().take_while(|(index, _)| *index <= committed);
+                settled.flat_map(|(_, origins)| origins).any(|known| *known == origin)
+            }
+        }
+    }
+
     /// What is said of writes while the view has too few members (rule `EnoughCopies`).
     fn lacks_copies(&self) -> Option<Outcome> {
         let has = self.replica.view().map_or(0, |view| view.members.len() as u32);
@@ -55,9 +69,9 @@ impl<M: StateMachine> Group<M> {
 
     /// The coordinator of this node hands in a batch of reads that this replica may answer although it is not the
     /// primary (rule L5). Whether it still may is looked at when the turn ends.
-    pub fn offer_read(&mut self, origin: Origin, body: Bytes) {
-        if self.executing.contains(&origin) {
-            return;
+    pub fn offer_read(&mut self, origin: Origin, body: Bytes, out: &mut Out<GroupEffect>) {
+        if self.will_execute(origin, Kind::Read) {
+            return self.answer(origin, Outcome::Executing, out);
         }
         self.counters.reads_as_backup += 1;
         self.reads.push((origin, body));

@@ -25,8 +25,9 @@ pub struct GroupSettings {
     pub seed: [u8; 32],
 }
 
-/// How many steps a turn executes unless somebody knows better: a few milliseconds.
-pub const SLICE_STEPS: u64 = 1 << 15;
+/// How many steps a turn executes unless somebody knows better: about half a millisecond. A
+/// request beside a long command takes some eight hops, and waits for a slice at each.
+pub const SLICE_STEPS: u64 = 1 << 13;
 
 /// What a group starts from.
 #[derive(Debug)]
