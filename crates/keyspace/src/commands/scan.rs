@@ -24,22 +24,30 @@ use crate::slots::SLOTS;
 use crate::steps::Steps;
 use crate::value::{Hash, Set, Typed, Zset};
 
+/// So many names that were found are kept together.
+const NAMES_TOGETHER: usize = 1 << 14;
+
 pub(crate) fn keys(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     let mut steps = Steps::new(view.budget);
     steps.reserve(view.database().map_or(0, Database::len))?;
     let objects = view.database().into_iter().flat_map(|database| database.objects());
-    let (mut found, mut bytes): (Vec<&[u8]>, u64) = (Vec::new(), 0);
+    // In pieces: to move millions of names when there is no more room for them would hold up everybody.
+    let (mut found, mut count, mut bytes): (Vec<Vec<&[u8]>>, usize, u64) = (Vec::new(), 0, 0);
     for object in objects {
         view.budget.spend(1);
         if !object.is_expired(view.clock()) && admits(args[1], object.key, &mut steps)? {
-            found.push(object.key);
+            match found.last_mut() {
+                Some(names) if names.len() < NAMES_TOGETHER => names.push(object.key),
+                _ => found.push(vec![object.key]),
+            }
+            count += 1;
             bytes += object.key.len() as u64;
         }
     }
-    check_reply(found.len(), bytes)?;
-    reply.expect(found.len(), bytes);
-    reply.array(found.len());
-    found.into_iter().for_each(|key| reply.bulk(key));
+    check_reply(count, bytes)?;
+    reply.expect(count, bytes);
+    reply.array(count);
+    found.into_iter().flatten().for_each(|key| reply.bulk(key));
     Ok(())
 }
 

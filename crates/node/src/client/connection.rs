@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use bytes::{BufMut, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use onecopy_core::GroupId;
 use onecopy_host::{Kind, Reply, Submission};
 use onecopy_keyspace::command::{self, Spec};
@@ -205,6 +205,8 @@ impl<'a> Connection<'a> {
             let ready = if self.write()? {
                 self.stream.ready(Interest::READABLE).await?
             } else {
+                // A client that reads as fast as it is written to is never waited for.
+                tokio::task::yield_now().await;
                 let interest = match self.output.is_full() {
                     true => Interest::WRITABLE,
                     false => Interest::READABLE | Interest::WRITABLE,
@@ -375,12 +377,12 @@ impl<'a> Connection<'a> {
             return Ok(());
         }
         self.submit().await?;
-        let mut reply = Vec::new();
+        let mut reply = Bytes::new();
         for (group, _) in table.databases() {
             let mut segment = Segment { kind: Kind::Write, ..Segment::new(&self.session) };
             segment.builder.push(request.iter());
             match self.ask(group, segment).await? {
-                Reply::Done { reply: done, .. } => reply = done.to_vec(),
+                Reply::Done { reply: done, .. } => reply = done,
                 failure => {
                     let name = table.database(group).map(|database| database.name).unwrap_or_default();
                     let error = format!("{}; this is said of the database {name}", explain(&failure));
@@ -393,7 +395,7 @@ impl<'a> Connection<'a> {
                 break;
             }
         }
-        self.output.push(&reply);
+        self.output.push(reply);
         Ok(())
     }
 
@@ -439,7 +441,7 @@ impl<'a> Connection<'a> {
         match self.ask(self.session.selected.group, segment).await? {
             Reply::Done { reply, .. } => {
                 self.adapt(reply.len());
-                self.output.push(&reply);
+                self.output.push(reply);
             }
             failure => {
                 let error = explain(&failure);

@@ -3,9 +3,11 @@
 //! A client may send a whole pipeline before it reads the first reply: as long as its unread replies are
 //! bounded, it is listened to meanwhile, for it would wait for ever otherwise, and so would the node.
 
+use std::collections::VecDeque;
 use std::io::{Error, ErrorKind, Result};
 use std::time::Duration;
 
+use bytes::Bytes;
 use onecopy_resp::{Version, Writer};
 use tokio::net::TcpStream;
 
@@ -15,6 +17,11 @@ use super::budget::{Budget, Share};
 const STALL_WHEN_OVERDRAWN: Duration = Duration::from_secs(1);
 /// Buffers that grew beyond this are given back to the allocator.
 const BUFFER_BYTES_KEPT: usize = 64 * 1024;
+/// Replies of so many bytes are not copied: others would wait for it. One that is left unread holds on to the
+/// response of which it is a part, so no small reply does.
+const WHOLE_BYTES: usize = 1 << 20;
+/// Once so many bytes are written, others have their turn. A client may read as fast as it is written to.
+const BYTES_TOGETHER: usize = 1 << 20;
 /// One client's unread replies take at most this part of what all clients' may take, and what one command
 /// adds.
 const PART_OF_BUDGET: usize = 4;
@@ -24,8 +31,12 @@ const PART_OF_BUDGET: usize = 4;
 pub(crate) struct Output<'a> {
     budget: &'a Budget,
     share: Share<'a>,
+    /// What comes first: long replies, and what was written before each.
+    pieces: VecDeque<Bytes>,
+    pieces_bytes: usize,
+    /// What comes after them.
     bytes: Vec<u8>,
-    /// So many of the bytes are written.
+    /// So many bytes of all that are written.
     sent: usize,
     stall: Duration,
 }
@@ -33,7 +44,8 @@ pub(crate) struct Output<'a> {
 impl<'a> Output<'a> {
     /// For a client that is given up when it takes nothing for as long as `stall`.
     pub(crate) fn new(budget: &'a Budget, stall: Duration) -> Self {
-        Self { budget, share: budget.share(), bytes: Vec::new(), sent: 0, stall }
+        let (pieces, bytes) = (VecDeque::new(), Vec::new());
+        Self { budget, share: budget.share(), pieces, pieces_bytes: 0, bytes, sent: 0, stall }
     }
 
     /// What the next replies are written to.
@@ -42,18 +54,25 @@ impl<'a> Output<'a> {
     }
 
     /// Adds replies.
-    pub(crate) fn push(&mut self, replies: &[u8]) {
-        self.bytes.extend_from_slice(replies);
+    pub(crate) fn push(&mut self, replies: Bytes) {
+        if replies.len() < WHOLE_BYTES {
+            return self.bytes.extend_from_slice(&replies);
+        }
+        let before = Bytes::from(std::mem::take(&mut self.bytes));
+        for piece in [before, replies].into_iter().filter(|piece| !piece.is_empty()) {
+            self.pieces_bytes += piece.len();
+            self.pieces.push_back(piece);
+        }
     }
 
     /// Whether everything is written.
     pub(crate) fn is_empty(&self) -> bool {
-        self.sent == self.bytes.len()
+        self.len() == 0
     }
 
     /// How many bytes are not written.
     pub(crate) fn len(&self) -> usize {
-        self.bytes.len() - self.sent
+        self.pieces_bytes + self.bytes.len() - self.sent
     }
 
     /// Whether the client must read before it is given more.
@@ -68,19 +87,30 @@ impl<'a> Output<'a> {
         if overdrawn { self.stall.min(STALL_WHEN_OVERDRAWN) } else { self.stall }
     }
 
-    /// Writes as much as goes without waiting. Returns how much that was.
+    /// Writes as much as goes without waiting, and keeping others waiting. Returns how much that was.
     pub(crate) fn write(&mut self, stream: &TcpStream) -> Result<usize> {
-        let before = self.sent;
-        while self.sent < self.bytes.len() {
-            match stream.try_write(&self.bytes[self.sent..]) {
+        let mut written = 0;
+        while !self.is_empty() && written < BYTES_TOGETHER {
+            match self.try_write(stream) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(written) => self.sent += written,
+                Ok(bytes) => written += bytes,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) => return Err(error),
             }
         }
-        let written = self.sent - before;
         self.tidy();
+        Ok(written)
+    }
+
+    fn try_write(&mut self, stream: &TcpStream) -> Result<usize> {
+        let first = self.pieces.front().map_or(&self.bytes[..], |piece| &piece[..]);
+        let rest = &first[self.sent..];
+        let written = stream.try_write(&rest[..rest.len().min(BYTES_TOGETHER)])?;
+        self.sent += written;
+        if let Some(piece) = self.pieces.pop_front_if(|piece| piece.len() == self.sent) {
+            self.sent = 0;
+            self.pieces_bytes -= piece.len();
+        }
         Ok(written)
     }
 
@@ -93,6 +123,7 @@ impl<'a> Output<'a> {
         while if everything { !self.is_empty() } else { self.is_full() } {
             let writable = tokio::time::timeout(self.patience(), stream.writable());
             writable.await.map_err(|_| Error::from(ErrorKind::TimedOut))??;
+            tokio::task::yield_now().await;
             written += self.write(stream)?;
         }
         Ok(written)
@@ -104,10 +135,57 @@ impl<'a> Output<'a> {
             self.bytes.clear();
             self.bytes.shrink_to(BUFFER_BYTES_KEPT);
             self.sent = 0;
-        } else if self.sent > self.bytes.len() / 2 {
+        } else if self.pieces.is_empty() && self.sent > self.bytes.len() / 2 {
             self.bytes.drain(..self.sent);
             self.sent = 0;
         }
-        self.share.resize(self.bytes.len());
+        self.share.resize(self.pieces_bytes + self.bytes.len());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A client that reads everything: what it has read, and how many pieces were held at most.
+    async fn exchange(replies: &[Bytes]) -> (Vec<u8>, usize) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let client = TcpStream::connect(listener.local_addr().expect("it has one"));
+        let (client, accepted) = tokio::join!(client, listener.accept());
+        let (mut client, (stream, _)) = (client.expect("it connects"), accepted.expect("it is accepted"));
+        let budget = Budget::new(1 << 30);
+        let mut output = Output::new(&budget, Duration::from_secs(60));
+        replies.iter().for_each(|reply| output.push(reply.clone()));
+        let held = output.pieces.len();
+        assert_eq!(output.len(), replies.concat().len());
+        let writing = async {
+            output.drain(&stream, true).await.expect("it is read");
+            assert!(output.is_empty() && output.pieces.is_empty() && output.sent == 0);
+            drop(stream);
+        };
+        let mut read = Vec::new();
+        let reading = async { client.read_to_end(&mut read).await.expect("it reads") };
+        tokio::join!(writing, reading);
+        (read, held)
+    }
+
+    #[tokio::test]
+    async fn long_replies_come_whole_and_everything_in_its_order() {
+        let letters = |letter: u8, bytes: usize| Bytes::from(vec![letter; bytes]);
+        let replies = [
+            letters(b'a', 10),
+            letters(b'b', 3 * WHOLE_BYTES),
+            letters(b'c', WHOLE_BYTES),
+            letters(b'd', 20),
+            letters(b'e', WHOLE_BYTES - 1),
+            letters(b'f', WHOLE_BYTES + 1),
+            letters(b'g', 1),
+        ];
+        let (read, held) = exchange(&replies).await;
+        assert_eq!(held, 5, "a, b, c, d with e, f");
+        assert!(read == replies.concat());
     }
 }
