@@ -22,6 +22,7 @@
 
 mod busy;
 mod counting;
+mod databases;
 mod exactly_once;
 mod failover;
 mod groups;
@@ -37,6 +38,7 @@ mod redis_server;
 mod reply;
 mod stalls;
 mod steady;
+mod system;
 mod throughput;
 
 use clap::Parser;
