@@ -1,16 +1,24 @@
 //! What is measured: clusters that run as long as they are held.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use onecopy_harness::{Cluster, Options, free_ports_in_a_row, wait};
 
 use crate::databases;
+use crate::load::Target;
 use crate::process::{self, Thread};
 use crate::redis_server::RedisServer;
 
 /// How long a system may take to start.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long what a system has left to do may take before it is measured as it is.
+const REST_PATIENCE: Duration = Duration::from_secs(20);
+/// It rests if its processes, which look after each other all the time, take no more than so many seconds of
+/// processor time in one window.
+const REST: f64 = 0.05;
+const REST_WINDOW: Duration = Duration::from_millis(150);
 
 /// As many clients as are measured, and some that look.
 const CLIENTS_MAX: u32 = 10_100;
@@ -44,7 +52,7 @@ pub(crate) struct System {
 
 enum Kind {
     Onecopy { cluster: Box<Cluster>, primary: u32 },
-    Redis { servers: Vec<RedisServer>, _directory: tempfile::TempDir },
+    Redis { servers: Vec<RedisServer>, everysec: bool, _directory: tempfile::TempDir },
 }
 
 impl System {
@@ -102,7 +110,7 @@ impl System {
         let roles = std::iter::once("primary").chain(std::iter::repeat("replica"));
         let processes = roles.zip(servers.iter().map(RedisServer::pid)).collect();
         let name = if everysec { "redis, everysec" } else { "redis" }.to_owned();
-        let kind = Kind::Redis { servers, _directory: directory };
+        let kind = Kind::Redis { servers, everysec, _directory: directory };
         let system = Self { name, port, processes, size, kind };
         system.wait_until_complete();
         Ok(system)
@@ -118,6 +126,76 @@ impl System {
                     let info = info(self.port, "replication").ok()?;
                     (info.matches("state=online").count() == replicas).then_some(())
                 });
+            }
+        }
+    }
+
+    /// Waits until it has next to nothing to do: snapshots are made when clients have long had their answers.
+    pub(crate) fn rest(&self) -> anyhow::Result<()> {
+        let deadline = Instant::now() + REST_PATIENCE;
+        loop {
+            let before = self.processor_seconds()?;
+            std::thread::sleep(REST_WINDOW);
+            let rests = self.processor_seconds()? - before <= REST && !self.rewrites_its_log()?;
+            if rests || Instant::now() >= deadline {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Redis writes its log anew in a process of its own.
+    fn rewrites_its_log(&self) -> anyhow::Result<bool> {
+        let Kind::Redis { everysec: true, .. } = self.kind else { return Ok(false) };
+        let mut ports = self.port..self.port + self.size.copies as u16;
+        ports.try_fold(false, |any, port| {
+            let info = info(port, "persistence")?;
+            Ok(any || info.contains("aof_rewrite_in_progress:1") || info.contains("aof_rewrite_scheduled:1"))
+        })
+    }
+
+    /// Where clients write to each database: at its primary.
+    pub(crate) fn targets(&self) -> anyhow::Result<Vec<Target>> {
+        match &self.kind {
+            Kind::Onecopy { cluster, .. } => {
+                let groups = cluster.report().groups.into_iter().map(|group| {
+                    let address = cluster.redis_address(group.primary).to_string();
+                    Ok(Target { address, database: databases::first_number(&group.database)? })
+                });
+                groups.collect()
+            }
+            Kind::Redis { .. } => {
+                let address = format!("127.0.0.1:{}", self.port);
+                let numbers = (0..self.size.databases).map(databases::number);
+                Ok(numbers.map(|database| Target { address: address.clone(), database }).collect())
+            }
+        }
+    }
+
+    /// Seconds of processor time that its processes have used.
+    pub(crate) fn processor_seconds(&self) -> anyhow::Result<f64> {
+        self.pids().map(process::processor_seconds).sum()
+    }
+
+    /// Bytes that its processes have had written to the disk.
+    pub(crate) fn written_bytes(&self) -> anyhow::Result<u64> {
+        self.pids().map(process::written_bytes).sum()
+    }
+
+    /// Bytes that have gone into the logs of all copies, if it has such.
+    pub(crate) fn log_bytes(&self) -> anyhow::Result<Option<u64>> {
+        match &self.kind {
+            Kind::Onecopy { cluster, .. } => {
+                let flushed = |id| cluster.metric(id, "onecopy_log_flushed_bytes_total");
+                let all = cluster.data_ids().into_iter().map(|id| flushed(id).context("a node says nothing"));
+                Ok(Some(all.sum::<anyhow::Result<u64>>()?))
+            }
+            Kind::Redis { everysec: false, .. } => Ok(None),
+            Kind::Redis { .. } => {
+                // What is logged is what goes to the replicas, and each copy logs it.
+                let info = info(self.port, "replication")?;
+                let offset = info.lines().find_map(|line| line.strip_prefix("master_repl_offset:"));
+                let offset: u64 = offset.context("Redis does not say where it is")?.trim().parse()?;
+                Ok(Some(offset * u64::from(self.size.copies)))
             }
         }
     }
