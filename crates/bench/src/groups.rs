@@ -7,7 +7,7 @@ use anyhow::{Context, ensure};
 use onecopy_harness::{Cluster, Options};
 
 use crate::median::median;
-use crate::process;
+use crate::{databases, process};
 
 /// Measures the throughput of one and two databases on one and two threads, and what idle groups cost.
 ///
@@ -42,9 +42,6 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 10)]
     seconds: u64,
 }
-
-/// Numbers of databases beside `main` begin here.
-const FIRST: u32 = 16;
 
 /// Does what the arguments say.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
@@ -82,7 +79,7 @@ impl Case {
             copies: nodes,
             view_nodes: if nodes < 3 { 1 } else { 3 },
             durability: "memory",
-            databases: names(databases),
+            databases: databases::configured(databases),
             settings: vec![("threads", threads.to_string())],
             ..Options::default()
         });
@@ -131,7 +128,7 @@ fn load(case: &Case, arguments: &Arguments, pipeline: u64) -> anyhow::Result<(f6
     let started = Instant::now();
     let children: Vec<Child> = (0..case.databases)
         .map(|database| {
-            let number = if database == 0 { 0 } else { FIRST + database - 1 };
+            let number = databases::number(database);
             Command::new("redis-benchmark")
                 .args(["-h", "127.0.0.1", "-p", &case.port.to_string(), "-t", "set", "--csv", "-r", "100000"])
                 .args([
@@ -161,7 +158,8 @@ fn load(case: &Case, arguments: &Arguments, pipeline: u64) -> anyhow::Result<(f6
 
 /// What a cluster with so many groups costs that nobody asks anything.
 fn idle(groups: u32, watched: Duration) -> anyhow::Result<String> {
-    let options = Options { durability: "memory", databases: names(groups), ..Options::default() };
+    let options =
+        Options { durability: "memory", databases: databases::configured(groups), ..Options::default() };
     let cluster = Cluster::start(options);
     // What the start has left to do.
     std::thread::sleep(Duration::from_secs(5));
@@ -177,11 +175,6 @@ fn idle(groups: u32, watched: Duration) -> anyhow::Result<String> {
     let resident: u64 = cluster.ids().into_iter().map(|id| cluster.resident(id)).sum();
     let resident = resident as f64 / cluster.ids().len() as f64 / (1 << 20) as f64;
     Ok(format!("| {groups} | {:.1} | {sent:.0} | {resident:.0} |", processor * 100.0))
-}
-
-/// The databases beside `main`, of so many.
-fn names(databases: u32) -> Vec<String> {
-    (1..databases).map(|database| format!("d{database}:{}", FIRST + database - 1)).collect()
 }
 
 fn processor_seconds(cluster: &Cluster) -> anyhow::Result<f64> {

@@ -1,6 +1,7 @@
 //! The load itself.
 
 use std::cell::{Cell, RefCell};
+use std::ops::Range;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,7 @@ use hdrhistogram::Histogram;
 use rand::RngExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::runtime::Runtime;
 use tokio::task::LocalSet;
 
 use crate::reply::Replies;
@@ -55,13 +57,45 @@ pub(crate) enum Test {
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     /// The connections are spread over these.
-    pub(crate) addresses: Vec<String>,
+    pub(crate) targets: Vec<Target>,
     pub(crate) test: Test,
     pub(crate) clients: usize,
     pub(crate) pipeline: usize,
-    pub(crate) requests: u64,
+    pub(crate) end: End,
     pub(crate) bytes: usize,
     pub(crate) keys: u64,
+    pub(crate) order: Order,
+}
+
+/// Where a connection sends its commands.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    pub(crate) address: String,
+    /// The number that it selects.
+    pub(crate) database: u32,
+}
+
+impl Target {
+    /// The first database of a server.
+    pub(crate) fn first(address: String) -> Self {
+        Self { address, database: 0 }
+    }
+}
+
+/// When a run is over. What has been sent by then is answered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum End {
+    /// After so many commands.
+    Requests(u64),
+    After(Duration),
+}
+
+/// Which key is next.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Order {
+    Random,
+    /// One after the other, so that each is there when all have been written.
+    Ascending,
 }
 
 /// What came of it.
@@ -78,6 +112,21 @@ impl Outcome {
     /// Answers that were errors.
     pub(crate) fn errors(&self) -> u64 {
         self.errors
+    }
+
+    /// Commands.
+    pub(crate) fn requests(&self) -> u64 {
+        self.requests
+    }
+
+    /// Commands per second that were no errors.
+    pub(crate) fn succeeded_per_second(&self) -> f64 {
+        (self.requests - self.errors) as f64 / self.elapsed.as_secs_f64()
+    }
+
+    /// Milliseconds that a share of the pipelines took at most.
+    pub(crate) fn milliseconds(&self, quantile: f64) -> f64 {
+        self.latency.value_at_quantile(quantile) as f64 / 1_000.0
     }
 
     fn json(&self) -> serde_json::Value {
@@ -97,8 +146,9 @@ impl Outcome {
 struct Shared {
     plan: Plan,
     value: Vec<u8>,
-    /// Commands that nobody has taken yet.
-    left: Cell<u64>,
+    started: Instant,
+    /// Commands that have been taken by a connection.
+    taken: Cell<u64>,
     errors: Cell<u64>,
     latency: RefCell<Histogram<u64>>,
 }
@@ -106,13 +156,14 @@ struct Shared {
 /// Does what the arguments say.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let plan = Plan {
-        addresses: arguments.address.clone(),
+        targets: arguments.address.iter().cloned().map(Target::first).collect(),
         test: arguments.test,
         clients: arguments.clients.max(1),
         pipeline: arguments.pipeline.max(1),
-        requests: arguments.requests,
+        end: End::Requests(arguments.requests),
         bytes: arguments.bytes,
         keys: arguments.keys.max(1),
+        order: Order::Random,
     };
     println!("{}", execute(&plan)?.json());
     Ok(())
@@ -120,48 +171,76 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
 /// Executes a plan on the current thread.
 pub(crate) fn execute(plan: &Plan) -> anyhow::Result<Outcome> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(connections(plan))
+    Clients::connect(plan)?.run()
 }
 
-async fn connections(plan: &Plan) -> anyhow::Result<Outcome> {
+/// All connections of a run, which have sent nothing yet: what it costs to connect is not part of the run.
+pub(crate) struct Clients {
+    runtime: Runtime,
+    streams: Vec<TcpStream>,
+    plan: Plan,
+}
+
+impl Clients {
+    pub(crate) fn connect(plan: &Plan) -> anyhow::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let targets = plan.targets.iter().cycle().take(plan.clients);
+        let streams = targets.map(|target| runtime.block_on(connect(target))).collect::<Result<_, _>>()?;
+        Ok(Self { runtime, streams, plan: plan.clone() })
+    }
+
+    /// Executes the plan on the current thread.
+    pub(crate) fn run(self) -> anyhow::Result<Outcome> {
+        self.runtime.block_on(run_all(self.streams, self.plan))
+    }
+}
+
+async fn connect(target: &Target) -> anyhow::Result<TcpStream> {
+    let stream = TcpStream::connect(&target.address).await;
+    let mut stream = stream.with_context(|| format!("cannot connect to {}", target.address))?;
+    stream.set_nodelay(true)?;
+    if target.database > 0 {
+        let mut select = Vec::new();
+        write_command(&mut select, &[b"SELECT", target.database.to_string().as_bytes()]);
+        stream.write_all(&select).await?;
+        let mut reply = [0; 5];
+        stream.read_exact(&mut reply).await?;
+        ensure!(reply == *b"+OK\r\n", "there is no database {}", target.database);
+    }
+    Ok(stream)
+}
+
+async fn run_all(streams: Vec<TcpStream>, plan: Plan) -> anyhow::Result<Outcome> {
     let shared = Rc::new(Shared {
-        plan: plan.clone(),
         value: vec![b'x'; plan.bytes],
-        left: Cell::new(plan.requests),
+        plan,
+        started: Instant::now(),
+        taken: Cell::new(0),
         errors: Cell::new(0),
         latency: RefCell::new(Histogram::new(3)?),
     });
-    let mut streams = Vec::new();
-    for address in plan.addresses.iter().cycle().take(plan.clients) {
-        let stream = TcpStream::connect(address).await;
-        let stream = stream.with_context(|| format!("cannot connect to {address}"))?;
-        stream.set_nodelay(true)?;
-        streams.push(stream);
-    }
     let tasks = LocalSet::new();
-    let started = Instant::now();
     let connections: Vec<_> =
         streams.into_iter().map(|stream| tasks.spawn_local(connection(stream, shared.clone()))).collect();
     tasks.await;
-    let elapsed = started.elapsed();
+    let elapsed = shared.started.elapsed();
     for connection in connections {
         connection.await??;
     }
     let latency = shared.latency.borrow().clone();
-    Ok(Outcome { requests: plan.requests, errors: shared.errors.get(), elapsed, latency })
+    Ok(Outcome { requests: shared.taken.get(), errors: shared.errors.get(), elapsed, latency })
 }
 
 async fn connection(mut stream: TcpStream, shared: Rc<Shared>) -> anyhow::Result<()> {
     let mut request = Vec::new();
     let mut buffer = vec![0; 64 * 1024];
     loop {
-        let count = shared.left.get().min(shared.plan.pipeline as u64);
-        if count == 0 {
+        let commands = shared.take();
+        if commands.is_empty() {
             return Ok(());
         }
-        shared.left.set(shared.left.get() - count);
         request.clear();
-        let expected = shared.write_requests(&mut request, count);
+        let expected = shared.write_requests(&mut request, commands);
         let sent = Instant::now();
         stream.write_all(&request).await?;
         let mut replies = Replies::default();
@@ -177,11 +256,28 @@ async fn connection(mut stream: TcpStream, shared: Rc<Shared>) -> anyhow::Result
 }
 
 impl Shared {
-    /// Appends a pipeline of `count` commands, and returns how many replies it will get.
-    fn write_requests(&self, request: &mut Vec<u8>, count: u64) -> u64 {
+    /// The numbers of the commands in the next pipeline; none when the run is over.
+    fn take(&self) -> Range<u64> {
+        let (first, pipeline) = (self.taken.get(), self.plan.pipeline as u64);
+        let count = match self.plan.end {
+            End::Requests(requests) => pipeline.min(requests - first),
+            End::After(time) if self.started.elapsed() < time => pipeline,
+            End::After(_) => 0,
+        };
+        self.taken.set(first + count);
+        first..first + count
+    }
+
+    /// Appends a pipeline of these commands, and returns how many replies it will get.
+    fn write_requests(&self, request: &mut Vec<u8>, commands: Range<u64>) -> u64 {
         let mut rng = rand::rng();
-        for _ in 0..count {
-            let key = format!("key:{:012}", rng.random_range(0..self.plan.keys));
+        let count = commands.end - commands.start;
+        for command in commands {
+            let key = match self.plan.order {
+                Order::Random => rng.random_range(0..self.plan.keys),
+                Order::Ascending => command % self.plan.keys,
+            };
+            let key = format!("key:{key:012}");
             match self.plan.test {
                 Test::Get => write_command(request, &[b"GET", key.as_bytes()]),
                 Test::Set => write_command(request, &[b"SET", key.as_bytes(), &self.value]),

@@ -5,6 +5,7 @@
 //! | --- | --- | --- |
 //! | `load` | throughput and latency | any Redis-compatible server that runs |
 //! | `throughput` | throughput and what it costs, beside Redis, in turn | clusters of its own, and redis-server |
+//! | `curves` | throughput, p99 and cost over keys, values, clients, copies and groups, beside Redis | the same |
 //! | `cost` | what a command costs at each thread, in system calls, switches and entries, beside Redis | the same |
 //! | `failover` | the time without a successful write when something fails | the same |
 //! | `counting` | whether a million increments count once, while nodes are killed | the same |
@@ -22,6 +23,8 @@
 
 mod busy;
 mod counting;
+mod curves;
+mod databases;
 mod exactly_once;
 mod failover;
 mod groups;
@@ -30,6 +33,7 @@ mod learner;
 mod load;
 mod median;
 mod memory;
+mod open_files;
 mod outage;
 mod process;
 mod reads;
@@ -37,6 +41,7 @@ mod redis_server;
 mod reply;
 mod stalls;
 mod steady;
+mod system;
 mod throughput;
 
 use clap::Parser;
@@ -59,6 +64,7 @@ enum Command {
     Hostile(hostile::Arguments),
     Stalls(stalls::Arguments),
     Busy(busy::Arguments),
+    Curves(curves::Arguments),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -77,6 +83,7 @@ fn main() -> anyhow::Result<()> {
         Command::Hostile(arguments) => hostile::run(&arguments),
         Command::Stalls(arguments) => stalls::run(&arguments),
         Command::Busy(arguments) => busy::run(&arguments),
+        Command::Curves(arguments) => curves::run(&arguments),
     }
 }
 

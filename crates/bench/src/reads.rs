@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use onecopy_harness::load::Register;
 use onecopy_harness::{Cluster, Options};
 
-use crate::load::{self, Plan, Test};
+use crate::load::{self, End, Order, Plan, Target, Test};
 use crate::median::median;
 use crate::process;
 use crate::steady::{Ask, Steady};
@@ -127,13 +127,14 @@ fn read_at(arguments: &Arguments, cluster: &Cluster, nodes: &[u32]) -> anyhow::R
 
 fn plan(arguments: &Arguments, cluster: &Cluster, node: u32, test: Test, requests: u64) -> Plan {
     Plan {
-        addresses: vec![cluster.redis_address(node).to_string()],
+        targets: vec![Target::first(cluster.redis_address(node).to_string())],
         test,
         clients: arguments.clients.max(1),
         pipeline: arguments.pipeline.max(1),
-        requests,
+        end: End::Requests(requests),
         bytes: 64,
         keys: 100_000,
+        order: Order::Random,
     }
 }
 

@@ -5,10 +5,10 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, ensure};
 
-use super::system::System;
 use super::{Case, cases, load};
 use crate::median::median;
 use crate::redis_server::RedisServer;
+use crate::system::{Size, System};
 
 /// Counts what a command costs at each thread, beside Redis with a replica.
 ///
@@ -88,10 +88,10 @@ struct Outcome {
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let mut systems = Vec::new();
     for durability in &arguments.durabilities {
-        systems.push(System::onecopy(durability)?);
+        systems.push(System::onecopy(durability, Size::default())?);
     }
     if RedisServer::is_installed() {
-        systems.push(System::redis(false)?);
+        systems.push(System::redis(false, Size::default())?);
     }
     println!(
         "median of {} rounds; {} processors for all; everything per command",

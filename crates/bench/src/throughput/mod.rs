@@ -1,7 +1,6 @@
 //! Throughput and what it costs, beside Redis, in turn.
 
 pub(crate) mod cost;
-mod system;
 
 use std::process::Command;
 
@@ -9,7 +8,7 @@ use anyhow::{Context, ensure};
 
 use crate::median::median;
 use crate::process::Thread;
-use system::System;
+use crate::system::{Size, System};
 
 /// Measures throughput and its price beside Redis, both with two copies, in turn.
 ///
@@ -70,9 +69,9 @@ struct Outcome {
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let mut systems = Vec::new();
     for durability in &arguments.durabilities {
-        systems.push(System::onecopy(durability)?);
+        systems.push(System::onecopy(durability, Size::default())?);
     }
-    systems.push(System::redis(arguments.everysec)?);
+    systems.push(System::redis(arguments.everysec, Size::default())?);
     println!(
         "median of {} rounds; {} processors for all",
         arguments.rounds,
