@@ -48,6 +48,7 @@
 //! [`Timestamp`]: onecopy_core::Timestamp
 
 pub mod clock;
+pub mod control_plane;
 pub mod coordinator;
 pub mod data_plane;
 pub mod disk;
@@ -65,6 +66,7 @@ mod waiting;
 pub mod whereabouts;
 
 pub use clock::SteadyClock;
+pub use control_plane::ControlMessage;
 pub use coordinator::{Coordinator, CoordinatorConfig, Dispatch, ReadBatches, Reply, Submission};
 pub use data_plane::{DataEffect, DataPlane, Elsewhere, Share};
 pub use disk::{ArchiveEvent, ArchiveJob, Job, Out, SnapshotName};

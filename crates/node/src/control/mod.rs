@@ -26,12 +26,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use onecopy_core::{GroupId, Instant, NodeId, Petition};
-use onecopy_host::{ArchiveEvent, Gossip, Out, Room, ViewEffect, gossip};
+use onecopy_host::{ArchiveEvent, ControlMessage, Gossip, Out, Room, ViewEffect, gossip};
 use onecopy_replica::HandoverError;
 use onecopy_views::{Addresses, ClockReading, Moment, Ping, Table};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::oneshot;
-use tracing::warn;
 
 use crate::clock::Clock;
 use crate::data::inbox::FromControl;
@@ -40,7 +39,6 @@ use crate::journal::JournalEvent;
 use crate::knowledge::Knowledge;
 use crate::peer::PeerEvent;
 use crate::peer::link::Links;
-use crate::peer::message::ControlMessage;
 use crate::server::Ending;
 use operators::{PendingOperations, Request};
 use view_node::ViewNode;
@@ -212,10 +210,7 @@ impl Control {
             }
         }
         match message {
-            ControlMessage::Table(bytes) => match Table::decode(&bytes) {
-                Ok(table) => self.learn(Arc::new(table)),
-                Err(error) => warn!(%from, %error, "an announced view table makes no sense"),
-            },
+            ControlMessage::Table(table) => self.learn(table),
             ControlMessage::Found { node, address } => self.links.look_for(node, &address),
             ControlMessage::HandOver { request, group, to } => {
                 self.asked_to_hand_over((from, request), group, to);
@@ -261,7 +256,7 @@ impl Control {
                 }
                 ViewEffect::Announce { to, table } if to == self.me.node => self.learn(table),
                 ViewEffect::Announce { to, table } => {
-                    let _ = self.links.send(to, ControlMessage::Table(table.encode()));
+                    let _ = self.links.send(to, ControlMessage::Table(table));
                 }
             }
         }

@@ -2,7 +2,7 @@
 //! ask of this one.
 
 use onecopy_core::{GroupId, Instant, NodeId};
-use onecopy_host::Share;
+use onecopy_host::{ControlMessage, Share};
 use onecopy_replica::HandoverError;
 use onecopy_views::Table;
 use tracing::warn;
@@ -10,7 +10,6 @@ use tracing::warn;
 use super::Control;
 use super::operators::{Question, Request};
 use crate::data::inbox::FromControl;
-use crate::peer::message::ControlMessage;
 
 impl Control {
     /// An operator wants something of this node.

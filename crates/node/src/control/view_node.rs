@@ -6,14 +6,13 @@ use std::sync::Arc;
 
 use onecopy_core::{Instant, Member, NodeId};
 use onecopy_host::view_service::Kept;
-use onecopy_host::{ArchiveEvent, Out, ViewEffect, ViewService, ViewSettings};
+use onecopy_host::{ArchiveEvent, ControlMessage, Out, ViewEffect, ViewService, ViewSettings};
 use onecopy_views::Table;
 
 use super::observer::Telling;
 use crate::archive::Archive;
 use crate::clock::Clock;
 use crate::journal::{Journal, JournalEvent};
-use crate::peer::message::ControlMessage;
 use crate::status::ViewServiceStatus;
 
 /// The view service with what it needs of the node.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use onecopy_core::{Instant, NodeId};
 use onecopy_host::view_service::Kept;
-use onecopy_host::{ArchiveEvent, Gossip, ViewSettings};
+use onecopy_host::{ArchiveEvent, ControlMessage, Gossip, ViewSettings};
 use onecopy_views::Addresses;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
@@ -23,7 +23,6 @@ use crate::journal::{Journal, JournalEvent};
 use crate::knowledge::Knowledge;
 use crate::peer::accept::{self, Callee};
 use crate::peer::link::{Caller, LinkEvent, Links};
-use crate::peer::message::ControlMessage;
 use crate::peer::{Lane, PeerEvent};
 
 /// What the control thread starts with.

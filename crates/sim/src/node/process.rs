@@ -2,7 +2,6 @@
 //! production; this is the shell that the threads and sockets of the node crate are there.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,7 +26,7 @@ use crate::disk::Disk;
 use crate::env::Env;
 use crate::faults::Fault;
 use crate::machine::Machine;
-use crate::message::Packet;
+use crate::message::{ControlMessage, Packet};
 use crate::network;
 use crate::scar;
 use crate::trace::violated;
@@ -400,7 +399,7 @@ impl Process {
                 }
                 DataEffect::Petition(petition) => {
                     self.note_petition(petition, env);
-                    self.tell_view_nodes(&Packet::Petition(self.moment(), petition), env);
+                    self.tell_view_nodes(&ControlMessage::Petition(self.moment(), petition), env);
                 }
             }
         }
@@ -433,11 +432,7 @@ impl Process {
             let watch = &mut ViewWatch { env: &mut *env, me: self.me.node };
             let (service, out) = (&mut self.view_service, &mut self.view_out);
             match happened {
-                Happened::Received(_, Packet::Table(table)) => self.learn(table),
-                Happened::Received(_, Packet::Found(node, address)) => {
-                    self.whereabouts.tell(node, &address);
-                }
-                Happened::Received(from, packet) => self.hear(now, from, packet, env),
+                Happened::Received(from, Packet::Control(message)) => self.hear(now, from, message, env),
                 Happened::Refused(node) => service.refused(now, node),
                 Happened::Persisted(group, ticket) => service.persisted(now, group, ticket, watch, out),
                 Happened::SnapshotWanted(_) => service.snapshot_wanted(out),
@@ -459,6 +454,7 @@ impl Process {
                 | Happened::Lost(_)
                 | Happened::HandOver(..)
                 | Happened::Stop
+                | Happened::Received(..)
                 | Happened::Learnt(_) => {}
             }
         }
@@ -469,26 +465,26 @@ impl Process {
         }
         if now >= self.next_ping {
             self.next_ping = now + PING_INTERVAL;
-            let ping = Packet::Ping(Rc::new(self.ping(ClockReading { wall, at: now }, busy_for)));
+            let ping = ControlMessage::Ping(self.ping(ClockReading { wall, at: now }, busy_for));
             self.tell_view_nodes(&ping, env);
             let me = self.me.node;
             let others = self.whereabouts.nodes().filter(|node| *node != me);
             if let Some(partner) = self.gossip.partner(others, &self.told()) {
-                self.send(env, partner, ping);
+                self.send(env, partner, Packet::Control(ping));
             }
         }
         for effect in std::mem::take(&mut self.view_out.effects) {
             if let (ViewEffect::Raft { letter, .. }, Some(raft)) = (&effect, self.view_service.raft()) {
                 agreement::raft_says(&mut env.checks, self.me.node, raft, &letter.message);
             }
-            let (to, packet) = match effect {
-                ViewEffect::Hello { to, hello } => (to, Packet::Hello(hello)),
-                ViewEffect::Raft { to, letter } => (to, Packet::Raft(letter)),
+            let (to, message) = match effect {
+                ViewEffect::Hello { to, hello } => (to, ControlMessage::Hello(hello)),
+                ViewEffect::Raft { to, letter } => (to, ControlMessage::Raft(letter)),
                 ViewEffect::Announce { to, table } if to == self.me.node => {
                     self.learn(table);
                     continue;
                 }
-                ViewEffect::Announce { to, table } => (to, Packet::Table(table)),
+                ViewEffect::Announce { to, table } => (to, ControlMessage::Table(table)),
                 ViewEffect::LookFor { node, address } => {
                     self.whereabouts.tell(node, &address);
                     continue;
@@ -503,7 +499,7 @@ impl Process {
                     continue;
                 }
             };
-            self.send(env, to, packet);
+            self.send(env, to, Packet::Control(message));
         }
     }
 
@@ -520,41 +516,43 @@ impl Process {
         true
     }
 
-    fn hear(&mut self, now: Instant, from: NodeId, packet: Packet, env: &mut Env) {
+    fn hear(&mut self, now: Instant, from: NodeId, message: ControlMessage, env: &mut Env) {
         let known = self.view_service.table().nodes().get(&from).map(Registration::start);
-        if let Packet::Ping(ping) = &packet {
+        if let ControlMessage::Ping(ping) = &message {
             if known == Some(ping.start()) {
                 env.checks.second.heard(self.me.node, from, ping.run, env.time);
             }
             let found: Vec<(NodeId, String)> = gossip::found(&self.whereabouts, ping).collect();
             for (node, address) in found {
-                self.send(env, from, Packet::Found(node, address));
+                self.send(env, from, Packet::Control(ControlMessage::Found { node, address }));
             }
         }
-        if let (Packet::Raft(letter), Some(raft)) = (&packet, self.view_service.raft()) {
+        if let (ControlMessage::Raft(letter), Some(raft)) = (&message, self.view_service.raft()) {
             agreement::raft_hears(&mut env.checks, self.me.node, raft, &letter.message);
         }
         let watch = &mut ViewWatch { env, me: self.me.node };
         let (service, out) = (&mut self.view_service, &mut self.view_out);
-        match packet {
-            Packet::Hello(hello) => service.greeted(now, from, hello, out),
-            Packet::Raft(letter) => service.received(now, from, letter, watch, out),
-            Packet::Ping(ping) => {
-                service.pinged(now, from, (*ping).clone(), out);
+        match message {
+            ControlMessage::Hello(hello) => service.greeted(now, from, hello, out),
+            ControlMessage::Raft(letter) => service.received(now, from, letter, watch, out),
+            ControlMessage::Ping(ping) => {
+                service.pinged(now, from, ping, out);
                 if let Some((_, known)) = service.monitor().last_ping(now, from) {
                     let process = (self.me.node, self.data.incarnation());
                     watch.env.checks.evidence.knows(process, from, known);
                 }
             }
-            Packet::Petition(moment, petition) => {
+            ControlMessage::Petition(moment, petition) => {
                 service.petitioned(now, (from, moment), petition, watch, out);
             }
-            Packet::Table(_)
-            | Packet::Found(..)
-            | Packet::Replica(..)
-            | Packet::Heartbeat(_)
-            | Packet::Forward(_)
-            | Packet::Answer(_) => {}
+            ControlMessage::Table(table) => self.learn(table),
+            ControlMessage::Found { node, address } => drop(self.whereabouts.tell(node, &address)),
+            // Operators look at the table, and a second process is told nothing.
+            ControlMessage::Operate { .. }
+            | ControlMessage::ChangeMembers { .. }
+            | ControlMessage::HandOver { .. }
+            | ControlMessage::Refused(_)
+            | ControlMessage::Operated { .. } => {}
         }
     }
 
@@ -567,13 +565,13 @@ impl Process {
         self.view_nodes.iter().chain(self.table.view_nodes()).copied().collect()
     }
 
-    fn tell_view_nodes(&mut self, packet: &Packet, env: &mut Env) {
+    fn tell_view_nodes(&mut self, message: &ControlMessage, env: &mut Env) {
         for node in self.told() {
             if node == self.me.node {
                 // Heard in the next turn, which is at once.
-                self.inbox.push(Happened::Received(node, packet.clone()));
+                self.inbox.push(Happened::Received(node, Packet::Control(message.clone())));
             } else {
-                self.send(env, node, packet.clone());
+                self.send(env, node, Packet::Control(message.clone()));
             }
         }
     }

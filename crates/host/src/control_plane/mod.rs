@@ -1,0 +1,5 @@
+//! The control plane of a node.
+
+mod message;
+
+pub use message::ControlMessage;
