@@ -198,11 +198,8 @@ impl Links {
     /// Connects to the nodes that the view table names, wherever they say that they are, and lets those go
     /// that nobody names any more.
     pub(crate) fn follow(&mut self, table: &Table) {
-        let known: Vec<NodeId> = self.whereabouts.borrow().nodes().collect();
-        for node in known.into_iter().filter(|node| !table.nodes().contains_key(node)) {
-            if self.whereabouts.borrow_mut().forget(node) {
-                self.links.remove(&node);
-            }
+        for node in self.whereabouts.borrow_mut().forget_others(table) {
+            self.links.remove(&node);
         }
         for (node, registration) in table.nodes() {
             self.look_for(*node, &registration.addresses.peer);

@@ -44,7 +44,7 @@ const STATUS_INTERVAL: Duration = Duration::from_millis(20);
 pub struct Process {
     me: Member,
     boot: BootNumber,
-    /// The view nodes to turn to before the table says who they are.
+    /// The configured view nodes.
     view_nodes: BTreeSet<NodeId>,
     /// What has happened since the last turn.
     pub inbox: Vec<Happened>,
@@ -70,7 +70,7 @@ pub struct Process {
     pub archive: Archive,
     /// The view table as this node knows it.
     table: Arc<Table>,
-    /// Where it looks for the others, and where it is itself.
+    /// Where it looks for the others.
     whereabouts: Whereabouts,
     /// The nodes, and where they were, as they are remembered.
     known: KnownNodes,
@@ -110,7 +110,7 @@ impl Process {
         Self {
             me,
             boot,
-            view_nodes: node.view_nodes.keys().chain(node.remembered.view_nodes()).copied().collect(),
+            view_nodes: node.view_nodes.keys().copied().collect(),
             inbox: Vec::new(),
             backlog: Vec::new(),
             data_due: now,
@@ -467,9 +467,7 @@ impl Process {
             self.next_ping = now + PING_INTERVAL;
             let ping = ControlMessage::Ping(self.ping(ClockReading { wall, at: now }, busy_for));
             self.tell_view_nodes(&ping, env);
-            let me = self.me.node;
-            let others = self.whereabouts.nodes().filter(|node| *node != me);
-            if let Some(partner) = self.gossip.partner(others, &self.told()) {
+            if let Some(partner) = self.gossip.partner(self.whereabouts.nodes(), &self.told()) {
                 self.send(env, partner, Packet::Control(ping));
             }
         }
@@ -486,7 +484,7 @@ impl Process {
                 }
                 ViewEffect::Announce { to, table } => (to, ControlMessage::Table(table)),
                 ViewEffect::LookFor { node, address } => {
-                    self.whereabouts.tell(node, &address);
+                    self.look_for(node, &address);
                     continue;
                 }
                 ViewEffect::Refuse { to, refusal, .. } => {
@@ -500,6 +498,13 @@ impl Process {
                 }
             };
             self.send(env, to, Packet::Control(message));
+        }
+    }
+
+    /// A node says that it takes other nodes there.
+    fn look_for(&mut self, node: NodeId, address: &str) {
+        if node != self.me.node {
+            self.whereabouts.tell(node, address);
         }
     }
 
@@ -522,8 +527,9 @@ impl Process {
             if known == Some(ping.start()) {
                 env.checks.second.heard(self.me.node, from, ping.run, env.time);
             }
-            let found: Vec<(NodeId, String)> = gossip::found(&self.whereabouts, ping).collect();
-            for (node, address) in found {
+            let is_own = from == self.me.node;
+            let found = gossip::found(&self.whereabouts, ping).filter(|_| !is_own);
+            for (node, address) in found.collect::<Vec<_>>() {
                 self.send(env, from, Packet::Control(ControlMessage::Found { node, address }));
             }
         }
@@ -546,7 +552,7 @@ impl Process {
                 service.petitioned(now, (from, moment), petition, watch, out);
             }
             ControlMessage::Table(table) => self.learn(table),
-            ControlMessage::Found { node, address } => drop(self.whereabouts.tell(node, &address)),
+            ControlMessage::Found { node, address } => self.look_for(node, &address),
             // Operators look at the table, and a second process is told nothing.
             ControlMessage::Operate { .. }
             | ControlMessage::ChangeMembers { .. }
@@ -562,7 +568,8 @@ impl Process {
 
     /// Who hears what is for all view nodes.
     fn told(&self) -> BTreeSet<NodeId> {
-        self.view_nodes.iter().chain(self.table.view_nodes()).copied().collect()
+        let known = self.view_nodes.iter().chain(self.known.view_nodes());
+        known.chain(self.table.view_nodes()).copied().collect()
     }
 
     fn tell_view_nodes(&mut self, message: &ControlMessage, env: &mut Env) {
@@ -618,8 +625,9 @@ impl Process {
                 self.news = Some(self.known.clone());
             }
             if !self.known.is_newer_than(&table) {
+                self.whereabouts.forget_others(&table);
                 for (node, registration) in table.nodes() {
-                    self.whereabouts.tell(*node, &registration.addresses.peer);
+                    self.look_for(*node, &registration.addresses.peer);
                 }
             }
             self.view_service.learnt(&table);
@@ -650,11 +658,11 @@ fn number_of(group: GroupId) -> u16 {
 /// Where a process looks for others at first: what its disk remembers may be newer than its settings.
 fn whereabouts(node: &Node, env: &Env) -> Whereabouts {
     let mut whereabouts = Whereabouts::default();
-    for other in (1..=env.profile.nodes).map(NodeId) {
+    for other in (1..=env.profile.nodes).map(NodeId).filter(|other| *other != node.id) {
         let moves = node.settings.get(&other).copied().unwrap_or_default();
         whereabouts.configure(other, network::address(other, moves));
     }
-    for (other, address) in node.remembered.places() {
+    for (other, address) in node.remembered.places().filter(|(other, _)| *other != node.id) {
         whereabouts.tell(other, address);
     }
     whereabouts
