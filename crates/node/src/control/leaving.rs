@@ -6,7 +6,6 @@ use onecopy_core::Instant;
 use tracing::{info, warn};
 
 use super::Control;
-use super::view_node::ViewNode;
 use crate::data::inbox::FromControl;
 
 /// How long making way may take. What is acknowledged is safe without.
@@ -63,7 +62,7 @@ impl Control {
             Some(Leaving::Settles { until }) => {
                 if now >= until {
                     self.leaving = Some(Leaving::SaysGoodbye { until: now + PATIENCE });
-                    self.next_ping = now;
+                    self.plane.ping_now(now);
                 }
                 false
             }
@@ -74,7 +73,7 @@ impl Control {
                 false
             }
             Some(Leaving::HandsOver { until }) => {
-                if now >= until || !self.view_node.as_ref().is_some_and(ViewNode::is_handing_over) {
+                if now >= until || !self.plane.hands_over_views() {
                     self.leaving = Some(Leaving::Lingers { until: now + LINGERING });
                 }
                 false
@@ -110,7 +109,7 @@ impl Control {
 
     /// Whether there is a copy here, and another member that can do without it.
     fn follows_with_others(&self) -> bool {
-        let table = self.knowledge.table();
+        let table = self.plane.table();
         let me = self.me.node;
         let mut groups = table.groups().values();
         groups
@@ -119,9 +118,7 @@ impl Control {
 
     /// Another view node is to lead the view service, if it is led here.
     fn hand_over_views(&mut self, now: Instant) -> Leaving {
-        let mut begun = false;
-        self.with_view_node(|node| begun = node.hand_over());
-        match begun {
+        match self.plane.hand_over_views(now, &mut self.telling, &mut self.out) {
             true => Leaving::HandsOver { until: now + PATIENCE },
             false => Leaving::Lingers { until: now + LINGERING },
         }
@@ -129,7 +126,7 @@ impl Control {
 
     /// Whether a group is led here that another node could lead.
     fn leads_with_others(&self) -> bool {
-        let table = self.knowledge.table();
+        let table = self.plane.table();
         let mut groups = table.groups().values();
         groups.any(|group| group.view.primary == self.me.node && group.view.members.len() > 1)
     }

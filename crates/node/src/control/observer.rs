@@ -10,6 +10,7 @@ use onecopy_views::{Command, Membership, Monitor, Rejection, Table};
 use tracing::{debug, error, info, warn};
 
 /// Writes it into the log of the process.
+#[derive(Debug)]
 pub(crate) struct Telling {
     /// This node.
     pub(crate) node: NodeId,

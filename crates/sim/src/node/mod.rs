@@ -278,14 +278,14 @@ impl Node {
 
     /// Gives the disk the work that a process has for it.
     fn submit_jobs(&mut self, env: &mut Env, process: &mut Process) {
-        let (data, view) = (&mut process.data_out, &mut process.view_out);
-        for job in data.writes.drain(..).chain(view.writes.drain(..)) {
+        let (data, control) = (&mut process.data_out, &mut process.control_out);
+        for job in data.writes.drain(..).chain(control.writes.drain(..)) {
             self.note_cuts(env, &job);
             if self.disk.submit(job) {
                 self.start_sync(env);
             }
         }
-        for job in data.archive.drain(..).chain(view.archive.drain(..)) {
+        for job in data.archive.drain(..).chain(control.archive.drain(..)) {
             let at = self.archive_free_at.max(env.time).max(self.disk_stalled_until) + self.disk_latency(env);
             self.archive_free_at = at;
             env.schedule(at, Event::Archived(self.id, self.generation, Box::new(job)));
