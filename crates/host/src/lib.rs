@@ -26,7 +26,7 @@
 //! 4. Things happen in *turns*: the caller hands in everything that has happened, then ends the turn. The unit of work is
 //!    the batch: under load the turns get larger, not more.
 //!
-//! Whoever wants to watch, to log or to check, passes an observer ([`GroupObserver`], [`ViewObserver`]); `()` watches
+//! Whoever wants to watch, to log or to check, passes an observer ([`GroupObserver`], [`ControlObserver`]); `()` watches
 //! nothing, and costs nothing.
 //!
 //! | module | what |
@@ -67,7 +67,9 @@ mod waiting;
 pub mod whereabouts;
 
 pub use clock::SteadyClock;
-pub use control_plane::{ControlEffect, ControlMessage, ControlPlane, ControlSettings, Vitals};
+pub use control_plane::{
+    ControlEffect, ControlMessage, ControlObserver, ControlPlane, ControlSettings, Vitals,
+};
 pub use coordinator::{Coordinator, CoordinatorConfig, Dispatch, ReadBatches, Reply, Submission};
 pub use data_plane::{DataEffect, DataPlane, Elsewhere, Share};
 pub use disk::{ArchiveEvent, ArchiveJob, Job, Out, SnapshotName};

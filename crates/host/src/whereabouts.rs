@@ -58,7 +58,8 @@ impl Whereabouts {
         place.address() != before.as_ref()
     }
 
-    /// The view table names all nodes: nobody speaks of the others any more. Returns whom to look for no longer.
+    /// The view table names all nodes: nobody speaks of the others any more. Returns whom to look for no
+    /// longer.
     pub fn forget_others(&mut self, table: &Table) -> Vec<NodeId> {
         let others: Vec<NodeId> = self.nodes().filter(|node| !table.nodes().contains_key(node)).collect();
         others.into_iter().filter(|node| self.forget(*node)).collect()

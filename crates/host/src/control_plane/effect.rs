@@ -41,8 +41,8 @@ pub enum ControlEffect {
     Remember(KnownNodes),
     /// This is the view table from now on: the data planes have to hear of it.
     Learnt(Arc<Table>),
-    /// The data directory of this process is an old image of a disk (rule P9): it must end itself, and must never
-    /// be started again.
+    /// The data directory of this process is an old image of a disk (rule P9): it must end itself, and must
+    /// never be started again.
     OldImage,
     /// A view node says that it hears another process with this node's id.
     Refused(Refusal),
@@ -55,6 +55,11 @@ pub enum ControlEffect {
         /// For whom; for whoever is the best, if the operator does not say.
         to: Option<NodeId>,
     },
+    /// The node is about to stop: its data planes have to make way wherever they lead, and take no leases any
+    /// more ([`DataPlane::leave`](crate::DataPlane::leave)).
+    LeaveGroups,
+    /// The node may stop now.
+    End,
     /// An operator of this node has an answer.
     Operated {
         /// To which request.

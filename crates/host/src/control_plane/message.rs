@@ -31,7 +31,8 @@ pub enum ControlMessage {
     },
     /// From any node to every view node: a replica there asks for something.
     Petition(Moment, Petition),
-    /// From any node to every view node: an operator there wants this. The leader answers with [`Self::Operated`].
+    /// From any node to every view node: an operator there wants this. The leader answers with
+    /// [`Self::Operated`].
     Operate {
         /// Which of the node's requests.
         request: u64,

@@ -1,17 +1,22 @@
 //! The control plane of a node: it says that the node is alive, and knows what the view service has decided.
 //!
-//! Every node pings all view nodes, and one other node in turn. Whoever hears a ping and knows more answers it:
-//! with a newer view table, or with where those are whom the sender cannot find. What a node learns is told to its
-//! data planes, and remembered on its disk for the next start. On a view node, the [`ViewService`] is part of the
-//! control plane.
+//! Every node pings all view nodes, and one other node in turn. Whoever hears a ping and knows more answers
+//! it: with a newer view table, or with where those are whom the sender cannot find. What a node learns is
+//! told to its data planes, and remembered on its disk for the next start. On a view node, the
+//! [`ViewService`] is part of the control plane. A node that is to stop has others take over first
+//! (`leaving`).
 //!
 //! One *turn* takes what has happened ([`ControlPlane::received`] and the others), then
-//! [`ControlPlane::end_turn`] lets the view service look at its evidence, and sends the ping if one is due. Where
-//! the other nodes are looked for is not known here: who connects to them knows it ([`Whereabouts`]), and lends
-//! it.
+//! [`ControlPlane::end_turn`] lets the view service look at its evidence, and sends the ping if one is due.
+//! Where the other nodes are looked for is not known here: who connects to them knows it ([`Whereabouts`]),
+//! and lends it.
 
 mod effect;
+mod leaving;
+#[cfg(test)]
+mod leaving_tests;
 mod message;
+mod observer;
 mod pings;
 #[cfg(test)]
 mod tests;
@@ -29,7 +34,9 @@ use crate::known_nodes::KnownNodes;
 use crate::view_service::{Kept, ViewEffect, ViewObserver, ViewService, ViewSettings};
 use crate::whereabouts::Whereabouts;
 pub use effect::ControlEffect;
+use leaving::Leaving;
 pub use message::ControlMessage;
+pub use observer::ControlObserver;
 pub use pings::Vitals;
 
 /// How often the view service looks at its evidence.
@@ -54,6 +61,8 @@ pub struct ControlSettings {
     pub view_nodes: BTreeSet<NodeId>,
     /// How often it says that it is alive.
     pub ping_interval: Duration,
+    /// How long the leases of its groups last; 0 without leases.
+    pub lease: Duration,
 }
 
 /// What the control side of a node knows.
@@ -71,13 +80,15 @@ pub struct ControlPlane {
     /// On a view node.
     view_service: Option<ViewService>,
     next_look: Instant,
+    /// Once the node is to stop.
+    leaving: Option<Leaving>,
     /// What the view service wants, until the turn ends.
     wanted: Out<ViewEffect>,
 }
 
 impl ControlPlane {
-    /// Starts with what the disk remembers of the other nodes; on a view node, also with what it kept of the view
-    /// service. `wall` is the wall clock; it may be set back.
+    /// Starts with what the disk remembers of the other nodes; on a view node, also with what it kept of the
+    /// view service. `wall` is the wall clock; it may be set back.
     pub fn start(
         settings: ControlSettings,
         known: KnownNodes,
@@ -98,6 +109,7 @@ impl ControlPlane {
             pings: 0,
             view_service,
             next_look: now,
+            leaving: None,
             wanted,
         };
         plane.submit_jobs(out);
@@ -121,7 +133,7 @@ impl ControlPlane {
     pub fn deadline(&self) -> Instant {
         let service = self.view_service.as_ref();
         let look = service.map(|_| self.next_look);
-        let due = [service.and_then(ViewService::deadline), look];
+        let due = [service.and_then(ViewService::deadline), look, self.leaving.map(Leaving::until)];
         due.into_iter().flatten().fold(self.next_ping, Instant::min)
     }
 
@@ -239,7 +251,8 @@ impl ControlPlane {
         });
     }
 
-    /// Has another view node lead the view service, if it is led here. Returns whether that is worth waiting for.
+    /// Has another view node lead the view service, if it is led here. Returns whether that is worth waiting
+    /// for.
     pub fn hand_over_views(
         &mut self,
         now: Instant,
@@ -251,33 +264,23 @@ impl ControlPlane {
         is_begun
     }
 
-    /// Whether the leadership of the view service is being handed over from here.
-    #[must_use]
-    pub fn hands_over_views(&self) -> bool {
-        let raft = self.view_service.as_ref().and_then(ViewService::raft);
-        raft.is_some_and(|raft| raft.transfer().is_some())
-    }
-
-    /// The next ping is in a hurry.
-    pub fn ping_now(&mut self, now: Instant) {
-        self.next_ping = now;
-    }
-
     // ---- what it wants ------------------------------------------------------------------------------------
 
-    /// Does everything that is due, and what follows from what it has heard. `vitals` finds out how the node is.
+    /// Does everything that is due, and what follows from what it has heard. `vitals` finds out how the node
+    /// is.
     pub fn end_turn(
         &mut self,
         (now, wall): (Instant, Timestamp),
         whereabouts: &Whereabouts,
         vitals: impl FnOnce() -> Vitals,
-        observer: &mut impl ViewObserver,
+        observer: &mut impl ControlObserver,
         out: &mut Out<ControlEffect>,
     ) {
         self.with_view_service(out, |service, wanted| service.look(now, wall, observer, wanted));
         if now >= self.next_look {
             self.next_look = now + LOOK_INTERVAL;
         }
+        self.go_on_leaving(now, observer, out);
         if now >= self.next_ping {
             self.next_ping = now + self.settings.ping_interval;
             self.ping((now, wall), whereabouts, vitals(), out);

@@ -15,8 +15,6 @@ use crate::whereabouts::Whereabouts;
 pub struct Vitals {
     /// For how long it has been executing something during which it says nothing else, if it does (rule E1).
     pub busy_for: Option<Duration>,
-    /// Whether it is about to stop, and the others can do without it.
-    pub leaving: bool,
     /// Its replicas.
     pub groups: Vec<GroupReport>,
 }
@@ -60,7 +58,7 @@ impl ControlPlane {
             run: settings.start.run,
             addresses: settings.addresses.clone(),
             clock: ClockReading { wall, at: now },
-            leaving: vitals.leaving,
+            leaving: self.says_goodbye(),
             busy_for: vitals.busy_for,
             table: self.table.version(),
             seeks: whereabouts.sought(),

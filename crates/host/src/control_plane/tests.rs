@@ -3,9 +3,9 @@ use onecopy_views::{ClockReading, Command, Moment, Registration};
 
 use super::*;
 
-const ME: NodeId = NodeId(4);
+pub(super) const ME: NodeId = NodeId(4);
 
-fn at(millis: u64) -> Instant {
+pub(super) fn at(millis: u64) -> Instant {
     Instant::ZERO + Duration::from_millis(millis)
 }
 
@@ -27,11 +27,12 @@ fn settings() -> ControlSettings {
         addresses: Addresses { peer: address(ME.0), ..Addresses::default() },
         view_nodes: [NodeId(1)].into(),
         ping_interval: Duration::from_millis(100),
+        lease: Duration::from_millis(200),
     }
 }
 
 /// The table of a cluster of these nodes; all are view nodes.
-fn table(nodes: &[u32]) -> Arc<Table> {
+pub(super) fn table(nodes: &[u32]) -> Arc<Table> {
     let mut table = Table::default();
     for node in nodes {
         let registration = Registration {
@@ -52,15 +53,15 @@ fn table(nodes: &[u32]) -> Arc<Table> {
 }
 
 /// A control plane of which somebody else is the shell.
-struct Node {
-    plane: ControlPlane,
+pub(super) struct Node {
+    pub(super) plane: ControlPlane,
     whereabouts: Whereabouts,
-    out: Out<ControlEffect>,
+    pub(super) out: Out<ControlEffect>,
 }
 
 impl Node {
     /// One that remembers what the disk of another one had.
-    fn start(known: &str) -> Self {
+    pub(super) fn start(known: &str) -> Self {
         let mut out = Out::default();
         let known = KnownNodes::read(known);
         let time = (at(0), Timestamp(0));
@@ -68,14 +69,14 @@ impl Node {
         Self { plane, whereabouts: Whereabouts::default(), out }
     }
 
-    fn hears(&mut self, from: u32, message: ControlMessage) -> Vec<ControlEffect> {
+    pub(super) fn hears(&mut self, from: u32, message: ControlMessage) -> Vec<ControlEffect> {
         let (plane, whereabouts, out) = (&mut self.plane, &self.whereabouts, &mut self.out);
         plane.received(at(0), NodeId(from), message, whereabouts, &mut (), out);
         self.plane.grant(&mut self.out);
         self.out.effects.drain(..).collect()
     }
 
-    fn turn(&mut self, millis: u64) -> Vec<ControlEffect> {
+    pub(super) fn turn(&mut self, millis: u64) -> Vec<ControlEffect> {
         let (now, out) = ((at(millis), Timestamp(millis)), &mut self.out);
         self.plane.end_turn(now, &self.whereabouts, Vitals::default, &mut (), out);
         self.out.effects.drain(..).collect()
@@ -91,11 +92,17 @@ fn told<T>(effects: &[ControlEffect], what: impl Fn(&ControlMessage) -> Option<T
     told.collect()
 }
 
-fn pinged(effects: &[ControlEffect]) -> Vec<(u32, u64)> {
+/// The pings, and to whom they go.
+pub(super) fn pings(effects: &[ControlEffect]) -> Vec<(u32, Ping)> {
     told(effects, |message| match message {
-        ControlMessage::Ping(ping) => Some(ping.number),
+        ControlMessage::Ping(ping) => Some(ping.clone()),
         _ => None,
     })
+}
+
+/// The same by number.
+fn pinged(effects: &[ControlEffect]) -> Vec<(u32, u64)> {
+    pings(effects).into_iter().map(|(to, ping)| (to, ping.number)).collect()
 }
 
 /// A ping of a node that knows this version of the table, and cannot find these.

@@ -1,4 +1,5 @@
-//! The file in the data directory with the other nodes: who they were, and where ([`KnownNodes`] says what is in it).
+//! The file in the data directory with the other nodes: who they were, and where ([`KnownNodes`] says what is
+//! in it).
 
 use std::io::Write;
 use std::path::Path;

@@ -1,14 +1,13 @@
-//! The control thread: a shell around the [`ControlPlane`], which pings, listens and announces, and on a view node is
-//! part of the view service.
+//! The control thread: a shell around the [`ControlPlane`], which pings, listens and announces, and on a view
+//! node is part of the view service.
 //!
-//! It is a thread of its own, with connections of its own, so that a long command or a large snapshot on the data
-//! thread never keeps a node from saying that it is alive.
+//! It is a thread of its own, with connections of its own, so that a long command or a large snapshot on the
+//! data thread never keeps a node from saying that it is alive.
 
 mod event_log;
 mod full_disk;
 pub(crate) mod http;
 pub(crate) mod known_nodes;
-mod leaving;
 mod newcomer;
 pub(crate) mod observer;
 mod old_image;
@@ -16,13 +15,12 @@ mod operations;
 pub(crate) mod operators;
 
 pub(crate) use event_log::{Changes, EventLog, name as change_name};
-pub(crate) use leaving::Leaving;
 pub(crate) use newcomer::Unwanted;
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use onecopy_core::{GroupId, Instant, NodeId, Petition};
 use onecopy_host::{
@@ -85,8 +83,6 @@ pub(crate) struct Control {
     pub(crate) telling: Telling,
     pub(crate) journal: Journal,
     pub(crate) archive: Archive,
-    /// How long leases last.
-    pub(crate) lease: Duration,
     pub(crate) links: Links,
     /// What this node knows of the cluster, for everybody who asks.
     pub(crate) knowledge: Arc<Knowledge>,
@@ -96,8 +92,6 @@ pub(crate) struct Control {
     /// Who waits, with which request, for the primary of a group here to hand over.
     pub(crate) handing_over: BTreeMap<GroupId, Vec<(NodeId, u64)>>,
     pub(crate) event_log: EventLog,
-    /// Once the node is to stop.
-    pub(crate) leaving: Option<Leaving>,
     /// While the view service says that another process is this node.
     pub(crate) unwanted: Option<Unwanted>,
     /// While the log waits for room on its disk.
@@ -114,7 +108,9 @@ impl Control {
             let deadline = self.deadline();
             tokio::select! {
                 biased;
-                _ = &mut stopped, if self.leaving.is_none() => self.leave(now),
+                _ = &mut stopped, if !self.plane.is_leaving() => {
+                    self.plane.leave(self.clock.now(), &mut self.telling, &mut self.out);
+                }
                 Some(event) = channels.journal.recv() => self.take_journal_event(event),
                 Some(event) = channels.archive.recv() => {
                     self.plane.archived(self.clock.now(), event, &mut self.telling, &mut self.out);
@@ -132,16 +128,15 @@ impl Control {
                 Some(request) = channels.operators.recv() => self.take_request(request),
                 () = tokio::time::sleep(deadline.since(now)) => {}
             }
-            if self.has_left(self.clock.now()) {
+            if self.turn().is_break() {
                 return;
             }
-            self.turn();
         }
     }
 
     fn deadline(&self) -> Instant {
-        let others = [self.operators.deadline(), self.leaves_at()];
-        others.into_iter().flatten().fold(self.plane.deadline(), Instant::min)
+        let plane = self.plane.deadline();
+        self.operators.deadline().map_or(plane, |operators| operators.min(plane))
     }
 
     fn take_journal_event(&mut self, event: JournalEvent) {
@@ -162,24 +157,26 @@ impl Control {
         self.plane.received(self.clock.now(), from, message, &whereabouts, telling, out);
     }
 
-    fn turn(&mut self) {
+    /// Does what is due. Breaks when the node may stop.
+    fn turn(&mut self) -> ControlFlow<()> {
         let (now, wall) = (self.clock.now(), self.clock.wall());
         self.ask_questions(now);
         self.mind_the_disk(now);
-        let leaving = self.says_goodbye();
         let (knowledge, telling, out) = (&self.knowledge, &mut self.telling, &mut self.out);
-        let vitals = || Vitals { busy_for: knowledge.busy_for(now), leaving, groups: knowledge.reports() };
+        let vitals = || Vitals { busy_for: knowledge.busy_for(now), groups: knowledge.reports() };
         self.plane.end_turn((now, wall), &self.links.whereabouts(), vitals, telling, out);
         if let Some(service) = self.plane.view_service() {
             self.knowledge.set_view_service(ViewServiceStatus::of(service));
         }
-        self.carry_out();
+        self.carry_out()
     }
 
-    /// Does what the control plane wants. What cannot be sent is lost: the next ping says it again.
-    fn carry_out(&mut self) {
+    /// Does what the control plane wants. What cannot be sent is lost: the next ping says it again. Breaks when the
+    /// node may stop.
+    fn carry_out(&mut self) -> ControlFlow<()> {
         self.journal.submit(self.out.writes.drain(..), &mut Vec::new());
         self.out.archive.drain(..).for_each(|job| self.archive.submit(job));
+        let mut flow = ControlFlow::Continue(());
         for effect in std::mem::take(&mut self.out.effects) {
             match effect {
                 ControlEffect::Send { to, message } => self.send(to, message),
@@ -200,8 +197,11 @@ impl Control {
                 ControlEffect::Operated { request, outcome } => {
                     self.operators.answered(request, outcome, self.plane.table());
                 }
+                ControlEffect::LeaveGroups => self.tell_data(|| FromControl::Leave),
+                ControlEffect::End => flow = ControlFlow::Break(()),
             }
         }
+        flow
     }
 
     /// Says something to a node, perhaps this one.
@@ -219,9 +219,13 @@ impl Control {
         let before = self.knowledge.replace_table(table.clone());
         self.event_log.follow(table, &mut self.knowledge.changes());
         self.follow_operations(&before, table);
-        // The data threads end after this one.
+        self.tell_data(|| FromControl::Table(table.clone()));
+    }
+
+    /// Tells all data threads. They end after this one.
+    fn tell_data(&self, what: impl Fn() -> FromControl) {
         for thread in &self.data {
-            let _ = thread.send(FromControl::Table(table.clone()));
+            let _ = thread.send(what());
         }
     }
 }

@@ -132,6 +132,7 @@ impl ControlThread {
             addresses,
             view_nodes: config.view_nodes.iter().map(|node| NodeId(*node)).collect(),
             ping_interval: config.timeouts.ping(),
+            lease: config.timeouts.lease(),
         };
         let time = (self.clock.now(), self.clock.wall());
         let (mut telling, mut out) = (Telling { node: self.me.node }, Out::default());
@@ -146,7 +147,6 @@ impl ControlThread {
             telling,
             journal: self.journal,
             archive: self.archive,
-            lease: config.timeouts.lease(),
             links,
             knowledge: self.knowledge,
             data: self.to_data,
@@ -154,7 +154,6 @@ impl ControlThread {
             operators: PendingOperations::new(config.min_copies, rand::random()),
             handing_over: BTreeMap::new(),
             event_log: EventLog::default(),
-            leaving: None,
             unwanted: None,
             room: None,
             endings: self.endings,

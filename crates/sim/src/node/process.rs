@@ -67,8 +67,8 @@ pub struct Process {
     whereabouts: Whereabouts,
     /// What its disk is to remember of the others, until somebody asks.
     news: Option<KnownNodes>,
-    /// From when on it says goodbye, if it was told to stop.
-    goodbye: Option<Instant>,
+    /// It was told to stop, and others have taken over what they could.
+    pub(super) has_left: bool,
     status: Option<(Instant, Vec<(GroupId, Status)>)>,
     /// While its log waits for room.
     room: Option<Room>,
@@ -112,7 +112,7 @@ impl Process {
             archive: Archive::default(),
             whereabouts,
             news: None,
-            goodbye: None,
+            has_left: false,
             status: None,
             room: None,
         }
@@ -286,17 +286,14 @@ impl Process {
                     }
                     data.announced(now, &table, watch, out);
                 }
-                Happened::Stop => {
-                    data.leave();
-                    // The leases that it holds must have run out.
-                    self.goodbye = Some(now + 2 * watch.env.profile.lease.unwrap_or_default());
-                }
+                Happened::Leave => data.leave(),
                 Happened::HandOver(group, to) => data.hand_over(now, group, Some(to), watch, out),
                 Happened::Received(..)
                 | Happened::Refused(_)
                 | Happened::Operated(_)
                 | Happened::ChangeMembers(_)
                 | Happened::HandOverViews
+                | Happened::Stop
                 | Happened::Churn => {}
             }
         }
@@ -430,6 +427,7 @@ impl Process {
                     let operate = ControlMessage::Operate { request: 0, command };
                     self.hear(now, self.me.node, operate, env);
                 }
+                Happened::Stop => plane.leave(now, watch, out),
                 Happened::HandOverViews => drop(plane.hand_over_views(now, watch, out)),
                 Happened::Churn
                 | Happened::Received(..)
@@ -437,15 +435,14 @@ impl Process {
                 | Happened::Arriving(_)
                 | Happened::Lost(_)
                 | Happened::HandOver(..)
-                | Happened::Stop
+                | Happened::Leave
                 | Happened::Learnt(_) => {}
             }
             self.carry_out(env);
         }
-        let leaving = self.says_goodbye(now);
         let replicas = self.status.iter().flat_map(|(_, groups)| groups);
         let groups = || replicas.map(|(group, status)| report::of(*group, status)).collect();
-        let vitals = || Vitals { busy_for, leaving, groups: groups() };
+        let vitals = || Vitals { busy_for, groups: groups() };
         let watch = &mut ViewWatch { env: &mut *env, me: self.me.node };
         let (plane, out) = (&mut self.control, &mut self.control_out);
         plane.end_turn((now, wall), &self.whereabouts, vitals, watch, out);
@@ -482,6 +479,8 @@ impl Process {
                 ControlEffect::Operated { outcome, .. } => {
                     env.note(me, || format!("tells the operator: {outcome:?}"));
                 }
+                ControlEffect::LeaveGroups => self.backlog.push(Happened::Leave),
+                ControlEffect::End => self.has_left = true,
                 ControlEffect::OldImage => {
                     violated("second", format!("{me} started from an old image of its disk"))
                 }
@@ -531,15 +530,6 @@ impl Process {
         if let Some((_, known)) = self.view_service().monitor().last_ping(now, from).filter(|_| is_ping) {
             env.checks.evidence.knows((me, self.data.incarnation()), from, known);
         }
-    }
-
-    /// Whether the others can do without it now: it waits for nobody to take over, and reads nothing under a lease.
-    fn says_goodbye(&self, now: Instant) -> bool {
-        let leads = self.groups().map(Group::replica).any(|replica| {
-            replica.standing() == Standing::Primary
-                && replica.view().is_some_and(|view| view.members.len() > 1)
-        });
-        !leads && self.goodbye.is_some_and(|goodbye| now >= goodbye)
     }
 }
 

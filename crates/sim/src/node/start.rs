@@ -114,6 +114,7 @@ pub(super) fn control(node: &Node, env: &Env) -> ControlSettings {
         addresses: Addresses { peer: env.network.address(node.id), ..Addresses::default() },
         view_nodes: node.view_nodes.keys().copied().collect(),
         ping_interval: PING_INTERVAL,
+        lease: env.profile.lease.unwrap_or_default(),
     }
 }
 
