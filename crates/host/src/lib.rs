@@ -6,10 +6,10 @@
 //! what runs, down to the last line that is not I/O.
 //!
 //! ```text
-//!                 ┌─ DataPlane ─────────────────────────┐      ┌─ ViewService ────────────────────┐
-//!   requests ────▶│ Coordinator ─ Forward ─▶ Group ×n   │      │ Genesis   Monitor   Table        │
-//!   packets ─────▶│      ▲                   │ Replica  │      │     └────────┴─ Raft ──┘         │
-//!   "durable" ───▶│      └──── Outcome ──────┘ machine  │      │                                  │
+//!                 ┌─ DataPlane ─────────────────────────┐      ┌─ ControlPlane ───────────────────┐
+//!   requests ────▶│ Coordinator ─ Forward ─▶ Group ×n   │      │ pings   gossip   known nodes     │
+//!   packets ─────▶│      ▲                   │ Replica  │      │ ViewService: Genesis  Monitor    │
+//!   "durable" ───▶│      └──── Outcome ──────┘ machine  │      │              Table ─ Raft        │
 //!                 └──────────────┬──────────────────────┘      └──────────────┬───────────────────┘
 //!                                ▼                                            ▼
 //!             Out: writes for the log, jobs for the archive, and effects (messages, suspicions, …)
@@ -26,13 +26,14 @@
 //! 4. Things happen in *turns*: the caller hands in everything that has happened, then ends the turn. The unit of work is
 //!    the batch: under load the turns get larger, not more.
 //!
-//! Whoever wants to watch, to log or to check, passes an observer ([`GroupObserver`], [`ViewObserver`]); `()` watches
+//! Whoever wants to watch, to log or to check, passes an observer ([`GroupObserver`], [`ControlObserver`]); `()` watches
 //! nothing, and costs nothing.
 //!
 //! | module | what |
 //! | --- | --- |
 //! | [`message`] | what coordinators and primaries say to each other |
 //! | [`disk`] | what is asked of the log and of the archive of snapshots, and what comes back |
+//! | [`control_plane`] | pings, and what a node knows of the cluster; on a view node the view service, in turns |
 //! | [`coordinator`] | takes the requests of clients to the primary, batched |
 //! | [`clock`] | what time it is, although clocks are wrong now and then |
 //! | [`gathering`] | when the requests that have arrived become a batch |
@@ -48,6 +49,7 @@
 //! [`Timestamp`]: onecopy_core::Timestamp
 
 pub mod clock;
+pub mod control_plane;
 pub mod coordinator;
 pub mod data_plane;
 pub mod disk;
@@ -65,6 +67,9 @@ mod waiting;
 pub mod whereabouts;
 
 pub use clock::SteadyClock;
+pub use control_plane::{
+    ControlEffect, ControlMessage, ControlObserver, ControlPlane, ControlSettings, Vitals,
+};
 pub use coordinator::{Coordinator, CoordinatorConfig, Dispatch, ReadBatches, Reply, Submission};
 pub use data_plane::{DataEffect, DataPlane, Elsewhere, Share};
 pub use disk::{ArchiveEvent, ArchiveJob, Job, Out, SnapshotName};

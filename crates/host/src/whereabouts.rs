@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 
 use onecopy_core::NodeId;
+use onecopy_views::Table;
 
 /// Of how many nodes that it cannot find one speaks at once.
 const SOUGHT_MAX: usize = 16;
@@ -57,8 +58,15 @@ impl Whereabouts {
         place.address() != before.as_ref()
     }
 
+    /// The view table names all nodes: nobody speaks of the others any more. Returns whom to look for no
+    /// longer.
+    pub fn forget_others(&mut self, table: &Table) -> Vec<NodeId> {
+        let others: Vec<NodeId> = self.nodes().filter(|node| !table.nodes().contains_key(node)).collect();
+        others.into_iter().filter(|node| self.forget(*node)).collect()
+    }
+
     /// Nobody speaks of a node any more. Returns whether it is to be looked for no longer.
-    pub fn forget(&mut self, node: NodeId) -> bool {
+    fn forget(&mut self, node: NodeId) -> bool {
         let Some(place) = self.places.get_mut(&node) else { return false };
         place.told = None;
         let is_gone = place.configured.is_none();

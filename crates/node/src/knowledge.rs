@@ -62,14 +62,9 @@ impl Knowledge {
         lock(&self.table).clone()
     }
 
-    /// Takes a newer table; returns it if it is newer.
-    pub(crate) fn learn(&self, table: Arc<Table>) -> Option<Arc<Table>> {
-        let mut known = lock(&self.table);
-        if table.version() <= known.version() {
-            return None;
-        }
-        *known = table.clone();
-        Some(table)
+    /// Takes a newer table; returns the one before.
+    pub(crate) fn replace_table(&self, table: Arc<Table>) -> Arc<Table> {
+        std::mem::replace(&mut *lock(&self.table), table)
     }
 
     /// How often each kind of change of the view table was seen.

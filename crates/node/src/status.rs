@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use onecopy_core::{GroupId, Instant, View};
+use onecopy_core::{GroupId, Instant, Member, View};
 use onecopy_host::clock::Jump;
-use onecopy_host::{Elsewhere, Group, Share};
+use onecopy_host::{Elsewhere, Group, Share, ViewService};
 use onecopy_keyspace::Keyspace;
 use onecopy_replica::Standing;
 use onecopy_views::{GroupReport, ReplicaRole};
@@ -70,6 +70,28 @@ pub struct ViewServiceStatus {
     pub voters: Vec<u32>,
     /// Who gets the log without a vote.
     pub learners: Vec<u32>,
+}
+
+impl ViewServiceStatus {
+    pub(crate) fn of(service: &ViewService) -> Self {
+        let Some(raft) = service.raft() else {
+            return Self { role: "founding".to_owned(), ..Self::default() };
+        };
+        let configuration = raft.configuration();
+        let ids = |members: &BTreeSet<Member>| members.iter().map(|member| member.node.0).collect();
+        let role = match (configuration.learners.contains(&raft.id()), service.is_member()) {
+            (true, _) => "learner".to_owned(),
+            (_, true) => raft.role().to_string(),
+            _ => "waiting".to_owned(),
+        };
+        Self {
+            role,
+            term: raft.term().0,
+            leader: raft.leader().map(|leader| leader.node.0),
+            voters: ids(&configuration.voters),
+            learners: ids(&configuration.learners),
+        }
+    }
 }
 
 /// A data thread of a node.

@@ -1,11 +1,8 @@
 //! What nodes say to each other: the same as on the wires of the node crate.
 
-use std::rc::Rc;
-use std::sync::Arc;
-
-use onecopy_core::{Entry, GroupId, NodeId, Petition};
-pub use onecopy_host::{Answer, Forward, Kind, Outcome, RaftLetter, SharedHeartbeat};
-use onecopy_views::{Hello, MAIN, Moment, Ping, Table};
+use onecopy_core::{Entry, GroupId, NodeId};
+pub use onecopy_host::{Answer, ControlMessage, Forward, Kind, Outcome, RaftLetter, SharedHeartbeat};
+use onecopy_views::MAIN;
 
 use crate::network::Line;
 
@@ -20,18 +17,8 @@ pub enum Packet {
     Forward(Forward),
     /// From a primary to a coordinator.
     Answer(Answer),
-    /// Between view nodes, before anybody votes.
-    Hello(Hello),
-    /// Between view nodes.
-    Raft(RaftLetter),
-    /// From every node to every view node.
-    Ping(Rc<Ping>),
-    /// From a view node.
-    Table(Arc<Table>),
-    /// To a node that seeks another: where it is.
-    Found(NodeId, String),
-    /// From any node to every view node: a replica there asks for something.
-    Petition(Moment, Petition),
+    /// Between control planes.
+    Control(ControlMessage),
 }
 
 impl Packet {
@@ -80,13 +67,13 @@ impl Packet {
                     | Replica::SnapshotAck { .. }
                     | Replica::ServeSnapshot { .. }
             ),
-            Self::Raft(letter) => matches!(
+            Self::Control(ControlMessage::Raft(letter)) => matches!(
                 letter.message,
                 Raft::Snapshot { .. } | Raft::Vote { .. } | Raft::VoteReply { .. } | Raft::TimeoutNow { .. }
             ),
             // What it says of leases must not be taken for what another one says.
             Self::Heartbeat(_) => true,
-            Self::Ping(_) | Self::Table(_) | Self::Found(..) | Self::Petition(..) | Self::Hello(_) => true,
+            Self::Control(_) => true,
             Self::Forward(_) | Self::Answer(_) => false,
         }
     }
@@ -113,12 +100,7 @@ pub fn describe(packet: &Packet) -> String {
             }
             outcome => format!("batch {} {outcome:?}", answer.sequence),
         },
-        Packet::Hello(hello) => format!("{hello:?}"),
-        Packet::Raft(letter) => format!("raft {:?}", letter.message),
-        Packet::Ping(ping) => format!("ping {} {:?}", ping.boot, ping.groups),
-        Packet::Found(node, address) => format!("{node} is at {address}"),
-        Packet::Table(table) => format!("table version {}", table.version()),
-        Packet::Petition(_, petition) => petition.to_string(),
+        Packet::Control(message) => describe_control(message),
     }
 }
 
@@ -131,6 +113,18 @@ fn describe_replica(message: &onecopy_replica::Message) -> String {
             format!("Prepare {} /{sequence} after {previous} {ids:?} commit {commit}{terms}", view.number)
         }
         Message::NewerView { view } => format!("NewerView {view}"),
+        message => format!("{message:?}"),
+    }
+}
+
+fn describe_control(message: &ControlMessage) -> String {
+    match message {
+        ControlMessage::Hello(hello) => format!("{hello:?}"),
+        ControlMessage::Raft(letter) => format!("raft {:?}", letter.message),
+        ControlMessage::Ping(ping) => format!("ping {} {:?}", ping.boot, ping.groups),
+        ControlMessage::Found { node, address } => format!("{node} is at {address}"),
+        ControlMessage::Table(table) => format!("table version {}", table.version()),
+        ControlMessage::Petition(_, petition) => petition.to_string(),
         message => format!("{message:?}"),
     }
 }

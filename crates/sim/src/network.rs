@@ -6,7 +6,7 @@ use onecopy_core::NodeId;
 
 use crate::clock::{MS, Time};
 use crate::dice::Dice;
-use crate::message::Packet;
+use crate::message::{ControlMessage, Packet};
 use crate::profile::Profile;
 
 /// How much a narrow link carries: a line that has half of it carries a little more than one that counts as
@@ -146,7 +146,8 @@ impl Network {
     }
 
     fn swallows(&self, packet: &Packet) -> bool {
-        self.view_outages > 0 && matches!(packet, Packet::Raft(..) | Packet::Hello(_))
+        self.view_outages > 0
+            && matches!(packet, Packet::Control(ControlMessage::Raft(_) | ControlMessage::Hello(_)))
     }
 
     /// Where a node is.

@@ -48,7 +48,7 @@ impl World {
         true
     }
 
-    /// A process is told to stop, and is started again then.
+    /// A process is told to stop, is killed if it takes too long, and is started again then.
     pub(crate) fn stop(&mut self, node: NodeId, until: Time) -> bool {
         let patience = self.env.dice.between(10 * MS, 2_000 * MS);
         let ends = self.env.time + patience;
@@ -57,8 +57,10 @@ impl World {
             return false;
         }
         self.say(node, "is told to stop");
+        let starts_again = until.max(ends + MS);
+        self.node(node).starts_again = starts_again;
         self.nodes[node.0 as usize - 1].happened(&mut self.env, Happened::Stop);
-        self.env.schedule(ends, Event::GivesUp(node, until.max(ends + MS)));
+        self.env.schedule(ends, Event::GivesUp(node, starts_again));
         true
     }
 

@@ -8,7 +8,7 @@ use onecopy_views::{Addresses, ClockReading, Hello, Ping};
 
 use crate::clock::{MS, SECOND, Time};
 use crate::env::Event;
-use crate::message::Packet;
+use crate::message::{ControlMessage, Packet};
 use crate::world::World;
 
 /// The random numbers of such processes are higher.
@@ -87,9 +87,9 @@ impl World {
         };
         let view_nodes: Vec<NodeId> = machine.view_nodes.keys().copied().collect();
         for to in view_nodes.into_iter().filter(|to| *to != stray.node) {
-            self.env.send(stray.node, to, Packet::Ping(ping.clone().into()));
+            self.env.send(stray.node, to, Packet::Control(ControlMessage::Ping(ping.clone())));
             let hello = Hello { incarnation: stray.life, membership: None };
-            self.env.send(stray.node, to, Packet::Hello(hello));
+            self.env.send(stray.node, to, Packet::Control(ControlMessage::Hello(hello)));
         }
         self.env.schedule(self.env.time + 100 * MS, Event::Stray(number));
     }

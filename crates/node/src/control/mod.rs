@@ -1,52 +1,49 @@
-//! The control thread: pings, suspicions, announcements, and on a view node the view service itself.
+//! The control thread: a shell around the [`ControlPlane`], which pings, listens and announces, and on a view
+//! node is part of the view service.
 //!
-//! It is a thread of its own, with connections of its own, so that a long command or a large snapshot on the data
-//! thread never keeps a node from saying that it is alive.
+//! It is a thread of its own, with connections of its own, so that a long command or a large snapshot on the
+//! data thread never keeps a node from saying that it is alive.
 
-mod contacts;
 mod event_log;
 mod full_disk;
 pub(crate) mod http;
-mod leaving;
+pub(crate) mod known_nodes;
 mod newcomer;
-mod observer;
+pub(crate) mod observer;
 mod old_image;
 mod operations;
 pub(crate) mod operators;
-pub(crate) mod view_node;
 
-pub(crate) use contacts::Contacts;
 pub(crate) use event_log::{Changes, EventLog, name as change_name};
-pub(crate) use leaving::Leaving;
 pub(crate) use newcomer::Unwanted;
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use onecopy_core::{GroupId, Instant, NodeId, Petition};
-use onecopy_host::{ArchiveEvent, Gossip, Out, Room, ViewEffect, gossip};
+use onecopy_host::{
+    ArchiveEvent, ControlEffect, ControlMessage, ControlPlane, Out, Room, VIEW_GROUP, Vitals,
+};
 use onecopy_replica::HandoverError;
-use onecopy_views::{Addresses, ClockReading, Moment, Ping, Table};
+use onecopy_views::Table;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::oneshot;
 use tracing::warn;
 
+use crate::archive::Archive;
 use crate::clock::Clock;
 use crate::data::inbox::FromControl;
 use crate::identity::Me;
-use crate::journal::JournalEvent;
+use crate::journal::{Journal, JournalEvent};
 use crate::knowledge::Knowledge;
 use crate::peer::PeerEvent;
 use crate::peer::link::Links;
-use crate::peer::message::ControlMessage;
 use crate::server::Ending;
+use crate::status::ViewServiceStatus;
+use observer::Telling;
 use operators::{PendingOperations, Request};
-use view_node::ViewNode;
-
-/// How often the view service looks at its evidence.
-const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// What the control thread hears.
 #[derive(Debug)]
@@ -76,24 +73,18 @@ pub(crate) enum FromData {
 pub(crate) struct Control {
     pub(crate) me: Me,
     pub(crate) clock: Clock,
-    pub(crate) addresses: Addresses,
-    pub(crate) zone: String,
     /// Its data directory.
     pub(crate) directory: PathBuf,
-    /// Where the view service is.
-    pub(crate) contacts: Contacts,
-    /// Who hears the next ping beside it.
-    pub(crate) gossip: Gossip,
-    pub(crate) ping_interval: Duration,
-    /// How long leases last.
-    pub(crate) lease: Duration,
-    pub(crate) next_ping: Instant,
-    /// How many pings this process has sent.
-    pub(crate) pings: u64,
+    pub(crate) plane: ControlPlane,
+    /// What the control plane wants.
+    pub(crate) out: Out<ControlEffect>,
+    /// What this node says to itself is heard like what others say.
+    pub(crate) own: UnboundedSender<PeerEvent<ControlMessage>>,
+    pub(crate) telling: Telling,
+    pub(crate) journal: Journal,
+    pub(crate) archive: Archive,
     pub(crate) links: Links,
-    /// On a view node.
-    pub(crate) view_node: Option<ViewNode>,
-    /// What this node knows of the cluster, also told to the data thread.
+    /// What this node knows of the cluster, for everybody who asks.
     pub(crate) knowledge: Arc<Knowledge>,
     pub(crate) data: Vec<UnboundedSender<FromControl>>,
     /// Where this node's operators are served.
@@ -101,8 +92,6 @@ pub(crate) struct Control {
     /// Who waits, with which request, for the primary of a group here to hand over.
     pub(crate) handing_over: BTreeMap<GroupId, Vec<(NodeId, u64)>>,
     pub(crate) event_log: EventLog,
-    /// Once the node is to stop.
-    pub(crate) leaving: Option<Leaving>,
     /// While the view service says that another process is this node.
     pub(crate) unwanted: Option<Unwanted>,
     /// While the log waits for room on its disk.
@@ -116,175 +105,127 @@ impl Control {
     pub(crate) async fn run(mut self, mut channels: Channels, mut stopped: oneshot::Receiver<()>) {
         loop {
             let now = self.clock.now();
-            let deadline = self.deadline(now);
+            let deadline = self.deadline();
             tokio::select! {
                 biased;
-                _ = &mut stopped, if self.leaving.is_none() => self.leave(now),
-                Some(event) = channels.journal.recv() => self.with_view_node(|node| node.on_journal(event)),
-                Some(event) = channels.archive.recv() => self.with_view_node(|node| node.on_archive(event)),
+                _ = &mut stopped, if !self.plane.is_leaving() => {
+                    self.plane.leave(self.clock.now(), &mut self.telling, &mut self.out);
+                }
+                Some(event) = channels.journal.recv() => self.take_journal_event(event),
+                Some(event) = channels.archive.recv() => {
+                    self.plane.archived(self.clock.now(), event, &mut self.telling, &mut self.out);
+                }
                 Some(event) = channels.peers.recv() => {
                     if let PeerEvent::Received { from, message } = event {
                         self.hear(from, message);
                     }
                 }
-                Some(node) = channels.refused.recv() => self.with_view_node(|view_node| view_node.on_refused(node)),
+                Some(node) = channels.refused.recv() => self.plane.refused(self.clock.now(), node),
                 Some(event) = channels.data.recv() => match event {
-                    FromData::Petition(petition) => {
-                        self.tell_view_nodes(&ControlMessage::Petition(self.moment(), petition));
-                    }
+                    FromData::Petition(petition) => self.plane.petition(petition, &mut self.out),
                     FromData::HandoverFailed { group, error } => self.handover_failed(group, error),
                 },
                 Some(request) = channels.operators.recv() => self.take_request(request),
                 () = tokio::time::sleep(deadline.since(now)) => {}
             }
-            self.turn();
-            if self.has_left(self.clock.now()) {
+            if self.turn().is_break() {
                 return;
             }
         }
     }
 
-    fn moment(&self) -> Moment {
-        Moment { boot: self.me.boot, pings: self.pings }
+    fn deadline(&self) -> Instant {
+        let plane = self.plane.deadline();
+        self.operators.deadline().map_or(plane, |operators| operators.min(plane))
     }
 
-    fn deadline(&self, now: Instant) -> Instant {
-        let service = self.view_node.as_ref().and_then(ViewNode::deadline);
-        let look = self.view_node.is_some().then_some(now + LOOK_INTERVAL);
-        [service, look, self.operators.deadline(), self.leaves_at()]
-            .into_iter()
-            .flatten()
-            .fold(self.next_ping, Instant::min)
-    }
-
-    fn turn(&mut self) {
-        let now = self.clock.now();
-        self.with_view_node(ViewNode::look);
-        self.ask_questions(now);
-        self.mind_the_disk(now);
-        if now >= self.next_ping {
-            self.next_ping = now + self.ping_interval;
-            let ping = ControlMessage::Ping(self.ping());
-            self.tell_view_nodes(&ping);
-            let told = self.contacts.view_nodes(&self.knowledge.table());
-            if let Some(partner) = self.gossip.partner(self.links.nodes(), &told) {
-                let _ = self.links.send(partner, ping);
+    fn take_journal_event(&mut self, event: JournalEvent) {
+        match event {
+            JournalEvent::Persisted { group, ticket } => {
+                self.plane.persisted(self.clock.now(), group, ticket, &mut self.telling, &mut self.out);
             }
-        }
-    }
-
-    fn ping(&mut self) -> Ping {
-        self.pings += 1;
-        Ping {
-            incarnation: self.me.incarnation,
-            boot: self.me.boot,
-            number: self.pings,
-            holds_data: self.me.holds_data,
-            zone: self.zone.clone(),
-            pid: std::process::id(),
-            run: self.me.run,
-            addresses: self.addresses.clone(),
-            clock: ClockReading { wall: self.clock.wall(), at: self.clock.now() },
-            leaving: self.says_goodbye(),
-            busy_for: self.knowledge.busy_for(self.clock.now()),
-            table: self.knowledge.table().version(),
-            seeks: self.links.sought(),
-            groups: self.knowledge.reports(),
-        }
-    }
-
-    /// Sends to all view nodes; to this one directly if it is one.
-    fn tell_view_nodes(&mut self, message: &ControlMessage) {
-        for node in self.contacts.view_nodes(&self.knowledge.table()) {
-            if node == self.me.node {
-                self.hear(node, message.clone());
-            } else {
-                // What cannot be sent is lost: the next ping says it again.
-                let _ = self.links.send(node, message.clone());
+            JournalEvent::SnapshotWanted { group: VIEW_GROUP, .. } => {
+                self.plane.snapshot_wanted(&mut self.out);
             }
+            JournalEvent::SnapshotWanted { .. } => {}
         }
     }
 
     fn hear(&mut self, from: NodeId, message: ControlMessage) {
-        if let ControlMessage::Ping(ping) = &message {
-            for (node, address) in self.links.found(ping) {
-                let _ = self.links.send(from, ControlMessage::Found { node, address });
-            }
-        }
-        match message {
-            ControlMessage::Table(bytes) => match Table::decode(&bytes) {
-                Ok(table) => self.learn(Arc::new(table)),
-                Err(error) => warn!(%from, %error, "an announced view table makes no sense"),
-            },
-            ControlMessage::Found { node, address } => self.links.look_for(node, &address),
-            ControlMessage::HandOver { request, group, to } => {
-                self.asked_to_hand_over((from, request), group, to);
-            }
-            ControlMessage::Operated { request, outcome } => {
-                let table = self.knowledge.table();
-                self.operators.answered(request, outcome, &table);
-            }
-            ControlMessage::Refused(refusal) => self.is_unwanted(&refusal),
-            ControlMessage::Ping(ping) if self.view_node.is_none() => {
-                let mut out = Out::default();
-                gossip::answer(self.me.node, &self.knowledge.table(), from, &ping, &mut out);
-                self.carry_out(out.effects);
-            }
-            message => self.with_view_node(|node| node.hear(from, message)),
-        }
+        let whereabouts = self.links.whereabouts();
+        let (telling, out) = (&mut self.telling, &mut self.out);
+        self.plane.received(self.clock.now(), from, message, &whereabouts, telling, out);
     }
 
-    /// Has the view node do something, and carries out what it wants of the others.
-    fn with_view_node(&mut self, act: impl FnOnce(&mut ViewNode)) {
-        let Some(node) = self.view_node.as_mut() else { return };
-        act(node);
-        self.knowledge.set_view_service(node.status());
-        let effects = std::mem::take(&mut node.out.effects);
-        self.carry_out(effects);
+    /// Does what is due. Breaks when the node may stop.
+    fn turn(&mut self) -> ControlFlow<()> {
+        let (now, wall) = (self.clock.now(), self.clock.wall());
+        self.ask_questions(now);
+        self.mind_the_disk(now);
+        let (knowledge, telling, out) = (&self.knowledge, &mut self.telling, &mut self.out);
+        let vitals = || Vitals { busy_for: knowledge.busy_for(now), groups: knowledge.reports() };
+        self.plane.end_turn((now, wall), &self.links.whereabouts(), vitals, telling, out);
+        if let Some(service) = self.plane.view_service() {
+            self.knowledge.set_view_service(ViewServiceStatus::of(service));
+        }
+        self.carry_out()
     }
 
-    fn carry_out(&mut self, effects: Vec<ViewEffect>) {
-        for effect in effects {
+    /// Does what the control plane wants. What cannot be sent is lost: the next ping says it again. Breaks when the
+    /// node may stop.
+    fn carry_out(&mut self) -> ControlFlow<()> {
+        self.journal.submit(self.out.writes.drain(..), &mut Vec::new());
+        self.out.archive.drain(..).for_each(|job| self.archive.submit(job));
+        let mut flow = ControlFlow::Continue(());
+        for effect in std::mem::take(&mut self.out.effects) {
             match effect {
-                ViewEffect::Hello { to, hello } => {
-                    let _ = self.links.send(to, ControlMessage::Hello(hello));
-                }
-                ViewEffect::Raft { to, letter } => {
-                    let _ = self.links.send(to, ControlMessage::Raft(letter));
-                }
-                ViewEffect::Operated { to, request, outcome } => {
-                    self.tell(to, ControlMessage::Operated { request, outcome });
-                }
-                ViewEffect::LookFor { node, address } => self.links.look_for(node, &address),
-                ViewEffect::Refuse { to, address, refusal } => {
+                ControlEffect::Send { to, message } => self.send(to, message),
+                ControlEffect::Refuse { to, address, refusal } => {
                     self.links.tell_stranger(to, address, ControlMessage::Refused(refusal));
                 }
-                ViewEffect::Announce { to, table } if to == self.me.node => self.learn(table),
-                ViewEffect::Announce { to, table } => {
-                    let _ = self.links.send(to, ControlMessage::Table(table.encode()));
+                ControlEffect::LookFor { node, address } => self.links.look_for(node, &address),
+                ControlEffect::Follow(table) => self.links.follow(&table),
+                ControlEffect::Remember(known) => {
+                    if let Err(error) = known_nodes::write(&self.directory, &known) {
+                        warn!(%error, "cannot remember where the other nodes are");
+                    }
                 }
+                ControlEffect::Learnt(table) => self.tell_all(&table),
+                ControlEffect::OldImage => self.is_over(),
+                ControlEffect::Refused(refusal) => self.is_unwanted(&refusal),
+                ControlEffect::HandOver { asker, group, to } => self.asked_to_hand_over(asker, group, to),
+                ControlEffect::Operated { request, outcome } => {
+                    self.operators.answered(request, outcome, self.plane.table());
+                }
+                ControlEffect::LeaveGroups => self.tell_data(|| FromControl::Leave),
+                ControlEffect::End => flow = ControlFlow::Break(()),
             }
+        }
+        flow
+    }
+
+    /// Says something to a node, perhaps this one.
+    fn send(&mut self, to: NodeId, message: ControlMessage) {
+        let is_awaited = matches!(message, ControlMessage::HandOver { .. } | ControlMessage::Operated { .. });
+        if to == self.me.node {
+            let _ = self.own.send(PeerEvent::Received { from: to, message });
+        } else if self.links.send(to, message).is_err() && is_awaited {
+            warn!(%to, "an operation cannot be passed on: there is no connection");
         }
     }
 
-    /// A view table was announced: if it is news, this node knows it from now on.
-    fn learn(&mut self, table: Arc<Table>) {
-        let before = self.knowledge.table();
-        if let Some(table) = self.knowledge.learn(table) {
-            self.must_not_be_over(&table);
-            if !self.contacts.remembered().is_newer_than(&table) {
-                self.links.follow(&table);
-            }
-            self.contacts.follow(&table);
-            if let Some(node) = &mut self.view_node {
-                node.learnt(&table);
-            }
-            self.event_log.follow(&table, &mut self.knowledge.changes());
-            self.follow_operations(&before, &table);
-            // The data threads end after this one.
-            for thread in &self.data {
-                let _ = thread.send(FromControl::Table(table.clone()));
-            }
+    /// There is a newer view table: everybody on this node hears of it.
+    fn tell_all(&mut self, table: &Arc<Table>) {
+        let before = self.knowledge.replace_table(table.clone());
+        self.event_log.follow(table, &mut self.knowledge.changes());
+        self.follow_operations(&before, table);
+        self.tell_data(|| FromControl::Table(table.clone()));
+    }
+
+    /// Tells all data threads. They end after this one.
+    fn tell_data(&self, what: impl Fn() -> FromControl) {
+        for thread in &self.data {
+            let _ = thread.send(what());
         }
     }
 }

@@ -1,15 +1,16 @@
-//! What the view node tells people.
+//! What the control plane tells people.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use onecopy_core::{Entry, EntryId, Incarnation, Index, Instant, Member, NodeId, Term};
-use onecopy_host::ViewObserver;
+use onecopy_host::{ControlObserver, ViewObserver};
 use onecopy_raft::{Configuration, CorruptState, Raft, Role};
 use onecopy_views::{Command, Membership, Monitor, Rejection, Table};
 use tracing::{debug, error, info, warn};
 
 /// Writes it into the log of the process.
+#[derive(Debug)]
 pub(crate) struct Telling {
     /// This node.
     pub(crate) node: NodeId,
@@ -65,5 +66,19 @@ impl ViewObserver for Telling {
 
     fn installed(&mut self, at: EntryId, _: &Table) {
         info!(snapshot = %at, "view service: installed a snapshot");
+    }
+}
+
+impl ControlObserver for Telling {
+    fn makes_way(&mut self) {
+        info!("making way before the node stops");
+    }
+
+    fn made_way(&mut self) {
+        info!("another node leads, this one stops");
+    }
+
+    fn made_no_way(&mut self) {
+        warn!("nobody has taken over in time: the node stops as if it failed");
     }
 }

@@ -1,7 +1,6 @@
 //! A node that was started from an old image of its disk does no harm: it stops as soon as it hears of it, for good (rule P9).
 
 use onecopy_storage::{Identity, IdentityError, RealFileSystem};
-use onecopy_views::Table;
 use tracing::error;
 
 use super::Control;
@@ -10,12 +9,9 @@ use super::Control;
 pub(super) const NOT_STARTED: i32 = 1;
 
 impl Control {
-    /// Ends the process if the cluster knows of a later start of this node, or of a later life. The data directory is marked
+    /// Ends the process: the cluster knows of a later start of this node, or of a later life. The data directory is marked
     /// first: with every start its boot number grows, and would be the highest one day.
-    pub(super) fn must_not_be_over(&self, table: &Table) {
-        if !table.is_over(self.me.node, self.me.start()) {
-            return;
-        }
+    pub(super) fn is_over(&self) {
         if let Err(error) = Identity::disown(&RealFileSystem, &self.directory) {
             error!(%error, "the data directory cannot be marked as an old image");
         }

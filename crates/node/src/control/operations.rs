@@ -2,21 +2,18 @@
 //! ask of this one.
 
 use onecopy_core::{GroupId, Instant, NodeId};
-use onecopy_host::Share;
+use onecopy_host::{ControlMessage, Share};
 use onecopy_replica::HandoverError;
 use onecopy_views::Table;
-use tracing::warn;
 
 use super::Control;
 use super::operators::{Question, Request};
 use crate::data::inbox::FromControl;
-use crate::peer::message::ControlMessage;
 
 impl Control {
     /// An operator wants something of this node.
     pub(super) fn take_request(&mut self, request: Request) {
-        let table = self.knowledge.table();
-        self.operators.take(self.clock.now(), request, &table);
+        self.operators.take(self.clock.now(), request, self.plane.table());
     }
 
     /// Asks what is to be asked now.
@@ -24,13 +21,15 @@ impl Control {
         for (request, question) in self.operators.questions(now) {
             match question {
                 Question::Command(command) => {
-                    self.tell_view_nodes(&ControlMessage::Operate { request, command });
+                    let operate = ControlMessage::Operate { request, command };
+                    self.plane.tell_view_nodes(&operate, &mut self.out);
                 }
                 Question::Members(change) => {
-                    self.tell_view_nodes(&ControlMessage::ChangeMembers { request, change });
+                    let change = ControlMessage::ChangeMembers { request, change };
+                    self.plane.tell_view_nodes(&change, &mut self.out);
                 }
                 Question::Handover { group, primary, to, .. } => {
-                    self.tell(primary, ControlMessage::HandOver { request, group, to });
+                    self.send(primary, ControlMessage::HandOver { request, group, to });
                 }
             }
         }
@@ -53,7 +52,7 @@ impl Control {
             // It may be about to be one, or have been one until now: the question will be repeated to whoever is.
             if error != HandoverError::NotPrimary {
                 let outcome = Err(error.to_string());
-                self.tell(to, ControlMessage::Operated { request, outcome });
+                self.send(to, ControlMessage::Operated { request, outcome });
             }
         }
     }
@@ -64,14 +63,5 @@ impl Control {
         let view = |table: &Table, group| table.groups().get(&group).map(|group| group.view.number);
         // Whoever asked sees what has come of it, and asks again if it was something else.
         self.handing_over.retain(|group, _| view(table, *group) == view(before, *group));
-    }
-
-    /// Says something to a node, perhaps this one.
-    pub(super) fn tell(&mut self, to: NodeId, message: ControlMessage) {
-        if to == self.me.node {
-            self.hear(to, message);
-        } else if self.links.send(to, message).is_err() {
-            warn!(%to, "an operation cannot be passed on: there is no connection");
-        }
     }
 }

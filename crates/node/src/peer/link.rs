@@ -1,6 +1,6 @@
 //! The outgoing connections of a lane.
 
-use std::cell::RefCell;
+use std::cell::{Ref, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::io::IoSlice;
@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use onecopy_core::NodeId;
-use onecopy_host::{Whereabouts, gossip};
-use onecopy_views::{Ping, Table};
+use onecopy_host::Whereabouts;
+use onecopy_views::Table;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedWriteHalf;
@@ -198,11 +198,8 @@ impl Links {
     /// Connects to the nodes that the view table names, wherever they say that they are, and lets those go
     /// that nobody names any more.
     pub(crate) fn follow(&mut self, table: &Table) {
-        let known: Vec<NodeId> = self.whereabouts.borrow().nodes().collect();
-        for node in known.into_iter().filter(|node| !table.nodes().contains_key(node)) {
-            if self.whereabouts.borrow_mut().forget(node) {
-                self.links.remove(&node);
-            }
+        for node in self.whereabouts.borrow_mut().forget_others(table) {
+            self.links.remove(&node);
         }
         for (node, registration) in table.nodes() {
             self.look_for(*node, &registration.addresses.peer);
@@ -234,19 +231,9 @@ impl Links {
         !self.links.is_empty()
     }
 
-    /// All others.
-    pub(crate) fn nodes(&self) -> impl Iterator<Item = NodeId> {
-        self.links.keys().copied()
-    }
-
-    /// Nodes that were looked for in vain.
-    pub(crate) fn sought(&self) -> Vec<NodeId> {
-        self.whereabouts.borrow().sought()
-    }
-
-    /// Where those are that the sender of a ping seeks.
-    pub(crate) fn found(&self, ping: &Ping) -> Vec<(NodeId, String)> {
-        gossip::found(&self.whereabouts.borrow(), ping).collect()
+    /// Where the other nodes are looked for.
+    pub(crate) fn whereabouts(&self) -> Ref<'_, Whereabouts> {
+        self.whereabouts.borrow()
     }
 
     /// Where a node is looked for, and whether it was found there.

@@ -1,16 +1,15 @@
-//! What nodes say to each other.
+//! What nodes say to each other on the data lane. On the control lane it is [`ControlMessage`].
 
 use bytes::Bytes;
-use onecopy_core::{GroupId, NodeId, Petition};
-use onecopy_host::{Answer, Forward, MemberChange, Outcome, RaftLetter, Share, SharedHeartbeat};
+use onecopy_core::GroupId;
+use onecopy_host::{Answer, ControlMessage, Forward, Outcome, Share, SharedHeartbeat};
 use onecopy_replica::Message;
-use onecopy_views::{Command, Hello, Moment, Ping, Refusal};
 use serde::{Deserialize, Serialize};
 
 use super::Greeting;
 use super::wire::Parcel;
 
-/// On the data lane.
+/// Between two data planes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum DataMessage {
     /// Between the replicas of a group.
@@ -21,34 +20,6 @@ pub(crate) enum DataMessage {
     Forward(Forward),
     /// From a primary to a coordinator.
     Answer(Answer),
-}
-
-/// On the control lane.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) enum ControlMessage {
-    /// Between view nodes, before anybody votes; and from those that wait to be members.
-    Hello(Hello),
-    /// Between view nodes.
-    Raft(RaftLetter),
-    /// From every node to every view node, and to one other node in turn.
-    Ping(Ping),
-    /// From a view node, or whoever knows a newer one than the sender of a ping: the view table, in the
-    /// encoding of [`onecopy_views::Table`].
-    Table(Bytes),
-    /// To a node that seeks another: where it is.
-    Found { node: NodeId, address: String },
-    /// From any node to every view node: a replica there asks for something.
-    Petition(Moment, Petition),
-    /// From any node to every view node: an operator there wants this. The leader answers with [`Self::Operated`].
-    Operate { request: u64, command: Command },
-    /// The same: an operator there wants other view nodes.
-    ChangeMembers { request: u64, change: MemberChange },
-    /// From any node to that of a primary: an operator there wants it to make way, for `to` or whoever is the best.
-    HandOver { request: u64, group: GroupId, to: Option<NodeId> },
-    /// From a view node to a process that is not taken for the node that it says it is.
-    Refused(Refusal),
-    /// To the node of an operator: what became of the request; if it was refused, why.
-    Operated { request: u64, outcome: Result<(), String> },
 }
 
 impl DataMessage {

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use onecopy_core::{Instant, NodeId};
+use onecopy_core::NodeId;
 use onecopy_host::view_service::Kept;
-use onecopy_host::{ArchiveEvent, Gossip, ViewSettings};
+use onecopy_host::{ArchiveEvent, ControlMessage, ControlPlane, ControlSettings, Out, ViewSettings};
 use onecopy_views::Addresses;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
@@ -14,16 +14,15 @@ use super::{Ending, others, runtime};
 use crate::archive::Archive;
 use crate::clock::Clock;
 use crate::config::{Config, NodeRole, SharedSettings};
+use crate::control::observer::Telling;
 use crate::control::operators::{Operators, PendingOperations, Request};
-use crate::control::view_node::ViewNode;
-use crate::control::{self, Contacts, Control, EventLog, FromData};
+use crate::control::{self, Control, EventLog, FromData, known_nodes};
 use crate::data::inbox::FromControl;
 use crate::identity::Me;
 use crate::journal::{Journal, JournalEvent};
 use crate::knowledge::Knowledge;
 use crate::peer::accept::{self, Callee};
 use crate::peer::link::{Caller, LinkEvent, Links};
-use crate::peer::message::ControlMessage;
 use crate::peer::{Lane, PeerEvent};
 
 /// What the control thread starts with.
@@ -73,12 +72,12 @@ impl ControlThread {
                 let _ = refusals.send(node);
             }
         };
-        let contacts = Contacts::open(&config.view_nodes, &config.data);
+        let known = known_nodes::read(&config.data);
         let mut links = Links::start(caller, others(config), heard);
         // What is configured is tried first.
-        contacts.remembered().places().for_each(|(node, address)| links.look_for(node, address));
+        known.places().for_each(|(node, address)| links.look_for(node, address));
         let callee = Callee { cluster: config.cluster.clone(), node: self.me.node };
-        let to_data = self.to_data.clone();
+        let (own, to_data) = (peer_events.clone(), self.to_data.clone());
         let accepted = move |call: accept::Accepted| match call.lane {
             Lane::Data => {
                 let _ = to_data[call.thread.0 as usize % to_data.len()].send(FromControl::Call(call));
@@ -117,36 +116,44 @@ impl ControlThread {
                 seed: rand::random(),
                 rules: onecopy_core::Rules::default(),
             };
-            ViewNode::start(settings, self.kept, self.clock, self.journal.clone(), self.archive.clone())
+            (settings, self.kept)
         });
-        // The view node has its own handles: the threads behind them end with the last one.
-        drop((self.journal, self.archive));
         let addresses = Addresses {
             redis: if config.has(NodeRole::Coordinator) { config.redis.to_string() } else { String::new() },
             http: config.http.to_string(),
             peer: config.peer.to_string(),
         };
+        let settings = ControlSettings {
+            node: self.me.node,
+            start: self.me.start(),
+            holds_data: self.me.holds_data,
+            zone: config.zone.clone(),
+            pid: std::process::id(),
+            addresses,
+            view_nodes: config.view_nodes.iter().map(|node| NodeId(*node)).collect(),
+            ping_interval: config.timeouts.ping(),
+            lease: config.timeouts.lease(),
+        };
+        let time = (self.clock.now(), self.clock.wall());
+        let (mut telling, mut out) = (Telling { node: self.me.node }, Out::default());
+        let plane = ControlPlane::start(settings, known, view_node, time, &mut telling, &mut out);
         let control = Control {
             me: self.me,
             clock: self.clock,
-            addresses,
-            zone: config.zone.clone(),
             directory: config.data.clone(),
-            contacts,
-            gossip: Gossip::default(),
-            ping_interval: config.timeouts.ping(),
-            lease: config.timeouts.lease(),
-            next_ping: Instant::ZERO,
-            pings: 0,
+            plane,
+            out,
+            own,
+            telling,
+            journal: self.journal,
+            archive: self.archive,
             links,
-            view_node,
             knowledge: self.knowledge,
             data: self.to_data,
             // Random, so that an answer to an earlier process is none to this one.
             operators: PendingOperations::new(config.min_copies, rand::random()),
             handing_over: BTreeMap::new(),
             event_log: EventLog::default(),
-            leaving: None,
             unwanted: None,
             room: None,
             endings: self.endings,

@@ -1,7 +1,8 @@
 //! One machine: its clock and its disk, which survive, and the process on it, which may not.
 //!
-//! A process takes *turns*: everything that has arrived since the last one is taken at once, as by the threads of the node
-//! crate, and goes into the same [`DataPlane`](onecopy_host::DataPlane) and [`ViewService`](onecopy_host::ViewService).
+//! A process takes *turns*: everything that has arrived since the last one is taken at once, as by the threads
+//! of the node crate, and goes into the same [`DataPlane`](onecopy_host::DataPlane) and
+//! [`ControlPlane`](onecopy_host::ControlPlane).
 
 pub(crate) mod agreement;
 pub mod archive;
@@ -53,6 +54,8 @@ pub enum Happened {
     Learnt(Arc<onecopy_views::Table>),
     /// An operator wants another member to be the primary.
     HandOver(GroupId, NodeId),
+    /// The control side says that the node is about to stop.
+    Leave,
     /// An operator wants the process to stop.
     Stop,
     /// An operator wants other view nodes.
@@ -69,7 +72,7 @@ impl Happened {
     /// Whether the data thread hears it, and not the control thread.
     fn is_of_the_data_side(&self) -> bool {
         match self {
-            Self::Submitted(_) | Self::Arriving(_) | Self::Lost(_) | Self::HandOver(..) | Self::Stop => true,
+            Self::Submitted(_) | Self::Arriving(_) | Self::Lost(_) | Self::HandOver(..) => true,
             Self::Received(_, packet) => {
                 matches!(
                     packet,
@@ -79,6 +82,8 @@ impl Happened {
             Self::Persisted(group, _) | Self::SnapshotWanted(group) => is_of_data(*group),
             Self::Archived(event) => is_of_data(event.group()),
             Self::Learnt(_)
+            | Self::Leave
+            | Self::Stop
             | Self::Refused(_)
             | Self::Operated(_)
             | Self::ChangeMembers(_)
@@ -113,6 +118,8 @@ pub struct Node {
     pub generation: u64,
     /// When the last process was started.
     pub started: Time,
+    /// When an operator who has stopped the process starts it again.
+    pub starts_again: Time,
     /// Standing still until then.
     pub paused_until: Time,
     /// The data thread stands still until then.
@@ -155,6 +162,7 @@ impl Node {
             process: None,
             generation: 0,
             started: 0,
+            starts_again: 0,
             paused_until: 0,
             stalled_until: 0,
             executes_until: 0,
@@ -252,6 +260,10 @@ impl Node {
         {
             env.schedule(env.time, Event::GivesUp(self.id, env.time));
         }
+        if std::mem::take(&mut process.has_left) {
+            env.note(self.id, || "ends, as it was told to".to_owned());
+            env.schedule(env.time, Event::GivesUp(self.id, self.starts_again));
+        }
         self.process = Some(process);
         let mut at = self.clock.time_of(deadline).max(env.time + 1);
         if stalled {
@@ -278,14 +290,14 @@ impl Node {
 
     /// Gives the disk the work that a process has for it.
     fn submit_jobs(&mut self, env: &mut Env, process: &mut Process) {
-        let (data, view) = (&mut process.data_out, &mut process.view_out);
-        for job in data.writes.drain(..).chain(view.writes.drain(..)) {
+        let (data, control) = (&mut process.data_out, &mut process.control_out);
+        for job in data.writes.drain(..).chain(control.writes.drain(..)) {
             self.note_cuts(env, &job);
             if self.disk.submit(job) {
                 self.start_sync(env);
             }
         }
-        for job in data.archive.drain(..).chain(view.archive.drain(..)) {
+        for job in data.archive.drain(..).chain(control.archive.drain(..)) {
             let at = self.archive_free_at.max(env.time).max(self.disk_stalled_until) + self.disk_latency(env);
             self.archive_free_at = at;
             env.schedule(at, Event::Archived(self.id, self.generation, Box::new(job)));

@@ -2,8 +2,6 @@
 //! production; this is the shell that the threads and sockets of the node crate are there.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use onecopy_core::{
@@ -11,11 +9,12 @@ use onecopy_core::{
 };
 use onecopy_host::known_nodes::KnownNodes;
 use onecopy_host::{
-    DataEffect, DataPlane, Gossip, Group, Out, Reply, Room, ViewEffect, ViewService, Whereabouts, gossip,
+    ControlEffect, ControlPlane, DataEffect, DataPlane, Group, Out, Reply, Room, ViewService, Vitals,
+    Whereabouts,
 };
 use onecopy_raft::Raft;
 use onecopy_replica::{Standing, Status};
-use onecopy_views::{Addresses, ClockReading, MAIN, Moment, NUMBERS_MAX, Ping, Registration, Table};
+use onecopy_views::{MAIN, NUMBERS_MAX, Registration, Table};
 
 use super::archive::Archive;
 use super::start;
@@ -27,14 +26,11 @@ use crate::disk::Disk;
 use crate::env::Env;
 use crate::faults::Fault;
 use crate::machine::Machine;
-use crate::message::Packet;
+use crate::message::{ControlMessage, Packet};
 use crate::network;
 use crate::scar;
 use crate::trace::violated;
 
-const PING_INTERVAL: Duration = Duration::from_millis(100);
-/// How often the view service looks at its evidence.
-const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 /// Longer than anything takes.
 const LONG: Duration = Duration::from_secs(3600);
 /// How often the control side hears how the replica is.
@@ -45,8 +41,6 @@ const STATUS_INTERVAL: Duration = Duration::from_millis(20);
 pub struct Process {
     me: Member,
     boot: BootNumber,
-    /// The view nodes to turn to before the table says who they are.
-    view_nodes: BTreeSet<NodeId>,
     /// What has happened since the last turn.
     pub inbox: Vec<Happened>,
     /// What the data side has not got to yet.
@@ -64,26 +58,17 @@ pub struct Process {
     pub(super) is_stricken: bool,
     /// The groups whose machines are held in the middle of something long.
     held: BTreeSet<GroupId>,
-    view_service: ViewService,
-    /// What the view service wants.
-    pub(super) view_out: Out<ViewEffect>,
+    control: ControlPlane,
+    /// What the control side wants.
+    pub(super) control_out: Out<ControlEffect>,
     /// The snapshot files that are being written.
     pub archive: Archive,
-    /// The view table as this node knows it.
-    table: Arc<Table>,
-    /// Where it looks for the others, and where it is itself.
+    /// Where it looks for the others.
     whereabouts: Whereabouts,
-    /// The nodes, and where they were, as they are remembered.
-    known: KnownNodes,
-    /// The same if it is new, until somebody asks.
+    /// What its disk is to remember of the others, until somebody asks.
     news: Option<KnownNodes>,
-    gossip: Gossip,
-    address: String,
-    next_ping: Instant,
-    pings: u64,
-    next_look: Instant,
-    /// From when on it says goodbye, if it was told to stop.
-    goodbye: Option<Instant>,
+    /// It was told to stop, and others have taken over what they could.
+    pub(super) has_left: bool,
     status: Option<(Instant, Vec<(GroupId, Status)>)>,
     /// While its log waits for room.
     room: Option<Room>,
@@ -95,7 +80,7 @@ impl Process {
         let (now, wall) = (node.clock.instant(env.time), node.clock.wall(env.time));
         let me = Member { node: node.id, incarnation: node.incarnation };
         let boot = BootNumber(node.disk.boot);
-        let (mut data_out, mut view_out) = (Out::default(), Out::default());
+        let (mut data_out, mut control_out) = (Out::default(), Out::default());
         let mut data =
             DataPlane::new(node.id, Incarnation(env.new_life()), start::coordinators(&env.profile));
         for group in node.disk.data_groups() {
@@ -103,15 +88,16 @@ impl Process {
         }
         let last = |group: &Group<Machine>| (group.id(), group.replica().log().last().index);
         let found = data.groups().map(last).collect();
-        let (settings, kept) = start::view_service(node, env);
-        let env_address = env.network.address(node.id);
+        let view_node = Some(start::view_service(node, env));
+        let settings = start::control(node, env);
         let whereabouts = whereabouts(node, env);
         let mut watch = ViewWatch { env, me: node.id };
-        let view_service = ViewService::start(settings, kept, (now, wall), &mut watch, &mut view_out);
+        let known = node.remembered.clone();
+        let control =
+            ControlPlane::start(settings, known, view_node, (now, wall), &mut watch, &mut control_out);
         Self {
             me,
             boot,
-            view_nodes: node.view_nodes.keys().chain(node.remembered.view_nodes()).copied().collect(),
             inbox: Vec::new(),
             backlog: Vec::new(),
             data_due: now,
@@ -121,19 +107,12 @@ impl Process {
             found,
             held: BTreeSet::new(),
             is_stricken: false,
-            view_service,
-            view_out,
+            control,
+            control_out,
             archive: Archive::default(),
-            table: Arc::new(Table::default()),
             whereabouts,
-            known: node.remembered.clone(),
             news: None,
-            gossip: Gossip::default(),
-            address: env_address,
-            next_ping: now,
-            pings: 0,
-            next_look: now,
-            goodbye: None,
+            has_left: false,
             status: None,
             room: None,
         }
@@ -164,19 +143,24 @@ impl Process {
     /// The part of a view node in the Raft group, unless it does not know of the cluster yet.
     #[must_use]
     pub fn raft(&self) -> Option<&Raft> {
-        self.view_service.raft()
+        self.view_service().raft()
     }
 
     /// Whether it leads the view service, as far as it knows.
     #[must_use]
     pub fn leads(&self) -> bool {
-        self.view_service.leads()
+        self.view_service().leads()
     }
 
     /// The view table of a view node, unless it does not know of the cluster yet.
     #[must_use]
     pub fn view_table(&self) -> Option<&Table> {
-        self.view_service.raft().map(|_| self.view_service.table())
+        self.raft().map(|_| self.view_service().table())
+    }
+
+    /// Every simulated node is a view node, or waits to be one.
+    fn view_service(&self) -> &ViewService {
+        self.control.view_service().expect("every simulated node has the role of a view node")
     }
 
     /// Takes everything that has happened, and does everything that follows from it. Returns when the next turn is
@@ -206,7 +190,7 @@ impl Process {
                 return now;
             }
         }
-        if !control.is_empty() || now >= self.control_due() {
+        if !control.is_empty() || now >= self.control.deadline() {
             let busy_for = node.busy_since.map(|since| Duration::from_nanos(env.time - since));
             let full_since = self.groups().filter_map(|group| group.full_since()).min();
             let busy_for = busy_for.max(full_since.map(|since| now.since(since)));
@@ -216,7 +200,7 @@ impl Process {
             return now;
         }
         let data = if stalled { now + LONG } else { self.data_due };
-        data.min(self.control_due())
+        data.min(self.control.deadline())
     }
 
     /// Whether a replica knows what it may let go of. It does not before its data side has been told
@@ -228,12 +212,6 @@ impl Process {
         let found = self.found.get(&group).copied().unwrap_or_default();
         let replica = self.group(group).map(Group::replica);
         is_told && replica.is_some_and(|of| of.commit() >= found.min(of.log().last().index))
-    }
-
-    /// When the control side has its next turn if nothing happens.
-    fn control_due(&self) -> Instant {
-        let due = self.next_look.min(self.next_ping);
-        self.view_service.deadline().map_or(due, |deadline| due.min(deadline))
     }
 
     /// The nodes, and where they are, if this node has heard of others since it was asked last.
@@ -267,7 +245,7 @@ impl Process {
                 Happened::Submitted(submission) => {
                     let number = number_of(group_of(submission.client));
                     // Before it has heard of a database, nobody can be taken there.
-                    let located = self.table.locate(number);
+                    let located = self.control.table().locate(number);
                     match located {
                         Some((group, _)) => data.submit(group, submission),
                         None => {
@@ -308,17 +286,14 @@ impl Process {
                     }
                     data.announced(now, &table, watch, out);
                 }
-                Happened::Stop => {
-                    data.leave();
-                    // The leases that it holds must have run out.
-                    self.goodbye = Some(now + 2 * watch.env.profile.lease.unwrap_or_default());
-                }
+                Happened::Leave => data.leave(),
                 Happened::HandOver(group, to) => data.hand_over(now, group, Some(to), watch, out),
                 Happened::Received(..)
                 | Happened::Refused(_)
                 | Happened::Operated(_)
                 | Happened::ChangeMembers(_)
                 | Happened::HandOverViews
+                | Happened::Stop
                 | Happened::Churn => {}
             }
         }
@@ -400,7 +375,8 @@ impl Process {
                 }
                 DataEffect::Petition(petition) => {
                     self.note_petition(petition, env);
-                    self.tell_view_nodes(&Packet::Petition(self.moment(), petition), env);
+                    self.control.petition(petition, &mut self.control_out);
+                    self.carry_out(env);
                 }
             }
         }
@@ -431,79 +407,95 @@ impl Process {
     ) {
         for happened in happened {
             let watch = &mut ViewWatch { env: &mut *env, me: self.me.node };
-            let (service, out) = (&mut self.view_service, &mut self.view_out);
+            let (plane, out) = (&mut self.control, &mut self.control_out);
             match happened {
-                Happened::Received(_, Packet::Table(table)) => self.learn(table),
-                Happened::Received(_, Packet::Found(node, address)) => {
-                    self.whereabouts.tell(node, &address);
-                }
-                Happened::Received(from, packet) => self.hear(now, from, packet, env),
-                Happened::Refused(node) => service.refused(now, node),
-                Happened::Persisted(group, ticket) => service.persisted(now, group, ticket, watch, out),
-                Happened::SnapshotWanted(_) => service.snapshot_wanted(out),
-                Happened::Archived(event) => service.archived(now, event, watch, out),
-                Happened::Churn if service.leads() => {
-                    service.propose(now, report::churn(watch.env), watch, out);
+                Happened::Received(from, Packet::Control(message)) => self.hear(now, from, message, env),
+                Happened::Refused(node) => plane.refused(now, node),
+                Happened::Persisted(group, ticket) => plane.persisted(now, group, ticket, watch, out),
+                Happened::SnapshotWanted(_) => plane.snapshot_wanted(out),
+                Happened::Archived(event) => plane.archived(now, event, watch, out),
+                Happened::Churn if plane.view_service().is_some_and(ViewService::leads) => {
+                    plane.propose(now, report::churn(watch.env), watch, out);
                 }
                 // Nobody waits for the answer: the operator of a simulator looks at the table.
                 Happened::ChangeMembers(change) => {
                     // Every request has a number of its own.
-                    let asker = (self.me.node, watch.env.time);
-                    service.change_members(now, asker, &change, watch, out);
+                    let change = ControlMessage::ChangeMembers { request: watch.env.time, change };
+                    self.hear(now, self.me.node, change, env);
                 }
-                Happened::HandOverViews => drop(service.hand_over(now, watch, out)),
-                Happened::Operated(command) => service.operated(now, (self.me.node, 0), command, watch, out),
+                Happened::Operated(command) => {
+                    let operate = ControlMessage::Operate { request: 0, command };
+                    self.hear(now, self.me.node, operate, env);
+                }
+                Happened::Stop => plane.leave(now, watch, out),
+                Happened::HandOverViews => drop(plane.hand_over_views(now, watch, out)),
                 Happened::Churn
+                | Happened::Received(..)
                 | Happened::Submitted(_)
                 | Happened::Arriving(_)
                 | Happened::Lost(_)
                 | Happened::HandOver(..)
-                | Happened::Stop
+                | Happened::Leave
                 | Happened::Learnt(_) => {}
             }
+            self.carry_out(env);
         }
+        let replicas = self.status.iter().flat_map(|(_, groups)| groups);
+        let groups = || replicas.map(|(group, status)| report::of(*group, status)).collect();
+        let vitals = || Vitals { busy_for, groups: groups() };
         let watch = &mut ViewWatch { env: &mut *env, me: self.me.node };
-        self.view_service.look(now, wall, watch, &mut self.view_out);
-        if now >= self.next_look {
-            self.next_look = now + LOOK_INTERVAL;
-        }
-        if now >= self.next_ping {
-            self.next_ping = now + PING_INTERVAL;
-            let ping = Packet::Ping(Rc::new(self.ping(ClockReading { wall, at: now }, busy_for)));
-            self.tell_view_nodes(&ping, env);
-            let me = self.me.node;
-            let others = self.whereabouts.nodes().filter(|node| *node != me);
-            if let Some(partner) = self.gossip.partner(others, &self.told()) {
-                self.send(env, partner, ping);
+        let (plane, out) = (&mut self.control, &mut self.control_out);
+        plane.end_turn((now, wall), &self.whereabouts, vitals, watch, out);
+        self.carry_out(env);
+    }
+
+    /// Does what the control side wants.
+    fn carry_out(&mut self, env: &mut Env) {
+        let me = self.me.node;
+        let mut effects = std::mem::take(&mut self.control_out.effects);
+        for effect in effects.drain(..) {
+            match effect {
+                ControlEffect::Send { to, message } if to == me => {
+                    self.inbox.push(Happened::Received(me, Packet::Control(message)));
+                }
+                ControlEffect::Send { to, message } => {
+                    if let (ControlMessage::Raft(letter), Some(raft)) = (&message, self.raft()) {
+                        agreement::raft_says(&mut env.checks, me, raft, &letter.message);
+                    }
+                    self.send(env, to, Packet::Control(message));
+                }
+                ControlEffect::LookFor { node, address } => self.look_for(node, &address),
+                ControlEffect::Follow(table) => {
+                    self.whereabouts.forget_others(&table);
+                    for (node, registration) in table.nodes() {
+                        self.look_for(*node, &registration.addresses.peer);
+                    }
+                }
+                ControlEffect::Remember(known) => self.news = Some(known),
+                ControlEffect::Learnt(table) => self.backlog.push(Happened::Learnt(table)),
+                ControlEffect::Refuse { to, refusal, .. } => {
+                    env.note(me, || format!("does not listen to another {to}: {refusal}"));
+                }
+                ControlEffect::Operated { outcome, .. } => {
+                    env.note(me, || format!("tells the operator: {outcome:?}"));
+                }
+                ControlEffect::LeaveGroups => self.backlog.push(Happened::Leave),
+                ControlEffect::End => self.has_left = true,
+                ControlEffect::OldImage => {
+                    violated("second", format!("{me} started from an old image of its disk"))
+                }
+                ControlEffect::HandOver { .. } | ControlEffect::Refused(_) => {
+                    unreachable!("nobody says that to a simulated node")
+                }
             }
         }
-        for effect in std::mem::take(&mut self.view_out.effects) {
-            if let (ViewEffect::Raft { letter, .. }, Some(raft)) = (&effect, self.view_service.raft()) {
-                agreement::raft_says(&mut env.checks, self.me.node, raft, &letter.message);
-            }
-            let (to, packet) = match effect {
-                ViewEffect::Hello { to, hello } => (to, Packet::Hello(hello)),
-                ViewEffect::Raft { to, letter } => (to, Packet::Raft(letter)),
-                ViewEffect::Announce { to, table } if to == self.me.node => {
-                    self.learn(table);
-                    continue;
-                }
-                ViewEffect::Announce { to, table } => (to, Packet::Table(table)),
-                ViewEffect::LookFor { node, address } => {
-                    self.whereabouts.tell(node, &address);
-                    continue;
-                }
-                ViewEffect::Refuse { to, refusal, .. } => {
-                    env.note(self.me.node, || format!("does not listen to another {to}: {refusal}"));
-                    continue;
-                }
-                // The operator of the simulator looks at the table.
-                ViewEffect::Operated { outcome, .. } => {
-                    env.note(self.me.node, || format!("tells the operator: {outcome:?}"));
-                    continue;
-                }
-            };
-            self.send(env, to, packet);
+        self.control_out.effects = effects;
+    }
+
+    /// A node says that it takes other nodes there.
+    fn look_for(&mut self, node: NodeId, address: &str) {
+        if node != self.me.node {
+            self.whereabouts.tell(node, address);
         }
     }
 
@@ -520,112 +512,23 @@ impl Process {
         true
     }
 
-    fn hear(&mut self, now: Instant, from: NodeId, packet: Packet, env: &mut Env) {
-        let known = self.view_service.table().nodes().get(&from).map(Registration::start);
-        if let Packet::Ping(ping) = &packet {
-            if known == Some(ping.start()) {
-                env.checks.second.heard(self.me.node, from, ping.run, env.time);
+    fn hear(&mut self, now: Instant, from: NodeId, message: ControlMessage, env: &mut Env) {
+        let me = self.me.node;
+        let known = self.view_service().table().nodes().get(&from).map(Registration::start);
+        let is_ping = matches!(message, ControlMessage::Ping(_));
+        match (&message, self.raft()) {
+            (ControlMessage::Ping(ping), _) if known == Some(ping.start()) => {
+                env.checks.second.heard(me, from, ping.run, env.time);
             }
-            let found: Vec<(NodeId, String)> = gossip::found(&self.whereabouts, ping).collect();
-            for (node, address) in found {
-                self.send(env, from, Packet::Found(node, address));
+            (ControlMessage::Raft(letter), Some(raft)) => {
+                agreement::raft_hears(&mut env.checks, me, raft, &letter.message);
             }
+            _ => {}
         }
-        if let (Packet::Raft(letter), Some(raft)) = (&packet, self.view_service.raft()) {
-            agreement::raft_hears(&mut env.checks, self.me.node, raft, &letter.message);
-        }
-        let watch = &mut ViewWatch { env, me: self.me.node };
-        let (service, out) = (&mut self.view_service, &mut self.view_out);
-        match packet {
-            Packet::Hello(hello) => service.greeted(now, from, hello, out),
-            Packet::Raft(letter) => service.received(now, from, letter, watch, out),
-            Packet::Ping(ping) => {
-                service.pinged(now, from, (*ping).clone(), out);
-                if let Some((_, known)) = service.monitor().last_ping(now, from) {
-                    let process = (self.me.node, self.data.incarnation());
-                    watch.env.checks.evidence.knows(process, from, known);
-                }
-            }
-            Packet::Petition(moment, petition) => {
-                service.petitioned(now, (from, moment), petition, watch, out);
-            }
-            Packet::Table(_)
-            | Packet::Found(..)
-            | Packet::Replica(..)
-            | Packet::Heartbeat(_)
-            | Packet::Forward(_)
-            | Packet::Answer(_) => {}
-        }
-    }
-
-    fn moment(&self) -> Moment {
-        Moment { boot: self.boot, pings: self.pings }
-    }
-
-    /// Who hears what is for all view nodes.
-    fn told(&self) -> BTreeSet<NodeId> {
-        self.view_nodes.iter().chain(self.table.view_nodes()).copied().collect()
-    }
-
-    fn tell_view_nodes(&mut self, packet: &Packet, env: &mut Env) {
-        for node in self.told() {
-            if node == self.me.node {
-                // Heard in the next turn, which is at once.
-                self.inbox.push(Happened::Received(node, packet.clone()));
-            } else {
-                self.send(env, node, packet.clone());
-            }
-        }
-    }
-
-    /// Whether the others can do without it now: it waits for nobody to take over, and reads nothing under a lease.
-    fn says_goodbye(&self, now: Instant) -> bool {
-        let leads = self.groups().map(Group::replica).any(|replica| {
-            replica.standing() == Standing::Primary
-                && replica.view().is_some_and(|view| view.members.len() > 1)
-        });
-        !leads && self.goodbye.is_some_and(|goodbye| now >= goodbye)
-    }
-
-    fn ping(&mut self, clock: ClockReading, busy_for: Option<Duration>) -> Ping {
-        self.pings += 1;
-        Ping {
-            incarnation: self.me.incarnation,
-            boot: self.boot,
-            number: self.pings,
-            holds_data: true,
-            zone: String::new(),
-            pid: 1,
-            run: self.boot.0,
-            addresses: Addresses { peer: self.address.clone(), ..Addresses::default() },
-            clock,
-            leaving: self.says_goodbye(clock.at),
-            busy_for,
-            table: self.table.version(),
-            seeks: self.whereabouts.sought(),
-            groups: self
-                .status
-                .iter()
-                .flat_map(|(_, groups)| groups)
-                .map(|(group, status)| report::of(*group, status))
-                .collect(),
-        }
-    }
-
-    /// A view table was announced: if it is news, the data side hears of it too.
-    fn learn(&mut self, table: Arc<Table>) {
-        if table.version() > self.table.version() {
-            self.table = table.clone();
-            if self.known.follow(&table) {
-                self.news = Some(self.known.clone());
-            }
-            if !self.known.is_newer_than(&table) {
-                for (node, registration) in table.nodes() {
-                    self.whereabouts.tell(*node, &registration.addresses.peer);
-                }
-            }
-            self.view_service.learnt(&table);
-            self.backlog.push(Happened::Learnt(table));
+        let watch = &mut ViewWatch { env: &mut *env, me };
+        self.control.received(now, from, message, &self.whereabouts, watch, &mut self.control_out);
+        if let Some((_, known)) = self.view_service().monitor().last_ping(now, from).filter(|_| is_ping) {
+            env.checks.evidence.knows((me, self.data.incarnation()), from, known);
         }
     }
 }
@@ -652,11 +555,11 @@ fn number_of(group: GroupId) -> u16 {
 /// Where a process looks for others at first: what its disk remembers may be newer than its settings.
 fn whereabouts(node: &Node, env: &Env) -> Whereabouts {
     let mut whereabouts = Whereabouts::default();
-    for other in (1..=env.profile.nodes).map(NodeId) {
+    for other in (1..=env.profile.nodes).map(NodeId).filter(|other| *other != node.id) {
         let moves = node.settings.get(&other).copied().unwrap_or_default();
         whereabouts.configure(other, network::address(other, moves));
     }
-    for (other, address) in node.remembered.places() {
+    for (other, address) in node.remembered.places().filter(|(other, _)| *other != node.id) {
         whereabouts.tell(other, address);
     }
     whereabouts

@@ -5,10 +5,11 @@ use std::time::Duration;
 use onecopy_core::{BootNumber, GroupId, Member, Replicated, Timestamp};
 use onecopy_host::view_service::Kept;
 use onecopy_host::{
-    CoordinatorConfig, Fresh, GENESIS_GROUP, GroupSettings, Restored, VIEW_GROUP, ViewImage, ViewSettings,
+    ControlSettings, CoordinatorConfig, Fresh, GENESIS_GROUP, GroupSettings, Restored, VIEW_GROUP, ViewImage,
+    ViewSettings,
 };
 use onecopy_replica::{Base, Config};
-use onecopy_views::{Database, Membership, NUMBERS_MAX};
+use onecopy_views::{Addresses, Database, Membership, NUMBERS_MAX, Start};
 
 use super::Node;
 use crate::disk::Disk;
@@ -20,6 +21,7 @@ use crate::subject::machine;
 
 /// How long a request is tried.
 const REQUEST_TIMEOUT: Duration = Duration::from_millis(5_000);
+const PING_INTERVAL: Duration = Duration::from_millis(100);
 const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(50);
 /// How long a follower of the view service waits for a leader.
 const ELECTION_TIMEOUT: Duration = Duration::from_millis(300);
@@ -98,6 +100,22 @@ pub(super) fn group(
     let slice_steps = env.profile.slice_steps;
     let settings = GroupSettings { replica, memory_max: 0, min_copies, scrub_interval, slice_steps, seed };
     (settings, Restored { recovered, state, base }, fresh)
+}
+
+/// What the control side is told.
+pub(super) fn control(node: &Node, env: &Env) -> ControlSettings {
+    let boot = BootNumber(node.disk.boot);
+    ControlSettings {
+        node: node.id,
+        start: Start { incarnation: node.incarnation, boot, run: boot.0 },
+        holds_data: true,
+        zone: String::new(),
+        pid: 1,
+        addresses: Addresses { peer: env.network.address(node.id), ..Addresses::default() },
+        view_nodes: node.view_nodes.keys().copied().collect(),
+        ping_interval: PING_INTERVAL,
+        lease: env.profile.lease.unwrap_or_default(),
+    }
 }
 
 /// What the view service starts from.

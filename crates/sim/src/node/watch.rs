@@ -3,7 +3,7 @@
 use onecopy_core::{
     BootNumber, Entry, EntryId, Incarnation, Index, Instant, Member, NodeId, Term, View, ViewNumber,
 };
-use onecopy_host::{Group, GroupObserver, ViewObserver};
+use onecopy_host::{ControlObserver, Group, GroupObserver, ViewObserver};
 use onecopy_raft::{Configuration, CorruptState, Raft, Role};
 use onecopy_replica::{HandoverError, Standing};
 use onecopy_views::{Command, MAIN, Membership, Monitor, Rejection, Table};
@@ -183,5 +183,19 @@ impl ViewObserver for ViewWatch<'_> {
     fn installed(&mut self, at: EntryId, table: &Table) {
         self.env.stats.snapshots[2] += 1;
         self.env.checks.raft.installed(at.index, table);
+    }
+}
+
+impl ControlObserver for ViewWatch<'_> {
+    fn makes_way(&mut self) {
+        self.env.note(self.me, || "makes way before it stops".to_owned());
+    }
+
+    fn made_way(&mut self) {
+        self.env.note(self.me, || "has made way".to_owned());
+    }
+
+    fn made_no_way(&mut self) {
+        self.env.note(self.me, || "stops as if it failed: nobody has taken over".to_owned());
     }
 }
