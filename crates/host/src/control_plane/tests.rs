@@ -165,8 +165,20 @@ fn who_knows_less_is_told_of_the_table_and_of_those_it_seeks() {
     });
     let expected = [(2, "3 is at 10.0.0.3:7379".to_owned()), (2, format!("table {}", newest.version()))];
     assert_eq!(said, expected);
-    assert!(node.hears(2, ping(newest.version(), &[])).is_empty(), "it knows as much");
     assert!(node.hears(ME.0, ping(newest.version(), &[3])).is_empty(), "nobody shows itself the way");
+}
+
+/// Two nodes told each other for ever where a third had been. It was heard, and the table knew better.
+#[test]
+fn a_ping_says_where_its_sender_is_whatever_the_table_knows_already() {
+    let mut node = Node::start("");
+    let newest = table(&[1, 2, 3]);
+    node.hears(1, ControlMessage::Table(newest.clone()));
+    let effects = node.hears(2, ping(newest.version(), &[]));
+    let [ControlEffect::LookFor { node: NodeId(2), address: place }] = &effects[..] else {
+        panic!("{effects:?}")
+    };
+    assert_eq!(*place, address(2));
 }
 
 #[test]

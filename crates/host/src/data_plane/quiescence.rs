@@ -299,11 +299,11 @@ impl Quiescence {
 
     /// A node has another number of data planes than was believed: its groups belong on other lists.
     fn regroup<M: StateMachine>(&mut self, now: Instant, node: NodeId, groups: &mut Groups<'_, M>) {
-        for (_, list) in self.lists.extract_if(.., |(other, _), _| *other == node) {
-            for id in list.groups.into_keys() {
-                self.led.remove(&id);
-                groups.rouse(now, id, true);
-            }
+        let lists = self.lists.extract_if(.., |(other, _), _| *other == node);
+        let listed: BTreeSet<GroupId> = lists.flat_map(|(_, list)| list.groups.into_keys()).collect();
+        for id in listed {
+            self.strike_off(id);
+            groups.rouse(now, id, true);
         }
     }
 
