@@ -47,7 +47,12 @@ pub fn answer(me: NodeId, table: &Arc<Table>, from: NodeId, ping: &Ping, out: &m
         out.effects.push(ViewEffect::LookFor { node: from, address: address.clone() });
     }
     if ping.table < table.version() {
-        out.effects.push(ViewEffect::Announce { to: from, table: table.clone() });
+        let table = table.clone();
+        out.effects.push(match table.may_be_delayed(from, ping) {
+            // It may have lost its disk, and have moved: then it is not where the table says.
+            true => ViewEffect::Show { to: from, address: address.clone(), table },
+            false => ViewEffect::Announce { to: from, table },
+        });
     }
 }
 

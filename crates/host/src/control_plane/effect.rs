@@ -19,14 +19,14 @@ pub enum ControlEffect {
         /// What to say.
         message: ControlMessage,
     },
-    /// Tell a process that it is not taken for the node that it says it is.
-    Refuse {
+    /// Say something to a process that may not be the node that it says it is.
+    TellStranger {
         /// Which node it says it is.
         to: NodeId,
         /// Where it takes other nodes, as it says: perhaps not where the node does.
         address: String,
-        /// Why.
-        refusal: Refusal,
+        /// What to say.
+        message: ControlMessage,
     },
     /// A node is there, as it says itself, or somebody who has heard it.
     LookFor {

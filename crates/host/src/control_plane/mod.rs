@@ -313,7 +313,13 @@ impl ControlPlane {
                     continue;
                 }
                 ViewEffect::Refuse { to, address, refusal } => {
-                    out.effects.push(ControlEffect::Refuse { to, address, refusal });
+                    let message = ControlMessage::Refused(refusal);
+                    out.effects.push(ControlEffect::TellStranger { to, address, message });
+                    continue;
+                }
+                ViewEffect::Show { to, address, table } => {
+                    let message = ControlMessage::Table(table);
+                    out.effects.push(ControlEffect::TellStranger { to, address, message });
                     continue;
                 }
             };

@@ -181,6 +181,26 @@ fn a_ping_says_where_its_sender_is_whatever_the_table_knows_already() {
     assert_eq!(*place, address(2));
 }
 
+/// A node was once told that its life is over: an earlier one, of which a ping came late, had been elsewhere
+/// and was registered.
+#[test]
+fn another_life_is_shown_the_table_where_it_is_before_it_is_believed() {
+    let mut node = Node::start("");
+    let newest = table(&[1, 2, 3]);
+    node.hears(1, ControlMessage::Table(newest.clone()));
+    let ControlMessage::Ping(known) = ping(newest.version() - 2, &[]) else { unreachable!() };
+    let addresses = Addresses { peer: address(9), ..Addresses::default() };
+    let other = Ping { incarnation: Incarnation(22), addresses, ..known };
+    let effects = node.hears(2, ControlMessage::Ping(other.clone()));
+    let [ControlEffect::TellStranger { to: NodeId(2), address: place, message }] = &effects[..] else {
+        panic!("{effects:?}")
+    };
+    assert_eq!((place, message), (&address(9), &ControlMessage::Table(newest.clone())));
+    let heard = Ping { table: newest.version(), ..other };
+    let effects = node.hears(2, ControlMessage::Ping(heard));
+    assert!(matches!(&effects[..], [ControlEffect::LookFor { .. }]), "{effects:?}");
+}
+
 #[test]
 fn a_newer_table_is_followed_remembered_and_told() {
     let mut node = Node::start("");

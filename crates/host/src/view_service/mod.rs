@@ -83,6 +83,16 @@ pub enum ViewEffect {
         /// Why.
         refusal: Refusal,
     },
+    /// Tell a process the view table, where it says that it is. It may be what comes after the node that is
+    /// known under its name, or have been there before.
+    Show {
+        /// Which node it says it is.
+        to: NodeId,
+        /// Where it takes other nodes, as it says.
+        address: String,
+        /// The table.
+        table: Arc<Table>,
+    },
     /// Look for a node there: it is where it speaks from, and everybody else does not know that yet.
     LookFor {
         /// Which one.

@@ -102,6 +102,7 @@ impl Cluster {
             | ViewEffect::Raft { to, .. }
             | ViewEffect::Announce { to, .. }
             | ViewEffect::Refuse { to, .. }
+            | ViewEffect::Show { to, .. }
             | ViewEffect::LookFor { node: to, .. }
             | ViewEffect::Operated { to, .. }) = &effect;
             if let ViewEffect::Operated { to, request, outcome } = effect {
@@ -112,7 +113,7 @@ impl Cluster {
             match effect {
                 ViewEffect::Hello { hello, .. } => service.greeted(now, from, hello, out),
                 ViewEffect::Raft { letter, .. } => service.received(now, from, letter, &mut (), out),
-                ViewEffect::Announce { to, table } => {
+                ViewEffect::Announce { to, table } | ViewEffect::Show { to, table, .. } => {
                     service.learnt(&table);
                     self.told.insert(to, table);
                 }

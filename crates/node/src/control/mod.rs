@@ -180,8 +180,8 @@ impl Control {
         for effect in std::mem::take(&mut self.out.effects) {
             match effect {
                 ControlEffect::Send { to, message } => self.send(to, message),
-                ControlEffect::Refuse { to, address, refusal } => {
-                    self.links.tell_stranger(to, address, ControlMessage::Refused(refusal));
+                ControlEffect::TellStranger { to, address, message } => {
+                    self.links.tell_stranger(to, address, message);
                 }
                 ControlEffect::LookFor { node, address } => self.links.look_for(node, &address),
                 ControlEffect::Follow(table) => self.links.follow(&table),

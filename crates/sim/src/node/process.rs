@@ -473,17 +473,22 @@ impl Process {
                 }
                 ControlEffect::Remember(known) => self.news = Some(known),
                 ControlEffect::Learnt(table) => self.backlog.push(Happened::Learnt(table)),
-                ControlEffect::Refuse { to, refusal, .. } => {
+                ControlEffect::TellStranger { to, message: ControlMessage::Refused(refusal), .. } => {
                     env.note(me, || format!("does not listen to another {to}: {refusal}"));
+                }
+                ControlEffect::TellStranger { to, address, message } => {
+                    if env.network.is_at(to, &address) {
+                        env.send(me, to, Packet::Control(message));
+                    }
                 }
                 ControlEffect::Operated { outcome, .. } => {
                     env.note(me, || format!("tells the operator: {outcome:?}"));
                 }
                 ControlEffect::LeaveGroups => self.backlog.push(Happened::Leave),
                 ControlEffect::End => self.has_left = true,
-                // Production ends the process, and marks its directory. No simulated disk is an old image, but a
-                // ping of an earlier life that arrives late may be taken for a later one, and ends this one.
-                ControlEffect::OldImage => env.note(me, || "takes itself for an old image".to_owned()),
+                ControlEffect::OldImage => {
+                    violated("second", format!("{me} started from an old image of its disk"))
+                }
                 ControlEffect::HandOver { .. } | ControlEffect::Refused(_) => {
                     unreachable!("nobody says that to a simulated node")
                 }

@@ -35,17 +35,16 @@ fn a_life_that_was_followed_by_another_has_ended_for_ever() {
 fn another_life_has_to_know_the_one_that_it_follows() {
     let mut table = Table::default();
     assert!(is_taken(&mut table, &start(N1, 1, 1, 1)));
-    let says = |table, addresses| Ping { incarnation: Incarnation(2), table, addresses, ..ping(N1) };
-    let here = Addresses::default();
-    assert!(table.may_be_delayed(N1, &says(0, here.clone())), "it may have lived before the registered one");
-    assert!(!table.may_be_delayed(N1, &says(1, here.clone())));
+    let says = |table| Ping { incarnation: Incarnation(2), table, ..ping(N1) };
+    assert!(table.may_be_delayed(N1, &says(0)), "it may have lived before the registered one");
+    assert!(!table.may_be_delayed(N1, &says(1)));
     assert!(!table.may_be_delayed(N1, &Ping { incarnation: Incarnation(1), ..ping(N1) }));
-    assert!(!table.may_be_delayed(N2, &says(0, here)), "nobody was there before");
-    let elsewhere = Addresses { peer: "another:1".to_owned(), ..Addresses::default() };
-    assert!(!table.may_be_delayed(N1, &says(0, elsewhere)), "nobody can tell it before it is registered");
+    assert!(!table.may_be_delayed(N2, &says(0)), "nobody was there before");
+    let addresses = Addresses { peer: "another:1".to_owned(), ..Addresses::default() };
+    assert!(table.may_be_delayed(N1, &Ping { addresses, ..says(0) }), "wherever it is");
     // Later starts in the same life change nothing about that.
     assert!(is_taken(&mut table, &start(N1, 1, 2, 2)));
-    assert!(!table.may_be_delayed(N1, &says(1, Addresses::default())));
+    assert!(!table.may_be_delayed(N1, &says(1)));
 }
 
 #[test]
