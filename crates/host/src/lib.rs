@@ -57,6 +57,7 @@ pub mod gathering;
 pub mod gossip;
 pub mod group;
 pub mod heartbeat;
+mod journal;
 pub mod known_nodes;
 #[cfg(test)]
 mod memory;

@@ -3,38 +3,55 @@
 use onecopy_core::{Entry, EntryId, Index, Member};
 
 use crate::content;
-use crate::effect::Effect;
-use crate::message::{Beat, Message};
-use crate::node::Raft;
+use crate::core::{Core, Step};
+use crate::follower::Follower;
+use crate::message::Message;
 use crate::progress::last_shared;
 
-impl Raft {
-    pub(crate) fn on_append(
+impl Follower {
+    pub fn on_append(
         &mut self,
+        core: &mut Core,
+        step: &mut Step<'_>,
         from: Member,
         previous: EntryId,
         entries: Vec<Entry>,
         commit: Index,
-        effects: &mut Vec<Effect>,
     ) {
-        if !self.makes_sense(previous, &entries) {
+        if !core.makes_sense(previous, &entries) {
             return;
         }
-        self.check_committed_prefix(previous, &entries);
+        core.check_committed_prefix(previous, &entries);
         // What is committed agrees with every later leader's log, also where it has been compacted.
-        if previous.index > self.commit && !self.log.contains(previous) {
-            return self.refuse_append(from, previous, effects);
+        if previous.index > core.commit && !core.log.contains(previous) {
+            return core.refuse_append(step, from, previous);
         }
         let through = entries.last().map_or(previous.index, |last| last.id.index);
-        let new = self.cut_where_different(entries);
-        self.agreed = self.agreed.max(through);
-        let known = commit.min(self.agreed);
-        self.take_entries(new, known.max(self.commit));
-        self.commit_through(known, effects);
-        let message = Message::Appended { term: self.term(), through };
-        effects.push(Effect::Send { to: from, message, after: self.disk.after_entries(through) });
+        let new = self.cut_where_different(core, entries);
+        self.received.agreed = self.received.agreed.max(through);
+        let known = commit.min(self.received.agreed);
+        core.append(new, known.max(core.commit));
+        core.commit_through(step, known);
+        core.acknowledge(step, from, through);
     }
 
+    /// Drops the tail from the first entry that differs from the leader's, and returns what is missing then.
+    /// Entries that are there already stay: a late append must not undo a later one.
+    fn cut_where_different(&mut self, core: &mut Core, mut entries: Vec<Entry>) -> Vec<Entry> {
+        let known = |entry: &Entry| entry.id.index <= core.commit || core.log.contains(entry.id);
+        let held = entries.iter().take_while(|entry| known(entry)).count();
+        let new = entries.split_off(held);
+        if let Some(first) = new.first().map(|entry| entry.id.index)
+            && first <= core.log.last().index
+        {
+            core.cut(first);
+            self.received.agreed = self.received.agreed.min(core.log.last().index);
+        }
+        new
+    }
+}
+
+impl Core {
     /// Whether a correct leader could have sent this: without gaps, with terms and times that never
     /// decrease, and with contents that are known.
     fn makes_sense(&self, previous: EntryId, entries: &[Entry]) -> bool {
@@ -68,53 +85,20 @@ impl Raft {
     }
 
     /// Names the last own entry that the leader may have too: one round trip per conflicting term at most.
-    fn refuse_append(&self, from: Member, previous: EntryId, effects: &mut Vec<Effect>) {
+    fn refuse_append(&self, step: &mut Step<'_>, from: Member, previous: EntryId) {
         // At `previous` itself the logs are known to differ.
         let index = last_shared(&self.log, previous.index.previous(), previous.epoch, self.commit);
         let epoch = self.log.epoch_at(index).expect("raft: what follows the commit index is in the log");
         let hint = EntryId { index, epoch };
-        self.answer(from, Message::Conflict { term: self.term(), at: previous.index, hint }, effects);
+        self.answer(step, from, Message::Conflict { term: self.term(), at: previous.index, hint });
     }
 
-    /// Drops the tail from the first entry that differs from the leader's, and returns what is missing then.
-    /// Entries that are there already stay: a late append must not undo a later one.
-    fn cut_where_different(&mut self, mut entries: Vec<Entry>) -> Vec<Entry> {
-        let known = |entry: &Entry| entry.id.index <= self.commit || self.log.contains(entry.id);
-        let held = entries.iter().take_while(|entry| known(entry)).count();
-        let new = entries.split_off(held);
-        if let Some(first) = new.first().map(|entry| entry.id.index)
-            && first <= self.log.last().index
-        {
-            assert!(first > self.commit, "raft: state machine safety: the committed {first} would be cut");
-            self.log.cut(first);
-            self.disk.cut(first);
-            self.membership.cut(first);
-            self.count_anew();
-            self.agreed = self.agreed.min(self.log.last().index);
-        }
-        new
-    }
-
-    fn take_entries(&mut self, entries: Vec<Entry>, commit: Index) {
-        for entry in &entries {
-            self.log.append(entry.clone());
-            self.note_appended(entry);
-        }
-        self.disk.append(entries, commit);
-    }
-
-    pub(crate) fn on_heartbeat(
-        &mut self,
-        from: Member,
-        beat: Beat,
-        commit: Index,
-        sent: Index,
-        effects: &mut Vec<Effect>,
-    ) {
-        self.commit_through(commit.min(self.agreed), effects);
-        let durable = self.agreed.min(self.durable());
-        let message =
-            Message::HeartbeatReply { term: self.term(), beat, sent, received: self.agreed, durable };
-        self.answer(from, message, effects);
+    /// Drops the tail of the log, from `first` on.
+    fn cut(&mut self, first: Index) {
+        assert!(first > self.commit, "raft: state machine safety: the committed {first} would be cut");
+        self.log.cut(first);
+        self.disk.cut(first);
+        self.membership.cut(first);
+        self.count_anew();
     }
 }

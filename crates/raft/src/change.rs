@@ -10,13 +10,17 @@
 //!
 //! Changes go one at a time: two that overlap could put two configurations side by side that share no majority.
 
-use onecopy_core::{EntryId, Index, Member, Rule};
+use onecopy_core::{EntryId, Index, Instant, Member, Rule};
 
 use crate::configuration::{Change, Configuration, ImpossibleChange};
 use crate::content;
+use crate::core::{Core, Step};
 use crate::effect::Effect;
+use crate::leader::Leader;
 use crate::message::Message;
-use crate::node::{Raft, State};
+use crate::node::Raft;
+use crate::progress::Progress;
+use crate::role::State;
 
 /// Why a change was not begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
@@ -57,52 +61,78 @@ pub enum ChangeRefusal {
 }
 
 impl Raft {
-    pub(crate) fn on_change(&mut self, changes: &[Change], effects: &mut Vec<Effect>) {
-        match self.begin_change(changes) {
-            Ok(next) => {
-                let id = EntryId::new(self.log.last().index.next(), self.term());
-                effects.push(Effect::ChangeBegun { id });
-                self.append_configuration(&next, effects);
-            }
-            Err(reason) => effects.push(Effect::ChangeRefused { reason }),
+    /// What a leader does about a committed configuration: it completes a joint one, and one without itself ends its
+    /// reign. Its successor does the same if it dies before.
+    pub(crate) fn go_on_with_change(&mut self, step: &mut Step<'_>) {
+        let core = &mut self.core;
+        let State::Leader(leader) = &mut self.state else { return };
+        if !core.is_configuration_committed() {
+            return;
+        }
+        if core.configuration().is_joint() {
+            let next = core.configuration().completed();
+            leader.append_configuration(core, step, &next);
+        } else if !core.may_lead() {
+            self.resign(step);
         }
     }
 
-    fn begin_change(&self, changes: &[Change]) -> Result<Configuration, ChangeRefusal> {
-        let State::Leader(leader) = &self.state else {
-            return Err(ChangeRefusal::NotLeader { leader: self.leader });
-        };
-        if leader.transfer.is_some() {
+    /// Steps down, and has a voter that holds the whole log, if there is one, campaign at once instead of after its
+    /// timeout.
+    fn resign(&mut self, step: &mut Step<'_>) {
+        if let State::Leader(leader) = &self.state {
+            leader.have_another_campaign(&self.core, step);
+        }
+        self.step_down(step);
+    }
+}
+
+impl Leader {
+    pub fn on_change(&mut self, core: &mut Core, step: &mut Step<'_>, changes: &[Change]) {
+        match self.begin_change(core, step.now, changes) {
+            Ok(next) => {
+                let id = EntryId::new(core.log.last().index.next(), core.term());
+                step.push(Effect::ChangeBegun { id });
+                self.append_configuration(core, step, &next);
+            }
+            Err(reason) => step.push(Effect::ChangeRefused { reason }),
+        }
+    }
+
+    fn begin_change(
+        &self,
+        core: &Core,
+        now: Instant,
+        changes: &[Change],
+    ) -> Result<Configuration, ChangeRefusal> {
+        if self.transfer.is_some() {
             return Err(ChangeRefusal::HandingOver);
         }
-        if self.commit < leader.first {
+        if core.commit < self.first {
             return Err(ChangeRefusal::NewLeader);
         }
-        let under_way = !self.is_configuration_committed() || self.configuration().is_joint();
-        if under_way && self.holds(Rule::OneChangeAtATime) {
+        if core.has_change_under_way() {
             return Err(ChangeRefusal::UnderWay);
         }
-        let next = self.configuration().begin(changes)?;
+        let next = core.configuration().begin(changes)?;
         changes.iter().try_for_each(|change| match change {
-            Change::Promote(member) => self.check_promotion(*member),
+            Change::Promote(member) => self.check_promotion(core, now, *member),
             Change::AddLearner(_) | Change::Remove(_) => Ok(()),
         })?;
         Ok(next)
     }
 
     /// Until a new voter has caught up, it cannot help to commit anything (thesis, section 4.2.1).
-    fn check_promotion(&self, member: Member) -> Result<(), ChangeRefusal> {
-        let State::Leader(leader) = &self.state else { return Ok(()) };
-        let progress = leader.followers.get(&member);
+    fn check_promotion(&self, core: &Core, now: Instant, member: Member) -> Result<(), ChangeRefusal> {
+        let progress = self.followers.get(&member);
         let matched = progress.map_or(Index(0), |progress| progress.matched);
-        let lag = self.log.last().index.0 - matched.0;
-        let heard = |progress: &crate::progress::Progress| self.now.since(progress.heard);
-        if lag > self.config.promotion_lag_max {
+        let lag = core.log.last().index.0 - matched.0;
+        if lag > core.config.promotion_lag_max {
             return Err(ChangeRefusal::Lagging { member, lag });
         }
         // The time at which the leader turned to it counts as heard: only what it holds proves that it lives.
-        let lives = |progress: &crate::progress::Progress| {
-            matched > Index(0) && heard(progress) < self.config.election_timeout
+        let lives = |progress: &Progress| {
+            matched > Index(0) && now.since(progress.heard) < core.config.election_timeout
         };
         match progress.is_some_and(lives) {
             true => Ok(()),
@@ -110,38 +140,31 @@ impl Raft {
         }
     }
 
-    /// What a leader does about a committed configuration: it completes a joint one, and one without itself ends its
-    /// reign. Its successor does the same if it dies before.
-    pub(crate) fn go_on_with_change(&mut self, effects: &mut Vec<Effect>) {
-        if !matches!(self.state, State::Leader(_)) || !self.is_configuration_committed() {
-            return;
-        }
-        if self.configuration().is_joint() {
-            let next = self.configuration().completed();
-            self.append_configuration(&next, effects);
-        } else if !self.may_lead() {
-            self.resign(effects);
-        }
-    }
-
     /// Other members count from here on: what waits for a majority may have it now.
-    fn append_configuration(&mut self, configuration: &Configuration, effects: &mut Vec<Effect>) {
-        self.append_own(content::of_configuration(configuration), self.last_time(), 0);
-        self.replicate(effects);
-        self.advance_commit(effects);
-        self.confirm_reads(effects);
+    fn append_configuration(&mut self, core: &mut Core, step: &mut Step<'_>, next: &Configuration) {
+        core.append_own(content::of_configuration(next), core.last_time(), 0);
+        self.follow_configuration(core, step.now);
+        self.replicate(core, step);
+        self.advance_commit(core, step);
+        self.confirm_reads(core, step);
     }
 
-    /// Steps down, and has a voter that holds the whole log, if there is one, campaign at once instead of after its
-    /// timeout.
-    fn resign(&mut self, effects: &mut Vec<Effect>) {
-        let (term, last) = (self.term(), self.log.last().index);
-        let State::Leader(leader) = &self.state else { return };
+    /// Tells a voter that holds the whole log, if there is one, to campaign.
+    fn have_another_campaign(&self, core: &Core, step: &mut Step<'_>) {
+        let last = core.log.last().index;
         let complete =
-            |member: &Member| leader.followers.get(member).is_some_and(|progress| progress.matched == last);
-        if let Some(to) = self.quorum.voters().find(complete) {
-            effects.push(Effect::Send { to, message: Message::TimeoutNow { term }, after: None });
+            |member: &Member| self.followers.get(member).is_some_and(|progress| progress.matched == last);
+        if let Some(to) = core.quorum.voters().find(complete) {
+            step.send(to, Message::TimeoutNow { term: core.term() });
         }
-        self.step_down(effects);
+    }
+}
+
+impl Core {
+    /// Whether another change has to wait: two that overlap could put two configurations side by side that
+    /// share no majority.
+    fn has_change_under_way(&self) -> bool {
+        let is_open = !self.is_configuration_committed() || self.configuration().is_joint();
+        is_open && self.holds(Rule::OneChangeAtATime)
     }
 }

@@ -7,7 +7,7 @@ use onecopy_core::{Entry, EntryId, Index, Member, Term, Ticket, Timestamp, Write
 use crate::change::ChangeRefusal;
 use crate::configuration::{Change, Configuration};
 use crate::message::Message;
-use crate::node::Role;
+use crate::role::Role;
 use crate::transfer::TransferRefusal;
 
 /// What can happen to a member of a group.

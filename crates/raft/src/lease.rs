@@ -7,28 +7,31 @@
 //! clocks may differ in rate ([`crate::ClockDrift`]). Within it no other leader is elected, and nothing is committed
 //! that this one does not know; unless it asks for that itself, by a transfer.
 
-use onecopy_core::Rule;
+use onecopy_core::{Instant, Rule};
 
-use crate::node::{Raft, State};
+use crate::core::Core;
+use crate::leader::Leader;
 
-impl Raft {
+impl Leader {
     /// Whether a read that arrives now may be answered from what is committed here.
-    pub(crate) fn has_lease(&self) -> bool {
-        let (State::Leader(leader), Some(drift)) = (&self.state, self.config.leases) else { return false };
-        let handing_over = leader.transfer.is_some() || leader.leases_over;
-        if !self.knows_commit() || (handing_over && self.holds(Rule::TransferEndsLeases)) {
+    pub fn has_lease(&self, core: &Core, now: Instant) -> bool {
+        let Some(drift) = core.config.leases else { return false };
+        if !self.knows_commit(core) || self.has_let_another_campaign(core) {
             return false;
         }
-        let followed =
-            |member| leader.followers.get(&member).map_or(Some(self.now), |follower| follower.followed);
-        let length = drift.shorten(self.config.election_timeout);
-        self.quorum.reached(followed).is_some_and(|began| self.now.since(began) < length)
+        let followed = |member| self.followers.get(&member).map_or(Some(now), |follower| follower.followed);
+        let length = drift.shorten(core.config.election_timeout);
+        core.quorum.reached(followed).is_some_and(|began| now.since(began) < length)
     }
 
-    /// Whether a leader has committed an entry of its own term; before that, it does not know what is committed (Raft
-    /// paper, section 8).
-    pub(crate) fn knows_commit(&self) -> bool {
-        let State::Leader(leader) = &self.state else { return false };
-        self.commit >= leader.first || !self.holds(Rule::OwnEntryFirst)
+    /// Whether this leader itself has somebody elected, or is about to.
+    fn has_let_another_campaign(&self, core: &Core) -> bool {
+        (self.transfer.is_some() || self.leases_over) && core.holds(Rule::TransferEndsLeases)
+    }
+
+    /// Whether it has committed an entry of its own term; before that, it does not know what is committed
+    /// (Raft paper, section 8).
+    pub fn knows_commit(&self, core: &Core) -> bool {
+        core.commit >= self.first || !core.holds(Rule::OwnEntryFirst)
     }
 }

@@ -79,17 +79,19 @@
 //!
 //! | file | what |
 //! | --- | --- |
-//! | `node` | the state of a member, the dispatch of inputs and messages |
+//! | `node` | a member as a whole, the dispatch of inputs and messages |
+//! | `core` | what outlives the roles, and the step |
+//! | `role` | the roles, each with what it owns |
 //! | `invariants` | what holds between any two steps |
-//! | `election` | terms, votes, check-quorum |
+//! | `election` | terms, votes, and how one role follows another |
 //! | `patience` | how long a candidate and a leader wait, on slow links too |
-//! | `replication`, `progress` | the leader's side of the log, flow control per follower |
-//! | `append` | the follower's side of the log |
+//! | `leader`, `replication`, `progress` | the leader: check-quorum, its side of the log, flow control per follower |
+//! | `follower`, `append` | the follower, and its side of the log |
 //! | `read`, `lease` | linearizable reads, with a round and without |
 //! | `configuration`, `content` | who belongs to a group; what an entry carries |
 //! | `membership`, `change` | the configurations in the log; how they change |
 //! | `transfer` | handing over the leadership |
-//! | `snapshot` | taking, sending and installing snapshots, compaction |
+//! | `snapshot`, `sending`, `receiving` | taking snapshots and compacting, sending and installing them |
 //! | `disk`, `durable` | what is durable, and who waits for it; what is found after a restart |
 //! | `quorum` | counting |
 //! | `message`, `effect`, `config`, `status` | what goes in and out |
@@ -99,11 +101,14 @@ mod change;
 mod config;
 mod configuration;
 mod content;
+mod core;
 mod disk;
 mod durable;
 mod effect;
 mod election;
+mod follower;
 mod invariants;
+mod leader;
 mod lease;
 mod membership;
 mod message;
@@ -112,7 +117,10 @@ mod patience;
 mod progress;
 mod quorum;
 mod read;
+mod receiving;
 mod replication;
+mod role;
+mod sending;
 mod snapshot;
 mod status;
 mod transfer;
@@ -126,6 +134,7 @@ pub use configuration::{Change, Configuration, ImpossibleChange, MalformedConfig
 pub use durable::CorruptState;
 pub use effect::{Effect, Input};
 pub use message::{Beat, Message};
-pub use node::{Raft, Role};
+pub use node::Raft;
+pub use role::Role;
 pub use status::{FollowerStatus, Phase};
 pub use transfer::TransferRefusal;

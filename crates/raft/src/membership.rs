@@ -1,12 +1,15 @@
 //! The configurations in the log. The last one counts, committed or not (Raft paper, section 6); when the tail that
 //! holds it is cut, the one before counts again.
 
+use std::collections::BTreeSet;
+
 use onecopy_core::{Entry, Index, Member};
 
 use crate::configuration::Configuration;
 use crate::content;
+use crate::core::{Core, Step};
 use crate::effect::Effect;
-use crate::node::{Raft, State};
+use crate::node::Raft;
 use crate::quorum::Quorum;
 
 /// The configurations from the one at the log's base to the last.
@@ -61,57 +64,72 @@ impl Raft {
     /// The last configuration in this member's log. It may not be committed yet.
     #[must_use]
     pub fn configuration(&self) -> &Configuration {
-        self.membership.latest().1
+        self.core.configuration()
     }
 
     /// The configuration as of what has been applied: it belongs into a snapshot that the driver takes now.
     #[must_use]
     pub fn applied_configuration(&self) -> &Configuration {
-        self.membership.at(self.applied)
+        self.core.membership.at(self.core.applied)
     }
 
     /// Whether the last configuration is known to be committed, and so can no longer be lost.
     #[must_use]
     pub fn is_configuration_committed(&self) -> bool {
+        self.core.is_configuration_committed()
+    }
+
+    /// Tells the driver when the last configuration, or its commitment, is new.
+    pub(crate) fn announce_configuration(&mut self, step: &mut Step<'_>) {
+        let (index, configuration) = self.core.membership.latest();
+        let current = (index, self.is_configuration_committed());
+        if self.announced_configuration != current {
+            let (configuration, committed) = (configuration.clone(), current.1);
+            step.push(Effect::ConfigurationChanged { index, configuration, committed });
+            self.announced_configuration = current;
+        }
+    }
+}
+
+impl Core {
+    pub fn configuration(&self) -> &Configuration {
+        self.membership.latest().1
+    }
+
+    pub fn is_configuration_committed(&self) -> bool {
         self.membership.latest().0 <= self.commit
+    }
+
+    /// All voters but this member.
+    pub fn peers(&self) -> BTreeSet<Member> {
+        self.quorum.voters().filter(|member| *member != self.id()).collect()
     }
 
     /// Whether this member may ask for an election: as a voter, or as one until the configuration without it is
     /// committed. It may be the only one that holds that configuration, and then nobody else is elected (thesis,
     /// section 4.2.2). Its own vote counts only if it is a voter. Everybody *answers* those who ask: they may know
     /// better whose votes count.
-    pub(crate) fn may_lead(&self) -> bool {
+    pub fn may_lead(&self) -> bool {
         let leaves =
             |before: &Configuration| !self.is_configuration_committed() && before.is_voter(self.id());
         self.quorum.contains(self.id()) || self.membership.previous().is_some_and(leaves)
     }
 
     /// An entry was appended; if it carries a configuration, that counts from now on.
-    pub(crate) fn note_appended(&mut self, entry: &Entry) {
+    pub fn note_appended(&mut self, entry: &Entry) {
         let Ok(Some(configuration)) = content::configuration(entry) else { return };
         self.membership.append(entry.id.index, configuration);
         self.count_anew();
     }
 
-    /// The configuration, or what is known of its commitment, is another.
-    pub(crate) fn count_anew(&mut self) {
+    /// The configuration is another.
+    pub fn count_anew(&mut self) {
         self.quorum = Quorum::new(self.configuration(), self.config.rules);
-        let (replicas, next, now) = (self.replicas(), self.log.last().index.next(), self.now);
-        if let State::Leader(leader) = &mut self.state {
-            leader.follow_configuration(&replicas, next, now, self.candidacies.round_trip);
-        }
-    }
-
-    /// The last configuration is committed: those who are not in it are told so, and get nothing more. Otherwise they
-    /// would go on asking for elections.
-    pub(crate) fn say_farewell(&self, effects: &mut Vec<Effect>) {
-        let members = self.configuration().members();
-        self.heartbeat_to(|member| !members.contains(&member), effects);
     }
 
     /// Who gets the log from a leader: all members but itself, and, until the configuration without them is committed,
     /// those who leave, so that they learn of it.
-    pub(crate) fn replicas(&self) -> Vec<Member> {
+    pub fn replicas(&self) -> Vec<Member> {
         let mut members = self.configuration().members();
         if !self.is_configuration_committed()
             && let Some(before) = self.membership.previous()
@@ -120,17 +138,6 @@ impl Raft {
         }
         members.remove(&self.id());
         members.into_iter().collect()
-    }
-
-    /// Tells the driver when the last configuration, or its commitment, is new.
-    pub(crate) fn announce_configuration(&mut self, effects: &mut Vec<Effect>) {
-        let (index, configuration) = self.membership.latest();
-        let current = (index, self.is_configuration_committed());
-        if self.announced_configuration != current {
-            let (configuration, committed) = (configuration.clone(), current.1);
-            effects.push(Effect::ConfigurationChanged { index, configuration, committed });
-            self.announced_configuration = current;
-        }
     }
 }
 

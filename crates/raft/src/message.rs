@@ -169,6 +169,11 @@ impl Message {
         )
     }
 
+    /// Whether the message is about a term that has not begun, and may never begin.
+    pub(crate) fn names_a_term_to_come(&self) -> bool {
+        matches!(self, Self::PreVote { .. } | Self::PreVoteReply { granted: true, .. })
+    }
+
     /// Whether only a follower sends such a message, to the leader or candidate that asked.
     #[must_use]
     pub fn is_answer(&self) -> bool {

@@ -10,7 +10,12 @@
 //! Safety rests on none of this. Leases are the only thing that rests on time, and they take the election
 //! timeout of the configuration, which is the same at all members ([`crate::lease`]).
 
+use std::hash::{Hash, Hasher};
 use std::time::Duration;
+
+use onecopy_core::{Instant, Rule};
+
+use crate::core::Core;
 
 /// A measured round trip counts for no more than this: whatever takes longer is as good as cut off.
 const ROUND_TRIP_MAX: Duration = Duration::from_millis(2_500);
@@ -58,6 +63,56 @@ impl Candidacies {
     /// There is a leader.
     pub fn succeed(&mut self) {
         self.failed = 0;
+    }
+}
+
+/// The source of random election timeouts: splitmix64, seeded by the driver.
+#[derive(Clone, Debug)]
+pub(crate) struct Jitter(u64);
+
+/// What has not been drawn yet tells no two members apart: it decides about nothing but when a timeout comes, and
+/// whoever compares members by their hash (a model checker) lets it come at any time.
+impl Hash for Jitter {
+    fn hash<H: Hasher>(&self, _: &mut H) {}
+}
+
+impl Jitter {
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// At least so long, and less than twice as long: split votes are rare and resolve themselves.
+    pub fn stretch(&mut self, timeout: Duration) -> Duration {
+        timeout + Duration::from_nanos(self.below(u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX)))
+    }
+
+    /// A number in `[0, bound)`; 0 if `bound` is 0. The bias of the remainder does not matter here.
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)).checked_rem(bound).unwrap_or(0)
+    }
+}
+
+impl Core {
+    /// When a member that hears nothing from now on asks for an election.
+    pub fn draw_election(&mut self, now: Instant) -> Instant {
+        now + self.jitter.stretch(self.config.election_timeout)
+    }
+
+    /// When a candidate without enough votes asks for the next election.
+    pub fn draw_next_candidacy(&mut self, now: Instant) -> Instant {
+        let timeout = self.config.election_timeout;
+        let patient = self.holds(Rule::PatientElections);
+        let wait = if patient { self.candidacies.patience(timeout) } else { timeout };
+        now + self.jitter.stretch(wait)
+    }
+
+    /// For how long silence proves nothing, where links take as long as was measured.
+    pub fn patience(&self, measured: RoundTrip, timeout: Duration) -> Duration {
+        if self.holds(Rule::PatientElections) { measured.patience(timeout) } else { timeout }
     }
 }
 

@@ -13,7 +13,7 @@ use onecopy_core::{Entry, EntryId, Index, Instant, Log};
 
 use crate::config::Config;
 use crate::patience::RoundTrip;
-use crate::snapshot::Sending;
+use crate::sending::Sending;
 
 /// What a leader knows of one follower.
 #[derive(Clone, Debug, Hash)]

@@ -10,8 +10,9 @@ use std::collections::VecDeque;
 
 use onecopy_core::{Index, Member, Rule};
 
+use crate::core::{Core, Step};
 use crate::effect::Effect;
-use crate::node::{Raft, State};
+use crate::leader::Leader;
 use crate::progress::Progress;
 
 /// The reads that wait at a leader.
@@ -42,10 +43,10 @@ impl Reads {
     }
 
     /// The leader steps down.
-    pub fn refuse_all(self, effects: &mut Vec<Effect>) {
+    pub fn refuse_all(self, step: &mut Step<'_>) {
         let batches = self.confirmed.into_iter().chain(self.confirming);
         let tokens = batches.flat_map(|batch| batch.tokens).chain(self.waiting);
-        effects.extend(tokens.map(|token| Effect::ReadRefused { token, leader: None }));
+        step.extend(tokens.map(|token| Effect::ReadRefused { token, leader: None }));
     }
 
     /// Begins a round for the reads that wait, unless one is on its way. Returns whether there is a new one.
@@ -59,55 +60,51 @@ impl Reads {
     }
 }
 
-impl Raft {
-    pub(crate) fn on_read(&mut self, token: u64, effects: &mut Vec<Effect>) {
-        let leases_serve = self.has_lease();
-        let State::Leader(leader) = &mut self.state else {
-            return effects.push(Effect::ReadRefused { token, leader: self.leader });
-        };
-        if leases_serve {
-            leader.reads.confirmed.push_back(Batch { index: self.commit, tokens: vec![token] });
-            return self.serve_confirmed_reads(effects);
+impl Leader {
+    pub fn on_read(&mut self, core: &Core, step: &mut Step<'_>, token: u64) {
+        if self.has_lease(core, step.now) {
+            self.reads.confirmed.push_back(Batch { index: core.commit, tokens: vec![token] });
+            return self.serve_confirmed_reads(core, step);
         }
-        leader.reads.waiting.push(token);
-        self.start_read_round(effects);
+        self.reads.waiting.push(token);
+        self.start_read_round(core, step);
     }
 
-    pub(crate) fn start_read_round(&mut self, effects: &mut Vec<Effect>) {
-        let knows_commit = self.knows_commit();
-        let State::Leader(leader) = &mut self.state else { return };
-        if !knows_commit || !leader.reads.begin(self.commit) {
+    pub fn start_read_round(&mut self, core: &Core, step: &mut Step<'_>) {
+        if !self.knows_commit(core) || !self.reads.begin(core.commit) {
             return;
         }
-        if self.holds(Rule::ConfirmReads) {
-            self.broadcast_heartbeat(effects);
+        if core.holds(Rule::ConfirmReads) {
+            self.broadcast_heartbeat(core, step);
         }
-        self.confirm_reads(effects);
+        self.confirm_reads(core, step);
     }
 
     /// Ends the round if a majority has answered it, and begins the next.
-    pub(crate) fn confirm_reads(&mut self, effects: &mut Vec<Effect>) {
-        let needed = self.holds(Rule::ConfirmReads);
-        let State::Leader(leader) = &mut self.state else { return };
-        let (followers, reads) = (&leader.followers, &mut leader.reads);
-        let answered = |node: Member| {
-            followers.get(&node).is_none_or(|follower: &Progress| follower.round >= reads.round)
-        };
-        if needed && !self.quorum.agrees(answered) {
+    pub fn confirm_reads(&mut self, core: &Core, step: &mut Step<'_>) {
+        if !self.is_round_answered(core) {
             return;
         }
-        let Some(batch) = reads.confirming.take() else { return };
-        reads.confirmed.push_back(batch);
-        self.serve_confirmed_reads(effects);
-        self.start_read_round(effects);
+        let Some(batch) = self.reads.confirming.take() else { return };
+        self.reads.confirmed.push_back(batch);
+        self.serve_confirmed_reads(core, step);
+        self.start_read_round(core, step);
     }
 
-    pub(crate) fn serve_confirmed_reads(&mut self, effects: &mut Vec<Effect>) {
-        let State::Leader(leader) = &mut self.state else { return };
-        let applied = self.applied;
-        while let Some(batch) = leader.reads.confirmed.pop_front_if(|batch| batch.index <= applied) {
+    /// Whether a majority has answered the last round, and so followed nobody else when it began.
+    fn is_round_answered(&self, core: &Core) -> bool {
+        let round = self.reads.round();
+        let answered = |node: Member| {
+            self.followers.get(&node).is_none_or(|follower: &Progress| follower.round >= round)
+        };
+        !core.holds(Rule::ConfirmReads) || core.quorum.agrees(answered)
+    }
+
+    pub fn serve_confirmed_reads(&mut self, core: &Core, step: &mut Step<'_>) {
+        let confirmed = &mut self.reads.confirmed;
+        while let Some(batch) = confirmed.pop_front_if(|batch| batch.index <= core.applied) {
             let index = batch.index;
-            effects.extend(batch.tokens.into_iter().map(|token| Effect::ReadReady { token, index }));
+            step.extend(batch.tokens.into_iter().map(|token| Effect::ReadReady { token, index }));
         }
     }
 }

@@ -2,8 +2,9 @@
 
 use onecopy_core::{Index, Instant, Member};
 
-use crate::node::{Raft, State};
+use crate::node::Raft;
 use crate::progress::Pace;
+use crate::role::State;
 
 /// What a leader knows of one other member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -497,7 +497,7 @@ fn a_large_log_asks_for_a_snapshot_and_is_compacted() {
     assert_eq!(effects, [persists(6, vec![Write::Compact { through: at }])]);
     assert_eq!((raft.log().base(), raft.log().len()), (at, 2));
     // The time of what was compacted is not forgotten.
-    assert_eq!(raft.base_time, Timestamp(3));
+    assert_eq!(raft.core.base_time, Timestamp(3));
 }
 
 #[test]

@@ -5,11 +5,10 @@
 
 use onecopy_core::{Instant, Member};
 
+use crate::core::{Core, Step};
 use crate::effect::Effect;
+use crate::leader::Leader;
 use crate::message::Message;
-use crate::node::{Raft, State};
-use crate::patience::RoundTrip;
-use crate::replication::Leader;
 
 /// To whom the leadership is being handed over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -43,74 +42,51 @@ pub enum TransferRefusal {
 }
 
 impl Leader {
-    /// When a transfer is given up.
-    pub fn transfer_ends(&self) -> Option<Instant> {
-        self.transfer.map(|transfer| transfer.ends)
-    }
-}
-
-impl Raft {
-    pub(crate) fn on_transfer(&mut self, to: Member, effects: &mut Vec<Effect>) {
-        if let Err(reason) = self.begin_transfer(to) {
-            return effects.push(Effect::TransferRefused { reason });
+    pub fn on_transfer(&mut self, core: &Core, step: &mut Step<'_>, to: Member) {
+        if let Err(reason) = self.begin_transfer(core, step.now, to) {
+            return step.push(Effect::TransferRefused { reason });
         }
-        effects.push(Effect::TransferBegun { to });
-        self.hand_over_if_ready(effects);
+        step.push(Effect::TransferBegun { to });
+        self.hand_over_if_ready(core, step);
     }
 
-    fn begin_transfer(&mut self, to: Member) -> Result<(), TransferRefusal> {
-        let is_voter = self.configuration().voters.contains(&to);
-        let ends = self.now + self.patience(self.round_trip(to), self.config.election_timeout);
-        let (me, known) = (self.id(), self.leader);
-        let State::Leader(leader) = &mut self.state else {
-            return Err(TransferRefusal::NotLeader { leader: known });
-        };
-        if to == me {
+    fn begin_transfer(&mut self, core: &Core, now: Instant, to: Member) -> Result<(), TransferRefusal> {
+        if to == core.id() {
             return Err(TransferRefusal::LeadsAlready);
         }
-        if !is_voter {
+        if !core.configuration().voters.contains(&to) {
             return Err(TransferRefusal::NotAVoter(to));
         }
-        if leader.transfer.is_some() {
+        if self.transfer.is_some() {
             return Err(TransferRefusal::UnderWay);
         }
-        leader.transfer = Some(Transfer { to, ends, told: false });
+        let round_trip = self.followers.get(&to).map(|follower| follower.round_trip).unwrap_or_default();
+        let ends = now + core.patience(round_trip, core.config.election_timeout);
+        self.transfer = Some(Transfer { to, ends, told: false });
         Ok(())
-    }
-
-    /// How long a heartbeat to this follower and its answer take.
-    fn round_trip(&self, follower: Member) -> RoundTrip {
-        let State::Leader(leader) = &self.state else { return RoundTrip::default() };
-        leader.followers.get(&follower).map(|follower| follower.round_trip).unwrap_or_default()
     }
 
     /// Tells the next leader to campaign, once it holds all that there is. From then on it may be elected at any
     /// moment, however long that takes it: no lease counts any more in this reign.
-    pub(crate) fn hand_over_if_ready(&mut self, effects: &mut Vec<Effect>) {
-        let (term, last) = (self.term(), self.log.last().index);
-        let State::Leader(leader) = &mut self.state else { return };
-        let Some(transfer) = &mut leader.transfer else { return };
-        let complete = leader.followers.get(&transfer.to).is_some_and(|progress| progress.matched == last);
+    pub fn hand_over_if_ready(&mut self, core: &Core, step: &mut Step<'_>) {
+        let (term, last) = (core.term(), core.log.last().index);
+        let Some(transfer) = &mut self.transfer else { return };
+        let complete = self.followers.get(&transfer.to).is_some_and(|progress| progress.matched == last);
         if complete && !transfer.told {
             transfer.told = true;
-            leader.leases_over = true;
-            let message = Message::TimeoutNow { term };
-            effects.push(Effect::Send { to: transfer.to, message, after: None });
+            self.leases_over = true;
+            step.send(transfer.to, Message::TimeoutNow { term });
         }
     }
 
-    pub(crate) fn abort_overdue_transfer(&mut self, effects: &mut Vec<Effect>) {
-        let now = self.now;
-        let State::Leader(leader) = &mut self.state else { return };
-        if let Some(transfer) = leader.transfer.take_if(|transfer| now >= transfer.ends) {
-            effects.push(Effect::TransferAborted { to: transfer.to });
+    pub fn abort_overdue_transfer(&mut self, step: &mut Step<'_>) {
+        if let Some(transfer) = self.transfer.take_if(|transfer| step.now >= transfer.ends) {
+            step.push(Effect::TransferAborted { to: transfer.to });
         }
     }
 
-    /// The leader wants this member to take over.
-    pub(crate) fn on_timeout_now(&mut self, effects: &mut Vec<Effect>) {
-        if self.may_lead() {
-            self.campaign(true, effects);
-        }
+    /// When a transfer is given up.
+    pub fn transfer_ends(&self) -> Option<Instant> {
+        self.transfer.map(|transfer| transfer.ends)
     }
 }

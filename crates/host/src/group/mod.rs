@@ -24,16 +24,16 @@ use bytes::Bytes;
 use onecopy_core::payload::Batch;
 use onecopy_core::{
     AnswerBounds, Digest, GroupId, Index, Instant, NodeId, Protocol, Replicated, Rules, StateMachine, Ticket,
-    Timestamp, View, Write,
+    Timestamp, View,
 };
 use onecopy_replica::{CorruptPromise, Effect, Input, Message, Replica, Standing};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use crate::clock::EntryTime;
-use crate::disk::{ArchiveEvent, ArchiveJob, Job, Out};
+use crate::disk::{ArchiveEvent, ArchiveJob, Out};
+use crate::journal::Journal;
 use crate::message::Outcome;
-use crate::waiting::Waiting;
 pub use counters::Counters;
 use dirty::Dirty;
 pub use effect::{GroupEffect, Origin};
@@ -82,8 +82,7 @@ pub struct Group<M> {
     chance: ChaCha8Rng,
     fresh: Fresh<M>,
     rules: Rules,
-    /// Messages that wait for a ticket.
-    held: Waiting<(NodeId, Message)>,
+    journal: Journal<(NodeId, Message)>,
     /// Batches of this turn: writes to be proposed, reads to be confirmed.
     writes: Vec<(Origin, Batch)>,
     reads: Vec<(Origin, Bytes)>,
@@ -149,7 +148,7 @@ impl<M: StateMachine> Group<M> {
             chance: ChaCha8Rng::from_seed(settings.seed),
             fresh,
             rules,
-            held: Waiting::default(),
+            journal: Journal::of(id),
             writes: Vec::new(),
             reads: Vec::new(),
             dirty: Dirty::default(),
@@ -259,12 +258,9 @@ impl<M: StateMachine> Group<M> {
         observer: &mut impl GroupObserver<M>,
         out: &mut Out<GroupEffect>,
     ) {
-        self.held.persisted(ticket);
-        while let Some((to, message)) = self.held.next() {
+        self.journal.persisted(ticket, out);
+        while let Some((to, message)) = self.journal.next() {
             out.effects.push(GroupEffect::Send { group: self.id, to, message });
-        }
-        if let Some(id) = self.snapshots.removable(ticket) {
-            out.archive.push(ArchiveJob::Keep { group: self.id, id });
         }
         self.step(now, Input::Persisted { ticket }, observer, out);
     }
@@ -370,9 +366,9 @@ impl<M: StateMachine> Group<M> {
         let mut effects = std::mem::take(&mut self.effects);
         for effect in effects.drain(..) {
             match effect {
-                Effect::Persist { ticket, writes } => self.persist(ticket, writes, out),
+                Effect::Persist { ticket, writes } => self.journal.persist(ticket, writes, out),
                 Effect::Send { to, message, after } => {
-                    if let Some((to, message)) = self.held.hold(after, (to, message)) {
+                    if let Some((to, message)) = self.journal.hold(after, (to, message)) {
                         out.effects.push(GroupEffect::Send { group, to, message });
                     }
                 }
@@ -412,15 +408,6 @@ impl<M: StateMachine> Group<M> {
             }
         }
         self.effects = effects;
-    }
-
-    fn persist(&mut self, ticket: Ticket, writes: Vec<Write>, out: &mut Out<GroupEffect>) {
-        for write in &writes {
-            if let Write::Compact { through: snapshot } | Write::Install { snapshot } = write {
-                self.snapshots.superseded(ticket, *snapshot);
-            }
-        }
-        out.writes.push(Job { group: self.id, ticket, writes });
     }
 
     fn view_changed(

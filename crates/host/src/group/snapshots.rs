@@ -1,12 +1,11 @@
 //! The snapshots of a group: making one bit by bit while commands go on, and building a state machine from one that arrives.
 
 use onecopy_core::chunks::{CHUNK, Chunk};
-use onecopy_core::{EntryId, Replicated, StateMachine, Ticket, Timestamp};
+use onecopy_core::{EntryId, Replicated, StateMachine, Timestamp};
 use onecopy_replica::Input;
 
 use super::{Group, GroupEffect, GroupObserver};
 use crate::disk::{ArchiveEvent, ArchiveJob, Out, SnapshotName};
-use crate::waiting::Waiting;
 
 /// How many bytes of an image may be on their way to the archive.
 pub(super) const IN_FLIGHT_MAX: u64 = 4 * CHUNK as u64;
@@ -18,8 +17,6 @@ pub(super) struct Snapshots<M> {
     /// The machine has an image that is of no use any more.
     is_abandoned: bool,
     receiving: Option<Receiving<M>>,
-    /// Writes that make older snapshots superfluous, once they are durable.
-    superseding: Waiting<EntryId>,
 }
 
 #[derive(Debug)]
@@ -40,25 +37,14 @@ struct Receiving<M> {
 
 impl<M> Default for Snapshots<M> {
     fn default() -> Self {
-        Self { taking: None, is_abandoned: false, receiving: None, superseding: Waiting::default() }
+        Self { taking: None, is_abandoned: false, receiving: None }
     }
 }
 
 impl<M> Snapshots<M> {
-    /// When `ticket`, which is on its way, is durable, no snapshot before `snapshot` is needed.
-    pub(super) fn superseded(&mut self, ticket: Ticket, snapshot: EntryId) {
-        self.superseding.hold(Some(ticket), snapshot);
-    }
-
     /// Nothing that is under way is of the state that there is now.
     pub(super) fn forget(&mut self) {
         (self.taking, self.receiving, self.is_abandoned) = (None, None, false);
-    }
-
-    /// The snapshot to keep, if others can go now that `durable` is.
-    pub(super) fn removable(&mut self, durable: Ticket) -> Option<EntryId> {
-        self.superseding.persisted(durable);
-        std::iter::from_fn(|| self.superseding.next()).last()
     }
 
     /// Whether the next turn should be soon, to go on with an image.

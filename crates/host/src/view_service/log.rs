@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use onecopy_core::{Entry, EntryId, GroupId, Instant, Member, Protocol, Ticket, Timestamp, Write};
+use onecopy_core::{Entry, EntryId, GroupId, Instant, Member, Protocol, Ticket, Timestamp};
 use onecopy_raft::{Configuration, Effect, Input, Message, Role};
 use onecopy_views::{Membership, Proposal, Table};
 
 use super::{GENESIS_GROUP, VIEW_GROUP, ViewEffect, ViewImage, ViewObserver, ViewService};
-use crate::disk::{ArchiveEvent, ArchiveJob, Job, Out, SnapshotName};
+use crate::disk::{ArchiveEvent, ArchiveJob, Out, SnapshotName};
 use crate::message::RaftLetter;
 
 impl ViewService {
@@ -35,9 +35,9 @@ impl ViewService {
         let mut effects = std::mem::take(&mut self.effects);
         for effect in effects.drain(..) {
             match effect {
-                Effect::Persist { ticket, writes } => self.persist(ticket, writes, out),
+                Effect::Persist { ticket, writes } => self.journal.persist(ticket, writes, out),
                 Effect::Send { to, message, after } => {
-                    if let Some((to, message)) = self.held.hold(after, (to, message)) {
+                    if let Some((to, message)) = self.journal.hold(after, (to, message)) {
                         self.send(to, message, out);
                     }
                 }
@@ -103,16 +103,6 @@ impl ViewService {
         out.effects.push(ViewEffect::Raft { to: to.node, letter });
     }
 
-    fn persist(&mut self, ticket: Ticket, writes: Vec<Write>, out: &mut Out<ViewEffect>) {
-        for write in &writes {
-            if let Write::Compact { through: snapshot } | Write::Install { snapshot } = write {
-                // A ticket that is being handed out is never durable yet.
-                self.superseding.hold(Some(ticket), *snapshot);
-            }
-        }
-        out.writes.push(Job { group: VIEW_GROUP, ticket, writes });
-    }
-
     fn apply(&mut self, entries: &[Entry], observer: &mut impl ViewObserver, out: &mut Out<ViewEffect>) {
         let before = self.table.version();
         let term = self.raft.as_ref().map(|raft| raft.term()).unwrap_or_default();
@@ -170,13 +160,9 @@ impl ViewService {
         if group == GENESIS_GROUP {
             return self.founded(now, observer, out);
         }
-        self.held.persisted(ticket);
-        while let Some((to, message)) = self.held.next() {
+        self.journal.persisted(ticket, out);
+        while let Some((to, message)) = self.journal.next() {
             self.send(to, message, out);
-        }
-        self.superseding.persisted(ticket);
-        while let Some(id) = self.superseding.next() {
-            out.archive.push(ArchiveJob::Keep { group: VIEW_GROUP, id });
         }
         self.step(now, Input::Persisted { ticket }, observer, out);
     }

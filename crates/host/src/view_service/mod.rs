@@ -19,8 +19,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use onecopy_core::{
-    EntryId, GroupId, Incarnation, Index, Instant, Member, NodeId, Petition, Plea, Protocol, Recovered,
-    Rules, Ticket, Timestamp,
+    GroupId, Incarnation, Index, Instant, Member, NodeId, Petition, Plea, Protocol, Recovered, Rules, Ticket,
+    Timestamp,
 };
 use onecopy_raft::{ChangeRefusal, Configuration, Effect, Input, Message, Raft, Role};
 use onecopy_views::{
@@ -30,8 +30,8 @@ use onecopy_views::{
 
 use crate::disk::{Out, SnapshotName};
 use crate::gossip;
+use crate::journal::Journal;
 use crate::message::RaftLetter;
-use crate::waiting::Waiting;
 use applicants::Applicants;
 pub use image::{CorruptImage, ViewImage};
 use members::Request;
@@ -177,9 +177,7 @@ pub struct ViewService {
     answered: Option<((NodeId, u64), Result<(), String>)>,
     /// Why Raft has just refused a change.
     refusal: Option<ChangeRefusal>,
-    held: Waiting<(Member, Message)>,
-    /// Compactions on their way to the disk: older snapshots can go when they are there.
-    superseding: Waiting<EntryId>,
+    journal: Journal<(Member, Message)>,
     /// The snapshot that is being received, and that is being taken.
     receiving: Option<(SnapshotName, Vec<u8>)>,
     taking: Option<SnapshotName>,
@@ -232,8 +230,7 @@ impl ViewService {
             request: None,
             answered: None,
             refusal: None,
-            held: Waiting::default(),
-            superseding: Waiting::default(),
+            journal: Journal::of(VIEW_GROUP),
             receiving: None,
             taking: None,
             reading: VecDeque::new(),

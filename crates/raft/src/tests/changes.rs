@@ -8,7 +8,7 @@ const N4: Member = node(4);
 /// A leader of three in its fourth term whose first entry is committed everywhere.
 fn settled(leases: Option<ClockDrift>) -> Raft {
     let mut raft = leader(3, &[]);
-    raft.config.leases = leases;
+    raft.core.config.leases = leases;
     persisted(&mut raft, 2);
     receive(&mut raft, N2, appended(4, 1));
     receive(&mut raft, N3, appended(4, 1));
