@@ -192,10 +192,13 @@ fn another_life_is_shown_the_table_where_it_is_before_it_is_believed() {
     let addresses = Addresses { peer: address(9), ..Addresses::default() };
     let other = Ping { incarnation: Incarnation(22), addresses, ..known };
     let effects = node.hears(2, ControlMessage::Ping(other.clone()));
-    let [ControlEffect::TellStranger { to: NodeId(2), address: place, message }] = &effects[..] else {
+    let [
+        ControlEffect::TellStranger { to: NodeId(2), address: place, message: ControlMessage::Table(shown) },
+    ] = &effects[..]
+    else {
         panic!("{effects:?}")
     };
-    assert_eq!((place, message), (&address(9), &ControlMessage::Table(newest.clone())));
+    assert_eq!((place, shown), (&address(9), &newest));
     let heard = Ping { table: newest.version(), ..other };
     let effects = node.hears(2, ControlMessage::Ping(heard));
     assert!(matches!(&effects[..], [ControlEffect::LookFor { .. }]), "{effects:?}");
