@@ -51,6 +51,8 @@ pub struct Monitor {
     busy: BTreeMap<NodeId, Instant>,
     /// Nodes that refused a connection, and when.
     refused: BTreeMap<NodeId, Instant>,
+    /// When a later process of a node was last refused, while the one before it counts as alive.
+    knocked: BTreeMap<NodeId, Instant>,
     /// The version of the table that was looked at last; `None` before the first look.
     seen: Option<u64>,
     pub(crate) flapping: Flapping,
@@ -75,6 +77,7 @@ impl Monitor {
             suspicions: BTreeMap::new(),
             busy: BTreeMap::new(),
             refused: BTreeMap::new(),
+            knocked: BTreeMap::new(),
             seen: None,
             flapping: Flapping::default(),
             proposed: BTreeMap::new(),
@@ -126,6 +129,20 @@ impl Monitor {
     /// This view node tried to connect to a node, and nobody listened there.
     pub fn refused(&mut self, now: Instant, node: NodeId) {
         self.refused.insert(node, now);
+    }
+
+    /// A process was [refused](Self::refuses_newcomer) that comes after the one that is known under its id: it
+    /// has the same data, and was started later.
+    pub fn knocked(&mut self, now: Instant, from: NodeId, ping: &Ping) {
+        let follows = |known: &Ping| known.incarnation == ping.incarnation && known.boot < ping.boot;
+        if self.ping(from).is_some_and(follows) {
+            self.knocked.insert(from, now);
+        }
+    }
+
+    /// Whether a later process of a node waits to be heard.
+    fn has_successor(&self, now: Instant, node: NodeId) -> bool {
+        self.knocked.get(&node).is_some_and(|at| now.since(*at) < self.config.failure_timeout)
     }
 
     /// Looks at what has happened in the table since the last look. What happened before the first one is old.
@@ -266,7 +283,8 @@ impl Monitor {
             Some(ping) if ping.incarnation != incarnation && self.config.rules.hold(Rule::OneLife) => {
                 Some(Reason::LostItsData)
             }
-            _ if self.is_silent(now, node) => Some(Reason::Silent),
+            // Where a process was followed by another, that is heard from now on.
+            _ if self.is_silent(now, node) && !self.has_successor(now, node) => Some(Reason::Silent),
             // The groups of a node share its disk.
             _ if self.is_stalled(node) => Some(Reason::DiskStalled),
             _ => None,

@@ -293,6 +293,7 @@ impl ViewService {
             false => self.monitor.refuses_newcomer(now, &self.table, from, &ping),
         };
         if let Some(refusal) = newcomer {
+            self.monitor.knocked(now, from, &ping);
             // Whoever comes after a node that has just fallen silent waits, and is not told to go.
             if !self.monitor.is_silent(now, from) {
                 self.refuse(now, from, ping, refusal, out);

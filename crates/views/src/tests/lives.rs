@@ -128,6 +128,25 @@ fn a_view_node_that_was_just_started_does_not_know_who_is_alive() {
     assert!(!refuses(&scene) && !scene.monitor.is_silent(scene.now, N2));
 }
 
+/// A backup that was started again within the failure timeout was dropped when that was over, while it waited
+/// to be heard.
+#[test]
+fn a_node_is_not_silent_while_a_later_process_of_it_waits_to_be_heard() {
+    for (waits, expected) in [(4, Some(Reason::Silent)), (6, None)] {
+        let mut scene = Scene::empty(2);
+        let process = |boot| Ping { boot: BootNumber(boot), run: boot, ..ping(N2) };
+        scene.hear(N2, process(5));
+        scene.wait(TIMEOUT - 1);
+        scene.monitor.knocked(scene.now, N2, &process(waits));
+        scene.wait(1);
+        let ailment = |scene: &Scene| scene.monitor.ailment(scene.now, N2, ping(N2).incarnation);
+        assert!(scene.monitor.is_silent(scene.now, N2));
+        assert_eq!(ailment(&scene), expected);
+        scene.wait(TIMEOUT);
+        assert_eq!(ailment(&scene), Some(Reason::Silent), "it has gone, too");
+    }
+}
+
 #[test]
 fn a_process_that_is_gone_is_followed_once_somebody_has_tried_it() {
     let mut scene = Scene::empty(2);
