@@ -1,7 +1,7 @@
 //! How a learner becomes a member (rule P5).
 
 use bytes::Bytes;
-use onecopy_core::{Index, Plea, Rule, Timestamp};
+use onecopy_core::{Index, Member, Plea, Rule, Timestamp};
 
 use crate::core::{Core, Step};
 use crate::peer::Peer;
@@ -39,23 +39,32 @@ impl Primary {
 
     pub(crate) fn ask_membership(&mut self, core: &Core, step: &mut Step<'_>) {
         let Some(learner) = self.joining else { return };
-        // It has everything, and what it made of it is the same (P10), as far as somebody compares.
-        let compares = core.digests.last().is_some();
-        let certified = self.peers().any(|peer| {
-            let has_all = peer.matched >= core.commit && peer.matched >= self.noop;
-            peer.node == learner.node && has_all && (!compares || peer.checked >= self.noop)
-        });
-        if certified || !core.config.rules.hold(Rule::CertifyBeforeMembership) {
+        // It has everything, and what it made of it is the same (P10).
+        let is_certified = self.has_all(core, learner) && self.is_compared(core, learner);
+        if is_certified || !core.config.rules.hold(Rule::CertifyBeforeMembership) {
             self.has_asked = true;
             core.petition(step, Plea::AddMember { learner });
         }
     }
 
-    /// A learner that was slow is tried with an entry of its own, where nobody writes: it holds up nobody yet.
+    fn has_all(&self, core: &Core, learner: Member) -> bool {
+        let has_all = |peer: &Peer| peer.matched >= core.commit && peer.matched >= self.noop;
+        self.peers().any(|peer| peer.node == learner.node && has_all(peer))
+    }
+
+    /// Whether it made the same of it, as far as somebody compares.
+    fn is_compared(&self, core: &Core, learner: Member) -> bool {
+        let is_same = |peer: &Peer| peer.node == learner.node && peer.checked >= self.noop;
+        core.digests.last().is_none() || self.peers().any(is_same)
+    }
+
+    /// A learner that was slow is tried with an entry of its own, where nobody writes: it holds up nobody yet. So
+    /// is one to be compared that has got the last entry in a snapshot, and has executed nothing.
     pub(crate) fn try_learners(&mut self, core: &mut Core, step: &mut Step<'_>) {
         let last = core.log.last().index;
         let is_idle = core.commit == last && !self.handover.is_under_way();
-        if is_idle && self.wants_to_try(&core.config, step.now, last) {
+        let waits = |learner| self.has_all(core, learner) && !self.is_compared(core, learner);
+        if is_idle && (self.wants_to_try(&core.config, step.now, last) || self.joining.is_some_and(waits)) {
             let entry = core.new_entry(Bytes::new(), Timestamp(0), 0);
             self.order(core, step, entry);
         }

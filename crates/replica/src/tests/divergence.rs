@@ -210,3 +210,16 @@ fn a_learner_is_certified_only_when_it_holds_the_same() {
     let asks = petitions(1, Plea::AddMember { learner: member(N2) });
     assert!(subject.elapse(INTERVAL).contains(&asks));
 }
+
+/// A learner that had got the last entry in a snapshot had nothing to compare, and where writes needed more
+/// copies there never was anything.
+#[test]
+fn a_learner_that_has_executed_nothing_gets_an_entry_to_compare_itself_by() {
+    let mut subject = Subject::leading(&view(1, N1, &[N1], &[N2]));
+    executed(&mut subject, &[digest(1, 10)]);
+    subject.receive(N2, checked_ok(1, 1, 0));
+    subject.elapse(INTERVAL);
+    assert_eq!(subject.replica.log().last().index, Index(2));
+    subject.elapse(INTERVAL);
+    assert_eq!(subject.replica.log().last().index, Index(2), "one is enough while it is on its way");
+}
