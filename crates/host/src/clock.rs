@@ -15,6 +15,7 @@
 //! | is out of step, as the view service has found ([`ClockError`]) | is put right by as much, at once |
 //! | is read for the first time after a start | goes on from the last entry of the log, and takes the difference for a jump |
 //! | is read for the first time, and there is no entry | believes it, unless the view service says otherwise |
+//! | has jumped, and only a first reading says something else | believes it after as long as that was believed |
 //!
 //! [`EntryTime`], one for each group, makes it monotonic. When it is ahead of the steady clock, because an
 //! earlier primary was or because a clock that was believed has been put back, it goes at half the speed
@@ -49,6 +50,9 @@ pub struct SteadyClock {
     last: Option<(Instant, i128)>,
     /// Whether it was read since the node has been started.
     is_read: bool,
+    /// Since when wall clocks have shown this, if nothing else says so: neither a log nor the view service, nor
+    /// a wall clock for long.
+    unsupported_since: Option<Instant>,
     jump: Option<Jump>,
     /// What the view service has found about the wall clock.
     error: Option<ClockError>,
@@ -102,7 +106,10 @@ impl SteadyClock {
         let ahead = is_compared.map_or(0, |error| i128::from(error.ahead_ms));
         let target = (i128::from(wall.0) - ahead) * NANOS_PER_MS;
         let shows = match self.last {
-            None => target,
+            None => {
+                self.unsupported_since = Some(now);
+                target
+            }
             Some((at, shown)) => {
                 let elapsed = i128::from(now.0.saturating_sub(at.0));
                 self.approach(reading, is_compared.is_some(), (shown + elapsed, elapsed), target)
@@ -126,16 +133,21 @@ impl SteadyClock {
             return expected + off.clamp(-elapsed / DRIFT, elapsed / DRIFT);
         }
         if is_compared {
-            self.jump = None;
+            (self.jump, self.unsupported_since) = (None, None);
             return target;
         }
         let ahead_ms = i64::try_from(off / NANOS_PER_MS).unwrap_or(i64::MAX);
         let new = Jump { ahead_ms, since: reading.at, set_ms: reading.set_ms() };
         let jump = self.jump.filter(|jump| jump.set_ms.abs_diff(new.set_ms) <= millis(TOLERANCE));
         let jump = Jump { ahead_ms, ..jump.unwrap_or(new) };
-        let is_believed = reading.at.since(jump.since) >= PATIENCE;
-        self.jump = (!is_believed).then_some(jump);
-        if is_believed { target } else { expected }
+        // A machine that starts may have its clock put right a moment later.
+        let was_believed = self.unsupported_since.map_or(PATIENCE, |since| jump.since.since(since));
+        if reading.at.since(jump.since) < PATIENCE.min(was_believed) {
+            self.jump = Some(jump);
+            return expected;
+        }
+        (self.jump, self.unsupported_since) = (None, Some(jump.since));
+        target
     }
 }
 
@@ -229,7 +241,7 @@ mod tests {
     fn a_clock_that_was_wrong_for_two_seconds_changes_nothing() {
         for error in [HOUR.cast_signed(), -HOUR.cast_signed(), 20_000, -20_000] {
             let mut node = Node::default();
-            assert_eq!(node.run(1_000, 0), (0, 0));
+            assert_eq!(node.run(3_000, 0), (0, 0));
             assert_eq!(node.run(2_000, error), (0, 0), "{error}");
             assert!(node.steady.jump().is_some_and(|jump| jump.ahead_ms == error), "it is known");
             assert_eq!(node.run(1_000, 0), (0, 0));
@@ -251,7 +263,7 @@ mod tests {
     fn a_jump_that_lasts_is_believed_and_not_before() {
         let error = HOUR.cast_signed();
         let mut node = Node::default();
-        node.run(1_000, 0);
+        node.run(20_000, 0);
         assert_eq!(node.run(10_000, error), (0, 0));
         assert_eq!(node.run(20, error), (error, error));
         // The clock is put right: what has been believed for long is not given up for one reading either.
@@ -262,10 +274,23 @@ mod tests {
         assert_eq!(node.run(2 * HOUR, 0), (0, 0));
     }
 
+    /// Once such a node became a primary, and made entries that were hours ahead.
+    #[test]
+    fn a_clock_that_is_put_right_soon_after_the_start_is_believed_soon() {
+        let error = HOUR.cast_signed();
+        let mut node = Node::default();
+        assert_eq!(node.run(400, error).0, error, "nobody knows better");
+        assert_eq!(node.run(390, 0).0, error);
+        assert_eq!(node.run(30, 0).0, 0);
+        let mut node = Node::default();
+        node.steady.go_on_from(at(0), Timestamp(DAWN));
+        assert_eq!(node.run(9_000, error).0, 0, "a log says something else");
+    }
+
     #[test]
     fn a_clock_that_jumps_to_and_fro_is_never_believed() {
         let mut node = Node::default();
-        node.run(1_000, 0);
+        node.run(20_000, 0);
         for _ in 0..20 {
             assert_eq!(node.run(3_000, 7_000), (0, 0));
             assert_eq!(node.run(3_000, -50_000), (0, 0));
@@ -307,10 +332,10 @@ mod tests {
     fn a_clock_that_was_read_before_there_was_a_log_is_not_forgotten_with_the_first() {
         let error = HOUR.cast_signed();
         let mut node = Node::default();
-        assert_eq!(node.run(1_000, 0), (0, 0));
-        node.steady.go_on_from(at(1_000), Timestamp(0));
+        assert_eq!(node.run(3_000, 0), (0, 0));
+        node.steady.go_on_from(at(3_000), Timestamp(0));
         assert_eq!(node.run(2_000, error), (0, 0));
-        node.steady.go_on_from(at(3_000), Timestamp(DAWN + HOUR));
+        node.steady.go_on_from(at(5_000), Timestamp(DAWN + HOUR));
         assert_eq!(node.run(2_000, 0), (0, 0));
     }
 

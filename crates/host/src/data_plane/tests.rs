@@ -251,7 +251,8 @@ fn the_clock_of_a_node_is_older_than_its_first_group() {
     let mut node = Node::start(false);
     node.turn();
     start_group(&mut node.plane, Config::new(GROUP, MEMBER, BootNumber(1)), NOW, &mut node.out);
-    node.plane.end_turn(NOW, Timestamp(WALL.0 + 3_600_000), &mut (), &mut node.out);
+    let later = NOW + Duration::from_secs(1);
+    node.plane.end_turn(later, Timestamp(WALL.0 + 3_600_000), &mut (), &mut node.out);
     assert!(node.plane.clock().jump().is_some(), "a wall clock that was set meanwhile is not believed");
 }
 
