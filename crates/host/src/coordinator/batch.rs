@@ -223,6 +223,11 @@ impl<T> Batch<T> {
         self.whereabouts = Whereabouts::Here;
     }
 
+    /// Whether it was sent to somebody whose answer is lost.
+    pub(super) fn is_lost(&self) -> bool {
+        self.is_lost
+    }
+
     /// It may be sent at once, although it was sent a moment ago.
     pub(super) fn try_at(&mut self, now: Instant) {
         self.not_before = self.not_before.min(now);

@@ -91,6 +91,9 @@ pub struct Dispatch {
     pub to: NodeId,
     /// The batch.
     pub forward: Forward,
+    /// It was sent to a primary before, and nobody knows what has become of it. What reads may cost a primary
+    /// its place is tried on nobody but another primary (rule E2).
+    pub is_lost: bool,
 }
 
 /// A batch that is being made.
@@ -274,10 +277,11 @@ impl<T> Coordinator<T> {
             let may_leave = !batch.is_large() || *sequence <= last_large;
             if may_leave && batch.is_due_at().is_some_and(|due| due <= now) {
                 let (part, body) = batch.next();
+                let is_lost = batch.is_lost();
                 batch.sent(to, view, now);
                 let (sequence, kind) = (*sequence, batch.kind);
                 let forward = Forward { group, view, coordinator, sequence, done_below, kind, part, body };
-                dispatches.push(Dispatch { to, forward });
+                dispatches.push(Dispatch { to, forward, is_lost });
             }
         }
     }

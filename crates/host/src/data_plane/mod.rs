@@ -449,11 +449,12 @@ impl<M: StateMachine, T> DataPlane<M, T> {
     }
 
     /// Takes a batch of this node's coordinator to the primary; reads to the replica of this node, if it has a lease.
-    fn forward(&mut self, now: Instant, Dispatch { to, forward }: Dispatch, out: &mut Out<DataEffect>) {
+    fn forward(&mut self, now: Instant, dispatch: Dispatch, out: &mut Out<DataEffect>) {
+        let Dispatch { to, forward, is_lost } = dispatch;
         let (id, sequence) = (forward.group, forward.sequence);
         let group = self.groups.get_mut(&id);
         if to != self.me {
-            let backup = group.filter(|_| forward.kind == Kind::Read);
+            let backup = group.filter(|_| forward.kind == Kind::Read && !is_lost);
             match backup.filter(|group| group.replica().reads_as_backup(now)) {
                 Some(group) => {
                     group.offer_read(Origin::Local { sequence }, forward.body, &mut self.asked);

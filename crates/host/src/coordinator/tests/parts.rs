@@ -39,7 +39,7 @@ fn submit_large(coordinator: &mut Coordinator<&'static str>, client: &'static st
 fn sent(coordinator: &mut Coordinator<&'static str>, now: Instant) -> Vec<(u32, u64, u32)> {
     let mut dispatches = Vec::new();
     coordinator.dispatch(now, ReadBatches::Together, &mut dispatches);
-    let part = |Dispatch { to, forward }: Dispatch| {
+    let part = |Dispatch { to, forward, .. }: Dispatch| {
         let Part { at, of } = forward.part.expect("all are large");
         assert_eq!(of as usize, BYTES);
         let end = BYTES.min(at as usize + PART);
