@@ -39,6 +39,8 @@ pub(super) struct Batch<T> {
     not_before: Instant,
     /// It was sent to somebody whose answer is lost: it may have been executed.
     is_lost: bool,
+    /// A backup on this node answers it, and no primary.
+    is_read_here: bool,
     /// What was sent is not waited for any more, and its answer may come late.
     has_strays: bool,
     /// How many primaries were lost that had it, and in which view the last of them: there may be two signs
@@ -104,6 +106,7 @@ impl<T> Batch<T> {
             whereabouts,
             not_before,
             is_lost,
+            is_read_here: false,
             has_strays: false,
             primaries_lost,
             refusal,
@@ -195,6 +198,7 @@ impl<T> Batch<T> {
     pub(super) fn sent(&mut self, to: NodeId, view: ViewNumber, at: Instant) {
         let is_executed = self.parts.is_none_or(|it| it.kept + it.part_bytes >= self.body.len());
         self.whereabouts = Whereabouts::Sent { to, at, view, is_executed };
+        self.is_read_here = false;
         self.not_before = at + RETRY_INTERVAL + self.answer_takes();
     }
 
@@ -202,6 +206,7 @@ impl<T> Batch<T> {
     pub(super) fn give_up_on(&mut self, gone: impl Fn(NodeId) -> bool) {
         if let Whereabouts::Sent { to, view, .. } = self.whereabouts
             && gone(to)
+            && !self.is_read_here
         {
             if self.primaries_lost.1 != Some(view) {
                 self.primaries_lost = (self.primaries_lost.0 + 1, Some(view));
@@ -223,9 +228,14 @@ impl<T> Batch<T> {
         self.whereabouts = Whereabouts::Here;
     }
 
-    /// Whether it was sent to somebody whose answer is lost.
+    /// Whether it was sent to a primary whose answer is lost.
     pub(super) fn is_lost(&self) -> bool {
-        self.is_lost
+        self.is_lost && !self.is_read_here
+    }
+
+    /// A backup on this node has taken it, instead of the primary to which it was sent.
+    pub(super) fn read_here(&mut self) {
+        self.is_read_here = true;
     }
 
     /// It may be sent at once, although it was sent a moment ago.

@@ -257,6 +257,13 @@ impl<T> Coordinator<T> {
         }
     }
 
+    /// A batch of reads is answered by a backup on this node.
+    pub fn read_here(&mut self, sequence: u64) {
+        if let Some(batch) = self.batches.get_mut(&sequence) {
+            batch.read_here();
+        }
+    }
+
     /// Makes batches of what has arrived, and pushes what is to be sent now.
     pub fn dispatch(&mut self, now: Instant, reads: ReadBatches, dispatches: &mut Vec<Dispatch>) {
         self.make_batches(now, reads);

@@ -300,6 +300,25 @@ fn a_read_that_was_under_way_when_two_primaries_were_lost_is_not_taken_to_a_thir
 }
 
 #[test]
+fn a_read_that_a_primary_has_not_answered_is_for_primaries_only() {
+    let mut coordinator = coordinator();
+    coordinator.learn(&view(1, 1));
+    submit(&mut coordinator, Kind::Read, "a");
+    let mut is_lost = |millis, is_read_here| {
+        let mut dispatches = Vec::new();
+        coordinator.dispatch(at(millis), ReadBatches::Apart, &mut dispatches);
+        if is_read_here {
+            coordinator.read_here(1);
+        }
+        dispatches.iter().map(|dispatch| dispatch.is_lost).collect::<Vec<_>>()
+    };
+    assert_eq!(is_lost(0, true), [false]);
+    assert_eq!(is_lost(1_000, true), [false], "a backup here has it, and no primary");
+    assert_eq!(is_lost(2_000, false), [false]);
+    assert_eq!(is_lost(3_000, false), [true]);
+}
+
+#[test]
 fn a_primary_that_was_started_again_was_lost_although_no_connection_broke() {
     let mut coordinator = coordinator();
     coordinator.learn(&view(1, 1));

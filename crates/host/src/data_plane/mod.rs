@@ -457,6 +457,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
             let backup = group.filter(|_| forward.kind == Kind::Read && !is_lost);
             match backup.filter(|group| group.replica().reads_as_backup(now)) {
                 Some(group) => {
+                    self.router.read_here(id, sequence);
                     group.offer_read(Origin::Local { sequence }, forward.body, &mut self.asked);
                 }
                 None => return out.effects.push(DataEffect::Forward { to, forward }),

@@ -72,6 +72,13 @@ impl<T> Router<T> {
         self.with(group, |coordinator| coordinator.complete(sequence, outcome));
     }
 
+    /// See [`Coordinator::read_here`].
+    pub(super) fn read_here(&mut self, group: GroupId, sequence: u64) {
+        if let Some(coordinator) = self.coordinators.get_mut(&group) {
+            coordinator.read_here(sequence);
+        }
+    }
+
     /// Moves to `groups` those that may have something to send.
     pub(super) fn take(&mut self, now: Instant, groups: &mut Vec<GroupId>) {
         self.agenda.take(now, groups);
