@@ -15,7 +15,7 @@
 //! | is out of step, as the view service has found ([`ClockError`]) | is put right by as much, at once |
 //! | is read for the first time after a start | goes on from the last entry of the log, and takes the difference for a jump |
 //! | is read for the first time, and there is no entry | believes it, unless the view service says otherwise |
-//! | has jumped, and only a first reading says something else | believes it after as long as that was believed |
+//! | has jumped, within three seconds of a first reading that nothing else supports | believes it after as long as that was believed |
 //!
 //! [`EntryTime`], one for each group, makes it monotonic. When it is ahead of the steady clock, because an
 //! earlier primary was or because a clock that was believed has been put back, it goes at half the speed
@@ -39,6 +39,9 @@ use onecopy_views::{ClockError, ClockReading};
 pub const TOLERANCE: Duration = Duration::from_secs(1);
 /// For how long a jump has to last before it is believed. The view service needs much less to contradict it.
 pub const PATIENCE: Duration = Duration::from_secs(10);
+/// What only a first reading has said, for less than this, is given up after as long: a machine that starts may
+/// have its clock put right a moment later.
+const UNSETTLED: Duration = Duration::from_secs(3);
 /// The steady clock approaches the wall clock by one part of so many of the time that passes.
 const DRIFT: i128 = 10;
 
@@ -140,9 +143,9 @@ impl SteadyClock {
         let new = Jump { ahead_ms, since: reading.at, set_ms: reading.set_ms() };
         let jump = self.jump.filter(|jump| jump.set_ms.abs_diff(new.set_ms) <= millis(TOLERANCE));
         let jump = Jump { ahead_ms, ..jump.unwrap_or(new) };
-        // A machine that starts may have its clock put right a moment later.
-        let was_believed = self.unsupported_since.map_or(PATIENCE, |since| jump.since.since(since));
-        if reading.at.since(jump.since) < PATIENCE.min(was_believed) {
+        let was_believed = self.unsupported_since.map(|since| jump.since.since(since));
+        let patience = was_believed.filter(|was| *was < UNSETTLED).unwrap_or(PATIENCE);
+        if reading.at.since(jump.since) < patience {
             self.jump = Some(jump);
             return expected;
         }
