@@ -33,8 +33,8 @@ pub(crate) fn processor_seconds(pid: u32) -> anyhow::Result<f64> {
     Ok((user + system) / TICKS_PER_SECOND)
 }
 
-/// Bytes that a process, and its children that have ended, have had written to disks. The kernel counts a page
-/// when it is changed, and once more when it is changed again after it was written.
+/// Bytes that a process, and its children that have ended, have had written to disks. The kernel counts a
+/// page when it is changed, and once more when it is changed again after it was written.
 pub(crate) fn written_bytes(pid: u32) -> anyhow::Result<u64> {
     let io = read(pid, "io")?;
     let line = io.lines().find_map(|line| line.strip_prefix("write_bytes: ")).context("no such line")?;

@@ -39,8 +39,8 @@ use onecopy_views::{ClockError, ClockReading};
 pub const TOLERANCE: Duration = Duration::from_secs(1);
 /// For how long a jump has to last before it is believed. The view service needs much less to contradict it.
 pub const PATIENCE: Duration = Duration::from_secs(10);
-/// What only a first reading has said, for less than this, is given up after as long: a machine that starts may
-/// have its clock put right a moment later.
+/// What only a first reading has said, for less than this, is given up after as long: a machine that starts
+/// may have its clock put right a moment later.
 const UNSETTLED: Duration = Duration::from_secs(3);
 /// The steady clock approaches the wall clock by one part of so many of the time that passes.
 const DRIFT: i128 = 10;
@@ -53,8 +53,8 @@ pub struct SteadyClock {
     last: Option<(Instant, i128)>,
     /// Whether it was read since the node has been started.
     is_read: bool,
-    /// Since when wall clocks have shown this, if nothing else says so: neither a log nor the view service, nor
-    /// a wall clock for long.
+    /// Since when wall clocks have shown this, if nothing else says so: neither a log nor the view service,
+    /// nor a wall clock for long.
     unsupported_since: Option<Instant>,
     jump: Option<Jump>,
     /// What the view service has found about the wall clock.

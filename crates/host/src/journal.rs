@@ -1,5 +1,5 @@
-//! What one group has handed to the durable log, and what waits for that. The same for a replica and for the Raft
-//! group of the view table.
+//! What one group has handed to the durable log, and what waits for that. The same for a replica and for the
+//! Raft group of the view table.
 
 use onecopy_core::{EntryId, GroupId, Ticket, Write};
 

@@ -26,8 +26,8 @@
 //! 4. Things happen in *turns*: the caller hands in everything that has happened, then ends the turn. The unit of work is
 //!    the batch: under load the turns get larger, not more.
 //!
-//! Whoever wants to watch, to log or to check, passes an observer ([`GroupObserver`], [`ControlObserver`]); `()` watches
-//! nothing, and costs nothing.
+//! Whoever wants to watch, to log or to check, passes an observer ([`GroupObserver`], [`ControlObserver`]);
+//! `()` watches nothing, and costs nothing.
 //!
 //! | module | what |
 //! | --- | --- |

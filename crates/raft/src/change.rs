@@ -61,8 +61,8 @@ pub enum ChangeRefusal {
 }
 
 impl Raft {
-    /// What a leader does about a committed configuration: it completes a joint one, and one without itself ends its
-    /// reign. Its successor does the same if it dies before.
+    /// What a leader does about a committed configuration: it completes a joint one, and one without itself
+    /// ends its reign. Its successor does the same if it dies before.
     pub(crate) fn go_on_with_change(&mut self, step: &mut Step<'_>) {
         let core = &mut self.core;
         let State::Leader(leader) = &mut self.state else { return };
@@ -77,8 +77,8 @@ impl Raft {
         }
     }
 
-    /// Steps down, and has a voter that holds the whole log, if there is one, campaign at once instead of after its
-    /// timeout.
+    /// Steps down, and has a voter that holds the whole log, if there is one, campaign at once instead of
+    /// after its timeout.
     fn resign(&mut self, step: &mut Step<'_>) {
         if let State::Leader(leader) = &self.state {
             leader.have_another_campaign(&self.core, step);

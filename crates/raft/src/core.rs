@@ -2,8 +2,8 @@
 //!
 //! A role ([`Follower`](crate::follower::Follower), [`PreCandidate`](crate::election::PreCandidate),
 //! [`Candidate`](crate::election::Candidate), [`Leader`](crate::leader::Leader)) owns what is known in it
-//! alone. Its handlers take the [`Core`], which outlives roles, and the [`Step`]. Which role takes an input is
-//! decided once, at the entrance (`node`); how one role follows another is told in `election`.
+//! alone. Its handlers take the [`Core`], which outlives roles, and the [`Step`]. Which role takes an input
+//! is decided once, at the entrance (`node`); how one role follows another is told in `election`.
 
 use bytes::Bytes;
 use onecopy_core::{Entry, EntryId, Index, Instant, Log, Member, Rule, Term, Timestamp};

@@ -148,8 +148,9 @@ impl Raft {
         asks && self.hears_leader(now)
     }
 
-    /// Whether there is a leader as far as this member can tell: it would be wrong to elect another. Also one of
-    /// an earlier term: it may hold a lease that rests on what this member told it (thesis, section 6.4.1).
+    /// Whether there is a leader as far as this member can tell: it would be wrong to elect another. Also one
+    /// of an earlier term: it may hold a lease that rests on what this member told it (thesis, section
+    /// 6.4.1).
     fn hears_leader(&self, now: Instant) -> bool {
         let heard = |heard| now.since(heard) < self.core.config.election_timeout;
         matches!(self.state, State::Leader(_)) || self.core.heard.is_some_and(heard)
@@ -175,13 +176,13 @@ impl Raft {
         }
     }
 
-    /// Whoever has just been told that it may try asks for the vote as soon as its own is durable. To campaign
-    /// meanwhile would split the vote, and cost a second election timeout. Not for longer: it may have failed,
-    /// or be deaf.
+    /// Whoever has just been told that it may try asks for the vote as soon as its own is durable. To
+    /// campaign meanwhile would split the vote, and cost a second election timeout. Not for longer: it may
+    /// have failed, or be deaf.
     ///
-    /// If both ask each other at once, one of them must give way: the one that the other would not vote for, or
-    /// else the lower one. It answers nevertheless, and for this term it gives way only once, so that nobody
-    /// can keep it from leading for good.
+    /// If both ask each other at once, one of them must give way: the one that the other would not vote for,
+    /// or else the lower one. It answers nevertheless, and for this term it gives way only once, so that
+    /// nobody can keep it from leading for good.
     fn let_it_try(&mut self, now: Instant, candidate: Member, term: Term, last: EntryId) {
         let core = &mut self.core;
         if let Some(due) = self.state.election_due_mut() {

@@ -24,8 +24,8 @@ pub(crate) struct Leader {
     pub reads: Reads,
     /// To whom the leadership is being handed over.
     pub transfer: Option<Transfer>,
-    /// Some voter was told to campaign at once, and may do so at any time: the others will not wait for the end
-    /// of any lease.
+    /// Some voter was told to campaign at once, and may do so at any time: the others will not wait for the
+    /// end of any lease.
     pub leases_over: bool,
 }
 
@@ -44,8 +44,8 @@ impl Leader {
         leader
     }
 
-    /// Others get the log from now on. The first guess is that they lack nothing, and that their links take as
-    /// long as the pre-votes took.
+    /// Others get the log from now on. The first guess is that they lack nothing, and that their links take
+    /// as long as the pre-votes took.
     pub fn follow_configuration(&mut self, core: &Core, now: Instant) {
         let (replicas, next) = (core.replicas(), core.log.last().index.next());
         self.followers.retain(|member, _| replicas.contains(member));

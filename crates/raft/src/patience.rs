@@ -70,8 +70,8 @@ impl Candidacies {
 #[derive(Clone, Debug)]
 pub(crate) struct Jitter(u64);
 
-/// What has not been drawn yet tells no two members apart: it decides about nothing but when a timeout comes, and
-/// whoever compares members by their hash (a model checker) lets it come at any time.
+/// What has not been drawn yet tells no two members apart: it decides about nothing but when a timeout comes,
+/// and whoever compares members by their hash (a model checker) lets it come at any time.
 impl Hash for Jitter {
     fn hash<H: Hasher>(&self, _: &mut H) {}
 }

@@ -68,8 +68,8 @@ impl Leader {
         let base = core.log.base().index;
         let Some(progress) = self.follower(step.now, from) else { return };
         let expected = match progress.pace {
-            // Whoever lacks what it has acknowledged is mad. It is asked again with the next heartbeat, and not
-            // at once: neither would ever get any further.
+            // Whoever lacks what it has acknowledged is mad. It is asked again with the next heartbeat, and
+            // not at once: neither would ever get any further.
             Pace::Probe { .. } => at == progress.next.previous() && at > progress.matched,
             Pace::Replicate { .. } => at > progress.matched && at < progress.next,
             Pace::Snapshot(_) => false,

@@ -58,8 +58,8 @@ impl Primary {
         core.digests.last().is_none() || self.peers().any(is_same)
     }
 
-    /// A learner that was slow is tried with an entry of its own, where nobody writes: it holds up nobody yet. So
-    /// is one to be compared that has got the last entry in a snapshot, and has executed nothing.
+    /// A learner that was slow is tried with an entry of its own, where nobody writes: it holds up nobody
+    /// yet. So is one to be compared that has got the last entry in a snapshot, and has executed nothing.
     pub(crate) fn try_learners(&mut self, core: &mut Core, step: &mut Step<'_>) {
         let last = core.log.last().index;
         let is_idle = core.commit == last && !self.handover.is_under_way();

@@ -82,9 +82,10 @@ impl Table {
             || self.nodes().get(&node).is_some_and(|registration| is_older(registration.start()))
     }
 
-    /// Whether a ping comes from a life before the registered one, for all that can be known: from another life,
-    /// which has not heard of that one yet. Networks deliver late, and lives have no order of their own; a later
-    /// life hears of the table with the answer to its first ping, which goes to where it says that it is.
+    /// Whether a ping comes from a life before the registered one, for all that can be known: from another
+    /// life, which has not heard of that one yet. Networks deliver late, and lives have no order of their
+    /// own; a later life hears of the table with the answer to its first ping, which goes to where it says
+    /// that it is.
     #[must_use]
     pub fn may_be_delayed(&self, node: NodeId, ping: &Ping) -> bool {
         let Some(registration) = self.nodes().get(&node) else { return false };

@@ -131,8 +131,8 @@ impl Monitor {
         self.refused.insert(node, now);
     }
 
-    /// A process was [refused](Self::refuses_newcomer) that comes after the one that is known under its id: it
-    /// has the same data, and was started later.
+    /// A process was [refused](Self::refuses_newcomer) that comes after the one that is known under its id:
+    /// it has the same data, and was started later.
     pub fn knocked(&mut self, now: Instant, from: NodeId, ping: &Ping) {
         let follows = |known: &Ping| known.incarnation == ping.incarnation && known.boot < ping.boot;
         if self.ping(from).is_some_and(follows) {

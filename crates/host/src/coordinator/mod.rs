@@ -7,11 +7,11 @@
 //! with more than a usual load of bytes travels in [parts](onecopy_core::parts), each after the answer to the
 //! one before: small batches come between them. A few large ones at a time are on their way.
 //!
-//! A batch is tried until it is answered or the request timeout is over, under the same id: whichever primary gets it, it
-//! is executed once ([`onecopy_core::session`]). So a client sees a pause while primaries change, and no error.
-//! Only when the time is over, and a write was sent, nobody can say what became of it. A batch that waits at
-//! the primary behind something long, as it would in Redis, is asked for every second, and has its time again
-//! whenever the primary says that its answer will come ([`Outcome::Executing`]).
+//! A batch is tried until it is answered or the request timeout is over, under the same id: whichever primary
+//! gets it, it is executed once ([`onecopy_core::session`]). So a client sees a pause while primaries change,
+//! and no error. Only when the time is over, and a write was sent, nobody can say what became of it. A batch
+//! that waits at the primary behind something long, as it would in Redis, is asked for every second, and has
+//! its time again whenever the primary says that its answer will come ([`Outcome::Executing`]).
 
 mod batch;
 mod config;

@@ -171,8 +171,8 @@ impl Control {
         self.carry_out()
     }
 
-    /// Does what the control plane wants. What cannot be sent is lost: the next ping says it again. Breaks when the
-    /// node may stop.
+    /// Does what the control plane wants. What cannot be sent is lost: the next ping says it again. Breaks
+    /// when the node may stop.
     fn carry_out(&mut self) -> ControlFlow<()> {
         self.journal.submit(self.out.writes.drain(..), &mut Vec::new());
         self.out.archive.drain(..).for_each(|job| self.archive.submit(job));

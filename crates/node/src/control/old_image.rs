@@ -9,8 +9,8 @@ use super::Control;
 pub(super) const NOT_STARTED: i32 = 1;
 
 impl Control {
-    /// Ends the process: the cluster knows of a later start of this node, or of a later life. The data directory is marked
-    /// first: with every start its boot number grows, and would be the highest one day.
+    /// Ends the process: the cluster knows of a later start of this node, or of a later life. The data
+    /// directory is marked first: with every start its boot number grows, and would be the highest one day.
     pub(super) fn is_over(&self) {
         if let Err(error) = Identity::disown(&RealFileSystem, &self.directory) {
             error!(%error, "the data directory cannot be marked as an old image");

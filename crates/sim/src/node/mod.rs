@@ -1,7 +1,7 @@
 //! One machine: its clock and its disk, which survive, and the process on it, which may not.
 //!
-//! A process takes *turns*: everything that has arrived since the last one is taken at once, as by the threads
-//! of the node crate, and goes into the same [`DataPlane`](onecopy_host::DataPlane) and
+//! A process takes *turns*: everything that has arrived since the last one is taken at once, as by the
+//! threads of the node crate, and goes into the same [`DataPlane`](onecopy_host::DataPlane) and
 //! [`ControlPlane`](onecopy_host::ControlPlane).
 
 pub(crate) mod agreement;
