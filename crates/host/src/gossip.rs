@@ -40,7 +40,8 @@ impl Gossip {
 /// `table` is the newest that this node knows; it need not be a view node.
 pub fn answer(me: NodeId, table: &Arc<Table>, from: NodeId, ping: &Ping, out: &mut Out<ViewEffect>) {
     // P9: what an old image of a disk says counts for nothing. The table tells it so.
-    let is_believed = !table.is_over(from, ping.start()) && !table.may_be_delayed(from, ping);
+    let may_be_delayed = table.may_be_delayed(from, ping);
+    let is_believed = !table.is_over(from, ping.start()) && !may_be_delayed;
     let address = &ping.addresses.peer;
     // Also if the table says the same: somebody who knows less may have said something else since.
     if is_believed && !address.is_empty() && from != me {
@@ -48,7 +49,7 @@ pub fn answer(me: NodeId, table: &Arc<Table>, from: NodeId, ping: &Ping, out: &m
     }
     if ping.table < table.version() {
         let table = table.clone();
-        out.effects.push(match table.may_be_delayed(from, ping) {
+        out.effects.push(match may_be_delayed {
             // It may have lost its disk, and have moved: then it is not where the table says.
             true => ViewEffect::Show { to: from, address: address.clone(), table },
             false => ViewEffect::Announce { to: from, table },
