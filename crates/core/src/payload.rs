@@ -5,7 +5,9 @@
 //!
 //! ```text
 //! payload := ε                                        a no-op
-//!          | flags:u8 (memory_max:u64)? batch*        bit 1 of flags: there is a memory limit
+//!          | flags:u8 (memory_max:u64)? (groups:u32)? batch*
+//!                                                     bit 1 of flags: there is a memory limit
+//!                                                     bit 2: the primary's node has several groups
 //! batch   := coordinator:u128 sequence:u64 done_below:u64 length:u32 (at:u32 of:u32)? body
 //! ```
 //!
@@ -18,7 +20,8 @@ use serde::{Deserialize, Serialize};
 use crate::id::{BatchId, Incarnation};
 
 /// Bit 0 once said that the memory of the primary was full. It is never used again.
-const MEMORY_LIMITED: u8 = 2;
+const MEMORY_LIMITED: u8 = 1 << 1;
+const SEVERAL_GROUPS: u8 = 1 << 2;
 const BATCH_HEADER: usize = 16 + 8 + 8 + 4;
 /// A bit of the length.
 const IS_PART: u32 = 1 << 31;
@@ -57,11 +60,20 @@ impl Part {
 }
 
 /// What the primary settled for the whole entry.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
     /// Commands that need memory are refused while the state occupies so many bytes; 0: never. It is the
     /// primary's limit, and holds for all copies: whether there is room is settled as each command executes.
     pub memory_max: u64,
+    /// The primary's node has so many groups, this one included. They share what comparing copies may cost.
+    pub groups: u32,
+}
+
+impl Default for Header {
+    /// No limit, and no other group.
+    fn default() -> Self {
+        Self { memory_max: 0, groups: 1 }
+    }
 }
 
 /// A payload is not what [`Builder`] makes.
@@ -83,12 +95,14 @@ impl Builder {
     #[must_use]
     pub fn new(header: Header) -> Self {
         let mut buffer = BytesMut::with_capacity(256);
-        match header.memory_max {
-            0 => buffer.put_u8(0),
-            limit => {
-                buffer.put_u8(MEMORY_LIMITED);
-                buffer.put_u64_le(limit);
-            }
+        let memory_limited = if header.memory_max > 0 { MEMORY_LIMITED } else { 0 };
+        let several_groups = if header.groups > 1 { SEVERAL_GROUPS } else { 0 };
+        buffer.put_u8(memory_limited | several_groups);
+        if memory_limited > 0 {
+            buffer.put_u64_le(header.memory_max);
+        }
+        if several_groups > 0 {
+            buffer.put_u32_le(header.groups);
         }
         Self { buffer }
     }
@@ -132,12 +146,18 @@ impl Builder {
 pub fn decode(payload: &Bytes) -> Result<(Header, Batches), PayloadError> {
     let mut rest = payload.clone();
     let flags = if rest.has_remaining() { rest.get_u8() } else { 0 };
-    let memory_max = match flags {
-        0 => 0,
-        MEMORY_LIMITED => rest.try_get_u64_le().map_err(|_| PayloadError { at: 1 })?,
-        _ => return Err(PayloadError { at: 0 }),
-    };
-    Ok((Header { memory_max }, Batches { rest, total: payload.len() }))
+    if flags & !(MEMORY_LIMITED | SEVERAL_GROUPS) != 0 {
+        return Err(PayloadError { at: 0 });
+    }
+    let mut header = Header::default();
+    let cut_short = |rest: &Bytes| PayloadError { at: payload.len() - rest.len() };
+    if flags & MEMORY_LIMITED != 0 {
+        header.memory_max = rest.try_get_u64_le().map_err(|_| cut_short(&rest))?;
+    }
+    if flags & SEVERAL_GROUPS != 0 {
+        header.groups = rest.try_get_u32_le().map_err(|_| cut_short(&rest))?;
+    }
+    Ok((header, Batches { rest, total: payload.len() }))
 }
 
 /// The batches of a payload, in order.
@@ -189,12 +209,12 @@ mod tests {
 
     #[test]
     fn what_goes_in_comes_out() {
-        let mut builder = Builder::new(Header { memory_max: 7 << 30 });
+        let mut builder = Builder::new(Header { memory_max: 7 << 30, groups: 1_000 });
         builder.push(&batch(1, b"one"));
         builder.push(&part(2, 5, 7, b"xy"));
         builder.push(&batch(3, b""));
         let (header, batches) = decode(&builder.finish()).unwrap();
-        assert_eq!(header.memory_max, 7 << 30);
+        assert_eq!(header, Header { memory_max: 7 << 30, groups: 1_000 });
         let batches: Vec<Batch> = batches.map(Result::unwrap).collect();
         assert_eq!(batches, [batch(1, b"one"), part(2, 5, 7, b"xy"), batch(3, b"")]);
     }
@@ -220,5 +240,7 @@ mod tests {
         }
         assert_eq!(decode(&Bytes::from_static(&[0x80])).unwrap_err(), PayloadError { at: 0 });
         assert_eq!(decode(&Bytes::from_static(&[2, 0, 0])).unwrap_err(), PayloadError { at: 1 });
+        let cut_short = Bytes::from_static(&[6, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+        assert_eq!(decode(&cut_short).unwrap_err(), PayloadError { at: 9 });
     }
 }

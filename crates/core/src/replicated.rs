@@ -21,7 +21,7 @@ use crate::session::{AnswerBounds, Sessions, Verdict};
 use crate::time::Timestamp;
 
 /// So much of the state is looked at with an entry (rule P10) for each millisecond since the one before: 2
-/// MiB in a second, however many entries it has.
+/// MiB in a second, however many entries it has. All groups of a node share it.
 const SCRUB_BYTES_PER_MS: u64 = 2 << 10;
 /// But so much at least, a few small objects: entries may follow each other faster than milliseconds do.
 const SCRUB_BYTES_MIN: u64 = 256;
@@ -169,16 +169,17 @@ impl<M: StateMachine> Replicated<M> {
         }
         self.side.sessions.sweep(entry.id.index, entry.time);
         self.parts.expire(entry.time);
-        digest.update(&self.look(entry.time).to_le_bytes());
+        digest.update(&self.look(entry.time, header.groups).to_le_bytes());
         self.side.digest = digest.digest();
         Ok(())
     }
 
     /// Looks at the next part of the state; what was seen. What is looked at is bounded in bytes for each
-    /// entry, and for each second.
-    fn look(&mut self, now: Timestamp) -> u64 {
+    /// entry, and for each second in which `groups` share it.
+    fn look(&mut self, now: Timestamp, groups: u32) -> u64 {
         let elapsed = now.0.saturating_sub(std::mem::replace(&mut self.side.last, now).0);
-        let bytes = elapsed.saturating_mul(SCRUB_BYTES_PER_MS).clamp(SCRUB_BYTES_MIN, SCRUB_BYTES_MAX);
+        let share = elapsed.saturating_mul(SCRUB_BYTES_PER_MS) / u64::from(groups.max(1));
+        let bytes = share.clamp(SCRUB_BYTES_MIN, SCRUB_BYTES_MAX);
         let seen = self.machine.scrub(self.side.scrubbed, bytes as usize);
         self.side.scrubbed = seen.next;
         seen.digest

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -346,7 +346,8 @@ pub(crate) struct ThreadStatus {
     turn_began: AtomicU64,
     /// Bytes of memory that the states of its groups occupy.
     occupied: AtomicU64,
-    /// Bytes that their snapshots have.
+    /// How many they are, and the bytes that their snapshots have.
+    groups: AtomicUsize,
     snapshots: AtomicU64,
     turns: AtomicU64,
     busyness: Busyness,
@@ -463,8 +464,10 @@ impl ThreadStatus {
         }
     }
 
-    pub(crate) fn set_snapshots(&self, bytes: u64) {
-        self.snapshots.store(bytes, Ordering::Relaxed);
+    /// How many groups it has, and the bytes that their snapshots have, for the others.
+    pub(crate) fn set_held(&self, groups: usize, snapshots: u64) {
+        self.groups.store(groups, Ordering::Relaxed);
+        self.snapshots.store(snapshots, Ordering::Relaxed);
     }
 
     /// Why no client can be served, if none can.
@@ -522,6 +525,7 @@ impl DataStatus {
         for (_, other) in self.threads.iter().enumerate().filter(|(other, _)| *other != thread) {
             all.occupied += other.occupied.load(Ordering::Relaxed);
             all.snapshots += other.snapshots.load(Ordering::Relaxed);
+            all.groups += other.groups.load(Ordering::Relaxed);
         }
         all
     }

@@ -10,6 +10,8 @@ struct Counter {
     count: u64,
     image: Option<Vec<u8>>,
     arrived: Vec<u8>,
+    /// How many bytes the last look was to see.
+    looked: std::cell::Cell<usize>,
 }
 
 impl StateMachine for Counter {
@@ -36,6 +38,7 @@ impl StateMachine for Counter {
 
     fn scrub(&self, from: Place, bytes: usize) -> Seen {
         assert!(bytes as u64 <= SCRUB_BYTES_MAX);
+        self.looked.set(bytes);
         let next = Place { object: 0, within: (from.within + 1) % 8 };
         Seen { digest: self.count.to_le_bytes()[from.within as usize].into(), next, bytes: 1 }
     }
@@ -324,4 +327,20 @@ fn what_nobody_asks_for_is_looked_at_too() {
         execute(&mut damaged, &entry(index, &[], 1));
     }
     assert_ne!(sound.digest(), damaged.digest());
+}
+
+#[test]
+fn the_groups_of_a_node_share_what_comparing_may_cost() {
+    let looked_after_a_second = |groups| {
+        let payload = Builder::new(Header { groups, ..Header::default() }).finish();
+        let mut replicated = fresh();
+        for index in [1, 1_001] {
+            execute(&mut replicated, &Entry { payload: payload.clone(), ..entry(index, &[], 1) });
+        }
+        replicated.machine.looked.get() as u64
+    };
+    assert_eq!(looked_after_a_second(1), SCRUB_BYTES_MAX);
+    assert_eq!(looked_after_a_second(10), 100 * SCRUB_BYTES_PER_MS);
+    assert_eq!(looked_after_a_second(1_000_000), SCRUB_BYTES_MIN);
+    assert_eq!(looked_after_a_second(0), looked_after_a_second(1));
 }

@@ -46,6 +46,8 @@ pub struct Elsewhere {
     pub occupied: u64,
     /// Bytes that snapshots of all of them have.
     pub snapshots: u64,
+    /// How many groups they have.
+    pub groups: usize,
 }
 
 /// The coordinators and the replicas of one node, or of its [`Share`] of them.
@@ -380,7 +382,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         let mut turns = std::mem::take(&mut self.turns);
         self.agenda.take(now, &mut turns);
         self.changed.extend(&turns);
-        let count = self.groups.len();
+        let count = self.groups.len() + self.elsewhere.groups;
         for id in turns.drain(..) {
             let Some(group) = self.groups.get_mut(&id) else { continue };
             group.set_memory_beside(self.occupied.beside(id));

@@ -95,7 +95,7 @@ impl<M: StateMachine> Group<M> {
             0 => 0,
             max => max.saturating_sub(self.memory_beside).max(1),
         };
-        let mut builder = Builder::new(Header { memory_max });
+        let mut builder = Builder::new(Header { memory_max, groups: self.groups });
         let mut count = 0;
         for (_, batch) in &self.writes {
             builder.push(batch);

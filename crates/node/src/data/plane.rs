@@ -334,7 +334,7 @@ impl Plane {
                 Some(status)
             });
             known.learn(changed.iter().filter_map(|id| Some((*id, self.data.coordinator(*id)?.view()?))));
-            known.set_snapshots(self.data.snapshot_bytes());
+            known.set_held(self.data.groups().count(), self.data.snapshot_bytes());
             self.primaries = self
                 .data
                 .coordinators()

@@ -36,7 +36,7 @@ fn a_turn_executes_so_much_and_the_next_one_goes_on() {
         id: EntryId::new(index, 1),
         time: Timestamp(index),
         seed: 0,
-        payload: Builder::new(Header { memory_max: 0 }).finish(),
+        payload: Builder::new(Header::default()).finish(),
     };
     let (count, commit) = (10_000, Index(10_000));
     let recovered = Recovered { entries: (1..=count).map(entry).collect(), commit, ..Recovered::default() };
