@@ -39,9 +39,6 @@ pub use message::ControlMessage;
 pub use observer::ControlObserver;
 pub use pings::Vitals;
 
-/// How often the view service looks at its evidence.
-const LOOK_INTERVAL: Duration = Duration::from_millis(20);
-
 /// Who a node is, and what its control plane is told.
 #[derive(Clone, Debug)]
 pub struct ControlSettings {
@@ -79,7 +76,6 @@ pub struct ControlPlane {
     pings: u64,
     /// On a view node.
     view_service: Option<ViewService>,
-    next_look: Instant,
     /// Once the node is to stop.
     leaving: Option<Leaving>,
     /// What the view service wants, until the turn ends.
@@ -108,7 +104,6 @@ impl ControlPlane {
             next_ping: now,
             pings: 0,
             view_service,
-            next_look: now,
             leaving: None,
             wanted,
         };
@@ -131,9 +126,8 @@ impl ControlPlane {
     /// When the next turn is due if nothing happens.
     #[must_use]
     pub fn deadline(&self) -> Instant {
-        let service = self.view_service.as_ref();
-        let look = service.map(|_| self.next_look);
-        let due = [service.and_then(ViewService::deadline), look, self.leaving.map(Leaving::until)];
+        let look = self.view_service.as_ref().map(ViewService::deadline);
+        let due = [look, self.leaving.map(Leaving::until)];
         due.into_iter().flatten().fold(self.next_ping, Instant::min)
     }
 
@@ -277,9 +271,6 @@ impl ControlPlane {
         out: &mut Out<ControlEffect>,
     ) {
         self.with_view_service(out, |service, wanted| service.look(now, wall, observer, wanted));
-        if now >= self.next_look {
-            self.next_look = now + LOOK_INTERVAL;
-        }
         self.go_on_leaving(now, observer, out);
         if now >= self.next_ping {
             self.next_ping = now + self.settings.ping_interval;

@@ -51,6 +51,7 @@ impl ViewService {
                         self.operations.clear();
                     }
                     if role == Role::Leader {
+                        self.has_news = true;
                         // Whoever missed the last announcement of the leader before gets this one.
                         self.announce(out);
                     }
@@ -112,8 +113,11 @@ impl ViewService {
             }
             observer.applied(entry, &self.table, term);
         }
-        if self.table.version() > before && self.leads() {
-            self.announce(out);
+        if self.table.version() > before {
+            self.has_news = true;
+            if self.leads() {
+                self.announce(out);
+            }
         }
     }
 

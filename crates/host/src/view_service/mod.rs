@@ -1,8 +1,8 @@
 //! A view node: the view table, replicated with Raft, and the judgement of its leader.
 //!
-//! Every view node hears the pings and suspicions of all nodes ([`Monitor`]). The leader looks at the evidence at every
-//! [`ViewService::look`] and proposes commands; whatever is committed changes the [`Table`], which the leader tells to all
-//! nodes. Before all that, the view nodes of a new cluster agree on who they are (`founding`); later others come, and go, and
+//! Every view node hears the pings and suspicions of all nodes ([`Monitor`]). The leader looks at the evidence some
+//! times in a second, and whenever something was heard that cannot wait ([`ViewService::look`]), and proposes
+//! commands; whatever is committed changes the [`Table`], which the leader tells to all nodes. Before all that, the view nodes of a new cluster agree on who they are (`founding`); later others come, and go, and
 //! take the place of those that lost their disks (`members`).
 
 mod applicants;
@@ -41,6 +41,9 @@ pub use observer::ViewObserver;
 pub const VIEW_GROUP: GroupId = GroupId(0);
 /// Where the membership of the view service stands in the log.
 pub const GENESIS_GROUP: GroupId = GroupId(u32::MAX);
+/// How often the leader looks at its evidence while nothing is heard that cannot wait. Time itself is evidence:
+/// of silence.
+const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 /// A view node that was not run for this long was asleep: what it did not hear meanwhile proves nothing.
 const ASLEEP: Duration = Duration::from_millis(250);
 /// A node that is not heard is told the table this often.
@@ -189,6 +192,9 @@ pub struct ViewService {
     refused_at: BTreeMap<NodeId, Instant>,
     next_call: Instant,
     last_look: Instant,
+    /// When the evidence is looked at next, and whether something was heard that cannot wait until then.
+    next_judgement: Instant,
+    has_news: bool,
     /// The wall clock at the last look.
     wall: Timestamp,
     /// Empty between steps; kept for its memory.
@@ -238,6 +244,8 @@ impl ViewService {
             refused_at: BTreeMap::new(),
             next_call: now + CALL_INTERVAL,
             last_look: now,
+            next_judgement: now,
+            has_news: false,
             wall,
             effects: Vec::new(),
         };
@@ -275,12 +283,12 @@ impl ViewService {
         self.raft.as_ref().is_some_and(|raft| raft.role() == Role::Leader)
     }
 
-    /// When it next wants a look; the evidence wants one more often.
+    /// When it next wants a look.
     #[must_use]
-    pub fn deadline(&self) -> Option<Instant> {
+    pub fn deadline(&self) -> Instant {
         let raft = self.raft.as_ref().and_then(Raft::deadline);
         let hello = (!self.is_member()).then_some(self.next_hello);
-        [raft, hello].into_iter().flatten().min()
+        [raft, hello].into_iter().flatten().fold(self.next_judgement, Instant::min)
     }
 
     // ---- what it hears ------------------------------------------------------------------------------------
@@ -307,6 +315,8 @@ impl ViewService {
         // P9: what an old image of a disk says counts for nothing.
         let is_over = self.table.is_over(from, ping.start()) || self.table.may_be_delayed(from, &ping);
         if !is_over || !self.settings.rules.hold(onecopy_core::Rule::OneLife) {
+            let process = self.monitor.last_ping(now, from).map(|(_, last)| last.start());
+            self.has_news |= process != Some(ping.start());
             self.monitor.heard(now, from, ping);
         }
     }
@@ -342,6 +352,7 @@ impl ViewService {
         let command = match plea {
             Plea::Suspect { node, grounds } => {
                 monitor.suspected(now, (from, moment), (group, view), node, grounds);
+                self.has_news = true;
                 None
             }
             Plea::AddMember { learner } if leads => monitor.certified(now, table, from, group, view, learner),
@@ -379,9 +390,10 @@ impl ViewService {
     /// This view node could not connect to another node: nobody listens there.
     pub fn refused(&mut self, now: Instant, node: NodeId) {
         self.monitor.refused(now, node);
+        self.has_news = true;
     }
 
-    /// Time has passed: timers, and for a leader a look at the evidence.
+    /// Time has passed: timers, and for a leader a look at the evidence if one is due.
     pub fn look(
         &mut self,
         now: Instant,
@@ -400,6 +412,11 @@ impl ViewService {
         if self.raft.as_ref().and_then(Raft::deadline).is_some_and(|deadline| deadline <= now) {
             self.step(now, Input::Elapsed, observer, out);
         }
+        if now < self.next_judgement && !self.has_news {
+            return;
+        }
+        self.next_judgement = now + LOOK_INTERVAL;
+        self.has_news = false;
         if self.leads() {
             self.judge(now, observer, out);
             self.tend_members(now, observer, out);
