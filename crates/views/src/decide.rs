@@ -189,7 +189,8 @@ impl Monitor {
             let alive = !self.is_silent(now, node);
             let known = table.nodes().get(&node) == Some(&registration);
             let proposed = self.registering.get(&node).is_some_and(lately);
-            let is_over = table.is_over(node, registration.start());
+            // Another view node, which led meanwhile, may have registered the life that came after this ping.
+            let is_over = table.is_over(node, registration.start()) || table.may_be_delayed(node, ping);
             (alive && !known && !proposed && !is_over).then_some((node, registration))
         });
         let news: Vec<(NodeId, Registration)> = news.collect();

@@ -109,7 +109,9 @@ impl Monitor {
         if !self.config.rules.hold(Rule::LivingLife) {
             return None;
         }
-        let heard = self.ping(from).map(|heard| (heard.start(), heard.addresses.peer.clone(), heard.pid));
+        // What the table has registered since a life was heard comes after that life.
+        let heard = self.ping(from).filter(|heard| !table.may_be_delayed(from, heard));
+        let heard = heard.map(|heard| (heard.start(), heard.addresses.peer.clone(), heard.pid));
         let registered = || {
             let registration = table.nodes().get(&from)?;
             Some((registration.start(), registration.addresses.peer.clone(), registration.pid))

@@ -142,7 +142,7 @@ fn a_primary_that_cannot_lead_is_succeeded() {
 #[test]
 fn a_member_that_lost_its_data_is_removed_although_it_pings() {
     // P9
-    let lost = |node| Ping { incarnation: Incarnation(99), ..ping(node) };
+    let lost = |node| Ping { incarnation: Incarnation(99), table: u64::MAX, ..ping(node) };
     let mut scene = three();
     scene.hear(N2, lost(N2));
     assert_eq!(scene.decide().last(), Some(&remove_member(1, N2, Reason::LostItsData)));

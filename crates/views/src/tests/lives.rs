@@ -55,6 +55,19 @@ fn what_is_over_is_not_proposed_again() {
     assert_eq!(scene.decide(), []);
 }
 
+#[test]
+fn what_was_heard_of_the_life_before_the_registered_one_counts_for_nothing() {
+    let mut scene = Scene::new(2, &[N1, N2], &[N1, N2, N3]);
+    // n3 has another disk now. It led the view service for a moment, and registered itself; this view node
+    // has heard the life before a moment ago, and nothing of this one.
+    scene.apply(&start(N3, 30, 1, 1));
+    assert_eq!(scene.decide(), []);
+    let later = Ping { incarnation: Incarnation(30), boot: BootNumber(1), run: 1, ..ping(N3) };
+    assert_eq!(scene.monitor.refuses_newcomer(scene.now, &scene.table, N3, &later), None);
+    let third = Ping { incarnation: Incarnation(31), ..later };
+    assert!(scene.monitor.refuses_newcomer(scene.now, &scene.table, N3, &third).is_some());
+}
+
 fn recover(expected: u64, node: NodeId) -> Command {
     let (group, boot) = (G1, BootNumber(1));
     Command::Recover { group, expected: ViewNumber(expected), sole: member(node), boot }
@@ -90,7 +103,7 @@ fn a_group_goes_on_only_with_somebody_who_has_something_and_if_nobody_has_more()
 fn a_second_process_is_not_heard_while_the_first_one_is() {
     let mut scene = Scene::new(2, &[N1, N2], &[N1, N2]);
     let first = Ping { boot: BootNumber(1), run: 1, ..ping(N2) };
-    let empty = Ping { incarnation: Incarnation(99), run: 2, ..ping(N2) };
+    let empty = Ping { incarnation: Incarnation(99), run: 2, table: u64::MAX, ..ping(N2) };
     let copy = Ping { boot: BootNumber(2), run: 3, ..ping(N2) };
     let refuses = |scene: &Scene, ping: &Ping| {
         scene.monitor.refuses_newcomer(scene.now, &scene.table, N2, ping).is_some()
