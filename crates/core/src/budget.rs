@@ -33,23 +33,35 @@ impl Budget<'_> {
     pub fn begin(self, command: &'static str) {
         if let Some(slices) = self.0 {
             slices.command.set(command);
+            slices.has_begun.set(true);
         }
     }
+}
+
+/// What is in the middle of being executed when a slice ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pause {
+    /// The command.
+    pub command: &'static str,
+    /// It alone has used up the whole slice.
+    pub is_long: bool,
 }
 
 /// The slices of one piece of work, as whoever drives the machine sees them.
 pub struct Slices<'a> {
     left: Cell<u64>,
     command: Cell<&'static str>,
-    pause: &'a dyn Fn(&'static str) -> u64,
+    /// A command has begun within this slice.
+    has_begun: Cell<bool>,
+    pause: &'a dyn Fn(Pause) -> u64,
 }
 
 impl<'a> Slices<'a> {
-    /// The first slice has so many steps. When they are used up `pause` is called, with the name of the
-    /// command that is being executed; it returns how many the next slice has. Then the command goes on.
+    /// The first slice has so many steps. When they are used up `pause` is called; it returns how many the
+    /// next slice has. Then the command goes on.
     #[must_use]
-    pub fn new(steps: u64, pause: &'a dyn Fn(&'static str) -> u64) -> Self {
-        Self { left: Cell::new(steps), command: Cell::new(""), pause }
+    pub fn new(steps: u64, pause: &'a dyn Fn(Pause) -> u64) -> Self {
+        Self { left: Cell::new(steps), command: Cell::new(""), has_begun: Cell::new(true), pause }
     }
 
     /// What commands spend from.
@@ -74,7 +86,8 @@ impl<'a> Slices<'a> {
 
     #[cold]
     fn pause(&self) {
-        self.left.set((self.pause)(self.command.get()));
+        let is_long = !self.has_begun.replace(false);
+        self.left.set((self.pause)(Pause { command: self.command.get(), is_long }));
     }
 }
 
@@ -91,8 +104,8 @@ mod tests {
     #[test]
     fn a_slice_pauses_when_it_is_used_up_and_not_before() {
         let pauses = Cell::new(0);
-        let pause = |command| {
-            assert_eq!(command, "keys");
+        let pause = |Pause { command, is_long }| {
+            assert_eq!((command, is_long), ("keys", pauses.get() > 0));
             pauses.set(pauses.get() + 1);
             5
         };
@@ -105,6 +118,22 @@ mod tests {
         assert_eq!((pauses.get(), slices.left()), (1, 5));
         budget.spend(1_000);
         assert_eq!((pauses.get(), slices.left()), (2, 5), "once, however much it is");
+    }
+
+    #[test]
+    fn a_command_is_long_when_it_uses_up_a_slice_alone() {
+        let seen = std::cell::RefCell::new(Vec::new());
+        let pause = |Pause { command, is_long }| {
+            seen.borrow_mut().push((command, is_long));
+            2
+        };
+        let slices = Slices::new(2, &pause);
+        let budget = slices.budget();
+        for command in ["get", "keys", "set"] {
+            budget.begin(command);
+            (0..if command == "keys" { 5 } else { 2 }).for_each(|_| budget.spend(1));
+        }
+        assert_eq!(*seen.borrow(), [("keys", false), ("keys", true), ("set", false)]);
     }
 
     #[test]

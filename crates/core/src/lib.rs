@@ -60,7 +60,7 @@ pub mod session;
 pub mod time;
 pub mod view;
 
-pub use budget::{Budget, Slices};
+pub use budget::{Budget, Pause, Slices};
 pub use entry::{Entry, EntryId};
 pub use footprint::Footprint;
 pub use id::{BatchId, BootNumber, Epoch, GroupId, Incarnation, Index, NodeId, Term, ViewNumber};

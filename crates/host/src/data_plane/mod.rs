@@ -70,6 +70,8 @@ pub struct DataPlane<M, T> {
     dispatches: Vec<Dispatch>,
     /// Whose turn it is. Empty between turns.
     turns: Vec<GroupId>,
+    /// Which groups are in the middle of a long command, in this turn.
+    long: Vec<GroupId>,
     /// To whom something has happened since somebody asked.
     changed: BTreeSet<GroupId>,
 }
@@ -93,6 +95,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
             asked: Out::default(),
             dispatches: Vec::new(),
             turns: Vec::new(),
+            long: Vec::new(),
             changed: BTreeSet::new(),
         }
     }
@@ -392,6 +395,9 @@ impl<M: StateMachine, T> DataPlane<M, T> {
             if let Some(state) = group.state() {
                 self.occupied.set(id, state.memory());
             }
+            if group.executes_long() {
+                self.long.push(id);
+            }
             self.quiescence.follow(now, group);
             self.agenda.set(id, group.deadline(now));
         }
@@ -410,6 +416,23 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         let mut effects = std::mem::take(&mut self.asked.effects);
         effects.drain(..).for_each(|effect| self.grant(effect, out));
         self.asked.effects = effects;
+    }
+
+    /// Whether long commands are to [go on](Self::go_on).
+    #[must_use]
+    pub fn has_long(&self) -> bool {
+        !self.long.is_empty()
+    }
+
+    /// Goes on with long commands, once everything that the turn has to say is on its way.
+    pub fn go_on(&mut self, now: Instant, observer: &mut impl GroupObserver<M>, out: &mut Out<DataEffect>) {
+        for id in std::mem::take(&mut self.long) {
+            if let Some(group) = self.groups.get_mut(&id) {
+                group.go_on(now, observer, &mut self.asked);
+                self.agenda.touch(id);
+            }
+        }
+        self.hand_out(out);
     }
 
     /// When the next turn is due if nothing happens.

@@ -100,6 +100,7 @@ impl Node {
         loop {
             self.plane.route(NOW, &mut self.out);
             self.plane.end_turn(NOW, WALL, &mut (), &mut self.out);
+            self.plane.go_on(NOW, &mut (), &mut self.out);
             if self.out.writes.is_empty() {
                 return std::mem::take(&mut self.out.effects);
             }

@@ -6,7 +6,9 @@
 //! machine is behind (rule `AcknowledgedWhileBusy`). In one turn a group executes a slice and no more, be it
 //! many entries or a part of one command (see [`fiber`](super::fiber)); the next turn follows at once, and
 //! other groups, peers and clients have theirs between. Where there is little to do it is done in the turn in
-//! which it was committed.
+//! which it was committed. A single command that has used up a whole slice goes on in shorter ones, and only
+//! once what the turn has to say is on its way ([`Group::go_on`]): what others wait for visits this thread
+//! several times, and waits for a slice each time.
 //!
 //! Entries and batches of reads take turns, so that neither keeps the other waiting for ever. Whatever comes
 //! while something long is being executed waits behind it, as in Redis.
@@ -37,6 +39,8 @@ use super::{Asked, Group, GroupEffect, GroupObserver, Origin};
 use crate::disk::Out;
 use crate::message::Outcome;
 
+/// A long command goes on in slices that are shorter by this factor.
+const LONG_SLICES: u64 = 4;
 /// An entry weighs as much as its payload, and so much more for itself.
 const ENTRY_BYTES: usize = 256;
 /// A replica is full when so many entries wait.
@@ -201,9 +205,14 @@ impl Execution {
         running.into_iter().chain(waiting.flat_map(|asked| asked.reads).map(|(origin, _)| origin))
     }
 
-    /// A new turn may execute as much as any other.
-    pub(super) fn renew(&mut self) {
-        self.left = self.slice;
+    /// A turn may execute a slice, or nothing yet while a long command goes on.
+    pub(super) fn renew(&mut self, is_long: bool) {
+        self.left = if is_long { 0 } else { self.slice };
+    }
+
+    /// A long command may go on.
+    fn renew_long(&mut self) {
+        self.left = (self.slice / LONG_SLICES).max(1);
     }
 
     /// The next thing to begin, unless this turn has executed enough: entries and reads by turns.
@@ -252,6 +261,19 @@ impl<M: StateMachine> Group<M> {
         let (Running::Entry { since, .. } | Running::Reads { since, .. }) =
             self.execution.running.as_ref()?;
         Some(Busy { since: *since, command: self.state.executes()? })
+    }
+
+    /// Whether a long command goes on: with [`Group::go_on`], and not before.
+    #[must_use]
+    pub fn executes_long(&self) -> bool {
+        self.state.executes_long() && !self.execution.is_held
+    }
+
+    /// Goes on with the long command that is being executed: at the end of a turn, once everything that it has
+    /// to say is on its way.
+    pub fn go_on(&mut self, now: Instant, observer: &mut impl GroupObserver<M>, out: &mut Out<GroupEffect>) {
+        self.execution.renew_long();
+        self.execute(now, observer, out);
     }
 
     /// Lets nothing go on, or everything again: the machine stays in the middle of what it executes next, as

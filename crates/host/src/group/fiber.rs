@@ -16,7 +16,7 @@ use bytes::Bytes;
 use corosensei::stack::DefaultStack;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 use onecopy_core::payload::PayloadError;
-use onecopy_core::{Answer, Budget, Entry, QueryContext, Replicated, Slices, StateMachine, Timestamp};
+use onecopy_core::{Answer, Budget, Entry, Pause, QueryContext, Replicated, Slices, StateMachine, Timestamp};
 
 /// The size of the stack. Only what has been touched of it takes memory.
 const STACK_BYTES: usize = 1 << 20;
@@ -70,14 +70,14 @@ struct Back<M> {
     left: u64,
 }
 
-/// Is given the steps of a slice, and comes back with the name of a command that goes on.
-type Run<M> = Coroutine<u64, &'static str, Back<M>>;
+/// Is given the steps of a slice, and comes back with the command that goes on.
+type Run<M> = Coroutine<u64, Pause, Back<M>>;
 
 enum Whereabouts<M> {
     Here(Box<Replicated<M>>),
     Away {
         run: Run<M>,
-        command: &'static str,
+        pause: Pause,
         /// When time alone changes what reads see, if it is away for reads.
         due: Option<Timestamp>,
     },
@@ -116,9 +116,14 @@ impl<M: StateMachine> Fiber<M> {
     /// The command that is being executed, if it is away.
     pub(super) fn executes(&self) -> Option<&'static str> {
         match &self.whereabouts {
-            Whereabouts::Away { command, .. } => Some(command),
+            Whereabouts::Away { pause, .. } => Some(pause.command),
             Whereabouts::Here(_) | Whereabouts::Nowhere => None,
         }
+    }
+
+    /// Whether a single command has used up a whole slice, and goes on.
+    pub(super) fn executes_long(&self) -> bool {
+        matches!(self.whereabouts, Whereabouts::Away { pause: Pause { is_long: true, .. }, .. })
     }
 
     /// The earliest time at which time alone changes what reads see, as far as that can be told.
@@ -143,9 +148,9 @@ impl<M: StateMachine> Fiber<M> {
         // An entry may change it. Then it is committed, and not executed, which everybody asks first.
         let due = if matches!(work, Work::Reads { .. }) { state.machine().due() } else { None };
         let stack = self.stack.take().unwrap_or_else(new_stack);
-        let run = Coroutine::with_stack(stack, move |yielder: &Yielder<u64, &'static str>, steps| {
+        let run = Coroutine::with_stack(stack, move |yielder: &Yielder<u64, Pause>, steps| {
             let mut state = state;
-            let pause = |command: &'static str| yielder.suspend(command);
+            let pause = |pause| yielder.suspend(pause);
             let slices = Slices::new(steps, &pause);
             let done = work.run(&mut state, slices.budget());
             Back { state, done, left: slices.left() }
@@ -167,8 +172,8 @@ impl<M: StateMachine> Fiber<M> {
     /// One slice, of which what is not used is left.
     fn step(&mut self, mut run: Run<M>, due: Option<Timestamp>, slice: &mut u64) -> Option<Done> {
         match run.resume(mem::take(slice)) {
-            CoroutineResult::Yield(command) => {
-                self.whereabouts = Whereabouts::Away { run, command, due };
+            CoroutineResult::Yield(pause) => {
+                self.whereabouts = Whereabouts::Away { run, pause, due };
                 None
             }
             CoroutineResult::Return(Back { state, done, left }) => {
@@ -189,7 +194,7 @@ impl<M: fmt::Debug> fmt::Debug for Fiber<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.whereabouts {
             Whereabouts::Here(state) => state.fmt(f),
-            Whereabouts::Away { command, .. } => write!(f, "away for {command:?}"),
+            Whereabouts::Away { pause, .. } => write!(f, "away for {:?}", pause.command),
             Whereabouts::Nowhere => f.write_str("nowhere"),
         }
     }

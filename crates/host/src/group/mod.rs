@@ -287,7 +287,7 @@ impl<M: StateMachine> Group<M> {
         observer: &mut impl GroupObserver<M>,
         out: &mut Out<GroupEffect>,
     ) {
-        self.execution.renew();
+        self.execution.renew(self.executes_long());
         self.execute(now, observer, out);
         self.clock = self.entry_time.read(now, steady, self.committed().1);
         self.clock_read = now;

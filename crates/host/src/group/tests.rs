@@ -99,6 +99,9 @@ impl Rig {
 
     fn end_turn(&mut self) {
         self.group.end_turn(NOW, WALL, &mut (), &mut self.out);
+        if self.group.executes_long() {
+            self.group.go_on(NOW, &mut (), &mut self.out);
+        }
     }
 
     /// Everything that was handed in becomes durable, and what follows from it too.

@@ -21,7 +21,10 @@ const BUFFER_BYTES_KEPT: usize = 64 * 1024;
 /// response of which it is a part, so no small reply does.
 const WHOLE_BYTES: usize = 1 << 20;
 /// Once so many bytes are written, others have their turn. A client may read as fast as it is written to.
-const BYTES_TOGETHER: usize = 1 << 20;
+const BYTES_TOGETHER: usize = 1 << 18;
+/// The memory of a reply of so many bytes is given back by another thread: to take its pages away takes the
+/// operating system milliseconds.
+const FREED_ELSEWHERE_BYTES: usize = 1 << 24;
 /// One client's unread replies take at most this part of what all clients' may take, and what one command
 /// adds.
 const PART_OF_BUDGET: usize = 4;
@@ -110,6 +113,9 @@ impl<'a> Output<'a> {
         if let Some(piece) = self.pieces.pop_front_if(|piece| piece.len() == self.sent) {
             self.sent = 0;
             self.pieces_bytes -= piece.len();
+            if piece.len() >= FREED_ELSEWHERE_BYTES {
+                tokio::task::spawn_blocking(|| drop(piece));
+            }
         }
         Ok(written)
     }

@@ -50,7 +50,8 @@ pub(crate) async fn run(mut plane: Plane, inbox: Rc<Inbox>, mut channels: Channe
     // The clock is read before anything happens: what it shows later is compared with this.
     plane.turn(std::iter::empty());
     loop {
-        let (now, due) = (plane.now(), plane.due());
+        let now = plane.now();
+        let due = plane.due(now);
         tokio::select! {
             biased;
             () = inbox.filled() => {}

@@ -99,21 +99,32 @@ impl Plane {
         self.write_down(now);
         self.data.route(now, &mut self.out);
         self.data.end_turn(now, self.clock.wall(), &mut self.telling, &mut self.out);
-        self.write_down(now);
-        self.data.hand_out(&mut self.out);
         self.mind_the_clock();
-        self.carry_out();
-        self.data.replies().for_each(|(client, reply)| self.threads.reply(client, reply));
-        self.threads.deliver();
+        self.settle(now);
+        if self.data.has_long() {
+            // Whoever was woken on this processor would wait until the scheduler ends this thread's time slice,
+            // some milliseconds, and others are woken one after the other.
+            std::thread::yield_now();
+            self.data.go_on(now, &mut self.telling, &mut self.out);
+            self.settle(now);
+        }
         self.renew_status(now);
         let status = self.status.thread(self.threads.me());
         status.set_occupied(self.data.occupied());
         status.turn_ends(self.clock.now());
     }
 
+    /// Writes what is to be written, and sends and answers what follows.
+    fn settle(&mut self, now: Instant) {
+        self.write_down(now);
+        self.data.hand_out(&mut self.out);
+        self.carry_out();
+        self.data.replies().for_each(|(client, reply)| self.threads.reply(client, reply));
+        self.threads.deliver();
+    }
+
     /// When the next turn is due if nothing happens.
-    pub(crate) fn due(&self) -> Option<Instant> {
-        let now = self.clock.now();
+    pub(crate) fn due(&self, now: Instant) -> Option<Instant> {
         let status = self.status_is_old.then_some(self.status_due);
         let complaint =
             self.unready.filter(|(_, was_said)| !was_said).map(|(since, _)| since + UNREADY_PATIENCE);

@@ -317,6 +317,11 @@ impl Process {
             return;
         }
         self.post(env);
+        if self.data.has_long() {
+            let mut watch = GroupWatch { env: &mut *env, me: self.me, boot: self.boot };
+            self.data.go_on(now, &mut watch, &mut self.data_out);
+            self.post(env);
+        }
         let replies = self.data.replies().map(|(op, reply)| (self.me.node, op, understand(reply)));
         env.checks.answers.extend(replies);
         if self.status_due(now).is_none_or(|due| due <= now) {
