@@ -15,18 +15,24 @@
 //! | `learner` | what clients and members notice of a copy that is being made | the same |
 //! | `hostile` | what hostile input costs everybody else | the same |
 //! | `busy` | what others notice of a command that takes long, beside Redis | the same, and redis-server |
+//! | `beside` | what sets that are there cost what is done beside them | the same, and redis-server |
+//! | `replay` | how long a node takes to start after a time of load, beside Redis | the same |
+//! | `far` | the view service with a dead node and one behind a slow link | clusters of its own |
 //! | `memory` | the memory of a node with data, beside Redis | the same |
 //! | `stalls` | how long others wait for what is large, beside Redis | the same |
 //! | `exactly-once` | what it costs to remember answers | the state machine alone |
 //!
 //! Clusters are those of `crates/harness`: real processes on this machine, with the program that lies beside this one.
 
+mod beside;
 mod busy;
 mod counting;
 mod curves;
 mod databases;
 mod exactly_once;
 mod failover;
+mod far;
+mod filling;
 mod groups;
 mod hostile;
 mod learner;
@@ -38,6 +44,7 @@ mod outage;
 mod process;
 mod reads;
 mod redis_server;
+mod replay;
 mod reply;
 mod stalls;
 mod steady;
@@ -64,6 +71,9 @@ enum Command {
     Hostile(hostile::Arguments),
     Stalls(stalls::Arguments),
     Busy(busy::Arguments),
+    Beside(beside::Arguments),
+    Replay(replay::Arguments),
+    Far(far::Arguments),
     Curves(curves::Arguments),
 }
 
@@ -83,6 +93,9 @@ fn main() -> anyhow::Result<()> {
         Command::Hostile(arguments) => hostile::run(&arguments),
         Command::Stalls(arguments) => stalls::run(&arguments),
         Command::Busy(arguments) => busy::run(&arguments),
+        Command::Beside(arguments) => beside::run(&arguments),
+        Command::Replay(arguments) => replay::run(&arguments),
+        Command::Far(arguments) => far::run(&arguments),
         Command::Curves(arguments) => curves::run(&arguments),
     }
 }

@@ -1,7 +1,6 @@
 //! How long others wait while something large is made, removed, or expires; beside Redis.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -10,8 +9,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, ensure};
 use onecopy_harness::{Cluster, Options, free_port};
 
+use crate::filling::{TOGETHER, collection, connect, exchange, fill, request};
 use crate::redis_server::RedisServer;
-use crate::reply::Replies;
 
 /// Measures the longest time for which another client waits: one that does nothing but SET and GET, each
 /// after the answer to the last.
@@ -42,9 +41,6 @@ pub(crate) struct Arguments {
 
 /// What follows by itself, such as giving memory back, is over by then.
 const REST: Duration = Duration::from_secs(3);
-/// Elements or keys in one command, and commands in a pipeline.
-const TOGETHER: u64 = 100;
-const PIPELINE: u64 = 20;
 
 /// Something that could hold up others.
 struct Case {
@@ -141,70 +137,16 @@ impl Witness {
     }
 }
 
-fn connect(server: SocketAddr) -> anyhow::Result<TcpStream> {
-    let stream = TcpStream::connect(server)?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
-}
-
-fn request(words: &[&str]) -> Vec<u8> {
-    let mut request = format!("*{}\r\n", words.len()).into_bytes();
-    for word in words {
-        request.extend_from_slice(format!("${}\r\n{word}\r\n", word.len()).as_bytes());
-    }
-    request
-}
-
-/// Sends a request, and waits for so many replies.
-fn exchange(stream: &mut TcpStream, request: &[u8], count: u64) -> anyhow::Result<()> {
-    stream.write_all(request)?;
-    let mut replies = Replies::default();
-    let mut buffer = [0; 1 << 12];
-    while replies.complete() < count {
-        let read = stream.read(&mut buffer)?;
-        ensure!(read > 0, "the connection was closed");
-        replies.take(&buffer[..read])?;
-    }
-    ensure!(replies.errors() == 0, "{} errors", replies.errors());
-    Ok(())
-}
-
 fn ask(server: SocketAddr, words: &[&str]) -> anyhow::Result<()> {
     exchange(&mut connect(server)?, &request(words), 1)
 }
 
-/// Sends commands, each for some of `count` numbers, in pipelines.
-fn fill(
-    server: SocketAddr,
-    count: u64,
-    command: impl Fn(std::ops::Range<u64>) -> Vec<u8>,
-) -> anyhow::Result<()> {
-    let mut stream = connect(server)?;
-    for start in (0..count).step_by((TOGETHER * PIPELINE) as usize) {
-        let end = count.min(start + TOGETHER * PIPELINE);
-        let starts: Vec<u64> = (start..end).step_by(TOGETHER as usize).collect();
-        let commands = starts.iter().flat_map(|start| command(*start..end.min(start + TOGETHER)));
-        let request: Vec<u8> = commands.collect();
-        exchange(&mut stream, &request, starts.len() as u64)?;
-    }
-    Ok(())
-}
-
-fn collection(server: SocketAddr, name: &str, count: u64) -> anyhow::Result<()> {
-    fill(server, count, |numbers| {
-        let members: Vec<String> = numbers.map(|number| format!("member:{number:09}")).collect();
-        let words: Vec<&str> =
-            [name, "large"].into_iter().chain(members.iter().map(String::as_str)).collect();
-        request(&words)
-    })
-}
-
 fn large_set(arguments: &Arguments, server: SocketAddr) -> anyhow::Result<()> {
-    collection(server, "SADD", arguments.members)
+    collection(server, ["SADD", "large"], arguments.members)
 }
 
 fn large_list(arguments: &Arguments, server: SocketAddr) -> anyhow::Result<()> {
-    collection(server, "RPUSH", arguments.members)
+    collection(server, ["RPUSH", "large"], arguments.members)
 }
 
 fn many_keys(arguments: &Arguments, server: SocketAddr) -> anyhow::Result<()> {

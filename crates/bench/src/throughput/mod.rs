@@ -134,6 +134,12 @@ fn load(case: &Case, port: u16, requests: u64) -> Command {
     command
 }
 
+/// Commands per second of 50 clients, with values of 64 bytes.
+pub(crate) fn per_second(system: &System, test: &str, pipeline: u64, seconds: f64) -> anyhow::Result<f64> {
+    let case = Case { test: test.to_owned(), pipeline, clients: 50, bytes: 64 };
+    Ok(measure(system, &case, seconds)?.per_second)
+}
+
 fn measure(system: &System, case: &Case, seconds: f64) -> anyhow::Result<Outcome> {
     let requests = case.requests(seconds);
     let (entries, before) = (system.entries(), system.threads()?);
