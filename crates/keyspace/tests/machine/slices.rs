@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use bytes::Bytes;
-use onecopy_core::{ApplyContext, Budget, Index, Slices, StateMachine, Timestamp};
+use onecopy_core::{ApplyContext, Budget, Index, Pause, Slices, StateMachine, Timestamp};
 use onecopy_keyspace::Keyspace;
 use onecopy_keyspace::request::{BodyBuilder, SegmentBuilder};
 use onecopy_resp::Version;
@@ -163,7 +163,7 @@ fn whatever_takes_long_pauses_and_nothing_of_it_shows() {
         let expected = run(&mut whole, command, Budget::ENDLESS);
         assert_ne!(expected[4], b'-', "{command}: {}", String::from_utf8_lossy(&expected[4..]));
         let pauses = Cell::new(0usize);
-        let pause = |name: &'static str| {
+        let pause = |Pause { command: name, .. }| {
             assert!(command.to_ascii_lowercase().starts_with(name), "{name} is executed, not {command}");
             pauses.set(pauses.get() + 1);
             25
@@ -216,7 +216,7 @@ fn many_keys_that_expire_at_once_are_counted_bit_by_bit() {
     let context = ApplyContext::new(Index(2), Timestamp(2_000), 7);
     whole.advance(&context);
     let pauses = Cell::new(0usize);
-    let pause = |name: &'static str| {
+    let pause = |Pause { command: name, .. }| {
         assert_eq!(name, "expiry");
         pauses.set(pauses.get() + 1);
         25
