@@ -102,9 +102,6 @@ impl Plane {
         self.mind_the_clock();
         self.settle(now);
         if self.data.has_long() {
-            // Whoever was woken on this processor would wait until the scheduler ends this thread's time slice,
-            // some milliseconds, and others are woken one after the other.
-            std::thread::yield_now();
             self.data.go_on(now, &mut self.telling, &mut self.out);
             self.settle(now);
         }
