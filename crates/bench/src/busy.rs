@@ -1,5 +1,5 @@
-//! What others notice of a command that takes long: `KEYS *` over millions of keys, at the primary, and at a
-//! backup.
+//! What others notice of commands that take long: `KEYS *` over millions of keys, at the primary, and at a
+//! backup; and writes, which every copy executes, a learner too.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -10,11 +10,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use onecopy_harness::{Cluster, Options, free_port};
 
+use crate::filling::request;
 use crate::redis_server::RedisServer;
 use crate::steady::{Ask, Steady, Window};
 
 /// How many keys one `MSET` makes.
 const TOGETHER: usize = 10_000;
+/// How many members the sorted sets have whose union is made.
+const UNION_MEMBERS: usize = 300_000;
 /// How long clients are watched without the command, and how long after it.
 const QUIET: Duration = Duration::from_secs(5);
 const AFTERWARDS: Duration = Duration::from_secs(1);
@@ -39,6 +42,9 @@ pub(crate) struct Arguments {
     /// Writes per second, of four clients.
     #[arg(long, default_value_t = 1_000.0)]
     per_second: f64,
+    /// How many long writes follow each other, each the union of two large sorted sets.
+    #[arg(long, default_value_t = 12)]
+    unions: u64,
 }
 
 /// Where something is asked.
@@ -73,6 +79,11 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         measure(arguments, &Place { name, write_at, busy_at, cluster: Some(&cluster) })?;
     }
     drop(cluster);
+    redis(arguments)?;
+    unions(arguments)
+}
+
+fn redis(arguments: &Arguments) -> anyhow::Result<()> {
     if !RedisServer::is_installed() {
         return Ok(());
     }
@@ -81,6 +92,83 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let address = SocketAddr::from(([127, 0, 0, 1], port));
     fill(address, arguments.keys)?;
     measure(arguments, &Place { name: "Redis", write_at: address, busy_at: address, cluster: None })
+}
+
+/// Writes that all copies execute for seconds, and a third copy that is made meanwhile: it executes them too,
+/// and is a member only after that. Clients write to another database, at the primary of the busy one.
+fn unions(arguments: &Arguments) -> anyhow::Result<()> {
+    let databases = vec![format!("other:{OTHER_DATABASE}")];
+    let mut cluster = Cluster::start(Options { durability: "memory", databases, ..Options::default() });
+    let primary = cluster.redis_address(cluster.primary());
+    for set in ["one", "two"] {
+        for first in (0..UNION_MEMBERS).step_by(TOGETHER) {
+            let mut command = redis::cmd("ZADD");
+            command.arg(set);
+            for number in first..first + TOGETHER {
+                command.arg(number).arg(format!("{set}:{number:09}"));
+            }
+            let () = command.query(&mut connect(primary)?)?;
+        }
+    }
+    let ask_others = (0..2).map(|number| ask(OTHER_DATABASE, &["SET", "value"], number)).collect();
+    let others = Steady::start(primary, Some(200.0), ask_others)?;
+    std::thread::sleep(AFTERWARDS);
+    others.take();
+    std::thread::sleep(QUIET);
+    let (without, view) = (others.take(), cluster.view());
+    let began = Instant::now();
+    let stream = TcpStream::connect(primary)?;
+    let request = request(&["ZUNIONSTORE", "all", "2", "one", "two"]);
+    (&stream).write_all(&request.repeat(usize::try_from(arguments.unions)?))?;
+    cluster.must_operate(&["group", "copies", "3"]);
+    let is_over = Arc::new(AtomicBool::new(false));
+    let (took, copies) = std::thread::scope(|scope| {
+        let looking = scope.spawn(|| fewest_copies(Some(&cluster), &is_over));
+        let answered = answers(&stream, arguments.unions);
+        let took = began.elapsed();
+        is_over.store(true, Ordering::Relaxed);
+        let copies = looking.join().expect("looking does not panic");
+        answered.map(|()| (took, copies))
+    })?;
+    cluster.wait_until_complete();
+    let (with, all) = (others.stop(), began.elapsed());
+    println!(
+        "\n{} unions of two sorted sets of {UNION_MEMBERS}, and a copy that is made meanwhile:\n",
+        arguments.unions
+    );
+    println!(
+        "| answered after | three copies after | SET to another database | views | copies at the worst | errors |"
+    );
+    println!("| --- | --- | --- | --- | --- | --- |");
+    println!(
+        "| {:.1} s | {:.1} s | {}, {} | {view} to {} | {} | {} |",
+        took.as_secs_f64(),
+        all.as_secs_f64(),
+        waits(&without),
+        waits(&with),
+        cluster.view(),
+        copies.unwrap_or_default(),
+        with.errors
+    );
+    // A view with a learner, and one in which it is a member: more would be another attempt, or a member that
+    // was taken for dead.
+    ensure!(cluster.view() == view + 2, "somebody who was busy was taken for dead");
+    Ok(())
+}
+
+/// Waits until so many unions are answered.
+fn answers(stream: &TcpStream, count: u64) -> anyhow::Result<()> {
+    let mut lines = BufReader::new(stream).lines();
+    for _ in 0..count {
+        let answer = lines.next().context("the connection is closed")??;
+        ensure!(answer == format!(":{}", 2 * UNION_MEMBERS), "a union is answered {answer}");
+    }
+    Ok(())
+}
+
+/// The p99, and the longest.
+fn waits(window: &Window) -> String {
+    format!("{:.1} ({:.0})", window.milliseconds(0.99), window.milliseconds(1.0))
 }
 
 fn fill(address: SocketAddr, keys: usize) -> anyhow::Result<()> {
@@ -153,7 +241,7 @@ fn measure(arguments: &Arguments, place: &Place<'_>) -> anyhow::Result<()> {
     let view = place.cluster.map(Cluster::view);
     let is_over = Arc::new(AtomicBool::new(false));
     let (takes, copies) = std::thread::scope(|scope| {
-        let looking = scope.spawn(|| fewest_copies(place, &is_over));
+        let looking = scope.spawn(|| fewest_copies(place.cluster, &is_over));
         let takes: anyhow::Result<Vec<f64>> =
             (0..arguments.times).map(|_| keys(place.busy_at, arguments.keys)).collect();
         std::thread::sleep(AFTERWARDS);
@@ -161,11 +249,7 @@ fn measure(arguments: &Arguments, place: &Place<'_>) -> anyhow::Result<()> {
         (takes, looking.join().expect("looking does not panic"))
     });
     let (with, takes) = (others.stop(), takes?);
-    let column = |kind: usize| {
-        let both = [&without[kind], &with[kind]]
-            .map(|window| format!("{:.1} ({:.0})", window.milliseconds(0.99), window.milliseconds(1.0)));
-        both.join(", ")
-    };
+    let column = |kind: usize| [&without[kind], &with[kind]].map(waits).join(", ");
     let views = place.cluster.zip(view).map(|(cluster, before)| format!("{before} to {}", cluster.view()));
     println!(
         "| {} | {:.0} | {} | {} | {} | {} | {} | {} |",
@@ -206,8 +290,8 @@ fn keys(address: SocketAddr, at_least: usize) -> anyhow::Result<f64> {
 }
 
 /// How many copies there were at the worst, until it is over.
-fn fewest_copies(place: &Place<'_>, is_over: &AtomicBool) -> Option<usize> {
-    let cluster = place.cluster?;
+fn fewest_copies(cluster: Option<&Cluster>, is_over: &AtomicBool) -> Option<usize> {
+    let cluster = cluster?;
     let mut fewest = usize::MAX;
     while !is_over.load(Ordering::Relaxed) {
         let groups = cluster.report().groups;

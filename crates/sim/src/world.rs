@@ -257,8 +257,18 @@ impl World {
         for (group, checks) in &mut self.env.checks.groups {
             let Some(replica) = process.group(*group).map(Group::replica) else { continue };
             let (waiting, held) = (node.disk.waiting(*group), replica.log());
-            // What is as long as it may be for a good reason may also come and be written at once.
-            let disk = waiting.saturating_sub(held.bytes().saturating_sub(self.bounds.log()));
+            // A log may be as long as the snapshot before it, and longer by as much as another replica has got
+            // of one, from here or from a backup.
+            let images = || {
+                let largest = self.nodes.iter().map(|node| node.disk.largest_image(*group)).max();
+                2 * largest.unwrap_or_default()
+            };
+            // What is as long as it may be for a good reason may also come and be written at once. The log may
+            // be short again before that is done: the snapshot after it may be.
+            let mut disk = waiting.saturating_sub(held.bytes().saturating_sub(self.bounds.log()));
+            if disk > self.bounds.disk() {
+                disk = disk.saturating_sub(images());
+            }
             let memory = match process.knows_what_is_settled(*group) {
                 true => held.memory_bytes().saturating_sub(waiting),
                 false => 0,
@@ -269,10 +279,7 @@ impl World {
                 log = log.min(self.bounds.log());
             }
             if log > self.bounds.log() {
-                // It may be as long as the snapshot before it, and longer by as much as another replica has
-                // got of one, from here or from a backup.
-                let images = self.nodes.iter().map(|node| node.disk.largest_image(*group)).max();
-                log = log.saturating_sub(2 * images.unwrap_or_default());
+                log = log.saturating_sub(images());
             }
             self.bounds.check(id, Sizes { log, memory, disk });
             let is_newest =

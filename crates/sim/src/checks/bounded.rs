@@ -59,6 +59,12 @@ impl Bounds {
         self.0.log
     }
 
+    /// How much may wait for the disk.
+    #[must_use]
+    pub fn disk(&self) -> usize {
+        self.0.disk
+    }
+
     /// Looks at one node.
     pub fn check(&self, node: NodeId, sizes: Sizes) {
         let Self(most) = self;
