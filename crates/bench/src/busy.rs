@@ -18,6 +18,9 @@ use crate::steady::{Ask, Steady, Window};
 const TOGETHER: usize = 10_000;
 /// How many members the sorted sets have whose union is made.
 const UNION_MEMBERS: usize = 300_000;
+/// How often somebody else writes meanwhile. All nodes are busy then: on few processors a write takes tens of
+/// milliseconds, and more of them would queue.
+const OTHERS_PER_SECOND: f64 = 40.0;
 /// How long clients are watched without the command, and how long after it.
 const QUIET: Duration = Duration::from_secs(5);
 const AFTERWARDS: Duration = Duration::from_secs(1);
@@ -111,7 +114,7 @@ fn unions(arguments: &Arguments) -> anyhow::Result<()> {
         }
     }
     let ask_others = (0..2).map(|number| ask(OTHER_DATABASE, &["SET", "value"], number)).collect();
-    let others = Steady::start(primary, Some(200.0), ask_others)?;
+    let others = Steady::start(primary, Some(OTHERS_PER_SECOND), ask_others)?;
     std::thread::sleep(AFTERWARDS);
     others.take();
     std::thread::sleep(QUIET);
