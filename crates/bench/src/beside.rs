@@ -9,8 +9,8 @@ use crate::redis_server::RedisServer;
 use crate::system::{Size, System};
 use crate::throughput::per_second;
 
-/// Measures SET and INCR beside sets, and without them: two clusters, which have their turn in each round, and
-/// two pairs of redis-server. Needs redis-benchmark.
+/// Measures SET and INCR beside sets, and without them: two clusters, which have their turn in each round,
+/// and two pairs of redis-server. Needs redis-benchmark.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Rounds of each case.

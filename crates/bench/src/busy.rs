@@ -273,7 +273,7 @@ fn measure(arguments: &Arguments, place: &Place<'_>) -> anyhow::Result<()> {
 fn keys(address: SocketAddr, at_least: usize) -> anyhow::Result<f64> {
     let client = TcpStream::connect(address)?;
     let began = Instant::now();
-    (&client).write_all(b"*2\r\n$4\r\nKEYS\r\n$1\r\n*\r\n")?;
+    (&client).write_all(&request(&["KEYS", "*"]))?;
     let mut reply = BufReader::with_capacity(READ_BYTES, client);
     let mut header = String::new();
     reply.read_line(&mut header)?;

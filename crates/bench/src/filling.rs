@@ -17,9 +17,9 @@ pub(crate) fn connect(server: SocketAddr) -> anyhow::Result<TcpStream> {
     Ok(stream)
 }
 
-pub(crate) fn request(words: &[&str]) -> Vec<u8> {
+pub(crate) fn request(words: &[impl AsRef<str>]) -> Vec<u8> {
     let mut request = format!("*{}\r\n", words.len()).into_bytes();
-    for word in words {
+    for word in words.iter().map(AsRef::as_ref) {
         request.extend_from_slice(format!("${}\r\n{word}\r\n", word.len()).as_bytes());
     }
     request

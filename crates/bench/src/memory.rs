@@ -1,15 +1,14 @@
 //! What data occupies, beside Redis.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use onecopy_harness::{Cluster, Options, free_port};
 
+use crate::filling::{connect, exchange, request};
 use crate::process;
 use crate::redis_server::RedisServer;
-use crate::reply::Replies;
 
 /// Measures the resident memory of a node with data, less that of one without, beside Redis with the same.
 ///
@@ -174,25 +173,11 @@ fn theirs(data: &DataSet, count: u64) -> anyhow::Result<f64> {
 
 /// Sends the commands of so many numbers, in pipelines.
 fn load(address: SocketAddr, count: u64, command: impl Fn(u64) -> Vec<String>) -> anyhow::Result<()> {
-    let mut stream = TcpStream::connect(address)?;
-    stream.set_nodelay(true)?;
-    let mut replies = Replies::default();
-    let mut buffer = vec![0; 1 << 16];
+    let mut stream = connect(address)?;
     for start in (0..count).step_by(PIPELINE as usize) {
         let end = count.min(start + PIPELINE);
-        let mut request = Vec::new();
-        for number in start..end {
-            let command = command(number);
-            write!(request, "*{}\r\n", command.len())?;
-            command.iter().try_for_each(|word| write!(request, "${}\r\n{word}\r\n", word.len()))?;
-        }
-        stream.write_all(&request)?;
-        while replies.complete() < end {
-            let read = stream.read(&mut buffer)?;
-            ensure!(read > 0, "the connection was closed");
-            replies.take(&buffer[..read])?;
-        }
+        let requests: Vec<u8> = (start..end).flat_map(|number| request(&command(number))).collect();
+        exchange(&mut stream, &requests, end - start)?;
     }
-    ensure!(replies.errors() == 0, "{} errors", replies.errors());
     Ok(())
 }

@@ -9,8 +9,8 @@ use onecopy_harness::{Cluster, Options, free_port, wait};
 
 use crate::redis_server::RedisServer;
 
-/// Measures how long a server takes to answer clients after it was loaded for a while, killed (`kill -9`), and
-/// started again: it reads its snapshot, and executes the log behind it.
+/// Measures how long a server takes to answer clients after it was loaded for a while, killed (`kill -9`),
+/// and started again: it reads its snapshot, and executes the log behind it.
 ///
 /// One node with one copy, settings as they are by default but for durability in memory; beside it Redis with
 /// a log that is synced once a second. Needs redis-benchmark.

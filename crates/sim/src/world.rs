@@ -257,14 +257,14 @@ impl World {
         for (group, checks) in &mut self.env.checks.groups {
             let Some(replica) = process.group(*group).map(Group::replica) else { continue };
             let (waiting, held) = (node.disk.waiting(*group), replica.log());
-            // A log may be as long as the snapshot before it, and longer by as much as another replica has got
-            // of one, from here or from a backup.
+            // A log may be as long as the snapshot before it, and longer by as much as another replica has
+            // got of one, from here or from a backup.
             let images = || {
                 let largest = self.nodes.iter().map(|node| node.disk.largest_image(*group)).max();
                 2 * largest.unwrap_or_default()
             };
-            // What is as long as it may be for a good reason may also come and be written at once. The log may
-            // be short again before that is done: the snapshot after it may be.
+            // What is as long as it may be for a good reason may also come and be written at once. The log
+            // may be short again before that is done: the snapshot after it may be.
             let mut disk = waiting.saturating_sub(held.bytes().saturating_sub(self.bounds.log()));
             if disk > self.bounds.disk() {
                 disk = disk.saturating_sub(images());

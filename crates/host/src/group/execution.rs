@@ -269,8 +269,8 @@ impl<M: StateMachine> Group<M> {
         self.state.executes_long() && !self.execution.is_held
     }
 
-    /// Goes on with the long command that is being executed: at the end of a turn, once everything that it has
-    /// to say is on its way.
+    /// Goes on with the long command that is being executed: at the end of a turn, once everything that it
+    /// has to say is on its way.
     pub fn go_on(&mut self, now: Instant, observer: &mut impl GroupObserver<M>, out: &mut Out<GroupEffect>) {
         self.execution.renew_long();
         self.execute(now, observer, out);

@@ -1,9 +1,10 @@
 //! A view node: the view table, replicated with Raft, and the judgement of its leader.
 //!
-//! Every view node hears the pings and suspicions of all nodes ([`Monitor`]). The leader looks at the evidence some
-//! times in a second, and whenever something was heard that cannot wait ([`ViewService::look`]), and proposes
-//! commands; whatever is committed changes the [`Table`], which the leader tells to all nodes. Before all that, the view nodes of a new cluster agree on who they are (`founding`); later others come, and go, and
-//! take the place of those that lost their disks (`members`).
+//! Every view node hears the pings and suspicions of all nodes ([`Monitor`]). The leader looks at the
+//! evidence some times in a second, and whenever something was heard that cannot wait
+//! ([`ViewService::look`]), and proposes commands; whatever is committed changes the [`Table`], which the
+//! leader tells to all nodes. Before all that, the view nodes of a new cluster agree on who they are
+//! (`founding`); later others come, and go, and take the place of those that lost their disks (`members`).
 
 mod applicants;
 mod founding;
@@ -41,8 +42,8 @@ pub use observer::ViewObserver;
 pub const VIEW_GROUP: GroupId = GroupId(0);
 /// Where the membership of the view service stands in the log.
 pub const GENESIS_GROUP: GroupId = GroupId(u32::MAX);
-/// How often the leader looks at its evidence while nothing is heard that cannot wait. Time itself is evidence:
-/// of silence.
+/// How often the leader looks at its evidence while nothing is heard that cannot wait. Time itself is
+/// evidence: of silence.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 /// A view node that was not run for this long was asleep: what it did not hear meanwhile proves nothing.
 const ASLEEP: Duration = Duration::from_millis(250);
