@@ -12,6 +12,11 @@ use crate::world::World;
 /// How long the cluster may take, after the faults, for each copy that it may have to make: one is made after
 /// the other.
 const RECOVERY_MAX: Time = 60 * SECOND;
+/// The same where a message or a window holds so little that a copy gets one entry in a round trip, or for
+/// each that is read back from the disk: there may be some thousands of them.
+const NARROW_RECOVERY_MAX: Time = 150 * SECOND;
+/// What holds no more entries than these is so narrow; many are larger than a value alone makes them.
+const NARROW: usize = 16;
 /// When recovery takes longer than this, clients pause.
 const HASTE_MAX: Time = 10 * SECOND;
 /// For how long, at the most.
@@ -37,7 +42,9 @@ pub(crate) enum Phase {
 
 /// How long the cluster may take to be as good as new after the faults.
 fn recovery_max(profile: &Profile) -> Time {
-    RECOVERY_MAX * Time::from(profile.copies.max(2) - 1)
+    let is_narrow = profile.window_bytes_max.min(profile.prepare_bytes_max) <= NARROW * profile.entry_bytes();
+    let each = if is_narrow { NARROW_RECOVERY_MAX } else { RECOVERY_MAX };
+    each * Time::from(profile.copies.max(2) - 1)
 }
 
 impl World {

@@ -36,6 +36,8 @@ const SEVERAL: u64 = 300;
 const PARTS: u64 = 250;
 /// Of those, in how many clients do so little that groups are quiescent.
 const QUIET: u64 = 400;
+/// About how many bytes an entry has beside a value.
+const OVERHEAD: usize = 150;
 /// Commands pause in the middle, after a few steps.
 const SLICED: u64 = 600;
 
@@ -150,7 +152,7 @@ impl Profile {
         let big = dice.chance(40);
         let value_bytes =
             if big { dice.between(100_000, 250_000) as usize } else { dice.between(1, 200) as usize };
-        let entry = value_bytes + 150;
+        let entry = value_bytes + OVERHEAD;
         let small_log = dice.chance(700);
         let mut profile = Self {
             nodes,
@@ -335,6 +337,11 @@ impl Profile {
         (self.fault_time, self.fault_interval) = (10 * SECOND, dice.between(500, 2_000) * MS);
         self.fault_length = dice.between(2_000, 8_000) * MS;
         self.alone = Some(Fault::LargeValues);
+    }
+
+    /// About how many bytes an entry has.
+    pub(crate) fn entry_bytes(&self) -> usize {
+        self.value_bytes + OVERHEAD
     }
 
     /// Lets words of control go astray: so many of a thousand, for so many milliseconds at most.

@@ -91,6 +91,14 @@ impl Race {
                 profile.fault_length = ms(dice, 500, 3_000);
                 (profile.copies, profile.nodes) = (3, profile.nodes.max(3));
                 (profile.think, profile.drift_ppm) = (30 * MS, dice.between(0, 20_000) as i64);
+                if dice.chance(500) {
+                    // Who has given up its lease is cut off before it hears of the view that it asked for.
+                    profile.latency = ms(dice, 10, 80);
+                    (profile.workload.reads, profile.workload.keys) = (600, 1);
+                    profile.weights = [(Fault::Handover, 50), (Fault::Partition, 30)].into();
+                    profile.fault_interval = ms(dice, 100, 300);
+                    profile.fault_length = ms(dice, 1_500, 3_000);
+                }
                 profile.stray(dice, 200, 1_500);
             }
             Self::Rounds => {

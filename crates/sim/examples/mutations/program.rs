@@ -65,12 +65,15 @@ pub fn build(mutations: &[Mutation]) -> anyhow::Result<PathBuf> {
     let core = copy.join("crates/core/src/lib.rs");
     let text = fs::read_to_string(workspace().join("crates/core/src/lib.rs"))? + CHOICE;
     write_if_new(&core, text.as_bytes())?;
-    // A choice makes warnings of its own kind.
+    // It runs hundreds of thousands of seeds: that pays for the slowest way to build. A choice makes warnings
+    // of its own kind.
     let status = Command::new(env!("CARGO"))
         .args(["build", "--release", "--quiet", "-p", "onecopy-sim", "--bin", "onecopy-sim"])
         .current_dir(&copy)
         .env("CARGO_TARGET_DIR", copy.join("target"))
         .env("RUSTFLAGS", "--cap-lints allow")
+        .env("CARGO_PROFILE_RELEASE_LTO", "fat")
+        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1")
         .status()?;
     ensure!(status.success(), "the program with the mutations cannot be built");
     Ok(copy.join("target/release/onecopy-sim"))
