@@ -1,5 +1,6 @@
 //! Who belongs to the view service's Raft group: one configuration is committed at one index (state machine safety, for the
-//! entries that no state machine sees), and at last nobody is a member in a life that is over.
+//! entries that no state machine sees), a snapshot carries none that came after it, and at last nobody is a
+//! member in a life that is over.
 
 use std::collections::BTreeMap;
 
@@ -17,16 +18,20 @@ pub struct Members {
     committed: BTreeMap<Index, Configuration>,
     /// Those after the last committed one. Some may be lost.
     begun: Vec<(Index, Configuration)>,
+    /// All of them, each with the lowest index at which it was seen in a log.
+    seen: Vec<(Index, Configuration)>,
 }
 
 impl Members {
     /// The first one.
     pub fn founded(&mut self, configuration: Configuration) {
+        self.see(Index(0), &configuration);
         self.committed.insert(Index(0), configuration);
     }
 
     /// The last configuration in a member's log is this one.
     pub fn configured(&mut self, index: Index, configuration: &Configuration, committed: bool) {
+        self.see(index, configuration);
         if committed {
             let known = self.committed.entry(index).or_insert_with(|| configuration.clone());
             if known != configuration {
@@ -36,6 +41,25 @@ impl Members {
             self.begun.retain(|(index, _)| *index > last);
         } else if index > self.last().0 && !self.begun.iter().any(|(_, begun)| begun == configuration) {
             self.begun.push((index, configuration.clone()));
+        }
+    }
+
+    fn see(&mut self, index: Index, configuration: &Configuration) {
+        match self.seen.iter_mut().find(|(_, seen)| seen == configuration) {
+            Some((lowest, _)) => *lowest = index.min(*lowest),
+            None => self.seen.push((index, configuration.clone())),
+        }
+    }
+
+    /// A snapshot of the view table, as of this entry, carries this configuration. A later one may be lost,
+    /// and a node that starts from the snapshot would not know.
+    pub fn imaged(&self, at: Index, configuration: &Configuration) {
+        let is_earlier = |(lowest, seen): &(Index, Configuration)| *lowest <= at && seen == configuration;
+        if !self.seen.iter().any(is_earlier) {
+            violated(
+                CHECKER,
+                format!("the snapshot at {at} carries {configuration:?}, which nobody had so early"),
+            );
         }
     }
 
@@ -98,6 +122,17 @@ mod tests {
         members.configured(Index(5), &of(&[1, 2]), true);
         members.configured(Index(5), &of(&[1, 2]), true);
         assert_eq!(caught(|| members.configured(Index(5), &of(&[1]), true)), Some(CHECKER));
+    }
+
+    #[test]
+    fn a_snapshot_with_a_later_configuration_is_caught() {
+        let mut members = Members::default();
+        members.founded(of(&[1, 2, 3]));
+        members.configured(Index(5), &of(&[1, 2]), false);
+        members.configured(Index(9), &of(&[1, 2, 3]), true);
+        assert_eq!(caught(|| members.imaged(Index(4), &of(&[1, 2, 3]))), None);
+        assert_eq!(caught(|| members.imaged(Index(5), &of(&[1, 2]))), None);
+        assert_eq!(caught(|| members.imaged(Index(4), &of(&[1, 2]))), Some(CHECKER));
     }
 
     #[test]

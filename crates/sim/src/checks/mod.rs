@@ -25,7 +25,7 @@
 //! | [`second`] | a second process with the id of a living one is not taken for it | rule `LivingLife` |
 //! | [`evidence`] | what view nodes know of others never goes back | Lamport, 1978; `onecopy_views::Moment` |
 //! | [`founding`] | one membership of the view service | `onecopy_views::Genesis` |
-//! | [`members`] | one configuration of that group at one index; at last, no member is a life that is over | Raft paper, section 6 |
+//! | [`members`] | one configuration of that group at one index; no snapshot carries a later one; at last, no member is a life that is over | Raft paper, section 6 |
 //! | [`quorums`] | what is committed is durable at a majority, of each half if there are two | Raft paper, sections 5.3 and 6 |
 //! | [`raft`] | election safety, leader completeness, state machine safety | Raft paper, Figure 3 |
 //! | [`raft_logs`] | leader append-only, log matching | Raft paper, Figure 3 |

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use onecopy_core::{GroupId, Incarnation, NodeId, Ticket, Write};
 use onecopy_host::known_nodes::KnownNodes;
-use onecopy_host::{ArchiveEvent, ArchiveJob, Job, MemberChange, Submission, VIEW_GROUP};
+use onecopy_host::{ArchiveEvent, ArchiveJob, Job, MemberChange, Submission, VIEW_GROUP, ViewImage};
 use onecopy_views::Command;
 
 use crate::checks::images;
@@ -352,11 +352,14 @@ impl Node {
         let Some(process) = &mut self.process else { return };
         let event = process.archive.work(&mut self.disk, job);
         if let Some(ArchiveEvent::Finished { name }) = &event
-            && is_of_data(name.group)
             && let Some(image) = self.disk.image(name.group, name.id)
         {
-            let begun = (&env.checks.group(name.group).images, self.id);
-            images::finished(begun, *name, &image.bytes, env.subject.as_deref(), env.profile.answers);
+            if is_of_data(name.group) {
+                let begun = (&env.checks.group(name.group).images, self.id);
+                images::finished(begun, *name, &image.bytes, env.subject.as_deref(), env.profile.answers);
+            } else if let Ok(image) = ViewImage::decode(&image.bytes.clone().into()) {
+                env.checks.members.imaged(name.id.index, &image.configuration);
+            }
         }
         if let Some(event) = event {
             self.happened(env, Happened::Archived(event));
