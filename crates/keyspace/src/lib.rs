@@ -32,6 +32,9 @@
 //!   as there.
 //! - `ONCE token command …` is a command of our own: the command is executed once, however often it is sent under the
 //!   same token, and answered the same each time (see `commands/once.rs`).
+//! - `BITFIELD` writes no field that ends beyond 512 MiB; Redis exceeds its limit by up to eight bytes. An
+//!   offset in fields (`#`) that overflows is an error; in Redis it wraps. A number that is far too small for
+//!   `SET` with `OVERFLOW SAT` becomes the smallest of the field; in Redis the very smallest become the largest.
 //! - `OBJECT FREQ`, `IDLETIME` and `REFCOUNT` do not track anything.
 //!
 //! # The way of a command

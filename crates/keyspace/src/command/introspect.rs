@@ -104,6 +104,7 @@ fn categories(spec: &Spec) -> [&'static str; 3] {
         match spec.group {
             "generic" => "@keyspace",
             "string" => "@string",
+            "bitmap" => "@bitmap",
             "list" => "@list",
             "hash" => "@hash",
             "set" => "@set",

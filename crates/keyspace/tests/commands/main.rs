@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bits;
 mod bounds;
 mod hashes;
 mod keys;
@@ -35,6 +36,15 @@ fn wrong_types() {
         "STRLEN set",
         "GETRANGE set 0 1",
         "SETRANGE set 0 x",
+        "SETBIT list 0 1",
+        "GETBIT list 0",
+        "BITCOUNT hash",
+        "BITCOUNT hash x",
+        "BITPOS set 1",
+        "BITOP AND new string zset",
+        "BITFIELD list GET u8 0",
+        "BITFIELD list SET u8 0 1",
+        "BITFIELD_RO list GET u8 0",
         "INCR hash",
         "INCRBYFLOAT hash 1",
         "HSET string a 1",

@@ -84,6 +84,17 @@ fn hostile_arg() -> impl Strategy<Value = Vec<u8>> {
         "INCR",
         "LPOP",
         "ZPOPMIN",
+        "BIT",
+        "AND",
+        "NOT",
+        "u8",
+        "i64",
+        "#1",
+        "SAT",
+        "FAIL",
+        "OVERFLOW",
+        "SET",
+        "INCRBY",
     ];
     prop_oneof![
         8 => prop::sample::select(words).prop_map(|word| word.as_bytes().to_vec()),
