@@ -40,6 +40,7 @@ check([r.setbit("bits", 7, 1), r.setbit("bits", 7, 1), r.getbit("bits", 7)], [0,
 check([r.bitcount("bits"), r.bitpos("bits", 1), r.bitcount("bits", 0, 6, "BIT")], [1, 7, 0])
 check(r.bitop("NOT", "bits", "bits"), 1)
 check(r.bitfield("bits").incrby("u8", 0, 3, "SAT").get("u4", 0).execute(), [255, 15])
+check(r.lcs("a", "b", len=True), 0)
 check(r.delete("bits"), 1)
 
 # Keys and expiry

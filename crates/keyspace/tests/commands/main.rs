@@ -7,6 +7,7 @@ mod bits;
 mod bounds;
 mod hashes;
 mod keys;
+mod lcs;
 mod lists;
 mod once;
 mod sets;

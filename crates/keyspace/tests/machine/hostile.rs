@@ -95,6 +95,10 @@ fn hostile_arg() -> impl Strategy<Value = Vec<u8>> {
         "OVERFLOW",
         "SET",
         "INCRBY",
+        "IDX",
+        "LEN",
+        "MINMATCHLEN",
+        "WITHMATCHLEN",
     ];
     prop_oneof![
         8 => prop::sample::select(words).prop_map(|word| word.as_bytes().to_vec()),

@@ -89,6 +89,8 @@ fn large() -> Keyspace {
         "RPUSH list #pair",
         "SET string @",
         "SETRANGE blank-string 8388608 x",
+        "SETRANGE text 2000 x",
+        "SETRANGE blank-text 1999 y",
     ] {
         let reply = run(&mut keyspace, command, Budget::ENDLESS);
         assert_ne!(reply[4], b'-', "{command}: {}", String::from_utf8_lossy(&reply[4..]));
@@ -97,7 +99,7 @@ fn large() -> Keyspace {
 }
 
 /// Each takes a step or more for each of many elements, or for 64 of many bytes.
-const LONG_COMMANDS: [&str; 61] = [
+const LONG_COMMANDS: [&str; 63] = [
     "KEYS *",
     "KEYS *x",
     "SCAN 0 COUNT 100000",
@@ -159,6 +161,8 @@ const LONG_COMMANDS: [&str; 61] = [
     "BITPOS blank-string 1",
     "BITOP NOT to string",
     "BITOP AND to string blank-string string",
+    "LCS text blank-text",
+    "LCS text blank-text LEN",
 ];
 
 #[test]

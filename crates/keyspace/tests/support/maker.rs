@@ -69,6 +69,8 @@ impl Maker {
               -4611686018427387904 9223372036854775807",
             ),
             ("OV", "WRAP SAT FAIL sat fail"),
+            // Longer texts.
+            ("KQ", "q1 q1 q2 q2 q3 x l1"),
             ("Q", "ohmytext mynewtext abcabba cbabac xaxbxcxd aaaa abababababababa hello-world 12345 1 ''"),
         ];
         let split = |(name, list): (&'static str, &'static str)| (name, list.split(' ').collect());
@@ -192,6 +194,13 @@ pub const TEMPLATES: &[(&str, Compare)] = &[
     ("BITFIELD KB SET BT BP ?BV ?OVERFLOW_x", Exact),
     ("BITFIELD_RO KB GET BT BP GET BT BP", Exact),
     ("BITFIELD_RO KB ?GET_BTX_BP SET BT BP BV", Exact),
+    // Subsequences.
+    ("SET KQ Q", Exact),
+    ("APPEND KQ Q", Exact),
+    ("LCS KQ KQ", Exact),
+    ("LCS KQ KQ LEN", Exact),
+    ("LCS KQ KQ IDX ?MINMATCHLEN_C ?WITHMATCHLEN", Exact),
+    ("LCS KQ K ?LEN ?IDX ?MINMATCHLEN ?x", Exact),
     // Keys.
     ("DEL K K", Exact),
     ("DEL K", Exact),
