@@ -105,6 +105,7 @@ fn categories(spec: &Spec) -> [&'static str; 3] {
             "generic" => "@keyspace",
             "string" => "@string",
             "bitmap" => "@bitmap",
+            "hyperloglog" => "@hyperloglog",
             "list" => "@list",
             "hash" => "@hash",
             "set" => "@set",

@@ -7,8 +7,8 @@
 
 use super::{Command, Kind, Run, Spec};
 use crate::commands::{
-    bitfield, bitop, bits, counters, databases, expiry, hashes, keys, lcs, lists, once, random, scan, set,
-    set_algebra, sets, strings, zset_algebra, zset_range, zsets,
+    bitfield, bitop, bits, counters, databases, expiry, hashes, hyperloglog, keys, lcs, lists, once, random,
+    scan, set, set_algebra, sets, strings, zset_algebra, zset_range, zsets,
 };
 
 macro_rules! table {
@@ -179,6 +179,14 @@ pub(super) static TABLE: &[Command] = table! {
         "O(1)" "Set the expiration for a key as a UNIX timestamp specified in milliseconds";
     "pexpiretime" 2, Read - fast, 1 1 1 0, "generic" "7.0.0" => Read expiry::pexpiretime;
         "O(1)" "Get the expiration Unix timestamp for a key in milliseconds";
+    "pfadd" -2, Write grows fast, 1 1 1 0, "hyperloglog" "2.8.9" => Write hyperloglog::pfadd;
+        "O(1) for each element" "Let a HyperLogLog count elements";
+    "pfcount" -2, Read - -, 1 -1 1 0, "hyperloglog" "2.8.9" => Read hyperloglog::pfcount;
+        "O(N)" "Estimate how many different elements HyperLogLogs have counted, and change nothing";
+    "pfdebug" 3, Write grows -, 2 2 1 0, "hyperloglog" "2.8.9" => Write hyperloglog::pfdebug;
+        "O(1)" "Look into the representation of a HyperLogLog";
+    "pfmerge" -2, Write grows -, 1 -1 1 0, "hyperloglog" "2.8.9" => Write hyperloglog::pfmerge;
+        "O(N)" "Merge HyperLogLogs into one";
     "psetex" 4, Write grows -, 1 1 1 0, "string" "2.6.0" => Write set::psetex;
         "O(1)" "Set the value and expiration in milliseconds of a key";
     "pttl" 2, Read - fast, 1 1 1 0, "generic" "2.6.0" => Read expiry::pttl;

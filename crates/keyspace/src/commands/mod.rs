@@ -10,6 +10,7 @@ pub(crate) mod counters;
 pub(crate) mod databases;
 pub(crate) mod expiry;
 pub(crate) mod hashes;
+pub(crate) mod hyperloglog;
 pub(crate) mod keys;
 pub(crate) mod lcs;
 pub(crate) mod lists;

@@ -6,6 +6,7 @@ mod support;
 mod bits;
 mod bounds;
 mod hashes;
+mod hyperloglog;
 mod keys;
 mod lcs;
 mod lists;
@@ -46,6 +47,11 @@ fn wrong_types() {
         "BITFIELD list GET u8 0",
         "BITFIELD list SET u8 0 1",
         "BITFIELD_RO list GET u8 0",
+        "PFADD list x",
+        "PFCOUNT hash",
+        "PFCOUNT missing set",
+        "PFMERGE missing zset",
+        "PFDEBUG GETREG list",
         "INCR hash",
         "INCRBYFLOAT hash 1",
         "HSET string a 1",

@@ -91,6 +91,7 @@ fn large() -> Keyspace {
         "SETRANGE blank-string 8388608 x",
         "SETRANGE text 2000 x",
         "SETRANGE blank-text 1999 y",
+        "PFADD hyperloglog #pair",
     ] {
         let reply = run(&mut keyspace, command, Budget::ENDLESS);
         assert_ne!(reply[4], b'-', "{command}: {}", String::from_utf8_lossy(&reply[4..]));
@@ -99,7 +100,7 @@ fn large() -> Keyspace {
 }
 
 /// Each takes a step or more for each of many elements, or for 64 of many bytes.
-const LONG_COMMANDS: [&str; 63] = [
+const LONG_COMMANDS: [&str; 66] = [
     "KEYS *",
     "KEYS *x",
     "SCAN 0 COUNT 100000",
@@ -163,6 +164,9 @@ const LONG_COMMANDS: [&str; 63] = [
     "BITOP AND to string blank-string string",
     "LCS text blank-text",
     "LCS text blank-text LEN",
+    "PFADD hyperloglog #new",
+    "PFADD to #pair",
+    "PFMERGE to hyperloglog",
 ];
 
 #[test]

@@ -72,6 +72,10 @@ impl Maker {
             // Longer texts.
             ("KQ", "q1 q1 q2 q2 q3 x l1"),
             ("Q", "ohmytext mynewtext abcabba cbabac xaxbxcxd aaaa abababababababa hello-world 12345 1 ''"),
+            // HyperLogLogs: those whose bytes are looked at, and those that are counted one by one, which
+            // Redis writes to.
+            ("KG", "g1 g1 g2 g2 g3 g5"),
+            ("KY", "y1 y1 y2 y3"),
         ];
         let split = |(name, list): (&'static str, &'static str)| (name, list.split(' ').collect());
         Self { rng: ChaCha8Rng::seed_from_u64(seed), choices: choices.into_iter().map(split).collect() }
@@ -107,6 +111,8 @@ impl Maker {
     pub fn fill(&mut self, template: &str) -> String {
         let words = template.split(' ').map(|word| match self.choices.get(word).cloned() {
             Some(list) => list[self.below(list.len())].to_string(),
+            // Any of many numbers.
+            None if word == "N" => self.below(1_000_000).to_string(),
             None => match word.strip_prefix('?') {
                 // An option that may be left out.
                 Some(_) if self.below(3) > 0 => String::new(),
@@ -201,6 +207,32 @@ pub const TEMPLATES: &[(&str, Compare)] = &[
     ("LCS KQ KQ LEN", Exact),
     ("LCS KQ KQ IDX ?MINMATCHLEN_C ?WITHMATCHLEN", Exact),
     ("LCS KQ K ?LEN ?IDX ?MINMATCHLEN ?x", Exact),
+    // HyperLogLogs.
+    ("PFADD KG N N N N N N N N N N N N N N N N N N N N N N N N N N N N N N", Exact),
+    ("PFADD KG M M", Exact),
+    ("PFADD KG", Exact),
+    ("PFADD KY N N N N N N N N N N", Exact),
+    ("PFCOUNT KY", Exact),
+    ("PFCOUNT KG KY", Exact),
+    ("PFCOUNT KG KG KG", Exact),
+    ("PFMERGE KG KG KY", Exact),
+    ("PFMERGE KY KG", Exact),
+    ("PFMERGE KG", Exact),
+    ("GET KG", Exact),
+    ("DEL KG KY", Exact),
+    ("RPUSH g5 M", Exact),
+    ("SET g5 V", Exact),
+    ("SET ys V", Exact),
+    ("PFADD ys M", Exact),
+    ("PFCOUNT ys ?KG", Exact),
+    ("PFDEBUG ENCODING KG", Exact),
+    ("PFDEBUG DECODE KG", Exact),
+    ("PFDEBUG GETREG g4", Exact),
+    ("PFDEBUG TODENSE g4", Exact),
+    ("PFADD g4 N N N", Exact),
+    ("GET g4", Exact),
+    ("DEL g4", Exact),
+    ("PFDEBUG x KG", Exact),
     // Keys.
     ("DEL K K", Exact),
     ("DEL K", Exact),
