@@ -35,6 +35,17 @@ check([r.incr("n"), r.incrby("n", 9), r.decr("n"), r.incrbyfloat("n", 0.5)], [1,
 check(r.mset({"a": "1", "b": "2"}), True)
 check(r.mget("a", "b", "missing"), ["1", "2", None])
 
+# Bits and HyperLogLogs
+check([r.setbit("bits", 7, 1), r.setbit("bits", 7, 1), r.getbit("bits", 7)], [0, 1, 1])
+check([r.bitcount("bits"), r.bitpos("bits", 1), r.bitcount("bits", 0, 6, "BIT")], [1, 7, 0])
+check(r.bitop("NOT", "bits", "bits"), 1)
+check(r.bitfield("bits").incrby("u8", 0, 3, "SAT").get("u4", 0).execute(), [255, 15])
+check(r.lcs("a", "b", len=True), 0)
+check([r.pfadd("seen", "x", "y"), r.pfadd("seen", "x"), r.pfcount("seen")], [1, 0, 2])
+check(r.pfmerge("all-seen", "seen"), True)
+check(r.pfcount("all-seen", "seen"), 2)
+check(r.delete("bits", "seen", "all-seen"), 3)
+
 # Keys and expiry
 check(r.exists("a", "b", "missing"), 2)
 check(r.type("a"), "string")

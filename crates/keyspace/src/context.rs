@@ -12,7 +12,7 @@ use crate::database::{Database, Hashed, Spot};
 use crate::error::{CommandError, Outcome};
 use crate::machine::{DATABASES, Keyspace};
 use crate::number::integer;
-use crate::pieces::copy;
+use crate::pieces::{copy, lengthen};
 use crate::seed::Seed;
 use crate::slot::{INLINE_MAX, New, Object};
 use crate::steps::PIECE;
@@ -199,6 +199,28 @@ impl<'a> Context<'a> {
         let length = bytes.len();
         self.put(spot, key, New::Value(Value::of_bytes(bytes)), expires);
         length
+    }
+
+    /// The same, but zeroes are appended before, until there are at least `length` bytes.
+    pub(crate) fn edit_lengthened(
+        &mut self,
+        spot: Spot,
+        key: &[u8],
+        length: usize,
+        edit: impl FnOnce(&mut [u8]),
+    ) -> usize {
+        let budget = self.budget();
+        let text = self.at(spot).and_then(|object| object.value.text());
+        if text.is_some_and(|text| text.len() > 0) {
+            return self.edit_text(spot, key, |bytes| {
+                lengthen(bytes, length, budget);
+                edit(bytes);
+            });
+        }
+        // Zeroed memory that nobody has written to costs next to nothing.
+        let mut bytes = vec![0; length];
+        edit(&mut bytes);
+        self.edit_text(spot, key, |empty| *empty = bytes)
     }
 
     /// Lets `change` have a key's value, which must be of a type, if the key exists. A collection that has no

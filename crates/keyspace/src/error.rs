@@ -46,7 +46,7 @@ pub enum CommandError {
     /// The number of arguments is not what the command needs.
     #[error("ERR wrong number of arguments for '{0}' command")]
     Arity(&'static str),
-    /// There is no such command.
+    /// There is no such command, or no such form of it.
     #[error("{0}")]
     Unknown(String),
     /// There is no such subcommand.

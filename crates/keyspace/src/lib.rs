@@ -17,7 +17,8 @@
 //!   and within a table elements are in order of insertion, where a removed one is replaced by the last. The
 //!   order is part of images, so a replica that was restored picks the same random elements.
 //! - **Floats.** `INCRBYFLOAT` adds decimal numbers exactly (see `decimal`), and scores are
-//!   added as IEEE doubles, which every platform does alike. Both are written with Rust's own formatting.
+//!   added as IEEE doubles, which every platform does alike. Both are written with Rust's own formatting. The
+//!   estimates of HyperLogLogs need square roots as well, which IEEE rounds exactly, and no logarithms.
 //!
 //! # Where Onecopy differs from Redis
 //!
@@ -32,6 +33,14 @@
 //!   as there.
 //! - `ONCE token command …` is a command of our own: the command is executed once, however often it is sent under the
 //!   same token, and answered the same each time (see `commands/once.rs`).
+//! - `PFCOUNT` changes nothing, where Redis writes the cardinality into the string: after it, the last eight
+//!   bytes of the header of a HyperLogLog may be other ones there. All other bytes are the same.
+//! - A HyperLogLog whose registers are corrupt is refused by every command that looks at them; Redis notices
+//!   only some. Where registers that no element can make speak of infinitely many elements, `PFCOUNT` answers
+//!   the largest integer; Redis answers the smallest.
+//! - `BITFIELD` writes no field that ends beyond 512 MiB; Redis exceeds its limit by up to eight bytes. An
+//!   offset in fields (`#`) that overflows is an error; in Redis it wraps. A number that is far too small for
+//!   `SET` with `OVERFLOW SAT` becomes the smallest of the field; in Redis the very smallest become the largest.
 //! - `OBJECT FREQ`, `IDLETIME` and `REFCOUNT` do not track anything.
 //!
 //! # The way of a command
@@ -50,6 +59,7 @@ mod decimal;
 mod digest;
 mod error;
 mod footprint;
+mod hyperloglog;
 mod image;
 mod index;
 mod machine;

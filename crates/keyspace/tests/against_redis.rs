@@ -129,12 +129,16 @@ fn comparable(reply: Reply, compare: Compare) -> Reply {
     }
 }
 
-fn compare_replies(version: Version) {
+/// Which random commands, and how many.
+fn seed_and_count() -> (u64, u64) {
     let number = |name: &str, default: u64| {
         std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
     };
-    let seed = number("ONECOPY_REDIS_SEED", 1);
-    let count = number("ONECOPY_REDIS_COMMANDS", 30_000);
+    (number("ONECOPY_REDIS_SEED", 1), number("ONECOPY_REDIS_COMMANDS", 30_000))
+}
+
+fn compare_replies(version: Version) {
+    let (seed, count) = seed_and_count();
     let Some(mut redis) = Redis::start() else {
         println!("there is no redis-server on the path: nothing to compare with, the test is skipped");
         return;
@@ -178,4 +182,42 @@ fn replies_are_those_of_redis_in_resp2() {
 #[test]
 fn replies_are_those_of_redis_in_resp3() {
     compare_replies(Version::Three);
+}
+
+/// Among all other commands, hardly any HyperLogLog grows large before it is deleted.
+#[test]
+fn hyperloglogs_have_the_bytes_of_redis() {
+    let (seed, count) = seed_and_count();
+    let Some(mut redis) = Redis::start() else {
+        println!("there is no redis-server on the path: nothing to compare with, the test is skipped");
+        return;
+    };
+    let (mut machine, mut maker) = (Machine::default(), Maker::new(seed));
+    let (mut sparse, mut dense) = (0, 0);
+    for step in 0..count / 10 {
+        let key = format!("key{}", maker.below(6));
+        let line = match maker.below(40) {
+            0 => format!("DEL {key}"),
+            1 => format!("PFMERGE {key} key{} key{}", maker.below(6), maker.below(6)),
+            2 => format!("PFMERGE new{} {key}", maker.below(2)),
+            3 => format!("PFDEBUG DECODE {key}"),
+            _ => {
+                let most = [3, 30, 300][maker.below(3)];
+                let count = 1 + maker.below(most);
+                format!("PFADD {key}{}", maker.fill(&" N".repeat(count)))
+            }
+        };
+        // The cardinality of one alone would be written into it, by Redis.
+        let look = ["GET key", "PFCOUNT missing key", "PFDEBUG ENCODING key", "STRLEN new"]
+            .map(|look| format!("{}{}", look, if look.ends_with("new") { "0" } else { &key[3..] }));
+        for line in std::iter::once(&line).chain(&look) {
+            let args = words(line);
+            let ours = Reply::parse(&mut machine.apply(&args).as_slice()).expect("a reply");
+            let theirs = redis.run(&args);
+            sparse += u64::from(ours == Reply::Simple("sparse".into()));
+            dense += u64::from(ours == Reply::Simple("dense".into()));
+            assert!(ours == theirs, "seed {seed}, step {step}: {}", &line[..line.len().min(200)]);
+        }
+    }
+    assert!(count < 1_000 || sparse > 0 && dense > 0, "{sparse} looks at sparse ones, {dense} at dense ones");
 }

@@ -104,6 +104,8 @@ fn categories(spec: &Spec) -> [&'static str; 3] {
         match spec.group {
             "generic" => "@keyspace",
             "string" => "@string",
+            "bitmap" => "@bitmap",
+            "hyperloglog" => "@hyperloglog",
             "list" => "@list",
             "hash" => "@hash",
             "set" => "@set",

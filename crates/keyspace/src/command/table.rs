@@ -7,8 +7,8 @@
 
 use super::{Command, Kind, Run, Spec};
 use crate::commands::{
-    counters, databases, expiry, hashes, keys, lists, once, random, scan, set, set_algebra, sets, strings,
-    zset_algebra, zset_range, zsets,
+    bitfield, bitop, bits, counters, databases, expiry, hashes, hyperloglog, keys, lcs, lists, once, random,
+    scan, set, set_algebra, sets, strings, zset_algebra, zset_range, zsets,
 };
 
 macro_rules! table {
@@ -45,6 +45,16 @@ macro_rules! table {
 pub(super) static TABLE: &[Command] = table! {
     "append" 3, Write grows fast, 1 1 1 0, "string" "2.0.0" => Write strings::append;
         "O(1)" "Append a value to a key";
+    "bitcount" -2, Read - -, 1 1 1 0, "bitmap" "2.6.0" => Read bits::bitcount;
+        "O(N)" "Count the bits of a string that are set";
+    "bitfield" -2, Write grows -, 1 1 1 0, "bitmap" "3.2.0" => Write bitfield::bitfield;
+        "O(1) for each subcommand specified" "Read and write integers of any number of bits within a string";
+    "bitfield_ro" -2, Read - fast, 1 1 1 0, "bitmap" "6.0.0" => Read bitfield::bitfield_ro;
+        "O(1) for each subcommand specified" "Read integers of any number of bits within a string";
+    "bitop" -4, Write grows -, 2 -1 1 0, "bitmap" "2.6.0" => Write bitop::bitop;
+        "O(N)" "Combine strings bit by bit, and store the result in a key";
+    "bitpos" -3, Read - -, 1 1 1 0, "bitmap" "2.8.7" => Read bits::bitpos;
+        "O(N)" "Find the first bit of a string that is set, or that is clear";
     "copy" -3, Write grows -, 1 2 1 0, "generic" "6.2.0" => Write keys::copy;
         "O(N)" "Copy a key";
     "dbsize" 1, Read - fast, 0 0 0 0, "server" "1.0.0" => Read databases::dbsize;
@@ -69,6 +79,8 @@ pub(super) static TABLE: &[Command] = table! {
         "O(N)" "Remove all keys from the current database";
     "get" 2, Read - fast, 1 1 1 0, "string" "1.0.0" => Read strings::get;
         "O(1)" "Get the value of a key";
+    "getbit" 3, Read - fast, 1 1 1 0, "bitmap" "2.2.0" => Read bits::getbit;
+        "O(1)" "Get the bit at an offset of a string";
     "getdel" 2, Write - fast, 1 1 1 0, "string" "6.2.0" => Write strings::getdel;
         "O(1)" "Get the value of a key and delete the key";
     "getex" -2, Write - fast, 1 1 1 0, "string" "6.2.0" => Write set::getex;
@@ -117,6 +129,8 @@ pub(super) static TABLE: &[Command] = table! {
         "O(1)" "Increment the float value of a key by the given amount";
     "keys" 2, Read - -, 0 0 0 0, "generic" "1.0.0" => Read scan::keys;
         "O(N)" "Find all keys matching the given pattern";
+    "lcs" -3, Read - -, 1 2 1 0, "string" "7.0.0" => Read lcs::lcs;
+        "O(N*M)" "Find the longest subsequence that two strings have in common";
     "lindex" 3, Read - -, 1 1 1 0, "list" "1.0.0" => Read lists::lindex;
         "O(N)" "Get an element from a list by its index";
     "linsert" 5, Write grows -, 1 1 1 0, "list" "2.2.0" => Write lists::linsert;
@@ -165,6 +179,14 @@ pub(super) static TABLE: &[Command] = table! {
         "O(1)" "Set the expiration for a key as a UNIX timestamp specified in milliseconds";
     "pexpiretime" 2, Read - fast, 1 1 1 0, "generic" "7.0.0" => Read expiry::pexpiretime;
         "O(1)" "Get the expiration Unix timestamp for a key in milliseconds";
+    "pfadd" -2, Write grows fast, 1 1 1 0, "hyperloglog" "2.8.9" => Write hyperloglog::pfadd;
+        "O(1) for each element" "Let a HyperLogLog count elements";
+    "pfcount" -2, Read - -, 1 -1 1 0, "hyperloglog" "2.8.9" => Read hyperloglog::pfcount;
+        "O(N)" "Estimate how many different elements HyperLogLogs have counted, and change nothing";
+    "pfdebug" 3, Write grows -, 2 2 1 0, "hyperloglog" "2.8.9" => Write hyperloglog::pfdebug;
+        "O(1)" "Look into the representation of a HyperLogLog";
+    "pfmerge" -2, Write grows -, 1 -1 1 0, "hyperloglog" "2.8.9" => Write hyperloglog::pfmerge;
+        "O(N)" "Merge HyperLogLogs into one";
     "psetex" 4, Write grows -, 1 1 1 0, "string" "2.6.0" => Write set::psetex;
         "O(1)" "Set the value and expiration in milliseconds of a key";
     "pttl" 2, Read - fast, 1 1 1 0, "generic" "2.6.0" => Read expiry::pttl;
@@ -195,6 +217,8 @@ pub(super) static TABLE: &[Command] = table! {
         "O(N)" "Subtract multiple sets and store the resulting set in a key";
     "set" -3, Write grows -, 1 1 1 0, "string" "1.0.0" => Write set::set;
         "O(1)" "Set the string value of a key";
+    "setbit" 4, Write grows -, 1 1 1 0, "bitmap" "2.2.0" => Write bits::setbit;
+        "O(1)" "Set or clear the bit at an offset of a string";
     "setex" 4, Write grows -, 1 1 1 0, "string" "2.0.0" => Write set::setex;
         "O(1)" "Set the value and expiration of a key";
     "setnx" 3, Write grows fast, 1 1 1 0, "string" "1.0.0" => Write set::setnx;

@@ -3,11 +3,16 @@
 //! Each function parses and checks its arguments, then executes, then replies. The number of arguments has
 //! been checked against the table before.
 
+pub(crate) mod bitfield;
+pub(crate) mod bitop;
+pub(crate) mod bits;
 pub(crate) mod counters;
 pub(crate) mod databases;
 pub(crate) mod expiry;
 pub(crate) mod hashes;
+pub(crate) mod hyperloglog;
 pub(crate) mod keys;
+pub(crate) mod lcs;
 pub(crate) mod lists;
 pub(crate) mod once;
 pub(crate) mod random;

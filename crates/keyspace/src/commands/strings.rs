@@ -5,7 +5,7 @@ use onecopy_resp::Writer;
 use crate::context::{Context, View};
 use crate::error::{CommandError, Outcome};
 use crate::number::{integer, resolve_range};
-use crate::pieces::{extend, lengthen};
+use crate::pieces::extend;
 use crate::slot::New;
 use crate::steps::{KEY, PIECE, copying};
 use crate::value::{TEXT_BYTES_MAX, Text};
@@ -140,21 +140,12 @@ pub(crate) fn setrange(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Wr
     check_length(end)?;
     let end = end.unwrap_or(0);
     let budget = context.budget();
-    let write = |bytes: &mut Vec<u8>| {
-        lengthen(bytes, end, budget);
+    let length = context.edit_lengthened(spot, key, end, |bytes| {
         for (to, from) in bytes[offset..end].chunks_mut(PIECE).zip(patch.chunks(PIECE)) {
             to.copy_from_slice(from);
             budget.spend(copying(from.len()));
         }
-    };
-    if length > 0 {
-        context.edit_text(spot, key, write);
-    } else {
-        // Zeroed memory that nobody has written to costs next to nothing.
-        let mut bytes = vec![0; end];
-        write(&mut bytes);
-        context.edit_text(spot, key, |empty| *empty = bytes);
-    }
-    reply.length(length.max(end));
+    });
+    reply.length(length);
     Ok(())
 }

@@ -57,6 +57,16 @@ fn what_costs_too_much_is_an_error_and_changes_nothing() {
 }
 
 #[test]
+fn long_strings_cost_what_is_read_of_them() {
+    let mut machine = Machine::default();
+    machine.expect("SETRANGE k 268435455 x => :268435456\nBITOP OR two k k => :268435456");
+    let digest = machine.keyspace.digest();
+    assert_eq!(machine.run("BITOP OR three k k k"), TOO_LONG);
+    assert_eq!(machine.keyspace.digest(), digest);
+    machine.expect("BITCOUNT k => :4\nBITPOS k 1 => :2147483641");
+}
+
+#[test]
 fn as_many_as_people_ask_for_is_no_problem() {
     let mut machine = Machine::default();
     fill(&mut machine, "", 30_000);

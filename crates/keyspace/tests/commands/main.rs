@@ -3,9 +3,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bits;
 mod bounds;
 mod hashes;
+mod hyperloglog;
 mod keys;
+mod lcs;
 mod lists;
 mod once;
 mod sets;
@@ -35,6 +38,20 @@ fn wrong_types() {
         "STRLEN set",
         "GETRANGE set 0 1",
         "SETRANGE set 0 x",
+        "SETBIT list 0 1",
+        "GETBIT list 0",
+        "BITCOUNT hash",
+        "BITCOUNT hash x",
+        "BITPOS set 1",
+        "BITOP AND new string zset",
+        "BITFIELD list GET u8 0",
+        "BITFIELD list SET u8 0 1",
+        "BITFIELD_RO list GET u8 0",
+        "PFADD list x",
+        "PFCOUNT hash",
+        "PFCOUNT missing set",
+        "PFMERGE missing zset",
+        "PFDEBUG GETREG list",
         "INCR hash",
         "INCRBYFLOAT hash 1",
         "HSET string a 1",

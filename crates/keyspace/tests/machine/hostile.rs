@@ -84,6 +84,23 @@ fn hostile_arg() -> impl Strategy<Value = Vec<u8>> {
         "INCR",
         "LPOP",
         "ZPOPMIN",
+        "BIT",
+        "AND",
+        "NOT",
+        "u8",
+        "i64",
+        "#1",
+        "SAT",
+        "FAIL",
+        "OVERFLOW",
+        "SET",
+        "INCRBY",
+        "IDX",
+        "LEN",
+        "MINMATCHLEN",
+        "WITHMATCHLEN",
+        "GETREG",
+        "TODENSE",
     ];
     prop_oneof![
         8 => prop::sample::select(words).prop_map(|word| word.as_bytes().to_vec()),
@@ -125,6 +142,47 @@ proptest! {
         restored.keyspace.restore_finish().expect("complete");
         machine.sleep(u64::from(u32::MAX));
         machine.sleep(0);
+    }
+
+    #[test]
+    fn any_string_with_the_header_of_a_hyperloglog_is_answered(
+        encoding in 0u8..3,
+        cardinality in any::<[u8; 8]>(),
+        registers in prop_oneof![
+            prop::collection::vec(any::<u8>(), 0..300),
+            prop::collection::vec(any::<u8>(), 12_288),
+            any::<u8>().prop_map(|byte| vec![byte; 16_384]),
+            any::<u8>().prop_map(|byte| vec![byte; 4_096]),
+            prop::collection::vec(any::<u8>(), 0..40).prop_map(|runs| {
+                // What covers all registers, though hardly ever in the way that it would be here.
+                let covered: usize = runs.iter().map(|byte| usize::from(byte & 3) + 1).sum();
+                let rest = u16::try_from(16_384 - covered - 1).unwrap() | 0x4000;
+                runs.iter().map(|byte| byte | 0x80).chain(rest.to_be_bytes()).collect()
+            }),
+        ],
+    ) {
+        let mut machine = Machine::default();
+        machine.expect("PFADD good a b c => :1\nPFADD dense x => :1\nPFDEBUG TODENSE dense => :1");
+        let value = [&b"HYLL"[..], &[encoding, 0, 0, 0], &cardinality, &registers].concat();
+        for line in [
+            "PFADD k x y z",
+            "PFADD k",
+            "PFCOUNT k",
+            "PFCOUNT k good",
+            "PFMERGE k",
+            "PFMERGE k good",
+            "PFMERGE k dense",
+            "PFMERGE good k",
+            "PFDEBUG GETREG k",
+            "PFDEBUG DECODE k",
+            "PFDEBUG ENCODING k",
+            "PFDEBUG TODENSE k",
+            "BITCOUNT k",
+            "BITOP NOT k k",
+        ] {
+            machine.apply(&[b"SET".to_vec(), b"k".to_vec(), value.clone()]);
+            machine.run(line);
+        }
     }
 
     #[test]

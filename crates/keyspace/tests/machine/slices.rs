@@ -88,6 +88,10 @@ fn large() -> Keyspace {
         "ZADD zset #pair",
         "RPUSH list #pair",
         "SET string @",
+        "SETRANGE blank-string 8388608 x",
+        "SETRANGE text 2000 x",
+        "SETRANGE blank-text 1999 y",
+        "PFADD hyperloglog #pair",
     ] {
         let reply = run(&mut keyspace, command, Budget::ENDLESS);
         assert_ne!(reply[4], b'-', "{command}: {}", String::from_utf8_lossy(&reply[4..]));
@@ -96,7 +100,7 @@ fn large() -> Keyspace {
 }
 
 /// Each takes a step or more for each of many elements, or for 64 of many bytes.
-const LONG_COMMANDS: [&str; 57] = [
+const LONG_COMMANDS: [&str; 66] = [
     "KEYS *",
     "KEYS *x",
     "SCAN 0 COUNT 100000",
@@ -154,6 +158,15 @@ const LONG_COMMANDS: [&str; 57] = [
     "GETRANGE string 5 -1",
     "APPEND string @",
     "SETRANGE string 7 @",
+    "BITCOUNT string",
+    "BITPOS blank-string 1",
+    "BITOP NOT to string",
+    "BITOP AND to string blank-string string",
+    "LCS text blank-text",
+    "LCS text blank-text LEN",
+    "PFADD hyperloglog #new",
+    "PFADD to #pair",
+    "PFMERGE to hyperloglog",
 ];
 
 #[test]
@@ -178,6 +191,30 @@ fn whatever_takes_long_pauses_and_nothing_of_it_shows() {
             _ => 50,
         };
         assert!(pauses.get() >= expected, "{command} pauses {} times", pauses.get());
+    }
+}
+
+#[test]
+fn one_bit_of_a_long_string_is_no_more_work_than_one_of_a_short_string() {
+    let mut keyspace = Keyspace::new([1, 2]);
+    run(&mut keyspace, "SETRANGE string 104857599 x", Budget::ENDLESS);
+    for command in [
+        "SETBIT string 1000 1",
+        "SETBIT string 1000 0",
+        "GETBIT string 838860799",
+        "BITFIELD string SET u63 70001 5 GET i8 3",
+        "BITFIELD_RO string GET u8 800000000",
+        "BITCOUNT string -3 -1",
+        "BITPOS string 1 -1",
+    ] {
+        let pauses = Cell::new(0);
+        let pause = |_| {
+            pauses.set(pauses.get() + 1);
+            100
+        };
+        let slices = Slices::new(100, &pause);
+        assert_ne!(run(&mut keyspace, command, slices.budget())[4], b'-', "{command}");
+        assert_eq!(pauses.get(), 0, "{command} pauses");
     }
 }
 
