@@ -8,7 +8,7 @@ use crate::support::maker::Maker;
 use crate::support::{Machine, body_of, words};
 
 const KEYS: &str = "s1 s2 n1 n2 n3 h1 h2 h3 l1 l2 l3 t1 t2 t3 z1 z2 z3 x p1 p2 hf f1 f2 f3 b1 b2 b3 \
-    q1 q2 g1";
+    q1 q2 u1";
 
 /// Everything that there is to see of each key, in both databases that the commands know.
 fn all(machine: &Machine) -> BTreeMap<&'static str, String> {
