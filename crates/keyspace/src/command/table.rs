@@ -7,8 +7,8 @@
 
 use super::{Command, Kind, Run, Spec};
 use crate::commands::{
-    counters, databases, expiry, hashes, keys, lists, once, random, scan, set, set_algebra, sets, strings,
-    zset_algebra, zset_range, zsets,
+    counters, databases, expiry, hashes, keys, lists, object, once, random, scan, set,
+    set_algebra, sets, strings, zset_algebra, zset_range, zsets,
 };
 
 macro_rules! table {
@@ -143,7 +143,7 @@ pub(super) static TABLE: &[Command] = table! {
         "O(N)" "Set the value of an element in a list by its index";
     "ltrim" 4, Write - -, 1 1 1 0, "list" "1.0.0" => Write lists::ltrim;
         "O(N)" "Trim a list to the specified range";
-    "memory" -2, Read - -, 2 2 1 0, "server" "4.0.0" => Read keys::memory;
+    "memory" -2, Read - -, 2 2 1 0, "server" "4.0.0" => Read object::memory;
         "O(1)" "Tell what a key occupies";
     "mget" -2, Read - fast, 1 -1 1 0, "string" "1.0.0" => Read strings::mget;
         "O(N)" "Get the values of all the given keys";
@@ -153,7 +153,7 @@ pub(super) static TABLE: &[Command] = table! {
         "O(N)" "Set multiple keys to multiple values";
     "msetnx" -3, Write grows -, 1 -1 2 0, "string" "1.0.1" => Write strings::msetnx;
         "O(N)" "Set multiple keys to multiple values, only if none of the keys exist";
-    "object" -2, Read - -, 2 2 1 0, "generic" "2.2.3" => Read keys::object;
+    "object" -2, Read - -, 2 2 1 0, "generic" "2.2.3" => Read object::object;
         "O(1)" "Inspect the object at a key";
     "once" -3, Write - -, 0 0 0 0, "generic" "7.0.0" => Write once::once;
         "O(1) and what the command takes" "Execute a command once, however often it is sent under its token";
@@ -281,7 +281,7 @@ pub(super) static TABLE: &[Command] = table! {
         "O(log(N)+M)" "Return a range of members in a sorted set, by score";
     "zrangestore" -5, Write grows -, 1 2 1 0, "sorted-set" "6.2.0" => Write zset_range::zrangestore;
         "O(log(N)+M)" "Store a range of members from sorted set into another key";
-    "zrank" 3, Read - fast, 1 1 1 0, "sorted-set" "2.0.0" => Read zsets::zrank;
+    "zrank" -3, Read - fast, 1 1 1 0, "sorted-set" "2.0.0" => Read zsets::zrank;
         "O(log(N))" "Determine the index of a member in a sorted set";
     "zrem" -3, Write - fast, 1 1 1 0, "sorted-set" "1.2.0" => Write zsets::zrem;
         "O(M*log(N))" "Remove one or more members from a sorted set";
@@ -297,7 +297,7 @@ pub(super) static TABLE: &[Command] = table! {
         "O(log(N)+M)" "Return a range of members in a sorted set, by lexicographical range, ordered from higher to lower strings.";
     "zrevrangebyscore" -4, Read - -, 1 1 1 0, "sorted-set" "2.2.0" => Read zset_range::zrevrangebyscore;
         "O(log(N)+M)" "Return a range of members in a sorted set, by score, with scores ordered from high to low";
-    "zrevrank" 3, Read - fast, 1 1 1 0, "sorted-set" "2.0.0" => Read zsets::zrevrank;
+    "zrevrank" -3, Read - fast, 1 1 1 0, "sorted-set" "2.0.0" => Read zsets::zrevrank;
         "O(log(N))" "Determine the index of a member in a sorted set, with scores ordered from high to low";
     "zscan" -3, Read - -, 1 1 1 0, "sorted-set" "2.8.0" => Read scan::zscan;
         "O(1)" "Incrementally iterate sorted sets elements and associated scores";

@@ -9,6 +9,7 @@ pub(crate) mod expiry;
 pub(crate) mod hashes;
 pub(crate) mod keys;
 pub(crate) mod lists;
+pub(crate) mod object;
 pub(crate) mod once;
 pub(crate) mod random;
 pub(crate) mod scan;

@@ -55,6 +55,19 @@ impl Maker {
             ("T", "100 1000 3600 600"),
             ("TX", "0 -1 x 9223372036854775807 -9223372036854775808 100000"),
             ("G", "* s* ?1 [hl]1 *2 x nothing*"),
+            ("KG", "g1 g1 g1 g2 g2 g3 x s1"),
+            // So few that whichever way Redis sorts is stable.
+            ("GM", "a b c d e f"),
+            ("UN", "m km km KM mi ft m km x"),
+            ("BOX", "0 1 50 1000 20000 -1 x 1e5 300 inf"),
+            // What SORT may be asked about, and what it may look at.
+            ("KLTZ", "l1 l1 l2 l2 t1 t2 z1 z2 x h1"),
+            ("KTZ", "t1 t2 t3 z1 z2 z3"),
+            ("KW", "w_a w_b w_c w_d w_1 w_2 w_ w_aa"),
+            ("HW", "wh_a wh_b wh_c wh_1 wh_2 w_3"),
+            ("VW", "1 2 -3 1.5 10 9 0 3e1 0x10 -inf 07"),
+            ("BY", "w_* w_* wh_*->f1 nothing_*->x nosort # *->f1 w_*-> w_*x"),
+            ("GET", "# # w_* wh_*->f1 wh_*->f2 nosort *"),
         ];
         let split = |(name, list): (&'static str, &'static str)| (name, list.split(' ').collect());
         Self { rng: ChaCha8Rng::seed_from_u64(seed), choices: choices.into_iter().map(split).collect() }
@@ -86,10 +99,33 @@ impl Maker {
         }
     }
 
+    /// A longitude and a latitude, often near to others, now and then none.
+    pub fn place(&mut self) -> String {
+        let mut between = |max: f64| (self.rng.next_u64() as f64 / 2f64.powi(63) - 1.0) * max;
+        let (longitude, latitude) = (between(180.0), between(85.05));
+        let (east, north) = (between(1.0), between(1.0));
+        let near = |(longitude, latitude): (f64, f64), width: f64| {
+            format!("{} {}", longitude + east * width, latitude + north * width)
+        };
+        const CITIES: [(f64, f64); 4] = [(13.4, 52.5), (-122.4, 37.8), (179.0, -17.7), (25.0, 81.0)];
+        let city = CITIES[self.below(4)];
+        match self.below(40) {
+            0 => ["181 0", "0 86", "x 1", "1 ''", "-180.0001 5", "inf 1"][self.below(6)].to_string(),
+            1 => {
+                ["180 85.05112878", "-180 -85.05112878", "0 0", "180 0", "-180 1"][self.below(5)].to_string()
+            }
+            2..=9 => near((longitude, latitude), 0.0),
+            10..=19 => near(city, 0.001),
+            20..=29 => near(city, 0.1),
+            _ => near(city, 1.0),
+        }
+    }
+
     /// A command from a template.
     pub fn fill(&mut self, template: &str) -> String {
         let words = template.split(' ').map(|word| match self.choices.get(word).cloned() {
             Some(list) => list[self.below(list.len())].to_string(),
+            None if word == "PLACE" => self.place(),
             None => match word.strip_prefix('?') {
                 // An option that may be left out.
                 Some(_) if self.below(3) > 0 => String::new(),
@@ -99,7 +135,7 @@ impl Maker {
         });
         let line = words.collect::<Vec<_>>().join(" ");
         // What an option brought in may be a choice again.
-        match line.split(' ').any(|word| self.choices.contains_key(word)) {
+        match line.split(' ').any(|word| word == "PLACE" || self.choices.contains_key(word)) {
             true => self.fill(&line),
             false => line,
         }
