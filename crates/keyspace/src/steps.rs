@@ -26,6 +26,8 @@ pub(crate) const ORDERED: usize = 4;
 /// So many bytes are copied in one step.
 const BYTES_PER_STEP: usize = 64;
 
+/// To compute a distance on the earth, and whether it is short enough, costs so many.
+pub(crate) const DISTANCE: usize = 3;
 /// To find a key costs so many.
 pub(crate) const KEY: usize = 4;
 /// Bytes are copied in pieces of so many, with a pause between if it is time for one.
@@ -65,6 +67,11 @@ impl<'a> Steps<'a> {
         Ok(())
     }
 
+    /// Spends some of what was [reserved](Self::reserve).
+    pub(crate) fn spend(&self, steps: usize) {
+        self.budget.spend(steps);
+    }
+
     /// Takes as many as it costs to copy so many bytes, which whoever asks for them spends.
     ///
     /// # Errors
@@ -77,6 +84,11 @@ impl<'a> Steps<'a> {
 /// What it costs to copy so many bytes.
 pub(crate) fn copying(bytes: usize) -> usize {
     bytes / BYTES_PER_STEP
+}
+
+/// What it costs to sort so many elements: a comparison each, as often as their number can be halved.
+pub(crate) fn sorting(count: usize) -> usize {
+    count.saturating_mul((usize::BITS - count.leading_zeros()) as usize)
 }
 
 /// Whether a command may take so many steps, all in all. It spends them as it takes them.

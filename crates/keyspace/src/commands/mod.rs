@@ -8,6 +8,7 @@ pub(crate) mod databases;
 pub(crate) mod expiry;
 pub(crate) mod hashes;
 pub(crate) mod keys;
+pub(crate) mod lcs;
 pub(crate) mod lists;
 pub(crate) mod object;
 pub(crate) mod once;

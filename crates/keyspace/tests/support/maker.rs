@@ -337,6 +337,11 @@ pub const TEMPLATES: &[(&str, Compare)] = &[
     ("ZRANDMEMBER KZ 100", Sorted),
     ("ZRANDMEMBER missing IX ?WITHSCORES ?y", Exact),
     ("ZSCAN KZ 0 ?MATCH_a*", Scan(2)),
+    // Common subsequences.
+    ("LCS KS KS", Exact),
+    ("LCS KS KN ?LEN", Exact),
+    ("LCS KS KS IDX ?WITHMATCHLEN ?MINMATCHLEN_C ?LEN", Exact),
+    ("LCS KS KS ?IDX ?x", Exact),
     // Wrong numbers of arguments, and names that do not exist.
     ("GET", Exact),
     ("ZADD KZ", Exact),
