@@ -18,6 +18,9 @@
 //!   order is part of images, so a replica that was restored picks the same random elements.
 //! - **Floats.** `INCRBYFLOAT` adds decimal numbers exactly (see `decimal`), and scores are
 //!   added as IEEE doubles, which every platform does alike. Both are written with Rust's own formatting.
+//!   Distances on the earth need sines, which no two C libraries compute alike: they come from the crate
+//!   `libm` (see `geo`).
+//! - **Texts.** `SORT … ALPHA` compares bytes, whatever the locale of a machine is.
 //!
 //! # Where Onecopy differs from Redis
 //!
@@ -32,7 +35,7 @@
 //!   as there.
 //! - `ONCE token command …` is a command of our own: the command is executed once, however often it is sent under the
 //!   same token, and answered the same each time (see `commands/once.rs`).
-//! - `OBJECT FREQ`, `IDLETIME` and `REFCOUNT` do not track anything.
+//! - `OBJECT FREQ` and `IDLETIME` are errors: nobody counts or remembers when a value is used. `REFCOUNT` is always 1.
 //!
 //! # The way of a command
 //!
@@ -50,6 +53,7 @@ mod decimal;
 mod digest;
 mod error;
 mod footprint;
+mod geo;
 mod image;
 mod index;
 mod machine;

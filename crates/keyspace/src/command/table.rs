@@ -7,7 +7,7 @@
 
 use super::{Command, Kind, Run, Spec};
 use crate::commands::{
-    counters, databases, expiry, hashes, keys, lcs, lists, object, once, random, scan, set,
+    counters, databases, expiry, geo, geo_search, hashes, keys, lcs, lists, object, once, random, scan, set,
     set_algebra, sets, strings, zset_algebra, zset_range, zsets,
 };
 
@@ -67,6 +67,26 @@ pub(super) static TABLE: &[Command] = table! {
         "O(N)" "Remove all keys from all databases";
     "flushdb" -1, Write - -, 0 0 0 0, "server" "1.0.0" => Write databases::flushdb;
         "O(N)" "Remove all keys from the current database";
+    "geoadd" -5, Write grows -, 1 1 1 0, "geo" "3.2.0" => Write geo::geoadd;
+        "O(log(N))" "Add places to a sorted set, or move them";
+    "geodist" -4, Read - -, 1 1 1 0, "geo" "3.2.0" => Read geo::geodist;
+        "O(1)" "Get the distance between two places of a sorted set";
+    "geohash" -2, Read - -, 1 1 1 0, "geo" "3.2.0" => Read geo::geohash;
+        "O(1)" "Get the geohashes of places as texts";
+    "geopos" -2, Read - -, 1 1 1 0, "geo" "3.2.0" => Read geo::geopos;
+        "O(1)" "Get the longitudes and latitudes of places";
+    "georadius" -6, Write grows -, 1 1 1 0, "geo" "3.2.0" => Write geo_search::georadius;
+        "O(N+log(M))" "Find the places within a distance from a point, and perhaps store them";
+    "georadius_ro" -6, Read - -, 1 1 1 0, "geo" "3.2.10" => Read geo_search::georadius_ro;
+        "O(N+log(M))" "Find the places within a distance from a point";
+    "georadiusbymember" -5, Write grows -, 1 1 1 0, "geo" "3.2.0" => Write geo_search::georadiusbymember;
+        "O(N+log(M))" "Find the places within a distance from another place, and perhaps store them";
+    "georadiusbymember_ro" -5, Read - -, 1 1 1 0, "geo" "3.2.10" => Read geo_search::georadiusbymember_ro;
+        "O(N+log(M))" "Find the places within a distance from another place";
+    "geosearch" -7, Read - -, 1 1 1 0, "geo" "6.2.0" => Read geo_search::geosearch;
+        "O(N+log(M))" "Find the places in a circle or a rectangle";
+    "geosearchstore" -8, Write grows -, 1 2 1 0, "geo" "6.2.0" => Write geo_search::geosearchstore;
+        "O(N+log(M))" "Store the places in a circle or a rectangle in a sorted set";
     "get" 2, Read - fast, 1 1 1 0, "string" "1.0.0" => Read strings::get;
         "O(1)" "Get the value of a key";
     "getdel" 2, Write - fast, 1 1 1 0, "string" "6.2.0" => Write strings::getdel;

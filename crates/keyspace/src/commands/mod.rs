@@ -6,6 +6,8 @@
 pub(crate) mod counters;
 pub(crate) mod databases;
 pub(crate) mod expiry;
+pub(crate) mod geo;
+pub(crate) mod geo_search;
 pub(crate) mod hashes;
 pub(crate) mod keys;
 pub(crate) mod lcs;

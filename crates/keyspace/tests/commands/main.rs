@@ -4,6 +4,7 @@
 mod support;
 
 mod bounds;
+mod geo;
 mod hashes;
 mod keys;
 mod lists;
@@ -70,6 +71,13 @@ fn wrong_types() {
         "ZPOPMIN list",
         "ZREMRANGEBYRANK list 0 1",
         "ZRANDMEMBER list",
+        "GEOADD set 1 1 a",
+        "GEOPOS set a",
+        "GEODIST set a b",
+        "GEOHASH string a",
+        "GEOSEARCH list FROMMEMBER a BYRADIUS 1 m",
+        "GEOSEARCHSTORE x list FROMMEMBER a BYRADIUS 1 m",
+        "GEORADIUS hash 1 1 1 m",
     ] {
         let wrong = "-WRONGTYPE Operation against a key holding the wrong kind of value";
         assert_eq!(machine.run(command), wrong, "{command}");
