@@ -8,7 +8,7 @@
 use super::{Command, Kind, Run, Spec};
 use crate::commands::{
     counters, databases, expiry, geo, geo_search, hashes, keys, lcs, lists, object, once, random, scan, set,
-    set_algebra, sets, strings, zset_algebra, zset_range, zsets,
+    set_algebra, sets, sort, strings, zset_algebra, zset_range, zsets,
 };
 
 macro_rules! table {
@@ -237,6 +237,10 @@ pub(super) static TABLE: &[Command] = table! {
         "O(N)" "Returns the membership associated with the given elements for a set";
     "smove" 4, Write - fast, 1 2 1 0, "set" "1.0.0" => Write sets::smove;
         "O(1)" "Move a member from one set to another";
+    "sort" -2, Write grows -, 1 1 1 0, "generic" "1.0.0" => Write sort::sort_and_store;
+        "O(N+M*log(M))" "Sort the elements of a list, a set or a sorted set, and perhaps store them";
+    "sort_ro" -2, Read - -, 1 1 1 0, "generic" "7.0.0" => Read sort::sort_ro;
+        "O(N+M*log(M))" "Sort the elements of a list, a set or a sorted set";
     "spop" -2, Write - fast, 1 1 1 0, "set" "1.0.0" => Write sets::spop;
         "O(1)" "Remove and return one or multiple random members from a set";
     "srandmember" -2, Settled - -, 1 1 1 0, "set" "1.0.0" => Write random::srandmember;

@@ -19,6 +19,7 @@ pub(crate) mod scan;
 pub(crate) mod set;
 pub(crate) mod set_algebra;
 pub(crate) mod sets;
+pub(crate) mod sort;
 pub(crate) mod strings;
 pub(crate) mod zset_algebra;
 pub(crate) mod zset_range;

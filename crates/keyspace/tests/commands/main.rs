@@ -10,6 +10,7 @@ mod keys;
 mod lists;
 mod once;
 mod sets;
+mod sort;
 mod strings;
 mod zsets;
 
@@ -78,6 +79,8 @@ fn wrong_types() {
         "GEOSEARCH list FROMMEMBER a BYRADIUS 1 m",
         "GEOSEARCHSTORE x list FROMMEMBER a BYRADIUS 1 m",
         "GEORADIUS hash 1 1 1 m",
+        "SORT string",
+        "SORT_RO hash",
     ] {
         let wrong = "-WRONGTYPE Operation against a key holding the wrong kind of value";
         assert_eq!(machine.run(command), wrong, "{command}");
