@@ -9,7 +9,7 @@ use crate::error::{CommandError, Outcome};
 use crate::geo::{Form, Point, Shape};
 use crate::machine::check_reply;
 use crate::number::{integer, is_word, parse_float};
-use crate::steps::{DISTANCE, ORDERED, Steps, sorting};
+use crate::steps::{Comparisons, DISTANCE, ORDERED, Steps, sorting};
 use crate::value::Zset;
 
 /// Which command it is.
@@ -243,8 +243,9 @@ impl<'a, 'b> Query<'a, 'b> {
         let nearest = (self.count.is_some() && !self.any).then_some(Order::Ascending);
         if let Some(order) = self.order.or(nearest) {
             steps.reserve(sorting(found.len()))?;
+            let mut comparisons = Comparisons::new(budget);
             found.sort_by(|one, other| {
-                budget.spend(1);
+                comparisons.spend(0);
                 let ascending = one.distance.total_cmp(&other.distance);
                 if order == Order::Ascending { ascending } else { ascending.reverse() }
             });

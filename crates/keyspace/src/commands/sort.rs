@@ -12,7 +12,7 @@ use crate::context::{Context, View};
 use crate::error::{CommandError, Outcome};
 use crate::machine::check_reply;
 use crate::number::{integer, is_word, parse_float};
-use crate::steps::{ELEMENT, KEY, Steps, copying, sorting};
+use crate::steps::{Comparisons, ELEMENT, KEY, Steps, copying, rounds, sorting};
 use crate::value::{Content, List, Text};
 
 /// What stands for the element in a pattern.
@@ -320,10 +320,12 @@ fn sort<'v>(
         bytes = bytes.saturating_add(if alpha { weight.len() } else { element.len() });
         weighed.push((weight, element));
     }
-    let rounds = sorting(weighed.len()) / weighed.len().max(1);
-    steps.reserve(sorting(weighed.len()).saturating_add(rounds.saturating_mul(copying(bytes))))?;
+    steps.reserve(sorting(weighed.len()))?;
+    // In each round, every element is as long as what it is compared with, or longer.
+    steps.reserve(rounds(weighed.len()).saturating_mul(copying(bytes)))?;
+    let mut comparisons = Comparisons::new(view.budget);
     weighed.sort_by(|(one, one_element), (other, other_element)| {
-        view.budget.spend(1 + copying(one.len().min(other.len())));
+        comparisons.spend(one.len().min(other.len()));
         let ascending = match one.compare(*other) {
             Ordering::Equal if !alpha => one_element.cmp(other_element),
             ordering => ordering,
