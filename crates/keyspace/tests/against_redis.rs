@@ -91,9 +91,10 @@ fn normal(reply: Reply) -> Reply {
         Reply::Bulk(bytes) if bytes == b"-0" => Reply::Bulk(b"0".to_vec()),
         Reply::Bulk(bytes) => {
             let text = String::from_utf8_lossy(&bytes).into_owned();
-            // Only what has a fraction may differ in spelling.
-            let spelled =
-                text.contains(['.', 'e']) && text.bytes().all(|byte| b"0123456789.e+-".contains(&byte));
+            // Only what has a fraction may differ in spelling, and what is so large that its last digits are
+            // unknown: Redis 7.0 writes an exponent.
+            let spelled = text.contains(['.', 'e']) || text.len() >= 18 && text.ends_with("00");
+            let spelled = spelled && text.bytes().all(|byte| b"0123456789.e+-".contains(&byte));
             spelled.then(|| number(&text)).flatten().unwrap_or(Reply::Bulk(bytes))
         }
         Reply::Array(items) => Reply::Array(items.into_iter().map(normal).collect()),

@@ -6,7 +6,7 @@ use onecopy_resp::Writer;
 use super::geo::{place, place_of, reply_distance, reply_place, unit_m};
 use crate::context::{Context, View};
 use crate::error::{CommandError, Outcome};
-use crate::geo::{Form, Point, Shape};
+use crate::geo::{Form, Point, Shape, truncated};
 use crate::machine::check_reply;
 use crate::number::{integer, is_word, parse_float};
 use crate::steps::{Comparisons, DISTANCE, ORDERED, Steps, sorting};
@@ -273,8 +273,7 @@ impl<'a, 'b> Query<'a, 'b> {
                 reply_distance(found.distance / self.unit_m, reply);
             }
             if self.with_hash {
-                // Beyond what is exact when it was no place that was added.
-                reply.integer(found.score as i64);
+                reply.integer(truncated(found.score));
             }
             if self.with_place {
                 reply_place(found.place, reply);

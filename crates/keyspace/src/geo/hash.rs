@@ -30,8 +30,10 @@ pub(crate) struct Point {
 impl Point {
     /// The place that a score stands for: the middle of its cell. Any score stands for one.
     pub(crate) fn of_score(score: f64) -> Self {
-        // What is below zero becomes zero, and what is too large the largest.
-        let cell = Cell::of_bits(score as u64);
+        // To an unsigned number, as x86-64 does it: the highest bit is apart.
+        let half = 2f64.powi(63);
+        let bits = if score < half { truncated(score) } else { truncated(score - half) ^ i64::MIN };
+        let cell = Cell::of_bits(bits.cast_unsigned());
         let (longitudes, latitudes) = (cell.longitudes(), cell.latitudes());
         let middle = |range: Range<f64>, max: f64| ((range.start + range.end) / 2.0).min(max).max(-max);
         Self { longitude: middle(longitudes, LONGITUDE_MAX), latitude: middle(latitudes, LATITUDE_MAX) }
@@ -53,6 +55,13 @@ impl Point {
         }
         text
     }
+}
+
+/// The integer part of a score. C leaves open what it is of one that is too large, or too small. Here it is
+/// what x86-64 makes of it, so that Redis says the same there.
+pub(crate) fn truncated(score: f64) -> i64 {
+    let half = 2f64.powi(63);
+    if (-half..half).contains(&score) { score as i64 } else { i64::MIN }
 }
 
 /// A cell of the grid that halving each side `step` times makes.

@@ -12,4 +12,4 @@ mod hash;
 
 pub(crate) use area::{Form, Shape};
 pub(crate) use distance::distance;
-pub(crate) use hash::{LATITUDE_MAX, LONGITUDE_MAX, Point};
+pub(crate) use hash::{LATITUDE_MAX, LONGITUDE_MAX, Point, truncated};

@@ -134,8 +134,10 @@ fn scores_that_are_no_places_are_places_nonetheless() {
     expect(
         "
         ZADD z -1 a inf b -inf c 1.5 d 1e300 e 1 f => :6
-        GEODIST z a c                => 0.0000
+        GEODIST z a c                => 18919844.5891
         GEODIST z b e                => 0.0000
+        GEOPOS z a c                 => [[180 85.0511287799999991] [180 -85.05112751263942528]]
+        GEORADIUS z 0 0 30000 km WITHHASH ASC => [[f :1] [d :1]]
         GEOSEARCH z FROMMEMBER f BYRADIUS 1 km ASC => [f d]
         ",
     );
