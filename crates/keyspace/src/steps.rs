@@ -69,11 +69,6 @@ impl<'a> Steps<'a> {
         Ok(())
     }
 
-    /// Spends some of what was [reserved](Self::reserve).
-    pub(crate) fn spend(&self, steps: usize) {
-        self.budget.spend(steps);
-    }
-
     /// Takes as many as it costs to copy so many bytes, which whoever asks for them spends.
     ///
     /// # Errors

@@ -7,7 +7,7 @@
 
 use super::{Command, Kind, Run, Spec};
 use crate::commands::{
-    counters, databases, expiry, geo, geo_search, hashes, keys, lcs, lists, object, once, random, scan, set,
+    counters, databases, expiry, geo, geo_search, hashes, keys, lists, object, once, random, scan, set,
     set_algebra, sets, sort, strings, zset_algebra, zset_range, zsets,
 };
 
@@ -137,8 +137,6 @@ pub(super) static TABLE: &[Command] = table! {
         "O(1)" "Increment the float value of a key by the given amount";
     "keys" 2, Read - -, 0 0 0 0, "generic" "1.0.0" => Read scan::keys;
         "O(N)" "Find all keys matching the given pattern";
-    "lcs" -3, Read - -, 1 2 1 0, "string" "7.0.0" => Read lcs::lcs;
-        "O(N*M)" "Find the longest common subsequence of two strings";
     "lindex" 3, Read - -, 1 1 1 0, "list" "1.0.0" => Read lists::lindex;
         "O(N)" "Get an element from a list by its index";
     "linsert" 5, Write grows -, 1 1 1 0, "list" "2.2.0" => Write lists::linsert;

@@ -10,7 +10,6 @@ pub(crate) mod geo;
 pub(crate) mod geo_search;
 pub(crate) mod hashes;
 pub(crate) mod keys;
-pub(crate) mod lcs;
 pub(crate) mod lists;
 pub(crate) mod object;
 pub(crate) mod once;

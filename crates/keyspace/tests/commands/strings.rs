@@ -157,23 +157,3 @@ fn memory_is_settled_as_each_command_executes() {
         "room was made"
     );
 }
-
-#[test]
-fn common_subsequences() {
-    expect(
-        "
-        MSET a ohmytext b mynewtext n 1234 => OK
-        LCS a b                      => mytext
-        LCS a b LEN                  => :6
-        LCS a b IDX                  => [matches [[[:4 :7] [:5 :8]] [[:2 :3] [:0 :1]]] len :6]
-        LCS a b IDX MINMATCHLEN 4 WITHMATCHLEN => [matches [[[:4 :7] [:5 :8] :4]] len :6]
-        LCS a x                      => ''
-        LCS x y IDX                  => [matches [] len :0]
-        LCS n n                      => 1234
-        LCS a b IDX LEN              => -ERR If you want both the length and indexes, please just use IDX.
-        LCS a b MINMATCHLEN          => -ERR syntax error
-        RPUSH l 1                    => :1
-        LCS a l                      => -ERR The specified keys must contain string values
-        ",
-    );
-}

@@ -390,11 +390,6 @@ pub const TEMPLATES: &[(&str, Compare)] = &[
     ("SORT KLTZ ?LIMIT_IX_1 ?LIMIT_1 ?BY ?GET ?STORE ?x", Exact),
     ("SORT_RO KLTZ ALPHA ?DESC ?LIMIT_I_I ?GET_GET ?STORE_KL", Exact),
     ("SORT_RO KLTZ BY w_* ?DESC ?LIMIT_I_I ?GET_GET", Exact),
-    // Common subsequences.
-    ("LCS KS KS", Exact),
-    ("LCS KS KN ?LEN", Exact),
-    ("LCS KS KS IDX ?WITHMATCHLEN ?MINMATCHLEN_C ?LEN", Exact),
-    ("LCS KS KS ?IDX ?x", Exact),
     // Wrong numbers of arguments, and names that do not exist.
     ("GET", Exact),
     ("ZADD KZ", Exact),
