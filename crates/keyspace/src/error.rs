@@ -31,6 +31,17 @@ pub enum CommandError {
     /// A string would become longer than Redis allows.
     #[error("ERR string exceeds maximum allowed size (proto-max-bulk-len)")]
     StringTooLong,
+    /// A place does not exist, or is too near to a pole.
+    #[error("ERR invalid longitude,latitude pair {0}")]
+    InvalidPlace(String),
+    /// A query for what is around a place needs one of two options, and only one.
+    #[error("ERR exactly one of {options} can be specified for {command}")]
+    NotExactlyOne {
+        /// Both options.
+        options: &'static str,
+        /// The command, in the letters of the client.
+        command: String,
+    },
     /// The key does not exist.
     #[error("ERR no such key")]
     NoSuchKey,

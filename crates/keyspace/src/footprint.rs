@@ -5,7 +5,7 @@
 use onecopy_core::Timestamp;
 use onecopy_core::footprint::Footprint;
 
-use crate::command::{self, Kind, Spec, key_positions};
+use crate::command::{self, Kind, Spec, key_positions, looks_beyond_its_keys};
 use crate::machine::Keyspace;
 use crate::request::{self, Args};
 
@@ -45,7 +45,7 @@ pub(crate) fn of_reads(keyspace: &Keyspace, body: &[u8], footprint: &mut Footpri
     each(body, |command| {
         let Some((db, spec, args)) = command else { return all = true };
         let positions = key_positions(spec, args);
-        all |= positions.is_empty();
+        all |= positions.is_empty() || looks_beyond_its_keys(spec, args);
         for position in positions {
             footprint.key(args[position]);
             let object = keyspace.database(db).and_then(|database| database.get(args[position]));

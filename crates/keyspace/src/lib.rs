@@ -19,6 +19,9 @@
 //! - **Floats.** `INCRBYFLOAT` adds decimal numbers exactly (see `decimal`), and scores are
 //!   added as IEEE doubles, which every platform does alike. Both are written with Rust's own formatting. The
 //!   estimates of HyperLogLogs need square roots as well, which IEEE rounds exactly, and no logarithms.
+//!   Distances on the earth need sines, which no two C libraries compute alike: they come from the crate
+//!   `libm` (see `geo`).
+//! - **Texts.** `SORT … ALPHA` compares bytes, whatever the locale of a machine is.
 //!
 //! # Where Onecopy differs from Redis
 //!
@@ -41,7 +44,7 @@
 //! - `BITFIELD` writes no field that ends beyond 512 MiB; Redis exceeds its limit by up to eight bytes. An
 //!   offset in fields (`#`) that overflows is an error; in Redis it wraps. A number that is far too small for
 //!   `SET` with `OVERFLOW SAT` becomes the smallest of the field; in Redis the very smallest become the largest.
-//! - `OBJECT FREQ`, `IDLETIME` and `REFCOUNT` do not track anything.
+//! - `OBJECT FREQ` and `IDLETIME` are errors: nobody counts or remembers when a value is used. `REFCOUNT` is always 1.
 //!
 //! # The way of a command
 //!
@@ -59,6 +62,7 @@ mod decimal;
 mod digest;
 mod error;
 mod footprint;
+mod geo;
 mod hyperloglog;
 mod image;
 mod index;

@@ -26,6 +26,10 @@ pub(crate) const ORDERED: usize = 4;
 /// So many bytes are copied in one step.
 const BYTES_PER_STEP: usize = 64;
 
+/// So many numbers or short texts are compared in one step.
+const COMPARED_PER_STEP: usize = 4;
+/// To compute a distance on the earth, and whether it is short enough, costs so many.
+pub(crate) const DISTANCE: usize = 3;
 /// To find a key costs so many.
 pub(crate) const KEY: usize = 4;
 /// Bytes are copied in pieces of so many, with a pause between if it is time for one.
@@ -77,6 +81,35 @@ impl<'a> Steps<'a> {
 /// What it costs to copy so many bytes.
 pub(crate) fn copying(bytes: usize) -> usize {
     bytes / BYTES_PER_STEP
+}
+
+/// What it costs to sort so many elements: a comparison each, as often as their number can be halved. What
+/// long ones cost beyond that is not in it.
+pub(crate) fn sorting(count: usize) -> usize {
+    count.saturating_mul(rounds(count)) / COMPARED_PER_STEP
+}
+
+/// How often so many elements can be halved: so often each is compared when they are sorted.
+pub(crate) fn rounds(count: usize) -> usize {
+    (usize::BITS - count.leading_zeros()) as usize
+}
+
+/// Spends the comparisons of a sort.
+pub(crate) struct Comparisons<'a> {
+    budget: Budget<'a>,
+    done: usize,
+}
+
+impl<'a> Comparisons<'a> {
+    pub(crate) fn new(budget: Budget<'a>) -> Self {
+        Self { budget, done: 0 }
+    }
+
+    /// One more, of so many bytes.
+    pub(crate) fn spend(&mut self, bytes: usize) {
+        self.done += 1;
+        self.budget.spend(usize::from(self.done.is_multiple_of(COMPARED_PER_STEP)) + copying(bytes));
+    }
 }
 
 /// Whether a command may take so many steps, all in all. It spends them as it takes them.

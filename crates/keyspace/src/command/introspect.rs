@@ -5,8 +5,10 @@
 
 use onecopy_resp::Writer;
 
+use super::keys::Destination;
 use super::{Kind, Spec, key_positions, lookup};
 use crate::error::CommandError;
+use crate::number::signed;
 
 /// `COMMAND`, and `COMMAND INFO` with names: one element per description, a null for a `None`.
 pub fn reply_info<'a>(specs: impl ExactSizeIterator<Item = Option<&'a Spec>>, reply: &mut Writer<'_>) {
@@ -92,7 +94,7 @@ fn flags(spec: &Spec) -> Vec<&'static str> {
     if spec.fast {
         flags.push("fast");
     }
-    if spec.key_count_at > 0 {
+    if spec.key_count_at > 0 || Destination::of(spec).is_some() || spec.name == "sort_ro" {
         flags.push("movablekeys");
     }
     flags
@@ -110,6 +112,7 @@ fn categories(spec: &Spec) -> [&'static str; 3] {
             "hash" => "@hash",
             "set" => "@set",
             "sorted-set" => "@sortedset",
+            "geo" => "@geo",
             "connection" => "@connection",
             "pubsub" => "@pubsub",
             "transactions" => "@transaction",
@@ -139,42 +142,82 @@ fn info(spec: &Spec, reply: &mut Writer<'_>) {
     reply.array(0);
 }
 
+/// Where the keys of a specification begin.
+enum Begin {
+    At(i32),
+    /// Behind a word, which is looked for from an argument on.
+    Behind(&'static str, usize),
+    /// Nobody can say without taking the command apart.
+    Unknown,
+}
+
 fn key_specifications(spec: &Spec, reply: &mut Writer<'_>) {
     let ranged = spec.first_key > 0 && spec.key_step > 0;
-    reply.set(usize::from(ranged) + usize::from(spec.key_count_at > 0));
+    // The options of SORT may be arguments of others, and its patterns name keys that nobody knows.
+    let destinations = Destination::of(spec).filter(|_| spec.name != "sort");
+    let behind = destinations.map_or_else(Vec::new, |destination| {
+        destination.options.iter().map(|option| Begin::Behind(option, destination.from)).collect()
+    });
+    let unknown = match spec.name {
+        "sort" => 2,
+        "sort_ro" => 1,
+        _ => 0,
+    };
+    reply.set(usize::from(ranged) + usize::from(spec.key_count_at > 0) + behind.len() + unknown);
+    let one = [("lastkey", 0), ("keystep", 1), ("limit", 0)];
     if ranged {
         // The last key counts from the first one, unless it counts from the end.
         let last = if spec.last_key < 0 { spec.last_key } else { spec.last_key - spec.first_key };
         let range = [("lastkey", last), ("keystep", spec.key_step), ("limit", 0)];
-        key_specification(spec, spec.first_key, "range", &range, reply);
+        key_specification(spec, &Begin::At(spec.first_key), "range", &range, reply);
     }
     if let (Ok(at), true) = (i32::try_from(spec.key_count_at), spec.key_count_at > 0) {
         let count = [("keynumidx", 0), ("firstkey", 1), ("keystep", 1)];
-        key_specification(spec, at, "keynum", &count, reply);
+        key_specification(spec, &Begin::At(at), "keynum", &count, reply);
     }
+    behind.iter().for_each(|begin| key_specification(spec, begin, "range", &one, reply));
+    (0..unknown).for_each(|_| key_specification(spec, &Begin::Unknown, "unknown", &[], reply));
 }
 
-fn key_specification(spec: &Spec, at: i32, kind: &str, parts: &[(&str, i32)], reply: &mut Writer<'_>) {
+fn key_specification(spec: &Spec, begin: &Begin, kind: &str, parts: &[(&str, i32)], reply: &mut Writer<'_>) {
     reply.map(3);
     reply.bulk(b"flags");
     reply.set(1);
     reply.simple(if spec.kind == Kind::Write { "RW" } else { "RO" });
     reply.bulk(b"begin_search");
+    let word = |reply: &mut Writer<'_>, name: &str, value: &str| {
+        reply.bulk(name.as_bytes());
+        reply.bulk(value.as_bytes());
+    };
+    let number = |reply: &mut Writer<'_>, name: &str, value: i64| {
+        reply.bulk(name.as_bytes());
+        reply.integer(value);
+    };
     reply.map(2);
-    reply.bulk(b"type");
-    reply.bulk(b"index");
-    reply.bulk(b"spec");
-    reply.map(1);
-    reply.bulk(b"index");
-    reply.integer(at.into());
+    match begin {
+        Begin::At(at) => {
+            word(reply, "type", "index");
+            reply.bulk(b"spec");
+            reply.map(1);
+            number(reply, "index", (*at).into());
+        }
+        Begin::Behind(option, from) => {
+            word(reply, "type", "keyword");
+            reply.bulk(b"spec");
+            reply.map(2);
+            word(reply, "keyword", option);
+            number(reply, "startfrom", signed(*from));
+        }
+        Begin::Unknown => {
+            word(reply, "type", "unknown");
+            reply.bulk(b"spec");
+            reply.map(0);
+        }
+    }
     reply.bulk(b"find_keys");
     reply.map(2);
-    reply.bulk(b"type");
-    reply.bulk(kind.as_bytes());
+    word(reply, "type", kind);
     reply.bulk(b"spec");
     reply.map(parts.len());
-    for (name, number) in parts {
-        reply.bulk(name.as_bytes());
-        reply.integer((*number).into());
-    }
+    parts.iter().for_each(|(name, value)| number(reply, name, (*value).into()));
 }

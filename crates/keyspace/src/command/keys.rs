@@ -1,7 +1,7 @@
 //! Which arguments of a command are keys.
 
 use super::Spec;
-use crate::number::parse_integer;
+use crate::number::{is_word, parse_integer};
 
 /// The positions of the keys among the arguments, in order; empty if there are none, or if the arguments make
 /// no sense.
@@ -26,5 +26,53 @@ pub fn key_positions(spec: &Spec, args: &[&[u8]]) -> Vec<usize> {
         }
         positions.extend(first..first + count);
     }
+    if let Some(destination) = Destination::of(spec) {
+        positions.extend(destination.position(args));
+    }
     positions
+}
+
+/// An option of a command that names the key which it stores into.
+pub(super) struct Destination {
+    pub(super) options: &'static [&'static str],
+    /// From which argument on the option may stand.
+    pub(super) from: usize,
+    /// Other options, and how many arguments each has, which may look like options.
+    others: &'static [(&'static str, usize)],
+}
+
+impl Destination {
+    pub(super) fn of(spec: &Spec) -> Option<Self> {
+        let stores = &["STORE", "STOREDIST"];
+        match spec.name {
+            "georadius" => Some(Self { options: stores, from: 6, others: &[] }),
+            "georadiusbymember" => Some(Self { options: stores, from: 5, others: &[] }),
+            "sort" => {
+                let others = &[("BY", 1), ("GET", 1), ("LIMIT", 2)];
+                Some(Self { options: &["STORE"], from: 2, others })
+            }
+            _ => None,
+        }
+    }
+
+    /// Where the key is: behind the last such option.
+    fn position(&self, args: &[&[u8]]) -> Option<usize> {
+        let (mut position, mut at) = (None, self.from);
+        while at + 1 < args.len() {
+            let others = self.others.iter().find(|(option, _)| is_word(args[at], option));
+            if self.options.iter().any(|option| is_word(args[at], option)) {
+                position = Some(at + 1);
+                at += 2;
+            } else {
+                at += 1 + others.map_or(0, |(_, count)| *count);
+            }
+        }
+        position
+    }
+}
+
+/// Whether a command may look at keys that its arguments do not name. The patterns of `SORT` do, if they have
+/// a place for an element; no other command that only reads does.
+pub(crate) fn looks_beyond_its_keys(spec: &Spec, args: &[&[u8]]) -> bool {
+    spec.name == "sort_ro" && args.iter().skip(2).any(|arg| arg.contains(&b'*'))
 }

@@ -6,6 +6,7 @@ mod table;
 
 pub use introspect::{reply_count, reply_docs, reply_getkeys, reply_info, reply_list};
 pub use keys::key_positions;
+pub(crate) use keys::looks_beyond_its_keys;
 
 use onecopy_resp::Writer;
 

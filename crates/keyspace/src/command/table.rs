@@ -7,8 +7,9 @@
 
 use super::{Command, Kind, Run, Spec};
 use crate::commands::{
-    bitfield, bitop, bits, counters, databases, expiry, hashes, hyperloglog, keys, lcs, lists, once, random,
-    scan, set, set_algebra, sets, strings, zset_algebra, zset_range, zsets,
+    bitfield, bitop, bits, counters, databases, expiry, geo, geo_search, hashes, hyperloglog, keys, lcs,
+    lists, object, once, random, scan, set, set_algebra, sets, sort, strings, zset_algebra, zset_range,
+    zsets,
 };
 
 macro_rules! table {
@@ -77,6 +78,26 @@ pub(super) static TABLE: &[Command] = table! {
         "O(N)" "Remove all keys from all databases";
     "flushdb" -1, Write - -, 0 0 0 0, "server" "1.0.0" => Write databases::flushdb;
         "O(N)" "Remove all keys from the current database";
+    "geoadd" -5, Write grows -, 1 1 1 0, "geo" "3.2.0" => Write geo::geoadd;
+        "O(log(N))" "Add places to a sorted set, or move them";
+    "geodist" -4, Read - -, 1 1 1 0, "geo" "3.2.0" => Read geo::geodist;
+        "O(1)" "Get the distance between two places of a sorted set";
+    "geohash" -2, Read - -, 1 1 1 0, "geo" "3.2.0" => Read geo::geohash;
+        "O(1)" "Get the geohashes of places as texts";
+    "geopos" -2, Read - -, 1 1 1 0, "geo" "3.2.0" => Read geo::geopos;
+        "O(1)" "Get the longitudes and latitudes of places";
+    "georadius" -6, Write grows -, 1 1 1 0, "geo" "3.2.0" => Write geo_search::georadius;
+        "O(N+log(M))" "Find the places within a distance from a point, and perhaps store them";
+    "georadius_ro" -6, Read - -, 1 1 1 0, "geo" "3.2.10" => Read geo_search::georadius_ro;
+        "O(N+log(M))" "Find the places within a distance from a point";
+    "georadiusbymember" -5, Write grows -, 1 1 1 0, "geo" "3.2.0" => Write geo_search::georadiusbymember;
+        "O(N+log(M))" "Find the places within a distance from another place, and perhaps store them";
+    "georadiusbymember_ro" -5, Read - -, 1 1 1 0, "geo" "3.2.10" => Read geo_search::georadiusbymember_ro;
+        "O(N+log(M))" "Find the places within a distance from another place";
+    "geosearch" -7, Read - -, 1 1 1 0, "geo" "6.2.0" => Read geo_search::geosearch;
+        "O(N+log(M))" "Find the places in a circle or a rectangle";
+    "geosearchstore" -8, Write grows -, 1 2 1 0, "geo" "6.2.0" => Write geo_search::geosearchstore;
+        "O(N+log(M))" "Store the places in a circle or a rectangle in a sorted set";
     "get" 2, Read - fast, 1 1 1 0, "string" "1.0.0" => Read strings::get;
         "O(1)" "Get the value of a key";
     "getbit" 3, Read - fast, 1 1 1 0, "bitmap" "2.2.0" => Read bits::getbit;
@@ -157,7 +178,7 @@ pub(super) static TABLE: &[Command] = table! {
         "O(N)" "Set the value of an element in a list by its index";
     "ltrim" 4, Write - -, 1 1 1 0, "list" "1.0.0" => Write lists::ltrim;
         "O(N)" "Trim a list to the specified range";
-    "memory" -2, Read - -, 2 2 1 0, "server" "4.0.0" => Read keys::memory;
+    "memory" -2, Read - -, 2 2 1 0, "server" "4.0.0" => Read object::memory;
         "O(1)" "Tell what a key occupies";
     "mget" -2, Read - fast, 1 -1 1 0, "string" "1.0.0" => Read strings::mget;
         "O(N)" "Get the values of all the given keys";
@@ -167,7 +188,7 @@ pub(super) static TABLE: &[Command] = table! {
         "O(N)" "Set multiple keys to multiple values";
     "msetnx" -3, Write grows -, 1 -1 2 0, "string" "1.0.1" => Write strings::msetnx;
         "O(N)" "Set multiple keys to multiple values, only if none of the keys exist";
-    "object" -2, Read - -, 2 2 1 0, "generic" "2.2.3" => Read keys::object;
+    "object" -2, Read - -, 2 2 1 0, "generic" "2.2.3" => Read object::object;
         "O(1)" "Inspect the object at a key";
     "once" -3, Write - -, 0 0 0 0, "generic" "7.0.0" => Write once::once;
         "O(1) and what the command takes" "Execute a command once, however often it is sent under its token";
@@ -239,6 +260,10 @@ pub(super) static TABLE: &[Command] = table! {
         "O(N)" "Returns the membership associated with the given elements for a set";
     "smove" 4, Write - fast, 1 2 1 0, "set" "1.0.0" => Write sets::smove;
         "O(1)" "Move a member from one set to another";
+    "sort" -2, Write grows -, 1 1 1 0, "generic" "1.0.0" => Write sort::sort_and_store;
+        "O(N+M*log(M))" "Sort the elements of a list, a set or a sorted set, and perhaps store them";
+    "sort_ro" -2, Read - -, 1 1 1 0, "generic" "7.0.0" => Read sort::sort_ro;
+        "O(N+M*log(M))" "Sort the elements of a list, a set or a sorted set";
     "spop" -2, Write - fast, 1 1 1 0, "set" "1.0.0" => Write sets::spop;
         "O(1)" "Remove and return one or multiple random members from a set";
     "srandmember" -2, Settled - -, 1 1 1 0, "set" "1.0.0" => Write random::srandmember;
@@ -305,7 +330,7 @@ pub(super) static TABLE: &[Command] = table! {
         "O(log(N)+M)" "Return a range of members in a sorted set, by score";
     "zrangestore" -5, Write grows -, 1 2 1 0, "sorted-set" "6.2.0" => Write zset_range::zrangestore;
         "O(log(N)+M)" "Store a range of members from sorted set into another key";
-    "zrank" 3, Read - fast, 1 1 1 0, "sorted-set" "2.0.0" => Read zsets::zrank;
+    "zrank" -3, Read - fast, 1 1 1 0, "sorted-set" "2.0.0" => Read zsets::zrank;
         "O(log(N))" "Determine the index of a member in a sorted set";
     "zrem" -3, Write - fast, 1 1 1 0, "sorted-set" "1.2.0" => Write zsets::zrem;
         "O(M*log(N))" "Remove one or more members from a sorted set";
@@ -321,7 +346,7 @@ pub(super) static TABLE: &[Command] = table! {
         "O(log(N)+M)" "Return a range of members in a sorted set, by lexicographical range, ordered from higher to lower strings.";
     "zrevrangebyscore" -4, Read - -, 1 1 1 0, "sorted-set" "2.2.0" => Read zset_range::zrevrangebyscore;
         "O(log(N)+M)" "Return a range of members in a sorted set, by score, with scores ordered from high to low";
-    "zrevrank" 3, Read - fast, 1 1 1 0, "sorted-set" "2.0.0" => Read zsets::zrevrank;
+    "zrevrank" -3, Read - fast, 1 1 1 0, "sorted-set" "2.0.0" => Read zsets::zrevrank;
         "O(log(N))" "Determine the index of a member in a sorted set, with scores ordered from high to low";
     "zscan" -3, Read - -, 1 1 1 0, "sorted-set" "2.8.0" => Read scan::zscan;
         "O(1)" "Incrementally iterate sorted sets elements and associated scores";

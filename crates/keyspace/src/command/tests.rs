@@ -65,3 +65,53 @@ fn descriptions_are_well_formed_replies() {
     );
     assert!(text.ends_with("*0\r\n*-1\r\n"), "{text}");
 }
+
+#[test]
+fn options_that_store_name_a_key() {
+    for (line, expected) in [
+        ("SORT k", vec![1]),
+        ("SORT k DESC store d", vec![1, 4]),
+        ("SORT k STORE d STORE e", vec![1, 5]),
+        ("SORT k BY STORE x", vec![1]),
+        ("SORT k STORE BY STORE d", vec![1, 5]),
+        ("SORT k LIMIT STORE STORE GET STORE", vec![1]),
+        ("SORT_RO k STORE d", vec![1]),
+        ("GEORADIUS k 1 2 3 km", vec![1]),
+        ("GEORADIUS k STORE 2 3 km ASC STOREDIST d", vec![1, 8]),
+        ("GEORADIUSBYMEMBER k m 3 km STORE d STORE", vec![1, 6]),
+        ("GEOSEARCHSTORE d s FROMMEMBER m", vec![1, 2]),
+    ] {
+        let args: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
+        assert_eq!(
+            key_positions(spec(&line.split(' ').next().unwrap().to_lowercase()), &args),
+            expected,
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn specifications_of_keys_are_well_formed() {
+    for name in ["get", "zunionstore", "sort", "sort_ro", "georadius"] {
+        let mut out = Vec::new();
+        reply_info([Some(spec(name))].into_iter(), &mut Writer::new(&mut out, Version::Three));
+        let text = String::from_utf8(out).unwrap();
+        // Each line that is not the bytes of a string begins an element, which some header has announced.
+        let mut left: usize = 1;
+        let mut lines = text.split("\r\n");
+        while left > 0 {
+            let line = lines.next().unwrap_or_else(|| panic!("{name} ends too early"));
+            let number = || line[1..].parse::<usize>().unwrap();
+            left = left - 1
+                + match line.as_bytes()[0] {
+                    b'*' | b'~' => number(),
+                    b'%' => 2 * number(),
+                    _ => 0,
+                };
+            if line.starts_with('$') {
+                lines.next();
+            }
+        }
+        assert_eq!(lines.next(), Some(""), "{name} goes on");
+    }
+}

@@ -14,12 +14,12 @@ type Pairs<'a, 'b> = &'a [[&'b [u8]; 2]];
 
 /// The options of `ZADD`.
 #[derive(Clone, Copy, Debug, Default)]
-struct Options {
-    only_new: bool,
-    only_existing: bool,
+pub(super) struct Options {
+    pub(super) only_new: bool,
+    pub(super) only_existing: bool,
     only_greater: bool,
     only_less: bool,
-    count_changed: bool,
+    pub(super) count_changed: bool,
     increment: bool,
 }
 
@@ -77,14 +77,15 @@ impl Options {
 
 /// What adding has done.
 #[derive(Default)]
-struct Added {
-    new: usize,
-    changed: usize,
+pub(super) struct Added {
+    pub(super) new: usize,
+    pub(super) changed: usize,
     /// The score of the last member, if it was not left as it is.
     score: Option<f64>,
 }
 
-fn add(
+/// Adds members with their scores.
+pub(super) fn add(
     context: &mut Context<'_>,
     key: &[u8],
     options: Options,
@@ -173,21 +174,37 @@ pub(crate) fn zcard(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> 
     Ok(())
 }
 
-pub(crate) fn zrank(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    match view.read::<Zset>(args[1])?.and_then(|zset| zset.rank(args[2])) {
-        Some(rank) => reply.length(rank),
+fn reply_rank(view: &View<'_>, args: &[&[u8]], reverse: bool, reply: &mut Writer<'_>) -> Outcome {
+    let with_score = match &args[3..] {
+        [] => false,
+        [option] if is_word(option, "WITHSCORE") => true,
+        [_] => return Err(CommandError::Syntax),
+        _ => return Err(CommandError::Arity(if reverse { "zrevrank" } else { "zrank" })),
+    };
+    let zset = view.read::<Zset>(args[1])?;
+    let found = zset.and_then(|zset| {
+        let rank = zset.rank(args[2])?;
+        Some((if reverse { zset.len() - 1 - rank } else { rank }, zset.score(args[2])?))
+    });
+    match found {
+        Some((rank, score)) if with_score => {
+            reply.array(2);
+            reply.length(rank);
+            reply.double(score);
+        }
+        Some((rank, _)) => reply.length(rank),
+        None if with_score => reply.null_array(),
         None => reply.null(),
     }
     Ok(())
 }
 
+pub(crate) fn zrank(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    reply_rank(view, args, false, reply)
+}
+
 pub(crate) fn zrevrank(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    let zset = view.read::<Zset>(args[1])?;
-    match zset.and_then(|zset| Some(zset.len() - 1 - zset.rank(args[2])?)) {
-        Some(rank) => reply.length(rank),
-        None => reply.null(),
-    }
-    Ok(())
+    reply_rank(view, args, true, reply)
 }
 
 /// A member that was taken out, with its score.

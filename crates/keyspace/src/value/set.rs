@@ -72,7 +72,11 @@ impl Set {
     pub(crate) fn encoding(&self) -> &'static str {
         let compact =
             self.len() <= INTSET_MEMBERS_MAX && self.iter().all(|member| parse_integer(member).is_some());
-        if compact { "intset" } else { "hashtable" }
+        match self {
+            _ if compact => "intset",
+            Self::Few(_) => "listpack",
+            Self::Many(_) => "hashtable",
+        }
     }
 
     /// Adds a member; whether it is new. A set that grows out of its short form needs a seed.

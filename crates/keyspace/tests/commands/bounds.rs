@@ -67,6 +67,23 @@ fn long_strings_cost_what_is_read_of_them() {
 }
 
 #[test]
+fn what_is_looked_up_for_each_element_is_paid() {
+    let mut machine = Machine::default();
+    fill(&mut machine, "", 30_000);
+    let patterns = " GET nothing*".repeat(100);
+    for command in ["SORT_RO l BY nosort", "SORT l STORE d BY nosort"] {
+        assert_eq!(machine.run(&format!("{command}{patterns}")), TOO_LONG, "{command}");
+    }
+    machine.apply(&[b"RPUSH".to_vec(), b"few".to_vec(), b"x".to_vec(), b"y".to_vec()]);
+    machine.apply(&[b"SET".to_vec(), b"large".to_vec(), vec![b'x'; 60 << 20]]);
+    let patterns = " GET lar*e".repeat(10);
+    machine.apply(&words("RPUSH g g"));
+    assert_eq!(machine.run(&format!("SORT_RO g BY nosort{patterns}")), TOO_LARGE);
+    assert_eq!(machine.run(&format!("SORT g BY nosort STORE d{patterns}")), TOO_LONG);
+    assert_eq!(machine.run("EXISTS d"), ":0");
+}
+
+#[test]
 fn as_many_as_people_ask_for_is_no_problem() {
     let mut machine = Machine::default();
     fill(&mut machine, "", 30_000);

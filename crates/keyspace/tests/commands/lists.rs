@@ -1,4 +1,4 @@
-use crate::support::expect;
+use crate::support::{Machine, expect};
 
 #[test]
 fn both_ends() {
@@ -83,4 +83,23 @@ fn from_list_to_list() {
         LMPOP 3 x LEFT               => -ERR syntax error
         ",
     );
+}
+
+#[test]
+fn short_lists_are_listpacks_and_long_ones_are_not() {
+    let mut machine = Machine::default();
+    let mut encoding = |elements: Vec<Vec<u8>>| {
+        machine.run("DEL l");
+        machine.apply(&[vec![b"RPUSH".to_vec(), b"l".to_vec()], elements].concat());
+        machine.run("OBJECT ENCODING l")
+    };
+    // Seven bytes around all, and two to each: at most 8192.
+    assert_eq!(encoding(vec![b"7".to_vec(); 4_092]), "listpack");
+    assert_eq!(encoding(vec![b"7".to_vec(); 4_093]), "quicklist");
+    // A number of nineteen digits takes ten bytes.
+    assert_eq!(encoding(vec![b"1234567890123456789".to_vec(); 818]), "listpack");
+    assert_eq!(encoding(vec![b"1234567890123456789".to_vec(); 819]), "quicklist");
+    // Five bytes in front of a long one, and two behind it.
+    assert_eq!(encoding(vec![vec![b'x'; 8_178]]), "listpack");
+    assert_eq!(encoding(vec![vec![b'x'; 8_179]]), "quicklist");
 }

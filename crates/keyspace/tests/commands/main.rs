@@ -5,6 +5,7 @@ mod support;
 
 mod bits;
 mod bounds;
+mod geo;
 mod hashes;
 mod hyperloglog;
 mod keys;
@@ -12,6 +13,7 @@ mod lcs;
 mod lists;
 mod once;
 mod sets;
+mod sort;
 mod strings;
 mod zsets;
 
@@ -87,6 +89,15 @@ fn wrong_types() {
         "ZPOPMIN list",
         "ZREMRANGEBYRANK list 0 1",
         "ZRANDMEMBER list",
+        "GEOADD set 1 1 a",
+        "GEOPOS set a",
+        "GEODIST set a b",
+        "GEOHASH string a",
+        "GEOSEARCH list FROMMEMBER a BYRADIUS 1 m",
+        "GEOSEARCHSTORE x list FROMMEMBER a BYRADIUS 1 m",
+        "GEORADIUS hash 1 1 1 m",
+        "SORT string",
+        "SORT_RO hash",
     ] {
         let wrong = "-WRONGTYPE Operation against a key holding the wrong kind of value";
         assert_eq!(machine.run(command), wrong, "{command}");

@@ -27,7 +27,7 @@ fn members() {
         SADD i 1 2 3                 => :3
         OBJECT ENCODING i            => intset
         SADD i x                     => :1
-        OBJECT ENCODING i            => hashtable
+        OBJECT ENCODING i            => listpack
         SRANDMEMBER x                => nil
         SRANDMEMBER x 3              => []
         ",

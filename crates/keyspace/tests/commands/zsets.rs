@@ -32,6 +32,11 @@ fn adding() {
         ZRANK z b                    => :0
         ZREVRANK z b                 => :5
         ZRANK z x                    => nil
+        ZRANK z b WITHSCORE          => [:0 2]
+        ZREVRANK z b WITHSCORE       => [:5 2]
+        ZRANK z x WITHSCORE          => nil
+        ZRANK z b x                  => -ERR syntax error
+        ZREVRANK z b WITHSCORE x     => -ERR wrong number of arguments for 'zrevrank' command
         ZREM z a x                   => :1
         ZADD n XX 1 a                => :0
         EXISTS n                     => :0

@@ -8,7 +8,7 @@ use crate::support::maker::Maker;
 use crate::support::{Machine, body_of, words};
 
 const KEYS: &str = "s1 s2 n1 n2 n3 h1 h2 h3 l1 l2 l3 t1 t2 t3 z1 z2 z3 x p1 p2 hf f1 f2 f3 b1 b2 b3 \
-    q1 q2 u1";
+    q1 q2 u1 g1 g2 g3 g4 l4 w_a w_1 wh_a";
 
 /// Everything that there is to see of each key, in both databases that the commands know.
 fn all(machine: &Machine) -> BTreeMap<&'static str, String> {
@@ -73,4 +73,49 @@ fn a_read_sees_nothing_outside_of_its_footprint() {
         }
     }
     assert!(compared > 5_000, "{compared} compared");
+}
+
+#[test]
+fn destinations_and_patterns_are_in_the_footprint() {
+    let mut machine = Machine::new([1, 2]);
+    machine.expect("RPUSH l1 1 2 => :2");
+    let of = |machine: &Machine, line: &str, reads: bool| {
+        let (body, mut footprint) = (body_of(0, machine.version, &words(line)), Footprint::default());
+        if reads {
+            machine.keyspace.looks_at(&body, &mut footprint);
+        } else {
+            machine.keyspace.changes(&body, &mut footprint);
+        }
+        ["l1", "d", "another"].map(|key| footprint.clone().finish().meets(&of_key(key)))
+    };
+    for line in [
+        "SORT l1 STORE d",
+        "SORT l1 BY STORE GET w_* STORE another STORE d",
+        "GEORADIUS l1 1 1 1 km WITHDIST STORE d",
+        "GEORADIUSBYMEMBER l1 m 1 km STORE another STOREDIST d",
+        "GEOSEARCHSTORE d l1 FROMMEMBER m BYRADIUS 1 km",
+        "ONCE token SORT l1 STORE d",
+    ] {
+        assert_eq!(of(&machine, line, false), [true, true, false], "{line}");
+    }
+    // A pattern names whichever key an element makes of it.
+    for line in ["SORT_RO l1 BY w_*", "SORT_RO l1 LIMIT 0 1 GET wh_*->f"] {
+        assert_eq!(of(&machine, line, true), [true, true, true], "{line}");
+    }
+    for line in ["SORT_RO l1", "SORT_RO l1 BY nosort GET # LIMIT 0 1", "GEORADIUS_RO l1 1 1 1 km"] {
+        assert_eq!(of(&machine, line, true), [true, false, false], "{line}");
+    }
+}
+
+#[test]
+fn what_a_pattern_names_may_expire() {
+    let mut machine = Machine::new([1, 2]);
+    machine.expect("RPUSH l1 1 => :1\nSET w_1 5 PX 7000 => OK\nSET other 5 PX 9000 => OK");
+    let lapses = |line: &str| {
+        let body = body_of(0, machine.version, &words(line));
+        machine.keyspace.looks_at(&body, &mut Footprint::default())
+    };
+    let expires = machine.query(0, "PEXPIRETIME w_1");
+    assert_eq!(lapses("SORT_RO l1 BY w_*").map(|lapses| format!(":{}", lapses.0)), Some(expires));
+    assert_eq!(lapses("SORT_RO l1"), None);
 }

@@ -59,7 +59,7 @@ fn a_long_string_that_came_in_parts_is_not_copied() {
     }
 }
 
-/// The words of a command; `#name` stands for as many different words, and `@` for a long string.
+/// The words of a command; `#name` stands for as many different words, `@` for a long string.
 fn words(command: &str) -> Vec<Vec<u8>> {
     let expand = |word: &str| match word.strip_prefix('#') {
         _ if word == "@" => vec![vec![b'@'; LONG]],
@@ -100,7 +100,7 @@ fn large() -> Keyspace {
 }
 
 /// Each takes a step or more for each of many elements, or for 64 of many bytes.
-const LONG_COMMANDS: [&str; 66] = [
+const LONG_COMMANDS: [&str; 77] = [
     "KEYS *",
     "KEYS *x",
     "SCAN 0 COUNT 100000",
@@ -155,6 +155,17 @@ const LONG_COMMANDS: [&str; 66] = [
     "SMISMEMBER set #pair",
     "HDEL hash #pair",
     "ZREM zset #pair",
+    "GEOPOS zset #pair",
+    "GEOSEARCH zset FROMLONLAT -180 -85 BYRADIUS 30000 km",
+    "GEOSEARCH zset FROMLONLAT -180 -85 BYBOX 30000 30000 km DESC WITHDIST",
+    "GEOSEARCHSTORE to zset FROMLONLAT -180 -85 BYRADIUS 30000 km",
+    "GEORADIUS zset -180 -85 30000 km STOREDIST to",
+    "SORT list ALPHA",
+    "SORT list ALPHA DESC LIMIT 0 10 STORE to",
+    "SORT set BY nosort STORE to",
+    "SORT zset BY nosort GET *",
+    "SORT set BY pair:* ALPHA",
+    "SORT_RO list BY *->x GET nothing* LIMIT 0 3",
     "GETRANGE string 5 -1",
     "APPEND string @",
     "SETRANGE string 7 @",

@@ -76,6 +76,20 @@ impl Maker {
             // Redis writes to.
             ("KU", "u1 u1 u2 u2 u3 u5"),
             ("KY", "y1 y1 y2 y3"),
+            // No other command puts scores there, nor finds such large ones, which Redis 7.0 spells otherwise.
+            ("KG", "g1 g1 g1 g2 g2 g3 y h1"),
+            // So few that whichever way Redis sorts is stable.
+            ("GM", "a b c d e f"),
+            ("UN", "m km km KM mi ft m km x"),
+            ("BOX", "0 1 50 1000 20000 -1 x 1e5 300 inf"),
+            // What SORT may be asked about, and what it may look at.
+            ("KLTZ", "l1 l1 l2 l2 t1 t2 z1 z2 x h1"),
+            ("KTZ", "t1 t2 t3 z1 z2 z3"),
+            ("KW", "w_a w_b w_c w_d w_1 w_2 w_ w_aa"),
+            ("HW", "wh_a wh_b wh_c wh_1 wh_2 w_3"),
+            ("VW", "1 2 -3 1.5 10 9 0 3e1 0x10 -inf 07"),
+            ("BY", "w_* w_* wh_*->f1 nothing_*->x nosort # *->f1 w_*-> w_*x"),
+            ("GET", "# # w_* wh_*->f1 wh_*->f2 nosort *"),
         ];
         let split = |(name, list): (&'static str, &'static str)| (name, list.split(' ').collect());
         Self { rng: ChaCha8Rng::seed_from_u64(seed), choices: choices.into_iter().map(split).collect() }
@@ -107,12 +121,35 @@ impl Maker {
         }
     }
 
+    /// A longitude and a latitude, often near to others, now and then none.
+    pub fn place(&mut self) -> String {
+        let mut between = |max: f64| (self.rng.next_u64() as f64 / 2f64.powi(63) - 1.0) * max;
+        let (longitude, latitude) = (between(180.0), between(85.05));
+        let (east, north) = (between(1.0), between(1.0));
+        let near = |(longitude, latitude): (f64, f64), width: f64| {
+            format!("{} {}", longitude + east * width, latitude + north * width)
+        };
+        const CITIES: [(f64, f64); 4] = [(13.4, 52.5), (-122.4, 37.8), (179.0, -17.7), (25.0, 81.0)];
+        let city = CITIES[self.below(4)];
+        match self.below(40) {
+            0 => ["181 0", "0 86", "x 1", "1 ''", "-180.0001 5", "inf 1"][self.below(6)].to_string(),
+            1 => {
+                ["180 85.05112878", "-180 -85.05112878", "0 0", "180 0", "-180 1"][self.below(5)].to_string()
+            }
+            2..=9 => near((longitude, latitude), 0.0),
+            10..=19 => near(city, 0.001),
+            20..=29 => near(city, 0.1),
+            _ => near(city, 1.0),
+        }
+    }
+
     /// A command from a template.
     pub fn fill(&mut self, template: &str) -> String {
         let words = template.split(' ').map(|word| match self.choices.get(word).cloned() {
             Some(list) => list[self.below(list.len())].to_string(),
             // Any of many numbers.
             None if word == "N" => self.below(1_000_000).to_string(),
+            None if word == "PLACE" => self.place(),
             None => match word.strip_prefix('?') {
                 // An option that may be left out.
                 Some(_) if self.below(3) > 0 => String::new(),
@@ -122,7 +159,7 @@ impl Maker {
         });
         let line = words.collect::<Vec<_>>().join(" ");
         // What an option brought in may be a choice again.
-        match line.split(' ').any(|word| self.choices.contains_key(word)) {
+        match line.split(' ').any(|word| word == "PLACE" || self.choices.contains_key(word)) {
             true => self.fill(&line),
             false => line,
         }
@@ -393,6 +430,58 @@ pub const TEMPLATES: &[(&str, Compare)] = &[
     ("ZRANDMEMBER KZ 100", Sorted),
     ("ZRANDMEMBER missing IX ?WITHSCORES ?y", Exact),
     ("ZSCAN KZ 0 ?MATCH_a*", Scan(2)),
+    // Places.
+    ("GEOADD KG PLACE GM PLACE GM", Exact),
+    ("GEOADD KG PLACE GM PLACE GM PLACE GM", Exact),
+    ("GEOADD KG ?NX ?XX ?CH PLACE GM PLACE GM", Exact),
+    ("GEOADD KG ?CH PLACE GM GM", Exact),
+    ("ZSCORE KG GM", Exact),
+    ("ZRANGE KG 0 -1 WITHSCORES", Exact),
+    ("ZREM KG GM", Exact),
+    ("GEOPOS KG GM GM", Exact),
+    ("GEOHASH KG GM GM", Exact),
+    ("GEODIST KG GM GM ?UN", Exact),
+    ("GEODIST KG GM GM UN ?UN", Exact),
+    ("GEOSEARCH KG FROMLONLAT PLACE BYRADIUS BOX UN ASC WITHDIST ?WITHCOORD ?WITHHASH", Exact),
+    ("GEOSEARCH KG FROMLONLAT PLACE BYBOX BOX BOX UN DESC ?WITHDIST ?WITHCOORD ?WITHHASH", Exact),
+    ("GEOSEARCH KG FROMMEMBER GM BYRADIUS BOX UN ?COUNT_C ?ASC ?WITHDIST", Sorted),
+    ("GEOSEARCH KG BYBOX BOX BOX UN FROMMEMBER GM COUNT C ?DESC ?WITHCOORD", Exact),
+    ("GEOSEARCH KG FROMMEMBER GM BYBOX BOX BOX km COUNT C ANY ?ASC", Exact),
+    ("GEOSEARCH KG FROMMEMBER GM ?FROMLONLAT_PLACE BYRADIUS BOX km ?BYBOX_1_1_km ?ANY ?ASC", Sorted),
+    ("GEOSEARCH KG FROMMEMBER GM ?COUNT_C ?x ?STOREDIST ASC ?ASC", Exact),
+    ("GEOSEARCH KG BYRADIUS BOX UN ?COUNT_C ASC ?ASC", Exact),
+    ("GEOSEARCHSTORE KG KG FROMLONLAT PLACE BYRADIUS BOX km ?COUNT_C ?DESC", Exact),
+    ("GEOSEARCHSTORE KG KG FROMMEMBER GM BYBOX BOX BOX UN ?COUNT_C ?WITHDIST ?ASC", Exact),
+    ("GEOSEARCHSTORE g4 KG FROMMEMBER GM BYBOX BOX BOX UN ?COUNT_C ?STOREDIST ?ASC", Exact),
+    ("GEORADIUS KG PLACE BOX UN ?WITHDIST ?WITHCOORD ?WITHHASH ASC", Exact),
+    ("GEORADIUS KG PLACE BOX UN ?COUNT_C ?STORE_KG ?WITHHASH ?DESC ?ANY", Sorted),
+    ("GEORADIUS KG PLACE BOX UN STOREDIST g4", Exact),
+    ("GEORADIUS_RO KG PLACE BOX UN ?COUNT_C ?STORE_KG DESC", Exact),
+    ("GEORADIUSBYMEMBER KG GM BOX UN ?WITHDIST ?WITHCOORD ?WITHHASH ASC", Exact),
+    ("GEORADIUSBYMEMBER KG GM BOX UN ?COUNT_C STORE KG", Exact),
+    ("GEORADIUSBYMEMBER KG GM BOX UN STOREDIST g4", Exact),
+    ("GEORADIUSBYMEMBER_RO KG GM BOX UN ?COUNT_C ?STORE_KG ?WITHDIST DESC", Exact),
+    ("ZRANGE g4 0 -1", Exact),
+    // Sorting. Where Redis says nothing about the order of what is equal, there is nothing equal.
+    ("SET KW VW", Exact),
+    ("HSET HW F VW F VW", Exact),
+    ("SORT KLTZ ?DESC ?LIMIT_I_I", Exact),
+    ("SORT KLTZ ALPHA ?DESC ?ASC ?LIMIT_I_I ?GET_GET ?GET_GET", Exact),
+    ("SORT KLTZ BY w_* ?DESC ?LIMIT_I_I ?GET_GET", Exact),
+    ("SORT KLTZ BY wh_*->f1 ?DESC ?LIMIT_I_I ?GET_GET ?GET_GET", Exact),
+    ("SORT KL BY BY ?ALPHA ?DESC ?GET_GET ?GET_GET", Exact),
+    ("SORT KTZ BY BY ALPHA ?DESC", Sorted),
+    ("SORT KL BY nosort ?DESC ?LIMIT_I_I ?GET_GET", Exact),
+    ("SORT KZ BY nosort ?DESC ?LIMIT_I_I ?GET_GET", Exact),
+    ("SORT KZ BY nosort ?DESC LIMIT I I", Exact),
+    ("SORT KT BY nosort", Sorted),
+    ("SORT KLTZ ALPHA ?DESC LIMIT I I STORE KL", Exact),
+    ("SORT KT BY nosort STORE l4", Exact),
+    ("SORT KL BY w_* GET GET ?GET_GET STORE l4", Exact),
+    ("LRANGE l4 0 -1", Exact),
+    ("SORT KLTZ ?LIMIT_IX_1 ?LIMIT_1 ?BY ?GET ?STORE ?x", Exact),
+    ("SORT_RO KLTZ ALPHA ?DESC ?LIMIT_I_I ?GET_GET ?STORE_KL", Exact),
+    ("SORT_RO KLTZ BY w_* ?DESC ?LIMIT_I_I ?GET_GET", Exact),
     // Wrong numbers of arguments, and names that do not exist.
     ("GET", Exact),
     ("ZADD KZ", Exact),

@@ -1,0 +1,99 @@
+//! What is said about a value, beyond its content: `OBJECT` and `MEMORY`.
+
+use onecopy_resp::Writer;
+
+use crate::context::View;
+use crate::error::{CommandError, Outcome};
+use crate::number::{integer, is_word};
+
+/// The answer to `HELP`.
+fn reply_help(lines: &[&str], reply: &mut Writer<'_>) {
+    reply.array(lines.len());
+    lines.iter().for_each(|line| reply.simple(line));
+}
+
+fn unknown(command: &'static str, subcommand: &[u8]) -> CommandError {
+    let subcommand = String::from_utf8_lossy(&subcommand[..subcommand.len().min(128)]).into_owned();
+    CommandError::UnknownSubcommand { command, subcommand }
+}
+
+/// `OBJECT`. Values are not shared, and nobody counts or remembers when they are used: a read changes
+/// nothing, and other copies do not hear of it.
+pub(crate) fn object(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    let subcommand = args[1];
+    if is_word(subcommand, "HELP") && args.len() == 2 {
+        reply_help(
+            &[
+                "OBJECT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+                "ENCODING <key>",
+                "    Return the kind of internal representation Redis would use for the value of a key.",
+                "FREQ <key>",
+                "    Always an error: access frequency is not tracked.",
+                "IDLETIME <key>",
+                "    Always an error: access times are not tracked.",
+                "REFCOUNT <key>",
+                "    Always 1: values are not shared.",
+                "HELP",
+                "    Print this help.",
+            ],
+            reply,
+        );
+        return Ok(());
+    }
+    let names = ["object|encoding", "object|freq", "object|idletime", "object|refcount", "object|help"];
+    let name = names.into_iter().find(|name| is_word(subcommand, &name["object|".len()..]));
+    let name = name.ok_or_else(|| unknown("OBJECT", subcommand))?;
+    let [_, _, key] = args else { return Err(CommandError::Arity(name)) };
+    match (name, view.object(key)) {
+        ("object|help", _) => return Err(CommandError::Arity(name)),
+        (_, None) => reply.null(),
+        ("object|encoding", Some(object)) => reply.bulk(object.value.encoding().as_bytes()),
+        ("object|idletime", Some(_)) => {
+            return Err(CommandError::Other("ERR access times are not tracked, so there is no idle time"));
+        }
+        ("object|refcount", Some(_)) => reply.integer(1),
+        (_, Some(_)) => {
+            return Err(CommandError::Other(
+                "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when \
+                 switching between policies at runtime LRU and LFU data will take some time to adjust.",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// `MEMORY USAGE`. The number is the one that counts against the memory limit.
+pub(crate) fn memory(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    let subcommand = args[1];
+    if is_word(subcommand, "HELP") && args.len() == 2 {
+        reply_help(
+            &[
+                "MEMORY <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+                "USAGE <key> [SAMPLES <count>]",
+                "    Return what <key> and its value count against the memory limit. SAMPLES changes nothing.",
+                "HELP",
+                "    Print this help.",
+            ],
+            reply,
+        );
+        return Ok(());
+    }
+    if !is_word(subcommand, "USAGE") {
+        return Err(unknown("MEMORY", subcommand));
+    }
+    match &args[2..] {
+        [] => return Err(CommandError::Arity("memory|usage")),
+        [_] => {}
+        [_, option, count] if is_word(option, "SAMPLES") => {
+            if integer(count)? < 0 {
+                return Err(CommandError::Syntax);
+            }
+        }
+        _ => return Err(CommandError::Syntax),
+    }
+    match view.object(args[2]) {
+        Some(object) => reply.integer(i64::try_from(object.memory()).unwrap_or(i64::MAX)),
+        None => reply.null(),
+    }
+    Ok(())
+}
