@@ -100,6 +100,10 @@ impl Race {
                     profile.fault_length = ms(dice, 1_500, 3_000);
                 }
                 profile.stray(dice, 200, 1_500);
+                if dice.chance(250) {
+                    // Whoever asks for the next view gives up before any of its questions has arrived.
+                    (profile.strays, profile.straying) = (700, ms(dice, 700, 2_000));
+                }
             }
             Self::Rounds => {
                 profile.weights = [(Fault::Partition, 30), (Fault::Deaf, 20), (Fault::Broken, 10)].into();
