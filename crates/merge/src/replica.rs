@@ -235,6 +235,7 @@ impl Replica {
             Change::Fold { floor, living } => {
                 self.clock.fold(*floor, living);
                 self.store.fold(&self.clock);
+                self.waiting.forget_seen(&self.clock);
             }
         }
     }

@@ -147,6 +147,16 @@ impl Store {
         self.sums.iter().copied().fold(0, u64::wrapping_add)
     }
 
+    /// The digest of everything, counted anew. Walks over all of it: for checks.
+    #[must_use]
+    pub fn recount(&self) -> u64 {
+        let cells = |(key, object): (&Key, &Object)| -> u64 {
+            let fresh = Object::new(key.hash());
+            object.cells().map(|(place, cell)| fresh.digest_of(place, cell)).fold(0, u64::wrapping_add)
+        };
+        self.objects().map(cells).fold(0, u64::wrapping_add)
+    }
+
     /// Lets `edit` change what a key holds, and keeps account.
     pub(crate) fn edit<R>(&mut self, key: &Key, edit: impl FnOnce(&mut Object) -> R) -> R {
         self.frozen.values_mut().for_each(|frozen| frozen.keep(key, self.objects.get(key)));

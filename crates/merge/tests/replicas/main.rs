@@ -1,0 +1,13 @@
+//! Replicas that do not hear of each other in time: every order in small settings, random histories in large
+//! ones, and the bugs of others.
+
+mod bounds;
+mod exhaustive;
+mod hostile;
+mod known_bugs;
+mod oracle;
+mod repairs;
+mod sabotage;
+mod support;
+mod walk;
+mod walks;
