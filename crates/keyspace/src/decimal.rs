@@ -29,8 +29,8 @@ pub fn is_number(text: &[u8]) -> bool {
     parse(text).is_some() || parse_float(text).is_some_and(f64::is_infinite)
 }
 
-/// The sum of two [numbers](is_number); `None` if it is not finite. Exact while no digit is behind the seventeenth after the
-/// point, as no sum has one: then it does not matter in which order many are added.
+/// The sum of two [numbers](is_number); `None` if it is not finite. Exact while no digit is behind the
+/// seventeenth after the point, as no sum has one: then it does not matter in which order many are added.
 pub fn add(a: &[u8], b: &[u8]) -> Option<Vec<u8>> {
     let sum = parse(a)?.plus(parse(b)?).rounded();
     let whole = i32::try_from(sum.digits.len()).ok()? - sum.scale;

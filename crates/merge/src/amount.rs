@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 pub struct Amount {
     /// What `INCRBY` and its relatives have added.
     pub whole: i128,
-    /// What `INCRBYFLOAT` has added, as text with at most 17 digits after the point; `None` if it was not used.
+    /// What `INCRBYFLOAT` has added, as text with at most 17 digits after the point; `None` if it was not
+    /// used.
     pub decimal: Option<Bytes>,
 }
 
@@ -29,8 +30,8 @@ impl Amount {
         Self { whole: 0, decimal: Some(Bytes::copy_from_slice(text)) }
     }
 
-    /// The sum of both. What has left the range of a number, which only a replica that lies brings about, adds
-    /// nothing.
+    /// The sum of both. What has left the range of a number, which only a replica that lies brings about,
+    /// adds nothing.
     #[must_use]
     pub fn plus(&self, other: &Self) -> Self {
         let decimal = match (&self.decimal, &other.decimal) {

@@ -142,8 +142,8 @@ impl Cell {
         self.atoms.iter().max_by_key(|(dot, atom)| (atom.stamp(), *dot)).map(|(dot, atom)| (*dot, atom))
     }
 
-    /// What shows of a string, a field or an element: the atom with the greatest stamp, and everything that was
-    /// counted on top of it. A text that is no number hides what was counted.
+    /// What shows of a string, a field or an element: the atom with the greatest stamp, and everything that
+    /// was counted on top of it. A text that is no number hides what was counted.
     #[must_use]
     pub fn text(&self) -> Option<Bytes> {
         let text = match self.winner() {
@@ -174,10 +174,8 @@ impl Cell {
             _ => 0,
         };
         let live = self.series.iter().filter(|series| !series.is_dead()).map(Series::amount);
-        live.fold(Some(i128::from(base)), |sum, amount| {
-            amount.decimal.is_none().then_some(())?;
-            Some(sum?.saturating_add(amount.whole))
-        })
+        live.map(|amount| amount.decimal.is_none().then_some(amount.whole))
+            .try_fold(i128::from(base), |sum, whole| Some(sum.saturating_add(whole?)))
     }
 
     /// The score of a member, and the atom that it comes from.
@@ -243,8 +241,8 @@ impl Cell {
         }
     }
 
-    /// Joins the state of a cell elsewhere: what only one of both has stays if the other has not seen it, and was
-    /// removed there if it has (rule O6). `keeps_all` is the sabotage of that rule.
+    /// Joins the state of a cell elsewhere: what only one of both has stays if the other has not seen it, and
+    /// was removed there if it has (rule O6). `keeps_all` is the sabotage of that rule.
     pub fn join(&mut self, other: &Self, own_clock: &Clock, other_clock: &Clock, keeps_all: bool) {
         let stays = |dot: Dot, clock: &Clock| keeps_all || !clock.contains(dot);
         let theirs = |dot: Dot| other.atoms.iter().any(|(other, _)| *other == dot);

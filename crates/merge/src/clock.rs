@@ -56,8 +56,8 @@ impl Clock {
         }
     }
 
-    /// Whether it has every dot of another one, as far as that one names them one by one. Who folded a replica
-    /// had seen the update that said so, and that one is named.
+    /// Whether it has every dot of another one, as far as that one names them one by one. Who folded a
+    /// replica had seen the update that said so, and that one is named.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
         other.counters.iter().all(|(replica, counter)| self.contains(Dot::new(*replica, *counter)))

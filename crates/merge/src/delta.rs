@@ -1,10 +1,10 @@
 //! What an update does, in the form that travels.
 //!
 //! A delta says what its command has done, not what the command was (Almeida, Shoker and Baquero, 2018,
-//! section 3): the things that it added, which get its dot, and where it removed what it had seen. What it had
-//! seen is its *context*, the clock of its maker just before. So a removal needs no list of dots, however much
-//! it removes: a whole key, or a whole database, takes a few bytes. Only counters have to say how much of each
-//! series is gone (see [`crate::series`]).
+//! section 3): the things that it added, which get its dot, and where it removed what it had seen. What it
+//! had seen is its *context*, the clock of its maker just before. So a removal needs no list of dots, however
+//! much it removes: a whole key, or a whole database, takes a few bytes. Only counters have to say how much
+//! of each series is gone (see [`crate::series`]).
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};

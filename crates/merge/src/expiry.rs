@@ -1,13 +1,13 @@
 //! When keys expire.
 //!
-//! A deadline is part of a key, and covers what its maker had seen of the key, and what its own update has put
-//! there. What it does not cover it does not delete: a value that was written concurrently lives on. Whoever
-//! writes to a key that expires, and has seen the deadline, says it anew, under the new dot and with the old
-//! stamp, so that it covers the new things as well.
+//! A deadline is part of a key, and covers what its maker had seen of the key, and what its own update has
+//! put there. What it does not cover it does not delete: a value that was written concurrently lives on.
+//! Whoever writes to a key that expires, and has seen the deadline, says it anew, under the new dot and with
+//! the old stamp, so that it covers the new things as well.
 //!
 //! Of several deadlines the one with the greatest stamp is in force, among those that cover something of what
-//! shows. Once it has come, a replica removes what it covers, as a removal of what this replica has seen (rule
-//! O2). It does so by the wall clock that it is given; it has no other.
+//! shows. Once it has come, a replica removes what it covers, as a removal of what this replica has seen
+//! (rule O2). It does so by the wall clock that it is given; it has no other.
 
 use crate::cell::{Atom, Cell};
 use crate::clock::Clock;
@@ -64,8 +64,8 @@ impl Object {
         self.deadline()?.at_ms
     }
 
-    /// When somebody should look at its deadlines: at the earliest of them, or at once if there is nothing left that
-    /// they could be about.
+    /// When somebody should look at its deadlines: at the earliest of them, or at once if there is nothing
+    /// left that they could be about.
     pub(crate) fn look_ms(&self) -> Option<u64> {
         let cell = self.cell(&Place::Expiry)?;
         if self.kind().is_none() {
@@ -74,8 +74,8 @@ impl Object {
         deadlines(cell).filter_map(|(_, _, at_ms, _)| at_ms).min()
     }
 
-    /// What has to be done because of the time: the next of several steps. The first one is the removal; what it
-    /// removes of counters follows.
+    /// What has to be done because of the time: the next of several steps. The first one is the removal; what
+    /// it removes of counters follows.
     pub(crate) fn due(&self, now_ms: u64) -> Option<Vec<Op>> {
         let cell = self.cell(&Place::Expiry)?;
         if self.kind().is_none() {

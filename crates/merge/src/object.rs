@@ -29,8 +29,8 @@ pub(crate) struct By<'a> {
 }
 
 impl By<'_> {
-    /// Whether the update removes an atom where it removes: only what it had seen (rule O2), which includes what it
-    /// has put itself.
+    /// Whether the update removes an atom where it removes: only what it had seen (rule O2), which includes
+    /// what it has put itself.
     fn removes(&self, dot: Dot, atom: &Atom) -> bool {
         let seen =
             dot == self.dot || self.context.contains(dot) || !self.rules.hold(Rule::NothingUnseenRemoved);
@@ -238,8 +238,8 @@ impl Object {
         });
     }
 
-    /// Takes away what was counted. A series that its own replica removes will not be counted on, nor one of a
-    /// replica that is over: it is forgotten at once.
+    /// Takes away what was counted. A series that its own replica removes will not be counted on, nor one of
+    /// a replica that is over: it is forgotten at once.
     fn floor(&mut self, place: &Place, start: Dot, to: &Point, by: By<'_>) {
         if !self.cells.get(place).is_some_and(|cell| cell.has_series(start)) {
             return;

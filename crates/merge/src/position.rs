@@ -1,17 +1,17 @@
 //! Positions in a list: names that say by themselves where an element stands.
 //!
-//! The order is that of Fugue (Weidner and Kleppmann, *The Art of the Fugue*, 2023, section 4.1): a tree whose
-//! nodes have left and right children, read from left to right. A new element between two others becomes a
-//! right child of the left one, or a left child of the right one if that is a descendant of the left one.
-//! Fugue keeps the tree, and so the nodes of what was deleted. Here a position is the whole path to its node,
-//! so that a removed element leaves nothing. Two devices keep paths short:
+//! The order is that of Fugue (Weidner and Kleppmann, *The Art of the Fugue*, 2023, section 4.1): a tree
+//! whose nodes have left and right children, read from left to right. A new element between two others
+//! becomes a right child of the left one, or a left child of the right one if that is a descendant of the
+//! left one. Fugue keeps the tree, and so the nodes of what was deleted. Here a position is the whole path to
+//! its node, so that a removed element leaves nothing. Two devices keep paths short:
 //!
 //! - **Runs.** What one replica puts side by side shares a path, and differs in the last part of it only: the
 //!   count of the update that made it, negative when it was put to the left. A run has nobody else's elements
 //!   in it but those that were put there later on purpose, so that two runs never interleave.
-//! - **Ranks.** The first step of a path has a rank. What is pushed to the right of everything begins a run of
-//!   a rank higher by one, and what is pushed to the left of everything of a rank lower by one. So queues keep
-//!   positions of one step, in both directions and with any number of producers, for ever.
+//! - **Ranks.** The first step of a path has a rank. What is pushed to the right of everything begins a run
+//!   of a rank higher by one, and what is pushed to the left of everything of a rank lower by one. So queues
+//!   keep positions of one step, in both directions and with any number of producers, for ever.
 //!
 //! A count is never used again, so no position is, even after its element was removed.
 

@@ -1,6 +1,6 @@
 //! Random numbers from the seed of a call: SplitMix64 (Steele, Lea and Flood, *Fast Splittable Pseudorandom
-//! Number Generators*, 2014). They decide only what the replica that executes a command picks; others are told
-//! what it picked.
+//! Number Generators*, 2014). They decide only what the replica that executes a command picks; others are
+//! told what it picked.
 
 use std::collections::BTreeSet;
 

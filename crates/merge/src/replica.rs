@@ -99,9 +99,9 @@ impl Replica {
         }
     }
 
-    /// The same state in another life: of a backup, or of a copy of somebody else's state. The number must never
-    /// have been given to another (rule O5): what the life before did after this state was kept is known to
-    /// others by its dots, and they must not be given to anything else.
+    /// The same state in another life: of a backup, or of a copy of somebody else's state. The number must
+    /// never have been given to another (rule O5): what the life before did after this state was kept is
+    /// known to others by its dots, and they must not be given to anything else.
     #[must_use]
     pub fn in_life(self, id: ReplicaId) -> Self {
         let id = if self.rules.hold(Rule::OwnLife) { id } else { self.id };
@@ -149,8 +149,8 @@ impl Replica {
         self.ahead.take()
     }
 
-    /// Executes a command, and appends the reply. The delta, if it changed something, must be logged, and sent to
-    /// all others.
+    /// Executes a command, and appends the reply. The delta, if it changed something, must be logged, and
+    /// sent to all others.
     pub fn execute(&mut self, call: Call, args: &[&[u8]], reply: &mut Vec<u8>) -> Option<Delta> {
         self.transact(call, &[args], reply)
     }
@@ -164,8 +164,8 @@ impl Replica {
         transaction.finish()
     }
 
-    /// Does what time demands: removes what is due, at most `count_max` keys, and ends the own series that others
-    /// have removed. To be called again as long as it gives a delta.
+    /// Does what time demands: removes what is due, at most `count_max` keys, and ends the own series that
+    /// others have removed. To be called again as long as it gives a delta.
     pub fn advance(&mut self, now: Timestamp, count_max: usize) -> Option<Delta> {
         let call = Call { now, db: 0, seed: 0, version: Version::Two };
         let mut transaction = Transaction::begin(self, call);
@@ -174,8 +174,8 @@ impl Replica {
         transaction.finish()
     }
 
-    /// Says that the replicas below `floor` are over, but for those that are `living`. Only after all that live have seen
-    /// the same of each of them: what somebody has seen beyond is lost. See [`foldable`].
+    /// Says that the replicas below `floor` are over, but for those that are `living`. Only after all that
+    /// live have seen the same of each of them: what somebody has seen beyond is lost. See [`foldable`].
     pub fn fold(&mut self, now: Timestamp, floor: ReplicaId, living: &[ReplicaId]) -> Option<Delta> {
         let call = Call { now, db: 0, seed: 0, version: Version::Two };
         let mut transaction = Transaction::begin(self, call);
@@ -183,7 +183,8 @@ impl Replica {
         transaction.finish()
     }
 
-    /// Takes a delta from another replica, of its own or of a third one. In any order, and as often as it comes.
+    /// Takes a delta from another replica, of its own or of a third one. In any order, and as often as it
+    /// comes.
     pub fn receive(&mut self, now: Timestamp, delta: Delta) -> Received {
         if self.clock.contains(delta.dot) {
             return Received::Seen;
@@ -241,8 +242,8 @@ impl Replica {
     }
 }
 
-/// Below which replica all are over, given those that live, with what each of them has seen: `None` if they have
-/// not seen the same of those that are over. Then some must catch up first.
+/// Below which replica all are over, given those that live, with what each of them has seen: `None` if they
+/// have not seen the same of those that are over. Then some must catch up first.
 #[must_use]
 pub fn foldable(living: &[(ReplicaId, &Clock)]) -> Option<ReplicaId> {
     let is_living = |replica: ReplicaId| living.iter().any(|(other, _)| *other == replica);

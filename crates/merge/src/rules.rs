@@ -1,8 +1,8 @@
 //! The names of the rules of optimistic databases.
 //!
-//! A check that cannot fail proves nothing. Each rule can be switched off, by name, in builds with the feature
-//! `sabotage`; the checks of this crate must then find a violation. Without the feature [`Rules::hold`] is a
-//! constant `true` and costs nothing.
+//! A check that cannot fail proves nothing. Each rule can be switched off, by name, in builds with the
+//! feature `sabotage`; the checks of this crate must then find a violation. Without the feature
+//! [`Rules::hold`] is a constant `true` and costs nothing.
 
 use std::fmt;
 

@@ -5,8 +5,8 @@
 //! Increments that did not know of each other add up, so a counter has a sum for each replica (the PN-counter
 //! of Shapiro et al., *A Comprehensive Study of Convergent and Commutative Replicated Data Types*, 2011,
 //! section 3.1.3). `SET` and `DEL` must take away the increments that their replica had seen, and no others:
-//! a replica that goes on counting meanwhile loses nothing. To remove the sum as an element, by its dot, would
-//! lose what was added to it concurrently, or keep what was removed (Baquero, Almeida and Lerche, *The
+//! a replica that goes on counting meanwhile loses nothing. To remove the sum as an element, by its dot,
+//! would lose what was added to it concurrently, or keep what was removed (Baquero, Almeida and Lerche, *The
 //! Problem with Embedded CRDT Counters and a Solution*, PaPoC 2016).
 //!
 //! # The series
@@ -17,8 +17,8 @@
 //!
 //! Once floor and latest are the same the series is *dead*. It cannot be forgotten at once: its replica may
 //! just be counting on, not knowing of the removal, and a later state of the series would then come back
-//! whole. So its own replica ends it, with its next update after it has heard of the removal, and begins a new
-//! series when it counts again. Everybody forgets it at that update, or when the replica is folded.
+//! whole. So its own replica ends it, with its next update after it has heard of the removal, and begins a
+//! new series when it counts again. Everybody forgets it at that update, or when the replica is folded.
 
 use serde::{Deserialize, Serialize};
 

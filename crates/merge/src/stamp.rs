@@ -5,9 +5,9 @@
 //! a value and overwrites it removes its dot, whatever the stamps say (rule O7). So a stamp that is years
 //! ahead shows until the next write that has seen it, and no longer.
 //!
-//! The original takes over whatever it hears. One wrong clock would then drive all others into the future, and
-//! nothing would bring them back. Here a stamp that lies more than [`AHEAD_MAX_MS`] before the own wall clock
-//! is not taken over, not even an own one of the time when the own clock was wrong; it is reported.
+//! The original takes over whatever it hears. One wrong clock would then drive all others into the future,
+//! and nothing would bring them back. Here a stamp that lies more than [`AHEAD_MAX_MS`] before the own wall
+//! clock is not taken over, not even an own one of the time when the own clock was wrong; it is reported.
 
 use onecopy_core::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -58,8 +58,8 @@ impl HybridClock {
         Stamp { wall_ms: self.wall_ms, logical: self.logical, replica }
     }
 
-    /// Takes over the stamp of somebody else's update, if it is not too far ahead; how many milliseconds it is
-    /// ahead of the own wall clock, if it is.
+    /// Takes over the stamp of somebody else's update, if it is not too far ahead; how many milliseconds it
+    /// is ahead of the own wall clock, if it is.
     pub fn observe(&mut self, now: Timestamp, stamp: Stamp, rules: Rules) -> Option<u64> {
         let ahead = stamp.wall_ms.saturating_sub(now.0);
         if ahead > AHEAD_MAX_MS && rules.hold(Rule::ClocksAreHints) {

@@ -1,7 +1,7 @@
 //! All keys of a replica, with what makes them quick to find and to compare.
 //!
-//! Keys are in order of their *coordinates*: the slot of Redis Cluster, then a hash of the rest. So a slot is a
-//! range, and so is any part of one, and all replicas have the same ranges, whatever their keys are called.
+//! Keys are in order of their *coordinates*: the slot of Redis Cluster, then a hash of the rest. So a slot is
+//! a range, and so is any part of one, and all replicas have the same ranges, whatever their keys are called.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,6 +17,9 @@ use crate::object::{By, Object};
 
 /// How many bits of a coordinate are its slot.
 const SLOT_BITS: u32 = SLOTS.trailing_zeros();
+
+/// So many states are kept at most: who asks for another one ends the oldest, whose other side may be gone.
+const FROZEN_MAX: usize = 4;
 
 /// A key, in the order in which keys are kept and compared.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -232,6 +235,9 @@ impl Store {
     /// Keeps the state as it is now, for those who compare with it, under the number that is returned.
     pub(crate) fn freeze(&mut self) -> u64 {
         self.frozen_next += 1;
+        if self.frozen.len() >= FROZEN_MAX {
+            self.frozen.pop_first();
+        }
         self.frozen.insert(self.frozen_next, Frozen::new(self.sums.clone()));
         self.frozen_next
     }

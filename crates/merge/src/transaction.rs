@@ -30,7 +30,8 @@ pub(crate) struct Transaction<'a> {
     stamp: Stamp,
     /// The clock of stamps as it is once this update is made.
     hybrid: HybridClock,
-    context: Clock,
+    /// What the replica had seen, if its clock is not that any more: after a fold.
+    context: Option<Clock>,
     changes: Vec<Change>,
     bytes: usize,
     /// How many positions of lists it has made.
@@ -41,8 +42,7 @@ pub(crate) struct Transaction<'a> {
 
 impl<'a> Transaction<'a> {
     pub(crate) fn begin(replica: &'a mut Replica, call: Call) -> Self {
-        let context = replica.clock.clone();
-        let dot = Dot::new(replica.id, context.seen_of(replica.id).saturating_add(1));
+        let dot = Dot::new(replica.id, replica.clock.seen_of(replica.id).saturating_add(1));
         let mut hybrid = replica.hybrid;
         let stamp = hybrid.stamp(call.now, replica.id, replica.rules);
         Self {
@@ -51,7 +51,7 @@ impl<'a> Transaction<'a> {
             dot,
             stamp,
             hybrid,
-            context,
+            context: None,
             changes: Vec::new(),
             bytes: 0,
             positions: 0,
@@ -64,14 +64,15 @@ impl<'a> Transaction<'a> {
         if self.changes.is_empty() {
             return None;
         }
+        let context = self.context.unwrap_or_else(|| self.replica.clock.clone());
         self.replica.hybrid = self.hybrid;
         self.replica.clock.add(self.dot);
-        Some(Delta { dot: self.dot, context: self.context, stamp: self.stamp, changes: self.changes })
+        Some(Delta { dot: self.dot, context, stamp: self.stamp, changes: self.changes })
     }
 
     /// Whether all others take the replica for one that is over: nobody would show what it does.
     pub(crate) fn is_over(&self) -> bool {
-        self.context.is_folded(self.dot.replica)
+        self.replica.clock.is_folded(self.dot.replica)
     }
 
     pub(crate) fn now_ms(&self) -> u64 {
@@ -121,8 +122,9 @@ impl<'a> Transaction<'a> {
 
     /// Does something to a key.
     pub(crate) fn apply(&mut self, key: &Key, op: Op) {
-        let Self { replica, dot, stamp, context, .. } = self;
-        let by = By { dot: *dot, stamp: *stamp, context, clock: &replica.clock, rules: replica.rules };
+        let Self { replica, dot, stamp, .. } = self;
+        let clock = &replica.clock;
+        let by = By { dot: *dot, stamp: *stamp, context: clock, clock, rules: replica.rules };
         replica.store.edit(key, |object| object.apply(&op, by));
         self.bytes += op.size();
         match self.changes.last_mut() {
@@ -204,8 +206,8 @@ impl<'a> Transaction<'a> {
         });
     }
 
-    /// Lets `change` write to a key, whose expiry stays as it is: it is said anew for what was added, and goes with
-    /// the last of what it was about.
+    /// Lets `change` write to a key, whose expiry stays as it is: it is said anew for what was added, and
+    /// goes with the last of what it was about.
     pub(crate) fn modify<R>(&mut self, key: &Key, change: impl FnOnce(&mut Self) -> R) -> R {
         let kept = self.object(key).and_then(Object::deadline);
         let result = change(self);
@@ -219,7 +221,7 @@ impl<'a> Transaction<'a> {
             _ => false,
         };
         match (self.object(key).is_some(), kept) {
-            (true, Some(kept)) if added => self.say(key, kept.at_ms, Some(kept.stamp)),
+            (true, Some(kept)) if added && kept.at_ms.is_some() => self.say(key, kept.at_ms, Some(kept.stamp)),
             (true, _) => {}
             (false, _) => self.clear(key, &Place::Expiry),
         }
@@ -323,8 +325,9 @@ impl<'a> Transaction<'a> {
         };
         self.afford(counted.iter().map(bytes).sum())?;
         if self.store().objects().any(|(key, _)| key.db() == db) {
-            let Self { replica, dot, stamp, context, .. } = self;
-            let by = By { dot: *dot, stamp: *stamp, context, clock: &replica.clock, rules: replica.rules };
+            let Self { replica, dot, stamp, .. } = self;
+            let clock = &replica.clock;
+            let by = By { dot: *dot, stamp: *stamp, context: clock, clock, rules: replica.rules };
             replica.store.flush(db, by);
             self.changes.push(Change::Flush(db));
         }
@@ -336,6 +339,7 @@ impl<'a> Transaction<'a> {
 
     /// Replicas are over.
     pub(crate) fn fold(&mut self, floor: ReplicaId, living: &[ReplicaId]) {
+        self.context = Some(self.replica.clock.clone());
         self.replica.clock.fold(floor, living);
         let Replica { store, clock, .. } = &mut *self.replica;
         store.fold(clock);

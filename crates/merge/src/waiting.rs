@@ -42,6 +42,11 @@ impl Waiting {
         self.deltas.is_empty()
     }
 
+    /// The names of those that wait, in order.
+    pub fn dots(&self) -> impl Iterator<Item = Dot> {
+        self.deltas.keys().copied()
+    }
+
     /// About how many bytes they occupy.
     #[must_use]
     pub fn bytes(&self) -> usize {
@@ -88,8 +93,8 @@ impl Waiting {
         seen.into_iter().for_each(|dot| drop(self.take(dot)));
     }
 
-    /// What is missing: of each replica of which something waits, the first update that has not arrived and the
-    /// first behind it that has. And what those that wait had seen, and nobody here has.
+    /// What is missing: of each replica of which something waits, the first update that has not arrived and
+    /// the first behind it that has. And what those that wait had seen, and nobody here has.
     #[must_use]
     pub fn missing(&self, clock: &Clock) -> BTreeMap<ReplicaId, (u64, u64)> {
         let mut missing: BTreeMap<ReplicaId, (u64, u64)> = BTreeMap::new();

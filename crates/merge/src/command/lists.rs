@@ -1,5 +1,5 @@
-//! The ends of lists. Concurrent pushes are all kept. Two replicas that pop the same element concurrently both get it:
-//! a list that is popped by several replicas gives each element at least once.
+//! The ends of lists. Concurrent pushes are all kept. Two replicas that pop the same element concurrently
+//! both get it: a list that is popped by several replicas gives each element at least once.
 
 use bytes::Bytes;
 use onecopy_keyspace::CommandError;

@@ -1,5 +1,5 @@
-//! What is inside of lists. An index means the element that this replica shows there: what is written is written to
-//! that element, wherever it stands elsewhere.
+//! What is inside of lists. An index means the element that this replica shows there: what is written is
+//! written to that element, wherever it stands elsewhere.
 
 use bytes::Bytes;
 use onecopy_keyspace::CommandError;

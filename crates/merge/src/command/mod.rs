@@ -1,8 +1,8 @@
 //! The commands of Redis on mergeable data.
 //!
-//! Each is carried out on what its replica has seen, and answers what Redis would answer there. What it leaves
-//! behind for others is the delta that its [transaction](crate::transaction) makes of it. Which command merges how
-//! is said by [`table`].
+//! Each is carried out on what its replica has seen, and answers what Redis would answer there. What it
+//! leaves behind for others is the delta that its [transaction](crate::transaction) makes of it. Which
+//! command merges how is said by [`table`].
 
 mod counters;
 mod expiry;

@@ -1,8 +1,8 @@
 //! Walking over keys and elements, all at once or in steps.
 //!
-//! A scan promises to return every element that was there from its beginning to its end. It walks in the order
-//! of hashes, which no change of anything else moves, so that a cursor is the hash to go on from. Cursors mean
-//! the same on every replica.
+//! A scan promises to return every element that was there from its beginning to its end. It walks in the
+//! order of hashes, which no change of anything else moves, so that a cursor is the hash to go on from.
+//! Cursors mean the same on every replica.
 
 use bytes::Bytes;
 use onecopy_keyspace::number::{integer, is_word};

@@ -1,6 +1,7 @@
 //! Which command merges how: every command of the other kinds of databases, as data.
 //!
-//! `docs/optimistic.md` has the same table for people, and a test compares the two with the commands that there are.
+//! `docs/optimistic.md` has the same table for people, and a test compares the two with the commands that
+//! there are.
 
 use onecopy_resp::Writer;
 
@@ -11,14 +12,16 @@ use super::{
 };
 use crate::transaction::Transaction;
 
-/// What becomes of a command in an optimistic database.
+/// What becomes of a command in an optimistic database. *Local* is what is decided by what the replica that
+/// executes the command has seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
     /// It only reads what this replica has seen.
     Reads,
     /// What it writes merges with what others write concurrently: how.
     Merges(&'static str),
-    /// What it writes merges as well, but what it decides, it decides by what this replica has seen: what that is.
+    /// What it writes merges as well, but what it decides, it decides by what this replica has seen: what
+    /// that is.
     Local(&'static str),
     /// It is refused: what makes it so.
     Refused(&'static str),
@@ -57,19 +60,19 @@ static TABLE: &[Row] = table! {
     "append" Merges
         "writes the whole string, as SET does; of concurrent ones the latest shows" => strings::append;
     "copy" Local
-        "puts what this replica shows under another name: a counter becomes a number; what is written to the old name concurrently stays there" => keys::copy;
+        "puts what this replica shows under another name; concurrent writes to the old name stay there" => keys::copy;
     "dbsize" Reads => keys::dbsize;
     "decr" Merges
-        "concurrent increments add up; SET, HSET and DEL take away those that they had seen" => counters::decr;
+        "concurrent increments add up; who removes takes away those that it had seen" => counters::decr;
     "decrby" Merges
-        "concurrent increments add up; SET, HSET and DEL take away those that they had seen" => counters::decrby;
+        "concurrent increments add up; who removes takes away those that it had seen" => counters::decrby;
     "del" Merges
         "removes what it has seen" => keys::del;
     "exists" Reads => keys::exists;
     "expire" Merges
-        "of concurrent ones the latest counts; it covers what its replica has seen of the key" => expiry::expire;
+        "of concurrent ones the latest counts, about what its replica has seen" => expiry::expire;
     "expireat" Merges
-        "of concurrent ones the latest counts; it covers what its replica has seen of the key" => expiry::expireat;
+        "of concurrent ones the latest counts, about what its replica has seen" => expiry::expireat;
     "expiretime" Reads => expiry::expiretime;
     "flushall" Merges
         "removes what it has seen" => keys::flushall;
@@ -89,9 +92,9 @@ static TABLE: &[Row] = table! {
     "hget" Reads => hashes::hget;
     "hgetall" Reads => hashes::hgetall;
     "hincrby" Merges
-        "concurrent increments add up; SET, HSET and DEL take away those that they had seen" => counters::hincrby;
+        "concurrent increments add up; who removes takes away those that it had seen" => counters::hincrby;
     "hincrbyfloat" Merges
-        "concurrent increments add up; SET, HSET and DEL take away those that they had seen" => counters::hincrbyfloat;
+        "concurrent increments add up; who removes takes away those that it had seen" => counters::hincrbyfloat;
     "hkeys" Reads => hashes::hkeys;
     "hlen" Reads => hashes::hlen;
     "hmget" Reads => hashes::hmget;
@@ -102,38 +105,38 @@ static TABLE: &[Row] = table! {
     "hset" Merges
         "each field as SET does; survives a concurrent HDEL" => hashes::hset;
     "hsetnx" Local
-        "whether the field is free is decided by what this replica has seen" => hashes::hsetnx;
+        "whether the field is free is local: it is no lock" => hashes::hsetnx;
     "hstrlen" Reads => hashes::hstrlen;
     "hvals" Reads => hashes::hvals;
     "incr" Merges
-        "concurrent increments add up; SET, HSET and DEL take away those that they had seen" => counters::incr;
+        "concurrent increments add up; who removes takes away those that it had seen" => counters::incr;
     "incrby" Merges
-        "concurrent increments add up; SET, HSET and DEL take away those that they had seen" => counters::incrby;
+        "concurrent increments add up; who removes takes away those that it had seen" => counters::incrby;
     "incrbyfloat" Merges
-        "concurrent increments add up; SET, HSET and DEL take away those that they had seen" => counters::incrbyfloat;
+        "concurrent increments add up; who removes takes away those that it had seen" => counters::incrbyfloat;
     "keys" Reads => scan::keys;
     "lindex" Reads => lists_inside::lindex;
     "linsert" Merges
         "puts the element between the two that this replica shows there" => lists_inside::linsert;
     "llen" Reads => lists::llen;
     "lmove" Local
-        "two replicas may move the same element concurrently: it is then pushed twice" => lists::lmove;
+        "two replicas may move the same element: it is pushed twice" => lists::lmove;
     "lmpop" Local
-        "two replicas may pop the same element concurrently: each element is given at least once" => lists::lmpop;
+        "two replicas may pop the same element: each is given at least once" => lists::lmpop;
     "lpop" Local
-        "two replicas may pop the same element concurrently: each element is given at least once" => lists::lpop;
+        "two replicas may pop the same element: each is given at least once" => lists::lpop;
     "lpos" Reads => lists_inside::lpos;
     "lpush" Merges
         "concurrent pushes are all kept, those of one replica side by side" => lists::lpush;
     "lpushx" Local
-        "whether there is a list is decided by what this replica has seen" => lists::lpushx;
+        "whether there is a list is local" => lists::lpushx;
     "lrange" Reads => lists_inside::lrange;
     "lrem" Local
-        "which elements go is decided by what this replica has seen" => lists_inside::lrem;
+        "which elements go is local" => lists_inside::lrem;
     "lset" Merges
         "writes to the element that this replica shows there; of concurrent ones the latest shows" => lists_inside::lset;
     "ltrim" Local
-        "which elements go is decided by what this replica has seen" => lists_inside::ltrim;
+        "which elements go is local" => lists_inside::ltrim;
     "memory" Reads => keys::memory;
     "mget" Reads => strings::mget;
     "move" Local
@@ -141,33 +144,33 @@ static TABLE: &[Row] = table! {
     "mset" Merges
         "each key as SET does, shown together" => strings::mset;
     "msetnx" Local
-        "whether the keys are free is decided by what this replica has seen" => strings::msetnx;
+        "whether the keys are free is local: it is no lock" => strings::msetnx;
     "object" Reads => keys::object;
     "once" Refused
-        "must know everything that was executed under a token, wherever it was";
+        "must know everything that was executed under a token, wherever that was";
     "persist" Merges
-        "of concurrent ones the latest counts; it covers what its replica has seen of the key" => expiry::persist;
+        "of concurrent ones the latest counts, about what its replica has seen" => expiry::persist;
     "pexpire" Merges
-        "of concurrent ones the latest counts; it covers what its replica has seen of the key" => expiry::pexpire;
+        "of concurrent ones the latest counts, about what its replica has seen" => expiry::pexpire;
     "pexpireat" Merges
-        "of concurrent ones the latest counts; it covers what its replica has seen of the key" => expiry::pexpireat;
+        "of concurrent ones the latest counts, about what its replica has seen" => expiry::pexpireat;
     "pexpiretime" Reads => expiry::pexpiretime;
     "psetex" Merges
-        "replaces what it has seen; of concurrent ones the latest shows. NX, XX and GET look at what this replica has seen" => set::psetex;
+        "replaces what it has seen; of concurrent ones the latest shows. Its conditions are local" => set::psetex;
     "pttl" Reads => expiry::pttl;
     "randomkey" Reads => random::randomkey;
     "rename" Local
-        "puts what this replica shows under another name: a counter becomes a number; what is written to the old name concurrently stays there" => keys::rename;
+        "puts what this replica shows under another name; concurrent writes to the old name stay there" => keys::rename;
     "renamenx" Local
-        "puts what this replica shows under another name: a counter becomes a number; what is written to the old name concurrently stays there" => keys::renamenx;
+        "puts what this replica shows under another name; concurrent writes to the old name stay there" => keys::renamenx;
     "rpop" Local
-        "two replicas may pop the same element concurrently: each element is given at least once" => lists::rpop;
+        "two replicas may pop the same element: each is given at least once" => lists::rpop;
     "rpoplpush" Local
-        "two replicas may move the same element concurrently: it is then pushed twice" => lists::rpoplpush;
+        "two replicas may move the same element: it is pushed twice" => lists::rpoplpush;
     "rpush" Merges
         "concurrent pushes are all kept, those of one replica side by side" => lists::rpush;
     "rpushx" Local
-        "whether there is a list is decided by what this replica has seen" => lists::rpushx;
+        "whether there is a list is local" => lists::rpushx;
     "sadd" Merges
         "survives a concurrent SREM" => sets::sadd;
     "scan" Reads => scan::scan;
@@ -176,11 +179,11 @@ static TABLE: &[Row] = table! {
     "sdiffstore" Local
         "computes from what this replica has seen, and replaces what it has seen" => set_algebra::sdiffstore;
     "set" Merges
-        "replaces what it has seen; of concurrent ones the latest shows. NX, XX and GET look at what this replica has seen" => set::set;
+        "replaces what it has seen; of concurrent ones the latest shows. Its conditions are local" => set::set;
     "setex" Merges
-        "replaces what it has seen; of concurrent ones the latest shows. NX, XX and GET look at what this replica has seen" => set::setex;
+        "replaces what it has seen; of concurrent ones the latest shows. Its conditions are local" => set::setex;
     "setnx" Local
-        "whether the key is free is decided by what this replica has seen: it is no lock" => set::setnx;
+        "whether the key is free is local: it is no lock" => set::setnx;
     "setrange" Merges
         "writes the whole string, as SET does; of concurrent ones the latest shows" => strings::setrange;
     "sinter" Reads => set_algebra::sinter;
@@ -191,7 +194,7 @@ static TABLE: &[Row] = table! {
     "smembers" Reads => sets::smembers;
     "smismember" Reads => sets::smismember;
     "smove" Local
-        "whether the member is there is decided by what this replica has seen; moved concurrently to two sets, it is in both" => sets::smove;
+        "whether the member is there is local; moved concurrently to two sets, it is in both" => sets::smove;
     "spop" Local
         "two replicas may pop the same member concurrently" => sets::spop;
     "srandmember" Reads => random::srandmember;
@@ -204,7 +207,7 @@ static TABLE: &[Row] = table! {
     "sunionstore" Local
         "computes from what this replica has seen, and replaces what it has seen" => set_algebra::sunionstore;
     "swapdb" Refused
-        "exchanges all keys of two databases at one moment, which replicas that write meanwhile do not have";
+        "exchanges all keys of two databases at one moment, and replicas have no moment in common";
     "time" Reads => keys::time;
     "touch" Reads => keys::exists;
     "ttl" Reads => expiry::ttl;
@@ -212,14 +215,14 @@ static TABLE: &[Row] = table! {
     "unlink" Merges
         "removes what it has seen" => keys::del;
     "zadd" Merges
-        "of concurrent scores the latest shows; survives a concurrent ZREM. NX, XX, GT and LT look at what this replica has seen" => zsets::zadd;
+        "of concurrent scores the latest shows; survives a concurrent ZREM. Its conditions are local" => zsets::zadd;
     "zcard" Reads => zsets::zcard;
     "zcount" Reads => zset_range::zcount;
     "zdiff" Reads => zset_algebra::zdiff;
     "zdiffstore" Local
         "computes from what this replica has seen, and replaces what it has seen" => zset_algebra::zdiffstore;
     "zincrby" Merges
-        "concurrent increments of one score add up, and go with it when it is removed" => zsets::zincrby;
+        "concurrent increments of one score add up, and go with it" => zsets::zincrby;
     "zinter" Reads => zset_algebra::zinter;
     "zintercard" Reads => zset_algebra::zintercard;
     "zinterstore" Local
@@ -242,11 +245,11 @@ static TABLE: &[Row] = table! {
     "zrem" Merges
         "removes what it has seen of the members" => zsets::zrem;
     "zremrangebylex" Local
-        "which members are in the range is decided by what this replica has seen" => zset_range::zremrangebylex;
+        "which members are in the range is local" => zset_range::zremrangebylex;
     "zremrangebyrank" Local
-        "which members are in the range is decided by what this replica has seen" => zset_range::zremrangebyrank;
+        "which members are in the range is local" => zset_range::zremrangebyrank;
     "zremrangebyscore" Local
-        "which members are in the range is decided by what this replica has seen" => zset_range::zremrangebyscore;
+        "which members are in the range is local" => zset_range::zremrangebyscore;
     "zrevrange" Reads => zset_range::zrevrange;
     "zrevrangebylex" Reads => zset_range::zrevrangebylex;
     "zrevrangebyscore" Reads => zset_range::zrevrangebyscore;
@@ -277,6 +280,26 @@ mod tests {
         let known: Vec<&str> = onecopy_keyspace::command::all().map(|spec| spec.name).collect();
         let classified: Vec<&str> = all().map(|(name, _)| name).collect();
         assert_eq!(classified, known);
+    }
+
+    /// Its line in `docs/optimistic.md`.
+    fn line(row: &Row) -> String {
+        let becomes = match row.class {
+            Class::Reads => "reads".to_string(),
+            Class::Merges(how) => format!("merges: {how}"),
+            Class::Local(what) => format!("decides by itself: {what}"),
+            Class::Refused(why) => format!("refused: {why}"),
+        };
+        format!("| `{}` | {becomes} |", row.name.to_uppercase())
+    }
+
+    #[test]
+    fn the_documentation_has_every_line() {
+        let page = include_str!("../../../../docs/optimistic.md");
+        let lines: Vec<String> = TABLE.iter().map(line).collect();
+        let missing: Vec<&str> =
+            lines.iter().map(String::as_str).filter(|line| !page.lines().any(|other| other == *line)).collect();
+        assert!(missing.is_empty(), "missing from docs/optimistic.md:\n{}", missing.join("\n"));
     }
 
     #[test]

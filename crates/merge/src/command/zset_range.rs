@@ -76,8 +76,8 @@ impl<'a> LexBound<'a> {
         }
     }
 
-    /// How many members lie below the bound. `is_start`: whether the range begins at it. By halves: when not all
-    /// scores are equal the result is unspecified, as in Redis, but always the same.
+    /// How many members lie below the bound. `is_start`: whether the range begins at it. By halves: when not
+    /// all scores are equal the result is unspecified, as in Redis, but always the same.
     fn rank(self, members: &[&Bytes], is_start: bool) -> usize {
         let (member, exclusive) = match self {
             Self::Lowest => return 0,

@@ -1,8 +1,8 @@
 //! Sorted sets, member by member.
 //!
-//! `ZADD` gives a member a score, and removes those that this replica has seen. `ZINCRBY` adds to the score that
-//! shows here: when that score is removed elsewhere, what was added to it goes with it, and when two replicas
-//! give scores concurrently the later one shows, with what was added to that one.
+//! `ZADD` gives a member a score, and removes those that this replica has seen. `ZINCRBY` adds to the score
+//! that shows here: when that score is removed elsewhere, what was added to it goes with it, and when two
+//! replicas give scores concurrently the later one shows, with what was added to that one.
 
 use bytes::Bytes;
 use onecopy_keyspace::CommandError;

@@ -1,18 +1,19 @@
 //! Repair: a replica takes over what another one has seen, from its state.
 //!
 //! Deltas that were lost, or that are older than any log, are replaced by the state that they led to. One
-//! replica *pulls*: it asks, the other answers. Both sum up the digests of ranges of their keys; where the sums
-//! differ they look at the sixteen parts of the range, and so on down to single keys, and within large keys to
-//! single places (Meyer, *Range-Based Set Reconciliation*, SRDS 2023, section 3). Only what differs is sent.
+//! replica *pulls*: it asks, the other answers. Both sum up the digests of ranges of their keys; where the
+//! sums differ they look at the sixteen parts of the range, and so on down to single keys, and within large
+//! keys to single places (Meyer, *Range-Based Set Reconciliation*, SRDS 2023, section 3). Only what differs
+//! is sent.
 //!
-//! What was sent is joined by dots and clocks (Gonçalves et al., DAIS 2015, section 4.3): a thing that only one
-//! side has stays if the other side has not seen its dot, and was removed there if it has. So nothing that all
-//! have removed comes back, however old the state is that is joined (rule O6).
+//! What was sent is joined by dots and clocks (Gonçalves et al., DAIS 2015, section 4.3): a thing that only
+//! one side has stays if the other side has not seen its dot, and was removed there if it has. So nothing
+//! that all have removed comes back, however old the state is that is joined (rule O6).
 //!
 //! A pull is about one state and one clock of the other side, which keeps both for as long as it takes
-//! ([`crate::frozen`]). Everything is joined in one step at the end, together with the clock: nobody sees a part
-//! of it (rule O4). Meanwhile the replica goes on to read and write. It only lets deltas wait that the pull will
-//! bring anyway: a range that was found equal stays so, but for what is newer than both.
+//! ([`crate::frozen`]). Everything is joined in one step at the end, together with the clock: nobody sees a
+//! part of it (rule O4). Meanwhile the replica goes on to read and write. It only lets deltas wait that the
+//! pull will bring anyway: a range that was found equal stays so, but for what is newer than both.
 
 mod pull;
 mod range;

@@ -13,6 +13,7 @@ use crate::object::Object;
 use crate::place::Place;
 use crate::replica::Replica;
 use crate::rules::Rule;
+use crate::stamp::Stamp;
 use crate::store::Key;
 
 /// So many ranges are asked about together.
@@ -27,6 +28,17 @@ enum Staged {
     Key(Key, BTreeMap<Place, Cell>),
     /// A place of a key.
     Place(Key, Place, Cell),
+}
+
+impl Staged {
+    /// The stamps of what was fetched.
+    fn stamps(&self) -> Vec<Stamp> {
+        let of = |cell: &Cell| cell.atoms().iter().map(|(_, atom)| atom.stamp()).max();
+        match self {
+            Self::Key(_, cells) => cells.values().filter_map(of).collect(),
+            Self::Place(_, _, cell) => of(cell).into_iter().collect(),
+        }
+    }
 }
 
 /// A repair that is under way.
@@ -95,8 +107,8 @@ impl Pull {
 }
 
 impl Replica {
-    /// Begins to take over what another replica has seen. The question goes to that replica, and its answer to
-    /// [`Replica::pull_step`]. One pull at a time.
+    /// Begins to take over what another replica has seen. The question goes to that replica, and its answer
+    /// to [`Replica::pull_step`]. One pull at a time.
     #[must_use]
     pub fn pull(&self) -> (Pull, Ask) {
         (Pull { asked: Some(Ask::Open), ..Pull::default() }, Ask::Open)
@@ -287,6 +299,10 @@ impl Replica {
         let Some((session, clock)) = pull.session.take() else { return Err(RepairError::Senseless) };
         let (own, nothing, rules) = (self.clock.clone(), Cell::default(), self.rules);
         for staged in std::mem::take(&mut pull.staged) {
+            // Later stamps of this replica are to follow what it has taken over.
+            for stamp in staged.stamps() {
+                self.hybrid.observe(now, stamp, rules);
+            }
             match staged {
                 Staged::Key(key, cells) => self.store.edit(&key, |object| {
                     let here: Vec<Place> = object.cells().map(|(place, _)| place.clone()).collect();

@@ -51,8 +51,8 @@ impl Range {
         })
     }
 
-    /// The sum over the keys in it, from the digests of slots if it is made of whole slots, and else from those of
-    /// its keys.
+    /// The sum over the keys in it, from the digests of slots if it is made of whole slots, and else from
+    /// those of its keys.
     pub(super) fn sum_of_keys<'a>(self, slots: &[u64], keys: impl FnOnce(Self) -> Vec<&'a Object>) -> u64 {
         if self.bits > SLOT_BITS {
             return keys(self).into_iter().map(Object::digest).fold(0, u64::wrapping_add);

@@ -1,15 +1,16 @@
-//! Small settings, every way in which they can come out: a few updates of three replicas, in every order, with
-//! duplicates, in groups, and split between two replicas that then repair each other. The state, the digest
-//! and the answers must always be the same.
+//! Small settings, every way in which they can come out: a few updates of three replicas, in every order,
+//! with duplicates, in groups, and split between two replicas that then repair each other. The state, the
+//! digest and the answers must always be the same.
 
+use onecopy_core::Timestamp;
 use onecopy_merge::{Delta, Replica, ReplicaId, Rules};
 
 use crate::support::{NOW, ask, pull, replicas, run, settle};
 
 /// What was there before, what is done concurrently, and what is asked in the end, with the answers.
 ///
-/// A step `2 SET k v` is a command at replica 2, and `2 < 1` lets replica 2 hear everything that replica 1 has
-/// done so far.
+/// A step `2 SET k v` is a command at replica 2, `2 < 1` lets replica 2 hear everything that replica 1 has
+/// done so far, and `2 @ 500` lets replica 2 remove what is due by its clock, which shows half a second more.
 struct Setting {
     before: &'static [&'static str],
     steps: &'static [&'static str],
@@ -34,7 +35,15 @@ fn play(setting: &Setting) -> (Replica, Vec<Delta>) {
                 replicas[who].receive(NOW, delta.clone());
                 made[who].push(delta);
             }
-        } else if let Some(delta) = run(&mut replicas[who], line) {
+            continue;
+        }
+        let delta = match line.strip_prefix("@ ") {
+            Some(after) => {
+                replicas[who].advance(Timestamp(NOW.0 + after.parse::<u64>().expect("a time")), 10)
+            }
+            None => run(&mut replicas[who], line),
+        };
+        if let Some(delta) = delta {
             made[who].push(delta.clone());
             all.push(delta);
         }
@@ -205,4 +214,24 @@ settings! {
         ["GET a" => "nil", "GET n" => "1", "SMEMBERS s" => "y", "GET b" => "2"];
     a_rename_takes_what_it_shows:
         ["SET a 1"] ["1 RENAME a b", "2 INCR a", "3 SET c x"] ["GET a" => "1", "GET b" => "1"];
+    what_is_due_goes_and_what_is_new_stays:
+        ["SET k v PX 1000"] ["1 @ 2000", "2 SET k w", "3 @ 3000"] ["GET k" => "w", "PTTL k" => "-1"];
+    what_was_written_under_an_expiry_keeps_it:
+        ["SET k v PX 1000"] ["1 @ 2000", "2 SET k w", "3 APPEND k x"] ["GET k" => "vx", "PTTL k" => "1000"];
+    a_set_that_is_due_keeps_what_is_new:
+        ["SADD s a", "PEXPIRE s 1000"]
+        ["1 @ 2000", "2 SADD s b", "3 @ 2000", "2 SREM s a"]
+        ["SMEMBERS s" => "b", "PTTL s" => "1000"];
+    a_counter_that_is_due_keeps_what_is_new:
+        ["INCRBY n 5", "PEXPIRE n 1000"]
+        ["1 @ 2000", "2 INCR n", "3 @ 1500", "2 INCR n"]
+        ["GET n" => "2", "PTTL n" => "1000"];
+    a_value_that_is_older_than_a_concurrent_one_expires_alone:
+        ["SET other x"]
+        ["1 SET k a PX 1000", "2 SET k b", "3 < 1", "3 @ 2000"]
+        ["GET k" => "b", "PTTL k" => "-1"];
+    a_database_is_flushed_while_it_counts:
+        ["INCRBY n 5", "HINCRBY h f 5"]
+        ["1 INCR n", "2 < 1", "2 FLUSHDB", "1 HINCRBY h f 1", "3 FLUSHALL"]
+        ["GET n" => "nil", "HGETALL h" => "f 1"];
 }

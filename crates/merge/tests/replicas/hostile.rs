@@ -113,3 +113,30 @@ fn flipped_bits_do_not_make_a_repair_panic() {
         run(&mut to, "INCR n0");
     }
 }
+
+#[test]
+fn images_are_read_again_and_damaged_ones_are_errors() {
+    let mut replica = Replica::new(ReplicaId(1), Rules::default());
+    for delta in sample() {
+        replica.receive(NOW, delta);
+    }
+    for line in ["INCR n", "SADD s a", "RPUSH l a b", "ZADD z 1 m", "HINCRBYFLOAT h f 0.5", "SET k v PX 100"]
+    {
+        run(&mut replica, line);
+    }
+    let image = replica.image();
+    let again = Replica::restore(&image, Rules::default()).expect("an image");
+    assert_eq!(
+        (again.id(), again.clock(), again.digest()),
+        (replica.id(), replica.clock(), replica.digest())
+    );
+    for length in 0..image.len() {
+        assert!(Replica::restore(&image[..length], Rules::default()).is_err());
+    }
+    for seed in 0..20_000 {
+        let (mut dice, mut bytes) = (Dice(seed), image.clone());
+        let at = dice.below(bytes.len());
+        bytes[at] ^= 1 << dice.below(8);
+        assert!(Replica::restore(&bytes, Rules::default()).is_err(), "byte {at}");
+    }
+}

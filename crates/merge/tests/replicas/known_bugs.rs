@@ -33,7 +33,8 @@ fn a_replica_that_was_away_brings_nothing_back() {
     assert_eq!((ask(&away, "DBSIZE"), ask(&away, "GET new")), ("1".into(), "here".into()));
 }
 
-/// A backup is restored: it comes as another life, gives what nobody has removed, and brings back nothing else.
+/// A backup is restored: it comes as another life, gives what nobody has removed, and brings back nothing
+/// else.
 #[test]
 fn a_restored_backup_brings_nothing_back() {
     let mut all = replicas(3, Rules::default());
@@ -93,7 +94,8 @@ fn a_reset_that_came_before_what_it_resets_by_another_way() {
     assert_eq!(ask(&high[1], "GET n"), "2", "the repair brought what the reset waited for");
 }
 
-/// Cassandra: one write by a clock that is a year ahead, and whatever is written to that key for a year is lost.
+/// Cassandra: one write by a clock that is a year ahead, and whatever is written to that key for a year is
+/// lost.
 #[test]
 fn a_clock_that_is_a_year_ahead_blocks_nobody() {
     let mut all = replicas(3, Rules::default());
@@ -187,7 +189,8 @@ fn runs_of_two_replicas_do_not_interleave() {
     }
 }
 
-/// Redis Enterprise, and everybody who keeps a timer: the time of a value that was overwritten deletes the new one.
+/// Redis Enterprise, and everybody who keeps a timer: the time of a value that was overwritten deletes the
+/// new one.
 #[test]
 fn an_old_expiry_does_not_delete_a_newer_value() {
     let mut all = replicas(3, Rules::default());
@@ -209,8 +212,8 @@ fn an_old_expiry_does_not_delete_a_newer_value() {
     assert!(all.iter().all(|replica| ask_at(replica, later, "GET session") == "new"));
 }
 
-/// The clock of one replica runs ahead of the others: what it removes too early it removes as far as it has seen, and a
-/// field that was written meanwhile goes at its own time, and does not stay for ever.
+/// The clock of one replica runs ahead of the others: what it removes too early it removes as far as it has
+/// seen, and a field that was written meanwhile goes at its own time, and does not stay for ever.
 #[test]
 fn a_field_that_was_written_while_the_key_expired_goes_as_well() {
     let mut all = replicas(2, Rules::default());

@@ -1,6 +1,6 @@
-//! A random history of a few replicas: commands everywhere, deltas that come late, twice, through others or not
-//! at all, partitions, repairs in many small steps, replicas that lose their data or come back from a backup,
-//! and clocks that are wrong by years. Then everything heals, and all must agree.
+//! A random history of a few replicas: commands everywhere, deltas that come late, twice, through others or
+//! not at all, partitions, repairs in many small steps, replicas that lose their data or come back from a
+//! backup, and clocks that are wrong by years. Then everything heals, and all must agree.
 
 use onecopy_core::Timestamp;
 use onecopy_merge::repair::{Ask, Next, Pull};
@@ -11,7 +11,7 @@ use crate::support::{Dice, NOW, ask, assert_same, pull, run_at};
 
 const YEAR_MS: u64 = 31_536_000_000;
 /// So many bytes of deltas may wait: few, so that some are dropped.
-const WAITING_BYTES: usize = 3_000;
+const WAITING_BYTES: usize = 6_000;
 
 /// What has happened, for those who want to know whether it happens at all.
 #[derive(Clone, Copy, Debug, Default)]
@@ -36,7 +36,12 @@ struct Node {
     inbox: Vec<Delta>,
     pull: Option<(usize, Pull, Ask)>,
     backup: Option<Replica>,
+    /// The last deltas that it has made or shown, for those who missed them.
+    log: Vec<Delta>,
 }
+
+/// So many deltas are kept for those who missed them.
+const LOGGED: usize = 150;
 
 /// A history.
 pub struct Walk {
@@ -65,6 +70,7 @@ impl Walk {
             inbox: Vec::new(),
             pull: None,
             backup: None,
+            log: Vec::new(),
         });
         let nodes: Vec<Node> = nodes.collect();
         Self {
@@ -96,14 +102,15 @@ impl Walk {
             let at = self.dice.below(self.nodes.len());
             match self.dice.below(1_000) {
                 0..220 => self.command(at),
-                220..800 => self.deliver(at),
-                800..840 => self.advance(at),
+                220..770 => self.deliver(at),
+                770..790 => self.advance(at),
+                790..840 => self.catch_up(at),
                 840..930 => self.repair(at),
                 930..936 => self.halves.iter_mut().for_each(|half| *half = self.dice.below(4) == 0),
                 936..942 => self.halves.iter_mut().for_each(|half| *half = false),
                 942..945 => self.nodes[at].backup = Some(self.nodes[at].replica.clone()),
                 945..948 => self.die(at),
-                948..960 => self.fold(at),
+                948..970 => self.fold(at),
                 _ if step % 7 == 0 => self.check(at),
                 _ => {}
             }
@@ -116,8 +123,9 @@ impl Walk {
         self.oracle.check(&self.nodes[at].replica);
     }
 
-    /// A delta was made: it is sent to those who are seen, if it is not lost.
+    /// A delta was made or shown: it is sent to those who are seen, if it is not lost.
     fn publish(&mut self, from: usize, delta: &Delta) {
+        self.log(from, delta);
         for to in (0..self.nodes.len()).filter(|to| *to != from) {
             if !self.sees(from, to) || self.dice.below(20) == 0 {
                 self.counts.lost += 1;
@@ -126,6 +134,25 @@ impl Walk {
             for _ in 0..1 + usize::from(self.dice.below(6) == 0) {
                 self.nodes[to].inbox.push(delta.clone());
             }
+        }
+    }
+
+    fn log(&mut self, at: usize, delta: &Delta) {
+        let log = &mut self.nodes[at].log;
+        log.push(delta.clone());
+        if log.len() > LOGGED {
+            log.remove(0);
+        }
+    }
+
+    /// A node gets what it has missed, as far as the log of another one reaches.
+    fn catch_up(&mut self, at: usize) {
+        let from = self.dice.below(self.nodes.len());
+        if from != at && self.sees(at, from) {
+            let clock = self.nodes[at].replica.clock().clone();
+            let missed = self.nodes[from].log.iter().filter(|delta| !clock.contains(delta.dot)).cloned();
+            let missed: Vec<Delta> = missed.take(60).collect();
+            self.nodes[at].inbox.splice(..0, missed);
         }
     }
 
@@ -253,6 +280,8 @@ impl Walk {
                 // Through others.
                 if self.dice.below(4) == 0 {
                     self.publish(at, &delta);
+                } else {
+                    self.log(at, &delta);
                 }
             }
             Received::Seen => self.counts.seen_again += 1,
@@ -303,12 +332,16 @@ impl Walk {
         self.counts.lives += 1;
         self.over.push(old);
         let backup = self.nodes[at].backup.take().filter(|_| self.dice.below(2) == 0);
+        // A backup is bytes.
+        let restored = |backup: Replica| Replica::restore(&backup.image(), self.rules).expect("an image");
+        let backup = backup.map(restored);
         self.counts.backups += usize::from(backup.is_some());
         let state = backup.unwrap_or_else(|| Replica::new(old, self.rules));
         let state = state.in_life(ReplicaId(self.lives)).with_waiting(Waiting::bounded(WAITING_BYTES));
         self.nodes[at].replica = state;
         self.nodes[at].pull = None;
         self.nodes[at].inbox.clear();
+        self.nodes[at].log.clear();
         // Who was being served by it begins anew.
         for other in 0..self.nodes.len() {
             if self.nodes[other].pull.as_ref().is_some_and(|(from, ..)| *from == at) {
@@ -327,14 +360,19 @@ impl Walk {
         let seen = |replica: ReplicaId| living[0].1.seen_of(replica);
         let over: Vec<ReplicaId> = self.over.iter().copied().filter(|replica| *replica < floor).collect();
         let is_known = |replica: &ReplicaId| {
-            let on_the_way = self.nodes.iter().flat_map(|node| &node.inbox).map(|delta| delta.dot);
+            let on_the_way =
+                self.nodes.iter().flat_map(|node| node.inbox.iter().chain(&node.log)).map(|delta| delta.dot);
             let kept = self.nodes.iter().filter_map(|node| node.backup.as_ref());
-            on_the_way.filter(|dot| dot.replica == *replica).all(|dot| dot.counter <= seen(*replica))
+            let waiting = self.nodes.iter().flat_map(|node| node.replica.waiting().dots());
+            on_the_way
+                .chain(waiting)
+                .filter(|dot| dot.replica == *replica)
+                .all(|dot| dot.counter <= seen(*replica))
                 && kept
                     .map(|backup| backup.clock().seen_of(*replica))
                     .all(|counter| counter <= seen(*replica))
         };
-        if !over.iter().all(is_known) || self.nodes.iter().any(|node| !node.replica.waiting().is_empty()) {
+        if !over.iter().all(is_known) {
             return;
         }
         let ends: Vec<(ReplicaId, u64)> = over.iter().map(|replica| (*replica, seen(*replica))).collect();
