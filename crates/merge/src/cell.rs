@@ -205,7 +205,11 @@ impl Cell {
         match self.atoms.binary_search_by_key(&dot, |(dot, _)| *dot) {
             // Put twice by one update: the later one counts.
             Ok(at) => self.atoms[at].1 = atom,
-            Err(at) => self.atoms.insert(at, (dot, atom)),
+            Err(at) => {
+                // Most cells never have another one.
+                self.atoms.reserve_exact(1);
+                self.atoms.insert(at, (dot, atom));
+            }
         }
     }
 
@@ -214,6 +218,7 @@ impl Cell {
         let at = match self.series.binary_search_by_key(&start, |series| series.start) {
             Ok(at) => at,
             Err(at) => {
+                self.series.reserve_exact(1);
                 self.series.insert(at, Series::begin(start));
                 at
             }

@@ -37,8 +37,8 @@
 //!
 //! It does not send, log or sync anything, does not know who the replicas are, and does not check clocks: the
 //! reading of the wall clock that it is given should be one that most nodes agree with. A command may take as
-//! long as it takes, and a reply may become as large as it gets: neither is bounded here as in the state
-//! machine of the other databases. Streams, bitmaps and HyperLogLogs do not exist yet.
+//! long as it takes: that is not bounded here as in the state machine of the other databases. Streams,
+//! bitmaps and HyperLogLogs do not exist yet.
 //!
 //! # Why it imports the other state machine
 //!
@@ -49,6 +49,7 @@
 
 mod amount;
 mod cell;
+mod cells;
 mod clock;
 mod command;
 mod delta;

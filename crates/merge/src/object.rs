@@ -1,10 +1,11 @@
 //! What a key holds: the cells of its places, and what is known of them together.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use bytes::Bytes;
 
 use crate::cell::{Atom, Cell, Part};
+use crate::cells::Cells;
 use crate::clock::Clock;
 use crate::delta::{Op, Put};
 use crate::dot::{Dot, ReplicaId};
@@ -41,7 +42,7 @@ impl By<'_> {
 /// What a key holds.
 #[derive(Clone, Debug, Default)]
 pub struct Object {
-    cells: BTreeMap<Place, Cell>,
+    cells: Cells,
     /// How many cells of each type show.
     counts: [usize; Kind::ALL.len()],
     /// The members of the sorted set in order of their scores.
@@ -130,7 +131,7 @@ impl Object {
 
     /// Lets `edit` change what stands at a place, and keeps account.
     pub(crate) fn edit(&mut self, place: &Place, edit: impl FnOnce(&mut Cell)) {
-        let cell = self.cells.entry(place.clone()).or_default();
+        let cell = self.cells.entry(place);
         let before = (cell.digest(self.seed, place), cell.is_visible(), cell.score());
         let dead = |cell: &Cell| -> Vec<ReplicaId> {
             let dead = cell.series().iter().filter(|series| series.is_dead());
@@ -165,13 +166,13 @@ impl Object {
     pub(crate) fn apply(&mut self, op: &Op, by: By<'_>) {
         match op {
             Op::Clear(place) => {
-                if self.cells.contains_key(place) {
+                if self.cells.get(place).is_some() {
                     self.clear_where(place, by, |_| true);
                 }
             }
             Op::ClearValue | Op::ClearKey => {
                 let places =
-                    self.cells.keys().filter(|place| **place != Place::Expiry || *op == Op::ClearKey);
+                    self.cells.places().filter(|place| **place != Place::Expiry || *op == Op::ClearKey);
                 for place in places.cloned().collect::<Vec<_>>() {
                     self.clear_where(&place, by, |_| true);
                 }
@@ -194,7 +195,7 @@ impl Object {
                 self.edit(place, |cell| cell.raise(*base, &part));
             }
             Op::Expire { covers, deadlines } => {
-                for place in self.cells.keys().cloned().collect::<Vec<_>>() {
+                for place in self.cells.places().cloned().collect::<Vec<_>>() {
                     let is_expiry = place == Place::Expiry;
                     self.clear_where(&place, by, |dot| {
                         if is_expiry { deadlines.contains(&dot) } else { covers.contains(dot) }

@@ -105,7 +105,7 @@ impl Place {
     /// About how many bytes it takes to say it.
     pub(crate) fn size(&self) -> usize {
         2 + match self {
-            Self::At(position) => position.depth() * 24,
+            Self::At(position) => position.depth() * 40,
             place => place.name().len(),
         }
     }

@@ -116,8 +116,28 @@ impl<'a> Transaction<'a> {
     pub(crate) fn afford(&self, bytes: usize) -> Result<(), CommandError> {
         match self.bytes.saturating_add(bytes) {
             ..=DELTA_BYTES_MAX => Ok(()),
-            _ => Err(CommandError::TooLong),
+            _ => Err(CommandError::Other("ERR the update would be too large to send; change less at a time")),
         }
+    }
+
+    /// Whether it has room for what a command writes, and for what it may remove of keys: each counter of a
+    /// hash is named when it goes.
+    pub(crate) fn afford_write<'k>(
+        &self,
+        args: &[&[u8]],
+        keys: impl Iterator<Item = &'k Key>,
+    ) -> Result<(), CommandError> {
+        /// What a change takes beside its argument, at most.
+        const CHANGE: usize = 48;
+        /// Hashes with fewer fields have room in any case.
+        const FIELDS_MIN: usize = 200_000;
+        let written: usize = args.iter().map(|arg| arg.len() + CHANGE).sum();
+        let large = keys.filter_map(|key| self.store().get(key));
+        let large = large.filter(|object| object.len_of(Kind::Hash) >= FIELDS_MIN);
+        let floors = |object: &Object| -> usize {
+            Self::counted(object).iter().map(|place| place.size() + 2 * CHANGE).sum()
+        };
+        self.afford(large.map(floors).fold(written, usize::saturating_add))
     }
 
     /// Does something to a key.
@@ -221,7 +241,9 @@ impl<'a> Transaction<'a> {
             _ => false,
         };
         match (self.object(key).is_some(), kept) {
-            (true, Some(kept)) if added && kept.at_ms.is_some() => self.say(key, kept.at_ms, Some(kept.stamp)),
+            (true, Some(kept)) if added && kept.at_ms.is_some() => {
+                self.say(key, kept.at_ms, Some(kept.stamp))
+            }
             (true, _) => {}
             (false, _) => self.clear(key, &Place::Expiry),
         }

@@ -21,8 +21,8 @@ mod zset_algebra;
 mod zset_range;
 mod zsets;
 
-use onecopy_keyspace::CommandError;
 use onecopy_keyspace::command::{key_positions, lookup, unknown_command};
+use onecopy_keyspace::{CommandError, REPLY_BYTES_MAX};
 use onecopy_resp::Writer;
 
 use crate::transaction::Transaction;
@@ -37,6 +37,7 @@ const EXPIRED_WITH_ALL: usize = usize::MAX;
 /// Executes a command, and writes its reply.
 pub(crate) fn execute(transaction: &mut Transaction<'_>, args: &[&[u8]], reply: &mut Writer<'_>) {
     let start = reply.position();
+    reply.allow(REPLY_BYTES_MAX);
     if let Err(error) = run(transaction, args, reply) {
         reply.truncate(start);
         reply.error(&error.to_string());
@@ -71,12 +72,17 @@ fn run(transaction: &mut Transaction<'_>, args: &[&[u8]], reply: &mut Writer<'_>
         return Err(Refusal::Over);
     }
     let positions = key_positions(spec, args);
-    for position in &positions {
-        let key = transaction.key(args[*position]);
-        transaction.expire_key(&key);
-    }
-    if positions.is_empty() {
+    let keys: Vec<_> = positions.iter().map(|position| transaction.key(args[*position])).collect();
+    keys.iter().for_each(|key| transaction.expire_key(key));
+    if keys.is_empty() {
         transaction.expire(EXPIRED_WITH_ALL);
     }
+    if row.class == Class::Reads {
+        run(transaction, args, reply)?;
+        return if reply.overflowed() { Err(CommandError::ReplyTooLarge.into()) } else { Ok(()) };
+    }
+    transaction.afford_write(args, keys.iter())?;
+    // What a write answers must reach its client: it has been done.
+    reply.allow(usize::MAX);
     Ok(run(transaction, args, reply)?)
 }

@@ -297,8 +297,11 @@ mod tests {
     fn the_documentation_has_every_line() {
         let page = include_str!("../../../../docs/optimistic.md");
         let lines: Vec<String> = TABLE.iter().map(line).collect();
-        let missing: Vec<&str> =
-            lines.iter().map(String::as_str).filter(|line| !page.lines().any(|other| other == *line)).collect();
+        let missing: Vec<&str> = lines
+            .iter()
+            .map(String::as_str)
+            .filter(|line| !page.lines().any(|other| other == *line))
+            .collect();
         assert!(missing.is_empty(), "missing from docs/optimistic.md:\n{}", missing.join("\n"));
     }
 

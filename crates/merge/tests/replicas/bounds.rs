@@ -152,8 +152,10 @@ fn a_delta_that_would_be_too_large_is_refused() {
     let mut replica = Replica::new(ReplicaId(1), Rules::default());
     run(&mut replica, "SET k v");
     let before = replica.digest();
-    for _ in 0..2 {
-        assert!(ask(&replica, "SETRANGE k 100000000 x").starts_with("-ERR the command would take too long"));
-    }
+    let refused = "-ERR the update would be too large";
+    assert!(ask(&replica, "SETRANGE k 100000000 x").starts_with(refused));
+    let long = "x".repeat(onecopy_merge::DELTA_BYTES_MAX);
+    assert!(ask(&replica, &format!("SET k {long}")).starts_with(refused));
+    assert!(ask(&replica, &format!("RPUSH l {}", "x ".repeat(2_000_000))).starts_with(refused));
     assert_eq!(replica.digest(), before);
 }

@@ -2,6 +2,7 @@
 //! ones, and the bugs of others.
 
 mod bounds;
+mod deeds;
 mod exhaustive;
 mod hostile;
 mod known_bugs;
