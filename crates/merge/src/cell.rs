@@ -98,6 +98,15 @@ fn encoded<T: Serialize>(value: &T) -> Vec<u8> {
     postcard::to_allocvec(value).expect("memory takes every value")
 }
 
+/// A hash of the bytes of something. Most things are small, and take no allocation.
+fn hashed<T: Serialize>(value: &T, seed: u64) -> u64 {
+    let mut buffer = [0; 256];
+    match postcard::to_slice(value, &mut buffer) {
+        Ok(bytes) => xxh3_64_with_seed(bytes, seed),
+        Err(_) => xxh3_64_with_seed(&encoded(value), seed),
+    }
+}
+
 /// What stands at a place.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Cell {
@@ -272,9 +281,12 @@ impl Cell {
     /// A digest: the sum over its atoms and series, so that neither order nor history shows.
     #[must_use]
     pub fn digest(&self, seed: u64, place: &Place) -> u64 {
-        let seed = xxh3_64_with_seed(&encoded(place), seed);
-        let atoms = self.atoms.iter().map(|atom| xxh3_64_with_seed(&encoded(atom), seed));
-        let series = self.series.iter().map(|series| xxh3_64_with_seed(&encoded(series), seed));
+        if self.is_empty() {
+            return 0;
+        }
+        let seed = hashed(place, seed);
+        let atoms = self.atoms.iter().map(|atom| hashed(atom, seed));
+        let series = self.series.iter().map(|series| hashed(series, seed));
         atoms.chain(series).fold(0, u64::wrapping_add)
     }
 

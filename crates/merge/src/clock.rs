@@ -77,15 +77,16 @@ impl Clock {
     }
 
     /// The replicas below `floor` are over, but for those that are `living`, and all their updates have been
-    /// seen: they need no entry any more (rule O8).
+    /// seen: they need no entry any more (rule O8). Nothing is said of those above, even where more was folded
+    /// before. What is folded stays so.
     pub fn fold(&mut self, floor: ReplicaId, living: &[ReplicaId]) {
-        let floor = self.floor.max(floor);
-        for replica in living.iter().filter(|replica| !self.is_folded(**replica)).copied().collect::<Vec<_>>()
-        {
-            self.counters.entry(replica).or_default();
+        for replica in living {
+            if !self.is_folded(*replica) {
+                self.counters.entry(*replica).or_default();
+            }
         }
         self.counters.retain(|replica, _| *replica >= floor || living.contains(replica));
-        self.floor = floor;
+        self.floor = self.floor.max(floor);
     }
 
     /// The replicas that have an entry, and how many updates of each are in the set.
@@ -147,5 +148,26 @@ mod tests {
         assert_eq!(behind.seen_of(ReplicaId(4)), 2);
         clock.merge(&of(&[(1, 9)]));
         assert_eq!(clock.len(), 2, "an old clock brings no entry back");
+    }
+
+    /// Two replicas fold without hearing of each other. The later one knows of less, and must not take those for
+    /// over of whom it says nothing.
+    #[test]
+    fn two_folds_come_to_the_same_in_any_order() {
+        let folds = [(2, vec![]), (4, vec![2]), (6, vec![2, 5])];
+        let fold = |order: &[usize]| {
+            let mut clock = of(&[(1, 3), (2, 7), (3, 1), (4, 2), (6, 1)]);
+            for at in order {
+                let (floor, living) = &folds[*at];
+                let living: Vec<ReplicaId> = living.iter().copied().map(ReplicaId).collect();
+                clock.fold(ReplicaId(*floor), &living);
+            }
+            clock
+        };
+        let expected = fold(&[0, 1, 2]);
+        assert_eq!(expected.iter().map(|(replica, _)| replica.0).collect::<Vec<_>>(), [2, 5, 6]);
+        for order in [[0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+            assert_eq!(fold(&order), expected, "{order:?}");
+        }
     }
 }

@@ -361,10 +361,15 @@ impl<'a> Transaction<'a> {
 
     /// Replicas are over.
     pub(crate) fn fold(&mut self, floor: ReplicaId, living: &[ReplicaId]) {
+        // Who says so lives.
+        let mut living = living.to_vec();
+        living.push(self.dot.replica);
+        living.sort_unstable();
+        living.dedup();
         self.context = Some(self.replica.clock.clone());
-        self.replica.clock.fold(floor, living);
+        self.replica.clock.fold(floor, &living);
         let Replica { store, clock, .. } = &mut *self.replica;
         store.fold(clock);
-        self.changes.push(Change::Fold { floor, living: living.to_vec() });
+        self.changes.push(Change::Fold { floor, living });
     }
 }

@@ -159,3 +159,23 @@ fn a_delta_that_would_be_too_large_is_refused() {
     assert!(ask(&replica, &format!("RPUSH l {}", "x ".repeat(2_000_000))).starts_with(refused));
     assert_eq!(replica.digest(), before);
 }
+
+/// After a restart: the image of some time ago, and the log since, with its own deltas and those of others.
+#[test]
+fn a_replica_goes_on_from_its_image_and_its_log() {
+    let mut all = replicas(2, Rules::default());
+    everywhere(&mut all, 0, "RPUSH l a");
+    let (image, mut log) = (all[0].image(), Vec::new());
+    for at in 0..50 {
+        let delta = run(&mut all[at % 2], ["INCR n", "RPUSH l b", "SADD s m", "DEL n"][at % 4]);
+        log.extend(delta.clone());
+        tell(&mut all, [delta]);
+    }
+    let mut again = Replica::restore(&image, Rules::default()).expect("an image");
+    for delta in log {
+        assert!(matches!(again.receive(NOW, delta), Received::Shown(_)));
+    }
+    assert_same(&[again.clone(), all[0].clone()]);
+    let next = run(&mut again, "SET k v").expect("a change");
+    assert_eq!(next.dot.counter, all[0].clock().seen_of(ReplicaId(1)) + 1, "O5: no dot is given twice");
+}

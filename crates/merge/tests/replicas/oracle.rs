@@ -31,6 +31,15 @@ struct Event {
     deed: Deed,
 }
 
+impl Event {
+    /// For people.
+    fn line(&self) -> String {
+        let context: Vec<String> =
+            self.context.iter().map(|(id, counter)| Dot::new(id, counter).to_string()).collect();
+        format!("{} after {} at {:?}: {:?}", self.dot, context.join(" "), self.stamp, self.deed)
+    }
+}
+
 /// Everything that was done.
 #[derive(Clone, Debug, Default)]
 pub struct Oracle {
@@ -197,6 +206,10 @@ impl Oracle {
                 _ => continue,
             };
             let answer = ask(replica, &question);
+            if answer != expected {
+                let events: Vec<String> = self.events[&key].iter().map(Event::line).collect();
+                println!("what was done to {key}:\n{}", events.join("\n"));
+            }
             assert_eq!(answer, expected, "O2, O3, O6: {question} at {} ({clock:?})", replica.id());
         }
     }
