@@ -122,16 +122,25 @@ fn scale(mut value: f64, mut power: i64) -> f64 {
 }
 
 /// An integer argument.
+///
+/// # Errors
+/// [`CommandError::NotInteger`] if it is none.
 pub fn integer(arg: &[u8]) -> Result<i64, CommandError> {
     parse_integer(arg).ok_or(CommandError::NotInteger)
 }
 
 /// A float argument.
+///
+/// # Errors
+/// [`CommandError::NotFloat`] if it is none.
 pub fn float(arg: &[u8]) -> Result<f64, CommandError> {
     parse_float(arg).ok_or(CommandError::NotFloat)
 }
 
 /// An integer argument that must not be negative.
+///
+/// # Errors
+/// [`CommandError::NotPositive`] if it is none, or negative.
 pub fn not_negative(arg: &[u8]) -> Result<usize, CommandError> {
     usize::try_from(integer(arg).map_err(|_| CommandError::NotPositive)?)
         .map_err(|_| CommandError::NotPositive)

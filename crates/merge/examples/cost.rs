@@ -56,14 +56,27 @@ fn repair(to: &mut Replica, from: &mut Replica) -> (usize, usize) {
     }
 }
 
+/// How many bytes of memory the process has, where the system says so.
+fn resident() -> Option<usize> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().strip_suffix(" kB")?.parse::<usize>().ok().map(|kilobytes| kilobytes << 10)
+}
+
 fn main() {
+    let before = resident();
     let keys: usize = std::env::args().nth(1).and_then(|count| count.parse().ok()).unwrap_or(200_000);
     let [mut a, mut b] = [1, 2].map(|id| Replica::new(ReplicaId(id), Rules::default()));
     for at in 0..keys {
         let delta = run(&mut a, &["SET", &format!("key:{at}"), &format!("a value of key {at}")]);
         delta.map(|delta| b.receive(CALL.now, delta));
     }
-    println!("{keys} keys\n");
+    println!("{keys} keys");
+    if let (Some(before), Some(after)) = (before, resident()) {
+        // Both replicas have them.
+        println!("{} bytes of memory for each", after.saturating_sub(before) / keys / 2);
+    }
+    println!();
     println!("| command | ns here | ns elsewhere | bytes of its delta |\n| --- | --- | --- | --- |");
     let words = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
     let at = |count: usize| format!("key:{}", count * 7_919 % keys);

@@ -77,8 +77,8 @@ impl Clock {
     }
 
     /// The replicas below `floor` are over, but for those that are `living`, and all their updates have been
-    /// seen: they need no entry any more (rule O8). Nothing is said of those above, even where more was folded
-    /// before. What is folded stays so.
+    /// seen: they need no entry any more (rule O8). Nothing is said of those above, even where more was
+    /// folded before. What is folded stays so.
     pub fn fold(&mut self, floor: ReplicaId, living: &[ReplicaId]) {
         for replica in living {
             if !self.is_folded(*replica) {
@@ -150,8 +150,8 @@ mod tests {
         assert_eq!(clock.len(), 2, "an old clock brings no entry back");
     }
 
-    /// Two replicas fold without hearing of each other. The later one knows of less, and must not take those for
-    /// over of whom it says nothing.
+    /// Two replicas fold without hearing of each other. The later one knows of less, and must not take those
+    /// for over of whom it says nothing.
     #[test]
     fn two_folds_come_to_the_same_in_any_order() {
         let folds = [(2, vec![]), (4, vec![2]), (6, vec![2, 5])];

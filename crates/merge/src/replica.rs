@@ -169,6 +169,9 @@ impl Replica {
     pub fn advance(&mut self, now: Timestamp, count_max: usize) -> Option<Delta> {
         let call = Call { now, db: 0, seed: 0, version: Version::Two };
         let mut transaction = Transaction::begin(self, call);
+        if transaction.is_over() {
+            return None;
+        }
         transaction.expire(count_max);
         transaction.end_dead(count_max);
         transaction.finish()
@@ -179,6 +182,9 @@ impl Replica {
     pub fn fold(&mut self, now: Timestamp, floor: ReplicaId, living: &[ReplicaId]) -> Option<Delta> {
         let call = Call { now, db: 0, seed: 0, version: Version::Two };
         let mut transaction = Transaction::begin(self, call);
+        if transaction.is_over() {
+            return None;
+        }
         transaction.fold(floor, living);
         transaction.finish()
     }

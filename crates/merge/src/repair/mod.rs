@@ -11,7 +11,7 @@
 //! that all have removed comes back, however old the state is that is joined (rule O6).
 //!
 //! A pull is about one state and one clock of the other side, which keeps both for as long as it takes
-//! ([`crate::frozen`]). Everything is joined in one step at the end, together with the clock: nobody sees a
+//! (`frozen.rs`). Everything is joined in one step at the end, together with the clock: nobody sees a
 //! part of it (rule O4). Meanwhile the replica goes on to read and write. It only lets deltas wait that the
 //! pull will bring anyway: a range that was found equal stays so, but for what is newer than both.
 

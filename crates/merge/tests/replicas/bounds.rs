@@ -77,6 +77,7 @@ fn replicas_that_are_over_are_folded_away() {
     let mut ghost = all[0].clone().in_life(ReplicaId(3));
     assert_eq!(run(&mut ghost, "SET k back"), None);
     assert!(ask(&ghost, "SET k back").contains("this replica is over"));
+    assert_eq!((ghost.advance(NOW, 10), ghost.fold(NOW, floor, &[])), (None, None));
 }
 
 /// Replicas that have not seen the same of one that is over must not fold it.

@@ -24,7 +24,10 @@ fn sample() -> Vec<Delta> {
         "FLUSHALL",
         "SET k v",
     ];
-    lines.iter().filter_map(|line| run(&mut all[0], line)).collect()
+    let mut deltas: Vec<Delta> = lines.iter().filter_map(|line| run(&mut all[0], line)).collect();
+    deltas.extend(all[0].fold(NOW, ReplicaId(1), &[]));
+    deltas.extend(run(&mut all[0], "SET k w PX 10"));
+    deltas
 }
 
 #[test]

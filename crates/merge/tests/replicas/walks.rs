@@ -1,4 +1,5 @@
-//! Random histories.
+//! Random histories. From which seed, and how many, can be set by `ONECOPY_MERGE_SEED` and
+//! `ONECOPY_MERGE_SEEDS`.
 
 use onecopy_merge::Rules;
 
@@ -7,7 +8,11 @@ use crate::walk::{Counts, Walk};
 #[test]
 fn random_histories_end_in_agreement() {
     let mut total = Counts::default();
-    for seed in 0..150 {
+    let number = |name: &str, default: u64| {
+        std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
+    };
+    let first = number("ONECOPY_MERGE_SEED", 0);
+    for seed in first..first + number("ONECOPY_MERGE_SEEDS", 150) {
         let mut walk = Walk::new(seed, Rules::default());
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| walk.run(2_500)));
         if let Err(panic) = outcome {
