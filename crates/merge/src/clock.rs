@@ -63,6 +63,14 @@ impl Clock {
         other.counters.iter().all(|(replica, counter)| self.contains(Dot::new(*replica, *counter)))
     }
 
+    /// How many updates another one has that this one has not, as far as that one names them one by one: how
+    /// far a replica is behind.
+    #[must_use]
+    pub fn behind(&self, other: &Self) -> u64 {
+        let missing = other.iter().map(|(replica, counter)| counter.saturating_sub(self.seen_of(replica)));
+        missing.fold(0, u64::saturating_add)
+    }
+
     /// Adds all dots of another one.
     pub fn merge(&mut self, other: &Self) {
         let mut merged = BTreeMap::new();
@@ -127,6 +135,7 @@ mod tests {
     fn a_merge_has_the_dots_of_both() {
         let (mut a, b) = (of(&[(1, 3), (2, 1)]), of(&[(1, 2), (3, 5)]));
         assert!(!a.covers(&b) && !b.covers(&a));
+        assert_eq!((a.behind(&b), b.behind(&a), a.behind(&a)), (5, 2, 0));
         a.merge(&b);
         assert_eq!(a, of(&[(1, 3), (2, 1), (3, 5)]));
         assert!(

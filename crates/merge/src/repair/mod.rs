@@ -110,9 +110,10 @@ pub enum Answer {
     },
     /// What is in ranges, in the order in which they were asked for.
     Compared(Vec<Found>),
-    /// The keys at coordinates, in the order in which they were asked for.
+    /// The keys at coordinates, in the order in which they were asked for. What would make the answer too
+    /// large is left out at the end, and asked for again.
     Keys(Vec<Vec<Fetched>>),
-    /// The places at coordinates of one key.
+    /// The places at coordinates of one key, likewise.
     Places(Vec<Vec<(Place, Cell)>>),
     /// The state is not kept any more: begin anew.
     Gone,

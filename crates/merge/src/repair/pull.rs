@@ -106,6 +106,11 @@ impl Pull {
     }
 }
 
+/// Whether an answer has the first of what was asked for: the rest is asked for again.
+fn has_begun(coordinates: &[u64], answered: usize) -> bool {
+    (1..=coordinates.len()).contains(&answered)
+}
+
 impl Replica {
     /// Begins to take over what another replica has seen. The question goes to that replica, and its answer
     /// to [`Replica::pull_step`]. One pull at a time.
@@ -146,15 +151,18 @@ impl Replica {
                 self.take_found(pull, &scope, ranges.into_iter().zip(found).collect())
             }
             (Some(Ask::Fetch { scope: Scope::Keys, coordinates, .. }), Answer::Keys(keys))
-                if keys.len() == coordinates.len() =>
+                if has_begun(&coordinates, keys.len()) =>
             {
+                pull.fetch(&Scope::Keys, &coordinates[keys.len()..]);
                 self.take_keys(pull, coordinates.into_iter().zip(keys).collect())
             }
             (
                 Some(Ask::Fetch { scope: Scope::Places { db, name }, coordinates, .. }),
                 Answer::Places(places),
-            ) if places.len() == coordinates.len() => {
-                self.take_places(pull, &Key::of(db, name), coordinates.into_iter().zip(places).collect())
+            ) if has_begun(&coordinates, places.len()) => {
+                let key = Key::of(db, name.clone());
+                pull.fetch(&Scope::Places { db, name }, &coordinates[places.len()..]);
+                self.take_places(pull, &key, coordinates.into_iter().zip(places).collect())
             }
             _ => Err(RepairError::Senseless),
         };

@@ -2,8 +2,10 @@
 
 use super::range::{places_of, sum, within};
 use super::{Answer, Ask, Fetched, Found, Range, Scope};
+use crate::cell::Cell;
 use crate::frozen::Frozen;
 use crate::object::Object;
+use crate::place::Place;
 use crate::replica::Replica;
 use crate::store::{Key, Store};
 
@@ -12,6 +14,22 @@ const ITEMS_MAX: usize = 8;
 /// A key of more bytes, in so many places at least, is compared place by place.
 const WHOLE_BYTES_MAX: usize = 2 << 10;
 const PLACES_MIN: usize = 16;
+/// Once an answer has so many bytes, what else was asked for is left out, and asked for again.
+const ANSWER_BYTES_MAX: usize = 4 << 20;
+
+/// What is asked for, one after the other, until the answer is large enough; the first in any case.
+fn until_large<T>(coordinates: &[u64], mut get: impl FnMut(u64) -> (T, usize)) -> Vec<T> {
+    let (mut found, mut bytes) = (Vec::new(), 0);
+    for coordinate in coordinates {
+        if bytes > ANSWER_BYTES_MAX {
+            break;
+        }
+        let (one, size) = get(*coordinate);
+        found.push(one);
+        bytes += size;
+    }
+    found
+}
 
 impl Replica {
     /// Answers another replica that pulls from this one.
@@ -92,25 +110,24 @@ fn fetch(frozen: &Frozen, store: &Store, scope: &Scope, coordinates: &[u64]) -> 
         Fetched { db: key.db(), name: key.name().clone(), cells: (!is_large).then(cells) }
     };
     match scope {
-        Scope::Keys => {
-            let at = |coordinate: &u64| frozen.range(store, *coordinate..=*coordinate);
-            let keys =
-                |coordinate| at(coordinate).into_iter().map(|(key, object)| whole(key, object)).collect();
-            Answer::Keys(coordinates.iter().map(keys).collect())
-        }
+        Scope::Keys => Answer::Keys(until_large(coordinates, |coordinate| {
+            let all = frozen.range(store, coordinate..=coordinate);
+            let keys: Vec<Fetched> = all.into_iter().map(|(key, object)| whole(key, object)).collect();
+            let cells = keys.iter().flat_map(|key| key.cells.iter().flatten());
+            let size = cells.map(|(place, cell)| place.size() + cell.size()).sum();
+            (keys, size)
+        })),
         Scope::Places { db, name } => {
-            let Some(object) = frozen.get(store, &Key::of(*db, name.clone())) else {
-                return Answer::Places(coordinates.iter().map(|_| Vec::new()).collect());
-            };
-            let places = places_of(object);
-            let at = |wanted: &u64| {
-                let begin = places.partition_point(|(coordinate, ..)| coordinate < wanted);
-                let same = places[begin..].iter().take_while(move |(coordinate, ..)| coordinate == wanted);
-                let cells =
-                    same.filter_map(|(_, place, _)| Some(((*place).clone(), object.cell(place)?.clone())));
-                cells.collect()
-            };
-            Answer::Places(coordinates.iter().map(at).collect())
+            let object = frozen.get(store, &Key::of(*db, name.clone()));
+            let places = object.map(places_of).unwrap_or_default();
+            Answer::Places(until_large(coordinates, |wanted| {
+                let begin = places.partition_point(|(coordinate, ..)| *coordinate < wanted);
+                let same = places[begin..].iter().take_while(|(coordinate, ..)| *coordinate == wanted);
+                let cell = |place: &Place| Some((place.clone(), object?.cell(place)?.clone()));
+                let cells: Vec<(Place, Cell)> = same.filter_map(|(_, place, _)| cell(place)).collect();
+                let size = cells.iter().map(|(place, cell)| place.size() + cell.size()).sum();
+                (cells, size)
+            }))
         }
     }
 }

@@ -154,3 +154,25 @@ fn an_answer_that_fits_no_question_ends_the_repair() {
     crate::support::pull(&mut to, &mut from, NOW);
     assert_eq!(from.digest(), to.digest());
 }
+
+#[test]
+fn large_values_come_in_several_answers() {
+    let [mut from, mut to] = [1, 2].map(|id| Replica::new(ReplicaId(id), Rules::default()));
+    let value = "x".repeat(1 << 20);
+    for at in 0..24 {
+        run(&mut from, &format!("SET k{at} {value}"));
+        run(&mut from, &format!("HSET h f{at} {value}"));
+    }
+    let (mut pull, mut ask) = to.pull();
+    let mut longest = 0;
+    loop {
+        let answer = from.serve(&ask);
+        longest = longest.max(answer.encode().len());
+        match to.pull_step(NOW, &mut pull, answer).expect("a repair") {
+            Next::Ask(next) => ask = next,
+            Next::Done(..) => break,
+        }
+    }
+    assert!((4 << 20..6 << 20).contains(&longest), "{longest} bytes");
+    assert_same(&[from, to]);
+}
