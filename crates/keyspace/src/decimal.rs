@@ -25,12 +25,13 @@ struct Decimal {
 }
 
 /// Whether a text is a number that can be added, or an infinity.
-pub(crate) fn is_number(text: &[u8]) -> bool {
+pub fn is_number(text: &[u8]) -> bool {
     parse(text).is_some() || parse_float(text).is_some_and(f64::is_infinite)
 }
 
-/// The sum of two [numbers](is_number); `None` if it is not finite.
-pub(crate) fn add(a: &[u8], b: &[u8]) -> Option<Vec<u8>> {
+/// The sum of two [numbers](is_number); `None` if it is not finite. Exact while no digit is behind the
+/// seventeenth after the point, as no sum has one: then it does not matter in which order many are added.
+pub fn add(a: &[u8], b: &[u8]) -> Option<Vec<u8>> {
     let sum = parse(a)?.plus(parse(b)?).rounded();
     let whole = i32::try_from(sum.digits.len()).ok()? - sum.scale;
     (whole <= WHOLE_MAX).then(|| sum.format())

@@ -5,7 +5,7 @@ use crate::error::CommandError;
 /// A signed 64-bit integer in its one canonical form: no plus sign, no leading zeros, no white space.
 ///
 /// A string value of this form is kept as an integer, and reads back as the same bytes.
-pub(crate) fn parse_integer(text: &[u8]) -> Option<i64> {
+pub fn parse_integer(text: &[u8]) -> Option<i64> {
     let (negative, digits) = match text {
         [b'-', rest @ ..] => (true, rest),
         rest => (false, rest),
@@ -27,7 +27,7 @@ pub(crate) fn parse_integer(text: &[u8]) -> Option<i64> {
 }
 
 /// A finite or infinite double. Takes what `strtod` takes, and nothing around it.
-pub(crate) fn parse_float(text: &[u8]) -> Option<f64> {
+pub fn parse_float(text: &[u8]) -> Option<f64> {
     let (sign, unsigned) = match text {
         [b'-', rest @ ..] => (-1.0, rest),
         [b'+', rest @ ..] => (1.0, rest),
@@ -59,7 +59,7 @@ fn is_nonzero(byte: &u8) -> bool {
 
 /// A hexadecimal number as `strtod` takes it, without a sign: `0x1.8p3`. Rounded to the nearest double;
 /// infinite if it is too large.
-pub(crate) fn parse_hexadecimal(text: &[u8]) -> Option<f64> {
+pub fn parse_hexadecimal(text: &[u8]) -> Option<f64> {
     let [b'0', b'x' | b'X', rest @ ..] = text else { return None };
     let (digits, exponent) = match rest.iter().position(|byte| is_letter(*byte, b'p')) {
         Some(at) => (&rest[..at], std::str::from_utf8(&rest[at + 1..]).ok()?.parse::<i32>().ok()?),
@@ -122,34 +122,43 @@ fn scale(mut value: f64, mut power: i64) -> f64 {
 }
 
 /// An integer argument.
-pub(crate) fn integer(arg: &[u8]) -> Result<i64, CommandError> {
+///
+/// # Errors
+/// [`CommandError::NotInteger`] if it is none.
+pub fn integer(arg: &[u8]) -> Result<i64, CommandError> {
     parse_integer(arg).ok_or(CommandError::NotInteger)
 }
 
 /// A float argument.
-pub(crate) fn float(arg: &[u8]) -> Result<f64, CommandError> {
+///
+/// # Errors
+/// [`CommandError::NotFloat`] if it is none.
+pub fn float(arg: &[u8]) -> Result<f64, CommandError> {
     parse_float(arg).ok_or(CommandError::NotFloat)
 }
 
 /// An integer argument that must not be negative.
-pub(crate) fn not_negative(arg: &[u8]) -> Result<usize, CommandError> {
+///
+/// # Errors
+/// [`CommandError::NotPositive`] if it is none, or negative.
+pub fn not_negative(arg: &[u8]) -> Result<usize, CommandError> {
     usize::try_from(integer(arg).map_err(|_| CommandError::NotPositive)?)
         .map_err(|_| CommandError::NotPositive)
 }
 
 /// Whether an argument is an option's name.
-pub(crate) fn is_word(arg: &[u8], word: &str) -> bool {
+pub fn is_word(arg: &[u8], word: &str) -> bool {
     arg.eq_ignore_ascii_case(word.as_bytes())
 }
 
 /// A length as the integer of a reply. No length here exceeds what an address space holds.
-pub(crate) fn signed(length: usize) -> i64 {
+pub fn signed(length: usize) -> i64 {
     i64::try_from(length).unwrap_or(i64::MAX)
 }
 
 /// The positions that `start..=end` selects in something of `length` elements, where negative numbers count
 /// from the end; empty when nothing is selected.
-pub(crate) fn resolve_range(start: i64, end: i64, length: usize) -> std::ops::Range<usize> {
+pub fn resolve_range(start: i64, end: i64, length: usize) -> std::ops::Range<usize> {
     let length = signed(length);
     let from_front = |position: i64| if position < 0 { position.saturating_add(length) } else { position };
     let start = from_front(start).max(0);

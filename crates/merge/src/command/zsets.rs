@@ -1,0 +1,320 @@
+//! Sorted sets, member by member.
+//!
+//! `ZADD` gives a member a score, and removes those that this replica has seen. `ZINCRBY` adds to the score
+//! that shows here: when that score is removed elsewhere, what was added to it goes with it, and when two
+//! replicas give scores concurrently the later one shows, with what was added to that one.
+
+use bytes::Bytes;
+use onecopy_keyspace::CommandError;
+use onecopy_keyspace::number::{float, is_word, not_negative, parse_integer};
+use onecopy_resp::Writer;
+
+use super::Outcome;
+use crate::cell::{Cell, sum_of};
+use crate::delta::Put;
+use crate::object::Object;
+use crate::place::{Kind, Place};
+use crate::store::Key;
+use crate::transaction::Transaction;
+
+pub(super) fn scored(name: &[u8]) -> Place {
+    Place::Scored(Bytes::copy_from_slice(name))
+}
+
+/// The score of a member.
+pub(super) fn score(object: Option<&Object>, name: &[u8]) -> Option<f64> {
+    object?.cell(&scored(name)).and_then(Cell::score).map(|(_, score)| score)
+}
+
+pub(super) fn len(object: Option<&Object>) -> usize {
+    object.map_or(0, |object| object.len_of(Kind::SortedSet))
+}
+
+/// The members in order of their scores.
+pub(super) fn ranked(object: Option<&Object>) -> impl DoubleEndedIterator<Item = (&Bytes, f64)> {
+    object.into_iter().flat_map(|object| object.ranked()).map(|(score, member)| (member, score.0))
+}
+
+/// Arguments in pairs of score and member.
+type Pairs<'a, 'b> = &'a [[&'b [u8]; 2]];
+
+/// The options of `ZADD`.
+#[derive(Clone, Copy, Debug, Default)]
+struct Options {
+    only_new: bool,
+    only_existing: bool,
+    only_greater: bool,
+    only_less: bool,
+    count_changed: bool,
+    increment: bool,
+}
+
+impl Options {
+    /// The options, and the pairs of score and member that follow them.
+    fn parse<'a, 'b>(args: &'a [&'b [u8]]) -> Result<(Self, Pairs<'a, 'b>), CommandError> {
+        let mut options = Self::default();
+        let mut rest = args;
+        while let [option, tail @ ..] = rest {
+            let flag = match option {
+                _ if is_word(option, "NX") => &mut options.only_new,
+                _ if is_word(option, "XX") => &mut options.only_existing,
+                _ if is_word(option, "GT") => &mut options.only_greater,
+                _ if is_word(option, "LT") => &mut options.only_less,
+                _ if is_word(option, "CH") => &mut options.count_changed,
+                _ if is_word(option, "INCR") => &mut options.increment,
+                _ => break,
+            };
+            *flag = true;
+            rest = tail;
+        }
+        let (pairs, []) = rest.as_chunks::<2>() else { return Err(CommandError::Syntax) };
+        if pairs.is_empty() {
+            return Err(CommandError::Syntax);
+        }
+        if options.only_new && options.only_existing {
+            return Err(CommandError::Other("ERR XX and NX options at the same time are not compatible"));
+        }
+        let compared = options.only_greater || options.only_less;
+        if options.only_new && compared || options.only_greater && options.only_less {
+            return Err(CommandError::Other(
+                "ERR GT, LT, and/or NX options at the same time are not compatible",
+            ));
+        }
+        if options.increment && pairs.len() > 1 {
+            return Err(CommandError::Other("ERR INCR option supports a single increment-element pair"));
+        }
+        Ok((options, pairs))
+    }
+
+    /// The score that a member gets, which has `current`; `None` if it stays as it is.
+    fn resolve(self, current: Option<f64>, score: f64) -> Result<Option<f64>, CommandError> {
+        let Some(current) = current else { return Ok((!self.only_existing).then_some(score)) };
+        if self.only_new {
+            return Ok(None);
+        }
+        let score = if self.increment { current + score } else { score };
+        if score.is_nan() {
+            return Err(CommandError::Other("ERR resulting score is not a number (NaN)"));
+        }
+        let kept = self.only_less && score >= current || self.only_greater && score <= current;
+        Ok((!kept).then_some(score))
+    }
+}
+
+/// What adding has done.
+#[derive(Default)]
+struct Added {
+    new: usize,
+    changed: usize,
+    /// The score of the last member, if it was not left as it is.
+    score: Option<f64>,
+}
+
+fn add(
+    transaction: &mut Transaction<'_>,
+    key: &Key,
+    options: Options,
+    pairs: &[(f64, &[u8])],
+) -> Result<Added, CommandError> {
+    transaction.read(key, Kind::SortedSet)?;
+    transaction.modify(key, |transaction| {
+        let mut added = Added::default();
+        for (given, member) in pairs {
+            let place = scored(member);
+            let current =
+                transaction.object(key).and_then(|object| object.cell(&place)).and_then(Cell::score);
+            let before = current.map(|(_, score)| score);
+            added.score = options.resolve(before, *given)?;
+            let Some(after) = added.score else { continue };
+            match current {
+                Some((base, _)) if options.increment => transaction.raise(key, place, base, *given),
+                _ => transaction.replace(key, place, Put::Score(sum_of(after, 0.0))),
+            }
+            added.score = score(transaction.object(key), member);
+            added.new += usize::from(before.is_none());
+            #[allow(clippy::float_cmp)]
+            let changed = before.is_some_and(|before| before != after);
+            added.changed += usize::from(changed);
+        }
+        Ok(added)
+    })
+}
+
+pub(super) fn zadd(transaction: &mut Transaction<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    let (options, pairs) = Options::parse(&args[2..])?;
+    let pairs = pairs.iter().map(|[score, member]| Ok((float(score)?, *member)));
+    let pairs = pairs.collect::<Result<Vec<_>, CommandError>>()?;
+    let key = transaction.key(args[1]);
+    let added = add(transaction, &key, options, &pairs)?;
+    match (options.increment, added.score) {
+        (true, Some(score)) => reply.double(score),
+        (true, None) => reply.null(),
+        (false, _) if options.count_changed => reply.length(added.new + added.changed),
+        (false, _) => reply.length(added.new),
+    }
+    Ok(())
+}
+
+pub(super) fn zincrby(transaction: &mut Transaction<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    let options = Options { increment: true, ..Options::default() };
+    let key = transaction.key(args[1]);
+    let added = add(transaction, &key, options, &[(float(args[2])?, args[3])])?;
+    reply.double(added.score.unwrap_or_default());
+    Ok(())
+}
+
+/// Removes members.
+pub(super) fn remove(transaction: &mut Transaction<'_>, key: &Key, names: &[Bytes]) -> Outcome {
+    transaction.afford(names.iter().map(|name| name.len() + 16).sum())?;
+    transaction.modify(key, |transaction| {
+        names.iter().for_each(|name| transaction.clear(key, &Place::Scored(name.clone())));
+    });
+    Ok(())
+}
+
+pub(super) fn zrem(transaction: &mut Transaction<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    let key = transaction.key(args[1]);
+    let object = transaction.read(&key, Kind::SortedSet)?;
+    let mut found: Vec<Bytes> = args[2..].iter().map(|name| Bytes::copy_from_slice(name)).collect();
+    found.sort_unstable();
+    found.dedup();
+    found.retain(|name| score(object, name).is_some());
+    remove(transaction, &key, &found)?;
+    reply.length(found.len());
+    Ok(())
+}
+
+fn reply_score(score: Option<f64>, reply: &mut Writer<'_>) {
+    match score {
+        Some(score) => reply.double(score),
+        None => reply.null(),
+    }
+}
+
+pub(super) fn zscore(transaction: &mut Transaction<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    let object = transaction.read(&transaction.key(args[1]), Kind::SortedSet)?;
+    reply_score(score(object, args[2]), reply);
+    Ok(())
+}
+
+pub(super) fn zmscore(transaction: &mut Transaction<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    let object = transaction.read(&transaction.key(args[1]), Kind::SortedSet)?;
+    reply.array(args.len() - 2);
+    args[2..].iter().for_each(|name| reply_score(score(object, name), reply));
+    Ok(())
+}
+
+pub(super) fn zcard(transaction: &mut Transaction<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    reply.length(len(transaction.read(&transaction.key(args[1]), Kind::SortedSet)?));
+    Ok(())
+}
+
+/// How many members come before one.
+fn rank(object: Option<&Object>, name: &[u8]) -> Option<usize> {
+    let score = score(object, name)?;
+    let key = (crate::score::Score(score), Bytes::copy_from_slice(name));
+    Some(object?.ranked().range(..key).count())
+}
+
+pub(super) fn zrank(transaction: &mut Transaction<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    match rank(transaction.read(&transaction.key(args[1]), Kind::SortedSet)?, args[2]) {
+        Some(rank) => reply.length(rank),
+        None => reply.null(),
+    }
+    Ok(())
+}
+
+pub(super) fn zrevrank(transaction: &mut Transaction<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    let object = transaction.read(&transaction.key(args[1]), Kind::SortedSet)?;
+    match rank(object, args[2]) {
+        Some(rank) => reply.length(len(object) - 1 - rank),
+        None => reply.null(),
+    }
+    Ok(())
+}
+
+/// Removes the members with the lowest or the highest scores.
+fn take(
+    transaction: &mut Transaction<'_>,
+    key: &Key,
+    count: usize,
+    highest: bool,
+) -> Result<Vec<(Bytes, f64)>, CommandError> {
+    let object = transaction.object(key);
+    let taken: Vec<(Bytes, f64)> = if highest {
+        ranked(object).rev().take(count).map(|(member, score)| (member.clone(), score)).collect()
+    } else {
+        ranked(object).take(count).map(|(member, score)| (member.clone(), score)).collect()
+    };
+    remove(transaction, key, &taken.iter().map(|(member, _)| member.clone()).collect::<Vec<_>>())?;
+    Ok(taken)
+}
+
+fn pop(transaction: &mut Transaction<'_>, args: &[&[u8]], highest: bool, reply: &mut Writer<'_>) -> Outcome {
+    let count = match &args[2..] {
+        [] => None,
+        [count] => Some(not_negative(count)?),
+        _ => return Err(CommandError::Syntax),
+    };
+    let key = transaction.key(args[1]);
+    transaction.read(&key, Kind::SortedSet)?;
+    let taken = take(transaction, &key, count.unwrap_or(1), highest)?;
+    // RESP3 puts each pair into an array, but only if a count was given.
+    match count {
+        Some(_) => reply.pairs(taken.len()),
+        None => reply.array(taken.len() * 2),
+    }
+    for (member, score) in taken {
+        if count.is_some() {
+            reply.pair();
+        }
+        reply.bulk(&member);
+        reply.double(score);
+    }
+    Ok(())
+}
+
+pub(super) fn zpopmin(transaction: &mut Transaction<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    pop(transaction, args, false, reply)
+}
+
+pub(super) fn zpopmax(transaction: &mut Transaction<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    pop(transaction, args, true, reply)
+}
+
+pub(super) fn zmpop(transaction: &mut Transaction<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    let positive = |arg: &[u8], error: &'static str| {
+        let number = parse_integer(arg).and_then(|number| usize::try_from(number).ok());
+        number.filter(|number| *number > 0).ok_or(CommandError::Other(error))
+    };
+    let count = positive(args[1], "ERR numkeys should be greater than 0")?;
+    let (names, rest) = args[2..].split_at_checked(count).ok_or(CommandError::Syntax)?;
+    let (end, rest) = rest.split_first().ok_or(CommandError::Syntax)?;
+    let highest = match end {
+        _ if is_word(end, "MIN") => false,
+        _ if is_word(end, "MAX") => true,
+        _ => return Err(CommandError::Syntax),
+    };
+    let count = match rest {
+        [] => 1,
+        [option, count] if is_word(option, "COUNT") => positive(count, "ERR count should be greater than 0")?,
+        _ => return Err(CommandError::Syntax),
+    };
+    for name in names {
+        let key = transaction.key(name);
+        if transaction.read(&key, Kind::SortedSet)?.is_some() {
+            let taken = take(transaction, &key, count, highest)?;
+            reply.array(2);
+            reply.bulk(name);
+            reply.array(taken.len());
+            for (member, score) in taken {
+                reply.array(2);
+                reply.bulk(&member);
+                reply.double(score);
+            }
+            return Ok(());
+        }
+    }
+    reply.null_array();
+    Ok(())
+}
