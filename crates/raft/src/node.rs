@@ -136,6 +136,13 @@ impl Raft {
         self.core.applied
     }
 
+    /// Whether an entry of the current term has been handed out. A leader that waits for it knows everything
+    /// that was committed before its term (Raft paper, section 8); until then it may be far behind.
+    #[must_use]
+    pub fn has_applied_in_term(&self) -> bool {
+        self.core.log.epoch_at(self.core.applied) == Some(self.core.term().into())
+    }
+
     /// The log is durable through here.
     #[must_use]
     pub fn durable(&self) -> Index {

@@ -113,11 +113,10 @@ impl ViewService {
             }
             observer.applied(entry, &self.table, term);
         }
-        if self.table.version() > before {
-            self.has_news = true;
-            if self.leads() {
-                self.announce(out);
-            }
+        // Also if the table is as it was: whoever leads may have waited for an entry of its own term.
+        self.has_news = true;
+        if self.table.version() > before && self.leads() {
+            self.announce(out);
         }
     }
 

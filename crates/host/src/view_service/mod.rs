@@ -284,6 +284,14 @@ impl ViewService {
         self.raft.as_ref().is_some_and(|raft| raft.role() == Role::Leader)
     }
 
+    /// Whether it leads the view service and knows everything that was decided before. A leader that has
+    /// just been elected may have executed next to nothing yet: it would take a process that comes second for
+    /// the node itself, because its table does not know the node.
+    #[must_use]
+    pub fn may_decide(&self) -> bool {
+        self.raft.as_ref().is_some_and(|raft| raft.role() == Role::Leader && raft.has_applied_in_term())
+    }
+
     /// When it next wants a look.
     #[must_use]
     pub fn deadline(&self) -> Instant {
@@ -348,7 +356,7 @@ impl ViewService {
         observer: &mut impl ViewObserver,
         out: &mut Out<ViewEffect>,
     ) {
-        let leads = self.leads();
+        let leads = self.may_decide();
         let (monitor, table) = (&mut self.monitor, &self.table);
         let command = match plea {
             Plea::Suspect { node, grounds } => {
@@ -378,7 +386,7 @@ impl ViewService {
         observer: &mut impl ViewObserver,
         out: &mut Out<ViewEffect>,
     ) {
-        if !self.leads() {
+        if !self.may_decide() {
             return;
         }
         if let Err(reason) = self.monitor.may_recover(now, &self.table, &command) {
@@ -418,7 +426,7 @@ impl ViewService {
         }
         self.next_judgement = now + LOOK_INTERVAL;
         self.has_news = false;
-        if self.leads() {
+        if self.may_decide() {
             self.judge(now, observer, out);
             self.tend_members(now, observer, out);
             self.call_the_silent(now, out);

@@ -314,3 +314,25 @@ fn a_second_process_is_told_why_it_is_not_heard_and_one_that_comes_after_waits()
     cluster.run(2_500, &[1, 2]);
     assert_eq!(tries(&mut cluster), (false, true));
 }
+
+#[test]
+fn a_leader_decides_nothing_before_it_knows_what_was_decided() {
+    let mut cluster = Cluster::start();
+    cluster.run(2_000, &[1, 2, 3]);
+    let leader = cluster.leader().expect("there is a leader");
+    let (service, _) = &cluster.nodes[&leader];
+    // It starts again, as one that has its log, and has executed none of it.
+    let membership = match service.standing() {
+        GenesisStanding::Member(membership) => membership.clone(),
+        other => panic!("{other:?}"),
+    };
+    let raft = service.raft().expect("it is a member");
+    let entries = (1..=raft.log().last().index.0).filter_map(|index| raft.log().get(Index(index)).cloned());
+    let recovered = Recovered { entries: entries.collect(), ..Recovered::default() };
+    let alone = ViewSettings { view_nodes: vec![leader], ..settings(leader.0, 10 + u128::from(leader.0)) };
+    let kept = Kept { membership: Some(membership), raft: recovered, ..Kept::default() };
+    let mut out = Out::default();
+    let start = (at(cluster.now), Timestamp(0));
+    let service = ViewService::start(alone, kept, start, &mut (), &mut out);
+    assert!(!service.may_decide() && service.table().nodes().is_empty());
+}

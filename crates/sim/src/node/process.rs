@@ -419,7 +419,7 @@ impl Process {
                 Happened::Persisted(group, ticket) => plane.persisted(now, group, ticket, watch, out),
                 Happened::SnapshotWanted(_) => plane.snapshot_wanted(out),
                 Happened::Archived(event) => plane.archived(now, event, watch, out),
-                Happened::Churn if plane.view_service().is_some_and(ViewService::leads) => {
+                Happened::Churn if plane.view_service().is_some_and(ViewService::may_decide) => {
                     plane.propose(now, report::churn(watch.env), watch, out);
                 }
                 // Nobody waits for the answer: the operator of a simulator looks at the table.

@@ -142,6 +142,7 @@ impl ViewObserver for ViewWatch<'_> {
         if role == Role::Leader {
             env.stats.elections += 1;
             env.checks.raft.elected(me, raft);
+            env.checks.informed.elected(me, term.into());
             if env.dice.chance(env.profile.regicide) {
                 let soon = env.time + env.dice.below(6 * env.profile.latency);
                 env.schedule(soon, Event::Regicide(me));
@@ -154,6 +155,7 @@ impl ViewObserver for ViewWatch<'_> {
         let heard = |node| monitor.last_ping(now, node).map(|(_, ping)| ping.incarnation);
         self.env.checks.groups.values().for_each(|group| group.views.proposed(command, heard));
         self.env.checks.second.proposed(self.me, command, self.env.time);
+        self.env.checks.informed.proposed(self.me);
     }
 
     fn committed(&mut self, raft: &Raft) {
@@ -177,12 +179,14 @@ impl ViewObserver for ViewWatch<'_> {
 
     fn applied(&mut self, entry: &Entry, table: &Table, term: Term) {
         self.env.checks.raft.applied(entry, table, term);
+        self.env.checks.informed.executed(self.me, entry.id.epoch);
         self.env.checks.groups.values_mut().for_each(|group| group.views.learnt(table));
     }
 
     fn installed(&mut self, at: EntryId, table: &Table) {
         self.env.stats.snapshots[2] += 1;
         self.env.checks.raft.installed(at.index, table);
+        self.env.checks.informed.executed(self.me, at.epoch);
     }
 }
 
