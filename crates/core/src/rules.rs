@@ -79,6 +79,8 @@ pub enum Rule {
     SteadyTime,
     /// A process that is alive is not followed by another one with its id.
     LivingLife,
+    /// A leader of the view service decides nothing before it knows everything that was decided.
+    DecideInOwnTerm,
     /// Raft: at most one vote per term.
     OneVotePerTerm,
     /// Raft: term, vote and entries are durable before they are answered.
@@ -103,7 +105,7 @@ pub enum Rule {
 
 impl Rule {
     /// The rules that a cluster lives by, in the order of the documentation.
-    pub const ALL: [Self; 42] = [
+    pub const ALL: [Self; 43] = [
         Self::AllBackupsFirst,
         Self::OnlyThePrimary,
         Self::NoOldPrimaries,
@@ -138,6 +140,7 @@ impl Rule {
         Self::EnoughCopies,
         Self::SteadyTime,
         Self::LivingLife,
+        Self::DecideInOwnTerm,
         Self::OneVotePerTerm,
         Self::PersistBeforeAnswer,
         Self::OwnTermByCounting,

@@ -20,8 +20,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use onecopy_core::{
-    GroupId, Incarnation, Index, Instant, Member, NodeId, Petition, Plea, Protocol, Recovered, Rules, Ticket,
-    Timestamp,
+    GroupId, Incarnation, Index, Instant, Member, NodeId, Petition, Plea, Protocol, Recovered, Rule, Rules,
+    Ticket, Timestamp,
 };
 use onecopy_raft::{ChangeRefusal, Configuration, Effect, Input, Message, Raft, Role};
 use onecopy_views::{
@@ -286,10 +286,12 @@ impl ViewService {
 
     /// Whether it leads the view service and knows everything that was decided before. A leader that has
     /// just been elected may have executed next to nothing yet: it would take a process that comes second for
-    /// the node itself, because its table does not know the node.
+    /// the node itself, because its table does not know the node (rule `DecideInOwnTerm`).
     #[must_use]
     pub fn may_decide(&self) -> bool {
-        self.raft.as_ref().is_some_and(|raft| raft.role() == Role::Leader && raft.has_applied_in_term())
+        let waits = self.settings.rules.hold(Rule::DecideInOwnTerm);
+        let knows_all = |raft: &Raft| !waits || raft.has_applied_in_term();
+        self.raft.as_ref().is_some_and(|raft| raft.role() == Role::Leader && knows_all(raft))
     }
 
     /// When it next wants a look.
@@ -323,7 +325,7 @@ impl ViewService {
         gossip::answer(self.settings.node, newest, from, &ping, out);
         // P9: what an old image of a disk says counts for nothing.
         let is_over = self.table.is_over(from, ping.start()) || self.table.may_be_delayed(from, &ping);
-        if !is_over || !self.settings.rules.hold(onecopy_core::Rule::OneLife) {
+        if !is_over || !self.settings.rules.hold(Rule::OneLife) {
             let process = self.monitor.last_ping(now, from).map(|(_, last)| last.start());
             self.has_news |= process != Some(ping.start());
             self.monitor.heard(now, from, ping);

@@ -1,5 +1,6 @@
 //! Whoever decides knows what was decided: a leader of the view service proposes nothing before it has
-//! executed an entry of its own term, and so everything that was committed before.
+//! executed an entry of its own term, and so everything that was committed before (rule `DecideInOwnTerm`;
+//! Raft paper, section 8, on reads).
 
 use std::collections::BTreeMap;
 

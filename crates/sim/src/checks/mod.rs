@@ -24,7 +24,7 @@
 //! | [`views`] | views grow by one, heirs only, one primary per view | rules P4, P5, P9, P11 |
 //! | [`second`] | a second process with the id of a living one is not taken for it | rule `LivingLife` |
 //! | [`evidence`] | what view nodes know of others never goes back | Lamport, 1978; `onecopy_views::Moment` |
-//! | [`informed`] | whoever leads the view service decides with everything that was committed before | Raft paper, section 8 |
+//! | [`informed`] | whoever leads the view service decides with everything that was committed before | rule `DecideInOwnTerm` |
 //! | [`founding`] | one membership of the view service | `onecopy_views::Genesis` |
 //! | [`members`] | one configuration of that group at one index; no snapshot carries a later one; at last, no member is a life that is over | Raft paper, section 6 |
 //! | [`quorums`] | what is committed is durable at a majority, of each half if there are two | Raft paper, sections 5.3 and 6 |
