@@ -1,5 +1,6 @@
 //! Somebody starts a second process under the id of a node that runs, with an empty directory, on another
-//! machine. It says what any new node says; what others answer goes to the node itself, whose address they
+//! machine. It says what any new node says, and hears of the view table as any other would, since each ping
+//! also goes to some node that shows it; what else others answer goes to the node itself, whose address they
 //! know. It is stopped before the node falls silent: whoever takes the place of a node that is gone is no
 //! mistake.
 
@@ -21,6 +22,8 @@ pub(crate) struct Stray {
     life: Incarnation,
     run: u64,
     pings: u64,
+    /// The version of the table that it knows.
+    table: u64,
     until: Time,
 }
 
@@ -40,6 +43,7 @@ impl World {
             life,
             run: RUNS + self.strays.len() as u64,
             pings: 0,
+            table: 0,
             until: self.env.time + length,
         };
         if !self.is_well(node) {
@@ -66,7 +70,12 @@ impl World {
         if self.env.time >= stray.until || !self.is_well(stray.node) {
             return;
         }
+        let tables =
+            self.nodes.iter().filter_map(|node| Some(node.process.as_ref()?.view_table()?.version()));
+        let newest = tables.max().unwrap_or_default();
         self.strays[number].pings += 1;
+        // The answer to this ping comes before the next one leaves.
+        self.strays[number].table = newest.max(stray.table);
         let machine = &self.nodes[stray.node.0 as usize - 1];
         let wall = machine.clock.wall(self.env.time);
         let ping = Ping {
@@ -82,7 +91,7 @@ impl World {
             leaving: false,
             busy_for: None,
             seeks: Vec::new(),
-            table: 0,
+            table: stray.table,
             groups: Vec::new(),
         };
         let view_nodes: Vec<NodeId> = machine.view_nodes.keys().copied().collect();

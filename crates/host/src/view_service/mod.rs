@@ -328,7 +328,9 @@ impl ViewService {
         if !is_over || !self.settings.rules.hold(Rule::OneLife) {
             let process = self.monitor.last_ping(now, from).map(|(_, last)| last.start());
             self.has_news |= process != Some(ping.start());
-            self.monitor.heard(now, from, ping);
+            // What is heard under an older table says nothing against a life that a newer one registers.
+            let table = ping.table.min(self.table.version());
+            self.monitor.heard(now, from, Ping { table, ..ping });
         }
     }
 

@@ -336,3 +336,12 @@ fn a_leader_decides_nothing_before_it_knows_what_was_decided() {
     let service = ViewService::start(alone, kept, start, &mut (), &mut out);
     assert!(!service.may_decide() && service.table().nodes().is_empty());
 }
+
+#[test]
+fn what_is_heard_under_an_older_table_is_remembered_so() {
+    let (mut out, start) = (Out::default(), (at(0), Timestamp(0)));
+    let mut service = ViewService::start(settings(1, 11), Kept::default(), start, &mut (), &mut out);
+    service.pinged(at(1), NodeId(2), ping(2, 7), &mut out);
+    let heard = service.monitor().last_ping(at(1), NodeId(2));
+    assert_eq!(heard.map(|(_, ping)| ping.table), Some(0), "it knows of no table itself");
+}
