@@ -6,6 +6,7 @@ use onecopy_core::NodeId;
 use crate::checks::led;
 use crate::clock::{MS, Time};
 use crate::env::{Event, Undo};
+use crate::node::Process;
 use crate::world::World;
 
 impl World {
@@ -17,7 +18,12 @@ impl World {
             .filter(|node| node.view_nodes.contains_key(&node.id))
             .map(|node| node.id)
             .collect();
-        let everybody_runs = self.nodes.iter().all(|node| node.process.is_some());
+        // A cluster is founded by all of its view nodes.
+        let is_founded = |process: &Process| process.raft().is_some();
+        let everybody_runs = self.nodes.iter().all(|node| {
+            let is_view_node = node.view_nodes.contains_key(&node.id);
+            node.process.as_ref().is_some_and(|process| !is_view_node || is_founded(process))
+        });
         if self.env.network.is_far() || !everybody_runs || view_nodes.len() < 3 {
             return false;
         }

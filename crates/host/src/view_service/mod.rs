@@ -192,7 +192,9 @@ pub struct ViewService {
     /// When processes that are not wanted were told so, by node.
     refused_at: BTreeMap<NodeId, Instant>,
     next_call: Instant,
-    last_look: Instant,
+    /// When it last did anything, and for how long it was asleep, until its observer is told.
+    last_awake: Instant,
+    slept: Option<Duration>,
     /// When the evidence is looked at next, and whether something was heard that cannot wait until then.
     next_judgement: Instant,
     has_news: bool,
@@ -244,7 +246,8 @@ impl ViewService {
             operations: BTreeMap::new(),
             refused_at: BTreeMap::new(),
             next_call: now + CALL_INTERVAL,
-            last_look: now,
+            last_awake: now,
+            slept: None,
             next_judgement: now,
             has_news: false,
             wall,
@@ -306,6 +309,7 @@ impl ViewService {
 
     /// A node, perhaps this one, says that it is alive.
     pub fn pinged(&mut self, now: Instant, from: NodeId, ping: Ping, out: &mut Out<ViewEffect>) {
+        self.wakes(now);
         // Nobody else runs on this node's own directory.
         let newcomer = match from == self.settings.node {
             true => None,
@@ -360,6 +364,7 @@ impl ViewService {
         observer: &mut impl ViewObserver,
         out: &mut Out<ViewEffect>,
     ) {
+        self.wakes(now);
         let leads = self.may_decide();
         let (monitor, table) = (&mut self.monitor, &self.table);
         let command = match plea {
@@ -390,6 +395,7 @@ impl ViewService {
         observer: &mut impl ViewObserver,
         out: &mut Out<ViewEffect>,
     ) {
+        self.wakes(now);
         if !self.may_decide() {
             return;
         }
@@ -402,6 +408,7 @@ impl ViewService {
 
     /// This view node could not connect to another node: nobody listens there.
     pub fn refused(&mut self, now: Instant, node: NodeId) {
+        self.wakes(now);
         self.monitor.refused(now, node);
         self.has_news = true;
     }
@@ -415,12 +422,10 @@ impl ViewService {
         out: &mut Out<ViewEffect>,
     ) {
         self.wall = wall;
-        let length = now.since(self.last_look);
-        if length > ASLEEP {
+        self.wakes(now);
+        if let Some(length) = self.slept.take() {
             observer.slept(length);
-            self.monitor.slept(now);
         }
-        self.last_look = now;
         self.greet(now, out);
         if self.raft.as_ref().and_then(Raft::deadline).is_some_and(|deadline| deadline <= now) {
             self.step(now, Input::Elapsed, observer, out);
@@ -435,6 +440,18 @@ impl ViewService {
             self.tend_members(now, observer, out);
             self.call_the_silent(now, out);
         }
+    }
+
+    /// Whether this view node was asleep is known before anything counts that it hears. What it hears first
+    /// may come from the second of two processes with one id, or from an operator who gives up nodes that
+    /// are not heard.
+    fn wakes(&mut self, now: Instant) {
+        let length = now.since(self.last_awake);
+        if length > ASLEEP {
+            self.slept = Some(length);
+            self.monitor.slept(now);
+        }
+        self.last_awake = now;
     }
 
     /// A node that is not heard may be looking for the view service where it is not any more: it is told

@@ -3,7 +3,7 @@ mod members;
 use std::collections::{BTreeMap, VecDeque};
 
 use onecopy_core::{BootNumber, ViewNumber, Write};
-use onecopy_views::{Addresses, ClockReading, Registration};
+use onecopy_views::{Addresses, ClockReading, GroupReport, Registration, ReplicaRole};
 
 use super::*;
 use crate::disk::{ArchiveEvent, ArchiveJob};
@@ -194,6 +194,52 @@ fn a_view_node_that_slept_accuses_nobody() {
     cluster.now += 10_000;
     cluster.run(300, &[]);
     assert_eq!(cluster.service(1).table().version(), version);
+}
+
+#[test]
+fn a_view_node_that_slept_takes_no_second_process_for_the_first() {
+    let mut cluster = Cluster::start();
+    cluster.run(2_000, &[1, 2, 3]);
+    cluster.now += 10_000;
+    let now = at(cluster.now);
+    let (service, out) = cluster.nodes.get_mut(&NodeId(1)).expect("it is there");
+    let second = Ping { incarnation: Incarnation(99), run: 7, ..ping(3, u64::MAX) };
+    service.pinged(now, NodeId(3), second, out);
+    assert!(matches!(&out.effects[..], [ViewEffect::Refuse { .. }]), "{:?}", out.effects);
+    assert!(service.monitor.last_ping(now, NodeId(3)).is_some_and(|(_, ping)| ping.run == 1));
+}
+
+#[test]
+fn a_leader_that_slept_gives_nobody_up() {
+    let mut cluster = Cluster::start();
+    cluster.run(2_000, &[1, 2, 3]);
+    let leader = cluster.leader().expect("there is a leader");
+    let view = cluster.service(1).table().groups()[&DATA].view.clone();
+    let [sole, _] = view.members[..] else { panic!("{view:?}") };
+    let has_something = GroupReport {
+        group: DATA,
+        view: view.number,
+        role: ReplicaRole::Backup,
+        last: Index(1),
+        durable: Index(1),
+        commit: Index(1),
+        oldest_write: None,
+        oldest_prepare: None,
+    };
+    cluster.now += 10_000;
+    let now = at(cluster.now);
+    let (service, out) = cluster.nodes.get_mut(&leader).expect("it is there");
+    let said = Ping { groups: vec![has_something], number: 99, ..ping(sole.node.0, u64::MAX) };
+    service.pinged(now, sole.node, said, out);
+    out.effects.clear();
+    let recover = Command::Recover { group: DATA, expected: view.number, sole, boot: BootNumber(1) };
+    service.operated(now, (NodeId(2), 5), recover, &mut (), out);
+    let told = out.effects.iter().find_map(|effect| match effect {
+        ViewEffect::Operated { outcome, .. } => Some(outcome.clone()),
+        _ => None,
+    });
+    let reason = told.expect("it answers").expect_err("the other member may be alive");
+    assert!(reason.contains("is alive, a member"), "{reason}");
 }
 
 #[test]
