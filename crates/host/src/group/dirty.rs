@@ -64,6 +64,10 @@ impl Dirty {
         while self.entries.pop_front_if(|(id, ..)| id.index <= applied).is_some() {}
         while self.entries.pop_back_if(|(id, ..)| !log.contains(*id)).is_some() {}
         let mut next = self.entries.back().map_or(applied, |(id, ..)| id.index).next();
+        assert!(
+            self.entries.back().is_none_or(|(id, ..)| log.contains(*id)),
+            "L5 what is remembered of a tail that was cut is no part of the log"
+        );
         let released = log.window_base();
         if next <= released.index {
             // What is not in memory any more may touch anything.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use onecopy_core::{
-    BootNumber, GroupId, Incarnation, Index, Instant, Member, NodeId, Petition, Plea, Timestamp,
+    BootNumber, GroupId, Incarnation, Index, Instant, Member, NodeId, Petition, Plea, Timestamp, ViewNumber,
 };
 use onecopy_host::known_nodes::KnownNodes;
 use onecopy_host::{
@@ -342,10 +342,15 @@ impl Process {
         if !env.profile.weights.contains_key(&Fault::CostlyRead) || env.time >= env.profile.fault_time {
             return;
         }
-        let costly: Vec<OpId> = self.groups().filter_map(Group::machine).flat_map(Machine::costly).collect();
-        for op in costly {
+        let executed = |group: &Group<Machine>| {
+            let view = group.replica().view_number();
+            let costly = group.machine().map(Machine::costly).unwrap_or_default();
+            costly.into_iter().map(move |op| (op, view))
+        };
+        let costly: Vec<(OpId, ViewNumber)> = self.groups().flat_map(executed).collect();
+        for (op, view) in costly {
             env.note(self.me.node, || format!("!! operation {op} is more than it can bear"));
-            env.checks.costly.executed(op, self.me.node);
+            env.checks.costly.executed(op, view, self.me.node);
             self.is_stricken = true;
         }
     }
