@@ -46,6 +46,9 @@ pub(super) struct Batch<T> {
     /// How many primaries were lost that had it, and in which view the last of them: there may be two signs
     /// of one loss.
     primaries_lost: (u32, Option<ViewNumber>),
+    /// In which view it was last sent to a primary that did not answer in time. Somebody else may have taken
+    /// over its address since, and have refused.
+    unanswered_in: Option<ViewNumber>,
     /// What its clients are told when the time is over and it was certainly not executed.
     refusal: Reply,
 }
@@ -109,6 +112,7 @@ impl<T> Batch<T> {
             is_read_here: false,
             has_strays: false,
             primaries_lost,
+            unanswered_in: None,
             refusal,
         }
     }
@@ -208,10 +212,22 @@ impl<T> Batch<T> {
             && gone(to)
             && !self.is_read_here
         {
-            if self.primaries_lost.1 != Some(view) {
-                self.primaries_lost = (self.primaries_lost.0 + 1, Some(view));
-            }
             self.lose();
+            self.count_primary(view);
+        }
+    }
+
+    /// There is another primary. The one before is lost, if it had this and never answered.
+    pub(super) fn primary_changed(&mut self) {
+        self.give_up_on(|_| true);
+        if let Some(view) = self.unanswered_in {
+            self.count_primary(view);
+        }
+    }
+
+    fn count_primary(&mut self, view: ViewNumber) {
+        if self.primaries_lost.1.is_none_or(|last| last < view) {
+            self.primaries_lost = (self.primaries_lost.0 + 1, Some(view));
         }
     }
 
@@ -225,6 +241,11 @@ impl<T> Batch<T> {
     pub(super) fn lose(&mut self) {
         self.is_lost |= matches!(self.whereabouts, Whereabouts::Sent { is_executed: true, .. });
         self.has_strays |= matches!(self.whereabouts, Whereabouts::Sent { .. });
+        if let Whereabouts::Sent { view, .. } = self.whereabouts
+            && !self.is_read_here
+        {
+            self.unanswered_in = Some(view);
+        }
         self.whereabouts = Whereabouts::Here;
     }
 

@@ -203,7 +203,7 @@ impl<T> Coordinator<T> {
         let goes_on = before.is_some_and(|before| (before.primary, before.boot) == (view.primary, view.boot));
         for batch in self.batches.values_mut() {
             if !goes_on {
-                batch.give_up_on(|_| true);
+                batch.primary_changed();
             }
             batch.view_changed();
         }

@@ -300,6 +300,24 @@ fn a_read_that_was_under_way_when_two_primaries_were_lost_is_not_taken_to_a_thir
 }
 
 #[test]
+fn a_primary_that_was_lost_counts_although_its_next_process_refused_the_read() {
+    let mut coordinator = coordinator();
+    coordinator.learn(&view(1, 1));
+    submit(&mut coordinator, Kind::Read, "read");
+    let mut is_lost_in = |number: u64, millis: u64| {
+        assert_eq!(dispatch(&mut coordinator, at(millis)).len(), 1, "view {number}");
+        // No connection breaks. Nobody answers in time, and then the next process of the node does.
+        assert_eq!(dispatch(&mut coordinator, at(millis + 1_000)).len(), 1, "view {number}");
+        coordinator.complete(1, Outcome::NotPrimary(None));
+        coordinator.learn(&view(number + 1, 1 + number as u32 % 2));
+    };
+    is_lost_in(1, 0);
+    is_lost_in(2, 1_500);
+    assert_eq!(dispatch(&mut coordinator, at(2_600)), []);
+    assert_eq!(replies(&mut coordinator), [("read", Reply::Dangerous)]);
+}
+
+#[test]
 fn a_read_that_a_primary_has_not_answered_is_for_primaries_only() {
     let mut coordinator = coordinator();
     coordinator.learn(&view(1, 1));
