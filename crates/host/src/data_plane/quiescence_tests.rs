@@ -32,6 +32,8 @@ struct Cluster {
     shared: usize,
     own: BTreeMap<GroupId, usize>,
     petitions: Vec<(u32, Petition)>,
+    /// The list that a node has said last.
+    list: BTreeMap<u32, ListName>,
 }
 
 struct Plane {
@@ -52,6 +54,7 @@ impl Cluster {
             shared: 0,
             own: BTreeMap::new(),
             petitions: Vec::new(),
+            list: BTreeMap::new(),
         };
         for (node, planes) in nodes.iter().zip(planes) {
             cluster.nodes.push((0..*planes).map(|plane| start(*node, plane, *planes, groups)).collect());
@@ -78,6 +81,19 @@ impl Cluster {
     fn write(&mut self, group: GroupId) {
         let submission = Submission { kind: Kind::Write, segment: Bytes::from_static(b"x"), client: "a" };
         self.plane(1, group).data.submit(group, submission);
+    }
+
+    /// For so long, node 1 hears nothing but that node 2 has got this list, and lends for all on it.
+    fn hear_answers(&mut self, millis: u64, list: ListName) {
+        for _ in 0..millis {
+            self.run(1);
+            let now = self.now;
+            let lease = Some(Loan { earned: now, lasts: Duration::from_millis(120) });
+            let terms = Some(Terms { sent: now, lease, reads: false });
+            let answer = HeartbeatAnswer { to: 0, plane: (0, 1), list, except: Some(Vec::new()), terms };
+            let Plane { data, out } = &mut self.nodes[0][0];
+            data.heartbeat(now, NodeId(2), SharedHeartbeat::Answered(answer), out);
+        }
     }
 
     /// Everything that is due is done.
@@ -124,6 +140,9 @@ impl Cluster {
                 }
                 DataEffect::Heartbeat { to, message } => {
                     self.shared += 1;
+                    if let SharedHeartbeat::Sent(heartbeat) = &message {
+                        self.list.insert(node, heartbeat.list);
+                    }
                     self.on_their_way.push_back((node, to.0, Parcel::Heartbeat(message)));
                 }
                 DataEffect::Petition(petition) => self.petitions.push((node, petition)),
@@ -291,17 +310,32 @@ fn answers_to_an_earlier_life_count_for_nothing() {
     cluster.settle();
     // Node 2 speaks to the process before: it has the same lists, under other names.
     cluster.cut = [(2, 1)].into();
-    for _ in 0..130 {
-        cluster.run(1);
-        let now = cluster.now;
-        let list = ListName { life: Incarnation(99), version: u64::MAX };
-        let lease = Some(Loan { earned: now, lasts: Duration::from_millis(120) });
-        let terms = Some(Terms { sent: now, lease, reads: false });
-        let answer = HeartbeatAnswer { to: 0, plane: (0, 1), list, except: Some(Vec::new()), terms };
-        let Plane { data, out } = &mut cluster.nodes[0][0];
-        data.heartbeat(now, NodeId(2), SharedHeartbeat::Answered(answer), out);
-    }
+    cluster.hear_answers(130, ListName { life: Incarnation(99), version: u64::MAX });
     assert!(!cluster.reads(1, 1) && !cluster.reads(1, 2));
+}
+
+#[test]
+fn an_answer_counts_for_the_groups_that_were_asked_about() {
+    // After a write to the second group the list names the first one alone, and after a while both again.
+    let settled = || {
+        let mut cluster = Cluster::start(&[1, 1], 2);
+        cluster.settle();
+        cluster.write(GroupId(2));
+        cluster.run(60);
+        let list = cluster.list[&1];
+        (cluster, list)
+    };
+    let (mut cluster, one) = settled();
+    let rests = (0..).find(|_| {
+        cluster.run(1);
+        cluster.list[&1] != one
+    });
+    let (mut cluster, one) = settled();
+    cluster.run(rests.expect("it comes to rest"));
+    cluster.cut = [(2, 1)].into();
+    cluster.hear_answers(130, one);
+    assert_ne!(cluster.list[&1], one);
+    assert!(cluster.reads(1, 1) && !cluster.reads(1, 2));
 }
 
 #[test]

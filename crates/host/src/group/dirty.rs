@@ -254,4 +254,17 @@ mod tests {
         scene.awaits(3, "GET a");
         assert!(scene.dirty.entries.is_empty());
     }
+
+    #[test]
+    fn what_comes_in_the_place_of_a_tail_is_looked_at() {
+        let mut scene = Scene::new(vec![entry(2, 1, 2, &["SET a 1"]), entry(3, 1, 3, &["SET b 1"])]);
+        assert_eq!(scene.awaits(1, "GET a"), 3);
+        // Nobody reads in between.
+        scene.log.cut(Index(2));
+        for (index, command) in [(2, "SET c 1"), (3, "SET d 1")] {
+            scene.log.append(entry(index, 2, index, &[command]));
+        }
+        let awaited = ["a", "b", "c", "d"].map(|key| scene.awaits(1, &format!("GET {key}")));
+        assert_eq!(awaited, [0, 0, 3, 3]);
+    }
 }
