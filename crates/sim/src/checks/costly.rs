@@ -4,27 +4,26 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use onecopy_core::{NodeId, ViewNumber};
+use onecopy_core::{BootNumber, NodeId};
 
 use crate::client::OpId;
 use crate::trace::violated;
 
 const CHECKER: &str = "costly";
 
-/// In so many views the node that executes it may be lost to one read.
+/// So many primaries may be lost to one read.
 const LOST_MAX: usize = 2;
 
-/// In which views, and on which nodes, costly reads were executed.
+/// The primaries that have executed costly reads: a node that was started again is another one.
 #[derive(Debug, Default)]
-pub struct Costly(BTreeMap<OpId, BTreeSet<(ViewNumber, NodeId)>>);
+pub struct Costly(BTreeMap<OpId, BTreeSet<(NodeId, BootNumber)>>);
 
 impl Costly {
-    /// A node has executed a read, and is lost by it.
-    pub fn executed(&mut self, op: OpId, view: ViewNumber, node: NodeId) {
+    /// A primary has executed a read, and is lost by it.
+    pub fn executed(&mut self, op: OpId, node: NodeId, boot: BootNumber) {
         let lost = self.0.entry(op).or_default();
-        lost.insert((view, node));
-        let views: BTreeSet<ViewNumber> = lost.iter().map(|(view, _)| *view).collect();
-        if views.len() > LOST_MAX {
+        lost.insert((node, boot));
+        if lost.len() > LOST_MAX {
             violated(CHECKER, format!("E2: operation {op} was taken to {lost:?}, and all were lost by it"));
         }
     }
@@ -36,11 +35,11 @@ mod tests {
     use crate::checks::caught;
 
     #[test]
-    fn a_read_that_costs_three_views_their_primaries_is_caught() {
+    fn a_read_that_costs_three_primaries_is_caught() {
         let mut costly = Costly::default();
-        let mut executed = |op, view, node| caught(|| costly.executed(op, ViewNumber(view), NodeId(node)));
-        let few = [(1, 1, 1), (1, 2, 2), (1, 2, 1), (2, 3, 3)];
-        assert_eq!(few.map(|(op, view, node)| executed(op, view, node)), [None; 4]);
-        assert_eq!(executed(1, 3, 1), Some(CHECKER), "it is a primary again");
+        let mut executed = |op, node, boot| caught(|| costly.executed(op, NodeId(node), BootNumber(boot)));
+        let few = [(1, 1, 1), (1, 2, 1), (1, 1, 1), (2, 3, 1)];
+        assert_eq!(few.map(|(op, node, boot)| executed(op, node, boot)), [None; 4]);
+        assert_eq!(executed(1, 1, 2), Some(CHECKER), "it was started again");
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use onecopy_core::{
-    BootNumber, GroupId, Incarnation, Index, Instant, Member, NodeId, Petition, Plea, Timestamp, ViewNumber,
+    BootNumber, GroupId, Incarnation, Index, Instant, Member, NodeId, Petition, Plea, Timestamp,
 };
 use onecopy_host::known_nodes::KnownNodes;
 use onecopy_host::{
@@ -343,14 +343,16 @@ impl Process {
             return;
         }
         let executed = |group: &Group<Machine>| {
-            let view = group.replica().view_number();
+            let leads = group.replica().standing() == Standing::Primary;
             let costly = group.machine().map(Machine::costly).unwrap_or_default();
-            costly.into_iter().map(move |op| (op, view))
+            costly.into_iter().map(move |op| (op, leads))
         };
-        let costly: Vec<(OpId, ViewNumber)> = self.groups().flat_map(executed).collect();
-        for (op, view) in costly {
+        let costly: Vec<(OpId, bool)> = self.groups().flat_map(executed).collect();
+        for (op, leads) in costly {
             env.note(self.me.node, || format!("!! operation {op} is more than it can bear"));
-            env.checks.costly.executed(op, view, self.me.node);
+            if leads {
+                env.checks.costly.executed(op, self.me.node, self.boot);
+            }
             self.is_stricken = true;
         }
     }
