@@ -23,6 +23,23 @@ pub enum Operation {
         /// How many.
         copies: u32,
     },
+    /// A new database, with a group of its own.
+    CreateDatabase {
+        /// What people call it.
+        name: String,
+        /// By which numbers clients select it: `16`, or `16-19`.
+        numbers: String,
+        /// How many copies it has; as many as the settings say if nobody does.
+        #[serde(default)]
+        copies: Option<u32>,
+    },
+    /// What a database has from now on.
+    SetDatabase {
+        /// Which one.
+        name: String,
+        /// How many copies.
+        copies: u32,
+    },
     /// A node is to hold nothing any more.
     Drain {
         /// Which one.

@@ -137,3 +137,43 @@ fn operators_name_the_group() {
     assert!(!output.status.success(), "there is no such group");
     counting.into_iter().for_each(|one| one.stop_exact(addresses[0]));
 }
+
+#[test]
+fn operators_create_databases_while_clients_are_served() {
+    let mut cluster = Cluster::start(Options::default());
+    let addresses: Vec<SocketAddr> = cluster.data_ids().iter().map(|id| cluster.redis_address(*id)).collect();
+    assert!(refusal(&mut cluster.client(1), "SELECT 16").contains("DB index is out of range"));
+    let counting = Counting::start_in_each(&[0], 3, &addresses);
+    let said = cluster.must_operate(&["database", "create", "carts", "--numbers", "16"]);
+    assert!(said.contains("carts:16 is there"), "{said}");
+    cluster.must_operate(&["database", "create", "stock", "--numbers", "17-20", "--copies", "3"]);
+    let refused = cluster.operate(&["database", "create", "other", "--number", "18"]);
+    let reason = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && reason.contains("stock:17-20"), "{reason}");
+    for id in cluster.data_ids() {
+        for number in [16, 17, 20] {
+            let mut client = wait("the database at every node", PATIENCE, || {
+                let mut client = cluster.client(id);
+                try_run::<()>(&mut client, &format!("SELECT {number}")).ok().map(|()| client)
+            });
+            run::<()>(&mut client, &format!("SET key{id} {number}"));
+            assert_eq!(run::<u64>(&mut client, "DBSIZE"), u64::from(id));
+        }
+    }
+    counting.into_iter().for_each(|one| one.stop_exact(addresses[0]));
+    cluster.must_operate(&["database", "set", "carts", "--copies", "3"]);
+    wait("a third copy of carts", PATIENCE, || (groups(&cluster)["carts"].copies_have == 3).then_some(()));
+    let listed = cluster.must_operate(&["database", "list", "--json"]);
+    for expected in ["\"main\"", "\"carts\"", "\"stock\"", "\"17-20\""] {
+        assert!(listed.contains(expected), "{listed}");
+    }
+    let shown = cluster.must_operate(&["database", "show", "stock"]);
+    assert!(shown.contains("primary-backup") && shown.contains("3 of 3"), "{shown}");
+    assert!(!cluster.operate(&["database", "show", "nothing"]).status.success());
+    // It is in the view table, and nobody's settings say so.
+    cluster.kill_all(&cluster.ids());
+    cluster.start_all();
+    cluster.wait_until_complete();
+    cluster.wait_until_serving(2);
+    assert_eq!(run::<u16>(&mut cluster.client_in(2, 20), "GET key3"), 20);
+}

@@ -189,7 +189,9 @@ pub enum Command {
         /// By how much.
         error: Option<ClockError>,
     },
-    /// A new database beside `main`, and its group. Refused if either exists.
+    /// A new database beside `main`, and its group. Refused if either exists. An operator says what it is and
+    /// how many copies it has (0: as many as others), and the leader of the view service
+    /// [all else](crate::Monitor::place).
     CreateDatabase {
         /// The new group.
         group: GroupId,

@@ -126,7 +126,7 @@ impl Monitor {
         if table.groups().contains_key(&group) || self.is_proposed(now, group, ViewNumber(0)) {
             return None;
         }
-        let (members, primary, boot) = self.first_members(now, table)?;
+        let (members, primary, boot) = self.first_members(now, table, self.config.copies)?;
         self.proposed.insert(group, (ViewNumber(0), now));
         Some(Command::CreateGroup { group, copies: self.config.copies, members, primary, boot })
     }
@@ -148,8 +148,9 @@ impl Monitor {
         }
         let (mut planned, mut commands) = (table.clone(), Vec::new());
         for database in missing.take(CREATED_AT_ONCE) {
-            let Some((members, primary, boot)) = self.first_members(now, &planned) else { break };
-            let (group, database, copies) = (planned.next_group(), database.clone(), self.config.copies);
+            let copies = self.config.copies;
+            let Some((members, primary, boot)) = self.first_members(now, &planned, copies) else { break };
+            let (group, database) = (planned.next_group(), database.clone());
             let command = Command::CreateDatabase { group, database, copies, members, primary, boot };
             // Those of the settings may collide with each other.
             if planned.apply(&command, self.config.rules).is_ok() {
@@ -160,10 +161,36 @@ impl Monitor {
         commands
     }
 
+    /// A command as an operator has asked for it, with what the leader alone knows: which group a new
+    /// database gets, and who is to hold it.
+    ///
+    /// # Errors
+    /// Why there cannot be such a database now.
+    pub fn place(&self, now: Instant, table: &Table, command: Command) -> Result<Command, String> {
+        let Command::CreateDatabase { database, copies, .. } = command else { return Ok(command) };
+        table.has_room_for(&database).map_err(|rejection| rejection.to_string())?;
+        if !table.groups().contains_key(&MAIN) {
+            return Err("there is no database main yet: wait until enough nodes are up for it".to_owned());
+        }
+        let copies = if copies == 0 { self.config.copies } else { copies };
+        let (members, primary, boot) = self.first_members(now, table, copies).ok_or_else(|| {
+            format!(
+                "{copies} copies need {copies} nodes that hold data, are up and are not drained: there are fewer \
+                 (`onecopy status`)"
+            )
+        })?;
+        Ok(Command::CreateDatabase { group: table.next_group(), database, copies, members, primary, boot })
+    }
+
     /// Who is to hold a new group, the primary first, and the start of its process.
-    fn first_members(&self, now: Instant, table: &Table) -> Option<(Vec<Member>, NodeId, BootNumber)> {
+    fn first_members(
+        &self,
+        now: Instant,
+        table: &Table,
+        copies: u32,
+    ) -> Option<(Vec<Member>, NodeId, BootNumber)> {
         let (mut nodes, mut taken) = (Vec::new(), Vec::new());
-        for _ in 0..self.config.copies {
+        for _ in 0..copies {
             let next = self.next_copy(now, table, &taken, |_| true)?;
             taken.push(next.node);
             nodes.push(next);

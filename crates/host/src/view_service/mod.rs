@@ -399,9 +399,15 @@ impl ViewService {
         if !self.may_decide() {
             return;
         }
-        if let Err(reason) = self.monitor.may_recover(now, &self.table, &command) {
-            return out.effects.push(ViewEffect::Operated { to: from, request, outcome: Err(reason) });
-        }
+        let may_recover = self.monitor.may_recover(now, &self.table, &command);
+        let placed = may_recover.and_then(|()| self.monitor.place(now, &self.table, command));
+        let command = match placed {
+            Ok(command) => command,
+            Err(reason) => {
+                let outcome = Err(reason);
+                return out.effects.push(ViewEffect::Operated { to: from, request, outcome });
+            }
+        };
         let Some(index) = self.propose(now, command, observer, out) else { return };
         self.operations.insert(index, (from, request));
     }

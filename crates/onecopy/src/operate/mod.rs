@@ -1,6 +1,7 @@
-//! `onecopy group`, `onecopy node` and `onecopy view`: what operators do to a running cluster.
+//! `onecopy database`, `onecopy group`, `onecopy node` and `onecopy view`: what operators do to a running cluster.
 
 mod add;
+mod database;
 mod group;
 mod node;
 mod view;
@@ -13,6 +14,8 @@ use onecopy_node::{Operated, Operation, OperationOutcome};
 use crate::addressees::Addressees;
 use crate::{DONE, FAILED, UNKNOWN};
 
+pub use database::Arguments as DatabaseArguments;
+pub(crate) use database::run as run_database;
 pub use group::Arguments as GroupArguments;
 pub(crate) use group::run as run_group;
 pub use node::Arguments as NodeArguments;

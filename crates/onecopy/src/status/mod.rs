@@ -32,18 +32,26 @@ pub struct Arguments {
     json: bool,
 }
 
-/// Runs the command.
+/// What the nodes of a cluster say.
 ///
 /// # Errors
 /// No node answers.
-pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
-    let answers = ask::cluster(&arguments.addressees.addresses()?);
+pub(crate) fn of_cluster(addressees: &Addressees) -> anyhow::Result<Report> {
+    let answers = ask::cluster(&addressees.addresses()?);
     if answers.iter().all(|answer| answer.status.is_err()) {
         let reason = |answer: &Answer| Some(format!("{}: {}", answer.http, answer.status.as_ref().err()?));
         let reasons: Vec<String> = answers.iter().filter_map(reason).collect();
         bail!(nobody(&reasons));
     }
-    let report = Report::of(&answers);
+    Ok(Report::of(&answers))
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// No node answers.
+pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
+    let report = of_cluster(&arguments.addressees)?;
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {

@@ -173,6 +173,33 @@ fn databases_are_created_after_main_and_spread_over_the_nodes() {
 }
 
 #[test]
+fn what_an_operator_creates_is_placed_by_the_leader() {
+    let mut scene = Scene::empty(1);
+    scene.table = table(&[register(N1), register(N2), register(N3)]);
+    [N1, N2].into_iter().for_each(|node| scene.ping(node));
+    let place = |scene: &Scene, text: &str, copies| {
+        let database = text.parse().expect("it is one");
+        let (group, members, primary, boot) = (GroupId(0), Vec::new(), NodeId(0), BootNumber(0));
+        let wanted = Command::CreateDatabase { group, database, copies, members, primary, boot };
+        scene.monitor.place(scene.now, &scene.table, wanted)
+    };
+    let refusal = |scene: &Scene, text, copies| place(scene, text, copies).expect_err("it cannot be");
+    assert!(refusal(&scene, "carts:16", 1).contains("no database main yet"));
+    scene.apply(&create(G1, 1, &[N1]));
+    for (text, copies, primary) in [("carts:16", 0, N2), ("stock:17-20", 2, N1)] {
+        let command = place(&scene, text, copies).expect("it can be created");
+        scene.apply(&command);
+        let Command::CreateDatabase { database, copies: held, primary: leads, .. } = command else {
+            panic!("{command:?}")
+        };
+        assert_eq!((database.to_string().as_str(), held, leads), (text, copies.max(1), primary));
+    }
+    assert!(refusal(&scene, "other:16", 1).contains("carts:16"));
+    assert!(refusal(&scene, "other:15", 1).contains("belong to main"));
+    assert!(refusal(&scene, "other:21", 3).contains("there are fewer"), "node 3 is not up");
+}
+
+#[test]
 fn the_first_view_is_made_for_the_boot_that_pings() {
     let mut scene = Scene::empty(1);
     scene.table = table(&[register(N1)]);

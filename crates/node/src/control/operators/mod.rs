@@ -72,11 +72,17 @@ impl PendingOperations {
     pub(crate) fn take(&mut self, now: Instant, request: Request, table: &Table) {
         let Request { operation, answer } = request;
         let question = match operation {
-            Operation::Copies { copies, .. } if (1..self.min_copies).contains(&copies) => Err(format!(
-                "copies = {copies} is less than min_copies = {}: no write would be taken any more. Start the nodes with a \
-                 smaller min_copies first",
-                self.min_copies
-            )),
+            Operation::Copies { copies, .. }
+            | Operation::SetDatabase { copies, .. }
+            | Operation::CreateDatabase { copies: Some(copies), .. }
+                if (1..self.min_copies).contains(&copies) =>
+            {
+                Err(format!(
+                    "copies = {copies} is less than min_copies = {}: no write would be taken any more. Start the \
+                     nodes with a smaller min_copies first",
+                    self.min_copies
+                ))
+            }
             operation => Question::of(operation, table),
         };
         match question {

@@ -1,8 +1,8 @@
 //! What has to be asked of whom for an operation, and what shows that it was done.
 
-use onecopy_core::{GroupId, Member, NodeId, View, ViewNumber};
+use onecopy_core::{BootNumber, GroupId, Member, NodeId, View, ViewNumber};
 use onecopy_host::MemberChange;
-use onecopy_views::{Command, Table};
+use onecopy_views::{Command, Database, NoDatabase, Table};
 
 use crate::operation::Operation;
 
@@ -39,6 +39,14 @@ impl Question {
                 if !table.groups().is_empty() {
                     view(group, table)?;
                 }
+                Ok(Self::Command(Command::SetCopies { group, copies }))
+            }
+            Operation::CreateDatabase { name, numbers, copies } => create(&name, &numbers, copies, table),
+            Operation::SetDatabase { name, copies } => {
+                let group = table.databases().find(|(_, database)| database.name == name);
+                let (group, _) = group.ok_or_else(|| {
+                    format!("there is no database {name}: `onecopy database list` shows all")
+                })?;
                 Ok(Self::Command(Command::SetCopies { group, copies }))
             }
             Operation::Drain { node } => {
@@ -130,6 +138,7 @@ fn shows(command: &Command, table: &Table) -> bool {
         Command::SetCopies { group, copies } => {
             table.groups().get(group).is_some_and(|group| group.copies == *copies)
         }
+        Command::CreateDatabase { database, .. } => table.databases().any(|(_, known)| known == *database),
         Command::SetDrained { node, drained } => table.drained().contains(node) == *drained,
         Command::ForgetNode { node } => !table.nodes().contains_key(node),
         Command::Recover { group, expected, sole, .. } => table.groups().get(group).is_some_and(|group| {
@@ -147,6 +156,9 @@ pub(crate) fn said(command: &Command) -> String {
                 "{group} shall have {copies} copies: nodes are recruited or dropped, `onecopy status` shows how far it is"
             )
         }
+        Command::CreateDatabase { database, .. } => {
+            format!("{database} is there: `onecopy database show {}` says who holds it", database.name)
+        }
         Command::SetDrained { node, drained: true } => format!(
             "node {} is drained: what it leads is handed over, and its copies go once others have everything",
             node.0
@@ -159,6 +171,24 @@ pub(crate) fn said(command: &Command) -> String {
         ),
         command => command.to_string(),
     }
+}
+
+/// A new database. Who is to hold it is up to the leader of the view service.
+fn create(name: &str, numbers: &str, copies: Option<u32>, table: &Table) -> Result<Question, String> {
+    let database: Database =
+        format!("{name}:{numbers}").parse().map_err(|error: NoDatabase| error.to_string())?;
+    if let Some(problem) = database.problem() {
+        return Err(format!("{database} cannot be created: {problem}"));
+    }
+    if let Some((_, existing)) = table.databases().find(|(_, existing)| existing.collides(&database)) {
+        return Err(format!("{database} has the name of {existing}, or one of its numbers"));
+    }
+    if copies == Some(0) {
+        return Err("a database has at least one copy".to_owned());
+    }
+    let (group, copies) = (GroupId(0), copies.unwrap_or(0));
+    let (members, primary, boot) = (Vec::new(), NodeId(0), BootNumber(0));
+    Ok(Question::Command(Command::CreateDatabase { group, database, copies, members, primary, boot }))
 }
 
 fn ids(nodes: &[u32]) -> Vec<NodeId> {

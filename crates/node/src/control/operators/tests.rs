@@ -159,3 +159,44 @@ fn what_makes_no_sense_is_refused_at_once() {
         refusal(Operation::Recover { group: 1, node: 1, accept_data_loss: false }).contains("lost for good")
     );
 }
+
+fn new_database(name: &str, numbers: &str, copies: Option<u32>) -> Operation {
+    Operation::CreateDatabase { name: name.to_owned(), numbers: numbers.to_owned(), copies }
+}
+
+#[test]
+fn a_database_that_cannot_be_is_refused_at_once() {
+    let cases = [
+        ("carts", "x", None, "is not a database"),
+        ("carts", "15", None, "belong to main"),
+        ("carts", "16-40", None, "1 to 16 numbers"),
+        ("Carts", "16", None, "small letters"),
+        ("main", "16", None, "from the beginning"),
+        ("carts", "16", Some(0), "at least one copy"),
+        ("carts", "16", Some(1), "less than min_copies = 2"),
+    ];
+    for (name, numbers, copies, reason) in cases {
+        let message = refusal(new_database(name, numbers, copies));
+        assert!(message.contains(reason), "{name} {numbers} {copies:?}: {message}");
+    }
+    let message = refusal(Operation::SetDatabase { name: "carts".to_owned(), copies: 3 });
+    assert!(message.contains("there is no database carts"), "{message}");
+}
+
+#[test]
+fn a_database_that_is_there_is_created_although_the_second_question_is_refused() {
+    let mut operators = operators();
+    let answered = take(&mut operators, new_database("carts", "16", None));
+    let asked = operators.questions(NOW);
+    let [(7, Question::Command(Command::CreateDatabase { database, copies: 0, .. }))] = &asked[..] else {
+        panic!("{asked:?}")
+    };
+    let mut table = table();
+    let (members, primary, boot) = (vec![member(1), member(2)], NodeId(1), BootNumber(1));
+    let (group, database, copies) = (GroupId(2), database.clone(), 2);
+    apply(&mut table, &Command::CreateDatabase { group, database, copies, members, primary, boot });
+    operators.answered(7, Err("carts:16 has the name of carts:16".to_owned()), &table);
+    let (outcome, message) = outcome(answered);
+    assert_eq!(outcome, OperationOutcome::Done);
+    assert!(message.contains("carts:16 is there"), "{message}");
+}

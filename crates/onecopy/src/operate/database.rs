@@ -1,0 +1,179 @@
+//! `onecopy database`
+
+use anyhow::Context;
+use clap::{Args, Subcommand};
+use onecopy_node::Operation;
+use serde::Serialize;
+
+use super::Asking;
+use crate::DONE;
+use crate::status::report::GroupReport;
+use crate::status::{Report, ids, of_cluster};
+use crate::table::{aligned, row};
+
+/// Create databases, list them, and change how many copies they have.
+///
+/// A database has a name, numbers by which clients select it (`SELECT 16`), and copies on nodes of its own choice. main is there
+/// from the beginning, with the numbers 0 to 15. The exit code is 0 if it was done, 1 if it was refused, and 2 if nobody said
+/// within 5 s: then it may be done yet.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  onecopy database create carts --numbers 16\n  \
+    onecopy database create stock --numbers 17-20 --copies 3\n  onecopy database list\n  \
+    onecopy database show carts\n  onecopy database set carts --copies 3")]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Create a database. It is there at once, on every node.
+    Create {
+        /// Its name: 1 to 64 small letters, digits, - and _.
+        name: String,
+        /// Its number, or the first and the last of up to 16 in a row, between 16 and 16383.
+        #[arg(long, visible_alias = "number", value_name = "N[-M]")]
+        numbers: String,
+        /// How many copies it has; as many as the settings of the cluster say, if this is not given.
+        #[arg(long, value_name = "N")]
+        copies: Option<u32>,
+        #[command(flatten)]
+        asking: Asking,
+    },
+    /// List all databases.
+    List {
+        #[command(flatten)]
+        asking: Asking,
+    },
+    /// Show one database: who holds it, and how much there is of it.
+    Show {
+        /// Its name.
+        name: String,
+        #[command(flatten)]
+        asking: Asking,
+    },
+    /// Change a database while clients are served.
+    Set {
+        /// Its name.
+        name: String,
+        /// How many copies it has from now on: nodes are recruited or dropped.
+        #[arg(long, value_name = "N")]
+        copies: u32,
+        #[command(flatten)]
+        asking: Asking,
+    },
+}
+
+/// A database, as far as the nodes say. The names of the fields are those of `--json`: programs rely on them.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Listed {
+    name: String,
+    /// `16`, or `16-19`.
+    numbers: String,
+    kind: String,
+    group: u32,
+    primary: u32,
+    backups: Vec<u32>,
+    learners: Vec<u32>,
+    copies_wanted: u32,
+    copies_have: u32,
+    /// What the primary holds; null if it does not answer.
+    keys: Option<u64>,
+    memory_bytes: Option<u64>,
+}
+
+impl Listed {
+    fn of(group: &GroupReport, report: &Report) -> Self {
+        let (name, numbers) = group.database.split_once(':').unwrap_or((&group.database, ""));
+        let primary = report.nodes.iter().find(|node| node.node == group.primary);
+        let replicas = primary.into_iter().flat_map(|node| &node.replicas);
+        let replica = replicas.into_iter().find(|replica| replica.group == group.group);
+        Self {
+            name: name.to_owned(),
+            numbers: numbers.to_owned(),
+            kind: group.kind.clone(),
+            group: group.group,
+            primary: group.primary,
+            backups: group.backups.clone(),
+            learners: group.learners.clone(),
+            copies_wanted: group.copies_wanted,
+            copies_have: group.copies_have,
+            keys: replica.map(|replica| replica.keys),
+            memory_bytes: replica.map(|replica| replica.memory_bytes),
+        }
+    }
+
+    fn row(&self) -> Vec<String> {
+        let number = |number: Option<u64>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
+        vec![
+            self.name.clone(),
+            self.numbers.clone(),
+            self.kind.clone(),
+            self.group.to_string(),
+            self.primary.to_string(),
+            ids(&self.backups),
+            ids(&self.learners),
+            format!("{} of {}", self.copies_have, self.copies_wanted),
+            number(self.keys),
+            number(self.memory_bytes),
+        ]
+    }
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// No node answers, or there is no such database.
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<u8> {
+    match &arguments.command {
+        Command::Create { name, numbers, copies, asking } => asking.operate(Operation::CreateDatabase {
+            name: name.clone(),
+            numbers: numbers.clone(),
+            copies: *copies,
+        }),
+        Command::Set { name, copies, asking } => {
+            asking.operate(Operation::SetDatabase { name: name.clone(), copies: *copies })
+        }
+        Command::List { asking } => {
+            let databases = listed(asking)?;
+            match asking.json {
+                true => println!("{}", serde_json::to_string_pretty(&databases)?),
+                false => show(&databases),
+            }
+            Ok(DONE)
+        }
+        Command::Show { name, asking } => {
+            let databases = listed(asking)?;
+            let database = databases.into_iter().find(|database| database.name == *name);
+            let database = database
+                .with_context(|| format!("there is no database {name}: `onecopy database list` shows all"))?;
+            match asking.json {
+                true => println!("{}", serde_json::to_string_pretty(&database)?),
+                false => show(&[database]),
+            }
+            Ok(DONE)
+        }
+    }
+}
+
+fn listed(asking: &Asking) -> anyhow::Result<Vec<Listed>> {
+    let report = of_cluster(&asking.addressees)?;
+    Ok(report.groups.iter().map(|group| Listed::of(group, &report)).collect())
+}
+
+fn show(databases: &[Listed]) {
+    let mut rows = vec![row([
+        "database",
+        "numbers",
+        "replication",
+        "group",
+        "primary",
+        "backups",
+        "learners",
+        "copies",
+        "keys",
+        "bytes",
+    ])];
+    rows.extend(databases.iter().map(Listed::row));
+    aligned(&rows).iter().for_each(|line| println!("{line}"));
+}
