@@ -49,7 +49,8 @@
 //! # The way of a command
 //!
 //! `machine` decodes the body, finds the command in `command`, checks its arity, and calls its function in
-//! `commands`. That function parses its arguments, then executes, then replies. It sees the keyspace through
+//! `commands`. That function parses its arguments (with [`options`], if other state machines have the same
+//! command), then executes, then replies. It sees the keyspace through
 //! `context`, which treats what has expired as absent, and changes it through `database`, which keeps the
 //! accounts, the expiries and the image in the making. To add a command, write its function and its row in
 //! `command/table.rs`.
@@ -79,6 +80,7 @@ mod value;
 
 pub mod command;
 pub mod glob;
+pub mod options;
 pub mod request;
 pub mod slots;
 

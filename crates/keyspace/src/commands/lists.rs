@@ -9,6 +9,7 @@ use crate::context::{Context, View};
 use crate::error::{CommandError, Outcome};
 use crate::machine::check_reply;
 use crate::number::{integer, is_word, not_negative, parse_integer, resolve_range};
+use crate::options::Search;
 use crate::steps::{ELEMENT, afford};
 use crate::value::List;
 
@@ -302,78 +303,22 @@ pub(crate) fn ltrim(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Write
     Ok(())
 }
 
-/// The options of `LPOS`.
-struct Search {
-    /// Which match to begin with; from the end when negative.
-    rank: i64,
-    /// How many matches are wanted; `None` for just one.
-    count: Option<usize>,
-    /// How many elements are compared.
-    compared_max: usize,
-}
-
-impl Search {
-    fn parse(args: &[&[u8]]) -> Result<Self, CommandError> {
-        /// Zero means no limit.
-        fn limit(arg: &[u8], error: &'static str) -> Result<usize, CommandError> {
-            let number = parse_integer(arg).and_then(|number| usize::try_from(number).ok());
-            number
-                .map(|number| if number == 0 { usize::MAX } else { number })
-                .ok_or(CommandError::Other(error))
-        }
-        let mut search = Self { rank: 1, count: None, compared_max: usize::MAX };
-        let mut rest = args.iter();
-        while let Some(option) = rest.next() {
-            let value = rest.next().ok_or(CommandError::Syntax)?;
-            if is_word(option, "RANK") {
-                search.rank = integer(value)?;
-                if search.rank == i64::MIN {
-                    return Err(CommandError::Other(
-                        "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
-                    ));
-                }
-                if search.rank == 0 {
-                    return Err(CommandError::Other(
-                        "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use \
-                         negative to start from the end of the list",
-                    ));
-                }
-            } else if is_word(option, "COUNT") {
-                search.count = Some(limit(value, "ERR COUNT can't be negative")?);
-            } else if is_word(option, "MAXLEN") {
-                search.compared_max = limit(value, "ERR MAXLEN can't be negative")?;
-            } else {
-                return Err(CommandError::Syntax);
-            }
-        }
-        Ok(search)
-    }
-
-    fn positions(&self, list: &List, element: &[u8], budget: Budget<'_>) -> Vec<usize> {
-        let skipped = usize::try_from(self.rank.unsigned_abs() - 1).unwrap_or(usize::MAX);
-        let wanted = self.count.unwrap_or(1);
-        let matching = |(_, candidate): &(usize, &[u8])| {
-            budget.spend(1);
-            *candidate == element
-        };
-        let length = list.len();
-        if self.rank > 0 {
-            let compared = list.iter().enumerate().take(self.compared_max).filter(matching);
-            compared.skip(skipped).take(wanted).map(|(position, _)| position).collect()
-        } else {
-            let positions = (0..length).rev();
-            let compared = positions.zip(list.iter_reversed()).take(self.compared_max).filter(matching);
-            compared.skip(skipped).take(wanted).map(|(position, _)| position).collect()
-        }
-    }
-}
-
 pub(crate) fn lpos(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     let search = Search::parse(&args[3..])?;
     let list = view.read::<List>(args[1])?;
     afford(list.map_or(0, |list| list.len().min(search.compared_max)))?;
-    let positions = list.map_or_else(Vec::new, |list| search.positions(list, args[2], view.budget));
-    if search.count.is_some() {
+    let is_equal = |candidate: &[u8]| {
+        view.budget.spend(1);
+        candidate == args[2]
+    };
+    let positions = match list {
+        None => Vec::new(),
+        Some(list) if search.is_from_end() => {
+            search.positions((0..list.len()).rev().zip(list.iter_reversed().map(is_equal)))
+        }
+        Some(list) => search.positions(list.iter().map(is_equal).enumerate()),
+    };
+    if search.is_for_several() {
         reply.array(positions.len());
         positions.into_iter().for_each(|position| reply.length(position));
     } else {
