@@ -16,12 +16,14 @@
 //! entry, in an order that depends on nothing but slots and positions.
 
 mod imaging;
+mod spot;
 
 use std::ops::Range;
 
 use onecopy_core::{Budget, Timestamp};
 
 use self::imaging::Imaging;
+pub(crate) use self::spot::{Hashed, Spot};
 use crate::seed::Seed;
 use crate::slot::blocks::BLOCK;
 use crate::slot::deadlines::{Bits, Deadlines, NEVER};
@@ -40,44 +42,6 @@ impl Object<'_> {
     /// What it occupies.
     pub(crate) fn memory(&self) -> u64 {
         memory_of(self.key, self.value, self.expires.is_some())
-    }
-}
-
-/// Where a key is, or would be. Good until the database is changed.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Spot {
-    slot: usize,
-    hash: u64,
-    /// Its position, if it is there.
-    position: Option<usize>,
-}
-
-/// A key that was hashed before it is looked for. All databases of a keyspace hash alike.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Hashed<'a> {
-    key: &'a [u8],
-    slot: usize,
-    hash: u64,
-}
-
-impl<'a> Hashed<'a> {
-    /// Which of all slots the key belongs to.
-    pub(crate) fn slot(&self) -> usize {
-        self.slot
-    }
-
-    pub(crate) fn hash(&self) -> u64 {
-        self.hash
-    }
-
-    /// The same for another place with equal bytes.
-    pub(crate) fn at(self, key: &'a [u8]) -> Self {
-        Self { key, ..self }
-    }
-
-    /// Whether this is about `key`: these very bytes, which nobody has to compare.
-    pub(crate) fn is_of(&self, key: &[u8]) -> bool {
-        std::ptr::eq(self.key, key)
     }
 }
 
