@@ -18,8 +18,6 @@
 mod imaging;
 mod spot;
 
-use std::ops::Range;
-
 use onecopy_core::{Budget, Timestamp};
 
 use self::imaging::Imaging;
@@ -28,7 +26,7 @@ use crate::seed::Seed;
 use crate::slot::blocks::BLOCK;
 use crate::slot::deadlines::{Bits, Deadlines, NEVER};
 use crate::slot::expiries::number_of;
-use crate::slot::{INLINE_MAX, New, Object, RUN, Run};
+use crate::slot::{INLINE_MAX, New, Object, RUN, Run, SlotView};
 use crate::slots::{SLOTS, slot_of};
 use crate::trash::Trash;
 use crate::value::{Content, EXPIRY_COST, KEY_COST, Value};
@@ -64,30 +62,6 @@ pub(crate) struct Database {
     /// Large values that were removed.
     trash: Trash,
     imaging: Option<Box<Imaging>>,
-}
-
-/// A slot, to read from.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct SlotView<'a> {
-    run: &'a Run,
-    slot: usize,
-}
-
-impl<'a> SlotView<'a> {
-    /// How many keys it has.
-    pub(crate) fn len(self) -> usize {
-        self.run.keys(self.slot)
-    }
-
-    /// The positions of a block.
-    pub(crate) fn block(self, block: usize) -> Range<usize> {
-        block * BLOCK..self.len().min((block + 1) * BLOCK)
-    }
-
-    /// What is at a position.
-    pub(crate) fn at(self, position: usize) -> Option<Object<'a>> {
-        self.run.object(self.slot, position)
-    }
 }
 
 impl Database {
@@ -156,7 +130,7 @@ impl Database {
     /// A slot that has keys.
     pub(crate) fn slot(&self, slot: usize) -> Option<SlotView<'_>> {
         let run = self.runs.get(slot / RUN)?.as_deref()?;
-        let view = SlotView { run, slot: slot % RUN };
+        let view = run.view(slot % RUN);
         (view.len() > 0).then_some(view)
     }
 
