@@ -188,8 +188,8 @@ fn reply_header(count: usize, with: bool, reply: &mut Writer<'_>) {
     if with { reply.pairs(count) } else { reply.array(count) }
 }
 
-/// Answers with random elements of a collection of pairs; with both halves if the last argument is `with`. `write` writes the one at
-/// a position.
+/// Answers with random elements of a collection of pairs; with both halves if the last argument is `with`.
+/// `write` writes the one at a position.
 fn random_pairs<T: Typed>(
     context: &mut Context<'_>,
     (args, with): (&[&[u8]], &str),

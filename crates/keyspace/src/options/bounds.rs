@@ -1,7 +1,7 @@
 //! The limits of a range of a sorted set, and the ranks that lie between them.
 //!
-//! Every range is brought into ranks: `start..end`, counted from the lowest score. What is done with it (reply,
-//! count, store, remove) is then the same for all of them.
+//! Every range is brought into ranks: `start..end`, counted from the lowest score. What is done with it
+//! (reply, count, store, remove) is then the same for all of them.
 
 use std::ops::Range;
 

@@ -65,8 +65,8 @@ impl Search {
         self.count.is_some()
     }
 
-    /// The positions searched for. `candidates` says of each position, in the order of the search, whether the
-    /// element there is equal. It is asked no further than necessary.
+    /// The positions searched for. `candidates` says of each position, in the order of the search, whether
+    /// the element there is equal. It is asked no further than necessary.
     pub fn positions(self, candidates: impl Iterator<Item = (usize, bool)>) -> Vec<usize> {
         let skipped = usize::try_from(self.rank.unsigned_abs() - 1).unwrap_or(usize::MAX);
         let equal = candidates.take(self.compared_max).filter(|(_, is_equal)| *is_equal);

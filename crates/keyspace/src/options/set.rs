@@ -115,8 +115,8 @@ impl<'a> GetexOptions<'a> {
         }
     }
 
-    /// What becomes of the expiry. Asked for only once there is a string that may expire: where there is none,
-    /// an invalid time is no error.
+    /// What becomes of the expiry. Asked for only once there is a string that may expire: where there is
+    /// none, an invalid time is no error.
     ///
     /// # Errors
     /// If the time is invalid.
