@@ -8,27 +8,12 @@ use onecopy_resp::Writer;
 use crate::context::{Context, View};
 use crate::error::{CommandError, Outcome};
 use crate::machine::check_reply;
-use crate::number::{integer, is_word, not_negative, parse_integer, resolve_range};
-use crate::options::Search;
+use crate::number::{integer, is_word, not_negative, resolve_range};
+use crate::options::{ListEnd, PopOptions, Search};
 use crate::steps::{ELEMENT, afford};
 use crate::value::List;
 
-/// One of the ends of a list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    Left,
-    Right,
-}
-
-impl End {
-    fn parse(arg: &[u8]) -> Result<Self, CommandError> {
-        match arg {
-            _ if is_word(arg, "LEFT") => Ok(Self::Left),
-            _ if is_word(arg, "RIGHT") => Ok(Self::Right),
-            _ => Err(CommandError::Syntax),
-        }
-    }
-
+impl ListEnd {
     fn push(self, list: &mut List, element: &[u8]) {
         match self {
             Self::Left => list.push_front(element),
@@ -67,7 +52,7 @@ fn check_range(list: &List, range: Range<usize>) -> Outcome {
     check_reply(range.len(), bytes)
 }
 
-fn push(context: &mut Context<'_>, args: &[&[u8]], end: End, reply: &mut Writer<'_>) -> Outcome {
+fn push(context: &mut Context<'_>, args: &[&[u8]], end: ListEnd, reply: &mut Writer<'_>) -> Outcome {
     let budget = context.budget();
     let length = context.upsert::<List, _>(args[1], |list| {
         list.expect(args.len() - 2, args[2..].iter().map(|element| element.len()).sum());
@@ -80,14 +65,14 @@ fn push(context: &mut Context<'_>, args: &[&[u8]], end: End, reply: &mut Writer<
 }
 
 pub(crate) fn lpush(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    push(context, args, End::Left, reply)
+    push(context, args, ListEnd::Left, reply)
 }
 
 pub(crate) fn rpush(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    push(context, args, End::Right, reply)
+    push(context, args, ListEnd::Right, reply)
 }
 
-fn push_existing(context: &mut Context<'_>, args: &[&[u8]], end: End, reply: &mut Writer<'_>) -> Outcome {
+fn push_existing(context: &mut Context<'_>, args: &[&[u8]], end: ListEnd, reply: &mut Writer<'_>) -> Outcome {
     let budget = context.budget();
     let length = context.update::<List, _>(args[1], |list| {
         let elements = args[2..].iter().inspect(|_| budget.spend(ELEMENT));
@@ -99,11 +84,11 @@ fn push_existing(context: &mut Context<'_>, args: &[&[u8]], end: End, reply: &mu
 }
 
 pub(crate) fn lpushx(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    push_existing(context, args, End::Left, reply)
+    push_existing(context, args, ListEnd::Left, reply)
 }
 
 pub(crate) fn rpushx(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    push_existing(context, args, End::Right, reply)
+    push_existing(context, args, ListEnd::Right, reply)
 }
 
 fn reply_elements(elements: &[Box<[u8]>], reply: &mut Writer<'_>) {
@@ -114,7 +99,7 @@ fn reply_elements(elements: &[Box<[u8]>], reply: &mut Writer<'_>) {
 fn pop(
     context: &mut Context<'_>,
     args: &[&[u8]],
-    end: End,
+    end: ListEnd,
     name: &'static str,
     reply: &mut Writer<'_>,
 ) -> Outcome {
@@ -137,29 +122,15 @@ fn pop(
 }
 
 pub(crate) fn lpop(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    pop(context, args, End::Left, "lpop", reply)
+    pop(context, args, ListEnd::Left, "lpop", reply)
 }
 
 pub(crate) fn rpop(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    pop(context, args, End::Right, "rpop", reply)
+    pop(context, args, ListEnd::Right, "rpop", reply)
 }
 
 pub(crate) fn lmpop(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    let count =
-        parse_integer(args[1]).and_then(|count| usize::try_from(count).ok()).filter(|count| *count > 0);
-    let count = count.ok_or(CommandError::Other("ERR numkeys should be greater than 0"))?;
-    let (keys, rest) = args[2..].split_at_checked(count).ok_or(CommandError::Syntax)?;
-    let (end, rest) = rest.split_first().ok_or(CommandError::Syntax)?;
-    let end = End::parse(end)?;
-    let count = match rest {
-        [] => 1,
-        [option, count] if is_word(option, "COUNT") => {
-            let count =
-                parse_integer(count).and_then(|count| usize::try_from(count).ok()).filter(|count| *count > 0);
-            count.ok_or(CommandError::Other("ERR count should be greater than 0"))?
-        }
-        _ => return Err(CommandError::Syntax),
-    };
+    let PopOptions { keys, end, count } = PopOptions::parse(&args[1..], ListEnd::parse)?;
     let budget = context.budget();
     for key in keys {
         if let Some(elements) = context.update::<List, _>(key, |list| end.pop_many(list, count, budget))? {
@@ -176,8 +147,8 @@ pub(crate) fn lmpop(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Write
 
 fn move_element(
     context: &mut Context<'_>,
-    (source, from): (&[u8], End),
-    (target, to): (&[u8], End),
+    (source, from): (&[u8], ListEnd),
+    (target, to): (&[u8], ListEnd),
     reply: &mut Writer<'_>,
 ) -> Outcome {
     if context.read::<List>(source)?.is_none() {
@@ -202,12 +173,12 @@ fn move_element(
 }
 
 pub(crate) fn lmove(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    let (from, to) = (End::parse(args[3])?, End::parse(args[4])?);
+    let (from, to) = (ListEnd::parse(args[3])?, ListEnd::parse(args[4])?);
     move_element(context, (args[1], from), (args[2], to), reply)
 }
 
 pub(crate) fn rpoplpush(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    move_element(context, (args[1], End::Right), (args[2], End::Left), reply)
+    move_element(context, (args[1], ListEnd::Right), (args[2], ListEnd::Left), reply)
 }
 
 pub(crate) fn llen(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {

@@ -5,8 +5,8 @@ use onecopy_resp::Writer;
 
 use crate::context::{Context, View};
 use crate::error::{CommandError, Outcome};
-use crate::number::{float, is_word, not_negative, parse_integer};
-use crate::options::ZaddOptions;
+use crate::number::{float, is_word, not_negative};
+use crate::options::{PopOptions, ScoreEnd, ZaddOptions};
 use crate::steps::{ELEMENT, ORDERED};
 use crate::value::Zset;
 
@@ -147,18 +147,18 @@ type Taken = (Box<[u8]>, f64);
 fn take(
     zset: &mut Zset,
     count: usize,
-    highest: bool,
+    end: ScoreEnd,
     budget: Budget<'_>,
 ) -> Result<Vec<Taken>, CommandError> {
     let length = zset.len();
     let count = count.min(length);
-    let ranks = if highest { length - count..length } else { 0..count };
+    let ranks = if end == ScoreEnd::Highest { length - count..length } else { 0..count };
     super::zset_range::check_range(zset, ranks, 2 * ORDERED)?;
     let owned = |(member, score): (&[u8], f64)| {
         budget.spend(ORDERED);
         (member.into(), score)
     };
-    let taken: Vec<Taken> = if highest {
+    let taken: Vec<Taken> = if end == ScoreEnd::Highest {
         zset.range_reversed(length - count..length).map(owned).collect()
     } else {
         zset.range(0..count).map(owned).collect()
@@ -170,14 +170,14 @@ fn take(
     Ok(taken)
 }
 
-fn pop(context: &mut Context<'_>, args: &[&[u8]], highest: bool, reply: &mut Writer<'_>) -> Outcome {
+fn pop(context: &mut Context<'_>, args: &[&[u8]], end: ScoreEnd, reply: &mut Writer<'_>) -> Outcome {
     let count = match &args[2..] {
         [] => None,
         [count] => Some(not_negative(count)?),
         _ => return Err(CommandError::Syntax),
     };
     let budget = context.budget();
-    let taken = context.update::<Zset, _>(args[1], |zset| take(zset, count.unwrap_or(1), highest, budget))?;
+    let taken = context.update::<Zset, _>(args[1], |zset| take(zset, count.unwrap_or(1), end, budget))?;
     let taken = taken.transpose()?.unwrap_or_default();
     // RESP3 puts each pair into an array, but only if a count was given.
     match count {
@@ -195,34 +195,18 @@ fn pop(context: &mut Context<'_>, args: &[&[u8]], highest: bool, reply: &mut Wri
 }
 
 pub(crate) fn zpopmin(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    pop(context, args, false, reply)
+    pop(context, args, ScoreEnd::Lowest, reply)
 }
 
 pub(crate) fn zpopmax(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    pop(context, args, true, reply)
+    pop(context, args, ScoreEnd::Highest, reply)
 }
 
 pub(crate) fn zmpop(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    let positive = |arg: &[u8], error: &'static str| {
-        let number = parse_integer(arg).and_then(|number| usize::try_from(number).ok());
-        number.filter(|number| *number > 0).ok_or(CommandError::Other(error))
-    };
-    let count = positive(args[1], "ERR numkeys should be greater than 0")?;
-    let (keys, rest) = args[2..].split_at_checked(count).ok_or(CommandError::Syntax)?;
-    let (end, rest) = rest.split_first().ok_or(CommandError::Syntax)?;
-    let highest = match end {
-        _ if is_word(end, "MIN") => false,
-        _ if is_word(end, "MAX") => true,
-        _ => return Err(CommandError::Syntax),
-    };
-    let count = match rest {
-        [] => 1,
-        [option, count] if is_word(option, "COUNT") => positive(count, "ERR count should be greater than 0")?,
-        _ => return Err(CommandError::Syntax),
-    };
+    let PopOptions { keys, end, count } = PopOptions::parse(&args[1..], ScoreEnd::parse)?;
     let budget = context.budget();
     for key in keys {
-        if let Some(taken) = context.update::<Zset, _>(key, |zset| take(zset, count, highest, budget))? {
+        if let Some(taken) = context.update::<Zset, _>(key, |zset| take(zset, count, end, budget))? {
             let taken = taken?;
             reply.array(2);
             reply.bulk(key);

@@ -1,7 +1,8 @@
 //! What `ZUNION`, `ZINTER`, `ZDIFF` and their relatives say.
 
+use super::limit;
 use crate::error::CommandError;
-use crate::number::{integer, is_word, parse_float, parse_integer};
+use crate::number::{integer, is_word, parse_float};
 
 /// What is done with the members of several sorted sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,9 +135,7 @@ impl AlgebraOptions {
                 parsed.with_scores = true;
                 rest = tail;
             } else if form == AlgebraForm::Count && is_word(option, "LIMIT") && !tail.is_empty() {
-                let limit = parse_integer(tail[0]).and_then(|limit| usize::try_from(limit).ok());
-                let limit = limit.ok_or(CommandError::Other("ERR LIMIT can't be negative"))?;
-                parsed.count_max = if limit == 0 { usize::MAX } else { limit };
+                parsed.count_max = limit(tail[0], "ERR LIMIT can't be negative")?;
                 rest = &tail[1..];
             } else {
                 return Err(CommandError::Syntax);
@@ -148,11 +147,8 @@ impl AlgebraOptions {
 
 #[cfg(test)]
 mod tests {
+    use super::super::split;
     use super::*;
-
-    fn split(text: &str) -> Vec<&[u8]> {
-        text.split_whitespace().map(str::as_bytes).collect()
-    }
 
     fn parse(text: &str, operation: Operation, form: AlgebraForm) -> Result<AlgebraOptions, CommandError> {
         AlgebraOptions::parse(&split(text), 2, operation, form)

@@ -33,7 +33,7 @@ pub enum By {
 
 /// A limit of a range by score.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ScoreBound {
+struct ScoreBound {
     score: f64,
     exclusive: bool,
 }
@@ -62,16 +62,12 @@ impl ScoreBound {
 
 /// A limit of a range by the members' bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LexBound<'a> {
-    /// Before all members.
+enum LexBound<'a> {
     Lowest,
-    /// Behind all members.
     Highest,
     /// At a member, which need not be there.
     At {
-        /// The member.
         member: &'a [u8],
-        /// Whether the member itself lies outside.
         exclusive: bool,
     },
 }
@@ -109,31 +105,27 @@ impl<'a> LexBound<'a> {
 
 /// Both limits of a range.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Bounds<'a> {
-    /// By rank.
+enum Limits<'a> {
+    /// The first rank and the last one, counted from the end when negative; from the highest score if
+    /// `reverse`.
     Rank {
-        /// The first rank, counted from the end when negative.
         start: i64,
-        /// The last rank, counted from the end when negative.
         end: i64,
-        /// Whether ranks are counted from the highest score.
         reverse: bool,
     },
-    /// By score.
     Score {
-        /// The lower limit.
         min: ScoreBound,
-        /// The upper limit.
         max: ScoreBound,
     },
-    /// By the members' bytes.
     Lex {
-        /// The lower limit.
         min: LexBound<'a>,
-        /// The upper limit.
         max: LexBound<'a>,
     },
 }
+
+/// Where a range begins and ends.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bounds<'a>(Limits<'a>);
 
 impl<'a> Bounds<'a> {
     /// Parses the limits, in the order in which they stand in a command.
@@ -143,26 +135,28 @@ impl<'a> Bounds<'a> {
     pub fn parse(by: By, reverse: bool, first: &'a [u8], second: &'a [u8]) -> Result<Self, CommandError> {
         // A reversed range by score or by bytes begins with its maximum.
         let (min, max) = if reverse && by != By::Rank { (second, first) } else { (first, second) };
-        Ok(match by {
-            By::Rank => Self::Rank { start: integer(min)?, end: integer(max)?, reverse },
-            By::Score => Self::Score { min: ScoreBound::parse(min)?, max: ScoreBound::parse(max)? },
-            By::Lex => Self::Lex { min: LexBound::parse(min)?, max: LexBound::parse(max)? },
-        })
+        Ok(Self(match by {
+            By::Rank => Limits::Rank { start: integer(min)?, end: integer(max)?, reverse },
+            By::Score => Limits::Score { min: ScoreBound::parse(min)?, max: ScoreBound::parse(max)? },
+            By::Lex => Limits::Lex { min: LexBound::parse(min)?, max: LexBound::parse(max)? },
+        }))
     }
 
     /// The ranks in the range, counted from the lowest score.
     pub fn ranks(self, ranking: &impl Ranking) -> Range<usize> {
         let length = ranking.length();
-        let (start, end) = match self {
-            Self::Rank { start, end, reverse } => {
+        let (start, end) = match self.0 {
+            Limits::Rank { start, end, reverse } => {
                 let ranks = resolve_range(start, end, length);
                 match (reverse, ranks.is_empty()) {
                     (true, false) => (length - ranks.end, length - ranks.start),
                     _ => (ranks.start, ranks.end),
                 }
             }
-            Self::Score { min, max } => (min.rank(ranking, min.exclusive), max.rank(ranking, !max.exclusive)),
-            Self::Lex { min, max } => (min.rank(ranking, true), max.rank(ranking, false)),
+            Limits::Score { min, max } => {
+                (min.rank(ranking, min.exclusive), max.rank(ranking, !max.exclusive))
+            }
+            Limits::Lex { min, max } => (min.rank(ranking, true), max.rank(ranking, false)),
         };
         start..end.max(start)
     }

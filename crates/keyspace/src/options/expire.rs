@@ -91,11 +91,11 @@ impl Expire {
 
 #[cfg(test)]
 mod tests {
+    use super::super::split;
     use super::*;
 
     fn parse(text: &str) -> Result<Expire, CommandError> {
-        let args: Vec<&[u8]> = text.split_whitespace().map(str::as_bytes).collect();
-        Expire::parse(&args, Unit::MillisecondsSinceEpoch, Timestamp(10_000), "pexpireat")
+        Expire::parse(&split(text), Unit::MillisecondsSinceEpoch, Timestamp(10_000), "pexpireat")
     }
 
     #[test]

@@ -102,10 +102,11 @@ impl<'a> RangeQuery<'a> {
 #[cfg(test)]
 mod tests {
     use super::super::bounds::tests::Members;
+    use super::super::split;
     use super::*;
 
     fn parse(text: &str) -> Result<RangeQuery<'_>, CommandError> {
-        RangeQuery::parse(&text.split_whitespace().map(str::as_bytes).collect::<Vec<_>>(), None, None, false)
+        RangeQuery::parse(&split(text), None, None, false)
     }
 
     #[test]

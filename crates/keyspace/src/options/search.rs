@@ -1,7 +1,8 @@
 //! The options of `LPOS`.
 
+use super::limit;
 use crate::error::CommandError;
-use crate::number::{integer, is_word, parse_integer};
+use crate::number::{integer, is_word};
 
 /// Which of the elements that are equal to one are searched for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,13 +21,6 @@ impl Search {
     /// # Errors
     /// If an option is unknown, or its value out of range.
     pub fn parse(args: &[&[u8]]) -> Result<Self, CommandError> {
-        /// Zero means no limit.
-        fn limit(arg: &[u8], error: &'static str) -> Result<usize, CommandError> {
-            let number = parse_integer(arg).and_then(|number| usize::try_from(number).ok());
-            number
-                .map(|number| if number == 0 { usize::MAX } else { number })
-                .ok_or(CommandError::Other(error))
-        }
         let mut search = Self { rank: 1, count: None, compared_max: usize::MAX };
         let mut rest = args.iter();
         while let Some(option) = rest.next() {
@@ -76,10 +70,11 @@ impl Search {
 
 #[cfg(test)]
 mod tests {
+    use super::super::split;
     use super::*;
 
     fn parse(text: &str) -> Result<Search, CommandError> {
-        Search::parse(&text.split_whitespace().map(str::as_bytes).collect::<Vec<_>>())
+        Search::parse(&split(text))
     }
 
     /// Searches for `a` in a list.

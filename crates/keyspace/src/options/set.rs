@@ -8,7 +8,7 @@ use crate::number::is_word;
 
 /// When `SET` is to change nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Condition {
+enum Condition {
     /// `NX`: unless the key is absent.
     Absent,
     /// `XX`: unless the key is present.
@@ -27,7 +27,7 @@ pub enum Expiry {
 }
 
 impl Expiry {
-    /// When a key expires from now on that has expired at `current` so far.
+    /// When a key expires from now on, if until now it would have expired at `current`.
     pub fn after(self, current: Option<Timestamp>) -> Option<Timestamp> {
         match self {
             Self::Keep => current,
@@ -131,13 +131,10 @@ impl<'a> GetexOptions<'a> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::split;
     use super::*;
 
     const NOW: Timestamp = Timestamp(10_000);
-
-    fn split(text: &str) -> Vec<&[u8]> {
-        text.split_whitespace().map(str::as_bytes).collect()
-    }
 
     fn parse(text: &str) -> Result<SetOptions, CommandError> {
         SetOptions::parse(&split(text), NOW)

@@ -84,10 +84,11 @@ impl ZaddOptions {
 
 #[cfg(test)]
 mod tests {
+    use super::super::split;
     use super::*;
 
     fn parse(text: &str) -> Result<(ZaddOptions, Scored<'_>), CommandError> {
-        ZaddOptions::parse(&text.split_whitespace().map(str::as_bytes).collect::<Vec<_>>())
+        ZaddOptions::parse(&split(text))
     }
 
     #[test]

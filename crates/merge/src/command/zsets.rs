@@ -6,8 +6,8 @@
 
 use bytes::Bytes;
 use onecopy_keyspace::CommandError;
-use onecopy_keyspace::number::{float, is_word, not_negative, parse_integer};
-use onecopy_keyspace::options::ZaddOptions;
+use onecopy_keyspace::number::{float, not_negative};
+use onecopy_keyspace::options::{PopOptions, ScoreEnd, ZaddOptions};
 use onecopy_resp::Writer;
 
 use super::Outcome;
@@ -171,10 +171,10 @@ fn take(
     transaction: &mut Transaction<'_>,
     key: &Key,
     count: usize,
-    highest: bool,
+    end: ScoreEnd,
 ) -> Result<Vec<(Bytes, f64)>, CommandError> {
     let object = transaction.object(key);
-    let taken: Vec<(Bytes, f64)> = if highest {
+    let taken: Vec<(Bytes, f64)> = if end == ScoreEnd::Highest {
         ranked(object).rev().take(count).map(|(member, score)| (member.clone(), score)).collect()
     } else {
         ranked(object).take(count).map(|(member, score)| (member.clone(), score)).collect()
@@ -183,7 +183,7 @@ fn take(
     Ok(taken)
 }
 
-fn pop(transaction: &mut Transaction<'_>, args: &[&[u8]], highest: bool, reply: &mut Writer<'_>) -> Outcome {
+fn pop(transaction: &mut Transaction<'_>, args: &[&[u8]], end: ScoreEnd, reply: &mut Writer<'_>) -> Outcome {
     let count = match &args[2..] {
         [] => None,
         [count] => Some(not_negative(count)?),
@@ -191,7 +191,7 @@ fn pop(transaction: &mut Transaction<'_>, args: &[&[u8]], highest: bool, reply: 
     };
     let key = transaction.key(args[1]);
     transaction.read(&key, Kind::SortedSet)?;
-    let taken = take(transaction, &key, count.unwrap_or(1), highest)?;
+    let taken = take(transaction, &key, count.unwrap_or(1), end)?;
     // RESP3 puts each pair into an array, but only if a count was given.
     match count {
         Some(_) => reply.pairs(taken.len()),
@@ -208,35 +208,19 @@ fn pop(transaction: &mut Transaction<'_>, args: &[&[u8]], highest: bool, reply: 
 }
 
 pub(super) fn zpopmin(transaction: &mut Transaction<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    pop(transaction, args, false, reply)
+    pop(transaction, args, ScoreEnd::Lowest, reply)
 }
 
 pub(super) fn zpopmax(transaction: &mut Transaction<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    pop(transaction, args, true, reply)
+    pop(transaction, args, ScoreEnd::Highest, reply)
 }
 
 pub(super) fn zmpop(transaction: &mut Transaction<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    let positive = |arg: &[u8], error: &'static str| {
-        let number = parse_integer(arg).and_then(|number| usize::try_from(number).ok());
-        number.filter(|number| *number > 0).ok_or(CommandError::Other(error))
-    };
-    let count = positive(args[1], "ERR numkeys should be greater than 0")?;
-    let (names, rest) = args[2..].split_at_checked(count).ok_or(CommandError::Syntax)?;
-    let (end, rest) = rest.split_first().ok_or(CommandError::Syntax)?;
-    let highest = match end {
-        _ if is_word(end, "MIN") => false,
-        _ if is_word(end, "MAX") => true,
-        _ => return Err(CommandError::Syntax),
-    };
-    let count = match rest {
-        [] => 1,
-        [option, count] if is_word(option, "COUNT") => positive(count, "ERR count should be greater than 0")?,
-        _ => return Err(CommandError::Syntax),
-    };
+    let PopOptions { keys: names, end, count } = PopOptions::parse(&args[1..], ScoreEnd::parse)?;
     for name in names {
         let key = transaction.key(name);
         if transaction.read(&key, Kind::SortedSet)?.is_some() {
-            let taken = take(transaction, &key, count, highest)?;
+            let taken = take(transaction, &key, count, end)?;
             reply.array(2);
             reply.bulk(name);
             reply.array(taken.len());
