@@ -11,9 +11,10 @@ use crate::failover::Roles;
 
 /// Counts to a million while nodes are killed, and says whether the counter is exact.
 ///
-/// Three nodes, two copies. Pipelining clients increment one counter; a node is killed (kill -9) again and again: the primary, the backup, the primary, the spare,
-/// and so on, and started again. Before each kill the clients of that node move to the others, so that all are clients of
-/// surviving nodes; they are not told anything else.
+/// Three nodes, two copies. Pipelining clients increment one counter; a node is killed (kill -9) again and
+/// again: the primary, the backup, the primary, the spare, and so on, and started again. Before each kill the
+/// clients of that node move to the others, so that all are clients of surviving nodes; they are not told
+/// anything else.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Increments.

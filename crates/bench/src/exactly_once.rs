@@ -1,4 +1,5 @@
-//! What it costs to execute a batch only once: every replica remembers the answers to all batches that may come again.
+//! What it costs to execute a batch only once: every replica remembers the answers to all batches that may
+//! come again.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -15,8 +16,9 @@ use crate::median::median;
 
 /// Measures the sessions (exactly once) beside the execution of which they are a part.
 ///
-/// Batches of INCRs, one batch to an entry, from three coordinators that have up to four batches under way each, are executed by a replica as
-/// in production; then the same batches pass through its sessions alone, and the difference is what the execution would cost without.
+/// Batches of INCRs, one batch to an entry, from three coordinators that have up to four batches under way
+/// each, are executed by a replica as in production; then the same batches pass through its sessions alone,
+/// and the difference is what the execution would cost without.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Measurements of each batch size; medians are printed.

@@ -10,8 +10,8 @@ use crate::steady::{Ask, Steady, Window};
 
 /// Measures what clients and members notice of a learner that joins a full group.
 ///
-/// Three nodes, two copies. The group is filled; clients write half of what they could; `onecopy group copies 3` makes the spare a learner, and a
-/// member once it has everything and its digest is that of the primary.
+/// Three nodes, two copies. The group is filled; clients write half of what they could; `onecopy group copies
+/// 3` makes the spare a learner, and a member once it has everything and its digest is that of the primary.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Keys in the group.
@@ -29,8 +29,8 @@ pub(crate) struct Arguments {
     /// Seconds for which the peak is measured, and the latency before and after.
     #[arg(long, default_value_t = 30)]
     seconds: u64,
-    /// The node that joins has core 1 for itself, and everything else core 0, before and while it joins: what remains is what the others do
-    /// for it.
+    /// The node that joins has core 1 for itself, and everything else core 0, before and while it joins: what
+    /// remains is what the others do for it.
     #[arg(long)]
     apart: bool,
 }

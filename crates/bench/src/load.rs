@@ -17,9 +17,9 @@ use crate::reply::Replies;
 
 /// Loads a Redis-compatible server and prints one line of JSON with what it did.
 ///
-/// It differs from `redis-benchmark` in one thing that matters here: it can follow every write by `WAIT 1`, in the same
-/// pipeline, which is the most that Redis offers for not losing it. Each connection sends a pipeline, waits for
-/// all replies, and sends the next one.
+/// It differs from `redis-benchmark` in one thing that matters here: it can follow every write by `WAIT 1`,
+/// in the same pipeline, which is the most that Redis offers for not losing it. Each connection sends a
+/// pipeline, waits for all replies, and sends the next one.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Where the server listens; several share the connections.

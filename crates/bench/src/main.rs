@@ -1,12 +1,12 @@
-//! Measures Onecopy, and servers that it is compared with. `docs/benchmarks.md` says what each measurement means, and what came
-//! of it.
+//! Measures Onecopy, and servers that it is compared with. `docs/benchmarks.md` says what each measurement
+//! means, and what came of it.
 //!
 //! | command | what it measures | on |
 //! | --- | --- | --- |
 //! | `load` | throughput and latency | any Redis-compatible server that runs |
-//! | `throughput` | throughput and what it costs, beside Redis, in turn | clusters of its own, and redis-server |
-//! | `curves` | throughput, p99 and cost over keys, values, clients, copies and groups, beside Redis | the same |
-//! | `cost` | what a command costs at each thread, in system calls, switches and entries, beside Redis | the same |
+//! | `throughput` | throughput and its cost, beside Redis, in turn | clusters of its own, and redis-server |
+//! | `curves` | throughput, p99, cost over keys, values, clients, copies, groups, beside Redis | the same |
+//! | `cost` | what a command costs each thread in system calls, switches, entries, beside Redis | the same |
 //! | `failover` | the time without a successful write when something fails | the same |
 //! | `counting` | whether a million increments count once, while nodes are killed | the same |
 //! | `reads` | what a second member adds, and the latency at a backup | the same |
@@ -22,7 +22,8 @@
 //! | `stalls` | how long others wait for what is large, beside Redis | the same |
 //! | `exactly-once` | what it costs to remember answers | the state machine alone |
 //!
-//! Clusters are those of `crates/harness`: real processes on this machine, with the program that lies beside this one.
+//! Clusters are those of `crates/harness`: real processes on this machine, with the program that lies beside
+//! this one.
 
 mod beside;
 mod busy;

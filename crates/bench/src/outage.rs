@@ -7,7 +7,8 @@ use onecopy_harness::{Cluster, Options, PATIENCE};
 
 /// Counts failed operations while all view nodes are dead.
 ///
-/// Three nodes hold data in two copies; three others are the view service, and are killed. Clients write and read through all nodes with data.
+/// Three nodes hold data in two copies; three others are the view service, and are killed. Clients write and
+/// read through all nodes with data.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// How long the view service is down.

@@ -13,7 +13,8 @@ use crate::steady::{Ask, Steady};
 
 /// Measures reads at one member and at two, and the latency of reads at the backup beside writes.
 ///
-/// Two nodes with all roles but one view service, two copies: node 1 runs on core 0, node 2 on core 1. For the throughput, each core also runs the clients that read at its node, as if it were a machine.
+/// Two nodes with all roles but one view service, two copies: node 1 runs on core 0, node 2 on core 1. For
+/// the throughput, each core also runs the clients that read at its node, as if it were a machine.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Runs of each throughput; medians are printed.
@@ -71,7 +72,8 @@ fn throughput(arguments: &Arguments, cluster: &Cluster) -> anyhow::Result<()> {
         way("the backup", vec![backup]),
         way("both", vec![primary, backup]),
     ];
-    // One after the other, again and again: what else the machine does hits all of them. The first round warms up.
+    // One after the other, again and again: what else the machine does hits all of them. The first round
+    // warms up.
     for round in 0..=arguments.runs.max(1) {
         for way in &mut ways {
             let used =
@@ -100,7 +102,8 @@ fn throughput(arguments: &Arguments, cluster: &Cluster) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The reads per second at these nodes together, until the last of their clients is done. The clients of a node run on its core.
+/// The reads per second at these nodes together, until the last of their clients is done. The clients of a
+/// node run on its core.
 fn read_at(arguments: &Arguments, cluster: &Cluster, nodes: &[u32]) -> anyhow::Result<f64> {
     let share = arguments.requests / nodes.len() as u64;
     let started = Instant::now();

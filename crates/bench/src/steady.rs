@@ -1,7 +1,8 @@
 //! Clients that send at a steady rate, whatever the server does, and remember how long each answer took.
 //!
-//! A client that waits for an answer before it sends again measures a server that has stopped for a second once, however many
-//! requests would have come meanwhile. Here the request that is late because of that counts from when it was due.
+//! A client that waits for an answer before it sends again measures a server that has stopped for a second
+//! once, however many requests would have come meanwhile. Here the request that is late because of that
+//! counts from when it was due.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,8 +34,8 @@ pub(crate) struct Window {
 }
 
 impl Steady {
-    /// Starts a client for each of `asks` at the node with this address; together they send `per_second` commands, or as
-    /// many as they can.
+    /// Starts a client for each of `asks` at the node with this address; together they send `per_second`
+    /// commands, or as many as they can.
     pub(crate) fn start(
         address: SocketAddr,
         per_second: Option<f64>,

@@ -1,9 +1,9 @@
 //! Snapshots in chunks: what the sender and the receiver of a snapshot remember.
 //!
-//! The sender keeps one chunk in flight per [`WINDOW`], the receiver acknowledges the offset up to which it has
-//! everything. Chunks that come twice or too early are answered with the offset that is wanted, so that loss,
-//! reordering and a restart of either side cost repeated bytes but never a wrong image: a chunk names the
-//! snapshot that it belongs to, and the file at the receiver has a checksum of its own.
+//! The sender keeps one chunk in flight per [`WINDOW`], the receiver acknowledges the offset up to which it
+//! has everything. Chunks that come twice or too early are answered with the offset that is wanted, so that
+//! loss, reordering and a restart of either side cost repeated bytes but never a wrong image: a chunk names
+//! the snapshot that it belongs to, and the file at the receiver has a checksum of its own.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -103,8 +103,9 @@ impl Outgoing {
         self.acknowledged
     }
 
-    /// The receiver has everything below `offset`. One that asks for the beginning although it had more has lost what
-    /// it had, because it was restarted: it gets everything again. Returns whether something has moved.
+    /// The receiver has everything below `offset`. One that asks for the beginning although it had more has
+    /// lost what it had, because it was restarted: it gets everything again. Returns whether something has
+    /// moved.
     pub fn acknowledge(&mut self, now: Instant, offset: u64) -> bool {
         self.wanted = offset;
         let moves = offset > self.acknowledged;
@@ -129,8 +130,8 @@ impl Outgoing {
         self.moved
     }
 
-    /// Sends again everything from what the receiver wanted last: what was not acknowledged, or all of it to one
-    /// that was restarted.
+    /// Sends again everything from what the receiver wanted last: what was not acknowledged, or all of it to
+    /// one that was restarted.
     pub fn rewind(&mut self, now: Instant) {
         self.acknowledged = self.wanted;
         self.requested = self.wanted;

@@ -5,8 +5,8 @@ use xxhash_rust::xxh3::xxh3_64;
 /// More keys than this are everything: they would take longer to compare than to wait for.
 const KEYS_MAX: usize = 4096;
 
-/// The keys that an entry changes, or that a read looks at: perhaps more, never fewer. Keys are known by their hashes; two keys
-/// with one hash only make a read wait that need not.
+/// The keys that an entry changes, or that a read looks at: perhaps more, never fewer. Keys are known by
+/// their hashes; two keys with one hash only make a read wait that need not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Footprint {
     everything: bool,

@@ -6,7 +6,8 @@
 //! A protocol is a value with one entrance, [`Protocol::step`]. It takes the time and an input, and pushes
 //! effects. It has no clock, thread, socket, file or randomness of its own, so that a whole cluster of them
 //! can run in one thread, from a seed, and give the same trace twice. Whoever owns the value (the node in
-//! production, the simulator in tests) is its *driver*: it carries out the effects and comes back with inputs.
+//! production, the simulator in tests) is its *driver*: it carries out the effects and comes back with
+//! inputs.
 //!
 //! ```text
 //!                  step(now, input)                     effects
@@ -15,8 +16,8 @@
 //!           Persisted, Elapsed, …                  Apply, ReadReady, …
 //! ```
 //!
-//! Durability order is data, not convention: a [`Persist`](persist::Ticket) effect has a ticket, and a message
-//! that must not leave before some write is durable names the ticket that it waits for.
+//! Durability order is data, not convention: a [`Persist`](persist::Ticket) effect has a ticket, and a
+//! message that must not leave before some write is durable names the ticket that it waits for.
 //!
 //! # What lives here
 //!

@@ -118,10 +118,10 @@ pub struct RestoreError {
 
 /// A deterministic state machine.
 ///
-/// `apply` may use nothing but its arguments and the state itself: no clock, no thread id, no order that depends
-/// on a pointer or on an unseeded hash, no float whose result depends on the platform, no I/O. It never panics,
-/// whatever the input: a command that makes no sense has an error for a response. Two machines that applied the
-/// same entries are equal, and so are their digests.
+/// `apply` may use nothing but its arguments and the state itself: no clock, no thread id, no order that
+/// depends on a pointer or on an unseeded hash, no float whose result depends on the platform, no I/O. It
+/// never panics, whatever the input: a command that makes no sense has an error for a response. Two machines
+/// that applied the same entries are equal, and so are their digests.
 ///
 /// A command that may take long says what it does as it goes along ([`Budget::spend`] of its context): then
 /// it pauses from time to time, and others have their turn. It goes on where it stopped, or, if the replica
@@ -139,15 +139,16 @@ pub trait StateMachine: 'static {
     /// Executes the reads in `body` and appends the response, like [`StateMachine::apply`]. Changes nothing.
     fn query(&self, context: &QueryContext<'_>, body: &[u8], response: &mut Vec<u8>);
 
-    /// Adds what the commands in `body` may change, apart from what time changes. A backup that executes them late answers reads
-    /// of everything else meanwhile (rule L5): a key too many makes them wait, a key too few makes them stale.
+    /// Adds what the commands in `body` may change, apart from what time changes. A backup that executes them
+    /// late answers reads of everything else meanwhile (rule L5): a key too many makes them wait, a key too
+    /// few makes them stale.
     fn changes(&self, body: &[u8], footprint: &mut Footprint) {
         let _ = body;
         footprint.everything();
     }
 
-    /// Adds what the reads in `body` look at. Returns the earliest time at which time alone, by an entry without commands, would
-    /// change what they see.
+    /// Adds what the reads in `body` look at. Returns the earliest time at which time alone, by an entry
+    /// without commands, would change what they see.
     fn looks_at(&self, body: &[u8], footprint: &mut Footprint) -> Option<Timestamp> {
         let _ = body;
         footprint.everything();

@@ -1,7 +1,7 @@
 //! How the batches of several coordinators share one entry.
 //!
-//! One turn of a primary's event loop takes everything that has arrived and makes one entry of it. All numbers
-//! are little-endian:
+//! One turn of a primary's event loop takes everything that has arrived and makes one entry of it. All
+//! numbers are little-endian:
 //!
 //! ```text
 //! payload := ε                                        a no-op

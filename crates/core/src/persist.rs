@@ -20,8 +20,8 @@ impl Ticket {
 /// One write to a group's part of the durable log.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Write {
-    /// The protocol's own small state (Raft: term and vote; primary-backup: the promised view). It replaces the
-    /// one before. Always synced before it counts as durable, whatever the durability setting.
+    /// The protocol's own small state (Raft: term and vote; primary-backup: the promised view). It replaces
+    /// the one before. Always synced before it counts as durable, whatever the durability setting.
     State(Bytes),
     /// Entries at the end of the log, and the commit index as known when they were appended, so that a
     /// restart need not learn it again from scratch.

@@ -1,5 +1,5 @@
-//! What every replica of a group holds, apart from its log: the state machine, the responses that may be asked for again,
-//! what has come of large batches, and a digest of how all that came to be.
+//! What every replica of a group holds, apart from its log: the state machine, the responses that may be
+//! asked for again, what has come of large batches, and a digest of how all that came to be.
 
 #[cfg(test)]
 mod tests;
@@ -40,7 +40,8 @@ const MAGIC: &[u8; 8] = b"1COPYST\x03";
 /// Then comes the length of what precedes the bytes of parts, and those the machine's own image.
 const PREAMBLE_HEADER: usize = MAGIC.len() + 8;
 
-/// A state machine, and what is replicated beside it. The same log gives the same contents at every replica (rule P10).
+/// A state machine, and what is replicated beside it. The same log gives the same contents at every replica
+/// (rule P10).
 #[derive(Debug)]
 pub struct Replicated<M> {
     machine: M,
@@ -94,8 +95,8 @@ impl<M: StateMachine> Replicated<M> {
         &self.machine
     }
 
-    /// Harms the machine behind the back of everything else, as a failing memory would. For those who want to see whether
-    /// it is noticed.
+    /// Harms the machine behind the back of everything else, as a failing memory would. For those who want to
+    /// see whether it is noticed.
     pub fn damage(&mut self, harm: impl FnOnce(&mut M)) {
         harm(&mut self.machine);
     }
@@ -132,7 +133,8 @@ impl<M: StateMachine> Replicated<M> {
     /// batches, in order.
     ///
     /// # Errors
-    /// When the payload cannot be decoded, which means that a primary made a wrong entry: the caller must stop.
+    /// When the payload cannot be decoded, which means that a primary made a wrong entry: the caller must
+    /// stop.
     pub fn execute(
         &mut self,
         entry: &Entry,

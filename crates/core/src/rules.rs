@@ -23,7 +23,8 @@ pub enum Rule {
     CountBeforeTheyCount,
     /// P5, certification: membership is asked for only when the learner has everything committed.
     CertifyBeforeMembership,
-    /// P6, drop only what is dropped: an unresponsive backup is waited for until a view without it is installed.
+    /// P6, drop only what is dropped: an unresponsive backup is waited for until a view without it is
+    /// installed.
     DropOnlyWhatIsDropped,
     /// P7, its own entry first: nothing is committed or read before the no-op of the own view is committed.
     OwnEntryFirst,
@@ -64,7 +65,8 @@ pub enum Rule {
     BoundedAnswers,
     /// P10, same order, same result: a backup whose digest differs from the primary's stops being one.
     SameResult,
-    /// A view can be left before its primary has entered it: otherwise the death of that primary would be the end.
+    /// A view can be left before its primary has entered it: otherwise the death of that primary would be the
+    /// end.
     LeaveUnacknowledgedViews,
     /// A backup that answers, but holds up writes, is reported like a silent one.
     ReportTheSlow,
@@ -151,8 +153,8 @@ impl Rule {
         Self::PatientElections,
     ];
 
-    /// The rules whose absence only the tests of the Raft crate itself notice: the view service uses no leases of Raft,
-    /// and its leaders hardly ever begin a change while another is under way.
+    /// The rules whose absence only the tests of the Raft crate itself notice: the view service uses no
+    /// leases of Raft, and its leaders hardly ever begin a change while another is under way.
     pub const OF_RAFT_ALONE: [Self; 2] = [Self::OneChangeAtATime, Self::TransferEndsLeases];
 }
 

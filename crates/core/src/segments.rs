@@ -1,7 +1,8 @@
 //! How the requests of several clients share one batch.
 //!
-//! What one client asks for at once is a *segment*, in the encoding of the state machine, which must be able to tell
-//! where it ends. The *body* of a batch is a list of segments; the *response* to it has one reply for each:
+//! What one client asks for at once is a *segment*, in the encoding of the state machine, which must be able
+//! to tell where it ends. The *body* of a batch is a list of segments; the *response* to it has one reply for
+//! each:
 //!
 //! ```text
 //! body     := segment*
@@ -65,8 +66,8 @@ impl BodyBuilder {
     }
 }
 
-/// A segment of a machine that has no encoding of its own: the length of a command, as a `u32`, and the command.
-/// [`answer_framed`] takes it apart.
+/// A segment of a machine that has no encoding of its own: the length of a command, as a `u32`, and the
+/// command. [`answer_framed`] takes it apart.
 ///
 /// # Panics
 /// When the command is longer than 4 GiB, which no limit lets through.
@@ -76,8 +77,8 @@ pub fn frame(command: &[u8]) -> Bytes {
     [&length.to_le_bytes(), command].concat().into()
 }
 
-/// Takes apart a body of [framed](frame) segments, and appends to the response what `answer` writes for each. Bytes that are no
-/// such segment get no reply, and nothing that follows them does.
+/// Takes apart a body of [framed](frame) segments, and appends to the response what `answer` writes for each.
+/// Bytes that are no such segment get no reply, and nothing that follows them does.
 ///
 /// # Panics
 /// When an answer is longer than 4 GiB.

@@ -1,11 +1,11 @@
-//! Exactly once: a batch that its coordinator sends again is not executed again, but answered as it was the first time
-//! (Ongaro, "Consensus: Bridging Theory and Practice", section 6.3; Lee et al., "Implementing Linearizability at Large
-//! Scale and Low Latency", SOSP 2015).
+//! Exactly once: a batch that its coordinator sends again is not executed again, but answered as it was the
+//! first time (Ongaro, "Consensus: Bridging Theory and Practice", section 6.3; Lee et al., "Implementing
+//! Linearizability at Large Scale and Low Latency", SOSP 2015).
 //!
-//! A coordinator whose primary is gone cannot know whether its batch was executed. It sends the batch to the next primary, under
-//! the same [`BatchId`](crate::BatchId), and every replica decides the same way, because what it decides by
-//! is replicated: the answers to all batches that their coordinators have not confirmed yet. With each batch
-//! a coordinator says below which number it has all its answers; those go.
+//! A coordinator whose primary is gone cannot know whether its batch was executed. It sends the batch to the
+//! next primary, under the same [`BatchId`](crate::BatchId), and every replica decides the same way, because
+//! what it decides by is replicated: the answers to all batches that their coordinators have not confirmed
+//! yet. With each batch a coordinator says below which number it has all its answers; those go.
 //!
 //! # Bounds
 //!
@@ -25,8 +25,8 @@ use crate::id::{Incarnation, Index};
 use crate::payload::Batch;
 use crate::time::Timestamp;
 
-/// A coordinator that has sent nothing for so long, in milliseconds of entry time, is dead, and so are its batches:
-/// coordinators give up after seconds.
+/// A coordinator that has sent nothing for so long, in milliseconds of entry time, is dead, and so are its
+/// batches: coordinators give up after seconds.
 const DEAD_AFTER_MS: u64 = 3_600_000;
 /// And for so many entries: somebody who sets a clock forward does not make anybody forget.
 const DEAD_AFTER_ENTRIES: u64 = 100_000;

@@ -1,13 +1,16 @@
 //! Real clusters for tests and measurements: real processes, sockets and disks, with faults on demand.
 //!
-//! - [`Cluster`] runs nodes as `onecopy server` does, kills, pauses and restarts them, and cuts the links between them.
+//! - [`Cluster`] runs nodes as `onecopy server` does, kills, pauses and restarts them, and cuts the links
+//!   between them.
 //! - [`Dev`] runs `onecopy dev` and talks to it as a person would.
-//! - [`Proxy`] is one cuttable link, [`Stall`] a disk that hangs, [`Memory`] that of a process, to flip bits in.
+//! - [`Proxy`] is one cuttable link, [`Stall`] a disk that hangs, [`Memory`] that of a process, to flip bits
+//!   in.
 //! - [`load`] has clients that remember what they were told, and find what is lost, doubled or stale.
 //!
-//! Everything uses free ports and temporary directories, and ends with the test, also when the test panics: then the ends of
-//! the nodes' logs are printed. Even if the test process is killed, its nodes end, because their stdin closes. What should happen and
-//! does not is a panic: a test fails with it, and a measurement is worth nothing after it.
+//! Everything uses free ports and temporary directories, and ends with the test, also when the test panics:
+//! then the ends of the nodes' logs are printed. Even if the test process is killed, its nodes end, because
+//! their stdin closes. What should happen and does not is a panic: a test fails with it, and a measurement is
+//! worth nothing after it.
 //!
 //! ```no_run
 //! use onecopy_harness::{Cluster, Options};

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 /// So much is looked at together; what lies across is found too.
 const CHUNK: usize = 1 << 20;
 
-/// The memory of another process. It takes the right to trace it: a parent has it of its children, unless the system forbids
-/// that too.
+/// The memory of another process. It takes the right to trace it: a parent has it of its children, unless the
+/// system forbids that too.
 #[derive(Debug)]
 pub struct Memory {
     pid: u32,
@@ -24,8 +24,8 @@ impl Memory {
         Ok(Self { pid, file })
     }
 
-    /// Flips the lowest bit of the first byte of `pattern`, wherever it stands in writable private memory and is `meant`,
-    /// which gets to see the bytes before it. How many there were.
+    /// Flips the lowest bit of the first byte of `pattern`, wherever it stands in writable private memory and
+    /// is `meant`, which gets to see the bytes before it. How many there were.
     pub fn flip(&self, pattern: &[u8], meant: impl Fn(&[u8]) -> bool) -> io::Result<usize> {
         let mut flipped = 0;
         for (start, end) in self.writable()? {

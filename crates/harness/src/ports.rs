@@ -5,8 +5,8 @@ use std::sync::Mutex;
 
 use rand::RngExt;
 
-/// Below the ports that the kernel gives to outgoing connections, as these could take the port of a node that is dead for
-/// a while. Other than the range that `onecopy dev` chooses from.
+/// Below the ports that the kernel gives to outgoing connections, as these could take the port of a node that
+/// is dead for a while. Other than the range that `onecopy dev` chooses from.
 const RANGE: std::ops::Range<u16> = 10_240..20_000;
 
 /// Ports that this process has given away: tests run beside each other.

@@ -11,8 +11,8 @@ const BUFFER: usize = 64 * 1024;
 
 /// Forwards connections to an address.
 ///
-/// A direction that is cut behaves as a broken network does to TCP: nothing arrives, nobody is told, and what was sent
-/// meanwhile arrives late if the direction is healed while the connection still stands.
+/// A direction that is cut behaves as a broken network does to TCP: nothing arrives, nobody is told, and what
+/// was sent meanwhile arrives late if the direction is healed while the connection still stands.
 #[derive(Debug)]
 pub struct Proxy {
     /// Where to connect to.
@@ -70,7 +70,8 @@ impl Proxy {
         self.link.backward_cut.store(cut, Ordering::SeqCst);
     }
 
-    /// Lets what passes wait so long, in both directions. (Each piece waits for itself: this also limits the rate.)
+    /// Lets what passes wait so long, in both directions. (Each piece waits for itself: this also limits the
+    /// rate.)
     pub fn delay(&self, delay: Duration) {
         self.link.delay_ms.store(delay.as_millis() as u64, Ordering::SeqCst);
     }

@@ -6,16 +6,17 @@
 //!
 //! [`SteadyClock`], one for each node, is what the node takes for the true time. It goes by the monotonic
 //! clock, and drifts towards the wall clock by a tenth of its speed at most. A wall clock that is further
-//! away than [`TOLERANCE`] has *jumped*:
+//! away than [`TOLERANCE`] has *jumped*. This is what the steady clock does when the wall clock
 //!
-//! | the wall clock | the steady clock |
-//! | --- | --- |
-//! | has jumped | goes on as before |
-//! | still shows the same after [`PATIENCE`] | believes it |
-//! | is out of step, as the view service has found ([`ClockError`]) | is put right by as much, at once |
-//! | is read for the first time after a start | goes on from the last entry of the log, and takes the difference for a jump |
-//! | is read for the first time, and there is no entry | believes it, unless the view service says otherwise |
-//! | has jumped, within three seconds of a first reading that nothing else supports | believes it after as long as that was believed |
+//! - **has jumped**: goes on as before
+//! - **still shows the same after [`PATIENCE`]**: believes it
+//! - **is out of step, as the view service has found ([`ClockError`])**: is put right by as much, at once
+//! - **is read for the first time after a start**: goes on from the last entry of the log, and takes the
+//!   difference for a jump
+//! - **is read for the first time, and there is no entry**: believes it, unless the view service says
+//!   otherwise
+//! - **has jumped, within three seconds of a first reading that nothing else supports**: believes it after as
+//!   long as that was believed
 //!
 //! [`EntryTime`], one for each group, makes it monotonic. When it is ahead of the steady clock, because an
 //! earlier primary was or because a clock that was believed has been put back, it goes at half the speed

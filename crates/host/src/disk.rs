@@ -1,4 +1,5 @@
-//! What is asked of the log and of the archive of snapshots, and what comes back. In production each is a thread.
+//! What is asked of the log and of the archive of snapshots, and what comes back. In production each is a
+//! thread.
 
 use bytes::Bytes;
 use onecopy_core::chunks::Chunk;
@@ -46,8 +47,9 @@ pub struct SnapshotName {
 /// What the archive is asked for. Jobs are done one after the other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ArchiveJob {
-    /// Append a piece; one at offset 0 begins a snapshot, and ends all others of the group that are not finished.
-    /// Answered by [`ArchiveEvent::Written`] or [`ArchiveEvent::Failed`]; not at all if the beginning failed before.
+    /// Append a piece; one at offset 0 begins a snapshot, and ends all others of the group that are not
+    /// finished. Answered by [`ArchiveEvent::Written`] or [`ArchiveEvent::Failed`]; not at all if the
+    /// beginning failed before.
     Write {
         /// Of which snapshot.
         name: SnapshotName,

@@ -1,9 +1,10 @@
-//! What surrounds the protocol cores on every node, sans-IO: whoever has threads, sockets and disks is a thin shell around it.
+//! What surrounds the protocol cores on every node, sans-IO: whoever has threads, sockets and disks is a thin
+//! shell around it.
 //!
-//! The cores ([`onecopy_replica`], [`onecopy_raft`], [`onecopy_views`]) decide; something must batch requests for them, hold
-//! messages until the disk has what they promise, execute what is committed, answer whoever asked, and make and install
-//! snapshots. That is this crate. Two shells use it: the node of production and the simulator, so that what is simulated is
-//! what runs, down to the last line that is not I/O.
+//! The cores ([`onecopy_replica`], [`onecopy_raft`], [`onecopy_views`]) decide; something must batch requests
+//! for them, hold messages until the disk has what they promise, execute what is committed, answer whoever
+//! asked, and make and install snapshots. That is this crate. Two shells use it: the node of production and
+//! the simulator, so that what is simulated is what runs, down to the last line that is not I/O.
 //!
 //! ```text
 //!                 ┌─ DataPlane ─────────────────────────┐      ┌─ ControlPlane ───────────────────┐
@@ -17,14 +18,16 @@
 //!
 //! # The contract
 //!
-//! 1. There is no clock, thread, file, socket or chance in here. Time comes in with every call ([`Instant`] for
-//!    patience, [`Timestamp`] for entries), randomness as a seed at the start; the same calls give the same effects.
-//! 2. What is wanted of the rest of the node is pushed to an [`Out`], which the caller owns, drains and uses again. Its
-//!    three lists are independent of each other: a message that must wait for the disk is not in it yet.
-//! 3. The caller comes back with what became of the [`Job`]s and [`ArchiveJob`]s. A write that failed is never reported as
-//!    durable. A message that cannot be sent is lost, as on any network.
-//! 4. Things happen in *turns*: the caller hands in everything that has happened, then ends the turn. The unit of work is
-//!    the batch: under load the turns get larger, not more.
+//! 1. There is no clock, thread, file, socket or chance in here. Time comes in with every call ([`Instant`]
+//!    for patience, [`Timestamp`] for entries), randomness as a seed at the start; the same calls give the
+//!    same effects.
+//! 2. What is wanted of the rest of the node is pushed to an [`Out`], which the caller owns, drains and uses
+//!    again. Its three lists are independent of each other: a message that must wait for the disk is not in
+//!    it yet.
+//! 3. The caller comes back with what became of the [`Job`]s and [`ArchiveJob`]s. A write that failed is
+//!    never reported as durable. A message that cannot be sent is lost, as on any network.
+//! 4. Things happen in *turns*: the caller hands in everything that has happened, then ends the turn. The
+//!    unit of work is the batch: under load the turns get larger, not more.
 //!
 //! Whoever wants to watch, to log or to check, passes an observer ([`GroupObserver`], [`ControlObserver`]);
 //! `()` watches nothing, and costs nothing.
@@ -33,7 +36,7 @@
 //! | --- | --- |
 //! | [`message`] | what coordinators and primaries say to each other |
 //! | [`disk`] | what is asked of the log and of the archive of snapshots, and what comes back |
-//! | [`control_plane`] | pings, and what a node knows of the cluster; on a view node the view service, in turns |
+//! | [`control_plane`] | pings, what a node knows of the cluster; on a view node the view service, in turns |
 //! | [`coordinator`] | takes the requests of clients to the primary, batched |
 //! | [`clock`] | what time it is, although clocks are wrong now and then |
 //! | [`gathering`] | when the requests that have arrived become a batch |

@@ -32,8 +32,8 @@ pub struct Answer {
     /// Whose primary it was for: the coordinators of a node count the batches of each group from the
     /// beginning.
     pub group: GroupId,
-    /// Which start of which coordinator had asked. An answer to the process before names a batch of this one only by
-    /// accident.
+    /// Which start of which coordinator had asked. An answer to the process before names a batch of this one
+    /// only by accident.
     pub coordinator: Incarnation,
     /// Which of its batches.
     pub sequence: u64,
@@ -57,7 +57,8 @@ pub enum Outcome {
     Done {
         /// The replies, one for each segment.
         response: Bytes,
-        /// The last entry that the state reflected: a witness for a simulator's checks, which does not travel over wires.
+        /// The last entry that the state reflected: a witness for a simulator's checks, which does not travel
+        /// over wires.
         #[serde(skip)]
         as_of: Index,
     },
@@ -86,8 +87,8 @@ pub enum Outcome {
     Executing,
 }
 
-/// A message of the Raft group of the view table, on its way from one view node to another. Who speaks, and to whom, is a
-/// node *in one life of its disk*: one that lost it is another member.
+/// A message of the Raft group of the view table, on its way from one view node to another. Who speaks, and
+/// to whom, is a node *in one life of its disk*: one that lost it is another member.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RaftLetter {
     /// The cluster of the sender ([`onecopy_views::Membership::cluster`]).

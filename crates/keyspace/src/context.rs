@@ -10,8 +10,7 @@ use rand_chacha::rand_core::Rng;
 use crate::command::Spec;
 use crate::database::{Database, Hashed, Spot};
 use crate::error::{CommandError, Outcome};
-use crate::machine::{DATABASES, Keyspace};
-use crate::number::integer;
+use crate::machine::Keyspace;
 use crate::pieces::{copy, lengthen};
 use crate::seed::Seed;
 use crate::slot::{INLINE_MAX, New, Object};
@@ -317,15 +316,6 @@ impl<'a> Context<'a> {
         let (hashed, apply) = (self.hashed, self.apply);
         Context { keyspace: self.keyspace, db, hashed, apply, random_ordinal: self.random_ordinal }
     }
-}
-
-/// A database's number.
-pub(crate) fn database_number(arg: &[u8]) -> Result<u8, CommandError> {
-    let number = i32::try_from(integer(arg)?).map_err(|_| {
-        CommandError::Other("ERR value is out of range, value must between -2147483648 and 2147483647")
-    })?;
-    let number = u8::try_from(number).map_err(|_| CommandError::DatabaseOutOfRange)?;
-    if number < DATABASES { Ok(number) } else { Err(CommandError::DatabaseOutOfRange) }
 }
 
 /// Random numbers that were settled by the entry.

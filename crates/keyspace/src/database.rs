@@ -16,17 +16,17 @@
 //! entry, in an order that depends on nothing but slots and positions.
 
 mod imaging;
-
-use std::ops::Range;
+mod spot;
 
 use onecopy_core::{Budget, Timestamp};
 
 use self::imaging::Imaging;
+pub(crate) use self::spot::{Hashed, Spot};
 use crate::seed::Seed;
 use crate::slot::blocks::BLOCK;
 use crate::slot::deadlines::{Bits, Deadlines, NEVER};
 use crate::slot::expiries::number_of;
-use crate::slot::{INLINE_MAX, New, Object, RUN, Run};
+use crate::slot::{INLINE_MAX, New, Object, RUN, Run, SlotView};
 use crate::slots::{SLOTS, slot_of};
 use crate::trash::Trash;
 use crate::value::{Content, EXPIRY_COST, KEY_COST, Value};
@@ -40,44 +40,6 @@ impl Object<'_> {
     /// What it occupies.
     pub(crate) fn memory(&self) -> u64 {
         memory_of(self.key, self.value, self.expires.is_some())
-    }
-}
-
-/// Where a key is, or would be. Good until the database is changed.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Spot {
-    slot: usize,
-    hash: u64,
-    /// Its position, if it is there.
-    position: Option<usize>,
-}
-
-/// A key that was hashed before it is looked for. All databases of a keyspace hash alike.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Hashed<'a> {
-    key: &'a [u8],
-    slot: usize,
-    hash: u64,
-}
-
-impl<'a> Hashed<'a> {
-    /// Which of all slots the key belongs to.
-    pub(crate) fn slot(&self) -> usize {
-        self.slot
-    }
-
-    pub(crate) fn hash(&self) -> u64 {
-        self.hash
-    }
-
-    /// The same for another place with equal bytes.
-    pub(crate) fn at(self, key: &'a [u8]) -> Self {
-        Self { key, ..self }
-    }
-
-    /// Whether this is about `key`: these very bytes, which nobody has to compare.
-    pub(crate) fn is_of(&self, key: &[u8]) -> bool {
-        std::ptr::eq(self.key, key)
     }
 }
 
@@ -100,30 +62,6 @@ pub(crate) struct Database {
     /// Large values that were removed.
     trash: Trash,
     imaging: Option<Box<Imaging>>,
-}
-
-/// A slot, to read from.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct SlotView<'a> {
-    run: &'a Run,
-    slot: usize,
-}
-
-impl<'a> SlotView<'a> {
-    /// How many keys it has.
-    pub(crate) fn len(self) -> usize {
-        self.run.keys(self.slot)
-    }
-
-    /// The positions of a block.
-    pub(crate) fn block(self, block: usize) -> Range<usize> {
-        block * BLOCK..self.len().min((block + 1) * BLOCK)
-    }
-
-    /// What is at a position.
-    pub(crate) fn at(self, position: usize) -> Option<Object<'a>> {
-        self.run.object(self.slot, position)
-    }
 }
 
 impl Database {
@@ -192,7 +130,7 @@ impl Database {
     /// A slot that has keys.
     pub(crate) fn slot(&self, slot: usize) -> Option<SlotView<'_>> {
         let run = self.runs.get(slot / RUN)?.as_deref()?;
-        let view = SlotView { run, slot: slot % RUN };
+        let view = run.view(slot % RUN);
         (view.len() > 0).then_some(view)
     }
 

@@ -42,6 +42,9 @@ pub enum CommandError {
         /// The command, in the letters of the client.
         command: String,
     },
+    /// A command that works on several keys was given none.
+    #[error("ERR at least 1 input key is needed for '{0}' command")]
+    NoInputKey(&'static str),
     /// The key does not exist.
     #[error("ERR no such key")]
     NoSuchKey,

@@ -1,6 +1,7 @@
 //! Which keys a body of commands touches, whether it is in an entry or read at a backup.
 //!
-//! A key counts in whichever database: `COPY` and `MOVE` name keys of two, and the same key in another one is rare.
+//! A key counts in whichever database: `COPY` and `MOVE` name keys of two, and the same key in another one is
+//! rare.
 
 use onecopy_core::Timestamp;
 use onecopy_core::footprint::Footprint;
@@ -9,7 +10,8 @@ use crate::command::{self, Kind, Spec, key_positions, looks_beyond_its_keys};
 use crate::machine::Keyspace;
 use crate::request::{self, Args};
 
-/// Calls `visit` with every command of a body, and the database it is for; with `None` for whatever makes no sense.
+/// Calls `visit` with every command of a body, and the database it is for; with `None` for whatever makes no
+/// sense.
 fn each(body: &[u8], mut visit: impl FnMut(Option<(u8, &'static Spec, &[&[u8]])>)) {
     for segment in request::segments(body) {
         let Ok(segment) = segment else { return visit(None) };

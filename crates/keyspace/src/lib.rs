@@ -34,8 +34,8 @@
 //! - A score of negative zero is kept as zero.
 //! - `INCRBYFLOAT` is exact where Redis rounds to 80 bits; the sum is rounded to 17 digits after the point,
 //!   as there.
-//! - `ONCE token command …` is a command of our own: the command is executed once, however often it is sent under the
-//!   same token, and answered the same each time (see `commands/once.rs`).
+//! - `ONCE token command …` is a command of our own: the command is executed once, however often it is sent
+//!   under the same token, and answered the same each time (see `commands/once.rs`).
 //! - `PFCOUNT` changes nothing, where Redis writes the cardinality into the string: after it, the last eight
 //!   bytes of the header of a HyperLogLog may be other ones there. All other bytes are the same.
 //! - A HyperLogLog whose registers are corrupt is refused by every command that looks at them; Redis notices
@@ -43,13 +43,16 @@
 //!   the largest integer; Redis answers the smallest.
 //! - `BITFIELD` writes no field that ends beyond 512 MiB; Redis exceeds its limit by up to eight bytes. An
 //!   offset in fields (`#`) that overflows is an error; in Redis it wraps. A number that is far too small for
-//!   `SET` with `OVERFLOW SAT` becomes the smallest of the field; in Redis the very smallest become the largest.
-//! - `OBJECT FREQ` and `IDLETIME` are errors: nobody counts or remembers when a value is used. `REFCOUNT` is always 1.
+//!   `SET` with `OVERFLOW SAT` becomes the smallest of the field; in Redis the very smallest become the
+//!   largest.
+//! - `OBJECT FREQ` and `IDLETIME` are errors: nobody counts or remembers when a value is used. `REFCOUNT` is
+//!   always 1.
 //!
 //! # The way of a command
 //!
 //! `machine` decodes the body, finds the command in `command`, checks its arity, and calls its function in
-//! `commands`. That function parses its arguments, then executes, then replies. It sees the keyspace through
+//! `commands`. That function parses its arguments (with [`options`], if other state machines have the same
+//! command), then executes, then replies. It sees the keyspace through
 //! `context`, which treats what has expired as absent, and changes it through `database`, which keeps the
 //! accounts, the expiries and the image in the making. To add a command, write its function and its row in
 //! `command/table.rs`.
@@ -79,6 +82,7 @@ mod value;
 
 pub mod command;
 pub mod glob;
+pub mod options;
 pub mod request;
 pub mod slots;
 

@@ -1,10 +1,11 @@
 //! The encoding of commands and of responses between a coordinator and the state machine.
 //!
-//! A *segment* is a run of commands of one client connection, in one database; bodies of batches and responses are made of
-//! segments and replies as [`onecopy_core::segments`] says. All numbers are little-endian:
+//! A *segment* is a run of commands of one client connection, in one database; bodies of batches and
+//! responses are made of segments and replies as [`onecopy_core::segments`] says. All numbers are
+//! little-endian:
 //!
 //! ```text
-//! segment  := db:u8 flags:u8 count:u32 length:u32 command*     bit 0 of flags: RESP3; length: of the commands
+//! segment  := db:u8 flags:u8 count:u32 length:u32 command*     bit 0 of flags: RESP3; length: of commands
 //! command  := argc:u32 (length:u32 byte*)*                     argument 0 is the command's name
 //! reply    := one for each command, in order
 //! ```

@@ -1,8 +1,9 @@
 //! What has been executed under a token of a client, and what was answered: the memory of `ONCE`.
 //!
-//! Tokens are in the order of their first use, and numbered in it. One is forgotten [`KEPT_MS`] after its first use, by
-//! entry time, so that replicas agree on it; earlier only if there are too many, the oldest first. A record never changes,
-//! so an image in the making needs to be told only of those that are forgotten before it has them.
+//! Tokens are in the order of their first use, and numbered in it. One is forgotten [`KEPT_MS`] after its
+//! first use, by entry time, so that replicas agree on it; earlier only if there are too many, the oldest
+//! first. A record never changes, so an image in the making needs to be told only of those that are forgotten
+//! before it has them.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -21,7 +22,8 @@ pub const TOKEN_BYTES_MAX: usize = 64;
 pub(crate) const TOKEN_NUMBER_MAX: u64 = u64::MAX / 2;
 /// How long a token is remembered, in milliseconds.
 const KEPT_MS: u64 = 600_000;
-/// Tokens are forgotten at whole seconds, in milliseconds: an idle group makes no more than one entry a second for them.
+/// Tokens are forgotten at whole seconds, in milliseconds: an idle group makes no more than one entry a
+/// second for them.
 const FORGOTTEN_AT_MS: u64 = 1_000;
 /// So many tokens are remembered.
 const COUNT_MAX: usize = 1_000_000;

@@ -16,7 +16,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use onecopy_resp::Version;
-use support::maker::{Compare, Maker, TEMPLATES};
+use support::maker::Maker;
+use support::templates::{Compare, TEMPLATES};
 use support::{Machine, Reply, words};
 
 struct Redis {

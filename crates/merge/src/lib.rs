@@ -42,10 +42,10 @@
 //!
 //! # Why it imports the other state machine
 //!
-//! What Redis takes for a number, how it adds decimals, matches patterns, spells errors, numbers slots, and
-//! which commands there are with how many arguments, must be the same here to the letter. The crate takes
-//! these from `onecopy-keyspace` rather than keep copies that drift, and nothing else from there: none of it
-//! knows a log, an order or an entry.
+//! What Redis takes for a number, how it adds decimals, matches patterns, spells errors, numbers slots, what
+//! the options of its commands mean, and which commands there are with how many arguments, must be the same
+//! here to the letter. The crate takes these from `onecopy-keyspace` rather than keep copies that drift, and
+//! nothing else from there: none of it knows a log, an order or an entry.
 
 mod amount;
 mod cell;

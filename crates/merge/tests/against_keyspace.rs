@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 use onecopy_core::Timestamp;
 use onecopy_merge::{Call, Class, Replica, ReplicaId, Rules, commands};
 use onecopy_resp::Version;
-use support::maker::{Compare, Maker, TEMPLATES};
+use support::maker::Maker;
+use support::templates::{Compare, TEMPLATES};
 use support::{Machine, Reply, words};
 
 /// Whether a replica refuses a command on purpose.

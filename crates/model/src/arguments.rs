@@ -21,8 +21,8 @@ pub enum Which {
     All,
 }
 
-/// Looks at every state of small groups that run the real protocol cores. Without bounds, at a list of settings; with
-/// bounds, at one setting, in which nothing happens that is not named.
+/// Looks at every state of small groups that run the real protocol cores. Without bounds, at a list of
+/// settings; with bounds, at one setting, in which nothing happens that is not named.
 #[derive(Debug, Parser)]
 pub struct Arguments {
     /// Which cores.

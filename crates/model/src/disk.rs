@@ -1,5 +1,5 @@
-//! The disk of one node: writes become durable in the order of their tickets, one after the other, whenever the
-//! checker wants.
+//! The disk of one node: writes become durable in the order of their tickets, one after the other, whenever
+//! the checker wants.
 
 use std::collections::VecDeque;
 

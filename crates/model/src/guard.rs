@@ -1,4 +1,5 @@
-//! The cores assert what must hold, and panic when it does not. For a checker that is a violation like any other.
+//! The cores assert what must hold, and panic when it does not. For a checker that is a violation like any
+//! other.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};

@@ -1,7 +1,8 @@
 //! Messages on their way.
 //!
-//! *Loss* needs no budget: whatever the others do while a message stays on its way, they could do if it were lost, and
-//! properties of safety do not ask how a history ends. *Duplication* is a delivery that leaves the message where it is.
+//! *Loss* needs no budget: whatever the others do while a message stays on its way, they could do if it were
+//! lost, and properties of safety do not ask how a history ends. *Duplication* is a delivery that leaves the
+//! message where it is.
 
 use std::hash::Hash;
 
@@ -35,8 +36,8 @@ impl<M> Packet<M> {
     }
 }
 
-/// All messages on their way, by sender and receiver. Those of one pair stand in the order in which they were sent, if
-/// that means anything, and else in an order that is always the same for the same messages.
+/// All messages on their way, by sender and receiver. Those of one pair stand in the order in which they were
+/// sent, if that means anything, and else in an order that is always the same for the same messages.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Network<M> {
     order: Order,

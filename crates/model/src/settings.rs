@@ -1,4 +1,5 @@
-//! The settings that are looked at when nobody says otherwise: together they take less than a minute on two cores.
+//! The settings that are looked at when nobody says otherwise: together they take less than a minute on two
+//! cores.
 
 use onecopy_core::Rules;
 
@@ -168,8 +169,8 @@ pub fn small() -> Vec<Setting> {
     ]
 }
 
-/// The settings in which a rule is missed soonest, each with that rule switched off; none for rules that these models
-/// cannot miss.
+/// The settings in which a rule is missed soonest, each with that rule switched off; none for rules that
+/// these models cannot miss.
 #[cfg(feature = "sabotage")]
 #[must_use]
 pub fn without(rule: onecopy_core::Rule) -> Vec<Setting> {
@@ -221,8 +222,8 @@ pub fn without(rule: onecopy_core::Rule) -> Vec<Setting> {
         Rule::MajorityCommits => {
             vec![members(Settled, 2, kept, raft::Budget { writes: 1, timeouts: 2, ..quiet })]
         }
-        // About what these models do not have: that something happens in the end, time that passes, clients that
-        // try again, view nodes that come and go.
+        // About what these models do not have: that something happens in the end, time that passes, clients
+        // that try again, view nodes that come and go.
         _ => Vec::new(),
     };
     settings.into_iter().map(|setting| setting.with(Rules::without(rule))).collect()

@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 /// A value that many states hold together, with its hash beside it.
 ///
-/// A step changes one node; the other two, and the messages that it does not touch, are shared with the state before.
-/// Cloning a state costs a few reference counts, and hashing it a few words.
+/// A step changes one node; the other two, and the messages that it does not touch, are shared with the state
+/// before. Cloning a state costs a few reference counts, and hashing it a few words.
 ///
-/// Two are equal when their hashes are: 64 bits tell a few million values apart, and the checker knows states by no
-/// more than that either.
+/// Two are equal when their hashes are: 64 bits tell a few million values apart, and the checker knows states
+/// by no more than that either.
 pub struct Shared<T> {
     fingerprint: u64,
     value: Arc<T>,

@@ -21,7 +21,8 @@ pub fn violated(verdict: &mut Verdict, property: &'static str, what: String) {
     verdict.get_or_insert_with(|| Arc::new(Violation { property, what }));
 }
 
-/// What happened in a step, in words. Nobody listens while states are counted, and nothing is put into words then.
+/// What happened in a step, in words. Nobody listens while states are counted, and nothing is put into words
+/// then.
 #[derive(Debug, Default)]
 pub struct Notes(Option<Vec<String>>);
 

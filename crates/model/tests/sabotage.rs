@@ -1,5 +1,5 @@
-//! A check that cannot fail proves nothing: with any one rule switched off, the checker must find a violation.
-//! `cargo test --release -p onecopy-model --features sabotage`.
+//! A check that cannot fail proves nothing: with any one rule switched off, the checker must find a
+//! violation. `cargo test --release -p onecopy-model --features sabotage`.
 #![cfg(feature = "sabotage")]
 
 use std::num::NonZeroUsize;

@@ -27,8 +27,8 @@ fn raft_is_clean() {
     settings.for_each(is_clean);
 }
 
-/// Disks that finish at once when no crash is left are a reduction. Without it there are more states, and no more
-/// violations.
+/// Disks that finish at once when no crash is left are a reduction. Without it there are more states, and no
+/// more violations.
 #[test]
 fn slow_disks_change_nothing() {
     for setting in settings::small() {
@@ -42,7 +42,8 @@ fn slow_disks_change_nothing() {
     }
 }
 
-/// The same model gives the same number of states: nothing in it depends on addresses, seeds or the order of threads.
+/// The same model gives the same number of states: nothing in it depends on addresses, seeds or the order of
+/// threads.
 #[test]
 fn two_runs_agree() {
     let setting = settings::small()[0];

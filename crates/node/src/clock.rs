@@ -24,8 +24,8 @@ impl Clock {
         Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
     }
 
-    /// The time since the clock was started. It never goes back, and goes on while the machine is suspended: a lease
-    /// must not be longer for whoever slept.
+    /// The time since the clock was started. It never goes back, and goes on while the machine is suspended:
+    /// a lease must not be longer for whoever slept.
     pub(crate) fn now(&self) -> Instant {
         Instant(boot_nanos().saturating_sub(self.origin))
     }

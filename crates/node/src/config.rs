@@ -1,7 +1,7 @@
 //! The settings of a node.
 //!
-//! Every setting has a name in the configuration file, a flag and an environment variable; the command line makes
-//! a [`Config`] of all three, and [`Config::problems`] says everything that is wrong with it at once.
+//! Every setting has a name in the configuration file, a flag and an environment variable; the command line
+//! makes a [`Config`] of all three, and [`Config::problems`] says everything that is wrong with it at once.
 
 mod addresses;
 mod problems;
@@ -27,8 +27,8 @@ pub enum Durability {
     /// Once it is synced to the disk.
     #[default]
     Disk,
-    /// Once the operating system has it; synced every second. Acknowledged writes survive the death of any process,
-    /// but not of all members' machines at once.
+    /// Once the operating system has it; synced every second. Acknowledged writes survive the death of any
+    /// process, but not of all members' machines at once.
     Memory,
 }
 
@@ -36,11 +36,12 @@ pub enum Durability {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Reads {
-    /// By leases: every member answers reads from its own state. It is trusted that no clock gains or loses more than
-    /// `clock_drift_ppm`.
+    /// By leases: every member answers reads from its own state. It is trusted that no clock gains or loses
+    /// more than `clock_drift_ppm`.
     #[default]
     Lease,
-    /// By asking all members of the view, one round trip for all reads that arrived meanwhile. No clock is trusted.
+    /// By asking all members of the view, one round trip for all reads that arrived meanwhile. No clock is
+    /// trusted.
     Confirm,
 }
 
@@ -90,8 +91,9 @@ pub struct Limits {
     pub clients: usize,
     /// Bytes of one command, with all its arguments.
     pub command_bytes: usize,
-    /// Bytes of commands, of all clients together, that have arrived and are not answered; and as many again of replies
-    /// that are not read. Clients that send more wait; those who hold much of it without need are disconnected.
+    /// Bytes of commands, of all clients together, that have arrived and are not answered; and as many again
+    /// of replies that are not read. Clients that send more wait; those who hold much of it without need are
+    /// disconnected.
     pub pipeline_bytes: usize,
     /// Seconds that a client may leave its replies unread before it is disconnected.
     pub output_stall_seconds: u64,
@@ -123,11 +125,12 @@ pub struct Config {
     /// What it is for.
     #[serde(default = "all_roles")]
     pub roles: Vec<NodeRole>,
-    /// What the node fails together with (a rack, a data centre); empty if it does not matter. Copies are spread over zones.
+    /// What the node fails together with (a rack, a data centre); empty if it does not matter. Copies are
+    /// spread over zones.
     #[serde(default)]
     pub zone: String,
-    /// The nodes that form the view service: one, three or five. They found the cluster; a node that finds one asks them
-    /// where the view service is.
+    /// The nodes that form the view service: one, three or five. They found the cluster; a node that finds
+    /// one asks them where the view service is.
     pub view_nodes: Vec<u32>,
     /// Where this node reaches the other nodes: their ids and addresses. It may name this node too.
     #[serde(with = "node_ids")]

@@ -1,8 +1,9 @@
 //! The durable log of the node, as its owners use it. See [`keeper`] for the thread behind it.
 //!
-//! Groups hand in writes with a ticket and hear when the ticket is durable. What "durable" means is the node's
-//! [`Durability`]; the small state of a protocol (terms, votes, promises) is synced whatever the setting. After a
-//! failed write nothing is ever reported as durable again, so the node stops acknowledging, and says why.
+//! Groups hand in writes with a ticket and hear when the ticket is durable. What "durable" means is the
+//! node's [`Durability`]; the small state of a protocol (terms, votes, promises) is synced whatever the
+//! setting. After a failed write nothing is ever reported as durable again, so the node stops acknowledging,
+//! and says why.
 //!
 //! With `durability = "memory"` entries are durable once the operating system has them. A data thread hands
 //! them over itself, all that a turn has with one system call, and wakes nobody (decision 12). What takes

@@ -76,7 +76,8 @@ impl Knowledge {
         *lock(&self.view_service) = Some(status);
     }
 
-    /// The replicas of this node, as a ping reports them. A log that has failed is a disk that never finishes.
+    /// The replicas of this node, as a ping reports them. A log that has failed is a disk that never
+    /// finishes.
     pub(crate) fn reports(&self) -> Vec<GroupReport> {
         let failed = self.journal.failure().is_some();
         let mut reports: Vec<GroupReport> = self.data.of_replicas(|replica| Some(replica.report()));

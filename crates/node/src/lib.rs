@@ -13,10 +13,11 @@
 //!
 //! # The way of a write
 //!
-//! A connection (`client`) collects the commands that have arrived into a segment. The coordinator puts the segments of
-//! a turn into a batch and takes it to the primary, in this process or over a `peer` link. The primary's
-//! group puts the batches of a turn into one entry; the replica core hands it to the log and to the backups; when all
-//! have it durably, it is executed, and the replies go back the same way. All that is not I/O is in [`onecopy_host`].
+//! A connection (`client`) collects the commands that have arrived into a segment. The coordinator puts the
+//! segments of a turn into a batch and takes it to the primary, in this process or over a `peer` link. The
+//! primary's group puts the batches of a turn into one entry; the replica core hands it to the log and to the
+//! backups; when all have it durably, it is executed, and the replies go back the same way. All that is not
+//! I/O is in [`onecopy_host`].
 
 mod archive;
 #[cfg(test)]

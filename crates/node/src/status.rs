@@ -1,7 +1,7 @@
 //! What a node tells about itself, over HTTP and in `INFO`.
 //!
-//! The types are public and can be read back, so that the command line shows what the node says without a second
-//! description of it.
+//! The types are public and can be read back, so that the command line shows what the node says without a
+//! second description of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -59,8 +59,8 @@ pub struct NodeStatus {
 /// What a view node is in the view service.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ViewServiceStatus {
-    /// `leader`, `follower`, `candidate`, `learner` (gets the log, has no vote yet), `founding` (waits for the other view
-    /// nodes of a new cluster) or `waiting` (is no member).
+    /// `leader`, `follower`, `candidate`, `learner` (gets the log, has no vote yet), `founding` (waits for
+    /// the other view nodes of a new cluster) or `waiting` (is no member).
     pub role: String,
     /// The Raft term.
     pub term: u64,

@@ -16,7 +16,8 @@ const DEFAULT_ADDRESSES: [&str; 3] = ["127.0.0.1:8001", "127.0.0.1:8002", "127.0
 /// The nodes that a command asks.
 #[derive(Clone, Debug, Args)]
 pub struct Addressees {
-    /// The HTTP address of a node; may be given several times. Without it, the first three nodes of `onecopy dev`.
+    /// The HTTP address of a node; may be given several times. Without it, the first three nodes of `onecopy
+    /// dev`.
     #[arg(long, value_name = "HOST:PORT")]
     http: Vec<String>,
     /// The data directory of an `onecopy dev`, whose nodes are asked.

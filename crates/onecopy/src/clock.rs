@@ -8,7 +8,8 @@ pub(crate) fn utc(unix_ms: u64) -> String {
     format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}.{millis:03}")
 }
 
-/// The date so many days after 1970-01-01. Years are counted from March on, so that a leap day is the last of its year.
+/// The date so many days after 1970-01-01. Years are counted from March on, so that a leap day is the last of
+/// its year.
 fn date(days: u64) -> (u64, u64, u64) {
     const ERA: u64 = 146_097;
     let days = days + 719_468;

@@ -20,8 +20,8 @@ pub struct Arguments {
 enum Command {
     /// Check settings: print all as they count, with their origin and meaning, or every mistake in them.
     ///
-    /// Takes the same flags and environment variables as `onecopy server`. The exit code is 0 if a node can start with
-    /// the settings, and 1 if it cannot.
+    /// Takes the same flags and environment variables as `onecopy server`. The exit code is 0 if a node can
+    /// start with the settings, and 1 if it cannot.
     #[command(after_help = "Example:\n  onecopy config check --config node.toml --durability memory")]
     Check {
         /// The configuration file.

@@ -16,8 +16,8 @@ const INTERVAL: Duration = Duration::from_millis(500);
 
 /// Show what the view service has decided, and on what evidence.
 ///
-/// The view table remembers its last 256 changes; any node that answers is enough. Times are those of the view node that decided,
-/// in UTC.
+/// The view table remembers its last 256 changes; any node that answers is enough. Times are those of the
+/// view node that decided, in UTC.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  onecopy events\n  onecopy events --follow\n  onecopy events --json --http 10.0.0.1:8080"

@@ -10,14 +10,15 @@
 //! | `onecopy config` | explains and checks settings | [`config`] |
 //! | `onecopy sim` | runs the protocols in the deterministic simulator | [`onecopy_sim::cli`] |
 //!
-//! All settings of a node are listed once, in [`settings`]; their flags, environment variables, the example file and what
-//! `config check` says are made from that list.
+//! All settings of a node are listed once, in [`settings`]; their flags, environment variables, the example
+//! file and what `config check` says are made from that list.
 //!
 //! # Exit codes
 //!
-//! 0 means done. 1 means that it could not be done, with the reason on stderr. 2 is used by wrong arguments, by
-//! `onecopy status` for a cluster that lacks copies, and by operators' commands of which nobody said what became of them. [`server::EXIT_BROKEN`]
-//! means that a node went on no further because one of its threads had died, or because its memory seems to be damaged.
+//! 0 means done. 1 means that it could not be done, with the reason on stderr. 2 is used by wrong arguments,
+//! by `onecopy status` for a cluster that lacks copies, and by operators' commands of which nobody said what
+//! became of them. [`server::EXIT_BROKEN`] means that a node went on no further because one of its threads
+//! had died, or because its memory seems to be damaged.
 
 mod addressees;
 mod clock;

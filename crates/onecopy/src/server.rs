@@ -24,9 +24,9 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Run one node.
 ///
-/// Its settings come from a file, from environment variables and from flags; of these, the last counts most. Without
-/// a file, all settings that have no default must be given by flags or variables. The node stops cleanly on SIGTERM and
-/// SIGINT.
+/// Its settings come from a file, from environment variables and from flags; of these, the last counts most.
+/// Without a file, all settings that have no default must be given by flags or variables. The node stops
+/// cleanly on SIGTERM and SIGINT.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  onecopy server --config node.toml\n  \
     ONECOPY_DURABILITY=memory onecopy server --config node.toml --log debug")]
@@ -34,15 +34,16 @@ pub struct Arguments {
     /// The configuration file; `onecopy config example` prints one.
     #[arg(long, short, env = "ONECOPY_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
-    /// What is logged to stderr: error, warn, info, debug or trace, also by module (`info,onecopy_node=debug`).
+    /// What is logged to stderr: error, warn, info, debug or trace, also by module
+    /// (`info,onecopy_node=debug`).
     #[arg(long, env = "ONECOPY_LOG", default_value = "info", value_name = "LEVEL")]
     log: String,
     /// How it is logged.
     #[arg(long, env = "ONECOPY_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
     log_format: LogFormat,
-    /// Stop when stdin is closed. `onecopy dev` gives its nodes a pipe that nobody writes to: the kernel closes it
-    /// however `dev` dies, even by SIGKILL, when it has no chance to stop its nodes itself. (The other way, a death
-    /// signal from the parent, would need unsafe code between fork and exec.)
+    /// Stop when stdin is closed. `onecopy dev` gives its nodes a pipe that nobody writes to: the kernel
+    /// closes it however `dev` dies, even by SIGKILL, when it has no chance to stop its nodes itself. (The
+    /// other way, a death signal from the parent, would need unsafe code between fork and exec.)
     #[arg(long, hide = true)]
     exit_with_stdin: bool,
     #[command(flatten)]
@@ -106,8 +107,9 @@ fn begin_anew() -> ! {
     stop_at_once(&format!("the process cannot begin anew: {error}"))
 }
 
-/// Ends the process without any clean-up. A node one of whose threads has died is in a state that nobody has thought
-/// of: it must not send or write another byte. To the others this is a crash, which the protocols survive.
+/// Ends the process without any clean-up. A node one of whose threads has died is in a state that nobody has
+/// thought of: it must not send or write another byte. To the others this is a crash, which the protocols
+/// survive.
 fn stop_at_once(failure: &str) -> ! {
     eprintln!("onecopy: {failure}; the node stops at once (what it acknowledged is safe: start it again)");
     std::process::exit(EXIT_BROKEN);

@@ -1,5 +1,5 @@
-//! Memory that is damaged, in real processes (rule P10): a bit of a value flips where no command touches it. A backup is found
-//! out, dropped and rebuilt; a primary stops, and its log puts it right.
+//! Memory that is damaged, in real processes (rule P10): a bit of a value flips where no command touches it.
+//! A backup is found out, dropped and rebuilt; a primary stops, and its log puts it right.
 
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};

@@ -1,5 +1,5 @@
-//! Disasters, with real processes: disks that are lost for good, and old images of disks that come back. Nothing does harm by
-//! itself; what happened is said, and which command gets out.
+//! Disasters, with real processes: disks that are lost for good, and old images of disks that come back.
+//! Nothing does harm by itself; what happened is said, and which command gets out.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! Real processes, real sockets, real disks: nodes are killed, paused and cut off under load, and nothing that was
-//! acknowledged is lost, nothing stale is read, and redundancy comes back by itself.
+//! Real processes, real sockets, real disks: nodes are killed, paused and cut off under load, and nothing
+//! that was acknowledged is lost, nothing stale is read, and redundancy comes back by itself.
 //!
 //! `ONECOPY_ROUNDS` sets how often the kill loop kills (3 by default).
 
@@ -141,7 +141,8 @@ fn a_primary_that_is_cut_off_answers_nothing_until_it_learns_the_new_view() {
     load.wait_for_success(PATIENCE);
     cluster.heal_all();
     cluster.wait_until_complete();
-    // What was sent to it inside the partition was never acknowledged, and its tail has yielded to the new primary's.
+    // What was sent to it inside the partition was never acknowledged, and its tail has yielded to the new
+    // primary's.
     let value: Option<String> =
         redis::cmd("GET").arg("cut").query(&mut cluster.client(primary)).expect("GET");
     assert_eq!(value, None, "a write inside the partition survived");
@@ -260,7 +261,8 @@ fn writes_wait_for_enough_copies_and_reads_do_not() {
     let incr = |client: &mut redis::Connection| redis::cmd("INCR").arg("n").query::<u64>(client);
     assert_eq!(incr(&mut client).expect("two copies"), 1);
     cluster.kill(2);
-    // The first may be on its way when the backup dies: then nobody can say. The next certainly finds one copy only.
+    // The first may be on its way when the backup dies: then nobody can say. The next certainly finds one
+    // copy only.
     let mut executed = 1;
     wait("an error that says what is missing", PATIENCE, || match incr(&mut client) {
         Ok(_) => {

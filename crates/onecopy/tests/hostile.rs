@@ -1,5 +1,5 @@
-//! Hostile input on the client port and on the peer port: clear errors or closed connections, bounded memory, and
-//! other clients are served all the time.
+//! Hostile input on the client port and on the peer port: clear errors or closed connections, bounded memory,
+//! and other clients are served all the time.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};

@@ -1,5 +1,5 @@
-//! Links that are cut one way, broken again and again, or slow. What happens to nodes that are killed, paused or cut off
-//! altogether is in `faults.rs`.
+//! Links that are cut one way, broken again and again, or slow. What happens to nodes that are killed, paused
+//! or cut off altogether is in `faults.rs`.
 
 use std::time::Duration;
 
@@ -54,8 +54,8 @@ fn the_backup_cannot_reach_its_primary() {
     });
 }
 
-/// Every view node answers a ping with a newer view table, so a primary that hears everybody but the leader learns the
-/// view in which its backup is replaced.
+/// Every view node answers a ping with a newer view table, so a primary that hears everybody but the leader
+/// learns the view in which its backup is replaced.
 #[test]
 fn the_leader_of_the_view_service_cannot_reach_a_primary_that_needs_a_new_view() {
     goes_on_although_one_way_is_cut(with_separate_view_service(), |cluster, primary, backup| {

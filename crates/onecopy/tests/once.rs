@@ -1,5 +1,6 @@
-//! `ONCE`, with real processes: the clients of a node that is killed send the same lines again through another node. Every
-//! token counts once, and every repetition is told what the first attempt was, or would have been, told.
+//! `ONCE`, with real processes: the clients of a node that is killed send the same lines again through
+//! another node. Every token counts once, and every repetition is told what the first attempt was, or would
+//! have been, told.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -21,7 +22,8 @@ fn connect(address: SocketAddr) -> RedisResult<Connection> {
     Ok(connection)
 }
 
-/// What a client of a node does that dies: the same line again, through other nodes, until there is an answer.
+/// What a client of a node does that dies: the same line again, through other nodes, until there is an
+/// answer.
 struct Counter<'a> {
     connection: Connection,
     elsewhere: &'a [SocketAddr],

@@ -1,4 +1,5 @@
-//! What operators do to a running cluster, with real processes and under load: clients see a pause, and no error.
+//! What operators do to a running cluster, with real processes and under load: clients see a pause, and no
+//! error.
 //!
 //! `ONECOPY_ROUNDS` sets how often primaries are killed and handed over (3 by default).
 

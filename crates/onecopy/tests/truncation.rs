@@ -1,4 +1,5 @@
-//! The log on disk does not grow for ever: snapshots let old segments go, also those that an idle group keeps alive.
+//! The log on disk does not grow for ever: snapshots let old segments go, also those that an idle group keeps
+//! alive.
 
 use onecopy_harness::{Cluster, Options, PATIENCE, wait};
 

@@ -1,4 +1,5 @@
-//! The view service grows, shrinks, moves and heals, with real processes and under load: no client sees an error.
+//! The view service grows, shrinks, moves and heals, with real processes and under load: no client sees an
+//! error.
 
 use std::net::SocketAddr;
 use std::process::{Command, Output};
@@ -8,7 +9,8 @@ use onecopy_harness::load::{Fate, Load};
 use onecopy_harness::{Cluster, Options, PATIENCE, executable, timed, wait};
 use onecopy_node::ViewServiceStatus;
 
-/// How long a view node that lost its disk may take to be replaced: the patience of the leader is ten election timeouts.
+/// How long a view node that lost its disk may take to be replaced: the patience of the leader is ten
+/// election timeouts.
 const REPLACEMENT: Duration = Duration::from_secs(30);
 
 /// Nodes 1 to 3 hold data; of nodes 4 to 8, the first is the view service, and the others wait.

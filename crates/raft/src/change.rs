@@ -4,11 +4,13 @@
 //!  C_old ──Input::Change──▶ C_old,new appended ──committed──▶ C_new appended ──committed──▶ done
 //! ```
 //!
-//! From the moment when `C_old,new` is appended, its leader needs a majority of each half; and nobody is elected by a
-//! majority of `C_old` alone any more once `C_old,new` is committed. So `C_new` may stand alone then, and at no point can
-//! two majorities decide without each other. Whoever leads goes on with a change that it finds in its log.
+//! From the moment when `C_old,new` is appended, its leader needs a majority of each half; and nobody is
+//! elected by a majority of `C_old` alone any more once `C_old,new` is committed. So `C_new` may stand alone
+//! then, and at no point can two majorities decide without each other. Whoever leads goes on with a change
+//! that it finds in its log.
 //!
-//! Changes go one at a time: two that overlap could put two configurations side by side that share no majority.
+//! Changes go one at a time: two that overlap could put two configurations side by side that share no
+//! majority.
 
 use onecopy_core::{EntryId, Index, Instant, Member, Rule};
 

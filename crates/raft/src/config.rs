@@ -26,8 +26,8 @@ pub struct Config {
     /// How many bytes the log's window may hold before a snapshot is asked for. While a follower still needs
     /// what a snapshot has made superfluous, the window may grow to twice as much.
     pub log_bytes_max: usize,
-    /// How many entries a learner may lack at most to be promoted. Until a new voter has what the others have,
-    /// it may be needed for a majority and cannot be part of one.
+    /// How many entries a learner may lack at most to be promoted. Until a new voter has what the others
+    /// have, it may be needed for a majority and cannot be part of one.
     pub promotion_lag_max: u64,
     /// Whether reads may be answered from a lease, and what that rests on. `None`: every read takes a round.
     pub leases: Option<ClockDrift>,
@@ -38,11 +38,11 @@ pub struct Config {
     pub rules: Rules,
 }
 
-/// How far the clock of any member may be from the truth in its *rate*, in millionths: over a second of real time, it
-/// shows between `1 - d` and `1 + d` seconds. It need not show the right time. Below a million.
+/// How far the clock of any member may be from the truth in its *rate*, in millionths: over a second of real
+/// time, it shows between `1 - d` and `1 + d` seconds. It need not show the right time. Below a million.
 ///
-/// Lease reads are wrong if a clock is worse than that; a clock that stands still while a virtual machine is moved
-/// is.
+/// Lease reads are wrong if a clock is worse than that; a clock that stands still while a virtual machine is
+/// moved is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ClockDrift {
     /// Millionths.
@@ -61,8 +61,9 @@ impl ClockDrift {
 pub struct Base {
     /// The time of the last entry that the snapshot covers; zero without one.
     pub time: Timestamp,
-    /// The configuration as of that entry. Without a snapshot, the one that the group was founded with, the same at all
-    /// founding members; and an empty one at a node that is to join, and waits for a leader to turn to it.
+    /// The configuration as of that entry. Without a snapshot, the one that the group was founded with, the
+    /// same at all founding members; and an empty one at a node that is to join, and waits for a leader to
+    /// turn to it.
     pub configuration: Configuration,
 }
 

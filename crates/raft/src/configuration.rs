@@ -1,8 +1,9 @@
-//! Who belongs to a group, and what may become of that (Raft paper, section 6; learners: thesis, section 4.2.1).
+//! Who belongs to a group, and what may become of that (Raft paper, section 6; learners: thesis, section
+//! 4.2.1).
 //!
 //! ```text
 //! configuration := 1:u8 voters:members old_voters:members learners:members
-//! members       := count:u32 (node:u32 incarnation:u128)*                    little-endian, in ascending order
+//! members       := count:u32 (node:u32 incarnation:u128)*           little-endian, in ascending order
 //! ```
 
 use std::collections::BTreeSet;
@@ -13,10 +14,11 @@ use onecopy_core::{Incarnation, Member, NodeId};
 const VERSION: u8 = 1;
 const MEMBER: usize = 4 + 16;
 
-/// Who belongs to a group. A member is a node *in one life of its disk*: a node that lost its disk is another member.
+/// Who belongs to a group. A member is a node *in one life of its disk*: a node that lost its disk is another
+/// member.
 ///
-/// Between two sets of voters there is a *joint* configuration, which has both: whatever takes a majority takes one of
-/// each then, so that neither set can decide anything alone.
+/// Between two sets of voters there is a *joint* configuration, which has both: whatever takes a majority
+/// takes one of each then, so that neither set can decide anything alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Configuration {
     /// The voters. In a joint configuration, those of the new set.
@@ -91,8 +93,9 @@ impl Configuration {
         self.voters.iter().chain(&self.old_voters).chain(&self.learners).copied().collect()
     }
 
-    /// The configuration to append for these changes: a joint one if they touch voters, else the new one itself, for
-    /// then both have the same majorities. `self` must not be joint, unless a simulator breaks that rule.
+    /// The configuration to append for these changes: a joint one if they touch voters, else the new one
+    /// itself, for then both have the same majorities. `self` must not be joint, unless a simulator breaks
+    /// that rule.
     pub(crate) fn begin(&self, changes: &[Change]) -> Result<Self, ImpossibleChange> {
         let mut next = Self { old_voters: BTreeSet::new(), ..self.clone() };
         for change in changes {

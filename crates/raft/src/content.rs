@@ -6,8 +6,8 @@
 //!          | 1:u8 configuration         for Raft
 //! ```
 //!
-//! The mark is Raft's own. A driver proposes commands and applies commands; for everything else it is handed entries
-//! without any.
+//! The mark is Raft's own. A driver proposes commands and applies commands; for everything else it is handed
+//! entries without any.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use onecopy_core::Entry;

@@ -77,13 +77,14 @@ impl Disk {
         }
     }
 
-    /// Drops what a durable snapshot covers. That it is durable says nothing of the log, whose entries may still be on their way:
-    /// without them, and without this write, a restart finds neither.
+    /// Drops what a durable snapshot covers. That it is durable says nothing of the log, whose entries may
+    /// still be on their way: without them, and without this write, a restart finds neither.
     pub fn compact(&mut self, through: EntryId) {
         self.writes.push(Write::Compact { through });
     }
 
-    /// Replaces the log by a durable snapshot. Until this write is durable too, a restart finds the log that was there before.
+    /// Replaces the log by a durable snapshot. Until this write is durable too, a restart finds the log that
+    /// was there before.
     pub fn install(&mut self, snapshot: EntryId) {
         self.writes.push(Write::Install { snapshot });
         self.pending.clear();

@@ -13,8 +13,8 @@ use crate::transfer::TransferRefusal;
 /// What can happen to a member of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
-    /// A message arrived. Strangers may ask for votes, and lead: their configuration may be newer than the one known
-    /// here (Raft paper, section 6). Their answers are ignored.
+    /// A message arrived. Strangers may ask for votes, and lead: their configuration may be newer than the
+    /// one known here (Raft paper, section 6). Their answers are ignored.
     Received {
         /// The sender, as the transport knows it, in the life that sent it.
         from: Member,
@@ -42,9 +42,9 @@ pub enum Input {
         /// The seed of the entry's randomness.
         seed: u64,
     },
-    /// Read linearizably (ReadIndex, or from a lease). The time of the step must not be older than the read: a lease
-    /// that ran out before the read arrived must not answer it. Answered by [`Effect::ReadReady`] or [`Effect::ReadRefused`], at once
-    /// or later.
+    /// Read linearizably (ReadIndex, or from a lease). The time of the step must not be older than the read:
+    /// a lease that ran out before the read arrived must not answer it. Answered by [`Effect::ReadReady`] or
+    /// [`Effect::ReadRefused`], at once or later.
     Read {
         /// Names the read in the answer.
         token: u64,
@@ -84,7 +84,8 @@ pub enum Input {
         snapshot: EntryId,
         /// The time of that entry.
         time: Timestamp,
-        /// The configuration as of that entry: the one of [`Effect::TakeSnapshot`], which came with the snapshot.
+        /// The configuration as of that entry: the one of [`Effect::TakeSnapshot`], which came with the
+        /// snapshot.
         configuration: Configuration,
     },
     /// The snapshot of [`Effect::InstallSnapshot`] is damaged, and the state machine is as it was before. It
@@ -135,9 +136,9 @@ pub enum Effect {
         /// Who leads, if that is known.
         leader: Option<Member>,
     },
-    /// The changes of [`Input::Change`] are in the leader's log. They are done when a configuration that is not joint
-    /// is committed at or after `id`, see [`Effect::ConfigurationChanged`]; a change of voters takes two entries, and
-    /// the leader appends the second by itself. They may be lost like a proposal.
+    /// The changes of [`Input::Change`] are in the leader's log. They are done when a configuration that is
+    /// not joint is committed at or after `id`, see [`Effect::ConfigurationChanged`]; a change of voters
+    /// takes two entries, and the leader appends the second by itself. They may be lost like a proposal.
     ChangeBegun {
         /// The name of the (first) entry.
         id: EntryId,
@@ -147,7 +148,8 @@ pub enum Effect {
         /// Why.
         reason: ChangeRefusal,
     },
-    /// The last configuration in the log is another, or is committed now. One that is not committed can be lost again.
+    /// The last configuration in the log is another, or is committed now. One that is not committed can be
+    /// lost again.
     ConfigurationChanged {
         /// Where it stands in the log; at or before the log's base if a snapshot brought it.
         index: Index,
@@ -156,8 +158,8 @@ pub enum Effect {
         /// Whether it is known to be committed.
         committed: bool,
     },
-    /// The leadership is being handed over, and proposals are refused. It ends with [`Effect::RoleChanged`] or with
-    /// [`Effect::TransferAborted`].
+    /// The leadership is being handed over, and proposals are refused. It ends with [`Effect::RoleChanged`]
+    /// or with [`Effect::TransferAborted`].
     TransferBegun {
         /// The next leader.
         to: Member,

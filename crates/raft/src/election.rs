@@ -137,8 +137,8 @@ impl Raft {
 /// The votes.
 impl Raft {
     /// Whether the message asks for a vote that must not even be considered. Not to touch the term is the
-    /// point: a node that was cut off, or removed, must not depose a leader that a majority hears (thesis, section
-    /// 4.2.3). Unless that leader itself wants to hand over.
+    /// point: a node that was cut off, or removed, must not depose a leader that a majority hears (thesis,
+    /// section 4.2.3). Unless that leader itself wants to hand over.
     pub(crate) fn is_untimely_vote(&self, now: Instant, message: &Message) -> bool {
         let asks = match message {
             Message::Vote { term, transfer, .. } => *term >= self.term() && !transfer,

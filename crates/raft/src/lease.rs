@@ -1,11 +1,12 @@
-//! Reads from a lease (Raft thesis, section 6.4.1): while a majority cannot elect another leader, this one need not ask
-//! it whether it has.
+//! Reads from a lease (Raft thesis, section 6.4.1): while a majority cannot elect another leader, this one
+//! need not ask it whether it has.
 //!
-//! A voter that has heard a leader refuses every vote for an election timeout, on its own clock, whatever happens to
-//! its term meanwhile, and for as long after a restart. A lease therefore begins when the heartbeat that a majority
-//! has answered was *sent*, which is before any of them heard it, and lasts an election timeout, shortened by what the
-//! clocks may differ in rate ([`crate::ClockDrift`]). Within it no other leader is elected, and nothing is committed
-//! that this one does not know; unless it asks for that itself, by a transfer.
+//! A voter that has heard a leader refuses every vote for an election timeout, on its own clock, whatever
+//! happens to its term meanwhile, and for as long after a restart. A lease therefore begins when the
+//! heartbeat that a majority has answered was *sent*, which is before any of them heard it, and lasts an
+//! election timeout, shortened by what the clocks may differ in rate ([`crate::ClockDrift`]). Within it no
+//! other leader is elected, and nothing is committed that this one does not know; unless it asks for that
+//! itself, by a transfer.
 
 use onecopy_core::{Instant, Rule};
 

@@ -27,14 +27,16 @@
 //!   trips as they
 //!   are measured; so a leader is found where they take longer than the election timeout.
 //! - **Snapshots** (7): the driver takes them when asked, the log forgets what they cover, and a follower
-//!   that needs more than the log holds gets one in pieces, with flow control. The configuration goes with it.
+//!   that needs more than the log holds gets one in pieces, with flow control. The configuration goes with
+//!   it.
 //! - **Learners** (thesis, 4.2.1): members that get the log and count for nothing.
-//! - **Changes** (6): joint consensus. The configuration is an entry; the last one in the log counts, committed or
-//!   not. Between two sets of voters stands a joint one, which takes a majority of each. The leader completes the
-//!   change by itself, also one that it finds in its log; one that is out steps down at the end.
+//! - **Changes** (6): joint consensus. The configuration is an entry; the last one in the log counts,
+//!   committed or not. Between two sets of voters stands a joint one, which takes a majority of each. The
+//!   leader completes the change by itself, also one that it finds in its log; one that is out steps down at
+//!   the end.
 //! - **Transfer** (thesis, 3.10): the leader brings a voter up to date and has it campaign at once.
-//! - **Lease reads** (thesis, 6.4.1), if the configuration says so: while a majority cannot elect another leader,
-//!   reads take no round.
+//! - **Lease reads** (thesis, 6.4.1), if the configuration says so: while a majority cannot elect another
+//!   leader, reads take no round.
 //!
 //! # Who does what
 //!
@@ -43,7 +45,7 @@
 //!
 //! | message | waits for |
 //! | --- | --- |
-//! | append, heartbeat, piece of a snapshot, hand-over | nothing: the leader's term is durable since it campaigned |
+//! | append, heartbeat, piece of a snapshot, hand-over | nothing: a leader's term has long been durable |
 //! | pre-vote, and its being granted | nothing: it promises nothing |
 //! | request for a vote, vote | term and vote |
 //! | acknowledgement | term, and the entries that it acknowledges |
@@ -59,15 +61,15 @@
 //!   sent, are ignored where that is cheap to see. A message that proves that the group has contradicted
 //!   itself (two leaders in one term, or a leader without a committed entry) stops the member with a panic
 //!   that names the property: going on would show clients two histories.
-//! - A member is a node in one life of its disk. One that loses its disk has forgotten votes and entries; the node
-//!   comes back as another [`Member`](onecopy_core::Member), which can be made a learner and then take the place of the
-//!   old one in a single change. The driver says of every message which life sent it.
-//! - Strangers are listened to if they lead or ask for a vote: the configuration known here may be old. Whether a node
-//!   belongs to the cluster at all is for the transport to know.
+//! - A member is a node in one life of its disk. One that loses its disk has forgotten votes and entries; the
+//!   node comes back as another [`Member`](onecopy_core::Member), which can be made a learner and then take
+//!   the place of the old one in a single change. The driver says of every message which life sent it.
+//! - Strangers are listened to if they lead or ask for a vote: the configuration known here may be old.
+//!   Whether a node belongs to the cluster at all is for the transport to know.
 //! - A change that takes away so many voters that the others are no majority is made as it was asked for.
-//! - Lease reads need clocks whose *rates* differ by no more than [`ClockDrift`] says, and steps whose time is not
-//!   older than the read; a member that was restarted refuses votes for an election timeout. Nothing else rests on
-//!   clocks.
+//! - Lease reads need clocks whose *rates* differ by no more than [`ClockDrift`] says, and steps whose time
+//!   is not older than the read; a member that was restarted refuses votes for an election timeout. Nothing
+//!   else rests on clocks.
 //! - An entry of a leader that lost its leadership may be committed later, or never. Clients that retry need
 //!   the session ids of [`onecopy_core::payload`] to count once.
 //! - Followers learn the commit index from the next append or heartbeat; an idle group applies up to a
@@ -85,7 +87,7 @@
 //! | `invariants` | what holds between any two steps |
 //! | `election` | terms, votes, and how one role follows another |
 //! | `patience` | how long a candidate and a leader wait, on slow links too |
-//! | `leader`, `replication`, `progress` | the leader: check-quorum, its side of the log, flow control per follower |
+//! | `leader`, `replication`, `progress` | the leader: check-quorum, its side of the log, flow control |
 //! | `follower`, `append` | the follower, and its side of the log |
 //! | `read`, `lease` | linearizable reads, with a round and without |
 //! | `configuration`, `content` | who belongs to a group; what an entry carries |

@@ -1,5 +1,5 @@
-//! The configurations in the log. The last one counts, committed or not (Raft paper, section 6); when the tail that
-//! holds it is cut, the one before counts again.
+//! The configurations in the log. The last one counts, committed or not (Raft paper, section 6); when the
+//! tail that holds it is cut, the one before counts again.
 
 use std::collections::BTreeSet;
 
@@ -105,10 +105,10 @@ impl Core {
         self.quorum.voters().filter(|member| *member != self.id()).collect()
     }
 
-    /// Whether this member may ask for an election: as a voter, or as one until the configuration without it is
-    /// committed. It may be the only one that holds that configuration, and then nobody else is elected (thesis,
-    /// section 4.2.2). Its own vote counts only if it is a voter. Everybody *answers* those who ask: they may know
-    /// better whose votes count.
+    /// Whether this member may ask for an election: as a voter, or as one until the configuration without it
+    /// is committed. It may be the only one that holds that configuration, and then nobody else is elected
+    /// (thesis, section 4.2.2). Its own vote counts only if it is a voter. Everybody *answers* those who ask:
+    /// they may know better whose votes count.
     pub fn may_lead(&self) -> bool {
         let leaves =
             |before: &Configuration| !self.is_configuration_committed() && before.is_voter(self.id());
@@ -127,8 +127,8 @@ impl Core {
         self.quorum = Quorum::new(self.configuration(), self.config.rules);
     }
 
-    /// Who gets the log from a leader: all members but itself, and, until the configuration without them is committed,
-    /// those who leave, so that they learn of it.
+    /// Who gets the log from a leader: all members but itself, and, until the configuration without them is
+    /// committed, those who leave, so that they learn of it.
     pub fn replicas(&self) -> Vec<Member> {
         let mut members = self.configuration().members();
         if !self.is_configuration_committed()

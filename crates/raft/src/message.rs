@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 pub struct Beat {
     /// Counts the rounds of reads in this term.
     pub round: u64,
-    /// When it was sent, on the leader's clock; means nothing to anybody else. A lease begins here (thesis, section
-    /// 6.4.1).
+    /// When it was sent, on the leader's clock; means nothing to anybody else. A lease begins here (thesis,
+    /// section 6.4.1).
     pub at: Instant,
 }
 

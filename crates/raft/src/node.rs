@@ -28,12 +28,14 @@ pub struct Raft {
     pub(crate) now: Instant,
     /// What the last [`Effect::RoleChanged`] said.
     announced: (Role, Term, Option<Member>),
-    /// Where the configuration of the last [`Effect::ConfigurationChanged`] stands, and whether it was committed.
+    /// Where the configuration of the last [`Effect::ConfigurationChanged`] stands, and whether it was
+    /// committed.
     pub(crate) announced_configuration: (Index, bool),
 }
 
 impl Raft {
-    /// Starts from what was found on disk, and from what the driver kept with the snapshot at `recovered.base`.
+    /// Starts from what was found on disk, and from what the driver kept with the snapshot at
+    /// `recovered.base`.
     ///
     /// The state machine must be as of `recovered.base`; the effects apply what is known to be committed
     /// after it, and must be carried out before the first step. If a durable snapshot is newer than the log

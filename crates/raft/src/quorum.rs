@@ -4,8 +4,8 @@ use onecopy_core::{Member, Rule, Rules};
 
 use crate::configuration::Configuration;
 
-/// The voting members of a group: one set of voters, or two while the configuration is joint. Then it takes a majority
-/// of each (Raft paper, section 6).
+/// The voting members of a group: one set of voters, or two while the configuration is joint. Then it takes a
+/// majority of each (Raft paper, section 6).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Quorum {
     halves: Vec<Vec<Member>>,

@@ -326,8 +326,8 @@ fn who_lacks_what_it_has_acknowledged_is_not_asked_again_at_once() {
         received: Index(received),
         durable: Index(received),
     };
-    // It has lost its log, which no disk does that keeps what it has synced. Neither gets any further, and both would talk of
-    // nothing else.
+    // It has lost its log, which no disk does that keeps what it has synced. Neither gets any further, and
+    // both would talk of nothing else.
     let repeated = sends(N2, append(4, EntryId::new(2, 4), vec![], 0));
     assert_eq!(receive(&mut leader, N2, has(0, 2)), std::slice::from_ref(&repeated));
     let conflict = || Message::Conflict { term: Term(4), at: Index(2), hint: EntryId::ZERO };

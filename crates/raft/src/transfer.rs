@@ -1,7 +1,7 @@
-//! Leadership transfer (Raft thesis, section 3.10): the leader stops taking proposals, brings the next one up to date,
-//! and tells it to campaign at once. That one's log is complete, and it asks without a pre-vote and in the leader's
-//! name, so it wins unless a message is lost. If nothing has come of it after an election timeout, or two
-//! round trips on a slow link, the leader goes on.
+//! Leadership transfer (Raft thesis, section 3.10): the leader stops taking proposals, brings the next one up
+//! to date, and tells it to campaign at once. That one's log is complete, and it asks without a pre-vote and
+//! in the leader's name, so it wins unless a message is lost. If nothing has come of it after an election
+//! timeout, or two round trips on a slow link, the leader goes on.
 
 use onecopy_core::{Instant, Member};
 
@@ -66,8 +66,8 @@ impl Leader {
         Ok(())
     }
 
-    /// Tells the next leader to campaign, once it holds all that there is. From then on it may be elected at any
-    /// moment, however long that takes it: no lease counts any more in this reign.
+    /// Tells the next leader to campaign, once it holds all that there is. From then on it may be elected at
+    /// any moment, however long that takes it: no lease counts any more in this reign.
     pub fn hand_over_if_ready(&mut self, core: &Core, step: &mut Step<'_>) {
         let (term, last) = (core.term(), core.log.last().index);
         let Some(transfer) = &mut self.transfer else { return };

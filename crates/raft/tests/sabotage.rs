@@ -11,7 +11,8 @@ use onecopy_core::{Rule, Rules};
 const HISTORIES: u64 = 20_000;
 
 /// Walks until something is wrong, and returns the seed and what was said. `start` only saves time: it lies
-/// shortly before a seed that was found once. A group that only stands still is not enough: that is the lesser evil.
+/// shortly before a seed that was found once. A group that only stands still is not enough: that is the
+/// lesser evil.
 fn first_violation(rule: Rule, start: u64) -> Option<(u64, String)> {
     (start..start + HISTORIES).find_map(|seed| {
         let outcome = std::panic::catch_unwind(|| walk(seed, Rules::without(rule), None));

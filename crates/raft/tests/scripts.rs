@@ -97,7 +97,8 @@ fn one(nodes: &[Member]) -> Result<Member, Box<dyn Error>> {
 }
 
 impl Script {
-    /// `cluster members=3 [log_bytes=…] [append_bytes=…] [inflight=…] [chunks=…] [stopped=yes] [spares=…] [leases=yes]`
+    /// `cluster members=3 [log_bytes=…] [append_bytes=…] [inflight=…] [chunks=…] [stopped=yes] [spares=…]
+    /// [leases=yes]`
     fn create(&mut self, keys: &dyn Fn(&str) -> Option<String>) -> Result<(), Box<dyn Error>> {
         let number = |key: &str, default: usize| keys(key).map_or(Ok(default), |value| value.parse());
         let default = Setup::default();

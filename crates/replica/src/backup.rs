@@ -24,7 +24,8 @@ pub(crate) struct Follower {
     pub(crate) heard: Instant,
     /// Whether this replica stood still.
     pub(crate) awake: Awake,
-    /// The primary's clock when it sent its newest Prepare, if it uses leases: what a promise to it counts from.
+    /// The primary's clock when it sent its newest Prepare, if it uses leases: what a promise to it counts
+    /// from.
     pub(crate) prepared_at: Option<Instant>,
     /// Until when this backup may answer reads (rule L5).
     pub(crate) reads_until: Instant,
@@ -78,8 +79,8 @@ impl Follower {
             self.take_terms(core, step.now, terms);
         }
         if core.snapshots.is_installing() {
-            // The entries are as good as lost, and are sent again. But loading a snapshot may take longer than the
-            // failure timeout, and this replica is not silent.
+            // The entries are as good as lost, and are sent again. But loading a snapshot may take longer
+            // than the failure timeout, and this replica is not silent.
             return self.acknowledge(core, step);
         }
         if core.is_full {

@@ -39,11 +39,12 @@ pub struct Config {
     pub log_memory_bytes_max: usize,
     /// A learner that lacks at most this many entries is made to join.
     pub join_lag_max: u64,
-    /// How long leases last, if reads are answered under leases, at every member. Without, each batch of reads is confirmed
-    /// by all members, and nobody's clock is trusted. Members with and without leases, or with leases of
-    /// different lengths, work together.
+    /// How long leases last, if reads are answered under leases, at every member. Without, each batch of
+    /// reads is confirmed by all members, and nobody's clock is trusted. Members with and without leases, or
+    /// with leases of different lengths, work together.
     pub lease: Option<Duration>,
-    /// No clock here or elsewhere gains or loses more than this, in parts per million of the time that passes.
+    /// No clock here or elsewhere gains or loses more than this, in parts per million of the time that
+    /// passes.
     pub drift_ppm: u32,
     /// Which rules are in force: all, outside of a simulator.
     pub rules: Rules,

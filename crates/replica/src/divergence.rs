@@ -1,12 +1,14 @@
 //! Same order, same result (rule P10): replicas that executed the same entries compare what came of it.
 //!
-//! The primary sends with every Prepare the digest of its state after the last entry that it has executed. A backup that has
-//! executed that entry compares. If they differ, one of the two machines computes or remembers wrongly, and nobody can say
-//! which; the primary, whose answers clients have, is believed once. The backup stops being of use at once: it answers
-//! nothing any more, says so to the view service, which drops it, and begins anew from nothing when it is no member any more.
+//! The primary sends with every Prepare the digest of its state after the last entry that it has executed. A
+//! backup that has executed that entry compares. If they differ, one of the two machines computes or
+//! remembers wrongly, and nobody can say which; the primary, whose answers clients have, is believed once.
+//! The backup stops being of use at once: it answers nothing any more, says so to the view service, which
+//! drops it, and begins anew from nothing when it is no member any more.
 //!
-//! When a second backup, or the same one built anew from the primary's own log, comes to another result too, it is the
-//! primary that is wrong. It stops leading, and its process has to be started again: its disk still has what is right.
+//! When a second backup, or the same one built anew from the primary's own log, comes to another result too,
+//! it is the primary that is wrong. It stops leading, and its process has to be started again: its disk still
+//! has what is right.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -41,8 +43,8 @@ pub(crate) struct Digests {
     began: ViewNumber,
     /// Who came to another result than this replica while it led.
     accusers: Vec<Accusation>,
-    /// Replicas that got their snapshot from a backup while this replica led. What they hold is what that backup holds, and their
-    /// result is no opinion of their own.
+    /// Replicas that got their snapshot from a backup while this replica led. What they hold is what that
+    /// backup holds, and their result is no opinion of their own.
     pub(crate) second_hand: BTreeSet<NodeId>,
 }
 
@@ -96,7 +98,8 @@ impl Core {
         own.drain(..own.len().saturating_sub(REMEMBERED));
     }
 
-    /// A view was entered. A diverged replica that is not a member any more forgets everything: as a learner it begins anew.
+    /// A view was entered. A diverged replica that is not a member any more forgets everything: as a learner
+    /// it begins anew.
     pub(crate) fn maybe_rebuild(&mut self, step: &mut Step<'_>, before: Option<&View>) {
         self.digests.expected = None;
         let Some(view) = &self.view else { return };

@@ -37,18 +37,19 @@ pub enum Input {
         /// Fresh randomness.
         seed: u64,
     },
-    /// Tell when the local state may answer a read. Answered by [`Effect::ReadReady`] or [`Effect::ReadRefused`].
+    /// Tell when the local state may answer a read. Answered by [`Effect::ReadReady`] or
+    /// [`Effect::ReadRefused`].
     Read {
         /// Chosen by the driver.
         token: u64,
         /// The read must see at least this entry.
         at_least: Index,
-        /// The last entry of the log that touches what is read, as far as the driver can tell: at a backup, the read waits for no
-        /// later one (rule L5). Without it, for all.
+        /// The last entry of the log that touches what is read, as far as the driver can tell: at a backup,
+        /// the read waits for no later one (rule L5). Without it, for all.
         touched: Option<Index>,
     },
-    /// Entries have been executed: what the state was after each of them (rule P10), in order. A driver that compares
-    /// nothing says nothing.
+    /// Entries have been executed: what the state was after each of them (rule P10), in order. A driver that
+    /// compares nothing says nothing.
     Executed {
         /// After each entry of an [`Effect::Apply`].
         digests: Vec<Digest>,
@@ -168,7 +169,8 @@ pub enum Effect {
     },
     /// Ask the view service for something.
     Petition(Petition),
-    /// This replica does not hold what the primary holds (rule P10). It is of no use until it has been rebuilt.
+    /// This replica does not hold what the primary holds (rule P10). It is of no use until it has been
+    /// rebuilt.
     Diverged {
         /// After which entry.
         after: Index,
@@ -177,9 +179,9 @@ pub enum Effect {
         /// That of the primary.
         primarys: u64,
     },
-    /// This replica led, and others came to other results (rule P10): its memory, or its machine, is damaged. It does nothing
-    /// any more; the process must be started again, to execute its log anew. The outcome of everything that it proposed and has not
-    /// applied is unknown.
+    /// This replica led, and others came to other results (rule P10): its memory, or its machine, is damaged.
+    /// It does nothing any more; the process must be started again, to execute its log anew. The outcome of
+    /// everything that it proposed and has not applied is unknown.
     Damaged,
     /// Replace the state machine by one that has executed nothing: the log begins anew.
     Rebuild,
@@ -221,9 +223,9 @@ pub enum Effect {
         /// The piece.
         chunk: Chunk,
     },
-    /// All pieces are written: make the snapshot durable, put it in the place of the state machine, and come back
-    /// with [`Input::SnapshotInstalled`]. A snapshot that is being taken of the old state may be given up without
-    /// a word.
+    /// All pieces are written: make the snapshot durable, put it in the place of the state machine, and come
+    /// back with [`Input::SnapshotInstalled`]. A snapshot that is being taken of the old state may be given
+    /// up without a word.
     InstallSnapshot {
         /// Which snapshot.
         snapshot: EntryId,

@@ -1,8 +1,10 @@
-//! Planned handover: a primary makes way for another member, and nothing fails, is lost, or waits for a timeout.
+//! Planned handover: a primary makes way for another member, and nothing fails, is lost, or waits for a
+//! timeout.
 //!
-//! It takes no more requests, waits until everything that it took is committed, gives up its leases to the heir (rule L3), and asks
-//! the view service to make the heir the primary. Which of the two reaches the heir first does not matter. If nothing comes of that,
-//! the primary goes on as such, and confirms its reads: what it has given up it does not get back in this view.
+//! It takes no more requests, waits until everything that it took is committed, gives up its leases to the
+//! heir (rule L3), and asks the view service to make the heir the primary. Which of the two reaches the heir
+//! first does not matter. If nothing comes of that, the primary goes on as such, and confirms its reads: what
+//! it has given up it does not get back in this view.
 //!
 //! ```text
 //! primary                        heir                   view service
@@ -50,7 +52,8 @@ pub enum HandoverError {
     /// One is under way already.
     #[error("a handover is under way")]
     UnderWay,
-    /// Entries could not be committed, or the view service did not answer, for as long as the failure timeout.
+    /// Entries could not be committed, or the view service did not answer, for as long as the failure
+    /// timeout.
     #[error("the handover took too long and was given up")]
     TimedOut,
 }

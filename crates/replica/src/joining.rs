@@ -18,8 +18,8 @@ impl Primary {
             let config = &core.config;
             // Few entries may be many bytes.
             let bytes_max = self.uncommitted_bytes() + config.window_bytes_max.min(LEARNER_WINDOW_MAX);
-            // One that has acknowledged nothing yet may be slow, or dead, and one that needs a snapshot first would hold
-            // up every write until it has it.
+            // One that has acknowledged nothing yet may be slow, or dead, and one that needs a snapshot first
+            // would hold up every write until it has it.
             let base = core.log.base().index;
             let keeps_up = |peer: &&Peer| {
                 let answers = peer.matched > Index(0) && peer.matched >= base && peer.transfer.is_none();

@@ -1,18 +1,21 @@
-//! Leases: the right to read on one's own word, for a while (rules L1 to L6; Gray and Cheriton, "Leases", SOSP 1989).
+//! Leases: the right to read on one's own word, for a while (rules L1 to L6; Gray and Cheriton, "Leases",
+//! SOSP 1989).
 //!
-//! Every answer to a Prepare promises the primary: "for this long I shall not act as a primary of a later view". A primary
-//! that holds such a promise of every other member knows that nobody else commits anything, and reads from its own
-//! state. With every Prepare it lends each backup a share of that knowledge, never for longer than it has it itself: so a
-//! backup reads from its own state too.
+//! Every answer to a Prepare promises the primary: "for this long I shall not act as a primary of a later
+//! view". A primary that holds such a promise of every other member knows that nobody else commits anything,
+//! and reads from its own state. With every Prepare it lends each backup a share of that knowledge, never for
+//! longer than it has it itself: so a backup reads from its own state too.
 //!
 //! ```text
-//! primary's clock   10 ──Prepare{sent 10}──────▶            17 ◀─PrepareOk{earned 10, lasts 200, sent 52}─┐  reads until 10 + 200⁻
-//! backup's clock                                52 promises until 52 + 200⁺ ────────────────────────────┘
+//! primary's clock   10 ─Prepare{sent 10}─▶       17 ◀─PrepareOk{earned 10, lasts 200, sent 52}─┐
+//!                                                   reads until 10 + 200⁻                      │
+//! backup's clock                           52 promises until 52 + 200⁺ ────────────────────────┘
 //! ```
 //!
-//! The holder counts from the moment at which it *sent* what earned the lease, and shortens it (⁻) by the drift bound; the
-//! grantor counts from the moment at which it answered, and lengthens it (⁺). So the grantor's promise outlasts the lease as long as
-//! no clock runs faster or slower than the bound says. No two clocks are ever compared, and nobody sets them.
+//! The holder counts from the moment at which it *sent* what earned the lease, and shortens it (⁻) by the
+//! drift bound; the grantor counts from the moment at which it answered, and lengthens it (⁺). So the
+//! grantor's promise outlasts the lease as long as no clock runs faster or slower than the bound says. No two
+//! clocks are ever compared, and nobody sets them.
 
 use std::time::Duration;
 
@@ -50,8 +53,8 @@ pub struct Granted {
     pub lasts: Duration,
 }
 
-/// What a replica has promised and granted. It outlives views: who becomes the primary must keep what it promised as
-/// a backup.
+/// What a replica has promised and granted. It outlives views: who becomes the primary must keep what it
+/// promised as a backup.
 #[derive(Clone, Debug, Hash)]
 pub(crate) struct Leases {
     /// Until when each primary may read because of what was promised to it.
@@ -118,8 +121,9 @@ impl Leases {
         self.promised.retain(|(node, _)| *node != primary);
     }
 
-    /// When the primary of `view` may commit and read: when what it has promised to others has run out (rules L3 and L6),
-    /// and no replica outside of the view may still read under a lease that was granted to it (rule P6).
+    /// When the primary of `view` may commit and read: when what it has promised to others has run out (rules
+    /// L3 and L6), and no replica outside of the view may still read under a lease that was granted to it
+    /// (rule P6).
     pub(crate) fn opens(&self, view: &View, config: &Config) -> Instant {
         let me = config.me.node;
         let waits = config.rules.hold(Rule::HeirWaits);

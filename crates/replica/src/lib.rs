@@ -3,10 +3,10 @@
 //! # The protocol
 //!
 //! One member of the current [view](onecopy_core::View), the *primary*, orders requests. It puts each batch
-//! into an [entry](onecopy_core::Entry) of its log, settles the time and the randomness in it, and sends it to
-//! all *backups* at the same moment as it writes its own disk. Once every member has the entry durably it is
-//! committed; then, and only then, it is executed and answered. With f+1 members, f may fail and nothing that
-//! was answered is lost: every survivor has everything.
+//! into an [entry](onecopy_core::Entry) of its log, settles the time and the randomness in it, and sends it
+//! to all *backups* at the same moment as it writes its own disk. Once every member has the entry durably it
+//! is committed; then, and only then, it is executed and answered. With f+1 members, f may fail and nothing
+//! that was answered is lost: every survivor has everything.
 //!
 //! ```text
 //! coordinator      primary                    backup
@@ -23,21 +23,22 @@
 //!
 //! # The rules
 //!
-//! The names are those of [`Rule`](onecopy_core::Rule); `docs/protocols.md` has the full text and the reasons.
+//! The names are those of [`Rule`](onecopy_core::Rule); `docs/protocols.md` has the full text and the
+//! reasons.
 //!
 //! | rule | where |
 //! | --- | --- |
 //! | P1 all backups first | `primary`: the commit index is the minimum over all required replicas |
 //! | P2 only the primary | [`Replica::admit`] |
-//! | P3 no old primaries, durable promise | `adoption`; and every message of a view waits for its promise (`disk`) |
+//! | P3 no old primaries, durable promise | `adoption`; messages of a view wait for its promise (`disk`) |
 //! | P5 count them before they count | `joining`: a learner is required before its membership is asked for |
 //! | P6 drop only what is dropped | `primary`: required replicas come from the view, never from silence |
 //! | P7 its own entry first | `primary`: nothing commits or reads below the no-op of the own view |
 //! | P8 tails yield | `backup`: the first disagreement cuts the tail, never below the commit index |
-//! | P9 one life per data directory | `adoption`: a view that names another incarnation of this node is not for it |
+//! | P9 one life per data directory | `adoption`: a view with another incarnation of it is not for it |
 //! | P11 a new life, a new view | `adoption`: a view that was made for another boot does not make a primary |
 //! | P10 same order, same result | `divergence`: digests travel with Prepares; who differs is built anew |
-//! | L1 to L6, leases | `lease` keeps the promises, `primary` and `backup` give them, `reads` reads under them |
+//! | L1 to L6, leases | `lease` keeps the promises, `primary` and `backup` give them, `reads` uses them |
 //!
 //! Reads are answered under leases, at every member, or by the primary after every member has confirmed the
 //! view (`reads`). A primary makes way for another one by `handover`. Of the log, a window is in memory;
@@ -53,9 +54,10 @@
 //!
 //! # What it does not do
 //!
-//! It does not detect failures by itself (it reports who is silent, or holds up writes: `pace`), does not choose primaries (the view service does), and does
-//! not execute anything (the driver does, on [`Effect::Apply`]). Clocks are trusted to run at about the same speed, for reads under
-//! leases and nothing else; without leases a slow clock only delays a suspicion.
+//! It does not detect failures by itself (it reports who is silent, or holds up writes: `pace`), does not
+//! choose primaries (the view service does), and does not execute anything (the driver does, on
+//! [`Effect::Apply`]). Clocks are trusted to run at about the same speed, for reads under leases and nothing
+//! else; without leases a slow clock only delays a suspicion.
 
 mod adoption;
 mod awake;

@@ -74,7 +74,8 @@ pub enum Message {
         /// The promised view.
         view: View,
     },
-    /// From a primary to the member that is to succeed it: it will not read under its leases any more (rule L3).
+    /// From a primary to the member that is to succeed it: it will not read under its leases any more (rule
+    /// L3).
     GiveUp {
         /// The view of the primary. What it says is about the next view, and no other.
         view: ViewNumber,
@@ -163,8 +164,8 @@ impl Message {
         }
     }
 
-    /// Whether a replica could have sent this. The log asserts what it is given; this keeps a broken or hostile
-    /// sender from reaching those assertions.
+    /// Whether a replica could have sent this. The log asserts what it is given; this keeps a broken or
+    /// hostile sender from reaching those assertions.
     #[must_use]
     pub fn is_well_formed(&self) -> bool {
         match self {

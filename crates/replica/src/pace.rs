@@ -1,14 +1,16 @@
-//! Backups that answer, but are slow: a gray failure. Every write waits for every member (rule P1), so that one of them holds up
-//! all clients.
+//! Backups that answer, but are slow: a gray failure. Every write waits for every member (rule P1), so that
+//! one of them holds up all clients.
 //!
 //! # What a primary reports
 //!
 //! The question is what a backup *costs*. Two things are held against it:
 //!
-//! 1. **A write waits for it alone**, for the failure timeout: the primary and all others have the entry durably. That time
-//!    counts, and not the age of the entry. Where the primary's own disk is slow, or the network of all, nobody is alone with
-//!    it, and nobody is dropped: it would help nobody. A primary whose disk stalls is found out by its pings.
-//! 2. **It has acknowledged nothing** for twice as long, although it was sent something: it is stuck, whoever else is.
+//! 1. **A write waits for it alone**, for the failure timeout: the primary and all others have the entry
+//!    durably. That time counts, and not the age of the entry. Where the primary's own disk is slow, or the
+//!    network of all, nobody is alone with it, and nobody is dropped: it would help nobody. A primary whose
+//!    disk stalls is found out by its pings.
+//! 2. **It has acknowledged nothing** for twice as long, although it was sent something: it is stuck, whoever
+//!    else is.
 //!
 //! And, of every replica, whether it is silent. Bytes take time, also on a healthy link and a healthy disk
 //! ([`Config::bytes_per_ms`]): an entry is given what was on its way when it was made, silence what the next
@@ -17,9 +19,10 @@
 //!
 //! # What keeps a slow node from coming and going
 //!
-//! A learner holds up nobody. It is made to join only once it keeps up: it acknowledged the last entry that was tried within half
-//! the failure timeout. Where nobody writes, the primary makes an entry to try it with. So a node that is slow for good is dropped once, and
-//! remains a learner until it is better, or the view service finds another one.
+//! A learner holds up nobody. It is made to join only once it keeps up: it acknowledged the last entry that
+//! was tried within half the failure timeout. Where nobody writes, the primary makes an entry to try it with.
+//! So a node that is slow for good is dropped once, and remains a learner until it is better, or the view
+//! service finds another one.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -131,7 +134,8 @@ impl Primary {
         waits.map(|(_, waits, _)| waits).or(stuck).map(Grounds::Behind)
     }
 
-    /// For whom alone the oldest uncommitted entry has been waiting, for how long, and how much was on its way before it.
+    /// For whom alone the oldest uncommitted entry has been waiting, for how long, and how much was on its
+    /// way before it.
     fn waits_for(&self, config: &Config, now: Instant) -> Option<(NodeId, Duration, usize)> {
         let entry = self.uncommitted.front()?;
         let since = self.awake.at_least(entry.awaited?);
@@ -156,8 +160,8 @@ impl Primary {
         within(&mut self.uncommitted, from, second, |entry| entry.awaited = Some(now));
     }
 
-    /// A joining learner that turns out to be slow becomes an ordinary one again, unless membership was asked for: what the
-    /// view service may have installed must go on to count (rule P5).
+    /// A joining learner that turns out to be slow becomes an ordinary one again, unless membership was asked
+    /// for: what the view service may have installed must go on to count (rule P5).
     pub(crate) fn reconsider_joining(&mut self, config: &Config, now: Instant) {
         let is_slow = |member: &Member| {
             let peer = self.peers().find(|peer| peer.node == member.node);
@@ -168,7 +172,8 @@ impl Primary {
         }
     }
 
-    /// Whether a learner has everything, but was slow with it, and nothing is on its way that would show whether it still is.
+    /// Whether a learner has everything, but was slow with it, and nothing is on its way that would show
+    /// whether it still is.
     pub(crate) fn wants_to_try(&self, config: &Config, now: Instant, last: Index) -> bool {
         let slow =
             |peer: &Peer| peer.matched == last && peer.pace.is_idle() && !peer.pace.keeps_up(now, config);

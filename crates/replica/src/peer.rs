@@ -10,8 +10,8 @@ use crate::lease::Terms;
 use crate::pace::Pace;
 use crate::snapshot_transfer::SnapshotTransfer;
 
-/// How many Prepares may be on their way after one was rejected. Enough for the usual pauses of a network, and few enough
-/// that sending them again costs little.
+/// How many Prepares may be on their way after one was rejected. Enough for the usual pauses of a network,
+/// and few enough that sending them again costs little.
 const IN_FLIGHT_AFTER_REJECTION: usize = 32;
 
 /// What the primary knows of another replica.
@@ -32,8 +32,9 @@ pub(crate) struct Peer {
     /// Prepares on their way: their last index and their size.
     in_flight: VecDeque<(Index, usize)>,
     in_flight_bytes: usize,
-    /// How many Prepares may be on their way. A rejection lowers it, and every acknowledgement doubles it: a network that
-    /// loses or reorders would otherwise have the whole window sent again for every Prepare that comes out of turn.
+    /// How many Prepares may be on their way. A rejection lowers it, and every acknowledgement doubles it: a
+    /// network that loses or reorders would otherwise have the whole window sent again for every Prepare that
+    /// comes out of turn.
     in_flight_max: usize,
     /// Entries from this one on are being read from the disk for it.
     pub(crate) awaits: Option<EntryId>,
@@ -51,7 +52,8 @@ pub(crate) struct Peer {
     pub(crate) sent: Instant,
     /// Until when its promise lets this primary read.
     pub(crate) promised_until: Instant,
-    /// Its clock when it sent its last answer: that is what a lease for it counts from. And the clock here when it came.
+    /// Its clock when it sent its last answer: that is what a lease for it counts from. And the clock here
+    /// when it came.
     pub(crate) answered: Option<(Instant, Instant)>,
     /// It wants to hear at once what is committed.
     pub(crate) reads: bool,
@@ -138,7 +140,8 @@ impl Peer {
         }
     }
 
-    /// Whether it can send a snapshot to another replica: it is a member that has said something lately, and lacks none itself.
+    /// Whether it can send a snapshot to another replica: it is a member that has said something lately, and
+    /// lacks none itself.
     pub(crate) fn can_serve(&self, now: Instant, lately: Duration) -> bool {
         self.is_member && self.transfer.is_none() && self.matched > Index(0) && now.since(self.heard) < lately
     }

@@ -188,8 +188,8 @@ impl Primary {
         self.continue_handover(core, step);
     }
 
-    /// Whether the primary may commit and read, as far as earlier promises and leases go (rules L3, L6 and P6). If
-    /// not, it comes back when it may.
+    /// Whether the primary may commit and read, as far as earlier promises and leases go (rules L3, L6 and
+    /// P6). If not, it comes back when it may.
     pub(crate) fn is_open(&mut self, core: &Core, now: Instant) -> bool {
         let Some(view) = &core.view else { return false };
         let opens = core.leases.opens(view, &core.config);
@@ -197,7 +197,8 @@ impl Primary {
         self.opens.is_none()
     }
 
-    /// What a Prepare for `to` says about leases: a backup gets one if this primary has some time left itself.
+    /// What a Prepare for `to` says about leases: a backup gets one if this primary has some time left
+    /// itself.
     pub(crate) fn offer(&mut self, core: &mut Core, now: Instant, to: NodeId) -> Option<Terms> {
         let length = core.lease()?;
         let opened = self.is_open(core, now);
@@ -209,8 +210,9 @@ impl Primary {
         let ends = if core.config.rules.hold(Rule::LeasesNest) { Some(ends) } else { None };
         let may_lend = opened && settled && ends != Some(None);
         let loan = answered.filter(|_| may_lend).zip(member).map(|((earned, heard), holder)| {
-            // The backup counts from when it sent its answer, which was before it was heard here. Counted from now, the loan would lose
-            // all the time since then: a backup of a group at rest would hold none for most of each heartbeat interval.
+            // The backup counts from when it sent its answer, which was before it was heard here. Counted
+            // from now, the loan would lose all the time since then: a backup of a group at rest would hold
+            // none for most of each heartbeat interval.
             let left = ends.flatten().map_or(length, |end| end.since(heard));
             let lasts = length.min(left);
             core.leases.grant(heard, Granted { holder, lasts }, &core.config);

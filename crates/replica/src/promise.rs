@@ -1,4 +1,5 @@
-//! The durable promise of a view (rule P3): the last [`Write::State`](onecopy_core::Write::State) of a replica.
+//! The durable promise of a view (rule P3): the last [`Write::State`](onecopy_core::Write::State) of a
+//! replica.
 
 use std::time::Duration;
 

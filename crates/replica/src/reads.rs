@@ -1,13 +1,14 @@
 //! Reads: at the primary, under its leases or confirmed, and at backups.
 //!
-//! A primary may answer a read from its own state if nobody can have committed anything that it does not
-//! know of. Only a member of its view can have become the primary of a later one (rule P4). Two things tell it that
-//! none has: every member has promised not to act as a later primary for a while (a lease, rule L1); or, without that,
-//! every member answers a Confirm that was sent after the read arrived, and had not promised any later view at
-//! that moment (rule P3). One round serves all the reads that arrived before it started.
+//! A primary may answer a read from its own state if nobody can have committed anything that it does not know
+//! of. Only a member of its view can have become the primary of a later one (rule P4). Two things tell it
+//! that none has: every member has promised not to act as a later primary for a while (a lease, rule L1); or,
+//! without that, every member answers a Confirm that was sent after the read arrived, and had not promised
+//! any later view at that moment (rule P3). One round serves all the reads that arrived before it started.
 //!
-//! A backup under a lease of its own knows that nothing is committed that is not in its log. It answers a read once it has
-//! applied those entries that its log held when the read arrived and that touch what is read (rule L5).
+//! A backup under a lease of its own knows that nothing is committed that is not in its log. It answers a
+//! read once it has applied those entries that its log held when the read arrived and that touch what is read
+//! (rule L5).
 
 use onecopy_core::{Index, Instant, NodeId, Rule};
 

@@ -49,7 +49,8 @@ pub(crate) enum Role {
 /// A coordinator's request was not taken (rule P2).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// This replica is not the primary of the coordinator's view. It names the view that it knows, if it knows one.
+    /// This replica is not the primary of the coordinator's view. It names the view that it knows, if it
+    /// knows one.
     #[error("this replica is not the primary of that view")]
     NotPrimary(Option<View>),
     /// The coordinator knows a newer view than this replica.
@@ -110,9 +111,9 @@ impl Replica {
         Ok(replica)
     }
 
-    /// From now on this replica goes without leases, like one that trusts no clock: it promises nothing with its
-    /// acknowledgements, takes no lease, and lends none. Once what it holds has run out, it can be dropped without anybody's
-    /// having to wait (rule P6).
+    /// From now on this replica goes without leases, like one that trusts no clock: it promises nothing with
+    /// its acknowledgements, takes no lease, and lends none. Once what it holds has run out, it can be
+    /// dropped without anybody's having to wait (rule P6).
     pub fn decline_leases(&mut self) {
         self.core.declines = true;
     }
@@ -148,9 +149,9 @@ impl Replica {
         &self.core.log
     }
 
-    /// Whether a coordinator that knows view `known` may hand in requests here, now (rule P2). One whose view is older
-    /// has to learn the new one first, even if the primary is the same: so a request that was delayed is not executed
-    /// after its coordinator has given it up because of the new view.
+    /// Whether a coordinator that knows view `known` may hand in requests here, now (rule P2). One whose view
+    /// is older has to learn the new one first, even if the primary is the same: so a request that was
+    /// delayed is not executed after its coordinator has given it up because of the new view.
     ///
     /// # Errors
     /// Says why not. Nothing has been executed then: the coordinator may try again elsewhere or later.

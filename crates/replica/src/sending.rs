@@ -9,9 +9,10 @@ use crate::message::Message;
 use crate::primary::Primary;
 use crate::snapshot_transfer::SnapshotTransfer;
 
-/// How many bytes may be on their way to a learner, at most. It answers what it has on disk, and executes before it answers the next:
-/// in large bites it would be silent for longer than a replica may be that is alive, and clients would wait for what it takes the
-/// primary to send them. It is also what a learner may lack when writes begin to wait for it (rule P5).
+/// How many bytes may be on their way to a learner, at most. It answers what it has on disk, and executes
+/// before it answers the next: in large bites it would be silent for longer than a replica may be that is
+/// alive, and clients would wait for what it takes the primary to send them. It is also what a learner may
+/// lack when writes begin to wait for it (rule P5).
 pub(crate) const LEARNER_WINDOW_MAX: usize = 4 << 20;
 
 impl Primary {
@@ -119,8 +120,8 @@ impl Primary {
         let (now, last) = (step.now, core.log.last().index);
         let Some(peer) = self.peer(from) else { return };
         if durable > last {
-            // Only a replica that is not what it seems to be says this. Believing it would commit nothing false
-            // here, but it must not count for anything either.
+            // Only a replica that is not what it seems to be says this. Believing it would commit nothing
+            // false here, but it must not count for anything either.
             return;
         }
         peer.heard = now;

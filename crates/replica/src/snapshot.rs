@@ -74,8 +74,8 @@ enum Phase {
     Receiving,
     /// All chunks have come, not all are written.
     Complete,
-    /// The driver makes it durable and loads it. Nothing may be executed until it has: the state machine is about
-    /// to be replaced.
+    /// The driver makes it durable and loads it. Nothing may be executed until it has: the state machine is
+    /// about to be replaced.
     Installing,
 }
 
@@ -91,8 +91,8 @@ impl Snapshots {
         self.source = None;
     }
 
-    /// A snapshot that is still being received is begun anew: images of the same state may differ from replica to
-    /// replica, and pieces of two would make a third.
+    /// A snapshot that is still being received is begun anew: images of the same state may differ from
+    /// replica to replica, and pieces of two would make a third.
     fn forget_pieces(&mut self) {
         if self.phase == Phase::Receiving {
             self.incoming = None;

@@ -1,8 +1,9 @@
 //! How a replica gets a snapshot: from a backup that the primary asks, or from the primary itself.
 //!
-//! A backup is preferred: its disk and its link have less to do. The primary stays in charge. It numbers the transfers to a replica,
-//! so that pieces of two are never mixed; it is told how each one gets on; and it sends the snapshot itself when no backup has one that
-//! its log goes on from, or when nothing has moved for too long.
+//! A backup is preferred: its disk and its link have less to do. The primary stays in charge. It numbers the
+//! transfers to a replica, so that pieces of two are never mixed; it is told how each one gets on; and it
+//! sends the snapshot itself when no backup has one that its log goes on from, or when nothing has moved for
+//! too long.
 
 use onecopy_core::chunks::{CHUNK, Chunk, Outgoing};
 use onecopy_core::{EntryId, Index, Instant, NodeId};
@@ -15,8 +16,8 @@ use crate::peer::Peer;
 use crate::primary::Primary;
 use crate::replica::{Replica, Role};
 
-/// For how many failure timeouts a primary waits for a backup that serves and says nothing. A backup gives up by itself, and says
-/// so, after two.
+/// For how many failure timeouts a primary waits for a backup that serves and says nothing. A backup gives up
+/// by itself, and says so, after two.
 const PATIENCE: u32 = 3;
 
 /// A snapshot on its way to a replica, as the primary sees it.
@@ -80,8 +81,8 @@ impl Primary {
         core.send(step, node, Message::ServeSnapshot { view, to, transfer: number, base });
     }
 
-    /// A backup that can send a snapshot to `to`. Whoever came to another result than this primary gets everything from itself:
-    /// only then is that a second opinion (rule P10).
+    /// A backup that can send a snapshot to `to`. Whoever came to another result than this primary gets
+    /// everything from itself: only then is that a second opinion (rule P10).
     fn somebody_to_serve(&self, core: &Core, now: Instant, to: NodeId) -> Option<NodeId> {
         let lately = core.config.failure_timeout / 2;
         let mut helpers = self.peers().filter(|peer| peer.node != to && peer.can_serve(now, lately));
@@ -119,7 +120,8 @@ impl Primary {
         }
     }
 
-    /// Sends again what was lost of a transfer that does not move, and takes over from a backup that is not heard of.
+    /// Sends again what was lost of a transfer that does not move, and takes over from a backup that is not
+    /// heard of.
     pub(crate) fn nudge_transfer(&mut self, core: &mut Core, step: &mut Step<'_>, to: NodeId) {
         let (now, timeout) = (step.now, core.config.failure_timeout);
         let Some(transfer) = self.peer(to).and_then(|peer| peer.transfer.as_mut()) else { return };
@@ -227,8 +229,8 @@ impl Replica {
         let sent = self.role.outgoing(to).filter(|(_, outgoing)| outgoing.snapshot == snapshot);
         let Some((number, outgoing)) = sent else { return };
         let Some(chunk) = chunk else {
-            // It was replaced by a newer one while it was on its way: begin with that. If it is the newest, the disk
-            // cannot read it, and another one is needed.
+            // It was replaced by a newer one while it was on its way: begin with that. If it is the newest,
+            // the disk cannot read it, and another one is needed.
             return match snapshot == self.core.snapshots.taken {
                 true => self.core.take_snapshot(step),
                 false => self.send_newer(step, (to, number)),

@@ -16,8 +16,8 @@ pub enum Standing {
     Learner,
     /// It holds something else than the primary (rule P10), and waits to be dropped and rebuilt.
     Diverged,
-    /// It is named as the primary but cannot be: its process was restarted since the view was made (rule P11), or
-    /// its state is being replaced by a snapshot. It waits for a new view.
+    /// It is named as the primary but cannot be: its process was restarted since the view was made (rule
+    /// P11), or its state is being replaced by a snapshot. It waits for a new view.
     Retired,
     /// It is not in the view that it knows, or knows none.
     Outside,

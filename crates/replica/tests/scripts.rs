@@ -103,8 +103,8 @@ impl Script {
         Ok(())
     }
 
-    /// `view 2 members="n1 n2" [learners="n3"] [boot=…] [to="n1 n2"]`: the first member is the primary, in its
-    /// present boot.
+    /// `view 2 members="n1 n2" [learners="n3"] [boot=…] [to="n1 n2"]`: the first member is the primary, in
+    /// its present boot.
     fn announce(&mut self, number: u64, keys: &dyn Fn(&str) -> Option<String>) -> Result<(), Box<dyn Error>> {
         let (members, learners) = (list(keys("members"))?, list(keys("learners"))?);
         let primary = one(&members)?;

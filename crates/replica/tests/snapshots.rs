@@ -1,5 +1,5 @@
-//! Snapshots between replicas: what a receiver must keep, and what a sender must send again. Each test is a history that
-//! the simulator, or reasoning about one, has found.
+//! Snapshots between replicas: what a receiver must keep, and what a sender must send again. Each test is a
+//! history that the simulator, or reasoning about one, has found.
 
 use std::time::Duration;
 
@@ -57,7 +57,8 @@ fn chunk(snapshot: EntryId, view: u64, offset: u64, last: bool) -> Message {
     Message::SnapshotChunk { view: ViewNumber(view), transfer: 1, chunk }
 }
 
-/// A member holds everything that is committed, also what it does not know to be: entries after the snapshot too.
+/// A member holds everything that is committed, also what it does not know to be: entries after the snapshot
+/// too.
 #[test]
 fn a_member_does_not_trade_its_log_for_a_snapshot() {
     let mut replica = backup((1..=5).map(|index| entry(index, 1)).collect(), 2);

@@ -1,7 +1,8 @@
-//! Replies in a form from which both protocols can be had, for those who keep a reply and do not know yet who will ask for
-//! it.
+//! Replies in a form from which both protocols can be had, for those who keep a reply and do not know yet who
+//! will ask for it.
 //!
-//! A [neutral](Writer::neutral) reply is RESP3 with three more marks, for what RESP3 has lost that RESP2 tells apart:
+//! A [neutral](Writer::neutral) reply is RESP3 with three more marks, for what RESP3 has lost that RESP2
+//! tells apart:
 //!
 //! ```text
 //! *-1        no value, where there could be an array     RESP3: _        RESP2: *-1
@@ -9,8 +10,8 @@
 //! |          a pair                                      RESP3: *2       RESP2: nothing
 //! ```
 //!
-//! A reply is a list of elements that say nothing about where they stand, so it is written out anew from front to back,
-//! element by element.
+//! A reply is a list of elements that say nothing about where they stand, so it is written out anew from
+//! front to back, element by element.
 
 use crate::writer::{Version, Writer};
 
@@ -19,7 +20,8 @@ pub(crate) const PAIRS: u8 = b'/';
 /// The header of one of them.
 pub(crate) const PAIR: u8 = b'|';
 
-/// Writes out a neutral reply in the protocol of `reply`. What is no such reply is written as far as it is understood.
+/// Writes out a neutral reply in the protocol of `reply`. What is no such reply is written as far as it is
+/// understood.
 pub fn write_neutral(neutral: &[u8], reply: &mut Writer<'_>) {
     let mut rest = neutral;
     while let Some(after) = write_element(rest, reply) {

@@ -230,8 +230,8 @@ impl<'a> Writer<'a> {
         self.header(if self.version == Version::Two { b'*' } else { b'>' }, length);
     }
 
-    /// The header of an array of pairs; as many [pairs](Self::pair) must follow. In RESP2 their elements follow one
-    /// another, without arrays of their own.
+    /// The header of an array of pairs; as many [pairs](Self::pair) must follow. In RESP2 their elements
+    /// follow one another, without arrays of their own.
     pub fn pairs(&mut self, length: usize) {
         match (self.version, self.neutral) {
             (Version::Two, _) => self.header(b'*', length.saturating_mul(2)),

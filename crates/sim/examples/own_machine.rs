@@ -1,5 +1,6 @@
-//! A state machine of one's own under the simulator: a bank. Some hundred clusters with crashes, partitions, lost disks and
-//! late messages; with `--nondeterministic`, a mistake that people make, which is found in the first of them.
+//! A state machine of one's own under the simulator: a bank. Some hundred clusters with crashes, partitions,
+//! lost disks and late messages; with `--nondeterministic`, a mistake that people make, which is found in the
+//! first of them.
 //!
 //! ```text
 //! cargo run --release -p onecopy-sim --example own_machine

@@ -1,5 +1,5 @@
-//! Many seeds, on several threads. Every run is single-threaded; what comes out is handed over in the order of the seeds, so
-//! that nothing depends on how many threads there are.
+//! Many seeds, on several threads. Every run is single-threaded; what comes out is handed over in the order
+//! of the seeds, so that nothing depends on how many threads there are.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -12,7 +12,8 @@ use crate::run::{Options, Outcome, run};
 /// How many outcomes may wait for an earlier one, per thread.
 const AHEAD: usize = 64;
 
-/// Runs `seeds` seeds from `first` on, and hands each outcome to `each`, in order, until that has seen enough.
+/// Runs `seeds` seeds from `first` on, and hands each outcome to `each`, in order, until that has seen
+/// enough.
 pub fn batch(
     first: u64,
     seeds: u64,

@@ -130,8 +130,8 @@ impl Action {
         }
     }
 
-    /// The commands, as the state machine gets them; writes each under a token, if they are to count `once` however often
-    /// they are sent.
+    /// The commands, as the state machine gets them; writes each under a token, if they are to count `once`
+    /// however often they are sent.
     #[must_use]
     pub fn segment(self, key: u64, op: OpId, value_bytes: usize, once: bool) -> BytesMut {
         let mut segment = SegmentBuilder::new(0, Version::Two);

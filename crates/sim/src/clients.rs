@@ -1,5 +1,6 @@
-//! What clients do: they ask for one thing at a time, hear the answer, or give up and go to another node. Some of their writes
-//! have tokens (`ONCE`): those they send again, through other nodes, until they are answered.
+//! What clients do: they ask for one thing at a time, hear the answer, or give up and go to another node.
+//! Some of their writes have tokens (`ONCE`): those they send again, through other nodes, until they are
+//! answered.
 
 use bytes::Bytes;
 use onecopy_core::{GroupId, NodeId};
@@ -16,7 +17,8 @@ use crate::subject::Request;
 use crate::world::World;
 
 impl World {
-    /// A node has an answer for one of its clients. What comes from a node that the client has left is heard by nobody.
+    /// A node has an answer for one of its clients. What comes from a node that the client has left is heard
+    /// by nobody.
     pub(crate) fn answer(&mut self, node: NodeId, op: OpId, reply: &Reply) {
         let waits =
             |client: &Client| client.home == node && client.waiting.is_some_and(|(waiting, _)| waiting == op);
@@ -48,7 +50,8 @@ impl World {
         self.env.schedule(client.wakes, Event::Client(number));
     }
 
-    /// A client does not know what became of its operation. With a token it will send it again, through another node.
+    /// A client does not know what became of its operation. With a token it will send it again, through
+    /// another node.
     fn leave(&mut self, number: usize) {
         let now = self.env.time;
         let client = &mut self.clients[number];

@@ -1,4 +1,5 @@
-//! Time: the true time of the simulation, which nobody in it can see, and the clocks of the nodes, which drift.
+//! Time: the true time of the simulation, which nobody in it can see, and the clocks of the nodes, which
+//! drift.
 
 use std::time::Duration;
 

@@ -35,7 +35,8 @@ pub(crate) enum Phase {
     Faults,
     /// Nothing goes wrong any more, until the time given.
     Recovery(Time),
-    /// Nobody asks for anything any more; there have been so many views. And how often it may still be too early to tell.
+    /// Nobody asks for anything any more; there have been so many views. And how often it may still be too
+    /// early to tell.
     Settling(u64, u32),
     Over,
 }
@@ -89,12 +90,14 @@ impl World {
                 }
                 Some(missing) if env.time >= until => match liveness::is_owed(env, &self.nodes) {
                     true => violated("liveness", missing),
-                    // Two failures at once: a change that was on its way when a disk was lost left the group without a copy.
+                    // Two failures at once: a change that was on its way when a disk was lost left the group
+                    // without a copy.
                     false => self.phase = Phase::Over,
                 },
                 Some(_) => {
                     if env.time + most >= until + HASTE_MAX {
-                        // Clients may write faster than a small window carries to a learner, and would for ever.
+                        // Clients may write faster than a small window carries to a learner, and would for
+                        // ever.
                         env.profile.think = env.profile.think.max(BREATH);
                     }
                     env.schedule(env.time + SECOND / 2, Event::Look);

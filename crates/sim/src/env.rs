@@ -1,4 +1,5 @@
-//! Everything that is outside of the nodes: true time, the events to come, the network, chance, and the checks.
+//! Everything that is outside of the nodes: true time, the events to come, the network, chance, and the
+//! checks.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};

@@ -27,8 +27,8 @@ pub enum Fault {
     DiskStall,
     /// A node takes long for everything.
     SlowNode,
-    /// The group's messages from one node to another pile up: they come later and later, but there is never silence.
-    /// Everything else is as fast as before.
+    /// The group's messages from one node to another pile up: they come later and later, but there is never
+    /// silence. Everything else is as fast as before.
     SlowPath,
     /// The view nodes do not hear each other.
     ViewOutage,
@@ -36,11 +36,11 @@ pub enum Fault {
     LoseData,
     /// The whole disk is gone. A view node that lost its disk is replaced by its next life.
     LoseDisk,
-    /// A disk refuses writes: of the log, and then nothing becomes durable until the process is started again; or of one
-    /// snapshot, for which there was no room.
+    /// A disk refuses writes: of the log, and then nothing becomes durable until the process is started
+    /// again; or of one snapshot, for which there was no room.
     WriteError,
-    /// A bit flips in what is at rest, in the log or in a snapshot. Whoever reads it notices: a start that finds it is refused, and
-    /// after a while the data directory is moved away.
+    /// A bit flips in what is at rest, in the log or in a snapshot. Whoever reads it notices: a start that
+    /// finds it is refused, and after a while the data directory is moved away.
     Rot,
     /// Somebody sets a wall clock.
     SetClock,
@@ -56,10 +56,11 @@ pub enum Fault {
     HandOverViews,
     /// An operator starts a machine that is new in the cluster.
     AddNode,
-    /// An operator has a node emptied, stops it, and has it forgotten. After a while it is there again, perhaps as another machine.
+    /// An operator has a node emptied, stops it, and has it forgotten. After a while it is there again,
+    /// perhaps as another machine.
     RemoveNode,
-    /// An operator stops a process politely: it makes way, says goodbye, and is started again after a while. It may be killed before it
-    /// has come so far.
+    /// An operator stops a process politely: it makes way, says goodbye, and is started again after a while.
+    /// It may be killed before it has come so far.
     Stop,
     /// A node executes something long: it says so, and does everything else meanwhile.
     LongCommand,
@@ -82,7 +83,8 @@ pub enum Fault {
     /// A client asks for something that whoever executes it does not survive, or stands still for: a read
     /// that takes more memory than there is.
     CostlyRead,
-    /// The leader of the view service dies right after its election. Not drawn like the others, but at elections.
+    /// The leader of the view service dies right after its election. Not drawn like the others, but at
+    /// elections.
     Regicide,
 }
 

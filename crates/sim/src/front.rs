@@ -34,9 +34,10 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// Runs somebody's own machine on whole clusters, one per seed, on all cores, under everything that can go wrong. Checks that
-/// every answer is that of a single copy, if there is a specification; that everything is executed exactly once; that copies are
-/// equal; that the machine is deterministic; and all that is checked of the protocols.
+/// Runs somebody's own machine on whole clusters, one per seed, on all cores, under everything that can go
+/// wrong. Checks that every answer is that of a single copy, if there is a specification; that everything is
+/// executed exactly once; that copies are equal; that the machine is deterministic; and all that is checked
+/// of the protocols.
 ///
 /// # Errors
 /// The first seed that violates something.
@@ -50,7 +51,8 @@ pub fn check(subject: impl Subject + 'static, seeds: Range<u64>) -> Result<Stats
         if failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     let Some((seed, violation)) = failed else { return Ok(total) };
-    // Once more, for its last events. A machine that is not deterministic may do something else: what counts is the first time.
+    // Once more, for its last events. A machine that is not deterministic may do something else: what counts
+    // is the first time.
     let trace = run(seed, &Options { trace: TRACE, ..options }).trace;
     Err(Box::new(Failure { seed, violation, trace }))
 }

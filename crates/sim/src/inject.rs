@@ -282,7 +282,8 @@ impl World {
 
     /// A fault ends, unless all have ended already.
     pub(crate) fn undo(&mut self, undo: Undo) {
-        // A start that found damage is seen to whenever it was: a process may also end itself after the faults.
+        // A start that found damage is seen to whenever it was: a process may also end itself after the
+        // faults.
         if !self.is_faulty() && !matches!(undo, Undo::Empty(_)) {
             return;
         }

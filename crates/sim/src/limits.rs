@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::faults::Fault;
 
-/// Takes things away from what a profile draws: to make a history that fails smaller, so that people can follow it.
+/// Takes things away from what a profile draws: to make a history that fails smaller, so that people can
+/// follow it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
     /// These faults do not happen.

@@ -22,8 +22,8 @@ pub enum Packet {
 }
 
 impl Packet {
-    /// Whether the transport may deliver it twice, and out of order. Requests and answers travel on a connection, which
-    /// does neither.
+    /// Whether the transport may deliver it twice, and out of order. Requests and answers travel on a
+    /// connection, which does neither.
     #[must_use]
     pub fn may_be_doubled(&self) -> bool {
         !matches!(self, Self::Forward(_) | Self::Answer(_))

@@ -1,5 +1,5 @@
-//! What a single copy would do: the specification of everything that clients ask for, in a few lines of its own, without
-//! the keyspace. The checks of linearizability ask it.
+//! What a single copy would do: the specification of everything that clients ask for, in a few lines of its
+//! own, without the keyspace. The checks of linearizability ask it.
 
 use onecopy_core::Timestamp;
 
@@ -7,9 +7,9 @@ use crate::client::{ACCOUNTS, Action, Family, OpId, value};
 
 /// The state of one object. Nothing has happened to it if all is 0.
 ///
-/// A register holds 1 plus the number of the operation that wrote it, a counter its count, a set its size, the accounts
-/// hold one balance each, and a lease holds 1 plus the number of the operation, and its end. Of an object of
-/// several keys each key has one number ([`crate::several`]).
+/// A register holds 1 plus the number of the operation that wrote it, a counter its count, a set its size,
+/// the accounts hold one balance each, and a lease holds 1 plus the number of the operation, and its end. Of
+/// an object of several keys each key has one number ([`crate::several`]).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct State(pub [i64; ACCOUNTS as usize]);
 
@@ -108,8 +108,9 @@ pub fn answer(
     }
 }
 
-/// Whether an answer is the one that a single copy gives. Two things are left open: whether an empty account was ever
-/// touched, and how much of a life is left, which the wall clock of a primary says: at most what the entries say.
+/// Whether an answer is the one that a single copy gives. Two things are left open: whether an empty account
+/// was ever touched, and how much of a life is left, which the wall clock of a primary says: at most what the
+/// entries say.
 #[must_use]
 pub fn fits(action: Action, got: &[u8], expected: &[u8]) -> bool {
     if got == expected {

@@ -116,7 +116,8 @@ impl Network {
         !self.slow.is_empty()
     }
 
-    /// How long the group's messages from one node to another take. They come later and later, but there is never silence.
+    /// How long the group's messages from one node to another take. They come later and later, but there is
+    /// never silence.
     fn backlog(&self, now: Time, from: NodeId, to: NodeId) -> Option<Time> {
         let between = self.slow.iter().filter(|(sender, receiver, _)| (*sender, *receiver) == (from, to));
         between.map(|(.., since)| (now - since) / 5 * 4).max()

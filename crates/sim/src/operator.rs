@@ -1,4 +1,5 @@
-//! The operator who changes things while they go on: hands over, empties nodes; and the cosmic ray, which nobody ordered.
+//! The operator who changes things while they go on: hands over, empties nodes; and the cosmic ray, which
+//! nobody ordered.
 
 mod machines;
 mod view_nodes;
@@ -64,7 +65,8 @@ impl World {
         true
     }
 
-    /// Tells the view service something, whoever leads it. An operator whose command is lost looks, and says it again.
+    /// Tells the view service something, whoever leads it. An operator whose command is lost looks, and says
+    /// it again.
     pub(crate) fn operate(&mut self, command: &Command) {
         for node in &mut self.nodes {
             if node.process.as_ref().is_some_and(|process| process.leads()) {

@@ -1,5 +1,5 @@
-//! How a run is set up, and how much goes wrong: drawn anew for every run, so that each run stresses something else (swarm
-//! testing: Groce et al., "Swarm Testing", ISSTA 2012).
+//! How a run is set up, and how much goes wrong: drawn anew for every run, so that each run stresses
+//! something else (swarm testing: Groce et al., "Swarm Testing", ISSTA 2012).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -277,7 +277,8 @@ impl Profile {
         profile
     }
 
-    /// Nothing goes wrong but that one node is slow to reach another, at a time. Then no write may wait for long.
+    /// Nothing goes wrong but that one node is slow to reach another, at a time. Then no write may wait for
+    /// long.
     fn turn_gray(&mut self, dice: &mut Dice) {
         self.weights = [(Fault::SlowPath, 1)].into();
         (self.loss, self.late, self.churn, self.regicide) = (0, 0, 0, 0);
@@ -397,7 +398,8 @@ impl Profile {
                 self.fault_interval = dice.between(1_000, 3_000) * MS;
                 self.fault_length = dice.between(2_000, 5_000) * MS;
             }
-            // A primary and a backup that are cut off together, where nobody writes: a read waits for what its log holds.
+            // A primary and a backup that are cut off together, where nobody writes: a read waits for what
+            // its log holds.
             Rule::LeasesNest => {
                 self.weights = [(Fault::Partition, 1)].into();
                 self.workload.reads = 950;

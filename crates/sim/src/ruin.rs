@@ -1,5 +1,5 @@
-//! The hand that breaks disks, and the operator who deals with it as `docs/operations.md` says. It never destroys the last copy of
-//! what was acknowledged: no protocol could keep it.
+//! The hand that breaks disks, and the operator who deals with it as `docs/operations.md` says. It never
+//! destroys the last copy of what was acknowledged: no protocol could keep it.
 
 use onecopy_core::{Incarnation, NodeId, View};
 use onecopy_host::VIEW_GROUP;
@@ -13,8 +13,9 @@ use crate::node::Node;
 use crate::world::World;
 
 impl World {
-    /// Starts the process of a machine, unless one runs. A start that finds damage is refused (the storage crate checks
-    /// every record and every block that it reads); after a while the operator moves the data directory away.
+    /// Starts the process of a machine, unless one runs. A start that finds damage is refused (the storage
+    /// crate checks every record and every block that it reads); after a while the operator moves the data
+    /// directory away.
     pub(crate) fn start(&mut self, node: NodeId) {
         if self.node(node).process.is_some() {
             return;

@@ -1,5 +1,5 @@
-//! Damage in the memory of a replica: an object that is there although nobody ever put it there. Nobody asks for it, so only a
-//! look at the state can find it (rule P10).
+//! Damage in the memory of a replica: an object that is there although nobody ever put it there. Nobody asks
+//! for it, so only a look at the state can find it (rule P10).
 
 use onecopy_core::{ApplyContext, Index, QueryContext, StateMachine};
 

@@ -1,14 +1,15 @@
-//! Makes a history that fails smaller: fewer faults, fewer clients, a shorter time, as long as the same property is still
-//! violated. Taking something away changes all chance that follows, so this is a search, not a subtraction; it is
-//! greedy, and good enough to turn a storm of everything into the two or three events that matter.
+//! Makes a history that fails smaller: fewer faults, fewer clients, a shorter time, as long as the same
+//! property is still violated. Taking something away changes all chance that follows, so this is a search,
+//! not a subtraction; it is greedy, and good enough to turn a storm of everything into the two or three
+//! events that matter.
 
 use crate::clock::SECOND;
 use crate::faults::Fault;
 use crate::limits::Limits;
 use crate::run::{Options, Outcome, run};
 
-/// The smallest limits that were found under which `seed` still violates the same property, and what comes out then.
-/// `None` if the seed violates nothing.
+/// The smallest limits that were found under which `seed` still violates the same property, and what comes
+/// out then. `None` if the seed violates nothing.
 #[must_use]
 pub fn shrink(seed: u64, options: &Options) -> Option<(Limits, Outcome)> {
     let mut best = run(seed, options);

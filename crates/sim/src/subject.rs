@@ -1,5 +1,5 @@
-//! What is simulated: the machine, what clients ask of it, and what a single copy would answer. The keyspace with its
-//! workloads is built in; anybody may bring a machine of their own through [`crate::check`].
+//! What is simulated: the machine, what clients ask of it, and what a single copy would answer. The keyspace
+//! with its workloads is built in; anybody may bring a machine of their own through [`crate::check`].
 
 use std::fmt::Debug;
 
@@ -14,14 +14,15 @@ use crate::message::Kind;
 
 /// A machine of somebody's own, and its clients. Runs of several seeds share one, on several threads.
 pub trait Subject: Debug + Send + Sync {
-    /// A machine that has executed nothing. The numbers are for hash tables: different at every replica, and no outcome may
-    /// depend on them.
+    /// A machine that has executed nothing. The numbers are for hash tables: different at every replica, and
+    /// no outcome may depend on them.
     fn machine(&self, seed: [u64; 2]) -> Box<dyn OwnMachine>;
 
     /// What a client asks for next. All chance must come from the dice.
     fn ask(&self, dice: &mut Dice) -> Request;
 
-    /// A single copy to which nothing has happened, to hold the answers against; without one, no answer is checked.
+    /// A single copy to which nothing has happened, to hold the answers against; without one, no answer is
+    /// checked.
     fn specification(&self) -> Option<Box<dyn Model>> {
         None
     }
@@ -52,8 +53,8 @@ impl Request {
     }
 }
 
-/// What a single copy would do: a program for the same task as the machine, as simple as can be. It is cloned with every
-/// write, so that reads can be held against what was true at their time.
+/// What a single copy would do: a program for the same task as the machine, as simple as can be. It is cloned
+/// with every write, so that reads can be held against what was true at their time.
 pub trait Specification: Clone + Debug + 'static {
     /// Executes a command in an entry of this time, or as a read then; what it answers.
     fn execute(&mut self, now: Timestamp, command: &[u8]) -> Vec<u8>;

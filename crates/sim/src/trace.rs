@@ -20,8 +20,8 @@ impl fmt::Display for Violation {
     }
 }
 
-/// Stops the run. Unwinding is how the assertions of the protocols stop it too, and nothing of a world is used
-/// after either.
+/// Stops the run. Unwinding is how the assertions of the protocols stop it too, and nothing of a world is
+/// used after either.
 pub fn violated(checker: &'static str, what: impl Into<String>) -> ! {
     std::panic::resume_unwind(Box::new(Violation { checker, what: what.into() }))
 }

@@ -1,5 +1,5 @@
-//! What clients ask for: which kinds of objects, which of them most, and how often they only read. Drawn anew for every
-//! run, like the faults.
+//! What clients ask for: which kinds of objects, which of them most, and how often they only read. Drawn anew
+//! for every run, like the faults.
 
 use std::collections::BTreeMap;
 

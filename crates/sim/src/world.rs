@@ -173,7 +173,8 @@ impl World {
         let env = &mut self.env;
         match event {
             Event::Arrives { from, to, sent, packet } => {
-                // A connection that broke meanwhile delivers nothing; a node that nobody ever started hears nothing.
+                // A connection that broke meanwhile delivers nothing; a node that nobody ever started hears
+                // nothing.
                 if let Some(node) = self.nodes.get_mut(to.0 as usize - 1)
                     && !env.network.is_lost(from, to, sent, env.profile.leaks)
                 {
@@ -316,8 +317,8 @@ impl World {
         }
     }
 
-    /// Whether a view node may lose its whole disk: a founder that does so during the founding founds a second time. No
-    /// word from before the founding may still be on its way, either.
+    /// Whether a view node may lose its whole disk: a founder that does so during the founding founds a
+    /// second time. No word from before the founding may still be on its way, either.
     pub(crate) fn is_founded(&mut self) -> bool {
         if self.founding == Founding::Awaited && self.nodes.iter().all(|node| node.disk.is_founded()) {
             self.founding = Founding::Over(self.env.time);

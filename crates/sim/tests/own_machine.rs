@@ -1,4 +1,5 @@
-//! Machines of somebody's own: sound ones pass, and each way to be wrong is found by the check that is there for it.
+//! Machines of somebody's own: sound ones pass, and each way to be wrong is found by the check that is there
+//! for it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

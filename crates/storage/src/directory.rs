@@ -50,9 +50,9 @@ pub enum DirectoryError {
 /// An open data directory. Its parts may be moved out; the lock must outlive them.
 #[derive(Debug)]
 pub struct DataDirectory<F: FileSystem> {
-    /// Who it belongs to, and which life of it this is. If [`Identity::discard_data`] is set, the caller forgets the
-    /// groups that hold data, removes their snapshots, and calls [`Identity::discarded`], before anything else. The same for the
-    /// view service's group with [`Identity::discard_views`].
+    /// Who it belongs to, and which life of it this is. If [`Identity::discard_data`] is set, the caller
+    /// forgets the groups that hold data, removes their snapshots, and calls [`Identity::discarded`], before
+    /// anything else. The same for the view service's group with [`Identity::discard_views`].
     pub identity: Identity,
     /// The log.
     pub log: Log<F>,
@@ -65,8 +65,8 @@ pub struct DataDirectory<F: FileSystem> {
 }
 
 impl<F: FileSystem> DataDirectory<F> {
-    /// Opens a data directory, or creates it at the first start of a node. [`LogOptions::missing`] is decided here:
-    /// only a directory whose log was never begun may lack one.
+    /// Opens a data directory, or creates it at the first start of a node. [`LogOptions::missing`] is decided
+    /// here: only a directory whose log was never begun may lack one.
     ///
     /// # Errors
     /// [`DirectoryError`], which says what to do.
@@ -82,8 +82,9 @@ impl<F: FileSystem> DataDirectory<F> {
         Ok(Self { identity, log, recovered, snapshots, lock })
     }
 
-    /// Has what a data directory holds begin a new life, under these random numbers (see [`Identity`]): whoever starts from it is
-    /// taken for none that was there before, and what it holds counts for nothing unless an operator says so.
+    /// Has what a data directory holds begin a new life, under these random numbers (see [`Identity`]):
+    /// whoever starts from it is taken for none that was there before, and what it holds counts for nothing
+    /// unless an operator says so.
     ///
     /// # Errors
     /// [`DirectoryError`]: it is in use, or none.

@@ -81,7 +81,8 @@ impl OpenError {
         move |source| Self::Io { action, file: file.to_owned(), source }
     }
 
-    /// Whether the content of the directory is to blame, rather than the machine: trying again is useless then.
+    /// Whether the content of the directory is to blame, rather than the machine: trying again is useless
+    /// then.
     #[must_use]
     pub fn is_damage(&self) -> bool {
         !matches!(self, Self::Io { .. } | Self::NewerFormat { .. })
@@ -91,8 +92,8 @@ impl OpenError {
 /// Something could not be appended or made durable.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LogError {
-    /// A write or sync failed. It is unknown what of everything since the last successful sync is on the disk:
-    /// none of it may be called durable. The log refuses everything from now on.
+    /// A write or sync failed. It is unknown what of everything since the last successful sync is on the
+    /// disk: none of it may be called durable. The log refuses everything from now on.
     #[error("cannot {action} {} at byte {offset}: {reason} (see the kernel's log; the node must stop)", file.display())]
     Io {
         /// What was tried.

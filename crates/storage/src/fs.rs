@@ -1,8 +1,8 @@
 //! The seam to the file system: as little of it as the log, the snapshots and the identity need.
 //!
 //! Everything in this crate reaches the disk through [`FileSystem`] and [`File`]. Production uses
-//! [`RealFileSystem`]; tests and the simulator use [`MemoryFileSystem`], which loses, tears and fails what a real
-//! disk may lose, tear and fail, from a seed.
+//! [`RealFileSystem`]; tests and the simulator use [`MemoryFileSystem`], which loses, tears and fails what a
+//! real disk may lose, tear and fail, from a seed.
 
 mod memory;
 mod real;
@@ -13,13 +13,14 @@ use std::path::{Path, PathBuf};
 pub use memory::{Crash, MemoryFile, MemoryFileSystem, MemoryLock};
 pub use real::{RealFile, RealFileSystem, RealLock};
 
-/// The suffix of a file that is being written and does not count yet. Whoever finds one after a start removes it.
+/// The suffix of a file that is being written and does not count yet. Whoever finds one after a start removes
+/// it.
 pub const PARTIAL: &str = ".partial";
 
 /// The operations on names.
 ///
-/// What each promises about durability is the weakest that a file system on Linux gives: a created, renamed or
-/// removed name survives a power failure only after [`FileSystem::sync_directory`].
+/// What each promises about durability is the weakest that a file system on Linux gives: a created, renamed
+/// or removed name survives a power failure only after [`FileSystem::sync_directory`].
 pub trait FileSystem: Clone + std::fmt::Debug + Send + Sync + 'static {
     /// An open file.
     type File: File;
@@ -56,7 +57,8 @@ pub trait File: std::fmt::Debug + Send + Sync + 'static {
     /// How many bytes the file has.
     fn size(&self) -> io::Result<u64>;
 
-    /// Fills `buffer` from `offset` on. Returns how many bytes there were; fewer than asked for only at the end.
+    /// Fills `buffer` from `offset` on. Returns how many bytes there were; fewer than asked for only at the
+    /// end.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
 
     /// Writes all of `bytes` at `offset`. After an error any part of them may have been written.
@@ -65,8 +67,9 @@ pub trait File: std::fmt::Debug + Send + Sync + 'static {
     /// Cuts the file short, or lengthens it by zeros. A cut is durable only after [`File::sync_all`].
     fn set_size(&self, size: u64) -> io::Result<()>;
 
-    /// Makes the content durable, and as much of the size as is needed to read it (`fdatasync`). After an error
-    /// nothing is known about any byte that was written since the last success, and asking again proves nothing.
+    /// Makes the content durable, and as much of the size as is needed to read it (`fdatasync`). After an
+    /// error nothing is known about any byte that was written since the last success, and asking again proves
+    /// nothing.
     fn sync_data(&self) -> io::Result<()>;
 
     /// Makes content and size durable (`fsync`). Errors as for [`File::sync_data`].
@@ -83,8 +86,8 @@ pub(crate) fn replace<F: FileSystem>(fs: &F, path: &Path, bytes: &[u8]) -> io::R
     fs.sync_directory(parent(path))
 }
 
-/// Removes what an interrupted write left in a directory, and makes the names that are seen durable: the process
-/// before this one may have died of a failed sync of the directory.
+/// Removes what an interrupted write left in a directory, and makes the names that are seen durable: the
+/// process before this one may have died of a failed sync of the directory.
 pub(crate) fn settle<F: FileSystem>(fs: &F, directory: &Path) -> io::Result<()> {
     for name in fs.list(directory)?.iter().filter(|name| name.ends_with(PARTIAL)) {
         fs.remove(&directory.join(name))?;

@@ -7,7 +7,8 @@ use onecopy_core::{Entry, EntryId, Index, Recovered, Write};
 
 use crate::record::Head;
 
-/// The outline of a group's part of the log: enough to write a checkpoint and to know which segments it needs.
+/// The outline of a group's part of the log: enough to write a checkpoint and to know which segments it
+/// needs.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Group {
     pub(crate) state: Option<Bytes>,

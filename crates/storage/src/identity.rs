@@ -190,17 +190,17 @@ pub struct Identity {
     pub discard_data: bool,
     /// The state of the view service belongs to a life that has ended, and must be discarded in the same way.
     pub discard_views: bool,
-    /// The cluster knows of later starts, or of a later life: this is an old image of a disk, and nothing may be started from
-    /// it but a new life.
+    /// The cluster knows of later starts, or of a later life: this is an old image of a disk, and nothing may
+    /// be started from it but a new life.
     pub is_over: bool,
     /// There has been a log: a later start that finds none has lost it.
     pub log_begun: bool,
 }
 
 impl Identity {
-    /// Reads the identity of a data directory, or gives it one at its first start. On return it is durable that
-    /// the process has been started once more. The caller holds the lock of the directory, and has not opened its
-    /// log yet.
+    /// Reads the identity of a data directory, or gives it one at its first start. On return it is durable
+    /// that the process has been started once more. The caller holds the lock of the directory, and has not
+    /// opened its log yet.
     ///
     /// # Errors
     /// [`IdentityError`]: the directory is someone else's, or cannot be trusted.
@@ -218,8 +218,8 @@ impl Identity {
             None => Self::first(fs, data_directory, &owner)?,
         };
         if identity.durability_is_memory && identity.machine_boot != owner.machine_boot {
-            // P9: what was acknowledged may be gone, so nobody may take this for the copy that it was. What counts
-            // is how the process before this one ran: the setting may have been changed since.
+            // P9: what was acknowledged may be gone, so nobody may take this for the copy that it was. What
+            // counts is how the process before this one ran: the setting may have been changed since.
             identity.incarnation = Incarnation(owner.random[0]);
             identity.discard_data = true;
         }
@@ -266,9 +266,9 @@ impl Identity {
         }
     }
 
-    /// What the directory holds begins a new life, for operators who have nothing else left: a copy that nobody takes for any
-    /// that was there before. The state of the view service is not kept: votes that were forgotten must not be cast again. The
-    /// caller holds the lock of the directory.
+    /// What the directory holds begins a new life, for operators who have nothing else left: a copy that
+    /// nobody takes for any that was there before. The state of the view service is not kept: votes that were
+    /// forgotten must not be cast again. The caller holds the lock of the directory.
     pub(crate) fn begin_new_life<F: FileSystem>(
         fs: &F,
         data_directory: &Path,

@@ -2,21 +2,22 @@
 //!
 //! # What it guarantees
 //!
-//! 1. **What was synced is there.** After [`Log::sync`] returned, every write that was appended before is found by
-//!    the next [`Log::open`], whatever crash lies between. If it is not there any more, `open` fails and names the
-//!    file and the byte: the log never answers with less than it promised, but for the cases under
-//!    *What it cannot tell*.
-//! 2. **What is there is a prefix.** Recovery finds the writes of all groups up to some point of the order in which they
-//!    were appended, never a later one without an earlier one. A crash can move that point, damage cannot.
-//! 3. **A crash is never mistaken for damage.** Unsynced blocks may survive in any order and in any part; the next
-//!    start cuts them off and goes on.
+//! 1. **What was synced is there.** After [`Log::sync`] returned, every write that was appended before is
+//!    found by the next [`Log::open`], whatever crash lies between. If it is not there any more, `open` fails
+//!    and names the file and the byte: the log never answers with less than it promised, but for the cases
+//!    under *What it cannot tell*.
+//! 2. **What is there is a prefix.** Recovery finds the writes of all groups up to some point of the order in
+//!    which they were appended, never a later one without an earlier one. A crash can move that point, damage
+//!    cannot.
+//! 3. **A crash is never mistaken for damage.** Unsynced blocks may survive in any order and in any part; the
+//!    next start cuts them off and goes on.
 //! 4. **What was cut off stays off.** A torn tail is removed durably before anything is written in its place.
-//! 5. **A failed write or sync ends the log.** From then on everything is refused ([`LogError::Poisoned`]), as after a
-//!    failed sync the page cache may show what the disk never gets. The next start writes the unconfirmed tail again
-//!    before it relies on it.
+//! 5. **A failed write or sync ends the log.** From then on everything is refused ([`LogError::Poisoned`]),
+//!    as after a failed sync the page cache may show what the disk never gets. The next start writes the
+//!    unconfirmed tail again before it relies on it.
 //! 6. **A snapshot returns what was put in, or an error** that names the file and the block.
-//! 7. **A data directory belongs to one node, one cluster and one process at a time**, and no two starts of it have the
-//!    same boot number.
+//! 7. **A data directory belongs to one node, one cluster and one process at a time**, and no two starts of
+//!    it have the same boot number.
 //!
 //! # What it is not
 //!
@@ -60,8 +61,9 @@
 //!   snapshots/<group>-<index>-<epoch>.snapshot
 //! ```
 //!
-//! Whatever must appear as a whole (a segment with its head, a snapshot, the identity) is written under a name that
-//! ends in `.partial`, synced, renamed, and the directory synced. A start removes the partial files that it finds.
+//! Whatever must appear as a whole (a segment with its head, a snapshot, the identity) is written under a
+//! name that ends in `.partial`, synced, renamed, and the directory synced. A start removes the partial files
+//! that it finds.
 //!
 //! # The log, byte by byte
 //!
@@ -99,7 +101,7 @@
 //! | kind | payload |
 //! | --- | --- |
 //! | 1 state | the bytes |
-//! | 2 append | `commit:u64 first:u64 count:u32`, then per entry `epoch:u64 time:u64 seed:u64 length:u32 payload` |
+//! | 2 append | `commit:u64 first:u64 count:u32`, each `epoch:u64 time:u64 seed:u64 length:u32 payload` |
 //! | 3 cut | `from:u64` |
 //! | 4 compact | `index:u64 epoch:u64` |
 //! | 5 install | `index:u64 epoch:u64` |
@@ -107,43 +109,44 @@
 //! | 7 checkpoint | per group `group:u32 base:(u64 u64) last:u64 commit:u64 has_state:u8 length:u32 state` |
 //! | 8 mark | – |
 //!
-//! The checksum of a record's header begins with the segment's secret salt and its number. A record is therefore
-//! valid in one place only: neither a value of a client that looks like a record, nor bytes of another segment, can
-//! be taken for one, even if a damaged length makes recovery look in the wrong place.
+//! The checksum of a record's header begins with the segment's secret salt and its number. A record is
+//! therefore valid in one place only: neither a value of a client that looks like a record, nor bytes of
+//! another segment, can be taken for one, even if a damaged length makes recovery look in the wrong place.
 //!
 //! # Segments
 //!
-//! A segment that is full is synced before the next one begins, and the next one begins with a **checkpoint**: for
-//! every group its state, base, last index and commit index. An older segment is then needed only for the entries in it
-//! that lie after their group's base. Once there are none, it is removed, oldest first, and only when what made it
-//! superfluous is durable. [`Log::pinned_groups`] says whose entries hold the oldest segments; the node asks
-//! those groups for a snapshot.
+//! A segment that is full is synced before the next one begins, and the next one begins with a
+//! **checkpoint**: for every group its state, base, last index and commit index. An older segment is then
+//! needed only for the entries in it that lie after their group's base. Once there are none, it is removed,
+//! oldest first, and only when what made it superfluous is durable. [`Log::pinned_groups`] says whose entries
+//! hold the oldest segments; the node asks those groups for a snapshot.
 //!
-//! Small writes (up to a sixteenth of [`LogOptions::zero_ahead_bytes`]) find zeros ahead of them in the file, so that most
-//! syncs change neither its size nor its blocks. Measured with `examples/sync_cost.rs` on ext4 on a virtual disk, an
-//! append with its sync, median: 128 bytes 113 µs without and 80 µs with zeros ahead, 4 KiB 146 and 85 µs, 16 kB
-//! 170 and 92 µs. A sparse file of full size and `fallocate` gain as much for small records, as the blocks are
-//! allocated once for many of them, and nothing for records of 4 KiB. Zeros cost the bandwidth twice; large writes
-//! therefore do without.
+//! Small writes (up to a sixteenth of [`LogOptions::zero_ahead_bytes`]) find zeros ahead of them in the file,
+//! so that most syncs change neither its size nor its blocks. Measured with `examples/sync_cost.rs` on ext4
+//! on a virtual disk, an append with its sync, median: 128 bytes 113 µs without and 80 µs with zeros ahead, 4
+//! KiB 146 and 85 µs, 16 kB 170 and 92 µs. A sparse file of full size and `fallocate` gain as much for small
+//! records, as the blocks are allocated once for many of them, and nothing for records of 4 KiB. Zeros cost
+//! the bandwidth twice; large writes therefore do without.
 //!
 //! # Recovery: a torn tail, or damage?
 //!
 //! Segments are read in order, and records are applied while their checksums and their LSNs are right. Then:
 //!
-//! - In a segment that has a successor, the last record must be the one before the successor's first. If it is not, the
-//!   segment is damaged, for it was synced as a whole: [`OpenError::Damaged`].
-//! - In the last segment, let `n` be the first record that is missing or wrong. Everything after it is searched for
-//!   headers of records of this segment. If one says `synced >= n`, then `n` had been durable, and what is wrong with it is
-//!   no work of a crash: `Damaged`. If none does, nobody was ever told that `n` is durable, with the exception below: the
-//!   tail is cut off, durably, and the log goes on in its place.
+//! - In a segment that has a successor, the last record must be the one before the successor's first. If it
+//!   is not, the segment is damaged, for it was synced as a whole: [`OpenError::Damaged`].
+//! - In the last segment, let `n` be the first record that is missing or wrong. Everything after it is
+//!   searched for headers of records of this segment. If one says `synced >= n`, then `n` had been durable,
+//!   and what is wrong with it is no work of a crash: `Damaged`. If none does, nobody was ever told that `n`
+//!   is durable, with the exception below: the tail is cut off, durably, and the log goes on in its place.
 //!
 //! With `durability = "memory"` the caller flushes often and syncs once a second, with a sync that lets
 //! others append meanwhile ([`Log::begin_sync`]). After a power failure any of the blocks since the last sync
 //! may be there, later ones without earlier ones. None of those records says that it follows a sync of the
 //! lost ones, so the rule cuts there as well.
 //!
-//! Entries that lie in segments that have been removed must turn out to be covered by a base; a gap is `Damaged`. So is
-//! every write that contradicts the ones before it, and a checkpoint that differs from what the records led to.
+//! Entries that lie in segments that have been removed must turn out to be covered by a base; a gap is
+//! `Damaged`. So is every write that contradicts the ones before it, and a checkpoint that differs from what
+//! the records led to.
 //!
 //! # Where the log ends
 //!

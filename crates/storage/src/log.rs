@@ -30,10 +30,11 @@ pub enum Missing {
 /// How the log is laid out.
 #[derive(Clone, Copy, Debug)]
 pub struct LogOptions {
-    /// A segment that would grow beyond this many bytes is followed by a new one. A single record may be larger.
+    /// A segment that would grow beyond this many bytes is followed by a new one. A single record may be
+    /// larger.
     pub segment_bytes: u64,
-    /// When small writes reach the end of the file, this many bytes of zeros are written ahead of them, so that
-    /// most syncs find the blocks allocated and the size unchanged, and cost one disk write instead of a
+    /// When small writes reach the end of the file, this many bytes of zeros are written ahead of them, so
+    /// that most syncs find the blocks allocated and the size unchanged, and cost one disk write instead of a
     /// transaction of the file system. More makes the sync that writes them slower. 0 switches it off.
     pub zero_ahead_bytes: u64,
     /// Payloads of entries that are larger are handed to the operating system as they are, each with a write
@@ -125,12 +126,12 @@ pub struct Log<F: FileSystem> {
 }
 
 impl<F: FileSystem> Log<F> {
-    /// Opens the log of a data directory, and returns what each group finds in it. Everything that is returned
-    /// is durable. The caller holds the lock of the data directory.
+    /// Opens the log of a data directory, and returns what each group finds in it. Everything that is
+    /// returned is durable. The caller holds the lock of the data directory.
     ///
     /// # Errors
-    /// [`OpenError::Damaged`] and its kin if something that was synced is not there any more; nothing is changed
-    /// on the disk then.
+    /// [`OpenError::Damaged`] and its kin if something that was synced is not there any more; nothing is
+    /// changed on the disk then.
     pub fn open(
         fs: F,
         data_directory: &Path,
@@ -228,8 +229,8 @@ impl<F: FileSystem> Log<F> {
     /// [`LogError::TooLarge`] leaves the log as it was; any other error closes it.
     ///
     /// # Panics
-    /// If the write contradicts the ones before it (a gap, a cut into the snapshot): a protocol with such a bug
-    /// must not spoil what is on the disk.
+    /// If the write contradicts the ones before it (a gap, a cut into the snapshot): a protocol with such a
+    /// bug must not spoil what is on the disk.
     pub fn append(&mut self, group: GroupId, write: &Write) -> Result<(), LogError> {
         self.check()?;
         check_size(write)?;
@@ -333,8 +334,9 @@ impl<F: FileSystem> Log<F> {
     /// Syncs, and then records durably that everything was synced and where the log ends, unless that is said
     /// already.
     ///
-    /// The last batch before a power failure cannot be told from a torn tail if it is damaged later: nothing after
-    /// it says that it had been synced. This closes that window; call it when there is nothing else to do.
+    /// The last batch before a power failure cannot be told from a torn tail if it is damaged later: nothing
+    /// after it says that it had been synced. This closes that window; call it when there is nothing else to
+    /// do.
     ///
     /// # Errors
     /// As [`Log::sync`].
@@ -383,8 +385,9 @@ impl<F: FileSystem> Log<F> {
         self.sync()
     }
 
-    /// Removes the segments that no group needs any more, oldest first. Marks first if there is one, so that what
-    /// made it superfluous is durable for certain. Also done whenever a segment is started. Returns how many were removed.
+    /// Removes the segments that no group needs any more, oldest first. Marks first if there is one, so that
+    /// what made it superfluous is durable for certain. Also done whenever a segment is started. Returns how
+    /// many were removed.
     ///
     /// # Errors
     /// Any error closes the log.
@@ -394,8 +397,8 @@ impl<F: FileSystem> Log<F> {
             return Ok(0);
         }
         let before = self.segments.len();
-        // Not only synced but marked: once the segments are gone, damage to the record that released them must not
-        // pass for a torn tail.
+        // Not only synced but marked: once the segments are gone, damage to the record that released them
+        // must not pass for a torn tail.
         self.mark()?;
         let result = self.remove_segments();
         self.remember(result)?;
@@ -480,7 +483,8 @@ impl<F: FileSystem> Log<F> {
         self.marked = false;
     }
 
-    /// Starts a new segment if the next record does not fit. A segment takes at least one record, however large.
+    /// Starts a new segment if the next record does not fit. A segment takes at least one record, however
+    /// large.
     fn make_room(&mut self, payload: usize) -> Result<(), LogError> {
         let end = self.end + (self.buffer.len() + record::size(payload)) as u64;
         if self.fresh || end <= self.options.segment_bytes {
@@ -647,8 +651,8 @@ struct Started<F> {
     end: u64,
 }
 
-/// Makes a segment that holds a checkpoint. It gets its name only when its content is durable, so that a segment
-/// with that name and a damaged head is never the work of a crash.
+/// Makes a segment that holds a checkpoint. It gets its name only when its content is durable, so that a
+/// segment with that name and a damaged head is never the work of a crash.
 fn start_segment<F: FileSystem>(
     fs: &F,
     directory: &Path,

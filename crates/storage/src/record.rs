@@ -283,7 +283,8 @@ pub(crate) fn size_of_write(write: &Write) -> usize {
     }
 }
 
-/// Spreads entries over records of about [`APPEND_BYTES`]. At least one chunk, as the commit index counts too.
+/// Spreads entries over records of about [`APPEND_BYTES`]. At least one chunk, as the commit index counts
+/// too.
 pub(crate) fn append_chunks(mut entries: &[Entry]) -> impl Iterator<Item = &[Entry]> {
     let mut first = true;
     std::iter::from_fn(move || {

@@ -272,8 +272,9 @@ impl<'a, F: File> Scan<'a, F> {
         )))
     }
 
-    /// Decides whether the end of the last segment is a torn tail, and cuts it off, so that nothing of it comes
-    /// back once new records have filled the gap. Durable after [`Scan::write_tail_again`]. Returns up to where there are zeros after the last record.
+    /// Decides whether the end of the last segment is a torn tail, and cuts it off, so that nothing of it
+    /// comes back once new records have filled the gap. Durable after [`Scan::write_tail_again`]. Returns up
+    /// to where there are zeros after the last record.
     fn cut_torn_tail(&mut self) -> Result<u64, OpenError> {
         let (offset, lost) = (self.offset, self.lsn);
         // Whatever was written after a sync says so. A record that claims that the lost one had been synced
@@ -294,8 +295,8 @@ impl<'a, F: File> Scan<'a, F> {
     }
 
     /// Writes again what was read but is not known to have been synced. If the process before this one died
-    /// of a failed sync, the page cache may show bytes that are not on the disk, and that no sync would write.
-    /// Syncs, size and all.
+    /// of a failed sync, the page cache may show bytes that are not on the disk, and that no sync would
+    /// write. Syncs, size and all.
     fn write_tail_again(&self) -> Result<(), OpenError> {
         let mut offset = self.unsynced.front().map_or(self.offset, |(_, offset)| *offset);
         let mut buffer = vec![0; REWRITE.min((self.offset - offset) as usize)];

@@ -1,8 +1,8 @@
 //! Snapshots: images of a group's state, in files of their own.
 //!
-//! An image is cut into blocks, each with a checksum that also covers its place, so that any part can be read and
-//! checked on its own: what a reader returns is what the writer was given, or there is an error. See the crate's
-//! documentation for the bytes.
+//! An image is cut into blocks, each with a checksum that also covers its place, so that any part can be read
+//! and checked on its own: what a reader returns is what the writer was given, or there is an error. See the
+//! crate's documentation for the bytes.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -118,8 +118,8 @@ pub struct Snapshots<F> {
 }
 
 impl<F: FileSystem> Snapshots<F> {
-    /// Opens the snapshots of a data directory, and removes what interrupted writers left. The caller holds the
-    /// lock of the data directory.
+    /// Opens the snapshots of a data directory, and removes what interrupted writers left. The caller holds
+    /// the lock of the data directory.
     ///
     /// # Errors
     /// [`SnapshotError::Io`].
@@ -141,8 +141,8 @@ impl<F: FileSystem> Snapshots<F> {
         Ok(names)
     }
 
-    /// Begins to write a snapshot of `group` that covers everything up to `id`, an entry made at `time`. A second
-    /// writer of the same snapshot would spoil the first: the caller sees to it that there is none.
+    /// Begins to write a snapshot of `group` that covers everything up to `id`, an entry made at `time`. A
+    /// second writer of the same snapshot would spoil the first: the caller sees to it that there is none.
     ///
     /// # Errors
     /// [`SnapshotError::Io`].
@@ -186,9 +186,9 @@ impl<F: FileSystem> Snapshots<F> {
         SnapshotReader::open(file, path, name)
     }
 
-    /// Removes every snapshot of a group that is older than this one. Call it when the log has durably been compacted
-    /// to this one. A newer one stays: it may have been finished since, with the compaction to it still on its
-    /// way to the disk, and then it is the one that the next start needs.
+    /// Removes every snapshot of a group that is older than this one. Call it when the log has durably been
+    /// compacted to this one. A newer one stays: it may have been finished since, with the compaction to it
+    /// still on its way to the disk, and then it is the one that the next start needs.
     ///
     /// # Errors
     /// [`SnapshotError::Io`].
@@ -395,8 +395,8 @@ impl<F: FileSystem> SnapshotReader<F> {
         self.length
     }
 
-    /// The bytes of the image from `offset` on, at most `length_max` of them: fewer only at the end, none past
-    /// it. All of them are checked.
+    /// The bytes of the image from `offset` on, at most `length_max` of them: fewer only at the end, none
+    /// past it. All of them are checked.
     ///
     /// # Errors
     /// [`SnapshotError::Damaged`] if they are not what was written.
@@ -476,7 +476,8 @@ fn encode_footer(length: u64, checksum: u32, seed: u32) -> [u8; FOOTER] {
     bytes
 }
 
-/// Begins with the header's checksum and the block's place, so that a block of another file or place is noticed.
+/// Begins with the header's checksum and the block's place, so that a block of another file or place is
+/// noticed.
 fn block_checksum(seed: u32, block: u64, bytes: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c_append(seed, &block.to_le_bytes()), bytes)
 }

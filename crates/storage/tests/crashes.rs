@@ -1,8 +1,8 @@
 //! Random histories with crashes, failing disks and damage, compared with a model.
 //!
 //! The model is a list of everything that was appended. After every start there must be a length of that list
-//! that explains what was recovered, at least as long as what was synced. Every failure names its seed; run one
-//! alone with `CRASH_SEED=<seed>`, or more than usual with `CRASH_SEEDS=<count>`.
+//! that explains what was recovered, at least as long as what was synced. Every failure names its seed; run
+//! one alone with `CRASH_SEED=<seed>`, or more than usual with `CRASH_SEEDS=<count>`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -102,7 +102,8 @@ fn an_old_image_is_refused_until_it_begins_a_new_life() {
     }
     let begun = DataDirectory::begin_new_life(&fs, data(), [21, 22]).expect("it is told to");
     assert_eq!((begun.incarnation, begun.view_member), (Incarnation(21), Incarnation(22)));
-    // What it holds is kept, but for the votes of a life that has ended; until they are discarded every start is told to.
+    // What it holds is kept, but for the votes of a life that has ended; until they are discarded every start
+    // is told to.
     for _ in 0..2 {
         let identity = open(&fs, owner()).expect("it opens").identity;
         assert_eq!(

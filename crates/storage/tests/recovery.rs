@@ -292,7 +292,8 @@ fn unsynced_records_that_survive_out_of_order_are_cut() {
 
 #[test]
 fn a_value_that_looks_like_a_record_proves_nothing() {
-    // A client stores bytes of the log itself, read from a backup, say; then the tail is torn in front of them.
+    // A client stores bytes of the log itself, read from a backup, say; then the tail is torn in front of
+    // them.
     let fs = synced_log(4);
     let record = fs.read(&segment(1)).expect("it is there")[(FIRST + 3 * 192) as usize..][..192].to_vec();
     let fs = MemoryFileSystem::new();

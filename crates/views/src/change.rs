@@ -1,4 +1,5 @@
-//! The changes of a view. Each takes the view that there is and makes it the next one, or says why that cannot be.
+//! The changes of a view. Each takes the view that there is and makes it the next one, or says why that
+//! cannot be.
 
 use onecopy_core::{BootNumber, Member, NodeId, Rule, Rules, View};
 
@@ -68,8 +69,9 @@ pub(crate) fn add_member(view: &mut View, learner: Member) -> Result<(), Rejecti
     Ok(())
 }
 
-/// Not by the rules: an operator said so. Whoever is to go on may have been in no view for long, or in another life: what it has
-/// is for the operator to judge, and that it has anything for the leader that proposes this.
+/// Not by the rules: an operator said so. Whoever is to go on may have been in no view for long, or in
+/// another life: what it has is for the operator to judge, and that it has anything for the leader that
+/// proposes this.
 pub(crate) fn recover(
     view: &mut View,
     sole: Member,

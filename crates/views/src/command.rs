@@ -55,8 +55,8 @@ impl fmt::Display for Reason {
     }
 }
 
-/// A change of the table. Changes of a view name the view that they were decided on (`expected`) and are refused
-/// if there is a newer one.
+/// A change of the table. Changes of a view name the view that they were decided on (`expected`) and are
+/// refused if there is a newer one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Command {
     /// A node is new, was restarted, or moved.
@@ -159,7 +159,8 @@ pub enum Command {
         /// Whether it is to be empty.
         drained: bool,
     },
-    /// These are the view nodes from now on: the members of Raft's committed configuration, with and without a vote.
+    /// These are the view nodes from now on: the members of Raft's committed configuration, with and without
+    /// a vote.
     SetViewNodes {
         /// All of them.
         nodes: BTreeSet<NodeId>,
@@ -169,8 +170,9 @@ pub enum Command {
         /// Which one.
         node: NodeId,
     },
-    /// An operator accepts that committed writes are lost: no member that is alive will return, and the group goes on
-    /// with what this one has. The only change that does not keep rule P4, and nobody but an operator proposes it.
+    /// An operator accepts that committed writes are lost: no member that is alive will return, and the group
+    /// goes on with what this one has. The only change that does not keep rule P4, and nobody but an operator
+    /// proposes it.
     Recover {
         /// The group.
         group: GroupId,

@@ -82,8 +82,8 @@ impl Monitor {
         Some(Command::Handover { group: id, expected: view, heir, boot })
     }
 
-    /// Whether there is a reason against the group's going on with what one replica has, as an operator wants: somebody may have
-    /// more, or that one has nothing.
+    /// Whether there is a reason against the group's going on with what one replica has, as an operator
+    /// wants: somebody may have more, or that one has nothing.
     ///
     /// # Errors
     /// The reason.
@@ -231,8 +231,8 @@ impl Monitor {
             return None;
         }
         if let Some(reason) = self.primary_ailment(now, id, view) {
-            // Without an heir the group waits for one to return. Nobody is dropped meanwhile: a silent backup may hold
-            // the only copy that is left of what a primary without its data had committed.
+            // Without an heir the group waits for one to return. Nobody is dropped meanwhile: a silent backup
+            // may hold the only copy that is left of what a primary without its data had committed.
             return self.succeed_primary(now, table, (id, view), reason);
         }
         self.decide_backups(now, id, view)
@@ -241,8 +241,8 @@ impl Monitor {
             .or_else(|| decide_surplus(table, id, group))
     }
 
-    /// Whether the next view may follow. It always may: a primary that dies before it has entered its view would otherwise
-    /// never be succeeded. (Sabotaged, its word is waited for.)
+    /// Whether the next view may follow. It always may: a primary that dies before it has entered its view
+    /// would otherwise never be succeeded. (Sabotaged, its word is waited for.)
     fn may_be_left(&self, id: GroupId, view: &View) -> bool {
         let has_entered = || {
             let primary = view.member(view.primary)?;
@@ -267,8 +267,8 @@ impl Monitor {
         // P4: only a member holds everything that was committed. (Sabotaged, anyone alive will do.)
         let heirs_only = self.config.rules.hold(Rule::HeirsOnly);
         let others = view.learners.iter().filter(|learner| !heirs_only && !sick(learner));
-        // Every member holds everything that was committed. The one with the longest log has the least to do, and
-        // keeps the most of what was on its way.
+        // Every member holds everything that was committed. The one with the longest log has the least to do,
+        // and keeps the most of what was on its way.
         let durable =
             |member: &Member| self.report(member.node, id).map_or(Index(0), |report| report.durable);
         let heir = heirs
@@ -276,8 +276,8 @@ impl Monitor {
             .chain(others)
             .filter(|member| member.node != view.primary || reason != Reason::Diverged)
             .max_by_key(|member| {
-                // Who differs from a primary that is wrong itself is right. And a log is right whatever was made of it: better
-                // an heir that has to execute its log anew than none.
+                // Who differs from a primary that is wrong itself is right. And a log is right whatever was
+                // made of it: better an heir that has to execute its log anew than none.
                 let report = self.report(member.node, id);
                 let differs = report.is_some_and(|report| report.role == ReplicaRole::Diverged);
                 let is_sound = !differs || reason == Reason::Diverged;
@@ -325,8 +325,8 @@ impl Monitor {
         Some(Command::RemoveMember { group: id, expected: view.number, node, reason })
     }
 
-    /// Drops a learner that failed. One that is only slow holds up nobody, and stays unless there is another: a node that is
-    /// slow for good does not come and go.
+    /// Drops a learner that failed. One that is only slow holds up nobody, and stays unless there is another:
+    /// a node that is slow for good does not come and go.
     fn decide_learners(&self, now: Instant, table: &Table, id: GroupId, view: &View) -> Option<Command> {
         let failed = |learner: &Member| {
             let reason = self.follower_ailment(now, id, view, learner)?;
@@ -357,8 +357,8 @@ impl Monitor {
         })
     }
 
-    /// Recruits a spare when copies are missing. One at a time: a transfer costs the primary. What is on drained nodes
-    /// does not count: it is to be replaced.
+    /// Recruits a spare when copies are missing. One at a time: a transfer costs the primary. What is on
+    /// drained nodes does not count: it is to be replaced.
     fn decide_recruit(&self, now: Instant, table: &Table, id: GroupId, group: &Group) -> Option<Command> {
         let view = &group.view;
         if staying(view, table) >= group.copies as usize || !view.learners.is_empty() {
@@ -406,8 +406,8 @@ fn staying(view: &View, table: &Table) -> usize {
     view.members.iter().filter(|member| !table.drained().contains(&member.node)).count()
 }
 
-/// Drops a backup that is not needed any more: on a drained node once there are enough copies elsewhere, or one of
-/// more copies than there should be. A primary makes way by itself first.
+/// Drops a backup that is not needed any more: on a drained node once there are enough copies elsewhere, or
+/// one of more copies than there should be. A primary makes way by itself first.
 fn decide_surplus(table: &Table, id: GroupId, group: &Group) -> Option<Command> {
     let view = &group.view;
     let all: Vec<NodeId> = view.members.iter().map(|member| member.node).collect();

@@ -1,4 +1,5 @@
-//! Why did that happen? Every change of the table is recorded with who decided it, when, and on what evidence.
+//! Why did that happen? Every change of the table is recorded with who decided it, when, and on what
+//! evidence.
 
 use std::fmt;
 use std::time::Duration;

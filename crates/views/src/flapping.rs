@@ -1,5 +1,5 @@
-//! Nodes that come and go: each time a node is dropped it waits longer before it is recruited again, so that the views
-//! do not change for ever because of one of them.
+//! Nodes that come and go: each time a node is dropped it waits longer before it is recruited again, so that
+//! the views do not change for ever because of one of them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,7 +10,8 @@ use crate::command::{Command, Reason};
 
 /// Being dropped so long ago is forgotten.
 const MEMORY: Duration = Duration::from_secs(60);
-/// Being dropped once is no habit. The second time costs this, and each time after that twice as much as the one before.
+/// Being dropped once is no habit. The second time costs this, and each time after that twice as much as the
+/// one before.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 /// And never more: a copy on a bad node is better than none.
 const LONGEST_WAIT: Duration = Duration::from_secs(4);

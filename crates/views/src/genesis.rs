@@ -1,21 +1,22 @@
 //! The first moment of a cluster: the view nodes agree on who they are.
 //!
-//! A Raft node that lost its disk must never vote again as the node that it was: it might help to elect a leader
-//! that lacks what it had acknowledged. So the view nodes of a cluster are not just node ids but node ids with an
-//! incarnation, and the list of them, the *membership*, is fixed before anybody votes:
+//! A Raft node that lost its disk must never vote again as the node that it was: it might help to elect a
+//! leader that lacks what it had acknowledged. So the view nodes of a cluster are not just node ids but node
+//! ids with an incarnation, and the list of them, the *membership*, is fixed before anybody votes:
 //!
 //! 1. a fresh node (one with an empty disk) tells all others its incarnation, again and again;
-//! 2. the one with the lowest id, once it has heard from all the others that they are fresh too, *founds* the cluster: it
-//!    makes the membership durable, then announces it;
-//! 3. a fresh node that finds itself, with its own incarnation, in an announced membership makes it durable too.
+//! 2. the one with the lowest id, once it has heard from all the others that they are fresh too, *founds* the
+//!    cluster: it makes the membership durable, then announces it;
+//! 3. a fresh node that finds itself, with its own incarnation, in an announced membership makes it durable
+//!    too.
 //!
-//! There is one founder, and it founds at most once, so there is one membership. It says who the view nodes *were*, and
-//! is the identity of the cluster for ever; who they *are* is for Raft to know from then on. A fresh node that hears of a
-//! membership without itself, because it is new or because it lost its disk, makes it durable too: it will never found
-//! a second cluster, and waits to be made a member of this one.
+//! There is one founder, and it founds at most once, so there is one membership. It says who the view nodes
+//! *were*, and is the identity of the cluster for ever; who they *are* is for Raft to know from then on. A
+//! fresh node that hears of a membership without itself, because it is new or because it lost its disk, makes
+//! it durable too: it will never found a second cluster, and waits to be made a member of this one.
 //!
-//! What this rests on: of the view nodes that a fresh node is told to ask (its configuration), not all are fresh again
-//! once the cluster has been founded. If all have lost their disks, they found another cluster.
+//! What this rests on: of the view nodes that a fresh node is told to ask (its configuration), not all are
+//! fresh again once the cluster has been founded. If all have lost their disks, they found another cluster.
 
 use std::collections::BTreeMap;
 
@@ -55,7 +56,8 @@ impl Membership {
     }
 }
 
-/// What view nodes tell each other before the founding, and what those who wait to be members tell afterwards.
+/// What view nodes tell each other before the founding, and what those who wait to be members tell
+/// afterwards.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
     /// The life of the sender's disk.
@@ -71,7 +73,8 @@ pub enum Standing {
     Fresh(BTreeMap<NodeId, Incarnation>),
     /// It is one of these.
     Member(Membership),
-    /// The cluster was founded without it, or with another disk of it: it takes part once Raft makes it a member.
+    /// The cluster was founded without it, or with another disk of it: it takes part once Raft makes it a
+    /// member.
     Joining(Membership),
 }
 
@@ -96,7 +99,8 @@ pub struct Genesis {
 }
 
 impl Genesis {
-    /// Begins, with what the disk kept. `view_nodes` are the configured ones; unless `node` is among them, it is to join.
+    /// Begins, with what the disk kept. `view_nodes` are the configured ones; unless `node` is among them, it
+    /// is to join.
     #[must_use]
     pub fn new(
         node: NodeId,

@@ -3,17 +3,17 @@
 //!
 //! # Two halves
 //!
-//! [`Table`] is replicated: a deterministic state machine that holds the registered nodes and the current view of
-//! every group. Its [commands](Command) are typed and compare-and-set on the view number: the first valid one wins,
-//! a late one is refused. Whatever is proposed, by whomever, the table only ever holds views that
-//! the protocol allows (rule P4: heirs only).
+//! [`Table`] is replicated: a deterministic state machine that holds the registered nodes and the current
+//! view of every group. Its [commands](Command) are typed and compare-and-set on the view number: the first
+//! valid one wins, a late one is refused. Whatever is proposed, by whomever, the table only ever holds views
+//! that the protocol allows (rule P4: heirs only).
 //!
-//! [`Monitor`] is not replicated: every view node keeps one, from the pings and suspicions that every node sends
-//! to every view node, so that a new leader has evidence at once and needs no second timeout. Only the
+//! [`Monitor`] is not replicated: every view node keeps one, from the pings and suspicions that every node
+//! sends to every view node, so that a new leader has evidence at once and needs no second timeout. Only the
 //! leader's monitor [decides](Monitor::decide), and only by proposing commands.
 //!
-//! Before either, [`Genesis`] has the view nodes of a new cluster agree on who they are, so that a view node that
-//! lost its disk is never taken for the one that voted.
+//! Before either, [`Genesis`] has the view nodes of a new cluster agree on who they are, so that a view node
+//! that lost its disk is never taken for the one that voted.
 //!
 //! # What evidence counts
 //!
@@ -23,7 +23,7 @@
 //! | pings under another incarnation (P9) | a member | removed: its data is gone |
 //! | pings from a start, or in a life, that is over (P9) | anyone | as if silent: its disk is an old image |
 //! | pings from another start, while this one is heard | nobody | not heard, and told so |
-//! | pings with another boot number (P11), or that it cannot lead | the primary | a new view, perhaps with it |
+//! | pings with another boot number (P11), or it cannot lead | the primary | a new view, perhaps with it |
 //! | a disk write unfinished for `failure_timeout` | anyone | as if silent: a gray failure is a failure |
 //! | a refused connection, and no ping for `refused_timeout` | anyone | as if silent: nobody listens there |
 //! | its wall clock shows something else than most | anyone | noted, so that it is not believed |
@@ -31,8 +31,8 @@
 //! | the primary reports silence | a backup, a learner | removed |
 //! | the primary reports that it does not acknowledge | a backup | removed |
 //! | the same | a learner | removed if there is another spare; it holds up nobody |
-//! | a digest that differs from the primary's (P10) | a backup, a learner | removed, rebuilt, recruited again |
-//! | a backup reports silence for twice `failure_timeout` | a primary that does not itself report that backup | succeeded |
+//! | a digest that differs from the primary's (P10) | a backup, a learner | removed, built anew, recruited |
+//! | a backup reports silence for twice `failure_timeout` | a primary that does not report it | succeeded |
 
 mod change;
 mod clocks;

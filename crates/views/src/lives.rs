@@ -1,9 +1,9 @@
 //! Which starts of a node are over (rule P9): what comes from them is not to be believed.
 //!
-//! A data directory has a life, its incarnation, and counts the starts of its process. Whoever comes back with a start that is
-//! over, or in a life that was followed by another, was restored from an **old image of its disk**: it has forgotten what it
-//! has acknowledged and promised since, but goes by the name of those who did. The table remembers, for every node, the last
-//! start, and for ever, which lives have ended.
+//! A data directory has a life, its incarnation, and counts the starts of its process. Whoever comes back
+//! with a start that is over, or in a life that was followed by another, was restored from an **old image of
+//! its disk**: it has forgotten what it has acknowledged and promised since, but goes by the name of those
+//! who did. The table remembers, for every node, the last start, and for ever, which lives have ended.
 //!
 //! **Two processes with one id** are a mistake of whoever started the second one: with an empty directory,
 //! with a copy of the first one's, or in another cluster's place. It must not cost the first one its place,
@@ -70,8 +70,8 @@ impl Registration {
 }
 
 impl Table {
-    /// Whether this start of a node is over, or its life is: a later one is registered. Two processes of one start are two
-    /// copies of one image, of which the first that was registered counts.
+    /// Whether this start of a node is over, or its life is: a later one is registered. Two processes of one
+    /// start are two copies of one image, of which the first that was registered counts.
     #[must_use]
     pub fn is_over(&self, node: NodeId, start: Start) -> bool {
         let is_older = |last: Start| {

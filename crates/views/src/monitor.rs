@@ -19,8 +19,8 @@ const BUSY_MAX: Duration = Duration::from_secs(60);
 pub struct MonitorConfig {
     /// After how much silence a node counts as failed.
     pub failure_timeout: Duration,
-    /// The same for a node to which this view node could not connect: nobody listens there, so it is worth looking
-    /// sooner. It is no proof (a firewall refuses too), so silence is still needed.
+    /// The same for a node to which this view node could not connect: nobody listens there, so it is worth
+    /// looking sooner. It is no proof (a firewall refuses too), so silence is still needed.
     pub refused_timeout: Duration,
     /// How many copies a new group gets.
     pub copies: u32,
@@ -87,7 +87,8 @@ impl Monitor {
         }
     }
 
-    /// A ping arrived. One that is older than the last one is ignored: it was delayed, and what it says is over.
+    /// A ping arrived. One that is older than the last one is ignored: it was delayed, and what it says is
+    /// over.
     pub fn heard(&mut self, now: Instant, from: NodeId, mut ping: Ping) {
         let delayed = self.heard.get(&from).is_some_and(|(_, known)| {
             known.incarnation == ping.incarnation && known.moment() > ping.moment()
@@ -104,8 +105,8 @@ impl Monitor {
         }
     }
 
-    /// Whether what a node said at this moment of its life is not older than its last ping. What is, was delayed; if it is not
-    /// over, it is said again.
+    /// Whether what a node said at this moment of its life is not older than its last ping. What is, was
+    /// delayed; if it is not over, it is said again.
     #[must_use]
     pub fn is_news(&self, from: NodeId, moment: Moment) -> bool {
         self.ping(from).is_some_and(|ping| ping.moment() <= moment)
@@ -145,7 +146,8 @@ impl Monitor {
         self.knocked.get(&node).is_some_and(|at| now.since(*at) < self.config.failure_timeout)
     }
 
-    /// Looks at what has happened in the table since the last look. What happened before the first one is old.
+    /// Looks at what has happened in the table since the last look. What happened before the first one is
+    /// old.
     pub(crate) fn look_back(&mut self, now: Instant, table: &Table) {
         let seen = self.seen.replace(table.version()).unwrap_or(table.version());
         for event in table.events().iter().filter(|event| event.version > seen) {
@@ -191,8 +193,8 @@ impl Monitor {
         about.map(|((_, _, by), (_, suspicion))| (*by, suspicion.grounds))
     }
 
-    /// The view node was not running (suspended, or starved of the processor): nothing that was not heard meanwhile
-    /// counts as silence.
+    /// The view node was not running (suspended, or starved of the processor): nothing that was not heard
+    /// meanwhile counts as silence.
     pub fn slept(&mut self, now: Instant) {
         self.started = now;
         self.heard.values_mut().for_each(|(at, _)| *at = now);

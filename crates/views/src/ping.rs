@@ -79,8 +79,8 @@ pub struct Ping {
     pub groups: Vec<GroupReport>,
 }
 
-/// A moment in the life of a node's data, as its pings count it. What a node says is put in order by it: networks
-/// deliver late what they once delayed.
+/// A moment in the life of a node's data, as its pings count it. What a node says is put in order by it:
+/// networks deliver late what they once delayed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Moment {
     /// The start of its process.

@@ -6,8 +6,8 @@ use onecopy_core::{Member, NodeId};
 
 use crate::table::Table;
 
-/// Where the next copy goes: into a zone without one if there is such a zone, on the node with the fewest groups,
-/// then on the one that leads the fewest, then by id.
+/// Where the next copy goes: into a zone without one if there is such a zone, on the node with the fewest
+/// groups, then on the one that leads the fewest, then by id.
 pub(crate) fn choose(
     candidates: impl Iterator<Item = Member>,
     taken: &[NodeId],
@@ -20,8 +20,8 @@ pub(crate) fn choose(
     })
 }
 
-/// Which of `members` can be spared best: the one whose zone holds the most other copies, then the one on the node with
-/// the most groups.
+/// Which of `members` can be spared best: the one whose zone holds the most other copies, then the one on the
+/// node with the most groups.
 pub(crate) fn spare(members: impl Iterator<Item = NodeId>, all: &[NodeId], table: &Table) -> Option<NodeId> {
     members.max_by_key(|node| {
         let together = |other: &&NodeId| *other != node && zone(**other, table) == zone(*node, table);

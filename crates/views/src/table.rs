@@ -32,7 +32,8 @@ pub struct Registration {
     pub boot: BootNumber,
     /// Whether it holds data.
     pub holds_data: bool,
-    /// What it fails together with (a rack, a data centre); empty if nobody said. Copies are spread over zones.
+    /// What it fails together with (a rack, a data centre); empty if nobody said. Copies are spread over
+    /// zones.
     pub zone: String,
     /// The process id, for people.
     pub pid: u32,
@@ -64,8 +65,8 @@ pub struct CorruptTable {
 /// Guaranteed after every command:
 /// 1. every view is [valid](View::valid);
 /// 2. view numbers only grow, by one;
-/// 3. the primary of a view was a member of the view before, in the same incarnation (rule P4), unless an operator recovered
-///    the group;
+/// 3. the primary of a view was a member of the view before, in the same incarnation (rule P4), unless an
+///    operator recovered the group;
 /// 4. a member of a view was a member, or a learner, of the view before, with the same exception;
 /// 5. no node is registered in a start, or a life, that is over (rule P9).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]

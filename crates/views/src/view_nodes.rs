@@ -1,4 +1,5 @@
-//! Who the view nodes are, for everybody: what Raft has settled is written into the table, which reaches all nodes.
+//! Who the view nodes are, for everybody: what Raft has settled is written into the table, which reaches all
+//! nodes.
 
 use std::collections::BTreeSet;
 
@@ -10,8 +11,8 @@ use crate::monitor::Monitor;
 use crate::table::Table;
 
 impl Monitor {
-    /// The command that has the table say what the committed configuration says, if it does not. A leader that dies before
-    /// it is committed leaves that to the next.
+    /// The command that has the table say what the committed configuration says, if it does not. A leader
+    /// that dies before it is committed leaves that to the next.
     pub fn decide_view_nodes(
         &mut self,
         now: Instant,

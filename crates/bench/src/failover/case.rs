@@ -25,7 +25,8 @@ pub(crate) enum Case {
     CutPrimaryToBackup,
     /// Nothing that the backup sends reaches the primary.
     CutBackupToPrimary,
-    /// All that passes between the primary and the backup takes long: each answers the other, and is not silent.
+    /// All that passes between the primary and the backup takes long: each answers the other, and is not
+    /// silent.
     SlowLink,
     /// `onecopy group handover`: nothing fails.
     Handover,
@@ -73,7 +74,8 @@ impl Case {
         matches!(self, Self::StallPrimary | Self::StallBackup)
     }
 
-    /// Whether the leader of the view service is to be the primary. Else it holds no copy, so that only one thing fails.
+    /// Whether the leader of the view service is to be the primary. Else it holds no copy, so that only one
+    /// thing fails.
     pub(super) fn leader_is_primary(self) -> bool {
         self == Self::KillPrimaryAndLeader
     }

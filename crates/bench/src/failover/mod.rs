@@ -16,8 +16,9 @@ use round::Outcome;
 
 /// Measures the time without an acknowledged write when something fails.
 ///
-/// Three nodes with all roles and default settings hold two copies; clients at the nodes that survive write and read all the time. In every
-/// round something fails, the cluster recovers, the fault is healed, and what the clients were told is compared with the data.
+/// Three nodes with all roles and default settings hold two copies; clients at the nodes that survive write
+/// and read all the time. In every round something fails, the cluster recovers, the fault is healed, and what
+/// the clients were told is compared with the data.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Rounds of each case.
@@ -29,7 +30,8 @@ pub(crate) struct Arguments {
     /// Writers, spread over the nodes that survive. There is a reader at each of these, too.
     #[arg(long, default_value_t = 8)]
     writers: usize,
-    /// Milliseconds that a client waits after each answer, so that the clients do not keep the processors from the nodes.
+    /// Milliseconds that a client waits after each answer, so that the clients do not keep the processors
+    /// from the nodes.
     #[arg(long, default_value_t = 1)]
     pause_ms: u64,
 }
@@ -56,8 +58,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Runs all rounds of a case on a cluster of its own. A round that does not end as it should is the last one of its case, and says why:
-/// what was measured before stays.
+/// Runs all rounds of a case on a cluster of its own. A round that does not end as it should is the last one
+/// of its case, and says why: what was measured before stays.
 fn rounds_of(case: Case, arguments: &Arguments) -> (Vec<Outcome>, Option<String>) {
     let outcomes = Arc::new(Mutex::new(Vec::new()));
     let (collected, rounds, writers) = (outcomes.clone(), arguments.rounds, arguments.writers);
@@ -107,7 +109,8 @@ fn row(case: Case, outcomes: &[Outcome]) -> String {
     )
 }
 
-/// The least value that is not exceeded by this share of all (nearest rank); of fewer than 100, the 99 % are the highest.
+/// The least value that is not exceeded by this share of all (nearest rank); of fewer than 100, the 99 % are
+/// the highest.
 fn quantile(sorted: &[u128], share: f64) -> String {
     let rank = (sorted.len() as f64 * share).ceil() as usize;
     sorted.get(rank.max(1) - 1).map_or_else(|| "-".to_owned(), u128::to_string)

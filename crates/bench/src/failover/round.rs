@@ -11,7 +11,8 @@ use super::roles::{self, Roles};
 
 /// How long clients write before something fails, and after all is well again.
 const QUIET: Duration = Duration::from_millis(500);
-/// How long everything takes on a slow link, one way: answers come in less than the time after which a node counts as silent.
+/// How long everything takes on a slow link, one way: answers come in less than the time after which a node
+/// counts as silent.
 const SLOW: Duration = Duration::from_millis(180);
 
 /// What a round has shown.
@@ -67,8 +68,8 @@ pub(super) fn run(cluster: &mut Cluster, case: Case, writers: usize, pause: Dura
     Outcome { quiet, gap, gap_at_return, errors: history.errors.len(), error, findings }
 }
 
-/// Where the clients are: at all nodes but the one that fails. If the link between two nodes is harmed, a client of either may be behind
-/// it: they are at the third one, all of whose links are whole.
+/// Where the clients are: at all nodes but the one that fails. If the link between two nodes is harmed, a
+/// client of either may be behind it: they are at the third one, all of whose links are whole.
 fn survivors(cluster: &Cluster, case: Case, roles: Roles) -> Vec<SocketAddr> {
     let mut ids = if case.harms_a_link() { vec![roles.spare] } else { cluster.data_ids() };
     ids.retain(|id| Some(*id) != case.victim(roles));
@@ -91,7 +92,8 @@ fn inject(cluster: &mut Cluster, case: Case, roles: Roles) {
     }
 }
 
-/// Waits until there are two copies again, neither of them where something has failed, and a leader of the view service.
+/// Waits until there are two copies again, neither of them where something has failed, and a leader of the
+/// view service.
 fn wait_until_recovered(cluster: &Cluster, case: Case, roles: Roles) {
     wait("two copies without what has failed", PATIENCE, || {
         let report = cluster.report();
@@ -129,7 +131,8 @@ fn heal(cluster: &mut Cluster, case: Case, roles: Roles) {
     }
 }
 
-/// Waits until all nodes are up, and all view nodes follow one leader: else the next fault would be a second one.
+/// Waits until all nodes are up, and all view nodes follow one leader: else the next fault would be a second
+/// one.
 fn wait_for_view_service(cluster: &Cluster) {
     wait("all nodes, and a view service that agrees", PATIENCE, || {
         let statuses: Option<Vec<_>> = cluster.ids().iter().map(|id| cluster.status(*id)).collect();

@@ -82,7 +82,8 @@ impl History {
     /// Compares the data with what the clients were told.
     ///
     /// # Panics
-    /// If an acknowledged write is missing, a refused one is there, there is something that nobody wrote, or a read was wrong.
+    /// If an acknowledged write is missing, a refused one is there, there is something that nobody wrote, or
+    /// a read was wrong.
     pub fn verify(&self, connection: &mut Connection) {
         assert_eq!(self.check(connection), Findings::default(), "{:?}", self.wrong_reads.first());
     }

@@ -1,9 +1,9 @@
 //! Clients that write and read all the time, and remember what they were told.
 //!
-//! Every other operation of a writer is one command that sets a key of its own and the writer's register; those between
-//! increment the writer's counter. What was acknowledged must be there at the end and have counted once, what was refused must
-//! not be, and nothing else may be. Readers on all nodes compare each register with what was known before they asked:
-//! anything lower is a stale read.
+//! Every other operation of a writer is one command that sets a key of its own and the writer's register;
+//! those between increment the writer's counter. What was acknowledged must be there at the end and have
+//! counted once, what was refused must not be, and nothing else may be. Readers on all nodes compare each
+//! register with what was known before they asked: anything lower is a stale read.
 
 mod counter;
 mod counting;
@@ -60,7 +60,8 @@ impl Load {
         Self::start_with_pauses(Duration::ZERO, writers, write_to, read_from)
     }
 
-    /// The same, with clients that wait so long after each answer: what is measured should not be how busy they keep the machine.
+    /// The same, with clients that wait so long after each answer: what is measured should not be how busy
+    /// they keep the machine.
     pub fn start_with_pauses(
         pause: Duration,
         writers: usize,

@@ -4,9 +4,10 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 /// What is known of a register.
 ///
-/// One writer, whose values only rise, makes linearizability easy to decide: a read is right if it returns nothing older
-/// than what was acknowledged, or read by anybody, before it was sent, and nothing newer than what was sent before it was
-/// answered. (With one writer, that is all that an atomic register promises: Lamport, "On Interprocess Communication".)
+/// One writer, whose values only rise, makes linearizability easy to decide: a read is right if it returns
+/// nothing older than what was acknowledged, or read by anybody, before it was sent, and nothing newer than
+/// what was sent before it was answered. (With one writer, that is all that an atomic register promises:
+/// Lamport, "On Interprocess Communication".)
 #[derive(Debug, Default)]
 pub struct Register {
     acknowledged: AtomicU64,
@@ -30,7 +31,8 @@ impl Register {
         self.acknowledged.load(SeqCst).max(self.seen.load(SeqCst))
     }
 
-    /// A read that was sent when the floor was this has just been answered. Says what is wrong with the answer.
+    /// A read that was sent when the floor was this has just been answered. Says what is wrong with the
+    /// answer.
     pub fn judge(&self, value: u64, floor: u64) -> Result<(), String> {
         let tried = self.tried.load(SeqCst);
         if value < floor {

@@ -61,8 +61,8 @@ enum Whereabouts {
     /// A node to which it was sent, at this moment, as the primary of this view. It is executed there, unless
     /// that was a part of it, and not the last.
     Sent { to: NodeId, at: Instant, view: ViewNumber, is_executed: bool },
-    /// Nobody: the primary to which it was sent at this moment cannot take it before there is another view. To ask it all
-    /// the time would cost the body of the batch every time.
+    /// Nobody: the primary to which it was sent at this moment cannot take it before there is another view.
+    /// To ask it all the time would cost the body of the batch every time.
     WaitsForView { asked: Instant },
 }
 
@@ -278,7 +278,8 @@ impl<T> Batch<T> {
         self.refusal = refusal;
     }
 
-    /// It was not taken where it was sent, and will not be in the view in which it was sent. `newest` is the newest that is known.
+    /// It was not taken where it was sent, and will not be in the view in which it was sent. `newest` is the
+    /// newest that is known.
     pub(super) fn refuse_in_this_view(&mut self, refusal: Reply, newest: Option<ViewNumber>) {
         self.come_back(match self.whereabouts {
             Whereabouts::Sent { at, view, .. } if newest == Some(view) => {

@@ -1,7 +1,8 @@
 //! The coordinator: it takes clients' requests to the primary, wherever that is.
 //!
-//! It caches the view of the group and asks nobody per request. All requests that arrive in one turn make one batch of writes
-//! and one of reads, unless these are [better apart](ReadBatches::Apart) or the batch becomes too large.
+//! It caches the view of the group and asks nobody per request. All requests that arrive in one turn make one
+//! batch of writes and one of reads, unless these are [better apart](ReadBatches::Apart) or the batch becomes
+//! too large.
 //!
 //! A large value takes its time on the wire and on disks, and whatever is ordered behind it waits. So a batch
 //! with more than a usual load of bytes travels in [parts](onecopy_core::parts), each after the answer to the
@@ -53,7 +54,8 @@ pub enum Reply {
         /// The last entry that the state reflected, see [`Outcome::Done`].
         as_of: Index,
     },
-    /// A write was sent, and nobody can say what became of it: it may or may not have been executed, or will be.
+    /// A write was sent, and nobody can say what became of it: it may or may not have been executed, or will
+    /// be.
     Unknown,
     /// It was not executed, and never will be: no primary was reached in time.
     Refused,
@@ -70,8 +72,8 @@ pub enum Reply {
     /// It was executed, once; its answer was lost on its way, and too large to be remembered for a
     /// repetition.
     Forgotten,
-    /// It was executed, but the response of the primary does not fit the batch, so nobody knows the reply. An error of
-    /// the state machine.
+    /// It was executed, but the response of the primary does not fit the batch, so nobody knows the reply. An
+    /// error of the state machine.
     Broken,
 }
 
@@ -80,7 +82,8 @@ pub enum Reply {
 pub enum ReadBatches {
     /// In one batch, which costs least.
     Together,
-    /// Each client's in its own: at a backup, one may have to wait for a write that does not concern the others.
+    /// Each client's in its own: at a backup, one may have to wait for a write that does not concern the
+    /// others.
     Apart,
 }
 
@@ -143,8 +146,8 @@ pub struct Coordinator<T> {
 }
 
 impl<T> Coordinator<T> {
-    /// A coordinator that knows no view. `incarnation` is of this start of the process; no two starts, anywhere, may
-    /// have the same.
+    /// A coordinator that knows no view. `incarnation` is of this start of the process; no two starts,
+    /// anywhere, may have the same.
     #[must_use]
     pub fn new(group: GroupId, incarnation: Incarnation, config: CoordinatorConfig) -> Self {
         Self {
@@ -273,7 +276,8 @@ impl<T> Coordinator<T> {
         let done_below = self.batches.keys().next().copied().unwrap_or(self.sequence + 1);
         let (group, coordinator) = (self.group, self.incarnation);
         for batch in self.batches.values_mut() {
-            // A request or its answer was lost on the way: connections end, and begin, at either end by itself.
+            // A request or its answer was lost on the way: connections end, and begin, at either end by
+            // itself.
             if batch.is_late_at().is_some_and(|late| now >= late) {
                 batch.lose();
                 batch.try_at(now);

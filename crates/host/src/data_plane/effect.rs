@@ -25,7 +25,8 @@ pub enum DataEffect {
         /// What to say.
         message: SharedHeartbeat,
     },
-    /// To a primary. If it is known at once that it cannot be sent, [`DataPlane::undelivered`](super::DataPlane::undelivered) must be told.
+    /// To a primary. If it is known at once that it cannot be sent,
+    /// [`DataPlane::undelivered`](super::DataPlane::undelivered) must be told.
     Forward {
         /// The receiver.
         to: NodeId,

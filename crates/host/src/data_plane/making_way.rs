@@ -1,7 +1,7 @@
 //! A primary whose node is to be empty, or is about to stop, makes way by itself.
 //!
-//! Nobody has to ask for it: it hands over to a member that stays, and tries again as long as it leads. Without such a member
-//! it goes on: serving counts more than being empty.
+//! Nobody has to ask for it: it hands over to a member that stays, and tries again as long as it leads.
+//! Without such a member it goes on: serving counts more than being empty.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -14,7 +14,8 @@ use super::{DataEffect, DataPlane};
 use crate::disk::Out;
 use crate::group::{Group, GroupObserver};
 
-/// How long a primary on a drained node waits before it tries again: it takes no requests meanwhile, and nobody is in a hurry.
+/// How long a primary on a drained node waits before it tries again: it takes no requests meanwhile, and
+/// nobody is in a hurry.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The same on a node that is about to stop.
 const HURRY: Duration = Duration::from_millis(100);
@@ -40,23 +41,23 @@ impl MakingWay {
 }
 
 impl<M: StateMachine, T> DataPlane<M, T> {
-    /// The node is about to stop: from now on it makes way wherever it leads, and takes no leases that somebody would have to
-    /// outlast.
+    /// The node is about to stop: from now on it makes way wherever it leads, and takes no leases that
+    /// somebody would have to outlast.
     pub fn leave(&mut self) {
         self.groups.values_mut().for_each(Group::decline_leases);
         self.making_way.is_leaving = true;
         self.making_way.next_attempt = Instant::ZERO;
     }
 
-    /// The best heir of a group that is led here: a member that stays, and has the least to catch up. None while a handover is
-    /// under way.
+    /// The best heir of a group that is led here: a member that stays, and has the least to catch up. None
+    /// while a handover is under way.
     #[must_use]
     pub fn heir(&self, group: GroupId) -> Option<NodeId> {
         heir(self.groups.get(&group)?, self.me, &self.making_way.drained)
     }
 
-    /// Somebody wants `to` to be the primary of a group that is led here, or whoever is the best. What comes of it shows in the
-    /// views; a handover that fails is told to the observer.
+    /// Somebody wants `to` to be the primary of a group that is led here, or whoever is the best. What comes
+    /// of it shows in the views; a handover that fails is told to the observer.
     pub fn hand_over(
         &mut self,
         now: Instant,

@@ -444,7 +444,8 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         touched.chain(others.into_iter().flatten()).min()
     }
 
-    /// Lets a group do something. What it wants of the disk is passed on at once, the rest at the end of the turn.
+    /// Lets a group do something. What it wants of the disk is passed on at once, the rest at the end of the
+    /// turn.
     fn with(
         &mut self,
         group: GroupId,
@@ -463,8 +464,8 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         out.archive.append(&mut self.asked.archive);
     }
 
-    /// A batch of reads waits as long as the one of its reads that waits longest: where a backup answers that has not yet executed all
-    /// that it holds, they had better not share one.
+    /// A batch of reads waits as long as the one of its reads that waits longest: where a backup answers that
+    /// has not yet executed all that it holds, they had better not share one.
     fn read_batches(&self, now: Instant, group: GroupId) -> ReadBatches {
         let may_wait = self.groups.get(&group).is_some_and(|group| {
             let holds = group.replica().log().last().index;
@@ -473,7 +474,8 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         if may_wait { ReadBatches::Apart } else { ReadBatches::Together }
     }
 
-    /// Takes a batch of this node's coordinator to the primary; reads to the replica of this node, if it has a lease.
+    /// Takes a batch of this node's coordinator to the primary; reads to the replica of this node, if it has
+    /// a lease.
     fn forward(&mut self, now: Instant, dispatch: Dispatch, out: &mut Out<DataEffect>) {
         let Dispatch { to, forward, is_lost } = dispatch;
         let (id, sequence) = (forward.group, forward.sequence);

@@ -176,7 +176,8 @@ fn a_node_without_data_says_so() {
     assert_eq!(answer.outcome, Outcome::NotPrimary(None));
 }
 
-/// Node 1 as a backup of node 2, with a lease until 100 ms. It holds these entries, and does not know that they are committed.
+/// Node 1 as a backup of node 2, with a lease until 100 ms. It holds these entries, and does not know that
+/// they are committed.
 fn backup(entries: Vec<Entry>) -> Node {
     let mut node = Node::start(true);
     let view = view(2, &[1, 2]);

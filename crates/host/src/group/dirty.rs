@@ -2,24 +2,28 @@
 //!
 //! # Why a read need not wait for the others
 //!
-//! Let a read of the key k arrive at a backup that holds a read lease, has executed its log through a, and holds it through l.
-//! Everything that is committed is in the log: the commit index is between a and l. If no entry after a touches k, then k
-//! has the same value after a, after l, and after every entry between: also at the commit index, whatever that is. So the
-//! value that the state holds now is that of the one copy at the moment when the read arrived, and the read is answered at once.
-//! A tail that is cut later was never committed, and did not touch k either.
+//! Let a read of the key k arrive at a backup that holds a read lease, has executed its log through a, and
+//! holds it through l. Everything that is committed is in the log: the commit index is between a and l. If no
+//! entry after a touches k, then k has the same value after a, after l, and after every entry between: also
+//! at the commit index, whatever that is. So the value that the state holds now is that of the one copy at
+//! the moment when the read arrived, and the read is answered at once. A tail that is cut later was never
+//! committed, and did not touch k either.
 //!
-//! The same holds for a read of several keys, since all its entries are looked for at once: all values are those at
-//! the end of the log when it arrived. A later read, here or elsewhere, that sees a newer value of another key is later in that
-//! order too, because it arrived later; one that was answered before this one arrived saw nothing that is not in this log.
+//! The same holds for a read of several keys, since all its entries are looked for at once: all values are
+//! those at the end of the log when it arrived. A later read, here or elsewhere, that sees a newer value of
+//! another key is later in that order too, because it arrived later; one that was answered before this one
+//! arrived saw nothing that is not in this log.
 //!
-//! Time is a change as well: an entry that touches nothing lets keys expire. A read waits for the entries that are later than
-//! the first moment at which time alone would change what it reads. An entry that touches its keys may bring that moment nearer, so
-//! that a read for which there is one waits for everything that the log holds.
+//! Time is a change as well: an entry that touches nothing lets keys expire. A read waits for the entries
+//! that are later than the first moment at which time alone would change what it reads. An entry that touches
+//! its keys may bring that moment nearer, so that a read for which there is one waits for everything that the
+//! log holds.
 //!
 //! # What it costs
 //!
-//! Nothing where nobody reads at this backup. Where somebody does, each entry that has not been executed yet is taken apart once, by
-//! the first read that finds it. What is remembered goes with the entry, and is smaller than it.
+//! Nothing where nobody reads at this backup. Where somebody does, each entry that has not been executed yet
+//! is taken apart once, by the first read that finds it. What is remembered goes with the entry, and is
+//! smaller than it.
 
 use std::collections::VecDeque;
 
@@ -52,14 +56,15 @@ impl Dirty {
         // Whatever touches a key may also say when it expires, and every entry after that lets time pass.
         let is_touched = self.entries.iter().any(|(.., footprint)| footprint.meets(&reads));
         let waits = |(_, time, _): &&(EntryId, Timestamp, Footprint)| {
-            // What has expired by the clock must not show either: the entry that says so is at the end of the log.
+            // What has expired by the clock must not show either: the entry that says so is at the end of the
+            // log.
             is_touched || lapses.is_some_and(|lapses| lapses <= wall.max(*time))
         };
         self.entries.iter().rev().find(waits).map_or(Index(0), |(id, ..)| id.index)
     }
 
-    /// Brings this up to date with the log. An entry's name determines all before it, so that the last one tells whether a
-    /// tail has been cut.
+    /// Brings this up to date with the log. An entry's name determines all before it, so that the last one
+    /// tells whether a tail has been cut.
     fn follow(&mut self, log: &Log, applied: Index, rules: Rules, machine: &impl StateMachine) {
         while self.entries.pop_front_if(|(id, ..)| id.index <= applied).is_some() {}
         while self.entries.pop_back_if(|(id, ..)| !log.contains(*id)).is_some() {}

@@ -1,8 +1,9 @@
 //! One replica with its state machine: carries out what the protocol wants done.
 //!
-//! A turn of a group begins with whatever has happened ([`Group::offer`], [`Group::step`], [`Group::persisted`],
-//! [`Group::archived`]) and ends with [`Group::end_turn`]: all batches of writes that were handed in become one entry, all
-//! batches of reads wait for one confirmation of the view, and a snapshot that is being taken goes on by a piece.
+//! A turn of a group begins with whatever has happened ([`Group::offer`], [`Group::step`],
+//! [`Group::persisted`], [`Group::archived`]) and ends with [`Group::end_turn`]: all batches of writes that
+//! were handed in become one entry, all batches of reads wait for one confirmation of the view, and a
+//! snapshot that is being taken goes on by a piece.
 
 mod counters;
 mod dirty;
@@ -165,8 +166,8 @@ impl<M: StateMachine> Group<M> {
             effects,
             digests: Vec::new(),
         };
-        // Nobody has asked for anything yet, and the coordinator learns the view from the view service: what the log
-        // kept may be long out of date.
+        // Nobody has asked for anything yet, and the coordinator learns the view from the view service: what
+        // the log kept may be long out of date.
         group.replays = group.replica.commit();
         let effects = out.effects.len();
         group.carry_out(now, observer, out);

@@ -6,8 +6,8 @@ use onecopy_replica::{HandoverError, Standing};
 
 use super::Group;
 
-/// Hears what happens in a group, at the moment when it has happened: a node logs it, a simulator checks it. Nothing that an
-/// observer does has an effect on the group. Every method does nothing unless it is written.
+/// Hears what happens in a group, at the moment when it has happened: a node logs it, a simulator checks it.
+/// Nothing that an observer does has an effect on the group. Every method does nothing unless it is written.
 pub trait GroupObserver<M> {
     /// An entry is known to be committed here. It is executed in this turn, or in a later one.
     fn committed(&mut self, _group: &Group<M>, _entry: &Entry) {}
@@ -15,8 +15,8 @@ pub trait GroupObserver<M> {
     /// The machine has executed an entry; `before` is the last one that it reflected until then.
     fn applied(&mut self, _group: &Group<M>, _before: Index, _entry: &Entry) {}
 
-    /// The replica has entered a view. If it was the primary before and is no more, the outcome of `unknown` batches is
-    /// unknown.
+    /// The replica has entered a view. If it was the primary before and is no more, the outcome of `unknown`
+    /// batches is unknown.
     fn view_changed(&mut self, _group: &Group<M>, _view: &View, _standing: Standing, _unknown: usize) {}
 
     /// A handover did not happen.

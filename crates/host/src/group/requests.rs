@@ -1,4 +1,5 @@
-//! The requests of coordinators on their way through a group: taken or refused, proposed or confirmed, executed, answered.
+//! The requests of coordinators on their way through a group: taken or refused, proposed or confirmed,
+//! executed, answered.
 
 use std::time::Duration;
 
@@ -67,8 +68,8 @@ impl<M: StateMachine> Group<M> {
         lacks.then_some(Outcome::TooFewCopies { has, needs: self.min_copies })
     }
 
-    /// The coordinator of this node hands in a batch of reads that this replica may answer although it is not the
-    /// primary (rule L5). Whether it still may is looked at when the turn ends.
+    /// The coordinator of this node hands in a batch of reads that this replica may answer although it is not
+    /// the primary (rule L5). Whether it still may is looked at when the turn ends.
     pub fn offer_read(&mut self, origin: Origin, body: Bytes, out: &mut Out<GroupEffect>) {
         if self.will_execute(origin, Kind::Read) {
             return self.answer(origin, Outcome::Executing, out);
@@ -83,7 +84,8 @@ impl<M: StateMachine> Group<M> {
         !(self.writes.is_empty() && self.reads.is_empty())
     }
 
-    /// Proposes as many of the waiting writes as one entry takes; without any, an entry that lets time move on.
+    /// Proposes as many of the waiting writes as one entry takes; without any, an entry that lets time move
+    /// on.
     pub(super) fn propose(
         &mut self,
         now: Instant,
@@ -125,7 +127,8 @@ impl<M: StateMachine> Group<M> {
         self.carry_out(now, observer, out);
     }
 
-    /// Asks for a confirmation of the view, for all reads of the turn. `due`: something has expired by the clock.
+    /// Asks for a confirmation of the view, for all reads of the turn. `due`: something has expired by the
+    /// clock.
     pub(super) fn confirm(
         &mut self,
         now: Instant,
@@ -160,8 +163,8 @@ impl<M: StateMachine> Group<M> {
             // Nobody can look into the machine now, so it may be about anything.
             None => log.last().index,
         };
-        // The answer is that of the log's end: who asks how long a key lives must not hear that it lives longer than others
-        // have heard.
+        // The answer is that of the log's end: who asks how long a key lives must not hear that it lives
+        // longer than others have heard.
         let time = log.get(log.last().index).map_or(Timestamp(0), |entry| entry.time);
         let input = Input::Read { token: self.next_token, at_least: Index(0), touched: Some(touched) };
         self.ask(now, Asked { reads: vec![read], time }, input, observer, out);
@@ -185,8 +188,8 @@ impl<M: StateMachine> Group<M> {
     pub(super) fn answer_writes(&mut self, index: Index, answers: Vec<Answer>, out: &mut Out<GroupEffect>) {
         self.counters.entries += 1;
         let asked = self.proposed.pop_front_if(|(proposed, _)| *proposed == index);
-        // What was proposed to more members is executed, but is not answered before there are as many again: the batch comes again
-        // until then, and is not executed again.
+        // What was proposed to more members is executed, but is not answered before there are as many again:
+        // the batch comes again until then, and is not executed again.
         let is_answered = self.lacks_copies().is_none();
         for (origin, answer) in asked.map(|(_, origins)| origins).unwrap_or_default().into_iter().zip(answers)
         {

@@ -16,8 +16,8 @@ pub struct GroupSettings {
     pub memory_max: u64,
     /// Writes are refused while the view has fewer members.
     pub min_copies: u32,
-    /// A primary that has had nothing to do for so long makes an entry without commands, by which the replicas compare
-    /// themselves (rule P10); `None`: never.
+    /// A primary that has had nothing to do for so long makes an entry without commands, by which the
+    /// replicas compare themselves (rule P10); `None`: never.
     pub scrub_interval: Option<Duration>,
     /// How many steps of commands a turn executes at most; see [`Budget`](onecopy_core::Budget). At least 1.
     pub slice_steps: u64,
@@ -34,7 +34,8 @@ pub const SLICE_STEPS: u64 = 1 << 13;
 pub struct Restored<M> {
     /// What the log kept.
     pub recovered: Recovered,
-    /// The state as of `recovered.base`: one that has executed nothing, or one restored from the snapshot there.
+    /// The state as of `recovered.base`: one that has executed nothing, or one restored from the snapshot
+    /// there.
     pub state: Replicated<M>,
     /// What is known of that snapshot.
     pub base: Base,

@@ -1,4 +1,5 @@
-//! The snapshots of a group: making one bit by bit while commands go on, and building a state machine from one that arrives.
+//! The snapshots of a group: making one bit by bit while commands go on, and building a state machine from
+//! one that arrives.
 
 use onecopy_core::chunks::{CHUNK, Chunk};
 use onecopy_core::{EntryId, Replicated, StateMachine, Timestamp};

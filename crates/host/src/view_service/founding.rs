@@ -1,5 +1,5 @@
-//! The founding, driven: hellos until everybody knows the membership, the membership made durable, then Raft; and hellos of
-//! those who come later, until they are members.
+//! The founding, driven: hellos until everybody knows the membership, the membership made durable, then Raft;
+//! and hellos of those who come later, until they are members.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -55,8 +55,8 @@ impl ViewService {
         }
     }
 
-    /// A message of the Raft group arrived. Whether the sender is a member is for Raft to judge: its configuration may be
-    /// newer than the one that is known here.
+    /// A message of the Raft group arrived. Whether the sender is a member is for Raft to judge: its
+    /// configuration may be newer than the one that is known here.
     pub fn received(
         &mut self,
         now: Instant,
@@ -69,7 +69,8 @@ impl ViewService {
         if cluster.is_some_and(|cluster| cluster != letter.cluster) {
             observer.foreign_member(from, letter.from);
         } else if cluster.is_none() || letter.to != self.settings.incarnation {
-            // This node does not know yet of the cluster; or the letter is for a life of its disk that is over.
+            // This node does not know yet of the cluster; or the letter is for a life of its disk that is
+            // over.
             self.say_hello(from, out);
         } else {
             let from = Member { node: from, incarnation: letter.from };

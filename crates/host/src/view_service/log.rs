@@ -1,4 +1,5 @@
-//! The Raft group of the view table, driven: messages that wait for the disk, commands executed, snapshots of the table.
+//! The Raft group of the view table, driven: messages that wait for the disk, commands executed, snapshots of
+//! the table.
 
 use std::sync::Arc;
 

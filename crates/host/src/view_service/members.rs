@@ -1,17 +1,18 @@
 //! Who the view nodes are, and how that changes while they serve (Raft paper, section 6; thesis, chapter 4).
 //!
-//! Raft makes the change, by joint consensus; here it is decided which. Nothing is remembered for that but the
-//! configuration itself, so that a new leader goes on where the one before was: a learner that has caught up is promoted,
-//! and takes the place of an earlier life of its node; one that falls silent is dropped. Operators begin a change by
-//! adding learners, or by removing members.
+//! Raft makes the change, by joint consensus; here it is decided which. Nothing is remembered for that but
+//! the configuration itself, so that a new leader goes on where the one before was: a learner that has caught
+//! up is promoted, and takes the place of an earlier life of its node; one that falls silent is dropped.
+//! Operators begin a change by adding learners, or by removing members.
 //!
 //! # A view node that lost its disk is replaced without being asked for
 //!
-//! Its node says hello under a new life, while the member that it was is silent. No safety rests on the old life being
-//! gone: the new one is another member, which begins without a vote and with nothing, and the change takes a majority of
-//! the old voters and one of the new like any other. If the old life was alive after all (somebody started a node twice),
-//! it is a server that was removed. What is at stake is that nothing changes without need, and for that both the
-//! silence and the hellos must have lasted for a while, and more than half of the voters to be must be heard.
+//! Its node says hello under a new life, while the member that it was is silent. No safety rests on the old
+//! life being gone: the new one is another member, which begins without a vote and with nothing, and the
+//! change takes a majority of the old voters and one of the new like any other. If the old life was alive
+//! after all (somebody started a node twice), it is a server that was removed. What is at stake is that
+//! nothing changes without need, and for that both the silence and the hellos must have lasted for a while,
+//! and more than half of the voters to be must be heard.
 
 use std::time::Duration;
 
@@ -22,8 +23,8 @@ use super::{ViewEffect, ViewObserver, ViewService};
 use crate::disk::Out;
 use crate::message::MemberChange;
 
-/// After how much silence a member may be replaced by another life of its node, and a learner is dropped; and for how long
-/// that other life must have been heard.
+/// After how much silence a member may be replaced by another life of its node, and a learner is dropped; and
+/// for how long that other life must have been heard.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What an operator waits for.
@@ -147,8 +148,8 @@ impl ViewService {
         }
     }
 
-    /// Tells an operator that what it waits for is done, or will not be. A leader that is one no more cannot know, unless
-    /// it stepped down because the change was without itself.
+    /// Tells an operator that what it waits for is done, or will not be. A leader that is one no more cannot
+    /// know, unless it stepped down because the change was without itself.
     pub(super) fn answer_request(&mut self, out: &mut Out<ViewEffect>) {
         let (Some(raft), Some(request)) = (&self.raft, &self.request) else { return };
         let configuration = raft.configuration();
@@ -235,7 +236,8 @@ impl ViewService {
         voters.is_empty() || voters.iter().filter(is_heard).count() * 2 > voters.len()
     }
 
-    /// This node is about to stop: if it leads, somebody else is to lead before. Returns whether it is worth waiting for.
+    /// This node is about to stop: if it leads, somebody else is to lead before. Returns whether it is worth
+    /// waiting for.
     pub fn hand_over(
         &mut self,
         now: Instant,
@@ -258,7 +260,8 @@ fn is_settled(raft: &Raft) -> bool {
     raft.is_configuration_committed() && !raft.configuration().is_joint()
 }
 
-/// All learners get a vote, and take it from the earlier lives of their nodes: a node never votes in two lives.
+/// All learners get a vote, and take it from the earlier lives of their nodes: a node never votes in two
+/// lives.
 fn promotion(configuration: &Configuration) -> Vec<Change> {
     let Configuration { voters, learners, .. } = configuration;
     let earlier = voters.iter().filter(|voter| learners.iter().any(|learner| learner.node == voter.node));

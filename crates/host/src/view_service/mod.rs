@@ -69,7 +69,8 @@ pub enum ViewEffect {
         /// What to say.
         letter: RaftLetter,
     },
-    /// Tell a node what became of its operator's command, or of the change of members that its operator wants.
+    /// Tell a node what became of its operator's command, or of the change of members that its operator
+    /// wants.
     Operated {
         /// The receiver, perhaps this node.
         to: NodeId,
@@ -120,7 +121,8 @@ pub struct ViewSettings {
     pub node: NodeId,
     /// The life of its disk.
     pub incarnation: Incarnation,
-    /// The configured view nodes: a cluster is founded by them, and found through them. Not necessarily those of today.
+    /// The configured view nodes: a cluster is founded by them, and found through them. Not necessarily those
+    /// of today.
     pub view_nodes: Vec<NodeId>,
     /// The databases that the cluster should have beside `main`.
     pub databases: Vec<Database>,
@@ -132,7 +134,8 @@ pub struct ViewSettings {
     pub refused_timeout: Duration,
     /// How long a follower waits for a leader; its leader says something six times as often.
     pub election_timeout: Duration,
-    /// How many bytes of entries one message of the Raft group carries at most (but always at least one entry).
+    /// How many bytes of entries one message of the Raft group carries at most (but always at least one
+    /// entry).
     pub append_bytes_max: usize,
     /// A snapshot is taken when the log of the Raft group has grown beyond this many bytes.
     pub log_bytes_max: usize,
@@ -346,7 +349,8 @@ impl ViewService {
         }
     }
 
-    /// This node has heard of a table. Whoever is a view node no more shows those who still turn to it the way.
+    /// This node has heard of a table. Whoever is a view node no more shows those who still turn to it the
+    /// way.
     pub fn learnt(&mut self, table: &Arc<Table>) {
         if table.version() > self.known.version() {
             self.known = table.clone();
@@ -480,8 +484,8 @@ impl ViewService {
         }
     }
 
-    /// Has the Raft group agree on a command, if this node leads it; where it stands in the log then. One that is lost is
-    /// decided anew.
+    /// Has the Raft group agree on a command, if this node leads it; where it stands in the log then. One
+    /// that is lost is decided anew.
     pub fn propose(
         &mut self,
         now: Instant,

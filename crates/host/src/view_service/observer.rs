@@ -6,14 +6,15 @@ use onecopy_core::{Entry, EntryId, Incarnation, Index, Instant, NodeId, Term};
 use onecopy_raft::{Configuration, CorruptState, Raft, Role};
 use onecopy_views::{Command, Membership, Monitor, Rejection, Table};
 
-/// Hears what happens on a view node, at the moment when it has happened: a node logs it, a simulator checks it. Nothing that
-/// an observer does has an effect on the view service. Every method does nothing unless it is written.
+/// Hears what happens on a view node, at the moment when it has happened: a node logs it, a simulator checks
+/// it. Nothing that an observer does has an effect on the view service. Every method does nothing unless it
+/// is written.
 pub trait ViewObserver {
     /// The founding membership of the view service is durable here.
     fn founded(&mut self, _membership: &Membership) {}
 
-    /// The cluster was founded without this node, or with another disk of it: it waits to be made a member. A view node that
-    /// lost its disk must not vote, because it may have voted before.
+    /// The cluster was founded without this node, or with another disk of it: it waits to be made a member. A
+    /// view node that lost its disk must not vote, because it may have voted before.
     fn waits(&mut self) {}
 
     /// What the disk kept of the Raft group makes no sense: it stays out.

@@ -3,11 +3,12 @@
 use onecopy_resp::Writer;
 
 use super::keys::SAME;
-use crate::context::{Context, View, database_number};
+use crate::context::{Context, View};
 use crate::database::Database;
 use crate::error::{CommandError, Outcome};
 use crate::machine::DATABASES;
 use crate::number::{is_word, parse_integer};
+use crate::options::database_number;
 use crate::slot::New;
 
 pub(crate) fn dbsize(view: &View<'_>, _: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {

@@ -1,99 +1,42 @@
 //! How long keys live.
 
-use onecopy_core::Timestamp;
 use onecopy_resp::Writer;
 
 use crate::context::{Context, View};
-use crate::error::{CommandError, Outcome};
-use crate::number::{integer, is_word};
-
-/// When `EXPIRE` is to change nothing.
-#[derive(Clone, Copy, Debug, Default)]
-struct Conditions {
-    only_without: bool,
-    only_with: bool,
-    only_later: bool,
-    only_earlier: bool,
-}
-
-impl Conditions {
-    fn parse(args: &[&[u8]]) -> Result<Self, CommandError> {
-        let mut conditions = Self::default();
-        for option in args {
-            let flag = match option {
-                _ if is_word(option, "NX") => &mut conditions.only_without,
-                _ if is_word(option, "XX") => &mut conditions.only_with,
-                _ if is_word(option, "GT") => &mut conditions.only_later,
-                _ if is_word(option, "LT") => &mut conditions.only_earlier,
-                _ => {
-                    return Err(CommandError::UnsupportedOption(
-                        String::from_utf8_lossy(option).into_owned(),
-                    ));
-                }
-            };
-            *flag = true;
-        }
-        let others = conditions.only_with || conditions.only_later || conditions.only_earlier;
-        if conditions.only_without && others {
-            return Err(CommandError::Other(
-                "ERR NX and XX, GT or LT options at the same time are not compatible",
-            ));
-        }
-        if conditions.only_later && conditions.only_earlier {
-            return Err(CommandError::Other("ERR GT and LT options at the same time are not compatible"));
-        }
-        Ok(conditions)
-    }
-
-    /// Whether an expiry may be replaced by one at `when`, which may lie before the epoch.
-    fn allow(self, current: Option<Timestamp>, when: i64) -> bool {
-        let current = current.map(|expires| i64::try_from(expires.0).unwrap_or(i64::MAX));
-        !(self.only_without && current.is_some()
-            || self.only_with && current.is_none()
-            // No expiry counts as one that never comes.
-            || self.only_later && current.is_none_or(|current| when <= current)
-            || self.only_earlier && current.is_some_and(|current| when >= current))
-    }
-}
+use crate::error::Outcome;
+use crate::options::{Expire, Unit};
 
 fn expire_at(
     context: &mut Context<'_>,
     args: &[&[u8]],
+    unit: Unit,
     name: &'static str,
-    unit: i64,
-    relative: bool,
     reply: &mut Writer<'_>,
 ) -> Outcome {
-    let key = args[1];
-    let conditions = Conditions::parse(&args[3..])?;
-    let origin = if relative { i64::try_from(context.clock().0).unwrap_or(i64::MAX) } else { 0 };
-    let when = integer(args[2])?.checked_mul(unit).and_then(|when| when.checked_add(origin));
-    let when = when.ok_or(CommandError::InvalidExpire(name))?;
-    let spot = context.locate(key);
-    let current = context.at(spot).map(|object| object.expires);
-    let changed = current.is_some_and(|current| conditions.allow(current, when));
-    if changed {
-        // Before the epoch is as past as the epoch.
-        context.set_expiry(spot, Some(Timestamp(u64::try_from(when).unwrap_or(0))));
+    let expire = Expire::parse(&args[2..], unit, context.clock(), name)?;
+    let spot = context.locate(args[1]);
+    let expires = context.at(spot).and_then(|object| expire.resolve(object.expires));
+    if expires.is_some() {
+        context.set_expiry(spot, expires);
     }
-    reply.integer(changed.into());
+    reply.integer(expires.is_some().into());
     Ok(())
 }
 
 pub(crate) fn expire(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    expire_at(context, args, "expire", 1000, true, reply)
+    expire_at(context, args, Unit::Seconds, "expire", reply)
 }
 
 pub(crate) fn pexpire(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    expire_at(context, args, "pexpire", 1, true, reply)
+    expire_at(context, args, Unit::Milliseconds, "pexpire", reply)
 }
 
 pub(crate) fn expireat(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    expire_at(context, args, "expireat", 1000, false, reply)
+    expire_at(context, args, Unit::SecondsSinceEpoch, "expireat", reply)
 }
 
 pub(crate) fn pexpireat(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    expire_at(context, args, "pexpireat", 1, false, reply)
+    expire_at(context, args, Unit::MillisecondsSinceEpoch, "pexpireat", reply)
 }
 
 /// Answers what `answer` makes of a key's expiry; -1 if it has none, -2 if there is no such key.

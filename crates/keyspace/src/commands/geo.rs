@@ -2,11 +2,12 @@
 
 use onecopy_resp::{Version, Writer};
 
-use super::zsets::{Options, add};
+use super::zsets::add;
 use crate::context::{Context, View};
 use crate::error::{CommandError, Outcome};
 use crate::geo::{LATITUDE_MAX, LONGITUDE_MAX, Point, distance};
 use crate::number::{float, is_word};
+use crate::options::ZaddOptions;
 use crate::steps::{DISTANCE, ELEMENT};
 use crate::value::Zset;
 
@@ -59,7 +60,7 @@ pub(super) fn reply_place(place: Point, reply: &mut Writer<'_>) {
 }
 
 pub(crate) fn geoadd(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    let mut options = Options::default();
+    let mut options = ZaddOptions::default();
     let mut rest = &args[2..];
     while let [option, tail @ ..] = rest {
         match option {

@@ -2,9 +2,9 @@
 
 use onecopy_resp::Writer;
 
-use crate::context::{Context, View, database_number};
+use crate::context::{Context, View};
 use crate::error::{CommandError, Outcome};
-use crate::number::is_word;
+use crate::options::CopyOptions;
 use crate::slot::New;
 use crate::steps::{KEY, ORDERED, Steps};
 
@@ -75,20 +75,8 @@ pub(super) const SAME: CommandError = CommandError::Other("ERR source and destin
 
 pub(crate) fn copy(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     let (from, to) = (args[1], args[2]);
-    let mut db = context.db;
-    let mut replace = false;
-    let mut rest = args[3..].iter();
-    while let Some(option) = rest.next() {
-        if is_word(option, "REPLACE") {
-            replace = true;
-        } else if is_word(option, "DB")
-            && let Some(number) = rest.next()
-        {
-            db = database_number(number)?;
-        } else {
-            return Err(CommandError::Syntax);
-        }
-    }
+    let CopyOptions { db, replace } = CopyOptions::parse(&args[3..])?;
+    let db = db.unwrap_or(context.db);
     if db == context.db && from == to {
         return Err(SAME);
     }

@@ -8,26 +8,12 @@ use onecopy_resp::Writer;
 use crate::context::{Context, View};
 use crate::error::{CommandError, Outcome};
 use crate::machine::check_reply;
-use crate::number::{integer, is_word, not_negative, parse_integer, resolve_range};
+use crate::number::{integer, is_word, not_negative, resolve_range};
+use crate::options::{ListEnd, PopOptions, Search};
 use crate::steps::{ELEMENT, afford};
 use crate::value::List;
 
-/// One of the ends of a list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    Left,
-    Right,
-}
-
-impl End {
-    fn parse(arg: &[u8]) -> Result<Self, CommandError> {
-        match arg {
-            _ if is_word(arg, "LEFT") => Ok(Self::Left),
-            _ if is_word(arg, "RIGHT") => Ok(Self::Right),
-            _ => Err(CommandError::Syntax),
-        }
-    }
-
+impl ListEnd {
     fn push(self, list: &mut List, element: &[u8]) {
         match self {
             Self::Left => list.push_front(element),
@@ -66,7 +52,7 @@ fn check_range(list: &List, range: Range<usize>) -> Outcome {
     check_reply(range.len(), bytes)
 }
 
-fn push(context: &mut Context<'_>, args: &[&[u8]], end: End, reply: &mut Writer<'_>) -> Outcome {
+fn push(context: &mut Context<'_>, args: &[&[u8]], end: ListEnd, reply: &mut Writer<'_>) -> Outcome {
     let budget = context.budget();
     let length = context.upsert::<List, _>(args[1], |list| {
         list.expect(args.len() - 2, args[2..].iter().map(|element| element.len()).sum());
@@ -79,14 +65,14 @@ fn push(context: &mut Context<'_>, args: &[&[u8]], end: End, reply: &mut Writer<
 }
 
 pub(crate) fn lpush(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    push(context, args, End::Left, reply)
+    push(context, args, ListEnd::Left, reply)
 }
 
 pub(crate) fn rpush(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    push(context, args, End::Right, reply)
+    push(context, args, ListEnd::Right, reply)
 }
 
-fn push_existing(context: &mut Context<'_>, args: &[&[u8]], end: End, reply: &mut Writer<'_>) -> Outcome {
+fn push_existing(context: &mut Context<'_>, args: &[&[u8]], end: ListEnd, reply: &mut Writer<'_>) -> Outcome {
     let budget = context.budget();
     let length = context.update::<List, _>(args[1], |list| {
         let elements = args[2..].iter().inspect(|_| budget.spend(ELEMENT));
@@ -98,11 +84,11 @@ fn push_existing(context: &mut Context<'_>, args: &[&[u8]], end: End, reply: &mu
 }
 
 pub(crate) fn lpushx(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    push_existing(context, args, End::Left, reply)
+    push_existing(context, args, ListEnd::Left, reply)
 }
 
 pub(crate) fn rpushx(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    push_existing(context, args, End::Right, reply)
+    push_existing(context, args, ListEnd::Right, reply)
 }
 
 fn reply_elements(elements: &[Box<[u8]>], reply: &mut Writer<'_>) {
@@ -113,7 +99,7 @@ fn reply_elements(elements: &[Box<[u8]>], reply: &mut Writer<'_>) {
 fn pop(
     context: &mut Context<'_>,
     args: &[&[u8]],
-    end: End,
+    end: ListEnd,
     name: &'static str,
     reply: &mut Writer<'_>,
 ) -> Outcome {
@@ -136,29 +122,15 @@ fn pop(
 }
 
 pub(crate) fn lpop(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    pop(context, args, End::Left, "lpop", reply)
+    pop(context, args, ListEnd::Left, "lpop", reply)
 }
 
 pub(crate) fn rpop(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    pop(context, args, End::Right, "rpop", reply)
+    pop(context, args, ListEnd::Right, "rpop", reply)
 }
 
 pub(crate) fn lmpop(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    let count =
-        parse_integer(args[1]).and_then(|count| usize::try_from(count).ok()).filter(|count| *count > 0);
-    let count = count.ok_or(CommandError::Other("ERR numkeys should be greater than 0"))?;
-    let (keys, rest) = args[2..].split_at_checked(count).ok_or(CommandError::Syntax)?;
-    let (end, rest) = rest.split_first().ok_or(CommandError::Syntax)?;
-    let end = End::parse(end)?;
-    let count = match rest {
-        [] => 1,
-        [option, count] if is_word(option, "COUNT") => {
-            let count =
-                parse_integer(count).and_then(|count| usize::try_from(count).ok()).filter(|count| *count > 0);
-            count.ok_or(CommandError::Other("ERR count should be greater than 0"))?
-        }
-        _ => return Err(CommandError::Syntax),
-    };
+    let PopOptions { keys, end, count } = PopOptions::parse(&args[1..], ListEnd::parse)?;
     let budget = context.budget();
     for key in keys {
         if let Some(elements) = context.update::<List, _>(key, |list| end.pop_many(list, count, budget))? {
@@ -175,8 +147,8 @@ pub(crate) fn lmpop(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Write
 
 fn move_element(
     context: &mut Context<'_>,
-    (source, from): (&[u8], End),
-    (target, to): (&[u8], End),
+    (source, from): (&[u8], ListEnd),
+    (target, to): (&[u8], ListEnd),
     reply: &mut Writer<'_>,
 ) -> Outcome {
     if context.read::<List>(source)?.is_none() {
@@ -201,12 +173,12 @@ fn move_element(
 }
 
 pub(crate) fn lmove(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    let (from, to) = (End::parse(args[3])?, End::parse(args[4])?);
+    let (from, to) = (ListEnd::parse(args[3])?, ListEnd::parse(args[4])?);
     move_element(context, (args[1], from), (args[2], to), reply)
 }
 
 pub(crate) fn rpoplpush(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    move_element(context, (args[1], End::Right), (args[2], End::Left), reply)
+    move_element(context, (args[1], ListEnd::Right), (args[2], ListEnd::Left), reply)
 }
 
 pub(crate) fn llen(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
@@ -302,78 +274,22 @@ pub(crate) fn ltrim(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Write
     Ok(())
 }
 
-/// The options of `LPOS`.
-struct Search {
-    /// Which match to begin with; from the end when negative.
-    rank: i64,
-    /// How many matches are wanted; `None` for just one.
-    count: Option<usize>,
-    /// How many elements are compared.
-    compared_max: usize,
-}
-
-impl Search {
-    fn parse(args: &[&[u8]]) -> Result<Self, CommandError> {
-        /// Zero means no limit.
-        fn limit(arg: &[u8], error: &'static str) -> Result<usize, CommandError> {
-            let number = parse_integer(arg).and_then(|number| usize::try_from(number).ok());
-            number
-                .map(|number| if number == 0 { usize::MAX } else { number })
-                .ok_or(CommandError::Other(error))
-        }
-        let mut search = Self { rank: 1, count: None, compared_max: usize::MAX };
-        let mut rest = args.iter();
-        while let Some(option) = rest.next() {
-            let value = rest.next().ok_or(CommandError::Syntax)?;
-            if is_word(option, "RANK") {
-                search.rank = integer(value)?;
-                if search.rank == i64::MIN {
-                    return Err(CommandError::Other(
-                        "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
-                    ));
-                }
-                if search.rank == 0 {
-                    return Err(CommandError::Other(
-                        "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use \
-                         negative to start from the end of the list",
-                    ));
-                }
-            } else if is_word(option, "COUNT") {
-                search.count = Some(limit(value, "ERR COUNT can't be negative")?);
-            } else if is_word(option, "MAXLEN") {
-                search.compared_max = limit(value, "ERR MAXLEN can't be negative")?;
-            } else {
-                return Err(CommandError::Syntax);
-            }
-        }
-        Ok(search)
-    }
-
-    fn positions(&self, list: &List, element: &[u8], budget: Budget<'_>) -> Vec<usize> {
-        let skipped = usize::try_from(self.rank.unsigned_abs() - 1).unwrap_or(usize::MAX);
-        let wanted = self.count.unwrap_or(1);
-        let matching = |(_, candidate): &(usize, &[u8])| {
-            budget.spend(1);
-            *candidate == element
-        };
-        let length = list.len();
-        if self.rank > 0 {
-            let compared = list.iter().enumerate().take(self.compared_max).filter(matching);
-            compared.skip(skipped).take(wanted).map(|(position, _)| position).collect()
-        } else {
-            let positions = (0..length).rev();
-            let compared = positions.zip(list.iter_reversed()).take(self.compared_max).filter(matching);
-            compared.skip(skipped).take(wanted).map(|(position, _)| position).collect()
-        }
-    }
-}
-
 pub(crate) fn lpos(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     let search = Search::parse(&args[3..])?;
     let list = view.read::<List>(args[1])?;
     afford(list.map_or(0, |list| list.len().min(search.compared_max)))?;
-    let positions = list.map_or_else(Vec::new, |list| search.positions(list, args[2], view.budget));
-    if search.count.is_some() {
+    let is_equal = |candidate: &[u8]| {
+        view.budget.spend(1);
+        candidate == args[2]
+    };
+    let positions = match list {
+        None => Vec::new(),
+        Some(list) if search.is_from_end() => {
+            search.positions((0..list.len()).rev().zip(list.iter_reversed().map(is_equal)))
+        }
+        Some(list) => search.positions(list.iter().map(is_equal).enumerate()),
+    };
+    if search.is_for_several() {
         reply.array(positions.len());
         positions.into_iter().for_each(|position| reply.length(position));
     } else {

@@ -1,9 +1,10 @@
-//! `ONCE token command …`: a command under a token that its client chose, so that the client may send it again, through
-//! another node if its own is gone, without its being executed again.
+//! `ONCE token command …`: a command under a token that its client chose, so that the client may send it
+//! again, through another node if its own is gone, without its being executed again.
 //!
-//! A token belongs to one command in one database: the same token for another one is an error. What the command answered,
-//! an error too, is what every repetition answers. What was refused before it was executed (for want of memory, or because
-//! it makes no sense) is not remembered: it may be tried again under its token.
+//! A token belongs to one command in one database: the same token for another one is an error. What the
+//! command answered, an error too, is what every repetition answers. What was refused before it was executed
+//! (for want of memory, or because it makes no sense) is not remembered: it may be tried again under its
+//! token.
 
 use onecopy_core::Rule;
 use onecopy_resp::{Writer, write_neutral};

@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::database::Database;
 use crate::error::{CommandError, Outcome};
 use crate::machine::check_reply;
-use crate::number::{integer, is_word};
+use crate::options::{Draw, DrawOptions};
 use crate::steps::{Steps, afford};
 use crate::value::{Hash, Set, Typed, Zset};
 
@@ -53,54 +53,11 @@ fn first<'a>(
     Ok(None)
 }
 
-/// How many elements are asked for.
-enum Count {
-    /// At most so many, all different.
-    Different(usize),
-    /// So many, each drawn from all.
-    Repeated(usize),
-}
-
-impl Count {
-    /// The most elements that are drawn with repetition. Redis has no such limit, and can be kept busy for
-    /// hours.
-    const REPEATED_MAX: usize = 1 << 20;
-
-    fn parse(arg: &[u8]) -> Result<Self, CommandError> {
-        let count = integer(arg)?;
-        if count == i64::MIN {
-            return Err(CommandError::Other(
-                "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
-            ));
-        }
-        let magnitude = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
-        match count {
-            0.. => Ok(Self::Different(magnitude)),
-            _ if magnitude > Self::REPEATED_MAX => Err(CommandError::OutOfRange),
-            _ => Ok(Self::Repeated(magnitude)),
-        }
-    }
-
-    /// How many elements there will be, of a collection with `length`.
-    fn of(&self, length: usize) -> usize {
-        match self {
-            Self::Different(count) => length.min(*count),
-            Self::Repeated(count) => {
-                if length == 0 {
-                    0
-                } else {
-                    *count
-                }
-            }
-        }
-    }
-}
-
 /// Whether so many elements of a collection with `length` may be drawn, which has `bytes` all in all.
-fn check_draws(count: &Count, length: usize, bytes: u64) -> Outcome {
-    let drawn = count.of(length);
+fn check_draws(draw: Draw, length: usize, bytes: u64) -> Outcome {
+    let drawn = draw.of(length);
     // Who draws many of all different ones looks at all.
-    let looked_at = if matches!(count, Count::Different(_)) && drawn * 4 >= length { length } else { drawn };
+    let looked_at = if matches!(draw, Draw::Different(_)) && drawn * 4 >= length { length } else { drawn };
     afford(drawn.saturating_mul(2).saturating_add(looked_at))?;
     let share = u128::from(bytes) * drawn as u128 / length.max(1) as u128;
     check_reply(2 * drawn, u64::try_from(share).unwrap_or(u64::MAX))
@@ -108,21 +65,21 @@ fn check_draws(count: &Count, length: usize, bytes: u64) -> Outcome {
 
 /// Replies to each of the drawn positions, and stops when the reply is too large.
 fn reply_each(
-    count: &Count,
+    draw: Draw,
     length: usize,
     context: &mut Context<'_>,
     reply: &mut Writer<'_>,
     mut write: impl FnMut(&Context<'_>, usize, &mut Writer<'_>),
 ) {
     let mut random = context.random();
-    match count {
-        Count::Different(count) => {
-            for position in random.distinct(*count, length, context.budget()) {
+    match draw {
+        Draw::Different(count) => {
+            for position in random.distinct(count, length, context.budget()) {
                 write(context, position, reply);
             }
         }
-        Count::Repeated(count) => {
-            for _ in 0..*count {
+        Draw::Repeated(count) => {
+            for _ in 0..count {
                 if reply.overflowed() {
                     break;
                 }
@@ -148,39 +105,20 @@ pub(crate) fn srandmember(context: &mut Context<'_>, args: &[&[u8]], reply: &mut
         let member = context.read::<Set>(key).ok().flatten().and_then(|set| set.at(position));
         reply.bulk(member.unwrap_or_default());
     };
-    let count = match &args[2..] {
-        [] => None,
-        [count] => Some(Count::parse(count)?),
-        _ => return Err(CommandError::Syntax),
-    };
+    let options = DrawOptions::parse(&args[2..], None)?;
     let (length, bytes) = size_of(context, key, |set: &Set| (set.len(), set.bytes()))?;
-    match count {
+    match options {
         None if length == 0 => reply.null(),
-        None => reply_each(&Count::Different(1), length, context, reply, write),
-        Some(count) => {
-            check_draws(&count, length, bytes)?;
-            reply.array(count.of(length));
+        None => reply_each(Draw::Different(1), length, context, reply, write),
+        Some(DrawOptions { draw, .. }) => {
+            check_draws(draw, length, bytes)?;
+            reply.array(draw.of(length));
             if length > 0 {
-                reply_each(&count, length, context, reply, write);
+                reply_each(draw, length, context, reply, write);
             }
         }
     }
     Ok(())
-}
-
-/// The count, and whether values are wanted, of `HRANDFIELD` and `ZRANDMEMBER`.
-fn parse_count(args: &[&[u8]], with: &str) -> Result<Option<(Count, bool)>, CommandError> {
-    let Some((count, options)) = args.split_first() else { return Ok(None) };
-    let count = Count::parse(count)?;
-    match options {
-        [] => Ok(Some((count, false))),
-        [option] if is_word(option, with) => match count {
-            // Redis: twice as many replies must still be countable.
-            Count::Different(many) if many as u64 > i64::MAX as u64 / 2 => Err(CommandError::OutOfRange),
-            _ => Ok(Some((count, true))),
-        },
-        _ => Err(CommandError::Syntax),
-    }
 }
 
 /// The header for so many elements, with something to each or without.
@@ -188,8 +126,8 @@ fn reply_header(count: usize, with: bool, reply: &mut Writer<'_>) {
     if with { reply.pairs(count) } else { reply.array(count) }
 }
 
-/// Answers with random elements of a collection of pairs; with both halves if the last argument is `with`. `write` writes the one at
-/// a position.
+/// Answers with random elements of a collection of pairs; with both halves if the last argument is `with`.
+/// `write` writes the one at a position.
 fn random_pairs<T: Typed>(
     context: &mut Context<'_>,
     (args, with): (&[&[u8]], &str),
@@ -197,22 +135,22 @@ fn random_pairs<T: Typed>(
     reply: &mut Writer<'_>,
     write: impl Fn(&Context<'_>, usize, bool, &mut Writer<'_>),
 ) -> Outcome {
-    let options = parse_count(&args[2..], with)?;
+    let options = DrawOptions::parse(&args[2..], Some(with))?;
     let (length, bytes) = size_of(context, args[1], size)?;
-    let (count, with) = match options {
+    let (draw, with) = match options {
         None if length == 0 => {
             reply.null();
             return Ok(());
         }
-        None => (Count::Different(1), false),
-        Some((count, with)) => {
-            check_draws(&count, length, bytes)?;
-            reply_header(count.of(length), with, reply);
-            (count, with)
+        None => (Draw::Different(1), false),
+        Some(DrawOptions { draw, with }) => {
+            check_draws(draw, length, bytes)?;
+            reply_header(draw.of(length), with, reply);
+            (draw, with)
         }
     };
     if length > 0 {
-        reply_each(&count, length, context, reply, |context, position, reply| {
+        reply_each(draw, length, context, reply, |context, position, reply| {
             if with {
                 reply.pair();
             }

@@ -19,7 +19,7 @@ use crate::database::Database;
 use crate::error::{CommandError, Outcome};
 use crate::glob;
 use crate::machine::check_reply;
-use crate::number::{integer, is_word};
+use crate::options::{ScanOptions, parse_cursor};
 use crate::slots::SLOTS;
 use crate::steps::Steps;
 use crate::value::{Hash, Set, Typed, Zset};
@@ -56,49 +56,9 @@ fn admits(pattern: &[u8], name: &[u8], steps: &mut Steps<'_>) -> Result<bool, Co
     glob::matches_within(pattern, name, |taken| steps.take(taken).is_ok()).ok_or(CommandError::TooLong)
 }
 
-/// The options of a scan.
-struct Options<'a> {
-    pattern: Option<&'a [u8]>,
-    count: usize,
-    type_name: Option<&'a [u8]>,
-}
-
-impl<'a> Options<'a> {
-    /// How many elements a step visits by default.
-    const COUNT: usize = 10;
-    /// How many elements a step visits at most, whatever was asked for: a step is one reply.
-    const COUNT_MAX: usize = 1 << 20;
-
-    fn parse(args: &[&'a [u8]], with_type: bool) -> Result<Self, CommandError> {
-        let mut options = Self { pattern: None, count: Self::COUNT, type_name: None };
-        let mut rest = args.iter();
-        while let Some(option) = rest.next() {
-            let Some(value) = rest.next() else { return Err(CommandError::Syntax) };
-            if is_word(option, "COUNT") {
-                let count = integer(value)?;
-                if count < 1 {
-                    return Err(CommandError::Syntax);
-                }
-                options.count = usize::try_from(count).unwrap_or(Self::COUNT_MAX).min(Self::COUNT_MAX);
-            } else if is_word(option, "MATCH") {
-                options.pattern = Some(value);
-            } else if with_type && is_word(option, "TYPE") {
-                options.type_name = Some(value);
-            } else {
-                return Err(CommandError::Syntax);
-            }
-        }
-        Ok(options)
-    }
-
-    fn admits(&self, name: &[u8], steps: &mut Steps<'_>) -> Result<bool, CommandError> {
-        self.pattern.map_or(Ok(true), |pattern| admits(pattern, name, steps))
-    }
-}
-
-fn parse_cursor(arg: &[u8]) -> Result<u64, CommandError> {
-    let text = std::str::from_utf8(arg).ok().filter(|text| !text.starts_with('+'));
-    text.and_then(|text| text.parse().ok()).ok_or(CommandError::Other("ERR invalid cursor"))
+/// Whether a scan wants what has this name.
+fn is_wanted(options: &ScanOptions<'_>, name: &[u8], steps: &mut Steps<'_>) -> Result<bool, CommandError> {
+    options.pattern.map_or(Ok(true), |pattern| admits(pattern, name, steps))
 }
 
 fn reply_cursor(cursor: u64, reply: &mut Writer<'_>) {
@@ -118,7 +78,7 @@ fn step(cursor: u64, length: usize, count: usize) -> (impl Iterator<Item = usize
 
 pub(crate) fn scan(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     let cursor = parse_cursor(args[1])?;
-    let options = Options::parse(&args[2..], true)?;
+    let options = ScanOptions::parse(&args[2..], true)?;
     let mut slot = usize::try_from(cursor % SLOTS as u64).unwrap_or(0);
     let mut within = cursor / SLOTS as u64;
     let mut left = options.count;
@@ -132,8 +92,8 @@ pub(crate) fn scan(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> O
                 view.budget.spend(1);
                 if let Some(object) = table.at(position)
                     && !object.is_expired(view.clock())
-                    && options.admits(object.key, &mut steps)?
-                    && options.type_name.is_none_or(|name| is_word(name, object.value.type_name()))
+                    && is_wanted(&options, object.key, &mut steps)?
+                    && options.wants_type(object.value.type_name())
                 {
                     found.push(object.key);
                 }
@@ -171,7 +131,7 @@ fn scan_collection<'a, T: Typed + 'a, E>(
         reply.array(0);
         return Ok(());
     };
-    let options = Options::parse(&args[3..], false)?;
+    let options = ScanOptions::parse(&args[3..], false)?;
     let length = length(collection);
     // As Redis does with its compact encodings: a small collection comes at once.
     let count = if length <= SMALL { SMALL } else { options.count };
@@ -181,7 +141,7 @@ fn scan_collection<'a, T: Typed + 'a, E>(
     let mut found: Vec<(&[u8], E)> = Vec::new();
     for (name, rest) in elements {
         view.budget.spend(1);
-        if options.admits(name, &mut steps)? {
+        if is_wanted(&options, name, &mut steps)? {
             found.push((name, rest));
         }
     }

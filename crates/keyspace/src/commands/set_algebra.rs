@@ -11,7 +11,7 @@ use onecopy_resp::Writer;
 use crate::context::{Context, View};
 use crate::error::{CommandError, Outcome};
 use crate::machine::check_reply;
-use crate::number::{is_word, parse_integer};
+use crate::options::Cardinality;
 use crate::steps::{Steps, copying};
 use crate::value::Set;
 
@@ -150,23 +150,7 @@ pub(crate) fn sdiffstore(context: &mut Context<'_>, args: &[&[u8]], reply: &mut 
 }
 
 pub(crate) fn sintercard(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    let count = parse_integer(args[1]).filter(|count| *count > 0);
-    let count = count.ok_or(CommandError::Other("ERR numkeys should be greater than 0"))?;
-    let keys = usize::try_from(count).ok().and_then(|count| args[2..].split_at_checked(count));
-    let (keys, mut options) =
-        keys.ok_or(CommandError::Other("ERR Number of keys can't be greater than number of args"))?;
-    let mut limit = usize::MAX;
-    while let [option, value, rest @ ..] = options
-        && is_word(option, "LIMIT")
-    {
-        let number = parse_integer(value).and_then(|number| usize::try_from(number).ok());
-        let number = number.ok_or(CommandError::Other("ERR LIMIT can't be negative"))?;
-        limit = if number == 0 { usize::MAX } else { number };
-        options = rest;
-    }
-    if !options.is_empty() {
-        return Err(CommandError::Syntax);
-    }
-    reply.length(intersection(&sets(view, keys)?, limit, view.budget)?.len());
+    let Cardinality { keys, count_max } = Cardinality::parse(&args[1..])?;
+    reply.length(intersection(&sets(view, keys)?, count_max, view.budget)?.len());
     Ok(())
 }

@@ -5,75 +5,10 @@ use onecopy_resp::Writer;
 
 use crate::context::{Context, View};
 use crate::error::{CommandError, Outcome};
-use crate::number::{float, is_word, not_negative, parse_integer};
+use crate::number::{float, is_word, not_negative};
+use crate::options::{PopOptions, ScoreEnd, ZaddOptions};
 use crate::steps::{ELEMENT, ORDERED};
 use crate::value::Zset;
-
-/// Arguments in pairs of score and member.
-type Pairs<'a, 'b> = &'a [[&'b [u8]; 2]];
-
-/// The options of `ZADD`.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Options {
-    pub(super) only_new: bool,
-    pub(super) only_existing: bool,
-    only_greater: bool,
-    only_less: bool,
-    pub(super) count_changed: bool,
-    increment: bool,
-}
-
-impl Options {
-    /// The options, and the pairs of score and member that follow them.
-    fn parse<'a, 'b>(args: &'a [&'b [u8]]) -> Result<(Self, Pairs<'a, 'b>), CommandError> {
-        let mut options = Self::default();
-        let mut rest = args;
-        while let [option, tail @ ..] = rest {
-            let flag = match option {
-                _ if is_word(option, "NX") => &mut options.only_new,
-                _ if is_word(option, "XX") => &mut options.only_existing,
-                _ if is_word(option, "GT") => &mut options.only_greater,
-                _ if is_word(option, "LT") => &mut options.only_less,
-                _ if is_word(option, "CH") => &mut options.count_changed,
-                _ if is_word(option, "INCR") => &mut options.increment,
-                _ => break,
-            };
-            *flag = true;
-            rest = tail;
-        }
-        let (pairs, []) = rest.as_chunks::<2>() else { return Err(CommandError::Syntax) };
-        if pairs.is_empty() {
-            return Err(CommandError::Syntax);
-        }
-        if options.only_new && options.only_existing {
-            return Err(CommandError::Other("ERR XX and NX options at the same time are not compatible"));
-        }
-        let compared = options.only_greater || options.only_less;
-        if options.only_new && compared || options.only_greater && options.only_less {
-            return Err(CommandError::Other(
-                "ERR GT, LT, and/or NX options at the same time are not compatible",
-            ));
-        }
-        if options.increment && pairs.len() > 1 {
-            return Err(CommandError::Other("ERR INCR option supports a single increment-element pair"));
-        }
-        Ok((options, pairs))
-    }
-
-    /// The score that a member gets, which has `current`; `None` if it stays as it is.
-    fn resolve(self, current: Option<f64>, score: f64) -> Result<Option<f64>, CommandError> {
-        let Some(current) = current else { return Ok((!self.only_existing).then_some(score)) };
-        if self.only_new {
-            return Ok(None);
-        }
-        let score = if self.increment { current + score } else { score };
-        if score.is_nan() {
-            return Err(CommandError::Other("ERR resulting score is not a number (NaN)"));
-        }
-        let kept = self.only_less && score >= current || self.only_greater && score <= current;
-        Ok((!kept).then_some(score))
-    }
-}
 
 /// What adding has done.
 #[derive(Default)]
@@ -88,7 +23,7 @@ pub(super) struct Added {
 pub(super) fn add(
     context: &mut Context<'_>,
     key: &[u8],
-    options: Options,
+    options: ZaddOptions,
     pairs: &[(f64, &[u8])],
 ) -> Result<Added, CommandError> {
     let (seed, budget) = (context.seed(), context.budget());
@@ -117,9 +52,7 @@ pub(super) fn add(
 }
 
 pub(crate) fn zadd(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    let (options, pairs) = Options::parse(&args[2..])?;
-    let pairs = pairs.iter().map(|[score, member]| Ok((float(score)?, *member)));
-    let pairs = pairs.collect::<Result<Vec<_>, CommandError>>()?;
+    let (options, pairs) = ZaddOptions::parse(&args[2..])?;
     let added = add(context, args[1], options, &pairs)?;
     match (options.increment, added.score) {
         (true, Some(score)) => reply.double(score),
@@ -131,7 +64,7 @@ pub(crate) fn zadd(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer
 }
 
 pub(crate) fn zincrby(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    let options = Options { increment: true, ..Options::default() };
+    let options = ZaddOptions { increment: true, ..ZaddOptions::default() };
     let added = add(context, args[1], options, &[(float(args[2])?, args[3])])?;
     reply.double(added.score.unwrap_or_default());
     Ok(())
@@ -214,18 +147,18 @@ type Taken = (Box<[u8]>, f64);
 fn take(
     zset: &mut Zset,
     count: usize,
-    highest: bool,
+    end: ScoreEnd,
     budget: Budget<'_>,
 ) -> Result<Vec<Taken>, CommandError> {
     let length = zset.len();
     let count = count.min(length);
-    let ranks = if highest { length - count..length } else { 0..count };
+    let ranks = if end == ScoreEnd::Highest { length - count..length } else { 0..count };
     super::zset_range::check_range(zset, ranks, 2 * ORDERED)?;
     let owned = |(member, score): (&[u8], f64)| {
         budget.spend(ORDERED);
         (member.into(), score)
     };
-    let taken: Vec<Taken> = if highest {
+    let taken: Vec<Taken> = if end == ScoreEnd::Highest {
         zset.range_reversed(length - count..length).map(owned).collect()
     } else {
         zset.range(0..count).map(owned).collect()
@@ -237,14 +170,14 @@ fn take(
     Ok(taken)
 }
 
-fn pop(context: &mut Context<'_>, args: &[&[u8]], highest: bool, reply: &mut Writer<'_>) -> Outcome {
+fn pop(context: &mut Context<'_>, args: &[&[u8]], end: ScoreEnd, reply: &mut Writer<'_>) -> Outcome {
     let count = match &args[2..] {
         [] => None,
         [count] => Some(not_negative(count)?),
         _ => return Err(CommandError::Syntax),
     };
     let budget = context.budget();
-    let taken = context.update::<Zset, _>(args[1], |zset| take(zset, count.unwrap_or(1), highest, budget))?;
+    let taken = context.update::<Zset, _>(args[1], |zset| take(zset, count.unwrap_or(1), end, budget))?;
     let taken = taken.transpose()?.unwrap_or_default();
     // RESP3 puts each pair into an array, but only if a count was given.
     match count {
@@ -262,34 +195,18 @@ fn pop(context: &mut Context<'_>, args: &[&[u8]], highest: bool, reply: &mut Wri
 }
 
 pub(crate) fn zpopmin(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    pop(context, args, false, reply)
+    pop(context, args, ScoreEnd::Lowest, reply)
 }
 
 pub(crate) fn zpopmax(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    pop(context, args, true, reply)
+    pop(context, args, ScoreEnd::Highest, reply)
 }
 
 pub(crate) fn zmpop(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    let positive = |arg: &[u8], error: &'static str| {
-        let number = parse_integer(arg).and_then(|number| usize::try_from(number).ok());
-        number.filter(|number| *number > 0).ok_or(CommandError::Other(error))
-    };
-    let count = positive(args[1], "ERR numkeys should be greater than 0")?;
-    let (keys, rest) = args[2..].split_at_checked(count).ok_or(CommandError::Syntax)?;
-    let (end, rest) = rest.split_first().ok_or(CommandError::Syntax)?;
-    let highest = match end {
-        _ if is_word(end, "MIN") => false,
-        _ if is_word(end, "MAX") => true,
-        _ => return Err(CommandError::Syntax),
-    };
-    let count = match rest {
-        [] => 1,
-        [option, count] if is_word(option, "COUNT") => positive(count, "ERR count should be greater than 0")?,
-        _ => return Err(CommandError::Syntax),
-    };
+    let PopOptions { keys, end, count } = PopOptions::parse(&args[1..], ScoreEnd::parse)?;
     let budget = context.budget();
     for key in keys {
-        if let Some(taken) = context.update::<Zset, _>(key, |zset| take(zset, count, highest, budget))? {
+        if let Some(taken) = context.update::<Zset, _>(key, |zset| take(zset, count, end, budget))? {
             let taken = taken?;
             reply.array(2);
             reply.bulk(key);

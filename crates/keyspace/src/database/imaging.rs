@@ -7,9 +7,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::{Database, SlotView};
+use super::Database;
 use crate::image::large::Cursor;
 use crate::image::{Part, encode};
+use crate::slot::SlotView;
 use crate::slot::blocks::BLOCK;
 use crate::slots::SLOTS;
 use crate::value::Value;

@@ -1,8 +1,8 @@
 //! Reading images, in pieces cut anywhere.
 //!
 //! Nothing is believed: lengths are compared with the bytes that are there before anything is allocated, keys
-//! and elements that come twice are errors, and at the end the checksum must agree, and then the digest of what
-//! has been built.
+//! and elements that come twice are errors, and at the end the checksum must agree, and then the digest of
+//! what has been built.
 
 use bytes::{Buf, BytesMut};
 use onecopy_core::Timestamp;

@@ -9,12 +9,14 @@
 //! record  := 1:u8 db:u8 length:u64 slot:u16 block:u32 count:u32 entry*   length: of what follows it
 //!          | 3:u8  0:u8 length:u64 count:u32 token*
 //!          | 4:u8 db:u8 length:u64 slot:u16 position:u32 part:u32 byte*   a part of a large value
-//! entry   := key kind:u8 [expires:u64] [value]                 bit 7 of kind: it expires; bit 6: the value is large
+//! entry   := key kind:u8 [expires:u64] [value]                 bit 7 of kind: it expires; bit 6: its value
+//!                                                              is large
 //! value   := integer:i64 | bytes                               kinds 0 and 1: a string
 //!          | count:u32 bytes*                                  2: a list; 4: a set
 //!          | count:u32 (bytes bytes)*                          3: a hash
 //!          | count:u32 (bytes score:f64)*                      5: a sorted set
-//! token   := bytes expires:u64 command:u64 (0:u8 | 1:u8 bytes) what was executed under it, and the answer if it is kept
+//! token   := bytes expires:u64 command:u64 (0:u8 | 1:u8 bytes) what was executed under it, and the answer
+//!                                                              if it is kept
 //! key, bytes := length:u32 byte*
 //! end     := 2:u8 digest:u64 checksum:u64                      xxh3 of everything before the checksum
 //! ```

@@ -20,6 +20,7 @@ pub(crate) mod expiries;
 pub(crate) mod keys;
 pub(crate) mod record;
 pub(crate) mod values;
+mod view;
 
 use std::hint::black_box;
 
@@ -30,6 +31,7 @@ use self::expiries::{Expiries, number_of};
 use self::keys::Keys;
 use self::record::Payload;
 use self::values::Values;
+pub(crate) use self::view::SlotView;
 use crate::seed::Seed;
 use crate::slots::slot_of;
 use crate::trash::Trash;

@@ -1,39 +1,19 @@
 //! Lists.
 
+mod chunks;
+mod listpack;
+
 use std::collections::VecDeque;
 use std::ops::Range;
 
+use self::chunks::{CHUNK, Chunk, Chunks};
 use super::pack::{Pack, item_size};
-use crate::number::parse_integer;
 use crate::steps::copying;
 
 /// What an element costs beyond its bytes.
 const ELEMENT_COST: u64 = 3;
-/// Lists of at most so many bytes are one listpack in Redis.
-const LISTPACK_BYTES_MAX: u64 = 8 * 1024;
-/// A chunk takes so many bytes, unless it has but one element.
-const CHUNK: usize = 1024;
-/// And one of a copy that is only read. Fewer bytes than a chunk may have elements.
+/// A chunk of a copy that is only read takes so many bytes: fewer than a chunk may have elements.
 const COPIED_CHUNK: usize = 32 << 10;
-
-/// Some elements, one behind the other.
-#[derive(Clone, Debug, Default)]
-struct Chunk {
-    pack: Pack,
-    /// How many there are: found without a look at them.
-    count: usize,
-}
-
-impl Chunk {
-    fn has_room(&self, element: &[u8]) -> bool {
-        self.pack.size() + item_size(element.len()) <= CHUNK
-    }
-
-    fn splice(&mut self, range: Range<usize>, elements: &[&[u8]]) {
-        self.pack.splice(range, elements);
-        self.count = self.pack.len();
-    }
-}
 
 /// A list value, in chunks: constant time at both ends; in the middle, chunks are counted, and the elements
 /// of one.
@@ -42,104 +22,6 @@ pub(crate) struct List {
     /// The first chunk. Most lists have no other.
     first: Pack,
     more: Option<Box<Chunks>>,
-}
-
-/// All chunks of a list that has several.
-#[derive(Clone, Debug, Default)]
-struct Chunks {
-    /// None is empty.
-    chunks: VecDeque<Chunk>,
-    length: usize,
-    bytes: u64,
-}
-
-impl Chunks {
-    /// The chunk with the element at a position, and which it is there.
-    fn locate(&self, position: usize) -> (usize, usize) {
-        if position < self.length / 2 {
-            let mut left = position;
-            for (number, chunk) in self.chunks.iter().enumerate() {
-                if left < chunk.count {
-                    return (number, left);
-                }
-                left -= chunk.count;
-            }
-        } else {
-            let mut behind = self.length - position;
-            for (number, chunk) in self.chunks.iter().enumerate().rev() {
-                if behind <= chunk.count {
-                    return (number, chunk.count - behind);
-                }
-                behind -= chunk.count;
-            }
-        }
-        (self.chunks.len(), 0)
-    }
-
-    fn push(&mut self, element: &[u8], front: bool) {
-        let end = if front { self.chunks.front_mut() } else { self.chunks.back_mut() };
-        match end {
-            Some(chunk) if chunk.has_room(element) => {
-                let at = if front { 0 } else { chunk.count };
-                if front {
-                    chunk.splice(at..at, &[element]);
-                } else {
-                    chunk.pack.push(element);
-                    chunk.count += 1;
-                }
-            }
-            _ => {
-                let mut chunk = Chunk::default();
-                chunk.splice(0..0, &[element]);
-                if front { self.chunks.push_front(chunk) } else { self.chunks.push_back(chunk) }
-            }
-        }
-        self.length += 1;
-        self.bytes += element.len() as u64;
-    }
-
-    /// Puts elements in the place of those at `range` of a chunk, and splits it if it becomes too large.
-    fn splice(&mut self, number: usize, range: Range<usize>, elements: &[&[u8]]) {
-        let chunk = &mut self.chunks[number];
-        let removed: usize = chunk.pack.iter_from(range.start).take(range.len()).map(<[u8]>::len).sum();
-        self.bytes -= removed as u64;
-        self.bytes += elements.iter().map(|element| element.len() as u64).sum::<u64>();
-        self.length = self.length - range.len() + elements.len();
-        chunk.splice(range, elements);
-        if chunk.count == 0 {
-            self.chunks.remove(number);
-        } else if chunk.pack.size() > 2 * CHUNK && chunk.count > 1 {
-            let whole = self.chunks.remove(number).unwrap_or_default();
-            let mut parts = vec![Chunk::default()];
-            for element in whole.pack.iter() {
-                if parts.last().is_some_and(|part| part.count > 0 && !part.has_room(element)) {
-                    parts.push(Chunk::default());
-                }
-                if let Some(part) = parts.last_mut() {
-                    part.splice(part.count..part.count, &[element]);
-                }
-            }
-            parts.into_iter().rev().for_each(|part| self.chunks.insert(number, part));
-        }
-    }
-}
-
-/// How many bytes an element takes in a listpack of Redis.
-fn listpack_entry(element: &[u8]) -> u64 {
-    let length = element.len() as u64;
-    let content = match parse_integer(element) {
-        Some(0..=127) => 1,
-        Some(-4096..=4095) => 2,
-        Some(-0x8000..=0x7fff) => 3,
-        Some(-0x80_0000..=0x7f_ffff) => 4,
-        Some(-0x8000_0000..=0x7fff_ffff) => 5,
-        Some(_) => 9,
-        None if length < 64 => 1 + length,
-        None if length < 4096 => 2 + length,
-        None => 5 + length,
-    };
-    // Its length stands behind it, in groups of seven bits.
-    content + if content < 128 { 1 } else { 2 + u64::from(content >= 16_383) }
 }
 
 impl List {
@@ -168,16 +50,6 @@ impl List {
         let bytes = self.bytes();
         // The last chunk has some room.
         bytes + self.len() as u64 * ELEMENT_COST + bytes.min(CHUNK as u64) / 5
-    }
-
-    pub(crate) fn encoding(&self) -> &'static str {
-        /// What a listpack has before its entries and behind them.
-        const FRAME: u64 = 7;
-        // An entry has two bytes at least, and a number half as many as digits.
-        let least = FRAME + (self.len() as u64 * 2).max(self.bytes() / 2);
-        let is_short = least <= LISTPACK_BYTES_MAX
-            && FRAME + self.iter().map(listpack_entry).sum::<u64>() <= LISTPACK_BYTES_MAX;
-        if is_short { "listpack" } else { "quicklist" }
     }
 
     /// A copy that is only read, in few allocations: thousands of small ones would leave holes among those of

@@ -24,7 +24,7 @@ pub(crate) use list::List;
 pub(crate) use set::Set;
 pub use text::TEXT_BYTES_MAX;
 pub(crate) use text::Text;
-pub(crate) use zset::{Zset, score_of_parts};
+pub(crate) use zset::Zset;
 
 /// What a key costs beyond its name and its value: its place, its tag, and its share of its slot.
 pub(crate) const KEY_COST: u64 = 18;

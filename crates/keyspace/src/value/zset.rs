@@ -32,12 +32,6 @@ pub(crate) struct Many {
     long: usize,
 }
 
-/// Adds scores as Redis does: infinities of both signs cancel out.
-pub(crate) fn score_of_parts(a: f64, b: f64) -> f64 {
-    let sum = a + b;
-    if sum.is_nan() { 0.0 } else { sum }
-}
-
 fn payload_of(score: f64) -> Payload<'static> {
     Payload::Integer(score.to_bits().cast_signed())
 }

@@ -120,8 +120,8 @@ fn a_long_answer_is_given_once() {
     machine.expect("EXISTS k => :0");
 }
 
-/// Whatever is asked under a token, in whichever protocol, and by whomever it is asked again in another one: the answer is
-/// what the command would have been answered without the token.
+/// Whatever is asked under a token, in whichever protocol, and by whomever it is asked again in another one:
+/// the answer is what the command would have been answered without the token.
 #[test]
 fn every_repetition_is_in_the_protocol_that_it_is_asked_in() {
     let mut maker = Maker::new(11);

@@ -98,7 +98,8 @@ fn what_was_cut_off_or_changed_is_an_error() {
     assert!(Keyspace::new([9, 9]).restore(b"1COPYKS\x63 something of a later version").is_err());
 }
 
-/// With a checksum that is right: as if the bytes had been damaged before they were summed, or what was built of them.
+/// With a checksum that is right: as if the bytes had been damaged before they were summed, or what was built
+/// of them.
 #[test]
 fn what_is_built_is_compared_with_what_was_serialized() {
     let mut machine = Machine::default();

@@ -3,6 +3,7 @@
 #![allow(dead_code)]
 
 pub mod maker;
+pub mod templates;
 
 use bytes::Bytes;
 use onecopy_core::{ApplyContext, Index, QueryContext, StateMachine, Timestamp};

@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 use onecopy_keyspace::number::{integer, is_word, parse_integer};
+use onecopy_keyspace::options::{CopyOptions, database_number};
 use onecopy_keyspace::{CommandError, DATABASES};
 use onecopy_resp::Writer;
 
@@ -120,30 +121,9 @@ pub(super) fn renamenx(transaction: &mut Transaction<'_>, args: &[&[u8]], reply:
 
 const SAME: CommandError = CommandError::Other("ERR source and destination objects are the same");
 
-/// A database's number.
-fn database_number(arg: &[u8]) -> Result<u8, CommandError> {
-    let number = i32::try_from(integer(arg)?).map_err(|_| {
-        CommandError::Other("ERR value is out of range, value must between -2147483648 and 2147483647")
-    })?;
-    let number = u8::try_from(number).ok().filter(|number| *number < DATABASES);
-    number.ok_or(CommandError::DatabaseOutOfRange)
-}
-
 pub(super) fn copy(transaction: &mut Transaction<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    let mut db = transaction.call.db;
-    let mut replace = false;
-    let mut rest = args[3..].iter();
-    while let Some(option) = rest.next() {
-        if is_word(option, "REPLACE") {
-            replace = true;
-        } else if is_word(option, "DB")
-            && let Some(number) = rest.next()
-        {
-            db = database_number(number)?;
-        } else {
-            return Err(CommandError::Syntax);
-        }
-    }
+    let CopyOptions { db, replace } = CopyOptions::parse(&args[3..])?;
+    let db = db.unwrap_or(transaction.call.db);
     let (from, to) = (transaction.key(args[1]), Key::new(db, args[2]));
     if from == to {
         return Err(SAME);

@@ -3,7 +3,8 @@
 
 use bytes::Bytes;
 use onecopy_keyspace::CommandError;
-use onecopy_keyspace::number::{is_word, not_negative, parse_integer};
+use onecopy_keyspace::number::not_negative;
+use onecopy_keyspace::options::{ListEnd, PopOptions};
 use onecopy_resp::Writer;
 
 use super::Outcome;
@@ -15,27 +16,10 @@ use crate::position::Position;
 use crate::store::Key;
 use crate::transaction::Transaction;
 
-/// One of the ends of a list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
-    Left,
-    Right,
-}
-
-impl End {
-    fn parse(arg: &[u8]) -> Result<Self, CommandError> {
-        match arg {
-            _ if is_word(arg, "LEFT") => Ok(Self::Left),
-            _ if is_word(arg, "RIGHT") => Ok(Self::Right),
-            _ => Err(CommandError::Syntax),
-        }
-    }
-
-    /// The places of a list, beginning at this end.
-    fn places<'a>(self, object: &'a Object) -> Box<dyn Iterator<Item = (&'a Place, &'a Cell)> + 'a> {
-        let places = object.visible(Kind::List);
-        if self == Self::Left { Box::new(places) } else { Box::new(places.rev()) }
-    }
+/// The places of a list, beginning at an end.
+fn places_from<'a>(end: ListEnd, object: &'a Object) -> Box<dyn Iterator<Item = (&'a Place, &'a Cell)> + 'a> {
+    let places = object.visible(Kind::List);
+    if end == ListEnd::Left { Box::new(places) } else { Box::new(places.rev()) }
 }
 
 /// The position of a place in a list.
@@ -60,17 +44,17 @@ pub(super) fn len(object: Option<&Object>) -> usize {
 fn push_all<'a>(
     transaction: &mut Transaction<'_>,
     key: &Key,
-    end: End,
+    end: ListEnd,
     elements: impl Iterator<Item = &'a [u8]>,
 ) {
     transaction.modify(key, |transaction| {
         let object = transaction.object(key);
-        let outermost = object.and_then(|object| end.places(object).next()).map(|(place, _)| place);
+        let outermost = object.and_then(|object| places_from(end, object).next()).map(|(place, _)| place);
         let mut outermost = outermost.and_then(position_of).cloned();
         for element in elements {
             let new = match end {
-                End::Left => transaction.position(None, outermost.as_ref()),
-                End::Right => transaction.position(outermost.as_ref(), None),
+                ListEnd::Left => transaction.position(None, outermost.as_ref()),
+                ListEnd::Right => transaction.position(outermost.as_ref(), None),
             };
             transaction.put(key, Place::At(new.clone()), Put::Text(Bytes::copy_from_slice(element)));
             outermost = Some(new);
@@ -82,11 +66,11 @@ fn push_all<'a>(
 fn pop_all(
     transaction: &mut Transaction<'_>,
     key: &Key,
-    end: End,
+    end: ListEnd,
     count: usize,
 ) -> Result<Vec<Bytes>, CommandError> {
     let Some(object) = transaction.object(key) else { return Ok(Vec::new()) };
-    let popped = end.places(object).take(count);
+    let popped = places_from(end, object).take(count);
     let popped: Vec<_> =
         popped.map(|(place, cell)| (place.clone(), cell.text().unwrap_or_default())).collect();
     transaction.afford(popped.iter().map(|(place, _)| place.size()).sum())?;
@@ -97,7 +81,7 @@ fn pop_all(
 fn push(
     transaction: &mut Transaction<'_>,
     args: &[&[u8]],
-    end: End,
+    end: ListEnd,
     only_existing: bool,
     reply: &mut Writer<'_>,
 ) -> Outcome {
@@ -111,19 +95,19 @@ fn push(
 }
 
 pub(super) fn lpush(transaction: &mut Transaction<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    push(transaction, args, End::Left, false, reply)
+    push(transaction, args, ListEnd::Left, false, reply)
 }
 
 pub(super) fn rpush(transaction: &mut Transaction<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    push(transaction, args, End::Right, false, reply)
+    push(transaction, args, ListEnd::Right, false, reply)
 }
 
 pub(super) fn lpushx(transaction: &mut Transaction<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    push(transaction, args, End::Left, true, reply)
+    push(transaction, args, ListEnd::Left, true, reply)
 }
 
 pub(super) fn rpushx(transaction: &mut Transaction<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    push(transaction, args, End::Right, true, reply)
+    push(transaction, args, ListEnd::Right, true, reply)
 }
 
 fn reply_elements(elements: &[Bytes], reply: &mut Writer<'_>) {
@@ -134,7 +118,7 @@ fn reply_elements(elements: &[Bytes], reply: &mut Writer<'_>) {
 fn pop(
     transaction: &mut Transaction<'_>,
     args: &[&[u8]],
-    end: End,
+    end: ListEnd,
     name: &'static str,
     reply: &mut Writer<'_>,
 ) -> Outcome {
@@ -156,29 +140,15 @@ fn pop(
 }
 
 pub(super) fn lpop(transaction: &mut Transaction<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    pop(transaction, args, End::Left, "lpop", reply)
+    pop(transaction, args, ListEnd::Left, "lpop", reply)
 }
 
 pub(super) fn rpop(transaction: &mut Transaction<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    pop(transaction, args, End::Right, "rpop", reply)
-}
-
-/// A number that must be at least 1.
-fn positive(arg: &[u8], error: &'static str) -> Result<usize, CommandError> {
-    let number = parse_integer(arg).and_then(|number| usize::try_from(number).ok());
-    number.filter(|number| *number > 0).ok_or(CommandError::Other(error))
+    pop(transaction, args, ListEnd::Right, "rpop", reply)
 }
 
 pub(super) fn lmpop(transaction: &mut Transaction<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    let count = positive(args[1], "ERR numkeys should be greater than 0")?;
-    let (names, rest) = args[2..].split_at_checked(count).ok_or(CommandError::Syntax)?;
-    let (end, rest) = rest.split_first().ok_or(CommandError::Syntax)?;
-    let end = End::parse(end)?;
-    let count = match rest {
-        [] => 1,
-        [option, count] if is_word(option, "COUNT") => positive(count, "ERR count should be greater than 0")?,
-        _ => return Err(CommandError::Syntax),
-    };
+    let PopOptions { keys: names, end, count } = PopOptions::parse(&args[1..], ListEnd::parse)?;
     for name in names {
         let key = transaction.key(name);
         if transaction.read(&key, Kind::List)?.is_some() {
@@ -195,8 +165,8 @@ pub(super) fn lmpop(transaction: &mut Transaction<'_>, args: &[&[u8]], reply: &m
 
 fn move_element(
     transaction: &mut Transaction<'_>,
-    (source, from): (&[u8], End),
-    (target, to): (&[u8], End),
+    (source, from): (&[u8], ListEnd),
+    (target, to): (&[u8], ListEnd),
     reply: &mut Writer<'_>,
 ) -> Outcome {
     let (source, target) = (transaction.key(source), transaction.key(target));
@@ -216,7 +186,7 @@ fn move_element(
 }
 
 pub(super) fn lmove(transaction: &mut Transaction<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    let (from, to) = (End::parse(args[3])?, End::parse(args[4])?);
+    let (from, to) = (ListEnd::parse(args[3])?, ListEnd::parse(args[4])?);
     move_element(transaction, (args[1], from), (args[2], to), reply)
 }
 
@@ -225,7 +195,7 @@ pub(super) fn rpoplpush(
     args: &[&[u8]],
     reply: &mut Writer<'_>,
 ) -> Outcome {
-    move_element(transaction, (args[1], End::Right), (args[2], End::Left), reply)
+    move_element(transaction, (args[1], ListEnd::Right), (args[2], ListEnd::Left), reply)
 }
 
 pub(super) fn llen(transaction: &mut Transaction<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {

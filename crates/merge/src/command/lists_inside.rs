@@ -3,7 +3,8 @@
 
 use bytes::Bytes;
 use onecopy_keyspace::CommandError;
-use onecopy_keyspace::number::{integer, is_word, parse_integer, resolve_range};
+use onecopy_keyspace::number::{integer, is_word, resolve_range};
+use onecopy_keyspace::options::Search;
 use onecopy_resp::Writer;
 
 use super::Outcome;
@@ -121,74 +122,16 @@ pub(super) fn ltrim(transaction: &mut Transaction<'_>, args: &[&[u8]], reply: &m
     Ok(())
 }
 
-/// The options of `LPOS`.
-struct Search {
-    /// Which match to begin with; from the end when negative.
-    rank: i64,
-    /// How many matches are wanted; `None` for just one.
-    count: Option<usize>,
-    /// How many elements are compared.
-    compared_max: usize,
-}
-
-impl Search {
-    fn parse(args: &[&[u8]]) -> Result<Self, CommandError> {
-        /// Zero means no limit.
-        fn limit(arg: &[u8], error: &'static str) -> Result<usize, CommandError> {
-            let number = parse_integer(arg).and_then(|number| usize::try_from(number).ok());
-            number
-                .map(|number| if number == 0 { usize::MAX } else { number })
-                .ok_or(CommandError::Other(error))
-        }
-        let mut search = Self { rank: 1, count: None, compared_max: usize::MAX };
-        let mut rest = args.iter();
-        while let Some(option) = rest.next() {
-            let value = rest.next().ok_or(CommandError::Syntax)?;
-            if is_word(option, "RANK") {
-                search.rank = integer(value)?;
-                if search.rank == i64::MIN {
-                    return Err(CommandError::Other(
-                        "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
-                    ));
-                }
-                if search.rank == 0 {
-                    return Err(CommandError::Other(
-                        "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use \
-                         negative to start from the end of the list",
-                    ));
-                }
-            } else if is_word(option, "COUNT") {
-                search.count = Some(limit(value, "ERR COUNT can't be negative")?);
-            } else if is_word(option, "MAXLEN") {
-                search.compared_max = limit(value, "ERR MAXLEN can't be negative")?;
-            } else {
-                return Err(CommandError::Syntax);
-            }
-        }
-        Ok(search)
-    }
-
-    fn positions(&self, object: Option<&Object>, element: &[u8]) -> Vec<usize> {
-        let skipped = usize::try_from(self.rank.unsigned_abs() - 1).unwrap_or(usize::MAX);
-        let length = len(object);
-        let candidates = elements(object).map(|(_, candidate)| candidate);
-        let found = |candidates: &mut dyn Iterator<Item = (usize, Bytes)>| {
-            let matching = candidates.take(self.compared_max).filter(|(_, candidate)| *candidate == element);
-            matching.skip(skipped).take(self.count.unwrap_or(1)).map(|(position, _)| position).collect()
-        };
-        if self.rank > 0 {
-            found(&mut candidates.enumerate())
-        } else {
-            found(&mut (0..length).rev().zip(candidates.rev()))
-        }
-    }
-}
-
 pub(super) fn lpos(transaction: &mut Transaction<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     let search = Search::parse(&args[3..])?;
     let object = transaction.read(&transaction.key(args[1]), Kind::List)?;
-    let positions = search.positions(object, args[2]);
-    if search.count.is_some() {
+    let is_equal = elements(object).map(|(_, candidate)| candidate == args[2]);
+    let positions = if search.is_from_end() {
+        search.positions((0..len(object)).rev().zip(is_equal.rev()))
+    } else {
+        search.positions(is_equal.enumerate())
+    };
+    if search.is_for_several() {
         reply.array(positions.len());
         positions.into_iter().for_each(|position| reply.length(position));
     } else {

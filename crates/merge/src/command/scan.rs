@@ -5,7 +5,7 @@
 //! Cursors mean the same on every replica.
 
 use bytes::Bytes;
-use onecopy_keyspace::number::{integer, is_word};
+use onecopy_keyspace::options::{ScanOptions, parse_cursor};
 use onecopy_keyspace::{CommandError, STEPS_MAX, glob};
 use onecopy_resp::Writer;
 use xxhash_rust::xxh3::xxh3_64;
@@ -41,49 +41,9 @@ pub(super) fn keys(transaction: &mut Transaction<'_>, args: &[&[u8]], reply: &mu
     Ok(())
 }
 
-/// The options of a scan.
-struct Options<'a> {
-    pattern: Option<&'a [u8]>,
-    count: usize,
-    type_name: Option<&'a [u8]>,
-}
-
-impl<'a> Options<'a> {
-    /// How many elements a step visits by default.
-    const COUNT: usize = 10;
-    /// How many elements a step visits at most, whatever was asked for: a step is one reply.
-    const COUNT_MAX: usize = 1 << 20;
-
-    fn parse(args: &[&'a [u8]], with_type: bool) -> Result<Self, CommandError> {
-        let mut options = Self { pattern: None, count: Self::COUNT, type_name: None };
-        let mut rest = args.iter();
-        while let Some(option) = rest.next() {
-            let Some(value) = rest.next() else { return Err(CommandError::Syntax) };
-            if is_word(option, "COUNT") {
-                let count = integer(value)?;
-                if count < 1 {
-                    return Err(CommandError::Syntax);
-                }
-                options.count = usize::try_from(count).unwrap_or(Self::COUNT_MAX).min(Self::COUNT_MAX);
-            } else if is_word(option, "MATCH") {
-                options.pattern = Some(value);
-            } else if with_type && is_word(option, "TYPE") {
-                options.type_name = Some(value);
-            } else {
-                return Err(CommandError::Syntax);
-            }
-        }
-        Ok(options)
-    }
-
-    fn admits(&self, name: &[u8], left: &mut usize) -> Result<bool, CommandError> {
-        self.pattern.map_or(Ok(true), |pattern| admits(pattern, name, left))
-    }
-}
-
-fn parse_cursor(arg: &[u8]) -> Result<u64, CommandError> {
-    let text = std::str::from_utf8(arg).ok().filter(|text| !text.starts_with('+'));
-    text.and_then(|text| text.parse().ok()).ok_or(CommandError::Other("ERR invalid cursor"))
+/// Whether a scan wants what has this name.
+fn is_wanted(options: &ScanOptions<'_>, name: &[u8], left: &mut usize) -> Result<bool, CommandError> {
+    options.pattern.map_or(Ok(true), |pattern| admits(pattern, name, left))
 }
 
 fn reply_cursor(cursor: u64, reply: &mut Writer<'_>) {
@@ -93,7 +53,7 @@ fn reply_cursor(cursor: u64, reply: &mut Writer<'_>) {
 
 pub(super) fn scan(transaction: &mut Transaction<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     let cursor = parse_cursor(args[1])?;
-    let options = Options::parse(&args[2..], true)?;
+    let options = ScanOptions::parse(&args[2..], true)?;
     let db = transaction.call.db;
     let (mut visited, mut next, mut left) = (0, 0, STEPS_MAX);
     let mut found: Vec<&Bytes> = Vec::new();
@@ -106,9 +66,7 @@ pub(super) fn scan(transaction: &mut Transaction<'_>, args: &[&[u8]], reply: &mu
         }
         (visited, last) = (visited + 1, Some(key.coordinate()));
         let Some(kind) = object.kind().filter(|_| key.db() == db) else { continue };
-        if options.admits(key.name(), &mut left)?
-            && options.type_name.is_none_or(|name| is_word(name, kind.name()))
-        {
+        if is_wanted(&options, key.name(), &mut left)? && options.wants_type(kind.name()) {
             found.push(key.name());
         }
     }
@@ -133,7 +91,7 @@ fn scan_collection(
         reply.array(0);
         return Ok(());
     };
-    let options = Options::parse(&args[3..], false)?;
+    let options = ScanOptions::parse(&args[3..], false)?;
     // As Redis does with its compact encodings: a small collection comes at once.
     let count = if object.len_of(kind) <= SMALL { SMALL } else { options.count };
     let mut ahead: Vec<(u64, &Place, &Cell)> = object
@@ -150,7 +108,7 @@ fn scan_collection(
     let mut left = STEPS_MAX;
     let mut found = Vec::new();
     for (_, place, cell) in &ahead[..end] {
-        if options.admits(place.name(), &mut left)? {
+        if is_wanted(&options, place.name(), &mut left)? {
             found.push((*place, *cell));
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use onecopy_keyspace::CommandError;
-use onecopy_keyspace::number::{is_word, parse_integer};
+use onecopy_keyspace::options::Cardinality;
 use onecopy_resp::Writer;
 
 use super::Outcome;
@@ -118,23 +118,7 @@ pub(super) fn sintercard(
     args: &[&[u8]],
     reply: &mut Writer<'_>,
 ) -> Outcome {
-    let count = parse_integer(args[1]).filter(|count| *count > 0);
-    let count = count.ok_or(CommandError::Other("ERR numkeys should be greater than 0"))?;
-    let keys = usize::try_from(count).ok().and_then(|count| args[2..].split_at_checked(count));
-    let (keys, mut options) =
-        keys.ok_or(CommandError::Other("ERR Number of keys can't be greater than number of args"))?;
-    let mut limit = usize::MAX;
-    while let [option, value, rest @ ..] = options
-        && is_word(option, "LIMIT")
-    {
-        let number = parse_integer(value).and_then(|number| usize::try_from(number).ok());
-        let number = number.ok_or(CommandError::Other("ERR LIMIT can't be negative"))?;
-        limit = if number == 0 { usize::MAX } else { number };
-        options = rest;
-    }
-    if !options.is_empty() {
-        return Err(CommandError::Syntax);
-    }
-    reply.length(inter(transaction, keys)?.len().min(limit));
+    let Cardinality { keys, count_max } = Cardinality::parse(&args[1..])?;
+    reply.length(inter(transaction, keys)?.len().min(count_max));
     Ok(())
 }

@@ -6,7 +6,8 @@
 
 use bytes::Bytes;
 use onecopy_keyspace::CommandError;
-use onecopy_keyspace::number::{float, is_word, not_negative, parse_integer};
+use onecopy_keyspace::number::{float, not_negative};
+use onecopy_keyspace::options::{PopOptions, ScoreEnd, ZaddOptions};
 use onecopy_resp::Writer;
 
 use super::Outcome;
@@ -35,72 +36,6 @@ pub(super) fn ranked(object: Option<&Object>) -> impl DoubleEndedIterator<Item =
     object.into_iter().flat_map(|object| object.ranked()).map(|(score, member)| (member, score.0))
 }
 
-/// Arguments in pairs of score and member.
-type Pairs<'a, 'b> = &'a [[&'b [u8]; 2]];
-
-/// The options of `ZADD`.
-#[derive(Clone, Copy, Debug, Default)]
-struct Options {
-    only_new: bool,
-    only_existing: bool,
-    only_greater: bool,
-    only_less: bool,
-    count_changed: bool,
-    increment: bool,
-}
-
-impl Options {
-    /// The options, and the pairs of score and member that follow them.
-    fn parse<'a, 'b>(args: &'a [&'b [u8]]) -> Result<(Self, Pairs<'a, 'b>), CommandError> {
-        let mut options = Self::default();
-        let mut rest = args;
-        while let [option, tail @ ..] = rest {
-            let flag = match option {
-                _ if is_word(option, "NX") => &mut options.only_new,
-                _ if is_word(option, "XX") => &mut options.only_existing,
-                _ if is_word(option, "GT") => &mut options.only_greater,
-                _ if is_word(option, "LT") => &mut options.only_less,
-                _ if is_word(option, "CH") => &mut options.count_changed,
-                _ if is_word(option, "INCR") => &mut options.increment,
-                _ => break,
-            };
-            *flag = true;
-            rest = tail;
-        }
-        let (pairs, []) = rest.as_chunks::<2>() else { return Err(CommandError::Syntax) };
-        if pairs.is_empty() {
-            return Err(CommandError::Syntax);
-        }
-        if options.only_new && options.only_existing {
-            return Err(CommandError::Other("ERR XX and NX options at the same time are not compatible"));
-        }
-        let compared = options.only_greater || options.only_less;
-        if options.only_new && compared || options.only_greater && options.only_less {
-            return Err(CommandError::Other(
-                "ERR GT, LT, and/or NX options at the same time are not compatible",
-            ));
-        }
-        if options.increment && pairs.len() > 1 {
-            return Err(CommandError::Other("ERR INCR option supports a single increment-element pair"));
-        }
-        Ok((options, pairs))
-    }
-
-    /// The score that a member gets, which has `current`; `None` if it stays as it is.
-    fn resolve(self, current: Option<f64>, score: f64) -> Result<Option<f64>, CommandError> {
-        let Some(current) = current else { return Ok((!self.only_existing).then_some(score)) };
-        if self.only_new {
-            return Ok(None);
-        }
-        let score = if self.increment { current + score } else { score };
-        if score.is_nan() {
-            return Err(CommandError::Other("ERR resulting score is not a number (NaN)"));
-        }
-        let kept = self.only_less && score >= current || self.only_greater && score <= current;
-        Ok((!kept).then_some(score))
-    }
-}
-
 /// What adding has done.
 #[derive(Default)]
 struct Added {
@@ -113,7 +48,7 @@ struct Added {
 fn add(
     transaction: &mut Transaction<'_>,
     key: &Key,
-    options: Options,
+    options: ZaddOptions,
     pairs: &[(f64, &[u8])],
 ) -> Result<Added, CommandError> {
     transaction.read(key, Kind::SortedSet)?;
@@ -141,9 +76,7 @@ fn add(
 }
 
 pub(super) fn zadd(transaction: &mut Transaction<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    let (options, pairs) = Options::parse(&args[2..])?;
-    let pairs = pairs.iter().map(|[score, member]| Ok((float(score)?, *member)));
-    let pairs = pairs.collect::<Result<Vec<_>, CommandError>>()?;
+    let (options, pairs) = ZaddOptions::parse(&args[2..])?;
     let key = transaction.key(args[1]);
     let added = add(transaction, &key, options, &pairs)?;
     match (options.increment, added.score) {
@@ -156,7 +89,7 @@ pub(super) fn zadd(transaction: &mut Transaction<'_>, args: &[&[u8]], reply: &mu
 }
 
 pub(super) fn zincrby(transaction: &mut Transaction<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    let options = Options { increment: true, ..Options::default() };
+    let options = ZaddOptions { increment: true, ..ZaddOptions::default() };
     let key = transaction.key(args[1]);
     let added = add(transaction, &key, options, &[(float(args[2])?, args[3])])?;
     reply.double(added.score.unwrap_or_default());
@@ -238,10 +171,10 @@ fn take(
     transaction: &mut Transaction<'_>,
     key: &Key,
     count: usize,
-    highest: bool,
+    end: ScoreEnd,
 ) -> Result<Vec<(Bytes, f64)>, CommandError> {
     let object = transaction.object(key);
-    let taken: Vec<(Bytes, f64)> = if highest {
+    let taken: Vec<(Bytes, f64)> = if end == ScoreEnd::Highest {
         ranked(object).rev().take(count).map(|(member, score)| (member.clone(), score)).collect()
     } else {
         ranked(object).take(count).map(|(member, score)| (member.clone(), score)).collect()
@@ -250,7 +183,7 @@ fn take(
     Ok(taken)
 }
 
-fn pop(transaction: &mut Transaction<'_>, args: &[&[u8]], highest: bool, reply: &mut Writer<'_>) -> Outcome {
+fn pop(transaction: &mut Transaction<'_>, args: &[&[u8]], end: ScoreEnd, reply: &mut Writer<'_>) -> Outcome {
     let count = match &args[2..] {
         [] => None,
         [count] => Some(not_negative(count)?),
@@ -258,7 +191,7 @@ fn pop(transaction: &mut Transaction<'_>, args: &[&[u8]], highest: bool, reply: 
     };
     let key = transaction.key(args[1]);
     transaction.read(&key, Kind::SortedSet)?;
-    let taken = take(transaction, &key, count.unwrap_or(1), highest)?;
+    let taken = take(transaction, &key, count.unwrap_or(1), end)?;
     // RESP3 puts each pair into an array, but only if a count was given.
     match count {
         Some(_) => reply.pairs(taken.len()),
@@ -275,35 +208,19 @@ fn pop(transaction: &mut Transaction<'_>, args: &[&[u8]], highest: bool, reply: 
 }
 
 pub(super) fn zpopmin(transaction: &mut Transaction<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    pop(transaction, args, false, reply)
+    pop(transaction, args, ScoreEnd::Lowest, reply)
 }
 
 pub(super) fn zpopmax(transaction: &mut Transaction<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    pop(transaction, args, true, reply)
+    pop(transaction, args, ScoreEnd::Highest, reply)
 }
 
 pub(super) fn zmpop(transaction: &mut Transaction<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    let positive = |arg: &[u8], error: &'static str| {
-        let number = parse_integer(arg).and_then(|number| usize::try_from(number).ok());
-        number.filter(|number| *number > 0).ok_or(CommandError::Other(error))
-    };
-    let count = positive(args[1], "ERR numkeys should be greater than 0")?;
-    let (names, rest) = args[2..].split_at_checked(count).ok_or(CommandError::Syntax)?;
-    let (end, rest) = rest.split_first().ok_or(CommandError::Syntax)?;
-    let highest = match end {
-        _ if is_word(end, "MIN") => false,
-        _ if is_word(end, "MAX") => true,
-        _ => return Err(CommandError::Syntax),
-    };
-    let count = match rest {
-        [] => 1,
-        [option, count] if is_word(option, "COUNT") => positive(count, "ERR count should be greater than 0")?,
-        _ => return Err(CommandError::Syntax),
-    };
+    let PopOptions { keys: names, end, count } = PopOptions::parse(&args[1..], ScoreEnd::parse)?;
     for name in names {
         let key = transaction.key(name);
         if transaction.read(&key, Kind::SortedSet)?.is_some() {
-            let taken = take(transaction, &key, count, highest)?;
+            let taken = take(transaction, &key, count, end)?;
             reply.array(2);
             reply.bulk(name);
             reply.array(taken.len());

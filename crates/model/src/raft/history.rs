@@ -13,7 +13,8 @@ use crate::verdict::{Verdict, violated};
 pub const ELECTION_SAFETY: &str = "election safety";
 /// A leader never overwrites or deletes entries in its log; it only appends new entries.
 pub const APPEND_ONLY: &str = "leader append-only";
-/// If two logs contain an entry with the same index and term, then the logs are identical up through that index.
+/// If two logs contain an entry with the same index and term, then the logs are identical up through that
+/// index.
 pub const LOG_MATCHING: &str = "log matching";
 /// An entry that is committed in a given term is present in the logs of the leaders of all higher terms.
 pub const COMPLETENESS: &str = "leader completeness";

@@ -2,23 +2,24 @@
 //!
 //! # What may happen
 //!
-//! Any message may arrive next, any disk may finish its next write. A [`Budget`] says how often a client writes or
-//! reads, a timeout fires (a follower asks for an election, a leader steps down for want of a quorum), a member crashes
-//! and restarts (and keeps what was durable and any beginning of what was on its way), a message arrives twice.
+//! Any message may arrive next, any disk may finish its next write. A [`Budget`] says how often a client
+//! writes or reads, a timeout fires (a follower asks for an election, a leader steps down for want of a
+//! quorum), a member crashes and restarts (and keeps what was durable and any beginning of what was on its
+//! way), a message arrives twice.
 //!
 //! # What is left out, and why nothing is lost by it
 //!
-//! | left out | why that is sound |
-//! | --- | --- |
-//! | losing a message | whatever others do after a loss they can do while it lies in the network |
-//! | a delivery that changes nothing | the state after it has one message less, and so fewer successors |
-//! | answers of a term before the receiver's durable one | the receiver ignores them in every later life |
-//! | time | every step is at the end of time (`node::NOW`): timeouts fire when the checker wants |
-//! | slow disks, once no crash is left | they are no different from a slow network then; `slow_disks` brings them back |
-//! | the dice of the election timeouts | they decide only about times |
+//! - **losing a message**: whatever others do after a loss they can do while it lies in the network
+//! - **a delivery that changes nothing**: the state after it has one message less, and so fewer successors
+//! - **answers of a term before the receiver's durable one**: the receiver ignores them in every later life
+//! - **time**: every step is at the end of time (`node::NOW`): timeouts fire when the checker wants
+//! - **slow disks, once no crash is left**: they are no different from a slow network then; `slow_disks`
+//!   brings them back
+//! - **the dice of the election timeouts**: they decide only about times
 //!
-//! Since time stands still, a follower that heard a leader goes on hearing it until its own timeout fires: a second
-//! election takes two timeouts, that of the candidate and that of one voter. Heartbeats are sent by reads alone.
+//! Since time stands still, a follower that heard a leader goes on hearing it until its own timeout fires: a
+//! second election takes two timeouts, that of the candidate and that of one voter. Heartbeats are sent by
+//! reads alone.
 
 mod history;
 mod node;

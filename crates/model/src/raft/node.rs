@@ -22,8 +22,8 @@ pub const fn member(node: NodeId) -> Member {
     Member { node, incarnation: Incarnation(1) }
 }
 
-/// The time of every step. The end of time: whatever is added to it stays there, so that every timeout is due whenever the
-/// checker wants it, and no state differs from another by a time alone.
+/// The time of every step. The end of time: whatever is added to it stays there, so that every timeout is due
+/// whenever the checker wants it, and no state differs from another by a time alone.
 pub const NOW: Instant = Instant(u64::MAX);
 
 /// One member.

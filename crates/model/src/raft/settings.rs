@@ -11,8 +11,8 @@ pub enum Start {
     Settled,
     /// With empty disks, and nobody leads.
     Cold,
-    /// In term 3, as in part (b) of the paper's Figure 8: n1 led term 2 and n2 term 3, each wrote one entry that nobody
-    /// else got, and all three have just been restarted.
+    /// In term 3, as in part (b) of the paper's Figure 8: n1 led term 2 and n2 term 3, each wrote one entry
+    /// that nobody else got, and all three have just been restarted.
     Figure8,
 }
 

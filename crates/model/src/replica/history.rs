@@ -1,5 +1,5 @@
-//! What was promised to clients: everything acknowledged, in order, and the reads that wait. No node knows it; the
-//! properties are about it.
+//! What was promised to clients: everything acknowledged, in order, and the reads that wait. No node knows
+//! it; the properties are about it.
 
 use onecopy_core::{Entry, Index, Member, NodeId, Rule, Rules, View, ViewNumber};
 use onecopy_replica::Standing;
@@ -10,11 +10,13 @@ use crate::verdict::{Verdict, violated};
 
 /// All replicas execute the same entries, each at the same index.
 pub const AGREEMENT: &str = "entries agree";
-/// What a primary commits, and everything acknowledged before, every member of its view holds durably (P1, P4, P5, P6).
+/// What a primary commits, and everything acknowledged before, every member of its view holds durably (P1,
+/// P4, P5, P6).
 pub const EVERY_MEMBER: &str = "every member holds what is acknowledged";
 /// A read sees everything that was acknowledged before it was asked.
 pub const READS: &str = "reads are fresh";
-/// View numbers grow by one; the primary is an heir; a new member was a learner that the primary had certified (P4, P5).
+/// View numbers grow by one; the primary is an heir; a new member was a learner that the primary had
+/// certified (P4, P5).
 pub const VIEW_TABLE: &str = "the view table keeps its word";
 /// A view has one primary: the member and the process start that it names (P9, P11).
 pub const ONE_PRIMARY: &str = "one primary per view";
@@ -26,7 +28,8 @@ pub const ASSERTIONS: &str = "the cores' assertions hold";
 /// What clients know.
 #[derive(Clone, Debug, Default, Hash)]
 pub struct History {
-    /// What was executed at each index by whoever was the first: a primary, which acknowledges it. And in which view.
+    /// What was executed at each index by whoever was the first: a primary, which acknowledges it. And in
+    /// which view.
     pub executed: Vec<(Entry, ViewNumber)>,
     /// The reads that wait: their token, and how much had been acknowledged when they were asked.
     waiting: Vec<(u64, Index)>,
@@ -65,8 +68,8 @@ impl History {
         }
     }
 
-    /// A primary has committed: every member of its view must hold durably what it has executed, and everything that
-    /// was acknowledged in earlier views.
+    /// A primary has committed: every member of its view must hold durably what it has executed, and
+    /// everything that was acknowledged in earlier views.
     pub fn committed(&self, nodes: &[Shared<Node>], primary: &Node, verdict: &mut Verdict) {
         let Some(view) = primary.replica.view() else { return };
         for member in &view.members {
@@ -110,7 +113,8 @@ impl History {
     }
 }
 
-/// A view follows another. `certified` says whether the primary had asked for the membership of whoever joins.
+/// A view follows another. `certified` says whether the primary had asked for the membership of whoever
+/// joins.
 pub fn follows(before: &View, after: &View, certified: impl Fn(&Member) -> bool, verdict: &mut Verdict) {
     let heir = after.member(after.primary).is_some_and(|primary| before.is_member(primary));
     let entitled =

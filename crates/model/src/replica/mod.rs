@@ -3,30 +3,35 @@
 //!
 //! # What may happen
 //!
-//! Any message may arrive next, any disk may finish its next write, any view that there ever was may be announced to a
-//! node that knows an older one. Beyond that, a [`Budget`] says how often a client writes or reads, the view service
-//! makes any change that its table allows, a node crashes (and keeps what was durable and any beginning of what was on
-//! its way), loses its disk, a primary sends a heartbeat, a message arrives twice, time passes.
+//! Any message may arrive next, any disk may finish its next write, any view that there ever was may be
+//! announced to a node that knows an older one. Beyond that, a [`Budget`] says how often a client writes or
+//! reads, the view service makes any change that its table allows, a node crashes (and keeps what was durable
+//! and any beginning of what was on its way), loses its disk, a primary sends a heartbeat, a message arrives
+//! twice, time passes.
 //!
 //! # What is left out, and why nothing is lost by it
 //!
-//! | left out | why that is sound |
-//! | --- | --- |
-//! | losing a message | whatever others do after a loss they can do while it lies in the network |
-//! | a delivery that changes nothing | the state after it has one message less, and so fewer successors |
-//! | messages of views older than the receiver's durable promise | the receiver refuses them in every later life (P3) |
-//! | answers of a durably promised view to a replica that does not lead it | it never will: a new life needs a new view (P11) |
-//! | `NewerView` | it adopts a view exactly as an announcement does, and announcements are always possible |
-//! | announcements of views that a node is not in | it would do nothing, which it may do anyway |
-//! | crashes of a node that has no view | it has nothing to lose |
-//! | a promise that waits, first in the queue of the disk | all that its node says waits for it, and a crash before it is the same as one before the view was heard of (not with P3's durable promise switched off) |
-//! | slow disks, once no crash is left | they are no different from a slow network then; `slow_disks` brings them back |
-//! | suspicions | the view service is an adversary, it needs no reason |
-//! | a view service that falls back on an older boot number | such a change is the same as one made before the crash |
-//! | time | heartbeats are due whenever the checker likes; nothing else in the core waits for time |
+//! - **losing a message**: whatever others do after a loss they can do while it lies in the network
+//! - **a delivery that changes nothing**: the state after it has one message less, and so fewer successors
+//! - **messages of views older than the receiver's durable promise**: the receiver refuses them in every
+//!   later life (P3)
+//! - **answers of a durably promised view to a replica that does not lead it**: it never will: a new life
+//!   needs a new view (P11)
+//! - **`NewerView`**: it adopts a view exactly as an announcement does, and announcements are always possible
+//! - **announcements of views that a node is not in**: it would do nothing, which it may do anyway
+//! - **crashes of a node that has no view**: it has nothing to lose
+//! - **a promise that waits, first in the queue of the disk**: all that its node says waits for it, and a
+//!   crash before it is the same as one before the view was heard of (not with P3's durable promise switched
+//!   off)
+//! - **slow disks, once no crash is left**: they are no different from a slow network then; `slow_disks`
+//!   brings them back
+//! - **suspicions**: the view service is an adversary, it needs no reason
+//! - **a view service that falls back on an older boot number**: such a change is the same as one made before
+//!   the crash
+//! - **time**: heartbeats are due whenever the checker likes; nothing else in the core waits for time
 //!
-//! The group starts *settled*: its first view is adopted by all, and the no-op that opens it is committed and durable
-//! everywhere. How a view comes about is explored with the changes of views.
+//! The group starts *settled*: its first view is adopted by all, and the no-op that opens it is committed and
+//! durable everywhere. How a view comes about is explored with the changes of views.
 
 mod history;
 mod node;
@@ -103,7 +108,8 @@ impl Group {
         Instant::ZERO + FAILURE_TIMEOUT * 2 * passed
     }
 
-    /// Everybody is in the first view, and its no-op is committed: in an order in which no rule is needed for that.
+    /// Everybody is in the first view, and its no-op is committed: in an order in which no rule is needed for
+    /// that.
     fn settled(&self) -> State {
         let calm = Self { settings: Settings { slow_disks: true, ..self.settings } };
         calm.settle()

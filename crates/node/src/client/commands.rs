@@ -1,5 +1,5 @@
-//! Commands that concern the connection or the node, not the data: they are answered at once, by whichever node
-//! the client is connected to.
+//! Commands that concern the connection or the node, not the data: they are answered at once, by whichever
+//! node the client is connected to.
 
 mod client;
 mod config;

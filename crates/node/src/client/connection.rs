@@ -35,11 +35,12 @@ const READ_BYTES_MAX: usize = 1024 * 1024;
 const TRUSTED: usize = 8;
 /// A segment is closed when it has grown to this many bytes.
 pub(crate) const SEGMENT_BYTES_MAX: usize = 1024 * 1024;
-/// How many commands a segment takes at first, and at most. In between it follows the size of the replies, which nobody
-/// knows before: a pipeline of large reads must not fill the memory.
+/// How many commands a segment takes at first, and at most. In between it follows the size of the replies,
+/// which nobody knows before: a pipeline of large reads must not fill the memory.
 const SEGMENT_COMMANDS_FIRST: u32 = 16;
 const SEGMENT_COMMANDS_MAX: u32 = 8192;
-/// Segments grow while their replies are smaller than this, and shrink when they are larger than four times as much.
+/// Segments grow while their replies are smaller than this, and shrink when they are larger than four times
+/// as much.
 const REPLY_BYTES_WANTED: usize = 256 * 1024;
 /// A client that must say who it is has this long to do so.
 const AUTHENTICATE_WITHIN: Duration = Duration::from_secs(30);

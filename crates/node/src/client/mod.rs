@@ -1,9 +1,9 @@
 //! Redis clients.
 //!
-//! A connection reads what has arrived, answers what concerns only itself, and submits runs of data commands to the
-//! coordinator as *segments*. It has one segment on its way at a time: what arrives meanwhile makes up the next
-//! one, so that a client's commands are executed and answered in the order in which it sent them, and a deep
-//! pipeline costs few round trips.
+//! A connection reads what has arrived, answers what concerns only itself, and submits runs of data commands
+//! to the coordinator as *segments*. It has one segment on its way at a time: what arrives meanwhile makes up
+//! the next one, so that a client's commands are executed and answered in the order in which it sent them,
+//! and a deep pipeline costs few round trips.
 //!
 //! Who has not said who it is may hold little and stay for a short while; what a client that is known may
 //! hold is bounded for each and for all together ([`budget`], [`output`]).

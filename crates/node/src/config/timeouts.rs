@@ -20,7 +20,8 @@ pub struct Timeouts {
     pub lease_ms: u64,
     /// How long a request waits for a primary before it is answered with an error.
     pub request_ms: u64,
-    /// The least time without a leader after which the view service elects another; the most is twice as much.
+    /// The least time without a leader after which the view service elects another; the most is twice as
+    /// much.
     pub election_ms: u64,
 }
 

@@ -16,7 +16,8 @@ pub(crate) struct EventLog {
 pub(crate) type Changes = BTreeMap<(&'static str, String), u64>;
 
 impl EventLog {
-    /// Tells the events that are new in a table. What had happened before the node heard of the cluster is no news.
+    /// Tells the events that are new in a table. What had happened before the node heard of the cluster is no
+    /// news.
     pub(crate) fn follow(&mut self, table: &Table, changes: &mut Changes) {
         let told = self.told.replace(table.version());
         for event in table.events() {

@@ -96,8 +96,8 @@ async fn shared_settings(State(settings): State<SharedSettings>) -> Json<SharedS
     Json(settings)
 }
 
-/// 200 when it was done, 409 when it was refused, 504 when nobody said: it may be done yet. JSON must be called so: no form of a
-/// foreign web page gets here, and nothing else of it ([`origin`]).
+/// 200 when it was done, 409 when it was refused, 504 when nobody said: it may be done yet. JSON must be
+/// called so: no form of a foreign web page gets here, and nothing else of it ([`origin`]).
 async fn operate(State(operators): State<Operators>, Json(operation): Json<Operation>) -> Response {
     info!(?operation, "an operator wants something");
     let operated = operators.ask(operation).await;

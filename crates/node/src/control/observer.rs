@@ -57,8 +57,8 @@ impl ViewObserver for Telling {
 
     fn executed(&mut self, _: &Entry, command: &Command, outcome: &Result<(), Rejection>, _: &Table) {
         match outcome {
-            // What has changed is told by every node that learns of it. The same evidence may lead to it twice, or somebody
-            // else may be first: that is what compare-and-set is for.
+            // What has changed is told by every node that learns of it. The same evidence may lead to it
+            // twice, or somebody else may be first: that is what compare-and-set is for.
             Ok(()) | Err(Rejection::NoChange | Rejection::ViewChanged { .. }) => {}
             Err(rejection) => debug!(?command, %rejection, "view table: refused"),
         }

@@ -1,4 +1,5 @@
-//! A node that was started from an old image of its disk does no harm: it stops as soon as it hears of it, for good (rule P9).
+//! A node that was started from an old image of its disk does no harm: it stops as soon as it hears of it,
+//! for good (rule P9).
 
 use onecopy_storage::{Identity, IdentityError, RealFileSystem};
 use tracing::error;

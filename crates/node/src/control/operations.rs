@@ -49,7 +49,8 @@ impl Control {
     /// The primary here could not make way.
     pub(super) fn handover_failed(&mut self, group: GroupId, error: HandoverError) {
         for (to, request) in self.handing_over.remove(&group).unwrap_or_default() {
-            // It may be about to be one, or have been one until now: the question will be repeated to whoever is.
+            // It may be about to be one, or have been one until now: the question will be repeated to whoever
+            // is.
             if error != HandoverError::NotPrimary {
                 let outcome = Err(error.to_string());
                 self.send(to, ControlMessage::Operated { request, outcome });

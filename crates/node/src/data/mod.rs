@@ -1,9 +1,10 @@
 //! A data thread: clients, the coordinators, and the replicas of all groups, in one event loop.
 //!
-//! Everything that happens becomes an [`Event`]; one *turn* takes all events that have arrived and hands them to the
-//! [`DataPlane`](onecopy_host::DataPlane), which does the rest; then what it wants is handed out. Under load the turns get
-//! larger, not more: requests [gather](Gathering), while what is for the replicas has its turn at once.
-//! Replicas, state machines and coordinators belong to this thread alone and need no locks.
+//! Everything that happens becomes an [`Event`]; one *turn* takes all events that have arrived and hands them
+//! to the [`DataPlane`](onecopy_host::DataPlane), which does the rest; then what it wants is handed out.
+//! Under load the turns get larger, not more: requests [gather](Gathering), while what is for the replicas
+//! has its turn at once. Replicas, state machines and coordinators belong to this thread alone and need no
+//! locks.
 //!
 //! ```text
 //! connections ─▶ segments ┐                             ┌▶ journal (log thread)

@@ -1,5 +1,5 @@
-//! One turn of the data thread: what has happened goes into the data plane, and what it wants goes to the disk, to peers, to
-//! the control thread and to clients.
+//! One turn of the data thread: what has happened goes into the data plane, and what it wants goes to the
+//! disk, to peers, to the control thread and to clients.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;

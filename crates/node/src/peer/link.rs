@@ -34,8 +34,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The links of one lane to all other nodes. Belongs to one thread.
 ///
-/// The configuration names some nodes; others are learnt from the view table: a node that joins later is in nobody's
-/// configuration but its own, and one that has moved is not where the configuration says ([`Whereabouts`]).
+/// The configuration names some nodes; others are learnt from the view table: a node that joins later is in
+/// nobody's configuration but its own, and one that has moved is not where the configuration says
+/// ([`Whereabouts`]).
 pub(crate) struct Links {
     caller: Caller,
     heard: Rc<dyn Fn(LinkEvent)>,
@@ -320,7 +321,8 @@ async fn keep_connected(
     }
 }
 
-/// Whether nobody listens: the operating system refuses, or hangs up on who waits in the queue of a process that ends.
+/// Whether nobody listens: the operating system refuses, or hangs up on who waits in the queue of a process
+/// that ends.
 fn is_refusal(error: &std::io::Error) -> bool {
     use std::io::ErrorKind;
     let refusals = [

@@ -1,7 +1,7 @@
 //! The connections between nodes.
 //!
-//! A node keeps, for every other node, one outgoing connection per *lane*; the other direction has its own. There
-//! are two lanes, so that a ping never queues behind a snapshot:
+//! A node keeps, for every other node, one outgoing connection per *lane*; the other direction has its own.
+//! There are two lanes, so that a ping never queues behind a snapshot:
 //!
 //! - [`Lane::Control`]: pings, suspicions, announcements, and the view service's own Raft;
 //! - [`Lane::Data`]: replication, and requests that coordinators forward to primaries. Each data thread has

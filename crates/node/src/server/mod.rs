@@ -211,8 +211,8 @@ impl Server {
         ending.unwrap_or_else(|| Ending::Broken("the threads of the node have ended".to_owned()))
     }
 
-    /// Stops the node: what it leads is handed over first, if that goes within a second; then no client is answered any more,
-    /// and what is in the log is synced.
+    /// Stops the node: what it leads is handed over first, if that goes within a second; then no client is
+    /// answered any more, and what is in the log is synced.
     pub fn stop(mut self) {
         drop(self.stop.take());
         for thread in self.threads.drain(..) {

@@ -1,12 +1,14 @@
 //! `onecopy dev`: a whole cluster on this machine, to play with and to test against.
 //!
-//! Each node is a process of its own, started from this executable as `onecopy server`, so that killing one is a real crash.
+//! Each node is a process of its own, started from this executable as `onecopy server`, so that killing one
+//! is a real crash.
 //!
 //! ```text
 //! <data>/
 //!   dev.lock          held while a `dev` uses the directory
 //!   cluster.json      what runs where ([`ClusterFile`])
-//!   node-K/node.toml  the settings of node K; also what `dev` remembers: the cluster, who is in it, its peer ports
+//!   node-K/node.toml  the settings of node K; also what `dev` remembers: the cluster, who is in it, its peer
+//!                     ports
 //!   node-K/log        what node K logged
 //!   node-K/data/      its data directory
 //! ```
@@ -63,10 +65,12 @@ pub struct Arguments {
     /// Where everything is kept. Without it, a temporary directory that is removed at the end.
     #[arg(long, value_name = "DIRECTORY")]
     data: Option<PathBuf>,
-    /// How many nodes form the view service: 1, 3 or 5 (for a new cluster, 1 up to two nodes, 3 up to four, then 5).
+    /// How many nodes form the view service: 1, 3 or 5 (for a new cluster, 1 up to two nodes, 3 up to four,
+    /// then 5).
     #[arg(long, value_name = "NUMBER")]
     view_nodes: Option<u32>,
-    /// Give the view service nodes of its own, after those that hold data (3 unless --view-nodes says otherwise).
+    /// Give the view service nodes of its own, after those that hold data (3 unless --view-nodes says
+    /// otherwise).
     #[arg(long)]
     separate: bool,
     /// What the nodes log, into DIRECTORY/node-K/log.

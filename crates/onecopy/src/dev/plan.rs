@@ -118,7 +118,8 @@ fn home(directory: &Path, node: u32) -> PathBuf {
     directory.join(format!("node-{node}"))
 }
 
-/// Waits for the nodes of a `dev` that was killed: they end by themselves, but still hold ports and data for a moment.
+/// Waits for the nodes of a `dev` that was killed: they end by themselves, but still hold ports and data for
+/// a moment.
 fn await_leftovers(directory: &Path) -> anyhow::Result<()> {
     let Ok(file) = ClusterFile::read(directory) else { return Ok(()) };
     let deadline = Instant::now() + LEFTOVER_TIMEOUT;

@@ -6,8 +6,8 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use anyhow::{Context, bail};
 use rand::RngExt;
 
-/// Where ports for peers are looked for: below those that the kernel gives to outgoing connections. One of these could
-/// take the port of a node that is dead for a while, and keep it from coming back.
+/// Where ports for peers are looked for: below those that the kernel gives to outgoing connections. One of
+/// these could take the port of a node that is dead for a while, and keep it from coming back.
 const PEER_PORTS: std::ops::Range<u16> = 20_000..32_000;
 const ATTEMPTS: usize = 200;
 

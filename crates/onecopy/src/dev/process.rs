@@ -49,8 +49,9 @@ impl NodeProcess {
                 command.env_remove(name);
             }
         }
-        // A group of its own: Ctrl-C on the terminal reaches `dev` alone, which stops the nodes in order. And if `dev`
-        // dies while a node is paused, the kernel ends the node: it hangs up on stopped groups that nobody watches.
+        // A group of its own: Ctrl-C on the terminal reaches `dev` alone, which stops the nodes in order. And
+        // if `dev` dies while a node is paused, the kernel ends the node: it hangs up on stopped groups that
+        // nobody watches.
         command.process_group(0);
         let child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log).spawn();
         self.child = Some(child.with_context(|| format!("cannot start node {}", self.node.id()))?);
@@ -119,7 +120,8 @@ impl NodeProcess {
     }
 }
 
-/// This program. If the file was replaced since it was started (by a new build), the kernel still has the old one.
+/// This program. If the file was replaced since it was started (by a new build), the kernel still has the old
+/// one.
 fn executable() -> PathBuf {
     let path = std::env::current_exe().ok().filter(|path| path.exists());
     path.unwrap_or_else(|| "/proc/self/exe".into())

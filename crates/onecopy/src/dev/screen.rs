@@ -1,5 +1,5 @@
-//! What `onecopy dev` shows and reads: on a terminal a table that is drawn again and again with a line to type in below,
-//! elsewhere one line for each thing that happens.
+//! What `onecopy dev` shows and reads: on a terminal a table that is drawn again and again with a line to
+//! type in below, elsewhere one line for each thing that happens.
 
 use std::io::{BufRead, IsTerminal, Write};
 
@@ -121,8 +121,8 @@ impl Drop for Screen {
     }
 }
 
-/// Whether the terminal listens to this process: one in the background is paused by the kernel if it reads from it or
-/// changes its mode.
+/// Whether the terminal listens to this process: one in the background is paused by the kernel if it reads
+/// from it or changes its mode.
 fn is_in_foreground() -> bool {
     let group = rustix::termios::tcgetpgrp(std::io::stdin());
     group.is_ok_and(|group| group == rustix::process::getpgrp())

@@ -153,7 +153,8 @@ impl Supervisor {
         Ok(())
     }
 
-    /// The latest answers. What an earlier process of a node, or a stranger on its port, has said does not count.
+    /// The latest answers. What an earlier process of a node, or a stranger on its port, has said does not
+    /// count.
     fn current_answers(&self) -> Vec<Answer> {
         let mut answers = self.watch.answers();
         for (node, answer) in self.nodes.iter().zip(&mut answers) {

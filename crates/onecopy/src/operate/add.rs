@@ -16,9 +16,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Print the settings of a new node for a running cluster.
 ///
-/// They hold what all nodes have in common, as a running node says it, and the addresses of the new one. A node that is started
-/// with them joins by itself: it takes clients at once, and is a spare that is recruited when a copy is missing. No other node's
-/// settings need to be changed.
+/// They hold what all nodes have in common, as a running node says it, and the addresses of the new one. A
+/// node that is started with them joins by itself: it takes clients at once, and is a spare that is recruited
+/// when a copy is missing. No other node's settings need to be changed.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// The HTTP address of a running node.

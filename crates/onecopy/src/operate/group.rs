@@ -7,8 +7,8 @@ use super::Asking;
 
 /// Hand over, change the number of copies, or recover from a disaster.
 ///
-/// Any node that answers takes the command to whoever can execute it, and says what became of it. The exit code is 0 if it was
-/// done, 1 if it was refused, and 2 if nobody said within 5 s: then it may be done yet.
+/// Any node that answers takes the command to whoever can execute it, and says what became of it. The exit
+/// code is 0 if it was done, 1 if it was refused, and 2 if nobody said within 5 s: then it may be done yet.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  onecopy group handover --to 2\n  onecopy group handover --group 2\n  onecopy group copies 3\n  \
@@ -29,7 +29,8 @@ struct Which {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Make another member the primary. Nothing fails and nothing is lost: clients see a pause of some milliseconds.
+    /// Make another member the primary. Nothing fails and nothing is lost: clients see a pause of some
+    /// milliseconds.
     Handover {
         #[command(flatten)]
         group: Which,
@@ -51,12 +52,13 @@ enum Command {
     },
     /// Go on with what one node has, because the other members will never return. LOSES DATA.
     ///
-    /// The group waits as long as nobody who is alive is sure to have every acknowledged write. This command ends the
-    /// waiting: the copy of the named node becomes the only one, whatever it lacks. Acknowledged writes that it does not
-    /// have are lost for good, and members that return later are overwritten. Use it only when every other member of the view
-    /// has lost its disk, and choose the node with the highest durable index (`onecopy status`). It is refused while another
-    /// member is alive, and for a node that has nothing. A node that was restored from an old image of its disk has to begin
-    /// a new life first: `onecopy node new-life`.
+    /// The group waits as long as nobody who is alive is sure to have every acknowledged write. This command
+    /// ends the waiting: the copy of the named node becomes the only one, whatever it lacks. Acknowledged
+    /// writes that it does not have are lost for good, and members that return later are overwritten. Use it
+    /// only when every other member of the view has lost its disk, and choose the node with the highest
+    /// durable index (`onecopy status`). It is refused while another member is alive, and for a node that has
+    /// nothing. A node that was restored from an old image of its disk has to begin a new life first:
+    /// `onecopy node new-life`.
     Recover {
         #[command(flatten)]
         group: Which,

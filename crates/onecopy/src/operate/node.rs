@@ -11,9 +11,11 @@ use super::{Asking, add};
 use crate::status::{Report, ask};
 use crate::{DONE, UNKNOWN};
 
-/// Add a node to a running cluster, empty it, use it again, forget it, or start it from an old image of its disk.
+/// Add a node to a running cluster, empty it, use it again, forget it, or start it from an old image of its
+/// disk.
 ///
-/// The exit code is 0 if it was done, 1 if it was refused, and 2 if nobody said in time: then it may be done yet.
+/// The exit code is 0 if it was done, 1 if it was refused, and 2 if nobody said in time: then it may be done
+/// yet.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  onecopy node add --from 10.0.0.1:8080 --id 4 --host 10.0.0.4 > node4.toml\n  \
@@ -27,7 +29,8 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Add(add::Arguments),
-    /// Empty a node: it hands over what it leads, and its copies move to other nodes, as far as there are some.
+    /// Empty a node: it hands over what it leads, and its copies move to other nodes, as far as there are
+    /// some.
     Drain {
         /// Which one.
         node: u32,
@@ -46,9 +49,10 @@ enum Command {
     },
     /// Have an old image of a data directory begin a new life. LOSES DATA if anything newer is left.
     ///
-    /// A node that was restored from an old image of its disk refuses to run: it has forgotten what it has acknowledged since.
-    /// This command makes it a node that nobody knows, with what the image holds. That counts for nothing, and is overwritten
-    /// if the node is recruited, unless `onecopy group recover` makes it the only copy. The node must be stopped.
+    /// A node that was restored from an old image of its disk refuses to run: it has forgotten what it has
+    /// acknowledged since. This command makes it a node that nobody knows, with what the image holds. That
+    /// counts for nothing, and is overwritten if the node is recruited, unless `onecopy group recover` makes
+    /// it the only copy. The node must be stopped.
     NewLife {
         /// Its data directory, on this machine.
         #[arg(long, value_name = "DIRECTORY")]

@@ -12,8 +12,8 @@ use crate::{DONE, FAILED};
 
 /// Grow or shrink the view service of a running cluster, or show it.
 ///
-/// The exit code of `add` and `remove` is 0 if it was done, 1 if it was refused, and 2 if nobody said in time: then it
-/// may be done yet.
+/// The exit code of `add` and `remove` is 0 if it was done, 1 if it was refused, and 2 if nobody said in
+/// time: then it may be done yet.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  onecopy view status --http 10.0.0.1:8080\n  \
     onecopy view add 2 3 --http 10.0.0.1:8080\n  onecopy view remove 1 --http 10.0.0.2:8080")]
@@ -24,8 +24,8 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Give nodes a vote in the view service, all at once. They run, with the role `view`. (A view node that lost its disk
-    /// needs no command: it is replaced by itself.)
+    /// Give nodes a vote in the view service, all at once. They run, with the role `view`. (A view node that
+    /// lost its disk needs no command: it is replaced by itself.)
     Add {
         /// Which ones.
         #[arg(required = true)]

@@ -1,4 +1,5 @@
-//! What values a setting takes: in the file, where they have types, and in flags and variables, where all is text.
+//! What values a setting takes: in the file, where they have types, and in flags and variables, where all is
+//! text.
 
 use std::net::SocketAddr;
 

@@ -1,7 +1,8 @@
 //! Every setting of a node, listed once.
 //!
-//! A setting is given by a flag, an environment variable or the configuration file; where more than one gives it, the
-//! first of these counts. [`Overrides`] takes the flags and variables, [`load()`] puts everything together.
+//! A setting is given by a flag, an environment variable or the configuration file; where more than one gives
+//! it, the first of these counts. [`Overrides`] takes the flags and variables, [`load()`] puts everything
+//! together.
 
 mod kind;
 mod list;

@@ -5,8 +5,8 @@ use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 
 use super::list::{SETTINGS, Setting};
 
-/// What flags and environment variables say about the settings. As an argument group of a command, it has one flag
-/// for every setting.
+/// What flags and environment variables say about the settings. As an argument group of a command, it has one
+/// flag for every setting.
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
     pub(super) given: Vec<Given>,

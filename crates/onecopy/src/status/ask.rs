@@ -81,8 +81,8 @@ fn all(addresses: &[(String, Option<u32>)]) -> Vec<Answer> {
     })
 }
 
-/// A node that listens on all addresses of its machine says so, which nobody can connect to: its neighbour's host is
-/// the best guess.
+/// A node that listens on all addresses of its machine says so, which nobody can connect to: its neighbour's
+/// host is the best guess.
 fn reachable(address: &str, neighbour: &str) -> String {
     match (address.parse::<SocketAddr>(), neighbour.rsplit_once(':')) {
         (Ok(socket), Some((host, _))) if socket.ip().is_unspecified() => format!("{host}:{}", socket.port()),

@@ -19,8 +19,8 @@ pub const EXIT_DEGRADED: u8 = 2;
 
 /// Show the nodes and groups of a cluster.
 ///
-/// Any node that answers is enough: it names the others, which are then asked too. The exit code is 0 if every group has
-/// all its copies, 2 if one has not, and 1 if no node answers.
+/// Any node that answers is enough: it names the others, which are then asked too. The exit code is 0 if
+/// every group has all its copies, 2 if one has not, and 1 if no node answers.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  onecopy status\n  onecopy status --http 10.0.0.1:8080 --json\n  \
     onecopy status --dev /tmp/cluster.")]

@@ -1,4 +1,5 @@
-//! What the nodes of a cluster say, put together. The names of the fields are those of `--json`: programs rely on them.
+//! What the nodes of a cluster say, put together. The names of the fields are those of `--json`: programs
+//! rely on them.
 
 use std::collections::BTreeMap;
 
@@ -66,8 +67,8 @@ pub struct NodeReport {
     pub zone: String,
     /// What it is for: `view`, `data`, `coordinator`.
     pub roles: Vec<String>,
-    /// What it is in the view service: `leader`, `follower`, `candidate`, `learner`, `founding` or `waiting`; null if it is not
-    /// part of it.
+    /// What it is in the view service: `leader`, `follower`, `candidate`, `learner`, `founding` or `waiting`;
+    /// null if it is not part of it.
     pub view_service: Option<String>,
     /// Where it takes Redis clients; empty if it does not.
     pub redis: String,

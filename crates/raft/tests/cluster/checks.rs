@@ -102,8 +102,8 @@ impl Checks {
         id == EntryId::ZERO || self.committed.get(&id.index).is_some_and(|(known, _)| *known == id)
     }
 
-    /// Only the last configuration of a log may be uncommitted; and each has a member in common with any majority of
-    /// the one before, whatever majority of its own decides.
+    /// Only the last configuration of a log may be uncommitted; and each has a member in common with any
+    /// majority of the one before, whatever majority of its own decides.
     fn one_change_at_a_time(&mut self, raft: &Raft, founding: &Configuration) {
         if !founding.voters.is_empty() {
             self.configurations.entry(EntryId::ZERO).or_insert_with(|| founding.clone());

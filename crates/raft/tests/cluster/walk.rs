@@ -177,8 +177,8 @@ impl Walk<'_> {
         self.dice.one_of(&leaders).filter(|_| self.dice.below(4) > 0).unwrap_or(id)
     }
 
-    /// Members come, are promoted and go, one or several at a time. Operators do not ask for a group that cannot work:
-    /// those whose disks are lost stay a minority.
+    /// Members come, are promoted and go, one or several at a time. Operators do not ask for a group that
+    /// cannot work: those whose disks are lost stay a minority.
     fn change(&mut self, id: Member) {
         let id = self.probably_leader(id);
         let Some(raft) = self.cluster.raft(id) else { return };

@@ -80,7 +80,7 @@ fn a_primary_that_does_not_know_what_was_committed_cannot_hand_over() {
     assert_eq!(hand_over(&mut subject, N2), [failed(HandoverError::NotPrimary)]);
 }
 
-// ---- with leases ----------------------------------------------------------------------------------------------
+// ---- with leases ------------------------------------------------------------------------------------------
 
 fn leasing() -> Config {
     Config { lease: Some(Duration::from_millis(100)), drift_ppm: 0, ..config() }

@@ -21,8 +21,8 @@ fn terms(sent: u64, lease: Option<Loan>) -> Option<Terms> {
     Some(Terms { sent: at(sent), lease, reads: false })
 }
 
-/// An acknowledgement of view 1 that was sent at `sent` of the sender's clock, and promises a lease that counts
-/// from `earned` of the primary's.
+/// An acknowledgement of view 1 that was sent at `sent` of the sender's clock, and promises a lease that
+/// counts from `earned` of the primary's.
 fn promise_of(durable: u64, earned: u64, sent: u64) -> Message {
     Message::PrepareOk {
         view: ViewNumber(1),
@@ -181,7 +181,8 @@ fn a_backups_lease_counts_from_its_own_clock_and_nests_in_the_primarys() {
 
 #[test]
 fn a_backup_of_a_group_at_rest_has_its_lease_until_the_primarys_ends() {
-    // It counts from what was heard at 1100, however long after that it is lent: to 7059 of its clock, 1159 here.
+    // It counts from what was heard at 1100, however long after that it is lent: to 7059 of its clock, 1159
+    // here.
     let mut subject = leading(&view(1, N1, &[N1, N2], &[]));
     subject.now = at(1_100);
     subject.receive(N2, promise_of(1, 1_060, 7_000));
@@ -298,9 +299,10 @@ fn backups_that_read_hear_at_once_what_is_committed() {
     );
 }
 
-// ---- the heir -------------------------------------------------------------------------------------------------
+// ---- the heir ---------------------------------------------------------------------------------------------
 
-/// n1 is promoted to the primary of view 2 at 600, after it promised n2 at 500. It is alone, and its own disk is ready.
+/// n1 is promoted to the primary of view 2 at 600, after it promised n2 at 500. It is alone, and its own disk
+/// is ready.
 fn inherits(subject: &mut Subject, members: &[NodeId]) -> Vec<Effect> {
     subject.now = at(600);
     subject.announce(&view(2, N1, members, &[]));
@@ -364,7 +366,7 @@ fn a_backup_that_stays_is_not_waited_for_twice() {
     assert_eq!(subject.receive(N2, ok(2, 3)), [applies(vec![entry(2, 1), entry(3, 2)])]);
 }
 
-// ---- after a restart ------------------------------------------------------------------------------------------
+// ---- after a restart --------------------------------------------------------------------------------------
 
 fn restarted(config: Config, lease: u64) -> (Subject, Vec<Effect>) {
     let view = view(1, N2, &[N1, N2], &[]);

@@ -10,7 +10,8 @@ fn behind(node: NodeId, milliseconds: u64) -> Effect {
     petitions(1, Plea::Suspect { node, grounds })
 }
 
-/// Who is reported within so many intervals, in which everybody in `acks` answers every heartbeat with its index.
+/// Who is reported within so many intervals, in which everybody in `acks` answers every heartbeat with its
+/// index.
 fn reports(subject: &mut Subject, intervals: u64, acks: &[(NodeId, u64)]) -> Vec<Effect> {
     let mut reports = Vec::new();
     for _ in 0..intervals {
@@ -36,7 +37,8 @@ fn a_backup_that_a_write_waits_for_alone_is_reported() {
     assert_eq!(reports(&mut subject, TIMEOUT, &[(N2, 2), (N3, 2)]), []);
 }
 
-/// A write in every interval, for `intervals`; it is durable at the primary and at the backups so many intervals later.
+/// A write in every interval, for `intervals`; it is durable at the primary and at the backups so many
+/// intervals later.
 fn delayed(intervals: u64, primary: u64, backups: &[(NodeId, u64)]) -> Vec<NodeId> {
     let members: Vec<NodeId> = [N1].into_iter().chain(backups.iter().map(|(node, _)| *node)).collect();
     let mut subject = Subject::leading(&view(1, N1, &members, &[]));

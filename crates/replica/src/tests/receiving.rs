@@ -130,8 +130,8 @@ fn what_is_committed_already_is_not_received() {
 
 #[test]
 fn a_log_that_holds_what_the_snapshot_covers_is_kept() {
-    // This replica has acknowledged #6, and only does not know yet how much of its log is committed. Were the log
-    // replaced, an acknowledged entry would be gone.
+    // This replica has acknowledged #6, and only does not know yet how much of its log is committed. Were the
+    // log replaced, an acknowledged entry would be gone.
     let mut subject = learner(&[1, 1, 1, 1, 1, 1], 3);
     let (first, _) = pieces();
     let expected = [applies(vec![entry(4, 1), entry(5, 1)]), sends(N2, ok(2, 5))];

@@ -31,8 +31,8 @@ fn ack(wanted: u64) -> Message {
     Message::SnapshotAck { view: ViewNumber(2), transfer: 2, snapshot: SNAPSHOT, wanted }
 }
 
-/// The primary of view 2, with a snapshot at #5@1 and the entries #6@1 and #7@2; the learner n3 has nothing, and has just
-/// said so; the backup, which was asked first, has no snapshot. Returns what this caused.
+/// The primary of view 2, with a snapshot at #5@1 and the entries #6@1 and #7@2; the learner n3 has nothing,
+/// and has just said so; the backup, which was asked first, has no snapshot. Returns what this caused.
 fn asked(config: Config) -> (Subject, Vec<Effect>) {
     let kept = Recovered { base: SNAPSHOT, entries: vec![entry(6, 1)], commit: Index(6), state: None };
     let (mut subject, _) = Subject::start(config, kept);

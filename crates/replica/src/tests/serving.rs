@@ -39,8 +39,8 @@ fn about_snapshots(effects: Vec<Effect>) -> Vec<Effect> {
 mod the_primary {
     use super::*;
 
-    /// The primary of view 2, with a snapshot at #5@1 and the entries #6@1 and #7@2, which the backup n2 has; the learner
-    /// n3 has nothing, and has just said so.
+    /// The primary of view 2, with a snapshot at #5@1 and the entries #6@1 and #7@2, which the backup n2 has;
+    /// the learner n3 has nothing, and has just said so.
     fn asked() -> (Subject, Vec<Effect>) {
         let kept = Recovered { base: SNAPSHOT, entries: vec![entry(6, 1)], commit: Index(6), state: None };
         let (mut subject, _) = Subject::start(config(), kept);

@@ -59,8 +59,8 @@ fn a_learner_counts_for_nothing() {
 fn nothing_is_committed_before_the_noop() {
     let view = view(2, N1, &[N1, N2], &[]);
     let mut subject = Subject::told(config(), &view, &[1, 1], 0);
-    // P7: the members have the entries of the view before, but whether those were committed is not the question:
-    // another member could still cut them.
+    // P7: the members have the entries of the view before, but whether those were committed is not the
+    // question: another member could still cut them.
     assert_eq!(subject.receive(N2, ok(2, 2)), []);
     assert_eq!(subject.replica.commit(), Index(0));
     assert_eq!(subject.persisted(2), []);
@@ -116,7 +116,8 @@ fn backups_apply_what_the_next_message_says_is_committed() {
     let mut subject = Subject::told(config(), &view, &[], 0);
     let first = prepare(&view, 1, EntryId::ZERO, entries(&[1, 1]), 0);
     assert_eq!(subject.receive(N2, first), [appends(2, entries(&[1, 1]), 0)]);
-    // Committed means that all have it, this one too: it may be executed before it is known to be durable here.
+    // Committed means that all have it, this one too: it may be executed before it is known to be durable
+    // here.
     let expected = [applies(vec![entry(1, 1)]), sends(N2, ok(1, 0))];
     assert_eq!(subject.receive(N2, prepare(&view, 2, id(2, 1), vec![], 1)), expected);
     assert_eq!(subject.persisted(2), [sends(N2, ok(1, 2))]);

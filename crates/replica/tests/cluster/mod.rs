@@ -1,5 +1,5 @@
-//! A tiny deterministic cluster: nodes, their disks, and the messages between them. Nothing happens by itself, and
-//! there is no view service: the tests say what it announces, to whom, and what happens next.
+//! A tiny deterministic cluster: nodes, their disks, and the messages between them. Nothing happens by
+//! itself, and there is no view service: the tests say what it announces, to whom, and what happens next.
 #![allow(unreachable_pub, reason = "shared by the tests of this crate")]
 
 pub mod show;

@@ -1,6 +1,6 @@
-//! Money is neither made nor lost: transfers between accounts are executed as a whole or not at all, and an audit sees no
-//! half of one. The sum of all accounts is always 0. (The bank test of Jepsen; atomicity and isolation as in Gray, "The
-//! Transaction Concept", 1981, section 2.) It looks at nothing but the answer.
+//! Money is neither made nor lost: transfers between accounts are executed as a whole or not at all, and an
+//! audit sees no half of one. The sum of all accounts is always 0. (The bank test of Jepsen; atomicity and
+//! isolation as in Gray, "The Transaction Concept", 1981, section 2.) It looks at nothing but the answer.
 
 use crate::client::OpId;
 use crate::model::balances;

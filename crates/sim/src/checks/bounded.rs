@@ -1,5 +1,6 @@
-//! Nothing grows without bound while things go wrong: the log in memory, what waits for the disk, what was not committed
-//! yet. (The bounds of `crates/replica/src/config.rs`; issue 1 of every overload: queues, "The Tail at Scale", 2013.)
+//! Nothing grows without bound while things go wrong: the log in memory, what waits for the disk, what was
+//! not committed yet. (The bounds of `crates/replica/src/config.rs`; issue 1 of every overload: queues, "The
+//! Tail at Scale", 2013.)
 
 use onecopy_core::NodeId;
 
@@ -14,8 +15,8 @@ const CHECKER: &str = "bounded";
 /// snapshot is finished.
 const PATIENCE: usize = 5;
 
-/// How many events a run may have. The busiest have some hundred thousand: millions are a storm of messages that
-/// feeds on itself.
+/// How many events a run may have. The busiest have some hundred thousand: millions are a storm of messages
+/// that feeds on itself.
 const EVENTS_MAX: u64 = 4_000_000;
 
 /// Looks at how much has happened.
@@ -32,7 +33,8 @@ pub struct Sizes {
     pub log: usize,
     /// What of it is in memory, apart from what waits for the disk.
     pub memory: usize,
-    /// What of it waits for the disk. (The log of the view table grows by a few hundred bytes with each change of a view.)
+    /// What of it waits for the disk. (The log of the view table grows by a few hundred bytes with each
+    /// change of a view.)
     pub disk: usize,
 }
 

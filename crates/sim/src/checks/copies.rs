@@ -1,5 +1,6 @@
-//! Two faces of one property. Every member of the newest view holds everything that was ever committed: it may
-//! be the next primary, at any moment (that is what a member is; rules P1, P4, P5). And P1, all backups first: what a primary commits is durable at every member of its view at that moment. (PacificA,
+//! Two faces of one property. Every member of the newest view holds everything that was ever committed: it
+//! may be the next primary, at any moment (that is what a member is; rules P1, P4, P5). And P1, all backups
+//! first: what a primary commits is durable at every member of its view at that moment. (PacificA,
 //! "Replication in Log-Based Distributed Storage Systems", 2008, calls this the commit invariant.)
 
 use std::collections::BTreeMap;
@@ -9,8 +10,9 @@ use onecopy_core::{EntryId, GroupId, NodeId, View, ViewNumber};
 use crate::node::Node;
 use crate::trace::violated;
 
-/// Looks at the disks behind a commit. A member whose data was lost since it acknowledged is nobody's fault, nor is one that has been
-/// dropped since, and has begun anew in a later view: that is news to a primary which stood still.
+/// Looks at the disks behind a commit. A member whose data was lost since it acknowledged is nobody's fault,
+/// nor is one that has been dropped since, and has begun anew in a later view: that is news to a primary
+/// which stood still.
 pub fn check(
     nodes: &[Node],
     group: GroupId,

@@ -1,5 +1,6 @@
-//! Equal copies: states that reflect everything through the same index have the same digest (rule P10; Schneider,
-//! "Implementing Fault-Tolerant Services Using the State Machine Approach", 1990, section 2: determinism).
+//! Equal copies: states that reflect everything through the same index have the same digest (rule P10;
+//! Schneider, "Implementing Fault-Tolerant Services Using the State Machine Approach", 1990, section 2:
+//! determinism).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +15,8 @@ const INTERVAL: u64 = 32;
 #[derive(Debug, Default)]
 pub struct Digests {
     first: BTreeMap<u64, u64>,
-    /// Replicas whose memory was damaged, and that have not begun anew since. They differ until they are found out.
+    /// Replicas whose memory was damaged, and that have not begun anew since. They differ until they are
+    /// found out.
     pub scarred: BTreeSet<NodeId>,
     /// A damaged replica became the primary before it was found out: its state is the truth from then on.
     pub is_off: bool,

@@ -1,5 +1,5 @@
-//! An acknowledged write was committed by a primary with at least `min_copies` members in its view (rule `EnoughCopies`). That each of them had
-//! it is for [`super::copies`] to check.
+//! An acknowledged write was committed by a primary with at least `min_copies` members in its view (rule
+//! `EnoughCopies`). That each of them had it is for [`super::copies`] to check.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,8 @@ pub struct Enough {
 }
 
 impl Enough {
-    /// A primary has committed an entry in a view with so many members. It may have been committed by another one before.
+    /// A primary has committed an entry in a view with so many members. It may have been committed by another
+    /// one before.
     pub fn committed(&mut self, index: Index, members: usize) {
         let most = self.members.entry(index).or_default();
         *most = members.max(*most);

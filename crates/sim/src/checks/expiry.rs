@@ -1,6 +1,6 @@
-//! What is due goes away without anybody's help: when nobody asks for anything any more, a lease that has ended by the
-//! true time has ended by an entry too (`docs/protocols.md`, determinism; Redis calls it active expiry). That
-//! no lease is read after its end, or is gone before, is [`super::linearizable`]'s business.
+//! What is due goes away without anybody's help: when nobody asks for anything any more, a lease that has
+//! ended by the true time has ended by an entry too (`docs/protocols.md`, determinism; Redis calls it active
+//! expiry). That no lease is read after its end, or is gone before, is [`super::linearizable`]'s business.
 
 use onecopy_core::Timestamp;
 

@@ -1,5 +1,5 @@
-//! One founding: all view nodes that are founded are founded with the same membership, and a node is in it as it is. A cluster
-//! with two memberships is two clusters.
+//! One founding: all view nodes that are founded are founded with the same membership, and a node is in it as
+//! it is. A cluster with two memberships is two clusters.
 
 use onecopy_core::NodeId;
 use onecopy_views::Membership;

@@ -1,6 +1,6 @@
-//! One history. The first replica that executes an entry writes it into the ledger; every other must execute the
-//! very same one at that index (state machine safety: Raft paper, Figure 3; rule P8), and each operation once. The ledger
-//! also knows which operation stands where, and what a single copy would have made of it.
+//! One history. The first replica that executes an entry writes it into the ledger; every other must execute
+//! the very same one at that index (state machine safety: Raft paper, Figure 3; rule P8), and each operation
+//! once. The ledger also knows which operation stands where, and what a single copy would have made of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 

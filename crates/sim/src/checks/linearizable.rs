@@ -1,10 +1,12 @@
-//! Linearizability, by witness (Herlihy and Wing, "Linearizability", 1990). The log is an order of all writes, and
-//! the index that a read reflected places it in that order. It remains to check that every operation comes, in
-//! this order, after all that were answered before it was asked for, and that every answer is the one that a
-//! single copy gives there ([`crate::model`]). Since the order is one for all keys, this is strict serializability.
+//! Linearizability, by witness (Herlihy and Wing, "Linearizability", 1990). The log is an order of all
+//! writes, and the index that a read reflected places it in that order. It remains to check that every
+//! operation comes, in this order, after all that were answered before it was asked for, and that every
+//! answer is the one that a single copy gives there ([`crate::model`]). Since the order is one for all keys,
+//! this is strict serializability.
 //!
-//! A read at a backup does not wait for entries that touch other keys (rule L5), and may be answered from a state that is older than
-//! what was answered before. It takes its place after all that: its answer must be the one that a single copy gives *there*.
+//! A read at a backup does not wait for entries that touch other keys (rule L5), and may be answered from a
+//! state that is older than what was answered before. It takes its place after all that: its answer must be
+//! the one that a single copy gives *there*.
 //!
 //! Expiry is a part of it: a lease is over from the first entry on whose time is its end, and not before.
 

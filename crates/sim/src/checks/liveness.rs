@@ -1,6 +1,7 @@
-//! After the faults: writes are served again, redundancy is restored, and all copies are equal (rule P10). A protocol
-//! that never does anything is safe; this is what tells it from a good one. (Alpern and Schneider, "Defining Liveness", 1985; what is
-//! owed is what `docs/guarantees.md` promises while a majority of the view nodes and one member live.)
+//! After the faults: writes are served again, redundancy is restored, and all copies are equal (rule P10). A
+//! protocol that never does anything is safe; this is what tells it from a good one. (Alpern and Schneider,
+//! "Defining Liveness", 1985; what is owed is what `docs/guarantees.md` promises while a majority of the view
+//! nodes and one member live.)
 
 use onecopy_core::GroupId;
 use onecopy_raft::Role;
@@ -16,7 +17,8 @@ use crate::trace::violated;
 
 const CHECKER: &str = "liveness";
 
-/// Whether the protocol owes anything: a majority of the view nodes and one member of the group have their disks.
+/// Whether the protocol owes anything: a majority of the view nodes and one member of the group have their
+/// disks.
 #[must_use]
 pub fn is_owed(env: &Env, nodes: &[Node]) -> bool {
     let is_led = env.checks.members.survive(|member| nodes.iter().any(|node| members::lives(node, member)));
@@ -60,7 +62,8 @@ fn missing_of(group: GroupId, checks: &GroupChecks, env: &Env, nodes: &[Node]) -
     if view.members.len() != copies {
         return Some(format!("{group}: {view} has {} members instead of {copies}", view.members.len()));
     }
-    // A spare that was recruited while a node was drained becomes a member, and one too many is dropped again.
+    // A spare that was recruited while a node was drained becomes a member, and one too many is dropped
+    // again.
     if !view.learners.is_empty() {
         return Some(format!("{group}: {view} has learners"));
     }

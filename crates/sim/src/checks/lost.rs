@@ -1,6 +1,6 @@
-//! No acknowledged write is lost, and nothing that was refused is there. When nobody asks for anything any more, the state of
-//! every member is read like a client would, and counted: at least what was acknowledged, at most what was not
-//! refused. (The guarantee of `docs/guarantees.md`; the set test of Jepsen.)
+//! No acknowledged write is lost, and nothing that was refused is there. When nobody asks for anything any
+//! more, the state of every member is read like a client would, and counted: at least what was acknowledged,
+//! at most what was not refused. (The guarantee of `docs/guarantees.md`; the set test of Jepsen.)
 
 use onecopy_core::{QueryContext, StateMachine};
 
@@ -15,7 +15,8 @@ const CHECKER: &str = "lost";
 /// Looks at the state of one member, which reflects the whole ledger.
 pub fn check(ledger: &Ledger, machine: &impl StateMachine, keys: u64) {
     if ledger.own.is_some() {
-        // It has been compared with one that holds the ledger (`digests`, `twice`), and it understands nothing of this.
+        // It has been compared with one that holds the ledger (`digests`, `twice`), and it understands
+        // nothing of this.
         return;
     }
     let now = ledger.time_at(ledger.len());

@@ -1,6 +1,6 @@
-//! Who belongs to the view service's Raft group: one configuration is committed at one index (state machine safety, for the
-//! entries that no state machine sees), a snapshot carries none that came after it, and at last nobody is a
-//! member in a life that is over.
+//! Who belongs to the view service's Raft group: one configuration is committed at one index (state machine
+//! safety, for the entries that no state machine sees), a snapshot carries none that came after it, and at
+//! last nobody is a member in a life that is over.
 
 use std::collections::BTreeMap;
 

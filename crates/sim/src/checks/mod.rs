@@ -1,40 +1,51 @@
-//! What must be true of the cluster as a whole: one property per file.
+//! What must be true of the cluster as a whole: one property per file, and where it comes from.
 //!
-//! | file | property | source |
-//! | --- | --- | --- |
-//! | [`images`] | every snapshot can be restored, and is of one moment; what is remembered of answers keeps its bounds | rule `BoundedAnswers` (E3) |
-//! | [`ledger`] | one history: what is committed never changes, and is executed once | Raft paper, Figure 3, state machine safety; rules P6, P8 |
-//! | [`digests`] | equal copies: equal digests at equal indexes | Schneider, 1990; rule P10 |
-//! | [`linearizable`] | every answer is that of one copy, in real-time order (witness: the log) | Herlihy and Wing, 1990; rules P2, P7, `ConfirmReads` |
-//! | [`own`] | the same, of somebody's own machine against their specification | [`crate::subject`] |
-//! | [`twice`] | somebody's own machine is deterministic | Schneider, 1990; rule P10 |
-//! | [`search`] | the same, without looking into the cluster, on small histories | Wing and Gong, 1993; Lowe, 2017 |
-//! | [`accounts`] | transfers are executed as a whole, and seen as a whole | Gray, 1981; the bank test of Jepsen |
-//! | [`expiry`] | what is due goes away by itself | `docs/protocols.md`, determinism |
-//! | [`clocks`] | no entry is later than the true time, whatever a few clocks show | rule `SteadyTime` |
-//! | [`lost`] | no acknowledged write is lost, no refused one is there | `docs/guarantees.md`; the set test of Jepsen |
-//! | [`copies`] | what a primary commits is durable at every member; every member holds all | PacificA, 2008; rules P1, P4, P5, P6, P9 |
-//! | [`leases`] | whoever reads on its own word knows all that is committed | Gray and Cheriton, 1989; rules L1 to L6, P6 |
-//! | [`agreed`] | a follower commits and acknowledges only what its leader has named to it | Raft paper, section 5.3; rules P3, P8 |
-//! | [`handover`] | who makes way has committed what it took | `docs/protocols.md`, handover |
-//! | [`enough`] | what is acknowledged has as many copies as it must have | rule `EnoughCopies` |
-//! | [`looks`] | what copies compare is bounded, in bytes per entry and second | Gray, 1985; rule P10 |
-//! | [`costly`] | a read is not taken from one lost primary to the next for ever | rule E2 |
-//! | [`promise`] | what is said in a view is said under a durable promise of it | rule P3 |
-//! | [`views`] | views grow by one, heirs only, one primary per view | rules P4, P5, P9, P11 |
-//! | [`second`] | a second process with the id of a living one is not taken for it | rule `LivingLife` |
-//! | [`evidence`] | what view nodes know of others never goes back | Lamport, 1978; `onecopy_views::Moment` |
-//! | [`informed`] | whoever leads the view service decides with everything that was committed before | rule `DecideInOwnTerm` |
-//! | [`founding`] | one membership of the view service | `onecopy_views::Genesis` |
-//! | [`members`] | one configuration of that group at one index; no snapshot carries a later one; at last, no member is a life that is over | Raft paper, section 6 |
-//! | [`quorums`] | what is committed is durable at a majority, of each half if there are two | Raft paper, sections 5.3 and 6 |
-//! | [`raft`] | election safety, leader completeness, state machine safety | Raft paper, Figure 3 |
-//! | [`raft_logs`] | leader append-only, log matching | Raft paper, Figure 3 |
-//! | [`kept`] | where nodes are only busy, nobody loses their place | rule `BusyIsNotDead` |
-//! | [`led`] | on slow links, too, somebody leads | Raft paper, section 5.6; rule `PatientElections` |
-//! | [`bounded`] | logs and queues keep their bounds | the settings of `crates/replica` |
-//! | [`tail`] | where nodes are only slow, no write waits for long | Gray Failure, 2017 |
-//! | [`liveness`] | after the faults, writes are served, redundancy is restored, copies are equal | Alpern and Schneider, 1985 |
+//! - [`images`]: every snapshot can be restored, and is of one moment; what is remembered of answers keeps
+//!   its bounds – rule `BoundedAnswers` (E3)
+//! - [`ledger`]: one history: what is committed never changes, and is executed once – Raft paper, Figure 3,
+//!   state machine safety; rules P6, P8
+//! - [`digests`]: equal copies: equal digests at equal indexes – Schneider, 1990; rule P10
+//! - [`linearizable`]: every answer is that of one copy, in real-time order (witness: the log) – Herlihy and
+//!   Wing, 1990; rules P2, P7, `ConfirmReads`
+//! - [`own`]: the same, of somebody's own machine against their specification – [`crate::subject`]
+//! - [`twice`]: somebody's own machine is deterministic – Schneider, 1990; rule P10
+//! - [`search`]: the same, without looking into the cluster, on small histories – Wing and Gong, 1993; Lowe,
+//!   2017
+//! - [`accounts`]: transfers are executed as a whole, and seen as a whole – Gray, 1981; the bank test of
+//!   Jepsen
+//! - [`expiry`]: what is due goes away by itself – `docs/protocols.md`, determinism
+//! - [`clocks`]: no entry is later than the true time, whatever a few clocks show – rule `SteadyTime`
+//! - [`lost`]: no acknowledged write is lost, no refused one is there – `docs/guarantees.md`; the set test of
+//!   Jepsen
+//! - [`copies`]: what a primary commits is durable at every member; every member holds all – PacificA, 2008;
+//!   rules P1, P4, P5, P6, P9
+//! - [`leases`]: whoever reads on its own word knows all that is committed – Gray and Cheriton, 1989; rules
+//!   L1 to L6, P6
+//! - [`agreed`]: a follower commits and acknowledges only what its leader has named to it – Raft paper,
+//!   section 5.3; rules P3, P8
+//! - [`handover`]: who makes way has committed what it took – `docs/protocols.md`, handover
+//! - [`enough`]: what is acknowledged has as many copies as it must have – rule `EnoughCopies`
+//! - [`looks`]: what copies compare is bounded, in bytes per entry and second – Gray, 1985; rule P10
+//! - [`costly`]: a read is not taken from one lost primary to the next for ever – rule E2
+//! - [`promise`]: what is said in a view is said under a durable promise of it – rule P3
+//! - [`views`]: views grow by one, heirs only, one primary per view – rules P4, P5, P9, P11
+//! - [`second`]: a second process with the id of a living one is not taken for it – rule `LivingLife`
+//! - [`evidence`]: what view nodes know of others never goes back – Lamport, 1978; `onecopy_views::Moment`
+//! - [`informed`]: whoever leads the view service decides with everything that was committed before – rule
+//!   `DecideInOwnTerm`
+//! - [`founding`]: one membership of the view service – `onecopy_views::Genesis`
+//! - [`members`]: one configuration of that group at one index; no snapshot carries a later one; at last, no
+//!   member is a life that is over – Raft paper, section 6
+//! - [`quorums`]: what is committed is durable at a majority, of each half if there are two – Raft paper,
+//!   sections 5.3 and 6
+//! - [`raft`]: election safety, leader completeness, state machine safety – Raft paper, Figure 3
+//! - [`raft_logs`]: leader append-only, log matching – Raft paper, Figure 3
+//! - [`kept`]: where nodes are only busy, nobody loses their place – rule `BusyIsNotDead`
+//! - [`led`]: on slow links, too, somebody leads – Raft paper, section 5.6; rule `PatientElections`
+//! - [`bounded`]: logs and queues keep their bounds – the settings of `crates/replica`
+//! - [`tail`]: where nodes are only slow, no write waits for long – Gray Failure, 2017
+//! - [`liveness`]: after the faults, writes are served, redundancy is restored, copies are equal – Alpern and
+//!   Schneider, 1985
 
 pub mod accounts;
 pub mod agreed;

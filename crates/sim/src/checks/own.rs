@@ -1,5 +1,6 @@
-//! The answers of somebody's own machine, held against their specification. Where an operation stands in the history says
-//! the log, as in [`super::linearizable`], which asks here what a single copy would answer there.
+//! The answers of somebody's own machine, held against their specification. Where an operation stands in the
+//! history says the log, as in [`super::linearizable`], which asks here what a single copy would answer
+//! there.
 
 use std::collections::BTreeMap;
 

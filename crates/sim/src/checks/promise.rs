@@ -1,5 +1,5 @@
-//! P3, durable promise: whatever a replica says in a view, it says after its promise of that view is durable. A
-//! replica that forgot its promise would help a primary that it had refused.
+//! P3, durable promise: whatever a replica says in a view, it says after its promise of that view is durable.
+//! A replica that forgot its promise would help a primary that it had refused.
 
 use onecopy_core::{GroupId, NodeId};
 

@@ -1,6 +1,7 @@
-//! The view service's Raft group keeps the five properties of the Raft paper (Ongaro and Ousterhout, "In Search of an
-//! Understandable Consensus Algorithm", 2014, Figure 3): election safety, leader append-only, log matching, leader
-//! completeness, and state machine safety. The two about logs are in [`super::raft_logs`].
+//! The view service's Raft group keeps the five properties of the Raft paper (Ongaro and Ousterhout, "In
+//! Search of an Understandable Consensus Algorithm", 2014, Figure 3): election safety, leader append-only,
+//! log matching, leader completeness, and state machine safety. The two about logs are in
+//! [`super::raft_logs`].
 
 use std::collections::BTreeMap;
 
@@ -16,7 +17,8 @@ pub(super) const CHECKER: &str = "raft";
 #[derive(Debug, Default)]
 pub struct RaftChecks {
     leaders: BTreeMap<Term, NodeId>,
-    /// What was executed at each index, the version of the table after it, and the term of the first member to do so.
+    /// What was executed at each index, the version of the table after it, and the term of the first member
+    /// to do so.
     applied: BTreeMap<Index, (Entry, u64, Term)>,
 }
 
@@ -48,8 +50,9 @@ impl RaftChecks {
         self.leaders.get(&term) == Some(&me)
     }
 
-    /// A leader has raised its commit index: only an entry of its own term is committed by counting its copies, and the
-    /// others by that (section 5.4.2; the history of Figure 8 would need a long chain of accidents to show).
+    /// A leader has raised its commit index: only an entry of its own term is committed by counting its
+    /// copies, and the others by that (section 5.4.2; the history of Figure 8 would need a long chain of
+    /// accidents to show).
     pub fn committed(&self, raft: &Raft) {
         let (commit, term) = (raft.commit(), raft.term());
         if raft.log().epoch_at(commit) != Some(term.into()) {

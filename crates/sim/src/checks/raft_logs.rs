@@ -1,6 +1,7 @@
-//! The logs of the view service (Raft paper, Figure 3). *Leader append-only*: a leader never overwrites or deletes entries
-//! of its log. *Log matching*: if two logs contain an entry with the same index and term, they are identical up to it. By
-//! induction it is enough that every entry that was ever seen has one content and one predecessor.
+//! The logs of the view service (Raft paper, Figure 3). *Leader append-only*: a leader never overwrites or
+//! deletes entries of its log. *Log matching*: if two logs contain an entry with the same index and term,
+//! they are identical up to it. By induction it is enough that every entry that was ever seen has one content
+//! and one predecessor.
 
 use std::collections::BTreeMap;
 
@@ -22,8 +23,8 @@ pub struct RaftLogs {
 }
 
 impl RaftLogs {
-    /// Looks at the log of a member, after every turn of it. `process` tells apart the processes of a machine, and `leads`
-    /// is its term if it is the leader.
+    /// Looks at the log of a member, after every turn of it. `process` tells apart the processes of a
+    /// machine, and `leads` is its term if it is the leader.
     pub fn look(&mut self, me: NodeId, process: u64, leads: Option<Term>, log: &Log) {
         self.append_only(me, process, leads, log);
         let looked = self.looked.insert(me, log.last()).unwrap_or(EntryId::ZERO);

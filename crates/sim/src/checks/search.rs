@@ -1,6 +1,6 @@
-//! Linearizability, by search (Wing and Gong, "Testing and Verifying Concurrent Objects", 1993, with the memory of Lowe,
-//! "Testing for Linearizability", 2017). It looks at nothing but what the clients saw, so it also checks the witness.
-//! Only the beginning of the history of each object: the search is exponential.
+//! Linearizability, by search (Wing and Gong, "Testing and Verifying Concurrent Objects", 1993, with the
+//! memory of Lowe, "Testing for Linearizability", 2017). It looks at nothing but what the clients saw, so it
+//! also checks the witness. Only the beginning of the history of each object: the search is exponential.
 
 use std::collections::BTreeSet;
 
@@ -60,8 +60,9 @@ fn calls(ledger: &Ledger, family: Family, key: u64) -> Vec<Call> {
     calls.collect()
 }
 
-/// What an object may be after a call that found it `before`. Clients do not see the time of entries: a lease may have
-/// ended at any time since it was given, so its end is left out of its state, and it may be over whenever it is looked at.
+/// What an object may be after a call that found it `before`. Clients do not see the time of entries: a lease
+/// may have ended at any time since it was given, so its end is left out of its state, and it may be over
+/// whenever it is looked at.
 fn outcomes(call: &Call, before: State, value_bytes: usize) -> impl Iterator<Item = State> {
     let family = call.action.family();
     let over = (family == Family::Lease && before != State::default()).then(State::default);

@@ -1,8 +1,8 @@
-//! Determinism of somebody's own machine: everything that is committed is executed twice more, by two machines that have
-//! nothing in common but the log. They have different seeds for their tables, they lie elsewhere in memory, they run at
-//! another moment, and one of them goes on from an image of itself now and then. Answers, digests, and what the machine says
-//! of itself must be equal: an order that comes from a hash table, a clock or an address shows here (Schneider, 1990,
-//! section 2; rule P10).
+//! Determinism of somebody's own machine: everything that is committed is executed twice more, by two
+//! machines that have nothing in common but the log. They have different seeds for their tables, they lie
+//! elsewhere in memory, they run at another moment, and one of them goes on from an image of itself now and
+//! then. Answers, digests, and what the machine says of itself must be equal: an order that comes from a hash
+//! table, a clock or an address shows here (Schneider, 1990, section 2; rule P10).
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! The view table: numbers grow by one, and only heirs inherit (rules P4, P5, P9); in each view at most one replica,
-//! in one process, is the primary (rules P2, P11).
+//! The view table: numbers grow by one, and only heirs inherit (rules P4, P5, P9); in each view at most one
+//! replica, in one process, is the primary (rules P2, P11).
 
 use std::collections::BTreeMap;
 
@@ -61,8 +61,8 @@ impl Views {
         self.views.insert(view.number.0, view.clone());
     }
 
-    /// The leader of the view service proposes a command, and has `heard` of these lives. It must not drop the last
-    /// member that has not lost its data.
+    /// The leader of the view service proposes a command, and has `heard` of these lives. It must not drop
+    /// the last member that has not lost its data.
     pub fn proposed(&self, command: &Command, heard: impl Fn(NodeId) -> Option<Incarnation>) {
         let (expected, dropped) = match command {
             Command::RemoveMember { expected, node, .. } => (expected, vec![*node]),

@@ -26,8 +26,9 @@ pub const MISUSED: u8 = 2;
 
 /// Run the protocols as a whole cluster under simulated time, network, disks, clocks and clients.
 ///
-/// One seed is one history, event for event, on any machine. The exit code is 0 if nothing was violated, 1 if something
-/// was, and 2 for wrong arguments. With --sabotage it is 0 if every rule that was switched off was found out.
+/// One seed is one history, event for event, on any machine. The exit code is 0 if nothing was violated, 1 if
+/// something was, and 2 for wrong arguments. With --sabotage it is 0 if every rule that was switched off was
+/// found out.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  onecopy sim --seeds 1000\n  onecopy sim --seeds 1000000 --jobs 8 --keep-going\n  \
@@ -70,8 +71,8 @@ pub struct Arguments {
     /// How many nodes; drawn for every seed if not given.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(3..=9))]
     pub nodes: Option<u32>,
-    /// Switch off a rule, or bring back a bug that others had (or, with `all`, each in turn): it must be found out. Needs
-    /// a program built with the feature `sabotage`.
+    /// Switch off a rule, or bring back a bug that others had (or, with `all`, each in turn): it must be
+    /// found out. Needs a program built with the feature `sabotage`.
     #[arg(long, value_name = "RULE")]
     pub sabotage: Option<String>,
 }

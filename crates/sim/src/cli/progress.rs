@@ -1,4 +1,5 @@
-//! One line that is renewed, for whoever waits in front of a terminal. Programs that read what a run says see none of it.
+//! One line that is renewed, for whoever waits in front of a terminal. Programs that read what a run says see
+//! none of it.
 
 use std::io::{IsTerminal, stderr};
 use std::time::{Duration, Instant};

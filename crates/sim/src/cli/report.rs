@@ -1,4 +1,5 @@
-//! What a run says: a violation with the events before it and the command that replays it, and the sum of all seeds.
+//! What a run says: a violation with the events before it and the command that replays it, and the sum of all
+//! seeds.
 
 use std::io::{self, Write};
 use std::time::Instant;

@@ -1,5 +1,5 @@
-//! The disk of one machine: what is written becomes durable together, after a while, and a crash keeps what was
-//! durable plus, perhaps, the beginning of what was on its way.
+//! The disk of one machine: what is written becomes durable together, after a while, and a crash keeps what
+//! was durable plus, perhaps, the beginning of what was on its way.
 
 mod rot;
 
@@ -71,8 +71,8 @@ impl Disk {
         false
     }
 
-    /// The sync is done: what it covered is durable. Returns the tickets, and whether the next one must be started. After a
-    /// failure nothing is ever durable again, as the log thread of a node has it.
+    /// The sync is done: what it covered is durable. Returns the tickets, and whether the next one must be
+    /// started. After a failure nothing is ever durable again, as the log thread of a node has it.
     pub fn synced(&mut self) -> (Vec<(GroupId, Ticket)>, bool) {
         if self.health.is_full && !self.health.log_fails {
             (self.health.log_fails, self.health.wants_room) = (true, true);
@@ -114,8 +114,9 @@ impl Disk {
         images.map(|(_, image)| image.bytes.len()).max().unwrap_or_default()
     }
 
-    /// The process dies: of what was on its way, some beginning has reached the disk. The record after it may be torn: recovery
-    /// cuts it off (`crates/storage/src/recovery.rs`), so that it is as good as not written. Returns whether one was.
+    /// The process dies: of what was on its way, some beginning has reached the disk. The record after it may
+    /// be torn: recovery cuts it off (`crates/storage/src/recovery.rs`), so that it is as good as not
+    /// written. Returns whether one was.
     pub fn crash(&mut self, dice: &mut Dice) -> bool {
         self.waiting.clear();
         (self.health.log_fails, self.health.wants_room) = (false, false);
@@ -260,7 +261,7 @@ impl Disk {
             .map_or(onecopy_core::Index(0), |log| log.entries.last().map_or(log.base, |entry| entry.id).index)
     }
 
-    // ---- snapshots ------------------------------------------------------------------------------------------
+    // ---- snapshots ----------------------------------------------------------------------------------------
 
     /// Makes a snapshot durable. Returns whether it could be written.
     pub fn keep_image(&mut self, group: GroupId, id: EntryId, image: Image) -> bool {

@@ -1,5 +1,5 @@
-//! Disks that refuse writes, and bits that flip at rest. What a flip means is told by the storage crate: records and
-//! blocks have checksums, so whoever reads damage notices, and a start that finds it is refused.
+//! Disks that refuse writes, and bits that flip at rest. What a flip means is told by the storage crate:
+//! records and blocks have checksums, so whoever reads damage notices, and a start that finds it is refused.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,8 @@ use super::Disk;
 /// What is wrong with the device itself.
 #[derive(Clone, Debug, Default)]
 pub struct Health {
-    /// Writes of the log fail: nothing becomes durable any more, until somebody mends it and starts the process again.
+    /// Writes of the log fail: nothing becomes durable any more, until somebody mends it and starts the
+    /// process again.
     pub log_fails: bool,
     /// They have failed because there was no room.
     pub wants_room: bool,
@@ -18,7 +19,8 @@ pub struct Health {
     pub is_full: bool,
     /// The next snapshot cannot be written: there was no room for it.
     pub image_fails: bool,
-    /// A bit of the log below what was synced has flipped. Nobody knows before the log is read, at the next start.
+    /// A bit of the log below what was synced has flipped. Nobody knows before the log is read, at the next
+    /// start.
     pub log_is_rotten: bool,
     /// In these snapshots a bit has flipped. Noticed when they are read.
     pub(super) rotten_images: BTreeSet<(GroupId, EntryId)>,

@@ -1,5 +1,5 @@
-//! A running process: the data side and the control side of a node, and what they tell each other. Both are those of
-//! production; this is the shell that the threads and sockets of the node crate are there.
+//! A running process: the data side and the control side of a node, and what they tell each other. Both are
+//! those of production; this is the shell that the threads and sockets of the node crate are there.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -163,8 +163,8 @@ impl Process {
         self.control.view_service().expect("every simulated node has the role of a view node")
     }
 
-    /// Takes everything that has happened, and does everything that follows from it. Returns when the next turn is
-    /// due if nothing happens.
+    /// Takes everything that has happened, and does everything that follows from it. Returns when the next
+    /// turn is due if nothing happens.
     pub fn turn(&mut self, node: &Node, stalled: bool, env: &mut Env) -> Instant {
         let (now, wall) = (node.clock.instant(env.time), node.clock.wall(env.time));
         let mut control = Vec::new();

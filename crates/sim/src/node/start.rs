@@ -75,7 +75,8 @@ pub(super) fn group(
         state.restore_finish().expect("a snapshot on a simulated disk is complete");
         base = Base { time: image.time, bytes: image.bytes.len() as u64 };
     }
-    // A snapshot of what was damaged is damaged, and a replica that begins anew may die before its disk has heard of it.
+    // A snapshot of what was damaged is damaged, and a replica that begins anew may die before its disk has
+    // heard of it.
     env.checks.group(group).digests.restored(me.node, scar::is_in(state.machine()));
     let default = Config::new(group, me, boot);
     let replica = Config {

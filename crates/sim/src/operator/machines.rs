@@ -32,8 +32,8 @@ impl World {
         true
     }
 
-    /// If nothing is on the node, it is stopped and forgotten; and it returns, with its disk or without. Otherwise the operator
-    /// thinks better of it.
+    /// If nothing is on the node, it is stopped and forgotten; and it returns, with its disk or without.
+    /// Otherwise the operator thinks better of it.
     pub(crate) fn retire(&mut self, node: NodeId) {
         let is_empty = self.newest_table().is_some_and(|table| {
             let mut replicas = table.groups().values().flat_map(|group| group.view.replicas());

@@ -1,8 +1,9 @@
 //! A file system in memory that fails the way disks fail, from a seed.
 //!
-//! It keeps two of everything: what a reader sees (the page cache) and what a power failure leaves (the disk).
-//! A write changes the first; a sync copies it to the second. What lies between is at the mercy of [`Crash`].
-//! Two simplifications: directories themselves are durable at once, and a rename stays within its directory.
+//! It keeps two of everything: what a reader sees (the page cache) and what a power failure leaves (the
+//! disk). A write changes the first; a sync copies it to the second. What lies between is at the mercy of
+//! [`Crash`]. Two simplifications: directories themselves are durable at once, and a rename stays within its
+//! directory.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -22,11 +23,11 @@ pub enum Crash {
     Process,
     /// Power fails, and all is lost that was not synced, names too.
     LoseUnsynced,
-    /// Power fails, and of each file a prefix of what was not synced survives, cut at any byte; of the changes
-    /// of names, the first few.
+    /// Power fails, and of each file a prefix of what was not synced survives, cut at any byte; of the
+    /// changes of names, the first few.
     CutShort,
-    /// Power fails, and any subset of the unsynced 512-byte blocks survives, a later one without an earlier one
-    /// too, and any subset of the changes of names.
+    /// Power fails, and any subset of the unsynced 512-byte blocks survives, a later one without an earlier
+    /// one too, and any subset of the changes of names.
     Torn,
     /// Like `Torn`, in blocks of 4 KiB, as a page cache writes back.
     TornPages,
@@ -111,8 +112,8 @@ impl MemoryFileSystem {
         Self::default()
     }
 
-    /// Ends every process that uses the disk: open files and locks are dead. What was not synced is treated as
-    /// `crash` says; the same seed and history leave the same bytes. Planned faults are forgotten.
+    /// Ends every process that uses the disk: open files and locks are dead. What was not synced is treated
+    /// as `crash` says; the same seed and history leave the same bytes. Planned faults are forgotten.
     pub fn crash(&self, crash: Crash, seed: u64) {
         let mut disk = self.disk();
         let mut random = Random(seed);
@@ -129,8 +130,8 @@ impl MemoryFileSystem {
         disk.collect();
     }
 
-    /// Lets the write after the next `successes` writes fail: half of its bytes are written, then it reports an
-    /// input/output error. Changes of a file's size count as writes.
+    /// Lets the write after the next `successes` writes fail: half of its bytes are written, then it reports
+    /// an input/output error. Changes of a file's size count as writes.
     pub fn fail_write(&self, successes: u64) {
         self.disk().faults.writes_until_failure = Some(successes);
     }

@@ -169,7 +169,7 @@ fn a_node_that_is_forgotten_comes_back_with_its_next_ping_only() {
     assert_eq!(scene.decide(), [register(N3)]);
 }
 
-// ---- looking sooner, and not too often ------------------------------------------------------------------------
+// ---- looking sooner, and not too often --------------------------------------------------------------------
 
 #[test]
 fn who_refuses_connections_is_looked_at_sooner() {
@@ -256,7 +256,7 @@ fn when_the_primary_is_wrong_whoever_differs_from_it_is_right() {
     assert_eq!(scene.decide(), [promote(1, N2, &[], Reason::Diverged)]);
 }
 
-// ---- why ------------------------------------------------------------------------------------------------------
+// ---- why --------------------------------------------------------------------------------------------------
 
 #[test]
 fn the_table_remembers_what_changed_and_why() {

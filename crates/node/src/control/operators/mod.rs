@@ -1,7 +1,9 @@
-//! Where operators are served: what they want goes to whoever can do it, until it shows that it was done or it is too late.
+//! Where operators are served: what they want goes to whoever can do it, until it shows that it was done or
+//! it is too late.
 //!
-//! Commands for the view table go to all view nodes, of which the leader answers; handovers go to the node of the primary. What was
-//! asked may be lost with whoever was asked, so it is asked again; the table shows what has happened meanwhile.
+//! Commands for the view table go to all view nodes, of which the leader answers; handovers go to the node of
+//! the primary. What was asked may be lost with whoever was asked, so it is asked again; the table shows what
+//! has happened meanwhile.
 
 mod question;
 #[cfg(test)]
@@ -124,8 +126,8 @@ impl PendingOperations {
         answer_with(answer, operated);
     }
 
-    /// The table has changed: it shows which handovers have happened, which cannot any more, and which must be asked for again.
-    /// (Commands are answered by who executes them.)
+    /// The table has changed: it shows which handovers have happened, which cannot any more, and which must
+    /// be asked for again. (Commands are answered by who executes them.)
     pub(crate) fn learnt(&mut self, table: &Table) {
         let handovers = |pending: &Pending| matches!(pending.question, Question::Handover { .. });
         for (request, mut pending) in std::mem::take(&mut self.pending) {

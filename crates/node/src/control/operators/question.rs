@@ -113,8 +113,8 @@ impl Question {
         }
     }
 
-    /// The view may have been changed by something else meanwhile, and a primary forgets a handover with the view: it has to be
-    /// asked again then. Whether it has.
+    /// The view may have been changed by something else meanwhile, and a primary forgets a handover with the
+    /// view: it has to be asked again then. Whether it has.
     ///
     /// # Errors
     /// Why it cannot be done any more.

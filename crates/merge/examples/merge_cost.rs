@@ -1,5 +1,5 @@
 //! What things cost: a write, a delta of somebody else, and a repair, with so many keys.
-//! `cargo run --release -p onecopy-merge --example cost -- 1000000`.
+//! `cargo run --release -p onecopy-merge --example merge_cost -- 1000000`.
 
 use std::time::{Duration, Instant};
 
