@@ -61,6 +61,7 @@ mod database;
 pub mod decimal;
 mod digest;
 mod error;
+mod execution;
 mod footprint;
 mod geo;
 mod hyperloglog;
@@ -74,8 +75,10 @@ mod seed;
 mod slot;
 mod steps;
 mod tokens;
+mod transaction;
 mod trash;
 mod value;
+mod watches;
 
 pub mod command;
 pub mod glob;

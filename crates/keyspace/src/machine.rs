@@ -1,27 +1,23 @@
 //! The keyspace as a state machine: how entries, reads and images reach the databases.
 
 use onecopy_core::machine::RestoreError;
-use onecopy_core::segments::NOT_EXECUTED;
 use onecopy_core::{
-    ApplyContext, Budget, Footprint, Place, QueryContext, Rules, Seen, StateMachine, Timestamp,
+    ApplyContext, Budget, Footprint, Incarnation, Place, QueryContext, Rule, Rules, Seen, StateMachine,
+    Timestamp,
 };
-use onecopy_resp::{Version, Writer};
 
-use crate::ahead::Ahead;
-use crate::command::{self, Command, Kind, Run};
-use crate::context::{Context, View};
-use crate::database::{Database, Hashed};
+use crate::database::Database;
 use crate::digest;
 use crate::error::{CommandError, Outcome};
+use crate::execution::{Entry, Query, respond};
 use crate::footprint;
 use crate::image::{self, Image, Restore, encode};
-use crate::request::{self, Args, Segment};
 use crate::scrub;
 use crate::seed::Seed;
-use crate::steps::{COMMAND, copying};
 use crate::tokens::Tokens;
 use crate::trash::FREED_TOGETHER;
 use crate::value::TEXT_BYTES_MAX;
+use crate::watches::{WatchId, Watches};
 
 /// How many databases there are, as in Redis by default.
 pub const DATABASES: u8 = 16;
@@ -81,6 +77,8 @@ pub struct Keyspace {
     pub(crate) databases: Vec<Option<Box<Database>>>,
     /// What was executed under tokens, in all databases.
     pub(crate) tokens: Tokens,
+    /// What is watched, in all databases.
+    pub(crate) watches: Watches,
     pub(crate) rules: Rules,
     pub(crate) image: Option<Box<Image>>,
     /// Databases that were flushed, and are not freed yet.
@@ -102,6 +100,7 @@ impl Keyspace {
             clock,
             databases,
             tokens,
+            watches: Watches::default(),
             rules,
             image: None,
             flushed: Vec::new(),
@@ -160,32 +159,44 @@ impl Keyspace {
         }
     }
 
-    /// Executes one command of an entry.
-    fn execute(
-        &mut self,
-        call: &mut Call<'_>,
-        command: &Command,
-        args: &[&[u8]],
-        reply: &mut Writer<'_>,
-    ) -> Result<(), CommandError> {
-        match command.run {
-            Run::Read(run) => {
-                let budget = call.context.budget;
-                let Call { db, hashed, .. } = *call;
-                run(&View { keyspace: self, db, hashed, now: self.clock, budget }, args, reply)
-            }
-            Run::Write(run) => {
-                let mut context = Context {
-                    keyspace: self,
-                    db: call.db,
-                    hashed: call.hashed,
-                    apply: call.context,
-                    random_ordinal: call.random_ordinal,
-                };
-                context.admit(&command.spec)?;
-                run(&mut context, args, reply)
-            }
+    /// Swaps two databases. Whoever watches a key that is in one of them sees it change.
+    pub(crate) fn swap(&mut self, first: u8, second: u8) {
+        if first == second {
+            return;
         }
+        for db in [first, second] {
+            let is_there = |key: &&[u8]| self.is_there(first, key) || self.is_there(second, key);
+            let changed: Vec<Vec<u8>> =
+                self.watches.registered(db).filter(is_there).map(<[u8]>::to_vec).collect();
+            changed.iter().for_each(|key| self.touch(db, key));
+        }
+        self.databases.swap(first.into(), second.into());
+    }
+
+    /// A key changes that somebody may watch.
+    pub(crate) fn touch(&mut self, db: u8, key: &[u8]) {
+        if self.rules.hold(Rule::WatchedKeys) {
+            self.watches.touch(db, key);
+        }
+    }
+
+    fn is_there(&self, db: u8, key: &[u8]) -> bool {
+        let object = self.database(db).and_then(|database| database.get(key));
+        object.is_some_and(|object| !object.is_expired(self.clock))
+    }
+
+    /// Ends a watch. Whether it is known, and nothing that it watches has changed.
+    pub(crate) fn end_watch(&mut self, watch: WatchId) -> bool {
+        let mut watches = std::mem::take(&mut self.watches);
+        let is_unchanged = watches.end_unchanged(watch, |db, key| self.is_there(db, key));
+        self.watches = watches;
+        is_unchanged
+    }
+
+    /// See [`StateMachine::memory`].
+    pub(crate) fn occupied(&self) -> u64 {
+        let databases = self.databases.iter().flatten().map(|database| database.memory());
+        databases.sum::<u64>() + self.tokens.memory() + self.watches.memory()
     }
 }
 
@@ -198,84 +209,6 @@ pub struct DatabaseSize {
     pub keys: usize,
     /// How many of them expire.
     pub expires: usize,
-}
-
-/// Where a command of an entry comes from.
-struct Call<'a> {
-    db: u8,
-    hashed: Option<Hashed<'a>>,
-    context: &'a ApplyContext<'a>,
-    random_ordinal: &'a mut u64,
-}
-
-/// Finds the command, checks that it may be executed, and executes it.
-fn dispatch<'a>(
-    budget: Budget<'_>,
-    args: &[&'a [u8]],
-    reply: &mut Writer<'_>,
-    execute: impl FnOnce(&'static Command, &[&'a [u8]], &mut Writer<'_>) -> Result<(), CommandError>,
-) {
-    let start = reply.position();
-    reply.allow(REPLY_BYTES_MAX);
-    let outcome = match command::find(args[0]) {
-        None => Err(CommandError::Unknown(command::unknown_command(args))),
-        Some(command) => {
-            budget.begin(command.spec.name);
-            budget.spend(COMMAND);
-            command.spec.check_arity(args.len()).and_then(|()| execute(command, args, reply))
-        }
-    };
-    let outcome = if reply.overflowed() { Err(CommandError::ReplyTooLarge) } else { outcome };
-    if let Err(error) = outcome {
-        reply.truncate(start);
-        reply.error(&error.to_string());
-    }
-}
-
-/// Answers each segment of a body with the replies that `run` writes.
-fn respond(
-    budget: Budget<'_>,
-    body: &[u8],
-    response: &mut Vec<u8>,
-    mut run: impl FnMut(&Segment<'_>, &mut Args<'_>, &mut Writer<'_>),
-) {
-    let begin = response.len();
-    let spend = |bytes: usize| budget.spend(1 + copying(bytes));
-    for segment in request::segments(body) {
-        let header = response.len();
-        if header - begin >= RESPONSE_BYTES_WANTED {
-            // Not because of what this client asked for: its segment comes again.
-            response.extend_from_slice(&NOT_EXECUTED.to_le_bytes());
-            continue;
-        }
-        response.extend_from_slice(&[0; 4]);
-        let version = segment.as_ref().map_or(Version::Two, |segment| segment.version);
-        let mut reply = Writer::new(response, version).paced(&spend);
-        match segment {
-            Err(malformed) => reply.error(&CommandError::from(malformed).to_string()),
-            Ok(segment) if segment.db >= DATABASES => {
-                reply.error(&CommandError::DatabaseOutOfRange.to_string());
-            }
-            Ok(segment) => {
-                let mut commands = segment.commands();
-                let mut args = Args::new();
-                loop {
-                    match commands.next_into(&mut args) {
-                        Ok(false) => break,
-                        Ok(true) if reply.position() - begin >= RESPONSE_BYTES_WANTED => {
-                            reply.error(&CommandError::ResponseFull.to_string());
-                        }
-                        Ok(true) => run(&segment, &mut args, &mut reply),
-                        Err(malformed) => reply.error(&CommandError::from(malformed).to_string()),
-                    }
-                }
-            }
-        }
-        // Each command beyond what is wanted adds a few dozen bytes; a body that has enough of them for 4 GiB
-        // is larger than any batch.
-        let length = u32::try_from(response.len() - header - 4).unwrap_or(u32::MAX);
-        response[header..header + 4].copy_from_slice(&length.to_le_bytes());
-    }
 }
 
 impl StateMachine for Keyspace {
@@ -295,34 +228,22 @@ impl StateMachine for Keyspace {
         self.tokens.expire(self.clock, left);
     }
 
+    fn coordinators_end(&mut self, is_known: &dyn Fn(Incarnation) -> bool) {
+        self.watches.retain(is_known);
+    }
+
     fn apply(&mut self, context: &ApplyContext<'_>, body: &[u8], response: &mut Vec<u8>) {
         self.pass(context.time, context.budget);
-        let (mut random_ordinal, mut ahead) = (0, Ahead::of(body));
-        respond(context.budget, body, response, |segment, args, reply| {
-            let hashed = ahead.command(&self.databases);
-            let mut call = Call { db: segment.db, hashed, context, random_ordinal: &mut random_ordinal };
-            dispatch(context.budget, args, reply, |command, args, reply| {
-                self.execute(&mut call, command, args, reply)
-            });
-        });
+        respond(context.budget, body, response, &mut Entry::new(self, context, body));
     }
 
     fn query(&self, context: &QueryContext<'_>, body: &[u8], response: &mut Vec<u8>) {
-        let (now, mut ahead) = (self.clock.max(context.now), Ahead::of(body));
-        respond(context.budget, body, response, |segment, args, reply| {
-            let hashed = ahead.command(&self.databases);
-            let view = View { keyspace: self, db: segment.db, hashed, now, budget: context.budget };
-            dispatch(context.budget, args, reply, |command, args, reply| {
-                match (command.spec.kind, &command.run) {
-                    (Kind::Read, Run::Read(run)) => run(&view, args, reply),
-                    _ => Err(CommandError::NotARead(command.spec.name)),
-                }
-            });
-        });
+        let now = self.clock.max(context.now);
+        respond(context.budget, body, response, &mut Query::new(self, now, context.budget, body));
     }
 
     fn changes(&self, body: &[u8], footprint: &mut Footprint) {
-        footprint::of_entry(body, footprint);
+        footprint::of_entry(body, self.rules, footprint);
     }
 
     fn looks_at(&self, body: &[u8], footprint: &mut Footprint) -> Option<Timestamp> {
@@ -352,12 +273,11 @@ impl StateMachine for Keyspace {
     }
 
     fn memory(&self) -> u64 {
-        let databases = self.databases.iter().flatten().map(|database| database.memory());
-        databases.sum::<u64>() + self.tokens.memory()
+        self.occupied()
     }
 
     fn digest(&self) -> u64 {
-        digest::of(self.clock, &self.databases, &self.tokens)
+        digest::of(self.clock, &self.databases, &self.tokens, &self.watches)
     }
 
     fn scrub(&self, from: Place, bytes: usize) -> Seen {
@@ -367,7 +287,7 @@ impl StateMachine for Keyspace {
     fn snapshot_begin(&mut self) {
         self.snapshot_abandon();
         let header = encode::header(self.seed, self.clock, self.tokens.first());
-        self.image = Some(Box::new(Image::new(header)));
+        self.image = Some(Box::new(Image::new(header, &self.watches)));
         self.tokens.begin_imaging();
         for (database, number) in self.databases.iter_mut().zip(0u8..) {
             if let Some(database) = database {
@@ -394,7 +314,7 @@ impl StateMachine for Keyspace {
 
     fn restore(&mut self, chunk: &[u8]) -> Result<(), RestoreError> {
         let restore = self.restore.get_or_insert_with(|| Box::new(Restore::new()));
-        restore.take(chunk, &mut self.databases, &mut self.tokens)?;
+        restore.take(chunk, &mut self.databases, &mut self.tokens, &mut self.watches)?;
         if let Some((seed, clock)) = restore.header() {
             self.seed = seed;
             self.clock = clock;
@@ -405,7 +325,8 @@ impl StateMachine for Keyspace {
     fn restore_finish(&mut self) -> Result<(), RestoreError> {
         match self.restore.take() {
             Some(restore) => {
-                restore.finish(image::digest(self.seed, self.clock, &self.databases, &self.tokens))
+                let (databases, tokens, watches) = (&self.databases, &self.tokens, &self.watches);
+                restore.finish(image::digest(self.seed, self.clock, databases, tokens, watches))
             }
             None => Err(RestoreError { reason: "there is no image".into() }),
         }

@@ -74,7 +74,7 @@ fn expire_at(
     let changed = current.is_some_and(|current| conditions.allow(current, when));
     if changed {
         // Before the epoch is as past as the epoch.
-        context.set_expiry(spot, Some(Timestamp(u64::try_from(when).unwrap_or(0))));
+        context.set_expiry(spot, key, Some(Timestamp(u64::try_from(when).unwrap_or(0))));
     }
     reply.integer(changed.into());
     Ok(())
@@ -133,7 +133,7 @@ pub(crate) fn persist(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Wri
     let spot = context.locate(args[1]);
     let expires = context.at(spot).and_then(|object| object.expires);
     if expires.is_some() {
-        context.set_expiry(spot, None);
+        context.set_expiry(spot, args[1], None);
     }
     reply.integer(expires.is_some().into());
     Ok(())

@@ -186,8 +186,9 @@ pub(crate) fn getex(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Write
         Change::At(unit, arg) => Some(Some(unit.resolve(arg, context.clock(), "getex")?)),
     };
     reply_text(text, reply);
-    if let Some(expires) = change {
-        context.set_expiry(spot, expires);
+    let has_expiry = context.at(spot).is_some_and(|object| object.expires.is_some());
+    if let Some(expires) = change.filter(|expires| has_expiry || expires.is_some()) {
+        context.set_expiry(spot, key, expires);
     }
     Ok(())
 }
