@@ -25,12 +25,13 @@ struct Scene {
     next_watch: u64,
     executed: u64,
     refused: u64,
+    /// What was asked.
+    history: Vec<String>,
     different: Vec<String>,
 }
 
 impl Scene {
-    /// A command, and how to compare what it answers. Sums of doubles in another order differ by a digit, so no
-    /// transaction is compared by its exact image of them, which other tests do.
+    /// A command, and how to compare what it answers.
     fn command(&mut self) -> (String, Compare) {
         loop {
             let (template, compare) = TEMPLATES[self.maker.below(TEMPLATES.len())];
@@ -53,6 +54,7 @@ impl Scene {
 
     fn plain(&mut self, client: &mut Client) {
         let (line, compare) = self.command();
+        self.history.push(format!("in {}: {line}", client.db));
         let raw = self.machine.apply(&words(&line));
         let ours = comparable(Reply::parse(&mut raw.as_slice()).expect("a reply"), compare);
         let theirs = comparable(client.redis.run(&words(&line)), compare);
@@ -66,6 +68,7 @@ impl Scene {
             self.next_watch += 1;
             self.next_watch
         });
+        self.history.push(format!("in {}: {number}: {line}", client.db));
         assert_eq!(self.machine.watching(number, &line), "OK");
         assert_eq!(client.redis.run(&words(&line)).text(), "OK");
     }
@@ -81,14 +84,10 @@ impl Scene {
         let mut commands: Vec<(String, Compare)> = (0..self.maker.below(6)).map(|_| self.command()).collect();
         let mut db = client.db;
         if self.maker.below(4) == 0 {
-            db = 1 - db;
-            let select = (format!("SELECT {}", ["0", "1", "99", "x"][self.maker.below(4)]), Compare::Exact);
-            if select.0.ends_with(['0', '1']) {
-                db = select.0.as_bytes()[7] - b'0';
-            } else {
-                db = client.db;
-            }
-            commands.insert(self.maker.below(commands.len() + 1), select);
+            let number = ["0", "1", "99", "x"][self.maker.below(4)];
+            db = number.parse().ok().filter(|number| *number < 16).unwrap_or(db);
+            let at = self.maker.below(commands.len() + 1);
+            commands.insert(at, (format!("SELECT {number}"), Compare::Exact));
         }
         assert_eq!(client.redis.run(&words("MULTI")).text(), "OK");
         // What Redis refuses to queue is no part of the transaction.
@@ -111,7 +110,8 @@ impl Scene {
         }
         let lines: Vec<&str> = queued.iter().map(|(line, _)| line.as_str()).collect();
         let ours = self.machine.transact(watch, &lines);
-        let shown = format!("{watch:?} {lines:?}");
+        let shown = format!("in {}: {watch:?} {lines:?}", client.db);
+        self.history.push(shown.clone());
         match (ours, theirs) {
             (Reply::Array(ours), Reply::Array(theirs)) if ours.len() == theirs.len() => {
                 client.db = db;
@@ -152,6 +152,7 @@ fn compare(version: Version) {
         next_watch: 0,
         executed: 0,
         refused: 0,
+        history: Vec::new(),
         different: Vec::new(),
     };
     for step in 0..count {
@@ -165,7 +166,12 @@ fn compare(version: Version) {
             7 if scene.maker.below(4) == 0 => scene.unwatch(client),
             _ => scene.transaction(client),
         }
-        assert!(scene.different.is_empty(), "{version:?}, seed {seed}, step {step}:\n{}", scene.different.join("\n"));
+        let history = scene.history.iter().rev().take(30).rev().cloned().collect::<Vec<_>>();
+        let (history, different) = (history.join("\n"), scene.different.join("\n"));
+        assert!(
+            different.is_empty(),
+            "{version:?}, seed {seed}, step {step}:\n{different}\nafter\n{history}"
+        );
     }
     let Scene { executed, refused, .. } = scene;
     assert!(count < 1_000 || executed > 0 && refused > 0, "{executed} executed, {refused} refused");

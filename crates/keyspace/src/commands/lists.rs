@@ -242,10 +242,11 @@ pub(crate) fn lindex(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) ->
 pub(crate) fn lset(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     context.read::<List>(args[1])?.ok_or(CommandError::NoSuchKey)?;
     let position = integer(args[2])?;
-    let set = context.update::<List, _>(args[1], |list| list.set(position, args[3]))?;
+    let set = context.resize::<List, _>(args[1], |list| list.set(position, args[3]))?;
     if set != Some(true) {
         return Err(CommandError::Other("ERR index out of range"));
     }
+    context.touch(args[1]);
     reply.ok();
     Ok(())
 }

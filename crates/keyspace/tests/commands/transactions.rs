@@ -79,7 +79,7 @@ fn whatever_changes_a_watched_key_shows() {
         ("SET key 1", "UNLINK key | SET key 1"),
         ("SET key 1", "APPEND key x"),
         ("SET key 1", "SETRANGE key 3 x"),
-        ("SET key 1", "SETBIT key 3 1"),
+        ("SET key 1", "SETBIT key 0 1"),
         ("SET key 1", "BITFIELD key SET u8 0 7"),
         ("SET key 1", "INCR key"),
         ("SET key 1", "INCRBYFLOAT key 0.5"),
