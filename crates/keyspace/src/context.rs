@@ -213,21 +213,28 @@ impl<'a> Context<'a> {
         length
     }
 
-    /// The same, but zeroes are appended before, until there are at least `length` bytes.
+    /// The same, but zeroes are appended before, until there are at least `length` bytes. Where there were as many, `edit`
+    /// says whether it has changed something.
     pub(crate) fn edit_lengthened(
         &mut self,
         spot: Spot,
         key: &[u8],
         length: usize,
-        edit: impl FnOnce(&mut [u8]),
+        edit: impl FnOnce(&mut [u8]) -> bool,
     ) -> usize {
         let budget = self.budget();
-        let text = self.at(spot).and_then(|object| object.value.text());
-        if text.is_some_and(|text| text.len() > 0) {
-            return self.edit_text(spot, key, |bytes| {
+        let before = self.at(spot).and_then(|object| object.value.text()).map_or(0, Text::len);
+        if before > 0 {
+            let watchers = self.keyspace.watches.registered_with(self.db, key);
+            let mut is_changed = before < length;
+            let after = self.edit_text(spot, key, |bytes| {
                 lengthen(bytes, length, budget);
-                edit(bytes);
+                is_changed |= edit(bytes);
             });
+            if !is_changed {
+                self.keyspace.watches.register_again(self.db, key, watchers);
+            }
+            return after;
         }
         // Zeroed memory that nobody has written to costs next to nothing.
         let mut bytes = vec![0; length];

@@ -36,6 +36,8 @@ pub struct WatchId {
 }
 
 type Key = Box<[u8]>;
+/// The watches that have registered with a key. Most keys that are watched are watched by one.
+pub(crate) type Registered = SmallVec<[WatchId; 1]>;
 
 /// A watch, and what it saw.
 #[derive(Debug)]
@@ -52,7 +54,7 @@ pub(crate) struct Watches {
     watches: BTreeMap<WatchId, Watch>,
     by_age: BTreeSet<(Timestamp, WatchId)>,
     /// Who watches a key, of this database, and has not seen it change.
-    registered: BTreeMap<u8, BTreeMap<Key, SmallVec<[WatchId; 1]>>>,
+    registered: BTreeMap<u8, BTreeMap<Key, Registered>>,
     memory: u64,
 }
 
@@ -126,6 +128,19 @@ impl Watches {
         keys.remove(key);
         if keys.is_empty() {
             self.registered.remove(&db);
+        }
+    }
+
+    /// Who has registered with a key.
+    pub(crate) fn registered_with(&self, db: u8, key: &[u8]) -> Registered {
+        let registered = self.registered.get(&db).and_then(|keys| keys.get(key));
+        registered.cloned().unwrap_or_default()
+    }
+
+    /// A key that was [touched](Self::touch) is as it was: those who had registered with it have again.
+    pub(crate) fn register_again(&mut self, db: u8, key: &[u8], registered: Registered) {
+        if !registered.is_empty() {
+            self.registered.entry(db).or_default().insert(key.into(), registered);
         }
     }
 

@@ -155,6 +155,7 @@ fn what_changes_nothing_does_not_show() {
         ("ZADD key 1 a", "ZADD key 1 a | ZREM key b | ZADD key NX 2 a | ZADD key XX 2 b"),
         ("LPUSH key 1", "LREM key 0 2 | LINSERT key AFTER 2 1 | LPOP key 0"),
         ("PFADD key a", "PFADD key a | PFCOUNT key"),
+        ("SET key 1", "SETBIT key 7 1 | BITFIELD key INCRBY u8 0 256 SET u4 0 3"),
     ] {
         assert!(is_executed(before, meanwhile), "{before} | {meanwhile}");
     }
