@@ -179,12 +179,7 @@ pub(crate) fn respond<'a>(
 }
 
 /// Answers the commands of a segment one by one, in a response that began there.
-fn answer<'a>(
-    segment: &Segment<'a>,
-    begin: usize,
-    executor: &mut impl Executor<'a>,
-    reply: &mut Writer<'_>,
-) {
+fn answer<'a>(segment: &Segment<'a>, begin: usize, executor: &mut impl Executor<'a>, reply: &mut Writer<'_>) {
     let mut commands = segment.commands();
     let mut args = Args::new();
     loop {

@@ -134,7 +134,8 @@ impl SegmentBuilder {
     /// The segment. Panics if it is larger than 4 GiB, which no limit lets through.
     #[must_use]
     pub fn finish(mut self) -> BytesMut {
-        let length = u32::try_from(self.buffer.len() - self.commands_at).expect("a segment of more than 4 GiB");
+        let length =
+            u32::try_from(self.buffer.len() - self.commands_at).expect("a segment of more than 4 GiB");
         self.buffer[2..6].copy_from_slice(&self.count.to_le_bytes());
         self.buffer[6..10].copy_from_slice(&length.to_le_bytes());
         self.buffer

@@ -46,7 +46,9 @@ impl Outline {
 
 fn grows(args: &[&[u8]]) -> bool {
     match command::lookup(args[0]) {
-        Some(spec) if spec.name == "once" => args.get(2..).is_some_and(|inner| !inner.is_empty() && grows(inner)),
+        Some(spec) if spec.name == "once" => {
+            args.get(2..).is_some_and(|inner| !inner.is_empty() && grows(inner))
+        }
         Some(spec) => spec.grows && spec.kind == Kind::Write,
         None => false,
     }

@@ -153,9 +153,10 @@ impl Watches {
     /// of a database whether it exists.
     pub(crate) fn end_unchanged(&mut self, id: WatchId, is_there: impl Fn(u8, &[u8]) -> bool) -> bool {
         let Some(watch) = self.watches.get(&id) else { return false };
-        let is_unchanged = watch.keys.iter().all(|((db, key), was_there)| {
-            self.stands(id, *db, key) && (!was_there || is_there(*db, key))
-        });
+        let is_unchanged = watch
+            .keys
+            .iter()
+            .all(|((db, key), was_there)| self.stands(id, *db, key) && (!was_there || is_there(*db, key)));
         self.end(id);
         is_unchanged
     }

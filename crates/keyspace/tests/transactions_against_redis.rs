@@ -44,11 +44,7 @@ impl Scene {
 
     fn note(&mut self, line: &str, ours: &Reply, theirs: &Reply) {
         if ours.text().trim_end() != theirs.text().trim_end() {
-            self.different.push(format!(
-                "{line}\n  redis:   {}\n  onecopy: {}",
-                theirs.text(),
-                ours.text()
-            ));
+            self.different.push(format!("{line}\n  redis:   {}\n  onecopy: {}", theirs.text(), ours.text()));
         }
     }
 

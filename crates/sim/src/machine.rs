@@ -4,7 +4,9 @@
 use std::cell::{Cell, RefCell};
 
 use onecopy_core::machine::RestoreError;
-use onecopy_core::{ApplyContext, Footprint, Incarnation, Place, QueryContext, Seen, StateMachine, Timestamp};
+use onecopy_core::{
+    ApplyContext, Footprint, Incarnation, Place, QueryContext, Seen, StateMachine, Timestamp,
+};
 use onecopy_keyspace::Keyspace;
 
 use crate::checks::looks::Looks;

@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::image::{self, Part, Restore, encode};
 use crate::tokens::Tokens;
-use crate::watches::Watches;
 use crate::value::{List, Text, Typed};
+use crate::watches::Watches;
 
 /// What a key holds: a string, or a list of one element if it begins with `[`.
 type Held = (Vec<u8>, Option<u64>);

@@ -5,21 +5,19 @@
 //! has been built.
 
 use bytes::{Buf, BytesMut};
-use onecopy_core::{Incarnation, Timestamp};
 use onecopy_core::machine::RestoreError;
+use onecopy_core::{Incarnation, Timestamp};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::large::{Awaited, Queue, is_large};
-use super::{
-    END, EXPIRES, LARGE, MAGIC, PART, RECORD, STANDS, TOKENS, VERSION, WAS_THERE, WATCH, kind,
-};
+use super::{END, EXPIRES, LARGE, MAGIC, PART, RECORD, STANDS, TOKENS, VERSION, WAS_THERE, WATCH, kind};
 use crate::database::Database;
+use crate::machine::DATABASES;
 use crate::seed::Seed;
 use crate::slot::New;
 use crate::slot::blocks::BLOCK;
 use crate::slots::slot_of;
 use crate::tokens::{Executed, TOKEN_BYTES_MAX, TOKEN_NUMBER_MAX, Tokens};
-use crate::machine::DATABASES;
 use crate::value::{Hash, List, Set, Text, Typed, Value, Zset};
 use crate::watches::{WatchId, Watches};
 

@@ -16,7 +16,8 @@ fn a_transaction_is_answered_with_one_array() {
     assert_eq!(reply.text(), expected, "what is behind an error is executed");
     assert_eq!(machine.transact(None, &[]).text(), "[]");
     machine.version = Version::Three;
-    let reply = machine.transact(None, &["HSET h f v", "HGETALL h", "GET nothing", "ZADD z 1.5 m", "ZSCORE z m"]);
+    let reply =
+        machine.transact(None, &["HSET h f v", "HGETALL h", "GET nothing", "ZADD z 1.5 m", "ZSCORE z m"]);
     assert_eq!(reply.text(), "[:1 {f v} nil :1 ,1.5]");
 }
 
@@ -24,8 +25,7 @@ fn a_transaction_is_answered_with_one_array() {
 fn a_transaction_may_select_databases() {
     let mut machine = Machine::default();
     let reply = machine.transact(None, &["SET a 0", "SELECT 3", "SET a 3", "SELECT 16", "SELECT x", "GET a"]);
-    let expected =
-        "[OK OK OK -ERR DB index is out of range -ERR value is not an integer or out of range 3]";
+    let expected = "[OK OK OK -ERR DB index is out of range -ERR value is not an integer or out of range 3]";
     assert_eq!(reply.text(), expected);
     machine.expect("GET a => 0");
     machine.db = 3;
@@ -182,7 +182,9 @@ fn a_watch_guards_one_transaction() {
     assert_eq!(machine.watching(2, "WATCH key"), "OK");
     assert_eq!(machine.watching(2, "UNWATCH"), "OK");
     assert_eq!(machine.transact(Some(2), &["SET key 2"]), Reply::Null, "so has this one");
-    assert_eq!(machine.keyspace.memory(), { Machine::default().keyspace.memory() + memory_of_keys(&machine) });
+    assert_eq!(machine.keyspace.memory(), {
+        Machine::default().keyspace.memory() + memory_of_keys(&machine)
+    });
     machine.expect("WATCH key => -ERR keys are watched for a connection, and this is none");
 }
 
@@ -210,7 +212,10 @@ fn where_memory_is_full_a_transaction_is_executed_as_a_whole_or_not_at_all() {
     let mut machine = Machine::default();
     machine.expect("SET key 0123456789 => OK");
     machine.context.memory_max = 1;
-    assert_eq!(machine.watching(1, "WATCH key"), "-ERR too many keys are watched by all clients together; try again");
+    assert_eq!(
+        machine.watching(1, "WATCH key"),
+        "-ERR too many keys are watched by all clients together; try again"
+    );
     let refusal = "-EXECABORT Transaction discarded because of: OOM command not allowed when used memory > 'maxmemory'.";
     assert_eq!(machine.transact(None, &["DEL key", "SET a 1"]).text(), refusal);
     assert_eq!(machine.transact(None, &["DEL key", "ONCE t SET a 1"]).text(), refusal);
@@ -245,7 +250,11 @@ fn reads_alone_may_be_read() {
     let query = |machine: &Machine, watch, lines: &[&str]| {
         let mut response = Vec::new();
         let context = onecopy_core::QueryContext::at(Timestamp(0));
-        machine.keyspace.query(&context, &transaction((0, Version::Two), watch, lines).finish(), &mut response);
+        machine.keyspace.query(
+            &context,
+            &transaction((0, Version::Two), watch, lines).finish(),
+            &mut response,
+        );
         Reply::parse(&mut replies(response).as_slice()).expect("a reply").text()
     };
     assert_eq!(query(&machine, None, &["GET a", "SELECT 1", "GET a"]), "[1 OK nil]");

@@ -232,8 +232,7 @@ fn one_bit_of_a_long_string_is_no_more_work_than_one_of_a_short_string() {
 #[test]
 fn a_transaction_pauses_between_its_commands_and_within_them() {
     let mut segment = SegmentBuilder::new(0, Version::Two).transaction();
-    (0..ELEMENTS)
-        .for_each(|number| segment.push([b"SET".as_slice(), number.to_string().as_bytes(), b"x"]));
+    (0..ELEMENTS).for_each(|number| segment.push([b"SET".as_slice(), number.to_string().as_bytes(), b"x"]));
     segment.push([b"SMEMBERS".as_slice(), b"set"]);
     let body = segment.finish();
     let pauses = Cell::new((0, 0));

@@ -95,11 +95,7 @@ pub fn watch(number: u64) -> WatchId {
 }
 
 /// A transaction, guarded by a watch or by none.
-pub fn transaction(
-    (db, version): (u8, Version),
-    number: Option<u64>,
-    lines: &[&str],
-) -> SegmentBuilder {
+pub fn transaction((db, version): (u8, Version), number: Option<u64>, lines: &[&str]) -> SegmentBuilder {
     let segment = SegmentBuilder::new(db, version).transaction();
     let mut segment = number.map(watch).into_iter().fold(segment, SegmentBuilder::watched);
     lines.iter().for_each(|line| segment.push(words(line).iter().map(Vec::as_slice)));
