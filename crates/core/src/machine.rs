@@ -132,8 +132,8 @@ pub trait StateMachine: 'static {
     /// entries without commands. A machine with expiring data drops here what is due.
     fn advance(&mut self, context: &ApplyContext<'_>);
 
-    /// Only coordinators that are known are still there, or may be: whatever is remembered on behalf of a connection to
-    /// another one is of no use. Called now and then, after the same entry at every replica.
+    /// Only coordinators that are known are still there, or may be: whatever is remembered on behalf of a
+    /// connection to another one is of no use. Called now and then, after the same entry at every replica.
     fn coordinators_end(&mut self, is_known: &dyn Fn(Incarnation) -> bool) {
         let _ = is_known;
     }

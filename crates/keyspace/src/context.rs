@@ -213,8 +213,8 @@ impl<'a> Context<'a> {
         length
     }
 
-    /// The same, but zeroes are appended before, until there are at least `length` bytes. Where there were as many, `edit`
-    /// says whether it has changed something.
+    /// The same, but zeroes are appended before, until there are at least `length` bytes. Where there were as
+    /// many, `edit` says whether it has changed something.
     pub(crate) fn edit_lengthened(
         &mut self,
         spot: Spot,

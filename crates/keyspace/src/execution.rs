@@ -1,4 +1,5 @@
-//! How a body is executed: segment by segment, and within one command by command, whether it is in an entry or read.
+//! How a body is executed: segment by segment, and within one command by command, whether it is in an entry
+//! or read.
 
 use onecopy_core::segments::NOT_EXECUTED;
 use onecopy_core::{ApplyContext, Budget, Rule, Timestamp};
@@ -13,20 +14,23 @@ use crate::request::{self, Args, Segment};
 use crate::steps::{COMMAND, copying};
 use crate::transaction;
 
+/// Where there is no room for a reply, one that is so short, as an error would be, is made nevertheless.
+const SHORT_REPLY: usize = 64;
+
 /// Executes commands of a body.
 pub(crate) trait Executor<'a> {
     /// Executes one command, which may have a reply of so many bytes, and is `admitted` already or is not.
     fn command(&mut self, segment: &Segment<'a>, args: &Args<'a>, admitted: bool, reply: &mut Room<'_, '_>);
 
-    /// Whether a transaction may begin, of which some command `grows` the data or none does. False: what it watches has
-    /// changed. Its watch ends.
+    /// Whether a transaction may begin, of which some command `grows` the data or none does. False: what it
+    /// watches has changed. Its watch ends.
     fn begin(&mut self, segment: &Segment<'a>, grows: bool) -> Result<bool, CommandError>;
 
     /// Whether transactions are what they should be.
     fn are_atomic(&self) -> bool;
 }
 
-/// Where a command writes its reply, and how long that may be.
+/// Where a command writes its reply, and how long that may be. 0: it is executed, and its reply left out.
 pub(crate) struct Room<'w, 'o> {
     pub(crate) reply: &'w mut Writer<'o>,
     pub(crate) bytes: usize,
@@ -133,8 +137,10 @@ fn dispatch<'a>(
             command.spec.check_arity(args.len()).and_then(|()| execute(command, args, reply))
         }
     };
+    let is_out_of_room = *bytes == 0 && reply.position() - start > SHORT_REPLY;
     let outcome = match reply.overflowed() {
-        true if *bytes < REPLY_BYTES_MAX => Err(CommandError::RepliesTooLarge),
+        _ if is_out_of_room => Err(CommandError::RepliesTooLarge),
+        true if *bytes == 0 => Err(CommandError::RepliesTooLarge),
         true => Err(CommandError::ReplyTooLarge),
         false => outcome,
     };
@@ -155,7 +161,10 @@ pub(crate) fn respond<'a>(
     let spend = |bytes: usize| budget.spend(1 + copying(bytes));
     for segment in request::segments(body) {
         let header = response.len();
-        if header - begin >= RESPONSE_BYTES_WANTED {
+        // A transaction is not cut: it begins where there is room for half of what is wanted at least.
+        let is_transaction = segment.as_ref().is_ok_and(|segment| segment.is_transaction);
+        let room_needed = if is_transaction { RESPONSE_BYTES_WANTED / 2 } else { 1 };
+        if header - begin + room_needed > RESPONSE_BYTES_WANTED {
             // Not because of what this client asked for: its segment comes again.
             response.extend_from_slice(&NOT_EXECUTED.to_le_bytes());
             continue;
@@ -168,7 +177,9 @@ pub(crate) fn respond<'a>(
             Ok(segment) if segment.db >= DATABASES => {
                 reply.error(&CommandError::DatabaseOutOfRange.to_string());
             }
-            Ok(segment) if segment.is_transaction => transaction::answer(segment, executor, &mut reply),
+            Ok(segment) if segment.is_transaction => {
+                transaction::answer(segment, begin, executor, &mut reply)
+            }
             Ok(segment) => answer(&segment, begin, executor, &mut reply),
         }
         // Each command beyond what is wanted adds a few dozen bytes; a body that has enough of them for 4 GiB

@@ -10,8 +10,8 @@ use crate::machine::Keyspace;
 use crate::request::{self, Args};
 use crate::transaction::selected;
 
-/// Calls `visit` with every command of a body, and the database it is for; with `None` for whatever makes no sense. Of
-/// transactions with all commands, if they are to be whole.
+/// Calls `visit` with every command of a body, and the database it is for; with `None` for whatever makes no
+/// sense. Of transactions with all commands, if they are to be whole.
 fn each(body: &[u8], whole: bool, mut visit: impl FnMut(Option<(u8, &'static Spec, &[&[u8]])>)) {
     for segment in request::segments(body) {
         let Ok(mut segment) = segment else { return visit(None) };

@@ -13,8 +13,8 @@
 //! reply    := one for each command, in order; of a transaction one array with all of them
 //! ```
 //!
-//! A transaction is executed as a whole, or not at all ([`transaction`](crate::transaction)). Its watch guards it; that of
-//! another segment is the one that its `WATCH` and `UNWATCH` are about.
+//! A transaction is executed as a whole, or not at all (`transaction.rs`). Its watch
+//! guards it; that of another segment is the one that its `WATCH` and `UNWATCH` are about.
 //!
 //! Decoding hands out slices of the body and does not allocate per command.
 

@@ -1,20 +1,20 @@
 //! Transactions: the commands between `MULTI` and `EXEC`, executed as one.
 //!
-//! They come as one segment with a mark, and have one reply: an array of the replies. Either all of them are executed, one
-//! after the other with nothing in between, or none is:
+//! They come as one segment with a mark, and have one reply: an array of the replies. Either all of them are
+//! executed, one after the other with nothing in between, or none is:
 //!
-//! - *None*, if the bytes make no sense, if what the transaction watches has changed (the reply is nil), or if one of them
-//!   may need memory and there is none: that is settled before the first, for all of them.
-//! - *All* otherwise. A command that fails has an error for its reply, and those behind it are executed, as in Redis. When
-//!   the replies have grown to what a response should have, the commands behind are executed and their replies left
-//!   out: an error stands in the place of each.
+//! - *None*, if the bytes make no sense, if what the transaction watches has changed (the reply is nil), or
+//!   if one of them may need memory and there is none: that is settled before the first, for all of them.
+//! - *All* otherwise. A command that fails has an error for its reply, and those behind it are executed, as
+//!   in Redis. When the replies have grown to what a response should have, the commands behind are executed
+//!   and their replies left out: an error stands in the place of each.
 //!
-//! A transaction may pause, between its commands and within one, like anything that takes long. The machine is away until
-//! it is done, so nobody sees half of it.
+//! A transaction may pause, between its commands and within one, like anything that takes long. The machine
+//! is away until it is done, so nobody sees half of it.
 //!
-//! Two kinds of commands are none of the table's: `SELECT`, with the number that the database has here, is for those behind
-//! it; and a command without a name, which is answered by the connection. Its reply is an empty text that the
-//! connection replaces.
+//! Two kinds of commands are none of the table's: `SELECT`, with the number that the database has here, is
+//! for those behind it; and a command without a name, which is answered by the connection. Its reply is an
+//! empty text that the connection replaces.
 
 use onecopy_resp::Writer;
 
@@ -54,8 +54,16 @@ fn grows(args: &[&[u8]]) -> bool {
     }
 }
 
-/// Executes a transaction, or answers why it is not.
-pub(crate) fn answer<'a>(mut segment: Segment<'a>, executor: &mut impl Executor<'a>, reply: &mut Writer<'_>) {
+/// So many commands may a transaction have.
+pub const TRANSACTION_COMMANDS_MAX: u32 = 1 << 17;
+
+/// Executes a transaction, or answers why it is not, in a response that began there.
+pub(crate) fn answer<'a>(
+    mut segment: Segment<'a>,
+    begin: usize,
+    executor: &mut impl Executor<'a>,
+    reply: &mut Writer<'_>,
+) {
     let outline = match Outline::of(&segment) {
         Ok(outline) => outline,
         Err(malformed) => return reply.error(&CommandError::from(malformed).to_string()),
@@ -66,7 +74,6 @@ pub(crate) fn answer<'a>(mut segment: Segment<'a>, executor: &mut impl Executor<
         Err(error) => return reply.error(&error.to_string()),
     }
     reply.array(outline.commands);
-    let start = reply.position();
     let (mut commands, mut args) = (segment.commands(), Args::new());
     while let Ok(true) = commands.next_into(&mut args) {
         if args[0].is_empty() {
@@ -80,8 +87,8 @@ pub(crate) fn answer<'a>(mut segment: Segment<'a>, executor: &mut impl Executor<
                 Err(error) => reply.error(&error.to_string()),
             }
         } else {
-            let left = RESPONSE_BYTES_WANTED.saturating_sub(reply.position() - start);
-            let bytes = if left == 0 { 0 } else { REPLY_BYTES_MAX };
+            let has_room = reply.position() - begin < RESPONSE_BYTES_WANTED;
+            let bytes = if has_room { REPLY_BYTES_MAX } else { 0 };
             executor.command(&segment, &args, executor.are_atomic(), &mut Room { reply, bytes });
         }
     }

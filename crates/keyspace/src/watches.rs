@@ -1,13 +1,14 @@
 //! Who watches which keys: the memory of `WATCH`, on every copy.
 //!
-//! A watched key has no version. As in Redis' `watched_keys`, a watch is *registered* with the key, and whoever changes the
-//! key takes all registrations off it. A transaction that is guarded by a watch is executed if all its registrations
-//! still stand, and what was there still is: what expires, or is removed, needs no hook at all, and what had expired
-//! already may be cleared away without anybody noticing. Where nobody watches, a change costs the test of a flag.
+//! A watched key has no version. As in Redis' `watched_keys`, a watch is *registered* with the key, and
+//! whoever changes the key takes all registrations off it. A transaction that is guarded by a watch is
+//! executed if all its registrations still stand, and what was there still is: what expires, or is removed,
+//! needs no hook at all, and what had expired already may be cleared away without anybody noticing. Where
+//! nobody watches, a change costs the test of a flag.
 //!
-//! A watch that is not known, whatever became of it, guards nothing: its transaction is not executed. So it may be
-//! forgotten at any time, at the price of an attempt. It is when its process is gone, and when there is no room and it is
-//! [old](KEPT_MS).
+//! A watch that is not known, whatever became of it, guards nothing: its transaction is not executed. So it
+//! may be forgotten at any time, at the price of an attempt. It is when its process is gone, and when there
+//! is no room and it is [old](KEPT_MS).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,7 +27,8 @@ const WATCHED_COST: u64 = 160;
 /// Where there is no room, watches that are older than this, in milliseconds of entry time, make some.
 const KEPT_MS: u64 = 60_000;
 
-/// The name of a watch: it lasts from the first `WATCH` of a connection to its next `EXEC`, `DISCARD` or `UNWATCH`.
+/// The name of a watch: it lasts from the first `WATCH` of a connection to its next `EXEC`, `DISCARD` or
+/// `UNWATCH`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WatchId {
     /// The start of the process that the connection belongs to.
@@ -67,9 +69,10 @@ impl Watches {
         self.memory
     }
 
-    /// Lets a watch have some keys of a database: all of them or, if there is no room, none. `is_there` says of a key
-    /// whether it exists. Those that it has already stay as they are, also if they have changed. Where the whole state is
-    /// to occupy at most `memory_max` bytes (0: no limit), watches take a quarter of it.
+    /// Lets a watch have some keys of a database: all of them or, if there is no room, none. `is_there` says
+    /// of a key whether it exists. Those that it has already stay as they are, also if they have changed.
+    /// Where the whole state is to occupy at most `memory_max` bytes (0: no limit), watches take a quarter of
+    /// it.
     pub(crate) fn watch<'a>(
         &mut self,
         (id, clock): (WatchId, Timestamp),
@@ -149,8 +152,8 @@ impl Watches {
         self.registered.get(&db).into_iter().flat_map(BTreeMap::keys).map(AsRef::as_ref)
     }
 
-    /// Ends a watch. Whether everything is as it was when its keys were watched, if it is known; `is_there` says of a key
-    /// of a database whether it exists.
+    /// Ends a watch. Whether everything is as it was when its keys were watched, if it is known; `is_there`
+    /// says of a key of a database whether it exists.
     pub(crate) fn end_unchanged(&mut self, id: WatchId, is_there: impl Fn(u8, &[u8]) -> bool) -> bool {
         let Some(watch) = self.watches.get(&id) else { return false };
         let is_unchanged = watch
@@ -196,8 +199,8 @@ impl Watches {
         self.watches.iter().map(|(id, watch)| (*id, watch))
     }
 
-    /// What is to be known of a watch: its keys in order, and of each of them its database, whether it was there, and
-    /// whether the registration stands.
+    /// What is to be known of a watch: its keys in order, and of each of them its database, whether it was
+    /// there, and whether the registration stands.
     pub(crate) fn keys<'a>(
         &'a self,
         (id, watch): (WatchId, &'a Watch),
@@ -208,7 +211,8 @@ impl Watches {
         watch.keys.iter().map(seen)
     }
 
-    /// Adds to an image that is restored: a key of a watch, as [`keys`](Self::keys) has it. Whether it is new.
+    /// Adds to an image that is restored: a key of a watch, as [`keys`](Self::keys) has it. Whether it is
+    /// new.
     pub(crate) fn restore(
         &mut self,
         (id, since): (WatchId, Timestamp),

@@ -1,6 +1,6 @@
-//! The same transactions, on two connections, to a real Redis and to a keyspace: random commands, of which some are
-//! queued, and keys that are watched while the other connection changes them. The replies must be equal, and so must be
-//! what was executed and what was not.
+//! The same transactions, on two connections, to a real Redis and to a keyspace: random commands, of which
+//! some are queued, and keys that are watched while the other connection changes them. The replies must be
+//! equal, and so must be what was executed and what was not.
 //!
 //! Like `against_redis`, it needs a `redis-server` of version 7.
 

@@ -1,4 +1,5 @@
-//! Transactions, with real processes: what a node answers is what Redis does, and whatever dies, nobody sees half of one.
+//! Transactions, with real processes: what a node answers is what Redis does, and whatever dies, nobody sees
+//! half of one.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -191,7 +192,8 @@ fn what_cannot_be_in_a_transaction_is_refused() {
     assert!(!list.contains(" multi=2 "), "{list}");
 }
 
-/// A client that moves one from an account to another, and counts it, until it is told to stop; how often it did.
+/// A client that moves one from an account to another, and counts it, until it is told to stop; how often it
+/// did.
 fn transfer(address: SocketAddr, stop: &AtomicBool) -> i64 {
     let mut line = Line::to(address);
     let mut count = 0;

@@ -1,7 +1,7 @@
 //! Where replies end.
 
-/// How many bytes the first `count` replies of a buffer have, whatever they are made of; none if they are not complete,
-/// or no replies.
+/// How many bytes the first `count` replies of a buffer have, whatever they are made of; none if they are not
+/// complete, or no replies.
 #[must_use]
 pub fn replies_length(bytes: &[u8], count: usize) -> Option<usize> {
     let (mut at, mut left) = (0, count);

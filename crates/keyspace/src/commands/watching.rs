@@ -1,7 +1,7 @@
 //! `WATCH` and `UNWATCH`: which keys must not have changed when a transaction is executed.
 //!
-//! They change no data, but they are entries: when a key was watched, and whether it has changed since, is the same on
-//! every copy. Whose watch it is comes with the segment.
+//! They change no data, but they are entries: when a key was watched, and whether it has changed since, is
+//! the same on every copy. Whose watch it is comes with the segment.
 
 use onecopy_resp::Writer;
 

@@ -16,7 +16,7 @@
 //!          | count:u32 (bytes bytes)*                          3: a hash
 //!          | count:u32 (bytes score:f64)*                      5: a sorted set
 //! token   := bytes expires:u64 command:u64 (0:u8 | 1:u8 bytes) what was executed under it, and the answer if it is kept
-//! watched := db:u8 seen:u8 key                                 bit 0 of seen: it was there; bit 1: it has not changed since
+//! watched := db:u8 seen:u8 key                     bit 0 of seen: it was there; bit 1: unchanged
 //! key, bytes := length:u32 byte*
 //! end     := 2:u8 digest:u64 checksum:u64                      xxh3 of everything before the checksum
 //! ```
@@ -24,8 +24,8 @@
 //! A record is a block of 1,024 keys of one slot (the last block of a slot has fewer), or some tokens. The
 //! records of a database come in the order of slots and blocks, the entries within one and the elements
 //! within a value in the order of their positions: it decides which element a random choice picks, so it is
-//! state. Tokens come in the order in which they were used, and `first` is the number of the first. Watches come
-//! behind the header: they are few, and are serialized all at once when the image is begun.
+//! state. Tokens come in the order in which they were used, and `first` is the number of the first. Watches
+//! come behind the header: they are few, and are serialized all at once when the image is begun.
 //!
 //! # What vouches for what
 //!
@@ -33,9 +33,9 @@
 //! block, in parts of 64 KiB, cut anywhere; the large values of a block in the order of their entries.
 //!
 //! The checksum vouches for the bytes. The digest vouches for what has been made of them: it is the sum of
-//! the hashes of every block, part, token and watch, as it was serialized, and of the header. Whoever restores the
-//! image serializes what has been built in memory once more, and compares the sums: they agree only if both
-//! hold the same, in the same order, to the bit.
+//! the hashes of every block, part, token and watch, as it was serialized, and of the header. Whoever
+//! restores the image serializes what has been built in memory once more, and compares the sums: they agree
+//! only if both hold the same, in the same order, to the bit.
 //!
 //! # Limits
 //!

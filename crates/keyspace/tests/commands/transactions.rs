@@ -233,14 +233,33 @@ fn where_memory_is_full_a_transaction_is_executed_as_a_whole_or_not_at_all() {
 fn replies_that_are_too_large_together_end_no_transaction() {
     let mut machine = Machine::default();
     machine.expect("SETRANGE long 104857599 x => :104857600");
-    let lines = ["GET long", "GET long", "INCR n", "GET long", "GET n"];
+    let members = "SMISMEMBER s 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20";
+    let lines = ["GET long", "GET long", "INCR n", "GET long", members, "GET nothing"];
     let mut raw = machine.apply_segment(transaction((0, Version::Two), None, &lines));
-    assert!(raw.starts_with(b"*5\r\n$104857600\r\n"));
+    assert!(raw.starts_with(b"*6\r\n$104857600\r\n"));
     let tail = raw.split_off(raw.len() - 300);
     let tail = String::from_utf8_lossy(&tail);
     let error = "-ERR executed, but the replies of the transaction are too large together\r\n";
-    assert!(tail.ends_with(&format!("\r\n:1\r\n{error}{error}")), "{tail}");
+    assert!(tail.ends_with(&format!("\r\n:1\r\n{error}{error}$-1\r\n")), "{tail}");
     machine.expect("GET n => 1");
+}
+
+#[test]
+fn a_transaction_that_finds_little_room_comes_again() {
+    use onecopy_keyspace::request::{BodyBuilder, split_response};
+    let mut machine = Machine::default();
+    machine.expect("SETRANGE long 104857599 x => :104857600");
+    let mut body = BodyBuilder::new();
+    let mut plain = SegmentBuilder::new(0, Version::Two);
+    plain.push(words("GET long").iter().map(Vec::as_slice));
+    body.push(&plain.finish());
+    body.push(&transaction((0, Version::Two), None, &["INCR n"]).finish());
+    body.push(&transaction((0, Version::Two), None, &[]).finish());
+    let mut response = Vec::new();
+    machine.keyspace.apply(&machine.context, &body.finish(), &mut response);
+    let replies: Vec<_> = split_response(&response.into()).map(|reply| reply.expect("well-formed")).collect();
+    assert_eq!(replies.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false, false]);
+    machine.expect("EXISTS n => :0");
 }
 
 #[test]

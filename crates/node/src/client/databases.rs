@@ -75,7 +75,8 @@ pub(crate) fn localised(
     Ok(args)
 }
 
-/// What is said of something that would reach from the selected database into another one, which has this number.
+/// What is said of something that would reach from the selected database into another one, which has this
+/// number.
 pub(super) fn spans(name: &str, number: u16, selected: Selected, other: GroupId, table: &Table) -> String {
     let called =
         |group| table.database(group).map_or_else(|| "another".to_owned(), |known: Database| known.name);

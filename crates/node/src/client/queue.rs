@@ -1,7 +1,8 @@
 //! What a connection has queued between `MULTI` and `EXEC`.
 //!
-//! Data commands are put into a segment as they come. What the connection answers by itself is left out there, and
-//! its place kept: it is answered once the transaction has been executed, and its reply put among the others.
+//! Data commands are put into a segment as they come. What the connection answers by itself is left out
+//! there, and its place kept: it is answered once the transaction has been executed, and its reply put among
+//! the others.
 
 use bytes::{Buf, Bytes};
 use onecopy_core::GroupId;
@@ -24,7 +25,8 @@ pub(crate) struct Queue {
     kind: Kind,
     /// The database that the next command is for.
     selected: Selected,
-    /// The database of the first command about data, or of what is watched: all others must belong to its group.
+    /// The database of the first command about data, or of what is watched: all others must belong to its
+    /// group.
     bound: Option<Selected>,
     /// What is for the connection, by its place.
     own: Vec<(u32, Own)>,

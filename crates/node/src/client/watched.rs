@@ -8,8 +8,8 @@ use onecopy_keyspace::request::WatchId;
 
 use super::databases::Selected;
 
-/// The lives of the data threads, which began with this process: their coordinators go by these names. A watch belongs
-/// to the life that sends what is for its group, and ends with it.
+/// The lives of the data threads, which began with this process: their coordinators go by these names. A
+/// watch belongs to the life that sends what is for its group, and ends with it.
 #[derive(Debug)]
 pub(crate) struct Lives {
     threads: Vec<Incarnation>,

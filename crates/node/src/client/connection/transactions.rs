@@ -1,9 +1,10 @@
 //! `MULTI`, `EXEC`, `DISCARD`, `WATCH` and `UNWATCH`.
 //!
-//! A transaction is queued here, and handed in as one segment. What is checked when a command is queued, and what only when
-//! it is executed, is as in Redis.
+//! A transaction is queued here, and handed in as one segment. What is checked when a command is queued, and
+//! what only when it is executed, is as in Redis.
 
 use onecopy_host::{Kind, Reply, Submission};
+use onecopy_keyspace::TRANSACTION_COMMANDS_MAX;
 use onecopy_keyspace::command::{self, Spec};
 use onecopy_keyspace::request::SegmentBuilder;
 use onecopy_resp::Request;
@@ -101,6 +102,9 @@ impl Connection<'_> {
         }
         if queue.bytes() + request.size() > bytes_max {
             return Err(format!("ERR a transaction may have {bytes_max} bytes (limits.command_bytes)"));
+        }
+        if queue.count() >= TRANSACTION_COMMANDS_MAX {
+            return Err(format!("ERR a transaction has at most {TRANSACTION_COMMANDS_MAX} commands"));
         }
         let table = self.clients.knowledge.table();
         match spec.name {
@@ -224,7 +228,8 @@ impl Connection<'_> {
         self.clients.register.with(self.clients.thread, self.session.id, |peer| peer.queued = None);
     }
 
-    /// Nothing is watched any more, and the copies are told. Nobody waits for that: no other watch has its name.
+    /// Nothing is watched any more, and the copies are told. Nobody waits for that: no other watch has its
+    /// name.
     pub(super) fn end_watch(&mut self) {
         let Some(watched) = self.watched.take() else { return };
         let mut builder = SegmentBuilder::new(0, self.session.version).watched(watched.id);
