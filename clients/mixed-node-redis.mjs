@@ -40,6 +40,8 @@ assert.equal(found, 500);
 assert.equal(await r.expire("n", 100), 1);
 assert.ok((await r.ttl("n")) > 98);
 assert.equal(await r.type("z"), "zset");
+// A transaction.
+assert.deepEqual(await r.multi().set("multi", "1").incr("multi").get("multi").exec(), ["OK", 2, "2"]);
 // A command under a token counts once, whichever nodes it is sent through.
 const token = randomUUID();
 assert.equal(await r.sendCommand(["ONCE", token, "INCR", "visits"]), 1);

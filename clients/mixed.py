@@ -102,6 +102,24 @@ big = "x" * 5_000_000
 check(r.set("big", big), True)
 check(r.get("big"), big)
 
+# Transactions, and what another client does to a watched key, through another node
+another = redis.Redis(port=elsewhere, protocol=protocol, decode_responses=True)
+pipe = r.pipeline(transaction=True)
+check(pipe.set("t", "1").incr("t").mget("t", "missing").execute(), [True, 2, ["2", None]])
+with r.pipeline() as pipe:
+    pipe.watch("t")
+    another.set("t", "10")
+    pipe.multi()
+    pipe.incr("t")
+    try:
+        pipe.execute()
+        raise AssertionError("a watched key has changed")
+    except redis.WatchError:
+        pass
+check(r.transaction(lambda pipe: (pipe.get("t"), pipe.multi(), pipe.incr("t")), "t"), [11])
+check(another.get("t"), "11")
+another.close()
+
 # A command under a token counts once, whichever nodes it is sent through
 token = str(uuid.uuid4())
 check(r.execute_command("ONCE", token, "INCR", "visits"), 1)

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::budget::Budget;
 use crate::footprint::Footprint;
-use crate::id::Index;
+use crate::id::{Incarnation, Index};
 use crate::time::Timestamp;
 
 /// What a command may know about its execution, all of it settled in the entry by the primary; and what it
@@ -131,6 +131,12 @@ pub trait StateMachine: 'static {
     /// Lets time move on to that of an entry, before the entry's commands are executed; also called for
     /// entries without commands. A machine with expiring data drops here what is due.
     fn advance(&mut self, context: &ApplyContext<'_>);
+
+    /// Only coordinators that are known are still there, or may be: whatever is remembered on behalf of a
+    /// connection to another one is of no use. Called now and then, after the same entry at every replica.
+    fn coordinators_end(&mut self, is_known: &dyn Fn(Incarnation) -> bool) {
+        let _ = is_known;
+    }
 
     /// Executes the commands in `body` and appends the response: one reply for each
     /// [segment](crate::segments).

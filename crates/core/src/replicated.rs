@@ -169,7 +169,10 @@ impl<M: StateMachine> Replicated<M> {
             }
             respond(batch.id, answer);
         }
-        self.side.sessions.sweep(entry.id.index, entry.time);
+        let sessions = &mut self.side.sessions;
+        if sessions.sweep(entry.id.index, entry.time) {
+            self.machine.coordinators_end(&|coordinator| sessions.knows(coordinator));
+        }
         self.parts.expire(entry.time);
         digest.update(&self.look(entry.time, header.groups).to_le_bytes());
         self.side.digest = digest.digest();

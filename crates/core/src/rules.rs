@@ -60,6 +60,10 @@ pub enum Rule {
     ExactlyOnce,
     /// `ONCE`: a command that comes again under its token is not executed again.
     OnceTokens,
+    /// A transaction is executed as a whole or not at all, and nobody sees half of it.
+    AtomicTransactions,
+    /// `WATCH`: a transaction is executed only if no key that it watches has changed.
+    WatchedKeys,
     /// E3: what is remembered of answers is bounded, so that whatever a replica writes down it can read
     /// again.
     BoundedAnswers,
@@ -107,7 +111,7 @@ pub enum Rule {
 
 impl Rule {
     /// The rules that a cluster lives by, in the order of the documentation.
-    pub const ALL: [Self; 43] = [
+    pub const ALL: [Self; 45] = [
         Self::AllBackupsFirst,
         Self::OnlyThePrimary,
         Self::NoOldPrimaries,
@@ -133,6 +137,8 @@ impl Rule {
         Self::ConfirmReads,
         Self::ExactlyOnce,
         Self::OnceTokens,
+        Self::AtomicTransactions,
+        Self::WatchedKeys,
         Self::BoundedAnswers,
         Self::SameResult,
         Self::LeaveUnacknowledgedViews,

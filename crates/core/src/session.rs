@@ -173,16 +173,23 @@ impl Sessions {
         self.answer_bytes -= forgotten;
     }
 
-    /// The entry at `index` has been executed: from time to time, forgets the dead.
-    pub fn sweep(&mut self, index: Index, time: Timestamp) {
+    /// The entry at `index` has been executed: from time to time, forgets the dead. Whether it was time.
+    pub fn sweep(&mut self, index: Index, time: Timestamp) -> bool {
         if !index.0.is_multiple_of(SWEEP_INTERVAL) {
-            return;
+            return false;
         }
         self.sessions.retain(|_, session| {
             let (last, at) = session.last;
             time.0.saturating_sub(last.0) < DEAD_AFTER_MS || index.0 - at.0 < DEAD_AFTER_ENTRIES
         });
         self.count();
+        true
+    }
+
+    /// Whether something is remembered of this coordinator.
+    #[must_use]
+    pub fn knows(&self, coordinator: Incarnation) -> bool {
+        self.sessions.contains_key(&coordinator)
     }
 
     /// Counts anew what follows from the rest: after it was decoded, or many were forgotten.

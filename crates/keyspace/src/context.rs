@@ -16,6 +16,7 @@ use crate::seed::Seed;
 use crate::slot::{INLINE_MAX, New, Object};
 use crate::steps::PIECE;
 use crate::value::{Text, Typed, Value};
+use crate::watches::WatchId;
 
 /// The keyspace, to read from.
 #[derive(Clone, Copy)]
@@ -71,6 +72,8 @@ pub(crate) struct Context<'a> {
     pub(crate) db: u8,
     /// The key of the command that was hashed already.
     pub(crate) hashed: Option<Hashed<'a>>,
+    /// Whose keys are watched by it.
+    pub(crate) watch: Option<WatchId>,
     pub(crate) apply: &'a ApplyContext<'a>,
     /// How many commands of the entry have asked for random numbers.
     pub(crate) random_ordinal: &'a mut u64,
@@ -144,6 +147,13 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// A key changes: whoever watches it is to know. What removes a key need not say so: it will be missed.
+    pub(crate) fn touch(&mut self, key: &[u8]) {
+        if !self.keyspace.watches.is_empty() {
+            self.keyspace.touch(self.db, key);
+        }
+    }
+
     /// Puts something at a spot, whatever is there. What has expired, and a collection without elements, is
     /// removed instead.
     pub(crate) fn put(&mut self, spot: Spot, key: &[u8], new: New<'_>, expires: Option<Timestamp>) {
@@ -158,6 +168,7 @@ impl<'a> Context<'a> {
         if is_gone || expires.is_some_and(|expires| expires <= self.clock()) {
             self.database_mut().remove(spot);
         } else {
+            self.touch(key);
             self.database_mut().put(spot, key, new, expires);
         }
     }
@@ -176,6 +187,7 @@ impl<'a> Context<'a> {
         let text = object.and_then(|object| object.value.text());
         if text.is_some_and(|text| text.len() > INLINE_MAX) {
             // No edit makes a string shorter, so this one stays where it is.
+            self.touch(key);
             let budget = self.budget();
             let edited = self.database_mut().change(spot, |value| match value {
                 Value::Shared(shared) => {
@@ -200,21 +212,28 @@ impl<'a> Context<'a> {
         length
     }
 
-    /// The same, but zeroes are appended before, until there are at least `length` bytes.
+    /// The same, but zeroes are appended before, until there are at least `length` bytes. Where there were as
+    /// many, `edit` says whether it has changed something.
     pub(crate) fn edit_lengthened(
         &mut self,
         spot: Spot,
         key: &[u8],
         length: usize,
-        edit: impl FnOnce(&mut [u8]),
+        edit: impl FnOnce(&mut [u8]) -> bool,
     ) -> usize {
         let budget = self.budget();
-        let text = self.at(spot).and_then(|object| object.value.text());
-        if text.is_some_and(|text| text.len() > 0) {
-            return self.edit_text(spot, key, |bytes| {
+        let before = self.at(spot).and_then(|object| object.value.text()).map_or(0, Text::len);
+        if before > 0 {
+            let watchers = self.keyspace.watches.registered_with(self.db, key);
+            let mut is_changed = before < length;
+            let after = self.edit_text(spot, key, |bytes| {
                 lengthen(bytes, length, budget);
-                edit(bytes);
+                is_changed |= edit(bytes);
             });
+            if !is_changed {
+                self.keyspace.watches.register_again(self.db, key, watchers);
+            }
+            return after;
         }
         // Zeroed memory that nobody has written to costs next to nothing.
         let mut bytes = vec![0; length];
@@ -230,7 +249,36 @@ impl<'a> Context<'a> {
         change: impl FnOnce(&mut T) -> R,
     ) -> Result<Option<R>, CommandError> {
         let spot = self.locate(key);
-        self.update_at(spot, change)
+        let updated = self.update_at(spot, change)?;
+        if updated.is_some() {
+            self.touch(key);
+        }
+        Ok(updated)
+    }
+
+    /// The same, but it is a change of the key only if there are more or fewer elements afterwards.
+    pub(crate) fn resize<T: Typed, R>(
+        &mut self,
+        key: &[u8],
+        change: impl FnOnce(&mut T) -> R,
+    ) -> Result<Option<R>, CommandError> {
+        let spot = self.locate(key);
+        let before = self.watched_length(key);
+        let updated = self.update_at(spot, change)?;
+        self.touch_resized(key, before);
+        Ok(updated)
+    }
+
+    /// How many elements a key has, if somebody may want to know.
+    fn watched_length(&self, key: &[u8]) -> Option<usize> {
+        let length = || self.view().object(key).map_or(0, |object| object.value.len());
+        (!self.keyspace.watches.is_empty()).then(length)
+    }
+
+    fn touch_resized(&mut self, key: &[u8], before: Option<usize>) {
+        if before.is_some() && self.watched_length(key) != before {
+            self.touch(key);
+        }
     }
 
     fn update_at<T: Typed, R>(
@@ -246,8 +294,30 @@ impl<'a> Context<'a> {
         Ok(self.database_mut().change(spot, |value| T::of_mut(value).map(change)).flatten())
     }
 
-    /// The same, but an absent key is created first.
+    /// [`update`](Self::update), but an absent key is created first.
     pub(crate) fn upsert<T: Typed, R>(
+        &mut self,
+        key: &[u8],
+        change: impl FnOnce(&mut T) -> R,
+    ) -> Result<R, CommandError> {
+        let result = self.upsert_untouched(key, change)?;
+        self.touch(key);
+        Ok(result)
+    }
+
+    /// [`resize`](Self::resize), but an absent key is created first.
+    pub(crate) fn resize_or_create<T: Typed, R>(
+        &mut self,
+        key: &[u8],
+        change: impl FnOnce(&mut T) -> R,
+    ) -> Result<R, CommandError> {
+        let before = self.watched_length(key);
+        let result = self.upsert_untouched(key, change)?;
+        self.touch_resized(key, before);
+        Ok(result)
+    }
+
+    fn upsert_untouched<T: Typed, R>(
         &mut self,
         key: &[u8],
         change: impl FnOnce(&mut T) -> R,
@@ -282,11 +352,12 @@ impl<'a> Context<'a> {
         self.put(spot, key, New::Value(value.into_value()), None);
     }
 
-    /// Gives what is at a spot another expiry, or none; removes it if the time has come.
-    pub(crate) fn set_expiry(&mut self, spot: Spot, expires: Option<Timestamp>) {
+    /// Gives the key at a spot another expiry, or none; removes it if the time has come.
+    pub(crate) fn set_expiry(&mut self, spot: Spot, key: &[u8], expires: Option<Timestamp>) {
         if expires.is_some_and(|expires| expires <= self.clock()) {
             self.database_mut().remove(spot);
         } else {
+            self.touch(key);
             self.database_mut().set_expiry(spot, expires);
         }
     }
@@ -313,8 +384,8 @@ impl<'a> Context<'a> {
 
     /// The same keyspace, with another database selected.
     pub(crate) fn with_database(&mut self, db: u8) -> Context<'_> {
-        let (hashed, apply) = (self.hashed, self.apply);
-        Context { keyspace: self.keyspace, db, hashed, apply, random_ordinal: self.random_ordinal }
+        let (hashed, watch, apply) = (self.hashed, self.watch, self.apply);
+        Context { keyspace: self.keyspace, db, hashed, watch, apply, random_ordinal: self.random_ordinal }
     }
 }
 

@@ -12,16 +12,36 @@ use crate::database::Database;
 use crate::slot::Object;
 use crate::tokens::Tokens;
 use crate::value::Content;
+use crate::watches::Watches;
 
-/// The digest of all databases and tokens at `clock`.
-pub(crate) fn of(clock: Timestamp, databases: &[Option<Box<Database>>], tokens: &Tokens) -> u64 {
+/// The digest of all databases, tokens and watches at `clock`.
+pub(crate) fn of(
+    clock: Timestamp,
+    databases: &[Option<Box<Database>>],
+    tokens: &Tokens,
+    watches: &Watches,
+) -> u64 {
     let mut sum = hashed(|hash| hash.update(&clock.0.to_le_bytes()));
     for (number, database) in databases.iter().enumerate() {
         for object in database.iter().flat_map(|database| database.objects()) {
             sum = sum.wrapping_add(of_key(number, object));
         }
     }
-    sum.wrapping_add(of_tokens(tokens, 0..tokens.len()))
+    sum.wrapping_add(of_tokens(tokens, 0..tokens.len())).wrapping_add(of_watches(watches))
+}
+
+fn of_watches(watches: &Watches) -> u64 {
+    watches.iter().fold(0, |sum, (id, watch)| {
+        sum.wrapping_add(hashed(|hash| {
+            hash.update(&id.process.0.to_le_bytes());
+            hash.update(&id.number.to_le_bytes());
+            hash.update(&watch.since().0.to_le_bytes());
+            for (db, key, was_there, stands) in watches.keys((id, watch)) {
+                hash.update(&[db, was_there.into(), stands.into()]);
+                feed(hash, key);
+            }
+        }))
+    })
 }
 
 /// The tokens at these positions. Their order is state, so their numbers count.

@@ -90,6 +90,9 @@ pub enum CommandError {
     /// The reply would be larger than a response may be.
     #[error("ERR the reply would be too large; ask for less at a time")]
     ReplyTooLarge,
+    /// The replies before it, in the same transaction, are so large that its own is left out.
+    #[error("ERR executed, but the replies of the transaction are too large together")]
+    RepliesTooLarge,
     /// The bytes are not in the encoding of commands.
     #[error("ERR malformed request")]
     Malformed,

@@ -3,33 +3,41 @@
 //! A key counts in whichever database: `COPY` and `MOVE` name keys of two, and the same key in another one is
 //! rare.
 
-use onecopy_core::Timestamp;
 use onecopy_core::footprint::Footprint;
+use onecopy_core::{Rule, Rules, Timestamp};
 
 use crate::command::{self, Kind, Spec, key_positions, looks_beyond_its_keys};
 use crate::machine::Keyspace;
 use crate::request::{self, Args};
+use crate::transaction::selected;
 
 /// Calls `visit` with every command of a body, and the database it is for; with `None` for whatever makes no
-/// sense.
-fn each(body: &[u8], mut visit: impl FnMut(Option<(u8, &'static Spec, &[&[u8]])>)) {
+/// sense. Of transactions with all commands, if they are to be whole.
+fn each(body: &[u8], whole: bool, mut visit: impl FnMut(Option<(u8, &'static Spec, &[&[u8]])>)) {
     for segment in request::segments(body) {
-        let Ok(segment) = segment else { return visit(None) };
+        let Ok(mut segment) = segment else { return visit(None) };
         let mut commands = segment.commands();
         let mut args = Args::new();
         loop {
             match commands.next_into(&mut args) {
                 Ok(false) => break,
+                Ok(true) if segment.is_transaction && args[0].is_empty() => {}
+                Ok(true) if segment.is_transaction && selected(&args).is_some() => {
+                    segment.db = selected(&args).and_then(Result::ok).unwrap_or(segment.db);
+                }
                 Ok(true) => visit(command::lookup(args[0]).map(|spec| (segment.db, spec, args.as_slice()))),
                 Err(_) => return visit(None),
+            }
+            if segment.is_transaction && !whole {
+                break;
             }
         }
     }
 }
 
 /// Adds what the commands of an entry change.
-pub(crate) fn of_entry(body: &[u8], footprint: &mut Footprint) {
-    each(body, |command| match command {
+pub(crate) fn of_entry(body: &[u8], rules: Rules, footprint: &mut Footprint) {
+    each(body, rules.hold(Rule::AtomicTransactions), |command| match command {
         Some((_, spec, args)) if spec.name == "once" && args.len() > 2 => match command::lookup(args[2]) {
             Some(inner) => add(inner, &args[2..], footprint),
             None => footprint.everything(),
@@ -44,7 +52,7 @@ pub(crate) fn of_entry(body: &[u8], footprint: &mut Footprint) {
 pub(crate) fn of_reads(keyspace: &Keyspace, body: &[u8], footprint: &mut Footprint) -> Option<Timestamp> {
     let mut lapses: Option<Timestamp> = None;
     let mut all = false;
-    each(body, |command| {
+    each(body, true, |command| {
         let Some((db, spec, args)) = command else { return all = true };
         let positions = key_positions(spec, args);
         all |= positions.is_empty() || looks_beyond_its_keys(spec, args);

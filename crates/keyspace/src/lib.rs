@@ -36,6 +36,8 @@
 //!   as there.
 //! - `ONCE token command …` is a command of our own: the command is executed once, however often it is sent
 //!   under the same token, and answered the same each time (see `commands/once.rs`).
+//! - A transaction whose commands need memory is refused as a whole where there is none; none of its
+//!   commands is refused while it is queued, for nobody asks the primary then.
 //! - `PFCOUNT` changes nothing, where Redis writes the cardinality into the string: after it, the last eight
 //!   bytes of the header of a HyperLogLog may be other ones there. All other bytes are the same.
 //! - A HyperLogLog whose registers are corrupt is refused by every command that looks at them; Redis notices
@@ -64,6 +66,7 @@ mod database;
 pub mod decimal;
 mod digest;
 mod error;
+mod execution;
 mod footprint;
 mod geo;
 mod hyperloglog;
@@ -77,8 +80,10 @@ mod seed;
 mod slot;
 mod steps;
 mod tokens;
+mod transaction;
 mod trash;
 mod value;
+mod watches;
 
 pub mod command;
 pub mod glob;
@@ -90,4 +95,5 @@ pub use error::CommandError;
 pub use machine::{DATABASES, DatabaseSize, Keyspace, REPLY_BYTES_MAX, RESPONSE_BYTES_WANTED};
 pub use steps::STEPS_MAX;
 pub use tokens::{ANSWER_BYTES_MAX, TOKEN_BYTES_MAX};
+pub use transaction::TRANSACTION_COMMANDS_MAX;
 pub use value::TEXT_BYTES_MAX;

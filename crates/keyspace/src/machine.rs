@@ -1,28 +1,23 @@
 //! The keyspace as a state machine: how entries, reads and images reach the databases.
 
-mod respond;
-
 use onecopy_core::machine::RestoreError;
 use onecopy_core::{
-    ApplyContext, Budget, Footprint, Place, QueryContext, Rules, Seen, StateMachine, Timestamp,
+    ApplyContext, Budget, Footprint, Incarnation, Place, QueryContext, Rule, Rules, Seen, StateMachine,
+    Timestamp,
 };
-use onecopy_resp::Writer;
 
-pub(crate) use self::respond::check_reply;
-pub use self::respond::{REPLY_BYTES_MAX, RESPONSE_BYTES_WANTED};
-use self::respond::{dispatch, respond};
-use crate::ahead::Ahead;
-use crate::command::{Command, Kind, Run};
-use crate::context::{Context, View};
-use crate::database::{Database, Hashed};
+use crate::database::Database;
 use crate::digest;
-use crate::error::CommandError;
+use crate::error::{CommandError, Outcome};
+use crate::execution::{Entry, Query, respond};
 use crate::footprint;
 use crate::image::{self, Image, Restore, encode};
 use crate::scrub;
 use crate::seed::Seed;
 use crate::tokens::Tokens;
 use crate::trash::FREED_TOGETHER;
+use crate::value::TEXT_BYTES_MAX;
+use crate::watches::{WatchId, Watches};
 
 /// How many databases there are, as in Redis by default.
 pub const DATABASES: u8 = 16;
@@ -35,6 +30,24 @@ const EXPIRED_PER_MS: u64 = 150;
 const EXPIRED_PER_ENTRY_MIN: u64 = 8;
 /// And at most so many after a long rest, which takes a few milliseconds.
 const EXPIRED_PER_ENTRY_MAX: u64 = 1500;
+
+/// The longest reply to a command: a string of the largest size, and what is around it. A command whose reply
+/// would exceed it answers an error instead.
+pub const REPLY_BYTES_MAX: usize = TEXT_BYTES_MAX + 1024;
+/// Once the answers to a request are so long, the commands behind are not executed. A response is thus never
+/// longer than this, one reply, and an error for each of those commands.
+pub const RESPONSE_BYTES_WANTED: usize = 192 << 20;
+
+/// Whether a reply of so many elements, with so many bytes together, may be built.
+///
+/// # Errors
+/// When it would be too large.
+pub(crate) fn check_reply(elements: usize, bytes: u64) -> Outcome {
+    /// The header of an element.
+    const HEADER: u64 = 12;
+    let total = bytes.saturating_add((elements as u64).saturating_mul(HEADER));
+    if total <= REPLY_BYTES_MAX as u64 { Ok(()) } else { Err(CommandError::ReplyTooLarge) }
+}
 
 /// The Redis state machine.
 ///
@@ -64,6 +77,8 @@ pub struct Keyspace {
     pub(crate) databases: Vec<Option<Box<Database>>>,
     /// What was executed under tokens, in all databases.
     pub(crate) tokens: Tokens,
+    /// What is watched, in all databases.
+    pub(crate) watches: Watches,
     pub(crate) rules: Rules,
     pub(crate) image: Option<Box<Image>>,
     /// Databases that were flushed, and are not freed yet.
@@ -85,6 +100,7 @@ impl Keyspace {
             clock,
             databases,
             tokens,
+            watches: Watches::default(),
             rules,
             image: None,
             flushed: Vec::new(),
@@ -143,32 +159,44 @@ impl Keyspace {
         }
     }
 
-    /// Executes one command of an entry.
-    fn execute(
-        &mut self,
-        call: &mut Call<'_>,
-        command: &Command,
-        args: &[&[u8]],
-        reply: &mut Writer<'_>,
-    ) -> Result<(), CommandError> {
-        match command.run {
-            Run::Read(run) => {
-                let budget = call.context.budget;
-                let Call { db, hashed, .. } = *call;
-                run(&View { keyspace: self, db, hashed, now: self.clock, budget }, args, reply)
-            }
-            Run::Write(run) => {
-                let mut context = Context {
-                    keyspace: self,
-                    db: call.db,
-                    hashed: call.hashed,
-                    apply: call.context,
-                    random_ordinal: call.random_ordinal,
-                };
-                context.admit(&command.spec)?;
-                run(&mut context, args, reply)
-            }
+    /// Swaps two databases. Whoever watches a key that is in one of them sees it change.
+    pub(crate) fn swap(&mut self, first: u8, second: u8) {
+        if first == second {
+            return;
         }
+        for db in [first, second] {
+            let is_there = |key: &&[u8]| self.is_there(first, key) || self.is_there(second, key);
+            let changed: Vec<Vec<u8>> =
+                self.watches.registered(db).filter(is_there).map(<[u8]>::to_vec).collect();
+            changed.iter().for_each(|key| self.touch(db, key));
+        }
+        self.databases.swap(first.into(), second.into());
+    }
+
+    /// A key changes that somebody may watch.
+    pub(crate) fn touch(&mut self, db: u8, key: &[u8]) {
+        if self.rules.hold(Rule::WatchedKeys) {
+            self.watches.touch(db, key);
+        }
+    }
+
+    fn is_there(&self, db: u8, key: &[u8]) -> bool {
+        let object = self.database(db).and_then(|database| database.get(key));
+        object.is_some_and(|object| !object.is_expired(self.clock))
+    }
+
+    /// Ends a watch. Whether it is known, and nothing that it watches has changed.
+    pub(crate) fn end_watch(&mut self, watch: WatchId) -> bool {
+        let mut watches = std::mem::take(&mut self.watches);
+        let is_unchanged = watches.end_unchanged(watch, |db, key| self.is_there(db, key));
+        self.watches = watches;
+        is_unchanged
+    }
+
+    /// See [`StateMachine::memory`].
+    pub(crate) fn occupied(&self) -> u64 {
+        let databases = self.databases.iter().flatten().map(|database| database.memory());
+        databases.sum::<u64>() + self.tokens.memory() + self.watches.memory()
     }
 }
 
@@ -181,14 +209,6 @@ pub struct DatabaseSize {
     pub keys: usize,
     /// How many of them expire.
     pub expires: usize,
-}
-
-/// Where a command of an entry comes from.
-struct Call<'a> {
-    db: u8,
-    hashed: Option<Hashed<'a>>,
-    context: &'a ApplyContext<'a>,
-    random_ordinal: &'a mut u64,
 }
 
 impl StateMachine for Keyspace {
@@ -208,34 +228,22 @@ impl StateMachine for Keyspace {
         self.tokens.expire(self.clock, left);
     }
 
+    fn coordinators_end(&mut self, is_known: &dyn Fn(Incarnation) -> bool) {
+        self.watches.retain(is_known);
+    }
+
     fn apply(&mut self, context: &ApplyContext<'_>, body: &[u8], response: &mut Vec<u8>) {
         self.pass(context.time, context.budget);
-        let (mut random_ordinal, mut ahead) = (0, Ahead::of(body));
-        respond(context.budget, body, response, |segment, args, reply| {
-            let hashed = ahead.command(&self.databases);
-            let mut call = Call { db: segment.db, hashed, context, random_ordinal: &mut random_ordinal };
-            dispatch(context.budget, args, reply, |command, args, reply| {
-                self.execute(&mut call, command, args, reply)
-            });
-        });
+        respond(context.budget, body, response, &mut Entry::new(self, context, body));
     }
 
     fn query(&self, context: &QueryContext<'_>, body: &[u8], response: &mut Vec<u8>) {
-        let (now, mut ahead) = (self.clock.max(context.now), Ahead::of(body));
-        respond(context.budget, body, response, |segment, args, reply| {
-            let hashed = ahead.command(&self.databases);
-            let view = View { keyspace: self, db: segment.db, hashed, now, budget: context.budget };
-            dispatch(context.budget, args, reply, |command, args, reply| {
-                match (command.spec.kind, &command.run) {
-                    (Kind::Read, Run::Read(run)) => run(&view, args, reply),
-                    _ => Err(CommandError::NotARead(command.spec.name)),
-                }
-            });
-        });
+        let now = self.clock.max(context.now);
+        respond(context.budget, body, response, &mut Query::new(self, now, context.budget, body));
     }
 
     fn changes(&self, body: &[u8], footprint: &mut Footprint) {
-        footprint::of_entry(body, footprint);
+        footprint::of_entry(body, self.rules, footprint);
     }
 
     fn looks_at(&self, body: &[u8], footprint: &mut Footprint) -> Option<Timestamp> {
@@ -265,12 +273,11 @@ impl StateMachine for Keyspace {
     }
 
     fn memory(&self) -> u64 {
-        let databases = self.databases.iter().flatten().map(|database| database.memory());
-        databases.sum::<u64>() + self.tokens.memory()
+        self.occupied()
     }
 
     fn digest(&self) -> u64 {
-        digest::of(self.clock, &self.databases, &self.tokens)
+        digest::of(self.clock, &self.databases, &self.tokens, &self.watches)
     }
 
     fn scrub(&self, from: Place, bytes: usize) -> Seen {
@@ -280,7 +287,7 @@ impl StateMachine for Keyspace {
     fn snapshot_begin(&mut self) {
         self.snapshot_abandon();
         let header = encode::header(self.seed, self.clock, self.tokens.first());
-        self.image = Some(Box::new(Image::new(header)));
+        self.image = Some(Box::new(Image::new(header, &self.watches)));
         self.tokens.begin_imaging();
         for (database, number) in self.databases.iter_mut().zip(0u8..) {
             if let Some(database) = database {
@@ -307,7 +314,7 @@ impl StateMachine for Keyspace {
 
     fn restore(&mut self, chunk: &[u8]) -> Result<(), RestoreError> {
         let restore = self.restore.get_or_insert_with(|| Box::new(Restore::new()));
-        restore.take(chunk, &mut self.databases, &mut self.tokens)?;
+        restore.take(chunk, &mut self.databases, &mut self.tokens, &mut self.watches)?;
         if let Some((seed, clock)) = restore.header() {
             self.seed = seed;
             self.clock = clock;
@@ -318,7 +325,8 @@ impl StateMachine for Keyspace {
     fn restore_finish(&mut self) -> Result<(), RestoreError> {
         match self.restore.take() {
             Some(restore) => {
-                restore.finish(image::digest(self.seed, self.clock, &self.databases, &self.tokens))
+                let (databases, tokens, watches) = (&self.databases, &self.tokens, &self.watches);
+                restore.finish(image::digest(self.seed, self.clock, databases, tokens, watches))
             }
             None => Err(RestoreError { reason: "there is no image".into() }),
         }

@@ -5,22 +5,34 @@
 //! little-endian:
 //!
 //! ```text
-//! segment  := db:u8 flags:u8 count:u32 length:u32 command*     bit 0 of flags: RESP3; length: of commands
+//! segment  := db:u8 flags:u8 count:u32 length:u32 watch? command*     length: of the commands
+//!                                                              bit 0 of flags: RESP3
+//!                                                              bit 1: it is a transaction
+//!                                                              bit 2: there is a watch
+//! watch    := process:u128 number:u64                          whose keys it is about ([`WatchId`])
 //! command  := argc:u32 (length:u32 byte*)*                     argument 0 is the command's name
-//! reply    := one for each command, in order
+//! reply    := one for each command, in order; of a transaction one array with all of them
 //! ```
+//!
+//! A transaction is executed as a whole, or not at all (`transaction.rs`). Its watch
+//! guards it; that of another segment is the one that its `WATCH` and `UNWATCH` are about.
 //!
 //! Decoding hands out slices of the body and does not allocate per command.
 
 use bytes::{Buf, BufMut, BytesMut};
+use onecopy_core::Incarnation;
 pub use onecopy_core::segments::{BodyBuilder, Malformed, Replies, split_response};
 use onecopy_resp::Version;
 use smallvec::SmallVec;
 
 use crate::error::CommandError;
+pub use crate::watches::WatchId;
 
 const SEGMENT_HEADER: usize = 1 + 1 + 4 + 4;
+const WATCH: usize = 16 + 8;
 const RESP3: u8 = 1;
+const TRANSACTION: u8 = 1 << 1;
+const WATCHED: u8 = 1 << 2;
 
 /// The arguments of one command; the first is its name.
 pub type Args<'a> = SmallVec<[&'a [u8]; 16]>;
@@ -36,6 +48,8 @@ impl From<Malformed> for CommandError {
 pub struct SegmentBuilder {
     buffer: BytesMut,
     count: u32,
+    /// Where its commands begin.
+    commands_at: usize,
 }
 
 impl SegmentBuilder {
@@ -47,7 +61,25 @@ impl SegmentBuilder {
         buffer.put_u8(if version == Version::Three { RESP3 } else { 0 });
         // The count and the length are filled in at the end.
         buffer.put_u64_le(0);
-        Self { buffer, count: 0 }
+        Self { buffer, count: 0, commands_at: SEGMENT_HEADER }
+    }
+
+    /// The same, as a transaction.
+    #[must_use]
+    pub fn transaction(mut self) -> Self {
+        self.buffer[1] |= TRANSACTION;
+        self
+    }
+
+    /// The same, about the keys of a watch. Panics if it has commands already.
+    #[must_use]
+    pub fn watched(mut self, watch: WatchId) -> Self {
+        assert_eq!(self.buffer.len(), SEGMENT_HEADER, "a watch comes before all commands, and once");
+        self.buffer[1] |= WATCHED;
+        self.buffer.put_u128_le(watch.process.0);
+        self.buffer.put_u64_le(watch.number);
+        self.commands_at = SEGMENT_HEADER + WATCH;
+        self
     }
 
     /// Adds a command. Panics if an argument is larger than 4 GiB, which no limit lets through.
@@ -103,7 +135,8 @@ impl SegmentBuilder {
     /// The segment. Panics if it is larger than 4 GiB, which no limit lets through.
     #[must_use]
     pub fn finish(mut self) -> BytesMut {
-        let length = u32::try_from(self.buffer.len() - SEGMENT_HEADER).expect("a segment of more than 4 GiB");
+        let length =
+            u32::try_from(self.buffer.len() - self.commands_at).expect("a segment of more than 4 GiB");
         self.buffer[2..6].copy_from_slice(&self.count.to_le_bytes());
         self.buffer[6..10].copy_from_slice(&length.to_le_bytes());
         self.buffer
@@ -119,6 +152,10 @@ pub struct Segment<'a> {
     pub version: Version,
     /// How many commands there should be.
     pub count: u32,
+    /// Whether it is a transaction.
+    pub is_transaction: bool,
+    /// The watch that it is about.
+    pub watch: Option<WatchId>,
     commands: &'a [u8],
 }
 
@@ -158,13 +195,22 @@ impl<'a> Segments<'a> {
         let flags = header.get_u8();
         let count = header.get_u32_le();
         let length = header.get_u32_le() as usize;
-        if flags & !RESP3 != 0 {
+        if flags & !(RESP3 | TRANSACTION | WATCHED) != 0 {
             return Err(malformed);
         }
+        let (watch, rest) = match flags & WATCHED {
+            0 => (None, rest),
+            _ => {
+                let (mut watch, rest) = rest.split_at_checked(WATCH).ok_or(malformed)?;
+                let process = Incarnation(watch.get_u128_le());
+                (Some(WatchId { process, number: watch.get_u64_le() }), rest)
+            }
+        };
         let (commands, rest) = rest.split_at_checked(length).ok_or(malformed)?;
         self.rest = rest;
         let version = if flags & RESP3 == 0 { Version::Two } else { Version::Three };
-        Ok(Segment { db, version, count, commands })
+        let is_transaction = flags & TRANSACTION != 0;
+        Ok(Segment { db, version, count, is_transaction, watch, commands })
     }
 }
 
@@ -242,6 +288,7 @@ mod tests {
         let all: Vec<Segment<'_>> = segments(&body).map(Result::unwrap).collect();
         assert_eq!((all[0].db, all[0].version, all[0].count), (3, Version::Three, 2));
         assert_eq!((all[1].db, all[1].version, all[1].count), (0, Version::Two, 0));
+        assert!(all.iter().all(|segment| !segment.is_transaction && segment.watch.is_none()));
         let mut commands = all[0].commands();
         let mut args = Args::new();
         assert_eq!(commands.next_into(&mut args), Ok(true));
@@ -249,6 +296,22 @@ mod tests {
         assert_eq!(commands.next_into(&mut args), Ok(true));
         assert_eq!(args.as_slice(), [b"GET".as_slice(), b"k"]);
         assert_eq!(commands.next_into(&mut args), Ok(false));
+    }
+
+    #[test]
+    fn a_transaction_and_a_watch_come_out_too() {
+        let watch = WatchId { process: Incarnation(7 << 100), number: u64::MAX };
+        let mut guarded = SegmentBuilder::new(3, Version::Three).transaction().watched(watch);
+        guarded.push([b"GET".as_slice(), b"k"]);
+        let body = guarded.finish();
+        let segment = segments(&body).next().unwrap().unwrap();
+        assert_eq!((segment.is_transaction, segment.watch, segment.count), (true, Some(watch), 1));
+        let mut args = Args::new();
+        assert_eq!(segment.commands().next_into(&mut args), Ok(true));
+        assert_eq!(args.as_slice(), [b"GET".as_slice(), b"k"]);
+        for length in 1..body.len() {
+            assert!(segments(&body[..length]).next().unwrap().is_err(), "{length}");
+        }
     }
 
     #[test]

@@ -5,6 +5,9 @@
 //! order. The state changes between two looks: a place may be gone then, and the look goes on behind it, on
 //! every copy alike.
 //!
+//! Watches are not looked at: they are gone within moments, and one that is damaged shows in what its
+//! transaction answers.
+//!
 //! A look is bounded in bytes. A large collection takes several looks, and so does a large string.
 
 use onecopy_core::{Place, Seen};

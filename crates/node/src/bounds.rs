@@ -12,6 +12,7 @@ use onecopy_host::coordinator::{BATCH_BYTES_MAX, LARGE_BYTES, PART_BYTES};
 use onecopy_host::group::ENTRY_BYTES_MAX;
 use onecopy_keyspace::{
     ANSWER_BYTES_MAX, REPLY_BYTES_MAX, RESPONSE_BYTES_WANTED, STEPS_MAX, TEXT_BYTES_MAX, TOKEN_BYTES_MAX,
+    TRANSACTION_COMMANDS_MAX,
 };
 use onecopy_storage::RECORD_BYTES_MAX;
 
@@ -81,6 +82,14 @@ fn every_reader_takes_what_its_writer_makes() {
     }
 }
 
+/// A transaction is executed to its end, with short replies once there is no room: these are no more than the
+/// refusals that a response may have.
+#[test]
+fn a_transaction_has_no_larger_response() {
+    const SHORT: usize = "-ERR executed, but the replies of the transaction are too large together\r\n".len();
+    assert!(TRANSACTION_COMMANDS_MAX as usize * SHORT <= COMMANDS * (REFUSAL + 4));
+}
+
 #[test]
 fn the_documentation_has_the_table() {
     let documented = include_str!("../../../docs/limits.md");
@@ -95,6 +104,7 @@ fn the_documentation_has_the_table() {
         format!("{} MiB for all", AnswerBounds::default().all_max / MIB as u64),
         format!("{UNCONFIRMED_MAX} batches"),
         format!("{} MiB of answers", RESPONSE_BYTES_WANTED / MIB),
+        format!("{TRANSACTION_COMMANDS_MAX} commands"),
         format!("{} MiB under a token", ANSWER_BYTES_MAX / MIB),
     ] {
         assert!(documented.contains(&fact), "docs/limits.md does not say: {fact}");

@@ -8,16 +8,18 @@
 //! Replies are appended to a `Vec<u8>` by [`Writer`], which knows how RESP2 spells what only RESP3 has a type
 //! for. A reply that is kept for later is written in a form from which both can be had ([`write_neutral`]).
 //!
-//! What is not here: parsing of replies (nobody in the server reads any), streamed strings and aggregates (no
-//! client sends them).
+//! What is not here: parsing of replies (nobody in the server reads any; where one ends is said by
+//! [`replies_length`]), streamed strings and aggregates (no client sends them).
 
 mod inline;
 mod neutral;
 mod number;
 mod parser;
+mod skip;
 mod writer;
 
 pub use neutral::write_neutral;
 pub use number::format_double;
 pub use parser::{Limits, Parser, ProtocolError, Request};
+pub use skip::replies_length;
 pub use writer::{Version, Writer};

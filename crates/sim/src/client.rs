@@ -1,7 +1,7 @@
 //! Clients: what they ask for, one thing at a time, and what they make of the answer.
 
 use bytes::{Bytes, BytesMut};
-use onecopy_core::{GroupId, Index, NodeId};
+use onecopy_core::{GroupId, Incarnation, Index, NodeId};
 use onecopy_keyspace::request::SegmentBuilder;
 use onecopy_resp::Version;
 use onecopy_views::MAIN;
@@ -116,6 +116,18 @@ impl Action {
         }
     }
 
+    /// The same, asked through this coordinator.
+    #[must_use]
+    pub fn through(self, life: Incarnation) -> Self {
+        if let Self::Several(step) = self { Self::Several(step.through(life)) } else { self }
+    }
+
+    /// Whether it may be asked again, under tokens.
+    #[must_use]
+    pub fn may_have_tokens(self) -> bool {
+        if let Self::Several(step) = self { step.may_have_tokens() } else { true }
+    }
+
     /// What kind of object it is about.
     #[must_use]
     pub fn family(self) -> Family {
@@ -135,6 +147,9 @@ impl Action {
     #[must_use]
     pub fn segment(self, key: u64, op: OpId, value_bytes: usize, once: bool) -> BytesMut {
         let mut segment = SegmentBuilder::new(0, Version::Two);
+        if let Self::Several(step) = self {
+            segment = step.framed(op, segment);
+        }
         let mut commands = 0;
         let mut push = |arguments: &[&[u8]]| {
             let token = format!("{op}-{commands}");
@@ -195,13 +210,15 @@ pub enum Family {
     Sets,
     /// Several lists, from one of which elements move to another.
     Queues,
+    /// Several strings, which are written in transactions.
+    Transactions,
     /// The whole state of somebody's own machine.
     Own,
 }
 
 impl Family {
     /// All that the keyspace holds.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Register,
         Self::Counter,
         Self::Set,
@@ -210,10 +227,11 @@ impl Family {
         Self::Names,
         Self::Sets,
         Self::Queues,
+        Self::Transactions,
     ];
 
     /// Those that were thought of later, and are drawn last, so that older seeds are what they were.
-    pub(crate) const LATER: [Self; 3] = [Self::Names, Self::Sets, Self::Queues];
+    pub(crate) const LATER: [Self; 4] = [Self::Names, Self::Sets, Self::Queues, Self::Transactions];
 
     /// The name of one of them.
     #[must_use]
@@ -227,6 +245,7 @@ impl Family {
             Self::Names => format!("names{key}"),
             Self::Sets => format!("sets{key}"),
             Self::Queues => format!("queues{key}"),
+            Self::Transactions => format!("transactions{key}"),
             Self::Own => "own".to_owned(),
         }
     }
@@ -240,7 +259,9 @@ impl Family {
             Self::Set => Action::Size,
             Self::Accounts => Action::Audit,
             Self::Lease => Action::Look,
-            Self::Names | Self::Sets | Self::Queues => Action::Several(Step::whole(self)),
+            Self::Names | Self::Sets | Self::Queues | Self::Transactions => {
+                Action::Several(Step::whole(self))
+            }
             Self::Own => Action::Ask,
         }
     }
@@ -288,6 +309,8 @@ pub struct Client {
     pub again: Option<OpId>,
     /// How often it has asked for that, or for what it waits for.
     pub attempts: u32,
+    /// What it watches, and what it will do then, with an object of this group, on this connection.
+    pub watching: Option<(Step, u64, GroupId)>,
     /// When it goes on.
     pub wakes: Time,
     /// How many operations have been answered since the faults ended.

@@ -40,8 +40,12 @@ impl World {
         if let (Reply::Done(_, index), Kind::Write) = (reply, checks.ledger.ops[op].action.kind()) {
             checks.enough.acknowledged(op, *index, self.env.profile.min_copies);
         }
+        let watching = checks.ledger.watching(op, group_of(op));
         let client = &mut self.clients[number];
         client.waiting = None;
+        if watching.is_some() && matches!(reply, Reply::Done(..)) {
+            client.watching = watching;
+        }
         if matches!(reply, Reply::Done(..)) {
             client.served += 1;
             checks.served += 1;
@@ -55,6 +59,7 @@ impl World {
     fn leave(&mut self, number: usize) {
         let now = self.env.time;
         let client = &mut self.clients[number];
+        client.watching = None;
         let Some((op, _)) = client.waiting.take() else { return };
         client.wakes = now + 20 * MS;
         self.env.schedule(client.wakes, Event::Client(number));
@@ -110,18 +115,28 @@ impl World {
     fn ask(&mut self, number: usize) -> (OpId, Kind, Bytes) {
         let home = self.clients[number].home;
         self.clients[number].attempts = 1;
+        let life = self.node(home).process.as_ref().map(|process| process.life()).unwrap_or_default();
         let env = &mut self.env;
         let databases = u64::from(env.profile.databases);
-        let group = GroupId(MAIN.0 + if databases > 1 { env.dice.below(databases) as u32 } else { 0 });
+        let mut group = GroupId(MAIN.0 + if databases > 1 { env.dice.below(databases) as u32 } else { 0 });
+        let watching = self.clients[number].watching.take_if(|_| env.dice.chance(600));
+        if let Some((_, _, of)) = watching {
+            group = of;
+        }
         let checks = env.checks.group(group);
         let (ledger, trace, now) = (&mut checks.ledger, &mut env.trace, env.time);
         let Some(subject) = &env.subject else {
-            let (mut action, key) = env.profile.workload.choose(&mut env.dice);
+            let (mut action, key) = match watching {
+                Some((step, key, _)) => (Action::Several(step), key),
+                None => env.profile.workload.choose(&mut env.dice),
+            };
+            action = action.through(life);
             if std::mem::take(&mut self.asks_costly) {
                 action = Action::Costly;
             }
             let op = ledger.invoke(action, key, now);
-            let once = action.kind() == Kind::Write && env.dice.chance(env.profile.workload.tokens);
+            let may = action.kind() == Kind::Write && action.may_have_tokens();
+            let once = may && env.dice.chance(env.profile.workload.tokens);
             ledger.ops[op].once = once;
             let token = if once { ", once" } else { "" };
             trace.note(now, &home, || {
@@ -156,6 +171,7 @@ impl World {
     fn move_client(&mut self, number: usize) {
         let nodes = self.nodes.len() as u64;
         self.clients[number].home = NodeId(1 + self.env.dice.below(nodes) as u32);
+        self.clients[number].watching = None;
     }
 
     /// The clients of a node that died hear nothing any more.

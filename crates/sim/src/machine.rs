@@ -4,7 +4,9 @@
 use std::cell::{Cell, RefCell};
 
 use onecopy_core::machine::RestoreError;
-use onecopy_core::{ApplyContext, Footprint, Place, QueryContext, Seen, StateMachine, Timestamp};
+use onecopy_core::{
+    ApplyContext, Footprint, Incarnation, Place, QueryContext, Seen, StateMachine, Timestamp,
+};
 use onecopy_keyspace::Keyspace;
 
 use crate::checks::looks::Looks;
@@ -66,6 +68,10 @@ impl StateMachine for Machine {
     fn advance(&mut self, context: &ApplyContext<'_>) {
         self.looks.get_mut().entry(context.time);
         delegate_mut!(self, machine => machine.advance(context));
+    }
+
+    fn coordinators_end(&mut self, is_known: &dyn Fn(Incarnation) -> bool) {
+        delegate_mut!(self, machine => machine.coordinators_end(is_known));
     }
 
     fn apply(&mut self, context: &ApplyContext<'_>, body: &[u8], response: &mut Vec<u8>) {

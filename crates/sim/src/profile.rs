@@ -454,6 +454,15 @@ impl Profile {
             }
             Rule::LivingLife => weigh(&[(Fault::SecondProcess, 30)]),
             Rule::SteadyTime => weigh(&[(Fault::WrongClock, 30)]),
+            Rule::AtomicTransactions => {
+                self.bias_towards_leases(rule, dice);
+                self.workload.weights = [(Family::Transactions, 1)].into();
+            }
+            Rule::WatchedKeys => {
+                self.workload.weights.insert(Family::Transactions, 10);
+                self.workload.reads = 200;
+                self.think = 5 * MS;
+            }
             Rule::OnceTokens => {
                 weigh(&[(Fault::Crash, 30)]);
                 self.workload.reads = 200;

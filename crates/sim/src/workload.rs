@@ -124,7 +124,9 @@ pub(crate) fn action(dice: &mut Dice, family: Family, reads: u64) -> Action {
             };
             if dice.chance(600) { Action::Lease { ms } } else { Action::Renew { ms } }
         }
-        Family::Names | Family::Sets | Family::Queues => Action::Several(Step::draw(dice, family, reads)),
+        Family::Names | Family::Sets | Family::Queues | Family::Transactions => {
+            Action::Several(Step::draw(dice, family, reads))
+        }
         Family::Own => Action::Tell,
     }
 }

@@ -96,6 +96,7 @@ impl World {
             home: *env.dice.pick(&ids),
             waiting: None,
             again: None,
+            watching: None,
             attempts: 0,
             wakes: 0,
             served: 0,

@@ -20,7 +20,8 @@ pub enum Kind {
     Read,
     /// It changes the state, so it goes through the log.
     Write,
-    /// It changes nothing, but needs the time or the random numbers of an entry, so it goes through the log.
+    /// It changes no data, but needs the time or the random numbers of an entry, or its place among others,
+    /// so it goes through the log.
     Settled,
 }
 

@@ -8,8 +8,8 @@
 use super::{Command, Kind, Run, Spec};
 use crate::commands::{
     bitfield, bitop, bits, counters, databases, expiry, geo, geo_search, hashes, hyperloglog, keys, lcs,
-    lists, object, once, random, scan, set, set_algebra, sets, sort, strings, zset_algebra, zset_range,
-    zsets,
+    lists, object, once, random, scan, set, set_algebra, sets, sort, strings, watching, zset_algebra,
+    zset_range, zsets,
 };
 
 macro_rules! table {
@@ -292,6 +292,10 @@ pub(super) static TABLE: &[Command] = table! {
         "O(1)" "Determine the type stored at key";
     "unlink" -2, Write - fast, 1 -1 1 0, "generic" "4.0.0" => Write keys::unlink;
         "O(1)" "Delete a key asynchronously in another thread. Otherwise it is just as DEL, but non blocking.";
+    "unwatch" 1, Settled - fast, 0 0 0 0, "transactions" "2.2.0" => Write watching::unwatch;
+        "O(1)" "Forget about all watched keys";
+    "watch" -2, Settled - fast, 1 -1 1 0, "transactions" "2.2.0" => Write watching::watch;
+        "O(1) for every key" "Monitor changes of keys to determine the execution of a transaction";
     "zadd" -4, Write grows fast, 1 1 1 0, "sorted-set" "1.2.0" => Write zsets::zadd;
         "O(log(N))" "Add one or more members to a sorted set, or update its score if it already exists";
     "zcard" 2, Read - fast, 1 1 1 0, "sorted-set" "1.2.0" => Read zsets::zcard;

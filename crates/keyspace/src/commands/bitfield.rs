@@ -215,14 +215,17 @@ pub(crate) fn bitfield(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Wr
     let mut answers = Vec::with_capacity(operations.len());
     // The string grows even if every number is refused, as in Redis.
     context.edit_lengthened(spot, key, length, |bytes| {
+        let mut is_changed = false;
         for (field, action) in &operations {
             budget.spend(1);
             let outcome = action.of(*field, field.read(bytes));
             if let (Some((new, _)), false) = (outcome, matches!(action, Action::Get)) {
+                is_changed |= field.read(bytes) != new;
                 field.write(bytes, new);
             }
             answers.push(outcome.map(|(_, answer)| answer));
         }
+        is_changed
     });
     reply.array(answers.len());
     answers.into_iter().for_each(|answer| reply_number(answer, reply));

@@ -43,6 +43,7 @@ pub(crate) fn setbit(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writ
     if before.is_none() || was_set != bit {
         context.edit_lengthened(spot, key, at + 1, |bytes| {
             bytes[at] = if bit { bytes[at] | mask } else { bytes[at] & !mask };
+            true
         });
     }
     reply.integer(was_set.into());

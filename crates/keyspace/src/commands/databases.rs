@@ -64,7 +64,7 @@ pub(crate) fn swapdb(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writ
         number.ok_or(CommandError::Other(error))?;
     }
     let (first, second) = (database_number(args[1])?, database_number(args[2])?);
-    context.keyspace.databases.swap(first.into(), second.into());
+    context.keyspace.swap(first, second);
     reply.ok();
     Ok(())
 }

@@ -17,7 +17,7 @@ fn expire_at(
     let spot = context.locate(args[1]);
     let expires = context.at(spot).and_then(|object| expire.resolve(object.expires));
     if expires.is_some() {
-        context.set_expiry(spot, expires);
+        context.set_expiry(spot, args[1], expires);
     }
     reply.integer(expires.is_some().into());
     Ok(())
@@ -76,7 +76,7 @@ pub(crate) fn persist(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Wri
     let spot = context.locate(args[1]);
     let expires = context.at(spot).and_then(|object| object.expires);
     if expires.is_some() {
-        context.set_expiry(spot, None);
+        context.set_expiry(spot, args[1], None);
     }
     reply.integer(expires.is_some().into());
     Ok(())

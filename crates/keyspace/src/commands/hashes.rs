@@ -36,7 +36,7 @@ pub(crate) fn hmset(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Write
 
 pub(crate) fn hsetnx(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     let seed = context.seed();
-    let set = context.upsert::<Hash, _>(args[1], |hash| hash.insert_new(seed, args[2], args[3]))?;
+    let set = context.resize_or_create::<Hash, _>(args[1], |hash| hash.insert_new(seed, args[2], args[3]))?;
     reply.integer(set.into());
     Ok(())
 }
@@ -97,7 +97,7 @@ pub(crate) fn hvals(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> 
 pub(crate) fn hdel(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     let fields = &args[2..];
     let budget = context.budget();
-    let removed = context.update::<Hash, _>(args[1], |hash| {
+    let removed = context.resize::<Hash, _>(args[1], |hash| {
         let fields = fields.iter().inspect(|_| budget.spend(ELEMENT));
         fields.filter(|field| hash.remove(field)).count()
     })?;

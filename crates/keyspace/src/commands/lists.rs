@@ -104,14 +104,14 @@ fn pop(
     reply: &mut Writer<'_>,
 ) -> Outcome {
     match &args[2..] {
-        [] => match context.update::<List, _>(args[1], |list| end.pop(list))?.flatten() {
+        [] => match context.resize::<List, _>(args[1], |list| end.pop(list))?.flatten() {
             Some(element) => reply.bulk(&element),
             None => reply.null(),
         },
         [count] => {
             let count = not_negative(count)?;
             let budget = context.budget();
-            match context.update::<List, _>(args[1], |list| end.pop_many(list, count, budget))? {
+            match context.resize::<List, _>(args[1], |list| end.pop_many(list, count, budget))? {
                 Some(elements) => reply_elements(&elements?, reply),
                 None => reply.null_array(),
             }
@@ -133,7 +133,7 @@ pub(crate) fn lmpop(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Write
     let PopOptions { keys, end, count } = PopOptions::parse(&args[1..], ListEnd::parse)?;
     let budget = context.budget();
     for key in keys {
-        if let Some(elements) = context.update::<List, _>(key, |list| end.pop_many(list, count, budget))? {
+        if let Some(elements) = context.resize::<List, _>(key, |list| end.pop_many(list, count, budget))? {
             let elements = elements?;
             reply.array(2);
             reply.bulk(key);
@@ -214,10 +214,11 @@ pub(crate) fn lindex(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) ->
 pub(crate) fn lset(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     context.read::<List>(args[1])?.ok_or(CommandError::NoSuchKey)?;
     let position = integer(args[2])?;
-    let set = context.update::<List, _>(args[1], |list| list.set(position, args[3]))?;
+    let set = context.resize::<List, _>(args[1], |list| list.set(position, args[3]))?;
     if set != Some(true) {
         return Err(CommandError::Other("ERR index out of range"));
     }
+    context.touch(args[1]);
     reply.ok();
     Ok(())
 }
@@ -232,7 +233,7 @@ pub(crate) fn linsert(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Wri
     let budget = context.budget();
     let insert =
         |list: &mut List| list.insert(args[3], after, args[4], || budget.spend(1)).then(|| list.len());
-    let length = context.update::<List, _>(args[1], insert)?;
+    let length = context.resize::<List, _>(args[1], insert)?;
     match length {
         None => reply.integer(0),
         Some(None) => reply.integer(-1),
@@ -250,7 +251,7 @@ pub(crate) fn lrem(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer
     afford(context.read::<List>(args[1])?.map_or(0, List::len).saturating_mul(2))?;
     let budget = context.budget();
     let remove = |list: &mut List| list.remove(args[3], count_max, count < 0, || budget.spend(1));
-    let removed = context.update::<List, _>(args[1], remove)?;
+    let removed = context.resize::<List, _>(args[1], remove)?;
     reply.length(removed.unwrap_or(0));
     Ok(())
 }

@@ -25,6 +25,7 @@ pub(crate) mod set_algebra;
 pub(crate) mod sets;
 pub(crate) mod sort;
 pub(crate) mod strings;
+pub(crate) mod watching;
 pub(crate) mod zset_algebra;
 pub(crate) mod zset_range;
 pub(crate) mod zsets;

@@ -76,10 +76,11 @@ pub(crate) fn getex(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Write
         Some(_) => options.expiry(context.clock())?,
     };
     reply_text(text, reply);
+    let has_expiry = context.at(spot).is_some_and(|object| object.expires.is_some());
     match expiry {
-        Expiry::Keep => {}
-        Expiry::Never => context.set_expiry(spot, None),
-        Expiry::At(time) => context.set_expiry(spot, Some(time)),
+        Expiry::Never if has_expiry => context.set_expiry(spot, args[1], None),
+        Expiry::Keep | Expiry::Never => {}
+        Expiry::At(time) => context.set_expiry(spot, args[1], Some(time)),
     }
     Ok(())
 }

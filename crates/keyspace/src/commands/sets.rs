@@ -12,7 +12,7 @@ use crate::value::Set;
 pub(crate) fn sadd(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     let members = &args[2..];
     let (seed, budget) = (context.seed(), context.budget());
-    let added = context.upsert::<Set, _>(args[1], |set| {
+    let added = context.resize_or_create::<Set, _>(args[1], |set| {
         set.expect(members.len(), members.iter().map(|member| member.len()).sum());
         let members = members.iter().inspect(|_| budget.spend(ELEMENT));
         members.filter(|member| set.insert(seed, member)).count()
@@ -24,7 +24,7 @@ pub(crate) fn sadd(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer
 pub(crate) fn srem(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     let members = &args[2..];
     let budget = context.budget();
-    let removed = context.update::<Set, _>(args[1], |set| {
+    let removed = context.resize::<Set, _>(args[1], |set| {
         let members = members.iter().inspect(|_| budget.spend(ELEMENT));
         members.filter(|member| set.remove(member)).count()
     })?;
@@ -72,9 +72,9 @@ pub(crate) fn smove(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Write
     let found = set.contains(member);
     context.read::<Set>(target)?;
     if found && source != target {
-        context.update::<Set, _>(source, |set| set.remove(member))?;
+        context.resize::<Set, _>(source, |set| set.remove(member))?;
         let seed = context.seed();
-        context.upsert::<Set, _>(target, |set| set.insert(seed, member))?;
+        context.resize_or_create::<Set, _>(target, |set| set.insert(seed, member))?;
     }
     reply.integer(found.into());
     Ok(())
@@ -95,7 +95,7 @@ pub(crate) fn spop(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer
         check_reply(count.min(length), u64::try_from(share).unwrap_or(u64::MAX))?;
     }
     let (mut random, budget) = (context.random(), context.budget());
-    let popped = context.update::<Set, _>(key, |set| {
+    let popped = context.resize::<Set, _>(key, |set| {
         let count = count.unwrap_or(1).min(length);
         let draws = (0..count).inspect(|_| budget.spend(ELEMENT));
         draws.filter_map(|_| set.remove_at(random.below(set.len()))).collect::<Vec<_>>()

@@ -145,6 +145,7 @@ pub(crate) fn setrange(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Wr
             to.copy_from_slice(from);
             budget.spend(copying(from.len()));
         }
+        true
     });
     reply.length(length);
     Ok(())

@@ -145,7 +145,7 @@ pub(crate) fn zlexcount(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>)
 fn remove(context: &mut Context<'_>, args: &[&[u8]], by: By, reply: &mut Writer<'_>) -> Outcome {
     let bounds = Bounds::parse(by, false, args[2], args[3])?;
     let budget = context.budget();
-    let removed = context.update::<Zset, Result<usize, CommandError>>(args[1], |zset| {
+    let removed = context.resize::<Zset, Result<usize, CommandError>>(args[1], |zset| {
         let ranks = bounds.ranks(zset);
         afford(ranks.len().saturating_mul(2 * ORDERED))?;
         Ok(zset.remove_range(ranks, || budget.spend(ORDERED)))

@@ -44,11 +44,15 @@ pub(super) fn add(
         }
         Ok(added)
     };
-    if options.only_existing {
-        context.update::<Zset, _>(key, run)?.unwrap_or_else(|| Ok(Added::default()))
+    let added = if options.only_existing {
+        context.resize::<Zset, _>(key, run)?.unwrap_or_else(|| Ok(Added::default()))
     } else {
-        context.upsert::<Zset, _>(key, run)?
+        context.resize_or_create::<Zset, _>(key, run)?
+    };
+    if added.as_ref().map_or(true, |added| added.changed > 0) {
+        context.touch(key);
     }
+    added
 }
 
 pub(crate) fn zadd(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
@@ -73,7 +77,7 @@ pub(crate) fn zincrby(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Wri
 pub(crate) fn zrem(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     let members = &args[2..];
     let budget = context.budget();
-    let removed = context.update::<Zset, _>(args[1], |zset| {
+    let removed = context.resize::<Zset, _>(args[1], |zset| {
         let members = members.iter().inspect(|_| budget.spend(ELEMENT + ORDERED));
         members.filter(|member| zset.remove(member).is_some()).count()
     })?;
@@ -177,7 +181,7 @@ fn pop(context: &mut Context<'_>, args: &[&[u8]], end: ScoreEnd, reply: &mut Wri
         _ => return Err(CommandError::Syntax),
     };
     let budget = context.budget();
-    let taken = context.update::<Zset, _>(args[1], |zset| take(zset, count.unwrap_or(1), end, budget))?;
+    let taken = context.resize::<Zset, _>(args[1], |zset| take(zset, count.unwrap_or(1), end, budget))?;
     let taken = taken.transpose()?.unwrap_or_default();
     // RESP3 puts each pair into an array, but only if a count was given.
     match count {
@@ -206,7 +210,7 @@ pub(crate) fn zmpop(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Write
     let PopOptions { keys, end, count } = PopOptions::parse(&args[1..], ScoreEnd::parse)?;
     let budget = context.budget();
     for key in keys {
-        if let Some(taken) = context.update::<Zset, _>(key, |zset| take(zset, count, end, budget))? {
+        if let Some(taken) = context.resize::<Zset, _>(key, |zset| take(zset, count, end, budget))? {
             let taken = taken?;
             reply.array(2);
             reply.bulk(key);

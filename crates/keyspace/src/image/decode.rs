@@ -5,19 +5,21 @@
 //! what has been built.
 
 use bytes::{Buf, BytesMut};
-use onecopy_core::Timestamp;
 use onecopy_core::machine::RestoreError;
+use onecopy_core::{Incarnation, Timestamp};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::large::{Awaited, Queue, is_large};
-use super::{END, EXPIRES, LARGE, MAGIC, PART, RECORD, TOKENS, VERSION, kind};
+use super::{END, EXPIRES, LARGE, MAGIC, PART, RECORD, STANDS, TOKENS, VERSION, WAS_THERE, WATCH, kind};
 use crate::database::Database;
+use crate::machine::DATABASES;
 use crate::seed::Seed;
 use crate::slot::New;
 use crate::slot::blocks::BLOCK;
 use crate::slots::slot_of;
 use crate::tokens::{Executed, TOKEN_BYTES_MAX, TOKEN_NUMBER_MAX, Tokens};
 use crate::value::{Hash, List, Set, Text, Typed, Value, Zset};
+use crate::watches::{WatchId, Watches};
 
 const HEADER: usize = 7 + 1 + 8 + 8 + 8 + 8;
 const RECORD_HEADER: usize = 1 + 1 + 8;
@@ -65,9 +67,10 @@ impl Restore {
         chunk: &[u8],
         databases: &mut [Option<Box<Database>>],
         tokens: &mut Tokens,
+        watches: &mut Watches,
     ) -> Result<(), RestoreError> {
         self.buffer.extend_from_slice(chunk);
-        while self.take_part(databases, tokens)? {}
+        while self.take_part(databases, tokens, watches)? {}
         Ok(())
     }
 
@@ -87,6 +90,7 @@ impl Restore {
         &mut self,
         databases: &mut [Option<Box<Database>>],
         tokens: &mut Tokens,
+        watches: &mut Watches,
     ) -> Result<bool, RestoreError> {
         if self.buffer.is_empty() {
             return Ok(false);
@@ -96,11 +100,11 @@ impl Restore {
         }
         let Some(header) = self.header else { return self.take_header(tokens) };
         match self.buffer[0] {
-            PART => self.take_record(header, databases, tokens),
-            RECORD | TOKENS | END if !self.large.is_empty() => {
+            PART => self.take_record(header, databases, tokens, watches),
+            RECORD | TOKENS | WATCH | END if !self.large.is_empty() => {
                 Err(wrong("parts of a large value are missing"))
             }
-            RECORD | TOKENS => self.take_record(header, databases, tokens),
+            RECORD | TOKENS | WATCH => self.take_record(header, databases, tokens, watches),
             END => self.take_end(),
             other => Err(wrong(format!("unknown part {other}"))),
         }
@@ -138,13 +142,14 @@ impl Restore {
         (seed, clock): (Seed, Timestamp),
         databases: &mut [Option<Box<Database>>],
         tokens: &mut Tokens,
+        watches: &mut Watches,
     ) -> Result<bool, RestoreError> {
         let Some((mut header, rest)) = self.buffer.split_at_checked(RECORD_HEADER) else { return Ok(false) };
         let kind = header.get_u8();
         let number = header.get_u8();
         let length = usize::try_from(header.get_u64_le()).map_err(|_| wrong("a record is too long"))?;
-        if kind == TOKENS && number != 0 {
-            return Err(wrong("tokens belong to no database"));
+        if matches!(kind, TOKENS | WATCH) && number != 0 {
+            return Err(wrong("tokens and watches belong to no database"));
         }
         let Some(slot) = databases.get_mut(usize::from(number)) else {
             return Err(wrong(format!("there is no database {number}")));
@@ -158,6 +163,7 @@ impl Restore {
         let reader = Reader { rest: &record[RECORD_HEADER..], seed };
         match kind {
             TOKENS => reader.tokens(tokens),
+            WATCH => reader.watch(watches),
             PART => reader.part(number, slot.as_deref_mut(), &mut self.large),
             _ => {
                 let database = slot.get_or_insert_with(|| Box::new(Database::new(seed, clock)));
@@ -270,6 +276,23 @@ impl<'a> Reader<'a> {
             };
             if !tokens.push(Executed { token: token.into(), expires, command, answer }) {
                 return Err("tokens in a wrong order");
+            }
+        }
+        if self.rest.is_empty() { Ok(()) } else { Err("a record is longer than its contents") }
+    }
+
+    fn watch(mut self, watches: &mut Watches) -> Result<(), &'static str> {
+        let process = Incarnation(u128::from_le_bytes(self.fixed()?));
+        let id = WatchId { process, number: u64::from_le_bytes(self.fixed()?) };
+        let since = Timestamp(u64::from_le_bytes(self.fixed()?));
+        for _ in 0..self.u32()? {
+            let [db, seen] = self.fixed()?;
+            if db >= DATABASES || seen & !(WAS_THERE | STANDS) != 0 {
+                return Err("a watched key that makes no sense");
+            }
+            let key = (db, self.bytes()?, seen & WAS_THERE != 0, seen & STANDS != 0);
+            if !watches.restore((id, since), key) {
+                return Err("a watched key comes twice");
             }
         }
         if self.rest.is_empty() { Ok(()) } else { Err("a record is longer than its contents") }

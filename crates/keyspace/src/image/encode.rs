@@ -4,11 +4,14 @@ use bytes::{BufMut, BytesMut};
 use onecopy_core::Timestamp;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_64_with_seed};
 
-use super::{END, EXPIRES, LARGE, MAGIC, Part, RECORD, TOKENS, VERSION, kind, large};
+use super::{
+    END, EXPIRES, LARGE, MAGIC, Part, RECORD, STANDS, TOKENS, VERSION, WAS_THERE, WATCH, kind, large,
+};
 use crate::seed::Seed;
 use crate::slot::Object;
 use crate::tokens::Executed;
 use crate::value::{Content, Text};
+use crate::watches::Watches;
 
 /// The beginning of an image; `first` is the number of the first token.
 pub(crate) fn header(seed: Seed, clock: Timestamp, first: u64) -> Part {
@@ -67,6 +70,27 @@ pub(crate) fn tokens<'a>(first: u64, tokens: impl ExactSizeIterator<Item = &'a E
         digest
     });
     out.digest = out.digest.wrapping_add(digest);
+}
+
+/// All watches.
+pub(crate) fn watches(watches: &Watches, out: &mut Part) {
+    for (id, watch) in watches.iter() {
+        let digest = record(WATCH, 0, &mut out.bytes, |out| {
+            let start = out.len();
+            out.put_u128_le(id.process.0);
+            out.put_u64_le(id.number);
+            out.put_u64_le(watch.since().0);
+            let keys = watches.keys((id, watch));
+            put_count(keys.len(), out);
+            for (db, key, was_there, stands) in keys {
+                out.put_u8(db);
+                out.put_u8(if was_there { WAS_THERE } else { 0 } | if stands { STANDS } else { 0 });
+                put_bytes(key, out);
+            }
+            xxh3_64(&out[start..])
+        });
+        out.digest = out.digest.wrapping_add(digest);
+    }
 }
 
 /// One record, with the digest that `put_contents` returns.

@@ -9,6 +9,7 @@
 //! record  := 1:u8 db:u8 length:u64 slot:u16 block:u32 count:u32 entry*   length: of what follows it
 //!          | 3:u8  0:u8 length:u64 count:u32 token*
 //!          | 4:u8 db:u8 length:u64 slot:u16 position:u32 part:u32 byte*   a part of a large value
+//!          | 5:u8  0:u8 length:u64 process:u128 number:u64 since:u64 count:u32 watched*   a watch
 //! entry   := key kind:u8 [expires:u64] [value]                 bit 7 of kind: it expires; bit 6: its value
 //!                                                              is large
 //! value   := integer:i64 | bytes                               kinds 0 and 1: a string
@@ -17,6 +18,7 @@
 //!          | count:u32 (bytes score:f64)*                      5: a sorted set
 //! token   := bytes expires:u64 command:u64 (0:u8 | 1:u8 bytes) what was executed under it, and the answer
 //!                                                              if it is kept
+//! watched := db:u8 seen:u8 key                                 bit 0 of seen: it was there; bit 1: unchanged
 //! key, bytes := length:u32 byte*
 //! end     := 2:u8 digest:u64 checksum:u64                      xxh3 of everything before the checksum
 //! ```
@@ -24,7 +26,8 @@
 //! A record is a block of 1,024 keys of one slot (the last block of a slot has fewer), or some tokens. The
 //! records of a database come in the order of slots and blocks, the entries within one and the elements
 //! within a value in the order of their positions: it decides which element a random choice picks, so it is
-//! state. Tokens come in the order in which they were used, and `first` is the number of the first.
+//! state. Tokens come in the order in which they were used, and `first` is the number of the first. Watches
+//! come behind the header: they are few, and are serialized all at once when the image is begun.
 //!
 //! # What vouches for what
 //!
@@ -32,9 +35,9 @@
 //! block, in parts of 64 KiB, cut anywhere; the large values of a block in the order of their entries.
 //!
 //! The checksum vouches for the bytes. The digest vouches for what has been made of them: it is the sum of
-//! the hashes of every block, part and token, as it was serialized, and of the header. Whoever restores the
-//! image serializes what has been built in memory once more, and compares the sums: they agree only if both
-//! hold the same, in the same order, to the bit.
+//! the hashes of every block, part, token and watch, as it was serialized, and of the header. Whoever
+//! restores the image serializes what has been built in memory once more, and compares the sums: they agree
+//! only if both hold the same, in the same order, to the bit.
 //!
 //! # Limits
 //!
@@ -56,13 +59,18 @@ use self::large::Cursor;
 use crate::database::Database;
 use crate::seed::Seed;
 use crate::tokens::Tokens;
+use crate::watches::Watches;
 
 const MAGIC: &[u8; 7] = b"1COPYKS";
-const VERSION: u8 = 4;
+const VERSION: u8 = 5;
 const RECORD: u8 = 1;
 const END: u8 = 2;
 const TOKENS: u8 = 3;
 const PART: u8 = 4;
+const WATCH: u8 = 5;
+/// What is said of a watched key.
+const WAS_THERE: u8 = 1;
+const STANDS: u8 = 1 << 1;
 const EXPIRES: u8 = 0x80;
 const LARGE: u8 = 0x40;
 
@@ -122,8 +130,10 @@ pub(crate) fn digest(
     clock: Timestamp,
     databases: &[Option<Box<Database>>],
     tokens: &Tokens,
+    watches: &Watches,
 ) -> u64 {
     let mut part = encode::header(seed, clock, tokens.first());
+    encode::watches(watches, &mut part);
     part.bytes.clear();
     for (database, number) in databases.iter().zip(0u8..) {
         let Some(database) = database else { continue };
@@ -157,8 +167,9 @@ impl std::fmt::Debug for Image {
 }
 
 impl Image {
-    /// An image that begins with `header`.
-    pub(crate) fn new(header: Part) -> Self {
+    /// An image that begins with `header`, and these watches.
+    pub(crate) fn new(mut header: Part, watches: &Watches) -> Self {
+        encode::watches(watches, &mut header);
         let mut checksum = Xxh3::new();
         checksum.update(&header.bytes);
         Self { detached: Vec::new(), out: header, checksum, ended: false }

@@ -15,6 +15,7 @@ mod once;
 mod sets;
 mod sort;
 mod strings;
+mod transactions;
 mod zsets;
 
 /// Every command on a value of another type.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use onecopy_core::{Footprint, StateMachine};
 
 use crate::support::maker::Maker;
-use crate::support::{Machine, body_of, words};
+use crate::support::{Machine, body_of, transaction, words};
 
 const KEYS: &str = "s1 s2 n1 n2 n3 h1 h2 h3 l1 l2 l3 t1 t2 t3 z1 z2 z3 x p1 p2 hf f1 f2 f3 b1 b2 b3 \
     q1 q2 u1 g1 g2 g3 g4 l4 w_a w_1 wh_a";
@@ -105,6 +105,47 @@ fn destinations_and_patterns_are_in_the_footprint() {
     for line in ["SORT_RO l1", "SORT_RO l1 BY nosort GET # LIMIT 0 1", "GEORADIUS_RO l1 1 1 1 km"] {
         assert_eq!(of(&machine, line, true), [true, false, false], "{line}");
     }
+}
+
+#[test]
+fn a_transaction_touches_what_its_commands_do() {
+    let machine = Machine::new([1, 2]);
+    let of = |lines: &[&str], reads: bool| {
+        let body = transaction((0, machine.version), None, lines).finish();
+        let mut footprint = Footprint::default();
+        if reads {
+            machine.keyspace.looks_at(&body, &mut footprint);
+        } else {
+            machine.keyspace.changes(&body, &mut footprint);
+        }
+        ["a", "b", "c"].map(|key| footprint.clone().finish().meets(&of_key(key)))
+    };
+    assert_eq!(of(&["SET a 1", "''", "SELECT 3", "GET c", "INCR b"], false), [true, true, false]);
+    assert_eq!(of(&["GET a", "''", "SELECT 3", "GET b"], true), [true, true, false]);
+    assert_eq!(of(&["GET a", "NONSENSE"], true), [true, true, true]);
+    assert_eq!(of(&[], true), [false, false, false]);
+}
+
+#[test]
+fn a_read_in_a_selected_database_lapses_with_the_key_there() {
+    let mut machine = Machine::new([1, 2]);
+    machine.db = 3;
+    machine.expect("SET a 1 PX 7000 => OK");
+    let lapses = |lines: &[&str]| {
+        let body = transaction((0, machine.version), None, lines).finish();
+        machine.keyspace.looks_at(&body, &mut Footprint::default())
+    };
+    assert!(lapses(&["SELECT 3", "GET a"]).is_some() && lapses(&["GET a", "SELECT 3"]).is_none());
+}
+
+#[test]
+fn what_is_watched_is_not_touched() {
+    let machine = Machine::new([1, 2]);
+    let mut footprint = Footprint::default();
+    for line in ["WATCH a", "UNWATCH"] {
+        machine.keyspace.changes(&body_of(0, machine.version, &words(line)), &mut footprint);
+    }
+    assert!(footprint.is_empty());
 }
 
 #[test]

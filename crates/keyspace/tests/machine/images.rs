@@ -22,6 +22,9 @@ fn random_machine(seed: u64, count: usize) -> (Machine, Maker) {
     for step in 0..count {
         machine.db = if step % 5 == 0 { 3 } else { 0 };
         machine.run(&maker.any_or_once());
+        if step % 7 == 0 {
+            machine.watching(step as u64 % 50, &maker.fill("WATCH K K"));
+        }
     }
     (machine, maker)
 }
@@ -48,6 +51,24 @@ fn an_image_of_nothing_is_an_image() {
     let mut chunk = Vec::new();
     assert!(!machine.keyspace.snapshot_read(10, &mut chunk));
     assert!(chunk.is_empty(), "there is no image any more");
+}
+
+#[test]
+fn an_image_knows_what_has_changed_since_it_was_watched() {
+    let mut machine = Machine::default();
+    machine.expect("SET gone 1 => OK");
+    for (number, keys) in [(1, "a b"), (2, "b"), (3, "gone"), (4, "a gone")] {
+        machine.watching(number, &format!("WATCH {keys}"));
+    }
+    machine.expect("SET a 1 => OK");
+    let mut copy = Machine::default();
+    copy.keyspace = restore(&machine.image(), 7);
+    for machine in [&mut machine, &mut copy] {
+        machine.expect("DEL gone => :1");
+        let replies = [1, 2, 3, 4].map(|number| machine.transact(Some(number), &["PING"]).text());
+        assert_eq!(replies.map(|reply| reply == "nil"), [true, false, true, true]);
+    }
+    assert_eq!(copy.keyspace.memory(), machine.keyspace.memory());
 }
 
 #[test]
@@ -104,6 +125,8 @@ fn what_was_cut_off_or_changed_is_an_error() {
 fn what_is_built_is_compared_with_what_was_serialized() {
     let mut machine = Machine::default();
     machine.expect("SET key value => OK\nSET counter 77 => OK\nONCE t DEL x => :0");
+    machine.watching(1, "WATCH key other");
+    machine.expect("SET other 1 => OK");
     let image = machine.image();
     let end = image.len() - 17;
     let mut errors = 0;
@@ -138,6 +161,7 @@ proptest! {
                 machine.db = if maker.below(5) == 0 { 3 } else { 0 };
                 machine.run(&maker.any_or_once());
             }
+            machine.watching(step % 50, if step % 2 == 0 { "WATCH later" } else { "UNWATCH" });
             match step % 8 {
                 // Tokens are forgotten before the image has them.
                 7 => machine.sleep(600_000),
@@ -209,15 +233,20 @@ proptest! {
     }
 
     #[test]
-    fn random_bytes_are_no_image(bytes in prop::collection::vec(any::<u8>(), 0..200), kind in 0u8..7) {
+    fn random_bytes_are_no_image(bytes in prop::collection::vec(any::<u8>(), 0..200), kind in 0u8..8) {
         let mut keyspace = Keyspace::new([9, 9]);
         let _ = keyspace.restore(&bytes);
         // Behind a good header, and as the contents of a record.
-        let mut image = b"1COPYKS\x04".to_vec();
+        let mut image = b"1COPYKS\x05".to_vec();
         image.extend_from_slice(&[0; 32]);
-        image.push(if kind == 6 { 3 } else { 1 });
+        image.push(match kind {
+            7 => 5,
+            6 => 3,
+            _ => 1,
+        });
         image.push(0);
         let entry = match kind {
+            7 => [&[7; 32], [1, 0, 0, 0].as_slice(), bytes.as_slice()].concat(),
             6 => [&[1, 0, 0, 0], bytes.as_slice()].concat(),
             // A block of the slot of "k", with one key.
             _ => [&[0xcd, 0x1d, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, b'k', kind], bytes.as_slice()].concat(),

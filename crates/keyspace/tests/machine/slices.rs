@@ -230,6 +230,30 @@ fn one_bit_of_a_long_string_is_no_more_work_than_one_of_a_short_string() {
 }
 
 #[test]
+fn a_transaction_pauses_between_its_commands_and_within_them() {
+    let mut segment = SegmentBuilder::new(0, Version::Two).transaction();
+    (0..ELEMENTS).for_each(|number| segment.push([b"SET".as_slice(), number.to_string().as_bytes(), b"x"]));
+    segment.push([b"SMEMBERS".as_slice(), b"set"]);
+    let body = segment.finish();
+    let pauses = Cell::new((0, 0));
+    let pause = |Pause { command, .. }| {
+        let (between, within) = pauses.get();
+        pauses.set(if command == "set" { (between + 1, within) } else { (between, within + 1) });
+        100
+    };
+    let slices = Slices::new(100, &pause);
+    let responses = [Budget::ENDLESS, slices.budget()].map(|budget| {
+        let (mut keyspace, mut response) = (large(), Vec::new());
+        let context = ApplyContext { budget, ..ApplyContext::new(Index(1), Timestamp(1), 7) };
+        keyspace.apply(&context, &body, &mut response);
+        response
+    });
+    assert!(responses[0] == responses[1]);
+    let (between, within) = pauses.get();
+    assert!(between > ELEMENTS / 20 && within > ELEMENTS / 200, "{between} and {within}");
+}
+
+#[test]
 fn many_short_commands_pause_between() {
     let mut segment = SegmentBuilder::new(0, Version::Two);
     (0..ELEMENTS).for_each(|number| segment.push([b"SET".as_slice(), number.to_string().as_bytes(), b"x"]));

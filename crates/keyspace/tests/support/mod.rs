@@ -3,12 +3,13 @@
 #![allow(dead_code)]
 
 pub mod maker;
+pub mod redis;
 pub mod templates;
 
 use bytes::Bytes;
-use onecopy_core::{ApplyContext, Index, QueryContext, StateMachine, Timestamp};
+use onecopy_core::{ApplyContext, Incarnation, Index, QueryContext, StateMachine, Timestamp};
 use onecopy_keyspace::Keyspace;
-use onecopy_keyspace::request::{BodyBuilder, SegmentBuilder, split_response};
+use onecopy_keyspace::request::{BodyBuilder, SegmentBuilder, WatchId, split_response};
 use onecopy_resp::Version;
 
 /// A reply, parsed.
@@ -89,6 +90,19 @@ pub fn words(line: &str) -> Vec<Vec<u8>> {
         .collect()
 }
 
+/// The name of a watch.
+pub fn watch(number: u64) -> WatchId {
+    WatchId { process: Incarnation(7), number }
+}
+
+/// A transaction, guarded by a watch or by none.
+pub fn transaction((db, version): (u8, Version), number: Option<u64>, lines: &[&str]) -> SegmentBuilder {
+    let segment = SegmentBuilder::new(db, version).transaction();
+    let mut segment = number.map(watch).into_iter().fold(segment, SegmentBuilder::watched);
+    lines.iter().for_each(|line| segment.push(words(line).iter().map(Vec::as_slice)));
+    segment
+}
+
 /// A body with one command.
 pub fn body_of(db: u8, version: Version, args: &[Vec<u8>]) -> Bytes {
     let mut segment = SegmentBuilder::new(db, version);
@@ -143,6 +157,31 @@ impl Machine {
         let reply = Reply::parse(&mut rest).expect("a reply");
         assert!(rest.is_empty(), "one reply to {line}");
         reply.text()
+    }
+
+    /// Executes a segment as an entry of its own; the raw replies.
+    pub fn apply_segment(&mut self, segment: SegmentBuilder) -> Vec<u8> {
+        self.context.index = self.context.index.next();
+        self.keyspace.advance(&self.context);
+        let mut response = Vec::new();
+        self.keyspace.apply(&self.context, &segment.finish(), &mut response);
+        replies(response)
+    }
+
+    /// Watches keys, or ends a watch: `WATCH` and `UNWATCH` of the watch with this number.
+    pub fn watching(&mut self, number: u64, line: &str) -> String {
+        let mut segment = SegmentBuilder::new(self.db, self.version).watched(watch(number));
+        segment.push(words(line).iter().map(Vec::as_slice));
+        Reply::parse(&mut self.apply_segment(segment).as_slice()).expect("a reply").text()
+    }
+
+    /// Executes lines as a transaction, guarded by a watch or by none.
+    pub fn transact(&mut self, number: Option<u64>, lines: &[&str]) -> Reply {
+        let reply = self.apply_segment(transaction((self.db, self.version), number, lines));
+        let mut rest = reply.as_slice();
+        let reply = Reply::parse(&mut rest).expect("a reply");
+        assert!(rest.is_empty(), "one reply");
+        reply
     }
 
     /// Executes lines as one request, and gives the replies as text.

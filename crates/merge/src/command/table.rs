@@ -262,6 +262,10 @@ static TABLE: &[Row] = table! {
     "type" Reads => keys::type_of;
     "unlink" Merges
         "removes what it has seen" => keys::del;
+    "unwatch" Refused
+        "ends what WATCH begins";
+    "watch" Refused
+        "would have to see a change when it happens, wherever that is";
     "zadd" Merges
         "of concurrent scores the latest shows; survives a concurrent ZREM. Its conditions are local" => zsets::zadd;
     "zcard" Reads => zsets::zcard;

@@ -7,7 +7,7 @@ mod hello;
 mod table;
 
 use onecopy_keyspace::command::{self, Spec};
-use onecopy_resp::{Request, Writer};
+use onecopy_resp::Writer;
 
 use super::Clients;
 use super::databases::Selected;
@@ -15,21 +15,16 @@ use super::info;
 use super::session::Session;
 use crate::status::ClientCounters;
 
+pub(super) use table::lookup;
 pub(crate) use table::specs;
 
 const NO_AUTH: &str = "NOAUTH Authentication required.";
 const SYNTAX: &str = "ERR syntax error";
 
 /// Answers a request that is not for the data, or that is wrong.
-pub(crate) fn answer(
-    clients: &Clients,
-    session: &mut Session,
-    request: &Request<'_>,
-    reply: &mut Writer<'_>,
-) {
-    let args: Vec<&[u8]> = request.iter().collect();
+pub(crate) fn answer(clients: &Clients, session: &mut Session, args: &[&[u8]], reply: &mut Writer<'_>) {
     let start = reply.position();
-    if let Err(error) = try_answer(clients, session, &args, reply) {
+    if let Err(error) = try_answer(clients, session, args, reply) {
         reply.truncate(start);
         reply.error(&error);
         ClientCounters::add(&clients.knowledge.data.clients.errors, 1);
@@ -107,10 +102,15 @@ fn select(
     index: &[u8],
     reply: &mut Writer<'_>,
 ) -> Result<(), String> {
-    session.selected = Selected::find(index, &clients.knowledge.table())?;
-    update_peer(clients, session);
+    selects(clients, session, Selected::find(index, &clients.knowledge.table())?);
     reply.ok();
     Ok(())
+}
+
+/// A client has selected a database.
+pub(super) fn selects(clients: &Clients, session: &mut Session, selected: Selected) {
+    session.selected = selected;
+    update_peer(clients, session);
 }
 
 fn describe_commands(args: &[&[u8]], reply: &mut Writer<'_>) -> Result<(), String> {

@@ -1,5 +1,7 @@
 //! One client connection.
 
+mod transactions;
+
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
@@ -21,7 +23,9 @@ use super::databases::{Selected, localised};
 use super::failover::failover;
 use super::failure::explain;
 use super::output::Output;
+use super::queue::Queue;
 use super::session::{Peer, Session};
+use super::watched::Watched;
 use super::{Clients, commands};
 use crate::data::inbox::Event;
 use crate::data::threads::Client;
@@ -63,6 +67,7 @@ pub(crate) fn admit(stream: &TcpStream, address: SocketAddr, thread: usize, clie
         library_version: String::new(),
         db: 0,
         version: Version::Two,
+        queued: None,
         last_command: "",
         commands: 0,
     })
@@ -91,6 +96,10 @@ struct Connection<'a> {
     output: Output<'a>,
     segment: Segment,
     segment_commands_max: u32,
+    /// The transaction that is being queued.
+    queue: Option<Box<Queue>>,
+    /// What is watched.
+    watched: Option<Watched>,
 }
 
 /// Data commands that have not been submitted yet.
@@ -128,6 +137,8 @@ impl<'a> Connection<'a> {
             output: Output::new(&clients.replies, stall),
             segment,
             segment_commands_max: SEGMENT_COMMANDS_FIRST,
+            queue: None,
+            watched: None,
         }
     }
 
@@ -143,7 +154,8 @@ impl<'a> Connection<'a> {
             if self.session.leaving {
                 return self.part().await;
             }
-            self.share.resize(input.len() + parser.memory());
+            let queued = self.queue.as_ref().map_or(0, |queue| queue.bytes());
+            self.share.resize(input.len() + parser.memory() + queued);
             if !self.share.room().await {
                 return self
                     .refuse("too many bytes of unfinished commands are held for all clients together")
@@ -284,11 +296,18 @@ impl<'a> Connection<'a> {
 
     async fn take_request(&mut self, request: &Request<'_>) -> std::io::Result<()> {
         let Some(name) = request.get(0) else { return Ok(()) };
+        if self.queue.is_some() {
+            return self.take_inside(name, request).await;
+        }
         match command::lookup(name) {
             Some(spec) if self.session.authenticated && spec.check_arity(request.len()).is_ok() => {
                 match spec.name {
                     "move" | "copy" | "swapdb" => self.add_localised(spec, request).await,
                     "flushall" => self.flush_all(spec, request).await,
+                    "watch" | "unwatch" => {
+                        self.submit().await?;
+                        self.watch(spec, request).await
+                    }
                     _ if request.size() > SEGMENT_BYTES_MAX => {
                         self.add_large(spec, request).await;
                         Ok(())
@@ -302,6 +321,9 @@ impl<'a> Connection<'a> {
             _ => {
                 // Replies come in the order of the requests: what went before is answered first.
                 self.submit().await?;
+                if self.session.authenticated && self.take_outside(name, request.len()) {
+                    return Ok(());
+                }
                 if self.session.authenticated && name.eq_ignore_ascii_case(b"failover") {
                     self.fail_over(request).await;
                     return Ok(());
@@ -316,18 +338,27 @@ impl<'a> Connection<'a> {
                     self.session.leaving = true;
                     return Ok(());
                 }
-                let mut writer = self.output.writer(self.session.version);
-                commands::answer(self.clients, &mut self.session, request, &mut writer);
-                // SELECT and HELLO change what the next segment is.
-                self.segment = Segment::new(&self.session);
-                if self.output.len() > OWN_REPLY_BYTES_MAX {
-                    self.relieve().await?;
-                    // Others have their turn: such replies cost more to make than to ask for.
-                    tokio::task::yield_now().await;
+                if name.eq_ignore_ascii_case(b"reset") && request.len() == 1 {
+                    self.leave_transaction();
                 }
-                Ok(())
+                self.answer(request).await
             }
         }
+    }
+
+    /// Answers what concerns the connection or the node.
+    async fn answer(&mut self, request: &Request<'_>) -> std::io::Result<()> {
+        let args: Vec<&[u8]> = request.iter().collect();
+        let mut writer = self.output.writer(self.session.version);
+        commands::answer(self.clients, &mut self.session, &args, &mut writer);
+        // SELECT and HELLO change what the next segment is.
+        self.segment = Segment::new(&self.session);
+        if self.output.len() > OWN_REPLY_BYTES_MAX {
+            self.relieve().await?;
+            // Others have their turn: such replies cost more to make than to ask for.
+            tokio::task::yield_now().await;
+        }
+        Ok(())
     }
 
     /// Whoever gives a password may have to wait: others may be guessing.
@@ -405,20 +436,9 @@ impl<'a> Connection<'a> {
         self.segment.builder.push(args);
     }
 
-    /// Adds a command bit by bit, and others have their turn between.
     async fn add_large(&mut self, spec: &'static Spec, request: &Request<'_>) {
         self.count_command(spec);
-        let count = u32::try_from(request.len()).expect("a request has no more arguments than its limit");
-        self.segment.builder.begin_command(count, request.iter().map(<[u8]>::len).sum());
-        for arg in request.iter() {
-            self.segment.builder.begin_argument(arg.len());
-            for bit in arg.chunks(READ_BYTES_MAX) {
-                self.segment.builder.extend(bit);
-                if bit.len() == READ_BYTES_MAX {
-                    tokio::task::yield_now().await;
-                }
-            }
-        }
+        push_bit_by_bit(&mut self.segment.builder, request).await;
     }
 
     fn count_command(&mut self, spec: &'static Spec) {
@@ -474,6 +494,21 @@ impl<'a> Connection<'a> {
             self.segment_commands_max = (self.segment_commands_max / 4).max(1);
         } else if reply_bytes < REPLY_BYTES_WANTED {
             self.segment_commands_max = (self.segment_commands_max * 2).min(SEGMENT_COMMANDS_MAX);
+        }
+    }
+}
+
+/// Adds a command bit by bit, and others have their turn between.
+async fn push_bit_by_bit(builder: &mut SegmentBuilder, request: &Request<'_>) {
+    let count = u32::try_from(request.len()).expect("a request has no more arguments than its limit");
+    builder.begin_command(count, request.iter().map(<[u8]>::len).sum());
+    for arg in request.iter() {
+        builder.begin_argument(arg.len());
+        for bit in arg.chunks(READ_BYTES_MAX) {
+            builder.extend(bit);
+            if bit.len() == READ_BYTES_MAX {
+                tokio::task::yield_now().await;
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use onecopy_views::{Database, MAIN, Table};
 
 use super::commands::parse;
 
-const OUT_OF_RANGE: &str = "ERR DB index is out of range";
+pub(super) const OUT_OF_RANGE: &str = "ERR DB index is out of range";
 
 /// The database that a client has selected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +75,9 @@ pub(crate) fn localised(
     Ok(args)
 }
 
-fn spans(name: &str, number: u16, selected: Selected, other: GroupId, table: &Table) -> String {
+/// What is said of something that would reach from the selected database into another one, which has this
+/// number.
+pub(super) fn spans(name: &str, number: u16, selected: Selected, other: GroupId, table: &Table) -> String {
     let called =
         |group| table.database(group).map_or_else(|| "another".to_owned(), |known: Database| known.name);
     format!(

@@ -18,8 +18,10 @@ pub(crate) mod guesses;
 pub(crate) mod info;
 pub(crate) mod listener;
 mod output;
+mod queue;
 pub(crate) mod register;
 pub(crate) mod session;
+pub(crate) mod watched;
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -32,6 +34,7 @@ use crate::knowledge::Knowledge;
 use budget::Budget;
 use guesses::Guesses;
 use register::Register;
+use watched::Lives;
 
 /// What all connections of a data thread share.
 #[derive(Debug)]
@@ -49,6 +52,8 @@ pub(crate) struct Clients {
     /// Which data thread it is.
     pub(crate) thread: usize,
     pub(crate) mailboxes: Mailboxes,
+    /// How watches are called.
+    pub(crate) lives: Arc<Lives>,
     /// Who is connected, for `CLIENT LIST`, at any thread.
     pub(crate) register: Arc<Register>,
 }

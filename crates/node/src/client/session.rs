@@ -32,6 +32,8 @@ pub(crate) struct Peer {
     pub(crate) library_version: String,
     pub(crate) db: u16,
     pub(crate) version: Version,
+    /// How many commands of a transaction are queued, if one is.
+    pub(crate) queued: Option<u32>,
     pub(crate) last_command: &'static str,
     pub(crate) commands: u64,
 }
@@ -40,13 +42,14 @@ impl Peer {
     /// The line of `CLIENT LIST` and `CLIENT INFO`.
     pub(crate) fn line(&self) -> String {
         format!(
-            "id={} addr={} laddr={} name={} age={} db={} cmd={} user=default lib-name={} lib-ver={} resp={} tot-cmds={}",
+            "id={} addr={} laddr={} name={} age={} db={} multi={} cmd={} user=default lib-name={} lib-ver={} resp={} tot-cmds={}",
             self.id,
             self.address,
             self.local,
             self.name,
             self.since.elapsed().as_secs(),
             self.db,
+            self.queued.map_or(-1, i64::from),
             if self.last_command.is_empty() { "NULL" } else { self.last_command },
             self.library,
             self.library_version,

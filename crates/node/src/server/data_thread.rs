@@ -15,6 +15,7 @@ use crate::archive::Archive;
 use crate::client::budget::Budget;
 use crate::client::guesses::Guesses;
 use crate::client::register::Register;
+use crate::client::watched::Lives;
 use crate::client::{Clients, listener};
 use crate::clock::Clock;
 use crate::config::{Config, NodeRole};
@@ -44,6 +45,7 @@ pub(super) struct Shared {
     pub(super) mailboxes: Mailboxes,
     pub(super) callers: Callers,
     pub(super) register: Arc<Register>,
+    pub(super) lives: Arc<Lives>,
     pub(super) guesses: Arc<Guesses>,
     pub(super) budget: Arc<Budget>,
     pub(super) replies: Arc<Budget>,
@@ -89,7 +91,7 @@ impl DataThread {
         };
         let links = Links::start(caller, others(&config), heard);
         // Of this start of the thread: it counts its batches from the beginning.
-        let life = onecopy_core::Incarnation(rand::random());
+        let life = self.shared.lives.of(self.thread);
         let clients = config.has(NodeRole::Coordinator).then(|| {
             Rc::new(Clients {
                 config: config.clone(),
@@ -98,6 +100,7 @@ impl DataThread {
                 operators: self.shared.operators,
                 budget: self.shared.budget,
                 replies: self.shared.replies,
+                lives: self.shared.lives,
                 guesses: self.shared.guesses,
                 thread: self.thread,
                 mailboxes: mailboxes.clone(),

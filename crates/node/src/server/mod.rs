@@ -21,6 +21,7 @@ use tracing::error;
 use crate::archive::Archive;
 use crate::client::budget::Budget;
 use crate::client::register::Register;
+use crate::client::watched::Lives;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::control::operators::Operators;
@@ -149,6 +150,7 @@ impl Server {
             mailboxes: mailboxes.into(),
             callers: Callers::default(),
             register: Arc::new(Register::new(count)),
+            lives: Arc::new(Lives::begin(count)),
             guesses: Arc::default(),
             budget: Arc::new(Budget::new(config.limits.pipeline_bytes)),
             replies: Arc::new(Budget::new(config.limits.pipeline_bytes)),

@@ -13,6 +13,7 @@ use crate::checks::own::Own;
 use crate::client::{Action, Family, OpId, first_op, group_of};
 use crate::clock::Time;
 use crate::model::{State, after, answer};
+use crate::several::Step;
 use crate::trace::violated;
 
 const CHECKER: &str = "ledger";
@@ -273,6 +274,14 @@ impl Ledger {
         let before = versions.last().map_or(State::default(), |(_, state)| *state);
         op.executed = Some((index, before));
         versions.push((index, after(op.action, id, before, time)));
+    }
+
+    /// What an operation has begun to watch, and what its client does then.
+    #[must_use]
+    pub fn watching(&self, id: OpId, group: GroupId) -> Option<(Step, u64, GroupId)> {
+        let op = &self.ops[id];
+        let (Action::Several(step), Some((_, before))) = (op.action, op.executed) else { return None };
+        Some((step.followed_by(id, before)?, op.key, group))
     }
 
     /// The state of an object when everything through `index` has been executed.

@@ -75,6 +75,12 @@ pub struct Process {
 }
 
 impl Process {
+    /// The name by which its coordinators go.
+    #[must_use]
+    pub fn life(&self) -> Incarnation {
+        self.data.incarnation()
+    }
+
     /// Starts on a machine, with what its disk kept.
     pub fn start(node: &Node, env: &mut Env) -> Self {
         let (now, wall) = (node.clock.instant(env.time), node.clock.wall(env.time));

@@ -8,6 +8,10 @@
 mod names;
 mod queues;
 mod sets;
+mod transactions;
+
+use onecopy_core::Incarnation;
+use onecopy_keyspace::request::SegmentBuilder;
 
 use crate::client::{Family, OpId};
 use crate::dice::Dice;
@@ -29,7 +33,11 @@ pub enum Step {
     Sets(sets::Step),
     /// Lists whose elements move.
     Queues(queues::Step),
+    /// Strings that are written in transactions.
+    Transactions(transactions::Step),
 }
+
+pub use transactions::Watched;
 
 impl Step {
     /// Something to ask an object of this family.
@@ -39,6 +47,7 @@ impl Step {
         match family {
             Family::Sets => Self::Sets(sets::Step::draw(dice, is_read)),
             Family::Queues => Self::Queues(queues::Step::draw(dice, is_read)),
+            Family::Transactions => Self::Transactions(transactions::Step::draw(dice, is_read)),
             _ => Self::Names(names::Step::draw(dice, is_read)),
         }
     }
@@ -49,6 +58,7 @@ impl Step {
         match family {
             Family::Sets => Self::Sets(sets::Step::All),
             Family::Queues => Self::Queues(queues::Step::All),
+            Family::Transactions => Self::Transactions(transactions::Step::All),
             _ => Self::Names(names::Step::All),
         }
     }
@@ -60,6 +70,7 @@ impl Step {
             Self::Names(_) => Family::Names,
             Self::Sets(_) => Family::Sets,
             Self::Queues(_) => Family::Queues,
+            Self::Transactions(_) => Family::Transactions,
         }
     }
 
@@ -70,6 +81,7 @@ impl Step {
             Self::Names(step) => step.is_read(),
             Self::Sets(step) => step.is_read(),
             Self::Queues(step) => step.is_read(),
+            Self::Transactions(step) => step.is_read(),
         };
         if is_read { Kind::Read } else { Kind::Write }
     }
@@ -82,7 +94,45 @@ impl Step {
             Self::Names(step) => step.commands(key, op, value_bytes),
             Self::Sets(step) => step.commands(key),
             Self::Queues(step) => step.commands(key),
+            Self::Transactions(step) => step.commands(key, op, value_bytes),
         }
+    }
+
+    /// What its segment is beside its commands.
+    #[must_use]
+    pub fn framed(self, op: OpId, segment: SegmentBuilder) -> SegmentBuilder {
+        match self {
+            Self::Transactions(step) => step.framed(op, segment),
+            Self::Names(_) | Self::Sets(_) | Self::Queues(_) => segment,
+        }
+    }
+
+    /// The same, asked through this coordinator.
+    #[must_use]
+    pub fn through(self, life: Incarnation) -> Self {
+        match self {
+            Self::Transactions(transactions::Step::Watch(slot, _)) => {
+                Self::Transactions(transactions::Step::Watch(slot, life))
+            }
+            other => other,
+        }
+    }
+
+    /// Whether it may be asked again, under tokens: what is about a watch may not, for that is another one on
+    /// another connection.
+    #[must_use]
+    pub fn may_have_tokens(self) -> bool {
+        use transactions::Step::{Guarded, Watch};
+        !matches!(self, Self::Transactions(Watch(..) | Guarded(..)))
+    }
+
+    /// What follows this operation, once it is executed on an object that was `before`: a transaction that
+    /// the watch guards which it was.
+    #[must_use]
+    pub fn followed_by(self, op: OpId, before: State) -> Option<Self> {
+        let Self::Transactions(transactions::Step::Watch(slot, life)) = self else { return None };
+        let watched = Watched { life, op, seen: before.0[usize::from(slot)] };
+        Some(Self::Transactions(transactions::Step::Guarded(slot, (slot + 1) % SLOTS, watched)))
     }
 
     /// What it makes of an object, and what it answers.
@@ -92,6 +142,7 @@ impl Step {
             Self::Names(step) => step.execute(op, before, value_bytes),
             Self::Sets(step) => step.execute(before),
             Self::Queues(step) => step.execute(|slot| key(object, slot), before),
+            Self::Transactions(step) => step.execute(op, before, value_bytes),
         }
     }
 }

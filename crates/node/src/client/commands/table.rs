@@ -26,15 +26,18 @@ const fn spec(
     }
 }
 
-static SPECS: [Spec; 16] = [
+static SPECS: [Spec; 19] = [
     spec("auth", -2, "connection", "1.0.0", "Authenticates the connection."),
     spec("client", -2, "connection", "2.4.0", "A container for client connection commands."),
     spec("command", -1, "server", "2.8.13", "Returns detailed information about all commands."),
     spec("config", -2, "server", "2.0.0", "A container for server configuration commands."),
+    spec("discard", 1, "transactions", "2.0.0", "Discards a transaction."),
     spec("echo", 2, "connection", "1.0.0", "Returns the given string."),
+    spec("exec", 1, "transactions", "1.2.0", "Executes all commands in a transaction."),
     spec("failover", -1, "server", "6.2.0", "Hands over to another node; answers when it has happened."),
     spec("hello", -1, "connection", "6.0.0", "Handshakes with the server."),
     spec("info", -1, "server", "1.0.0", "Returns information and statistics about the server."),
+    spec("multi", 1, "transactions", "1.2.0", "Starts a transaction."),
     spec("ping", -1, "connection", "1.0.0", "Returns the server's liveliness response."),
     spec("quit", -1, "connection", "1.0.0", "Closes the connection."),
     spec("readonly", 1, "cluster", "3.0.0", "Accepted, without effect: every node serves reads."),
@@ -51,6 +54,6 @@ pub(crate) fn specs() -> impl ExactSizeIterator<Item = &'static Spec> + Clone {
 }
 
 /// The one with this name, in letters of any case.
-pub(super) fn lookup(name: &[u8]) -> Option<&'static Spec> {
+pub(in crate::client) fn lookup(name: &[u8]) -> Option<&'static Spec> {
     SPECS.iter().find(|spec| spec.name.as_bytes().eq_ignore_ascii_case(name))
 }

@@ -1,0 +1,208 @@
+//! How a body is executed: segment by segment, and within one command by command, whether it is in an entry
+//! or read.
+
+use onecopy_core::segments::NOT_EXECUTED;
+use onecopy_core::{ApplyContext, Budget, Rule, Timestamp};
+use onecopy_resp::{Version, Writer};
+
+use crate::ahead::Ahead;
+use crate::command::{self, Command, Kind, Run};
+use crate::context::{Context, View};
+use crate::error::CommandError;
+use crate::machine::{DATABASES, Keyspace, REPLY_BYTES_MAX, RESPONSE_BYTES_WANTED};
+use crate::request::{self, Args, Segment};
+use crate::steps::{COMMAND, copying};
+use crate::transaction;
+
+/// Where there is no room for a reply, one that is so short, as an error would be, is made nevertheless.
+const SHORT_REPLY: usize = 64;
+
+/// Executes commands of a body.
+pub(crate) trait Executor<'a> {
+    /// Executes one command, which may have a reply of so many bytes, and is `admitted` already or is not.
+    fn command(&mut self, segment: &Segment<'a>, args: &Args<'a>, admitted: bool, reply: &mut Room<'_, '_>);
+
+    /// Whether a transaction may begin, of which some command `grows` the data or none does. False: what it
+    /// watches has changed. Its watch ends.
+    fn begin(&mut self, segment: &Segment<'a>, grows: bool) -> Result<bool, CommandError>;
+
+    /// Whether transactions are what they should be.
+    fn are_atomic(&self) -> bool;
+}
+
+/// Where a command writes its reply, and how long that may be. 0: it is executed, and its reply left out.
+pub(crate) struct Room<'w, 'o> {
+    pub(crate) reply: &'w mut Writer<'o>,
+    pub(crate) bytes: usize,
+}
+
+/// Executes the commands of an entry.
+pub(crate) struct Entry<'k, 'a, 'c> {
+    keyspace: &'k mut Keyspace,
+    context: &'c ApplyContext<'c>,
+    ahead: Ahead<'a>,
+    random_ordinal: u64,
+}
+
+impl<'k, 'a, 'c> Entry<'k, 'a, 'c> {
+    pub(crate) fn new(keyspace: &'k mut Keyspace, context: &'c ApplyContext<'c>, body: &'a [u8]) -> Self {
+        Self { keyspace, context, ahead: Ahead::of(body), random_ordinal: 0 }
+    }
+}
+
+impl<'a> Executor<'a> for Entry<'_, 'a, '_> {
+    fn command(&mut self, segment: &Segment<'a>, args: &Args<'a>, admitted: bool, reply: &mut Room<'_, '_>) {
+        let hashed = self.ahead.command(&self.keyspace.databases);
+        let (db, watch, apply) = (segment.db, segment.watch, self.context);
+        let (keyspace, random_ordinal) = (&mut *self.keyspace, &mut self.random_ordinal);
+        dispatch(apply.budget, args, reply, |command, args, reply| match command.run {
+            Run::Read(run) => {
+                let (now, budget) = (keyspace.clock, apply.budget);
+                run(&View { keyspace, db, hashed, now, budget }, args, reply)
+            }
+            Run::Write(run) => {
+                let mut context = Context { keyspace, db, hashed, watch, apply, random_ordinal };
+                if !admitted {
+                    context.admit(&command.spec)?;
+                }
+                run(&mut context, args, reply)
+            }
+        });
+    }
+
+    fn begin(&mut self, segment: &Segment<'a>, grows: bool) -> Result<bool, CommandError> {
+        let is_unchanged = segment.watch.is_none_or(|watch| self.keyspace.end_watch(watch));
+        if grows && self.are_atomic() && self.context.is_full(self.keyspace.occupied()) {
+            return Err(CommandError::Other(
+                "EXECABORT Transaction discarded because of: OOM command not allowed when used memory > 'maxmemory'.",
+            ));
+        }
+        Ok(is_unchanged)
+    }
+
+    fn are_atomic(&self) -> bool {
+        self.keyspace.rules.hold(Rule::AtomicTransactions)
+    }
+}
+
+/// Executes the commands of a read.
+pub(crate) struct Query<'k, 'a> {
+    keyspace: &'k Keyspace,
+    now: Timestamp,
+    budget: Budget<'k>,
+    ahead: Ahead<'a>,
+}
+
+impl<'k, 'a> Query<'k, 'a> {
+    pub(crate) fn new(keyspace: &'k Keyspace, now: Timestamp, budget: Budget<'k>, body: &'a [u8]) -> Self {
+        Self { keyspace, now, budget, ahead: Ahead::of(body) }
+    }
+}
+
+impl<'a> Executor<'a> for Query<'_, 'a> {
+    fn command(&mut self, segment: &Segment<'a>, args: &Args<'a>, _: bool, reply: &mut Room<'_, '_>) {
+        let Self { keyspace, now, budget, .. } = *self;
+        let hashed = self.ahead.command(&keyspace.databases);
+        let view = View { keyspace, db: segment.db, hashed, now, budget };
+        dispatch(budget, args, reply, |command, args, reply| match (command.spec.kind, &command.run) {
+            (Kind::Read, Run::Read(run)) => run(&view, args, reply),
+            _ => Err(CommandError::NotARead(command.spec.name)),
+        });
+    }
+
+    fn begin(&mut self, segment: &Segment<'a>, _: bool) -> Result<bool, CommandError> {
+        // To end the watch is a change.
+        if segment.watch.is_some() { Err(CommandError::NotARead("exec")) } else { Ok(true) }
+    }
+
+    fn are_atomic(&self) -> bool {
+        true
+    }
+}
+
+/// Finds the command, checks that it may be executed, and executes it.
+fn dispatch<'a>(
+    budget: Budget<'_>,
+    args: &[&'a [u8]],
+    Room { reply, bytes }: &mut Room<'_, '_>,
+    execute: impl FnOnce(&'static Command, &[&'a [u8]], &mut Writer<'_>) -> Result<(), CommandError>,
+) {
+    let start = reply.position();
+    reply.allow(*bytes);
+    let outcome = match command::find(args[0]) {
+        None => Err(CommandError::Unknown(command::unknown_command(args))),
+        Some(command) => {
+            budget.begin(command.spec.name);
+            budget.spend(COMMAND);
+            command.spec.check_arity(args.len()).and_then(|()| execute(command, args, reply))
+        }
+    };
+    let is_out_of_room = *bytes == 0 && reply.position() - start > SHORT_REPLY;
+    let outcome = match reply.overflowed() {
+        _ if is_out_of_room => Err(CommandError::RepliesTooLarge),
+        true if *bytes == 0 => Err(CommandError::RepliesTooLarge),
+        true => Err(CommandError::ReplyTooLarge),
+        false => outcome,
+    };
+    if let Err(error) = outcome {
+        reply.truncate(start);
+        reply.error(&error.to_string());
+    }
+}
+
+/// Answers each segment of a body.
+pub(crate) fn respond<'a>(
+    budget: Budget<'_>,
+    body: &'a [u8],
+    response: &mut Vec<u8>,
+    executor: &mut impl Executor<'a>,
+) {
+    let begin = response.len();
+    let spend = |bytes: usize| budget.spend(1 + copying(bytes));
+    for segment in request::segments(body) {
+        let header = response.len();
+        // A transaction is not cut: it begins where there is room for half of what is wanted at least.
+        let is_transaction = segment.as_ref().is_ok_and(|segment| segment.is_transaction);
+        let room_needed = if is_transaction { RESPONSE_BYTES_WANTED / 2 } else { 1 };
+        if header - begin + room_needed > RESPONSE_BYTES_WANTED {
+            // Not because of what this client asked for: its segment comes again.
+            response.extend_from_slice(&NOT_EXECUTED.to_le_bytes());
+            continue;
+        }
+        response.extend_from_slice(&[0; 4]);
+        let version = segment.as_ref().map_or(Version::Two, |segment| segment.version);
+        let mut reply = Writer::new(response, version).paced(&spend);
+        match segment {
+            Err(malformed) => reply.error(&CommandError::from(malformed).to_string()),
+            Ok(segment) if segment.db >= DATABASES => {
+                reply.error(&CommandError::DatabaseOutOfRange.to_string());
+            }
+            Ok(segment) if segment.is_transaction => {
+                transaction::answer(segment, begin, executor, &mut reply)
+            }
+            Ok(segment) => answer(&segment, begin, executor, &mut reply),
+        }
+        // Each command beyond what is wanted adds a few dozen bytes; a body that has enough of them for 4 GiB
+        // is larger than any batch.
+        let length = u32::try_from(response.len() - header - 4).unwrap_or(u32::MAX);
+        response[header..header + 4].copy_from_slice(&length.to_le_bytes());
+    }
+}
+
+/// Answers the commands of a segment one by one, in a response that began there.
+fn answer<'a>(segment: &Segment<'a>, begin: usize, executor: &mut impl Executor<'a>, reply: &mut Writer<'_>) {
+    let mut commands = segment.commands();
+    let mut args = Args::new();
+    loop {
+        match commands.next_into(&mut args) {
+            Ok(false) => break,
+            Ok(true) if reply.position() - begin >= RESPONSE_BYTES_WANTED => {
+                reply.error(&CommandError::ResponseFull.to_string());
+            }
+            Ok(true) => {
+                executor.command(segment, &args, false, &mut Room { reply, bytes: REPLY_BYTES_MAX });
+            }
+            Err(malformed) => reply.error(&CommandError::from(malformed).to_string()),
+        }
+    }
+}

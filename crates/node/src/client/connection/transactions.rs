@@ -1,0 +1,270 @@
+//! `MULTI`, `EXEC`, `DISCARD`, `WATCH` and `UNWATCH`.
+//!
+//! A transaction is queued here, and handed in as one segment. What is checked when a command is queued, and
+//! what only when it is executed, is as in Redis.
+
+use onecopy_host::{Kind, Reply, Submission};
+use onecopy_keyspace::TRANSACTION_COMMANDS_MAX;
+use onecopy_keyspace::command::{self, Spec};
+use onecopy_keyspace::request::SegmentBuilder;
+use onecopy_resp::Request;
+use tokio::sync::oneshot;
+
+use super::{Connection, OWN_REPLY_BYTES_MAX, Segment, push_bit_by_bit};
+use crate::client::commands;
+use crate::client::databases::{OUT_OF_RANGE, localised, spans};
+use crate::client::failure::explain;
+use crate::client::queue::{Filling, Own, Queue, is_executed};
+use crate::client::watched::Watched;
+use crate::data::inbox::Event;
+use crate::data::threads::Client;
+use crate::status::ClientCounters;
+
+const ABORTED: &str = "EXECABORT Transaction discarded because of previous errors.";
+const NOT_HERE: &str = "ERR Command not allowed inside a transaction";
+
+impl Connection<'_> {
+    /// A command of a transaction, outside of one: whether it is one. What was asked for before is answered.
+    pub(super) fn take_outside(&mut self, name: &[u8], count: usize) -> bool {
+        let Some(spec) = commands::lookup(name).filter(|spec| spec.check_arity(count).is_ok()) else {
+            return false;
+        };
+        let error = match spec.name {
+            "multi" => {
+                let (selected, version) = (self.session.selected, self.session.version);
+                let queue = Queue::new(selected, version, self.watched.as_ref());
+                self.queue = Some(Box::new(queue));
+                self.show_queue(spec);
+                self.output.writer(version).ok();
+                return true;
+            }
+            "exec" => "ERR EXEC without MULTI",
+            "discard" => "ERR DISCARD without MULTI",
+            _ => return false,
+        };
+        self.complain(error);
+        true
+    }
+
+    /// A command between `MULTI` and `EXEC`.
+    pub(super) async fn take_inside(&mut self, name: &[u8], request: &Request<'_>) -> std::io::Result<()> {
+        let Some(spec) = commands::lookup(name).or_else(|| command::lookup(name)) else {
+            let args: Vec<&[u8]> = request.iter().collect();
+            self.refuse_queue(&command::unknown_command(&args));
+            return Ok(());
+        };
+        if let Err(error) = spec.check_arity(request.len()) {
+            let error = error.to_string();
+            if spec.name == "exec" {
+                self.leave_transaction();
+                let reason = error.strip_prefix("ERR ").unwrap_or(&error);
+                self.complain(&format!("EXECABORT Transaction discarded because of: {reason}"));
+            } else {
+                self.refuse_queue(&error);
+            }
+            return Ok(());
+        }
+        match spec.name {
+            "multi" => self.complain("ERR MULTI calls can not be nested"),
+            "watch" => self.complain("ERR WATCH inside MULTI is not allowed"),
+            "exec" => return self.execute().await,
+            "discard" => {
+                self.leave_transaction();
+                self.output.writer(self.session.version).ok();
+            }
+            "quit" | "reset" => {
+                self.leave_transaction();
+                return self.answer(request).await;
+            }
+            // What is said in one protocol, or to one client, stays so until its end.
+            "hello" | "auth" | "failover" => self.refuse_queue(NOT_HERE),
+            _ => match self.enqueue(spec, request).await {
+                Ok(()) => {
+                    self.show_queue(spec);
+                    self.output.writer(self.session.version).simple("QUEUED");
+                }
+                Err(error) => self.refuse_queue(&error),
+            },
+        }
+        if self.output.len() > OWN_REPLY_BYTES_MAX {
+            self.relieve().await?;
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    }
+
+    /// Puts a command into the queue.
+    async fn enqueue(&mut self, spec: &'static Spec, request: &Request<'_>) -> Result<(), String> {
+        let bytes_max = self.clients.config.limits.command_bytes;
+        let Some(queue) = &mut self.queue else { return Ok(()) };
+        if queue.is_refused() {
+            return Ok(());
+        }
+        if queue.bytes() + request.size() > bytes_max {
+            return Err(format!("ERR a transaction may have {bytes_max} bytes (limits.command_bytes)"));
+        }
+        if queue.count() >= TRANSACTION_COMMANDS_MAX {
+            return Err(format!("ERR a transaction has at most {TRANSACTION_COMMANDS_MAX} commands"));
+        }
+        let table = self.clients.knowledge.table();
+        match spec.name {
+            "select" => queue.select(request.get(1).unwrap_or_default(), &table),
+            name if commands::lookup(name.as_bytes()).is_some() => {
+                queue.own(request.iter().map(<[u8]>::to_vec).collect());
+            }
+            "flushall" if table.databases().count() > 1 => {
+                return Err("ERR FLUSHALL cannot span databases within a transaction; FLUSHDB can be in one"
+                    .to_owned());
+            }
+            "once" if request.get(2).is_some_and(|name| name.eq_ignore_ascii_case(b"exec")) => {
+                return Err(
+                    "ERR ONCE is put in front of each command of a transaction, and not of EXEC".to_owned()
+                );
+            }
+            name => {
+                let args = match localised(name, request, queue.selected(), &table) {
+                    Err(error) if error != OUT_OF_RANGE => return Err(error),
+                    args => args.unwrap_or_default(),
+                };
+                let builder = queue.data(spec, &table)?;
+                match args {
+                    Some(args) => builder.push(args.iter().map(Vec::as_slice)),
+                    None => push_bit_by_bit(builder, request).await,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// `EXEC`
+    async fn execute(&mut self) -> std::io::Result<()> {
+        let Some(queue) = self.queue.take() else { return Ok(()) };
+        let is_uncertain = self.watched.is_some_and(|watched| watched.is_uncertain);
+        if queue.is_refused() || is_uncertain {
+            self.leave_transaction();
+            match queue.is_refused() {
+                true => self.complain(ABORTED),
+                false => self.output.writer(self.session.version).null_array(),
+            }
+            return Ok(());
+        }
+        let (group, kind, builder, own) = queue.finish();
+        let outcome = self.ask(group, Segment { builder, kind }).await?;
+        if matches!(outcome, Reply::Done { .. }) {
+            // It has ended with the transaction.
+            self.watched = None;
+        }
+        self.leave_transaction();
+        match outcome {
+            Reply::Done { reply, .. } if is_executed(&reply) => {
+                let (header, mut filling) = Filling::begin(reply);
+                self.output.push(header);
+                for (place, own) in own {
+                    match own {
+                        Own::Select(selected) => commands::selects(self.clients, &mut self.session, selected),
+                        Own::Answer(args) => {
+                            let before = filling.through(place).ok_or(std::io::ErrorKind::InvalidData)?;
+                            self.output.push(before);
+                            let args: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
+                            let mut writer = self.output.writer(self.session.version);
+                            commands::answer(self.clients, &mut self.session, &args, &mut writer);
+                        }
+                    }
+                }
+                self.output.push(filling.rest());
+                // Another database may be selected now.
+                self.segment = Segment::new(&self.session);
+            }
+            Reply::Done { reply, .. } => self.output.push(reply),
+            failure => self.complain(&explain(&failure)),
+        }
+        Ok(())
+    }
+
+    /// `WATCH key …` and `UNWATCH`, outside of a transaction. What was asked for before is answered.
+    pub(super) async fn watch(&mut self, spec: &'static Spec, request: &Request<'_>) -> std::io::Result<()> {
+        self.count_command(spec);
+        self.segment = Segment::new(&self.session);
+        if spec.name == "unwatch" {
+            self.end_watch();
+            self.output.writer(self.session.version).ok();
+            return Ok(());
+        }
+        let selected = self.session.selected;
+        let is_first = self.watched.is_none();
+        let new = || Watched { id: self.clients.lives.watch(selected.group), selected, is_uncertain: false };
+        let mut watched = self.watched.unwrap_or_else(new);
+        if watched.selected.group != selected.group {
+            let table = self.clients.knowledge.table();
+            let error = spans("watch", selected.number, watched.selected, selected.group, &table);
+            self.complain(&error);
+            return Ok(());
+        }
+        let mut builder = SegmentBuilder::new(selected.local, self.session.version).watched(watched.id);
+        builder.push(request.iter());
+        match self.ask(selected.group, Segment { builder, kind: Kind::Write }).await? {
+            Reply::Done { reply, .. } => {
+                if !is_first || reply.first() != Some(&b'-') {
+                    self.watched = Some(watched);
+                }
+                self.output.push(reply);
+            }
+            failure => {
+                // If it was not executed, its keys are not watched, as the client is told.
+                if matches!(failure, Reply::Unknown | Reply::Forgotten | Reply::Broken) {
+                    watched.is_uncertain = true;
+                    self.watched = Some(watched);
+                }
+                self.complain(&explain(&failure));
+            }
+        }
+        Ok(())
+    }
+
+    /// Neither queues any more nor watches.
+    pub(super) fn leave_transaction(&mut self) {
+        self.queue = None;
+        self.end_watch();
+        self.clients.register.with(self.clients.thread, self.session.id, |peer| peer.queued = None);
+    }
+
+    /// Nothing is watched any more, and the copies are told. Nobody waits for that: no other watch has its
+    /// name.
+    pub(super) fn end_watch(&mut self) {
+        let Some(watched) = self.watched.take() else { return };
+        let mut builder = SegmentBuilder::new(0, self.session.version).watched(watched.id);
+        builder.push([b"UNWATCH".as_slice()]);
+        let (reply, _) = oneshot::channel();
+        let client = Client { thread: self.clients.thread, reply };
+        let submission = Submission { kind: Kind::Write, segment: builder.finish().freeze(), client };
+        self.clients.inbox.push(Event::Submitted { group: watched.selected.group, submission });
+    }
+
+    fn refuse_queue(&mut self, error: &str) {
+        if let Some(queue) = &mut self.queue {
+            queue.refuse();
+        }
+        self.complain(error);
+    }
+
+    fn complain(&mut self, error: &str) {
+        self.output.writer(self.session.version).error(error);
+        ClientCounters::add(&self.clients.knowledge.data.clients.errors, 1);
+    }
+
+    /// Shows in `CLIENT LIST` how much is queued.
+    fn show_queue(&self, spec: &'static Spec) {
+        let queued = self.queue.as_ref().map(|queue| queue.count());
+        self.clients.register.with(self.clients.thread, self.session.id, |peer| {
+            peer.last_command = spec.name;
+            peer.commands += 1;
+            peer.queued = queued;
+        });
+    }
+}
+
+impl Drop for Connection<'_> {
+    fn drop(&mut self) {
+        self.end_watch();
+    }
+}
