@@ -1,7 +1,8 @@
 //! Time goes on as it should, whatever a few clocks show: no entry is much later than the true time, so that
 //! nothing ends before it should. (That nothing lives for too long is [`super::expiry`]'s business.) Owed as
-//! long as a majority of the clocks is right, none is wrong for so long that it is believed, and nobody
-//! starts with a wrong one while nobody is there to compare it (`onecopy_host::clock`).
+//! long as a majority of the clocks is right, of all nodes and of those that run, none is wrong for so long
+//! that it is believed, and nobody starts with a wrong one while nobody is there to compare it
+//! (`onecopy_host::clock`).
 
 use onecopy_core::Timestamp;
 
@@ -50,8 +51,11 @@ impl Clocks {
 
     /// An entry was committed.
     pub fn committed(&mut self, now: Time, nodes: &[Node], time: Timestamp) {
-        // Time alone makes a wrong clock one that may be believed.
+        // Time alone makes a wrong clock one that may be believed, and who is down tells nobody the time.
         self.is_off |= nodes.iter().any(|node| node.clock.was_wrong_for(now) > BELIEVED);
+        let running = || nodes.iter().filter(|node| node.process.is_some());
+        let wrong = running().filter(|node| node.clock.error_ms(now).unsigned_abs() > WRONG_MS).count();
+        self.is_off |= wrong > 0 && 2 * wrong >= running().count();
         let truth = truth(now);
         if !self.is_off && time.0 > truth.0 + BOUND_MS {
             violated(
