@@ -3,9 +3,9 @@
 //! Both know the database of the connection, and both treat what has expired as absent. Reads are the same
 //! code whether they run in a query or between the writes of an entry.
 
+mod random;
+
 use onecopy_core::{ApplyContext, Budget, StateMachine, Timestamp};
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::Rng;
 
 use crate::command::Spec;
 use crate::database::{Database, Hashed, Spot};
@@ -17,6 +17,7 @@ use crate::slot::{INLINE_MAX, New, Object};
 use crate::steps::PIECE;
 use crate::value::{Text, Typed, Value};
 use crate::watches::WatchId;
+pub(crate) use random::Random;
 
 /// The keyspace, to read from.
 #[derive(Clone, Copy)]
@@ -386,44 +387,5 @@ impl<'a> Context<'a> {
     pub(crate) fn with_database(&mut self, db: u8) -> Context<'_> {
         let (hashed, watch, apply) = (self.hashed, self.watch, self.apply);
         Context { keyspace: self.keyspace, db, hashed, watch, apply, random_ordinal: self.random_ordinal }
-    }
-}
-
-/// Random numbers that were settled by the entry.
-pub(crate) struct Random(ChaCha8Rng);
-
-impl Random {
-    /// A number below `bound`, which must not be zero. Off from uniform by less than one in 2^32 for any
-    /// bound that fits into memory.
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
-        let product = u128::from(self.0.next_u64()) * bound as u128;
-        // Less than `bound`.
-        (product >> 64) as usize
-    }
-
-    /// `count` different numbers below `bound`, all of them if there are not more, in random order.
-    pub(crate) fn distinct(&mut self, count: usize, bound: usize, budget: Budget<'_>) -> Vec<usize> {
-        let count = count.min(bound);
-        if count * 4 >= bound {
-            let mut numbers: Vec<usize> = (0..bound).collect();
-            for at in 0..count {
-                budget.spend(1);
-                let other = at + self.below(bound - at);
-                numbers.swap(at, other);
-            }
-            numbers.truncate(count);
-            return numbers;
-        }
-        // Few of many: draw again what has been drawn before.
-        let mut drawn = std::collections::BTreeSet::new();
-        let mut numbers = Vec::with_capacity(count);
-        while numbers.len() < count {
-            budget.spend(2);
-            let number = self.below(bound);
-            if drawn.insert(number) {
-                numbers.push(number);
-            }
-        }
-        numbers
     }
 }

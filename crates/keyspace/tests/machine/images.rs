@@ -61,8 +61,7 @@ fn an_image_knows_what_has_changed_since_it_was_watched() {
         machine.watching(number, &format!("WATCH {keys}"));
     }
     machine.expect("SET a 1 => OK");
-    let mut copy = Machine::default();
-    copy.keyspace = restore(&machine.image(), 7);
+    let mut copy = Machine { keyspace: restore(&machine.image(), 7), ..Machine::default() };
     for machine in [&mut machine, &mut copy] {
         machine.expect("DEL gone => :1");
         let replies = [1, 2, 3, 4].map(|number| machine.transact(Some(number), &["PING"]).text());
@@ -161,7 +160,7 @@ proptest! {
                 machine.db = if maker.below(5) == 0 { 3 } else { 0 };
                 machine.run(&maker.any_or_once());
             }
-            machine.watching(step % 50, if step % 2 == 0 { "WATCH later" } else { "UNWATCH" });
+            machine.watching(step % 50, if step.is_multiple_of(2) { "WATCH later" } else { "UNWATCH" });
             match step % 8 {
                 // Tokens are forgotten before the image has them.
                 7 => machine.sleep(600_000),

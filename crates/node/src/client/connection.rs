@@ -1,35 +1,30 @@
 //! One client connection.
 
+mod segment;
 mod transactions;
 
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use bytes::{BufMut, Bytes, BytesMut};
-use onecopy_core::GroupId;
-use onecopy_host::{Kind, Reply, Submission};
-use onecopy_keyspace::command::{self, Spec};
-use onecopy_keyspace::request::SegmentBuilder;
+use bytes::{BufMut, BytesMut};
+use onecopy_keyspace::command;
 use onecopy_resp::{Limits, Parser, ProtocolError, Request, Version};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
-use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tracing::warn;
 
 use super::budget::Share;
-use super::databases::{Selected, localised};
+use super::databases::Selected;
 use super::failover::failover;
-use super::failure::explain;
 use super::output::Output;
 use super::queue::Queue;
 use super::session::{Peer, Session};
 use super::watched::Watched;
 use super::{Clients, commands};
-use crate::data::inbox::Event;
-use crate::data::threads::Client;
 use crate::status::ClientCounters;
+use segment::Segment;
 
 /// How many bytes are taken from a connection at once.
 const READ_BYTES: usize = 16 * 1024;
@@ -100,18 +95,6 @@ struct Connection<'a> {
     queue: Option<Box<Queue>>,
     /// What is watched.
     watched: Option<Watched>,
-}
-
-/// Data commands that have not been submitted yet.
-struct Segment {
-    builder: SegmentBuilder,
-    kind: Kind,
-}
-
-impl Segment {
-    fn new(session: &Session) -> Self {
-        Self { builder: SegmentBuilder::new(session.selected.local, session.version), kind: Kind::Read }
-    }
 }
 
 impl<'a> Connection<'a> {
@@ -381,133 +364,6 @@ impl<'a> Connection<'a> {
             Err(error) => {
                 writer.error(&error);
                 ClientCounters::add(&self.clients.knowledge.data.clients.errors, 1);
-            }
-        }
-    }
-
-    /// A command that may name other databases: those of the same group it may reach.
-    async fn add_localised(&mut self, spec: &'static Spec, request: &Request<'_>) -> std::io::Result<()> {
-        let table = self.clients.knowledge.table();
-        match localised(spec.name, request, self.session.selected, &table) {
-            Ok(None) => self.add_to_segment(spec, request.iter()),
-            Ok(Some(args)) => self.add_to_segment(spec, args.iter().map(Vec::as_slice)),
-            Err(error) => {
-                // Replies come in the order of the requests.
-                self.submit().await?;
-                self.output.writer(self.session.version).error(&error);
-                ClientCounters::add(&self.clients.knowledge.data.clients.errors, 1);
-            }
-        }
-        Ok(())
-    }
-
-    /// `FLUSHALL` is for all databases, one group after the other. One reply says whether all of them did it.
-    async fn flush_all(&mut self, spec: &'static Spec, request: &Request<'_>) -> std::io::Result<()> {
-        let table = self.clients.knowledge.table();
-        if table.databases().count() == 1 {
-            self.add_to_segment(spec, request.iter());
-            return Ok(());
-        }
-        self.submit().await?;
-        let mut reply = Bytes::new();
-        for (group, _) in table.databases() {
-            let mut segment = Segment { kind: Kind::Write, ..Segment::new(&self.session) };
-            segment.builder.push(request.iter());
-            match self.ask(group, segment).await? {
-                Reply::Done { reply: done, .. } => reply = done,
-                failure => {
-                    let name = table.database(group).map(|database| database.name).unwrap_or_default();
-                    let error = format!("{}; this is said of the database {name}", explain(&failure));
-                    self.output.writer(self.session.version).error(&error);
-                    ClientCounters::add(&self.clients.knowledge.data.clients.errors, 1);
-                    return Ok(());
-                }
-            }
-            if reply.first() == Some(&b'-') {
-                break;
-            }
-        }
-        self.output.push(reply);
-        Ok(())
-    }
-
-    fn add_to_segment<'b>(&mut self, spec: &'static Spec, args: impl Iterator<Item = &'b [u8]>) {
-        self.count_command(spec);
-        self.segment.builder.push(args);
-    }
-
-    async fn add_large(&mut self, spec: &'static Spec, request: &Request<'_>) {
-        self.count_command(spec);
-        push_bit_by_bit(&mut self.segment.builder, request).await;
-    }
-
-    fn count_command(&mut self, spec: &'static Spec) {
-        // Reads among writes go through the log with them: the order within a connection is kept.
-        if spec.kind != command::Kind::Read {
-            self.segment.kind = Kind::Write;
-        }
-        self.clients.register.with(self.clients.thread, self.session.id, |peer| {
-            peer.last_command = spec.name;
-            peer.commands += 1;
-        });
-    }
-
-    /// Submits the segment, if there is something in it, and waits for the replies.
-    async fn submit(&mut self) -> std::io::Result<()> {
-        let count = self.segment.builder.count();
-        if count == 0 {
-            return Ok(());
-        }
-        let segment = std::mem::replace(&mut self.segment, Segment::new(&self.session));
-        match self.ask(self.session.selected.group, segment).await? {
-            Reply::Done { reply, .. } => {
-                self.adapt(reply.len());
-                self.output.push(reply);
-            }
-            failure => {
-                let error = explain(&failure);
-                let mut writer = self.output.writer(self.session.version);
-                (0..count).for_each(|_| writer.error(&error));
-                ClientCounters::add(&self.clients.knowledge.data.clients.errors, u64::from(count));
-            }
-        }
-        Ok(())
-    }
-
-    /// Hands in a segment, and waits for what becomes of it.
-    async fn ask(&mut self, group: GroupId, segment: Segment) -> std::io::Result<Reply> {
-        let Segment { builder, kind } = segment;
-        let segment = builder.finish().freeze();
-        self.share.resize(segment.len());
-        self.relieve().await?;
-        let (reply, answered) = oneshot::channel();
-        let client = Client { thread: self.clients.thread, reply };
-        let submission = Submission { kind, segment, client };
-        self.clients.inbox.push(Event::Submitted { group, submission });
-        // Without an answer the node is stopping.
-        answered.await.map_err(|_| std::io::ErrorKind::ConnectionAborted.into())
-    }
-
-    /// Learns from the size of the replies how many commands the next segment should take.
-    fn adapt(&mut self, reply_bytes: usize) {
-        if reply_bytes > 4 * REPLY_BYTES_WANTED {
-            self.segment_commands_max = (self.segment_commands_max / 4).max(1);
-        } else if reply_bytes < REPLY_BYTES_WANTED {
-            self.segment_commands_max = (self.segment_commands_max * 2).min(SEGMENT_COMMANDS_MAX);
-        }
-    }
-}
-
-/// Adds a command bit by bit, and others have their turn between.
-async fn push_bit_by_bit(builder: &mut SegmentBuilder, request: &Request<'_>) {
-    let count = u32::try_from(request.len()).expect("a request has no more arguments than its limit");
-    builder.begin_command(count, request.iter().map(<[u8]>::len).sum());
-    for arg in request.iter() {
-        builder.begin_argument(arg.len());
-        for bit in arg.chunks(READ_BYTES_MAX) {
-            builder.extend(bit);
-            if bit.len() == READ_BYTES_MAX {
-                tokio::task::yield_now().await;
             }
         }
     }

@@ -10,7 +10,8 @@ use onecopy_keyspace::request::SegmentBuilder;
 use onecopy_resp::Request;
 use tokio::sync::oneshot;
 
-use super::{Connection, OWN_REPLY_BYTES_MAX, Segment, push_bit_by_bit};
+use super::segment::{Segment, push_bit_by_bit};
+use super::{Connection, OWN_REPLY_BYTES_MAX};
 use crate::client::commands;
 use crate::client::databases::{OUT_OF_RANGE, localised, spans};
 use crate::client::failure::explain;

@@ -1,0 +1,166 @@
+//! Data commands on their way to the coordinator, in segments.
+
+use bytes::Bytes;
+use onecopy_core::GroupId;
+use onecopy_host::{Kind, Reply, Submission};
+use onecopy_keyspace::command::{self, Spec};
+use onecopy_keyspace::request::SegmentBuilder;
+use onecopy_resp::Request;
+use tokio::sync::oneshot;
+
+use super::{Connection, READ_BYTES_MAX, REPLY_BYTES_WANTED, SEGMENT_COMMANDS_MAX};
+use crate::client::databases::localised;
+use crate::client::failure::explain;
+use crate::client::session::Session;
+use crate::data::inbox::Event;
+use crate::data::threads::Client;
+use crate::status::ClientCounters;
+
+/// Data commands that have not been submitted yet.
+pub(super) struct Segment {
+    pub(super) builder: SegmentBuilder,
+    pub(super) kind: Kind,
+}
+
+impl Segment {
+    pub(super) fn new(session: &Session) -> Self {
+        Self { builder: SegmentBuilder::new(session.selected.local, session.version), kind: Kind::Read }
+    }
+}
+
+impl Connection<'_> {
+    /// A command that may name other databases: those of the same group it may reach.
+    pub(super) async fn add_localised(
+        &mut self,
+        spec: &'static Spec,
+        request: &Request<'_>,
+    ) -> std::io::Result<()> {
+        let table = self.clients.knowledge.table();
+        match localised(spec.name, request, self.session.selected, &table) {
+            Ok(None) => self.add_to_segment(spec, request.iter()),
+            Ok(Some(args)) => self.add_to_segment(spec, args.iter().map(Vec::as_slice)),
+            Err(error) => {
+                // Replies come in the order of the requests.
+                self.submit().await?;
+                self.output.writer(self.session.version).error(&error);
+                ClientCounters::add(&self.clients.knowledge.data.clients.errors, 1);
+            }
+        }
+        Ok(())
+    }
+
+    /// `FLUSHALL` is for all databases, one group after the other. One reply says whether all of them did it.
+    pub(super) async fn flush_all(
+        &mut self,
+        spec: &'static Spec,
+        request: &Request<'_>,
+    ) -> std::io::Result<()> {
+        let table = self.clients.knowledge.table();
+        if table.databases().count() == 1 {
+            self.add_to_segment(spec, request.iter());
+            return Ok(());
+        }
+        self.submit().await?;
+        let mut reply = Bytes::new();
+        for (group, _) in table.databases() {
+            let mut segment = Segment { kind: Kind::Write, ..Segment::new(&self.session) };
+            segment.builder.push(request.iter());
+            match self.ask(group, segment).await? {
+                Reply::Done { reply: done, .. } => reply = done,
+                failure => {
+                    let name = table.database(group).map(|database| database.name).unwrap_or_default();
+                    let error = format!("{}; this is said of the database {name}", explain(&failure));
+                    self.output.writer(self.session.version).error(&error);
+                    ClientCounters::add(&self.clients.knowledge.data.clients.errors, 1);
+                    return Ok(());
+                }
+            }
+            if reply.first() == Some(&b'-') {
+                break;
+            }
+        }
+        self.output.push(reply);
+        Ok(())
+    }
+
+    pub(super) fn add_to_segment<'b>(&mut self, spec: &'static Spec, args: impl Iterator<Item = &'b [u8]>) {
+        self.count_command(spec);
+        self.segment.builder.push(args);
+    }
+
+    pub(super) async fn add_large(&mut self, spec: &'static Spec, request: &Request<'_>) {
+        self.count_command(spec);
+        push_bit_by_bit(&mut self.segment.builder, request).await;
+    }
+
+    pub(super) fn count_command(&mut self, spec: &'static Spec) {
+        // Reads among writes go through the log with them: the order within a connection is kept.
+        if spec.kind != command::Kind::Read {
+            self.segment.kind = Kind::Write;
+        }
+        self.clients.register.with(self.clients.thread, self.session.id, |peer| {
+            peer.last_command = spec.name;
+            peer.commands += 1;
+        });
+    }
+
+    /// Submits the segment, if there is something in it, and waits for the replies.
+    pub(super) async fn submit(&mut self) -> std::io::Result<()> {
+        let count = self.segment.builder.count();
+        if count == 0 {
+            return Ok(());
+        }
+        let segment = std::mem::replace(&mut self.segment, Segment::new(&self.session));
+        match self.ask(self.session.selected.group, segment).await? {
+            Reply::Done { reply, .. } => {
+                self.adapt(reply.len());
+                self.output.push(reply);
+            }
+            failure => {
+                let error = explain(&failure);
+                let mut writer = self.output.writer(self.session.version);
+                (0..count).for_each(|_| writer.error(&error));
+                ClientCounters::add(&self.clients.knowledge.data.clients.errors, u64::from(count));
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands in a segment, and waits for what becomes of it.
+    pub(super) async fn ask(&mut self, group: GroupId, segment: Segment) -> std::io::Result<Reply> {
+        let Segment { builder, kind } = segment;
+        let segment = builder.finish().freeze();
+        self.share.resize(segment.len());
+        self.relieve().await?;
+        let (reply, answered) = oneshot::channel();
+        let client = Client { thread: self.clients.thread, reply };
+        let submission = Submission { kind, segment, client };
+        self.clients.inbox.push(Event::Submitted { group, submission });
+        // Without an answer the node is stopping.
+        answered.await.map_err(|_| std::io::ErrorKind::ConnectionAborted.into())
+    }
+
+    /// Learns from the size of the replies how many commands the next segment should take.
+    pub(super) fn adapt(&mut self, reply_bytes: usize) {
+        if reply_bytes > 4 * REPLY_BYTES_WANTED {
+            self.segment_commands_max = (self.segment_commands_max / 4).max(1);
+        } else if reply_bytes < REPLY_BYTES_WANTED {
+            self.segment_commands_max = (self.segment_commands_max * 2).min(SEGMENT_COMMANDS_MAX);
+        }
+    }
+}
+
+/// Adds a command bit by bit, and others have their turn between.
+pub(super) async fn push_bit_by_bit(builder: &mut SegmentBuilder, request: &Request<'_>) {
+    let count = u32::try_from(request.len()).expect("a request has no more arguments than its limit");
+    builder.begin_command(count, request.iter().map(<[u8]>::len).sum());
+    for arg in request.iter() {
+        builder.begin_argument(arg.len());
+        for bit in arg.chunks(READ_BYTES_MAX) {
+            builder.extend(bit);
+            if bit.len() == READ_BYTES_MAX {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+}
