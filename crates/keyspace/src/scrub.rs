@@ -67,7 +67,7 @@ impl Look {
 
     /// Looks at elements from `within` on, of which `from` gives all behind a position. Where to go on, if it
     /// did not come to the end.
-    fn elements<'a, I: Iterator<Item = (&'a [u8], u64)>>(
+    fn elements<B: AsRef<[u8]>, I: Iterator<Item = (B, u64)>>(
         &mut self,
         within: u64,
         from: impl FnOnce(usize) -> I,
@@ -78,7 +78,7 @@ impl Look {
             if self.left == 0 {
                 return Some((element as u64) << BLOCK_BITS | block as u64);
             }
-            if let Some(next) = self.blocks(bytes, block) {
+            if let Some(next) = self.blocks(bytes.as_ref(), block) {
                 return Some((element as u64) << BLOCK_BITS | next as u64);
             }
             self.number(number);
@@ -119,6 +119,9 @@ impl Look {
                 let pairs = zset.iter_from(start.min(length)).chain(zset.range(ranks));
                 pairs.map(|(member, score)| (member, score.to_bits()))
             }),
+            Content::Stream(stream) => {
+                self.elements(within, |start| stream.items_from(start).map(|item| (item, 0)))
+            }
         }
     }
 

@@ -14,6 +14,7 @@
 //!          | count:u32 bytes*                                  2: a list; 4: a set
 //!          | count:u32 (bytes bytes)*                          3: a hash
 //!          | count:u32 (bytes score:f64)*                      5: a sorted set
+//!          | count:u32 bytes*                                  6: a stream, item by item (value/stream/items.rs)
 //! token   := bytes expires:u64 command:u64 (0:u8 | 1:u8 bytes) what was executed under it, and the answer if it is kept
 //! key, bytes := length:u32 byte*
 //! end     := 2:u8 digest:u64 checksum:u64                      xxh3 of everything before the checksum
@@ -56,7 +57,7 @@ use crate::seed::Seed;
 use crate::tokens::Tokens;
 
 const MAGIC: &[u8; 7] = b"1COPYKS";
-const VERSION: u8 = 4;
+const VERSION: u8 = 5;
 const RECORD: u8 = 1;
 const END: u8 = 2;
 const TOKENS: u8 = 3;
@@ -72,6 +73,7 @@ mod kind {
     pub(super) const HASH: u8 = 3;
     pub(super) const SET: u8 = 4;
     pub(super) const ZSET: u8 = 5;
+    pub(super) const STREAM: u8 = 6;
 }
 
 /// A part of an image.

@@ -3,6 +3,8 @@
 #![allow(dead_code)]
 
 pub mod maker;
+pub mod redis;
+pub mod stream_templates;
 
 use bytes::Bytes;
 use onecopy_core::{ApplyContext, Index, QueryContext, StateMachine, Timestamp};
