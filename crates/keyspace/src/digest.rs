@@ -73,7 +73,7 @@ fn of_key(number: usize, object: Object<'_>) -> u64 {
     })
 }
 
-/// Everything has an order here. Where nodes end is nothing that a client could find out for certain.
+/// Everything has an order here. Where chunks end is nothing that a client could find out for certain.
 fn feed_stream(hash: &mut Xxh3, stream: &Stream) {
     let number = |hash: &mut Xxh3, number: u64| hash.update(&number.to_le_bytes());
     let option = |hash: &mut Xxh3, option: Option<u64>| {
@@ -104,7 +104,7 @@ fn feed_stream(hash: &mut Xxh3, stream: &Stream) {
             option(hash, consumer.active);
         }
         number(hash, group.pending().len() as u64);
-        for pending in group.pending().from_position(0) {
+        for pending in group.pending().since_position(0) {
             id(hash, pending.id);
             feed(hash, &group.consumer(pending.consumer).name);
             number(hash, pending.delivered);

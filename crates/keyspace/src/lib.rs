@@ -16,6 +16,9 @@
 //! - **Order.** No order depends on the seed of the hash tables: keys belong to the slots of Redis Cluster,
 //!   and within a table elements are in order of insertion, where a removed one is replaced by the last. The
 //!   order is part of images, so a replica that was restored picks the same random elements.
+//! - **Streams.** Ids that a server makes, and how long something is pending, come from the time of entries;
+//!   in the answer to a read, how long comes from the time of that read. Where a chunk of entries ends is
+//!   state, as positions are: `MAXLEN ~` trims whole chunks.
 //! - **Floats.** `INCRBYFLOAT` adds decimal numbers exactly (see `decimal`), and scores are
 //!   added as IEEE doubles, which every platform does alike. Both are written with Rust's own formatting. The
 //!   estimates of HyperLogLogs need square roots as well, which IEEE rounds exactly, and no logarithms.
@@ -34,8 +37,8 @@
 //! - A score of negative zero is kept as zero.
 //! - `INCRBYFLOAT` is exact where Redis rounds to 80 bits; the sum is rounded to 17 digits after the point,
 //!   as there.
-//! - `ONCE token command …` is a command of our own: the command is executed once, however often it is sent under the
-//!   same token, and answered the same each time (see `commands/once.rs`).
+//! - `ONCE token command …` is a command of our own: the command is executed once, however often it is sent
+//!   under the same token, and answered the same each time (see `commands/once.rs`).
 //! - `PFCOUNT` changes nothing, where Redis writes the cardinality into the string: after it, the last eight
 //!   bytes of the header of a HyperLogLog may be other ones there. All other bytes are the same.
 //! - A HyperLogLog whose registers are corrupt is refused by every command that looks at them; Redis notices
@@ -43,8 +46,16 @@
 //!   the largest integer; Redis answers the smallest.
 //! - `BITFIELD` writes no field that ends beyond 512 MiB; Redis exceeds its limit by up to eight bytes. An
 //!   offset in fields (`#`) that overflows is an error; in Redis it wraps. A number that is far too small for
-//!   `SET` with `OVERFLOW SAT` becomes the smallest of the field; in Redis the very smallest become the largest.
-//! - `OBJECT FREQ` and `IDLETIME` are errors: nobody counts or remembers when a value is used. `REFCOUNT` is always 1.
+//!   `SET` with `OVERFLOW SAT` becomes the smallest of the field; in Redis the very smallest become the
+//!   largest.
+//! - `XREAD` and `XREADGROUP` with `BLOCK` answer what is there; where there is nothing they answer an error,
+//!   and change nothing: nobody can wait yet.
+//! - What is deleted from a stream is gone at once; in Redis it stays in its chunk until that is empty.
+//!   Where the newest entry of a chunk was deleted, `MINID ~` may trim that chunk here and not there.
+//! - `XINFO STREAM` counts the chunks that entries lie in as `radix-tree-keys`, and one more as
+//!   `radix-tree-nodes`.
+//! - `OBJECT FREQ` and `IDLETIME` are errors: nobody counts or remembers when a value is used. `REFCOUNT` is
+//!   always 1.
 //!
 //! # The way of a command
 //!

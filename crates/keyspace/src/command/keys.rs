@@ -49,7 +49,7 @@ fn streams(args: &[&[u8]]) -> Range<usize> {
         at += match option {
             _ if is_word(option, "STREAMS") => {
                 let streams = args.len() - at - 1;
-                return if streams % 2 == 0 { at + 1..at + 1 + streams / 2 } else { 0..0 };
+                return if streams.is_multiple_of(2) { at + 1..at + 1 + streams / 2 } else { 0..0 };
             }
             _ if is_word(option, "BLOCK") || is_word(option, "COUNT") => 2,
             _ if is_word(option, "GROUP") => 3,

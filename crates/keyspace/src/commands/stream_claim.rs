@@ -226,7 +226,7 @@ pub(crate) fn xautoclaim(context: &mut Context<'_>, args: &[&[u8]], reply: &mut 
     let (stream, group) = find(context, args)?;
     let (mut size, mut steps) = (Size::default(), Steps::new(context.budget()));
     let mut claims = Vec::new();
-    let mut pending = group.pending().from(from);
+    let mut pending = group.pending().since(from);
     for before in pending.by_ref().take(count.saturating_mul(LOOKED_AT)) {
         steps.take(1)?;
         if stream.log().get(before.id).is_none() {

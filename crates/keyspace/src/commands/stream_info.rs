@@ -83,8 +83,8 @@ fn named_id(name: &str, id: Id, reply: &mut Writer<'_>) {
 /// What both forms of `XINFO STREAM` begin with: seven fields.
 fn head(stream: &Stream, progress: &Progress, reply: &mut Writer<'_>) {
     number("length", signed(stream.log().len()), reply);
-    number("radix-tree-keys", signed(stream.log().nodes()), reply);
-    number("radix-tree-nodes", signed(stream.log().nodes() + 1), reply);
+    number("radix-tree-keys", signed(stream.log().chunks()), reply);
+    number("radix-tree-nodes", signed(stream.log().chunks() + 1), reply);
     named_id("last-generated-id", stream.last(), reply);
     named_id("max-deleted-entry-id", stream.deleted(), reply);
     number("entries-added", progress.added, reply);
@@ -164,7 +164,7 @@ fn in_full(view: &View<'_>, stream: &Stream, count: usize, reply: &mut Writer<'_
             steps.reserve(elements)?;
             size.add(elements, MAP.1 + name as u64 + 40 * shown as u64)?;
         }
-        for pending in group.pending().from_position(0).take(count) {
+        for pending in group.pending().since_position(0).take(count) {
             steps.take(1)?;
             size.add(0, group.consumer(pending.consumer).name.len() as u64)?;
         }
@@ -190,7 +190,7 @@ fn group_in_full(name: &[u8], group: &Group, progress: &Progress, count: usize, 
     number("pel-count", signed(group.pending().len()), reply);
     reply.bulk(b"pending");
     reply.array(group.pending().len().min(count));
-    for pending in group.pending().from_position(0).take(count) {
+    for pending in group.pending().since_position(0).take(count) {
         reply.array(4);
         reply_id(pending.id, reply);
         reply.bulk(&group.consumer(pending.consumer).name);
@@ -211,7 +211,7 @@ fn consumer_in_full(group: &Group, consumer: &Consumer, count: usize, reply: &mu
     number("pel-count", signed(consumer.pending.len()), reply);
     reply.bulk(b"pending");
     reply.array(consumer.pending.len().min(count));
-    for id in consumer.pending.from_position(0).take(count) {
+    for id in consumer.pending.since_position(0).take(count) {
         let pending = group.pending().get(*id);
         reply.array(3);
         reply_id(*id, reply);

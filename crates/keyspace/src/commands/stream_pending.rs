@@ -106,7 +106,8 @@ fn list(view: &View<'_>, group: &Group, wanted: &Wanted<'_>, reply: &mut Writer<
     match wanted.consumer.map(|name| group.find(name)) {
         _ if wanted.count == 0 => {}
         None => {
-            for pending in group.pending().from(wanted.start).take_while(|pending| pending.id <= wanted.end) {
+            for pending in group.pending().since(wanted.start).take_while(|pending| pending.id <= wanted.end)
+            {
                 if !take(pending, 1)? {
                     break;
                 }
@@ -114,7 +115,7 @@ fn list(view: &View<'_>, group: &Group, wanted: &Wanted<'_>, reply: &mut Writer<
         }
         Some(None) => {}
         Some(Some(place)) => {
-            let ids = group.consumer(place).pending.from(wanted.start).take_while(|id| **id <= wanted.end);
+            let ids = group.consumer(place).pending.since(wanted.start).take_while(|id| **id <= wanted.end);
             for pending in ids.filter_map(|id| group.pending().get(*id)) {
                 if !take(pending, ENTRY)? {
                     break;

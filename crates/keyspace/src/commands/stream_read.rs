@@ -236,7 +236,7 @@ fn history<'a>(
 ) -> impl Iterator<Item = Id> + use<'a> {
     let consumer = group.find(consumer).map(|place| group.consumer(place));
     let ids =
-        consumer.zip(from.next()).into_iter().flat_map(|(consumer, start)| consumer.pending.from(start));
+        consumer.zip(from.next()).into_iter().flat_map(|(consumer, start)| consumer.pending.since(start));
     ids.copied().take(count)
 }
 

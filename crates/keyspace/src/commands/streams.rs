@@ -10,7 +10,7 @@ use crate::steps::{ELEMENT, ORDERED};
 use crate::value::Stream;
 use crate::value::stream::{Id, Kept, Trim};
 
-/// So many entries go at most when a stream is trimmed by nodes, and nothing else is said.
+/// So many entries go at most when a stream is trimmed by chunks, and nothing else is said.
 const LIMIT: usize = 10_000;
 /// An entry has no more bytes than that.
 const ENTRY_BYTES_MAX: usize = 1 << 30;
@@ -40,12 +40,12 @@ impl Options {
                             "ERR syntax error, MAXLEN and MINID options at the same time are not compatible",
                         ));
                     }
-                    let (by_nodes, value, tail) = match (*how, tail) {
+                    let (by_chunks, value, tail) = match (*how, tail) {
                         (b"~" | b"=", [value, tail @ ..]) => (*how == b"~", value, tail),
                         _ => (false, how, tail),
                     };
                     let kept = if is_newest { newest(value)? } else { Kept::From(id(value, 0)?) };
-                    options.trim = Some(Trim { kept, by_nodes, limit: usize::MAX });
+                    options.trim = Some(Trim { kept, by_chunks, limit: usize::MAX });
                     tail
                 }
                 [count, tail @ ..] if is_word(option, "LIMIT") => {
@@ -75,7 +75,7 @@ impl Options {
             ));
         }
         match &mut options.trim {
-            Some(trim) if trim.by_nodes => {
+            Some(trim) if trim.by_chunks => {
                 trim.limit = Some(limit.unwrap_or(LIMIT)).filter(|limit| *limit > 0).unwrap_or(usize::MAX);
             }
             _ if limit.is_some() => {

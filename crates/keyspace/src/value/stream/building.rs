@@ -1,8 +1,8 @@
 //! A stream in the making, of the items that an image has of it. Nothing is believed.
 
+use super::chunk::Chunk;
 use super::group::{Consumer, Group, Pending};
 use super::items::Parts;
-use super::node::Node;
 use super::sorted::Sorted;
 use super::{Id, Stream};
 
@@ -10,8 +10,8 @@ use super::{Id, Stream};
 #[derive(Debug)]
 enum Next {
     Head,
-    /// The node's head, and then its bytes.
-    Node,
+    /// The chunk's head, and then its bytes.
+    Chunk,
     Bytes(Id, u16),
     /// A group's name, and what follows that.
     GroupName,
@@ -35,15 +35,15 @@ struct Unfinished {
 pub(crate) struct Building {
     stream: Stream,
     next: Next,
-    /// How many nodes and groups are missing.
-    nodes: u32,
+    /// How many chunks and groups are missing.
+    chunks: u32,
     groups: u32,
     group: Option<Unfinished>,
 }
 
 impl Building {
     pub(crate) fn new() -> Self {
-        Self { stream: Stream::new(), next: Next::Head, nodes: 0, groups: 0, group: None }
+        Self { stream: Stream::new(), next: Next::Head, chunks: 0, groups: 0, group: None }
     }
 
     /// Adds the next item; `None` if it makes no sense.
@@ -54,18 +54,18 @@ impl Building {
                 let stream = &mut self.stream;
                 (stream.last, stream.deleted) = (parts.id()?, parts.id()?);
                 stream.added = parts.u64()?.cast_signed();
-                (self.nodes, self.groups) = (parts.u32()?, parts.u32()?);
+                (self.chunks, self.groups) = (parts.u32()?, parts.u32()?);
                 parts.end()?;
             }
-            Next::Node => {
+            Next::Chunk => {
                 self.next = Next::Bytes(parts.id()?, parts.u16()?);
                 return parts.end();
             }
             Next::Bytes(base, ever) => {
-                let node = Node::of_bytes(base, ever, item)?;
-                self.nodes -= 1;
+                let chunk = Chunk::of_bytes(base, ever, item)?;
+                self.chunks -= 1;
                 let log = &mut self.stream.log;
-                let fits = log.push(node) && log.last().is_some_and(|last| last.id <= self.stream.last);
+                let fits = log.push(chunk) && log.last().is_some_and(|last| last.id <= self.stream.last);
                 fits.then_some(())?;
             }
             Next::GroupName => {
@@ -122,7 +122,7 @@ impl Building {
         self.next = match &self.group {
             Some(group) if group.consumers > 0 => Next::ConsumerName,
             Some(_) => Next::Pending,
-            None if self.nodes > 0 => Next::Node,
+            None if self.chunks > 0 => Next::Chunk,
             None if self.groups > 0 => Next::GroupName,
             None => Next::Nothing,
         };

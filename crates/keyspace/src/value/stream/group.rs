@@ -181,7 +181,7 @@ impl Group {
         let place = self.names.remove(name)?;
         self.name_bytes -= name.len() as u64;
         let consumer = self.places[place as usize].take()?;
-        for id in consumer.pending.from_position(0) {
+        for id in consumer.pending.since_position(0) {
             step();
             self.pending.remove(*id);
         }

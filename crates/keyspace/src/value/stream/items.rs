@@ -2,8 +2,8 @@
 //! Which item has a number is found without a look at those before it.
 //!
 //! ```text
-//! stream   := last:id deleted:id added:i64 nodes:u32 groups:u32, then its nodes, then its groups
-//! node     := base:id ever:u16, and its bytes                           two items
+//! stream   := last:id deleted:id added:i64 chunks:u32 groups:u32, then its chunks, then its groups
+//! chunk     := base:id ever:u16, and its bytes                           two items
 //! group    := its name, last:id read:option consumers:u32 pending:u32, then the places of its consumers,
 //!             then what is pending
 //! consumer := its name, there:u8 seen:u64 active:option                 two items; a free place has no name
@@ -58,28 +58,28 @@ impl Stream {
     /// The items from one on.
     pub(crate) fn items_from(&self, start: usize) -> impl Iterator<Item = Item<'_>> {
         let head = (start == 0).then(|| self.head());
-        let nodes = start.saturating_sub(1)..2 * self.log.nodes();
-        let mut skipped = start.saturating_sub(1 + 2 * self.log.nodes());
+        let chunks = start.saturating_sub(1)..2 * self.log.chunks();
+        let mut skipped = start.saturating_sub(1 + 2 * self.log.chunks());
         let groups = self.groups.iter().filter_map(move |(name, group)| {
             let (from, items) = (skipped, group.items());
             skipped = skipped.saturating_sub(items);
             (from < items).then(|| group_items(name, group, from))
         });
-        let nodes = nodes.filter_map(|number| self.node_item(number));
-        head.into_iter().chain(nodes).chain(groups.flatten())
+        let chunks = chunks.filter_map(|number| self.chunk_item(number));
+        head.into_iter().chain(chunks).chain(groups.flatten())
     }
 
     fn head(&self) -> Item<'static> {
-        let (nodes, groups) = (count(self.log.nodes()), count(self.groups.len()));
+        let (chunks, groups) = (count(self.log.chunks()), count(self.groups.len()));
         let (last, deleted) = (self.last.to_bytes(), self.deleted.to_bytes());
-        made(&[&last, &deleted, &self.added.to_le_bytes(), &nodes, &groups])
+        made(&[&last, &deleted, &self.added.to_le_bytes(), &chunks, &groups])
     }
 
-    fn node_item(&self, number: usize) -> Option<Item<'_>> {
-        let node = self.log.node(number / 2)?;
+    fn chunk_item(&self, number: usize) -> Option<Item<'_>> {
+        let chunk = self.log.chunk(number / 2)?;
         Some(match number % 2 {
-            0 => made(&[&node.base.to_bytes(), &node.ever.to_le_bytes()]),
-            _ => Item::Lent(&node.bytes),
+            0 => made(&[&chunk.base.to_bytes(), &chunk.ever.to_le_bytes()]),
+            _ => Item::Lent(&chunk.bytes),
         })
     }
 }
@@ -90,7 +90,7 @@ fn group_items<'a>(name: &'a [u8], group: &'a Group, start: usize) -> impl Itera
     let heads = (start..2).map(move |number| if number == 0 { Item::Lent(name) } else { group_head(group) });
     let consumers = start.saturating_sub(2)..2 * places.len();
     let consumers = consumers.map(|number| consumer_item(places[number / 2].as_ref(), number % 2 == 0));
-    let pending = group.pending().from_position(start.saturating_sub(2 + 2 * places.len()));
+    let pending = group.pending().since_position(start.saturating_sub(2 + 2 * places.len()));
     heads.chain(consumers).chain(pending.map(|pending| -> Item<'a> { pending_item(pending) }))
 }
 

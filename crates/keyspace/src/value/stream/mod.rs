@@ -1,11 +1,11 @@
 //! Streams: a log of entries with ids, and groups of consumers that read it together.
 
 mod building;
+mod chunk;
 mod group;
 mod id;
 mod items;
 mod log;
-mod node;
 mod progress;
 mod sorted;
 
@@ -14,10 +14,10 @@ use std::collections::BTreeMap;
 use onecopy_core::Budget;
 
 pub(crate) use building::Building;
+pub(crate) use chunk::Entry;
 pub(crate) use group::{Consumer, Group, Pending};
 pub(crate) use id::Id;
 pub(crate) use log::{Kept, Log, Trim};
-pub(crate) use node::Entry;
 pub(crate) use progress::Progress;
 
 /// What a stream costs beyond its entries and groups.
@@ -52,7 +52,7 @@ impl Stream {
 
     /// How many items there are to say all of it; that it exists is one.
     pub(crate) fn len(&self) -> usize {
-        1 + 2 * self.log.nodes() + self.group_items
+        1 + 2 * self.log.chunks() + self.group_items
     }
 
     pub(crate) fn memory(&self) -> u64 {

@@ -118,13 +118,13 @@ impl<T: Keyed> Sorted<T> {
     }
 
     /// Those from an id on.
-    pub(crate) fn from(&self, id: Id) -> impl Iterator<Item = &T> {
+    pub(crate) fn since(&self, id: Id) -> impl Iterator<Item = &T> {
         let (number, at) = self.find(id);
         self.blocks.range(number.min(self.blocks.len())..).flatten().skip(at.unwrap_or_else(|at| at))
     }
 
     /// Those from a position on.
-    pub(crate) fn from_position(&self, position: usize) -> impl Iterator<Item = &T> {
+    pub(crate) fn since_position(&self, position: usize) -> impl Iterator<Item = &T> {
         let (mut number, mut left) = (0, position);
         while let Some(block) = self.blocks.get(number).filter(|block| block.len() <= left) {
             (number, left) = (number + 1, left - block.len());
@@ -174,11 +174,11 @@ mod tests {
                 prop_assert_eq!(sorted.len(), model.len());
                 prop_assert_eq!(sorted.get(id).is_some(), model.contains(&id));
             }
-            prop_assert!(sorted.from_position(0).eq(&model));
+            prop_assert!(sorted.since_position(0).eq(&model));
             let middle = Id { ms: 1_500, seq: 0 };
-            prop_assert!(sorted.from(middle).eq(model.range(middle..)));
+            prop_assert!(sorted.since(middle).eq(model.range(middle..)));
             let half = model.len() / 2;
-            prop_assert!(sorted.from_position(half).eq(model.iter().skip(half)));
+            prop_assert!(sorted.since_position(half).eq(model.iter().skip(half)));
             prop_assert_eq!(sorted.last(), model.last());
             prop_assert!(sorted.blocks.iter().all(|block| !block.is_empty() && block.len() <= BLOCK_MAX));
         }

@@ -96,12 +96,12 @@ proptest! {
                 }
                 _ => {
                     let kept = model.len().saturating_sub(length % 150);
-                    let by_nodes = number % 2 == 0;
+                    let by_chunks = number % 2 == 0;
                     let limit = if number % 3 == 0 { length % 200 } else { usize::MAX };
                     let kept = if step == 14 { Kept::Newest(kept) } else {
                         Kept::From(model.keys().nth(length % 150).copied().unwrap_or(Id::ZERO))
                     };
-                    let removed = stream.trim(&Trim { kept, by_nodes, limit }, Budget::ENDLESS);
+                    let removed = stream.trim(&Trim { kept, by_chunks, limit }, Budget::ENDLESS);
                     prop_assert!(removed <= limit);
                     for _ in 0..removed {
                         let (first, _) = model.pop_first().expect("no more than there are");
@@ -111,7 +111,7 @@ proptest! {
                         };
                         prop_assert!(went);
                     }
-                    if !by_nodes && limit == usize::MAX {
+                    if !by_chunks && limit == usize::MAX {
                         let is_trimmed = match kept {
                             Kept::Newest(kept) => model.len() <= kept,
                             Kept::From(from) => model.keys().all(|id| *id >= from),
@@ -123,7 +123,7 @@ proptest! {
         }
         check(&stream, &model);
         while stream.shed(7) >= 7 {}
-        prop_assert!(stream.log.nodes() == 0 && stream.groups.is_empty());
+        prop_assert!(stream.log.chunks() == 0 && stream.groups.is_empty());
     }
 
     #[test]

@@ -1,16 +1,16 @@
 //! Some entries of a stream in one allocation.
 //!
-//! The entries of a stream mostly have the same fields, and their ids follow each other closely. So a node
+//! The entries of a stream mostly have the same fields, and their ids follow each other closely. So a chunk
 //! says the names of the fields of its first entry once, and of the ids how far they are from the first:
 //!
 //! ```text
-//! node   := count:number name*                    the fields of the entry that began it
+//! chunk   := count:number name*                    the fields of the entry that began it
 //! entry  := flags:u8 [ms:number] [seq:number] length:number (value* | count:number (name value)*)
 //! name, value := length:number byte*
 //! number := seven bits a byte, the lowest first; all bytes but the last have the highest bit
 //! ```
 //!
-//! What is looked for in a node is looked for from its beginning: its entries are few, or one.
+//! What is looked for in a chunk is looked for from its beginning: its entries are few, or one.
 
 use std::ops::Range;
 
@@ -20,7 +20,7 @@ use super::id::Id;
 use crate::pieces::extend;
 use crate::value::pack::item_size;
 
-/// A node has room for so many entries, those that are gone again included, as in Redis by default.
+/// A chunk has room for so many entries, those that are gone again included, as in Redis by default.
 const ENTRIES_MAX: u16 = 100;
 /// And takes so many bytes, unless it has but one entry.
 const BYTES_MAX: usize = 4096;
@@ -32,10 +32,10 @@ const LATER: u8 = 2;
 /// The number of its id is not that of the first, or not zero if it is later.
 const NUMBERED: u8 = 4;
 
-const SOUND: &str = "a node is well-formed";
+const SOUND: &str = "a chunk is well-formed";
 
 #[derive(Clone, Debug)]
-pub(super) struct Node {
+pub(super) struct Chunk {
     /// The id of the entry that began it, which may be gone.
     pub(super) base: Id,
     pub(super) bytes: Vec<u8>,
@@ -114,26 +114,26 @@ fn number_size(number: usize) -> usize {
     item_size(number) - number
 }
 
-impl Node {
-    /// A node that begins with an entry, which has fields and values in turn.
+impl Chunk {
+    /// A chunk that begins with an entry, which has fields and values in turn.
     pub(super) fn new(id: Id, pairs: &[&[u8]], budget: Budget<'_>) -> Self {
-        let mut node = Self { base: id, bytes: Vec::new(), head: 0, count: 0, ever: 0 };
+        let mut chunk = Self { base: id, bytes: Vec::new(), head: 0, count: 0, ever: 0 };
         let names = pairs.iter().step_by(2);
         let head =
             number_size(pairs.len() / 2) + names.clone().map(|name| item_size(name.len())).sum::<usize>();
-        node.bytes.reserve_exact(head + Self::size_of(id, pairs, false, id));
-        put_number((pairs.len() / 2) as u64, &mut node.bytes);
+        chunk.bytes.reserve_exact(head + Self::size_of(id, pairs, false, id));
+        put_number((pairs.len() / 2) as u64, &mut chunk.bytes);
         for name in names {
-            put_number(name.len() as u64, &mut node.bytes);
-            extend(&mut node.bytes, name, budget);
+            put_number(name.len() as u64, &mut chunk.bytes);
+            extend(&mut chunk.bytes, name, budget);
         }
         // A request with more bytes than that is none.
-        node.head = u32::try_from(head).expect("names of less than 4 GiB");
-        node.append(id, pairs, budget);
-        node
+        chunk.head = u32::try_from(head).expect("names of less than 4 GiB");
+        chunk.append(id, pairs, budget);
+        chunk
     }
 
-    /// How many bytes an entry takes in a node that begins with `base`.
+    /// How many bytes an entry takes in a chunk that begins with `base`.
     fn size_of(base: Id, pairs: &[&[u8]], own: bool, id: Id) -> usize {
         let body = Self::body_size(pairs, own);
         let (_, later, number) = Self::flags(base, id, own);
@@ -255,7 +255,7 @@ impl Node {
         }
     }
 
-    /// A node of these bytes, if they make sense.
+    /// A chunk of these bytes, if they make sense.
     pub(super) fn of_bytes(base: Id, ever: u16, bytes: &[u8]) -> Option<Self> {
         let mut rest = bytes;
         let fields = usize::try_from(take_number(&mut rest)?).ok()?;
@@ -303,7 +303,7 @@ fn take_entry<'a>(base: Id, fields: usize, names: &'a [u8], rest: &mut &'a [u8])
     Some(Entry { id, fields, names, body })
 }
 
-/// The entries of a node, in order.
+/// The entries of a chunk, in order.
 #[derive(Clone, Debug)]
 pub(super) struct Entries<'a> {
     base: Id,
