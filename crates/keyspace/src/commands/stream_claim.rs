@@ -7,14 +7,14 @@ use onecopy_resp::Writer;
 use super::stream_groups::{no_group, shown};
 use super::stream_ids::{id, reply_id, start};
 use super::stream_pending::idle;
-use super::stream_range::{Size, reply_entry};
+use super::stream_range::{ID_BYTES, Size, reply_entry};
 use super::streams::ENTRY;
 use crate::context::Context;
 use crate::error::{CommandError, Outcome};
 use crate::number::{is_word, parse_integer};
 use crate::steps::Steps;
 use crate::value::Stream;
-use crate::value::stream::{Group, Id, Log, Pending};
+use crate::value::stream::{Entry, Group, Id, Log, Pending};
 
 /// So many times as many are looked at as are wanted.
 const LOOKED_AT: usize = 10;
@@ -121,21 +121,14 @@ fn claim(group: &mut Group, place: u32, claims: &[Claim], now: u64) {
     }
 }
 
-/// Whether an entry is there, which is to be claimed. It is paid and counted.
-fn exists(
-    log: &Log,
-    id: Id,
-    only_ids: bool,
-    size: &mut Size,
-    steps: &mut Steps<'_>,
-) -> Result<bool, CommandError> {
+/// Pays for an entry that is to be claimed, if it is there, and counts it.
+fn count(entry: Option<Entry<'_>>, only_ids: bool, size: &mut Size, steps: &mut Steps<'_>) -> Outcome {
     steps.take(ENTRY)?;
     steps.reserve(ENTRY)?;
-    match log.get(id) {
-        Some(entry) if !only_ids => size.add_entry(&entry, steps)?,
-        _ => size.add(1, 40)?,
+    match entry.filter(|_| !only_ids) {
+        Some(entry) => size.add_entry(&entry, steps),
+        None => size.add(1, ID_BYTES),
     }
-    Ok(log.get(id).is_some())
 }
 
 /// The stream and the group that a command names.
@@ -158,7 +151,9 @@ pub(crate) fn xclaim(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writ
     let mut claimed: BTreeMap<Id, Pending> = BTreeMap::new();
     for id in ids {
         let before = claimed.get(&id).or_else(|| group.pending().get(id)).copied();
-        if !exists(stream.log(), id, options.only_ids, &mut size, &mut steps)? {
+        let entry = stream.log().get(id);
+        count(entry, options.only_ids, &mut size, &mut steps)?;
+        if entry.is_none() {
             claims.extend(before.map(|_| Claim::Drop(id)));
             continue;
         }
@@ -206,14 +201,14 @@ pub(crate) fn xautoclaim(context: &mut Context<'_>, args: &[&[u8]], reply: &mut 
     let now = context.clock().0;
     let idle_min = number(args[4], "ERR Invalid min-idle-time argument for XAUTOCLAIM")?.max(0);
     let from = start(args[5])?;
-    let (mut count, mut only_ids, mut rest) = (100, false, &args[6..]);
+    let (mut wanted, mut only_ids, mut rest) = (100, false, &args[6..]);
     while let [option, tail @ ..] = rest {
         rest = match tail {
             [most, tail @ ..] if is_word(option, "COUNT") => {
                 const MAX: i64 = i64::MAX / 16;
                 let most = parse_integer(most).filter(|most| (1..=MAX).contains(most));
                 let most = most.and_then(|most| usize::try_from(most).ok());
-                count = most.ok_or(CommandError::Other("ERR COUNT must be > 0"))?;
+                wanted = most.ok_or(CommandError::Other("ERR COUNT must be > 0"))?;
                 tail
             }
             _ if is_word(option, "JUSTID") => {
@@ -227,17 +222,18 @@ pub(crate) fn xautoclaim(context: &mut Context<'_>, args: &[&[u8]], reply: &mut 
     let (mut size, mut steps) = (Size::default(), Steps::new(context.budget()));
     let mut claims = Vec::new();
     let mut pending = group.pending().since(from);
-    for before in pending.by_ref().take(count.saturating_mul(LOOKED_AT)) {
+    for before in pending.by_ref().take(wanted.saturating_mul(LOOKED_AT)) {
         steps.take(1)?;
-        if stream.log().get(before.id).is_none() {
-            exists(stream.log(), before.id, true, &mut size, &mut steps)?;
-            claims.push(Claim::Drop(before.id));
-        } else if idle_min == 0 || idle(before, now) >= idle_min {
-            exists(stream.log(), before.id, only_ids, &mut size, &mut steps)?;
-            let deliveries = before.deliveries.wrapping_add(u64::from(!only_ids));
-            claims.push(Claim::Take(Pending { delivered: now, deliveries, ..*before }));
+        match stream.log().get(before.id) {
+            None => claims.push(Claim::Drop(before.id)),
+            Some(_) if idle_min > 0 && idle(before, now) < idle_min => continue,
+            Some(_) => {
+                let deliveries = before.deliveries.wrapping_add(u64::from(!only_ids));
+                claims.push(Claim::Take(Pending { delivered: now, deliveries, ..*before }));
+            }
         }
-        if claims.len() == count {
+        count(stream.log().get(before.id), only_ids, &mut size, &mut steps)?;
+        if claims.len() == wanted {
             break;
         }
     }

@@ -5,7 +5,7 @@ use onecopy_resp::Writer;
 use super::object::reply_help;
 use super::stream_groups::{no_such_group, subcommand, unknown_form};
 use super::stream_ids::reply_id;
-use super::stream_range::{Size, reply_entries, reply_entry, take};
+use super::stream_range::{ID_BYTES, Size, reply_entries, reply_entry, take};
 use crate::context::View;
 use crate::error::{CommandError, Outcome};
 use crate::number::{integer, is_word, signed};
@@ -162,7 +162,7 @@ fn in_full(view: &View<'_>, stream: &Stream, count: usize, reply: &mut Writer<'_
             let elements = MAP.0 + width * shown;
             steps.take(1)?;
             steps.reserve(elements)?;
-            size.add(elements, MAP.1 + name as u64 + 40 * shown as u64)?;
+            size.add(elements, MAP.1 + name as u64 + ID_BYTES * shown as u64)?;
         }
         for pending in group.pending().since_position(0).take(count) {
             steps.take(1)?;

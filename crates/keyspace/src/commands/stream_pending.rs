@@ -4,7 +4,7 @@ use onecopy_resp::Writer;
 
 use super::stream_groups::no_group;
 use super::stream_ids::{end, reply_id, start};
-use super::stream_range::Size;
+use super::stream_range::{ID_BYTES, Size};
 use super::streams::{ENTRY, count};
 use crate::context::View;
 use crate::error::{CommandError, Outcome};
@@ -97,7 +97,7 @@ fn list(view: &View<'_>, group: &Group, wanted: &Wanted<'_>, reply: &mut Writer<
     let mut take = |pending: &Pending, cost| {
         steps.take(cost)?;
         if wanted.idle == 0 || idle(pending, now) >= wanted.idle {
-            size.add(5, 40 + group.consumer(pending.consumer).name.len() as u64)?;
+            size.add(5, ID_BYTES + group.consumer(pending.consumer).name.len() as u64)?;
             steps.reserve(3)?;
             found.push(*pending);
         }

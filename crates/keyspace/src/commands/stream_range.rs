@@ -20,7 +20,7 @@ pub(super) struct Size {
 }
 
 /// The text of an id, and what is around an entry.
-const ID_BYTES: u64 = 40;
+pub(super) const ID_BYTES: u64 = 40;
 
 impl Size {
     /// So many elements more, of so many bytes together.

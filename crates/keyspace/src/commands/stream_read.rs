@@ -6,7 +6,7 @@ use onecopy_resp::Writer;
 
 use super::stream_groups::no_group;
 use super::stream_ids::{id, reply_id};
-use super::stream_range::{Size, reply_entries, reply_entry, take};
+use super::stream_range::{ID_BYTES, Size, reply_entries, reply_entry, take};
 use super::streams::{ENTRY, count};
 use crate::context::{Context, View};
 use crate::error::{CommandError, Outcome};
@@ -254,7 +254,7 @@ fn size_history(
         steps.reserve(ENTRY)?;
         match stream.log().get(id) {
             Some(entry) => size.add_entry(&entry, steps)?,
-            None => size.add(3, 40)?,
+            None => size.add(3, ID_BYTES)?,
         }
     }
     Ok(())

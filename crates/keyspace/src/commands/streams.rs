@@ -5,6 +5,7 @@ use onecopy_resp::Writer;
 use super::stream_ids::{NewId, id, reply_id};
 use crate::context::{Context, View};
 use crate::error::{CommandError, Outcome};
+use crate::machine::check_reply;
 use crate::number::{integer, is_word};
 use crate::steps::{ELEMENT, ORDERED};
 use crate::value::Stream;
@@ -12,8 +13,6 @@ use crate::value::stream::{Id, Kept, Trim};
 
 /// So many entries go at most when a stream is trimmed by chunks, and nothing else is said.
 const LIMIT: usize = 10_000;
-/// An entry has no more bytes than that.
-const ENTRY_BYTES_MAX: usize = 1 << 30;
 /// To find an entry, or to take it out, costs so many steps.
 pub(super) const ENTRY: usize = 2 * ORDERED;
 
@@ -114,6 +113,14 @@ fn next_id(last: Id, wanted: NewId, now: u64) -> Result<Id, CommandError> {
     id.filter(|id| *id > last).ok_or(TOO_SMALL)
 }
 
+/// Whether an entry, of fields and values in turn, can be read again: with some room to spare, for it is not
+/// always alone in a reply.
+fn check_size(pairs: &[&[u8]]) -> Outcome {
+    let bytes = pairs.iter().map(|item| item.len() as u64).sum();
+    let is_readable = check_reply(2 * pairs.len() + 16, bytes).is_ok();
+    if is_readable { Ok(()) } else { Err(CommandError::Other("ERR Elements are too large to be stored")) }
+}
+
 pub(crate) fn xadd(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     let options = Options::parse(&args[2..], true)?;
     let Some((wanted, pairs)) = args[2 + options.count..].split_first() else {
@@ -132,9 +139,7 @@ pub(crate) fn xadd(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer
         return Ok(());
     }
     let id = next_id(stream.map_or(Id::ZERO, Stream::last), wanted, context.clock().0)?;
-    if pairs.iter().map(|item| item.len()).sum::<usize>() > ENTRY_BYTES_MAX {
-        return Err(CommandError::Other("ERR Elements are too large to be stored"));
-    }
+    check_size(pairs)?;
     let budget = context.budget();
     context.upsert::<Stream, _>(args[1], |stream| {
         budget.spend(ELEMENT);

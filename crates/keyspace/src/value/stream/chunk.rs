@@ -10,9 +10,13 @@
 //! number := seven bits a byte, the lowest first; all bytes but the last have the highest bit
 //! ```
 //!
+//! A copy of a stream has the same chunks, until one of them changes: an image of a stream that is written to
+//! costs little.
+//!
 //! What is looked for in a chunk is looked for from its beginning: its entries are few, or one.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use onecopy_core::Budget;
 
@@ -38,7 +42,7 @@ const SOUND: &str = "a chunk is well-formed";
 pub(super) struct Chunk {
     /// The id of the entry that began it, which may be gone.
     pub(super) base: Id,
-    pub(super) bytes: Vec<u8>,
+    pub(super) bytes: Arc<Vec<u8>>,
     /// How many bytes there are before the entries.
     head: u32,
     /// How many entries there are, and how many have been.
@@ -117,18 +121,19 @@ fn number_size(number: usize) -> usize {
 impl Chunk {
     /// A chunk that begins with an entry, which has fields and values in turn.
     pub(super) fn new(id: Id, pairs: &[&[u8]], budget: Budget<'_>) -> Self {
-        let mut chunk = Self { base: id, bytes: Vec::new(), head: 0, count: 0, ever: 0 };
+        let mut bytes = Vec::new();
         let names = pairs.iter().step_by(2);
         let head =
             number_size(pairs.len() / 2) + names.clone().map(|name| item_size(name.len())).sum::<usize>();
-        chunk.bytes.reserve_exact(head + Self::size_of(id, pairs, false, id));
-        put_number((pairs.len() / 2) as u64, &mut chunk.bytes);
+        bytes.reserve_exact(head + Self::size_of(id, pairs, false, id));
+        put_number((pairs.len() / 2) as u64, &mut bytes);
         for name in names {
-            put_number(name.len() as u64, &mut chunk.bytes);
-            extend(&mut chunk.bytes, name, budget);
+            put_number(name.len() as u64, &mut bytes);
+            extend(&mut bytes, name, budget);
         }
         // A request with more bytes than that is none.
-        chunk.head = u32::try_from(head).expect("names of less than 4 GiB");
+        let head = u32::try_from(head).expect("names of less than 4 GiB");
+        let mut chunk = Self { base: id, bytes: Arc::new(bytes), head, count: 0, ever: 0 };
         chunk.append(id, pairs, budget);
         chunk
     }
@@ -183,25 +188,26 @@ impl Chunk {
     pub(super) fn append(&mut self, id: Id, pairs: &[&[u8]], budget: Budget<'_>) {
         let own = self.has_own_fields(pairs);
         let needed = self.bytes.len() + Self::size_of(self.base, pairs, own, id);
-        if needed > self.bytes.capacity() {
+        let bytes = Arc::make_mut(&mut self.bytes);
+        if needed > bytes.capacity() {
             // About as much as allocators have blocks for.
             let step = (needed.next_power_of_two() / 8).max(16);
-            self.bytes.reserve_exact(needed.next_multiple_of(step) - self.bytes.len());
+            bytes.reserve_exact(needed.next_multiple_of(step) - bytes.len());
         }
         let (flags, later, number) = Self::flags(self.base, id, own);
-        self.bytes.push(flags);
+        bytes.push(flags);
         for part in [later, number].into_iter().flatten() {
-            put_number(part, &mut self.bytes);
+            put_number(part, bytes);
         }
-        put_number(Self::body_size(pairs, own) as u64, &mut self.bytes);
+        put_number(Self::body_size(pairs, own) as u64, bytes);
         if own {
-            put_number((pairs.len() / 2) as u64, &mut self.bytes);
+            put_number((pairs.len() / 2) as u64, bytes);
         }
         let (first, step) = if own { (0, 1) } else { (1, 2) };
         for item in pairs.iter().skip(first).step_by(step) {
             budget.spend(1);
-            put_number(item.len() as u64, &mut self.bytes);
-            extend(&mut self.bytes, item, budget);
+            put_number(item.len() as u64, bytes);
+            extend(bytes, item, budget);
         }
         self.count += 1;
         self.ever += 1;
@@ -209,7 +215,9 @@ impl Chunk {
 
     /// No entry comes any more.
     pub(super) fn close(&mut self) {
-        self.bytes.shrink_to_fit();
+        if let Some(bytes) = Arc::get_mut(&mut self.bytes) {
+            bytes.shrink_to_fit();
+        }
     }
 
     pub(super) fn entries(&self) -> Entries<'_> {
@@ -218,19 +226,17 @@ impl Chunk {
         Entries { base: self.base, fields, names, rest, left: self.count.into() }
     }
 
-    /// Removes an entry; whether it was there.
-    pub(super) fn remove(&mut self, id: Id) -> bool {
+    /// Where an entry lies, if it is there.
+    pub(super) fn find(&self, id: Id) -> Option<Range<usize>> {
         let mut entries = self.entries();
         loop {
             let before = entries.rest.len();
             match entries.next() {
                 Some(entry) if entry.id < id => {}
                 Some(entry) if entry.id == id => {
-                    let (start, end) = (self.bytes.len() - before, self.bytes.len() - entries.rest.len());
-                    self.cut(start..end, 1);
-                    return true;
+                    return Some(self.bytes.len() - before..self.bytes.len() - entries.rest.len());
                 }
-                _ => return false,
+                _ => return None,
             }
         }
     }
@@ -246,12 +252,13 @@ impl Chunk {
         removed
     }
 
-    fn cut(&mut self, range: Range<usize>, entries: u16) {
-        self.bytes.drain(range);
+    /// Removes so many entries, which lie there.
+    pub(super) fn cut(&mut self, range: Range<usize>, entries: u16) {
+        let bytes = Arc::make_mut(&mut self.bytes);
+        bytes.drain(range);
         self.count -= entries;
-        let length = self.bytes.len();
-        if self.bytes.capacity() > 64 && length < self.bytes.capacity() / 2 {
-            self.bytes.shrink_to(length + length / 8);
+        if bytes.capacity() > 64 && bytes.len() < bytes.capacity() / 2 {
+            bytes.shrink_to(bytes.len() + bytes.len() / 8);
         }
     }
 
@@ -280,7 +287,7 @@ impl Chunk {
             (count, last) = (count.checked_add(1)?, Some(entry.id));
         }
         let is_sound = count > 0 && count <= ever && ever <= ENTRIES_MAX;
-        is_sound.then(|| Self { base, bytes: bytes.to_vec(), head, count, ever })
+        is_sound.then(|| Self { base, bytes: Arc::new(bytes.to_vec()), head, count, ever })
     }
 }
 

@@ -9,10 +9,9 @@ use onecopy_core::Budget;
 
 use super::chunk::{Chunk, Entry};
 use super::id::Id;
-use crate::steps::copying;
 
 /// What a chunk costs beyond its bytes.
-const CHUNK_COST: u64 = 72;
+const CHUNK_COST: u64 = 96;
 /// To let go of a chunk takes so many steps.
 const CHUNK_STEPS: usize = 4;
 
@@ -62,10 +61,10 @@ impl Log {
         self.bytes + self.chunks.len() as u64 * CHUNK_COST
     }
 
-    /// The same again, chunk by chunk. `step` hears of the steps of each.
+    /// The same again: chunks are copied when they change. `step` hears of the steps of each.
     pub(super) fn copy(&self, step: &mut dyn FnMut(usize)) -> Self {
         let copy = |chunk: &Chunk| {
-            step(CHUNK_STEPS + copying(chunk.bytes.len()));
+            step(CHUNK_STEPS);
             chunk.clone()
         };
         Self { chunks: self.chunks.iter().map(copy).collect(), ..*self }
@@ -139,17 +138,15 @@ impl Log {
     pub(super) fn remove(&mut self, id: Id) -> bool {
         let Some(number) = self.chunk_of(id) else { return false };
         let chunk = &mut self.chunks[number];
-        let before = chunk.bytes.len() as u64;
-        if !chunk.remove(id) {
-            return false;
-        }
+        let Some(range) = chunk.find(id) else { return false };
         self.length -= 1;
-        if chunk.count == 0 {
-            self.bytes -= before;
+        if chunk.count == 1 {
+            self.bytes -= chunk.bytes.len() as u64;
             self.chunks.remove(number);
             self.shrink();
         } else {
-            self.bytes -= before - chunk.bytes.len() as u64;
+            self.bytes -= range.len() as u64;
+            chunk.cut(range, 1);
         }
         true
     }
