@@ -157,8 +157,8 @@ pub(crate) fn xread(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> 
 /// What a consumer gets of a stream.
 #[derive(Clone, Copy)]
 enum Served {
-    /// The entries behind an id, which nobody of the group has got.
-    New(Id),
+    /// So many entries behind an id, which nobody of the group has got.
+    New(Id, usize),
     /// What it has got before, and not acknowledged, behind an id.
     Again(Id),
     Nothing,
@@ -206,7 +206,7 @@ fn plan(
                 match new.last() {
                     Some(newest) => {
                         came_to.entry(key).or_insert((last, newest.id)).1 = newest.id;
-                        Served::New(last)
+                        Served::New(last, new.len())
                     }
                     None => Served::Nothing,
                 }
@@ -266,15 +266,15 @@ fn serve_new(
     group: &mut Group,
     progress: &Progress,
     (place, now): (u32, u64),
-    (from, request): (Id, &Request<'_, '_>),
+    (from, count): (Id, usize),
+    no_ack: bool,
     reply: &mut Writer<'_>,
 ) {
-    let count = behind(log, from).take(request.count).count();
     reply.array(count);
     for entry in behind(log, from).take(count) {
         reply_entry(&entry, reply);
         group.come_to(entry.id, progress);
-        if !request.no_ack {
+        if !no_ack {
             group.assign(Pending { id: entry.id, consumer: place, delivered: now, deliveries: 1 });
             group.serve(place, now);
         }
@@ -319,8 +319,9 @@ pub(crate) fn xreadgroup(context: &mut Context<'_>, args: &[&[u8]], reply: &mut 
                 reply.entry();
                 reply.bulk(key);
                 match served {
-                    Served::New(from) => {
-                        serve_new(log, group, &progress, (place, now), (from, &request), reply);
+                    Served::New(from, count) => {
+                        let who = (place, now);
+                        serve_new(log, group, &progress, who, (from, count), request.no_ack, reply);
                     }
                     Served::Again(from) => {
                         let ids: Vec<Id> = history(group, names.1, from, request.count).collect();

@@ -278,7 +278,10 @@ impl Chunk {
         while !rest.is_empty() {
             let entry = take_entry(base, fields, names, &mut rest)?;
             let mut body = entry.body;
-            for _ in 0..entry.fields * if entry.names.is_some() { 1 } else { 2 } {
+            for _ in 0..entry.fields {
+                if entry.names.is_none() {
+                    take_item(&mut body)?;
+                }
                 take_item(&mut body)?;
             }
             if !body.is_empty() || entry.fields == 0 || last.is_some_and(|last| last >= entry.id) {
