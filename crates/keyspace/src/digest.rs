@@ -90,7 +90,7 @@ fn feed_stream(hash: &mut Xxh3, stream: &Stream) {
         number(hash, entry.fields() as u64);
         for (name, value) in entry.pairs() {
             feed(hash, name);
-            feed(hash, value);
+            value.with(|value| feed(hash, value));
         }
     }
     for (name, group) in stream.groups() {

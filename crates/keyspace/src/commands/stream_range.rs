@@ -50,7 +50,7 @@ pub(super) fn reply_entry(entry: &Entry<'_>, reply: &mut Writer<'_>) {
     reply.array(2 * entry.fields());
     for (name, value) in entry.pairs() {
         reply.bulk(name);
-        reply.bulk(value);
+        value.with(|value| reply.bulk(value));
     }
 }
 

@@ -117,7 +117,7 @@ fn next_id(last: Id, wanted: NewId, now: u64) -> Result<Id, CommandError> {
 /// always alone in a reply.
 fn check_size(pairs: &[&[u8]]) -> Outcome {
     let bytes = pairs.iter().map(|item| item.len() as u64).sum();
-    let is_readable = check_reply(2 * pairs.len() + 16, bytes).is_ok();
+    let is_readable = check_reply(3 * pairs.len() + 16, bytes).is_ok();
     if is_readable { Ok(()) } else { Err(CommandError::Other("ERR Elements are too large to be stored")) }
 }
 

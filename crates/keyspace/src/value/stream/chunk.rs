@@ -1,12 +1,14 @@
 //! Some entries of a stream in one allocation.
 //!
 //! The entries of a stream mostly have the same fields, and their ids follow each other closely. So a chunk
-//! says the names of the fields of its first entry once, and of the ids how far they are from the first:
+//! says the names of the fields of its first entry once, and of the ids how far they are from the first.
+//! Values that read as integers are kept as such, which takes less than half:
 //!
 //! ```text
-//! chunk   := count:number name*                    the fields of the entry that began it
+//! chunk  := count:number name*                    the fields of the entry that began it
 //! entry  := flags:u8 [ms:number] [seq:number] length:number (value* | count:number (name value)*)
-//! name, value := length:number byte*
+//! name   := length:number byte*
+//! value  := head:number byte*                     head: twice the length, and one more for an integer
 //! number := seven bits a byte, the lowest first; all bytes but the last have the highest bit
 //! ```
 //!
@@ -22,6 +24,7 @@ use onecopy_core::Budget;
 
 use super::id::Id;
 use crate::pieces::extend;
+use crate::value::Text;
 use crate::value::pack::item_size;
 
 /// A chunk has room for so many entries, those that are gone again included, as in Redis by default.
@@ -35,6 +38,9 @@ const OWN_FIELDS: u8 = 1;
 const LATER: u8 = 2;
 /// The number of its id is not that of the first, or not zero if it is later.
 const NUMBERED: u8 = 4;
+
+/// The longest text of an integer, which takes less in a chunk.
+const INTEGER_TEXT_MAX: usize = 20;
 
 const SOUND: &str = "a chunk is well-formed";
 
@@ -68,15 +74,15 @@ impl<'a> Entry<'a> {
 
     /// About how many bytes all fields and values have together: never less.
     pub(crate) fn size(&self) -> u64 {
-        (self.body.len() + self.names.map_or(0, <[u8]>::len)) as u64
+        (self.body.len() + self.names.map_or(0, <[u8]>::len) + self.fields * INTEGER_TEXT_MAX) as u64
     }
 
     /// The fields and their values.
-    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&'a [u8], Text<'a>)> + use<'a> {
         let (mut names, mut values) = (self.names, self.body);
         (0..self.fields).map(move |_| {
             let name = take_item(names.as_mut().unwrap_or(&mut values)).expect(SOUND);
-            (name, take_item(&mut values).expect(SOUND))
+            (name, take_value(&mut values).expect(SOUND))
         })
     }
 }
@@ -113,6 +119,49 @@ fn take_item<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
     Some(item)
 }
 
+/// The bytes of an integer, and how many of them say all of it.
+fn integer_bytes(integer: i64) -> ([u8; 8], usize) {
+    // One bit says the sign.
+    let bits = 65 - (integer ^ integer >> 63).leading_zeros();
+    (integer.to_le_bytes(), bits.div_ceil(8) as usize)
+}
+
+/// How many bytes a value takes.
+fn value_size(value: &[u8]) -> usize {
+    match Text::new(value) {
+        Text::Integer(integer) => 1 + integer_bytes(integer).1,
+        Text::Raw(bytes) => number_size(2 * bytes.len()) + bytes.len(),
+    }
+}
+
+fn put_value(value: &[u8], out: &mut Vec<u8>, budget: Budget<'_>) {
+    match Text::new(value) {
+        Text::Integer(integer) => {
+            let (bytes, length) = integer_bytes(integer);
+            put_number(2 * length as u64 + 1, out);
+            out.extend_from_slice(&bytes[..length]);
+        }
+        Text::Raw(bytes) => {
+            put_number(2 * bytes.len() as u64, out);
+            extend(out, bytes, budget);
+        }
+    }
+}
+
+fn take_value<'a>(bytes: &mut &'a [u8]) -> Option<Text<'a>> {
+    let head = take_number(bytes)?;
+    let (value, rest) = bytes.split_at_checked(usize::try_from(head / 2).ok()?)?;
+    *bytes = rest;
+    if head.is_multiple_of(2) {
+        return Some(Text::Raw(value));
+    }
+    // What is missing repeats the sign.
+    let sign = if value.last()? & 0x80 == 0 { 0 } else { 0xff };
+    let mut integer = [sign; 8];
+    integer.get_mut(..value.len())?.copy_from_slice(value);
+    Some(Text::Integer(i64::from_le_bytes(integer)))
+}
+
 /// How many bytes a number takes.
 fn number_size(number: usize) -> usize {
     item_size(number) - number
@@ -147,10 +196,9 @@ impl Chunk {
     }
 
     fn body_size(pairs: &[&[u8]], own: bool) -> usize {
-        let sizes = |from: usize, step: usize| -> usize {
-            pairs.iter().skip(from).step_by(step).map(|item| item_size(item.len())).sum()
-        };
-        if own { number_size(pairs.len() / 2) + sizes(0, 1) } else { sizes(1, 2) }
+        let values: usize = pairs.iter().skip(1).step_by(2).map(|value| value_size(value)).sum();
+        let names = || pairs.iter().step_by(2).map(|name| item_size(name.len())).sum::<usize>();
+        if own { number_size(pairs.len() / 2) + names() + values } else { values }
     }
 
     /// What is said of an id: the flags, and what they announce.
@@ -203,11 +251,13 @@ impl Chunk {
         if own {
             put_number((pairs.len() / 2) as u64, bytes);
         }
-        let (first, step) = if own { (0, 1) } else { (1, 2) };
-        for item in pairs.iter().skip(first).step_by(step) {
-            budget.spend(1);
-            put_number(item.len() as u64, bytes);
-            extend(bytes, item, budget);
+        for [name, value] in pairs.as_chunks::<2>().0 {
+            budget.spend(2);
+            if own {
+                put_number(name.len() as u64, bytes);
+                extend(bytes, name, budget);
+            }
+            put_value(value, bytes, budget);
         }
         self.count += 1;
         self.ever += 1;
@@ -282,7 +332,11 @@ impl Chunk {
                 if entry.names.is_none() {
                     take_item(&mut body)?;
                 }
-                take_item(&mut body)?;
+                let before = body.len();
+                let value = take_value(&mut body)?;
+                if value.with(value_size) != before - body.len() {
+                    return None;
+                }
             }
             if !body.is_empty() || entry.fields == 0 || last.is_some_and(|last| last >= entry.id) {
                 return None;

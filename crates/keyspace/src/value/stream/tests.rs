@@ -72,7 +72,11 @@ proptest! {
             match step {
                 0..=9 => {
                     last += 1 + u64::from(number % 5);
-                    let value = vec![b'v'; if number % 50 == 0 { length } else { length % 30 }];
+                    let value = match number % 4 {
+                        0 => (i64::MIN >> (length % 64)).to_string().into_bytes(),
+                        1 => (i64::MAX >> (length % 64)).to_string().into_bytes(),
+                        _ => vec![b'v'; if number % 50 == 2 { length } else { length % 30 }],
+                    };
                     let pairs = (0..1 + number % 3).map(|field| {
                         (format!("field{}", field + number / 7 % 2).into_bytes(), value.clone())
                     });
