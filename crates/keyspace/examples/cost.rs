@@ -72,6 +72,15 @@ fn parse() {
 }
 
 fn main() {
+    let (mut one, mut five) = (Keyspace::new([1, 2]), Keyspace::new([1, 2]));
+    occupy("entries of 1 field", &mut one, |n| match n {
+        1 => "XGROUP CREATE stream group 0 MKSTREAM".into(),
+        _ => format!("XADD stream {n}-0 field {:012}", scatter(n)),
+    });
+    occupy("all of them pending", &mut one, |_| "XREADGROUP GROUP group one COUNT 1 STREAMS stream >".into());
+    let pairs = |n: u64| (0..5).map(|field| format!(" field-{field} {:012}", scatter(n))).collect::<String>();
+    occupy("entries of 5 fields", &mut five, |n| format!("XADD stream {n}-0{}", pairs(n)));
+    drop((one, five));
     parse();
     let mut keyspace = Keyspace::new([1, 2]);
     let machine = &mut keyspace;
@@ -103,6 +112,62 @@ fn main() {
         words(&format!("ONCE 6ba7b810-9dad-11d1-80b4-{:012} INCR n", next.get()))
     });
     image("image, tokens", &mut tokens);
+    streams();
+}
+
+/// What commands on streams cost.
+fn streams() {
+    let next = Cell::new(0u64);
+    let id = || {
+        next.set(next.get() + 1);
+        next.get()
+    };
+    let mut keyspace = Keyspace::new([1, 2]);
+    let machine = &mut keyspace;
+    measure(machine, "XADD", |n| words(&format!("XADD stream {}-0 field {n:012}", id())));
+    measure(machine, "XRANGE, 10", |n| words(&format!("XRANGE stream {n} + COUNT 10")));
+    measure(machine, "XREVRANGE, 10", |n| words(&format!("XREVRANGE stream {n} - COUNT 10")));
+    measure(machine, "XGROUP CREATE", |_| words("XGROUP CREATE stream group 0"));
+    measure(machine, "XREADGROUP, 1", |_| words("XREADGROUP GROUP group one COUNT 1 STREAMS stream >"));
+    measure(machine, "XCLAIM JUSTID", |n| words(&format!("XCLAIM stream group other 0 {n} JUSTID")));
+    let acknowledged = Cell::new(0u64);
+    measure(machine, "XACK", |_| {
+        acknowledged.set(acknowledged.get() + 1);
+        words(&format!("XACK stream group {}", acknowledged.get()))
+    });
+    for how in ["~", "="] {
+        measure(machine, &format!("XADD MAXLEN {how}"), |n| {
+            words(&format!("XADD stream MAXLEN {how} 500000 {}-0 field {n:012}", id()))
+        });
+    }
+    let first = next.get() - 500_000;
+    measure(machine, "XDEL", |n| words(&format!("XDEL stream {}", first + n)));
+    image("image, a stream", machine);
+}
+
+/// How many bytes of memory this process has, where the system says so.
+fn resident() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    statm.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or(0) * 4096
+}
+
+/// What a million commands occupy, each.
+fn occupy(name: &str, keyspace: &mut Keyspace, command: impl Fn(u64) -> String) {
+    let before = (keyspace.memory(), resident());
+    for batch in 0..BATCHES {
+        let mut segment = SegmentBuilder::new(0, Version::Two);
+        for at in 0..PER_BATCH {
+            let args = words(&command(batch * PER_BATCH + at + 1));
+            segment.push(args.iter().map(String::as_bytes));
+        }
+        let mut body = BodyBuilder::new();
+        body.push(&segment.finish());
+        let context = ApplyContext::new(Index(batch), Timestamp(1), batch);
+        keyspace.apply(&context, &body.finish(), &mut Vec::new());
+    }
+    let each = |before: u64, after: u64| after.saturating_sub(before) as f64 / (BATCHES * PER_BATCH) as f64;
+    let (counted, grown) = (each(before.0, keyspace.memory()), each(before.1, resident()));
+    println!("{name:<28} {counted:>6.1} bytes counted, {grown:.1} resident, each");
 }
 
 /// Makes an image, and restores it.

@@ -100,8 +100,18 @@ impl<'a> Context<'a> {
     /// Whether there is memory for a command: it may begin while there is less than the limit, whatever it
     /// adds then.
     pub(crate) fn admit(&self, spec: &Spec) -> Outcome {
-        let is_full = spec.grows && self.apply.is_full(self.keyspace.memory());
+        if spec.grows { self.admit_growth() } else { Ok(()) }
+    }
+
+    /// The same, for a part of a command that may need more memory than the command as such.
+    pub(crate) fn admit_growth(&self) -> Outcome {
+        let is_full = self.apply.is_full(self.keyspace.memory());
         if is_full { Err(CommandError::OutOfMemory) } else { Ok(()) }
+    }
+
+    /// Lets go of a part of a value that was taken out: if it is large, it is freed bit by bit.
+    pub(crate) fn discard(&mut self, value: Value) {
+        self.database_mut().discard(value);
     }
 
     pub(crate) fn seed(&self) -> Seed {

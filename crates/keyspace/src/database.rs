@@ -284,6 +284,11 @@ impl Database {
         was_there
     }
 
+    /// Lets go of what is in no key any more, bit by bit if it is large.
+    pub(crate) fn discard(&mut self, value: Value) {
+        self.trash.put(value);
+    }
+
     /// Removes what is at a spot, and gives it away.
     pub(crate) fn take(&mut self, spot: Spot) -> Option<(Value, Option<Timestamp>)> {
         let object = self.object(spot)?;

@@ -11,7 +11,8 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::database::Database;
 use crate::slot::Object;
 use crate::tokens::Tokens;
-use crate::value::Content;
+use crate::value::stream::Id;
+use crate::value::{Content, Stream};
 use crate::watches::Watches;
 
 /// The digest of all databases, tokens and watches at `clock`.
@@ -87,8 +88,49 @@ fn of_key(number: usize, object: Object<'_>) -> u64 {
                 feed(hash, member);
                 hash.update(&score.to_bits().to_le_bytes());
             }),
+            Content::Stream(stream) => feed_stream(hash, stream),
         }
     })
+}
+
+/// Everything has an order here. Where chunks end is nothing that a client could find out for certain.
+fn feed_stream(hash: &mut Xxh3, stream: &Stream) {
+    let number = |hash: &mut Xxh3, number: u64| hash.update(&number.to_le_bytes());
+    let option = |hash: &mut Xxh3, option: Option<u64>| {
+        number(hash, option.is_some().into());
+        number(hash, option.unwrap_or(0));
+    };
+    let id = |hash: &mut Xxh3, id: Id| [id.ms, id.seq].map(|part| number(hash, part));
+    id(hash, stream.last());
+    id(hash, stream.deleted());
+    number(hash, stream.progress().added.cast_unsigned());
+    number(hash, stream.log().len() as u64);
+    for entry in stream.log().iter() {
+        id(hash, entry.id);
+        number(hash, entry.fields() as u64);
+        for (name, value) in entry.pairs() {
+            feed(hash, name);
+            value.with(|value| feed(hash, value));
+        }
+    }
+    for (name, group) in stream.groups() {
+        feed(hash, name);
+        id(hash, group.last);
+        option(hash, group.read.map(i64::cast_unsigned));
+        number(hash, group.len() as u64);
+        for consumer in group.consumers() {
+            feed(hash, &consumer.name);
+            number(hash, consumer.seen);
+            option(hash, consumer.active);
+        }
+        number(hash, group.pending().len() as u64);
+        for pending in group.pending().since_position(0) {
+            id(hash, pending.id);
+            feed(hash, &group.consumer(pending.consumer).name);
+            number(hash, pending.delivered);
+            number(hash, pending.deliveries);
+        }
+    }
 }
 
 fn feed_unordered<T>(hash: &mut Xxh3, items: impl Iterator<Item = T>, feed_one: impl Fn(&mut Xxh3, T)) {

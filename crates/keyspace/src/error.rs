@@ -71,6 +71,17 @@ pub enum CommandError {
         /// What was asked of it.
         subcommand: String,
     },
+    /// There is no such form of a subcommand.
+    #[error("ERR unknown subcommand or wrong number of arguments for '{subcommand}'. Try {command} HELP.")]
+    UnknownForm {
+        /// The command, in capital letters.
+        command: &'static str,
+        /// What was asked of it.
+        subcommand: String,
+    },
+    /// There is no such consumer group of a stream.
+    #[error("NOGROUP {0}")]
+    NoGroup(String),
     /// The primary's memory is full, and the command would need more.
     #[error("OOM command not allowed when used memory > 'maxmemory'.")]
     OutOfMemory,

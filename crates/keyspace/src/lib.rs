@@ -16,6 +16,9 @@
 //! - **Order.** No order depends on the seed of the hash tables: keys belong to the slots of Redis Cluster,
 //!   and within a table elements are in order of insertion, where a removed one is replaced by the last. The
 //!   order is part of images, so a replica that was restored picks the same random elements.
+//! - **Streams.** Ids that a server makes, and how long something is pending, come from the time of entries;
+//!   in the answer to a read, how long comes from the time of that read. Where a chunk of entries ends is
+//!   state, as positions are: `MAXLEN ~` trims whole chunks.
 //! - **Floats.** `INCRBYFLOAT` adds decimal numbers exactly (see `decimal`), and scores are
 //!   added as IEEE doubles, which every platform does alike. Both are written with Rust's own formatting. The
 //!   estimates of HyperLogLogs need square roots as well, which IEEE rounds exactly, and no logarithms.
@@ -47,6 +50,12 @@
 //!   offset in fields (`#`) that overflows is an error; in Redis it wraps. A number that is far too small for
 //!   `SET` with `OVERFLOW SAT` becomes the smallest of the field; in Redis the very smallest become the
 //!   largest.
+//! - `XREAD` and `XREADGROUP` with `BLOCK` answer what is there; where there is nothing they answer an error,
+//!   and change nothing: nobody can wait yet.
+//! - What is deleted from a stream is gone at once; in Redis it stays in its chunk until that is empty.
+//!   Where the newest entry of a chunk was deleted, `MINID ~` may trim that chunk here and not there.
+//! - `XINFO STREAM` counts the chunks that entries lie in as `radix-tree-keys`, and one more as
+//!   `radix-tree-nodes`.
 //! - `OBJECT FREQ` and `IDLETIME` are errors: nobody counts or remembers when a value is used. `REFCOUNT` is
 //!   always 1.
 //!

@@ -70,7 +70,7 @@ impl Look {
 
     /// Looks at elements from `within` on, of which `from` gives all behind a position. Where to go on, if it
     /// did not come to the end.
-    fn elements<'a, I: Iterator<Item = (&'a [u8], u64)>>(
+    fn elements<B: AsRef<[u8]>, I: Iterator<Item = (B, u64)>>(
         &mut self,
         within: u64,
         from: impl FnOnce(usize) -> I,
@@ -81,7 +81,7 @@ impl Look {
             if self.left == 0 {
                 return Some((element as u64) << BLOCK_BITS | block as u64);
             }
-            if let Some(next) = self.blocks(bytes, block) {
+            if let Some(next) = self.blocks(bytes.as_ref(), block) {
                 return Some((element as u64) << BLOCK_BITS | next as u64);
             }
             self.number(number);
@@ -122,6 +122,9 @@ impl Look {
                 let pairs = zset.iter_from(start.min(length)).chain(zset.range(ranks));
                 pairs.map(|(member, score)| (member, score.to_bits()))
             }),
+            Content::Stream(stream) => {
+                self.elements(within, |start| stream.items_from(start).map(|item| (item, 0)))
+            }
         }
     }
 
@@ -199,7 +202,8 @@ mod tests {
 
     use crate::seed::Seed;
     use crate::slot::New;
-    use crate::value::{List, Set, Typed, Value, Zset};
+    use crate::value::stream::Id;
+    use crate::value::{List, Set, Stream, Typed, Value, Zset};
 
     fn databases(value: Value) -> Vec<Option<Box<Database>>> {
         let mut database = Database::new(Seed([1, 2]), Timestamp(0));
@@ -233,13 +237,17 @@ mod tests {
         let mut list = List::default();
         let mut set = Set::empty();
         let mut zset = Zset::empty();
+        let mut stream = Stream::empty();
         for number in 0..10_000u32 {
+            let id = Id { ms: u64::from(number) + 1, seq: 0 };
+            stream.append(id, &[b"field", &[b'x'; 60]], onecopy_core::Budget::ENDLESS);
             list.push_back(&number.to_le_bytes());
             set.insert(Seed([1, 2]), &number.to_le_bytes());
             zset.insert(Seed([1, 2]), &number.to_le_bytes(), f64::from(number));
         }
         list.push_back(&vec![b'x'; 1 << 20]);
-        for value in [text(&vec![b'x'; 4 << 20]), list.into_value(), set.into_value(), zset.into_value()] {
+        let collections = [list.into_value(), set.into_value(), zset.into_value(), stream.into_value()];
+        for value in std::iter::once(text(&vec![b'x'; 4 << 20])).chain(collections) {
             let name = value.content().type_name();
             let databases = databases(value);
             let (few, many) = (parts(&databases, 1 << 30), parts(&databases, 16 << 10));

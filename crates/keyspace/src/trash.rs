@@ -33,8 +33,11 @@ impl Trash {
         while freed < count
             && let Some(value) = self.values.front_mut()
         {
-            freed += value.shed(count - freed);
-            if value.content().is_gone() {
+            let left = count - freed;
+            let shed = value.shed(left);
+            freed += shed;
+            // Less than it was asked for is all that it had.
+            if shed < left {
                 self.values.pop_front();
             }
         }

@@ -13,21 +13,13 @@ use std::collections::BTreeMap;
 
 use onecopy_resp::Version;
 use support::maker::Maker;
-use support::redis::{Redis, comparable};
+use support::redis::{Redis, comparable, seed_and_count};
 use support::templates::TEMPLATES;
 use support::{Machine, Reply, words};
 
-/// Which random commands, and how many.
-fn seed_and_count() -> (u64, u64) {
-    let number = |name: &str, default: u64| {
-        std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
-    };
-    (number("ONECOPY_REDIS_SEED", 1), number("ONECOPY_REDIS_COMMANDS", 30_000))
-}
-
 fn compare_replies(version: Version) {
     let (seed, count) = seed_and_count();
-    let Some(mut redis) = Redis::start() else {
+    let Some(mut redis) = Redis::start(&[]) else {
         println!("there is no redis-server on the path: nothing to compare with, the test is skipped");
         return;
     };
@@ -76,7 +68,7 @@ fn replies_are_those_of_redis_in_resp3() {
 #[test]
 fn hyperloglogs_have_the_bytes_of_redis() {
     let (seed, count) = seed_and_count();
-    let Some(mut redis) = Redis::start() else {
+    let Some(mut redis) = Redis::start(&[]) else {
         println!("there is no redis-server on the path: nothing to compare with, the test is skipped");
         return;
     };
@@ -113,7 +105,7 @@ fn hyperloglogs_have_the_bytes_of_redis() {
 /// Sets of places so dense that cells matter, and so many that each is asked for once.
 #[test]
 fn places_are_found_where_redis_finds_them() {
-    let Some(mut redis) = Redis::start() else { return };
+    let Some(mut redis) = Redis::start(&[]) else { return };
     let (mut machine, mut maker) = (Machine::default(), Maker::new(5));
     let mut both = |line: &str| {
         let args = words(line);

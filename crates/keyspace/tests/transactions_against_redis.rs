@@ -131,7 +131,7 @@ fn compare(version: Version) {
         std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
     };
     let (seed, count) = (number("ONECOPY_REDIS_SEED", 1), number("ONECOPY_REDIS_COMMANDS", 30_000));
-    let Some(redis) = Redis::start() else {
+    let Some(redis) = Redis::start(&[]) else {
         println!("there is no redis-server on the path: nothing to compare with, the test is skipped");
         return;
     };

@@ -1,13 +1,15 @@
 //! Replies in a form from which both protocols can be had, for those who keep a reply and do not know yet who
 //! will ask for it.
 //!
-//! A [neutral](Writer::neutral) reply is RESP3 with three more marks, for what RESP3 has lost that RESP2
+//! A [neutral](Writer::neutral) reply is RESP3 with five more marks, for what RESP3 has lost that RESP2
 //! tells apart:
 //!
 //! ```text
 //! *-1        no value, where there could be an array     RESP3: _        RESP2: *-1
 //! /n         n pairs, each behind a mark of its own      RESP3: *n       RESP2: *2n
 //! |          a pair                                      RESP3: *2       RESP2: nothing
+//! &n         n entries, each behind a mark of its own    RESP3: %n       RESP2: *n
+//! ;          an entry                                    RESP3: nothing  RESP2: *2
 //! ```
 //!
 //! A reply is a list of elements that say nothing about where they stand, so it is written out anew from
@@ -19,6 +21,10 @@ use crate::writer::{Version, Writer};
 pub(crate) const PAIRS: u8 = b'/';
 /// The header of one of them.
 pub(crate) const PAIR: u8 = b'|';
+/// The header of entries.
+pub(crate) const ENTRIES: u8 = b'&';
+/// The header of one of them.
+pub(crate) const ENTRY: u8 = b';';
 
 /// Writes out a neutral reply in the protocol of `reply`. What is no such reply is written as far as it is
 /// understood.
@@ -53,6 +59,8 @@ fn write_element<'a>(neutral: &'a [u8], reply: &mut Writer<'_>) -> Option<&'a [u
         b'>' => reply.push(number()?),
         &PAIRS => reply.pairs(number()?),
         &PAIR => reply.pair(),
+        &ENTRIES => reply.entries(number()?),
+        &ENTRY => reply.entry(),
         b'#' => reply.boolean(text == b"t"),
         b',' if reply.version() == Version::Two => reply.bulk(text),
         b'(' if reply.version() == Version::Two => reply.bulk(text),
@@ -90,6 +98,10 @@ mod tests {
             reply.bulk(member.as_bytes());
             reply.double(2.0);
         }
+        reply.entries(1);
+        reply.entry();
+        reply.bulk(b"key");
+        reply.array(0);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::neutral::{PAIR, PAIRS};
+use crate::neutral::{ENTRIES, ENTRY, PAIR, PAIRS};
 use crate::number::format_double;
 
 /// Which protocol a client speaks.
@@ -246,6 +246,25 @@ impl<'a> Writer<'a> {
             (Version::Two, _) => {}
             (Version::Three, false) => self.header(b'*', 2),
             (Version::Three, true) => self.out.extend_from_slice(&[PAIR, b'\r', b'\n']),
+        }
+    }
+
+    /// The header of a map; as many [entries](Self::entry) must follow. In RESP2 it is an array, and each of them an
+    /// array of its own.
+    pub fn entries(&mut self, length: usize) {
+        match (self.version, self.neutral) {
+            (Version::Two, _) => self.header(b'*', length),
+            (Version::Three, false) => self.header(b'%', length),
+            (Version::Three, true) => self.header(ENTRIES, length),
+        }
+    }
+
+    /// The header of one of the [entries](Self::entries); a key and a value must follow.
+    pub fn entry(&mut self) {
+        match (self.version, self.neutral) {
+            (Version::Two, _) => self.header(b'*', 2),
+            (Version::Three, false) => {}
+            (Version::Three, true) => self.out.extend_from_slice(&[ENTRY, b'\r', b'\n']),
         }
     }
 

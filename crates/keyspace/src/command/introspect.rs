@@ -5,7 +5,7 @@
 
 use onecopy_resp::Writer;
 
-use super::keys::Destination;
+use super::keys::{Destination, reads_streams};
 use super::{Kind, Spec, key_positions, lookup};
 use crate::error::CommandError;
 use crate::number::signed;
@@ -70,7 +70,7 @@ pub fn reply_getkeys(
         let spec = lookup(name).filter(|spec| spec.name != "once");
         return reply_getkeys(spec, args, reply);
     }
-    if spec.first_key == 0 && spec.key_count_at == 0 {
+    if spec.first_key == 0 && spec.key_count_at == 0 && !reads_streams(spec) {
         return Err(CommandError::Other("ERR The command has no key arguments"));
     }
     spec.check_arity(args.len())
@@ -94,7 +94,8 @@ fn flags(spec: &Spec) -> Vec<&'static str> {
     if spec.fast {
         flags.push("fast");
     }
-    if spec.key_count_at > 0 || Destination::of(spec).is_some() || spec.name == "sort_ro" {
+    let is_movable = spec.key_count_at > 0 || Destination::of(spec).is_some() || reads_streams(spec);
+    if is_movable || spec.name == "sort_ro" {
         flags.push("movablekeys");
     }
     flags
@@ -113,6 +114,7 @@ fn categories(spec: &Spec) -> [&'static str; 3] {
             "set" => "@set",
             "sorted-set" => "@sortedset",
             "geo" => "@geo",
+            "stream" => "@stream",
             "connection" => "@connection",
             "pubsub" => "@pubsub",
             "transactions" => "@transaction",
@@ -163,8 +165,15 @@ fn key_specifications(spec: &Spec, reply: &mut Writer<'_>) {
         "sort_ro" => 1,
         _ => 0,
     };
-    reply.set(usize::from(ranged) + usize::from(spec.key_count_at > 0) + behind.len() + unknown);
+    let streams = usize::from(reads_streams(spec));
+    reply.set(usize::from(ranged) + usize::from(spec.key_count_at > 0) + behind.len() + unknown + streams);
     let one = [("lastkey", 0), ("keystep", 1), ("limit", 0)];
+    if streams > 0 {
+        // The first half of what stands there.
+        let half = [("lastkey", -1), ("keystep", 1), ("limit", 2)];
+        let from = if spec.kind == Kind::Read { 1 } else { 4 };
+        key_specification(spec, &Begin::Behind("STREAMS", from), "range", &half, reply);
+    }
     if ranged {
         // The last key counts from the first one, unless it counts from the end.
         let last = if spec.last_key < 0 { spec.last_key } else { spec.last_key - spec.first_key };

@@ -1,5 +1,7 @@
 //! Which arguments of a command are keys.
 
+use std::ops::Range;
+
 use super::Spec;
 use crate::number::{is_word, parse_integer};
 
@@ -29,7 +31,33 @@ pub fn key_positions(spec: &Spec, args: &[&[u8]]) -> Vec<usize> {
     if let Some(destination) = Destination::of(spec) {
         positions.extend(destination.position(args));
     }
+    if reads_streams(spec) {
+        positions.extend(streams(args));
+    }
     positions
+}
+
+/// Whether the keys of a command stand behind `STREAMS`, and before as many ids.
+pub(super) fn reads_streams(spec: &Spec) -> bool {
+    matches!(spec.name, "xread" | "xreadgroup")
+}
+
+/// The keys behind `STREAMS`. Other options, and their values, stand before it.
+fn streams(args: &[&[u8]]) -> Range<usize> {
+    let mut at = 1;
+    while let Some(option) = args.get(at) {
+        at += match option {
+            _ if is_word(option, "STREAMS") => {
+                let streams = args.len() - at - 1;
+                return if streams.is_multiple_of(2) { at + 1..at + 1 + streams / 2 } else { 0..0 };
+            }
+            _ if is_word(option, "BLOCK") || is_word(option, "COUNT") => 2,
+            _ if is_word(option, "GROUP") => 3,
+            _ if is_word(option, "NOACK") => 1,
+            _ => break,
+        };
+    }
+    0..0
 }
 
 /// An option of a command that names the key which it stores into.

@@ -8,7 +8,8 @@
 use super::{Command, Kind, Run, Spec};
 use crate::commands::{
     bitfield, bitop, bits, counters, databases, expiry, geo, geo_search, hashes, hyperloglog, keys, lcs,
-    lists, object, once, random, scan, set, set_algebra, sets, sort, strings, watching, zset_algebra,
+    lists, object, once, random, scan, set, set_algebra, sets, sort, stream_claim, stream_groups,
+    stream_info, stream_pending, stream_range, stream_read, streams, strings, watching, zset_algebra,
     zset_range, zsets,
 };
 
@@ -296,6 +297,36 @@ pub(super) static TABLE: &[Command] = table! {
         "O(1)" "Forget about all watched keys";
     "watch" -2, Settled - fast, 1 -1 1 0, "transactions" "2.2.0" => Write watching::watch;
         "O(1) for every key" "Monitor changes of keys to determine the execution of a transaction";
+    "xack" -4, Write - fast, 1 1 1 0, "stream" "5.0.0" => Write stream_groups::xack;
+        "O(1) for each id" "Acknowledge entries that a group was given";
+    "xadd" -5, Write grows fast, 1 1 1 0, "stream" "5.0.0" => Write streams::xadd;
+        "O(1), and O(N) for N entries that are trimmed" "Append an entry to a stream, and perhaps trim it";
+    "xautoclaim" -6, Write - fast, 1 1 1 0, "stream" "6.2.0" => Write stream_claim::xautoclaim;
+        "O(1) if COUNT is small" "Give entries that were not acknowledged for a time to another consumer";
+    "xclaim" -6, Write - fast, 1 1 1 0, "stream" "5.0.0" => Write stream_claim::xclaim;
+        "O(log(N))" "Give entries that were not acknowledged to another consumer";
+    "xdel" -3, Write - fast, 1 1 1 0, "stream" "5.0.0" => Write streams::xdel;
+        "O(1) for each entry" "Remove entries of a stream";
+    "xgroup" -2, Write - -, 2 2 1 0, "stream" "5.0.0" => Write stream_groups::xgroup;
+        "O(1); O(N) for N entries that a consumer gives up" "Make, move and remove groups and their consumers";
+    "xinfo" -2, Read - -, 2 2 1 0, "stream" "5.0.0" => Read stream_info::xinfo;
+        "O(N)" "Tell about a stream, its groups and their consumers";
+    "xlen" 2, Read - fast, 1 1 1 0, "stream" "5.0.0" => Read streams::xlen;
+        "O(1)" "Return the number of entries of a stream";
+    "xpending" -3, Read - -, 1 1 1 0, "stream" "5.0.0" => Read stream_pending::xpending;
+        "O(N)" "Tell what a group was given and has not acknowledged";
+    "xrange" -4, Read - -, 1 1 1 0, "stream" "5.0.0" => Read stream_range::xrange;
+        "O(log(N)+M)" "Return the entries of a stream from one id to another";
+    "xread" -4, Read - -, 0 0 0 0, "stream" "5.0.0" => Read stream_read::xread;
+        "O(M)" "Return the entries behind an id, of one stream or several";
+    "xreadgroup" -7, Write - -, 0 0 0 0, "stream" "5.0.0" => Write stream_read::xreadgroup;
+        "O(M)" "Give entries that nobody of a group was given to a consumer, or once more what it was given";
+    "xrevrange" -4, Read - -, 1 1 1 0, "stream" "5.0.0" => Read stream_range::xrevrange;
+        "O(log(N)+M)" "Return the entries of a stream from one id back to another";
+    "xsetid" -3, Write grows fast, 1 1 1 0, "stream" "5.0.0" => Write streams::xsetid;
+        "O(1)" "Set the last id of a stream";
+    "xtrim" -4, Write - -, 1 1 1 0, "stream" "5.0.0" => Write streams::xtrim;
+        "O(N)" "Remove the oldest entries of a stream";
     "zadd" -4, Write grows fast, 1 1 1 0, "sorted-set" "1.2.0" => Write zsets::zadd;
         "O(log(N))" "Add one or more members to a sorted set, or update its score if it already exists";
     "zcard" 2, Read - fast, 1 1 1 0, "sorted-set" "1.2.0" => Read zsets::zcard;

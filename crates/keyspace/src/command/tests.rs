@@ -91,8 +91,27 @@ fn options_that_store_name_a_key() {
 }
 
 #[test]
+fn streams_are_keys_before_their_ids() {
+    for (line, expected) in [
+        ("XREAD STREAMS a b 0 $", vec![2, 3]),
+        ("XREAD COUNT streams STREAMS streams 0", vec![4]),
+        ("XREAD count 1 block 0 streams a 0", vec![6]),
+        ("XREADGROUP GROUP STREAMS STREAMS NOACK STREAMS k >", vec![6]),
+        ("XREAD STREAMS a b 0", vec![]),
+        ("XREAD STREAMS", vec![]),
+        ("XREAD x STREAMS a 0", vec![]),
+        ("XREAD COUNT", vec![]),
+        ("XGROUP CREATE k g $", vec![2]),
+        ("XINFO STREAM k", vec![2]),
+    ] {
+        let args: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
+        assert_eq!(key_positions(lookup(args[0]).unwrap(), &args), expected, "{line}");
+    }
+}
+
+#[test]
 fn specifications_of_keys_are_well_formed() {
-    for name in ["get", "zunionstore", "sort", "sort_ro", "georadius"] {
+    for name in ["get", "zunionstore", "sort", "sort_ro", "georadius", "xread", "xreadgroup"] {
         let mut out = Vec::new();
         reply_info([Some(spec(name))].into_iter(), &mut Writer::new(&mut out, Version::Three));
         let text = String::from_utf8(out).unwrap();

@@ -7,7 +7,7 @@ use crate::error::{CommandError, Outcome};
 use crate::number::{integer, is_word};
 
 /// The answer to `HELP`.
-fn reply_help(lines: &[&str], reply: &mut Writer<'_>) {
+pub(super) fn reply_help(lines: &[&str], reply: &mut Writer<'_>) {
     reply.array(lines.len());
     lines.iter().for_each(|line| reply.simple(line));
 }

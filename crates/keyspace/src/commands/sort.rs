@@ -295,7 +295,7 @@ fn elements<'v>(
         }
         Content::Zset(zset) => zset.range(wanted).try_for_each(|(member, _)| take(member))?,
         Content::Set(set) => set.iter_from(wanted.start).take(count).try_for_each(&mut take)?,
-        Content::Text(_) | Content::Hash(_) => {}
+        Content::Text(_) | Content::Hash(_) | Content::Stream(_) => {}
     }
     Ok(taken)
 }

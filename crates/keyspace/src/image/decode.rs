@@ -9,7 +9,7 @@ use onecopy_core::machine::RestoreError;
 use onecopy_core::{Incarnation, Timestamp};
 use xxhash_rust::xxh3::Xxh3;
 
-use super::large::{Awaited, Queue, is_large};
+use super::large::{Awaited, NO_STREAM, Queue, is_large};
 use super::{END, EXPIRES, LARGE, MAGIC, PART, RECORD, STANDS, TOKENS, VERSION, WAS_THERE, WATCH, kind};
 use crate::database::Database;
 use crate::machine::DATABASES;
@@ -18,6 +18,7 @@ use crate::slot::New;
 use crate::slot::blocks::BLOCK;
 use crate::slots::slot_of;
 use crate::tokens::{Executed, TOKEN_BYTES_MAX, TOKEN_NUMBER_MAX, Tokens};
+use crate::value::stream::Building;
 use crate::value::{Hash, List, Set, Text, Typed, Value, Zset};
 use crate::watches::{WatchId, Watches};
 
@@ -338,6 +339,7 @@ impl<'a> Reader<'a> {
             kind::HASH => self.hash()?,
             kind::SET => self.set()?,
             kind::ZSET => self.zset()?,
+            kind::STREAM => self.stream()?,
             _ => return Err("a value of an unknown kind"),
         };
         if collection.content().is_gone() {
@@ -398,5 +400,13 @@ impl<'a> Reader<'a> {
         }
         let zset = Zset::of(self.seed, &pairs).ok_or("a member comes twice")?;
         Ok(zset.into_value())
+    }
+
+    fn stream(&mut self) -> Result<Value, &'static str> {
+        let mut building = Building::new();
+        for _ in 0..self.u32()? {
+            building.add(self.bytes()?).ok_or(NO_STREAM)?;
+        }
+        Ok(building.finish().ok_or(NO_STREAM)?.into_value())
     }
 }

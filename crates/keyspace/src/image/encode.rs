@@ -142,6 +142,7 @@ fn put_object(object: Object<'_>, out: &mut BytesMut) -> bool {
             Content::Hash(_) => kind::HASH,
             Content::Set(_) => kind::SET,
             Content::Zset(_) => kind::ZSET,
+            Content::Stream(_) => kind::STREAM,
         };
     match object.expires {
         Some(expires) => {
@@ -181,6 +182,10 @@ fn put_value(value: Content<'_>, out: &mut BytesMut) {
                 put_bytes(member, out);
                 out.put_f64_le(score);
             }
+        }
+        Content::Stream(stream) => {
+            put_count(stream.len(), out);
+            stream.items_from(0).for_each(|item| put_bytes(item.as_ref(), out));
         }
     }
 }

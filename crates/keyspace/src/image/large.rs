@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use super::encode::{put_count, record};
 use super::{PART, Part, kind};
 use crate::seed::Seed;
-use crate::value::{Content, Hash, List, Set, Text, Typed, Value, Zset};
+use crate::value::{Content, Hash, List, Set, Text, Typed, Value, Zset, stream};
 
 /// A value that occupies more is large.
 const LARGE_BYTES: u64 = 16 << 10;
@@ -77,18 +77,22 @@ impl Cursor {
                 let pairs = zset.iter_from(self.item).map(|(member, score)| (member, Some(score)));
                 self.write_all(pairs, end, out)
             }
+            Content::Stream(stream) => {
+                self.write_all(stream.items_from(self.item).map(|item| (item, None)), end, out)
+            }
         }
     }
 
     /// Writes items, of which it has written a part of the first, while there is room. Whether it came to the
     /// end.
-    fn write_all<'a>(
+    fn write_all<B: AsRef<[u8]>>(
         &mut self,
-        items: impl Iterator<Item = (&'a [u8], Option<f64>)>,
+        items: impl Iterator<Item = (B, Option<f64>)>,
         end: usize,
         out: &mut BytesMut,
     ) -> bool {
         for (bytes, score) in items {
+            let bytes = bytes.as_ref();
             // An element has less than 2^32 bytes.
             let length = (bytes.len() as u32).to_le_bytes();
             let score = score.map(f64::to_le_bytes);
@@ -136,9 +140,11 @@ enum Building {
     /// And a field whose value is missing.
     Hash(Hash, Option<Vec<u8>>),
     Zset(Zset),
+    Stream(Box<stream::Building>),
 }
 
 const TWICE: &str = "an element comes twice";
+pub(super) const NO_STREAM: &str = "items that make no stream";
 
 impl Awaited {
     /// The value of a key, of which no part has been read.
@@ -155,6 +161,7 @@ impl Awaited {
             kind::SET => Building::Set(Set::empty()),
             kind::HASH => Building::Hash(Hash::empty(), None),
             kind::ZSET => Building::Zset(Zset::many(seed)),
+            kind::STREAM => Building::Stream(Box::new(stream::Building::new())),
             _ => return Err("a large value of an unknown kind"),
         };
         let (key, buffer) = (key.into(), BytesMut::new());
@@ -212,6 +219,7 @@ impl Awaited {
             Building::Set(set) => set.into_value(),
             Building::Hash(hash, _) => hash.into_value(),
             Building::Zset(zset) => zset.into_value(),
+            Building::Stream(building) => building.finish().ok_or(NO_STREAM)?.into_value(),
         };
         if is_large(value.content()) { Ok(value) } else { Err("a small value in parts") }
     }
@@ -242,6 +250,7 @@ impl Building {
                 }
                 zset.insert(seed, element, score).is_none()
             }
+            Self::Stream(building) => return building.add(element).ok_or(NO_STREAM),
         };
         if is_new { Ok(()) } else { Err(TWICE) }
     }

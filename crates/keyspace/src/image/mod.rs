@@ -16,6 +16,8 @@
 //!          | count:u32 bytes*                                  2: a list; 4: a set
 //!          | count:u32 (bytes bytes)*                          3: a hash
 //!          | count:u32 (bytes score:f64)*                      5: a sorted set
+//!          | count:u32 bytes*                                  6: a stream, item by item
+//!                                                              (value/stream/items.rs)
 //! token   := bytes expires:u64 command:u64 (0:u8 | 1:u8 bytes) what was executed under it, and the answer
 //!                                                              if it is kept
 //! watched := db:u8 seen:u8 key                                 bit 0 of seen: it was there; bit 1: unchanged
@@ -82,6 +84,7 @@ mod kind {
     pub(super) const HASH: u8 = 3;
     pub(super) const SET: u8 = 4;
     pub(super) const ZSET: u8 = 5;
+    pub(super) const STREAM: u8 = 6;
 }
 
 /// A part of an image.

@@ -11,6 +11,7 @@ mod list;
 mod pack;
 mod ranked;
 mod set;
+pub(crate) mod stream;
 mod text;
 mod zset;
 
@@ -22,6 +23,7 @@ pub(crate) use dict::Dict;
 pub(crate) use hash::Hash;
 pub(crate) use list::List;
 pub(crate) use set::Set;
+pub(crate) use stream::Stream;
 pub use text::TEXT_BYTES_MAX;
 pub(crate) use text::Text;
 pub(crate) use zset::Zset;
@@ -61,6 +63,7 @@ pub(crate) enum Value {
     Hash(Hash),
     Set(Set),
     Zset(Zset),
+    Stream(Stream),
 }
 
 /// What a key holds, lent.
@@ -71,6 +74,7 @@ pub(crate) enum Content<'a> {
     Hash(&'a Hash),
     Set(&'a Set),
     Zset(&'a Zset),
+    Stream(&'a Stream),
 }
 
 impl Value {
@@ -92,6 +96,7 @@ impl Value {
             Self::Hash(hash) => Content::Hash(hash),
             Self::Set(set) => Content::Set(set),
             Self::Zset(zset) => Content::Zset(zset),
+            Self::Stream(stream) => Content::Stream(stream),
         }
     }
 
@@ -103,6 +108,7 @@ impl Value {
             Self::Hash(hash) => hash.shed(count),
             Self::Set(set) => set.shed(count),
             Self::Zset(zset) => zset.shed(count),
+            Self::Stream(stream) => stream.shed(count),
         }
     }
 }
@@ -116,15 +122,16 @@ impl<'a> Content<'a> {
             Self::Hash(hash) => BESIDE_COST + hash.memory(),
             Self::Set(set) => BESIDE_COST + set.memory(),
             Self::Zset(zset) => BESIDE_COST + zset.memory(),
+            Self::Stream(stream) => BESIDE_COST + stream.memory(),
         }
     }
 
-    /// A collection without elements does not exist: its key is removed.
+    /// A collection without elements does not exist: its key is removed. A stream does.
     pub(crate) fn is_gone(self) -> bool {
-        self.len() == 0
+        !matches!(self, Self::Stream(_)) && self.len() == 0
     }
 
-    /// How many elements it has; a string is one.
+    /// How many elements it has; a string is one. Of a stream, how many items say all of it.
     pub(crate) fn len(self) -> usize {
         match self {
             Self::Text(_) => 1,
@@ -132,6 +139,7 @@ impl<'a> Content<'a> {
             Self::Hash(hash) => hash.len(),
             Self::Set(set) => set.len(),
             Self::Zset(zset) => zset.len(),
+            Self::Stream(stream) => stream.len(),
         }
     }
 
@@ -153,6 +161,7 @@ impl<'a> Content<'a> {
             Self::Hash(hash) => Value::Hash(hash.copy(step)),
             Self::Set(set) => Value::Set(set.copy(step)),
             Self::Zset(zset) => Value::Zset(zset.copy(step)),
+            Self::Stream(stream) => Value::Stream(stream.copy(step)),
         }
     }
 
@@ -172,6 +181,7 @@ impl<'a> Content<'a> {
             Self::Hash(_) => "hash",
             Self::Set(_) => "set",
             Self::Zset(_) => "zset",
+            Self::Stream(_) => "stream",
         }
     }
 
@@ -185,6 +195,7 @@ impl<'a> Content<'a> {
             Self::Hash(hash) => hash.encoding(),
             Self::Set(set) => set.encoding(),
             Self::Zset(zset) => zset.encoding(),
+            Self::Stream(_) => "stream",
         }
     }
 }
@@ -233,6 +244,7 @@ typed!(List);
 typed!(Hash);
 typed!(Set);
 typed!(Zset);
+typed!(Stream);
 
 #[cfg(test)]
 mod tests;

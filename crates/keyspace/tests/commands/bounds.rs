@@ -154,12 +154,80 @@ fn a_request_whose_answers_are_too_large_stops() {
     machine.expect("INCR n => :2");
 }
 
+/// A stream of so many entries with one field each, and a group that begins before them.
+fn stream(machine: &mut Machine, key: &str, count: usize, value: &str) {
+    for start in (1..=count).step_by(5_000) {
+        let numbers = start..(count + 1).min(start + 5_000);
+        let lines: Vec<String> = numbers.map(|number| format!("XADD {key} {number}-0 f {value}")).collect();
+        machine.run_together(&lines);
+    }
+    machine.run(&format!("XGROUP CREATE {key} g 0"));
+}
+
+#[test]
+fn streams_are_read_as_far_as_there_is_room() {
+    let mut machine = Machine::default();
+    let value = "x".repeat(60_000);
+    stream(&mut machine, "s", 600, &value);
+    machine.expect("XGROUP CREATE s late 599 => OK");
+    let again = " 0".repeat(10_000);
+    let keys = " s".repeat(10_000);
+    let digest = machine.keyspace.digest();
+    // More than one reply may have.
+    for line in [
+        format!("XREAD STREAMS{} {}", " s".repeat(16), " 0".repeat(16)),
+        format!("XREADGROUP GROUP late c COUNT 1 STREAMS{keys} >{}", &again[2..]),
+    ] {
+        assert_eq!(machine.run(&line), TOO_LARGE, "{}", &line[..40]);
+        assert_eq!(machine.keyspace.digest(), digest);
+    }
+    for line in
+        ["XRANGE s - +", "XREVRANGE s + -", "XREADGROUP GROUP g c STREAMS s >", "XAUTOCLAIM s g c 0 0"]
+    {
+        assert!(machine.run(line).starts_with('['), "{line}");
+    }
+}
+
+#[test]
+fn an_entry_that_nobody_could_read_is_not_stored() {
+    let mut machine = Machine::default();
+    let half = vec![b'x'; 256 << 20];
+    let add = |value: &[u8]| [b"XADD", b"s".as_slice(), b"*", b"a", &half, b"b", value].map(<[u8]>::to_vec);
+    let reply = machine.apply(&add(&vec![b'x'; (256 << 20) + 1024]));
+    assert_eq!(reply, b"-ERR Elements are too large to be stored\r\n");
+    machine.expect("EXISTS s => :0");
+    assert_eq!(machine.apply(&add(&half)), b"$9\r\n1000000-0\r\n");
+    assert!(machine.apply(&words("XRANGE s - +")).len() > 511 << 20);
+}
+
+#[test]
+fn streams_cost_what_is_looked_at() {
+    let mut machine = Machine::default();
+    stream(&mut machine, "s", 30_000, "x");
+    let (keys, ids) = (" s".repeat(300), " 0".repeat(300));
+    assert_eq!(machine.run(&format!("XREAD STREAMS{keys}{ids}")), TOO_LONG);
+    assert_eq!(machine.run("XREADGROUP GROUP g c COUNT 30000 STREAMS s >").len() / 30_000, 15);
+    let digest = machine.keyspace.digest();
+    assert_eq!(machine.run(&format!("XREADGROUP GROUP g c STREAMS{keys}{ids}")), TOO_LONG);
+    assert_eq!(machine.keyspace.digest(), digest);
+    machine.expect(
+        "
+        XTRIM s MAXLEN 10            => :29990
+        XGROUP DELCONSUMER s g c     => :30000
+        XADD s MAXLEN 1 * a b        => 1000000-0
+        ",
+    );
+}
+
 #[test]
 fn a_large_value_is_removed_at_once_and_freed_bit_by_bit() {
     let mut machine = Machine::default();
     let memory = machine.keyspace.memory();
     fill(&mut machine, "", 30_000);
     fill(&mut machine, "2", 30_000);
+    stream(&mut machine, "x", 30_000, "v");
+    machine.run("XREADGROUP GROUP g c COUNT 30000 STREAMS x >");
+    machine.expect("XGROUP DESTROY x g => :1\nDEL x => :1");
     machine.expect("DEL s l => :2\nUNLINK z h => :2\nEXPIRE s2 1 => :1\nFLUSHDB => OK");
     assert_eq!(machine.keyspace.memory(), memory);
     let mut rounds = 0;

@@ -14,6 +14,8 @@ mod lists;
 mod once;
 mod sets;
 mod sort;
+mod stream_groups;
+mod streams;
 mod strings;
 mod transactions;
 mod zsets;
@@ -29,6 +31,7 @@ fn wrong_types() {
         HSET hash x 1                => :1
         SADD set x                   => :1
         ZADD zset 1 x                => :1
+        XADD stream 1-1 a 1          => 1-1
         ",
     );
     for command in [
@@ -98,6 +101,26 @@ fn wrong_types() {
         "GEOSEARCHSTORE x list FROMMEMBER a BYRADIUS 1 m",
         "GEORADIUS hash 1 1 1 m",
         "SORT string",
+        "SORT stream",
+        "GET stream",
+        "SADD stream a",
+        "XADD string * a 1",
+        "XADD string NOMKSTREAM * a 1",
+        "XLEN list",
+        "XDEL hash 1-1",
+        "XTRIM set MAXLEN 1",
+        "XRANGE zset - +",
+        "XREVRANGE zset + -",
+        "XREAD STREAMS stream string 0 0",
+        "XREADGROUP GROUP g c STREAMS string >",
+        "XGROUP CREATE list g $ MKSTREAM",
+        "XGROUP DESTROY list g",
+        "XACK hash g 1-1",
+        "XPENDING set g",
+        "XCLAIM zset g c 0 1-1",
+        "XAUTOCLAIM zset g c 0 0",
+        "XINFO STREAM string",
+        "XSETID string 1-1",
         "SORT_RO hash",
     ] {
         let wrong = "-WRONGTYPE Operation against a key holding the wrong kind of value";

@@ -8,14 +8,19 @@ use crate::support::maker::Maker;
 use crate::support::{Machine, body_of, transaction, words};
 
 const KEYS: &str = "s1 s2 n1 n2 n3 h1 h2 h3 l1 l2 l3 t1 t2 t3 z1 z2 z3 x p1 p2 hf f1 f2 f3 b1 b2 b3 \
-    q1 q2 u1 g1 g2 g3 g4 l4 w_a w_1 wh_a";
+    q1 q2 u1 g1 g2 g3 g4 l4 w_a w_1 wh_a m1 m2 m3";
 
 /// Everything that there is to see of each key, in both databases that the commands know.
 fn all(machine: &Machine) -> BTreeMap<&'static str, String> {
     let look = |key: &str| {
         let commands =
             ["GET", "HGETALL", "SMEMBERS", "PEXPIRETIME", "TYPE"].map(|name| format!("{name} {key}"));
-        let ranges = [format!("LRANGE {key} 0 -1"), format!("ZRANGE {key} 0 -1 WITHSCORES")];
+        let ranges = [
+            format!("LRANGE {key} 0 -1"),
+            format!("ZRANGE {key} 0 -1 WITHSCORES"),
+            format!("XRANGE {key} - +"),
+            format!("XINFO STREAM {key} FULL"),
+        ];
         let seen = commands.iter().chain(&ranges).map(|line| machine.query(0, line));
         seen.collect::<Vec<_>>().join("|")
     };
@@ -95,6 +100,8 @@ fn destinations_and_patterns_are_in_the_footprint() {
         "GEORADIUSBYMEMBER l1 m 1 km STORE another STOREDIST d",
         "GEOSEARCHSTORE d l1 FROMMEMBER m BYRADIUS 1 km",
         "ONCE token SORT l1 STORE d",
+        "XREADGROUP GROUP another c NOACK STREAMS l1 d > >",
+        "ONCE token XREADGROUP GROUP another c COUNT 1 STREAMS l1 d > >",
     ] {
         assert_eq!(of(&machine, line, false), [true, true, false], "{line}");
     }
@@ -102,6 +109,7 @@ fn destinations_and_patterns_are_in_the_footprint() {
     for line in ["SORT_RO l1 BY w_*", "SORT_RO l1 LIMIT 0 1 GET wh_*->f"] {
         assert_eq!(of(&machine, line, true), [true, true, true], "{line}");
     }
+    assert_eq!(of(&machine, "XREAD COUNT 2 STREAMS l1 d 0 another", true), [true, true, false]);
     for line in ["SORT_RO l1", "SORT_RO l1 BY nosort GET # LIMIT 0 1", "GEORADIUS_RO l1 1 1 1 km"] {
         assert_eq!(of(&machine, line, true), [true, false, false], "{line}");
     }

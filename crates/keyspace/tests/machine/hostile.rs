@@ -116,6 +116,42 @@ fn hostile_arg() -> impl Strategy<Value = Vec<u8>> {
         "WITHMATCHLEN",
         "GETREG",
         "TODENSE",
+        "stream",
+        "group",
+        "consumer",
+        "1-1",
+        "2-*",
+        "(1-1",
+        "18446744073709551615-18446744073709551615",
+        "$",
+        ">",
+        "~",
+        "=",
+        "STREAMS",
+        "GROUP",
+        "NOACK",
+        "BLOCK",
+        "MINID",
+        "NOMKSTREAM",
+        "MKSTREAM",
+        "CREATE",
+        "SETID",
+        "DESTROY",
+        "CREATECONSUMER",
+        "DELCONSUMER",
+        "ENTRIESREAD",
+        "ENTRIESADDED",
+        "MAXDELETEDID",
+        "IDLE",
+        "TIME",
+        "RETRYCOUNT",
+        "FORCE",
+        "JUSTID",
+        "LASTID",
+        "STREAM",
+        "GROUPS",
+        "CONSUMERS",
+        "FULL",
     ];
     prop_oneof![
         8 => prop::sample::select(words).prop_map(|word| word.as_bytes().to_vec()),
@@ -136,7 +172,7 @@ proptest! {
     fn commands_with_any_arguments_get_one_reply(commands in prop::collection::vec(hostile_command(), 1..60)) {
         let mut machine = Machine::default();
         machine.expect(
-            "SET string v => OK\nRPUSH list a b c => :3\nHSET hash a 1 b 2 => :2\nSADD set a b c => :3\nZADD zset 1 a 2 b => :2",
+            "SET string v => OK\nRPUSH list a b c => :3\nHSET hash a 1 b 2 => :2\nSADD set a b c => :3\nZADD zset 1 a 2 b => :2\nXADD stream 1-1 a 1 => 1-1\nXADD stream 2-1 b 1 c 2 => 2-1\nXGROUP CREATE stream group 0 => OK\nXREADGROUP GROUP group consumer COUNT 1 STREAMS stream > => [[stream [[1-1 [a 1]]]]]",
         );
         for command in commands {
             // These are right to take as long as they do.
@@ -232,6 +268,17 @@ fn announced_sizes_take_no_memory() {
         SINTERCARD 9223372036854775807 a => -ERR Number of keys can't be greater than number of args
         ZUNION 9223372036854775807 a => -ERR syntax error
         LMPOP 9223372036854775807 a LEFT => -ERR syntax error
+        XADD stream 1-1 a 1          => 1-1
+        XGROUP CREATE stream g 0     => OK
+        XRANGE stream - + COUNT 9223372036854775807 => [[1-1 [a 1]]]
+        XREADGROUP GROUP g c COUNT 9223372036854775807 STREAMS stream > => [[stream [[1-1 [a 1]]]]]
+        XPENDING stream g - + 9223372036854775807 => [[1-1 c :0 :1]]
+        XAUTOCLAIM stream g c 0 0 COUNT 576460752303423487 JUSTID => [0-0 [1-1] []]
+        XAUTOCLAIM stream g c 0 0 COUNT 9223372036854775807 => -ERR COUNT must be > 0
+        XTRIM stream MAXLEN ~ 9223372036854775807 LIMIT 9223372036854775807 => :0
+        XCLAIM stream g c 9223372036854775807 1-1 IDLE -9223372036854775808 => []
+        XCLAIM stream g c 0 1-1 JUSTID RETRYCOUNT 9223372036854775807 => [1-1]
+        XCLAIM stream g c 0 1-1      => [[1-1 [a 1]]]
         SETRANGE s 536870911 ''      => :0
         SETRANGE s 9223372036854775807 x => -ERR string exceeds maximum allowed size (proto-max-bulk-len)
         ",

@@ -181,18 +181,23 @@ proptest! {
     fn later_writes_do_not_show_in_large_values(seed: u64, bytes_max in 1_000usize..200_000) {
         let mut machine = Machine::default();
         let mut maker = Maker::new(seed);
-        let kinds = ["RPUSH list", "SADD set", "HSET hash", "ZADD zset"];
+        let kinds = ["RPUSH list", "SADD set", "HSET hash", "ZADD zset", "XADD stream"];
+        machine.run("XGROUP CREATE stream group 0 MKSTREAM");
         for number in 0..3_000 {
             let long = "x".repeat(maker.below(if number % 500 == 0 { 100_000 } else { 60 }));
             for kind in kinds {
                 let arguments = match kind {
                     "HSET hash" => format!("{number} v{long}"),
                     "ZADD zset" => format!("{} m{number}{long}", maker.below(1_000)),
+                    "XADD stream" => format!("{}-0 field{} v{long}", number + 1, maker.below(2)),
                     _ => format!("{number}{long}"),
                 };
                 machine.run(&format!("{kind} {arguments}"));
             }
         }
+        machine.run("XREADGROUP GROUP group one COUNT 1000 STREAMS stream >");
+        machine.run("XREADGROUP GROUP group other COUNT 1000 STREAMS stream >");
+        machine.run("XDEL stream 17-0 1700-0");
         machine.run(&format!("SET string {}", "y".repeat(1_000_000)));
         machine.run("SET {string}small 1");
         let digest = machine.keyspace.digest();
@@ -200,8 +205,8 @@ proptest! {
         machine.keyspace.snapshot_begin();
         let mut image = Vec::new();
         while machine.keyspace.snapshot_read(bytes_max, &mut image) {
-            let name = ["list", "set", "hash", "zset", "string"][maker.below(5)];
-            match maker.below(12) {
+            let name = ["list", "set", "hash", "zset", "string", "stream"][maker.below(6)];
+            match maker.below(16) {
                 0 => machine.run(&format!("DEL {name}")),
                 1 => machine.run(&format!("RENAME {name} {{{name}}}other")),
                 2 => machine.run(&format!("COPY {name} other REPLACE")),
@@ -213,6 +218,10 @@ proptest! {
                 8 => machine.run("ZPOPMIN zset 50"),
                 9 => machine.run("HDEL hash 1 2 3 4 5"),
                 10 => machine.run("LSET list 1500 v"),
+                11 => machine.run("XADD stream MAXLEN 2000 * field value"),
+                12 => machine.run("XREADGROUP GROUP group one COUNT 5 STREAMS stream >"),
+                13 => machine.run("XACK stream group 1-0 2-0 1000-0"),
+                14 => machine.run("XGROUP DELCONSUMER stream group other"),
                 _ => machine.run("SET list v"),
             };
         }
@@ -232,21 +241,21 @@ proptest! {
     }
 
     #[test]
-    fn random_bytes_are_no_image(bytes in prop::collection::vec(any::<u8>(), 0..200), kind in 0u8..8) {
+    fn random_bytes_are_no_image(bytes in prop::collection::vec(any::<u8>(), 0..200), kind in 0u8..9) {
         let mut keyspace = Keyspace::new([9, 9]);
         let _ = keyspace.restore(&bytes);
         // Behind a good header, and as the contents of a record.
         let mut image = b"1COPYKS\x05".to_vec();
         image.extend_from_slice(&[0; 32]);
         image.push(match kind {
-            7 => 5,
-            6 => 3,
+            8 => 5,
+            7 => 3,
             _ => 1,
         });
         image.push(0);
         let entry = match kind {
-            7 => [&[7; 32], [1, 0, 0, 0].as_slice(), bytes.as_slice()].concat(),
-            6 => [&[1, 0, 0, 0], bytes.as_slice()].concat(),
+            8 => [&[7; 32], [1, 0, 0, 0].as_slice(), bytes.as_slice()].concat(),
+            7 => [&[1, 0, 0, 0], bytes.as_slice()].concat(),
             // A block of the slot of "k", with one key.
             _ => [&[0xcd, 0x1d, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, b'k', kind], bytes.as_slice()].concat(),
         };

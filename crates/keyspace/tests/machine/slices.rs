@@ -66,6 +66,7 @@ fn words(command: &str) -> Vec<Vec<u8>> {
         Some("pair") => (0..ELEMENTS)
             .flat_map(|number| [number.to_string(), format!("pair:{number}")].map(String::into_bytes))
             .collect(),
+        Some("id") => (1..=ELEMENTS).map(|number| format!("{number}-0").into_bytes()).collect(),
         Some(name) => (0..ELEMENTS).map(|number| format!("{name}:{number}").into_bytes()).collect(),
         None => vec![word.as_bytes().to_vec()],
     };
@@ -92,15 +93,22 @@ fn large() -> Keyspace {
         "SETRANGE text 2000 x",
         "SETRANGE blank-text 1999 y",
         "PFADD hyperloglog #pair",
+        "XGROUP CREATE stream group 0 MKSTREAM",
     ] {
         let reply = run(&mut keyspace, command, Budget::ENDLESS);
         assert_ne!(reply[4], b'-', "{command}: {}", String::from_utf8_lossy(&reply[4..]));
     }
+    for number in 1..=ELEMENTS {
+        run(&mut keyspace, &format!("XADD stream {number}-0 field value"), Budget::ENDLESS);
+    }
+    run(&mut keyspace, "XADD entry 1-0 #pair", Budget::ENDLESS);
+    run(&mut keyspace, "XGROUP CREATE entry group 0", Budget::ENDLESS);
+    run(&mut keyspace, "XREADGROUP GROUP group consumer COUNT 4000 STREAMS stream >", Budget::ENDLESS);
     keyspace
 }
 
 /// Each takes a step or more for each of many elements, or for 64 of many bytes.
-const LONG_COMMANDS: [&str; 77] = [
+const LONG_COMMANDS: [&str; 100] = [
     "KEYS *",
     "KEYS *x",
     "SCAN 0 COUNT 100000",
@@ -178,6 +186,29 @@ const LONG_COMMANDS: [&str; 77] = [
     "PFADD hyperloglog #new",
     "PFADD to #pair",
     "PFMERGE to hyperloglog",
+    "XADD to 2-0 #pair",
+    "XADD large-string 2-0 field @",
+    "XADD entry 2-0 #pair",
+    "XDEL stream #id",
+    "XTRIM stream MAXLEN 0",
+    "XTRIM stream MINID 4950",
+    "XRANGE stream - +",
+    "XREVRANGE stream + -",
+    "XRANGE entry - +",
+    "XREAD STREAMS stream entry 0 0",
+    "XREADGROUP GROUP group other STREAMS stream entry > >",
+    "XREADGROUP GROUP group consumer STREAMS stream 0",
+    "XGROUP DELCONSUMER stream group consumer",
+    "XACK stream group #id",
+    "XPENDING stream group - + 5000",
+    "XPENDING stream group IDLE 1000000 - + 10",
+    "XPENDING stream group - + 4000 consumer",
+    "XCLAIM stream group other 0 #id",
+    "XCLAIM stream group other 0 #id FORCE JUSTID",
+    "XAUTOCLAIM stream group other 0 0 COUNT 5000",
+    "XAUTOCLAIM stream group other 1000000 0 COUNT 5000",
+    "XINFO STREAM stream FULL COUNT 0",
+    "COPY stream to",
 ];
 
 #[test]
@@ -198,7 +229,7 @@ fn whatever_takes_long_pauses_and_nothing_of_it_shows() {
         // A string is copied in pieces of a MiB, a collection in blocks of its own.
         let expected = match command {
             _ if command.contains("string") => LONG >> 20,
-            _ if command.starts_with("COPY") => 3,
+            _ if command.starts_with("COPY") || command.starts_with("XTRIM") => 3,
             _ => 50,
         };
         assert!(pauses.get() >= expected, "{command} pauses {} times", pauses.get());

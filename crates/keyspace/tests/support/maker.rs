@@ -7,18 +7,22 @@ use std::collections::BTreeMap;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
+use super::stream_templates::{STREAM_CHOICES, STREAM_TEMPLATES};
 use super::templates::{CHOICES, TEMPLATES};
 
 /// Makes commands from templates: each word that names a choice is replaced.
 pub struct Maker {
     rng: ChaCha8Rng,
     choices: BTreeMap<&'static str, Vec<&'static str>>,
+    /// The last id that was made for an entry of a stream.
+    id: (u64, u64),
 }
 
 impl Maker {
     pub fn new(seed: u64) -> Self {
         let split = |(name, list): (&'static str, &'static str)| (name, list.split(' ').collect());
-        Self { rng: ChaCha8Rng::seed_from_u64(seed), choices: CHOICES.iter().copied().map(split).collect() }
+        let choices = CHOICES.iter().chain(STREAM_CHOICES).copied().map(split).collect();
+        Self { rng: ChaCha8Rng::seed_from_u64(seed), choices, id: (1, 0) }
     }
 
     pub fn below(&mut self, bound: usize) -> usize {
@@ -28,8 +32,11 @@ impl Maker {
     /// A random command.
     pub fn any(&mut self) -> String {
         loop {
-            let at = self.below(TEMPLATES.len());
-            let (template, _) = TEMPLATES[at];
+            let at = self.below(TEMPLATES.len() + STREAM_TEMPLATES.len());
+            let template = match TEMPLATES.get(at) {
+                Some((template, _)) => template,
+                None => STREAM_TEMPLATES[at - TEMPLATES.len()].trim_start_matches('*'),
+            };
             // Whole databases are emptied or swapped rarely, or there would never be much in them.
             if !template.starts_with("FLUSH") || self.below(20) == 0 {
                 return self.fill(template);
@@ -69,6 +76,33 @@ impl Maker {
         }
     }
 
+    /// An id for an entry, mostly later than those before.
+    pub fn new_id(&mut self) -> String {
+        let (ms, seq) = self.id;
+        self.id = match self.below(3) {
+            0 => (ms, seq + 1),
+            _ => (ms + 1 + self.below(3) as u64, 0),
+        };
+        let (ms, seq) = self.id;
+        match self.below(20) {
+            0 => format!("{ms}-*"),
+            1 => ms.to_string(),
+            2 => self.known_id(),
+            _ => format!("{ms}-{seq}"),
+        }
+    }
+
+    /// An id that an entry may have.
+    pub fn known_id(&mut self) -> String {
+        let back = [3, 30, 300][self.below(3)];
+        let ms = self.id.0.saturating_sub(self.below(back) as u64);
+        match self.below(8) {
+            0 => ms.to_string(),
+            1 | 2 => format!("{ms}-{}", self.below(4)),
+            _ => format!("{ms}-0"),
+        }
+    }
+
     /// A command from a template.
     pub fn fill(&mut self, template: &str) -> String {
         let words = template.split(' ').map(|word| match self.choices.get(word).cloned() {
@@ -76,6 +110,9 @@ impl Maker {
             // Any of many numbers.
             None if word == "N" => self.below(1_000_000).to_string(),
             None if word == "PLACE" => self.place(),
+            None if word == "NEWID" => self.new_id(),
+            None if word == "ID" => self.known_id(),
+            None if word == "(ID" => format!("({}", self.known_id()),
             None => match word.strip_prefix('?') {
                 // An option that may be left out.
                 Some(_) if self.below(3) > 0 => String::new(),
@@ -85,7 +122,8 @@ impl Maker {
         });
         let line = words.collect::<Vec<_>>().join(" ");
         // What an option brought in may be a choice again.
-        match line.split(' ').any(|word| word == "PLACE" || self.choices.contains_key(word)) {
+        let is_open = |word: &str| ["PLACE", "NEWID", "ID", "(ID"].contains(&word);
+        match line.split(' ').any(|word| is_open(word) || self.choices.contains_key(word)) {
             true => self.fill(&line),
             false => line,
         }

@@ -4,6 +4,7 @@
 
 pub mod maker;
 pub mod redis;
+pub mod stream_templates;
 pub mod templates;
 
 use bytes::Bytes;

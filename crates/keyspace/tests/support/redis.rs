@@ -17,8 +17,8 @@ pub struct Redis {
 }
 
 impl Redis {
-    /// None if there is no `redis-server` on the path.
-    pub fn start() -> Option<Self> {
+    /// Starts one with these options. None if there is no `redis-server` on the path.
+    pub fn start(options: &[&str]) -> Option<Self> {
         let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = free.local_addr().expect("an address").port();
         drop(free);
@@ -26,6 +26,7 @@ impl Redis {
         std::fs::create_dir_all(&directory).expect("a directory");
         let process = Command::new("redis-server")
             .args(["--port", &port.to_string(), "--save", "", "--appendonly", "no", "--bind", "127.0.0.1"])
+            .args(options)
             .current_dir(&directory)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -144,4 +145,12 @@ pub fn comparable(reply: Reply, compare: Compare) -> Reply {
         (Reply::Integer(time), Compare::Remaining) if time > 0 => Reply::Integer((time + 30_000) / 60_000),
         (other, _) => other,
     }
+}
+
+/// Which random commands, and how many.
+pub fn seed_and_count() -> (u64, u64) {
+    let number = |name: &str, default: u64| {
+        std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
+    };
+    (number("ONECOPY_REDIS_SEED", 1), number("ONECOPY_REDIS_COMMANDS", 30_000))
 }

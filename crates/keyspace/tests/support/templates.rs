@@ -20,7 +20,7 @@ use Compare::{Exact, Remaining, Scan, Sorted, SortedPairs};
 
 /// What may stand in place of a word, each as likely as another.
 pub const CHOICES: &[(&str, &str)] = &[
-    ("K", "s1 s2 n1 h1 h2 l1 l2 t1 t2 t3 z1 z2 z3 x"),
+    ("K", "s1 s2 n1 h1 h2 l1 l2 t1 t2 t3 z1 z2 z3 x m2 m3"),
     ("KS", "s1 s2 s1 s2 n1 x l1"),
     ("KN", "n1 n1 n2 n3 s1 x h1"),
     ("KH", "h1 h1 h2 h2 h3 x s1"),

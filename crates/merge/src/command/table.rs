@@ -266,6 +266,36 @@ static TABLE: &[Row] = table! {
         "ends what WATCH begins";
     "watch" Refused
         "would have to see a change when it happens, wherever that is";
+    "xack" Refused
+        "works on streams, which are not merged yet";
+    "xadd" Refused
+        "works on streams, which are not merged yet";
+    "xautoclaim" Refused
+        "works on streams, which are not merged yet";
+    "xclaim" Refused
+        "works on streams, which are not merged yet";
+    "xdel" Refused
+        "works on streams, which are not merged yet";
+    "xgroup" Refused
+        "works on streams, which are not merged yet";
+    "xinfo" Refused
+        "works on streams, which are not merged yet";
+    "xlen" Refused
+        "works on streams, which are not merged yet";
+    "xpending" Refused
+        "works on streams, which are not merged yet";
+    "xrange" Refused
+        "works on streams, which are not merged yet";
+    "xread" Refused
+        "works on streams, which are not merged yet";
+    "xreadgroup" Refused
+        "works on streams, which are not merged yet";
+    "xrevrange" Refused
+        "works on streams, which are not merged yet";
+    "xsetid" Refused
+        "works on streams, which are not merged yet";
+    "xtrim" Refused
+        "works on streams, which are not merged yet";
     "zadd" Merges
         "of concurrent scores the latest shows; survives a concurrent ZREM. Its conditions are local" => zsets::zadd;
     "zcard" Reads => zsets::zcard;
