@@ -187,7 +187,7 @@ fn carry_out(
     also: impl FnOnce(&mut Group),
 ) -> Outcome {
     let now = context.clock().0;
-    context.update::<Stream, _>(args[1], |stream| {
+    context.resize::<Stream, _>(args[1], |stream| {
         stream.change_group(args[2], |_, group| {
             also(group);
             let place = group.hear_of(args[3], now);

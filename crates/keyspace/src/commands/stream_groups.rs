@@ -154,7 +154,7 @@ pub(crate) fn xgroup(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writ
             Ok(())
         }
         "xgroup|destroy" => {
-            let destroyed = context.update::<Stream, _>(key, |stream| stream.remove_group(group))?.flatten();
+            let destroyed = context.resize::<Stream, _>(key, |stream| stream.remove_group(group))?.flatten();
             reply.integer(destroyed.is_some().into());
             if let Some(destroyed) = destroyed {
                 // What it has may be much.
@@ -193,7 +193,7 @@ fn change<R>(
     change: impl FnOnce(&mut Group) -> R,
 ) -> Result<Option<R>, CommandError> {
     let changed =
-        context.update::<Stream, _>(key, |stream| stream.change_group(group, |_, group| change(group)))?;
+        context.resize::<Stream, _>(key, |stream| stream.change_group(group, |_, group| change(group)))?;
     Ok(changed.flatten())
 }
 
@@ -211,7 +211,12 @@ fn create(context: &mut Context<'_>, args: &[&[u8]], options: &Options, reply: &
     if stream.is_some_and(|stream| stream.group(group).is_some()) {
         return Err(CommandError::Other("BUSYGROUP Consumer Group name already exists"));
     }
-    context.upsert::<Stream, _>(key, |stream| stream.add_group(group, Group::new(last, options.read)))?;
+    let add = |stream: &mut Stream| stream.add_group(group, Group::new(last, options.read));
+    // Groups are no part of what is watched, but a stream that was not there is.
+    match stream.is_some() {
+        true => drop(context.resize::<Stream, _>(key, add)?),
+        false => drop(context.upsert::<Stream, _>(key, add)?),
+    }
     reply.ok();
     Ok(())
 }

@@ -309,7 +309,7 @@ pub(crate) fn xreadgroup(context: &mut Context<'_>, args: &[&[u8]], reply: &mut 
         request.reply_nothing(reply)?;
     }
     for (key, served) in request.keys.iter().zip(plan) {
-        context.update::<Stream, _>(key, |stream| {
+        context.resize::<Stream, _>(key, |stream| {
             let progress = stream.progress();
             stream.change_group(names.0, |log, group| {
                 let place = group.hear_of(names.1, now);

@@ -156,7 +156,7 @@ pub(crate) fn xtrim(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Write
     let options = Options::parse(&args[2..], false)?;
     let budget = context.budget();
     let trim = |stream: &mut Stream| options.trim.map_or(0, |trim| stream.trim(&trim, budget));
-    let removed = context.update::<Stream, _>(args[1], trim)?;
+    let removed = context.resize::<Stream, _>(args[1], trim)?;
     reply.length(removed.unwrap_or(0));
     Ok(())
 }
@@ -177,7 +177,7 @@ pub(crate) fn xdel(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer
         return Ok(());
     }
     let (ids, budget) = (ids(&args[2..])?, context.budget());
-    let removed = context.update::<Stream, _>(args[1], |stream| {
+    let removed = context.resize::<Stream, _>(args[1], |stream| {
         let ids = ids.iter().inspect(|_| budget.spend(ENTRY));
         ids.filter(|id| stream.remove(**id)).count()
     })?;
@@ -229,7 +229,7 @@ pub(crate) fn xsetid(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writ
             "ERR The entries_added specified in XSETID is smaller than the target stream length",
         ));
     }
-    context.update::<Stream, _>(args[1], |stream| stream.set_progress(last, added, deleted))?;
+    context.resize::<Stream, _>(args[1], |stream| stream.set_progress(last, added, deleted))?;
     reply.ok();
     Ok(())
 }
