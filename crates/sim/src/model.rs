@@ -195,7 +195,7 @@ mod tests {
             let action = workload::action(&mut dice, family, 400);
             let key = dice.below(action.family().objects(2));
             let state = states.entry((action.family(), key)).or_default();
-            let once = action.kind() == Kind::Write && op % 3 == 0;
+            let once = action.kind() == Kind::Write && action.may_have_tokens() && op % 3 == 0;
             let segment: BytesMut = action.segment(key, op, 20, once);
             let mut reply = Vec::new();
             match action.kind() {
