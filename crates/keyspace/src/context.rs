@@ -15,7 +15,7 @@ use crate::pieces::{copy, lengthen};
 use crate::seed::Seed;
 use crate::slot::{INLINE_MAX, New, Object};
 use crate::steps::PIECE;
-use crate::value::{Text, Typed, Value};
+use crate::value::{Content, Text, Typed, Value};
 use crate::watches::WatchId;
 pub(crate) use random::Random;
 
@@ -282,7 +282,11 @@ impl<'a> Context<'a> {
 
     /// How many elements a key has, if somebody may want to know.
     fn watched_length(&self, key: &[u8]) -> Option<usize> {
-        let length = || self.view().object(key).map_or(0, |object| object.value.len());
+        let length = || match self.view().object(key).map(|object| object.value) {
+            // Its groups are no part of what is watched.
+            Some(Content::Stream(stream)) => stream.log().len(),
+            value => value.map_or(0, Content::len),
+        };
         (!self.keyspace.watches.is_empty()).then(length)
     }
 

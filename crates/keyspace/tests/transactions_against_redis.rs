@@ -42,7 +42,6 @@ const STREAMS: &[&str] = &[
     "XGROUP DESTROY KX GX",
     "XREADGROUP GROUP GX CX COUNT 3 STREAMS KX >",
     "XACK KX GX ID ID ID",
-    "XSETID KX NEWID",
     "XRANGE KX - +",
 ];
 
