@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 use onecopy_node::{Config, Ending, Server};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
-use tracing::info;
+use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 
 use crate::DONE;
@@ -64,6 +64,7 @@ enum LogFormat {
 /// The node could not be started.
 pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     start_logging(arguments)?;
+    use_small_pages();
     let config = load(arguments.config.as_deref(), &arguments.overrides)?.config;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let server = runtime.block_on(async {
@@ -129,6 +130,14 @@ fn announce(config: &Config) {
         version = env!("CARGO_PKG_VERSION"),
         "the node listens"
     );
+}
+
+/// No page of memory is a huge one (2 MiB), as in Redis: the first touch of a huge page clears all of it, during
+/// which the thread that touches it serves nobody.
+fn use_small_pages() {
+    if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
+        warn!(%error, "the kernel goes on using huge pages: large values may hold up others for longer");
+    }
 }
 
 fn start_logging(arguments: &Arguments) -> anyhow::Result<()> {
