@@ -9,8 +9,8 @@
 //! - Nobody waits yet: `BLOCK` is an error where there is nothing to read.
 //! - Redis 7.0 says `XREAD` where 7.2 says which command has an unbalanced list of streams. It lets `XSETID`
 //!   go back behind the latest entry that was deleted.
-//! - What is deleted stays in its node in Redis, as it calls a chunk. One whose newest entry is gone counts as
-//!   newer than it is when it is trimmed by `MINID`. Where that shows, both begin anew.
+//! - What is deleted stays in its node in Redis, as it calls a chunk. One whose newest entry is gone counts
+//!   as newer than it is when it is trimmed by `MINID`. Where that shows, both begin anew.
 //! - How many nodes a radix tree has, of which there is none here.
 
 mod support;

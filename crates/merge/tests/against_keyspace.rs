@@ -12,37 +12,14 @@ use onecopy_core::Timestamp;
 use onecopy_merge::{Call, Class, Replica, ReplicaId, Rules, commands};
 use onecopy_resp::Version;
 use support::maker::Maker;
-use support::templates::{Compare, TEMPLATES};
+use support::templates::TEMPLATES;
+use support::unordered::unordered;
 use support::{Machine, Reply, words};
 
 /// Whether a replica refuses a command on purpose.
 fn is_refused(template: &str) -> bool {
     let name = template.split(' ').next().unwrap_or_default().to_lowercase();
     commands().any(|(known, class)| known == name && matches!(class, Class::Refused(_)))
-}
-
-fn sort(items: Vec<Reply>, width: usize) -> Vec<Reply> {
-    let mut groups: Vec<Vec<Reply>> = items.chunks(width).map(<[Reply]>::to_vec).collect();
-    groups.sort_by_key(|group| group.iter().map(Reply::text).collect::<Vec<_>>());
-    groups.concat()
-}
-
-fn comparable(reply: Reply, compare: Compare) -> Reply {
-    match (reply, compare) {
-        (Reply::Array(items), Compare::Sorted) => Reply::Array(sort(items, 1)),
-        (Reply::Array(items), Compare::SortedPairs) => {
-            let width = if matches!(items.first(), Some(Reply::Array(_))) { 1 } else { 2 };
-            Reply::Array(sort(items, width))
-        }
-        (Reply::Set(items), _) => Reply::Set(sort(items, 1)),
-        (Reply::Map(items), _) => Reply::Map(sort(items, 2)),
-        (Reply::Array(mut items), Compare::Scan(width)) if items.len() == 2 => {
-            let Some(Reply::Array(found)) = items.pop() else { panic!("a scan's second part") };
-            items.push(Reply::Array(sort(found, width)));
-            Reply::Array(items)
-        }
-        (other, _) => other,
-    }
 }
 
 fn compare_replies(version: Version, seed: u64, count: usize) {
@@ -67,7 +44,7 @@ fn compare_replies(version: Version, seed: u64, count: usize) {
         let mut ours = Vec::new();
         let args: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
         replica.execute(call, &args, &mut ours);
-        let text = |raw: &[u8]| comparable(Reply::parse(&mut &raw[..]).expect("a reply"), compare).text();
+        let text = |raw: &[u8]| unordered(Reply::parse(&mut &raw[..]).expect("a reply"), compare).text();
         executed += 1;
         meaningful += usize::from(!theirs.starts_with(b"-"));
         if text(&ours) != text(&theirs) {

@@ -6,6 +6,7 @@ pub mod maker;
 pub mod redis;
 pub mod stream_templates;
 pub mod templates;
+pub mod unordered;
 
 use bytes::Bytes;
 use onecopy_core::{ApplyContext, Incarnation, Index, QueryContext, StateMachine, Timestamp};

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::Reply;
 use super::templates::Compare;
+use super::unordered::unordered;
 
 /// A server, and a connection to it.
 pub struct Redis {
@@ -120,30 +121,11 @@ fn normal(reply: Reply) -> Reply {
     }
 }
 
-fn sort(items: Vec<Reply>, width: usize) -> Vec<Reply> {
-    let mut groups: Vec<Vec<Reply>> = items.chunks(width).map(<[Reply]>::to_vec).collect();
-    groups.sort_by_key(|group| group.iter().map(Reply::text).collect::<Vec<_>>());
-    groups.concat()
-}
-
 /// A reply, of which nothing is left that need not be equal.
 pub fn comparable(reply: Reply, compare: Compare) -> Reply {
-    match (normal(reply), compare) {
-        (Reply::Array(items), Compare::Sorted) => Reply::Array(sort(items, 1)),
-        (Reply::Array(items), Compare::SortedPairs) => {
-            // In RESP3 some pairs are arrays of their own.
-            let width = if matches!(items.first(), Some(Reply::Array(_))) { 1 } else { 2 };
-            Reply::Array(sort(items, width))
-        }
-        (Reply::Set(items), _) => Reply::Set(sort(items, 1)),
-        (Reply::Map(items), _) => Reply::Map(sort(items, 2)),
-        (Reply::Array(mut items), Compare::Scan(width)) if items.len() == 2 => {
-            let Some(Reply::Array(found)) = items.pop() else { panic!("a scan's second part") };
-            items.push(Reply::Array(sort(found, width)));
-            Reply::Array(items)
-        }
+    match (unordered(normal(reply), compare), compare) {
         (Reply::Integer(time), Compare::Remaining) if time > 0 => Reply::Integer((time + 30_000) / 60_000),
-        (other, _) => other,
+        (reply, _) => reply,
     }
 }
 
