@@ -153,7 +153,10 @@ impl Table {
     }
 
     /// Whether a database can be created.
-    pub(crate) fn has_room_for(&self, wanted: &Database) -> Result<(), Rejection> {
+    ///
+    /// # Errors
+    /// What is wrong with it, or which other one has its name or a number of it.
+    pub fn has_room_for(&self, wanted: &Database) -> Result<(), Rejection> {
         if let Some(problem) = wanted.problem() {
             return Err(Rejection::NotAllowed(problem));
         }

@@ -2,7 +2,7 @@
 
 use onecopy_core::{BootNumber, GroupId, Member, NodeId, View, ViewNumber};
 use onecopy_host::MemberChange;
-use onecopy_views::{Command, Database, NoDatabase, Table};
+use onecopy_views::{Command, Database, NoDatabase, Rejection, Table};
 
 use crate::operation::Operation;
 
@@ -177,12 +177,11 @@ pub(crate) fn said(command: &Command) -> String {
 fn create(name: &str, numbers: &str, copies: Option<u32>, table: &Table) -> Result<Question, String> {
     let database: Database =
         format!("{name}:{numbers}").parse().map_err(|error: NoDatabase| error.to_string())?;
-    if let Some(problem) = database.problem() {
-        return Err(format!("{database} cannot be created: {problem}"));
-    }
-    if let Some((_, existing)) = table.databases().find(|(_, existing)| existing.collides(&database)) {
-        return Err(format!("{database} has the name of {existing}, or one of its numbers"));
-    }
+    // What is there already would pass for what this question has brought about.
+    table.has_room_for(&database).map_err(|rejection| match rejection {
+        Rejection::NotAllowed(problem) => format!("{database} cannot be created: {problem}"),
+        rejection => rejection.to_string(),
+    })?;
     if copies == Some(0) {
         return Err("a database has at least one copy".to_owned());
     }
