@@ -132,8 +132,8 @@ fn announce(config: &Config) {
     );
 }
 
-/// No page of memory is a huge one (2 MiB), as in Redis: the first touch of a huge page clears all of it, during
-/// which the thread that touches it serves nobody.
+/// No page of memory is a huge one (2 MiB), as in Redis: the first touch of a huge page clears all of it,
+/// during which the thread that touches it serves nobody.
 fn use_small_pages() {
     if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
         warn!(%error, "the kernel goes on using huge pages: large values may hold up others for longer");

@@ -249,8 +249,8 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// The header of a map; as many [entries](Self::entry) must follow. In RESP2 it is an array, and each of them an
-    /// array of its own.
+    /// The header of a map; as many [entries](Self::entry) must follow. In RESP2 it is an array,
+    /// and each of them an array of its own.
     pub fn entries(&mut self, length: usize) {
         match (self.version, self.neutral) {
             (Version::Two, _) => self.header(b'*', length),

@@ -1,4 +1,5 @@
-//! `onecopy database`, `onecopy group`, `onecopy node` and `onecopy view`: what operators do to a running cluster.
+//! `onecopy database`, `onecopy group`, `onecopy node` and `onecopy view`: what operators do to a running
+//! cluster.
 
 mod add;
 mod database;
