@@ -304,6 +304,7 @@ impl World {
         if let Some(raft) = process.raft() {
             let leads = (raft.role() == Role::Leader).then(|| raft.term());
             self.env.checks.raft_logs.look(id, node.generation, leads, raft.log());
+            self.env.checks.members.look(raft);
             agreement::raft_is(&mut self.env.checks, id, raft);
         }
     }

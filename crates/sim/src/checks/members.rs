@@ -1,11 +1,12 @@
 //! Who belongs to the view service's Raft group: one configuration is committed at one index (state machine
-//! safety, for the entries that no state machine sees), a snapshot carries none that came after it, and at
-//! last nobody is a member in a life that is over.
+//! safety, for the entries that no state machine sees), all who have executed the same entries go by the same
+//! one, also if some of them got it in a snapshot, a snapshot carries none that came after it, and at last
+//! nobody is a member in a life that is over.
 
 use std::collections::BTreeMap;
 
 use onecopy_core::{Index, Member};
-use onecopy_raft::Configuration;
+use onecopy_raft::{Configuration, Raft};
 
 use crate::node::Node;
 use crate::trace::violated;
@@ -20,6 +21,8 @@ pub struct Members {
     begun: Vec<(Index, Configuration)>,
     /// All of them, each with the lowest index at which it was seen in a log.
     seen: Vec<(Index, Configuration)>,
+    /// What a member goes by that has executed everything up to here.
+    executed: BTreeMap<Index, Configuration>,
 }
 
 impl Members {
@@ -51,9 +54,29 @@ impl Members {
         }
     }
 
+    /// A member has taken a turn.
+    pub fn look(&mut self, raft: &Raft) {
+        self.goes_by(raft.applied(), raft.applied_configuration());
+    }
+
+    /// Whoever has executed everything up to this entry goes by this configuration.
+    fn goes_by(&mut self, applied: Index, configuration: &Configuration) {
+        // Who joined later knows no configuration before the one that it joined with.
+        if *configuration == Configuration::default() {
+            return;
+        }
+        let known = self.executed.entry(applied).or_insert_with(|| configuration.clone());
+        if known != configuration {
+            violated(
+                CHECKER,
+                format!("who has executed {applied} goes by {known:?}, and another by {configuration:?}"),
+            );
+        }
+    }
+
     /// A snapshot of the view table, as of this entry, carries this configuration. A later one may be lost,
     /// and a node that starts from the snapshot would not know.
-    pub fn imaged(&self, at: Index, configuration: &Configuration) {
+    pub fn imaged(&mut self, at: Index, configuration: &Configuration) {
         let is_earlier = |(lowest, seen): &(Index, Configuration)| *lowest <= at && seen == configuration;
         // Who joined later knows no configuration before the one that it joined with.
         let is_known = *configuration != Configuration::default();
@@ -63,6 +86,7 @@ impl Members {
                 format!("the snapshot at {at} carries {configuration:?}, which nobody had so early"),
             );
         }
+        self.goes_by(at, configuration);
     }
 
     fn last(&self) -> (Index, Option<&Configuration>) {
@@ -135,6 +159,17 @@ mod tests {
         assert_eq!(caught(|| members.imaged(Index(4), &of(&[1, 2, 3]))), None);
         assert_eq!(caught(|| members.imaged(Index(5), &of(&[1, 2]))), None);
         assert_eq!(caught(|| members.imaged(Index(4), &of(&[1, 2]))), Some(CHECKER));
+    }
+
+    #[test]
+    fn a_member_that_keeps_its_configuration_beside_a_snapshot_is_caught() {
+        let mut members = Members::default();
+        members.founded(of(&[1, 2, 3]));
+        members.configured(Index(5), &of(&[1, 2]), true);
+        members.imaged(Index(7), &of(&[1, 2]));
+        members.goes_by(Index(7), &of(&[1, 2]));
+        members.goes_by(Index(7), &Configuration::default());
+        assert_eq!(caught(|| members.goes_by(Index(7), &of(&[1, 2, 3]))), Some(CHECKER));
     }
 
     #[test]

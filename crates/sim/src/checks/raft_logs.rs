@@ -1,7 +1,9 @@
 //! The logs of the view service (Raft paper, Figure 3). *Leader append-only*: a leader never overwrites or
 //! deletes entries of its log. *Log matching*: if two logs contain an entry with the same index and term,
 //! they are identical up to it. By induction it is enough that every entry that was ever seen has one content
-//! and one predecessor.
+//! and one predecessor. And a snapshot takes nothing away that follows it: a member that has acknowledged
+//! those entries may be needed for them (section 7: "if the follower receives a snapshot that describes a
+//! prefix of its log, entries following the snapshot are still valid and must be retained").
 
 use std::collections::BTreeMap;
 
@@ -16,8 +18,8 @@ use crate::trace::violated;
 pub struct RaftLogs {
     /// Every entry, and the one before it.
     entries: BTreeMap<EntryId, (Entry, EntryId)>,
-    /// How far the log of each member has been looked at.
-    looked: BTreeMap<NodeId, EntryId>,
+    /// How far the log of each member has been looked at, and in which process.
+    looked: BTreeMap<NodeId, (u64, EntryId)>,
     /// In which term of which process a member leads, and the last entry that it had then.
     leads: BTreeMap<NodeId, (u64, Term, EntryId)>,
 }
@@ -27,9 +29,31 @@ impl RaftLogs {
     /// machine, and `leads` is its term if it is the leader.
     pub fn look(&mut self, me: NodeId, process: u64, leads: Option<Term>, log: &Log) {
         self.append_only(me, process, leads, log);
-        let looked = self.looked.insert(me, log.last()).unwrap_or(EntryId::ZERO);
+        let (in_process, looked) =
+            self.looked.insert(me, (process, log.last())).unwrap_or((process, EntryId::ZERO));
         if looked != log.last() {
+            // A process that dies may lose what was not durable.
+            if in_process == process {
+                self.retained(me, looked, log);
+            }
             self.matching(me, looked, log);
+        }
+    }
+
+    /// What followed the base is still there if nothing has come in its place. A leader that cuts a log
+    /// appends in the same turn; a snapshot leaves nothing behind it.
+    fn retained(&self, me: NodeId, looked: EntryId, log: &Log) {
+        let base = log.base();
+        if log.last() != base || looked.index <= base.index {
+            return;
+        }
+        let mut id = looked;
+        while id.index > base.index {
+            let Some((_, before)) = self.entries.get(&id) else { return };
+            id = *before;
+        }
+        if id == base {
+            violated(CHECKER, format!("{me} gave up {looked}, which follows its snapshot at {base}"));
         }
     }
 
@@ -97,6 +121,16 @@ mod tests {
         logs.look(NodeId(1), 1, None, &log(&[1, 1, 3]));
         logs.look(NodeId(2), 1, None, &log(&[1, 2]));
         assert_eq!(caught(|| logs.look(NodeId(2), 1, None, &log(&[1, 2, 3]))), Some(CHECKER));
+    }
+
+    #[test]
+    fn a_snapshot_in_place_of_a_log_that_covers_it_is_caught() {
+        let mut logs = RaftLogs::default();
+        logs.look(NodeId(1), 1, None, &log(&[1, 1, 3]));
+        logs.look(NodeId(2), 1, None, &log(&[1, 2]));
+        let snapshot = Log::new(EntryId::new(2, 1));
+        logs.look(NodeId(2), 1, None, &snapshot);
+        assert_eq!(caught(|| logs.look(NodeId(1), 1, None, &snapshot)), Some(CHECKER));
     }
 
     #[test]
