@@ -29,6 +29,9 @@
 //! - [`costly`]: a read is not taken from one lost primary to the next for ever – rule E2
 //! - [`promise`]: what is said in a view is said under a durable promise of it – rule P3
 //! - [`views`]: views grow by one, heirs only, one primary per view – rules P4, P5, P9, P11
+//! - [`petitions`]: what replicas ask the view service for is done in the view in which they ask, if they still
+//!   do – `onecopy_core::Petition`
+//! - [`lives`]: a life of data that was followed by another never counts again – rule P9
 //! - [`second`]: a second process with the id of a living one is not taken for it – rule `LivingLife`
 //! - [`evidence`]: what view nodes know of others never goes back – Lamport, 1978; `onecopy_views::Moment`
 //! - [`informed`]: whoever leads the view service decides with everything that was committed before – rule
@@ -67,10 +70,12 @@ pub mod led;
 pub mod ledger;
 pub mod linearizable;
 pub mod liveness;
+pub mod lives;
 pub mod looks;
 pub mod lost;
 pub mod members;
 pub mod own;
+pub mod petitions;
 pub mod promise;
 pub mod quorums;
 pub mod raft;
@@ -171,6 +176,10 @@ pub struct Checks {
     pub raft_agreed: agreed::Agreed,
     /// What view nodes know of the others.
     pub evidence: evidence::Evidence,
+    /// What replicas have asked of them.
+    pub petitions: petitions::Petitions,
+    /// The lives of data that were registered.
+    pub lives: lives::Lives,
     /// How far its leaders are.
     pub informed: informed::Informed,
     /// The time of entries.

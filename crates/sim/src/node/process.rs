@@ -473,14 +473,22 @@ impl Process {
         let mut effects = std::mem::take(&mut self.control_out.effects);
         for effect in effects.drain(..) {
             match effect {
-                ControlEffect::Send { to, message } if to == me => {
-                    self.inbox.push(Happened::Received(me, Packet::Control(message)));
-                }
                 ControlEffect::Send { to, message } => {
-                    if let (ControlMessage::Raft(letter), Some(raft)) = (&message, self.raft()) {
-                        agreement::raft_says(&mut env.checks, me, raft, &letter.message);
+                    match (&message, self.raft()) {
+                        (ControlMessage::Petition(moment, petition), _) => {
+                            env.checks.petitions.asked(me, *moment, petition);
+                        }
+                        (ControlMessage::Raft(letter), Some(raft)) if to != me => {
+                            agreement::raft_says(&mut env.checks, me, raft, &letter.message);
+                        }
+                        _ => {}
                     }
-                    self.send(env, to, Packet::Control(message));
+                    let packet = Packet::Control(message);
+                    if to == me {
+                        self.inbox.push(Happened::Received(me, packet));
+                    } else {
+                        self.send(env, to, packet);
+                    }
                 }
                 ControlEffect::LookFor { node, address } => self.look_for(node, &address),
                 ControlEffect::Follow(table) => {

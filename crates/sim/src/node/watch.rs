@@ -154,6 +154,8 @@ impl ViewObserver for ViewWatch<'_> {
         self.env.note(self.me, || format!("proposes {command:?}"));
         let heard = |node| monitor.last_ping(now, node).map(|(_, ping)| ping.incarnation);
         self.env.checks.groups.values().for_each(|group| group.views.proposed(command, heard));
+        let heard = |node| monitor.last_ping(now, node).map(|(_, ping)| ping.moment());
+        self.env.checks.petitions.proposed(command, heard);
         self.env.checks.second.proposed(self.me, command, self.env.time);
         self.env.checks.informed.proposed(self.me);
     }
@@ -180,6 +182,7 @@ impl ViewObserver for ViewWatch<'_> {
     fn applied(&mut self, entry: &Entry, table: &Table, term: Term) {
         self.env.checks.raft.applied(entry, table, term);
         self.env.checks.informed.executed(self.me, entry.id.epoch);
+        self.env.checks.lives.learnt(table);
         self.env.checks.groups.values_mut().for_each(|group| group.views.learnt(table));
     }
 
