@@ -86,6 +86,7 @@ pub mod number;
 mod pieces;
 mod scrub;
 mod seed;
+mod serial;
 mod slot;
 mod steps;
 mod tokens;

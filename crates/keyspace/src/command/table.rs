@@ -7,8 +7,8 @@
 
 use super::{Command, Kind, Run, Spec};
 use crate::commands::{
-    bitfield, bitop, bits, counters, databases, expiry, geo, geo_search, hashes, hyperloglog, keys, lcs,
-    lists, object, once, random, scan, set, set_algebra, sets, sort, stream_claim, stream_groups,
+    bitfield, bitop, bits, counters, databases, dump, expiry, geo, geo_search, hashes, hyperloglog, keys,
+    lcs, lists, object, once, random, scan, set, set_algebra, sets, sort, stream_claim, stream_groups,
     stream_info, stream_pending, stream_range, stream_read, streams, strings, watching, zset_algebra,
     zset_range, zsets,
 };
@@ -67,6 +67,8 @@ pub(super) static TABLE: &[Command] = table! {
         "O(1)" "Decrement the integer value of a key by the given number";
     "del" -2, Write - -, 1 -1 1 0, "generic" "1.0.0" => Write keys::del;
         "O(N)" "Delete a key";
+    "dump" 2, Read - -, 1 1 1 0, "generic" "2.6.0" => Read dump::dump;
+        "O(1)+O(N*M)" "Return a serialized version of the value of a key";
     "exists" -2, Read - fast, 1 -1 1 0, "generic" "1.0.0" => Read keys::exists;
         "O(N)" "Determine if a key exists";
     "expire" -3, Write - fast, 1 1 1 0, "generic" "1.0.0" => Write expiry::expire;
@@ -219,6 +221,8 @@ pub(super) static TABLE: &[Command] = table! {
         "O(1)" "Rename a key";
     "renamenx" 3, Write - fast, 1 2 1 0, "generic" "1.0.0" => Write keys::renamenx;
         "O(1)" "Rename a key, only if the new key does not exist";
+    "restore" -4, Write grows -, 1 1 1 0, "generic" "2.6.0" => Write dump::restore;
+        "O(1)+O(N*M)" "Create a key from the serialized version of a value";
     "rpop" -2, Write - fast, 1 1 1 0, "list" "1.0.0" => Write lists::rpop;
         "O(N)" "Remove and get the last elements in a list";
     "rpoplpush" 3, Write grows -, 1 2 1 0, "list" "1.2.0" => Write lists::rpoplpush;

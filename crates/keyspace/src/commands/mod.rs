@@ -8,6 +8,7 @@ pub(crate) mod bitop;
 pub(crate) mod bits;
 pub(crate) mod counters;
 pub(crate) mod databases;
+pub(crate) mod dump;
 pub(crate) mod expiry;
 pub(crate) mod geo;
 pub(crate) mod geo_search;

@@ -18,6 +18,7 @@
 //! | `draw` | `SRANDMEMBER`, `HRANDFIELD`, `ZRANDMEMBER` |
 //! | `scan` | `SCAN` and its relatives |
 //! | `copy` | `COPY`, and numbers of databases |
+//! | `restore` | `RESTORE` |
 
 mod algebra;
 mod bounds;
@@ -27,6 +28,7 @@ mod draw;
 mod expire;
 mod pop;
 mod range;
+mod restore;
 mod scan;
 mod search;
 mod set;
@@ -41,6 +43,7 @@ pub use draw::{Draw, DrawOptions};
 pub use expire::Expire;
 pub use pop::{ListEnd, PopOptions, ScoreEnd};
 pub use range::RangeQuery;
+pub use restore::RestoreOptions;
 pub use scan::{ScanOptions, parse_cursor};
 pub use search::Search;
 pub use set::{Expiry, GetexOptions, SetOptions};

@@ -5,6 +5,7 @@ mod support;
 
 mod bits;
 mod bounds;
+mod dump;
 mod geo;
 mod hashes;
 mod hyperloglog;

@@ -78,6 +78,8 @@ static TABLE: &[Row] = table! {
         "concurrent increments add up; who removes takes away those that it had seen" => counters::decrby;
     "del" Merges
         "removes what it has seen" => keys::del;
+    "dump" Refused
+        "serializes a value as Redis has it, and is not there yet";
     "exists" Reads => keys::exists;
     "expire" Merges
         "of concurrent ones the latest counts, about what its replica has seen" => expiry::expire;
@@ -205,6 +207,8 @@ static TABLE: &[Row] = table! {
         "puts what this replica shows under another name; concurrent writes to the old name stay there" => keys::rename;
     "renamenx" Local
         "puts what this replica shows under another name; concurrent writes to the old name stay there" => keys::renamenx;
+    "restore" Refused
+        "takes a value as Redis has it, and is not there yet";
     "rpop" Local
         "two replicas may pop the same element: each is given at least once" => lists::rpop;
     "rpoplpush" Local

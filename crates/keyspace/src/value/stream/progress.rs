@@ -26,7 +26,7 @@ impl Progress {
     }
 
     /// How many entries have been up to this id, if that is known.
-    pub(super) fn read_up_to(&self, id: Id) -> Option<i64> {
+    pub(crate) fn read_up_to(&self, id: Id) -> Option<i64> {
         if self.added == 0 {
             return Some(0);
         }
