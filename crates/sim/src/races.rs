@@ -60,6 +60,8 @@ impl Race {
     /// Bends a run towards it.
     pub(crate) fn bend(self, profile: &mut Profile, dice: &mut Dice) {
         let ms = |dice: &mut Dice, low: u64, high: u64| dice.between(low, high) * MS;
+        // What was thought of later draws from dice of its own: all other runs stay what they were.
+        let later = &mut Dice::new(dice.clone().number(), 0);
         profile.fault_time = profile.fault_time.min(15 * SECOND);
         match self {
             Self::Leases => {
@@ -82,6 +84,11 @@ impl Race {
                     profile.fault_length = ms(dice, 2_000, 5_000);
                 } else if dice.chance(500) {
                     profile.weights.extend([(Fault::LoseData, 15), (Fault::Crash, 10)]);
+                }
+                if profile.copies == 3 && later.chance(400) {
+                    // A primary falls apart from the view service together with one of its two backups.
+                    (profile.nodes, profile.workload.reads) = (5, 700);
+                    (profile.fault_interval, profile.fault_length) = (2 * SECOND, 5 * SECOND);
                 }
             }
             Self::Handovers => {
@@ -116,6 +123,12 @@ impl Race {
                 profile.fault_interval = ms(dice, 700, 2_000);
                 profile.fault_length = ms(dice, 2_000, 5_000);
                 profile.think = 10 * MS;
+                if later.chance(600) {
+                    // Whoever asks while a round is under way has not asked before: nobody waits for an answer
+                    // all the time.
+                    (profile.clients, profile.think) = (12, ms(later, 500, 2_000));
+                    profile.workload.keys = later.between(1, 2);
+                }
             }
             Self::Restarts => {
                 profile.weights = [(Fault::Crash, 40), (Fault::CrashSeveral, 5)].into();
@@ -184,6 +197,14 @@ impl Race {
                 profile.fault_length = ms(dice, 150, 1_200);
                 (profile.clients, profile.think) = (1, SECOND);
                 profile.stray(dice, 100, 1_000);
+                if later.chance(400) {
+                    // A snapshot takes long to be written, and meanwhile somebody else leads, who has the
+                    // entries.
+                    let slow = [(Fault::DiskStall, 40), (Fault::SlowDisk, 20), (Fault::HandOverViews, 30)];
+                    profile.weights.extend(slow);
+                    (profile.raft_log_bytes_max, profile.churn) = (1_000, later.between(20, 80));
+                    profile.raft_append_bytes_max = 1 << 20;
+                }
             }
             Self::Outages => {
                 profile.weights =
