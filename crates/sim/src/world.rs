@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use onecopy_core::{Incarnation, Member, NodeId, Rules};
-use onecopy_host::Group;
+use onecopy_host::{Group, VIEW_GROUP};
 use onecopy_raft::{Configuration, Role};
 use onecopy_replica::Standing;
 use onecopy_views::Membership;
@@ -300,11 +300,16 @@ impl World {
                 kept::check(checks.views.newest(), checks.views.changes(), self.env.profile.copies);
             }
             agreement::replica_is(checks, id, replica);
+            let durable = replica.status(node.clock.instant(self.env.time)).durable;
+            let (member, log) = ((id, node.generation), replica.log());
+            self.env.checks.durable.look(member, *group, (log, durable), &node.disk);
         }
         if let Some(raft) = process.raft() {
             let leads = (raft.role() == Role::Leader).then(|| raft.term());
             self.env.checks.raft_logs.look(id, node.generation, leads, raft.log());
             self.env.checks.members.look(raft);
+            let (member, log) = ((id, node.generation), raft.log());
+            self.env.checks.durable.look(member, VIEW_GROUP, (log, raft.durable()), &node.disk);
             agreement::raft_is(&mut self.env.checks, id, raft);
         }
     }

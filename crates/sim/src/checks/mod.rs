@@ -29,6 +29,7 @@
 //! - [`costly`]: a read is not taken from one lost primary to the next for ever – rule E2
 //! - [`promise`]: what is said in a view is said under a durable promise of it – rule P3
 //! - [`views`]: views grow by one, heirs only, one primary per view – rules P4, P5, P9, P11
+//! - [`durable`]: what a member takes for durable is on its disk – Raft paper, section 5; rule P1
 //! - [`petitions`]: what replicas ask the view service for is done in the view in which they ask, if they still
 //!   do – `onecopy_core::Petition`
 //! - [`lives`]: a life of data that was followed by another never counts again – rule P9
@@ -57,6 +58,7 @@ pub mod clocks;
 pub mod copies;
 pub mod costly;
 pub mod digests;
+pub mod durable;
 pub mod enough;
 pub mod evidence;
 pub mod expiry;
@@ -176,6 +178,8 @@ pub struct Checks {
     pub raft_agreed: agreed::Agreed,
     /// What view nodes know of the others.
     pub evidence: evidence::Evidence,
+    /// What members take for durable.
+    pub durable: durable::Durable,
     /// What replicas have asked of them.
     pub petitions: petitions::Petitions,
     /// The lives of data that were registered.
