@@ -131,7 +131,7 @@ mod tests {
         let mut builder = Builder::new(Header::default());
         let id = BatchId { coordinator: Incarnation(7), sequence: index };
         if !commands.is_empty() {
-            builder.push(&Batch { id, done_below: 0, part: None, body: body(0, commands) });
+            builder.push(&Batch { id, done_below: 0, part: None, heard: Vec::new(), body: body(0, commands) });
         }
         Entry { id: EntryId::new(index, epoch), time: Timestamp(time), seed: 0, payload: builder.finish() }
     }

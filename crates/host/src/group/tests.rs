@@ -93,7 +93,7 @@ impl Rig {
         let body = Bytes::copy_from_slice(body);
         let (coordinator, view) = (Incarnation(9), ViewNumber(known));
         let forward =
-            Forward { group: GROUP, view, coordinator, sequence, done_below: 1, kind, part: None, body };
+            Forward { group: GROUP, view, coordinator, sequence, done_below: 1, kind, part: None, heard: Vec::new(), body };
         self.group.offer(Origin::Local { sequence }, forward, &mut self.out);
     }
 

@@ -97,7 +97,7 @@ mod tests {
         ledger.batch(life, before, ops);
         let mut builder = payload::Builder::new(payload::Header::default());
         let id = onecopy_core::BatchId { coordinator: life, sequence: before };
-        builder.push(&payload::Batch { id, done_below: 0, part: None, body: Bytes::new() });
+        builder.push(&payload::Batch { id, done_below: 0, part: None, heard: Vec::new(), body: Bytes::new() });
         let id = EntryId::new(before + 1, 1);
         let entry = Entry { id, time: Timestamp(time), seed: 0, payload: builder.finish() };
         ledger.applied(NodeId(1), Index(before), &entry);
