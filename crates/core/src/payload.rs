@@ -198,7 +198,8 @@ pub fn decode(payload: &Bytes) -> Result<(Header, Batches), PayloadError> {
         header.absent = Absent::Everybody;
     } else if flags & SOME_ABSENT != 0 {
         let ids = take_numbers(&mut rest, 16).ok_or_else(|| cut_short(&rest))?;
-        let ids = ids.chunks_exact(16).filter_map(|id| Some(Incarnation(u128::from_le_bytes(id.try_into().ok()?))));
+        let ids =
+            ids.chunks_exact(16).filter_map(|id| Some(Incarnation(u128::from_le_bytes(id.try_into().ok()?))));
         header.absent = Absent::These(ids.collect());
     }
     Ok((header, Batches { rest, total: payload.len() }))
@@ -265,7 +266,9 @@ impl Batches {
         let mut heard = Vec::new();
         if has_heard {
             let numbers = take_numbers(&mut self.rest, 8)?;
-            heard.extend(numbers.chunks_exact(8).filter_map(|it| Some(u64::from_le_bytes(it.try_into().ok()?))));
+            heard.extend(
+                numbers.chunks_exact(8).filter_map(|it| Some(u64::from_le_bytes(it.try_into().ok()?))),
+            );
         }
         (length <= self.rest.len()).then(|| (part, heard, self.rest.split_to(length)))
     }

@@ -86,12 +86,14 @@ pub mod number;
 mod pieces;
 mod scrub;
 mod seed;
+mod serving;
 mod slot;
 mod steps;
 mod tokens;
 mod transaction;
 mod trash;
 mod value;
+mod waiters;
 mod watches;
 
 pub mod command;

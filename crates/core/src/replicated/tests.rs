@@ -102,7 +102,13 @@ fn a_large_entry_goes_into_the_digest_bit_by_bit() {
     };
     let mut builder = Builder::new(Header::default());
     let id = BatchId { coordinator: Incarnation(7), sequence: 1 };
-    builder.push(&Batch { id, done_below: 1, part: None, heard: Vec::new(), body: vec![b'x'; 5 * DIGEST_PIECE].into() });
+    builder.push(&Batch {
+        id,
+        done_below: 1,
+        part: None,
+        heard: Vec::new(),
+        body: vec![b'x'; 5 * DIGEST_PIECE].into(),
+    });
     let entry = Entry { payload: builder.finish(), ..entry(1, &[], 1) };
     let (mut whole, mut sliced) = (fresh(), fresh());
     execute(&mut whole, &entry);

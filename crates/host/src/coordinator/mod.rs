@@ -29,8 +29,8 @@ use onecopy_core::{GroupId, Incarnation, Index, Instant, NodeId, View};
 
 use crate::message::{Answer, Forward, Kind, Outcome};
 use batch::Batch;
-use parked::Parked;
 pub use config::{BATCH_BYTES_MAX, CoordinatorConfig, LARGE_BYTES, PART_BYTES};
+use parked::Parked;
 
 /// So many batches that travel in parts are on their way at a time; the others wait. Replicas keep what has
 /// come of so many of each coordinator.
@@ -187,7 +187,10 @@ impl<T> Coordinator<T> {
 
     /// The batches that have not been answered, and whose requests each carries, in their order.
     pub fn outstanding(&self) -> impl Iterator<Item = (u64, &[T])> {
-        self.batches.iter().chain(self.parked.iter()).map(|(sequence, batch)| (*sequence, batch.clients.as_slice()))
+        self.batches
+            .iter()
+            .chain(self.parked.iter())
+            .map(|(sequence, batch)| (*sequence, batch.clients.as_slice()))
     }
 
     /// Takes a request for the next batch.
@@ -208,9 +211,8 @@ impl<T> Coordinator<T> {
             return;
         }
         let before = self.view.replace(view.clone());
-        let goes_on = before
-            .as_ref()
-            .is_some_and(|before| (before.primary, before.boot) == (view.primary, view.boot));
+        let goes_on =
+            before.as_ref().is_some_and(|before| (before.primary, before.boot) == (view.primary, view.boot));
         // In a view between, somebody else may have led, and this primary forgotten whom it has to answer.
         let has_led_since = before.is_some_and(|before| before.number.next() == view.number);
         if !(goes_on && has_led_since) {
@@ -381,8 +383,9 @@ impl<T> Coordinator<T> {
 
     fn expire(&mut self, now: Instant) {
         let timeout = self.config.request_timeout;
-        let ended =
-            self.batches.extract_if(.., |_, batch| batch.ends_at(timeout).is_some_and(|end| now >= end) || batch.is_dangerous());
+        let ended = self.batches.extract_if(.., |_, batch| {
+            batch.ends_at(timeout).is_some_and(|end| now >= end) || batch.is_dangerous()
+        });
         for (sequence, batch) in ended {
             let reply = batch.end();
             self.parked.give_up(sequence, &batch);

@@ -56,12 +56,7 @@ impl<T> Parked<T> {
 
     /// Something is said of a batch: if it is parked, and this is an answer, it is among the others again. If
     /// its primary does not know any more, it is asked for again.
-    pub(super) fn wake(
-        &mut self,
-        sequence: u64,
-        outcome: &Outcome,
-        batches: &mut BTreeMap<u64, Batch<T>>,
-    ) {
+    pub(super) fn wake(&mut self, sequence: u64, outcome: &Outcome, batches: &mut BTreeMap<u64, Batch<T>>) {
         if matches!(outcome, Outcome::Done { .. } | Outcome::Forgotten | Outcome::Unknown)
             && let Some(batch) = self.batches.remove(&sequence)
         {

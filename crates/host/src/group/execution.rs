@@ -31,7 +31,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use onecopy_core::{Answer, BatchId, Digest, Entry, EntryId, Index, Instant, Protocol, Rule, StateMachine, Timestamp};
+use onecopy_core::{
+    Answer, BatchId, Digest, Entry, EntryId, Index, Instant, Protocol, Rule, StateMachine, Timestamp,
+};
 use onecopy_replica::Input;
 
 use super::fiber::{Done, Work};

@@ -16,7 +16,9 @@ use bytes::Bytes;
 use corosensei::stack::DefaultStack;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 use onecopy_core::payload::PayloadError;
-use onecopy_core::{Answer, BatchId, Budget, Entry, Pause, QueryContext, Replicated, Slices, StateMachine, Timestamp};
+use onecopy_core::{
+    Answer, BatchId, Budget, Entry, Pause, QueryContext, Replicated, Slices, StateMachine, Timestamp,
+};
 
 /// The size of the stack. Only what has been touched of it takes memory.
 const STACK_BYTES: usize = 1 << 20;

@@ -309,7 +309,8 @@ impl<M: StateMachine> Group<M> {
         // Time alone changes the state: that, too, is an entry. One at a time is enough.
         let scrubs = self.scrubs_at().is_some_and(|at| at <= now);
         let is_paced = self.next_lapse <= now;
-        let lapses = due && (is_paced || !self.reads.is_empty()) || (self.has_leftovers() || self.parked.has_news()) && is_paced;
+        let lapses = due && (is_paced || !self.reads.is_empty())
+            || (self.has_leftovers() || self.parked.has_news()) && is_paced;
         let is_free = match self.execution.is_behind() {
             // What was made for time is executed late. Only a read needs another one meanwhile.
             true => is_paced && !self.reads.is_empty() && self.is_settled(),

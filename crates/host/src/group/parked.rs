@@ -104,7 +104,9 @@ impl<M: StateMachine> Group<M> {
             return;
         }
         while let Some((_, id, origin)) = self.parked.given.pop_front_if(|(at, ..)| *at <= now) {
-            let Some(state) = self.state.here() else { return self.parked.given.push_front((now, id, origin)) };
+            let Some(state) = self.state.here() else {
+                return self.parked.given.push_front((now, id, origin));
+            };
             let outcome = match state.sessions().unheard(id) {
                 // It was heard.
                 None => continue,

@@ -39,8 +39,8 @@ impl Ledger {
                 let op = &self.ops[id];
                 let index = match (op.action.kind(), op.executed) {
                     (Kind::Read, _) => witness.0.max(op.floor),
-                    (Kind::Write, Some((index, _))) => index,
-                    (Kind::Write, None) => {
+                    (Kind::Write | Kind::Wait, Some((index, _))) => index,
+                    (Kind::Write | Kind::Wait, None) => {
                         violated(CHECKER, format!("operation {id} is acknowledged, but is not committed"))
                     }
                 };
@@ -97,7 +97,13 @@ mod tests {
         ledger.batch(life, before, ops);
         let mut builder = payload::Builder::new(payload::Header::default());
         let id = onecopy_core::BatchId { coordinator: life, sequence: before };
-        builder.push(&payload::Batch { id, done_below: 0, part: None, heard: Vec::new(), body: Bytes::new() });
+        builder.push(&payload::Batch {
+            id,
+            done_below: 0,
+            part: None,
+            heard: Vec::new(),
+            body: Bytes::new(),
+        });
         let id = EntryId::new(before + 1, 1);
         let entry = Entry { id, time: Timestamp(time), seed: 0, payload: builder.finish() };
         ledger.applied(NodeId(1), Index(before), &entry);
