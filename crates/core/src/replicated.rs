@@ -211,9 +211,11 @@ impl<M: StateMachine> Replicated<M> {
     fn give(&mut self, context: &ApplyContext<'_>, respond: &mut impl FnMut(BatchId, Answer)) {
         for Output { to, response } in self.machine.outputs() {
             let bounds = self.answer_bounds();
-            let is_kept = self.rules.hold(Rule::KeepWhatIsGiven);
-            if !is_kept || self.side.sessions.given(to, &response, bounds, context.memory_max) {
+            if self.side.sessions.given(to, &response, bounds, context.memory_max) {
                 respond(to, Answer::Late(response));
+            }
+            if !self.rules.hold(Rule::KeepWhatIsGiven) {
+                self.side.sessions.forget_given(to);
             }
         }
     }

@@ -233,6 +233,15 @@ impl Sessions {
         true
     }
 
+    /// Forgets a parked batch that was given something, for those who want to see whether it is noticed.
+    pub(crate) fn forget_given(&mut self, to: BatchId) {
+        let session = self.sessions.get_mut(&to.coordinator);
+        if let Some(parked) = session.and_then(|session| session.parked.remove(&to.sequence)) {
+            self.answer_bytes -= parked.bytes();
+            self.batches -= 1;
+        }
+    }
+
     /// What a parked batch was given, if its coordinator has not heard it: `Some(None)` if that was
     /// forgotten.
     #[must_use]

@@ -37,14 +37,19 @@ impl Ledger {
             }
             Reply::Done(bytes, witness) => {
                 let op = &self.ops[id];
+                let given = self.waits.given(id);
                 let index = match (op.action.kind(), op.executed) {
                     (Kind::Read, _) => witness.0.max(op.floor),
-                    (Kind::Write | Kind::Wait, Some((index, _))) => index,
-                    (Kind::Write | Kind::Wait, None) => {
+                    (Kind::Wait, _) => match given {
+                        Some((_, index)) => index,
+                        None => violated(CHECKER, format!("operation {id} is answered, but waits")),
+                    },
+                    (Kind::Write, Some((index, _))) => index,
+                    (Kind::Write, None) => {
                         violated(CHECKER, format!("operation {id} is acknowledged, but is not committed"))
                     }
                 };
-                if op.action.kind() == Kind::Write && index <= op.floor {
+                if op.action.kind() != Kind::Read && index <= op.floor {
                     violated(
                         CHECKER,
                         format!(
@@ -57,7 +62,10 @@ impl Ledger {
                 if op.action == Action::Audit {
                     accounts::check(id, bytes);
                 }
-                let expected = self.expected(id, index);
+                let expected = match given {
+                    Some((answer, _)) => answer.to_vec(),
+                    None => self.expected(id, index),
+                };
                 if let Some(own) = &self.own {
                     own.check(id, index, self.time_at(index), bytes);
                 } else if !fits(op.action, bytes, &expected) {
