@@ -109,7 +109,8 @@ pub(crate) fn action(dice: &mut Dice, family: Family, reads: u64) -> Action {
     if Family::LATER.contains(&family) {
         return Action::Several(Step::draw(dice, family, reads));
     }
-    if dice.chance(reads) {
+    // A queue is read when all is over.
+    if family != Family::Waits && dice.chance(reads) {
         return family.read();
     }
     match family {

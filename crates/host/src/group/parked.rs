@@ -118,3 +118,57 @@ impl<M: StateMachine> Group<M> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Instant = Instant::ZERO;
+
+    fn id(coordinator: u128, sequence: u64) -> BatchId {
+        BatchId { coordinator: Incarnation(coordinator), sequence }
+    }
+
+    fn remote(node: u32, id: BatchId) -> Origin {
+        Origin::Remote { node: NodeId(node), coordinator: id.coordinator, sequence: id.sequence }
+    }
+
+    #[test]
+    fn whoever_begins_to_lead_calls_everybody_absent_once() {
+        let mut parked = Parked::default();
+        parked.view_changed(true);
+        assert_eq!((parked.absent(), parked.has_news()), (Absent::Everybody, false));
+        parked.lost(NodeId(2));
+        assert_eq!(parked.absent(), Absent::Everybody);
+        parked.absent_said();
+        parked.park(id(7, 1), remote(2, id(7, 1)));
+        // Another view that it leads.
+        parked.view_changed(true);
+        assert_eq!(parked.absent(), Absent::Nobody);
+        assert_eq!(parked.given(id(7, 1), NOW), Some(remote(2, id(7, 1))));
+        assert_eq!(parked.given(id(7, 1), NOW), None, "once");
+        assert_eq!(parked.repeats_at(), Some(NOW + REPEAT_AFTER));
+        parked.view_changed(false);
+        parked.view_changed(true);
+        assert_eq!((parked.repeats_at(), parked.absent()), (None, Absent::Everybody));
+    }
+
+    #[test]
+    fn whose_connection_is_lost_is_absent() {
+        let mut parked = Parked::default();
+        parked.park(id(7, 1), remote(2, id(7, 1)));
+        parked.park(id(7, 2), remote(2, id(7, 2)));
+        parked.park(id(8, 1), remote(3, id(8, 1)));
+        parked.park(id(9, 1), Origin::Local { sequence: 1 });
+        parked.lost(NodeId(4));
+        assert!(!parked.has_news());
+        parked.given(id(8, 1), NOW);
+        parked.lost(NodeId(2));
+        assert!(parked.has_news() && parked.repeats_at().is_some());
+        assert_eq!(parked.absent(), Absent::These(vec![Incarnation(7)]));
+        // What was answered there may have been heard, or is asked for again.
+        parked.lost(NodeId(3));
+        assert_eq!(parked.repeats_at(), None);
+        assert_eq!(parked.absent(), Absent::These(vec![Incarnation(7)]), "nobody waits there");
+    }
+}
