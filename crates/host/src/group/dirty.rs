@@ -248,7 +248,13 @@ mod tests {
             let id = BatchId { coordinator: Incarnation(7), sequence: 1 };
             let part = Some(Part { at, of: 6 });
             let mut builder = Builder::new(Header::default());
-            builder.push(&Batch { id, done_below: 0, part, body: Bytes::from_static(body.as_bytes()) });
+            builder.push(&Batch {
+                id,
+                done_below: 0,
+                part,
+                heard: Vec::new(),
+                body: Bytes::from_static(body.as_bytes()),
+            });
             Entry { payload: builder.finish(), ..entry(index, 1, index, &[]) }
         };
         let mut scene = Scene::new(vec![part(2, 0, "two"), part(3, 3, "one"), entry(4, 1, 4, &[])]);

@@ -341,7 +341,7 @@ impl<M: StateMachine> Group<M> {
         });
         let has_more = self.has_leftovers() || self.parked.has_news();
         let removal = (is_idle && has_more).then_some(self.next_lapse);
-        let repeat = self.parked.repeats_at().filter(|_| self.state.here().is_some());
+        let repeat = self.parked.repeats_at().filter(|_| self.may_repeat());
         let images = self.snapshots.want_turn() && self.state.here().is_some();
         let busy = (images || self.tidies || self.execution.wants_turn()).then_some(now);
         let scrub = self.scrubs_at().filter(|_| is_idle);

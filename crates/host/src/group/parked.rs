@@ -98,9 +98,15 @@ impl<M: StateMachine> Group<M> {
         self.parked.lost(node);
     }
 
+    /// Whether answers may be said again: not while the state is away, or while the view has too few members
+    /// for any answer.
+    pub(super) fn may_repeat(&self) -> bool {
+        self.state.here().is_some() && self.lacks_copies().is_none()
+    }
+
     /// Says once more what was answered, and was perhaps not heard.
     pub(super) fn repeat_late_answers(&mut self, now: Instant, out: &mut Out<GroupEffect>) {
-        if self.parked.repeats_at().is_none_or(|at| at > now) || self.lacks_copies().is_some() {
+        if !self.may_repeat() {
             return;
         }
         while let Some((_, id, origin)) = self.parked.given.pop_front_if(|(at, ..)| *at <= now) {
