@@ -70,7 +70,13 @@ fn batches(count: u64, size: u64) -> Vec<Batch> {
             body.push(&segment.finish());
             let sequence = number / COORDINATORS;
             let id = BatchId { coordinator: Incarnation(u128::from(number % COORDINATORS)), sequence };
-            Batch { id, done_below: sequence.saturating_sub(UNDER_WAY), part: None, body: body.finish() }
+            Batch {
+                id,
+                done_below: sequence.saturating_sub(UNDER_WAY),
+                part: None,
+                heard: Vec::new(),
+                body: body.finish(),
+            }
         })
         .collect()
 }

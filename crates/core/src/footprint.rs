@@ -10,6 +10,8 @@ const KEYS_MAX: usize = 4096;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Footprint {
     everything: bool,
+    /// Whatever comes behind it may touch everything.
+    spreads: bool,
     /// Sorted once it is [finished](Footprint::finish).
     keys: Vec<u64>,
 }
@@ -30,6 +32,18 @@ impl Footprint {
     pub fn everything(&mut self) {
         self.everything = true;
         self.keys = Vec::new();
+    }
+
+    /// Whatever is executed behind it may touch everything, as long as it has not been executed itself: it may
+    /// wait for something that it passes on.
+    pub fn spread(&mut self) {
+        self.spreads = true;
+    }
+
+    /// Whether what comes behind it may touch everything.
+    #[must_use]
+    pub fn spreads(&self) -> bool {
+        self.spreads
     }
 
     /// Nothing more is added.

@@ -66,7 +66,7 @@ pub use entry::{Entry, EntryId};
 pub use footprint::Footprint;
 pub use id::{BatchId, BootNumber, Epoch, GroupId, Incarnation, Index, NodeId, Term, ViewNumber};
 pub use log::Log;
-pub use machine::{ApplyContext, Place, QueryContext, Seen, StateMachine};
+pub use machine::{ApplyContext, Output, Place, QueryContext, Seen, StateMachine};
 pub use persist::{Recovered, Ticket, Write};
 pub use petition::{Grounds, Petition, Plea};
 pub use protocol::Protocol;

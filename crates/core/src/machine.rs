@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::budget::Budget;
 use crate::footprint::Footprint;
-use crate::id::{Incarnation, Index};
+use crate::id::{BatchId, Incarnation, Index};
 use crate::time::Timestamp;
 
 /// What a command may know about its execution, all of it settled in the entry by the primary; and what it
@@ -26,16 +26,27 @@ pub struct ApplyContext<'a> {
     pub memory_beside: u64,
     /// The body, if nothing else needs its memory: it came in [parts](crate::parts).
     pub own_body: Option<&'a Bytes>,
+    /// Which batch it is. Whatever is not a batch cannot be [parked](crate::segments::PARKED).
+    pub batch: Option<BatchId>,
     /// No part of the entry, and without any effect on what comes of it: where execution pauses.
     pub budget: Budget<'a>,
+}
+
+/// What an entry says to a batch of an earlier one, which was [parked](crate::segments::PARKED).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// To which batch.
+    pub to: BatchId,
+    /// Its response: of its one segment.
+    pub response: Bytes,
 }
 
 impl ApplyContext<'_> {
     /// An entry without a memory limit, whose execution does not pause.
     #[must_use]
     pub fn new(index: Index, time: Timestamp, seed: u64) -> Self {
-        let (memory_max, memory_beside, own_body) = (0, 0, None);
-        Self { index, time, seed, memory_max, memory_beside, own_body, budget: Budget::ENDLESS }
+        let (memory_max, memory_beside, own_body, batch) = (0, 0, None, None);
+        Self { index, time, seed, memory_max, memory_beside, own_body, batch, budget: Budget::ENDLESS }
     }
 
     /// Whether a machine that occupies so many bytes may not grow.
@@ -136,6 +147,25 @@ pub trait StateMachine: 'static {
     /// connection to another one is of no use. Called now and then, after the same entry at every replica.
     fn coordinators_end(&mut self, is_known: &dyn Fn(Incarnation) -> bool) {
         let _ = is_known;
+    }
+
+    /// Of these coordinators the primary does not know whether they are there: what is
+    /// [parked](crate::segments::PARKED) for them keeps its place, and is given nothing until they are
+    /// [present](Self::present). So nothing is given to somebody who is gone, and whose place an heir knows
+    /// of, but not their end.
+    fn absent(&mut self, is_absent: &dyn Fn(Incarnation) -> bool) {
+        let _ = is_absent;
+    }
+
+    /// A batch of this coordinator is in the entry: it is there, and the primary can answer it.
+    fn present(&mut self, context: &ApplyContext<'_>, coordinator: Incarnation) {
+        let _ = (context, coordinator);
+    }
+
+    /// What batches that were [parked](crate::segments::PARKED) are answered by what has been executed since
+    /// this was last asked. Asked after each step of an entry.
+    fn outputs(&mut self) -> Vec<Output> {
+        Vec::new()
     }
 
     /// Executes the commands in `body` and appends the response: one reply for each

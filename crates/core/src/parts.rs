@@ -256,7 +256,8 @@ mod tests {
         body: &'static [u8],
     ) -> Taken {
         let part = Part { at, of };
-        let batch = Batch { id, done_below: 1, part: Some(part), body: Bytes::from_static(body) };
+        let batch =
+            Batch { id, done_below: 1, part: Some(part), heard: Vec::new(), body: Bytes::from_static(body) };
         parts.take((Timestamp(time), 0), &batch, part, Budget::ENDLESS)
     }
 

@@ -5,14 +5,17 @@
 //!
 //! ```text
 //! payload := ε                                        a no-op
-//!          | flags:u8 (memory_max:u64)? (groups:u32)? batch*
+//!          | flags:u8 (memory_max:u64)? (groups:u32)? (count:u32 coordinator:u128*)? batch*
 //!                                                     bit 1 of flags: there is a memory limit
 //!                                                     bit 2: the primary's node has several groups
-//! batch   := coordinator:u128 sequence:u64 done_below:u64 length:u32 (at:u32 of:u32)? body
+//!                                                     bit 3: all coordinators are absent
+//!                                                     bit 4: these coordinators are absent
+//! batch   := coordinator:u128 sequence:u64 done_below:u64 length:u32 (at:u32 of:u32)?
+//!            (count:u32 heard:u64*)? body
 //! ```
 //!
 //! Bit 31 of the length: it is a [part](crate::parts) of a batch, from byte `at` on, that has `of` bytes as a
-//! whole.
+//! whole. Bit 30: the coordinator has heard the answers to these parked batches.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
@@ -22,11 +25,14 @@ use crate::id::{BatchId, Incarnation};
 /// Bit 0 once said that the memory of the primary was full. It is never used again.
 const MEMORY_LIMITED: u8 = 1 << 1;
 const SEVERAL_GROUPS: u8 = 1 << 2;
+const ALL_ABSENT: u8 = 1 << 3;
+const SOME_ABSENT: u8 = 1 << 4;
 const BATCH_HEADER: usize = 16 + 8 + 8 + 4;
-/// A bit of the length.
+/// Bits of the length.
 const IS_PART: u32 = 1 << 31;
+const HAS_HEARD: u32 = 1 << 30;
 /// What a batch, or a part of one, has at most.
-pub const BODY_BYTES_MAX: usize = (IS_PART - 1) as usize;
+pub const BODY_BYTES_MAX: usize = (HAS_HEARD - 1) as usize;
 const PART_HEADER: usize = 4 + 4;
 
 /// One coordinator's commands within an entry.
@@ -38,6 +44,8 @@ pub struct Batch {
     pub done_below: u64,
     /// If this is not all of the batch: which part.
     pub part: Option<Part>,
+    /// The coordinator has heard, or waits no more for, the answers to these batches that were parked.
+    pub heard: Vec<u64>,
     /// The commands, in the encoding of the state machine.
     pub body: Bytes,
 }
@@ -59,20 +67,35 @@ impl Part {
     }
 }
 
+/// Of which coordinators a primary does not know whether they are there: see
+/// [`StateMachine::absent`](crate::StateMachine::absent).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Absent {
+    /// Of none that it did not name before.
+    #[default]
+    Nobody,
+    /// Of all: it has just become the primary.
+    Everybody,
+    /// Of these: it has lost the connection to their nodes.
+    These(Vec<Incarnation>),
+}
+
 /// What the primary settled for the whole entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
     /// Commands that need memory are refused while the state occupies so many bytes; 0: never. It is the
     /// primary's limit, and holds for all copies: whether there is room is settled as each command executes.
     pub memory_max: u64,
     /// The primary's node has so many groups, this one included. They share what comparing copies may cost.
     pub groups: u32,
+    /// Who may be gone.
+    pub absent: Absent,
 }
 
 impl Default for Header {
     /// No limit, and no other group.
     fn default() -> Self {
-        Self { memory_max: 0, groups: 1 }
+        Self { memory_max: 0, groups: 1, absent: Absent::Nobody }
     }
 }
 
@@ -97,24 +120,34 @@ impl Builder {
         let mut buffer = BytesMut::with_capacity(256);
         let memory_limited = if header.memory_max > 0 { MEMORY_LIMITED } else { 0 };
         let several_groups = if header.groups > 1 { SEVERAL_GROUPS } else { 0 };
-        buffer.put_u8(memory_limited | several_groups);
+        let absent = match &header.absent {
+            Absent::Nobody => 0,
+            Absent::Everybody => ALL_ABSENT,
+            Absent::These(_) => SOME_ABSENT,
+        };
+        buffer.put_u8(memory_limited | several_groups | absent);
         if memory_limited > 0 {
             buffer.put_u64_le(header.memory_max);
         }
         if several_groups > 0 {
             buffer.put_u32_le(header.groups);
         }
+        if let Absent::These(coordinators) = &header.absent {
+            buffer.put_u32_le(coordinators.len() as u32);
+            coordinators.iter().for_each(|coordinator| buffer.put_u128_le(coordinator.0));
+        }
         Self { buffer }
     }
 
     /// Adds a batch. Panics if its body is larger than [`BODY_BYTES_MAX`], which no limit lets through.
     pub fn push(&mut self, batch: &Batch) {
-        assert!(batch.body.len() <= BODY_BYTES_MAX, "a batch of 2 GiB");
-        self.buffer.reserve(BATCH_HEADER + PART_HEADER + batch.body.len());
+        assert!(batch.body.len() <= BODY_BYTES_MAX, "a batch of 1 GiB");
+        self.buffer.reserve(BATCH_HEADER + PART_HEADER + 4 + 8 * batch.heard.len() + batch.body.len());
         self.buffer.put_u128_le(batch.id.coordinator.0);
         self.buffer.put_u64_le(batch.id.sequence);
         self.buffer.put_u64_le(batch.done_below);
-        let length = batch.body.len() as u32;
+        let has_heard = if batch.heard.is_empty() { 0 } else { HAS_HEARD };
+        let length = batch.body.len() as u32 | has_heard;
         match batch.part {
             None => self.buffer.put_u32_le(length),
             Some(Part { at, of }) => {
@@ -122,6 +155,10 @@ impl Builder {
                 self.buffer.put_u32_le(at);
                 self.buffer.put_u32_le(of);
             }
+        }
+        if has_heard > 0 {
+            self.buffer.put_u32_le(batch.heard.len() as u32);
+            batch.heard.iter().for_each(|sequence| self.buffer.put_u64_le(*sequence));
         }
         self.buffer.put_slice(&batch.body);
     }
@@ -146,7 +183,7 @@ impl Builder {
 pub fn decode(payload: &Bytes) -> Result<(Header, Batches), PayloadError> {
     let mut rest = payload.clone();
     let flags = if rest.has_remaining() { rest.get_u8() } else { 0 };
-    if flags & !(MEMORY_LIMITED | SEVERAL_GROUPS) != 0 {
+    if flags & !(MEMORY_LIMITED | SEVERAL_GROUPS | ALL_ABSENT | SOME_ABSENT) != 0 {
         return Err(PayloadError { at: 0 });
     }
     let mut header = Header::default();
@@ -157,7 +194,22 @@ pub fn decode(payload: &Bytes) -> Result<(Header, Batches), PayloadError> {
     if flags & SEVERAL_GROUPS != 0 {
         header.groups = rest.try_get_u32_le().map_err(|_| cut_short(&rest))?;
     }
+    if flags & ALL_ABSENT != 0 {
+        header.absent = Absent::Everybody;
+    } else if flags & SOME_ABSENT != 0 {
+        let ids = take_numbers(&mut rest, 16).ok_or_else(|| cut_short(&rest))?;
+        let ids =
+            ids.chunks_exact(16).filter_map(|id| Some(Incarnation(u128::from_le_bytes(id.try_into().ok()?))));
+        header.absent = Absent::These(ids.collect());
+    }
     Ok((header, Batches { rest, total: payload.len() }))
+}
+
+/// Takes a count, and so many numbers of so many bytes each.
+fn take_numbers(rest: &mut Bytes, bytes: usize) -> Option<Bytes> {
+    let count = rest.try_get_u32_le().ok()? as usize;
+    let length = count.checked_mul(bytes).filter(|length| *length <= rest.len())?;
+    Some(rest.split_to(length))
 }
 
 /// The batches of a payload, in order.
@@ -183,14 +235,42 @@ impl Iterator for Batches {
         let sequence = self.rest.get_u64_le();
         let done_below = self.rest.get_u64_le();
         let length = self.rest.get_u32_le();
-        let (length, is_part) = ((length & !IS_PART) as usize, length & IS_PART != 0);
-        if self.rest.len() < length + if is_part { PART_HEADER } else { 0 } {
+        let (is_part, has_heard) = (length & IS_PART != 0, length & HAS_HEARD != 0);
+        let length = (length & !(IS_PART | HAS_HEARD)) as usize;
+        let batch = self.take_rest(length, is_part, has_heard).map(|(part, heard, body)| Batch {
+            id: BatchId { coordinator, sequence },
+            done_below,
+            part,
+            heard,
+            body,
+        });
+        if batch.is_none() {
             self.rest.clear();
-            return Some(Err(malformed));
         }
-        let part = is_part.then(|| Part { at: self.rest.get_u32_le(), of: self.rest.get_u32_le() });
-        let body = self.rest.split_to(length);
-        Some(Ok(Batch { id: BatchId { coordinator, sequence }, done_below, part, body }))
+        Some(batch.ok_or(malformed))
+    }
+}
+
+impl Batches {
+    fn take_rest(
+        &mut self,
+        length: usize,
+        is_part: bool,
+        has_heard: bool,
+    ) -> Option<(Option<Part>, Vec<u64>, Bytes)> {
+        let part = match is_part {
+            true if self.rest.len() < PART_HEADER => return None,
+            true => Some(Part { at: self.rest.get_u32_le(), of: self.rest.get_u32_le() }),
+            false => None,
+        };
+        let mut heard = Vec::new();
+        if has_heard {
+            let numbers = take_numbers(&mut self.rest, 8)?;
+            heard.extend(
+                numbers.chunks_exact(8).filter_map(|it| Some(u64::from_le_bytes(it.try_into().ok()?))),
+            );
+        }
+        (length <= self.rest.len()).then(|| (part, heard, self.rest.split_to(length)))
     }
 }
 
@@ -200,7 +280,7 @@ mod tests {
 
     fn batch(sequence: u64, body: &'static [u8]) -> Batch {
         let id = BatchId { coordinator: Incarnation(7), sequence };
-        Batch { id, done_below: 1, part: None, body: Bytes::from_static(body) }
+        Batch { id, done_below: 1, part: None, heard: Vec::new(), body: Bytes::from_static(body) }
     }
 
     fn part(sequence: u64, at: u32, of: u32, body: &'static [u8]) -> Batch {
@@ -209,14 +289,22 @@ mod tests {
 
     #[test]
     fn what_goes_in_comes_out() {
-        let mut builder = Builder::new(Header { memory_max: 7 << 30, groups: 1_000 });
-        builder.push(&batch(1, b"one"));
-        builder.push(&part(2, 5, 7, b"xy"));
-        builder.push(&batch(3, b""));
-        let (header, batches) = decode(&builder.finish()).unwrap();
-        assert_eq!(header, Header { memory_max: 7 << 30, groups: 1_000 });
-        let batches: Vec<Batch> = batches.map(Result::unwrap).collect();
-        assert_eq!(batches, [batch(1, b"one"), part(2, 5, 7, b"xy"), batch(3, b"")]);
+        let these = Absent::These(vec![Incarnation(7), Incarnation(1 << 90)]);
+        for absent in [Absent::Nobody, Absent::Everybody, these] {
+            let header = Header { memory_max: 7 << 30, groups: 1_000, absent };
+            let mut builder = Builder::new(header.clone());
+            let made = [
+                batch(1, b"one"),
+                part(2, 5, 7, b"xy"),
+                batch(3, b""),
+                Batch { heard: vec![1, 1 << 40], ..batch(4, b"four") },
+                Batch { heard: vec![2], ..part(5, 5, 7, b"xy") },
+            ];
+            made.iter().for_each(|batch| builder.push(batch));
+            let (decoded, batches) = decode(&builder.finish()).unwrap();
+            assert_eq!(decoded, header);
+            assert_eq!(batches.map(Result::unwrap).collect::<Vec<_>>(), made);
+        }
     }
 
     #[test]
@@ -228,7 +316,8 @@ mod tests {
 
     #[test]
     fn a_malformed_payload_is_an_error() {
-        for batch in [batch(1, b"one"), part(1, 5, 8, b"one")] {
+        let with_heard = Batch { heard: vec![1, 2], ..batch(1, b"one") };
+        for batch in [batch(1, b"one"), part(1, 5, 8, b"one"), with_heard] {
             let mut builder = Builder::new(Header::default());
             builder.push(&batch);
             let payload = builder.finish();
@@ -242,5 +331,7 @@ mod tests {
         assert_eq!(decode(&Bytes::from_static(&[2, 0, 0])).unwrap_err(), PayloadError { at: 1 });
         let cut_short = Bytes::from_static(&[6, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
         assert_eq!(decode(&cut_short).unwrap_err(), PayloadError { at: 9 });
+        let more_than_there_are = Bytes::from_static(&[16, 255, 255, 255, 255, 0]);
+        assert_eq!(decode(&more_than_there_are).unwrap_err(), PayloadError { at: 5 });
     }
 }

@@ -13,10 +13,11 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::budget::Budget;
 use crate::entry::Entry;
 use crate::id::{BatchId, Index};
-use crate::machine::{ApplyContext, Place, RestoreError, StateMachine};
+use crate::machine::{ApplyContext, Output, Place, RestoreError, StateMachine};
 use crate::parts::{Outline, Parts, Taken};
-use crate::payload::{self, Batch, PayloadError};
+use crate::payload::{self, Absent, Batch, PayloadError};
 use crate::rules::{Rule, Rules};
+use crate::segments::PARKED;
 use crate::session::{AnswerBounds, Sessions, Verdict};
 use crate::time::Timestamp;
 
@@ -36,7 +37,7 @@ const DIGEST_PIECE: usize = 1 << 20;
 /// So many bytes go into the digest in one step.
 const DIGEST_BYTES_PER_STEP: usize = 1 << 10;
 /// An image begins with what it is, in which version.
-const MAGIC: &[u8; 8] = b"1COPYST\x03";
+const MAGIC: &[u8; 8] = b"1COPYST\x04";
 /// Then comes the length of what precedes the bytes of parts, and those the machine's own image.
 const PREAMBLE_HEADER: usize = MAGIC.len() + 8;
 
@@ -130,7 +131,8 @@ impl<M: StateMachine> Replicated<M> {
     }
 
     /// Executes a committed entry, in slices as the budget has it. `respond` gets the answer to each of its
-    /// batches, in order.
+    /// batches, in order; and in between, where they come about, those to batches of earlier entries that
+    /// were parked ([`Answer::Late`]).
     ///
     /// # Errors
     /// When the payload cannot be decoded, which means that a primary made a wrong entry: the caller must
@@ -150,6 +152,7 @@ impl<M: StateMachine> Replicated<M> {
             memory_max: header.memory_max,
             memory_beside: self.memory_beside(),
             own_body: None,
+            batch: None,
             budget,
         };
         let mut digest = Xxh3::with_seed(self.side.digest);
@@ -159,15 +162,29 @@ impl<M: StateMachine> Replicated<M> {
             digest.update(piece);
             budget.spend(piece.len() / BYTES_PER_STEP);
         }
-        self.machine.advance(&context);
-        for batch in batches {
-            let batch = batch?;
-            let answer = self.take(&context, &batch);
+        let mut respond = |id: BatchId, answer: Answer| {
             for piece in answer.bytes().chunks(DIGEST_PIECE) {
                 digest.update(piece);
                 budget.spend(piece.len() / DIGEST_BYTES_PER_STEP);
             }
+            respond(id, answer);
+        };
+        match &header.absent {
+            Absent::Nobody => {}
+            _ if !self.rules.hold(Rule::ServeThePresent) => {}
+            Absent::Everybody => self.machine.absent(&|_| true),
+            Absent::These(these) => self.machine.absent(&|coordinator| these.contains(&coordinator)),
+        }
+        self.machine.advance(&context);
+        self.give(&context, &mut respond);
+        for batch in batches {
+            let batch = batch?;
+            let context = ApplyContext { memory_beside: self.memory_beside(), ..context };
+            self.machine.present(&context, batch.id.coordinator);
+            self.give(&context, &mut respond);
+            let answer = self.take(&context, &batch);
             respond(batch.id, answer);
+            self.give(&context, &mut respond);
         }
         let sessions = &mut self.side.sessions;
         if sessions.sweep(entry.id.index, entry.time) {
@@ -190,6 +207,23 @@ impl<M: StateMachine> Replicated<M> {
         seen.digest
     }
 
+    /// Gives batches that were parked what there is for them now.
+    fn give(&mut self, context: &ApplyContext<'_>, respond: &mut impl FnMut(BatchId, Answer)) {
+        for Output { to, response } in self.machine.outputs() {
+            let bounds = self.answer_bounds();
+            if self.side.sessions.given(to, &response, bounds, context.memory_max) {
+                respond(to, Answer::Late(response));
+            }
+            if !self.rules.hold(Rule::KeepWhatIsGiven) {
+                self.side.sessions.forget_given(to);
+            }
+        }
+    }
+
+    fn answer_bounds(&self) -> AnswerBounds {
+        if self.rules.hold(Rule::BoundedAnswers) { self.bounds } else { AnswerBounds::NONE }
+    }
+
     /// Executes a batch, unless it has been executed before, or has not come whole.
     fn take(&mut self, context: &ApplyContext<'_>, batch: &Batch) -> Answer {
         let holds = self.rules.hold(Rule::ExactlyOnce);
@@ -197,6 +231,7 @@ impl<M: StateMachine> Replicated<M> {
         match self.side.sessions.admit(context.index, context.time, batch) {
             Verdict::Repeat(response) if holds => return Answer::Response(response),
             Verdict::Forgotten if holds => return Answer::Forgotten,
+            Verdict::Parked if holds => return Answer::Parked,
             Verdict::Stale if holds => return Answer::Stale,
             Verdict::TooMany => return Answer::Refused,
             _ => {}
@@ -212,11 +247,15 @@ impl<M: StateMachine> Replicated<M> {
             }
         };
         let own_body = batch.part.map(|_| &body);
-        let context = ApplyContext { memory_beside: self.memory_beside(), own_body, ..*context };
+        let (memory_beside, id) = (self.memory_beside(), Some(batch.id));
+        let context = ApplyContext { memory_beside, own_body, batch: id, ..*context };
         let mut response = Vec::new();
         self.machine.apply(&context, &body, &mut response);
-        let response = Bytes::from(response);
-        let bounds = if self.rules.hold(Rule::BoundedAnswers) { self.bounds } else { AnswerBounds::NONE };
+        if response == PARKED.to_le_bytes() {
+            self.side.sessions.parked(batch);
+            return Answer::Parked;
+        }
+        let (response, bounds) = (Bytes::from(response), self.answer_bounds());
         self.side.sessions.executed(batch, &response, bounds, context.memory_max);
         Answer::Response(response)
     }
@@ -309,6 +348,10 @@ impl<M: StateMachine> Replicated<M> {
 pub enum Answer {
     /// It has been executed, now or before, with this response.
     Response(Bytes),
+    /// It has been executed, now or before, and is parked: its response comes with a later entry.
+    Parked,
+    /// It was executed with an earlier entry, and was parked: this is its response.
+    Late(Bytes),
     /// It was executed before. Its response was too large to be remembered.
     Forgotten,
     /// It was executed before, and its coordinator has the response.
@@ -327,7 +370,8 @@ impl Answer {
     /// What the digest has of it.
     fn bytes(&self) -> Cow<'_, [u8]> {
         match self {
-            Self::Response(response) => Cow::Borrowed(response),
+            Self::Response(response) | Self::Late(response) => Cow::Borrowed(response),
+            Self::Parked => Cow::Borrowed(b"parked"),
             Self::Forgotten => Cow::Borrowed(b"forgotten"),
             Self::Stale => Cow::Borrowed(b""),
             Self::Kept { bytes } => Cow::Owned(bytes.to_le_bytes().to_vec()),
@@ -339,8 +383,8 @@ impl Answer {
     #[must_use]
     pub fn response(self) -> Option<Bytes> {
         match self {
-            Self::Response(response) => Some(response),
-            Self::Forgotten | Self::Stale | Self::Kept { .. } | Self::Refused => None,
+            Self::Response(response) | Self::Late(response) => Some(response),
+            Self::Parked | Self::Forgotten | Self::Stale | Self::Kept { .. } | Self::Refused => None,
         }
     }
 }

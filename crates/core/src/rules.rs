@@ -64,6 +64,12 @@ pub enum Rule {
     AtomicTransactions,
     /// `WATCH`: a transaction is executed only if no key that it watches has changed.
     WatchedKeys,
+    /// What a parked command was given is remembered until its coordinator has heard it.
+    KeepWhatIsGiven,
+    /// Nothing is given to a parked command of whose coordinator nobody knows whether it is there.
+    ServeThePresent,
+    /// Who has waited longest at a key is served first.
+    FairQueues,
     /// E3: what is remembered of answers is bounded, so that whatever a replica writes down it can read
     /// again.
     BoundedAnswers,
@@ -111,7 +117,7 @@ pub enum Rule {
 
 impl Rule {
     /// The rules that a cluster lives by, in the order of the documentation.
-    pub const ALL: [Self; 45] = [
+    pub const ALL: [Self; 48] = [
         Self::AllBackupsFirst,
         Self::OnlyThePrimary,
         Self::NoOldPrimaries,
@@ -139,6 +145,9 @@ impl Rule {
         Self::OnceTokens,
         Self::AtomicTransactions,
         Self::WatchedKeys,
+        Self::KeepWhatIsGiven,
+        Self::ServeThePresent,
+        Self::FairQueues,
         Self::BoundedAnswers,
         Self::SameResult,
         Self::LeaveUnacknowledgedViews,

@@ -100,6 +100,10 @@ pub fn answer_framed(mut body: &[u8], response: &mut Vec<u8>, mut answer: impl F
 /// enough for one response. It is to be sent again, in another batch.
 pub const NOT_EXECUTED: u32 = u32::MAX;
 
+/// In the place of a reply's length: the segment, the only one of its batch, is parked. Its reply is an
+/// output of a later entry ([`StateMachine::outputs`](crate::StateMachine::outputs)).
+pub const PARKED: u32 = u32::MAX - 1;
+
 /// Takes a response apart into the replies to each segment, in order; `None` for one that was not executed
 /// ([`NOT_EXECUTED`]). After an error nothing follows.
 #[must_use]

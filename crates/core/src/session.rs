@@ -7,6 +7,13 @@
 //! what it decides by is replicated: the answers to all batches that their coordinators have not confirmed
 //! yet. With each batch a coordinator says below which number it has all its answers; those go.
 //!
+//! # Parked batches
+//!
+//! A command may be *parked*: executed, but answered by a later entry, perhaps hours later. Then
+//! [`done_below`](Batch::done_below) passes its batch by, and its answer, once it is given, is remembered
+//! until the coordinator says that it has [heard](Batch::heard) it. Whoever sends such a batch again is told
+//! that it is parked, or what it was given.
+//!
 //! # Bounds
 //!
 //! That a batch was executed is remembered until it is confirmed, whatever happens; what it was answered only
@@ -21,7 +28,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::id::{Incarnation, Index};
+use crate::id::{BatchId, Incarnation, Index};
 use crate::payload::Batch;
 use crate::time::Timestamp;
 
@@ -90,13 +97,44 @@ struct Session {
     /// The batches that it may send again, by number, with what they were answered; `None` if that was
     /// forgotten.
     answers: BTreeMap<u64, Option<Bytes>>,
+    /// The batches that were parked, and whose answers it has not heard.
+    parked: BTreeMap<u64, Parked>,
     /// The time and the index of the entry with its last batch.
     last: (Timestamp, Index),
 }
 
+/// A batch that was parked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Parked {
+    /// It waits.
+    Waiting,
+    /// It was given this answer; `None` if that was forgotten.
+    Given(Option<Bytes>),
+}
+
+impl Parked {
+    fn bytes(&self) -> u64 {
+        match self {
+            Self::Waiting | Self::Given(None) => 0,
+            Self::Given(Some(answer)) => answer.len() as u64,
+        }
+    }
+}
+
 impl Session {
     fn answer_bytes(&self) -> u64 {
-        self.answers.values().flatten().map(|answer| answer.len() as u64).sum()
+        let given: u64 = self.parked.values().map(Parked::bytes).sum();
+        given + self.answers.values().flatten().map(|answer| answer.len() as u64).sum::<u64>()
+    }
+
+    /// Everything that was answered and could be forgotten, the oldest first.
+    fn forgettable(&mut self) -> impl Iterator<Item = &mut Option<Bytes>> {
+        let given = self.parked.values_mut().filter_map(|parked| match parked {
+            Parked::Given(answer) => Some(answer),
+            Parked::Waiting => None,
+        });
+        let answers = self.answers.values_mut().chain(given);
+        answers.filter(|answer| answer.as_ref().is_some_and(|it| !it.is_empty()))
     }
 }
 
@@ -109,6 +147,8 @@ pub enum Verdict {
     Repeat(Bytes),
     /// It was executed before, and the response was too large to be remembered.
     Forgotten,
+    /// It was executed before, and is parked: its response comes with a later entry.
+    Parked,
     /// It was executed before, and its coordinator has the response: nobody waits for it.
     Stale,
     /// It is new, but its coordinator has too many batches that it has not confirmed: not now.
@@ -118,7 +158,12 @@ pub enum Verdict {
 impl Sessions {
     /// Looks at a batch of an entry, and forgets what its coordinator does not need any more.
     pub fn admit(&mut self, index: Index, time: Timestamp, batch: &Batch) -> Verdict {
-        let new = || Session { done_below: 0, answers: BTreeMap::new(), last: (time, index) };
+        let new = || Session {
+            done_below: 0,
+            answers: BTreeMap::new(),
+            parked: BTreeMap::new(),
+            last: (time, index),
+        };
         let session = self.sessions.entry(batch.id.coordinator).or_insert_with(new);
         session.last = (time, index);
         if batch.done_below > session.done_below {
@@ -128,11 +173,26 @@ impl Sessions {
             self.batches -= confirmed.len() as u64;
             self.answer_bytes -= confirmed.values().flatten().map(|answer| answer.len() as u64).sum::<u64>();
         }
+        for sequence in &batch.heard {
+            let Some(parked) = session.parked.remove(sequence) else { continue };
+            self.answer_bytes -= parked.bytes();
+            match *sequence < session.done_below {
+                true => self.batches -= 1,
+                // A delayed copy of it must not be taken for a new one.
+                false => drop(session.answers.insert(*sequence, None)),
+            }
+        }
+        match session.parked.get(&batch.id.sequence) {
+            Some(Parked::Waiting) => return Verdict::Parked,
+            Some(Parked::Given(Some(answer))) => return Verdict::Repeat(answer.clone()),
+            Some(Parked::Given(None)) => return Verdict::Forgotten,
+            None => {}
+        }
         match session.answers.get(&batch.id.sequence) {
             Some(Some(answer)) => Verdict::Repeat(answer.clone()),
             Some(None) => Verdict::Forgotten,
             None if batch.id.sequence < session.done_below => Verdict::Stale,
-            None if session.answers.len() >= UNCONFIRMED_MAX => Verdict::TooMany,
+            None if session.answers.len().max(session.parked.len()) >= UNCONFIRMED_MAX => Verdict::TooMany,
             None => Verdict::Execute,
         }
     }
@@ -148,6 +208,51 @@ impl Sessions {
         self.batches += u64::from(before.is_none());
         self.answer_bytes += bytes;
         self.answer_bytes -= before.flatten().map_or(0, |answer| answer.len() as u64);
+        self.keep_within(bounds);
+    }
+
+    /// Remembers that a batch was just executed, and is parked.
+    pub fn parked(&mut self, batch: &Batch) {
+        let Some(session) = self.sessions.get_mut(&batch.id.coordinator) else { return };
+        let before = session.parked.insert(batch.id.sequence, Parked::Waiting);
+        self.batches += u64::from(before.is_none());
+        self.answer_bytes -= before.map_or(0, |parked| parked.bytes());
+    }
+
+    /// Remembers what a parked batch was given, as far as there is room. Whether it is still waited for.
+    pub fn given(&mut self, to: BatchId, response: &Bytes, bounds: AnswerBounds, memory_max: u64) -> bool {
+        let bounds = bounds.within(memory_max);
+        let session = self.sessions.get_mut(&to.coordinator);
+        let Some(parked) = session.and_then(|session| session.parked.get_mut(&to.sequence)) else {
+            return false;
+        };
+        self.answer_bytes -= parked.bytes();
+        *parked = Parked::Given(Some(response).filter(|response| response.len() <= bounds.one_max).cloned());
+        self.answer_bytes += parked.bytes();
+        self.keep_within(bounds);
+        true
+    }
+
+    /// Forgets a parked batch that was given something, for those who want to see whether it is noticed.
+    pub(crate) fn forget_given(&mut self, to: BatchId) {
+        let session = self.sessions.get_mut(&to.coordinator);
+        if let Some(parked) = session.and_then(|session| session.parked.remove(&to.sequence)) {
+            self.answer_bytes -= parked.bytes();
+            self.batches -= 1;
+        }
+    }
+
+    /// What a parked batch was given, if its coordinator has not heard it: `Some(None)` if that was
+    /// forgotten.
+    #[must_use]
+    pub fn unheard(&self, of: BatchId) -> Option<Option<&Bytes>> {
+        match self.sessions.get(&of.coordinator)?.parked.get(&of.sequence)? {
+            Parked::Waiting => None,
+            Parked::Given(answer) => Some(answer.as_ref()),
+        }
+    }
+
+    fn keep_within(&mut self, bounds: AnswerBounds) {
         while self.answer_bytes > bounds.all_max {
             self.forget(self.answer_bytes - bounds.all_max);
         }
@@ -156,15 +261,10 @@ impl Sessions {
     /// Forgets answers of at least `bytes`, if the coordinator that has been silent for longest has so many;
     /// else all of them.
     fn forget(&mut self, bytes: u64) {
-        let with_answers = self
-            .sessions
-            .values_mut()
-            .filter(|session| session.answers.values().flatten().any(|it| !it.is_empty()));
+        let with_answers = self.sessions.values_mut().filter(|session| session.answer_bytes() > 0);
         let Some(session) = with_answers.min_by_key(|session| session.last.1) else { return };
         let mut forgotten = 0;
-        for answer in
-            session.answers.values_mut().filter(|answer| answer.as_ref().is_some_and(|it| !it.is_empty()))
-        {
+        for answer in session.forgettable() {
             if forgotten >= bytes {
                 break;
             }
@@ -195,7 +295,8 @@ impl Sessions {
     /// Counts anew what follows from the rest: after it was decoded, or many were forgotten.
     pub(crate) fn count(&mut self) {
         self.answer_bytes = self.sessions.values().map(Session::answer_bytes).sum();
-        self.batches = self.sessions.values().map(|session| session.answers.len() as u64).sum();
+        let batches = |session: &Session| (session.answers.len() + session.parked.len()) as u64;
+        self.batches = self.sessions.values().map(batches).sum();
     }
 
     /// How many coordinators are remembered, and how many batches of all of them.
@@ -220,11 +321,10 @@ impl Sessions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::BatchId;
 
     fn batch(coordinator: u128, sequence: u64, done_below: u64) -> Batch {
         let id = BatchId { coordinator: Incarnation(coordinator), sequence };
-        Batch { id, done_below, part: None, body: Bytes::new() }
+        Batch { id, done_below, part: None, heard: Vec::new(), body: Bytes::new() }
     }
 
     fn response(sequence: u64) -> Bytes {
@@ -248,6 +348,67 @@ mod tests {
         assert_eq!(take(&mut sessions, 1, &batch(7, 1, 1)), Verdict::Execute);
         assert_eq!(take(&mut sessions, 2, &batch(7, 1, 1)), Verdict::Repeat(response(1)));
         assert_eq!(take(&mut sessions, 3, &batch(8, 1, 1)), Verdict::Execute, "another coordinator");
+    }
+
+    fn heard(sequence: u64, done_below: u64, heard: &[u64]) -> Batch {
+        Batch { heard: heard.to_vec(), ..batch(7, sequence, done_below) }
+    }
+
+    fn is_counted(sessions: &Sessions) -> bool {
+        let mut counted = sessions.clone();
+        counted.count();
+        *sessions == counted
+    }
+
+    #[test]
+    fn a_parked_batch_is_passed_by_and_remembered_until_its_answer_is_heard() {
+        let mut sessions = Sessions::default();
+        let parked = batch(7, 2, 1);
+        take(&mut sessions, 1, &batch(7, 1, 1));
+        assert_eq!(sessions.admit(Index(2), Timestamp(0), &parked), Verdict::Execute);
+        sessions.parked(&parked);
+        assert_eq!(take(&mut sessions, 3, &batch(7, 3, 3)), Verdict::Execute);
+        assert_eq!(take(&mut sessions, 4, &parked), Verdict::Parked, "below what is done");
+        assert_eq!(sessions.unheard(parked.id), None);
+        assert!(sessions.given(parked.id, &response(2), AnswerBounds::default(), 0));
+        assert_eq!(take(&mut sessions, 5, &parked), Verdict::Repeat(response(2)));
+        assert_eq!(sessions.unheard(parked.id), Some(Some(&response(2))));
+        assert!(is_counted(&sessions));
+        assert_eq!(take(&mut sessions, 6, &heard(4, 4, &[2, 99])), Verdict::Execute);
+        assert_eq!(take(&mut sessions, 7, &parked), Verdict::Stale, "a delayed one");
+        assert!(!sessions.given(parked.id, &response(2), AnswerBounds::default(), 0));
+        assert!(is_counted(&sessions));
+    }
+
+    #[test]
+    fn what_is_heard_before_it_is_passed_by_is_not_executed_again() {
+        let mut sessions = Sessions::default();
+        let parked = batch(7, 2, 1);
+        assert_eq!(sessions.admit(Index(1), Timestamp(0), &parked), Verdict::Execute);
+        sessions.parked(&parked);
+        sessions.given(parked.id, &response(2), AnswerBounds::default(), 0);
+        take(&mut sessions, 2, &heard(3, 1, &[2]));
+        assert_eq!(take(&mut sessions, 3, &parked), Verdict::Forgotten);
+        take(&mut sessions, 4, &batch(7, 4, 4));
+        assert_eq!(take(&mut sessions, 5, &parked), Verdict::Stale);
+        assert!(is_counted(&sessions));
+    }
+
+    #[test]
+    fn what_was_given_has_the_bounds_of_answers() {
+        let mut sessions = Sessions::default();
+        let bounds = AnswerBounds { one_max: 100, all_max: 150 };
+        for sequence in 1..=3 {
+            assert_eq!(sessions.admit(Index(1), Timestamp(0), &batch(7, sequence, 1)), Verdict::Execute);
+            sessions.parked(&batch(7, sequence, 1));
+        }
+        for (sequence, bytes) in [(1, 100), (2, 101), (3, 60)] {
+            let id = batch(7, sequence, 1).id;
+            assert!(sessions.given(id, &Bytes::from(vec![b'x'; bytes]), bounds, 0));
+            assert!(sessions.answer_bytes <= 150 && is_counted(&sessions));
+        }
+        let known = [1, 2, 3].map(|sequence| sessions.unheard(batch(7, sequence, 1).id).flatten().is_some());
+        assert_eq!(known, [false, false, true]);
     }
 
     #[test]

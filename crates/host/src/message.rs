@@ -22,6 +22,8 @@ pub struct Forward {
     pub kind: Kind,
     /// If this is not all of the batch: which part.
     pub part: Option<Part>,
+    /// The coordinator has heard, or waits no more for, the answers to these batches that were parked.
+    pub heard: Vec<u64>,
     /// The commands: [segments](onecopy_core::segments).
     pub body: Bytes,
 }
@@ -48,6 +50,8 @@ pub enum Kind {
     Write,
     /// Only a confirmed view.
     Read,
+    /// The log; and perhaps it is parked, and answered by a later entry. It travels alone.
+    Wait,
 }
 
 /// How a batch ended.
@@ -83,6 +87,8 @@ pub enum Outcome {
     Unknown,
     /// It was executed, once, when it came before. What it was answered then was too large to be remembered.
     Forgotten,
+    /// It was executed, and is parked: its answer follows once there is one.
+    Parked,
     /// It has come before, and will be executed after what is being executed now: its answer follows.
     Executing,
 }

@@ -16,6 +16,7 @@ use crate::seed::Seed;
 use crate::slot::{INLINE_MAX, New, Object};
 use crate::steps::PIECE;
 use crate::value::{Content, Text, Typed, Value};
+use crate::waiters::Waits;
 use crate::watches::WatchId;
 pub(crate) use random::Random;
 
@@ -78,6 +79,8 @@ pub(crate) struct Context<'a> {
     pub(crate) apply: &'a ApplyContext<'a>,
     /// How many commands of the entry have asked for random numbers.
     pub(crate) random_ordinal: &'a mut u64,
+    /// If it may wait: what for.
+    pub(crate) wait: Option<&'a mut Option<Waits>>,
 }
 
 impl<'a> Context<'a> {
@@ -163,6 +166,14 @@ impl<'a> Context<'a> {
         if !self.keyspace.watches.is_empty() {
             self.keyspace.touch(self.db, key);
         }
+        self.signal(key);
+    }
+
+    /// A key changes, or goes: somebody may wait for that.
+    pub(crate) fn signal(&mut self, key: &[u8]) {
+        if !self.keyspace.waiters.is_empty() {
+            self.keyspace.waiters.signal(self.db, key);
+        }
     }
 
     /// Puts something at a spot, whatever is there. What has expired, and a collection without elements, is
@@ -177,6 +188,7 @@ impl<'a> Context<'a> {
         };
         let is_gone = matches!(&new, New::Value(value) if value.content().is_gone());
         if is_gone || expires.is_some_and(|expires| expires <= self.clock()) {
+            self.signal(key);
             self.database_mut().remove(spot);
         } else {
             self.touch(key);
@@ -287,7 +299,7 @@ impl<'a> Context<'a> {
             Some(Content::Stream(stream)) => stream.log().len(),
             value => value.map_or(0, Content::len),
         };
-        (!self.keyspace.watches.is_empty()).then(length)
+        (!self.keyspace.watches.is_empty() || !self.keyspace.waiters.is_empty()).then(length)
     }
 
     fn touch_resized(&mut self, key: &[u8], before: Option<usize>) {
@@ -370,6 +382,7 @@ impl<'a> Context<'a> {
     /// Gives the key at a spot another expiry, or none; removes it if the time has come.
     pub(crate) fn set_expiry(&mut self, spot: Spot, key: &[u8], expires: Option<Timestamp>) {
         if expires.is_some_and(|expires| expires <= self.clock()) {
+            self.signal(key);
             self.database_mut().remove(spot);
         } else {
             self.touch(key);
@@ -379,6 +392,7 @@ impl<'a> Context<'a> {
 
     /// Removes a key for good; whether it existed.
     pub(crate) fn delete(&mut self, key: &[u8]) -> bool {
+        self.signal(key);
         let clock = self.clock();
         let database = self.keyspace.databases.get_mut(usize::from(self.db)).and_then(Option::as_mut);
         database.is_some_and(|database| {
@@ -391,6 +405,7 @@ impl<'a> Context<'a> {
 
     /// Removes a key; what it held, and its expiry, if it existed.
     pub(crate) fn take(&mut self, key: &[u8]) -> Option<(Value, Option<Timestamp>)> {
+        self.signal(key);
         let clock = self.clock();
         let database = self.keyspace.databases.get_mut(usize::from(self.db))?.as_mut()?;
         let taken = database.take(database.locate_hashed(self.hashed, key));
@@ -400,6 +415,7 @@ impl<'a> Context<'a> {
     /// The same keyspace, with another database selected.
     pub(crate) fn with_database(&mut self, db: u8) -> Context<'_> {
         let (hashed, watch, apply) = (self.hashed, self.watch, self.apply);
-        Context { keyspace: self.keyspace, db, hashed, watch, apply, random_ordinal: self.random_ordinal }
+        let (keyspace, random_ordinal) = (&mut *self.keyspace, &mut *self.random_ordinal);
+        Context { keyspace, db, hashed, watch, apply, random_ordinal, wait: None }
     }
 }

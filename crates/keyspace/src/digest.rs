@@ -9,10 +9,12 @@ use onecopy_core::Timestamp;
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::database::Database;
+use crate::image::{Part, encode};
 use crate::slot::Object;
 use crate::tokens::Tokens;
 use crate::value::stream::Id;
 use crate::value::{Content, Stream};
+use crate::waiters::Waiters;
 use crate::watches::Watches;
 
 /// The digest of all databases, tokens and watches at `clock`.
@@ -21,6 +23,7 @@ pub(crate) fn of(
     databases: &[Option<Box<Database>>],
     tokens: &Tokens,
     watches: &Watches,
+    waiters: &Waiters,
 ) -> u64 {
     let mut sum = hashed(|hash| hash.update(&clock.0.to_le_bytes()));
     for (number, database) in databases.iter().enumerate() {
@@ -28,7 +31,9 @@ pub(crate) fn of(
             sum = sum.wrapping_add(of_key(number, object));
         }
     }
-    sum.wrapping_add(of_tokens(tokens, 0..tokens.len())).wrapping_add(of_watches(watches))
+    sum.wrapping_add(of_tokens(tokens, 0..tokens.len()))
+        .wrapping_add(of_watches(watches))
+        .wrapping_add(of_waiters(waiters))
 }
 
 fn of_watches(watches: &Watches) -> u64 {
@@ -43,6 +48,13 @@ fn of_watches(watches: &Watches) -> u64 {
             }
         }))
     })
+}
+
+/// As an image has them.
+fn of_waiters(waiters: &Waiters) -> u64 {
+    let mut part = Part::default();
+    encode::waiters(waiters, &mut part);
+    part.digest
 }
 
 /// The tokens at these positions. Their order is state, so their numbers count.

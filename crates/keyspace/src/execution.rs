@@ -1,18 +1,20 @@
 //! How a body is executed: segment by segment, and within one command by command, whether it is in an entry
 //! or read.
 
-use onecopy_core::segments::NOT_EXECUTED;
+use onecopy_core::segments::{NOT_EXECUTED, PARKED};
 use onecopy_core::{ApplyContext, Budget, Rule, Timestamp};
 use onecopy_resp::{Version, Writer};
 
 use crate::ahead::Ahead;
 use crate::command::{self, Command, Kind, Run};
+use crate::commands::blocking::WAITS_ALREADY;
 use crate::context::{Context, View};
 use crate::error::CommandError;
 use crate::machine::{DATABASES, Keyspace, REPLY_BYTES_MAX, RESPONSE_BYTES_WANTED};
 use crate::request::{self, Args, Segment};
 use crate::steps::{COMMAND, copying};
 use crate::transaction;
+use crate::waiters::{Address, Waits};
 
 /// Where there is no room for a reply, one that is so short, as an error would be, is made nevertheless.
 const SHORT_REPLY: usize = 64;
@@ -28,6 +30,12 @@ pub(crate) trait Executor<'a> {
 
     /// Whether transactions are what they should be.
     fn are_atomic(&self) -> bool;
+
+    /// A command, or a whole transaction, has been executed: those who wait get what there is for them.
+    fn settle(&mut self);
+
+    /// Whether the command was executed and waits, instead of having a reply.
+    fn is_parked(&self) -> bool;
 }
 
 /// Where a command writes its reply, and how long that may be. 0: it is executed, and its reply left out.
@@ -42,32 +50,79 @@ pub(crate) struct Entry<'k, 'a, 'c> {
     context: &'c ApplyContext<'c>,
     ahead: Ahead<'a>,
     random_ordinal: u64,
+    /// If the one command of this body may wait: where its answer goes then.
+    address: Option<Address>,
+    is_parked: bool,
 }
 
 impl<'k, 'a, 'c> Entry<'k, 'a, 'c> {
     pub(crate) fn new(keyspace: &'k mut Keyspace, context: &'c ApplyContext<'c>, body: &'a [u8]) -> Self {
-        Self { keyspace, context, ahead: Ahead::of(body), random_ordinal: 0 }
+        let address = address(context, body);
+        Self { keyspace, context, ahead: Ahead::of(body), random_ordinal: 0, address, is_parked: false }
     }
+
+    /// A command waits, and is answered later.
+    fn park(&mut self, address: Address, db: u8, waits: Waits) -> Result<(), CommandError> {
+        let (clock, keyspace) = (self.keyspace.clock, &mut *self.keyspace);
+        match waits {
+            Waits::For(wanted) => {
+                keyspace.waiters.register(address, (db, clock), wanted, self.context.memory_max)?;
+            }
+            Waits::InsteadOf(place) if !keyspace.take_over(place, address) => return Err(WAITS_ALREADY),
+            Waits::InsteadOf(_) => {}
+        }
+        self.is_parked = true;
+        Ok(())
+    }
+}
+
+/// Where a command is answered that waits: one that its connection has named, and that is alone in its batch.
+fn address(context: &ApplyContext<'_>, body: &[u8]) -> Option<Address> {
+    let batch = context.batch?;
+    let mut segments = request::segments(body);
+    let segment = segments.next()?.ok()?;
+    let id = segment.waiter.filter(|_| segment.count == 1 && !segment.is_transaction)?;
+    segments.next().is_none().then_some(Address { id, batch, version: segment.version })
 }
 
 impl<'a> Executor<'a> for Entry<'_, 'a, '_> {
     fn command(&mut self, segment: &Segment<'a>, args: &Args<'a>, admitted: bool, reply: &mut Room<'_, '_>) {
         let hashed = self.ahead.command(&self.keyspace.databases);
         let (db, watch, apply) = (segment.db, segment.watch, self.context);
+        if let (Some(id), [b"", reason, ..]) = (segment.waiter, args.as_slice()) {
+            let was_there = self.keyspace.unblock(id, reason, apply.memory_max);
+            return reply.reply.integer(was_there.into());
+        }
+        let address = self.address;
         let (keyspace, random_ordinal) = (&mut *self.keyspace, &mut self.random_ordinal);
+        let mut waits = None;
         dispatch(apply.budget, args, reply, |command, args, reply| match command.run {
             Run::Read(run) => {
                 let (now, budget) = (keyspace.clock, apply.budget);
                 run(&View { keyspace, db, hashed, now, budget }, args, reply)
             }
-            Run::Write(run) => {
-                let mut context = Context { keyspace, db, hashed, watch, apply, random_ordinal };
+            Run::Write(run) | Run::ReadOrWait(_, run) => {
+                let wait = address.is_some().then_some(&mut waits);
+                let mut context = Context { keyspace, db, hashed, watch, apply, random_ordinal, wait };
                 if !admitted {
                     context.admit(&command.spec)?;
                 }
                 run(&mut context, args, reply)
             }
         });
+        if let (Some(address), Some(waits)) = (address, waits)
+            && let Err(error) = self.park(address, db, waits)
+        {
+            reply.reply.error(&error.to_string());
+        }
+    }
+
+    fn settle(&mut self) {
+        self.keyspace.serve(self.context, &mut self.random_ordinal);
+    }
+
+    fn is_parked(&self) -> bool {
+        self.is_parked
     }
 
     fn begin(&mut self, segment: &Segment<'a>, grows: bool) -> Result<bool, CommandError> {
@@ -105,7 +160,7 @@ impl<'a> Executor<'a> for Query<'_, 'a> {
         let hashed = self.ahead.command(&keyspace.databases);
         let view = View { keyspace, db: segment.db, hashed, now, budget };
         dispatch(budget, args, reply, |command, args, reply| match (command.spec.kind, &command.run) {
-            (Kind::Read, Run::Read(run)) => run(&view, args, reply),
+            (Kind::Read, Run::Read(run) | Run::ReadOrWait(run, _)) => run(&view, args, reply),
             _ => Err(CommandError::NotARead(command.spec.name)),
         });
     }
@@ -118,10 +173,17 @@ impl<'a> Executor<'a> for Query<'_, 'a> {
     fn are_atomic(&self) -> bool {
         true
     }
+
+    /// A read changes nothing.
+    fn settle(&mut self) {}
+
+    fn is_parked(&self) -> bool {
+        false
+    }
 }
 
 /// Finds the command, checks that it may be executed, and executes it.
-fn dispatch<'a>(
+pub(crate) fn dispatch<'a>(
     budget: Budget<'_>,
     args: &[&'a [u8]],
     Room { reply, bytes }: &mut Room<'_, '_>,
@@ -178,9 +240,14 @@ pub(crate) fn respond<'a>(
                 reply.error(&CommandError::DatabaseOutOfRange.to_string());
             }
             Ok(segment) if segment.is_transaction => {
-                transaction::answer(segment, begin, executor, &mut reply)
+                transaction::answer(segment, begin, executor, &mut reply);
+                executor.settle();
             }
             Ok(segment) => answer(&segment, begin, executor, &mut reply),
+        }
+        if executor.is_parked() {
+            response.truncate(header);
+            return response.extend_from_slice(&PARKED.to_le_bytes());
         }
         // Each command beyond what is wanted adds a few dozen bytes; a body that has enough of them for 4 GiB
         // is larger than any batch.
@@ -201,6 +268,7 @@ fn answer<'a>(segment: &Segment<'a>, begin: usize, executor: &mut impl Executor<
             }
             Ok(true) => {
                 executor.command(segment, &args, false, &mut Room { reply, bytes: REPLY_BYTES_MAX });
+                executor.settle();
             }
             Err(malformed) => reply.error(&CommandError::from(malformed).to_string()),
         }

@@ -21,7 +21,8 @@ fn each(body: &[u8], whole: bool, mut visit: impl FnMut(Option<(u8, &'static Spe
         loop {
             match commands.next_into(&mut args) {
                 Ok(false) => break,
-                Ok(true) if segment.is_transaction && args[0].is_empty() => {}
+                // Answered by the connection; or it takes a waiter away, which changes no key.
+                Ok(true) if args[0].is_empty() && (segment.is_transaction || segment.waiter.is_some()) => {}
                 Ok(true) if segment.is_transaction && selected(&args).is_some() => {
                     segment.db = selected(&args).and_then(Result::ok).unwrap_or(segment.db);
                 }
@@ -42,6 +43,7 @@ pub(crate) fn of_entry(body: &[u8], rules: Rules, footprint: &mut Footprint) {
             Some(inner) => add(inner, &args[2..], footprint),
             None => footprint.everything(),
         },
+        // To wait for a key changes none of those that are read.
         Some((_, spec, _)) if spec.kind != Kind::Write => {}
         Some((_, spec, args)) => add(spec, args, footprint),
         None => footprint.everything(),
@@ -74,6 +76,10 @@ pub(crate) fn of_reads(keyspace: &Keyspace, body: &[u8], footprint: &mut Footpri
 
 /// Adds the keys of a command; one that names none may touch all.
 fn add(spec: &Spec, args: &[&[u8]], footprint: &mut Footprint) {
+    if matches!(spec.name, "blmove" | "brpoplpush") {
+        // If it waits, whatever comes for it is moved on.
+        footprint.spread();
+    }
     let positions = key_positions(spec, args);
     if positions.is_empty() {
         footprint.everything();

@@ -50,8 +50,8 @@
 //!   offset in fields (`#`) that overflows is an error; in Redis it wraps. A number that is far too small for
 //!   `SET` with `OVERFLOW SAT` becomes the smallest of the field; in Redis the very smallest become the
 //!   largest.
-//! - `XREAD` and `XREADGROUP` with `BLOCK` answer what is there; where there is nothing they answer an error,
-//!   and change nothing: nobody can wait yet.
+//! - Commands that wait (`BLPOP`, `XREAD … BLOCK`) do so in the state (see `serving`), by the time of entries.
+//!   How many may wait is bounded. A stream that expires wakes nobody who waits as a consumer of its groups.
 //! - What is deleted from a stream is gone at once; in Redis it stays in its chunk until that is empty.
 //!   Where the newest entry of a chunk was deleted, `MINID ~` may trim that chunk here and not there.
 //! - `XINFO STREAM` counts the chunks that entries lie in as `radix-tree-keys`, and one more as
@@ -87,12 +87,14 @@ mod pieces;
 mod scrub;
 mod seed;
 mod serial;
+mod serving;
 mod slot;
 mod steps;
 mod tokens;
 mod transaction;
 mod trash;
 mod value;
+mod waiters;
 mod watches;
 
 pub mod command;

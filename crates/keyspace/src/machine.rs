@@ -2,8 +2,8 @@
 
 use onecopy_core::machine::RestoreError;
 use onecopy_core::{
-    ApplyContext, Budget, Footprint, Incarnation, Place, QueryContext, Rule, Rules, Seen, StateMachine,
-    Timestamp,
+    ApplyContext, Budget, Footprint, Incarnation, Output, Place, QueryContext, Rule, Rules, Seen,
+    StateMachine, Timestamp,
 };
 
 use crate::database::Database;
@@ -17,6 +17,7 @@ use crate::seed::Seed;
 use crate::tokens::Tokens;
 use crate::trash::FREED_TOGETHER;
 use crate::value::TEXT_BYTES_MAX;
+use crate::waiters::Waiters;
 use crate::watches::{WatchId, Watches};
 
 /// How many databases there are, as in Redis by default.
@@ -79,6 +80,8 @@ pub struct Keyspace {
     pub(crate) tokens: Tokens,
     /// What is watched, in all databases.
     pub(crate) watches: Watches,
+    /// Who waits for what, in all databases.
+    pub(crate) waiters: Waiters,
     pub(crate) rules: Rules,
     pub(crate) image: Option<Box<Image>>,
     /// Databases that were flushed, and are not freed yet.
@@ -101,6 +104,7 @@ impl Keyspace {
             databases,
             tokens,
             watches: Watches::default(),
+            waiters: Waiters::default(),
             rules,
             image: None,
             flushed: Vec::new(),
@@ -153,6 +157,7 @@ impl Keyspace {
         let Some(database) = self.databases.get_mut(usize::from(number)).and_then(Option::take) else {
             return;
         };
+        self.waiters.signal_all(number);
         match &mut self.image {
             Some(image) => image.detach(*database),
             None => self.flushed.push(*database),
@@ -169,6 +174,7 @@ impl Keyspace {
             let changed: Vec<Vec<u8>> =
                 self.watches.registered(db).filter(is_there).map(<[u8]>::to_vec).collect();
             changed.iter().for_each(|key| self.touch(db, key));
+            self.waiters.signal_all(db);
         }
         self.databases.swap(first.into(), second.into());
     }
@@ -196,7 +202,7 @@ impl Keyspace {
     /// See [`StateMachine::memory`].
     pub(crate) fn occupied(&self) -> u64 {
         let databases = self.databases.iter().flatten().map(|database| database.memory());
-        databases.sum::<u64>() + self.tokens.memory() + self.watches.memory()
+        databases.sum::<u64>() + self.tokens.memory() + self.watches.memory() + self.waiters.memory()
     }
 }
 
@@ -216,6 +222,7 @@ impl StateMachine for Keyspace {
         let elapsed = context.time.0.saturating_sub(self.clock.0);
         context.budget.begin("expiry");
         self.pass(context.time, context.budget);
+        self.end_waiting(context);
         let count =
             elapsed.saturating_mul(EXPIRED_PER_MS).clamp(EXPIRED_PER_ENTRY_MIN, EXPIRED_PER_ENTRY_MAX);
         let mut left = count as usize;
@@ -230,6 +237,20 @@ impl StateMachine for Keyspace {
 
     fn coordinators_end(&mut self, is_known: &dyn Fn(Incarnation) -> bool) {
         self.watches.retain(is_known);
+        self.waiters.retain(is_known);
+    }
+
+    fn absent(&mut self, is_absent: &dyn Fn(Incarnation) -> bool) {
+        self.waiters.absent(self.clock, is_absent);
+    }
+
+    fn present(&mut self, context: &ApplyContext<'_>, coordinator: Incarnation) {
+        self.waiters.present(coordinator);
+        self.serve(context, &mut 0);
+    }
+
+    fn outputs(&mut self) -> Vec<Output> {
+        self.waiters.outputs()
     }
 
     fn apply(&mut self, context: &ApplyContext<'_>, body: &[u8], response: &mut Vec<u8>) {
@@ -244,6 +265,9 @@ impl StateMachine for Keyspace {
 
     fn changes(&self, body: &[u8], footprint: &mut Footprint) {
         footprint::of_entry(body, self.rules, footprint);
+        if self.waiters.may_spread() {
+            footprint.everything();
+        }
     }
 
     fn looks_at(&self, body: &[u8], footprint: &mut Footprint) -> Option<Timestamp> {
@@ -252,7 +276,8 @@ impl StateMachine for Keyspace {
 
     fn due(&self) -> Option<Timestamp> {
         let databases = self.databases.iter().flatten().filter_map(|database| database.due());
-        databases.chain(self.tokens.due().filter(|due| *due > self.clock)).min()
+        let waiters = self.waiters.due();
+        databases.chain(self.tokens.due().filter(|due| *due > self.clock)).chain(waiters).min()
     }
 
     fn has_leftovers(&self) -> bool {
@@ -277,7 +302,7 @@ impl StateMachine for Keyspace {
     }
 
     fn digest(&self) -> u64 {
-        digest::of(self.clock, &self.databases, &self.tokens, &self.watches)
+        digest::of(self.clock, &self.databases, &self.tokens, &self.watches, &self.waiters)
     }
 
     fn scrub(&self, from: Place, bytes: usize) -> Seen {
@@ -287,7 +312,7 @@ impl StateMachine for Keyspace {
     fn snapshot_begin(&mut self) {
         self.snapshot_abandon();
         let header = encode::header(self.seed, self.clock, self.tokens.first());
-        self.image = Some(Box::new(Image::new(header, &self.watches)));
+        self.image = Some(Box::new(Image::new(header, &self.watches, &self.waiters)));
         self.tokens.begin_imaging();
         for (database, number) in self.databases.iter_mut().zip(0u8..) {
             if let Some(database) = database {
@@ -314,7 +339,8 @@ impl StateMachine for Keyspace {
 
     fn restore(&mut self, chunk: &[u8]) -> Result<(), RestoreError> {
         let restore = self.restore.get_or_insert_with(|| Box::new(Restore::new()));
-        restore.take(chunk, &mut self.databases, &mut self.tokens, &mut self.watches)?;
+        let (databases, tokens) = (&mut self.databases, &mut self.tokens);
+        restore.take(chunk, databases, tokens, &mut self.watches, &mut self.waiters)?;
         if let Some((seed, clock)) = restore.header() {
             self.seed = seed;
             self.clock = clock;
@@ -325,8 +351,9 @@ impl StateMachine for Keyspace {
     fn restore_finish(&mut self) -> Result<(), RestoreError> {
         match self.restore.take() {
             Some(restore) => {
-                let (databases, tokens, watches) = (&self.databases, &self.tokens, &self.watches);
-                restore.finish(image::digest(self.seed, self.clock, databases, tokens, watches))
+                let (databases, tokens) = (&self.databases, &self.tokens);
+                let waiting = (&self.watches, &self.waiters);
+                restore.finish(image::digest(self.seed, self.clock, databases, tokens, waiting))
             }
             None => Err(RestoreError { reason: "there is no image".into() }),
         }

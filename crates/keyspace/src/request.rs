@@ -5,17 +5,24 @@
 //! little-endian:
 //!
 //! ```text
-//! segment  := db:u8 flags:u8 count:u32 length:u32 watch? command*     length: of the commands
+//! segment  := db:u8 flags:u8 count:u32 length:u32 watch? waiter? command*
+//!                                                              length: of the commands
 //!                                                              bit 0 of flags: RESP3
 //!                                                              bit 1: it is a transaction
 //!                                                              bit 2: there is a watch
+//!                                                              bit 3: there is a waiter
 //! watch    := process:u128 number:u64                          whose keys it is about ([`WatchId`])
+//! waiter   := process:u128 number:u64                          who waits, or waits no more ([`WaiterId`])
 //! command  := argc:u32 (length:u32 byte*)*                     argument 0 is the command's name
 //! reply    := one for each command, in order; of a transaction one array with all of them
 //! ```
 //!
 //! A transaction is executed as a whole, or not at all (`transaction.rs`). Its watch
 //! guards it; that of another segment is the one that its `WATCH` and `UNWATCH` are about.
+//!
+//! A segment with a waiter has one command, and is alone in its batch: then it may wait. Or its command has
+//! no name and one argument, `TIMEOUT`, `ERROR` or `GONE`: that waiter is taken away, for this reason. Its
+//! reply says whether it was there.
 //!
 //! Decoding hands out slices of the body and does not allocate per command.
 
@@ -26,13 +33,15 @@ use onecopy_resp::Version;
 use smallvec::SmallVec;
 
 use crate::error::CommandError;
+pub use crate::waiters::WaiterId;
 pub use crate::watches::WatchId;
 
 const SEGMENT_HEADER: usize = 1 + 1 + 4 + 4;
-const WATCH: usize = 16 + 8;
+const NAME: usize = 16 + 8;
 const RESP3: u8 = 1;
 const TRANSACTION: u8 = 1 << 1;
 const WATCHED: u8 = 1 << 2;
+const WAITS: u8 = 1 << 3;
 
 /// The arguments of one command; the first is its name.
 pub type Args<'a> = SmallVec<[&'a [u8]; 16]>;
@@ -78,8 +87,27 @@ impl SegmentBuilder {
         self.buffer[1] |= WATCHED;
         self.buffer.put_u128_le(watch.process.0);
         self.buffer.put_u64_le(watch.number);
-        self.commands_at = SEGMENT_HEADER + WATCH;
+        self.commands_at = self.buffer.len();
         self
+    }
+
+    /// The same, of a waiter. Panics if it has commands already.
+    #[must_use]
+    pub fn waiting(mut self, waiter: WaiterId) -> Self {
+        assert_eq!(self.buffer.len(), self.commands_at, "a waiter comes before all commands, and once");
+        self.buffer[1] |= WAITS;
+        self.buffer.put_u128_le(waiter.process.0);
+        self.buffer.put_u64_le(waiter.number);
+        self.commands_at = self.buffer.len();
+        self
+    }
+
+    /// A segment that takes a waiter away, for this reason: `TIMEOUT`, `ERROR` or `GONE`.
+    #[must_use]
+    pub fn unblock(waiter: WaiterId, reason: &[u8]) -> BytesMut {
+        let mut segment = Self::new(0, Version::Two).waiting(waiter);
+        segment.push([b"".as_slice(), reason]);
+        segment.finish()
     }
 
     /// Adds a command. Panics if an argument is larger than 4 GiB, which no limit lets through.
@@ -156,6 +184,8 @@ pub struct Segment<'a> {
     pub is_transaction: bool,
     /// The watch that it is about.
     pub watch: Option<WatchId>,
+    /// Who may wait in it, or waits no more.
+    pub waiter: Option<WaiterId>,
     commands: &'a [u8],
 }
 
@@ -195,23 +225,29 @@ impl<'a> Segments<'a> {
         let flags = header.get_u8();
         let count = header.get_u32_le();
         let length = header.get_u32_le() as usize;
-        if flags & !(RESP3 | TRANSACTION | WATCHED) != 0 {
+        if flags & !(RESP3 | TRANSACTION | WATCHED | WAITS) != 0 {
             return Err(malformed);
         }
-        let (watch, rest) = match flags & WATCHED {
-            0 => (None, rest),
-            _ => {
-                let (mut watch, rest) = rest.split_at_checked(WATCH).ok_or(malformed)?;
-                let process = Incarnation(watch.get_u128_le());
-                (Some(WatchId { process, number: watch.get_u64_le() }), rest)
-            }
-        };
+        let (watch, rest) = take_name(rest, flags & WATCHED != 0).ok_or(malformed)?;
+        let (waiter, rest) = take_name(rest, flags & WAITS != 0).ok_or(malformed)?;
+        let watch = watch.map(|(process, number)| WatchId { process, number });
+        let waiter = waiter.map(|(process, number)| WaiterId { process, number });
         let (commands, rest) = rest.split_at_checked(length).ok_or(malformed)?;
         self.rest = rest;
         let version = if flags & RESP3 == 0 { Version::Two } else { Version::Three };
         let is_transaction = flags & TRANSACTION != 0;
-        Ok(Segment { db, version, count, is_transaction, watch, commands })
+        Ok(Segment { db, version, count, is_transaction, watch, waiter, commands })
     }
+}
+
+/// Takes the name of a watch or a waiter, if there is one.
+#[expect(clippy::type_complexity, reason = "a name, and what is behind it")]
+fn take_name(bytes: &[u8], is_there: bool) -> Option<(Option<(Incarnation, u64)>, &[u8])> {
+    if !is_there {
+        return Some((None, bytes));
+    }
+    let (mut name, rest) = bytes.split_at_checked(NAME)?;
+    Some((Some((Incarnation(name.get_u128_le()), name.get_u64_le())), rest))
 }
 
 impl<'a> Segment<'a> {

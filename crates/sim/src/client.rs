@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use onecopy_core::{GroupId, Incarnation, Index, NodeId};
-use onecopy_keyspace::request::SegmentBuilder;
+use onecopy_keyspace::request::{SegmentBuilder, WaiterId};
 use onecopy_resp::Version;
 use onecopy_views::MAIN;
 
@@ -85,6 +85,15 @@ pub enum Action {
     },
     /// Read such a key: its value, whether it exists, when it ends, and how much of its life is left.
     Look,
+    /// Put an element, the number of the operation, at the end of a queue.
+    Put,
+    /// Take the first element of a queue, or wait for one, for so many milliseconds.
+    Take {
+        /// How long.
+        ms: u64,
+    },
+    /// Read a queue.
+    Queue,
     /// Something about an object of several keys.
     Several(Step),
     /// A read that costs more than anybody can bear ([`Fault::CostlyRead`]).
@@ -109,10 +118,17 @@ impl Action {
             | Self::Transfer { .. }
             | Self::Lease { .. }
             | Self::Renew { .. }
+            | Self::Put
             | Self::Tell => Kind::Write,
-            Self::Get | Self::Count | Self::Size | Self::Audit | Self::Look | Self::Costly | Self::Ask => {
-                Kind::Read
-            }
+            Self::Take { .. } => Kind::Wait,
+            Self::Queue
+            | Self::Get
+            | Self::Count
+            | Self::Size
+            | Self::Audit
+            | Self::Look
+            | Self::Costly
+            | Self::Ask => Kind::Read,
         }
     }
 
@@ -137,9 +153,23 @@ impl Action {
             Self::Add | Self::Size => Family::Set,
             Self::Transfer { .. } | Self::Audit => Family::Accounts,
             Self::Lease { .. } | Self::Renew { .. } | Self::Look => Family::Lease,
+            Self::Put | Self::Take { .. } | Self::Queue => Family::Waits,
             Self::Several(step) => step.family(),
             Self::Tell | Self::Ask => Family::Own,
         }
+    }
+
+    /// The same as [`segment`](Self::segment), of this attempt: each has a waiter of its own.
+    #[must_use]
+    pub fn attempt(self, key: u64, op: OpId, value_bytes: usize, once: bool, attempt: u32) -> BytesMut {
+        let Self::Take { ms } = self else { return self.segment(key, op, value_bytes, once) };
+        let waiter = WaiterId { process: Incarnation(op as u128), number: attempt.into() };
+        let mut segment = SegmentBuilder::new(0, Version::Two).waiting(waiter);
+        let (token, seconds) = (format!("{op}-0"), format!("{}.{:03}", ms / 1_000, ms % 1_000));
+        let prefix = if once { [b"ONCE".as_slice(), token.as_bytes()].to_vec() } else { Vec::new() };
+        let (name, seconds) = (self.family().key(key), seconds.as_bytes());
+        segment.push(prefix.into_iter().chain([b"BLPOP".as_slice(), name.as_bytes(), seconds]));
+        segment.finish()
     }
 
     /// The commands, as the state machine gets them; writes each under a token, if they are to count `once`
@@ -179,6 +209,10 @@ impl Action {
                     push(&[command, key]);
                 }
             }
+            Self::Put => push(&[b"RPUSH", key, number.as_bytes()]),
+            Self::Queue => push(&[b"LRANGE", key, b"0", b"-1"]),
+            // Only ever an attempt of it.
+            Self::Take { .. } => {}
             Self::Several(step) => {
                 for command in step.commands(&name, op, value_bytes) {
                     push(&command.iter().map(Vec::as_slice).collect::<Vec<_>>());
@@ -212,12 +246,14 @@ pub enum Family {
     Queues,
     /// Several strings, which are written in transactions.
     Transactions,
+    /// Queues at which clients wait.
+    Waits,
     /// The whole state of somebody's own machine.
     Own,
 }
 
 impl Family {
-    /// All that the keyspace holds.
+    /// All that the keyspace holds, and whose state is a few numbers.
     pub const ALL: [Self; 9] = [
         Self::Register,
         Self::Counter,
@@ -246,6 +282,7 @@ impl Family {
             Self::Sets => format!("sets{key}"),
             Self::Queues => format!("queues{key}"),
             Self::Transactions => format!("transactions{key}"),
+            Self::Waits => format!("waits{key}"),
             Self::Own => "own".to_owned(),
         }
     }
@@ -262,6 +299,7 @@ impl Family {
             Self::Names | Self::Sets | Self::Queues | Self::Transactions => {
                 Action::Several(Step::whole(self))
             }
+            Self::Waits => Action::Queue,
             Self::Own => Action::Ask,
         }
     }

@@ -7,6 +7,7 @@ use onecopy_core::{GroupId, NodeId};
 use onecopy_host::Submission;
 use onecopy_views::MAIN;
 
+use crate::checks::waits::TAKEN_OVER;
 use crate::client::{self, Action, Client, OpId, Reply, group_of};
 use crate::clock::MS;
 use crate::ending::Phase;
@@ -25,9 +26,11 @@ impl World {
         let Some(number) = self.clients.iter().position(waits) else { return };
         let now = self.env.time;
         self.env.note(node, || format!("client {number}: operation {op} ends: {reply:?}"));
+        // Another attempt took its place: the client is on this connection again, or a node was slow.
+        let is_taken_over = matches!(reply, Reply::Done(bytes, _) if bytes.starts_with(TAKEN_OVER));
         // A refusal says that this attempt was not executed, and nothing about those before it.
         let is_open = match reply {
-            Reply::Done(..) => false,
+            Reply::Done(..) => is_taken_over,
             Reply::Unknown => true,
             Reply::Refused => self.clients[number].attempts > 1,
         };
@@ -135,7 +138,7 @@ impl World {
                 action = Action::Costly;
             }
             let op = ledger.invoke(action, key, now);
-            let may = action.kind() == Kind::Write && action.may_have_tokens();
+            let may = action.kind() != Kind::Read && action.may_have_tokens();
             let once = may && env.dice.chance(env.profile.workload.tokens);
             ledger.ops[op].once = once;
             let token = if once { ", once" } else { "" };
@@ -143,7 +146,7 @@ impl World {
                 let database = if group == MAIN { String::new() } else { format!(" of {group}") };
                 format!("client {number}: operation {op}, {action:?} {key}{database}{token}")
             });
-            return (op, action.kind(), action.segment(key, op, env.profile.value_bytes, once).freeze());
+            return (op, action.kind(), action.attempt(key, op, env.profile.value_bytes, once, 1).freeze());
         };
         let Request { kind, command, segment } = subject.ask(&mut env.dice);
         let op = ledger.invoke(if kind == Kind::Read { Action::Ask } else { Action::Tell }, 0, now);
@@ -164,7 +167,7 @@ impl World {
         let (attempt, home) = (client.attempts, client.home);
         self.env.note(home, || format!("client {number}: operation {op} again, attempt {attempt}"));
         let asked = &self.env.checks.group(group_of(op)).ledger.ops[op];
-        let segment = asked.action.segment(asked.key, op, self.env.profile.value_bytes, true);
+        let segment = asked.action.attempt(asked.key, op, self.env.profile.value_bytes, true, attempt);
         (op, asked.action.kind(), segment.freeze())
     }
 

@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell};
 
 use onecopy_core::machine::RestoreError;
 use onecopy_core::{
-    ApplyContext, Footprint, Incarnation, Place, QueryContext, Seen, StateMachine, Timestamp,
+    ApplyContext, Footprint, Incarnation, Output, Place, QueryContext, Seen, StateMachine, Timestamp,
 };
 use onecopy_keyspace::Keyspace;
 
@@ -72,6 +72,18 @@ impl StateMachine for Machine {
 
     fn coordinators_end(&mut self, is_known: &dyn Fn(Incarnation) -> bool) {
         delegate_mut!(self, machine => machine.coordinators_end(is_known));
+    }
+
+    fn absent(&mut self, is_absent: &dyn Fn(Incarnation) -> bool) {
+        delegate_mut!(self, machine => machine.absent(is_absent));
+    }
+
+    fn present(&mut self, context: &ApplyContext<'_>, coordinator: Incarnation) {
+        delegate_mut!(self, machine => machine.present(context, coordinator));
+    }
+
+    fn outputs(&mut self) -> Vec<Output> {
+        delegate_mut!(self, machine => machine.outputs())
     }
 
     fn apply(&mut self, context: &ApplyContext<'_>, body: &[u8], response: &mut Vec<u8>) {

@@ -463,6 +463,11 @@ impl Profile {
                 self.workload.reads = 200;
                 self.think = 5 * MS;
             }
+            Rule::KeepWhatIsGiven | Rule::ServeThePresent | Rule::FairQueues => {
+                weigh(&[(Fault::Crash, 30), (Fault::Handover, 10), (Fault::Partition, 10)]);
+                self.workload.weights = [(Family::Waits, 1)].into();
+                self.think = 20 * MS;
+            }
             Rule::OnceTokens => {
                 weigh(&[(Fault::Crash, 30)]);
                 self.workload.reads = 200;

@@ -80,6 +80,11 @@ impl Workload {
                 self.weights.insert(family, dice.between(1, 10));
             }
         }
+        // Thought of still later: nothing that is drawn behind it may change.
+        let mut apart = dice.clone();
+        if apart.chance(150) {
+            self.weights.insert(Family::Waits, apart.between(1, 10));
+        }
     }
 
     /// What a client asks for next, and about which object.
@@ -104,7 +109,8 @@ pub(crate) fn action(dice: &mut Dice, family: Family, reads: u64) -> Action {
     if Family::LATER.contains(&family) {
         return Action::Several(Step::draw(dice, family, reads));
     }
-    if dice.chance(reads) {
+    // A queue is read when all is over.
+    if family != Family::Waits && dice.chance(reads) {
         return family.read();
     }
     match family {
@@ -127,6 +133,8 @@ pub(crate) fn action(dice: &mut Dice, family: Family, reads: u64) -> Action {
         Family::Names | Family::Sets | Family::Queues | Family::Transactions => {
             Action::Several(Step::draw(dice, family, reads))
         }
+        Family::Waits if dice.chance(500) => Action::Put,
+        Family::Waits => Action::Take { ms: dice.between(1, 5_000) },
         Family::Own => Action::Tell,
     }
 }

@@ -79,7 +79,7 @@ fn entry(index: u64, sequences: &[u64], done_below: u64) -> Entry {
     let mut builder = Builder::new(Header::default());
     for sequence in sequences {
         let id = BatchId { coordinator: Incarnation(7), sequence: *sequence };
-        builder.push(&Batch { id, done_below, part: None, body: Bytes::new() });
+        builder.push(&Batch { id, done_below, part: None, heard: Vec::new(), body: Bytes::new() });
     }
     Entry { id: EntryId::new(index, 1), time: Timestamp(index), seed: 0, payload: builder.finish() }
 }
@@ -102,7 +102,13 @@ fn a_large_entry_goes_into_the_digest_bit_by_bit() {
     };
     let mut builder = Builder::new(Header::default());
     let id = BatchId { coordinator: Incarnation(7), sequence: 1 };
-    builder.push(&Batch { id, done_below: 1, part: None, body: vec![b'x'; 5 * DIGEST_PIECE].into() });
+    builder.push(&Batch {
+        id,
+        done_below: 1,
+        part: None,
+        heard: Vec::new(),
+        body: vec![b'x'; 5 * DIGEST_PIECE].into(),
+    });
     let entry = Entry { payload: builder.finish(), ..entry(1, &[], 1) };
     let (mut whole, mut sliced) = (fresh(), fresh());
     execute(&mut whole, &entry);
@@ -154,7 +160,7 @@ fn part_entry(index: u64, at: u32) -> Entry {
     let id = BatchId { coordinator: Incarnation(7), sequence: 1 };
     let mut builder = Builder::new(Header::default());
     let part = Some(Part { at, of: 6 });
-    builder.push(&Batch { id, done_below: 1, part, body: Bytes::from_static(b"ab") });
+    builder.push(&Batch { id, done_below: 1, part, heard: Vec::new(), body: Bytes::from_static(b"ab") });
     Entry { payload: builder.finish(), ..entry(index, &[], 1) }
 }
 

@@ -24,6 +24,10 @@ pub(super) struct Batch<T> {
     /// Whose requests it carries, and how many bytes each has in the body.
     pub(super) clients: Vec<T>,
     sizes: Vec<usize>,
+    /// It tells that the answers to these batches were heard, which had been parked.
+    pub(super) heard: Vec<u64>,
+    /// It was parked, and is asked for again: it is waited for as long as it takes.
+    is_parked: bool,
     /// If it is so large that it travels in parts: how far.
     parts: Option<Progress>,
     /// How much more time it gets for its bytes, at both ends and in between.
@@ -88,7 +92,7 @@ impl<T> Batch<T> {
         config: &CoordinatorConfig,
     ) -> Self {
         // The length of a part and of a batch has 32 bits; what has more is refused by the limit of an entry.
-        let is_large = kind == Kind::Write && body.len() >= config.large_bytes;
+        let is_large = kind != Kind::Read && body.len() >= config.large_bytes;
         let part_bytes = config.part_bytes.max(1);
         let part_takes = config.time_for(part_bytes);
         let progress = Progress { part_bytes, part_takes, kept: 0, most: 0 };
@@ -101,6 +105,8 @@ impl<T> Batch<T> {
             body,
             clients,
             sizes,
+            heard: Vec::new(),
+            is_parked: false,
             parts,
             takes,
             ahead: Duration::ZERO,
@@ -129,8 +135,18 @@ impl<T> Batch<T> {
     }
 
     /// When its clients are told that nobody has answered; `timeout`: how long those of a small batch wait.
-    pub(super) fn ends_at(&self, timeout: Duration) -> Instant {
-        self.since + timeout + self.takes + self.ahead
+    pub(super) fn ends_at(&self, timeout: Duration) -> Option<Instant> {
+        (!self.is_parked).then(|| self.since + timeout + self.takes + self.ahead)
+    }
+
+    /// It is executed, and its answer comes later.
+    pub(super) fn park(&mut self) {
+        self.is_parked = true;
+    }
+
+    /// Whether it has been executed, and is parked.
+    pub(super) fn is_parked(&self) -> bool {
+        self.is_parked
     }
 
     /// Whether it is so large that it travels in parts, and waits for others that do.
@@ -303,8 +319,8 @@ impl<T> Batch<T> {
         let is_open = self.is_lost || matches!(self.whereabouts, Whereabouts::Sent { is_executed: true, .. });
         match self.kind {
             Kind::Read if self.is_dangerous() => Reply::Dangerous,
-            Kind::Write if is_open => Reply::Unknown,
-            Kind::Write | Kind::Read => self.refusal.clone(),
+            Kind::Write | Kind::Wait if is_open => Reply::Unknown,
+            Kind::Write | Kind::Wait | Kind::Read => self.refusal.clone(),
         }
     }
 }

@@ -12,10 +12,12 @@
 //! gets it, it is executed once ([`onecopy_core::session`]). So a client sees a pause while primaries change,
 //! and no error. Only when the time is over, and a write was sent, nobody can say what became of it. A batch
 //! that waits at the primary behind something long, as it would in Redis, is asked for every second, and has
-//! its time again whenever the primary says that its answer will come ([`Outcome::Executing`]).
+//! its time again whenever the primary says that its answer will come ([`Outcome::Executing`]). One that is
+//! parked ([`Kind::Wait`]) is not asked for at all: see [`parked`].
 
 mod batch;
 mod config;
+mod parked;
 #[cfg(test)]
 mod tests;
 
@@ -28,6 +30,7 @@ use onecopy_core::{GroupId, Incarnation, Index, Instant, NodeId, View};
 use crate::message::{Answer, Forward, Kind, Outcome};
 use batch::Batch;
 pub use config::{BATCH_BYTES_MAX, CoordinatorConfig, LARGE_BYTES, PART_BYTES};
+use parked::Parked;
 
 /// So many batches that travel in parts are on their way at a time; the others wait. Replicas keep what has
 /// come of so many of each coordinator.
@@ -142,6 +145,7 @@ pub struct Coordinator<T> {
     arrived: Vec<Submission<T>>,
     /// What has been given a sequence number and not been answered.
     batches: BTreeMap<u64, Batch<T>>,
+    parked: Parked<T>,
     replies: Vec<(T, Reply)>,
 }
 
@@ -158,6 +162,7 @@ impl<T> Coordinator<T> {
             sequence: 0,
             arrived: Vec::new(),
             batches: BTreeMap::new(),
+            parked: Parked::default(),
             replies: Vec::new(),
         }
     }
@@ -182,7 +187,10 @@ impl<T> Coordinator<T> {
 
     /// The batches that have not been answered, and whose requests each carries, in their order.
     pub fn outstanding(&self) -> impl Iterator<Item = (u64, &[T])> {
-        self.batches.iter().map(|(sequence, batch)| (*sequence, batch.clients.as_slice()))
+        self.batches
+            .iter()
+            .chain(self.parked.iter())
+            .map(|(sequence, batch)| (*sequence, batch.clients.as_slice()))
     }
 
     /// Takes a request for the next batch.
@@ -203,7 +211,13 @@ impl<T> Coordinator<T> {
             return;
         }
         let before = self.view.replace(view.clone());
-        let goes_on = before.is_some_and(|before| (before.primary, before.boot) == (view.primary, view.boot));
+        let goes_on =
+            before.as_ref().is_some_and(|before| (before.primary, before.boot) == (view.primary, view.boot));
+        // In a view between, somebody else may have led, and this primary forgotten whom it has to answer.
+        let has_led_since = before.is_some_and(|before| before.number.next() == view.number);
+        if !(goes_on && has_led_since) {
+            self.parked.ask_again(&mut self.batches);
+        }
         for batch in self.batches.values_mut() {
             if !goes_on {
                 batch.primary_changed();
@@ -215,6 +229,9 @@ impl<T> Coordinator<T> {
     /// The connection to a node broke: its answers are lost.
     pub fn lost(&mut self, node: NodeId) {
         self.batches.values_mut().for_each(|batch| batch.give_up_on(|other| other == node));
+        if self.view.as_ref().is_some_and(|view| view.primary == node) {
+            self.parked.ask_again(&mut self.batches);
+        }
     }
 
     /// Another node has answered. An answer to another start of this coordinator is none.
@@ -226,10 +243,13 @@ impl<T> Coordinator<T> {
 
     /// A batch has ended; one that has been answered before ends only once.
     pub fn complete(&mut self, sequence: u64, outcome: Outcome) {
+        self.parked.wake(sequence, &outcome, &mut self.batches);
         let Some(batch) = self.batches.get_mut(&sequence) else { return };
         match outcome {
+            Outcome::Parked => self.parked.park(sequence, &mut self.batches),
             Outcome::Done { response, as_of } => {
                 let Some(batch) = self.batches.remove(&sequence) else { return };
+                self.parked.heard(sequence, &batch);
                 let (kind, mut replies) = (batch.kind, split_response(&response));
                 for (segment, client) in batch.into_requests() {
                     match replies.next() {
@@ -252,6 +272,7 @@ impl<T> Coordinator<T> {
             }
             Outcome::Forgotten => {
                 let Some(batch) = self.batches.remove(&sequence) else { return };
+                self.parked.heard(sequence, &batch);
                 self.replies.extend(batch.clients.into_iter().map(|client| (client, Reply::Forgotten)));
             }
             Outcome::Kept { bytes } => batch.kept(bytes as usize),
@@ -270,10 +291,15 @@ impl<T> Coordinator<T> {
     /// Makes batches of what has arrived, and pushes what is to be sent now.
     pub fn dispatch(&mut self, now: Instant, reads: ReadBatches, dispatches: &mut Vec<Dispatch>) {
         self.make_batches(now, reads);
+        if self.parked.wants_to_speak(now) {
+            self.add_batch(now, Kind::Write, Open::default());
+        }
         self.batches.values_mut().for_each(|batch| batch.renew(now));
         self.expire(now);
         let Some((to, view)) = self.view.as_ref().map(|view| (view.primary, view.number)) else { return };
-        let done_below = self.batches.keys().next().copied().unwrap_or(self.sequence + 1);
+        // What is parked holds nothing else up.
+        let first = self.batches.iter().find(|(_, batch)| !batch.is_parked()).map(|(sequence, _)| *sequence);
+        let done_below = first.unwrap_or(self.sequence + 1);
         let (group, coordinator) = (self.group, self.incarnation);
         for batch in self.batches.values_mut() {
             // A request or its answer was lost on the way: connections end, and begin, at either end by
@@ -290,8 +316,9 @@ impl<T> Coordinator<T> {
                 let (part, body) = batch.next();
                 let is_lost = batch.is_lost();
                 batch.sent(to, view, now);
-                let (sequence, kind) = (*sequence, batch.kind);
-                let forward = Forward { group, view, coordinator, sequence, done_below, kind, part, body };
+                let (sequence, kind, heard) = (*sequence, batch.kind, batch.heard.clone());
+                let forward =
+                    Forward { group, view, coordinator, sequence, done_below, kind, part, heard, body };
                 dispatches.push(Dispatch { to, forward, is_lost });
             }
         }
@@ -311,11 +338,11 @@ impl<T> Coordinator<T> {
             let expires = batch.ends_at(self.config.request_timeout);
             let may_leave = self.view.is_some() && (!batch.is_large() || *sequence <= last_large);
             let due = batch.is_due_at().filter(|_| may_leave);
-            [Some(expires), batch.is_late_at(), due].into_iter().flatten().min()
+            [expires, batch.is_late_at(), due].into_iter().flatten().min()
         };
         // What was not executed for want of room in a response goes into the next batch.
         let again = (!self.arrived.is_empty()).then_some(Instant::ZERO);
-        self.batches.iter().filter_map(wants).chain(again).min()
+        self.batches.iter().filter_map(wants).chain(again).chain(self.parked.deadline()).min()
     }
 
     fn make_batches(&mut self, now: Instant, reads: ReadBatches) {
@@ -330,7 +357,7 @@ impl<T> Coordinator<T> {
             }
             let batch = open.entry(kind).or_default();
             batch.push(segment, client);
-            let travels_alone = kind == Kind::Read && reads == ReadBatches::Apart;
+            let travels_alone = kind == Kind::Wait || kind == Kind::Read && reads == ReadBatches::Apart;
             if travels_alone || batch.bytes >= self.config.batch_bytes_max {
                 let batch = open.remove(&kind).unwrap_or_default();
                 self.add_batch(now, kind, batch);
@@ -347,16 +374,21 @@ impl<T> Coordinator<T> {
         let sizes = open.segments.iter().map(Bytes::len).collect();
         let large = self.batches.values().filter(|batch| batch.is_large());
         let ahead = large.map(Batch::takes).sum();
-        let batch = Batch::new(now, kind, open.body(), open.clients, sizes, &self.config).behind(ahead);
+        let mut batch = Batch::new(now, kind, open.body(), open.clients, sizes, &self.config).behind(ahead);
+        if kind != Kind::Read {
+            batch.heard = self.parked.speak(now);
+        }
         self.batches.insert(self.sequence, batch);
     }
 
     fn expire(&mut self, now: Instant) {
         let timeout = self.config.request_timeout;
-        let ended =
-            self.batches.extract_if(.., |_, batch| now >= batch.ends_at(timeout) || batch.is_dangerous());
-        for (_, batch) in ended {
+        let ended = self.batches.extract_if(.., |_, batch| {
+            batch.ends_at(timeout).is_some_and(|end| now >= end) || batch.is_dangerous()
+        });
+        for (sequence, batch) in ended {
             let reply = batch.end();
+            self.parked.give_up(sequence, &batch);
             self.replies.extend(batch.into_requests().map(|(_, client)| (client, reply.clone())));
         }
     }

@@ -1,3 +1,4 @@
+mod parked;
 mod parts;
 
 use std::time::Duration;

@@ -224,6 +224,10 @@ impl<M: StateMachine, T> DataPlane<M, T> {
     /// A connection to or from a node broke: what was on its way is lost.
     pub fn lost(&mut self, node: NodeId) {
         self.router.lost(node);
+        for (id, group) in &mut self.groups {
+            group.lost(node);
+            self.agenda.touch(*id);
+        }
     }
 
     /// A [`DataEffect::Forward`] for this group could not be sent.

@@ -124,6 +124,7 @@ fn forward(sequence: u64) -> Forward {
         done_below: 1,
         kind: Kind::Write,
         part: None,
+        heard: Vec::new(),
         body: Bytes::from_static(b"x"),
     }
 }
@@ -201,7 +202,7 @@ fn backup(entries: Vec<Entry>) -> Node {
 fn entry() -> Entry {
     let mut builder = Builder::new(Header::default());
     let id = BatchId { coordinator: Incarnation(8), sequence: 1 };
-    builder.push(&Batch { id, done_below: 1, part: None, body: Bytes::from_static(b"x") });
+    builder.push(&Batch { id, done_below: 1, part: None, heard: Vec::new(), body: Bytes::from_static(b"x") });
     Entry { id: EntryId::new(1, 1), time: WALL, seed: 0, payload: builder.finish() }
 }
 

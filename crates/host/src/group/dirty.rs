@@ -83,6 +83,10 @@ impl Dirty {
         }
         while let Some(entry) = log.get(next) {
             let mut footprint = of(entry, machine);
+            if self.entries.back().is_some_and(|(.., before)| before.spreads()) {
+                footprint.everything();
+                footprint.spread();
+            }
             if !rules.hold(Rule::WholeFootprints) {
                 footprint.spoil();
             }
@@ -131,7 +135,13 @@ mod tests {
         let mut builder = Builder::new(Header::default());
         let id = BatchId { coordinator: Incarnation(7), sequence: index };
         if !commands.is_empty() {
-            builder.push(&Batch { id, done_below: 0, part: None, body: body(0, commands) });
+            builder.push(&Batch {
+                id,
+                done_below: 0,
+                part: None,
+                heard: Vec::new(),
+                body: body(0, commands),
+            });
         }
         Entry { id: EntryId::new(index, epoch), time: Timestamp(time), seed: 0, payload: builder.finish() }
     }
@@ -238,7 +248,13 @@ mod tests {
             let id = BatchId { coordinator: Incarnation(7), sequence: 1 };
             let part = Some(Part { at, of: 6 });
             let mut builder = Builder::new(Header::default());
-            builder.push(&Batch { id, done_below: 0, part, body: Bytes::from_static(body.as_bytes()) });
+            builder.push(&Batch {
+                id,
+                done_below: 0,
+                part,
+                heard: Vec::new(),
+                body: Bytes::from_static(body.as_bytes()),
+            });
             Entry { payload: builder.finish(), ..entry(index, 1, index, &[]) }
         };
         let mut scene = Scene::new(vec![part(2, 0, "two"), part(3, 3, "one"), entry(4, 1, 4, &[])]);

@@ -31,7 +31,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use onecopy_core::{Answer, Digest, Entry, EntryId, Index, Instant, Protocol, Rule, StateMachine, Timestamp};
+use onecopy_core::{
+    Answer, BatchId, Digest, Entry, EntryId, Index, Instant, Protocol, Rule, StateMachine, Timestamp,
+};
 use onecopy_replica::Input;
 
 use super::fiber::{Done, Work};
@@ -349,7 +351,7 @@ impl<M: StateMachine> Group<M> {
     fn executed(
         &mut self,
         entry: &Entry,
-        answers: Result<Vec<Answer>, onecopy_core::payload::PayloadError>,
+        answers: Result<Vec<(BatchId, Answer)>, onecopy_core::payload::PayloadError>,
         observer: &mut impl GroupObserver<M>,
         out: &mut Out<GroupEffect>,
     ) {

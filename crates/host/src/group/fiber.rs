@@ -16,7 +16,9 @@ use bytes::Bytes;
 use corosensei::stack::DefaultStack;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 use onecopy_core::payload::PayloadError;
-use onecopy_core::{Answer, Budget, Entry, Pause, QueryContext, Replicated, Slices, StateMachine, Timestamp};
+use onecopy_core::{
+    Answer, BatchId, Budget, Entry, Pause, QueryContext, Replicated, Slices, StateMachine, Timestamp,
+};
 
 /// The size of the stack. Only what has been touched of it takes memory.
 const STACK_BYTES: usize = 1 << 20;
@@ -35,7 +37,7 @@ pub(super) enum Work {
 /// What has been executed.
 pub(super) enum Done {
     /// An entry, with the answers to its batches.
-    Entry { entry: Entry, answers: Result<Vec<Answer>, PayloadError> },
+    Entry { entry: Entry, answers: Result<Vec<(BatchId, Answer)>, PayloadError> },
     /// Batches of reads: the responses.
     Reads(Vec<Bytes>),
 }
@@ -45,7 +47,7 @@ impl Work {
         match self {
             Self::Entry(entry) => {
                 let mut answers = Vec::new();
-                let outcome = state.execute(&entry, budget, |_, answer| answers.push(answer));
+                let outcome = state.execute(&entry, budget, |id, answer| answers.push((id, answer)));
                 Done::Entry { answers: outcome.map(|()| answers), entry }
             }
             Self::Reads { now, bodies } => {

@@ -11,6 +11,7 @@ mod effect;
 mod execution;
 mod fiber;
 mod observer;
+mod parked;
 mod quiescence;
 mod requests;
 mod settings;
@@ -42,6 +43,7 @@ pub use execution::Busy;
 use execution::Execution;
 use fiber::Fiber;
 pub use observer::GroupObserver;
+use parked::Parked;
 pub use requests::ENTRY_BYTES_MAX;
 pub use settings::{Fresh, GroupSettings, Restored, SLICE_STEPS};
 use snapshots::Snapshots;
@@ -91,6 +93,8 @@ pub struct Group<M> {
     dirty: Dirty,
     /// Who is to be answered when an entry of this index has been executed.
     proposed: VecDeque<(Index, Vec<Origin>)>,
+    /// Who is to be answered when a later entry has an answer.
+    parked: Parked,
     /// Reads by the token under which their confirmation was asked for.
     confirming: BTreeMap<u64, Asked>,
     next_token: u64,
@@ -154,6 +158,7 @@ impl<M: StateMachine> Group<M> {
             reads: Vec::new(),
             dirty: Dirty::default(),
             proposed: VecDeque::new(),
+            parked: Parked::default(),
             confirming: BTreeMap::new(),
             next_token: 0,
             executing: BTreeSet::new(),
@@ -304,7 +309,8 @@ impl<M: StateMachine> Group<M> {
         // Time alone changes the state: that, too, is an entry. One at a time is enough.
         let scrubs = self.scrubs_at().is_some_and(|at| at <= now);
         let is_paced = self.next_lapse <= now;
-        let lapses = due && (is_paced || !self.reads.is_empty()) || self.has_leftovers() && is_paced;
+        let lapses = due && (is_paced || !self.reads.is_empty())
+            || (self.has_leftovers() || self.parked.has_news()) && is_paced;
         let is_free = match self.execution.is_behind() {
             // What was made for time is executed late. Only a read needs another one meanwhile.
             true => is_paced && !self.reads.is_empty() && self.is_settled(),
@@ -319,6 +325,7 @@ impl<M: StateMachine> Group<M> {
         if self.replica.deadline().is_some_and(|deadline| deadline <= now) {
             self.step(now, Input::Elapsed, observer, out);
         }
+        self.repeat_late_answers(now, out);
         self.continue_snapshot(out);
         self.tidies = self.state.here_mut().is_some_and(|state| state.tidy());
     }
@@ -332,11 +339,13 @@ impl<M: StateMachine> Group<M> {
             let wait = due.0.saturating_sub(self.clock.0).max(1);
             self.next_lapse.max(self.clock_read + Duration::from_millis(wait))
         });
-        let removal = (is_idle && self.has_leftovers()).then_some(self.next_lapse);
+        let has_more = self.has_leftovers() || self.parked.has_news();
+        let removal = (is_idle && has_more).then_some(self.next_lapse);
+        let repeat = self.parked.repeats_at().filter(|_| self.may_repeat());
         let images = self.snapshots.want_turn() && self.state.here().is_some();
         let busy = (images || self.tidies || self.execution.wants_turn()).then_some(now);
         let scrub = self.scrubs_at().filter(|_| is_idle);
-        [self.replica.deadline(), due, removal, scrub, busy].into_iter().flatten().min()
+        [self.replica.deadline(), due, removal, repeat, scrub, busy].into_iter().flatten().min()
     }
 
     /// When an idle primary makes an entry for replicas to compare themselves by. However many groups of a
@@ -419,6 +428,7 @@ impl<M: StateMachine> Group<M> {
         out: &mut Out<GroupEffect>,
     ) {
         self.counters.view_changes += 1;
+        self.parked.view_changed(standing == Standing::Primary);
         // What is committed will be executed, and answered, whoever leads.
         let committed = self.committed().0;
         let unknown = if standing == Standing::Primary { 0 } else { self.disown_proposals(committed, out) };

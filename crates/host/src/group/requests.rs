@@ -35,14 +35,14 @@ impl<M: StateMachine> Group<M> {
         }
         match (forward.kind, self.lacks_copies()) {
             (Kind::Read, _) => self.reads.push((origin, forward.body)),
-            (Kind::Write, Some(outcome)) => self.answer(origin, outcome, out),
-            (Kind::Write, None) if self.execution.is_full() => {
+            (Kind::Write | Kind::Wait, Some(outcome)) => self.answer(origin, outcome, out),
+            (Kind::Write | Kind::Wait, None) if self.execution.is_full() => {
                 self.answer(origin, Outcome::Busy, out);
             }
-            (Kind::Write, None) => {
+            (Kind::Write | Kind::Wait, None) => {
                 let id = BatchId { coordinator: forward.coordinator, sequence: forward.sequence };
-                let Forward { done_below, part, body, .. } = forward;
-                let batch = Batch { id, done_below, part, body };
+                let Forward { done_below, part, heard, body, .. } = forward;
+                let batch = Batch { id, done_below, part, heard, body };
                 self.writes.push((origin, batch));
             }
         }
@@ -52,8 +52,8 @@ impl<M: StateMachine> Group<M> {
     fn will_execute(&self, origin: Origin, kind: Kind) -> bool {
         match kind {
             Kind::Read => self.executing.contains(&origin),
-            Kind::Write if !self.execution.is_behind() => false,
-            Kind::Write => {
+            Kind::Write | Kind::Wait if !self.execution.is_behind() => false,
+            Kind::Write | Kind::Wait => {
                 let (committed, _) = self.committed();
                 let settled = self.proposed.iter().take_while(|(index, _)| *index <= committed);
                 settled.flat_map(|(_, origins)| origins).any(|known| *known == origin)
@@ -62,7 +62,7 @@ impl<M: StateMachine> Group<M> {
     }
 
     /// What is said of writes while the view has too few members (rule `EnoughCopies`).
-    fn lacks_copies(&self) -> Option<Outcome> {
+    pub(super) fn lacks_copies(&self) -> Option<Outcome> {
         let has = self.replica.view().map_or(0, |view| view.members.len() as u32);
         let lacks = has < self.min_copies && self.rules.hold(Rule::EnoughCopies);
         lacks.then_some(Outcome::TooFewCopies { has, needs: self.min_copies })
@@ -97,7 +97,8 @@ impl<M: StateMachine> Group<M> {
             0 => 0,
             max => max.saturating_sub(self.memory_beside).max(1),
         };
-        let mut builder = Builder::new(Header { memory_max, groups: self.groups });
+        let absent = self.parked.absent();
+        let mut builder = Builder::new(Header { memory_max, groups: self.groups, absent });
         let mut count = 0;
         for (_, batch) in &self.writes {
             builder.push(batch);
@@ -117,6 +118,7 @@ impl<M: StateMachine> Group<M> {
             Some(Effect::Proposed { id }) => {
                 self.entry_time.made(now, self.clock);
                 self.proposed.push_back((id.index, origins));
+                self.parked.absent_said();
             }
             _ => {
                 let view = self.replica.view().cloned();
@@ -185,18 +187,34 @@ impl<M: StateMachine> Group<M> {
 
     /// The entry at `index` has been executed, with these answers to its batches: those who asked for it hear
     /// of them.
-    pub(super) fn answer_writes(&mut self, index: Index, answers: Vec<Answer>, out: &mut Out<GroupEffect>) {
+    pub(super) fn answer_writes(
+        &mut self,
+        index: Index,
+        answers: Vec<(BatchId, Answer)>,
+        out: &mut Out<GroupEffect>,
+    ) {
         self.counters.entries += 1;
         let asked = self.proposed.pop_front_if(|(proposed, _)| *proposed == index);
         // What was proposed to more members is executed, but is not answered before there are as many again:
         // the batch comes again until then, and is not executed again.
         let is_answered = self.lacks_copies().is_none();
-        for (origin, answer) in asked.map(|(_, origins)| origins).unwrap_or_default().into_iter().zip(answers)
-        {
+        let mut origins = asked.map(|(_, origins)| origins).unwrap_or_default().into_iter();
+        for (id, answer) in answers {
+            let origin = match &answer {
+                Answer::Late(_) => self.parked.given(id, self.clock_read),
+                _ => origins.next(),
+            };
+            let Some(origin) = origin else { continue };
             let outcome = match answer {
+                Answer::Late(_) if !is_answered => continue,
+                Answer::Late(response) => Outcome::Done { response, as_of: index },
                 Answer::Refused => Outcome::Busy,
                 Answer::Kept { bytes } => Outcome::Kept { bytes },
                 _ if !is_answered => Outcome::Unknown,
+                Answer::Parked => {
+                    self.parked.park(id, origin);
+                    Outcome::Parked
+                }
                 Answer::Response(response) => Outcome::Done { response, as_of: index },
                 Answer::Forgotten => Outcome::Forgotten,
                 // One that was executed before its coordinator said that it has the answer is a delayed

@@ -92,8 +92,17 @@ impl Rig {
     fn offer(&mut self, sequence: u64, kind: Kind, body: &[u8], known: u64) {
         let body = Bytes::copy_from_slice(body);
         let (coordinator, view) = (Incarnation(9), ViewNumber(known));
-        let forward =
-            Forward { group: GROUP, view, coordinator, sequence, done_below: 1, kind, part: None, body };
+        let forward = Forward {
+            group: GROUP,
+            view,
+            coordinator,
+            sequence,
+            done_below: 1,
+            kind,
+            part: None,
+            heard: Vec::new(),
+            body,
+        };
         self.group.offer(Origin::Local { sequence }, forward, &mut self.out);
     }
 

@@ -6,7 +6,7 @@
 use onecopy_resp::Writer;
 
 use super::keys::{Destination, reads_streams};
-use super::{Kind, Spec, key_positions, lookup};
+use super::{Kind, Spec, is_blocking, key_positions, lookup};
 use crate::error::CommandError;
 use crate::number::signed;
 
@@ -90,6 +90,9 @@ fn flags(spec: &Spec) -> Vec<&'static str> {
     let mut flags = vec![if spec.kind == Kind::Write { "write" } else { "readonly" }];
     if spec.grows {
         flags.push("denyoom");
+    }
+    if is_blocking(spec) {
+        flags.push("blocking");
     }
     if spec.fast {
         flags.push("fast");

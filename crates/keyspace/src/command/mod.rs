@@ -1,9 +1,11 @@
 //! Which commands there are, and how to find one by its name.
 
+mod blocking;
 mod introspect;
 mod keys;
 mod table;
 
+pub use blocking::{is_blocking, may_wait};
 pub use introspect::{reply_count, reply_docs, reply_getkeys, reply_info, reply_list};
 pub use keys::key_positions;
 pub(crate) use keys::looks_beyond_its_keys;
@@ -71,9 +73,14 @@ impl Spec {
 /// How a command is executed.
 #[derive(Clone, Copy)]
 pub(crate) enum Run {
-    Read(fn(&View<'_>, &[&[u8]], &mut Writer<'_>) -> Outcome),
-    Write(fn(&mut Context<'_>, &[&[u8]], &mut Writer<'_>) -> Outcome),
+    Read(ReadFn),
+    Write(WriteFn),
+    /// The first as a read, the second within an entry, where it may wait.
+    ReadOrWait(ReadFn, WriteFn),
 }
+
+type ReadFn = fn(&View<'_>, &[&[u8]], &mut Writer<'_>) -> Outcome;
+type WriteFn = fn(&mut Context<'_>, &[&[u8]], &mut Writer<'_>) -> Outcome;
 
 /// A command with its description.
 pub(crate) struct Command {

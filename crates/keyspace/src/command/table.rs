@@ -7,8 +7,8 @@
 
 use super::{Command, Kind, Run, Spec};
 use crate::commands::{
-    bitfield, bitop, bits, counters, databases, dump, expiry, geo, geo_search, hashes, hyperloglog, keys,
-    lcs, lists, object, once, random, scan, set, set_algebra, sets, sort, stream_claim, stream_groups,
+    bitfield, bitop, bits, blocking, counters, databases, dump, expiry, geo, geo_search, hashes, hyperloglog,
+    keys, lcs, lists, object, once, random, scan, set, set_algebra, sets, sort, stream_claim, stream_groups,
     stream_info, stream_pending, stream_range, stream_read, streams, strings, watching, zset_algebra,
     zset_range, zsets,
 };
@@ -20,7 +20,7 @@ macro_rules! table {
     (@fast -) => { false };
     ($($name:literal $arity:literal, $kind:ident $grows:tt $fast:tt,
         $first:literal $last:literal $step:literal $count_at:literal,
-        $group:literal $since:literal => $run:ident $module:ident::$function:ident;
+        $group:literal $since:literal => $run:ident $($module:ident::$function:ident),+;
         $complexity:literal $summary:literal;)*) => {
         &[$(Command {
             spec: Spec {
@@ -38,7 +38,7 @@ macro_rules! table {
                 complexity: $complexity,
                 summary: $summary,
             },
-            run: Run::$run($module::$function),
+            run: Run::$run($($module::$function),+),
         }),*]
     };
 }
@@ -57,6 +57,22 @@ pub(super) static TABLE: &[Command] = table! {
         "O(N)" "Combine strings bit by bit, and store the result in a key";
     "bitpos" -3, Read - -, 1 1 1 0, "bitmap" "2.8.7" => Read bits::bitpos;
         "O(N)" "Find the first bit of a string that is set, or that is clear";
+    "blmove" 6, Write grows -, 1 2 1 0, "list" "6.2.0" => Write blocking::blmove;
+        "O(1)" "Move an element from one list to another; wait until there is one";
+    "blmpop" -5, Write - -, 0 0 0 2, "list" "7.0.0" => Write blocking::blmpop;
+        "O(N+M)" "Pop elements off the first list that has some; wait until one has";
+    "blpop" -3, Write - -, 1 -2 1 0, "list" "2.0.0" => Write blocking::blpop;
+        "O(N)" "Pop the first element off the first list that has one; wait until one has";
+    "brpop" -3, Write - -, 1 -2 1 0, "list" "2.0.0" => Write blocking::brpop;
+        "O(N)" "Pop the last element off the first list that has one; wait until one has";
+    "brpoplpush" 4, Write grows -, 1 2 1 0, "list" "2.2.0" => Write blocking::brpoplpush;
+        "O(1)" "Move the last element of a list to the front of another; wait until there is one";
+    "bzmpop" -5, Write - -, 0 0 0 2, "sorted-set" "7.0.0" => Write blocking::bzmpop;
+        "O(K)+O(M*log(N))" "Pop members off the first sorted set that has some; wait until one has";
+    "bzpopmax" -3, Write - fast, 1 -2 1 0, "sorted-set" "5.0.0" => Write blocking::bzpopmax;
+        "O(log(N))" "Pop the member with the highest score; wait until there is one";
+    "bzpopmin" -3, Write - fast, 1 -2 1 0, "sorted-set" "5.0.0" => Write blocking::bzpopmin;
+        "O(log(N))" "Pop the member with the lowest score; wait until there is one";
     "copy" -3, Write grows -, 1 2 1 0, "generic" "6.2.0" => Write keys::copy;
         "O(N)" "Copy a key";
     "dbsize" 1, Read - fast, 0 0 0 0, "server" "1.0.0" => Read databases::dbsize;
@@ -321,7 +337,7 @@ pub(super) static TABLE: &[Command] = table! {
         "O(N)" "Tell what a group was given and has not acknowledged";
     "xrange" -4, Read - -, 1 1 1 0, "stream" "5.0.0" => Read stream_range::xrange;
         "O(log(N)+M)" "Return the entries of a stream from one id to another";
-    "xread" -4, Read - -, 0 0 0 0, "stream" "5.0.0" => Read stream_read::xread;
+    "xread" -4, Read - -, 0 0 0 0, "stream" "5.0.0" => ReadOrWait stream_read::xread, stream_read::xread_or_wait;
         "O(M)" "Return the entries behind an id, of one stream or several";
     "xreadgroup" -7, Write - -, 0 0 0 0, "stream" "5.0.0" => Write stream_read::xreadgroup;
         "O(M)" "Give entries that nobody of a group was given to a consumer, or once more what it was given";

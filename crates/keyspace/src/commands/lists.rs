@@ -21,7 +21,7 @@ impl ListEnd {
         }
     }
 
-    fn pop(self, list: &mut List) -> Option<Box<[u8]>> {
+    pub(super) fn pop(self, list: &mut List) -> Option<Box<[u8]>> {
         match self {
             Self::Left => list.pop_front(),
             Self::Right => list.pop_back(),
@@ -131,13 +131,8 @@ pub(crate) fn rpop(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer
 
 pub(crate) fn lmpop(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     let PopOptions { keys, end, count } = PopOptions::parse(&args[1..], ListEnd::parse)?;
-    let budget = context.budget();
     for key in keys {
-        if let Some(elements) = context.resize::<List, _>(key, |list| end.pop_many(list, count, budget))? {
-            let elements = elements?;
-            reply.array(2);
-            reply.bulk(key);
-            reply_elements(&elements, reply);
+        if reply_popped(context, key, end, count, reply)? {
             return Ok(());
         }
     }
@@ -145,7 +140,24 @@ pub(crate) fn lmpop(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Write
     Ok(())
 }
 
-fn move_element(
+/// Pops elements off a list, if it is there, and replies them with its key.
+pub(super) fn reply_popped(
+    context: &mut Context<'_>,
+    key: &[u8],
+    end: ListEnd,
+    count: usize,
+    reply: &mut Writer<'_>,
+) -> Result<bool, CommandError> {
+    let budget = context.budget();
+    let popped = context.resize::<List, _>(key, |list| end.pop_many(list, count, budget))?;
+    let Some(elements) = popped.transpose()? else { return Ok(false) };
+    reply.array(2);
+    reply.bulk(key);
+    reply_elements(&elements, reply);
+    Ok(true)
+}
+
+pub(super) fn move_element(
     context: &mut Context<'_>,
     (source, from): (&[u8], ListEnd),
     (target, to): (&[u8], ListEnd),

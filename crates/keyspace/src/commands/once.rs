@@ -10,12 +10,14 @@ use onecopy_core::Rule;
 use onecopy_resp::{Writer, write_neutral};
 use xxhash_rust::xxh3::Xxh3;
 
+use super::blocking::WAITS_ALREADY;
 use crate::command::{self, Kind, Run, Spec};
 use crate::context::Context;
 use crate::error::{CommandError, Outcome};
 use crate::machine::REPLY_BYTES_MAX;
 use crate::steps::copying;
 use crate::tokens::TOKEN_BYTES_MAX;
+use crate::waiters::Waits;
 
 /// How much of a name is repeated in an error.
 const NAME_BYTES_MAX: usize = 128;
@@ -51,11 +53,27 @@ pub(crate) fn once(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer
             }
         };
     }
+    if let Some((place, waiting)) = context.keyspace.waiters.by_token(token) {
+        return match &mut context.wait {
+            _ if waiting != command => {
+                Err(CommandError::Other("ERR the token was used before, for another command"))
+            }
+            Some(wait) => {
+                **wait = Some(Waits::InsteadOf(place));
+                Ok(())
+            }
+            None => Err(WAITS_ALREADY),
+        };
+    }
     context.admit(spec)?;
     let (mut answer, budget) = (Vec::new(), context.budget());
     let pace = |bytes: usize| budget.spend(1 + copying(bytes));
     let mut neutral = Writer::neutral(&mut answer, REPLY_BYTES_MAX).paced(&pace);
     let outcome = run(context, args, &mut neutral);
+    if let Some(Some(Waits::For(wanted))) = &mut context.wait {
+        wanted.token = Some((token.into(), command));
+        return Ok(());
+    }
     let is_kept = !neutral.overflowed();
     if let Err(error) = &outcome {
         neutral.truncate(0);

@@ -156,6 +156,8 @@ pub(crate) fn xgroup(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writ
         "xgroup|destroy" => {
             let destroyed = context.resize::<Stream, _>(key, |stream| stream.remove_group(group))?.flatten();
             reply.integer(destroyed.is_some().into());
+            // Whoever waits as one of its consumers is told.
+            context.signal(key);
             if let Some(destroyed) = destroyed {
                 // What it has may be much.
                 let mut rest = Stream::new();

@@ -11,16 +11,18 @@ use super::streams::{ENTRY, count};
 use crate::context::{Context, View};
 use crate::error::{CommandError, Outcome};
 use crate::number::{is_word, parse_integer};
+use crate::serving::owned;
 use crate::steps::{KEY, Steps};
 use crate::value::Stream;
 use crate::value::stream::{Entry, Group, Id, Log, Pending, Progress};
+use crate::waiters::{Wanted, Wants};
 
 /// What is asked for.
 struct Request<'a, 'b> {
     /// At most so many entries of each stream.
     count: usize,
-    /// Who has no answer yet would wait for one.
-    blocks: bool,
+    /// Where there is nothing, it waits for so many milliseconds; 0: for ever.
+    waits: Option<u64>,
     no_ack: bool,
     /// The group, and the consumer.
     group: Option<(&'b [u8], &'b [u8])>,
@@ -31,13 +33,12 @@ struct Request<'a, 'b> {
 impl<'a, 'b> Request<'a, 'b> {
     fn parse(args: &'a [&'b [u8]], by_group: bool) -> Result<Self, CommandError> {
         let mut request =
-            Self { count: usize::MAX, blocks: false, no_ack: false, group: None, keys: &[], ids: &[] };
+            Self { count: usize::MAX, waits: None, no_ack: false, group: None, keys: &[], ids: &[] };
         let mut rest = &args[1..];
         loop {
             rest = match rest {
                 [option, wait, tail @ ..] if is_word(option, "BLOCK") => {
-                    check_wait(wait)?;
-                    request.blocks = true;
+                    request.waits = Some(milliseconds(wait)?);
                     tail
                 }
                 [option, value, tail @ ..] if is_word(option, "COUNT") => {
@@ -78,15 +79,26 @@ impl<'a, 'b> Request<'a, 'b> {
         Ok(request)
     }
 
-    /// Nothing is there. Whoever would wait for it cannot yet.
-    fn reply_nothing(&self, reply: &mut Writer<'_>) -> Outcome {
-        if self.blocks {
-            return Err(CommandError::Other(
-                "ERR BLOCK is not supported yet: there is nothing to read now, and nobody waits for it",
-            ));
+    /// Nothing is there: it waits, if it is to. `ids` stand in the place of those that it came with.
+    fn wait(
+        &self,
+        context: &mut Context<'_>,
+        args: &[&[u8]],
+        (wants, ids): (Wants, Option<Vec<Id>>),
+        reply: &mut Writer<'_>,
+    ) {
+        let Some(timeout) = self.waits else { return reply.null_array() };
+        let wanted = || {
+            let mut args = owned(args);
+            let first = args.len() - self.ids.len();
+            for (arg, id) in args[first..].iter_mut().zip(ids.into_iter().flatten()) {
+                *arg = id.with_text(|text| Box::from(text));
+            }
+            Wanted { wants, args, keys: owned(self.keys), target: None, timeout, token: None }
+        };
+        if !context.wait(wanted) {
+            reply.null_array();
         }
-        reply.null_array();
-        Ok(())
     }
 }
 
@@ -98,13 +110,11 @@ fn unbalanced(by_group: bool) -> &'static str {
     }
 }
 
-/// How long somebody would wait.
-fn check_wait(arg: &[u8]) -> Outcome {
-    match parse_integer(arg) {
-        None => Err(CommandError::Other("ERR timeout is not an integer or out of range")),
-        Some(..0) => Err(CommandError::Other("ERR timeout is negative")),
-        Some(_) => Ok(()),
-    }
+/// How long somebody waits.
+fn milliseconds(arg: &[u8]) -> Result<u64, CommandError> {
+    let number =
+        parse_integer(arg).ok_or(CommandError::Other("ERR timeout is not an integer or out of range"))?;
+    u64::try_from(number).map_err(|_| CommandError::Other("ERR timeout is negative"))
 }
 
 /// The entries behind an id.
@@ -116,6 +126,26 @@ fn behind(log: &Log, id: Id) -> impl Iterator<Item = Entry<'_>> {
 
 pub(crate) fn xread(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     let request = Request::parse(args, false)?;
+    if read(view, &request, reply)?.is_some() {
+        reply.null_array();
+    }
+    Ok(())
+}
+
+pub(crate) fn xread_or_wait(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    let request = Request::parse(args, false)?;
+    if let Some(ids) = read(&context.view(), &request, reply)? {
+        request.wait(context, args, (Wants::Stream, Some(ids)), reply);
+    }
+    Ok(())
+}
+
+/// Reads what there is. If that is nothing: behind which ids there is nothing.
+fn read(
+    view: &View<'_>,
+    request: &Request<'_, '_>,
+    reply: &mut Writer<'_>,
+) -> Result<Option<Vec<Id>>, CommandError> {
     let (mut size, mut steps) = (Size::default(), Steps::new(view.budget));
     let mut found = Vec::new();
     let mut streams = Vec::with_capacity(request.keys.len());
@@ -134,6 +164,7 @@ pub(crate) fn xread(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> 
         };
         streams.push((key, stream, from));
     }
+    let ids: Vec<Id> = streams.iter().map(|(.., from)| *from).collect();
     for (key, stream, from) in streams {
         let Some(stream) = stream else { continue };
         let entries = take(behind(stream.log(), from).take(request.count), &mut size, &mut steps)?;
@@ -143,7 +174,7 @@ pub(crate) fn xread(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> 
         }
     }
     if found.is_empty() {
-        return request.reply_nothing(reply);
+        return Ok(Some(ids));
     }
     reply.entries(found.len());
     for (key, entries) in found {
@@ -151,7 +182,7 @@ pub(crate) fn xread(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> 
         reply.bulk(key);
         reply_entries(&entries, reply);
     }
-    Ok(())
+    Ok(None)
 }
 
 /// What a consumer gets of a stream.
@@ -306,7 +337,7 @@ pub(crate) fn xreadgroup(context: &mut Context<'_>, args: &[&[u8]], reply: &mut 
     if served > 0 {
         reply.entries(served);
     } else {
-        request.reply_nothing(reply)?;
+        request.wait(context, args, (Wants::Group, None), reply);
     }
     for (key, served) in request.keys.iter().zip(plan) {
         context.resize::<Stream, _>(key, |stream| {

@@ -145,10 +145,10 @@ pub(crate) fn zrevrank(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) 
 }
 
 /// A member that was taken out, with its score.
-type Taken = (Box<[u8]>, f64);
+pub(super) type Taken = (Box<[u8]>, f64);
 
 /// Removes the members with the lowest or the highest scores.
-fn take(
+pub(super) fn take(
     zset: &mut Zset,
     count: usize,
     end: ScoreEnd,
@@ -208,21 +208,33 @@ pub(crate) fn zpopmax(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Wri
 
 pub(crate) fn zmpop(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     let PopOptions { keys, end, count } = PopOptions::parse(&args[1..], ScoreEnd::parse)?;
-    let budget = context.budget();
     for key in keys {
-        if let Some(taken) = context.resize::<Zset, _>(key, |zset| take(zset, count, end, budget))? {
-            let taken = taken?;
-            reply.array(2);
-            reply.bulk(key);
-            reply.array(taken.len());
-            for (member, score) in taken {
-                reply.array(2);
-                reply.bulk(&member);
-                reply.double(score);
-            }
+        if reply_popped(context, key, end, count, reply)? {
             return Ok(());
         }
     }
     reply.null_array();
     Ok(())
+}
+
+/// Pops members off a sorted set, if it is there, and replies them with its key.
+pub(super) fn reply_popped(
+    context: &mut Context<'_>,
+    key: &[u8],
+    end: ScoreEnd,
+    count: usize,
+    reply: &mut Writer<'_>,
+) -> Result<bool, CommandError> {
+    let budget = context.budget();
+    let taken = context.resize::<Zset, _>(key, |zset| take(zset, count, end, budget))?;
+    let Some(taken) = taken.transpose()? else { return Ok(false) };
+    reply.array(2);
+    reply.bulk(key);
+    reply.array(taken.len());
+    for (member, score) in taken {
+        reply.array(2);
+        reply.bulk(&member);
+        reply.double(score);
+    }
+    Ok(true)
 }

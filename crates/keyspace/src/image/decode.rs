@@ -4,13 +4,20 @@
 //! and elements that come twice are errors, and at the end the checksum must agree, and then the digest of
 //! what has been built.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use bytes::{Buf, BytesMut};
 use onecopy_core::machine::RestoreError;
-use onecopy_core::{Incarnation, Timestamp};
+use onecopy_core::{BatchId, Incarnation, Timestamp};
+use onecopy_resp::Version;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::large::{Awaited, NO_STREAM, Queue, is_large};
-use super::{END, EXPIRES, LARGE, MAGIC, PART, RECORD, STANDS, TOKENS, VERSION, WAS_THERE, WATCH, kind};
+use super::{
+    ABSENT, END, ENDS, EXPIRES, HAS_TARGET, HAS_TOKEN, IS_RESP3, LARGE, MAGIC, PART, RECORD, STANDS, TOKENS,
+    VERSION, WAITER, WAS_THERE, WATCH, kind,
+};
 use crate::database::Database;
 use crate::machine::DATABASES;
 use crate::seed::Seed;
@@ -20,6 +27,7 @@ use crate::slots::slot_of;
 use crate::tokens::{Executed, TOKEN_BYTES_MAX, TOKEN_NUMBER_MAX, Tokens};
 use crate::value::stream::Building;
 use crate::value::{Hash, List, Set, Text, Typed, Value, Zset};
+use crate::waiters::{Address, Waiter, WaiterId, Waiters, Wanted, Wants};
 use crate::watches::{WatchId, Watches};
 
 const HEADER: usize = 7 + 1 + 8 + 8 + 8 + 8;
@@ -69,9 +77,10 @@ impl Restore {
         databases: &mut [Option<Box<Database>>],
         tokens: &mut Tokens,
         watches: &mut Watches,
+        waiters: &mut Waiters,
     ) -> Result<(), RestoreError> {
         self.buffer.extend_from_slice(chunk);
-        while self.take_part(databases, tokens, watches)? {}
+        while self.take_part(databases, tokens, watches, waiters)? {}
         Ok(())
     }
 
@@ -92,6 +101,7 @@ impl Restore {
         databases: &mut [Option<Box<Database>>],
         tokens: &mut Tokens,
         watches: &mut Watches,
+        waiters: &mut Waiters,
     ) -> Result<bool, RestoreError> {
         if self.buffer.is_empty() {
             return Ok(false);
@@ -101,11 +111,13 @@ impl Restore {
         }
         let Some(header) = self.header else { return self.take_header(tokens) };
         match self.buffer[0] {
-            PART => self.take_record(header, databases, tokens, watches),
-            RECORD | TOKENS | WATCH | END if !self.large.is_empty() => {
+            PART => self.take_record(header, databases, tokens, watches, waiters),
+            RECORD | TOKENS | WATCH | WAITER | ABSENT | END if !self.large.is_empty() => {
                 Err(wrong("parts of a large value are missing"))
             }
-            RECORD | TOKENS | WATCH => self.take_record(header, databases, tokens, watches),
+            RECORD | TOKENS | WATCH | WAITER | ABSENT => {
+                self.take_record(header, databases, tokens, watches, waiters)
+            }
             END => self.take_end(),
             other => Err(wrong(format!("unknown part {other}"))),
         }
@@ -144,13 +156,14 @@ impl Restore {
         databases: &mut [Option<Box<Database>>],
         tokens: &mut Tokens,
         watches: &mut Watches,
+        waiters: &mut Waiters,
     ) -> Result<bool, RestoreError> {
         let Some((mut header, rest)) = self.buffer.split_at_checked(RECORD_HEADER) else { return Ok(false) };
         let kind = header.get_u8();
         let number = header.get_u8();
         let length = usize::try_from(header.get_u64_le()).map_err(|_| wrong("a record is too long"))?;
-        if matches!(kind, TOKENS | WATCH) && number != 0 {
-            return Err(wrong("tokens and watches belong to no database"));
+        if matches!(kind, TOKENS | WATCH | ABSENT) && number != 0 {
+            return Err(wrong("tokens, watches and who is absent belong to no database"));
         }
         let Some(slot) = databases.get_mut(usize::from(number)) else {
             return Err(wrong(format!("there is no database {number}")));
@@ -165,6 +178,8 @@ impl Restore {
         match kind {
             TOKENS => reader.tokens(tokens),
             WATCH => reader.watch(watches),
+            WAITER => reader.waiter(number, waiters),
+            ABSENT => reader.absent(waiters),
             PART => reader.part(number, slot.as_deref_mut(), &mut self.large),
             _ => {
                 let database = slot.get_or_insert_with(|| Box::new(Database::new(seed, clock)));
@@ -297,6 +312,55 @@ impl<'a> Reader<'a> {
             }
         }
         if self.rest.is_empty() { Ok(()) } else { Err("a record is longer than its contents") }
+    }
+
+    fn waiter(mut self, db: u8, waiters: &mut Waiters) -> Result<(), &'static str> {
+        let place = u64::from_le_bytes(self.fixed()?);
+        let process = Incarnation(u128::from_le_bytes(self.fixed()?));
+        let id = WaiterId { process, number: u64::from_le_bytes(self.fixed()?) };
+        let coordinator = Incarnation(u128::from_le_bytes(self.fixed()?));
+        let batch = BatchId { coordinator, sequence: u64::from_le_bytes(self.fixed()?) };
+        let [flags] = self.fixed()?;
+        if flags & !(IS_RESP3 | ENDS | HAS_TOKEN | HAS_TARGET) != 0 {
+            return Err("a waiter that makes no sense");
+        }
+        let version = if flags & IS_RESP3 == 0 { Version::Two } else { Version::Three };
+        let has = |flag: u8| flags & flag != 0;
+        let until = if has(ENDS) { Some(Timestamp(u64::from_le_bytes(self.fixed()?))) } else { None };
+        let token = match has(HAS_TOKEN) {
+            true => Some((self.bytes()?.into(), u64::from_le_bytes(self.fixed()?))),
+            false => None,
+        };
+        let target = if has(HAS_TARGET) { Some(self.bytes()?.into()) } else { None };
+        let [wants] = self.fixed()?;
+        let wants = *Wants::ALL.get(usize::from(wants)).ok_or("a waiter for nothing")?;
+        let (keys, args) = (self.list_of_bytes()?, self.list_of_bytes()?);
+        if keys.is_empty() || args.is_empty() {
+            return Err("a waiter without a command");
+        }
+        let wanted = Arc::new(Wanted { wants, args, keys, target, timeout: 0, token });
+        let address = Address { id, batch, version };
+        if !waiters.insert(place, Waiter { address, db, until, wanted }) {
+            return Err("a waiter comes twice, or at a wrong place");
+        }
+        if self.rest.is_empty() { Ok(()) } else { Err("a record is longer than its contents") }
+    }
+
+    fn absent(mut self, waiters: &mut Waiters) -> Result<(), &'static str> {
+        let (next, mut absent) = (u64::from_le_bytes(self.fixed()?), BTreeMap::new());
+        for _ in 0..self.u32()? {
+            let coordinator = Incarnation(u128::from_le_bytes(self.fixed()?));
+            absent.insert(coordinator, Timestamp(u64::from_le_bytes(self.fixed()?)));
+        }
+        if !waiters.restore_rest(next, absent) {
+            return Err("who is absent makes no sense");
+        }
+        if self.rest.is_empty() { Ok(()) } else { Err("a record is longer than its contents") }
+    }
+
+    fn list_of_bytes(&mut self) -> Result<Vec<Box<[u8]>>, &'static str> {
+        let count = self.u32()?;
+        (0..count).map(|_| self.bytes().map(Box::from)).collect()
     }
 
     fn fixed<const N: usize>(&mut self) -> Result<[u8; N], &'static str> {

@@ -2,15 +2,18 @@
 
 use bytes::{BufMut, BytesMut};
 use onecopy_core::Timestamp;
+use onecopy_resp::Version;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_64_with_seed};
 
 use super::{
-    END, EXPIRES, LARGE, MAGIC, Part, RECORD, STANDS, TOKENS, VERSION, WAS_THERE, WATCH, kind, large,
+    ABSENT, END, ENDS, EXPIRES, HAS_TARGET, HAS_TOKEN, IS_RESP3, LARGE, MAGIC, Part, RECORD, STANDS, TOKENS,
+    VERSION, WAITER, WAS_THERE, WATCH, kind, large,
 };
 use crate::seed::Seed;
 use crate::slot::Object;
 use crate::tokens::Executed;
 use crate::value::{Content, Text};
+use crate::waiters::{Waiter, Waiters};
 use crate::watches::Watches;
 
 /// The beginning of an image; `first` is the number of the first token.
@@ -90,6 +93,64 @@ pub(crate) fn watches(watches: &Watches, out: &mut Part) {
             xxh3_64(&out[start..])
         });
         out.digest = out.digest.wrapping_add(digest);
+    }
+}
+
+/// All waiters, and whose coordinators are absent.
+pub(crate) fn waiters(waiters: &Waiters, out: &mut Part) {
+    for (place, waiter) in waiters.iter() {
+        let digest = record(WAITER, waiter.db, &mut out.bytes, |out| {
+            let start = out.len();
+            put_waiter(place, waiter, out);
+            xxh3_64_with_seed(&out[start..], waiter.db.into())
+        });
+        out.digest = out.digest.wrapping_add(digest);
+    }
+    let (next, absent) = waiters.rest();
+    if next == 0 {
+        return;
+    }
+    let digest = record(ABSENT, 0, &mut out.bytes, |out| {
+        let start = out.len();
+        out.put_u64_le(next);
+        put_count(absent.len(), out);
+        for (coordinator, since) in absent {
+            out.put_u128_le(coordinator.0);
+            out.put_u64_le(since.0);
+        }
+        xxh3_64(&out[start..])
+    });
+    out.digest = out.digest.wrapping_add(digest);
+}
+
+fn put_waiter(place: u64, waiter: &Waiter, out: &mut BytesMut) {
+    let (address, wanted) = (&waiter.address, &waiter.wanted);
+    out.put_u64_le(place);
+    out.put_u128_le(address.id.process.0);
+    out.put_u64_le(address.id.number);
+    out.put_u128_le(address.batch.coordinator.0);
+    out.put_u64_le(address.batch.sequence);
+    let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
+    out.put_u8(
+        flag(address.version == Version::Three, IS_RESP3)
+            | flag(waiter.until.is_some(), ENDS)
+            | flag(wanted.token.is_some(), HAS_TOKEN)
+            | flag(wanted.target.is_some(), HAS_TARGET),
+    );
+    if let Some(until) = waiter.until {
+        out.put_u64_le(until.0);
+    }
+    if let Some((token, command)) = &wanted.token {
+        put_bytes(token, out);
+        out.put_u64_le(*command);
+    }
+    if let Some(target) = &wanted.target {
+        put_bytes(target, out);
+    }
+    out.put_u8(wanted.wants as u8);
+    for list in [&wanted.keys, &wanted.args] {
+        put_count(list.len(), out);
+        list.iter().for_each(|item| put_bytes(item, out));
     }
 }
 

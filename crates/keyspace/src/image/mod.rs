@@ -10,6 +10,12 @@
 //!          | 3:u8  0:u8 length:u64 count:u32 token*
 //!          | 4:u8 db:u8 length:u64 slot:u16 position:u32 part:u32 byte*   a part of a large value
 //!          | 5:u8  0:u8 length:u64 process:u128 number:u64 since:u64 count:u32 watched*   a watch
+//!          | 6:u8 db:u8 length:u64 place:u64 process:u128 number:u64 coordinator:u128 sequence:u64
+//!            flags:u8 [until:u64] [bytes command:u64] [key] wants:u8 count:u32 key* count:u32 bytes*
+//!                                                              a waiter; bit 0 of flags: RESP3; 1: it ends;
+//!                                                              2: it has a token; 3: and a target
+//!          | 7:u8  0:u8 length:u64 next:u64 count:u32 (coordinator:u128 since:u64)*
+//!                                                              who is absent
 //! entry   := key kind:u8 [expires:u64] [value]                 bit 7 of kind: it expires; bit 6: its value
 //!                                                              is large
 //! value   := integer:i64 | bytes                               kinds 0 and 1: a string
@@ -29,7 +35,7 @@
 //! records of a database come in the order of slots and blocks, the entries within one and the elements
 //! within a value in the order of their positions: it decides which element a random choice picks, so it is
 //! state. Tokens come in the order in which they were used, and `first` is the number of the first. Watches
-//! come behind the header: they are few, and are serialized all at once when the image is begun.
+//! and waiters come behind the header: they are few, and are serialized all at once when the image is begun.
 //!
 //! # What vouches for what
 //!
@@ -37,7 +43,7 @@
 //! block, in parts of 64 KiB, cut anywhere; the large values of a block in the order of their entries.
 //!
 //! The checksum vouches for the bytes. The digest vouches for what has been made of them: it is the sum of
-//! the hashes of every block, part, token and watch, as it was serialized, and of the header. Whoever
+//! the hashes of every block, part, token, watch and waiter, as it was serialized, and of the header. Whoever
 //! restores the image serializes what has been built in memory once more, and compares the sums: they agree
 //! only if both hold the same, in the same order, to the bit.
 //!
@@ -61,15 +67,23 @@ use self::large::Cursor;
 use crate::database::Database;
 use crate::seed::Seed;
 use crate::tokens::Tokens;
+use crate::waiters::Waiters;
 use crate::watches::Watches;
 
 const MAGIC: &[u8; 7] = b"1COPYKS";
-const VERSION: u8 = 5;
+const VERSION: u8 = 6;
 const RECORD: u8 = 1;
 const END: u8 = 2;
 const TOKENS: u8 = 3;
 const PART: u8 = 4;
 const WATCH: u8 = 5;
+const WAITER: u8 = 6;
+const ABSENT: u8 = 7;
+/// What is said of a waiter.
+const IS_RESP3: u8 = 1;
+const ENDS: u8 = 1 << 1;
+const HAS_TOKEN: u8 = 1 << 2;
+const HAS_TARGET: u8 = 1 << 3;
 /// What is said of a watched key.
 const WAS_THERE: u8 = 1;
 const STANDS: u8 = 1 << 1;
@@ -133,10 +147,11 @@ pub(crate) fn digest(
     clock: Timestamp,
     databases: &[Option<Box<Database>>],
     tokens: &Tokens,
-    watches: &Watches,
+    (watches, waiters): (&Watches, &Waiters),
 ) -> u64 {
     let mut part = encode::header(seed, clock, tokens.first());
     encode::watches(watches, &mut part);
+    encode::waiters(waiters, &mut part);
     part.bytes.clear();
     for (database, number) in databases.iter().zip(0u8..) {
         let Some(database) = database else { continue };
@@ -170,9 +185,10 @@ impl std::fmt::Debug for Image {
 }
 
 impl Image {
-    /// An image that begins with `header`, and these watches.
-    pub(crate) fn new(mut header: Part, watches: &Watches) -> Self {
+    /// An image that begins with `header`, and these watches and waiters.
+    pub(crate) fn new(mut header: Part, watches: &Watches, waiters: &Waiters) -> Self {
         encode::watches(watches, &mut header);
+        encode::waiters(waiters, &mut header);
         let mut checksum = Xxh3::new();
         checksum.update(&header.bytes);
         Self { detached: Vec::new(), out: header, checksum, ended: false }

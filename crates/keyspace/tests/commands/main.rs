@@ -4,6 +4,7 @@
 mod support;
 
 mod bits;
+mod blocking;
 mod bounds;
 mod dump;
 mod geo;

@@ -69,6 +69,22 @@ static TABLE: &[Row] = table! {
         "works on bits of a string, and strings merge as a whole";
     "bitpos" Refused
         "works on bits of a string, and strings merge as a whole";
+    "blmove" Refused
+        "waits for what somebody else puts there, and no replica can say who is first";
+    "blmpop" Refused
+        "waits for what somebody else puts there, and no replica can say who is first";
+    "blpop" Refused
+        "waits for what somebody else puts there, and no replica can say who is first";
+    "brpop" Refused
+        "waits for what somebody else puts there, and no replica can say who is first";
+    "brpoplpush" Refused
+        "waits for what somebody else puts there, and no replica can say who is first";
+    "bzmpop" Refused
+        "waits for what somebody else puts there, and no replica can say who is first";
+    "bzpopmax" Refused
+        "waits for what somebody else puts there, and no replica can say who is first";
+    "bzpopmin" Refused
+        "waits for what somebody else puts there, and no replica can say who is first";
     "copy" Local
         "puts what this replica shows under another name; concurrent writes to the old name stay there" => keys::copy;
     "dbsize" Reads => keys::dbsize;

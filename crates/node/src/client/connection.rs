@@ -1,5 +1,6 @@
 //! One client connection.
 
+mod blocking;
 mod segment;
 mod transactions;
 
@@ -8,7 +9,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
-use onecopy_keyspace::command;
+use onecopy_keyspace::command::{self, Spec};
 use onecopy_resp::{Limits, Parser, ProtocolError, Request, Version};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
@@ -24,6 +25,7 @@ use super::session::{Peer, Session};
 use super::watched::Watched;
 use super::{Clients, commands};
 use crate::status::ClientCounters;
+use blocking::Waiting;
 use segment::Segment;
 
 /// How many bytes are taken from a connection at once.
@@ -63,6 +65,7 @@ pub(crate) fn admit(stream: &TcpStream, address: SocketAddr, thread: usize, clie
         db: 0,
         version: Version::Two,
         queued: None,
+        blocked: None,
         last_command: "",
         commands: 0,
     })
@@ -95,6 +98,8 @@ struct Connection<'a> {
     queue: Option<Box<Queue>>,
     /// What is watched.
     watched: Option<Watched>,
+    /// A command that may wait, and that is handed in next.
+    waiting: Option<Waiting>,
 }
 
 impl<'a> Connection<'a> {
@@ -122,6 +127,7 @@ impl<'a> Connection<'a> {
             segment_commands_max: SEGMENT_COMMANDS_FIRST,
             queue: None,
             watched: None,
+            waiting: None,
         }
     }
 
@@ -256,6 +262,9 @@ impl<'a> Connection<'a> {
                     count += 1;
                     let was_authenticated = self.session.authenticated;
                     self.take_request(&request).await?;
+                    if let Some(waiting) = self.waiting.take() {
+                        self.wait(waiting, input).await?;
+                    }
                     if self.session.authenticated != was_authenticated {
                         parser.set_limits(self.limits());
                     }
@@ -291,6 +300,11 @@ impl<'a> Connection<'a> {
                         self.submit().await?;
                         self.watch(spec, request).await
                     }
+                    _ if waits(spec, request) => {
+                        self.submit().await?;
+                        self.begin_waiting(spec, request).await;
+                        Ok(())
+                    }
                     _ if request.size() > SEGMENT_BYTES_MAX => {
                         self.add_large(spec, request).await;
                         Ok(())
@@ -306,6 +320,14 @@ impl<'a> Connection<'a> {
                 self.submit().await?;
                 if self.session.authenticated && self.take_outside(name, request.len()) {
                     return Ok(());
+                }
+                let is_unblock = |word: &[u8]| word.eq_ignore_ascii_case(b"unblock");
+                if self.session.authenticated
+                    && name.eq_ignore_ascii_case(b"client")
+                    && request.get(1).is_some_and(is_unblock)
+                    && request.len() > 2
+                {
+                    return self.unblock(request).await;
                 }
                 if self.session.authenticated && name.eq_ignore_ascii_case(b"failover") {
                     self.fail_over(request).await;
@@ -367,4 +389,10 @@ impl<'a> Connection<'a> {
             }
         }
     }
+}
+
+/// Whether a command waits if it finds nothing.
+fn waits(spec: &'static Spec, request: &Request<'_>) -> bool {
+    let may_be = command::is_blocking(spec) || spec.name == "once";
+    may_be && command::may_wait(spec, &request.iter().collect::<Vec<_>>())
 }

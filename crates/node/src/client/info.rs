@@ -88,9 +88,10 @@ fn server(clients: &Clients, text: &mut String) -> std::fmt::Result {
 fn clients_section(clients: &Clients, text: &mut String) -> std::fmt::Result {
     write!(
         text,
-        "connected_clients:{}\r\nmaxclients:{}\r\nblocked_clients:0\r\nonecopy_pipeline_bytes:{}\r\n",
+        "connected_clients:{}\r\nmaxclients:{}\r\nblocked_clients:{}\r\nonecopy_pipeline_bytes:{}\r\n",
         clients.register.count(),
         clients.config.limits.clients,
+        clients.register.blocked_count(),
         clients.budget.used(),
     )
 }

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
+use onecopy_core::GroupId;
+use onecopy_keyspace::request::WaiterId;
+
 use super::session::Peer;
 use crate::lock::lock;
 
@@ -45,6 +48,17 @@ impl Register {
     /// Looks at a client of this thread, or changes what is known of it.
     pub(crate) fn with<R>(&self, thread: usize, id: u64, act: impl FnOnce(&mut Peer) -> R) -> Option<R> {
         self.lock(thread).get_mut(&id).map(act)
+    }
+
+    /// Who waits in the replicated state for a client of any thread, if it waits for something.
+    pub(crate) fn blocked(&self, id: u64) -> Option<(GroupId, WaiterId)> {
+        (0..self.threads.len()).find_map(|thread| self.lock(thread).get(&id)?.blocked)
+    }
+
+    /// How many clients wait for something.
+    pub(crate) fn blocked_count(&self) -> usize {
+        let count = |thread| self.lock(thread).values().filter(|peer| peer.blocked.is_some()).count();
+        (0..self.threads.len()).map(count).sum()
     }
 
     /// All clients, by id.

@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use onecopy_core::GroupId;
+use onecopy_keyspace::request::WaiterId;
 use onecopy_resp::Version;
 
 use super::databases::Selected;
@@ -34,20 +36,31 @@ pub(crate) struct Peer {
     pub(crate) version: Version,
     /// How many commands of a transaction are queued, if one is.
     pub(crate) queued: Option<u32>,
+    /// Who waits for it in the replicated state, if it waits for something.
+    pub(crate) blocked: Option<(GroupId, WaiterId)>,
     pub(crate) last_command: &'static str,
     pub(crate) commands: u64,
 }
 
 impl Peer {
+    fn flags(&self) -> &'static str {
+        match (self.blocked, self.queued) {
+            (Some(_), _) => "b",
+            (None, Some(_)) => "x",
+            (None, None) => "N",
+        }
+    }
+
     /// The line of `CLIENT LIST` and `CLIENT INFO`.
     pub(crate) fn line(&self) -> String {
         format!(
-            "id={} addr={} laddr={} name={} age={} db={} multi={} cmd={} user=default lib-name={} lib-ver={} resp={} tot-cmds={}",
+            "id={} addr={} laddr={} name={} age={} flags={} db={} multi={} cmd={} user=default lib-name={} lib-ver={} resp={} tot-cmds={}",
             self.id,
             self.address,
             self.local,
             self.name,
             self.since.elapsed().as_secs(),
+            self.flags(),
             self.db,
             self.queued.map_or(-1, i64::from),
             if self.last_command.is_empty() { "NULL" } else { self.last_command },

@@ -1,10 +1,10 @@
-//! What connections watch, and how it is called in the replicated state.
+//! What connections watch, and wait for, and how it is called in the replicated state.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use onecopy_core::{GroupId, Incarnation};
 use onecopy_host::Share;
-use onecopy_keyspace::request::WatchId;
+use onecopy_keyspace::request::{WaiterId, WatchId};
 
 use super::databases::Selected;
 
@@ -13,14 +13,15 @@ use super::databases::Selected;
 #[derive(Debug)]
 pub(crate) struct Lives {
     threads: Vec<Incarnation>,
-    next_watch: AtomicU64,
+    /// The number of the next watch, or waiter.
+    next: AtomicU64,
 }
 
 impl Lives {
     /// So many threads begin to live.
     pub(crate) fn begin(threads: usize) -> Self {
         let threads = (0..threads).map(|_| Incarnation(rand::random())).collect();
-        Self { threads, next_watch: AtomicU64::new(1) }
+        Self { threads, next: AtomicU64::new(1) }
     }
 
     /// The life of a thread.
@@ -30,8 +31,19 @@ impl Lives {
 
     /// The name of another watch, of keys of this group.
     pub(crate) fn watch(&self, group: GroupId) -> WatchId {
+        let (process, number) = self.name(group);
+        WatchId { process, number }
+    }
+
+    /// The name of another waiter, at keys of this group.
+    pub(crate) fn waiter(&self, group: GroupId) -> WaiterId {
+        let (process, number) = self.name(group);
+        WaiterId { process, number }
+    }
+
+    fn name(&self, group: GroupId) -> (Incarnation, u64) {
         let process = self.of(Share::holder(group, self.threads.len()));
-        WatchId { process, number: self.next_watch.fetch_add(1, Ordering::Relaxed) }
+        (process, self.next.fetch_add(1, Ordering::Relaxed))
     }
 }
 

@@ -50,7 +50,13 @@ mod tests {
         let id = BatchId { coordinator: Incarnation(1), sequence: 1 };
         ledger.batch(id.coordinator, id.sequence, &[op]);
         let mut builder = payload::Builder::new(payload::Header::default());
-        builder.push(&payload::Batch { id, done_below: 0, part: None, body: Bytes::new() });
+        builder.push(&payload::Batch {
+            id,
+            done_below: 0,
+            part: None,
+            heard: Vec::new(),
+            body: Bytes::new(),
+        });
         let mut entry =
             Entry { id: EntryId::new(1, 1), time: Timestamp(100), seed: 0, payload: builder.finish() };
         ledger.applied(NodeId(1), Index(0), &entry);

@@ -104,6 +104,7 @@ mod tests {
             id,
             done_below: 1,
             part: None,
+            heard: Vec::new(),
             body: Action::Set.segment(0, 0, 4, false).freeze(),
         });
         let payload = builder.finish();

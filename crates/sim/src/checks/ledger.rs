@@ -10,6 +10,7 @@ use onecopy_core::payload::{self, Batch};
 use onecopy_core::{BatchId, Entry, EntryId, GroupId, Incarnation, Index, NodeId, Timestamp};
 
 use crate::checks::own::Own;
+use crate::checks::waits::Waits;
 use crate::client::{Action, Family, OpId, first_op, group_of};
 use crate::clock::Time;
 use crate::model::{State, after, answer};
@@ -112,6 +113,8 @@ pub struct Ledger {
     pub floor: u64,
     /// How many bytes a value has.
     pub value_bytes: usize,
+    /// The queues at which clients wait.
+    pub waits: Waits,
     /// What is asked of somebody's own machine.
     pub own: Option<Own>,
 }
@@ -209,8 +212,13 @@ impl Ledger {
     }
 
     fn execute(&mut self, entry: &Entry) {
-        let Ok((_, batches)) = payload::decode(&entry.payload) else { return };
+        let Ok((header, batches)) = payload::decode(&entry.payload) else { return };
+        let at = (entry.id.index.0, entry.time);
+        for op in self.waits.begin(&header.absent, at) {
+            self.ops[op].executed = None;
+        }
         for batch in batches.flatten() {
+            self.waits.present(batch.id.coordinator, at.0);
             let key = (batch.id.coordinator, batch.id.sequence);
             let Some(ops) = self.batches.get(&key).cloned() else {
                 violated(CHECKER, format!("{} holds a batch that nobody made: {key:?}", entry.id));
@@ -219,7 +227,7 @@ impl Ledger {
                 continue;
             }
             for op in ops {
-                self.execute_op(op, entry.id.index.0, entry.time);
+                self.execute_op(op, batch.id.coordinator, at);
             }
         }
         self.parts.retain(|_, (_, grown)| entry.time.0.saturating_sub(grown.0) < SILENT_MS);
@@ -254,8 +262,19 @@ impl Ledger {
         is_whole
     }
 
-    fn execute_op(&mut self, id: OpId, index: u64, time: Timestamp) {
+    fn execute_op(&mut self, id: OpId, coordinator: Incarnation, (index, time): (u64, Timestamp)) {
         let op = &mut self.ops[id];
+        if op.end == End::Refused {
+            violated(CHECKER, format!("operation {id} was said not to be executed, but is at {index}"));
+        }
+        if op.action.family() == Family::Waits {
+            let is_new = self.waits.execute((id, op.action, op.key), op.once, coordinator, index);
+            self.tokens_repeated += u64::from(!is_new);
+            if op.executed.is_none() {
+                op.executed = Some((index, State::default()));
+            }
+            return;
+        }
         // The same operation in another batch. No run is as long as tokens are remembered.
         if op.once && op.executed.is_some() {
             self.tokens_repeated += 1;
@@ -263,9 +282,6 @@ impl Ledger {
         }
         if let Some((first, _)) = op.executed {
             violated(CHECKER, format!("operation {id} is executed twice, at {first} and at {index}"));
-        }
-        if op.end == End::Refused {
-            violated(CHECKER, format!("operation {id} was said not to be executed, but is at {index}"));
         }
         if let Some(own) = &mut self.own {
             own.executed(id, index, time);
@@ -340,9 +356,9 @@ mod tests {
     fn nothing_is_executed_twice_or_after_it_was_refused() {
         let mut ledger = Ledger::default();
         let (first, refused) = (ledger.invoke(Action::Incr, 0, 0), ledger.invoke(Action::Incr, 0, 0));
-        ledger.execute_op(first, 1, Timestamp(1));
-        assert_eq!(caught(|| ledger.execute_op(first, 2, Timestamp(1))), Some(CHECKER));
+        ledger.execute_op(first, Incarnation(1), (1, Timestamp(1)));
+        assert_eq!(caught(|| ledger.execute_op(first, Incarnation(1), (2, Timestamp(1)))), Some(CHECKER));
         ledger.ops[refused].end = End::Refused;
-        assert_eq!(caught(|| ledger.execute_op(refused, 3, Timestamp(1))), Some(CHECKER));
+        assert_eq!(caught(|| ledger.execute_op(refused, Incarnation(1), (3, Timestamp(1)))), Some(CHECKER));
     }
 }

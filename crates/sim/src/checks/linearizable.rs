@@ -37,14 +37,19 @@ impl Ledger {
             }
             Reply::Done(bytes, witness) => {
                 let op = &self.ops[id];
+                let given = self.waits.given(id);
                 let index = match (op.action.kind(), op.executed) {
                     (Kind::Read, _) => witness.0.max(op.floor),
+                    (Kind::Wait, _) => match given {
+                        Some((_, index)) => index,
+                        None => violated(CHECKER, format!("operation {id} is answered, but waits")),
+                    },
                     (Kind::Write, Some((index, _))) => index,
                     (Kind::Write, None) => {
                         violated(CHECKER, format!("operation {id} is acknowledged, but is not committed"))
                     }
                 };
-                if op.action.kind() == Kind::Write && index <= op.floor {
+                if op.action.kind() != Kind::Read && index <= op.floor {
                     violated(
                         CHECKER,
                         format!(
@@ -57,7 +62,10 @@ impl Ledger {
                 if op.action == Action::Audit {
                     accounts::check(id, bytes);
                 }
-                let expected = self.expected(id, index);
+                let expected = match given {
+                    Some((answer, _)) => answer.to_vec(),
+                    None => self.expected(id, index),
+                };
                 if let Some(own) = &self.own {
                     own.check(id, index, self.time_at(index), bytes);
                 } else if !fits(op.action, bytes, &expected) {
@@ -97,7 +105,13 @@ mod tests {
         ledger.batch(life, before, ops);
         let mut builder = payload::Builder::new(payload::Header::default());
         let id = onecopy_core::BatchId { coordinator: life, sequence: before };
-        builder.push(&payload::Batch { id, done_below: 0, part: None, body: Bytes::new() });
+        builder.push(&payload::Batch {
+            id,
+            done_below: 0,
+            part: None,
+            heard: Vec::new(),
+            body: Bytes::new(),
+        });
         let id = EntryId::new(before + 1, 1);
         let entry = Entry { id, time: Timestamp(time), seed: 0, payload: builder.finish() };
         ledger.applied(NodeId(1), Index(before), &entry);

@@ -150,6 +150,9 @@ fn settled_of(
         };
         checks.digests.compare(node.id, group.applied(), machine);
         lost::check(&checks.ledger, machine, keys);
+        if checks.ledger.own.is_none() {
+            checks.ledger.waits.check(machine, keys, checks.ledger.time_at(checks.ledger.len()));
+        }
         if node.id == view.primary {
             // A process that was down for a while is behind by as much at first: it does not trust the clock
             // that it finds.

@@ -17,6 +17,8 @@
 //! - [`clocks`]: no entry is later than the true time, whatever a few clocks show – rule `SteadyTime`
 //! - [`lost`]: no acknowledged write is lost, no refused one is there – `docs/guarantees.md`; the set test of
 //!   Jepsen
+//! - [`waits`]: an element is given to one waiter, or stays; queues are fair – rules `KeepWhatIsGiven`,
+//!   `ServeThePresent`, `FairQueues`
 //! - [`copies`]: what a primary commits is durable at every member; every member holds all – PacificA, 2008;
 //!   rules P1, P4, P5, P6, P9
 //! - [`leases`]: whoever reads on its own word knows all that is committed – Gray and Cheriton, 1989; rules
@@ -88,6 +90,7 @@ pub mod tail;
 pub mod turns;
 pub mod twice;
 pub mod views;
+pub mod waits;
 
 use std::collections::BTreeMap;
 

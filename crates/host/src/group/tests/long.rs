@@ -220,7 +220,13 @@ fn backup() -> Rig {
 fn prepare(rig: &mut Rig, index: u64, body: &[u8], commit: u64) {
     let mut payload = Builder::new(Header::default());
     let id = BatchId { coordinator: Incarnation(9), sequence: index };
-    payload.push(&Batch { id, done_below: 1, part: None, body: Bytes::copy_from_slice(body) });
+    payload.push(&Batch {
+        id,
+        done_below: 1,
+        part: None,
+        heard: Vec::new(),
+        body: Bytes::copy_from_slice(body),
+    });
     let (id, previous) = (EntryId::new(index, 1), EntryId::new(index - 1, u64::from(index > 1)));
     let entry = Entry { id, time: Timestamp(index), seed: 0, payload: payload.finish() };
     let message = Message::Prepare {

@@ -6,7 +6,7 @@ use super::{SYNTAX, parse, unknown_subcommand};
 use crate::client::Clients;
 use crate::client::session::{Peer, Session};
 
-const HELP: [&str; 15] = [
+const HELP: [&str; 17] = [
     "CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
     "GETNAME",
     "    Return the name of the current connection.",
@@ -20,6 +20,8 @@ const HELP: [&str; 15] = [
     "    Set client meta attr.",
     "SETNAME <name>",
     "    Assign the name <name> to the current connection.",
+    "UNBLOCK <clientid> [TIMEOUT|ERROR]",
+    "    Unblock the specified blocked client.",
     "NO-EVICT|NO-TOUCH (ON|OFF)",
     "    Accepted, without effect.",
 ];
