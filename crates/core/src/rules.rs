@@ -164,6 +164,26 @@ impl Rule {
     pub const OF_RAFT_ALONE: [Self; 2] = [Self::OneChangeAtATime, Self::TransferEndsLeases];
 }
 
+impl Rule {
+    /// Whether it is a rule of Raft groups.
+    #[must_use]
+    pub fn is_of_raft(self) -> bool {
+        matches!(
+            self,
+            Self::OneVotePerTerm
+                | Self::PersistBeforeAnswer
+                | Self::OwnTermByCounting
+                | Self::UpToDateCandidate
+                | Self::MajorityCommits
+                | Self::VotersOnly
+                | Self::JointMajorities
+                | Self::OneChangeAtATime
+                | Self::PatientElections
+                | Self::TransferEndsLeases
+        )
+    }
+}
+
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(self, f)

@@ -30,6 +30,8 @@ const SCALE: usize = 32;
 const STRICT: u64 = 100;
 /// How many are bent towards a narrow window.
 const RACES: u64 = 300;
+/// Of a thousand runs, in how many there is a database that is replicated with Raft.
+const RAFT: u64 = 300;
 /// Of a thousand runs, in how many there are several databases.
 const SEVERAL: u64 = 300;
 /// In how many batches of a few dozen bytes travel in parts.
@@ -52,6 +54,8 @@ pub struct Profile {
     pub min_copies: u32,
     /// How many databases there are, each with a group of its own. `main` is one of them.
     pub databases: u32,
+    /// How many copies the last of them has, if that is replicated with Raft.
+    pub raft_copies: Option<u32>,
     /// How many clients there are.
     pub clients: usize,
     /// What they ask for.
@@ -159,6 +163,7 @@ impl Profile {
             copies: if dice.chance(500) { 3 } else { 2 },
             min_copies: 1,
             databases: 1,
+            raft_copies: None,
             clients: dice.between(1, 6) as usize,
             workload: Workload::draw(dice),
             value_bytes,
@@ -274,7 +279,21 @@ impl Profile {
             // Not too many: each is a commit.
             profile.parts = Some(dice.between(8, 100) as usize + profile.value_bytes / 4);
         }
+        let is_of_raft = sabotaged.is_some_and(Rule::is_of_raft);
+        let has_raft = dice.chance(RAFT) && (sabotaged.is_none() || is_of_raft);
+        if has_raft && profile.alone.is_none() && !is_far && !is_large && profile.race.is_none() {
+            profile.add_raft(dice);
+        }
         profile
+    }
+
+    /// One more database, replicated with Raft. Its copies stay where they are: no node comes or goes.
+    fn add_raft(&mut self, dice: &mut Dice) {
+        self.databases += 1;
+        self.raft_copies = Some(if self.nodes >= 5 && dice.chance(500) { 5 } else { 3 });
+        for fault in [Fault::AddNode, Fault::RemoveNode] {
+            self.weights.remove(&fault);
+        }
     }
 
     /// Nothing goes wrong but that one node is slow to reach another, at a time. Then no write may wait for
