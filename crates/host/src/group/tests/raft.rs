@@ -56,7 +56,7 @@ impl Cluster {
     fn run(&mut self, ticks: usize) -> Vec<(u32, u64, Outcome)> {
         let mut answers = Vec::new();
         for _ in 0..ticks {
-            self.now += TICK;
+            self.now = self.now + TICK;
             for node in (1..=NODES).filter(|node| !self.cut.contains(node)).collect::<Vec<_>>() {
                 self.turn(node, &mut answers);
             }
