@@ -64,7 +64,8 @@ mod tests {
         };
         let three = Configuration::of([1, 2, 3].map(member));
         let joint = Configuration { old_voters: [3, 4, 5].map(member).into(), ..three.clone() };
-        let look = |nodes: &[Node], of: &Configuration| caught(|| check(nodes, NodeId(1), id, of));
+        let look =
+            |nodes: &[Node], of: &Configuration| caught(|| check(nodes, VIEW_GROUP, NodeId(1), id, of));
         write(&mut nodes, 1);
         assert_eq!(look(&nodes, &three), Some("quorums"));
         write(&mut nodes, 2);
