@@ -117,7 +117,7 @@ pub enum Rule {
 
 impl Rule {
     /// The rules that a cluster lives by, in the order of the documentation.
-    pub const ALL: [Self; 48] = [
+    pub const ALL: [Self; 49] = [
         Self::AllBackupsFirst,
         Self::OnlyThePrimary,
         Self::NoOldPrimaries,
@@ -166,11 +166,32 @@ impl Rule {
         Self::VotersOnly,
         Self::JointMajorities,
         Self::PatientElections,
+        Self::TransferEndsLeases,
     ];
 
-    /// The rules whose absence only the tests of the Raft crate itself notice: the view service uses no
-    /// leases of Raft, and its leaders hardly ever begin a change while another is under way.
-    pub const OF_RAFT_ALONE: [Self; 2] = [Self::OneChangeAtATime, Self::TransferEndsLeases];
+    /// The rules whose absence only the tests of the Raft crate itself notice: leaders of the view service
+    /// hardly ever begin a change while another is under way.
+    pub const OF_RAFT_ALONE: [Self; 1] = [Self::OneChangeAtATime];
+}
+
+impl Rule {
+    /// Whether it is a rule of Raft groups.
+    #[must_use]
+    pub fn is_of_raft(self) -> bool {
+        matches!(
+            self,
+            Self::OneVotePerTerm
+                | Self::PersistBeforeAnswer
+                | Self::OwnTermByCounting
+                | Self::UpToDateCandidate
+                | Self::MajorityCommits
+                | Self::VotersOnly
+                | Self::JointMajorities
+                | Self::OneChangeAtATime
+                | Self::PatientElections
+                | Self::TransferEndsLeases
+        )
+    }
 }
 
 impl fmt::Display for Rule {

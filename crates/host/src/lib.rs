@@ -80,10 +80,11 @@ pub use disk::{ArchiveEvent, ArchiveJob, Job, Out, SnapshotName};
 pub use gathering::Gathering;
 pub use gossip::Gossip;
 pub use group::{
-    Busy, Fresh, Group, GroupEffect, GroupObserver, GroupSettings, Origin, Restored, SLICE_STEPS,
+    Busy, Corrupt, Fresh, Group, GroupEffect, GroupObserver, GroupSettings, Origin, Placement, Replication,
+    Restored, Restoring, SLICE_STEPS,
 };
 pub use heartbeat::SharedHeartbeat;
-pub use message::{Answer, Forward, Kind, MemberChange, Outcome, RaftLetter};
+pub use message::{Answer, Forward, GroupMessage, Kind, Letter, MemberChange, Outcome, RaftLetter};
 pub use room::Room;
 pub use view_service::{
     GENESIS_GROUP, VIEW_GROUP, ViewEffect, ViewImage, ViewObserver, ViewService, ViewSettings,

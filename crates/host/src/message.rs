@@ -107,6 +107,27 @@ pub struct RaftLetter {
     pub message: onecopy_raft::Message,
 }
 
+/// A message from one copy of a group to another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum GroupMessage {
+    /// Between replicas of primary-backup.
+    PrimaryBackup(onecopy_replica::Message),
+    /// Between members of a Raft group.
+    Raft(Letter),
+}
+
+/// A message between members of a Raft group that holds data. Who speaks, and to whom, is a node *in one life
+/// of its data*: one that lost it is another member.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Letter {
+    /// The life of the sender's data.
+    pub from: Incarnation,
+    /// The life of the receiver's data that is meant.
+    pub to: Incarnation,
+    /// What is said.
+    pub message: onecopy_raft::Message,
+}
+
 /// What an operator wants of the view service itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MemberChange {

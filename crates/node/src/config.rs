@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-pub use onecopy_views::Database;
+pub use onecopy_views::NewDatabase;
 use serde::{Deserialize, Serialize};
 
 #[cfg(test)]
@@ -137,7 +137,7 @@ pub struct Config {
     pub nodes: BTreeMap<u32, String>,
     /// The databases beside `main`. Count when the cluster is new.
     #[serde(default, with = "database_texts")]
-    pub databases: Vec<Database>,
+    pub databases: Vec<NewDatabase>,
     /// How many copies of the data there are. Counts when the cluster is new.
     #[serde(default = "two")]
     pub copies: u32,
@@ -193,18 +193,23 @@ fn log_bytes() -> usize {
     128 * 1024 * 1024
 }
 
-/// Databases are written as `name:number` or `name:first-last`.
+/// Databases are written as `name:number` or `name:first-last`, and perhaps `:kind` or `:kind:copies`.
 mod database_texts {
-    use onecopy_views::Database;
+    use onecopy_views::NewDatabase;
     use serde::de::Error;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    pub(super) fn serialize<S: Serializer>(databases: &[Database], serializer: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(
+        databases: &[NewDatabase],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         let texts: Vec<String> = databases.iter().map(ToString::to_string).collect();
         texts.serialize(serializer)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Database>, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<NewDatabase>, D::Error> {
         let texts = Vec::<String>::deserialize(deserializer)?;
         texts.iter().map(|text| text.parse().map_err(D::Error::custom)).collect()
     }

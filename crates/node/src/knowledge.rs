@@ -161,7 +161,7 @@ impl Knowledge {
 
     /// Everything, for people and programs.
     pub(crate) fn status(&self) -> NodeStatus {
-        let table = self.table();
+        let table = self.table().with_leaders(|group| self.data.cached_view(group));
         NodeStatus {
             node: self.me.node.0,
             cluster: self.cluster.clone(),

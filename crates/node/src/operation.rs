@@ -29,7 +29,11 @@ pub enum Operation {
         name: String,
         /// By which numbers clients select it: `16`, or `16-19`.
         numbers: String,
-        /// How many copies it has; as many as the settings say if nobody does.
+        /// How it is replicated: `primary-backup` or `raft`; the former if nobody says.
+        #[serde(default)]
+        replication: Option<String>,
+        /// How many copies it has; as many as the settings say if nobody does, and with Raft the next odd
+        /// number.
         #[serde(default)]
         copies: Option<u32>,
     },

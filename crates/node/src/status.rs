@@ -214,12 +214,12 @@ pub struct KnownGroup {
     /// The database that it holds, with its numbers, such as `carts:16`.
     #[serde(default)]
     pub database: String,
-    /// How it is replicated: `primary-backup`.
+    /// How it is replicated: `primary-backup` or `raft`.
     #[serde(default)]
     pub kind: String,
-    /// The number of its view.
+    /// The number of its view; of a Raft group, one more than the term of its leader.
     pub view: u64,
-    /// The node that orders requests.
+    /// The node that orders requests: of a Raft group, the last leader that this node has heard of.
     pub primary: u32,
     /// The other members.
     pub backups: Vec<u32>,

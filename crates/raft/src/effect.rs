@@ -61,6 +61,8 @@ pub enum Input {
         /// The last entry that the snapshot covers. It has been applied.
         snapshot: EntryId,
     },
+    /// The snapshot that [`Effect::TakeSnapshot`] asked for could not be made; it is asked for again.
+    SnapshotFailed,
     /// The answer to [`Effect::ReadSnapshot`].
     SnapshotRead {
         /// Who gets the piece.

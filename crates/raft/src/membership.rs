@@ -73,6 +73,12 @@ impl Raft {
         self.core.membership.at(self.core.applied)
     }
 
+    /// The configuration as of an entry that has been applied: it belongs into a snapshot of the state then.
+    #[must_use]
+    pub fn configuration_at(&self, index: Index) -> &Configuration {
+        self.core.membership.at(index)
+    }
+
     /// Whether the last configuration is known to be committed, and so can no longer be lost.
     #[must_use]
     pub fn is_configuration_committed(&self) -> bool {

@@ -1,6 +1,6 @@
 //! One member of a group: its state, and the dispatch of what happens to it.
 
-use onecopy_core::{Index, Instant, Log, Member, Protocol, Recovered, Rule, Term, Ticket};
+use onecopy_core::{EntryId, Index, Instant, Log, Member, Protocol, Recovered, Rule, Term, Ticket};
 
 use crate::change::ChangeRefusal;
 use crate::config::{Base, Config};
@@ -157,6 +157,12 @@ impl Raft {
         &self.core.log
     }
 
+    /// The last entry that the newest durable snapshot covers.
+    #[must_use]
+    pub fn snapshot(&self) -> EntryId {
+        self.core.snapshot
+    }
+
     fn receive(&mut self, step: &mut Step<'_>, from: Member, message: Message) {
         let strange = message.is_answer() && !self.is_known(from);
         if from == self.id() || strange || message.term() > TERM_MAX {
@@ -305,6 +311,7 @@ impl Protocol for Raft {
                 step.push(Effect::TransferRefused { reason: TransferRefusal::NotLeader { leader } });
             }
             (Input::SnapshotTaken { snapshot }, _) => core.on_snapshot_taken(snapshot),
+            (Input::SnapshotFailed, _) => core.taking = None,
             (Input::SnapshotRead { to, snapshot, chunk }, State::Leader(leader)) => {
                 leader.on_snapshot_read(core, step, to, snapshot, chunk);
             }

@@ -160,6 +160,8 @@ pub struct Stats {
     pub answered: u64,
     /// Leaders elected in the view service.
     pub elections: u64,
+    /// Elections in Raft groups that hold data.
+    pub reigns: u64,
     /// Snapshots taken and installed by replicas, and installed by view nodes.
     pub snapshots: [u64; 3],
     /// Turns that ended in the middle of a command.
@@ -206,6 +208,7 @@ impl Stats {
         self.operations += other.operations;
         self.answered += other.answered;
         self.elections += other.elections;
+        self.reigns += other.reigns;
         self.pauses += other.pauses;
         self.quiescent += other.quiescent;
         for (sum, count) in self.snapshots.iter_mut().zip(other.snapshots) {
@@ -254,7 +257,7 @@ impl Env {
     /// The beginning.
     #[must_use]
     pub fn new(dice: Dice, profile: Profile, rules: Rules, trace: Trace) -> Self {
-        let checks = Checks::of(profile.databases, profile.value_bytes);
+        let checks = Checks::of(profile.databases, profile.raft_copies.is_some(), profile.value_bytes);
         Self {
             time: 0,
             dice,

@@ -1,7 +1,9 @@
 //! What nodes say to each other: the same as on the wires of the node crate.
 
 use onecopy_core::{Entry, GroupId, NodeId};
-pub use onecopy_host::{Answer, ControlMessage, Forward, Kind, Outcome, RaftLetter, SharedHeartbeat};
+pub use onecopy_host::{
+    Answer, ControlMessage, Forward, GroupMessage, Kind, Letter, Outcome, RaftLetter, SharedHeartbeat,
+};
 use onecopy_views::MAIN;
 
 use crate::network::Line;
@@ -10,7 +12,7 @@ use crate::network::Line;
 #[derive(Clone, Debug)]
 pub enum Packet {
     /// Between the replicas of a group.
-    Replica(GroupId, onecopy_replica::Message),
+    Replica(GroupId, GroupMessage),
     /// Between the replicas of all quiescent groups that two nodes share.
     Heartbeat(SharedHeartbeat),
     /// From a coordinator to a primary.
@@ -36,12 +38,21 @@ impl Packet {
     /// them. Everything else, and what has no more than one piece, goes between the pieces of those.
     #[must_use]
     pub fn line(&self, piece_bytes: usize) -> Option<(Line, usize)> {
+        use onecopy_raft::Message as Raft;
         use onecopy_replica::Message;
         let (line, bytes) = match self {
-            Self::Replica(_, Message::Prepare { entries, .. }) => {
+            Self::Replica(
+                _,
+                GroupMessage::PrimaryBackup(Message::Prepare { entries, .. })
+                | GroupMessage::Raft(Letter { message: Raft::Append { entries, .. }, .. }),
+            ) => {
                 return Some((Line::First, entries.iter().map(Entry::size).sum()));
             }
-            Self::Replica(_, Message::SnapshotChunk { chunk, .. }) => (Line::First, chunk.data.len()),
+            Self::Replica(
+                _,
+                GroupMessage::PrimaryBackup(Message::SnapshotChunk { chunk, .. })
+                | GroupMessage::Raft(Letter { message: Raft::Snapshot { chunk, .. }, .. }),
+            ) => (Line::First, chunk.data.len()),
             Self::Forward(forward) => (Line::Second, forward.body.len()),
             Self::Answer(Answer { outcome: Outcome::Done { response, .. }, .. }) => {
                 (Line::Second, response.len())
@@ -58,7 +69,7 @@ impl Packet {
         use onecopy_raft::Message as Raft;
         use onecopy_replica::Message as Replica;
         match self {
-            Self::Replica(_, message) => matches!(
+            Self::Replica(_, GroupMessage::PrimaryBackup(message)) => matches!(
                 message,
                 Replica::GiveUp { .. }
                     | Replica::NewerView { .. }
@@ -67,8 +78,9 @@ impl Packet {
                     | Replica::SnapshotAck { .. }
                     | Replica::ServeSnapshot { .. }
             ),
-            Self::Control(ControlMessage::Raft(letter)) => matches!(
-                letter.message,
+            Self::Replica(_, GroupMessage::Raft(Letter { message, .. }))
+            | Self::Control(ControlMessage::Raft(RaftLetter { message, .. })) => matches!(
+                message,
                 Raft::Snapshot { .. } | Raft::Vote { .. } | Raft::VoteReply { .. } | Raft::TimeoutNow { .. }
             ),
             // What it says of leases must not be taken for what another one says.
@@ -104,8 +116,12 @@ pub fn describe(packet: &Packet) -> String {
     }
 }
 
-fn describe_replica(message: &onecopy_replica::Message) -> String {
+fn describe_replica(message: &GroupMessage) -> String {
     use onecopy_replica::Message;
+    let message = match message {
+        GroupMessage::PrimaryBackup(message) => message,
+        GroupMessage::Raft(letter) => return format!("raft {:?}", letter.message),
+    };
     match message {
         Message::Prepare { view, sequence, previous, entries, commit, terms, .. } => {
             let ids: Vec<_> = entries.iter().map(|entry| entry.id).collect();

@@ -5,6 +5,7 @@ mod machines;
 mod view_nodes;
 
 use onecopy_core::{GroupId, NodeId};
+use onecopy_host::{Group, Replication};
 use onecopy_replica::Standing;
 use onecopy_views::{Command, Table};
 
@@ -105,8 +106,11 @@ impl World {
         let group = self.some_group();
         let machine = &mut self.nodes[node.0 as usize - 1];
         let Some(process) = &mut machine.process else { return false };
-        let is_backup =
-            process.group(group).is_some_and(|group| group.replica().standing() == Standing::Backup);
+        let is_backup = process
+            .group(group)
+            .map(Group::replica)
+            .and_then(Replication::primary_backup)
+            .is_some_and(|replica| replica.standing() == Standing::Backup);
         if !is_backup || self.env.subject.is_some() || !process.flip(group) {
             return false;
         }

@@ -30,6 +30,8 @@ const SCALE: usize = 32;
 const STRICT: u64 = 100;
 /// How many are bent towards a narrow window.
 const RACES: u64 = 300;
+/// Of a thousand runs, in how many there is a database that is replicated with Raft.
+const RAFT: u64 = 300;
 /// Of a thousand runs, in how many there are several databases.
 const SEVERAL: u64 = 300;
 /// In how many batches of a few dozen bytes travel in parts.
@@ -52,6 +54,8 @@ pub struct Profile {
     pub min_copies: u32,
     /// How many databases there are, each with a group of its own. `main` is one of them.
     pub databases: u32,
+    /// How many copies the last of them has, if that is replicated with Raft.
+    pub raft_copies: Option<u32>,
     /// How many clients there are.
     pub clients: usize,
     /// What they ask for.
@@ -159,6 +163,7 @@ impl Profile {
             copies: if dice.chance(500) { 3 } else { 2 },
             min_copies: 1,
             databases: 1,
+            raft_copies: None,
             clients: dice.between(1, 6) as usize,
             workload: Workload::draw(dice),
             value_bytes,
@@ -274,7 +279,24 @@ impl Profile {
             // Not too many: each is a commit.
             profile.parts = Some(dice.between(8, 100) as usize + profile.value_bytes / 4);
         }
+        let is_drawn = dice.chance(RAFT);
+        let has_raft = match sabotaged {
+            Some(rule) => rule == Rule::TransferEndsLeases || (is_drawn && rule.is_of_raft()),
+            None => is_drawn,
+        };
+        if has_raft && profile.alone.is_none() && !is_far && !is_large && profile.race.is_none() {
+            profile.add_raft(dice);
+        }
         profile
+    }
+
+    /// One more database, replicated with Raft. Its copies stay where they are: no node comes or goes.
+    fn add_raft(&mut self, dice: &mut Dice) {
+        self.databases += 1;
+        self.raft_copies = Some(if self.nodes >= 5 && dice.chance(500) { 5 } else { 3 });
+        for fault in [Fault::AddNode, Fault::RemoveNode] {
+            self.weights.remove(&fault);
+        }
     }
 
     /// Nothing goes wrong but that one node is slow to reach another, at a time. Then no write may wait for
@@ -516,6 +538,14 @@ impl Profile {
                     self.regicide = 800;
                     self.churn = dice.between(20, 60);
                 }
+            }
+            // A leader hands over just after it has ceased to hear anybody.
+            Rule::TransferEndsLeases => {
+                self.bias_towards_leases(rule, dice);
+                self.weights = [(Fault::Deaf, 40), (Fault::Handover, 60)].into();
+                self.nodes = 3;
+                self.fault_interval = dice.between(50, 400) * MS;
+                self.fault_length = dice.between(300, 2_000) * MS;
             }
             _ => {
                 weigh(&[(Fault::Crash, 10), (Fault::Partition, 20), (Fault::Deaf, 10), (Fault::Broken, 5)]);

@@ -5,7 +5,7 @@ use onecopy_core::{Incarnation, NodeId, View};
 use onecopy_host::VIEW_GROUP;
 use onecopy_host::known_nodes::KnownNodes;
 
-use crate::checks::members;
+use crate::checks::{liveness, members};
 use crate::clock::{MS, SECOND, Time};
 use crate::env::{Event, Undo};
 use crate::faults::Fault;
@@ -128,8 +128,12 @@ impl World {
                 member.node != node && other.incarnation == member.incarnation && is_whole(other.id)
             })
         };
-        let survives =
-            self.env.checks.groups.values().all(|group| group.views.newest().is_some_and(survives));
+        let others = self.nodes.iter().filter(|other| other.id != node && is_whole(other.id));
+        let survives = self.env.checks.groups.values().all(|group| match &group.raft {
+            None => group.views.newest().is_some_and(survives),
+            // Whoever loses the data of a Raft group has no vote in it any more.
+            Some(_) => group.views.newest().is_some_and(|view| liveness::has_majority(view, others.clone())),
+        });
         // A disk that is rotten will be lost sooner or later.
         let stays = |other: &&Node| is_whole(other.id) && other.id != node;
         let is_led = self

@@ -225,7 +225,8 @@ impl World {
                 clocks.committed(self.env.time, &self.nodes, checks.ledger.time_at(index));
             }
             checks.seen = news;
-            if let (Some(view), Some(last)) = (checks.views.newest(), checks.ledger.last()) {
+            let view = checks.views.newest().filter(|_| checks.raft.is_none());
+            if let (Some(view), Some(last)) = (view, checks.ledger.last()) {
                 copies::members_hold_all(&self.nodes, *group, view, last);
             }
         }
@@ -236,8 +237,8 @@ impl World {
                 leases::check(&self.nodes, self.env.time, group, primary, id);
             }
         }
-        for (leader, id, configuration) in std::mem::take(&mut self.env.checks.raft_commits) {
-            quorums::check(&self.nodes, leader, id, &configuration);
+        for (group, leader, id, configuration) in std::mem::take(&mut self.env.checks.raft_commits) {
+            quorums::check(&self.nodes, group, leader, id, &configuration);
         }
         let checks = &mut self.env.checks;
         if !checks.sends.is_empty() {
@@ -271,7 +272,7 @@ impl World {
             if disk > self.bounds.disk() {
                 disk = disk.saturating_sub(images());
             }
-            let memory = match process.knows_what_is_settled(*group) {
+            let memory = match replica.raft().is_none() && process.knows_what_is_settled(*group) {
                 true => held.memory_bytes().saturating_sub(waiting),
                 false => 0,
             };
@@ -299,10 +300,14 @@ impl World {
             if matches!(alone, Some(Fault::LongCommand | Fault::LongTurn | Fault::LargeValues)) {
                 kept::check(checks.views.newest(), checks.views.changes(), self.env.profile.copies);
             }
-            agreement::replica_is(checks, id, replica);
+            agreement::is(checks, id, replica);
             let durable = replica.status(node.clock.instant(self.env.time)).durable;
             let (member, log) = ((id, node.generation), replica.log());
             self.env.checks.durable.look(member, *group, (log, durable), &node.disk);
+            if let (Some(raft), Some(of)) = (replica.raft(), &mut checks.raft) {
+                let leads = (raft.role() == Role::Leader).then(|| raft.term());
+                of.logs.look(id, node.generation, leads, raft.log());
+            }
         }
         if let Some(raft) = process.raft() {
             let leads = (raft.role() == Role::Leader).then(|| raft.term());

@@ -17,21 +17,75 @@ pub const MAIN: GroupId = GroupId(1);
 pub const NUMBER_MAX: u16 = 16_383;
 /// How many numbers a database may have: as many as a state machine has databases.
 pub const NUMBERS_MAX: u8 = 16;
+/// No Raft group has more copies.
+const RAFT_COPIES_MAX: u32 = 5;
 /// The longest name of a database, in bytes.
 const NAME_BYTES_MAX: usize = 64;
 const MAIN_NAME: &str = "main";
 
-/// How a database is replicated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// How a database is replicated. That is settled when it is created.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Kind {
     /// In views: one copy orders the requests, all copies have what is acknowledged.
+    #[default]
     PrimaryBackup,
+    /// With Raft: the copies elect one that orders the requests, a majority has what is acknowledged.
+    Raft,
+}
+
+/// No database is replicated like that.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoKind {
+    /// Not in this version.
+    #[error("databases cannot be replicated optimistically yet: choose primary-backup or raft")]
+    NotYet,
+    /// Nobody knows such a kind.
+    #[error("{0:?} is no kind of replication: choose primary-backup or raft")]
+    Unknown(String),
+}
+
+impl Kind {
+    /// How many copies a database of this kind gets where `usual` ones are usual: with Raft, the next odd
+    /// number.
+    #[must_use]
+    pub fn copies(self, usual: u32) -> u32 {
+        match self {
+            Self::PrimaryBackup => usual,
+            Self::Raft => (usual | 1).min(RAFT_COPIES_MAX),
+        }
+    }
+
+    /// What is wrong with a database of this kind that has so many copies.
+    #[must_use]
+    pub fn problem_with(self, copies: u32) -> Option<&'static str> {
+        match self {
+            _ if copies == 0 => Some("a database has at least one copy"),
+            Self::Raft if copies.is_multiple_of(2) || copies > RAFT_COPIES_MAX => Some(
+                "a Raft group has 1, 3 or 5 copies: an even number survives no more failures than one less",
+            ),
+            Self::PrimaryBackup | Self::Raft => None,
+        }
+    }
 }
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::PrimaryBackup => f.write_str("primary-backup"),
+        f.write_str(match self {
+            Self::PrimaryBackup => "primary-backup",
+            Self::Raft => "raft",
+        })
+    }
+}
+
+impl FromStr for Kind {
+    type Err = NoKind;
+
+    fn from_str(text: &str) -> Result<Self, NoKind> {
+        match text.trim() {
+            "primary-backup" => Ok(Self::PrimaryBackup),
+            "raft" => Ok(Self::Raft),
+            "optimistic" => Err(NoKind::NotYet),
+            other => Err(NoKind::Unknown(other.to_owned())),
         }
     }
 }
@@ -58,7 +112,7 @@ impl Database {
     /// The one that is there from the beginning.
     #[must_use]
     pub fn main() -> Self {
-        Self { name: MAIN_NAME.to_owned(), first: 0, count: NUMBERS_MAX, kind: Kind::PrimaryBackup }
+        Self { name: MAIN_NAME.to_owned(), first: 0, count: NUMBERS_MAX, kind: Kind::default() }
     }
 
     /// Its numbers.
@@ -124,7 +178,7 @@ impl FromStr for Database {
             let (first, last) = numbers.split_once('-').unwrap_or((numbers, numbers));
             let (first, last): (u16, u16) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
             let count = u8::try_from(last.checked_sub(first)?.checked_add(1)?).ok()?;
-            Some(Self { name: name.to_owned(), first, count, kind: Kind::PrimaryBackup })
+            Some(Self { name: name.to_owned(), first, count, kind: Kind::default() })
         };
         parse().ok_or_else(|| NoDatabase(text.to_owned()))
     }

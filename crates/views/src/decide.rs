@@ -6,8 +6,9 @@ use std::time::Duration;
 use onecopy_core::{BootNumber, Grounds, GroupId, Index, Instant, Member, NodeId, Rule, View, ViewNumber};
 
 use crate::command::{Command, Reason};
-use crate::database::{Database, MAIN};
+use crate::database::{Kind, MAIN};
 use crate::monitor::Monitor;
+use crate::new_database::NewDatabase;
 use crate::ping::{GroupReport, ReplicaRole};
 use crate::placement;
 use crate::table::{Group, Registration, Table};
@@ -26,7 +27,8 @@ impl Monitor {
         // Before whoever is wrong about the time may become a primary.
         commands.extend(self.decide_clocks(now, table));
         for (id, group) in table.groups() {
-            if self.is_proposed(now, *id, group.view.number) {
+            // Who leads a Raft group is for its copies to decide.
+            if table.kind(*id) == Kind::Raft || self.is_proposed(now, *id, group.view.number) {
                 continue;
             }
             if let Some(command) = self.decide_group(now, table, *id, group) {
@@ -134,10 +136,10 @@ impl Monitor {
     /// Creates what is missing of these databases, once `main` is there and enough nodes that hold data are.
     /// Some at a time: each sees where those before it are to be.
     #[must_use]
-    pub fn decide_databases(&mut self, now: Instant, table: &Table, wanted: &[Database]) -> Vec<Command> {
+    pub fn decide_databases(&mut self, now: Instant, table: &Table, wanted: &[NewDatabase]) -> Vec<Command> {
         // Usually all of them are there, and there may be many.
         let existing: BTreeSet<&str> = table.database_names().collect();
-        let is_new = |database: &&Database| {
+        let is_new = |NewDatabase { database, .. }: &&NewDatabase| {
             !existing.contains(database.name.as_str()) && table.has_room_for(database).is_ok()
         };
         let mut missing = wanted.iter().filter(is_new).peekable();
@@ -147,9 +149,10 @@ impl Monitor {
             return Vec::new();
         }
         let (mut planned, mut commands) = (table.clone(), Vec::new());
-        for database in missing.take(CREATED_AT_ONCE) {
-            let copies = self.config.copies;
-            let Some((members, primary, boot)) = self.first_members(now, &planned, copies) else { break };
+        for NewDatabase { database, copies } in missing.take(CREATED_AT_ONCE) {
+            let copies = copies.unwrap_or_else(|| database.kind.copies(self.config.copies));
+            // There may be enough nodes for the others.
+            let Some((members, primary, boot)) = self.first_members(now, &planned, copies) else { continue };
             let (group, database) = (planned.next_group(), database.clone());
             let command = Command::CreateDatabase { group, database, copies, members, primary, boot };
             // Those of the settings may collide with each other.
@@ -172,7 +175,7 @@ impl Monitor {
         if !table.groups().contains_key(&MAIN) {
             return Err("there is no database main yet: wait until enough nodes are up for it".to_owned());
         }
-        let copies = if copies == 0 { self.config.copies } else { copies };
+        let copies = if copies == 0 { database.kind.copies(self.config.copies) } else { copies };
         let (members, primary, boot) = self.first_members(now, table, copies).ok_or_else(|| {
             format!(
                 "{copies} copies need {copies} nodes that hold data, are up and are not drained: there are fewer \

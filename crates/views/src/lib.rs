@@ -45,6 +45,7 @@ mod flapping;
 mod genesis;
 mod lives;
 mod monitor;
+mod new_database;
 mod ping;
 mod placement;
 mod table;
@@ -52,11 +53,12 @@ mod view_nodes;
 
 pub use clocks::{ClockError, ClockReading};
 pub use command::{Command, Reason, Rejection};
-pub use database::{Database, Kind, MAIN, NUMBER_MAX, NUMBERS_MAX, NoDatabase};
+pub use database::{Database, Kind, MAIN, NUMBER_MAX, NUMBERS_MAX, NoDatabase, NoKind};
 pub use events::{Event, Evidence, Proposal};
 pub use genesis::{Founding, Genesis, Hello, Membership, Standing as GenesisStanding};
 pub use lives::{Refusal, Start};
 pub use monitor::{Monitor, MonitorConfig};
+pub use new_database::{NewDatabase, NoNewDatabase};
 pub use ping::{GroupReport, Moment, Ping, ReplicaRole};
 pub use table::{Addresses, CorruptTable, Group, Registration, Table};
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::change;
 use crate::clocks::ClockError;
 use crate::command::{Command, Rejection};
-use crate::database::{Database, MAIN};
+use crate::database::{Database, Kind, MAIN};
 use crate::events::{self, Event, Proposal};
 
 /// Where a node can be reached.
@@ -68,7 +68,8 @@ pub struct CorruptTable {
 /// 3. the primary of a view was a member of the view before, in the same incarnation (rule P4), unless an
 ///    operator recovered the group;
 /// 4. a member of a view was a member, or a learner, of the view before, with the same exception;
-/// 5. no node is registered in a start, or a life, that is over (rule P9).
+/// 5. no node is registered in a start, or a life, that is over (rule P9);
+/// 6. a Raft group keeps its first view, which says who founded it: its copies decide all else.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Table {
     version: u64,
@@ -130,6 +131,27 @@ impl Table {
     #[must_use]
     pub fn database(&self, group: GroupId) -> Option<Database> {
         if group == MAIN { Some(Database::main()) } else { self.databases.get(&group).cloned() }
+    }
+
+    /// How a group is replicated.
+    #[must_use]
+    pub fn kind(&self, group: GroupId) -> Kind {
+        self.databases.get(&group).map_or(Kind::default(), |database| database.kind)
+    }
+
+    /// The same, with the views of Raft groups as `known` has them: the table itself says only who founded
+    /// those.
+    #[must_use]
+    pub fn with_leaders(&self, known: impl Fn(GroupId) -> Option<View>) -> Self {
+        let mut table = self.clone();
+        for (id, group) in &mut table.groups {
+            let is_raft = self.kind(*id) == Kind::Raft;
+            let led = is_raft.then(|| known(*id)).flatten();
+            if let Some(view) = led.filter(|view| view.valid() && view.number > group.view.number) {
+                group.view = view;
+            }
+        }
+        table
     }
 
     /// The group that holds the database with this number, and which of the databases of its state machine
@@ -236,6 +258,12 @@ impl Table {
             }
             Command::CreateDatabase { group, database, copies, members, primary, boot } => {
                 self.has_room_for(database)?;
+                if let Some(problem) = database.kind.problem_with(*copies) {
+                    return Err(Rejection::NotAllowed(problem));
+                }
+                if database.kind == Kind::Raft && members.len() != *copies as usize {
+                    return Err(Rejection::NotAllowed("a Raft group begins with all of its copies"));
+                }
                 self.create(*group, *copies, first_view(members, *primary, *boot))?;
                 self.databases.insert(*group, database.clone());
             }
@@ -304,6 +332,9 @@ impl Table {
     }
 
     fn set_copies(&mut self, group: GroupId, copies: u32) -> Result<(), Rejection> {
+        if self.kind(group) == Kind::Raft {
+            return Err(Rejection::NotAllowed("the copies of a Raft group cannot be changed yet"));
+        }
         let group = self.groups.get_mut(&group).ok_or(Rejection::NoSuchGroup(group))?;
         match copies {
             0 => Err(Rejection::NotAllowed("a group has at least one copy")),
@@ -368,6 +399,11 @@ impl Table {
         expected: ViewNumber,
         edit: impl FnOnce(&mut View) -> Result<(), Rejection>,
     ) -> Result<(), Rejection> {
+        if self.kind(group) == Kind::Raft {
+            return Err(Rejection::NotAllowed(
+                "the copies of a Raft group decide among themselves who leads",
+            ));
+        }
         let group = self.groups.get_mut(&group).ok_or(Rejection::NoSuchGroup(group))?;
         if group.view.number != expected {
             return Err(Rejection::ViewChanged { expected, current: group.view.number });

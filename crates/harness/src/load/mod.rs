@@ -37,6 +37,7 @@ pub struct Load {
 
 #[derive(Debug)]
 struct Shared {
+    database: u16,
     stop: AtomicBool,
     /// How long a client waits between an answer and its next request.
     pause: Duration,
@@ -60,6 +61,16 @@ impl Load {
         Self::start_with_pauses(Duration::ZERO, writers, write_to, read_from)
     }
 
+    /// The same, in the database with this number.
+    pub fn start_in(
+        database: u16,
+        writers: usize,
+        write_to: &[SocketAddr],
+        read_from: &[SocketAddr],
+    ) -> Self {
+        Self::start_all((database, Duration::ZERO), writers, write_to, read_from)
+    }
+
     /// The same, with clients that wait so long after each answer: what is measured should not be how busy
     /// they keep the machine.
     pub fn start_with_pauses(
@@ -68,7 +79,17 @@ impl Load {
         write_to: &[SocketAddr],
         read_from: &[SocketAddr],
     ) -> Self {
+        Self::start_all((0, pause), writers, write_to, read_from)
+    }
+
+    fn start_all(
+        (database, pause): (u16, Duration),
+        writers: usize,
+        write_to: &[SocketAddr],
+        read_from: &[SocketAddr],
+    ) -> Self {
         let shared = Arc::new(Shared {
+            database,
             stop: AtomicBool::new(false),
             pause,
             registers: (0..writers).map(|_| Register::default()).collect(),
@@ -152,10 +173,6 @@ fn tally(writer: usize) -> String {
     format!("c:{writer}")
 }
 
-fn connect(address: SocketAddr) -> RedisResult<Connection> {
-    connect_to(address, 0)
-}
-
 fn connect_to(address: SocketAddr, database: u16) -> RedisResult<Connection> {
     let client = redis::Client::open(format!("redis://{address}/{database}"))?;
     let connection = client.get_connection_with_timeout(Duration::from_secs(2))?;
@@ -164,9 +181,12 @@ fn connect_to(address: SocketAddr, database: u16) -> RedisResult<Connection> {
 }
 
 /// Keeps a connection open, with patience while the node is away.
-fn connected(connection: &mut Option<Connection>, address: SocketAddr) -> Option<&mut Connection> {
+fn connected(
+    connection: &mut Option<Connection>,
+    (address, database): (SocketAddr, u16),
+) -> Option<&mut Connection> {
     if connection.is_none() {
-        *connection = connect(address).ok();
+        *connection = connect_to(address, database).ok();
         if connection.is_none() {
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -178,7 +198,7 @@ fn write(id: usize, address: SocketAddr, shared: &Shared) -> Told {
     let mut connection = None;
     let mut told = Told::default();
     while !shared.stop.load(Ordering::SeqCst) {
-        let Some(open) = connected(&mut connection, address) else { continue };
+        let Some(open) = connected(&mut connection, (address, shared.database)) else { continue };
         let number = told.fates.len() as u64 + 1;
         let outcome = match sets_a_key(number) {
             true => set(id, number, open, &shared.registers[id]),
@@ -244,7 +264,7 @@ fn read(address: SocketAddr, shared: &Shared) -> u64 {
     let mut count = 0;
     let mut id = 0;
     while !shared.stop.load(Ordering::SeqCst) {
-        let Some(open) = connected(&mut connection, address) else { continue };
+        let Some(open) = connected(&mut connection, (address, shared.database)) else { continue };
         id = (id + 1) % shared.registers.len();
         let known = &shared.registers[id];
         let floor = known.floor();

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use onecopy_core::Instant;
-use onecopy_views::Group;
+use onecopy_views::{Group, Kind};
 
 use super::{ControlEffect, ControlObserver, ControlPlane};
 use crate::disk::Out;
@@ -143,15 +143,22 @@ impl ControlPlane {
     /// Whether a group is led here that another node could lead.
     fn leads_with_others(&self) -> bool {
         let leads = |group: &Group| group.view.primary == self.settings.node && group.view.members.len() > 1;
-        self.table().groups().values().any(leads)
+        self.leads_raft || self.groups_of_views().any(leads)
     }
 
-    /// Whether there is a copy here, and another member that can do without it.
+    /// Whether there is a copy here, and another member that can do without it. In a Raft group nobody waits
+    /// for a follower.
     fn follows_with_others(&self) -> bool {
         let me = self.settings.node;
         let follows = |group: &Group| {
             group.view.primary != me && group.view.replicas().any(|replica| replica.node == me)
         };
-        self.table().groups().values().any(follows)
+        self.groups_of_views().any(follows)
+    }
+
+    /// The groups of which the view table says who leads.
+    fn groups_of_views(&self) -> impl Iterator<Item = &Group> {
+        let groups = self.table().groups().iter();
+        groups.filter(|(id, _)| self.table().kind(**id) != Kind::Raft).map(|(_, group)| group)
     }
 }

@@ -76,6 +76,8 @@ pub struct ControlPlane {
     pings: u64,
     /// On a view node.
     view_service: Option<ViewService>,
+    /// Whether it leads a Raft group with other members, as of its last ping.
+    leads_raft: bool,
     /// Once the node is to stop.
     leaving: Option<Leaving>,
     /// What the view service wants, until the turn ends.
@@ -104,6 +106,7 @@ impl ControlPlane {
             next_ping: now,
             pings: 0,
             view_service,
+            leads_raft: false,
             leaving: None,
             wanted,
         };

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use onecopy_core::{Instant, NodeId, Petition, Timestamp};
-use onecopy_views::{ClockReading, GroupReport, Moment, Ping};
+use onecopy_views::{ClockReading, GroupReport, Kind, Moment, Ping, ReplicaRole};
 
 use super::{ControlEffect, ControlMessage, ControlPlane};
 use crate::disk::Out;
@@ -47,6 +47,12 @@ impl ControlPlane {
         out: &mut Out<ControlEffect>,
     ) {
         self.pings += 1;
+        let leads = |report: &GroupReport| {
+            let others = self.table.groups().get(&report.group).map_or(0, |group| group.view.members.len());
+            let is_raft = self.table.kind(report.group) == Kind::Raft;
+            is_raft && others > 1 && report.role == ReplicaRole::Primary
+        };
+        self.leads_raft = vitals.groups.iter().any(leads);
         let settings = &self.settings;
         let ping = ControlMessage::Ping(Ping {
             incarnation: settings.start.incarnation,

@@ -141,6 +141,11 @@ pub struct Coordinator<T> {
     incarnation: Incarnation,
     config: CoordinatorConfig,
     view: Option<View>,
+    /// Members decide by themselves who leads: whoever is taken for the primary may not be, and nobody may
+    /// come to say so.
+    asks_around: bool,
+    /// How often in this view a batch came back, from whoever was taken for the primary.
+    detours: usize,
     sequence: u64,
     arrived: Vec<Submission<T>>,
     /// What has been given a sequence number and not been answered.
@@ -159,6 +164,8 @@ impl<T> Coordinator<T> {
             incarnation,
             config,
             view: None,
+            asks_around: false,
+            detours: 0,
             sequence: 0,
             arrived: Vec::new(),
             batches: BTreeMap::new(),
@@ -183,6 +190,17 @@ impl<T> Coordinator<T> {
     #[must_use]
     pub fn view(&self) -> Option<&View> {
         self.view.as_ref()
+    }
+
+    /// The members decide by themselves who leads: if the primary of the view does not answer, others are
+    /// asked, who name the one that they know.
+    pub fn ask_around(&mut self) {
+        self.asks_around = true;
+    }
+
+    /// Whether it does.
+    pub(crate) fn asks_around(&self) -> bool {
+        self.asks_around
     }
 
     /// The batches that have not been answered, and whose requests each carries, in their order.
@@ -210,6 +228,7 @@ impl<T> Coordinator<T> {
         if !is_news || !view.valid() {
             return;
         }
+        self.detours = 0;
         let before = self.view.replace(view.clone());
         let goes_on =
             before.as_ref().is_some_and(|before| (before.primary, before.boot) == (view.primary, view.boot));
@@ -228,6 +247,7 @@ impl<T> Coordinator<T> {
 
     /// The connection to a node broke: its answers are lost.
     pub fn lost(&mut self, node: NodeId) {
+        self.detours += usize::from(self.addressee().is_some_and(|addressee| addressee == node));
         self.batches.values_mut().for_each(|batch| batch.give_up_on(|other| other == node));
         if self.view.as_ref().is_some_and(|view| view.primary == node) {
             self.parked.ask_again(&mut self.batches);
@@ -261,11 +281,15 @@ impl<T> Coordinator<T> {
             }
             Outcome::NotPrimary(view) => {
                 batch.refuse(Reply::Refused);
+                self.detours += 1;
                 if let Some(view) = view {
                     self.learn(&view);
                 }
             }
-            Outcome::Busy => batch.refuse(Reply::Refused),
+            Outcome::Busy => {
+                batch.refuse(Reply::Refused);
+                self.detours += 1;
+            }
             Outcome::TooFewCopies { has, needs } => {
                 let newest = self.view.as_ref().map(|view| view.number);
                 batch.refuse_in_this_view(Reply::TooFewCopies { has, needs }, newest);
@@ -296,7 +320,11 @@ impl<T> Coordinator<T> {
         }
         self.batches.values_mut().for_each(|batch| batch.renew(now));
         self.expire(now);
-        let Some((to, view)) = self.view.as_ref().map(|view| (view.primary, view.number)) else { return };
+        let late = self.batches.values().filter_map(Batch::is_late_at).any(|late| now >= late);
+        self.detours += usize::from(late);
+        let Some((to, view)) = self.addressee().zip(self.view.as_ref().map(|view| view.number)) else {
+            return;
+        };
         // What is parked holds nothing else up.
         let first = self.batches.iter().find(|(_, batch)| !batch.is_parked()).map(|(sequence, _)| *sequence);
         let done_below = first.unwrap_or(self.sequence + 1);
@@ -322,6 +350,14 @@ impl<T> Coordinator<T> {
                 dispatches.push(Dispatch { to, forward, is_lost });
             }
         }
+    }
+
+    /// Who is asked: the primary; and after it, if members decide who that is, one member after the other.
+    fn addressee(&self) -> Option<NodeId> {
+        let view = self.view.as_ref()?;
+        let detours = if self.asks_around { self.detours } else { 0 };
+        let at = view.members.iter().position(|member| member.node == view.primary)?;
+        view.members.get((at + detours) % view.members.len()).map(|member| member.node)
     }
 
     /// The last large batch that may be on its way; those behind it wait.

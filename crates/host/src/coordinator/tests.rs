@@ -371,3 +371,18 @@ fn what_found_no_room_in_a_response_is_asked_for_again() {
     assert_eq!(dispatch(&mut coordinator, at(1)), [(1, 2, Kind::Write)]);
     assert_eq!(coordinator.outstanding().collect::<Vec<_>>(), [(2, &["b", "c"][..])]);
 }
+
+#[test]
+fn where_members_decide_who_leads_others_are_asked_when_the_primary_does_not_answer() {
+    let mut coordinator = with_a_write_at_node_1();
+    coordinator.lost(NodeId(1));
+    assert_eq!(dispatch(&mut coordinator, at(20)), [(1, 1, Kind::Write)], "the view service says who leads");
+    coordinator.ask_around();
+    coordinator.lost(NodeId(1));
+    assert_eq!(dispatch(&mut coordinator, at(40)), [(2, 1, Kind::Write)]);
+    // It has not heard of another either.
+    coordinator.complete(1, Outcome::NotPrimary(Some(view(1, 1))));
+    assert_eq!(dispatch(&mut coordinator, at(60)), [(1, 1, Kind::Write)]);
+    coordinator.complete(1, Outcome::NotPrimary(Some(view(4, 2))));
+    assert_eq!(dispatch(&mut coordinator, at(80)), [(2, 1, Kind::Write)]);
+}

@@ -1,10 +1,9 @@
 //! What goes to other nodes.
 
 use onecopy_core::{GroupId, NodeId, Petition};
-use onecopy_replica::Message;
 
 use crate::heartbeat::SharedHeartbeat;
-use crate::message::{Answer, Forward};
+use crate::message::{Answer, Forward, GroupMessage};
 
 /// What the data plane wants to have sent.
 #[derive(Debug)]
@@ -16,7 +15,7 @@ pub enum DataEffect {
         /// Which group.
         group: GroupId,
         /// What to say.
-        message: Message,
+        message: GroupMessage,
     },
     /// Between data planes, for all quiescent groups that both have.
     Heartbeat {

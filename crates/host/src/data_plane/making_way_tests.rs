@@ -1,4 +1,5 @@
 use onecopy_core::{BootNumber, Petition, Plea, Rules};
+use onecopy_replica::Message;
 use onecopy_views::{Addresses, Command, Registration};
 
 use super::tests::{GROUP, NOW, Node, view};
@@ -14,6 +15,7 @@ fn leader() -> Node {
     for from in [NodeId(2), NodeId(3)] {
         let checked = onecopy_core::Index(0);
         let ok = Message::PrepareOk { view: view.number, durable, checked, terms: None };
+        let ok = GroupMessage::PrimaryBackup(ok);
         node.plane.received(NOW, from, GROUP, ok, &mut (), &mut node.out);
     }
     node.turn();

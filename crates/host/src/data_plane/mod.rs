@@ -22,15 +22,15 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use onecopy_core::{GroupId, Incarnation, Instant, NodeId, StateMachine, Ticket, Timestamp};
-use onecopy_replica::{CorruptPromise, Input, Message};
-use onecopy_views::Table;
+use onecopy_replica::Input;
+use onecopy_views::{Kind as Replication, Table};
 
 use crate::clock::SteadyClock;
 use crate::coordinator::{Coordinator, CoordinatorConfig, Dispatch, ReadBatches, Reply, Submission};
 use crate::disk::{ArchiveEvent, Out};
-use crate::group::{Fresh, Group, GroupEffect, GroupObserver, GroupSettings, Origin, Restored};
+use crate::group::{Corrupt, Fresh, Group, GroupEffect, GroupObserver, GroupSettings, Origin, Restored};
 use crate::heartbeat::SharedHeartbeat;
-use crate::message::{Answer, Forward, Kind, Outcome};
+use crate::message::{Answer, Forward, GroupMessage, Kind, Outcome};
 use agenda::Agenda;
 pub use effect::DataEffect;
 use making_way::MakingWay;
@@ -110,7 +110,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
     /// Adds a replica, see [`Group::start`].
     ///
     /// # Errors
-    /// When the promise that the log kept cannot be understood.
+    /// When what the log kept cannot be understood.
     pub fn start_group(
         &mut self,
         settings: GroupSettings,
@@ -119,7 +119,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         now: Instant,
         observer: &mut impl GroupObserver<M>,
         out: &mut Out<DataEffect>,
-    ) -> Result<(), CorruptPromise> {
+    ) -> Result<(), Corrupt> {
         let last = restored.recovered.entries.last().map_or(restored.base.time, |entry| entry.time);
         self.clock.set_rules(settings.replica.rules);
         self.clock.go_on_from(now, last);
@@ -261,7 +261,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         now: Instant,
         from: NodeId,
         group: GroupId,
-        message: Message,
+        message: GroupMessage,
         observer: &mut impl GroupObserver<M>,
         out: &mut Out<DataEffect>,
     ) {
@@ -269,7 +269,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
             if group.is_deaf() {
                 return;
             }
-            group.step(now, Input::Received { from, message }, observer, asked);
+            group.received(now, from, message, observer, asked);
         });
     }
 
@@ -349,6 +349,9 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         self.making_way.learn(table);
         self.clock.told(table.clocks().get(&self.me).copied());
         for (id, group) in table.groups().iter().filter(|(id, _)| share.has(**id)) {
+            if table.kind(*id) == Replication::Raft {
+                self.router.ask_around(*id);
+            }
             self.router.learn(*id, &group.view);
             // There may be many, in which nothing has happened.
             let knows = |known: &Group<M>| known.replica().view_number() >= group.view.number;

@@ -16,7 +16,7 @@ const FAILURE: u64 = 500;
 /// What travels.
 #[derive(Debug)]
 enum Parcel {
-    Replica(GroupId, Message),
+    Replica(GroupId, GroupMessage),
     Heartbeat(SharedHeartbeat),
 }
 
@@ -188,7 +188,13 @@ impl Cluster {
     fn replica(&self, node: u32, group: u32) -> &onecopy_replica::Replica {
         let planes = &self.nodes[node as usize - 1];
         let holder = Share::holder(GroupId(group), planes.len());
-        planes[holder].data.group(GroupId(group)).expect("it has the group").replica()
+        planes[holder]
+            .data
+            .group(GroupId(group))
+            .expect("it has the group")
+            .replica()
+            .primary_backup()
+            .expect("it is a replica")
     }
 
     fn reads(&self, node: u32, group: u32) -> bool {

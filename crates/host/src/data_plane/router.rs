@@ -54,6 +54,13 @@ impl<T> Router<T> {
         self.with(group, |coordinator| coordinator.learn(view));
     }
 
+    /// See [`Coordinator::ask_around`].
+    pub(super) fn ask_around(&mut self, group: GroupId) {
+        if self.coordinators.get(&group).is_none_or(|coordinator| !coordinator.asks_around()) {
+            self.with(group, Coordinator::ask_around);
+        }
+    }
+
     pub(super) fn lost(&mut self, node: NodeId) {
         for (group, coordinator) in &mut self.coordinators {
             coordinator.lost(node);

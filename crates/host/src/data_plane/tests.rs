@@ -3,12 +3,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use onecopy_core::payload::{Batch, Builder, Header};
 use onecopy_core::{
-    BatchId, BootNumber, Entry, EntryId, Incarnation, Index, Member, Recovered, Replicated, Rules, View,
-    ViewNumber,
+    BatchId, BootNumber, Entry, EntryId, Incarnation, Index, Member, Replicated, Rules, View, ViewNumber,
 };
-use onecopy_replica::{Base, Config};
+use onecopy_replica::{Config, Message};
 
 use super::*;
+use crate::Placement;
 use crate::group::SLICE_STEPS;
 use crate::memory::Memory;
 use crate::message::Kind;
@@ -38,6 +38,8 @@ pub(super) fn start_group(
 ) {
     let settings = GroupSettings {
         replica,
+        placement: Placement::default(),
+        election_timeout: Duration::from_millis(300),
         memory_max: 0,
         min_copies: 1,
         scrub_interval: None,
@@ -45,7 +47,8 @@ pub(super) fn start_group(
         seed: [0; 32],
     };
     let state = Replicated::new(Memory::default(), Rules::default());
-    let restored = Restored { recovered: Recovered::default(), state, base: Base::default() };
+    let (recovered, base, configuration) = Default::default();
+    let restored = Restored { recovered, state, base, configuration };
     let fresh = Fresh::new(|_| Memory::default());
     plane.start_group(settings, restored, fresh, now, &mut (), out).expect("it starts");
 }
@@ -193,6 +196,7 @@ fn backup(entries: Vec<Entry>) -> Node {
         digest: None,
         terms: Some(onecopy_replica::Terms { sent: NOW, lease: Some(loan), reads: false }),
     };
+    let prepare = GroupMessage::PrimaryBackup(prepare);
     node.plane.received(NOW, NodeId(2), GROUP, prepare, &mut (), &mut node.out);
     node.turn();
     node

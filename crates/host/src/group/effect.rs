@@ -1,9 +1,8 @@
 //! What a group wants of the rest of the node.
 
 use onecopy_core::{GroupId, Incarnation, NodeId, Petition, View};
-use onecopy_replica::Message;
 
-use crate::message::Outcome;
+use crate::message::{GroupMessage, Outcome};
 
 /// Where a batch came from, and so where its answer goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,7 +33,7 @@ pub enum GroupEffect {
         /// The receiver.
         to: NodeId,
         /// What to say.
-        message: Message,
+        message: GroupMessage,
     },
     /// Answer a coordinator.
     Answer {

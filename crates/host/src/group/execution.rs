@@ -31,9 +31,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use onecopy_core::{
-    Answer, BatchId, Digest, Entry, EntryId, Index, Instant, Protocol, Rule, StateMachine, Timestamp,
-};
+use onecopy_core::{Answer, BatchId, Digest, Entry, EntryId, Index, Instant, Rule, StateMachine, Timestamp};
 use onecopy_replica::Input;
 
 use super::fiber::{Done, Work};
@@ -309,11 +307,11 @@ impl<M: StateMachine> Group<M> {
             }
         }
         self.execution.weigh(now);
-        self.replica.hold_back(self.execution.is_full());
+        self.replication.hold_back(self.execution.is_full());
         // The replica compares what came of the entries; that has effects too, but commits nothing.
         if !self.digests.is_empty() {
             let digests = std::mem::take(&mut self.digests);
-            self.replica.step(now, Input::Executed { digests }, &mut self.effects);
+            self.replication.step(now, Input::Executed { digests });
             self.carry_out_once(observer, out);
         }
     }

@@ -10,9 +10,11 @@ mod dirty;
 mod effect;
 mod execution;
 mod fiber;
+mod image;
 mod observer;
 mod parked;
 mod quiescence;
+mod replication;
 mod requests;
 mod settings;
 mod snapshots;
@@ -25,25 +27,27 @@ use std::time::Duration;
 use bytes::Bytes;
 use onecopy_core::payload::Batch;
 use onecopy_core::{
-    AnswerBounds, Digest, GroupId, Index, Instant, NodeId, Protocol, Replicated, Rules, StateMachine, Ticket,
-    Timestamp, View,
+    AnswerBounds, Digest, Entry, GroupId, Index, Instant, NodeId, Recovered, Replicated, Rules, StateMachine,
+    Ticket, Timestamp, View,
 };
-use onecopy_replica::{CorruptPromise, Effect, Input, Message, Replica, Standing};
+use onecopy_replica::{Input, Standing};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use crate::clock::EntryTime;
-use crate::disk::{ArchiveEvent, ArchiveJob, Out};
+use crate::disk::{ArchiveEvent, Out};
 use crate::journal::Journal;
-use crate::message::Outcome;
+use crate::message::{GroupMessage, Outcome};
 pub use counters::Counters;
 use dirty::Dirty;
 pub use effect::{GroupEffect, Origin};
 pub use execution::Busy;
 use execution::Execution;
 use fiber::Fiber;
+pub use image::Restoring;
 pub use observer::GroupObserver;
 use parked::Parked;
+pub use replication::{Corrupt, CorruptRecord, Placement, Replication, is_raft, view_number};
 pub use requests::ENTRY_BYTES_MAX;
 pub use settings::{Fresh, GroupSettings, Restored, SLICE_STEPS};
 use snapshots::Snapshots;
@@ -60,7 +64,7 @@ struct Asked {
 #[derive(Debug)]
 pub struct Group<M> {
     id: GroupId,
-    replica: Replica,
+    replication: Replication,
     state: Fiber<M>,
     /// Within which bounds answers are remembered.
     bounds: AnswerBounds,
@@ -85,7 +89,7 @@ pub struct Group<M> {
     chance: ChaCha8Rng,
     fresh: Fresh<M>,
     rules: Rules,
-    journal: Journal<(NodeId, Message)>,
+    journal: Journal<(NodeId, GroupMessage)>,
     /// Batches of this turn: writes to be proposed, reads to be confirmed.
     writes: Vec<(Origin, Batch)>,
     reads: Vec<(Origin, Bytes)>,
@@ -108,8 +112,6 @@ pub struct Group<M> {
     clock: Timestamp,
     clock_read: Instant,
     counters: Counters,
-    /// Empty between steps; kept for its memory.
-    effects: Vec<Effect>,
     /// Of the entries that were just executed: the replica has to hear of them.
     digests: Vec<Digest>,
 }
@@ -118,7 +120,7 @@ impl<M: StateMachine> Group<M> {
     /// Puts a group together and begins to execute what is known to be committed; turns go on with the rest.
     ///
     /// # Errors
-    /// When the promise that the log kept cannot be understood.
+    /// When what the log kept cannot be understood.
     pub fn start(
         settings: GroupSettings,
         restored: Restored<M>,
@@ -126,17 +128,16 @@ impl<M: StateMachine> Group<M> {
         now: Instant,
         observer: &mut impl GroupObserver<M>,
         out: &mut Out<GroupEffect>,
-    ) -> Result<Self, CorruptPromise> {
-        let Restored { recovered, state, base } = restored;
+    ) -> Result<Self, Corrupt> {
+        let Restored { recovered, state, base, configuration } = restored;
         let id = settings.replica.group;
         let rules = settings.replica.rules;
         let applied = recovered.base.index;
         let execution = Execution::new(settings.slice_steps, settings.replica.log_bytes_max);
-        let mut effects = Vec::new();
-        let replica = Replica::new(settings.replica, recovered, base, now, &mut effects)?;
+        let replication = Replication::start(&settings, recovered, (base, configuration), now)?;
         let mut group = Self {
             id,
-            replica,
+            replication,
             bounds: state.bounds(),
             state: Fiber::new(state),
             replays: Index(0),
@@ -168,12 +169,11 @@ impl<M: StateMachine> Group<M> {
             clock: Timestamp(0),
             clock_read: now,
             counters: Counters::default(),
-            effects,
             digests: Vec::new(),
         };
         // Nobody has asked for anything yet, and the coordinator learns the view from the view service: what
         // the log kept may be long out of date.
-        group.replays = group.replica.commit();
+        group.replays = group.replication.commit();
         let effects = out.effects.len();
         group.carry_out(now, observer, out);
         out.effects.truncate(effects);
@@ -186,15 +186,17 @@ impl<M: StateMachine> Group<M> {
         self.id
     }
 
-    /// See [`Replica::decline_leases`].
+    /// See [`decline_leases`](onecopy_replica::Replica::decline_leases). Those of a Raft group end with the leadership.
     pub fn decline_leases(&mut self) {
-        self.replica.decline_leases();
+        if let Some(replica) = self.replication.primary_backup_mut() {
+            replica.decline_leases();
+        }
     }
 
     /// The protocol.
     #[must_use]
-    pub fn replica(&self) -> &Replica {
-        &self.replica
+    pub fn replica(&self) -> &Replication {
+        &self.replication
     }
 
     /// The state machine; `None` while it is [in the middle of something](Self::busy).
@@ -243,7 +245,20 @@ impl<M: StateMachine> Group<M> {
         self.counters
     }
 
-    /// Steps the replica and carries out what it wants.
+    /// Another copy has said something. What it says of another kind of group is for nobody.
+    pub fn received(
+        &mut self,
+        now: Instant,
+        from: NodeId,
+        message: GroupMessage,
+        observer: &mut impl GroupObserver<M>,
+        out: &mut Out<GroupEffect>,
+    ) {
+        self.replication.hear(now, from, message);
+        self.carry_out(now, observer, out);
+    }
+
+    /// Tells the replication what has happened, and carries out what it wants.
     pub fn step(
         &mut self,
         now: Instant,
@@ -251,8 +266,7 @@ impl<M: StateMachine> Group<M> {
         observer: &mut impl GroupObserver<M>,
         out: &mut Out<GroupEffect>,
     ) {
-        self.replica.step(now, input, &mut self.effects);
-        self.replica.check_invariants();
+        self.replication.step(now, input);
         self.carry_out(now, observer, out);
     }
 
@@ -297,7 +311,7 @@ impl<M: StateMachine> Group<M> {
         self.execute(now, observer, out);
         self.clock = self.entry_time.read(now, steady, self.committed().1);
         self.clock_read = now;
-        let leads = self.replica.standing() == Standing::Primary;
+        let leads = self.replication.standing() == Standing::Primary;
         let cares = leads || !self.reads.is_empty();
         // What has not been executed may say that something expires earlier than anything that the state
         // knows of.
@@ -322,7 +336,7 @@ impl<M: StateMachine> Group<M> {
         if !self.reads.is_empty() {
             self.confirm(now, due, observer, out);
         }
-        if self.replica.deadline().is_some_and(|deadline| deadline <= now) {
+        if self.replication.deadline().is_some_and(|deadline| deadline <= now) {
             self.step(now, Input::Elapsed, observer, out);
         }
         self.repeat_late_answers(now, out);
@@ -333,7 +347,7 @@ impl<M: StateMachine> Group<M> {
     /// When the group next wants a turn.
     #[must_use]
     pub fn deadline(&self, now: Instant) -> Option<Instant> {
-        let leads = self.replica.standing() == Standing::Primary;
+        let leads = self.replication.standing() == Standing::Primary;
         let is_idle = leads && self.proposed.is_empty() && !self.execution.is_behind();
         let due = is_idle.then(|| self.state.due()).flatten().map(|due| {
             let wait = due.0.saturating_sub(self.clock.0).max(1);
@@ -345,13 +359,13 @@ impl<M: StateMachine> Group<M> {
         let images = self.snapshots.want_turn() && self.state.here().is_some();
         let busy = (images || self.tidies || self.execution.wants_turn()).then_some(now);
         let scrub = self.scrubs_at().filter(|_| is_idle);
-        [self.replica.deadline(), due, removal, repeat, scrub, busy].into_iter().flatten().min()
+        [self.replication.deadline(), due, removal, repeat, scrub, busy].into_iter().flatten().min()
     }
 
     /// When an idle primary makes an entry for replicas to compare themselves by. However many groups of a
     /// node are quiescent, all of them together make one in each interval.
     fn scrubs_at(&self) -> Option<Instant> {
-        let others = if self.replica.is_quiescent() { self.groups.saturating_sub(1) } else { 0 };
+        let others = if self.replication.is_quiescent() { self.groups.saturating_sub(1) } else { 0 };
         self.scrub_interval.map(|interval| self.next_scrub + interval * others)
     }
 
@@ -362,62 +376,26 @@ impl<M: StateMachine> Group<M> {
 
     /// Whether everything in the log is committed.
     fn is_settled(&self) -> bool {
-        self.replica.commit() == self.replica.log().last().index
+        self.replication.commit() == self.replication.log().last().index
     }
 
-    /// Carries out what the replica has pushed, and executes what it has committed.
+    /// Carries out what the replication wants, and executes what it has committed.
     fn carry_out(&mut self, now: Instant, observer: &mut impl GroupObserver<M>, out: &mut Out<GroupEffect>) {
         self.carry_out_once(observer, out);
         self.execute(now, observer, out);
     }
 
-    fn carry_out_once(&mut self, observer: &mut impl GroupObserver<M>, out: &mut Out<GroupEffect>) {
-        let group = self.id;
-        let mut effects = std::mem::take(&mut self.effects);
-        for effect in effects.drain(..) {
-            match effect {
-                Effect::Persist { ticket, writes } => self.journal.persist(ticket, writes, out),
-                Effect::Send { to, message, after } => {
-                    if let Some((to, message)) = self.journal.hold(after, (to, message)) {
-                        out.effects.push(GroupEffect::Send { group, to, message });
-                    }
-                }
-                Effect::Apply { entries } => {
-                    entries.iter().for_each(|entry| observer.committed(self, entry));
-                    self.execution.committed(entries);
-                }
-                // Seen to by whoever proposed.
-                Effect::Proposed { .. } | Effect::Refused => {}
-                Effect::ReadReady { token, through } => self.read_ready(token, through),
-                Effect::ReadRefused { token } => self.refuse_reads(token, out),
-                Effect::ViewChanged { view, standing } => self.view_changed(view, standing, observer, out),
-                Effect::Petition(petition) => out.effects.push(GroupEffect::Petition(petition)),
-                Effect::HandoverFailed { error } => observer.handover_failed(self, error),
-                Effect::Diverged { after, own, primarys } => {
-                    self.refuse_waiting_reads(out);
-                    observer.diverged(self, after, own, primarys);
-                }
-                Effect::Damaged => {
-                    self.disown_proposals(Index(0), out);
-                    self.refuse_waiting_reads(out);
-                    observer.damaged(self);
-                }
-                Effect::Rebuild => self.rebuild(observer, out),
-                Effect::TakeSnapshot { at, time } => {
-                    self.execution.want_snapshot(at, time);
-                    self.begin_wanted_snapshot(observer);
-                }
-                Effect::ReadEntries { to, first, bytes_max } => {
-                    out.archive.push(ArchiveJob::ReadEntries { group, to, first, bytes_max });
-                }
-                Effect::ReadSnapshot { to, snapshot: id, offset } => {
-                    out.archive.push(ArchiveJob::Read { group, to, id, offset });
-                }
-                Effect::WriteSnapshot { chunk } => self.receive_chunk(chunk, observer, out),
-                Effect::InstallSnapshot { snapshot, time } => self.finish_receiving(snapshot, time, out),
-            }
+    /// Sends a message, once what it promises is durable.
+    fn send(&mut self, message: (NodeId, GroupMessage), after: Option<Ticket>, out: &mut Out<GroupEffect>) {
+        if let Some((to, message)) = self.journal.hold(after, message) {
+            out.effects.push(GroupEffect::Send { group: self.id, to, message });
         }
-        self.effects = effects;
+    }
+
+    /// These entries are known to be committed now.
+    fn committed_now(&mut self, entries: Vec<Entry>, observer: &mut impl GroupObserver<M>) {
+        entries.iter().for_each(|entry| observer.committed(self, entry));
+        self.execution.committed(entries);
     }
 
     fn view_changed(

@@ -19,6 +19,9 @@ pub trait GroupObserver<M> {
     /// batches is unknown.
     fn view_changed(&mut self, _group: &Group<M>, _view: &View, _standing: Standing, _unknown: usize) {}
 
+    /// The leader of a Raft group leads no more: the outcome of `unknown` batches is unknown.
+    fn stepped_down(&mut self, _group: &Group<M>, _unknown: usize) {}
+
     /// A handover did not happen.
     fn handover_failed(&mut self, _group: &Group<M>, _error: HandoverError) {}
 

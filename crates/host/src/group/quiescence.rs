@@ -10,17 +10,21 @@ use super::Group;
 impl<M: StateMachine> Group<M> {
     /// See [`onecopy_replica::Replica::quiesce`].
     pub(crate) fn quiesce(&mut self) {
-        self.replica.quiesce();
+        if let Some(replica) = self.replication.primary_backup_mut() {
+            replica.quiesce();
+        }
     }
 
     /// See [`onecopy_replica::Replica::rouse`].
     pub(crate) fn rouse(&mut self, now: Instant, slept: bool) {
-        self.replica.rouse(now, slept);
+        if let Some(replica) = self.replication.primary_backup_mut() {
+            replica.rouse(now, slept);
+        }
     }
 
     /// See [`onecopy_replica::Replica::lends`].
     pub(crate) fn lends(&mut self, now: Instant, to: NodeId, still: Still) -> Result<Option<Terms>, Moved> {
-        self.replica.lends(now, to, still)
+        self.replication.primary_backup_mut().ok_or(Moved)?.lends(now, to, still)
     }
 
     /// See [`onecopy_replica::Replica::hears_shared`].
@@ -34,7 +38,7 @@ impl<M: StateMachine> Group<M> {
         if self.is_deaf() {
             return Err(Moved);
         }
-        self.replica.hears_shared(now, from, still, terms)
+        self.replication.primary_backup_mut().ok_or(Moved)?.hears_shared(now, from, still, terms)
     }
 
     /// See [`onecopy_replica::Replica::hears_answer`].
@@ -45,6 +49,6 @@ impl<M: StateMachine> Group<M> {
         still: Still,
         terms: Option<Terms>,
     ) -> Result<(), Moved> {
-        self.replica.hears_answer(now, from, still, terms)
+        self.replication.primary_backup_mut().ok_or(Moved)?.hears_answer(now, from, still, terms)
     }
 }

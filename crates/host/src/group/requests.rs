@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use onecopy_core::payload::{Batch, Builder, Header};
-use onecopy_core::{Answer, BatchId, Index, Instant, Protocol, Rule, StateMachine, Timestamp};
-use onecopy_replica::{Effect, Input, Refusal};
+use onecopy_core::{Answer, BatchId, Index, Instant, Rule, StateMachine, Timestamp};
+use onecopy_replica::{Input, Refusal};
 
 use super::{Asked, Group, GroupEffect, GroupObserver, Origin};
 use crate::disk::Out;
@@ -23,7 +23,7 @@ pub(super) const LAPSE_INTERVAL: Duration = Duration::from_millis(10);
 impl<M: StateMachine> Group<M> {
     /// A coordinator hands in a batch. It is answered now if it cannot be taken.
     pub fn offer(&mut self, origin: Origin, forward: Forward, out: &mut Out<GroupEffect>) {
-        if let Err(refusal) = self.replica.admit(forward.view) {
+        if let Err(refusal) = self.replication.admit(forward.view) {
             let outcome = match refusal {
                 Refusal::NotPrimary(view) => Outcome::NotPrimary(view),
                 Refusal::Behind(_) | Refusal::Busy | Refusal::HandingOver => Outcome::Busy,
@@ -63,7 +63,7 @@ impl<M: StateMachine> Group<M> {
 
     /// What is said of writes while the view has too few members (rule `EnoughCopies`).
     pub(super) fn lacks_copies(&self) -> Option<Outcome> {
-        let has = self.replica.view().map_or(0, |view| view.members.len() as u32);
+        let has = self.replication.view().map_or(0, |view| view.members.len() as u32);
         let lacks = has < self.min_copies && self.rules.hold(Rule::EnoughCopies);
         lacks.then_some(Outcome::TooFewCopies { has, needs: self.min_copies })
     }
@@ -111,17 +111,15 @@ impl<M: StateMachine> Group<M> {
         self.counters.batches += origins.len() as u64;
         self.next_scrub = now + self.scrub_interval.unwrap_or_default();
         self.next_lapse = now + LAPSE_INTERVAL;
-        let input = Input::Propose { payload: builder.finish(), time: self.clock, seed: self.seed() };
-        self.replica.step(now, input, &mut self.effects);
-        self.replica.check_invariants();
-        match self.effects.first() {
-            Some(Effect::Proposed { id }) => {
+        let seed = self.seed();
+        match self.replication.propose(now, builder.finish(), self.clock, seed) {
+            Some(id) => {
                 self.entry_time.made(now, self.clock);
                 self.proposed.push_back((id.index, origins));
                 self.parked.absent_said();
             }
-            _ => {
-                let view = self.replica.view().cloned();
+            None => {
+                let view = self.replication.view().cloned();
                 let refuse = |origin| self.answer(origin, Outcome::NotPrimary(view.clone()), out);
                 origins.into_iter().for_each(refuse);
             }
@@ -140,11 +138,11 @@ impl<M: StateMachine> Group<M> {
     ) {
         let reads = std::mem::take(&mut self.reads);
         self.counters.reads += reads.len() as u64;
-        if self.replica.reads_as_backup(now) {
+        if self.replication.reads_as_backup(now) {
             return reads.into_iter().for_each(|read| self.read_as_backup(now, read, observer, out));
         }
         // What has expired by the clock must not show: the entry that says so is at the end of the log.
-        let at_least = if due { self.replica.log().last().index } else { Index(0) };
+        let at_least = if due { self.replication.log().last().index } else { Index(0) };
         let asked = Asked { reads, time: Timestamp(0) };
         self.ask(now, asked, Input::Read { token: self.next_token, at_least, touched: None }, observer, out);
     }
@@ -157,7 +155,7 @@ impl<M: StateMachine> Group<M> {
         observer: &mut impl GroupObserver<M>,
         out: &mut Out<GroupEffect>,
     ) {
-        let log = self.replica.log();
+        let log = self.replication.log();
         let touched = match self.state.here().map(|state| state.machine()) {
             Some(machine) => {
                 self.dirty.last_touching(log, self.applied, self.rules, machine, (self.clock, &read.1))
@@ -249,7 +247,7 @@ impl<M: StateMachine> Group<M> {
 
     pub(super) fn refuse(&mut self, origin: Origin, out: &mut Out<GroupEffect>) {
         self.executing.remove(&origin);
-        let outcome = Outcome::NotPrimary(self.replica.view().cloned());
+        let outcome = Outcome::NotPrimary(self.replication.view().cloned());
         self.answer(origin, outcome, out);
     }
 }

@@ -4,13 +4,20 @@ use std::fmt;
 use std::time::Duration;
 
 use onecopy_core::{Recovered, Replicated};
+use onecopy_raft::Configuration;
 use onecopy_replica::{Base, Config};
+
+use super::replication::Placement;
 
 /// The settings of a group on one node.
 #[derive(Clone, Debug)]
 pub struct GroupSettings {
     /// Those of its replica.
     pub replica: Config,
+    /// What the view table says of the group, unless the disk says it.
+    pub placement: Placement,
+    /// In a Raft group: how long a follower waits for a leader, at the least.
+    pub election_timeout: Duration,
     /// Commands that need memory are refused when the states of all groups of the node have this many bytes;
     /// 0: never.
     pub memory_max: u64,
@@ -39,6 +46,8 @@ pub struct Restored<M> {
     pub state: Replicated<M>,
     /// What is known of that snapshot.
     pub base: Base,
+    /// In a Raft group with a snapshot: who belonged to it as of that.
+    pub configuration: Configuration,
 }
 
 /// Makes machines that have executed nothing. The numbers are for hash tables; no outcome may depend on them.

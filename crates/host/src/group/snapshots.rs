@@ -1,10 +1,12 @@
 //! The snapshots of a group: making one bit by bit while commands go on, and building a state machine from
 //! one that arrives.
 
+use bytes::Bytes;
 use onecopy_core::chunks::{CHUNK, Chunk};
-use onecopy_core::{EntryId, Replicated, StateMachine, Timestamp};
+use onecopy_core::{EntryId, StateMachine, Timestamp};
 use onecopy_replica::Input;
 
+use super::image::{self, Restoring};
 use super::{Group, GroupEffect, GroupObserver};
 use crate::disk::{ArchiveEvent, ArchiveJob, Out, SnapshotName};
 
@@ -23,6 +25,8 @@ pub(super) struct Snapshots<M> {
 #[derive(Debug)]
 struct Taking {
     name: SnapshotName,
+    /// What goes before the state, until it has gone.
+    preamble: Bytes,
     /// How many bytes of the image went to the archive, and how many of them are written.
     sent: u64,
     written: u64,
@@ -33,7 +37,7 @@ struct Taking {
 struct Receiving<M> {
     name: SnapshotName,
     /// The state that it builds; `None` once a piece made no sense.
-    state: Option<Replicated<M>>,
+    state: Option<Restoring<M>>,
 }
 
 impl<M> Default for Snapshots<M> {
@@ -51,6 +55,11 @@ impl<M> Snapshots<M> {
     /// Whether the next turn should be soon, to go on with an image.
     pub(super) fn want_turn(&self) -> bool {
         self.taking.as_ref().is_some_and(Taking::has_room)
+    }
+
+    /// The time of the snapshot that has been received.
+    pub(super) fn time_of_received(&self) -> Option<Timestamp> {
+        self.receiving.as_ref().map(|receiving| receiving.name.time)
     }
 
     fn is_taking(&self, name: SnapshotName) -> bool {
@@ -71,11 +80,11 @@ impl<M: StateMachine> Group<M> {
             return self.execution.want_any_snapshot();
         }
         // One of this very state may be on its way to a learner: it must not be written again under its name.
-        let is_news = self.applied > self.replica.newest_snapshot().index;
+        let is_news = self.applied > self.replication.newest_snapshot().index;
         if self.snapshots.taking.is_some() || self.execution.wants_snapshot() || !is_news {
             return;
         }
-        if let Some(epoch) = self.replica.log().epoch_at(self.applied) {
+        if let Some(epoch) = self.replication.log().epoch_at(self.applied) {
             self.begin_snapshot(EntryId { index: self.applied, epoch }, self.applied_time, observer);
         }
     }
@@ -91,7 +100,8 @@ impl<M: StateMachine> Group<M> {
         self.snapshots.is_abandoned = false;
         let state = self.state.here_mut().expect("a snapshot begins while the machine is here");
         state.snapshot_begin();
-        self.snapshots.taking = Some(Taking { name, sent: 0, written: 0, complete: false });
+        let preamble = image::preamble(self.replication.configuration_at(at.index));
+        self.snapshots.taking = Some(Taking { name, preamble, sent: 0, written: 0, complete: false });
         observer.snapshot_begun(self, at);
     }
 
@@ -104,6 +114,7 @@ impl<M: StateMachine> Group<M> {
         }
         let Some(taking) = self.snapshots.taking.as_mut().filter(|taking| taking.has_room()) else { return };
         let mut data = Vec::with_capacity(CHUNK + CHUNK / 4);
+        data.extend_from_slice(&std::mem::take(&mut taking.preamble));
         let more = state.snapshot_read(CHUNK, &mut data);
         let (name, offset) = (taking.name, taking.sent);
         taking.sent += data.len() as u64;
@@ -123,7 +134,8 @@ impl<M: StateMachine> Group<M> {
     ) {
         let name = SnapshotName { group: self.id, id: chunk.snapshot, time: chunk.time };
         if chunk.offset == 0 {
-            let state = Some(self.fresh_state());
+            let is_raft = self.replication.raft().is_some();
+            let state = Some(Restoring::new(self.fresh_state(), is_raft));
             self.snapshots.receiving = Some(Receiving { name, state });
             observer.snapshot_arrives(self, name.id);
         }
@@ -191,13 +203,17 @@ impl<M: StateMachine> Group<M> {
         out: &mut Out<GroupEffect>,
     ) -> Input {
         let receiving = self.snapshots.receiving.take_if(|receiving| receiving.name == name);
-        let Some(mut state) = receiving.and_then(|receiving| receiving.state) else {
+        let Some(state) = receiving.and_then(|receiving| receiving.state) else {
             return self.spoiled(name);
         };
-        if let Err(error) = state.restore_finish() {
-            observer.snapshot_spoiled(self, name.id, &error);
-            return self.spoiled(name);
-        }
+        let (state, configuration) = match state.finish() {
+            Ok(restored) => restored,
+            Err(error) => {
+                observer.snapshot_spoiled(self, name.id, &error);
+                return self.spoiled(name);
+            }
+        };
+        self.replication.snapshot_came_with(name.time, configuration);
         self.snapshots.taking = None;
         self.snapshots.is_abandoned = false;
         self.give_up_execution(out);

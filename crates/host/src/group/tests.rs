@@ -1,15 +1,18 @@
 use onecopy_core::chunks::Chunk;
 use onecopy_core::payload::{Builder, Header};
 use onecopy_core::{BootNumber, Entry, EntryId, Incarnation, Member, Recovered, ViewNumber};
-use onecopy_replica::{Base, Config};
+use onecopy_raft::Configuration;
+use onecopy_replica::{Base, Config, Message};
 
 use super::requests::ENTRY_BYTES_MAX;
 use super::*;
-use crate::disk::SnapshotName;
+use crate::disk::{ArchiveJob, SnapshotName};
 use crate::memory::Memory;
+use crate::message::GroupMessage::PrimaryBackup;
 use crate::message::{Forward, Kind};
 
 mod long;
+mod raft;
 
 const GROUP: GroupId = GroupId(1);
 const ME: NodeId = NodeId(1);
@@ -47,6 +50,8 @@ impl Rig {
         let log_bytes_max = replica.log_bytes_max;
         let settings = GroupSettings {
             replica,
+            placement: Placement::default(),
+            election_timeout: Duration::from_millis(300),
             memory_max: 0,
             min_copies,
             scrub_interval: None,
@@ -54,7 +59,8 @@ impl Rig {
             seed: [0; 32],
         };
         let state = Replicated::new(machine, Rules::default());
-        let restored = Restored { recovered, state, base: Base::default() };
+        let configuration = Configuration::default();
+        let restored = Restored { recovered, state, base: Base::default(), configuration };
         let mut out = Out::default();
         let fresh = Fresh::new(|_| Memory::default());
         let group = Group::start(settings, restored, fresh, NOW, &mut (), &mut out).expect("it starts");
@@ -269,7 +275,8 @@ fn messages_wait_for_their_ticket() {
     assert_eq!(sent(&rig.effects()), 0, "neither the promise nor the entry is durable");
     rig.sync();
     let acknowledged = |effect: &GroupEffect| {
-        let GroupEffect::Send { to, message: Message::PrepareOk { durable, .. }, .. } = effect else {
+        let GroupEffect::Send { to, message: PrimaryBackup(Message::PrepareOk { durable, .. }), .. } = effect
+        else {
             return false;
         };
         (*to, *durable) == (OTHER, Index(1))

@@ -1,7 +1,7 @@
 //! A snapshot of a view node: the table, and who the members of its Raft group are.
 //!
 //! ```text
-//! image := 3:u8 length:u32 configuration table       little-endian; configuration: length bytes, as Raft
+//! image := 4:u8 length:u32 configuration table       little-endian; configuration: length bytes, as Raft
 //! encodes it
 //! ```
 
@@ -9,10 +9,12 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use onecopy_raft::Configuration;
 use onecopy_views::Table;
 
-const VERSION: u8 = 3;
-/// In this one no table knew of clocks, nor of databases; in the next one of no databases.
+const VERSION: u8 = 4;
+/// In this one no table knew of clocks, nor of databases; in the next one of no databases; in the last one of
+/// no kind of replication but one.
 const WITHOUT_CLOCKS: u8 = 1;
 const WITHOUT_DATABASES: u8 = 2;
+const WITHOUT_KINDS: u8 = 3;
 const HEADER: usize = 1 + 4;
 
 /// What a snapshot holds.
@@ -55,7 +57,7 @@ impl ViewImage {
             return Err(corrupt("it is too short"));
         }
         let version = rest.get_u8();
-        if ![WITHOUT_CLOCKS, WITHOUT_DATABASES, VERSION].contains(&version) {
+        if ![WITHOUT_CLOCKS, WITHOUT_DATABASES, WITHOUT_KINDS, VERSION].contains(&version) {
             return Err(CorruptImage {
                 reason: format!("it has format {version}, this version knows only {VERSION}"),
             });
@@ -96,7 +98,7 @@ mod tests {
             assert!(ViewImage::decode(&bytes.slice(..length)).is_err(), "{length}");
         }
         // As the versions before wrote it.
-        for (version, lacks) in [(WITHOUT_CLOCKS, 2), (WITHOUT_DATABASES, 1)] {
+        for (version, lacks) in [(WITHOUT_CLOCKS, 2), (WITHOUT_DATABASES, 1), (WITHOUT_KINDS, 0)] {
             let mut older = bytes[..bytes.len() - lacks].to_vec();
             older[0] = version;
             assert_eq!(ViewImage::decode(&older.into()), Ok(image.clone()));

@@ -207,7 +207,7 @@ impl ViewService {
             }
             ArchiveEvent::Failed { name } if taking(name) => {
                 self.taking = None;
-                None
+                Some(Input::SnapshotFailed)
             }
             ArchiveEvent::Finished { name } => Some(self.install(name, observer)),
             ArchiveEvent::Failed { name } => Some(Input::SnapshotUnusable { snapshot: name.id }),

@@ -25,7 +25,7 @@ use onecopy_core::{
 };
 use onecopy_raft::{ChangeRefusal, Configuration, Effect, Input, Message, Raft, Role};
 use onecopy_views::{
-    Command, Database, Genesis, GenesisStanding, Hello, MAIN, Membership, Moment, Monitor, MonitorConfig,
+    Command, Genesis, GenesisStanding, Hello, MAIN, Membership, Moment, Monitor, MonitorConfig, NewDatabase,
     Ping, Refusal, Table,
 };
 
@@ -125,7 +125,7 @@ pub struct ViewSettings {
     /// of today.
     pub view_nodes: Vec<NodeId>,
     /// The databases that the cluster should have beside `main`.
-    pub databases: Vec<Database>,
+    pub databases: Vec<NewDatabase>,
     /// How many copies a new group gets.
     pub copies: u32,
     /// After how much silence a node counts as failed.

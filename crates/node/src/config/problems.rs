@@ -74,7 +74,7 @@ impl Config {
         for (at, database) in self.databases.iter().enumerate() {
             let problem = database.problem();
             must(problem.is_none(), format!("databases: {database}: {}", problem.unwrap_or_default()));
-            let other = self.databases[..at].iter().find(|other| other.collides(database));
+            let other = self.databases[..at].iter().find(|other| other.database.collides(&database.database));
             must(
                 other.is_none(),
                 format!(

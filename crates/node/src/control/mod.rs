@@ -195,7 +195,8 @@ impl Control {
                 ControlEffect::Refused(refusal) => self.is_unwanted(&refusal),
                 ControlEffect::HandOver { asker, group, to } => self.asked_to_hand_over(asker, group, to),
                 ControlEffect::Operated { request, outcome } => {
-                    self.operators.answered(request, outcome, self.plane.table());
+                    let table = self.led_table();
+                    self.operators.answered(request, outcome, &table);
                 }
                 ControlEffect::LeaveGroups => self.tell_data(|| FromControl::Leave),
                 ControlEffect::End => flow = ControlFlow::Break(()),

@@ -7,8 +7,9 @@
 use std::rc::Rc;
 
 use onecopy_core::{GroupId, Member, Recovered, Replicated, Rules};
-use onecopy_host::{Fresh, GroupSettings, Restored, SLICE_STEPS};
+use onecopy_host::{Fresh, GroupSettings, Placement, Restored, SLICE_STEPS};
 use onecopy_keyspace::Keyspace;
+use onecopy_raft::Configuration;
 use onecopy_replica::{Base, Config as ReplicaConfig};
 use onecopy_views::Table;
 
@@ -27,7 +28,7 @@ pub(crate) struct Starting {
 }
 
 impl Starting {
-    fn settings(&self, group: GroupId) -> GroupSettings {
+    fn settings(&self, group: GroupId, placement: Placement) -> GroupSettings {
         let config = &self.config;
         let member = Member { node: self.me.node, incarnation: self.me.incarnation };
         let default = ReplicaConfig::new(group, member, self.me.boot);
@@ -42,6 +43,8 @@ impl Starting {
         };
         GroupSettings {
             replica,
+            placement,
+            election_timeout: config.timeouts.election(),
             memory_max: config.maxmemory,
             min_copies: config.min_copies,
             scrub_interval: Some(SCRUB_INTERVAL),
@@ -55,15 +58,15 @@ impl Plane {
     /// Starts a replica with what the disk had.
     ///
     /// # Errors
-    /// What the log kept of its promise makes no sense.
+    /// What the log kept of its promises makes no sense.
     pub(crate) fn start_group(
         &mut self,
         group: GroupId,
+        placement: Placement,
         restored: Restored<Keyspace>,
     ) -> std::io::Result<()> {
-        let Some(settings) = self.starting.as_ref().map(|starting| starting.settings(group)) else {
-            return Ok(());
-        };
+        let settings = self.starting.as_ref().map(|starting| starting.settings(group, placement));
+        let Some(settings) = settings else { return Ok(()) };
         let (fresh, now) = (Fresh::new(Keyspace::new), self.clock.now());
         let (data, telling, out) = (&mut self.data, &mut self.telling, &mut self.out);
         let started = data.start_group(settings, restored, fresh, now, telling, out);
@@ -75,7 +78,9 @@ impl Plane {
     pub(super) fn start_new_groups(&mut self, table: &Table) {
         for group in table.groups().keys() {
             if self.starting.is_some() && self.threads.owns(*group) && self.data.group(*group).is_none() {
-                self.start_group(*group, empty()).expect("a replica with nothing has made no promise");
+                let placement = Placement::of(table, *group);
+                self.start_group(*group, placement, empty())
+                    .expect("a replica with nothing has made no promise");
             }
         }
     }
@@ -84,5 +89,6 @@ impl Plane {
 /// What a replica starts from of which the disk has nothing.
 fn empty() -> Restored<Keyspace> {
     let state = Replicated::new(Keyspace::new(rand::random()), Rules::default());
-    Restored { recovered: Recovered::default(), state, base: Base::default() }
+    let (recovered, base, configuration) = (Recovered::default(), Base::default(), Configuration::default());
+    Restored { recovered, state, base, configuration }
 }

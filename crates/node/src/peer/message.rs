@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use onecopy_core::GroupId;
-use onecopy_host::{Answer, ControlMessage, Forward, Outcome, Share, SharedHeartbeat};
+use onecopy_host::{Answer, ControlMessage, Forward, GroupMessage, Letter, Outcome, Share, SharedHeartbeat};
+use onecopy_raft::Message as RaftMessage;
 use onecopy_replica::Message;
 use serde::{Deserialize, Serialize};
 
@@ -12,8 +13,8 @@ use super::wire::Parcel;
 /// Between two data planes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum DataMessage {
-    /// Between the replicas of a group.
-    Replica { group: GroupId, message: Message },
+    /// Between the copies of a group.
+    Replica { group: GroupId, message: GroupMessage },
     /// Between the replicas of all quiescent groups that two nodes share.
     Heartbeat(SharedHeartbeat),
     /// From a coordinator to a primary.
@@ -41,22 +42,31 @@ impl Parcel for ControlMessage {}
 impl Parcel for DataMessage {
     fn for_each_payload(&mut self, show: &mut dyn FnMut(&mut Bytes)) {
         match self {
-            Self::Replica { message: Message::Prepare { entries, .. }, .. } => {
-                entries.iter_mut().for_each(|entry| show(&mut entry.payload));
-            }
-            Self::Replica { message: Message::SnapshotChunk { chunk, .. }, .. } => show(&mut chunk.data),
+            Self::Replica { message, .. } => match message {
+                GroupMessage::PrimaryBackup(Message::Prepare { entries, .. })
+                | GroupMessage::Raft(Letter { message: RaftMessage::Append { entries, .. }, .. }) => {
+                    entries.iter_mut().for_each(|entry| show(&mut entry.payload));
+                }
+                GroupMessage::PrimaryBackup(Message::SnapshotChunk { chunk, .. })
+                | GroupMessage::Raft(Letter { message: RaftMessage::Snapshot { chunk, .. }, .. }) => {
+                    show(&mut chunk.data);
+                }
+                GroupMessage::PrimaryBackup(_) | GroupMessage::Raft(_) => {}
+            },
             Self::Forward(forward) => show(&mut forward.body),
             Self::Answer(Answer { outcome: Outcome::Done { response, .. }, .. }) => show(response),
-            Self::Replica { .. } | Self::Heartbeat(_) | Self::Answer(_) => {}
+            Self::Heartbeat(_) | Self::Answer(_) => {}
         }
     }
 
     /// A Prepare that comes before its predecessor is rejected, and entries are sent twice: those keep their
-    /// order, and so does what belongs to a handover or to a snapshot. The others stand for themselves.
+    /// order, and so does what belongs to a handover or to a snapshot. The same for what a leader of a Raft
+    /// group says: a heartbeat names what was sent before it. The others stand for themselves.
     fn may_overtake(&self) -> bool {
         match self {
             Self::Heartbeat(_) | Self::Forward(_) | Self::Answer(_) => true,
-            Self::Replica { message, .. } => matches!(
+            Self::Replica { message: GroupMessage::Raft(letter), .. } => !letter.message.is_from_leader(),
+            Self::Replica { message: GroupMessage::PrimaryBackup(message), .. } => matches!(
                 message,
                 Message::PrepareOk { .. }
                     | Message::PrepareReject { .. }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use onecopy_core::{GroupId, Instant};
-use onecopy_host::{CoordinatorConfig, DataPlane, Out, Restored, Share};
+use onecopy_host::{CoordinatorConfig, DataPlane, Out, Placement, Restored, Share};
 use onecopy_keyspace::Keyspace;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -132,7 +132,7 @@ impl DataThread {
             threads: Threads::new(self.thread, mailboxes),
         };
         for (group, restored) in self.groups {
-            plane.start_group(group, restored)?;
+            plane.start_group(group, Placement::default(), restored)?;
         }
         if let (Some(socket), Some(clients)) = (self.clients, clients) {
             tokio::task::spawn_local(listener::listen(TcpListener::from_std(socket)?, clients));

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use onecopy_core::{GroupId, NodeId, Recovered, Replicated, Rules, Timestamp};
+use onecopy_host::group::is_raft;
 use onecopy_host::view_service::Kept;
-use onecopy_host::{GENESIS_GROUP, Restored, VIEW_GROUP, ViewImage};
+use onecopy_host::{GENESIS_GROUP, Restored, Restoring, VIEW_GROUP, ViewImage};
 use onecopy_keyspace::Keyspace;
+use onecopy_raft::Configuration;
 use onecopy_replica::Base;
 use onecopy_storage::{DataDirectory, DirectoryError, LogOptions, Owner, RealFileSystem, Snapshots};
 use onecopy_views::Membership;
@@ -120,25 +122,27 @@ fn restore_group(
     group: GroupId,
     recovered: Recovered,
 ) -> Result<Restored<Keyspace>, StartError> {
-    let mut state = Replicated::new(Keyspace::new(rand::random()), Rules::default());
-    let mut base = Base::default();
-    if recovered.base.index.0 > 0 {
-        let nonsense = |error: onecopy_core::machine::RestoreError| StartError::Nonsense {
-            what: "a snapshot",
-            reason: error.to_string(),
-        };
-        let reader = snapshots.read(group, recovered.base)?;
-        base = Base { time: reader.time(), bytes: reader.image_len() };
-        let mut offset = 0;
-        while offset < reader.image_len() {
-            let piece = reader.read_at(offset, RESTORE_BYTES)?;
-            state.restore(&piece).map_err(nonsense)?;
-            offset += piece.len() as u64;
-        }
-        state.restore_finish().map_err(nonsense)?;
-        info!(%group, snapshot = %recovered.base, bytes = reader.image_len(), "restored a snapshot");
+    let state = Replicated::new(Keyspace::new(rand::random()), Rules::default());
+    let (base, configuration) = (Base::default(), Configuration::default());
+    if recovered.base.index.0 == 0 {
+        return Ok(Restored { recovered, state, base, configuration });
     }
-    Ok(Restored { recovered, state, base })
+    let mut restoring = Restoring::new(state, is_raft(recovered.state.as_deref()));
+    let nonsense = |error: onecopy_core::machine::RestoreError| StartError::Nonsense {
+        what: "a snapshot",
+        reason: error.to_string(),
+    };
+    let reader = snapshots.read(group, recovered.base)?;
+    let base = Base { time: reader.time(), bytes: reader.image_len() };
+    let mut offset = 0;
+    while offset < reader.image_len() {
+        let piece = reader.read_at(offset, RESTORE_BYTES)?;
+        restoring.restore(&piece).map_err(nonsense)?;
+        offset += piece.len() as u64;
+    }
+    let (state, configuration) = restoring.finish().map_err(nonsense)?;
+    info!(%group, snapshot = %recovered.base, bytes = reader.image_len(), "restored a snapshot");
+    Ok(Restored { recovered, state, base, configuration })
 }
 
 fn restore_table(

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use onecopy_node::Config;
-use onecopy_node::config::{Database, Limits, NodeRole, Reads, Timeouts};
+use onecopy_node::config::{Limits, NewDatabase, NodeRole, Reads, Timeouts};
 use rand::RngExt;
 
 use super::cluster_file::ClusterFile;
@@ -187,7 +187,7 @@ fn resume(directory: &Path, configs: Vec<Config>, arguments: &Arguments) -> anyh
     Ok(configs.into_iter().map(moved).collect())
 }
 
-fn parse(databases: &[String]) -> anyhow::Result<Vec<Database>> {
+fn parse(databases: &[String]) -> anyhow::Result<Vec<NewDatabase>> {
     databases.iter().map(|text| Ok(text.parse()?)).collect()
 }
 

@@ -18,7 +18,8 @@ use crate::table::{aligned, row};
 /// it was refused, and 2 if nobody said within 5 s: then it may be done yet.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  onecopy database create carts --numbers 16\n  \
-    onecopy database create stock --numbers 17-20 --copies 3\n  onecopy database list\n  \
+    onecopy database create stock --numbers 17-20 --copies 3\n  \
+    onecopy database create locks --numbers 21 --replication raft --copies 3\n  onecopy database list\n  \
     onecopy database show carts\n  onecopy database set carts --copies 3")]
 pub struct Arguments {
     #[command(subcommand)]
@@ -34,7 +35,12 @@ enum Command {
         /// Its number, or the first and the last of up to 16 in a row, between 16 and 16383.
         #[arg(long, visible_alias = "number", value_name = "N[-M]")]
         numbers: String,
-        /// How many copies it has; as many as the settings of the cluster say, if this is not given.
+        /// How it is replicated: all copies have what is acknowledged (primary-backup), or a majority of 1, 3
+        /// or 5 (raft). It stays like that.
+        #[arg(long, value_name = "KIND", default_value = "primary-backup")]
+        replication: String,
+        /// How many copies it has; as many as the settings of the cluster say, if this is not given, and with
+        /// raft the next odd number.
         #[arg(long, value_name = "N")]
         copies: Option<u32>,
         #[command(flatten)]
@@ -126,11 +132,14 @@ impl Listed {
 /// No node answers, or there is no such database.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     match &arguments.command {
-        Command::Create { name, numbers, copies, asking } => asking.operate(Operation::CreateDatabase {
-            name: name.clone(),
-            numbers: numbers.clone(),
-            copies: *copies,
-        }),
+        Command::Create { name, numbers, replication, copies, asking } => {
+            asking.operate(Operation::CreateDatabase {
+                name: name.clone(),
+                numbers: numbers.clone(),
+                replication: Some(replication.clone()),
+                copies: *copies,
+            })
+        }
         Command::Set { name, copies, asking } => {
             asking.operate(Operation::SetDatabase { name: name.clone(), copies: *copies })
         }

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use onecopy_node::config::{Database, NodeRole};
+use onecopy_node::config::{NewDatabase, NodeRole};
 use toml::Value;
 
 /// The kind of value that a setting takes.
@@ -66,7 +66,7 @@ impl Kind {
             Self::Roles => format!("roles out of {}", NodeRole::ALL.map(NodeRole::name).join(", ")),
             Self::Ids => "ids of nodes, such as [1, 2, 3]".to_owned(),
             Self::Nodes => "ids of nodes with their addresses, such as 1 = \"10.0.0.1:7379\"".to_owned(),
-            Self::Databases => "databases, such as [\"carts:16\", \"stock:17-20\"]".to_owned(),
+            Self::Databases => "databases, such as [\"carts:16\", \"locks:17-20:raft:3\"]".to_owned(),
             Self::Choice(words) => words.join(" or "),
         }
     }
@@ -91,7 +91,7 @@ impl Kind {
                 roles.iter().all(|role| NodeRole::ALL.iter().any(|known| role.as_str() == Some(known.name())))
             }
             (Self::Databases, Value::Array(databases)) => {
-                let is_one = |text: &str| text.parse::<Database>().is_ok();
+                let is_one = |text: &str| text.parse::<NewDatabase>().is_ok();
                 databases.iter().all(|database| database.as_str().is_some_and(is_one))
             }
             (Self::Ids, Value::Array(ids)) => {

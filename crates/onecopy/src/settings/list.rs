@@ -65,7 +65,7 @@ pub const SETTINGS: &[Setting] = &[
         "databases",
         Kind::Databases,
         "[]",
-        "The databases beside main (numbers 0-15), as name:number or name:first-last; count when the cluster is new",
+        "The databases beside main (numbers 0-15), as name:numbers[:kind[:copies]], such as carts:16 or locks:17-20:raft:3; count when the cluster is new",
     ),
     optional(
         "copies",

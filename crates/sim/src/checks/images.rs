@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use onecopy_core::{AnswerBounds, EntryId, NodeId, Replicated, Rule, Rules, StateMachine};
-use onecopy_host::SnapshotName;
+use onecopy_host::{Restoring, SnapshotName};
 
 use crate::dice::Dice;
 use crate::machine::Machine;
@@ -64,16 +64,20 @@ impl Images {
 pub fn finished(
     (images, node): (&Images, NodeId),
     name: SnapshotName,
-    image: &[u8],
+    (image, is_raft): (&[u8], bool),
     subject: Option<&dyn Subject>,
     bounds: AnswerBounds,
 ) {
     let fresh = machine(subject, [name.id.index.0, !name.time.0], Rules::default());
-    let mut state: Replicated<Machine> = Replicated::new(fresh, Rules::default()).bounded(bounds);
-    let restored = image.chunks(PIECE_BYTES).try_for_each(|piece| state.restore(piece));
-    if let Err(error) = restored.and_then(|()| state.restore_finish()) {
-        violated(CHECKER, format!("E3: the snapshot at {} cannot be restored: {error}", name.id));
-    }
+    let state: Replicated<Machine> = Replicated::new(fresh, Rules::default()).bounded(bounds);
+    let mut restoring = Restoring::new(state, is_raft);
+    let restored = image.chunks(PIECE_BYTES).try_for_each(|piece| restoring.restore(piece));
+    let state = match restored.and_then(|()| restoring.finish()) {
+        Ok((state, _)) => state,
+        Err(error) => {
+            violated(CHECKER, format!("E3: the snapshot at {} cannot be restored: {error}", name.id))
+        }
+    };
     images.finished(node, name.id, state.machine());
     let (bytes, most) = (state.sessions().answer_bytes(), bounds.all_max);
     if bytes > most {
@@ -121,7 +125,7 @@ mod tests {
         let (large, small) = (AnswerBounds::default(), AnswerBounds { one_max: 4, all_max: 4 });
         let finished = |image: &[u8], bounds| {
             let (images, node) = (Images::default(), NodeId(1));
-            caught(|| super::finished((&images, node), NAME, image, None, bounds))
+            caught(|| super::finished((&images, node), NAME, (image, false), None, bounds))
         };
         assert_eq!(finished(&image(large), large), None);
         assert_eq!(finished(&image(small), small), None);
@@ -135,7 +139,7 @@ mod tests {
         let empty = machine(None, [1, 2], Rules::default());
         images.begun(node, NAME.id, &empty);
         let finished = |images: &Images, node| {
-            caught(|| super::finished((images, node), NAME, &image(bounds), None, bounds))
+            caught(|| super::finished((images, node), NAME, (&image(bounds), false), None, bounds))
         };
         assert_eq!(finished(&images, node), Some(CHECKER));
         assert_eq!(finished(&images, NodeId(2)), None, "nobody knows what it has begun");

@@ -13,7 +13,8 @@ use crate::trace::violated;
 pub fn check(nodes: &[Node], now: Time, group: GroupId, primary: NodeId, id: EntryId) {
     for node in nodes.iter().filter(|node| node.id != primary) {
         let Some(replica) = node.process.as_ref().and_then(|process| process.group(group)) else { continue };
-        let (replica, its_now) = (replica.replica(), node.clock.instant(now));
+        let Some(replica) = replica.replica().primary_backup() else { continue };
+        let its_now = node.clock.instant(now);
         let reads_as = if replica.reads_as_primary(its_now) && replica.commit() < id.index {
             "primary"
         } else if replica.reads_as_backup(its_now)

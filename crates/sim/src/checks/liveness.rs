@@ -3,7 +3,7 @@
 //! "Defining Liveness", 1985; what is owed is what `docs/guarantees.md` promises while a majority of the view
 //! nodes and one member live.)
 
-use onecopy_core::GroupId;
+use onecopy_core::{GroupId, Member, View};
 use onecopy_raft::Role;
 use onecopy_views::Table;
 
@@ -27,7 +27,19 @@ pub fn is_owed(env: &Env, nodes: &[Node]) -> bool {
             nodes.iter().any(|node| node.id == member.node && node.incarnation == member.incarnation)
         })
     };
-    is_led && env.checks.groups.values().all(|group| group.views.newest().is_none_or(alive))
+    let survives = |group: &GroupChecks| match &group.raft {
+        None => group.views.newest().is_none_or(alive),
+        Some(_) => group.views.newest().is_none_or(|founding| has_majority(founding, nodes.iter())),
+    };
+    is_led && env.checks.groups.values().all(survives)
+}
+
+/// Whether these nodes have the data of more than half of those who founded a Raft group.
+pub fn has_majority<'a>(founding: &View, nodes: impl Iterator<Item = &'a Node> + Clone) -> bool {
+    let lives = |member: &&Member| {
+        nodes.clone().any(|node| (node.id, node.incarnation) == (member.node, member.incarnation))
+    };
+    founding.members.iter().filter(lives).count() * 2 > founding.members.len()
 }
 
 /// What is still missing; `None` if the cluster is as good as new.
@@ -52,13 +64,21 @@ pub fn missing(env: &Env, nodes: &[Node], clients: &[Client], was_drained: bool)
     env.checks.members.missing(nodes)
 }
 
+/// Whether this life of a node's data is that of today.
+fn lives(nodes: &[Node], member: Member) -> bool {
+    nodes.iter().any(|node| (node.id, node.incarnation) == (member.node, member.incarnation))
+}
+
 /// What a group still lacks.
 fn missing_of(group: GroupId, checks: &GroupChecks, env: &Env, nodes: &[Node]) -> Option<String> {
-    let Some(view) = checks.views.newest() else { return Some(format!("{group} has no view")) };
+    let Some(view) = &checks.view(group, nodes) else { return Some(format!("{group} has no view")) };
     if checks.served < 1 {
         return Some(format!("nobody is served by {group}"));
     }
-    let copies = (env.profile.copies as usize).min(nodes.len());
+    let copies = match (&checks.raft, env.profile.raft_copies) {
+        (Some(_), Some(copies)) => copies as usize,
+        _ => (env.profile.copies as usize).min(nodes.len()),
+    };
     if view.members.len() != copies {
         return Some(format!("{group}: {view} has {} members instead of {copies}", view.members.len()));
     }
@@ -68,7 +88,8 @@ fn missing_of(group: GroupId, checks: &GroupChecks, env: &Env, nodes: &[Node]) -
         return Some(format!("{group}: {view} has learners"));
     }
     let mut scars = Vec::new();
-    for member in &view.members {
+    let has_data = |member: &&Member| checks.raft.is_none() || lives(nodes, **member);
+    for member in view.members.iter().filter(has_data) {
         let process = nodes.iter().find(|node| node.id == member.node).and_then(|node| node.process.as_ref());
         let replica = process.and_then(|process| process.group(group));
         let Some(group) = replica.filter(|group| group.replica().view() == Some(view)) else {
@@ -130,9 +151,12 @@ fn settled_of(
     (time, is_misled, keys): (Time, bool, u64),
     is_last_look: bool,
 ) -> bool {
-    let Some(view) = checks.views.newest().cloned() else { return true };
+    let Some(view) = checks.view(group, nodes) else { return true };
     let committed = checks.ledger.len();
     for member in &view.members {
+        if checks.raft.is_some() && !lives(nodes, *member) {
+            continue;
+        }
         let Some(node) = nodes.iter().find(|node| node.id == member.node) else { continue };
         let Some(process) = &node.process else { continue };
         let Some(group) = process.group(group) else { continue };

@@ -94,11 +94,14 @@ pub mod waits;
 
 use std::collections::BTreeMap;
 
-use onecopy_core::{Entry, EntryId, GroupId, Index, NodeId, StateMachine, ViewNumber};
+use onecopy_core::{Entry, EntryId, GroupId, Index, NodeId, StateMachine, View, ViewNumber};
+use onecopy_host::Replication;
 use onecopy_raft::Configuration;
+use onecopy_replica::Standing;
 use onecopy_views::MAIN;
 
 use crate::client::{OpId, Reply};
+use crate::node::Node;
 
 /// What the checks remember of one group: each database has a history of its own.
 #[derive(Debug)]
@@ -121,6 +124,8 @@ pub struct GroupChecks {
     pub tail: tail::Tail,
     /// How many copies there were of what was committed.
     pub enough: enough::Enough,
+    /// If it is a Raft group: its reigns and logs.
+    pub raft: Option<RaftGroup>,
     /// How many operations have been answered since the faults ended.
     pub served: u64,
     /// How many entries and views there were at the last look.
@@ -129,8 +134,17 @@ pub struct GroupChecks {
     pub is_settled: bool,
 }
 
+/// What the checks remember of a Raft group that holds data, beside what they remember of all.
+#[derive(Debug, Default)]
+pub struct RaftGroup {
+    /// Who led, and what was committed.
+    pub reigns: raft::RaftChecks,
+    /// The logs.
+    pub logs: raft_logs::RaftLogs,
+}
+
 impl GroupChecks {
-    fn new(group: GroupId, value_bytes: usize) -> Self {
+    fn new(group: GroupId, value_bytes: usize, is_raft: bool) -> Self {
         Self {
             ledger: ledger::Ledger::of(group, value_bytes),
             digests: digests::Digests::default(),
@@ -141,6 +155,7 @@ impl GroupChecks {
             images: images::Images::default(),
             tail: tail::Tail::default(),
             enough: enough::Enough::default(),
+            raft: is_raft.then(RaftGroup::default),
             served: 0,
             seen: (0, 0),
             is_settled: false,
@@ -156,6 +171,17 @@ impl GroupChecks {
             self.digests.applied(NodeId(0), entry.id.index, twice.machine());
         }
         self.digests.applied(node, entry.id.index, machine);
+    }
+
+    /// The view that the group is in: as the view table says, or the leader with the highest term.
+    #[must_use]
+    pub fn view(&self, group: GroupId, nodes: &[Node]) -> Option<View> {
+        if self.raft.is_none() {
+            return self.views.newest().cloned();
+        }
+        let replicas = nodes.iter().filter_map(|node| Some(node.process.as_ref()?.group(group)?.replica()));
+        let leaders = replicas.filter(|replica| replica.standing() == Standing::Primary);
+        leaders.filter_map(Replication::view).max_by_key(|view| view.number).cloned()
     }
 
     /// A replica has installed a snapshot.
@@ -199,8 +225,8 @@ pub struct Checks {
     pub answers: Vec<(NodeId, OpId, Reply)>,
     /// What primaries have committed since the last look.
     pub commits: Vec<(GroupId, NodeId, EntryId)>,
-    /// What leaders of the view service have committed since the last look, and under which configuration.
-    pub raft_commits: Vec<(NodeId, EntryId, Configuration)>,
+    /// What leaders of Raft groups have committed since the last look, and under which configuration.
+    pub raft_commits: Vec<(GroupId, NodeId, EntryId, Configuration)>,
     /// Who said something in which view since the last look.
     pub sends: Vec<(GroupId, NodeId, u64)>,
 }
@@ -208,9 +234,12 @@ pub struct Checks {
 impl Checks {
     /// Of a run with so many databases.
     #[must_use]
-    pub fn of(databases: u32, value_bytes: usize) -> Self {
+    pub fn of(databases: u32, has_raft: bool, value_bytes: usize) -> Self {
         let groups = (MAIN.0..).take(databases as usize).map(GroupId);
-        let groups = groups.map(|group| (group, GroupChecks::new(group, value_bytes))).collect();
+        // That of Raft is the last one.
+        let is_raft = |group: GroupId| has_raft && group.0 + 1 == MAIN.0 + databases;
+        let groups =
+            groups.map(|group| (group, GroupChecks::new(group, value_bytes, is_raft(group)))).collect();
         Self { groups, ..Self::default() }
     }
 
@@ -232,7 +261,7 @@ impl Checks {
     /// A process has died: what it did last needs no look any more.
     pub fn crashed(&mut self, node: NodeId) {
         self.commits.retain(|(_, of, _)| *of != node);
-        self.raft_commits.retain(|(of, ..)| *of != node);
+        self.raft_commits.retain(|(_, of, ..)| *of != node);
         self.sends.retain(|(_, of, _)| *of != node);
         self.groups.values_mut().for_each(|group| group.agreed.crashed(node));
         self.raft_agreed.crashed(node);

@@ -1,8 +1,8 @@
-//! What a leader of the view service commits is durable at a majority of its voters, in a joint configuration
+//! What a leader of a Raft group commits is durable at a majority of its voters, in a joint configuration
 //! at a majority of each half. Leader completeness follows from it, and from the votes; but that it was
 //! broken shows only if the wrong ones die. (Raft paper, sections 5.3 and 6.)
 
-use onecopy_core::{EntryId, Member, NodeId};
+use onecopy_core::{EntryId, GroupId, Member, NodeId};
 use onecopy_host::VIEW_GROUP;
 use onecopy_raft::Configuration;
 
@@ -12,10 +12,14 @@ use crate::trace::violated;
 
 /// Looks at the disks of the voters, when a leader has committed an entry under a configuration. A voter
 /// whose disk was lost since it acknowledged is nobody's fault.
-pub fn check(nodes: &[Node], leader: NodeId, id: EntryId, configuration: &Configuration) {
+pub fn check(nodes: &[Node], group: GroupId, leader: NodeId, id: EntryId, configuration: &Configuration) {
+    let lives = |node: &Node, member: Member| match group {
+        VIEW_GROUP => members::lives(node, member),
+        _ => (node.id, node.incarnation) == (member.node, member.incarnation),
+    };
     let holds = |member: &Member| {
-        let node = nodes.iter().find(|node| members::lives(node, *member));
-        node.is_none_or(|node| node.disk.holds(VIEW_GROUP, id))
+        let node = nodes.iter().find(|node| lives(node, *member));
+        node.is_none_or(|node| node.disk.holds(group, id))
     };
     for half in [&configuration.voters, &configuration.old_voters] {
         let holding = half.iter().filter(|member| holds(member)).count();
@@ -60,7 +64,8 @@ mod tests {
         };
         let three = Configuration::of([1, 2, 3].map(member));
         let joint = Configuration { old_voters: [3, 4, 5].map(member).into(), ..three.clone() };
-        let look = |nodes: &[Node], of: &Configuration| caught(|| check(nodes, NodeId(1), id, of));
+        let look =
+            |nodes: &[Node], of: &Configuration| caught(|| check(nodes, VIEW_GROUP, NodeId(1), id, of));
         write(&mut nodes, 1);
         assert_eq!(look(&nodes, &three), Some("quorums"));
         write(&mut nodes, 2);

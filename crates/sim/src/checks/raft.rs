@@ -1,4 +1,4 @@
-//! The view service's Raft group keeps the five properties of the Raft paper (Ongaro and Ousterhout, "In
+//! A Raft group, that of the view service and those that hold data, keeps the five properties of the Raft paper (Ongaro and Ousterhout, "In
 //! Search of an Understandable Consensus Algorithm", 2014, Figure 3): election safety, leader append-only,
 //! log matching, leader completeness, and state machine safety. The two about logs are in
 //! [`super::raft_logs`].
@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 
 use onecopy_core::{Entry, Index, NodeId, Term};
 use onecopy_raft::Raft;
-use onecopy_views::Table;
 
 use crate::trace::violated;
 
@@ -17,8 +16,8 @@ pub(super) const CHECKER: &str = "raft";
 #[derive(Debug, Default)]
 pub struct RaftChecks {
     leaders: BTreeMap<Term, NodeId>,
-    /// What was executed at each index, the version of the table after it, and the term of the first member
-    /// to do so.
+    /// What was executed at each index (in a group of data: known to be committed), what was the case after
+    /// it (of the view service: the version of the table), and the term of the first member to do so.
     applied: BTreeMap<Index, (Entry, u64, Term)>,
 }
 
@@ -67,9 +66,8 @@ impl RaftChecks {
     }
 
     /// A member has executed an entry.
-    pub fn applied(&mut self, entry: &Entry, table: &Table, term: Term) {
-        let (first, ..) =
-            self.applied.entry(entry.id.index).or_insert_with(|| (entry.clone(), table.version(), term));
+    pub fn applied(&mut self, entry: &Entry, after: u64, term: Term) {
+        let (first, ..) = self.applied.entry(entry.id.index).or_insert_with(|| (entry.clone(), after, term));
         if first != entry {
             violated(
                 CHECKER,
@@ -80,16 +78,16 @@ impl RaftChecks {
         if let Some((_, (before, ..))) = before.filter(|(_, (before, ..))| before.time > entry.time) {
             violated(CHECKER, format!("the time of {} is before that of {}", entry.id, before.id));
         }
-        let (_, version, _) = &self.applied[&entry.id.index];
-        if *version != table.version() {
-            violated(CHECKER, format!("state machine safety: two view tables after {}", entry.id));
+        let (_, known, _) = &self.applied[&entry.id.index];
+        if *known != after {
+            violated(CHECKER, format!("state machine safety: two states after {}", entry.id));
         }
     }
 
     /// A member has installed a snapshot.
-    pub fn installed(&self, index: Index, table: &Table) {
-        if self.applied.get(&index).is_none_or(|(_, version, _)| *version != table.version()) {
-            violated(CHECKER, format!("state machine safety: a snapshot at {index} holds another table"));
+    pub fn installed(&self, index: Index, after: u64) {
+        if self.applied.get(&index).is_none_or(|(_, known, _)| *known != after) {
+            violated(CHECKER, format!("state machine safety: a snapshot at {index} holds another state"));
         }
     }
 }
@@ -116,11 +114,11 @@ mod tests {
             let id = EntryId::new(1, epoch);
             Entry { id, time: Timestamp(0), seed: 0, payload: Bytes::new() }
         };
-        let (mut checks, table) = (RaftChecks::default(), Table::default());
-        checks.applied(&entry(1), &table, Term(1));
-        checks.applied(&entry(1), &table, Term(2));
-        checks.installed(Index(1), &table);
-        assert_eq!(caught(|| checks.applied(&entry(2), &table, Term(2))), Some(CHECKER));
-        assert_eq!(caught(|| checks.installed(Index(2), &table)), Some(CHECKER), "nobody was there");
+        let (mut checks, after) = (RaftChecks::default(), 7);
+        checks.applied(&entry(1), after, Term(1));
+        checks.applied(&entry(1), after, Term(2));
+        checks.installed(Index(1), after);
+        assert_eq!(caught(|| checks.applied(&entry(2), after, Term(2))), Some(CHECKER));
+        assert_eq!(caught(|| checks.installed(Index(2), after)), Some(CHECKER), "nobody was there");
     }
 }

@@ -1,4 +1,4 @@
-//! The logs of the view service (Raft paper, Figure 3). *Leader append-only*: a leader never overwrites or
+//! The logs of a Raft group, that of the view service and those that hold data (Raft paper, Figure 3). *Leader append-only*: a leader never overwrites or
 //! deletes entries of its log. *Log matching*: if two logs contain an entry with the same index and term,
 //! they are identical up to it. By induction it is enough that every entry that was ever seen has one content
 //! and one predecessor. And a snapshot takes nothing away that follows it: a member that has acknowledged

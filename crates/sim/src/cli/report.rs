@@ -93,11 +93,12 @@ pub(super) fn close(total: &Stats, violations: u64, started: Instant, out: &mut 
     )?;
     writeln!(
         out,
-        "  {} databases; {} views, {} elections, {} snapshots taken, {} installed, {} of the view table installed, {} tails cut, \
+        "  {} databases; {} views, {} elections, {} more in databases, {} snapshots taken, {} installed, {} of the view table installed, {} tails cut, \
          {} turns that ended in the middle of a command, {} with a quiescent group",
         total.groups,
         total.views,
         total.elections,
+        total.reigns,
         total.snapshots[0],
         total.snapshots[1],
         total.snapshots[2],

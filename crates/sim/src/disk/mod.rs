@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use onecopy_core::{Entry, EntryId, GroupId, Recovered, Ticket, Timestamp, View, Write};
+use onecopy_host::group::is_raft;
 use onecopy_host::{GENESIS_GROUP, Job, VIEW_GROUP};
 use onecopy_views::Membership;
 
@@ -156,6 +157,7 @@ impl Disk {
         match write {
             Write::State(state) => {
                 if is_of_data(group)
+                    && !is_raft(Some(&state))
                     && let Ok(view) = postcard::from_bytes::<View>(&state)
                 {
                     self.promised.insert(group, view.number.0);

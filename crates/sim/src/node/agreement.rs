@@ -1,13 +1,53 @@
 //! What followers are told and what they say, for [`crate::checks::agreed`].
 
 use onecopy_core::NodeId;
+use onecopy_host::Replication;
 use onecopy_raft::{Message as RaftMessage, Raft, Role};
 use onecopy_replica::{Message, Replica, Standing};
 
+use crate::checks::agreed::Agreed;
+use crate::checks::raft::RaftChecks;
 use crate::checks::{Checks, GroupChecks};
+use crate::message::GroupMessage;
+
+/// A copy of a group is about to hear a message.
+pub(super) fn hears(checks: &mut GroupChecks, me: NodeId, copy: &Replication, message: &GroupMessage) {
+    match (copy, message) {
+        (Replication::PrimaryBackup(_), GroupMessage::PrimaryBackup(message)) => {
+            copy.primary_backup().into_iter().for_each(|replica| replica_hears(checks, me, replica, message));
+        }
+        (Replication::Raft(_), GroupMessage::Raft(letter)) => {
+            let agreed = &mut checks.agreed;
+            copy.raft().into_iter().for_each(|raft| raft_hears(agreed, me, raft, &letter.message));
+        }
+        _ => {}
+    }
+}
+
+/// A copy of a group says something.
+pub(super) fn says(checks: &mut GroupChecks, me: NodeId, copy: &Replication, message: &GroupMessage) {
+    match message {
+        GroupMessage::PrimaryBackup(message) => {
+            copy.primary_backup().into_iter().for_each(|replica| replica_says(checks, me, replica, message));
+        }
+        GroupMessage::Raft(letter) => {
+            let agreed = &mut checks.agreed;
+            copy.raft().into_iter().for_each(|raft| raft_says(agreed, me, raft, &letter.message));
+        }
+    }
+}
+
+/// A copy of a group has taken a turn.
+pub(crate) fn is(checks: &mut GroupChecks, me: NodeId, copy: &Replication) {
+    match (copy.primary_backup(), copy.raft(), &checks.raft) {
+        (Some(replica), _, _) => replica_is(checks, me, replica),
+        (None, Some(raft), Some(of)) => raft_agrees((&mut checks.agreed, &of.reigns), me, raft),
+        _ => {}
+    }
+}
 
 /// A replica is about to hear a message.
-pub(super) fn replica_hears(checks: &mut GroupChecks, me: NodeId, replica: &Replica, message: &Message) {
+fn replica_hears(checks: &mut GroupChecks, me: NodeId, replica: &Replica, message: &Message) {
     let (agreed, log) = (&mut checks.agreed, replica.log());
     let (view, through) = match message {
         Message::Prepare { view, previous, entries, .. }
@@ -23,7 +63,7 @@ pub(super) fn replica_hears(checks: &mut GroupChecks, me: NodeId, replica: &Repl
 }
 
 /// A replica says something.
-pub(super) fn replica_says(checks: &mut GroupChecks, me: NodeId, replica: &Replica, message: &Message) {
+fn replica_says(checks: &mut GroupChecks, me: NodeId, replica: &Replica, message: &Message) {
     if let Message::PrepareOk { view, durable, .. } = message {
         checks.agreed.named(me, view.0, replica.log().base().index);
         checks.agreed.relies_on(me, view.0, *durable, "acknowledges");
@@ -31,7 +71,7 @@ pub(super) fn replica_says(checks: &mut GroupChecks, me: NodeId, replica: &Repli
 }
 
 /// A replica has taken a turn.
-pub(crate) fn replica_is(checks: &mut GroupChecks, me: NodeId, replica: &Replica) {
+fn replica_is(checks: &mut GroupChecks, me: NodeId, replica: &Replica) {
     if matches!(replica.standing(), Standing::Backup | Standing::Learner) {
         let (view, commit) = (replica.view_number().0, replica.commit());
         checks.agreed.is_in(me, view, commit);
@@ -41,9 +81,9 @@ pub(crate) fn replica_is(checks: &mut GroupChecks, me: NodeId, replica: &Replica
     }
 }
 
-/// A view node is about to hear a message.
-pub(super) fn raft_hears(checks: &mut Checks, me: NodeId, raft: &Raft, message: &RaftMessage) {
-    let (agreed, log) = (&mut checks.raft_agreed, raft.log());
+/// A member of a Raft group is about to hear a message.
+pub(super) fn raft_hears(agreed: &mut Agreed, me: NodeId, raft: &Raft, message: &RaftMessage) {
+    let log = raft.log();
     let through = match message {
         RaftMessage::Append { previous, entries, .. }
             if previous.index <= raft.commit() || log.contains(*previous) =>
@@ -57,24 +97,26 @@ pub(super) fn raft_hears(checks: &mut Checks, me: NodeId, raft: &Raft, message: 
     agreed.named(me, message.term().0, through);
 }
 
-/// A view node says something.
-pub(super) fn raft_says(checks: &mut Checks, me: NodeId, raft: &Raft, message: &RaftMessage) {
+/// A member of a Raft group says something.
+pub(super) fn raft_says(agreed: &mut Agreed, me: NodeId, raft: &Raft, message: &RaftMessage) {
     let through = match message {
         RaftMessage::Appended { through, .. } => *through,
         RaftMessage::HeartbeatReply { received, durable, .. } => *received.max(durable),
         _ => return,
     };
-    let agreed = &mut checks.raft_agreed;
     agreed.named(me, message.term().0, raft.log().base().index);
     agreed.relies_on(me, message.term().0, through, "acknowledges");
 }
 
 /// A view node has taken a turn.
 pub(crate) fn raft_is(checks: &mut Checks, me: NodeId, raft: &Raft) {
+    raft_agrees((&mut checks.raft_agreed, &checks.raft), me, raft);
+}
+
+fn raft_agrees((agreed, reigns): (&mut Agreed, &RaftChecks), me: NodeId, raft: &Raft) {
     let (term, commit) = (raft.term(), raft.commit());
     // A leader counts for itself; one that has stopped to lead did.
-    let counts = raft.role() == Role::Leader || checks.raft.has_led(me, term);
-    let agreed = &mut checks.raft_agreed;
+    let counts = raft.role() == Role::Leader || reigns.has_led(me, term);
     agreed.is_in(me, term.0, commit);
     agreed.named(me, term.0, if counts { commit } else { raft.log().base().index });
     agreed.relies_on(me, term.0, commit, "commits");

@@ -355,8 +355,10 @@ impl Node {
             && let Some(image) = self.disk.image(name.group, name.id)
         {
             if is_of_data(name.group) {
-                let begun = (&env.checks.group(name.group).images, self.id);
-                images::finished(begun, *name, &image.bytes, env.subject.as_deref(), env.profile.answers);
+                let of = env.checks.groups.get(&name.group).expect("there is such a group");
+                let image = (image.bytes.as_slice(), of.raft.is_some());
+                let begun = (&of.images, self.id);
+                images::finished(begun, *name, image, env.subject.as_deref(), env.profile.answers);
             } else if let Ok(image) = ViewImage::decode(&image.bytes.clone().into()) {
                 env.checks.members.imaged(name.id.index, &image.configuration);
             }

@@ -9,8 +9,8 @@ use onecopy_core::{
 };
 use onecopy_host::known_nodes::KnownNodes;
 use onecopy_host::{
-    ControlEffect, ControlPlane, DataEffect, DataPlane, Group, Out, Reply, Room, ViewService, Vitals,
-    Whereabouts,
+    ControlEffect, ControlPlane, DataEffect, DataPlane, Group, Out, Placement, Reply, Room, ViewService,
+    Vitals, Whereabouts,
 };
 use onecopy_raft::Raft;
 use onecopy_replica::{Standing, Status};
@@ -26,7 +26,7 @@ use crate::disk::Disk;
 use crate::env::Env;
 use crate::faults::Fault;
 use crate::machine::Machine;
-use crate::message::{ControlMessage, Packet};
+use crate::message::{ControlMessage, GroupMessage, Packet};
 use crate::network;
 use crate::scar;
 use crate::trace::violated;
@@ -90,6 +90,7 @@ impl Process {
         let mut data =
             DataPlane::new(node.id, Incarnation(env.new_life()), start::coordinators(&env.profile));
         for group in node.disk.data_groups() {
+            let group = (group, Placement::default());
             start_group(&node.disk, group, (me, boot), (now, &mut *env), &mut data, &mut data_out);
         }
         let last = |group: &Group<Machine>| (group.id(), group.replica().log().last().index);
@@ -267,7 +268,7 @@ impl Process {
                 Happened::Received(from, Packet::Replica(group, message)) => {
                     if let Some(group) = data.group(group) {
                         let checks = watch.env.checks.group(group.id());
-                        agreement::replica_hears(checks, self.me.node, group.replica(), &message);
+                        agreement::hears(checks, self.me.node, group.replica(), &message);
                     }
                     data.received(now, from, group, message, watch, out);
                 }
@@ -282,7 +283,7 @@ impl Process {
                         if data.group(*group).is_none() {
                             start_group(
                                 &node.disk,
-                                *group,
+                                (*group, Placement::of(&table, *group)),
                                 (self.me, self.boot),
                                 (now, &mut *watch.env),
                                 data,
@@ -371,8 +372,10 @@ impl Process {
                 DataEffect::Replica { to, group, message } => {
                     let checks = env.checks.group(group);
                     let replica = self.data.group(group).expect("it says something").replica();
-                    agreement::replica_says(checks, me, replica, &message);
-                    env.checks.sends.push((group, me, message.view().map_or(0, |view| view.0)));
+                    agreement::says(checks, me, replica, &message);
+                    if let GroupMessage::PrimaryBackup(message) = &message {
+                        env.checks.sends.push((group, me, message.view().map_or(0, |view| view.0)));
+                    }
                     self.send(env, to, Packet::Replica(group, message));
                 }
                 DataEffect::Heartbeat { to, message } => {
@@ -406,7 +409,8 @@ impl Process {
         if !matches!(petition.plea, Plea::Suspect { .. }) {
             env.note(me, || format!("asks the view service: {petition}"));
         }
-        if let Some(replica) = self.data.group(petition.group).map(Group::replica)
+        if let Some(replica) =
+            self.data.group(petition.group).and_then(|group| group.replica().primary_backup())
             && matches!(petition.plea, Plea::HandOver { .. })
             && replica.view_number() == petition.view
             && replica.standing() == Standing::Primary
@@ -479,7 +483,7 @@ impl Process {
                             env.checks.petitions.asked(me, *moment, petition);
                         }
                         (ControlMessage::Raft(letter), Some(raft)) if to != me => {
-                            agreement::raft_says(&mut env.checks, me, raft, &letter.message);
+                            agreement::raft_says(&mut env.checks.raft_agreed, me, raft, &letter.message);
                         }
                         _ => {}
                     }
@@ -552,7 +556,7 @@ impl Process {
                 env.checks.second.heard(me, from, ping.run, env.time);
             }
             (ControlMessage::Raft(letter), Some(raft)) => {
-                agreement::raft_hears(&mut env.checks, me, raft, &letter.message);
+                agreement::raft_hears(&mut env.checks.raft_agreed, me, raft, &letter.message);
             }
             _ => {}
         }
@@ -567,7 +571,7 @@ impl Process {
 /// Starts a replica with what the disk has of it.
 fn start_group(
     disk: &Disk,
-    group: GroupId,
+    group: (GroupId, Placement),
     (me, boot): (Member, BootNumber),
     (now, env): (Instant, &mut Env),
     data: &mut DataPlane<Machine, OpId>,

@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use onecopy_core::{BootNumber, GroupId, Member, Replicated, Timestamp};
+use onecopy_host::group::is_raft;
 use onecopy_host::view_service::Kept;
 use onecopy_host::{
-    ControlSettings, CoordinatorConfig, Fresh, GENESIS_GROUP, GroupSettings, Restored, VIEW_GROUP, ViewImage,
-    ViewSettings,
+    ControlSettings, CoordinatorConfig, Fresh, GENESIS_GROUP, GroupSettings, Placement, Restored, Restoring,
+    VIEW_GROUP, ViewImage, ViewSettings,
 };
+use onecopy_raft::Configuration;
 use onecopy_replica::{Base, Config};
-use onecopy_views::{Addresses, Database, Membership, NUMBERS_MAX, Start};
+use onecopy_views::{Addresses, Database, Kind, Membership, NUMBERS_MAX, NewDatabase, Start};
 
 use super::Node;
 use crate::disk::Disk;
@@ -44,13 +46,18 @@ pub(super) fn coordinators(profile: &Profile) -> CoordinatorConfig {
 }
 
 /// The databases of a run beside `main`: each has numbers of its own, and is held by a group of its own.
-fn databases(profile: &Profile) -> Vec<Database> {
+fn databases(profile: &Profile) -> Vec<NewDatabase> {
     let others = 1..profile.databases as u16;
-    let database = |number| Database {
-        name: format!("database-{number}"),
-        first: u16::from(NUMBERS_MAX) * number,
-        count: NUMBERS_MAX,
-        kind: onecopy_views::Kind::PrimaryBackup,
+    let database = |number| {
+        // That of Raft is the last one.
+        let copies = profile.raft_copies.filter(|_| u32::from(number) + 1 == profile.databases);
+        let database = Database {
+            name: format!("database-{number}"),
+            first: u16::from(NUMBERS_MAX) * number,
+            count: NUMBERS_MAX,
+            kind: if copies.is_some() { Kind::Raft } else { Kind::PrimaryBackup },
+        };
+        NewDatabase { database, copies }
     };
     others.map(database).collect()
 }
@@ -58,7 +65,7 @@ fn databases(profile: &Profile) -> Vec<Database> {
 /// What the replica of a group starts from.
 pub(super) fn group(
     disk: &Disk,
-    group: GroupId,
+    (group, placement): (GroupId, Placement),
     me: Member,
     boot: BootNumber,
     env: &mut Env,
@@ -69,10 +76,11 @@ pub(super) fn group(
     let fresh = Fresh::new(move |seed| machine(subject.as_deref(), seed, rules));
     let seed = [env.dice.number(), env.dice.number()];
     let mut state = Replicated::new(fresh.machine(seed), env.rules).bounded(env.profile.answers);
-    let mut base = Base::default();
+    let (mut base, mut configuration) = (Base::default(), Configuration::default());
     if let Some(image) = image {
-        state.restore(&image.bytes).expect("a snapshot on a simulated disk makes sense");
-        state.restore_finish().expect("a snapshot on a simulated disk is complete");
+        let mut restoring = Restoring::new(state, is_raft(recovered.state.as_deref()));
+        restoring.restore(&image.bytes).expect("a snapshot on a simulated disk makes sense");
+        (state, configuration) = restoring.finish().expect("a snapshot on a simulated disk is complete");
         base = Base { time: image.time, bytes: image.bytes.len() as u64 };
     }
     // A snapshot of what was damaged is damaged, and a replica that begins anew may die before its disk has
@@ -99,8 +107,17 @@ pub(super) fn group(
     seed.chunks_exact_mut(8).for_each(|part| part.copy_from_slice(&env.dice.number().to_le_bytes()));
     let (min_copies, scrub_interval) = (env.profile.min_copies, env.profile.scrub_interval);
     let slice_steps = env.profile.slice_steps;
-    let settings = GroupSettings { replica, memory_max: 0, min_copies, scrub_interval, slice_steps, seed };
-    (settings, Restored { recovered, state, base }, fresh)
+    let settings = GroupSettings {
+        replica,
+        placement,
+        election_timeout: ELECTION_TIMEOUT,
+        memory_max: 0,
+        min_copies,
+        scrub_interval,
+        slice_steps,
+        seed,
+    };
+    (settings, Restored { recovered, state, base, configuration }, fresh)
 }
 
 /// What the control side is told.

@@ -3,7 +3,7 @@
 use onecopy_core::{
     BootNumber, Entry, EntryId, Incarnation, Index, Instant, Member, NodeId, Term, View, ViewNumber,
 };
-use onecopy_host::{ControlObserver, Group, GroupObserver, ViewObserver};
+use onecopy_host::{ControlObserver, Group, GroupObserver, VIEW_GROUP, ViewObserver};
 use onecopy_raft::{Configuration, CorruptState, Raft, Role};
 use onecopy_replica::{HandoverError, Standing};
 use onecopy_views::{Command, MAIN, Membership, Monitor, Rejection, Table};
@@ -30,8 +30,11 @@ impl GroupObserver<Machine> for GroupWatch<'_> {
 
     fn committed(&mut self, group: &Group<Machine>, entry: &Entry) {
         let node = self.me.node;
+        self.committed_in_raft(group, entry);
         if group.replica().standing() == Standing::Primary {
-            self.env.checks.commits.push((group.id(), node, entry.id));
+            if group.replica().primary_backup().is_some() {
+                self.env.checks.commits.push((group.id(), node, entry.id));
+            }
             let members = group.replica().view().map_or(0, |view| view.members.len());
             self.env.checks.group(group.id()).enough.committed(entry.id.index, members);
         }
@@ -40,7 +43,15 @@ impl GroupObserver<Machine> for GroupWatch<'_> {
     fn view_changed(&mut self, group: &Group<Machine>, view: &View, standing: Standing, _: usize) {
         self.env.note(self.me.node, || format!("is {standing:?} in {}{view}", named(group)));
         let checks = self.env.checks.group(group.id());
-        checks.views.entered((self.me, self.boot), view, standing);
+        match (group.replica().raft(), &mut checks.raft) {
+            (Some(raft), Some(of)) if standing == Standing::Primary => {
+                of.reigns.elected(self.me.node, raft);
+                self.env.stats.reigns += 1;
+            }
+            (Some(_), _) => {}
+            (None, _) => checks.views.entered((self.me, self.boot), view, standing),
+        }
+        let checks = self.env.checks.group(group.id());
         let digests = &mut checks.digests;
         digests.is_off |= standing == Standing::Primary && digests.scarred.contains(&self.me.node);
     }
@@ -93,6 +104,20 @@ impl GroupObserver<Machine> for GroupWatch<'_> {
         let checks = self.env.checks.group(group.id());
         checks.digests.restored(self.me.node, scar::is_in(machine(group)));
         checks.installed(self.me.node, at.index, machine(group));
+    }
+}
+
+impl GroupWatch<'_> {
+    /// An entry is known to be committed; in a Raft group there is more to look at.
+    fn committed_in_raft(&mut self, group: &Group<Machine>, entry: &Entry) {
+        let checks = self.env.checks.group(group.id());
+        let (Some(raft), Some(of)) = (group.replica().raft(), &mut checks.raft) else { return };
+        of.reigns.applied(entry, 0, raft.term());
+        if raft.role() == Role::Leader {
+            of.reigns.committed(raft);
+            let configuration = raft.configuration().clone();
+            self.env.checks.raft_commits.push((group.id(), self.me.node, entry.id, configuration));
+        }
     }
 }
 
@@ -165,7 +190,7 @@ impl ViewObserver for ViewWatch<'_> {
         checks.raft.committed(raft);
         if let Some(epoch) = raft.log().epoch_at(raft.commit()) {
             let id = EntryId { index: raft.commit(), epoch };
-            checks.raft_commits.push((self.me, id, raft.configuration().clone()));
+            checks.raft_commits.push((VIEW_GROUP, self.me, id, raft.configuration().clone()));
         }
     }
 
@@ -180,7 +205,7 @@ impl ViewObserver for ViewWatch<'_> {
     }
 
     fn applied(&mut self, entry: &Entry, table: &Table, term: Term) {
-        self.env.checks.raft.applied(entry, table, term);
+        self.env.checks.raft.applied(entry, table.version(), term);
         self.env.checks.informed.executed(self.me, entry.id.epoch);
         self.env.checks.lives.learnt(table);
         self.env.checks.groups.values_mut().for_each(|group| group.views.learnt(table));
@@ -188,7 +213,7 @@ impl ViewObserver for ViewWatch<'_> {
 
     fn installed(&mut self, at: EntryId, table: &Table) {
         self.env.stats.snapshots[2] += 1;
-        self.env.checks.raft.installed(at.index, table);
+        self.env.checks.raft.installed(at.index, table.version());
         self.env.checks.informed.executed(self.me, at.epoch);
     }
 }

@@ -22,8 +22,8 @@ use onecopy_core::{
 };
 
 use crate::{
-    Addresses, ClockError, ClockReading, Command, Evidence, GroupReport, Moment, Monitor, MonitorConfig,
-    Ping, Proposal, Reason, Registration, Rejection, ReplicaRole, Table,
+    Addresses, ClockError, ClockReading, Command, Database, Evidence, GroupReport, Kind, Moment, Monitor,
+    MonitorConfig, Ping, Proposal, Reason, Registration, Rejection, ReplicaRole, Table,
 };
 
 const N1: NodeId = NodeId(1);

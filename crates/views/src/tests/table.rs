@@ -256,3 +256,30 @@ fn a_number_belongs_to_one_database() {
     is_not_allowed(&table, &create_database(GroupId(3), "carts:3"));
     assert_eq!(refused(&table, &create_database(G2, "carts:21")), Rejection::GroupExists(G2));
 }
+
+#[test]
+fn a_raft_group_keeps_its_founders_and_an_odd_number_of_copies() {
+    let (group, number) = (GroupId(2), ViewNumber(1));
+    let database = "locks:21".parse::<Database>().expect("a database");
+    let create = |copies: u32, nodes: u32| Command::CreateDatabase {
+        group,
+        database: Database { kind: Kind::Raft, ..database.clone() },
+        copies,
+        members: (1..=nodes).map(|node| member(NodeId(node))).collect(),
+        primary: N1,
+        boot: BootNumber(1),
+    };
+    let mut table = Table::default();
+    for (copies, nodes) in [(0, 1), (2, 2), (4, 4), (3, 2)] {
+        is_not_allowed(&table, &create(copies, nodes));
+    }
+    table.apply(&create(3, 3), Rules::default()).expect("three of three");
+    is_not_allowed(&table, &Command::SetCopies { group, copies: 5 });
+    let removal = Command::RemoveMember { group, expected: number, node: N2, reason: Reason::Silent };
+    is_not_allowed(&table, &removal);
+    is_not_allowed(&table, &Command::Handover { group, expected: number, heir: N2, boot: BootNumber(1) });
+    // Others say who leads it.
+    let led = View { number: ViewNumber(7), primary: N3, ..table.groups()[&group].view.clone() };
+    let shown = table.with_leaders(|_| Some(led.clone()));
+    assert_eq!((shown.groups()[&group].view.primary, table.kind(group)), (N3, Kind::Raft));
+}

@@ -255,7 +255,10 @@ fn a_backup_that_can_hold_no_more_takes_no_more_and_is_not_silent() {
     prepare(&mut rig, 4, b"t", 3);
     let said = rig.effects();
     let is_honest = |effect: &GroupEffect| {
-        matches!(effect, GroupEffect::Send { message: Message::PrepareOk { durable: Index(3), .. }, .. })
+        matches!(
+            effect,
+            GroupEffect::Send { message: PrimaryBackup(Message::PrepareOk { durable: Index(3), .. }), .. }
+        )
     };
     assert!(matches!(&said[..], [one] if is_honest(one)), "{said:?}");
     assert_eq!((rig.group.replica().commit(), rig.group.replica().log().last().index), (Index(3), Index(3)));
@@ -277,7 +280,10 @@ fn a_backup_acknowledges_while_it_executes() {
     rig.effects();
     prepare(&mut rig, 3, b"t", 2);
     let is_acknowledged = |effect: &GroupEffect| {
-        matches!(effect, GroupEffect::Send { message: Message::PrepareOk { durable: Index(3), .. }, .. })
+        matches!(
+            effect,
+            GroupEffect::Send { message: PrimaryBackup(Message::PrepareOk { durable: Index(3), .. }), .. }
+        )
     };
     assert!(rig.effects().iter().any(is_acknowledged));
     assert_eq!((rig.group.replica().commit(), rig.group.applied()), (Index(2), Index(0)));

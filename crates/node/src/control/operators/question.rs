@@ -2,7 +2,7 @@
 
 use onecopy_core::{BootNumber, GroupId, Member, NodeId, View, ViewNumber};
 use onecopy_host::MemberChange;
-use onecopy_views::{Command, Database, NoDatabase, Rejection, Table};
+use onecopy_views::{Command, Database, Kind, NoDatabase, NoKind, Rejection, Table};
 
 use crate::operation::Operation;
 
@@ -41,7 +41,9 @@ impl Question {
                 }
                 Ok(Self::Command(Command::SetCopies { group, copies }))
             }
-            Operation::CreateDatabase { name, numbers, copies } => create(&name, &numbers, copies, table),
+            Operation::CreateDatabase { name, numbers, replication, copies } => {
+                create((&name, &numbers), replication.as_deref(), copies, table)
+            }
             Operation::SetDatabase { name, copies } => {
                 let group = table.databases().find(|(_, database)| database.name == name);
                 let (group, _) = group.ok_or_else(|| {
@@ -174,16 +176,24 @@ pub(crate) fn said(command: &Command) -> String {
 }
 
 /// A new database. Who is to hold it is up to the leader of the view service.
-fn create(name: &str, numbers: &str, copies: Option<u32>, table: &Table) -> Result<Question, String> {
+fn create(
+    (name, numbers): (&str, &str),
+    replication: Option<&str>,
+    copies: Option<u32>,
+    table: &Table,
+) -> Result<Question, String> {
     let database: Database =
         format!("{name}:{numbers}").parse().map_err(|error: NoDatabase| error.to_string())?;
+    let kind: Kind =
+        replication.map_or(Ok(Kind::default()), str::parse).map_err(|error: NoKind| error.to_string())?;
+    let database = Database { kind, ..database };
     // What is there already would pass for what this question has brought about.
     table.has_room_for(&database).map_err(|rejection| match rejection {
         Rejection::NotAllowed(problem) => format!("{database} cannot be created: {problem}"),
         rejection => rejection.to_string(),
     })?;
-    if copies == Some(0) {
-        return Err("a database has at least one copy".to_owned());
+    if let Some(problem) = copies.and_then(|copies| kind.problem_with(copies)) {
+        return Err(format!("{database} cannot be created: {problem}"));
     }
     let (group, copies) = (GroupId(0), copies.unwrap_or(0));
     let (members, primary, boot) = (Vec::new(), NodeId(0), BootNumber(0));

@@ -161,7 +161,12 @@ fn what_makes_no_sense_is_refused_at_once() {
 }
 
 fn new_database(name: &str, numbers: &str, copies: Option<u32>) -> Operation {
-    Operation::CreateDatabase { name: name.to_owned(), numbers: numbers.to_owned(), copies }
+    Operation::CreateDatabase {
+        name: name.to_owned(),
+        numbers: numbers.to_owned(),
+        replication: None,
+        copies,
+    }
 }
 
 #[test]

@@ -1,0 +1,172 @@
+//! Raft groups with real processes: leaders are killed, paused and stopped under load, also while no view
+//! service is there, and nothing that was acknowledged is lost, counted twice or read too old.
+//!
+//! `ONECOPY_ROUNDS` sets how often the kill loop kills (3 by default).
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use onecopy::status::report::GroupReport;
+use onecopy_harness::load::{Fate, Load};
+use onecopy_harness::{Cluster, Options, PATIENCE, wait};
+
+const NUMBER: u16 = 16;
+
+fn cluster(options: Options) -> Cluster {
+    Cluster::start(Options { databases: vec![format!("locks:{NUMBER}:raft:3")], ..options })
+}
+
+/// The Raft group, as the newest of the nodes know it.
+fn locks(cluster: &Cluster) -> Option<GroupReport> {
+    cluster.report().groups.into_iter().find(|group| group.database.starts_with("locks:"))
+}
+
+/// Who leads it, once somebody has been elected: another one than `old`.
+fn leader(cluster: &Cluster, old: Option<u32>) -> u32 {
+    wait("a leader of the Raft group", PATIENCE, || {
+        let group = locks(cluster)?;
+        let role =
+            |replica: &onecopy_node::ReplicaStatus| replica.group == group.group && replica.role == "primary";
+        let leads = cluster.status(group.primary)?.replicas.iter().any(role);
+        (leads && Some(group.primary) != old).then_some(group.primary)
+    })
+}
+
+fn others(cluster: &Cluster, left_out: u32) -> Vec<SocketAddr> {
+    let ids = cluster.data_ids().into_iter().filter(|id| *id != left_out);
+    ids.map(|id| cluster.redis_address(id)).collect()
+}
+
+fn rounds() -> usize {
+    std::env::var("ONECOPY_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(3)
+}
+
+/// Checks a load against the data, through every node, and says what happened.
+fn conclude(what: &str, cluster: &Cluster, load: Load) {
+    let history = load.stop();
+    for id in cluster.data_ids() {
+        history.verify(&mut cluster.client_in(id, NUMBER));
+    }
+    let (acknowledged, unknown) = (history.count(Fate::Acknowledged), history.count(Fate::Unknown));
+    println!(
+        "{what}: {acknowledged} writes acknowledged and none lost, {unknown} unknown, {} reads",
+        history.reads
+    );
+    assert!(acknowledged > 100, "hardly anything was written: the test proves nothing");
+}
+
+#[test]
+fn a_killed_leader_loses_nothing_and_another_is_elected_again_and_again() {
+    let mut cluster = cluster(Options::default());
+    for round in 1..=rounds() {
+        let leads = leader(&cluster, None);
+        let _: () = redis::cmd("FLUSHALL").query(&mut cluster.client_in(leads, NUMBER)).expect("FLUSHALL");
+        let addresses = others(&cluster, leads);
+        let load = Load::start_in(NUMBER, 4, &addresses, &addresses);
+        load.wait_for_success(PATIENCE);
+        std::thread::sleep(Duration::from_millis(300));
+        load.take_longest_gap();
+        cluster.kill(leads);
+        load.wait_for_success(PATIENCE);
+        leader(&cluster, Some(leads));
+        std::thread::sleep(Duration::from_millis(500));
+        let gap = load.take_longest_gap();
+        cluster.start_node(leads);
+        cluster.wait_until_up(leads);
+        load.wait_for_success(PATIENCE);
+        std::thread::sleep(Duration::from_millis(500));
+        conclude(&format!("round {round}, a pause of {gap:?}"), &cluster, load);
+    }
+}
+
+#[test]
+fn a_leader_is_succeeded_while_the_view_service_is_down() {
+    let mut cluster = cluster(Options { separate: true, ..Options::default() });
+    let leads = leader(&cluster, None);
+    let addresses = others(&cluster, leads);
+    let load = Load::start_in(NUMBER, 4, &addresses, &addresses);
+    load.wait_for_success(PATIENCE);
+    let view_nodes = cluster.view_ids();
+    cluster.kill_all(&view_nodes);
+    cluster.kill(leads);
+    load.wait_for_success(PATIENCE);
+    let next = leader(&cluster, Some(leads));
+    assert_ne!(next, leads);
+    cluster.start_node(leads);
+    std::thread::sleep(Duration::from_millis(500));
+    view_nodes.iter().for_each(|id| cluster.start_node(*id));
+    wait("all nodes serving", PATIENCE, || {
+        let serves = |id: &u32| {
+            let mut client = cluster.try_client(*id).ok()?;
+            redis::cmd("SELECT").arg(NUMBER).query::<()>(&mut client).ok()?;
+            redis::cmd("DBSIZE").query::<u64>(&mut client).ok()
+        };
+        cluster.data_ids().iter().all(|id| serves(id).is_some()).then_some(())
+    });
+    conclude("without the view service", &cluster, load);
+}
+
+#[test]
+fn a_stopped_follower_holds_up_nobody_and_a_stopped_leader_makes_way() {
+    let mut cluster = cluster(Options::default());
+    let leads = leader(&cluster, None);
+    let follower = cluster.data_ids().into_iter().find(|id| *id != leads).expect("there are three");
+    let address = [cluster.redis_address(leads)];
+    let load = Load::start_in(NUMBER, 2, &address, &address);
+    load.wait_for_success(PATIENCE);
+    load.take_longest_gap();
+    cluster.pause(follower);
+    std::thread::sleep(Duration::from_secs(2));
+    let gap = load.take_longest_gap();
+    cluster.resume(follower);
+    assert!(gap < Duration::from_millis(700), "a stopped follower held up a write for {gap:?}");
+    conclude("beside a stopped follower", &cluster, load);
+    // Told to stop, a leader has another one elected first.
+    let load_at = others(&cluster, leads);
+    let _: () = redis::cmd("FLUSHALL").query(&mut cluster.client_in(leads, NUMBER)).expect("FLUSHALL");
+    let load = Load::start_in(NUMBER, 2, &load_at, &load_at);
+    load.wait_for_success(PATIENCE);
+    assert!(cluster.terminate(leads).success());
+    load.wait_for_success(PATIENCE);
+    leader(&cluster, Some(leads));
+    cluster.start_node(leads);
+    cluster.wait_until_up(leads);
+    conclude("beside a leader that was told to stop", &cluster, load);
+}
+
+#[test]
+fn operators_create_raft_groups_see_who_leads_and_hand_over() {
+    let mut cluster = cluster(Options::default());
+    let first = leader(&cluster, None);
+    let shown = locks(&cluster).expect("it is there");
+    assert_eq!((shown.kind.as_str(), shown.copies_wanted, shown.copies_have), ("raft", 3, 3));
+    let said = cluster.must_operate(&["group", "handover", "--group", &shown.group.to_string()]);
+    assert!(said.contains("handed over"), "{said}");
+    assert_ne!(leader(&cluster, Some(first)), first);
+    cluster.must_operate(&["database", "create", "more", "--numbers", "20", "--replication", "raft"]);
+    let more = wait("the new database", PATIENCE, || {
+        cluster.report().groups.into_iter().find(|group| group.database == "more:20")
+    });
+    assert_eq!((more.kind.as_str(), more.copies_wanted), ("raft", 3), "the next odd number after two");
+    wait("a write in it", PATIENCE, || {
+        redis::cmd("SET").arg("k").arg("v").query::<()>(&mut cluster.client_in(1, 20)).ok()
+    });
+    for (copies, replication, why) in
+        [("2", "raft", "1, 3 or 5 copies"), ("3", "optimistic", "cannot be replicated optimistically yet")]
+    {
+        let refused = cluster.operate(&[
+            "database",
+            "create",
+            "x",
+            "--numbers",
+            "30",
+            "--replication",
+            replication,
+            "--copies",
+            copies,
+        ]);
+        let said =
+            String::from_utf8_lossy(&refused.stderr).into_owned() + &String::from_utf8_lossy(&refused.stdout);
+        assert!(!refused.status.success() && said.contains(why), "{said}");
+    }
+}
