@@ -147,7 +147,8 @@ impl Message {
     }
 
     /// Whether it answers something that was said in the sender's view.
-    pub(crate) fn is_answer(&self) -> bool {
+    #[must_use]
+    pub fn is_answer(&self) -> bool {
         match self {
             Self::PrepareOk { .. }
             | Self::PrepareReject { .. }

@@ -172,6 +172,12 @@ impl Replica {
         }
     }
 
+    /// Whether it waits for a snapshot of its own state.
+    #[must_use]
+    pub fn takes_snapshot(&self) -> bool {
+        self.core.snapshots.is_taking()
+    }
+
     /// What this replica is in its view.
     #[must_use]
     pub fn standing(&self) -> Standing {
@@ -386,6 +392,7 @@ impl Protocol for Replica {
         let (commit, durable) = (core.commit, core.disk.durable);
         assert!(base <= commit && commit <= last, "commit {commit} is not in {base}..={last}");
         assert!(durable <= last, "durable {durable} is beyond the log's end {last}");
+        core.check_base();
         match &self.role {
             Role::Primary(primary) => {
                 let view = core.view.as_ref().expect("a primary has a view");

@@ -114,6 +114,11 @@ impl Snapshots {
         *self = Self::new(EntryId::ZERO, Base::default());
     }
 
+    /// Whether one is being made.
+    pub(crate) fn is_taking(&self) -> bool {
+        self.taking
+    }
+
     pub(crate) fn give_up(&mut self) {
         self.taking = false;
     }
@@ -199,6 +204,17 @@ impl Core {
         if grown && news {
             self.take_snapshot(step);
         }
+    }
+
+    /// What is known of the log's base and of the snapshot that it is fit together.
+    pub(crate) fn check_base(&self) {
+        let (base, snapshots) = (self.log.base(), &self.snapshots);
+        assert!(
+            snapshots.taken != base || self.base_time == snapshots.about.time,
+            "the log begins after {base} at {:?}, and the snapshot is of {:?}",
+            self.base_time,
+            snapshots.about.time
+        );
     }
 
     /// Takes a snapshot, unless one is being taken, or there is one of this very state.

@@ -20,7 +20,7 @@ use crate::faults::Fault;
 use crate::node::{Happened, Node, agreement};
 use crate::profile::Profile;
 use crate::stray::Stray;
-use crate::trace::Trace;
+use crate::trace::{Trace, violated};
 
 /// Of a thousand runs, how many begin with the founding of the view service.
 const FOUNDINGS: u64 = 200;
@@ -304,9 +304,15 @@ impl World {
             let durable = replica.status(node.clock.instant(self.env.time)).durable;
             let (member, log) = ((id, node.generation), replica.log());
             self.env.checks.durable.look(member, *group, (log, durable), &node.disk);
-            if let (Some(raft), Some(of)) = (replica.raft(), &mut checks.raft) {
-                let leads = (raft.role() == Role::Leader).then(|| raft.term());
-                of.logs.look(id, node.generation, leads, raft.log());
+            match (replica.raft(), &mut checks.raft) {
+                (Some(raft), Some(of)) => {
+                    let leads = (raft.role() == Role::Leader).then(|| raft.term());
+                    of.logs.look(id, node.generation, leads, raft.log());
+                }
+                _ => checks.logs.look(id, node.generation, None, replica.log()),
+            }
+            if process.group(*group).is_some_and(Group::awaits_lost_image) {
+                violated("images", format!("{id} waits for an image of {group} that nobody makes"));
             }
         }
         if let Some(raft) = process.raft() {

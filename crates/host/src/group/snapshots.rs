@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use onecopy_core::chunks::{CHUNK, Chunk};
 use onecopy_core::{EntryId, StateMachine, Timestamp};
-use onecopy_replica::Input;
+use onecopy_replica::{Input, Replica};
 
 use super::image::{self, Restoring};
 use super::{Group, GroupEffect, GroupObserver};
@@ -87,6 +87,13 @@ impl<M: StateMachine> Group<M> {
         if let Some(epoch) = self.replication.log().epoch_at(self.applied) {
             self.begin_snapshot(EntryId { index: self.applied, epoch }, self.applied_time, observer);
         }
+    }
+
+    /// Whether the log waits for an image that nobody makes: then it would grow for ever. Never.
+    #[must_use]
+    pub fn awaits_lost_image(&self) -> bool {
+        let awaits = self.replication.primary_backup().is_some_and(Replica::takes_snapshot);
+        awaits && self.snapshots.taking.is_none() && !self.execution.wants_snapshot()
     }
 
     /// Begins an image of the state as it is, which is that after `at`.

@@ -45,7 +45,7 @@
 //! - [`quorums`]: what is committed is durable at a majority, of each half if there are two – Raft paper,
 //!   sections 5.3 and 6
 //! - [`raft`]: election safety, leader completeness, state machine safety – Raft paper, Figure 3
-//! - [`raft_logs`]: leader append-only, log matching – Raft paper, Figure 3
+//! - [`logs`]: leader append-only, log matching – Raft paper, Figure 3
 //! - [`kept`]: where nodes are only busy, nobody loses their place – rule `BusyIsNotDead`
 //! - [`led`]: on slow links, too, somebody leads – Raft paper, section 5.6; rule `PatientElections`
 //! - [`bounded`]: logs and queues keep their bounds – the settings of `crates/replica`
@@ -75,6 +75,7 @@ pub mod ledger;
 pub mod linearizable;
 pub mod liveness;
 pub mod lives;
+pub mod logs;
 pub mod looks;
 pub mod lost;
 pub mod members;
@@ -83,7 +84,6 @@ pub mod petitions;
 pub mod promise;
 pub mod quorums;
 pub mod raft;
-pub mod raft_logs;
 pub mod search;
 pub mod second;
 pub mod tail;
@@ -124,6 +124,8 @@ pub struct GroupChecks {
     pub tail: tail::Tail,
     /// How many copies there were of what was committed.
     pub enough: enough::Enough,
+    /// The logs of its copies, unless it is a Raft group.
+    pub logs: logs::Logs,
     /// If it is a Raft group: its reigns and logs.
     pub raft: Option<RaftGroup>,
     /// How many operations have been answered since the faults ended.
@@ -140,7 +142,7 @@ pub struct RaftGroup {
     /// Who led, and what was committed.
     pub reigns: raft::RaftChecks,
     /// The logs.
-    pub logs: raft_logs::RaftLogs,
+    pub logs: logs::Logs,
 }
 
 impl GroupChecks {
@@ -155,6 +157,7 @@ impl GroupChecks {
             images: images::Images::default(),
             tail: tail::Tail::default(),
             enough: enough::Enough::default(),
+            logs: logs::Logs::default(),
             raft: is_raft.then(RaftGroup::default),
             served: 0,
             seen: (0, 0),
@@ -202,7 +205,7 @@ pub struct Checks {
     /// The view service's Raft group.
     pub raft: raft::RaftChecks,
     /// Its logs.
-    pub raft_logs: raft_logs::RaftLogs,
+    pub raft_logs: logs::Logs,
     /// What view nodes were told in their terms.
     pub raft_agreed: agreed::Agreed,
     /// What view nodes know of the others.

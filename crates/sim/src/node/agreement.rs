@@ -1,5 +1,7 @@
 //! What followers are told and what they say, for [`crate::checks::agreed`].
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use onecopy_core::NodeId;
 use onecopy_host::Replication;
 use onecopy_raft::{Message as RaftMessage, Raft, Role};
@@ -22,6 +24,18 @@ pub(super) fn hears(checks: &mut GroupChecks, me: NodeId, copy: &Replication, me
         }
         _ => {}
     }
+}
+
+/// If a message answers what was said in an earlier view: what the replica is, in short. It changes nothing.
+pub(super) fn hears_late(copy: &Replication, message: &GroupMessage) -> Option<u64> {
+    let GroupMessage::PrimaryBackup(message) = message else { return None };
+    let replica = copy.primary_backup()?;
+    let is_late = message.is_answer() && message.view().is_some_and(|view| view < replica.view_number());
+    is_late.then(|| {
+        let mut hasher = DefaultHasher::new();
+        replica.hash(&mut hasher);
+        hasher.finish()
+    })
 }
 
 /// A copy of a group says something.

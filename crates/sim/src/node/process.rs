@@ -266,11 +266,22 @@ impl Process {
                 Happened::SnapshotWanted(group) => data.snapshot_wanted(group, u64::MAX, watch),
                 Happened::Archived(event) => data.archived(now, event, watch, out),
                 Happened::Received(from, Packet::Replica(group, message)) => {
+                    let mut late = None;
                     if let Some(group) = data.group(group) {
                         let checks = watch.env.checks.group(group.id());
                         agreement::hears(checks, self.me.node, group.replica(), &message);
+                        late =
+                            agreement::hears_late(group.replica(), &message).map(|is| (is, message.clone()));
                     }
                     data.received(now, from, group, message, watch, out);
+                    if let (Some(group), Some((was, message))) = (data.group(group), late)
+                        && agreement::hears_late(group.replica(), &message) != Some(was)
+                    {
+                        violated(
+                            "agreed",
+                            format!("{from} answers to an earlier view, and is heard: {message:?}"),
+                        );
+                    }
                 }
                 Happened::Received(from, Packet::Heartbeat(message)) => {
                     data.heartbeat(now, from, message, out);

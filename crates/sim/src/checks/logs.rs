@@ -1,21 +1,22 @@
-//! The logs of a Raft group, that of the view service and those that hold data (Raft paper, Figure 3). *Leader append-only*: a leader never overwrites or
-//! deletes entries of its log. *Log matching*: if two logs contain an entry with the same index and term,
-//! they are identical up to it. By induction it is enough that every entry that was ever seen has one content
-//! and one predecessor. And a snapshot takes nothing away that follows it: a member that has acknowledged
-//! those entries may be needed for them (section 7: "if the follower receives a snapshot that describes a
-//! prefix of its log, entries following the snapshot are still valid and must be retained").
+//! The logs of a group, of whichever kind (Raft paper, Figure 3). *Leader append-only*: a leader never
+//! overwrites or deletes entries of its log. *Log matching*: if two logs contain an entry with the same index
+//! and epoch (term, or view), they are identical up to it. By induction it is enough that every entry that was
+//! ever seen has one content and one predecessor. And a snapshot takes nothing away that follows it: a member
+//! that has acknowledged those entries may be needed for them (section 7: "if the follower receives a snapshot
+//! that describes a prefix of its log, entries following the snapshot are still valid and must be retained").
 
 use std::collections::BTreeMap;
 
 use onecopy_core::log::Log;
 use onecopy_core::{Entry, EntryId, NodeId, Term};
 
-use super::raft::CHECKER;
 use crate::trace::violated;
 
-/// What was seen of all logs.
+const CHECKER: &str = "logs";
+
+/// What was seen of all logs of a group.
 #[derive(Debug, Default)]
-pub struct RaftLogs {
+pub struct Logs {
     /// Every entry, and the one before it.
     entries: BTreeMap<EntryId, (Entry, EntryId)>,
     /// How far the log of each member has been looked at, and in which process.
@@ -24,7 +25,7 @@ pub struct RaftLogs {
     leads: BTreeMap<NodeId, (u64, Term, EntryId)>,
 }
 
-impl RaftLogs {
+impl Logs {
     /// Looks at the log of a member, after every turn of it. `process` tells apart the processes of a
     /// machine, and `leads` is its term if it is the leader.
     pub fn look(&mut self, me: NodeId, process: u64, leads: Option<Term>, log: &Log) {
@@ -44,7 +45,8 @@ impl RaftLogs {
     /// appends in the same turn; a snapshot leaves nothing behind it.
     fn retained(&self, me: NodeId, looked: EntryId, log: &Log) {
         let base = log.base();
-        if log.last() != base || looked.index <= base.index {
+        // A copy without a snapshot has begun anew: it counts nowhere.
+        if log.last() != base || base == EntryId::ZERO || looked.index <= base.index {
             return;
         }
         let mut id = looked;
@@ -117,7 +119,7 @@ mod tests {
 
     #[test]
     fn logs_that_differ_before_an_equal_entry_are_caught() {
-        let mut logs = RaftLogs::default();
+        let mut logs = Logs::default();
         logs.look(NodeId(1), 1, None, &log(&[1, 1, 3]));
         logs.look(NodeId(2), 1, None, &log(&[1, 2]));
         assert_eq!(caught(|| logs.look(NodeId(2), 1, None, &log(&[1, 2, 3]))), Some(CHECKER));
@@ -125,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_snapshot_in_place_of_a_log_that_covers_it_is_caught() {
-        let mut logs = RaftLogs::default();
+        let mut logs = Logs::default();
         logs.look(NodeId(1), 1, None, &log(&[1, 1, 3]));
         logs.look(NodeId(2), 1, None, &log(&[1, 2]));
         let snapshot = Log::new(EntryId::new(2, 1));
@@ -135,7 +137,7 @@ mod tests {
 
     #[test]
     fn a_leader_that_cuts_its_log_is_caught() {
-        let mut logs = RaftLogs::default();
+        let mut logs = Logs::default();
         let leads = Some(Term(2));
         logs.look(NodeId(1), 1, leads, &log(&[1, 2]));
         logs.look(NodeId(1), 1, leads, &log(&[1, 2, 2]));
