@@ -62,6 +62,8 @@ pub enum Rule {
     OnceTokens,
     /// A transaction is executed as a whole or not at all, and nobody sees half of it.
     AtomicTransactions,
+    /// A script that is stopped leaves nothing: what it had written is undone.
+    StoppedScripts,
     /// `WATCH`: a transaction is executed only if no key that it watches has changed.
     WatchedKeys,
     /// E3: what is remembered of answers is bounded, so that whatever a replica writes down it can read
@@ -111,7 +113,7 @@ pub enum Rule {
 
 impl Rule {
     /// The rules that a cluster lives by, in the order of the documentation.
-    pub const ALL: [Self; 45] = [
+    pub const ALL: [Self; 46] = [
         Self::AllBackupsFirst,
         Self::OnlyThePrimary,
         Self::NoOldPrimaries,
@@ -138,6 +140,7 @@ impl Rule {
         Self::ExactlyOnce,
         Self::OnceTokens,
         Self::AtomicTransactions,
+        Self::StoppedScripts,
         Self::WatchedKeys,
         Self::BoundedAnswers,
         Self::SameResult,

@@ -84,6 +84,8 @@ mod index;
 mod machine;
 pub mod number;
 mod pieces;
+mod scripting;
+mod scripts;
 mod scrub;
 mod seed;
 mod slot;
@@ -91,6 +93,7 @@ mod steps;
 mod tokens;
 mod transaction;
 mod trash;
+mod undo;
 mod value;
 mod watches;
 
@@ -102,7 +105,10 @@ pub mod slots;
 
 pub use error::CommandError;
 pub use machine::{DATABASES, DatabaseSize, Keyspace, REPLY_BYTES_MAX, RESPONSE_BYTES_WANTED};
+pub use scripting::SCRIPT_STEPS_MAX;
+pub use scripts::SCRIPTS_BYTES_MAX;
 pub use steps::STEPS_MAX;
 pub use tokens::{ANSWER_BYTES_MAX, TOKEN_BYTES_MAX};
 pub use transaction::TRANSACTION_COMMANDS_MAX;
+pub use undo::UNDO_BYTES_MAX;
 pub use value::TEXT_BYTES_MAX;

@@ -1,10 +1,13 @@
 //! The keyspace as a state machine: how entries, reads and images reach the databases.
 
+use std::cell::RefCell;
+
 use onecopy_core::machine::RestoreError;
 use onecopy_core::{
     ApplyContext, Budget, Footprint, Incarnation, Place, QueryContext, Rule, Rules, Seen, StateMachine,
     Timestamp,
 };
+use onecopy_script::Engine;
 
 use crate::database::Database;
 use crate::digest;
@@ -12,10 +15,12 @@ use crate::error::{CommandError, Outcome};
 use crate::execution::{Entry, Query, respond};
 use crate::footprint;
 use crate::image::{self, Image, Restore, encode};
+use crate::scripts::Scripts;
 use crate::scrub;
 use crate::seed::Seed;
 use crate::tokens::Tokens;
 use crate::trash::FREED_TOGETHER;
+use crate::undo::Journal;
 use crate::value::TEXT_BYTES_MAX;
 use crate::watches::{WatchId, Watches};
 
@@ -81,6 +86,12 @@ pub struct Keyspace {
     pub(crate) watches: Watches,
     pub(crate) rules: Rules,
     pub(crate) image: Option<Box<Image>>,
+    /// What a script has changed, while one runs.
+    pub(crate) journal: Option<Box<Journal>>,
+    /// The scripts and libraries that are known.
+    pub(crate) scripts: Scripts,
+    /// What the last script ran in. No part of the state.
+    pub(crate) engine: RefCell<Option<Engine>>,
     /// Databases that were flushed, and are not freed yet.
     flushed: Vec<Database>,
     restore: Option<Box<Restore>>,
@@ -103,6 +114,9 @@ impl Keyspace {
             watches: Watches::default(),
             rules,
             image: None,
+            journal: None,
+            scripts: Scripts::default(),
+            engine: RefCell::new(None),
             flushed: Vec::new(),
             restore: None,
         }
@@ -153,10 +167,23 @@ impl Keyspace {
         let Some(database) = self.databases.get_mut(usize::from(number)).and_then(Option::take) else {
             return;
         };
+        match &mut self.journal {
+            Some(journal) => journal.flushed(number, database),
+            None => self.release(database),
+        }
+    }
+
+    /// A database is of no more use, but for an image in the making.
+    pub(crate) fn release(&mut self, database: Box<Database>) {
         match &mut self.image {
             Some(image) => image.detach(*database),
             None => self.flushed.push(*database),
         }
+    }
+
+    /// Puts a database in the place of another one.
+    pub(crate) fn put_back(&mut self, number: u8, database: Box<Database>) -> Option<Box<Database>> {
+        self.databases[usize::from(number)].replace(database)
     }
 
     /// Swaps two databases. Whoever watches a key that is in one of them sees it change.
@@ -171,11 +198,17 @@ impl Keyspace {
             changed.iter().for_each(|key| self.touch(db, key));
         }
         self.databases.swap(first.into(), second.into());
+        if let Some(journal) = &mut self.journal {
+            journal.swapped(first, second);
+        }
     }
 
     /// A key changes that somebody may watch.
     pub(crate) fn touch(&mut self, db: u8, key: &[u8]) {
         if self.rules.hold(Rule::WatchedKeys) {
+            if let Some(journal) = &mut self.journal {
+                journal.touched(db, key, self.watches.registered_with(db, key));
+            }
             self.watches.touch(db, key);
         }
     }
@@ -196,7 +229,7 @@ impl Keyspace {
     /// See [`StateMachine::memory`].
     pub(crate) fn occupied(&self) -> u64 {
         let databases = self.databases.iter().flatten().map(|database| database.memory());
-        databases.sum::<u64>() + self.tokens.memory() + self.watches.memory()
+        databases.sum::<u64>() + self.tokens.memory() + self.watches.memory() + self.scripts.memory()
     }
 }
 
@@ -278,6 +311,7 @@ impl StateMachine for Keyspace {
 
     fn digest(&self) -> u64 {
         digest::of(self.clock, &self.databases, &self.tokens, &self.watches)
+            .wrapping_add(digest::of_scripts(&self.scripts))
     }
 
     fn scrub(&self, from: Place, bytes: usize) -> Seen {
@@ -287,7 +321,7 @@ impl StateMachine for Keyspace {
     fn snapshot_begin(&mut self) {
         self.snapshot_abandon();
         let header = encode::header(self.seed, self.clock, self.tokens.first());
-        self.image = Some(Box::new(Image::new(header, &self.watches)));
+        self.image = Some(Box::new(Image::new(header, &self.watches, &self.scripts)));
         self.tokens.begin_imaging();
         for (database, number) in self.databases.iter_mut().zip(0u8..) {
             if let Some(database) = database {
@@ -314,7 +348,7 @@ impl StateMachine for Keyspace {
 
     fn restore(&mut self, chunk: &[u8]) -> Result<(), RestoreError> {
         let restore = self.restore.get_or_insert_with(|| Box::new(Restore::new()));
-        restore.take(chunk, &mut self.databases, &mut self.tokens, &mut self.watches)?;
+        restore.take(chunk, &mut self.databases, &mut self.tokens, &mut self.watches, &mut self.scripts)?;
         if let Some((seed, clock)) = restore.header() {
             self.seed = seed;
             self.clock = clock;
@@ -326,7 +360,8 @@ impl StateMachine for Keyspace {
         match self.restore.take() {
             Some(restore) => {
                 let (databases, tokens, watches) = (&self.databases, &self.tokens, &self.watches);
-                restore.finish(image::digest(self.seed, self.clock, databases, tokens, watches))
+                let around = (self.seed, self.clock);
+                restore.finish(image::digest(around, databases, tokens, watches, &self.scripts))
             }
             None => Err(RestoreError { reason: "there is no image".into() }),
         }

@@ -226,7 +226,6 @@ impl Engine {
         let registered = environment.registered.borrow_mut().take().unwrap_or_default();
         if !is_ok {
             let text = text_of(&error)?.unwrap_or_default();
-            let text = text.strip_prefix("ERR ").unwrap_or(&text);
             return Ok(Err(format!("ERR Error registering functions: {text}")));
         }
         if registered.is_empty() {

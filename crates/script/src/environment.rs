@@ -201,10 +201,7 @@ impl<'h> Environment<'h> {
     fn register_function(&self, lua: &Lua, values: &MultiValue) -> Said {
         let mut registered = self.registered.borrow_mut();
         let Some(registered) = registered.as_mut() else {
-            return failed(
-                lua,
-                "ERR redis.register_function can only be called on FUNCTION LOAD command",
-            );
+            return failed(lua, "ERR redis.register_function can only be called on FUNCTION LOAD command");
         };
         match taken(values)? {
             Ok(function) if registered.iter().any(|other| other.name == function.name) => {
@@ -228,8 +225,9 @@ fn taken(values: &MultiValue) -> mlua::Result<Result<Registered, String>> {
             for pair in table.pairs::<Value, Value>() {
                 let (key, value) = pair?;
                 let Value::String(key) = key else {
-                    return Ok(Err("ERR named argument key given to redis.register_function is not a string"
-                        .into()));
+                    return Ok(Err(
+                        "ERR named argument key given to redis.register_function is not a string".into(),
+                    ));
                 };
                 match &*key.as_bytes() {
                     b"function_name" => fields.0 = value,
@@ -242,6 +240,9 @@ fn taken(values: &MultiValue) -> mlua::Result<Result<Registered, String>> {
                 }
             }
             fields
+        }
+        [_, callback] if !callback.is_function() => {
+            return Ok(Err("ERR second argument to redis.register_function must be a function".into()));
         }
         [name, callback] => ((*name).clone(), (*callback).clone(), Value::Nil, Value::Nil),
         [_] => {
@@ -256,12 +257,7 @@ fn taken(values: &MultiValue) -> mlua::Result<Result<Registered, String>> {
     Ok(function(&name, callback, &flags, &description))
 }
 
-fn function(
-    name: &Value,
-    callback: Value,
-    flags: &Value,
-    description: &Value,
-) -> Result<Registered, String> {
+fn function(name: &Value, callback: Value, flags: &Value, description: &Value) -> Result<Registered, String> {
     let name = match name {
         Value::String(name) => name.as_bytes().to_vec(),
         Value::Nil => return Err("ERR redis.register_function must get a function name argument".into()),
@@ -348,10 +344,7 @@ fn set_repl(lua: &Lua, values: &MultiValue) -> Said {
     }
     match f64::from_lua(values[0].clone(), lua) {
         Ok(0.0 | 1.0 | 2.0 | 3.0) => said(Value::Nil),
-        _ => failed(
-            lua,
-            "ERR Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE.",
-        ),
+        _ => failed(lua, "ERR Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE."),
     }
 }
 

@@ -32,6 +32,35 @@ impl Flags {
         }
     }
 
+    /// All of them in a byte, for those who keep them.
+    #[must_use]
+    pub fn bits(self) -> u8 {
+        let flags = [
+            self.are_declared,
+            self.no_writes,
+            self.allow_oom,
+            self.allow_stale,
+            self.no_cluster,
+            self.allow_cross_slot_keys,
+        ];
+        flags.iter().rev().fold(0, |bits, flag| bits << 1 | u8::from(*flag))
+    }
+
+    /// The same from a byte, if all that are set in it are known.
+    #[must_use]
+    pub fn of_bits(bits: u8) -> Option<Self> {
+        let is_set = |bit: u32| bits >> bit & 1 == 1;
+        let flags = Self {
+            are_declared: is_set(0),
+            no_writes: is_set(1),
+            allow_oom: is_set(2),
+            allow_stale: is_set(3),
+            no_cluster: is_set(4),
+            allow_cross_slot_keys: is_set(5),
+        };
+        (flags.bits() == bits).then_some(flags)
+    }
+
     /// The names of those that are set.
     #[must_use]
     pub fn names(self) -> Vec<&'static str> {

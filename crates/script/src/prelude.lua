@@ -2,7 +2,7 @@
 -- is made. Then nothing that a script can reach can be changed by it, so that none sees what another one did.
 
 local host, log_levels, replication, version, version_number = ...
-local _G, error, hosted, pairs, position, rawset, readonly = _G, error, hosted, pairs, position, rawset, readonly
+local _G, error, hosted, pairs, position, rawget, readonly = _G, error, hosted, pairs, position, rawget, readonly
 local setfenv, setmetatable, tostring, type, xpcall = setfenv, setmetatable, tostring, type, xpcall
 
 local reset_cjson = cjson.reset
@@ -45,12 +45,14 @@ end
 local loading_now = false
 local library_globals = setmetatable({}, readonly({
   __index = function(_, name)
-    if name == "KEYS" or name == "ARGV" then missing(name) end
     if name == "redis" and loading_now then return loading end
-    return _G[name]
+    local value = rawget(_G, name)
+    if value == nil or name == "KEYS" or name == "ARGV" then missing(name) end
+    return value
   end,
 }))
 setmetatable(_G, readonly({ __index = function(_, name) missing(name) end }))
+setmetatable(loading, readonly({ __index = function(_, name) missing(name) end }))
 
 for _, library in pairs({
   _G, redis, loading, library_globals, bit, cjson, cmsgpack, coroutine, math, os, string,

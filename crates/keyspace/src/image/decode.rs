@@ -7,12 +7,17 @@
 use bytes::{Buf, BytesMut};
 use onecopy_core::machine::RestoreError;
 use onecopy_core::{Incarnation, Timestamp};
+use onecopy_script::{Described, Flags};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::large::{Awaited, NO_STREAM, Queue, is_large};
-use super::{END, EXPIRES, LARGE, MAGIC, PART, RECORD, STANDS, TOKENS, VERSION, WAS_THERE, WATCH, kind};
+use super::{
+    END, EXPIRES, LARGE, LIBRARY, MAGIC, PART, RECORD, SCRIPT, STANDS, TOKENS, VERSION, WAS_THERE, WATCH,
+    kind,
+};
 use crate::database::Database;
 use crate::machine::DATABASES;
+use crate::scripts::{Library, Scripts};
 use crate::seed::Seed;
 use crate::slot::New;
 use crate::slot::blocks::BLOCK;
@@ -69,9 +74,10 @@ impl Restore {
         databases: &mut [Option<Box<Database>>],
         tokens: &mut Tokens,
         watches: &mut Watches,
+        scripts: &mut Scripts,
     ) -> Result<(), RestoreError> {
         self.buffer.extend_from_slice(chunk);
-        while self.take_part(databases, tokens, watches)? {}
+        while self.take_part(databases, tokens, (watches, scripts))? {}
         Ok(())
     }
 
@@ -91,7 +97,7 @@ impl Restore {
         &mut self,
         databases: &mut [Option<Box<Database>>],
         tokens: &mut Tokens,
-        watches: &mut Watches,
+        (watches, scripts): (&mut Watches, &mut Scripts),
     ) -> Result<bool, RestoreError> {
         if self.buffer.is_empty() {
             return Ok(false);
@@ -101,11 +107,13 @@ impl Restore {
         }
         let Some(header) = self.header else { return self.take_header(tokens) };
         match self.buffer[0] {
-            PART => self.take_record(header, databases, tokens, watches),
-            RECORD | TOKENS | WATCH | END if !self.large.is_empty() => {
+            PART => self.take_record(header, databases, tokens, (watches, scripts)),
+            RECORD | TOKENS | WATCH | SCRIPT | LIBRARY | END if !self.large.is_empty() => {
                 Err(wrong("parts of a large value are missing"))
             }
-            RECORD | TOKENS | WATCH => self.take_record(header, databases, tokens, watches),
+            RECORD | TOKENS | WATCH | SCRIPT | LIBRARY => {
+                self.take_record(header, databases, tokens, (watches, scripts))
+            }
             END => self.take_end(),
             other => Err(wrong(format!("unknown part {other}"))),
         }
@@ -143,14 +151,14 @@ impl Restore {
         (seed, clock): (Seed, Timestamp),
         databases: &mut [Option<Box<Database>>],
         tokens: &mut Tokens,
-        watches: &mut Watches,
+        (watches, scripts): (&mut Watches, &mut Scripts),
     ) -> Result<bool, RestoreError> {
         let Some((mut header, rest)) = self.buffer.split_at_checked(RECORD_HEADER) else { return Ok(false) };
         let kind = header.get_u8();
         let number = header.get_u8();
         let length = usize::try_from(header.get_u64_le()).map_err(|_| wrong("a record is too long"))?;
-        if matches!(kind, TOKENS | WATCH) && number != 0 {
-            return Err(wrong("tokens and watches belong to no database"));
+        if matches!(kind, TOKENS | WATCH | SCRIPT | LIBRARY) && number != 0 {
+            return Err(wrong("tokens, watches and scripts belong to no database"));
         }
         let Some(slot) = databases.get_mut(usize::from(number)) else {
             return Err(wrong(format!("there is no database {number}")));
@@ -165,6 +173,8 @@ impl Restore {
         match kind {
             TOKENS => reader.tokens(tokens),
             WATCH => reader.watch(watches),
+            SCRIPT => reader.script(scripts),
+            LIBRARY => reader.library(scripts),
             PART => reader.part(number, slot.as_deref_mut(), &mut self.large),
             _ => {
                 let database = slot.get_or_insert_with(|| Box::new(Database::new(seed, clock)));
@@ -297,6 +307,38 @@ impl<'a> Reader<'a> {
             }
         }
         if self.rest.is_empty() { Ok(()) } else { Err("a record is longer than its contents") }
+    }
+
+    fn script(mut self, scripts: &mut Scripts) -> Result<(), &'static str> {
+        let is_loaded = self.flag()?;
+        let text = self.bytes()?;
+        if !scripts.add(text, is_loaded) {
+            return Err("a script comes twice, or there are too many");
+        }
+        if self.rest.is_empty() { Ok(()) } else { Err("a record is longer than its contents") }
+    }
+
+    fn library(mut self, scripts: &mut Scripts) -> Result<(), &'static str> {
+        let (name, text, mut functions) = (self.bytes()?.into(), self.bytes()?.into(), Vec::new());
+        for _ in 0..self.u32()? {
+            let name = self.bytes()?.to_vec();
+            let (is_described, description) = (self.flag()?, self.bytes()?.to_vec());
+            let [bits] = self.fixed()?;
+            let flags = Flags::of_bits(bits).ok_or("a function with unknown flags")?;
+            functions.push(Described { name, description: is_described.then_some(description), flags });
+        }
+        if scripts.load(Library { name, text, functions }, false).is_err() {
+            return Err("a library that may not be there");
+        }
+        if self.rest.is_empty() { Ok(()) } else { Err("a record is longer than its contents") }
+    }
+
+    fn flag(&mut self) -> Result<bool, &'static str> {
+        match self.fixed()? {
+            [0] => Ok(false),
+            [1] => Ok(true),
+            _ => Err("a mark that is neither there nor not"),
+        }
     }
 
     fn fixed<const N: usize>(&mut self) -> Result<[u8; N], &'static str> {

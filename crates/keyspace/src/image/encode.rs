@@ -5,8 +5,10 @@ use onecopy_core::Timestamp;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_64_with_seed};
 
 use super::{
-    END, EXPIRES, LARGE, MAGIC, Part, RECORD, STANDS, TOKENS, VERSION, WAS_THERE, WATCH, kind, large,
+    END, EXPIRES, LARGE, LIBRARY, MAGIC, Part, RECORD, SCRIPT, STANDS, TOKENS, VERSION, WAS_THERE, WATCH,
+    kind, large,
 };
+use crate::scripts::Scripts;
 use crate::seed::Seed;
 use crate::slot::Object;
 use crate::tokens::Executed;
@@ -86,6 +88,35 @@ pub(crate) fn watches(watches: &Watches, out: &mut Part) {
                 out.put_u8(db);
                 out.put_u8(if was_there { WAS_THERE } else { 0 } | if stands { STANDS } else { 0 });
                 put_bytes(key, out);
+            }
+            xxh3_64(&out[start..])
+        });
+        out.digest = out.digest.wrapping_add(digest);
+    }
+}
+
+/// All scripts and libraries.
+pub(crate) fn scripts(scripts: &Scripts, out: &mut Part) {
+    for script in scripts.iter() {
+        let digest = record(SCRIPT, 0, &mut out.bytes, |out| {
+            let start = out.len();
+            out.put_u8(script.is_loaded.into());
+            put_bytes(&script.text, out);
+            xxh3_64(&out[start..])
+        });
+        out.digest = out.digest.wrapping_add(digest);
+    }
+    for library in scripts.libraries() {
+        let digest = record(LIBRARY, 0, &mut out.bytes, |out| {
+            let start = out.len();
+            put_bytes(&library.name, out);
+            put_bytes(&library.text, out);
+            put_count(library.functions.len(), out);
+            for function in &library.functions {
+                put_bytes(&function.name, out);
+                out.put_u8(function.description.is_some().into());
+                put_bytes(function.description.as_deref().unwrap_or_default(), out);
+                out.put_u8(function.flags.bits());
             }
             xxh3_64(&out[start..])
         });

@@ -59,17 +59,20 @@ pub(crate) use decode::Restore;
 
 use self::large::Cursor;
 use crate::database::Database;
+use crate::scripts::Scripts;
 use crate::seed::Seed;
 use crate::tokens::Tokens;
 use crate::watches::Watches;
 
 const MAGIC: &[u8; 7] = b"1COPYKS";
-const VERSION: u8 = 5;
+const VERSION: u8 = 6;
 const RECORD: u8 = 1;
 const END: u8 = 2;
 const TOKENS: u8 = 3;
 const PART: u8 = 4;
 const WATCH: u8 = 5;
+const SCRIPT: u8 = 6;
+const LIBRARY: u8 = 7;
 /// What is said of a watched key.
 const WAS_THERE: u8 = 1;
 const STANDS: u8 = 1 << 1;
@@ -129,14 +132,15 @@ pub(crate) fn write_database(
 
 /// The digest that an image of this state has.
 pub(crate) fn digest(
-    seed: Seed,
-    clock: Timestamp,
+    (seed, clock): (Seed, Timestamp),
     databases: &[Option<Box<Database>>],
     tokens: &Tokens,
     watches: &Watches,
+    scripts: &Scripts,
 ) -> u64 {
     let mut part = encode::header(seed, clock, tokens.first());
     encode::watches(watches, &mut part);
+    encode::scripts(scripts, &mut part);
     part.bytes.clear();
     for (database, number) in databases.iter().zip(0u8..) {
         let Some(database) = database else { continue };
@@ -170,9 +174,10 @@ impl std::fmt::Debug for Image {
 }
 
 impl Image {
-    /// An image that begins with `header`, and these watches.
-    pub(crate) fn new(mut header: Part, watches: &Watches) -> Self {
+    /// An image that begins with `header`, these watches, and these scripts.
+    pub(crate) fn new(mut header: Part, watches: &Watches, scripts: &Scripts) -> Self {
         encode::watches(watches, &mut header);
+        encode::scripts(scripts, &mut header);
         let mut checksum = Xxh3::new();
         checksum.update(&header.bytes);
         Self { detached: Vec::new(), out: header, checksum, ended: false }
