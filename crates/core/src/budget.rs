@@ -28,6 +28,15 @@ impl Budget<'_> {
         }
     }
 
+    /// A command is about to take so many steps, whether it pauses or not: whoever made the slices may want to
+    /// know ([`Slices::charged`]). Unlike what is spent, that depends on the command and the state alone.
+    #[inline]
+    pub fn charge(self, steps: usize) {
+        if let Some(slices) = self.0 {
+            slices.charged.set(slices.charged.get().saturating_add(steps as u64));
+        }
+    }
+
     /// A command begins. Its name is for those who want to know what takes so long.
     #[inline]
     pub fn begin(self, command: &'static str) {
@@ -53,6 +62,7 @@ pub struct Slices<'a> {
     command: Cell<&'static str>,
     /// A command has begun within this slice.
     has_begun: Cell<bool>,
+    charged: Cell<u64>,
     pause: &'a dyn Fn(Pause) -> u64,
 }
 
@@ -61,13 +71,25 @@ impl<'a> Slices<'a> {
     /// next slice has. Then the command goes on.
     #[must_use]
     pub fn new(steps: u64, pause: &'a dyn Fn(Pause) -> u64) -> Self {
-        Self { left: Cell::new(steps), command: Cell::new(""), has_begun: Cell::new(true), pause }
+        Self {
+            left: Cell::new(steps),
+            command: Cell::new(""),
+            has_begun: Cell::new(true),
+            charged: Cell::new(0),
+            pause,
+        }
     }
 
     /// What commands spend from.
     #[must_use]
     pub fn budget(&self) -> Budget<'_> {
         Budget(Some(self))
+    }
+
+    /// How many steps were charged, of all slices.
+    #[must_use]
+    pub fn charged(&self) -> u64 {
+        self.charged.get()
     }
 
     /// How many steps the slice still has.

@@ -62,6 +62,8 @@ pub enum Rule {
     OnceTokens,
     /// A transaction is executed as a whole or not at all, and nobody sees half of it.
     AtomicTransactions,
+    /// A script that is stopped leaves nothing: what it had written is undone.
+    StoppedScripts,
     /// `WATCH`: a transaction is executed only if no key that it watches has changed.
     WatchedKeys,
     /// What a parked command was given is remembered until its coordinator has heard it.
@@ -117,7 +119,7 @@ pub enum Rule {
 
 impl Rule {
     /// The rules that a cluster lives by, in the order of the documentation.
-    pub const ALL: [Self; 49] = [
+    pub const ALL: [Self; 50] = [
         Self::AllBackupsFirst,
         Self::OnlyThePrimary,
         Self::NoOldPrimaries,
@@ -144,6 +146,7 @@ impl Rule {
         Self::ExactlyOnce,
         Self::OnceTokens,
         Self::AtomicTransactions,
+        Self::StoppedScripts,
         Self::WatchedKeys,
         Self::KeepWhatIsGiven,
         Self::ServeThePresent,

@@ -161,6 +161,23 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// A key is about to change: if all that happens may have to be undone, it is remembered as it is.
+    fn remember(&mut self, spot: Spot, key: &[u8]) {
+        if let Some(journal) = &mut self.keyspace.journal
+            && let Some(database) = self.keyspace.databases[usize::from(self.db)].as_deref()
+        {
+            journal.remember((self.db, database), (spot, key), self.apply.budget);
+        }
+    }
+
+    /// The same, of a key that was not looked for yet.
+    fn remember_key(&mut self, key: &[u8]) {
+        if self.keyspace.journal.is_some() {
+            let spot = self.locate(key);
+            self.remember(spot, key);
+        }
+    }
+
     /// A key changes: whoever watches it is to know. What removes a key need not say so: it will be missed.
     pub(crate) fn touch(&mut self, key: &[u8]) {
         if !self.keyspace.watches.is_empty() {
@@ -186,6 +203,7 @@ impl<'a> Context<'a> {
             }
             new => new,
         };
+        self.remember(spot, key);
         let is_gone = matches!(&new, New::Value(value) if value.content().is_gone());
         if is_gone || expires.is_some_and(|expires| expires <= self.clock()) {
             self.signal(key);
@@ -210,6 +228,7 @@ impl<'a> Context<'a> {
         let text = object.and_then(|object| object.value.text());
         if text.is_some_and(|text| text.len() > INLINE_MAX) {
             // No edit makes a string shorter, so this one stays where it is.
+            self.remember(spot, key);
             self.touch(key);
             let budget = self.budget();
             let edited = self.database_mut().change(spot, |value| match value {
@@ -272,7 +291,7 @@ impl<'a> Context<'a> {
         change: impl FnOnce(&mut T) -> R,
     ) -> Result<Option<R>, CommandError> {
         let spot = self.locate(key);
-        let updated = self.update_at(spot, change)?;
+        let updated = self.update_at(spot, key, change)?;
         if updated.is_some() {
             self.touch(key);
         }
@@ -287,7 +306,7 @@ impl<'a> Context<'a> {
     ) -> Result<Option<R>, CommandError> {
         let spot = self.locate(key);
         let before = self.watched_length(key);
-        let updated = self.update_at(spot, change)?;
+        let updated = self.update_at(spot, key, change)?;
         self.touch_resized(key, before);
         Ok(updated)
     }
@@ -311,6 +330,7 @@ impl<'a> Context<'a> {
     fn update_at<T: Typed, R>(
         &mut self,
         spot: Spot,
+        key: &[u8],
         change: impl FnOnce(&mut T) -> R,
     ) -> Result<Option<R>, CommandError> {
         match self.at(spot) {
@@ -318,6 +338,7 @@ impl<'a> Context<'a> {
             Some(object) if T::of(object.value).is_none() => return Err(CommandError::WrongType),
             Some(_) => {}
         }
+        self.remember(spot, key);
         Ok(self.database_mut().change(spot, |value| T::of_mut(value).map(change)).flatten())
     }
 
@@ -352,7 +373,7 @@ impl<'a> Context<'a> {
         let spot = self.locate(key);
         // The closure must run once, in either branch.
         let mut change = Some(change);
-        let updated = self.update_at(spot, |value| change.take().map(|change| change(value)));
+        let updated = self.update_at(spot, key, |value| change.take().map(|change| change(value)));
         if let Some(Some(result)) = updated? {
             return Ok(result);
         }
@@ -381,6 +402,7 @@ impl<'a> Context<'a> {
 
     /// Gives the key at a spot another expiry, or none; removes it if the time has come.
     pub(crate) fn set_expiry(&mut self, spot: Spot, key: &[u8], expires: Option<Timestamp>) {
+        self.remember(spot, key);
         if expires.is_some_and(|expires| expires <= self.clock()) {
             self.signal(key);
             self.database_mut().remove(spot);
@@ -394,6 +416,7 @@ impl<'a> Context<'a> {
     pub(crate) fn delete(&mut self, key: &[u8]) -> bool {
         self.signal(key);
         let clock = self.clock();
+        self.remember_key(key);
         let database = self.keyspace.databases.get_mut(usize::from(self.db)).and_then(Option::as_mut);
         database.is_some_and(|database| {
             let spot = database.locate_hashed(self.hashed, key);
@@ -407,6 +430,7 @@ impl<'a> Context<'a> {
     pub(crate) fn take(&mut self, key: &[u8]) -> Option<(Value, Option<Timestamp>)> {
         self.signal(key);
         let clock = self.clock();
+        self.remember_key(key);
         let database = self.keyspace.databases.get_mut(usize::from(self.db))?.as_mut()?;
         let taken = database.take(database.locate_hashed(self.hashed, key));
         taken.filter(|(_, expires)| expires.is_none_or(|expires| expires > clock))

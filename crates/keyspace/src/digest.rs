@@ -10,6 +10,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::database::Database;
 use crate::image::{Part, encode};
+use crate::scripts::Scripts;
 use crate::slot::Object;
 use crate::tokens::Tokens;
 use crate::value::stream::Id;
@@ -34,6 +35,20 @@ pub(crate) fn of(
     sum.wrapping_add(of_tokens(tokens, 0..tokens.len()))
         .wrapping_add(of_watches(watches))
         .wrapping_add(of_waiters(waiters))
+}
+
+/// The digest of all scripts and libraries. The order of scripts says which is forgotten first.
+pub(crate) fn of_scripts(scripts: &Scripts) -> u64 {
+    hashed(|hash| {
+        for script in scripts.iter() {
+            hash.update(&[script.is_loaded.into()]);
+            feed(hash, &script.text);
+        }
+        for library in scripts.libraries() {
+            feed(hash, &library.name);
+            feed(hash, &library.text);
+        }
+    })
 }
 
 fn of_watches(watches: &Watches) -> u64 {

@@ -107,6 +107,9 @@ pub enum CommandError {
     /// The bytes are not in the encoding of commands.
     #[error("ERR malformed request")]
     Malformed,
+    /// What one command says of something that it was given.
+    #[error("{0}")]
+    Said(String),
     /// What only one command, or one family of them, can say.
     #[error("{0}")]
     Other(&'static str),

@@ -40,11 +40,13 @@ fn each(body: &[u8], whole: bool, mut visit: impl FnMut(Option<(u8, &'static Spe
 pub(crate) fn of_entry(body: &[u8], rules: Rules, footprint: &mut Footprint) {
     each(body, rules.hold(Rule::AtomicTransactions), |command| match command {
         Some((_, spec, args)) if spec.name == "once" && args.len() > 2 => match command::lookup(args[2]) {
-            Some(inner) => add(inner, &args[2..], footprint),
-            None => footprint.everything(),
+            Some(inner) if inner.group != "scripting" => add(inner, &args[2..], footprint),
+            _ => footprint.everything(),
         },
         // To wait for a key changes none of those that are read.
         Some((_, spec, _)) if spec.kind != Kind::Write => {}
+        // A script may change what it does not name.
+        Some((_, spec, _)) if spec.group == "scripting" => footprint.everything(),
         Some((_, spec, args)) => add(spec, args, footprint),
         None => footprint.everything(),
     });

@@ -1,21 +1,26 @@
 //! The keyspace as a state machine: how entries, reads and images reach the databases.
 
+use std::cell::RefCell;
+
 use onecopy_core::machine::RestoreError;
 use onecopy_core::{
     ApplyContext, Budget, Footprint, Incarnation, Output, Place, QueryContext, Rule, Rules, Seen,
     StateMachine, Timestamp,
 };
+use onecopy_script::Engine;
 
 use crate::database::Database;
 use crate::digest;
 use crate::error::{CommandError, Outcome};
 use crate::execution::{Entry, Query, respond};
 use crate::footprint;
-use crate::image::{self, Image, Restore, encode};
+use crate::image::{self, Beside, BesideMut, Image, Restore, encode};
+use crate::scripts::Scripts;
 use crate::scrub;
 use crate::seed::Seed;
 use crate::tokens::Tokens;
 use crate::trash::FREED_TOGETHER;
+use crate::undo::Journal;
 use crate::value::TEXT_BYTES_MAX;
 use crate::waiters::Waiters;
 use crate::watches::{WatchId, Watches};
@@ -84,6 +89,12 @@ pub struct Keyspace {
     pub(crate) waiters: Waiters,
     pub(crate) rules: Rules,
     pub(crate) image: Option<Box<Image>>,
+    /// What a script has changed, while one runs.
+    pub(crate) journal: Option<Box<Journal>>,
+    /// The scripts and libraries that are known.
+    pub(crate) scripts: Scripts,
+    /// What the last script ran in. No part of the state.
+    pub(crate) engine: RefCell<Option<Engine>>,
     /// Databases that were flushed, and are not freed yet.
     flushed: Vec<Database>,
     restore: Option<Box<Restore>>,
@@ -107,6 +118,9 @@ impl Keyspace {
             waiters: Waiters::default(),
             rules,
             image: None,
+            journal: None,
+            scripts: Scripts::default(),
+            engine: RefCell::new(None),
             flushed: Vec::new(),
             restore: None,
         }
@@ -158,10 +172,23 @@ impl Keyspace {
             return;
         };
         self.waiters.signal_all(number);
+        match &mut self.journal {
+            Some(journal) => journal.flushed(number, database),
+            None => self.let_go(database),
+        }
+    }
+
+    /// A database is of no more use, but for an image in the making.
+    pub(crate) fn let_go(&mut self, database: Box<Database>) {
         match &mut self.image {
             Some(image) => image.detach(*database),
             None => self.flushed.push(*database),
         }
+    }
+
+    /// Puts a database in the place of another one.
+    pub(crate) fn put_back(&mut self, number: u8, database: Box<Database>) -> Option<Box<Database>> {
+        self.databases[usize::from(number)].replace(database)
     }
 
     /// Swaps two databases. Whoever watches a key that is in one of them sees it change.
@@ -177,11 +204,17 @@ impl Keyspace {
             self.waiters.signal_all(db);
         }
         self.databases.swap(first.into(), second.into());
+        if let Some(journal) = &mut self.journal {
+            journal.swapped(first, second);
+        }
     }
 
     /// A key changes that somebody may watch.
     pub(crate) fn touch(&mut self, db: u8, key: &[u8]) {
         if self.rules.hold(Rule::WatchedKeys) {
+            if let Some(journal) = &mut self.journal {
+                journal.touched(db, key, self.watches.registered_with(db, key));
+            }
             self.watches.touch(db, key);
         }
     }
@@ -202,7 +235,9 @@ impl Keyspace {
     /// See [`StateMachine::memory`].
     pub(crate) fn occupied(&self) -> u64 {
         let databases = self.databases.iter().flatten().map(|database| database.memory());
-        databases.sum::<u64>() + self.tokens.memory() + self.watches.memory() + self.waiters.memory()
+        let beside =
+            self.tokens.memory() + self.watches.memory() + self.waiters.memory() + self.scripts.memory();
+        databases.sum::<u64>() + beside
     }
 }
 
@@ -303,6 +338,7 @@ impl StateMachine for Keyspace {
 
     fn digest(&self) -> u64 {
         digest::of(self.clock, &self.databases, &self.tokens, &self.watches, &self.waiters)
+            .wrapping_add(digest::of_scripts(&self.scripts))
     }
 
     fn scrub(&self, from: Place, bytes: usize) -> Seen {
@@ -312,7 +348,8 @@ impl StateMachine for Keyspace {
     fn snapshot_begin(&mut self) {
         self.snapshot_abandon();
         let header = encode::header(self.seed, self.clock, self.tokens.first());
-        self.image = Some(Box::new(Image::new(header, &self.watches, &self.waiters)));
+        let beside = Beside { watches: &self.watches, waiters: &self.waiters, scripts: &self.scripts };
+        self.image = Some(Box::new(Image::new(header, &beside)));
         self.tokens.begin_imaging();
         for (database, number) in self.databases.iter_mut().zip(0u8..) {
             if let Some(database) = database {
@@ -340,7 +377,8 @@ impl StateMachine for Keyspace {
     fn restore(&mut self, chunk: &[u8]) -> Result<(), RestoreError> {
         let restore = self.restore.get_or_insert_with(|| Box::new(Restore::new()));
         let (databases, tokens) = (&mut self.databases, &mut self.tokens);
-        restore.take(chunk, databases, tokens, &mut self.watches, &mut self.waiters)?;
+        let (watches, waiters, scripts) = (&mut self.watches, &mut self.waiters, &mut self.scripts);
+        restore.take(chunk, databases, tokens, &mut BesideMut { watches, waiters, scripts })?;
         if let Some((seed, clock)) = restore.header() {
             self.seed = seed;
             self.clock = clock;
@@ -351,9 +389,10 @@ impl StateMachine for Keyspace {
     fn restore_finish(&mut self) -> Result<(), RestoreError> {
         match self.restore.take() {
             Some(restore) => {
-                let (databases, tokens) = (&self.databases, &self.tokens);
-                let waiting = (&self.watches, &self.waiters);
-                restore.finish(image::digest(self.seed, self.clock, databases, tokens, waiting))
+                let (around, tokens) = ((self.seed, self.clock), &self.tokens);
+                let beside =
+                    Beside { watches: &self.watches, waiters: &self.waiters, scripts: &self.scripts };
+                restore.finish(image::digest(around, &self.databases, tokens, &beside))
             }
             None => Err(RestoreError { reason: "there is no image".into() }),
         }

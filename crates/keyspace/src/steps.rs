@@ -66,6 +66,7 @@ impl<'a> Steps<'a> {
     /// When there are not as many left.
     pub(crate) fn reserve(&mut self, steps: usize) -> Outcome {
         self.left = self.left.checked_sub(steps).ok_or(CommandError::TooLong)?;
+        self.budget.charge(steps);
         Ok(())
     }
 
@@ -112,10 +113,11 @@ impl<'a> Comparisons<'a> {
     }
 }
 
-/// Whether a command may take so many steps, all in all. It spends them as it takes them.
+/// Whether a command may take so many steps, all in all. It spends them from its budget as it takes them, where
+/// they are charged here.
 ///
 /// # Errors
 /// When it may not.
-pub(crate) fn afford(steps: usize) -> Outcome {
-    Steps::new(Budget::ENDLESS).reserve(steps)
+pub(crate) fn afford(budget: Budget<'_>, steps: usize) -> Outcome {
+    Steps::new(budget).reserve(steps)
 }

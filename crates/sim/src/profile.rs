@@ -480,6 +480,10 @@ impl Profile {
                 self.bias_towards_leases(rule, dice);
                 self.workload.weights = [(Family::Transactions, 1)].into();
             }
+            Rule::StoppedScripts => {
+                self.workload.weights = [(Family::Transactions, 1)].into();
+                self.think = 5 * MS;
+            }
             Rule::WatchedKeys => {
                 self.workload.weights.insert(Family::Transactions, 10);
                 self.workload.reads = 200;

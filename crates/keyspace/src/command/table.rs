@@ -7,10 +7,10 @@
 
 use super::{Command, Kind, Run, Spec};
 use crate::commands::{
-    bitfield, bitop, bits, blocking, counters, databases, dump, expiry, geo, geo_search, hashes, hyperloglog,
-    keys, lcs, lists, object, once, random, scan, set, set_algebra, sets, sort, stream_claim, stream_groups,
-    stream_info, stream_pending, stream_range, stream_read, streams, strings, watching, zset_algebra,
-    zset_range, zsets,
+    bitfield, bitop, bits, blocking, counters, databases, dump, expiry, functions, geo, geo_search, hashes,
+    hyperloglog, keys, lcs, lists, object, once, random, scan, scripting, set, set_algebra, sets, sort,
+    stream_claim, stream_groups, stream_info, stream_pending, stream_range, stream_read, streams, strings,
+    watching, zset_algebra, zset_range, zsets,
 };
 
 macro_rules! table {
@@ -85,6 +85,14 @@ pub(super) static TABLE: &[Command] = table! {
         "O(N)" "Delete a key";
     "dump" 2, Read - -, 1 1 1 0, "generic" "2.6.0" => Read dump::dump;
         "O(1)+O(N*M)" "Return a serialized version of the value of a key";
+    "eval" -3, Write - -, 0 0 0 2, "scripting" "2.6.0" => Write scripting::eval;
+        "Depends on the script" "Execute a Lua script";
+    "eval_ro" -3, Read - -, 0 0 0 2, "scripting" "7.0.0" => Read scripting::eval_ro;
+        "Depends on the script" "Execute a Lua script that only reads";
+    "evalsha" -3, Write - -, 0 0 0 2, "scripting" "2.6.0" => Write scripting::evalsha;
+        "Depends on the script" "Execute a Lua script by its SHA-1";
+    "evalsha_ro" -3, Read - -, 0 0 0 2, "scripting" "7.0.0" => Read scripting::evalsha_ro;
+        "Depends on the script" "Execute a Lua script that only reads by its SHA-1";
     "exists" -2, Read - fast, 1 -1 1 0, "generic" "1.0.0" => Read keys::exists;
         "O(N)" "Determine if a key exists";
     "expire" -3, Write - fast, 1 1 1 0, "generic" "1.0.0" => Write expiry::expire;
@@ -93,10 +101,16 @@ pub(super) static TABLE: &[Command] = table! {
         "O(1)" "Set the expiration for a key as a UNIX timestamp";
     "expiretime" 2, Read - fast, 1 1 1 0, "generic" "7.0.0" => Read expiry::expiretime;
         "O(1)" "Get the expiration Unix timestamp for a key";
+    "fcall" -3, Write - -, 0 0 0 2, "scripting" "7.0.0" => Write functions::fcall;
+        "Depends on the function" "Call a function of a library";
+    "fcall_ro" -3, Read - -, 0 0 0 2, "scripting" "7.0.0" => Read functions::fcall_ro;
+        "Depends on the function" "Call a function of a library that only reads";
     "flushall" -1, Write - -, 0 0 0 0, "server" "1.0.0" => Write databases::flushall;
         "O(N)" "Remove all keys from all databases";
     "flushdb" -1, Write - -, 0 0 0 0, "server" "1.0.0" => Write databases::flushdb;
         "O(N)" "Remove all keys from the current database";
+    "function" -2, Write - -, 0 0 0 0, "scripting" "7.0.0" => Write functions::function;
+        "O(N)" "Load, delete and list libraries of functions";
     "geoadd" -5, Write grows -, 1 1 1 0, "geo" "3.2.0" => Write geo::geoadd;
         "O(log(N))" "Add places to a sorted set, or move them";
     "geodist" -4, Read - -, 1 1 1 0, "geo" "3.2.0" => Read geo::geodist;
@@ -253,6 +267,8 @@ pub(super) static TABLE: &[Command] = table! {
         "O(1)" "Incrementally iterate the keys space";
     "scard" 2, Read - fast, 1 1 1 0, "set" "1.0.0" => Read sets::scard;
         "O(1)" "Get the number of members in a set";
+    "script" -2, Write - -, 0 0 0 0, "scripting" "2.6.0" => Write scripting::script;
+        "O(N)" "Remember and forget Lua scripts";
     "sdiff" -2, Read - -, 1 -1 1 0, "set" "1.0.0" => Read set_algebra::sdiff;
         "O(N)" "Subtract multiple sets";
     "sdiffstore" -3, Write grows -, 1 -1 1 0, "set" "1.0.0" => Write set_algebra::sdiffstore;

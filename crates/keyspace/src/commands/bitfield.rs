@@ -201,7 +201,7 @@ fn reply_number(number: Option<i128>, reply: &mut Writer<'_>) {
 
 pub(crate) fn bitfield(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     let (key, operations) = (args[1], parse(&args[2..])?);
-    afford(operations.len())?;
+    afford(context.budget(), operations.len())?;
     let (spot, budget) = (context.locate(key), context.budget());
     let text = context.text_at(spot)?;
     let Some(length) = written(&operations) else {
@@ -237,7 +237,7 @@ pub(crate) fn bitfield_ro(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_
     if written(&operations).is_some() {
         return Err(CommandError::Other("ERR BITFIELD_RO only supports the GET subcommand"));
     }
-    afford(operations.len())?;
+    afford(view.budget, operations.len())?;
     reply_fields(view.text(args[1])?, &operations, view.budget, reply);
     Ok(())
 }

@@ -131,7 +131,7 @@ pub(crate) fn bitcount(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) 
         }
         _ => return Err(CommandError::Syntax),
     };
-    afford(copying(bytes_of(&bits).len()))?;
+    afford(view.budget, copying(bytes_of(&bits).len()))?;
     reply.length(text.with(|bytes| count(bytes, &bits, view.budget)));
     Ok(())
 }
@@ -190,7 +190,7 @@ pub(crate) fn bitpos(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) ->
         }
         _ => return Err(CommandError::Syntax),
     };
-    afford(copying(bytes_of(&bits).len()))?;
+    afford(view.budget, copying(bytes_of(&bits).len()))?;
     match text.with(|bytes| find(bytes, &bits, bit, view.budget)) {
         Some(found) => reply.length(found),
         // Without an end, the zeroes behind the string count as well.

@@ -43,7 +43,7 @@ impl ListEnd {
 
 /// Whether an answer may have the elements at these positions.
 fn check_range(list: &List, range: Range<usize>) -> Outcome {
-    afford(range.len())?;
+    afford(Budget::ENDLESS, range.len())?;
     let bytes = if check_reply(range.len(), list.bytes()).is_ok() {
         list.bytes()
     } else {
@@ -241,7 +241,7 @@ pub(crate) fn linsert(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Wri
         word if is_word(word, "BEFORE") => false,
         _ => return Err(CommandError::Syntax),
     };
-    afford(context.read::<List>(args[1])?.map_or(0, List::len))?;
+    afford(context.budget(), context.read::<List>(args[1])?.map_or(0, List::len))?;
     let budget = context.budget();
     let insert =
         |list: &mut List| list.insert(args[3], after, args[4], || budget.spend(1)).then(|| list.len());
@@ -260,7 +260,7 @@ pub(crate) fn lrem(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer
         0 => usize::MAX,
         _ => usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX),
     };
-    afford(context.read::<List>(args[1])?.map_or(0, List::len).saturating_mul(2))?;
+    afford(context.budget(), context.read::<List>(args[1])?.map_or(0, List::len).saturating_mul(2))?;
     let budget = context.budget();
     let remove = |list: &mut List| list.remove(args[3], count_max, count < 0, || budget.spend(1));
     let removed = context.resize::<List, _>(args[1], remove)?;
@@ -279,7 +279,7 @@ pub(crate) fn ltrim(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Write
         // The key goes, however long its list is.
         context.delete(args[1]);
     } else {
-        afford(list.len() - kept.len())?;
+        afford(context.budget(), list.len() - kept.len())?;
         let budget = context.budget();
         context.update::<List, _>(args[1], |list| list.trim(kept, |cut| budget.spend(cut)))?;
     }
@@ -290,7 +290,7 @@ pub(crate) fn ltrim(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Write
 pub(crate) fn lpos(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     let search = Search::parse(&args[3..])?;
     let list = view.read::<List>(args[1])?;
-    afford(list.map_or(0, |list| list.len().min(search.compared_max)))?;
+    afford(view.budget, list.map_or(0, |list| list.len().min(search.compared_max)))?;
     let is_equal = |candidate: &[u8]| {
         view.budget.spend(1);
         candidate == args[2]

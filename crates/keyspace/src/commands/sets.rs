@@ -35,7 +35,7 @@ pub(crate) fn srem(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer
 pub(crate) fn smembers(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     let set = view.read::<Set>(args[1])?;
     let (length, bytes) = set.map_or((0, 0), |set| (set.len(), set.bytes()));
-    afford(length)?;
+    afford(view.budget, length)?;
     check_reply(length, bytes)?;
     reply.expect(length, bytes);
     reply.set(length);
@@ -91,7 +91,7 @@ pub(crate) fn spop(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer
     if let Some(count) = count.filter(|count| *count > 1) {
         // What is popped must reach its client. A share of a large set is about as large as its count says.
         let share = u128::from(bytes) * count.min(length) as u128 / length.max(1) as u128;
-        afford(count.min(length).saturating_mul(2))?;
+        afford(context.budget(), count.min(length).saturating_mul(2))?;
         check_reply(count.min(length), u64::try_from(share).unwrap_or(u64::MAX))?;
     }
     let (mut random, budget) = (context.random(), context.budget());

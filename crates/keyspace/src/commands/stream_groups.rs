@@ -177,7 +177,10 @@ pub(crate) fn xgroup(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writ
             let consumer = args[4];
             let found = stream.and_then(|stream| stream.group(group));
             let found = found.and_then(|group| group.find(consumer).map(|place| group.consumer(place)));
-            crate::steps::afford(found.map_or(0, |found| found.pending.len()).saturating_mul(ENTRY))?;
+            crate::steps::afford(
+                context.budget(),
+                found.map_or(0, |found| found.pending.len()).saturating_mul(ENTRY),
+            )?;
             let budget = context.budget();
             let removed =
                 change(context, key, group, |group| group.remove_consumer(consumer, || budget.spend(ENTRY)))?;

@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use onecopy_core::Budget;
 use onecopy_resp::Writer;
 
 use crate::context::{Context, View};
@@ -50,7 +51,7 @@ fn reply_range(query: &RangeQuery<'_>, zset: Option<&Zset>, reply: &mut Writer<'
 pub(super) fn check_range(zset: &Zset, ranks: Range<usize>, steps: usize) -> Outcome {
     /// The longest way to write a score.
     const SCORE: u64 = 24;
-    afford(ranks.len().saturating_mul(steps))?;
+    afford(Budget::ENDLESS, ranks.len().saturating_mul(steps))?;
     let scores = ranks.len() as u64 * SCORE;
     let bytes = if check_reply(2 * ranks.len(), zset.bytes() + scores).is_ok() {
         zset.bytes()
@@ -116,7 +117,7 @@ pub(crate) fn zrangestore(context: &mut Context<'_>, args: &[&[u8]], reply: &mut
     let mut result = Zset::new();
     if let Some(zset) = context.read::<Zset>(args[2])? {
         let ranks = query.ranks(zset);
-        afford(ranks.len().saturating_mul(2 * ORDERED))?;
+        afford(context.budget(), ranks.len().saturating_mul(2 * ORDERED))?;
         for (member, score) in zset.range(ranks) {
             context.budget().spend(2 * ORDERED);
             result.insert(context.seed(), member, score);
@@ -147,7 +148,7 @@ fn remove(context: &mut Context<'_>, args: &[&[u8]], by: By, reply: &mut Writer<
     let budget = context.budget();
     let removed = context.resize::<Zset, Result<usize, CommandError>>(args[1], |zset| {
         let ranks = bounds.ranks(zset);
-        afford(ranks.len().saturating_mul(2 * ORDERED))?;
+        afford(budget, ranks.len().saturating_mul(2 * ORDERED))?;
         Ok(zset.remove_range(ranks, || budget.spend(ORDERED)))
     })?;
     reply.length(removed.transpose()?.unwrap_or(0));

@@ -83,7 +83,8 @@ fn restored(image: &Part, clock: u64) -> Database {
     let mut restore = Restore::new();
     let (mut tokens, mut watches) = (Tokens::beginning(seed, 0), Watches::default());
     for bytes in [&header.bytes, &image.bytes] {
-        restore.take(bytes, &mut databases, &mut tokens, &mut watches).expect("an image");
+        let mut scripts = crate::scripts::Scripts::default();
+        restore.take(bytes, &mut databases, &mut tokens, &mut watches, &mut scripts).expect("an image");
     }
     databases.pop().flatten().map_or_else(|| Database::new(seed, Timestamp(clock)), |database| *database)
 }

@@ -11,15 +11,17 @@ use bytes::{Buf, BytesMut};
 use onecopy_core::machine::RestoreError;
 use onecopy_core::{BatchId, Incarnation, Timestamp};
 use onecopy_resp::Version;
+use onecopy_script::{Described, Flags};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::large::{Awaited, NO_STREAM, Queue, is_large};
 use super::{
-    ABSENT, END, ENDS, EXPIRES, HAS_TARGET, HAS_TOKEN, IS_RESP3, LARGE, MAGIC, PART, RECORD, STANDS, TOKENS,
-    VERSION, WAITER, WAS_THERE, WATCH, kind,
+    ABSENT, BesideMut, END, ENDS, EXPIRES, HAS_TARGET, HAS_TOKEN, IS_RESP3, LARGE, LIBRARY, MAGIC, PART,
+    RECORD, SCRIPT, STANDS, TOKENS, VERSION, WAITER, WAS_THERE, WATCH, kind,
 };
 use crate::database::Database;
 use crate::machine::DATABASES;
+use crate::scripts::{Library, Scripts};
 use crate::seed::Seed;
 use crate::slot::New;
 use crate::slot::blocks::BLOCK;
@@ -76,11 +78,10 @@ impl Restore {
         chunk: &[u8],
         databases: &mut [Option<Box<Database>>],
         tokens: &mut Tokens,
-        watches: &mut Watches,
-        waiters: &mut Waiters,
+        beside: &mut BesideMut<'_>,
     ) -> Result<(), RestoreError> {
         self.buffer.extend_from_slice(chunk);
-        while self.take_part(databases, tokens, watches, waiters)? {}
+        while self.take_part(databases, tokens, beside)? {}
         Ok(())
     }
 
@@ -100,8 +101,7 @@ impl Restore {
         &mut self,
         databases: &mut [Option<Box<Database>>],
         tokens: &mut Tokens,
-        watches: &mut Watches,
-        waiters: &mut Waiters,
+        beside: &mut BesideMut<'_>,
     ) -> Result<bool, RestoreError> {
         if self.buffer.is_empty() {
             return Ok(false);
@@ -111,12 +111,12 @@ impl Restore {
         }
         let Some(header) = self.header else { return self.take_header(tokens) };
         match self.buffer[0] {
-            PART => self.take_record(header, databases, tokens, watches, waiters),
-            RECORD | TOKENS | WATCH | WAITER | ABSENT | END if !self.large.is_empty() => {
+            PART => self.take_record(header, databases, tokens, beside),
+            RECORD | TOKENS | WATCH | WAITER | ABSENT | SCRIPT | LIBRARY | END if !self.large.is_empty() => {
                 Err(wrong("parts of a large value are missing"))
             }
-            RECORD | TOKENS | WATCH | WAITER | ABSENT => {
-                self.take_record(header, databases, tokens, watches, waiters)
+            RECORD | TOKENS | WATCH | WAITER | ABSENT | SCRIPT | LIBRARY => {
+                self.take_record(header, databases, tokens, beside)
             }
             END => self.take_end(),
             other => Err(wrong(format!("unknown part {other}"))),
@@ -155,15 +155,14 @@ impl Restore {
         (seed, clock): (Seed, Timestamp),
         databases: &mut [Option<Box<Database>>],
         tokens: &mut Tokens,
-        watches: &mut Watches,
-        waiters: &mut Waiters,
+        beside: &mut BesideMut<'_>,
     ) -> Result<bool, RestoreError> {
         let Some((mut header, rest)) = self.buffer.split_at_checked(RECORD_HEADER) else { return Ok(false) };
         let kind = header.get_u8();
         let number = header.get_u8();
         let length = usize::try_from(header.get_u64_le()).map_err(|_| wrong("a record is too long"))?;
-        if matches!(kind, TOKENS | WATCH | ABSENT) && number != 0 {
-            return Err(wrong("tokens, watches and who is absent belong to no database"));
+        if matches!(kind, TOKENS | WATCH | ABSENT | SCRIPT | LIBRARY) && number != 0 {
+            return Err(wrong("tokens, watches, scripts and who is absent belong to no database"));
         }
         let Some(slot) = databases.get_mut(usize::from(number)) else {
             return Err(wrong(format!("there is no database {number}")));
@@ -177,9 +176,11 @@ impl Restore {
         let reader = Reader { rest: &record[RECORD_HEADER..], seed };
         match kind {
             TOKENS => reader.tokens(tokens),
-            WATCH => reader.watch(watches),
-            WAITER => reader.waiter(number, waiters),
-            ABSENT => reader.absent(waiters),
+            WATCH => reader.watch(beside.watches),
+            WAITER => reader.waiter(number, beside.waiters),
+            ABSENT => reader.absent(beside.waiters),
+            SCRIPT => reader.script(beside.scripts),
+            LIBRARY => reader.library(beside.scripts),
             PART => reader.part(number, slot.as_deref_mut(), &mut self.large),
             _ => {
                 let database = slot.get_or_insert_with(|| Box::new(Database::new(seed, clock)));
@@ -346,6 +347,15 @@ impl<'a> Reader<'a> {
         if self.rest.is_empty() { Ok(()) } else { Err("a record is longer than its contents") }
     }
 
+    fn script(mut self, scripts: &mut Scripts) -> Result<(), &'static str> {
+        let is_loaded = self.flag()?;
+        let text = self.bytes()?;
+        if !scripts.add(text, is_loaded) {
+            return Err("a script comes twice, or there are too many");
+        }
+        if self.rest.is_empty() { Ok(()) } else { Err("a record is longer than its contents") }
+    }
+
     fn absent(mut self, waiters: &mut Waiters) -> Result<(), &'static str> {
         let (next, mut absent) = (u64::from_le_bytes(self.fixed()?), BTreeMap::new());
         for _ in 0..self.u32()? {
@@ -358,9 +368,32 @@ impl<'a> Reader<'a> {
         if self.rest.is_empty() { Ok(()) } else { Err("a record is longer than its contents") }
     }
 
+    fn library(mut self, scripts: &mut Scripts) -> Result<(), &'static str> {
+        let (name, text, mut functions) = (self.bytes()?.into(), self.bytes()?.into(), Vec::new());
+        for _ in 0..self.u32()? {
+            let name = self.bytes()?.to_vec();
+            let (is_described, description) = (self.flag()?, self.bytes()?.to_vec());
+            let [bits] = self.fixed()?;
+            let flags = Flags::of_bits(bits).ok_or("a function with unknown flags")?;
+            functions.push(Described { name, description: is_described.then_some(description), flags });
+        }
+        if scripts.load(Library { name, text, functions }, false).is_err() {
+            return Err("a library that may not be there");
+        }
+        if self.rest.is_empty() { Ok(()) } else { Err("a record is longer than its contents") }
+    }
+
     fn list_of_bytes(&mut self) -> Result<Vec<Box<[u8]>>, &'static str> {
         let count = self.u32()?;
         (0..count).map(|_| self.bytes().map(Box::from)).collect()
+    }
+
+    fn flag(&mut self) -> Result<bool, &'static str> {
+        match self.fixed()? {
+            [0] => Ok(false),
+            [1] => Ok(true),
+            _ => Err("a mark that is neither there nor not"),
+        }
     }
 
     fn fixed<const N: usize>(&mut self) -> Result<[u8; N], &'static str> {

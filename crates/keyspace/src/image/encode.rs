@@ -6,9 +6,10 @@ use onecopy_resp::Version;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_64_with_seed};
 
 use super::{
-    ABSENT, END, ENDS, EXPIRES, HAS_TARGET, HAS_TOKEN, IS_RESP3, LARGE, MAGIC, Part, RECORD, STANDS, TOKENS,
-    VERSION, WAITER, WAS_THERE, WATCH, kind, large,
+    ABSENT, Beside, END, ENDS, EXPIRES, HAS_TARGET, HAS_TOKEN, IS_RESP3, LARGE, LIBRARY, MAGIC, Part, RECORD,
+    SCRIPT, STANDS, TOKENS, VERSION, WAITER, WAS_THERE, WATCH, kind, large,
 };
+use crate::scripts::Scripts;
 use crate::seed::Seed;
 use crate::slot::Object;
 use crate::tokens::Executed;
@@ -76,7 +77,7 @@ pub(crate) fn tokens<'a>(first: u64, tokens: impl ExactSizeIterator<Item = &'a E
 }
 
 /// All watches.
-pub(crate) fn watches(watches: &Watches, out: &mut Part) {
+fn watches(watches: &Watches, out: &mut Part) {
     for (id, watch) in watches.iter() {
         let digest = record(WATCH, 0, &mut out.bytes, |out| {
             let start = out.len();
@@ -94,6 +95,13 @@ pub(crate) fn watches(watches: &Watches, out: &mut Part) {
         });
         out.digest = out.digest.wrapping_add(digest);
     }
+}
+
+/// Watches, waiters and scripts.
+pub(crate) fn beside(beside: &Beside<'_>, out: &mut Part) {
+    watches(beside.watches, out);
+    waiters(beside.waiters, out);
+    scripts(beside.scripts, out);
 }
 
 /// All waiters, and whose coordinators are absent.
@@ -151,6 +159,35 @@ fn put_waiter(place: u64, waiter: &Waiter, out: &mut BytesMut) {
     for list in [&wanted.keys, &wanted.args] {
         put_count(list.len(), out);
         list.iter().for_each(|item| put_bytes(item, out));
+    }
+}
+
+/// All scripts and libraries.
+fn scripts(scripts: &Scripts, out: &mut Part) {
+    for script in scripts.iter() {
+        let digest = record(SCRIPT, 0, &mut out.bytes, |out| {
+            let start = out.len();
+            out.put_u8(script.is_loaded.into());
+            put_bytes(&script.text, out);
+            xxh3_64(&out[start..])
+        });
+        out.digest = out.digest.wrapping_add(digest);
+    }
+    for library in scripts.libraries() {
+        let digest = record(LIBRARY, 0, &mut out.bytes, |out| {
+            let start = out.len();
+            put_bytes(&library.name, out);
+            put_bytes(&library.text, out);
+            put_count(library.functions.len(), out);
+            for function in &library.functions {
+                put_bytes(&function.name, out);
+                out.put_u8(function.description.is_some().into());
+                put_bytes(function.description.as_deref().unwrap_or_default(), out);
+                out.put_u8(function.flags.bits());
+            }
+            xxh3_64(&out[start..])
+        });
+        out.digest = out.digest.wrapping_add(digest);
     }
 }
 

@@ -16,6 +16,9 @@
 //!                                                              2: it has a token; 3: and a target
 //!          | 7:u8  0:u8 length:u64 next:u64 count:u32 (coordinator:u128 since:u64)*
 //!                                                              who is absent
+//!          | 8:u8  0:u8 length:u64 loaded:u8 bytes             a script
+//!          | 9:u8  0:u8 length:u64 bytes bytes count:u32 function*
+//!                                                              a library: its name, its text
 //! entry   := key kind:u8 [expires:u64] [value]                 bit 7 of kind: it expires; bit 6: its value
 //!                                                              is large
 //! value   := integer:i64 | bytes                               kinds 0 and 1: a string
@@ -27,6 +30,7 @@
 //! token   := bytes expires:u64 command:u64 (0:u8 | 1:u8 bytes) what was executed under it, and the answer
 //!                                                              if it is kept
 //! watched := db:u8 seen:u8 key                                 bit 0 of seen: it was there; bit 1: unchanged
+//! function := bytes described:u8 bytes flags:u8                its name, and what it says of itself
 //! key, bytes := length:u32 byte*
 //! end     := 2:u8 digest:u64 checksum:u64                      xxh3 of everything before the checksum
 //! ```
@@ -34,8 +38,9 @@
 //! A record is a block of 1,024 keys of one slot (the last block of a slot has fewer), or some tokens. The
 //! records of a database come in the order of slots and blocks, the entries within one and the elements
 //! within a value in the order of their positions: it decides which element a random choice picks, so it is
-//! state. Tokens come in the order in which they were used, and `first` is the number of the first. Watches
-//! and waiters come behind the header: they are few, and are serialized all at once when the image is begun.
+//! state. Tokens come in the order in which they were used, and `first` is the number of the first. Watches,
+//! waiters, scripts and libraries come behind the header: they are few, and are serialized all at once when
+//! the image is begun.
 //!
 //! # What vouches for what
 //!
@@ -43,9 +48,9 @@
 //! block, in parts of 64 KiB, cut anywhere; the large values of a block in the order of their entries.
 //!
 //! The checksum vouches for the bytes. The digest vouches for what has been made of them: it is the sum of
-//! the hashes of every block, part, token, watch and waiter, as it was serialized, and of the header. Whoever
-//! restores the image serializes what has been built in memory once more, and compares the sums: they agree
-//! only if both hold the same, in the same order, to the bit.
+//! the hashes of every block, part, token, watch, waiter, script and library, as it was serialized, and of the
+//! header. Whoever restores the image serializes what has been built in memory once more, and compares the
+//! sums: they agree only if both hold the same, in the same order, to the bit.
 //!
 //! # Limits
 //!
@@ -65,6 +70,7 @@ pub(crate) use decode::Restore;
 
 use self::large::Cursor;
 use crate::database::Database;
+use crate::scripts::Scripts;
 use crate::seed::Seed;
 use crate::tokens::Tokens;
 use crate::waiters::Waiters;
@@ -79,6 +85,8 @@ const PART: u8 = 4;
 const WATCH: u8 = 5;
 const WAITER: u8 = 6;
 const ABSENT: u8 = 7;
+const SCRIPT: u8 = 8;
+const LIBRARY: u8 = 9;
 /// What is said of a waiter.
 const IS_RESP3: u8 = 1;
 const ENDS: u8 = 1 << 1;
@@ -99,6 +107,20 @@ mod kind {
     pub(super) const SET: u8 = 4;
     pub(super) const ZSET: u8 = 5;
     pub(super) const STREAM: u8 = 6;
+}
+
+/// What an image has beside keys and tokens.
+pub(crate) struct Beside<'a> {
+    pub(crate) watches: &'a Watches,
+    pub(crate) waiters: &'a Waiters,
+    pub(crate) scripts: &'a Scripts,
+}
+
+/// The same, to be restored.
+pub(crate) struct BesideMut<'a> {
+    pub(crate) watches: &'a mut Watches,
+    pub(crate) waiters: &'a mut Waiters,
+    pub(crate) scripts: &'a mut Scripts,
 }
 
 /// A part of an image.
@@ -143,15 +165,13 @@ pub(crate) fn write_database(
 
 /// The digest that an image of this state has.
 pub(crate) fn digest(
-    seed: Seed,
-    clock: Timestamp,
+    (seed, clock): (Seed, Timestamp),
     databases: &[Option<Box<Database>>],
     tokens: &Tokens,
-    (watches, waiters): (&Watches, &Waiters),
+    beside: &Beside<'_>,
 ) -> u64 {
     let mut part = encode::header(seed, clock, tokens.first());
-    encode::watches(watches, &mut part);
-    encode::waiters(waiters, &mut part);
+    encode::beside(beside, &mut part);
     part.bytes.clear();
     for (database, number) in databases.iter().zip(0u8..) {
         let Some(database) = database else { continue };
@@ -185,10 +205,9 @@ impl std::fmt::Debug for Image {
 }
 
 impl Image {
-    /// An image that begins with `header`, and these watches and waiters.
-    pub(crate) fn new(mut header: Part, watches: &Watches, waiters: &Waiters) -> Self {
-        encode::watches(watches, &mut header);
-        encode::waiters(waiters, &mut header);
+    /// An image that begins with `header`, and what there is beside keys and tokens.
+    pub(crate) fn new(mut header: Part, beside: &Beside<'_>) -> Self {
+        encode::beside(beside, &mut header);
         let mut checksum = Xxh3::new();
         checksum.update(&header.bytes);
         Self { detached: Vec::new(), out: header, checksum, ended: false }

@@ -8,6 +8,7 @@ mod footprints;
 mod hostile;
 mod images;
 mod model;
+mod scripts;
 mod slices;
 
 #[test]

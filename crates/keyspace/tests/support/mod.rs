@@ -38,13 +38,14 @@ impl Reply {
         let number = || line.parse::<i64>().expect("a number");
         let reply = match kind {
             b'+' => Self::Simple(line),
+            b'(' => Self::Simple(format!("({line}")),
             b'-' => Self::Error(line),
             b':' => Self::Integer(number()),
             b',' => Self::Double(line),
             b'#' => Self::Boolean(line == "t"),
             b'_' => Self::Null,
             b'$' | b'*' if number() < 0 => Self::Null,
-            b'$' => {
+            b'$' | b'=' => {
                 let length = number() as usize;
                 let bulk = rest.get(..length)?.to_vec();
                 rest = rest.get(length + 2..)?;
