@@ -198,8 +198,9 @@ impl<T> Coordinator<T> {
         self.asks_around = true;
     }
 
-    /// Whether it does.
-    pub(crate) fn asks_around(&self) -> bool {
+    /// Whether it does so.
+    #[must_use]
+    pub fn asks_around(&self) -> bool {
         self.asks_around
     }
 

@@ -343,11 +343,10 @@ impl Plane {
             });
             known.learn(changed.iter().filter_map(|id| Some((*id, self.data.coordinator(*id)?.view()?))));
             known.set_held(self.data.groups().count(), self.data.snapshot_bytes());
-            self.primaries = self
-                .data
-                .coordinators()
-                .filter_map(|coordinator| Some(coordinator.view()?.primary))
-                .collect();
+            // Where members decide who leads, the primary that is known may be none any more: whoever has
+            // something to ask finds out.
+            let routed = self.data.coordinators().filter(|coordinator| !coordinator.asks_around());
+            self.primaries = routed.filter_map(|coordinator| Some(coordinator.view()?.primary)).collect();
         }
         let obstacle = self.obstacle();
         self.complain(now, obstacle.as_deref());
