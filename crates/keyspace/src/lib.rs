@@ -59,6 +59,8 @@
 //! - `OBJECT FREQ` and `IDLETIME` are errors: nobody counts or remembers when a value is used. `REFCOUNT` is
 //!   always 1.
 //!
+//! - Scripts: what differs is listed in `docs/guarantees.md`.
+//!
 //! # The way of a command
 //!
 //! `machine` decodes the body, finds the command in `command`, checks its arity, and calls its function in

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::image::{self, Part, Restore, encode};
+use crate::image::{self, BesideMut, Part, Restore, encode};
+use crate::scripts::Scripts;
 use crate::tokens::Tokens;
 use crate::value::{List, Text, Typed};
+use crate::waiters::Waiters;
 use crate::watches::Watches;
 
 /// What a key holds: a string, or a list of one element if it begins with `[`.
@@ -81,10 +83,12 @@ fn restored(image: &Part, clock: u64) -> Database {
     let seed = Seed([5, 6]);
     let header = encode::header(seed, Timestamp(clock), 0);
     let mut restore = Restore::new();
-    let (mut tokens, mut watches) = (Tokens::beginning(seed, 0), Watches::default());
+    let mut tokens = Tokens::beginning(seed, 0);
+    let (mut watches, mut waiters, mut scripts) =
+        (Watches::default(), Waiters::default(), Scripts::default());
     for bytes in [&header.bytes, &image.bytes] {
-        let mut scripts = crate::scripts::Scripts::default();
-        restore.take(bytes, &mut databases, &mut tokens, &mut watches, &mut scripts).expect("an image");
+        let mut beside = BesideMut { watches: &mut watches, waiters: &mut waiters, scripts: &mut scripts };
+        restore.take(bytes, &mut databases, &mut tokens, &mut beside).expect("an image");
     }
     databases.pop().flatten().map_or_else(|| Database::new(seed, Timestamp(clock)), |database| *database)
 }
