@@ -129,6 +129,7 @@ impl Cluster {
             done_below: 1,
             kind: Kind::Write,
             part: None,
+            heard: Vec::new(),
             body: Bytes::from_static(body),
         };
         let (group, out) = &mut self.copies[node as usize - 1];
