@@ -419,3 +419,24 @@ fn an_image_has_those_who_wait() {
         assert!(taken.is_err(), "byte {at}");
     }
 }
+
+#[test]
+fn scripts_do_not_wait_and_serve_those_who_do() {
+    let mut scene = Scene::new();
+    assert_eq!(scene.run("EVAL return(redis.call('BLPOP','a',0)) 0"), "nil");
+    assert_eq!(scene.run("EVAL return(redis.call('XREAD','BLOCK',0,'STREAMS','x','$')) 0"), "nil");
+    scene.waits(1, "BLPOP a 0");
+    scene.waits(2, "BLPOP a 0");
+    // Not before it has come to its end.
+    let script = "redis.call('RPUSH','a','x','y','z');return(redis.call('LPOP','a'))";
+    assert_eq!(scene.run(&format!("EVAL {script} 0")), "x");
+    scene.expect(&[(1, "[a y]"), (2, "[a z]")]);
+    // What was undone was never there.
+    scene.waits(1, "BLPOP a 0");
+    let stopped = scene.run("EVAL redis.call('RPUSH','a','x')while(true)do--[[]]end 0");
+    assert!(stopped.starts_with("-ERR"), "{stopped}");
+    scene.expect(&[]);
+    assert_eq!(scene.run("EXISTS a"), "0");
+    scene.run("RPUSH a x");
+    scene.expect(&[(1, "[a x]")]);
+}

@@ -35,7 +35,9 @@ pub fn build(mutations: &[Mutation]) -> anyhow::Result<PathBuf> {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or(workspace().join("target"), PathBuf::from);
     let target = fs::create_dir_all(&target).and_then(|()| target.canonicalize())?;
     let copy = target.join("mutations");
-    copy_folder(&workspace().join("crates"), &copy.join("crates"))?;
+    for folder in ["crates", "vendor"] {
+        copy_folder(&workspace().join(folder), &copy.join(folder))?;
+    }
     for file in ["Cargo.toml", "Cargo.lock"] {
         fs::copy(workspace().join(file), copy.join(file))?;
     }
