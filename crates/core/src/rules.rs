@@ -119,7 +119,7 @@ pub enum Rule {
 
 impl Rule {
     /// The rules that a cluster lives by, in the order of the documentation.
-    pub const ALL: [Self; 50] = [
+    pub const ALL: [Self; 49] = [
         Self::AllBackupsFirst,
         Self::OnlyThePrimary,
         Self::NoOldPrimaries,
@@ -169,12 +169,11 @@ impl Rule {
         Self::VotersOnly,
         Self::JointMajorities,
         Self::PatientElections,
-        Self::TransferEndsLeases,
     ];
 
-    /// The rules whose absence only the tests of the Raft crate itself notice: leaders of the view service
-    /// hardly ever begin a change while another is under way.
-    pub const OF_RAFT_ALONE: [Self; 1] = [Self::OneChangeAtATime];
+    /// The rules whose absence only the tests of the Raft crate itself notice: leaders hardly ever begin a
+    /// change while another is under way, or hand over just when they have ceased to hear the others.
+    pub const OF_RAFT_ALONE: [Self; 2] = [Self::OneChangeAtATime, Self::TransferEndsLeases];
 }
 
 impl Rule {

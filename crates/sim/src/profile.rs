@@ -279,11 +279,8 @@ impl Profile {
             // Not too many: each is a commit.
             profile.parts = Some(dice.between(8, 100) as usize + profile.value_bytes / 4);
         }
-        let is_drawn = dice.chance(RAFT);
-        let has_raft = match sabotaged {
-            Some(rule) => rule == Rule::TransferEndsLeases || (is_drawn && rule.is_of_raft()),
-            None => is_drawn,
-        };
+        let is_of_raft = sabotaged.is_some_and(Rule::is_of_raft);
+        let has_raft = dice.chance(RAFT) && (sabotaged.is_none() || is_of_raft);
         if has_raft && profile.alone.is_none() && !is_far && !is_large && profile.race.is_none() {
             profile.add_raft(dice);
         }
@@ -542,14 +539,6 @@ impl Profile {
                     self.regicide = 800;
                     self.churn = dice.between(20, 60);
                 }
-            }
-            // A leader hands over just after it has ceased to hear anybody.
-            Rule::TransferEndsLeases => {
-                self.bias_towards_leases(rule, dice);
-                self.weights = [(Fault::Deaf, 40), (Fault::Handover, 60)].into();
-                self.nodes = 3;
-                self.fault_interval = dice.between(50, 400) * MS;
-                self.fault_length = dice.between(300, 2_000) * MS;
             }
             _ => {
                 weigh(&[(Fault::Crash, 10), (Fault::Partition, 20), (Fault::Deaf, 10), (Fault::Broken, 5)]);

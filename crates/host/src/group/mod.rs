@@ -186,7 +186,8 @@ impl<M: StateMachine> Group<M> {
         self.id
     }
 
-    /// See [`decline_leases`](onecopy_replica::Replica::decline_leases). Those of a Raft group end with the leadership.
+    /// See [`decline_leases`](onecopy_replica::Replica::decline_leases). Those of a Raft group end with the
+    /// leadership.
     pub fn decline_leases(&mut self) {
         if let Some(replica) = self.replication.primary_backup_mut() {
             replica.decline_leases();
