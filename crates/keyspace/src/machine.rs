@@ -169,15 +169,15 @@ impl Keyspace {
         };
         match &mut self.journal {
             Some(journal) => journal.flushed(number, database),
-            None => self.release(database),
+            None => self.release(*database),
         }
     }
 
     /// A database is of no more use, but for an image in the making.
-    pub(crate) fn release(&mut self, database: Box<Database>) {
+    pub(crate) fn release(&mut self, database: Database) {
         match &mut self.image {
-            Some(image) => image.detach(*database),
-            None => self.flushed.push(*database),
+            Some(image) => image.detach(database),
+            None => self.flushed.push(database),
         }
     }
 
