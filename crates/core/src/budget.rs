@@ -28,8 +28,8 @@ impl Budget<'_> {
         }
     }
 
-    /// A command is about to take so many steps, whether it pauses or not: whoever made the slices may want to
-    /// know ([`Slices::charged`]). Unlike what is spent, that depends on the command and the state alone.
+    /// A command is about to take so many steps, whether it pauses or not: whoever made the slices may want
+    /// to know ([`Slices::charged`]). Unlike what is spent, that depends on the command and the state alone.
     #[inline]
     pub fn charge(self, steps: usize) {
         if let Some(slices) = self.0 {

@@ -174,15 +174,15 @@ impl Keyspace {
         self.waiters.signal_all(number);
         match &mut self.journal {
             Some(journal) => journal.flushed(number, database),
-            None => self.let_go(database),
+            None => self.let_go(*database),
         }
     }
 
     /// A database is of no more use, but for an image in the making.
-    pub(crate) fn let_go(&mut self, database: Box<Database>) {
+    pub(crate) fn let_go(&mut self, database: Database) {
         match &mut self.image {
-            Some(image) => image.detach(*database),
-            None => self.flushed.push(*database),
+            Some(image) => image.detach(database),
+            None => self.flushed.push(database),
         }
     }
 

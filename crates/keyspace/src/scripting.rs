@@ -2,8 +2,8 @@
 //!
 //! A script is one command of an entry, or one read. It is executed as a whole; if it is stopped
 //! ([`onecopy_script::Stop`]), what it has changed is put back ([`undo`](crate::undo)). Whether it is stopped
-//! depends on the script and the state alone: what counts are the instructions that it executes, and the steps
-//! that its commands are charged.
+//! depends on the script and the state alone: what counts are the instructions that it executes, and the
+//! steps that its commands are charged.
 
 use onecopy_core::{ApplyContext, Pause, Rule, Slices};
 use onecopy_resp::{Version, Writer};

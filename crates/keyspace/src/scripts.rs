@@ -48,7 +48,8 @@ impl Library {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Scripts {
     texts: BTreeMap<String, Script>,
-    /// The names of scripts that were evaluated, the oldest first; and of those that were loaded, as they came.
+    /// The names of scripts that were evaluated, the oldest first; and of those that were loaded, as they
+    /// came.
     evaluated: VecDeque<String>,
     loaded: Vec<String>,
     libraries: BTreeMap<Box<[u8]>, Library>,

@@ -113,8 +113,8 @@ impl<'a> Comparisons<'a> {
     }
 }
 
-/// Whether a command may take so many steps, all in all. It spends them from its budget as it takes them, where
-/// they are charged here.
+/// Whether a command may take so many steps, all in all. It spends them from its budget as it takes them,
+/// where they are charged here.
 ///
 /// # Errors
 /// When it may not.

@@ -1,8 +1,8 @@
 //! What a script has changed, so that nothing of it is left if the script is stopped.
 //!
 //! Whoever is about to change a key remembers it here as it is, once; a database that is flushed is kept, and
-//! freed later; and so on. To undo is to put all of that back, the latest first. Where a key stands in its slot
-//! may be another place then: all copies agree about it, because all undo the same.
+//! freed later; and so on. To undo is to put all of that back, the latest first. Where a key stands in its
+//! slot may be another place then: all copies agree about it, because all undo the same.
 //!
 //! What is remembered is bounded ([`UNDO_BYTES_MAX`]): who changes more is stopped.
 
@@ -102,7 +102,7 @@ impl Journal {
         for change in self.changes {
             match change {
                 Change::Key { db, before: Some((value, _)), .. } => keyspace.database_mut(db).discard(value),
-                Change::Flushed { database, .. } => keyspace.let_go(database),
+                Change::Flushed { database, .. } => keyspace.let_go(*database),
                 Change::Key { .. } | Change::Swapped(..) | Change::Touched { .. } => {}
             }
         }
@@ -125,7 +125,7 @@ impl Journal {
                 }
                 Change::Flushed { db, database } => {
                     if let Some(since) = keyspace.put_back(db, database) {
-                        keyspace.let_go(since);
+                        keyspace.let_go(*since);
                     }
                 }
                 Change::Swapped(first, second) => keyspace.databases.swap(first.into(), second.into()),

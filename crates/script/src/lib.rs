@@ -23,8 +23,8 @@
 //! # How a script is stopped
 //!
 //! What stops a script is an error that it cannot catch: `pcall` and coroutines pass on whatever is an error
-//! of the host ([`Stop`]), and a lack of memory. Then the state is thrown away, so that nothing of it is left.
-//! A host that unwinds (because its stack is not needed any more) passes through in the same way.
+//! of the host ([`Stop`]), and a lack of memory. Then the state is thrown away, so that nothing of it is
+//! left. A host that unwinds (because its stack is not needed any more) passes through in the same way.
 
 mod engine;
 mod environment;

@@ -2,11 +2,14 @@
 
 use mlua::{Function, Lua, Table};
 
+/// A function of one number.
+type OfOne = fn(f64) -> f64;
+
 /// Puts the functions into the table `math` of a state.
 pub(crate) fn install(lua: &Lua) -> mlua::Result<()> {
     let globals = lua.globals();
     let (math, numeric): (Table, Function) = (globals.get("math")?, globals.get("numeric")?);
-    let one: [(&str, fn(f64) -> f64); 12] = [
+    let one: [(&str, OfOne); 12] = [
         ("sin", libm::sin),
         ("cos", libm::cos),
         ("tan", libm::tan),

@@ -8,8 +8,8 @@ const DEPTH_MAX: usize = 100;
 /// To find out what a table stands for costs so many steps.
 const TABLE: usize = 40;
 
-/// Writes a value, for a script that speaks this protocol with its commands. Each element is paid for: a table
-/// may stand in many places.
+/// Writes a value, for a script that speaks this protocol with its commands. Each element is paid for: a
+/// table may stand in many places.
 pub(crate) fn write(
     value: &Value,
     version: Version,
@@ -89,7 +89,7 @@ impl Writing<'_, '_> {
 /// What fits into no integer becomes what it does in Lua.
 fn integer(number: f64) -> i64 {
     #[allow(clippy::cast_possible_truncation)] // in range
-    if number >= -9_223_372_036_854_775_808.0 && number < 9_223_372_036_854_775_808.0 {
+    if (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&number) {
         number as i64
     } else {
         i64::MIN

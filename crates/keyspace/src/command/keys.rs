@@ -99,8 +99,8 @@ impl Destination {
     }
 }
 
-/// Whether a command may look at keys that its arguments do not name. Scripts do, and the patterns of `SORT`, if
-/// they have a place for an element; no other command that only reads does.
+/// Whether a command may look at keys that its arguments do not name. Scripts do, and the patterns of `SORT`,
+/// if they have a place for an element; no other command that only reads does.
 pub(crate) fn looks_beyond_its_keys(spec: &Spec, args: &[&[u8]]) -> bool {
     spec.group == "scripting" || spec.name == "sort_ro" && args.iter().skip(2).any(|arg| arg.contains(&b'*'))
 }

@@ -13,8 +13,11 @@ pub(crate) const NOT_READ_ONLY: CommandError =
     CommandError::Other("ERR Can not execute a script with write flag using *_ro command.");
 const NOT_BUSY: CommandError = CommandError::Other("NOTBUSY No scripts in execution right now.");
 
+/// Some arguments.
+type Words<'a, 'b> = &'b [&'a [u8]];
+
 /// The keys and the other arguments, behind their number.
-pub(crate) fn split<'a, 'b>(args: &'b [&'a [u8]]) -> Result<(&'b [&'a [u8]], &'b [&'a [u8]]), CommandError> {
+pub(crate) fn split<'a, 'b>(args: &'b [&'a [u8]]) -> Result<(Words<'a, 'b>, Words<'a, 'b>), CommandError> {
     let count = parse_integer(args[2]).ok_or(CommandError::NotInteger)?;
     if count < 0 {
         return Err(CommandError::Other("ERR Number of keys can't be negative"));

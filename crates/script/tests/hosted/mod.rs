@@ -1,5 +1,7 @@
 //! A host without data, for the tests of scripts.
 
+#![allow(dead_code)]
+
 use onecopy_resp::{Version, Writer};
 use onecopy_script::{Call, Engine, Host, Stop, name_of};
 

@@ -1,7 +1,7 @@
-//! Strings that are written in transactions, some of them guarded by a watch, and by scripts, some of which are
-//! stopped. The state of each is 1 plus the
-//! number of the operation that wrote its value, or 0 if there is none: no value comes twice, so a string
-//! that is what it was when it was watched has not changed meanwhile, and one that is not has.
+//! Strings that are written in transactions, some of them guarded by a watch, and by scripts, some of which
+//! are stopped. The state of each is 1 plus the number of the operation that wrote its value, or 0 if there
+//! is none: no value comes twice, so a string that is what it was when it was watched has not changed
+//! meanwhile, and one that is not has.
 
 use onecopy_core::Incarnation;
 use onecopy_keyspace::request::{SegmentBuilder, WatchId};
