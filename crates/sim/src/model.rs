@@ -202,7 +202,7 @@ mod tests {
             let mut reply = Vec::new();
             match action.kind() {
                 Kind::Read => keyspace.query(&QueryContext::at(now), &segment, &mut reply),
-                Kind::Write => {
+                Kind::Write | Kind::Wait => {
                     let index = Index(op as u64);
                     let context = ApplyContext::new(index, now, 0);
                     keyspace.advance(&context);

@@ -8,6 +8,7 @@ use super::*;
 use crate::image::{self, Part, Restore, encode};
 use crate::tokens::Tokens;
 use crate::value::{List, Text, Typed};
+use crate::waiters::Waiters;
 use crate::watches::Watches;
 
 /// What a key holds: a string, or a list of one element if it begins with `[`.
@@ -81,9 +82,11 @@ fn restored(image: &Part, clock: u64) -> Database {
     let seed = Seed([5, 6]);
     let header = encode::header(seed, Timestamp(clock), 0);
     let mut restore = Restore::new();
-    let (mut tokens, mut watches) = (Tokens::beginning(seed, 0), Watches::default());
+    let (mut tokens, mut watches, mut waiters) =
+        (Tokens::beginning(seed, 0), Watches::default(), Waiters::default());
     for bytes in [&header.bytes, &image.bytes] {
-        restore.take(bytes, &mut databases, &mut tokens, &mut watches).expect("an image");
+        let taken = restore.take(bytes, &mut databases, &mut tokens, &mut watches, &mut waiters);
+        taken.expect("an image");
     }
     databases.pop().flatten().map_or_else(|| Database::new(seed, Timestamp(clock)), |database| *database)
 }

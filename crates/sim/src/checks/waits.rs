@@ -215,7 +215,9 @@ mod tests {
     fn what_is_executed_twice_or_is_not_there_is_caught() {
         let mut waits = Waits::default();
         put(&mut waits, 10);
-        let again = std::panic::AssertUnwindSafe(|| drop(waits.execute((10, Action::Put, 0), false, A, 3)));
+        let again = std::panic::AssertUnwindSafe(|| {
+            waits.execute((10, Action::Put, 0), false, A, 3);
+        });
         assert_eq!(crate::checks::caught(again), Some(CHECKER));
         let empty = onecopy_keyspace::Keyspace::new([1, 2]);
         assert_eq!(crate::checks::caught(|| waits.check(&empty, 1, Timestamp(1))), Some(CHECKER));
