@@ -116,7 +116,7 @@ const STOPPED: &[(&str, Stop)] = &[
 fn worn(seed: u64) -> Engine {
     let mut engine = Engine::new();
     for (number, script) in HOSTILE.iter().enumerate() {
-        if (number as u64 + seed) % 3 != 0 {
+        if !(number as u64 + seed).is_multiple_of(3) {
             run(&mut engine, script, seed).0.expect("is not stopped");
         }
     }
