@@ -54,7 +54,7 @@ fn a_group_is_given_each_entry_once() {
         XREADGROUP GROUP g one COUNT 2 STREAMS s > => [[s [[1-0 [a 1]] [2-0 [a 2]]]]]
         XREADGROUP GROUP g two STREAMS s > => [[s [[3-0 [a 3]]]]]
         XREADGROUP GROUP g two STREAMS s > => nil
-        XREADGROUP GROUP g two BLOCK 5 STREAMS s > => -ERR BLOCK is not supported yet: there is nothing to read now, and nobody waits for it
+        XREADGROUP GROUP g two BLOCK 5 STREAMS s > => nil
         XREADGROUP GROUP g one STREAMS s 0 => [[s [[1-0 [a 1]] [2-0 [a 2]]]]]
         XREADGROUP GROUP g one STREAMS s 1-0 => [[s [[2-0 [a 2]]]]]
         XREADGROUP GROUP g new STREAMS s 0 => [[s []]]

@@ -127,7 +127,7 @@ fn streams_are_read_from_ids_on() {
         XREAD COUNT 1 STREAMS s t 1 0 => [[s [[2-0 [a 2]]]] [t [[5-0 [b 3]]]]]
         XREAD STREAMS s $            => nil
         XREAD BLOCK 0 STREAMS s 1    => [[s [[2-0 [a 2]]]]]
-        XREAD BLOCK 0 STREAMS s $    => -ERR BLOCK is not supported yet: there is nothing to read now, and nobody waits for it
+        XREAD BLOCK 0 STREAMS s $    => nil
         XREAD BLOCK x STREAMS s $    => -ERR timeout is not an integer or out of range
         XREAD BLOCK -1 STREAMS s $   => -ERR timeout is negative
         XREAD STREAMS s              => -ERR wrong number of arguments for 'xread' command
