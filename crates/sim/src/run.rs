@@ -55,7 +55,7 @@ pub fn run(seed: u64, options: &Options) -> Outcome {
     profile.limit(&options.limits);
     if options.subject.is_some() {
         // Its clients know nothing of databases.
-        profile.databases = 1;
+        (profile.databases, profile.raft_copies) = (1, None);
     }
     let mut world = World::new(seed, profile.clone(), rules(options.sabotaged), Trace::new(options.trace));
     if let Some(subject) = &options.subject {

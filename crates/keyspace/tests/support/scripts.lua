@@ -61,7 +61,6 @@ local e=redis.pcall("foo"); return e.err
 local ok,e=pcall(redis.call,"foo"); return {type(e),tostring(e.err),tostring(e.source),tostring(e.line),tostring(e.ignore_error_stats_update)}
 local ok,e=pcall(error,"x"); return {type(e),e}
 local ok,e=pcall(function() local x=nil; return x.y end); return {type(e),e}
-return redis.call("blpop","nolist",0)
 return redis.call("subscribe","a")
 return redis.call("multi")
 return redis.call("select",1)

@@ -96,16 +96,30 @@ static TABLE: &[Row] = table! {
         "removes what it has seen" => keys::del;
     "dump" Refused
         "serializes a value as Redis has it, and is not there yet";
+    "eval" Refused
+        "runs scripts, which are not there yet";
+    "eval_ro" Refused
+        "runs scripts, which are not there yet";
+    "evalsha" Refused
+        "runs scripts, which are not there yet";
+    "evalsha_ro" Refused
+        "runs scripts, which are not there yet";
     "exists" Reads => keys::exists;
     "expire" Merges
         "of concurrent ones the latest counts, about what its replica has seen" => expiry::expire;
     "expireat" Merges
         "of concurrent ones the latest counts, about what its replica has seen" => expiry::expireat;
     "expiretime" Reads => expiry::expiretime;
+    "fcall" Refused
+        "runs scripts, which are not there yet";
+    "fcall_ro" Refused
+        "runs scripts, which are not there yet";
     "flushall" Merges
         "removes what it has seen" => keys::flushall;
     "flushdb" Merges
         "removes what it has seen" => keys::flushdb;
+    "function" Refused
+        "runs scripts, which are not there yet";
     "geoadd" Refused
         "works on places, which are not merged yet";
     "geodist" Refused
@@ -237,6 +251,8 @@ static TABLE: &[Row] = table! {
         "survives a concurrent SREM" => sets::sadd;
     "scan" Reads => scan::scan;
     "scard" Reads => sets::scard;
+    "script" Refused
+        "runs scripts, which are not there yet";
     "sdiff" Reads => set_algebra::sdiff;
     "sdiffstore" Local
         "computes from what this replica has seen, and replaces what it has seen" => set_algebra::sdiffstore;
