@@ -13,7 +13,7 @@
 //! and no error. Only when the time is over, and a write was sent, nobody can say what became of it. A batch
 //! that waits at the primary behind something long, as it would in Redis, is asked for every second, and has
 //! its time again whenever the primary says that its answer will come ([`Outcome::Executing`]). One that is
-//! parked ([`Kind::Wait`]) is not asked for at all: see [`parked`].
+//! parked ([`Kind::Wait`]) is not asked for at all: see `parked.rs`.
 
 mod batch;
 mod config;
