@@ -3,7 +3,7 @@
 //! Linearizability at Large Scale and Low Latency", SOSP 2015).
 //!
 //! A coordinator whose primary is gone cannot know whether its batch was executed. It sends the batch to the
-//! next primary, under the same [`BatchId`](crate::BatchId), and every replica decides the same way, because
+//! next primary, under the same [`BatchId`], and every replica decides the same way, because
 //! what it decides by is replicated: the answers to all batches that their coordinators have not confirmed
 //! yet. With each batch a coordinator says below which number it has all its answers; those go.
 //!
