@@ -4,7 +4,7 @@
 //! payload := kind:u8 value version:u16 checksum:u64      numbers with the lowest byte first
 //! ```
 
-use crc::{CRC_64_REDIS, Crc, Digest, Table};
+use crc::{CRC_64_REDIS, Crc, Table};
 
 use crate::Corrupt;
 
@@ -13,45 +13,16 @@ pub const RDB_VERSION: u16 = 11;
 
 static CRC: Crc<u64, Table<16>> = Crc::<u64, Table<16>>::new(&CRC_64_REDIS);
 
-/// A checksum in the making, piece by piece.
-#[derive(Clone)]
-pub struct Checksum(Digest<'static, u64, Table<16>>);
-
-impl std::fmt::Debug for Checksum {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Checksum").finish_non_exhaustive()
-    }
-}
-
-impl Default for Checksum {
-    fn default() -> Self {
-        Self(CRC.digest())
-    }
-}
-
-impl Checksum {
-    /// The next piece.
-    pub fn update(&mut self, piece: &[u8]) {
-        self.0.update(piece);
-    }
-
-    /// The checksum of all of them.
-    #[must_use]
-    pub fn finish(self) -> u64 {
-        self.0.finalize()
-    }
-}
-
 /// Checksums are computed in pieces of so many bytes, so that others can have their turn between.
 const PIECE: usize = 1 << 20;
 
 fn checksum(bytes: &[u8], between: &mut dyn FnMut(usize)) -> u64 {
-    let mut checksum = Checksum::default();
+    let mut checksum = CRC.digest();
     for piece in bytes.chunks(PIECE) {
         checksum.update(piece);
         between(piece.len());
     }
-    checksum.finish()
+    checksum.finalize()
 }
 
 /// Makes a value a payload. `between` hears how many bytes were looked at, and may let others have their

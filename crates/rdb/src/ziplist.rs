@@ -5,8 +5,9 @@
 //! entry   := before encoding data                         before: how long the one before it is
 //! ```
 
+use crate::input::Input;
 use crate::listpack::Entry;
-use crate::{CUT, Corrupt, number};
+use crate::{Corrupt, number};
 
 const HEADER: usize = 10;
 const END: u8 = 0xff;
@@ -17,61 +18,58 @@ const LONG: u8 = 0xfe;
 /// Reads the entries.
 #[derive(Debug)]
 pub(crate) struct Ziplist<'a> {
-    rest: &'a [u8],
+    input: Input<'a>,
     count: Option<usize>,
     read: usize,
 }
 
 impl<'a> Ziplist<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Result<Self, Corrupt> {
-        let (header, rest) = bytes.split_first_chunk::<HEADER>().ok_or(CUT)?;
-        let [a, b, c, d, _, _, _, _, low, high] = *header;
+        let mut input = Input::new(bytes);
+        let [a, b, c, d, _, _, _, _, low, high] = input.fixed::<HEADER>()?;
         if u32::from_le_bytes([a, b, c, d]) as usize != bytes.len() {
             return Err(Corrupt("a ziplist of another length"));
         }
         let count = u16::from_le_bytes([low, high]);
-        Ok(Self { rest, count: (count != COUNT_UNKNOWN).then_some(count.into()), read: 0 })
+        Ok(Self { input, count: (count != COUNT_UNKNOWN).then_some(count.into()), read: 0 })
     }
 
     /// The next entry, unless there is none.
     pub(crate) fn next(&mut self) -> Result<Option<Entry<'a>>, Corrupt> {
-        let first = *self.rest.first().ok_or(CUT)?;
+        let input = &mut self.input;
+        let first = input.byte()?;
         if first == END {
-            let is_whole = self.rest.len() == 1 && self.count.is_none_or(|count| count == self.read);
+            let is_whole = input.is_empty() && self.count.is_none_or(|count| count == self.read);
             return if is_whole {
                 Ok(None)
             } else {
                 Err(Corrupt("a ziplist with another number of entries"))
             };
         }
-        self.take(if first == LONG { 5 } else { 1 })?;
-        let encoding = self.take(1)?[0];
+        if first == LONG {
+            input.take(4)?;
+        }
+        let encoding = input.byte()?;
         let entry = match encoding {
-            0..0x40 => Entry::Text(self.take(encoding.into())?),
+            0..0x40 => Entry::Text(input.take(encoding.into())?),
             0x40..0x80 => {
-                let low = self.take(1)?[0];
-                Entry::Text(self.take(usize::from(encoding & 0x3f) << 8 | usize::from(low))?)
+                let low = input.byte()?;
+                Entry::Text(input.take(usize::from(encoding & 0x3f) << 8 | usize::from(low))?)
             }
             0x80 => {
-                let length = self.take(4)?.first_chunk().ok_or(CUT)?;
-                Entry::Text(self.take(u32::from_be_bytes(*length) as usize)?)
+                let length = u32::from_be_bytes(input.fixed()?);
+                Entry::Text(input.take(length as usize)?)
             }
-            0xc0 => Entry::Integer(number::of_bytes(self.take(2)?)),
-            0xd0 => Entry::Integer(number::of_bytes(self.take(4)?)),
-            0xe0 => Entry::Integer(number::of_bytes(self.take(8)?)),
-            0xf0 => Entry::Integer(number::of_bytes(self.take(3)?)),
-            0xfe => Entry::Integer(number::of_bytes(self.take(1)?)),
+            0xc0 => Entry::Integer(number::of_bytes(input.take(2)?)),
+            0xd0 => Entry::Integer(number::of_bytes(input.take(4)?)),
+            0xe0 => Entry::Integer(number::of_bytes(input.take(8)?)),
+            0xf0 => Entry::Integer(number::of_bytes(input.take(3)?)),
+            0xfe => Entry::Integer(number::of_bytes(input.take(1)?)),
             0xf1..=0xfd => Entry::Integer(i64::from(encoding & 0xf) - 1),
             _ => return Err(Corrupt("an entry of a ziplist in an unknown encoding")),
         };
         self.read += 1;
         Ok(Some(entry))
-    }
-
-    fn take(&mut self, count: usize) -> Result<&'a [u8], Corrupt> {
-        let (bytes, rest) = self.rest.split_at_checked(count).ok_or(CUT)?;
-        self.rest = rest;
-        Ok(bytes)
     }
 }
 

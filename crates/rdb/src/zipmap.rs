@@ -6,52 +6,48 @@
 //! length := u8 | 254 u32
 //! ```
 
-use crate::{CUT, Corrupt};
+use crate::Corrupt;
+use crate::input::Input;
 
 const END: u8 = 0xff;
 const LONG: u8 = 0xfe;
+const BEHIND_THE_END: Corrupt = Corrupt("a zipmap that goes on behind its end");
 
 /// A field and its value.
 type Pair<'a> = (&'a [u8], &'a [u8]);
 
 /// Reads the pairs.
 #[derive(Debug)]
-pub(crate) struct Zipmap<'a>(&'a [u8]);
+pub(crate) struct Zipmap<'a>(Input<'a>);
 
 impl<'a> Zipmap<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Result<Self, Corrupt> {
-        bytes.split_first().map(|(_, rest)| Self(rest)).ok_or(CUT)
+        let mut input = Input::new(bytes);
+        // How many pairs there are, if they are few: the end says it as well.
+        input.byte()?;
+        Ok(Self(input))
     }
 
     /// The next pair, unless there is none.
     pub(crate) fn next(&mut self) -> Result<Option<Pair<'a>>, Corrupt> {
-        if self.0 == [END] {
-            return Ok(None);
-        }
-        let length = self.length()?;
-        let key = self.take(length)?;
-        let length = self.length()?;
-        let free = self.take(1)?[0];
-        let value = self.take(length)?;
-        self.take(free.into())?;
+        let Some(length) = self.length()? else {
+            return if self.0.is_empty() { Ok(None) } else { Err(BEHIND_THE_END) };
+        };
+        let key = self.0.take(length)?;
+        let length = self.length()?.ok_or(BEHIND_THE_END)?;
+        let free = self.0.byte()?;
+        let value = self.0.take(length)?;
+        self.0.take(free.into())?;
         Ok(Some((key, value)))
     }
 
-    fn length(&mut self) -> Result<usize, Corrupt> {
-        match self.take(1)?[0] {
-            LONG => {
-                let length = self.take(4)?.first_chunk().ok_or(CUT)?;
-                Ok(u32::from_le_bytes(*length) as usize)
-            }
-            END => Err(Corrupt("a zipmap that goes on behind its end")),
-            length => Ok(length.into()),
-        }
-    }
-
-    fn take(&mut self, count: usize) -> Result<&'a [u8], Corrupt> {
-        let (bytes, rest) = self.0.split_at_checked(count).ok_or(CUT)?;
-        self.0 = rest;
-        Ok(bytes)
+    /// A length, unless it is the end.
+    fn length(&mut self) -> Result<Option<usize>, Corrupt> {
+        Ok(match self.0.byte()? {
+            LONG => Some(u32::from_le_bytes(self.0.fixed()?) as usize),
+            END => None,
+            length => Some(length.into()),
+        })
     }
 }
 
