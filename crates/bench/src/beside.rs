@@ -1,11 +1,11 @@
 //! What sets that are there cost what is done beside them. Copies compare their state piece by piece (rule
 //! P10), and a set is one value, however large it is.
 
+use onecopy_harness::RedisServer;
 use std::net::SocketAddr;
 
 use crate::filling::collection;
 use crate::median::median;
-use crate::redis_server::RedisServer;
 use crate::system::{Size, System};
 use crate::throughput::per_second;
 

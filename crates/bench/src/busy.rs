@@ -8,10 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use onecopy_harness::{Cluster, Options, free_port};
+use onecopy_harness::{Cluster, Options, RedisServer, free_port};
 
 use crate::filling::request;
-use crate::redis_server::RedisServer;
 use crate::steady::{Ask, Steady, Window};
 
 /// How many keys one `MSET` makes.

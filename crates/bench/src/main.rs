@@ -44,7 +44,6 @@ mod open_files;
 mod outage;
 mod process;
 mod reads;
-mod redis_server;
 mod replay;
 mod reply;
 mod stalls;

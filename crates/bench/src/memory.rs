@@ -4,11 +4,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context;
-use onecopy_harness::{Cluster, Options, free_port};
+use onecopy_harness::{Cluster, Options, RedisServer, free_port};
 
 use crate::filling::{connect, exchange, request};
 use crate::process;
-use crate::redis_server::RedisServer;
 
 /// Measures the resident memory of a node with data, less that of one without, beside Redis with the same.
 ///

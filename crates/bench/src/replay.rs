@@ -5,9 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use onecopy_harness::{Cluster, Options, free_port, wait};
-
-use crate::redis_server::RedisServer;
+use onecopy_harness::{Cluster, Options, RedisServer, free_port, wait};
 
 /// Measures how long a server takes to answer clients after it was loaded for a while, killed (`kill -9`),
 /// and started again: it reads its snapshot, and executes the log behind it.

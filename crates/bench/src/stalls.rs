@@ -7,10 +7,9 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, ensure};
-use onecopy_harness::{Cluster, Options, free_port};
+use onecopy_harness::{Cluster, Options, RedisServer, free_port};
 
 use crate::filling::{TOGETHER, collection, connect, exchange, fill, request};
-use crate::redis_server::RedisServer;
 
 /// Measures the longest time for which another client waits: one that does nothing but SET and GET, each
 /// after the answer to the last.

@@ -3,12 +3,11 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use onecopy_harness::{Cluster, Options, free_ports_in_a_row, wait};
+use onecopy_harness::{Cluster, Options, RedisServer, free_ports_in_a_row, wait};
 
 use crate::databases;
 use crate::load::Target;
 use crate::process::{self, Thread};
-use crate::redis_server::RedisServer;
 
 /// How long a system may take to start.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -101,7 +100,7 @@ impl System {
             let appendonly = if everysec { "yes" } else { "no" };
             let log = ["--dir", home, "--appendonly", appendonly, "--appendfsync", "everysec"];
             let most = ["--maxclients", &clients, "--databases", &databases];
-            RedisServer::start(port, &[log.as_slice(), most.as_slice(), more].concat())
+            Ok(RedisServer::start(port, &[log.as_slice(), most.as_slice(), more].concat())?)
         };
         let mut servers = vec![start(port, &[])?];
         for copy in 1..u16::try_from(size.copies)? {

@@ -5,6 +5,7 @@
 //! - [`Dev`] runs `onecopy dev` and talks to it as a person would.
 //! - [`Proxy`] is one cuttable link, [`Stall`] a disk that hangs, [`Memory`] that of a process, to flip bits
 //!   in.
+//! - [`RedisServer`] is a Redis to compare with.
 //! - [`load`] has clients that remember what they were told, and find what is lost, doubled or stale.
 //!
 //! Everything uses free ports and temporary directories, and ends with the test, also when the test panics:
@@ -32,6 +33,7 @@ pub mod load;
 mod memory;
 mod ports;
 mod proxy;
+mod redis_server;
 mod stall;
 mod words;
 
@@ -43,6 +45,7 @@ pub use dev::{Dev, is_running};
 pub use memory::Memory;
 pub use ports::{free_port, free_ports_in_a_row};
 pub use proxy::Proxy;
+pub use redis_server::RedisServer;
 pub use stall::Stall;
 pub use words::{run, try_run};
 

@@ -1,22 +1,26 @@
 //! A redis-server to compare with.
 
-use std::net::TcpStream;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use anyhow::Context;
-use onecopy_harness::wait;
+use crate::wait;
 
 /// How long it may take to start.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A server that ends when it is dropped.
 #[derive(Debug)]
-pub(crate) struct RedisServer(Child);
+pub struct RedisServer {
+    process: Child,
+    port: u16,
+}
 
 impl RedisServer {
     /// Whether there is one to start. If not, people are told.
-    pub(crate) fn is_installed() -> bool {
+    #[must_use]
+    pub fn is_installed() -> bool {
         let is_installed =
             Command::new("redis-server").arg("--version").stdout(Stdio::null()).status().is_ok();
         if !is_installed {
@@ -26,27 +30,38 @@ impl RedisServer {
     }
 
     /// Starts one on this port of the loopback interface, without snapshots, and waits until it listens.
-    pub(crate) fn start(port: u16, arguments: &[&str]) -> anyhow::Result<Self> {
-        let server = Command::new("redis-server")
+    ///
+    /// # Errors
+    /// If it cannot be run.
+    pub fn start(port: u16, arguments: &[&str]) -> io::Result<Self> {
+        let process = Command::new("redis-server")
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
             .args(arguments)
             .stdout(Stdio::null())
             .spawn()
-            .context("redis-server cannot be run")?;
-        let server = Self(server);
-        wait("redis-server", PATIENCE, || TcpStream::connect(("127.0.0.1", port)).ok());
+            .map_err(|error| io::Error::new(error.kind(), format!("redis-server cannot be run: {error}")))?;
+        let server = Self { process, port };
+        wait("redis-server", PATIENCE, || TcpStream::connect(server.address()).ok());
         Ok(server)
     }
 
-    pub(crate) fn pid(&self) -> u32 {
-        self.0.id()
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port).into()
+    }
+
+    /// Its process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.id()
     }
 }
 
 impl Drop for RedisServer {
     fn drop(&mut self) {
         // Whether it has ended already makes no difference.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }

@@ -3,13 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use onecopy_harness::{Cluster, Options, PATIENCE, run, wait};
+use onecopy_harness::{Cluster, Options, PATIENCE, RedisServer, free_port, run, wait};
 use onecopy_resp::replies_length;
 
 /// A connection that says lines, and hears replies whenever they come.
@@ -52,35 +51,6 @@ impl Line {
     fn say(&mut self, line: &str) -> String {
         self.send(line);
         wait("a reply", PATIENCE, || self.poll())
-    }
-}
-
-/// A real Redis, if there is one on the path.
-struct Redis {
-    process: Child,
-    address: SocketAddr,
-}
-
-impl Redis {
-    fn start() -> Option<Self> {
-        let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = free.local_addr().expect("an address");
-        drop(free);
-        let process = Command::new("redis-server")
-            .args(["--port", &address.port().to_string(), "--save", "", "--bind", "127.0.0.1"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .ok()?;
-        wait("redis-server", PATIENCE, || TcpStream::connect(address).ok());
-        Some(Self { process, address })
-    }
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
 
@@ -188,7 +158,7 @@ fn anything(dice: &mut Dice, step: u32) -> String {
 #[test]
 fn a_node_gives_what_redis_gives_and_to_the_same() {
     const CLIENTS: usize = 6;
-    let Some(redis) = Redis::start() else {
+    let Ok(redis) = RedisServer::start(free_port(), &[]) else {
         return println!("skipped: there is no redis-server");
     };
     let alone = Options { nodes: 1, copies: 1, view_nodes: 1, durability: "memory", ..Options::default() };
@@ -196,7 +166,8 @@ fn a_node_gives_what_redis_gives_and_to_the_same() {
     let (mut compared, mut waited) = (0, 0);
     for round in 0..3 {
         let mut dice = Dice(round);
-        let mut crowds = [redis.address, cluster.redis_address(1)].map(|address| Crowd::at(address, CLIENTS));
+        let mut crowds =
+            [redis.address(), cluster.redis_address(1)].map(|address| Crowd::at(address, CLIENTS));
         let setup = ["FLUSHALL", "XGROUP CREATE t g $ MKSTREAM"];
         setup.iter().for_each(|line| crowds.iter_mut().for_each(|crowd| drop(crowd.control.say(line))));
         for step in 1..70 {
@@ -244,7 +215,7 @@ fn a_node_gives_what_redis_gives_and_to_the_same() {
 
 #[test]
 fn a_script_of_redis_is_answered_alike() {
-    let Some(redis) = Redis::start() else {
+    let Ok(redis) = RedisServer::start(free_port(), &[]) else {
         return println!("skipped: there is no redis-server");
     };
     let cluster = Cluster::start(Options { nodes: 1, copies: 1, view_nodes: 1, ..Options::default() });
@@ -285,7 +256,7 @@ fn a_script_of_redis_is_answered_alike() {
         "EXEC",
     ];
     for version in ["HELLO 2", "HELLO 3"] {
-        let mut both = [redis.address, cluster.redis_address(1)].map(Line::to);
+        let mut both = [redis.address(), cluster.redis_address(1)].map(Line::to);
         both.iter_mut().for_each(|line| drop((line.say(version), line.say("FLUSHALL"))));
         for line in lines {
             let [expected, heard] = both.each_mut().map(|both| both.say(line));

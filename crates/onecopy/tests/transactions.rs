@@ -2,12 +2,11 @@
 //! half of one.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use onecopy_harness::{Cluster, Options, PATIENCE, run, try_run, wait};
+use onecopy_harness::{Cluster, Options, RedisServer, free_port, run, try_run};
 use onecopy_resp::replies_length;
 
 /// A connection that says lines and hears replies, byte for byte.
@@ -31,35 +30,6 @@ impl Line {
             heard.extend_from_slice(&chunk[..count]);
         }
         String::from_utf8(heard).expect("text")
-    }
-}
-
-/// A real Redis, if there is one on the path.
-struct Redis {
-    process: Child,
-    address: SocketAddr,
-}
-
-impl Redis {
-    fn start() -> Option<Self> {
-        let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = free.local_addr().expect("an address");
-        drop(free);
-        let process = Command::new("redis-server")
-            .args(["--port", &address.port().to_string(), "--save", "", "--bind", "127.0.0.1"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .ok()?;
-        wait("redis-server", PATIENCE, || TcpStream::connect(address).ok());
-        Some(Self { process, address })
-    }
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
 
@@ -134,13 +104,13 @@ fn play(addresses: [SocketAddr; 2], protocol: &str) -> Vec<String> {
 
 #[test]
 fn nodes_answer_transactions_as_redis_does() {
-    let Some(redis) = Redis::start() else {
+    let Ok(redis) = RedisServer::start(free_port(), &[]) else {
         println!("there is no redis-server on the path: nothing to compare with, the test is skipped");
         return;
     };
     let cluster = Cluster::start(Options::default());
     for protocol in ["2", "3"] {
-        let expected = play([redis.address; 2], protocol);
+        let expected = play([redis.address(); 2], protocol);
         for (one, other) in [(1, 2), (3, 1), (2, 2)] {
             let got = play([one, other].map(|id| cluster.redis_address(id)), protocol);
             let said = SCRIPT.iter().filter(|(_, said)| !said.iter().any(|line| line.starts_with("HELLO")));

@@ -13,9 +13,9 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
+use onecopy_harness::RedisServer;
 
 use crate::open_files;
-use crate::redis_server::RedisServer;
 use sweep::Sweep;
 
 /// Measures how throughput, p99 and processor time change with keys, values, clients, copies and groups.

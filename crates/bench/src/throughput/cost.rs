@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, ensure};
+use onecopy_harness::RedisServer;
 
 use super::{Case, cases, load};
 use crate::median::median;
-use crate::redis_server::RedisServer;
 use crate::system::{Size, System};
 
 /// Counts what a command costs at each thread, beside Redis with a replica.
