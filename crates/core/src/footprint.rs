@@ -34,8 +34,8 @@ impl Footprint {
         self.keys = Vec::new();
     }
 
-    /// Whatever is executed behind it may touch everything, as long as it has not been executed itself: it may
-    /// wait for something that it passes on.
+    /// Whatever is executed behind it may touch everything, as long as it has not been executed itself: it
+    /// may wait for something that it passes on.
     pub fn spread(&mut self) {
         self.spreads = true;
     }

@@ -50,8 +50,9 @@
 //!   offset in fields (`#`) that overflows is an error; in Redis it wraps. A number that is far too small for
 //!   `SET` with `OVERFLOW SAT` becomes the smallest of the field; in Redis the very smallest become the
 //!   largest.
-//! - Commands that wait (`BLPOP`, `XREAD … BLOCK`) do so in the state (see `serving`), by the time of entries.
-//!   How many may wait is bounded. A stream that expires wakes nobody who waits as a consumer of its groups.
+//! - Commands that wait (`BLPOP`, `XREAD … BLOCK`) do so in the state (see `serving`), by the time of
+//!   entries. How many may wait is bounded. A stream that expires wakes nobody who waits as a consumer of its
+//!   groups.
 //! - What is deleted from a stream is gone at once; in Redis it stays in its chunk until that is empty.
 //!   Where the newest entry of a chunk was deleted, `MINID ~` may trim that chunk here and not there.
 //! - `XINFO STREAM` counts the chunks that entries lie in as `radix-tree-keys`, and one more as

@@ -2,9 +2,9 @@
 //!
 //! After each command, or a whole transaction, the keys that were signalled are looked at in the order in
 //! which they were. The waiters at a key are tried in the order in which they came: their command is executed
-//! again. Whoever finds something is answered, and waits no more; that may signal other keys, whose turn comes
-//! behind. Each attempt but the last at a key of a list or a sorted set takes a waiter away, so there is an
-//! end to it.
+//! again. Whoever finds something is answered, and waits no more; that may signal other keys, whose turn
+//! comes behind. Each attempt but the last at a key of a list or a sorted set takes a waiter away, so there
+//! is an end to it.
 
 use onecopy_core::{ApplyContext, Rule, Timestamp};
 use onecopy_resp::{Writer, write_neutral};

@@ -1,10 +1,10 @@
-//! Values as Redis serializes them: in the payloads of `DUMP` and `RESTORE`, and in RDB files. Pure: bytes in,
-//! [elements](Element) out, and back.
+//! Values as Redis serializes them: in the payloads of `DUMP` and `RESTORE`, and in RDB files. Pure: bytes
+//! in, [elements](Element) out, and back.
 //!
 //! Redis has about twenty encodings of its six types, because it writes what it has in memory: lists of small
-//! values are *listpacks* today and were *ziplists* until Redis 7, sets of integers are *intsets*. All of them
-//! are [read](read_value), whatever version wrote them. What is [written](Output) uses the plainest encoding
-//! of each type, which every version reads; streams have but one, and it is a row of listpacks.
+//! values are *listpacks* today and were *ziplists* until Redis 7, sets of integers are *intsets*. All of
+//! them are [read](read_value), whatever version wrote them. What is [written](Output) uses the plainest
+//! encoding of each type, which every version reads; streams have but one, and it is a row of listpacks.
 //!
 //! Nothing that is read is believed: lengths, counts and order are checked, and what has been unpacked is
 //! bounded in bytes ([`UNPACKED_MAX`]).
@@ -28,7 +28,7 @@ mod zipmap;
 pub use element::{Element, EntriesRead, StreamId};
 pub use input::{Input, UNPACKED_MAX};
 pub use output::{Node, Output};
-pub use payload::{Checksum, RDB_VERSION, open, seal};
+pub use payload::{RDB_VERSION, open, seal};
 pub use value::{Kind, read_value};
 
 /// Bytes that are no value, and why.

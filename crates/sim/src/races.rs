@@ -124,8 +124,8 @@ impl Race {
                 profile.fault_length = ms(dice, 2_000, 5_000);
                 profile.think = 10 * MS;
                 if later.chance(600) {
-                    // Whoever asks while a round is under way has not asked before: nobody waits for an answer
-                    // all the time.
+                    // Whoever asks while a round is under way has not asked before: nobody waits for an
+                    // answer all the time.
                     (profile.clients, profile.think) = (12, ms(later, 500, 2_000));
                     profile.workload.keys = later.between(1, 2);
                 }

@@ -48,9 +48,9 @@
 //! block, in parts of 64 KiB, cut anywhere; the large values of a block in the order of their entries.
 //!
 //! The checksum vouches for the bytes. The digest vouches for what has been made of them: it is the sum of
-//! the hashes of every block, part, token, watch, waiter, script and library, as it was serialized, and of the
-//! header. Whoever restores the image serializes what has been built in memory once more, and compares the
-//! sums: they agree only if both hold the same, in the same order, to the bit.
+//! the hashes of every block, part, token, watch, waiter, script and library, as it was serialized, and of
+//! the header. Whoever restores the image serializes what has been built in memory once more, and compares
+//! the sums: they agree only if both hold the same, in the same order, to the bit.
 //!
 //! # Limits
 //!

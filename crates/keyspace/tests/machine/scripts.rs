@@ -1,4 +1,5 @@
-//! Scripts as a part of the state machine: the same on every copy, and nothing is left of one that is stopped.
+//! Scripts as a part of the state machine: the same on every copy, and nothing is left of one that is
+//! stopped.
 
 use onecopy_core::StateMachine;
 use onecopy_resp::Version;

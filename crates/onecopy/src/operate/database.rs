@@ -14,8 +14,8 @@ use crate::table::{aligned, row};
 /// Create databases, list them, and change how many copies they have.
 ///
 /// A database has a name, numbers by which clients select it (`SELECT 16`), and copies on nodes of its own
-/// choice. main is there from the beginning, with the numbers 0 to 15. The exit code is 0 if it was done, 1 if
-/// it was refused, and 2 if nobody said within 5 s: then it may be done yet.
+/// choice. main is there from the beginning, with the numbers 0 to 15. The exit code is 0 if it was done, 1
+/// if it was refused, and 2 if nobody said within 5 s: then it may be done yet.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  onecopy database create carts --numbers 16\n  \
     onecopy database create stock --numbers 17-20 --copies 3\n  \

@@ -1,9 +1,10 @@
 //! The logs of a group, of whichever kind (Raft paper, Figure 3). *Leader append-only*: a leader never
 //! overwrites or deletes entries of its log. *Log matching*: if two logs contain an entry with the same index
-//! and epoch (term, or view), they are identical up to it. By induction it is enough that every entry that was
-//! ever seen has one content and one predecessor. And a snapshot takes nothing away that follows it: a member
-//! that has acknowledged those entries may be needed for them (section 7: "if the follower receives a snapshot
-//! that describes a prefix of its log, entries following the snapshot are still valid and must be retained").
+//! and epoch (term, or view), they are identical up to it. By induction it is enough that every entry that
+//! was ever seen has one content and one predecessor. And a snapshot takes nothing away that follows it: a
+//! member that has acknowledged those entries may be needed for them (section 7: "if the follower receives a
+//! snapshot that describes a prefix of its log, entries following the snapshot are still valid and must be
+//! retained").
 
 use std::collections::BTreeMap;
 

@@ -32,8 +32,8 @@
 //! - [`promise`]: what is said in a view is said under a durable promise of it – rule P3
 //! - [`views`]: views grow by one, heirs only, one primary per view – rules P4, P5, P9, P11
 //! - [`durable`]: what a member takes for durable is on its disk – Raft paper, section 5; rule P1
-//! - [`petitions`]: what replicas ask the view service for is done in the view in which they ask, if they still
-//!   do – `onecopy_core::Petition`
+//! - [`petitions`]: what replicas ask the view service for is done in the view in which they ask, if they
+//!   still do – `onecopy_core::Petition`
 //! - [`lives`]: a life of data that was followed by another never counts again – rule P9
 //! - [`second`]: a second process with the id of a living one is not taken for it – rule `LivingLife`
 //! - [`evidence`]: what view nodes know of others never goes back – Lamport, 1978; `onecopy_views::Moment`

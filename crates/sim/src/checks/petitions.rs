@@ -1,6 +1,7 @@
 //! What the view service does because a replica asked for it was asked for in that very view; and whoever
 //! hands over still wanted to when the view service heard of it last. What a replica still wants it says
-//! again: what it does not say any more is over, however late it arrives. (`onecopy_core::Petition`; rule P5.)
+//! again: what it does not say any more is over, however late it arrives. (`onecopy_core::Petition`; rule
+//! P5.)
 
 use std::collections::BTreeMap;
 

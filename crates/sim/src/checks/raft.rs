@@ -1,7 +1,7 @@
-//! A Raft group, that of the view service and those that hold data, keeps the five properties of the Raft paper (Ongaro and Ousterhout, "In
-//! Search of an Understandable Consensus Algorithm", 2014, Figure 3): election safety, leader append-only,
-//! log matching, leader completeness, and state machine safety. The two about logs are in
-//! [`super::logs`].
+//! A Raft group, that of the view service and those that hold data, keeps the five properties of the Raft
+//! paper (Ongaro and Ousterhout, "In Search of an Understandable Consensus Algorithm", 2014, Figure 3):
+//! election safety, leader append-only, log matching, leader completeness, and state machine safety. The two
+//! about logs are in [`super::logs`].
 
 use std::collections::BTreeMap;
 

@@ -93,7 +93,8 @@ impl Connection<'_> {
         left.map_or(Ok(()), Err)
     }
 
-    /// Takes in what a client sends while it waits, and writes what it has not read. Returns when it has left.
+    /// Takes in what a client sends while it waits, and writes what it has not read. Returns when it has
+    /// left.
     async fn listen(&mut self, input: &mut BytesMut) -> std::io::Result<()> {
         loop {
             let is_written = self.write()?;
