@@ -7,6 +7,7 @@
 //! | `onecopy status` | shows the nodes and groups of a cluster | [`status`] |
 //! | `onecopy events` | shows what the view service has decided, and why | [`events`] |
 //! | `onecopy group`, `onecopy node`, `onecopy view` | what operators do to a running cluster | [`operate`] |
+//! | `onecopy import` | brings in the data of a Redis or Valkey, from a file or live | [`import`] |
 //! | `onecopy config` | explains and checks settings | [`config`] |
 //! | `onecopy sim` | runs the protocols in the deterministic simulator | [`onecopy_sim::cli`] |
 //!
@@ -25,6 +26,7 @@ mod clock;
 pub mod config;
 pub mod dev;
 pub mod events;
+pub mod import;
 pub mod operate;
 pub mod server;
 pub mod settings;
@@ -50,6 +52,7 @@ Examples:
   onecopy events                       what was decided, and why
   onecopy group handover               another node orders requests from now on
   onecopy node drain 3                 empty a node before its machine is mended
+  onecopy import redis://10.0.0.7      take over the data of a Redis while it runs
   onecopy config example > node.toml   begin a node of a real cluster
   onecopy config check --config node.toml
   onecopy server --config node.toml
@@ -73,6 +76,7 @@ enum Command {
     Group(operate::GroupArguments),
     Node(operate::NodeArguments),
     View(operate::ViewArguments),
+    Import(import::Arguments),
     Config(config::Arguments),
     Sim(onecopy_sim::cli::Arguments),
 }
@@ -89,6 +93,7 @@ pub fn run() -> ExitCode {
         Command::Group(arguments) => operate::run_group(&arguments),
         Command::Node(arguments) => operate::run_node(&arguments),
         Command::View(arguments) => operate::run_view(&arguments),
+        Command::Import(arguments) => import::run(&arguments),
         Command::Config(arguments) => config::run(&arguments),
         Command::Sim(arguments) => simulate(&arguments),
     };

@@ -16,7 +16,7 @@ pub struct Input<'a> {
 }
 
 /// A length, or how a string is encoded instead.
-enum Length {
+pub(crate) enum Length {
     Plain(u64),
     Special(u8),
 }
@@ -62,7 +62,7 @@ impl<'a> Input<'a> {
         self.fixed::<1>().map(|[byte]| byte)
     }
 
-    fn any_length(&mut self) -> Result<Length, Corrupt> {
+    pub(crate) fn any_length(&mut self) -> Result<Length, Corrupt> {
         let first = self.byte()?;
         let low = u64::from(first & 0x3f);
         Ok(match first {

@@ -11,7 +11,7 @@ use crate::Corrupt;
 /// The version of the format that is written: that of Redis 7.2.
 pub const RDB_VERSION: u16 = 11;
 
-static CRC: Crc<u64, Table<16>> = Crc::<u64, Table<16>>::new(&CRC_64_REDIS);
+pub(crate) static CRC: Crc<u64, Table<16>> = Crc::<u64, Table<16>>::new(&CRC_64_REDIS);
 
 /// Checksums are computed in pieces of so many bytes, so that others can have their turn between.
 const PIECE: usize = 1 << 20;
