@@ -7,6 +7,7 @@
 //! | `onecopy status` | shows the nodes and groups of a cluster | [`status`] |
 //! | `onecopy events` | shows what the view service has decided, and why | [`events`] |
 //! | `onecopy group`, `onecopy node`, `onecopy view` | what operators do to a running cluster | [`operate`] |
+//! | `onecopy export` | writes what a cluster holds to an RDB file | [`export`] |
 //! | `onecopy import` | brings in the data of a Redis or Valkey, from a file or live | [`import`] |
 //! | `onecopy config` | explains and checks settings | [`config`] |
 //! | `onecopy sim` | runs the protocols in the deterministic simulator | [`onecopy_sim::cli`] |
@@ -22,10 +23,12 @@
 //! had died, or because its memory seems to be damaged.
 
 mod addressees;
+mod client;
 mod clock;
 pub mod config;
 pub mod dev;
 pub mod events;
+pub mod export;
 pub mod import;
 pub mod operate;
 pub mod server;
@@ -77,6 +80,7 @@ enum Command {
     Node(operate::NodeArguments),
     View(operate::ViewArguments),
     Import(import::Arguments),
+    Export(export::Arguments),
     Config(config::Arguments),
     Sim(onecopy_sim::cli::Arguments),
 }
@@ -93,6 +97,7 @@ pub fn run() -> ExitCode {
         Command::Group(arguments) => operate::run_group(&arguments),
         Command::Node(arguments) => operate::run_node(&arguments),
         Command::View(arguments) => operate::run_view(&arguments),
+        Command::Export(arguments) => export::run(&arguments),
         Command::Import(arguments) => import::run(&arguments),
         Command::Config(arguments) => config::run(&arguments),
         Command::Sim(arguments) => simulate(&arguments),

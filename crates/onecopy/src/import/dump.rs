@@ -7,9 +7,10 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use onecopy_rdb::file::{Item, Key, Reader, Value};
 
+use crate::client::{Client, Once, readable};
+
 use super::databases::Databases;
-use super::destination::{Destination, Once};
-use super::report::{Report, readable};
+use super::report::Report;
 use super::work::Work;
 
 /// So many keys, or bytes, are sent at once.
@@ -21,7 +22,7 @@ pub(super) fn import(
     path: &Path,
     databases: &Databases,
     replace: bool,
-    destination: &mut Destination,
+    cluster: &mut Client,
     work: &mut Work,
     report: &mut Report,
 ) -> anyhow::Result<()> {
@@ -31,7 +32,7 @@ pub(super) fn import(
     let mut reader = Reader::new(BufReader::with_capacity(BYTES, file)).with_context(|| name.clone())?;
     let mut load = Load {
         replace,
-        destination,
+        cluster,
         work,
         report,
         database: databases.of(0),
@@ -59,7 +60,7 @@ pub(super) fn import(
 
 struct Load<'a> {
     replace: bool,
-    destination: &'a mut Destination,
+    cluster: &'a mut Client,
     work: &'a mut Work,
     report: &'a mut Report,
     /// Where keys go, if they are taken.
@@ -120,7 +121,7 @@ impl Load<'_> {
         self.bytes = 0;
         let (names, commands): (Vec<String>, Vec<Once>) = std::mem::take(&mut self.batch).into_iter().unzip();
         if let (Some(database), false) = (self.database, commands.is_empty()) {
-            let answers = self.destination.each(database, &commands)?;
+            let answers = self.cluster.each(database, &commands)?;
             for (name, answer) in names.iter().zip(answers) {
                 match answer {
                     Ok(()) => self.report.add_keys(1),

@@ -6,12 +6,11 @@
 //! | what the source executes from then on, received by a thread of its own and kept in files | [`source`], [`spool`] |
 //! | the same, executed here | [`stream`] |
 //! | the moment at which clients can change over | [`cut_over`] |
-//! | how commands reach the cluster, once, whatever dies meanwhile | [`destination`] |
+//! | how commands reach the cluster, once, whatever dies meanwhile | [`crate::client`] |
 //! | what another run goes on from | [`work`] |
 
 mod cut_over;
 mod databases;
-mod destination;
 mod dump;
 mod report;
 mod source;
@@ -24,9 +23,9 @@ use std::path::PathBuf;
 use anyhow::ensure;
 use clap::Args;
 
+use crate::client::Client;
 use crate::{DONE, FAILED};
 use databases::Databases;
-use destination::Destination;
 use report::Report;
 use work::Work;
 
@@ -71,20 +70,13 @@ pub struct Arguments {
     pause: u64,
 }
 
-/// Where a cluster of `onecopy dev` takes clients.
-const DEFAULT_DESTINATIONS: [&str; 3] = ["127.0.0.1:7001", "127.0.0.1:7002", "127.0.0.1:7003"];
-
 /// Runs the command.
 ///
 /// # Errors
 /// The source cannot be read, the cluster does not take what it must, or nobody answers.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     let databases = Databases::parse(&arguments.database)?;
-    let to = match arguments.to.as_slice() {
-        [] => DEFAULT_DESTINATIONS.map(str::to_owned).to_vec(),
-        given => given.to_vec(),
-    };
-    let mut destination = Destination::new(to, arguments.password.clone())?;
+    let mut cluster = Client::new(&arguments.to, arguments.password.clone())?;
     let is_live = arguments.from.starts_with("redis://");
     ensure!(
         is_live || !arguments.cut_over,
@@ -100,13 +92,13 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<u8> {
             &databases,
             arguments.replace,
             cut_over,
-            &mut destination,
+            &mut cluster,
             &mut work,
             &mut report,
         )?;
     } else {
         let file = std::path::Path::new(&arguments.from);
-        dump::import(file, &databases, arguments.replace, &mut destination, &mut work, &mut report)?;
+        dump::import(file, &databases, arguments.replace, &mut cluster, &mut work, &mut report)?;
     }
     work.remove(report.refused() > 0)?;
     report.end();

@@ -104,9 +104,3 @@ impl Report {
         }
     }
 }
-
-/// Bytes of a name, for people.
-pub(super) fn readable(name: &[u8]) -> String {
-    let shown: String = name.escape_ascii().take(200).map(char::from).collect();
-    if name.len() > 200 { format!("\"{shown}…\"") } else { format!("\"{shown}\"") }
-}

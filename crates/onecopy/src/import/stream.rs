@@ -10,11 +10,12 @@ use bytes::BytesMut;
 use onecopy_resp::{Limits, Parser, Request};
 use redis::FromRedisValue;
 
+use crate::client::{Client, Once, readable};
+
 use super::cut_over::{CutOver, Pause};
 use super::databases::Databases;
-use super::destination::{Destination, Once};
 use super::dump;
-use super::report::{Report, readable};
+use super::report::Report;
 use super::source::Source;
 use super::spool::{Received, Spool};
 use super::work::{History, Work};
@@ -31,18 +32,18 @@ pub(super) fn import(
     databases: &Databases,
     replace: bool,
     pause: Option<Pause>,
-    destination: &mut Destination,
+    cluster: &mut Client,
     work: &mut Work,
     report: &mut Report,
 ) -> anyhow::Result<()> {
     let source = Source::parse(url)?;
     if work.state.history.is_none() {
-        check_room(&source, databases, replace, destination)?;
+        check_room(&source, databases, replace, cluster)?;
         work.state.parts = 0;
     }
     let history = work.state.history.as_ref().map(|history| (history.id.clone(), history.executed));
     let history = match history {
-        Some((id, executed)) => Some((id, noted(destination, work, executed)?)),
+        Some((id, executed)) => Some((id, noted(cluster, work, executed)?)),
         None => None,
     };
     let spool = Spool::start(source.clone(), work.directory(), history)?;
@@ -53,10 +54,10 @@ pub(super) fn import(
     }
     if work.dump().exists() {
         // The cluster was empty, or what it has is to be overwritten: so keys may be sent again.
-        dump::import(&work.dump(), databases, true, destination, work, report)?;
+        dump::import(&work.dump(), databases, true, cluster, work, report)?;
         std::fs::remove_file(work.dump()).context("the dump cannot be removed")?;
     }
-    let mut stream = Stream::new(databases, destination, work, report)?;
+    let mut stream = Stream::new(databases, cluster, work, report)?;
     let mut cut_over = pause.map(|pause| CutOver::new(source, pause));
     loop {
         let received = stream.go_on(&spool)?;
@@ -85,12 +86,12 @@ fn check_room(
     source: &Source,
     databases: &Databases,
     replace: bool,
-    destination: &mut Destination,
+    cluster: &mut Client,
 ) -> anyhow::Result<()> {
     let keyspace: String = redis::cmd("INFO").arg("keyspace").query(&mut source.client()?)?;
     for from in keyspace.lines().filter_map(|line| line.strip_prefix("db")?.split(':').next()?.parse().ok()) {
         let Some(to) = databases.of(from) else { continue };
-        let keys = u64::from_redis_value(destination.question(to, &["DBSIZE"])?)
+        let keys = u64::from_redis_value(cluster.question(to, &["DBSIZE"])?)
             .with_context(|| format!("the cluster does not say how many keys database {to} has"))?;
         ensure!(
             keys == 0 || replace,
@@ -107,11 +108,11 @@ fn note(work: &Work) -> String {
 }
 
 /// How far the cluster is: further than the directory of the work says, if the last run died.
-fn noted(destination: &mut Destination, work: &mut Work, executed: u64) -> anyhow::Result<u64> {
+fn noted(cluster: &mut Client, work: &mut Work, executed: u64) -> anyhow::Result<u64> {
     let key = note(work);
     let mut furthest = executed;
     for database in work.state.touched.clone() {
-        let value = destination.question(database, &["GET", &key])?;
+        let value = cluster.question(database, &["GET", &key])?;
         let text =
             Option::<String>::from_redis_value(value).context("the note of an earlier run is damaged")?;
         let Some(text) = text else { continue };
@@ -128,7 +129,7 @@ fn noted(destination: &mut Destination, work: &mut Work, executed: u64) -> anyho
 /// What is executed as the source did.
 struct Stream<'a> {
     databases: &'a Databases,
-    destination: &'a mut Destination,
+    cluster: &'a mut Client,
     work: &'a mut Work,
     report: &'a mut Report,
     parser: Parser,
@@ -150,14 +151,14 @@ struct Stream<'a> {
 impl<'a> Stream<'a> {
     fn new(
         databases: &'a Databases,
-        destination: &'a mut Destination,
+        cluster: &'a mut Client,
         work: &'a mut Work,
         report: &'a mut Report,
     ) -> anyhow::Result<Self> {
         let history = work.state.history.clone().context("there is no history to follow")?;
         Ok(Self {
             databases,
-            destination,
+            cluster,
             work,
             report,
             parser: Parser::new(Limits::default()),
@@ -292,7 +293,7 @@ impl<'a> Stream<'a> {
             format!("{} {}", self.taken, self.database).into_bytes(),
         ];
         batch.push(Once { token: format!("{}:{}:note", self.work.state.id, self.taken), words });
-        for (command, answer) in batch.iter().zip(self.destination.together(to, &batch)?) {
+        for (command, answer) in batch.iter().zip(self.cluster.together(to, &batch)?) {
             if let Err(reason) = answer {
                 ensure!(!reason.starts_with("OOM"), "the cluster's memory is full: {reason}");
                 let words: Vec<String> = command.words.iter().take(2).map(|word| readable(word)).collect();
@@ -307,7 +308,7 @@ impl<'a> Stream<'a> {
     fn end(self) -> anyhow::Result<()> {
         let key = note(self.work);
         for database in self.work.state.touched.clone() {
-            self.destination.question(database, &["DEL", &key])?;
+            self.cluster.question(database, &["DEL", &key])?;
         }
         Ok(())
     }

@@ -28,7 +28,7 @@ use std::io;
 use crate::Corrupt;
 
 pub use reader::{Item, Key, Reader, Value};
-pub use writer::Writer;
+pub use writer::{Format, Writer};
 
 /// A value of more bytes is passed over: `RESTORE` does not take it, nor does Redis.
 pub const VALUE_BYTES_MAX: usize = 512 << 20;

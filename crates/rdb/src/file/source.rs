@@ -103,6 +103,14 @@ impl<R: Read> Source<R> {
         Ok(())
     }
 
+    /// Passes over so many bytes, and does not keep them.
+    pub(super) fn leave_out(&mut self, bytes: u64) -> Result<(), FileError> {
+        let keeping = std::mem::replace(&mut self.keeping, Keeping::Nothing);
+        let skipped = self.skip(bytes);
+        self.keeping = keeping;
+        skipped
+    }
+
     /// The next `N` bytes, which are a few.
     pub(super) fn fixed<const N: usize>(&mut self) -> Result<[u8; N], FileError> {
         self.take_chunk(N)?;

@@ -11,7 +11,7 @@ fn text(text: &[u8]) -> Vec<u8> {
 }
 
 fn written() -> Vec<u8> {
-    let mut writer = Writer::new(Vec::new()).expect("begun");
+    let mut writer = Writer::new(Vec::new(), Format::SevenTwo).expect("begun");
     writer.note("redis-ver", "7.2.0").expect("a note");
     writer.library(b"#!lua name=lib\n").expect("a library");
     writer.database(0).expect("a database");

@@ -71,9 +71,9 @@ impl<R: Read> Source<R> {
             | Kind::ZsetZiplist
             | Kind::ZsetListpack
             | Kind::SetListpack => self.skip_string(),
-            Kind::Stream5 => self.skip_stream(Version::Five),
-            Kind::Stream7 => self.skip_stream(Version::Seven),
-            Kind::Stream => self.skip_stream(Version::SevenTwo),
+            Kind::Stream5 => self.skip_stream(Version::Five, Version::Five),
+            Kind::Stream7 => self.skip_stream(Version::Seven, Version::Seven),
+            Kind::Stream => self.skip_stream(Version::SevenTwo, Version::SevenTwo),
         }
     }
 
@@ -118,7 +118,8 @@ impl<R: Read> Source<R> {
         }
     }
 
-    fn skip_stream(&mut self, version: Version) -> Walked {
+    /// Passes over a stream, and keeps what one of an older version has of it.
+    pub(super) fn skip_stream(&mut self, version: Version, kept: Version) -> Walked {
         self.each(|source| {
             source.skip_string()?;
             source.skip_string()
@@ -135,7 +136,13 @@ impl<R: Read> Source<R> {
             })?;
             source.each(|source| {
                 source.skip_string()?;
-                source.skip(if version >= Version::SevenTwo { 16 } else { 8 })?;
+                // When it was seen; and when it was given something, which came later.
+                source.skip(8)?;
+                match (version >= Version::SevenTwo, kept >= Version::SevenTwo) {
+                    (true, true) => source.skip(8)?,
+                    (true, false) => source.leave_out(8)?,
+                    (false, _) => {}
+                }
                 source.each(|source| source.skip(16))
             })
         })

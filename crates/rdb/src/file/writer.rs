@@ -4,13 +4,25 @@ use std::io::{self, Write};
 
 use crc::{Digest, Table};
 
+use super::source::Source;
 use super::{MAGIC, opcode};
 use crate::payload::CRC;
-use crate::{Output, RDB_VERSION, open};
+use crate::stream::Version;
+use crate::{Kind, Output, RDB_VERSION, open};
+
+/// Which Redis is to load a file: a later one does, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Redis 7.0. It does not know when consumers of streams were given something last.
+    Seven,
+    /// Redis 7.2.
+    SevenTwo,
+}
 
 /// Writes a file from front to back.
 pub struct Writer<W> {
     writer: W,
+    format: Format,
     checksum: Digest<'static, u64, Table<16>>,
 }
 
@@ -25,10 +37,14 @@ impl<W: Write> Writer<W> {
     ///
     /// # Errors
     /// It cannot be written.
-    pub fn new(writer: W) -> io::Result<Self> {
-        let mut this = Self { writer, checksum: CRC.digest() };
+    pub fn new(writer: W, format: Format) -> io::Result<Self> {
+        let mut this = Self { writer, format, checksum: CRC.digest() };
         this.put(MAGIC)?;
-        this.put(format!("{RDB_VERSION:04}").as_bytes())?;
+        let version = match format {
+            Format::Seven => 10,
+            Format::SevenTwo => RDB_VERSION,
+        };
+        this.put(format!("{version:04}").as_bytes())?;
         Ok(this)
     }
 
@@ -82,6 +98,10 @@ impl<W: Write> Writer<W> {
             self.put(&[opcode::EXPIRES_MILLIS])?;
             self.put(&expires.to_le_bytes())?;
         }
+        if self.format == Format::Seven && *kind == Kind::Stream as u8 {
+            self.put_strings(Kind::Stream7 as u8, &[name])?;
+            return self.put(&older_stream(value)?);
+        }
         self.put_strings(*kind, &[name])?;
         self.put(value)
     }
@@ -97,4 +117,12 @@ impl<W: Write> Writer<W> {
         self.writer.flush()?;
         Ok(self.writer)
     }
+}
+
+/// A stream as Redis 7.0 has it.
+fn older_stream(value: &[u8]) -> io::Result<Vec<u8>> {
+    let mut source = Source::new(value);
+    source.keep(&[]);
+    source.skip_stream(Version::SevenTwo, Version::Seven).map_err(io::Error::other)?;
+    source.kept().ok_or_else(|| io::Error::other("a stream of more than 512 MiB"))
 }

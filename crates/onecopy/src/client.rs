@@ -1,11 +1,13 @@
-//! The cluster that is imported into. A node may die at any time: then the next one is asked, and what was
-//! not answered is sent again. Each command has a token (`ONCE`), so that it is executed once all the same.
+//! A client of the cluster. A node may die at any time: then the next one is asked, and what was not answered
+//! is sent again. What changes data has a token (`ONCE`), so that it is executed once all the same.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
-use redis::{Client, Cmd, Connection, ConnectionLike, Value};
+use redis::{Cmd, Connection, ConnectionLike, Value};
 
+/// Where a cluster of `onecopy dev` takes clients.
+const DEFAULT_ADDRESSES: [&str; 3] = ["127.0.0.1:7001", "127.0.0.1:7002", "127.0.0.1:7003"];
 /// Whoever does not answer for so long is taken for dead.
 const SILENCE: Duration = Duration::from_secs(30);
 /// The cluster may be out of reach for so long.
@@ -15,9 +17,9 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 /// A command, and the token under which it is executed once.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Once {
-    pub(super) token: String,
-    pub(super) words: Vec<Vec<u8>>,
+pub(crate) struct Once {
+    pub(crate) token: String,
+    pub(crate) words: Vec<Vec<u8>>,
 }
 
 impl Once {
@@ -32,10 +34,10 @@ impl Once {
 }
 
 /// What became of a command: nothing to say, or an error.
-pub(super) type Answer = Result<(), String>;
+pub(crate) type Answer = Result<(), String>;
 
 /// A connection to one of the nodes.
-pub(super) struct Destination {
+pub(crate) struct Client {
     addresses: Vec<String>,
     password: Option<String>,
     /// The node that is asked now.
@@ -46,23 +48,28 @@ pub(super) struct Destination {
 /// Why something must be tried again.
 struct Again(String);
 
-impl Destination {
-    pub(super) fn new(addresses: Vec<String>, password: Option<String>) -> anyhow::Result<Self> {
-        for address in &addresses {
-            ensure!(address.contains(':'), "--to {address}: HOST:PORT is wanted");
+impl Client {
+    /// A client of the nodes at these addresses; without any, of those of `onecopy dev`.
+    pub(crate) fn new(addresses: &[String], password: Option<String>) -> anyhow::Result<Self> {
+        for address in addresses {
+            ensure!(address.contains(':'), "{address}: HOST:PORT is wanted");
         }
+        let addresses = match addresses {
+            [] => DEFAULT_ADDRESSES.map(str::to_owned).to_vec(),
+            given => given.to_vec(),
+        };
         Ok(Self { addresses, password, current: 0, connection: None })
     }
 
     /// Executes commands one by one, in this order unless some have to be tried again.
-    pub(super) fn each(&mut self, database: u64, commands: &[Once]) -> anyhow::Result<Vec<Answer>> {
+    pub(crate) fn each(&mut self, database: u64, commands: &[Once]) -> anyhow::Result<Vec<Answer>> {
         let mut answers: Vec<Option<Answer>> = vec![None; commands.len()];
         self.patiently(|this| {
             let open: Vec<usize> = (0..commands.len()).filter(|index| answers[*index].is_none()).collect();
             let batch: Vec<Cmd> = open.iter().map(|index| commands[*index].command()).collect();
             let mut again = None;
             for (index, value) in open.into_iter().zip(this.ask(database, &batch)?) {
-                match answer(value) {
+                match answer(&value) {
                     Ok(answer) => answers[index] = Some(answer),
                     Err(reason) => again = Some(reason),
                 }
@@ -73,7 +80,7 @@ impl Destination {
     }
 
     /// Executes commands in this order, all together or, if one is refused, none.
-    pub(super) fn together(&mut self, database: u64, commands: &[Once]) -> anyhow::Result<Vec<Answer>> {
+    pub(crate) fn together(&mut self, database: u64, commands: &[Once]) -> anyhow::Result<Vec<Answer>> {
         let mut batch = vec![redis::cmd("MULTI")];
         batch.extend(commands.iter().map(Once::command));
         batch.push(redis::cmd("EXEC"));
@@ -83,8 +90,8 @@ impl Destination {
             let executed = values.pop().unwrap_or(Value::Nil);
             // What was not queued says why.
             for (command, value) in commands.iter().zip(values.into_iter().skip(1)) {
-                if let Err(reason) = answer(value).map_err(Failed::Again)? {
-                    let name = super::report::readable(command.words.first().map_or(&[], Vec::as_slice));
+                if let Err(reason) = answer(&value).map_err(Failed::Again)? {
+                    let name = readable(command.words.first().map_or(&[], Vec::as_slice));
                     return Err(Failed::Refused(format!("the cluster refuses a command {name}: {reason}")));
                 }
             }
@@ -92,11 +99,11 @@ impl Destination {
                 Value::Array(values) => {
                     answers = values
                         .into_iter()
-                        .map(|value| answer(value).map_err(Failed::Again))
+                        .map(|value| answer(&value).map_err(Failed::Again))
                         .collect::<Result<_, _>>()?;
                     Ok(())
                 }
-                other => match answer(other).map_err(Failed::Again)? {
+                other => match answer(&other).map_err(Failed::Again)? {
                     Err(reason) => {
                         Err(Failed::Refused(format!("the cluster refuses a transaction: {reason}")))
                     }
@@ -107,18 +114,32 @@ impl Destination {
         Ok(answers)
     }
 
-    /// Asks one question about the cluster.
-    pub(super) fn question(&mut self, database: u64, words: &[&str]) -> anyhow::Result<Value> {
-        let mut command = redis::cmd(words[0]);
-        words[1..].iter().for_each(|word| {
-            command.arg(word);
-        });
-        let mut answered = Value::Nil;
+    /// Asks what changes nothing, or what may be done twice.
+    pub(crate) fn questions(&mut self, database: u64, commands: &[Cmd]) -> anyhow::Result<Vec<Value>> {
+        let mut answered = Vec::new();
         self.patiently(|this| {
-            answered = this.ask(database, std::slice::from_ref(&command))?.pop().unwrap_or(Value::Nil);
-            Ok(())
+            answered = this.ask(database, commands)?;
+            let again = answered.iter().find_map(|value| answer(value).err());
+            again.map_or(Ok(()), |again| Err(Failed::Again(again)))
         })?;
         Ok(answered)
+    }
+
+    /// Whether the cluster has this database.
+    pub(crate) fn has(&mut self, database: u64) -> anyhow::Result<bool> {
+        let selected = self.question(0, &["SELECT", &database.to_string()])?;
+        // It may be another one now than the connection is remembered for.
+        self.connection = None;
+        Ok(!matches!(selected, Value::ServerError(_)))
+    }
+
+    /// Asks one question.
+    pub(crate) fn question(&mut self, database: u64, words: &[&str]) -> anyhow::Result<Value> {
+        let mut command = Cmd::new();
+        words.iter().for_each(|word| {
+            command.arg(word);
+        });
+        Ok(self.questions(database, &[command])?.pop().unwrap_or(Value::Nil))
     }
 
     /// Tries until it is done, or refused for good, or nobody has patience any more.
@@ -163,7 +184,10 @@ impl Destination {
             };
             let (connection, _) = self.connection.insert((connection, database));
             let selected = connection.req_command(redis::cmd("SELECT").arg(database));
-            match selected.map_err(|error| Failed::Again(Again(error.to_string()))).map(answer)? {
+            match selected
+                .map_err(|error| Failed::Again(Again(error.to_string())))
+                .map(|value| answer(&value))?
+            {
                 Ok(Ok(())) => {}
                 Ok(Err(reason)) => {
                     return Err(Failed::Refused(format!(
@@ -182,7 +206,7 @@ impl Destination {
 
     fn connect(&self) -> anyhow::Result<Connection> {
         let address = &self.addresses[self.current];
-        let client = Client::open(format!("redis://{address}/")).context("this is no address")?;
+        let client = redis::Client::open(format!("redis://{address}/")).context("this is no address")?;
         let mut connection = client.get_connection_with_timeout(SILENCE)?;
         connection.set_read_timeout(Some(SILENCE))?;
         connection.set_write_timeout(Some(SILENCE))?;
@@ -200,7 +224,7 @@ enum Failed {
 }
 
 /// What a value says, unless the same must be asked again: then nothing was executed, or nobody knows.
-fn answer(value: Value) -> Result<Answer, Again> {
+fn answer(value: &Value) -> Result<Answer, Again> {
     let Value::ServerError(error) = value else { return Ok(Ok(())) };
     let text = match error.details() {
         Some(details) => format!("{} {details}", error.code()),
@@ -210,4 +234,10 @@ fn answer(value: Value) -> Result<Answer, Again> {
         "UNKNOWN" | "TRYAGAIN" | "NOREPLICAS" | "LOADING" | "BUSY" => Err(Again(text)),
         _ => Ok(Err(text)),
     }
+}
+
+/// Bytes of a name, for people.
+pub(crate) fn readable(name: &[u8]) -> String {
+    let shown: String = name.escape_ascii().take(200).map(char::from).collect();
+    if name.len() > 200 { format!("\"{shown}…\"") } else { format!("\"{shown}\"") }
 }
