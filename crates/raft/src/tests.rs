@@ -535,6 +535,23 @@ fn a_snapshot_is_written_installed_and_acknowledged() {
 }
 
 #[test]
+fn a_log_that_has_overtaken_the_snapshot_is_kept() {
+    let mut raft = member(3, &[1]);
+    let snapshot = EntryId::new(9, 2);
+    let chunk = Chunk { snapshot, time: Timestamp(8), offset: 0, data: Bytes::from_static(b"x"), last: true };
+    receive(&mut raft, N2, Message::Snapshot { term: Term(3), chunk });
+    step(&mut raft, Input::SnapshotWritten { snapshot, offset: 1 });
+    // While it is being made durable, another leader sends the log that it covers, and more.
+    let sent: Vec<Entry> = (2..=10).map(|index| entry(index, 2)).collect();
+    receive(&mut raft, N3, append(4, EntryId::new(1, 1), sent, 1));
+    persisted(&mut raft, 1);
+    let configuration = Configuration::of([N1, N2, N3]);
+    let installed = step(&mut raft, Input::SnapshotInstalled { snapshot, time: Timestamp(8), configuration });
+    assert!(installed.contains(&persists(2, vec![Write::Compact { through: snapshot }])), "{installed:?}");
+    assert_eq!((raft.log().last(), raft.durable()), (EntryId::new(10, 2), Index(10)));
+}
+
+#[test]
 fn a_damaged_snapshot_is_fetched_again() {
     let mut raft = member(3, &[]);
     let snapshot = EntryId::new(9, 2);

@@ -92,6 +92,18 @@ fn what_is_not_executed_yet_is_compared_later() {
 }
 
 #[test]
+fn what_a_primary_said_is_not_held_against_the_next_one() {
+    let first = view(1, N2, &[N1, N2, N3], &[]);
+    let mut subject = backing(&first);
+    subject.receive(N2, heartbeat(&first, id(2, 1), 2, Some(digest(3, 31))));
+    let second = view(2, N3, &[N1, N3], &[]);
+    subject.announce(&second);
+    subject.receive(N3, prepare(&second, 1, id(2, 1), vec![entry(3, 1)], 3));
+    assert_eq!(executed(&mut subject, &[digest(3, 30)]), []);
+    assert_eq!(subject.replica.standing(), Standing::Backup);
+}
+
+#[test]
 fn what_was_executed_too_long_ago_is_not_compared() {
     let view = view(1, N2, &[N1, N2], &[]);
     let mut subject = backing(&view);
@@ -105,16 +117,19 @@ fn what_was_executed_too_long_ago_is_not_compared() {
 fn a_diverged_replica_begins_anew_when_it_is_no_member_any_more() {
     let first = view(1, N2, &[N1, N2], &[]);
     let mut subject = backing(&first);
+    subject.step(taken(id(2, 1)));
+    assert_eq!(subject.replica.newest_snapshot(), id(2, 1));
     subject.receive(N2, heartbeat(&first, id(2, 1), 2, Some(digest(2, 21))));
     let second = view(2, N2, &[N2], &[]);
-    let install = persists(3, Write::Install { snapshot: EntryId::ZERO });
-    let expected = [promises(2, &second), install, Effect::Rebuild, becomes(Standing::Outside, &second)];
+    let install = persists(4, Write::Install { snapshot: EntryId::ZERO });
+    let expected = [promises(3, &second), install, Effect::Rebuild, becomes(Standing::Outside, &second)];
     assert_eq!(subject.announce(&second), expected);
     assert_eq!(subject.log(), (vec![], 0, 0));
+    assert_eq!(subject.replica.newest_snapshot(), EntryId::ZERO, "it holds what was damaged");
     // It is recruited again, and gets everything anew.
     let third = view(3, N2, &[N2], &[N1]);
     assert_eq!(subject.announce(&third)[1], becomes(Standing::Learner, &third));
-    subject.persisted(4);
+    subject.persisted(5);
     let effects = subject.receive(N2, prepare(&third, 1, id(2, 1), vec![entry(3, 3)], 2));
     assert_eq!(effects, [sends(N2, reject(3, 1, 0, EntryId::ZERO))]);
 }
