@@ -72,6 +72,10 @@ pub enum Rule {
     ServeThePresent,
     /// Who has waited longest at a key is served first.
     FairQueues,
+    /// What is published is put into the feed of a coordinator once, for however many of its listeners.
+    OncePerSubscriber,
+    /// Whoever has missed something that was published hears that the feed is another one.
+    NoSilentGap,
     /// E3: what is remembered of answers is bounded, so that whatever a replica writes down it can read
     /// again.
     BoundedAnswers,
@@ -119,7 +123,7 @@ pub enum Rule {
 
 impl Rule {
     /// The rules that a cluster lives by, in the order of the documentation.
-    pub const ALL: [Self; 49] = [
+    pub const ALL: [Self; 51] = [
         Self::AllBackupsFirst,
         Self::OnlyThePrimary,
         Self::NoOldPrimaries,
@@ -151,6 +155,8 @@ impl Rule {
         Self::KeepWhatIsGiven,
         Self::ServeThePresent,
         Self::FairQueues,
+        Self::OncePerSubscriber,
+        Self::NoSilentGap,
         Self::BoundedAnswers,
         Self::SameResult,
         Self::LeaveUnacknowledgedViews,

@@ -76,6 +76,8 @@ pub(crate) struct Context<'a> {
     pub(crate) hashed: Option<Hashed<'a>>,
     /// Whose keys are watched by it.
     pub(crate) watch: Option<WatchId>,
+    /// Who subscribes by it.
+    pub(crate) listener: Option<u64>,
     pub(crate) apply: &'a ApplyContext<'a>,
     /// How many commands of the entry have asked for random numbers.
     pub(crate) random_ordinal: &'a mut u64,
@@ -438,8 +440,8 @@ impl<'a> Context<'a> {
 
     /// The same keyspace, with another database selected.
     pub(crate) fn with_database(&mut self, db: u8) -> Context<'_> {
-        let (hashed, watch, apply) = (self.hashed, self.watch, self.apply);
+        let (hashed, watch, listener, apply) = (self.hashed, self.watch, self.listener, self.apply);
         let (keyspace, random_ordinal) = (&mut *self.keyspace, &mut *self.random_ordinal);
-        Context { keyspace, db, hashed, watch, apply, random_ordinal, wait: None }
+        Context { keyspace, db, hashed, watch, listener, apply, random_ordinal, wait: None }
     }
 }

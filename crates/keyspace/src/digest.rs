@@ -8,6 +8,7 @@ use std::ops::Range;
 use onecopy_core::Timestamp;
 use xxhash_rust::xxh3::Xxh3;
 
+use crate::channels::Channels;
 use crate::database::Database;
 use crate::image::{Part, encode};
 use crate::scripts::Scripts;
@@ -49,6 +50,13 @@ pub(crate) fn of_scripts(scripts: &Scripts) -> u64 {
             feed(hash, &library.text);
         }
     })
+}
+
+/// The digest of who listens, and of what has not been fetched; as an image has them.
+pub(crate) fn of_channels(channels: &Channels) -> u64 {
+    let mut part = Part::default();
+    encode::channels(channels, &mut part);
+    part.digest
 }
 
 fn of_watches(watches: &Watches) -> u64 {

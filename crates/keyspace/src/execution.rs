@@ -6,11 +6,13 @@ use onecopy_core::{ApplyContext, Budget, Rule, Timestamp};
 use onecopy_resp::{Version, Writer};
 
 use crate::ahead::Ahead;
+use crate::channels::Mark;
 use crate::command::{self, Command, Kind, Run};
 use crate::commands::blocking::WAITS_ALREADY;
 use crate::context::{Context, View};
 use crate::error::CommandError;
 use crate::machine::{DATABASES, Keyspace, REPLY_BYTES_MAX, RESPONSE_BYTES_WANTED};
+use crate::number::parse_integer;
 use crate::request::{self, Args, Segment};
 use crate::steps::{COMMAND, copying};
 use crate::transaction;
@@ -88,7 +90,14 @@ fn address(context: &ApplyContext<'_>, body: &[u8]) -> Option<Address> {
 impl<'a> Executor<'a> for Entry<'_, 'a, '_> {
     fn command(&mut self, segment: &Segment<'a>, args: &Args<'a>, admitted: bool, reply: &mut Room<'_, '_>) {
         let hashed = self.ahead.command(&self.keyspace.databases);
-        let (db, watch, apply) = (segment.db, segment.watch, self.context);
+        let (db, watch, listener, apply) = (segment.db, segment.watch, segment.listener, self.context);
+        if let (Some(address), [b"", b"LISTEN", epoch, count]) = (self.address, args.as_slice()) {
+            // What makes no sense is a feed that nobody knows.
+            let [epoch, count] = [*epoch, *count].map(|arg| parse_integer(arg).map_or(0, i64::cast_unsigned));
+            self.keyspace.channels.listen(self.keyspace.rules, address, Mark { epoch, count });
+            self.is_parked = true;
+            return;
+        }
         if let (Some(id), [b"", reason, ..]) = (segment.waiter, args.as_slice()) {
             let was_there = self.keyspace.unblock(id, reason, apply.memory_max);
             return reply.reply.integer(was_there.into());
@@ -103,7 +112,8 @@ impl<'a> Executor<'a> for Entry<'_, 'a, '_> {
             }
             Run::Write(run) | Run::ReadOrWait(_, run) => {
                 let wait = address.is_some().then_some(&mut waits);
-                let mut context = Context { keyspace, db, hashed, watch, apply, random_ordinal, wait };
+                let mut context =
+                    Context { keyspace, db, hashed, watch, listener, apply, random_ordinal, wait };
                 if !admitted {
                     context.admit(&command.spec)?;
                 }

@@ -11,6 +11,10 @@ use crate::machine::Keyspace;
 use crate::request::{self, Args};
 use crate::transaction::selected;
 
+/// Stands for who listens to which channels. Those who ask for that look at everything, so that the key as
+/// such means nothing.
+const CHANNELS: &[u8] = b"channels";
+
 /// Calls `visit` with every command of a body, and the database it is for; with `None` for whatever makes no
 /// sense. Of transactions with all commands, if they are to be whole.
 fn each(body: &[u8], whole: bool, mut visit: impl FnMut(Option<(u8, &'static Spec, &[&[u8]])>)) {
@@ -43,6 +47,9 @@ pub(crate) fn of_entry(body: &[u8], rules: Rules, footprint: &mut Footprint) {
             Some(inner) if inner.group != "scripting" => add(inner, &args[2..], footprint),
             _ => footprint.everything(),
         },
+        Some((_, spec, _)) if spec.group == "pubsub" && !matches!(spec.name, "publish" | "spublish") => {
+            footprint.key(CHANNELS);
+        }
         // To wait for a key changes none of those that are read.
         Some((_, spec, _)) if spec.kind != Kind::Write => {}
         // A script may change what it does not name.

@@ -72,6 +72,7 @@
 //! `command/table.rs`.
 
 mod ahead;
+pub mod channels;
 mod commands;
 mod context;
 mod database;

@@ -9,6 +9,7 @@ use onecopy_core::{
 };
 use onecopy_script::Engine;
 
+use crate::channels::Channels;
 use crate::database::Database;
 use crate::digest;
 use crate::error::{CommandError, Outcome};
@@ -87,6 +88,10 @@ pub struct Keyspace {
     pub(crate) watches: Watches,
     /// Who waits for what, in all databases.
     pub(crate) waiters: Waiters,
+    /// Who listens to what is published.
+    pub(crate) channels: Channels,
+    /// Whether it is the one that messages go through.
+    pub(crate) has_channels: bool,
     pub(crate) rules: Rules,
     pub(crate) image: Option<Box<Image>>,
     /// What a script has changed, while one runs.
@@ -116,6 +121,8 @@ impl Keyspace {
             tokens,
             watches: Watches::default(),
             waiters: Waiters::default(),
+            channels: Channels::default(),
+            has_channels: true,
             rules,
             image: None,
             journal: None,
@@ -124,6 +131,13 @@ impl Keyspace {
             flushed: Vec::new(),
             restore: None,
         }
+    }
+
+    /// The same for a group beside the one that messages go through: it refuses to publish. All copies of a
+    /// group must agree on that.
+    #[must_use]
+    pub fn without_channels(self) -> Self {
+        Self { has_channels: false, ..self }
     }
 
     /// The same under these rules, of which a simulator may have switched one off.
@@ -237,6 +251,7 @@ impl Keyspace {
         let databases = self.databases.iter().flatten().map(|database| database.memory());
         let beside =
             self.tokens.memory() + self.watches.memory() + self.waiters.memory() + self.scripts.memory();
+        let beside = beside + self.channels.memory();
         databases.sum::<u64>() + beside
     }
 }
@@ -258,6 +273,7 @@ impl StateMachine for Keyspace {
         context.budget.begin("expiry");
         self.pass(context.time, context.budget);
         self.end_waiting(context);
+        self.channels.end_absent(self.rules, self.clock);
         let count =
             elapsed.saturating_mul(EXPIRED_PER_MS).clamp(EXPIRED_PER_ENTRY_MIN, EXPIRED_PER_ENTRY_MAX);
         let mut left = count as usize;
@@ -273,19 +289,24 @@ impl StateMachine for Keyspace {
     fn coordinators_end(&mut self, is_known: &dyn Fn(Incarnation) -> bool) {
         self.watches.retain(is_known);
         self.waiters.retain(is_known);
+        self.channels.retain(is_known);
     }
 
     fn absent(&mut self, is_absent: &dyn Fn(Incarnation) -> bool) {
         self.waiters.absent(self.clock, is_absent);
+        self.channels.absent(self.clock, is_absent);
     }
 
     fn present(&mut self, context: &ApplyContext<'_>, coordinator: Incarnation) {
         self.waiters.present(coordinator);
+        self.channels.present(coordinator);
         self.serve(context, &mut 0);
     }
 
     fn outputs(&mut self) -> Vec<Output> {
-        self.waiters.outputs()
+        let mut outputs = self.waiters.outputs();
+        outputs.append(&mut self.channels.outputs());
+        outputs
     }
 
     fn apply(&mut self, context: &ApplyContext<'_>, body: &[u8], response: &mut Vec<u8>) {
@@ -311,8 +332,9 @@ impl StateMachine for Keyspace {
 
     fn due(&self) -> Option<Timestamp> {
         let databases = self.databases.iter().flatten().filter_map(|database| database.due());
-        let waiters = self.waiters.due();
-        databases.chain(self.tokens.due().filter(|due| *due > self.clock)).chain(waiters).min()
+        let (waiters, channels) = (self.waiters.due(), self.channels.due());
+        let tokens = self.tokens.due().filter(|due| *due > self.clock);
+        databases.chain(tokens).chain(waiters).chain(channels).min()
     }
 
     fn has_leftovers(&self) -> bool {
@@ -339,6 +361,7 @@ impl StateMachine for Keyspace {
     fn digest(&self) -> u64 {
         digest::of(self.clock, &self.databases, &self.tokens, &self.watches, &self.waiters)
             .wrapping_add(digest::of_scripts(&self.scripts))
+            .wrapping_add(digest::of_channels(&self.channels))
     }
 
     fn scrub(&self, from: Place, bytes: usize) -> Seen {
@@ -348,7 +371,8 @@ impl StateMachine for Keyspace {
     fn snapshot_begin(&mut self) {
         self.snapshot_abandon();
         let header = encode::header(self.seed, self.clock, self.tokens.first());
-        let beside = Beside { watches: &self.watches, waiters: &self.waiters, scripts: &self.scripts };
+        let (watches, waiters) = (&self.watches, &self.waiters);
+        let beside = Beside { watches, waiters, scripts: &self.scripts, channels: &self.channels };
         self.image = Some(Box::new(Image::new(header, &beside)));
         self.tokens.begin_imaging();
         for (database, number) in self.databases.iter_mut().zip(0u8..) {
@@ -378,7 +402,8 @@ impl StateMachine for Keyspace {
         let restore = self.restore.get_or_insert_with(|| Box::new(Restore::new()));
         let (databases, tokens) = (&mut self.databases, &mut self.tokens);
         let (watches, waiters, scripts) = (&mut self.watches, &mut self.waiters, &mut self.scripts);
-        restore.take(chunk, databases, tokens, &mut BesideMut { watches, waiters, scripts })?;
+        let beside = &mut BesideMut { watches, waiters, scripts, channels: &mut self.channels };
+        restore.take(chunk, databases, tokens, beside)?;
         if let Some((seed, clock)) = restore.header() {
             self.seed = seed;
             self.clock = clock;
@@ -390,8 +415,8 @@ impl StateMachine for Keyspace {
         match self.restore.take() {
             Some(restore) => {
                 let (around, tokens) = ((self.seed, self.clock), &self.tokens);
-                let beside =
-                    Beside { watches: &self.watches, waiters: &self.waiters, scripts: &self.scripts };
+                let (watches, waiters) = (&self.watches, &self.waiters);
+                let beside = Beside { watches, waiters, scripts: &self.scripts, channels: &self.channels };
                 restore.finish(image::digest(around, &self.databases, tokens, &beside))
             }
             None => Err(RestoreError { reason: "there is no image".into() }),

@@ -5,14 +5,16 @@
 //! little-endian:
 //!
 //! ```text
-//! segment  := db:u8 flags:u8 count:u32 length:u32 watch? waiter? command*
+//! segment  := db:u8 flags:u8 count:u32 length:u32 watch? waiter? listener? command*
 //!                                                              length: of the commands
 //!                                                              bit 0 of flags: RESP3
 //!                                                              bit 1: it is a transaction
 //!                                                              bit 2: there is a watch
 //!                                                              bit 3: there is a waiter
+//!                                                              bit 4: there is a listener
 //! watch    := process:u128 number:u64                          whose keys it is about ([`WatchId`])
 //! waiter   := process:u128 number:u64                          who waits, or waits no more ([`WaiterId`])
+//! listener := number:u64                                       who subscribes ([`ListenerId`]), of this coordinator
 //! command  := argc:u32 (length:u32 byte*)*                     argument 0 is the command's name
 //! reply    := one for each command, in order; of a transaction one array with all of them
 //! ```
@@ -24,6 +26,9 @@
 //! no name and one argument, `TIMEOUT`, `ERROR` or `GONE`: that waiter is taken away, for this reason. Its
 //! reply says whether it was there.
 //!
+//! Or its command is `LISTEN epoch count`, also without a name before: the coordinator fetches what was published
+//! for its listeners ([`channels`](crate::channels)), and waits until there is something.
+//!
 //! Decoding hands out slices of the body and does not allocate per command.
 
 use bytes::{Buf, BufMut, BytesMut};
@@ -32,6 +37,8 @@ pub use onecopy_core::segments::{BodyBuilder, Malformed, Replies, split_response
 use onecopy_resp::Version;
 use smallvec::SmallVec;
 
+use crate::channels::Following;
+pub use crate::channels::ListenerId;
 use crate::error::CommandError;
 pub use crate::waiters::WaiterId;
 pub use crate::watches::WatchId;
@@ -42,6 +49,7 @@ const RESP3: u8 = 1;
 const TRANSACTION: u8 = 1 << 1;
 const WATCHED: u8 = 1 << 2;
 const WAITS: u8 = 1 << 3;
+const LISTENS: u8 = 1 << 4;
 
 /// The arguments of one command; the first is its name.
 pub type Args<'a> = SmallVec<[&'a [u8]; 16]>;
@@ -100,6 +108,25 @@ impl SegmentBuilder {
         self.buffer.put_u64_le(waiter.number);
         self.commands_at = self.buffer.len();
         self
+    }
+
+    /// The same, about the subscriptions of a listener. Panics if it has commands already.
+    #[must_use]
+    pub fn listening(mut self, listener: u64) -> Self {
+        assert_eq!(self.buffer.len(), self.commands_at, "a listener comes before all commands, and once");
+        self.buffer[1] |= LISTENS;
+        self.buffer.put_u64_le(listener);
+        self.commands_at = self.buffer.len();
+        self
+    }
+
+    /// A segment that fetches what was published, of a feed that was followed so far.
+    #[must_use]
+    pub fn listen(waiter: WaiterId, following: Following) -> BytesMut {
+        let mut segment = Self::new(0, Version::Two).waiting(waiter);
+        let [epoch, count] = [following.epoch, following.count].map(|number| number.to_string());
+        segment.push([b"".as_slice(), b"LISTEN", epoch.as_bytes(), count.as_bytes()]);
+        segment.finish()
     }
 
     /// A segment that takes a waiter away, for this reason: `TIMEOUT`, `ERROR` or `GONE`.
@@ -186,6 +213,8 @@ pub struct Segment<'a> {
     pub watch: Option<WatchId>,
     /// Who may wait in it, or waits no more.
     pub waiter: Option<WaiterId>,
+    /// Who subscribes in it.
+    pub listener: Option<u64>,
     commands: &'a [u8],
 }
 
@@ -225,18 +254,25 @@ impl<'a> Segments<'a> {
         let flags = header.get_u8();
         let count = header.get_u32_le();
         let length = header.get_u32_le() as usize;
-        if flags & !(RESP3 | TRANSACTION | WATCHED | WAITS) != 0 {
+        if flags & !(RESP3 | TRANSACTION | WATCHED | WAITS | LISTENS) != 0 {
             return Err(malformed);
         }
         let (watch, rest) = take_name(rest, flags & WATCHED != 0).ok_or(malformed)?;
         let (waiter, rest) = take_name(rest, flags & WAITS != 0).ok_or(malformed)?;
+        let (listener, rest) = match flags & LISTENS {
+            0 => (None, rest),
+            _ => {
+                let (number, rest) = rest.split_first_chunk().ok_or(malformed)?;
+                (Some(u64::from_le_bytes(*number)), rest)
+            }
+        };
         let watch = watch.map(|(process, number)| WatchId { process, number });
         let waiter = waiter.map(|(process, number)| WaiterId { process, number });
         let (commands, rest) = rest.split_at_checked(length).ok_or(malformed)?;
         self.rest = rest;
         let version = if flags & RESP3 == 0 { Version::Two } else { Version::Three };
         let is_transaction = flags & TRANSACTION != 0;
-        Ok(Segment { db, version, count, is_transaction, watch, waiter, commands })
+        Ok(Segment { db, version, count, is_transaction, watch, waiter, listener, commands })
     }
 }
 

@@ -121,10 +121,18 @@ impl Running<'_, '_> {
                         run(&View { keyspace, db, hashed: None, now, budget }, args, reply)
                     }
                     Run::Write(run) => {
-                        let watch = context.watch;
+                        let (watch, listener) = (context.watch, None);
                         let (hashed, apply, wait) = (None, &apply, None);
-                        let context =
-                            &mut Context { keyspace, db, hashed, watch, apply, random_ordinal, wait };
+                        let context = &mut Context {
+                            keyspace,
+                            db,
+                            hashed,
+                            watch,
+                            listener,
+                            apply,
+                            random_ordinal,
+                            wait,
+                        };
                         run(context, args, reply)
                     }
                 };
@@ -164,7 +172,9 @@ impl Running<'_, '_> {
         if spec.group == "scripting" || REFUSED.contains(&spec.name) {
             return Err(CommandError::Other(NOT_ALLOWED));
         }
-        if spec.kind == Kind::Write && (self.flags.no_writes || matches!(self.data, Data::Read(_))) {
+        // What it publishes is heard elsewhere.
+        let writes = spec.kind == Kind::Write || matches!(spec.name, "publish" | "spublish");
+        if writes && (self.flags.no_writes || matches!(self.data, Data::Read(_))) {
             return Err(CommandError::Other(READ_ONLY));
         }
         let has_written = match &self.data {
@@ -291,7 +301,7 @@ pub(crate) fn write<R>(
     let journal = context.keyspace.journal.take().unwrap_or_default();
     match outcome {
         Ok(done) => {
-            journal.keep(context.keyspace);
+            journal.keep(context.keyspace, context.apply.budget);
             *context.keyspace.engine.get_mut() = Some(engine);
             Ok(done)
         }
@@ -299,7 +309,7 @@ pub(crate) fn write<R>(
             if context.keyspace.rules.hold(Rule::StoppedScripts) {
                 journal.undo(context.keyspace, context.apply.budget);
             } else {
-                journal.keep(context.keyspace);
+                journal.keep(context.keyspace, context.apply.budget);
             }
             Err(CommandError::Said(stop.to_string()))
         }

@@ -78,9 +78,9 @@ impl Keyspace {
         };
         let room = &mut Room { reply: &mut writer, bytes: REPLY_BYTES_MAX };
         dispatch(apply.budget, &args, room, |command, args, reply| {
-            let (hashed, watch, keyspace) = (None, None, &mut *self);
+            let (hashed, watch, listener, keyspace) = (None, None, None, &mut *self);
             let wait = Some(&mut again);
-            let mut context = Context { keyspace, db, hashed, watch, apply, random_ordinal, wait };
+            let mut context = Context { keyspace, db, hashed, watch, listener, apply, random_ordinal, wait };
             match command.run {
                 Run::Write(run) | Run::ReadOrWait(_, run) => run(&mut context, args, reply),
                 // No such command waits.

@@ -7,9 +7,11 @@
 //! What is remembered is bounded ([`UNDO_BYTES_MAX`]): who changes more is stopped.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use onecopy_core::{Budget, Timestamp};
 
+use crate::channels::Message;
 use crate::database::{Database, Spot};
 use crate::machine::Keyspace;
 use crate::slot::New;
@@ -31,6 +33,9 @@ enum Change {
     Swapped(u8, u8),
     /// A watched key has changed, for those who had registered with it.
     Touched { db: u8, key: Box<[u8]>, registered: Registered },
+    /// Something was published, and waits for the end of the script; where feeds have a limit, with that of
+    /// the state.
+    Published { message: Arc<Message>, memory_max: u64 },
 }
 
 /// The changes of one script.
@@ -85,6 +90,12 @@ impl Journal {
         self.push(Change::Touched { db, key: key.into(), registered }, bytes);
     }
 
+    /// Something is published.
+    pub(crate) fn published(&mut self, message: Arc<Message>, memory_max: u64) {
+        let bytes = message.memory();
+        self.push(Change::Published { message, memory_max }, bytes);
+    }
+
     /// A database is flushed.
     pub(crate) fn flushed(&mut self, db: u8, database: Box<Database>) {
         self.remembered.clear();
@@ -98,11 +109,15 @@ impl Journal {
     }
 
     /// All of it stays.
-    pub(crate) fn keep(self, keyspace: &mut Keyspace) {
+    pub(crate) fn keep(self, keyspace: &mut Keyspace, budget: Budget<'_>) {
         for change in self.changes {
             match change {
                 Change::Key { db, before: Some((value, _)), .. } => keyspace.database_mut(db).discard(value),
                 Change::Flushed { database, .. } => keyspace.let_go(*database),
+                Change::Published { message, memory_max } => {
+                    let (channels, rules) = (&mut keyspace.channels, keyspace.rules);
+                    channels.publish(rules, &message, memory_max, |steps| budget.spend(steps));
+                }
                 Change::Key { .. } | Change::Swapped(..) | Change::Touched { .. } => {}
             }
         }
@@ -128,6 +143,7 @@ impl Journal {
                         keyspace.let_go(*since);
                     }
                 }
+                Change::Published { .. } => {}
                 Change::Swapped(first, second) => keyspace.databases.swap(first.into(), second.into()),
                 Change::Touched { db, key, registered } => {
                     keyspace.watches.register_again(db, &key, registered);

@@ -6,6 +6,7 @@ use onecopy_keyspace::request::{SegmentBuilder, WaiterId};
 use onecopy_resp::Version;
 use onecopy_views::MAIN;
 
+use crate::channels;
 use crate::clock::{SECOND, Time};
 use crate::message::Kind;
 use crate::several::Step;
@@ -94,6 +95,8 @@ pub enum Action {
     },
     /// Read a queue.
     Queue,
+    /// Something about channels, and those who listen to them.
+    Channels(channels::Step),
     /// Something about an object of several keys.
     Several(Step),
     /// A read that costs more than anybody can bear ([`Fault::CostlyRead`]).
@@ -112,7 +115,9 @@ impl Action {
     pub fn kind(self) -> Kind {
         match self {
             Self::Several(step) => step.kind(),
-            Self::Set
+            Self::Channels(channels::Step::Listen { .. }) => Kind::Wait,
+            Self::Channels(_)
+            | Self::Set
             | Self::Incr
             | Self::Add
             | Self::Transfer { .. }
@@ -155,6 +160,7 @@ impl Action {
             Self::Lease { .. } | Self::Renew { .. } | Self::Look => Family::Lease,
             Self::Put | Self::Take { .. } | Self::Queue => Family::Waits,
             Self::Several(step) => step.family(),
+            Self::Channels(_) => Family::Channels,
             Self::Tell | Self::Ask => Family::Own,
         }
     }
@@ -213,6 +219,8 @@ impl Action {
             Self::Queue => push(&[b"LRANGE", key, b"0", b"-1"]),
             // Only ever an attempt of it.
             Self::Take { .. } => {}
+            // Asked by ears, in segments of their own.
+            Self::Channels(_) => {}
             Self::Several(step) => {
                 for command in step.commands(&name, op, value_bytes) {
                     push(&command.iter().map(Vec::as_slice).collect::<Vec<_>>());
@@ -248,6 +256,8 @@ pub enum Family {
     Transactions,
     /// Queues at which clients wait.
     Waits,
+    /// All channels together.
+    Channels,
     /// The whole state of somebody's own machine.
     Own,
 }
@@ -283,6 +293,7 @@ impl Family {
             Self::Queues => format!("queues{key}"),
             Self::Transactions => format!("transactions{key}"),
             Self::Waits => format!("waits{key}"),
+            Self::Channels => "channels".to_owned(),
             Self::Own => "own".to_owned(),
         }
     }
@@ -300,6 +311,7 @@ impl Family {
                 Action::Several(Step::whole(self))
             }
             Self::Waits => Action::Queue,
+            Self::Channels => Action::Channels(channels::Step::Publish),
             Self::Own => Action::Ask,
         }
     }

@@ -21,6 +21,9 @@ impl World {
     /// A node has an answer for one of its clients. What comes from a node that the client has left is heard
     /// by nobody.
     pub(crate) fn answer(&mut self, node: NodeId, op: OpId, reply: &Reply) {
+        if self.ear_hears(node, op, reply) {
+            return;
+        }
         let waits =
             |client: &Client| client.home == node && client.waiting.is_some_and(|(waiting, _)| waiting == op);
         let Some(number) = self.clients.iter().position(waits) else { return };

@@ -52,6 +52,8 @@ pub enum Event {
     Archived(NodeId, u64, Box<ArchiveJob>),
     /// A client wants something.
     Client(usize),
+    /// An ear goes on.
+    Ear(usize),
     /// The next fault happens.
     Fault,
     /// A leader of the view service dies young.

@@ -67,7 +67,12 @@ pub fn after(action: Action, op: OpId, before: State, now: Timestamp) -> State {
         // No state depends on the length of values, or on names.
         Action::Several(step) => step.execute("", op, before, 0).0,
         // Their state is not here.
-        Action::Put | Action::Take { .. } | Action::Queue | Action::Tell | Action::Ask => before,
+        Action::Put
+        | Action::Take { .. }
+        | Action::Queue
+        | Action::Channels(_)
+        | Action::Tell
+        | Action::Ask => before,
     }
 }
 
@@ -100,7 +105,7 @@ pub fn answer(
         Action::Get => bulk(&value((before.first() - 1) as OpId, value_bytes)),
         Action::Several(step) => step.execute(&step.family().key(key), op, before, value_bytes).1,
         // A queue answers ([`crate::checks::waits`]), or a specification of somebody's own.
-        Action::Take { .. } | Action::Queue | Action::Tell | Action::Ask => Vec::new(),
+        Action::Take { .. } | Action::Queue | Action::Channels(_) | Action::Tell | Action::Ask => Vec::new(),
         Action::Look if before.first() == 0 => [NIL, b":0\r\n:-2\r\n:-2\r\n"].concat(),
         Action::Look => {
             let [written, end, ..] = before.0;

@@ -56,6 +56,8 @@ pub struct Profile {
     pub databases: u32,
     /// How many copies the last of them has, if that is replicated with Raft.
     pub raft_copies: Option<u32>,
+    /// Of a thousand runs, how many have ears: those who publish and subscribe.
+    pub ears: u64,
     /// How many clients there are.
     pub clients: usize,
     /// What they ask for.
@@ -164,6 +166,7 @@ impl Profile {
             min_copies: 1,
             databases: 1,
             raft_copies: None,
+            ears: 250,
             clients: dice.between(1, 6) as usize,
             workload: Workload::draw(dice),
             value_bytes,
@@ -490,6 +493,12 @@ impl Profile {
                 weigh(&[(Fault::Crash, 30), (Fault::Handover, 10), (Fault::Partition, 10)]);
                 self.workload.weights = [(Family::Waits, 1)].into();
                 self.think = 20 * MS;
+            }
+            Rule::OncePerSubscriber | Rule::NoSilentGap => {
+                weigh(&[(Fault::Crash, 10), (Fault::Partition, 30), (Fault::Pause, 20)]);
+                self.ears = 1_000;
+                // Whoever is away for ten seconds has lost something.
+                self.fault_length = dice.between(8_000, 14_000) * MS;
             }
             Rule::OnceTokens => {
                 weigh(&[(Fault::Crash, 30)]);

@@ -135,6 +135,8 @@ pub(crate) fn action(dice: &mut Dice, family: Family, reads: u64) -> Action {
         }
         Family::Waits if dice.chance(500) => Action::Put,
         Family::Waits => Action::Take { ms: dice.between(1, 5_000) },
+        // Ears are asked, and not clients.
+        Family::Channels => family.read(),
         Family::Own => Action::Tell,
     }
 }

@@ -9,6 +9,7 @@ use onecopy_raft::{Configuration, Role};
 use onecopy_replica::Standing;
 use onecopy_views::Membership;
 
+use crate::channels::Ear;
 use crate::checks::bounded::{self, Bounds, Sizes};
 use crate::checks::{Checks, GroupChecks, copies, kept, leases, liveness, promise, quorums, search, tail};
 use crate::client::Client;
@@ -40,6 +41,8 @@ pub struct World {
     founding: Founding,
     /// The next client asks for more than anybody can bear.
     pub(crate) asks_costly: bool,
+    /// Those who publish and subscribe.
+    pub(crate) ears: Vec<Ear>,
     /// Processes that should not be.
     pub(crate) strays: Vec<Stray>,
 }
@@ -103,6 +106,7 @@ impl World {
         });
         let clients = clients.collect();
         let bounds = Bounds::of(&env.profile);
+        let ears = Ear::all(seed, env.profile.ears, &ids);
         Self {
             env,
             nodes,
@@ -112,6 +116,7 @@ impl World {
             bounds,
             founding,
             asks_costly: false,
+            ears,
             strays: Vec::new(),
         }
     }
@@ -129,6 +134,9 @@ impl World {
         }
         for client in 0..self.clients.len() {
             self.env.schedule(SECOND, Event::Client(client));
+        }
+        for ear in 0..self.ears.len() {
+            self.env.schedule(SECOND, Event::Ear(ear));
         }
         // Nothing spares the founding but that no disk is lost.
         let quiet = if self.founding == Founding::Awaited { 0 } else { 2 * SECOND };
@@ -198,6 +206,7 @@ impl World {
                 self.nodes[id.0 as usize - 1].archived(env, generation, *job);
             }
             Event::Client(client) => self.client(client),
+            Event::Ear(ear) => self.ear(ear),
             Event::Fault => self.inject(),
             Event::Regicide(node) => self.regicide(node),
             Event::GivesUp(node, until) => {

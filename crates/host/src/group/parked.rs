@@ -6,9 +6,11 @@
 //! be dead. Who is absent stands in an entry, for all copies must agree on it
 //! ([`StateMachine::absent`](onecopy_core::StateMachine::absent)).
 //!
-//! An answer may be lost on its way. It is repeated until the coordinator has said that it has heard it.
+//! An answer may be lost on its way. It is repeated until the coordinator has said that it has heard it. That
+//! a connection was lost changes nothing about it: perhaps the other side has not noticed, and asks for
+//! nothing again.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use onecopy_core::payload::Absent;
@@ -18,15 +20,20 @@ use super::{Group, GroupEffect, Origin};
 use crate::disk::Out;
 use crate::message::Outcome;
 
-/// An answer that is not heard is given again after so long.
+/// An answer that is not heard is given again after so long, and then after twice as long each time, up to the
+/// second: whoever died hears nothing.
 const REPEAT_AFTER: Duration = Duration::from_secs(1);
+const REPEAT_AFTER_MAX: Duration = Duration::from_secs(60);
 
 /// Who waits, and who is absent.
 #[derive(Debug, Default)]
 pub(super) struct Parked {
     origins: BTreeMap<BatchId, Origin>,
-    /// What was answered and perhaps not heard, and when it is to be said again.
-    given: VecDeque<(Instant, BatchId, Origin)>,
+    /// The coordinators of other nodes that have ever had something parked: what the state remembers for them
+    /// may outlast what is parked.
+    known: BTreeMap<Incarnation, NodeId>,
+    /// What was answered and perhaps not heard, by when it is to be said again; and how long that took.
+    given: BTreeMap<(Instant, BatchId), (Origin, Duration)>,
     leads: bool,
     absent: Absent,
 }
@@ -34,13 +41,16 @@ pub(super) struct Parked {
 impl Parked {
     /// A batch is parked, and this is the way to its coordinator.
     pub(super) fn park(&mut self, id: BatchId, origin: Origin) {
+        if let Origin::Remote { node, coordinator, .. } = origin {
+            self.known.insert(coordinator, node);
+        }
         self.origins.insert(id, origin);
     }
 
     /// A parked batch has an answer: the way to its coordinator, if it is known.
     pub(super) fn given(&mut self, id: BatchId, now: Instant) -> Option<Origin> {
         let origin = self.origins.remove(&id)?;
-        self.given.push_back((now + REPEAT_AFTER, id, origin));
+        self.given.insert((now + REPEAT_AFTER, id), (origin, REPEAT_AFTER));
         Some(origin)
     }
 
@@ -70,17 +80,15 @@ impl Parked {
 
     /// When an answer is to be said again.
     pub(super) fn repeats_at(&self) -> Option<Instant> {
-        self.given.front().map(|(at, ..)| *at)
+        self.given.keys().next().map(|(at, _)| *at)
     }
 
-    /// The connection to a node was lost. If it lives, it will ask for everything again.
-    fn lost(&mut self, lost: NodeId) {
-        let is_lost = |origin: &Origin| match origin {
-            Origin::Remote { node, coordinator, .. } if *node == lost => Some(*coordinator),
-            _ => None,
-        };
-        self.given.retain(|(.., origin)| is_lost(origin).is_none());
-        let mut lost: BTreeSet<Incarnation> = self.origins.values().filter_map(is_lost).collect();
+    /// The connection to a node was lost: nobody knows whether it is there. Of its coordinators only those
+    /// count that are still remembered.
+    fn lost(&mut self, lost: NodeId, is_remembered: impl Fn(Incarnation) -> bool) {
+        self.known.retain(|coordinator, _| is_remembered(*coordinator));
+        let known = self.known.iter().filter(|(_, node)| **node == lost);
+        let mut lost: BTreeSet<Incarnation> = known.map(|(coordinator, _)| *coordinator).collect();
         match &self.absent {
             Absent::Everybody => return,
             Absent::These(these) => lost.extend(these),
@@ -95,7 +103,9 @@ impl Parked {
 impl<M: StateMachine> Group<M> {
     /// A connection to or from a node broke: who has something parked there may be gone.
     pub fn lost(&mut self, node: NodeId) {
-        self.parked.lost(node);
+        let sessions = self.state.here().map(|state| state.sessions());
+        let is_remembered = |coordinator| sessions.is_none_or(|sessions| sessions.knows(coordinator));
+        self.parked.lost(node, is_remembered);
     }
 
     /// Whether answers may be said again: not while the state is away, or while the view has too few members
@@ -109,17 +119,18 @@ impl<M: StateMachine> Group<M> {
         if !self.may_repeat() {
             return;
         }
-        while let Some((_, id, origin)) = self.parked.given.pop_front_if(|(at, ..)| *at <= now) {
-            let Some(state) = self.state.here() else {
-                return self.parked.given.push_front((now, id, origin));
-            };
+        while let Some(entry) = self.parked.given.first_entry().filter(|entry| entry.key().0 <= now) {
+            // It may repeat, so the state is here.
+            let Some(state) = self.state.here() else { return };
+            let ((_, id), (origin, waited)) = entry.remove_entry();
             let outcome = match state.sessions().unheard(id) {
                 // It was heard.
                 None => continue,
                 Some(None) => Outcome::Forgotten,
                 Some(Some(response)) => Outcome::Done { response: response.clone(), as_of: self.applied },
             };
-            self.parked.given.push_back((now + REPEAT_AFTER, id, origin));
+            let wait = (2 * waited).min(REPEAT_AFTER_MAX);
+            self.parked.given.insert((now + wait, id), (origin, wait));
             self.answer(origin, outcome, out);
         }
     }
@@ -144,7 +155,7 @@ mod tests {
         let mut parked = Parked::default();
         parked.view_changed(true);
         assert_eq!((parked.absent(), parked.has_news()), (Absent::Everybody, false));
-        parked.lost(NodeId(2));
+        parked.lost(NodeId(2), |_| true);
         assert_eq!(parked.absent(), Absent::Everybody);
         parked.absent_said();
         parked.park(id(7, 1), remote(2, id(7, 1)));
@@ -166,15 +177,19 @@ mod tests {
         parked.park(id(7, 2), remote(2, id(7, 2)));
         parked.park(id(8, 1), remote(3, id(8, 1)));
         parked.park(id(9, 1), Origin::Local { sequence: 1 });
-        parked.lost(NodeId(4));
+        parked.lost(NodeId(4), |_| true);
         assert!(!parked.has_news());
         parked.given(id(8, 1), NOW);
-        parked.lost(NodeId(2));
+        parked.lost(NodeId(2), |_| true);
         assert!(parked.has_news() && parked.repeats_at().is_some());
         assert_eq!(parked.absent(), Absent::These(vec![Incarnation(7)]));
-        // What was answered there may have been heard, or is asked for again.
-        parked.lost(NodeId(3));
-        assert_eq!(parked.repeats_at(), None);
-        assert_eq!(parked.absent(), Absent::These(vec![Incarnation(7)]), "nobody waits there");
+        // What was answered there is said again: perhaps the other side has not noticed anything.
+        parked.lost(NodeId(3), |_| true);
+        assert_eq!(parked.absent(), Absent::These(vec![Incarnation(7), Incarnation(8)]));
+        assert_eq!(parked.repeats_at(), Some(NOW + REPEAT_AFTER));
+        assert!(parked.given(id(7, 1), NOW).is_some(), "the way is known as before");
+        parked.absent_said();
+        parked.lost(NodeId(3), |coordinator| coordinator != Incarnation(8));
+        assert!(!parked.has_news(), "nothing is remembered of it");
     }
 }

@@ -7,10 +7,10 @@
 
 use super::{Command, Kind, Run, Spec};
 use crate::commands::{
-    bitfield, bitop, bits, blocking, counters, databases, dump, expiry, functions, geo, geo_search, hashes,
-    hyperloglog, keys, lcs, lists, object, once, random, scan, scripting, set, set_algebra, sets, sort,
-    stream_claim, stream_groups, stream_info, stream_pending, stream_range, stream_read, streams, strings,
-    watching, zset_algebra, zset_range, zsets,
+    bitfield, bitop, bits, blocking, channels, counters, databases, dump, expiry, functions, geo, geo_search,
+    hashes, hyperloglog, keys, lcs, lists, object, once, random, scan, scripting, set, set_algebra, sets,
+    sort, stream_claim, stream_groups, stream_info, stream_pending, stream_range, stream_read, streams,
+    strings, watching, zset_algebra, zset_range, zsets,
 };
 
 macro_rules! table {
@@ -243,8 +243,16 @@ pub(super) static TABLE: &[Command] = table! {
         "O(N)" "Merge HyperLogLogs into one";
     "psetex" 4, Write grows -, 1 1 1 0, "string" "2.6.0" => Write set::psetex;
         "O(1)" "Set the value and expiration in milliseconds of a key";
+    "psubscribe" -2, Settled - -, 0 0 0 0, "pubsub" "2.0.0" => Write channels::psubscribe;
+        "O(N)" "Listens for messages published to channels that match one or more patterns";
     "pttl" 2, Read - fast, 1 1 1 0, "generic" "2.6.0" => Read expiry::pttl;
         "O(1)" "Get the time to live for a key in milliseconds";
+    "publish" 3, Settled - fast, 0 0 0 0, "pubsub" "2.0.0" => Write channels::publish;
+        "O(N+M)" "Posts a message to a channel";
+    "pubsub" -2, Read - -, 0 0 0 0, "pubsub" "2.8.0" => Read channels::pubsub;
+        "O(N)" "Tells who listens to which channels";
+    "punsubscribe" -1, Settled - -, 0 0 0 0, "pubsub" "2.0.0" => Write channels::punsubscribe;
+        "O(N)" "Stops listening to messages published to channels that match one or more patterns";
     "randomkey" 1, Settled - -, 0 0 0 0, "generic" "1.0.0" => Write random::randomkey;
         "O(1)" "Return a random key from the keyspace";
     "rename" 3, Write - -, 1 2 1 0, "generic" "1.0.0" => Write keys::rename;
@@ -303,20 +311,28 @@ pub(super) static TABLE: &[Command] = table! {
         "O(N+M*log(M))" "Sort the elements of a list, a set or a sorted set";
     "spop" -2, Write - fast, 1 1 1 0, "set" "1.0.0" => Write sets::spop;
         "O(1)" "Remove and return one or multiple random members from a set";
+    "spublish" 3, Settled - fast, 0 0 0 0, "pubsub" "7.0.0" => Write channels::spublish;
+        "O(N)" "Posts a message to a shard channel";
     "srandmember" -2, Settled - -, 1 1 1 0, "set" "1.0.0" => Write random::srandmember;
         "O(1)" "Get one or multiple random members from a set";
     "srem" -3, Write - fast, 1 1 1 0, "set" "1.0.0" => Write sets::srem;
         "O(N)" "Remove one or more members from a set";
     "sscan" -3, Read - -, 1 1 1 0, "set" "2.8.0" => Read scan::sscan;
         "O(1)" "Incrementally iterate Set elements";
+    "ssubscribe" -2, Settled - -, 0 0 0 0, "pubsub" "7.0.0" => Write channels::ssubscribe;
+        "O(N)" "Listens for messages published to shard channels";
     "strlen" 2, Read - fast, 1 1 1 0, "string" "2.2.0" => Read strings::strlen;
         "O(1)" "Get the length of the value stored in a key";
+    "subscribe" -2, Settled - -, 0 0 0 0, "pubsub" "2.0.0" => Write channels::subscribe;
+        "O(N)" "Listens for messages published to channels";
     "substr" 4, Read - -, 1 1 1 0, "string" "1.0.0" => Read strings::substr;
         "O(N)" "Get a substring of the string stored at a key";
     "sunion" -2, Read - -, 1 -1 1 0, "set" "1.0.0" => Read set_algebra::sunion;
         "O(N)" "Add multiple sets";
     "sunionstore" -3, Write grows -, 1 -1 1 0, "set" "1.0.0" => Write set_algebra::sunionstore;
         "O(N)" "Add multiple sets and store the resulting set in a key";
+    "sunsubscribe" -1, Settled - -, 0 0 0 0, "pubsub" "7.0.0" => Write channels::sunsubscribe;
+        "O(N)" "Stops listening to messages posted to shard channels";
     "swapdb" 3, Write - fast, 0 0 0 0, "server" "4.0.0" => Write databases::swapdb;
         "O(N)" "Swaps two Redis databases";
     "time" 1, Settled - fast, 0 0 0 0, "server" "2.6.0" => Write databases::time;
@@ -329,6 +345,8 @@ pub(super) static TABLE: &[Command] = table! {
         "O(1)" "Determine the type stored at key";
     "unlink" -2, Write - fast, 1 -1 1 0, "generic" "4.0.0" => Write keys::unlink;
         "O(1)" "Delete a key asynchronously in another thread. Otherwise it is just as DEL, but non blocking.";
+    "unsubscribe" -1, Settled - -, 0 0 0 0, "pubsub" "2.0.0" => Write channels::unsubscribe;
+        "O(N)" "Stops listening to messages posted to channels";
     "unwatch" 1, Settled - fast, 0 0 0 0, "transactions" "2.2.0" => Write watching::unwatch;
         "O(1)" "Forget about all watched keys";
     "watch" -2, Settled - fast, 1 -1 1 0, "transactions" "2.2.0" => Write watching::watch;

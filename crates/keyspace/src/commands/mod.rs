@@ -7,6 +7,7 @@ pub(crate) mod bitfield;
 pub(crate) mod bitop;
 pub(crate) mod bits;
 pub(crate) mod blocking;
+pub(crate) mod channels;
 pub(crate) mod counters;
 pub(crate) mod databases;
 pub(crate) mod dump;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::channels::Channels;
 use crate::image::{self, BesideMut, Part, Restore, encode};
 use crate::scripts::Scripts;
 use crate::tokens::Tokens;
@@ -86,8 +87,10 @@ fn restored(image: &Part, clock: u64) -> Database {
     let mut tokens = Tokens::beginning(seed, 0);
     let (mut watches, mut waiters, mut scripts) =
         (Watches::default(), Waiters::default(), Scripts::default());
+    let mut channels = Channels::default();
     for bytes in [&header.bytes, &image.bytes] {
-        let mut beside = BesideMut { watches: &mut watches, waiters: &mut waiters, scripts: &mut scripts };
+        let (watches, waiters, scripts) = (&mut watches, &mut waiters, &mut scripts);
+        let mut beside = BesideMut { watches, waiters, scripts, channels: &mut channels };
         restore.take(bytes, &mut databases, &mut tokens, &mut beside).expect("an image");
     }
     databases.pop().flatten().map_or_else(|| Database::new(seed, Timestamp(clock)), |database| *database)

@@ -4,10 +4,10 @@
 //! and elements that come twice are errors, and at the end the checksum must agree, and then the digest of
 //! what has been built.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use onecopy_core::machine::RestoreError;
 use onecopy_core::{BatchId, Incarnation, Timestamp};
 use onecopy_resp::Version;
@@ -16,9 +16,11 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::large::{Awaited, NO_STREAM, Queue, is_large};
 use super::{
-    ABSENT, BesideMut, END, ENDS, EXPIRES, HAS_TARGET, HAS_TOKEN, IS_RESP3, LARGE, LIBRARY, MAGIC, PART,
-    RECORD, SCRIPT, STANDS, TOKENS, VERSION, WAITER, WAS_THERE, WATCH, kind,
+    ABSENT, BesideMut, END, ENDS, EPOCHS, EXPIRES, FEED, HAS_TARGET, HAS_TOKEN, IS_ABSENT, IS_FETCHED,
+    IS_RESP3, LARGE, LIBRARY, LISTENER, MAGIC, PART, RECORD, SCRIPT, STANDS, TOKENS, VERSION, WAITER,
+    WAS_THERE, WATCH, kind,
 };
+use crate::channels::{Channels, Feed, ListenerId, Message, Sort};
 use crate::database::Database;
 use crate::machine::DATABASES;
 use crate::scripts::{Library, Scripts};
@@ -112,10 +114,12 @@ impl Restore {
         let Some(header) = self.header else { return self.take_header(tokens) };
         match self.buffer[0] {
             PART => self.take_record(header, databases, tokens, beside),
-            RECORD | TOKENS | WATCH | WAITER | ABSENT | SCRIPT | LIBRARY | END if !self.large.is_empty() => {
+            RECORD | TOKENS | WATCH | WAITER | ABSENT | SCRIPT | LIBRARY | EPOCHS | LISTENER | FEED | END
+                if !self.large.is_empty() =>
+            {
                 Err(wrong("parts of a large value are missing"))
             }
-            RECORD | TOKENS | WATCH | WAITER | ABSENT | SCRIPT | LIBRARY => {
+            RECORD | TOKENS | WATCH | WAITER | ABSENT | SCRIPT | LIBRARY | EPOCHS | LISTENER | FEED => {
                 self.take_record(header, databases, tokens, beside)
             }
             END => self.take_end(),
@@ -161,8 +165,10 @@ impl Restore {
         let kind = header.get_u8();
         let number = header.get_u8();
         let length = usize::try_from(header.get_u64_le()).map_err(|_| wrong("a record is too long"))?;
-        if matches!(kind, TOKENS | WATCH | ABSENT | SCRIPT | LIBRARY) && number != 0 {
-            return Err(wrong("tokens, watches, scripts and who is absent belong to no database"));
+        if matches!(kind, TOKENS | WATCH | ABSENT | SCRIPT | LIBRARY | EPOCHS | LISTENER | FEED)
+            && number != 0
+        {
+            return Err(wrong("tokens, watches, scripts, channels and who is absent belong to no database"));
         }
         let Some(slot) = databases.get_mut(usize::from(number)) else {
             return Err(wrong(format!("there is no database {number}")));
@@ -181,6 +187,9 @@ impl Restore {
             ABSENT => reader.absent(beside.waiters),
             SCRIPT => reader.script(beside.scripts),
             LIBRARY => reader.library(beside.scripts),
+            EPOCHS => reader.epochs(beside.channels),
+            LISTENER => reader.listener(beside.channels),
+            FEED => reader.feed(beside.channels),
             PART => reader.part(number, slot.as_deref_mut(), &mut self.large),
             _ => {
                 let database = slot.get_or_insert_with(|| Box::new(Database::new(seed, clock)));
@@ -381,6 +390,63 @@ impl<'a> Reader<'a> {
             return Err("a library that may not be there");
         }
         if self.rest.is_empty() { Ok(()) } else { Err("a record is longer than its contents") }
+    }
+
+    fn epochs(mut self, channels: &mut Channels) -> Result<(), &'static str> {
+        channels.feeds.restore_epochs(u64::from_le_bytes(self.fixed()?));
+        if self.rest.is_empty() { Ok(()) } else { Err("a record is longer than its contents") }
+    }
+
+    fn listener(mut self, channels: &mut Channels) -> Result<(), &'static str> {
+        let coordinator = Incarnation(u128::from_le_bytes(self.fixed()?));
+        let listener = ListenerId { coordinator, number: u64::from_le_bytes(self.fixed()?) };
+        let count = self.u32()?;
+        if count == 0 {
+            return Err("a listener that listens to nothing");
+        }
+        for _ in 0..count {
+            let [sort] = self.fixed()?;
+            let sort = *Sort::ALL.get(usize::from(sort)).ok_or("a subscription that makes no sense")?;
+            if !channels.interest.insert(listener, sort, self.bytes()?.into()) {
+                return Err("a subscription comes twice");
+            }
+        }
+        if self.rest.is_empty() { Ok(()) } else { Err("a record is longer than its contents") }
+    }
+
+    fn feed(mut self, channels: &mut Channels) -> Result<(), &'static str> {
+        let coordinator = Incarnation(u128::from_le_bytes(self.fixed()?));
+        let mark = (u64::from_le_bytes(self.fixed()?), u64::from_le_bytes(self.fixed()?));
+        let [flags] = self.fixed()?;
+        if flags & !(IS_FETCHED | IS_ABSENT) != 0 {
+            return Err("a feed that makes no sense");
+        }
+        let waiting = match flags & IS_FETCHED {
+            0 => None,
+            _ => {
+                let process = Incarnation(u128::from_le_bytes(self.fixed()?));
+                let id = WaiterId { process, number: u64::from_le_bytes(self.fixed()?) };
+                let batch = BatchId { coordinator, sequence: u64::from_le_bytes(self.fixed()?) };
+                let epoch = u64::from_le_bytes(self.fixed()?);
+                Some((Address { id, batch, version: Version::Two }, epoch))
+            }
+        };
+        let absent = match flags & IS_ABSENT {
+            0 => None,
+            _ => Some(Timestamp(u64::from_le_bytes(self.fixed()?))),
+        };
+        let (count, mut rest) = (self.u32()?, Bytes::copy_from_slice(self.rest));
+        let mut queue = VecDeque::new();
+        for _ in 0..count {
+            queue.push_back(Arc::new(Message::take(&mut rest).ok_or("a message that makes no sense")?));
+        }
+        if !rest.is_empty() {
+            return Err("a record is longer than its contents");
+        }
+        match channels.feeds.restore(coordinator, Feed::restored(mark, queue, waiting, absent)) {
+            true => Ok(()),
+            false => Err("a feed comes twice, or knows a time that has not come"),
+        }
     }
 
     fn list_of_bytes(&mut self) -> Result<Vec<Box<[u8]>>, &'static str> {

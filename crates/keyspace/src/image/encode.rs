@@ -6,9 +6,11 @@ use onecopy_resp::Version;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_64_with_seed};
 
 use super::{
-    ABSENT, Beside, END, ENDS, EXPIRES, HAS_TARGET, HAS_TOKEN, IS_RESP3, LARGE, LIBRARY, MAGIC, Part, RECORD,
-    SCRIPT, STANDS, TOKENS, VERSION, WAITER, WAS_THERE, WATCH, kind, large,
+    ABSENT, Beside, END, ENDS, EPOCHS, EXPIRES, FEED, HAS_TARGET, HAS_TOKEN, IS_ABSENT, IS_FETCHED, IS_RESP3,
+    LARGE, LIBRARY, LISTENER, MAGIC, Part, RECORD, SCRIPT, STANDS, TOKENS, VERSION, WAITER, WAS_THERE, WATCH,
+    kind, large,
 };
+use crate::channels::{Channels, Feed};
 use crate::scripts::Scripts;
 use crate::seed::Seed;
 use crate::slot::Object;
@@ -97,11 +99,64 @@ fn watches(watches: &Watches, out: &mut Part) {
     }
 }
 
-/// Watches, waiters and scripts.
+/// Watches, waiters, scripts and channels.
 pub(crate) fn beside(beside: &Beside<'_>, out: &mut Part) {
     watches(beside.watches, out);
     waiters(beside.waiters, out);
     scripts(beside.scripts, out);
+    channels(beside.channels, out);
+}
+
+/// All listeners, and all feeds.
+pub(crate) fn channels(channels: &Channels, out: &mut Part) {
+    let epochs = channels.feeds.epochs();
+    if epochs == 0 {
+        return;
+    }
+    let mut put = |kind: u8, contents: &dyn Fn(&mut BytesMut)| {
+        let digest = record(kind, 0, &mut out.bytes, |out| {
+            let start = out.len();
+            contents(out);
+            xxh3_64_with_seed(&out[start..], kind.into())
+        });
+        out.digest = out.digest.wrapping_add(digest);
+    };
+    put(EPOCHS, &|out| out.put_u64_le(epochs));
+    for (listener, names) in channels.interest.listeners() {
+        put(LISTENER, &|out| {
+            out.put_u128_le(listener.coordinator.0);
+            out.put_u64_le(listener.number);
+            put_count(names.len(), out);
+            for (sort, name) in names {
+                out.put_u8(*sort as u8);
+                put_bytes(name, out);
+            }
+        });
+    }
+    for (coordinator, feed) in channels.feeds.iter() {
+        put(FEED, &|out| {
+            out.put_u128_le(coordinator.0);
+            put_feed(feed, out);
+        });
+    }
+}
+
+fn put_feed(feed: &Feed, out: &mut BytesMut) {
+    out.put_u64_le(feed.epoch);
+    out.put_u64_le(feed.count);
+    let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
+    out.put_u8(flag(feed.waiting.is_some(), IS_FETCHED) | flag(feed.absent.is_some(), IS_ABSENT));
+    if let Some((address, epoch)) = &feed.waiting {
+        out.put_u128_le(address.id.process.0);
+        out.put_u64_le(address.id.number);
+        out.put_u64_le(address.batch.sequence);
+        out.put_u64_le(*epoch);
+    }
+    if let Some(since) = feed.absent {
+        out.put_u64_le(since.0);
+    }
+    put_count(feed.queue.len(), out);
+    feed.queue.iter().for_each(|message| message.put(out));
 }
 
 /// All waiters, and whose coordinators are absent.

@@ -19,6 +19,12 @@
 //!          | 8:u8  0:u8 length:u64 loaded:u8 bytes             a script
 //!          | 9:u8  0:u8 length:u64 bytes bytes count:u32 function*
 //!                                                              a library: its name, its text
+//!          | 10:u8 0:u8 length:u64 coordinator:u128 number:u64 count:u32 (sort:u8 bytes)*   a listener
+//!          | 11:u8 0:u8 length:u64 coordinator:u128 epoch:u64 put:u64 flags:u8
+//!            [process:u128 number:u64 sequence:u64 known:u64] [since:u64] count:u32 message*
+//!                                                              a feed; bit 0 of flags: it is fetched; 1: its
+//!                                                              coordinator is absent
+//!          | 12:u8 0:u8 length:u64 epochs:u64                  how many feeds have begun
 //! entry   := key kind:u8 [expires:u64] [value]                 bit 7 of kind: it expires; bit 6: its value
 //!                                                              is large
 //! value   := integer:i64 | bytes                               kinds 0 and 1: a string
@@ -30,6 +36,7 @@
 //! token   := bytes expires:u64 command:u64 (0:u8 | 1:u8 bytes) what was executed under it, and the answer
 //!                                                              if it is kept
 //! watched := db:u8 seen:u8 key                                 bit 0 of seen: it was there; bit 1: unchanged
+//! message := sort:u8 bytes bytes                              its channel, what was said
 //! function := bytes described:u8 bytes flags:u8                its name, and what it says of itself
 //! key, bytes := length:u32 byte*
 //! end     := 2:u8 digest:u64 checksum:u64                      xxh3 of everything before the checksum
@@ -39,7 +46,7 @@
 //! records of a database come in the order of slots and blocks, the entries within one and the elements
 //! within a value in the order of their positions: it decides which element a random choice picks, so it is
 //! state. Tokens come in the order in which they were used, and `first` is the number of the first. Watches,
-//! waiters, scripts and libraries come behind the header: they are few, and are serialized all at once when
+//! waiters, scripts, libraries, listeners and feeds come behind the header: they are few, and are serialized all at once when
 //! the image is begun.
 //!
 //! # What vouches for what
@@ -48,7 +55,7 @@
 //! block, in parts of 64 KiB, cut anywhere; the large values of a block in the order of their entries.
 //!
 //! The checksum vouches for the bytes. The digest vouches for what has been made of them: it is the sum of
-//! the hashes of every block, part, token, watch, waiter, script and library, as it was serialized, and of
+//! the hashes of every block, part, token, watch, waiter, script and so on, as it was serialized, and of
 //! the header. Whoever restores the image serializes what has been built in memory once more, and compares
 //! the sums: they agree only if both hold the same, in the same order, to the bit.
 //!
@@ -69,6 +76,7 @@ use xxhash_rust::xxh3::Xxh3;
 pub(crate) use decode::Restore;
 
 use self::large::Cursor;
+use crate::channels::Channels;
 use crate::database::Database;
 use crate::scripts::Scripts;
 use crate::seed::Seed;
@@ -77,7 +85,7 @@ use crate::waiters::Waiters;
 use crate::watches::Watches;
 
 const MAGIC: &[u8; 7] = b"1COPYKS";
-const VERSION: u8 = 6;
+const VERSION: u8 = 7;
 const RECORD: u8 = 1;
 const END: u8 = 2;
 const TOKENS: u8 = 3;
@@ -87,11 +95,17 @@ const WAITER: u8 = 6;
 const ABSENT: u8 = 7;
 const SCRIPT: u8 = 8;
 const LIBRARY: u8 = 9;
+const LISTENER: u8 = 10;
+const FEED: u8 = 11;
+const EPOCHS: u8 = 12;
 /// What is said of a waiter.
 const IS_RESP3: u8 = 1;
 const ENDS: u8 = 1 << 1;
 const HAS_TOKEN: u8 = 1 << 2;
 const HAS_TARGET: u8 = 1 << 3;
+/// What is said of a feed.
+const IS_FETCHED: u8 = 1;
+const IS_ABSENT: u8 = 1 << 1;
 /// What is said of a watched key.
 const WAS_THERE: u8 = 1;
 const STANDS: u8 = 1 << 1;
@@ -114,6 +128,7 @@ pub(crate) struct Beside<'a> {
     pub(crate) watches: &'a Watches,
     pub(crate) waiters: &'a Waiters,
     pub(crate) scripts: &'a Scripts,
+    pub(crate) channels: &'a Channels,
 }
 
 /// The same, to be restored.
@@ -121,6 +136,7 @@ pub(crate) struct BesideMut<'a> {
     pub(crate) watches: &'a mut Watches,
     pub(crate) waiters: &'a mut Waiters,
     pub(crate) scripts: &'a mut Scripts,
+    pub(crate) channels: &'a mut Channels,
 }
 
 /// A part of an image.

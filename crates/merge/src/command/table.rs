@@ -231,7 +231,15 @@ static TABLE: &[Row] = table! {
         "works on HyperLogLogs, which are not merged yet";
     "psetex" Merges
         "replaces what it has seen; of concurrent ones the latest shows. Its conditions are local" => set::psetex;
+    "psubscribe" Refused
+        "listens to what is published, which goes through a log";
     "pttl" Reads => expiry::pttl;
+    "publish" Refused
+        "goes through a log, and there is none";
+    "pubsub" Refused
+        "tells who listens to what is published";
+    "punsubscribe" Refused
+        "ends what PSUBSCRIBE begins";
     "randomkey" Reads => random::randomkey;
     "rename" Local
         "puts what this replica shows under another name; concurrent writes to the old name stay there" => keys::rename;
@@ -281,15 +289,23 @@ static TABLE: &[Row] = table! {
         "may look at any key, and is not there yet";
     "spop" Local
         "two replicas may pop the same member concurrently" => sets::spop;
+    "spublish" Refused
+        "goes through a log, and there is none";
     "srandmember" Reads => random::srandmember;
     "srem" Merges
         "removes what it has seen of the members" => sets::srem;
     "sscan" Reads => scan::sscan;
+    "ssubscribe" Refused
+        "listens to what is published, which goes through a log";
     "strlen" Reads => strings::strlen;
+    "subscribe" Refused
+        "listens to what is published, which goes through a log";
     "substr" Reads => strings::getrange;
     "sunion" Reads => set_algebra::sunion;
     "sunionstore" Local
         "computes from what this replica has seen, and replaces what it has seen" => set_algebra::sunionstore;
+    "sunsubscribe" Refused
+        "ends what SSUBSCRIBE begins";
     "swapdb" Refused
         "exchanges all keys of two databases at one moment, and replicas have no moment in common";
     "time" Reads => keys::time;
@@ -298,6 +314,8 @@ static TABLE: &[Row] = table! {
     "type" Reads => keys::type_of;
     "unlink" Merges
         "removes what it has seen" => keys::del;
+    "unsubscribe" Refused
+        "ends what SUBSCRIBE begins";
     "unwatch" Refused
         "ends what WATCH begins";
     "watch" Refused

@@ -2,6 +2,7 @@
 
 mod blocking;
 mod segment;
+mod subscriptions;
 mod transactions;
 
 use std::net::SocketAddr;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use bytes::{BufMut, BytesMut};
 use onecopy_keyspace::command::{self, Spec};
 use onecopy_resp::{Limits, Parser, ProtocolError, Request, Version};
+use onecopy_views::MAIN;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -21,12 +23,13 @@ use super::databases::Selected;
 use super::failover::failover;
 use super::output::Output;
 use super::queue::Queue;
-use super::session::{Peer, Session};
+use super::session::{Peer, Session, Subscribed};
 use super::watched::Watched;
 use super::{Clients, commands};
 use crate::status::ClientCounters;
 use blocking::Waiting;
 use segment::Segment;
+use subscriptions::{Subscriptions, WRITTEN_TOGETHER, is_about_channels, is_about_subscriptions};
 
 /// How many bytes are taken from a connection at once.
 const READ_BYTES: usize = 16 * 1024;
@@ -66,6 +69,7 @@ pub(crate) fn admit(stream: &TcpStream, address: SocketAddr, thread: usize, clie
         version: Version::Two,
         queued: None,
         blocked: None,
+        subscribed: Subscribed::default(),
         last_command: "",
         commands: 0,
     })
@@ -78,7 +82,9 @@ pub(crate) fn spawn(stream: std::net::TcpStream, address: SocketAddr, id: u64, c
         ClientCounters::add(counter, 1);
         if let Ok(stream) = TcpStream::from_std(stream) {
             // Why a client left is nobody's business; what it did wrong it has been told.
-            let _ = Connection::new(stream, address, id, &clients).run().await;
+            let mut connection = Connection::new(stream, address, id, &clients);
+            let _ = connection.run().await;
+            connection.leave_subscriptions();
         }
         counter.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
         clients.register.remove(clients.thread, id);
@@ -87,7 +93,7 @@ pub(crate) fn spawn(stream: std::net::TcpStream, address: SocketAddr, id: u64, c
 
 struct Connection<'a> {
     stream: TcpStream,
-    clients: &'a Clients,
+    clients: &'a Rc<Clients>,
     session: Session,
     share: Share<'a>,
     /// Replies on their way to the client.
@@ -100,10 +106,12 @@ struct Connection<'a> {
     watched: Option<Watched>,
     /// A command that may wait, and that is handed in next.
     waiting: Option<Waiting>,
+    /// What it listens to.
+    subscriptions: Option<Box<Subscriptions>>,
 }
 
 impl<'a> Connection<'a> {
-    fn new(stream: TcpStream, address: SocketAddr, id: u64, clients: &'a Clients) -> Self {
+    fn new(stream: TcpStream, address: SocketAddr, id: u64, clients: &'a Rc<Clients>) -> Self {
         // Replies are written whole: waiting for more would only delay them.
         let _ = stream.set_nodelay(true);
         let session = Session {
@@ -128,10 +136,11 @@ impl<'a> Connection<'a> {
             queue: None,
             watched: None,
             waiting: None,
+            subscriptions: None,
         }
     }
 
-    async fn run(mut self) -> std::io::Result<()> {
+    async fn run(&mut self) -> std::io::Result<()> {
         let mut parser = Parser::new(self.limits());
         let mut input = BytesMut::new();
         let patience_ends = Instant::now() + AUTHENTICATE_WITHIN;
@@ -184,12 +193,12 @@ impl<'a> Connection<'a> {
     }
 
     /// The last replies, and the end.
-    async fn part(mut self) -> std::io::Result<()> {
+    async fn part(&mut self) -> std::io::Result<()> {
         self.output.drain(&self.stream, true).await?;
         self.stream.shutdown().await
     }
 
-    async fn refuse(mut self, reason: &str) -> std::io::Result<()> {
+    async fn refuse(&mut self, reason: &str) -> std::io::Result<()> {
         self.output.writer(self.session.version).error(&format!("ERR {reason}"));
         self.part().await
     }
@@ -204,8 +213,18 @@ impl<'a> Connection<'a> {
             *input = BytesMut::new();
         }
         loop {
+            let has_mail = self.take_messages(WRITTEN_TOGETHER)?;
             let ready = if self.write()? {
-                self.stream.ready(Interest::READABLE).await?
+                if has_mail {
+                    // Whoever reads as fast as it is written to leaves others their turn.
+                    tokio::task::yield_now().await;
+                    continue;
+                }
+                let mail = self.mail();
+                tokio::select! {
+                    ready = self.stream.ready(Interest::READABLE) => ready?,
+                    () = mail => continue,
+                }
             } else {
                 // A client that reads as fast as it is written to is never waited for.
                 tokio::task::yield_now().await;
@@ -213,8 +232,13 @@ impl<'a> Connection<'a> {
                     true => Interest::WRITABLE,
                     false => Interest::READABLE | Interest::WRITABLE,
                 };
+                let mail = self.mail();
                 let ready = tokio::time::timeout(self.output.patience(), self.stream.ready(interest));
-                ready.await.map_err(|_| std::io::Error::from(std::io::ErrorKind::TimedOut))??
+                tokio::select! {
+                    ready = ready => ready.map_err(|_| std::io::Error::from(std::io::ErrorKind::TimedOut))??,
+                    // There may be too much of it.
+                    () = mail => continue,
+                }
             };
             if !ready.is_readable() || self.output.is_full() {
                 continue;
@@ -291,11 +315,23 @@ impl<'a> Connection<'a> {
         if self.queue.is_some() {
             return self.take_inside(name, request).await;
         }
+        if let Some(refusal) = self.refused_while_listening(request) {
+            self.submit().await?;
+            return self.fail(&refusal);
+        }
         match command::lookup(name) {
             Some(spec) if self.session.authenticated && spec.check_arity(request.len()).is_ok() => {
                 match spec.name {
                     "move" | "copy" | "swapdb" => self.add_localised(spec, request).await,
                     "flushall" => self.flush_all(spec, request).await,
+                    _ if is_about_subscriptions(spec) => {
+                        self.submit().await?;
+                        self.change_subscriptions(spec, request).await
+                    }
+                    _ if is_about_channels(spec) && self.session.selected.group != MAIN => {
+                        self.submit().await?;
+                        self.ask_channels(spec, request).await
+                    }
                     "watch" | "unwatch" => {
                         self.submit().await?;
                         self.watch(spec, request).await
@@ -345,6 +381,14 @@ impl<'a> Connection<'a> {
                 }
                 if name.eq_ignore_ascii_case(b"reset") && request.len() == 1 {
                     self.leave_transaction();
+                    self.give_up_subscriptions().await?;
+                }
+                if name.eq_ignore_ascii_case(b"ping") && request.len() < 3 && self.answers_as_message() {
+                    let mut writer = self.output.writer(self.session.version);
+                    writer.array(2);
+                    writer.bulk(b"pong");
+                    writer.bulk(request.get(1).unwrap_or_default());
+                    return Ok(());
                 }
                 self.answer(request).await
             }

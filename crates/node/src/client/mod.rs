@@ -15,8 +15,10 @@ mod databases;
 mod failover;
 mod failure;
 pub(crate) mod guesses;
+pub(crate) mod hub;
 pub(crate) mod info;
 pub(crate) mod listener;
+mod mailbox;
 mod output;
 mod queue;
 pub(crate) mod register;
@@ -33,6 +35,7 @@ use crate::data::threads::Mailboxes;
 use crate::knowledge::Knowledge;
 use budget::Budget;
 use guesses::Guesses;
+use hub::Hub;
 use register::Register;
 use watched::Lives;
 
@@ -54,6 +57,8 @@ pub(crate) struct Clients {
     pub(crate) mailboxes: Mailboxes,
     /// How watches are called.
     pub(crate) lives: Arc<Lives>,
+    /// What clients of any thread listen to.
+    pub(crate) hub: Arc<Hub>,
     /// Who is connected, for `CLIENT LIST`, at any thread.
     pub(crate) register: Arc<Register>,
 }

@@ -22,6 +22,14 @@ pub(crate) struct Session {
     pub(crate) leaving: bool,
 }
 
+/// To how many channels, patterns and shard channels a connection listens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Subscribed {
+    pub(crate) channels: usize,
+    pub(crate) patterns: usize,
+    pub(crate) shards: usize,
+}
+
 /// A connection as `CLIENT LIST` shows it.
 #[derive(Clone, Debug)]
 pub(crate) struct Peer {
@@ -38,23 +46,28 @@ pub(crate) struct Peer {
     pub(crate) queued: Option<u32>,
     /// Who waits for it in the replicated state, if it waits for something.
     pub(crate) blocked: Option<(GroupId, WaiterId)>,
+    /// What it listens to.
+    pub(crate) subscribed: Subscribed,
     pub(crate) last_command: &'static str,
     pub(crate) commands: u64,
 }
 
 impl Peer {
-    fn flags(&self) -> &'static str {
-        match (self.blocked, self.queued) {
-            (Some(_), _) => "b",
-            (None, Some(_)) => "x",
-            (None, None) => "N",
-        }
+    /// Whether it listens to something.
+    pub(crate) fn listens(&self) -> bool {
+        self.subscribed != Subscribed::default()
+    }
+
+    fn flags(&self) -> String {
+        let flags = [(self.listens(), 'P'), (self.queued.is_some(), 'x'), (self.blocked.is_some(), 'b')];
+        let flags: String = flags.into_iter().filter(|(is_set, _)| *is_set).map(|(_, flag)| flag).collect();
+        if flags.is_empty() { "N".to_owned() } else { flags }
     }
 
     /// The line of `CLIENT LIST` and `CLIENT INFO`.
     pub(crate) fn line(&self) -> String {
         format!(
-            "id={} addr={} laddr={} name={} age={} flags={} db={} multi={} cmd={} user=default lib-name={} lib-ver={} resp={} tot-cmds={}",
+            "id={} addr={} laddr={} name={} age={} flags={} db={} sub={} psub={} ssub={} multi={} cmd={} user=default lib-name={} lib-ver={} resp={} tot-cmds={}",
             self.id,
             self.address,
             self.local,
@@ -62,6 +75,9 @@ impl Peer {
             self.since.elapsed().as_secs(),
             self.flags(),
             self.db,
+            self.subscribed.channels,
+            self.subscribed.patterns,
+            self.subscribed.shards,
             self.queued.map_or(-1, i64::from),
             if self.last_command.is_empty() { "NULL" } else { self.last_command },
             self.library,

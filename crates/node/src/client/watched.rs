@@ -13,7 +13,7 @@ use super::databases::Selected;
 #[derive(Debug)]
 pub(crate) struct Lives {
     threads: Vec<Incarnation>,
-    /// The number of the next watch, or waiter.
+    /// The number of the next watch, waiter or listener.
     next: AtomicU64,
 }
 
@@ -39,6 +39,11 @@ impl Lives {
     pub(crate) fn waiter(&self, group: GroupId) -> WaiterId {
         let (process, number) = self.name(group);
         WaiterId { process, number }
+    }
+
+    /// The number of another listener.
+    pub(crate) fn listener(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed)
     }
 
     fn name(&self, group: GroupId) -> (Incarnation, u64) {

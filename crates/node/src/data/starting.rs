@@ -11,7 +11,7 @@ use onecopy_host::{Fresh, GroupSettings, Placement, Restored, SLICE_STEPS};
 use onecopy_keyspace::Keyspace;
 use onecopy_raft::Configuration;
 use onecopy_replica::{Base, Config as ReplicaConfig};
-use onecopy_views::Table;
+use onecopy_views::{MAIN, Table};
 
 use super::plane::Plane;
 use crate::config::{Config, Reads};
@@ -67,7 +67,7 @@ impl Plane {
     ) -> std::io::Result<()> {
         let settings = self.starting.as_ref().map(|starting| starting.settings(group, placement));
         let Some(settings) = settings else { return Ok(()) };
-        let (fresh, now) = (Fresh::new(Keyspace::new), self.clock.now());
+        let (fresh, now) = (Fresh::new(move |seed| machine(group, seed)), self.clock.now());
         let (data, telling, out) = (&mut self.data, &mut self.telling, &mut self.out);
         let started = data.start_group(settings, restored, fresh, now, telling, out);
         self.submit_jobs();
@@ -79,16 +79,21 @@ impl Plane {
         for group in table.groups().keys() {
             if self.starting.is_some() && self.threads.owns(*group) && self.data.group(*group).is_none() {
                 let placement = Placement::of(table, *group);
-                self.start_group(*group, placement, empty())
+                self.start_group(*group, placement, empty(*group))
                     .expect("a replica with nothing has made no promise");
             }
         }
     }
 }
 
+/// A machine of a group, which has executed nothing. Messages go through one group alone.
+pub(crate) fn machine(group: GroupId, seed: [u64; 2]) -> Keyspace {
+    if group == MAIN { Keyspace::new(seed) } else { Keyspace::new(seed).without_channels() }
+}
+
 /// What a replica starts from of which the disk has nothing.
-fn empty() -> Restored<Keyspace> {
-    let state = Replicated::new(Keyspace::new(rand::random()), Rules::default());
+fn empty(group: GroupId) -> Restored<Keyspace> {
+    let state = Replicated::new(machine(group, rand::random()), Rules::default());
     let (recovered, base, configuration) = (Recovered::default(), Base::default(), Configuration::default());
     Restored { recovered, state, base, configuration }
 }

@@ -14,6 +14,7 @@ use super::{others, runtime};
 use crate::archive::Archive;
 use crate::client::budget::Budget;
 use crate::client::guesses::Guesses;
+use crate::client::hub::Hub;
 use crate::client::register::Register;
 use crate::client::watched::Lives;
 use crate::client::{Clients, listener};
@@ -47,6 +48,7 @@ pub(super) struct Shared {
     pub(super) register: Arc<Register>,
     pub(super) lives: Arc<Lives>,
     pub(super) guesses: Arc<Guesses>,
+    pub(super) hub: Arc<Hub>,
     pub(super) budget: Arc<Budget>,
     pub(super) replies: Arc<Budget>,
 }
@@ -102,6 +104,7 @@ impl DataThread {
                 replies: self.shared.replies,
                 lives: self.shared.lives,
                 guesses: self.shared.guesses,
+                hub: self.shared.hub,
                 thread: self.thread,
                 mailboxes: mailboxes.clone(),
                 register: self.shared.register,

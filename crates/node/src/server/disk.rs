@@ -16,6 +16,7 @@ use tracing::info;
 
 use super::StartError;
 use crate::config::{Config, Durability, NodeRole};
+use crate::data::starting::machine;
 use crate::identity::Me;
 
 /// How many bytes of a snapshot are read at once.
@@ -122,7 +123,7 @@ fn restore_group(
     group: GroupId,
     recovered: Recovered,
 ) -> Result<Restored<Keyspace>, StartError> {
-    let state = Replicated::new(Keyspace::new(rand::random()), Rules::default());
+    let state = Replicated::new(machine(group, rand::random()), Rules::default());
     let (base, configuration) = (Base::default(), Configuration::default());
     if recovered.base.index.0 == 0 {
         return Ok(Restored { recovered, state, base, configuration });

@@ -152,6 +152,7 @@ impl Server {
             register: Arc::new(Register::new(count)),
             lives: Arc::new(Lives::begin(count)),
             guesses: Arc::default(),
+            hub: Arc::default(),
             budget: Arc::new(Budget::new(config.limits.pipeline_bytes)),
             replies: Arc::new(Budget::new(config.limits.pipeline_bytes)),
         };

@@ -9,6 +9,7 @@ use onecopy_core::parts::SILENT_MS;
 use onecopy_core::payload::{self, Batch};
 use onecopy_core::{BatchId, Entry, EntryId, GroupId, Incarnation, Index, NodeId, Timestamp};
 
+use crate::checks::channels::Channels;
 use crate::checks::own::Own;
 use crate::checks::waits::Waits;
 use crate::client::{Action, Family, OpId, first_op, group_of};
@@ -115,6 +116,8 @@ pub struct Ledger {
     pub value_bytes: usize,
     /// The queues at which clients wait.
     pub waits: Waits,
+    /// Those who listen, and what was published.
+    pub channels: Channels,
     /// What is asked of somebody's own machine.
     pub own: Option<Own>,
 }
@@ -266,6 +269,14 @@ impl Ledger {
         let op = &mut self.ops[id];
         if op.end == End::Refused {
             violated(CHECKER, format!("operation {id} was said not to be executed, but is at {index}"));
+        }
+        if let Action::Channels(step) = op.action {
+            if op.executed.is_some() {
+                violated(CHECKER, format!("operation {id} is executed twice, the second time at {index}"));
+            }
+            op.executed = Some((index, State::default()));
+            self.channels.execute((id, step, op.key), coordinator);
+            return;
         }
         if op.action.family() == Family::Waits {
             let is_new = self.waits.execute((id, op.action, op.key), op.once, coordinator, index);

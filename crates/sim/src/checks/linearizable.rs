@@ -10,6 +10,8 @@
 //!
 //! Expiry is a part of it: a lease is over from the first entry on whose time is its end, and not before.
 
+use bytes::Bytes;
+
 use crate::checks::accounts;
 use crate::checks::ledger::{End, Ledger};
 use crate::client::{Action, OpId, Reply};
@@ -37,6 +39,9 @@ impl Ledger {
             }
             Reply::Done(bytes, witness) => {
                 let op = &self.ops[id];
+                if let Action::Channels(_) = op.action {
+                    return self.answered_of_channels(id, bytes);
+                }
                 let given = self.waits.given(id);
                 let index = match (op.action.kind(), op.executed) {
                     (Kind::Read, _) => witness.0.max(op.floor),
@@ -88,6 +93,30 @@ impl Ledger {
                 op.got = Some(bytes.clone());
             }
         }
+    }
+
+    /// What channels answer is for those who listen ([`crate::checks::channels`]); that it was executed, and
+    /// not before it was asked for, is as with everything else.
+    fn answered_of_channels(&mut self, id: OpId, bytes: &Bytes) {
+        let op = &self.ops[id];
+        match op.executed {
+            Some((index, _)) if index > op.floor => {}
+            Some((index, _)) => violated(
+                CHECKER,
+                format!(
+                    "operation {id} is at {index}, but {} had been answered before it was asked for",
+                    op.floor
+                ),
+            ),
+            None => violated(CHECKER, format!("operation {id} is acknowledged, but is not committed")),
+        }
+        let (action, index) = (op.action, op.executed.map_or(0, |(index, _)| index));
+        if action.kind() == Kind::Write {
+            self.floor = self.floor.max(index);
+        }
+        let op = &mut self.ops[id];
+        op.end = End::Done;
+        op.got = Some(bytes.clone());
     }
 }
 

@@ -19,6 +19,8 @@
 //!   Jepsen
 //! - [`waits`]: an element is given to one waiter, or stays; queues are fair – rules `KeepWhatIsGiven`,
 //!   `ServeThePresent`, `FairQueues`
+//! - [`channels`]: what is published is heard once by all who listen, in one order – rules
+//!   `OncePerSubscriber`, `NoSilentGap`
 //! - [`copies`]: what a primary commits is durable at every member; every member holds all – PacificA, 2008;
 //!   rules P1, P4, P5, P6, P9
 //! - [`leases`]: whoever reads on its own word knows all that is committed – Gray and Cheriton, 1989; rules
@@ -56,6 +58,7 @@
 pub mod accounts;
 pub mod agreed;
 pub mod bounded;
+pub mod channels;
 pub mod clocks;
 pub mod copies;
 pub mod costly;

@@ -57,7 +57,7 @@ pub(super) fn client(
             let connected = clients.register.all();
             let lines: String = connected
                 .values()
-                .filter(|peer| wanted.includes(peer.id))
+                .filter(|peer| wanted.includes(peer))
                 .map(|peer| peer.line() + "\n")
                 .collect();
             reply.verbatim(lines.as_bytes());
@@ -80,7 +80,10 @@ pub(super) fn client(
 /// Whom `CLIENT LIST` is about.
 enum Listed {
     All,
-    /// All connections are normal ones.
+    /// Those that listen to nothing.
+    Normal,
+    /// Those that listen to something.
+    Listening,
     None,
     Ids(Vec<u64>),
 }
@@ -91,8 +94,9 @@ impl Listed {
         let Some((word, values)) = options.split_first() else { return Ok(Self::All) };
         match (word.to_ascii_lowercase().as_slice(), values) {
             (b"type", [kind]) => match kind.to_ascii_lowercase().as_slice() {
-                b"normal" => Ok(Self::All),
-                b"master" | b"replica" | b"slave" | b"pubsub" => Ok(Self::None),
+                b"normal" => Ok(Self::Normal),
+                b"pubsub" => Ok(Self::Listening),
+                b"master" | b"replica" | b"slave" => Ok(Self::None),
                 _ => Err(format!("ERR Unknown client type '{}'", String::from_utf8_lossy(kind))),
             },
             (b"id", [_, ..]) => {
@@ -103,11 +107,13 @@ impl Listed {
         }
     }
 
-    fn includes(&self, id: u64) -> bool {
+    fn includes(&self, peer: &Peer) -> bool {
         match self {
             Self::All => true,
+            Self::Normal => !peer.listens(),
+            Self::Listening => peer.listens(),
             Self::None => false,
-            Self::Ids(ids) => ids.contains(&id),
+            Self::Ids(ids) => ids.contains(&peer.id),
         }
     }
 }

@@ -20,6 +20,7 @@ use tokio::io::Interest;
 use tokio::sync::oneshot;
 
 use super::segment::{Segment, push_bit_by_bit};
+use super::subscriptions::WRITTEN_TOGETHER;
 use super::{Connection, READ_BYTES};
 use crate::client::Clients;
 use crate::client::commands::parse;
@@ -97,16 +98,28 @@ impl Connection<'_> {
     /// left.
     async fn listen(&mut self, input: &mut BytesMut) -> std::io::Result<()> {
         loop {
+            let has_mail = self.take_messages(WRITTEN_TOGETHER)?;
             let is_written = self.write()?;
+            if has_mail && is_written {
+                tokio::task::yield_now().await;
+                continue;
+            }
+            let mail = self.mail();
             self.share.resize(input.len());
             let may_read = input.len() < INPUT_BYTES_MAX;
             let interest = match (may_read, is_written) {
                 (true, true) => Interest::READABLE,
                 (true, false) => Interest::READABLE | Interest::WRITABLE,
                 (false, false) => Interest::WRITABLE,
-                (false, true) => std::future::pending().await,
+                (false, true) => {
+                    mail.await;
+                    continue;
+                }
             };
-            let ready = self.stream.ready(interest).await?;
+            let ready = tokio::select! {
+                ready = self.stream.ready(interest) => ready?,
+                () = mail => continue,
+            };
             if !may_read || !ready.is_readable() {
                 tokio::task::yield_now().await;
                 continue;
@@ -159,7 +172,7 @@ impl Connection<'_> {
         Ok(())
     }
 
-    fn fail(&mut self, error: &str) -> std::io::Result<()> {
+    pub(super) fn fail(&mut self, error: &str) -> std::io::Result<()> {
         self.output.writer(self.session.version).error(error);
         ClientCounters::add(&self.clients.knowledge.data.clients.errors, 1);
         Ok(())

@@ -8,9 +8,11 @@ use onecopy_keyspace::TRANSACTION_COMMANDS_MAX;
 use onecopy_keyspace::command::{self, Spec};
 use onecopy_keyspace::request::SegmentBuilder;
 use onecopy_resp::Request;
+use onecopy_views::MAIN;
 use tokio::sync::oneshot;
 
 use super::segment::{Segment, push_bit_by_bit};
+use super::subscriptions::{is_about_channels, is_about_subscriptions};
 use super::{Connection, OWN_REPLY_BYTES_MAX};
 use crate::client::commands;
 use crate::client::databases::{OUT_OF_RANGE, localised, spans};
@@ -75,10 +77,15 @@ impl Connection<'_> {
             }
             "quit" | "reset" => {
                 self.leave_transaction();
+                if spec.name == "reset" {
+                    self.give_up_subscriptions().await?;
+                }
                 return self.answer(request).await;
             }
             // What is said in one protocol, or to one client, stays so until its end.
             "hello" | "auth" | "failover" => self.refuse_queue(NOT_HERE),
+            // Each has as many replies as it has names.
+            _ if is_about_subscriptions(spec) => self.refuse_queue(NOT_HERE),
             _ => match self.enqueue(spec, request).await {
                 Ok(()) => {
                     self.show_queue(spec);
@@ -112,6 +119,13 @@ impl Connection<'_> {
             "select" => queue.select(request.get(1).unwrap_or_default(), &table),
             name if commands::lookup(name.as_bytes()).is_some() => {
                 queue.own(request.iter().map(<[u8]>::to_vec).collect());
+            }
+            _ if is_about_channels(spec) && queue.selected().group != MAIN => {
+                return Err(format!(
+                    "ERR messages go through the log of the database with the number 0: {} is no part of \
+                     transactions of databases beside it",
+                    spec.name.to_uppercase()
+                ));
             }
             "flushall" if table.databases().count() > 1 => {
                 return Err("ERR FLUSHALL cannot span databases within a transaction; FLUSHDB can be in one"

@@ -1,0 +1,430 @@
+//! `SUBSCRIBE` and its relatives, and the messages that come of them.
+//!
+//! A subscription is registered with the group that messages go through, and answered then. The reply says
+//! where the feed of this node stood: messages behind that are for the client. Before it is asked for, the
+//! [hub](crate::client::hub) is told, so that none of them passes by; what comes too early is left out. The
+//! end of a subscription is answered once everything that was before it has been written.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use onecopy_core::GroupId;
+use onecopy_host::{Kind, Reply, Submission};
+use onecopy_keyspace::channels::{Message, Sort, marked};
+use onecopy_keyspace::command::{self, Spec};
+use onecopy_keyspace::glob;
+use onecopy_keyspace::request::SegmentBuilder;
+use onecopy_resp::{Request, Version, Writer};
+use onecopy_views::MAIN;
+use tokio::sync::oneshot;
+
+use super::Connection;
+use super::segment::Segment;
+use crate::client::commands;
+use crate::client::failure::explain;
+use crate::client::hub;
+use crate::client::mailbox::{Mailbox, Position};
+use crate::client::{Clients, session::Subscribed};
+use crate::data::inbox::Event;
+use crate::data::threads::Client;
+
+/// Once so many bytes are to be written, messages wait in the mailbox.
+pub(super) const WRITTEN_TOGETHER: usize = 64 * 1024;
+/// The end of a connection's subscriptions is asked for so often until it is executed.
+const END_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What a connection listens to.
+#[derive(Debug)]
+pub(super) struct Subscriptions {
+    /// How its coordinator calls it.
+    number: u64,
+    pub(super) mailbox: Arc<Mailbox>,
+    /// By the sort and the name: where in the feed it begins.
+    names: [BTreeMap<Bytes, Position>; 3],
+}
+
+impl Subscriptions {
+    fn count(&self, sort: Sort) -> usize {
+        self.names[sort as usize].len()
+    }
+
+    /// How many there are, as it is said with each of this sort: shard channels are counted apart.
+    fn counted(&self, sort: Sort) -> i64 {
+        let count = match sort {
+            Sort::Shard => self.count(Sort::Shard),
+            Sort::Channel | Sort::Pattern => self.count(Sort::Channel) + self.count(Sort::Pattern),
+        };
+        i64::try_from(count).unwrap_or(i64::MAX)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.names.iter().all(BTreeMap::is_empty)
+    }
+
+    /// Writes a message to its client: once for the channel, and for each pattern.
+    fn write(&self, position: Position, message: &Message, writer: &mut Writer<'_>) {
+        let begins_before = |begin: &Position| *begin < position;
+        if self.names[message.sort as usize].get(&message.channel).is_some_and(begins_before) {
+            writer.push(3);
+            writer.bulk(if message.sort == Sort::Shard { b"smessage" } else { b"message" });
+            writer.bulk(&message.channel);
+            writer.bulk(&message.payload);
+        }
+        if message.sort != Sort::Channel {
+            return;
+        }
+        for (pattern, _) in self.names[Sort::Pattern as usize]
+            .iter()
+            .filter(|(pattern, begin)| begins_before(begin) && glob::matches(pattern, &message.channel))
+        {
+            writer.push(4);
+            writer.bulk(b"pmessage");
+            writer.bulk(pattern);
+            writer.bulk(&message.channel);
+            writer.bulk(&message.payload);
+        }
+    }
+}
+
+/// What a command does with subscriptions, if it does.
+fn meaning(name: &str) -> Option<(Sort, bool)> {
+    Some(match name {
+        "subscribe" => (Sort::Channel, true),
+        "psubscribe" => (Sort::Pattern, true),
+        "ssubscribe" => (Sort::Shard, true),
+        "unsubscribe" => (Sort::Channel, false),
+        "punsubscribe" => (Sort::Pattern, false),
+        "sunsubscribe" => (Sort::Shard, false),
+        _ => return None,
+    })
+}
+
+/// Whether a command is about the subscriptions of its connection.
+pub(super) fn is_about_subscriptions(spec: &Spec) -> bool {
+    meaning(spec.name).is_some()
+}
+
+/// The commands whose first argument says which one is meant.
+const CONTAINERS: &[&str] =
+    &["client", "command", "config", "function", "memory", "object", "pubsub", "script", "xgroup", "xinfo"];
+
+/// Whether a `PUBSUB` asks for something that there is.
+fn is_right_question(request: &Request<'_>) -> bool {
+    let is = |word: &str| request.get(1).is_some_and(|sub| sub.eq_ignore_ascii_case(word.as_bytes()));
+    match request.len() {
+        2 if is("NUMPAT") || is("HELP") => true,
+        2 | 3 if is("CHANNELS") || is("SHARDCHANNELS") => true,
+        _ => is("NUMSUB") || is("SHARDNUMSUB"),
+    }
+}
+
+/// Whether a command goes to the group that messages go through, whatever database is selected.
+pub(super) fn is_about_channels(spec: &Spec) -> bool {
+    spec.group == "pubsub"
+}
+
+impl Connection<'_> {
+    /// In RESP2, a client that listens can say nothing else. What it is told if it does.
+    pub(super) fn refused_while_listening(&self, request: &Request<'_>) -> Option<String> {
+        let listens = self.session.version == Version::Two
+            && self.subscriptions.as_ref().is_some_and(|subscriptions| !subscriptions.is_empty());
+        let allowed = [
+            "subscribe",
+            "psubscribe",
+            "ssubscribe",
+            "unsubscribe",
+            "punsubscribe",
+            "sunsubscribe",
+            "ping",
+            "quit",
+            "reset",
+        ];
+        let name = request.get(0).unwrap_or_default();
+        if !listens || allowed.iter().any(|allowed| name.eq_ignore_ascii_case(allowed.as_bytes())) {
+            return None;
+        }
+        // What is wrong with it is said first.
+        let spec = commands::lookup(name).or_else(|| command::lookup(name))?;
+        spec.check_arity(request.len()).ok()?;
+        let name = match request.get(1).filter(|_| CONTAINERS.contains(&spec.name)) {
+            Some(word) => format!(
+                "{}|{}",
+                spec.name,
+                String::from_utf8_lossy(&word[..word.len().min(128)]).to_lowercase()
+            ),
+            None => spec.name.to_owned(),
+        };
+        if spec.name == "pubsub" && !is_right_question(request) {
+            return None;
+        }
+        Some(format!(
+            "ERR Can't execute '{name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are \
+             allowed in this context"
+        ))
+    }
+
+    /// Whether replies have the form that they have for a client that listens.
+    pub(super) fn answers_as_message(&self) -> bool {
+        self.session.version == Version::Two
+            && self.subscriptions.as_ref().is_some_and(|subscriptions| !subscriptions.is_empty())
+    }
+
+    /// A command about subscriptions. What was asked for before is answered.
+    pub(super) async fn change_subscriptions(
+        &mut self,
+        spec: &'static Spec,
+        request: &Request<'_>,
+    ) -> std::io::Result<()> {
+        self.count_command(spec);
+        self.segment = Segment::new(&self.session);
+        let Some((sort, begins)) = meaning(spec.name) else { return Ok(()) };
+        let mut names: Vec<Bytes> = request.iter().skip(1).map(Bytes::copy_from_slice).collect();
+        if begins {
+            self.begin_subscriptions(spec, sort, &names).await?;
+        } else {
+            if names.is_empty() {
+                let all = self.subscriptions.iter().flat_map(|all| all.names[sort as usize].keys());
+                names = all.cloned().collect();
+            }
+            self.end_subscriptions(spec, sort, names).await?;
+        }
+        self.show_subscriptions();
+        Ok(())
+    }
+
+    async fn begin_subscriptions(
+        &mut self,
+        spec: &'static Spec,
+        sort: Sort,
+        names: &[Bytes],
+    ) -> std::io::Result<()> {
+        let clients = self.clients;
+        let subscriptions = self.subscriptions.get_or_insert_with(|| {
+            let number = clients.lives.listener();
+            let mailbox = clients.hub.open(number, clients);
+            Box::new(Subscriptions { number, mailbox, names: Default::default() })
+        });
+        let number = subscriptions.number;
+        clients.hub.listen(number, sort, names);
+        match self.register(number, spec, names).await? {
+            Ok((epoch, count)) if clients.hub.registered(number, epoch) => {
+                let Some(subscriptions) = &mut self.subscriptions else { return Ok(()) };
+                let mut writer = self.output.writer(self.session.version);
+                for name in names {
+                    subscriptions.names[sort as usize].entry(name.clone()).or_insert((epoch, count));
+                    said(spec, Some(name), subscriptions.counted(sort), &mut writer);
+                }
+            }
+            Ok(_) => {
+                hub::complain(self.session.address, "the feed of what is published has begun anew");
+                self.session.leaving = true;
+            }
+            Err(failure) => {
+                if let Some(subscriptions) = &self.subscriptions {
+                    let known = &subscriptions.names[sort as usize];
+                    let new = names.iter().filter(|name| !known.contains_key(*name));
+                    clients.hub.unlisten(number, sort, new);
+                }
+                // What nobody can say, the client must not rely on; its subscriptions end with it.
+                self.session.leaving |= failure.is_uncertain;
+                self.fail(&failure.error)?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn end_subscriptions(
+        &mut self,
+        spec: &'static Spec,
+        sort: Sort,
+        names: Vec<Bytes>,
+    ) -> std::io::Result<()> {
+        let version = self.session.version;
+        let Some(subscriptions) = &self.subscriptions else {
+            let mut writer = self.output.writer(version);
+            match names.as_slice() {
+                [] => said(spec, None, 0, &mut writer),
+                names => names.iter().for_each(|name| said(spec, Some(name), 0, &mut writer)),
+            }
+            return Ok(());
+        };
+        let known: Vec<Bytes> = {
+            let all = &subscriptions.names[sort as usize];
+            names.iter().filter(|name| all.contains_key(*name)).cloned().collect()
+        };
+        let number = subscriptions.number;
+        if !known.is_empty() {
+            match self.register(number, spec, &known).await? {
+                // What was published before this is heard before this.
+                Ok(position) => {
+                    self.clients.hub.reaches(position).await;
+                    self.take_messages(usize::MAX)?;
+                }
+                Err(failure) => {
+                    self.session.leaving |= failure.is_uncertain;
+                    return self.fail(&failure.error);
+                }
+            }
+        }
+        self.clients.hub.unlisten(number, sort, &known);
+        let Some(subscriptions) = &mut self.subscriptions else { return Ok(()) };
+        let mut writer = self.output.writer(version);
+        if names.is_empty() {
+            said(spec, None, subscriptions.counted(sort), &mut writer);
+        }
+        for name in &names {
+            subscriptions.names[sort as usize].remove(name);
+            said(spec, Some(name), subscriptions.counted(sort), &mut writer);
+        }
+        Ok(())
+    }
+
+    /// Has subscriptions registered, or ended. Where the feed stood then.
+    async fn register(
+        &mut self,
+        number: u64,
+        spec: &'static Spec,
+        names: &[Bytes],
+    ) -> std::io::Result<Result<Position, Failure>> {
+        let mut builder = SegmentBuilder::new(0, Version::Two).listening(number);
+        builder.push(std::iter::once(spec.name.as_bytes()).chain(names.iter().map(AsRef::as_ref)));
+        Ok(match self.ask(MAIN, Segment { builder, kind: Kind::Write }).await? {
+            Reply::Done { reply, .. } => marked(&reply).ok_or_else(|| {
+                let error = String::from_utf8_lossy(&reply);
+                Failure { error: error.trim_start_matches('-').trim_end().to_owned(), is_uncertain: false }
+            }),
+            failure => {
+                let is_uncertain = matches!(failure, Reply::Unknown | Reply::Forgotten | Reply::Broken);
+                Err(Failure { error: explain(&failure).into_owned(), is_uncertain })
+            }
+        })
+    }
+
+    /// Moves messages from the mailbox to what is written, until there are so many bytes. Whether there may
+    /// be more.
+    ///
+    /// # Errors
+    /// The connection has to end.
+    pub(super) fn take_messages(&mut self, bytes_max: usize) -> std::io::Result<bool> {
+        let Some(subscriptions) = &self.subscriptions else { return Ok(false) };
+        if let Some(why) = subscriptions.mailbox.broken() {
+            hub::complain(self.session.address, why);
+            return Err(std::io::ErrorKind::ConnectionAborted.into());
+        }
+        while self.output.len() < bytes_max {
+            let Some((position, message)) = subscriptions.mailbox.take() else { return Ok(false) };
+            subscriptions.write(position, &message, &mut self.output.writer(self.session.version));
+        }
+        Ok(true)
+    }
+
+    /// Completes when there may be messages to take; never, if nothing is listened to.
+    pub(super) fn mail(&self) -> impl Future<Output = ()> + use<> {
+        let mailbox = self.subscriptions.as_ref().map(|subscriptions| subscriptions.mailbox.clone());
+        async move {
+            match mailbox {
+                Some(mailbox) => mailbox.filled().await,
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// A command about channels, of a client that has selected a database which another group holds.
+    pub(super) async fn ask_channels(
+        &mut self,
+        spec: &'static Spec,
+        request: &Request<'_>,
+    ) -> std::io::Result<()> {
+        self.count_command(spec);
+        self.segment = Segment::new(&self.session);
+        let mut builder = SegmentBuilder::new(0, self.session.version);
+        builder.push(request.iter());
+        let kind = if spec.name == "pubsub" { Kind::Read } else { Kind::Write };
+        match self.ask(MAIN, Segment { builder, kind }).await? {
+            Reply::Done { reply, .. } => self.output.push(reply),
+            failure => self.fail(&explain(&failure))?,
+        }
+        Ok(())
+    }
+
+    /// Ends all subscriptions, and hears before what was published before that.
+    pub(super) async fn give_up_subscriptions(&mut self) -> std::io::Result<()> {
+        let Some(number) = self.subscriptions.as_ref().map(|subscriptions| subscriptions.number) else {
+            return Ok(());
+        };
+        let segment = Segment { builder: endings(number), kind: Kind::Write };
+        if let Reply::Done { reply, .. } = self.ask(MAIN, segment).await?
+            && let Some(position) = marked(&reply)
+        {
+            self.clients.hub.reaches(position).await;
+            self.take_messages(usize::MAX)?;
+        }
+        self.leave_subscriptions();
+        Ok(())
+    }
+
+    /// Listens to nothing any more, and nobody waits for that.
+    pub(super) fn leave_subscriptions(&mut self) {
+        let Some(subscriptions) = self.subscriptions.take() else { return };
+        for sort in Sort::ALL {
+            self.clients.hub.unlisten(subscriptions.number, sort, subscriptions.names[sort as usize].keys());
+        }
+        self.clients.hub.close(subscriptions.number);
+        end(self.clients, MAIN, subscriptions.number);
+        self.show_subscriptions();
+    }
+
+    /// Shows in `CLIENT LIST` how much is listened to.
+    fn show_subscriptions(&self) {
+        let count = |sort| self.subscriptions.as_ref().map_or(0, |subscriptions| subscriptions.count(sort));
+        let [channels, patterns, shards] = Sort::ALL.map(count);
+        let subscribed = Subscribed { channels, patterns, shards };
+        self.clients.register.with(self.clients.thread, self.session.id, |peer| peer.subscribed = subscribed);
+    }
+}
+
+/// Why something was not registered.
+struct Failure {
+    error: String,
+    /// Perhaps it was.
+    is_uncertain: bool,
+}
+
+/// Says that a subscription has begun or ended, and how many there are.
+fn said(spec: &Spec, name: Option<&Bytes>, count: i64, writer: &mut Writer<'_>) {
+    writer.push(3);
+    writer.bulk(spec.name.as_bytes());
+    match name {
+        Some(name) => writer.bulk(name),
+        None => writer.null(),
+    }
+    writer.integer(count);
+}
+
+/// What ends all subscriptions of a listener.
+fn endings(number: u64) -> SegmentBuilder {
+    let mut builder = SegmentBuilder::new(0, Version::Two).listening(number);
+    ["UNSUBSCRIBE", "PUNSUBSCRIBE", "SUNSUBSCRIBE"].iter().for_each(|name| builder.push([name.as_bytes()]));
+    builder
+}
+
+/// Ends all subscriptions of a listener, however long it takes: a message for nobody would be counted.
+fn end(clients: &Rc<Clients>, group: GroupId, number: u64) {
+    let segment = endings(number).finish().freeze();
+    let clients = clients.clone();
+    tokio::task::spawn_local(async move {
+        loop {
+            let (reply, answered) = oneshot::channel();
+            let client = Client { thread: clients.thread, reply };
+            let submission = Submission { kind: Kind::Write, segment: segment.clone(), client };
+            clients.inbox.push(Event::Submitted { group, submission });
+            match answered.await {
+                Ok(Reply::Done { .. }) | Err(_) => return,
+                Ok(_) => tokio::time::sleep(END_INTERVAL).await,
+            }
+        }
+    });
+}
