@@ -88,7 +88,7 @@ fn address(context: &ApplyContext<'_>, body: &[u8]) -> Option<Address> {
 impl<'a> Executor<'a> for Entry<'_, 'a, '_> {
     fn command(&mut self, segment: &Segment<'a>, args: &Args<'a>, admitted: bool, reply: &mut Room<'_, '_>) {
         let hashed = self.ahead.command(&self.keyspace.databases);
-        let (db, watch, apply) = (segment.db, segment.watch, self.context);
+        let (db, watch, rights, apply) = (segment.db, segment.watch, segment.rights, self.context);
         if let (Some(id), [b"", reason, ..]) = (segment.waiter, args.as_slice()) {
             let was_there = self.keyspace.unblock(id, reason, apply.memory_max);
             return reply.reply.integer(was_there.into());
@@ -99,11 +99,12 @@ impl<'a> Executor<'a> for Entry<'_, 'a, '_> {
         dispatch(apply.budget, args, reply, |command, args, reply| match command.run {
             Run::Read(run) => {
                 let (now, budget) = (keyspace.clock, apply.budget);
-                run(&View { keyspace, db, hashed, now, budget }, args, reply)
+                run(&View { keyspace, db, hashed, now, budget, rights }, args, reply)
             }
             Run::Write(run) | Run::ReadOrWait(_, run) => {
                 let wait = address.is_some().then_some(&mut waits);
-                let mut context = Context { keyspace, db, hashed, watch, apply, random_ordinal, wait };
+                let mut context =
+                    Context { keyspace, db, hashed, watch, apply, random_ordinal, wait, rights };
                 if !admitted {
                     context.admit(&command.spec)?;
                 }
@@ -158,7 +159,7 @@ impl<'a> Executor<'a> for Query<'_, 'a> {
     fn command(&mut self, segment: &Segment<'a>, args: &Args<'a>, _: bool, reply: &mut Room<'_, '_>) {
         let Self { keyspace, now, budget, .. } = *self;
         let hashed = self.ahead.command(&keyspace.databases);
-        let view = View { keyspace, db: segment.db, hashed, now, budget };
+        let view = View { keyspace, db: segment.db, hashed, now, budget, rights: segment.rights };
         dispatch(budget, args, reply, |command, args, reply| match (command.spec.kind, &command.run) {
             (Kind::Read, Run::Read(run) | Run::ReadOrWait(run, _)) => run(&view, args, reply),
             _ => Err(CommandError::NotARead(command.spec.name)),

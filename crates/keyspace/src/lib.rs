@@ -107,6 +107,7 @@ pub mod command;
 pub mod glob;
 pub mod options;
 pub mod request;
+pub mod rights;
 pub mod slots;
 
 pub use error::CommandError;
