@@ -31,6 +31,8 @@ pub(crate) struct View<'a> {
     pub(crate) now: Timestamp,
     /// What it does is spent from this.
     pub(crate) budget: Budget<'a>,
+    /// What scripts may do, as the request says it; all if it says nothing.
+    pub(crate) rights: Option<&'a [u8]>,
 }
 
 impl<'a> View<'a> {
@@ -83,6 +85,8 @@ pub(crate) struct Context<'a> {
     pub(crate) random_ordinal: &'a mut u64,
     /// If it may wait: what for.
     pub(crate) wait: Option<&'a mut Option<Waits>>,
+    /// What scripts may do, as the request says it; all if it says nothing.
+    pub(crate) rights: Option<&'a [u8]>,
 }
 
 impl<'a> Context<'a> {
@@ -94,7 +98,7 @@ impl<'a> Context<'a> {
     /// The same, to read from.
     pub(crate) fn view(&self) -> View<'_> {
         let (db, hashed, now) = (self.db, self.hashed, self.keyspace.clock);
-        View { keyspace: self.keyspace, db, hashed, now, budget: self.budget() }
+        View { keyspace: self.keyspace, db, hashed, now, budget: self.budget(), rights: self.rights }
     }
 
     /// The time of the entry.
@@ -442,6 +446,6 @@ impl<'a> Context<'a> {
     pub(crate) fn with_database(&mut self, db: u8) -> Context<'_> {
         let (hashed, watch, listener, apply) = (self.hashed, self.watch, self.listener, self.apply);
         let (keyspace, random_ordinal) = (&mut *self.keyspace, &mut *self.random_ordinal);
-        Context { keyspace, db, hashed, watch, listener, apply, random_ordinal, wait: None }
+        Context { keyspace, db, hashed, watch, listener, apply, random_ordinal, wait: None, rights: None }
     }
 }

@@ -90,7 +90,8 @@ fn address(context: &ApplyContext<'_>, body: &[u8]) -> Option<Address> {
 impl<'a> Executor<'a> for Entry<'_, 'a, '_> {
     fn command(&mut self, segment: &Segment<'a>, args: &Args<'a>, admitted: bool, reply: &mut Room<'_, '_>) {
         let hashed = self.ahead.command(&self.keyspace.databases);
-        let (db, watch, listener, apply) = (segment.db, segment.watch, segment.listener, self.context);
+        let (db, watch, listener) = (segment.db, segment.watch, segment.listener);
+        let (rights, apply) = (segment.rights, self.context);
         if let (Some(address), [b"", b"LISTEN", epoch, count]) = (self.address, args.as_slice()) {
             // What makes no sense is a feed that nobody knows.
             let [epoch, count] = [*epoch, *count].map(|arg| parse_integer(arg).map_or(0, i64::cast_unsigned));
@@ -108,12 +109,12 @@ impl<'a> Executor<'a> for Entry<'_, 'a, '_> {
         dispatch(apply.budget, args, reply, |command, args, reply| match command.run {
             Run::Read(run) => {
                 let (now, budget) = (keyspace.clock, apply.budget);
-                run(&View { keyspace, db, hashed, now, budget }, args, reply)
+                run(&View { keyspace, db, hashed, now, budget, rights }, args, reply)
             }
             Run::Write(run) | Run::ReadOrWait(_, run) => {
                 let wait = address.is_some().then_some(&mut waits);
                 let mut context =
-                    Context { keyspace, db, hashed, watch, listener, apply, random_ordinal, wait };
+                    Context { keyspace, db, hashed, watch, listener, apply, random_ordinal, wait, rights };
                 if !admitted {
                     context.admit(&command.spec)?;
                 }
@@ -168,7 +169,7 @@ impl<'a> Executor<'a> for Query<'_, 'a> {
     fn command(&mut self, segment: &Segment<'a>, args: &Args<'a>, _: bool, reply: &mut Room<'_, '_>) {
         let Self { keyspace, now, budget, .. } = *self;
         let hashed = self.ahead.command(&keyspace.databases);
-        let view = View { keyspace, db: segment.db, hashed, now, budget };
+        let view = View { keyspace, db: segment.db, hashed, now, budget, rights: segment.rights };
         dispatch(budget, args, reply, |command, args, reply| match (command.spec.kind, &command.run) {
             (Kind::Read, Run::Read(run) | Run::ReadOrWait(run, _)) => run(&view, args, reply),
             _ => Err(CommandError::NotARead(command.spec.name)),

@@ -108,6 +108,7 @@ pub mod command;
 pub mod glob;
 pub mod options;
 pub mod request;
+pub mod rights;
 pub mod slots;
 
 pub use error::CommandError;

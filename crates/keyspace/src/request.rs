@@ -5,16 +5,19 @@
 //! little-endian:
 //!
 //! ```text
-//! segment  := db:u8 flags:u8 count:u32 length:u32 watch? waiter? listener? command*
+//! segment  := db:u8 flags:u8 count:u32 length:u32 watch? waiter? listener? command* rights?
 //!                                                              length: of the commands
 //!                                                              bit 0 of flags: RESP3
 //!                                                              bit 1: it is a transaction
 //!                                                              bit 2: there is a watch
 //!                                                              bit 3: there is a waiter
 //!                                                              bit 4: there is a listener
+//!                                                              bit 5: there are rights
 //! watch    := process:u128 number:u64                          whose keys it is about ([`WatchId`])
 //! waiter   := process:u128 number:u64                          who waits, or waits no more ([`WaiterId`])
 //! listener := number:u64                                       who subscribes ([`ListenerId`]), of this coordinator
+//! rights   := length:u32 byte*                                 what its scripts may do (`rights`); all if
+//!                                                              nothing is said
 //! command  := argc:u32 (length:u32 byte*)*                     argument 0 is the command's name
 //! reply    := one for each command, in order; of a transaction one array with all of them
 //! ```
@@ -31,7 +34,7 @@
 //!
 //! Decoding hands out slices of the body and does not allocate per command.
 
-use bytes::{Buf, BufMut, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use onecopy_core::Incarnation;
 pub use onecopy_core::segments::{BodyBuilder, Malformed, Replies, split_response};
 use onecopy_resp::Version;
@@ -50,6 +53,7 @@ const TRANSACTION: u8 = 1 << 1;
 const WATCHED: u8 = 1 << 2;
 const WAITS: u8 = 1 << 3;
 const LISTENS: u8 = 1 << 4;
+const RULED: u8 = 1 << 5;
 
 /// The arguments of one command; the first is its name.
 pub type Args<'a> = SmallVec<[&'a [u8]; 16]>;
@@ -67,6 +71,8 @@ pub struct SegmentBuilder {
     count: u32,
     /// Where its commands begin.
     commands_at: usize,
+    /// What its scripts may do.
+    rights: Option<Bytes>,
 }
 
 impl SegmentBuilder {
@@ -78,7 +84,7 @@ impl SegmentBuilder {
         buffer.put_u8(if version == Version::Three { RESP3 } else { 0 });
         // The count and the length are filled in at the end.
         buffer.put_u64_le(0);
-        Self { buffer, count: 0, commands_at: SEGMENT_HEADER }
+        Self { buffer, count: 0, commands_at: SEGMENT_HEADER, rights: None }
     }
 
     /// The same, as a transaction.
@@ -127,6 +133,11 @@ impl SegmentBuilder {
         let [epoch, count] = [following.epoch, following.count].map(|number| number.to_string());
         segment.push([b"".as_slice(), b"LISTEN", epoch.as_bytes(), count.as_bytes()]);
         segment.finish()
+    }
+
+    /// Its scripts may do no more than these [rights](crate::rights) allow.
+    pub fn carry_rights(&mut self, rights: Bytes) {
+        self.rights = Some(rights);
     }
 
     /// A segment that takes a waiter away, for this reason: `TIMEOUT`, `ERROR` or `GONE`.
@@ -194,6 +205,11 @@ impl SegmentBuilder {
             u32::try_from(self.buffer.len() - self.commands_at).expect("a segment of more than 4 GiB");
         self.buffer[2..6].copy_from_slice(&self.count.to_le_bytes());
         self.buffer[6..10].copy_from_slice(&length.to_le_bytes());
+        if let Some(rights) = self.rights {
+            self.buffer[1] |= RULED;
+            self.buffer.put_u32_le(u32::try_from(rights.len()).expect("rights of more than 4 GiB"));
+            self.buffer.put_slice(&rights);
+        }
         self.buffer
     }
 }
@@ -215,6 +231,8 @@ pub struct Segment<'a> {
     pub waiter: Option<WaiterId>,
     /// Who subscribes in it.
     pub listener: Option<u64>,
+    /// What its scripts may do; all if nothing is said.
+    pub rights: Option<&'a [u8]>,
     commands: &'a [u8],
 }
 
@@ -254,7 +272,7 @@ impl<'a> Segments<'a> {
         let flags = header.get_u8();
         let count = header.get_u32_le();
         let length = header.get_u32_le() as usize;
-        if flags & !(RESP3 | TRANSACTION | WATCHED | WAITS | LISTENS) != 0 {
+        if flags & !(RESP3 | TRANSACTION | WATCHED | WAITS | LISTENS | RULED) != 0 {
             return Err(malformed);
         }
         let (watch, rest) = take_name(rest, flags & WATCHED != 0).ok_or(malformed)?;
@@ -269,10 +287,11 @@ impl<'a> Segments<'a> {
         let watch = watch.map(|(process, number)| WatchId { process, number });
         let waiter = waiter.map(|(process, number)| WaiterId { process, number });
         let (commands, rest) = rest.split_at_checked(length).ok_or(malformed)?;
+        let (rights, rest) = take_rights(rest, flags & RULED != 0).ok_or(malformed)?;
         self.rest = rest;
         let version = if flags & RESP3 == 0 { Version::Two } else { Version::Three };
         let is_transaction = flags & TRANSACTION != 0;
-        Ok(Segment { db, version, count, is_transaction, watch, waiter, listener, commands })
+        Ok(Segment { db, version, count, is_transaction, watch, waiter, listener, rights, commands })
     }
 }
 
@@ -284,6 +303,16 @@ fn take_name(bytes: &[u8], is_there: bool) -> Option<(Option<(Incarnation, u64)>
     }
     let (mut name, rest) = bytes.split_at_checked(NAME)?;
     Some((Some((Incarnation(name.get_u128_le()), name.get_u64_le())), rest))
+}
+
+/// Takes rights, if there are some.
+fn take_rights(bytes: &[u8], are_there: bool) -> Option<(Option<&[u8]>, &[u8])> {
+    if !are_there {
+        return Some((None, bytes));
+    }
+    let (length, rest) = bytes.split_first_chunk::<4>()?;
+    let (rights, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+    Some((Some(rights), rest))
 }
 
 impl<'a> Segment<'a> {
@@ -381,6 +410,20 @@ mod tests {
         let mut args = Args::new();
         assert_eq!(segment.commands().next_into(&mut args), Ok(true));
         assert_eq!(args.as_slice(), [b"GET".as_slice(), b"k"]);
+        for length in 1..body.len() {
+            assert!(segments(&body[..length]).next().unwrap().is_err(), "{length}");
+        }
+    }
+
+    #[test]
+    fn rights_come_out_behind_the_commands() {
+        let mut segment = SegmentBuilder::new(0, Version::Two);
+        segment.push([b"EVAL".as_slice(), b"return 1", b"0"]);
+        segment.carry_rights(Bytes::from_static(b"+get ~a"));
+        let body = segment.finish();
+        let mut all = segments(&body);
+        assert_eq!(all.next().unwrap().unwrap().rights, Some(b"+get ~a".as_slice()));
+        assert!(all.next().is_none());
         for length in 1..body.len() {
             assert!(segments(&body[..length]).next().unwrap().is_err(), "{length}");
         }

@@ -14,6 +14,7 @@ use crate::context::{Context, View};
 use crate::error::CommandError;
 use crate::machine::{DATABASES, REPLY_BYTES_MAX};
 use crate::number::parse_integer;
+use crate::rights::{Request, User};
 use crate::steps::{COMMAND, copying};
 
 /// So many steps may a script take, with its commands: some seconds.
@@ -41,7 +42,6 @@ const REFUSED: &[&str] = &[
     "hello",
     "info",
     "latency",
-    "memory",
     "migrate",
     "module",
     "monitor",
@@ -70,6 +70,7 @@ const REFUSED: &[&str] = &[
 ];
 
 const NOT_ALLOWED: &str = "ERR This Redis command is not allowed from script";
+const NOT_PERMITTED: &str = "ERR The user executing the script can't run this command or subcommand";
 const READ_ONLY: &str = "ERR Write commands are not allowed from read-only scripts.";
 
 /// The data that a script works on.
@@ -90,6 +91,8 @@ struct Running<'x, 'k> {
     is_full: bool,
     used: u64,
     seed: u64,
+    /// What it may do no more than, if it may not do everything.
+    user: Option<User>,
 }
 
 impl Running<'_, '_> {
@@ -118,11 +121,11 @@ impl Running<'_, '_> {
                 let outcome = match command.run {
                     Run::Read(run) | Run::ReadOrWait(run, _) => {
                         let now = keyspace.clock;
-                        run(&View { keyspace, db, hashed: None, now, budget }, args, reply)
+                        run(&View { keyspace, db, hashed: None, now, budget, rights: None }, args, reply)
                     }
                     Run::Write(run) => {
                         let (watch, listener) = (context.watch, None);
-                        let (hashed, apply, wait) = (None, &apply, None);
+                        let (hashed, apply, wait, rights) = (None, &apply, None, None);
                         let context = &mut Context {
                             keyspace,
                             db,
@@ -132,6 +135,7 @@ impl Running<'_, '_> {
                             apply,
                             random_ordinal,
                             wait,
+                            rights,
                         };
                         run(context, args, reply)
                     }
@@ -168,7 +172,10 @@ impl Running<'_, '_> {
     }
 
     /// Whether the script may call a command.
-    fn admit(&self, spec: &Spec) -> Result<(), CommandError> {
+    fn admit(&self, spec: &Spec, args: &[&[u8]]) -> Result<(), CommandError> {
+        if !self.may(args) {
+            return Err(CommandError::Other(NOT_PERMITTED));
+        }
         if spec.group == "scripting" || REFUSED.contains(&spec.name) {
             return Err(CommandError::Other(NOT_ALLOWED));
         }
@@ -224,7 +231,9 @@ impl Running<'_, '_> {
 impl Host for Running<'_, '_> {
     fn call(&mut self, args: &[&[u8]], version: Version, reply: &mut Vec<u8>) -> Result<(), Call> {
         let mut reply = Writer::with_limit(reply, version, REPLY_BYTES_MAX);
-        if let Some(answered) = self.answer(args, &mut reply) {
+        if self.may(args)
+            && let Some(answered) = self.answer(args, &mut reply)
+        {
             self.work(COMMAND)?;
             return answered.map_err(|error| Call::Error(error.to_string()));
         }
@@ -243,7 +252,7 @@ impl Host for Running<'_, '_> {
             self.work(COMMAND)?;
             return error("ERR Wrong number of args calling Redis command from script");
         }
-        if let Err(refused) = self.admit(&command.spec) {
+        if let Err(refused) = self.admit(&command.spec, args) {
             self.work(COMMAND)?;
             return error(&refused.to_string());
         }
@@ -268,6 +277,10 @@ impl Host for Running<'_, '_> {
         command::find(&name).is_some() || is_outside()
     }
 
+    fn may(&self, args: &[&[u8]]) -> bool {
+        self.user.as_ref().is_none_or(|user| user.check(Request { args }).is_ok())
+    }
+
     fn time_ms(&self) -> u64 {
         match &self.data {
             Data::Entry(context) => context.keyspace.clock.0,
@@ -278,6 +291,11 @@ impl Host for Running<'_, '_> {
     fn seed(&self) -> u64 {
         self.seed
     }
+}
+
+/// The user whose rights a request carries. What makes no sense allows nothing.
+fn user(rights: Option<&[u8]>) -> Option<User> {
+    rights.map(|text| User::restore(text).unwrap_or_else(|| User::new(false)))
 }
 
 /// Runs a script within an entry. If it is stopped, its changes are undone.
@@ -295,9 +313,10 @@ pub(crate) fn write<R>(
     let mut engine = context.keyspace.engine.get_mut().take().unwrap_or_default();
     context.keyspace.journal = Some(Box::default());
     let seed = context.random().below(usize::MAX) as u64;
-    let db = context.db;
+    let (db, user) = (context.db, user(context.rights));
+    context.apply.budget.spend(copying(context.rights.map_or(0, <[u8]>::len)));
     let data = Data::Entry(&mut *context);
-    let outcome = run(&mut engine, &mut Running { data, db, flags, is_full, used: 0, seed });
+    let outcome = run(&mut engine, &mut Running { data, db, flags, is_full, used: 0, seed, user });
     let journal = context.keyspace.journal.take().unwrap_or_default();
     match outcome {
         Ok(done) => {
@@ -324,7 +343,9 @@ pub(crate) fn read<R>(
 ) -> Result<R, CommandError> {
     let mut engine = view.keyspace.engine.take().unwrap_or_default();
     let seed = view.now.0.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let mut running = Running { data: Data::Read(*view), db: view.db, flags, is_full: false, used: 0, seed };
+    let (data, db, user) = (Data::Read(*view), view.db, user(view.rights));
+    view.budget.spend(copying(view.rights.map_or(0, <[u8]>::len)));
+    let mut running = Running { data, db, flags, is_full: false, used: 0, seed, user };
     match run(&mut engine, &mut running) {
         Ok(done) => {
             view.keyspace.engine.replace(Some(engine));

@@ -80,7 +80,10 @@ impl Keyspace {
         dispatch(apply.budget, &args, room, |command, args, reply| {
             let (hashed, watch, listener, keyspace) = (None, None, None, &mut *self);
             let wait = Some(&mut again);
-            let mut context = Context { keyspace, db, hashed, watch, listener, apply, random_ordinal, wait };
+            // No script waits.
+            let rights = None;
+            let mut context =
+                Context { keyspace, db, hashed, watch, listener, apply, random_ordinal, wait, rights };
             match command.run {
                 Run::Write(run) | Run::ReadOrWait(_, run) => run(&mut context, args, reply),
                 // No such command waits.

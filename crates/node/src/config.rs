@@ -264,7 +264,7 @@ impl Config {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// One that is right: node 1 of three on this machine.

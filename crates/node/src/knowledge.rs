@@ -1,11 +1,14 @@
 //! What the node knows: shared by its threads, asked by HTTP and `INFO`.
 
 use std::path::PathBuf;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+
+use std::time::Duration;
 
 use onecopy_core::GroupId;
 use onecopy_views::{Group, GroupReport, MAIN, Registration, Table};
+use tokio::sync::Notify;
 
 use crate::config::Config;
 use crate::control::Changes;
@@ -13,7 +16,12 @@ use crate::disk_room::DiskRoom;
 use crate::identity::Me;
 use crate::journal::JournalHealth;
 use crate::lock::lock;
+use crate::policy::Policy;
+use crate::records::Records;
 use crate::status::{DataStatus, KnownGroup, KnownNode, NodeStatus, ViewServiceStatus};
+
+/// What the view service has decided is known here after so long, or cannot be for a while.
+const TABLE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What the node knows of the cluster and of itself.
 #[derive(Debug)]
@@ -25,12 +33,19 @@ pub(crate) struct Knowledge {
     roles: Vec<String>,
     started: std::time::Instant,
     table: Mutex<Arc<Table>>,
+    /// There is a newer one.
+    table_changed: Notify,
+    config: Config,
+    policy: Mutex<Arc<Policy>>,
+    policy_number: AtomicU64,
     view_service: Mutex<Option<ViewServiceStatus>>,
     changes: Mutex<Changes>,
     pub(crate) data: Arc<DataStatus>,
     pub(crate) journal: Arc<JournalHealth>,
     /// How many bytes of snapshots this process has written.
     pub(crate) archived: Arc<AtomicU64>,
+    /// What clients did.
+    pub(crate) records: Records,
 }
 
 impl Knowledge {
@@ -49,6 +64,11 @@ impl Knowledge {
             roles,
             started: std::time::Instant::now(),
             table: Mutex::default(),
+            table_changed: Notify::new(),
+            policy: Mutex::new(Arc::new(Policy::of(0, &Table::default(), config))),
+            policy_number: AtomicU64::new(0),
+            config: config.clone(),
+            records: Records::default(),
             view_service: Mutex::default(),
             changes: Mutex::default(),
             data,
@@ -64,7 +84,43 @@ impl Knowledge {
 
     /// Takes a newer table; returns the one before.
     pub(crate) fn replace_table(&self, table: Arc<Table>) -> Arc<Table> {
-        std::mem::replace(&mut *lock(&self.table), table)
+        let before = std::mem::replace(&mut *lock(&self.table), table.clone());
+        let is_same = before.version() > 0
+            && before.settings() == table.settings()
+            && before.users().revision() == table.users().revision();
+        if !is_same {
+            let mut policy = lock(&self.policy);
+            *policy = Arc::new(Policy::of(policy.number + 1, &table, &self.config));
+            self.policy_number.store(policy.number, Ordering::Release);
+        }
+        self.table_changed.notify_waiters();
+        before
+    }
+
+    /// What is set for the whole cluster, as far as this node knows it.
+    pub(crate) fn policy(&self) -> Arc<Policy> {
+        lock(&self.policy).clone()
+    }
+
+    /// How often something else was set.
+    pub(crate) fn policy_number(&self) -> u64 {
+        self.policy_number.load(Ordering::Acquire)
+    }
+
+    /// Waits until the table of this node `shows` something, for a while.
+    pub(crate) async fn table_shows(&self, shows: impl Fn(&Table) -> bool) -> bool {
+        let waiting = async {
+            loop {
+                let changed = self.table_changed.notified();
+                tokio::pin!(changed);
+                changed.as_mut().enable();
+                if shows(&self.table()) {
+                    return;
+                }
+                changed.await;
+            }
+        };
+        tokio::time::timeout(TABLE_PATIENCE, waiting).await.is_ok()
     }
 
     /// How often each kind of change of the view table was seen.

@@ -407,6 +407,14 @@ pub(crate) struct ClientCounters {
 }
 
 impl ClientCounters {
+    /// Begins anew.
+    pub(crate) fn reset(&self) {
+        let Self { accepted, rejected, commands, errors, bytes_in, bytes_out } = self;
+        [accepted, rejected, commands, errors, bytes_in, bytes_out]
+            .iter()
+            .for_each(|counter| counter.store(0, Ordering::Relaxed));
+    }
+
     pub(crate) fn add(counter: &AtomicU64, count: u64) {
         counter.fetch_add(count, Ordering::Relaxed);
     }

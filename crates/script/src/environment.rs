@@ -185,14 +185,15 @@ impl<'h> Environment<'h> {
         said(Value::Number(self.host.borrow().time_ms() as f64 / 1000.0))
     }
 
-    /// Nobody has fewer rights than all: whatever is a command may be called.
     fn acl_check_cmd(&self, lua: &Lua, values: &MultiValue) -> Said {
         let Some(first) = values.front() else { return failed(lua, NO_ARGUMENT) };
         let Some(name) = Arg::of(first) else {
             return failed(lua, "ERR redis.acl_check_cmd() require a command name");
         };
         if self.host.borrow().is_command(name.bytes()) {
-            said(Value::Boolean(true))
+            let args: Vec<Arg> = values.iter().filter_map(Arg::of).collect();
+            let args: Vec<&[u8]> = args.iter().map(Arg::bytes).collect();
+            said(Value::Boolean(self.host.borrow().may(&args)))
         } else {
             failed(lua, "ERR Invalid command passed to redis.acl_check_cmd()")
         }

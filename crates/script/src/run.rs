@@ -64,6 +64,9 @@ pub trait Host {
     /// Whether there is such a command.
     fn is_command(&self, name: &[u8]) -> bool;
 
+    /// Whether whoever has called the script may execute this.
+    fn may(&self, args: &[&[u8]]) -> bool;
+
     /// The time, in milliseconds. It stands still while a script runs.
     fn time_ms(&self) -> u64;
 

@@ -1,6 +1,6 @@
 //! What the view service can decide, why, and why not.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use onecopy_core::{BootNumber, GroupId, Member, NodeId, ViewNumber};
@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::clocks::ClockError;
 use crate::database::Database;
 use crate::table::Registration;
+use crate::users::UserChanges;
 
 /// Why a view is changed. For people: nothing depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -54,6 +55,11 @@ impl fmt::Display for Reason {
         })
     }
 }
+
+/// Of a command about many parameters or users, so many names are remembered.
+const REMEMBERED_NAMES_MAX: usize = 16;
+/// So much of a value is remembered.
+const REMEMBERED_VALUE_CHARS: usize = 64;
 
 /// A change of the table. Changes of a view name the view that they were decided on (`expected`) and are
 /// refused if there is a newer one.
@@ -208,9 +214,45 @@ pub enum Command {
         /// The primary's process start.
         boot: BootNumber,
     },
+    /// Parameters have other values from now on, on all nodes. All of them, or none.
+    SetParameters {
+        /// The values, by name.
+        values: BTreeMap<String, String>,
+    },
+    /// Users are made, changed and removed. All of them, or none. Refused if somebody has changed users
+    /// meanwhile.
+    ChangeUsers {
+        /// The revision of the users that it was decided on.
+        expected: u64,
+        /// What becomes of them.
+        changes: UserChanges,
+    },
 }
 
 impl Command {
+    /// The command as it is remembered, for people: a list of what has happened is no place for what users
+    /// may do, nor for long values.
+    #[must_use]
+    pub(crate) fn remembered(&self) -> Self {
+        match self {
+            Self::ChangeUsers { expected, changes } => {
+                let without_rules = |(name, rules): (&Vec<u8>, &Option<Vec<u8>>)| {
+                    (name.clone(), rules.as_ref().map(|_| Vec::new()))
+                };
+                let changes = changes.iter().map(without_rules).take(REMEMBERED_NAMES_MAX).collect();
+                Self::ChangeUsers { expected: *expected, changes }
+            }
+            Self::SetParameters { values } => {
+                let short = |(name, value): (&String, &String)| {
+                    (name.clone(), value.chars().take(REMEMBERED_VALUE_CHARS).collect())
+                };
+                let values = values.iter().map(short).take(REMEMBERED_NAMES_MAX).collect();
+                Self::SetParameters { values }
+            }
+            other => other.clone(),
+        }
+    }
+
     /// The group whose view it changes or creates.
     #[must_use]
     pub fn group(&self) -> Option<GroupId> {
@@ -219,6 +261,8 @@ impl Command {
             | Self::SetDrained { .. }
             | Self::SetViewNodes { .. }
             | Self::ForgetNode { .. }
+            | Self::SetParameters { .. }
+            | Self::ChangeUsers { .. }
             | Self::NoteClock { .. } => None,
             Self::CreateGroup { group, .. }
             | Self::CreateDatabase { group, .. }
@@ -261,6 +305,14 @@ pub enum Rejection {
         expected: ViewNumber,
         /// What is.
         current: ViewNumber,
+    },
+    /// Somebody has changed users meanwhile.
+    #[error("decided on revision {expected} of the users, but it is {current}")]
+    UsersChanged {
+        /// What it was decided on.
+        expected: u64,
+        /// What is.
+        current: u64,
     },
     /// Not allowed by the protocol (rules P4, P5).
     #[error("{0}")]

@@ -153,6 +153,19 @@ impl fmt::Display for Command {
             Self::ForgetNode { node } => write!(f, "{node} is forgotten"),
             Self::NoteClock { node, error: Some(error) } => write!(f, "the wall clock of {node} is {error}"),
             Self::NoteClock { node, error: None } => write!(f, "the wall clock of {node} is right again"),
+            Self::SetParameters { values } => {
+                let set: Vec<String> =
+                    values.iter().map(|(name, value)| format!("{name} = {value:?}")).collect();
+                write!(f, "set for all nodes: {}", set.join(", "))
+            }
+            Self::ChangeUsers { changes, .. } => {
+                let name = |(name, rules): (&Vec<u8>, &Option<Vec<u8>>)| {
+                    let verb = if rules.is_some() { "" } else { " (removed)" };
+                    format!("{}{verb}", String::from_utf8_lossy(name))
+                };
+                let names: Vec<String> = changes.iter().map(name).collect();
+                write!(f, "users are changed: {}", names.join(", "))
+            }
             Self::Recover { group, sole, .. } => {
                 write!(f, "{group} goes on with what {} has, and may have lost data", sole.node)
             }

@@ -48,7 +48,9 @@ mod monitor;
 mod new_database;
 mod ping;
 mod placement;
+mod settings;
 mod table;
+mod users;
 mod view_nodes;
 
 pub use clocks::{ClockError, ClockReading};
@@ -60,7 +62,9 @@ pub use lives::{Refusal, Start};
 pub use monitor::{Monitor, MonitorConfig};
 pub use new_database::{NewDatabase, NoNewDatabase};
 pub use ping::{GroupReport, Moment, Ping, ReplicaRole};
+pub use settings::Settings;
 pub use table::{Addresses, CorruptTable, Group, Registration, Table};
+pub use users::{USER_NAME_BYTES_MAX, USER_RULES_BYTES_MAX, USERS_BYTES_MAX, UserChanges, Users};
 
 #[cfg(test)]
 mod tests;

@@ -11,6 +11,8 @@ use crate::clocks::ClockError;
 use crate::command::{Command, Rejection};
 use crate::database::{Database, Kind, MAIN};
 use crate::events::{self, Event, Proposal};
+use crate::settings::Settings;
+use crate::users::Users;
 
 /// Where a node can be reached.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -89,6 +91,10 @@ pub struct Table {
     clocks: BTreeMap<NodeId, ClockError>,
     /// What the groups hold, but for `main`.
     databases: BTreeMap<GroupId, Database>,
+    /// What is set for all nodes.
+    settings: Settings,
+    /// Who may do what.
+    users: Users,
 }
 
 impl Table {
@@ -208,6 +214,18 @@ impl Table {
         &self.clocks
     }
 
+    /// What is set for all nodes.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Who may do what.
+    #[must_use]
+    pub fn users(&self) -> &Users {
+        &self.users
+    }
+
     /// The last changes, oldest first.
     #[must_use]
     pub fn events(&self) -> &VecDeque<Event> {
@@ -241,7 +259,12 @@ impl Table {
         self.apply(&proposal.command, rules)?;
         let group = proposal.command.group().and_then(|group| self.groups.get(&group));
         let view = group.map(|group| group.view.clone());
-        self.events.push_back(Event { version: self.version, proposal: proposal.clone(), view });
+        let proposal = Proposal {
+            command: proposal.command.remembered(),
+            evidence: proposal.evidence.clone(),
+            ..*proposal
+        };
+        self.events.push_back(Event { version: self.version, proposal, view });
         self.events.drain(..self.events.len().saturating_sub(events::REMEMBERED));
         Ok(())
     }
@@ -283,6 +306,8 @@ impl Table {
             Command::SetViewNodes { nodes } => self.set_view_nodes(nodes)?,
             Command::ForgetNode { node } => self.forget(*node)?,
             Command::NoteClock { node, error } => self.note_clock(*node, *error)?,
+            Command::SetParameters { values } => self.settings.set(values)?,
+            Command::ChangeUsers { expected, changes } => self.users.change(*expected, changes)?,
             Command::Recover { group, expected, sole, boot } => {
                 let is_registered = self
                     .nodes

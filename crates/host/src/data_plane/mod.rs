@@ -56,6 +56,8 @@ pub struct DataPlane<M, T> {
     me: NodeId,
     share: Share,
     elsewhere: Elsewhere,
+    /// How much memory the states of all groups may have, if that is set for the whole cluster.
+    memory_set: Option<u64>,
     /// Empty on a node that holds no data.
     groups: BTreeMap<GroupId, Group<M>>,
     /// Which of them want a turn.
@@ -85,6 +87,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
             me,
             share: Share::WHOLE,
             elsewhere: Elsewhere::default(),
+            memory_set: None,
             groups: BTreeMap::new(),
             agenda: Agenda::default(),
             quiescence: Quiescence::new(incarnation),
@@ -347,6 +350,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
     ) {
         let share = self.share;
         self.making_way.learn(table);
+        self.memory_set = table.settings().memory_max();
         self.clock.told(table.clocks().get(&self.me).copied());
         for (id, group) in table.groups().iter().filter(|(id, _)| share.has(**id)) {
             if table.kind(*id) == Replication::Raft {
@@ -395,6 +399,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         let count = self.groups.len() + self.elsewhere.groups;
         for id in turns.drain(..) {
             let Some(group) = self.groups.get_mut(&id) else { continue };
+            group.set_memory_max(self.memory_set);
             group.set_memory_beside(self.occupied.beside(id));
             group.set_groups(count);
             group.end_turn(now, steady, observer, &mut self.asked);

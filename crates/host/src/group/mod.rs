@@ -74,6 +74,8 @@ pub struct Group<M> {
     applied: Index,
     applied_time: Timestamp,
     memory_max: u64,
+    /// What is set for the whole cluster counts instead, if something is.
+    memory_set: Option<u64>,
     /// What the other groups of the node occupy of that.
     memory_beside: u64,
     min_copies: u32,
@@ -144,6 +146,7 @@ impl<M: StateMachine> Group<M> {
             applied,
             applied_time: base.time,
             memory_max: settings.memory_max,
+            memory_set: None,
             memory_beside: 0,
             min_copies: settings.min_copies,
             scrub_interval: settings.scrub_interval,
@@ -216,6 +219,12 @@ impl<M: StateMachine> Group<M> {
     /// middle of something.
     pub fn damage(&mut self, harm: impl FnOnce(&mut M)) -> bool {
         self.state.here_mut().map(|state| state.damage(harm)).is_some()
+    }
+
+    /// All groups of the node together may have so many bytes of memory, if that is set for the whole cluster.
+    /// Entries made from now on say so.
+    pub fn set_memory_max(&mut self, set: Option<u64>) {
+        self.memory_set = set;
     }
 
     /// The other groups of the node occupy so many bytes of the memory that all of them may.

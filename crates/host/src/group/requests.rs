@@ -93,7 +93,7 @@ impl<M: StateMachine> Group<M> {
         out: &mut Out<GroupEffect>,
     ) {
         // 0 would be no limit.
-        let memory_max = match self.memory_max {
+        let memory_max = match self.memory_set.unwrap_or(self.memory_max) {
             0 => 0,
             max => max.saturating_sub(self.memory_beside).max(1),
         };

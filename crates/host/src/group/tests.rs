@@ -342,12 +342,15 @@ fn a_read_does_not_wait_for_the_pace_of_time() {
 fn an_entry_carries_the_memory_limit_of_its_primary() {
     let mut rig = Rig::primary_of(&[ME]);
     rig.group.memory_max = 77;
-    rig.offer(1, Kind::Write, b"a", 1);
-    rig.end_turn();
-    let log = rig.group.replica().log();
-    let payload = &log.get(log.last().index).expect("an entry").payload;
-    let (header, _) = onecopy_core::payload::decode(payload).expect("it makes sense");
-    assert_eq!(header.memory_max, 77);
+    for (sequence, set, limit) in [(1, None, 77), (2, Some(5), 5), (3, Some(0), 0), (4, None, 77)] {
+        rig.group.set_memory_max(set);
+        rig.offer(sequence, Kind::Write, b"a", 1);
+        rig.end_turn();
+        let log = rig.group.replica().log();
+        let payload = &log.get(log.last().index).expect("an entry").payload;
+        let (header, _) = onecopy_core::payload::decode(payload).expect("it makes sense");
+        assert_eq!(header.memory_max, limit, "{set:?}");
+    }
 }
 
 #[test]

@@ -1,12 +1,15 @@
 //! Which commands there are, and how to find one by its name.
 
+mod access;
 mod blocking;
+pub mod catalogue;
 mod introspect;
 mod keys;
 mod table;
 
+pub use access::{KeyAccess, key_accesses};
 pub use blocking::{is_blocking, may_wait};
-pub use introspect::{reply_count, reply_docs, reply_getkeys, reply_info, reply_list};
+pub use introspect::{IsThere, reply_docs, reply_getkeys, reply_info};
 pub use keys::key_positions;
 pub(crate) use keys::looks_beyond_its_keys;
 
@@ -59,6 +62,13 @@ pub struct Spec {
 }
 
 impl Spec {
+    /// Whether what a client may do matters while the command is executed, and not only before: it executes
+    /// others.
+    #[must_use]
+    pub fn carries_rights(&self) -> bool {
+        self.group == "scripting" || self.name == "once"
+    }
+
     /// Whether so many arguments, the name included, are right.
     ///
     /// # Errors

@@ -1,34 +1,107 @@
 //! Commands that concern the connection or the node, not the data: they are answered at once, by whichever
 //! node the client is connected to.
 
+mod acl;
 mod client;
 mod config;
+mod debug;
+mod describe;
 mod hello;
+mod help;
+mod latency;
+mod lolwut;
+mod memory;
+mod slow_log;
 mod table;
+mod waiting;
 
-use onecopy_keyspace::command::{self, Spec};
+use std::time::Instant;
+
+use onecopy_keyspace::command::{self, catalogue};
+use onecopy_keyspace::rights::{Denial, Request};
 use onecopy_resp::Writer;
 
-use super::Clients;
 use super::databases::Selected;
-use super::info;
 use super::session::Session;
+use super::{Clients, accounting, info};
+use crate::records::{Reason, time_of_day};
 use crate::status::ClientCounters;
 
-pub(super) use table::lookup;
-pub(crate) use table::specs;
+pub(in crate::client) use acl::{remove_users, set_user};
+pub(in crate::client) use config::set_parameters;
+pub(in crate::client) use debug::sleep_time;
+pub(super) use hello::default_user;
+pub(super) use table::{check_subcommand, check_subcommand_of, lookup};
 
 const NO_AUTH: &str = "NOAUTH Authentication required.";
 const SYNTAX: &str = "ERR syntax error";
+const NOT_INTEGER: &str = "ERR value is not an integer or out of range";
 
 /// Answers a request that is not for the data, or that is wrong.
 pub(crate) fn answer(clients: &Clients, session: &mut Session, args: &[&[u8]], reply: &mut Writer<'_>) {
     let start = reply.position();
-    if let Err(error) = try_answer(clients, session, args, reply) {
+    let began = Instant::now();
+    let outcome = try_answer(clients, session, args, reply);
+    let name = counted_as(args);
+    if let Some(name) = name {
+        accounting::answered(clients, session, name, began.elapsed(), args);
+    }
+    if let Err(error) = outcome {
         reply.truncate(start);
         reply.error(&error);
-        ClientCounters::add(&clients.knowledge.data.clients.errors, 1);
+        told(clients, &error);
+        if let Some(name) = name {
+            clients.knowledge.records.statistics().failed(name);
+        }
     }
+}
+
+/// As what a request is counted: as the subcommand, if it names one.
+pub(in crate::client) fn counted_as(args: &[&[u8]]) -> Option<&'static str> {
+    let spec = table::find(args.first()?)?;
+    let asked = catalogue::asked(args);
+    Some(
+        asked.map_or(spec.name, |(command, subcommand)| catalogue::all()[subcommand.unwrap_or(command)].name),
+    )
+}
+
+/// Whether a command brings replies back that the client did not want to hear, and its own is heard.
+pub(super) fn wants_replies(args: &[&[u8]]) -> bool {
+    let is = |arg: &[u8], word: &str| arg.eq_ignore_ascii_case(word.as_bytes());
+    match args {
+        [name, word, mode] => is(name, "client") && is(word, "reply") && is(mode, "on"),
+        [name] => is(name, "reset"),
+        _ => false,
+    }
+}
+
+/// A client was told of an error.
+pub(super) fn told(clients: &Clients, error: &str) {
+    ClientCounters::add(&clients.knowledge.data.clients.errors, 1);
+    clients.knowledge.records.statistics().told(error);
+}
+
+/// Whether a client may not do this, and what it is told then.
+pub(super) fn denied(clients: &Clients, session: &Session, args: &[&[u8]]) -> Option<String> {
+    let denial = session.who.user.check(Request { args }).err()?;
+    let (reason, object): (Reason, &[u8]) = match &denial {
+        Denial::Command(name) => (Reason::Command, name.as_bytes()),
+        Denial::Key(key) => (Reason::Key, key),
+        Denial::Channel(channel) => (Reason::Channel, channel),
+    };
+    note_denial(clients, session, reason, object, &session.who.name);
+    if let Some(name) = counted_as(args) {
+        clients.knowledge.records.statistics().rejected(name);
+    }
+    Some(format!("NOPERM {}", denial.say(&session.who.name, false)))
+}
+
+/// Notes for `ACL LOG` what was denied.
+fn note_denial(clients: &Clients, session: &Session, reason: Reason, object: &[u8], user: &[u8]) {
+    let line = clients.register.with(clients.thread, session.id, |peer| peer.line()).unwrap_or_default();
+    let entries_max = clients.policy().parameters.denials_max;
+    let mut denials = clients.knowledge.records.denials();
+    denials.add((reason, session.in_transaction), object, user, line, entries_max);
 }
 
 fn try_answer(
@@ -38,7 +111,7 @@ fn try_answer(
     reply: &mut Writer<'_>,
 ) -> Result<(), String> {
     let name = args.first().copied().unwrap_or_default();
-    let Some(spec) = table::lookup(name).or_else(|| command::lookup(name)) else {
+    let Some(spec) = table::find(name) else {
         return Err(match session.authenticated {
             true => command::unknown_command(args),
             false => NO_AUTH.to_owned(),
@@ -47,9 +120,14 @@ fn try_answer(
     if !session.authenticated && !matches!(spec.name, "auth" | "hello" | "quit" | "reset") {
         return Err(NO_AUTH.to_owned());
     }
-    spec.check_arity(args.len()).map_err(|error| error.to_string())?;
+    let is_right = spec.check_arity(args.len()).map_err(|error| error.to_string());
+    if let Err(error) = is_right.and_then(|()| table::check_subcommand(spec, args)) {
+        clients.knowledge.records.statistics().rejected(spec.name);
+        return Err(error);
+    }
+    let name = counted_as(args).unwrap_or(spec.name);
     clients.register.with(clients.thread, session.id, |peer| {
-        peer.last_command = spec.name;
+        peer.last_command = name;
         peer.commands += 1;
     });
     match spec.name {
@@ -63,29 +141,43 @@ fn try_answer(
         "auth" => hello::auth(clients, session, &args[1..], reply)?,
         "hello" => hello::hello(clients, session, &args[1..], reply)?,
         "reset" => hello::reset(clients, session, reply),
+        "acl" => acl::acl(clients, session, &args[1..], reply)?,
         "client" => client::client(clients, session, &args[1..], reply)?,
-        "command" => describe_commands(&args[1..], reply)?,
+        "command" => describe::command(&args[1..], reply)?,
         "config" => config::config(clients, &args[1..], reply)?,
-        "info" => reply.verbatim(info::info(clients, &args[1..]).as_bytes()),
-        "role" => info::role(clients, session.selected.group, reply),
-        // Every acknowledged write is on every member already: there is nothing to wait for.
-        "wait" => {
-            check_wait(&args[1..])?;
-            reply.integer(info::backups(clients, session.selected.group));
+        "debug" => debug::debug(&args[1..], reply)?,
+        "latency" => latency::latency(clients, &args[1..], reply)?,
+        "lolwut" => lolwut::lolwut(clients, session.selected.group, reply),
+        "memory" => memory::memory(clients, session.selected.group, &args[1..], reply)?,
+        "module" => match args.get(1) {
+            Some(word) if word.eq_ignore_ascii_case(b"list") => reply.array(0),
+            _ => help::reply(help::MODULE, reply),
+        },
+        "slowlog" => slow_log::slow_log(clients, &args[1..], reply)?,
+        "info" => {
+            let text = info::info(clients, session.selected.group, &args[1..]);
+            reply.verbatim(text.as_bytes());
         }
+        "role" => info::role(clients, session.selected.group, reply),
+        "wait" => waiting::wait(clients, session.selected.group, &args[1..], reply)?,
+        "waitaof" => waiting::waitaof(clients, session.selected.group, &args[1..], reply)?,
         // Every node takes reads and writes.
         "readonly" | "readwrite" => reply.ok(),
+        // What is acknowledged is on every member, in its log; snapshots are taken as they are needed.
+        "save" => reply.ok(),
+        "bgsave" => match &args[1..] {
+            [] => reply.simple("Background saving started"),
+            [word] if word.eq_ignore_ascii_case(b"schedule") => reply.simple("Background saving started"),
+            _ => return Err(SYNTAX.to_owned()),
+        },
+        "bgrewriteaof" => reply.simple("Background append only file rewriting started"),
+        "lastsave" => reply.integer(i64::try_from(time_of_day().as_secs()).unwrap_or(i64::MAX)),
+        "cluster" | "asking" => {
+            return Err("ERR This instance has cluster support disabled".to_owned());
+        }
         other => return Err(format!("ERR '{other}' cannot be answered here")),
     }
     Ok(())
-}
-
-/// `WAIT numreplicas timeout`: both must make sense, although neither matters.
-fn check_wait(args: &[&[u8]]) -> Result<(), String> {
-    let [replicas, timeout] = args else { return Err(SYNTAX.to_owned()) };
-    parse::<i64>(replicas).ok_or("ERR value is not an integer or out of range")?;
-    let timeout = parse::<i64>(timeout).ok_or("ERR timeout is not an integer or out of range")?;
-    if timeout < 0 { Err("ERR timeout is negative".to_owned()) } else { Ok(()) }
 }
 
 fn ping(args: &[&[u8]], reply: &mut Writer<'_>) {
@@ -113,42 +205,24 @@ pub(super) fn selects(clients: &Clients, session: &mut Session, selected: Select
     update_peer(clients, session);
 }
 
-fn describe_commands(args: &[&[u8]], reply: &mut Writer<'_>) -> Result<(), String> {
-    let all: Vec<&'static Spec> = specs().chain(command::all()).collect();
-    let find = |name: &[u8]| table::lookup(name).or_else(|| command::lookup(name));
-    let subcommand = args.first().map(|word| word.to_ascii_lowercase());
-    match subcommand.as_deref() {
-        None => command::reply_info(all.into_iter().map(Some), reply),
-        Some(b"count") => command::reply_count(all.len(), reply),
-        Some(b"list") if args.len() == 1 => command::reply_list(all.into_iter(), reply),
-        Some(b"info") if args.len() == 1 => command::reply_info(all.into_iter().map(Some), reply),
-        Some(b"info") => command::reply_info(args[1..].iter().map(|name| find(name)), reply),
-        Some(b"docs") => {
-            let named: Vec<&'static Spec> = match args.len() {
-                1 => all,
-                _ => args[1..].iter().filter_map(|name| find(name)).collect(),
-            };
-            command::reply_docs(named.into_iter(), reply);
-        }
-        Some(b"getkeys") if args.len() > 1 => {
-            command::reply_getkeys(find(args[1]), &args[1..], reply).map_err(|error| error.to_string())?;
-        }
-        Some(_) => return Err(unknown_subcommand("COMMAND", args)),
-    }
-    Ok(())
-}
-
-fn unknown_subcommand(command: &str, args: &[&[u8]]) -> String {
-    let word = String::from_utf8_lossy(args.first().copied().unwrap_or_default()).into_owned();
-    format!("ERR unknown subcommand or wrong number of arguments for '{word}'. Try {command} HELP.")
-}
-
 /// Shows a change of the session in `CLIENT LIST`.
 fn update_peer(clients: &Clients, session: &Session) {
     clients.register.with(clients.thread, session.id, |peer| {
         peer.db = session.selected.number;
         peer.version = session.version;
+        peer.user = session.who.name.clone();
     });
+}
+
+/// A subcommand, in small letters.
+fn lower(word: Option<&&[u8]>) -> Vec<u8> {
+    word.map(|word| word.to_ascii_lowercase()).unwrap_or_default()
+}
+
+/// The arguments do not fit, although there are as many as there may be.
+fn misfit<T>(command: &str, args: &[&[u8]]) -> Result<T, String> {
+    let word = String::from_utf8_lossy(args.first().copied().unwrap_or_default()).into_owned();
+    Err(format!("ERR unknown subcommand or wrong number of arguments for '{word}'. Try {command} HELP."))
 }
 
 pub(super) fn parse<T: std::str::FromStr>(word: &[u8]) -> Option<T> {

@@ -1,17 +1,20 @@
 //! One client connection.
 
 mod blocking;
+mod later;
 mod segment;
 mod subscriptions;
 mod transactions;
 
 use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
-use onecopy_keyspace::command::{self, Spec};
-use onecopy_resp::{Limits, Parser, ProtocolError, Request, Version};
+use onecopy_keyspace::command::{self, Spec, catalogue};
+use onecopy_resp::{Limits, Parser, ProtocolError, Request, Version, Writer};
 use onecopy_views::MAIN;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
@@ -20,12 +23,12 @@ use tracing::warn;
 
 use super::budget::Share;
 use super::databases::Selected;
-use super::failover::failover;
+use super::ending::Ending;
 use super::output::Output;
 use super::queue::Queue;
-use super::session::{Peer, Session, Subscribed};
+use super::session::{Hearing, Peer, Session, Who};
 use super::watched::Watched;
-use super::{Clients, commands};
+use super::{Clients, accounting, commands};
 use crate::status::ClientCounters;
 use blocking::Waiting;
 use segment::Segment;
@@ -50,6 +53,8 @@ const REPLY_BYTES_WANTED: usize = 256 * 1024;
 const AUTHENTICATE_WITHIN: Duration = Duration::from_secs(30);
 /// Replies that a node makes by itself are passed on once there are so many bytes of them.
 const OWN_REPLY_BYTES_MAX: usize = 256 * 1024;
+/// What is answered although nothing is known of the cluster.
+const HARMLESS: [&[u8]; 7] = [b"ping", b"echo", b"quit", b"info", b"command", b"post", b"host:"];
 /// What a browser sends first if a web page has it talk to this port.
 const HTTP_WORDS: [&[u8]; 2] = [b"post", b"host:"];
 
@@ -57,22 +62,13 @@ const HTTP_WORDS: [&[u8]; 2] = [b"post", b"host:"];
 /// crowd that comes at once, no more are let in than there may be. The thread with this number serves it.
 pub(crate) fn admit(stream: &TcpStream, address: SocketAddr, thread: usize, clients: &Clients) -> u64 {
     let local = stream.local_addr().unwrap_or(address);
-    clients.register.add(thread, |id| Peer {
-        id,
-        address,
-        local,
-        since: std::time::Instant::now(),
-        name: String::new(),
-        library: String::new(),
-        library_version: String::new(),
-        db: 0,
-        version: Version::Two,
-        queued: None,
-        blocked: None,
-        subscribed: Subscribed::default(),
-        last_command: "",
-        commands: 0,
-    })
+    if let Some(keepalive) = clients.policy().parameters.keepalive {
+        let probes = socket2::TcpKeepalive::new().with_time(keepalive);
+        // Without it, a peer that is gone is noticed later.
+        let _ = socket2::SockRef::from(stream).set_tcp_keepalive(&probes);
+    }
+    let descriptor = stream.as_raw_fd();
+    clients.register.add(thread, |id| Peer::new(id, address, local, descriptor))
 }
 
 /// Serves a client that was [admitted](admit) to this thread until it leaves.
@@ -108,21 +104,33 @@ struct Connection<'a> {
     waiting: Option<Waiting>,
     /// What it listens to.
     subscriptions: Option<Box<Subscriptions>>,
+    /// Whether others have ended it.
+    ending: Arc<Ending>,
+    /// Which of what is set for the whole cluster it has seen.
+    policy_number: u64,
+    knows_policy: bool,
 }
 
 impl<'a> Connection<'a> {
     fn new(stream: TcpStream, address: SocketAddr, id: u64, clients: &'a Rc<Clients>) -> Self {
         // Replies are written whole: waiting for more would only delay them.
         let _ = stream.set_nodelay(true);
+        let (who, authenticated) = commands::default_user(clients);
         let session = Session {
             id,
             address: address.ip(),
             selected: Selected::default(),
             version: Version::Two,
-            authenticated: clients.config.requirepass.is_empty(),
+            authenticated,
+            has_said_who: false,
             wrong_passwords: 0,
             leaving: false,
+            who,
+            hearing: Hearing::All,
+            in_transaction: false,
         };
+        let ending =
+            clients.register.with(clients.thread, id, |peer| peer.ending.clone()).unwrap_or_default();
         let segment = Segment::new(&session);
         let stall = Duration::from_secs(clients.config.limits.output_stall_seconds);
         Self {
@@ -137,6 +145,9 @@ impl<'a> Connection<'a> {
             watched: None,
             waiting: None,
             subscriptions: None,
+            ending,
+            policy_number: clients.policy().number,
+            knows_policy: clients.policy().is_known,
         }
     }
 
@@ -152,6 +163,9 @@ impl<'a> Connection<'a> {
             if self.session.leaving {
                 return self.part().await;
             }
+            if self.ending.is_told() {
+                return Ok(());
+            }
             let queued = self.queue.as_ref().map_or(0, |queue| queue.bytes());
             self.share.resize(input.len() + parser.memory() + queued);
             if !self.share.room().await {
@@ -160,7 +174,10 @@ impl<'a> Connection<'a> {
                     .await;
             }
             let (put_out, is_unknown) = (self.share.put_out(), !self.session.authenticated);
+            let (ending, idle) = (self.ending.clone(), self.clients.policy().parameters.idle_max);
             let count = tokio::select! {
+                () = ending.told() => return Ok(()),
+                () = tokio::time::sleep(idle.unwrap_or_default()), if idle.is_some() => return Ok(()),
                 count = self.exchange(&mut input, parser.announced()) => count?,
                 () = put_out => {
                     return self.refuse("others needed the memory that this unfinished command held").await;
@@ -185,9 +202,10 @@ impl<'a> Connection<'a> {
         if !self.session.authenticated {
             return Limits::unauthenticated();
         }
+        let policy = self.clients.policy();
         Limits {
-            bulk_bytes_max: self.clients.config.limits.command_bytes,
-            request_bytes_max: self.clients.config.limits.command_bytes,
+            bulk_bytes_max: policy.parameters.bulk_bytes_max,
+            request_bytes_max: policy.parameters.request_bytes_max,
             ..Limits::default()
         }
     }
@@ -263,7 +281,11 @@ impl<'a> Connection<'a> {
     fn write(&mut self) -> std::io::Result<bool> {
         let written = self.output.write(&self.stream)?;
         ClientCounters::add(&self.clients.knowledge.data.clients.bytes_out, written as u64);
-        Ok(self.output.is_empty())
+        let is_empty = self.output.is_empty();
+        if !is_empty && self.output.exceeds(self.clients.policy().parameters.output.normal) {
+            return Err(std::io::ErrorKind::ConnectionAborted.into());
+        }
+        Ok(is_empty)
     }
 
     /// Waits for the client only if it has left too many replies unread.
@@ -280,12 +302,19 @@ impl<'a> Connection<'a> {
         input: &mut BytesMut,
     ) -> std::io::Result<Result<(), ProtocolError>> {
         let mut count = 0;
+        self.look_at_policy();
+        parser.set_limits(self.limits());
+        let bytes = input.len();
+        self.clients.register.with(self.clients.thread, self.session.id, |peer| {
+            (peer.active, peer.input_bytes) = (std::time::Instant::now(), bytes);
+        });
         let outcome = loop {
             match parser.next(input) {
                 Ok(Some(request)) => {
                     count += 1;
                     let was_authenticated = self.session.authenticated;
                     self.take_request(&request).await?;
+                    self.hear().await?;
                     if let Some(waiting) = self.waiting.take() {
                         self.wait(waiting, input).await?;
                     }
@@ -312,6 +341,15 @@ impl<'a> Connection<'a> {
 
     async fn take_request(&mut self, request: &Request<'_>) -> std::io::Result<()> {
         let Some(name) = request.get(0) else { return Ok(()) };
+        if !self.await_policy(name).await {
+            self.submit().await?;
+            self.complain("TRYAGAIN this node knows nothing of its cluster yet; nothing was executed");
+            return Ok(());
+        }
+        if self.is_denied(request).await? {
+            return Ok(());
+        }
+        self.wait_out_pause(name).await?;
         if self.queue.is_some() {
             return self.take_inside(name, request).await;
         }
@@ -319,7 +357,7 @@ impl<'a> Connection<'a> {
             self.submit().await?;
             return self.fail(&refusal);
         }
-        match command::lookup(name) {
+        match command::lookup(name).filter(|spec| is_for_data(spec, request)) {
             Some(spec) if self.session.authenticated && spec.check_arity(request.len()).is_ok() => {
                 match spec.name {
                     "move" | "copy" | "swapdb" => self.add_localised(spec, request).await,
@@ -357,25 +395,13 @@ impl<'a> Connection<'a> {
                 if self.session.authenticated && self.take_outside(name, request.len()) {
                     return Ok(());
                 }
-                let is_unblock = |word: &[u8]| word.eq_ignore_ascii_case(b"unblock");
-                if self.session.authenticated
-                    && name.eq_ignore_ascii_case(b"client")
-                    && request.get(1).is_some_and(is_unblock)
-                    && request.len() > 2
-                {
-                    return self.unblock(request).await;
-                }
-                if self.session.authenticated && name.eq_ignore_ascii_case(b"failover") {
-                    self.fail_over(request).await;
-                    return Ok(());
-                }
                 if HTTP_WORDS.iter().any(|word| name.eq_ignore_ascii_case(word)) {
                     warn!(address = %self.session.address, "a client speaks HTTP to the port of Redis: hung up");
                     self.session.leaving = true;
                     return Ok(());
                 }
                 if let Err(error) = self.await_turn(name, request).await {
-                    self.output.writer(self.session.version).error(error);
+                    self.complain(error);
                     self.session.leaving = true;
                     return Ok(());
                 }
@@ -390,16 +416,133 @@ impl<'a> Connection<'a> {
                     writer.bulk(request.get(1).unwrap_or_default());
                     return Ok(());
                 }
-                self.answer(request).await
+                self.answer(&request.iter().collect::<Vec<_>>()).await
             }
         }
     }
 
-    /// Answers what concerns the connection or the node.
-    async fn answer(&mut self, request: &Request<'_>) -> std::io::Result<()> {
+    /// Whether the client may not do this; it is told so. Those who may do everything are not held up.
+    async fn is_denied(&mut self, request: &Request<'_>) -> std::io::Result<bool> {
+        if self.session.who.rights.is_none() || !self.session.authenticated {
+            return Ok(false);
+        }
         let args: Vec<&[u8]> = request.iter().collect();
-        let mut writer = self.output.writer(self.session.version);
-        commands::answer(self.clients, &mut self.session, &args, &mut writer);
+        // What is wrong is complained about by others.
+        let is_right = catalogue::asked(&args).is_some_and(|(command, subcommand)| {
+            catalogue::all()[subcommand.unwrap_or(command)].takes(args.len())
+        });
+        let denied = if is_right { commands::denied(self.clients, &self.session, &args) } else { None };
+        let Some(error) = denied else { return Ok(false) };
+        self.submit().await?;
+        match self.queue.is_some() {
+            true => self.refuse_queue(&error),
+            false => self.complain(&error),
+        }
+        Ok(true)
+    }
+
+    /// Waits while clients are paused. What is queued waits with its `EXEC`.
+    async fn wait_out_pause(&mut self, name: &[u8]) -> std::io::Result<()> {
+        let queues = self.queue.is_some() && !name.eq_ignore_ascii_case(b"exec");
+        if queues || !self.clients.register.pause.is_on() {
+            return Ok(());
+        }
+        let writes = match command::lookup(name) {
+            Some(spec) => spec.kind == command::Kind::Write,
+            None => self.queue.as_ref().is_some_and(|queue| queue.writes()),
+        };
+        // What was asked for before is answered meanwhile.
+        self.submit().await?;
+        self.write()?;
+        let (pause, ending) = (&self.clients.register.pause, self.ending.clone());
+        tokio::select! {
+            () = pause.pass(writes) => {}
+            () = ending.told() => {}
+        }
+        Ok(())
+    }
+
+    /// As long as nothing is known of the cluster, nobody can say who the client is, and what is for more than
+    /// this connection waits. Whether it need not wait any more.
+    async fn await_policy(&mut self, name: &[u8]) -> bool {
+        let is_harmless = |word: &&[u8]| name.eq_ignore_ascii_case(word);
+        if self.knows_policy || HARMLESS.iter().any(is_harmless) {
+            return true;
+        }
+        let patience = self.clients.config.timeouts.request();
+        let known = self.clients.knowledge.table_shows(|table| table.version() > 0);
+        let _ = tokio::time::timeout(patience, known).await;
+        self.look_at_policy();
+        self.knows_policy
+    }
+
+    /// Something else may be set for the whole cluster, and the client be somebody else, or nobody.
+    fn look_at_policy(&mut self) {
+        let policy = self.clients.policy();
+        if policy.number == self.policy_number {
+            return;
+        }
+        self.policy_number = policy.number;
+        let knew_policy = std::mem::replace(&mut self.knows_policy, policy.is_known);
+        match policy.user(&self.session.who.name) {
+            // It was let in before anybody could say whether it may come in.
+            _ if !knew_policy && !self.session.has_said_who => {
+                (self.session.who, self.session.authenticated) = commands::default_user(self.clients);
+            }
+            Some(user) => self.session.who = Who::new(&self.session.who.name, user.clone()),
+            None => self.ending.tell(),
+        }
+        // What was queued may not be allowed any more.
+        if let Some(queue) = self.queue.as_mut().filter(|_| self.session.who.rights.is_some()) {
+            queue.refuse();
+        }
+    }
+
+    /// Whether the client wants to hear the replies to what comes next.
+    async fn hear(&mut self) -> std::io::Result<()> {
+        let hearing = self.session.hearing;
+        if hearing == Hearing::All && self.output.is_heard() {
+            return Ok(());
+        }
+        if hearing == Hearing::Skips {
+            // The command that is skipped is over.
+            self.submit().await?;
+        }
+        self.session.hearing = match hearing {
+            Hearing::SkipsNext => Hearing::Skips,
+            Hearing::Skips => Hearing::All,
+            other => other,
+        };
+        self.output.set_heard(self.session.hearing == Hearing::All);
+        Ok(())
+    }
+
+    fn writer(&mut self) -> Writer<'_> {
+        self.output.writer(self.session.version)
+    }
+
+    /// Notes a command that the connection has answered by itself.
+    fn note_own(&self, took: Duration, args: &[&[u8]]) {
+        if let Some(name) = commands::counted_as(args) {
+            accounting::answered(self.clients, &self.session, name, took, args);
+        }
+    }
+
+    fn complain(&mut self, error: &str) {
+        self.writer().error(error);
+        commands::told(self.clients, error);
+    }
+
+    /// Answers what concerns the connection or the node.
+    async fn answer(&mut self, args: &[&[u8]]) -> std::io::Result<()> {
+        if commands::wants_replies(args) {
+            self.output.set_heard(true);
+        }
+        let may_take_long = self.session.authenticated && self.answer_later(args).await?;
+        if !may_take_long {
+            let mut writer = self.output.writer(self.session.version);
+            commands::answer(self.clients, &mut self.session, args, &mut writer);
+        }
         // SELECT and HELLO change what the next segment is.
         self.segment = Segment::new(&self.session);
         if self.output.len() > OWN_REPLY_BYTES_MAX {
@@ -415,24 +558,16 @@ impl<'a> Connection<'a> {
         let is_auth = |word: &[u8]| word.eq_ignore_ascii_case(b"auth");
         let gives_password =
             is_auth(name) || (name.eq_ignore_ascii_case(b"hello") && request.iter().any(is_auth));
-        if gives_password && !self.clients.config.requirepass.is_empty() {
+        if gives_password {
             self.clients.guesses.turn(self.session.address).await?;
         }
         Ok(())
     }
+}
 
-    async fn fail_over(&mut self, request: &Request<'_>) {
-        let args: Vec<Vec<u8>> = request.iter().skip(1).map(<[u8]>::to_vec).collect();
-        let outcome = failover(self.clients, self.session.selected.group, &args).await;
-        let mut writer = self.output.writer(self.session.version);
-        match outcome {
-            Ok(()) => writer.ok(),
-            Err(error) => {
-                writer.error(&error);
-                ClientCounters::add(&self.clients.knowledge.data.clients.errors, 1);
-            }
-        }
-    }
+/// Whether a command that the state machine has is for it: `MEMORY` is in part.
+fn is_for_data(spec: &Spec, request: &Request<'_>) -> bool {
+    spec.name != "memory" || request.get(1).is_some_and(|word| word.eq_ignore_ascii_case(b"usage"))
 }
 
 /// Whether a command waits if it finds nothing.

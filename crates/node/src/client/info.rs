@@ -1,155 +1,271 @@
 //! `INFO` and `ROLE`.
 
+mod statistics;
+
 use std::fmt::Write as _;
 use std::sync::atomic::Ordering;
 
-use onecopy_core::GroupId;
+use onecopy_core::{GroupId, NodeId};
 use onecopy_resp::Writer;
 use onecopy_views::MAIN;
 
 use super::Clients;
+use crate::records::time_of_day;
 use crate::status::ReplicaStatus;
 
 /// The version of Redis whose commands and replies are followed. Clients choose their commands by it.
 pub(crate) const REDIS_VERSION: &str = "7.2.0";
 
-type Section = (&'static str, fn(&Clients, &mut String) -> std::fmt::Result);
+type Section = (&'static str, fn(&Clients, GroupId, &mut String) -> std::fmt::Result);
 
-const SECTIONS: [Section; 7] = [
+const SECTIONS: [Section; 13] = [
     ("server", server),
     ("clients", clients_section),
     ("memory", memory),
     ("persistence", persistence),
     ("stats", stats),
     ("replication", replication),
+    ("cpu", cpu),
+    ("modules", |_, _, _| Ok(())),
+    ("commandstats", statistics::commands),
+    ("errorstats", statistics::errors),
+    ("latencystats", statistics::latency),
+    ("cluster", |_, _, text| text.write_str("cluster_enabled:0\r\n")),
     ("keyspace", keyspace),
 ];
+/// What is shown only to those who ask for it, or for `all`.
+const ON_REQUEST: [&str; 2] = ["commandstats", "latencystats"];
 
-/// `INFO [section …]`
-pub(crate) fn info(clients: &Clients, sections: &[&[u8]]) -> String {
+/// `INFO [section …]`, to a client that has selected a database of this group.
+pub(crate) fn info(clients: &Clients, group: GroupId, sections: &[&[u8]]) -> String {
+    let asks = |name: &str| sections.iter().any(|section| section.eq_ignore_ascii_case(name.as_bytes()));
     let wanted = |name: &str| {
-        let all = [&b"all"[..], b"default", b"everything"];
-        sections.is_empty()
-            || sections.iter().any(|section| {
-                section.eq_ignore_ascii_case(name.as_bytes())
-                    || all.iter().any(|all| section.eq_ignore_ascii_case(all))
-            })
+        let is_default = (sections.is_empty() || asks("default")) && !ON_REQUEST.contains(&name);
+        is_default || asks("all") || asks("everything") || asks(name)
     };
     let mut text = String::new();
     for (name, write) in SECTIONS.into_iter().filter(|(name, _)| wanted(name)) {
         let separator = if text.is_empty() { "" } else { "\r\n" };
-        let mut title = name.to_owned();
-        title[..1].make_ascii_uppercase();
+        let title = if name == "cpu" { "CPU".to_owned() } else { capitalised(name) };
         text.push_str(&format!("{separator}# {title}\r\n"));
-        write(clients, &mut text).expect("a string takes everything");
+        write(clients, group, &mut text).expect("a string takes everything");
     }
     text
 }
 
-/// `ROLE`
-pub(crate) fn role(clients: &Clients, group: GroupId, reply: &mut Writer<'_>) {
-    let committed = replica(clients, group).map_or(0, |replica| replica.commit);
-    reply.array(3);
-    // Every node takes reads and writes, so to a client every node is a master.
-    reply.bulk(b"master");
-    reply.integer(i64::try_from(committed).unwrap_or(i64::MAX));
-    reply.array(0);
+fn capitalised(name: &str) -> String {
+    let mut title = name.to_owned();
+    title[..1].make_ascii_uppercase();
+    title
 }
 
-/// How many copies of a group there are beside the primary's.
+/// `ROLE`. Every node takes reads and writes, so to a client every node is a master; the copies beside the
+/// primary's are its replicas.
+pub(crate) fn role(clients: &Clients, group: GroupId, reply: &mut Writer<'_>) {
+    let committed = offset(clients, group);
+    let backups = backup_addresses(clients, group);
+    reply.array(3);
+    reply.bulk(b"master");
+    reply.integer(i64::try_from(committed).unwrap_or(i64::MAX));
+    reply.array(backups.len());
+    for (host, port) in backups {
+        reply.array(3);
+        reply.bulk(host.as_bytes());
+        reply.bulk(port.as_bytes());
+        reply.bulk(committed.to_string().as_bytes());
+    }
+}
+
+/// How many copies of a group there are beside the primary's: what `WAIT` answers, and `ROLE` and `INFO` too.
 pub(crate) fn backups(clients: &Clients, group: GroupId) -> i64 {
-    let view = clients.knowledge.data.cached_view(group);
-    view.map_or(0, |view| i64::try_from(view.backups().count()).unwrap_or(i64::MAX))
+    i64::try_from(backup_addresses(clients, group).len()).unwrap_or(i64::MAX)
+}
+
+/// Where clients reach the nodes of the copies beside the primary's.
+fn backup_addresses(clients: &Clients, group: GroupId) -> Vec<(String, String)> {
+    let Some(view) = clients.knowledge.data.cached_view(group) else { return Vec::new() };
+    let table = clients.knowledge.table();
+    let address = |node: NodeId| {
+        let known = table.nodes().get(&node).map(|known| known.addresses.redis.as_str()).unwrap_or_default();
+        let (host, port) = known.rsplit_once(':').unwrap_or((known, "0"));
+        (host.to_owned(), port.to_owned())
+    };
+    view.backups().map(|member| address(member.node)).collect()
+}
+
+/// How far a group is: what every member has.
+fn offset(clients: &Clients, group: GroupId) -> u64 {
+    replica(clients, group).map_or(0, |replica| replica.commit)
 }
 
 fn replica(clients: &Clients, group: GroupId) -> Option<ReplicaStatus> {
     clients.knowledge.data.replica(group)
 }
 
-fn server(clients: &Clients, text: &mut String) -> std::fmt::Result {
+fn server(clients: &Clients, _: GroupId, text: &mut String) -> std::fmt::Result {
     let uptime = clients.knowledge.uptime_seconds();
+    let executable = std::env::current_exe().unwrap_or_default();
     write!(
         text,
-        "redis_version:{REDIS_VERSION}\r\nonecopy_version:{}\r\nredis_mode:standalone\r\nos:{} {}\r\narch_bits:64\r\n\
-         process_id:{}\r\nrun_id:{:040x}\r\ntcp_port:{}\r\nuptime_in_seconds:{uptime}\r\nuptime_in_days:{}\r\n\
-         onecopy_node:{}\r\nonecopy_cluster:{}\r\n",
+        "redis_version:{REDIS_VERSION}\r\nredis_git_sha1:00000000\r\nredis_git_dirty:0\r\nredis_build_id:0\r\n\
+         onecopy_version:{}\r\nredis_mode:standalone\r\nos:{} {}\r\narch_bits:64\r\nmultiplexing_api:epoll\r\n\
+         process_id:{}\r\nprocess_supervised:no\r\nrun_id:{:040x}\r\ntcp_port:{}\r\nserver_time_usec:{}\r\n\
+         uptime_in_seconds:{uptime}\r\nuptime_in_days:{}\r\nhz:10\r\nconfigured_hz:10\r\nlru_clock:0\r\n\
+         executable:{}\r\nconfig_file:\r\nio_threads_active:0\r\nonecopy_node:{}\r\nonecopy_cluster:{}\r\n",
         env!("CARGO_PKG_VERSION"),
         std::env::consts::OS,
         std::env::consts::ARCH,
         std::process::id(),
         clients.knowledge.incarnation().0,
         clients.config.redis.port(),
+        time_of_day().as_micros(),
         uptime / 86_400,
+        executable.display(),
         clients.config.node,
         clients.config.cluster,
     )
 }
 
-fn clients_section(clients: &Clients, text: &mut String) -> std::fmt::Result {
+fn clients_section(clients: &Clients, _: GroupId, text: &mut String) -> std::fmt::Result {
     write!(
         text,
-        "connected_clients:{}\r\nmaxclients:{}\r\nblocked_clients:{}\r\nonecopy_pipeline_bytes:{}\r\n",
+        "connected_clients:{}\r\ncluster_connections:0\r\nmaxclients:{}\r\nclient_recent_max_input_buffer:0\r\n\
+         client_recent_max_output_buffer:0\r\nblocked_clients:{}\r\ntracking_clients:0\r\n\
+         clients_in_timeout_table:0\r\nonecopy_pipeline_bytes:{}\r\n",
         clients.register.count(),
-        clients.config.limits.clients,
+        clients.policy().parameters.clients_max,
         clients.register.blocked_count(),
         clients.budget.used(),
     )
 }
 
 /// Bytes of memory that the process occupies; 0 where the operating system does not say.
-fn resident() -> u64 {
+pub(crate) fn resident() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
     kilobytes.unwrap_or(0) * 1024
 }
 
-fn memory(clients: &Clients, text: &mut String) -> std::fmt::Result {
-    let replicas = clients.knowledge.data.replicas();
-    let data: u64 = replicas.iter().map(|replica| replica.memory_bytes).sum();
-    let log: u64 = replicas.iter().map(|replica| replica.log_bytes).sum();
+/// Bytes of memory that the machine has; 0 where the operating system does not say.
+fn installed() -> u64 {
+    let info = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let line = info.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+    let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    kilobytes.unwrap_or(0) * 1024
+}
+
+/// Bytes of the states of all groups on this node.
+pub(crate) fn data_bytes(clients: &Clients) -> u64 {
+    clients.knowledge.data.replicas().iter().map(|replica| replica.memory_bytes).sum()
+}
+
+/// Bytes of their logs in memory.
+pub(crate) fn log_bytes(clients: &Clients) -> u64 {
+    clients.knowledge.data.replicas().iter().map(|replica| replica.log_bytes).sum()
+}
+
+/// As people read it.
+fn human(bytes: u64) -> String {
+    let units = ["B", "K", "M", "G", "T"];
+    let power = (bytes.max(1).ilog2() / 10).min(4);
+    match power {
+        0 => format!("{bytes}B"),
+        power => {
+            format!("{:.2}{}", bytes as f64 / f64::from(1 << 10).powi(power as i32), units[power as usize])
+        }
+    }
+}
+
+fn memory(clients: &Clients, _: GroupId, text: &mut String) -> std::fmt::Result {
+    let (data, log, resident, installed) = (data_bytes(clients), log_bytes(clients), resident(), installed());
+    let (used, maximum) = (data + log, clients.policy().parameters.maxmemory);
+    let ratio = if used == 0 { 0.0 } else { resident as f64 / used as f64 };
+    let peak = clients.knowledge.records.peak(used);
+    let sizes = [
+        ("used_memory", used),
+        ("used_memory_rss", resident),
+        ("used_memory_peak", peak),
+        ("total_system_memory", installed),
+        ("maxmemory", maximum),
+    ];
+    for (name, bytes) in sizes {
+        write!(text, "{name}:{bytes}\r\n{name}_human:{}\r\n", human(bytes))?;
+    }
     write!(
         text,
-        "used_memory:{}\r\nused_memory_dataset:{data}\r\nused_memory_rss:{}\r\nmaxmemory:{}\r\n\
-         maxmemory_policy:noeviction\r\nonecopy_log_bytes:{log}\r\n",
-        data + log,
-        resident(),
-        clients.config.maxmemory,
+        "used_memory_peak_perc:{:.2}%\r\nused_memory_overhead:{log}\r\nused_memory_startup:0\r\n\
+         used_memory_dataset:{data}\r\nused_memory_dataset_perc:{:.2}%\r\nused_memory_lua:0\r\n\
+         used_memory_scripts:0\r\nmaxmemory_policy:noeviction\r\nmem_fragmentation_ratio:{ratio:.2}\r\n\
+         mem_fragmentation_bytes:{}\r\nmem_not_counted_for_evict:0\r\nmem_replication_backlog:{log}\r\n\
+         mem_clients_slaves:0\r\nmem_clients_normal:{}\r\nmem_aof_buffer:0\r\nmem_allocator:mimalloc\r\n\
+         active_defrag_running:0\r\nlazyfree_pending_objects:0\r\nlazyfreed_objects:0\r\nonecopy_log_bytes:{log}\r\n",
+        percent(used, peak),
+        percent(data, used),
+        resident.saturating_sub(used),
+        clients.budget.used() + clients.replies.used(),
     )
 }
 
-fn persistence(clients: &Clients, text: &mut String) -> std::fmt::Result {
+fn percent(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 * 100.0 / whole as f64 }
+}
+
+fn persistence(clients: &Clients, _: GroupId, text: &mut String) -> std::fmt::Result {
     let stats = clients.knowledge.journal.stats();
     let failure = clients.knowledge.journal.failure();
+    let status = if failure.is_none() { "ok" } else { "err" };
     write!(
         text,
-        "loading:0\r\naof_enabled:1\r\naof_last_write_status:{}\r\nonecopy_log_segments:{}\r\n\
-         onecopy_log_disk_bytes:{}\r\nonecopy_log_syncs:{}\r\n",
-        if failure.is_none() { "ok" } else { "err" },
+        "loading:0\r\nasync_loading:0\r\nrdb_changes_since_last_save:0\r\nrdb_bgsave_in_progress:0\r\n\
+         rdb_last_save_time:{}\r\nrdb_last_bgsave_status:{status}\r\nrdb_last_bgsave_time_sec:-1\r\n\
+         rdb_current_bgsave_time_sec:-1\r\nrdb_saves:0\r\naof_enabled:1\r\naof_rewrite_in_progress:0\r\n\
+         aof_rewrite_scheduled:0\r\naof_last_rewrite_time_sec:-1\r\naof_current_rewrite_time_sec:-1\r\n\
+         aof_last_bgrewrite_status:{status}\r\naof_last_write_status:{status}\r\naof_current_size:{}\r\n\
+         aof_base_size:0\r\naof_pending_rewrite:0\r\naof_buffer_length:0\r\naof_pending_bio_fsync:0\r\n\
+         aof_delayed_fsync:0\r\nonecopy_log_segments:{}\r\nonecopy_log_disk_bytes:{}\r\nonecopy_log_syncs:{}\r\n",
+        time_of_day().as_secs(),
+        stats.bytes,
         stats.segments,
         stats.bytes,
         stats.syncs,
     )
 }
 
-fn stats(clients: &Clients, text: &mut String) -> std::fmt::Result {
+fn stats(clients: &Clients, _: GroupId, text: &mut String) -> std::fmt::Result {
     let counters = &clients.knowledge.data.clients;
+    let (bytes_in, bytes_out) =
+        (counters.bytes_in.load(Ordering::Relaxed), counters.bytes_out.load(Ordering::Relaxed));
     write!(
         text,
-        "total_connections_received:{}\r\ntotal_commands_processed:{}\r\ntotal_net_input_bytes:{}\r\n\
-         total_net_output_bytes:{}\r\nrejected_connections:{}\r\ntotal_error_replies:{}\r\n",
+        "total_connections_received:{}\r\ntotal_commands_processed:{}\r\ninstantaneous_ops_per_sec:{}\r\n\
+         total_net_input_bytes:{bytes_in}\r\ntotal_net_output_bytes:{bytes_out}\r\nrejected_connections:{}\r\n\
+         total_error_replies:{}\r\nexpired_keys:0\r\nevicted_keys:0\r\nevicted_clients:0\r\nkeyspace_hits:0\r\n\
+         keyspace_misses:0\r\npubsub_channels:0\r\npubsub_patterns:0\r\npubsubshard_channels:0\r\n\
+         sync_full:0\r\nsync_partial_ok:0\r\nsync_partial_err:0\r\nlatest_fork_usec:0\r\ntotal_forks:0\r\n\
+         acl_access_denied_auth:{}\r\n",
         counters.accepted.load(Ordering::Relaxed),
         counters.commands.load(Ordering::Relaxed),
-        counters.bytes_in.load(Ordering::Relaxed),
-        counters.bytes_out.load(Ordering::Relaxed),
+        clients.knowledge.records.rate(counters.commands.load(Ordering::Relaxed)),
         counters.rejected.load(Ordering::Relaxed),
         counters.errors.load(Ordering::Relaxed),
+        clients.knowledge.records.denials().wrong_passwords(),
     )
 }
 
-fn replication(clients: &Clients, text: &mut String) -> std::fmt::Result {
+fn replication(clients: &Clients, group: GroupId, text: &mut String) -> std::fmt::Result {
     // To a client every node is a master; what it is to the others stands in the fields of our own.
-    write!(text, "role:master\r\nconnected_slaves:0\r\n")?;
+    let (backups, offset) = (backup_addresses(clients, group), offset(clients, group));
+    write!(text, "role:master\r\nconnected_slaves:{}\r\n", backups.len())?;
+    for (number, (host, port)) in backups.into_iter().enumerate() {
+        write!(text, "slave{number}:ip={host},port={port},state=online,offset={offset},lag=0\r\n")?;
+    }
+    write!(
+        text,
+        "master_failover_state:no-failover\r\nmaster_replid:{:040x}\r\nmaster_replid2:{:040}\r\n\
+         master_repl_offset:{offset}\r\nsecond_repl_offset:-1\r\nrepl_backlog_active:1\r\n",
+        group.0, 0
+    )?;
     replication_of_main(clients, text)?;
     let table = clients.knowledge.table();
     for (group, database) in table.databases().skip(1) {
@@ -162,6 +278,22 @@ fn replication(clients: &Clients, text: &mut String) -> std::fmt::Result {
         )?;
     }
     Ok(())
+}
+
+fn cpu(_: &Clients, _: GroupId, text: &mut String) -> std::fmt::Result {
+    // User and system time, in hundredths of a second: fields 14 and 15, of which the second may have spaces.
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields: Vec<&str> =
+        stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_ascii_whitespace().collect();
+    let seconds =
+        |at: usize| fields.get(at).and_then(|ticks| ticks.parse::<f64>().ok()).unwrap_or(0.0) / 100.0;
+    write!(
+        text,
+        "used_cpu_sys:{:.6}\r\nused_cpu_user:{:.6}\r\nused_cpu_sys_children:0.000000\r\n\
+         used_cpu_user_children:0.000000\r\n",
+        seconds(12),
+        seconds(11)
+    )
 }
 
 fn replication_of_main(clients: &Clients, text: &mut String) -> std::fmt::Result {
@@ -183,16 +315,16 @@ fn replication_of_main(clients: &Clients, text: &mut String) -> std::fmt::Result
                 replica.busy.map_or_else(Default::default, |it| (it.command, it.busy_ms));
             write!(
                 text,
-                "onecopy_role:{}\r\nmaster_repl_offset:{}\r\nonecopy_view_changes:{}\r\n\
+                "onecopy_role:{}\r\nonecopy_view_changes:{}\r\n\
                  onecopy_executed:{}\r\nonecopy_busy_command:{command}\r\nonecopy_busy_ms:{busy_ms}\r\n",
-                replica.role, replica.commit, replica.view_changes, replica.executed
+                replica.role, replica.view_changes, replica.executed
             )
         }
         None => write!(text, "onecopy_role:coordinator\r\n"),
     }
 }
 
-fn keyspace(clients: &Clients, text: &mut String) -> std::fmt::Result {
+fn keyspace(clients: &Clients, _: GroupId, text: &mut String) -> std::fmt::Result {
     let table = clients.knowledge.table();
     for replica in clients.knowledge.data.replicas() {
         let Some(database) = table.database(GroupId(replica.group)) else { continue };

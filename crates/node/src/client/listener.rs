@@ -29,7 +29,7 @@ pub(crate) async fn listen(listener: TcpListener, clients: Rc<Clients>) {
         };
         let counters = &clients.knowledge.data.clients;
         ClientCounters::add(&counters.accepted, 1);
-        if clients.register.count() >= clients.config.limits.clients {
+        if clients.register.count() >= clients.policy().parameters.clients_max {
             ClientCounters::add(&counters.rejected, 1);
             // A client that does not read this has not earned any more patience.
             let _ = stream.try_write(b"-ERR max number of clients reached\r\n");

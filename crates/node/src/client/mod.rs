@@ -8,10 +8,12 @@
 //! Who has not said who it is may hold little and stay for a short while; what a client that is known may
 //! hold is bounded for each and for all together ([`budget`], [`output`]).
 
+mod accounting;
 pub(crate) mod budget;
 pub(crate) mod commands;
 pub(crate) mod connection;
 mod databases;
+mod ending;
 mod failover;
 mod failure;
 pub(crate) mod guesses;
@@ -20,11 +22,13 @@ pub(crate) mod info;
 pub(crate) mod listener;
 mod mailbox;
 mod output;
+mod pause;
 mod queue;
 pub(crate) mod register;
 pub(crate) mod session;
 pub(crate) mod watched;
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -33,6 +37,7 @@ use crate::control::operators::Operators;
 use crate::data::inbox::Inbox;
 use crate::data::threads::Mailboxes;
 use crate::knowledge::Knowledge;
+use crate::policy::Policy;
 use budget::Budget;
 use guesses::Guesses;
 use hub::Hub;
@@ -61,4 +66,26 @@ pub(crate) struct Clients {
     pub(crate) hub: Arc<Hub>,
     /// Who is connected, for `CLIENT LIST`, at any thread.
     pub(crate) register: Arc<Register>,
+    /// What is set for the whole cluster, as it was when somebody last looked.
+    pub(crate) policy: RefCell<Arc<Policy>>,
+}
+
+impl Clients {
+    /// What is set for the whole cluster now.
+    pub(crate) fn policy(&self) -> Arc<Policy> {
+        let mut known = self.policy.borrow_mut();
+        if known.number != self.knowledge.policy_number() {
+            *known = self.knowledge.policy();
+        }
+        known.clone()
+    }
+
+    /// Something else may be set: those who are nobody any more are sent away.
+    pub(crate) fn policy_changed(&self) {
+        let before = self.policy.borrow().revision;
+        let policy = self.policy();
+        if policy.revision != before {
+            self.register.end(|peer| policy.user(&peer.user).is_none());
+        }
+    }
 }

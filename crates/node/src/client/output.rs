@@ -5,13 +5,14 @@
 
 use std::collections::VecDeque;
 use std::io::{Error, ErrorKind, Result};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use onecopy_resp::{Version, Writer};
 use tokio::net::TcpStream;
 
 use super::budget::{Budget, Share};
+use crate::parameters::OutputLimit;
 
 /// How long a client may leave its replies unread when the memory for them is used up.
 const STALL_WHEN_OVERDRAWN: Duration = Duration::from_secs(1);
@@ -42,22 +43,46 @@ pub(crate) struct Output<'a> {
     /// So many bytes of all that are written.
     sent: usize,
     stall: Duration,
+    /// Since when there is more than the soft limit.
+    over_since: Option<Instant>,
+    /// Whether the client wants to hear what comes next.
+    is_heard: bool,
+    /// What it does not want to hear.
+    unheard: Vec<u8>,
 }
 
 impl<'a> Output<'a> {
     /// For a client that is given up when it takes nothing for as long as `stall`.
     pub(crate) fn new(budget: &'a Budget, stall: Duration) -> Self {
         let (pieces, bytes) = (VecDeque::new(), Vec::new());
-        Self { budget, share: budget.share(), pieces, pieces_bytes: 0, bytes, sent: 0, stall }
+        Self {
+            budget,
+            share: budget.share(),
+            pieces,
+            pieces_bytes: 0,
+            bytes,
+            sent: 0,
+            stall,
+            over_since: None,
+            is_heard: true,
+            unheard: Vec::new(),
+        }
     }
 
     /// What the next replies are written to.
     pub(crate) fn writer(&mut self, version: Version) -> Writer<'_> {
+        if !self.is_heard {
+            self.unheard.clear();
+            return Writer::new(&mut self.unheard, version);
+        }
         Writer::new(&mut self.bytes, version)
     }
 
     /// Adds replies.
     pub(crate) fn push(&mut self, replies: Bytes) {
+        if !self.is_heard {
+            return;
+        }
         if replies.len() < WHOLE_BYTES {
             return self.bytes.extend_from_slice(&replies);
         }
@@ -66,6 +91,27 @@ impl<'a> Output<'a> {
             self.pieces_bytes += piece.len();
             self.pieces.push_back(piece);
         }
+    }
+
+    /// Whether the client hears what comes next.
+    pub(crate) fn is_heard(&self) -> bool {
+        self.is_heard
+    }
+
+    /// The client hears what comes next, or does not.
+    pub(crate) fn set_heard(&mut self, is_heard: bool) {
+        self.is_heard = is_heard;
+        self.unheard = Vec::new();
+    }
+
+    /// Whether the client has left more unread than it may. To be asked whenever something was written.
+    pub(crate) fn exceeds(&mut self, limit: OutputLimit) -> bool {
+        let bytes = self.len() as u64;
+        let is_over = |most: u64| most > 0 && bytes > most;
+        let since = self.over_since.filter(|_| is_over(limit.soft_bytes));
+        self.over_since = is_over(limit.soft_bytes).then(|| since.unwrap_or_else(Instant::now));
+        let has_lasted = self.over_since.is_some_and(|since| since.elapsed() >= limit.soft_time);
+        is_over(limit.hard_bytes) || has_lasted
     }
 
     /// Whether everything is written.

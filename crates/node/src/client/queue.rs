@@ -12,6 +12,7 @@ use onecopy_keyspace::request::SegmentBuilder;
 use onecopy_resp::{Version, replies_length};
 use onecopy_views::Table;
 
+use super::accounting::Tally;
 use super::databases::{Selected, spans};
 use super::watched::Watched;
 
@@ -31,8 +32,23 @@ pub(crate) struct Queue {
     /// What is for the connection, by its place.
     own: Vec<(u32, Own)>,
     own_bytes: usize,
+    /// Which commands it has.
+    tally: Tally,
+    /// Whether what the client may do matters while it is executed.
+    carries_rights: bool,
     /// Something could not be queued, so nothing will be executed.
     is_refused: bool,
+}
+
+/// A transaction that is complete.
+pub(crate) struct Finished {
+    /// Whose it is.
+    pub(crate) group: GroupId,
+    pub(crate) kind: Kind,
+    pub(crate) builder: SegmentBuilder,
+    pub(crate) tally: Tally,
+    /// What is for the connection, by its place.
+    pub(crate) own: Vec<(u32, Own)>,
 }
 
 /// What is for the connection, once the transaction is executed.
@@ -54,7 +70,9 @@ impl Queue {
             None => (builder, Kind::Read),
         };
         let bound = watched.map(|watched| watched.selected);
-        Self { builder, kind, selected, bound, own: Vec::new(), own_bytes: 0, is_refused: false }
+        let (own, tally) = (Vec::new(), Tally::default());
+        let (own_bytes, carries_rights, is_refused) = (0, false, false);
+        Self { builder, kind, selected, bound, own, own_bytes, tally, carries_rights, is_refused }
     }
 
     /// How many commands it has.
@@ -65,6 +83,11 @@ impl Queue {
     /// How many bytes it holds.
     pub(crate) fn bytes(&self) -> usize {
         self.builder.size() + self.own_bytes
+    }
+
+    /// Whether something of it may change data.
+    pub(crate) fn writes(&self) -> bool {
+        self.kind != Kind::Read
     }
 
     pub(crate) fn is_refused(&self) -> bool {
@@ -87,7 +110,7 @@ impl Queue {
     ///
     /// # Errors
     /// It would be for another group than those before it.
-    pub(crate) fn data(&mut self, spec: &Spec, table: &Table) -> Result<&mut SegmentBuilder, String> {
+    pub(crate) fn data(&mut self, spec: &'static Spec, table: &Table) -> Result<&mut SegmentBuilder, String> {
         let bound = *self.bound.get_or_insert(self.selected);
         if bound.group != self.selected.group {
             return Err(spans("exec", self.selected.number, bound, self.selected.group, table));
@@ -95,6 +118,8 @@ impl Queue {
         if spec.kind != command::Kind::Read {
             self.kind = Kind::Write;
         }
+        self.tally.count(spec);
+        self.carries_rights |= spec.carries_rights();
         Ok(&mut self.builder)
     }
 
@@ -117,10 +142,13 @@ impl Queue {
         self.builder.push([b"".as_slice()]);
     }
 
-    /// What is to be handed in, for which group, and what is for the connection then.
-    pub(crate) fn finish(self) -> (GroupId, Kind, SegmentBuilder, Vec<(u32, Own)>) {
+    /// What is to be handed in, of a client with these rights, and what is for the connection then.
+    pub(crate) fn finish(mut self, rights: Option<&Bytes>) -> Finished {
+        if let Some(rights) = rights.filter(|_| self.carries_rights) {
+            self.builder.carry_rights(rights.clone());
+        }
         let group = self.bound.unwrap_or(self.selected).group;
-        (group, self.kind, self.builder, self.own)
+        Finished { group, kind: self.kind, builder: self.builder, tally: self.tally, own: self.own }
     }
 }
 
@@ -191,7 +219,7 @@ mod tests {
                 let builder = queue.data(spec, &Table::default()).expect("one group");
                 builder.push([name.as_bytes(), b"key"]);
             }
-            queue.finish().1
+            queue.finish(None).kind
         };
         let id = onecopy_keyspace::request::WatchId { process: onecopy_core::Incarnation(1), number: 1 };
         let watched = Watched { id, selected, is_uncertain: false };

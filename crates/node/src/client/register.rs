@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard};
 use onecopy_core::GroupId;
 use onecopy_keyspace::request::WaiterId;
 
+use super::pause::Pause;
 use super::session::Peer;
 use crate::lock::lock;
 
@@ -18,12 +19,14 @@ pub(crate) struct Register {
     count: AtomicUsize,
     /// By the thread that serves them.
     threads: Vec<Mutex<BTreeMap<u64, Peer>>>,
+    /// Whether they are served.
+    pub(crate) pause: Pause,
 }
 
 impl Register {
     pub(crate) fn new(threads: usize) -> Self {
         let threads = (0..threads).map(|_| Mutex::default()).collect();
-        Self { next_id: AtomicU64::new(1), count: AtomicUsize::new(0), threads }
+        Self { next_id: AtomicU64::new(1), count: AtomicUsize::new(0), threads, pause: Pause::default() }
     }
 
     /// A client is connected from now on, and is served by this thread.
@@ -66,6 +69,18 @@ impl Register {
         let mut all = BTreeMap::new();
         (0..self.threads.len()).for_each(|thread| all.extend(self.lock(thread).clone()));
         all
+    }
+
+    /// Ends the connections of those who are `meant`. Returns how many there were.
+    pub(crate) fn end(&self, meant: impl Fn(&Peer) -> bool) -> usize {
+        let mut count = 0;
+        for thread in 0..self.threads.len() {
+            for peer in self.lock(thread).values().filter(|peer| meant(peer)) {
+                peer.ending.tell();
+                count += 1;
+            }
+        }
+        count
     }
 
     fn lock(&self, thread: usize) -> MutexGuard<'_, BTreeMap<u64, Peer>> {

@@ -1,12 +1,30 @@
 //! What a connection remembers of its client.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Instant;
 
+use bytes::Bytes;
 use onecopy_core::GroupId;
 use onecopy_keyspace::request::WaiterId;
+use onecopy_keyspace::rights::User;
 use onecopy_resp::Version;
 
 use super::databases::Selected;
+use super::ending::Ending;
+
+/// Which replies a client wants to hear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hearing {
+    /// All.
+    All,
+    /// None.
+    Nothing,
+    /// None of this command and the next one.
+    SkipsNext,
+    /// None of this command.
+    Skips,
+}
 
 /// The state of a connection, changed by its own commands.
 #[derive(Debug)]
@@ -16,10 +34,37 @@ pub(crate) struct Session {
     pub(crate) selected: Selected,
     pub(crate) version: Version,
     pub(crate) authenticated: bool,
+    /// It has said who it is; if not, it is whoever everybody is.
+    pub(crate) has_said_who: bool,
     /// How many wrong passwords it has given.
     pub(crate) wrong_passwords: u8,
     /// The client wants to leave: the connection ends once everything is answered.
     pub(crate) leaving: bool,
+    /// Who the client is, once it is authenticated.
+    pub(crate) who: Who,
+    pub(crate) hearing: Hearing,
+    /// It is between `MULTI` and `EXEC`, or in the middle of the latter.
+    pub(crate) in_transaction: bool,
+}
+
+/// A user of a connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Who {
+    pub(crate) name: Arc<[u8]>,
+    pub(crate) user: Arc<User>,
+    /// What it may do, as requests carry it for their scripts; `None` if it may do everything.
+    pub(crate) rights: Option<Bytes>,
+}
+
+impl Who {
+    pub(crate) fn new(name: &[u8], user: Arc<User>) -> Self {
+        let rights = (!user.is_unlimited()).then(|| {
+            let mut text = Vec::new();
+            user.describe_rights(&mut text);
+            Bytes::from(text)
+        });
+        Self { name: name.into(), user, rights }
+    }
 }
 
 /// To how many channels, patterns and shard channels a connection listens.
@@ -36,20 +81,32 @@ pub(crate) struct Peer {
     pub(crate) id: u64,
     pub(crate) address: SocketAddr,
     pub(crate) local: SocketAddr,
-    pub(crate) since: std::time::Instant,
+    pub(crate) descriptor: i32,
+    pub(crate) since: Instant,
+    /// When it last asked for something.
+    pub(crate) active: Instant,
     pub(crate) name: String,
     pub(crate) library: String,
     pub(crate) library_version: String,
     pub(crate) db: u16,
     pub(crate) version: Version,
+    /// Who it is.
+    pub(crate) user: Arc<[u8]>,
     /// How many commands of a transaction are queued, if one is.
     pub(crate) queued: Option<u32>,
+    /// How many bytes those have.
+    pub(crate) queued_bytes: usize,
+    /// How many bytes of commands it has sent that are not answered.
+    pub(crate) input_bytes: usize,
     /// Who waits for it in the replicated state, if it waits for something.
     pub(crate) blocked: Option<(GroupId, WaiterId)>,
     /// What it listens to.
     pub(crate) subscribed: Subscribed,
+    pub(crate) no_evict: bool,
+    pub(crate) no_touch: bool,
     pub(crate) last_command: &'static str,
     pub(crate) commands: u64,
+    pub(crate) ending: Arc<Ending>,
 }
 
 impl Peer {
@@ -58,35 +115,63 @@ impl Peer {
         self.subscribed != Subscribed::default()
     }
 
-    fn flags(&self) -> String {
-        let flags = [(self.listens(), 'P'), (self.queued.is_some(), 'x'), (self.blocked.is_some(), 'b')];
-        let flags: String = flags.into_iter().filter(|(is_set, _)| *is_set).map(|(_, flag)| flag).collect();
-        if flags.is_empty() { "N".to_owned() } else { flags }
+    /// One that has just called.
+    pub(crate) fn new(id: u64, address: SocketAddr, local: SocketAddr, descriptor: i32) -> Self {
+        Self {
+            id,
+            address,
+            local,
+            descriptor,
+            since: Instant::now(),
+            active: Instant::now(),
+            name: String::new(),
+            library: String::new(),
+            library_version: String::new(),
+            db: 0,
+            version: Version::Two,
+            user: crate::policy::DEFAULT_USER.into(),
+            queued: None,
+            queued_bytes: 0,
+            input_bytes: 0,
+            blocked: None,
+            subscribed: Subscribed::default(),
+            no_evict: false,
+            no_touch: false,
+            last_command: "",
+            commands: 0,
+            ending: Arc::default(),
+        }
     }
 
-    /// The line of `CLIENT LIST` and `CLIENT INFO`.
+    fn flags(&self) -> String {
+        let flags = [
+            (self.listens(), 'P'),
+            (self.blocked.is_some(), 'b'),
+            (self.queued.is_some(), 'x'),
+            (self.ending.is_told(), 'A'),
+            (self.no_evict, 'e'),
+            (self.no_touch, 'T'),
+        ];
+        let set: String = flags.into_iter().filter(|(is_set, _)| *is_set).map(|(_, letter)| letter).collect();
+        if set.is_empty() { "N".to_owned() } else { set }
+    }
+
+    /// The line of `CLIENT LIST` and `CLIENT INFO`. What nobody counts is zero.
     pub(crate) fn line(&self) -> String {
+        let Self { id, address, local, descriptor, name, db, input_bytes, queued_bytes, .. } = self;
+        let (age, idle) = (self.since.elapsed().as_secs(), self.active.elapsed().as_secs());
+        let (flags, multi) = (self.flags(), self.queued.map_or(-1, i64::from));
+        let total = input_bytes + queued_bytes;
+        let command = if self.last_command.is_empty() { "NULL" } else { self.last_command };
+        let user = String::from_utf8_lossy(&self.user);
+        let version = if self.version == Version::Three { 3 } else { 2 };
+        let (library, library_version, commands) = (&self.library, &self.library_version, self.commands);
         format!(
-            "id={} addr={} laddr={} name={} age={} flags={} db={} sub={} psub={} ssub={} multi={} cmd={} user=default lib-name={} lib-ver={} resp={} tot-cmds={}",
-            self.id,
-            self.address,
-            self.local,
-            self.name,
-            self.since.elapsed().as_secs(),
-            self.flags(),
-            self.db,
-            self.subscribed.channels,
-            self.subscribed.patterns,
-            self.subscribed.shards,
-            self.queued.map_or(-1, i64::from),
-            if self.last_command.is_empty() { "NULL" } else { self.last_command },
-            self.library,
-            self.library_version,
-            match self.version {
-                Version::Two => 2,
-                Version::Three => 3,
-            },
-            self.commands,
+            "id={id} addr={address} laddr={local} fd={descriptor} name={name} age={age} idle={idle} flags={flags} \
+             db={db} sub={} psub={} ssub={} multi={multi} qbuf={input_bytes} qbuf-free=0 argv-mem=0 \
+             multi-mem={queued_bytes} rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem={total} events=r cmd={command} \
+             user={user} redir=-1 resp={version} lib-name={library} lib-ver={library_version} tot-cmds={commands}",
+            self.subscribed.channels, self.subscribed.patterns, self.subscribed.shards,
         )
     }
 }

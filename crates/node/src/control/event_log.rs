@@ -79,5 +79,7 @@ pub(crate) fn name(command: &Command) -> &'static str {
         Command::ForgetNode { .. } => "forget_node",
         Command::Recover { .. } => "recover",
         Command::NoteClock { .. } => "note_clock",
+        Command::SetParameters { .. } => "set_parameters",
+        Command::ChangeUsers { .. } => "change_users",
     }
 }

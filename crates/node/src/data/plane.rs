@@ -154,6 +154,7 @@ impl Plane {
                 self.links.follow(&table);
                 self.start_new_groups(&table);
                 self.data.announced(now, &table, &mut self.telling, &mut self.out);
+                self.clients.iter().for_each(|clients| clients.policy_changed());
             }
             Event::Control(FromControl::Call(call)) => self.answer_call(call),
             Event::Control(FromControl::HandOver { group, to }) => {

@@ -1,5 +1,6 @@
 //! A data thread, put together.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -108,6 +109,7 @@ impl DataThread {
                 thread: self.thread,
                 mailboxes: mailboxes.clone(),
                 register: self.shared.register,
+                policy: RefCell::new(knowledge.policy()),
             })
         });
         let mut plane = Plane {

@@ -25,7 +25,7 @@ fn command() -> impl Strategy<Value = (Command, u64)> {
     let kind = (group, node(), replica(), boot(), prop::collection::vec(node(), 0..3));
     let creation = (0..4_u32, prop::collection::vec(replica(), 0..4));
     let late = prop_oneof![5 => Just(0), 1 => Just(1), 1 => Just(u64::MAX)];
-    let command = (0..11_u8, kind, creation).prop_map(
+    let command = (0..13_u8, kind, creation).prop_map(
         |(which, (group, node, learner, boot, dropped), (copies, members))| {
             let (expected, reason) = (ViewNumber(0), Reason::Silent);
             match which {
@@ -39,6 +39,11 @@ fn command() -> impl Strategy<Value = (Command, u64)> {
                 7 => Command::SetCopies { group, copies },
                 8 => Command::SetDrained { node, drained: copies % 2 == 0 },
                 9 => Command::ForgetNode { node },
+                10 => Command::SetParameters { values: [(copies.to_string(), node.to_string())].into() },
+                11 => Command::ChangeUsers {
+                    expected: 0,
+                    changes: [(vec![copies as u8], (copies % 2 == 0).then(|| vec![node.0 as u8]))].into(),
+                },
                 _ => {
                     Command::RegisterNode { node, registration: Registration { boot, ..registration(node) } }
                 }
@@ -60,7 +65,9 @@ fn expect(mut command: Command, late: u64, table: &Table) -> Command {
         | Command::AddLearner { expected, .. }
         | Command::RemoveLearner { expected, .. }
         | Command::AddMember { expected, .. } => *expected = ViewNumber(current.0.wrapping_sub(late)),
+        Command::ChangeUsers { expected, .. } => *expected = table.users().revision().wrapping_sub(late),
         Command::RegisterNode { .. }
+        | Command::SetParameters { .. }
         | Command::CreateGroup { .. }
         | Command::CreateDatabase { .. }
         | Command::SetCopies { .. }

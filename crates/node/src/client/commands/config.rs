@@ -1,63 +1,66 @@
-//! `CONFIG`: what clients and tools ask about the server.
+//! `CONFIG`: what clients and tools ask about the server, and what they set for the whole cluster.
 
 use onecopy_resp::Writer;
+use onecopy_views::{Command, UserChanges};
 
-use super::unknown_subcommand;
+use super::acl::propose;
+use super::{help, lower, misfit};
 use crate::client::Clients;
-use crate::config::Durability;
-use crate::text::glob;
+use crate::parameters;
+use crate::policy::DEFAULT_USER;
 
-/// `CONFIG GET pattern …`, `CONFIG RESETSTAT`
+/// `CONFIG GET|RESETSTAT|REWRITE|HELP`. `SET` takes its time.
 pub(super) fn config(clients: &Clients, args: &[&[u8]], reply: &mut Writer<'_>) -> Result<(), String> {
-    let word = args.first().map(|word| word.to_ascii_lowercase()).unwrap_or_default();
-    match (word.as_slice(), &args[1..]) {
+    match (lower(args.first()).as_slice(), &args[1..]) {
         (b"get", patterns @ [_, ..]) => {
-            let wanted = |name: &str| patterns.iter().any(|pattern| glob(pattern, name.as_bytes()));
-            let settings: Vec<(&str, String)> =
-                settings(clients).into_iter().filter(|(name, _)| wanted(name)).collect();
-            reply.map(settings.len());
-            for (name, value) in settings {
+            let shown = parameters::matching(patterns, &clients.knowledge.table(), &clients.config);
+            reply.map(shown.len());
+            for (name, value) in shown {
                 reply.bulk(name.as_bytes());
                 reply.bulk(value.as_bytes());
             }
         }
-        (b"resetstat", []) => reply.ok(),
-        (b"set" | b"rewrite", _) => {
-            return Err(
-                "ERR settings are changed in the configuration file of the node, or by its flags, and take \
-                        effect when it is restarted: 'onecopy config check' explains them"
-                    .to_owned(),
-            );
+        (b"resetstat", []) => {
+            clients.knowledge.data.clients.reset();
+            clients.knowledge.records.statistics().reset();
+            reply.ok();
         }
-        _ => return Err(unknown_subcommand("CONFIG", args)),
+        // What is set is kept already.
+        (b"rewrite", []) => reply.ok(),
+        (b"help", []) => help::reply(help::CONFIG, reply),
+        _ => return misfit("CONFIG", args),
     }
     Ok(())
 }
 
-/// The settings under the names that Redis gives them, and our own under theirs.
-fn settings(clients: &Clients) -> Vec<(&'static str, String)> {
-    let config = &clients.config;
-    let synced = config.durability == Durability::Disk;
+/// `CONFIG SET name value …`: all of them, or none.
+pub(in crate::client) async fn set_parameters(clients: &Clients, pairs: &[&[u8]]) -> Result<(), String> {
     let table = clients.knowledge.table();
-    let databases =
-        table.databases().map(|(_, database)| *database.numbers().end() + 1).max().unwrap_or_default();
-    let own_name = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
-    vec![
-        ("appendfsync", if synced { "always" } else { "everysec" }.to_owned()),
-        ("appendonly", own_name(true)),
-        ("bind", config.redis.ip().to_string()),
-        ("cluster-enabled", own_name(false)),
-        ("copies", config.copies.to_string()),
-        ("databases", databases.to_string()),
-        ("dir", config.data.display().to_string()),
-        ("durability", if synced { "disk" } else { "memory" }.to_owned()),
-        ("maxclients", config.limits.clients.to_string()),
-        ("maxmemory", config.maxmemory.to_string()),
-        ("maxmemory-policy", "noeviction".to_owned()),
-        ("port", config.redis.port().to_string()),
-        ("proto-max-bulk-len", config.limits.command_bytes.to_string()),
-        ("reads", config.reads.name().to_owned()),
-        ("save", String::new()),
-        ("timeout", "0".to_owned()),
-    ]
+    let is_password = |name: &&[u8]| name.eq_ignore_ascii_case(b"requirepass");
+    if pairs.iter().step_by(2).any(is_password) {
+        return match pairs {
+            [_, password] => set_password(clients, password).await,
+            _ => Err("ERR CONFIG SET failed (possibly related to argument 'requirepass') - it is set by itself: users and \
+                      parameters are not changed together"
+                .to_owned()),
+        };
+    }
+    let values = parameters::changes(pairs, table.settings(), &clients.config)?;
+    if table.settings().include(&values) {
+        return Ok(());
+    }
+    propose(clients, Command::SetParameters { values: values.clone() }).await?;
+    clients.knowledge.table_shows(|table| table.settings().include(&values)).await;
+    Ok(())
+}
+
+/// The only password of the user `default` from now on; none is needed if it is empty.
+async fn set_password(clients: &Clients, password: &[u8]) -> Result<(), String> {
+    super::acl::change_users(clients, |policy| {
+        let user = policy.user(DEFAULT_USER).ok_or("ERR there is no user 'default'")?;
+        let mut user = onecopy_keyspace::rights::User::clone(user);
+        user.set_password(password);
+        Ok(UserChanges::from([(DEFAULT_USER.to_vec(), Some(user.describe()))]))
+    })
+    .await
 }

@@ -2,10 +2,15 @@
 
 use onecopy_resp::{Version, Writer};
 
-use super::{SYNTAX, parse, update_peer};
+use onecopy_keyspace::rights::{PASSWORD_HASH_CHARS, hash};
+
+use super::{SYNTAX, note_denial, parse, update_peer};
 use crate::client::Clients;
 use crate::client::databases::Selected;
-use crate::client::session::Session;
+use crate::client::session::Who;
+use crate::client::session::{Hearing, Session};
+use crate::policy::DEFAULT_USER;
+use crate::records::Reason;
 use crate::status::ClientCounters;
 use crate::text::same_secret;
 
@@ -91,15 +96,14 @@ pub(super) fn auth(
     reply: &mut Writer<'_>,
 ) -> Result<(), String> {
     let (user, password): (&[u8], &[u8]) = match args {
-        [password] if clients.config.requirepass.is_empty() => {
-            let _ = password;
+        [_] if clients.policy().lets_everybody_in() => {
             return Err(
                 "ERR AUTH <password> called without any password configured for the default user. Are you \
                         sure your configuration is correct?"
                     .to_owned(),
             );
         }
-        [password] => (b"default", password),
+        [password] => (DEFAULT_USER, password),
         [user, password] => (user, password),
         _ => return Err(SYNTAX.to_owned()),
     };
@@ -108,27 +112,54 @@ pub(super) fn auth(
     Ok(())
 }
 
-fn check(clients: &Clients, session: &mut Session, user: &[u8], password: &[u8]) -> Result<(), String> {
-    let expected = clients.config.requirepass.as_bytes();
-    // Without a password everybody is the default user, whatever is given.
-    let right = user == b"default" && (expected.is_empty() || same_secret(expected, password));
-    if !right {
+/// Lets a client in as a user, or counts that it gave a wrong password.
+fn check(clients: &Clients, session: &mut Session, name: &[u8], password: &[u8]) -> Result<(), String> {
+    let policy = clients.policy();
+    let user = policy.user(name);
+    // Whoever is nobody is compared with one hash too, so that nobody learns who is known.
+    let given = hash(password);
+    let nobody = ["0".repeat(PASSWORD_HASH_CHARS)];
+    let is_known = match user.filter(|user| user.passwords().len() > 0) {
+        Some(user) => user.passwords().fold(false, |is_one, known| is_one | is_same(known, &given)),
+        None => nobody.iter().fold(false, |is_one, known| is_one | is_same(known, &given)),
+    };
+    let admitted = user.filter(|user| user.is_enabled() && (user.needs_no_password() || is_known));
+    let Some(user) = admitted else {
         ClientCounters::add(&clients.knowledge.data.clients.rejected, 1);
         clients.guesses.failed(session.address);
         session.wrong_passwords += 1;
         session.leaving |= session.wrong_passwords >= WRONG_PASSWORDS_MAX;
+        note_denial(clients, session, Reason::Auth, b"AUTH", name);
         return Err(WRONG_PASS.to_owned());
-    }
-    session.authenticated = true;
+    };
+    (session.authenticated, session.has_said_who) = (true, true);
+    session.who = Who::new(name, user.clone());
+    update_peer(clients, session);
     Ok(())
+}
+
+fn is_same(known: &str, given: &str) -> bool {
+    same_secret(known.as_bytes(), given.as_bytes())
+}
+
+/// Who a connection is that has not said anything else, and whether it need not.
+pub(in crate::client) fn default_user(clients: &Clients) -> (Who, bool) {
+    let policy = clients.policy();
+    let user = policy.user(DEFAULT_USER).cloned();
+    let user = user.unwrap_or_else(|| std::sync::Arc::new(onecopy_keyspace::rights::User::new(false)));
+    (Who::new(DEFAULT_USER, user), policy.lets_everybody_in())
 }
 
 /// `RESET`
 pub(super) fn reset(clients: &Clients, session: &mut Session, reply: &mut Writer<'_>) {
     session.selected = Selected::default();
     session.version = Version::Two;
-    session.authenticated = clients.config.requirepass.is_empty();
+    (session.who, session.authenticated) = default_user(clients);
+    session.has_said_who = false;
+    session.hearing = Hearing::All;
     update_peer(clients, session);
-    super::client::set_name(clients, session, String::new());
+    clients.register.with(clients.thread, session.id, |peer| {
+        (peer.no_evict, peer.no_touch, peer.name) = (false, false, String::new());
+    });
     reply.simple("RESET");
 }

@@ -67,11 +67,13 @@ impl Connection<'_> {
         if input.is_empty() {
             *input = BytesMut::new();
         }
+        let ending = self.ending.clone();
         let mut left = None;
         let outcome = loop {
             tokio::select! {
                 biased;
                 outcome = &mut answered => break outcome,
+                () = ending.told(), if left.is_none() => left = Some(std::io::ErrorKind::ConnectionAborted.into()),
                 lost = self.listen(input), if left.is_none() => left = lost.err(),
                 () = tokio::time::sleep(RELEASE_INTERVAL), if left.is_some() => {}
             }
@@ -87,8 +89,7 @@ impl Connection<'_> {
                 if matches!(failure, Reply::Unknown) {
                     release(self.clients, group, waiter);
                 }
-                self.output.writer(self.session.version).error(&explain(&failure));
-                ClientCounters::add(&self.clients.knowledge.data.clients.errors, 1);
+                self.complain(&explain(&failure));
             }
         }
         left.map_or(Ok(()), Err)
@@ -144,9 +145,8 @@ impl Connection<'_> {
     }
 
     /// `CLIENT UNBLOCK id [TIMEOUT|ERROR]`
-    pub(super) async fn unblock(&mut self, request: &Request<'_>) -> std::io::Result<()> {
-        let args: Vec<&[u8]> = request.iter().skip(2).collect();
-        let (id, reason) = match args.as_slice() {
+    pub(super) async fn unblock(&mut self, args: &[&[u8]]) -> std::io::Result<()> {
+        let (id, reason) = match args {
             [id] => (*id, b"TIMEOUT".as_slice()),
             [id, reason] if reason.eq_ignore_ascii_case(b"timeout") => (*id, b"TIMEOUT".as_slice()),
             [id, reason] if reason.eq_ignore_ascii_case(b"error") => (*id, b"ERROR".as_slice()),
@@ -173,8 +173,7 @@ impl Connection<'_> {
     }
 
     pub(super) fn fail(&mut self, error: &str) -> std::io::Result<()> {
-        self.output.writer(self.session.version).error(error);
-        ClientCounters::add(&self.clients.knowledge.data.clients.errors, 1);
+        self.complain(error);
         Ok(())
     }
 }

@@ -9,6 +9,7 @@ use onecopy_resp::Request;
 use tokio::sync::oneshot;
 
 use super::{Connection, READ_BYTES_MAX, REPLY_BYTES_WANTED, SEGMENT_COMMANDS_MAX};
+use crate::client::accounting::{self, Tally};
 use crate::client::databases::localised;
 use crate::client::failure::explain;
 use crate::client::session::Session;
@@ -20,11 +21,14 @@ use crate::status::ClientCounters;
 pub(super) struct Segment {
     pub(super) builder: SegmentBuilder,
     pub(super) kind: Kind,
+    /// Which commands it has.
+    pub(super) tally: Tally,
 }
 
 impl Segment {
     pub(super) fn new(session: &Session) -> Self {
-        Self { builder: SegmentBuilder::new(session.selected.local, session.version), kind: Kind::Read }
+        let builder = SegmentBuilder::new(session.selected.local, session.version);
+        Self { builder, kind: Kind::Read, tally: Tally::default() }
     }
 }
 
@@ -42,8 +46,7 @@ impl Connection<'_> {
             Err(error) => {
                 // Replies come in the order of the requests.
                 self.submit().await?;
-                self.output.writer(self.session.version).error(&error);
-                ClientCounters::add(&self.clients.knowledge.data.clients.errors, 1);
+                self.complain(&error);
             }
         }
         Ok(())
@@ -70,8 +73,7 @@ impl Connection<'_> {
                 failure => {
                     let name = table.database(group).map(|database| database.name).unwrap_or_default();
                     let error = format!("{}; this is said of the database {name}", explain(&failure));
-                    self.output.writer(self.session.version).error(&error);
-                    ClientCounters::add(&self.clients.knowledge.data.clients.errors, 1);
+                    self.complain(&error);
                     return Ok(());
                 }
             }
@@ -98,10 +100,19 @@ impl Connection<'_> {
         if spec.kind != command::Kind::Read {
             self.segment.kind = Kind::Write;
         }
+        self.segment.tally.count(spec);
+        self.carry_rights(spec);
         self.clients.register.with(self.clients.thread, self.session.id, |peer| {
             peer.last_command = spec.name;
             peer.commands += 1;
         });
+    }
+
+    /// A script may do no more than the client: its rights travel with the request.
+    fn carry_rights(&mut self, spec: &'static Spec) {
+        if let Some(rights) = self.session.who.rights.as_ref().filter(|_| spec.carries_rights()) {
+            self.segment.builder.carry_rights(rights.clone());
+        }
     }
 
     /// Submits the segment, if there is something in it, and waits for the replies.
@@ -128,8 +139,9 @@ impl Connection<'_> {
 
     /// Hands in a segment, and waits for what becomes of it.
     pub(super) async fn ask(&mut self, group: GroupId, segment: Segment) -> std::io::Result<Reply> {
-        let Segment { builder, kind } = segment;
+        let Segment { builder, kind, tally } = segment;
         let segment = builder.finish().freeze();
+        let (began, body) = (std::time::Instant::now(), segment.clone());
         self.share.resize(segment.len());
         self.relieve().await?;
         let (reply, answered) = oneshot::channel();
@@ -137,7 +149,11 @@ impl Connection<'_> {
         let submission = Submission { kind, segment, client };
         self.clients.inbox.push(Event::Submitted { group, submission });
         // Without an answer the node is stopping.
-        answered.await.map_err(|_| std::io::ErrorKind::ConnectionAborted.into())
+        let answer =
+            answered.await.map_err(|_| std::io::Error::from(std::io::ErrorKind::ConnectionAborted))?;
+        let replies = if let Reply::Done { reply, .. } = &answer { Some(reply) } else { None };
+        accounting::executed(self.clients, &self.session, &tally, began.elapsed(), &body, replies);
+        Ok(answer)
     }
 
     /// Learns from the size of the replies how many commands the next segment should take.

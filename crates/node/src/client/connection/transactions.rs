@@ -13,15 +13,15 @@ use tokio::sync::oneshot;
 
 use super::segment::{Segment, push_bit_by_bit};
 use super::subscriptions::{is_about_channels, is_about_subscriptions};
-use super::{Connection, OWN_REPLY_BYTES_MAX};
+use super::{Connection, OWN_REPLY_BYTES_MAX, is_for_data};
+use crate::client::accounting::Tally;
 use crate::client::commands;
 use crate::client::databases::{OUT_OF_RANGE, localised, spans};
 use crate::client::failure::explain;
-use crate::client::queue::{Filling, Own, Queue, is_executed};
+use crate::client::queue::{Filling, Finished, Own, Queue, is_executed};
 use crate::client::watched::Watched;
 use crate::data::inbox::Event;
 use crate::data::threads::Client;
-use crate::status::ClientCounters;
 
 const ABORTED: &str = "EXECABORT Transaction discarded because of previous errors.";
 const NOT_HERE: &str = "ERR Command not allowed inside a transaction";
@@ -56,8 +56,10 @@ impl Connection<'_> {
             self.refuse_queue(&command::unknown_command(&args));
             return Ok(());
         };
-        if let Err(error) = spec.check_arity(request.len()) {
-            let error = error.to_string();
+        let args: Vec<&[u8]> = request.iter().take(2).collect();
+        let is_right = spec.check_arity(request.len()).map_err(|error| error.to_string());
+        if let Err(error) = is_right.and_then(|()| commands::check_subcommand_of(spec, &args, request.len()))
+        {
             if spec.name == "exec" {
                 self.leave_transaction();
                 let reason = error.strip_prefix("ERR ").unwrap_or(&error);
@@ -80,7 +82,7 @@ impl Connection<'_> {
                 if spec.name == "reset" {
                     self.give_up_subscriptions().await?;
                 }
-                return self.answer(request).await;
+                return self.answer(&request.iter().collect::<Vec<_>>()).await;
             }
             // What is said in one protocol, or to one client, stays so until its end.
             "hello" | "auth" | "failover" => self.refuse_queue(NOT_HERE),
@@ -117,7 +119,7 @@ impl Connection<'_> {
         let table = self.clients.knowledge.table();
         match spec.name {
             "select" => queue.select(request.get(1).unwrap_or_default(), &table),
-            name if commands::lookup(name.as_bytes()).is_some() => {
+            name if commands::lookup(name.as_bytes()).is_some() || !is_for_data(spec, request) => {
                 queue.own(request.iter().map(<[u8]>::to_vec).collect());
             }
             _ if is_about_channels(spec) && queue.selected().group != MAIN => {
@@ -163,8 +165,9 @@ impl Connection<'_> {
             }
             return Ok(());
         }
-        let (group, kind, builder, own) = queue.finish();
-        let outcome = self.ask(group, Segment { builder, kind }).await?;
+        let finished = queue.finish(self.session.who.rights.as_ref());
+        let Finished { group, kind, builder, tally, own } = finished;
+        let outcome = self.ask(group, Segment { builder, kind, tally }).await?;
         if matches!(outcome, Reply::Done { .. }) {
             // It has ended with the transaction.
             self.watched = None;
@@ -181,8 +184,9 @@ impl Connection<'_> {
                             let before = filling.through(place).ok_or(std::io::ErrorKind::InvalidData)?;
                             self.output.push(before);
                             let args: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
-                            let mut writer = self.output.writer(self.session.version);
-                            commands::answer(self.clients, &mut self.session, &args, &mut writer);
+                            self.session.in_transaction = true;
+                            self.answer(&args).await?;
+                            self.session.in_transaction = false;
                         }
                     }
                 }
@@ -217,7 +221,10 @@ impl Connection<'_> {
         }
         let mut builder = SegmentBuilder::new(selected.local, self.session.version).watched(watched.id);
         builder.push(request.iter());
-        match self.ask(selected.group, Segment { builder, kind: Kind::Write }).await? {
+        match self
+            .ask(selected.group, Segment { builder, kind: Kind::Write, tally: Tally::default() })
+            .await?
+        {
             Reply::Done { reply, .. } => {
                 if !is_first || reply.first() != Some(&b'-') {
                     self.watched = Some(watched);
@@ -240,7 +247,9 @@ impl Connection<'_> {
     pub(super) fn leave_transaction(&mut self) {
         self.queue = None;
         self.end_watch();
-        self.clients.register.with(self.clients.thread, self.session.id, |peer| peer.queued = None);
+        self.clients.register.with(self.clients.thread, self.session.id, |peer| {
+            (peer.queued, peer.queued_bytes) = (None, 0);
+        });
     }
 
     /// Nothing is watched any more, and the copies are told. Nobody waits for that: no other watch has its
@@ -255,25 +264,21 @@ impl Connection<'_> {
         self.clients.inbox.push(Event::Submitted { group: watched.selected.group, submission });
     }
 
-    fn refuse_queue(&mut self, error: &str) {
+    pub(super) fn refuse_queue(&mut self, error: &str) {
         if let Some(queue) = &mut self.queue {
             queue.refuse();
         }
         self.complain(error);
     }
 
-    fn complain(&mut self, error: &str) {
-        self.output.writer(self.session.version).error(error);
-        ClientCounters::add(&self.clients.knowledge.data.clients.errors, 1);
-    }
-
     /// Shows in `CLIENT LIST` how much is queued.
     fn show_queue(&self, spec: &'static Spec) {
         let queued = self.queue.as_ref().map(|queue| queue.count());
+        let bytes = self.queue.as_ref().map_or(0, |queue| queue.bytes());
         self.clients.register.with(self.clients.thread, self.session.id, |peer| {
             peer.last_command = spec.name;
             peer.commands += 1;
-            peer.queued = queued;
+            (peer.queued, peer.queued_bytes) = (queued, bytes);
         });
     }
 }

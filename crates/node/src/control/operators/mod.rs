@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use onecopy_core::Instant;
-use onecopy_views::Table;
+use onecopy_views::{Command, Table};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::operation::{Operated, Operation};
@@ -24,10 +24,19 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How long an answer may take before the question is asked again.
 const REPEAT: Duration = Duration::from_millis(700);
 
-/// An operation, and who waits for its outcome.
+/// What somebody wants done.
+#[derive(Debug)]
+pub(crate) enum Wanted {
+    /// By an operator.
+    Operation(Operation),
+    /// By a client: a command for the view table, checked already.
+    Command(Command),
+}
+
+/// Something that is wanted, and who waits for its outcome.
 #[derive(Debug)]
 pub(crate) struct Request {
-    pub(crate) operation: Operation,
+    pub(crate) wanted: Wanted,
     pub(crate) answer: oneshot::Sender<Operated>,
 }
 
@@ -38,9 +47,18 @@ pub(crate) struct Operators(pub(crate) mpsc::UnboundedSender<Request>);
 impl Operators {
     /// Has something done. Bounded in time.
     pub(crate) async fn ask(&self, operation: Operation) -> Operated {
+        self.want(Wanted::Operation(operation)).await
+    }
+
+    /// Has a command executed on the view table. Bounded in time.
+    pub(crate) async fn propose(&self, command: Command) -> Operated {
+        self.want(Wanted::Command(command)).await
+    }
+
+    async fn want(&self, wanted: Wanted) -> Operated {
         let (answer, answered) = oneshot::channel();
         let stopping = || Operated::unknown("the node is stopping: ask another one");
-        match self.0.send(Request { operation, answer }) {
+        match self.0.send(Request { wanted, answer }) {
             Ok(()) => answered.await.unwrap_or_else(|_| stopping()),
             Err(_) => stopping(),
         }
@@ -72,20 +90,19 @@ impl PendingOperations {
 
     /// Takes a request. What makes no sense is answered at once.
     pub(crate) fn take(&mut self, now: Instant, request: Request, table: &Table) {
-        let Request { operation, answer } = request;
-        let question = match operation {
-            Operation::Copies { copies, .. }
-            | Operation::SetDatabase { copies, .. }
-            | Operation::CreateDatabase { copies: Some(copies), .. }
-                if (1..self.min_copies).contains(&copies) =>
-            {
-                Err(format!(
-                    "copies = {copies} is less than min_copies = {}: no write would be taken any more. Start the \
+        let Request { wanted, answer } = request;
+        let question = match wanted {
+            Wanted::Command(command) => Ok(Question::Command(command)),
+            Wanted::Operation(
+                Operation::Copies { copies, .. }
+                | Operation::SetDatabase { copies, .. }
+                | Operation::CreateDatabase { copies: Some(copies), .. },
+            ) if (1..self.min_copies).contains(&copies) => Err(format!(
+                "copies = {copies} is less than min_copies = {}: no write would be taken any more. Start the \
                      nodes with a smaller min_copies first",
-                    self.min_copies
-                ))
-            }
-            operation => Question::of(operation, table),
+                self.min_copies
+            )),
+            Wanted::Operation(operation) => Question::of(operation, table),
         };
         match question {
             Ok(question) => {

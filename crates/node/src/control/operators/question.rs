@@ -146,6 +146,8 @@ fn shows(command: &Command, table: &Table) -> bool {
         Command::Recover { group, expected, sole, .. } => table.groups().get(group).is_some_and(|group| {
             group.view.number > *expected && group.view.primary == sole.node && group.view.is_member(sole)
         }),
+        Command::SetParameters { values } => table.settings().include(values),
+        Command::ChangeUsers { changes, .. } => table.users().include(changes),
         _ => false,
     }
 }

@@ -44,7 +44,7 @@ fn handed_over(mut table: Table) -> Table {
 
 fn take(operators: &mut PendingOperations, operation: Operation) -> oneshot::Receiver<Operated> {
     let (answer, answered) = oneshot::channel();
-    operators.take(NOW, Request { operation, answer }, &table());
+    operators.take(NOW, Request { wanted: Wanted::Operation(operation), answer }, &table());
     answered
 }
 

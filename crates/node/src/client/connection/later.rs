@@ -1,0 +1,61 @@
+//! Commands that a connection answers by itself, once something has happened elsewhere: at the view service,
+//! at the primary, or just later.
+
+use super::Connection;
+use crate::client::commands;
+use crate::client::failover::failover;
+
+impl Connection<'_> {
+    /// Answers a command that takes its time, if this is one. What was asked for before is answered.
+    pub(super) async fn answer_later(&mut self, args: &[&[u8]]) -> std::io::Result<bool> {
+        let is =
+            |at: usize, word: &str| args.get(at).is_some_and(|arg| arg.eq_ignore_ascii_case(word.as_bytes()));
+        let Some(spec) = args.first().and_then(|name| commands::lookup(name)) else { return Ok(false) };
+        let is_right = spec.check_arity(args.len()).is_ok() && commands::check_subcommand(spec, args).is_ok();
+        if !is_right {
+            return Ok(false);
+        }
+        let began = std::time::Instant::now();
+        let outcome = match spec.name {
+            "failover" => self.fail_over(&args[1..]).await,
+            "config" if is(1, "set") => commands::set_parameters(self.clients, &args[2..]).await,
+            "acl" if is(1, "setuser") => commands::set_user(self.clients, args[2], &args[3..]).await,
+            "acl" if is(1, "deluser") => match commands::remove_users(self.clients, &args[2..]).await {
+                Ok(count) => {
+                    self.writer().length(count);
+                    self.note_own(began.elapsed(), args);
+                    return Ok(true);
+                }
+                Err(error) => Err(error),
+            },
+            "client" if is(1, "unblock") => {
+                self.unblock(&args[2..]).await?;
+                self.note_own(began.elapsed(), args);
+                return Ok(true);
+            }
+            "debug" => match commands::sleep_time(args) {
+                Some(time) => {
+                    let ending = self.ending.clone();
+                    tokio::select! {
+                        () = tokio::time::sleep(time) => {}
+                        () = ending.told() => {}
+                    }
+                    Ok(())
+                }
+                None => return Ok(false),
+            },
+            _ => return Ok(false),
+        };
+        match outcome {
+            Ok(()) => self.writer().ok(),
+            Err(error) => self.complain(&error),
+        }
+        self.note_own(began.elapsed(), args);
+        Ok(true)
+    }
+
+    async fn fail_over(&mut self, args: &[&[u8]]) -> Result<(), String> {
+        let args: Vec<Vec<u8>> = args.iter().map(|arg| arg.to_vec()).collect();
+        failover(self.clients, self.session.selected.group, &args).await
+    }
+}

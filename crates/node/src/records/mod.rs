@@ -1,0 +1,86 @@
+//! What a node remembers of what its clients did: slow commands, how long commands take, errors, and what
+//! was denied. It is about this process, bounded, and gone with it.
+
+mod denials;
+mod histogram;
+mod latency;
+mod slow_log;
+mod statistics;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crate::lock::lock;
+pub(crate) use denials::{Denials, Reason};
+pub(crate) use latency::Latency;
+pub(crate) use slow_log::SlowLog;
+pub(crate) use statistics::Statistics;
+
+/// How often something happens is counted over at least so long.
+const RATE_INTERVAL: Duration = Duration::from_millis(100);
+
+/// All of it.
+#[derive(Debug, Default)]
+pub(crate) struct Records {
+    slow: Mutex<SlowLog>,
+    latency: Mutex<Latency>,
+    statistics: Mutex<Statistics>,
+    denials: Mutex<Denials>,
+    /// The most memory that was used whenever somebody asked.
+    peak: AtomicU64,
+    /// How many commands there had been when somebody last asked, and how many there were in a second then.
+    rate: Mutex<Option<Rate>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Rate {
+    at: Instant,
+    commands: u64,
+    per_second: u64,
+}
+
+impl Records {
+    pub(crate) fn slow(&self) -> MutexGuard<'_, SlowLog> {
+        lock(&self.slow)
+    }
+
+    pub(crate) fn latency(&self) -> MutexGuard<'_, Latency> {
+        lock(&self.latency)
+    }
+
+    pub(crate) fn statistics(&self) -> MutexGuard<'_, Statistics> {
+        lock(&self.statistics)
+    }
+
+    /// The most memory that was used, with what is now.
+    pub(crate) fn peak(&self, used: u64) -> u64 {
+        self.peak.fetch_max(used, Ordering::Relaxed).max(used)
+    }
+
+    /// How many commands there were in a second, since somebody asked before; `commands` in all.
+    pub(crate) fn rate(&self, commands: u64) -> u64 {
+        let mut rate = lock(&self.rate);
+        let (at, before) = (
+            Instant::now(),
+            rate.map_or((None, 0, 0), |rate| (Some(rate.at), rate.commands, rate.per_second)),
+        );
+        let elapsed = before.0.map(|then| at - then).unwrap_or_default();
+        if elapsed < RATE_INTERVAL && before.0.is_some() {
+            return before.2;
+        }
+        let count = commands.saturating_sub(before.1) as f64;
+        let per_second = if elapsed.is_zero() { 0 } else { (count / elapsed.as_secs_f64()) as u64 };
+        *rate = Some(Rate { at, commands, per_second });
+        per_second
+    }
+
+    pub(crate) fn denials(&self) -> MutexGuard<'_, Denials> {
+        lock(&self.denials)
+    }
+}
+
+/// The time of day, since 1970.
+pub(crate) fn time_of_day() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}

@@ -1,0 +1,95 @@
+//! What is set for the whole cluster: parameters by their names, as texts. What they mean is no business of
+//! the view service; it keeps them, and tells every node.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::command::Rejection;
+
+/// The longest name of a parameter, in bytes.
+const NAME_BYTES_MAX: usize = 64;
+/// The longest value, in bytes.
+const VALUE_BYTES_MAX: usize = 4096;
+/// So many parameters may be set.
+const SETTINGS_MAX: usize = 512;
+
+/// The parameter that groups look at themselves: entries say how much memory there may be.
+const MAXMEMORY: &str = "maxmemory";
+
+/// The parameters that somebody has set. All others have the value that each node starts with.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Settings(BTreeMap<String, String>);
+
+impl Settings {
+    /// What a parameter is set to.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// The bytes of data beyond which commands that need more are refused, on each node, if they are set; 0:
+    /// there is no limit.
+    #[must_use]
+    pub fn memory_max(&self) -> Option<u64> {
+        self.get(MAXMEMORY)?.parse().ok()
+    }
+
+    /// All of them, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// Whether all of these are set so.
+    #[must_use]
+    pub fn include(&self, wanted: &BTreeMap<String, String>) -> bool {
+        wanted.iter().all(|(name, value)| self.0.get(name) == Some(value))
+    }
+
+    /// Sets some, all of them or none.
+    pub(crate) fn set(&mut self, wanted: &BTreeMap<String, String>) -> Result<(), Rejection> {
+        let is_too_long =
+            |(name, value): (&String, &String)| name.len() > NAME_BYTES_MAX || value.len() > VALUE_BYTES_MAX;
+        if wanted.iter().any(is_too_long) {
+            return Err(Rejection::NotAllowed("the name or the value of a parameter is too long"));
+        }
+        if self.include(wanted) {
+            return Err(Rejection::NoChange);
+        }
+        let new = wanted.keys().filter(|name| !self.0.contains_key(*name)).count();
+        if self.0.len() + new > SETTINGS_MAX {
+            return Err(Rejection::NotAllowed("too many parameters are set"));
+        }
+        self.0.extend(wanted.iter().map(|(name, value)| (name.clone(), value.clone())));
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn all_are_set_or_none() {
+        let mut settings = Settings::default();
+        assert_eq!(settings.set(&wanted(&[("a", "1"), ("b", "2")])), Ok(()));
+        assert_eq!(settings.set(&wanted(&[("b", "2")])), Err(Rejection::NoChange));
+        let long = "x".repeat(VALUE_BYTES_MAX + 1);
+        assert!(settings.set(&wanted(&[("a", "3"), ("c", &long)])).is_err());
+        assert_eq!(settings.iter().collect::<Vec<_>>(), [("a", "1"), ("b", "2")]);
+    }
+
+    #[test]
+    fn only_so_many_are_kept() {
+        let mut settings = Settings::default();
+        for number in 0..SETTINGS_MAX {
+            settings.set(&wanted(&[(&number.to_string(), "")])).expect("there is room");
+        }
+        assert!(settings.set(&wanted(&[("one more", "")])).is_err());
+        assert_eq!(settings.set(&wanted(&[("0", "changed")])), Ok(()));
+    }
+}
