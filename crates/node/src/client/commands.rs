@@ -11,6 +11,8 @@ mod help;
 mod latency;
 mod lolwut;
 mod memory;
+#[cfg(test)]
+mod page;
 mod slow_log;
 mod table;
 mod waiting;

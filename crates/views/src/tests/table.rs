@@ -213,7 +213,10 @@ fn a_table_with_a_view_that_is_none_is_corrupt() {
     let since = std::collections::BTreeMap::<NodeId, u64>::new();
     let clocks = std::collections::BTreeMap::<NodeId, ClockError>::new();
     let databases = std::collections::BTreeMap::<GroupId, crate::Database>::new();
-    let table = (1_u64, nodes, lives, since, &nobody, &nobody, groups, events, clocks, databases);
+    let (settings, users) = (crate::Settings::default(), crate::Users::default());
+    // A tuple has at most twelve parts that can be written: the last two are one that looks the same.
+    let set = (settings, users);
+    let table = (1_u64, nodes, lives, since, &nobody, &nobody, groups, events, clocks, databases, set);
     let bytes = postcard::to_stdvec(&table).unwrap();
     let error = Table::decode(&bytes).unwrap_err();
     assert!(error.reason.contains("is not a valid view"), "{error}");

@@ -1,0 +1,147 @@
+//! The page of commands in the documentation, which is made of the tables: what is there is what is found.
+
+use std::fmt::Write as _;
+
+use onecopy_keyspace::command::catalogue::{self, Listing};
+
+use super::table::is_there;
+
+const PAGE: &str = include_str!("../../../../../docs/commands.md");
+/// What stands above the tables, by hand, ends with this line.
+const MARK: &str =
+    "<!-- made from the tables of commands: UPDATE_PAGES=1 cargo test -p onecopy-node page -->\n";
+
+/// What is there and differs, and how.
+const DIFFERENCES: &[(&str, &str)] = &[
+    ("acl|load", "nothing to do: users are kept by the view service"),
+    ("acl|log", "of the node that is asked"),
+    ("acl|save", "nothing to do: users are kept by the view service"),
+    ("asking", "answered as by a Redis without cluster support"),
+    ("bgrewriteaof", "nothing to do: the log is kept short by itself"),
+    ("bgsave", "nothing to do: what is acknowledged is saved"),
+    ("client|kill", "of the node that is asked"),
+    ("client|list", "of the node that is asked; memory that nobody counts is 0"),
+    ("client|no-evict", "shown, without effect"),
+    ("client|no-touch", "shown, without effect"),
+    ("client|pause", "of the node that is asked"),
+    ("client|unblock", "of the node that is asked"),
+    ("cluster", "answered as by a Redis without cluster support"),
+    ("config|get", "see [parameters](parameters.md)"),
+    ("config|rewrite", "nothing to do: what is set is kept"),
+    ("config|set", "for all nodes, and kept; see [parameters](parameters.md)"),
+    ("debug", "SLEEP (this connection alone) and SET-ACTIVE-EXPIRE (without effect)"),
+    ("failover", "answers when it has happened; `TO host port` alone"),
+    ("function|stats", "no script is ever found running"),
+    ("info", "of the node that is asked; what nobody counts is 0"),
+    ("lastsave", "the time of the question: what is acknowledged is saved"),
+    ("latency|histogram", "from being handed in to being answered"),
+    ("lolwut", "boats"),
+    ("memory|malloc-stats", "the allocator tells nothing"),
+    ("memory|purge", "nothing to do"),
+    ("memory|stats", "fewer fields"),
+    ("memory|usage", "what counts against the memory limit; SAMPLES changes nothing"),
+    ("module", "LIST alone, which is empty"),
+    ("object|freq", "always an error: it is not counted"),
+    ("object|idletime", "always an error: it is not remembered"),
+    ("object|refcount", "always 1"),
+    ("pfcount", "a read: it caches nothing in the string"),
+    ("readonly", "accepted: every node serves reads"),
+    ("readwrite", "accepted: every node takes writes"),
+    ("role", "`master` at every node, with the other copies as its replicas"),
+    ("save", "nothing to do: what is acknowledged is saved"),
+    ("script|debug", "accepted: there is no debugger"),
+    ("script|kill", "no script is ever found running: those that run too long are stopped, and undone"),
+    ("slowlog|get", "of the node that is asked; from being handed in to being answered"),
+    ("touch", "counts keys: access times are not remembered"),
+    ("wait", "returns at once: an acknowledged write is on every copy"),
+    ("waitaof", "returns at once: an acknowledged write is in every log"),
+];
+
+/// What is not there, and why; a command stands for its subcommands.
+const ABSENT: &[(&str, &str)] = &[
+    ("client|caching", "clients' caches are not tracked yet"),
+    ("client|getredir", "clients' caches are not tracked yet"),
+    ("client|tracking", "clients' caches are not tracked yet"),
+    ("client|trackinginfo", "clients' caches are not tracked yet"),
+    ("cluster", "clients see one server, whichever node they ask"),
+    ("migrate", "not yet"),
+    ("module", "no modules are loaded"),
+    ("monitor", "not yet"),
+    ("pfselftest", "for the developers of Redis"),
+    ("psubscribe", "not yet"),
+    ("psync", "nobody replicates from a node but other nodes"),
+    ("publish", "not yet"),
+    ("pubsub", "not yet"),
+    ("punsubscribe", "not yet"),
+    ("replconf", "nobody replicates from a node but other nodes"),
+    ("replicaof", "copies are made by Onecopy itself"),
+    ("restore-asking", "of Redis Cluster's own"),
+    ("shutdown", "nodes are stopped by who runs them (SIGTERM)"),
+    ("slaveof", "copies are made by Onecopy itself"),
+    ("spublish", "not yet"),
+    ("ssubscribe", "not yet"),
+    ("subscribe", "not yet"),
+    ("sunsubscribe", "not yet"),
+    ("sync", "nobody replicates from a node but other nodes"),
+    ("unsubscribe", "not yet"),
+];
+
+fn said(table: &[(&str, &'static str)], name: &str) -> Option<&'static str> {
+    table.iter().find(|(known, _)| *known == name).map(|(_, said)| *said)
+}
+
+/// The column that says whether a command is there, and what there is to say about that.
+fn standing(listing: &'static Listing) -> (&'static str, &'static str) {
+    if is_there(listing) {
+        return said(DIFFERENCES, listing.name).map_or(("yes", ""), |difference| ("yes", difference));
+    }
+    let command = listing.name.split('|').next().unwrap_or_default();
+    let why = said(ABSENT, listing.name).or_else(|| said(ABSENT, command));
+    ("no", why.unwrap_or_else(|| panic!("{} is not there, and nobody says why", listing.name)))
+}
+
+fn page() -> String {
+    let (above, _) = PAGE.split_once(MARK).expect("the page has its mark");
+    let mut page = format!("{above}{MARK}");
+    let mut groups: Vec<&str> = catalogue::all().iter().map(|listing| listing.group).collect();
+    groups.sort_unstable();
+    groups.dedup();
+    for group in groups {
+        let members = || catalogue::all().iter().copied().filter(|listing| listing.group == group);
+        let there = members().filter(|listing| is_there(listing)).count();
+        write!(
+            page,
+            "\n## {group}\n\n{there} of {} are there.\n\n| command | since | there | difference, or why not |\n| --- | --- | --- | --- |\n",
+            members().count()
+        )
+        .expect("a string takes everything");
+        for listing in members() {
+            let (there, said) = standing(listing);
+            let name = listing.name.replace('|', " ").to_uppercase();
+            let since = if listing.since.is_empty() { "Onecopy" } else { listing.since };
+            writeln!(page, "| `{name}` | {since} | {there} | {said} |").expect("a string takes everything");
+        }
+    }
+    page
+}
+
+#[test]
+fn the_page_of_commands_is_current() {
+    let page = page();
+    if std::env::var_os("UPDATE_PAGES").is_some() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/commands.md");
+        std::fs::write(path, &page).expect("the page can be written");
+    } else {
+        assert_eq!(PAGE, page, "docs/commands.md is old: UPDATE_PAGES=1 cargo test -p onecopy-node page");
+    }
+}
+
+#[test]
+fn nothing_is_said_of_commands_that_there_are_not() {
+    for (name, _) in DIFFERENCES.iter().chain(ABSENT) {
+        assert!(catalogue::find(name).is_some(), "{name}");
+    }
+    for (name, _) in DIFFERENCES {
+        assert!(catalogue::find(name).is_some_and(is_there), "{name} is not there");
+    }
+}
