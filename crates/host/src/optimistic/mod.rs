@@ -1,0 +1,538 @@
+//! A copy of an optimistic database: the room beside that of the groups with a log in common.
+//!
+//! There is no primary, no view that anybody must agree to, and no entry that all copies execute in the same
+//! order. A copy executes what its node's clients ask for at once, on [what it has seen](onecopy_merge), makes
+//! an update of it, writes that down, answers, and tells the others. What it hears from them it shows as soon
+//! as everything is there that the maker of an update had seen. So it serves also if it sees nobody else, and
+//! copies that have heard of the same updates are the same.
+//!
+//! # Turns
+//!
+//! As everywhere in this crate: what has happened is handed in ([`OptimisticCopy::offer`],
+//! [`OptimisticCopy::received`] and the others), and [`OptimisticCopy::end_turn`] does what follows. All that
+//! a turn changes, in the order in which it changed, is one entry of the log.
+//!
+//! # What waits for the disk
+//!
+//! - Answers to clients, also to those who have only read (rule O3).
+//! - Own updates, before anybody else hears of them, by whatever way (rule O5): an update that is lost and was
+//!   heard of would have its name given to another one after the restart.
+//! - What a copy says that it has seen: others may forget it.
+//!
+//! # Lives
+//!
+//! A copy names its updates by the number of its life, which the view table gives out: the version of the table
+//! with which the life of the node was registered. It makes updates only once it has seen that the table knows
+//! of *this start* of the node. Then its data directory is no old image, and no update that it has forgotten is
+//! known to others under a name that it would give again.
+//!
+//! | module | what |
+//! | --- | --- |
+//! | [`message`], `record` | what copies say to each other, and what they write down |
+//! | `serving`, `sessions` | the requests of clients, and what is remembered of them |
+//! | `streaming`, `window`, `peer` | updates on their way to others |
+//! | `repairing` | what was missed for longer than anybody remembers |
+//! | `imaging` | images of the state |
+
+mod imaging;
+pub mod message;
+mod peer;
+mod record;
+mod repairing;
+mod serving;
+mod sessions;
+mod settings;
+mod streaming;
+#[cfg(test)]
+mod tests;
+mod window;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use bytes::Bytes;
+use onecopy_core::{Entry, EntryId, Epoch, GroupId, Index, Instant, NodeId, Rules, Ticket, Timestamp, Write};
+use onecopy_merge::repair::Joined;
+use onecopy_merge::{Clock, Delta, Received, Replica, ReplicaId, Requests, foldable};
+use onecopy_views::Table;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+use crate::disk::Out;
+use crate::group::GroupEffect;
+use crate::journal::Journal;
+use crate::message::GroupMessage;
+use imaging::Taking;
+use peer::Peer;
+pub use record::{CorruptCopy, is_optimistic};
+use record::{Record, decode, decode_state, encode, encode_state};
+use repairing::Repair;
+pub use repairing::Repairs;
+use serving::Serving;
+use sessions::Sessions;
+pub use settings::{Restored, Settings};
+use window::Window;
+
+/// All entries have this epoch: nobody else writes to the log.
+const EPOCH: Epoch = Epoch(1);
+/// A disk that has not finished a write for so long stands still.
+const DISK_PATIENCE: Duration = Duration::from_secs(1);
+/// So many keys that are due are removed in one turn.
+const EXPIRED_TOGETHER: usize = 256;
+/// So much news is kept for whoever tells people.
+const NEWS_MAX: usize = 64;
+
+/// What people may want to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    /// The copy has a number now, and serves.
+    Lives(ReplicaId),
+    /// It has repaired itself.
+    Repaired {
+        /// From whose state.
+        from: NodeId,
+        /// How many keys, and parts of large keys, differed.
+        differing: u64,
+        /// Bytes that were received.
+        bytes: u64,
+        /// How long it took.
+        took: Duration,
+    },
+    /// Another copy has seen the same and holds something else: a memory or a disk has failed, or the program.
+    Differs {
+        /// Who.
+        from: NodeId,
+    },
+    /// Somebody's wall clock is far ahead of this node's.
+    ClockAhead {
+        /// Which life made the update.
+        replica: ReplicaId,
+        /// By how much.
+        by_ms: u64,
+    },
+    /// Another copy has said what makes no sense.
+    Senseless {
+        /// Who.
+        from: NodeId,
+    },
+}
+
+/// A write on its way to the disk.
+#[derive(Debug)]
+struct Writing {
+    ticket: Ticket,
+    /// What has been seen durably once it is there.
+    clock: Clock,
+    bytes: usize,
+    since: Instant,
+    /// The last entry before it.
+    before: Index,
+}
+
+/// One copy of an optimistic database, with all that it needs.
+#[derive(Debug)]
+pub struct OptimisticCopy {
+    settings: Settings,
+    rules: Rules,
+    replica: Replica,
+    /// The view table knows of this start of the node.
+    is_confirmed: bool,
+    /// It has had everything that some other copy had, or there was none to ask.
+    has_caught_up: bool,
+    started: Instant,
+    /// When the turn began, and what the node takes for the time.
+    now: Instant,
+    clock: Timestamp,
+    chance: ChaCha8Rng,
+    peers: BTreeMap<NodeId, Peer>,
+    /// Updates of others that have arrived in this turn.
+    arrived: Vec<(NodeId, Bytes)>,
+    requests: Requests,
+    serving: Serving,
+    sessions: Sessions,
+    window: Window,
+    // ---- what is written down
+    journal: Journal<(NodeId, GroupMessage)>,
+    /// What this turn has changed, in this order.
+    unwritten: Vec<Record>,
+    last: Index,
+    ticket: Ticket,
+    /// What is on its way to the disk.
+    writing: VecDeque<Writing>,
+    unsynced: usize,
+    /// What has been seen durably, and with which write.
+    durable: Clock,
+    synced: Ticket,
+    // ---- images
+    base: EntryId,
+    wants_image: bool,
+    taking: Option<Taking>,
+    image_bytes: u64,
+    // ---- repair
+    repair: Option<Repair>,
+    question: u64,
+    next_repair: Instant,
+    next_digest_repair: Instant,
+    repairs: Repairs,
+    next_heartbeat: Instant,
+    news: VecDeque<News>,
+}
+
+impl OptimisticCopy {
+    /// Starts a copy with what its disk kept.
+    ///
+    /// # Errors
+    /// When what the disk kept cannot be understood.
+    pub fn start(settings: Settings, restored: Restored, now: Instant) -> Result<Self, CorruptCopy> {
+        let Restored { recovered, image } = restored;
+        let rules = settings.rules;
+        let mut replica = match (&image, recovered.base) {
+            (Some(image), _) => Replica::restore(image, rules)?,
+            (None, EntryId::ZERO) => Replica::new(ReplicaId(0), rules),
+            (None, _) => return Err(CorruptCopy::NoImage),
+        };
+        let life = recovered.state.as_deref().map(decode_state).transpose()?;
+        if let Some(life) = life.filter(|life| *life != replica.id()) {
+            replica = replica.in_life(life);
+        }
+        let mut window = Window::bounded(settings.window_bytes_max);
+        replay(&mut replica, &recovered.entries, &mut window, now)?;
+        let last = recovered.entries.last().map_or(recovered.base.index, |entry| entry.id.index);
+        let clock = recovered.entries.last().map_or(Timestamp(0), |entry| entry.time);
+        Ok(Self {
+            rules,
+            is_confirmed: false,
+            has_caught_up: life.is_some(),
+            started: now,
+            now,
+            clock,
+            chance: ChaCha8Rng::from_seed(settings.seed),
+            peers: BTreeMap::new(),
+            arrived: Vec::new(),
+            requests: Requests::default(),
+            serving: Serving::default(),
+            sessions: Sessions::default(),
+            window,
+            journal: Journal::of(settings.group),
+            unwritten: Vec::new(),
+            last,
+            ticket: Ticket::default(),
+            writing: VecDeque::new(),
+            unsynced: 0,
+            durable: replica.clock().clone(),
+            synced: Ticket::default(),
+            base: recovered.base,
+            wants_image: false,
+            taking: None,
+            image_bytes: image.map_or(0, |image| image.len() as u64),
+            repair: None,
+            question: 0,
+            next_repair: now,
+            next_digest_repair: now,
+            repairs: Repairs::default(),
+            next_heartbeat: now,
+            news: VecDeque::new(),
+            replica,
+            settings,
+        })
+    }
+
+    /// Which group it is.
+    #[must_use]
+    pub fn id(&self) -> GroupId {
+        self.settings.group
+    }
+
+    /// Its state.
+    #[must_use]
+    pub fn replica(&self) -> &Replica {
+        &self.replica
+    }
+
+    /// The number of its life; 0 as long as it has none.
+    #[must_use]
+    pub fn life(&self) -> ReplicaId {
+        self.replica.id()
+    }
+
+    /// What it has seen and has durably.
+    #[must_use]
+    pub fn durable(&self) -> &Clock {
+        &self.durable
+    }
+
+    /// Whether it takes requests. While its disk stands still it takes none: other copies do.
+    #[must_use]
+    pub fn serves(&self) -> bool {
+        let is_stalled = |writing: &Writing| self.now.since(writing.since) >= DISK_PATIENCE;
+        self.lives() && !self.writing.front().is_some_and(is_stalled)
+    }
+
+    /// Whether it has a number, and has had what others had.
+    fn lives(&self) -> bool {
+        self.is_confirmed && self.has_caught_up
+    }
+
+    /// What repairs have done since the start.
+    #[must_use]
+    pub fn repairs(&self) -> Repairs {
+        self.repairs
+    }
+
+    /// The last entry of its log, and the last that is durable.
+    #[must_use]
+    pub fn written(&self) -> (Index, Index) {
+        let pending = self.writing.iter().map(|writing| writing.before).next();
+        (self.last, pending.unwrap_or(self.last))
+    }
+
+    /// For how long the oldest write has been on its way to the disk.
+    #[must_use]
+    pub fn oldest_write(&self, now: Instant) -> Option<Duration> {
+        self.writing.front().map(|writing| now.since(writing.since))
+    }
+
+    /// Bytes of the last image.
+    #[must_use]
+    pub fn snapshot_bytes(&self) -> u64 {
+        self.image_bytes
+    }
+
+    /// The other copies: how many updates of theirs are known that this one has not shown, how many of this
+    /// one's updates they have not acknowledged, and for how long nothing was heard of them.
+    pub fn others(&self, now: Instant) -> impl Iterator<Item = Other> {
+        self.peers.iter().map(move |(node, peer)| Other {
+            node: *node,
+            ahead: self.replica.clock().behind(&peer.standing.clock),
+            behind: peer.standing.clock.behind(self.replica.clock()),
+            lacking: peer.lacking.as_ref().map(|(since, _)| now.since(*since)),
+            silent: peer.heard.map(|heard| now.since(heard)),
+        })
+    }
+
+    /// What people may want to know, since this was last asked.
+    pub fn take_news(&mut self) -> std::collections::vec_deque::Drain<'_, News> {
+        self.news.drain(..)
+    }
+
+    fn news(&mut self, news: News) {
+        if self.news.len() < NEWS_MAX && self.news.back() != Some(&news) {
+            self.news.push_back(news);
+        }
+    }
+
+    // ---- what happens -------------------------------------------------------------------------------------
+
+    /// The node has learnt a view table.
+    pub fn announced(&mut self, now: Instant, table: &Table, out: &mut Out<GroupEffect>) {
+        let (group, me) = (self.settings.group, self.settings.me);
+        let Some(view) = table.groups().get(&group).map(|group| &group.view) else { return };
+        let life = |node: NodeId| table.life_since(node).map(ReplicaId);
+        self.peers.retain(|node, _| view.member(*node).is_some());
+        for member in view.members.iter().filter(|member| member.node != me) {
+            let peer = self.peers.entry(member.node).or_default();
+            peer.life = life(member.node).unwrap_or_default();
+        }
+        let registered = table.nodes().get(&me).map(onecopy_views::Registration::start);
+        if let Some(life) = life(me).filter(|_| registered == Some(self.settings.start)) {
+            self.live(now, life, out);
+        }
+    }
+
+    /// The view table knows of this start of the node, in this life.
+    fn live(&mut self, now: Instant, life: ReplicaId, out: &mut Out<GroupEffect>) {
+        if self.is_confirmed && self.life() == life {
+            return;
+        }
+        if self.life() != life {
+            self.give_up_repair(now);
+            let replica = std::mem::replace(&mut self.replica, Replica::new(life, self.rules));
+            self.replica = replica.in_life(life);
+            self.peers.values_mut().for_each(|peer| peer.lost(life));
+            self.write_down(out);
+            self.persist(vec![Write::State(encode_state(life))], out);
+        }
+        self.is_confirmed = true;
+        self.started = now;
+        self.has_caught_up |= self.peers.is_empty();
+        self.news(News::Lives(life));
+    }
+
+    /// The connection to a node broke: what was on its way is lost.
+    pub fn lost(&mut self, node: NodeId) {
+        let me = self.life();
+        if let Some(peer) = self.peers.get_mut(&node) {
+            peer.lost(me);
+        }
+    }
+
+    /// All writes up to `ticket` are durable.
+    pub fn persisted(&mut self, now: Instant, ticket: Ticket, out: &mut Out<GroupEffect>) {
+        while let Some(writing) = self.writing.pop_front_if(|writing| writing.ticket <= ticket) {
+            self.durable = writing.clock;
+            self.unsynced -= writing.bytes;
+        }
+        self.synced = self.synced.max(ticket);
+        self.journal.persisted(ticket, out);
+        while let Some((to, message)) = self.journal.next() {
+            out.effects.push(GroupEffect::Send { group: self.settings.group, to, message });
+        }
+        self.answer_durable(self.synced, out);
+        self.stream(now, out);
+        if self.owes_standing() {
+            self.say_standing(now, out);
+        }
+    }
+
+    // ---- what follows from it -----------------------------------------------------------------------------
+
+    /// The turn is over. `steady` is what the node takes for the time; it may be set back.
+    pub fn end_turn(&mut self, now: Instant, steady: Timestamp, out: &mut Out<GroupEffect>) {
+        (self.now, self.clock) = (now, steady);
+        self.take_arrivals();
+        if self.lives() {
+            let due = self.replica.advance(steady, EXPIRED_TOGETHER);
+            self.record(due);
+            self.fold();
+        } else if self.is_confirmed && now.since(self.started) >= self.settings.failure_timeout * 2 {
+            // Nobody is there whom it could ask, or who knows more.
+            self.has_caught_up |= self.repair.is_none();
+        }
+        self.execute(out);
+        self.go_on_repairing(now, out);
+        self.serving.tidy(now);
+        self.write_down(out);
+        self.begin_image();
+        self.continue_image(out);
+        self.stream(now, out);
+        if now >= self.next_heartbeat || self.owes_standing() {
+            self.say_standing(now, out);
+        }
+    }
+
+    /// When the copy next wants a turn.
+    #[must_use]
+    pub fn deadline(&self, now: Instant) -> Instant {
+        let has_work = self.serving.has_arrivals()
+            || !self.arrived.is_empty()
+            || self.wants_image
+            || self.taking.as_ref().is_some_and(Taking::has_room);
+        if has_work {
+            return now;
+        }
+        self.repair_due().map_or(self.next_heartbeat, |due| due.min(self.next_heartbeat))
+    }
+
+    /// Replicas that are over are folded into one number, once all that live have seen the same of them (rule
+    /// O8). The first of the members says so.
+    fn fold(&mut self) {
+        let me = self.life();
+        let is_known = |peer: &Peer| peer.life != ReplicaId(0) && peer.standing.life == peer.life;
+        if !self.peers.values().all(is_known) || self.peers.keys().any(|node| *node < self.settings.me) {
+            return;
+        }
+        let others = self.peers.values().map(|peer| (peer.life, &peer.standing.clock));
+        let living: Vec<(ReplicaId, &Clock)> = others.chain([(me, self.replica.clock())]).collect();
+        let Some(floor) = foldable(&living) else { return };
+        let living: Vec<ReplicaId> = living.into_iter().map(|(life, _)| life).collect();
+        let folded = self.replica.fold(self.clock, floor, &living);
+        self.record(folded);
+    }
+
+    // ---- the log ------------------------------------------------------------------------------------------
+
+    /// These updates have been shown, in this order.
+    fn record(&mut self, shown: impl IntoIterator<Item = Delta>) {
+        for delta in shown {
+            let bytes = Bytes::from(delta.encode());
+            self.window.push(self.now, delta.dot, bytes.clone());
+            self.unwritten.push(Record::Delta(bytes));
+        }
+    }
+
+    /// The ticket of the write that has everything that has been shown so far.
+    fn covering(&self) -> Ticket {
+        if self.unwritten.is_empty() { self.ticket } else { Ticket(self.ticket.0 + 1) }
+    }
+
+    /// Writes what the turn has changed.
+    fn write_down(&mut self, out: &mut Out<GroupEffect>) {
+        if self.unwritten.is_empty() {
+            return;
+        }
+        let mut entries = Vec::new();
+        let mut rest = std::mem::take(&mut self.unwritten).into_iter().peekable();
+        while rest.peek().is_some() {
+            let (mut records, mut bytes) = (Vec::new(), 0);
+            while let Some(record) = rest.next_if(|_| bytes < record::PIECE) {
+                bytes += record.size();
+                records.push(record);
+            }
+            self.last = self.last.next();
+            let id = EntryId { index: self.last, epoch: EPOCH };
+            entries.push(Entry { id, time: self.clock, seed: 0, payload: encode(&records) });
+        }
+        self.persist(vec![Write::Append { entries, commit: self.last }], out);
+    }
+
+    fn persist(&mut self, writes: Vec<Write>, out: &mut Out<GroupEffect>) {
+        let ticket = self.ticket.take();
+        let bytes = writes.iter().map(Write::size).sum();
+        self.unsynced += bytes;
+        let (clock, since) = (self.replica.clock().clone(), self.now);
+        let appended = writes.iter().map(|write| match write {
+            Write::Append { entries, .. } => entries.len() as u64,
+            _ => 0,
+        });
+        let before = Index(self.last.0 - appended.sum::<u64>());
+        self.writing.push_back(Writing { ticket, clock, bytes, since, before });
+        self.journal.persist(ticket, writes, out);
+    }
+}
+
+/// Another copy, as one sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Other {
+    /// The node.
+    pub node: NodeId,
+    /// How many updates it has that this one lacks, as far as is known.
+    pub ahead: u64,
+    /// How many updates it lacks that this one has, as far as is known.
+    pub behind: u64,
+    /// For how long this one has lacked something that it has.
+    pub lacking: Option<Duration>,
+    /// For how long nothing was heard of it; `None` if nothing ever was.
+    pub silent: Option<Duration>,
+}
+
+/// Shows what the log kept, in its order.
+fn replay(
+    replica: &mut Replica,
+    entries: &[Entry],
+    window: &mut Window,
+    now: Instant,
+) -> Result<(), CorruptCopy> {
+    let mut joining = Vec::new();
+    for entry in entries {
+        for record in decode(&entry.payload)? {
+            match record {
+                Record::Delta(bytes) => {
+                    let delta = Delta::decode(&bytes)?;
+                    let dot = delta.dot;
+                    match replica.receive(entry.time, delta) {
+                        Received::Shown(_) => window.push(now, dot, bytes),
+                        Received::Seen => {}
+                        Received::Waits | Received::Dropped => return Err(CorruptCopy::Gap(dot)),
+                    }
+                }
+                Record::Joining(piece) => joining.extend_from_slice(&piece),
+                Record::Joined(piece) => {
+                    joining.extend_from_slice(&piece);
+                    let joined = Joined::decode(&std::mem::take(&mut joining))?;
+                    replica.join(entry.time, &joined);
+                }
+            }
+        }
+    }
+    Ok(())
+}
