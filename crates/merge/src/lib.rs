@@ -31,7 +31,7 @@
 //! | `replica`, `image` | all of it together, and as bytes |
 //! | `command` | the commands of Redis; [`commands`] says which merges how |
 //! | [`repair`], `frozen` | taking over somebody else's state |
-//! | [`Requests`] | what clients ask for, as coordinators encode it |
+//! | [`Requests`], [`Question`] | what clients ask for, as coordinators encode it |
 //!
 //! # What it is not
 //!
@@ -66,6 +66,7 @@ mod replica;
 mod request;
 mod score;
 mod series;
+mod session;
 mod stamp;
 mod store;
 mod transaction;
@@ -85,6 +86,7 @@ pub use position::Position;
 pub use replica::{Ahead, Call, Received, Replica, foldable};
 pub use request::Requests;
 pub use series::{Point, Series};
+pub use session::{Question, Reply as QuestionReply};
 pub use stamp::{AHEAD_MAX_MS, HybridClock, Stamp, WALL_MAX_MS};
 pub use store::{Key, Store};
 pub use waiting::{WAITING_BYTES_MAX, Waiting};

@@ -247,6 +247,37 @@ fn what_cannot_be_merged_is_refused_and_nodes_without_a_copy_forward() {
     assert_eq!((kept, aborted), (Some(vec!["OK".to_owned()]), None), "WATCH is local");
 }
 
+/// What was written through one node is read through another one, however far behind that is.
+#[test]
+fn a_token_lets_a_client_read_its_writes_through_another_node() {
+    let cluster = cluster(Options::default());
+    cluster.slow_down(1, 2, Duration::from_millis(20));
+    let (mut writer, mut reader) = (cluster.client_in(1, NUMBER), cluster.client_in(2, NUMBER));
+    let (mut stale, mut checked) = (0, 0);
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_secs(seconds()) {
+        let value: u64 = redis::cmd("INCR").arg("n").query(&mut writer).expect("INCR");
+        let token: String = redis::cmd("CAUSAL").query(&mut writer).expect("CAUSAL");
+        let before: Option<u64> = redis::cmd("GET").arg("n").query(&mut reader).expect("GET");
+        stale += u64::from(before.is_none_or(|before| before < value));
+        redis::cmd("CAUSAL").arg(&token).arg(5_000).query::<()>(&mut reader).expect("it catches up");
+        let read: u64 = redis::cmd("GET").arg("n").query(&mut reader).expect("GET");
+        assert!(read >= value, "{read} is older than {value}");
+        checked += 1;
+    }
+    println!("{checked} writes read through another node; without a token {stale} would have been missed");
+    assert!(stale > 0, "the other node was never behind: the test proves nothing");
+    let copies: u64 = redis::cmd("WAIT").arg(2).arg(5_000).query(&mut writer).expect("WAIT");
+    assert_eq!(copies, 2);
+    cluster.isolate(2);
+    redis::cmd("INCR").arg("n").query::<()>(&mut writer).expect("INCR");
+    let token: String = redis::cmd("CAUSAL").query(&mut writer).expect("CAUSAL");
+    let behind = redis::cmd("CAUSAL").arg(&token).arg(200).query::<()>(&mut reader).expect_err("it waits");
+    assert_eq!(behind.code(), Some("BEHIND"));
+    let copies: u64 = redis::cmd("WAIT").arg(2).arg(200).query(&mut writer).expect("WAIT");
+    assert_eq!(copies, 1);
+}
+
 /// A node that comes back from an old image of its disk, and then without any of it.
 #[test]
 fn an_old_image_gives_no_updates_and_a_new_life_brings_nothing_back() {

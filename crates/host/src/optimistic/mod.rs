@@ -29,7 +29,7 @@
 //! | module | what |
 //! | --- | --- |
 //! | [`message`], `record` | what copies say to each other, and what they write down |
-//! | `serving`, `sessions` | the requests of clients, and what is remembered of them |
+//! | `serving`, `sessions`, `waits` | the requests of clients, what is remembered of them, and who waits |
 //! | `streaming`, `window`, `peer` | updates on their way to others |
 //! | `repairing` | what was missed for longer than anybody remembers |
 //! | `imaging` | images of the state |
@@ -45,6 +45,7 @@ mod settings;
 mod streaming;
 #[cfg(test)]
 mod tests;
+mod waits;
 mod window;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -71,6 +72,7 @@ pub use repairing::Repairs;
 use serving::Serving;
 use sessions::Sessions;
 pub use settings::{Restored, Settings};
+use waits::Wait;
 use window::Window;
 
 /// All entries have this epoch: nobody else writes to the log.
@@ -149,6 +151,7 @@ pub struct OptimisticCopy {
     arrived: Vec<(NodeId, Bytes)>,
     requests: Requests,
     serving: Serving,
+    waits: Vec<Wait>,
     sessions: Sessions,
     window: Window,
     // ---- what is written down
@@ -211,6 +214,7 @@ impl OptimisticCopy {
             arrived: Vec::new(),
             requests: Requests::default(),
             serving: Serving::default(),
+            waits: Vec::new(),
             sessions: Sessions::default(),
             window,
             journal: Journal::of(settings.group),
@@ -399,6 +403,7 @@ impl OptimisticCopy {
             self.has_caught_up |= self.repair.is_none();
         }
         self.execute(out);
+        self.serve_waits(now, out);
         self.go_on_repairing(now, out);
         self.serving.tidy(now);
         self.write_down(out);
@@ -420,7 +425,7 @@ impl OptimisticCopy {
         if has_work {
             return now;
         }
-        self.repair_due().map_or(self.next_heartbeat, |due| due.min(self.next_heartbeat))
+        [self.repair_due(), self.waits_due()].into_iter().flatten().fold(self.next_heartbeat, Instant::min)
     }
 
     /// Replicas that are over are folded into one number, once all that live have seen the same of them (rule

@@ -6,9 +6,11 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use onecopy_core::payload::Part;
 use onecopy_core::{Incarnation, Index, Instant, Rule, Ticket};
+use onecopy_merge::Question;
 use rand_chacha::rand_core::Rng;
 
 use super::OptimisticCopy;
+use super::waits::WAITS_MAX;
 use crate::disk::Out;
 use crate::group::{GroupEffect, Origin};
 use crate::message::{Forward, Kind, Outcome};
@@ -100,7 +102,8 @@ impl OptimisticCopy {
     /// A coordinator hands in a batch. It is answered now if it cannot be taken.
     pub fn offer(&mut self, origin: Origin, mut forward: Forward, out: &mut Out<GroupEffect>) {
         let answer = |copy: &Self, outcome, out: &mut Out<GroupEffect>| copy.answer(origin, outcome, out);
-        if !self.serves() || self.unsynced + self.serving.bytes > WAITING_BYTES_MAX {
+        let is_full = self.unsynced + self.serving.bytes > WAITING_BYTES_MAX || self.waits.len() >= WAITS_MAX;
+        if !self.serves() || is_full {
             return answer(self, Outcome::Busy, out);
         }
         if forward.kind != Kind::Read
@@ -130,16 +133,16 @@ impl OptimisticCopy {
         while executed < TURN_BYTES_MAX
             && let Some((origin, forward)) = self.serving.arrived.pop_front()
         {
-            let response = self.run(&forward.body);
-            executed += forward.body.len() + response.len();
-            let Forward { coordinator, sequence, .. } = forward;
-            // Also what only reads has seen what is being written.
-            let ticket = self.covering();
-            let bytes = response.len();
-            let outcome = Outcome::Done { response, as_of: Index(0) };
-            self.serving.bytes += bytes;
-            let waiting = Waiting { ticket, origin, coordinator, sequence, outcome, bytes };
-            self.serving.waiting.push_back(waiting);
+            let Forward { coordinator, sequence, kind, body, .. } = forward;
+            let asked = (kind == Kind::Wait).then(|| Question::of(&body, self.settings.group)).flatten();
+            if let Some(question) = asked {
+                self.ask_about_others(question, (origin, coordinator, sequence), out);
+                continue;
+            }
+            let response = self.run(&body);
+            executed += body.len() + response.len();
+            let as_of = Index(self.replica.clock().seen_of(self.life()));
+            self.let_wait((origin, coordinator, sequence), Outcome::Done { response, as_of });
         }
         let durable = if self.rules.hold(Rule::NoUpdateLost) { self.synced } else { Ticket(u64::MAX) };
         self.answer_durable(durable, out);
@@ -152,6 +155,22 @@ impl OptimisticCopy {
         self.requests.answer(&mut self.replica, (self.clock, &mut draw), body, &mut response, &mut made);
         self.record(made);
         response.into()
+    }
+
+    /// An answer waits until everything that has been shown so far is durable: also what only reads has seen
+    /// what is being written.
+    pub(super) fn let_wait(
+        &mut self,
+        (origin, coordinator, sequence): (Origin, Incarnation, u64),
+        outcome: Outcome,
+    ) {
+        let ticket = self.covering();
+        let bytes = match &outcome {
+            Outcome::Done { response, .. } => response.len(),
+            _ => 0,
+        };
+        self.serving.bytes += bytes;
+        self.serving.waiting.push_back(Waiting { ticket, origin, coordinator, sequence, outcome, bytes });
     }
 
     /// Answers those whose updates are durable.

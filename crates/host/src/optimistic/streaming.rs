@@ -145,7 +145,7 @@ impl OptimisticCopy {
         let digest = is_settled.then(|| self.replica.digest());
         for (to, peer) in &mut self.peers {
             // What it sent is durable here: it waits for that.
-            if !is_due && !(peer.owed && is_settled) {
+            if !(is_due || peer.owed && is_settled) {
                 continue;
             }
             peer.owed &= !is_settled;

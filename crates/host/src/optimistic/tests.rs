@@ -225,6 +225,8 @@ impl Rig {
 
     /// Hands in a command; under which number.
     fn submit(&mut self, node: u32, line: &str) -> u64 {
+        let waits = line.starts_with("WAIT") || line.starts_with("CAUSAL");
+        let kind = if waits { Kind::Wait } else { Kind::Write };
         self.sequence += 1;
         let sequence = self.sequence;
         let mut segment = SegmentBuilder::new(0, Version::Two);
@@ -235,7 +237,7 @@ impl Rig {
             coordinator: Incarnation(u128::from(node) << 8),
             sequence,
             done_below: 1,
-            kind: Kind::Write,
+            kind,
             part: None,
             heard: Vec::new(),
             body: segment.finish().freeze(),
@@ -248,6 +250,10 @@ impl Rig {
     fn ask(&mut self, node: u32, line: &str) -> String {
         let sequence = self.submit(node, line);
         self.run(STEP * 2);
+        self.answer(node, sequence)
+    }
+
+    fn answer(&mut self, node: u32, sequence: u64) -> String {
         match self.answers.remove(&(NodeId(node), sequence)) {
             Some(Outcome::Done { response, .. }) => {
                 let reply = split_response(&response).next().expect("one").expect("whole").expect("executed");
@@ -420,4 +426,35 @@ fn a_clock_that_is_ten_years_ahead_blocks_nobody() {
     assert!(
         rig.news.iter().any(|(node, news)| *node == NodeId(1) && matches!(news, News::ClockAhead { .. }))
     );
+}
+
+#[test]
+fn tokens_and_waits_say_what_other_copies_have_seen() {
+    let mut rig = Rig::new(3);
+    assert_eq!(rig.ask(1, "SET a 1"), "+OK\r\n");
+    let token = rig.ask(1, "CAUSAL");
+    let token = token.lines().nth(1).expect("a bulk string").to_owned();
+    rig.run(Duration::from_millis(100));
+    assert_eq!(rig.ask(2, &format!("CAUSAL {token}")), "+OK\r\n");
+    assert_eq!(rig.ask(1, "WAIT 2 100"), ":2\r\n");
+    rig.cut(1, 3);
+    rig.cut(2, 3);
+    rig.ask(1, "SET a 2");
+    let token = rig.ask(1, "CAUSAL").lines().nth(1).expect("a bulk string").to_owned();
+    let (behind, some) = (rig.submit(3, &format!("CAUSAL {token} 700")), rig.submit(1, "WAIT 2 700"));
+    rig.run(Duration::from_millis(650));
+    // Who waits for longer than half a second is told that the answer will come.
+    for (node, sequence) in [(3, behind), (1, some)] {
+        assert_eq!(rig.answers.get(&(NodeId(node), sequence)), Some(&Outcome::Executing));
+    }
+    rig.run(Duration::from_millis(100));
+    assert!(rig.answer(3, behind).starts_with("-BEHIND"));
+    assert_eq!(rig.answer(1, some), ":1\r\n");
+    let soon = rig.submit(3, &format!("CAUSAL {token} 3000"));
+    rig.run(Duration::from_millis(100));
+    rig.cut.clear();
+    rig.run(Duration::from_secs(2));
+    assert_eq!(rig.answer(3, soon), "+OK\r\n");
+    assert_eq!(rig.ask(3, "GET a"), "$1\r\n2\r\n");
+    assert!(rig.ask(3, "CAUSAL nonsense").starts_with("-ERR this is no token"));
 }

@@ -68,6 +68,9 @@ fn try_answer(
         "config" => config::config(clients, &args[1..], reply)?,
         "info" => reply.verbatim(info::info(clients, &args[1..]).as_bytes()),
         "role" => info::role(clients, session.selected.group, reply),
+        "causal" => {
+            return Err("ERR CAUSAL is for optimistic databases: here every read sees every write".to_owned());
+        }
         // Every acknowledged write is on every member already: there is nothing to wait for.
         "wait" => {
             check_wait(&args[1..])?;

@@ -329,6 +329,9 @@ impl<'a> Connection<'a> {
                 {
                     return self.unblock(request).await;
                 }
+                if self.session.authenticated && self.asks_about_copies(name) {
+                    return self.ask_about_copies(request).await;
+                }
                 if self.session.authenticated && name.eq_ignore_ascii_case(b"failover") {
                     self.fail_over(request).await;
                     return Ok(());

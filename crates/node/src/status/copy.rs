@@ -87,7 +87,7 @@ impl ReplicaStatus {
         let store = copy.replica().store();
         let size = |db: u8| (db, store.len_of(db) as u64, store.expiring_of(db) as u64);
         let databases: Vec<_> =
-            (0..DATABASES as u8).map(size).filter(|(_, keys, expires)| keys + expires > 0).collect();
+            (0..DATABASES).map(size).filter(|(_, keys, expires)| keys + expires > 0).collect();
         let optimistic = CopyStatus::of(copy, now);
         let (last, durable) = copy.written();
         Self {

@@ -26,8 +26,15 @@ const fn spec(
     }
 }
 
-static SPECS: [Spec; 19] = [
+static SPECS: [Spec; 20] = [
     spec("auth", -2, "connection", "1.0.0", "Authenticates the connection."),
+    spec(
+        "causal",
+        -1,
+        "connection",
+        "7.2.0",
+        "In an optimistic database: what this copy has seen, or wait for it.",
+    ),
     spec("client", -2, "connection", "2.4.0", "A container for client connection commands."),
     spec("command", -1, "server", "2.8.13", "Returns detailed information about all commands."),
     spec("config", -2, "server", "2.0.0", "A container for server configuration commands."),
@@ -45,7 +52,13 @@ static SPECS: [Spec; 19] = [
     spec("reset", 1, "connection", "6.2.0", "Resets the connection."),
     spec("role", 1, "server", "2.8.12", "Returns the replication role."),
     spec("select", 2, "connection", "1.0.0", "Changes the selected database."),
-    spec("wait", 3, "generic", "3.0.0", "Returns at once: an acknowledged write is on every member."),
+    spec(
+        "wait",
+        3,
+        "generic",
+        "3.0.0",
+        "Returns how many other copies have all writes; waits for them in an optimistic database.",
+    ),
 ];
 
 /// All of them, sorted by name.
