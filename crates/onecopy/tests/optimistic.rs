@@ -143,6 +143,30 @@ fn nodes_that_see_nobody_take_every_write_and_agree_afterwards() {
     verify(&cluster, &written);
 }
 
+/// The clocks of two nodes are hours off, and that of the third one ten years.
+#[test]
+fn clocks_that_are_wrong_lose_nothing_and_block_nobody() {
+    let clocks = [(1, 3 * 3_600), (2, -5 * 3_600), (3, 10 * 365 * 86_400)].into();
+    let cluster = cluster(Options { clocks, stallable: true, ..Options::default() });
+    let written = under_load(&cluster, &cluster.data_ids(), || {
+        cluster.data_ids().into_iter().for_each(|id| cluster.isolate(id));
+        std::thread::sleep(Duration::from_secs(seconds()));
+    });
+    ask::<()>(&cluster, 3, "SET flag of-ten-years-ahead").expect("it is taken");
+    cluster.heal_all();
+    println!("{written:?}; the same {:?} after healing", wait_until_same(&cluster));
+    assert!(written.iter().all(|it| it.refused == 0 && it.increments > 50), "{written:?}");
+    verify(&cluster, &written);
+    // Who has seen the value overwrites it, whatever the clocks show.
+    assert_eq!(ask::<String>(&cluster, 2, "GET flag").as_deref(), Ok("of-ten-years-ahead"));
+    ask::<()>(&cluster, 2, "SET flag of-hours-ago").expect("it is taken");
+    wait_until_same(&cluster);
+    for id in cluster.data_ids() {
+        assert_eq!(ask::<String>(&cluster, id, "GET flag").as_deref(), Ok("of-hours-ago"), "node {id}");
+    }
+    assert!([1, 2].iter().any(|id| cluster.log(*id).contains("far ahead")), "nobody has noticed the clock");
+}
+
 #[test]
 fn a_killed_node_goes_on_where_it_was() {
     let mut cluster = cluster(Options::default());

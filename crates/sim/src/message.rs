@@ -1,7 +1,7 @@
 //! What nodes say to each other: the same as on the wires of the node crate.
 
 use onecopy_core::{Entry, GroupId, NodeId};
-use onecopy_host::optimistic::message::Message as Copies;
+pub use onecopy_host::optimistic::message::Message as Copies;
 pub use onecopy_host::{
     Answer, ControlMessage, Forward, GroupMessage, Kind, Letter, Outcome, RaftLetter, SharedHeartbeat,
 };

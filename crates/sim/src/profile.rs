@@ -56,6 +56,9 @@ pub struct Profile {
     pub databases: u32,
     /// How many copies the last of them has, if that is replicated with Raft.
     pub raft_copies: Option<u32>,
+    /// What the copies of an optimistic database may have in memory for others, if there is one: every node
+    /// has a copy.
+    pub optimistic: Option<usize>,
     /// How many clients there are.
     pub clients: usize,
     /// What they ask for.
@@ -164,6 +167,7 @@ impl Profile {
             min_copies: 1,
             databases: 1,
             raft_copies: None,
+            optimistic: None,
             clients: dice.between(1, 6) as usize,
             workload: Workload::draw(dice),
             value_bytes,
@@ -291,6 +295,16 @@ impl Profile {
     fn add_raft(&mut self, dice: &mut Dice) {
         self.databases += 1;
         self.raft_copies = Some(if self.nodes >= 5 && dice.chance(500) { 5 } else { 3 });
+        for fault in [Fault::AddNode, Fault::RemoveNode] {
+            self.weights.remove(&fault);
+        }
+    }
+
+    /// One more database, which every node writes to by itself. No node comes or goes. Drawn from dice of its
+    /// own.
+    pub fn add_optimistic(&mut self, dice: &mut Dice) {
+        // So small that whoever was away for long has to be repaired.
+        self.optimistic = Some(if dice.chance(600) { dice.between(300, 5_000) as usize } else { 1 << 20 });
         for fault in [Fault::AddNode, Fault::RemoveNode] {
             self.weights.remove(&fault);
         }

@@ -70,6 +70,7 @@ use record::{Record, decode, decode_state, encode, encode_state};
 use repairing::Repair;
 pub use repairing::Repairs;
 use serving::Serving;
+pub use serving::witnessed;
 use sessions::Sessions;
 pub use settings::{Restored, Settings};
 use waits::Wait;
@@ -156,6 +157,8 @@ pub struct OptimisticCopy {
     window: Window,
     // ---- what is written down
     journal: Journal<(NodeId, GroupMessage)>,
+    /// The disk knows that this is a copy of an optimistic database.
+    is_marked: bool,
     /// What this turn has changed, in this order.
     unwritten: Vec<Record>,
     last: Index,
@@ -205,7 +208,7 @@ impl OptimisticCopy {
         Ok(Self {
             rules,
             is_confirmed: false,
-            has_caught_up: life.is_some(),
+            has_caught_up: life.is_some_and(|life| life != ReplicaId(0)),
             started: now,
             now,
             clock,
@@ -218,6 +221,7 @@ impl OptimisticCopy {
             sessions: Sessions::default(),
             window,
             journal: Journal::of(settings.group),
+            is_marked: life.is_some(),
             unwritten: Vec::new(),
             last,
             ticket: Ticket::default(),
@@ -354,6 +358,7 @@ impl OptimisticCopy {
             self.replica = replica.in_life(life);
             self.peers.values_mut().for_each(|peer| peer.lost(life));
             self.write_down(out);
+            self.is_marked = true;
             self.persist(vec![Write::State(encode_state(life))], out);
         }
         self.is_confirmed = true;
@@ -477,7 +482,11 @@ impl OptimisticCopy {
             let id = EntryId { index: self.last, epoch: EPOCH };
             entries.push(Entry { id, time: self.clock, seed: 0, payload: encode(&records) });
         }
-        self.persist(vec![Write::Append { entries, commit: self.last }], out);
+        // Before it has a number it may have heard of updates. A start must know what the entries are.
+        let mark = (!self.is_marked).then(|| Write::State(encode_state(self.life())));
+        self.is_marked = true;
+        let append = Write::Append { entries, commit: self.last };
+        self.persist(mark.into_iter().chain([append]).collect(), out);
     }
 
     fn persist(&mut self, writes: Vec<Write>, out: &mut Out<GroupEffect>) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use onecopy_core::payload::Part;
 use onecopy_core::{Incarnation, Index, Instant, Rule, Ticket};
-use onecopy_merge::Question;
+use onecopy_merge::{Dot, Question, ReplicaId};
 use rand_chacha::rand_core::Rng;
 
 use super::OptimisticCopy;
@@ -23,6 +23,19 @@ const WAITING_BYTES_MAX: usize = 64 << 20;
 const PARTS_BYTES_MAX: usize = 1 << 30;
 /// A batch that has not grown for so long is given up. Coordinators try for seconds.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
+
+/// How a copy says to a simulator's checks, in the place of an entry, which of its updates was the last.
+const WITNESS_BITS: u32 = 40;
+
+fn witness(dot: Dot) -> Index {
+    Index(dot.replica.0 << WITNESS_BITS | dot.counter)
+}
+
+/// The last update of the copy that gave an answer, see [`Outcome::Done`]: a witness for a simulator's checks.
+#[must_use]
+pub fn witnessed(as_of: Index) -> Dot {
+    Dot::new(ReplicaId(as_of.0 >> WITNESS_BITS), as_of.0 & ((1 << WITNESS_BITS) - 1))
+}
 
 /// What has come of a batch in parts.
 #[derive(Debug)]
@@ -141,7 +154,7 @@ impl OptimisticCopy {
             }
             let response = self.run(&body);
             executed += body.len() + response.len();
-            let as_of = Index(self.replica.clock().seen_of(self.life()));
+            let as_of = witness(Dot::new(self.life(), self.replica.clock().seen_of(self.life())));
             self.let_wait((origin, coordinator, sequence), Outcome::Done { response, as_of });
         }
         let durable = if self.rules.hold(Rule::NoUpdateLost) { self.synced } else { Ticket(u64::MAX) };

@@ -413,6 +413,24 @@ fn a_copy_without_its_data_returns_as_another_one_and_an_old_image_makes_no_upda
     assert!(rig.copies.values().all(|copy| copy.replica().clock().seen_of(before) == u64::MAX), "O8");
 }
 
+/// Found by the simulator: a start took the log of such a copy for that of another kind of group.
+#[test]
+fn a_copy_without_a_number_that_has_heard_of_updates_is_known_as_one_at_its_next_start() {
+    let mut rig = Rig::new(3);
+    rig.crash(NodeId(3));
+    let disk = Disk { incarnation: 77, boot: 1, run: 1, ..Disk::default() };
+    rig.disks.insert(NodeId(3), disk);
+    rig.start(NodeId(3));
+    rig.ask(1, "SET a 1");
+    rig.run(Duration::from_secs(1));
+    let kept = &rig.disks[&NodeId(3)].kept;
+    assert!(!kept.entries.is_empty() && super::is_optimistic(kept.state.as_deref()));
+    rig.restart(NodeId(3));
+    rig.run(Duration::from_secs(1));
+    rig.assert_same();
+    assert_eq!(rig.ask(3, "GET a"), "$1\r\n1\r\n");
+}
+
 #[test]
 fn a_clock_that_is_ten_years_ahead_blocks_nobody() {
     let mut rig = Rig::new(3);

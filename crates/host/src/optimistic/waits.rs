@@ -71,7 +71,8 @@ impl OptimisticCopy {
         for mut wait in std::mem::take(&mut self.waits) {
             let is_over = now >= wait.until;
             let reply = match &wait.need {
-                Need::Seen(clock) if self.replica.clock().covers(clock) => Some(Reply::Seen),
+                // Durably: it must not be behind again after a crash.
+                Need::Seen(clock) if self.durable.covers(clock) => Some(Reply::Seen),
                 Need::Seen(_) => is_over.then_some(Reply::Behind),
                 Need::Copies { enough, updates } => {
                     let me = self.life();
