@@ -1,8 +1,8 @@
 //! What surrounds the protocol cores on every node, sans-IO: whoever has threads, sockets and disks is a thin
 //! shell around it.
 //!
-//! The cores ([`onecopy_replica`], [`onecopy_raft`], [`onecopy_views`], [`onecopy_merge`]) decide; something must batch requests
-//! for them, hold messages until the disk has what they promise, execute what is committed, answer whoever
+//! The cores ([`onecopy_replica`], [`onecopy_raft`], [`onecopy_views`], [`onecopy_merge`]) decide; something
+//! must batch requests for them, hold messages until the disk has what they promise, execute what is committed, answer whoever
 //! asked, and make and install snapshots. That is this crate. Two shells use it: the node of production and
 //! the simulator, so that what is simulated is what runs, down to the last line that is not I/O.
 //!

@@ -124,8 +124,8 @@ pub struct ReplicaStatus {
     pub thread: u32,
     /// The number of the view that it knows.
     pub view: u64,
-    /// `primary`, `backup`, `learner`, `retired` (waits for a new view), `spare` or, of an optimistic database,
-    /// `copy`.
+    /// `primary`, `backup`, `learner`, `retired` (waits for a new view), `spare` or, of an optimistic
+    /// database, `copy`.
     pub role: String,
     /// The highest index in its log.
     pub last: u64,

@@ -1,10 +1,10 @@
 //! A copy of an optimistic database: the room beside that of the groups with a log in common.
 //!
 //! There is no primary, no view that anybody must agree to, and no entry that all copies execute in the same
-//! order. A copy executes what its node's clients ask for at once, on [what it has seen](onecopy_merge), makes
-//! an update of it, writes that down, answers, and tells the others. What it hears from them it shows as soon
-//! as everything is there that the maker of an update had seen. So it serves also if it sees nobody else, and
-//! copies that have heard of the same updates are the same.
+//! order. A copy executes what its node's clients ask for at once, on [what it has seen](onecopy_merge),
+//! makes an update of it, writes that down, answers, and tells the others. What it hears from them it shows
+//! as soon as everything is there that the maker of an update had seen. So it serves also if it sees nobody
+//! else, and copies that have heard of the same updates are the same.
 //!
 //! # Turns
 //!
@@ -15,27 +15,30 @@
 //! # What waits for the disk
 //!
 //! - Answers to clients, also to those who have only read (rule O3).
-//! - Own updates, before anybody else hears of them, by whatever way (rule O5): an update that is lost and was
-//!   heard of would have its name given to another one after the restart.
+//! - Own updates, before anybody else hears of them, by whatever way (rule O5): an update that is lost and
+//!   was heard of would have its name given to another one after the restart.
 //! - What a copy says that it has seen: others may forget it.
 //!
 //! # Lives
 //!
-//! A copy names its updates by the number of its life, which the view table gives out: the version of the table
-//! with which the life of the node was registered. It makes updates only once it has seen that the table knows
-//! of *this start* of the node. Then its data directory is no old image, and no update that it has forgotten is
-//! known to others under a name that it would give again.
+//! A copy names its updates by the number of its life, which the view table gives out: the version of the
+//! table with which the life of the node was registered. It makes updates only once it has seen that the
+//! table knows of *this start* of the node. Then its data directory is no old image, and no update that it
+//! has forgotten is known to others under a name that it would give again.
 //!
 //! | module | what |
 //! | --- | --- |
-//! | [`message`], `record` | what copies say to each other, and what they write down |
+//! | [`message`], `record`, `logging` | what copies say to each other, and what they write down |
 //! | `serving`, `sessions`, `waits` | the requests of clients, what is remembered of them, and who waits |
 //! | `streaming`, `window`, `peer` | updates on their way to others |
 //! | `repairing` | what was missed for longer than anybody remembers |
 //! | `imaging` | images of the state |
+//! | `news` | what people may want to know |
 
 mod imaging;
+mod logging;
 pub mod message;
+mod news;
 mod peer;
 mod record;
 mod repairing;
@@ -52,9 +55,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
-use onecopy_core::{Entry, EntryId, Epoch, GroupId, Index, Instant, NodeId, Rules, Ticket, Timestamp, Write};
-use onecopy_merge::repair::Joined;
-use onecopy_merge::{Clock, Delta, Received, Replica, ReplicaId, Requests, foldable};
+use onecopy_core::{EntryId, Epoch, GroupId, Index, Instant, NodeId, Rules, Ticket, Timestamp, Write};
+use onecopy_merge::{Clock, Replica, ReplicaId, Requests, foldable};
 use onecopy_views::Table;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -64,9 +66,11 @@ use crate::group::GroupEffect;
 use crate::journal::Journal;
 use crate::message::GroupMessage;
 use imaging::Taking;
+use logging::{Writing, replay};
+pub use news::{News, Other};
 use peer::Peer;
 pub use record::{CorruptCopy, is_optimistic};
-use record::{Record, decode, decode_state, encode, encode_state};
+use record::{Record, decode_state, encode_state};
 use repairing::Repair;
 pub use repairing::Repairs;
 use serving::Serving;
@@ -82,55 +86,6 @@ const EPOCH: Epoch = Epoch(1);
 const DISK_PATIENCE: Duration = Duration::from_secs(1);
 /// So many keys that are due are removed in one turn.
 const EXPIRED_TOGETHER: usize = 256;
-/// So much news is kept for whoever tells people.
-const NEWS_MAX: usize = 64;
-
-/// What people may want to know.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum News {
-    /// The copy has a number now, and serves.
-    Lives(ReplicaId),
-    /// It has repaired itself.
-    Repaired {
-        /// From whose state.
-        from: NodeId,
-        /// How many keys, and parts of large keys, differed.
-        differing: u64,
-        /// Bytes that were received.
-        bytes: u64,
-        /// How long it took.
-        took: Duration,
-    },
-    /// Another copy has seen the same and holds something else: a memory or a disk has failed, or the program.
-    Differs {
-        /// Who.
-        from: NodeId,
-    },
-    /// Somebody's wall clock is far ahead of this node's.
-    ClockAhead {
-        /// Which life made the update.
-        replica: ReplicaId,
-        /// By how much.
-        by_ms: u64,
-    },
-    /// Another copy has said what makes no sense.
-    Senseless {
-        /// Who.
-        from: NodeId,
-    },
-}
-
-/// A write on its way to the disk.
-#[derive(Debug)]
-struct Writing {
-    ticket: Ticket,
-    /// What has been seen durably once it is there.
-    clock: Clock,
-    bytes: usize,
-    since: Instant,
-    /// The last entry before it.
-    before: Index,
-}
 
 /// One copy of an optimistic database, with all that it needs.
 #[derive(Debug)]
@@ -287,46 +242,10 @@ impl OptimisticCopy {
         self.repairs
     }
 
-    /// The last entry of its log, and the last that is durable.
-    #[must_use]
-    pub fn written(&self) -> (Index, Index) {
-        let pending = self.writing.iter().map(|writing| writing.before).next();
-        (self.last, pending.unwrap_or(self.last))
-    }
-
-    /// For how long the oldest write has been on its way to the disk.
-    #[must_use]
-    pub fn oldest_write(&self, now: Instant) -> Option<Duration> {
-        self.writing.front().map(|writing| now.since(writing.since))
-    }
-
     /// Bytes of the last image.
     #[must_use]
     pub fn snapshot_bytes(&self) -> u64 {
         self.image_bytes
-    }
-
-    /// The other copies: how many updates of theirs are known that this one has not shown, how many of this
-    /// one's updates they have not acknowledged, and for how long nothing was heard of them.
-    pub fn others(&self, now: Instant) -> impl Iterator<Item = Other> {
-        self.peers.iter().map(move |(node, peer)| Other {
-            node: *node,
-            ahead: self.replica.clock().behind(&peer.standing.clock),
-            behind: peer.standing.clock.behind(self.replica.clock()),
-            lacking: peer.lacking.as_ref().map(|(since, _)| now.since(*since)),
-            silent: peer.heard.map(|heard| now.since(heard)),
-        })
-    }
-
-    /// What people may want to know, since this was last asked.
-    pub fn take_news(&mut self) -> std::collections::vec_deque::Drain<'_, News> {
-        self.news.drain(..)
-    }
-
-    fn news(&mut self, news: News) {
-        if self.news.len() < NEWS_MAX && self.news.back() != Some(&news) {
-            self.news.push_back(news);
-        }
     }
 
     // ---- what happens -------------------------------------------------------------------------------------
@@ -448,105 +367,4 @@ impl OptimisticCopy {
         let folded = self.replica.fold(self.clock, floor, &living);
         self.record(folded);
     }
-
-    // ---- the log ------------------------------------------------------------------------------------------
-
-    /// These updates have been shown, in this order.
-    fn record(&mut self, shown: impl IntoIterator<Item = Delta>) {
-        for delta in shown {
-            let bytes = Bytes::from(delta.encode());
-            self.window.push(self.now, delta.dot, bytes.clone());
-            self.unwritten.push(Record::Delta(bytes));
-        }
-    }
-
-    /// The ticket of the write that has everything that has been shown so far.
-    fn covering(&self) -> Ticket {
-        if self.unwritten.is_empty() { self.ticket } else { Ticket(self.ticket.0 + 1) }
-    }
-
-    /// Writes what the turn has changed.
-    fn write_down(&mut self, out: &mut Out<GroupEffect>) {
-        if self.unwritten.is_empty() {
-            return;
-        }
-        let mut entries = Vec::new();
-        let mut rest = std::mem::take(&mut self.unwritten).into_iter().peekable();
-        while rest.peek().is_some() {
-            let (mut records, mut bytes) = (Vec::new(), 0);
-            while let Some(record) = rest.next_if(|_| bytes < record::PIECE) {
-                bytes += record.size();
-                records.push(record);
-            }
-            self.last = self.last.next();
-            let id = EntryId { index: self.last, epoch: EPOCH };
-            entries.push(Entry { id, time: self.clock, seed: 0, payload: encode(&records) });
-        }
-        // Before it has a number it may have heard of updates. A start must know what the entries are.
-        let mark = (!self.is_marked).then(|| Write::State(encode_state(self.life())));
-        self.is_marked = true;
-        let append = Write::Append { entries, commit: self.last };
-        self.persist(mark.into_iter().chain([append]).collect(), out);
-    }
-
-    fn persist(&mut self, writes: Vec<Write>, out: &mut Out<GroupEffect>) {
-        let ticket = self.ticket.take();
-        let bytes = writes.iter().map(Write::size).sum();
-        self.unsynced += bytes;
-        let (clock, since) = (self.replica.clock().clone(), self.now);
-        let appended = writes.iter().map(|write| match write {
-            Write::Append { entries, .. } => entries.len() as u64,
-            _ => 0,
-        });
-        let before = Index(self.last.0 - appended.sum::<u64>());
-        self.writing.push_back(Writing { ticket, clock, bytes, since, before });
-        self.journal.persist(ticket, writes, out);
-    }
-}
-
-/// Another copy, as one sees it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Other {
-    /// The node.
-    pub node: NodeId,
-    /// How many updates it has that this one lacks, as far as is known.
-    pub ahead: u64,
-    /// How many updates it lacks that this one has, as far as is known.
-    pub behind: u64,
-    /// For how long this one has lacked something that it has.
-    pub lacking: Option<Duration>,
-    /// For how long nothing was heard of it; `None` if nothing ever was.
-    pub silent: Option<Duration>,
-}
-
-/// Shows what the log kept, in its order.
-fn replay(
-    replica: &mut Replica,
-    entries: &[Entry],
-    window: &mut Window,
-    now: Instant,
-) -> Result<(), CorruptCopy> {
-    let mut joining = Vec::new();
-    for entry in entries {
-        for record in decode(&entry.payload)? {
-            match record {
-                Record::Delta(bytes) => {
-                    let delta = Delta::decode(&bytes)?;
-                    let dot = delta.dot;
-                    match replica.receive(entry.time, delta) {
-                        Received::Shown(_) => window.push(now, dot, bytes),
-                        Received::Seen => {}
-                        Received::Waits | Received::Dropped => return Err(CorruptCopy::Gap(dot)),
-                    }
-                }
-                Record::Joining(piece) => joining.extend_from_slice(&piece),
-                Record::Joined(piece) => {
-                    joining.extend_from_slice(&piece);
-                    let joined = Joined::decode(&std::mem::take(&mut joining))?;
-                    replica.join(entry.time, &joined);
-                }
-            }
-        }
-    }
-    Ok(())
 }

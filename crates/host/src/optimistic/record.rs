@@ -6,8 +6,8 @@
 //! ```
 //!
 //! An entry has the updates that were shown in one turn, of whichever copy, in their order: executing the log
-//! shows them again in the same order. What a repair has joined is a record as well, in pieces if it is large.
-//! The state names the life of the copy: its updates are named by it (rule O5).
+//! shows them again in the same order. What a repair has joined is a record as well, in pieces if it is
+//! large. The state names the life of the copy: its updates are named by it (rule O5).
 
 use bytes::Bytes;
 use onecopy_merge::ReplicaId;

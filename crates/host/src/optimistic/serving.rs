@@ -31,7 +31,8 @@ fn witness(dot: Dot) -> Index {
     Index(dot.replica.0 << WITNESS_BITS | dot.counter)
 }
 
-/// The last update of the copy that gave an answer, see [`Outcome::Done`]: a witness for a simulator's checks.
+/// The last update of the copy that gave an answer, see [`Outcome::Done`]: a witness for a simulator's
+/// checks.
 #[must_use]
 pub fn witnessed(as_of: Index) -> Dot {
     Dot::new(ReplicaId(as_of.0 >> WITNESS_BITS), as_of.0 & ((1 << WITNESS_BITS) - 1))

@@ -3,8 +3,8 @@
 //!
 //! - *O1*: two copies that have seen the same have the same digest, whenever that is.
 //! - *O2, O3, O6*: at last every member that was added and acknowledged is there, unless somebody has removed
-//!   it, who says which ones that were; and none that was removed. What had only one durable copy, and that was
-//!   lost, is not owed.
+//!   it, who says which ones that were; and none that was removed. What had only one durable copy, and that
+//!   was lost, is not owed.
 //! - *O4*: who shows an update has seen everything that its maker had seen.
 //! - *O5*: no two updates that anybody is told of have the same name, and nobody is told of one that is not
 //!   durable where it was made.
