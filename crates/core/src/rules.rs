@@ -119,6 +119,24 @@ pub enum Rule {
     PatientElections,
     /// Raft: leases end when the leadership is handed over.
     TransferEndsLeases,
+    /// O1: two replicas that have seen the same dots hold the same state and digest.
+    SameSeenSameState,
+    /// O2: a removal removes exactly what its replica had seen.
+    NothingUnseenRemoved,
+    /// O3: an acknowledged update shows everywhere in the end, unless one that had seen it superseded it.
+    NoUpdateLost,
+    /// O4: who shows an update shows everything that its replica had seen when it was made.
+    CausalOrder,
+    /// O5: a replica that lost its data returns under a new name, and its old dots are never given again.
+    OwnLife,
+    /// O6: what all have removed never comes back.
+    NoResurrection,
+    /// O7: a wall clock that is wrong loses no update and blocks nobody.
+    ClocksAreHints,
+    /// O8: what is kept beside the data is proportional to live elements and replicas.
+    BoundedMetadata,
+    /// O9: digests become equal, and what repair sends is proportional to the difference.
+    Converges,
 }
 
 impl Rule {
@@ -175,6 +193,19 @@ impl Rule {
         Self::VotersOnly,
         Self::JointMajorities,
         Self::PatientElections,
+    ];
+
+    /// The rules of optimistic databases, in the order of their documentation (`docs/optimistic.md`).
+    pub const OPTIMISTIC: [Self; 9] = [
+        Self::SameSeenSameState,
+        Self::NothingUnseenRemoved,
+        Self::NoUpdateLost,
+        Self::CausalOrder,
+        Self::OwnLife,
+        Self::NoResurrection,
+        Self::ClocksAreHints,
+        Self::BoundedMetadata,
+        Self::Converges,
     ];
 
     /// The rules whose absence only the tests of the Raft crate itself notice: leaders hardly ever begin a

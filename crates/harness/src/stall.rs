@@ -1,4 +1,4 @@
-//! A disk that hangs: no error, no answer.
+//! A disk that hangs: no error, no answer; and a wall clock that is wrong.
 
 use std::collections::BTreeMap;
 use std::fs::File;

@@ -1,8 +1,8 @@
 //! What surrounds the protocol cores on every node, sans-IO: whoever has threads, sockets and disks is a thin
 //! shell around it.
 //!
-//! The cores ([`onecopy_replica`], [`onecopy_raft`], [`onecopy_views`]) decide; something must batch requests
-//! for them, hold messages until the disk has what they promise, execute what is committed, answer whoever
+//! The cores ([`onecopy_replica`], [`onecopy_raft`], [`onecopy_views`], [`onecopy_merge`]) decide; something
+//! must batch requests for them, hold messages until the disk has what they promise, execute what is committed, answer whoever
 //! asked, and make and install snapshots. That is this crate. Two shells use it: the node of production and
 //! the simulator, so that what is simulated is what runs, down to the last line that is not I/O.
 //!
@@ -42,6 +42,7 @@
 //! | [`gathering`] | when the requests that have arrived become a batch |
 //! | [`gossip`] | how nodes that have lost each other meet again |
 //! | [`group`] | one replica with its state machine |
+//! | [`optimistic`] | one copy of an optimistic database |
 //! | [`heartbeat`] | what two nodes say once for all quiescent groups that they share |
 //! | [`data_plane`] | a coordinator and the replicas of a node, in turns |
 //! | [`room`] | a full disk that has room again |
@@ -65,6 +66,7 @@ pub mod known_nodes;
 #[cfg(test)]
 mod memory;
 pub mod message;
+pub mod optimistic;
 pub mod room;
 pub mod view_service;
 mod waiting;
@@ -85,6 +87,7 @@ pub use group::{
 };
 pub use heartbeat::SharedHeartbeat;
 pub use message::{Answer, Forward, GroupMessage, Kind, Letter, MemberChange, Outcome, RaftLetter};
+pub use optimistic::OptimisticCopy;
 pub use room::Room;
 pub use view_service::{
     GENESIS_GROUP, VIEW_GROUP, ViewEffect, ViewImage, ViewObserver, ViewService, ViewSettings,

@@ -114,6 +114,8 @@ pub enum GroupMessage {
     PrimaryBackup(onecopy_replica::Message),
     /// Between members of a Raft group.
     Raft(Letter),
+    /// Between copies of an optimistic database.
+    Optimistic(crate::optimistic::message::Message),
 }
 
 /// A message between members of a Raft group that holds data. Who speaks, and to whom, is a node *in one life

@@ -13,8 +13,8 @@ use crate::clock::Clock;
 use crate::dot::ReplicaId;
 use crate::place::Place;
 use crate::replica::Replica;
-use crate::rules::Rules;
 use crate::store::Key;
+use onecopy_core::Rules;
 
 /// The version of the format, its first byte.
 const FORMAT: u8 = 1;

@@ -31,7 +31,7 @@
 //! | `replica`, `image` | all of it together, and as bytes |
 //! | `command` | the commands of Redis; [`commands`] says which merges how |
 //! | [`repair`], `frozen` | taking over somebody else's state |
-//! | `rules` | the rules, and how a simulator switches one off |
+//! | [`Requests`], [`Question`] | what clients ask for, as coordinators encode it |
 //!
 //! # What it is not
 //!
@@ -63,9 +63,10 @@ mod position;
 mod random;
 pub mod repair;
 mod replica;
-mod rules;
+mod request;
 mod score;
 mod series;
+mod session;
 mod stamp;
 mod store;
 mod transaction;
@@ -79,11 +80,13 @@ pub use delta::{Change, DELTA_BYTES_MAX, Delta, DeltaError, Op, Put};
 pub use dot::{Dot, ReplicaId};
 pub use image::ImageError;
 pub use object::Object;
+pub use onecopy_core::{Rule, Rules};
 pub use place::{Kind, Place};
 pub use position::Position;
 pub use replica::{Ahead, Call, Received, Replica, foldable};
-pub use rules::{Rule, Rules};
+pub use request::Requests;
 pub use series::{Point, Series};
+pub use session::{Question, Reply as QuestionReply};
 pub use stamp::{AHEAD_MAX_MS, HybridClock, Stamp, WALL_MAX_MS};
 pub use store::{Key, Store};
 pub use waiting::{WAITING_BYTES_MAX, Waiting};

@@ -10,10 +10,10 @@ use crate::clock::Clock;
 use crate::delta::{Op, Put};
 use crate::dot::{Dot, ReplicaId};
 use crate::place::{Kind, Place};
-use crate::rules::{Rule, Rules};
 use crate::score::Score;
 use crate::series::Point;
 use crate::stamp::Stamp;
+use onecopy_core::{Rule, Rules};
 
 /// The update that is being carried out.
 #[derive(Clone, Copy, Debug)]

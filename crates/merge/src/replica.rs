@@ -8,11 +8,11 @@ use crate::command;
 use crate::delta::{Change, Delta};
 use crate::dot::{Dot, ReplicaId};
 use crate::object::By;
-use crate::rules::{Rule, Rules};
 use crate::stamp::HybridClock;
 use crate::store::{Key, Store};
 use crate::transaction::Transaction;
 use crate::waiting::Waiting;
+use onecopy_core::{Rule, Rules};
 
 /// What a client sends, and what its replica knows beyond its own state.
 #[derive(Clone, Copy, Debug)]
@@ -192,6 +192,11 @@ impl Replica {
     /// Takes a delta from another replica, of its own or of a third one. In any order, and as often as it
     /// comes.
     pub fn receive(&mut self, now: Timestamp, delta: Delta) -> Received {
+        self.receive_showing(now, delta, &mut Vec::new())
+    }
+
+    /// The same, and hands out the deltas that show now, in their order: they must be logged.
+    pub fn receive_showing(&mut self, now: Timestamp, delta: Delta, shown: &mut Vec<Delta>) -> Received {
         if self.clock.contains(delta.dot) {
             return Received::Seen;
         }
@@ -200,22 +205,23 @@ impl Replica {
         if is_repaired || !is_ready {
             return if self.waiting.push(delta) { Received::Waits } else { Received::Dropped };
         }
-        let mut shown = vec![delta.dot];
+        let before = shown.len();
         self.show(now, &delta);
+        shown.push(delta);
         shown.extend(self.show_waiting(now));
-        Received::Shown(shown)
+        Received::Shown(shown[before..].iter().map(|delta| delta.dot).collect())
     }
 
     /// Shows everything that waits for nothing any more.
-    pub(crate) fn show_waiting(&mut self, now: Timestamp) -> Vec<Dot> {
+    pub(crate) fn show_waiting(&mut self, now: Timestamp) -> Vec<Delta> {
         let mut shown = Vec::new();
         while let Some(delta) = self.waiting.next(&self.clock) {
             if self.repairing.as_ref().is_some_and(|clock| clock.contains(delta.dot)) {
                 self.waiting.push(delta);
                 break;
             }
-            shown.push(delta.dot);
             self.show(now, &delta);
+            shown.push(delta);
         }
         shown
     }

@@ -13,7 +13,7 @@ use onecopy_core::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::dot::ReplicaId;
-use crate::rules::{Rule, Rules};
+use onecopy_core::{Rule, Rules};
 
 /// A stamp that lies further than this ahead of the wall clock is not taken over: one minute.
 pub const AHEAD_MAX_MS: u64 = 60_000;

@@ -85,6 +85,8 @@ pub struct Store {
     sums: Vec<u64>,
     /// How many keys of each database show.
     visible: BTreeMap<u8, usize>,
+    /// How many of them expire.
+    expiring: BTreeMap<u8, usize>,
     /// When to look at which key's deadlines.
     look: BTreeSet<(u64, Key)>,
     /// Which keys have dead series of whom.
@@ -100,6 +102,7 @@ impl Default for Store {
             objects: BTreeMap::new(),
             sums: vec![0; SLOTS],
             visible: BTreeMap::new(),
+            expiring: BTreeMap::new(),
             look: BTreeSet::new(),
             dead: BTreeSet::new(),
             frozen: BTreeMap::new(),
@@ -136,6 +139,12 @@ impl Store {
     #[must_use]
     pub fn len_of(&self, db: u8) -> usize {
         self.visible.get(&db).copied().unwrap_or(0)
+    }
+
+    /// How many keys of a database expire.
+    #[must_use]
+    pub fn expiring_of(&self, db: u8) -> usize {
+        self.expiring.get(&db).copied().unwrap_or(0)
     }
 
     /// The digest of each slot.
@@ -175,6 +184,10 @@ impl Store {
         if before.1 != after.1 {
             let visible = self.visible.entry(key.db).or_default();
             *visible = *visible + usize::from(after.1) - usize::from(before.1);
+        }
+        if before.2.is_some() != after.2.is_some() {
+            let expiring = self.expiring.entry(key.db).or_default();
+            *expiring = *expiring + usize::from(after.2.is_some()) - usize::from(before.2.is_some());
         }
         if let Some(at_ms) = before.2.filter(|at_ms| after.2 != Some(*at_ms)) {
             self.look.remove(&(at_ms, key.clone()));

@@ -136,7 +136,10 @@ impl Knowledge {
     /// finishes.
     pub(crate) fn reports(&self) -> Vec<GroupReport> {
         let failed = self.journal.failure().is_some();
-        let mut reports: Vec<GroupReport> = self.data.of_replicas(|replica| Some(replica.report()));
+        // Nobody decides anything by how a copy of an optimistic database is.
+        let report =
+            |replica: &crate::status::ReplicaStatus| replica.optimistic.is_none().then(|| replica.report());
+        let mut reports: Vec<GroupReport> = self.data.of_replicas(report);
         if failed {
             reports.iter_mut().for_each(|report| report.oldest_write = Some(std::time::Duration::MAX));
         }

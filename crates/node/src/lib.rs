@@ -49,5 +49,6 @@ pub use happened::Happened;
 pub use operation::{Operated, Operation, OperationOutcome};
 pub use server::{Ending, Server, StartError, begin_new_life};
 pub use status::{
-    BusyStatus, KnownGroup, KnownNode, NodeStatus, ReplicaStatus, ThreadReport, ViewServiceStatus,
+    BusyStatus, CopyStatus, KnownGroup, KnownNode, NodeStatus, OtherCopy, ReplicaStatus, ThreadReport,
+    ViewServiceStatus,
 };

@@ -3,6 +3,8 @@
 //! The types are public and can be read back, so that the command line shows what the node says without a
 //! second description of it.
 
+mod copy;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -16,6 +18,8 @@ use onecopy_keyspace::Keyspace;
 use onecopy_replica::Standing;
 use onecopy_views::{GroupReport, ReplicaRole};
 use serde::{Deserialize, Serialize};
+
+pub use copy::{CopyStatus, OtherCopy};
 
 use crate::disk_room::DiskRoom;
 use crate::lock::lock;
@@ -111,7 +115,7 @@ pub struct ThreadReport {
 }
 
 /// A replica, as it reports itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReplicaStatus {
     /// The group.
     pub group: u32,
@@ -120,7 +124,8 @@ pub struct ReplicaStatus {
     pub thread: u32,
     /// The number of the view that it knows.
     pub view: u64,
-    /// `primary`, `backup`, `learner`, `retired` (waits for a new view) or `spare`.
+    /// `primary`, `backup`, `learner`, `retired` (waits for a new view), `spare` or, of an optimistic
+    /// database, `copy`.
     pub role: String,
     /// The highest index in its log.
     pub last: u64,
@@ -173,6 +178,9 @@ pub struct ReplicaStatus {
     pub sessions: u64,
     /// Views adopted since the process was started.
     pub view_changes: u64,
+    /// What a copy of an optimistic database says beyond that.
+    #[serde(default)]
+    pub optimistic: Option<CopyStatus>,
 }
 
 /// What a replica is in the middle of executing.
@@ -278,6 +286,7 @@ impl ReplicaStatus {
             reads_as_backup: counters.reads_as_backup,
             sessions,
             view_changes: counters.view_changes,
+            optimistic: None,
         }
     }
 

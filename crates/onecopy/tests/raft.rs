@@ -155,7 +155,7 @@ fn operators_create_raft_groups_see_who_leads_and_hand_over() {
         redis::cmd("SET").arg("k").arg("v").query::<()>(&mut cluster.client_in(1, 20)).ok()
     });
     for (copies, replication, why) in
-        [("2", "raft", "1, 3 or 5 copies"), ("3", "optimistic", "cannot be replicated optimistically yet")]
+        [("2", "raft", "1, 3 or 5 copies"), ("3", "paxos", "is no kind of replication")]
     {
         let refused = cluster.operate(&[
             "database",

@@ -5,11 +5,12 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
 
-use onecopy_core::{NodeId, Rules};
+use onecopy_core::{GroupId, NodeId, Rules};
 use onecopy_host::ArchiveJob;
 use onecopy_views::MAIN;
 
 use crate::checks::Checks;
+use crate::checks::merged::Merged;
 use crate::checks::own::Own;
 use crate::checks::twice::Twice;
 use crate::clock::Time;
@@ -54,6 +55,8 @@ pub enum Event {
     Client(usize),
     /// An ear goes on.
     Ear(usize),
+    /// A client of the optimistic database wants something.
+    Cart(usize),
     /// The next fault happens.
     Fault,
     /// A leader of the view service dies young.
@@ -160,6 +163,8 @@ pub struct Stats {
     pub operations: u64,
     /// See there.
     pub answered: u64,
+    /// Operations of an optimistic database that were answered, and repairs of its copies.
+    pub merged: [u64; 2],
     /// Leaders elected in the view service.
     pub elections: u64,
     /// Elections in Raft groups that hold data.
@@ -209,6 +214,9 @@ impl Stats {
         self.entries += other.entries;
         self.operations += other.operations;
         self.answered += other.answered;
+        for (sum, count) in self.merged.iter_mut().zip(other.merged) {
+            *sum += count;
+        }
         self.elections += other.elections;
         self.reigns += other.reigns;
         self.pauses += other.pauses;
@@ -259,7 +267,12 @@ impl Env {
     /// The beginning.
     #[must_use]
     pub fn new(dice: Dice, profile: Profile, rules: Rules, trace: Trace) -> Self {
-        let checks = Checks::of(profile.databases, profile.raft_copies.is_some(), profile.value_bytes);
+        let mut checks = Checks::of(profile.databases, profile.raft_copies.is_some(), profile.value_bytes);
+        if profile.optimistic.is_some() {
+            // Behind all others.
+            let comes_twice = profile.double > 0 || profile.leaks;
+            checks.merged = Some(Merged::of(GroupId(MAIN.0 + profile.databases), comes_twice));
+        }
         Self {
             time: 0,
             dice,

@@ -91,6 +91,7 @@
 //!   seam. Here a disk has records, and they are there, torn off, or damaged.
 
 pub mod batch;
+mod carts;
 pub mod channels;
 pub mod checks;
 pub mod cli;

@@ -1,6 +1,7 @@
 //! What nodes say to each other: the same as on the wires of the node crate.
 
 use onecopy_core::{Entry, GroupId, NodeId};
+pub use onecopy_host::optimistic::message::Message as Copies;
 pub use onecopy_host::{
     Answer, ControlMessage, Forward, GroupMessage, Kind, Letter, Outcome, RaftLetter, SharedHeartbeat,
 };
@@ -53,6 +54,12 @@ impl Packet {
                 GroupMessage::PrimaryBackup(Message::SnapshotChunk { chunk, .. })
                 | GroupMessage::Raft(Letter { message: Raft::Snapshot { chunk, .. }, .. }),
             ) => (Line::First, chunk.data.len()),
+            Self::Replica(_, GroupMessage::Optimistic(Copies::Deltas(deltas))) => {
+                (Line::First, deltas.iter().map(bytes::Bytes::len).sum())
+            }
+            Self::Replica(_, GroupMessage::Optimistic(Copies::Answer { answer, .. })) => {
+                (Line::First, answer.len())
+            }
             Self::Forward(forward) => (Line::Second, forward.body.len()),
             Self::Answer(Answer { outcome: Outcome::Done { response, .. }, .. }) => {
                 (Line::Second, response.len())
@@ -83,6 +90,9 @@ impl Packet {
                 message,
                 Raft::Snapshot { .. } | Raft::Vote { .. } | Raft::VoteReply { .. } | Raft::TimeoutNow { .. }
             ),
+            Self::Replica(_, GroupMessage::Optimistic(message)) => {
+                matches!(message, Copies::Ask { .. } | Copies::Answer { .. })
+            }
             // What it says of leases must not be taken for what another one says.
             Self::Heartbeat(_) => true,
             Self::Control(_) => true,
@@ -121,6 +131,11 @@ fn describe_replica(message: &GroupMessage) -> String {
     let message = match message {
         GroupMessage::PrimaryBackup(message) => message,
         GroupMessage::Raft(letter) => return format!("raft {:?}", letter.message),
+        GroupMessage::Optimistic(Copies::Deltas(deltas)) => return format!("{} updates", deltas.len()),
+        GroupMessage::Optimistic(Copies::Answer { number, answer }) => {
+            return format!("answer {number} of {} bytes", answer.len());
+        }
+        GroupMessage::Optimistic(message) => return format!("{message:?}"),
     };
     match message {
         Message::Prepare { view, sequence, previous, entries, commit, terms, .. } => {

@@ -58,6 +58,9 @@ pub struct Profile {
     pub raft_copies: Option<u32>,
     /// Of a thousand runs, how many have ears: those who publish and subscribe.
     pub ears: u64,
+    /// What the copies of an optimistic database may have in memory for others, if there is one: every node
+    /// has a copy.
+    pub optimistic: Option<usize>,
     /// How many clients there are.
     pub clients: usize,
     /// What they ask for.
@@ -167,6 +170,7 @@ impl Profile {
             databases: 1,
             raft_copies: None,
             ears: 250,
+            optimistic: None,
             clients: dice.between(1, 6) as usize,
             workload: Workload::draw(dice),
             value_bytes,
@@ -294,6 +298,16 @@ impl Profile {
     fn add_raft(&mut self, dice: &mut Dice) {
         self.databases += 1;
         self.raft_copies = Some(if self.nodes >= 5 && dice.chance(500) { 5 } else { 3 });
+        for fault in [Fault::AddNode, Fault::RemoveNode] {
+            self.weights.remove(&fault);
+        }
+    }
+
+    /// One more database, which every node writes to by itself. No node comes or goes. Drawn from dice of its
+    /// own.
+    pub fn add_optimistic(&mut self, dice: &mut Dice) {
+        // So small that whoever was away for long has to be repaired.
+        self.optimistic = Some(if dice.chance(600) { dice.between(300, 5_000) as usize } else { 1 << 20 });
         for fault in [Fault::AddNode, Fault::RemoveNode] {
             self.weights.remove(&fault);
         }

@@ -157,6 +157,9 @@ impl World {
         for group in self.env.checks.groups.values_mut() {
             group.digests.scarred.remove(&node);
         }
+        if let Some(merged) = &mut self.env.checks.merged {
+            merged.lost(node);
+        }
         let moves = self.env.network.moves().clone();
         let machine = self.node(node);
         machine.incarnation = life;

@@ -24,6 +24,8 @@ pub struct Options {
     pub sabotaged: Option<Rule>,
     /// How many lines of the trace are kept.
     pub trace: usize,
+    /// Whether there is an optimistic database beside all others.
+    pub optimistic: bool,
     /// What is taken away from what the seed draws.
     pub limits: Limits,
     /// Somebody's own machine; the keyspace if there is none.
@@ -52,6 +54,10 @@ pub struct Outcome {
 pub fn run(seed: u64, options: &Options) -> Outcome {
     quiet();
     let mut profile = Profile::draw(&mut Dice::new(seed, 0), options.nodes, options.sabotaged);
+    let of_copies = options.sabotaged.is_some_and(|rule| Rule::OPTIMISTIC.contains(&rule));
+    if (options.optimistic || of_copies) && options.subject.is_none() {
+        profile.add_optimistic(&mut Dice::new(seed, 2));
+    }
     profile.limit(&options.limits);
     if options.subject.is_some() {
         // Its clients know nothing of databases.

@@ -57,18 +57,27 @@ pub const ALIASES: [Alias; 8] = [
     },
 ];
 
+/// The rules that a simulator notices the absence of.
+pub fn everything() -> impl Iterator<Item = Rule> {
+    Rule::ALL.into_iter().chain(Rule::OPTIMISTIC).filter(|rule| !OF_MERGE_ALONE.contains(rule))
+}
+
+/// The rules whose absence only the tests of the merge crate itself notice: how much a repair sends, and what
+/// a clock that is years wrong decides.
+pub const OF_MERGE_ALONE: [Rule; 2] = [Rule::Converges, Rule::ClocksAreHints];
+
 /// The rules of a name: of one rule, of an alias, or of `all`. None if there is no such name.
 #[must_use]
 pub fn named(name: &str) -> Vec<Rule> {
     let alias = ALIASES.iter().find(|alias| alias.name == name).map(|alias| alias.rule);
     let is_meant = |rule: &Rule| name == "all" || name == rule.to_string() || alias == Some(*rule);
-    Rule::ALL.into_iter().filter(is_meant).collect()
+    everything().filter(is_meant).collect()
 }
 
 /// Everything that can be switched off.
 pub fn names() -> impl Iterator<Item = String> {
     let aliases = ALIASES.iter().map(|alias| alias.name.to_owned());
-    Rule::ALL.iter().map(ToString::to_string).chain(aliases)
+    everything().map(|rule| rule.to_string()).chain(aliases)
 }
 
 /// The other names of a rule's absence.
@@ -115,7 +124,7 @@ mod tests {
     #[test]
     fn every_name_means_something() {
         assert!(names().all(|name| named(&name).len() == 1));
-        assert_eq!(named("all"), Rule::ALL);
+        assert_eq!(named("all"), everything().collect::<Vec<_>>());
         assert!(named("Nothing").is_empty());
         assert_eq!(aliases(Rule::TailsYield), "rejoining-primary-keeps-its-tail");
     }

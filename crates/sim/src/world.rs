@@ -9,10 +9,11 @@ use onecopy_raft::{Configuration, Role};
 use onecopy_replica::Standing;
 use onecopy_views::Membership;
 
+use crate::carts::Cart;
 use crate::channels::Ear;
 use crate::checks::bounded::{self, Bounds, Sizes};
 use crate::checks::{Checks, GroupChecks, copies, kept, leases, liveness, promise, quorums, search, tail};
-use crate::client::Client;
+use crate::client::{Client, group_of};
 use crate::clock::{Clock, SECOND, Time};
 use crate::dice::Dice;
 use crate::ending::Phase;
@@ -23,6 +24,8 @@ use crate::profile::Profile;
 use crate::stray::Stray;
 use crate::trace::{Trace, violated};
 
+/// How many clients an optimistic database has.
+const CARTS: usize = 3;
 /// Of a thousand runs, how many begin with the founding of the view service.
 const FOUNDINGS: u64 = 200;
 
@@ -35,6 +38,8 @@ pub struct World {
     pub nodes: Vec<Node>,
     /// The clients.
     pub clients: Vec<Client>,
+    /// Those of the optimistic database, if there is one.
+    pub(crate) carts: Vec<Cart>,
     pub(crate) seed: u64,
     pub(crate) phase: Phase,
     bounds: Bounds,
@@ -105,12 +110,14 @@ impl World {
             served: 0,
         });
         let clients = clients.collect();
+        let carts = vec![Cart::default(); if env.profile.optimistic.is_some() { CARTS } else { 0 }];
         let bounds = Bounds::of(&env.profile);
         let ears = Ear::all(seed, env.profile.ears, &ids);
         Self {
             env,
             nodes,
             clients,
+            carts,
             seed,
             phase: Phase::Faults,
             bounds,
@@ -138,6 +145,9 @@ impl World {
         for ear in 0..self.ears.len() {
             self.env.schedule(SECOND, Event::Ear(ear));
         }
+        for cart in 0..self.carts.len() {
+            self.env.schedule(SECOND, Event::Cart(cart));
+        }
         // Nothing spares the founding but that no disk is lost.
         let quiet = if self.founding == Founding::Awaited { 0 } else { 2 * SECOND };
         let first = quiet + self.env.dice.below(self.env.profile.fault_interval);
@@ -162,6 +172,10 @@ impl World {
         stats.views = self.env.checks.view_changes();
         stats.handovers = self.handovers();
         stats.groups = self.env.checks.groups.len() as u64;
+        if let Some(merged) = &self.env.checks.merged {
+            let copies = self.nodes.iter().filter_map(|node| node.process.as_ref()?.copy(merged.group));
+            stats.merged = [merged.answered, copies.map(|copy| copy.repairs().count).sum()];
+        }
         for GroupChecks { ledger, .. } in self.env.checks.groups.values() {
             stats.repeated += ledger.repeated;
             stats.in_parts += ledger.in_parts;
@@ -207,6 +221,7 @@ impl World {
             }
             Event::Client(client) => self.client(client),
             Event::Ear(ear) => self.ear(ear),
+            Event::Cart(cart) => self.cart(cart),
             Event::Fault => self.inject(),
             Event::Regicide(node) => self.regicide(node),
             Event::GivesUp(node, until) => {
@@ -257,7 +272,10 @@ impl World {
         }
         if !self.env.checks.answers.is_empty() {
             for (node, op, reply) in std::mem::take(&mut self.env.checks.answers) {
-                self.answer(node, op, &reply);
+                match &self.env.checks.merged {
+                    Some(merged) if group_of(op) == merged.group => self.cart_answer(node, op, &reply),
+                    _ => self.answer(node, op, &reply),
+                }
             }
         }
     }
@@ -323,6 +341,11 @@ impl World {
             if process.group(*group).is_some_and(Group::awaits_lost_image) {
                 violated("images", format!("{id} waits for an image of {group} that nobody makes"));
             }
+        }
+        if let Some(merged) = &mut self.env.checks.merged
+            && let Some(copy) = process.copy(merged.group)
+        {
+            merged.look(id, copy);
         }
         if let Some(raft) = process.raft() {
             let leads = (raft.role() == Role::Leader).then(|| raft.term());

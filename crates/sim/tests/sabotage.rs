@@ -10,8 +10,7 @@ const SEEDS: u64 = 4_000;
 
 #[test]
 fn every_sabotage_is_caught() {
-    let missed: Vec<Rule> = Rule::ALL
-        .into_iter()
+    let missed: Vec<Rule> = sabotage::everything()
         .filter(|rule| {
             let options = Options { sabotaged: Some(*rule), ..Options::default() };
             let caught = sabotage::run(0, SEEDS, 1, &options);

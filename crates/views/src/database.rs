@@ -31,18 +31,15 @@ pub enum Kind {
     PrimaryBackup,
     /// With Raft: the copies elect one that orders the requests, a majority has what is acknowledged.
     Raft,
+    /// Optimistically: each copy takes requests by itself, and copies that have heard of each other's updates
+    /// are the same.
+    Optimistic,
 }
 
-/// No database is replicated like that.
+/// No database is replicated like that: nobody knows such a kind.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NoKind {
-    /// Not in this version.
-    #[error("databases cannot be replicated optimistically yet: choose primary-backup or raft")]
-    NotYet,
-    /// Nobody knows such a kind.
-    #[error("{0:?} is no kind of replication: choose primary-backup or raft")]
-    Unknown(String),
-}
+#[error("{0:?} is no kind of replication: choose primary-backup, raft or optimistic")]
+pub struct NoKind(pub String);
 
 impl Kind {
     /// How many copies a database of this kind gets where `usual` ones are usual: with Raft, the next odd
@@ -50,9 +47,16 @@ impl Kind {
     #[must_use]
     pub fn copies(self, usual: u32) -> u32 {
         match self {
-            Self::PrimaryBackup => usual,
+            Self::PrimaryBackup | Self::Optimistic => usual,
             Self::Raft => (usual | 1).min(RAFT_COPIES_MAX),
         }
+    }
+
+    /// Whether the view service changes the views of its groups. Those of others keep their first view, which
+    /// says who has a copy.
+    #[must_use]
+    pub fn is_decided_by_the_view_service(self) -> bool {
+        self == Self::PrimaryBackup
     }
 
     /// What is wrong with a database of this kind that has so many copies.
@@ -63,7 +67,7 @@ impl Kind {
             Self::Raft if copies.is_multiple_of(2) || copies > RAFT_COPIES_MAX => Some(
                 "a Raft group has 1, 3 or 5 copies: an even number survives no more failures than one less",
             ),
-            Self::PrimaryBackup | Self::Raft => None,
+            Self::PrimaryBackup | Self::Raft | Self::Optimistic => None,
         }
     }
 }
@@ -73,6 +77,7 @@ impl fmt::Display for Kind {
         f.write_str(match self {
             Self::PrimaryBackup => "primary-backup",
             Self::Raft => "raft",
+            Self::Optimistic => "optimistic",
         })
     }
 }
@@ -84,8 +89,8 @@ impl FromStr for Kind {
         match text.trim() {
             "primary-backup" => Ok(Self::PrimaryBackup),
             "raft" => Ok(Self::Raft),
-            "optimistic" => Err(NoKind::NotYet),
-            other => Err(NoKind::Unknown(other.to_owned())),
+            "optimistic" => Ok(Self::Optimistic),
+            other => Err(NoKind(other.to_owned())),
         }
     }
 }

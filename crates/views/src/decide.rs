@@ -6,7 +6,7 @@ use std::time::Duration;
 use onecopy_core::{BootNumber, Grounds, GroupId, Index, Instant, Member, NodeId, Rule, View, ViewNumber};
 
 use crate::command::{Command, Reason};
-use crate::database::{Kind, MAIN};
+use crate::database::MAIN;
 use crate::monitor::Monitor;
 use crate::new_database::NewDatabase;
 use crate::ping::{GroupReport, ReplicaRole};
@@ -27,8 +27,10 @@ impl Monitor {
         // Before whoever is wrong about the time may become a primary.
         commands.extend(self.decide_clocks(now, table));
         for (id, group) in table.groups() {
-            // Who leads a Raft group is for its copies to decide.
-            if table.kind(*id) == Kind::Raft || self.is_proposed(now, *id, group.view.number) {
+            // Who leads a Raft group is for its copies to decide, and nobody leads an optimistic one.
+            if !table.kind(*id).is_decided_by_the_view_service()
+                || self.is_proposed(now, *id, group.view.number)
+            {
                 continue;
             }
             if let Some(command) = self.decide_group(now, table, *id, group) {

@@ -72,7 +72,9 @@ mod tests {
 
     #[test]
     fn text_is_read_as_it_is_written() {
-        for text in ["carts:16", "stock:17-20:raft", "locks:21:raft:5", "a:22:primary-backup:3"] {
+        for text in
+            ["carts:16", "stock:17-20:raft", "locks:21:raft:5", "a:22:primary-backup:3", "b:23:optimistic"]
+        {
             let database: NewDatabase = text.parse().expect("it is one");
             assert_eq!((database.to_string().as_str(), database.problem()), (text, None));
         }
@@ -83,7 +85,7 @@ mod tests {
 
     #[test]
     fn kinds_that_there_are_not_are_refused_with_a_reason() {
-        for text in ["carts:16:optimistic:3", "carts:16:paxos"] {
+        for text in ["carts:16:paxos", "carts:16::3"] {
             let refused = text.parse::<NewDatabase>();
             assert!(matches!(refused, Err(NoNewDatabase::Kind(_))), "{refused:?}");
         }

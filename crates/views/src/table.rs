@@ -71,7 +71,8 @@ pub struct CorruptTable {
 ///    operator recovered the group;
 /// 4. a member of a view was a member, or a learner, of the view before, with the same exception;
 /// 5. no node is registered in a start, or a life, that is over (rule P9);
-/// 6. a Raft group keeps its first view, which says who founded it: its copies decide all else.
+/// 6. a Raft group keeps its first view, which says who founded it: its copies decide all else. So does an
+///    optimistic one, where it says which nodes have copies.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Table {
     version: u64,
@@ -110,8 +111,10 @@ impl Table {
         &self.nodes
     }
 
-    /// Since which version the life of a node is registered.
-    pub(crate) fn life_since(&self, node: NodeId) -> Option<u64> {
+    /// Since which version the life of a node is registered. No two lives, of whichever nodes, have the same,
+    /// and a later one has a higher: in optimistic databases it is the number of a replica (rule O5).
+    #[must_use]
+    pub fn life_since(&self, node: NodeId) -> Option<u64> {
         self.lives_since.get(&node).copied()
     }
 
@@ -284,8 +287,9 @@ impl Table {
                 if let Some(problem) = database.kind.problem_with(*copies) {
                     return Err(Rejection::NotAllowed(problem));
                 }
-                if database.kind == Kind::Raft && members.len() != *copies as usize {
-                    return Err(Rejection::NotAllowed("a Raft group begins with all of its copies"));
+                let is_fixed = !database.kind.is_decided_by_the_view_service();
+                if is_fixed && members.len() != *copies as usize {
+                    return Err(Rejection::NotAllowed("a group of this kind begins with all of its copies"));
                 }
                 self.create(*group, *copies, first_view(members, *primary, *boot))?;
                 self.databases.insert(*group, database.clone());
@@ -357,8 +361,10 @@ impl Table {
     }
 
     fn set_copies(&mut self, group: GroupId, copies: u32) -> Result<(), Rejection> {
-        if self.kind(group) == Kind::Raft {
-            return Err(Rejection::NotAllowed("the copies of a Raft group cannot be changed yet"));
+        if !self.kind(group).is_decided_by_the_view_service() {
+            return Err(Rejection::NotAllowed(
+                "the copies of a Raft group, or of an optimistic database, cannot be changed yet",
+            ));
         }
         let group = self.groups.get_mut(&group).ok_or(Rejection::NoSuchGroup(group))?;
         match copies {
@@ -424,10 +430,18 @@ impl Table {
         expected: ViewNumber,
         edit: impl FnOnce(&mut View) -> Result<(), Rejection>,
     ) -> Result<(), Rejection> {
-        if self.kind(group) == Kind::Raft {
-            return Err(Rejection::NotAllowed(
-                "the copies of a Raft group decide among themselves who leads",
-            ));
+        match self.kind(group) {
+            Kind::PrimaryBackup => {}
+            Kind::Raft => {
+                return Err(Rejection::NotAllowed(
+                    "the copies of a Raft group decide among themselves who leads",
+                ));
+            }
+            Kind::Optimistic => {
+                return Err(Rejection::NotAllowed(
+                    "the copies of an optimistic database stay where they are, and none leads",
+                ));
+            }
         }
         let group = self.groups.get_mut(&group).ok_or(Rejection::NoSuchGroup(group))?;
         if group.view.number != expected {

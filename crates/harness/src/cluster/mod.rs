@@ -33,6 +33,8 @@ pub struct Options {
     pub proxied: bool,
     /// Whether the disks of nodes can be made to hang.
     pub stallable: bool,
+    /// How many seconds the wall clocks of nodes are ahead of the true time. Only with `stallable`.
+    pub clocks: BTreeMap<u32, i64>,
     /// Further settings, as flags of `onecopy server`: `("limits-clients", "100")`.
     pub settings: Vec<(&'static str, String)>,
 }
@@ -49,6 +51,7 @@ impl Default for Options {
             durability: "disk",
             proxied: false,
             stallable: false,
+            clocks: BTreeMap::new(),
             settings: Vec::new(),
         }
     }

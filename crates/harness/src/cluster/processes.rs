@@ -71,6 +71,8 @@ impl Cluster {
         }
         if let Some(stall) = self.stalls.get(&id) {
             stall.prepare(&mut command);
+            let ahead = self.options.clocks.get(&id).copied().unwrap_or_default();
+            command.env("CLOCK_AHEAD_SECONDS", ahead.to_string());
         }
         let founders = self.options.founders.unwrap_or(self.options.view_nodes) as usize;
         let ids: Vec<String> = views.iter().take(founders).map(u32::to_string).collect();

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use onecopy_core::Instant;
-use onecopy_views::{Group, Kind};
+use onecopy_views::Group;
 
 use super::{ControlEffect, ControlObserver, ControlPlane};
 use crate::disk::Out;
@@ -159,6 +159,8 @@ impl ControlPlane {
     /// The groups of which the view table says who leads.
     fn groups_of_views(&self) -> impl Iterator<Item = &Group> {
         let groups = self.table().groups().iter();
-        groups.filter(|(id, _)| self.table().kind(**id) != Kind::Raft).map(|(_, group)| group)
+        groups
+            .filter(|(id, _)| self.table().kind(**id).is_decided_by_the_view_service())
+            .map(|(_, group)| group)
     }
 }

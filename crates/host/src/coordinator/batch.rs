@@ -43,6 +43,8 @@ pub(super) struct Batch<T> {
     not_before: Instant,
     /// It was sent to somebody whose answer is lost: it may have been executed.
     is_lost: bool,
+    /// It is not sent again once it may have been executed.
+    is_sent_once: bool,
     /// A backup on this node answers it, and no primary.
     is_read_here: bool,
     /// What was sent is not waited for any more, and its answer may come late.
@@ -115,6 +117,7 @@ impl<T> Batch<T> {
             whereabouts,
             not_before,
             is_lost,
+            is_sent_once: false,
             is_read_here: false,
             has_strays: false,
             primaries_lost,
@@ -195,6 +198,18 @@ impl<T> Batch<T> {
         self
     }
 
+    /// Nobody but the copy to which it is sent knows whether it has been executed, and that one forgets it
+    /// with its process: it is sent once. Reads may be sent again.
+    pub(super) fn send_once(mut self) -> Self {
+        self.is_sent_once = self.kind != Kind::Read;
+        self
+    }
+
+    /// Whether nobody will ever say what has become of it.
+    pub(super) fn is_past_hope(&self) -> bool {
+        self.is_sent_once && self.is_lost
+    }
+
     /// How long it may take until what was sent last is answered.
     fn answer_takes(&self) -> Duration {
         self.parts.map_or(self.takes, |progress| progress.part_takes)
@@ -209,6 +224,7 @@ impl<T> Batch<T> {
     pub(super) fn is_late_at(&self) -> Option<Instant> {
         match self.whereabouts {
             Whereabouts::Here => None,
+            Whereabouts::Sent { is_executed: true, .. } if self.is_sent_once => None,
             Whereabouts::Sent { at, .. } | Whereabouts::WaitsForView { asked: at } => {
                 Some(at + ANSWER_PATIENCE + self.answer_takes())
             }

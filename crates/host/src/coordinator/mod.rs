@@ -144,6 +144,8 @@ pub struct Coordinator<T> {
     /// Members decide by themselves who leads: whoever is taken for the primary may not be, and nobody may
     /// come to say so.
     asks_around: bool,
+    /// Every member executes requests by itself, and knows nothing of what others have executed.
+    takes_any: bool,
     /// How often in this view a batch came back, from whoever was taken for the primary.
     detours: usize,
     sequence: u64,
@@ -165,6 +167,7 @@ impl<T> Coordinator<T> {
             config,
             view: None,
             asks_around: false,
+            takes_any: false,
             detours: 0,
             sequence: 0,
             arrived: Vec::new(),
@@ -196,6 +199,23 @@ impl<T> Coordinator<T> {
     /// asked, who name the one that they know.
     pub fn ask_around(&mut self) {
         self.asks_around = true;
+    }
+
+    /// Every member executes requests by itself: the primary of the view is only the one that is asked first.
+    /// What one of them may have executed is taken to no other.
+    pub fn take_any(&mut self) {
+        (self.asks_around, self.takes_any) = (true, true);
+    }
+
+    /// Whether it does so.
+    #[must_use]
+    pub fn takes_any(&self) -> bool {
+        self.takes_any
+    }
+
+    /// Whoever is to be asked first can be asked again.
+    pub fn come_home(&mut self) {
+        self.detours = 0;
     }
 
     /// Whether it does so.
@@ -415,13 +435,17 @@ impl<T> Coordinator<T> {
         if kind != Kind::Read {
             batch.heard = self.parked.speak(now);
         }
+        if self.takes_any {
+            batch = batch.send_once();
+        }
         self.batches.insert(self.sequence, batch);
     }
 
     fn expire(&mut self, now: Instant) {
         let timeout = self.config.request_timeout;
         let ended = self.batches.extract_if(.., |_, batch| {
-            batch.ends_at(timeout).is_some_and(|end| now >= end) || batch.is_dangerous()
+            let is_late = batch.ends_at(timeout).is_some_and(|end| now >= end);
+            is_late || batch.is_dangerous() || batch.is_past_hope()
         });
         for (sequence, batch) in ended {
             let reply = batch.end();

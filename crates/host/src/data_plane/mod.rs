@@ -11,6 +11,7 @@ mod making_way;
 #[cfg(test)]
 mod making_way_tests;
 mod occupied;
+mod optimistic;
 mod quiescence;
 #[cfg(test)]
 mod quiescence_tests;
@@ -31,6 +32,7 @@ use crate::disk::{ArchiveEvent, Out};
 use crate::group::{Corrupt, Fresh, Group, GroupEffect, GroupObserver, GroupSettings, Origin, Restored};
 use crate::heartbeat::SharedHeartbeat;
 use crate::message::{Answer, Forward, GroupMessage, Kind, Outcome};
+use crate::optimistic::OptimisticCopy;
 use agenda::Agenda;
 pub use effect::DataEffect;
 use making_way::MakingWay;
@@ -60,6 +62,8 @@ pub struct DataPlane<M, T> {
     memory_set: Option<u64>,
     /// Empty on a node that holds no data.
     groups: BTreeMap<GroupId, Group<M>>,
+    /// The copies of optimistic databases.
+    copies: BTreeMap<GroupId, OptimisticCopy>,
     /// Which of them want a turn.
     agenda: Agenda,
     quiescence: Quiescence,
@@ -89,6 +93,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
             elsewhere: Elsewhere::default(),
             memory_set: None,
             groups: BTreeMap::new(),
+            copies: BTreeMap::new(),
             agenda: Agenda::default(),
             quiescence: Quiescence::new(incarnation),
             occupied: Occupied::default(),
@@ -197,7 +202,8 @@ impl<M: StateMachine, T> DataPlane<M, T> {
     /// Bytes that snapshots of all groups here have, or would have.
     #[must_use]
     pub fn snapshot_bytes(&self) -> u64 {
-        self.groups.values().map(|group| group.replica().snapshot_bytes()).sum()
+        let groups = self.groups.values().map(|group| group.replica().snapshot_bytes());
+        groups.chain(self.copies.values().map(OptimisticCopy::snapshot_bytes)).sum()
     }
 
     /// What the node takes for the time.
@@ -231,6 +237,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
             group.lost(node);
             self.agenda.touch(*id);
         }
+        self.copies.values_mut().for_each(|copy| copy.lost(node));
     }
 
     /// A [`DataEffect::Forward`] for this group could not be sent.
@@ -241,6 +248,10 @@ impl<M: StateMachine, T> DataPlane<M, T> {
     /// Another coordinator hands in a batch.
     pub fn forwarded(&mut self, from: NodeId, forward: Forward, out: &mut Out<DataEffect>) {
         let Forward { group, coordinator, sequence, .. } = forward;
+        if let Some(copy) = self.copies.get_mut(&group) {
+            copy.offer(Origin::Remote { node: from, coordinator, sequence }, forward, &mut self.asked);
+            return self.agenda.touch(group);
+        }
         match self.groups.get_mut(&group) {
             Some(replica) => {
                 replica.offer(Origin::Remote { node: from, coordinator, sequence }, forward, &mut self.asked);
@@ -268,6 +279,12 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         observer: &mut impl GroupObserver<M>,
         out: &mut Out<DataEffect>,
     ) {
+        let message = match message {
+            GroupMessage::Optimistic(message) => {
+                return self.with_copy(group, out, |copy, asked| copy.received(now, from, message, asked));
+            }
+            message => message,
+        };
         self.with(group, out, |group, asked| {
             if group.is_deaf() {
                 return;
@@ -314,6 +331,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         observer: &mut impl GroupObserver<M>,
         out: &mut Out<DataEffect>,
     ) {
+        self.with_copy(group, out, |copy, asked| copy.persisted(now, ticket, asked));
         self.with(group, out, |group, asked| group.persisted(now, ticket, observer, asked));
     }
 
@@ -325,6 +343,9 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         observer: &mut impl GroupObserver<M>,
         out: &mut Out<DataEffect>,
     ) {
+        if self.copies.contains_key(&event.group()) {
+            return self.with_copy(event.group(), out, |copy, asked| copy.archived(event, asked));
+        }
         self.with(event.group(), out, |group, asked| group.archived(now, event, observer, asked));
     }
 
@@ -336,6 +357,10 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         let images = self.snapshot_bytes() + self.elsewhere.snapshots;
         if let Some(replica) = self.groups.get_mut(&group).filter(|_| bytes >= images) {
             replica.snapshot_wanted(observer);
+            self.agenda.touch(group);
+        }
+        if let Some(copy) = self.copies.get_mut(&group).filter(|_| bytes >= images) {
+            copy.snapshot_wanted();
             self.agenda.touch(group);
         }
     }
@@ -353,8 +378,13 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         self.memory_set = table.settings().memory_max();
         self.clock.told(table.clocks().get(&self.me).copied());
         for (id, group) in table.groups().iter().filter(|(id, _)| share.has(**id)) {
-            if table.kind(*id) == Replication::Raft {
-                self.router.ask_around(*id);
+            match table.kind(*id) {
+                Replication::PrimaryBackup => {}
+                Replication::Raft => self.router.ask_around(*id),
+                Replication::Optimistic => {
+                    self.copies_announced(now, *id, table, out);
+                    continue;
+                }
             }
             self.router.learn(*id, &group.view);
             // There may be many, in which nothing has happened.
@@ -398,7 +428,10 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         self.changed.extend(&turns);
         let count = self.groups.len() + self.elsewhere.groups;
         for id in turns.drain(..) {
-            let Some(group) = self.groups.get_mut(&id) else { continue };
+            let Some(group) = self.groups.get_mut(&id) else {
+                self.end_turn_of_copy(now, steady, id);
+                continue;
+            };
             group.set_memory_max(self.memory_set);
             group.set_memory_beside(self.occupied.beside(id));
             group.set_groups(count);
@@ -450,7 +483,10 @@ impl<M: StateMachine, T> DataPlane<M, T> {
     /// When the next turn is due if nothing happens.
     #[must_use]
     pub fn deadline(&self, now: Instant) -> Option<Instant> {
-        let touched = self.agenda.touched().filter_map(|group| self.groups.get(&group)?.deadline(now));
+        let touched = self.agenda.touched().filter_map(|id| {
+            let copy = self.copies.get(&id).map(|copy| copy.deadline(now));
+            copy.or_else(|| self.groups.get(&id)?.deadline(now))
+        });
         let others =
             [self.agenda.next(), self.quiescence.deadline(), self.router.deadline(), self.next_attempt()];
         touched.chain(others.into_iter().flatten()).min()
@@ -501,6 +537,8 @@ impl<M: StateMachine, T> DataPlane<M, T> {
                 }
                 None => return out.effects.push(DataEffect::Forward { to, forward }),
             }
+        } else if let Some(copy) = self.copies.get_mut(&id) {
+            copy.offer(Origin::Local { sequence }, forward, &mut self.asked);
         } else if let Some(group) = group {
             group.offer(Origin::Local { sequence }, forward, &mut self.asked);
         } else {

@@ -61,6 +61,18 @@ impl<T> Router<T> {
         }
     }
 
+    /// See [`Coordinator::take_any`].
+    pub(super) fn take_any(&mut self, group: GroupId) {
+        if self.coordinators.get(&group).is_none_or(|coordinator| !coordinator.takes_any()) {
+            self.with(group, Coordinator::take_any);
+        }
+    }
+
+    /// See [`Coordinator::come_home`].
+    pub(super) fn come_home(&mut self, group: GroupId) {
+        self.coordinators.get_mut(&group).into_iter().for_each(Coordinator::come_home);
+    }
+
     pub(super) fn lost(&mut self, node: NodeId) {
         for (group, coordinator) in &mut self.coordinators {
             coordinator.lost(node);

@@ -26,6 +26,17 @@ pub(super) fn del(transaction: &mut Transaction<'_>, args: &[&[u8]], reply: &mut
     Ok(())
 }
 
+/// `WATCH` by itself is for [requests](crate::Requests); this one stands in a transaction.
+pub(super) fn watch(_: &mut Transaction<'_>, _: &[&[u8]], _: &mut Writer<'_>) -> Outcome {
+    Err(CommandError::Other("ERR WATCH inside MULTI is not allowed"))
+}
+
+/// In a transaction the watch is over already.
+pub(super) fn unwatch(_: &mut Transaction<'_>, _: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    reply.ok();
+    Ok(())
+}
+
 pub(super) fn exists(transaction: &mut Transaction<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     reply
         .length(args[1..].iter().filter(|name| transaction.object(&transaction.key(name)).is_some()).count());

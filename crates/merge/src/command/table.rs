@@ -316,10 +316,10 @@ static TABLE: &[Row] = table! {
         "removes what it has seen" => keys::del;
     "unsubscribe" Refused
         "ends what SUBSCRIBE begins";
-    "unwatch" Refused
-        "ends what WATCH begins";
-    "watch" Refused
-        "would have to see a change when it happens, wherever that is";
+    "unwatch" Local
+        "ends what WATCH began" => keys::unwatch;
+    "watch" Local
+        "the transaction is executed if this replica has seen no change of the keys: it is no lock" => keys::watch;
     "xack" Refused
         "works on streams, which are not merged yet";
     "xadd" Refused

@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 use onecopy_keyspace::CommandError;
-use onecopy_keyspace::number::{float, not_negative};
+use onecopy_keyspace::number::{float, is_word, not_negative};
 use onecopy_keyspace::options::{PopOptions, ScoreEnd, ZaddOptions};
 use onecopy_resp::Writer;
 
@@ -149,21 +149,41 @@ fn rank(object: Option<&Object>, name: &[u8]) -> Option<usize> {
     Some(object?.ranked().range(..key).count())
 }
 
-pub(super) fn zrank(transaction: &mut Transaction<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    match rank(transaction.read(&transaction.key(args[1]), Kind::SortedSet)?, args[2]) {
-        Some(rank) => reply.length(rank),
+/// Answers the place of a member, counted from the lowest score or from the highest.
+fn reply_rank(
+    transaction: &Transaction<'_>,
+    args: &[&[u8]],
+    is_reverse: bool,
+    reply: &mut Writer<'_>,
+) -> Outcome {
+    let with_score = match &args[3..] {
+        [] => false,
+        [option] if is_word(option, "WITHSCORE") => true,
+        [_] => return Err(CommandError::Syntax),
+        _ => return Err(CommandError::Arity(if is_reverse { "zrevrank" } else { "zrank" })),
+    };
+    let object = transaction.read(&transaction.key(args[1]), Kind::SortedSet)?;
+    let found = rank(object, args[2]).zip(score(object, args[2]));
+    let found = found.map(|(rank, score)| (if is_reverse { len(object) - 1 - rank } else { rank }, score));
+    match found {
+        Some((rank, score)) if with_score => {
+            reply.array(2);
+            reply.length(rank);
+            reply.double(score);
+        }
+        Some((rank, _)) => reply.length(rank),
+        None if with_score => reply.null_array(),
         None => reply.null(),
     }
     Ok(())
 }
 
+pub(super) fn zrank(transaction: &mut Transaction<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
+    reply_rank(transaction, args, false, reply)
+}
+
 pub(super) fn zrevrank(transaction: &mut Transaction<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    let object = transaction.read(&transaction.key(args[1]), Kind::SortedSet)?;
-    match rank(object, args[2]) {
-        Some(rank) => reply.length(len(object) - 1 - rank),
-        None => reply.null(),
-    }
-    Ok(())
+    reply_rank(transaction, args, true, reply)
 }
 
 /// Removes the members with the lowest or the highest scores.

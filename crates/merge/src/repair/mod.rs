@@ -15,11 +15,13 @@
 //! part of it (rule O4). Meanwhile the replica goes on to read and write. It only lets deltas wait that the
 //! pull will bring anyway: a range that was found equal stays so, but for what is newer than both.
 
+mod joined;
 mod pull;
 mod range;
 mod serve;
 
-pub use pull::{Next, Pull, RepairError};
+pub use joined::{Joined, JoinedError};
+pub use pull::{Done, Next, Pull, RepairError};
 pub use range::Range;
 
 use bytes::Bytes;

@@ -4,42 +4,22 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use onecopy_core::Timestamp;
 
+use super::joined::{Joined, Staged};
 use super::range::{places_of, sum, within};
 use super::{Answer, Ask, Fetched, Found, Range, Scope, Sum};
 use crate::cell::Cell;
 use crate::clock::Clock;
-use crate::dot::Dot;
+use crate::delta::Delta;
 use crate::object::Object;
 use crate::place::Place;
 use crate::replica::Replica;
-use crate::rules::Rule;
-use crate::stamp::Stamp;
 use crate::store::Key;
+use onecopy_core::Rule;
 
 /// So many ranges are asked about together.
 const RANGES_TOGETHER: usize = 512;
 /// So many keys, or places, are fetched together.
 const FETCHED_TOGETHER: usize = 256;
-
-/// What was fetched, until everything is joined.
-#[derive(Clone, Debug)]
-enum Staged {
-    /// A whole key: where nothing is named the other side has nothing.
-    Key(Key, BTreeMap<Place, Cell>),
-    /// A place of a key.
-    Place(Key, Place, Cell),
-}
-
-impl Staged {
-    /// The stamps of what was fetched.
-    fn stamps(&self) -> Vec<Stamp> {
-        let of = |cell: &Cell| cell.atoms().iter().map(|(_, atom)| atom.stamp()).max();
-        match self {
-            Self::Key(_, cells) => cells.values().filter_map(of).collect(),
-            Self::Place(_, _, cell) => of(cell).into_iter().collect(),
-        }
-    }
-}
 
 /// A repair that is under way.
 #[derive(Clone, Debug, Default)]
@@ -60,9 +40,17 @@ pub struct Pull {
 pub enum Next {
     /// It asks this.
     Ask(Ask),
-    /// Everything is joined. These deltas, which had waited, show now as well. The other side should hear the
-    /// question, whose answer does not matter.
-    Done(Vec<Dot>, Ask),
+    /// Everything is joined. The other side should hear the question, whose answer does not matter.
+    Done(Done, Ask),
+}
+
+/// What has come of a pull. Both must be logged, in this order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Done {
+    /// What was joined.
+    pub joined: Joined,
+    /// These deltas, which had waited, show now as well.
+    pub shown: Vec<Delta>,
 }
 
 /// A pull came to nothing: it must begin anew.
@@ -119,8 +107,8 @@ impl Replica {
         (Pull { asked: Some(Ask::Open), ..Pull::default() }, Ask::Open)
     }
 
-    /// Gives up a pull. What waited for it waits no longer.
-    pub fn pull_abandon(&mut self, now: Timestamp) -> Vec<Dot> {
+    /// Gives up a pull. What waited for it waits no longer: these deltas show now, and must be logged.
+    pub fn pull_abandon(&mut self, now: Timestamp) -> Vec<Delta> {
         self.repairing = None;
         self.show_waiting(now)
     }
@@ -128,7 +116,7 @@ impl Replica {
     /// Takes an answer.
     ///
     /// # Errors
-    /// When the pull came to nothing; it has been given up then.
+    /// When the pull came to nothing; it must be [given up](Self::pull_abandon) then.
     pub fn pull_step(
         &mut self,
         now: Timestamp,
@@ -166,14 +154,14 @@ impl Replica {
             }
             _ => Err(RepairError::Senseless),
         };
-        if let Err(error) = taken {
-            self.pull_abandon(now);
-            return Err(error);
+        taken?;
+        if let Some(ask) = pull.queue.pop_front() {
+            return Ok(pull.ask(ask));
         }
-        match pull.queue.pop_front() {
-            Some(ask) => Ok(pull.ask(ask)),
-            None => self.join(now, pull),
-        }
+        let Some((session, clock)) = pull.session.take() else { return Err(RepairError::Senseless) };
+        let joined = Joined { clock, staged: std::mem::take(&mut pull.staged) };
+        let shown = self.join(now, &joined);
+        Ok(Next::Done(Done { joined, shown }, Ask::Close { session }))
     }
 
     /// Whether something must be looked at. A repair that ships everything is the sabotage of rule O9.
@@ -263,7 +251,7 @@ impl Replica {
                 pull.fetched += 1;
                 match cells {
                     Some(cells) if cells.iter().all(|(place, cell)| place.is_valid() && cell.is_valid()) => {
-                        pull.staged.push(Staged::Key(key.clone(), cells.into_iter().collect()));
+                        pull.staged.push(Staged::Key { db, name: name.clone(), cells });
                     }
                     Some(_) => return Err(RepairError::Senseless),
                     None => pull.compare(&Scope::Places { db, name }, &[Range::ALL]),
@@ -272,7 +260,7 @@ impl Replica {
             }
             let own = self.store.from(coordinate).take_while(|(key, _)| key.coordinate() == coordinate);
             let absent = own.map(|(key, _)| key).filter(|key| !named.contains(*key));
-            pull.staged.extend(absent.map(|key| Staged::Key(key.clone(), BTreeMap::new())));
+            pull.staged.extend(absent.map(Staged::absent));
         }
         Ok(())
     }
@@ -293,41 +281,10 @@ impl Replica {
             let here =
                 own.iter().filter(|(other, ..)| *other == coordinate).map(|(_, place, _)| (*place).clone());
             let absent = here.filter(|place| !fetched.iter().any(|(other, _)| other == place));
-            let absent: Vec<Place> = absent.collect();
-            pull.staged
-                .extend(absent.into_iter().map(|place| Staged::Place(key.clone(), place, Cell::default())));
-            pull.staged
-                .extend(fetched.into_iter().map(|(place, cell)| Staged::Place(key.clone(), place, cell)));
+            let absent = absent.map(|place| (place, Cell::default())).collect::<Vec<_>>();
+            let all = absent.into_iter().chain(fetched);
+            pull.staged.extend(all.map(|(place, cell)| Staged::place(key, place, cell)));
         }
         Ok(())
-    }
-
-    /// Joins everything, and the clock, in one step.
-    fn join(&mut self, now: Timestamp, pull: &mut Pull) -> Result<Next, RepairError> {
-        let Some((session, clock)) = pull.session.take() else { return Err(RepairError::Senseless) };
-        let (own, nothing, rules) = (self.clock.clone(), Cell::default(), self.rules);
-        for staged in std::mem::take(&mut pull.staged) {
-            // Later stamps of this replica are to follow what it has taken over.
-            for stamp in staged.stamps() {
-                self.hybrid.observe(now, stamp, rules);
-            }
-            match staged {
-                Staged::Key(key, cells) => self.store.edit(&key, |object| {
-                    let here: Vec<Place> = object.cells().map(|(place, _)| place.clone()).collect();
-                    for place in here.iter().filter(|place| !cells.contains_key(*place)) {
-                        object.join(place, &nothing, (&own, &clock), rules);
-                    }
-                    cells.iter().for_each(|(place, cell)| object.join(place, cell, (&own, &clock), rules));
-                }),
-                Staged::Place(key, place, cell) => {
-                    self.store.edit(&key, |object| object.join(&place, &cell, (&own, &clock), rules));
-                }
-            }
-        }
-        self.clock.merge(&clock);
-        self.store.fold(&self.clock);
-        self.repairing = None;
-        self.waiting.forget_seen(&self.clock);
-        Ok(Next::Done(self.show_waiting(now), Ask::Close { session }))
     }
 }

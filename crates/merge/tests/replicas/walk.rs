@@ -225,7 +225,9 @@ impl Walk {
                 self.counts.repairs += 1;
                 self.check(at);
             }
-            Err(_) => {}
+            Err(_) => {
+                self.nodes[at].replica.pull_abandon(now);
+            }
         }
     }
 

@@ -147,6 +147,9 @@ fn try_answer(
         "client" => client::client(clients, session, &args[1..], reply)?,
         "command" => describe::command(&args[1..], reply)?,
         "config" => config::config(clients, &args[1..], reply)?,
+        "causal" => {
+            return Err("ERR CAUSAL is for optimistic databases: here every read sees every write".to_owned());
+        }
         "debug" => debug::debug(&args[1..], reply)?,
         "latency" => latency::latency(clients, &args[1..], reply)?,
         "lolwut" => lolwut::lolwut(clients, session.selected.group, reply),

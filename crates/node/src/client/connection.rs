@@ -395,6 +395,9 @@ impl<'a> Connection<'a> {
                 if self.session.authenticated && self.take_outside(name, request.len()) {
                     return Ok(());
                 }
+                if self.session.authenticated && self.asks_about_copies(name) {
+                    return self.ask_about_copies(request).await;
+                }
                 if HTTP_WORDS.iter().any(|word| name.eq_ignore_ascii_case(word)) {
                     warn!(address = %self.session.address, "a client speaks HTTP to the port of Redis: hung up");
                     self.session.leaving = true;

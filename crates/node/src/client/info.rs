@@ -269,6 +269,23 @@ fn replication(clients: &Clients, group: GroupId, text: &mut String) -> std::fmt
     replication_of_main(clients, text)?;
     let table = clients.knowledge.table();
     for (group, database) in table.databases().skip(1) {
+        if let Some(copy) = replica(clients, group).and_then(|replica| replica.optimistic) {
+            let role = if copy.serves { "copy" } else { "catching-up" };
+            write!(
+                text,
+                "onecopy_group_{}:database={database},role={role},life={},updates={},digest={},lacks={},lacks_ms={}\r\n",
+                group.0, copy.life, copy.updates, copy.digest, copy.lacks, copy.lacks_ms
+            )?;
+            for other in copy.others {
+                let silent = other.silent_ms.map_or_else(|| "never".to_owned(), |silent| silent.to_string());
+                write!(
+                    text,
+                    "onecopy_group_{}_node_{}:ahead={},behind={},silent_ms={silent}\r\n",
+                    group.0, other.node, other.ahead, other.behind
+                )?;
+            }
+            continue;
+        }
         let Some(view) = clients.knowledge.data.cached_view(group) else { continue };
         let role = replica(clients, group).map_or("coordinator".to_owned(), |replica| replica.role);
         write!(

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use onecopy_core::machine::RestoreError;
-use onecopy_core::{EntryId, Index, View};
+use onecopy_core::{EntryId, GroupId, Index, View};
+use onecopy_host::optimistic::News;
 use onecopy_host::{Group, GroupObserver};
 use onecopy_replica::{HandoverError, Standing};
 use tokio::sync::mpsc::UnboundedSender;
@@ -20,6 +21,31 @@ const DAMAGED: i32 = 70;
 pub(crate) struct Telling {
     pub(crate) control: UnboundedSender<FromData>,
     pub(crate) status: Arc<DataStatus>,
+}
+
+impl Telling {
+    /// A copy of an optimistic database has something to tell.
+    pub(crate) fn news(&self, group: GroupId, news: &News) {
+        match news {
+            News::Lives(life) => info!(%group, %life, "the copy makes updates under this number"),
+            News::Repaired { from, differing, bytes, took } => {
+                info!(%group, %from, differing, bytes, ms = took.as_millis(), "the copy has been repaired");
+            }
+            News::Differs { from } => {
+                error!(
+                    %group,
+                    %from,
+                    "another copy has seen the same and holds something else: the two agree on one of the two, and are repaired. \
+                     A machine, a disk or the program is at fault"
+                );
+                ReplicaCounters::add(&self.status.replicas_did.diverged);
+            }
+            News::ClockAhead { replica, by_ms } => {
+                warn!(%group, life = %replica, by_ms, "an update comes from a clock that is far ahead of this node's");
+            }
+            News::Senseless { from } => warn!(%group, %from, "another copy says what makes no sense"),
+        }
+    }
 }
 
 impl<M: onecopy_core::StateMachine> GroupObserver<M> for Telling {

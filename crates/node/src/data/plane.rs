@@ -325,12 +325,21 @@ impl Plane {
         }
     }
 
+    /// Tells people what the copies of optimistic databases have to tell.
+    fn tell_news(&mut self) {
+        for copy in self.data.copies_mut() {
+            let group = copy.id();
+            copy.take_news().for_each(|news| self.telling.news(group, &news));
+        }
+    }
+
     fn renew_status(&mut self, now: Instant) {
         self.status_is_old = now < self.status_due;
         if self.status_is_old {
             return;
         }
         self.status_due = now + STATUS_INTERVAL;
+        self.tell_news();
         let thread = self.threads.me();
         // There may be many groups in which nothing happens.
         let mut changed = self.data.take_changed();
@@ -338,12 +347,17 @@ impl Plane {
         if !changed.is_empty() {
             let (known, waiting) = (self.status.thread(thread), &mut self.waiting);
             known.renew(&changed, |id, before| {
-                let status = ReplicaStatus::of(self.data.group(id)?, thread, now, before);
+                let copy = self.data.copy(id).map(|copy| ReplicaStatus::of_copy(copy, thread, now));
+                let of_group = || Some(ReplicaStatus::of(self.data.group(id)?, thread, now, before));
+                let status = copy.or_else(of_group)?;
                 waiting.extend(status.is_waiting().then_some(id));
                 Some(status)
             });
             known.learn(changed.iter().filter_map(|id| Some((*id, self.data.coordinator(*id)?.view()?))));
-            known.set_held(self.data.groups().count(), self.data.snapshot_bytes());
+            known.set_held(
+                self.data.groups().count() + self.data.copies().count(),
+                self.data.snapshot_bytes(),
+            );
             // Where members decide who leads, the primary that is known may be none any more: whoever has
             // something to ask finds out.
             let routed = self.data.coordinators().filter(|coordinator| !coordinator.asks_around());

@@ -7,11 +7,12 @@
 use std::rc::Rc;
 
 use onecopy_core::{GroupId, Member, Recovered, Replicated, Rules};
+use onecopy_host::optimistic;
 use onecopy_host::{Fresh, GroupSettings, Placement, Restored, SLICE_STEPS};
 use onecopy_keyspace::Keyspace;
 use onecopy_raft::Configuration;
 use onecopy_replica::{Base, Config as ReplicaConfig};
-use onecopy_views::{MAIN, Table};
+use onecopy_views::{Kind, MAIN, Table};
 
 use super::plane::Plane;
 use crate::config::{Config, Reads};
@@ -52,6 +53,15 @@ impl Starting {
             seed: rand::random(),
         }
     }
+
+    fn settings_of_copy(&self, group: GroupId) -> optimistic::Settings {
+        let timeouts = &self.config.timeouts;
+        optimistic::Settings {
+            heartbeat_interval: timeouts.heartbeat(),
+            failure_timeout: timeouts.failure(),
+            ..optimistic::Settings::new(group, self.me.node, self.me.start(), rand::random())
+        }
+    }
 }
 
 impl Plane {
@@ -74,9 +84,31 @@ impl Plane {
         started.map_err(std::io::Error::other)
     }
 
+    /// Starts a copy of an optimistic database with what the disk had.
+    ///
+    /// # Errors
+    /// What the disk kept makes no sense.
+    pub(crate) fn start_copy(
+        &mut self,
+        group: GroupId,
+        restored: optimistic::Restored,
+    ) -> std::io::Result<()> {
+        let settings = self.starting.as_ref().map(|starting| starting.settings_of_copy(group));
+        let Some(settings) = settings else { return Ok(()) };
+        self.data.start_copy(settings, restored, self.clock.now()).map_err(std::io::Error::other)
+    }
+
     /// Starts replicas of the groups in the table that there is none of.
     pub(super) fn start_new_groups(&mut self, table: &Table) {
-        for group in table.groups().keys() {
+        for (group, known) in table.groups() {
+            if table.kind(*group) == Kind::Optimistic {
+                let is_due = known.view.member(self.data.me()).is_some() && self.data.copy(*group).is_none();
+                if is_due && self.starting.is_some() && self.threads.owns(*group) {
+                    self.start_copy(*group, optimistic::Restored::default())
+                        .expect("a copy with nothing makes sense");
+                }
+                continue;
+            }
             if self.starting.is_some() && self.threads.owns(*group) && self.data.group(*group).is_none() {
                 let placement = Placement::of(table, *group);
                 self.start_group(*group, placement, empty(*group))

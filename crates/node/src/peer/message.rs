@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use onecopy_core::GroupId;
+use onecopy_host::optimistic::message::Message as Copies;
 use onecopy_host::{Answer, ControlMessage, Forward, GroupMessage, Letter, Outcome, Share, SharedHeartbeat};
 use onecopy_raft::Message as RaftMessage;
 use onecopy_replica::Message;
@@ -51,7 +52,9 @@ impl Parcel for DataMessage {
                 | GroupMessage::Raft(Letter { message: RaftMessage::Snapshot { chunk, .. }, .. }) => {
                     show(&mut chunk.data);
                 }
-                GroupMessage::PrimaryBackup(_) | GroupMessage::Raft(_) => {}
+                GroupMessage::Optimistic(Copies::Deltas(deltas)) => deltas.iter_mut().for_each(show),
+                GroupMessage::Optimistic(Copies::Answer { answer, .. }) => show(answer),
+                GroupMessage::PrimaryBackup(_) | GroupMessage::Raft(_) | GroupMessage::Optimistic(_) => {}
             },
             Self::Forward(forward) => show(&mut forward.body),
             Self::Answer(Answer { outcome: Outcome::Done { response, .. }, .. }) => show(response),
@@ -65,6 +68,9 @@ impl Parcel for DataMessage {
     fn may_overtake(&self) -> bool {
         match self {
             Self::Heartbeat(_) | Self::Forward(_) | Self::Answer(_) => true,
+            Self::Replica { message: GroupMessage::Optimistic(message), .. } => {
+                matches!(message, Copies::Status(_) | Copies::Ask { .. })
+            }
             Self::Replica { message: GroupMessage::Raft(letter), .. } => !letter.message.is_from_leader(),
             Self::Replica { message: GroupMessage::PrimaryBackup(message), .. } => matches!(
                 message,

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use onecopy_core::{GroupId, Instant};
-use onecopy_host::{CoordinatorConfig, DataPlane, Out, Placement, Restored, Share};
+use onecopy_host::{CoordinatorConfig, DataPlane, Out, Placement, Restored, Share, optimistic};
 use onecopy_keyspace::Keyspace;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -61,6 +61,8 @@ pub(super) struct DataThread {
     pub(super) thread: usize,
     /// What the disk had of its groups.
     pub(super) groups: BTreeMap<GroupId, Restored<Keyspace>>,
+    /// And of the copies of optimistic databases.
+    pub(super) copies: BTreeMap<GroupId, optimistic::Restored>,
     pub(super) journal: Journal,
     pub(super) archive: Archive,
     /// Where clients call, on the thread that takes their calls.
@@ -138,6 +140,9 @@ impl DataThread {
         };
         for (group, restored) in self.groups {
             plane.start_group(group, Placement::default(), restored)?;
+        }
+        for (group, restored) in self.copies {
+            plane.start_copy(group, restored)?;
         }
         if let (Some(socket), Some(clients)) = (self.clients, clients) {
             tokio::task::spawn_local(listener::listen(TcpListener::from_std(socket)?, clients));

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use onecopy_core::{GroupId, NodeId, Recovered, Replicated, Rules, Timestamp};
 use onecopy_host::group::is_raft;
+use onecopy_host::optimistic::{self, is_optimistic};
 use onecopy_host::view_service::Kept;
 use onecopy_host::{GENESIS_GROUP, Restored, Restoring, VIEW_GROUP, ViewImage};
 use onecopy_keyspace::Keyspace;
@@ -28,6 +29,7 @@ pub(super) struct Disk {
     pub(super) log: onecopy_storage::Log<RealFileSystem>,
     pub(super) snapshots: Snapshots<RealFileSystem>,
     pub(super) groups: BTreeMap<GroupId, Restored<Keyspace>>,
+    pub(super) copies: BTreeMap<GroupId, optimistic::Restored>,
     pub(super) kept: Kept,
 }
 
@@ -83,11 +85,15 @@ impl Disk {
         let (image, base_time) = restore_table(&snapshots, &raft)?;
         let kept = Kept { membership, raft, image, base_time };
         // What is left is of data.
-        let mut groups = BTreeMap::new();
+        let (mut groups, mut copies) = (BTreeMap::new(), BTreeMap::new());
         for (group, recovered) in recovered {
+            if is_optimistic(recovered.state.as_deref()) {
+                copies.insert(group, restore_copy(&snapshots, group, recovered)?);
+                continue;
+            }
             groups.insert(group, restore_group(&snapshots, group, recovered)?);
         }
-        Ok(Self { me, log, snapshots, groups, kept })
+        Ok(Self { me, log, snapshots, groups, copies, kept })
     }
 }
 
@@ -144,6 +150,23 @@ fn restore_group(
     let (state, configuration) = restoring.finish().map_err(nonsense)?;
     info!(%group, snapshot = %recovered.base, bytes = reader.image_len(), "restored a snapshot");
     Ok(Restored { recovered, state, base, configuration })
+}
+
+fn restore_copy(
+    snapshots: &Snapshots<RealFileSystem>,
+    group: GroupId,
+    recovered: Recovered,
+) -> Result<optimistic::Restored, StartError> {
+    if recovered.base.index.0 == 0 {
+        return Ok(optimistic::Restored { recovered, image: None });
+    }
+    let reader = snapshots.read(group, recovered.base)?;
+    let mut image = Vec::new();
+    while (image.len() as u64) < reader.image_len() {
+        image.extend_from_slice(&reader.read_at(image.len() as u64, RESTORE_BYTES)?);
+    }
+    info!(%group, snapshot = %recovered.base, bytes = image.len(), "read an image");
+    Ok(optimistic::Restored { recovered, image: Some(image.into()) })
 }
 
 fn restore_table(

@@ -161,6 +161,7 @@ impl Server {
                 shared: shared.clone(),
                 thread,
                 groups: BTreeMap::new(),
+                copies: BTreeMap::new(),
                 journal: journal.for_thread(journals[thread].clone()),
                 archive: archive.for_owner(archives[thread].clone()),
                 clients: None,
@@ -174,6 +175,9 @@ impl Server {
             .collect();
         for (group, restored) in disk.groups {
             data[Share::holder(group, count)].groups.insert(group, restored);
+        }
+        for (group, restored) in disk.copies {
+            data[Share::holder(group, count)].copies.insert(group, restored);
         }
         // Where most clients are served.
         data[Share::holder(MAIN, count)].clients = sockets.redis;

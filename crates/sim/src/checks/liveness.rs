@@ -7,6 +7,7 @@ use onecopy_core::{GroupId, Member, View};
 use onecopy_raft::Role;
 use onecopy_views::Table;
 
+use crate::checks::merged::Merged;
 use crate::checks::{GroupChecks, expiry, lost, members};
 use crate::client::Client;
 use crate::clock::{Time, truth};
@@ -123,6 +124,16 @@ pub fn settled(env: &mut Env, nodes: &[Node], views: u64, is_last_look: bool) ->
     }
     if !env.checks.groups.values().all(|checks| checks.is_settled) {
         return false;
+    }
+    if let Some(merged) = &env.checks.merged {
+        let copies = nodes.iter().filter_map(|of| Some((of.id, of.process.as_ref()?.copy(merged.group)?)));
+        let copies: Vec<_> = copies.collect();
+        if !merged.settled(&copies, nodes.len()) {
+            if is_last_look {
+                violated("merged", format!("O9: the copies differ: {}", Merged::missing(&copies)));
+            }
+            return false;
+        }
     }
     let configuration = env.checks.members.committed();
     let is_member = |node: &&Node| {

@@ -44,6 +44,8 @@
 //! - [`founding`]: one membership of the view service – `onecopy_views::Genesis`
 //! - [`members`]: one configuration of that group at one index; no snapshot carries a later one; at last, no
 //!   member is a life that is over – Raft paper, section 6
+//! - [`merged`]: copies of optimistic databases that have seen the same are the same, lose nothing that was
+//!   acknowledged, and bring nothing back – rules O1 to O8
 //! - [`quorums`]: what is committed is durable at a majority, of each half if there are two – Raft paper,
 //!   sections 5.3 and 6
 //! - [`raft`]: election safety, leader completeness, state machine safety – Raft paper, Figure 3
@@ -82,6 +84,7 @@ pub mod logs;
 pub mod looks;
 pub mod lost;
 pub mod members;
+pub mod merged;
 pub mod own;
 pub mod petitions;
 pub mod promise;
@@ -201,6 +204,8 @@ impl GroupChecks {
 pub struct Checks {
     /// What there is to know of each group that holds a database.
     pub groups: BTreeMap<GroupId, GroupChecks>,
+    /// What there is to know of the optimistic database, if there is one.
+    pub merged: Option<merged::Merged>,
     /// The founding of the view service.
     pub founding: founding::Founding,
     /// The members of the view service's Raft group.

@@ -71,6 +71,9 @@ pub struct Arguments {
     /// How many nodes; drawn for every seed if not given.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(3..=9))]
     pub nodes: Option<u32>,
+    /// With an optimistic database beside all others, which every node writes to.
+    #[arg(long)]
+    pub optimistic: bool,
     /// Switch off a rule, or bring back a bug that others had (or, with `all`, each in turn): it must be
     /// found out. Needs a program built with the feature `sabotage`.
     #[arg(long, value_name = "RULE")]
@@ -86,7 +89,7 @@ impl Arguments {
             faults_max: self.faults_max,
             seconds: self.seconds,
         };
-        Options { nodes: self.nodes, limits, ..Options::default() }
+        Options { nodes: self.nodes, optimistic: self.optimistic, limits, ..Options::default() }
     }
 }
 

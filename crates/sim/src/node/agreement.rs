@@ -48,6 +48,7 @@ pub(super) fn says(checks: &mut GroupChecks, me: NodeId, copy: &Replication, mes
             let agreed = &mut checks.agreed;
             copy.raft().into_iter().for_each(|raft| raft_says(agreed, me, raft, &letter.message));
         }
+        GroupMessage::Optimistic(_) => {}
     }
 }
 

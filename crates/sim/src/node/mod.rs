@@ -18,6 +18,7 @@ use std::sync::Arc;
 use onecopy_core::{GroupId, Incarnation, NodeId, Ticket, Write};
 use onecopy_host::known_nodes::KnownNodes;
 use onecopy_host::{ArchiveEvent, ArchiveJob, Job, MemberChange, Submission, VIEW_GROUP, ViewImage};
+use onecopy_merge::Replica;
 use onecopy_views::Command;
 
 use crate::checks::images;
@@ -26,6 +27,7 @@ use crate::clock::{Clock, MS, SECOND, Time};
 use crate::disk::{Disk, is_of_data};
 use crate::env::{Env, Event};
 use crate::message::Packet;
+use crate::trace::violated;
 pub use process::Process;
 
 /// Of a thousand syncs, after how many the log asks for a snapshot.
@@ -338,7 +340,9 @@ impl Node {
         }
         // Segments are not modelled: whenever it is, a group may be told that it keeps old ones alive.
         if env.dice.chance(SNAPSHOT_WANTED) {
-            let groups: Vec<GroupId> = env.checks.groups.keys().copied().chain([VIEW_GROUP]).collect();
+            let merged = env.checks.merged.as_ref().map(|merged| merged.group);
+            let groups = env.checks.groups.keys().copied().chain([VIEW_GROUP]).chain(merged);
+            let groups: Vec<GroupId> = groups.collect();
             let group = *env.dice.pick(&groups);
             self.happened(env, Happened::SnapshotWanted(group));
         }
@@ -354,7 +358,10 @@ impl Node {
         if let Some(ArchiveEvent::Finished { name }) = &event
             && let Some(image) = self.disk.image(name.group, name.id)
         {
-            if is_of_data(name.group) {
+            if env.checks.merged.as_ref().is_some_and(|merged| merged.group == name.group) {
+                let whole = Replica::restore(&image.bytes, env.rules);
+                whole.unwrap_or_else(|error| violated("images", format!("{}: {error}", name.group)));
+            } else if is_of_data(name.group) {
                 let of = env.checks.groups.get(&name.group).expect("there is such a group");
                 let image = (image.bytes.as_slice(), of.raft.is_some());
                 let begun = (&of.images, self.id);

@@ -8,13 +8,14 @@ use onecopy_core::{
     BootNumber, GroupId, Incarnation, Index, Instant, Member, NodeId, Petition, Plea, Timestamp,
 };
 use onecopy_host::known_nodes::KnownNodes;
+use onecopy_host::optimistic::is_optimistic;
 use onecopy_host::{
-    ControlEffect, ControlPlane, DataEffect, DataPlane, Group, Out, Placement, Reply, Room, ViewService,
-    Vitals, Whereabouts,
+    ControlEffect, ControlPlane, DataEffect, DataPlane, Group, OptimisticCopy, Out, Placement, Reply, Room,
+    ViewService, Vitals, Whereabouts,
 };
 use onecopy_raft::Raft;
 use onecopy_replica::{Standing, Status};
-use onecopy_views::{MAIN, NUMBERS_MAX, Registration, Table};
+use onecopy_views::{Kind, MAIN, NUMBERS_MAX, Registration, Table};
 
 use super::archive::Archive;
 use super::start;
@@ -90,6 +91,10 @@ impl Process {
         let mut data =
             DataPlane::new(node.id, Incarnation(env.new_life()), start::coordinators(&env.profile));
         for group in node.disk.data_groups() {
+            if is_optimistic(node.disk.recover(group).0.state.as_deref()) {
+                start_copy(node, group, (now, &mut *env), &mut data);
+                continue;
+            }
             let group = (group, Placement::default());
             start_group(&node.disk, group, (me, boot), (now, &mut *env), &mut data, &mut data_out);
         }
@@ -129,6 +134,12 @@ impl Process {
     #[must_use]
     pub fn group(&self, group: GroupId) -> Option<&Group<Machine>> {
         self.data.group(group)
+    }
+
+    /// The copy of an optimistic database.
+    #[must_use]
+    pub fn copy(&self, group: GroupId) -> Option<&OptimisticCopy> {
+        self.data.copy(group)
     }
 
     /// All replicas.
@@ -291,6 +302,12 @@ impl Process {
                 Happened::Arriving(from) => data.arriving(now, from, watch, out),
                 Happened::Learnt(table) => {
                     for group in table.groups().keys() {
+                        if table.kind(*group) == Kind::Optimistic {
+                            if data.copy(*group).is_none() {
+                                start_copy(node, *group, (now, &mut *watch.env), data);
+                            }
+                            continue;
+                        }
                         if data.group(*group).is_none() {
                             start_group(
                                 &node.disk,
@@ -317,6 +334,9 @@ impl Process {
         }
         self.data.route(now, &mut self.data_out);
         for coordinator in self.data.coordinators() {
+            if !env.checks.groups.contains_key(&coordinator.group()) {
+                continue;
+            }
             let known = self.ledgers_know.entry(coordinator.group()).or_default();
             let ledger = &mut env.checks.group(coordinator.group()).ledger;
             let before = *known;
@@ -380,6 +400,11 @@ impl Process {
         let mut effect = std::mem::take(&mut self.data_out.effects);
         for effect in effect.drain(..) {
             match effect {
+                DataEffect::Replica { to, group, message: GroupMessage::Optimistic(message) } => {
+                    let copy = self.data.copy(group).expect("it says something");
+                    env.checks.merged.iter_mut().for_each(|merged| merged.says(me, copy, &message));
+                    self.send(env, to, Packet::Replica(group, GroupMessage::Optimistic(message)));
+                }
                 DataEffect::Replica { to, group, message } => {
                     let checks = env.checks.group(group);
                     let replica = self.data.group(group).expect("it says something").replica();
@@ -591,6 +616,17 @@ fn start_group(
     let (settings, restored, fresh) = start::group(disk, group, me, boot, env);
     data.start_group(settings, restored, fresh, now, &mut GroupWatch { env, me, boot }, out)
         .expect("the promise on a simulated disk makes sense");
+}
+
+/// Starts a copy of the optimistic database with what the disk has of it.
+fn start_copy(
+    node: &Node,
+    group: GroupId,
+    (now, env): (Instant, &mut Env),
+    data: &mut DataPlane<Machine, OpId>,
+) {
+    let (settings, restored) = start::copy(node, group, env);
+    data.start_copy(settings, restored, now).expect("what is on a simulated disk makes sense");
 }
 
 /// By which number clients call the database of a group.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use onecopy_core::{BootNumber, GroupId, Member, Replicated, Timestamp};
 use onecopy_host::group::is_raft;
+use onecopy_host::optimistic;
 use onecopy_host::view_service::Kept;
 use onecopy_host::{
     ControlSettings, CoordinatorConfig, Fresh, GENESIS_GROUP, GroupSettings, Placement, Restored, Restoring,
@@ -59,7 +60,39 @@ fn databases(profile: &Profile) -> Vec<NewDatabase> {
         };
         NewDatabase { database, copies }
     };
-    others.map(database).collect()
+    // The optimistic one is behind all others. It has as many copies as there are nodes: it is not created
+    // before the others can be.
+    let optimistic = profile.optimistic.map(|_| {
+        let first = u16::from(NUMBERS_MAX) * profile.databases as u16;
+        let (name, kind) = ("merged".to_owned(), Kind::Optimistic);
+        let database = Database { name, first, count: NUMBERS_MAX, kind };
+        NewDatabase { database, copies: Some(profile.nodes) }
+    });
+    others.map(database).chain(optimistic).collect()
+}
+
+/// What the copy of the optimistic database starts from.
+pub(super) fn copy(
+    node: &Node,
+    group: GroupId,
+    env: &mut Env,
+) -> (optimistic::Settings, optimistic::Restored) {
+    let (recovered, image) = node.disk.recover(group);
+    let image = image.map(|image| image.bytes.clone().into());
+    let boot = BootNumber(node.disk.boot);
+    let start = Start { incarnation: node.incarnation, boot, run: boot.0 };
+    let mut seed = [0; 32];
+    seed.chunks_exact_mut(8).for_each(|part| part.copy_from_slice(&env.dice.number().to_le_bytes()));
+    let settings = optimistic::Settings {
+        heartbeat_interval: HEARTBEAT_INTERVAL,
+        failure_timeout: FAILURE_TIMEOUT,
+        window_bytes_max: env.profile.optimistic.unwrap_or(1 << 20),
+        message_bytes_max: 1_000,
+        unacknowledged_bytes_max: 4_000,
+        rules: env.rules,
+        ..optimistic::Settings::new(group, node.id, start, seed)
+    };
+    (settings, optimistic::Restored { recovered, image })
 }
 
 /// What the replica of a group starts from.

@@ -146,7 +146,8 @@ impl Replication {
                 copy.step(now, Input::Received { from, message });
             }
             (R::Raft(copy), GroupMessage::Raft(letter)) => copy.hear(now, from, letter),
-            (R::PrimaryBackup(_), GroupMessage::Raft(_)) | (R::Raft(_), GroupMessage::PrimaryBackup(_)) => {}
+            (R::PrimaryBackup(_), GroupMessage::Raft(_) | GroupMessage::Optimistic(_))
+            | (R::Raft(_), GroupMessage::PrimaryBackup(_) | GroupMessage::Optimistic(_)) => {}
         }
     }
 

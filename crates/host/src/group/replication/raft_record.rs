@@ -12,6 +12,8 @@
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use onecopy_raft::Configuration;
 
+use crate::optimistic::is_optimistic;
+
 /// No view has this number.
 const MARK: u8 = 0;
 const VERSION: u8 = 1;
@@ -25,7 +27,7 @@ pub struct CorruptRecord(&'static str);
 /// Whether the last state that a group wrote is that of a Raft group.
 #[must_use]
 pub fn is_raft(state: Option<&[u8]>) -> bool {
-    state.and_then(<[u8]>::first) == Some(&MARK)
+    state.and_then(<[u8]>::first) == Some(&MARK) && !is_optimistic(state)
 }
 
 pub(super) fn encode(founders: &Configuration, promise: &Bytes) -> Bytes {

@@ -33,6 +33,13 @@ static SPECS: &[Spec] = &[
     spec("auth", -2, "connection", "1.0.0", "Authenticates the connection."),
     spec("bgrewriteaof", 1, "server", "1.0.0", "Accepted, without effect: the log is kept short by itself."),
     spec("bgsave", -1, "server", "1.0.0", "Accepted, without effect: what is acknowledged is saved."),
+    spec(
+        "causal",
+        -1,
+        "connection",
+        "7.2.0",
+        "In an optimistic database: what this copy has seen, or wait for it.",
+    ),
     spec("client", -2, "connection", "2.4.0", "A container for client connection commands."),
     spec("cluster", -2, "cluster", "3.0.0", "Refused: clients see one server."),
     spec("command", -1, "server", "2.8.13", "Returns detailed information about all commands."),
@@ -58,7 +65,13 @@ static SPECS: &[Spec] = &[
     spec("save", 1, "server", "1.0.0", "Accepted, without effect: what is acknowledged is saved."),
     spec("select", 2, "connection", "1.0.0", "Changes the selected database."),
     spec("slowlog", -2, "server", "2.2.12", "Tells which commands took long."),
-    spec("wait", 3, "generic", "3.0.0", "Returns at once: an acknowledged write is on every member."),
+    spec(
+        "wait",
+        3,
+        "generic",
+        "3.0.0",
+        "Returns how many other copies have all writes; waits for them in an optimistic database.",
+    ),
     spec("waitaof", 4, "generic", "7.2.0", "Returns at once: an acknowledged write is in every log."),
 ];
 

@@ -6,6 +6,7 @@ use onecopy_host::{Kind, Reply, Submission};
 use onecopy_keyspace::command::{self, Spec};
 use onecopy_keyspace::request::SegmentBuilder;
 use onecopy_resp::Request;
+use onecopy_views::Kind as Replication;
 use tokio::sync::oneshot;
 
 use super::{Connection, READ_BYTES_MAX, REPLY_BYTES_WANTED, SEGMENT_COMMANDS_MAX};
@@ -82,6 +83,25 @@ impl Connection<'_> {
             }
         }
         self.output.push(reply);
+        Ok(())
+    }
+
+    /// Whether it is `WAIT` or `CAUSAL` in an optimistic database: its copies answer that. Elsewhere there is
+    /// nothing to wait for.
+    pub(super) fn asks_about_copies(&self, name: &[u8]) -> bool {
+        let asks = name.eq_ignore_ascii_case(b"wait") || name.eq_ignore_ascii_case(b"causal");
+        asks && self.clients.knowledge.table().kind(self.session.selected.group) == Replication::Optimistic
+    }
+
+    /// `WAIT copies milliseconds`, `CAUSAL` and `CAUSAL token [milliseconds]`. What was asked for before is
+    /// answered.
+    pub(super) async fn ask_about_copies(&mut self, request: &Request<'_>) -> std::io::Result<()> {
+        let mut segment = Segment { kind: Kind::Wait, ..Segment::new(&self.session) };
+        segment.builder.push(request.iter());
+        match self.ask(self.session.selected.group, segment).await? {
+            Reply::Done { reply, .. } => self.output.push(reply),
+            failure => self.output.writer(self.session.version).error(&explain(&failure)),
+        }
         Ok(())
     }
 

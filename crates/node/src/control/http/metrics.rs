@@ -104,7 +104,7 @@ fn threads_of(knowledge: &Knowledge, registry: &mut Registry) {
 
 type OfReplica = (&'static str, &'static str, fn(&ReplicaStatus) -> u64);
 
-const GAUGES: [OfReplica; 13] = [
+const GAUGES: [OfReplica; 15] = [
     ("view", "The number of the view that the replica knows", |replica| replica.view),
     ("primary", "1 on the primary", |replica| u64::from(replica.role == "primary")),
     ("log_index", "The last index in the log", |replica| replica.last),
@@ -126,14 +126,31 @@ const GAUGES: [OfReplica; 13] = [
     ),
     ("keys", "Keys in all databases", |replica| replica.keys),
     ("sessions", "Coordinators whose batches are remembered", |replica| replica.sessions),
+    ("copy_lacks", "Updates that a copy of an optimistic database lacks, as far as it knows", |replica| {
+        replica.optimistic.as_ref().map_or(0, |copy| copy.lacks)
+    }),
+    ("copy_lacks_milliseconds", "For how long it has lacked some of them", |replica| {
+        replica.optimistic.as_ref().map_or(0, |copy| copy.lacks_ms)
+    }),
 ];
 
-const COUNTERS: [OfReplica; 5] = [
+const COUNTERS: [OfReplica; 8] = [
     ("entries_applied", "Entries executed", |replica| replica.entries),
     ("batches_proposed", "Batches of writes in proposed entries", |replica| replica.batches),
     ("read_batches", "Batches of reads answered", |replica| replica.reads),
     ("read_batches_as_backup", "Of these, answered as a backup", |replica| replica.reads_as_backup),
     ("view_changes", "Views adopted", |replica| replica.view_changes),
+    (
+        "copy_repairs",
+        "Repairs of a copy of an optimistic database from the state of another one",
+        |replica| replica.optimistic.as_ref().map_or(0, |copy| copy.repairs),
+    ),
+    ("copy_repaired", "Keys, and parts of large ones, that differed in these", |replica| {
+        replica.optimistic.as_ref().map_or(0, |copy| copy.repaired)
+    }),
+    ("copy_repair_bytes", "Bytes that these have taken", |replica| {
+        replica.optimistic.as_ref().map_or(0, |copy| copy.repair_bytes)
+    }),
 ];
 
 /// What each replica says of itself, by group.

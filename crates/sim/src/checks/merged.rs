@@ -1,0 +1,331 @@
+//! Optimistic databases: what their copies tell each other and hold – rules O1 to O8 of `docs/optimistic.md`;
+//! Shapiro et al., 2011; Almeida, Shoker and Baquero, 2018.
+//!
+//! - *O1*: two copies that have seen the same have the same digest, whenever that is.
+//! - *O2, O3, O6*: at last every member that was added and acknowledged is there, unless somebody has removed
+//!   it, who says which ones that were; and none that was removed. What had only one durable copy, and that
+//!   was lost, is not owed.
+//! - *O4*: who shows an update has seen everything that its maker had seen.
+//! - *O5*: no two updates that anybody is told of have the same name, and nobody is told of one that is not
+//!   durable where it was made.
+//! - *O8*: at last nothing is kept beside what lives.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use bytes::Bytes;
+use onecopy_core::{GroupId, NodeId, Timestamp};
+use onecopy_host::OptimisticCopy;
+use onecopy_host::optimistic::witnessed;
+use onecopy_merge::{Call, Clock, Delta, Dot, Replica, ReplicaId};
+use onecopy_resp::Version;
+
+use crate::client::Reply;
+use crate::message::Copies;
+use crate::trace::violated;
+
+const CHECKER: &str = "merged";
+
+/// What a client has asked for. Each member of a set is added once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// Add the member with the number of the operation to a set.
+    Add(u64),
+    /// Empty a set, and say what was in it, as one transaction.
+    Take(u64),
+    /// Remove from a set what another operation has added.
+    Remove(u64, usize),
+    /// Count up.
+    Count,
+    /// Count up something that is also reset.
+    Visit,
+    /// Reset it.
+    Reset,
+}
+
+/// An operation, and what has become of it.
+#[derive(Clone, Debug)]
+struct Op {
+    what: What,
+    end: End,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum End {
+    /// It may or may not have been executed.
+    Open,
+    /// It was not.
+    Refused,
+    /// It was, by this life, whose updates up to this one were durable then; and this was the reply.
+    Done(Dot, Bytes),
+}
+
+/// What the checks remember of an optimistic database.
+#[derive(Debug)]
+pub struct Merged {
+    /// Its group.
+    pub group: GroupId,
+    ops: Vec<Op>,
+    /// The updates that somebody was told of: what they are, and what their makers had seen.
+    told: BTreeMap<Dot, (u64, Clock)>,
+    /// What copies held when they had seen this.
+    states: BTreeMap<Clock, u64>,
+    /// In which life each node's copy is, and what it had durably when that was looked at last.
+    copies: BTreeMap<NodeId, (ReplicaId, Clock)>,
+    /// Of lives whose disks were lost: how many of their updates others had durably.
+    survives: BTreeMap<ReplicaId, u64>,
+    /// How many operations were answered.
+    pub answered: u64,
+    /// Packets may come twice, and find a process that does not remember the first.
+    pub comes_twice: bool,
+}
+
+impl Merged {
+    /// Of the database that this group holds.
+    #[must_use]
+    pub fn of(group: GroupId, comes_twice: bool) -> Self {
+        Self {
+            group,
+            ops: Vec::new(),
+            told: BTreeMap::new(),
+            states: BTreeMap::new(),
+            copies: BTreeMap::new(),
+            survives: BTreeMap::new(),
+            answered: 0,
+            comes_twice,
+        }
+    }
+
+    /// Somebody asks for something; under which number.
+    pub fn asks(&mut self, what: What) -> usize {
+        self.ops.push(Op { what, end: End::Open });
+        self.ops.len() - 1
+    }
+
+    /// An operation that has added to a set, if there is one.
+    #[must_use]
+    pub fn some_add(&self, draw: u64) -> Option<(u64, usize)> {
+        let at = (draw as usize).checked_rem(self.ops.len())?;
+        let adds = self.ops.iter().enumerate().skip(at);
+        adds.filter_map(|(op, of)| if let What::Add(key) = of.what { Some((key, op)) } else { None }).next()
+    }
+
+    /// An operation is answered.
+    pub fn answered(&mut self, op: usize, reply: &Reply) {
+        self.ops[op].end = match reply {
+            Reply::Refused => End::Refused,
+            Reply::Unknown => End::Open,
+            Reply::Done(reply, as_of) => {
+                self.answered += 1;
+                End::Done(witnessed(*as_of), reply.clone())
+            }
+        };
+    }
+
+    /// A copy says something.
+    pub fn says(&mut self, me: NodeId, copy: &OptimisticCopy, message: &Copies) {
+        match message {
+            Copies::Deltas(deltas) => {
+                for bytes in deltas {
+                    let delta = Delta::decode(bytes).expect("a copy sends updates that can be read");
+                    self.tells(me, copy, &delta, bytes);
+                }
+            }
+            Copies::Status(standing) if !copy.durable().covers(&standing.clock) => {
+                violated(
+                    CHECKER,
+                    format!("O3: {me} says that it has {:?}, which is not durable", standing.clock),
+                );
+            }
+            Copies::Status(_) | Copies::Ask { .. } | Copies::Answer { .. } => {}
+        }
+    }
+
+    fn tells(&mut self, me: NodeId, copy: &OptimisticCopy, delta: &Delta, bytes: &Bytes) {
+        if delta.dot.replica == copy.life() && !copy.durable().contains(delta.dot) {
+            violated(CHECKER, format!("O5: {me} tells of {}, which is not durable", delta.dot));
+        }
+        let mut hasher = DefaultHasher::new();
+        bytes.hash(&mut hasher);
+        let hash = hasher.finish();
+        let (known, _) = self.told.entry(delta.dot).or_insert_with(|| (hash, delta.context.clone()));
+        if *known != hash {
+            violated(CHECKER, format!("O5: {} names two updates", delta.dot));
+        }
+    }
+
+    /// A node has taken a turn.
+    pub fn look(&mut self, me: NodeId, copy: &OptimisticCopy) {
+        let (clock, digest) = (copy.replica().clock(), copy.replica().digest());
+        if self.copies.get(&me).is_none_or(|(_, durable)| durable != copy.durable()) {
+            self.copies.insert(me, (copy.life(), copy.durable().clone()));
+        }
+        match self.states.get(clock) {
+            Some(known) if *known != digest => {
+                violated(
+                    CHECKER,
+                    format!("O1: {me} has seen {clock:?} like another copy, and holds something else"),
+                );
+            }
+            Some(_) => return,
+            None => self.states.insert(clock.clone(), digest),
+        };
+        for (maker, counter) in clock.iter() {
+            let context = self.told.get(&Dot::new(maker, counter)).map(|(_, context)| context);
+            if context.is_some_and(|context| !clock.covers(context)) {
+                violated(
+                    CHECKER,
+                    format!("O4: {me} shows {maker}:{counter} without what it had seen: {clock:?}"),
+                );
+            }
+        }
+    }
+
+    /// The disk of a node is lost: of what it has acknowledged, what others had durably is still owed.
+    pub fn lost(&mut self, node: NodeId) {
+        let Some((life, _)) = self.copies.remove(&node) else { return };
+        self.survives.insert(life, u64::MAX);
+        for (life, survives) in &mut self.survives {
+            let most = self.copies.values().map(|(_, durable)| durable.seen_of(*life)).max();
+            *survives = (*survives).min(most.unwrap_or(0));
+        }
+    }
+
+    /// Whether what this update stands for must be there.
+    fn is_owed(&self, dot: Dot) -> bool {
+        self.survives.get(&dot.replica).is_none_or(|survives| dot.counter <= *survives)
+    }
+
+    /// Nothing is asked for any more. Whether all copies are the same, and then whether everything is there.
+    #[must_use]
+    pub fn settled(&self, copies: &[(NodeId, &OptimisticCopy)], expected: usize) -> bool {
+        let Some((_, first)) = copies.first() else { return false };
+        let same = |copy: &OptimisticCopy| {
+            copy.serves()
+                && copy.replica().clock() == first.replica().clock()
+                && copy.replica().digest() == first.replica().digest()
+        };
+        if copies.len() != expected || !copies.iter().all(|(_, copy)| same(copy)) {
+            return false;
+        }
+        for (node, copy) in copies {
+            let replica = copy.replica();
+            if replica.digest() != replica.store().recount() {
+                violated(CHECKER, format!("O1: the digest of {node} is not that of what it holds"));
+            }
+            // Every copy names its updates by one life, and no other is remembered.
+            if replica.clock().len() > expected || replica.store().beside() > 0 {
+                let (clock, beside) = (replica.clock(), replica.store().beside());
+                violated(CHECKER, format!("O8: {node} keeps {beside} things beside its data, and {clock:?}"));
+            }
+        }
+        self.check_contents(first.replica());
+        true
+    }
+
+    /// What the copies still lack, for people.
+    #[must_use]
+    pub fn missing(copies: &[(NodeId, &OptimisticCopy)]) -> String {
+        let of = |(node, copy): &(NodeId, &OptimisticCopy)| {
+            let (clock, serves) = (copy.replica().clock(), copy.serves());
+            format!("{node} {:016x} serves: {serves} {clock:?}", copy.replica().digest())
+        };
+        copies.iter().map(of).collect::<Vec<_>>().join("; ")
+    }
+
+    fn check_contents(&self, replica: &Replica) {
+        let (mut counted, mut uncertain, mut acknowledged) = (0, 0, 0);
+        let mut members: BTreeMap<u64, BTreeSet<usize>> = BTreeMap::new();
+        for (op, of) in self.ops.iter().enumerate() {
+            match (of.what, &of.end) {
+                (What::Count, End::Done(dot, _)) if self.is_owed(*dot) => {
+                    (counted, acknowledged) = (counted + 1, acknowledged + 1)
+                }
+                (What::Count, End::Done(..)) => acknowledged += 1,
+                (What::Count, End::Open) => uncertain += 1,
+                (What::Add(key), end) => {
+                    let here = members.entry(key).or_insert_with(|| self.members(replica, key));
+                    self.check_member(key, op, end, here.contains(&op));
+                }
+                _ => {}
+            }
+        }
+        let count = number(&ask(replica, &["GET", "counter"]));
+        if count < counted || count > acknowledged + uncertain && !self.comes_twice {
+            violated(
+                CHECKER,
+                format!(
+                    "O3: the counter is {count}, and {acknowledged} increments were acknowledged, {counted} of which are \
+                     owed, and {uncertain} may have been executed"
+                ),
+            );
+        }
+    }
+
+    fn members(&self, replica: &Replica, key: u64) -> BTreeSet<usize> {
+        listed(&ask(replica, &["SMEMBERS", &format!("set:{key}")]))
+    }
+
+    fn check_member(&self, key: u64, member: usize, end: &End, is_there: bool) {
+        let is_refused = *end == End::Refused;
+        let is_owed = matches!(end, End::Done(dot, _) if self.is_owed(*dot));
+        let (mut is_removed, mut may_be_removed) = (false, false);
+        for op in &self.ops {
+            let concerns = match op.what {
+                What::Take(of) => of == key,
+                What::Remove(_, of) => of == member,
+                _ => false,
+            };
+            if !concerns {
+                continue;
+            }
+            match (&op.end, op.what) {
+                (End::Open, _) => may_be_removed = true,
+                (End::Done(dot, reply), what) => {
+                    let removes = match what {
+                        What::Take(_) => listed(reply).contains(&member),
+                        _ => reply.starts_with(b":1"),
+                    };
+                    is_removed |= removes && self.is_owed(*dot);
+                    may_be_removed |= removes;
+                }
+                (End::Refused, _) => {}
+            }
+        }
+        if is_there && is_refused && !self.comes_twice {
+            violated(CHECKER, format!("O3: member {member} of set {key} is there, and was refused"));
+        }
+        if is_there && is_removed {
+            violated(CHECKER, format!("O6: member {member} of set {key} is there, and was removed"));
+        }
+        if !is_there && is_owed && !may_be_removed {
+            violated(
+                CHECKER,
+                format!(
+                    "O3: member {member} of set {key} was acknowledged, removed by nobody, and is not there"
+                ),
+            );
+        }
+    }
+}
+
+/// Asks a copy of a replica.
+fn ask(replica: &Replica, words: &[&str]) -> Bytes {
+    let call = Call { now: Timestamp(u64::MAX >> 20), db: 0, seed: 0, version: Version::Two };
+    let mut reply = Vec::new();
+    let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
+    replica.clone().execute(call, &words, &mut reply);
+    reply.into()
+}
+
+/// The numbers among the members in a reply.
+fn listed(reply: &[u8]) -> BTreeSet<usize> {
+    let text = String::from_utf8_lossy(reply);
+    text.lines().filter_map(|line| line.strip_prefix("m")?.parse().ok()).collect()
+}
+
+/// The number that a string is; 0 without one.
+fn number(reply: &[u8]) -> u64 {
+    let text = String::from_utf8_lossy(reply);
+    text.lines().nth(1).and_then(|line| line.parse().ok()).unwrap_or(0)
+}
