@@ -115,7 +115,7 @@ impl World {
             return false;
         }
         let checks = self.env.checks.group(group);
-        checks.digests.scarred.insert(node);
+        checks.digests.scar(node);
         checks.images.forget(node);
         self.say(node, "a bit flips in its memory");
         true

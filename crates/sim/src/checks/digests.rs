@@ -20,15 +20,46 @@ pub struct Digests {
     pub scarred: BTreeSet<NodeId>,
     /// A damaged replica became the primary before it was found out: its state is the truth from then on.
     pub is_off: bool,
+    /// Who led last.
+    primary: Option<NodeId>,
+    /// How often it may have been accused by somebody who was damaged himself, since it leads.
+    wrong_accusers: usize,
 }
+
+/// So many have to accuse a primary before it takes itself for damaged.
+const ACCUSERS: usize = 2;
 
 impl Digests {
     /// A replica has the state of a snapshot, which may be damaged.
     pub fn restored(&mut self, node: NodeId, is_damaged: bool) {
         match is_damaged {
-            true => self.scarred.insert(node),
-            false => self.scarred.remove(&node),
-        };
+            true => self.scar(node),
+            false => {
+                self.scarred.remove(&node);
+            }
+        }
+    }
+
+    /// The memory of a replica is damaged.
+    pub fn scar(&mut self, node: NodeId) {
+        self.scarred.insert(node);
+        self.wrong_accusers += 1;
+    }
+
+    /// A replica leads.
+    pub fn leads(&mut self, node: NodeId) {
+        self.is_off |= self.scarred.contains(&node);
+        if self.primary.replace(node) != Some(node) {
+            self.wrong_accusers = self.scarred.len();
+        }
+    }
+
+    /// A primary takes itself for damaged: it is, or enough others are that have accused it.
+    pub fn takes_itself_for_damaged(&self, node: NodeId) {
+        let has_reason = self.is_off || self.scarred.contains(&node) || self.wrong_accusers >= ACCUSERS;
+        if !has_reason {
+            violated("digests", format!("P10: {node} takes itself for damaged, and nothing happened to it"));
+        }
     }
 
     /// A replica has executed everything through `index`.
@@ -73,5 +104,19 @@ mod tests {
         digests.compare(NodeId(2), Index(1), &machine(1));
         digests.compare(NodeId(2), Index(2), &machine(2));
         assert_eq!(caught(|| digests.compare(NodeId(3), Index(1), &machine(2))), Some("digests"));
+    }
+
+    #[test]
+    fn a_primary_that_believes_one_accuser_is_caught() {
+        let mut digests = Digests::default();
+        digests.leads(NodeId(1));
+        digests.scar(NodeId(2));
+        assert_eq!(caught(|| digests.takes_itself_for_damaged(NodeId(1))), Some("digests"));
+        digests.scar(NodeId(3));
+        digests.takes_itself_for_damaged(NodeId(1));
+        // One of both is damaged still when another leads.
+        digests.restored(NodeId(2), false);
+        digests.leads(NodeId(4));
+        assert_eq!(caught(|| digests.takes_itself_for_damaged(NodeId(4))), Some("digests"));
     }
 }

@@ -51,9 +51,9 @@ impl GroupObserver<Machine> for GroupWatch<'_> {
             (Some(_), _) => {}
             (None, _) => checks.views.entered((self.me, self.boot), view, standing),
         }
-        let checks = self.env.checks.group(group.id());
-        let digests = &mut checks.digests;
-        digests.is_off |= standing == Standing::Primary && digests.scarred.contains(&self.me.node);
+        if standing == Standing::Primary {
+            self.env.checks.group(group.id()).digests.leads(self.me.node);
+        }
     }
 
     fn diverged(&mut self, group: &Group<Machine>, after: Index, _: u64, _: u64) {
@@ -68,9 +68,10 @@ impl GroupObserver<Machine> for GroupWatch<'_> {
         }
     }
 
-    fn damaged(&mut self, _: &Group<Machine>) {
+    fn damaged(&mut self, group: &Group<Machine>) {
         let (env, me) = (&mut *self.env, self.me.node);
         env.note(me, || "takes itself for damaged, and stops".to_owned());
+        env.checks.group(group.id()).digests.takes_itself_for_damaged(me);
         let soon = env.time + env.dice.between(MS, 500 * MS);
         env.schedule(env.time, Event::GivesUp(me, soon));
     }
