@@ -29,6 +29,9 @@
 //! Or its command is `LISTEN epoch count`, also without a name before: the coordinator fetches what was published
 //! for its listeners ([`channels`](crate::channels)), and waits until there is something.
 //!
+//! A command without a name and with the arguments `NOTIFY classes` sets which events are published
+//! ([`notifications`](crate)); without classes it tells. Its reply is how Redis writes them.
+//!
 //! Decoding hands out slices of the body and does not allocate per command.
 
 use bytes::{Buf, BufMut, BytesMut};
@@ -126,6 +129,14 @@ impl SegmentBuilder {
         let mut segment = Self::new(0, Version::Two).waiting(waiter);
         let [epoch, count] = [following.epoch, following.count].map(|number| number.to_string());
         segment.push([b"".as_slice(), b"LISTEN", epoch.as_bytes(), count.as_bytes()]);
+        segment.finish()
+    }
+
+    /// A segment that sets which events are published about keys, or asks.
+    #[must_use]
+    pub fn notify(classes: Option<&[u8]>) -> BytesMut {
+        let mut segment = Self::new(0, Version::Two);
+        segment.push([b"".as_slice(), b"NOTIFY"].into_iter().chain(classes));
         segment.finish()
     }
 

@@ -122,7 +122,7 @@ impl Running<'_, '_> {
                     }
                     Run::Write(run) => {
                         let (watch, listener) = (context.watch, None);
-                        let (hashed, apply, wait) = (None, &apply, None);
+                        let (hashed, apply, wait, keyspace) = (None, &apply, None, &mut *keyspace);
                         let context = &mut Context {
                             keyspace,
                             db,
@@ -133,7 +133,9 @@ impl Running<'_, '_> {
                             random_ordinal,
                             wait,
                         };
-                        run(context, args, reply)
+                        let outcome = run(context, args, reply);
+                        keyspace.notify(apply, &command.spec, args);
+                        outcome
                     }
                 };
                 charged += slices.charged();

@@ -82,7 +82,11 @@ impl Keyspace {
             let wait = Some(&mut again);
             let mut context = Context { keyspace, db, hashed, watch, listener, apply, random_ordinal, wait };
             match command.run {
-                Run::Write(run) | Run::ReadOrWait(_, run) => run(&mut context, args, reply),
+                Run::Write(run) | Run::ReadOrWait(_, run) => {
+                    let outcome = run(&mut context, args, reply);
+                    self.notify(apply, &command.spec, args);
+                    outcome
+                }
                 // No such command waits.
                 Run::Read(_) => Ok(()),
             }

@@ -65,7 +65,7 @@ fn try_answer(
         "reset" => hello::reset(clients, session, reply),
         "client" => client::client(clients, session, &args[1..], reply)?,
         "command" => describe_commands(&args[1..], reply)?,
-        "config" => config::config(clients, &args[1..], reply)?,
+        "config" => config::config(clients, session, &args[1..], reply)?,
         "info" => reply.verbatim(info::info(clients, &args[1..]).as_bytes()),
         "role" => info::role(clients, session.selected.group, reply),
         // Every acknowledged write is on every member already: there is nothing to wait for.

@@ -23,6 +23,7 @@ mod output;
 mod queue;
 pub(crate) mod register;
 pub(crate) mod session;
+mod subscriptions;
 pub(crate) mod watched;
 
 use std::rc::Rc;

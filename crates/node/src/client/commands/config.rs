@@ -4,17 +4,23 @@ use onecopy_resp::Writer;
 
 use super::unknown_subcommand;
 use crate::client::Clients;
+use crate::client::session::Session;
 use crate::config::Durability;
 use crate::text::glob;
 
 /// `CONFIG GET pattern …`, `CONFIG RESETSTAT`
-pub(super) fn config(clients: &Clients, args: &[&[u8]], reply: &mut Writer<'_>) -> Result<(), String> {
+pub(super) fn config(
+    clients: &Clients,
+    session: &Session,
+    args: &[&[u8]],
+    reply: &mut Writer<'_>,
+) -> Result<(), String> {
     let word = args.first().map(|word| word.to_ascii_lowercase()).unwrap_or_default();
     match (word.as_slice(), &args[1..]) {
         (b"get", patterns @ [_, ..]) => {
             let wanted = |name: &str| patterns.iter().any(|pattern| glob(pattern, name.as_bytes()));
             let settings: Vec<(&str, String)> =
-                settings(clients).into_iter().filter(|(name, _)| wanted(name)).collect();
+                settings(clients, session).into_iter().filter(|(name, _)| wanted(name)).collect();
             reply.map(settings.len());
             for (name, value) in settings {
                 reply.bulk(name.as_bytes());
@@ -35,7 +41,7 @@ pub(super) fn config(clients: &Clients, args: &[&[u8]], reply: &mut Writer<'_>) 
 }
 
 /// The settings under the names that Redis gives them, and our own under theirs.
-fn settings(clients: &Clients) -> Vec<(&'static str, String)> {
+fn settings(clients: &Clients, session: &Session) -> Vec<(&'static str, String)> {
     let config = &clients.config;
     let synced = config.durability == Durability::Disk;
     let table = clients.knowledge.table();
@@ -54,6 +60,7 @@ fn settings(clients: &Clients) -> Vec<(&'static str, String)> {
         ("maxclients", config.limits.clients.to_string()),
         ("maxmemory", config.maxmemory.to_string()),
         ("maxmemory-policy", "noeviction".to_owned()),
+        ("notify-keyspace-events", session.notified.clone()),
         ("port", config.redis.port().to_string()),
         ("proto-max-bulk-len", config.limits.command_bytes.to_string()),
         ("reads", config.reads.name().to_owned()),
