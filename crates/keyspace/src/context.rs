@@ -11,6 +11,7 @@ use crate::command::Spec;
 use crate::database::{Database, Hashed, Spot};
 use crate::error::{CommandError, Outcome};
 use crate::machine::Keyspace;
+use crate::notifications::Done;
 use crate::pieces::{copy, lengthen};
 use crate::seed::Seed;
 use crate::slot::{INLINE_MAX, New, Object};
@@ -189,13 +190,41 @@ impl<'a> Context<'a> {
         if !self.keyspace.watches.is_empty() {
             self.keyspace.touch(self.db, key);
         }
-        self.signal(key);
+        self.signal(key, Done::Changed);
     }
 
-    /// A key changes, or goes: somebody may wait for that.
-    pub(crate) fn signal(&mut self, key: &[u8]) {
+    /// A key changes, or goes: somebody may wait for that, or want to know.
+    pub(crate) fn signal(&mut self, key: &[u8], done: Done) {
+        self.signal_waiters(key);
+        if self.keyspace.notifies() {
+            let was_there = self.keyspace.is_there(self.db, key);
+            self.keyspace.notifications.note(self.db, key, done, was_there);
+        }
+    }
+
+    /// Somebody may wait for what has happened to a key.
+    pub(crate) fn signal_waiters(&mut self, key: &[u8]) {
         if !self.keyspace.waiters.is_empty() {
             self.keyspace.waiters.signal(self.db, key);
+        }
+    }
+
+    /// Something has happened in a stream that is no change of its value, or another one as well.
+    pub(crate) fn say(&mut self, key: &[u8], event: &'static str) {
+        if self.keyspace.notifies() {
+            self.keyspace.notifications.note(self.db, key, Done::Said(event), true);
+        }
+    }
+
+    /// A key is about to change that may have expired: then it was there until now, and somebody may want to
+    /// know.
+    fn expires_now(&mut self, spot: Spot, key: &[u8]) {
+        if self.keyspace.notifies() {
+            let clock = self.clock();
+            let object = self.keyspace.database(self.db).and_then(|database| database.object(spot));
+            if object.is_some_and(|object| object.is_expired(clock)) {
+                self.keyspace.notifications.note(self.db, key, Done::Expired, false);
+            }
         }
     }
 
@@ -209,10 +238,11 @@ impl<'a> Context<'a> {
             }
             new => new,
         };
+        self.expires_now(spot, key);
         self.remember(spot, key);
         let is_gone = matches!(&new, New::Value(value) if value.content().is_gone());
         if is_gone || expires.is_some_and(|expires| expires <= self.clock()) {
-            self.signal(key);
+            self.signal(key, Done::Removed);
             self.database_mut().remove(spot);
         } else {
             self.touch(key);
@@ -260,8 +290,8 @@ impl<'a> Context<'a> {
         length
     }
 
-    /// The same, but zeroes are appended before, until there are at least `length` bytes. Where there were as
-    /// many, `edit` says whether it has changed something.
+    /// The same, but zeroes are appended before, until there are at least `length` bytes; `edit` says whether
+    /// that counts as a change, with what it has done.
     pub(crate) fn edit_lengthened(
         &mut self,
         spot: Spot,
@@ -271,22 +301,24 @@ impl<'a> Context<'a> {
     ) -> usize {
         let budget = self.budget();
         let before = self.at(spot).and_then(|object| object.value.text()).map_or(0, Text::len);
-        if before > 0 {
-            let watchers = self.keyspace.watches.registered_with(self.db, key);
-            let mut is_changed = before < length;
-            let after = self.edit_text(spot, key, |bytes| {
+        let watchers = self.keyspace.watches.registered_with(self.db, key);
+        let mut is_changed = false;
+        let after = if before > 0 {
+            self.edit_text(spot, key, |bytes| {
                 lengthen(bytes, length, budget);
-                is_changed |= edit(bytes);
-            });
-            if !is_changed {
-                self.keyspace.watches.register_again(self.db, key, watchers);
-            }
-            return after;
+                is_changed = edit(bytes);
+            })
+        } else {
+            // Zeroed memory that nobody has written to costs next to nothing.
+            let mut bytes = vec![0; length];
+            is_changed = edit(&mut bytes);
+            self.edit_text(spot, key, |empty| *empty = bytes)
+        };
+        if !is_changed {
+            self.keyspace.notifications.forget_last();
+            self.keyspace.watches.register_again(self.db, key, watchers);
         }
-        // Zeroed memory that nobody has written to costs next to nothing.
-        let mut bytes = vec![0; length];
-        edit(&mut bytes);
-        self.edit_text(spot, key, |empty| *empty = bytes)
+        after
     }
 
     /// Lets `change` have a key's value, which must be of a type, if the key exists. A collection that has no
@@ -324,7 +356,9 @@ impl<'a> Context<'a> {
             Some(Content::Stream(stream)) => stream.log().len(),
             value => value.map_or(0, Content::len),
         };
-        (!self.keyspace.watches.is_empty() || !self.keyspace.waiters.is_empty()).then(length)
+        let keyspace = &self.keyspace;
+        let is_asked = !keyspace.watches.is_empty() || !keyspace.waiters.is_empty() || keyspace.notifies();
+        is_asked.then(length)
     }
 
     fn touch_resized(&mut self, key: &[u8], before: Option<usize>) {
@@ -410,7 +444,7 @@ impl<'a> Context<'a> {
     pub(crate) fn set_expiry(&mut self, spot: Spot, key: &[u8], expires: Option<Timestamp>) {
         self.remember(spot, key);
         if expires.is_some_and(|expires| expires <= self.clock()) {
-            self.signal(key);
+            self.signal(key, Done::Removed);
             self.database_mut().remove(spot);
         } else {
             self.touch(key);
@@ -418,9 +452,18 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// A key is about to be removed.
+    fn begin_removal(&mut self, key: &[u8]) {
+        if self.keyspace.notifies() {
+            let spot = self.locate(key);
+            self.expires_now(spot, key);
+        }
+        self.signal(key, Done::Removed);
+    }
+
     /// Removes a key for good; whether it existed.
     pub(crate) fn delete(&mut self, key: &[u8]) -> bool {
-        self.signal(key);
+        self.begin_removal(key);
         let clock = self.clock();
         self.remember_key(key);
         let database = self.keyspace.databases.get_mut(usize::from(self.db)).and_then(Option::as_mut);
@@ -434,7 +477,7 @@ impl<'a> Context<'a> {
 
     /// Removes a key; what it held, and its expiry, if it existed.
     pub(crate) fn take(&mut self, key: &[u8]) -> Option<(Value, Option<Timestamp>)> {
-        self.signal(key);
+        self.begin_removal(key);
         let clock = self.clock();
         self.remember_key(key);
         let database = self.keyspace.databases.get_mut(usize::from(self.db))?.as_mut()?;

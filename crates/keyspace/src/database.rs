@@ -334,14 +334,17 @@ impl Database {
         self.clock = self.clock.max(clock);
     }
 
-    /// Removes keys that have expired, at most `count_max`; how many.
-    pub(crate) fn remove_expired(&mut self, count_max: usize) -> usize {
+    /// Removes keys that have expired, at most `count_max`; how many. `each` hears of every one before.
+    pub(crate) fn remove_expired(&mut self, count_max: usize, mut each: impl FnMut(&[u8])) -> usize {
         for count in 0..count_max {
             let Some(slot) = self.deadlines.leftover() else { return count };
             let run = self.runs[slot / RUN].as_ref().expect("a slot with expired keys has keys");
             let position = run.expiries(slot % RUN).and_then(|expiries| expiries.leftover(self.clock));
             let position = position.expect("the index agrees with the slots");
             let hash = run.hash(slot % RUN, position);
+            if let Some(object) = run.object(slot % RUN, position) {
+                each(object.key);
+            }
             self.remove(Spot { slot, hash, position: Some(position) });
         }
         count_max

@@ -11,6 +11,7 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::channels::Channels;
 use crate::database::Database;
 use crate::image::{Part, encode};
+use crate::notifications::Flags;
 use crate::scripts::Scripts;
 use crate::slot::Object;
 use crate::tokens::Tokens;
@@ -53,9 +54,10 @@ pub(crate) fn of_scripts(scripts: &Scripts) -> u64 {
 }
 
 /// The digest of who listens, and of what has not been fetched; as an image has them.
-pub(crate) fn of_channels(channels: &Channels) -> u64 {
+pub(crate) fn of_channels(channels: &Channels, notified: Flags) -> u64 {
     let mut part = Part::default();
     encode::channels(channels, &mut part);
+    encode::notified(notified, &mut part);
     part.digest
 }
 

@@ -92,6 +92,13 @@ impl<'a> Executor<'a> for Entry<'_, 'a, '_> {
         let hashed = self.ahead.command(&self.keyspace.databases);
         let (db, watch, listener) = (segment.db, segment.watch, segment.listener);
         let (rights, apply) = (segment.rights, self.context);
+        if let [b"", b"NOTIFY", rest @ ..] = args.as_slice() {
+            let set = rest.first().map_or(Ok(()), |text| self.keyspace.set_notifications(text));
+            return match set {
+                Ok(()) => reply.reply.bulk(self.keyspace.notifications.flags.text().as_bytes()),
+                Err(error) => reply.reply.error(&error.to_string()),
+            };
+        }
         if let (Some(address), [b"", b"LISTEN", epoch, count]) = (self.address, args.as_slice()) {
             // What makes no sense is a feed that nobody knows.
             let [epoch, count] = [*epoch, *count].map(|arg| parse_integer(arg).map_or(0, i64::cast_unsigned));
@@ -118,7 +125,9 @@ impl<'a> Executor<'a> for Entry<'_, 'a, '_> {
                 if !admitted {
                     context.admit(&command.spec)?;
                 }
-                run(&mut context, args, reply)
+                let outcome = run(&mut context, args, reply);
+                keyspace.notify(apply, &command.spec, args);
+                outcome
             }
         });
         if let (Some(address), Some(waits)) = (address, waits)
@@ -169,6 +178,9 @@ impl<'a> Executor<'a> for Query<'_, 'a> {
     fn command(&mut self, segment: &Segment<'a>, args: &Args<'a>, _: bool, reply: &mut Room<'_, '_>) {
         let Self { keyspace, now, budget, .. } = *self;
         let hashed = self.ahead.command(&keyspace.databases);
+        if let [b"", b"NOTIFY"] = args.as_slice() {
+            return reply.reply.bulk(keyspace.notifications.flags.text().as_bytes());
+        }
         let view = View { keyspace, db: segment.db, hashed, now, budget, rights: segment.rights };
         dispatch(budget, args, reply, |command, args, reply| match (command.spec.kind, &command.run) {
             (Kind::Read, Run::Read(run) | Run::ReadOrWait(run, _)) => run(&view, args, reply),

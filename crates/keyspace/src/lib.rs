@@ -86,6 +86,7 @@ mod hyperloglog;
 mod image;
 mod index;
 mod machine;
+mod notifications;
 pub mod number;
 mod pieces;
 mod scripting;
@@ -103,6 +104,7 @@ mod undo;
 mod value;
 mod waiters;
 mod watches;
+mod whole;
 
 pub mod command;
 pub mod glob;

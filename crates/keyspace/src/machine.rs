@@ -4,8 +4,8 @@ use std::cell::RefCell;
 
 use onecopy_core::machine::RestoreError;
 use onecopy_core::{
-    ApplyContext, Budget, Footprint, Incarnation, Output, Place, QueryContext, Rule, Rules, Seen,
-    StateMachine, Timestamp,
+    ApplyContext, Budget, Footprint, Incarnation, Output, Place, QueryContext, Rules, Seen, StateMachine,
+    Timestamp,
 };
 use onecopy_script::Engine;
 
@@ -16,6 +16,7 @@ use crate::error::{CommandError, Outcome};
 use crate::execution::{Entry, Query, respond};
 use crate::footprint;
 use crate::image::{self, Beside, BesideMut, Image, Restore, encode};
+use crate::notifications::Notifications;
 use crate::scripts::Scripts;
 use crate::scrub;
 use crate::seed::Seed;
@@ -24,7 +25,7 @@ use crate::trash::FREED_TOGETHER;
 use crate::undo::Journal;
 use crate::value::TEXT_BYTES_MAX;
 use crate::waiters::Waiters;
-use crate::watches::{WatchId, Watches};
+use crate::watches::Watches;
 
 /// How many databases there are, as in Redis by default.
 pub const DATABASES: u8 = 16;
@@ -90,6 +91,8 @@ pub struct Keyspace {
     pub(crate) waiters: Waiters,
     /// Who listens to what is published.
     pub(crate) channels: Channels,
+    /// What is published about keys.
+    pub(crate) notifications: Notifications,
     /// Whether it is the one that messages go through.
     pub(crate) has_channels: bool,
     pub(crate) rules: Rules,
@@ -101,7 +104,7 @@ pub struct Keyspace {
     /// What the last script ran in. No part of the state.
     pub(crate) engine: RefCell<Option<Engine>>,
     /// Databases that were flushed, and are not freed yet.
-    flushed: Vec<Database>,
+    pub(crate) flushed: Vec<Database>,
     restore: Option<Box<Restore>>,
 }
 
@@ -122,6 +125,7 @@ impl Keyspace {
             watches: Watches::default(),
             waiters: Waiters::default(),
             channels: Channels::default(),
+            notifications: Notifications::default(),
             has_channels: true,
             rules,
             image: None,
@@ -180,72 +184,6 @@ impl Keyspace {
         }
     }
 
-    /// Empties a database.
-    pub(crate) fn flush(&mut self, number: u8) {
-        let Some(database) = self.databases.get_mut(usize::from(number)).and_then(Option::take) else {
-            return;
-        };
-        self.waiters.signal_all(number);
-        match &mut self.journal {
-            Some(journal) => journal.flushed(number, database),
-            None => self.let_go(*database),
-        }
-    }
-
-    /// A database is of no more use, but for an image in the making.
-    pub(crate) fn let_go(&mut self, database: Database) {
-        match &mut self.image {
-            Some(image) => image.detach(database),
-            None => self.flushed.push(database),
-        }
-    }
-
-    /// Puts a database in the place of another one.
-    pub(crate) fn put_back(&mut self, number: u8, database: Box<Database>) -> Option<Box<Database>> {
-        self.databases[usize::from(number)].replace(database)
-    }
-
-    /// Swaps two databases. Whoever watches a key that is in one of them sees it change.
-    pub(crate) fn swap(&mut self, first: u8, second: u8) {
-        if first == second {
-            return;
-        }
-        for db in [first, second] {
-            let is_there = |key: &&[u8]| self.is_there(first, key) || self.is_there(second, key);
-            let changed: Vec<Vec<u8>> =
-                self.watches.registered(db).filter(is_there).map(<[u8]>::to_vec).collect();
-            changed.iter().for_each(|key| self.touch(db, key));
-            self.waiters.signal_all(db);
-        }
-        self.databases.swap(first.into(), second.into());
-        if let Some(journal) = &mut self.journal {
-            journal.swapped(first, second);
-        }
-    }
-
-    /// A key changes that somebody may watch.
-    pub(crate) fn touch(&mut self, db: u8, key: &[u8]) {
-        if self.rules.hold(Rule::WatchedKeys) {
-            if let Some(journal) = &mut self.journal {
-                journal.touched(db, key, self.watches.registered_with(db, key));
-            }
-            self.watches.touch(db, key);
-        }
-    }
-
-    fn is_there(&self, db: u8, key: &[u8]) -> bool {
-        let object = self.database(db).and_then(|database| database.get(key));
-        object.is_some_and(|object| !object.is_expired(self.clock))
-    }
-
-    /// Ends a watch. Whether it is known, and nothing that it watches has changed.
-    pub(crate) fn end_watch(&mut self, watch: WatchId) -> bool {
-        let mut watches = std::mem::take(&mut self.watches);
-        let is_unchanged = watches.end_unchanged(watch, |db, key| self.is_there(db, key));
-        self.watches = watches;
-        is_unchanged
-    }
-
     /// See [`StateMachine::memory`].
     pub(crate) fn occupied(&self) -> u64 {
         let databases = self.databases.iter().flatten().map(|database| database.memory());
@@ -276,13 +214,7 @@ impl StateMachine for Keyspace {
         self.channels.end_absent(self.rules, self.clock);
         let count =
             elapsed.saturating_mul(EXPIRED_PER_MS).clamp(EXPIRED_PER_ENTRY_MIN, EXPIRED_PER_ENTRY_MAX);
-        let mut left = count as usize;
-        for database in self.databases.iter_mut().flatten() {
-            left -= database.remove_expired(left);
-            if left == 0 {
-                return;
-            }
-        }
+        let left = self.remove_expired(context, count as usize);
         self.tokens.expire(self.clock, left);
     }
 
@@ -361,7 +293,7 @@ impl StateMachine for Keyspace {
     fn digest(&self) -> u64 {
         digest::of(self.clock, &self.databases, &self.tokens, &self.watches, &self.waiters)
             .wrapping_add(digest::of_scripts(&self.scripts))
-            .wrapping_add(digest::of_channels(&self.channels))
+            .wrapping_add(digest::of_channels(&self.channels, self.notifications.flags))
     }
 
     fn scrub(&self, from: Place, bytes: usize) -> Seen {
@@ -371,8 +303,8 @@ impl StateMachine for Keyspace {
     fn snapshot_begin(&mut self) {
         self.snapshot_abandon();
         let header = encode::header(self.seed, self.clock, self.tokens.first());
-        let (watches, waiters) = (&self.watches, &self.waiters);
-        let beside = Beside { watches, waiters, scripts: &self.scripts, channels: &self.channels };
+        let (watches, waiters, notified) = (&self.watches, &self.waiters, self.notifications.flags);
+        let beside = Beside { watches, waiters, scripts: &self.scripts, channels: &self.channels, notified };
         self.image = Some(Box::new(Image::new(header, &beside)));
         self.tokens.begin_imaging();
         for (database, number) in self.databases.iter_mut().zip(0u8..) {
@@ -402,7 +334,8 @@ impl StateMachine for Keyspace {
         let restore = self.restore.get_or_insert_with(|| Box::new(Restore::new()));
         let (databases, tokens) = (&mut self.databases, &mut self.tokens);
         let (watches, waiters, scripts) = (&mut self.watches, &mut self.waiters, &mut self.scripts);
-        let beside = &mut BesideMut { watches, waiters, scripts, channels: &mut self.channels };
+        let (channels, notified) = (&mut self.channels, &mut self.notifications.flags);
+        let beside = &mut BesideMut { watches, waiters, scripts, channels, notified };
         restore.take(chunk, databases, tokens, beside)?;
         if let Some((seed, clock)) = restore.header() {
             self.seed = seed;
@@ -415,8 +348,9 @@ impl StateMachine for Keyspace {
         match self.restore.take() {
             Some(restore) => {
                 let (around, tokens) = ((self.seed, self.clock), &self.tokens);
-                let (watches, waiters) = (&self.watches, &self.waiters);
-                let beside = Beside { watches, waiters, scripts: &self.scripts, channels: &self.channels };
+                let (watches, waiters, notified) = (&self.watches, &self.waiters, self.notifications.flags);
+                let beside =
+                    Beside { watches, waiters, scripts: &self.scripts, channels: &self.channels, notified };
                 restore.finish(image::digest(around, &self.databases, tokens, &beside))
             }
             None => Err(RestoreError { reason: "there is no image".into() }),

@@ -32,6 +32,9 @@
 //! Or its command is `LISTEN epoch count`, also without a name before: the coordinator fetches what was published
 //! for its listeners ([`channels`](crate::channels)), and waits until there is something.
 //!
+//! A command without a name and with the arguments `NOTIFY classes` sets which events are published
+//! ([`notifications`](crate)); without classes it tells. Its reply is how Redis writes them.
+//!
 //! Decoding hands out slices of the body and does not allocate per command.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -138,6 +141,14 @@ impl SegmentBuilder {
     /// Its scripts may do no more than these [rights](crate::rights) allow.
     pub fn carry_rights(&mut self, rights: Bytes) {
         self.rights = Some(rights);
+    }
+
+    /// A segment that sets which events are published about keys, or asks.
+    #[must_use]
+    pub fn notify(classes: Option<&[u8]>) -> BytesMut {
+        let mut segment = Self::new(0, Version::Two);
+        segment.push([b"".as_slice(), b"NOTIFY"].into_iter().chain(classes));
+        segment.finish()
     }
 
     /// A segment that takes a waiter away, for this reason: `TIMEOUT`, `ERROR` or `GONE`.

@@ -126,6 +126,7 @@ impl Running<'_, '_> {
                     Run::Write(run) => {
                         let (watch, listener) = (context.watch, None);
                         let (hashed, apply, wait, rights) = (None, &apply, None, None);
+                        let keyspace = &mut *keyspace;
                         let context = &mut Context {
                             keyspace,
                             db,
@@ -137,7 +138,9 @@ impl Running<'_, '_> {
                             wait,
                             rights,
                         };
-                        run(context, args, reply)
+                        let outcome = run(context, args, reply);
+                        keyspace.notify(apply, &command.spec, args);
+                        outcome
                     }
                 };
                 charged += slices.charged();

@@ -85,7 +85,11 @@ impl Keyspace {
             let mut context =
                 Context { keyspace, db, hashed, watch, listener, apply, random_ordinal, wait, rights };
             match command.run {
-                Run::Write(run) | Run::ReadOrWait(_, run) => run(&mut context, args, reply),
+                Run::Write(run) | Run::ReadOrWait(_, run) => {
+                    let outcome = run(&mut context, args, reply);
+                    self.notify(apply, &command.spec, args);
+                    outcome
+                }
                 // No such command waits.
                 Run::Read(_) => Ok(()),
             }

@@ -272,10 +272,13 @@ impl Waiters {
         }
         let waiter = self.waiters.get_mut(&place)?;
         let before = std::mem::replace(&mut waiter.address, address);
+        let (db, wanted) = (waiter.db, waiter.wanted.clone());
         self.by_id.remove(&before.id);
         self.by_id.insert(address.id, place);
         self.leave_coordinator(before.batch.coordinator, place);
         self.by_coordinator.entry(address.batch.coordinator).or_default().insert(place);
+        // Something may have come while nobody knew whether the one before was there.
+        self.signalled.extend(wanted.keys.iter().map(|key| (db, key.clone())));
         Some(before)
     }
 

@@ -223,6 +223,36 @@ fn transactions_and_other_databases_publish_too_or_say_why_not() {
     });
 }
 
+/// As Spring Session does it.
+#[test]
+fn events_about_keys_are_heard_at_every_node() {
+    let cluster = Cluster::start(Options { nodes: 3, copies: 2, ..Options::default() });
+    let mut ears: Vec<Line> = (1..=3).map(|id| Line::to(cluster.redis_address(id))).collect();
+    let mut client = Line::to(cluster.redis_address(3));
+    let setting =
+        |classes: &str| format!("*2\r\n$22\r\nnotify-keyspace-events\r\n${}\r\n{classes}\r\n", classes.len());
+    assert_eq!(client.say("CONFIG GET notify-keyspace-events"), setting(""));
+    assert_eq!(client.say("CONFIG SET notify-keyspace-events Egx"), "+OK\r\n");
+    assert!(client.say("CONFIG SET notify-keyspace-events Q").starts_with("-ERR CONFIG SET failed"));
+    assert_eq!(Line::to(cluster.redis_address(1)).say("CONFIG GET notify-keyspace-events"), setting("gxE"));
+    assert!(client.say("CONFIG GET notify*").contains("gxE"));
+    for ear in &mut ears {
+        ear.say("SUBSCRIBE __keyevent@0__:expired");
+        ear.say("SUBSCRIBE __keyevent@3__:del");
+    }
+    assert_eq!(client.say("SET session x PX 50"), "+OK\r\n");
+    client.say("SELECT 3");
+    client.say("SET other x");
+    assert_eq!(client.say("DEL other other"), ":1\r\n");
+    for ear in &mut ears {
+        let mut heard =
+            [ear.hear(), ear.hear()].map(|heard| heard.split("\r\n").nth(6).unwrap_or("").to_owned());
+        heard.sort();
+        assert_eq!(heard, ["other", "session"]);
+    }
+    assert_eq!(client.say("CONFIG SET notify-keyspace-events \"\""), "+OK\r\n");
+}
+
 /// A subscriber, and the numbers that it has heard.
 struct Subscriber {
     node: u32,

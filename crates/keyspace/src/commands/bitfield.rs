@@ -212,6 +212,7 @@ pub(crate) fn bitfield(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Wr
     if length > TEXT_BYTES_MAX {
         return Err(CommandError::StringTooLong);
     }
+    let grows = text.map_or(0, |text| text.len()) < length;
     let mut answers = Vec::with_capacity(operations.len());
     // The string grows even if every number is refused, as in Redis.
     context.edit_lengthened(spot, key, length, |bytes| {
@@ -220,7 +221,7 @@ pub(crate) fn bitfield(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Wr
             budget.spend(1);
             let outcome = action.of(*field, field.read(bytes));
             if let (Some((new, _)), false) = (outcome, matches!(action, Action::Get)) {
-                is_changed |= field.read(bytes) != new;
+                is_changed |= grows || field.read(bytes) != new;
                 field.write(bytes, new);
             }
             answers.push(outcome.map(|(_, answer)| answer));

@@ -4,8 +4,6 @@
 //! feed of the node stood then ([`Mark`](crate::channels)). So the connection knows which messages are for
 //! it.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use onecopy_resp::Writer;
 
@@ -38,17 +36,7 @@ fn say(context: &mut Context<'_>, sort: Sort, args: &[&[u8]], reply: &mut Writer
     let budget = context.budget();
     let payload = context.apply.share(args[2]).unwrap_or_else(|| Bytes::from(copy(args[2], budget)));
     let message = Message { sort, channel: Bytes::copy_from_slice(args[1]), payload };
-    let mut pay = |steps| budget.spend(steps);
-    let receivers = context.keyspace.channels.interest.receivers(&message, &mut pay);
-    if receivers > 0 {
-        let (message, apply) = (Arc::new(message), context.apply);
-        let keyspace = &mut *context.keyspace;
-        match &mut keyspace.journal {
-            // If the script is stopped, nobody has heard anything.
-            Some(journal) => journal.published(message, apply.memory_max),
-            None => keyspace.channels.publish(keyspace.rules, &message, apply.memory_max, pay),
-        }
-    }
+    let receivers = context.keyspace.publish(context.apply, message);
     reply.integer(i64::try_from(receivers).unwrap_or(i64::MAX));
     Ok(())
 }

@@ -187,13 +187,18 @@ fn carry_out(
     also: impl FnOnce(&mut Group),
 ) -> Outcome {
     let now = context.clock().0;
+    let mut is_new = false;
     context.resize::<Stream, _>(args[1], |stream| {
         stream.change_group(args[2], |_, group| {
+            is_new = group.find(args[3]).is_none();
             also(group);
             let place = group.hear_of(args[3], now);
             claim(group, place, claims, now);
         });
     })?;
+    if is_new {
+        context.say(args[1], "xgroup-createconsumer");
+    }
     Ok(())
 }
 

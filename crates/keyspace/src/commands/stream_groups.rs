@@ -150,6 +150,7 @@ pub(crate) fn xgroup(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writ
                 last => id_or_end(last, 0)?,
             };
             change(context, key, group, |group| (group.last, group.read) = (last, options.read))?;
+            context.say(key, "xgroup-setid");
             reply.ok();
             Ok(())
         }
@@ -157,8 +158,9 @@ pub(crate) fn xgroup(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writ
             let destroyed = context.resize::<Stream, _>(key, |stream| stream.remove_group(group))?.flatten();
             reply.integer(destroyed.is_some().into());
             // Whoever waits as one of its consumers is told.
-            context.signal(key);
+            context.signal_waiters(key);
             if let Some(destroyed) = destroyed {
+                context.say(key, "xgroup-destroy");
                 // What it has may be much.
                 let mut rest = Stream::new();
                 rest.add_group(group, destroyed);
@@ -170,6 +172,9 @@ pub(crate) fn xgroup(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writ
             context.admit_growth()?;
             let now = context.clock().0;
             let added = change(context, key, group, |group| group.add_consumer(args[4], now))?;
+            if added == Some(true) {
+                context.say(key, "xgroup-createconsumer");
+            }
             reply.integer(added.unwrap_or(false).into());
             Ok(())
         }
@@ -184,6 +189,9 @@ pub(crate) fn xgroup(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writ
             let budget = context.budget();
             let removed =
                 change(context, key, group, |group| group.remove_consumer(consumer, || budget.spend(ENTRY)))?;
+            if removed.is_some_and(|pending| pending.is_some()) {
+                context.say(key, "xgroup-delconsumer");
+            }
             reply.length(removed.flatten().unwrap_or(0));
             Ok(())
         }
@@ -222,6 +230,7 @@ fn create(context: &mut Context<'_>, args: &[&[u8]], options: &Options, reply: &
         true => drop(context.resize::<Stream, _>(key, add)?),
         false => drop(context.upsert::<Stream, _>(key, add)?),
     }
+    context.say(key, "xgroup-create");
     reply.ok();
     Ok(())
 }

@@ -340,9 +340,11 @@ pub(crate) fn xreadgroup(context: &mut Context<'_>, args: &[&[u8]], reply: &mut 
         request.wait(context, args, (Wants::Group, None), reply);
     }
     for (key, served) in request.keys.iter().zip(plan) {
+        let mut is_new = false;
         context.resize::<Stream, _>(key, |stream| {
             let progress = stream.progress();
             stream.change_group(names.0, |log, group| {
+                is_new = group.find(names.1).is_none();
                 let place = group.hear_of(names.1, now);
                 if matches!(served, Served::Nothing) {
                     return;
@@ -362,6 +364,9 @@ pub(crate) fn xreadgroup(context: &mut Context<'_>, args: &[&[u8]], reply: &mut 
                 }
             });
         })?;
+        if is_new {
+            context.say(key, "xgroup-createconsumer");
+        }
         budget.spend(KEY);
     }
     Ok(())

@@ -141,13 +141,14 @@ pub(crate) fn xadd(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer
     let id = next_id(stream.map_or(Id::ZERO, Stream::last), wanted, context.clock().0)?;
     check_size(pairs)?;
     let budget = context.budget();
-    context.upsert::<Stream, _>(args[1], |stream| {
+    let trimmed = context.upsert::<Stream, _>(args[1], |stream| {
         budget.spend(ELEMENT);
         stream.append(id, pairs, budget);
-        if let Some(trim) = &options.trim {
-            stream.trim(trim, budget);
-        }
+        options.trim.as_ref().map_or(0, |trim| stream.trim(trim, budget))
     })?;
+    if trimmed > 0 {
+        context.say(args[1], "xtrim");
+    }
     reply_id(id, reply);
     Ok(())
 }

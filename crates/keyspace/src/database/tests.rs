@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::channels::Channels;
 use crate::image::{self, BesideMut, Part, Restore, encode};
+use crate::notifications::Flags;
 use crate::scripts::Scripts;
 use crate::tokens::Tokens;
 use crate::value::{List, Text, Typed};
@@ -90,7 +91,8 @@ fn restored(image: &Part, clock: u64) -> Database {
     let mut channels = Channels::default();
     for bytes in [&header.bytes, &image.bytes] {
         let (watches, waiters, scripts) = (&mut watches, &mut waiters, &mut scripts);
-        let mut beside = BesideMut { watches, waiters, scripts, channels: &mut channels };
+        let mut beside =
+            BesideMut { watches, waiters, scripts, channels: &mut channels, notified: &mut Flags::default() };
         restore.take(bytes, &mut databases, &mut tokens, &mut beside).expect("an image");
     }
     databases.pop().flatten().map_or_else(|| Database::new(seed, Timestamp(clock)), |database| *database)
@@ -164,7 +166,7 @@ impl Player {
                 let count_max = self.below(20) as usize;
                 let before: Vec<Vec<u8>> =
                     self.database.objects().map(|object| object.key.to_vec()).collect();
-                let removed = self.database.remove_expired(count_max);
+                let removed = self.database.remove_expired(count_max, |_| ());
                 assert_eq!(removed, count_max.min(self.model.expired()));
                 for key in before.iter().filter(|key| self.database.get(key).is_none()) {
                     let (_, expires) = self.model.remove(key).expect("it was there");

@@ -4,23 +4,24 @@
 //! and elements that come twice are errors, and at the end the checksum must agree, and then the digest of
 //! what has been built.
 
-use std::collections::{BTreeMap, VecDeque};
+mod channels;
+mod values;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BytesMut};
 use onecopy_core::machine::RestoreError;
 use onecopy_core::{BatchId, Incarnation, Timestamp};
 use onecopy_resp::Version;
 use onecopy_script::{Described, Flags};
 use xxhash_rust::xxh3::Xxh3;
 
-use super::large::{Awaited, NO_STREAM, Queue, is_large};
+use super::large::{Awaited, Queue};
 use super::{
-    ABSENT, BesideMut, END, ENDS, EPOCHS, EXPIRES, FEED, HAS_TARGET, HAS_TOKEN, IS_ABSENT, IS_FETCHED,
-    IS_RESP3, LARGE, LIBRARY, LISTENER, MAGIC, PART, RECORD, SCRIPT, STANDS, TOKENS, VERSION, WAITER,
-    WAS_THERE, WATCH, kind,
+    ABSENT, BesideMut, END, ENDS, EPOCHS, FEED, HAS_TARGET, HAS_TOKEN, IS_RESP3, LARGE, LIBRARY, LISTENER,
+    MAGIC, NOTIFIED, PART, RECORD, SCRIPT, STANDS, TOKENS, VERSION, WAITER, WAS_THERE, WATCH,
 };
-use crate::channels::{Channels, Feed, ListenerId, Message, Sort};
 use crate::database::Database;
 use crate::machine::DATABASES;
 use crate::scripts::{Library, Scripts};
@@ -29,8 +30,8 @@ use crate::slot::New;
 use crate::slot::blocks::BLOCK;
 use crate::slots::slot_of;
 use crate::tokens::{Executed, TOKEN_BYTES_MAX, TOKEN_NUMBER_MAX, Tokens};
-use crate::value::stream::Building;
-use crate::value::{Hash, List, Set, Text, Typed, Value, Zset};
+
+use crate::value::Value;
 use crate::waiters::{Address, Waiter, WaiterId, Waiters, Wanted, Wants};
 use crate::watches::{WatchId, Watches};
 
@@ -114,14 +115,14 @@ impl Restore {
         let Some(header) = self.header else { return self.take_header(tokens) };
         match self.buffer[0] {
             PART => self.take_record(header, databases, tokens, beside),
-            RECORD | TOKENS | WATCH | WAITER | ABSENT | SCRIPT | LIBRARY | EPOCHS | LISTENER | FEED | END
+            RECORD | TOKENS | WATCH | WAITER | ABSENT | SCRIPT | LIBRARY | EPOCHS | LISTENER | FEED
+            | NOTIFIED | END
                 if !self.large.is_empty() =>
             {
                 Err(wrong("parts of a large value are missing"))
             }
-            RECORD | TOKENS | WATCH | WAITER | ABSENT | SCRIPT | LIBRARY | EPOCHS | LISTENER | FEED => {
-                self.take_record(header, databases, tokens, beside)
-            }
+            RECORD | TOKENS | WATCH | WAITER | ABSENT | SCRIPT | LIBRARY | EPOCHS | LISTENER | FEED
+            | NOTIFIED => self.take_record(header, databases, tokens, beside),
             END => self.take_end(),
             other => Err(wrong(format!("unknown part {other}"))),
         }
@@ -165,7 +166,7 @@ impl Restore {
         let kind = header.get_u8();
         let number = header.get_u8();
         let length = usize::try_from(header.get_u64_le()).map_err(|_| wrong("a record is too long"))?;
-        if matches!(kind, TOKENS | WATCH | ABSENT | SCRIPT | LIBRARY | EPOCHS | LISTENER | FEED)
+        if matches!(kind, TOKENS | WATCH | ABSENT | SCRIPT | LIBRARY | EPOCHS | LISTENER | FEED | NOTIFIED)
             && number != 0
         {
             return Err(wrong("tokens, watches, scripts, channels and who is absent belong to no database"));
@@ -190,6 +191,7 @@ impl Restore {
             EPOCHS => reader.epochs(beside.channels),
             LISTENER => reader.listener(beside.channels),
             FEED => reader.feed(beside.channels),
+            NOTIFIED => reader.notified(beside.notified),
             PART => reader.part(number, slot.as_deref_mut(), &mut self.large),
             _ => {
                 let database = slot.get_or_insert_with(|| Box::new(Database::new(seed, clock)));
@@ -392,63 +394,6 @@ impl<'a> Reader<'a> {
         if self.rest.is_empty() { Ok(()) } else { Err("a record is longer than its contents") }
     }
 
-    fn epochs(mut self, channels: &mut Channels) -> Result<(), &'static str> {
-        channels.feeds.restore_epochs(u64::from_le_bytes(self.fixed()?));
-        if self.rest.is_empty() { Ok(()) } else { Err("a record is longer than its contents") }
-    }
-
-    fn listener(mut self, channels: &mut Channels) -> Result<(), &'static str> {
-        let coordinator = Incarnation(u128::from_le_bytes(self.fixed()?));
-        let listener = ListenerId { coordinator, number: u64::from_le_bytes(self.fixed()?) };
-        let count = self.u32()?;
-        if count == 0 {
-            return Err("a listener that listens to nothing");
-        }
-        for _ in 0..count {
-            let [sort] = self.fixed()?;
-            let sort = *Sort::ALL.get(usize::from(sort)).ok_or("a subscription that makes no sense")?;
-            if !channels.interest.insert(listener, sort, self.bytes()?.into()) {
-                return Err("a subscription comes twice");
-            }
-        }
-        if self.rest.is_empty() { Ok(()) } else { Err("a record is longer than its contents") }
-    }
-
-    fn feed(mut self, channels: &mut Channels) -> Result<(), &'static str> {
-        let coordinator = Incarnation(u128::from_le_bytes(self.fixed()?));
-        let mark = (u64::from_le_bytes(self.fixed()?), u64::from_le_bytes(self.fixed()?));
-        let [flags] = self.fixed()?;
-        if flags & !(IS_FETCHED | IS_ABSENT) != 0 {
-            return Err("a feed that makes no sense");
-        }
-        let waiting = match flags & IS_FETCHED {
-            0 => None,
-            _ => {
-                let process = Incarnation(u128::from_le_bytes(self.fixed()?));
-                let id = WaiterId { process, number: u64::from_le_bytes(self.fixed()?) };
-                let batch = BatchId { coordinator, sequence: u64::from_le_bytes(self.fixed()?) };
-                let epoch = u64::from_le_bytes(self.fixed()?);
-                Some((Address { id, batch, version: Version::Two }, epoch))
-            }
-        };
-        let absent = match flags & IS_ABSENT {
-            0 => None,
-            _ => Some(Timestamp(u64::from_le_bytes(self.fixed()?))),
-        };
-        let (count, mut rest) = (self.u32()?, Bytes::copy_from_slice(self.rest));
-        let mut queue = VecDeque::new();
-        for _ in 0..count {
-            queue.push_back(Arc::new(Message::take(&mut rest).ok_or("a message that makes no sense")?));
-        }
-        if !rest.is_empty() {
-            return Err("a record is longer than its contents");
-        }
-        match channels.feeds.restore(coordinator, Feed::restored(mark, queue, waiting, absent)) {
-            true => Ok(()),
-            false => Err("a feed comes twice, or knows a time that has not come"),
-        }
-    }
-
     fn list_of_bytes(&mut self) -> Result<Vec<Box<[u8]>>, &'static str> {
         let count = self.u32()?;
         (0..count).map(|_| self.bytes().map(Box::from)).collect()
@@ -477,99 +422,5 @@ impl<'a> Reader<'a> {
         let (bytes, rest) = self.rest.split_at_checked(length).ok_or(CUT)?;
         self.rest = rest;
         Ok(bytes)
-    }
-
-    /// What kind of value follows, and when it expires.
-    fn kind(&mut self) -> Result<(u8, Option<Timestamp>), &'static str> {
-        let [tag] = self.fixed()?;
-        let expires = match tag & EXPIRES {
-            0 => None,
-            _ => Some(Timestamp(u64::from_le_bytes(self.fixed()?))),
-        };
-        if expires == Some(Timestamp(u64::MAX)) {
-            return Err("an expiry that never comes");
-        }
-        Ok((tag & !EXPIRES, expires))
-    }
-
-    fn value(&mut self, kind: u8) -> Result<New<'a>, &'static str> {
-        let collection = match kind {
-            kind::INTEGER => {
-                return Ok(New::Text(Text::Integer(i64::from_le_bytes(self.fixed()?))));
-            }
-            kind::RAW => return Ok(New::Text(self.raw()?)),
-            kind::LIST => self.list()?,
-            kind::HASH => self.hash()?,
-            kind::SET => self.set()?,
-            kind::ZSET => self.zset()?,
-            kind::STREAM => self.stream()?,
-            _ => return Err("a value of an unknown kind"),
-        };
-        if collection.content().is_gone() {
-            return Err("a collection without elements");
-        }
-        if is_large(collection.content()) {
-            return Err("a large value in one part");
-        }
-        Ok(New::Value(collection))
-    }
-
-    fn raw(&mut self) -> Result<Text<'a>, &'static str> {
-        match Text::new(self.bytes()?) {
-            Text::Integer(_) => Err("an integer in the form of a string"),
-            raw @ Text::Raw(_) => Ok(raw),
-        }
-    }
-
-    fn list(&mut self) -> Result<Value, &'static str> {
-        let mut list = List::default();
-        for _ in 0..self.u32()? {
-            list.push_back(self.bytes()?);
-        }
-        Ok(list.into_value())
-    }
-
-    fn hash(&mut self) -> Result<Value, &'static str> {
-        let mut hash = Hash::new();
-        for _ in 0..self.u32()? {
-            let field = self.bytes()?;
-            if !hash.insert(self.seed, field, self.bytes()?) {
-                return Err("a field comes twice");
-            }
-        }
-        Ok(hash.into_value())
-    }
-
-    fn set(&mut self) -> Result<Value, &'static str> {
-        let mut set = Set::new();
-        for _ in 0..self.u32()? {
-            if !set.insert(self.seed, self.bytes()?) {
-                return Err("a member comes twice");
-            }
-        }
-        Ok(set.into_value())
-    }
-
-    fn zset(&mut self) -> Result<Value, &'static str> {
-        let count = self.u32()? as usize;
-        let mut pairs = Vec::new();
-        for _ in 0..count {
-            let member = self.bytes()?;
-            let score = f64::from_le_bytes(self.fixed()?);
-            if score.is_nan() {
-                return Err("a score that is no number");
-            }
-            pairs.push((member, score));
-        }
-        let zset = Zset::of(self.seed, &pairs).ok_or("a member comes twice")?;
-        Ok(zset.into_value())
-    }
-
-    fn stream(&mut self) -> Result<Value, &'static str> {
-        let mut building = Building::new();
-        for _ in 0..self.u32()? {
-            building.add(self.bytes()?).ok_or(NO_STREAM)?;
-        }
-        Ok(building.finish().ok_or(NO_STREAM)?.into_value())
     }
 }

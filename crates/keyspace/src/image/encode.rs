@@ -7,10 +7,11 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_64_with_seed};
 
 use super::{
     ABSENT, Beside, END, ENDS, EPOCHS, EXPIRES, FEED, HAS_TARGET, HAS_TOKEN, IS_ABSENT, IS_FETCHED, IS_RESP3,
-    LARGE, LIBRARY, LISTENER, MAGIC, Part, RECORD, SCRIPT, STANDS, TOKENS, VERSION, WAITER, WAS_THERE, WATCH,
-    kind, large,
+    LARGE, LIBRARY, LISTENER, MAGIC, NOTIFIED, Part, RECORD, SCRIPT, STANDS, TOKENS, VERSION, WAITER,
+    WAS_THERE, WATCH, kind, large,
 };
 use crate::channels::{Channels, Feed};
+use crate::notifications::Flags;
 use crate::scripts::Scripts;
 use crate::seed::Seed;
 use crate::slot::Object;
@@ -105,6 +106,18 @@ pub(crate) fn beside(beside: &Beside<'_>, out: &mut Part) {
     waiters(beside.waiters, out);
     scripts(beside.scripts, out);
     channels(beside.channels, out);
+    notified(beside.notified, out);
+}
+
+/// Which events are published.
+pub(crate) fn notified(flags: Flags, out: &mut Part) {
+    if flags != Flags::default() {
+        let digest = record(NOTIFIED, 0, &mut out.bytes, |out| {
+            out.put_u16_le(flags.bits());
+            xxh3_64_with_seed(&flags.bits().to_le_bytes(), NOTIFIED.into())
+        });
+        out.digest = out.digest.wrapping_add(digest);
+    }
 }
 
 /// All listeners, and all feeds.

@@ -25,6 +25,7 @@
 //!                                                              a feed; bit 0 of flags: it is fetched; 1: its
 //!                                                              coordinator is absent
 //!          | 12:u8 0:u8 length:u64 epochs:u64                  how many feeds have begun
+//!          | 13:u8 0:u8 length:u64 classes:u16                 which events are published
 //! entry   := key kind:u8 [expires:u64] [value]                 bit 7 of kind: it expires; bit 6: its value
 //!                                                              is large
 //! value   := integer:i64 | bytes                               kinds 0 and 1: a string
@@ -78,6 +79,7 @@ pub(crate) use decode::Restore;
 use self::large::Cursor;
 use crate::channels::Channels;
 use crate::database::Database;
+use crate::notifications::Flags;
 use crate::scripts::Scripts;
 use crate::seed::Seed;
 use crate::tokens::Tokens;
@@ -98,6 +100,7 @@ const LIBRARY: u8 = 9;
 const LISTENER: u8 = 10;
 const FEED: u8 = 11;
 const EPOCHS: u8 = 12;
+const NOTIFIED: u8 = 13;
 /// What is said of a waiter.
 const IS_RESP3: u8 = 1;
 const ENDS: u8 = 1 << 1;
@@ -129,6 +132,7 @@ pub(crate) struct Beside<'a> {
     pub(crate) waiters: &'a Waiters,
     pub(crate) scripts: &'a Scripts,
     pub(crate) channels: &'a Channels,
+    pub(crate) notified: Flags,
 }
 
 /// The same, to be restored.
@@ -137,6 +141,7 @@ pub(crate) struct BesideMut<'a> {
     pub(crate) waiters: &'a mut Waiters,
     pub(crate) scripts: &'a mut Scripts,
     pub(crate) channels: &'a mut Channels,
+    pub(crate) notified: &'a mut Flags,
 }
 
 /// A part of an image.

@@ -363,6 +363,19 @@ fn nothing_is_given_to_whom_nobody_can_tell() {
 }
 
 #[test]
+fn whoever_takes_the_place_of_an_absent_one_gets_what_came_meanwhile() {
+    let mut scene = Scene::new();
+    scene.waits(11, "ONCE token-1 BLPOP list 0");
+    scene.machine.keyspace.absent(&|coordinator| coordinator == Incarnation(1));
+    assert_eq!(scene.run("RPUSH list a"), "1");
+    scene.expect(&[]);
+    // The same line, through another node.
+    scene.waits(21, "ONCE token-1 BLPOP list 0");
+    assert!(scene.heard().contains(&(21, "[list a]".to_owned())), "nobody who comes later is served first");
+    scene.waits(31, "BLPOP list 0");
+}
+
+#[test]
 fn there_is_a_limit() {
     let mut scene = Scene::new();
     let long = "x".repeat(1 << 20);

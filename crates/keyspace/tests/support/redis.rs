@@ -75,6 +75,11 @@ impl Connection {
             request.extend_from_slice(b"\r\n");
         }
         self.stream.write_all(&request).expect("written");
+        self.hear()
+    }
+
+    /// What comes next.
+    pub fn hear(&mut self) -> Reply {
         loop {
             let mut rest = self.input.as_slice();
             if let Some(reply) = Reply::parse(&mut rest) {

@@ -146,7 +146,7 @@ fn try_answer(
         "acl" => acl::acl(clients, session, &args[1..], reply)?,
         "client" => client::client(clients, session, &args[1..], reply)?,
         "command" => describe::command(&args[1..], reply)?,
-        "config" => config::config(clients, &args[1..], reply)?,
+        "config" => config::config(clients, session, &args[1..], reply)?,
         "causal" => {
             return Err("ERR CAUSAL is for optimistic databases: here every read sees every write".to_owned());
         }

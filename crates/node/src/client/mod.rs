@@ -26,6 +26,7 @@ mod pause;
 mod queue;
 pub(crate) mod register;
 pub(crate) mod session;
+mod subscriptions;
 pub(crate) mod watched;
 
 use std::cell::RefCell;

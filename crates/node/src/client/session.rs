@@ -38,6 +38,8 @@ pub(crate) struct Session {
     pub(crate) has_said_who: bool,
     /// How many wrong passwords it has given.
     pub(crate) wrong_passwords: u8,
+    /// Which events were published about keys, when it asked last.
+    pub(crate) notified: String,
     /// The client wants to leave: the connection ends once everything is answered.
     pub(crate) leaving: bool,
     /// Who the client is, once it is authenticated.

@@ -73,6 +73,9 @@ impl Parameters {
     }
 }
 
+/// The parameter that is not in the view table: an entry of the log changes it.
+pub(crate) const NOTIFICATIONS: &str = "notify-keyspace-events";
+
 /// The parameter with this name, or with this older name.
 fn find(name: &str) -> Option<&'static Parameter> {
     let name = ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name, |(_, present)| present);
@@ -159,6 +162,11 @@ pub(crate) fn changes(
             }
             Standing::Refused => return Err(fail(parameter.note)),
             Standing::Applies | Standing::Limited | Standing::Ignored => {}
+        }
+        if parameter.name == NOTIFICATIONS {
+            return Err(fail(
+                "it is changed by an entry of the log, and set by itself, outside of transactions",
+            ));
         }
         let text = std::str::from_utf8(text).map_err(|_| fail("argument is not valid UTF-8"))?;
         let before = value(parameter.name, settings, config);

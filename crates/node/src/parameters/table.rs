@@ -168,7 +168,7 @@ pub(crate) static PARAMETERS: &[Parameter] = &[
     parameter("min-replicas-max-lag", Integer(0, I32_MAX), "10", Ignored, "copies are kept by Onecopy's own protocols"),
     parameter("min-replicas-to-write", Integer(0, I32_MAX), "0", Ignored, "copies are kept by Onecopy's own protocols"),
     parameter("no-appendfsync-on-rewrite", Flag, "no", Ignored, "the log and the snapshots are Onecopy's own"),
-    parameter("notify-keyspace-events", EventClasses, "", Ignored, "notifications of keys are not sent yet"),
+    parameter("notify-keyspace-events", EventClasses, "", Applies, "the log: an entry changes it, and from then on every copy publishes the same"),
     parameter("oom-score-adj", Word(&["no", "yes", "relative", "absolute"]), "no", Ignored, "it has no meaning here"),
     parameter("oom-score-adj-values", Numbers(3), "0 200 800", Ignored, "it has no meaning here"),
     parameter("pidfile", Text, "", Fixed, "said by the settings of each node, or without meaning here"),

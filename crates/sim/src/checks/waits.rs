@@ -104,6 +104,8 @@ impl Waits {
             if let Some(waiter) = known {
                 waiter.coordinator = coordinator;
                 self.forget_absent();
+                // Something may have come while nobody knew whether the one before was there.
+                self.serve(key, index);
             }
             return false;
         }

@@ -6,14 +6,24 @@ use onecopy_views::{Command, UserChanges};
 use super::acl::propose;
 use super::{help, lower, misfit};
 use crate::client::Clients;
+use crate::client::session::Session;
 use crate::parameters;
 use crate::policy::DEFAULT_USER;
 
 /// `CONFIG GET|RESETSTAT|REWRITE|HELP`. `SET` takes its time.
-pub(super) fn config(clients: &Clients, args: &[&[u8]], reply: &mut Writer<'_>) -> Result<(), String> {
+pub(super) fn config(
+    clients: &Clients,
+    session: &Session,
+    args: &[&[u8]],
+    reply: &mut Writer<'_>,
+) -> Result<(), String> {
     match (lower(args.first()).as_slice(), &args[1..]) {
         (b"get", patterns @ [_, ..]) => {
-            let shown = parameters::matching(patterns, &clients.knowledge.table(), &clients.config);
+            let mut shown = parameters::matching(patterns, &clients.knowledge.table(), &clients.config);
+            // The log says, and the connection has asked.
+            if let Some(value) = shown.get_mut(parameters::NOTIFICATIONS) {
+                value.clone_from(&session.notified);
+            }
             reply.map(shown.len());
             for (name, value) in shown {
                 reply.bulk(name.as_bytes());

@@ -16,6 +16,10 @@ impl Connection<'_> {
             return Ok(false);
         }
         let began = std::time::Instant::now();
+        if spec.name == "config" && self.configure_notifications(&args[1..]).await? {
+            self.note_own(began.elapsed(), args);
+            return Ok(true);
+        }
         let outcome = match spec.name {
             "failover" => self.fail_over(&args[1..]).await,
             "config" if is(1, "set") => commands::set_parameters(self.clients, &args[2..]).await,

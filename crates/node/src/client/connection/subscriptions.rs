@@ -5,19 +5,16 @@
 //! [hub](crate::client::hub) is told, so that none of them passes by; what comes too early is left out. The
 //! end of a subscription is answered once everything that was before it has been written.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use onecopy_core::GroupId;
 use onecopy_host::{Kind, Reply, Submission};
-use onecopy_keyspace::channels::{Message, Sort, marked};
+use onecopy_keyspace::channels::{Sort, marked};
 use onecopy_keyspace::command::{self, Spec};
-use onecopy_keyspace::glob;
 use onecopy_keyspace::request::SegmentBuilder;
-use onecopy_resp::{Request, Version, Writer};
+use onecopy_resp::{Request, Version};
 use onecopy_views::MAIN;
 use tokio::sync::oneshot;
 
@@ -27,7 +24,8 @@ use crate::client::accounting::Tally;
 use crate::client::commands;
 use crate::client::failure::explain;
 use crate::client::hub;
-use crate::client::mailbox::{Mailbox, Position};
+use crate::client::mailbox::Position;
+use crate::client::subscriptions::{Subscriptions, said};
 use crate::client::{Clients, session::Subscribed};
 use crate::data::inbox::Event;
 use crate::data::threads::Client;
@@ -36,59 +34,6 @@ use crate::data::threads::Client;
 pub(super) const WRITTEN_TOGETHER: usize = 64 * 1024;
 /// The end of a connection's subscriptions is asked for so often until it is executed.
 const END_INTERVAL: Duration = Duration::from_secs(1);
-
-/// What a connection listens to.
-#[derive(Debug)]
-pub(super) struct Subscriptions {
-    /// How its coordinator calls it.
-    number: u64,
-    pub(super) mailbox: Arc<Mailbox>,
-    /// By the sort and the name: where in the feed it begins.
-    names: [BTreeMap<Bytes, Position>; 3],
-}
-
-impl Subscriptions {
-    fn count(&self, sort: Sort) -> usize {
-        self.names[sort as usize].len()
-    }
-
-    /// How many there are, as it is said with each of this sort: shard channels are counted apart.
-    fn counted(&self, sort: Sort) -> i64 {
-        let count = match sort {
-            Sort::Shard => self.count(Sort::Shard),
-            Sort::Channel | Sort::Pattern => self.count(Sort::Channel) + self.count(Sort::Pattern),
-        };
-        i64::try_from(count).unwrap_or(i64::MAX)
-    }
-
-    fn is_empty(&self) -> bool {
-        self.names.iter().all(BTreeMap::is_empty)
-    }
-
-    /// Writes a message to its client: once for the channel, and for each pattern.
-    fn write(&self, position: Position, message: &Message, writer: &mut Writer<'_>) {
-        let begins_before = |begin: &Position| *begin < position;
-        if self.names[message.sort as usize].get(&message.channel).is_some_and(begins_before) {
-            writer.push(3);
-            writer.bulk(if message.sort == Sort::Shard { b"smessage" } else { b"message" });
-            writer.bulk(&message.channel);
-            writer.bulk(&message.payload);
-        }
-        if message.sort != Sort::Channel {
-            return;
-        }
-        for (pattern, _) in self.names[Sort::Pattern as usize]
-            .iter()
-            .filter(|(pattern, begin)| begins_before(begin) && glob::matches(pattern, &message.channel))
-        {
-            writer.push(4);
-            writer.bulk(b"pmessage");
-            writer.bulk(pattern);
-            writer.bulk(&message.channel);
-            writer.bulk(&message.payload);
-        }
-    }
-}
 
 /// What a command does with subscriptions, if it does.
 fn meaning(name: &str) -> Option<(Sort, bool)> {
@@ -392,17 +337,6 @@ struct Failure {
     error: String,
     /// Perhaps it was.
     is_uncertain: bool,
-}
-
-/// Says that a subscription has begun or ended, and how many there are.
-fn said(spec: &Spec, name: Option<&Bytes>, count: i64, writer: &mut Writer<'_>) {
-    writer.push(3);
-    writer.bulk(spec.name.as_bytes());
-    match name {
-        Some(name) => writer.bulk(name),
-        None => writer.null(),
-    }
-    writer.integer(count);
 }
 
 /// What ends all subscriptions of a listener.
