@@ -51,6 +51,8 @@ const REPLY_BYTES_WANTED: usize = 256 * 1024;
 const AUTHENTICATE_WITHIN: Duration = Duration::from_secs(30);
 /// Replies that a node makes by itself are passed on once there are so many bytes of them.
 const OWN_REPLY_BYTES_MAX: usize = 256 * 1024;
+/// So many arguments may a command have, as in Redis. How many it has room for depends on its bytes.
+const ARGS_MAX: usize = i32::MAX as usize;
 /// What a browser sends first if a web page has it talk to this port.
 const HTTP_WORDS: [&[u8]; 2] = [b"post", b"host:"];
 
@@ -197,6 +199,7 @@ impl<'a> Connection<'a> {
         Limits {
             bulk_bytes_max: policy.parameters.bulk_bytes_max,
             request_bytes_max: policy.parameters.request_bytes_max,
+            args_max: ARGS_MAX,
             ..Limits::default()
         }
     }
