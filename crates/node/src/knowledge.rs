@@ -84,15 +84,17 @@ impl Knowledge {
 
     /// Takes a newer table; returns the one before.
     pub(crate) fn replace_table(&self, table: Arc<Table>) -> Arc<Table> {
-        let before = std::mem::replace(&mut *lock(&self.table), table.clone());
+        let before = self.table();
         let is_same = before.version() > 0
             && before.settings() == table.settings()
             && before.users().revision() == table.users().revision();
+        // Whoever sees the table sees what follows from it: the table comes last.
         if !is_same {
             let mut policy = lock(&self.policy);
             *policy = Arc::new(Policy::of(policy.number + 1, &table, &self.config));
             self.policy_number.store(policy.number, Ordering::Release);
         }
+        *lock(&self.table) = table;
         self.table_changed.notify_waiters();
         before
     }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use onecopy_harness::{Cluster, Options, PATIENCE, wait};
+use onecopy_resp::replies_length;
 use redis::{Connection, ErrorKind, RedisResult, Value};
 
 fn call<T: redis::FromRedisValue>(client: &mut Connection, line: &str) -> RedisResult<T> {
@@ -246,4 +247,167 @@ fn say(cluster: &Cluster, bytes: &[u8], length: usize) -> Vec<u8> {
     let mut heard = vec![0; length];
     stream.read_exact(&mut heard).expect("an answer");
     heard
+}
+
+/// A command may have more arguments than a million, as in Redis.
+#[test]
+fn commands_may_have_more_than_a_million_arguments() {
+    let cluster = Cluster::start(Options { nodes: 1, copies: 1, view_nodes: 1, ..Options::default() });
+    let mut client = std::net::TcpStream::connect(cluster.redis_address(1)).expect("a connection");
+    let keys: Vec<String> = (0..1_200_000).map(|number| number.to_string()).collect();
+    let mut words: Vec<&[u8]> = vec![b"EXISTS"];
+    words.extend(keys.iter().map(|key| key.as_bytes()));
+    assert_eq!(exchange(&mut client, &words).as_deref(), Some(b":0\r\n".as_slice()));
+    let mut words: Vec<&[u8]> = vec![b"SADD", b"many"];
+    words.extend(keys.iter().map(|key| key.as_bytes()));
+    assert_eq!(exchange(&mut client, &words).as_deref(), Some(b":1200000\r\n".as_slice()));
+}
+
+/// Whatever is asked for, by whomever: it is answered, or the connection ends, and the node serves others.
+#[test]
+fn nonsense_about_users_and_parameters_harms_nobody() {
+    const COMMANDS: [&str; 13] = [
+        "ACL", "CONFIG", "CLIENT", "COMMAND", "LATENCY", "MEMORY", "SLOWLOG", "MODULE", "INFO", "HELLO",
+        "AUTH", "WAITAOF", "CLUSTER",
+    ];
+    const SUBCOMMANDS: [&str; 24] = [
+        "SETUSER",
+        "GETUSER",
+        "DELUSER",
+        "LIST",
+        "CAT",
+        "DRYRUN",
+        "GENPASS",
+        "LOG",
+        "SET",
+        "GET",
+        "KILL",
+        "REPLY",
+        "SETINFO",
+        "SETNAME",
+        "UNBLOCK",
+        "INFO",
+        "DOCS",
+        "GETKEYS",
+        "GETKEYSANDFLAGS",
+        "HISTOGRAM",
+        "GRAPH",
+        "RESET",
+        "STATS",
+        "FILTERBY",
+    ];
+    let long = "x".repeat(100_000);
+    let stars = format!("~{}", "*a".repeat(2_000));
+    let brackets = "[".repeat(5_000);
+    let arguments = [
+        "",
+        "\0",
+        "u",
+        "(",
+        ")",
+        "(+get",
+        "~*)",
+        "+",
+        "-",
+        "+@",
+        "+|",
+        "+get|",
+        "%",
+        "%~",
+        "%R",
+        "~",
+        "&",
+        ">",
+        "<",
+        "#",
+        "!",
+        &long,
+        &stars,
+        &brackets,
+        "maxclientz",
+        "save",
+        "normal 1 2 3",
+        "-1",
+        "0",
+        "1e400",
+        "nan",
+        "SET",
+        "EVAL",
+        "\r\n",
+        "*",
+        "sort",
+        "xread",
+        "STREAMS",
+        "STORE",
+        "ID",
+        "ADDR",
+        "TYPE",
+        "once",
+    ];
+    let settings = vec![("requirepass", "hidden".to_owned())];
+    let options = Options { nodes: 1, copies: 1, view_nodes: 1, settings, ..Options::default() };
+    let cluster = Cluster::start(options);
+    let address = cluster.redis_address(1);
+    let connect = || std::net::TcpStream::connect(address).expect("a connection");
+    let known = || {
+        let mut client = connect();
+        assert_eq!(exchange(&mut client, &[b"AUTH", b"hidden"]).as_deref(), Some(b"+OK\r\n".as_slice()));
+        client
+    };
+    let mut state: u64 = 42;
+    let mut below = |count: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % count
+    };
+    let (mut stranger, mut friend) = (connect(), known());
+    for round in 0..2_000 {
+        let mut words = vec![COMMANDS[below(COMMANDS.len())]];
+        words.push(SUBCOMMANDS[below(SUBCOMMANDS.len())]);
+        (0..below(6)).for_each(|_| words.push(arguments[below(arguments.len())]));
+        let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
+        if words[0] == b"CLIENT" && words[1] == b"REPLY" {
+            // What is not heard cannot be waited for.
+            continue;
+        }
+        // One of ten comes from somebody who has not said who it is.
+        let is_stranger = round % 10 == 0;
+        let client = if is_stranger { &mut stranger } else { &mut friend };
+        let answer = exchange(client, &words);
+        match answer {
+            Some(answer) if is_stranger => {
+                assert_eq!(answer.first(), Some(&b'-'), "{:?}", String::from_utf8_lossy(&answer));
+            }
+            Some(_) => {}
+            None if is_stranger => stranger = connect(),
+            None => friend = known(),
+        }
+    }
+    assert_eq!(exchange(&mut known(), &[b"PING"]).as_deref(), Some(b"+PONG\r\n".as_slice()));
+    assert!(cluster.log(1).lines().all(|line| !line.contains("panicked")), "{}", cluster.log(1));
+}
+
+/// Says one request; the beginning of the answer, or nothing if the node hung up.
+fn exchange(stream: &mut std::net::TcpStream, words: &[&[u8]]) -> Option<Vec<u8>> {
+    use std::io::{Read, Write};
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let mut request = format!("*{}\r\n", words.len()).into_bytes();
+    for word in words {
+        request.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
+        request.extend_from_slice(word);
+        request.extend_from_slice(b"\r\n");
+    }
+    stream.write_all(&request).ok()?;
+    let (mut heard, mut chunk) = (Vec::new(), vec![0; 1 << 20]);
+    while replies_length(&heard, 1) != Some(heard.len()) {
+        match stream.read(&mut chunk) {
+            Ok(0) => return None,
+            Ok(count) => heard.extend_from_slice(&chunk[..count]),
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return None,
+            Err(error) => panic!(
+                "no answer to {:?}: {error}",
+                String::from_utf8_lossy(&request[..200.min(request.len())])
+            ),
+        }
+    }
+    Some(heard)
 }

@@ -77,11 +77,11 @@ pub fn reply_getkeys(
         .map_err(|_| CommandError::Other("ERR Invalid number of arguments specified for command"))?;
     let keys = key_accesses(spec, args);
     if keys.is_empty() {
-        let is_optional = listing.has("no_mandatory_keys");
-        return Err(CommandError::Other(match is_optional {
-            true => "ERR The command has no key arguments",
-            false => "ERR Invalid arguments specified for command",
-        }));
+        if listing.has("no_mandatory_keys") {
+            reply.array(0);
+            return Ok(());
+        }
+        return Err(CommandError::Other("ERR Invalid arguments specified for command"));
     }
     reply.array(keys.len());
     for key in keys {

@@ -54,8 +54,8 @@ pub(crate) fn brpop(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Write
 }
 
 pub(crate) fn blmpop(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    let timeout = timeout(args[1], context.clock())?;
     let PopOptions { keys, end, count } = PopOptions::parse(&args[2..], ListEnd::parse)?;
+    let timeout = timeout(args[1], context.clock())?;
     for key in keys {
         if reply_popped(context, key, end, count, reply)? {
             return Ok(());
@@ -126,8 +126,8 @@ pub(crate) fn bzpopmax(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Wr
 }
 
 pub(crate) fn bzmpop(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
-    let timeout = timeout(args[1], context.clock())?;
     let PopOptions { keys, end, count } = PopOptions::parse(&args[2..], ScoreEnd::parse)?;
+    let timeout = timeout(args[1], context.clock())?;
     for key in keys {
         if super::zsets::reply_popped(context, key, end, count, reply)? {
             return Ok(());

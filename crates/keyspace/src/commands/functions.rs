@@ -6,6 +6,7 @@ use onecopy_resp::Writer;
 use onecopy_script::{Described, Flags, Header, is_library_name};
 
 use super::scripting::{NOT_READ_ONLY, split};
+use crate::command::catalogue;
 use crate::context::{Context, View};
 use crate::error::{CommandError, Outcome};
 use crate::glob;
@@ -86,6 +87,12 @@ pub(crate) fn function(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Wr
             Ok(())
         }
         _ => {
+            // A known one with too few or too many arguments.
+            if let Some((_, Some(place))) = catalogue::asked(args)
+                && !catalogue::all()[place].takes(args.len())
+            {
+                return Err(CommandError::Arity(catalogue::all()[place].name));
+            }
             let subcommand = String::from_utf8_lossy(&sub[..sub.len().min(128)]).into_owned();
             Err(CommandError::UnknownSubcommand { command: "FUNCTION", subcommand })
         }

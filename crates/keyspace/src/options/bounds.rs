@@ -41,6 +41,8 @@ struct ScoreBound {
 impl ScoreBound {
     fn parse(arg: &[u8]) -> Result<Self, CommandError> {
         let (exclusive, number) = match arg {
+            // To Redis, nothing is zero here.
+            [b'('] => (true, b"0".as_slice()),
             [b'(', rest @ ..] => (true, rest),
             rest => (false, rest),
         };
@@ -217,6 +219,7 @@ pub(super) mod tests {
             ("-0", "-0", 2..4),
             ("(-0", "inf", 4..6),
             ("(0", "(0", 4..4),
+            ("(", "inf", 4..6),
             ("-1", "(0", 1..2),
             ("1.7976931348623157e308", "inf", 4..6),
             ("inf", "inf", 5..6),

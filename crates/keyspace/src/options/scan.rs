@@ -56,8 +56,21 @@ impl<'a> ScanOptions<'a> {
 /// # Errors
 /// If it is none.
 pub fn parse_cursor(arg: &[u8]) -> Result<u64, CommandError> {
-    let text = std::str::from_utf8(arg).ok().filter(|text| !text.starts_with('+'));
-    text.and_then(|text| text.parse().ok()).ok_or(CommandError::Other("ERR invalid cursor"))
+    let invalid = CommandError::Other("ERR invalid cursor");
+    let (is_negative, digits) = match arg {
+        [b'-', digits @ ..] => (true, digits),
+        [b'+', digits @ ..] => (false, digits),
+        // To Redis, nothing is where a scan begins.
+        [] => return Ok(0),
+        digits => (false, digits),
+    };
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return Err(invalid);
+    }
+    let text = std::str::from_utf8(digits).map_err(|_| invalid.clone())?;
+    let number: u64 = text.parse().map_err(|_| invalid)?;
+    // As C reads it: what is negative counts from the end.
+    Ok(if is_negative { number.wrapping_neg() } else { number })
 }
 
 #[cfg(test)]
@@ -93,8 +106,10 @@ mod tests {
 
     #[test]
     fn cursors_are_numbers() {
-        assert_eq!(parse_cursor(b"18446744073709551615"), Ok(u64::MAX));
-        for text in ["", "-1", "+1", "x", "18446744073709551616", " 1"] {
+        for (text, cursor) in [("18446744073709551615", u64::MAX), ("-1", u64::MAX), ("+1", 1), ("", 0)] {
+            assert_eq!(parse_cursor(text.as_bytes()), Ok(cursor), "{text}");
+        }
+        for text in ["-", "+", "x", "--1", "18446744073709551616", " 1", "1 "] {
             assert!(parse_cursor(text.as_bytes()).is_err(), "{text}");
         }
     }

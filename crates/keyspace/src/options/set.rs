@@ -54,6 +54,8 @@ impl SetOptions {
     /// If an option is unknown or contradicts another one, or if the time of an expiry is invalid. The
     /// spelling comes first: a wrong time is noticed only if there is nothing else to complain of.
     pub fn parse(args: &[&[u8]], now: Timestamp) -> Result<Self, CommandError> {
+        // Of an option that is repeated, the last one counts.
+        let is_same = |unit, time: Option<(Unit, _)>| time.is_none_or(|(before, _)| before == unit);
         let (mut condition, mut get, mut keeps, mut time) = (None, false, false, None);
         let mut rest = args.iter();
         while let Some(option) = rest.next() {
@@ -65,7 +67,7 @@ impl SetOptions {
                 get = true;
             } else if is_word(option, "KEEPTTL") && time.is_none() {
                 keeps = true;
-            } else if let (Some(unit), None, false) = (Unit::of(option), time, keeps) {
+            } else if let Some(unit) = Unit::of(option).filter(|unit| !keeps && is_same(*unit, time)) {
                 time = Some((unit, rest.next().ok_or(CommandError::Syntax)?));
             } else {
                 return Err(CommandError::Syntax);
@@ -104,15 +106,21 @@ impl<'a> GetexOptions<'a> {
     /// Parses what follows the key.
     ///
     /// # Errors
-    /// If an option is unknown, or if there is more than one.
+    /// If an option is unknown, or contradicts another one.
     pub fn parse(args: &[&'a [u8]]) -> Result<Self, CommandError> {
-        match args {
-            [] => Ok(Self::Keep),
-            [option] if is_word(option, "PERSIST") => Ok(Self::Persist),
-            [option, arg] => Ok(Self::At(Unit::of(option).ok_or(CommandError::Syntax)?, arg)),
-            // Options that contradict each other, or that are repeated.
-            _ => Err(CommandError::Syntax),
+        let (mut options, mut rest) = (Self::Keep, args.iter());
+        while let Some(option) = rest.next() {
+            options = match (options, Unit::of(option)) {
+                (Self::Keep | Self::Persist, _) if is_word(option, "PERSIST") => Self::Persist,
+                (Self::Keep, Some(unit)) => Self::At(unit, rest.next().ok_or(CommandError::Syntax)?),
+                // Of an option that is repeated, the last one counts.
+                (Self::At(before, _), Some(unit)) if before == unit => {
+                    Self::At(unit, rest.next().ok_or(CommandError::Syntax)?)
+                }
+                _ => return Err(CommandError::Syntax),
+            };
         }
+        Ok(options)
     }
 
     /// What becomes of the expiry. Asked for only once there is a string that may expire: where there is
@@ -169,8 +177,8 @@ mod tests {
 
     #[test]
     fn options_that_contradict_each_other_are_refused() {
-        for text in ["NX XX", "XX NX", "EX 1 PX 1", "EX 1 EX 1", "EX 1 KEEPTTL", "KEEPTTL EX 1", "EX", "TTL"]
-        {
+        assert_eq!(parse("EX 1 EX 5").unwrap().expiry, Expiry::At(Timestamp(15_000)));
+        for text in ["NX XX", "XX NX", "EX 1 PX 1", "EX 1 EX", "EX 1 KEEPTTL", "KEEPTTL EX 1", "EX", "TTL"] {
             assert_eq!(parse(text), Err(CommandError::Syntax), "{text}");
         }
     }
@@ -183,13 +191,15 @@ mod tests {
     }
 
     #[test]
-    fn getex_takes_one_option() {
+    fn getex_takes_one_option_perhaps_several_times() {
         let parse = |text| GetexOptions::parse(&split(text)).map(|options| options.expiry(NOW));
         assert_eq!(parse(""), Ok(Ok(Expiry::Keep)));
         assert_eq!(parse("persist"), Ok(Ok(Expiry::Never)));
         assert_eq!(parse("EX 1"), Ok(Ok(Expiry::At(Timestamp(11_000)))));
         assert_eq!(parse("EX 0"), Ok(Err(CommandError::InvalidExpire("getex"))));
-        for text in ["EX", "PERSIST EX 1", "EX 1 PERSIST", "KEEPTTL 1"] {
+        assert_eq!(parse("EX 1 EX 2"), Ok(Ok(Expiry::At(Timestamp(12_000)))));
+        assert_eq!(parse("PERSIST persist"), Ok(Ok(Expiry::Never)));
+        for text in ["EX", "PERSIST EX 1", "EX 1 PERSIST", "EX 1 PX 1", "KEEPTTL 1"] {
             assert_eq!(parse(text), Err(CommandError::Syntax), "{text}");
         }
     }

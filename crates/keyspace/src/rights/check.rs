@@ -91,42 +91,41 @@ impl User {
     }
 
     fn check_part(&self, request: Request<'_>) -> Result<(), Denial> {
-        let mut reason: Option<Denial> = None;
+        let mut reason: Option<(Denial, usize)> = None;
         for selector in std::iter::once(&self.root).chain(&self.selectors) {
-            match selector.check(request) {
-                Ok(()) => return Ok(()),
-                Err(denial)
-                    if reason.as_ref().is_none_or(|known| known.closeness() <= denial.closeness()) =>
-                {
-                    reason = Some(denial);
-                }
-                Err(_) => {}
+            let Err((denial, position)) = selector.check(request) else { return Ok(()) };
+            let is_closer =
+                |(known, at): &(Denial, usize)| (denial.closeness(), position) > (known.closeness(), *at);
+            if reason.as_ref().is_none_or(is_closer) {
+                reason = Some((denial, position));
             }
         }
-        reason.map_or(Ok(()), Err)
+        reason.map_or(Ok(()), |(denial, _)| Err(denial))
     }
 }
 
 impl Selector {
-    fn check(&self, request: Request<'_>) -> Result<(), Denial> {
+    /// Why it does not allow something, and at which of the arguments that shows.
+    fn check(&self, request: Request<'_>) -> Result<(), (Denial, usize)> {
         let Some((command, subcommand)) = catalogue::asked(request.args) else { return Ok(()) };
         let place = subcommand.unwrap_or(command);
         let listing = catalogue::all()[place];
         if !listing.has("no_auth") && !self.allows_command(place, request.args.get(1).copied()) {
-            return Err(Denial::Command(listing.name));
+            return Err((Denial::Command(listing.name), 0));
         }
         if !self.all_keys {
             for key in request.keys() {
                 let name = request.args.get(key.position).copied().unwrap_or_default();
                 if !self.allows_key(name, key.reads(), key.writes()) {
-                    return Err(Denial::Key(name.to_vec()));
+                    return Err((Denial::Key(name.to_vec()), key.position));
                 }
             }
         }
         if !self.all_channels {
             let (channels, are_patterns) = request.channels();
-            if let Some(channel) = channels.iter().find(|name| !self.allows_channel(name, are_patterns)) {
-                return Err(Denial::Channel(channel.to_vec()));
+            let denied = |name: &&[u8]| !self.allows_channel(name, are_patterns);
+            if let Some(place) = channels.iter().position(|name| denied(name)) {
+                return Err((Denial::Channel(channels[place].to_vec()), place + 1));
             }
         }
         Ok(())

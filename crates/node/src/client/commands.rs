@@ -122,7 +122,13 @@ fn try_answer(
     if !session.authenticated && !matches!(spec.name, "auth" | "hello" | "quit" | "reset") {
         return Err(NO_AUTH.to_owned());
     }
-    let is_right = spec.check_arity(args.len()).map_err(|error| error.to_string());
+    let is_right = spec.check_arity(args.len()).map_err(|error| match error.to_string() {
+        error if spec.name == "exec" => {
+            let reason = error.strip_prefix("ERR ").unwrap_or(&error);
+            format!("EXECABORT Transaction discarded because of: {reason}")
+        }
+        error => error,
+    });
     if let Err(error) = is_right.and_then(|()| table::check_subcommand(spec, args)) {
         clients.knowledge.records.statistics().rejected(spec.name);
         return Err(error);

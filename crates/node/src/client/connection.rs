@@ -2,6 +2,7 @@
 
 mod blocking;
 mod exchange;
+mod gates;
 mod later;
 mod notifications;
 mod segment;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use onecopy_keyspace::command::{self, Spec, catalogue};
+use onecopy_keyspace::command::{self, Spec};
 use onecopy_resp::{Limits, Parser, ProtocolError, Request, Version, Writer};
 use onecopy_views::MAIN;
 use tokio::io::AsyncWriteExt;
@@ -28,7 +29,7 @@ use super::databases::Selected;
 use super::ending::Ending;
 use super::output::Output;
 use super::queue::Queue;
-use super::session::{Hearing, Peer, Session, Who};
+use super::session::{Hearing, Peer, Session};
 use super::subscriptions::Subscriptions;
 use super::watched::Watched;
 use super::{Clients, accounting, commands};
@@ -53,8 +54,8 @@ const REPLY_BYTES_WANTED: usize = 256 * 1024;
 const AUTHENTICATE_WITHIN: Duration = Duration::from_secs(30);
 /// Replies that a node makes by itself are passed on once there are so many bytes of them.
 const OWN_REPLY_BYTES_MAX: usize = 256 * 1024;
-/// What is answered although nothing is known of the cluster.
-const HARMLESS: [&[u8]; 7] = [b"ping", b"echo", b"quit", b"info", b"command", b"post", b"host:"];
+/// So many arguments may a command have, as in Redis. How many it has room for depends on its bytes.
+const ARGS_MAX: usize = i32::MAX as usize;
 /// What a browser sends first if a web page has it talk to this port.
 const HTTP_WORDS: [&[u8]; 2] = [b"post", b"host:"];
 
@@ -207,6 +208,7 @@ impl<'a> Connection<'a> {
         Limits {
             bulk_bytes_max: policy.parameters.bulk_bytes_max,
             request_bytes_max: policy.parameters.request_bytes_max,
+            args_max: ARGS_MAX,
             ..Limits::default()
         }
     }
@@ -351,102 +353,6 @@ impl<'a> Connection<'a> {
         }
     }
 
-    /// Whether the client may not do this; it is told so. Those who may do everything are not held up.
-    async fn is_denied(&mut self, request: &Request<'_>) -> std::io::Result<bool> {
-        if self.session.who.rights.is_none() || !self.session.authenticated {
-            return Ok(false);
-        }
-        let args: Vec<&[u8]> = request.iter().collect();
-        // What is wrong is complained about by others.
-        let is_right = catalogue::asked(&args).is_some_and(|(command, subcommand)| {
-            catalogue::all()[subcommand.unwrap_or(command)].takes(args.len())
-        });
-        let denied = if is_right { commands::denied(self.clients, &self.session, &args) } else { None };
-        let Some(error) = denied else { return Ok(false) };
-        self.submit().await?;
-        match self.queue.is_some() {
-            true => self.refuse_queue(&error),
-            false => self.complain(&error),
-        }
-        Ok(true)
-    }
-
-    /// Waits while clients are paused. What is queued waits with its `EXEC`.
-    async fn wait_out_pause(&mut self, name: &[u8]) -> std::io::Result<()> {
-        let queues = self.queue.is_some() && !name.eq_ignore_ascii_case(b"exec");
-        if queues || !self.clients.register.pause.is_on() {
-            return Ok(());
-        }
-        let writes = match command::lookup(name) {
-            Some(spec) => spec.kind == command::Kind::Write,
-            None => self.queue.as_ref().is_some_and(|queue| queue.writes()),
-        };
-        // What was asked for before is answered meanwhile.
-        self.submit().await?;
-        self.write()?;
-        let (pause, ending) = (&self.clients.register.pause, self.ending.clone());
-        tokio::select! {
-            () = pause.pass(writes) => {}
-            () = ending.told() => {}
-        }
-        Ok(())
-    }
-
-    /// As long as nothing is known of the cluster, nobody can say who the client is, and what is for more than
-    /// this connection waits. Whether it need not wait any more.
-    async fn await_policy(&mut self, name: &[u8]) -> bool {
-        let is_harmless = |word: &&[u8]| name.eq_ignore_ascii_case(word);
-        if self.knows_policy || HARMLESS.iter().any(is_harmless) {
-            return true;
-        }
-        let patience = self.clients.config.timeouts.request();
-        let known = self.clients.knowledge.table_shows(|table| table.version() > 0);
-        let _ = tokio::time::timeout(patience, known).await;
-        self.look_at_policy();
-        self.knows_policy
-    }
-
-    /// Something else may be set for the whole cluster, and the client be somebody else, or nobody.
-    fn look_at_policy(&mut self) {
-        let policy = self.clients.policy();
-        if policy.number == self.policy_number {
-            return;
-        }
-        self.policy_number = policy.number;
-        let knew_policy = std::mem::replace(&mut self.knows_policy, policy.is_known);
-        match policy.user(&self.session.who.name) {
-            // It was let in before anybody could say whether it may come in.
-            _ if !knew_policy && !self.session.has_said_who => {
-                (self.session.who, self.session.authenticated) = commands::default_user(self.clients);
-            }
-            Some(user) => self.session.who = Who::new(&self.session.who.name, user.clone()),
-            None => self.ending.tell(),
-        }
-        // What was queued may not be allowed any more.
-        if let Some(queue) = self.queue.as_mut().filter(|_| self.session.who.rights.is_some()) {
-            queue.refuse();
-        }
-    }
-
-    /// Whether the client wants to hear the replies to what comes next.
-    async fn hear(&mut self) -> std::io::Result<()> {
-        let hearing = self.session.hearing;
-        if hearing == Hearing::All && self.output.is_heard() {
-            return Ok(());
-        }
-        if hearing == Hearing::Skips {
-            // The command that is skipped is over.
-            self.submit().await?;
-        }
-        self.session.hearing = match hearing {
-            Hearing::SkipsNext => Hearing::Skips,
-            Hearing::Skips => Hearing::All,
-            other => other,
-        };
-        self.output.set_heard(self.session.hearing == Hearing::All);
-        Ok(())
-    }
-
     fn writer(&mut self) -> Writer<'_> {
         self.output.writer(self.session.version)
     }
@@ -479,17 +385,6 @@ impl<'a> Connection<'a> {
             self.relieve().await?;
             // Others have their turn: such replies cost more to make than to ask for.
             tokio::task::yield_now().await;
-        }
-        Ok(())
-    }
-
-    /// Whoever gives a password may have to wait: others may be guessing.
-    async fn await_turn(&self, name: &[u8], request: &Request<'_>) -> Result<(), &'static str> {
-        let is_auth = |word: &[u8]| word.eq_ignore_ascii_case(b"auth");
-        let gives_password =
-            is_auth(name) || (name.eq_ignore_ascii_case(b"hello") && request.iter().any(is_auth));
-        if gives_password {
-            self.clients.guesses.turn(self.session.address).await?;
         }
         Ok(())
     }

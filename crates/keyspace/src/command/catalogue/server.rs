@@ -1,4 +1,5 @@
-//! Commands about connections, messages, scripts and the server. The columns are those of [`Listing`](super::Listing).
+//! Commands about connections, messages, scripts and the server. The columns are those of
+//! [`Listing`](super::Listing).
 
 use super::{Listing, listing};
 

@@ -56,8 +56,8 @@ pub(super) fn acl(
             None => reply.null(),
         },
         (b"genpass", options @ ([] | [_])) => {
-            let bits = options.first().map_or(Some(PASSWORD_BITS), |bits| parse(bits));
-            let bits = bits.filter(|bits| (1..=PASSWORD_BITS_MAX).contains(bits)).ok_or_else(|| {
+            let bits = options.first().map_or(Some(PASSWORD_BITS as i64), |bits| parse(bits));
+            let bits = usize::try_from(bits.ok_or(super::NOT_INTEGER)?).ok().filter(|bits| (1..=PASSWORD_BITS_MAX).contains(bits)).ok_or_else(|| {
                 format!("ERR ACL GENPASS argument must be the number of bits for the output password, a positive number up to {PASSWORD_BITS_MAX}")
             })?;
             reply.bulk(password(bits).as_bytes());

@@ -47,7 +47,7 @@ pub(super) fn hello(
                 name = Some(super::client::checked_name(new_name)?);
                 rest
             }
-            _ => return Err(format!("{SYNTAX} in HELLO option '{}'", String::from_utf8_lossy(word))),
+            _ => return Err(format!("ERR Syntax error in HELLO option '{}'", String::from_utf8_lossy(word))),
         };
     }
     if !session.authenticated {
