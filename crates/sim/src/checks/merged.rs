@@ -160,16 +160,6 @@ impl Merged {
         if self.copies.get(&me).is_none_or(|(_, durable)| durable != copy.durable()) {
             self.copies.insert(me, (copy.life(), copy.durable().clone()));
         }
-        match self.states.get(clock) {
-            Some(known) if *known != digest => {
-                violated(
-                    CHECKER,
-                    format!("O1: {me} has seen {clock:?} like another copy, and holds something else"),
-                );
-            }
-            Some(_) => return,
-            None => self.states.insert(clock.clone(), digest),
-        };
         for (maker, counter) in clock.iter() {
             let context = self.told.get(&Dot::new(maker, counter)).map(|(_, context)| context);
             if context.is_some_and(|context| !clock.covers(context)) {
@@ -178,6 +168,20 @@ impl Merged {
                     format!("O4: {me} shows {maker}:{counter} without what it had seen: {clock:?}"),
                 );
             }
+        }
+        // What is not durable may be forgotten, and its name be given again: nobody has been told.
+        if copy.durable() != clock {
+            return;
+        }
+        match self.states.get(clock) {
+            Some(known) if *known != digest => {
+                violated(
+                    CHECKER,
+                    format!("O1: {me} has seen {clock:?} like another copy, and holds something else"),
+                );
+            }
+            Some(_) => {}
+            None => drop(self.states.insert(clock.clone(), digest)),
         }
     }
 
