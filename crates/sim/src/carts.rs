@@ -37,6 +37,7 @@ fn segment(op: usize, what: What) -> Bytes {
     match what {
         What::Add(key) => line(&format!("SADD set:{key} m{op}")),
         What::Remove(key, member) => line(&format!("SREM set:{key} m{member}")),
+        What::Write(key) => line(&format!("SET register:{key} m{op}")),
         What::Count => line("INCR counter"),
         What::Visit => line("INCR visits"),
         What::Reset => line("DEL visits"),
@@ -68,7 +69,8 @@ impl World {
         let node = NodeId(dice.between(1, u64::from(self.env.profile.nodes)) as u32);
         let key = dice.below(SETS);
         let what = match dice.below(100) {
-            0..45 => What::Add(key),
+            0..35 => What::Add(key),
+            35..45 => What::Write(key),
             45..50 => What::Take(key),
             50..65 => {
                 let add = merged.some_add(dice.number());

@@ -33,6 +33,20 @@ fn nothing_is_violated() {
 }
 
 #[test]
+fn nothing_is_violated_with_an_optimistic_database_beside_all_others() {
+    let mut total = Stats::default();
+    for seed in 0..60 {
+        let outcome = run(seed, &Options { optimistic: true, ..Options::default() });
+        if let Some(violation) = outcome.violation {
+            panic!("{violation}; replay: cargo run --release -- sim --optimistic --seed {seed} --trace");
+        }
+        total.add(&outcome.stats);
+    }
+    let [answered, repairs] = total.merged;
+    assert!(answered > 10_000 && repairs > 30, "{total:?}");
+}
+
+#[test]
 fn seeds_that_once_failed_do_not_fail_again() {
     let seeds = include_str!("../seeds/failed.txt").lines().filter(|line| !line.starts_with('#'));
     for line in seeds {

@@ -35,6 +35,8 @@ pub enum What {
     Take(u64),
     /// Remove from a set what another operation has added.
     Remove(u64, usize),
+    /// Write a register. No two write the same.
+    Write(u64),
     /// Count up.
     Count,
     /// Count up something that is also reset.
@@ -58,6 +60,15 @@ enum End {
     Refused,
     /// It was, by this life, whose updates up to this one were durable then; and this was the reply.
     Done(Dot, Bytes),
+}
+
+/// What was written to a register.
+#[derive(Debug, Default)]
+struct Written {
+    /// By operations that may have been executed.
+    may: BTreeSet<usize>,
+    /// Something must be there.
+    is_owed: bool,
 }
 
 /// What the checks remember of an optimistic database.
@@ -160,16 +171,6 @@ impl Merged {
         if self.copies.get(&me).is_none_or(|(_, durable)| durable != copy.durable()) {
             self.copies.insert(me, (copy.life(), copy.durable().clone()));
         }
-        match self.states.get(clock) {
-            Some(known) if *known != digest => {
-                violated(
-                    CHECKER,
-                    format!("O1: {me} has seen {clock:?} like another copy, and holds something else"),
-                );
-            }
-            Some(_) => return,
-            None => self.states.insert(clock.clone(), digest),
-        };
         for (maker, counter) in clock.iter() {
             let context = self.told.get(&Dot::new(maker, counter)).map(|(_, context)| context);
             if context.is_some_and(|context| !clock.covers(context)) {
@@ -178,6 +179,20 @@ impl Merged {
                     format!("O4: {me} shows {maker}:{counter} without what it had seen: {clock:?}"),
                 );
             }
+        }
+        // What is not durable may be forgotten, and its name be given again: nobody has been told.
+        if copy.durable() != clock {
+            return;
+        }
+        match self.states.get(clock) {
+            Some(known) if *known != digest => {
+                violated(
+                    CHECKER,
+                    format!("O1: {me} has seen {clock:?} like another copy, and holds something else"),
+                );
+            }
+            Some(_) => {}
+            None => drop(self.states.insert(clock.clone(), digest)),
         }
     }
 
@@ -250,6 +265,15 @@ impl Merged {
                 _ => {}
             }
         }
+        for (key, written) in self.written() {
+            let shows = ask(replica, &["GET", &format!("register:{key}")]);
+            let shown = listed(&shows);
+            let is_possible = shown.iter().all(|op| written.may.contains(op));
+            if !is_possible || shown.is_empty() && written.is_owed {
+                let (shows, may) = (String::from_utf8_lossy(&shows).into_owned(), &written.may);
+                violated(CHECKER, format!("O3: register {key} shows {shows:?}, and {may:?} were written"));
+            }
+        }
         let count = number(&ask(replica, &["GET", "counter"]));
         if count < counted || count > acknowledged + uncertain && !self.comes_twice {
             violated(
@@ -260,6 +284,20 @@ impl Merged {
                 ),
             );
         }
+    }
+
+    /// What was written to each register.
+    fn written(&self) -> BTreeMap<u64, Written> {
+        let mut registers: BTreeMap<u64, Written> = BTreeMap::new();
+        for (op, of) in self.ops.iter().enumerate() {
+            let What::Write(key) = of.what else { continue };
+            let register = registers.entry(key).or_default();
+            if of.end != End::Refused || self.comes_twice {
+                register.may.insert(op);
+            }
+            register.is_owed |= matches!(&of.end, End::Done(dot, _) if self.is_owed(*dot));
+        }
+        registers
     }
 
     fn members(&self, replica: &Replica, key: u64) -> BTreeSet<usize> {
