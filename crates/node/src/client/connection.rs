@@ -2,6 +2,7 @@
 
 mod blocking;
 mod exchange;
+mod mail;
 mod notifications;
 mod segment;
 mod subscriptions;
@@ -9,6 +10,7 @@ mod transactions;
 
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -23,6 +25,7 @@ use tracing::warn;
 use super::budget::Share;
 use super::databases::Selected;
 use super::failover::failover;
+use super::mailbox::Mailbox;
 use super::output::Output;
 use super::queue::Queue;
 use super::session::{Peer, Session, Subscribed};
@@ -69,6 +72,7 @@ pub(crate) fn admit(stream: &TcpStream, address: SocketAddr, thread: usize, clie
         version: Version::Two,
         queued: None,
         blocked: None,
+        monitors: false,
         subscribed: Subscribed::default(),
         last_command: "",
         commands: 0,
@@ -85,6 +89,7 @@ pub(crate) fn spawn(stream: std::net::TcpStream, address: SocketAddr, id: u64, c
             let mut connection = Connection::new(stream, address, id, &clients);
             let _ = connection.run().await;
             connection.leave_subscriptions();
+            connection.end_monitoring();
         }
         counter.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
         clients.register.remove(clients.thread, id);
@@ -108,6 +113,9 @@ struct Connection<'a> {
     waiting: Option<Waiting>,
     /// What it listens to.
     subscriptions: Option<Box<Subscriptions>>,
+    /// What it did not ask for, once it may be sent something.
+    mailbox: Option<Arc<Mailbox>>,
+    peer: SocketAddr,
 }
 
 impl<'a> Connection<'a> {
@@ -138,6 +146,8 @@ impl<'a> Connection<'a> {
             watched: None,
             waiting: None,
             subscriptions: None,
+            mailbox: None,
+            peer: address,
         }
     }
 
@@ -243,6 +253,9 @@ impl<'a> Connection<'a> {
 
     async fn take_request(&mut self, request: &Request<'_>) -> std::io::Result<()> {
         let Some(name) = request.get(0) else { return Ok(()) };
+        if self.clients.monitors.watch() && self.session.authenticated {
+            self.clients.monitors.show((self.session.selected.number, self.peer), request.iter());
+        }
         if self.queue.is_some() {
             return self.take_inside(name, request).await;
         }
@@ -313,6 +326,11 @@ impl<'a> Connection<'a> {
                 if name.eq_ignore_ascii_case(b"reset") && request.len() == 1 {
                     self.leave_transaction();
                     self.give_up_subscriptions().await?;
+                    self.end_monitoring();
+                }
+                if name.eq_ignore_ascii_case(b"monitor") && self.session.authenticated && request.len() == 1 {
+                    self.begin_monitoring();
+                    return Ok(());
                 }
                 if name.eq_ignore_ascii_case(b"config")
                     && self.session.authenticated

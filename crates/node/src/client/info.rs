@@ -134,10 +134,13 @@ fn persistence(clients: &Clients, text: &mut String) -> std::fmt::Result {
 
 fn stats(clients: &Clients, text: &mut String) -> std::fmt::Result {
     let counters = &clients.knowledge.data.clients;
+    // Those that this node's clients listen to: what all nodes' clients do is known to `PUBSUB`.
+    let [channels, patterns, shards] = clients.hub.names();
     write!(
         text,
         "total_connections_received:{}\r\ntotal_commands_processed:{}\r\ntotal_net_input_bytes:{}\r\n\
-         total_net_output_bytes:{}\r\nrejected_connections:{}\r\ntotal_error_replies:{}\r\n",
+         total_net_output_bytes:{}\r\nrejected_connections:{}\r\ntotal_error_replies:{}\r\n\
+         pubsub_channels:{channels}\r\npubsub_patterns:{patterns}\r\npubsubshard_channels:{shards}\r\n",
         counters.accepted.load(Ordering::Relaxed),
         counters.commands.load(Ordering::Relaxed),
         counters.bytes_in.load(Ordering::Relaxed),

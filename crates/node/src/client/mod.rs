@@ -19,6 +19,7 @@ pub(crate) mod hub;
 pub(crate) mod info;
 pub(crate) mod listener;
 mod mailbox;
+pub(crate) mod monitors;
 mod output;
 mod queue;
 pub(crate) mod register;
@@ -37,6 +38,7 @@ use crate::knowledge::Knowledge;
 use budget::Budget;
 use guesses::Guesses;
 use hub::Hub;
+use monitors::Monitors;
 use register::Register;
 use watched::Lives;
 
@@ -60,6 +62,8 @@ pub(crate) struct Clients {
     pub(crate) lives: Arc<Lives>,
     /// What clients of any thread listen to.
     pub(crate) hub: Arc<Hub>,
+    /// Who is shown what clients of any thread send.
+    pub(crate) monitors: Arc<Monitors>,
     /// Who is connected, for `CLIENT LIST`, at any thread.
     pub(crate) register: Arc<Register>,
 }

@@ -48,6 +48,8 @@ pub(crate) struct Peer {
     pub(crate) queued: Option<u32>,
     /// Who waits for it in the replicated state, if it waits for something.
     pub(crate) blocked: Option<(GroupId, WaiterId)>,
+    /// Whether it is shown what others send.
+    pub(crate) monitors: bool,
     /// What it listens to.
     pub(crate) subscribed: Subscribed,
     pub(crate) last_command: &'static str,
@@ -61,7 +63,12 @@ impl Peer {
     }
 
     fn flags(&self) -> String {
-        let flags = [(self.listens(), 'P'), (self.queued.is_some(), 'x'), (self.blocked.is_some(), 'b')];
+        let flags = [
+            (self.monitors, 'O'),
+            (self.listens(), 'P'),
+            (self.queued.is_some(), 'x'),
+            (self.blocked.is_some(), 'b'),
+        ];
         let flags: String = flags.into_iter().filter(|(is_set, _)| *is_set).map(|(_, flag)| flag).collect();
         if flags.is_empty() { "N".to_owned() } else { flags }
     }

@@ -26,7 +26,7 @@ const fn spec(
     }
 }
 
-static SPECS: [Spec; 19] = [
+static SPECS: [Spec; 20] = [
     spec("auth", -2, "connection", "1.0.0", "Authenticates the connection."),
     spec("client", -2, "connection", "2.4.0", "A container for client connection commands."),
     spec("command", -1, "server", "2.8.13", "Returns detailed information about all commands."),
@@ -37,6 +37,7 @@ static SPECS: [Spec; 19] = [
     spec("failover", -1, "server", "6.2.0", "Hands over to another node; answers when it has happened."),
     spec("hello", -1, "connection", "6.0.0", "Handshakes with the server."),
     spec("info", -1, "server", "1.0.0", "Returns information and statistics about the server."),
+    spec("monitor", 1, "server", "1.0.0", "Shows what the clients of this node send."),
     spec("multi", 1, "transactions", "1.2.0", "Starts a transaction."),
     spec("ping", -1, "connection", "1.0.0", "Returns the server's liveliness response."),
     spec("quit", -1, "connection", "1.0.0", "Closes the connection."),
