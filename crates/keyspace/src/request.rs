@@ -15,7 +15,7 @@
 //!                                                              bit 5: there are rights
 //! watch    := process:u128 number:u64                          whose keys it is about ([`WatchId`])
 //! waiter   := process:u128 number:u64                          who waits, or waits no more ([`WaiterId`])
-//! listener := number:u64                                       who subscribes ([`ListenerId`]), of this coordinator
+//! listener := number:u64                                       who subscribes ([`ListenerId`])
 //! rights   := length:u32 byte*                                 what its scripts may do (`rights`); all if
 //!                                                              nothing is said
 //! command  := argc:u32 (length:u32 byte*)*                     argument 0 is the command's name
@@ -29,11 +29,11 @@
 //! no name and one argument, `TIMEOUT`, `ERROR` or `GONE`: that waiter is taken away, for this reason. Its
 //! reply says whether it was there.
 //!
-//! Or its command is `LISTEN epoch count`, also without a name before: the coordinator fetches what was published
-//! for its listeners ([`channels`](crate::channels)), and waits until there is something.
+//! Or its command is `LISTEN epoch count`, also without a name before: the coordinator fetches what was
+//! published for its listeners ([`channels`](crate::channels)), and waits until there is something.
 //!
-//! A command without a name and with the arguments `NOTIFY classes` sets which events are published
-//! ([`notifications`](crate)); without classes it tells. Its reply is how Redis writes them.
+//! A command without a name and with the arguments `NOTIFY classes` sets which events about keys are
+//! published; without classes it tells. Its reply is how Redis writes them.
 //!
 //! Decoding hands out slices of the body and does not allocate per command.
 
@@ -411,13 +411,14 @@ mod tests {
     }
 
     #[test]
-    fn a_transaction_and_a_watch_come_out_too() {
+    fn a_transaction_a_watch_and_a_listener_come_out_too() {
         let watch = WatchId { process: Incarnation(7 << 100), number: u64::MAX };
-        let mut guarded = SegmentBuilder::new(3, Version::Three).transaction().watched(watch);
+        let mut guarded = SegmentBuilder::new(3, Version::Three).transaction().watched(watch).listening(9);
         guarded.push([b"GET".as_slice(), b"k"]);
         let body = guarded.finish();
         let segment = segments(&body).next().unwrap().unwrap();
         assert_eq!((segment.is_transaction, segment.watch, segment.count), (true, Some(watch), 1));
+        assert_eq!((segment.listener, segment.waiter), (Some(9), None));
         let mut args = Args::new();
         assert_eq!(segment.commands().next_into(&mut args), Ok(true));
         assert_eq!(args.as_slice(), [b"GET".as_slice(), b"k"]);

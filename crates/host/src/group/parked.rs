@@ -20,8 +20,8 @@ use super::{Group, GroupEffect, Origin};
 use crate::disk::Out;
 use crate::message::Outcome;
 
-/// An answer that is not heard is given again after so long, and then after twice as long each time, up to the
-/// second: whoever died hears nothing.
+/// An answer that is not heard is given again after so long, and then after twice as long each time, up to
+/// the second: whoever died hears nothing.
 const REPEAT_AFTER: Duration = Duration::from_secs(1);
 const REPEAT_AFTER_MAX: Duration = Duration::from_secs(60);
 

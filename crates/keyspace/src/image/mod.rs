@@ -47,8 +47,8 @@
 //! records of a database come in the order of slots and blocks, the entries within one and the elements
 //! within a value in the order of their positions: it decides which element a random choice picks, so it is
 //! state. Tokens come in the order in which they were used, and `first` is the number of the first. Watches,
-//! waiters, scripts, libraries, listeners and feeds come behind the header: they are few, and are serialized all at once when
-//! the image is begun.
+//! waiters, scripts, libraries, listeners and feeds come behind the header: they are few, and are serialized
+//! all at once when the image is begun.
 //!
 //! # What vouches for what
 //!

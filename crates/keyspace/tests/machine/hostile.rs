@@ -237,7 +237,7 @@ proptest! {
     }
 
     #[test]
-    fn any_body_is_answered(body in prop::collection::vec(any::<u8>(), 0..200), db in 0u8..20, flags in 0u8..3) {
+    fn any_body_is_answered(body in prop::collection::vec(any::<u8>(), 0..200), db in 0u8..20, flags in 0u8..40) {
         let mut machine = Machine::default();
         let mut response = Vec::new();
         machine.keyspace.apply(&machine.context, &body, &mut response);

@@ -4,6 +4,7 @@ mod blocking;
 mod exchange;
 mod gates;
 mod later;
+mod mail;
 mod notifications;
 mod segment;
 mod subscriptions;
@@ -27,6 +28,7 @@ use tracing::warn;
 use super::budget::Share;
 use super::databases::Selected;
 use super::ending::Ending;
+use super::mailbox::Mailbox;
 use super::output::Output;
 use super::queue::Queue;
 use super::session::{Hearing, Peer, Session};
@@ -82,6 +84,7 @@ pub(crate) fn spawn(stream: std::net::TcpStream, address: SocketAddr, id: u64, c
             let mut connection = Connection::new(stream, address, id, &clients);
             let _ = connection.run().await;
             connection.leave_subscriptions();
+            connection.end_monitoring();
         }
         counter.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
         clients.register.remove(clients.thread, id);
@@ -110,6 +113,9 @@ struct Connection<'a> {
     /// Which of what is set for the whole cluster it has seen.
     policy_number: u64,
     knows_policy: bool,
+    /// What it did not ask for, once it may be sent something.
+    mailbox: Option<Arc<Mailbox>>,
+    peer: SocketAddr,
 }
 
 impl<'a> Connection<'a> {
@@ -150,6 +156,8 @@ impl<'a> Connection<'a> {
             ending,
             policy_number: clients.policy().number,
             knows_policy: clients.policy().is_known,
+            mailbox: None,
+            peer: address,
         }
     }
 
@@ -279,6 +287,9 @@ impl<'a> Connection<'a> {
             return Ok(());
         }
         self.wait_out_pause(name).await?;
+        if self.clients.monitors.watch() && self.session.authenticated {
+            self.clients.monitors.show((self.session.selected.number, self.peer), request.iter());
+        }
         if self.queue.is_some() {
             return self.take_inside(name, request).await;
         }
@@ -340,6 +351,11 @@ impl<'a> Connection<'a> {
                 if name.eq_ignore_ascii_case(b"reset") && request.len() == 1 {
                     self.leave_transaction();
                     self.give_up_subscriptions().await?;
+                    self.end_monitoring();
+                }
+                if name.eq_ignore_ascii_case(b"monitor") && self.session.authenticated && request.len() == 1 {
+                    self.begin_monitoring();
+                    return Ok(());
                 }
                 if name.eq_ignore_ascii_case(b"ping") && request.len() < 3 && self.answers_as_message() {
                     let mut writer = self.output.writer(self.session.version);

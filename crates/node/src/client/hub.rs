@@ -23,7 +23,7 @@ use tokio::sync::{oneshot, watch};
 use tracing::{error, warn};
 
 use super::Clients;
-use super::mailbox::{Mailbox, Position};
+use super::mailbox::{Mail, Mailbox, Position};
 use crate::data::inbox::Event;
 use crate::data::threads::Client;
 use crate::lock::lock;
@@ -72,14 +72,17 @@ impl Default for Hub {
 
 impl Hub {
     /// A connection begins to listen. Whoever is first has the feed fetched.
-    pub(super) fn open(&self, number: u64, clients: &Rc<Clients>) -> Arc<Mailbox> {
+    pub(super) fn open(&self, number: u64, mailbox: Arc<Mailbox>, clients: &Rc<Clients>) {
         let mut listeners = lock(&self.listeners);
         if !std::mem::replace(&mut listeners.is_fetched, true) {
             tokio::task::spawn_local(fetch(clients.clone()));
         }
-        let mailbox = Arc::new(Mailbox::new(self.held.clone()));
-        listeners.by_number.insert(number, Listener { mailbox: mailbox.clone(), epoch: None });
-        mailbox
+        listeners.by_number.insert(number, Listener { mailbox, epoch: None });
+    }
+
+    /// A mailbox for a connection: it counts among those of the node.
+    pub(super) fn mailbox(&self) -> Arc<Mailbox> {
+        Arc::new(Mailbox::new(self.held.clone()))
     }
 
     /// What comes under these names goes to this listener as well.
@@ -110,6 +113,11 @@ impl Hub {
         let is_over = epoch < self.position.borrow().0;
         let Some(listener) = listeners.by_number.get_mut(&number) else { return false };
         *listener.epoch.get_or_insert(epoch) == epoch && !is_over
+    }
+
+    /// How many channels, patterns and shard channels somebody listens to.
+    pub(super) fn names(&self) -> [usize; 3] {
+        lock(&self.listeners).by_name.each_ref().map(BTreeMap::len)
     }
 
     /// A connection listens no more; nothing goes to it under any name.
@@ -160,7 +168,7 @@ impl Listeners {
     fn give(&self, position: Position, message: &Arc<Message>) {
         for number in self.hearing(message) {
             if let Some(listener) = self.by_number.get(&number) {
-                listener.mailbox.put(position, message);
+                listener.mailbox.put(Mail::Message(position, message.clone()));
             }
         }
     }
@@ -219,7 +227,7 @@ async fn fetch(clients: Rc<Clients>) {
     }
 }
 
-/// Says why a connection ends that listens.
+/// Says why a connection ends that is sent what it did not ask for.
 pub(super) fn complain(address: std::net::IpAddr, why: &str) {
-    warn!(%address, "the connection of a client that subscribes was closed: {why}");
+    warn!(%address, "the connection of a client that subscribes, or monitors, was closed: {why}");
 }

@@ -234,6 +234,8 @@ fn persistence(clients: &Clients, _: GroupId, text: &mut String) -> std::fmt::Re
 
 fn stats(clients: &Clients, _: GroupId, text: &mut String) -> std::fmt::Result {
     let counters = &clients.knowledge.data.clients;
+    // Those that this node's clients listen to: what all nodes' clients do is known to `PUBSUB`.
+    let [channels, patterns, shards] = clients.hub.names();
     let (bytes_in, bytes_out) =
         (counters.bytes_in.load(Ordering::Relaxed), counters.bytes_out.load(Ordering::Relaxed));
     write!(
@@ -241,7 +243,7 @@ fn stats(clients: &Clients, _: GroupId, text: &mut String) -> std::fmt::Result {
         "total_connections_received:{}\r\ntotal_commands_processed:{}\r\ninstantaneous_ops_per_sec:{}\r\n\
          total_net_input_bytes:{bytes_in}\r\ntotal_net_output_bytes:{bytes_out}\r\nrejected_connections:{}\r\n\
          total_error_replies:{}\r\nexpired_keys:0\r\nevicted_keys:0\r\nevicted_clients:0\r\nkeyspace_hits:0\r\n\
-         keyspace_misses:0\r\npubsub_channels:0\r\npubsub_patterns:0\r\npubsubshard_channels:0\r\n\
+         keyspace_misses:0\r\npubsub_channels:{channels}\r\npubsub_patterns:{patterns}\r\npubsubshard_channels:{shards}\r\n\
          sync_full:0\r\nsync_partial_ok:0\r\nsync_partial_err:0\r\nlatest_fork_usec:0\r\ntotal_forks:0\r\n\
          acl_access_denied_auth:{}\r\n",
         counters.accepted.load(Ordering::Relaxed),

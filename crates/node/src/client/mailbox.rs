@@ -27,15 +27,35 @@ pub(crate) type Position = (u64, u64);
 /// What is for one connection.
 #[derive(Debug)]
 pub(crate) struct Mailbox {
-    mail: Mutex<Mail>,
+    content: Mutex<Content>,
     filled: Notify,
     /// What all mailboxes of the node hold.
     held: Arc<AtomicU64>,
 }
 
+/// Something that a connection did not ask for.
+#[derive(Clone, Debug)]
+pub(crate) enum Mail {
+    /// A message of the feed.
+    Message(Position, Arc<Message>),
+    /// What a monitor is shown.
+    Line(Arc<str>),
+}
+
+impl Mail {
+    fn bytes(&self) -> u64 {
+        /// What a line costs beyond its bytes.
+        const LINE: u64 = 48;
+        match self {
+            Self::Message(_, message) => message.memory(),
+            Self::Line(line) => LINE + line.len() as u64,
+        }
+    }
+}
+
 #[derive(Debug, Default)]
-struct Mail {
-    messages: VecDeque<(Position, Arc<Message>)>,
+struct Content {
+    all: VecDeque<Mail>,
     bytes: u64,
     /// Since when there is much.
     much_since: Option<Instant>,
@@ -46,60 +66,61 @@ struct Mail {
 impl Mailbox {
     /// An empty one, of those that hold so much together.
     pub(super) fn new(held: Arc<AtomicU64>) -> Self {
-        Self { mail: Mutex::default(), filled: Notify::new(), held }
+        Self { content: Mutex::default(), filled: Notify::new(), held }
     }
 
-    /// Adds a message.
-    pub(super) fn put(&self, position: Position, message: &Arc<Message>) {
-        let mut mail = lock(&self.mail);
-        if mail.broken.is_some() {
+    /// Adds something.
+    pub(super) fn put(&self, mail: Mail) {
+        let mut content = lock(&self.content);
+        if content.broken.is_some() {
             return;
         }
-        mail.messages.push_back((position, message.clone()));
-        mail.bytes += message.memory();
-        self.held.fetch_add(message.memory(), Ordering::Relaxed);
-        if mail.bytes > SOFT_MAX {
-            mail.much_since.get_or_insert_with(Instant::now);
+        let bytes = mail.bytes();
+        content.all.push_back(mail);
+        content.bytes += bytes;
+        self.held.fetch_add(bytes, Ordering::Relaxed);
+        if content.bytes > SOFT_MAX {
+            content.much_since.get_or_insert_with(Instant::now);
         }
-        let is_long = mail.much_since.is_some_and(|since| since.elapsed() >= SOFT_FOR);
-        if mail.bytes > HARD_MAX || is_long {
-            self.empty(&mut mail, "it does not read what was published as fast as that comes");
+        let is_long = content.much_since.is_some_and(|since| since.elapsed() >= SOFT_FOR);
+        if content.bytes > HARD_MAX || is_long {
+            self.empty(&mut content, "it does not read what it is sent as fast as that comes");
         }
         self.filled.notify_one();
     }
 
     /// The connection has to end.
     pub(super) fn break_off(&self, why: &'static str) {
-        self.empty(&mut lock(&self.mail), why);
+        self.empty(&mut lock(&self.content), why);
         self.filled.notify_one();
     }
 
-    fn empty(&self, mail: &mut Mail, why: &'static str) {
-        self.held.fetch_sub(mail.bytes, Ordering::Relaxed);
-        let broken = mail.broken.or(Some(why));
-        *mail = Mail { broken, ..Mail::default() };
+    fn empty(&self, content: &mut Content, why: &'static str) {
+        self.held.fetch_sub(content.bytes, Ordering::Relaxed);
+        let broken = content.broken.or(Some(why));
+        *content = Content { broken, ..Content::default() };
     }
 
     /// How many bytes it holds.
     pub(super) fn bytes(&self) -> u64 {
-        lock(&self.mail).bytes
+        lock(&self.content).bytes
     }
 
     /// Why the connection has to end, if it has to.
     pub(super) fn broken(&self) -> Option<&'static str> {
-        lock(&self.mail).broken
+        lock(&self.content).broken
     }
 
-    /// Takes the first message.
-    pub(super) fn take(&self) -> Option<(Position, Arc<Message>)> {
-        let mut mail = lock(&self.mail);
-        let (position, message) = mail.messages.pop_front()?;
-        mail.bytes -= message.memory();
-        self.held.fetch_sub(message.memory(), Ordering::Relaxed);
-        if mail.bytes <= SOFT_MAX {
-            mail.much_since = None;
+    /// Takes what came first.
+    pub(super) fn take(&self) -> Option<Mail> {
+        let mut content = lock(&self.content);
+        let mail = content.all.pop_front()?;
+        content.bytes -= mail.bytes();
+        self.held.fetch_sub(mail.bytes(), Ordering::Relaxed);
+        if content.bytes <= SOFT_MAX {
+            content.much_since = None;
         }
-        Some((position, message))
+        Some(mail)
     }
 
     /// Completes when there may be something new.
@@ -120,38 +141,43 @@ mod tests {
 
     use super::*;
 
-    fn message(bytes: usize) -> Arc<Message> {
-        Arc::new(Message { sort: Sort::Channel, channel: "c".into(), payload: vec![b'x'; bytes].into() })
+    fn message(number: u64, bytes: usize) -> Mail {
+        let message = Message { sort: Sort::Channel, channel: "c".into(), payload: vec![b'x'; bytes].into() };
+        Mail::Message((1, number), Arc::new(message))
     }
 
     #[tokio::test]
     async fn messages_come_in_their_order_and_are_announced() {
         let mailbox = Mailbox::new(Arc::default());
-        mailbox.put((1, 1), &message(1));
-        mailbox.put((1, 2), &message(2));
+        mailbox.put(message(1, 1));
+        mailbox.put(message(2, 2));
+        mailbox.put(Mail::Line("shown".into()));
         mailbox.filled().await;
-        let taken = || mailbox.take().map(|(position, message)| (position.1, message.payload.len()));
-        assert_eq!([taken(), taken(), taken()], [Some((1, 1)), Some((2, 2)), None]);
+        let taken = || match mailbox.take() {
+            Some(Mail::Message(position, message)) => format!("{} {}", position.1, message.payload.len()),
+            Some(Mail::Line(line)) => line.to_string(),
+            None => String::new(),
+        };
+        assert_eq!([taken(), taken(), taken(), taken()], ["1 1", "2 2", "shown", ""]);
         assert_eq!(mailbox.bytes(), 0);
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_does_not_read_is_cut_off_at_once_or_after_a_while() {
         let hard = Mailbox::new(Arc::default());
-        let large = message(1 << 20);
-        (0..31).for_each(|number| hard.put((1, number), &large));
+        (0..31).for_each(|number| hard.put(message(number, 1 << 20)));
         assert!(hard.take().is_some());
-        (0..2).for_each(|number| hard.put((1, number), &large));
+        (0..2).for_each(|number| hard.put(message(number, 1 << 20)));
         assert!(hard.broken().is_some() && hard.take().is_none());
-        hard.put((1, 99), &large);
+        hard.put(message(99, 1 << 20));
         assert_eq!((hard.bytes(), hard.held.load(Ordering::Relaxed)), (0, 0));
         let soft = Mailbox::new(Arc::default());
-        (0..9).for_each(|number| soft.put((1, number), &large));
+        (0..9).for_each(|number| soft.put(message(number, 1 << 20)));
         tokio::time::advance(SOFT_FOR).await;
-        assert!(soft.take().is_some(), "there is less now");
-        (0..2).for_each(|number| soft.put((1, number), &large));
+        assert!((0..2).all(|_| soft.take().is_some()), "there is less now");
+        (0..2).for_each(|number| soft.put(message(number, 1 << 20)));
         tokio::time::advance(SOFT_FOR).await;
-        soft.put((1, 10), &message(1));
+        soft.put(message(10, 1));
         assert!(soft.broken().is_some());
     }
 }

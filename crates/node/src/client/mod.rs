@@ -21,6 +21,7 @@ pub(crate) mod hub;
 pub(crate) mod info;
 pub(crate) mod listener;
 mod mailbox;
+pub(crate) mod monitors;
 mod output;
 mod pause;
 mod queue;
@@ -42,6 +43,7 @@ use crate::policy::Policy;
 use budget::Budget;
 use guesses::Guesses;
 use hub::Hub;
+use monitors::Monitors;
 use register::Register;
 use watched::Lives;
 
@@ -65,6 +67,8 @@ pub(crate) struct Clients {
     pub(crate) lives: Arc<Lives>,
     /// What clients of any thread listen to.
     pub(crate) hub: Arc<Hub>,
+    /// Who is shown what clients of any thread send.
+    pub(crate) monitors: Arc<Monitors>,
     /// Who is connected, for `CLIENT LIST`, at any thread.
     pub(crate) register: Arc<Register>,
     /// What is set for the whole cluster, as it was when somebody last looked.

@@ -102,6 +102,8 @@ pub(crate) struct Peer {
     pub(crate) input_bytes: usize,
     /// Who waits for it in the replicated state, if it waits for something.
     pub(crate) blocked: Option<(GroupId, WaiterId)>,
+    /// Whether it is shown what others send.
+    pub(crate) monitors: bool,
     /// What it listens to.
     pub(crate) subscribed: Subscribed,
     pub(crate) no_evict: bool,
@@ -136,6 +138,7 @@ impl Peer {
             queued_bytes: 0,
             input_bytes: 0,
             blocked: None,
+            monitors: false,
             subscribed: Subscribed::default(),
             no_evict: false,
             no_touch: false,
@@ -147,6 +150,7 @@ impl Peer {
 
     fn flags(&self) -> String {
         let flags = [
+            (self.monitors, 'O'),
             (self.listens(), 'P'),
             (self.blocked.is_some(), 'b'),
             (self.queued.is_some(), 'x'),

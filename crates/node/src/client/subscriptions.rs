@@ -1,7 +1,6 @@
 //! What one connection listens to, and how it is told what was published.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use onecopy_keyspace::channels::{Message, Sort};
@@ -9,14 +8,13 @@ use onecopy_keyspace::command::Spec;
 use onecopy_keyspace::glob;
 use onecopy_resp::Writer;
 
-use super::mailbox::{Mailbox, Position};
+use super::mailbox::Position;
 
 /// What a connection listens to.
 #[derive(Debug)]
 pub(crate) struct Subscriptions {
     /// How its coordinator calls it.
     pub(super) number: u64,
-    pub(super) mailbox: Arc<Mailbox>,
     /// By the sort and the name: where in the feed it begins.
     pub(super) names: [BTreeMap<Bytes, Position>; 3],
 }

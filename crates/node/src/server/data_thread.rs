@@ -16,6 +16,7 @@ use crate::archive::Archive;
 use crate::client::budget::Budget;
 use crate::client::guesses::Guesses;
 use crate::client::hub::Hub;
+use crate::client::monitors::Monitors;
 use crate::client::register::Register;
 use crate::client::watched::Lives;
 use crate::client::{Clients, listener};
@@ -50,6 +51,7 @@ pub(super) struct Shared {
     pub(super) lives: Arc<Lives>,
     pub(super) guesses: Arc<Guesses>,
     pub(super) hub: Arc<Hub>,
+    pub(super) monitors: Arc<Monitors>,
     pub(super) budget: Arc<Budget>,
     pub(super) replies: Arc<Budget>,
 }
@@ -108,6 +110,7 @@ impl DataThread {
                 lives: self.shared.lives,
                 guesses: self.shared.guesses,
                 hub: self.shared.hub,
+                monitors: self.shared.monitors,
                 thread: self.thread,
                 mailboxes: mailboxes.clone(),
                 register: self.shared.register,

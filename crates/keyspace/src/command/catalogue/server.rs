@@ -13,6 +13,7 @@ pub(super) static SERVER: &[Listing] = &[
         "admin slow dangerous", "server", "1.0.0", "", ""),
     listing("bgsave", -1, [0, 0, 0], "admin noscript no_async_loading",
         "admin slow dangerous", "server", "1.0.0", "", ""),
+    listing("causal", -1, [0, 0, 0], "noscript", "slow connection", "connection", "", "", ""),
     listing("client", -2, [0, 0, 0], "", "slow", "connection", "2.4.0", "", ""),
     listing("cluster", -2, [0, 0, 0], "", "slow", "cluster", "3.0.0", "", ""),
     listing("command", -1, [0, 0, 0], "loading stale", "slow connection", "server", "2.8.13",

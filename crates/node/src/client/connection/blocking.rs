@@ -19,8 +19,8 @@ use onecopy_resp::Request;
 use tokio::io::Interest;
 use tokio::sync::oneshot;
 
+use super::mail::WRITTEN_TOGETHER;
 use super::segment::{Segment, push_bit_by_bit};
-use super::subscriptions::WRITTEN_TOGETHER;
 use super::{Connection, READ_BYTES};
 use crate::client::Clients;
 use crate::client::commands::parse;
@@ -99,7 +99,7 @@ impl Connection<'_> {
     /// left.
     async fn listen(&mut self, input: &mut BytesMut) -> std::io::Result<()> {
         loop {
-            let has_mail = self.take_messages(WRITTEN_TOGETHER)?;
+            let has_mail = self.take_mail(WRITTEN_TOGETHER)?;
             let is_written = self.write()?;
             if has_mail && is_written {
                 tokio::task::yield_now().await;

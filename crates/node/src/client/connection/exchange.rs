@@ -3,7 +3,7 @@
 use bytes::{BufMut, BytesMut};
 use tokio::io::{AsyncReadExt, Interest};
 
-use super::subscriptions::WRITTEN_TOGETHER;
+use super::mail::WRITTEN_TOGETHER;
 use super::{Connection, READ_BYTES, READ_BYTES_MAX};
 use crate::status::ClientCounters;
 
@@ -26,7 +26,7 @@ impl Connection<'_> {
             *input = BytesMut::new();
         }
         loop {
-            let has_mail = self.take_messages(WRITTEN_TOGETHER)?;
+            let has_mail = self.take_mail(WRITTEN_TOGETHER)?;
             let ready = if self.write()? {
                 if has_mail {
                     // Whoever reads as fast as it is written to leaves others their turn.

@@ -9,7 +9,6 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use onecopy_core::GroupId;
 use onecopy_host::{Kind, Reply, Submission};
 use onecopy_keyspace::channels::{Sort, marked};
 use onecopy_keyspace::command::{self, Spec};
@@ -30,8 +29,6 @@ use crate::client::{Clients, session::Subscribed};
 use crate::data::inbox::Event;
 use crate::data::threads::Client;
 
-/// Once so many bytes are to be written, messages wait in the mailbox.
-pub(super) const WRITTEN_TOGETHER: usize = 64 * 1024;
 /// The end of a connection's subscriptions is asked for so often until it is executed.
 const END_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -62,8 +59,7 @@ fn is_right_question(request: &Request<'_>) -> bool {
     let is = |word: &str| request.get(1).is_some_and(|sub| sub.eq_ignore_ascii_case(word.as_bytes()));
     match request.len() {
         2 if is("NUMPAT") || is("HELP") => true,
-        2 | 3 if is("CHANNELS") || is("SHARDCHANNELS") => true,
-        _ => is("NUMSUB") || is("SHARDNUMSUB"),
+        _ => ["CHANNELS", "NUMSUB", "SHARDCHANNELS", "SHARDNUMSUB"].into_iter().any(is),
     }
 }
 
@@ -75,8 +71,6 @@ pub(super) fn is_about_channels(spec: &Spec) -> bool {
 impl Connection<'_> {
     /// In RESP2, a client that listens can say nothing else. What it is told if it does.
     pub(super) fn refused_while_listening(&self, request: &Request<'_>) -> Option<String> {
-        let listens = self.session.version == Version::Two
-            && self.subscriptions.as_ref().is_some_and(|subscriptions| !subscriptions.is_empty());
         let allowed = [
             "subscribe",
             "psubscribe",
@@ -89,7 +83,9 @@ impl Connection<'_> {
             "reset",
         ];
         let name = request.get(0).unwrap_or_default();
-        if !listens || allowed.iter().any(|allowed| name.eq_ignore_ascii_case(allowed.as_bytes())) {
+        if !self.answers_as_message()
+            || allowed.iter().any(|allowed| name.eq_ignore_ascii_case(allowed.as_bytes()))
+        {
             return None;
         }
         // What is wrong with it is said first.
@@ -148,10 +144,11 @@ impl Connection<'_> {
         names: &[Bytes],
     ) -> std::io::Result<()> {
         let clients = self.clients;
+        let mailbox = self.mailbox();
         let subscriptions = self.subscriptions.get_or_insert_with(|| {
             let number = clients.lives.listener();
-            let mailbox = clients.hub.open(number, clients);
-            Box::new(Subscriptions { number, mailbox, names: Default::default() })
+            clients.hub.open(number, mailbox, clients);
+            Box::new(Subscriptions { number, names: Default::default() })
         });
         let number = subscriptions.number;
         clients.hub.listen(number, sort, names);
@@ -207,7 +204,7 @@ impl Connection<'_> {
                 // What was published before this is heard before this.
                 Ok(position) => {
                     self.clients.hub.reaches(position).await;
-                    self.take_messages(usize::MAX)?;
+                    self.take_mail(usize::MAX)?;
                 }
                 Err(failure) => {
                     self.session.leaving |= failure.is_uncertain;
@@ -249,35 +246,6 @@ impl Connection<'_> {
         })
     }
 
-    /// Moves messages from the mailbox to what is written, until there are so many bytes. Whether there may
-    /// be more.
-    ///
-    /// # Errors
-    /// The connection has to end.
-    pub(super) fn take_messages(&mut self, bytes_max: usize) -> std::io::Result<bool> {
-        let Some(subscriptions) = &self.subscriptions else { return Ok(false) };
-        if let Some(why) = subscriptions.mailbox.broken() {
-            hub::complain(self.session.address, why);
-            return Err(std::io::ErrorKind::ConnectionAborted.into());
-        }
-        while self.output.len() < bytes_max {
-            let Some((position, message)) = subscriptions.mailbox.take() else { return Ok(false) };
-            subscriptions.write(position, &message, &mut self.output.writer(self.session.version));
-        }
-        Ok(true)
-    }
-
-    /// Completes when there may be messages to take; never, if nothing is listened to.
-    pub(super) fn mail(&self) -> impl Future<Output = ()> + use<> {
-        let mailbox = self.subscriptions.as_ref().map(|subscriptions| subscriptions.mailbox.clone());
-        async move {
-            match mailbox {
-                Some(mailbox) => mailbox.filled().await,
-                None => std::future::pending().await,
-            }
-        }
-    }
-
     /// A command about channels, of a client that has selected a database which another group holds.
     pub(super) async fn ask_channels(
         &mut self,
@@ -306,7 +274,7 @@ impl Connection<'_> {
             && let Some(position) = marked(&reply)
         {
             self.clients.hub.reaches(position).await;
-            self.take_messages(usize::MAX)?;
+            self.take_mail(usize::MAX)?;
         }
         self.leave_subscriptions();
         Ok(())
@@ -319,7 +287,7 @@ impl Connection<'_> {
             self.clients.hub.unlisten(subscriptions.number, sort, subscriptions.names[sort as usize].keys());
         }
         self.clients.hub.close(subscriptions.number);
-        end(self.clients, MAIN, subscriptions.number);
+        end(self.clients, subscriptions.number);
         self.show_subscriptions();
     }
 
@@ -347,7 +315,7 @@ fn endings(number: u64) -> SegmentBuilder {
 }
 
 /// Ends all subscriptions of a listener, however long it takes: a message for nobody would be counted.
-fn end(clients: &Rc<Clients>, group: GroupId, number: u64) {
+fn end(clients: &Rc<Clients>, number: u64) {
     let segment = endings(number).finish().freeze();
     let clients = clients.clone();
     tokio::task::spawn_local(async move {
@@ -355,7 +323,7 @@ fn end(clients: &Rc<Clients>, group: GroupId, number: u64) {
             let (reply, answered) = oneshot::channel();
             let client = Client { thread: clients.thread, reply };
             let submission = Submission { kind: Kind::Write, segment: segment.clone(), client };
-            clients.inbox.push(Event::Submitted { group, submission });
+            clients.inbox.push(Event::Submitted { group: MAIN, submission });
             match answered.await {
                 Ok(Reply::Done { .. }) | Err(_) => return,
                 Ok(_) => tokio::time::sleep(END_INTERVAL).await,

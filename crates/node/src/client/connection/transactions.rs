@@ -81,11 +81,12 @@ impl Connection<'_> {
                 self.leave_transaction();
                 if spec.name == "reset" {
                     self.give_up_subscriptions().await?;
+                    self.end_monitoring();
                 }
                 return self.answer(&request.iter().collect::<Vec<_>>()).await;
             }
             // What is said in one protocol, or to one client, stays so until its end.
-            "hello" | "auth" | "failover" => self.refuse_queue(NOT_HERE),
+            "hello" | "auth" | "failover" | "monitor" => self.refuse_queue(NOT_HERE),
             // Each has as many replies as it has names.
             _ if is_about_subscriptions(spec) => self.refuse_queue(NOT_HERE),
             _ => match self.enqueue(spec, request).await {
