@@ -177,3 +177,34 @@ fn operators_create_databases_while_clients_are_served() {
     cluster.wait_until_serving(2);
     assert_eq!(run::<u16>(&mut cluster.client_in(2, 20), "GET key3"), 20);
 }
+
+#[test]
+fn databases_are_created_and_changed_by_clients_of_redis_too() {
+    let cluster = Cluster::start(Options::default());
+    let mut client = cluster.client(3);
+    run::<()>(&mut client, "DATABASE CREATE locks 21 REPLICATION raft COPIES 3");
+    run::<()>(&mut client, "DATABASE CREATE carts 16-17 COPIES 1");
+    run::<()>(&mut client, "DATABASE SET carts COPIES 2");
+    let listed: Vec<BTreeMap<String, redis::Value>> = run(&mut client, "DATABASE LIST");
+    let texts = |field: &str| -> Vec<String> {
+        listed.iter().map(|database| redis::from_redis_value_ref(&database[field]).expect("a text")).collect()
+    };
+    assert_eq!(texts("name"), ["main", "locks", "carts"]);
+    assert_eq!(texts("numbers"), ["0-15", "21", "16-17"]);
+    assert_eq!(texts("replication"), ["primary-backup", "raft", "primary-backup"]);
+    assert_eq!(texts("copies"), ["2", "3", "2"]);
+    let shown: BTreeMap<String, redis::Value> = run(&mut client, "DATABASE SHOW locks");
+    let members: Vec<u32> = redis::from_redis_value_ref(&shown["members"]).expect("nodes");
+    assert_eq!(members.len(), 3);
+    for (line, reason) in [
+        ("DATABASE CREATE other 17", "carts:16-17"),
+        ("DATABASE CREATE other 30 REPLICATION raft COPIES 2", "1, 3 or 5"),
+        ("DATABASE CREATE other 30 REPLICATION gossip", "no kind of replication"),
+        ("DATABASE SET nothing COPIES 2", "nothing"),
+        ("DATABASE SHOW nothing", "no database 'nothing'"),
+        ("DATABASE DROP carts", "unknown subcommand"),
+    ] {
+        let said = refusal(&mut client, line);
+        assert!(said.contains(reason), "{line}: {said}");
+    }
+}

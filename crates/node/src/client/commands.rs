@@ -4,6 +4,7 @@
 mod acl;
 mod client;
 mod config;
+mod database;
 mod debug;
 mod describe;
 mod hello;
@@ -31,6 +32,7 @@ use crate::status::ClientCounters;
 
 pub(in crate::client) use acl::{remove_users, set_user};
 pub(in crate::client) use config::set_parameters;
+pub(in crate::client) use database::change_databases;
 pub(in crate::client) use debug::sleep_time;
 pub(super) use hello::default_user;
 pub(super) use table::{check_subcommand, check_subcommand_of, lookup};
@@ -156,6 +158,7 @@ fn try_answer(
         "causal" => {
             return Err("ERR CAUSAL is for optimistic databases: here every read sees every write".to_owned());
         }
+        "database" => database::database(clients, &args[1..], reply)?,
         "debug" => debug::debug(&args[1..], reply)?,
         "latency" => latency::latency(clients, &args[1..], reply)?,
         "lolwut" => lolwut::lolwut(clients, session.selected.group, reply),

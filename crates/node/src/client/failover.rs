@@ -5,12 +5,16 @@ use onecopy_core::GroupId;
 use onecopy_views::Table;
 
 use super::Clients;
-use crate::operation::{Operation, OperationOutcome};
+use crate::operation::{Operated, Operation, OperationOutcome};
 
 /// `FAILOVER [TO host port]`
 pub(crate) async fn failover(clients: &Clients, group: GroupId, args: &[Vec<u8>]) -> Result<(), String> {
     let operation = parse(args, group, &clients.knowledge.table())?;
-    let operated = clients.operators.ask(operation).await;
+    outcome(clients.operators.ask(operation).await)
+}
+
+/// What a client is told of what an operator wanted.
+pub(crate) fn outcome(operated: Operated) -> Result<(), String> {
     match operated.outcome {
         OperationOutcome::Done => Ok(()),
         OperationOutcome::Refused => Err(format!("ERR {}", operated.message)),

@@ -19,6 +19,7 @@ pub(super) static SERVER: &[Listing] = &[
     listing("command", -1, [0, 0, 0], "loading stale", "slow connection", "server", "2.8.13",
         "nondeterministic_output_order", ""),
     listing("config", -2, [0, 0, 0], "", "slow", "server", "2.0.0", "", ""),
+    listing("database", -2, [0, 0, 0], "admin noscript", "admin slow dangerous", "server", "", "", ""),
     listing("dbsize", 1, [0, 0, 0], "readonly fast", "keyspace read fast", "server", "1.0.0",
         "request_policy:all_shards response_policy:agg_sum", ""),
     listing("debug", -2, [0, 0, 0], "admin noscript loading stale", "admin slow dangerous", "server", "1.0.0",

@@ -10,6 +10,18 @@ pub(super) fn reply(lines: &[&str], reply: &mut Writer<'_>) {
     reply.simple("    Print this help.");
 }
 
+pub(super) const DATABASE: &[&str] = &[
+    "DATABASE <subcommand> [<arg> ...]. Subcommands are:",
+    "CREATE <name> <number>[-<number>] [REPLICATION <kind>] [COPIES <count>]",
+    "    Create a database, on all nodes. Kinds: primary-backup, raft, optimistic.",
+    "LIST",
+    "    Tell which databases there are, and who holds them.",
+    "SET <name> COPIES <count>",
+    "    Change how many copies a database has.",
+    "SHOW <name>",
+    "    Tell of one database what LIST tells of all.",
+];
+
 pub(super) const ACL: &[&str] = &[
     "ACL <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
     "CAT [<category>]",
