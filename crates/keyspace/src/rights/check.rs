@@ -124,7 +124,7 @@ impl Selector {
         if !self.all_channels {
             let (channels, are_patterns) = request.channels();
             let denied = |name: &&[u8]| !self.allows_channel(name, are_patterns);
-            if let Some(place) = channels.iter().position(|name| denied(name)) {
+            if let Some(place) = channels.iter().position(denied) {
                 return Err((Denial::Channel(channels[place].to_vec()), place + 1));
             }
         }
