@@ -215,6 +215,10 @@ fn clients_are_listed_ended_paused_and_not_heard() {
     let length: u64 = call(&mut client, "LLEN queue").expect("it has one");
     assert_eq!(length, 1, "nobody was given what nobody hears of");
 
+    let said: String = call(&mut client, "DEBUG OBJECT queue").expect("it is told");
+    assert!(said.contains("encoding:listpack serializedlength:"), "{said}");
+    assert!(call::<String>(&mut client, "DEBUG OBJECT nothing").is_err());
+
     call::<()>(&mut client, "CLIENT PAUSE 400 WRITE").expect("it is paused");
     let began = std::time::Instant::now();
     let _: Option<String> = call(&mut client, "GET a").expect("reads are served");

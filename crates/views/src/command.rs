@@ -58,6 +58,8 @@ impl fmt::Display for Reason {
 
 /// Of a command about many parameters or users, so many names are remembered.
 const REMEMBERED_NAMES_MAX: usize = 16;
+/// The values of parameters with such names are not remembered.
+const SECRET: [&str; 2] = ["auth", "pass"];
 /// So much of a value is remembered.
 const REMEMBERED_VALUE_CHARS: usize = 64;
 
@@ -243,8 +245,10 @@ impl Command {
                 Self::ChangeUsers { expected: *expected, changes }
             }
             Self::SetParameters { values } => {
-                let short = |(name, value): (&String, &String)| {
-                    (name.clone(), value.chars().take(REMEMBERED_VALUE_CHARS).collect())
+                let is_secret = |name: &str| SECRET.iter().any(|word| name.contains(word));
+                let short = |(name, value): (&String, &String)| match is_secret(name) {
+                    true => (name.clone(), "(hidden)".to_owned()),
+                    false => (name.clone(), value.chars().take(REMEMBERED_VALUE_CHARS).collect()),
                 };
                 let values = values.iter().map(short).take(REMEMBERED_NAMES_MAX).collect();
                 Self::SetParameters { values }

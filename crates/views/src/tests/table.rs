@@ -286,3 +286,20 @@ fn a_raft_group_keeps_its_founders_and_an_odd_number_of_copies() {
     let shown = table.with_leaders(|_| Some(led.clone()));
     assert_eq!((shown.groups()[&group].view.primary, table.kind(group)), (N3, Kind::Raft));
 }
+
+#[test]
+fn events_tell_neither_secrets_nor_what_users_may_do() {
+    let mut table = Table::default();
+    let text = |text: &str| text.to_owned();
+    let values = [(text("masterauth"), text("hidden")), (text("timeout"), text("7"))].into();
+    let changes = [(b"ann".to_vec(), Some(b"on #hash +@all".to_vec()))].into();
+    for command in [Command::SetParameters { values }, Command::ChangeUsers { expected: 0, changes }] {
+        let proposal = Proposal { by: N1, at: onecopy_core::Timestamp(1), evidence: Vec::new(), command };
+        table.execute(&proposal, Rules::default()).expect("it fits");
+    }
+    assert_eq!(table.settings().get("masterauth"), Some("hidden"));
+    assert_eq!(table.users().get(b"ann"), Some(b"on #hash +@all".as_slice()));
+    let told: Vec<String> = table.events().iter().map(ToString::to_string).collect();
+    assert!(told[0].contains("masterauth = \"(hidden)\", timeout = \"7\""), "{told:?}");
+    assert!(told[1].contains("users are changed: ann") && !told[1].contains("hash"), "{told:?}");
+}

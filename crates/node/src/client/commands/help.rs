@@ -112,6 +112,8 @@ pub(super) const CONFIG: &[&str] = &[
 
 pub(super) const DEBUG: &[&str] = &[
     "DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+    "OBJECT <key>",
+    "    Tell the encoding of a value, and how long it is when it is serialized.",
     "SET-ACTIVE-EXPIRE (0|1)",
     "    Accepted, without effect.",
     "SLEEP <seconds>",

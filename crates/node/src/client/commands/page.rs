@@ -29,7 +29,7 @@ const DIFFERENCES: &[(&str, &str)] = &[
     ("config|get", "see [parameters](parameters.md)"),
     ("config|rewrite", "nothing to do: what is set is kept"),
     ("config|set", "for all nodes, and kept; see [parameters](parameters.md)"),
-    ("debug", "SLEEP (this connection alone) and SET-ACTIVE-EXPIRE (without effect)"),
+    ("debug", "OBJECT, SLEEP (this connection alone) and SET-ACTIVE-EXPIRE (without effect)"),
     ("failover", "answers when it has happened; `TO host port` alone"),
     ("function|stats", "no script is ever found running"),
     ("info", "of the node that is asked; what nobody counts is 0"),

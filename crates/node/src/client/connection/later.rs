@@ -1,9 +1,14 @@
 //! Commands that a connection answers by itself, once something has happened elsewhere: at the view service,
 //! at the primary, or just later.
 
+use onecopy_host::Reply;
+use onecopy_resp::replies_length;
+
 use super::Connection;
+use super::segment::Segment;
 use crate::client::commands;
 use crate::client::failover::failover;
+use crate::client::failure::explain;
 
 impl Connection<'_> {
     /// Answers a command that takes its time, if this is one. What was asked for before is answered.
@@ -40,6 +45,14 @@ impl Connection<'_> {
                 self.note_own(began.elapsed(), args);
                 return Ok(true);
             }
+            "debug" if is(1, "object") && args.len() == 3 => match self.describe_object(args[2]).await? {
+                Ok(text) => {
+                    self.writer().simple(&text);
+                    self.note_own(began.elapsed(), args);
+                    return Ok(true);
+                }
+                Err(error) => Err(error),
+            },
             "debug" => match commands::sleep_time(args) {
                 Some(time) => {
                     let ending = self.ending.clone();
@@ -59,6 +72,34 @@ impl Connection<'_> {
         }
         self.note_own(began.elapsed(), args);
         Ok(true)
+    }
+
+    /// `DEBUG OBJECT`: what the state machine tells of a value, in the words of Redis.
+    async fn describe_object(&mut self, key: &[u8]) -> std::io::Result<Result<String, String>> {
+        let mut segment = Segment::new(&self.session);
+        segment.builder.push([b"OBJECT".as_slice(), b"ENCODING", key]);
+        segment.builder.push([b"DUMP".as_slice(), key]);
+        let replies = match self.ask(self.session.selected.group, segment).await? {
+            Reply::Done { reply, .. } => reply,
+            failure => return Ok(Err(explain(&failure).into_owned())),
+        };
+        let encoding = replies_length(&replies, 1).map_or(&[][..], |length| &replies[..length]);
+        let payload = &replies[encoding.len()..];
+        let word = |reply: &[u8]| {
+            let text = String::from_utf8_lossy(reply).into_owned();
+            text.split("\r\n").nth(1).map(str::to_owned)
+        };
+        // Of a payload, ten bytes are its version and its checksum.
+        let header = payload.windows(2).position(|pair| pair == b"\r\n").unwrap_or(0);
+        let bytes = payload.get(1..header).and_then(commands::parse::<usize>);
+        match (encoding.first(), word(encoding).filter(|word| !word.is_empty()), bytes) {
+            (Some(b'$'), Some(encoding), Some(bytes)) => Ok(Ok(format!(
+                "Value at:0x0 refcount:1 encoding:{encoding} serializedlength:{} lru:0 lru_seconds_idle:0",
+                bytes.saturating_sub(10)
+            ))),
+            (Some(b'-'), _, _) => Ok(Err(String::from_utf8_lossy(&encoding[1..]).trim_end().to_owned())),
+            _ => Ok(Err("ERR no such key".to_owned())),
+        }
     }
 
     async fn fail_over(&mut self, args: &[&[u8]]) -> Result<(), String> {
