@@ -265,13 +265,18 @@ impl Waiters {
         Some((place, *command))
     }
 
-    /// Another batch takes the place of a waiter: it was sent again. Whether it may.
+    /// Another batch takes the place of a waiter: it was sent again. Whether it may. If its coordinator was
+    /// absent until now, something may have come for it meanwhile.
     pub(crate) fn take_over(&mut self, place: u64, address: Address) -> Option<Address> {
         if self.by_id.contains_key(&address.id) {
             return None;
         }
         let waiter = self.waiters.get_mut(&place)?;
         let before = std::mem::replace(&mut waiter.address, address);
+        let keys = waiter.wanted.keys.iter().map(|key| (waiter.db, key.clone()));
+        if self.absent.contains_key(&before.batch.coordinator) {
+            self.signalled.extend(keys);
+        }
         self.by_id.remove(&before.id);
         self.by_id.insert(address.id, place);
         self.leave_coordinator(before.batch.coordinator, place);

@@ -104,6 +104,8 @@ impl Waits {
             if let Some(waiter) = known {
                 waiter.coordinator = coordinator;
                 self.forget_absent();
+                // The one before may have been absent, and something have come meanwhile.
+                self.serve(key, index);
             }
             return false;
         }
