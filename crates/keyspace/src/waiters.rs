@@ -265,7 +265,8 @@ impl Waiters {
         Some((place, *command))
     }
 
-    /// Another batch takes the place of a waiter: it was sent again. Whether it may.
+    /// Another batch takes the place of a waiter: it was sent again. Whether it may. If its coordinator was
+    /// absent until now, something may have come for it meanwhile.
     pub(crate) fn take_over(&mut self, place: u64, address: Address) -> Option<Address> {
         if self.by_id.contains_key(&address.id) {
             return None;

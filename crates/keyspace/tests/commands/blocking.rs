@@ -362,6 +362,20 @@ fn nothing_is_given_to_whom_nobody_can_tell() {
     scene.expect(&[(12, "again")]);
 }
 
+/// Found by the simulator: it waited although there was something, and who came later got it.
+#[test]
+fn who_is_sent_again_through_another_node_gets_what_came_while_the_first_one_was_absent() {
+    let mut scene = Scene::new();
+    scene.waits(1, "ONCE t BLPOP a 0");
+    scene.machine.keyspace.absent(&|_| true);
+    scene.run("RPUSH a x");
+    scene.expect(&[]);
+    scene.waits(11, "ONCE t BLPOP a 0");
+    let elsewhere = "-ERR it was sent again under its token, and waits on another connection";
+    scene.expect(&[(1, elsewhere), (11, "[a x]")]);
+    assert_eq!(scene.run("LLEN a"), "0");
+}
+
 #[test]
 fn whoever_takes_the_place_of_an_absent_one_gets_what_came_meanwhile() {
     let mut scene = Scene::new();

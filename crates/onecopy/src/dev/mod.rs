@@ -53,8 +53,9 @@ pub struct Arguments {
     /// How many copies of the data there are (2 for a new cluster, 1 if it has one node).
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=64))]
     copies: Option<u32>,
-    /// A database beside main, with its number or numbers, and perhaps how it is replicated (primary-backup
-    /// or raft) and its copies, such as locks:16:raft:3; may be given several times (for a new cluster).
+    /// A database beside main, with its number or numbers, and perhaps how it is replicated (primary-backup,
+    /// raft or optimistic) and its copies, such as locks:16:raft:3; may be given several times (for a new
+    /// cluster).
     #[arg(long = "database", value_name = "NAME:NUMBER[:KIND[:COPIES]]")]
     databases: Vec<String>,
     /// The Redis port of the first node; the others follow.

@@ -330,6 +330,14 @@ fn where_it_listens(node: &PlannedNode, pid: Option<u32>) -> String {
 
 fn describe_groups(report: &Report) -> String {
     let line = |group: &crate::status::report::GroupReport| {
+        if let Some(copies) = group.equal_copies() {
+            let (number, database) = (group.group, &group.database);
+            let (have, wanted) = (group.copies_have, group.copies_wanted);
+            return format!(
+                "group {number} ({database}): optimistic, on {}, {have} of {wanted} copies",
+                ids(&copies)
+            );
+        }
         format!(
             "group {} ({}): view {}, primary {}, backups {}, learners {}, {} of {} copies",
             group.group,

@@ -44,6 +44,16 @@ pub struct GroupReport {
     pub copies_have: u32,
 }
 
+impl GroupReport {
+    /// If nobody leads it, because its copies take requests by themselves: which nodes have copies.
+    #[must_use]
+    pub fn equal_copies(&self) -> Option<Vec<u32>> {
+        let mut all: Vec<u32> = std::iter::once(self.primary).chain(self.backups.iter().copied()).collect();
+        all.sort_unstable();
+        (self.kind == "optimistic").then_some(all)
+    }
+}
+
 /// A node.
 #[derive(Clone, Debug, Serialize)]
 pub struct NodeReport {

@@ -77,12 +77,17 @@ fn some(groups: &[u32]) -> String {
 }
 
 fn group(group: &GroupReport) -> Vec<String> {
+    // Of copies that take requests by themselves none is the primary.
+    let (primary, backups) = match group.equal_copies() {
+        Some(copies) => (dash(), ids(&copies)),
+        None => (group.primary.to_string(), ids(&group.backups)),
+    };
     vec![
         group.group.to_string(),
         group.database.clone(),
         group.view.to_string(),
-        group.primary.to_string(),
-        ids(&group.backups),
+        primary,
+        backups,
         ids(&group.learners),
         format!("{} of {}", group.copies_have, group.copies_wanted),
     ]
