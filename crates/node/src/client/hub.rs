@@ -27,6 +27,7 @@ use super::mailbox::{Mail, Mailbox, Position};
 use crate::data::inbox::Event;
 use crate::data::threads::Client;
 use crate::lock::lock;
+use crate::parameters::OutputLimit;
 
 /// All mailboxes together hold at most so many bytes, where one message counts for each of them; then the
 /// fullest one goes.
@@ -81,8 +82,8 @@ impl Hub {
     }
 
     /// A mailbox for a connection: it counts among those of the node.
-    pub(super) fn mailbox(&self) -> Arc<Mailbox> {
-        Arc::new(Mailbox::new(self.held.clone()))
+    pub(super) fn mailbox(&self, limit: OutputLimit) -> Arc<Mailbox> {
+        Arc::new(Mailbox::new(self.held.clone(), limit))
     }
 
     /// What comes under these names goes to this listener as well.

@@ -7,19 +7,13 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use onecopy_keyspace::channels::Message;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::lock::lock;
-
-/// What may be held for one client, as Redis has it for those who subscribe: so many bytes, or so many for
-/// so long (`client-output-buffer-limit pubsub 32mb 8mb 60`).
-const HARD_MAX: u64 = 32 << 20;
-const SOFT_MAX: u64 = 8 << 20;
-const SOFT_FOR: Duration = Duration::from_secs(60);
+use crate::parameters::OutputLimit;
 
 /// Where something stands in the feed of the node: the epoch, and the number of the message.
 pub(crate) type Position = (u64, u64);
@@ -31,6 +25,9 @@ pub(crate) struct Mailbox {
     filled: Notify,
     /// What all mailboxes of the node hold.
     held: Arc<AtomicU64>,
+    /// What it may hold: as it was set when the client first asked for something to be sent
+    /// (`client-output-buffer-limit pubsub`).
+    limit: OutputLimit,
 }
 
 /// Something that a connection did not ask for.
@@ -65,8 +62,13 @@ struct Content {
 
 impl Mailbox {
     /// An empty one, of those that hold so much together.
-    pub(super) fn new(held: Arc<AtomicU64>) -> Self {
-        Self { content: Mutex::default(), filled: Notify::new(), held }
+    pub(super) fn new(held: Arc<AtomicU64>, limit: OutputLimit) -> Self {
+        Self { content: Mutex::default(), filled: Notify::new(), held, limit }
+    }
+
+    /// Whether it holds more than this, if that is a limit.
+    fn is_over(content: &Content, bytes: u64) -> bool {
+        bytes > 0 && content.bytes > bytes
     }
 
     /// Adds something.
@@ -79,11 +81,11 @@ impl Mailbox {
         content.all.push_back(mail);
         content.bytes += bytes;
         self.held.fetch_add(bytes, Ordering::Relaxed);
-        if content.bytes > SOFT_MAX {
+        if Self::is_over(&content, self.limit.soft_bytes) {
             content.much_since.get_or_insert_with(Instant::now);
         }
-        let is_long = content.much_since.is_some_and(|since| since.elapsed() >= SOFT_FOR);
-        if content.bytes > HARD_MAX || is_long {
+        let is_long = content.much_since.is_some_and(|since| since.elapsed() >= self.limit.soft_time);
+        if Self::is_over(&content, self.limit.hard_bytes) || is_long {
             self.empty(&mut content, "it does not read what it is sent as fast as that comes");
         }
         self.filled.notify_one();
@@ -117,7 +119,7 @@ impl Mailbox {
         let mail = content.all.pop_front()?;
         content.bytes -= mail.bytes();
         self.held.fetch_sub(mail.bytes(), Ordering::Relaxed);
-        if content.bytes <= SOFT_MAX {
+        if !Self::is_over(&content, self.limit.soft_bytes) {
             content.much_since = None;
         }
         Some(mail)
@@ -140,6 +142,7 @@ mod tests {
     use onecopy_keyspace::channels::Sort;
 
     use super::*;
+    use crate::parameters::OutputLimits;
 
     fn message(number: u64, bytes: usize) -> Mail {
         let message = Message { sort: Sort::Channel, channel: "c".into(), payload: vec![b'x'; bytes].into() };
@@ -148,7 +151,7 @@ mod tests {
 
     #[tokio::test]
     async fn messages_come_in_their_order_and_are_announced() {
-        let mailbox = Mailbox::new(Arc::default());
+        let mailbox = Mailbox::new(Arc::default(), OutputLimits::default().pubsub);
         mailbox.put(message(1, 1));
         mailbox.put(message(2, 2));
         mailbox.put(Mail::Line("shown".into()));
@@ -164,19 +167,19 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_does_not_read_is_cut_off_at_once_or_after_a_while() {
-        let hard = Mailbox::new(Arc::default());
+        let hard = Mailbox::new(Arc::default(), OutputLimits::default().pubsub);
         (0..31).for_each(|number| hard.put(message(number, 1 << 20)));
         assert!(hard.take().is_some());
         (0..2).for_each(|number| hard.put(message(number, 1 << 20)));
         assert!(hard.broken().is_some() && hard.take().is_none());
         hard.put(message(99, 1 << 20));
         assert_eq!((hard.bytes(), hard.held.load(Ordering::Relaxed)), (0, 0));
-        let soft = Mailbox::new(Arc::default());
+        let soft = Mailbox::new(Arc::default(), OutputLimits::default().pubsub);
         (0..9).for_each(|number| soft.put(message(number, 1 << 20)));
-        tokio::time::advance(SOFT_FOR).await;
+        tokio::time::advance(soft.limit.soft_time).await;
         assert!((0..2).all(|_| soft.take().is_some()), "there is less now");
         (0..2).for_each(|number| soft.put(message(number, 1 << 20)));
-        tokio::time::advance(SOFT_FOR).await;
+        tokio::time::advance(soft.limit.soft_time).await;
         soft.put(message(10, 1));
         assert!(soft.broken().is_some());
     }

@@ -96,10 +96,12 @@ fn quote(arg: &[u8], line: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::parameters::OutputLimits;
 
     #[test]
     fn commands_are_quoted_and_secrets_are_not_shown() {
-        let (monitors, mailbox) = (Monitors::default(), Arc::new(Mailbox::new(Arc::default())));
+        let (monitors, mailbox) =
+            (Monitors::default(), Arc::new(Mailbox::new(Arc::default(), OutputLimits::default().pubsub)));
         monitors.add(7, mailbox.clone());
         let from = "127.0.0.1:99".parse().expect("an address");
         let show = |args: &[&[u8]]| monitors.show((3, from), args.iter().copied());

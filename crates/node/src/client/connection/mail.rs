@@ -12,7 +12,9 @@ pub(super) const WRITTEN_TOGETHER: usize = 64 * 1024;
 impl Connection<'_> {
     /// The mailbox of this connection.
     pub(super) fn mailbox(&mut self) -> Arc<Mailbox> {
-        self.mailbox.get_or_insert_with(|| self.clients.hub.mailbox()).clone()
+        let clients = self.clients;
+        let limit = || clients.policy().parameters.output.pubsub;
+        self.mailbox.get_or_insert_with(|| clients.hub.mailbox(limit())).clone()
     }
 
     /// Moves mail to what is written, until there are so many bytes. Whether there may be more.
