@@ -31,6 +31,13 @@ const NOT_COMPARED: &[&str] = &[
     "zrank",
     "zrevrank",
     "zscan",
+    // These have a reply for each of their arguments, and change what the connection may say.
+    "psubscribe",
+    "punsubscribe",
+    "ssubscribe",
+    "subscribe",
+    "sunsubscribe",
+    "unsubscribe",
     // A timeout that is too large is negative to Redis 7.0.
     "blpop",
     "brpop",

@@ -62,7 +62,7 @@ fn nonsense_on_the_client_port_gets_an_error_and_hurts_nobody() {
     let before = cluster.resident(primary);
     let nested = "*1\r\n".repeat(200_000);
     let cases: [(&str, &[u8], &str); 8] = [
-        ("a huge number of arguments", b"*2147483647\r\n", "-ERR Protocol error: invalid multibulk length"),
+        ("a huge number of arguments", b"*2147483648\r\n", "-ERR Protocol error: invalid multibulk length"),
         ("a negative length", b"*1\r\n$-5\r\n", "-ERR Protocol error: invalid bulk length"),
         (
             "a huge argument",

@@ -203,6 +203,7 @@ fn transactions_and_other_databases_publish_too_or_say_why_not() {
     let databases = vec!["beside:16".to_owned()];
     let cluster =
         Cluster::start(Options { nodes: 2, copies: 1, view_nodes: 1, databases, ..Options::default() });
+    cluster.wait_until_serving(2);
     let mut ear = Line::to(cluster.redis_address(2));
     assert_eq!(ear.say("SUBSCRIBE news"), "*3\r\n$9\r\nsubscribe\r\n$4\r\nnews\r\n:1\r\n");
     let mut mouth = Line::to(cluster.redis_address(1));
