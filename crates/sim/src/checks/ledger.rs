@@ -9,6 +9,7 @@ use onecopy_core::parts::SILENT_MS;
 use onecopy_core::payload::{self, Batch};
 use onecopy_core::{BatchId, Entry, EntryId, GroupId, Incarnation, Index, NodeId, Timestamp};
 
+use crate::channels;
 use crate::checks::channels::Channels;
 use crate::checks::own::Own;
 use crate::checks::waits::Waits;
@@ -271,7 +272,10 @@ impl Ledger {
             violated(CHECKER, format!("operation {id} was said not to be executed, but is at {index}"));
         }
         if let Action::Channels(step) = op.action {
-            if op.executed.is_some() {
+            // Somebody who waits and was sent away, since its coordinator was out of touch for too long, comes
+            // again. What it is given stays where it is until it says that it was heard.
+            let waits = matches!(step, channels::Step::Listen { .. });
+            if op.executed.is_some() && !waits {
                 violated(CHECKER, format!("operation {id} is executed twice, the second time at {index}"));
             }
             op.executed = Some((index, State::default()));
