@@ -1,4 +1,4 @@
-//! Values as Redis serializes them: in the payloads of `DUMP` and `RESTORE`, and in [RDB files](file). Pure:
+//! Values as Redis serializes them: in the payloads of `DUMP` and `RESTORE`, and in [RDB files](mod@file). Pure:
 //! bytes in, [elements](Element) out, and back.
 //!
 //! Redis has about twenty encodings of its six types, because it writes what it has in memory: lists of small

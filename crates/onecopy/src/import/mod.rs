@@ -2,12 +2,12 @@
 //!
 //! | step | where |
 //! | --- | --- |
-//! | what a file holds, or what the source sends first | [`dump`] |
-//! | what the source executes from then on, received by a thread of its own and kept in files | [`source`], [`spool`] |
-//! | the same, executed here | [`stream`] |
-//! | the moment at which clients can change over | [`cut_over`] |
-//! | how commands reach the cluster, once, whatever dies meanwhile | [`crate::client`] |
-//! | what another run goes on from | [`work`] |
+//! | what a file holds, or what the source sends first | `dump` |
+//! | what the source executes from then on, received by a thread of its own and kept in files | `source`, `spool` |
+//! | the same, executed here | `stream` |
+//! | the moment at which clients can change over | `cut_over` |
+//! | how commands reach the cluster, once, whatever dies meanwhile | `crate::client` |
+//! | what another run goes on from | `work` |
 
 mod cut_over;
 mod databases;

@@ -15,7 +15,7 @@ pub struct Listing {
     /// How many arguments it takes, its names included; at least so many when negative.
     pub arity: i32,
     /// The positions of the first and last key, and the distance between keys, for clients that know no
-    /// [key specifications](Self::keys).
+    /// key specifications.
     pub key_range: [i32; 3],
     /// Words, each behind a space.
     pub flags: &'static str,
