@@ -1,5 +1,5 @@
-//! Images: one that was changed is an error, or else the same. The checksum stands at the end, so all of it is
-//! looked at before.
+//! Images: one that was changed is an error, or else the same. The checksum stands at the end, so all of it
+//! is looked at before.
 
 #![no_main]
 
@@ -7,8 +7,8 @@ use libfuzzer_sys::fuzz_target;
 use onecopy_fuzz::{Machine, commands};
 use onecopy_resp::Version;
 
-// Commands up to the first zero; then what is changed in the image of what they leave: three bytes each, where,
-// and what stands there instead.
+// Commands up to the first zero; then what is changed in the image of what they leave: three bytes each,
+// where, and what stands there instead.
 fuzz_target!(|bytes: &[u8]| {
     let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
     let (said, changes) = bytes.split_at(end);

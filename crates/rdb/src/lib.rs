@@ -1,5 +1,5 @@
-//! Values as Redis serializes them: in the payloads of `DUMP` and `RESTORE`, and in [RDB files](mod@file). Pure:
-//! bytes in, [elements](Element) out, and back.
+//! Values as Redis serializes them: in the payloads of `DUMP` and `RESTORE`, and in [RDB files](mod@file).
+//! Pure: bytes in, [elements](Element) out, and back.
 //!
 //! Redis has about twenty encodings of its six types, because it writes what it has in memory: lists of small
 //! values are *listpacks* today and were *ziplists* until Redis 7, sets of integers are *intsets*. All of

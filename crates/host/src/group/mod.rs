@@ -221,7 +221,7 @@ impl<M: StateMachine> Group<M> {
         self.state.here_mut().map(|state| state.damage(harm)).is_some()
     }
 
-    /// All groups of the node together may have so many bytes of memory, if that is set for the whole cluster.
+    /// All groups of the node together may have so many bytes of memory, if that is set for the cluster.
     /// Entries made from now on say so.
     pub fn set_memory_max(&mut self, set: Option<u64>) {
         self.memory_set = set;

@@ -272,7 +272,7 @@ impl Ledger {
             violated(CHECKER, format!("operation {id} was said not to be executed, but is at {index}"));
         }
         if let Action::Channels(step) = op.action {
-            // Somebody who waits and was sent away, since its coordinator was out of touch for too long, comes
+            // Somebody who waits and was sent away, since its coordinator was out of touch for long, comes
             // again. What it is given stays where it is until it says that it was heard.
             let waits = matches!(step, channels::Step::Listen { .. });
             if op.executed.is_some() && !waits {

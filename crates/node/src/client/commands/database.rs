@@ -1,5 +1,5 @@
-//! `DATABASE`: the databases of the cluster, for operators who have a client of Redis at hand. `onecopy database`
-//! is the same.
+//! `DATABASE`: the databases of the cluster, for operators who have a client of Redis at hand. `onecopy
+//! database` is the same.
 
 use onecopy_core::GroupId;
 use onecopy_resp::Writer;
@@ -54,8 +54,8 @@ fn show(id: GroupId, database: &Database, group: Option<&Group>, reply: &mut Wri
     members.into_iter().for_each(|node| reply.integer(node.into()));
 }
 
-/// `DATABASE CREATE name numbers [REPLICATION kind] [COPIES n]`, `DATABASE SET name COPIES n`: answered when it
-/// has happened.
+/// `DATABASE CREATE name numbers [REPLICATION kind] [COPIES n]`, `DATABASE SET name COPIES n`: answered when
+/// it has happened.
 pub(in crate::client) async fn change_databases(clients: &Clients, args: &[&[u8]]) -> Result<(), String> {
     outcome(clients.operators.ask(change(args)?).await)
 }

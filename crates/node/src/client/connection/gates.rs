@@ -1,5 +1,5 @@
-//! What stands before a command: who the client is and what it may do, whether clients are paused, and whether
-//! the client wants to hear the reply.
+//! What stands before a command: who the client is and what it may do, whether clients are paused, and
+//! whether the client wants to hear the reply.
 
 use onecopy_keyspace::command::{self, catalogue};
 use onecopy_resp::Request;
@@ -53,8 +53,8 @@ impl Connection<'_> {
         Ok(())
     }
 
-    /// As long as nothing is known of the cluster, nobody can say who the client is, and what is for more than
-    /// this connection waits. Whether it need not wait any more.
+    /// As long as nothing is known of the cluster, nobody can say who the client is, and what is for more
+    /// than this connection waits. Whether it need not wait any more.
     pub(super) async fn await_policy(&mut self, name: &[u8]) -> bool {
         let is_harmless = |word: &&[u8]| name.eq_ignore_ascii_case(word);
         if self.knows_policy || HARMLESS.iter().any(is_harmless) {
