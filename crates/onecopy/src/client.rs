@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{bail, ensure};
 use redis::{Cmd, Connection, ConnectionLike, Value};
 
 /// Where a cluster of `onecopy dev` takes clients.
@@ -39,6 +39,7 @@ pub(crate) type Answer = Result<(), String>;
 /// A connection to one of the nodes.
 pub(crate) struct Client {
     addresses: Vec<String>,
+    user: Option<String>,
     password: Option<String>,
     /// The node that is asked now.
     current: usize,
@@ -50,7 +51,11 @@ struct Again(String);
 
 impl Client {
     /// A client of the nodes at these addresses; without any, of those of `onecopy dev`.
-    pub(crate) fn new(addresses: &[String], password: Option<String>) -> anyhow::Result<Self> {
+    pub(crate) fn new(
+        addresses: &[String],
+        user: Option<String>,
+        password: Option<String>,
+    ) -> anyhow::Result<Self> {
         for address in addresses {
             ensure!(address.contains(':'), "{address}: HOST:PORT is wanted");
         }
@@ -58,7 +63,7 @@ impl Client {
             [] => DEFAULT_ADDRESSES.map(str::to_owned).to_vec(),
             given => given.to_vec(),
         };
-        Ok(Self { addresses, password, current: 0, connection: None })
+        Ok(Self { addresses, user, password, current: 0, connection: None })
     }
 
     /// Executes commands one by one, in this order unless some have to be tried again.
@@ -174,47 +179,52 @@ impl Client {
     }
 
     fn connected(&mut self, database: u64) -> Result<&mut Connection, Failed> {
-        if !matches!(&self.connection, Some((_, selected)) if *selected == database) {
-            let address = &self.addresses[self.current];
-            let connection = match self.connection.take() {
-                Some((connection, _)) => connection,
-                None => {
-                    self.connect().map_err(|error| Failed::Again(Again(format!("{address}: {error:#}"))))?
-                }
-            };
-            let (connection, _) = self.connection.insert((connection, database));
-            let selected = connection.req_command(redis::cmd("SELECT").arg(database));
-            match selected
-                .map_err(|error| Failed::Again(Again(error.to_string())))
-                .map(|value| answer(&value))?
-            {
-                Ok(Ok(())) => {}
-                Ok(Err(reason)) => {
-                    return Err(Failed::Refused(format!(
+        let connection = match self.connection.take() {
+            Some(selected) if selected.1 == database => selected.0,
+            other => {
+                let mut connection = match other {
+                    Some((connection, _)) => connection,
+                    None => self.connect()?,
+                };
+                say(&mut connection, redis::cmd("SELECT").arg(database))?.map_err(|reason| {
+                    Failed::Refused(format!(
                         "the cluster does not take database {database}: {reason}. Create it (`onecopy database \
                          create`), or say with --database which databases to take, and where to"
-                    )));
-                }
-                Err(again) => return Err(Failed::Again(again)),
+                    ))
+                })?;
+                connection
             }
-        }
-        match &mut self.connection {
-            Some((connection, _)) => Ok(connection),
-            None => Err(Failed::Again(Again("there is no connection".to_owned()))),
-        }
+        };
+        Ok(&mut self.connection.insert((connection, database)).0)
     }
 
-    fn connect(&self) -> anyhow::Result<Connection> {
+    fn connect(&self) -> Result<Connection, Failed> {
         let address = &self.addresses[self.current];
-        let client = redis::Client::open(format!("redis://{address}/")).context("this is no address")?;
-        let mut connection = client.get_connection_with_timeout(SILENCE)?;
-        connection.set_read_timeout(Some(SILENCE))?;
-        connection.set_write_timeout(Some(SILENCE))?;
+        let connect = || -> redis::RedisResult<Connection> {
+            let client = redis::Client::open(format!("redis://{address}/"))?;
+            let connection = client.get_connection_with_timeout(SILENCE)?;
+            connection.set_read_timeout(Some(SILENCE))?;
+            connection.set_write_timeout(Some(SILENCE))?;
+            Ok(connection)
+        };
+        let mut connection =
+            connect().map_err(|error| Failed::Again(Again(format!("{address}: {error}"))))?;
         if let Some(password) = &self.password {
-            redis::cmd("AUTH").arg(password).exec(&mut connection)?;
+            let mut auth = redis::cmd("AUTH");
+            self.user.iter().chain([password]).for_each(|word| {
+                auth.arg(word);
+            });
+            say(&mut connection, &auth)?
+                .map_err(|reason| Failed::Refused(format!("the cluster refuses the password: {reason}")))?;
         }
         Ok(connection)
     }
+}
+
+/// Says one command.
+fn say(connection: &mut Connection, command: &Cmd) -> Result<Answer, Failed> {
+    let value = connection.req_command(command).map_err(|error| Failed::Again(Again(error.to_string())))?;
+    answer(&value).map_err(Failed::Again)
 }
 
 /// Why an attempt has failed.

@@ -28,7 +28,10 @@ pub struct Arguments {
     /// is used. Without it, the first three nodes of `onecopy dev`.
     #[arg(long, value_name = "HOST:PORT")]
     from: Vec<String>,
-    /// The password of the cluster.
+    /// The user of the cluster, if it is not `default`.
+    #[arg(long, requires = "password")]
+    user: Option<String>,
+    /// Its password.
     #[arg(long, env = "ONECOPY_PASSWORD", hide_env_values = true)]
     password: Option<String>,
     /// Only this database; may be given several times. Without it, all that have keys.
@@ -70,7 +73,7 @@ const SLOTS: u64 = 1 << 14;
 /// # Errors
 /// Nobody answers, or the file cannot be written.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<u8> {
-    let mut cluster = Client::new(&arguments.from, arguments.password.clone())?;
+    let mut cluster = Client::new(&arguments.from, arguments.user.clone(), arguments.password.clone())?;
     let file = &arguments.file;
     let beside = beside(file)?;
     let keys = match export(&mut cluster, &arguments.database, arguments.redis.format(), &beside) {

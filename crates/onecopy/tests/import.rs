@@ -269,6 +269,29 @@ fn what_cannot_be_taken_is_listed_and_what_is_there_stays() {
     assert!(!imported.status.success() && said(&imported).contains("byte"), "{}", said(&imported));
 }
 
+#[test]
+fn a_cluster_with_users_is_told_who_imports() {
+    if !RedisServer::is_installed() {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    let redis = redis_in(directory.path());
+    let mut source = client(redis.address(), 0);
+    say(&mut source, "SET a there");
+    say(&mut source, "SAVE");
+    let cluster = cluster();
+    let mut here = client(cluster.redis_address(1), 0);
+    say(&mut here, "ACL SETUSER carrier on >secret ~* +@all");
+    say(&mut here, "ACL SETUSER default resetpass");
+    let further = &["--user", "carrier", "--password", "wrong"];
+    let imported = import(directory.path(), "dump.rdb", &cluster, further).output().expect("an import");
+    assert!(!imported.status.success() && said(&imported).contains("WRONGPASS"), "{}", said(&imported));
+    let further = &["--user", "carrier", "--password", "secret"];
+    let imported = import(directory.path(), "dump.rdb", &cluster, further).output().expect("an import");
+    assert!(imported.status.success(), "{}", said(&imported));
+    assert_eq!(String::from_redis_value(say(&mut here, "GET a")), Ok("there".to_owned()));
+}
+
 /// Clients that count at a source until they are told to stop: how often each was told that it had.
 struct Counting {
     stop: Arc<AtomicBool>,

@@ -49,7 +49,10 @@ pub struct Arguments {
     /// is used. Without it, the first three nodes of `onecopy dev`.
     #[arg(long, value_name = "HOST:PORT")]
     to: Vec<String>,
-    /// The password of the cluster.
+    /// The user of the cluster, if it is not `default`.
+    #[arg(long, requires = "password")]
+    user: Option<String>,
+    /// Its password.
     #[arg(long, env = "ONECOPY_PASSWORD", hide_env_values = true)]
     password: Option<String>,
     /// Take only this database of the source, and put it into that of the cluster; may be given several
@@ -76,7 +79,7 @@ pub struct Arguments {
 /// The source cannot be read, the cluster does not take what it must, or nobody answers.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     let databases = Databases::parse(&arguments.database)?;
-    let mut cluster = Client::new(&arguments.to, arguments.password.clone())?;
+    let mut cluster = Client::new(&arguments.to, arguments.user.clone(), arguments.password.clone())?;
     let is_live = arguments.from.starts_with("redis://");
     ensure!(
         is_live || !arguments.cut_over,
