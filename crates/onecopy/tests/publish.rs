@@ -347,6 +347,7 @@ fn publish(addresses: &[SocketAddr], stop: &AtomicBool, next: &AtomicU64) -> Vec
 fn no_message_is_lost_or_doubled_whoever_dies() {
     // Two copies on four nodes: there is always a node without one.
     let mut cluster = Cluster::start(Options { nodes: 4, copies: 2, ..Options::default() });
+    cluster.wait_until_serving(4);
     let addresses: Vec<SocketAddr> = (1..=4).map(|id| cluster.redis_address(id)).collect();
     let (stop, done, next, ready) =
         (AtomicBool::new(false), AtomicBool::new(false), AtomicU64::new(1), AtomicU64::new(0));
