@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use onecopy_host::{Kind, Reply, Submission};
 use onecopy_keyspace::channels::{Sort, marked};
-use onecopy_keyspace::command::{self, Spec};
+use onecopy_keyspace::command::{self, Spec, catalogue};
 use onecopy_keyspace::request::SegmentBuilder;
 use onecopy_resp::{Request, Version};
 use onecopy_views::MAIN;
@@ -50,10 +50,6 @@ pub(super) fn is_about_subscriptions(spec: &Spec) -> bool {
     meaning(spec.name).is_some()
 }
 
-/// The commands whose first argument says which one is meant.
-const CONTAINERS: &[&str] =
-    &["client", "command", "config", "function", "memory", "object", "pubsub", "script", "xgroup", "xinfo"];
-
 /// Whether a `PUBSUB` asks for something that there is.
 fn is_right_question(request: &Request<'_>) -> bool {
     let is = |word: &str| request.get(1).is_some_and(|sub| sub.eq_ignore_ascii_case(word.as_bytes()));
@@ -91,7 +87,7 @@ impl Connection<'_> {
         // What is wrong with it is said first.
         let spec = commands::lookup(name).or_else(|| command::lookup(name))?;
         spec.check_arity(request.len()).ok()?;
-        let name = match request.get(1).filter(|_| CONTAINERS.contains(&spec.name)) {
+        let name = match request.get(1).filter(|_| !catalogue::subcommands(spec.name).is_empty()) {
             Some(word) => format!(
                 "{}|{}",
                 spec.name,
