@@ -3,7 +3,7 @@
 //! | step | where |
 //! | --- | --- |
 //! | what a file holds, or what the source sends first | `dump` |
-//! | what the source executes from then on, received by a thread of its own and kept in files | `source`, `spool` |
+//! | what the source executes from then on, received by a thread and kept in files | `source`, `spool` |
 //! | the same, executed here | `stream` |
 //! | the moment at which clients can change over | `cut_over` |
 //! | how commands reach the cluster, once, whatever dies meanwhile | `crate::client` |
