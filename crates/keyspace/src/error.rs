@@ -82,6 +82,9 @@ pub enum CommandError {
     /// There is no such consumer group of a stream.
     #[error("NOGROUP {0}")]
     NoGroup(String),
+    /// A script was stopped. What it had written was undone.
+    #[error("{0}")]
+    Stopped(onecopy_script::Stop),
     /// The primary's memory is full, and the command would need more.
     #[error("OOM command not allowed when used memory > 'maxmemory'.")]
     OutOfMemory,

@@ -333,7 +333,7 @@ pub(crate) fn write<R>(
             } else {
                 journal.keep(context.keyspace, context.apply.budget);
             }
-            Err(CommandError::Said(stop.to_string()))
+            Err(CommandError::Stopped(stop))
         }
     }
 }
@@ -354,6 +354,6 @@ pub(crate) fn read<R>(
             view.keyspace.engine.replace(Some(engine));
             Ok(done)
         }
-        Err(stop) => Err(CommandError::Said(stop.to_string())),
+        Err(stop) => Err(CommandError::Stopped(stop)),
     }
 }

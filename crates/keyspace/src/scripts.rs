@@ -119,10 +119,10 @@ impl Scripts {
         self.libraries.values()
     }
 
-    /// The library that has a function, and the function.
+    /// The library that has a function, and the function. It is named in letters of any case.
     pub(crate) fn function(&self, name: &[u8]) -> Option<(&Library, &Described)> {
         self.libraries.values().find_map(|library| {
-            library.functions.iter().find(|function| function.name == name).map(|found| (library, found))
+            library.functions.iter().find(|function| function.name.eq_ignore_ascii_case(name)).map(|found| (library, found))
         })
     }
 

@@ -99,7 +99,18 @@ fn run(version: Version) {
         different.extend(compare(&mut machine, &mut redis, &load));
     }
     for line in [
+        "FCALL f6 0",
+        "FCALL F7 0",
+        "FUNCTION DELETE other",
+        "FUNCTION DELETE quoted",
+        "FUNCTION DELETE a",
+        "FUNCTION DELETE A",
+        "FUNCTION RESTORE a b c",
+        "FUNCTION FLUSH a b",
+        "FUNCTION DUMP a",
+        "FUNCTION LOAD",
         "FCALL f1 1 k1 a1",
+        "FCALL F1 1 k1 a1",
         "FCALL f2 1 k1 v1",
         "FCALL_RO f2 0",
         "FCALL_RO f3 1 k1",
@@ -138,6 +149,25 @@ const LIBRARIES: &[&str] = &[
     "#!lua name=mylib\nredis.register_function('f1', function() end)",
     "#!lua name=other\nredis.register_function('f1', function() end)",
     "#!lua name=other\nredis.register_function('f6', function() end, {'foo'})",
+    "#!LUA name=other\nredis.register_function('f6', function() return 'any case' end)",
+    "#!Lua \"name=o\\x74her\"\nredis.register_function('F1', function() end)",
+    "#!Lua \"name=quoted\" \nredis.register_function('f7', function() return 7 end)",
+    "#!lua 'name=open\nredis.register_function('f8', function() end)",
+    "#!lua name=a name=b\nredis.register_function('f8', function() end)",
+    "#!lua name=a x=1\nredis.register_function('f8', function() end)",
+    "#!lua name=\nredis.register_function('f8', function() end)",
+    "#!js name=a\nreturn 1",
+    "#! name=a\nreturn 1",
+    "#!lua name=a",
+    "#!lua name=a\nredis.register_function(nil, function() end)",
+    "#!lua name=a\nredis.register_function('', function() end)",
+    "#!lua name=a\nredis.register_function('a-b', function() end)",
+    "#!lua name=a\nlocal x = math.random() redis.register_function('f8', function() end)",
+    "#!lua name=a\nlocal x = tostring(1) redis.register_function('f8', function() end)",
+    "#!lua name=a\nredis.setresp(3)",
+    "#!lua name=a\nlocal x = redis.REPL_NONE",
+    "#!lua name=a\nlocal x = redis.REDIS_VERSION_NUM redis.log(redis.LOG_WARNING, 'loaded')\n\
+     redis.register_function('f8', function() return math.floor(8.5) .. tostring(1) end)",
 ];
 
 #[test]

@@ -9,6 +9,14 @@ use std::ops::Range;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Unbalanced;
 
+/// The words of a line, with the quoting rules of inline commands; none if its quotes do not match up.
+#[must_use]
+pub fn words(line: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let (mut words, mut ranges) = (Vec::new(), Vec::new());
+    split(line, &mut words, &mut ranges).ok()?;
+    Some(ranges.into_iter().map(|range| words[range].to_vec()).collect())
+}
+
 fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t'..=b'\r')
 }

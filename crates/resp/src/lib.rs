@@ -18,6 +18,7 @@ mod parser;
 mod skip;
 mod writer;
 
+pub use inline::words;
 pub use neutral::write_neutral;
 pub use number::format_double;
 pub use parser::{Limits, Parser, ProtocolError, Request};

@@ -6,8 +6,9 @@ use mlua::chunk::ChunkMode;
 use mlua::{Function, HookTriggers, Lua, LuaOptions, StdLib, Table, Value, VmState};
 use onecopy_resp::Writer;
 
-use crate::environment::{self, Environment, Registered, is_name};
+use crate::environment::{self, Environment, Registered};
 use crate::header::{Flags, Header};
+use crate::library::LibraryHeader;
 use crate::number;
 use crate::run::{Host, Outcome, Stop};
 use crate::to_resp;
@@ -108,7 +109,7 @@ impl Engine {
         reply: &mut Writer<'_>,
     ) -> Result<Outcome, Stop> {
         self.within(host, |environment| {
-            let compiled = self.compile(text, "@user_script")?;
+            let compiled = self.compile_script(text)?;
             let script = match compiled {
                 Ok(script) => script,
                 Err(message) => {
@@ -128,7 +129,7 @@ impl Engine {
     /// # Errors
     /// When that took too much. The engine is of no more use.
     pub fn check(&mut self, text: &[u8], host: &mut dyn Host) -> Result<Result<(), String>, Stop> {
-        self.within(host, |_| Ok(self.compile(text, "@user_script")?.map(|_| ())))
+        self.within(host, |_| Ok(self.compile_script(text)?.map(|_| ())))
     }
 
     /// Loads a library, only to find out which functions it has; or why it cannot be loaded.
@@ -166,7 +167,7 @@ impl Engine {
                     return Ok(Outcome::Malformed);
                 }
             };
-            let Some(function) = functions.into_iter().find(|function| function.name == name) else {
+            let Some(function) = functions.into_iter().find(|function| function.name.eq_ignore_ascii_case(name)) else {
                 reply.error("ERR Function not found");
                 return Ok(Outcome::Malformed);
             };
@@ -199,13 +200,16 @@ impl Engine {
         outcome.map_err(|_| environment.stopped().unwrap_or(Stop::Memory))
     }
 
-    /// Compiles a text, whose first line may be a header. That is not Lua, and its line counts.
-    fn compile(&self, text: &[u8], name: &str) -> mlua::Result<Result<Function, String>> {
-        let text = match Header::of(text) {
-            Ok(header) => &text[header.length..],
-            Err(error) => return Ok(Err(error.to_string())),
-        };
-        match self.lua.load(text).set_name(name).set_mode(ChunkMode::Text).into_function() {
+    /// Compiles a script, whose first line may be a header. That is not Lua, and its line counts.
+    fn compile_script(&self, text: &[u8]) -> mlua::Result<Result<Function, String>> {
+        match Header::of(text) {
+            Ok(header) => self.compile(&text[header.length..], "@user_script"),
+            Err(error) => Ok(Err(error.to_string())),
+        }
+    }
+
+    fn compile(&self, code: &[u8], name: &str) -> mlua::Result<Result<Function, String>> {
+        match self.lua.load(code).set_name(name).set_mode(ChunkMode::Text).into_function() {
             Ok(function) => Ok(Ok(function)),
             Err(mlua::Error::SyntaxError { message, .. }) => Ok(Err(message)),
             Err(error) => Err(error),
@@ -217,7 +221,11 @@ impl Engine {
         text: &[u8],
         environment: &Environment<'_>,
     ) -> mlua::Result<Result<Vec<Registered>, String>> {
-        let library = match self.compile(text, "@user_function")? {
+        let header = match LibraryHeader::of(text) {
+            Ok(header) => header,
+            Err(error) => return Ok(Err(format!("ERR {error}"))),
+        };
+        let library = match self.compile(&text[header.length..], "@user_function")? {
             Ok(library) => library,
             Err(message) => return Ok(Err(format!("ERR Error compiling function: {message}"))),
         };
@@ -301,8 +309,3 @@ fn named(lua: &Lua, values: &[(&str, u32)], prefix: &str) -> mlua::Result<Table>
     Ok(table)
 }
 
-/// Whether a library may be called so.
-#[must_use]
-pub fn is_library_name(name: &[u8]) -> bool {
-    is_name(name)
-}

@@ -8,6 +8,7 @@ use onecopy_resp::{Version, format_double};
 use crate::engine::TICK_STEPS;
 use crate::from_resp;
 use crate::header::Flags;
+use crate::library::BAD_NAME;
 use crate::run::{Call, Host, Stop};
 use crate::to_resp::line;
 
@@ -205,7 +206,7 @@ impl<'h> Environment<'h> {
             return failed(lua, "ERR redis.register_function can only be called on FUNCTION LOAD command");
         };
         match taken(values)? {
-            Ok(function) if registered.iter().any(|other| other.name == function.name) => {
+            Ok(function) if registered.iter().any(|other| other.name.eq_ignore_ascii_case(&function.name)) => {
                 failed(lua, "ERR Function already exists in the library")
             }
             Ok(function) => {
@@ -242,6 +243,9 @@ fn taken(values: &MultiValue) -> mlua::Result<Result<Registered, String>> {
             }
             fields
         }
+        [name, _] if !matches!(name, Value::String(_) | Value::Integer(_) | Value::Number(_)) => {
+            return Ok(Err("ERR first argument to redis.register_function must be a string".into()));
+        }
         [_, callback] if !callback.is_function() => {
             return Ok(Err("ERR second argument to redis.register_function must be a function".into()));
         }
@@ -267,9 +271,7 @@ fn function(name: &Value, callback: Value, flags: &Value, description: &Value) -
         }
     };
     if !is_name(&name) {
-        return Err("ERR Library names can only contain letters, numbers, or underscores(_) and must be at \
-                    least one character long"
-            .replace("Library", "Function"));
+        return Err(format!("ERR {BAD_NAME}"));
     }
     let callback = match callback {
         Value::Function(callback) => callback,

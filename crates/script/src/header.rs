@@ -76,12 +76,10 @@ impl Flags {
 }
 
 /// The first line, taken apart.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Header {
     /// What it says with `flags=`.
     pub flags: Flags,
-    /// What it says with `name=`: of a library.
-    pub name: Option<Vec<u8>>,
     /// How many bytes it has, without the end of the line. The rest is Lua.
     pub length: usize,
 }
@@ -130,15 +128,13 @@ impl Header {
             return Err(HeaderError::Engine(text(engine)));
         }
         let flags = Flags { are_declared: true, ..Flags::default() };
-        let mut header = Self { flags, name: None, length };
+        let mut header = Self { flags, length };
         for word in words {
             if let Some(flags) = word.strip_prefix(b"flags=") {
                 for flag in flags.split(|byte| *byte == b',').filter(|flag| !flag.is_empty()) {
                     let known = header.flags.named(flag).ok_or_else(|| HeaderError::Flag(text(flag)))?;
                     *known = true;
                 }
-            } else if let Some(name) = word.strip_prefix(b"name=") {
-                header.name = Some(name.to_vec());
             } else {
                 return Err(HeaderError::Option(text(word)));
             }
@@ -152,10 +148,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_first_line_says_flags_and_a_name() {
-        let header = Header::of(b"#!lua flags=no-writes,allow-oom name=x\nreturn 1").unwrap();
+    fn a_first_line_says_flags() {
+        let header = Header::of(b"#!lua flags=no-writes,allow-oom\nreturn 1").unwrap();
         assert!(header.flags.no_writes && header.flags.allow_oom && header.flags.are_declared);
-        assert_eq!((header.name.as_deref(), header.length), (Some(b"x".as_slice()), 38));
+        assert_eq!(header.length, 31);
         assert_eq!(header.flags.names(), ["no-writes", "allow-oom"]);
         assert_eq!(Header::of(b"return 1"), Ok(Header::default()));
     }

@@ -30,12 +30,14 @@ mod engine;
 mod environment;
 mod from_resp;
 mod header;
+mod library;
 mod number;
 mod run;
 mod to_resp;
 
-pub use engine::{Described, Engine, MEMORY_MAX, is_library_name};
+pub use engine::{Described, Engine, MEMORY_MAX};
 pub use header::{Flags, Header, HeaderError};
+pub use library::{LibraryError, LibraryHeader};
 pub use run::{Call, Host, Outcome, Stop};
 
 /// The name of a script: the SHA-1 of its text, in hexadecimal.

@@ -18,12 +18,12 @@ end
 for name, level in pairs(log_levels) do redis[name] = level end
 for name, flag in pairs(replication) do redis[name] = flag end
 
--- What a library finds while it is loaded.
-local loading = {}
-for name, value in pairs(redis) do
-  if name ~= "call" and name ~= "pcall" then loading[name] = value end
-end
-loading.register_function = hosted(host, "register_function")
+-- What a library finds while it is loaded: that, and nothing else, as in Redis.
+local loading = {
+  REDIS_VERSION = version, REDIS_VERSION_NUM = version_number,
+  log = redis.log, register_function = hosted(host, "register_function"),
+}
+for name, level in pairs(log_levels) do loading[name] = level end
 
 for _, name in pairs({
   "baseline", "begin", "dofile", "getfenv", "hosted", "loadfile", "numeric", "position", "print", "readonly",
@@ -45,7 +45,10 @@ end
 local loading_now = false
 local library_globals = setmetatable({}, readonly({
   __index = function(_, name)
-    if name == "redis" and loading_now then return loading end
+    if loading_now then
+      if name == "redis" then return loading end
+      missing(name)
+    end
     local value = rawget(_G, name)
     if value == nil or name == "KEYS" or name == "ARGV" then missing(name) end
     return value

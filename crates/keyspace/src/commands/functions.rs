@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use onecopy_resp::Writer;
-use onecopy_script::{Described, Flags, Header, is_library_name};
+use onecopy_script::{Described, Flags, LibraryHeader, Stop};
 
 use super::scripting::{NOT_READ_ONLY, split};
 use crate::command::catalogue;
@@ -87,39 +87,36 @@ pub(crate) fn function(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Wr
             Ok(())
         }
         _ => {
-            // A known one with too few or too many arguments.
-            if let Some((_, Some(place))) = catalogue::asked(args)
-                && !catalogue::all()[place].takes(args.len())
-            {
-                return Err(CommandError::Arity(catalogue::all()[place].name));
+            let known = catalogue::asked(args).and_then(|(_, place)| place).map(|place| &catalogue::all()[place]);
+            if let Some(known) = known.filter(|known| !known.takes(args.len())) {
+                return Err(CommandError::Arity(known.name));
             }
             let subcommand = String::from_utf8_lossy(&sub[..sub.len().min(128)]).into_owned();
-            Err(CommandError::UnknownSubcommand { command: "FUNCTION", subcommand })
+            Err(if known.is_some() {
+                CommandError::UnknownForm { command: "FUNCTION", subcommand }
+            } else {
+                CommandError::UnknownSubcommand { command: "FUNCTION", subcommand }
+            })
         }
     }
 }
 
 /// The name that a library gives itself.
 fn named(text: &[u8]) -> Result<Box<[u8]>, CommandError> {
-    if !text.starts_with(b"#!") {
-        return Err(CommandError::Other("ERR Missing library metadata"));
-    }
-    let header = Header::of(text).map_err(|_| CommandError::Other("ERR Invalid library metadata"))?;
-    let name = header.name.ok_or(CommandError::Other("ERR Library name was not given"))?;
-    if is_library_name(&name) {
-        return Ok(name.into());
-    }
-    Err(CommandError::Other(
-        "ERR Library names can only contain letters, numbers, or underscores(_) and must be at least one \
-         character long",
-    ))
+    let header = LibraryHeader::of(text).map_err(|error| CommandError::Said(format!("ERR {error}")))?;
+    Ok(header.name.into())
 }
 
 /// Loads a library only to see which functions it has.
 fn described(context: &mut Context<'_>, text: &[u8]) -> Result<Vec<Described>, CommandError> {
     let flags = Flags { no_writes: true, ..Flags::default() };
-    scripting::write(context, flags, |engine, host| engine.library(text, host))?
-        .map_err(|message| CommandError::Said(message.replace(['\r', '\n'], " ")))
+    match scripting::write(context, flags, |engine, host| engine.library(text, host)) {
+        Ok(functions) => functions.map_err(|message| CommandError::Said(message.replace(['\r', '\n'], " "))),
+        Err(CommandError::Stopped(Stop::Work)) => {
+            Err(CommandError::Other("ERR Error registering functions: FUNCTION LOAD timeout"))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 fn load(context: &mut Context<'_>, text: &[u8], replaces: bool, reply: &mut Writer<'_>) -> Outcome {

@@ -31,13 +31,7 @@ pub(crate) fn split<'a, 'b>(args: &'b [&'a [u8]]) -> Result<(Words<'a, 'b>, Word
 
 fn flags_of(text: &[u8]) -> Result<Flags, CommandError> {
     let header = Header::of(text).map_err(|error| CommandError::Said(format!("ERR {error}")))?;
-    match header.name {
-        Some(name) => {
-            let name = String::from_utf8_lossy(&name).into_owned();
-            Err(CommandError::Said(format!("ERR Unknown lua shebang option: name={name}")))
-        }
-        None => Ok(header.flags),
-    }
+    Ok(header.flags)
 }
 
 pub(crate) fn eval(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
