@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use bytes::{Bytes, BytesMut};
 use onecopy_core::{Incarnation, NodeId};
 use onecopy_host::Submission;
-use onecopy_keyspace::channels::{Following, Message, Sort, marked};
+use onecopy_keyspace::channels::{Message, Sort};
+use onecopy_keyspace::feeds::{Following, marked};
 use onecopy_keyspace::request::{SegmentBuilder, WaiterId};
 use onecopy_resp::Version;
 use onecopy_views::MAIN;
@@ -274,8 +275,8 @@ impl World {
         if followed.is_another {
             ear.listeners.retain(|_, begins| begins.values().all(|(of, _)| *of == epoch));
         }
-        let first = ear.following.count - followed.messages.len() as u64 + 1;
-        let numbered = followed.messages.into_iter().zip(first..);
+        let first = ear.following.count - followed.items.len() as u64 + 1;
+        let numbered = followed.items.into_iter().zip(first..);
         ear.unheard.extend(numbered.map(|(message, count)| ((epoch, count), message)));
         self.hand_on(number);
     }

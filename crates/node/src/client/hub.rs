@@ -15,7 +15,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use onecopy_host::{Kind, Reply, Submission};
-use onecopy_keyspace::channels::{Following, Message, Sort};
+use onecopy_keyspace::channels::{Message, Sort};
+use onecopy_keyspace::feeds::{Following, Item};
 use onecopy_keyspace::glob;
 use onecopy_keyspace::request::SegmentBuilder;
 use onecopy_views::MAIN;
@@ -213,7 +214,7 @@ async fn fetch(clients: Rc<Clients>) {
                     if followed.is_another {
                         clients.hub.begin_anew(following.epoch);
                     }
-                    clients.hub.give_out(following, followed.messages).await;
+                    clients.hub.give_out(following, followed.items).await;
                 }
                 None => {
                     let begins = reply.slice(..reply.len().min(200)).escape_ascii().to_string();

@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use onecopy_host::{Kind, Reply, Submission};
-use onecopy_keyspace::channels::{Sort, marked};
+use onecopy_keyspace::channels::Sort;
 use onecopy_keyspace::command::{self, Spec, catalogue};
+use onecopy_keyspace::feeds::marked;
 use onecopy_keyspace::request::SegmentBuilder;
 use onecopy_resp::{Request, Version};
 use onecopy_views::MAIN;
