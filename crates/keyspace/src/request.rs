@@ -243,6 +243,13 @@ impl SegmentBuilder {
         self.count
     }
 
+    /// How many replies it will have.
+    #[must_use]
+    pub fn replies(&self) -> usize {
+        let is_transaction = self.buffer[1] & TRANSACTION != 0;
+        if is_transaction { 1 } else { self.count as usize }
+    }
+
     /// Whether it has no command yet.
     #[must_use]
     pub fn is_empty(&self) -> bool {

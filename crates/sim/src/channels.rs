@@ -268,7 +268,7 @@ impl World {
     /// An ear has fetched something.
     fn follow(&mut self, number: usize, reply: Bytes) {
         let ear = &mut self.ears[number];
-        let Some(followed) = ear.following.take(reply.clone()) else {
+        let Some(followed) = ear.following.take::<Message>(reply.clone()) else {
             violated("channels", format!("the feed of {} has a gap, or makes no sense: {reply:?}", ear.home));
         };
         let epoch = ear.following.epoch;
