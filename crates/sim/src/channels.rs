@@ -54,6 +54,13 @@ pub enum Step {
         /// How many of its messages were heard.
         count: u64,
     },
+    /// Fetch which keys have changed, from here on ([`crate::caches`]).
+    Follow {
+        /// Which feed.
+        epoch: u64,
+        /// How many of its changes were heard.
+        count: u64,
+    },
 }
 
 /// The name of a channel, or of the pattern.
@@ -68,6 +75,12 @@ pub fn matches(listened: u64, channel: u64) -> bool {
 }
 
 impl Step {
+    /// Whether it waits until there is something.
+    #[must_use]
+    pub fn waits(self) -> bool {
+        matches!(self, Self::Listen { .. } | Self::Follow { .. })
+    }
+
     /// The commands, as the state machine gets them.
     #[must_use]
     pub fn segment(self, key: u64, op: OpId) -> BytesMut {
@@ -79,6 +92,10 @@ impl Step {
             Self::Listen { epoch, count } => {
                 let waiter = WaiterId { process: Incarnation(op as u128), number: 0 };
                 return SegmentBuilder::listen(waiter, Following { epoch, count });
+            }
+            Self::Follow { epoch, count } => {
+                let waiter = WaiterId { process: Incarnation(op as u128), number: 0 };
+                return SegmentBuilder::follow(waiter, Following { epoch, count });
             }
         };
         match self {

@@ -270,8 +270,11 @@ impl Table {
     /// The feed of a group is another one: nobody knows what has changed.
     #[must_use]
     pub fn begins_anew(&mut self, group: GroupId, epoch: u64) -> Vec<Told> {
-        self.positions.insert(group, (epoch, 0));
-        self.everything(group, (epoch, 0))
+        // Before the first one nobody has kept anything.
+        match self.positions.insert(group, (epoch, 0)) {
+            Some(_) => self.everything(group, (epoch, 0)),
+            None => Vec::new(),
+        }
     }
 
     /// Nobody knows what has changed in a group, for its feed cannot be followed.

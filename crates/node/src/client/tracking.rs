@@ -1,5 +1,6 @@
 //! `CLIENT TRACKING`: how one connection caches.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -59,10 +60,9 @@ impl Tracking {
     }
 
     pub(super) fn wants(&self) -> Wants {
-        match (self.options.broadcasts, self.options.prefixes.as_slice()) {
-            (false, _) => Wants::Keys,
-            (true, []) => Wants::Prefixes(vec![Bytes::new()]),
-            (true, prefixes) => Wants::Prefixes(prefixes.to_vec()),
+        match self.options.broadcasts {
+            false => Wants::Keys,
+            true => Wants::Prefixes(self.options.prefixes.clone()),
         }
     }
 
@@ -166,8 +166,11 @@ pub(super) fn parse_tracking(
     let known = before.map_or(&[][..], |before| &before.prefixes);
     check_prefixes(known, &options.prefixes)?;
     // Those that it had stay.
-    let new = std::mem::take(&mut options.prefixes);
-    options.prefixes = known.iter().cloned().chain(new).collect();
+    if broadcasts && options.prefixes.is_empty() {
+        options.prefixes.push(Bytes::new());
+    }
+    let prefixes: BTreeSet<Bytes> = options.prefixes.iter().chain(known).cloned().collect();
+    options.prefixes = prefixes.into_iter().collect();
     let bytes: usize = options.prefixes.iter().map(Bytes::len).sum();
     if options.prefixes.len() > PREFIXES_MAX || bytes > PREFIX_BYTES_MAX {
         return error("too many prefixes of one connection");
@@ -256,6 +259,7 @@ mod tests {
         );
         let both = parsed(Some(&known), "on bcast prefix c").unwrap().unwrap();
         assert_eq!(both.prefixes, ["ab", "c"]);
+        assert_eq!(parsed(Some(&known), "on bcast").unwrap().unwrap().prefixes, ["", "ab"]);
         assert_eq!(tracking("on bcast").wants(), Wants::Prefixes(vec![Bytes::new()]));
     }
 
