@@ -47,6 +47,8 @@ const CLIENTS: u64 = 2;
 struct Keeper {
     /// What it waits for, and since when.
     asked: Option<(OpId, Time)>,
+    /// Where the feed stood when it asked.
+    begin: Position,
     /// An answer whose turn has not come: its mark, the replies, and what its state reflected.
     held: Option<(Position, Bytes, Index)>,
     /// What it is told, and has not heard.
@@ -189,9 +191,9 @@ impl World {
         let (name, shelf) = (Family::Register.key(key), &mut self.shelves[number]);
         let is_read = action.kind() == Kind::Read;
         let asked = is_read.then_some(name.as_bytes());
-        shelf.table.ask(client, (MAIN, !is_read), asked);
+        let begin = shelf.table.ask(client, (MAIN, !is_read), asked);
         if let Some(keeper) = shelf.keepers.get_mut(&client) {
-            keeper.asked = Some((op, now));
+            (keeper.asked, keeper.begin) = (Some((op, now)), begin);
         }
         let of = ListenerId { coordinator: shelf.life, number: 0 };
         let mut segment = SegmentBuilder::new(0, Version::Two).caching(of);
@@ -274,10 +276,9 @@ impl World {
         ledger.answered(op, &Reply::Done(replies.clone(), index), now);
         let (action, key) = (ledger.ops[op].action, ledger.ops[op].key);
         if action == Action::Get {
-            let is_behind = |what: &Invalidation| what.at.is_some_and(|(_, at)| at > mark);
-            // As a node does: what the client has only asked for, and the reply reflects, it need not be told.
-            keeper.mail.retain(|what| !what.is_doubtful || is_behind(what));
-            keeper.hear(|what| !is_behind(what));
+            // As a node does.
+            keeper.mail.retain(|what| !what.is_needless(MAIN, (keeper.begin, mark)));
+            keeper.hear(|what| !what.is_behind(MAIN, mark));
             for (kept, value) in &keeper.kept {
                 let state = ledger.state_at(Family::Register, *kept, index.0);
                 let is = model::answer(

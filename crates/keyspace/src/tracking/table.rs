@@ -52,6 +52,21 @@ pub struct Invalidation {
     pub is_doubtful: bool,
 }
 
+impl Invalidation {
+    /// Whether it comes behind a reply of this group, with this mark.
+    #[must_use]
+    pub fn is_behind(&self, group: GroupId, mark: Position) -> bool {
+        self.at.is_some_and(|(of, at)| of == group && at > mark)
+    }
+
+    /// Whether a client need not be told of it, because the reply reflects it that it is given: to what it has
+    /// asked for when the feed stood at `begin`. What was told to it before that was about another request.
+    #[must_use]
+    pub fn is_needless(&self, group: GroupId, (begin, mark): (Position, Position)) -> bool {
+        self.is_doubtful && self.at.is_some_and(|(of, at)| of == group && begin < at && at <= mark)
+    }
+}
+
 /// How much is in the table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -170,15 +185,15 @@ impl Table {
     }
 
     /// A client asks a group for these keys, in a request that `writes` or does not. It has asked for nothing
-    /// else.
+    /// else. Where the feed stands.
     pub fn ask<'a>(
         &mut self,
         client: u64,
         (group, writes): (GroupId, bool),
         keys: impl IntoIterator<Item = &'a [u8]>,
-    ) {
+    ) -> Position {
         let begin = self.position(group);
-        let Some(known) = self.clients.get_mut(&client) else { return };
+        let Some(known) = self.clients.get_mut(&client) else { return begin };
         let mut asked = Asked { group, begin, writes, keys: Vec::new() };
         for key in keys {
             let of = (group, Arc::<[u8]>::from(key));
@@ -196,6 +211,7 @@ impl Table {
             asked.keys.push(of.1);
         }
         known.asked = Some(asked);
+        begin
     }
 
     /// Whether a reply of a group may be given that has this mark: everything that it reflects must have been
@@ -223,7 +239,7 @@ impl Table {
         let mut told = Vec::new();
         for key in read {
             if is_known {
-                self.ask(client, (asked.group, asked.writes), [key.as_ref()]);
+                let _ = self.ask(client, (asked.group, asked.writes), [key.as_ref()]);
                 self.clients.get_mut(&client).and_then(|known| known.asked.take());
                 self.settle(client, (asked.group, key.as_ref().into()), since);
             } else {
@@ -442,6 +458,20 @@ mod tests {
         assert_eq!(change(&mut table, 4, "a"), [(ME, false)]);
         assert!(table.answered(ME, (1, 4), Some(&[])).is_empty());
         assert_eq!(change(&mut table, 5, "a"), [(ME, true)]);
+    }
+
+    #[test]
+    fn only_what_was_told_since_a_request_was_sent_may_be_needless_to_it() {
+        let mut table = table(Rules::default());
+        table.ask(ME, (G, false), [b"a".as_slice()]);
+        let change = Change::Key { key: "a".into(), by: None };
+        let told = table.changed(G, (1, 1), &change);
+        assert!(told[0].what.is_needless(G, ((1, 0), (1, 1))) && !told[0].what.is_behind(G, (1, 1)));
+        assert!(!told[0].what.is_needless(G, ((1, 0), (1, 0))) && told[0].what.is_behind(G, (1, 0)));
+        // The reply to that does not reflect the change, and the client asks for something else then.
+        assert!(table.answered(ME, (1, 0), Some(&[])).is_empty());
+        let begin = table.ask(ME, (G, false), [b"b".as_slice()]);
+        assert!(!told[0].what.is_needless(G, (begin, (1, 5))));
     }
 
     #[test]

@@ -141,9 +141,9 @@ impl Caches {
         is_known || tokio::time::timeout(patience, known).await.is_ok()
     }
 
-    /// A client asks for keys.
-    pub(super) fn ask(&self, client: u64, request: (GroupId, bool), keys: &[Bytes]) {
-        lock(&self.inner).table.ask(client, request, keys.iter().map(AsRef::as_ref));
+    /// A client asks for keys. Where the feed stands.
+    pub(super) fn ask(&self, client: u64, request: (GroupId, bool), keys: &[Bytes]) -> Position {
+        lock(&self.inner).table.ask(client, request, keys.iter().map(AsRef::as_ref))
     }
 
     /// It is not answered.

@@ -142,10 +142,7 @@ impl Mailbox {
 
     /// Takes what came first, unless that is a change of this group behind a position.
     pub(super) fn take_through(&self, group: GroupId, position: Position) -> Option<Mail> {
-        self.take_if(|mail| match mail {
-            Mail::Invalid(Invalidation { at: Some((of, at)), .. }) => *of != group || *at <= position,
-            _ => true,
-        })
+        self.take_if(|mail| !matches!(mail, Mail::Invalid(what) if what.is_behind(group, position)))
     }
 
     fn take_if(&self, is_wanted: impl Fn(&Mail) -> bool) -> Option<Mail> {

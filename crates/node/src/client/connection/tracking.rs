@@ -11,7 +11,7 @@ use bytes::Bytes;
 use onecopy_core::GroupId;
 use onecopy_host::{Kind, Reply};
 use onecopy_keyspace::command::{Kind as CommandKind, Spec, key_positions};
-use onecopy_keyspace::tracking::table::Invalidation;
+use onecopy_keyspace::tracking::table::{Invalidation, Position};
 use onecopy_resp::{Request, Version, Writer};
 use onecopy_views::Kind as Replication;
 use tracing::error;
@@ -30,6 +30,8 @@ pub(super) struct AskedFor {
     kind: Kind,
     /// How many replies there will be.
     replies: usize,
+    /// Where the feed stood when it was sent.
+    begin: Position,
     /// How often it was doubtful before whether the feed is followed.
     doubts: u64,
 }
@@ -125,8 +127,8 @@ impl Connection<'_> {
         // If it is not heard what changes, the reply says so.
         caches.follow(self.clients, group, self.clients.config.timeouts.request()).await;
         let doubts = caches.doubts(group);
-        caches.ask(self.session.id, (group, kind != Kind::Read), keys);
-        AskedFor { group, kind, replies, doubts }
+        let begin = caches.ask(self.session.id, (group, kind != Kind::Read), keys);
+        AskedFor { group, kind, replies, begin, doubts }
     }
 
     /// It is answered, or not: the replies, once their turn among the changes has come.
@@ -142,7 +144,9 @@ impl Connection<'_> {
         };
         caches.reaches(asked.group, mark, asked.doubts).await;
         if asked.kind == Kind::Read {
-            self.take_mail_while(usize::MAX, |mailbox| take_reflected(mailbox, asked.group, mark))?;
+            self.take_mail_while(usize::MAX, |mailbox| {
+                take_reflected(mailbox, asked.group, (asked.begin, mark))
+            })?;
         }
         self.clients.caches.answered(id, mark, read.as_deref());
         Ok(Reply::Done { reply: replies, as_of })
@@ -169,12 +173,12 @@ pub(super) fn keys(spec: &Spec, args: &[&[u8]]) -> impl Iterator<Item = Bytes> {
     key_positions(spec, args).into_iter().map(|position| Bytes::copy_from_slice(args[position]))
 }
 
-/// Takes what is to be told before a reply with this mark. What the client has only asked for, and the reply
-/// reflects, it need not be told.
-fn take_reflected(mailbox: &Mailbox, group: GroupId, mark: (u64, u64)) -> Option<Mail> {
+/// Takes what is to be told before a reply with this mark, to what was asked for when the feed stood at
+/// `begin`. What the client has only asked for, and the reply reflects, it need not be told.
+fn take_reflected(mailbox: &Mailbox, group: GroupId, (begin, mark): (Position, Position)) -> Option<Mail> {
     loop {
         match mailbox.take_through(group, mark)? {
-            Mail::Invalid(what) if what.is_doubtful => {}
+            Mail::Invalid(what) if what.is_needless(group, (begin, mark)) => {}
             other => return Some(other),
         }
     }
