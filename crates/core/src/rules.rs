@@ -76,6 +76,10 @@ pub enum Rule {
     OncePerSubscriber,
     /// Whoever has missed something that was published hears that the feed is another one.
     NoSilentGap,
+    /// A reply to a client that caches comes behind the changes that it reflects.
+    InvalidatedFirst,
+    /// A key that changes while a client asks for it is invalidated behind the reply as well.
+    TrackedWhileAsked,
     /// E3: what is remembered of answers is bounded, so that whatever a replica writes down it can read
     /// again.
     BoundedAnswers,
@@ -141,7 +145,7 @@ pub enum Rule {
 
 impl Rule {
     /// The rules that a cluster lives by, in the order of the documentation.
-    pub const ALL: [Self; 51] = [
+    pub const ALL: [Self; 53] = [
         Self::AllBackupsFirst,
         Self::OnlyThePrimary,
         Self::NoOldPrimaries,
@@ -175,6 +179,8 @@ impl Rule {
         Self::FairQueues,
         Self::OncePerSubscriber,
         Self::NoSilentGap,
+        Self::InvalidatedFirst,
+        Self::TrackedWhileAsked,
         Self::BoundedAnswers,
         Self::SameResult,
         Self::LeaveUnacknowledgedViews,

@@ -200,6 +200,22 @@ impl<'a> Context<'a> {
             let was_there = self.keyspace.is_there(self.db, key);
             self.keyspace.notifications.note(self.db, key, done, was_there);
         }
+        self.track(key, done);
+    }
+
+    /// Somebody may have cached a key that changes, or goes. What is not there cannot go.
+    fn track(&mut self, key: &[u8], done: Done) {
+        if self.keyspace.tracking.is_empty() {
+            return;
+        }
+        let is_change = match done {
+            Done::Removed => self.keyspace.database(self.db).is_some_and(|it| it.get(key).is_some()),
+            Done::Changed | Done::Expired => true,
+            Done::Said(_) => false,
+        };
+        if is_change {
+            self.keyspace.tracking.change(key);
+        }
     }
 
     /// Somebody may wait for what has happened to a key.
@@ -302,6 +318,7 @@ impl<'a> Context<'a> {
         let budget = self.budget();
         let before = self.at(spot).and_then(|object| object.value.text()).map_or(0, Text::len);
         let watchers = self.keyspace.watches.registered_with(self.db, key);
+        let named = self.keyspace.tracking.named();
         let mut is_changed = false;
         let after = if before > 0 {
             self.edit_text(spot, key, |bytes| {
@@ -316,6 +333,7 @@ impl<'a> Context<'a> {
         };
         if !is_changed {
             self.keyspace.notifications.forget_last();
+            self.keyspace.tracking.forget_since(named);
             self.keyspace.watches.register_again(self.db, key, watchers);
         }
         after
@@ -357,7 +375,8 @@ impl<'a> Context<'a> {
             value => value.map_or(0, Content::len),
         };
         let keyspace = &self.keyspace;
-        let is_asked = !keyspace.watches.is_empty() || !keyspace.waiters.is_empty() || keyspace.notifies();
+        let is_watched = !keyspace.watches.is_empty() || !keyspace.tracking.is_empty();
+        let is_asked = is_watched || !keyspace.waiters.is_empty() || keyspace.notifies();
         is_asked.then(length)
     }
 

@@ -15,6 +15,7 @@ use crate::notifications::Flags;
 use crate::scripts::Scripts;
 use crate::slot::Object;
 use crate::tokens::Tokens;
+use crate::tracking::Tracking;
 use crate::value::stream::Id;
 use crate::value::{Content, Stream};
 use crate::waiters::Waiters;
@@ -58,6 +59,13 @@ pub(crate) fn of_channels(channels: &Channels, notified: Flags) -> u64 {
     let mut part = Part::default();
     encode::channels(channels, &mut part);
     encode::notified(notified, &mut part);
+    part.digest
+}
+
+/// The digest of what is in the feeds of keys that change; as an image has them.
+pub(crate) fn of_tracking(tracking: &Tracking) -> u64 {
+    let mut part = Part::default();
+    encode::tracking(tracking, &mut part);
     part.digest
 }
 

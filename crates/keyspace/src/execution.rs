@@ -6,11 +6,12 @@ use onecopy_core::{ApplyContext, Budget, Rule, Timestamp};
 use onecopy_resp::{Version, Writer};
 
 use crate::ahead::Ahead;
-use crate::channels::Mark;
+use crate::channels::ListenerId;
 use crate::command::{self, Command, Kind, Run};
 use crate::commands::blocking::WAITS_ALREADY;
 use crate::context::{Context, View};
 use crate::error::CommandError;
+use crate::feeds::Mark;
 use crate::machine::{DATABASES, Keyspace, REPLY_BYTES_MAX, RESPONSE_BYTES_WANTED};
 use crate::number::parse_integer;
 use crate::request::{self, Args, Segment};
@@ -29,6 +30,12 @@ pub(crate) trait Executor<'a> {
     /// Whether a transaction may begin, of which some command `grows` the data or none does. False: what it
     /// watches has changed. Its watch ends.
     fn begin(&mut self, segment: &Segment<'a>, grows: bool) -> Result<bool, CommandError>;
+
+    /// A segment is executed, perhaps for a client that caches.
+    fn caches(&mut self, client: Option<ListenerId>);
+
+    /// Appends what is to be known about the replies to a client that caches.
+    fn mark(&self, client: ListenerId, reply: &mut Writer<'_>);
 
     /// Whether transactions are what they should be.
     fn are_atomic(&self) -> bool;
@@ -106,6 +113,18 @@ impl<'a> Executor<'a> for Entry<'_, 'a, '_> {
             self.is_parked = true;
             return;
         }
+        if let (Some(address), [b"", b"FOLLOW", epoch, count]) = (self.address, args.as_slice()) {
+            let [epoch, count] = [*epoch, *count].map(|arg| parse_integer(arg).map_or(0, i64::cast_unsigned));
+            self.keyspace.tracking.follow(self.keyspace.rules, address, Mark { epoch, count });
+            self.is_parked = true;
+            return;
+        }
+        if let [b"", b"UNFOLLOW"] = args.as_slice() {
+            if let Some(batch) = apply.batch {
+                self.keyspace.tracking.leave(batch.coordinator);
+            }
+            return reply.reply.ok();
+        }
         if let (Some(id), [b"", reason, ..]) = (segment.waiter, args.as_slice()) {
             let was_there = self.keyspace.unblock(id, reason, apply.memory_max);
             return reply.reply.integer(was_there.into());
@@ -138,7 +157,15 @@ impl<'a> Executor<'a> for Entry<'_, 'a, '_> {
     }
 
     fn settle(&mut self) {
-        self.keyspace.serve(self.context, &mut self.random_ordinal);
+        self.keyspace.settle(self.context, &mut self.random_ordinal);
+    }
+
+    fn caches(&mut self, client: Option<ListenerId>) {
+        self.keyspace.tracking.begin(client);
+    }
+
+    fn mark(&self, client: ListenerId, reply: &mut Writer<'_>) {
+        mark(self.keyspace, client, reply);
     }
 
     fn is_parked(&self) -> bool {
@@ -197,11 +224,31 @@ impl<'a> Executor<'a> for Query<'_, 'a> {
         true
     }
 
+    fn caches(&mut self, client: Option<ListenerId>) {
+        self.keyspace.tracking.begin_read(client);
+    }
+
+    fn mark(&self, client: ListenerId, reply: &mut Writer<'_>) {
+        mark(self.keyspace, client, reply);
+    }
+
     /// A read changes nothing.
     fn settle(&mut self) {}
 
     fn is_parked(&self) -> bool {
         false
+    }
+}
+
+/// Where the feed of a client's coordinator stands, and what scripts have read for it.
+fn mark(keyspace: &Keyspace, client: ListenerId, reply: &mut Writer<'_>) {
+    keyspace.tracking.mark(client.coordinator).write(reply);
+    match keyspace.tracking.take_reads() {
+        Some(keys) => {
+            reply.array(keys.len());
+            keys.iter().for_each(|key| reply.bulk(key));
+        }
+        None => reply.null_array(),
     }
 }
 
@@ -256,6 +303,8 @@ pub(crate) fn respond<'a>(
         }
         response.extend_from_slice(&[0; 4]);
         let version = segment.as_ref().map_or(Version::Two, |segment| segment.version);
+        let client = segment.as_ref().map_or(None, |segment| segment.client);
+        executor.caches(client);
         let mut reply = Writer::new(response, version).paced(&spend);
         match segment {
             Err(malformed) => reply.error(&CommandError::from(malformed).to_string()),
@@ -271,6 +320,9 @@ pub(crate) fn respond<'a>(
         if executor.is_parked() {
             response.truncate(header);
             return response.extend_from_slice(&PARKED.to_le_bytes());
+        }
+        if let Some(client) = client {
+            executor.mark(client, &mut Writer::new(response, Version::Two));
         }
         // Each command beyond what is wanted adds a few dozen bytes; a body that has enough of them for 4 GiB
         // is larger than any batch.

@@ -16,10 +16,19 @@ use crate::transaction::selected;
 const CHANNELS: &[u8] = b"channels";
 
 /// Calls `visit` with every command of a body, and the database it is for; with `None` for whatever makes no
-/// sense. Of transactions with all commands, if they are to be whole.
-fn each(body: &[u8], whole: bool, mut visit: impl FnMut(Option<(u8, &'static Spec, &[&[u8]])>)) {
+/// sense. Of transactions with all commands, if they are to be `whole`.
+/// What clients that cache are told of their feed counts if `marks` do.
+fn each(
+    body: &[u8],
+    (whole, marks): (bool, bool),
+    mut visit: impl FnMut(Option<(u8, &'static Spec, &[&[u8]])>),
+) {
     for segment in request::segments(body) {
         let Ok(mut segment) = segment else { return visit(None) };
+        if segment.client.is_some() && marks {
+            // Its replies say where the feed of all keys stood.
+            visit(None);
+        }
         let mut commands = segment.commands();
         let mut args = Args::new();
         loop {
@@ -42,7 +51,7 @@ fn each(body: &[u8], whole: bool, mut visit: impl FnMut(Option<(u8, &'static Spe
 
 /// Adds what the commands of an entry change.
 pub(crate) fn of_entry(body: &[u8], rules: Rules, footprint: &mut Footprint) {
-    each(body, rules.hold(Rule::AtomicTransactions), |command| match command {
+    each(body, (rules.hold(Rule::AtomicTransactions), false), |command| match command {
         Some((_, spec, args)) if spec.name == "once" && args.len() > 2 => match command::lookup(args[2]) {
             Some(inner) if inner.group != "scripting" => add(inner, &args[2..], footprint),
             _ => footprint.everything(),
@@ -63,7 +72,7 @@ pub(crate) fn of_entry(body: &[u8], rules: Rules, footprint: &mut Footprint) {
 pub(crate) fn of_reads(keyspace: &Keyspace, body: &[u8], footprint: &mut Footprint) -> Option<Timestamp> {
     let mut lapses: Option<Timestamp> = None;
     let mut all = false;
-    each(body, true, |command| {
+    each(body, (true, true), |command| {
         let Some((db, spec, args)) = command else { return all = true };
         let positions = key_positions(spec, args);
         all |= positions.is_empty() || looks_beyond_its_keys(spec, args);

@@ -21,6 +21,7 @@ use crate::scripts::Scripts;
 use crate::scrub;
 use crate::seed::Seed;
 use crate::tokens::Tokens;
+use crate::tracking::Tracking;
 use crate::trash::FREED_TOGETHER;
 use crate::undo::Journal;
 use crate::value::TEXT_BYTES_MAX;
@@ -91,6 +92,8 @@ pub struct Keyspace {
     pub(crate) waiters: Waiters,
     /// Who listens to what is published.
     pub(crate) channels: Channels,
+    /// Which keys change that clients may have cached.
+    pub(crate) tracking: Tracking,
     /// What is published about keys.
     pub(crate) notifications: Notifications,
     /// Whether it is the one that messages go through.
@@ -125,6 +128,7 @@ impl Keyspace {
             watches: Watches::default(),
             waiters: Waiters::default(),
             channels: Channels::default(),
+            tracking: Tracking::default(),
             notifications: Notifications::default(),
             has_channels: true,
             rules,
@@ -184,12 +188,31 @@ impl Keyspace {
         }
     }
 
+    /// What an image has beside keys and tokens.
+    fn beside(&self) -> Beside<'_> {
+        Beside {
+            watches: &self.watches,
+            waiters: &self.waiters,
+            scripts: &self.scripts,
+            channels: &self.channels,
+            tracking: &self.tracking,
+            notified: self.notifications.flags,
+        }
+    }
+
+    /// A command, or a whole transaction, has been executed: those who wait get what there is for them, and
+    /// those whose clients cache hear of what has changed.
+    pub(crate) fn settle(&mut self, context: &ApplyContext<'_>, random_ordinal: &mut u64) {
+        self.serve(context, random_ordinal);
+        self.tracking.settle(self.rules, context.memory_max);
+    }
+
     /// See [`StateMachine::memory`].
     pub(crate) fn occupied(&self) -> u64 {
         let databases = self.databases.iter().flatten().map(|database| database.memory());
         let beside =
             self.tokens.memory() + self.watches.memory() + self.waiters.memory() + self.scripts.memory();
-        let beside = beside + self.channels.memory();
+        let beside = beside + self.channels.memory() + self.tracking.memory();
         databases.sum::<u64>() + beside
     }
 }
@@ -212,9 +235,11 @@ impl StateMachine for Keyspace {
         self.pass(context.time, context.budget);
         self.end_waiting(context);
         self.channels.end_absent(self.rules, self.clock);
+        self.tracking.end_absent(self.rules, self.clock);
         let count =
             elapsed.saturating_mul(EXPIRED_PER_MS).clamp(EXPIRED_PER_ENTRY_MIN, EXPIRED_PER_ENTRY_MAX);
         let left = self.remove_expired(context, count as usize);
+        self.tracking.settle(self.rules, context.memory_max);
         self.tokens.expire(self.clock, left);
     }
 
@@ -222,22 +247,26 @@ impl StateMachine for Keyspace {
         self.watches.retain(is_known);
         self.waiters.retain(is_known);
         self.channels.retain(is_known);
+        self.tracking.retain(is_known);
     }
 
     fn absent(&mut self, is_absent: &dyn Fn(Incarnation) -> bool) {
         self.waiters.absent(self.clock, is_absent);
         self.channels.absent(self.clock, is_absent);
+        self.tracking.absent(self.clock, is_absent);
     }
 
     fn present(&mut self, context: &ApplyContext<'_>, coordinator: Incarnation) {
         self.waiters.present(coordinator);
         self.channels.present(coordinator);
-        self.serve(context, &mut 0);
+        self.tracking.present(coordinator);
+        self.settle(context, &mut 0);
     }
 
     fn outputs(&mut self) -> Vec<Output> {
         let mut outputs = self.waiters.outputs();
         outputs.append(&mut self.channels.outputs());
+        outputs.append(&mut self.tracking.outputs());
         outputs
     }
 
@@ -265,8 +294,9 @@ impl StateMachine for Keyspace {
     fn due(&self) -> Option<Timestamp> {
         let databases = self.databases.iter().flatten().filter_map(|database| database.due());
         let (waiters, channels) = (self.waiters.due(), self.channels.due());
+        let tracking = self.tracking.due();
         let tokens = self.tokens.due().filter(|due| *due > self.clock);
-        databases.chain(tokens).chain(waiters).chain(channels).min()
+        databases.chain(tokens).chain(waiters).chain(channels).chain(tracking).min()
     }
 
     fn has_leftovers(&self) -> bool {
@@ -294,6 +324,7 @@ impl StateMachine for Keyspace {
         digest::of(self.clock, &self.databases, &self.tokens, &self.watches, &self.waiters)
             .wrapping_add(digest::of_scripts(&self.scripts))
             .wrapping_add(digest::of_channels(&self.channels, self.notifications.flags))
+            .wrapping_add(digest::of_tracking(&self.tracking))
     }
 
     fn scrub(&self, from: Place, bytes: usize) -> Seen {
@@ -303,9 +334,7 @@ impl StateMachine for Keyspace {
     fn snapshot_begin(&mut self) {
         self.snapshot_abandon();
         let header = encode::header(self.seed, self.clock, self.tokens.first());
-        let (watches, waiters, notified) = (&self.watches, &self.waiters, self.notifications.flags);
-        let beside = Beside { watches, waiters, scripts: &self.scripts, channels: &self.channels, notified };
-        self.image = Some(Box::new(Image::new(header, &beside)));
+        self.image = Some(Box::new(Image::new(header, &self.beside())));
         self.tokens.begin_imaging();
         for (database, number) in self.databases.iter_mut().zip(0u8..) {
             if let Some(database) = database {
@@ -335,7 +364,8 @@ impl StateMachine for Keyspace {
         let (databases, tokens) = (&mut self.databases, &mut self.tokens);
         let (watches, waiters, scripts) = (&mut self.watches, &mut self.waiters, &mut self.scripts);
         let (channels, notified) = (&mut self.channels, &mut self.notifications.flags);
-        let beside = &mut BesideMut { watches, waiters, scripts, channels, notified };
+        let tracking = &mut self.tracking;
+        let beside = &mut BesideMut { watches, waiters, scripts, channels, tracking, notified };
         restore.take(chunk, databases, tokens, beside)?;
         if let Some((seed, clock)) = restore.header() {
             self.seed = seed;
@@ -348,10 +378,7 @@ impl StateMachine for Keyspace {
         match self.restore.take() {
             Some(restore) => {
                 let (around, tokens) = ((self.seed, self.clock), &self.tokens);
-                let (watches, waiters, notified) = (&self.watches, &self.waiters, self.notifications.flags);
-                let beside =
-                    Beside { watches, waiters, scripts: &self.scripts, channels: &self.channels, notified };
-                restore.finish(image::digest(around, &self.databases, tokens, &beside))
+                restore.finish(image::digest(around, &self.databases, tokens, &self.beside()))
             }
             None => Err(RestoreError { reason: "there is no image".into() }),
         }

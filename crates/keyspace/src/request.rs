@@ -5,7 +5,7 @@
 //! little-endian:
 //!
 //! ```text
-//! segment  := db:u8 flags:u8 count:u32 length:u32 watch? waiter? listener? command* rights?
+//! segment  := db:u8 flags:u8 count:u32 length:u32 watch? waiter? listener? client? command* rights?
 //!                                                              length: of the commands
 //!                                                              bit 0 of flags: RESP3
 //!                                                              bit 1: it is a transaction
@@ -13,9 +13,12 @@
 //!                                                              bit 3: there is a waiter
 //!                                                              bit 4: there is a listener
 //!                                                              bit 5: there are rights
+//!                                                              bit 6: there is a client that caches
 //! watch    := process:u128 number:u64                          whose keys it is about ([`WatchId`])
 //! waiter   := process:u128 number:u64                          who waits, or waits no more ([`WaiterId`])
 //! listener := number:u64                                       who subscribes ([`ListenerId`])
+//! client   := coordinator:u128 number:u64                      whose feed the response is about; the number
+//!                                                              is 0 if it is to hear of its own changes
 //! rights   := length:u32 byte*                                 what its scripts may do (`rights`); all if
 //!                                                              nothing is said
 //! command  := argc:u32 (length:u32 byte*)*                     argument 0 is the command's name
@@ -32,6 +35,12 @@
 //! Or its command is `LISTEN epoch count`, also without a name before: the coordinator fetches what was
 //! published for its listeners ([`channels`](crate::channels)), and waits until there is something.
 //!
+//! `FOLLOW epoch count` is the same of keys that change ([`tracking`](crate::tracking)), and `UNFOLLOW`, in a
+//! segment without a waiter, ends it.
+//!
+//! Behind the replies to a segment of a client that caches come two more: where the feed stood (a mark), and
+//! the keys that its scripts have read, nil if those are too many.
+//!
 //! A command without a name and with the arguments `NOTIFY classes` sets which events about keys are
 //! published; without classes it tells. Its reply is how Redis writes them.
 //!
@@ -43,9 +52,9 @@ pub use onecopy_core::segments::{BodyBuilder, Malformed, Replies, split_response
 use onecopy_resp::Version;
 use smallvec::SmallVec;
 
-use crate::channels::Following;
 pub use crate::channels::ListenerId;
 use crate::error::CommandError;
+use crate::feeds::Following;
 pub use crate::waiters::WaiterId;
 pub use crate::watches::WatchId;
 
@@ -57,6 +66,7 @@ const WATCHED: u8 = 1 << 2;
 const WAITS: u8 = 1 << 3;
 const LISTENS: u8 = 1 << 4;
 const RULED: u8 = 1 << 5;
+const CACHES: u8 = 1 << 6;
 
 /// The arguments of one command; the first is its name.
 pub type Args<'a> = SmallVec<[&'a [u8]; 16]>;
@@ -129,12 +139,42 @@ impl SegmentBuilder {
         self
     }
 
+    /// The same, of a client that caches. Panics if it has commands already.
+    #[must_use]
+    pub fn caching(mut self, client: ListenerId) -> Self {
+        assert_eq!(self.buffer.len(), self.commands_at, "a client comes before all commands, and once");
+        self.buffer[1] |= CACHES;
+        self.buffer.put_u128_le(client.coordinator.0);
+        self.buffer.put_u64_le(client.number);
+        self.commands_at = self.buffer.len();
+        self
+    }
+
     /// A segment that fetches what was published, of a feed that was followed so far.
     #[must_use]
     pub fn listen(waiter: WaiterId, following: Following) -> BytesMut {
+        Self::fetch(b"LISTEN", waiter, following)
+    }
+
+    /// A segment that fetches which keys have changed, of a feed that was followed so far. The feed begins if
+    /// there is none.
+    #[must_use]
+    pub fn follow(waiter: WaiterId, following: Following) -> BytesMut {
+        Self::fetch(b"FOLLOW", waiter, following)
+    }
+
+    fn fetch(word: &[u8], waiter: WaiterId, following: Following) -> BytesMut {
         let mut segment = Self::new(0, Version::Two).waiting(waiter);
         let [epoch, count] = [following.epoch, following.count].map(|number| number.to_string());
-        segment.push([b"".as_slice(), b"LISTEN", epoch.as_bytes(), count.as_bytes()]);
+        segment.push([b"".as_slice(), word, epoch.as_bytes(), count.as_bytes()]);
+        segment.finish()
+    }
+
+    /// A segment that ends the feed of keys that change.
+    #[must_use]
+    pub fn unfollow() -> BytesMut {
+        let mut segment = Self::new(0, Version::Two);
+        segment.push([b"".as_slice(), b"UNFOLLOW"]);
         segment.finish()
     }
 
@@ -203,6 +243,13 @@ impl SegmentBuilder {
         self.count
     }
 
+    /// How many replies it will have.
+    #[must_use]
+    pub fn replies(&self) -> usize {
+        let is_transaction = self.buffer[1] & TRANSACTION != 0;
+        if is_transaction { 1 } else { self.count as usize }
+    }
+
     /// Whether it has no command yet.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -242,6 +289,8 @@ pub struct Segment<'a> {
     pub waiter: Option<WaiterId>,
     /// Who subscribes in it.
     pub listener: Option<u64>,
+    /// Whose cache its replies may get into.
+    pub client: Option<ListenerId>,
     /// What its scripts may do; all if nothing is said.
     pub rights: Option<&'a [u8]>,
     commands: &'a [u8],
@@ -283,7 +332,7 @@ impl<'a> Segments<'a> {
         let flags = header.get_u8();
         let count = header.get_u32_le();
         let length = header.get_u32_le() as usize;
-        if flags & !(RESP3 | TRANSACTION | WATCHED | WAITS | LISTENS | RULED) != 0 {
+        if flags & !(RESP3 | TRANSACTION | WATCHED | WAITS | LISTENS | RULED | CACHES) != 0 {
             return Err(malformed);
         }
         let (watch, rest) = take_name(rest, flags & WATCHED != 0).ok_or(malformed)?;
@@ -295,6 +344,8 @@ impl<'a> Segments<'a> {
                 (Some(u64::from_le_bytes(*number)), rest)
             }
         };
+        let (client, rest) = take_name(rest, flags & CACHES != 0).ok_or(malformed)?;
+        let client = client.map(|(coordinator, number)| ListenerId { coordinator, number });
         let watch = watch.map(|(process, number)| WatchId { process, number });
         let waiter = waiter.map(|(process, number)| WaiterId { process, number });
         let (commands, rest) = rest.split_at_checked(length).ok_or(malformed)?;
@@ -302,7 +353,7 @@ impl<'a> Segments<'a> {
         self.rest = rest;
         let version = if flags & RESP3 == 0 { Version::Two } else { Version::Three };
         let is_transaction = flags & TRANSACTION != 0;
-        Ok(Segment { db, version, count, is_transaction, watch, waiter, listener, rights, commands })
+        Ok(Segment { db, version, count, is_transaction, watch, waiter, listener, client, rights, commands })
     }
 }
 

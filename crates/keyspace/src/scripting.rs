@@ -105,6 +105,7 @@ impl Running<'_, '_> {
     ) -> Result<(), Call> {
         let mut charged = COMMAND as u64;
         charged += copying(args.iter().map(|arg| arg.len()).sum()) as u64;
+        self.note_reads(command, args);
         let start = reply.position();
         let db = self.db;
         let outcome = match &mut self.data {
@@ -172,6 +173,18 @@ impl Running<'_, '_> {
         }
         self.check()?;
         outcome.map_err(|error| Call::Error(error.to_string()))
+    }
+
+    /// Notes what is read for a client that caches.
+    fn note_reads(&self, command: &'static command::Command, args: &[&[u8]]) {
+        let tracking = match &self.data {
+            Data::Entry(context) => &context.keyspace.tracking,
+            Data::Read(view) => &view.keyspace.tracking,
+        };
+        if command.spec.kind == Kind::Read && tracking.wants_reads() {
+            let positions = command::key_positions(&command.spec, args);
+            tracking.reads(positions.into_iter().map(|position| args[position]));
+        }
     }
 
     /// Whether the script may call a command.

@@ -13,6 +13,7 @@ use onecopy_core::{Budget, Timestamp};
 
 use crate::channels::Message;
 use crate::database::{Database, Spot};
+use crate::feeds::Item;
 use crate::machine::Keyspace;
 use crate::slot::New;
 use crate::steps::{KEY, copying};

@@ -10,12 +10,16 @@ impl Keyspace {
     /// Removes keys that have expired, and says so, if somebody wants to know. How many more may be removed.
     pub(crate) fn remove_expired(&mut self, context: &ApplyContext<'_>, mut left: usize) -> usize {
         let notifies = self.notifies();
-        let mut expired = Vec::new();
+        let (mut expired, tracking) = (Vec::new(), &mut self.tracking);
+        let tracks = !tracking.is_empty();
         for (database, number) in self.databases.iter_mut().zip(0u8..) {
             let Some(database) = database else { continue };
             left -= database.remove_expired(left, |key| {
                 if notifies {
                     expired.push((number, Box::<[u8]>::from(key)));
+                }
+                if tracks {
+                    tracking.change(key);
                 }
             });
             if left == 0 {
@@ -32,6 +36,7 @@ impl Keyspace {
             return;
         };
         self.waiters.signal_all(number);
+        self.tracking.change_everything();
         match &mut self.journal {
             Some(journal) => journal.flushed(number, database),
             None => self.let_go(*database),
@@ -56,6 +61,7 @@ impl Keyspace {
         if first == second {
             return;
         }
+        self.tracking.change_everything();
         for db in [first, second] {
             let is_there = |key: &&[u8]| self.is_there(first, key) || self.is_there(second, key);
             let changed: Vec<Vec<u8>> =

@@ -8,7 +8,8 @@ mod support;
 use std::collections::BTreeMap;
 
 use onecopy_core::{BatchId, Incarnation, StateMachine};
-use onecopy_keyspace::channels::Following;
+use onecopy_keyspace::channels::Message;
+use onecopy_keyspace::feeds::Following;
 use onecopy_keyspace::request::{SegmentBuilder, WaiterId};
 use onecopy_resp::Version;
 use support::maker::Maker;
@@ -52,7 +53,7 @@ impl Heard {
             let own = outputs.into_iter().find(|output| output.to.sequence == self.sequence);
             let Some(own) = own else { return all };
             let followed = self.following.take(own.response.slice(4..)).expect("nothing is missing");
-            all.extend(followed.messages.iter().map(|message| {
+            all.extend(followed.items.iter().map(|message| {
                 format!("{} {}", message.channel.escape_ascii(), message.payload.escape_ascii())
             }));
         }

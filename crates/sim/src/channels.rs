@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use bytes::{Bytes, BytesMut};
 use onecopy_core::{Incarnation, NodeId};
 use onecopy_host::Submission;
-use onecopy_keyspace::channels::{Following, Message, Sort, marked};
+use onecopy_keyspace::channels::{Message, Sort};
+use onecopy_keyspace::feeds::{Following, marked};
 use onecopy_keyspace::request::{SegmentBuilder, WaiterId};
 use onecopy_resp::Version;
 use onecopy_views::MAIN;
@@ -53,6 +54,13 @@ pub enum Step {
         /// How many of its messages were heard.
         count: u64,
     },
+    /// Fetch which keys have changed, from here on ([`crate::caches`]).
+    Follow {
+        /// Which feed.
+        epoch: u64,
+        /// How many of its changes were heard.
+        count: u64,
+    },
 }
 
 /// The name of a channel, or of the pattern.
@@ -67,6 +75,12 @@ pub fn matches(listened: u64, channel: u64) -> bool {
 }
 
 impl Step {
+    /// Whether it waits until there is something.
+    #[must_use]
+    pub fn waits(self) -> bool {
+        matches!(self, Self::Listen { .. } | Self::Follow { .. })
+    }
+
     /// The commands, as the state machine gets them.
     #[must_use]
     pub fn segment(self, key: u64, op: OpId) -> BytesMut {
@@ -78,6 +92,10 @@ impl Step {
             Self::Listen { epoch, count } => {
                 let waiter = WaiterId { process: Incarnation(op as u128), number: 0 };
                 return SegmentBuilder::listen(waiter, Following { epoch, count });
+            }
+            Self::Follow { epoch, count } => {
+                let waiter = WaiterId { process: Incarnation(op as u128), number: 0 };
+                return SegmentBuilder::follow(waiter, Following { epoch, count });
             }
         };
         match self {
@@ -267,15 +285,15 @@ impl World {
     /// An ear has fetched something.
     fn follow(&mut self, number: usize, reply: Bytes) {
         let ear = &mut self.ears[number];
-        let Some(followed) = ear.following.take(reply.clone()) else {
+        let Some(followed) = ear.following.take::<Message>(reply.clone()) else {
             violated("channels", format!("the feed of {} has a gap, or makes no sense: {reply:?}", ear.home));
         };
         let epoch = ear.following.epoch;
         if followed.is_another {
             ear.listeners.retain(|_, begins| begins.values().all(|(of, _)| *of == epoch));
         }
-        let first = ear.following.count - followed.messages.len() as u64 + 1;
-        let numbered = followed.messages.into_iter().zip(first..);
+        let first = ear.following.count - followed.items.len() as u64 + 1;
+        let numbered = followed.items.into_iter().zip(first..);
         ear.unheard.extend(numbered.map(|(message, count)| ((epoch, count), message)));
         self.hand_on(number);
     }

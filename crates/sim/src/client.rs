@@ -115,7 +115,7 @@ impl Action {
     pub fn kind(self) -> Kind {
         match self {
             Self::Several(step) => step.kind(),
-            Self::Channels(channels::Step::Listen { .. }) => Kind::Wait,
+            Self::Channels(step) if step.waits() => Kind::Wait,
             Self::Channels(_)
             | Self::Set
             | Self::Incr

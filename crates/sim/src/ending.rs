@@ -106,6 +106,7 @@ impl World {
             Phase::Settling(views, looks) => {
                 if liveness::settled(env, &self.nodes, views, looks == 0) {
                     self.ears_have_heard_all();
+                    self.shelves_are_current();
                     self.phase = Phase::Over;
                 } else {
                     self.phase = Phase::Settling(views, looks - 1);

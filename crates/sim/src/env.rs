@@ -55,6 +55,8 @@ pub enum Event {
     Client(usize),
     /// An ear goes on.
     Ear(usize),
+    /// A shelf goes on.
+    Shelf(usize),
     /// A client of the optimistic database wants something.
     Cart(usize),
     /// The next fault happens.

@@ -91,6 +91,7 @@
 //!   seam. Here a disk has records, and they are there, torn off, or damaged.
 
 pub mod batch;
+pub mod caches;
 mod carts;
 pub mod channels;
 pub mod checks;

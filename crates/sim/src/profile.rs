@@ -58,6 +58,8 @@ pub struct Profile {
     pub raft_copies: Option<u32>,
     /// Of a thousand runs, how many have ears: those who publish and subscribe.
     pub ears: u64,
+    /// Of a thousand runs, how many have shelves: those who cache.
+    pub shelves: u64,
     /// What the copies of an optimistic database may have in memory for others, if there is one: every node
     /// has a copy.
     pub optimistic: Option<usize>,
@@ -170,6 +172,7 @@ impl Profile {
             databases: 1,
             raft_copies: None,
             ears: 250,
+            shelves: 250,
             optimistic: None,
             clients: dice.between(1, 6) as usize,
             workload: Workload::draw(dice),
@@ -513,6 +516,10 @@ impl Profile {
                 self.ears = 1_000;
                 // Whoever is away for ten seconds has lost something.
                 self.fault_length = dice.between(8_000, 14_000) * MS;
+            }
+            Rule::InvalidatedFirst | Rule::TrackedWhileAsked => {
+                weigh(&[(Fault::Crash, 10), (Fault::Partition, 10), (Fault::Pause, 10)]);
+                self.shelves = 1_000;
             }
             Rule::OnceTokens => {
                 weigh(&[(Fault::Crash, 30)]);

@@ -9,6 +9,7 @@ use onecopy_raft::{Configuration, Role};
 use onecopy_replica::Standing;
 use onecopy_views::Membership;
 
+use crate::caches::Shelf;
 use crate::carts::Cart;
 use crate::channels::Ear;
 use crate::checks::bounded::{self, Bounds, Sizes};
@@ -48,6 +49,7 @@ pub struct World {
     pub(crate) asks_costly: bool,
     /// Those who publish and subscribe.
     pub(crate) ears: Vec<Ear>,
+    pub(crate) shelves: Vec<Shelf>,
     /// Processes that should not be.
     pub(crate) strays: Vec<Stray>,
 }
@@ -113,6 +115,7 @@ impl World {
         let carts = vec![Cart::default(); if env.profile.optimistic.is_some() { CARTS } else { 0 }];
         let bounds = Bounds::of(&env.profile);
         let ears = Ear::all(seed, env.profile.ears, &ids);
+        let shelves = Shelf::all(seed, env.profile.shelves, &ids, env.rules);
         Self {
             env,
             nodes,
@@ -124,6 +127,7 @@ impl World {
             founding,
             asks_costly: false,
             ears,
+            shelves,
             strays: Vec::new(),
         }
     }
@@ -144,6 +148,9 @@ impl World {
         }
         for ear in 0..self.ears.len() {
             self.env.schedule(SECOND, Event::Ear(ear));
+        }
+        for shelf in 0..self.shelves.len() {
+            self.env.schedule(SECOND, Event::Shelf(shelf));
         }
         for cart in 0..self.carts.len() {
             self.env.schedule(SECOND, Event::Cart(cart));
@@ -221,6 +228,7 @@ impl World {
             }
             Event::Client(client) => self.client(client),
             Event::Ear(ear) => self.ear(ear),
+            Event::Shelf(shelf) => self.shelf(shelf),
             Event::Cart(cart) => self.cart(cart),
             Event::Fault => self.inject(),
             Event::Regicide(node) => self.regicide(node),

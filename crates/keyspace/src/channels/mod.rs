@@ -14,7 +14,6 @@
 //! has another *epoch*, and whoever subscribed in an earlier one has its connection closed. Messages are
 //! numbered within an epoch, without a gap (rule `NoSilentGap`).
 
-mod feeds;
 mod interest;
 mod message;
 
@@ -22,19 +21,19 @@ use std::sync::Arc;
 
 use onecopy_core::{Incarnation, Output, Rule, Rules, Timestamp};
 
-pub(crate) use feeds::{Feed, Feeds, Mark};
 pub(crate) use interest::Interest;
 pub use interest::{ListenerId, Sort};
-pub use message::{Followed, Following, Message, marked};
+pub use message::Message;
 
 use crate::error::Outcome;
+use crate::feeds::{Feeds, Mark};
 use crate::waiters::Address;
 
 /// Everything about channels.
 #[derive(Debug, Default)]
 pub(crate) struct Channels {
     pub(crate) interest: Interest,
-    pub(crate) feeds: Feeds,
+    pub(crate) feeds: Feeds<Message>,
 }
 
 impl Channels {

@@ -5,6 +5,7 @@ use onecopy_resp::Version;
 
 use super::*;
 use crate::Keyspace;
+use crate::feeds::{Followed, Following};
 use crate::request::{BodyBuilder, SegmentBuilder, WaiterId};
 use crate::waiters::ABSENT_MS;
 
@@ -57,7 +58,7 @@ impl Machine {
     }
 
     /// Fetches, and returns what is there at once.
-    fn listen(&mut self, coordinator: Incarnation, following: &mut Following) -> Option<Followed> {
+    fn listen(&mut self, coordinator: Incarnation, following: &mut Following) -> Option<Followed<Message>> {
         let waiter = WaiterId { process: coordinator, number: self.sequence };
         let response = self.send(coordinator, &SegmentBuilder::listen(waiter, *following));
         assert_eq!(response, onecopy_core::segments::PARKED.to_le_bytes());
@@ -78,16 +79,16 @@ fn reply(output: &Output) -> Bytes {
     output.response.slice(4..)
 }
 
-fn texts(followed: &Followed) -> Vec<String> {
+fn texts(followed: &Followed<Message>) -> Vec<String> {
     let text = |message: &Message| String::from_utf8_lossy(&message.payload).into_owned();
-    followed.messages.iter().map(text).collect()
+    followed.items.iter().map(text).collect()
 }
 
 /// One who fetches, and has fetched what there was.
 fn followed(machine: &mut Machine, coordinator: Incarnation) -> Following {
     let mut following = Following::default();
     let first = machine.listen(coordinator, &mut following).expect("it hears which feed it is");
-    assert!(first.is_another && first.messages.is_empty());
+    assert!(first.is_another && first.items.is_empty());
     following
 }
 
@@ -129,7 +130,7 @@ fn a_second_who_fetches_takes_the_place_of_the_first() {
     machine.send(A, &SegmentBuilder::listen(waiter, a));
     let outputs = machine.keyspace.outputs();
     assert_eq!(outputs.iter().map(|output| output.to).collect::<Vec<_>>(), [before]);
-    assert!(a.take(reply(&outputs[0])).unwrap().messages.is_empty());
+    assert!(a.take::<Message>(reply(&outputs[0])).unwrap().items.is_empty());
 }
 
 #[test]
@@ -155,7 +156,7 @@ fn whoever_is_absent_for_too_long_hears_that_the_feed_is_another_one() {
     assert_eq!(machine.publish("news", "later"), ":0\r\n");
     assert!(machine.keyspace.channels.memory() == 0);
     let again = machine.listen(A, &mut a).expect("it hears at once");
-    assert!(again.is_another && again.messages.is_empty());
+    assert!(again.is_another && again.items.is_empty());
 }
 
 #[test]
@@ -226,20 +227,4 @@ fn whatever_is_there_comes_back_from_an_image() {
     assert!(other.keyspace.outputs().is_empty());
     other.keyspace.present(&other.context(B), B);
     assert_eq!(texts(&b.take(reply(&other.keyspace.outputs()[0])).unwrap()), ["two"]);
-}
-
-#[test]
-fn a_fetched_reply_that_makes_no_sense_is_noticed() {
-    let message = Message { sort: Sort::Channel, channel: "c".into(), payload: "p".into() };
-    let good = Bytes::from(message::fetched(3, 1, [&message])).slice(4..);
-    let mut following = Following { epoch: 3, count: 0 };
-    assert_eq!(following.take(good.clone()).unwrap().messages, [message]);
-    assert_eq!(following.take(good.clone()), None, "it was fetched before");
-    assert_eq!(Following { epoch: 2, count: 5 }.take(good.clone()).map(|it| it.is_another), Some(true));
-    for length in 0..good.len() {
-        assert_eq!(Following { epoch: 3, count: 0 }.take(good.slice(..length)), None, "{length}");
-    }
-    let gap = Bytes::from(message::fetched(3, 2, [])).slice(4..);
-    assert_eq!(Following { epoch: 3, count: 0 }.take(gap), None);
-    assert_eq!(Following::default().take(Bytes::from_static(b"-ERR no\r\n")), None);
 }

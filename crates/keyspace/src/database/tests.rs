@@ -10,6 +10,7 @@ use crate::image::{self, BesideMut, Part, Restore, encode};
 use crate::notifications::Flags;
 use crate::scripts::Scripts;
 use crate::tokens::Tokens;
+use crate::tracking::Tracking;
 use crate::value::{List, Text, Typed};
 use crate::waiters::Waiters;
 use crate::watches::Watches;
@@ -88,11 +89,11 @@ fn restored(image: &Part, clock: u64) -> Database {
     let mut tokens = Tokens::beginning(seed, 0);
     let (mut watches, mut waiters, mut scripts) =
         (Watches::default(), Waiters::default(), Scripts::default());
-    let mut channels = Channels::default();
+    let (mut channels, mut tracking) = (Channels::default(), Tracking::default());
     for bytes in [&header.bytes, &image.bytes] {
         let (watches, waiters, scripts) = (&mut watches, &mut waiters, &mut scripts);
-        let mut beside =
-            BesideMut { watches, waiters, scripts, channels: &mut channels, notified: &mut Flags::default() };
+        let (channels, tracking, notified) = (&mut channels, &mut tracking, &mut Flags::default());
+        let mut beside = BesideMut { watches, waiters, scripts, channels, tracking, notified };
         restore.take(bytes, &mut databases, &mut tokens, &mut beside).expect("an image");
     }
     databases.pop().flatten().map_or_else(|| Database::new(seed, Timestamp(clock)), |database| *database)

@@ -20,7 +20,8 @@ use xxhash_rust::xxh3::Xxh3;
 use super::large::{Awaited, Queue};
 use super::{
     ABSENT, BesideMut, END, ENDS, EPOCHS, FEED, HAS_TARGET, HAS_TOKEN, IS_RESP3, LARGE, LIBRARY, LISTENER,
-    MAGIC, NOTIFIED, PART, RECORD, SCRIPT, STANDS, TOKENS, VERSION, WAITER, WAS_THERE, WATCH,
+    MAGIC, NOTIFIED, PART, RECORD, SCRIPT, STANDS, TOKENS, TRACKED, TRACKED_EPOCHS, VERSION, WAITER,
+    WAS_THERE, WATCH,
 };
 use crate::database::Database;
 use crate::machine::DATABASES;
@@ -116,13 +117,13 @@ impl Restore {
         match self.buffer[0] {
             PART => self.take_record(header, databases, tokens, beside),
             RECORD | TOKENS | WATCH | WAITER | ABSENT | SCRIPT | LIBRARY | EPOCHS | LISTENER | FEED
-            | NOTIFIED | END
+            | NOTIFIED | TRACKED | TRACKED_EPOCHS | END
                 if !self.large.is_empty() =>
             {
                 Err(wrong("parts of a large value are missing"))
             }
             RECORD | TOKENS | WATCH | WAITER | ABSENT | SCRIPT | LIBRARY | EPOCHS | LISTENER | FEED
-            | NOTIFIED => self.take_record(header, databases, tokens, beside),
+            | NOTIFIED | TRACKED | TRACKED_EPOCHS => self.take_record(header, databases, tokens, beside),
             END => self.take_end(),
             other => Err(wrong(format!("unknown part {other}"))),
         }
@@ -166,9 +167,7 @@ impl Restore {
         let kind = header.get_u8();
         let number = header.get_u8();
         let length = usize::try_from(header.get_u64_le()).map_err(|_| wrong("a record is too long"))?;
-        if matches!(kind, TOKENS | WATCH | ABSENT | SCRIPT | LIBRARY | EPOCHS | LISTENER | FEED | NOTIFIED)
-            && number != 0
-        {
+        if !matches!(kind, RECORD | PART | WAITER) && number != 0 {
             return Err(wrong("tokens, watches, scripts, channels and who is absent belong to no database"));
         }
         let Some(slot) = databases.get_mut(usize::from(number)) else {
@@ -188,9 +187,11 @@ impl Restore {
             ABSENT => reader.absent(beside.waiters),
             SCRIPT => reader.script(beside.scripts),
             LIBRARY => reader.library(beside.scripts),
-            EPOCHS => reader.epochs(beside.channels),
+            EPOCHS => reader.epochs(&mut beside.channels.feeds),
             LISTENER => reader.listener(beside.channels),
-            FEED => reader.feed(beside.channels),
+            FEED => reader.feed(&mut beside.channels.feeds),
+            TRACKED => reader.feed(&mut beside.tracking.feeds),
+            TRACKED_EPOCHS => reader.epochs(&mut beside.tracking.feeds),
             NOTIFIED => reader.notified(beside.notified),
             PART => reader.part(number, slot.as_deref_mut(), &mut self.large),
             _ => {

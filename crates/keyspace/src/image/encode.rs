@@ -7,15 +7,17 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_64_with_seed};
 
 use super::{
     ABSENT, Beside, END, ENDS, EPOCHS, EXPIRES, FEED, HAS_TARGET, HAS_TOKEN, IS_ABSENT, IS_FETCHED, IS_RESP3,
-    LARGE, LIBRARY, LISTENER, MAGIC, NOTIFIED, Part, RECORD, SCRIPT, STANDS, TOKENS, VERSION, WAITER,
-    WAS_THERE, WATCH, kind, large,
+    LARGE, LIBRARY, LISTENER, MAGIC, NOTIFIED, Part, RECORD, SCRIPT, STANDS, TOKENS, TRACKED, TRACKED_EPOCHS,
+    VERSION, WAITER, WAS_THERE, WATCH, kind, large,
 };
-use crate::channels::{Channels, Feed};
+use crate::channels::Channels;
+use crate::feeds::{Feed, Feeds, Item};
 use crate::notifications::Flags;
 use crate::scripts::Scripts;
 use crate::seed::Seed;
 use crate::slot::Object;
 use crate::tokens::Executed;
+use crate::tracking::Tracking;
 use crate::value::{Content, Text};
 use crate::waiters::{Waiter, Waiters};
 use crate::watches::Watches;
@@ -106,6 +108,7 @@ pub(crate) fn beside(beside: &Beside<'_>, out: &mut Part) {
     waiters(beside.waiters, out);
     scripts(beside.scripts, out);
     channels(beside.channels, out);
+    tracking(beside.tracking, out);
     notified(beside.notified, out);
 }
 
@@ -122,21 +125,8 @@ pub(crate) fn notified(flags: Flags, out: &mut Part) {
 
 /// All listeners, and all feeds.
 pub(crate) fn channels(channels: &Channels, out: &mut Part) {
-    let epochs = channels.feeds.epochs();
-    if epochs == 0 {
-        return;
-    }
-    let mut put = |kind: u8, contents: &dyn Fn(&mut BytesMut)| {
-        let digest = record(kind, 0, &mut out.bytes, |out| {
-            let start = out.len();
-            contents(out);
-            xxh3_64_with_seed(&out[start..], kind.into())
-        });
-        out.digest = out.digest.wrapping_add(digest);
-    };
-    put(EPOCHS, &|out| out.put_u64_le(epochs));
     for (listener, names) in channels.interest.listeners() {
-        put(LISTENER, &|out| {
+        put(LISTENER, out, |out| {
             out.put_u128_le(listener.coordinator.0);
             out.put_u64_le(listener.number);
             put_count(names.len(), out);
@@ -146,15 +136,39 @@ pub(crate) fn channels(channels: &Channels, out: &mut Part) {
             }
         });
     }
-    for (coordinator, feed) in channels.feeds.iter() {
-        put(FEED, &|out| {
+    feeds((EPOCHS, FEED), &channels.feeds, out);
+}
+
+/// The feeds of keys that change.
+pub(crate) fn tracking(tracking: &Tracking, out: &mut Part) {
+    feeds((TRACKED_EPOCHS, TRACKED), &tracking.feeds, out);
+}
+
+/// How many feeds have begun, and those that there are.
+fn feeds<T: Item>((begun, kind): (u8, u8), feeds: &Feeds<T>, out: &mut Part) {
+    if feeds.epochs() == 0 {
+        return;
+    }
+    put(begun, out, |out| out.put_u64_le(feeds.epochs()));
+    for (coordinator, feed) in feeds.iter() {
+        put(kind, out, |out| {
             out.put_u128_le(coordinator.0);
             put_feed(feed, out);
         });
     }
 }
 
-fn put_feed(feed: &Feed, out: &mut BytesMut) {
+/// A record of a kind that is hashed as it is.
+fn put(kind: u8, out: &mut Part, contents: impl FnOnce(&mut BytesMut)) {
+    let digest = record(kind, 0, &mut out.bytes, |out| {
+        let start = out.len();
+        contents(out);
+        xxh3_64_with_seed(&out[start..], kind.into())
+    });
+    out.digest = out.digest.wrapping_add(digest);
+}
+
+fn put_feed<T: Item>(feed: &Feed<T>, out: &mut BytesMut) {
     out.put_u64_le(feed.epoch);
     out.put_u64_le(feed.count);
     let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };

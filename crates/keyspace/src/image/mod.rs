@@ -26,6 +26,8 @@
 //!                                                              coordinator is absent
 //!          | 12:u8 0:u8 length:u64 epochs:u64                  how many feeds have begun
 //!          | 13:u8 0:u8 length:u64 classes:u16                 which events are published
+//!          | 14:u8, as 11:u8, of changes                       a feed of keys that change
+//!          | 15:u8, as 12:u8                                   how many of these have begun
 //! entry   := key kind:u8 [expires:u64] [value]                 bit 7 of kind: it expires; bit 6: its value
 //!                                                              is large
 //! value   := integer:i64 | bytes                               kinds 0 and 1: a string
@@ -38,6 +40,7 @@
 //!                                                              if it is kept
 //! watched := db:u8 seen:u8 key                                 bit 0 of seen: it was there; bit 1: unchanged
 //! message := sort:u8 bytes bytes                              its channel, what was said
+//! change  := (`tracking/change.rs`)                            a key that has changed
 //! function := bytes described:u8 bytes flags:u8                its name, and what it says of itself
 //! key, bytes := length:u32 byte*
 //! end     := 2:u8 digest:u64 checksum:u64                      xxh3 of everything before the checksum
@@ -83,11 +86,12 @@ use crate::notifications::Flags;
 use crate::scripts::Scripts;
 use crate::seed::Seed;
 use crate::tokens::Tokens;
+use crate::tracking::Tracking;
 use crate::waiters::Waiters;
 use crate::watches::Watches;
 
 const MAGIC: &[u8; 7] = b"1COPYKS";
-const VERSION: u8 = 7;
+const VERSION: u8 = 8;
 const RECORD: u8 = 1;
 const END: u8 = 2;
 const TOKENS: u8 = 3;
@@ -101,6 +105,8 @@ const LISTENER: u8 = 10;
 const FEED: u8 = 11;
 const EPOCHS: u8 = 12;
 const NOTIFIED: u8 = 13;
+const TRACKED: u8 = 14;
+const TRACKED_EPOCHS: u8 = 15;
 /// What is said of a waiter.
 const IS_RESP3: u8 = 1;
 const ENDS: u8 = 1 << 1;
@@ -132,6 +138,7 @@ pub(crate) struct Beside<'a> {
     pub(crate) waiters: &'a Waiters,
     pub(crate) scripts: &'a Scripts,
     pub(crate) channels: &'a Channels,
+    pub(crate) tracking: &'a Tracking,
     pub(crate) notified: Flags,
 }
 
@@ -141,6 +148,7 @@ pub(crate) struct BesideMut<'a> {
     pub(crate) waiters: &'a mut Waiters,
     pub(crate) scripts: &'a mut Scripts,
     pub(crate) channels: &'a mut Channels,
+    pub(crate) tracking: &'a mut Tracking,
     pub(crate) notified: &'a mut Flags,
 }
 

@@ -23,9 +23,11 @@ use std::time::Instant;
 use onecopy_keyspace::command::{self, catalogue};
 use onecopy_keyspace::rights::{Denial, Request};
 use onecopy_resp::Writer;
+use onecopy_views::Kind as Replication;
 
 use super::databases::Selected;
 use super::session::Session;
+use super::tracking::OPTIMISTIC;
 use super::{Clients, accounting, info};
 use crate::records::{Reason, time_of_day};
 use crate::status::ClientCounters;
@@ -38,7 +40,7 @@ pub(super) use hello::default_user;
 pub(super) use table::{check_subcommand, check_subcommand_of, lookup};
 
 const NO_AUTH: &str = "NOAUTH Authentication required.";
-const SYNTAX: &str = "ERR syntax error";
+pub(super) const SYNTAX: &str = "ERR syntax error";
 const NOT_INTEGER: &str = "ERR value is not an integer or out of range";
 
 /// Answers a request that is not for the data, or that is wrong.
@@ -208,7 +210,12 @@ fn select(
     index: &[u8],
     reply: &mut Writer<'_>,
 ) -> Result<(), String> {
-    selects(clients, session, Selected::find(index, &clients.knowledge.table())?);
+    let table = clients.knowledge.table();
+    let selected = Selected::find(index, &table)?;
+    if session.tracking.is_some() && table.kind(selected.group) == Replication::Optimistic {
+        return Err(OPTIMISTIC.to_owned());
+    }
+    selects(clients, session, selected);
     reply.ok();
     Ok(())
 }

@@ -8,6 +8,7 @@ mod mail;
 mod notifications;
 mod segment;
 mod subscriptions;
+mod tracking;
 mod transactions;
 
 use std::net::SocketAddr;
@@ -28,7 +29,7 @@ use tracing::warn;
 use super::budget::Share;
 use super::databases::Selected;
 use super::ending::Ending;
-use super::mailbox::Mailbox;
+use super::mailbox::Letterbox;
 use super::output::Output;
 use super::queue::Queue;
 use super::session::{Hearing, Peer, Session};
@@ -85,6 +86,8 @@ pub(crate) fn spawn(stream: std::net::TcpStream, address: SocketAddr, id: u64, c
             let _ = connection.run().await;
             connection.leave_subscriptions();
             connection.end_monitoring();
+            connection.end_tracking();
+            connection.letterbox.close();
         }
         counter.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
         clients.register.remove(clients.thread, id);
@@ -114,7 +117,7 @@ struct Connection<'a> {
     policy_number: u64,
     knows_policy: bool,
     /// What it did not ask for, once it may be sent something.
-    mailbox: Option<Arc<Mailbox>>,
+    letterbox: Arc<Letterbox>,
     peer: SocketAddr,
 }
 
@@ -135,10 +138,13 @@ impl<'a> Connection<'a> {
             leaving: false,
             who,
             hearing: Hearing::All,
+            tracking: None,
             in_transaction: false,
         };
         let ending =
             clients.register.with(clients.thread, id, |peer| peer.ending.clone()).unwrap_or_default();
+        let letterbox =
+            clients.register.with(clients.thread, id, |peer| peer.letterbox.clone()).unwrap_or_default();
         let segment = Segment::new(&session);
         let stall = Duration::from_secs(clients.config.limits.output_stall_seconds);
         Self {
@@ -156,7 +162,7 @@ impl<'a> Connection<'a> {
             ending,
             policy_number: clients.policy().number,
             knows_policy: clients.policy().is_known,
-            mailbox: None,
+            letterbox,
             peer: address,
         }
     }
@@ -251,6 +257,7 @@ impl<'a> Connection<'a> {
                     count += 1;
                     let was_authenticated = self.session.authenticated;
                     self.take_request(&request).await?;
+                    self.forget_caching(&request);
                     self.hear().await?;
                     if let Some(waiting) = self.waiting.take() {
                         self.wait(waiting, input).await?;
@@ -320,10 +327,12 @@ impl<'a> Connection<'a> {
                         Ok(())
                     }
                     _ if request.size() > SEGMENT_BYTES_MAX => {
+                        self.keep_apart(spec).await?;
                         self.add_large(spec, request).await;
                         Ok(())
                     }
                     _ => {
+                        self.keep_apart(spec).await?;
                         self.add_to_segment(spec, request.iter());
                         Ok(())
                     }
@@ -352,6 +361,7 @@ impl<'a> Connection<'a> {
                     self.leave_transaction();
                     self.give_up_subscriptions().await?;
                     self.end_monitoring();
+                    self.end_tracking();
                 }
                 if name.eq_ignore_ascii_case(b"monitor") && self.session.authenticated && request.len() == 1 {
                     self.begin_monitoring();

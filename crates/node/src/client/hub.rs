@@ -15,7 +15,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use onecopy_host::{Kind, Reply, Submission};
-use onecopy_keyspace::channels::{Following, Message, Sort};
+use onecopy_keyspace::channels::{Message, Sort};
+use onecopy_keyspace::feeds::Following;
 use onecopy_keyspace::glob;
 use onecopy_keyspace::request::SegmentBuilder;
 use onecopy_views::MAIN;
@@ -23,15 +24,12 @@ use tokio::sync::{oneshot, watch};
 use tracing::{error, warn};
 
 use super::Clients;
-use super::mailbox::{Mail, Mailbox, Position};
+use super::mailbox::{HELD_BYTES_MAX, Mail, Mailbox, Position};
 use crate::data::inbox::Event;
 use crate::data::threads::Client;
 use crate::lock::lock;
 use crate::parameters::OutputLimit;
 
-/// All mailboxes together hold at most so many bytes, where one message counts for each of them; then the
-/// fullest one goes.
-const BYTES_MAX: u64 = 256 << 20;
 /// How many messages are given out between two looks at how much is held.
 const GIVEN_TOGETHER: usize = 256;
 /// A feed that could not be fetched is fetched again after so long.
@@ -149,7 +147,7 @@ impl Hub {
             number += 1;
             listeners.give((epoch, number), message);
         }
-        if self.held.load(Ordering::Relaxed) > BYTES_MAX {
+        if self.held.load(Ordering::Relaxed) > HELD_BYTES_MAX {
             listeners.break_fullest();
         }
         self.position.send_replace((epoch, number));
@@ -213,7 +211,7 @@ async fn fetch(clients: Rc<Clients>) {
                     if followed.is_another {
                         clients.hub.begin_anew(following.epoch);
                     }
-                    clients.hub.give_out(following, followed.messages).await;
+                    clients.hub.give_out(following, followed.items).await;
                 }
                 None => {
                     let begins = reply.slice(..reply.len().min(200)).escape_ascii().to_string();

@@ -130,11 +130,12 @@ fn clients_section(clients: &Clients, _: GroupId, text: &mut String) -> std::fmt
     write!(
         text,
         "connected_clients:{}\r\ncluster_connections:0\r\nmaxclients:{}\r\nclient_recent_max_input_buffer:0\r\n\
-         client_recent_max_output_buffer:0\r\nblocked_clients:{}\r\ntracking_clients:0\r\n\
+         client_recent_max_output_buffer:0\r\nblocked_clients:{}\r\ntracking_clients:{}\r\n\
          clients_in_timeout_table:0\r\nonecopy_pipeline_bytes:{}\r\n",
         clients.register.count(),
         clients.policy().parameters.clients_max,
         clients.register.blocked_count(),
+        clients.caches.counts().clients,
         clients.budget.used(),
     )
 }
@@ -236,6 +237,7 @@ fn stats(clients: &Clients, _: GroupId, text: &mut String) -> std::fmt::Result {
     let counters = &clients.knowledge.data.clients;
     // Those that this node's clients listen to: what all nodes' clients do is known to `PUBSUB`.
     let [channels, patterns, shards] = clients.hub.names();
+    let cached = clients.caches.counts();
     let (bytes_in, bytes_out) =
         (counters.bytes_in.load(Ordering::Relaxed), counters.bytes_out.load(Ordering::Relaxed));
     write!(
@@ -245,12 +247,16 @@ fn stats(clients: &Clients, _: GroupId, text: &mut String) -> std::fmt::Result {
          total_error_replies:{}\r\nexpired_keys:0\r\nevicted_keys:0\r\nevicted_clients:0\r\nkeyspace_hits:0\r\n\
          keyspace_misses:0\r\npubsub_channels:{channels}\r\npubsub_patterns:{patterns}\r\npubsubshard_channels:{shards}\r\n\
          sync_full:0\r\nsync_partial_ok:0\r\nsync_partial_err:0\r\nlatest_fork_usec:0\r\ntotal_forks:0\r\n\
+         tracking_total_keys:{}\r\ntracking_total_items:{}\r\ntracking_total_prefixes:{}\r\n\
          acl_access_denied_auth:{}\r\n",
         counters.accepted.load(Ordering::Relaxed),
         counters.commands.load(Ordering::Relaxed),
         clients.knowledge.records.rate(counters.commands.load(Ordering::Relaxed)),
         counters.rejected.load(Ordering::Relaxed),
         counters.errors.load(Ordering::Relaxed),
+        cached.keys,
+        cached.items,
+        cached.prefixes,
         clients.knowledge.records.denials().wrong_passwords(),
     )
 }

@@ -5,15 +5,22 @@
 //! a gap.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 
+use onecopy_core::GroupId;
 use onecopy_keyspace::channels::Message;
+use onecopy_keyspace::feeds::Item;
+use onecopy_keyspace::tracking::table::Invalidation;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::lock::lock;
 use crate::parameters::OutputLimit;
+
+/// All mailboxes together hold at most so many bytes, where one message counts for each of them; then the
+/// fullest one goes.
+pub(super) const HELD_BYTES_MAX: u64 = 256 << 20;
 
 /// Where something stands in the feed of the node: the epoch, and the number of the message.
 pub(crate) type Position = (u64, u64);
@@ -37,6 +44,12 @@ pub(crate) enum Mail {
     Message(Position, Arc<Message>),
     /// What a monitor is shown.
     Line(Arc<str>),
+    /// Something that the client has cached has changed.
+    Invalid(Invalidation),
+    /// Something has changed that another client has cached, which wants this one to be told.
+    Redirected(Invalidation),
+    /// The client with this id was to be told what has changed, and is not there any more.
+    Undeliverable(u64),
 }
 
 impl Mail {
@@ -46,6 +59,10 @@ impl Mail {
         match self {
             Self::Message(_, message) => message.memory(),
             Self::Line(line) => LINE + line.len() as u64,
+            Self::Invalid(what) | Self::Redirected(what) => {
+                LINE + what.key.as_ref().map_or(0, |key| key.len() as u64)
+            }
+            Self::Undeliverable(_) => LINE,
         }
     }
 }
@@ -108,6 +125,11 @@ impl Mailbox {
         lock(&self.content).bytes
     }
 
+    /// How many bytes all mailboxes of the node hold.
+    pub(super) fn held(&self) -> u64 {
+        self.held.load(Ordering::Relaxed)
+    }
+
     /// Why the connection has to end, if it has to.
     pub(super) fn broken(&self) -> Option<&'static str> {
         lock(&self.content).broken
@@ -115,8 +137,17 @@ impl Mailbox {
 
     /// Takes what came first.
     pub(super) fn take(&self) -> Option<Mail> {
+        self.take_if(|_| true)
+    }
+
+    /// Takes what came first, unless that is a change of this group behind a position.
+    pub(super) fn take_through(&self, group: GroupId, position: Position) -> Option<Mail> {
+        self.take_if(|mail| !matches!(mail, Mail::Invalid(what) if what.is_behind(group, position)))
+    }
+
+    fn take_if(&self, is_wanted: impl Fn(&Mail) -> bool) -> Option<Mail> {
         let mut content = lock(&self.content);
-        let mail = content.all.pop_front()?;
+        let mail = content.all.pop_front_if(|mail| is_wanted(mail))?;
         content.bytes -= mail.bytes();
         self.held.fetch_sub(mail.bytes(), Ordering::Relaxed);
         if !Self::is_over(&content, self.limit.soft_bytes) {
@@ -134,6 +165,46 @@ impl Mailbox {
 impl Drop for Mailbox {
     fn drop(&mut self) {
         self.held.fetch_sub(self.bytes(), Ordering::Relaxed);
+    }
+}
+
+/// Where others find the mailbox of a connection. It has one once somebody wants to send it something.
+#[derive(Debug, Default)]
+pub(crate) struct Letterbox {
+    mailbox: OnceLock<Arc<Mailbox>>,
+    hung: Notify,
+    is_closed: AtomicBool,
+}
+
+impl Letterbox {
+    /// The mailbox, if there is one.
+    pub(super) fn get(&self) -> Option<Arc<Mailbox>> {
+        self.mailbox.get().cloned()
+    }
+
+    /// The mailbox, which is made if there is none.
+    pub(super) fn get_or_hang(&self, make: impl FnOnce() -> Arc<Mailbox>) -> Arc<Mailbox> {
+        let mailbox = self.mailbox.get_or_init(make).clone();
+        self.hung.notify_one();
+        mailbox
+    }
+
+    /// The mailbox, unless the connection is over.
+    pub(super) fn open(&self) -> Option<Arc<Mailbox>> {
+        self.mailbox.get().filter(|_| !self.is_closed.load(Ordering::Relaxed)).cloned()
+    }
+
+    /// The connection is over.
+    pub(super) fn close(&self) {
+        self.is_closed.store(true, Ordering::Relaxed);
+    }
+
+    /// Completes when there may be something new.
+    pub(super) async fn filled(&self) {
+        match self.mailbox.get() {
+            Some(mailbox) => mailbox.filled().await,
+            None => self.hung.notified().await,
+        }
     }
 }
 
@@ -159,7 +230,7 @@ mod tests {
         let taken = || match mailbox.take() {
             Some(Mail::Message(position, message)) => format!("{} {}", position.1, message.payload.len()),
             Some(Mail::Line(line)) => line.to_string(),
-            None => String::new(),
+            _ => String::new(),
         };
         assert_eq!([taken(), taken(), taken(), taken()], ["1 1", "2 2", "shown", ""]);
         assert_eq!(mailbox.bytes(), 0);

@@ -10,6 +10,7 @@
 
 mod accounting;
 pub(crate) mod budget;
+pub(crate) mod caches;
 pub(crate) mod commands;
 pub(crate) mod connection;
 mod databases;
@@ -28,6 +29,7 @@ mod queue;
 pub(crate) mod register;
 pub(crate) mod session;
 mod subscriptions;
+mod tracking;
 pub(crate) mod watched;
 
 use std::cell::RefCell;
@@ -41,6 +43,7 @@ use crate::data::threads::Mailboxes;
 use crate::knowledge::Knowledge;
 use crate::policy::Policy;
 use budget::Budget;
+use caches::Caches;
 use guesses::Guesses;
 use hub::Hub;
 use monitors::Monitors;
@@ -67,6 +70,8 @@ pub(crate) struct Clients {
     pub(crate) lives: Arc<Lives>,
     /// What clients of any thread listen to.
     pub(crate) hub: Arc<Hub>,
+    /// What clients of any thread have cached.
+    pub(crate) caches: Arc<Caches>,
     /// Who is shown what clients of any thread send.
     pub(crate) monitors: Arc<Monitors>,
     /// Who is connected, for `CLIENT LIST`, at any thread.

@@ -7,6 +7,7 @@
 use bytes::{Buf, Bytes};
 use onecopy_core::GroupId;
 use onecopy_host::Kind;
+use onecopy_keyspace::channels::ListenerId;
 use onecopy_keyspace::command::{self, Spec};
 use onecopy_keyspace::request::SegmentBuilder;
 use onecopy_resp::{Version, replies_length};
@@ -34,6 +35,8 @@ pub(crate) struct Queue {
     own_bytes: usize,
     /// Which commands it has.
     tally: Tally,
+    /// If its client caches: the keys that it will have cached.
+    cached: Option<Vec<Bytes>>,
     /// Whether what the client may do matters while it is executed.
     carries_rights: bool,
     /// Something could not be queued, so nothing will be executed.
@@ -49,6 +52,8 @@ pub(crate) struct Finished {
     pub(crate) tally: Tally,
     /// What is for the connection, by its place.
     pub(crate) own: Vec<(u32, Own)>,
+    /// If its client caches: the keys that it will have cached.
+    pub(crate) cached: Option<Vec<Bytes>>,
 }
 
 /// What is for the connection, once the transaction is executed.
@@ -61,18 +66,28 @@ pub(crate) enum Own {
 }
 
 impl Queue {
-    /// An empty one, of a client that has selected this database, and watches something or nothing.
-    pub(crate) fn new(selected: Selected, version: Version, watched: Option<&Watched>) -> Self {
+    /// An empty one, of a client that has selected this database and speaks this protocol, watches something or
+    /// nothing, and caches or does not.
+    pub(crate) fn new(
+        (selected, version): (Selected, Version),
+        watched: Option<&Watched>,
+        client: Option<ListenerId>,
+    ) -> Self {
         let builder = SegmentBuilder::new(selected.local, version).transaction();
         // To end the watch is a write.
         let (builder, kind) = match watched {
             Some(watched) => (builder.watched(watched.id), Kind::Write),
             None => (builder, Kind::Read),
         };
+        let builder = match client {
+            Some(client) => builder.caching(client),
+            None => builder,
+        };
+        let cached = client.map(|_| Vec::new());
         let bound = watched.map(|watched| watched.selected);
         let (own, tally) = (Vec::new(), Tally::default());
         let (own_bytes, carries_rights, is_refused) = (0, false, false);
-        Self { builder, kind, selected, bound, own, own_bytes, tally, carries_rights, is_refused }
+        Self { builder, kind, selected, bound, own, own_bytes, tally, cached, carries_rights, is_refused }
     }
 
     /// How many commands it has.
@@ -99,6 +114,13 @@ impl Queue {
         self.is_refused = true;
         self.builder = SegmentBuilder::new(0, Version::Two);
         (self.own, self.own_bytes) = (Vec::new(), 0);
+    }
+
+    /// These keys will be cached.
+    pub(crate) fn caches(&mut self, keys: impl Iterator<Item = Bytes>) {
+        if let Some(cached) = &mut self.cached {
+            cached.extend(keys);
+        }
     }
 
     /// The database that the next command is for.
@@ -148,7 +170,8 @@ impl Queue {
             self.builder.carry_rights(rights.clone());
         }
         let group = self.bound.unwrap_or(self.selected).group;
-        Finished { group, kind: self.kind, builder: self.builder, tally: self.tally, own: self.own }
+        let Self { kind, builder, tally, own, cached, .. } = self;
+        Finished { group, kind, builder, tally, own, cached }
     }
 }
 
@@ -213,7 +236,7 @@ mod tests {
     fn reads_alone_need_no_log_and_a_watch_does() {
         let selected = Selected::default();
         let kind = |names: &[&str], watched: Option<&Watched>| {
-            let mut queue = Queue::new(selected, Version::Two, watched);
+            let mut queue = Queue::new((selected, Version::Two), watched, None);
             for name in names {
                 let spec = command::lookup(name.as_bytes()).expect("it is one");
                 let builder = queue.data(spec, &Table::default()).expect("one group");

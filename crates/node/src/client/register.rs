@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use onecopy_core::GroupId;
 use onecopy_keyspace::request::WaiterId;
 
+use super::mailbox::Letterbox;
 use super::pause::Pause;
 use super::session::Peer;
 use crate::lock::lock;
@@ -56,6 +57,11 @@ impl Register {
     /// Who waits in the replicated state for a client of any thread, if it waits for something.
     pub(crate) fn blocked(&self, id: u64) -> Option<(GroupId, WaiterId)> {
         (0..self.threads.len()).find_map(|thread| self.lock(thread).get(&id)?.blocked)
+    }
+
+    /// Where the mailbox of a client of any thread is found, if it is connected.
+    pub(crate) fn letterbox(&self, id: u64) -> Option<Arc<Letterbox>> {
+        (0..self.threads.len()).find_map(|thread| Some(self.lock(thread).get(&id)?.letterbox.clone()))
     }
 
     /// How many clients wait for something.

@@ -12,6 +12,8 @@ use onecopy_resp::Version;
 
 use super::databases::Selected;
 use super::ending::Ending;
+use super::mailbox::Letterbox;
+use super::tracking::Tracking;
 
 /// Which replies a client wants to hear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +47,8 @@ pub(crate) struct Session {
     /// Who the client is, once it is authenticated.
     pub(crate) who: Who,
     pub(crate) hearing: Hearing,
+    /// How it caches, if it does.
+    pub(crate) tracking: Option<Box<Tracking>>,
     /// It is between `MULTI` and `EXEC`, or in the middle of the latter.
     pub(crate) in_transaction: bool,
 }
@@ -77,6 +81,16 @@ pub(crate) struct Subscribed {
     pub(crate) shards: usize,
 }
 
+/// How a connection caches, as `CLIENT LIST` shows it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tracks {
+    pub(crate) broadcasts: bool,
+    /// Whom it wants to be told; 0: itself.
+    pub(crate) redirect: u64,
+    /// That one is gone.
+    pub(crate) is_broken: bool,
+}
+
 /// A connection as `CLIENT LIST` shows it.
 #[derive(Clone, Debug)]
 pub(crate) struct Peer {
@@ -106,6 +120,10 @@ pub(crate) struct Peer {
     pub(crate) monitors: bool,
     /// What it listens to.
     pub(crate) subscribed: Subscribed,
+    /// How it caches, if it does.
+    pub(crate) tracks: Option<Tracks>,
+    /// Where others find its mailbox.
+    pub(crate) letterbox: Arc<Letterbox>,
     pub(crate) no_evict: bool,
     pub(crate) no_touch: bool,
     pub(crate) last_command: &'static str,
@@ -140,6 +158,8 @@ impl Peer {
             blocked: None,
             monitors: false,
             subscribed: Subscribed::default(),
+            tracks: None,
+            letterbox: Arc::default(),
             no_evict: false,
             no_touch: false,
             last_command: "",
@@ -152,8 +172,11 @@ impl Peer {
         let flags = [
             (self.monitors, 'O'),
             (self.listens(), 'P'),
-            (self.blocked.is_some(), 'b'),
             (self.queued.is_some(), 'x'),
+            (self.blocked.is_some(), 'b'),
+            (self.tracks.is_some(), 't'),
+            (self.tracks.is_some_and(|tracks| tracks.is_broken), 'R'),
+            (self.tracks.is_some_and(|tracks| tracks.broadcasts), 'B'),
             (self.ending.is_told(), 'A'),
             (self.no_evict, 'e'),
             (self.no_touch, 'T'),
@@ -172,11 +195,12 @@ impl Peer {
         let user = String::from_utf8_lossy(&self.user);
         let version = if self.version == Version::Three { 3 } else { 2 };
         let (library, library_version, commands) = (&self.library, &self.library_version, self.commands);
+        let redirect = self.tracks.map_or_else(|| "-1".to_owned(), |tracks| tracks.redirect.to_string());
         format!(
             "id={id} addr={address} laddr={local} fd={descriptor} name={name} age={age} idle={idle} flags={flags} \
              db={db} sub={} psub={} ssub={} multi={multi} qbuf={input_bytes} qbuf-free=0 argv-mem=0 \
              multi-mem={queued_bytes} rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem={total} events=r cmd={command} \
-             user={user} redir=-1 resp={version} lib-name={library} lib-ver={library_version} tot-cmds={commands}",
+             user={user} redir={redirect} resp={version} lib-name={library} lib-ver={library_version} tot-cmds={commands}",
             self.subscribed.channels, self.subscribed.patterns, self.subscribed.shards,
         )
     }

@@ -24,6 +24,11 @@ impl Lives {
         Self { threads, next: AtomicU64::new(1) }
     }
 
+    /// How many threads there are.
+    pub(crate) fn threads(&self) -> usize {
+        self.threads.len()
+    }
+
     /// The life of a thread.
     pub(crate) fn of(&self, thread: usize) -> Incarnation {
         self.threads[thread]

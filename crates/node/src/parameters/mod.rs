@@ -41,6 +41,8 @@ pub(crate) struct Parameters {
     pub(crate) tracks_latency: bool,
     pub(crate) percentiles: Vec<f64>,
     pub(crate) denials_max: usize,
+    /// So many keys may be known that clients have cached; 0: any number.
+    pub(crate) tracked_keys_max: usize,
     /// Whether new users may use all channels.
     pub(crate) channels_too: bool,
 }
@@ -68,6 +70,7 @@ impl Parameters {
             tracks_latency: text("latency-tracking") == "yes",
             percentiles: shape::percentiles(&text("latency-tracking-info-percentiles")).unwrap_or_default(),
             denials_max: size("acllog-max-len"),
+            tracked_keys_max: size("tracking-table-max-keys"),
             channels_too: text("acl-pubsub-default") == "allchannels",
         }
     }

@@ -244,7 +244,7 @@ pub(crate) static PARAMETERS: &[Parameter] = &[
     parameter("tls-session-cache-size", Integer(0, I32_MAX), "20480", Refused, "there is no TLS yet"),
     parameter("tls-session-cache-timeout", Integer(0, I32_MAX), "300", Refused, "there is no TLS yet"),
     parameter("tls-session-caching", Flag, "yes", Refused, "there is no TLS yet"),
-    parameter("tracking-table-max-keys", Integer(0, i64::MAX), "1000000", Ignored, "clients' caches are not tracked yet"),
+    parameter("tracking-table-max-keys", Integer(0, i64::MAX), "1000000", Applies, "each node"),
     parameter("unixsocket", Text, "", Fixed, "said by the settings of each node"),
     parameter("unixsocketperm", Text, "0", Fixed, "said by the settings of each node"),
     parameter("zset-max-listpack-entries", Integer(0, i64::MAX), "128", Ignored, "what OBJECT ENCODING answers follows Redis' defaults"),

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use super::{others, runtime};
 use crate::archive::Archive;
 use crate::client::budget::Budget;
+use crate::client::caches::Caches;
 use crate::client::guesses::Guesses;
 use crate::client::hub::Hub;
 use crate::client::monitors::Monitors;
@@ -51,6 +52,7 @@ pub(super) struct Shared {
     pub(super) lives: Arc<Lives>,
     pub(super) guesses: Arc<Guesses>,
     pub(super) hub: Arc<Hub>,
+    pub(super) caches: Arc<Caches>,
     pub(super) monitors: Arc<Monitors>,
     pub(super) budget: Arc<Budget>,
     pub(super) replies: Arc<Budget>,
@@ -110,6 +112,7 @@ impl DataThread {
                 lives: self.shared.lives,
                 guesses: self.shared.guesses,
                 hub: self.shared.hub,
+                caches: self.shared.caches,
                 monitors: self.shared.monitors,
                 thread: self.thread,
                 mailboxes: mailboxes.clone(),

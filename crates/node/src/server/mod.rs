@@ -153,6 +153,7 @@ impl Server {
             lives: Arc::new(Lives::begin(count)),
             guesses: Arc::default(),
             hub: Arc::default(),
+            caches: Arc::default(),
             monitors: Arc::default(),
             budget: Arc::new(Budget::new(config.limits.pipeline_bytes)),
             replies: Arc::new(Budget::new(config.limits.pipeline_bytes)),

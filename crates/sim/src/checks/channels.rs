@@ -46,7 +46,7 @@ impl Channels {
             Step::Leave { listener } => {
                 self.listening.remove(&Listener { coordinator, number: listener });
             }
-            Step::Listen { .. } => {}
+            Step::Listen { .. } | Step::Follow { .. } => {}
         }
     }
 

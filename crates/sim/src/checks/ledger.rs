@@ -9,7 +9,6 @@ use onecopy_core::parts::SILENT_MS;
 use onecopy_core::payload::{self, Batch};
 use onecopy_core::{BatchId, Entry, EntryId, GroupId, Incarnation, Index, NodeId, Timestamp};
 
-use crate::channels;
 use crate::checks::channels::Channels;
 use crate::checks::own::Own;
 use crate::checks::waits::Waits;
@@ -274,8 +273,7 @@ impl Ledger {
         if let Action::Channels(step) = op.action {
             // Somebody who waits and was sent away, since its coordinator was out of touch for long, comes
             // again. What it is given stays where it is until it says that it was heard.
-            let waits = matches!(step, channels::Step::Listen { .. });
-            if op.executed.is_some() && !waits {
+            if op.executed.is_some() && !step.waits() {
                 violated(CHECKER, format!("operation {id} is executed twice, the second time at {index}"));
             }
             op.executed = Some((index, State::default()));

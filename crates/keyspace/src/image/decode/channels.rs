@@ -1,4 +1,5 @@
-//! Reading what an image has of channels: who listens, what was not heard, and which events are published.
+//! Reading what an image has of channels, and of other feeds: who listens, what was not heard, and which
+//! events are published.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -9,13 +10,14 @@ use onecopy_resp::Version;
 
 use super::super::{IS_ABSENT, IS_FETCHED};
 use super::Reader;
-use crate::channels::{Channels, Feed, ListenerId, Message, Sort};
+use crate::channels::{Channels, ListenerId, Sort};
+use crate::feeds::{Feed, Feeds, Item};
 use crate::notifications::Flags;
 use crate::waiters::{Address, WaiterId};
 
 impl Reader<'_> {
-    pub(super) fn epochs(mut self, channels: &mut Channels) -> Result<(), &'static str> {
-        channels.feeds.restore_epochs(u64::from_le_bytes(self.fixed()?));
+    pub(super) fn epochs<T: Item>(mut self, feeds: &mut Feeds<T>) -> Result<(), &'static str> {
+        feeds.restore_epochs(u64::from_le_bytes(self.fixed()?));
         if self.rest.is_empty() { Ok(()) } else { Err("a record is longer than its contents") }
     }
 
@@ -36,7 +38,7 @@ impl Reader<'_> {
         if self.rest.is_empty() { Ok(()) } else { Err("a record is longer than its contents") }
     }
 
-    pub(super) fn feed(mut self, channels: &mut Channels) -> Result<(), &'static str> {
+    pub(super) fn feed<T: Item>(mut self, feeds: &mut Feeds<T>) -> Result<(), &'static str> {
         let coordinator = Incarnation(u128::from_le_bytes(self.fixed()?));
         let mark = (u64::from_le_bytes(self.fixed()?), u64::from_le_bytes(self.fixed()?));
         let [flags] = self.fixed()?;
@@ -60,12 +62,12 @@ impl Reader<'_> {
         let (count, mut rest) = (self.u32()?, Bytes::copy_from_slice(self.rest));
         let mut queue = VecDeque::new();
         for _ in 0..count {
-            queue.push_back(Arc::new(Message::take(&mut rest).ok_or("a message that makes no sense")?));
+            queue.push_back(Arc::new(T::take(&mut rest).ok_or("something in a feed that makes no sense")?));
         }
         if !rest.is_empty() {
             return Err("a record is longer than its contents");
         }
-        match channels.feeds.restore(coordinator, Feed::restored(mark, queue, waiting, absent)) {
+        match feeds.restore(coordinator, Feed::restored(mark, queue, waiting, absent)) {
             true => Ok(()),
             false => Err("a feed comes twice, or knows a time that has not come"),
         }

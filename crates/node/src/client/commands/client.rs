@@ -7,6 +7,7 @@ use onecopy_resp::Writer;
 use super::{SYNTAX, help, lower, misfit, parse};
 use crate::client::Clients;
 use crate::client::session::{Hearing, Peer, Session};
+use crate::client::tracking::{self, NOT_TRACKED};
 
 /// `CLIENT subcommand …`
 pub(super) fn client(
@@ -44,6 +45,16 @@ pub(super) fn client(
             reply.verbatim(lines.as_bytes());
         }
         (b"kill", options) => kill(clients, session, options, reply)?,
+        (b"caching", [mode]) => {
+            session.tracking.as_mut().ok_or(NOT_TRACKED)?.caching(mode)?;
+            reply.ok();
+        }
+        (b"getredir", []) => reply.integer(tracking::redirect(session.tracking.as_deref())),
+        (b"trackinginfo", []) => {
+            let tracks = clients.register.with(clients.thread, session.id, |peer| peer.tracks).flatten();
+            let is_broken = tracks.is_some_and(|tracks| tracks.is_broken);
+            tracking::describe(session.tracking.as_deref(), is_broken, reply);
+        }
         (b"pause", [timeout, options @ ..]) => {
             let length = parse::<i64>(timeout).ok_or("ERR timeout is not an integer or out of range")?;
             let length = u64::try_from(length).map_err(|_| "ERR timeout is negative")?;

@@ -59,10 +59,6 @@ const DIFFERENCES: &[(&str, &str)] = &[
 
 /// What is not there, and why; a command stands for its subcommands.
 const ABSENT: &[(&str, &str)] = &[
-    ("client|caching", "clients' caches are not tracked yet"),
-    ("client|getredir", "clients' caches are not tracked yet"),
-    ("client|tracking", "clients' caches are not tracked yet"),
-    ("client|trackinginfo", "clients' caches are not tracked yet"),
     ("cluster", "clients see one server, whichever node they ask"),
     ("migrate", "not yet"),
     ("module", "no modules are loaded"),

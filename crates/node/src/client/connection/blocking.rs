@@ -21,6 +21,7 @@ use tokio::sync::oneshot;
 
 use super::mail::WRITTEN_TOGETHER;
 use super::segment::{Segment, push_bit_by_bit};
+use super::tracking::keys;
 use super::{Connection, READ_BYTES};
 use crate::client::Clients;
 use crate::client::commands::parse;
@@ -40,6 +41,8 @@ pub(super) struct Waiting {
     group: GroupId,
     waiter: WaiterId,
     segment: Bytes,
+    /// The keys that its client may have cached by it.
+    cached: Vec<Bytes>,
 }
 
 impl Connection<'_> {
@@ -52,12 +55,14 @@ impl Connection<'_> {
         let mut builder = SegmentBuilder::new(selected.local, self.session.version).waiting(waiter);
         push_bit_by_bit(&mut builder, request).await;
         let segment = builder.finish().freeze();
-        self.waiting = Some(Waiting { group: selected.group, waiter, segment });
+        let args: Vec<&[u8]> = request.iter().collect();
+        let cached = if self.tracks(spec) { keys(spec, &args).collect() } else { Vec::new() };
+        self.waiting = Some(Waiting { group: selected.group, waiter, segment, cached });
     }
 
     /// Waits for the answer. `input` is what the client has sent behind the command.
     pub(super) async fn wait(&mut self, waiting: Waiting, input: &mut BytesMut) -> std::io::Result<()> {
-        let Waiting { group, waiter, segment } = waiting;
+        let Waiting { group, waiter, segment, cached } = waiting;
         self.relieve().await?;
         let (reply, mut answered) = oneshot::channel();
         let client = Client { thread: self.clients.thread, reply };
@@ -91,6 +96,9 @@ impl Connection<'_> {
                 }
                 self.complain(&explain(&failure));
             }
+        }
+        if left.is_none() {
+            self.end_waiting(group, cached).await;
         }
         left.map_or(Ok(()), Err)
     }

@@ -40,6 +40,7 @@ impl Connection<'_> {
                 }
                 Err(error) => Err(error),
             },
+            "client" if is(1, "tracking") => self.set_tracking(&args[2..]).await,
             "client" if is(1, "unblock") => {
                 self.unblock(&args[2..]).await?;
                 self.note_own(began.elapsed(), args);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Connection;
+use super::tracking::{write_broken, write_invalid, write_redirected};
 use crate::client::hub;
 use crate::client::mailbox::{Mail, Mailbox};
 
@@ -14,7 +15,7 @@ impl Connection<'_> {
     pub(super) fn mailbox(&mut self) -> Arc<Mailbox> {
         let clients = self.clients;
         let limit = || clients.policy().parameters.output.pubsub;
-        self.mailbox.get_or_insert_with(|| clients.hub.mailbox(limit())).clone()
+        self.letterbox.get_or_hang(|| clients.hub.mailbox(limit()))
     }
 
     /// Moves mail to what is written, until there are so many bytes. Whether there may be more.
@@ -22,13 +23,25 @@ impl Connection<'_> {
     /// # Errors
     /// The connection has to end.
     pub(super) fn take_mail(&mut self, bytes_max: usize) -> std::io::Result<bool> {
-        let Some(mailbox) = &self.mailbox else { return Ok(false) };
+        self.take_mail_while(bytes_max, Mailbox::take)
+    }
+
+    /// The same, of what comes first that is `taken`.
+    pub(super) fn take_mail_while(
+        &mut self,
+        bytes_max: usize,
+        taken: impl Fn(&Mailbox) -> Option<Mail>,
+    ) -> std::io::Result<bool> {
+        let Some(mailbox) = self.letterbox.get() else { return Ok(false) };
         if let Some(why) = mailbox.broken() {
             hub::complain(self.session.address, why);
             return Err(std::io::ErrorKind::ConnectionAborted.into());
         }
         while self.output.len() < bytes_max {
-            let Some(mail) = mailbox.take() else { return Ok(false) };
+            let Some(mail) = taken(&mailbox) else { return Ok(false) };
+            if let Mail::Undeliverable(_) = mail {
+                self.redirect_is_broken();
+            }
             let mut writer = self.output.writer(self.session.version);
             match (mail, &self.subscriptions) {
                 (Mail::Line(line), _) => writer.simple(&line),
@@ -37,20 +50,20 @@ impl Connection<'_> {
                 }
                 // It listens to nothing any more.
                 (Mail::Message(..), None) => {}
+                (Mail::Invalid(what), _) => write_invalid(&what, &mut writer),
+                (Mail::Redirected(what), subscriptions) => {
+                    write_redirected(&what, subscriptions.is_some(), &mut writer);
+                }
+                (Mail::Undeliverable(id), _) => write_broken(id, &mut writer),
             }
         }
         Ok(true)
     }
 
-    /// Completes when there may be mail to take; never, if nothing can come.
+    /// Completes when there may be mail to take.
     pub(super) fn mail(&self) -> impl Future<Output = ()> + use<> {
-        let mailbox = self.mailbox.clone();
-        async move {
-            match mailbox {
-                Some(mailbox) => mailbox.filled().await,
-                None => std::future::pending().await,
-            }
-        }
+        let letterbox = self.letterbox.clone();
+        async move { letterbox.filled().await }
     }
 
     /// `MONITOR`
@@ -63,7 +76,7 @@ impl Connection<'_> {
 
     /// Is shown nothing any more.
     pub(super) fn end_monitoring(&mut self) {
-        if self.mailbox.is_some() {
+        if self.letterbox.get().is_some() {
             self.clients.monitors.remove(self.session.id);
             self.clients.register.with(self.clients.thread, self.session.id, |peer| peer.monitors = false);
         }

@@ -9,6 +9,7 @@ use onecopy_resp::Request;
 use onecopy_views::Kind as Replication;
 use tokio::sync::oneshot;
 
+use super::tracking::keys;
 use super::{Connection, READ_BYTES_MAX, REPLY_BYTES_WANTED, SEGMENT_COMMANDS_MAX};
 use crate::client::accounting::{self, Tally};
 use crate::client::databases::localised;
@@ -24,12 +25,26 @@ pub(super) struct Segment {
     pub(super) kind: Kind,
     /// Which commands it has.
     pub(super) tally: Tally,
+    /// If its client caches: the keys that it will have cached.
+    pub(super) cached: Option<Vec<Bytes>>,
 }
 
 impl Segment {
     pub(super) fn new(session: &Session) -> Self {
         let builder = SegmentBuilder::new(session.selected.local, session.version);
-        Self { builder, kind: Kind::Read, tally: Tally::default() }
+        match &session.tracking {
+            None => Self::plain(builder, Kind::Read, Tally::default()),
+            Some(tracking) => {
+                let builder = builder.caching(tracking.client(session.selected.group));
+                let cached = Some(Vec::new());
+                Self { cached, ..Self::plain(builder, Kind::Read, Tally::default()) }
+            }
+        }
+    }
+
+    /// One from which nothing gets into a cache.
+    pub(super) fn plain(builder: SegmentBuilder, kind: Kind, tally: Tally) -> Self {
+        Self { builder, kind, tally, cached: None }
     }
 }
 
@@ -67,7 +82,8 @@ impl Connection<'_> {
         self.submit().await?;
         let mut reply = Bytes::new();
         for (group, _) in table.databases() {
-            let mut segment = Segment { kind: Kind::Write, ..Segment::new(&self.session) };
+            let builder = SegmentBuilder::new(self.session.selected.local, self.session.version);
+            let mut segment = Segment::plain(builder, Kind::Write, Tally::default());
             segment.builder.push(request.iter());
             match self.ask(group, segment).await? {
                 Reply::Done { reply: done, .. } => reply = done,
@@ -82,6 +98,7 @@ impl Connection<'_> {
                 break;
             }
         }
+        self.end_waiting(self.session.selected.group, Vec::new()).await;
         self.output.push(reply);
         Ok(())
     }
@@ -107,11 +124,24 @@ impl Connection<'_> {
 
     pub(super) fn add_to_segment<'b>(&mut self, spec: &'static Spec, args: impl Iterator<Item = &'b [u8]>) {
         self.count_command(spec);
+        if !self.tracks(spec) {
+            return self.segment.builder.push(args);
+        }
+        let args: Vec<&[u8]> = args.collect();
+        if let Some(cached) = &mut self.segment.cached {
+            cached.extend(keys(spec, &args));
+        }
         self.segment.builder.push(args);
     }
 
     pub(super) async fn add_large(&mut self, spec: &'static Spec, request: &Request<'_>) {
         self.count_command(spec);
+        if self.tracks(spec) {
+            let args: Vec<&[u8]> = request.iter().collect();
+            if let Some(cached) = &mut self.segment.cached {
+                cached.extend(keys(spec, &args));
+            }
+        }
         push_bit_by_bit(&mut self.segment.builder, request).await;
     }
 
@@ -159,7 +189,11 @@ impl Connection<'_> {
 
     /// Hands in a segment, and waits for what becomes of it.
     pub(super) async fn ask(&mut self, group: GroupId, segment: Segment) -> std::io::Result<Reply> {
-        let Segment { builder, kind, tally } = segment;
+        let Segment { builder, kind, tally, cached } = segment;
+        let asked = match cached {
+            Some(keys) => Some(self.begin_asking((group, kind), &keys, builder.replies()).await),
+            None => None,
+        };
         let segment = builder.finish().freeze();
         let (began, body) = (std::time::Instant::now(), segment.clone());
         self.share.resize(segment.len());
@@ -173,7 +207,10 @@ impl Connection<'_> {
             answered.await.map_err(|_| std::io::Error::from(std::io::ErrorKind::ConnectionAborted))?;
         let replies = if let Reply::Done { reply, .. } = &answer { Some(reply) } else { None };
         accounting::executed(self.clients, &self.session, &tally, began.elapsed(), &body, replies);
-        Ok(answer)
+        match asked {
+            Some(asked) => self.end_asking(asked, answer).await,
+            None => Ok(answer),
+        }
     }
 
     /// Learns from the size of the replies how many commands the next segment should take.

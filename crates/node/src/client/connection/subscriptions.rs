@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use onecopy_host::{Kind, Reply, Submission};
-use onecopy_keyspace::channels::{Sort, marked};
+use onecopy_keyspace::channels::Sort;
 use onecopy_keyspace::command::{self, Spec, catalogue};
+use onecopy_keyspace::feeds::marked;
 use onecopy_keyspace::request::SegmentBuilder;
 use onecopy_resp::{Request, Version};
 use onecopy_views::MAIN;
@@ -230,7 +231,7 @@ impl Connection<'_> {
     ) -> std::io::Result<Result<Position, Failure>> {
         let mut builder = SegmentBuilder::new(0, Version::Two).listening(number);
         builder.push(std::iter::once(spec.name.as_bytes()).chain(names.iter().map(AsRef::as_ref)));
-        Ok(match self.ask(MAIN, Segment { builder, kind: Kind::Write, tally: Tally::of(spec) }).await? {
+        Ok(match self.ask(MAIN, Segment::plain(builder, Kind::Write, Tally::of(spec))).await? {
             Reply::Done { reply, .. } => marked(&reply).ok_or_else(|| {
                 let error = String::from_utf8_lossy(&reply);
                 Failure { error: error.trim_start_matches('-').trim_end().to_owned(), is_uncertain: false }
@@ -253,7 +254,7 @@ impl Connection<'_> {
         let mut builder = SegmentBuilder::new(0, self.session.version);
         builder.push(request.iter());
         let kind = if spec.name == "pubsub" { Kind::Read } else { Kind::Write };
-        match self.ask(MAIN, Segment { builder, kind, tally: Tally::of(spec) }).await? {
+        match self.ask(MAIN, Segment::plain(builder, kind, Tally::of(spec))).await? {
             Reply::Done { reply, .. } => self.output.push(reply),
             failure => self.fail(&explain(&failure))?,
         }
@@ -265,7 +266,7 @@ impl Connection<'_> {
         let Some(number) = self.subscriptions.as_ref().map(|subscriptions| subscriptions.number) else {
             return Ok(());
         };
-        let segment = Segment { builder: endings(number), kind: Kind::Write, tally: Tally::default() };
+        let segment = Segment::plain(endings(number), Kind::Write, Tally::default());
         if let Reply::Done { reply, .. } = self.ask(MAIN, segment).await?
             && let Some(position) = marked(&reply)
         {

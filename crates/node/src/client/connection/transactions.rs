@@ -8,17 +8,19 @@ use onecopy_keyspace::TRANSACTION_COMMANDS_MAX;
 use onecopy_keyspace::command::{self, Spec};
 use onecopy_keyspace::request::SegmentBuilder;
 use onecopy_resp::Request;
-use onecopy_views::MAIN;
+use onecopy_views::{Kind as Replication, MAIN};
 use tokio::sync::oneshot;
 
 use super::segment::{Segment, push_bit_by_bit};
 use super::subscriptions::{is_about_channels, is_about_subscriptions};
+use super::tracking::keys;
 use super::{Connection, OWN_REPLY_BYTES_MAX, is_for_data};
 use crate::client::accounting::Tally;
 use crate::client::commands;
-use crate::client::databases::{OUT_OF_RANGE, localised, spans};
+use crate::client::databases::{OUT_OF_RANGE, Selected, localised, spans};
 use crate::client::failure::explain;
 use crate::client::queue::{Filling, Finished, Own, Queue, is_executed};
+use crate::client::tracking::OPTIMISTIC;
 use crate::client::watched::Watched;
 use crate::data::inbox::Event;
 use crate::data::threads::Client;
@@ -35,7 +37,8 @@ impl Connection<'_> {
         let error = match spec.name {
             "multi" => {
                 let (selected, version) = (self.session.selected, self.session.version);
-                let queue = Queue::new(selected, version, self.watched.as_ref());
+                let client = self.session.tracking.as_ref().map(|it| it.client(selected.group));
+                let queue = Queue::new((selected, version), self.watched.as_ref(), client);
                 self.queue = Some(Box::new(queue));
                 self.show_queue(spec);
                 self.output.writer(version).ok();
@@ -82,6 +85,7 @@ impl Connection<'_> {
                 if spec.name == "reset" {
                     self.give_up_subscriptions().await?;
                     self.end_monitoring();
+                    self.end_tracking();
                 }
                 return self.answer(&request.iter().collect::<Vec<_>>()).await;
             }
@@ -107,6 +111,7 @@ impl Connection<'_> {
     /// Puts a command into the queue.
     async fn enqueue(&mut self, spec: &'static Spec, request: &Request<'_>) -> Result<(), String> {
         let bytes_max = self.clients.config.limits.command_bytes;
+        let tracks = self.tracks(spec);
         let Some(queue) = &mut self.queue else { return Ok(()) };
         if queue.is_refused() {
             return Ok(());
@@ -119,7 +124,23 @@ impl Connection<'_> {
         }
         let table = self.clients.knowledge.table();
         match spec.name {
+            "select" if self.session.tracking.is_some() => {
+                let number = request.get(1).unwrap_or_default();
+                if Selected::find(number, &table)
+                    .is_ok_and(|it| table.kind(it.group) == Replication::Optimistic)
+                {
+                    return Err(OPTIMISTIC.to_owned());
+                }
+                queue.select(number, &table);
+            }
             "select" => queue.select(request.get(1).unwrap_or_default(), &table),
+            "client" if request.get(1).is_some_and(|word| word.eq_ignore_ascii_case(b"caching")) => {
+                // It is for what is queued behind it; what is wrong with it is said when it is answered.
+                if let Some(tracking) = &mut self.session.tracking {
+                    let _ = tracking.caching(request.get(2).unwrap_or_default());
+                }
+                queue.own(request.iter().map(<[u8]>::to_vec).collect());
+            }
             name if commands::lookup(name.as_bytes()).is_some() || !is_for_data(spec, request) => {
                 queue.own(request.iter().map(<[u8]>::to_vec).collect());
             }
@@ -144,6 +165,9 @@ impl Connection<'_> {
                     Err(error) if error != OUT_OF_RANGE => return Err(error),
                     args => args.unwrap_or_default(),
                 };
+                if tracks {
+                    queue.caches(keys(spec, &request.iter().collect::<Vec<_>>()));
+                }
                 let builder = queue.data(spec, &table)?;
                 match args {
                     Some(args) => builder.push(args.iter().map(Vec::as_slice)),
@@ -167,8 +191,8 @@ impl Connection<'_> {
             return Ok(());
         }
         let finished = queue.finish(self.session.who.rights.as_ref());
-        let Finished { group, kind, builder, tally, own } = finished;
-        let outcome = self.ask(group, Segment { builder, kind, tally }).await?;
+        let Finished { group, kind, builder, tally, own, cached } = finished;
+        let outcome = self.ask(group, Segment { builder, kind, tally, cached }).await?;
         if matches!(outcome, Reply::Done { .. }) {
             // It has ended with the transaction.
             self.watched = None;
@@ -222,10 +246,7 @@ impl Connection<'_> {
         }
         let mut builder = SegmentBuilder::new(selected.local, self.session.version).watched(watched.id);
         builder.push(request.iter());
-        match self
-            .ask(selected.group, Segment { builder, kind: Kind::Write, tally: Tally::default() })
-            .await?
-        {
+        match self.ask(selected.group, Segment::plain(builder, Kind::Write, Tally::default())).await? {
             Reply::Done { reply, .. } => {
                 if !is_first || reply.first() != Some(&b'-') {
                     self.watched = Some(watched);

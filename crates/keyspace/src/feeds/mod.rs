@@ -1,13 +1,37 @@
-//! What was published for the listeners of each coordinator, and has not been fetched.
+//! Feeds: what the nodes are to hear of what entries do, and have not fetched yet.
+//!
+//! There is a feed for each coordinator that wants to hear of something: of what is published
+//! ([`channels`](crate::channels)), or of keys that change ([`tracking`](crate::tracking)). A node fetches its
+//! feed with a command that is parked while there is nothing, and that says how much was heard; only that is
+//! gone then. So whatever becomes of an answer, and whoever is primary, nothing is lost and nothing doubled.
+//!
+//! A feed that cannot be kept begins anew, in a later *epoch*: whoever fetches it hears that something is
+//! missing (rule `NoSilentGap`).
+
+mod fetched;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use bytes::{BufMut, Bytes};
 use onecopy_core::segments::NOT_EXECUTED;
 use onecopy_core::{Incarnation, Output, Rule, Rules, Timestamp};
 
-use super::message::{self, Message};
+pub use fetched::{Followed, Following, marked};
+
 use crate::waiters::{ABSENT_MS, Address};
+
+/// What a feed is made of.
+pub trait Item: Sized {
+    /// About how many bytes it occupies.
+    fn memory(&self) -> u64;
+
+    /// Appends it to an answer, or an image.
+    fn put(&self, out: &mut impl BufMut);
+
+    /// Takes one off the front.
+    fn take(bytes: &mut Bytes) -> Option<Self>;
+}
 
 /// What is in all feeds together occupies at most so many bytes, and at most a quarter of what the whole
 /// state may; and one message more.
@@ -22,18 +46,18 @@ const FEED_COST: u64 = 256;
 pub(crate) struct Mark {
     /// Which feed of its coordinator it is.
     pub(crate) epoch: u64,
-    /// How many messages have been put into it.
+    /// How many items have been put into it.
     pub(crate) count: u64,
 }
 
-/// The messages for one coordinator.
+/// What is for one coordinator.
 #[derive(Clone, Debug)]
-pub(crate) struct Feed {
+pub(crate) struct Feed<T> {
     pub(crate) epoch: u64,
-    /// How many messages have ever been put into it. That is the number of the last one.
+    /// How many items have ever been put into it. That is the number of the last one.
     pub(crate) count: u64,
     /// Those that may not have been heard yet: what is fetched stays until the next fetch says that it was.
-    pub(crate) queue: VecDeque<Arc<Message>>,
+    pub(crate) queue: VecDeque<Arc<T>>,
     /// Who fetches, and in which epoch it knows the feed.
     pub(crate) waiting: Option<(Address, u64)>,
     /// Since when nobody knows whether the coordinator is there.
@@ -42,10 +66,10 @@ pub(crate) struct Feed {
     bytes: u64,
 }
 
-/// All feeds.
-#[derive(Debug, Default)]
-pub(crate) struct Feeds {
-    feeds: BTreeMap<Incarnation, Feed>,
+/// All feeds of one kind.
+#[derive(Debug)]
+pub(crate) struct Feeds<T> {
+    feeds: BTreeMap<Incarnation, Feed<T>>,
     /// How many feeds have begun.
     epochs: u64,
     /// What all of it occupies.
@@ -58,18 +82,46 @@ pub(crate) struct Feeds {
     outputs: Vec<Output>,
 }
 
-impl Feeds {
-    pub(super) fn memory(&self) -> u64 {
+impl<T> Default for Feeds<T> {
+    fn default() -> Self {
+        Self {
+            feeds: BTreeMap::new(),
+            epochs: 0,
+            memory: 0,
+            ready: BTreeSet::new(),
+            broken: BTreeSet::new(),
+            outputs: Vec::new(),
+        }
+    }
+}
+
+impl<T: Item> Feeds<T> {
+    pub(crate) fn memory(&self) -> u64 {
         self.memory
     }
 
-    pub(super) fn due(&self) -> Option<Timestamp> {
+    /// Whether nobody wants to hear of anything.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.feeds.is_empty()
+    }
+
+    /// Where the feed of a coordinator stands, if there is one.
+    pub(crate) fn known(&self, coordinator: Incarnation) -> Option<Mark> {
+        self.feeds.get(&coordinator).map(|feed| Mark { epoch: feed.epoch, count: feed.count })
+    }
+
+    /// Those that have one.
+    pub(crate) fn coordinators(&self) -> Vec<Incarnation> {
+        self.feeds.keys().copied().collect()
+    }
+
+    pub(crate) fn due(&self) -> Option<Timestamp> {
         let absent = self.feeds.values().filter_map(|feed| feed.absent).min();
         absent.map(|since| Timestamp(since.0.saturating_add(ABSENT_MS)))
     }
 
     /// The feed of a coordinator, which begins if there is none.
-    fn feed(&mut self, coordinator: Incarnation) -> &mut Feed {
+    fn feed(&mut self, coordinator: Incarnation) -> &mut Feed<T> {
         self.feeds.entry(coordinator).or_insert_with(|| {
             self.epochs += 1;
             self.memory += FEED_COST;
@@ -79,13 +131,13 @@ impl Feeds {
     }
 
     /// Where the feed of a coordinator stands.
-    pub(super) fn mark(&mut self, coordinator: Incarnation) -> Mark {
+    pub(crate) fn mark(&mut self, coordinator: Incarnation) -> Mark {
         let feed = self.feed(coordinator);
         Mark { epoch: feed.epoch, count: feed.count }
     }
 
     /// Puts a message into a feed. If there is no room, the fullest feed breaks.
-    pub(super) fn put(&mut self, coordinator: Incarnation, message: Arc<Message>, memory_max: u64) {
+    pub(crate) fn put(&mut self, coordinator: Incarnation, message: Arc<T>, memory_max: u64) {
         let bytes_max = if memory_max == 0 { BYTES_MAX } else { BYTES_MAX.min(memory_max / 4) };
         let held: u64 = self.feeds.values().map(|feed| feed.bytes).sum();
         if held >= bytes_max {
@@ -102,7 +154,7 @@ impl Feeds {
     }
 
     /// Has the feeds begin anew for which there was no room.
-    pub(super) fn take_broken(&mut self, rules: Rules) -> Vec<Incarnation> {
+    pub(crate) fn take_broken(&mut self, rules: Rules) -> Vec<Incarnation> {
         let broken: Vec<Incarnation> = std::mem::take(&mut self.broken).into_iter().collect();
         broken.into_iter().filter(|coordinator| self.begin_anew(*coordinator, rules)).collect()
     }
@@ -127,11 +179,11 @@ impl Feeds {
     /// A coordinator fetches its feed, of which it has heard so much. If it was fetching already, that is
     /// answered without anything. If it has not heard everything that is gone from the feed, that is of no
     /// use to it, and breaks.
-    pub(super) fn listen(&mut self, address: Address, heard: Mark) {
+    pub(crate) fn listen(&mut self, address: Address, heard: Mark) {
         let coordinator = address.batch.coordinator;
         let feed = self.feed(coordinator);
         if let Some((before, _)) = feed.waiting.replace((address, heard.epoch)) {
-            let nothing = message::fetched(feed.epoch, feed.gone() + 1, []).into();
+            let nothing = fetched::response::<T>(feed.epoch, feed.gone() + 1, []).into();
             self.outputs.push(Output { to: before.batch, response: nothing });
         }
         self.ready.insert(coordinator);
@@ -148,7 +200,7 @@ impl Feeds {
     }
 
     /// Gives those who fetch what there is for them.
-    pub(super) fn outputs(&mut self) -> Vec<Output> {
+    pub(crate) fn outputs(&mut self) -> Vec<Output> {
         for coordinator in std::mem::take(&mut self.ready) {
             let Some(feed) = self.feeds.get_mut(&coordinator) else { continue };
             let is_news = |known: u64| known != feed.epoch || !feed.queue.is_empty();
@@ -158,19 +210,19 @@ impl Feeds {
             let Some((address, known)) = feed.waiting.take_if(|(_, known)| is_news(*known)) else { continue };
             // Whoever knows another feed has to hear first that this is one.
             let given = if known == feed.epoch { feed.first_together() } else { Vec::new() };
-            let response = message::fetched(feed.epoch, feed.gone() + 1, given).into();
+            let response = fetched::response(feed.epoch, feed.gone() + 1, given).into();
             self.outputs.push(Output { to: address.batch, response });
         }
         std::mem::take(&mut self.outputs)
     }
 
-    pub(super) fn absent(&mut self, clock: Timestamp, is_absent: &dyn Fn(Incarnation) -> bool) {
+    pub(crate) fn absent(&mut self, clock: Timestamp, is_absent: &dyn Fn(Incarnation) -> bool) {
         for (_, feed) in self.feeds.iter_mut().filter(|(coordinator, _)| is_absent(**coordinator)) {
             feed.absent.get_or_insert(clock);
         }
     }
 
-    pub(super) fn present(&mut self, coordinator: Incarnation) {
+    pub(crate) fn present(&mut self, coordinator: Incarnation) {
         if let Some(feed) = self.feeds.get_mut(&coordinator)
             && feed.absent.take().is_some()
         {
@@ -179,9 +231,9 @@ impl Feeds {
     }
 
     /// Ends the feeds of those who have been absent for too long. Whose listeners end.
-    pub(super) fn end_absent(&mut self, rules: Rules, clock: Timestamp) -> Vec<Incarnation> {
+    pub(crate) fn end_absent(&mut self, rules: Rules, clock: Timestamp) -> Vec<Incarnation> {
         let is_over =
-            |feed: &Feed| feed.absent.is_some_and(|since| since.0.saturating_add(ABSENT_MS) <= clock.0);
+            |feed: &Feed<T>| feed.absent.is_some_and(|since| since.0.saturating_add(ABSENT_MS) <= clock.0);
         let over = self.feeds.iter().filter(|(_, feed)| is_over(feed)).map(|(coordinator, _)| *coordinator);
         let over: Vec<Incarnation> = over.collect();
         if rules.hold(Rule::NoSilentGap) {
@@ -196,7 +248,7 @@ impl Feeds {
     }
 
     /// Ends the feeds of coordinators that are gone for good. Whose listeners end.
-    pub(super) fn retain(&mut self, is_known: &dyn Fn(Incarnation) -> bool) -> Vec<Incarnation> {
+    pub(crate) fn retain(&mut self, is_known: &dyn Fn(Incarnation) -> bool) -> Vec<Incarnation> {
         let gone: Vec<Incarnation> =
             self.feeds.keys().copied().filter(|coordinator| !is_known(*coordinator)).collect();
         gone.iter().for_each(|coordinator| self.end(*coordinator));
@@ -213,13 +265,24 @@ impl Feeds {
         }
     }
 
+    /// A coordinator does not want to hear of anything any more. Whoever fetches it, should there be somebody
+    /// after all, hears of an epoch that no feed has.
+    pub(crate) fn leave(&mut self, coordinator: Incarnation) {
+        let Some(feed) = self.feeds.remove(&coordinator) else { return };
+        self.memory -= feed.bytes + FEED_COST;
+        if let Some((address, _)) = feed.waiting {
+            let response = fetched::response::<T>(0, 1, []).into();
+            self.outputs.push(Output { to: address.batch, response });
+        }
+    }
+
     /// How many feeds have begun.
     pub(crate) fn epochs(&self) -> u64 {
         self.epochs
     }
 
     /// All feeds, by their coordinators.
-    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = (Incarnation, &Feed)> {
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = (Incarnation, &Feed<T>)> {
         self.feeds.iter().map(|(coordinator, feed)| (*coordinator, feed))
     }
 
@@ -229,7 +292,7 @@ impl Feeds {
     }
 
     /// Puts a feed of an image in its place. Whether it may be there.
-    pub(crate) fn restore(&mut self, coordinator: Incarnation, feed: Feed) -> bool {
+    pub(crate) fn restore(&mut self, coordinator: Incarnation, feed: Feed<T>) -> bool {
         let bytes = feed.queue.iter().map(|message| message.memory()).sum();
         let is_known = feed.epoch <= self.epochs && feed.queue.len() as u64 <= feed.count;
         self.memory += FEED_COST + bytes;
@@ -237,12 +300,12 @@ impl Feeds {
     }
 }
 
-impl Feed {
+impl<T: Item> Feed<T> {
     /// The first messages, as many as are fetched together.
-    fn first_together(&self) -> Vec<&Message> {
+    fn first_together(&self) -> Vec<&T> {
         let mut bytes = 0;
         let messages = self.queue.iter().map(AsRef::as_ref);
-        let is_enough = |message: &&Message| {
+        let is_enough = |message: &&T| {
             let has_room = bytes < FETCHED_TOGETHER;
             bytes += message.memory();
             has_room
@@ -258,7 +321,7 @@ impl Feed {
     /// A feed of an image.
     pub(crate) fn restored(
         (epoch, count): (u64, u64),
-        queue: VecDeque<Arc<Message>>,
+        queue: VecDeque<Arc<T>>,
         waiting: Option<(Address, u64)>,
         absent: Option<Timestamp>,
     ) -> Self {
