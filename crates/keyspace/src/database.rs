@@ -238,16 +238,28 @@ impl Database {
 
     /// Puts something at a spot, whatever is there.
     pub(crate) fn put(&mut self, spot: Spot, key: &[u8], new: New<'_>, expires: Option<Timestamp>) {
+        let old = self.exchange(spot, key, new, expires);
+        old.into_iter().for_each(|old| self.trash.put(old));
+    }
+
+    /// The same; returns what was there, if it lay beside its key.
+    pub(crate) fn exchange(
+        &mut self,
+        spot: Spot,
+        key: &[u8],
+        new: New<'_>,
+        expires: Option<Timestamp>,
+    ) -> Option<Value> {
         let Spot { slot, hash, .. } = spot;
         let memory_after = match &new {
             New::Text(text) => memory_of(key, Content::Text(*text), expires.is_some()),
             New::Value(value) => memory_of(key, value.content(), expires.is_some()),
         };
         let memory_before = self.object(spot).map_or(0, |object| object.memory());
+        let mut old = None;
         let position = if let Some(position) = spot.position {
             self.before_change(slot, position);
-            let old = self.run_mut(slot).replace(slot % RUN, position, key, new);
-            old.into_iter().for_each(|old| self.trash.put(old));
+            old = self.run_mut(slot).replace(slot % RUN, position, key, new);
             position
         } else {
             self.before_change(slot, usize::MAX);
@@ -257,6 +269,7 @@ impl Database {
         };
         self.put_expiry(slot, position, expires);
         self.memory = self.memory + memory_after - memory_before;
+        old
     }
 
     /// Lets `change` have the value at a spot, if it is one that lies beside: a collection, or a long string.
@@ -300,8 +313,8 @@ impl Database {
         Some((beside.or(text)?, expires))
     }
 
-    /// Removes what is at a spot; if something was there, what of it lay beside its key.
-    fn take_beside(&mut self, spot: Spot) -> Option<Option<Value>> {
+    /// Removes what is at a spot; if something was there, what of it lay beside its key, which is not freed.
+    pub(crate) fn take_beside(&mut self, spot: Spot) -> Option<Option<Value>> {
         let (Spot { slot, hash, .. }, position) = (spot, spot.position?);
         self.memory -= self.object(spot)?.memory();
         let last = self.slot(slot)?.len() - 1;
