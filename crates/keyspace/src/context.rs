@@ -23,6 +23,21 @@ use crate::waiters::Waits;
 use crate::watches::WatchId;
 pub(crate) use random::Random;
 
+/// The commands that are no use of the keys that they look at, as in Redis.
+const NO_USE: &[&str] = &[
+    "debug",
+    "exists",
+    "expiretime",
+    "memory",
+    "object",
+    "pexpiretime",
+    "pttl",
+    "randomkey",
+    "scan",
+    "ttl",
+    "type",
+];
+
 /// The keyspace, to read from.
 #[derive(Clone, Copy)]
 pub(crate) struct View<'a> {
@@ -36,9 +51,17 @@ pub(crate) struct View<'a> {
     pub(crate) budget: Budget<'a>,
     /// What scripts may do, as the request says it; all if it says nothing.
     pub(crate) rights: Option<&'a [u8]>,
+    /// It is a command that only reads: it is counted how many keys are there.
+    pub(crate) is_read: bool,
 }
 
 impl<'a> View<'a> {
+    /// A command begins, of a connection whose commands are no use of their keys, or are.
+    pub(crate) fn begin(&self, spec: &Spec, is_blind: bool) {
+        let is_use = spec.name == "touch" || !is_blind && !NO_USE.contains(&spec.name);
+        self.keyspace.observer.begin(is_use);
+    }
+
     /// The time that decides what has expired.
     pub(crate) fn clock(&self) -> Timestamp {
         self.keyspace.clock
@@ -51,8 +74,17 @@ impl<'a> View<'a> {
 
     /// A key's object.
     pub(crate) fn object(&self, key: &[u8]) -> Option<Object<'a>> {
+        let found = self.find(key);
+        if self.is_read {
+            self.keyspace.counts.read(found.is_some());
+        }
+        found
+    }
+
+    fn find(&self, key: &[u8]) -> Option<Object<'a>> {
         let database = self.database()?;
         let spot = database.locate_hashed(self.hashed, key);
+        self.keyspace.observer.looked_up(self.db, database, spot, self.now);
         database.object(spot).filter(|object| !object.is_expired(self.clock()))
     }
 
@@ -101,7 +133,15 @@ impl<'a> Context<'a> {
     /// The same, to read from.
     pub(crate) fn view(&self) -> View<'_> {
         let (db, hashed, now) = (self.db, self.hashed, self.keyspace.clock);
-        View { keyspace: self.keyspace, db, hashed, now, budget: self.budget(), rights: self.rights }
+        View {
+            keyspace: self.keyspace,
+            db,
+            hashed,
+            now,
+            budget: self.budget(),
+            rights: self.rights,
+            is_read: false,
+        }
     }
 
     /// The time of the entry.
@@ -118,7 +158,7 @@ impl<'a> Context<'a> {
     /// The same, for a part of a command that may need more memory than the command as such.
     pub(crate) fn admit_growth(&self) -> Outcome {
         let is_full = self.apply.is_full(self.keyspace.memory());
-        if is_full { Err(CommandError::OutOfMemory) } else { Ok(()) }
+        if is_full && self.keyspace.lacks_room(self.apply) { Err(CommandError::OutOfMemory) } else { Ok(()) }
     }
 
     /// Lets go of a part of a value that was taken out: if it is large, it is freed bit by bit.
@@ -153,8 +193,14 @@ impl<'a> Context<'a> {
 
     /// Where a key is, or would be.
     pub(crate) fn locate(&mut self, key: &[u8]) -> Spot {
-        let hashed = self.hashed;
-        self.database_mut().locate_hashed(hashed, key)
+        let (hashed, db) = (self.hashed, self.db);
+        let spot = self.database_mut().locate_hashed(hashed, key);
+        if self.keyspace.observer.is_on()
+            && let Some(database) = self.keyspace.database(db)
+        {
+            self.keyspace.observer.looked_up(db, database, spot, self.keyspace.clock);
+        }
+        spot
     }
 
     /// What is at a spot, if it has not expired.

@@ -15,13 +15,16 @@
 //! ([`Database::advance`]), the keys that expire by that are counted; they are removed later, a few with each
 //! entry, in an order that depends on nothing but slots and positions.
 
+mod drawing;
 mod imaging;
 mod spot;
 
 use onecopy_core::{Budget, Timestamp};
 
+pub(crate) use self::drawing::Place;
 use self::imaging::Imaging;
 pub(crate) use self::spot::{Hashed, Spot};
+use crate::eviction::Mark;
 use crate::seed::Seed;
 use crate::slot::blocks::BLOCK;
 use crate::slot::deadlines::{Bits, Deadlines, NEVER};
@@ -62,6 +65,8 @@ pub(crate) struct Database {
     /// Large values that were removed.
     trash: Trash,
     imaging: Option<Box<Imaging>>,
+    /// The mark of new keys, if somebody wants to know when keys are used.
+    fresh: Option<Mark>,
 }
 
 impl Database {
@@ -81,6 +86,7 @@ impl Database {
             memory: 0,
             trash: Trash::default(),
             imaging: None,
+            fresh: None,
         };
         database.advance(clock, Budget::ENDLESS);
         database
@@ -265,7 +271,9 @@ impl Database {
             self.before_change(slot, usize::MAX);
             self.occupied.put(slot, true);
             self.length += 1;
-            self.run_mut(slot).insert(slot % RUN, hash, key, new)
+            let position = self.run_mut(slot).insert(slot % RUN, hash, key, new);
+            self.mark_new(slot, position);
+            position
         };
         self.put_expiry(slot, position, expires);
         self.memory = self.memory + memory_after - memory_before;
