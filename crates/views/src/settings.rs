@@ -37,17 +37,18 @@ impl Settings {
         self.get(MAXMEMORY)?.parse().ok()
     }
 
-    /// What goes where there is no room, and how that is found out, as far as it is set.
+    /// What goes where there is no room, and how that is found out, if any of it is set.
     #[must_use]
-    pub fn eviction(&self) -> Eviction {
+    pub fn eviction(&self) -> Option<Eviction> {
         let number = |name, default| self.get(name).and_then(|text| text.parse().ok()).unwrap_or(default);
         let default = Eviction::default();
-        Eviction {
+        let names = ["maxmemory-policy", "maxmemory-samples", "lfu-log-factor", "lfu-decay-time"];
+        names.iter().any(|name| self.get(name).is_some()).then(|| Eviction {
             policy: self.get("maxmemory-policy").and_then(Policy::named).unwrap_or_default(),
             samples: number("maxmemory-samples", default.samples),
             lfu_log_factor: number("lfu-log-factor", default.lfu_log_factor),
             lfu_decay_minutes: number("lfu-decay-time", default.lfu_decay_minutes),
-        }
+        })
     }
 
     /// All of them, by name.

@@ -79,6 +79,7 @@ pub struct Group<M> {
     memory_set: Option<u64>,
     /// What goes where there is no room; whether the machine observes for that.
     eviction: Eviction,
+    eviction_set: Option<Eviction>,
     observes: bool,
     /// How much there was when an entry was made to let something go, and when the next one is.
     memory_over: u64,
@@ -154,7 +155,8 @@ impl<M: StateMachine> Group<M> {
             applied_time: base.time,
             memory_max: settings.memory_max,
             memory_set: None,
-            eviction: Eviction::default(),
+            eviction: settings.eviction,
+            eviction_set: None,
             observes: false,
             memory_over: 0,
             next_room: now,

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use onecopy_core::payload::Header;
 use onecopy_core::{Eviction, Instant, Need, StateMachine, Timestamp};
 
-use super::{Group, GroupObserver};
+use super::Group;
 
 /// If there is nothing to let go of, it is looked for again no earlier.
 const SEARCH_INTERVAL: Duration = Duration::from_secs(1);
@@ -28,18 +28,23 @@ impl<M: StateMachine> Group<M> {
         self.memory_beside = bytes;
     }
 
-    /// What goes where there is no room. Entries made from now on say so.
-    pub fn set_eviction(&mut self, eviction: Eviction) {
-        self.eviction = eviction;
+    /// What goes where there is no room, if that is set for the cluster. Entries made from now on say so.
+    pub fn set_eviction(&mut self, set: Option<Eviction>) {
+        self.eviction_set = set;
+    }
+
+    fn eviction(&self) -> Eviction {
+        self.eviction_set.unwrap_or(self.eviction)
     }
 
     /// The machine observes what the policy wants to know. A machine that is new is told as well.
     pub(super) fn observe(&mut self, clock: Timestamp) {
-        let evicts = self.eviction.policy.evicts();
+        let eviction = self.eviction();
+        let evicts = eviction.policy.evicts();
         if (evicts || self.observes)
             && let Some(state) = self.state.here_mut()
         {
-            state.observe(self.eviction, clock);
+            state.observe(eviction, clock);
             self.observes = evicts;
         }
     }
@@ -54,7 +59,7 @@ impl<M: StateMachine> Group<M> {
 
     /// What an entry says, in which there are so many bytes of commands.
     pub(super) fn header(&mut self, bytes: usize) -> Header {
-        let (memory_max, policy) = (self.memory_max(), self.eviction.policy);
+        let (memory_max, policy) = (self.memory_max(), self.eviction().policy);
         let absent = self.parked.absent();
         let victims = if policy.evicts() { self.victims(bytes) } else { Bytes::new() };
         Header { memory_max, groups: self.groups, absent, policy, victims }
@@ -75,7 +80,7 @@ impl<M: StateMachine> Group<M> {
     fn is_over(&self) -> bool {
         let max = self.memory_max();
         let is_over = |state: &onecopy_core::Replicated<M>| max > 0 && state.memory() > max;
-        self.eviction.policy.evicts() && self.state.here().is_some_and(is_over)
+        self.eviction().policy.evicts() && self.state.here().is_some_and(is_over)
     }
 
     /// When a primary that has nothing else to do makes an entry, so that something goes.

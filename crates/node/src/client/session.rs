@@ -45,6 +45,8 @@ pub(crate) struct Session {
     /// Who the client is, once it is authenticated.
     pub(crate) who: Who,
     pub(crate) hearing: Hearing,
+    /// What it asks for is no use of the keys.
+    pub(crate) no_touch: bool,
     /// It is between `MULTI` and `EXEC`, or in the middle of the latter.
     pub(crate) in_transaction: bool,
 }

@@ -29,6 +29,7 @@ pub(super) struct Segment {
 impl Segment {
     pub(super) fn new(session: &Session) -> Self {
         let builder = SegmentBuilder::new(session.selected.local, session.version);
+        let builder = if session.no_touch { builder.untouching() } else { builder };
         Self { builder, kind: Kind::Read, tally: Tally::default() }
     }
 }
