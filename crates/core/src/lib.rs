@@ -34,6 +34,7 @@
 //! | [`segments`] | how the requests of several clients share one batch |
 //! | [`footprint`] | which keys a request touches |
 //! | [`budget`] | how a machine that executes something long lets others have their turn |
+//! | [`eviction`] | how a machine that is full makes room |
 //! | [`machine`] | the determinism contract of a replicated state machine |
 //! | [`session`] | exactly once: what was executed is not executed again |
 //! | [`replicated`] | a machine with its sessions and the digest by which replicas compare themselves |
@@ -44,6 +45,7 @@
 pub mod budget;
 pub mod chunks;
 pub mod entry;
+pub mod eviction;
 pub mod footprint;
 pub mod id;
 pub mod log;
@@ -63,6 +65,7 @@ pub mod view;
 
 pub use budget::{Budget, Pause, Slices};
 pub use entry::{Entry, EntryId};
+pub use eviction::{Eviction, Need, Policy};
 pub use footprint::Footprint;
 pub use id::{BatchId, BootNumber, Epoch, GroupId, Incarnation, Index, NodeId, Term, ViewNumber};
 pub use log::Log;

@@ -6,6 +6,7 @@ use rand_chacha::rand_core::SeedableRng;
 use serde::{Deserialize, Serialize};
 
 use crate::budget::Budget;
+use crate::eviction::{Eviction, Need, Policy};
 use crate::footprint::Footprint;
 use crate::id::{BatchId, Incarnation, Index};
 use crate::time::Timestamp;
@@ -24,6 +25,10 @@ pub struct ApplyContext<'a> {
     pub memory_max: u64,
     /// What is replicated beside the machine, such as remembered answers, occupies so many bytes: they count.
     pub memory_beside: u64,
+    /// What goes where there is no room for a command that needs memory.
+    pub policy: Policy,
+    /// What goes first, as the primary's machine has [named](StateMachine::victims) it.
+    pub victims: &'a [u8],
     /// The body, if nothing else needs its memory: it came in [parts](crate::parts).
     pub own_body: Option<&'a Bytes>,
     /// Which batch it is. Whatever is not a batch cannot be [parked](crate::segments::PARKED).
@@ -46,7 +51,8 @@ impl ApplyContext<'_> {
     #[must_use]
     pub fn new(index: Index, time: Timestamp, seed: u64) -> Self {
         let (memory_max, memory_beside, own_body, batch) = (0, 0, None, None);
-        Self { index, time, seed, memory_max, memory_beside, own_body, batch, budget: Budget::ENDLESS }
+        let (policy, victims, budget) = (Policy::NoEviction, &[][..], Budget::ENDLESS);
+        Self { index, time, seed, memory_max, memory_beside, policy, victims, own_body, batch, budget }
     }
 
     /// Whether a machine that occupies so many bytes may not grow.
@@ -206,6 +212,18 @@ pub trait StateMachine: 'static {
     /// giving memory back. Returns whether there is more of it. Called between entries.
     fn tidy(&mut self) -> bool {
         false
+    }
+
+    /// Observes from now on what is used, as this wants it. What is observed is no part of the state.
+    fn observe(&mut self, eviction: Eviction, now: Timestamp) {
+        let _ = (eviction, now);
+    }
+
+    /// At the primary, before an entry is made: what should go first if there is no room when it is executed,
+    /// in the machine's own encoding. Every copy finds it in the context of the entry.
+    fn victims(&mut self, need: Need) -> Bytes {
+        let _ = need;
+        Bytes::new()
     }
 
     /// About how many bytes the state occupies. The same at every replica.

@@ -5,11 +5,13 @@
 //!
 //! ```text
 //! payload := ε                                        a no-op
-//!          | flags:u8 (memory_max:u64)? (groups:u32)? (count:u32 coordinator:u128*)? batch*
+//!          | flags:u8 (memory_max:u64)? (groups:u32)? (count:u32 coordinator:u128*)?
+//!            (policy:u8 length:u32 victim*)? batch*
 //!                                                     bit 1 of flags: there is a memory limit
 //!                                                     bit 2: the primary's node has several groups
 //!                                                     bit 3: all coordinators are absent
 //!                                                     bit 4: these coordinators are absent
+//!                                                     bit 5: there is an eviction policy
 //! batch   := coordinator:u128 sequence:u64 done_below:u64 length:u32 (at:u32 of:u32)?
 //!            (count:u32 heard:u64*)? body
 //! ```
@@ -20,6 +22,7 @@
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 
+use crate::eviction::Policy;
 use crate::id::{BatchId, Incarnation};
 
 /// Bit 0 once said that the memory of the primary was full. It is never used again.
@@ -27,6 +30,7 @@ const MEMORY_LIMITED: u8 = 1 << 1;
 const SEVERAL_GROUPS: u8 = 1 << 2;
 const ALL_ABSENT: u8 = 1 << 3;
 const SOME_ABSENT: u8 = 1 << 4;
+const EVICTS: u8 = 1 << 5;
 const BATCH_HEADER: usize = 16 + 8 + 8 + 4;
 /// Bits of the length.
 const IS_PART: u32 = 1 << 31;
@@ -90,12 +94,18 @@ pub struct Header {
     pub groups: u32,
     /// Who may be gone.
     pub absent: Absent,
+    /// What goes where there is no room.
+    pub policy: Policy,
+    /// What goes first, if there is a policy, in the encoding of the state machine: what the primary takes
+    /// for the least used.
+    pub victims: Bytes,
 }
 
 impl Default for Header {
     /// No limit, and no other group.
     fn default() -> Self {
-        Self { memory_max: 0, groups: 1, absent: Absent::Nobody }
+        let (policy, victims) = (Policy::NoEviction, Bytes::new());
+        Self { memory_max: 0, groups: 1, absent: Absent::Nobody, policy, victims }
     }
 }
 
@@ -125,7 +135,8 @@ impl Builder {
             Absent::Everybody => ALL_ABSENT,
             Absent::These(_) => SOME_ABSENT,
         };
-        buffer.put_u8(memory_limited | several_groups | absent);
+        let evicts = if header.policy.evicts() { EVICTS } else { 0 };
+        buffer.put_u8(memory_limited | several_groups | absent | evicts);
         if memory_limited > 0 {
             buffer.put_u64_le(header.memory_max);
         }
@@ -135,6 +146,11 @@ impl Builder {
         if let Absent::These(coordinators) = &header.absent {
             buffer.put_u32_le(coordinators.len() as u32);
             coordinators.iter().for_each(|coordinator| buffer.put_u128_le(coordinator.0));
+        }
+        if evicts > 0 {
+            buffer.put_u8(header.policy.number());
+            buffer.put_u32_le(header.victims.len() as u32);
+            buffer.put_slice(&header.victims);
         }
         Self { buffer }
     }
@@ -183,7 +199,7 @@ impl Builder {
 pub fn decode(payload: &Bytes) -> Result<(Header, Batches), PayloadError> {
     let mut rest = payload.clone();
     let flags = if rest.has_remaining() { rest.get_u8() } else { 0 };
-    if flags & !(MEMORY_LIMITED | SEVERAL_GROUPS | ALL_ABSENT | SOME_ABSENT) != 0 {
+    if flags & !(MEMORY_LIMITED | SEVERAL_GROUPS | ALL_ABSENT | SOME_ABSENT | EVICTS) != 0 {
         return Err(PayloadError { at: 0 });
     }
     let mut header = Header::default();
@@ -201,6 +217,11 @@ pub fn decode(payload: &Bytes) -> Result<(Header, Batches), PayloadError> {
         let ids =
             ids.chunks_exact(16).filter_map(|id| Some(Incarnation(u128::from_le_bytes(id.try_into().ok()?))));
         header.absent = Absent::These(ids.collect());
+    }
+    if flags & EVICTS != 0 {
+        let policy = rest.try_get_u8().ok().and_then(Policy::numbered);
+        header.policy = policy.ok_or_else(|| cut_short(&rest))?;
+        header.victims = take_numbers(&mut rest, 1).ok_or_else(|| cut_short(&rest))?;
     }
     Ok((header, Batches { rest, total: payload.len() }))
 }
@@ -291,7 +312,9 @@ mod tests {
     fn what_goes_in_comes_out() {
         let these = Absent::These(vec![Incarnation(7), Incarnation(1 << 90)]);
         for absent in [Absent::Nobody, Absent::Everybody, these] {
-            let header = Header { memory_max: 7 << 30, groups: 1_000, absent };
+            let victims = Bytes::from_static(b"victims");
+            let policy = Policy::VolatileLfu;
+            let header = Header { memory_max: 7 << 30, groups: 1_000, absent, policy, victims };
             let mut builder = Builder::new(header.clone());
             let made = [
                 batch(1, b"one"),
@@ -331,6 +354,9 @@ mod tests {
         assert_eq!(decode(&Bytes::from_static(&[2, 0, 0])).unwrap_err(), PayloadError { at: 1 });
         let cut_short = Bytes::from_static(&[6, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
         assert_eq!(decode(&cut_short).unwrap_err(), PayloadError { at: 9 });
+        for unknown in [&[32, 9, 0, 0, 0, 0], &[32, 1, 9, 0, 0, 0]] {
+            assert!(decode(&Bytes::copy_from_slice(unknown)).is_err());
+        }
         let more_than_there_are = Bytes::from_static(&[16, 255, 255, 255, 255, 0]);
         assert_eq!(decode(&more_than_there_are).unwrap_err(), PayloadError { at: 5 });
     }

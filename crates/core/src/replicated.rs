@@ -12,6 +12,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::budget::Budget;
 use crate::entry::Entry;
+use crate::eviction::{Eviction, Need};
 use crate::id::{BatchId, Index};
 use crate::machine::{ApplyContext, Output, Place, RestoreError, StateMachine};
 use crate::parts::{Outline, Parts, Taken};
@@ -125,6 +126,16 @@ impl<M: StateMachine> Replicated<M> {
         self.side.sessions.memory() + self.parts.memory()
     }
 
+    /// See [`StateMachine::observe`].
+    pub fn observe(&mut self, eviction: Eviction, now: Timestamp) {
+        self.machine.observe(eviction, now);
+    }
+
+    /// See [`StateMachine::victims`].
+    pub fn victims(&mut self, need: Need) -> Bytes {
+        self.machine.victims(need)
+    }
+
     /// See [`StateMachine::tidy`].
     pub fn tidy(&mut self) -> bool {
         self.machine.tidy()
@@ -151,6 +162,8 @@ impl<M: StateMachine> Replicated<M> {
             seed: entry.seed,
             memory_max: header.memory_max,
             memory_beside: self.memory_beside(),
+            policy: header.policy,
+            victims: &header.victims,
             own_body: None,
             batch: None,
             budget,

@@ -64,6 +64,8 @@ pub enum Rule {
     AtomicTransactions,
     /// A script that is stopped leaves nothing: what it had written is undone.
     StoppedScripts,
+    /// Eviction: what goes to make room is what the entry names, or what its own random numbers draw.
+    EvictWhatIsNamed,
     /// `WATCH`: a transaction is executed only if no key that it watches has changed.
     WatchedKeys,
     /// What a parked command was given is remembered until its coordinator has heard it.
@@ -145,7 +147,7 @@ pub enum Rule {
 
 impl Rule {
     /// The rules that a cluster lives by, in the order of the documentation.
-    pub const ALL: [Self; 53] = [
+    pub const ALL: [Self; 54] = [
         Self::AllBackupsFirst,
         Self::OnlyThePrimary,
         Self::NoOldPrimaries,
@@ -173,6 +175,7 @@ impl Rule {
         Self::OnceTokens,
         Self::AtomicTransactions,
         Self::StoppedScripts,
+        Self::EvictWhatIsNamed,
         Self::WatchedKeys,
         Self::KeepWhatIsGiven,
         Self::ServeThePresent,

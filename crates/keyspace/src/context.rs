@@ -5,6 +5,8 @@
 
 mod random;
 
+use std::ops::Range;
+
 use onecopy_core::{ApplyContext, Budget, StateMachine, Timestamp};
 
 use crate::command::Spec;
@@ -16,10 +18,25 @@ use crate::pieces::{copy, lengthen};
 use crate::seed::Seed;
 use crate::slot::{INLINE_MAX, New, Object};
 use crate::steps::PIECE;
-use crate::value::{Content, Text, Typed, Value};
+use crate::value::{Content, Edit, List, Text, Typed, Undo, Value};
 use crate::waiters::Waits;
 use crate::watches::WatchId;
 pub(crate) use random::Random;
+
+/// The commands that are no use of the keys that they look at, as in Redis.
+const NO_USE: &[&str] = &[
+    "debug",
+    "exists",
+    "expiretime",
+    "memory",
+    "object",
+    "pexpiretime",
+    "pttl",
+    "randomkey",
+    "scan",
+    "ttl",
+    "type",
+];
 
 /// The keyspace, to read from.
 #[derive(Clone, Copy)]
@@ -34,9 +51,17 @@ pub(crate) struct View<'a> {
     pub(crate) budget: Budget<'a>,
     /// What scripts may do, as the request says it; all if it says nothing.
     pub(crate) rights: Option<&'a [u8]>,
+    /// It is a command that only reads: it is counted how many keys are there.
+    pub(crate) is_read: bool,
 }
 
 impl<'a> View<'a> {
+    /// A command begins, of a connection whose commands are no use of their keys, or are.
+    pub(crate) fn begin(&self, spec: &Spec, is_blind: bool) {
+        let is_use = spec.name == "touch" || !is_blind && !NO_USE.contains(&spec.name);
+        self.keyspace.observer.begin(is_use);
+    }
+
     /// The time that decides what has expired.
     pub(crate) fn clock(&self) -> Timestamp {
         self.keyspace.clock
@@ -49,8 +74,17 @@ impl<'a> View<'a> {
 
     /// A key's object.
     pub(crate) fn object(&self, key: &[u8]) -> Option<Object<'a>> {
+        let found = self.find(key);
+        if self.is_read {
+            self.keyspace.counts.read(found.is_some());
+        }
+        found
+    }
+
+    fn find(&self, key: &[u8]) -> Option<Object<'a>> {
         let database = self.database()?;
         let spot = database.locate_hashed(self.hashed, key);
+        self.keyspace.observer.looked_up(self.db, database, spot, self.now);
         database.object(spot).filter(|object| !object.is_expired(self.clock()))
     }
 
@@ -99,7 +133,15 @@ impl<'a> Context<'a> {
     /// The same, to read from.
     pub(crate) fn view(&self) -> View<'_> {
         let (db, hashed, now) = (self.db, self.hashed, self.keyspace.clock);
-        View { keyspace: self.keyspace, db, hashed, now, budget: self.budget(), rights: self.rights }
+        View {
+            keyspace: self.keyspace,
+            db,
+            hashed,
+            now,
+            budget: self.budget(),
+            rights: self.rights,
+            is_read: false,
+        }
     }
 
     /// The time of the entry.
@@ -116,7 +158,7 @@ impl<'a> Context<'a> {
     /// The same, for a part of a command that may need more memory than the command as such.
     pub(crate) fn admit_growth(&self) -> Outcome {
         let is_full = self.apply.is_full(self.keyspace.memory());
-        if is_full { Err(CommandError::OutOfMemory) } else { Ok(()) }
+        if is_full && self.keyspace.lacks_room(self.apply) { Err(CommandError::OutOfMemory) } else { Ok(()) }
     }
 
     /// Lets go of a part of a value that was taken out: if it is large, it is freed bit by bit.
@@ -151,8 +193,14 @@ impl<'a> Context<'a> {
 
     /// Where a key is, or would be.
     pub(crate) fn locate(&mut self, key: &[u8]) -> Spot {
-        let hashed = self.hashed;
-        self.database_mut().locate_hashed(hashed, key)
+        let (hashed, db) = (self.hashed, self.db);
+        let spot = self.database_mut().locate_hashed(hashed, key);
+        if self.keyspace.observer.is_on()
+            && let Some(database) = self.keyspace.database(db)
+        {
+            self.keyspace.observer.looked_up(db, database, spot, self.keyspace.clock);
+        }
+        spot
     }
 
     /// What is at a spot, if it has not expired.
@@ -177,12 +225,51 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// The same, of a key that was not looked for yet.
-    fn remember_key(&mut self, key: &[u8]) {
-        if self.keyspace.journal.is_some() {
-            let spot = self.locate(key);
-            self.remember(spot, key);
-        }
+    /// What a key held is there no more. Unless it has to be kept, it is freed, bit by bit if it is large.
+    fn let_go(&mut self, key: &[u8], value: Option<Value>) {
+        let Some(value) = value else { return };
+        let value = match &mut self.keyspace.journal {
+            Some(journal) => journal.gone(self.db, key, value),
+            None => Some(value),
+        };
+        value.into_iter().for_each(|value| self.discard(value));
+    }
+
+    /// Removes what is at a spot; whether something was, expired or not.
+    fn remove(&mut self, spot: Spot, key: &[u8]) -> bool {
+        self.remember(spot, key);
+        let removed = self.database_mut().take_beside(spot);
+        let was_there = removed.is_some();
+        self.let_go(key, removed.flatten());
+        was_there
+    }
+
+    /// Lets `change` have the value at a spot, which lies beside, and what is noted of its changes, if they
+    /// may have to be undone. A collection that has no elements afterwards is removed.
+    fn change<R>(
+        &mut self,
+        spot: Spot,
+        key: &[u8],
+        change: impl FnOnce(&mut Value, Option<&mut Undo>) -> R,
+    ) -> Option<R> {
+        self.remember(spot, key);
+        let (db, seed, budget) = (self.db, self.seed(), self.budget());
+        let Keyspace { journal, databases, .. } = &mut *self.keyspace;
+        let database = databases[usize::from(db)].as_deref_mut()?;
+        let Some(journal) = journal else {
+            return database.change(spot, |value| change(value, None));
+        };
+        let (result, emptied) = database.change(spot, |value| {
+            let noted = journal.noted(db, key);
+            let noted_before = noted.as_ref().map_or(0, |noted| noted.bytes());
+            let result = change(value, noted);
+            journal.changed((db, key), noted_before, value.content(), seed, budget);
+            let emptied =
+                value.content().is_gone().then(|| std::mem::replace(value, List::new().into_value()));
+            (result, emptied)
+        })?;
+        self.let_go(key, emptied);
+        Some(result)
     }
 
     /// A key changes: whoever watches it is to know. What removes a key need not say so: it will be missed.
@@ -255,14 +342,15 @@ impl<'a> Context<'a> {
             new => new,
         };
         self.expires_now(spot, key);
-        self.remember(spot, key);
         let is_gone = matches!(&new, New::Value(value) if value.content().is_gone());
         if is_gone || expires.is_some_and(|expires| expires <= self.clock()) {
             self.signal(key, Done::Removed);
-            self.database_mut().remove(spot);
+            self.remove(spot, key);
         } else {
+            self.remember(spot, key);
             self.touch(key);
-            self.database_mut().put(spot, key, new, expires);
+            let old = self.database_mut().exchange(spot, key, new, expires);
+            self.let_go(key, old);
         }
     }
 
@@ -272,30 +360,32 @@ impl<'a> Context<'a> {
         self.put(spot, key, New::Text(text), expires);
     }
 
-    /// Lets `edit` have the bytes of the string at a spot, none if there is none, and add to them; how many
-    /// there are then.
-    pub(crate) fn edit_text(&mut self, spot: Spot, key: &[u8], edit: impl FnOnce(&mut Vec<u8>)) -> usize {
+    /// Lets `edit` have the bytes of the string at a spot, none if there is none, to add to them, and to
+    /// overwrite those in these ranges; how many there are then.
+    pub(crate) fn edit_text(
+        &mut self,
+        spot: Spot,
+        key: &[u8],
+        overwritten: &[Range<usize>],
+        edit: impl FnOnce(&mut Vec<u8>),
+    ) -> usize {
         let object = self.at(spot);
         let expires = object.and_then(|object| object.expires);
         let text = object.and_then(|object| object.value.text());
         if text.is_some_and(|text| text.len() > INLINE_MAX) {
             // No edit makes a string shorter, so this one stays where it is.
-            self.remember(spot, key);
             self.touch(key);
             let budget = self.budget();
-            let edited = self.database_mut().change(spot, |value| match value {
-                Value::Shared(shared) => {
-                    let mut bytes = copy(shared, budget);
-                    edit(&mut bytes);
-                    let length = bytes.len();
-                    *value = Value::Raw(bytes);
-                    length
+            let edited = self.change(spot, key, |value, noted| {
+                if let Value::Shared(shared) = value {
+                    *value = Value::Raw(copy(shared, budget));
                 }
-                Value::Raw(bytes) => {
-                    edit(bytes);
-                    bytes.len()
+                let Value::Raw(bytes) = value else { unreachable!("{value:?} is no long string") };
+                if let Some(Undo::Text(noted)) = noted {
+                    overwritten.iter().for_each(|range| noted.note(bytes, range));
                 }
-                other => unreachable!("{other:?} is no long string"),
+                edit(bytes);
+                bytes.len()
             });
             return edited.unwrap_or(0);
         }
@@ -313,6 +403,7 @@ impl<'a> Context<'a> {
         spot: Spot,
         key: &[u8],
         length: usize,
+        overwritten: &[Range<usize>],
         edit: impl FnOnce(&mut [u8]) -> bool,
     ) -> usize {
         let budget = self.budget();
@@ -321,7 +412,7 @@ impl<'a> Context<'a> {
         let named = self.keyspace.tracking.named();
         let mut is_changed = false;
         let after = if before > 0 {
-            self.edit_text(spot, key, |bytes| {
+            self.edit_text(spot, key, overwritten, |bytes| {
                 lengthen(bytes, length, budget);
                 is_changed = edit(bytes);
             })
@@ -329,7 +420,7 @@ impl<'a> Context<'a> {
             // Zeroed memory that nobody has written to costs next to nothing.
             let mut bytes = vec![0; length];
             is_changed = edit(&mut bytes);
-            self.edit_text(spot, key, |empty| *empty = bytes)
+            self.edit_text(spot, key, &[], |empty| *empty = bytes)
         };
         if !is_changed {
             self.keyspace.notifications.forget_last();
@@ -344,7 +435,7 @@ impl<'a> Context<'a> {
     pub(crate) fn update<T: Typed, R>(
         &mut self,
         key: &[u8],
-        change: impl FnOnce(&mut T) -> R,
+        change: impl FnOnce(&mut Edit<'_, T>) -> R,
     ) -> Result<Option<R>, CommandError> {
         let spot = self.locate(key);
         let updated = self.update_at(spot, key, change)?;
@@ -358,7 +449,7 @@ impl<'a> Context<'a> {
     pub(crate) fn resize<T: Typed, R>(
         &mut self,
         key: &[u8],
-        change: impl FnOnce(&mut T) -> R,
+        change: impl FnOnce(&mut Edit<'_, T>) -> R,
     ) -> Result<Option<R>, CommandError> {
         let spot = self.locate(key);
         let before = self.watched_length(key);
@@ -390,22 +481,24 @@ impl<'a> Context<'a> {
         &mut self,
         spot: Spot,
         key: &[u8],
-        change: impl FnOnce(&mut T) -> R,
+        change: impl FnOnce(&mut Edit<'_, T>) -> R,
     ) -> Result<Option<R>, CommandError> {
         match self.at(spot) {
             None => return Ok(None),
             Some(object) if T::of(object.value).is_none() => return Err(CommandError::WrongType),
             Some(_) => {}
         }
-        self.remember(spot, key);
-        Ok(self.database_mut().change(spot, |value| T::of_mut(value).map(change)).flatten())
+        let edit = |value: &mut Value, noted: Option<&mut Undo>| {
+            T::of_mut(value).map(|value| change(&mut Edit::new(value, noted.and_then(T::undo_of))))
+        };
+        Ok(self.change(spot, key, edit).flatten())
     }
 
     /// [`update`](Self::update), but an absent key is created first.
     pub(crate) fn upsert<T: Typed, R>(
         &mut self,
         key: &[u8],
-        change: impl FnOnce(&mut T) -> R,
+        change: impl FnOnce(&mut Edit<'_, T>) -> R,
     ) -> Result<R, CommandError> {
         let result = self.upsert_untouched(key, change)?;
         self.touch(key);
@@ -416,7 +509,7 @@ impl<'a> Context<'a> {
     pub(crate) fn resize_or_create<T: Typed, R>(
         &mut self,
         key: &[u8],
-        change: impl FnOnce(&mut T) -> R,
+        change: impl FnOnce(&mut Edit<'_, T>) -> R,
     ) -> Result<R, CommandError> {
         let before = self.watched_length(key);
         let result = self.upsert_untouched(key, change)?;
@@ -427,7 +520,7 @@ impl<'a> Context<'a> {
     fn upsert_untouched<T: Typed, R>(
         &mut self,
         key: &[u8],
-        change: impl FnOnce(&mut T) -> R,
+        change: impl FnOnce(&mut Edit<'_, T>) -> R,
     ) -> Result<R, CommandError> {
         let spot = self.locate(key);
         // The closure must run once, in either branch.
@@ -437,7 +530,7 @@ impl<'a> Context<'a> {
             return Ok(result);
         }
         let mut value = T::empty();
-        match change.take().map(|change| change(&mut value)) {
+        match change.take().map(|change| change(&mut Edit::new(&mut value, None))) {
             Some(result) => {
                 self.put(spot, key, New::Value(value.into_value()), None);
                 Ok(result)
@@ -461,11 +554,11 @@ impl<'a> Context<'a> {
 
     /// Gives the key at a spot another expiry, or none; removes it if the time has come.
     pub(crate) fn set_expiry(&mut self, spot: Spot, key: &[u8], expires: Option<Timestamp>) {
-        self.remember(spot, key);
         if expires.is_some_and(|expires| expires <= self.clock()) {
             self.signal(key, Done::Removed);
-            self.database_mut().remove(spot);
+            self.remove(spot, key);
         } else {
+            self.remember(spot, key);
             self.touch(key);
             self.database_mut().set_expiry(spot, expires);
         }
@@ -483,25 +576,38 @@ impl<'a> Context<'a> {
     /// Removes a key for good; whether it existed.
     pub(crate) fn delete(&mut self, key: &[u8]) -> bool {
         self.begin_removal(key);
-        let clock = self.clock();
-        self.remember_key(key);
-        let database = self.keyspace.databases.get_mut(usize::from(self.db)).and_then(Option::as_mut);
-        database.is_some_and(|database| {
-            let spot = database.locate_hashed(self.hashed, key);
-            let was_there = database.object(spot).is_some_and(|object| !object.is_expired(clock));
-            database.remove(spot);
-            was_there
-        })
+        if self.keyspace.database(self.db).is_none() {
+            return false;
+        }
+        let spot = self.locate(key);
+        let was_there = self.at(spot).is_some();
+        self.remove(spot, key);
+        was_there
     }
 
-    /// Removes a key; what it held, and its expiry, if it existed.
-    pub(crate) fn take(&mut self, key: &[u8]) -> Option<(Value, Option<Timestamp>)> {
-        self.begin_removal(key);
-        let clock = self.clock();
-        self.remember_key(key);
-        let database = self.keyspace.databases.get_mut(usize::from(self.db))?.as_mut()?;
-        let taken = database.take(database.locate_hashed(self.hashed, key));
-        taken.filter(|(_, expires)| expires.is_none_or(|expires| expires > clock))
+    /// Gives what a key holds, with its expiry, to a key of a database, whatever that holds; whether there
+    /// was something.
+    pub(crate) fn rename(&mut self, from: &[u8], to_db: u8, to: &[u8]) -> bool {
+        let spot = self.locate(from);
+        if self.at(spot).is_none() {
+            return false;
+        }
+        self.begin_removal(from);
+        let mut target = self.with_database(to_db);
+        let to_spot = target.locate(to);
+        target.expires_now(to_spot, to);
+        target.remove(to_spot, to);
+        // What was removed may have stood before it.
+        let spot = self.locate(from);
+        let Some((value, expires)) = self.database_mut().take(spot) else { return false };
+        if let Some(journal) = &mut self.keyspace.journal {
+            journal.moved((self.db, from), (to_db, to));
+        }
+        let mut target = self.with_database(to_db);
+        target.touch(to);
+        let to_spot = target.locate(to);
+        target.database_mut().put(to_spot, to, New::Value(value), expires);
+        true
     }
 
     /// The same keyspace, with another database selected.

@@ -15,13 +15,16 @@
 //! ([`Database::advance`]), the keys that expire by that are counted; they are removed later, a few with each
 //! entry, in an order that depends on nothing but slots and positions.
 
+mod drawing;
 mod imaging;
 mod spot;
 
 use onecopy_core::{Budget, Timestamp};
 
+pub(crate) use self::drawing::Place;
 use self::imaging::Imaging;
 pub(crate) use self::spot::{Hashed, Spot};
+use crate::eviction::Mark;
 use crate::seed::Seed;
 use crate::slot::blocks::BLOCK;
 use crate::slot::deadlines::{Bits, Deadlines, NEVER};
@@ -62,6 +65,8 @@ pub(crate) struct Database {
     /// Large values that were removed.
     trash: Trash,
     imaging: Option<Box<Imaging>>,
+    /// The mark of new keys, if somebody wants to know when keys are used.
+    fresh: Option<Mark>,
 }
 
 impl Database {
@@ -81,6 +86,7 @@ impl Database {
             memory: 0,
             trash: Trash::default(),
             imaging: None,
+            fresh: None,
         };
         database.advance(clock, Budget::ENDLESS);
         database
@@ -238,25 +244,40 @@ impl Database {
 
     /// Puts something at a spot, whatever is there.
     pub(crate) fn put(&mut self, spot: Spot, key: &[u8], new: New<'_>, expires: Option<Timestamp>) {
+        let old = self.exchange(spot, key, new, expires);
+        old.into_iter().for_each(|old| self.trash.put(old));
+    }
+
+    /// The same; returns what was there, if it lay beside its key.
+    pub(crate) fn exchange(
+        &mut self,
+        spot: Spot,
+        key: &[u8],
+        new: New<'_>,
+        expires: Option<Timestamp>,
+    ) -> Option<Value> {
         let Spot { slot, hash, .. } = spot;
         let memory_after = match &new {
             New::Text(text) => memory_of(key, Content::Text(*text), expires.is_some()),
             New::Value(value) => memory_of(key, value.content(), expires.is_some()),
         };
         let memory_before = self.object(spot).map_or(0, |object| object.memory());
+        let mut old = None;
         let position = if let Some(position) = spot.position {
             self.before_change(slot, position);
-            let old = self.run_mut(slot).replace(slot % RUN, position, key, new);
-            old.into_iter().for_each(|old| self.trash.put(old));
+            old = self.run_mut(slot).replace(slot % RUN, position, key, new);
             position
         } else {
             self.before_change(slot, usize::MAX);
             self.occupied.put(slot, true);
             self.length += 1;
-            self.run_mut(slot).insert(slot % RUN, hash, key, new)
+            let position = self.run_mut(slot).insert(slot % RUN, hash, key, new);
+            self.mark_new(slot, position);
+            position
         };
         self.put_expiry(slot, position, expires);
         self.memory = self.memory + memory_after - memory_before;
+        old
     }
 
     /// Lets `change` have the value at a spot, if it is one that lies beside: a collection, or a long string.
@@ -300,8 +321,8 @@ impl Database {
         Some((beside.or(text)?, expires))
     }
 
-    /// Removes what is at a spot; if something was there, what of it lay beside its key.
-    fn take_beside(&mut self, spot: Spot) -> Option<Option<Value>> {
+    /// Removes what is at a spot; if something was there, what of it lay beside its key, which is not freed.
+    pub(crate) fn take_beside(&mut self, spot: Spot) -> Option<Option<Value>> {
         let (Spot { slot, hash, .. }, position) = (spot, spot.position?);
         self.memory -= self.object(spot)?.memory();
         let last = self.slot(slot)?.len() - 1;

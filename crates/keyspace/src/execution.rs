@@ -131,13 +131,20 @@ impl<'a> Executor<'a> for Entry<'_, 'a, '_> {
         }
         let address = self.address;
         let (keyspace, random_ordinal) = (&mut *self.keyspace, &mut self.random_ordinal);
+        if apply.policy.evicts() && !admitted {
+            keyspace.make_room(apply);
+        }
         let mut waits = None;
+        let is_blind = segment.is_untouching;
         dispatch(apply.budget, args, reply, |command, args, reply| match command.run {
             Run::Read(run) => {
                 let (now, budget) = (keyspace.clock, apply.budget);
-                run(&View { keyspace, db, hashed, now, budget, rights }, args, reply)
+                let view = View { keyspace, db, hashed, now, budget, rights, is_read: true };
+                view.begin(&command.spec, is_blind);
+                run(&view, args, reply)
             }
             Run::Write(run) | Run::ReadOrWait(_, run) => {
+                keyspace.observer.begin(!is_blind);
                 let wait = address.is_some().then_some(&mut waits);
                 let mut context =
                     Context { keyspace, db, hashed, watch, listener, apply, random_ordinal, wait, rights };
@@ -174,7 +181,10 @@ impl<'a> Executor<'a> for Entry<'_, 'a, '_> {
 
     fn begin(&mut self, segment: &Segment<'a>, grows: bool) -> Result<bool, CommandError> {
         let is_unchanged = segment.watch.is_none_or(|watch| self.keyspace.end_watch(watch));
-        if grows && self.are_atomic() && self.context.is_full(self.keyspace.occupied()) {
+        if grows && self.are_atomic() {
+            self.keyspace.make_room(self.context);
+        }
+        if grows && self.are_atomic() && self.keyspace.lacks_room(self.context) {
             return Err(CommandError::Other(
                 "EXECABORT Transaction discarded because of: OOM command not allowed when used memory > 'maxmemory'.",
             ));
@@ -208,9 +218,13 @@ impl<'a> Executor<'a> for Query<'_, 'a> {
         if let [b"", b"NOTIFY"] = args.as_slice() {
             return reply.reply.bulk(keyspace.notifications.flags.text().as_bytes());
         }
-        let view = View { keyspace, db: segment.db, hashed, now, budget, rights: segment.rights };
+        let view =
+            View { keyspace, db: segment.db, hashed, now, budget, rights: segment.rights, is_read: true };
         dispatch(budget, args, reply, |command, args, reply| match (command.spec.kind, &command.run) {
-            (Kind::Read, Run::Read(run) | Run::ReadOrWait(run, _)) => run(&view, args, reply),
+            (Kind::Read, Run::Read(run) | Run::ReadOrWait(run, _)) => {
+                view.begin(&command.spec, segment.is_untouching);
+                run(&view, args, reply)
+            }
             _ => Err(CommandError::NotARead(command.spec.name)),
         });
     }

@@ -2,17 +2,20 @@
 
 use std::cell::RefCell;
 
+use bytes::Bytes;
 use onecopy_core::machine::RestoreError;
 use onecopy_core::{
-    ApplyContext, Budget, Footprint, Incarnation, Output, Place, QueryContext, Rules, Seen, StateMachine,
-    Timestamp,
+    ApplyContext, Budget, Eviction, Footprint, Incarnation, Need, Output, Place, QueryContext, Rules, Seen,
+    StateMachine, Timestamp,
 };
 use onecopy_script::Engine;
 
 use crate::channels::Channels;
+use crate::counts::Counts;
 use crate::database::Database;
 use crate::digest;
 use crate::error::{CommandError, Outcome};
+use crate::eviction::{Evicting, Observer};
 use crate::execution::{Entry, Query, respond};
 use crate::footprint;
 use crate::image::{self, Beside, BesideMut, Image, Restore, encode};
@@ -106,6 +109,12 @@ pub struct Keyspace {
     pub(crate) scripts: Scripts,
     /// What the last script ran in. No part of the state.
     pub(crate) engine: RefCell<Option<Engine>>,
+    /// What is used, as far as this copy sees it. No part of the state.
+    pub(crate) observer: Observer,
+    /// How far the entry that is executed has come with eviction.
+    pub(crate) evicting: Evicting,
+    /// What this copy has done. No part of the state.
+    pub(crate) counts: Counts,
     /// Databases that were flushed, and are not freed yet.
     pub(crate) flushed: Vec<Database>,
     restore: Option<Box<Restore>>,
@@ -136,6 +145,9 @@ impl Keyspace {
             journal: None,
             scripts: Scripts::default(),
             engine: RefCell::new(None),
+            observer: Observer::default(),
+            evicting: Evicting::default(),
+            counts: Counts::default(),
             flushed: Vec::new(),
             restore: None,
         }
@@ -177,7 +189,17 @@ impl Keyspace {
     /// A database to write to. The number must be below [`DATABASES`].
     pub(crate) fn database_mut(&mut self, number: u8) -> &mut Database {
         let (seed, clock) = (self.seed, self.clock);
-        self.databases[usize::from(number)].get_or_insert_with(|| Box::new(Database::new(seed, clock)))
+        self.databases[usize::from(number)].get_or_insert_with(|| {
+            let mut database = Box::new(Database::new(seed, clock));
+            database.set_fresh(self.observer.is_on().then(|| self.observer.fresh(clock)));
+            database
+        })
+    }
+
+    /// What this copy has done since it was made.
+    #[must_use]
+    pub fn counts(&self) -> &Counts {
+        &self.counts
     }
 
     /// Lets time pass.
@@ -185,6 +207,9 @@ impl Keyspace {
         if time > self.clock {
             self.clock = time;
             self.databases.iter_mut().flatten().for_each(|database| database.advance(time, budget));
+            if self.observer.is_on() {
+                self.mark_new_keys(true);
+            }
         }
     }
 
@@ -205,6 +230,12 @@ impl Keyspace {
     pub(crate) fn settle(&mut self, context: &ApplyContext<'_>, random_ordinal: &mut u64) {
         self.serve(context, random_ordinal);
         self.tracking.settle(self.rules, context.memory_max);
+    }
+
+    /// New keys are marked from now on, as of now, or not.
+    fn mark_new_keys(&mut self, are_marked: bool) {
+        let fresh = are_marked.then(|| self.observer.fresh(self.clock));
+        self.databases.iter_mut().flatten().for_each(|database| database.set_fresh(fresh));
     }
 
     /// See [`StateMachine::memory`].
@@ -239,8 +270,24 @@ impl StateMachine for Keyspace {
         let count =
             elapsed.saturating_mul(EXPIRED_PER_MS).clamp(EXPIRED_PER_ENTRY_MIN, EXPIRED_PER_ENTRY_MAX);
         let left = self.remove_expired(context, count as usize);
-        self.tracking.settle(self.rules, context.memory_max);
         self.tokens.expire(self.clock, left);
+        self.begin_evicting(context);
+        self.tracking.settle(self.rules, context.memory_max);
+    }
+
+    fn observe(&mut self, eviction: Eviction, now: Timestamp) {
+        if eviction == self.observer.eviction() {
+            return;
+        }
+        if self.observer.set(eviction, now.max(self.clock)) {
+            self.databases.iter_mut().flatten().for_each(|database| database.forget_marks());
+            self.mark_new_keys(eviction.policy.evicts());
+        }
+    }
+
+    fn victims(&mut self, need: Need) -> Bytes {
+        let need = Need { now: need.now.max(self.clock), ..need };
+        self.observer.name(&self.databases, need)
     }
 
     fn coordinators_end(&mut self, is_known: &dyn Fn(Incarnation) -> bool) {

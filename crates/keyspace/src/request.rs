@@ -14,6 +14,7 @@
 //!                                                              bit 4: there is a listener
 //!                                                              bit 5: there are rights
 //!                                                              bit 6: there is a client that caches
+//!                                                              bit 7: it is no use of the keys
 //! watch    := process:u128 number:u64                          whose keys it is about ([`WatchId`])
 //! waiter   := process:u128 number:u64                          who waits, or waits no more ([`WaiterId`])
 //! listener := number:u64                                       who subscribes ([`ListenerId`])
@@ -67,6 +68,7 @@ const WAITS: u8 = 1 << 3;
 const LISTENS: u8 = 1 << 4;
 const RULED: u8 = 1 << 5;
 const CACHES: u8 = 1 << 6;
+const UNTOUCHING: u8 = 1 << 7;
 
 /// The arguments of one command; the first is its name.
 pub type Args<'a> = SmallVec<[&'a [u8]; 16]>;
@@ -104,6 +106,13 @@ impl SegmentBuilder {
     #[must_use]
     pub fn transaction(mut self) -> Self {
         self.buffer[1] |= TRANSACTION;
+        self
+    }
+
+    /// The same, whose commands are no use of the keys that they look at.
+    #[must_use]
+    pub fn untouching(mut self) -> Self {
+        self.buffer[1] |= UNTOUCHING;
         self
     }
 
@@ -283,6 +292,8 @@ pub struct Segment<'a> {
     pub count: u32,
     /// Whether it is a transaction.
     pub is_transaction: bool,
+    /// Whether its commands are no use of the keys that they look at (`CLIENT NO-TOUCH`).
+    pub is_untouching: bool,
     /// The watch that it is about.
     pub watch: Option<WatchId>,
     /// Who may wait in it, or waits no more.
@@ -332,7 +343,8 @@ impl<'a> Segments<'a> {
         let flags = header.get_u8();
         let count = header.get_u32_le();
         let length = header.get_u32_le() as usize;
-        if flags & !(RESP3 | TRANSACTION | WATCHED | WAITS | LISTENS | RULED | CACHES) != 0 {
+        let known = RESP3 | TRANSACTION | WATCHED | WAITS | LISTENS | RULED | CACHES | UNTOUCHING;
+        if flags & !known != 0 {
             return Err(malformed);
         }
         let (watch, rest) = take_name(rest, flags & WATCHED != 0).ok_or(malformed)?;
@@ -353,7 +365,20 @@ impl<'a> Segments<'a> {
         self.rest = rest;
         let version = if flags & RESP3 == 0 { Version::Two } else { Version::Three };
         let is_transaction = flags & TRANSACTION != 0;
-        Ok(Segment { db, version, count, is_transaction, watch, waiter, listener, client, rights, commands })
+        let is_untouching = flags & UNTOUCHING != 0;
+        Ok(Segment {
+            db,
+            version,
+            count,
+            is_transaction,
+            is_untouching,
+            watch,
+            waiter,
+            listener,
+            client,
+            rights,
+            commands,
+        })
     }
 }
 

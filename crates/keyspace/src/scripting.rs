@@ -122,7 +122,9 @@ impl Running<'_, '_> {
                 let outcome = match command.run {
                     Run::Read(run) | Run::ReadOrWait(run, _) => {
                         let now = keyspace.clock;
-                        run(&View { keyspace, db, hashed: None, now, budget, rights: None }, args, reply)
+                        let view =
+                            View { keyspace, db, hashed: None, now, budget, rights: None, is_read: true };
+                        run(&view, args, reply)
                     }
                     Run::Write(run) => {
                         let (watch, listener) = (context.watch, None);

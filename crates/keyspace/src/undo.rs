@@ -1,12 +1,17 @@
 //! What a script has changed, so that nothing of it is left if the script is stopped.
 //!
-//! Whoever is about to change a key remembers it here as it is, once; a database that is flushed is kept, and
-//! freed later; and so on. To undo is to put all of that back, the latest first. Where a key stands in its
-//! slot may be another place then: all copies agree about it, because all undo the same.
+//! Whoever is about to change a key says so here first. Of a small value a copy is kept, once. Of a large one
+//! it is noted what takes each change back ([`Undo`]), and when it goes, it is kept itself: to push to a list
+//! of a million elements costs what it costs outside of scripts. If more has been noted about a value than a
+//! copy takes, a copy is kept instead. A database that is flushed is kept, and freed later; and so on.
 //!
-//! What is remembered is bounded ([`UNDO_BYTES_MAX`]): who changes more is stopped.
+//! To undo is to put all of that back, the latest first. Where a key stands in its slot may be another place
+//! then: all copies agree about it, because all undo the same.
+//!
+//! What is kept is bounded ([`UNDO_BYTES_MAX`]): who changes more is stopped. What was there before takes no
+//! more memory than it did, so it does not count.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use onecopy_core::{Budget, Timestamp};
@@ -15,19 +20,27 @@ use crate::channels::Message;
 use crate::database::{Database, Spot};
 use crate::feeds::Item;
 use crate::machine::Keyspace;
+use crate::seed::Seed;
 use crate::slot::New;
 use crate::steps::{KEY, copying};
-use crate::value::{Content, Value};
+use crate::value::{Content, Undo, Value};
 use crate::watches::Registered;
 
-/// So many bytes of values are remembered for one script.
+/// So many bytes of values are kept for one script.
 pub const UNDO_BYTES_MAX: u64 = 64 << 20;
+/// A copy is kept of values of so many bytes.
+const COPIED_MAX: u64 = 4096;
+
+/// A key of a database.
+type Name = (u8, Box<[u8]>);
 
 /// One change.
 #[derive(Debug)]
 enum Change {
-    /// What a key held, and when it expired; none if it did not exist.
-    Key { db: u8, key: Box<[u8]>, before: Option<(Value, Option<Timestamp>)> },
+    /// Of a key.
+    Key { name: Name, before: Before },
+    /// What a key held was given to another one, which held nothing.
+    Moved { from: Name, to: Name },
     /// A database was flushed.
     Flushed { db: u8, database: Box<Database> },
     /// Two databases were swapped.
@@ -39,17 +52,39 @@ enum Change {
     Published { message: Arc<Message>, memory_max: u64 },
 }
 
+/// How a key was.
+#[derive(Debug)]
+enum Before {
+    /// It did not exist.
+    Absent,
+    /// It held this, once what was noted is undone.
+    Held { value: Value, noted: Option<Undo>, expires: Option<Timestamp> },
+    /// It holds it still, once what was noted is undone.
+    Holds { noted: Undo, expires: Option<Timestamp> },
+}
+
 /// The changes of one script.
 #[derive(Debug, Default)]
 pub(crate) struct Journal {
     changes: Vec<Change>,
-    /// The keys that are remembered as they were before the script, or before the last flush or swap.
-    remembered: BTreeSet<(u8, Box<[u8]>)>,
+    /// For the keys that are remembered as they were before the script, or before the last flush, swap or
+    /// move: which change says it.
+    remembered: BTreeMap<Name, usize>,
     bytes: u64,
 }
 
+/// To keep so many bytes of a value costs about as much as to copy as many of a text eight times.
+fn keeping(bytes: u64) -> usize {
+    copying(usize::try_from(bytes).unwrap_or(usize::MAX).saturating_mul(8))
+}
+
+fn pay(steps: usize, budget: Budget<'_>) {
+    budget.charge(steps);
+    budget.spend(steps);
+}
+
 impl Journal {
-    /// Whether more is remembered than may be.
+    /// Whether more is kept than may be.
     pub(crate) fn is_over(&self) -> bool {
         self.bytes > UNDO_BYTES_MAX
     }
@@ -73,16 +108,81 @@ impl Journal {
         (spot, key): (Spot, &[u8]),
         budget: Budget<'_>,
     ) {
-        if !self.remembered.insert((db, key.into())) {
+        let name: Name = (db, key.into());
+        if self.remembered.contains_key(&name) {
             return;
         }
-        let before = database.object(spot).map(|object| (owned(object.value), object.expires));
-        let bytes = before.as_ref().map_or(0, |(value, _)| value.content().memory());
-        // A copy of a collection costs about as much for each of its bytes as one of a text for eight.
-        let steps = copying(usize::try_from(bytes).unwrap_or(usize::MAX).saturating_mul(8));
-        budget.charge(KEY + steps);
-        budget.spend(KEY + steps);
-        self.push(Change::Key { db, key: key.into(), before }, bytes + 2 * key.len() as u64);
+        self.remembered.insert(name.clone(), self.changes.len());
+        let object = database.object(spot);
+        let bytes = object.map_or(0, |object| object.value.memory());
+        let kept = if bytes <= COPIED_MAX { bytes } else { 0 };
+        let before = object.map_or(Before::Absent, |object| match object.value {
+            value if bytes <= COPIED_MAX => {
+                Before::Held { value: value.copy(Budget::ENDLESS), noted: None, expires: object.expires }
+            }
+            value => Before::Holds { noted: Undo::of(value), expires: object.expires },
+        });
+        pay(KEY + keeping(kept), budget);
+        self.push(Change::Key { name, before }, kept + 2 * key.len() as u64);
+    }
+
+    fn before_mut(&mut self, db: u8, key: &[u8]) -> Option<&mut Before> {
+        match self.changes.get_mut(*self.remembered.get(&(db, key.into()))?)? {
+            Change::Key { before, .. } => Some(before),
+            _ => None,
+        }
+    }
+
+    /// What is noted about a key whose changes are to be noted one by one.
+    pub(crate) fn noted(&mut self, db: u8, key: &[u8]) -> Option<&mut Undo> {
+        match self.before_mut(db, key)? {
+            Before::Holds { noted, .. } => Some(noted),
+            Before::Absent | Before::Held { .. } => None,
+        }
+    }
+
+    /// The value of a key has been changed, about which so many bytes had been noted.
+    pub(crate) fn changed(
+        &mut self,
+        (db, key): (u8, &[u8]),
+        noted_before: u64,
+        value: Content<'_>,
+        seed: Seed,
+        budget: Budget<'_>,
+    ) {
+        let Some(before) = self.before_mut(db, key) else { return };
+        let Before::Holds { noted, expires } = before else { return };
+        let (mut bytes, memory) = (noted.bytes(), value.memory());
+        pay(keeping(bytes.saturating_sub(noted_before)), budget);
+        if bytes > memory.max(COPIED_MAX) {
+            budget.charge(keeping(memory) + keeping(bytes));
+            let mut copy = value.copy(budget);
+            let noted = std::mem::replace(noted, Undo::of(copy.content()));
+            noted.undo(&mut copy, seed, &mut |steps| budget.spend(steps));
+            bytes = copy.content().memory();
+            *before = Before::Held { value: copy, noted: None, expires: *expires };
+        }
+        self.bytes = self.bytes + bytes - noted_before;
+    }
+
+    /// What a key held is not there any more. Returns it if it is not kept.
+    pub(crate) fn gone(&mut self, db: u8, key: &[u8], value: Value) -> Option<Value> {
+        match self.before_mut(db, key)? {
+            Before::Absent | Before::Held { .. } => Some(value),
+            before @ Before::Holds { .. } => {
+                if let Before::Holds { noted, expires } = std::mem::replace(before, Before::Absent) {
+                    *before = Before::Held { value, noted: Some(noted), expires };
+                }
+                None
+            }
+        }
+    }
+
+    /// What a key held was given to another one.
+    pub(crate) fn moved(&mut self, from: (u8, &[u8]), to: (u8, &[u8])) {
+        self.remembered.clear();
+        let bytes = (from.1.len() + to.1.len()) as u64;
+        self.push(Change::Moved { from: (from.0, from.1.into()), to: (to.0, to.1.into()) }, bytes);
     }
 
     /// A watched key changes.
@@ -112,32 +212,43 @@ impl Journal {
     /// All of it stays.
     pub(crate) fn keep(self, keyspace: &mut Keyspace, budget: Budget<'_>) {
         for change in self.changes {
+            budget.spend(1);
             match change {
-                Change::Key { db, before: Some((value, _)), .. } => keyspace.database_mut(db).discard(value),
+                Change::Key { name: (db, _), before } => {
+                    let database = keyspace.database_mut(db);
+                    let (value, noted) = match before {
+                        Before::Absent => (None, None),
+                        Before::Held { value, noted, .. } => (Some(value), noted),
+                        Before::Holds { noted, .. } => (None, Some(noted)),
+                    };
+                    value.into_iter().for_each(|value| database.discard(value));
+                    noted.into_iter().for_each(|noted| noted.keep(&mut |value| database.discard(value)));
+                }
                 Change::Flushed { database, .. } => keyspace.let_go(*database),
                 Change::Published { message, memory_max } => {
                     let (channels, rules) = (&mut keyspace.channels, keyspace.rules);
                     channels.publish(rules, &message, memory_max, |steps| budget.spend(steps));
                 }
-                Change::Key { .. } | Change::Swapped(..) | Change::Touched { .. } => {}
+                Change::Moved { .. } | Change::Swapped(..) | Change::Touched { .. } => {}
             }
         }
     }
 
     /// Nothing of it stays.
     pub(crate) fn undo(self, keyspace: &mut Keyspace, budget: Budget<'_>) {
+        let seed = keyspace.seed;
         for change in self.changes.into_iter().rev() {
             budget.spend(KEY);
             match change {
-                Change::Key { db, key, before } => {
-                    let database = keyspace.database_mut(db);
-                    let spot = database.locate(&key);
-                    match before {
-                        Some((value, expires)) => database.put(spot, &key, New::Value(value), expires),
-                        None => {
-                            database.remove(spot);
-                        }
-                    }
+                Change::Key { name: (db, key), before } => {
+                    before.undo(keyspace.database_mut(db), &key, seed, budget);
+                }
+                Change::Moved { from, to } => {
+                    let database = keyspace.database_mut(to.0);
+                    let taken = database.take(database.locate(&to.1));
+                    let (value, expires) = taken.expect("what was moved there is there");
+                    let database = keyspace.database_mut(from.0);
+                    database.put(database.locate(&from.1), &from.1, New::Value(value), expires);
                 }
                 Change::Flushed { db, database } => {
                     if let Some(since) = keyspace.put_back(db, database) {
@@ -154,14 +265,21 @@ impl Journal {
     }
 }
 
-/// A copy of what a key holds.
-fn owned(content: Content<'_>) -> Value {
-    match content {
-        Content::Text(text) => Value::of_bytes(text.to_vec()),
-        Content::List(list) => Value::List(list.clone()),
-        Content::Hash(hash) => Value::Hash(hash.clone()),
-        Content::Set(set) => Value::Set(set.clone()),
-        Content::Zset(zset) => Value::Zset(zset.clone()),
-        Content::Stream(stream) => Value::Stream(stream.clone()),
+impl Before {
+    /// Has a key as it was.
+    fn undo(self, database: &mut Database, key: &[u8], seed: Seed, budget: Budget<'_>) {
+        let spot = database.locate(key);
+        let step = &mut |steps| budget.spend(steps);
+        match self {
+            Self::Absent => drop(database.remove(spot)),
+            Self::Held { mut value, noted, expires } => {
+                noted.into_iter().for_each(|noted| noted.undo(&mut value, seed, step));
+                database.put(spot, key, New::Value(value), expires);
+            }
+            Self::Holds { noted, expires } => {
+                database.change(spot, |value| noted.undo(value, seed, step));
+                database.set_expiry(spot, expires);
+            }
+        }
     }
 }

@@ -9,7 +9,7 @@ use crate::watches::WatchId;
 impl Keyspace {
     /// Removes keys that have expired, and says so, if somebody wants to know. How many more may be removed.
     pub(crate) fn remove_expired(&mut self, context: &ApplyContext<'_>, mut left: usize) -> usize {
-        let notifies = self.notifies();
+        let (notifies, wanted) = (self.notifies(), left);
         let (mut expired, tracking) = (Vec::new(), &mut self.tracking);
         let tracks = !tracking.is_empty();
         for (database, number) in self.databases.iter_mut().zip(0u8..) {
@@ -27,6 +27,7 @@ impl Keyspace {
             }
         }
         expired.iter().for_each(|(db, key)| self.notify_expired(context, *db, key));
+        self.counts.expired += (wanted - left) as u64;
         left
     }
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 use onecopy_core::{GroupId, Instant, Member, View};
 use onecopy_host::clock::Jump;
 use onecopy_host::{Elsewhere, Group, Share, ViewService};
-use onecopy_keyspace::Keyspace;
+use onecopy_keyspace::{Counts, Keyspace};
 use onecopy_replica::Standing;
 use onecopy_views::{GroupReport, ReplicaRole};
 use serde::{Deserialize, Serialize};
@@ -176,6 +176,9 @@ pub struct ReplicaStatus {
     pub reads_as_backup: u64,
     /// Coordinators whose batches it remembers, so that none is executed twice.
     pub sessions: u64,
+    /// What became of keys here.
+    #[serde(default)]
+    pub counts: KeyCounts,
     /// Views adopted since the process was started.
     pub view_changes: u64,
     /// What a copy of an optimistic database says beyond that.
@@ -237,6 +240,36 @@ pub struct KnownGroup {
     pub copies: u32,
 }
 
+/// What became of keys at one copy, since its state was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyCounts {
+    /// How many keys that were read were there.
+    pub hits: u64,
+    /// And how many were not.
+    pub misses: u64,
+    /// How many have expired, and were removed.
+    pub expired: u64,
+    /// How many have gone to make room.
+    pub evicted: u64,
+}
+
+impl KeyCounts {
+    fn of(counts: &Counts) -> Self {
+        let Counts { hits, misses, expired, evicted } = counts;
+        Self { hits: hits.get(), misses: misses.get(), expired: *expired, evicted: *evicted }
+    }
+
+    /// Each count by itself.
+    pub(crate) fn combined(self, other: Self, with: impl Fn(u64, u64) -> u64) -> Self {
+        Self {
+            hits: with(self.hits, other.hits),
+            misses: with(self.misses, other.misses),
+            expired: with(self.expired, other.expired),
+            evicted: with(self.evicted, other.evicted),
+        }
+    }
+}
+
 impl ReplicaStatus {
     /// What was said of the replica `before` stands in for what nobody can look into while a command is
     /// executed.
@@ -285,6 +318,10 @@ impl ReplicaStatus {
             reads: counters.reads,
             reads_as_backup: counters.reads_as_backup,
             sessions,
+            counts: group.machine().map_or_else(
+                || before.map(|before| before.counts).unwrap_or_default(),
+                |machine| KeyCounts::of(machine.counts()),
+            ),
             view_changes: counters.view_changes,
             optimistic: None,
         }

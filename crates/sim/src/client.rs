@@ -15,6 +15,8 @@ use crate::several::Step;
 pub const PATIENCE: Time = 7 * SECOND;
 /// How often it sends a command that has a token.
 pub const ATTEMPTS_MAX: u32 = 6;
+/// How many bytes something has that may go to make room.
+pub const CACHED_BYTES: usize = 16 << 10;
 /// How many accounts there are.
 pub const ACCOUNTS: u64 = 4;
 
@@ -103,6 +105,10 @@ pub enum Action {
     ///
     /// [`Fault::CostlyRead`]: crate::faults::Fault::CostlyRead
     Costly,
+    /// Write something large that may go to make room. The value is the number of the operation.
+    Keep,
+    /// Read such a thing.
+    Recall,
     /// A write of somebody's own machine: what, is known to [`crate::checks::own`].
     Tell,
     /// A read of somebody's own machine.
@@ -124,6 +130,7 @@ impl Action {
             | Self::Lease { .. }
             | Self::Renew { .. }
             | Self::Put
+            | Self::Keep
             | Self::Tell => Kind::Write,
             Self::Take { .. } => Kind::Wait,
             Self::Queue
@@ -133,6 +140,7 @@ impl Action {
             | Self::Audit
             | Self::Look
             | Self::Costly
+            | Self::Recall
             | Self::Ask => Kind::Read,
         }
     }
@@ -161,6 +169,7 @@ impl Action {
             Self::Put | Self::Take { .. } | Self::Queue => Family::Waits,
             Self::Several(step) => step.family(),
             Self::Channels(_) => Family::Channels,
+            Self::Keep | Self::Recall => Family::Cache,
             Self::Tell | Self::Ask => Family::Own,
         }
     }
@@ -215,6 +224,9 @@ impl Action {
                     push(&[command, key]);
                 }
             }
+            // So long that none ends before the run does.
+            Self::Keep => push(&[b"SET", key, &value(op, CACHED_BYTES), b"EX", b"100000"]),
+            Self::Recall => push(&[b"GET", key]),
             Self::Put => push(&[b"RPUSH", key, number.as_bytes()]),
             Self::Queue => push(&[b"LRANGE", key, b"0", b"-1"]),
             // Only ever an attempt of it.
@@ -258,6 +270,8 @@ pub enum Family {
     Waits,
     /// All channels together.
     Channels,
+    /// Holds the last value written, or nothing, if that has gone to make room.
+    Cache,
     /// The whole state of somebody's own machine.
     Own,
 }
@@ -294,6 +308,7 @@ impl Family {
             Self::Transactions => format!("transactions{key}"),
             Self::Waits => format!("waits{key}"),
             Self::Channels => "channels".to_owned(),
+            Self::Cache => format!("cache{key}"),
             Self::Own => "own".to_owned(),
         }
     }
@@ -312,6 +327,7 @@ impl Family {
             }
             Self::Waits => Action::Queue,
             Self::Channels => Action::Channels(channels::Step::Publish),
+            Self::Cache => Action::Recall,
             Self::Own => Action::Ask,
         }
     }

@@ -191,6 +191,8 @@ pub struct Stats {
     pub in_parts: u64,
     /// Commands that clients sent again under their tokens, and that were not executed again.
     pub tokens_repeated: u64,
+    /// How often something has gone to make room.
+    pub evicted: u64,
     /// Views that began with a planned handover.
     pub handovers: u64,
     /// Groups that lost all their copies.
@@ -233,6 +235,7 @@ impl Stats {
         self.repeated += other.repeated;
         self.in_parts += other.in_parts;
         self.tokens_repeated += other.tokens_repeated;
+        self.evicted += other.evicted;
         self.handovers += other.handovers;
         self.lost += other.lost;
         self.recovery = self.recovery.max(other.recovery);

@@ -3,9 +3,11 @@
 
 use std::cell::{Cell, RefCell};
 
+use bytes::Bytes;
 use onecopy_core::machine::RestoreError;
 use onecopy_core::{
-    ApplyContext, Footprint, Incarnation, Output, Place, QueryContext, Seen, StateMachine, Timestamp,
+    ApplyContext, Eviction, Footprint, Incarnation, Need, Output, Place, QueryContext, Seen, StateMachine,
+    Timestamp,
 };
 use onecopy_keyspace::Keyspace;
 
@@ -101,6 +103,14 @@ impl StateMachine for Machine {
 
     fn looks_at(&self, body: &[u8], footprint: &mut Footprint) -> Option<Timestamp> {
         delegate!(self, machine => machine.looks_at(body, footprint))
+    }
+
+    fn observe(&mut self, eviction: Eviction, now: Timestamp) {
+        delegate_mut!(self, machine => machine.observe(eviction, now));
+    }
+
+    fn victims(&mut self, need: Need) -> Bytes {
+        delegate_mut!(self, machine => machine.victims(need))
     }
 
     fn due(&self) -> Option<Timestamp> {

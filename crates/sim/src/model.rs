@@ -3,7 +3,7 @@
 
 use onecopy_core::Timestamp;
 
-use crate::client::{ACCOUNTS, Action, Family, OpId, value};
+use crate::client::{ACCOUNTS, Action, CACHED_BYTES, Family, OpId, value};
 
 /// The state of one object. Nothing has happened to it if all is 0.
 ///
@@ -47,7 +47,7 @@ pub fn after(action: Action, op: OpId, before: State, now: Timestamp) -> State {
     let written = op as i64 + 1;
     let end = |ms: i64| now.0.cast_signed() + ms;
     match action {
-        Action::Set => State::number(written),
+        Action::Set | Action::Keep => State::number(written),
         Action::Incr | Action::Add => State::number(before.first() + 1),
         Action::Transfer { from, to, amount } => {
             let mut accounts = before;
@@ -63,6 +63,7 @@ pub fn after(action: Action, op: OpId, before: State, now: Timestamp) -> State {
         | Action::Size
         | Action::Audit
         | Action::Look
+        | Action::Recall
         | Action::Costly => before,
         // No state depends on the length of values, or on names.
         Action::Several(step) => step.execute("", op, before, 0).0,
@@ -89,7 +90,7 @@ pub fn answer(
     let after = after(action, op, before, now);
     match action {
         Action::Put => Vec::new(),
-        Action::Set | Action::Lease { .. } => b"+OK\r\n".to_vec(),
+        Action::Set | Action::Keep | Action::Lease { .. } => b"+OK\r\n".to_vec(),
         Action::Add => integer(1),
         Action::Incr | Action::Size => integer(after.first()),
         Action::Renew { .. } => integer(i64::from(before.first() != 0)),
@@ -101,7 +102,8 @@ pub fn answer(
         Action::Audit => before.0.iter().flat_map(|amount| balance(*amount, false)).collect(),
         // Of a key that nobody writes.
         Action::Costly => NIL.to_vec(),
-        Action::Get if before.first() == 0 => NIL.to_vec(),
+        Action::Get | Action::Recall if before.first() == 0 => NIL.to_vec(),
+        Action::Recall => bulk(&value((before.first() - 1) as OpId, CACHED_BYTES)),
         Action::Get => bulk(&value((before.first() - 1) as OpId, value_bytes)),
         Action::Several(step) => step.execute(&step.family().key(key), op, before, value_bytes).1,
         // A queue answers ([`crate::checks::waits`]), or a specification of somebody's own.

@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use onecopy_core::{AnswerBounds, Rule};
+use onecopy_core::{AnswerBounds, Policy, Rule};
 use onecopy_host::group::SLICE_STEPS;
 
 use crate::checks::images;
-use crate::client::Family;
+use crate::client::{CACHED_BYTES, Family};
 use crate::clock::{MS, SECOND, Time};
 use crate::dice::Dice;
 use crate::faults::Fault;
@@ -26,6 +26,8 @@ const BUSY: u64 = 20;
 const LARGE: u64 = 20;
 /// How many times smaller everything is then: a gigabyte more or less proves nothing.
 const SCALE: usize = 32;
+/// Of a thousand runs, in how many there is little memory.
+const MEMORY: u64 = 120;
 /// In how many no write is taken while a copy is missing.
 const STRICT: u64 = 100;
 /// How many are bent towards a narrow window.
@@ -63,6 +65,10 @@ pub struct Profile {
     /// What the copies of an optimistic database may have in memory for others, if there is one: every node
     /// has a copy.
     pub optimistic: Option<usize>,
+    /// How much memory there may be; 0: no limit.
+    pub memory_max: u64,
+    /// What goes where there is no room.
+    pub policy: Policy,
     /// How many clients there are.
     pub clients: usize,
     /// What they ask for.
@@ -174,6 +180,8 @@ impl Profile {
             ears: 250,
             shelves: 250,
             optimistic: None,
+            memory_max: 0,
+            policy: Policy::NoEviction,
             clients: dice.between(1, 6) as usize,
             workload: Workload::draw(dice),
             value_bytes,
@@ -314,6 +322,35 @@ impl Profile {
         for fault in [Fault::AddNode, Fault::RemoveNode] {
             self.weights.remove(&fault);
         }
+    }
+
+    /// There is less memory than clients fill, and a policy. Drawn from dice of its own.
+    pub fn limit_memory(&mut self, dice: &mut Dice, sabotaged: Option<Rule>) {
+        let is_meant = sabotaged == Some(Rule::EvictWhatIsNamed);
+        let is_plain = self.alone.is_none() && self.race.is_none() && self.scale == 1;
+        if !is_plain || sabotaged.is_some() != is_meant || !(is_meant || dice.chance(MEMORY)) {
+            return;
+        }
+        let all = [Policy::AllkeysLru, Policy::AllkeysLfu, Policy::AllkeysRandom];
+        let volatile =
+            [Policy::VolatileLru, Policy::VolatileLfu, Policy::VolatileRandom, Policy::VolatileTtl];
+        self.policy = *dice.pick(&[&all[..], &volatile].concat());
+        // Seven of these, at most, and whatever there is beside them.
+        self.memory_max = dice.between(4, 7) * CACHED_BYTES as u64 + (48 << 10);
+        let beside = [Family::Register, Family::Counter, Family::Set, Family::Accounts];
+        let may_stay = self.policy.is_volatile() && self.value_bytes < 1_000;
+        self.workload.weights.retain(|family, _| may_stay && beside.contains(family));
+        self.workload.weights.insert(Family::Cache, 10);
+        (self.workload.keys, self.workload.tokens) = (dice.between(10, 20), 0);
+        // What takes a share of the memory is bounded by it, and is looked at in other runs.
+        (self.ears, self.parts) = (0, None);
+        // Groups of a node share its memory: one that has nothing to let go of gets none.
+        (self.databases, self.raft_copies) = (1, None);
+        let bytes = (self.log_bytes_max, self.uncommitted_bytes_max, self.log_memory_bytes_max);
+        let least = 40 * CACHED_BYTES;
+        self.log_bytes_max = bytes.0.max(least);
+        self.uncommitted_bytes_max = bytes.1.max(least);
+        self.log_memory_bytes_max = bytes.2.max(least);
     }
 
     /// Nothing goes wrong but that one node is slow to reach another, at a time. Then no write may wait for

@@ -58,6 +58,9 @@ pub fn run(seed: u64, options: &Options) -> Outcome {
     if (options.optimistic || of_copies) && options.subject.is_none() {
         profile.add_optimistic(&mut Dice::new(seed, 2));
     }
+    if options.subject.is_none() && profile.optimistic.is_none() {
+        profile.limit_memory(&mut Dice::new(seed, 3), options.sabotaged);
+    }
     profile.limit(&options.limits);
     if options.subject.is_some() {
         // Its clients know nothing of databases.

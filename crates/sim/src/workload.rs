@@ -137,6 +137,7 @@ pub(crate) fn action(dice: &mut Dice, family: Family, reads: u64) -> Action {
         Family::Waits => Action::Take { ms: dice.between(1, 5_000) },
         // Ears are asked, and not clients.
         Family::Channels => family.read(),
+        Family::Cache => Action::Keep,
         Family::Own => Action::Tell,
     }
 }

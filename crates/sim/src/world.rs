@@ -187,6 +187,7 @@ impl World {
             stats.repeated += ledger.repeated;
             stats.in_parts += ledger.in_parts;
             stats.tokens_repeated += ledger.tokens_repeated;
+            stats.evicted += ledger.evicted;
             stats.entries += ledger.len();
             stats.operations += ledger.ops.iter().count() as u64;
             stats.answered += ledger.ops.iter().filter(|(_, op)| op.got.is_some()).count() as u64;

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use onecopy_core::{Eviction, Policy};
 use serde::{Deserialize, Serialize};
 
 use crate::command::Rejection;
@@ -14,7 +15,8 @@ const VALUE_BYTES_MAX: usize = 4096;
 /// So many parameters may be set.
 const SETTINGS_MAX: usize = 512;
 
-/// The parameter that groups look at themselves: entries say how much memory there may be.
+/// A parameter that groups look at themselves, as they do at those of eviction: entries say how much memory
+/// there may be, and what goes where there is none.
 const MAXMEMORY: &str = "maxmemory";
 
 /// The parameters that somebody has set. All others have the value that each node starts with.
@@ -33,6 +35,20 @@ impl Settings {
     #[must_use]
     pub fn memory_max(&self) -> Option<u64> {
         self.get(MAXMEMORY)?.parse().ok()
+    }
+
+    /// What goes where there is no room, and how that is found out, if any of it is set.
+    #[must_use]
+    pub fn eviction(&self) -> Option<Eviction> {
+        let number = |name, default| self.get(name).and_then(|text| text.parse().ok()).unwrap_or(default);
+        let default = Eviction::default();
+        let names = ["maxmemory-policy", "maxmemory-samples", "lfu-log-factor", "lfu-decay-time"];
+        names.iter().any(|name| self.get(name).is_some()).then(|| Eviction {
+            policy: self.get("maxmemory-policy").and_then(Policy::named).unwrap_or_default(),
+            samples: number("maxmemory-samples", default.samples),
+            lfu_log_factor: number("lfu-log-factor", default.lfu_log_factor),
+            lfu_decay_minutes: number("lfu-decay-time", default.lfu_decay_minutes),
+        })
     }
 
     /// All of them, by name.

@@ -22,7 +22,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use onecopy_core::{GroupId, Incarnation, Instant, NodeId, StateMachine, Ticket, Timestamp};
+use onecopy_core::{Eviction, GroupId, Incarnation, Instant, NodeId, StateMachine, Ticket, Timestamp};
 use onecopy_replica::Input;
 use onecopy_views::{Kind as Replication, Table};
 
@@ -60,6 +60,8 @@ pub struct DataPlane<M, T> {
     elsewhere: Elsewhere,
     /// How much memory the states of all groups may have, if that is set for the whole cluster.
     memory_set: Option<u64>,
+    /// What goes where there is no room, if that is set.
+    eviction_set: Option<Eviction>,
     /// Empty on a node that holds no data.
     groups: BTreeMap<GroupId, Group<M>>,
     /// The copies of optimistic databases.
@@ -92,6 +94,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
             share: Share::WHOLE,
             elsewhere: Elsewhere::default(),
             memory_set: None,
+            eviction_set: None,
             groups: BTreeMap::new(),
             copies: BTreeMap::new(),
             agenda: Agenda::default(),
@@ -376,6 +379,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         let share = self.share;
         self.making_way.learn(table);
         self.memory_set = table.settings().memory_max();
+        self.eviction_set = table.settings().eviction();
         self.clock.told(table.clocks().get(&self.me).copied());
         for (id, group) in table.groups().iter().filter(|(id, _)| share.has(**id)) {
             match table.kind(*id) {
@@ -433,6 +437,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
                 continue;
             };
             group.set_memory_max(self.memory_set);
+            group.set_eviction(self.eviction_set);
             group.set_memory_beside(self.occupied.beside(id));
             group.set_groups(count);
             group.end_turn(now, steady, observer, &mut self.asked);

@@ -3,7 +3,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use onecopy_core::payload::{Batch, Builder, Header};
 use onecopy_core::{
-    BatchId, BootNumber, Entry, EntryId, Incarnation, Index, Member, Replicated, Rules, View, ViewNumber,
+    BatchId, BootNumber, Entry, EntryId, Eviction, Incarnation, Index, Member, Replicated, Rules, View,
+    ViewNumber,
 };
 use onecopy_replica::{Config, Message};
 
@@ -41,6 +42,7 @@ pub(super) fn start_group(
         placement: Placement::default(),
         election_timeout: Duration::from_millis(300),
         memory_max: 0,
+        eviction: Eviction::default(),
         min_copies: 1,
         scrub_interval: None,
         slice_steps: SLICE_STEPS,

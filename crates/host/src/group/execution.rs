@@ -120,6 +120,11 @@ impl Execution {
         self.behind() > 0
     }
 
+    /// What is committed and not executed weighs so much.
+    pub(super) fn behind_bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Whether it can hold no more.
     pub(super) fn is_full(&self) -> bool {
         self.full_since.is_some()

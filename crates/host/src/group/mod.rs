@@ -16,6 +16,7 @@ mod parked;
 mod quiescence;
 mod replication;
 mod requests;
+mod room;
 mod settings;
 mod snapshots;
 #[cfg(test)]
@@ -27,8 +28,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use onecopy_core::payload::Batch;
 use onecopy_core::{
-    AnswerBounds, Digest, Entry, GroupId, Index, Instant, NodeId, Recovered, Replicated, Rules, StateMachine,
-    Ticket, Timestamp, View,
+    AnswerBounds, Digest, Entry, Eviction, GroupId, Index, Instant, NodeId, Recovered, Replicated, Rules,
+    StateMachine, Ticket, Timestamp, View,
 };
 use onecopy_replica::{Input, Standing};
 use rand_chacha::ChaCha8Rng;
@@ -76,6 +77,13 @@ pub struct Group<M> {
     memory_max: u64,
     /// What is set for the whole cluster counts instead, if something is.
     memory_set: Option<u64>,
+    /// What goes where there is no room; whether the machine observes for that.
+    eviction: Eviction,
+    eviction_set: Option<Eviction>,
+    observes: bool,
+    /// How much there was when an entry was made to let something go, and when the next one is.
+    memory_over: u64,
+    next_room: Instant,
     /// What the other groups of the node occupy of that.
     memory_beside: u64,
     min_copies: u32,
@@ -147,6 +155,11 @@ impl<M: StateMachine> Group<M> {
             applied_time: base.time,
             memory_max: settings.memory_max,
             memory_set: None,
+            eviction: settings.eviction,
+            eviction_set: None,
+            observes: false,
+            memory_over: 0,
+            next_room: now,
             memory_beside: 0,
             min_copies: settings.min_copies,
             scrub_interval: settings.scrub_interval,
@@ -219,17 +232,6 @@ impl<M: StateMachine> Group<M> {
     /// middle of something.
     pub fn damage(&mut self, harm: impl FnOnce(&mut M)) -> bool {
         self.state.here_mut().map(|state| state.damage(harm)).is_some()
-    }
-
-    /// All groups of the node together may have so many bytes of memory, if that is set for the cluster.
-    /// Entries made from now on say so.
-    pub fn set_memory_max(&mut self, set: Option<u64>) {
-        self.memory_set = set;
-    }
-
-    /// The other groups of the node occupy so many bytes of the memory that all of them may.
-    pub fn set_memory_beside(&mut self, bytes: u64) {
-        self.memory_beside = bytes;
     }
 
     /// The node has so many groups, this one included.
@@ -321,6 +323,7 @@ impl<M: StateMachine> Group<M> {
         self.execute(now, observer, out);
         self.clock = self.entry_time.read(now, steady, self.committed().1);
         self.clock_read = now;
+        self.observe(self.clock);
         let leads = self.replication.standing() == Standing::Primary;
         let cares = leads || !self.reads.is_empty();
         // What has not been executed may say that something expires earlier than anything that the state
@@ -340,7 +343,8 @@ impl<M: StateMachine> Group<M> {
             true => is_paced && !self.reads.is_empty() && self.is_settled(),
             false => self.proposed.is_empty(),
         };
-        if leads && (lapses || scrubs) && is_free {
+        let is_over = leads && is_free && self.makes_room(now);
+        if leads && (lapses || scrubs || is_over) && is_free {
             self.propose(now, observer, out);
         }
         if !self.reads.is_empty() {
@@ -369,7 +373,8 @@ impl<M: StateMachine> Group<M> {
         let images = self.snapshots.want_turn() && self.state.here().is_some();
         let busy = (images || self.tidies || self.execution.wants_turn()).then_some(now);
         let scrub = self.scrubs_at().filter(|_| is_idle);
-        [self.replication.deadline(), due, removal, repeat, scrub, busy].into_iter().flatten().min()
+        let room = if is_idle { self.makes_room_at() } else { None };
+        [self.replication.deadline(), due, removal, repeat, scrub, room, busy].into_iter().flatten().min()
     }
 
     /// When an idle primary makes an entry for replicas to compare themselves by. However many groups of a

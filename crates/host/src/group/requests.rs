@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use onecopy_core::payload::{Batch, Builder, Header};
+use onecopy_core::payload::{Batch, Builder};
 use onecopy_core::{Answer, BatchId, Index, Instant, Rule, StateMachine, Timestamp};
 use onecopy_replica::{Input, Refusal};
 
@@ -92,13 +92,8 @@ impl<M: StateMachine> Group<M> {
         observer: &mut impl GroupObserver<M>,
         out: &mut Out<GroupEffect>,
     ) {
-        // 0 would be no limit.
-        let memory_max = match self.memory_set.unwrap_or(self.memory_max) {
-            0 => 0,
-            max => max.saturating_sub(self.memory_beside).max(1),
-        };
-        let absent = self.parked.absent();
-        let mut builder = Builder::new(Header { memory_max, groups: self.groups, absent });
+        let bytes = self.writes.iter().map(|(_, batch)| batch.body.len()).sum::<usize>().min(ENTRY_BYTES_MAX);
+        let mut builder = Builder::new(self.header(bytes));
         let mut count = 0;
         for (_, batch) in &self.writes {
             builder.push(batch);

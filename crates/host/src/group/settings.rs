@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use onecopy_core::{Recovered, Replicated};
+use onecopy_core::{Eviction, Recovered, Replicated};
 use onecopy_raft::Configuration;
 use onecopy_replica::{Base, Config};
 
@@ -21,6 +21,8 @@ pub struct GroupSettings {
     /// Commands that need memory are refused when the states of all groups of the node have this many bytes;
     /// 0: never.
     pub memory_max: u64,
+    /// What goes where there is no room.
+    pub eviction: Eviction,
     /// Writes are refused while the view has fewer members.
     pub min_copies: u32,
     /// A primary that has had nothing to do for so long makes an entry without commands, by which the

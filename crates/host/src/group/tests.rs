@@ -1,6 +1,6 @@
 use onecopy_core::chunks::Chunk;
 use onecopy_core::payload::{Builder, Header};
-use onecopy_core::{BootNumber, Entry, EntryId, Incarnation, Member, Recovered, ViewNumber};
+use onecopy_core::{BootNumber, Entry, EntryId, Eviction, Incarnation, Member, Recovered, ViewNumber};
 use onecopy_raft::Configuration;
 use onecopy_replica::{Base, Config, Message};
 
@@ -53,6 +53,7 @@ impl Rig {
             placement: Placement::default(),
             election_timeout: Duration::from_millis(300),
             memory_max: 0,
+            eviction: Eviction::default(),
             min_copies,
             scrub_interval: None,
             slice_steps,

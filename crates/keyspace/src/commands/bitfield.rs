@@ -1,5 +1,7 @@
 //! `BITFIELD`: integers of any number of bits, at any bit of a string.
 
+use std::ops::Range;
+
 use onecopy_core::Budget;
 use onecopy_resp::Writer;
 
@@ -60,6 +62,11 @@ impl Field {
     fn window(self, bytes: &[u8]) -> u128 {
         let rest = bytes.get(self.offset / 8..).unwrap_or_default();
         (0..WINDOW).fold(0, |window, at| window << 8 | u128::from(rest.get(at).copied().unwrap_or(0)))
+    }
+
+    /// Where the bytes are that are written with it.
+    fn bytes(self) -> Range<usize> {
+        self.offset / 8..self.offset / 8 + WINDOW
     }
 
     /// The number that these bits mean.
@@ -215,7 +222,8 @@ pub(crate) fn bitfield(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Wr
     let grows = text.map_or(0, |text| text.len()) < length;
     let mut answers = Vec::with_capacity(operations.len());
     // The string grows even if every number is refused, as in Redis.
-    context.edit_lengthened(spot, key, length, |bytes| {
+    let overwritten: Vec<_> = operations.iter().map(|(field, _)| field.bytes()).collect();
+    context.edit_lengthened(spot, key, length, &overwritten, |bytes| {
         let mut is_changed = false;
         for (field, action) in &operations {
             budget.spend(1);

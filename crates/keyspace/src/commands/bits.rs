@@ -3,6 +3,7 @@
 //! Bit 0 is the highest bit of the first byte. Behind its end, a string reads as zeroes.
 
 use std::ops::Range;
+use std::slice;
 
 use onecopy_core::Budget;
 use onecopy_resp::Writer;
@@ -41,7 +42,7 @@ pub(crate) fn setbit(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writ
     let was_set = before.is_some_and(|byte| byte & mask != 0);
     // A bit that is right already is not written: a string that is shared would be copied for nothing.
     if before.is_none() || was_set != bit {
-        context.edit_lengthened(spot, key, at + 1, |bytes| {
+        context.edit_lengthened(spot, key, at + 1, slice::from_ref(&(at..at + 1)), |bytes| {
             bytes[at] = if bit { bytes[at] | mask } else { bytes[at] & !mask };
             true
         });

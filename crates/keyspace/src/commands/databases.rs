@@ -9,7 +9,6 @@ use crate::error::{CommandError, Outcome};
 use crate::machine::DATABASES;
 use crate::number::{is_word, parse_integer};
 use crate::options::database_number;
-use crate::slot::New;
 
 pub(crate) fn dbsize(view: &View<'_>, _: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     let live = |database: &Database| database.len().saturating_sub(database.expired());
@@ -47,13 +46,8 @@ pub(crate) fn move_key(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Wr
         return Err(SAME);
     }
     let free = !context.with_database(db).exists(key);
-    let taken = if free { context.take(key) } else { None };
-    reply.integer(taken.is_some().into());
-    if let Some((value, expires)) = taken {
-        let mut target = context.with_database(db);
-        let spot = target.locate(key);
-        target.put(spot, key, New::Value(value), expires);
-    }
+    let moved = free && context.rename(key, db, key);
+    reply.integer(moved.into());
     Ok(())
 }
 

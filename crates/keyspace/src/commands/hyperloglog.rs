@@ -1,5 +1,7 @@
 //! HyperLogLogs, which are strings in a format of their own (see [`hyperloglog`]).
 
+use std::slice;
+
 use onecopy_core::Budget;
 use onecopy_resp::Writer;
 
@@ -58,7 +60,8 @@ pub(crate) fn pfadd(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Write
                 }
             }
             if !raised.is_empty() {
-                context.edit_text(spot, key, |bytes| {
+                let length = bytes.len();
+                context.edit_text(spot, key, slice::from_ref(&(0..length)), |bytes| {
                     for (register, value) in &raised {
                         hyperloglog::raise(bytes, *register, *value);
                     }

@@ -38,21 +38,13 @@ pub(crate) fn type_of(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -
     Ok(())
 }
 
-/// Gives what a key holds to another one.
-fn move_to(context: &mut Context<'_>, from: &[u8], to: &[u8]) {
-    if let Some((value, expires)) = context.take(from) {
-        let spot = context.locate(to);
-        context.put(spot, to, New::Value(value), expires);
-    }
-}
-
 pub(crate) fn rename(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     let (from, to) = (args[1], args[2]);
     if !context.exists(from) {
         return Err(CommandError::NoSuchKey);
     }
     if from != to {
-        move_to(context, from, to);
+        context.rename(from, context.db, to);
     }
     reply.ok();
     Ok(())
@@ -65,7 +57,7 @@ pub(crate) fn renamenx(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Wr
     }
     let free = !context.exists(to);
     if free {
-        move_to(context, from, to);
+        context.rename(from, context.db, to);
     }
     reply.integer(free.into());
     Ok(())

@@ -11,17 +11,17 @@ use crate::machine::check_reply;
 use crate::number::{integer, is_word, not_negative, resolve_range};
 use crate::options::{ListEnd, PopOptions, Search};
 use crate::steps::{ELEMENT, afford};
-use crate::value::List;
+use crate::value::{Edit, List, Typed};
 
 impl ListEnd {
-    fn push(self, list: &mut List, element: &[u8]) {
+    fn push(self, list: &mut Edit<'_, List>, element: &[u8]) {
         match self {
             Self::Left => list.push_front(element),
             Self::Right => list.push_back(element),
         }
     }
 
-    pub(super) fn pop(self, list: &mut List) -> Option<Box<[u8]>> {
+    pub(super) fn pop(self, list: &mut Edit<'_, List>) -> Option<Box<[u8]>> {
         match self {
             Self::Left => list.pop_front(),
             Self::Right => list.pop_back(),
@@ -30,7 +30,7 @@ impl ListEnd {
 
     fn pop_many(
         self,
-        list: &mut List,
+        list: &mut Edit<'_, List>,
         count: usize,
         budget: Budget<'_>,
     ) -> Result<Vec<Box<[u8]>>, CommandError> {
@@ -243,8 +243,9 @@ pub(crate) fn linsert(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Wri
     };
     afford(context.budget(), context.read::<List>(args[1])?.map_or(0, List::len))?;
     let budget = context.budget();
-    let insert =
-        |list: &mut List| list.insert(args[3], after, args[4], || budget.spend(1)).then(|| list.len());
+    let insert = |list: &mut Edit<'_, List>| {
+        list.insert(args[3], after, args[4], || budget.spend(1)).then(|| list.len())
+    };
     let length = context.resize::<List, _>(args[1], insert)?;
     match length {
         None => reply.integer(0),
@@ -262,7 +263,8 @@ pub(crate) fn lrem(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer
     };
     afford(context.budget(), context.read::<List>(args[1])?.map_or(0, List::len).saturating_mul(2))?;
     let budget = context.budget();
-    let remove = |list: &mut List| list.remove(args[3], count_max, count < 0, || budget.spend(1));
+    let remove =
+        |list: &mut Edit<'_, List>| list.remove(args[3], count_max, count < 0, |steps| budget.spend(steps));
     let removed = context.resize::<List, _>(args[1], remove)?;
     reply.length(removed.unwrap_or(0));
     Ok(())
@@ -281,7 +283,8 @@ pub(crate) fn ltrim(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Write
     } else {
         afford(context.budget(), list.len() - kept.len())?;
         let budget = context.budget();
-        context.update::<List, _>(args[1], |list| list.trim(kept, |cut| budget.spend(cut)))?;
+        let gone = context.update::<List, _>(args[1], |list| list.trim(kept, |cut| budget.spend(cut)))?;
+        gone.into_iter().for_each(|gone| context.discard(gone.into_value()));
     }
     reply.ok();
     Ok(())

@@ -17,8 +17,8 @@ fn unknown(command: &'static str, subcommand: &[u8]) -> CommandError {
     CommandError::UnknownSubcommand { command, subcommand }
 }
 
-/// `OBJECT`. Values are not shared, and nobody counts or remembers when they are used: a read changes
-/// nothing, and other copies do not hear of it.
+/// `OBJECT`. Values are not shared. When they are used is remembered while there is an eviction policy, and by
+/// each copy for itself: a read changes nothing, and other copies do not hear of it.
 pub(crate) fn object(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     let subcommand = args[1];
     if is_word(subcommand, "HELP") && args.len() == 2 {
@@ -28,9 +28,9 @@ pub(crate) fn object(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) ->
                 "ENCODING <key>",
                 "    Return the kind of internal representation Redis would use for the value of a key.",
                 "FREQ <key>",
-                "    Always an error: access frequency is not tracked.",
+                "    Return how often the key is used, as it is counted under an LFU policy.",
                 "IDLETIME <key>",
-                "    Always an error: access times are not tracked.",
+                "    Return for how many seconds the key was not used, under any other policy.",
                 "REFCOUNT <key>",
                 "    Always 1: values are not shared.",
                 "HELP",
@@ -44,14 +44,25 @@ pub(crate) fn object(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) ->
     let name = names.into_iter().find(|name| is_word(subcommand, &name["object|".len()..]));
     let name = name.ok_or_else(|| unknown("OBJECT", subcommand))?;
     let [_, _, key] = args else { return Err(CommandError::Arity(name)) };
+    let policy = view.keyspace.observer.eviction().policy;
     match (name, view.object(key)) {
         ("object|help", _) => return Err(CommandError::Arity(name)),
         (_, None) => reply.null(),
         ("object|encoding", Some(object)) => reply.bulk(object.value.encoding().as_bytes()),
-        ("object|idletime", Some(_)) => {
-            return Err(CommandError::Other("ERR access times are not tracked, so there is no idle time"));
-        }
         ("object|refcount", Some(_)) => reply.integer(1),
+        ("object|idletime", Some(_)) if policy.is_lfu() => {
+            return Err(CommandError::Other(
+                "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching \
+                 between policies at runtime LRU and LFU data will take some time to adjust.",
+            ));
+        }
+        ("object|idletime", Some(_)) if policy.evicts() => reply.integer(used(view, key).0.into()),
+        ("object|idletime", Some(_)) => {
+            return Err(CommandError::Other(
+                "ERR idle time is only tracked while a maxmemory policy other than noeviction is selected",
+            ));
+        }
+        (_, Some(_)) if policy.is_lfu() => reply.integer(used(view, key).1.into()),
         (_, Some(_)) => {
             return Err(CommandError::Other(
                 "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when \
@@ -60,6 +71,16 @@ pub(crate) fn object(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) ->
         }
     }
     Ok(())
+}
+
+/// For how many seconds a key was not used, and how often it is.
+fn used(view: &View<'_>, key: &[u8]) -> (u32, u8) {
+    let observer = &view.keyspace.observer;
+    let place = view.database().and_then(|database| Some((database, database.locate(key).place()?)));
+    place.map_or((0, 0), |(database, place)| {
+        let now = view.now;
+        (observer.idle(database, place, now), observer.frequency(database, place, now))
+    })
 }
 
 /// `MEMORY USAGE`. The number is the one that counts against the memory limit.

@@ -14,7 +14,7 @@ use crate::error::{CommandError, Outcome};
 use crate::number::{is_word, parse_integer};
 use crate::steps::Steps;
 use crate::value::Stream;
-use crate::value::stream::{Entry, Group, Id, Log, Pending};
+use crate::value::stream::{Entry, Group, GroupEdit, Id, Log, Pending};
 
 /// So many times as many are looked at as are wanted.
 const LOOKED_AT: usize = 10;
@@ -107,7 +107,7 @@ fn reply_claimed(log: &Log, claims: &[Claim], only_ids: bool, reply: &mut Writer
 }
 
 /// Carries claims out, for a consumer.
-fn claim(group: &mut Group, place: u32, claims: &[Claim], now: u64) {
+fn claim(group: &mut GroupEdit<'_>, place: u32, claims: &[Claim], now: u64) {
     for claim in claims {
         match claim {
             Claim::Take(pending) => {
@@ -173,7 +173,7 @@ pub(crate) fn xclaim(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writ
         claimed.insert(id, taken);
         claims.push(Claim::Take(taken));
     }
-    carry_out(context, args, &claims, |group| group.last = group.last.max(options.last))?;
+    carry_out(context, args, &claims, |group| group.set_progress(group.last.max(options.last), group.read))?;
     let (stream, _) = find(context, args)?;
     reply_claimed(stream.log(), &claims, options.only_ids, reply);
     Ok(())
@@ -184,7 +184,7 @@ fn carry_out(
     context: &mut Context<'_>,
     args: &[&[u8]],
     claims: &[Claim],
-    also: impl FnOnce(&mut Group),
+    also: impl FnOnce(&mut GroupEdit<'_>),
 ) -> Outcome {
     let now = context.clock().0;
     let mut is_new = false;

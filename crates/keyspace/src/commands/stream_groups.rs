@@ -8,8 +8,8 @@ use super::streams::{ENTRY, ids};
 use crate::context::Context;
 use crate::error::{CommandError, Outcome};
 use crate::number::{integer, is_word};
-use crate::value::stream::{Group, Id};
-use crate::value::{Stream, Typed};
+use crate::value::stream::{Group, GroupEdit, Id};
+use crate::value::{Edit, Stream, Typed};
 
 /// How much of a name is repeated in an error.
 const NAME_BYTES_MAX: usize = 1024;
@@ -149,18 +149,21 @@ pub(crate) fn xgroup(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writ
                 b"$" => stream.map_or(Id::ZERO, Stream::last),
                 last => id_or_end(last, 0)?,
             };
-            change(context, key, group, |group| (group.last, group.read) = (last, options.read))?;
+            change(context, key, group, |group| group.set_progress(last, options.read))?;
             context.say(key, "xgroup-setid");
             reply.ok();
             Ok(())
         }
         "xgroup|destroy" => {
-            let destroyed = context.resize::<Stream, _>(key, |stream| stream.remove_group(group))?.flatten();
-            reply.integer(destroyed.is_some().into());
+            let destroyed = context.resize::<Stream, _>(key, |stream| stream.remove_group(group))?;
+            let (was_there, destroyed) = destroyed.unwrap_or_default();
+            reply.integer(was_there.into());
             // Whoever waits as one of its consumers is told.
             context.signal_waiters(key);
-            if let Some(destroyed) = destroyed {
+            if was_there {
                 context.say(key, "xgroup-destroy");
+            }
+            if let Some(destroyed) = destroyed {
                 // What it has may be much.
                 let mut rest = Stream::new();
                 rest.add_group(group, destroyed);
@@ -203,7 +206,7 @@ fn change<R>(
     context: &mut Context<'_>,
     key: &[u8],
     group: &[u8],
-    change: impl FnOnce(&mut Group) -> R,
+    change: impl FnOnce(&mut GroupEdit<'_>) -> R,
 ) -> Result<Option<R>, CommandError> {
     let changed =
         context.resize::<Stream, _>(key, |stream| stream.change_group(group, |_, group| change(group)))?;
@@ -224,7 +227,7 @@ fn create(context: &mut Context<'_>, args: &[&[u8]], options: &Options, reply: &
     if stream.is_some_and(|stream| stream.group(group).is_some()) {
         return Err(CommandError::Other("BUSYGROUP Consumer Group name already exists"));
     }
-    let add = |stream: &mut Stream| stream.add_group(group, Group::new(last, options.read));
+    let add = |stream: &mut Edit<'_, Stream>| stream.add_group(group, Group::new(last, options.read));
     // Groups are no part of what is watched, but a stream that was not there is.
     match stream.is_some() {
         true => drop(context.resize::<Stream, _>(key, add)?),

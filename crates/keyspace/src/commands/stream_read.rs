@@ -14,7 +14,7 @@ use crate::number::{is_word, parse_integer};
 use crate::serving::owned;
 use crate::steps::{KEY, Steps};
 use crate::value::Stream;
-use crate::value::stream::{Entry, Group, Id, Log, Pending, Progress};
+use crate::value::stream::{Entry, Group, GroupEdit, Id, Log, Pending, Progress};
 use crate::waiters::{Wanted, Wants};
 
 /// What is asked for.
@@ -294,7 +294,7 @@ fn size_history(
 /// Gives a consumer new entries.
 fn serve_new(
     log: &Log,
-    group: &mut Group,
+    group: &mut GroupEdit<'_>,
     progress: &Progress,
     (place, now): (u32, u64),
     (from, count): (Id, usize),
@@ -313,7 +313,13 @@ fn serve_new(
 }
 
 /// Gives a consumer once more what it has.
-fn serve_again(log: &Log, group: &mut Group, (place, now): (u32, u64), ids: &[Id], reply: &mut Writer<'_>) {
+fn serve_again(
+    log: &Log,
+    group: &mut GroupEdit<'_>,
+    (place, now): (u32, u64),
+    ids: &[Id],
+    reply: &mut Writer<'_>,
+) {
     reply.array(ids.len());
     for id in ids {
         let Some(entry) = log.get(*id) else {

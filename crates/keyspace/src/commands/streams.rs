@@ -8,8 +8,8 @@ use crate::error::{CommandError, Outcome};
 use crate::machine::check_reply;
 use crate::number::{integer, is_word};
 use crate::steps::{ELEMENT, ORDERED};
-use crate::value::Stream;
 use crate::value::stream::{Id, Kept, Trim};
+use crate::value::{Edit, Stream};
 
 /// So many entries go at most when a stream is trimmed by chunks, and nothing else is said.
 const LIMIT: usize = 10_000;
@@ -156,7 +156,7 @@ pub(crate) fn xadd(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer
 pub(crate) fn xtrim(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     let options = Options::parse(&args[2..], false)?;
     let budget = context.budget();
-    let trim = |stream: &mut Stream| options.trim.map_or(0, |trim| stream.trim(&trim, budget));
+    let trim = |stream: &mut Edit<'_, Stream>| options.trim.map_or(0, |trim| stream.trim(&trim, budget));
     let removed = context.resize::<Stream, _>(args[1], trim)?;
     reply.length(removed.unwrap_or(0));
     Ok(())

@@ -1,5 +1,7 @@
 //! Strings, but for `SET` and its relatives and for counters.
 
+use std::slice;
+
 use onecopy_resp::Writer;
 
 use crate::context::{Context, View};
@@ -96,7 +98,7 @@ pub(crate) fn append(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writ
         check_length(before.checked_add(suffix.len()))?;
     }
     let budget = context.budget();
-    let length = context.edit_text(spot, key, |bytes| extend(bytes, suffix, budget));
+    let length = context.edit_text(spot, key, &[], |bytes| extend(bytes, suffix, budget));
     reply.length(length);
     Ok(())
 }
@@ -140,7 +142,7 @@ pub(crate) fn setrange(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Wr
     check_length(end)?;
     let end = end.unwrap_or(0);
     let budget = context.budget();
-    let length = context.edit_lengthened(spot, key, end, |bytes| {
+    let length = context.edit_lengthened(spot, key, end, slice::from_ref(&(offset..end)), |bytes| {
         for (to, from) in bytes[offset..end].chunks_mut(PIECE).zip(patch.chunks(PIECE)) {
             to.copy_from_slice(from);
             budget.spend(copying(from.len()));

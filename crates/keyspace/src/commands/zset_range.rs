@@ -147,7 +147,7 @@ fn remove(context: &mut Context<'_>, args: &[&[u8]], by: By, reply: &mut Writer<
     let bounds = Bounds::parse(by, false, args[2], args[3])?;
     let budget = context.budget();
     let removed = context.resize::<Zset, Result<usize, CommandError>>(args[1], |zset| {
-        let ranks = bounds.ranks(zset);
+        let ranks = bounds.ranks(&**zset);
         afford(budget, ranks.len().saturating_mul(2 * ORDERED))?;
         Ok(zset.remove_range(ranks, || budget.spend(ORDERED)))
     })?;

@@ -8,7 +8,7 @@ use crate::error::{CommandError, Outcome};
 use crate::number::{float, is_word, not_negative};
 use crate::options::{PopOptions, ScoreEnd, ZaddOptions};
 use crate::steps::{ELEMENT, ORDERED};
-use crate::value::Zset;
+use crate::value::{Edit, Zset};
 
 /// What adding has done.
 #[derive(Default)]
@@ -27,7 +27,7 @@ pub(super) fn add(
     pairs: &[(f64, &[u8])],
 ) -> Result<Added, CommandError> {
     let (seed, budget) = (context.seed(), context.budget());
-    let run = |zset: &mut Zset| {
+    let run = |zset: &mut Edit<'_, Zset>| {
         let mut added = Added::default();
         zset.expect(pairs.len(), pairs.iter().map(|(_, member)| member.len()).sum());
         for (score, member) in pairs {
@@ -149,7 +149,7 @@ pub(super) type Taken = (Box<[u8]>, f64);
 
 /// Removes the members with the lowest or the highest scores.
 pub(super) fn take(
-    zset: &mut Zset,
+    zset: &mut Edit<'_, Zset>,
     count: usize,
     end: ScoreEnd,
     budget: Budget<'_>,

@@ -5,7 +5,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
 
 /// Random numbers that were settled by the entry.
-pub(crate) struct Random(pub(super) ChaCha8Rng);
+pub(crate) struct Random(pub(crate) ChaCha8Rng);
 
 impl Random {
     /// A number below `bound`, which must not be zero. Off from uniform by less than one in 2^32 for any

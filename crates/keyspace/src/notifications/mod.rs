@@ -31,6 +31,7 @@ pub(crate) enum Class {
     Hash,
     Zset,
     Expired,
+    Evicted,
     Stream = 10,
     New = 12,
 }
@@ -161,6 +162,11 @@ impl Keyspace {
     /// A key had expired, and was removed.
     pub(crate) fn notify_expired(&mut self, apply: &ApplyContext<'_>, db: u8, key: &[u8]) {
         self.publish_event(apply, Class::Expired, "expired", (db, key));
+    }
+
+    /// A key was there, and has gone to make room.
+    pub(crate) fn notify_evicted(&mut self, apply: &ApplyContext<'_>, db: u8, key: &[u8]) {
+        self.publish_event(apply, Class::Evicted, "evicted", (db, key));
     }
 
     fn publish_event(&mut self, apply: &ApplyContext<'_>, class: Class, event: &str, (db, key): (u8, &[u8])) {

@@ -111,6 +111,12 @@ impl Deadlines {
         Some(node - self.leaves())
     }
 
+    /// The first group from `from` on in which something is still to expire.
+    pub(crate) fn expiring(&self, from: usize) -> Option<usize> {
+        let leaves = self.nodes[self.leaves()..].get(from..)?;
+        leaves.iter().position(|next| *next != NEVER).map(|found| from + found)
+    }
+
     /// The first group that has expired keys.
     pub(crate) fn leftover(&self) -> Option<usize> {
         self.leftovers.next(0)
@@ -134,6 +140,10 @@ mod tests {
                 model.insert(group, (next, expired));
                 let least = model.values().map(|(next, _)| *next).min().unwrap_or(NEVER);
                 prop_assert_eq!(deadlines.next(), least);
+                let expiring = |from: usize| model.range(from..).find(|(_, (next, _))| *next != NEVER);
+                for from in [0, group, 299] {
+                    prop_assert_eq!(deadlines.expiring(from), expiring(from).map(|(group, _)| *group));
+                }
                 let leftover = model.iter().find(|(_, (_, expired))| *expired).map(|(group, _)| *group);
                 prop_assert_eq!(deadlines.leftover(), leftover);
                 for clock in [0, 20, 40, NEVER - 1] {

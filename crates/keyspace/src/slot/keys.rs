@@ -127,6 +127,27 @@ impl Keys {
         }
     }
 
+    /// Lets the key at a position and the last one change places.
+    pub(crate) fn swap_with_last(&mut self, position: usize, hash_of: impl Fn(Place) -> u64) {
+        let last = self.len() - 1;
+        let (Some(place), Some(last_place)) = (self.place(position), self.place(last)) else { return };
+        if position == last {
+            return;
+        }
+        if let Some(index) = &mut self.index {
+            /// No key has this position.
+            const NOWHERE: usize = u32::MAX as usize;
+            let (hash, last_hash) = (hash_of(place), hash_of(last_place));
+            index.moved(hash, position, NOWHERE);
+            index.moved(last_hash, last, position);
+            index.moved(hash, NOWHERE, last);
+        } else {
+            self.tags.swap(position, last);
+        }
+        self.set_place(position, last_place);
+        self.set_place(last, place);
+    }
+
     /// Drops keys of a collection that nobody uses any more, until at most so many are left. Nothing is found
     /// from now on.
     pub(crate) fn shed(&mut self, left: usize) {

@@ -18,10 +18,12 @@ pub(crate) mod blocks;
 pub(crate) mod deadlines;
 pub(crate) mod expiries;
 pub(crate) mod keys;
+pub(crate) mod marks;
 pub(crate) mod record;
 pub(crate) mod values;
 mod view;
 
+use std::cell::{Cell, OnceCell};
 use std::hint::black_box;
 
 use onecopy_core::Timestamp;
@@ -29,9 +31,11 @@ use onecopy_core::Timestamp;
 use self::arena::{Arena, Place};
 use self::expiries::{Expiries, number_of};
 use self::keys::Keys;
+use self::marks::Marks;
 use self::record::Payload;
 use self::values::Values;
 pub(crate) use self::view::SlotView;
+use crate::eviction::Mark;
 use crate::seed::Seed;
 use crate::slots::slot_of;
 use crate::trash::Trash;
@@ -84,13 +88,22 @@ pub(crate) struct Run {
     slots: Vec<Slot>,
     /// How many keys there are.
     length: usize,
+    /// When they were used, if somebody has wanted to know. No part of the state.
+    marks: OnceCell<Box<Marks>>,
 }
 
 impl Run {
     pub(crate) fn new(seed: Seed) -> Self {
         let mut slots = Vec::new();
         slots.resize_with(RUN, Slot::default);
-        Self { seed, arena: Arena::default(), values: Values::default(), slots, length: 0 }
+        Self {
+            seed,
+            arena: Arena::default(),
+            values: Values::default(),
+            slots,
+            length: 0,
+            marks: OnceCell::new(),
+        }
     }
 
     /// How many keys there are.
@@ -180,6 +193,9 @@ impl Run {
         if let Some(expiries) = expiries {
             expiries.push(number_of(None), 0);
         }
+        if let Some(marks) = self.marks.get_mut() {
+            marks.push(slot, Mark::default());
+        }
         self.length += 1;
         self.clean();
         position
@@ -231,6 +247,9 @@ impl Run {
             }
         }
         arena.remove(place, parts.size);
+        if let Some(marks) = self.marks.get_mut() {
+            marks.swap_remove(slot, position);
+        }
         self.length -= 1;
         self.clean();
         value
@@ -282,6 +301,17 @@ impl Run {
         if expiries.as_ref().is_some_and(|expiries| expiries.count() == 0) {
             *expiries = None;
         }
+    }
+
+    /// The mark of the key at a position.
+    pub(crate) fn mark(&self, slot: usize, position: usize) -> Option<&Cell<Mark>> {
+        let unknown = || Box::new(Marks::unknown((0..RUN).map(|slot| self.keys(slot))));
+        self.marks.get_or_init(unknown).get(slot, position)
+    }
+
+    /// Nobody wants to know when keys were used, or it begins anew.
+    pub(crate) fn forget_marks(&mut self) {
+        self.marks.take();
     }
 
     /// Frees about `count` elements of a run that nobody uses any more; how many. Large values are put into

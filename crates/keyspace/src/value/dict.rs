@@ -100,6 +100,12 @@ impl Dict {
         self.clean();
     }
 
+    /// Lets the element at a position and the last one change places.
+    pub(crate) fn swap_with_last(&mut self, position: usize) {
+        let Self { seed, arena, keys, .. } = self;
+        keys.swap_with_last(position, |place| seed.hash(record::key(arena.at(place))));
+    }
+
     /// Evacuates a segment of the arena, if one has too many holes.
     fn clean(&mut self) {
         let Some((segment, bytes)) = self.arena.evacuate() else { return };

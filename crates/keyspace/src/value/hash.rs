@@ -107,7 +107,7 @@ impl Hash {
     }
 
     /// The position of a field.
-    fn position(&self, field: &[u8]) -> Option<usize> {
+    pub(super) fn position(&self, field: &[u8]) -> Option<usize> {
         match self {
             Self::Few(pack) => pack.iter().step_by(2).position(|other| other == field),
             Self::Many(many) => many.fields.position(field),
@@ -144,11 +144,6 @@ impl Hash {
         is_new
     }
 
-    /// Sets a field that must not exist; whether it did not.
-    pub(crate) fn insert_new(&mut self, seed: Seed, field: &[u8], value: &[u8]) -> bool {
-        self.position(field).is_none() && self.insert(seed, field, value)
-    }
-
     /// So many fields, of so many bytes, are about to come.
     pub(crate) fn expect(&mut self, fields: usize, bytes: usize) {
         if let Self::Few(pack) = self {
@@ -181,8 +176,15 @@ impl Hash {
     }
 
     /// Removes a field; whether it was there.
+    #[cfg(test)]
     pub(crate) fn remove(&mut self, field: &[u8]) -> bool {
-        let Some(position) = self.position(field) else { return false };
+        let position = self.position(field);
+        position.into_iter().for_each(|position| self.remove_at(position));
+        position.is_some()
+    }
+
+    /// Removes the field at a position that exists; the last one takes its place.
+    pub(super) fn remove_at(&mut self, position: usize) {
         match self {
             Self::Few(pack) => pack.swap_remove(position, 2),
             Self::Many(many) => {
@@ -191,7 +193,14 @@ impl Hash {
             }
         }
         self.shrink();
-        true
+    }
+
+    /// Lets the field at a position and the last one change places.
+    pub(super) fn swap_with_last(&mut self, position: usize) {
+        match self {
+            Self::Few(pack) => pack.swap_with_last(position, 2),
+            Self::Many(many) => many.fields.swap_with_last(position),
+        }
     }
 
     pub(crate) fn at(&self, position: usize) -> Option<(&[u8], &[u8])> {

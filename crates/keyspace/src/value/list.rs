@@ -14,6 +14,8 @@ use crate::steps::copying;
 const ELEMENT_COST: u64 = 3;
 /// A chunk of a copy that is only read takes so many bytes: fewer than a chunk may have elements.
 const COPIED_CHUNK: usize = 32 << 10;
+/// So few elements are moved, or removed from within, one by one.
+const FEW: usize = 8;
 
 /// A list value, in chunks: constant time at both ends; in the middle, chunks are counted, and the elements
 /// of one.
@@ -147,7 +149,7 @@ impl List {
         self.remove_at(self.len().checked_sub(1)?)
     }
 
-    fn at(&self, position: usize) -> Option<&[u8]> {
+    pub(super) fn at(&self, position: usize) -> Option<&[u8]> {
         match &self.more {
             None => self.first.get(position),
             Some(more) if position < more.length => {
@@ -163,7 +165,7 @@ impl List {
         self.at(self.resolve(position)?)
     }
 
-    fn resolve(&self, position: i64) -> Option<usize> {
+    pub(super) fn resolve(&self, position: i64) -> Option<usize> {
         let length = i64::try_from(self.len()).ok()?;
         let position = if position < 0 { position.checked_add(length)? } else { position };
         usize::try_from(position).ok().filter(|position| *position < self.len())
@@ -182,92 +184,135 @@ impl List {
         self.settle();
     }
 
-    /// Replaces an element; whether there is one at that position.
-    pub(crate) fn set(&mut self, position: i64, element: &[u8]) -> bool {
-        let Some(position) = self.resolve(position) else { return false };
+    /// Replaces the element at a position that exists.
+    pub(super) fn set_at(&mut self, position: usize, element: &[u8]) {
         self.splice(position, 1, &[element]);
-        true
     }
 
-    /// Inserts before or after the first element equal to `pivot`; whether there is one. `step` is called for
-    /// each element that is compared.
-    pub(crate) fn insert(
-        &mut self,
-        pivot: &[u8],
-        after: bool,
-        element: &[u8],
-        mut step: impl FnMut(),
-    ) -> bool {
-        let is_pivot = |candidate: &[u8]| {
+    /// Inserts before the element at a position, or behind all of them.
+    pub(super) fn insert_at(&mut self, position: usize, element: &[u8]) {
+        match position {
+            0 => self.push_front(element),
+            behind if behind == self.len() => self.push_back(element),
+            within => self.splice(within, 0, &[element]),
+        }
+    }
+
+    /// The position of the first element equal to `pivot`. `step` is called for each that is compared.
+    pub(super) fn position(&self, pivot: &[u8], mut step: impl FnMut()) -> Option<usize> {
+        self.iter().position(|candidate| {
             step();
             candidate == pivot
-        };
-        let Some(position) = self.iter().position(is_pivot) else { return false };
-        self.splice(position + usize::from(after), 0, &[element]);
-        true
+        })
     }
 
-    /// Removes the first `count` elements equal to `element`, from the back if asked to; how many there were.
-    /// `step` is called once or twice for each element of the list.
-    pub(crate) fn remove(
-        &mut self,
+    /// The positions of the first `count` elements equal to `element`, or of the last ones, in order. `step`
+    /// is called for each that is compared.
+    pub(super) fn positions(
+        &self,
         element: &[u8],
         count: usize,
         from_back: bool,
         mut step: impl FnMut(),
-    ) -> usize {
-        let mut is_equal = |candidate: &&[u8]| {
+    ) -> Vec<usize> {
+        let mut is_equal = |candidate: &[u8]| {
             step();
-            *candidate == element
+            candidate == element
         };
-        let matching = self.iter().filter(&mut is_equal).count();
-        let removed = matching.min(count);
-        if removed == 0 {
-            return 0;
+        if from_back {
+            let last = self.len().wrapping_sub(1);
+            let equal = self.iter_reversed().enumerate().filter(|(_, candidate)| is_equal(candidate));
+            let mut positions: Vec<usize> = equal.map(|(at, _)| last - at).take(count).collect();
+            positions.reverse();
+            return positions;
         }
-        // The matches to keep come last when removing from the front, and first when removing from the back.
-        let (first, last) = if from_back { (matching - removed, matching) } else { (0, removed) };
-        let mut seen = 0;
-        let mut left = List::default();
-        // Chunk by chunk, so that never more than one is there twice.
-        let chunks = std::mem::take(self.chunks()).chunks;
-        self.more = None;
-        for chunk in chunks {
-            for candidate in chunk.pack.iter() {
-                let goes = is_equal(&candidate) && {
-                    seen += 1;
-                    first < seen && seen <= last
-                };
-                if !goes {
-                    left.push_back(candidate);
-                }
-            }
-        }
-        *self = left;
-        removed
+        let equal = self.iter().enumerate().filter(|(_, candidate)| is_equal(candidate));
+        equal.map(|(at, _)| at).take(count).collect()
     }
 
-    /// Keeps only the elements at these positions, which must exist. Takes time for those that go, not for
-    /// those that stay: capping a long list is cheap. `cuts` is told of how many go together.
-    pub(crate) fn trim(&mut self, kept: Range<usize>, mut cuts: impl FnMut(usize)) {
-        let chunks = self.chunks();
-        let mut behind = chunks.length - kept.end;
-        while behind > 0 {
-            let last = chunks.chunks.len() - 1;
-            let count = chunks.chunks[last].count;
-            let cut = behind.min(count);
-            cuts(cut);
-            chunks.splice(last, count - cut..count, &[]);
-            behind -= cut;
+    /// Removes the elements at these positions, which are in order and exist. `step` hears of the steps.
+    pub(super) fn remove_all(&mut self, positions: &[usize], step: &mut dyn FnMut(usize)) {
+        if positions.len() <= FEW {
+            for position in positions.iter().rev() {
+                step(1);
+                self.splice(*position, 1, &[]);
+            }
+            return;
         }
-        let mut before = kept.start;
-        while before > 0 {
-            let cut = before.min(chunks.chunks[0].count);
-            cuts(cut);
-            chunks.splice(0, 0..cut, &[]);
-            before -= cut;
+        let mut going = positions.iter().copied().peekable();
+        self.rebuild(step, |position, element, left| {
+            if going.next_if_eq(&position).is_none() {
+                left.push_back(element);
+            }
+        });
+    }
+
+    /// Puts elements where they were before [`remove_all`](Self::remove_all).
+    pub(super) fn insert_all(&mut self, elements: Vec<(usize, Box<[u8]>)>, step: &mut dyn FnMut(usize)) {
+        if elements.len() <= FEW {
+            for (position, element) in elements {
+                step(1);
+                self.insert_at(position, &element);
+            }
+            return;
         }
-        self.settle();
+        let mut coming = elements.into_iter().peekable();
+        self.rebuild(step, |_, element, list| {
+            while let Some((_, before)) = coming.next_if(|(position, _)| *position == list.len()) {
+                list.push_back(&before);
+            }
+            list.push_back(element);
+        });
+        coming.for_each(|(_, element)| self.push_back(&element));
+    }
+
+    /// Makes another list of all elements, which `each` puts there. Chunk by chunk, so that never more than
+    /// one is there twice.
+    fn rebuild(&mut self, step: &mut dyn FnMut(usize), mut each: impl FnMut(usize, &[u8], &mut Self)) {
+        let chunks = std::mem::take(self.chunks()).chunks;
+        self.more = None;
+        let (mut list, mut position) = (Self::default(), 0);
+        for chunk in chunks {
+            for element in chunk.pack.iter() {
+                step(1);
+                each(position, element, &mut list);
+                position += 1;
+            }
+        }
+        *self = list;
+    }
+
+    /// Cuts `count` elements off, which must exist. Takes time for those that go, not for those that stay.
+    /// `cuts` is told of how many go together.
+    pub(super) fn cut(&mut self, front: bool, count: usize, mut cuts: impl FnMut(usize)) -> Self {
+        let mut gone = Self::default();
+        if count > 0 {
+            self.chunks().cut(front, count, gone.chunks(), &mut cuts);
+            gone.settle();
+            self.settle();
+        }
+        gone
+    }
+
+    /// Puts another list before this one.
+    pub(super) fn prepend(&mut self, mut other: Self) {
+        if other.len() <= FEW {
+            let elements: Vec<&[u8]> = other.iter().collect();
+            elements.into_iter().rev().for_each(|element| self.push_front(element));
+        } else {
+            std::mem::swap(self, &mut other);
+            self.append(other);
+        }
+    }
+
+    /// Puts another list behind this one. Chunks of their own are only made for more than a few elements.
+    pub(super) fn append(&mut self, mut other: Self) {
+        if other.len() <= FEW {
+            other.iter().for_each(|element| self.push_back(element));
+        } else {
+            self.chunks().append(std::mem::take(other.chunks()));
+            self.settle();
+        }
     }
 
     /// The bytes of all elements.
@@ -332,7 +377,7 @@ mod tests {
         assert_eq!(list.len(), 10);
         assert!(list.more.as_ref().is_none_or(|more| more.chunks.len() <= 2 && more.chunks.capacity() <= 64));
         (0..5).for_each(|_| drop(list.pop_back()));
-        list.trim(0..1, |_| {});
+        drop(list.cut(false, 4, |_| {}));
         assert!(list.more.is_none(), "one chunk needs no list of chunks");
     }
 
@@ -341,7 +386,8 @@ mod tests {
         let mut list = List::default();
         list.push_back(b"pivot");
         for number in 0..20_000u32 {
-            assert!(list.insert(b"pivot", number % 2 == 0, format!("element {number}").as_bytes(), || {}));
+            let pivot = list.position(b"pivot", || {}).expect("the pivot is there");
+            list.insert_at(pivot + number as usize % 2, format!("element {number}").as_bytes());
         }
         let more = list.more.as_ref().expect("many chunks");
         assert!(more.chunks.iter().all(|chunk| chunk.pack.size() <= 2 * CHUNK && chunk.count > 0));

@@ -13,6 +13,7 @@ mod ranked;
 mod set;
 pub(crate) mod stream;
 mod text;
+mod undo;
 mod zset;
 
 use bytes::Bytes;
@@ -26,6 +27,7 @@ pub(crate) use set::Set;
 pub(crate) use stream::Stream;
 pub use text::TEXT_BYTES_MAX;
 pub(crate) use text::Text;
+pub(crate) use undo::{Edit, Undo};
 pub(crate) use zset::Zset;
 
 /// What a key costs beyond its name and its value: its place, its tag, and its share of its slot.
@@ -202,6 +204,9 @@ impl<'a> Content<'a> {
 
 /// A type of collection, for code that expects one.
 pub(crate) trait Typed: Sized {
+    /// What takes its changes back.
+    type Undo;
+
     /// An empty one.
     fn empty() -> Self;
     /// The collection, if the content is of this type.
@@ -210,11 +215,15 @@ pub(crate) trait Typed: Sized {
     fn of_mut(value: &mut Value) -> Option<&mut Self>;
     /// As a value.
     fn into_value(self) -> Value;
+    /// What takes the changes of such a collection back, if that is what it is.
+    fn undo_of(undo: &mut Undo) -> Option<&mut Self::Undo>;
 }
 
 macro_rules! typed {
-    ($type:ident) => {
+    ($type:ident, $undo:ty) => {
         impl Typed for $type {
+            type Undo = $undo;
+
             fn empty() -> Self {
                 $type::new()
             }
@@ -236,15 +245,22 @@ macro_rules! typed {
             fn into_value(self) -> Value {
                 Value::$type(self)
             }
+
+            fn undo_of(undo: &mut Undo) -> Option<&mut Self::Undo> {
+                match undo {
+                    Undo::$type(inner) => Some(inner),
+                    _ => None,
+                }
+            }
         }
     };
 }
 
-typed!(List);
-typed!(Hash);
-typed!(Set);
-typed!(Zset);
-typed!(Stream);
+typed!(List, undo::ListUndo);
+typed!(Hash, undo::HashUndo);
+typed!(Set, undo::SetUndo);
+typed!(Zset, undo::ZsetUndo);
+typed!(Stream, stream::StreamUndo);
 
 #[cfg(test)]
 mod tests;

@@ -152,6 +152,20 @@ impl Pack {
         self.set_len(count);
     }
 
+    /// Lets an element of `width` items and the last one change places.
+    pub(crate) fn swap_with_last(&mut self, element: usize, width: usize) {
+        let last = self.len() / width - 1;
+        if element == last {
+            return;
+        }
+        let items = |element: usize| self.iter_from(element * width).take(width).map(<[u8]>::to_vec);
+        let (first, second): (Vec<_>, Vec<_>) = (items(element).collect(), items(last).collect());
+        let first: Vec<&[u8]> = first.iter().map(Vec::as_slice).collect();
+        let second: Vec<&[u8]> = second.iter().map(Vec::as_slice).collect();
+        self.splice(last * width..(last + 1) * width, &first);
+        self.splice(element * width..(element + 1) * width, &second);
+    }
+
     /// Removes an element of `width` items; the last one takes its place.
     pub(crate) fn swap_remove(&mut self, element: usize, width: usize) {
         let last = self.len() / width - 1;

@@ -190,6 +190,19 @@ impl Ranked {
         self.blocks[block].positions[at] = to as u32;
     }
 
+    /// What was at either of two positions is at the other now; their members are still found at the old ones.
+    pub(crate) fn swap<'a>(
+        &mut self,
+        first: (f64, usize),
+        second: (f64, usize),
+        member_of: impl Fn(usize) -> &'a [u8] + Copy,
+    ) {
+        let first_at = self.must_find(first.0, first.1, member_of);
+        let second_at = self.must_find(second.0, second.1, member_of);
+        self.blocks[first_at.0].positions[first_at.1] = second.1 as u32;
+        self.blocks[second_at.0].positions[second_at.1] = first.1 as u32;
+    }
+
     /// Drops up to about `count` positions of an order that nobody uses any more.
     pub(crate) fn shed(&mut self, count: usize) {
         self.sums = Vec::new();

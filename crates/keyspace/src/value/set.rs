@@ -109,35 +109,42 @@ impl Set {
         }
     }
 
-    /// Removes a member; whether it was there.
-    pub(crate) fn remove(&mut self, member: &[u8]) -> bool {
-        let position = match self {
+    /// The position of a member.
+    pub(super) fn position(&self, member: &[u8]) -> Option<usize> {
+        match self {
             Self::Few(pack) => pack.iter().position(|other| other == member),
             Self::Many(many) => many.members.position(member),
-        };
-        position.is_some_and(|position| self.drop_at(position, member.len()))
+        }
     }
 
-    /// Removes the member at a position.
-    pub(crate) fn remove_at(&mut self, position: usize) -> Option<Box<[u8]>> {
+    /// Removes a member; whether it was there.
+    #[cfg(test)]
+    pub(crate) fn remove(&mut self, member: &[u8]) -> bool {
+        self.position(member).is_some_and(|position| self.remove_at(position).is_some())
+    }
+
+    /// Removes the member at a position; the last one takes its place.
+    pub(super) fn remove_at(&mut self, position: usize) -> Option<Box<[u8]>> {
         let member: Box<[u8]> = self.at(position)?.into();
-        self.drop_at(position, member.len());
-        Some(member)
-    }
-
-    /// Removes the member at a position, which has so many bytes.
-    fn drop_at(&mut self, position: usize, bytes: usize) -> bool {
         match self {
             Self::Few(pack) => pack.swap_remove(position, 1),
             Self::Many(many) => {
                 many.members.remove_at(position);
-                many.long -= usize::from(bytes > PACKED_BYTES_MAX);
+                many.long -= usize::from(member.len() > PACKED_BYTES_MAX);
                 if let Some(pack) = many.packed() {
                     *self = Self::Few(pack);
                 }
             }
         }
-        true
+        Some(member)
+    }
+
+    /// Lets the member at a position and the last one change places.
+    pub(super) fn swap_with_last(&mut self, position: usize) {
+        match self {
+            Self::Few(pack) => pack.swap_with_last(position, 1),
+            Self::Many(many) => many.members.swap_with_last(position),
+        }
     }
 
     pub(crate) fn contains(&self, member: &[u8]) -> bool {

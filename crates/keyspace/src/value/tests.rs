@@ -7,6 +7,10 @@ use crate::seed::Seed;
 
 const SEED: Seed = Seed([1, 2]);
 
+fn edit<T: Typed>(value: &mut T) -> Edit<'_, T> {
+    Edit::new(value, None)
+}
+
 #[derive(Clone, Debug)]
 enum Change {
     Insert(u8, i8),
@@ -49,7 +53,7 @@ proptest! {
                     let start = start.min(model.len());
                     let end = (start + length).min(model.len());
                     model.drain(start..end);
-                    prop_assert_eq!(zset.remove_range(start..end, || {}), end - start);
+                    prop_assert_eq!(edit(&mut zset).remove_range(start..end, || {}), end - start);
                 }
             }
             model.sort_by(|a, b| a.0.total_cmp(&b.0).then_with(|| a.1.cmp(&b.1)));
@@ -102,12 +106,12 @@ proptest! {
                         model.remove(at);
                         removed += 1;
                     }
-                    prop_assert_eq!(list.remove(&element, count, number < 0, || {}), removed);
+                    prop_assert_eq!(edit(&mut list).remove(&element, count, number < 0, |_| {}), removed);
                 }
                 _ => {
                     let end = model.len().min(number.unsigned_abs() as usize * 3);
                     let start = end.min(usize::from(byte % 4));
-                    list.trim(start..end, |_| {});
+                    edit(&mut list).trim(start..end, |_| {});
                     model.truncate(end);
                     model.drain(..start);
                 }
@@ -191,24 +195,24 @@ fn a_long_list_is_a_vector() {
                     model.push(element);
                 }
                 9 if at < model.len() => {
-                    assert!(list.set(at as i64, &element));
+                    assert!(edit(&mut list).set(at as i64, &element));
                     model[at] = element;
                 }
                 10 if at < model.len() => {
                     let pivot = model[at].clone();
                     let first = model.iter().position(|other| *other == pivot).expect("it is there");
-                    assert!(list.insert(&pivot, true, &element, || {}));
+                    assert!(edit(&mut list).insert(&pivot, true, &element, || {}));
                     model.insert(first + 1, element);
                 }
                 11 if numbers.below(300) == 0 => {
                     let end = at.max(model.len() / 2);
-                    list.trim(at.min(9)..end, |_| {});
+                    edit(&mut list).trim(at.min(9)..end, |_| {});
                     model.truncate(end);
                     model.drain(..at.min(9));
                 }
                 11 if numbers.below(100) == 0 => {
                     let there = model.iter().filter(|other| **other == element).count();
-                    assert_eq!(list.remove(&element, 3, false, || {}), there.min(3));
+                    assert_eq!(edit(&mut list).remove(&element, 3, false, |_| {}), there.min(3));
                     for _ in 0..there.min(3) {
                         model.remove(model.iter().position(|other| *other == element).expect("it is there"));
                     }

@@ -50,6 +50,11 @@ fn pair_of(item: &[u8]) -> (&[u8], f64) {
 }
 
 impl Many {
+    pub(super) fn memory(&self) -> u64 {
+        let cost = ELEMENT_COST + RANKED_COST;
+        DICT_COST + self.members.names() + self.members.len() as u64 * cost
+    }
+
     fn member(&self, position: usize) -> (&[u8], f64) {
         let (member, payload) = self.members.at(position).expect("what is ranked is there");
         (member, score_of(payload))
@@ -76,6 +81,18 @@ impl Many {
         }
         self.members.remove_at(position);
         self.long -= usize::from(is_long);
+    }
+
+    /// Lets the member at a position and the last one change places.
+    fn swap_with_last(&mut self, position: usize) {
+        let last = self.members.len() - 1;
+        if position != last {
+            let scored = |position| (self.member(position).1, position);
+            let (first, second) = (scored(position), scored(last));
+            let Self { members, ranked, .. } = self;
+            ranked.swap(first, second, |position| name(members, position));
+            members.swap_with_last(position);
+        }
     }
 
     fn set(&mut self, position: usize, before: f64, score: f64) {
@@ -147,10 +164,7 @@ impl Zset {
     pub(crate) fn memory(&self) -> u64 {
         match self {
             Self::Few(pack) => allocated(pack.size() as u64),
-            Self::Many(many) => {
-                let cost = ELEMENT_COST + RANKED_COST;
-                DICT_COST + many.members.names() + many.members.len() as u64 * cost
-            }
+            Self::Many(many) => many.memory(),
         }
     }
 
@@ -163,7 +177,7 @@ impl Zset {
     }
 
     /// The position of a member, and its score.
-    fn find(&self, member: &[u8]) -> Option<(usize, f64)> {
+    pub(super) fn find(&self, member: &[u8]) -> Option<(usize, f64)> {
         match self {
             Self::Few(pack) => {
                 let mut pairs = pack.iter().map(pair_of).enumerate();
@@ -223,21 +237,34 @@ impl Zset {
     }
 
     /// Removes a member; the score that it had.
+    #[cfg(test)]
     pub(crate) fn remove(&mut self, member: &[u8]) -> Option<f64> {
         let (position, score) = self.find(member)?;
         self.remove_at(position);
         Some(score)
     }
 
-    fn remove_at(&mut self, position: usize) {
+    /// Removes the member at a position; the last one takes its place. Returns the long form of what is left,
+    /// if that has become short.
+    pub(super) fn remove_at(&mut self, position: usize) -> Option<Box<Many>> {
         match self {
             Self::Few(pack) => pack.splice(position..position + 1, &[]),
             Self::Many(many) => {
                 many.remove(position);
-                if let Some(pack) = many.packed() {
-                    *self = Self::Few(pack);
+                if let Some(pack) = many.packed()
+                    && let Self::Many(many) = std::mem::replace(self, Self::Few(pack))
+                {
+                    return Some(many);
                 }
             }
+        }
+        None
+    }
+
+    /// Lets the member at a position and the last one change places, if they have positions of their own.
+    pub(super) fn swap_with_last(&mut self, position: usize) {
+        if let Self::Many(many) = self {
+            many.swap_with_last(position);
         }
     }
 
@@ -333,20 +360,6 @@ impl Zset {
         };
         let many = many.into_iter().flat_map(|(many, ranks)| ranks.map(|position| many.member(position)));
         few.into_iter().flatten().map(pair_of).chain(many)
-    }
-
-    /// Removes the members with these ranks; how many. `step` is called twice for each of them.
-    pub(crate) fn remove_range(&mut self, ranks: Range<usize>, mut step: impl FnMut()) -> usize {
-        let own = |(member, _): (&[u8], f64)| {
-            step();
-            member.into()
-        };
-        let members: Vec<Box<[u8]>> = self.range(ranks).map(own).collect();
-        for member in &members {
-            step();
-            self.remove(member);
-        }
-        members.len()
     }
 }
 

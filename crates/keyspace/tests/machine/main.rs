@@ -10,6 +10,7 @@ mod images;
 mod model;
 mod scripts;
 mod slices;
+mod undo;
 
 #[test]
 fn a_keyspace_may_move_to_another_thread() {

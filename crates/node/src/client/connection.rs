@@ -127,6 +127,7 @@ impl<'a> Connection<'a> {
         let _ = stream.set_nodelay(true);
         let (who, authenticated) = commands::default_user(clients);
         let session = Session {
+            no_touch: false,
             id,
             address: address.ip(),
             selected: Selected::default(),

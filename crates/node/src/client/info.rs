@@ -11,7 +11,7 @@ use onecopy_views::MAIN;
 
 use super::Clients;
 use crate::records::time_of_day;
-use crate::status::ReplicaStatus;
+use crate::status::{KeyCounts, ReplicaStatus};
 
 /// The version of Redis whose commands and replies are followed. Clients choose their commands by it.
 pub(crate) const REDIS_VERSION: &str = "7.2.0";
@@ -161,6 +161,12 @@ pub(crate) fn data_bytes(clients: &Clients) -> u64 {
     clients.knowledge.data.replicas().iter().map(|replica| replica.memory_bytes).sum()
 }
 
+/// What has become of keys at all copies on this node.
+pub(crate) fn key_counts(clients: &Clients) -> KeyCounts {
+    let replicas = clients.knowledge.data.replicas();
+    replicas.iter().fold(KeyCounts::default(), |sum, replica| sum.combined(replica.counts, |a, b| a + b))
+}
+
 /// Bytes of their logs in memory.
 pub(crate) fn log_bytes(clients: &Clients) -> u64 {
     clients.knowledge.data.replicas().iter().map(|replica| replica.log_bytes).sum()
@@ -183,6 +189,7 @@ fn memory(clients: &Clients, _: GroupId, text: &mut String) -> std::fmt::Result 
     let (used, maximum) = (data + log, clients.policy().parameters.maxmemory);
     let ratio = if used == 0 { 0.0 } else { resident as f64 / used as f64 };
     let peak = clients.knowledge.records.peak(used);
+    let policy = clients.knowledge.table().settings().eviction().unwrap_or_default().policy.name();
     let sizes = [
         ("used_memory", used),
         ("used_memory_rss", resident),
@@ -197,7 +204,7 @@ fn memory(clients: &Clients, _: GroupId, text: &mut String) -> std::fmt::Result 
         text,
         "used_memory_peak_perc:{:.2}%\r\nused_memory_overhead:{log}\r\nused_memory_startup:0\r\n\
          used_memory_dataset:{data}\r\nused_memory_dataset_perc:{:.2}%\r\nused_memory_lua:0\r\n\
-         used_memory_scripts:0\r\nmaxmemory_policy:noeviction\r\nmem_fragmentation_ratio:{ratio:.2}\r\n\
+         used_memory_scripts:0\r\nmaxmemory_policy:{policy}\r\nmem_fragmentation_ratio:{ratio:.2}\r\n\
          mem_fragmentation_bytes:{}\r\nmem_not_counted_for_evict:0\r\nmem_replication_backlog:{log}\r\n\
          mem_clients_slaves:0\r\nmem_clients_normal:{}\r\nmem_aof_buffer:0\r\nmem_allocator:mimalloc\r\n\
          active_defrag_running:0\r\nlazyfree_pending_objects:0\r\nlazyfreed_objects:0\r\nonecopy_log_bytes:{log}\r\n",
@@ -235,6 +242,7 @@ fn persistence(clients: &Clients, _: GroupId, text: &mut String) -> std::fmt::Re
 
 fn stats(clients: &Clients, _: GroupId, text: &mut String) -> std::fmt::Result {
     let counters = &clients.knowledge.data.clients;
+    let KeyCounts { hits, misses, expired, evicted } = clients.knowledge.records.counts(key_counts(clients));
     // Those that this node's clients listen to: what all nodes' clients do is known to `PUBSUB`.
     let [channels, patterns, shards] = clients.hub.names();
     let cached = clients.caches.counts();
@@ -244,8 +252,8 @@ fn stats(clients: &Clients, _: GroupId, text: &mut String) -> std::fmt::Result {
         text,
         "total_connections_received:{}\r\ntotal_commands_processed:{}\r\ninstantaneous_ops_per_sec:{}\r\n\
          total_net_input_bytes:{bytes_in}\r\ntotal_net_output_bytes:{bytes_out}\r\nrejected_connections:{}\r\n\
-         total_error_replies:{}\r\nexpired_keys:0\r\nevicted_keys:0\r\nevicted_clients:0\r\nkeyspace_hits:0\r\n\
-         keyspace_misses:0\r\npubsub_channels:{channels}\r\npubsub_patterns:{patterns}\r\npubsubshard_channels:{shards}\r\n\
+         total_error_replies:{}\r\nexpired_keys:{expired}\r\nevicted_keys:{evicted}\r\nevicted_clients:0\r\n\
+         keyspace_hits:{hits}\r\nkeyspace_misses:{misses}\r\npubsub_channels:{channels}\r\npubsub_patterns:{patterns}\r\npubsubshard_channels:{shards}\r\n\
          sync_full:0\r\nsync_partial_ok:0\r\nsync_partial_err:0\r\nlatest_fork_usec:0\r\ntotal_forks:0\r\n\
          tracking_total_keys:{}\r\ntracking_total_items:{}\r\ntracking_total_prefixes:{}\r\n\
          acl_access_denied_auth:{}\r\n",

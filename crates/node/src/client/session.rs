@@ -49,6 +49,8 @@ pub(crate) struct Session {
     pub(crate) hearing: Hearing,
     /// How it caches, if it does.
     pub(crate) tracking: Option<Box<Tracking>>,
+    /// What it asks for is no use of the keys.
+    pub(crate) no_touch: bool,
     /// It is between `MULTI` and `EXEC`, or in the middle of the latter.
     pub(crate) in_transaction: bool,
 }

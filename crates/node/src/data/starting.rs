@@ -6,7 +6,7 @@
 
 use std::rc::Rc;
 
-use onecopy_core::{GroupId, Member, Recovered, Replicated, Rules};
+use onecopy_core::{Eviction, GroupId, Member, Recovered, Replicated, Rules};
 use onecopy_host::optimistic;
 use onecopy_host::{Fresh, GroupSettings, Placement, Restored, SLICE_STEPS};
 use onecopy_keyspace::Keyspace;
@@ -47,6 +47,7 @@ impl Starting {
             placement,
             election_timeout: config.timeouts.election(),
             memory_max: config.maxmemory,
+            eviction: Eviction::default(),
             min_copies: config.min_copies,
             scrub_interval: Some(SCRUB_INTERVAL),
             slice_steps: SLICE_STEPS,

@@ -164,7 +164,7 @@ pub(crate) fn changes(
                 return Err(fail(&format!("can't set immutable config: {}", parameter.note)));
             }
             Standing::Refused => return Err(fail(parameter.note)),
-            Standing::Applies | Standing::Limited | Standing::Ignored => {}
+            Standing::Applies | Standing::Ignored => {}
         }
         if parameter.name == NOTIFICATIONS {
             return Err(fail(
@@ -173,10 +173,7 @@ pub(crate) fn changes(
         }
         let text = std::str::from_utf8(text).map_err(|_| fail("argument is not valid UTF-8"))?;
         let before = value(parameter.name, settings, config);
-        let kept = parameter.shape.read(text, &before).map_err(|reason| match parameter.standing {
-            Standing::Limited => fail(&format!("{reason} ({})", parameter.note)),
-            _ => fail(&reason),
-        })?;
+        let kept = parameter.shape.read(text, &before).map_err(|reason| fail(&reason))?;
         if wanted.insert(parameter.name, (parameter, kept)).is_some() {
             return Err(fail("duplicate parameter"));
         }
@@ -223,7 +220,11 @@ mod tests {
         );
         assert_eq!(set(&["timeout", "1", "timeout", "2"]), failed("timeout", "duplicate parameter"));
         assert!(set(&["port", "1"]).unwrap_err().contains("can't set immutable config"));
-        assert!(set(&["maxmemory-policy", "allkeys-lru"]).unwrap_err().contains("nothing is evicted yet"));
+        assert!(set(&["maxmemory-policy", "lru"]).unwrap_err().contains("must be one of the following"));
+        for policy in table::POLICIES {
+            assert_eq!(onecopy_core::Policy::named(policy).map(onecopy_core::Policy::name), Some(*policy));
+            assert!(set(&["maxmemory-policy", policy]).is_ok());
+        }
         assert!(set(&["nothing", "1"]).unwrap_err().contains("Unknown option"));
         assert_eq!(set(&["timeout"]), Err("ERR syntax error".to_owned()));
     }

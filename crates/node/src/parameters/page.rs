@@ -21,7 +21,6 @@ mod tests {
             let older: String = aliases.map(|(alias, _)| format!(", `{alias}`")).collect();
             let standing = match parameter.standing {
                 Standing::Applies => "applies",
-                Standing::Limited => "applies in part",
                 Standing::Ignored => "no effect",
                 Standing::Fixed => "no, as in Redis",
                 Standing::Refused => "refused",

@@ -6,15 +6,13 @@ use Shape::{
     EventClasses, Flag, Integer, Memory, MemoryOrPercent, Numbers, OutputLimits, Percentiles, SavePoints,
     Text, Word,
 };
-use Standing::{Applies, Fixed, Ignored, Limited, Refused};
+use Standing::{Applies, Fixed, Ignored, Refused};
 
 /// What it does to set a parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
     /// It is set for all nodes, and obeyed.
     Applies,
-    /// The same, but not all of Redis' values can be set.
-    Limited,
     /// It is kept and shown, and has no effect.
     Ignored,
     /// It cannot be set while a node runs, as in Redis.
@@ -68,6 +66,18 @@ pub(crate) static ALIASES: &[(&str, &str)] = &[
     ("slaveof", "replicaof"),
     ("zset-max-ziplist-entries", "zset-max-listpack-entries"),
     ("zset-max-ziplist-value", "zset-max-listpack-value"),
+];
+
+/// The values of `maxmemory-policy`.
+pub(super) const POLICIES: &[&str] = &[
+    "volatile-lru",
+    "allkeys-lru",
+    "volatile-lfu",
+    "allkeys-lfu",
+    "volatile-random",
+    "allkeys-random",
+    "volatile-ttl",
+    "noeviction",
 ];
 
 /// The parameters, sorted by name.
@@ -150,8 +160,8 @@ pub(crate) static PARAMETERS: &[Parameter] = &[
     parameter("lazyfree-lazy-server-del", Flag, "no", Ignored, "large values are always freed bit by bit"),
     parameter("lazyfree-lazy-user-del", Flag, "no", Ignored, "large values are always freed bit by bit"),
     parameter("lazyfree-lazy-user-flush", Flag, "no", Ignored, "large values are always freed bit by bit"),
-    parameter("lfu-decay-time", Integer(0, I32_MAX), "1", Ignored, "nothing is evicted yet"),
-    parameter("lfu-log-factor", Integer(0, I32_MAX), "10", Ignored, "nothing is evicted yet"),
+    parameter("lfu-decay-time", Integer(0, I32_MAX), "1", Applies, "each primary, for what it observes"),
+    parameter("lfu-log-factor", Integer(0, I32_MAX), "10", Applies, "each primary, for what it observes"),
     parameter("list-compress-depth", Integer(0, I32_MAX), "0", Ignored, "what OBJECT ENCODING answers follows Redis' defaults"),
     parameter("list-max-listpack-size", Integer(-I32_MAX - 1, I32_MAX), "-2", Ignored, "what OBJECT ENCODING answers follows Redis' defaults"),
     parameter("locale-collate", Text, "", Ignored, "it has no meaning here"),
@@ -161,10 +171,10 @@ pub(crate) static PARAMETERS: &[Parameter] = &[
     parameter("masteruser", Text, "", Ignored, "copies are kept by Onecopy's own protocols"),
     parameter("maxclients", Integer(1, U32_MAX), "10000", Applies, "each node"),
     parameter("maxmemory", Memory(0), "0", Applies, "the primary settles it in each entry"),
-    parameter("maxmemory-clients", MemoryOrPercent, "0", Ignored, "nothing is evicted yet"),
-    parameter("maxmemory-eviction-tenacity", Integer(0, 100), "10", Ignored, "nothing is evicted yet"),
-    parameter("maxmemory-policy", Word(&["noeviction"]), "noeviction", Limited, "only `noeviction`: nothing is evicted yet"),
-    parameter("maxmemory-samples", Integer(1, I32_MAX), "5", Ignored, "nothing is evicted yet"),
+    parameter("maxmemory-clients", MemoryOrPercent, "0", Ignored, "clients are not evicted"),
+    parameter("maxmemory-eviction-tenacity", Integer(0, 100), "10", Ignored, "how much goes at once is bounded by itself"),
+    parameter("maxmemory-policy", Word(POLICIES), "noeviction", Applies, "the primary settles it in each entry, and names what goes first; optimistic databases evict nothing"),
+    parameter("maxmemory-samples", Integer(1, I32_MAX), "5", Applies, "each primary, up to 64"),
     parameter("min-replicas-max-lag", Integer(0, I32_MAX), "10", Ignored, "copies are kept by Onecopy's own protocols"),
     parameter("min-replicas-to-write", Integer(0, I32_MAX), "0", Ignored, "copies are kept by Onecopy's own protocols"),
     parameter("no-appendfsync-on-rewrite", Flag, "no", Ignored, "the log and the snapshots are Onecopy's own"),

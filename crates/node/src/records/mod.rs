@@ -12,6 +12,7 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::lock::lock;
+use crate::status::KeyCounts;
 pub(crate) use denials::{Denials, Reason};
 pub(crate) use latency::Latency;
 pub(crate) use slow_log::SlowLog;
@@ -29,6 +30,8 @@ pub(crate) struct Records {
     denials: Mutex<Denials>,
     /// The most memory that was used whenever somebody asked.
     peak: AtomicU64,
+    /// What had become of keys when the counts were reset.
+    counts_before: Mutex<KeyCounts>,
     /// How many commands there had been when somebody last asked, and how many there were in a second then.
     rate: Mutex<Option<Rate>>,
 }
@@ -73,6 +76,17 @@ impl Records {
         let per_second = if elapsed.is_zero() { 0 } else { (count / elapsed.as_secs_f64()) as u64 };
         *rate = Some(Rate { at, commands, per_second });
         per_second
+    }
+
+    /// What has become of keys since the counts were reset: `counts` in all. A copy that was made anew since
+    /// then counts from then on.
+    pub(crate) fn counts(&self, counts: KeyCounts) -> KeyCounts {
+        counts.combined(*lock(&self.counts_before), |all, before| all.checked_sub(before).unwrap_or(all))
+    }
+
+    /// The counts begin anew: `counts` are there.
+    pub(crate) fn reset_counts(&self, counts: KeyCounts) {
+        *lock(&self.counts_before) = counts;
     }
 
     pub(crate) fn denials(&self) -> MutexGuard<'_, Denials> {

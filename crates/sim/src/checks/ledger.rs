@@ -106,6 +106,8 @@ pub struct Ledger {
     pub repeated: u64,
     /// How many operations came again under their tokens, in other batches.
     pub tokens_repeated: u64,
+    /// How often something has gone to make room.
+    pub evicted: u64,
     /// Below which number each coordinator has all its answers.
     done_below: BTreeMap<Incarnation, u64>,
     /// The states of each object, from which index on.
@@ -311,6 +313,16 @@ impl Ledger {
         let op = &self.ops[id];
         let (Action::Several(step), Some((_, before))) = (op.action, op.executed) else { return None };
         Some((step.followed_by(id, before)?, op.key, group))
+    }
+
+    /// The objects of a kind that were ever written.
+    pub fn keys_of(&self, family: Family) -> Vec<u64> {
+        self.versions.range((family, 0)..=(family, u64::MAX)).map(|((_, key), _)| *key).collect()
+    }
+
+    /// An object has another state after everything through an index, although nobody wrote it.
+    pub(super) fn put_version(&mut self, family: Family, key: u64, version: (u64, State)) {
+        self.versions.entry((family, key)).or_default().push(version);
     }
 
     /// The state of an object when everything through `index` has been executed.

@@ -108,8 +108,9 @@ pub(super) fn close(total: &Stats, violations: u64, started: Instant, out: &mut 
     )?;
     writeln!(
         out,
-        "  {} batches came again, {} in parts, and {} commands under tokens; {} planned handovers, {} damaged copies found out",
-        total.repeated, total.in_parts, total.tokens_repeated, total.handovers, total.diverged
+        "  {} batches came again, {} in parts, and {} commands under tokens; {} planned handovers, {} damaged copies found out; \
+         {} keys went to make room",
+        total.repeated, total.in_parts, total.tokens_repeated, total.handovers, total.diverged, total.evicted
     )?;
     let (recovery, seed) = total.recovery;
     writeln!(

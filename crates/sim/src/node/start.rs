@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use onecopy_core::{BootNumber, GroupId, Member, Replicated, Timestamp};
+use onecopy_core::{BootNumber, Eviction, GroupId, Member, Replicated, Timestamp};
 use onecopy_host::group::is_raft;
 use onecopy_host::optimistic;
 use onecopy_host::view_service::Kept;
@@ -144,7 +144,8 @@ pub(super) fn group(
         replica,
         placement,
         election_timeout: ELECTION_TIMEOUT,
-        memory_max: 0,
+        memory_max: env.profile.memory_max,
+        eviction: Eviction { policy: env.profile.policy, ..Eviction::default() },
         min_copies,
         scrub_interval,
         slice_steps,

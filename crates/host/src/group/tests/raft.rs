@@ -26,6 +26,7 @@ fn settings(node: u32, founders: &[u32], log_bytes_max: usize) -> GroupSettings 
         placement: Placement::Raft { founders },
         election_timeout: Duration::from_millis(300),
         memory_max: 0,
+        eviction: Eviction::default(),
         min_copies: 1,
         scrub_interval: None,
         slice_steps: SLICE_STEPS,

@@ -25,6 +25,18 @@ impl Chunk {
         self.pack.splice(range, elements);
         self.count = self.pack.len();
     }
+
+    /// So many of its elements, from one end, and the others, if there are any.
+    fn split(mut self, front: bool, count: usize) -> (Self, Option<Self>) {
+        if count == self.count {
+            return (self, None);
+        }
+        let range = if front { 0..count } else { self.count - count..self.count };
+        let mut gone = Self { pack: Pack::default(), count };
+        self.pack.iter_from(range.start).take(count).for_each(|element| gone.pack.push(element));
+        self.splice(range, &[]);
+        (gone, Some(self))
+    }
 }
 
 /// All chunks of a list that has several.
@@ -79,6 +91,37 @@ impl Chunks {
         }
         self.length += 1;
         self.bytes += element.len() as u64;
+    }
+
+    /// Moves `count` elements from one end to a list without any. `cuts` hears of how many are moved together.
+    pub(super) fn cut(&mut self, front: bool, count: usize, to: &mut Self, cuts: &mut dyn FnMut(usize)) {
+        let mut left = count;
+        while left > 0
+            && let Some(end) = if front { self.chunks.pop_front() } else { self.chunks.pop_back() }
+        {
+            let taken = left.min(end.count);
+            cuts(taken);
+            left -= taken;
+            let (gone, stays) = end.split(front, taken);
+            let bytes = gone.pack.iter().map(|element| element.len() as u64).sum::<u64>();
+            (self.length, self.bytes) = (self.length - taken, self.bytes - bytes);
+            (to.length, to.bytes) = (to.length + taken, to.bytes + bytes);
+            if front {
+                to.chunks.push_back(gone)
+            } else {
+                to.chunks.push_front(gone)
+            }
+            if let Some(stays) = stays {
+                if front { self.chunks.push_front(stays) } else { self.chunks.push_back(stays) }
+            }
+        }
+    }
+
+    /// Puts other chunks behind these.
+    pub(super) fn append(&mut self, mut other: Self) {
+        self.length += other.length;
+        self.bytes += other.bytes;
+        self.chunks.append(&mut other.chunks);
     }
 
     /// Puts elements in the place of those at `range` of a chunk, and splits it if it becomes too large.

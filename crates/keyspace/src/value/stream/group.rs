@@ -1,11 +1,14 @@
 //! Consumer groups: what has been delivered to whom, and is not acknowledged.
 
+mod undo;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::id::Id;
 use super::progress::Progress;
 use super::sorted::{Keyed, Sorted};
+pub(crate) use undo::{GroupEdit, GroupUndo};
 
 /// What a group costs beyond its name.
 const GROUP_COST: u64 = 240;
@@ -127,6 +130,11 @@ impl Group {
         self.places[place as usize].as_mut().expect("there is a consumer")
     }
 
+    /// The place of the next consumer.
+    fn next_place(&self) -> u32 {
+        self.free.first().copied().unwrap_or(self.places.len() as u32)
+    }
+
     /// Adds a consumer, if there is none with this name; whether there was none.
     pub(crate) fn add_consumer(&mut self, name: &[u8], now: u64) -> bool {
         if self.names.contains_key(name) {
@@ -186,13 +194,17 @@ impl Group {
             self.pending.remove(*id);
         }
         self.free.insert(place);
-        // No place behind the last consumer.
+        self.settle_places();
+        Some(consumer.pending.len())
+    }
+
+    /// There is no place behind the last consumer.
+    fn settle_places(&mut self) {
         while matches!(self.places.last(), Some(None)) {
             self.places.pop();
             // It is the last of those that are free.
             self.free.pop_last();
         }
-        Some(consumer.pending.len())
     }
 
     /// Makes an entry pending, whether it was or not.

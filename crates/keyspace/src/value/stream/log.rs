@@ -9,11 +9,15 @@ use onecopy_core::Budget;
 
 use super::chunk::{Chunk, Entry};
 use super::id::Id;
+use super::undo::LogUndo;
 
 /// What a chunk costs beyond its bytes.
 const CHUNK_COST: u64 = 96;
 /// To let go of a chunk takes so many steps.
 const CHUNK_STEPS: usize = 4;
+
+/// Hears of each chunk that is about to change, or to go.
+pub(super) type Note<'a> = &'a mut dyn FnMut(&Chunk);
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Log {
@@ -71,9 +75,10 @@ impl Log {
     }
 
     /// Adds an entry of fields and values in turn. Its id must be later than all others.
-    pub(super) fn append(&mut self, id: Id, pairs: &[&[u8]], budget: Budget<'_>) {
+    pub(super) fn append(&mut self, id: Id, pairs: &[&[u8]], budget: Budget<'_>, note: Note<'_>) {
         match self.chunks.back_mut() {
             Some(last) if last.has_room(id, pairs) => {
+                note(last);
                 self.bytes -= last.bytes.len() as u64;
                 last.append(id, pairs, budget);
             }
@@ -135,10 +140,11 @@ impl Log {
     }
 
     /// Removes an entry; whether it was there.
-    pub(super) fn remove(&mut self, id: Id) -> bool {
+    pub(super) fn remove(&mut self, id: Id, note: Note<'_>) -> bool {
         let Some(number) = self.chunk_of(id) else { return false };
         let chunk = &mut self.chunks[number];
         let Some(range) = chunk.find(id) else { return false };
+        note(chunk);
         self.length -= 1;
         if chunk.count == 1 {
             self.bytes -= chunk.bytes.len() as u64;
@@ -152,7 +158,7 @@ impl Log {
     }
 
     /// Removes the oldest entries; how many. Takes time for the chunks that go, and for one in part.
-    pub(super) fn trim(&mut self, trim: &Trim, budget: Budget<'_>) -> usize {
+    pub(super) fn trim(&mut self, trim: &Trim, budget: Budget<'_>, note: Note<'_>) -> usize {
         let mut removed = 0;
         while let Some(chunk) = self.chunks.front_mut() {
             let count = usize::from(chunk.count);
@@ -165,11 +171,13 @@ impl Log {
                 Kept::Newest(kept) => self.length - count >= kept,
                 Kept::From(id) => chunk.entries().last().is_none_or(|last| last.id < id),
             };
+            if !goes_whole && trim.by_chunks {
+                break;
+            }
+            note(chunk);
             if goes_whole {
                 self.bytes -= chunk.bytes.len() as u64;
                 self.chunks.pop_front();
-            } else if trim.by_chunks {
-                break;
             }
             let cut = if goes_whole { count } else { self.trim_first(trim.kept) };
             (removed, self.length) = (removed + cut, self.length - cut);
@@ -196,6 +204,44 @@ impl Log {
         });
         self.bytes -= (before - chunk.bytes.len()) as u64;
         removed.into()
+    }
+
+    /// Where the last chunk began.
+    pub(super) fn last_base(&self) -> Option<Id> {
+        self.chunks.back().map(|chunk| chunk.base)
+    }
+
+    /// Takes changes back. `step` hears of the steps of each.
+    pub(super) fn undo(&mut self, undo: LogUndo, step: &mut dyn FnMut(usize)) {
+        while self.last_base() > undo.last_base
+            && let Some(new) = self.chunks.pop_back()
+        {
+            step(CHUNK_STEPS);
+            self.account(&new, false);
+        }
+        // The last ones first: those that went from the front come back there.
+        for (base, before) in undo.before.into_iter().rev() {
+            step(CHUNK_STEPS);
+            self.account(&before, true);
+            let number = self.chunks.partition_point(|chunk| chunk.base < base);
+            match self.chunks.get_mut(number).filter(|chunk| chunk.base == base) {
+                Some(chunk) => {
+                    let changed = std::mem::replace(chunk, before);
+                    self.account(&changed, false);
+                }
+                None => self.chunks.insert(number, before),
+            }
+        }
+        self.shrink();
+    }
+
+    fn account(&mut self, chunk: &Chunk, is_added: bool) {
+        let (count, bytes) = (usize::from(chunk.count), chunk.bytes.len() as u64);
+        if is_added {
+            (self.length, self.bytes) = (self.length + count, self.bytes + bytes);
+        } else {
+            (self.length, self.bytes) = (self.length - count, self.bytes - bytes);
+        }
     }
 
     fn shrink(&mut self) {

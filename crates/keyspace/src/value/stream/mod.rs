@@ -8,17 +8,20 @@ mod items;
 mod log;
 mod progress;
 mod sorted;
+mod undo;
 
 use std::collections::BTreeMap;
 
 use onecopy_core::Budget;
 
+use self::log::Note;
 pub(crate) use building::Building;
 pub(crate) use chunk::Entry;
-pub(crate) use group::{Consumer, Group, Pending};
+pub(crate) use group::{Consumer, Group, GroupEdit, Pending};
 pub(crate) use id::Id;
 pub(crate) use log::{Kept, Log, Trim};
 pub(crate) use progress::Progress;
+pub(crate) use undo::StreamUndo;
 
 /// What a stream costs beyond its entries and groups.
 const STREAM_COST: u64 = 160;
@@ -90,23 +93,14 @@ impl Stream {
 
     /// Adds an entry of fields and values in turn. Its id must be later than the last.
     pub(crate) fn append(&mut self, id: Id, pairs: &[&[u8]], budget: Budget<'_>) {
-        self.log.append(id, pairs, budget);
+        self.append_noted(id, pairs, budget, &mut |_| {});
+    }
+
+    /// The same; `note` hears of the chunk that changes.
+    fn append_noted(&mut self, id: Id, pairs: &[&[u8]], budget: Budget<'_>, note: Note<'_>) {
+        self.log.append(id, pairs, budget, note);
         self.last = id;
         self.added = self.added.wrapping_add(1);
-    }
-
-    /// Removes an entry; whether it was there.
-    pub(crate) fn remove(&mut self, id: Id) -> bool {
-        let was_there = self.log.remove(id);
-        if was_there {
-            self.deleted = self.deleted.max(id);
-        }
-        was_there
-    }
-
-    /// Removes the oldest entries; how many.
-    pub(crate) fn trim(&mut self, trim: &Trim, budget: Budget<'_>) -> usize {
-        self.log.trim(trim, budget)
     }
 
     /// The groups in order of their names.
@@ -134,14 +128,14 @@ impl Stream {
     }
 
     /// Takes a group out.
-    pub(crate) fn remove_group(&mut self, name: &[u8]) -> Option<Group> {
+    pub(super) fn remove_group(&mut self, name: &[u8]) -> Option<Group> {
         let group = self.groups.remove(name)?;
         self.account(name, &group, false);
         Some(group)
     }
 
     /// Lets `change` have a group, beside the stream's entries.
-    pub(crate) fn change_group<R>(
+    pub(super) fn change_group<R>(
         &mut self,
         name: &[u8],
         change: impl FnOnce(&Log, &mut Group) -> R,

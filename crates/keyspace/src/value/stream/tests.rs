@@ -5,8 +5,13 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::value::Edit;
 
 type Model = BTreeMap<Id, Vec<(Vec<u8>, Vec<u8>)>>;
+
+fn edit(stream: &mut Stream) -> Edit<'_, Stream> {
+    Edit::new(stream, None)
+}
 
 fn id(ms: u64) -> Id {
     Id { ms: ms / 3, seq: ms % 3 }
@@ -91,7 +96,7 @@ proptest! {
                 }
                 10..=12 => {
                     let id = id(u64::from(number) % (last + 1));
-                    prop_assert_eq!(stream.remove(id), model.remove(&id).is_some());
+                    prop_assert_eq!(edit(&mut stream).remove(id), model.remove(&id).is_some());
                     stream.change_group(b"g", |_, group| group.forget(id));
                 }
                 13 => {
@@ -105,7 +110,7 @@ proptest! {
                     let kept = if step == 14 { Kept::Newest(kept) } else {
                         Kept::From(model.keys().nth(length % 150).copied().unwrap_or(Id::ZERO))
                     };
-                    let removed = stream.trim(&Trim { kept, by_chunks, limit }, Budget::ENDLESS);
+                    let removed = edit(&mut stream).trim(&Trim { kept, by_chunks, limit }, Budget::ENDLESS);
                     prop_assert!(removed <= limit);
                     for _ in 0..removed {
                         let (first, _) = model.pop_first().expect("no more than there are");

@@ -82,13 +82,16 @@ pub(super) fn client(
             b"skip" => session.hearing = Hearing::SkipsNext,
             _ => return Err(SYNTAX.to_owned()),
         },
-        // There is nothing to evict clients for, and nothing that touching a key changes.
+        // There is nothing to evict clients for.
         (word @ (b"no-evict" | b"no-touch"), [mode]) => {
             let is_on = match mode.to_ascii_lowercase().as_slice() {
                 b"on" => true,
                 b"off" => false,
                 _ => return Err(SYNTAX.to_owned()),
             };
+            if word == b"no-touch" {
+                session.no_touch = is_on;
+            }
             clients.register.with(clients.thread, session.id, |peer| match word {
                 b"no-evict" => peer.no_evict = is_on,
                 _ => peer.no_touch = is_on,

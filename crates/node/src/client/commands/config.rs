@@ -6,6 +6,7 @@ use onecopy_views::{Command, UserChanges};
 use super::acl::propose;
 use super::{help, lower, misfit};
 use crate::client::Clients;
+use crate::client::info::key_counts;
 use crate::client::session::Session;
 use crate::parameters;
 use crate::policy::DEFAULT_USER;
@@ -33,6 +34,7 @@ pub(super) fn config(
         (b"resetstat", []) => {
             clients.knowledge.data.clients.reset();
             clients.knowledge.records.statistics().reset();
+            clients.knowledge.records.reset_counts(key_counts(clients));
             reply.ok();
         }
         // What is set is kept already.

@@ -157,6 +157,7 @@ pub(super) fn reset(clients: &Clients, session: &mut Session, reply: &mut Writer
     (session.who, session.authenticated) = default_user(clients);
     session.has_said_who = false;
     session.hearing = Hearing::All;
+    session.no_touch = false;
     update_peer(clients, session);
     clients.register.with(clients.thread, session.id, |peer| {
         (peer.no_evict, peer.no_touch, peer.name) = (false, false, String::new());

@@ -22,7 +22,6 @@ const DIFFERENCES: &[(&str, &str)] = &[
     ("client|kill", "of the node that is asked"),
     ("client|list", "of the node that is asked; memory that nobody counts is 0"),
     ("client|no-evict", "shown, without effect"),
-    ("client|no-touch", "shown, without effect"),
     ("client|pause", "of the node that is asked"),
     ("client|unblock", "of the node that is asked"),
     ("cluster", "answered as by a Redis without cluster support"),

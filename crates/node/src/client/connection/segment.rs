@@ -32,6 +32,7 @@ pub(super) struct Segment {
 impl Segment {
     pub(super) fn new(session: &Session) -> Self {
         let builder = SegmentBuilder::new(session.selected.local, session.version);
+        let builder = if session.no_touch { builder.untouching() } else { builder };
         match &session.tracking {
             None => Self::plain(builder, Kind::Read, Tally::default()),
             Some(tracking) => {
