@@ -113,6 +113,8 @@ pub enum Rule {
     VotersOnly,
     /// Raft: while the configuration is joint, a majority of each half is needed.
     JointMajorities,
+    /// Raft: whoever comes after the founding begins with nothing, and without a vote.
+    LearnBeforeVoting,
     /// Raft: one change of the configuration at a time.
     OneChangeAtATime,
     /// Raft: candidates and leaders wait for at least two round trips, however slow the links are.
@@ -141,7 +143,7 @@ pub enum Rule {
 
 impl Rule {
     /// The rules that a cluster lives by, in the order of the documentation.
-    pub const ALL: [Self; 51] = [
+    pub const ALL: [Self; 52] = [
         Self::AllBackupsFirst,
         Self::OnlyThePrimary,
         Self::NoOldPrimaries,
@@ -192,6 +194,7 @@ impl Rule {
         Self::MajorityCommits,
         Self::VotersOnly,
         Self::JointMajorities,
+        Self::LearnBeforeVoting,
         Self::PatientElections,
     ];
 
@@ -226,6 +229,7 @@ impl Rule {
                 | Self::MajorityCommits
                 | Self::VotersOnly
                 | Self::JointMajorities
+                | Self::LearnBeforeVoting
                 | Self::OneChangeAtATime
                 | Self::PatientElections
                 | Self::TransferEndsLeases

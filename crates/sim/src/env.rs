@@ -169,6 +169,8 @@ pub struct Stats {
     pub elections: u64,
     /// Elections in Raft groups that hold data.
     pub reigns: u64,
+    /// How often the copies of Raft groups that hold data were to be elsewhere.
+    pub moves: u64,
     /// Snapshots taken and installed by replicas, and installed by view nodes.
     pub snapshots: [u64; 3],
     /// Turns that ended in the middle of a command.
@@ -219,6 +221,7 @@ impl Stats {
         }
         self.elections += other.elections;
         self.reigns += other.reigns;
+        self.moves += other.moves;
         self.pauses += other.pauses;
         self.quiescent += other.quiescent;
         for (sum, count) in self.snapshots.iter_mut().zip(other.snapshots) {

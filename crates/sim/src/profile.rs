@@ -287,19 +287,22 @@ impl Profile {
             profile.parts = Some(dice.between(8, 100) as usize + profile.value_bytes / 4);
         }
         let is_of_raft = sabotaged.is_some_and(Rule::is_of_raft);
-        let has_raft = dice.chance(RAFT) && (sabotaged.is_none() || is_of_raft);
-        if has_raft && profile.alone.is_none() && !is_far && !is_large && profile.race.is_none() {
+        let must_have = sabotaged == Some(Rule::LearnBeforeVoting);
+        let has_raft = dice.chance(RAFT) && (sabotaged.is_none() || is_of_raft) || must_have;
+        if has_raft && profile.alone.is_none() && !is_far && !is_large {
             profile.add_raft(dice);
         }
         profile
     }
 
-    /// One more database, replicated with Raft. Its copies stay where they are: no node comes or goes.
+    /// One more database, replicated with Raft. Where there are as many nodes as copies, none comes or goes.
     fn add_raft(&mut self, dice: &mut Dice) {
         self.databases += 1;
-        self.raft_copies = Some(if self.nodes >= 5 && dice.chance(500) { 5 } else { 3 });
-        for fault in [Fault::AddNode, Fault::RemoveNode] {
-            self.weights.remove(&fault);
+        self.raft_copies = Some(if self.nodes >= 5 && dice.chance(300) { 5 } else { 3 });
+        if self.nodes < 5 {
+            for fault in [Fault::AddNode, Fault::RemoveNode] {
+                self.weights.remove(&fault);
+            }
         }
     }
 
@@ -507,6 +510,18 @@ impl Profile {
                 weigh(&[(Fault::Crash, 30), (Fault::Handover, 10), (Fault::Partition, 10)]);
                 self.workload.weights = [(Family::Waits, 1)].into();
                 self.think = 20 * MS;
+            }
+            // Whoever loses two of its places at once gets two that know of nothing.
+            Rule::LearnBeforeVoting => {
+                weigh(&[
+                    (Fault::Drain, 60),
+                    (Fault::LoseData, 20),
+                    (Fault::Crash, 20),
+                    (Fault::Partition, 10),
+                ]);
+                self.nodes = 5;
+                self.fault_interval = dice.between(100, 700) * MS;
+                self.fault_length = dice.between(2_000, 6_000) * MS;
             }
             Rule::OncePerSubscriber | Rule::NoSilentGap => {
                 weigh(&[(Fault::Crash, 10), (Fault::Partition, 30), (Fault::Pause, 20)]);

@@ -133,7 +133,9 @@ impl World {
         for node in &mut self.nodes {
             let is_founder = node.view_nodes.contains_key(&node.id);
             // A group begins with all its copies.
-            let may_come_later = !is_founder && node.id.0 > self.env.profile.copies;
+            let profile = &self.env.profile;
+            let most = profile.copies.max(profile.raft_copies.unwrap_or_default());
+            let may_come_later = !is_founder && node.id.0 > most;
             let comes_later = may_come_later && self.env.profile.weights.contains_key(&Fault::AddNode);
             if !comes_later || self.env.dice.chance(300) {
                 node.start(&mut self.env);
@@ -176,7 +178,8 @@ impl World {
             let copies = self.nodes.iter().filter_map(|node| node.process.as_ref()?.copy(merged.group));
             stats.merged = [merged.answered, copies.map(|copy| copy.repairs().count).sum()];
         }
-        for GroupChecks { ledger, .. } in self.env.checks.groups.values() {
+        for GroupChecks { ledger, raft, .. } in self.env.checks.groups.values() {
+            stats.moves += raft.as_ref().map_or(0, |raft| raft.roster.number);
             stats.repeated += ledger.repeated;
             stats.in_parts += ledger.in_parts;
             stats.tokens_repeated += ledger.tokens_repeated;
@@ -335,6 +338,7 @@ impl World {
                 (Some(raft), Some(of)) => {
                     let leads = (raft.role() == Role::Leader).then(|| raft.term());
                     of.logs.look(id, node.generation, leads, raft.log());
+                    of.members.look(raft);
                 }
                 _ => checks.logs.look(id, node.generation, None, replica.log()),
             }

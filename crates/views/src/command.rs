@@ -229,6 +229,22 @@ pub enum Command {
         /// What becomes of them.
         changes: UserChanges,
     },
+    /// The copies of a Raft group are to be elsewhere. The group itself goes there.
+    ChangeRoster {
+        /// The group.
+        group: GroupId,
+        /// The roster that it was decided on.
+        expected: u64,
+        /// The members to be, in order.
+        members: Vec<Member>,
+    },
+    /// The members of a Raft group are those of its roster, and no others.
+    RosterReached {
+        /// The group.
+        group: GroupId,
+        /// Which roster.
+        number: u64,
+    },
 }
 
 impl Command {
@@ -257,7 +273,7 @@ impl Command {
         }
     }
 
-    /// The group whose view it changes or creates.
+    /// The group that it is about.
     #[must_use]
     pub fn group(&self) -> Option<GroupId> {
         match self {
@@ -277,6 +293,8 @@ impl Command {
             | Self::RemoveLearner { group, .. }
             | Self::AddMember { group, .. }
             | Self::SetCopies { group, .. }
+            | Self::ChangeRoster { group, .. }
+            | Self::RosterReached { group, .. }
             | Self::Recover { group, .. } => Some(*group),
         }
     }
@@ -309,6 +327,14 @@ pub enum Rejection {
         expected: ViewNumber,
         /// What is.
         current: ViewNumber,
+    },
+    /// The roster was changed meanwhile.
+    #[error("decided on roster {expected}, but it is {current}")]
+    RosterChanged {
+        /// What it was decided on.
+        expected: u64,
+        /// What is.
+        current: u64,
     },
     /// Somebody has changed users meanwhile.
     #[error("decided on revision {expected} of the users, but it is {current}")]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use onecopy_core::{BootNumber, Grounds, GroupId, Index, Instant, Member, NodeId, Rule, View, ViewNumber};
 
 use crate::command::{Command, Reason};
-use crate::database::MAIN;
+use crate::database::{Kind, MAIN};
 use crate::monitor::Monitor;
 use crate::new_database::NewDatabase;
 use crate::ping::{GroupReport, ReplicaRole};
@@ -27,10 +27,16 @@ impl Monitor {
         // Before whoever is wrong about the time may become a primary.
         commands.extend(self.decide_clocks(now, table));
         for (id, group) in table.groups() {
-            // Who leads a Raft group is for its copies to decide, and nobody leads an optimistic one.
-            if !table.kind(*id).is_decided_by_the_view_service()
-                || self.is_proposed(now, *id, group.view.number)
-            {
+            match table.kind(*id) {
+                Kind::PrimaryBackup => {}
+                // Who leads it is for its copies to decide; where they are to be, is not.
+                Kind::Raft => {
+                    commands.extend(self.decide_roster(now, table, *id, group));
+                    continue;
+                }
+                Kind::Optimistic => continue,
+            }
+            if self.is_proposed(now, *id, group.view.number) {
                 continue;
             }
             if let Some(command) = self.decide_group(now, table, *id, group) {
@@ -383,7 +389,7 @@ impl Monitor {
     }
 
     /// The best place for another copy: a node that holds data, is alive and fits.
-    fn next_copy(
+    pub(crate) fn next_copy(
         &self,
         now: Instant,
         table: &Table,

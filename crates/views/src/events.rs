@@ -166,6 +166,11 @@ impl fmt::Display for Command {
                 let names: Vec<String> = changes.iter().map(name).collect();
                 write!(f, "users are changed: {}", names.join(", "))
             }
+            Self::ChangeRoster { group, members, .. } => {
+                let names: Vec<String> = members.iter().map(|member| member.node.to_string()).collect();
+                write!(f, "the copies of {group} go to {}", names.join(", "))
+            }
+            Self::RosterReached { group, .. } => write!(f, "the copies of {group} are where they should be"),
             Self::Recover { group, sole, .. } => {
                 write!(f, "{group} goes on with what {} has, and may have lost data", sole.node)
             }

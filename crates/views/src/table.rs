@@ -11,6 +11,7 @@ use crate::clocks::ClockError;
 use crate::command::{Command, Rejection};
 use crate::database::{Database, Kind, MAIN};
 use crate::events::{self, Event, Proposal};
+use crate::roster::Roster;
 use crate::settings::Settings;
 use crate::users::Users;
 
@@ -71,8 +72,10 @@ pub struct CorruptTable {
 ///    operator recovered the group;
 /// 4. a member of a view was a member, or a learner, of the view before, with the same exception;
 /// 5. no node is registered in a start, or a life, that is over (rule P9);
-/// 6. a Raft group keeps its first view, which says who founded it: its copies decide all else. So does an
-///    optimistic one, where it says which nodes have copies.
+/// 6. a Raft group keeps its first view, which says who founded it; where its copies are to be is in its
+///    [roster](Roster), and its copies decide all else. An optimistic one keeps its view too, which says which
+///    nodes have copies;
+/// 7. the numbers of rosters only grow, by one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Table {
     version: u64,
@@ -96,6 +99,8 @@ pub struct Table {
     settings: Settings,
     /// Who may do what.
     users: Users,
+    /// Where the copies of Raft groups are to be, of those that are not where they were founded.
+    pub(crate) rosters: BTreeMap<GroupId, Roster>,
 }
 
 impl Table {
@@ -260,7 +265,10 @@ impl Table {
     /// When it does not fit what the table holds; nothing has changed then.
     pub fn execute(&mut self, proposal: &Proposal, rules: Rules) -> Result<(), Rejection> {
         self.apply(&proposal.command, rules)?;
-        let group = proposal.command.group().and_then(|group| self.groups.get(&group));
+        // The view of a Raft group says who founded it, and nothing of where its copies are.
+        let is_of_roster =
+            matches!(proposal.command, Command::ChangeRoster { .. } | Command::RosterReached { .. });
+        let group = proposal.command.group().filter(|_| !is_of_roster).and_then(|id| self.groups.get(&id));
         let view = group.map(|group| group.view.clone());
         let proposal = Proposal {
             command: proposal.command.remembered(),
@@ -328,6 +336,10 @@ impl Table {
             Command::AddMember { group, expected, learner } => {
                 self.change(*group, *expected, |view| change::add_member(view, *learner))?;
             }
+            Command::ChangeRoster { group, expected, members } => {
+                self.change_roster(*group, *expected, members)?;
+            }
+            Command::RosterReached { group, number } => self.reach_roster(*group, *number)?,
         }
         self.version += 1;
         Ok(())
@@ -361,14 +373,15 @@ impl Table {
     }
 
     fn set_copies(&mut self, group: GroupId, copies: u32) -> Result<(), Rejection> {
-        if !self.kind(group).is_decided_by_the_view_service() {
-            return Err(Rejection::NotAllowed(
-                "the copies of a Raft group, or of an optimistic database, cannot be changed yet",
-            ));
+        let kind = self.kind(group);
+        if kind == Kind::Optimistic {
+            return Err(Rejection::NotAllowed("the copies of an optimistic database cannot be changed yet"));
         }
         let group = self.groups.get_mut(&group).ok_or(Rejection::NoSuchGroup(group))?;
+        if let Some(problem) = kind.problem_with(copies) {
+            return Err(Rejection::NotAllowed(problem));
+        }
         match copies {
-            0 => Err(Rejection::NotAllowed("a group has at least one copy")),
             _ if group.copies == copies => Err(Rejection::NoChange),
             _ => {
                 group.copies = copies;
@@ -397,9 +410,8 @@ impl Table {
     }
 
     fn forget(&mut self, node: NodeId) -> Result<(), Rejection> {
-        let is_used = |group: &Group| group.view.replicas().any(|replica| replica.node == node);
-        if self.groups.values().any(is_used) {
-            return Err(Rejection::NotAllowed("the node is in a view: drain it first"));
+        if self.is_used(node) {
+            return Err(Rejection::NotAllowed("the node has a copy of a group: drain it first"));
         }
         if self.view_nodes.contains(&node) {
             return Err(Rejection::NotAllowed(

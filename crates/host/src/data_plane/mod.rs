@@ -380,7 +380,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         for (id, group) in table.groups().iter().filter(|(id, _)| share.has(**id)) {
             match table.kind(*id) {
                 Replication::PrimaryBackup => {}
-                Replication::Raft => self.router.ask_around(*id),
+                Replication::Raft => self.raft_announced(now, *id, table),
                 Replication::Optimistic => {
                     self.copies_announced(now, *id, table, out);
                     continue;
@@ -394,6 +394,16 @@ impl<M: StateMachine, T> DataPlane<M, T> {
             }
             let view = group.view.clone();
             self.with(*id, out, |group, asked| group.step(now, Input::Announced { view }, observer, asked));
+        }
+    }
+
+    /// The view table says something of a Raft group. Whoever leads it, it is one of the roster's nodes.
+    fn raft_announced(&mut self, now: Instant, id: GroupId, table: &Table) {
+        let Some(roster) = table.roster(id) else { return };
+        let nodes = roster.members.iter().map(|member| member.node).collect();
+        self.router.ask_around(id, nodes);
+        if self.groups.get_mut(&id).is_some_and(|group| group.learn_roster(now, roster)) {
+            self.agenda.touch(id);
         }
     }
 

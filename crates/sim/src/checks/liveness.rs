@@ -3,7 +3,7 @@
 //! "Defining Liveness", 1985; what is owed is what `docs/guarantees.md` promises while a majority of the view
 //! nodes and one member live.)
 
-use onecopy_core::{GroupId, Member, View};
+use onecopy_core::{GroupId, Member};
 use onecopy_raft::Role;
 use onecopy_views::Table;
 
@@ -30,17 +30,9 @@ pub fn is_owed(env: &Env, nodes: &[Node]) -> bool {
     };
     let survives = |group: &GroupChecks| match &group.raft {
         None => group.views.newest().is_none_or(alive),
-        Some(_) => group.views.newest().is_none_or(|founding| has_majority(founding, nodes.iter())),
+        Some(raft) => raft.members.survive(|member| nodes.iter().any(|node| lives(node, member))),
     };
     is_led && env.checks.groups.values().all(survives)
-}
-
-/// Whether these nodes have the data of more than half of those who founded a Raft group.
-pub fn has_majority<'a>(founding: &View, nodes: impl Iterator<Item = &'a Node> + Clone) -> bool {
-    let lives = |member: &&Member| {
-        nodes.clone().any(|node| (node.id, node.incarnation) == (member.node, member.incarnation))
-    };
-    founding.members.iter().filter(lives).count() * 2 > founding.members.len()
 }
 
 /// What is still missing; `None` if the cluster is as good as new.
@@ -66,8 +58,9 @@ pub fn missing(env: &Env, nodes: &[Node], clients: &[Client], was_drained: bool)
 }
 
 /// Whether this life of a node's data is that of today.
-fn lives(nodes: &[Node], member: Member) -> bool {
-    nodes.iter().any(|node| (node.id, node.incarnation) == (member.node, member.incarnation))
+#[must_use]
+pub fn lives(node: &Node, member: Member) -> bool {
+    (node.id, node.incarnation) == (member.node, member.incarnation)
 }
 
 /// What a group still lacks.
@@ -88,9 +81,15 @@ fn missing_of(group: GroupId, checks: &GroupChecks, env: &Env, nodes: &[Node]) -
     if !view.learners.is_empty() {
         return Some(format!("{group}: {view} has learners"));
     }
+    if let Some(raft) = checks.raft.as_ref().filter(|raft| !raft.roster.reached) {
+        return Some(format!("{group} is still changing: {:?}", raft.roster));
+    }
+    let is_over = |member: &&Member| !nodes.iter().any(|node| lives(node, **member));
+    if let Some(dead) = view.members.iter().find(is_over) {
+        return Some(format!("{group}: {dead:?} has lost its data and is not replaced"));
+    }
     let mut scars = Vec::new();
-    let has_data = |member: &&Member| checks.raft.is_none() || lives(nodes, **member);
-    for member in view.members.iter().filter(has_data) {
+    for member in &view.members {
         let process = nodes.iter().find(|node| node.id == member.node).and_then(|node| node.process.as_ref());
         let replica = process.and_then(|process| process.group(group));
         let Some(group) = replica.filter(|group| group.replica().view() == Some(view)) else {
@@ -165,9 +164,6 @@ fn settled_of(
     let Some(view) = checks.view(group, nodes) else { return true };
     let committed = checks.ledger.len();
     for member in &view.members {
-        if checks.raft.is_some() && !lives(nodes, *member) {
-            continue;
-        }
         let Some(node) = nodes.iter().find(|node| node.id == member.node) else { continue };
         let Some(process) = &node.process else { continue };
         let Some(group) = process.group(group) else { continue };

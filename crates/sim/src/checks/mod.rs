@@ -104,7 +104,7 @@ use onecopy_core::{Entry, EntryId, GroupId, Index, NodeId, StateMachine, View, V
 use onecopy_host::Replication;
 use onecopy_raft::Configuration;
 use onecopy_replica::Standing;
-use onecopy_views::MAIN;
+use onecopy_views::{MAIN, Roster, Table};
 
 use crate::client::{OpId, Reply};
 use crate::node::Node;
@@ -149,6 +149,23 @@ pub struct RaftGroup {
     pub reigns: raft::RaftChecks,
     /// The logs.
     pub logs: logs::Logs,
+    /// Who belongs to it.
+    pub members: members::Members,
+    /// Where its copies are to be, as the newest view table says.
+    pub roster: Roster,
+}
+
+impl RaftGroup {
+    /// A view node has executed a command.
+    fn learnt(&mut self, founders: &View, roster: Roster) {
+        if self.members.committed().is_none() {
+            self.members.founded(Configuration::of(founders.members.iter().copied()));
+        }
+        if (roster.number, roster.reached) > (self.roster.number, self.roster.reached) {
+            self.members.goes_to(&roster);
+            self.roster = roster;
+        }
+    }
 }
 
 impl GroupChecks {
@@ -168,6 +185,15 @@ impl GroupChecks {
             served: 0,
             seen: (0, 0),
             is_settled: false,
+        }
+    }
+
+    /// A view node has executed a command.
+    pub fn learnt(&mut self, group: GroupId, table: &Table) {
+        self.views.learnt(table);
+        let known = table.groups().get(&group).zip(table.roster(group));
+        if let (Some(raft), Some((known, roster))) = (&mut self.raft, known) {
+            raft.learnt(&known.view, roster);
         }
     }
 
@@ -263,10 +289,12 @@ impl Checks {
         self.groups.get_mut(&group).unwrap_or_else(|| panic!("there is no {group}"))
     }
 
-    /// How often views were changed, of all groups.
+    /// How often views and rosters were changed, of all groups.
     #[must_use]
     pub fn view_changes(&self) -> u64 {
-        self.groups.values().map(|group| group.views.changes()).sum()
+        let rosters = self.groups.values().filter_map(|group| group.raft.as_ref());
+        let rosters: u64 = rosters.map(|raft| raft.roster.number).sum();
+        self.groups.values().map(|group| group.views.changes()).sum::<u64>() + rosters
     }
 
     /// A process has died: what it did last needs no look any more.

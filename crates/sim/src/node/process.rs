@@ -311,7 +311,7 @@ impl Process {
                         if data.group(*group).is_none() {
                             start_group(
                                 &node.disk,
-                                (*group, Placement::of(&table, *group)),
+                                (*group, Placement::of(&table, *group, watch.env.rules)),
                                 (self.me, self.boot),
                                 (now, &mut *watch.env),
                                 data,

@@ -74,6 +74,8 @@ fn expect(mut command: Command, late: u64, table: &Table) -> Command {
         | Command::SetDrained { .. }
         | Command::SetViewNodes { .. }
         | Command::ForgetNode { .. }
+        | Command::ChangeRoster { .. }
+        | Command::RosterReached { .. }
         | Command::NoteClock { .. } => {}
     }
     command
