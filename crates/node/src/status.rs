@@ -475,7 +475,7 @@ impl ThreadStatus {
     pub(crate) fn learn<'a>(&self, views: impl Iterator<Item = (GroupId, &'a View)>) {
         let mut known = lock(&self.views);
         for (group, view) in views {
-            if known.get(&group).is_none_or(|known| known.number != view.number) {
+            if known.get(&group).is_none_or(|known| known != view) {
                 known.insert(group, view.clone());
             }
         }
