@@ -125,6 +125,12 @@ impl<M: StateMachine> Replicated<M> {
         self.side.sessions.memory() + self.parts.memory()
     }
 
+    /// See [`StateMachine::discard`].
+    pub fn discard(&mut self) {
+        self.machine.snapshot_abandon();
+        self.machine.discard();
+    }
+
     /// See [`StateMachine::tidy`].
     pub fn tidy(&mut self) -> bool {
         self.machine.tidy()

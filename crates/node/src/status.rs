@@ -465,8 +465,9 @@ impl ThreadStatus {
     ) {
         let mut replicas = lock(&self.replicas);
         for group in groups {
-            if let Some(status) = status(*group, replicas.get(group)) {
-                replicas.insert(*group, status);
+            match status(*group, replicas.get(group)) {
+                Some(status) => drop(replicas.insert(*group, status)),
+                None => drop(replicas.remove(group)),
             }
         }
     }

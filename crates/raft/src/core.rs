@@ -42,6 +42,8 @@ pub(crate) struct Core {
     /// When a leader was last heard, of this term or an earlier one; not since this member asked for an
     /// election.
     pub heard: Option<Instant>,
+    /// Whether each read takes a round, although there may be leases.
+    pub confirms_all: bool,
     /// What its own attempts to be elected have taught.
     pub candidacies: Candidacies,
     /// The last term for which it gave way to another, and since when.

@@ -63,6 +63,7 @@ impl Raft {
             base_time: base.time,
             // The life before this one may have told a leader that it heard it.
             heard: config.leases.map(|_| now),
+            confirms_all: false,
             candidacies: Candidacies::default(),
             gave_way: None,
             commit,
@@ -149,6 +150,11 @@ impl Raft {
     #[must_use]
     pub fn durable(&self) -> Index {
         self.core.durable()
+    }
+
+    /// Whether each read takes a round, although there may be leases.
+    pub fn confirm_all_reads(&mut self, all: bool) {
+        self.core.confirms_all = all;
     }
 
     /// The window of the log.

@@ -69,6 +69,8 @@ pub enum Event {
     Undo(Undo),
     /// A second process under the id of a node speaks.
     Stray(usize),
+    /// A database is dropped, unless it is gone.
+    Drop(GroupId),
     /// An idle entry for the view table.
     Churn,
     /// The faults are over.

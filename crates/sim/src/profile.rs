@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use onecopy_core::{AnswerBounds, Rule};
+use onecopy_core::{AnswerBounds, GroupId, Rule};
 use onecopy_host::group::SLICE_STEPS;
+use onecopy_views::MAIN;
 
 use crate::checks::images;
 use crate::client::Family;
@@ -34,6 +35,8 @@ const RACES: u64 = 300;
 const RAFT: u64 = 300;
 /// Of a thousand runs, in how many there are several databases.
 const SEVERAL: u64 = 300;
+/// Of those with several databases, in how many one is dropped.
+const DROPPED: u64 = 250;
 /// In how many batches of a few dozen bytes travel in parts.
 const PARTS: u64 = 250;
 /// Of those, in how many clients do so little that groups are quiescent.
@@ -56,6 +59,8 @@ pub struct Profile {
     pub databases: u32,
     /// How many copies the last of them has, if that is replicated with Raft.
     pub raft_copies: Option<u32>,
+    /// When a database is dropped, and which group that is.
+    pub dropped: Option<(Time, GroupId)>,
     /// Of a thousand runs, how many have ears: those who publish and subscribe.
     pub ears: u64,
     /// What the copies of an optimistic database may have in memory for others, if there is one: every node
@@ -169,6 +174,7 @@ impl Profile {
             min_copies: 1,
             databases: 1,
             raft_copies: None,
+            dropped: None,
             ears: 250,
             optimistic: None,
             clients: dice.between(1, 6) as usize,
@@ -303,6 +309,14 @@ impl Profile {
             for fault in [Fault::AddNode, Fault::RemoveNode] {
                 self.weights.remove(&fault);
             }
+        }
+    }
+
+    /// If there are several databases, one of them may be dropped. Drawn from dice of its own.
+    pub fn draw_drop(&mut self, dice: &mut Dice) {
+        if self.databases > 1 && self.alone.is_none() && dice.chance(DROPPED) {
+            let group = GroupId(MAIN.0 + dice.between(1, u64::from(self.databases) - 1) as u32);
+            self.dropped = Some((dice.between(2 * SECOND, self.fault_time.max(3 * SECOND)), group));
         }
     }
 

@@ -129,7 +129,8 @@ impl World {
             })
         };
         let others = self.nodes.iter().filter(|other| other.id != node && is_whole(other.id));
-        let survives = self.env.checks.groups.values().all(|group| match &group.raft {
+        let mut groups = self.env.checks.groups.values().filter(|group| !group.is_gone);
+        let survives = groups.all(|group| match &group.raft {
             None => group.views.newest().is_some_and(survives),
             // Whoever loses the data of a Raft group has no vote in it any more.
             Some(raft) => {

@@ -155,6 +155,9 @@ impl World {
         let first = quiet + self.env.dice.below(self.env.profile.fault_interval);
         self.env.schedule(first, Event::Fault);
         self.env.schedule(self.env.profile.fault_time, Event::Heal);
+        if let Some((at, group)) = self.env.profile.dropped {
+            self.env.schedule(at, Event::Drop(group));
+        }
         if self.env.profile.churn > 0 {
             self.env.schedule(SECOND, Event::Churn);
         }
@@ -235,6 +238,7 @@ impl World {
             Event::Undo(undo) => self.undo(undo),
             Event::Stray(number) => self.stray_speaks(number),
             Event::Churn => self.churn(),
+            Event::Drop(group) => self.drop_database(group),
             Event::Heal => self.heal(),
             Event::Look => self.look_at_the_whole(),
         }
@@ -252,7 +256,7 @@ impl World {
                 clocks.committed(self.env.time, &self.nodes, checks.ledger.time_at(index));
             }
             checks.seen = news;
-            let view = checks.views.newest().filter(|_| checks.raft.is_none());
+            let view = checks.views.newest().filter(|_| checks.raft.is_none() && !checks.is_gone);
             if let (Some(view), Some(last)) = (view, checks.ledger.last()) {
                 copies::members_hold_all(&self.nodes, *group, view, last);
             }
@@ -260,16 +264,22 @@ impl World {
         let checks = &mut self.env.checks;
         if !checks.commits.is_empty() {
             for (group, primary, id) in std::mem::take(&mut checks.commits) {
+                if checks.is_gone(group) {
+                    continue;
+                }
                 copies::check(&self.nodes, group, &checks.group(group).began, primary, id);
                 leases::check(&self.nodes, self.env.time, group, primary, id);
             }
         }
         for (group, leader, id, configuration) in std::mem::take(&mut self.env.checks.raft_commits) {
-            quorums::check(&self.nodes, group, leader, id, &configuration);
+            if !self.env.checks.is_gone(group) {
+                quorums::check(&self.nodes, group, leader, id, &configuration);
+            }
         }
         let checks = &mut self.env.checks;
         if !checks.sends.is_empty() {
             let mut sends = std::mem::take(&mut checks.sends);
+            sends.retain(|(group, ..)| !checks.is_gone(*group));
             sends.drain(..).for_each(|(group, node, view)| promise::check(&self.nodes, group, node, view));
             self.env.checks.sends = sends;
         }

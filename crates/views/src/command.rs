@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clocks::ClockError;
 use crate::database::Database;
+use crate::options::OptionChanges;
 use crate::table::Registration;
 use crate::users::UserChanges;
 
@@ -245,6 +246,20 @@ pub enum Command {
         /// Which roster.
         number: u64,
     },
+    /// A database has something of its own from now on. All of it, or nothing.
+    SetOptions {
+        /// The group.
+        group: GroupId,
+        /// What changes.
+        changes: OptionChanges,
+    },
+    /// A database goes, with its group and all its data.
+    DropDatabase {
+        /// The group.
+        group: GroupId,
+        /// What it is called.
+        name: String,
+    },
 }
 
 impl Command {
@@ -295,6 +310,8 @@ impl Command {
             | Self::SetCopies { group, .. }
             | Self::ChangeRoster { group, .. }
             | Self::RosterReached { group, .. }
+            | Self::DropDatabase { group, .. }
+            | Self::SetOptions { group, .. }
             | Self::Recover { group, .. } => Some(*group),
         }
     }

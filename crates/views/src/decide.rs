@@ -148,7 +148,9 @@ impl Monitor {
         // Usually all of them are there, and there may be many.
         let existing: BTreeSet<&str> = table.database_names().collect();
         let is_new = |NewDatabase { database, .. }: &&NewDatabase| {
-            !existing.contains(database.name.as_str()) && table.has_room_for(database).is_ok()
+            !existing.contains(database.name.as_str())
+                && !table.was_dropped(&database.name)
+                && table.has_room_for(database).is_ok()
         };
         let mut missing = wanted.iter().filter(is_new).peekable();
         let is_founded = table.groups().contains_key(&MAIN);

@@ -10,7 +10,9 @@ use crate::change;
 use crate::clocks::ClockError;
 use crate::command::{Command, Rejection};
 use crate::database::{Database, Kind, MAIN};
+use crate::dropped::Dropped;
 use crate::events::{self, Event, Proposal};
+use crate::options::Options;
 use crate::roster::Roster;
 use crate::settings::Settings;
 use crate::users::Users;
@@ -75,7 +77,8 @@ pub struct CorruptTable {
 /// 6. a Raft group keeps its first view, which says who founded it; where its copies are to be is in its
 ///    [roster](Roster), and its copies decide all else. An optimistic one keeps its view too, which says which
 ///    nodes have copies;
-/// 7. the numbers of rosters only grow, by one.
+/// 7. the numbers of rosters only grow, by one;
+/// 8. no group has the number of one that was dropped.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Table {
     version: u64,
@@ -88,19 +91,23 @@ pub struct Table {
     drained: BTreeSet<NodeId>,
     /// Whom everybody pings.
     view_nodes: BTreeSet<NodeId>,
-    groups: BTreeMap<GroupId, Group>,
+    pub(crate) groups: BTreeMap<GroupId, Group>,
     /// The last changes, oldest first.
     events: VecDeque<Event>,
     /// Wall clocks that are out of step.
     clocks: BTreeMap<NodeId, ClockError>,
     /// What the groups hold, but for `main`.
-    databases: BTreeMap<GroupId, Database>,
+    pub(crate) databases: BTreeMap<GroupId, Database>,
     /// What is set for all nodes.
     settings: Settings,
     /// Who may do what.
     users: Users,
     /// Where the copies of Raft groups are to be, of those that are not where they were founded.
     pub(crate) rosters: BTreeMap<GroupId, Roster>,
+    /// What is remembered of databases that were dropped.
+    pub(crate) dropped: Dropped,
+    /// What is set for some databases alone.
+    pub(crate) options: BTreeMap<GroupId, Options>,
 }
 
 impl Table {
@@ -180,7 +187,7 @@ impl Table {
 
     /// The group of the next database.
     pub(crate) fn next_group(&self) -> GroupId {
-        self.groups.keys().next_back().map_or(MAIN, |group| group.next())
+        self.last_group().next().max(MAIN)
     }
 
     /// The names of the databases beside `main`.
@@ -300,8 +307,11 @@ impl Table {
                     return Err(Rejection::NotAllowed("a group of this kind begins with all of its copies"));
                 }
                 self.create(*group, *copies, first_view(members, *primary, *boot))?;
+                self.dropped.created(*group, Some(&database.name));
                 self.databases.insert(*group, database.clone());
             }
+            Command::SetOptions { group, changes } => self.set_options(*group, *changes)?,
+            Command::DropDatabase { group, name } => self.drop_database(*group, name)?,
             Command::RemoveMember { group, expected, node, .. } => {
                 self.change(*group, *expected, |view| change::remove_member(view, *node))?;
             }
@@ -365,6 +375,9 @@ impl Table {
         if self.groups.contains_key(&group) {
             return Err(Rejection::GroupExists(group));
         }
+        if group <= self.last_group() && self.dropped != Dropped::default() {
+            return Err(Rejection::NotAllowed("the number of a group that was dropped is not used again"));
+        }
         if !view.valid() || copies == 0 {
             return Err(Rejection::NotAllowed("the first view would not be valid"));
         }
@@ -372,12 +385,18 @@ impl Table {
         Ok(())
     }
 
-    fn set_copies(&mut self, group: GroupId, copies: u32) -> Result<(), Rejection> {
+    pub(crate) fn set_copies(&mut self, group: GroupId, copies: u32) -> Result<(), Rejection> {
         let kind = self.kind(group);
         if kind == Kind::Optimistic {
             return Err(Rejection::NotAllowed("the copies of an optimistic database cannot be changed yet"));
         }
+        let least = self.options(group).min_copies;
         let group = self.groups.get_mut(&group).ok_or(Rejection::NoSuchGroup(group))?;
+        if least.is_some_and(|least| copies < least) {
+            return Err(Rejection::NotAllowed(
+                "that is less than min_copies: no write would be taken any more",
+            ));
+        }
         if let Some(problem) = kind.problem_with(copies) {
             return Err(Rejection::NotAllowed(problem));
         }

@@ -75,6 +75,8 @@ pub enum Reply {
     /// It was executed, once; its answer was lost on its way, and too large to be remembered for a
     /// repetition.
     Forgotten,
+    /// It was not executed, and never will be: its database was dropped.
+    NoDatabase,
     /// It was executed, but the response of the primary does not fit the batch, so nobody knows the reply. An
     /// error of the state machine.
     Broken,
@@ -462,6 +464,21 @@ impl<T> Coordinator<T> {
             batch = batch.send_once();
         }
         self.batches.insert(self.sequence, batch);
+    }
+
+    /// The database was dropped: everything that waits is answered.
+    #[must_use]
+    pub fn disband(mut self) -> Vec<(T, Reply)> {
+        let mut replies = std::mem::take(&mut self.replies);
+        for batch in std::mem::take(&mut self.batches).into_values().chain(self.parked.into_batches()) {
+            let reply = match batch.end() {
+                Reply::Unknown => Reply::Unknown,
+                _ => Reply::NoDatabase,
+            };
+            replies.extend(batch.into_requests().map(|(_, client)| (client, reply.clone())));
+        }
+        replies.extend(self.arrived.into_iter().map(|request| (request.client, Reply::NoDatabase)));
+        replies
     }
 
     fn expire(&mut self, now: Instant) {

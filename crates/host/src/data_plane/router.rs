@@ -74,6 +74,19 @@ impl<T> Router<T> {
         self.coordinators.get_mut(&group).into_iter().for_each(Coordinator::come_home);
     }
 
+    /// The group is gone: what waits for it is answered.
+    pub(super) fn disband(&mut self, group: GroupId) {
+        self.agenda.set(group, None);
+        if let Some(coordinator) = self.coordinators.remove(&group) {
+            self.replies.extend(coordinator.disband());
+        }
+    }
+
+    /// A client is answered without a coordinator.
+    pub(super) fn answer(&mut self, client: T, reply: Reply) {
+        self.replies.push((client, reply));
+    }
+
     pub(super) fn lost(&mut self, node: NodeId) {
         for (group, coordinator) in &mut self.coordinators {
             coordinator.lost(node);

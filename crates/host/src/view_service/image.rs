@@ -71,16 +71,17 @@ impl ViewImage {
         }
         let configuration = Configuration::decode(&rest.split_to(length))
             .map_err(|error| CorruptImage { reason: error.to_string() })?;
-        // The table ends with the clocks, the databases, the settings, the users (never changed, and none) and
-        // the rosters: none of them.
+        // The table ends with the clocks, the databases, the settings, the users (never changed, and none), the
+        // rosters, what was dropped (after which group, and what) and what is set for single databases: none of
+        // them.
         let lacks = match version {
-            WITHOUT_CLOCKS => 6,
-            WITHOUT_DATABASES => 5,
-            WITHOUT_KINDS | WITHOUT_SETTINGS => 4,
-            WITHOUT_ROSTERS => 1,
+            WITHOUT_CLOCKS => 9,
+            WITHOUT_DATABASES => 8,
+            WITHOUT_KINDS | WITHOUT_SETTINGS => 7,
+            WITHOUT_ROSTERS => 4,
             _ => 0,
         };
-        let table = Bytes::from([&rest[..], &[0; 6][..lacks]].concat());
+        let table = Bytes::from([&rest[..], &[0; 9][..lacks]].concat());
         let table = Table::decode(&table).map_err(|error| CorruptImage { reason: error.reason })?;
         Ok(Self { table, configuration })
     }
@@ -106,11 +107,11 @@ mod tests {
         }
         // As the versions before wrote it.
         for (version, lacks) in [
-            (WITHOUT_CLOCKS, 6),
-            (WITHOUT_DATABASES, 5),
-            (WITHOUT_KINDS, 4),
-            (WITHOUT_SETTINGS, 4),
-            (WITHOUT_ROSTERS, 1),
+            (WITHOUT_CLOCKS, 9),
+            (WITHOUT_DATABASES, 8),
+            (WITHOUT_KINDS, 7),
+            (WITHOUT_SETTINGS, 7),
+            (WITHOUT_ROSTERS, 4),
         ] {
             let mut older = bytes[..bytes.len() - lacks].to_vec();
             older[0] = version;

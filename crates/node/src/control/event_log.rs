@@ -83,5 +83,7 @@ pub(crate) fn name(command: &Command) -> &'static str {
         Command::ChangeUsers { .. } => "change_users",
         Command::ChangeRoster { .. } => "change_roster",
         Command::RosterReached { .. } => "roster_reached",
+        Command::DropDatabase { .. } => "drop_database",
+        Command::SetOptions { .. } => "set_options",
     }
 }

@@ -32,7 +32,7 @@ pub fn is_owed(env: &Env, nodes: &[Node]) -> bool {
         None => group.views.newest().is_none_or(alive),
         Some(raft) => raft.members.survive(|member| nodes.iter().any(|node| lives(node, member))),
     };
-    is_led && env.checks.groups.values().all(survives)
+    is_led && env.checks.groups.values().filter(|group| !group.is_gone).all(survives)
 }
 
 /// What is still missing; `None` if the cluster is as good as new.
@@ -63,8 +63,23 @@ pub fn lives(node: &Node, member: Member) -> bool {
     (node.id, node.incarnation) == (member.node, member.incarnation)
 }
 
+/// Who still has something of a database that was dropped.
+fn left_of(group: GroupId, nodes: &[Node]) -> Option<String> {
+    let holds = |node: &&Node| {
+        let process = node.process.as_ref();
+        process.is_some_and(|process| process.group(group).is_some()) || node.disk.has_something_of(group)
+    };
+    nodes
+        .iter()
+        .find(holds)
+        .map(|node| format!("{} still has something of {group}, which was dropped", node.id))
+}
+
 /// What a group still lacks.
 fn missing_of(group: GroupId, checks: &GroupChecks, env: &Env, nodes: &[Node]) -> Option<String> {
+    if checks.is_gone {
+        return left_of(group, nodes);
+    }
     let Some(view) = &checks.view(group, nodes) else { return Some(format!("{group} has no view")) };
     if checks.served < 1 {
         return Some(format!("nobody is served by {group}"));
@@ -118,10 +133,11 @@ pub fn settled(env: &mut Env, nodes: &[Node], views: u64, is_last_look: bool) ->
         violated(CHECKER, format!("a view was changed, although nothing was wrong: {views:?}"));
     }
     let (time, is_misled, keys) = (env.time, env.checks.clocks.is_off, env.profile.workload.keys);
-    for (group, checks) in env.checks.groups.iter_mut().filter(|(_, checks)| !checks.is_settled) {
+    let groups = env.checks.groups.iter_mut();
+    for (group, checks) in groups.filter(|(_, checks)| !checks.is_settled && !checks.is_gone) {
         checks.is_settled = settled_of(*group, checks, nodes, (time, is_misled, keys), is_last_look);
     }
-    if !env.checks.groups.values().all(|checks| checks.is_settled) {
+    if !env.checks.groups.values().all(|checks| checks.is_settled || checks.is_gone) {
         return false;
     }
     if let Some(merged) = &env.checks.merged {

@@ -138,6 +138,8 @@ pub struct GroupChecks {
     pub served: u64,
     /// How many entries and views there were at the last look.
     pub seen: (u64, u64),
+    /// Its database was dropped.
+    pub is_gone: bool,
     /// Whether its copies have been seen to be equal, now that nothing is asked for any more.
     pub is_settled: bool,
 }
@@ -184,6 +186,7 @@ impl GroupChecks {
             raft: is_raft.then(RaftGroup::default),
             served: 0,
             seen: (0, 0),
+            is_gone: false,
             is_settled: false,
         }
     }
@@ -191,6 +194,7 @@ impl GroupChecks {
     /// A view node has executed a command.
     pub fn learnt(&mut self, group: GroupId, table: &Table) {
         self.views.learnt(table);
+        self.is_gone |= group <= table.last_group() && !table.groups().contains_key(&group);
         let known = table.groups().get(&group).zip(table.roster(group));
         if let (Some(raft), Some((known, roster))) = (&mut self.raft, known) {
             raft.learnt(&known.view, roster);
@@ -287,6 +291,12 @@ impl Checks {
     #[must_use]
     pub fn group(&mut self, group: GroupId) -> &mut GroupChecks {
         self.groups.get_mut(&group).unwrap_or_else(|| panic!("there is no {group}"))
+    }
+
+    /// Whether a database was dropped: nobody need hold anything of it any more.
+    #[must_use]
+    pub fn is_gone(&self, group: GroupId) -> bool {
+        self.groups.get(&group).is_some_and(|group| group.is_gone)
     }
 
     /// How often views and rosters were changed, of all groups.

@@ -78,6 +78,8 @@ fn expect(mut command: Command, late: u64, table: &Table) -> Command {
         | Command::ForgetNode { .. }
         | Command::ChangeRoster { .. }
         | Command::RosterReached { .. }
+        | Command::DropDatabase { .. }
+        | Command::SetOptions { .. }
         | Command::NoteClock { .. } => {}
     }
     command

@@ -1,4 +1,6 @@
-//! Where the copies of Raft groups are to be.
+//! Where the copies of Raft groups are to be; databases that are dropped, and what is set for one alone.
+
+use crate::{OptionChanges, Options};
 
 use super::*;
 
@@ -146,4 +148,64 @@ fn a_roster_names_each_node_once_and_groups_of_views_have_none() {
     }
     scene.apply(&to(0, &[N1, N2]));
     assert_eq!(Table::decode(&scene.table.encode()), Ok(scene.table));
+}
+
+#[test]
+fn a_dropped_database_leaves_a_number_that_nobody_gets() {
+    let mut scene = scene(&[N1, N2, N3]);
+    let dropped = |group, name: &str| Command::DropDatabase { group, name: name.to_owned() };
+    for (command, what) in [
+        (dropped(G1, "main"), "main"),
+        (dropped(G2, "lock"), "another name"),
+        (dropped(GroupId(3), "locks"), "another group"),
+    ] {
+        let refused = scene.table.apply(&command, Rules::default());
+        assert!(matches!(refused, Err(Rejection::NotAllowed(_))), "{what}: {refused:?}");
+    }
+    scene.apply(&Command::SetDrained { node: N3, drained: true });
+    scene.apply(&dropped(G2, "locks"));
+    assert_eq!((scene.table.groups().len(), scene.table.roster(G2), scene.table.last_group()), (1, None, G2));
+    assert_eq!(scene.table.locate(16), None);
+    // Nothing is on its node any more.
+    scene.apply(&Command::ForgetNode { node: N3 });
+    assert_eq!(Table::decode(&scene.table.encode()).as_ref(), Ok(&scene.table));
+    // Settings that still name it do not bring it back, but operators may.
+    let wanted = ["locks:16", "more:17"].map(|text| text.parse().expect("it is one"));
+    let created = scene.monitor.decide_databases(scene.now, &scene.table, &wanted);
+    assert!(
+        matches!(&created[..], [Command::CreateDatabase { group: GroupId(3), database, .. }] if database.name == "more"),
+        "{created:?}"
+    );
+    let late = scene.table.apply(&create_database(G2, "locks:16"), Rules::default());
+    assert!(matches!(late, Err(Rejection::NotAllowed(_))), "an old number: {late:?}");
+    scene.apply(&create_database(GroupId(3), "locks:16"));
+    assert_eq!(scene.table.locate(16), Some((GroupId(3), 0)));
+    let created = scene.monitor.decide_databases(scene.now, &scene.table, &wanted[..1]);
+    assert_eq!(created, [], "it is there");
+}
+
+#[test]
+fn a_database_has_options_of_its_own_and_all_changes_come_together() {
+    let mut scene = scene(&[N1, N2, N3]);
+    let set = |group, changes| Command::SetOptions { group, changes };
+    let nothing = OptionChanges::default();
+    let least = |least| OptionChanges { min_copies: Some(least), ..nothing };
+    scene.apply(&set(G2, OptionChanges { confirms_reads: Some(true), ..least(2) }));
+    let options = scene.table.options(G2);
+    assert_eq!((options.min_copies, options.confirms_reads), (Some(2), true));
+    assert_eq!(scene.table.options(G1), Options::default(), "the others are as they were");
+    for (changes, what) in [
+        (least(2), "nothing new"),
+        (least(4), "more than there are"),
+        (least(0), "none"),
+        (OptionChanges { copies: Some(1), ..nothing }, "fewer than writes need"),
+        (OptionChanges { copies: Some(2), ..least(1) }, "an even number"),
+    ] {
+        let before = scene.table.clone();
+        assert!(scene.table.apply(&set(G2, changes), Rules::default()).is_err(), "{what}");
+        assert_eq!(scene.table, before, "{what}");
+    }
+    scene.apply(&set(G2, OptionChanges { copies: Some(1), ..least(1) }));
+    assert_eq!((scene.table.groups()[&G2].copies, scene.table.options(G2).min_copies), (1, Some(1)));
+    assert_eq!(Table::decode(&scene.table.encode()).as_ref(), Ok(&scene.table));
 }

@@ -178,6 +178,14 @@ impl Replication {
         }
     }
 
+    /// Whether each read is confirmed by the others, whatever leases there are.
+    pub(super) fn confirm_all_reads(&mut self, all: bool) {
+        match self {
+            R::PrimaryBackup(copy) => copy.replica.confirm_all_reads(all),
+            R::Raft(copy) => copy.confirm_all_reads(all),
+        }
+    }
+
     /// See [`Replica::hold_back`].
     pub(super) fn hold_back(&mut self, is_full: bool) {
         match self {

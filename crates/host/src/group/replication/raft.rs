@@ -122,6 +122,10 @@ impl RaftCopy {
         self.snapshot_bytes
     }
 
+    pub(super) fn confirm_all_reads(&mut self, all: bool) {
+        self.raft.confirm_all_reads(all);
+    }
+
     pub(super) fn hold_back(&mut self, is_full: bool) {
         self.is_full = is_full;
     }

@@ -94,7 +94,9 @@ impl Cluster {
                         };
                         ArchiveEvent::Read { group: GROUP, to, id, chunk: Some(chunk) }
                     }
-                    ArchiveJob::ReadEntries { .. } | ArchiveJob::Keep { .. } => continue,
+                    ArchiveJob::ReadEntries { .. } | ArchiveJob::Keep { .. } | ArchiveJob::Forget { .. } => {
+                        continue;
+                    }
                 };
                 group.archived(now, event, &mut (), out);
             }

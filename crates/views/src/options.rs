@@ -1,0 +1,75 @@
+//! What is set for one database alone. All else is as the settings of the nodes say.
+
+use onecopy_core::GroupId;
+use serde::{Deserialize, Serialize};
+
+use crate::command::Rejection;
+use crate::database::Kind;
+use crate::table::Table;
+
+/// What a database has of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Options {
+    /// Writes are refused while there are fewer copies than this; as the settings say, if nobody has said it
+    /// of this database.
+    pub min_copies: Option<u32>,
+    /// Whether each read is confirmed by the other copies, whatever leases there are: for those who trust no
+    /// clock.
+    pub confirms_reads: bool,
+}
+
+/// What of them changes; the rest stays.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct OptionChanges {
+    /// How many copies the database is to have.
+    pub copies: Option<u32>,
+    /// Without how many writes are refused.
+    pub min_copies: Option<u32>,
+    /// Whether reads are confirmed.
+    pub confirms_reads: Option<bool>,
+}
+
+impl Table {
+    /// What is set for a database alone.
+    #[must_use]
+    pub fn options(&self, group: GroupId) -> Options {
+        self.options.get(&group).copied().unwrap_or_default()
+    }
+
+    /// All of the changes, or none.
+    pub(crate) fn set_options(&mut self, group: GroupId, changes: OptionChanges) -> Result<(), Rejection> {
+        let known = self.groups().get(&group).ok_or(Rejection::NoSuchGroup(group))?;
+        let OptionChanges { copies, min_copies, confirms_reads } = changes;
+        let of_order = min_copies.is_some() || confirms_reads.is_some();
+        if of_order && self.kind(group) == Kind::Optimistic {
+            return Err(Rejection::NotAllowed(
+                "in an optimistic database every copy answers by itself: it has no min_copies, and confirms no reads",
+            ));
+        }
+        let before = self.options(group);
+        let options = Options {
+            min_copies: min_copies.or(before.min_copies),
+            confirms_reads: confirms_reads.unwrap_or(before.confirms_reads),
+        };
+        if min_copies.is_some_and(|least| !(1..=copies.unwrap_or(known.copies)).contains(&least)) {
+            return Err(Rejection::NotAllowed("min_copies is at least 1, and at most the number of copies"));
+        }
+        let has_copies = copies.is_none_or(|copies| known.copies == copies);
+        if has_copies && options == before {
+            return Err(Rejection::NoChange);
+        }
+        // Fewer copies and a lower bound may come together.
+        self.options.insert(group, options);
+        let outcome = match copies.filter(|_| !has_copies) {
+            Some(copies) => self.set_copies(group, copies),
+            None => Ok(()),
+        };
+        if outcome.is_err() {
+            self.options.insert(group, before);
+        }
+        if self.options(group) == Options::default() {
+            self.options.remove(&group);
+        }
+        outcome
+    }
+}
