@@ -119,6 +119,8 @@ pub enum Rule {
     OneChangeAtATime,
     /// Raft: candidates and leaders wait for at least two round trips, however slow the links are.
     PatientElections,
+    /// Raft: a follower asks the leader how much a read must see, before it answers it.
+    FollowersAsk,
     /// Raft: leases end when the leadership is handed over.
     TransferEndsLeases,
     /// O1: two replicas that have seen the same dots hold the same state and digest.
@@ -143,7 +145,7 @@ pub enum Rule {
 
 impl Rule {
     /// The rules that a cluster lives by, in the order of the documentation.
-    pub const ALL: [Self; 52] = [
+    pub const ALL: [Self; 53] = [
         Self::AllBackupsFirst,
         Self::OnlyThePrimary,
         Self::NoOldPrimaries,
@@ -195,6 +197,7 @@ impl Rule {
         Self::VotersOnly,
         Self::JointMajorities,
         Self::LearnBeforeVoting,
+        Self::FollowersAsk,
         Self::PatientElections,
     ];
 
@@ -230,6 +233,7 @@ impl Rule {
                 | Self::VotersOnly
                 | Self::JointMajorities
                 | Self::LearnBeforeVoting
+                | Self::FollowersAsk
                 | Self::OneChangeAtATime
                 | Self::PatientElections
                 | Self::TransferEndsLeases

@@ -51,6 +51,9 @@ pub enum Operation {
         /// settings of the nodes say.
         #[serde(default)]
         reads: Option<String>,
+        /// The only nodes on which copies are to be from now on; none: whichever.
+        #[serde(default)]
+        nodes: Option<Vec<u32>>,
     },
     /// A database goes for good, with all its data.
     DropDatabase {

@@ -8,6 +8,7 @@
 use bytes::Bytes;
 use onecopy_core::{Entry, EntryId, Index, Instant, Log, Member, Rule, Term, Timestamp};
 
+use crate::asking::Asking;
 use crate::config::Config;
 use crate::content;
 use crate::disk::Disk;
@@ -44,6 +45,8 @@ pub(crate) struct Core {
     pub heard: Option<Instant>,
     /// Whether each read takes a round, although there may be leases.
     pub confirms_all: bool,
+    /// The reads that wait here while another leads.
+    pub asking: Asking,
     /// What its own attempts to be elected have taught.
     pub candidacies: Candidacies,
     /// The last term for which it gave way to another, and since when.

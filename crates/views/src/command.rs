@@ -29,7 +29,7 @@ pub enum Reason {
     Suspected,
     /// It holds something else than the primary (rule P10).
     Diverged,
-    /// An operator wants it empty, and others have everything.
+    /// An operator wants its node empty, or the copies elsewhere, and others have everything.
     Drained,
     /// There are more copies than there should be.
     Surplus,
@@ -50,7 +50,7 @@ impl fmt::Display for Reason {
             Self::Suspected => "reported as silent by another replica",
             Self::Slow => "reported as slow by the primary",
             Self::Diverged => "it holds something else than the primary",
-            Self::Drained => "it is drained",
+            Self::Drained => "it is not to stay there",
             Self::Surplus => "there are enough copies",
             Self::Leaving => "it is leaving",
         })

@@ -294,7 +294,7 @@ impl Monitor {
                 let report = self.report(member.node, id);
                 let differs = report.is_some_and(|report| report.role == ReplicaRole::Diverged);
                 let is_sound = !differs || reason == Reason::Diverged;
-                let stays = !table.drained().contains(&member.node) && !self.is_leaving(member.node);
+                let stays = !table.avoids(id, member.node) && !self.is_leaving(member.node);
                 (is_sound, stays, durable(member), std::cmp::Reverse(member.node))
             })?;
         Some(Command::PromoteMember {
@@ -374,7 +374,7 @@ impl Monitor {
     /// drained nodes does not count: it is to be replaced.
     fn decide_recruit(&self, now: Instant, table: &Table, id: GroupId, group: &Group) -> Option<Command> {
         let view = &group.view;
-        if staying(view, table) >= group.copies as usize || !view.learners.is_empty() {
+        if staying(id, view, table) >= group.copies as usize || !view.learners.is_empty() {
             return None;
         }
         let learner = self.next_learner(now, table, id, view)?;
@@ -385,8 +385,11 @@ impl Monitor {
     fn next_learner(&self, now: Instant, table: &Table, id: GroupId, view: &View) -> Option<Member> {
         let taken: Vec<NodeId> = view.replicas().map(|replica| replica.node).collect();
         // A spare that the primary accuses would be dropped again at once.
-        let fits =
-            |node| !self.accused_lately(now, id, view.primary, node) && !self.flapping.must_wait(now, node);
+        let fits = |node| {
+            !table.avoids(id, node)
+                && !self.accused_lately(now, id, view.primary, node)
+                && !self.flapping.must_wait(now, node)
+        };
         self.next_copy(now, table, &taken, fits)
     }
 
@@ -414,19 +417,19 @@ impl Monitor {
     }
 }
 
-/// How many members are on nodes that are not drained.
-fn staying(view: &View, table: &Table) -> usize {
-    view.members.iter().filter(|member| !table.drained().contains(&member.node)).count()
+/// How many members are where they may stay.
+fn staying(id: GroupId, view: &View, table: &Table) -> usize {
+    view.members.iter().filter(|member| !table.avoids(id, member.node)).count()
 }
 
-/// Drops a backup that is not needed any more: on a drained node once there are enough copies elsewhere, or
+/// Drops a backup that is not needed any more: where it is not to stay once there are enough copies elsewhere, or
 /// one of more copies than there should be. A primary makes way by itself first.
 fn decide_surplus(table: &Table, id: GroupId, group: &Group) -> Option<Command> {
     let view = &group.view;
     let all: Vec<NodeId> = view.members.iter().map(|member| member.node).collect();
-    let drained = view.backups().map(|backup| backup.node).find(|node| table.drained().contains(node));
-    let (copies, staying) = (group.copies as usize, staying(view, table));
-    let (node, reason) = match drained {
+    let avoided = view.backups().map(|backup| backup.node).find(|node| table.avoids(id, *node));
+    let (copies, staying) = (group.copies as usize, staying(id, view, table));
+    let (node, reason) = match avoided {
         Some(node) if staying >= copies => (node, Reason::Drained),
         None if staying > copies => {
             (placement::spare(view.backups().map(|backup| backup.node), &all, table)?, Reason::Surplus)

@@ -175,6 +175,13 @@ impl fmt::Display for Command {
                 let parts = [
                     changes.copies.map(|copies| format!("{copies} copies")),
                     changes.min_copies.map(|least| format!("no writes on fewer than {least} copies")),
+                    changes.nodes.as_ref().map(|nodes| match nodes.is_empty() {
+                        true => "copies wherever there is room".to_owned(),
+                        false => {
+                            let names: Vec<String> = nodes.iter().map(ToString::to_string).collect();
+                            format!("copies on {}", names.join(", "))
+                        }
+                    }),
                     changes.confirms_reads.map(|confirms| match confirms {
                         true => "reads that are confirmed".to_owned(),
                         false => "reads under leases".to_owned(),

@@ -148,7 +148,7 @@ impl Monitor {
         if self.is_roster_proposed(now, id, roster.number) {
             return None;
         }
-        let members = self.next_roster(now, table, &roster, group.copies as usize);
+        let members = self.next_roster(now, table, (id, &roster), group.copies as usize);
         if members == roster.members {
             return None;
         }
@@ -164,16 +164,22 @@ impl Monitor {
 
     /// As many copies as there should be. One that is gone, or is to go, stays if there is no place for
     /// another: it may come back, and it does no harm.
-    fn next_roster(&self, now: Instant, table: &Table, roster: &Roster, copies: usize) -> Vec<Member> {
+    fn next_roster(
+        &self,
+        now: Instant,
+        table: &Table,
+        (id, roster): (GroupId, &Roster),
+        copies: usize,
+    ) -> Vec<Member> {
         let (mut members, rest): (Vec<Member>, Vec<Member>) =
-            roster.members.iter().partition(|member| self.is_sound(now, table, **member));
+            roster.members.iter().partition(|member| self.is_sound(now, table, (id, **member)));
         while members.len() > copies {
             let nodes: Vec<NodeId> = members.iter().map(|member| member.node).collect();
             let Some(spare) = placement::spare(nodes.iter().copied(), &nodes, table) else { break };
             members.retain(|member| member.node != spare);
         }
         let kept = members.len();
-        let fits = |node| !self.flapping.must_wait(now, node);
+        let fits = |node| !table.avoids(id, node) && !self.flapping.must_wait(now, node);
         while members.len() < copies {
             let taken: Vec<NodeId> = members.iter().map(|member| member.node).collect();
             let Some(next) = self.next_copy(now, table, &taken, fits) else { break };
@@ -194,13 +200,13 @@ impl Monitor {
     }
 
     /// Whether a member is to stay where it is.
-    fn is_sound(&self, now: Instant, table: &Table, member: Member) -> bool {
+    fn is_sound(&self, now: Instant, table: &Table, (id, member): (GroupId, Member)) -> bool {
         let Member { node, incarnation } = member;
         let is_registered =
             table.nodes().get(&node).is_some_and(|registration| registration.incarnation == incarnation);
         // It holds up nobody, and copying everything elsewhere is dear: so it is given a while.
         let is_gone = self.silence(now, node) >= REPLACED_AFTER
             || self.disk_waits(node).is_some_and(|waiting| waiting >= REPLACED_AFTER);
-        is_registered && !is_gone && !table.drained().contains(&node)
+        is_registered && !is_gone && !table.avoids(id, node)
     }
 }

@@ -310,7 +310,7 @@ impl Table {
                 self.dropped.created(*group, Some(&database.name));
                 self.databases.insert(*group, database.clone());
             }
-            Command::SetOptions { group, changes } => self.set_options(*group, *changes)?,
+            Command::SetOptions { group, changes } => self.set_options(*group, changes)?,
             Command::DropDatabase { group, name } => self.drop_database(*group, name)?,
             Command::RemoveMember { group, expected, node, .. } => {
                 self.change(*group, *expected, |view| change::remove_member(view, *node))?;
@@ -390,8 +390,11 @@ impl Table {
         if kind == Kind::Optimistic {
             return Err(Rejection::NotAllowed("the copies of an optimistic database cannot be changed yet"));
         }
-        let least = self.options(group).min_copies;
+        let (least, nodes) = self.options.get(&group).map_or((None, 0), |of| (of.min_copies, of.nodes.len()));
         let group = self.groups.get_mut(&group).ok_or(Rejection::NoSuchGroup(group))?;
+        if nodes > 0 && copies as usize > nodes {
+            return Err(Rejection::NotAllowed("there are more copies than nodes on which they are to be"));
+        }
         if least.is_some_and(|least| copies < least) {
             return Err(Rejection::NotAllowed(
                 "that is less than min_copies: no write would be taken any more",
@@ -438,6 +441,9 @@ impl Table {
             ));
         }
         self.drained.remove(&node);
+        for options in self.options.values_mut() {
+            options.nodes.remove(&node);
+        }
         self.lives_since.remove(&node);
         self.clocks.remove(&node);
         self.nodes.remove(&node).map(drop).ok_or(Rejection::NoSuchNode(node))

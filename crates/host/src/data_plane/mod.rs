@@ -389,7 +389,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         self.drop_gone(table, out);
         for (id, group) in table.groups().iter().filter(|(id, _)| share.has(**id)) {
             if let Some(known) = self.groups.get_mut(id) {
-                known.set_options(table.options(*id));
+                known.set_options(&table.options(*id));
             }
             match table.kind(*id) {
                 Replication::PrimaryBackup => {}

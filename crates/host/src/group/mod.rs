@@ -241,7 +241,7 @@ impl<M: StateMachine> Group<M> {
     }
 
     /// What is set for this database alone.
-    pub fn set_options(&mut self, options: Options) {
+    pub fn set_options(&mut self, options: &Options) {
         self.min_copies_set = options.min_copies;
         self.replication.confirm_all_reads(options.confirms_reads);
     }

@@ -188,8 +188,8 @@ fn a_dropped_database_leaves_a_number_that_nobody_gets() {
 fn a_database_has_options_of_its_own_and_all_changes_come_together() {
     let mut scene = scene(&[N1, N2, N3]);
     let set = |group, changes| Command::SetOptions { group, changes };
-    let nothing = OptionChanges::default();
-    let least = |least| OptionChanges { min_copies: Some(least), ..nothing };
+    let nothing = OptionChanges::default;
+    let least = |least| OptionChanges { min_copies: Some(least), ..nothing() };
     scene.apply(&set(G2, OptionChanges { confirms_reads: Some(true), ..least(2) }));
     let options = scene.table.options(G2);
     assert_eq!((options.min_copies, options.confirms_reads), (Some(2), true));
@@ -198,7 +198,7 @@ fn a_database_has_options_of_its_own_and_all_changes_come_together() {
         (least(2), "nothing new"),
         (least(4), "more than there are"),
         (least(0), "none"),
-        (OptionChanges { copies: Some(1), ..nothing }, "fewer than writes need"),
+        (OptionChanges { copies: Some(1), ..nothing() }, "fewer than writes need"),
         (OptionChanges { copies: Some(2), ..least(1) }, "an even number"),
     ] {
         let before = scene.table.clone();
@@ -208,4 +208,35 @@ fn a_database_has_options_of_its_own_and_all_changes_come_together() {
     scene.apply(&set(G2, OptionChanges { copies: Some(1), ..least(1) }));
     assert_eq!((scene.table.groups()[&G2].copies, scene.table.options(G2).min_copies), (1, Some(1)));
     assert_eq!(Table::decode(&scene.table.encode()).as_ref(), Ok(&scene.table));
+}
+
+fn move_to(group: GroupId, nodes: &[NodeId]) -> Command {
+    let nodes = Some(nodes.iter().copied().collect());
+    Command::SetOptions { group, changes: OptionChanges { nodes, ..OptionChanges::default() } }
+}
+
+#[test]
+fn a_raft_group_is_moved_to_the_nodes_that_an_operator_names() {
+    let mut scene = scene(&[N1, N2, N3, N4, N5]);
+    scene.apply(&move_to(G2, &[N1, N4, N5]));
+    assert_eq!(scene.decide(), [to(0, &[N1, N4, N5])]);
+    scene.apply(&to(0, &[N1, N4, N5]));
+    // It stays there: a place is no place if it is elsewhere.
+    scene.go_on(&[N1, N2, N3, N4], LONG + 200);
+    assert_eq!(scene.decide(), []);
+    scene.apply(&move_to(G2, &[]));
+    assert_eq!(scene.decide(), [to(1, &[N1, N2, N4])]);
+    for (nodes, what) in [(&[N1, N2][..], "fewer than copies"), (&[N1, N2, NodeId(9)], "a stranger")] {
+        assert!(scene.table.apply(&move_to(G2, nodes), Rules::default()).is_err(), "{what}");
+    }
+}
+
+#[test]
+fn a_group_of_views_is_moved_copy_by_copy() {
+    let mut scene = Scene::new(2, &[N1, N2], &[N1, N2, N3, N4]);
+    scene.apply(&move_to(G1, &[N1, N4]));
+    assert_eq!(scene.decide(), [add_learner(1, N4)], "not the spare n3");
+    scene.apply(&add_learner(1, N4));
+    scene.apply(&add_member(2, N4));
+    assert_eq!(scene.decide(), [remove_member(3, N2, Reason::Drained)]);
 }

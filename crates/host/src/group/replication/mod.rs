@@ -300,10 +300,14 @@ impl Replication {
         self.raft().map(|raft| raft.configuration_at(index))
     }
 
-    /// Whether this copy answers reads although it does not lead. In a Raft group the leader alone does.
+    /// Whether this copy answers reads although it does not lead: under a lease (rule L5); in a Raft group
+    /// once the leader has said how much they must see (rule `FollowersAsk`).
     #[must_use]
     pub fn reads_as_backup(&self, now: Instant) -> bool {
-        self.primary_backup().is_some_and(|replica| replica.reads_as_backup(now))
+        match self {
+            R::PrimaryBackup(copy) => copy.replica.reads_as_backup(now),
+            R::Raft(copy) => copy.raft().reads_as_follower(now),
+        }
     }
 
     // ---- shared heartbeats, which Raft groups do without --------------------------------------------------

@@ -88,6 +88,16 @@ fn change(args: &[&[u8]]) -> Result<Operation, String> {
             Ok(Operation::CreateDatabase { name, numbers, replication, copies: wanted })
         }
         (b"drop", [name, again]) => Ok(Operation::DropDatabase { name: text(name), again: text(again) }),
+        (b"move", [name, nodes @ ..]) if !nodes.is_empty() => {
+            let node = |word: &&[u8]| parse::<u32>(word).ok_or("ERR the number of a node is no number");
+            // `DATABASE MOVE carts ANY`: wherever there is room.
+            let nodes = match nodes {
+                [any] if any.eq_ignore_ascii_case(b"any") => Vec::new(),
+                nodes => nodes.iter().map(node).collect::<Result<_, _>>()?,
+            };
+            let (copies, min_copies, reads) = (None, None, None);
+            Ok(Operation::SetDatabase { name: text(name), copies, min_copies, reads, nodes: Some(nodes) })
+        }
         (b"set", [name, options @ ..]) if !options.is_empty() => {
             let (mut wanted, mut min_copies, mut reads) = (None, None, None);
             for pair in options.chunks(2) {
@@ -98,7 +108,7 @@ fn change(args: &[&[u8]]) -> Result<Operation, String> {
                     _ => return Err(SYNTAX.to_owned()),
                 }
             }
-            Ok(Operation::SetDatabase { name: text(name), copies: wanted, min_copies, reads })
+            Ok(Operation::SetDatabase { name: text(name), copies: wanted, min_copies, reads, nodes: None })
         }
         _ => Err(SYNTAX.to_owned()),
     }
@@ -123,11 +133,16 @@ mod tests {
         };
         assert_eq!(said("Create carts 16-19 copies 3 REPLICATION Raft"), Ok(created));
         let (copies, min_copies, reads) = (Some(2), None, None);
-        let set = Operation::SetDatabase { name: name.clone(), copies, min_copies, reads };
+        let set = Operation::SetDatabase { name: name.clone(), copies, min_copies, reads, nodes: None };
         assert_eq!(said("SET carts copies 2"), Ok(set));
         let (copies, min_copies, reads) = (None, Some(2), Some("confirm".to_owned()));
-        let set = Operation::SetDatabase { name, copies, min_copies, reads };
+        let set = Operation::SetDatabase { name: name.clone(), copies, min_copies, reads, nodes: None };
         assert_eq!(said("SET carts READS confirm MIN-COPIES 2"), Ok(set));
+        for (line, nodes) in [("MOVE carts 1 4", vec![1, 4]), ("move carts any", vec![])] {
+            let (name, nodes) = (name.clone(), Some(nodes));
+            let moved = Operation::SetDatabase { name, copies: None, min_copies: None, reads: None, nodes };
+            assert_eq!(said(line), Ok(moved));
+        }
         let (name, again) = ("carts".to_owned(), "cart".to_owned());
         assert_eq!(said("drop carts cart"), Ok(Operation::DropDatabase { name, again }));
         for line in [

@@ -18,6 +18,8 @@ pub(super) const DATABASE: &[&str] = &[
     "    Drop a database with all its data, on all nodes and for good.",
     "LIST",
     "    Tell which databases there are, and who holds them.",
+    "MOVE <name> <node> [<node> ...]",
+    "    Have the copies of a database on these nodes alone; with ANY, wherever there is room.",
     "SET <name> [COPIES <count>] [MIN-COPIES <count>] [READS lease|confirm]",
     "    Change how many copies a database has, on fewer than how many it takes no writes, and how it reads.",
     "SHOW <name>",

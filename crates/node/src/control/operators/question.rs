@@ -44,7 +44,7 @@ impl Question {
             Operation::CreateDatabase { name, numbers, replication, copies } => {
                 create((&name, &numbers), replication.as_deref(), copies, table)
             }
-            Operation::SetDatabase { name, copies, min_copies, reads } => {
+            Operation::SetDatabase { name, copies, min_copies, reads, nodes } => {
                 let confirms_reads = match reads.as_deref() {
                     None => None,
                     Some("confirm") => Some(true),
@@ -53,9 +53,11 @@ impl Question {
                         return Err(format!("reads are answered under a lease, or confirmed, not by {other:?}"));
                     }
                 };
-                let (group, changes) = (named(&name, table)?, OptionChanges { copies, min_copies, confirms_reads });
+                let nodes = nodes.map(|nodes| nodes.into_iter().map(NodeId).collect());
+                let group = named(&name, table)?;
+                let changes = OptionChanges { copies, min_copies, confirms_reads, nodes };
                 match changes == OptionChanges::default() {
-                    true => Err("nothing is to change: say copies, min_copies or reads".to_owned()),
+                    true => Err("nothing is to change: say copies, min_copies, reads or nodes".to_owned()),
                     false => Ok(Self::Command(Command::SetOptions { group, changes })),
                 }
             }
@@ -155,6 +157,7 @@ fn shows(command: &Command, table: &Table) -> bool {
             changes.copies.is_none_or(|copies| known.is_some_and(|known| known.copies == copies))
                 && changes.min_copies.is_none_or(|least| options.min_copies == Some(least))
                 && changes.confirms_reads.is_none_or(|confirms| options.confirms_reads == confirms)
+                && changes.nodes.as_ref().is_none_or(|nodes| options.nodes == *nodes)
         }
         Command::DropDatabase { group, .. } => {
             *group <= table.last_group() && !table.groups().contains_key(group)
@@ -181,7 +184,7 @@ pub(crate) fn said(command: &Command) -> String {
         Command::CreateDatabase { database, .. } => {
             format!("{database} is there: `onecopy database show {}` says who holds it", database.name)
         }
-        Command::SetOptions { changes: OptionChanges { copies: Some(_), .. }, .. } => {
+        Command::SetOptions { changes, .. } if changes.copies.is_some() || changes.nodes.is_some() => {
             format!("{command}: nodes are recruited or dropped, `onecopy status` shows how far it is")
         }
         Command::DropDatabase { name, .. } => {

@@ -189,6 +189,7 @@ fn a_database_that_cannot_be_is_refused_at_once() {
         copies: Some(3),
         min_copies: None,
         reads: None,
+        nodes: None,
     });
     assert!(message.contains("there is no database carts"), "{message}");
 }
