@@ -297,3 +297,35 @@ fn a_database_has_bounds_and_reads_of_its_own() {
     cluster.must_operate(&["database", "set", "carts", "--min-copies", "1", "--reads", "lease"]);
     wait("a write", PATIENCE, || try_run::<()>(&mut carts, "SET key again").ok());
 }
+
+#[test]
+fn a_database_is_moved_to_the_nodes_that_are_named_under_load() {
+    let databases = ["carts:16", "locks:21:raft:3"].map(str::to_owned).to_vec();
+    let mut cluster = Cluster::start(Options { nodes: 5, databases, ..Options::default() });
+    let everywhere: Vec<SocketAddr> =
+        cluster.data_ids().iter().map(|id| cluster.redis_address(*id)).collect();
+    for (name, number, copies) in [("carts", 16, 2), ("locks", 21, 3)] {
+        let members = |cluster: &Cluster| -> Vec<u32> {
+            let group = groups(cluster).remove(name).expect("it is there");
+            let mut members: Vec<u32> = group.backups.into_iter().chain([group.primary]).collect();
+            members.sort_unstable();
+            if group.learners.is_empty() { members } else { Vec::new() }
+        };
+        let before =
+            wait("all copies", PATIENCE, || Some(members(&cluster)).filter(|all| all.len() == copies));
+        // All but one of them go, the primary among them perhaps.
+        let mut nodes: Vec<u32> = cluster.data_ids().into_iter().filter(|id| !before.contains(id)).collect();
+        nodes.extend(before.first());
+        nodes.truncate(copies);
+        nodes.sort_unstable();
+        let counting = Counting::start_in(number, 4, &everywhere);
+        let list: Vec<String> = nodes.iter().map(u32::to_string).collect();
+        cluster.must_operate(&["database", "move", name, "--nodes", &list.join(",")]);
+        wait("the copies where they are to be", PATIENCE, || (members(&cluster) == nodes).then_some(()));
+        println!("{name}: {before:?} became {nodes:?}, the longest pause {:?}", counting.take_longest_gap());
+        counting.stop_exact(everywhere[0]);
+    }
+    let few = cluster.operate(&["database", "move", "locks", "--nodes", "1,2"]);
+    assert!(!few.status.success(), "three copies on two nodes");
+    cluster.must_operate(&["database", "move", "locks", "--anywhere"]);
+}

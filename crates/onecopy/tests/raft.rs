@@ -269,3 +269,36 @@ fn copies_leave_a_drained_node_and_grow_and_shrink_under_load() {
     let after = settled(&cluster, 3);
     assert!(!after.contains(&gone), "{after:?} still has {gone}");
 }
+
+#[test]
+fn followers_answer_reads_that_see_everything() {
+    let mut cluster = cluster(Options::default());
+    let leads = leader(&cluster, None);
+    let group = locks(&cluster).expect("it is there").group;
+    let follower = cluster.data_ids().into_iter().find(|id| *id != leads).expect("there are three");
+    let counted = |cluster: &Cluster| {
+        let status = cluster.status(follower)?;
+        status.replicas.iter().find(|replica| replica.group == group).map(|replica| replica.reads_as_backup)
+    };
+    // Written through the leader, and read through the follower: at once, and never too old.
+    let (mut writer, mut reader) = (cluster.client_in(leads, NUMBER), cluster.client_in(follower, NUMBER));
+    let before = counted(&cluster).expect("it answers");
+    for value in 0..500_u32 {
+        let _: () = redis::cmd("SET").arg("k").arg(value).query(&mut writer).expect("SET");
+        let read: u32 = redis::cmd("GET").arg("k").query(&mut reader).expect("GET");
+        assert_eq!(read, value, "an old value");
+    }
+    let read_here = wait("reads that the follower has answered", PATIENCE, || {
+        counted(&cluster).map(|now| now - before).filter(|reads| *reads >= 400)
+    });
+    println!("{read_here} of 500 reads were answered by the follower");
+    // Under load, with leaders that change.
+    let address = [cluster.redis_address(follower)];
+    let load = Load::start_in(NUMBER, 3, &address, &address);
+    load.wait_for_success(PATIENCE);
+    for _ in 0..rounds() {
+        cluster.must_operate(&["group", "handover", "--group", &group.to_string()]);
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    conclude("with reads at followers", &cluster, load);
+}

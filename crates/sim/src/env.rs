@@ -2,7 +2,7 @@
 //! checks.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::Arc;
 
 use onecopy_core::{GroupId, NodeId, Rules};
@@ -71,6 +71,8 @@ pub enum Event {
     Stray(usize),
     /// A database is dropped, unless it is gone.
     Drop(GroupId),
+    /// The copies of a database are to be on these nodes, or on some that are yet to be drawn.
+    Move(GroupId, BTreeSet<NodeId>),
     /// An idle entry for the view table.
     Churn,
     /// The faults are over.

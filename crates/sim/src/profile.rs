@@ -37,6 +37,8 @@ const RAFT: u64 = 300;
 const SEVERAL: u64 = 300;
 /// Of those with several databases, in how many one is dropped.
 const DROPPED: u64 = 250;
+/// And in how many, if there are more nodes than three, one has its copies moved.
+const MOVED: u64 = 400;
 /// In how many batches of a few dozen bytes travel in parts.
 const PARTS: u64 = 250;
 /// Of those, in how many clients do so little that groups are quiescent.
@@ -61,6 +63,8 @@ pub struct Profile {
     pub raft_copies: Option<u32>,
     /// When a database is dropped, and which group that is.
     pub dropped: Option<(Time, GroupId)>,
+    /// When the copies of a database are to be elsewhere, and which group that is.
+    pub moved: Option<(Time, GroupId)>,
     /// Of a thousand runs, how many have ears: those who publish and subscribe.
     pub ears: u64,
     /// What the copies of an optimistic database may have in memory for others, if there is one: every node
@@ -175,6 +179,7 @@ impl Profile {
             databases: 1,
             raft_copies: None,
             dropped: None,
+            moved: None,
             ears: 250,
             optimistic: None,
             clients: dice.between(1, 6) as usize,
@@ -312,11 +317,18 @@ impl Profile {
         }
     }
 
-    /// If there are several databases, one of them may be dropped. Drawn from dice of its own.
-    pub fn draw_drop(&mut self, dice: &mut Dice) {
+    /// If there are several databases, one of them may be dropped, and the copies of another be moved. Drawn
+    /// from dice of its own.
+    pub fn draw_changes(&mut self, dice: &mut Dice) {
         if self.databases > 1 && self.alone.is_none() && dice.chance(DROPPED) {
             let group = GroupId(MAIN.0 + dice.between(1, u64::from(self.databases) - 1) as u32);
             self.dropped = Some((dice.between(2 * SECOND, self.fault_time.max(3 * SECOND)), group));
+        }
+        if self.databases > 1 && self.alone.is_none() && self.nodes > 3 && dice.chance(MOVED) {
+            let group = GroupId(MAIN.0 + dice.below(u64::from(self.databases)) as u32);
+            let at = dice.between(2 * SECOND, self.fault_time.max(3 * SECOND));
+            self.moved =
+                Some((at, group)).filter(|_| self.dropped.is_none_or(|(_, dropped)| dropped != group));
         }
     }
 

@@ -59,12 +59,13 @@ pub fn run(seed: u64, options: &Options) -> Outcome {
         profile.add_optimistic(&mut Dice::new(seed, 2));
     }
     if options.sabotaged.is_none() {
-        profile.draw_drop(&mut Dice::new(seed, 5));
+        profile.draw_changes(&mut Dice::new(seed, 5));
     }
     profile.limit(&options.limits);
     if options.subject.is_some() {
         // Its clients know nothing of databases.
         (profile.databases, profile.raft_copies, profile.dropped) = (1, None, None);
+        profile.moved = None;
     }
     let mut world = World::new(seed, profile.clone(), rules(options.sabotaged), Trace::new(options.trace));
     if let Some(subject) = &options.subject {

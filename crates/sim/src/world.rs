@@ -1,6 +1,6 @@
 //! One run: a cluster, its clients, what goes wrong, and the order in which it all happens.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use onecopy_core::{Incarnation, Member, NodeId, Rules};
@@ -158,6 +158,9 @@ impl World {
         if let Some((at, group)) = self.env.profile.dropped {
             self.env.schedule(at, Event::Drop(group));
         }
+        if let Some((at, group)) = self.env.profile.moved {
+            self.env.schedule(at, Event::Move(group, BTreeSet::new()));
+        }
         if self.env.profile.churn > 0 {
             self.env.schedule(SECOND, Event::Churn);
         }
@@ -239,6 +242,7 @@ impl World {
             Event::Stray(number) => self.stray_speaks(number),
             Event::Churn => self.churn(),
             Event::Drop(group) => self.drop_database(group),
+            Event::Move(group, nodes) => self.move_database(group, nodes),
             Event::Heal => self.heal(),
             Event::Look => self.look_at_the_whole(),
         }

@@ -441,9 +441,7 @@ impl Table {
             ));
         }
         self.drained.remove(&node);
-        for options in self.options.values_mut() {
-            options.nodes.remove(&node);
-        }
+        self.forget_place(node);
         self.lives_since.remove(&node);
         self.clocks.remove(&node);
         self.nodes.remove(&node).map(drop).ok_or(Rejection::NoSuchNode(node))

@@ -51,6 +51,7 @@ pub fn message(message: &Message) -> String {
 
 fn write(write: &Write) -> String {
     match write {
+        Write::Forget => "forgets everything".to_owned(),
         Write::State(_) => "promise".to_owned(),
         Write::Append { entries, commit } => format!("append {} commit={commit}", names(entries)),
         Write::Cut { from } => format!("cut from {from}"),

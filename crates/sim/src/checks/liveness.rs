@@ -99,6 +99,16 @@ fn missing_of(group: GroupId, checks: &GroupChecks, env: &Env, nodes: &[Node]) -
     if let Some(raft) = checks.raft.as_ref().filter(|raft| !raft.roster.reached) {
         return Some(format!("{group} is still changing: {:?}", raft.roster));
     }
+    let tables = nodes.iter().filter_map(|node| node.process.as_ref()?.view_table());
+    let places = tables.max_by_key(|table| table.version()).map(|table| table.options(group).nodes);
+    let is_elsewhere = |member: &&Member| {
+        places.as_ref().is_some_and(|nodes| !nodes.is_empty() && !nodes.contains(&member.node))
+    };
+    if let Some(member) = view.members.iter().find(is_elsewhere) {
+        return Some(format!(
+            "{group}: {member:?} is not where the operator wants the copies, on {places:?}"
+        ));
+    }
     let is_over = |member: &&Member| !nodes.iter().any(|node| lives(node, **member));
     if let Some(dead) = view.members.iter().find(is_over) {
         return Some(format!("{group}: {dead:?} has lost its data and is not replaced"));

@@ -1,7 +1,9 @@
-//! The operator who drops a database, while others use it.
+//! The operator who drops a database, or has its copies elsewhere, while others use it.
 
-use onecopy_core::GroupId;
-use onecopy_views::Command;
+use std::collections::BTreeSet;
+
+use onecopy_core::{GroupId, NodeId};
+use onecopy_views::{Command, OptionChanges};
 
 use crate::clock::{MS, Time};
 use crate::env::Event;
@@ -20,10 +22,31 @@ impl World {
             // It has not been created yet.
             None => {}
             Some(database) => {
-                self.say(onecopy_core::NodeId(0), &format!("{group} is dropped"));
+                self.say(NodeId(0), &format!("{group} is dropped"));
                 self.operate(&Command::DropDatabase { group, name: database.name });
             }
         }
         self.env.schedule(self.env.time + PATIENCE, Event::Drop(group));
+    }
+
+    /// The copies of a database are to be on as many nodes as it has copies, and the operator looks whether
+    /// that was heard.
+    pub(crate) fn move_database(&mut self, group: GroupId, mut nodes: BTreeSet<NodeId>) {
+        let Some(table) = self.newest_table().filter(|table| table.groups().contains_key(&group)) else {
+            return self.env.schedule(self.env.time + PATIENCE, Event::Move(group, nodes));
+        };
+        let (copies, is_known) =
+            (table.groups()[&group].copies as usize, table.options(group).nodes == nodes);
+        if is_known && !nodes.is_empty() {
+            return;
+        }
+        let ids = self.ids();
+        while nodes.len() < copies.min(ids.len()) {
+            nodes.insert(*self.env.dice.pick(&ids));
+        }
+        self.say(NodeId(0), &format!("{group} is moved to {nodes:?}"));
+        let changes = OptionChanges { nodes: Some(nodes.clone()), ..OptionChanges::default() };
+        self.operate(&Command::SetOptions { group, changes });
+        self.env.schedule(self.env.time + PATIENCE, Event::Move(group, nodes));
     }
 }

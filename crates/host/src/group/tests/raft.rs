@@ -331,3 +331,26 @@ fn nobody_votes_before_it_has_caught_up() {
     cluster.run(100);
     assert_eq!(cluster.voters(leader), [1, 2, 3]);
 }
+
+#[test]
+fn a_follower_answers_reads_once_it_has_what_the_leader_says() {
+    let mut cluster = Cluster::new(1 << 20);
+    let (leader, view) = cluster.elect();
+    let follower = (1..=NODES).find(|node| *node != leader).expect("there are three");
+    assert!(cluster.copies[follower as usize - 1].0.replica().reads_as_backup(cluster.now));
+    cluster.offer(leader, 1, b"a", view.number);
+    let (group, out) = &mut cluster.copies[follower as usize - 1];
+    group.offer_read(Origin::Local { sequence: 7 }, Bytes::from_static(b"?"), out);
+    let answers = cluster.run(20);
+    assert!(done(&answers, follower, 7).is_some(), "{answers:?}");
+    assert_eq!(cluster.group(follower).counters().reads_as_backup, 1);
+    // Who hears nobody answers none: it cannot know what has been committed meanwhile.
+    cluster.cut.insert(leader);
+    let (group, out) = &mut cluster.copies[follower as usize - 1];
+    group.offer_read(Origin::Local { sequence: 8 }, Bytes::from_static(b"?"), out);
+    let answers = cluster.run(100);
+    let refused = answers
+        .iter()
+        .any(|(by, of, outcome)| (*by, *of) == (follower, 8) && matches!(outcome, Outcome::NotPrimary(_)));
+    assert!(refused, "{answers:?}");
+}
