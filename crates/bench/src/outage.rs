@@ -26,7 +26,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let mut cluster = Cluster::start(Options { separate: true, ..Options::default() });
     let addresses: Vec<_> = cluster.data_ids().iter().map(|id| cluster.redis_address(*id)).collect();
     let pause = Duration::from_millis(arguments.pause_ms);
-    let load = Load::start_with_pauses(pause, arguments.writers, &addresses, &addresses);
+    let load = Load::start_with_pauses((0, pause), arguments.writers, &addresses, &addresses);
     load.wait_for_success(PATIENCE);
     let view = cluster.view();
     cluster.kill_all(&cluster.view_ids());

@@ -226,6 +226,10 @@ pub trait StateMachine: 'static {
         Bytes::new()
     }
 
+    /// Nobody needs the state any more: what it holds is to be given back by [`tidy`](Self::tidy), bit by
+    /// bit. A machine that holds little needs to do nothing.
+    fn discard(&mut self) {}
+
     /// About how many bytes the state occupies. The same at every replica.
     fn memory(&self) -> u64;
 

@@ -46,6 +46,8 @@ pub enum Write {
         /// The last entry that the snapshot covers.
         snapshot: EntryId,
     },
+    /// Drops everything that the group has, its small state too: it is gone.
+    Forget,
 }
 
 impl Write {
@@ -55,7 +57,7 @@ impl Write {
         match self {
             Self::State(state) => state.len(),
             Self::Append { entries, .. } => entries.iter().map(Entry::size).sum(),
-            Self::Cut { .. } | Self::Compact { .. } | Self::Install { .. } => 0,
+            Self::Cut { .. } | Self::Compact { .. } | Self::Install { .. } | Self::Forget => 0,
         }
     }
 }

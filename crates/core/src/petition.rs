@@ -41,6 +41,11 @@ pub enum Plea {
         /// Who is to be the primary.
         to: NodeId,
     },
+    /// The leader of a Raft group: note that its members are those of the roster, and no others.
+    RosterReached {
+        /// Which roster.
+        number: u64,
+    },
 }
 
 /// On what grounds a replica is reported.
@@ -78,6 +83,7 @@ impl fmt::Display for Petition {
             Plea::Suspect { node, grounds } => write!(f, "{group}: {node} {grounds}, in {view}"),
             Plea::AddMember { learner } => write!(f, "{group}: make {learner:?} a member of {view}"),
             Plea::HandOver { to } => write!(f, "{group}: make {to} the primary after {view}"),
+            Plea::RosterReached { number } => write!(f, "{group}: roster {number} is reached"),
         }
     }
 }

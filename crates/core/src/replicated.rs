@@ -136,6 +136,12 @@ impl<M: StateMachine> Replicated<M> {
         self.machine.victims(need)
     }
 
+    /// See [`StateMachine::discard`].
+    pub fn discard(&mut self) {
+        self.machine.snapshot_abandon();
+        self.machine.discard();
+    }
+
     /// See [`StateMachine::tidy`].
     pub fn tidy(&mut self) -> bool {
         self.machine.tidy()

@@ -119,10 +119,14 @@ pub enum Rule {
     VotersOnly,
     /// Raft: while the configuration is joint, a majority of each half is needed.
     JointMajorities,
+    /// Raft: whoever comes after the founding begins with nothing, and without a vote.
+    LearnBeforeVoting,
     /// Raft: one change of the configuration at a time.
     OneChangeAtATime,
     /// Raft: candidates and leaders wait for at least two round trips, however slow the links are.
     PatientElections,
+    /// Raft: a follower asks the leader how much a read must see, before it answers it.
+    FollowersAsk,
     /// Raft: leases end when the leadership is handed over.
     TransferEndsLeases,
     /// O1: two replicas that have seen the same dots hold the same state and digest.
@@ -147,7 +151,7 @@ pub enum Rule {
 
 impl Rule {
     /// The rules that a cluster lives by, in the order of the documentation.
-    pub const ALL: [Self; 54] = [
+    pub const ALL: [Self; 56] = [
         Self::AllBackupsFirst,
         Self::OnlyThePrimary,
         Self::NoOldPrimaries,
@@ -201,6 +205,8 @@ impl Rule {
         Self::MajorityCommits,
         Self::VotersOnly,
         Self::JointMajorities,
+        Self::LearnBeforeVoting,
+        Self::FollowersAsk,
         Self::PatientElections,
     ];
 
@@ -235,6 +241,8 @@ impl Rule {
                 | Self::MajorityCommits
                 | Self::VotersOnly
                 | Self::JointMajorities
+                | Self::LearnBeforeVoting
+                | Self::FollowersAsk
                 | Self::OneChangeAtATime
                 | Self::PatientElections
                 | Self::TransferEndsLeases

@@ -93,6 +93,11 @@ pub enum ArchiveJob {
         /// The one that is needed.
         id: EntryId,
     },
+    /// Remove all snapshots of a group: it is gone.
+    Forget {
+        /// The group.
+        group: GroupId,
+    },
 }
 
 /// What the archive did.

@@ -363,6 +363,10 @@ impl StateMachine for Keyspace {
         !self.flushed.is_empty() || self.databases.iter().flatten().any(|database| database.has_trash())
     }
 
+    fn discard(&mut self) {
+        self.flushed.extend(self.databases.iter_mut().filter_map(Option::take).map(|database| *database));
+    }
+
     fn memory(&self) -> u64 {
         self.occupied()
     }

@@ -95,9 +95,9 @@ impl Disk {
                 assert!(from > log.commit, "disk: the committed {from} is cut");
                 log.entries.retain(|entry| entry.id.index < from);
             }
-            Write::Compact { .. } | Write::Install { .. } => {
+            Write::Compact { .. } | Write::Install { .. } | Write::Forget => {
                 panic!(
-                    "disk: the settings of the model are too small for snapshots, but there is one: {write:?}"
+                    "disk: the settings of the model are too small for snapshots and dropped groups, but there is one: {write:?}"
                 )
             }
         }

@@ -87,6 +87,14 @@ impl Keeper {
                     }
                     None
                 }
+                ArchiveJob::Forget { group } => {
+                    self.writing.retain(|name, _| name.group != group);
+                    self.reading = None;
+                    if let Err(error) = self.snapshots.remove_group(group) {
+                        warn!(%group, %error, "the snapshots of a dropped database could not be removed");
+                    }
+                    None
+                }
             };
             if let Some(event) = event {
                 // An owner that is gone does not care any more.

@@ -42,7 +42,25 @@ pub enum Operation {
         /// Which one.
         name: String,
         /// How many copies.
-        copies: u32,
+        #[serde(default)]
+        copies: Option<u32>,
+        /// Without how many of them writes are refused; else as the settings of the nodes say.
+        #[serde(default)]
+        min_copies: Option<u32>,
+        /// `confirm`: each read is confirmed by the other copies, whatever leases there are. `lease`: as the
+        /// settings of the nodes say.
+        #[serde(default)]
+        reads: Option<String>,
+        /// The only nodes on which copies are to be from now on; none: whichever.
+        #[serde(default)]
+        nodes: Option<Vec<u32>>,
+    },
+    /// A database goes for good, with all its data.
+    DropDatabase {
+        /// Which one.
+        name: String,
+        /// The same name again: whoever has mistyped one drops nothing.
+        again: String,
     },
     /// A node is to hold nothing any more.
     Drain {

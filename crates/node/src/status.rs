@@ -502,8 +502,9 @@ impl ThreadStatus {
     ) {
         let mut replicas = lock(&self.replicas);
         for group in groups {
-            if let Some(status) = status(*group, replicas.get(group)) {
-                replicas.insert(*group, status);
+            match status(*group, replicas.get(group)) {
+                Some(status) => drop(replicas.insert(*group, status)),
+                None => drop(replicas.remove(group)),
             }
         }
     }
@@ -512,7 +513,7 @@ impl ThreadStatus {
     pub(crate) fn learn<'a>(&self, views: impl Iterator<Item = (GroupId, &'a View)>) {
         let mut known = lock(&self.views);
         for (group, view) in views {
-            if known.get(&group).is_none_or(|known| known.number != view.number) {
+            if known.get(&group).is_none_or(|known| known != view) {
                 known.insert(group, view.clone());
             }
         }

@@ -208,3 +208,124 @@ fn databases_are_created_and_changed_by_clients_of_redis_too() {
         assert!(said.contains(reason), "{line}: {said}");
     }
 }
+
+#[test]
+fn a_dropped_database_is_gone_everywhere_also_on_a_node_that_was_away() {
+    let mut cluster = cluster(Options { copies: 3, ..Options::default() });
+    let carts = groups(&cluster)["carts"].group;
+    let mut client = cluster.client_in(1, 16);
+    (0..200).for_each(|key| run::<()>(&mut client, &format!("SET key{key} {}", "x".repeat(1_000))));
+    let mistyped = cluster.operate(&["database", "drop", "carts", "cart"]);
+    let said =
+        String::from_utf8_lossy(&mistyped.stderr).into_owned() + &String::from_utf8_lossy(&mistyped.stdout);
+    assert!(!mistyped.status.success() && said.contains("twice"), "{said}");
+    let main = cluster.operate(&["database", "drop", "main", "main"]);
+    assert!(!main.status.success(), "main is there for ever");
+    cluster.kill(3);
+    let said = cluster.must_operate(&["database", "drop", "carts", "carts"]);
+    assert!(said.contains("is gone"), "{said}");
+    let of_carts = |cluster: &Cluster, id: u32| {
+        let status = cluster.status(id)?;
+        Some(status.replicas.iter().any(|replica| replica.group == carts))
+    };
+    for id in [1, 2] {
+        wait("a node without the database", PATIENCE, || {
+            (of_carts(&cluster, id) == Some(false)).then_some(())
+        });
+    }
+    // Who has it selected is told, at once.
+    assert!(refusal(&mut client, "GET key1").contains("was dropped"));
+    assert!(refusal(&mut client, "SELECT 16").contains("out of range"));
+    // The number is free; the number of the group is not used again.
+    cluster.must_operate(&["database", "create", "others", "--numbers", "16", "--copies", "2"]);
+    let others = wait("the new database", PATIENCE, || groups(&cluster).remove("others"));
+    assert!(others.group > carts);
+    assert_eq!(run::<u64>(&mut cluster.client_in(2, 16), "DBSIZE"), 0);
+    cluster.start_node(3);
+    cluster.wait_until_up(3);
+    wait("the node that was away", PATIENCE, || (of_carts(&cluster, 3) == Some(false)).then_some(()));
+    assert_eq!(run::<u64>(&mut cluster.client_in(3, 16), "DBSIZE"), 0);
+    // Not on the disk either: a node that is started again finds nothing of it.
+    for id in [2, 3] {
+        cluster.kill(id);
+        cluster.start_node(id);
+        cluster.wait_until_up(id);
+        assert_eq!(of_carts(&cluster, id), Some(false), "node {id}");
+    }
+}
+
+#[test]
+fn a_database_has_bounds_and_reads_of_its_own() {
+    let mut cluster = cluster(Options { copies: 3, ..Options::default() });
+    cluster.must_operate(&["database", "set", "carts", "--min-copies", "3", "--reads", "confirm"]);
+    let refused = cluster.operate(&["database", "set", "carts", "--copies", "2"]);
+    assert!(!refused.status.success(), "no write would be taken any more");
+    let shown: Vec<redis::Value> = run(&mut cluster.client(1), "DATABASE SHOW carts");
+    assert!(format!("{shown:?}").contains("confirm"), "{shown:?}");
+    // At a backup, reads of the one are forwarded, and those of the other are not.
+    let reads = |cluster: &Cluster, name: &str, number: u16| {
+        let group = groups(cluster).remove(name).expect("it is there");
+        let backup = group.backups[0];
+        let counted = |cluster: &Cluster| {
+            let status = cluster.status(backup).expect("it answers");
+            let replica = status.replicas.into_iter().find(|replica| replica.group == group.group);
+            replica.expect("it has a copy").reads_as_backup
+        };
+        let mut client = cluster.client_in(backup, number);
+        run::<()>(&mut client, "SET key value");
+        let before = counted(cluster);
+        (0..50).for_each(|_| assert_eq!(run::<String>(&mut client, "GET key"), "value"));
+        wait("the status of the backup", PATIENCE, || {
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            Some(counted(cluster) - before)
+        })
+    };
+    assert_eq!(reads(&cluster, "carts", 16), 0, "each read is confirmed");
+    assert!(reads(&cluster, "stock", 17) > 0, "under leases as before");
+    // With a node down, the one takes no writes, and the other does.
+    cluster.kill(3);
+    let mut carts = cluster.client_in(1, 16);
+    wait("a refusal", PATIENCE, || {
+        let refused = try_run::<redis::Value>(&mut carts, "SET key again").err()?;
+        refused
+            .to_string()
+            .contains("needs 3")
+            .then_some(())
+            .or_else(|| refused.to_string().contains("need 3").then_some(()))
+    });
+    wait("a write", PATIENCE, || try_run::<()>(&mut cluster.client_in(1, 17), "SET key again").ok());
+    cluster.must_operate(&["database", "set", "carts", "--min-copies", "1", "--reads", "lease"]);
+    wait("a write", PATIENCE, || try_run::<()>(&mut carts, "SET key again").ok());
+}
+
+#[test]
+fn a_database_is_moved_to_the_nodes_that_are_named_under_load() {
+    let databases = ["carts:16", "locks:21:raft:3"].map(str::to_owned).to_vec();
+    let mut cluster = Cluster::start(Options { nodes: 5, databases, ..Options::default() });
+    let everywhere: Vec<SocketAddr> =
+        cluster.data_ids().iter().map(|id| cluster.redis_address(*id)).collect();
+    for (name, number, copies) in [("carts", 16, 2), ("locks", 21, 3)] {
+        let members = |cluster: &Cluster| -> Vec<u32> {
+            let group = groups(cluster).remove(name).expect("it is there");
+            let mut members: Vec<u32> = group.backups.into_iter().chain([group.primary]).collect();
+            members.sort_unstable();
+            if group.learners.is_empty() { members } else { Vec::new() }
+        };
+        let before =
+            wait("all copies", PATIENCE, || Some(members(&cluster)).filter(|all| all.len() == copies));
+        // All but one of them go, the primary among them perhaps.
+        let mut nodes: Vec<u32> = cluster.data_ids().into_iter().filter(|id| !before.contains(id)).collect();
+        nodes.extend(before.first());
+        nodes.truncate(copies);
+        nodes.sort_unstable();
+        let counting = Counting::start_in(number, 4, &everywhere);
+        let list: Vec<String> = nodes.iter().map(u32::to_string).collect();
+        cluster.must_operate(&["database", "move", name, "--nodes", &list.join(",")]);
+        wait("the copies where they are to be", PATIENCE, || (members(&cluster) == nodes).then_some(()));
+        println!("{name}: {before:?} became {nodes:?}, the longest pause {:?}", counting.take_longest_gap());
+        counting.stop_exact(everywhere[0]);
+    }
+    let few = cluster.operate(&["database", "move", "locks", "--nodes", "1,2"]);
+    assert!(!few.status.success(), "three copies on two nodes");
+    cluster.must_operate(&["database", "move", "locks", "--anywhere"]);
+}

@@ -8,6 +8,7 @@
 use bytes::Bytes;
 use onecopy_core::{Entry, EntryId, Index, Instant, Log, Member, Rule, Term, Timestamp};
 
+use crate::asking::Asking;
 use crate::config::Config;
 use crate::content;
 use crate::disk::Disk;
@@ -42,6 +43,10 @@ pub(crate) struct Core {
     /// When a leader was last heard, of this term or an earlier one; not since this member asked for an
     /// election.
     pub heard: Option<Instant>,
+    /// Whether each read takes a round, although there may be leases.
+    pub confirms_all: bool,
+    /// The reads that wait here while another leads.
+    pub asking: Asking,
     /// What its own attempts to be elected have taught.
     pub candidacies: Candidacies,
     /// The last term for which it gave way to another, and since when.

@@ -42,6 +42,7 @@ impl Follower {
         let durable = agreed.min(core.durable());
         let message = Message::HeartbeatReply { term: core.term(), beat, sent, received: agreed, durable };
         core.answer(step, from, message);
+        core.repeat_question(step, from);
     }
 }
 

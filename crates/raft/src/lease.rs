@@ -16,7 +16,7 @@ use crate::leader::Leader;
 impl Leader {
     /// Whether a read that arrives now may be answered from what is committed here.
     pub fn has_lease(&self, core: &Core, now: Instant) -> bool {
-        let Some(drift) = core.config.leases else { return false };
+        let Some(drift) = core.config.leases.filter(|_| !core.confirms_all) else { return false };
         if !self.knows_commit(core) || self.has_let_another_campaign(core) {
             return false;
         }

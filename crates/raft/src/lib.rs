@@ -21,7 +21,7 @@
 //! - **Commit** (5.4.2): the leader counts durable copies, its own only when its own disk has confirmed, and
 //!   only entries of its own term. Each reign therefore begins with an entry without commands.
 //! - **Reads** (thesis, 6.4): ReadIndex. One round of heartbeats serves all reads that arrived while the last
-//!   was on its way.
+//!   was on its way. A follower asks the leader how much a read must see, and answers it itself.
 //! - **Check-quorum** (thesis, 6.2): a leader that hears no majority for an election timeout steps down.
 //! - **Slow links**: a candidate waits for votes, and a leader for its followers, for at least two round
 //!   trips as they
@@ -45,7 +45,7 @@
 //!
 //! | message | waits for |
 //! | --- | --- |
-//! | append, heartbeat, piece of a snapshot, hand-over | nothing: a leader's term has long been durable |
+//! | append, heartbeat, piece of a snapshot, hand-over, index | nothing: a leader's term has long been durable |
 //! | pre-vote, and its being granted | nothing: it promises nothing |
 //! | request for a vote, vote | term and vote |
 //! | acknowledgement | term, and the entries that it acknowledges |
@@ -89,7 +89,7 @@
 //! | `patience` | how long a candidate and a leader wait, on slow links too |
 //! | `leader`, `replication`, `progress` | the leader: check-quorum, its side of the log, flow control |
 //! | `follower`, `append` | the follower, and its side of the log |
-//! | `read`, `lease` | linearizable reads, with a round and without |
+//! | `read`, `lease`, `asking` | linearizable reads, with a round and without; at followers |
 //! | `configuration`, `content` | who belongs to a group; what an entry carries |
 //! | `membership`, `change` | the configurations in the log; how they change |
 //! | `transfer` | handing over the leadership |
@@ -99,6 +99,7 @@
 //! | `message`, `effect`, `config`, `status` | what goes in and out |
 
 mod append;
+mod asking;
 mod change;
 mod config;
 mod configuration;

@@ -131,6 +131,22 @@ pub enum Message {
         /// The term of the leader.
         term: Term,
     },
+    /// A follower has reads: how much must they see (thesis, section 6.4)?
+    AskIndex {
+        /// The term of the leader.
+        term: Term,
+        /// Names the question.
+        round: u64,
+    },
+    /// The answer to [`Message::AskIndex`]: everything through here was committed when it was asked.
+    ReadIndex {
+        /// The term of the leader.
+        term: Term,
+        /// [`Message::AskIndex::round`], repeated.
+        round: u64,
+        /// What the reads must see.
+        index: Index,
+    },
     /// The receiver leads, or asks, in a term that is over (section 5.1).
     Outdated {
         /// The term of the sender.
@@ -156,6 +172,8 @@ impl Message {
             | Self::Snapshot { term, .. }
             | Self::SnapshotReply { term, .. }
             | Self::TimeoutNow { term }
+            | Self::AskIndex { term, .. }
+            | Self::ReadIndex { term, .. }
             | Self::Outdated { term } => *term,
         }
     }
@@ -165,7 +183,11 @@ impl Message {
     pub fn is_from_leader(&self) -> bool {
         matches!(
             self,
-            Self::Append { .. } | Self::Heartbeat { .. } | Self::Snapshot { .. } | Self::TimeoutNow { .. }
+            Self::Append { .. }
+                | Self::Heartbeat { .. }
+                | Self::Snapshot { .. }
+                | Self::TimeoutNow { .. }
+                | Self::ReadIndex { .. }
         )
     }
 

@@ -2,6 +2,7 @@
 
 use onecopy_core::{EntryId, Index, Instant, Log, Member, Protocol, Recovered, Rule, Term, Ticket};
 
+use crate::asking::Asking;
 use crate::change::ChangeRefusal;
 use crate::config::{Base, Config};
 use crate::configuration::Configuration;
@@ -63,6 +64,8 @@ impl Raft {
             base_time: base.time,
             // The life before this one may have told a leader that it heard it.
             heard: config.leases.map(|_| now),
+            confirms_all: false,
+            asking: Asking::new(config.seed),
             candidacies: Candidacies::default(),
             gave_way: None,
             commit,
@@ -151,6 +154,11 @@ impl Raft {
         self.core.durable()
     }
 
+    /// Whether each read takes a round, although there may be leases.
+    pub fn confirm_all_reads(&mut self, all: bool) {
+        self.core.confirms_all = all;
+    }
+
     /// The window of the log.
     #[must_use]
     pub fn log(&self) -> &Log {
@@ -210,6 +218,12 @@ impl Raft {
             (Message::Snapshot { chunk, .. }, State::Follower(follower)) => {
                 follower.on_snapshot(core, step, from, chunk);
             }
+            (Message::ReadIndex { round, index, .. }, State::Follower(_)) => {
+                core.on_index(step, from, round, index);
+            }
+            (Message::AskIndex { round, .. }, State::Leader(leader)) => {
+                leader.on_ask_index(core, step, from, round);
+            }
             (Message::Appended { through, .. }, State::Leader(leader)) => {
                 leader.on_appended(core, step, from, through);
             }
@@ -264,6 +278,7 @@ impl Raft {
     /// Ends a step: what depends on its outcome as a whole.
     fn finish(&mut self, step: &mut Step<'_>) {
         self.go_on_with_change(step);
+        self.go_on_reading(step);
         self.compact_if_possible(step.now);
         self.core.ask_for_snapshot(step);
         let current = (self.role(), self.term(), self.leader());
@@ -301,6 +316,9 @@ impl Protocol for Raft {
             }
             (Input::Propose { .. }, _) => step.push(Effect::Refused { leader }),
             (Input::Read { token }, State::Leader(leader)) => leader.on_read(core, step, token),
+            (Input::Read { token }, State::Follower(Follower { leader: Some(leader), .. })) => {
+                core.read_as_follower(step, *leader, token);
+            }
             (Input::Read { token }, _) => step.push(Effect::ReadRefused { token, leader }),
             (Input::Change { changes }, State::Leader(leader)) => leader.on_change(core, step, &changes),
             (Input::Change { .. }, _) => {

@@ -13,6 +13,7 @@ use onecopy_core::{Index, Member, Rule};
 use crate::core::{Core, Step};
 use crate::effect::Effect;
 use crate::leader::Leader;
+use crate::message::Message;
 use crate::progress::Progress;
 
 /// The reads that wait at a leader.
@@ -21,7 +22,7 @@ pub(crate) struct Reads {
     /// The rounds that were begun in this term.
     round: u64,
     /// Wait for the next round.
-    waiting: Vec<u64>,
+    waiting: Vec<Reader>,
     /// Wait for this round to be answered by a majority.
     confirming: Option<Batch>,
     /// Wait for their index to be applied.
@@ -33,8 +34,21 @@ pub(crate) struct Reads {
 struct Batch {
     /// What the reads must see: the commit index when the round began.
     index: Index,
-    /// Their names.
-    tokens: Vec<u64>,
+    /// Whose they are.
+    readers: Vec<Reader>,
+}
+
+/// Whom to tell that a read is ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Reader {
+    /// The driver of this member, of the read of this name.
+    Here(u64),
+    /// A follower, that answers its reads itself.
+    Follower {
+        member: Member,
+        /// Its question.
+        round: u64,
+    },
 }
 
 impl Reads {
@@ -45,8 +59,13 @@ impl Reads {
     /// The leader steps down.
     pub fn refuse_all(self, step: &mut Step<'_>) {
         let batches = self.confirmed.into_iter().chain(self.confirming);
-        let tokens = batches.flat_map(|batch| batch.tokens).chain(self.waiting);
-        step.extend(tokens.map(|token| Effect::ReadRefused { token, leader: None }));
+        let readers = batches.flat_map(|batch| batch.readers).chain(self.waiting);
+        let refused = readers.filter_map(|reader| match reader {
+            Reader::Here(token) => Some(Effect::ReadRefused { token, leader: None }),
+            // It finds out for itself.
+            Reader::Follower { .. } => None,
+        });
+        step.extend(refused);
     }
 
     /// Begins a round for the reads that wait, unless one is on its way. Returns whether there is a new one.
@@ -55,18 +74,28 @@ impl Reads {
             return false;
         }
         self.round += 1;
-        self.confirming = Some(Batch { index, tokens: std::mem::take(&mut self.waiting) });
+        self.confirming = Some(Batch { index, readers: std::mem::take(&mut self.waiting) });
         true
     }
 }
 
 impl Leader {
     pub fn on_read(&mut self, core: &Core, step: &mut Step<'_>, token: u64) {
+        self.read(core, step, Reader::Here(token));
+    }
+
+    pub fn read(&mut self, core: &Core, step: &mut Step<'_>, reader: Reader) {
         if self.has_lease(core, step.now) {
-            self.reads.confirmed.push_back(Batch { index: core.commit, tokens: vec![token] });
+            self.reads.confirmed.push_back(Batch { index: core.commit, readers: vec![reader] });
             return self.serve_confirmed_reads(core, step);
         }
-        self.reads.waiting.push(token);
+        // A question that comes again takes the place of the one before: a follower has one at a time.
+        let is_same = |other: &Reader| match (other, reader) {
+            (Reader::Follower { member, .. }, Reader::Follower { member: from, .. }) => *member == from,
+            _ => false,
+        };
+        self.reads.waiting.retain(|other| !is_same(other));
+        self.reads.waiting.push(reader);
         self.start_read_round(core, step);
     }
 
@@ -104,7 +133,14 @@ impl Leader {
         let confirmed = &mut self.reads.confirmed;
         while let Some(batch) = confirmed.pop_front_if(|batch| batch.index <= core.applied) {
             let index = batch.index;
-            step.extend(batch.tokens.into_iter().map(|token| Effect::ReadReady { token, index }));
+            for reader in batch.readers {
+                match reader {
+                    Reader::Here(token) => step.push(Effect::ReadReady { token, index }),
+                    Reader::Follower { member, round } => {
+                        step.send(member, Message::ReadIndex { term: core.term(), round, index });
+                    }
+                }
+            }
         }
     }
 }

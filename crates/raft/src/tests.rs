@@ -477,6 +477,45 @@ fn reads_are_refused_when_the_leader_steps_down() {
 }
 
 #[test]
+fn a_follower_asks_how_much_its_reads_must_see() {
+    let mut raft = member(1, &[]);
+    // Before it has heard a leader, there is nobody to ask.
+    let refused = Effect::ReadRefused { token: 1, leader: None };
+    assert_eq!(step(&mut raft, Input::Read { token: 1 }), [refused]);
+    let beat = Beat { round: 0, at: Instant::ZERO };
+    let heartbeat = || Message::Heartbeat { term: Term(1), beat, commit: Index(0), sent: Index(0) };
+    receive(&mut raft, N2, heartbeat());
+    let question = |effects: &[Effect]| -> Vec<u64> {
+        let asked = effects.iter().filter_map(|effect| match effect {
+            Effect::Send { to: N2, message: Message::AskIndex { round, .. }, after: None } => Some(*round),
+            _ => None,
+        });
+        asked.collect()
+    };
+    let effects = step(&mut raft, Input::Read { token: 2 });
+    let [first] = question(&effects)[..] else { panic!("it asks once: {effects:?}") };
+    // What arrives meanwhile waits for the next question; what was lost is asked again.
+    assert_eq!(step(&mut raft, Input::Read { token: 3 }), []);
+    assert_eq!(question(&receive(&mut raft, N2, heartbeat())), [first]);
+    let index = |round, index| Message::ReadIndex { term: Term(1), round, index: Index(index) };
+    assert_eq!(receive(&mut raft, N2, index(first.wrapping_sub(1), 0)), [], "another question");
+    let effects = receive(&mut raft, N2, index(first, 1));
+    let [second] = question(&effects)[..] else { panic!("it asks for the other one: {effects:?}") };
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::ReadReady { .. })), "it is not there yet");
+    // It is ready once what it must see has been applied.
+    let entry = Entry { id: EntryId::new(1, 1), time: Timestamp(1), seed: 0, payload: Bytes::new() };
+    let (term, previous, entries, commit) = (Term(1), EntryId::ZERO, vec![entry], Index(1));
+    let effects = receive(&mut raft, N2, Message::Append { term, previous, entries, commit });
+    assert!(effects.contains(&Effect::ReadReady { token: 2, index: Index(1) }), "{effects:?}");
+    // A new leader knows nothing of what the old one was asked.
+    let effects = receive(&mut raft, N3, Message::Outdated { term: Term(2) });
+    assert!(effects.contains(&Effect::ReadRefused { token: 3, leader: None }), "{effects:?}");
+    assert!(
+        !receive(&mut raft, N2, index(second, 1)).iter().any(|of| matches!(of, Effect::ReadReady { .. }))
+    );
+}
+
+#[test]
 fn a_large_log_asks_for_a_snapshot_and_is_compacted() {
     let recovered = Recovered { commit: Index(0), ..Recovered::default() };
     let config = Config { log_bytes_max: 150, ..config() };

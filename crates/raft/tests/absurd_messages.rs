@@ -75,7 +75,7 @@ impl Dice {
     fn message(&mut self) -> Message {
         let term = Term(self.number());
         let granted = self.roll().is_multiple_of(2);
-        match self.roll() % 13 {
+        match self.roll() % 15 {
             0 => Message::PreVote { term, last: self.id(), at: Instant(self.number()) },
             1 => Message::PreVoteReply { term, granted, at: Instant(self.number()) },
             2 => Message::Vote { term, last: self.id(), transfer: granted },
@@ -98,6 +98,8 @@ impl Dice {
             }
             10 => Message::SnapshotReply { term, snapshot: self.id(), wanted: self.number() },
             11 => Message::TimeoutNow { term },
+            12 => Message::AskIndex { term, round: self.number() },
+            13 => Message::ReadIndex { term, round: self.number(), index: self.index() },
             _ => Message::Outdated { term },
         }
     }

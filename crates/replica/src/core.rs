@@ -36,6 +36,8 @@ pub(crate) struct Core {
     pub(crate) digests: Digests,
     /// It takes no leases any more and gives none: its process is about to stop.
     pub(crate) declines: bool,
+    /// Whether each read is confirmed by the others, although there may be leases.
+    pub(crate) confirms_all: bool,
     /// See [`Replica::hold_back`](crate::Replica::hold_back).
     pub(crate) is_full: bool,
     pub(crate) snapshots: Snapshots,

@@ -58,10 +58,17 @@ impl Reads {
 }
 
 impl Replica {
+    /// Whether each read is confirmed by the others from now on, although there may be leases: those are kept
+    /// and outlasted all the same.
+    pub fn confirm_all_reads(&mut self, all: bool) {
+        self.core.confirms_all = all;
+    }
+
     /// Whether a coordinator may ask this replica to read, although it is not the primary (rule L5).
     #[must_use]
     pub fn reads_as_backup(&self, now: Instant) -> bool {
         matches!(&self.role, Role::Follower(follower) if follower.may_read(&self.core, now))
+            && !self.core.confirms_all
     }
 
     /// Whether this is a primary that answers a read that arrives now on its own word, under a lease.
@@ -69,7 +76,7 @@ impl Replica {
     pub fn reads_as_primary(&self, now: Instant) -> bool {
         let core = &self.core;
         let (Role::Primary(primary), Some(view)) = (&self.role, &core.view) else { return false };
-        let is_open = core.leases.opens(view, &core.config) <= now;
+        let is_open = core.leases.opens(view, &core.config) <= now && !core.confirms_all;
         is_open && core.commit >= primary.noop && primary.lease_ends(&core.config, now).is_some()
     }
 
@@ -82,7 +89,7 @@ impl Replica {
     ) {
         let core = &mut self.core;
         match &mut self.role {
-            Role::Follower(follower) if follower.may_read(core, step.now) => {
+            Role::Follower(follower) if follower.may_read(core, step.now) && !core.confirms_all => {
                 let last = core.log.last().index;
                 let held = touched.map_or(last, |touched| touched.min(last));
                 follower.on_read(core, step, token, at_least, held);
@@ -113,7 +120,7 @@ impl Primary {
             true => self.lease_ends(&core.config, step.now).is_some(),
             false => core.config.lease.is_some(),
         };
-        if holds_lease && is_open && commit >= floor {
+        if holds_lease && !core.confirms_all && is_open && commit >= floor {
             self.reads.confirmed.push(read);
             return self.answer_reads(core, step);
         }

@@ -96,6 +96,7 @@ impl Replica {
             leases,
             digests: Digests::default(),
             declines: false,
+            confirms_all: false,
             is_full: false,
             snapshots,
         };

@@ -2,7 +2,7 @@
 //! checks.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::Arc;
 
 use onecopy_core::{GroupId, NodeId, Rules};
@@ -71,6 +71,10 @@ pub enum Event {
     Undo(Undo),
     /// A second process under the id of a node speaks.
     Stray(usize),
+    /// A database is dropped, unless it is gone.
+    Drop(GroupId),
+    /// The copies of a database are to be on these nodes, or on some that are yet to be drawn.
+    Move(GroupId, BTreeSet<NodeId>),
     /// An idle entry for the view table.
     Churn,
     /// The faults are over.
@@ -171,6 +175,8 @@ pub struct Stats {
     pub elections: u64,
     /// Elections in Raft groups that hold data.
     pub reigns: u64,
+    /// How often the copies of Raft groups that hold data were to be elsewhere.
+    pub moves: u64,
     /// Snapshots taken and installed by replicas, and installed by view nodes.
     pub snapshots: [u64; 3],
     /// Turns that ended in the middle of a command.
@@ -223,6 +229,7 @@ impl Stats {
         }
         self.elections += other.elections;
         self.reigns += other.reigns;
+        self.moves += other.moves;
         self.pauses += other.pauses;
         self.quiescent += other.quiescent;
         for (sum, count) in self.snapshots.iter_mut().zip(other.snapshots) {

@@ -133,6 +133,10 @@ impl StateMachine for Machine {
         delegate_mut!(self, machine => machine.tidy())
     }
 
+    fn discard(&mut self) {
+        delegate_mut!(self, machine => machine.discard());
+    }
+
     fn scrub(&self, from: Place, bytes: usize) -> Seen {
         let seen = delegate!(self, machine => machine.scrub(from, bytes));
         let mut looks = self.looks.get();

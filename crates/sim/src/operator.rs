@@ -1,6 +1,7 @@
 //! The operator who changes things while they go on: hands over, empties nodes; and the cosmic ray, which
 //! nobody ordered.
 
+mod databases;
 mod machines;
 mod view_nodes;
 

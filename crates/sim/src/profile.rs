@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use onecopy_core::{AnswerBounds, Policy, Rule};
+use onecopy_core::{AnswerBounds, GroupId, Policy, Rule};
 use onecopy_host::group::SLICE_STEPS;
+use onecopy_views::MAIN;
 
 use crate::checks::images;
 use crate::client::{CACHED_BYTES, Family};
@@ -36,6 +37,10 @@ const RACES: u64 = 300;
 const RAFT: u64 = 300;
 /// Of a thousand runs, in how many there are several databases.
 const SEVERAL: u64 = 300;
+/// Of those with several databases, in how many one is dropped.
+const DROPPED: u64 = 250;
+/// And in how many, if there are more nodes than three, one has its copies moved.
+const MOVED: u64 = 400;
 /// In how many batches of a few dozen bytes travel in parts.
 const PARTS: u64 = 250;
 /// Of those, in how many clients do so little that groups are quiescent.
@@ -58,6 +63,10 @@ pub struct Profile {
     pub databases: u32,
     /// How many copies the last of them has, if that is replicated with Raft.
     pub raft_copies: Option<u32>,
+    /// When a database is dropped, and which group that is.
+    pub dropped: Option<(Time, GroupId)>,
+    /// When the copies of a database are to be elsewhere, and which group that is.
+    pub moved: Option<(Time, GroupId)>,
     /// Of a thousand runs, how many have ears: those who publish and subscribe.
     pub ears: u64,
     /// Of a thousand runs, how many have shelves: those who cache.
@@ -177,6 +186,8 @@ impl Profile {
             min_copies: 1,
             databases: 1,
             raft_copies: None,
+            dropped: None,
+            moved: None,
             ears: 250,
             shelves: 250,
             optimistic: None,
@@ -298,19 +309,37 @@ impl Profile {
             profile.parts = Some(dice.between(8, 100) as usize + profile.value_bytes / 4);
         }
         let is_of_raft = sabotaged.is_some_and(Rule::is_of_raft);
-        let has_raft = dice.chance(RAFT) && (sabotaged.is_none() || is_of_raft);
-        if has_raft && profile.alone.is_none() && !is_far && !is_large && profile.race.is_none() {
+        let must_have = sabotaged == Some(Rule::LearnBeforeVoting);
+        let has_raft = dice.chance(RAFT) && (sabotaged.is_none() || is_of_raft) || must_have;
+        if has_raft && profile.alone.is_none() && !is_far && !is_large {
             profile.add_raft(dice);
         }
         profile
     }
 
-    /// One more database, replicated with Raft. Its copies stay where they are: no node comes or goes.
+    /// One more database, replicated with Raft. Where there are as many nodes as copies, none comes or goes.
     fn add_raft(&mut self, dice: &mut Dice) {
         self.databases += 1;
-        self.raft_copies = Some(if self.nodes >= 5 && dice.chance(500) { 5 } else { 3 });
-        for fault in [Fault::AddNode, Fault::RemoveNode] {
-            self.weights.remove(&fault);
+        self.raft_copies = Some(if self.nodes >= 5 && dice.chance(300) { 5 } else { 3 });
+        if self.nodes < 5 {
+            for fault in [Fault::AddNode, Fault::RemoveNode] {
+                self.weights.remove(&fault);
+            }
+        }
+    }
+
+    /// If there are several databases, one of them may be dropped, and the copies of another be moved. Drawn
+    /// from dice of its own.
+    pub fn draw_changes(&mut self, dice: &mut Dice) {
+        if self.databases > 1 && self.alone.is_none() && dice.chance(DROPPED) {
+            let group = GroupId(MAIN.0 + dice.between(1, u64::from(self.databases) - 1) as u32);
+            self.dropped = Some((dice.between(2 * SECOND, self.fault_time.max(3 * SECOND)), group));
+        }
+        if self.databases > 1 && self.alone.is_none() && self.nodes > 3 && dice.chance(MOVED) {
+            let group = GroupId(MAIN.0 + dice.below(u64::from(self.databases)) as u32);
+            let at = dice.between(2 * SECOND, self.fault_time.max(3 * SECOND));
+            self.moved =
+                Some((at, group)).filter(|_| self.dropped.is_none_or(|(_, dropped)| dropped != group));
         }
     }
 
@@ -547,6 +576,18 @@ impl Profile {
                 weigh(&[(Fault::Crash, 30), (Fault::Handover, 10), (Fault::Partition, 10)]);
                 self.workload.weights = [(Family::Waits, 1)].into();
                 self.think = 20 * MS;
+            }
+            // Whoever loses two of its places at once gets two that know of nothing.
+            Rule::LearnBeforeVoting => {
+                weigh(&[
+                    (Fault::Drain, 60),
+                    (Fault::LoseData, 20),
+                    (Fault::Crash, 20),
+                    (Fault::Partition, 10),
+                ]);
+                self.nodes = 5;
+                self.fault_interval = dice.between(100, 700) * MS;
+                self.fault_length = dice.between(2_000, 6_000) * MS;
             }
             Rule::OncePerSubscriber | Rule::NoSilentGap => {
                 weigh(&[(Fault::Crash, 10), (Fault::Partition, 30), (Fault::Pause, 20)]);

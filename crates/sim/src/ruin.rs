@@ -129,10 +129,14 @@ impl World {
             })
         };
         let others = self.nodes.iter().filter(|other| other.id != node && is_whole(other.id));
-        let survives = self.env.checks.groups.values().all(|group| match &group.raft {
+        let mut groups = self.env.checks.groups.values().filter(|group| !group.is_gone);
+        let survives = groups.all(|group| match &group.raft {
             None => group.views.newest().is_some_and(survives),
             // Whoever loses the data of a Raft group has no vote in it any more.
-            Some(_) => group.views.newest().is_some_and(|view| liveness::has_majority(view, others.clone())),
+            Some(raft) => {
+                let lives = |member| others.clone().any(|node| liveness::lives(node, member));
+                raft.members.committed().is_some() && raft.members.survive(lives)
+            }
         });
         // A disk that is rotten will be lost sooner or later.
         let stays = |other: &&Node| is_whole(other.id) && other.id != node;

@@ -61,10 +61,14 @@ pub fn run(seed: u64, options: &Options) -> Outcome {
     if options.subject.is_none() && profile.optimistic.is_none() {
         profile.limit_memory(&mut Dice::new(seed, 3), options.sabotaged);
     }
+    if options.sabotaged.is_none() {
+        profile.draw_changes(&mut Dice::new(seed, 5));
+    }
     profile.limit(&options.limits);
     if options.subject.is_some() {
         // Its clients know nothing of databases.
-        (profile.databases, profile.raft_copies) = (1, None);
+        (profile.databases, profile.raft_copies, profile.dropped) = (1, None, None);
+        profile.moved = None;
     }
     let mut world = World::new(seed, profile.clone(), rules(options.sabotaged), Trace::new(options.trace));
     if let Some(subject) = &options.subject {

@@ -1,6 +1,6 @@
 //! One run: a cluster, its clients, what goes wrong, and the order in which it all happens.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use onecopy_core::{Incarnation, Member, NodeId, Rules};
@@ -137,7 +137,9 @@ impl World {
         for node in &mut self.nodes {
             let is_founder = node.view_nodes.contains_key(&node.id);
             // A group begins with all its copies.
-            let may_come_later = !is_founder && node.id.0 > self.env.profile.copies;
+            let profile = &self.env.profile;
+            let most = profile.copies.max(profile.raft_copies.unwrap_or_default());
+            let may_come_later = !is_founder && node.id.0 > most;
             let comes_later = may_come_later && self.env.profile.weights.contains_key(&Fault::AddNode);
             if !comes_later || self.env.dice.chance(300) {
                 node.start(&mut self.env);
@@ -160,6 +162,12 @@ impl World {
         let first = quiet + self.env.dice.below(self.env.profile.fault_interval);
         self.env.schedule(first, Event::Fault);
         self.env.schedule(self.env.profile.fault_time, Event::Heal);
+        if let Some((at, group)) = self.env.profile.dropped {
+            self.env.schedule(at, Event::Drop(group));
+        }
+        if let Some((at, group)) = self.env.profile.moved {
+            self.env.schedule(at, Event::Move(group, BTreeSet::new()));
+        }
         if self.env.profile.churn > 0 {
             self.env.schedule(SECOND, Event::Churn);
         }
@@ -183,7 +191,8 @@ impl World {
             let copies = self.nodes.iter().filter_map(|node| node.process.as_ref()?.copy(merged.group));
             stats.merged = [merged.answered, copies.map(|copy| copy.repairs().count).sum()];
         }
-        for GroupChecks { ledger, .. } in self.env.checks.groups.values() {
+        for GroupChecks { ledger, raft, .. } in self.env.checks.groups.values() {
+            stats.moves += raft.as_ref().map_or(0, |raft| raft.roster.number);
             stats.repeated += ledger.repeated;
             stats.in_parts += ledger.in_parts;
             stats.tokens_repeated += ledger.tokens_repeated;
@@ -241,6 +250,8 @@ impl World {
             Event::Undo(undo) => self.undo(undo),
             Event::Stray(number) => self.stray_speaks(number),
             Event::Churn => self.churn(),
+            Event::Drop(group) => self.drop_database(group),
+            Event::Move(group, nodes) => self.move_database(group, nodes),
             Event::Heal => self.heal(),
             Event::Look => self.look_at_the_whole(),
         }
@@ -258,7 +269,7 @@ impl World {
                 clocks.committed(self.env.time, &self.nodes, checks.ledger.time_at(index));
             }
             checks.seen = news;
-            let view = checks.views.newest().filter(|_| checks.raft.is_none());
+            let view = checks.views.newest().filter(|_| checks.raft.is_none() && !checks.is_gone);
             if let (Some(view), Some(last)) = (view, checks.ledger.last()) {
                 copies::members_hold_all(&self.nodes, *group, view, last);
             }
@@ -266,16 +277,22 @@ impl World {
         let checks = &mut self.env.checks;
         if !checks.commits.is_empty() {
             for (group, primary, id) in std::mem::take(&mut checks.commits) {
+                if checks.is_gone(group) {
+                    continue;
+                }
                 copies::check(&self.nodes, group, &checks.group(group).began, primary, id);
                 leases::check(&self.nodes, self.env.time, group, primary, id);
             }
         }
         for (group, leader, id, configuration) in std::mem::take(&mut self.env.checks.raft_commits) {
-            quorums::check(&self.nodes, group, leader, id, &configuration);
+            if !self.env.checks.is_gone(group) {
+                quorums::check(&self.nodes, group, leader, id, &configuration);
+            }
         }
         let checks = &mut self.env.checks;
         if !checks.sends.is_empty() {
             let mut sends = std::mem::take(&mut checks.sends);
+            sends.retain(|(group, ..)| !checks.is_gone(*group));
             sends.drain(..).for_each(|(group, node, view)| promise::check(&self.nodes, group, node, view));
             self.env.checks.sends = sends;
         }
@@ -344,6 +361,7 @@ impl World {
                 (Some(raft), Some(of)) => {
                     let leads = (raft.role() == Role::Leader).then(|| raft.term());
                     of.logs.look(id, node.generation, leads, raft.log());
+                    of.members.look(raft);
                 }
                 _ => checks.logs.look(id, node.generation, None, replica.log()),
             }

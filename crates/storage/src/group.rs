@@ -42,6 +42,8 @@ impl Group {
             Write::Cut { from } => self.cut(*from)?,
             Write::Compact { through } => self.compact(*through)?,
             Write::Install { snapshot } => self.install(*snapshot),
+            // The log itself forgets groups.
+            Write::Forget => {}
         }
         Ok(())
     }
@@ -203,7 +205,7 @@ impl Replay {
                     _ => Ok(()),
                 }
             }
-            Write::State(_) | Write::Cut { .. } | Write::Install { .. } => Ok(()),
+            Write::State(_) | Write::Cut { .. } | Write::Install { .. } | Write::Forget => Ok(()),
         }
     }
 }

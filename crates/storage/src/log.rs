@@ -254,6 +254,7 @@ impl<F: FileSystem> Log<F> {
             Write::Install { snapshot } => {
                 self.put(group, 16, write, |encoder| encoder.install(group, *snapshot))?;
             }
+            Write::Forget => return self.forget(group),
         }
         Ok(())
     }
@@ -683,7 +684,7 @@ fn check_size(write: &Write) -> Result<(), LogError> {
         Write::Append { entries, .. } => {
             entries.iter().map(|entry| record::append_size(std::slice::from_ref(entry))).max().unwrap_or(0)
         }
-        Write::Cut { .. } | Write::Compact { .. } | Write::Install { .. } => 0,
+        Write::Cut { .. } | Write::Compact { .. } | Write::Install { .. } | Write::Forget => 0,
     };
     match bytes > record::PAYLOAD_MAX {
         true => Err(LogError::TooLarge { bytes: bytes as u64, bytes_max: record::PAYLOAD_MAX as u64 }),

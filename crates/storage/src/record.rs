@@ -280,6 +280,7 @@ pub(crate) fn size_of_write(write: &Write) -> usize {
         Write::Append { entries, .. } => append_chunks(entries).map(|chunk| size(append_size(chunk))).sum(),
         Write::Cut { .. } => size(8),
         Write::Compact { .. } | Write::Install { .. } => size(16),
+        Write::Forget => size(0),
     }
 }
 

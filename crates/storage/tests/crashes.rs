@@ -29,13 +29,16 @@ type Groups = BTreeMap<GroupId, Recovered>;
 /// Written without a look at the log's own code.
 fn apply(groups: &mut Groups, op: &Op) {
     let (group, write) = match op {
-        Op::Forget(group) => {
-            groups.remove(group);
-            return;
-        }
-        Op::Write(group, write) => (groups.entry(*group).or_default(), write),
+        Op::Forget(group) => (group, &Write::Forget),
+        Op::Write(group, write) => (group, write),
     };
+    if *write == Write::Forget {
+        groups.remove(group);
+        return;
+    }
+    let group = groups.entry(*group).or_default();
     match write {
+        Write::Forget => {}
         Write::State(state) => group.state = Some(state.clone()),
         Write::Append { entries, commit } => {
             group.entries.extend(entries.iter().cloned());

@@ -103,6 +103,7 @@ impl Disk {
                 log.base = snapshot;
                 log.commit = snapshot.index;
             }
+            Write::Forget => panic!("no protocol forgets its group"),
         }
     }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clocks::ClockError;
 use crate::database::Database;
+use crate::options::OptionChanges;
 use crate::table::Registration;
 use crate::users::UserChanges;
 
@@ -28,7 +29,7 @@ pub enum Reason {
     Suspected,
     /// It holds something else than the primary (rule P10).
     Diverged,
-    /// An operator wants it empty, and others have everything.
+    /// An operator wants its node empty, or the copies elsewhere, and others have everything.
     Drained,
     /// There are more copies than there should be.
     Surplus,
@@ -49,7 +50,7 @@ impl fmt::Display for Reason {
             Self::Suspected => "reported as silent by another replica",
             Self::Slow => "reported as slow by the primary",
             Self::Diverged => "it holds something else than the primary",
-            Self::Drained => "it is drained",
+            Self::Drained => "it is not to stay there",
             Self::Surplus => "there are enough copies",
             Self::Leaving => "it is leaving",
         })
@@ -229,6 +230,36 @@ pub enum Command {
         /// What becomes of them.
         changes: UserChanges,
     },
+    /// The copies of a Raft group are to be elsewhere. The group itself goes there.
+    ChangeRoster {
+        /// The group.
+        group: GroupId,
+        /// The roster that it was decided on.
+        expected: u64,
+        /// The members to be, in order.
+        members: Vec<Member>,
+    },
+    /// The members of a Raft group are those of its roster, and no others.
+    RosterReached {
+        /// The group.
+        group: GroupId,
+        /// Which roster.
+        number: u64,
+    },
+    /// A database has something of its own from now on. All of it, or nothing.
+    SetOptions {
+        /// The group.
+        group: GroupId,
+        /// What changes.
+        changes: OptionChanges,
+    },
+    /// A database goes, with its group and all its data.
+    DropDatabase {
+        /// The group.
+        group: GroupId,
+        /// What it is called.
+        name: String,
+    },
 }
 
 impl Command {
@@ -257,7 +288,7 @@ impl Command {
         }
     }
 
-    /// The group whose view it changes or creates.
+    /// The group that it is about.
     #[must_use]
     pub fn group(&self) -> Option<GroupId> {
         match self {
@@ -277,6 +308,10 @@ impl Command {
             | Self::RemoveLearner { group, .. }
             | Self::AddMember { group, .. }
             | Self::SetCopies { group, .. }
+            | Self::ChangeRoster { group, .. }
+            | Self::RosterReached { group, .. }
+            | Self::DropDatabase { group, .. }
+            | Self::SetOptions { group, .. }
             | Self::Recover { group, .. } => Some(*group),
         }
     }
@@ -309,6 +344,14 @@ pub enum Rejection {
         expected: ViewNumber,
         /// What is.
         current: ViewNumber,
+    },
+    /// The roster was changed meanwhile.
+    #[error("decided on roster {expected}, but it is {current}")]
+    RosterChanged {
+        /// What it was decided on.
+        expected: u64,
+        /// What is.
+        current: u64,
     },
     /// Somebody has changed users meanwhile.
     #[error("decided on revision {expected} of the users, but it is {current}")]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use onecopy_core::{BootNumber, Grounds, GroupId, Index, Instant, Member, NodeId, Rule, View, ViewNumber};
 
 use crate::command::{Command, Reason};
-use crate::database::MAIN;
+use crate::database::{Kind, MAIN};
 use crate::monitor::Monitor;
 use crate::new_database::NewDatabase;
 use crate::ping::{GroupReport, ReplicaRole};
@@ -27,10 +27,16 @@ impl Monitor {
         // Before whoever is wrong about the time may become a primary.
         commands.extend(self.decide_clocks(now, table));
         for (id, group) in table.groups() {
-            // Who leads a Raft group is for its copies to decide, and nobody leads an optimistic one.
-            if !table.kind(*id).is_decided_by_the_view_service()
-                || self.is_proposed(now, *id, group.view.number)
-            {
+            match table.kind(*id) {
+                Kind::PrimaryBackup => {}
+                // Who leads it is for its copies to decide; where they are to be, is not.
+                Kind::Raft => {
+                    commands.extend(self.decide_roster(now, table, *id, group));
+                    continue;
+                }
+                Kind::Optimistic => continue,
+            }
+            if self.is_proposed(now, *id, group.view.number) {
                 continue;
             }
             if let Some(command) = self.decide_group(now, table, *id, group) {
@@ -142,7 +148,9 @@ impl Monitor {
         // Usually all of them are there, and there may be many.
         let existing: BTreeSet<&str> = table.database_names().collect();
         let is_new = |NewDatabase { database, .. }: &&NewDatabase| {
-            !existing.contains(database.name.as_str()) && table.has_room_for(database).is_ok()
+            !existing.contains(database.name.as_str())
+                && !table.was_dropped(&database.name)
+                && table.has_room_for(database).is_ok()
         };
         let mut missing = wanted.iter().filter(is_new).peekable();
         let is_founded = table.groups().contains_key(&MAIN);
@@ -286,7 +294,7 @@ impl Monitor {
                 let report = self.report(member.node, id);
                 let differs = report.is_some_and(|report| report.role == ReplicaRole::Diverged);
                 let is_sound = !differs || reason == Reason::Diverged;
-                let stays = !table.drained().contains(&member.node) && !self.is_leaving(member.node);
+                let stays = !table.avoids(id, member.node) && !self.is_leaving(member.node);
                 (is_sound, stays, durable(member), std::cmp::Reverse(member.node))
             })?;
         Some(Command::PromoteMember {
@@ -366,7 +374,7 @@ impl Monitor {
     /// drained nodes does not count: it is to be replaced.
     fn decide_recruit(&self, now: Instant, table: &Table, id: GroupId, group: &Group) -> Option<Command> {
         let view = &group.view;
-        if staying(view, table) >= group.copies as usize || !view.learners.is_empty() {
+        if staying(id, view, table) >= group.copies as usize || !view.learners.is_empty() {
             return None;
         }
         let learner = self.next_learner(now, table, id, view)?;
@@ -377,13 +385,16 @@ impl Monitor {
     fn next_learner(&self, now: Instant, table: &Table, id: GroupId, view: &View) -> Option<Member> {
         let taken: Vec<NodeId> = view.replicas().map(|replica| replica.node).collect();
         // A spare that the primary accuses would be dropped again at once.
-        let fits =
-            |node| !self.accused_lately(now, id, view.primary, node) && !self.flapping.must_wait(now, node);
+        let fits = |node| {
+            !table.avoids(id, node)
+                && !self.accused_lately(now, id, view.primary, node)
+                && !self.flapping.must_wait(now, node)
+        };
         self.next_copy(now, table, &taken, fits)
     }
 
     /// The best place for another copy: a node that holds data, is alive and fits.
-    fn next_copy(
+    pub(crate) fn next_copy(
         &self,
         now: Instant,
         table: &Table,
@@ -406,19 +417,19 @@ impl Monitor {
     }
 }
 
-/// How many members are on nodes that are not drained.
-fn staying(view: &View, table: &Table) -> usize {
-    view.members.iter().filter(|member| !table.drained().contains(&member.node)).count()
+/// How many members are where they may stay.
+fn staying(id: GroupId, view: &View, table: &Table) -> usize {
+    view.members.iter().filter(|member| !table.avoids(id, member.node)).count()
 }
 
-/// Drops a backup that is not needed any more: on a drained node once there are enough copies elsewhere, or
+/// Drops a backup that is not needed any more: where it is not to stay once there are enough copies elsewhere, or
 /// one of more copies than there should be. A primary makes way by itself first.
 fn decide_surplus(table: &Table, id: GroupId, group: &Group) -> Option<Command> {
     let view = &group.view;
     let all: Vec<NodeId> = view.members.iter().map(|member| member.node).collect();
-    let drained = view.backups().map(|backup| backup.node).find(|node| table.drained().contains(node));
-    let (copies, staying) = (group.copies as usize, staying(view, table));
-    let (node, reason) = match drained {
+    let avoided = view.backups().map(|backup| backup.node).find(|node| table.avoids(id, *node));
+    let (copies, staying) = (group.copies as usize, staying(id, view, table));
+    let (node, reason) = match avoided {
         Some(node) if staying >= copies => (node, Reason::Drained),
         None if staying > copies => {
             (placement::spare(view.backups().map(|backup| backup.node), &all, table)?, Reason::Surplus)

@@ -166,6 +166,31 @@ impl fmt::Display for Command {
                 let names: Vec<String> = changes.iter().map(name).collect();
                 write!(f, "users are changed: {}", names.join(", "))
             }
+            Self::ChangeRoster { group, members, .. } => {
+                let names: Vec<String> = members.iter().map(|member| member.node.to_string()).collect();
+                write!(f, "the copies of {group} go to {}", names.join(", "))
+            }
+            Self::RosterReached { group, .. } => write!(f, "the copies of {group} are where they should be"),
+            Self::SetOptions { group, changes } => {
+                let parts = [
+                    changes.copies.map(|copies| format!("{copies} copies")),
+                    changes.min_copies.map(|least| format!("no writes on fewer than {least} copies")),
+                    changes.nodes.as_ref().map(|nodes| match nodes.is_empty() {
+                        true => "copies wherever there is room".to_owned(),
+                        false => {
+                            let names: Vec<String> = nodes.iter().map(ToString::to_string).collect();
+                            format!("copies on {}", names.join(", "))
+                        }
+                    }),
+                    changes.confirms_reads.map(|confirms| match confirms {
+                        true => "reads that are confirmed".to_owned(),
+                        false => "reads under leases".to_owned(),
+                    }),
+                ];
+                let parts: Vec<String> = parts.into_iter().flatten().collect();
+                write!(f, "{group} shall have {}", parts.join(", "))
+            }
+            Self::DropDatabase { group, name } => write!(f, "{group} is gone, with the database {name}"),
             Self::Recover { group, sole, .. } => {
                 write!(f, "{group} goes on with what {} has, and may have lost data", sole.node)
             }

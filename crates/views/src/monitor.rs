@@ -13,6 +13,8 @@ use crate::table::Table;
 
 /// What takes longer than this will not end: commands are bounded (rule E2).
 const BUSY_MAX: Duration = Duration::from_secs(60);
+/// A copy of a Raft group holds up nobody when it is gone: it is replaced once it was silent for so long.
+pub(crate) const REPLACED_AFTER: Duration = Duration::from_secs(3);
 
 /// The settings of a monitor.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +60,8 @@ pub struct Monitor {
     pub(crate) flapping: Flapping,
     /// The last proposal for each group, so that it is not made again while it is on its way.
     pub(crate) proposed: BTreeMap<GroupId, (ViewNumber, Instant)>,
+    /// The same for the rosters of Raft groups, by their number.
+    pub(crate) rostering: BTreeMap<GroupId, (u64, Instant)>,
     /// The same for the view nodes.
     pub(crate) naming: Option<Instant>,
     /// The same for registrations.
@@ -81,6 +85,7 @@ impl Monitor {
             seen: None,
             flapping: Flapping::default(),
             proposed: BTreeMap::new(),
+            rostering: BTreeMap::new(),
             naming: None,
             registering: BTreeMap::new(),
             clocks: Clocks::default(),

@@ -36,8 +36,7 @@ fn zone(node: NodeId, table: &Table) -> Option<&str> {
 }
 
 fn copies_on(node: NodeId, table: &Table) -> usize {
-    let holds = |group: &&crate::table::Group| group.view.replicas().any(|replica| replica.node == node);
-    table.groups().values().filter(holds).count()
+    table.groups().iter().filter(|(id, group)| table.is_held_by(**id, group, node)).count()
 }
 
 fn primaries_on(node: NodeId, table: &Table) -> usize {

@@ -10,7 +10,10 @@ use crate::change;
 use crate::clocks::ClockError;
 use crate::command::{Command, Rejection};
 use crate::database::{Database, Kind, MAIN};
+use crate::dropped::Dropped;
 use crate::events::{self, Event, Proposal};
+use crate::options::Options;
+use crate::roster::Roster;
 use crate::settings::Settings;
 use crate::users::Users;
 
@@ -71,8 +74,11 @@ pub struct CorruptTable {
 ///    operator recovered the group;
 /// 4. a member of a view was a member, or a learner, of the view before, with the same exception;
 /// 5. no node is registered in a start, or a life, that is over (rule P9);
-/// 6. a Raft group keeps its first view, which says who founded it: its copies decide all else. So does an
-///    optimistic one, where it says which nodes have copies.
+/// 6. a Raft group keeps its first view, which says who founded it; where its copies are to be is in its
+///    [roster](Roster), and its copies decide all else. An optimistic one keeps its view too, which says which
+///    nodes have copies;
+/// 7. the numbers of rosters only grow, by one;
+/// 8. no group has the number of one that was dropped.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Table {
     version: u64,
@@ -85,17 +91,23 @@ pub struct Table {
     drained: BTreeSet<NodeId>,
     /// Whom everybody pings.
     view_nodes: BTreeSet<NodeId>,
-    groups: BTreeMap<GroupId, Group>,
+    pub(crate) groups: BTreeMap<GroupId, Group>,
     /// The last changes, oldest first.
     events: VecDeque<Event>,
     /// Wall clocks that are out of step.
     clocks: BTreeMap<NodeId, ClockError>,
     /// What the groups hold, but for `main`.
-    databases: BTreeMap<GroupId, Database>,
+    pub(crate) databases: BTreeMap<GroupId, Database>,
     /// What is set for all nodes.
     settings: Settings,
     /// Who may do what.
     users: Users,
+    /// Where the copies of Raft groups are to be, of those that are not where they were founded.
+    pub(crate) rosters: BTreeMap<GroupId, Roster>,
+    /// What is remembered of databases that were dropped.
+    pub(crate) dropped: Dropped,
+    /// What is set for some databases alone.
+    pub(crate) options: BTreeMap<GroupId, Options>,
 }
 
 impl Table {
@@ -175,7 +187,7 @@ impl Table {
 
     /// The group of the next database.
     pub(crate) fn next_group(&self) -> GroupId {
-        self.groups.keys().next_back().map_or(MAIN, |group| group.next())
+        self.last_group().next().max(MAIN)
     }
 
     /// The names of the databases beside `main`.
@@ -260,7 +272,10 @@ impl Table {
     /// When it does not fit what the table holds; nothing has changed then.
     pub fn execute(&mut self, proposal: &Proposal, rules: Rules) -> Result<(), Rejection> {
         self.apply(&proposal.command, rules)?;
-        let group = proposal.command.group().and_then(|group| self.groups.get(&group));
+        // The view of a Raft group says who founded it, and nothing of where its copies are.
+        let is_of_roster =
+            matches!(proposal.command, Command::ChangeRoster { .. } | Command::RosterReached { .. });
+        let group = proposal.command.group().filter(|_| !is_of_roster).and_then(|id| self.groups.get(&id));
         let view = group.map(|group| group.view.clone());
         let proposal = Proposal {
             command: proposal.command.remembered(),
@@ -292,8 +307,11 @@ impl Table {
                     return Err(Rejection::NotAllowed("a group of this kind begins with all of its copies"));
                 }
                 self.create(*group, *copies, first_view(members, *primary, *boot))?;
+                self.dropped.created(*group, Some(&database.name));
                 self.databases.insert(*group, database.clone());
             }
+            Command::SetOptions { group, changes } => self.set_options(*group, changes)?,
+            Command::DropDatabase { group, name } => self.drop_database(*group, name)?,
             Command::RemoveMember { group, expected, node, .. } => {
                 self.change(*group, *expected, |view| change::remove_member(view, *node))?;
             }
@@ -328,6 +346,10 @@ impl Table {
             Command::AddMember { group, expected, learner } => {
                 self.change(*group, *expected, |view| change::add_member(view, *learner))?;
             }
+            Command::ChangeRoster { group, expected, members } => {
+                self.change_roster(*group, *expected, members)?;
+            }
+            Command::RosterReached { group, number } => self.reach_roster(*group, *number)?,
         }
         self.version += 1;
         Ok(())
@@ -353,6 +375,9 @@ impl Table {
         if self.groups.contains_key(&group) {
             return Err(Rejection::GroupExists(group));
         }
+        if group <= self.last_group() && self.dropped != Dropped::default() {
+            return Err(Rejection::NotAllowed("the number of a group that was dropped is not used again"));
+        }
         if !view.valid() || copies == 0 {
             return Err(Rejection::NotAllowed("the first view would not be valid"));
         }
@@ -360,15 +385,25 @@ impl Table {
         Ok(())
     }
 
-    fn set_copies(&mut self, group: GroupId, copies: u32) -> Result<(), Rejection> {
-        if !self.kind(group).is_decided_by_the_view_service() {
+    pub(crate) fn set_copies(&mut self, group: GroupId, copies: u32) -> Result<(), Rejection> {
+        let kind = self.kind(group);
+        if kind == Kind::Optimistic {
+            return Err(Rejection::NotAllowed("the copies of an optimistic database cannot be changed yet"));
+        }
+        let (least, nodes) = self.options.get(&group).map_or((None, 0), |of| (of.min_copies, of.nodes.len()));
+        let group = self.groups.get_mut(&group).ok_or(Rejection::NoSuchGroup(group))?;
+        if nodes > 0 && copies as usize > nodes {
+            return Err(Rejection::NotAllowed("there are more copies than nodes on which they are to be"));
+        }
+        if least.is_some_and(|least| copies < least) {
             return Err(Rejection::NotAllowed(
-                "the copies of a Raft group, or of an optimistic database, cannot be changed yet",
+                "that is less than min_copies: no write would be taken any more",
             ));
         }
-        let group = self.groups.get_mut(&group).ok_or(Rejection::NoSuchGroup(group))?;
+        if let Some(problem) = kind.problem_with(copies) {
+            return Err(Rejection::NotAllowed(problem));
+        }
         match copies {
-            0 => Err(Rejection::NotAllowed("a group has at least one copy")),
             _ if group.copies == copies => Err(Rejection::NoChange),
             _ => {
                 group.copies = copies;
@@ -397,9 +432,8 @@ impl Table {
     }
 
     fn forget(&mut self, node: NodeId) -> Result<(), Rejection> {
-        let is_used = |group: &Group| group.view.replicas().any(|replica| replica.node == node);
-        if self.groups.values().any(is_used) {
-            return Err(Rejection::NotAllowed("the node is in a view: drain it first"));
+        if self.is_used(node) {
+            return Err(Rejection::NotAllowed("the node has a copy of a group: drain it first"));
         }
         if self.view_nodes.contains(&node) {
             return Err(Rejection::NotAllowed(
@@ -407,6 +441,7 @@ impl Table {
             ));
         }
         self.drained.remove(&node);
+        self.forget_place(node);
         self.lives_since.remove(&node);
         self.clocks.remove(&node);
         self.nodes.remove(&node).map(drop).ok_or(Rejection::NoSuchNode(node))

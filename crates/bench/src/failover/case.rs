@@ -1,5 +1,6 @@
 //! What can fail.
 
+use super::Replication;
 use super::roles::Roles;
 
 /// One way for something to fail.
@@ -64,6 +65,13 @@ impl Case {
             Self::SlowLink => "primary and backup are slow to reach each other",
             Self::Handover => "planned handover",
         }
+    }
+
+    /// Whether it happens to a database that is replicated like that. A Raft group has no business with the
+    /// view service.
+    pub(super) fn concerns(self, replication: Replication) -> bool {
+        let is_of_views = matches!(self, Self::KillLeader | Self::KillPrimaryAndLeader);
+        replication == Replication::PrimaryBackup || !is_of_views
     }
 
     pub(super) fn harms_a_link(self) -> bool {

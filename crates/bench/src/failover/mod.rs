@@ -1,6 +1,7 @@
 //! How long nobody can write when something fails.
 
 mod case;
+mod raft;
 mod roles;
 mod round;
 
@@ -16,14 +17,17 @@ use round::Outcome;
 
 /// Measures the time without an acknowledged write when something fails.
 ///
-/// Three nodes with all roles and default settings hold two copies; clients at the nodes that survive write
-/// and read all the time. In every round something fails, the cluster recovers, the fault is healed, and what
+/// Three nodes with all roles and default settings hold two copies, or three in a database that is replicated
+/// with Raft; clients at the nodes that survive write and read all the time. In every round something fails, the cluster recovers, the fault is healed, and what
 /// the clients were told is compared with the data.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Rounds of each case.
     #[arg(long, default_value_t = 50)]
     rounds: usize,
+    /// How the database is replicated. With Raft, the leader is the primary, and a follower the backup.
+    #[arg(long, value_enum, default_value = "primary-backup")]
+    replication: Replication,
     /// Only these cases.
     #[arg(long, value_enum, value_delimiter = ',')]
     cases: Vec<Case>,
@@ -36,14 +40,28 @@ pub(crate) struct Arguments {
     pause_ms: u64,
 }
 
+/// How the database is replicated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Replication {
+    /// `main`, on two of the nodes.
+    PrimaryBackup,
+    /// A database of its own, on all three.
+    Raft,
+}
+
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    println!("time without an acknowledged write, in milliseconds; {} writers\n", arguments.writers);
+    let replication = arguments.replication;
+    println!(
+        "time without an acknowledged write, in milliseconds; {} writers, {replication:?}\n",
+        arguments.writers
+    );
     println!(
         "| case | rounds | quiet | median | p99 | max | max at the return | errors | lost / doubled / stale |"
     );
     println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- |");
     let mut is_clean = true;
-    let cases = if arguments.cases.is_empty() { Case::ALL.to_vec() } else { arguments.cases.clone() };
+    let all = || Case::ALL.into_iter().filter(|case| case.concerns(replication)).collect();
+    let cases = if arguments.cases.is_empty() { all() } else { arguments.cases.clone() };
     for case in cases {
         let (outcomes, end) = rounds_of(case, arguments);
         println!("{}", row(case, &outcomes));
@@ -63,15 +81,16 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 fn rounds_of(case: Case, arguments: &Arguments) -> (Vec<Outcome>, Option<String>) {
     let outcomes = Arc::new(Mutex::new(Vec::new()));
     let (collected, rounds, writers) = (outcomes.clone(), arguments.rounds, arguments.writers);
-    let pause = Duration::from_millis(arguments.pause_ms);
+    let (pause, replication) = (Duration::from_millis(arguments.pause_ms), arguments.replication);
     let work = move || {
-        let mut cluster = Cluster::start(Options {
-            proxied: case.harms_a_link(),
-            stallable: case.hangs_a_disk(),
-            ..Options::default()
-        });
+        let options =
+            Options { proxied: case.harms_a_link(), stallable: case.hangs_a_disk(), ..Options::default() };
+        let mut cluster = match replication {
+            Replication::PrimaryBackup => Cluster::start(options),
+            Replication::Raft => raft::cluster(options),
+        };
         for _ in 0..rounds {
-            let outcome = round::run(&mut cluster, case, writers, pause);
+            let outcome = round::run(&mut cluster, (case, replication), writers, pause);
             collected.lock().expect("nobody panics with this lock").push(outcome);
         }
     };

@@ -8,6 +8,7 @@ use onecopy_harness::{Cluster, PATIENCE, wait};
 
 use super::case::Case;
 use super::roles::{self, Roles};
+use super::{Replication, raft};
 
 /// How long clients write before something fails, and after all is well again.
 const QUIET: Duration = Duration::from_millis(500);
@@ -37,33 +38,50 @@ impl Outcome {
     }
 }
 
-pub(super) fn run(cluster: &mut Cluster, case: Case, writers: usize, pause: Duration) -> Outcome {
-    let roles = roles::arrange(cluster, case.leader_is_primary());
+pub(super) fn run(
+    cluster: &mut Cluster,
+    (case, replication): (Case, Replication),
+    writers: usize,
+    pause: Duration,
+) -> Outcome {
+    let is_raft = replication == Replication::Raft;
+    let roles = match is_raft {
+        true => raft::roles(cluster),
+        false => roles::arrange(cluster, case.leader_is_primary()),
+    };
+    let number = if is_raft { raft::NUMBER } else { 0 };
     wait_for_view_service(cluster);
     let survivors = survivors(cluster, case, roles);
-    let _: () = redis::cmd("FLUSHALL").query(&mut cluster.client(roles.primary)).expect("FLUSHALL");
-    let load = Load::start_with_pauses(pause, writers, &survivors, &survivors);
+    let _: () =
+        redis::cmd("FLUSHALL").query(&mut cluster.client_in(roles.primary, number)).expect("FLUSHALL");
+    let load = Load::start_with_pauses((number, pause), writers, &survivors, &survivors);
     load.wait_for_success(PATIENCE);
     std::thread::sleep(QUIET / 2);
     load.take_longest_gap();
     std::thread::sleep(QUIET);
     let quiet = load.take_longest_gap();
 
-    inject(cluster, case, roles);
-    wait_until_recovered(cluster, case, roles);
+    inject(cluster, (case, is_raft), roles);
+    match is_raft {
+        true => raft::wait_until_recovered(cluster, case, roles),
+        false => wait_until_recovered(cluster, case, roles),
+    }
     load.wait_for_success(PATIENCE);
     std::thread::sleep(QUIET);
     let gap = load.take_longest_gap();
 
     heal(cluster, case, roles);
     cluster.wait_until_complete();
+    if is_raft {
+        raft::roles(cluster);
+    }
     wait_for_view_service(cluster);
     load.wait_for_success(PATIENCE);
     std::thread::sleep(QUIET);
     let gap_at_return = load.take_longest_gap();
 
     let history = load.stop();
-    let findings = history.check(&mut cluster.client(roles.spare));
+    let findings = history.check(&mut cluster.client_in(roles.spare, number));
     let error = history.errors.first().or(history.wrong_reads.first()).cloned();
     Outcome { quiet, gap, gap_at_return, errors: history.errors.len(), error, findings }
 }
@@ -76,7 +94,7 @@ fn survivors(cluster: &Cluster, case: Case, roles: Roles) -> Vec<SocketAddr> {
     ids.iter().map(|id| cluster.redis_address(*id)).collect()
 }
 
-fn inject(cluster: &mut Cluster, case: Case, roles: Roles) {
+fn inject(cluster: &mut Cluster, (case, is_raft): (Case, bool), roles: Roles) {
     match case {
         Case::KillPrimary => cluster.kill(roles.primary),
         Case::KillBackup => cluster.kill(roles.backup),
@@ -88,7 +106,10 @@ fn inject(cluster: &mut Cluster, case: Case, roles: Roles) {
         Case::CutPrimaryToBackup => cluster.cut(roles.primary, roles.backup),
         Case::CutBackupToPrimary => cluster.cut(roles.backup, roles.primary),
         Case::SlowLink => cluster.slow_down(roles.primary, roles.backup, SLOW),
-        Case::Handover => drop(cluster.must_operate(&["group", "handover"])),
+        Case::Handover => {
+            let group = if is_raft { raft::group(cluster) } else { 1 };
+            cluster.must_operate(&["group", "handover", "--group", &group.to_string()]);
+        }
     }
 }
 

@@ -58,7 +58,7 @@ struct Gap {
 impl Load {
     /// Starts `writers` writers, spread over the nodes at `write_to`, and one reader at each of `read_from`.
     pub fn start(writers: usize, write_to: &[SocketAddr], read_from: &[SocketAddr]) -> Self {
-        Self::start_with_pauses(Duration::ZERO, writers, write_to, read_from)
+        Self::start_with_pauses((0, Duration::ZERO), writers, write_to, read_from)
     }
 
     /// The same, in the database with this number.
@@ -68,21 +68,12 @@ impl Load {
         write_to: &[SocketAddr],
         read_from: &[SocketAddr],
     ) -> Self {
-        Self::start_all((database, Duration::ZERO), writers, write_to, read_from)
+        Self::start_with_pauses((database, Duration::ZERO), writers, write_to, read_from)
     }
 
     /// The same, with clients that wait so long after each answer: what is measured should not be how busy
     /// they keep the machine.
     pub fn start_with_pauses(
-        pause: Duration,
-        writers: usize,
-        write_to: &[SocketAddr],
-        read_from: &[SocketAddr],
-    ) -> Self {
-        Self::start_all((0, pause), writers, write_to, read_from)
-    }
-
-    fn start_all(
         (database, pause): (u16, Duration),
         writers: usize,
         write_to: &[SocketAddr],

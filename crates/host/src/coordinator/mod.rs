@@ -75,6 +75,8 @@ pub enum Reply {
     /// It was executed, once; its answer was lost on its way, and too large to be remembered for a
     /// repetition.
     Forgotten,
+    /// It was not executed, and never will be: its database was dropped.
+    NoDatabase,
     /// It was executed, but the response of the primary does not fit the batch, so nobody knows the reply. An
     /// error of the state machine.
     Broken,
@@ -142,8 +144,8 @@ pub struct Coordinator<T> {
     config: CoordinatorConfig,
     view: Option<View>,
     /// Members decide by themselves who leads: whoever is taken for the primary may not be, and nobody may
-    /// come to say so.
-    asks_around: bool,
+    /// come to say so. These are asked too.
+    asks_around: Option<Vec<NodeId>>,
     /// Every member executes requests by itself, and knows nothing of what others have executed.
     takes_any: bool,
     /// How often in this view a batch came back, from whoever was taken for the primary.
@@ -166,7 +168,7 @@ impl<T> Coordinator<T> {
             incarnation,
             config,
             view: None,
-            asks_around: false,
+            asks_around: None,
             takes_any: false,
             detours: 0,
             sequence: 0,
@@ -196,15 +198,15 @@ impl<T> Coordinator<T> {
     }
 
     /// The members decide by themselves who leads: if the primary of the view does not answer, others are
-    /// asked, who name the one that they know.
-    pub fn ask_around(&mut self) {
-        self.asks_around = true;
+    /// asked, who name the one that they know. If none of them is a member any more, one of `nodes` is.
+    pub fn ask_around(&mut self, nodes: Vec<NodeId>) {
+        self.asks_around = Some(nodes);
     }
 
     /// Every member executes requests by itself: the primary of the view is only the one that is asked first.
     /// What one of them may have executed is taken to no other.
     pub fn take_any(&mut self) {
-        (self.asks_around, self.takes_any) = (true, true);
+        (self.asks_around, self.takes_any) = (Some(Vec::new()), true);
     }
 
     /// Whether it does so.
@@ -221,7 +223,13 @@ impl<T> Coordinator<T> {
     /// Whether it does so.
     #[must_use]
     pub fn asks_around(&self) -> bool {
-        self.asks_around
+        self.asks_around.is_some()
+    }
+
+    /// The nodes that it asks beside members, if it asks around.
+    #[must_use]
+    pub fn asks_beside(&self) -> Option<&[NodeId]> {
+        self.asks_around.as_deref()
     }
 
     /// The batches that have not been answered, and whose requests each carries, in their order.
@@ -246,8 +254,11 @@ impl<T> Coordinator<T> {
     /// started again since, is sent again to the new one.
     pub fn learn(&mut self, view: &View) {
         let is_news = self.view.as_ref().is_none_or(|known| view.number > known.number);
-        if !is_news || !view.valid() {
+        if !view.valid() {
             return;
+        }
+        if !is_news {
+            return self.learn_members(view);
         }
         self.detours = 0;
         let before = self.view.replace(view.clone());
@@ -263,6 +274,15 @@ impl<T> Coordinator<T> {
                 batch.primary_changed();
             }
             batch.view_changed();
+        }
+    }
+
+    /// Under one leader, others may belong to a Raft group than before. Whoever asks around learns whom to
+    /// ask.
+    fn learn_members(&mut self, view: &View) {
+        let known = self.view.as_mut().filter(|known| known.number == view.number);
+        if let Some(known) = known.filter(|_| self.asks_around.is_some()) {
+            known.clone_from(view);
         }
     }
 
@@ -376,9 +396,14 @@ impl<T> Coordinator<T> {
     /// Who is asked: the primary; and after it, if members decide who that is, one member after the other.
     fn addressee(&self) -> Option<NodeId> {
         let view = self.view.as_ref()?;
-        let detours = if self.asks_around { self.detours } else { 0 };
-        let at = view.members.iter().position(|member| member.node == view.primary)?;
-        view.members.get((at + detours) % view.members.len()).map(|member| member.node)
+        let Some(others) = self.asks_around.as_ref().filter(|_| self.detours > 0) else {
+            return Some(view.primary);
+        };
+        let members = view.members.iter().map(|member| member.node);
+        let others = others.iter().copied().filter(|node| view.member(*node).is_none());
+        let asked: Vec<NodeId> = members.chain(others).collect();
+        let at = asked.iter().position(|node| *node == view.primary)?;
+        asked.get((at + self.detours) % asked.len()).copied()
     }
 
     /// The last large batch that may be on its way; those behind it wait.
@@ -439,6 +464,21 @@ impl<T> Coordinator<T> {
             batch = batch.send_once();
         }
         self.batches.insert(self.sequence, batch);
+    }
+
+    /// The database was dropped: everything that waits is answered.
+    #[must_use]
+    pub fn disband(mut self) -> Vec<(T, Reply)> {
+        let mut replies = std::mem::take(&mut self.replies);
+        for batch in std::mem::take(&mut self.batches).into_values().chain(self.parked.into_batches()) {
+            let reply = match batch.end() {
+                Reply::Unknown => Reply::Unknown,
+                _ => Reply::NoDatabase,
+            };
+            replies.extend(batch.into_requests().map(|(_, client)| (client, reply.clone())));
+        }
+        replies.extend(self.arrived.into_iter().map(|request| (request.client, Reply::NoDatabase)));
+        replies
     }
 
     fn expire(&mut self, now: Instant) {

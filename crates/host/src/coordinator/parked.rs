@@ -45,6 +45,11 @@ impl<T> Parked<T> {
         self.batches.iter()
     }
 
+    /// All of them.
+    pub(super) fn into_batches(self) -> impl Iterator<Item = Batch<T>> {
+        self.batches.into_values()
+    }
+
     /// A batch has been executed, and is parked.
     pub(super) fn park(&mut self, sequence: u64, batches: &mut BTreeMap<u64, Batch<T>>) {
         // Only a client that waits can be kept waiting; another answer would be the primary's error.

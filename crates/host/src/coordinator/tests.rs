@@ -377,7 +377,7 @@ fn where_members_decide_who_leads_others_are_asked_when_the_primary_does_not_ans
     let mut coordinator = with_a_write_at_node_1();
     coordinator.lost(NodeId(1));
     assert_eq!(dispatch(&mut coordinator, at(20)), [(1, 1, Kind::Write)], "the view service says who leads");
-    coordinator.ask_around();
+    coordinator.ask_around(Vec::new());
     coordinator.lost(NodeId(1));
     assert_eq!(dispatch(&mut coordinator, at(40)), [(2, 1, Kind::Write)]);
     // It has not heard of another either.

@@ -3,7 +3,7 @@
 //! Nobody has to ask for it: it hands over to a member that stays, and tries again as long as it leads.
 //! Without such a member it goes on: serving counts more than being empty.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use onecopy_core::{GroupId, Instant, NodeId, StateMachine};
@@ -24,6 +24,8 @@ const HURRY: Duration = Duration::from_millis(100);
 #[derive(Debug, Default)]
 pub(super) struct MakingWay {
     drained: BTreeSet<NodeId>,
+    /// Where alone the copies of some groups are to be.
+    elsewhere: BTreeMap<GroupId, BTreeSet<NodeId>>,
     /// This node is about to stop.
     is_leaving: bool,
     /// When the next attempt may be made.
@@ -33,10 +35,17 @@ pub(super) struct MakingWay {
 impl MakingWay {
     pub(super) fn learn(&mut self, table: &Table) {
         self.drained.clone_from(table.drained());
+        let with_nodes = table.groups().keys().map(|group| (*group, table.options(*group).nodes));
+        self.elsewhere = with_nodes.filter(|(_, nodes)| !nodes.is_empty()).collect();
     }
 
-    fn wants(&self, me: NodeId) -> bool {
-        self.is_leaving || self.drained.contains(&me)
+    /// Whether a group is to have no primary on a node.
+    fn avoids(&self, group: GroupId, node: NodeId) -> bool {
+        self.drained.contains(&node) || self.elsewhere.get(&group).is_some_and(|nodes| !nodes.contains(&node))
+    }
+
+    fn wants(&self, group: GroupId, me: NodeId) -> bool {
+        self.is_leaving || self.avoids(group, me)
     }
 }
 
@@ -53,7 +62,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
     /// while a handover is under way.
     #[must_use]
     pub fn heir(&self, group: GroupId) -> Option<NodeId> {
-        heir(self.groups.get(&group)?, self.me, &self.making_way.drained)
+        heir(self.groups.get(&group)?, self.me, &self.making_way)
     }
 
     /// Somebody wants `to` to be the primary of a group that is led here, or whoever is the best. What comes
@@ -80,11 +89,12 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         observer: &mut impl GroupObserver<M>,
         out: &mut Out<DataEffect>,
     ) {
-        if !self.making_way.wants(self.me) || now < self.making_way.next_attempt {
+        if now < self.making_way.next_attempt {
             return;
         }
         let patience = if self.making_way.is_leaving { HURRY } else { PATIENCE };
-        let groups: Vec<GroupId> = self.groups.keys().copied().collect();
+        let wants = |group: &&GroupId| self.making_way.wants(**group, self.me);
+        let groups: Vec<GroupId> = self.groups.keys().filter(wants).copied().collect();
         for group in groups {
             if let Some(to) = self.heir(group) {
                 self.making_way.next_attempt = now + patience;
@@ -95,19 +105,20 @@ impl<M: StateMachine, T> DataPlane<M, T> {
 
     /// When the next attempt is due.
     pub(super) fn next_attempt(&self) -> Option<Instant> {
-        let leads = || self.groups.keys().any(|group| self.heir(*group).is_some());
-        (self.making_way.wants(self.me) && leads()).then_some(self.making_way.next_attempt)
+        let is_due = |group: &GroupId| self.making_way.wants(*group, self.me) && self.heir(*group).is_some();
+        self.groups.keys().any(is_due).then_some(self.making_way.next_attempt)
     }
 }
 
-fn heir<M: StateMachine>(group: &Group<M>, me: NodeId, drained: &BTreeSet<NodeId>) -> Option<NodeId> {
+fn heir<M: StateMachine>(group: &Group<M>, me: NodeId, making_way: &MakingWay) -> Option<NodeId> {
     let replica = group.replica();
     let view = replica.view().filter(|_| replica.standing() == Standing::Primary)?;
     if replica.admit(view.number) == Err(Refusal::HandingOver) {
         return None;
     }
-    let stays =
-        |(node, _): &(NodeId, _)| *node != me && view.member(*node).is_some() && !drained.contains(node);
+    let stays = |(node, _): &(NodeId, _)| {
+        *node != me && view.member(*node).is_some() && !making_way.avoids(group.id(), *node)
+    };
     let members = replica.acknowledged().into_iter().filter(stays);
     members.max_by_key(|(node, matched)| (*matched, std::cmp::Reverse(*node))).map(|(node, _)| node)
 }

@@ -6,6 +6,9 @@
 //! collects what is to be sent.
 
 mod agenda;
+mod dropping;
+#[cfg(test)]
+mod dropping_tests;
 mod effect;
 mod making_way;
 #[cfg(test)]
@@ -34,6 +37,7 @@ use crate::heartbeat::SharedHeartbeat;
 use crate::message::{Answer, Forward, GroupMessage, Kind, Outcome};
 use crate::optimistic::OptimisticCopy;
 use agenda::Agenda;
+use dropping::Dropping;
 pub use effect::DataEffect;
 use making_way::MakingWay;
 use occupied::Occupied;
@@ -73,6 +77,7 @@ pub struct DataPlane<M, T> {
     router: Router<T>,
     clock: SteadyClock,
     making_way: MakingWay,
+    dropping: Dropping<M>,
     /// Of the groups, during a turn. Empty between turns, but for effects; kept for its memory.
     asked: Out<GroupEffect>,
     dispatches: Vec<Dispatch>,
@@ -103,6 +108,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
             router: Router::new(incarnation, config),
             clock: SteadyClock::default(),
             making_way: MakingWay::default(),
+            dropping: Dropping::default(),
             asked: Out::default(),
             dispatches: Vec::new(),
             turns: Vec::new(),
@@ -230,7 +236,9 @@ impl<M: StateMachine, T> DataPlane<M, T> {
 
     /// A client wants something of a group.
     pub fn submit(&mut self, group: GroupId, submission: Submission<T>) {
-        self.router.submit(group, submission);
+        if let Some(submission) = self.refuse_gone(group, submission) {
+            self.router.submit(group, submission);
+        }
     }
 
     /// A connection to or from a node broke: what was on its way is lost.
@@ -334,6 +342,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         observer: &mut impl GroupObserver<M>,
         out: &mut Out<DataEffect>,
     ) {
+        self.forgotten(group, ticket, out);
         self.with_copy(group, out, |copy, asked| copy.persisted(now, ticket, asked));
         self.with(group, out, |group, asked| group.persisted(now, ticket, observer, asked));
     }
@@ -381,10 +390,14 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         self.memory_set = table.settings().memory_max();
         self.eviction_set = table.settings().eviction();
         self.clock.told(table.clocks().get(&self.me).copied());
+        self.drop_gone(table, out);
         for (id, group) in table.groups().iter().filter(|(id, _)| share.has(**id)) {
+            if let Some(known) = self.groups.get_mut(id) {
+                known.set_options(&table.options(*id));
+            }
             match table.kind(*id) {
                 Replication::PrimaryBackup => {}
-                Replication::Raft => self.router.ask_around(*id),
+                Replication::Raft => self.raft_announced(now, *id, table),
                 Replication::Optimistic => {
                     self.copies_announced(now, *id, table, out);
                     continue;
@@ -398,6 +411,16 @@ impl<M: StateMachine, T> DataPlane<M, T> {
             }
             let view = group.view.clone();
             self.with(*id, out, |group, asked| group.step(now, Input::Announced { view }, observer, asked));
+        }
+    }
+
+    /// The view table says something of a Raft group. Whoever leads it, it is one of the roster's nodes.
+    fn raft_announced(&mut self, now: Instant, id: GroupId, table: &Table) {
+        let Some(roster) = table.roster(id) else { return };
+        let nodes = roster.members.iter().map(|member| member.node).collect();
+        self.router.ask_around(id, nodes);
+        if self.groups.get_mut(&id).is_some_and(|group| group.learn_roster(now, roster)) {
+            self.agenda.touch(id);
         }
     }
 
@@ -456,6 +479,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         let heartbeats = self.quiescence.turn(now, groups).into_iter();
         out.effects.extend(heartbeats.map(|(to, message)| DataEffect::Heartbeat { to, message }));
         self.make_way(now, observer, out);
+        self.dropping.go_on();
         self.hand_out(out);
     }
 
@@ -494,7 +518,8 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         });
         let others =
             [self.agenda.next(), self.quiescence.deadline(), self.router.deadline(), self.next_attempt()];
-        touched.chain(others.into_iter().flatten()).min()
+        let dropping = self.dropping.wants_turn().then_some(now);
+        touched.chain(others.into_iter().flatten()).chain(dropping).min()
     }
 
     /// Lets a group do something. What it wants of the disk is passed on at once, the rest at the end of the

@@ -28,6 +28,11 @@ impl Occupied {
         self.total = self.total - before + bytes;
     }
 
+    /// The group is gone.
+    pub(super) fn forget(&mut self, group: GroupId) {
+        self.total -= self.by_group.remove(&group).unwrap_or_default();
+    }
+
     /// What all others occupy.
     pub(super) fn beside(&self, group: GroupId) -> u64 {
         self.elsewhere + self.total - self.by_group.get(&group).copied().unwrap_or_default()
@@ -48,5 +53,7 @@ mod tests {
         occupied.set_elsewhere(100);
         assert_eq!(occupied.total(), 12);
         assert_eq!([one, other, GroupId(3)].map(|group| occupied.beside(group)), [105, 107, 112]);
+        occupied.forget(one);
+        assert_eq!((occupied.total(), occupied.beside(other)), (5, 100));
     }
 }

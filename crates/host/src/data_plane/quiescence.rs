@@ -193,6 +193,12 @@ impl Quiescence {
     }
 
     /// Takes a group off the lists.
+    /// The group is gone.
+    pub(super) fn forget(&mut self, id: GroupId) {
+        self.strike_off(id);
+        self.barred.remove(&id);
+    }
+
     fn strike_off(&mut self, id: GroupId) {
         self.led.remove(&id);
         self.lists.retain(|_, list| {

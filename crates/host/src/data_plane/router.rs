@@ -48,16 +48,17 @@ impl<T> Router<T> {
 
     pub(super) fn learn(&mut self, group: GroupId, view: &View) {
         let known = self.coordinators.get(&group).and_then(Coordinator::view);
-        if known.is_some_and(|known| known.number >= view.number) {
+        if known.is_some_and(|known| known.number > view.number || known == view) {
             return;
         }
         self.with(group, |coordinator| coordinator.learn(view));
     }
 
     /// See [`Coordinator::ask_around`].
-    pub(super) fn ask_around(&mut self, group: GroupId) {
-        if self.coordinators.get(&group).is_none_or(|coordinator| !coordinator.asks_around()) {
-            self.with(group, Coordinator::ask_around);
+    pub(super) fn ask_around(&mut self, group: GroupId, nodes: Vec<NodeId>) {
+        let asked = self.coordinators.get(&group).and_then(Coordinator::asks_beside);
+        if asked != Some(&nodes) {
+            self.with(group, |coordinator| coordinator.ask_around(nodes));
         }
     }
 
@@ -71,6 +72,19 @@ impl<T> Router<T> {
     /// See [`Coordinator::come_home`].
     pub(super) fn come_home(&mut self, group: GroupId) {
         self.coordinators.get_mut(&group).into_iter().for_each(Coordinator::come_home);
+    }
+
+    /// The group is gone: what waits for it is answered.
+    pub(super) fn disband(&mut self, group: GroupId) {
+        self.agenda.set(group, None);
+        if let Some(coordinator) = self.coordinators.remove(&group) {
+            self.replies.extend(coordinator.disband());
+        }
+    }
+
+    /// A client is answered without a coordinator.
+    pub(super) fn answer(&mut self, client: T, reply: Reply) {
+        self.replies.push((client, reply));
     }
 
     pub(super) fn lost(&mut self, node: NodeId) {

@@ -67,7 +67,7 @@ impl Node {
     }
 
     /// With replicas of these groups.
-    fn holding(groups: &[GroupId]) -> Self {
+    pub(super) fn holding(groups: &[GroupId]) -> Self {
         let mut plane =
             DataPlane::new(NodeId(1), Incarnation(7), CoordinatorConfig::new(Duration::from_secs(5)));
         let mut out = Out::default();
@@ -95,7 +95,7 @@ impl Node {
         self.submit_to(GROUP, kind, client);
     }
 
-    fn submit_to(&mut self, group: GroupId, kind: Kind, client: &'static str) {
+    pub(super) fn submit_to(&mut self, group: GroupId, kind: Kind, client: &'static str) {
         let segment = Bytes::from_static(client.as_bytes());
         self.plane.submit(group, Submission { kind, segment, client });
     }

@@ -115,6 +115,14 @@ impl<M: StateMachine> Fiber<M> {
         }
     }
 
+    /// Takes the state away for good, unless it is away.
+    pub(super) fn take(&mut self) -> Option<Replicated<M>> {
+        match mem::replace(&mut self.whereabouts, Whereabouts::Nowhere) {
+            Whereabouts::Here(state) => Some(*state),
+            Whereabouts::Away { .. } | Whereabouts::Nowhere => None,
+        }
+    }
+
     /// The command that is being executed, if it is away.
     pub(super) fn executes(&self) -> Option<&'static str> {
         match &self.whereabouts {

@@ -32,6 +32,7 @@ use onecopy_core::{
     StateMachine, Ticket, Timestamp, View,
 };
 use onecopy_replica::{Input, Standing};
+use onecopy_views::Options;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
@@ -87,6 +88,8 @@ pub struct Group<M> {
     /// What the other groups of the node occupy of that.
     memory_beside: u64,
     min_copies: u32,
+    /// What is set for this database alone counts instead, if something is.
+    min_copies_set: Option<u32>,
     /// An idle primary makes an entry so often, for replicas to compare themselves by (rule P10).
     scrub_interval: Option<Duration>,
     /// How many groups the node has: those that are quiescent make such entries in turn.
@@ -162,6 +165,7 @@ impl<M: StateMachine> Group<M> {
             next_room: now,
             memory_beside: 0,
             min_copies: settings.min_copies,
+            min_copies_set: None,
             scrub_interval: settings.scrub_interval,
             groups: 1,
             next_scrub: now,
@@ -194,6 +198,15 @@ impl<M: StateMachine> Group<M> {
         group.carry_out(now, observer, out);
         out.effects.truncate(effects);
         Ok(group)
+    }
+
+    /// The group is gone. What it held is nobody's any more, and is given back by and by
+    /// ([`Replicated::tidy`]); `None` if it is in the middle of a command.
+    #[must_use]
+    pub fn into_state(mut self) -> Option<Replicated<M>> {
+        let mut state = self.state.take()?;
+        state.discard();
+        Some(state)
     }
 
     /// Which group it is.
@@ -232,6 +245,17 @@ impl<M: StateMachine> Group<M> {
     /// middle of something.
     pub fn damage(&mut self, harm: impl FnOnce(&mut M)) -> bool {
         self.state.here_mut().map(|state| state.damage(harm)).is_some()
+    }
+
+    /// What is set for this database alone.
+    pub fn set_options(&mut self, options: &Options) {
+        self.min_copies_set = options.min_copies;
+        self.replication.confirm_all_reads(options.confirms_reads);
+    }
+
+    /// Without how many copies writes are refused.
+    fn min_copies(&self) -> u32 {
+        self.min_copies_set.unwrap_or(self.min_copies)
     }
 
     /// The node has so many groups, this one included.
@@ -353,6 +377,7 @@ impl<M: StateMachine> Group<M> {
         if self.replication.deadline().is_some_and(|deadline| deadline <= now) {
             self.step(now, Input::Elapsed, observer, out);
         }
+        self.go_on_moving(now, observer, out);
         self.repeat_late_answers(now, out);
         self.continue_snapshot(out);
         self.tidies = self.state.here_mut().is_some_and(|state| state.tidy());

@@ -2,6 +2,7 @@
 
 use onecopy_core::machine::RestoreError;
 use onecopy_core::{Entry, EntryId, Index, View};
+use onecopy_raft::Configuration;
 use onecopy_replica::{HandoverError, Standing};
 
 use super::Group;
@@ -21,6 +22,9 @@ pub trait GroupObserver<M> {
 
     /// The leader of a Raft group leads no more: the outcome of `unknown` batches is unknown.
     fn stepped_down(&mut self, _group: &Group<M>, _unknown: usize) {}
+
+    /// The last configuration in the log of a copy of a Raft group is another, or is committed now.
+    fn configured(&mut self, _: &Group<M>, _at: Index, _configuration: &Configuration, _committed: bool) {}
 
     /// A handover did not happen.
     fn handover_failed(&mut self, _group: &Group<M>, _error: HandoverError) {}

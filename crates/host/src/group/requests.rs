@@ -64,8 +64,9 @@ impl<M: StateMachine> Group<M> {
     /// What is said of writes while the view has too few members (rule `EnoughCopies`).
     pub(super) fn lacks_copies(&self) -> Option<Outcome> {
         let has = self.replication.view().map_or(0, |view| view.members.len() as u32);
-        let lacks = has < self.min_copies && self.rules.hold(Rule::EnoughCopies);
-        lacks.then_some(Outcome::TooFewCopies { has, needs: self.min_copies })
+        let needs = self.min_copies();
+        let lacks = has < needs && self.rules.hold(Rule::EnoughCopies);
+        lacks.then_some(Outcome::TooFewCopies { has, needs })
     }
 
     /// The coordinator of this node hands in a batch of reads that this replica may answer although it is not

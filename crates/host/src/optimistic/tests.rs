@@ -42,7 +42,7 @@ impl Disk {
                 self.kept.entries.retain(|entry| entry.id.index > through.index);
                 self.kept.base = through;
             }
-            Write::Cut { .. } | Write::Install { .. } => panic!("a copy only appends"),
+            Write::Cut { .. } | Write::Install { .. } | Write::Forget => panic!("a copy only appends"),
         }
     }
 }

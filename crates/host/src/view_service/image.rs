@@ -1,7 +1,7 @@
 //! A snapshot of a view node: the table, and who the members of its Raft group are.
 //!
 //! ```text
-//! image := 5:u8 length:u32 configuration table       little-endian; configuration: length bytes, as Raft
+//! image := 6:u8 length:u32 configuration table       little-endian; configuration: length bytes, as Raft
 //! encodes it
 //! ```
 
@@ -9,15 +9,15 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use onecopy_raft::Configuration;
 use onecopy_views::Table;
 
-const VERSION: u8 = 5;
+const VERSION: u8 = 6;
 /// In this one no table knew of clocks, nor of databases; in the next one of no databases; in the one after it
-/// of no kind of replication but one; in the last one of nothing that is set for all nodes, and of no users.
+/// of no kind of replication but one; in the one after that of nothing that is set for all nodes, and of no
+/// users; in the last one of no rosters.
 const WITHOUT_CLOCKS: u8 = 1;
 const WITHOUT_DATABASES: u8 = 2;
 const WITHOUT_KINDS: u8 = 3;
 const WITHOUT_SETTINGS: u8 = 4;
-/// No settings; users that were never changed, and of whom there are none.
-const NO_SETTINGS: [u8; 3] = [0, 0, 0];
+const WITHOUT_ROSTERS: u8 = 5;
 const HEADER: usize = 1 + 4;
 
 /// What a snapshot holds.
@@ -60,7 +60,7 @@ impl ViewImage {
             return Err(corrupt("it is too short"));
         }
         let version = rest.get_u8();
-        if ![WITHOUT_CLOCKS, WITHOUT_DATABASES, WITHOUT_KINDS, WITHOUT_SETTINGS, VERSION].contains(&version) {
+        if !(WITHOUT_CLOCKS..=VERSION).contains(&version) {
             return Err(CorruptImage {
                 reason: format!("it has format {version}, this version knows only {VERSION}"),
             });
@@ -71,16 +71,17 @@ impl ViewImage {
         }
         let configuration = Configuration::decode(&rest.split_to(length))
             .map_err(|error| CorruptImage { reason: error.to_string() })?;
-        // The table ends with the clocks, the databases and what is set: none of them.
-        let lacks: &[u8] = match version {
-            WITHOUT_CLOCKS => &[0, 0],
-            WITHOUT_DATABASES => &[0],
-            _ => &[],
+        // The table ends with the clocks, the databases, the settings, the users (never changed, and none), the
+        // rosters, what was dropped (after which group, and what) and what is set for single databases: none of
+        // them.
+        let lacks = match version {
+            WITHOUT_CLOCKS => 9,
+            WITHOUT_DATABASES => 8,
+            WITHOUT_KINDS | WITHOUT_SETTINGS => 7,
+            WITHOUT_ROSTERS => 4,
+            _ => 0,
         };
-        let table = match version {
-            VERSION => rest,
-            _ => Bytes::from([&rest[..], lacks, &NO_SETTINGS].concat()),
-        };
+        let table = Bytes::from([&rest[..], &[0; 9][..lacks]].concat());
         let table = Table::decode(&table).map_err(|error| CorruptImage { reason: error.reason })?;
         Ok(Self { table, configuration })
     }
@@ -105,9 +106,13 @@ mod tests {
             assert!(ViewImage::decode(&bytes.slice(..length)).is_err(), "{length}");
         }
         // As the versions before wrote it.
-        for (version, lacks) in
-            [(WITHOUT_CLOCKS, 5), (WITHOUT_DATABASES, 4), (WITHOUT_KINDS, 3), (WITHOUT_SETTINGS, 3)]
-        {
+        for (version, lacks) in [
+            (WITHOUT_CLOCKS, 9),
+            (WITHOUT_DATABASES, 8),
+            (WITHOUT_KINDS, 7),
+            (WITHOUT_SETTINGS, 7),
+            (WITHOUT_ROSTERS, 4),
+        ] {
             let mut older = bytes[..bytes.len() - lacks].to_vec();
             older[0] = version;
             assert_eq!(ViewImage::decode(&older.into()), Ok(image.clone()));

@@ -381,7 +381,8 @@ impl ViewService {
             Plea::HandOver { to } if leads && monitor.is_news(from, moment) => {
                 monitor.handover(now, table, from, (group, view), to)
             }
-            Plea::AddMember { .. } | Plea::HandOver { .. } => None,
+            Plea::RosterReached { number } if leads => monitor.reached(now, table, group, number),
+            Plea::AddMember { .. } | Plea::HandOver { .. } | Plea::RosterReached { .. } => None,
         };
         if let Some(command) = command {
             self.propose(now, command, observer, out);

@@ -320,7 +320,7 @@ fn an_operator_hears_why_something_is_refused() {
     service.operated(at(cluster.now), (NodeId(3), 1), command, &mut (), out);
     cluster.settle();
     cluster.run(200, &[1, 2, 3]);
-    let why = "the node is in a view: drain it first".to_owned();
+    let why = "the node has a copy of a group: drain it first".to_owned();
     assert_eq!(cluster.operated, [(NodeId(3), 1, Err(why))]);
 }
 

@@ -26,6 +26,10 @@ pub fn message(message: &Message) -> String {
         Message::HeartbeatReply { term, beat, .. } => {
             format!("HeartbeatReply of {term}, round {}", beat.round)
         }
+        Message::AskIndex { term, round } => format!("AskIndex of {term}, question {round}"),
+        Message::ReadIndex { term, round, index } => {
+            format!("ReadIndex of {term}, question {round}: {index}")
+        }
         Message::TimeoutNow { term } => format!("TimeoutNow of {term}"),
         Message::Outdated { term } => format!("Outdated: it is {term}"),
         Message::Snapshot { .. } | Message::SnapshotReply { .. } => format!("{message:?}"),

@@ -359,7 +359,9 @@ impl Group {
             Effect::Refused => notes.tell(|| format!("{who} refuses it")),
             Effect::Petition(Petition { plea: Plea::Suspect { .. }, .. }) => {}
             Effect::Persist { .. } => unreachable!("seen to by the node"),
-            Effect::Petition(Petition { plea: Plea::HandOver { .. }, .. })
+            Effect::Petition(Petition {
+                plea: Plea::HandOver { .. } | Plea::RosterReached { .. }, ..
+            })
             | Effect::HandoverFailed { .. }
             | Effect::Diverged { .. }
             | Effect::Damaged

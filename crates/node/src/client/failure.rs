@@ -15,6 +15,7 @@ pub(crate) fn explain(failure: &Reply) -> Cow<'static, str> {
             "UNKNOWN the write was executed, once, but its answer was lost when the primary changed, and was too \
              large to be remembered. Read what it has changed"
         }
+        Reply::NoDatabase => "ERR the selected database was dropped; nothing was executed",
         Reply::Refused => "TRYAGAIN no primary could be reached in time; nothing was executed",
         Reply::Dangerous => {
             "ERR two primaries were lost while this read was under way: it is not taken to a third"

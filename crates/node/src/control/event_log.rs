@@ -81,5 +81,9 @@ pub(crate) fn name(command: &Command) -> &'static str {
         Command::NoteClock { .. } => "note_clock",
         Command::SetParameters { .. } => "set_parameters",
         Command::ChangeUsers { .. } => "change_users",
+        Command::ChangeRoster { .. } => "change_roster",
+        Command::RosterReached { .. } => "roster_reached",
+        Command::DropDatabase { .. } => "drop_database",
+        Command::SetOptions { .. } => "set_options",
     }
 }

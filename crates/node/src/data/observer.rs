@@ -1,11 +1,13 @@
 //! What the replicas of the node tell people.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use onecopy_core::machine::RestoreError;
-use onecopy_core::{EntryId, GroupId, Index, View};
+use onecopy_core::{EntryId, GroupId, Index, Member, View};
 use onecopy_host::optimistic::News;
 use onecopy_host::{Group, GroupObserver};
+use onecopy_raft::Configuration;
 use onecopy_replica::{HandoverError, Standing};
 use tokio::sync::mpsc::UnboundedSender;
 use tracing::{error, info, warn};
@@ -56,6 +58,22 @@ impl<M: onecopy_core::StateMachine> GroupObserver<M> for Telling {
                 group = %group.id(),
                 batches = unknown,
                 "no longer the primary: whoever sent these batches asks the new one what became of them"
+            );
+        }
+    }
+
+    fn configured(&mut self, group: &Group<M>, _: Index, configuration: &Configuration, committed: bool) {
+        if committed {
+            let names = |members: &BTreeSet<Member>| {
+                members.iter().map(|member| member.node.0.to_string()).collect::<Vec<_>>().join(", ")
+            };
+            let Configuration { voters, old_voters, learners } = configuration;
+            info!(
+                group = %group.id(),
+                voters = names(voters),
+                old_voters = names(old_voters),
+                learners = names(learners),
+                "the members of the group have changed"
             );
         }
     }

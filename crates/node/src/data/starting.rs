@@ -111,7 +111,7 @@ impl Plane {
                 continue;
             }
             if self.starting.is_some() && self.threads.owns(*group) && self.data.group(*group).is_none() {
-                let placement = Placement::of(table, *group);
+                let placement = Placement::of(table, *group, Rules::default());
                 self.start_group(*group, placement, empty(*group))
                     .expect("a replica with nothing has made no promise");
             }

@@ -100,7 +100,7 @@ impl Keeper {
         while let Some((job, owner)) = next {
             for write in &job.writes {
                 must_sync |= matches!(write, Write::State(_));
-                compacted |= matches!(write, Write::Compact { .. } | Write::Install { .. });
+                compacted |= matches!(write, Write::Compact { .. } | Write::Install { .. } | Write::Forget);
                 log.append(job.group, write)?;
             }
             let (ticket, jobs) = done.entry(job.group).or_default();

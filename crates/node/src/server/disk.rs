@@ -1,6 +1,6 @@
 //! What a node finds in its data directory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use onecopy_core::{GroupId, NodeId, Recovered, Replicated, Rules, Timestamp};
@@ -84,6 +84,7 @@ impl Disk {
         let raft = recovered.remove(&VIEW_GROUP).unwrap_or_default();
         let (image, base_time) = restore_table(&snapshots, &raft)?;
         let kept = Kept { membership, raft, image, base_time };
+        forget_orphans(&snapshots, &recovered)?;
         // What is left is of data.
         let (mut groups, mut copies) = (BTreeMap::new(), BTreeMap::new());
         for (group, recovered) in recovered {
@@ -104,6 +105,21 @@ impl Disk {
 pub fn begin_new_life(directory: &Path) -> Result<u32, StartError> {
     let random = [rand::random(), rand::random()];
     Ok(DataDirectory::begin_new_life(&RealFileSystem, directory, random)?.node.0)
+}
+
+/// A process that died while it forgot a database that was dropped may have left snapshots of it: the log
+/// knows nothing of their group.
+fn forget_orphans(
+    snapshots: &Snapshots<RealFileSystem>,
+    recovered: &BTreeMap<GroupId, Recovered>,
+) -> Result<(), StartError> {
+    let of = snapshots.list()?.into_iter().map(|name| name.group).filter(is_of_data);
+    let orphans: BTreeSet<GroupId> = of.filter(|group| !recovered.contains_key(group)).collect();
+    for group in orphans {
+        info!(%group, "the log knows nothing of this group: its snapshots are removed");
+        snapshots.remove_group(group)?;
+    }
+    Ok(())
 }
 
 /// What tells one run of the machine from the next.

@@ -11,7 +11,7 @@ use crate::status::report::GroupReport;
 use crate::status::{Report, ids, of_cluster};
 use crate::table::{aligned, row};
 
-/// Create databases, list them, and change how many copies they have.
+/// Create databases, list them, change how many copies they have and where, and drop them.
 ///
 /// A database has a name, numbers by which clients select it (`SELECT 16`), and copies on nodes of its own
 /// choice. main is there from the beginning, with the numbers 0 to 15. The exit code is 0 if it was done, 1
@@ -20,7 +20,8 @@ use crate::table::{aligned, row};
 #[command(after_help = "Examples:\n  onecopy database create carts --numbers 16\n  \
     onecopy database create stock --numbers 17-20 --copies 3\n  \
     onecopy database create locks --numbers 21 --replication raft --copies 3\n  onecopy database list\n  \
-    onecopy database show carts\n  onecopy database set carts --copies 3")]
+    onecopy database show carts\n  onecopy database set carts --copies 3\n  onecopy database move carts --nodes 1,2,4\n  \
+    onecopy database drop carts carts")]
 pub struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -58,13 +59,45 @@ enum Command {
         #[command(flatten)]
         asking: Asking,
     },
+    /// Drop a database, with all its data, for good. Say its name twice.
+    Drop {
+        /// Its name.
+        name: String,
+        /// Its name again: whoever has mistyped one drops nothing.
+        again: String,
+        #[command(flatten)]
+        asking: Asking,
+    },
+    /// Have the copies of a database on these nodes, while clients are served.
+    ///
+    /// They stay there, until the database is moved again: if one of the nodes fails, its copy is made anew on
+    /// another one of them, if there is one without a copy.
+    Move {
+        /// Its name.
+        name: String,
+        /// The nodes: at least as many as it has copies.
+        #[arg(long, value_name = "N,N,…", value_delimiter = ',', required_unless_present = "anywhere")]
+        nodes: Vec<u32>,
+        /// Wherever there is room, as in the beginning.
+        #[arg(long, conflicts_with = "nodes")]
+        anywhere: bool,
+        #[command(flatten)]
+        asking: Asking,
+    },
     /// Change a database while clients are served.
     Set {
         /// Its name.
         name: String,
         /// How many copies it has from now on: nodes are recruited or dropped.
+        #[arg(long, value_name = "N", required_unless_present_any = ["min_copies", "reads"])]
+        copies: Option<u32>,
+        /// Refuse writes while it has fewer copies than this, whatever the settings of the nodes say.
         #[arg(long, value_name = "N")]
-        copies: u32,
+        min_copies: Option<u32>,
+        /// Have each read confirmed by the other copies (confirm), whatever leases there are; or read as the
+        /// settings of the nodes say (lease).
+        #[arg(long, value_name = "lease|confirm")]
+        reads: Option<String>,
         #[command(flatten)]
         asking: Asking,
     },
@@ -140,8 +173,22 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<u8> {
                 copies: *copies,
             })
         }
-        Command::Set { name, copies, asking } => {
-            asking.operate(Operation::SetDatabase { name: name.clone(), copies: *copies })
+        Command::Set { name, copies, min_copies, reads, asking } => asking.operate(Operation::SetDatabase {
+            name: name.clone(),
+            copies: *copies,
+            min_copies: *min_copies,
+            reads: reads.clone(),
+            nodes: None,
+        }),
+        Command::Move { name, nodes, anywhere, asking } => asking.operate(Operation::SetDatabase {
+            name: name.clone(),
+            copies: None,
+            min_copies: None,
+            reads: None,
+            nodes: Some(if *anywhere { Vec::new() } else { nodes.clone() }),
+        }),
+        Command::Drop { name, again, asking } => {
+            asking.operate(Operation::DropDatabase { name: name.clone(), again: again.clone() })
         }
         Command::List { asking } => {
             let databases = listed(asking)?;

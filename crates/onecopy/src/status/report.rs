@@ -156,12 +156,14 @@ impl GroupReport {
     }
 }
 
-/// The groups, each in the newest view that somebody knows: nodes that were cut off know older ones.
+/// The groups, each in the newest view that somebody knows: nodes that were cut off know older ones. Of a Raft
+/// group whose members change under one leader, the leader knows them best.
 fn groups(statuses: &[&NodeStatus]) -> Vec<GroupReport> {
     let mut newest: BTreeMap<u32, &KnownGroup> = BTreeMap::new();
-    for group in statuses.iter().flat_map(|status| &status.groups) {
+    let told = statuses.iter().flat_map(|status| status.groups.iter().map(|group| (status.node, group)));
+    for (by, group) in told {
         let known = newest.entry(group.group).or_insert(group);
-        if known.view < group.view {
+        if known.view < group.view || known.view == group.view && by == group.primary {
             *known = group;
         }
     }

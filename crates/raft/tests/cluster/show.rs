@@ -63,6 +63,8 @@ pub fn message(message: &Message) -> String {
         Message::SnapshotReply { term, snapshot, wanted } => {
             format!("{term} snapshot {snapshot} wanted={wanted}")
         }
+        Message::AskIndex { term, round } => format!("{term} what must reads see? question {round}"),
+        Message::ReadIndex { term, round, index } => format!("{term} question {round}: {index}"),
         Message::TimeoutNow { term } => format!("{term} campaign now"),
         Message::Outdated { term } => format!("{term} outdated"),
     }
@@ -74,6 +76,7 @@ fn yes(granted: bool) -> &'static str {
 
 fn write(write: &Write) -> String {
     match write {
+        Write::Forget => "forgets everything".to_owned(),
         Write::State(bytes) => {
             let term = u64::from_le_bytes(bytes[1..9].try_into().expect("eight bytes"));
             let vote = u32::from_le_bytes(bytes[10..14].try_into().expect("four bytes"));

@@ -51,6 +51,7 @@ pub fn message(message: &Message) -> String {
 
 fn write(write: &Write) -> String {
     match write {
+        Write::Forget => "forgets everything".to_owned(),
         Write::State(_) => "promise".to_owned(),
         Write::Append { entries, commit } => format!("append {} commit={commit}", names(entries)),
         Write::Cut { from } => format!("cut from {from}"),
@@ -131,5 +132,6 @@ fn plead(view: ViewNumber, plea: &Plea) -> String {
         Plea::Suspect { node, grounds } => format!("suspects {node} in {view}: it {grounds}"),
         Plea::AddMember { learner } => format!("certifies {learner:?} in {view}"),
         Plea::HandOver { to } => format!("asks to be succeeded by {to} after {view}"),
+        Plea::RosterReached { number } => format!("has reached roster {number}"),
     }
 }

@@ -3,7 +3,7 @@
 //! "Defining Liveness", 1985; what is owed is what `docs/guarantees.md` promises while a majority of the view
 //! nodes and one member live.)
 
-use onecopy_core::{GroupId, Member, View};
+use onecopy_core::{GroupId, Member};
 use onecopy_raft::Role;
 use onecopy_views::Table;
 
@@ -30,17 +30,9 @@ pub fn is_owed(env: &Env, nodes: &[Node]) -> bool {
     };
     let survives = |group: &GroupChecks| match &group.raft {
         None => group.views.newest().is_none_or(alive),
-        Some(_) => group.views.newest().is_none_or(|founding| has_majority(founding, nodes.iter())),
+        Some(raft) => raft.members.survive(|member| nodes.iter().any(|node| lives(node, member))),
     };
-    is_led && env.checks.groups.values().all(survives)
-}
-
-/// Whether these nodes have the data of more than half of those who founded a Raft group.
-pub fn has_majority<'a>(founding: &View, nodes: impl Iterator<Item = &'a Node> + Clone) -> bool {
-    let lives = |member: &&Member| {
-        nodes.clone().any(|node| (node.id, node.incarnation) == (member.node, member.incarnation))
-    };
-    founding.members.iter().filter(lives).count() * 2 > founding.members.len()
+    is_led && env.checks.groups.values().filter(|group| !group.is_gone).all(survives)
 }
 
 /// What is still missing; `None` if the cluster is as good as new.
@@ -66,12 +58,28 @@ pub fn missing(env: &Env, nodes: &[Node], clients: &[Client], was_drained: bool)
 }
 
 /// Whether this life of a node's data is that of today.
-fn lives(nodes: &[Node], member: Member) -> bool {
-    nodes.iter().any(|node| (node.id, node.incarnation) == (member.node, member.incarnation))
+#[must_use]
+pub fn lives(node: &Node, member: Member) -> bool {
+    (node.id, node.incarnation) == (member.node, member.incarnation)
+}
+
+/// Who still has something of a database that was dropped.
+fn left_of(group: GroupId, nodes: &[Node]) -> Option<String> {
+    let holds = |node: &&Node| {
+        let process = node.process.as_ref();
+        process.is_some_and(|process| process.group(group).is_some()) || node.disk.has_something_of(group)
+    };
+    nodes
+        .iter()
+        .find(holds)
+        .map(|node| format!("{} still has something of {group}, which was dropped", node.id))
 }
 
 /// What a group still lacks.
 fn missing_of(group: GroupId, checks: &GroupChecks, env: &Env, nodes: &[Node]) -> Option<String> {
+    if checks.is_gone {
+        return left_of(group, nodes);
+    }
     let Some(view) = &checks.view(group, nodes) else { return Some(format!("{group} has no view")) };
     if checks.served < 1 {
         return Some(format!("nobody is served by {group}"));
@@ -88,9 +96,25 @@ fn missing_of(group: GroupId, checks: &GroupChecks, env: &Env, nodes: &[Node]) -
     if !view.learners.is_empty() {
         return Some(format!("{group}: {view} has learners"));
     }
+    if let Some(raft) = checks.raft.as_ref().filter(|raft| !raft.roster.reached) {
+        return Some(format!("{group} is still changing: {:?}", raft.roster));
+    }
+    let tables = nodes.iter().filter_map(|node| node.process.as_ref()?.view_table());
+    let places = tables.max_by_key(|table| table.version()).map(|table| table.options(group).nodes);
+    let is_elsewhere = |member: &&Member| {
+        places.as_ref().is_some_and(|nodes| !nodes.is_empty() && !nodes.contains(&member.node))
+    };
+    if let Some(member) = view.members.iter().find(is_elsewhere) {
+        return Some(format!(
+            "{group}: {member:?} is not where the operator wants the copies, on {places:?}"
+        ));
+    }
+    let is_over = |member: &&Member| !nodes.iter().any(|node| lives(node, **member));
+    if let Some(dead) = view.members.iter().find(is_over) {
+        return Some(format!("{group}: {dead:?} has lost its data and is not replaced"));
+    }
     let mut scars = Vec::new();
-    let has_data = |member: &&Member| checks.raft.is_none() || lives(nodes, **member);
-    for member in view.members.iter().filter(has_data) {
+    for member in &view.members {
         let process = nodes.iter().find(|node| node.id == member.node).and_then(|node| node.process.as_ref());
         let replica = process.and_then(|process| process.group(group));
         let Some(group) = replica.filter(|group| group.replica().view() == Some(view)) else {
@@ -119,10 +143,11 @@ pub fn settled(env: &mut Env, nodes: &[Node], views: u64, is_last_look: bool) ->
         violated(CHECKER, format!("a view was changed, although nothing was wrong: {views:?}"));
     }
     let (time, is_misled, keys) = (env.time, env.checks.clocks.is_off, env.profile.workload.keys);
-    for (group, checks) in env.checks.groups.iter_mut().filter(|(_, checks)| !checks.is_settled) {
+    let groups = env.checks.groups.iter_mut();
+    for (group, checks) in groups.filter(|(_, checks)| !checks.is_settled && !checks.is_gone) {
         checks.is_settled = settled_of(*group, checks, nodes, (time, is_misled, keys), is_last_look);
     }
-    if !env.checks.groups.values().all(|checks| checks.is_settled) {
+    if !env.checks.groups.values().all(|checks| checks.is_settled || checks.is_gone) {
         return false;
     }
     if let Some(merged) = &env.checks.merged {
@@ -165,9 +190,6 @@ fn settled_of(
     let Some(view) = checks.view(group, nodes) else { return true };
     let committed = checks.ledger.len();
     for member in &view.members {
-        if checks.raft.is_some() && !lives(nodes, *member) {
-            continue;
-        }
         let Some(node) = nodes.iter().find(|node| node.id == member.node) else { continue };
         let Some(process) = &node.process else { continue };
         let Some(group) = process.group(group) else { continue };

@@ -1,12 +1,14 @@
-//! Who belongs to the view service's Raft group: one configuration is committed at one index (state machine
+//! Who belongs to a Raft group, that of the view service or one of data: one configuration is committed at one index (state machine
 //! safety, for the entries that no state machine sees), all who have executed the same entries go by the same
 //! one, also if some of them got it in a snapshot, a snapshot carries none that came after it, and at last
-//! nobody is a member in a life that is over.
+//! nobody is a member in a life that is over. A group of data goes where the view service says: whatever that
+//! takes for reached was committed.
 
 use std::collections::BTreeMap;
 
 use onecopy_core::{Index, Member};
 use onecopy_raft::{Configuration, Raft};
+use onecopy_views::Roster;
 
 use crate::node::Node;
 use crate::trace::violated;
@@ -99,6 +101,14 @@ impl Members {
         self.last().1
     }
 
+    /// The view service says that the group is to go there, or has gone there.
+    pub fn goes_to(&self, roster: &Roster) {
+        let wanted = Configuration::of(roster.members.iter().copied());
+        if roster.reached && !self.committed.values().any(|committed| *committed == wanted) {
+            violated(CHECKER, format!("{roster:?} passes for reached, and was never committed"));
+        }
+    }
+
     /// Whether those who live are a majority of everybody who may be needed.
     #[must_use]
     pub fn survive(&self, lives: impl Fn(Member) -> bool) -> bool {
@@ -170,6 +180,21 @@ mod tests {
         members.goes_by(Index(7), &of(&[1, 2]));
         members.goes_by(Index(7), &Configuration::default());
         assert_eq!(caught(|| members.goes_by(Index(7), &of(&[1, 2, 3]))), Some(CHECKER));
+    }
+
+    #[test]
+    fn a_roster_that_nobody_has_committed_is_caught() {
+        let mut members = Members::default();
+        members.founded(of(&[1, 2, 3]));
+        let roster = |reached| {
+            let members = of(&[1, 2, 4]).voters.into_iter().collect();
+            Roster { number: 1, members, leaving: Vec::new(), reached }
+        };
+        members.configured(Index(5), &of(&[1, 2, 4]), false);
+        assert_eq!(caught(|| members.goes_to(&roster(false))), None);
+        assert_eq!(caught(|| members.goes_to(&roster(true))), Some(CHECKER));
+        members.configured(Index(5), &of(&[1, 2, 4]), true);
+        assert_eq!(caught(|| members.goes_to(&roster(true))), None);
     }
 
     #[test]

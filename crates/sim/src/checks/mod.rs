@@ -107,7 +107,7 @@ use onecopy_core::{Entry, EntryId, GroupId, Index, NodeId, StateMachine, View, V
 use onecopy_host::Replication;
 use onecopy_raft::Configuration;
 use onecopy_replica::Standing;
-use onecopy_views::MAIN;
+use onecopy_views::{MAIN, Roster, Table};
 
 use crate::client::{OpId, Reply};
 use crate::node::Node;
@@ -141,6 +141,8 @@ pub struct GroupChecks {
     pub served: u64,
     /// How many entries and views there were at the last look.
     pub seen: (u64, u64),
+    /// Its database was dropped.
+    pub is_gone: bool,
     /// Whether its copies have been seen to be equal, now that nothing is asked for any more.
     pub is_settled: bool,
 }
@@ -152,6 +154,23 @@ pub struct RaftGroup {
     pub reigns: raft::RaftChecks,
     /// The logs.
     pub logs: logs::Logs,
+    /// Who belongs to it.
+    pub members: members::Members,
+    /// Where its copies are to be, as the newest view table says.
+    pub roster: Roster,
+}
+
+impl RaftGroup {
+    /// A view node has executed a command.
+    fn learnt(&mut self, founders: &View, roster: Roster) {
+        if self.members.committed().is_none() {
+            self.members.founded(Configuration::of(founders.members.iter().copied()));
+        }
+        if (roster.number, roster.reached) > (self.roster.number, self.roster.reached) {
+            self.members.goes_to(&roster);
+            self.roster = roster;
+        }
+    }
 }
 
 impl GroupChecks {
@@ -170,7 +189,18 @@ impl GroupChecks {
             raft: is_raft.then(RaftGroup::default),
             served: 0,
             seen: (0, 0),
+            is_gone: false,
             is_settled: false,
+        }
+    }
+
+    /// A view node has executed a command.
+    pub fn learnt(&mut self, group: GroupId, table: &Table) {
+        self.views.learnt(table);
+        self.is_gone |= group <= table.last_group() && !table.groups().contains_key(&group);
+        let known = table.groups().get(&group).zip(table.roster(group));
+        if let (Some(raft), Some((known, roster))) = (&mut self.raft, known) {
+            raft.learnt(&known.view, roster);
         }
     }
 
@@ -269,10 +299,18 @@ impl Checks {
         self.groups.get_mut(&group).unwrap_or_else(|| panic!("there is no {group}"))
     }
 
-    /// How often views were changed, of all groups.
+    /// Whether a database was dropped: nobody need hold anything of it any more.
+    #[must_use]
+    pub fn is_gone(&self, group: GroupId) -> bool {
+        self.groups.get(&group).is_some_and(|group| group.is_gone)
+    }
+
+    /// How often views and rosters were changed, of all groups.
     #[must_use]
     pub fn view_changes(&self) -> u64 {
-        self.groups.values().map(|group| group.views.changes()).sum()
+        let rosters = self.groups.values().filter_map(|group| group.raft.as_ref());
+        let rosters: u64 = rosters.map(|raft| raft.roster.number).sum();
+        self.groups.values().map(|group| group.views.changes()).sum::<u64>() + rosters
     }
 
     /// A process has died: what it did last needs no look any more.

@@ -27,6 +27,8 @@ enum Wish {
     Joins(Member),
     /// That this member becomes the primary.
     Leads(NodeId),
+    /// That this roster is reached.
+    Reached(u64),
 }
 
 impl Petitions {
@@ -36,6 +38,12 @@ impl Petitions {
             Plea::Suspect { node, .. } => Wish::Leaves(node),
             Plea::AddMember { learner } => Wish::Joins(learner),
             Plea::HandOver { to } => Wish::Leads(to),
+            // Of whichever reign: what is committed stays so.
+            Plea::RosterReached { number } => {
+                let wish = Wish::Reached(number);
+                self.asked.insert((petition.group, ViewNumber(0), wish), (from, moment));
+                return;
+            }
         };
         self.asked.insert((petition.group, petition.view, wish), (from, moment));
     }
@@ -54,6 +62,7 @@ impl Petitions {
             Command::PromoteMember { group, expected, dropped, reason: Reason::Suspected, .. } => {
                 (group, expected, dropped.iter().copied().map(Wish::Leaves).collect())
             }
+            Command::RosterReached { group, number } => (group, &ViewNumber(0), vec![Wish::Reached(*number)]),
             _ => return,
         };
         let asked = |wish: &Wish| self.asked.get(&(*group, *view, *wish));

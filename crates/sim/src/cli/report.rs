@@ -93,12 +93,13 @@ pub(super) fn close(total: &Stats, violations: u64, started: Instant, out: &mut 
     )?;
     writeln!(
         out,
-        "  {} databases; {} views, {} elections, {} more in databases, {} snapshots taken, {} installed, {} of the view table installed, {} tails cut, \
+        "  {} databases; {} views, {} elections, {} more in databases whose copies moved {} times, {} snapshots taken, {} installed, {} of the view table installed, {} tails cut, \
          {} turns that ended in the middle of a command, {} with a quiescent group",
         total.groups,
         total.views,
         total.elections,
         total.reigns,
+        total.moves,
         total.snapshots[0],
         total.snapshots[1],
         total.snapshots[2],

@@ -201,6 +201,10 @@ impl Disk {
                 log.base = snapshot;
                 log.commit = snapshot.index;
             }
+            Write::Forget => {
+                self.groups.remove(&group);
+                self.promised.remove(&group);
+            }
         }
     }
 
@@ -284,6 +288,18 @@ impl Disk {
     /// Removes all snapshots of a group that are older than this one.
     pub fn remove_older_images(&mut self, group: GroupId, than: EntryId) {
         self.images.retain(|(of, id), _| *of != group || id.index >= than.index);
+        self.forget_rot();
+    }
+
+    /// Whether there is anything of a group.
+    #[must_use]
+    pub fn has_something_of(&self, group: GroupId) -> bool {
+        self.groups.contains_key(&group) || self.images.keys().any(|(of, _)| *of == group)
+    }
+
+    /// Removes the images of a group.
+    pub fn remove_images(&mut self, group: GroupId) {
+        self.images.retain(|(of, _), _| *of != group);
         self.forget_rot();
     }
 }

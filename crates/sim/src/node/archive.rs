@@ -51,6 +51,11 @@ impl Archive {
                 disk.remove_older_images(group, id);
                 None
             }
+            ArchiveJob::Forget { group } => {
+                self.writing.retain(|name, _| name.group != group);
+                disk.remove_images(group);
+                None
+            }
         }
     }
 }

@@ -311,7 +311,7 @@ impl Process {
                         if data.group(*group).is_none() {
                             start_group(
                                 &node.disk,
-                                (*group, Placement::of(&table, *group)),
+                                (*group, Placement::of(&table, *group, watch.env.rules)),
                                 (self.me, self.boot),
                                 (now, &mut *watch.env),
                                 data,
@@ -653,7 +653,9 @@ fn understand(reply: Reply) -> client::Reply {
         Reply::Done { reply, as_of } => client::Reply::Done(reply, as_of),
         // Whether it was executed once, the ledger knows.
         Reply::Unknown | Reply::Forgotten => client::Reply::Unknown,
-        Reply::Refused | Reply::Dangerous | Reply::TooFewCopies { .. } => client::Reply::Refused,
+        Reply::Refused | Reply::NoDatabase | Reply::Dangerous | Reply::TooFewCopies { .. } => {
+            client::Reply::Refused
+        }
         Reply::Broken => violated("core", "the response of the primary does not fit the request".to_owned()),
     }
 }

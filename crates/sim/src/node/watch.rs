@@ -56,6 +56,14 @@ impl GroupObserver<Machine> for GroupWatch<'_> {
         }
     }
 
+    fn configured(&mut self, group: &Group<Machine>, at: Index, of: &Configuration, committed: bool) {
+        let is = if committed { "committed" } else { "appended" };
+        self.env.note(self.me.node, || format!("members of {}at {at}, {is}: {of:?}", named(group)));
+        if let Some(raft) = &mut self.env.checks.group(group.id()).raft {
+            raft.members.configured(at, of, committed);
+        }
+    }
+
     fn diverged(&mut self, group: &Group<Machine>, after: Index, _: u64, _: u64) {
         self.env.stats.diverged += 1;
         self.env.note(self.me.node, || format!("has diverged after {after}"));
@@ -89,7 +97,11 @@ impl GroupObserver<Machine> for GroupWatch<'_> {
     }
 
     fn snapshot_begun(&mut self, group: &Group<Machine>, at: EntryId) {
-        self.env.checks.group(group.id()).images.begun(self.me.node, at, machine(group));
+        let checks = self.env.checks.group(group.id());
+        checks.images.begun(self.me.node, at, machine(group));
+        if let (Some(raft), Some(of)) = (group.replica().raft(), &mut checks.raft) {
+            of.members.imaged(at.index, raft.configuration_at(at.index));
+        }
         self.env.stats.snapshots[0] += 1;
         self.env.note(self.me.node, || format!("takes a snapshot at {at}"));
     }
@@ -209,7 +221,7 @@ impl ViewObserver for ViewWatch<'_> {
         self.env.checks.raft.applied(entry, table.version(), term);
         self.env.checks.informed.executed(self.me, entry.id.epoch);
         self.env.checks.lives.learnt(table);
-        self.env.checks.groups.values_mut().for_each(|group| group.views.learnt(table));
+        self.env.checks.groups.iter_mut().for_each(|(id, group)| group.learnt(*id, table));
     }
 
     fn installed(&mut self, at: EntryId, table: &Table) {

@@ -36,10 +36,7 @@ impl World {
     /// Otherwise the operator thinks better of it.
     pub(crate) fn retire(&mut self, node: NodeId) {
         let is_empty = self.newest_table().is_some_and(|table| {
-            let mut replicas = table.groups().values().flat_map(|group| group.view.replicas());
-            table.drained().contains(&node)
-                && replicas.all(|replica| replica.node != node)
-                && !table.view_nodes().contains(&node)
+            table.drained().contains(&node) && !table.is_used(node) && !table.view_nodes().contains(&node)
         });
         let away = self.env.dice.between(10 * MS, 3 * SECOND);
         if !is_empty || !self.crash(node, away) {

@@ -10,6 +10,7 @@ mod monitor;
 mod operations;
 mod properties;
 mod recruit;
+mod rosters;
 mod slow;
 mod table;
 mod view_nodes;

@@ -25,7 +25,7 @@ fn command() -> impl Strategy<Value = (Command, u64)> {
     let kind = (group, node(), replica(), boot(), prop::collection::vec(node(), 0..3));
     let creation = (0..4_u32, prop::collection::vec(replica(), 0..4));
     let late = prop_oneof![5 => Just(0), 1 => Just(1), 1 => Just(u64::MAX)];
-    let command = (0..13_u8, kind, creation).prop_map(
+    let command = (0..15_u8, kind, creation).prop_map(
         |(which, (group, node, learner, boot, dropped), (copies, members))| {
             let (expected, reason) = (ViewNumber(0), Reason::Silent);
             match which {
@@ -44,6 +44,8 @@ fn command() -> impl Strategy<Value = (Command, u64)> {
                     expected: 0,
                     changes: [(vec![copies as u8], (copies % 2 == 0).then(|| vec![node.0 as u8]))].into(),
                 },
+                12 => Command::ChangeRoster { group, expected: 0, members },
+                13 => Command::RosterReached { group, number: copies.into() },
                 _ => {
                     Command::RegisterNode { node, registration: Registration { boot, ..registration(node) } }
                 }
@@ -74,6 +76,10 @@ fn expect(mut command: Command, late: u64, table: &Table) -> Command {
         | Command::SetDrained { .. }
         | Command::SetViewNodes { .. }
         | Command::ForgetNode { .. }
+        | Command::ChangeRoster { .. }
+        | Command::RosterReached { .. }
+        | Command::DropDatabase { .. }
+        | Command::SetOptions { .. }
         | Command::NoteClock { .. } => {}
     }
     command

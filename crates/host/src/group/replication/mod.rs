@@ -4,7 +4,7 @@
 //! | | what it is | who decides who leads |
 //! | --- | --- | --- |
 //! | [`primary_backup`] | [`onecopy_replica`] | the view service |
-//! | [`raft`] | [`onecopy_raft`] | the copies themselves |
+//! | [`raft`] | [`onecopy_raft`] | the copies themselves; where they are to be, the view service ([`roster`]) |
 //!
 //! # The seam
 //!
@@ -20,16 +20,17 @@
 mod primary_backup;
 mod raft;
 mod raft_record;
+mod roster;
 
 use bytes::Bytes;
 use onecopy_core::{
-    EntryId, GroupId, Index, Instant, Log, Member, NodeId, Protocol, StateMachine, Timestamp, View,
-    ViewNumber,
+    EntryId, GroupId, Index, Instant, Log, Member, NodeId, Petition, Plea, Protocol, Rule, Rules,
+    StateMachine, Timestamp, View, ViewNumber,
 };
 use onecopy_raft::{Configuration, CorruptState, Raft};
 use onecopy_replica::{CorruptPromise, Input, Refusal, Replica, Standing, Status, Still};
 
-use onecopy_views::{Kind, Table};
+use onecopy_views::{Roster, Table};
 
 use super::{Group, GroupEffect, GroupObserver, GroupSettings, Recovered};
 use crate::disk::Out;
@@ -53,11 +54,15 @@ pub enum Placement {
 }
 
 impl Placement {
-    /// What the table says of a group.
+    /// What the table says of a group. Whom a later roster names has founded nothing: it would count votes
+    /// of others who know of nothing either (rule `LearnBeforeVoting`).
     #[must_use]
-    pub fn of(table: &Table, group: GroupId) -> Self {
-        match (table.kind(group), table.groups().get(&group)) {
-            (Kind::Raft, Some(known)) => Self::Raft { founders: known.view.members.clone() },
+    pub fn of(table: &Table, group: GroupId, rules: Rules) -> Self {
+        match (table.roster(group), table.groups().get(&group)) {
+            (Some(roster), _) if !rules.hold(Rule::LearnBeforeVoting) => {
+                Self::Raft { founders: roster.members }
+            }
+            (Some(_), Some(known)) => Self::Raft { founders: known.view.members.clone() },
             _ => Self::PrimaryBackup,
         }
     }
@@ -173,6 +178,14 @@ impl Replication {
         }
     }
 
+    /// Whether each read is confirmed by the others, whatever leases there are.
+    pub(super) fn confirm_all_reads(&mut self, all: bool) {
+        match self {
+            R::PrimaryBackup(copy) => copy.replica.confirm_all_reads(all),
+            R::Raft(copy) => copy.confirm_all_reads(all),
+        }
+    }
+
     /// See [`Replica::hold_back`].
     pub(super) fn hold_back(&mut self, is_full: bool) {
         match self {
@@ -259,7 +272,7 @@ impl Replication {
     pub fn deadline(&self) -> Option<Instant> {
         match self {
             R::PrimaryBackup(copy) => copy.replica.deadline(),
-            R::Raft(copy) => copy.raft().deadline(),
+            R::Raft(copy) => [copy.raft().deadline(), copy.moves_at()].into_iter().flatten().min(),
         }
     }
 
@@ -287,10 +300,14 @@ impl Replication {
         self.raft().map(|raft| raft.configuration_at(index))
     }
 
-    /// Whether this copy answers reads although it does not lead. In a Raft group the leader alone does.
+    /// Whether this copy answers reads although it does not lead: under a lease (rule L5); in a Raft group
+    /// once the leader has said how much they must see (rule `FollowersAsk`).
     #[must_use]
     pub fn reads_as_backup(&self, now: Instant) -> bool {
-        self.primary_backup().is_some_and(|replica| replica.reads_as_backup(now))
+        match self {
+            R::PrimaryBackup(copy) => copy.replica.reads_as_backup(now),
+            R::Raft(copy) => copy.raft().reads_as_follower(now),
+        }
     }
 
     // ---- shared heartbeats, which Raft groups do without --------------------------------------------------
@@ -320,6 +337,30 @@ impl Replication {
 }
 
 impl<M: StateMachine> Group<M> {
+    /// The view service says where the copies of a Raft group are to be. Returns whether that is news.
+    pub fn learn_roster(&mut self, now: Instant, roster: Roster) -> bool {
+        match &mut self.replication {
+            R::Raft(copy) => copy.learn_roster(now, roster),
+            R::PrimaryBackup(_) => false,
+        }
+    }
+
+    /// Whoever leads a Raft group brings it to where the view service wants it.
+    pub(super) fn go_on_moving(
+        &mut self,
+        now: Instant,
+        observer: &mut impl GroupObserver<M>,
+        out: &mut Out<GroupEffect>,
+    ) {
+        let R::Raft(copy) = &mut self.replication else { return };
+        if let Some(number) = copy.go_on_moving(now) {
+            let (group, view) = (self.id, self.replication.view_number());
+            let plea = Plea::RosterReached { number };
+            out.effects.push(GroupEffect::Petition(Petition { group, view, plea }));
+        }
+        self.carry_out(now, observer, out);
+    }
+
     /// Carries out what the replication wants.
     pub(super) fn carry_out_once(
         &mut self,

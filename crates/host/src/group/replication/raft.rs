@@ -5,6 +5,7 @@
 //! another member, without a vote.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use onecopy_core::{
     BootNumber, EntryId, Incarnation, Index, Instant, Member, NodeId, Protocol, Recovered, StateMachine,
@@ -13,6 +14,7 @@ use onecopy_core::{
 use onecopy_raft::TransferRefusal;
 use onecopy_raft::{Base, ClockDrift, Config, Configuration, Effect, Input, Message, Raft, Role};
 use onecopy_replica::{HandoverError, Refusal, Standing, Status};
+use onecopy_views::Roster;
 
 use super::{Corrupt, Placement, raft_record};
 use crate::disk::{ArchiveJob, Out};
@@ -50,6 +52,10 @@ pub struct RaftCopy {
     snapshot_bytes: u64,
     /// What is being written, and since when.
     writing: VecDeque<(Ticket, Instant)>,
+    /// Where the copies are to be, once the view service has said so; and when a leader next looks.
+    pub(super) roster: Option<Roster>,
+    pub(super) next_move: Instant,
+    pub(super) election_timeout: Duration,
     /// Empty between steps; kept for its memory.
     pub(super) effects: Vec<Effect>,
 }
@@ -97,6 +103,9 @@ impl RaftCopy {
             came_with: None,
             snapshot_bytes: base.bytes,
             writing: VecDeque::new(),
+            roster: None,
+            next_move: now,
+            election_timeout: settings.election_timeout,
             effects,
         })
     }
@@ -111,6 +120,10 @@ impl RaftCopy {
 
     pub(super) fn snapshot_bytes(&self) -> u64 {
         self.snapshot_bytes
+    }
+
+    pub(super) fn confirm_all_reads(&mut self, all: bool) {
+        self.raft.confirm_all_reads(all);
     }
 
     pub(super) fn hold_back(&mut self, is_full: bool) {
@@ -186,7 +199,7 @@ impl RaftCopy {
         }
     }
 
-    fn step_raft(&mut self, now: Instant, input: Input) {
+    pub(super) fn step_raft(&mut self, now: Instant, input: Input) {
         let before = self.effects.len();
         self.raft.step(now, input, &mut self.effects);
         self.raft.check_invariants();
@@ -364,10 +377,12 @@ impl<M: StateMachine> Group<M> {
                 let time = self.snapshots.time_of_received().unwrap_or_default();
                 self.finish_receiving(snapshot, time, out);
             }
-            // Nobody changes who belongs to a group of data yet.
-            Effect::ChangeBegun { .. }
-            | Effect::ChangeRefused { .. }
-            | Effect::ConfigurationChanged { .. } => {}
+            Effect::ConfigurationChanged { index, configuration, committed } => {
+                observer.configured(self, index, &configuration, committed);
+                self.configuration_changed(out);
+            }
+            // What has begun shows in the configuration; what was refused is tried again.
+            Effect::ChangeBegun { .. } | Effect::ChangeRefused { .. } => {}
         }
     }
 
@@ -376,6 +391,16 @@ impl<M: StateMachine> Group<M> {
             super::Replication::Raft(copy) => copy,
             super::Replication::PrimaryBackup(_) => unreachable!("only a copy of a Raft group wants this"),
         }
+    }
+
+    /// Others belong to the group from now on, under whoever leads it.
+    fn configuration_changed(&mut self, out: &mut Out<GroupEffect>) {
+        let group = self.id;
+        let copy = self.raft_copy();
+        copy.next_move = Instant::ZERO;
+        let leader = copy.raft.leader();
+        let news = leader.and_then(|leader| copy.learn_leader(leader, copy.raft.term()));
+        out.effects.extend(news.map(|view| GroupEffect::Learnt { group, view }));
     }
 
     fn with_founders(&mut self, write: Write) -> Write {

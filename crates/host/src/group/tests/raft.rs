@@ -2,6 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use onecopy_core::{Petition, Plea};
+use onecopy_views::Roster;
+
 use super::*;
 use crate::message::{GroupMessage, Letter};
 
@@ -14,6 +17,8 @@ struct Cluster {
     copies: Vec<(Group<Memory>, Out<GroupEffect>)>,
     /// Nothing gets to these, or comes from them.
     cut: BTreeSet<u32>,
+    /// The rosters that leaders say are reached.
+    told: Vec<u64>,
 }
 
 fn settings(node: u32, founders: &[u32], log_bytes_max: usize) -> GroupSettings {
@@ -46,7 +51,7 @@ fn start(settings: GroupSettings) -> (Group<Memory>, Out<GroupEffect>) {
 impl Cluster {
     fn new(log_bytes_max: usize) -> Self {
         let copies = (1..=NODES).map(|node| start(settings(node, &[1, 2, 3], log_bytes_max))).collect();
-        Self { now: NOW, copies, cut: BTreeSet::new() }
+        Self { now: NOW, copies, cut: BTreeSet::new(), told: Vec::new() }
     }
 
     fn group(&mut self, node: u32) -> &mut Group<Memory> {
@@ -90,7 +95,9 @@ impl Cluster {
                         };
                         ArchiveEvent::Read { group: GROUP, to, id, chunk: Some(chunk) }
                     }
-                    ArchiveJob::ReadEntries { .. } | ArchiveJob::Keep { .. } => continue,
+                    ArchiveJob::ReadEntries { .. } | ArchiveJob::Keep { .. } | ArchiveJob::Forget { .. } => {
+                        continue;
+                    }
                 };
                 group.archived(now, event, &mut (), out);
             }
@@ -103,6 +110,9 @@ impl Cluster {
                 }
                 GroupEffect::Answer { origin: Origin::Local { sequence }, outcome, .. } => {
                     answers.push((node, sequence, outcome));
+                }
+                GroupEffect::Petition(Petition { plea: Plea::RosterReached { number }, .. }) => {
+                    self.told.push(number);
                 }
                 _ => {}
             }
@@ -257,4 +267,91 @@ fn a_node_that_founded_nothing_waits_to_be_told() {
     }
     assert_eq!((group.replica().standing(), group.replica().view()), (Standing::Outside, None));
     assert!(out.effects.is_empty() && out.writes.is_empty());
+}
+
+impl Cluster {
+    /// All copies hear where they are to be.
+    fn go_to(&mut self, number: u64, nodes: &[u32]) {
+        let members = nodes.iter().map(|node| member(NodeId(*node))).collect();
+        let roster = Roster { number, members, leaving: Vec::new(), reached: false };
+        let now = self.now;
+        for (group, _) in &mut self.copies {
+            assert!(group.learn_roster(now, roster.clone()), "it is news");
+        }
+    }
+
+    fn voters(&mut self, node: u32) -> Vec<u32> {
+        let raft = self.group(node).replica().raft().expect("it is one");
+        assert!(raft.is_configuration_committed() && !raft.configuration().is_joint());
+        raft.configuration().voters.iter().map(|member| member.node.0).collect()
+    }
+}
+
+#[test]
+fn a_group_goes_where_the_view_service_wants_it_and_says_so() {
+    let mut cluster = Cluster::new(1 << 20);
+    let (first, view) = cluster.elect();
+    cluster.offer(first, 1, b"a", view.number);
+    cluster.run(20);
+    // Without its leader, which hands over before it goes.
+    let stay: Vec<u32> = (1..=NODES).filter(|node| *node != first).collect();
+    cluster.go_to(1, &stay);
+    cluster.run(100);
+    let second = cluster.leader().expect("somebody leads");
+    assert_ne!(second, first);
+    assert_eq!(cluster.voters(second), stay);
+    assert!(cluster.told.contains(&1), "{:?}", cluster.told);
+    // Who was away votes again, once it has what was written meanwhile.
+    let view = cluster.group(second).replica().view().expect("it leads").clone();
+    cluster.offer(second, 2, b"b", view.number);
+    cluster.run(20);
+    cluster.go_to(2, &[1, 2, 3]);
+    cluster.run(100);
+    assert_eq!(cluster.voters(second), [1, 2, 3]);
+    assert_eq!(cluster.group(first).machine().expect("it is here").bytes, b"ab");
+    assert!(cluster.told.contains(&2), "{:?}", cluster.told);
+}
+
+#[test]
+fn nobody_votes_before_it_has_caught_up() {
+    let mut cluster = Cluster::new(1 << 20);
+    let (leader, _) = cluster.elect();
+    let stay: Vec<u32> = (1..=NODES).filter(|node| *node != leader).take(1).chain([leader]).collect();
+    let away = (1..=NODES).find(|node| !stay.contains(node)).expect("there are three");
+    let mut members = stay.clone();
+    members.sort_unstable();
+    cluster.go_to(1, &members);
+    cluster.run(100);
+    assert_eq!(cluster.voters(leader), members);
+    cluster.cut.insert(away);
+    cluster.go_to(2, &[1, 2, 3]);
+    cluster.run(300);
+    assert_eq!(cluster.voters(leader), members, "it is not heard");
+    assert!(!cluster.told.contains(&2));
+    cluster.cut.clear();
+    cluster.run(100);
+    assert_eq!(cluster.voters(leader), [1, 2, 3]);
+}
+
+#[test]
+fn a_follower_answers_reads_once_it_has_what_the_leader_says() {
+    let mut cluster = Cluster::new(1 << 20);
+    let (leader, view) = cluster.elect();
+    let follower = (1..=NODES).find(|node| *node != leader).expect("there are three");
+    assert!(cluster.copies[follower as usize - 1].0.replica().reads_as_backup(cluster.now));
+    cluster.offer(leader, 1, b"a", view.number);
+    let (group, out) = &mut cluster.copies[follower as usize - 1];
+    group.offer_read(Origin::Local { sequence: 7 }, Bytes::from_static(b"?"), out);
+    let answers = cluster.run(20);
+    assert!(done(&answers, follower, 7).is_some(), "{answers:?}");
+    assert_eq!(cluster.group(follower).counters().reads_as_backup, 1);
+    // Who hears nobody answers none: it cannot know what has been committed meanwhile.
+    cluster.cut.insert(leader);
+    let (group, out) = &mut cluster.copies[follower as usize - 1];
+    group.offer_read(Origin::Local { sequence: 8 }, Bytes::from_static(b"?"), out);
+    let answers = cluster.run(100);
+    let refused = answers
+        .iter()
+        .any(|(by, of, outcome)| (*by, *of) == (follower, 8) && matches!(outcome, Outcome::NotPrimary(_)));
+    assert!(refused, "{answers:?}");
 }

@@ -28,7 +28,7 @@ impl Connection<'_> {
         let outcome = match spec.name {
             "failover" => self.fail_over(&args[1..]).await,
             "config" if is(1, "set") => commands::set_parameters(self.clients, &args[2..]).await,
-            "database" if is(1, "create") || is(1, "set") => {
+            "database" if is(1, "create") || is(1, "set") || is(1, "drop") || is(1, "move") => {
                 commands::change_databases(self.clients, &args[1..]).await
             }
             "acl" if is(1, "setuser") => commands::set_user(self.clients, args[2], &args[3..]).await,

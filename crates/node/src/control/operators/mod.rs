@@ -95,7 +95,7 @@ impl PendingOperations {
             Wanted::Command(command) => Ok(Question::Command(command)),
             Wanted::Operation(
                 Operation::Copies { copies, .. }
-                | Operation::SetDatabase { copies, .. }
+                | Operation::SetDatabase { copies: Some(copies), min_copies: None, .. }
                 | Operation::CreateDatabase { copies: Some(copies), .. },
             ) if (1..self.min_copies).contains(&copies) => Err(format!(
                 "copies = {copies} is less than min_copies = {}: no write would be taken any more. Start the \

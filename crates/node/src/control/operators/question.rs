@@ -2,7 +2,7 @@
 
 use onecopy_core::{BootNumber, GroupId, Member, NodeId, View, ViewNumber};
 use onecopy_host::MemberChange;
-use onecopy_views::{Command, Database, Kind, NoDatabase, NoKind, Rejection, Table};
+use onecopy_views::{Command, Database, Kind, MAIN, NoDatabase, NoKind, OptionChanges, Rejection, Table};
 
 use crate::operation::Operation;
 
@@ -44,13 +44,24 @@ impl Question {
             Operation::CreateDatabase { name, numbers, replication, copies } => {
                 create((&name, &numbers), replication.as_deref(), copies, table)
             }
-            Operation::SetDatabase { name, copies } => {
-                let group = table.databases().find(|(_, database)| database.name == name);
-                let (group, _) = group.ok_or_else(|| {
-                    format!("there is no database {name}: `onecopy database list` shows all")
-                })?;
-                Ok(Self::Command(Command::SetCopies { group, copies }))
+            Operation::SetDatabase { name, copies, min_copies, reads, nodes } => {
+                let confirms_reads = match reads.as_deref() {
+                    None => None,
+                    Some("confirm") => Some(true),
+                    Some("lease") => Some(false),
+                    Some(other) => {
+                        return Err(format!("reads are answered under a lease, or confirmed, not by {other:?}"));
+                    }
+                };
+                let nodes = nodes.map(|nodes| nodes.into_iter().map(NodeId).collect());
+                let group = named(&name, table)?;
+                let changes = OptionChanges { copies, min_copies, confirms_reads, nodes };
+                match changes == OptionChanges::default() {
+                    true => Err("nothing is to change: say copies, min_copies, reads or nodes".to_owned()),
+                    false => Ok(Self::Command(Command::SetOptions { group, changes })),
+                }
             }
+            Operation::DropDatabase { name, again } => drop_database(name, &again, table),
             Operation::Drain { node } => {
                 Ok(Self::Command(Command::SetDrained { node: NodeId(node), drained: true }))
             }
@@ -141,6 +152,16 @@ fn shows(command: &Command, table: &Table) -> bool {
             table.groups().get(group).is_some_and(|group| group.copies == *copies)
         }
         Command::CreateDatabase { database, .. } => table.databases().any(|(_, known)| known == *database),
+        Command::SetOptions { group, changes } => {
+            let (options, known) = (table.options(*group), table.groups().get(group));
+            changes.copies.is_none_or(|copies| known.is_some_and(|known| known.copies == copies))
+                && changes.min_copies.is_none_or(|least| options.min_copies == Some(least))
+                && changes.confirms_reads.is_none_or(|confirms| options.confirms_reads == confirms)
+                && changes.nodes.as_ref().is_none_or(|nodes| options.nodes == *nodes)
+        }
+        Command::DropDatabase { group, .. } => {
+            *group <= table.last_group() && !table.groups().contains_key(group)
+        }
         Command::SetDrained { node, drained } => table.drained().contains(node) == *drained,
         Command::ForgetNode { node } => !table.nodes().contains_key(node),
         Command::Recover { group, expected, sole, .. } => table.groups().get(group).is_some_and(|group| {
@@ -162,6 +183,14 @@ pub(crate) fn said(command: &Command) -> String {
         }
         Command::CreateDatabase { database, .. } => {
             format!("{database} is there: `onecopy database show {}` says who holds it", database.name)
+        }
+        Command::SetOptions { changes, .. } if changes.copies.is_some() || changes.nodes.is_some() => {
+            format!("{command}: nodes are recruited or dropped, `onecopy status` shows how far it is")
+        }
+        Command::DropDatabase { name, .. } => {
+            format!(
+                "the database {name} is gone: all nodes give back what it had, those that are away when they return"
+            )
         }
         Command::SetDrained { node, drained: true } => format!(
             "node {} is drained: what it leads is handed over, and its copies go once others have everything",
@@ -200,6 +229,26 @@ fn create(
     let (group, copies) = (GroupId(0), copies.unwrap_or(0));
     let (members, primary, boot) = (Vec::new(), NodeId(0), BootNumber(0));
     Ok(Question::Command(Command::CreateDatabase { group, database, copies, members, primary, boot }))
+}
+
+/// A database that goes. Nothing brings it back, so its name must have been said twice.
+fn drop_database(name: String, again: &str, table: &Table) -> Result<Question, String> {
+    if name != again {
+        return Err(format!(
+            "nothing was dropped: say the name of the database twice, to be sure ({name:?} and {again:?} are two)"
+        ));
+    }
+    match named(&name, table)? {
+        MAIN => Err("main cannot be dropped: FLUSHALL empties it".to_owned()),
+        group => Ok(Question::Command(Command::DropDatabase { group, name })),
+    }
+}
+
+/// The group of a database.
+fn named(name: &str, table: &Table) -> Result<GroupId, String> {
+    let group = table.databases().find(|(_, database)| database.name == name);
+    let unknown = || format!("there is no database {name}: `onecopy database list` shows all");
+    group.map(|(group, _)| group).ok_or_else(unknown)
 }
 
 fn ids(nodes: &[u32]) -> Vec<NodeId> {

@@ -184,7 +184,13 @@ fn a_database_that_cannot_be_is_refused_at_once() {
         let message = refusal(new_database(name, numbers, copies));
         assert!(message.contains(reason), "{name} {numbers} {copies:?}: {message}");
     }
-    let message = refusal(Operation::SetDatabase { name: "carts".to_owned(), copies: 3 });
+    let message = refusal(Operation::SetDatabase {
+        name: "carts".to_owned(),
+        copies: Some(3),
+        min_copies: None,
+        reads: None,
+        nodes: None,
+    });
     assert!(message.contains("there is no database carts"), "{message}");
 }
 

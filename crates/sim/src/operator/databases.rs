@@ -1,0 +1,52 @@
+//! The operator who drops a database, or has its copies elsewhere, while others use it.
+
+use std::collections::BTreeSet;
+
+use onecopy_core::{GroupId, NodeId};
+use onecopy_views::{Command, OptionChanges};
+
+use crate::clock::{MS, Time};
+use crate::env::Event;
+use crate::world::World;
+
+/// So long does the operator wait before a command is repeated that nobody has obeyed.
+const PATIENCE: Time = 500 * MS;
+
+impl World {
+    /// A database is dropped, and the operator looks whether it is gone.
+    pub(crate) fn drop_database(&mut self, group: GroupId) {
+        let named = self.newest_table().and_then(|table| table.database(group));
+        let is_gone = self.newest_table().is_some_and(|table| group <= table.last_group());
+        match named {
+            None if is_gone => return,
+            // It has not been created yet.
+            None => {}
+            Some(database) => {
+                self.say(NodeId(0), &format!("{group} is dropped"));
+                self.operate(&Command::DropDatabase { group, name: database.name });
+            }
+        }
+        self.env.schedule(self.env.time + PATIENCE, Event::Drop(group));
+    }
+
+    /// The copies of a database are to be on as many nodes as it has copies, and the operator looks whether
+    /// that was heard.
+    pub(crate) fn move_database(&mut self, group: GroupId, mut nodes: BTreeSet<NodeId>) {
+        let Some(table) = self.newest_table().filter(|table| table.groups().contains_key(&group)) else {
+            return self.env.schedule(self.env.time + PATIENCE, Event::Move(group, nodes));
+        };
+        let (copies, is_known) =
+            (table.groups()[&group].copies as usize, table.options(group).nodes == nodes);
+        if is_known && !nodes.is_empty() {
+            return;
+        }
+        let ids = self.ids();
+        while nodes.len() < copies.min(ids.len()) {
+            nodes.insert(*self.env.dice.pick(&ids));
+        }
+        self.say(NodeId(0), &format!("{group} is moved to {nodes:?}"));
+        let changes = OptionChanges { nodes: Some(nodes.clone()), ..OptionChanges::default() };
+        self.operate(&Command::SetOptions { group, changes });
+        self.env.schedule(self.env.time + PATIENCE, Event::Move(group, nodes));
+    }
+}
