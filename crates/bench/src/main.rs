@@ -16,6 +16,7 @@
 //! | `hostile` | what hostile input costs everybody else | the same |
 //! | `busy` | what others notice of a command that takes long, beside Redis | the same, and redis-server |
 //! | `beside` | what sets that are there cost what is done beside them | the same, and redis-server |
+//! | `publish` | what many subscribers hear, and how soon, beside Redis | the same, and redis-server |
 //! | `replay` | how long a node takes to start after a time of load, beside Redis | the same |
 //! | `far` | the view service with a dead node and one behind a slow link | clusters of its own |
 //! | `memory` | the memory of a node with data, beside Redis | the same |
@@ -43,6 +44,7 @@ mod memory;
 mod open_files;
 mod outage;
 mod process;
+mod publish;
 mod reads;
 mod replay;
 mod reply;
@@ -72,6 +74,7 @@ enum Command {
     Stalls(stalls::Arguments),
     Busy(busy::Arguments),
     Beside(beside::Arguments),
+    Publish(publish::Arguments),
     Replay(replay::Arguments),
     Far(far::Arguments),
     Curves(curves::Arguments),
@@ -94,6 +97,7 @@ fn main() -> anyhow::Result<()> {
         Command::Stalls(arguments) => stalls::run(&arguments),
         Command::Busy(arguments) => busy::run(&arguments),
         Command::Beside(arguments) => beside::run(&arguments),
+        Command::Publish(arguments) => publish::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Far(arguments) => far::run(&arguments),
         Command::Curves(arguments) => curves::run(&arguments),

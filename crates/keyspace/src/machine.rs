@@ -228,8 +228,12 @@ impl Keyspace {
     /// A command, or a whole transaction, has been executed: those who wait get what there is for them, and
     /// those whose clients cache hear of what has changed.
     pub(crate) fn settle(&mut self, context: &ApplyContext<'_>, random_ordinal: &mut u64) {
+        self.tracking.settle(self.rules, context.memory_max);
+        // What those who wait change, they change themselves.
+        let by = self.tracking.by.take();
         self.serve(context, random_ordinal);
         self.tracking.settle(self.rules, context.memory_max);
+        self.tracking.by = by;
     }
 
     /// New keys are marked from now on, as of now, or not.

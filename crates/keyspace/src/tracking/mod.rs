@@ -43,7 +43,7 @@ pub(crate) struct Tracking {
     /// What was changed, and is in no feed yet. Empty between commands.
     changed: Changed,
     /// Whose request is executed, if that does not want to hear of what it changes itself.
-    by: Option<ListenerId>,
+    pub(crate) by: Option<ListenerId>,
     /// What scripts of the request that is executed have read, if somebody wants to know.
     read: RefCell<Option<Read>>,
 }

@@ -152,8 +152,9 @@ fn a_waiter_that_is_served_changes_its_key() {
     segment.push(words("BLPOP l 0"));
     machine.send(OTHER, &segment.finish());
     assert_eq!(machine.changes(), [""; 0]);
-    machine.run(&["RPUSH l x"]);
-    assert_eq!(machine.changes(), ["l"]);
+    // Who brings something changes the key, and so does who takes it.
+    machine.cached(7, &["RPUSH l x y"], false);
+    assert_eq!(machine.changes(), ["l by 7", "l"]);
 }
 
 #[test]

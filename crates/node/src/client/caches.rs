@@ -64,7 +64,6 @@ struct Inner {
     begun: u64,
     /// How often it was doubtful whether a feed is followed.
     doubts: BTreeMap<GroupId, u64>,
-    keys_max: usize,
 }
 
 /// Where a client is told what has changed.
@@ -83,7 +82,6 @@ impl Default for Caches {
             followed: BTreeMap::new(),
             begun: 0,
             doubts: BTreeMap::new(),
-            keys_max: 0,
         };
         Self { inner: Mutex::new(inner), news: watch::Sender::new(0) }
     }
@@ -95,19 +93,11 @@ impl Caches {
         lock(&self.inner).table.counts()
     }
 
-    /// A client caches from now on. What it changes under the number `own` it need not be told of. At most
-    /// `keys_max` keys are known (0: any number).
-    pub(super) fn enter(
-        &self,
-        client: u64,
-        (wants, own): (Wants, Option<u64>),
-        cache: Cache,
-        keys_max: usize,
-    ) {
+    /// A client caches from now on. What it changes under the number `own` it need not be told of.
+    pub(super) fn enter(&self, client: u64, (wants, own): (Wants, Option<u64>), cache: Cache) {
         let mut inner = lock(&self.inner);
         inner.table.enter(client, wants, own);
         inner.clients.insert(client, cache);
-        inner.keys_max = keys_max;
     }
 
     /// It caches nothing any more. With the last one all feeds end.
@@ -151,12 +141,14 @@ impl Caches {
         lock(&self.inner).table.gave_up(client);
     }
 
-    /// It is answered, with this mark; `read` are keys that scripts have read, none if nobody knows.
-    pub(super) fn answered(&self, client: u64, mark: Position, read: Option<&[Bytes]>) {
+    /// It is answered, with this mark; `read` are keys that scripts have read, none if nobody knows. At most
+    /// `keys_max` keys are known then (0: any number).
+    pub(super) fn answered(&self, client: u64, mark: Position, read: Option<&[Bytes]>, keys_max: usize) {
         let mut inner = lock(&self.inner);
         let told = inner.table.answered(client, mark, read);
         inner.deliver(told);
-        inner.evict();
+        let evicted = inner.table.evict(keys_max, TABLE_BYTES_MAX);
+        inner.deliver(evicted);
     }
 
     /// A client is not to keep what it knows of a key, or of anything.
@@ -254,11 +246,6 @@ impl Inner {
         if let Some(fullest) = mailboxes.max_by_key(|mailbox| mailbox.bytes()) {
             fullest.break_off(TOO_MUCH);
         }
-    }
-
-    fn evict(&mut self) {
-        let evicted = self.table.evict(self.keys_max, TABLE_BYTES_MAX);
-        self.deliver(evicted);
     }
 }
 

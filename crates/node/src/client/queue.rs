@@ -15,6 +15,7 @@ use onecopy_views::Table;
 
 use super::accounting::Tally;
 use super::databases::{Selected, spans};
+use super::tracking::{Cached, Tracking};
 use super::watched::Watched;
 
 /// What stands in the place of a reply that the connection makes.
@@ -35,8 +36,8 @@ pub(crate) struct Queue {
     own_bytes: usize,
     /// Which commands it has.
     tally: Tally,
-    /// If its client caches: the keys that it will have cached.
-    cached: Option<Vec<Bytes>>,
+    /// If its client caches: what it will have cached.
+    cached: Option<Cached>,
     /// Whether what the client may do matters while it is executed.
     carries_rights: bool,
     /// Something could not be queued, so nothing will be executed.
@@ -52,8 +53,8 @@ pub(crate) struct Finished {
     pub(crate) tally: Tally,
     /// What is for the connection, by its place.
     pub(crate) own: Vec<(u32, Own)>,
-    /// If its client caches: the keys that it will have cached.
-    pub(crate) cached: Option<Vec<Bytes>>,
+    /// If its client caches: what it will have cached.
+    pub(crate) cached: Option<Cached>,
 }
 
 /// What is for the connection, once the transaction is executed.
@@ -83,7 +84,7 @@ impl Queue {
             Some(client) => builder.caching(client),
             None => builder,
         };
-        let cached = client.map(|_| Vec::new());
+        let cached = client.map(|_| Cached::default());
         let bound = watched.map(|watched| watched.selected);
         let (own, tally) = (Vec::new(), Tally::default());
         let (own_bytes, carries_rights, is_refused) = (0, false, false);
@@ -116,10 +117,10 @@ impl Queue {
         (self.own, self.own_bytes) = (Vec::new(), 0);
     }
 
-    /// These keys will be cached.
-    pub(crate) fn caches(&mut self, keys: impl Iterator<Item = Bytes>) {
+    /// Notes what the client will have cached because of a command.
+    pub(crate) fn note_cached(&mut self, tracking: &Tracking, spec: &Spec, args: &[&[u8]]) {
         if let Some(cached) = &mut self.cached {
-            cached.extend(keys);
+            tracking.note(spec, args, cached);
         }
     }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use onecopy_core::GroupId;
 use onecopy_host::Share;
 use onecopy_keyspace::channels::ListenerId;
-use onecopy_keyspace::command::{Kind, Spec};
+use onecopy_keyspace::command::{Kind, Spec, key_positions};
 use onecopy_keyspace::tracking::table::Wants;
 use onecopy_resp::Writer;
 
@@ -31,6 +31,14 @@ pub(crate) struct Options {
     /// Another connection is told; 0: this one.
     pub(super) redirect: u64,
     pub(super) prefixes: Vec<Bytes>,
+}
+
+/// What a request gets into its client's cache.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Cached {
+    pub(super) keys: Vec<Bytes>,
+    /// What its scripts read, too: they say themselves what that was.
+    pub(super) scripts: bool,
 }
 
 /// How a connection caches.
@@ -66,16 +74,20 @@ impl Tracking {
         }
     }
 
-    /// Whether the keys that a command reads are cached.
-    pub(super) fn tracks(&self, spec: &Spec) -> bool {
+    /// Notes what will be cached because of a command.
+    pub(super) fn note(&self, spec: &Spec, args: &[&[u8]], cached: &mut Cached) {
         let Options { broadcasts, opts_in, opts_out, .. } = self.options;
         let is_meant = (!opts_in || self.caching_given) && !(opts_out && self.caching_given);
-        // Scripts say themselves what they have read.
-        spec.kind == Kind::Read
-            && spec.group != "pubsub"
-            && spec.group != "scripting"
-            && !broadcasts
-            && is_meant
+        if broadcasts || !is_meant {
+            return;
+        }
+        // What is executed once may be a read, or a script.
+        let is_once = spec.name == "once";
+        cached.scripts |= spec.group == "scripting" || is_once;
+        if is_once || spec.kind == Kind::Read && !matches!(spec.group, "pubsub" | "scripting") {
+            let keys = key_positions(spec, args).into_iter();
+            cached.keys.extend(keys.map(|position| Bytes::copy_from_slice(args[position])));
+        }
     }
 
     /// `CLIENT CACHING YES|NO`
@@ -265,18 +277,27 @@ mod tests {
 
     #[test]
     fn what_is_tracked_depends_on_the_mode() {
-        let spec = |name: &str| onecopy_keyspace::command::lookup(name.as_bytes()).unwrap();
+        let noted = |tracking: &Tracking, line: &str| {
+            let args: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
+            let spec = onecopy_keyspace::command::lookup(args[0]).expect("a command");
+            let mut cached = Cached::default();
+            tracking.note(spec, &args, &mut cached);
+            (cached.keys, cached.scripts)
+        };
+        let nothing = (Vec::<Bytes>::new(), false);
         let mut opts_in = tracking("on optin");
-        assert!(!opts_in.tracks(spec("get")));
+        assert_eq!(noted(&opts_in, "get k"), nothing);
         opts_in.caching(b"yes").unwrap();
-        assert!(
-            opts_in.tracks(spec("get")) && !opts_in.tracks(spec("set")) && !opts_in.tracks(spec("eval_ro"))
-        );
+        assert_eq!(noted(&opts_in, "mget k l"), (vec!["k".into(), "l".into()], false));
+        assert_eq!(noted(&opts_in, "set k v"), nothing);
+        assert_eq!(noted(&opts_in, "eval_ro x 1 k"), (Vec::new(), true));
+        assert_eq!(noted(&opts_in, "once token get k"), (vec!["k".into()], true));
         assert!(opts_in.caching(b"no").is_err());
         let mut opts_out = tracking("on optout");
-        assert!(opts_out.tracks(spec("get")));
+        assert_ne!(noted(&opts_out, "get k"), nothing);
         opts_out.caching(b"no").unwrap();
-        assert!(!opts_out.tracks(spec("get")));
-        assert!(!tracking("on bcast").tracks(spec("get")) && tracking("on").tracks(spec("get")));
+        assert_eq!(noted(&opts_out, "get k"), nothing);
+        assert_eq!(noted(&tracking("on bcast"), "get k"), nothing);
+        assert_ne!(noted(&tracking("on"), "get k"), nothing);
     }
 }

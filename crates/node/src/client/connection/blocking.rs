@@ -21,11 +21,11 @@ use tokio::sync::oneshot;
 
 use super::mail::WRITTEN_TOGETHER;
 use super::segment::{Segment, push_bit_by_bit};
-use super::tracking::keys;
 use super::{Connection, READ_BYTES};
 use crate::client::Clients;
 use crate::client::commands::parse;
 use crate::client::failure::explain;
+use crate::client::tracking::Cached;
 use crate::data::inbox::{Event, Inbox};
 use crate::data::threads::Client;
 use crate::status::ClientCounters;
@@ -56,7 +56,11 @@ impl Connection<'_> {
         push_bit_by_bit(&mut builder, request).await;
         let segment = builder.finish().freeze();
         let args: Vec<&[u8]> = request.iter().collect();
-        let cached = if self.tracks(spec) { keys(spec, &args).collect() } else { Vec::new() };
+        let mut cached = Cached::default();
+        if let Some(tracking) = &self.session.tracking {
+            tracking.note(spec, &args, &mut cached);
+        }
+        let cached = cached.keys;
         self.waiting = Some(Waiting { group: selected.group, waiter, segment, cached });
     }
 

@@ -9,12 +9,12 @@ use onecopy_resp::Request;
 use onecopy_views::Kind as Replication;
 use tokio::sync::oneshot;
 
-use super::tracking::keys;
 use super::{Connection, READ_BYTES_MAX, REPLY_BYTES_WANTED, SEGMENT_COMMANDS_MAX};
 use crate::client::accounting::{self, Tally};
 use crate::client::databases::localised;
 use crate::client::failure::explain;
 use crate::client::session::Session;
+use crate::client::tracking::Cached;
 use crate::data::inbox::Event;
 use crate::data::threads::Client;
 use crate::status::ClientCounters;
@@ -25,8 +25,8 @@ pub(super) struct Segment {
     pub(super) kind: Kind,
     /// Which commands it has.
     pub(super) tally: Tally,
-    /// If its client caches: the keys that it will have cached.
-    pub(super) cached: Option<Vec<Bytes>>,
+    /// If its client caches: what it will have cached.
+    pub(super) cached: Option<Cached>,
 }
 
 impl Segment {
@@ -37,7 +37,7 @@ impl Segment {
             None => Self::plain(builder, Kind::Read, Tally::default()),
             Some(tracking) => {
                 let builder = builder.caching(tracking.client(session.selected.group));
-                let cached = Some(Vec::new());
+                let cached = Some(Cached::default());
                 Self { cached, ..Self::plain(builder, Kind::Read, Tally::default()) }
             }
         }
@@ -125,23 +125,18 @@ impl Connection<'_> {
 
     pub(super) fn add_to_segment<'b>(&mut self, spec: &'static Spec, args: impl Iterator<Item = &'b [u8]>) {
         self.count_command(spec);
-        if !self.tracks(spec) {
+        if self.session.tracking.is_none() {
             return self.segment.builder.push(args);
         }
         let args: Vec<&[u8]> = args.collect();
-        if let Some(cached) = &mut self.segment.cached {
-            cached.extend(keys(spec, &args));
-        }
+        self.note_cached(spec, &args);
         self.segment.builder.push(args);
     }
 
     pub(super) async fn add_large(&mut self, spec: &'static Spec, request: &Request<'_>) {
         self.count_command(spec);
-        if self.tracks(spec) {
-            let args: Vec<&[u8]> = request.iter().collect();
-            if let Some(cached) = &mut self.segment.cached {
-                cached.extend(keys(spec, &args));
-            }
+        if self.session.tracking.is_some() {
+            self.note_cached(spec, &request.iter().collect::<Vec<_>>());
         }
         push_bit_by_bit(&mut self.segment.builder, request).await;
     }
@@ -192,7 +187,7 @@ impl Connection<'_> {
     pub(super) async fn ask(&mut self, group: GroupId, segment: Segment) -> std::io::Result<Reply> {
         let Segment { builder, kind, tally, cached } = segment;
         let asked = match cached {
-            Some(keys) => Some(self.begin_asking((group, kind), &keys, builder.replies()).await),
+            Some(cached) => Some(self.begin_asking((group, kind), &cached, builder.replies()).await),
             None => None,
         };
         let segment = builder.finish().freeze();

@@ -10,7 +10,7 @@ use std::io::ErrorKind;
 use bytes::Bytes;
 use onecopy_core::GroupId;
 use onecopy_host::{Kind, Reply};
-use onecopy_keyspace::command::{Kind as CommandKind, Spec, key_positions};
+use onecopy_keyspace::command::{Kind as CommandKind, Spec};
 use onecopy_keyspace::tracking::table::{Invalidation, Position};
 use onecopy_resp::{Request, Version, Writer};
 use onecopy_views::Kind as Replication;
@@ -20,7 +20,7 @@ use super::Connection;
 use crate::client::caches::{Cache, Marked, ask_mark};
 use crate::client::mailbox::{Mail, Mailbox};
 use crate::client::session::Tracks;
-use crate::client::tracking::{OPTIMISTIC, Tracking, parse_tracking};
+use crate::client::tracking::{Cached, OPTIMISTIC, Tracking, parse_tracking};
 
 /// Where clients that speak RESP2 are told what has changed.
 const CHANNEL: &[u8] = b"__redis__:invalidate";
@@ -30,6 +30,8 @@ pub(super) struct AskedFor {
     kind: Kind,
     /// How many replies there will be.
     replies: usize,
+    /// What its scripts have read is cached.
+    scripts: bool,
     /// Where the feed stood when it was sent.
     begin: Position,
     /// How often it was doubtful before whether the feed is followed.
@@ -58,8 +60,7 @@ impl Connection<'_> {
         });
         let tracking = Tracking::new(options, &clients.lives);
         let cache = Cache { mailbox: self.mailbox(), redirect };
-        let keys_max = clients.policy().parameters.tracked_keys_max;
-        clients.caches.enter(self.session.id, (tracking.wants(), tracking.own()), cache, keys_max);
+        clients.caches.enter(self.session.id, (tracking.wants(), tracking.own()), cache);
         let is_new = self.session.tracking.is_none();
         if !clients.caches.follow(clients, group, clients.config.timeouts.request()).await {
             if is_new {
@@ -111,24 +112,26 @@ impl Connection<'_> {
         Ok(())
     }
 
-    /// Whether the keys of a command are cached.
-    pub(super) fn tracks(&self, spec: &Spec) -> bool {
-        self.session.tracking.as_ref().is_some_and(|tracking| tracking.tracks(spec))
+    /// Notes what the client will have cached because of a command.
+    pub(super) fn note_cached(&mut self, spec: &Spec, args: &[&[u8]]) {
+        if let (Some(tracking), Some(cached)) = (&self.session.tracking, &mut self.segment.cached) {
+            tracking.note(spec, args, cached);
+        }
     }
 
     /// A request of a client that caches is about to be handed in.
     pub(super) async fn begin_asking(
         &mut self,
         (group, kind): (GroupId, Kind),
-        keys: &[Bytes],
+        cached: &Cached,
         replies: usize,
     ) -> AskedFor {
         let caches = &self.clients.caches;
         // If it is not heard what changes, the reply says so.
         caches.follow(self.clients, group, self.clients.config.timeouts.request()).await;
         let doubts = caches.doubts(group);
-        let begin = caches.ask(self.session.id, (group, kind != Kind::Read), keys);
-        AskedFor { group, kind, replies, begin, doubts }
+        let begin = caches.ask(self.session.id, (group, kind != Kind::Read), &cached.keys);
+        AskedFor { group, kind, replies, scripts: cached.scripts, begin, doubts }
     }
 
     /// It is answered, or not: the replies, once their turn among the changes has come.
@@ -148,7 +151,9 @@ impl Connection<'_> {
                 take_reflected(mailbox, asked.group, (asked.begin, mark))
             })?;
         }
-        self.clients.caches.answered(id, mark, read.as_deref());
+        let read = if asked.scripts { read } else { Some(Vec::new()) };
+        let keys_max = self.clients.policy().parameters.tracked_keys_max;
+        self.clients.caches.answered(id, mark, read.as_deref(), keys_max);
         Ok(Reply::Done { reply: replies, as_of })
     }
 
@@ -166,11 +171,6 @@ impl Connection<'_> {
         }
         keys.into_iter().for_each(|key| caches.invalidate(self.session.id, Some(key)));
     }
-}
-
-/// The keys of a command.
-pub(super) fn keys(spec: &Spec, args: &[&[u8]]) -> impl Iterator<Item = Bytes> {
-    key_positions(spec, args).into_iter().map(|position| Bytes::copy_from_slice(args[position]))
 }
 
 /// Takes what is to be told before a reply with this mark, to what was asked for when the feed stood at

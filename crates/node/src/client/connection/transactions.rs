@@ -13,7 +13,6 @@ use tokio::sync::oneshot;
 
 use super::segment::{Segment, push_bit_by_bit};
 use super::subscriptions::{is_about_channels, is_about_subscriptions};
-use super::tracking::keys;
 use super::{Connection, OWN_REPLY_BYTES_MAX, is_for_data};
 use crate::client::accounting::Tally;
 use crate::client::commands;
@@ -111,7 +110,6 @@ impl Connection<'_> {
     /// Puts a command into the queue.
     async fn enqueue(&mut self, spec: &'static Spec, request: &Request<'_>) -> Result<(), String> {
         let bytes_max = self.clients.config.limits.command_bytes;
-        let tracks = self.tracks(spec);
         let Some(queue) = &mut self.queue else { return Ok(()) };
         if queue.is_refused() {
             return Ok(());
@@ -165,8 +163,8 @@ impl Connection<'_> {
                     Err(error) if error != OUT_OF_RANGE => return Err(error),
                     args => args.unwrap_or_default(),
                 };
-                if tracks {
-                    queue.caches(keys(spec, &request.iter().collect::<Vec<_>>()));
+                if let Some(tracking) = &self.session.tracking {
+                    queue.note_cached(tracking, spec, &request.iter().collect::<Vec<_>>());
                 }
                 let builder = queue.data(spec, &table)?;
                 match args {
