@@ -122,7 +122,11 @@ impl Scripts {
     /// The library that has a function, and the function. It is named in letters of any case.
     pub(crate) fn function(&self, name: &[u8]) -> Option<(&Library, &Described)> {
         self.libraries.values().find_map(|library| {
-            library.functions.iter().find(|function| function.name.eq_ignore_ascii_case(name)).map(|found| (library, found))
+            library
+                .functions
+                .iter()
+                .find(|function| function.name.eq_ignore_ascii_case(name))
+                .map(|found| (library, found))
         })
     }
 

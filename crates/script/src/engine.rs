@@ -167,7 +167,9 @@ impl Engine {
                     return Ok(Outcome::Malformed);
                 }
             };
-            let Some(function) = functions.into_iter().find(|function| function.name.eq_ignore_ascii_case(name)) else {
+            let Some(function) =
+                functions.into_iter().find(|function| function.name.eq_ignore_ascii_case(name))
+            else {
                 reply.error("ERR Function not found");
                 return Ok(Outcome::Malformed);
             };
@@ -308,4 +310,3 @@ fn named(lua: &Lua, values: &[(&str, u32)], prefix: &str) -> mlua::Result<Table>
     }
     Ok(table)
 }
-

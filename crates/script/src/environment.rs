@@ -206,7 +206,9 @@ impl<'h> Environment<'h> {
             return failed(lua, "ERR redis.register_function can only be called on FUNCTION LOAD command");
         };
         match taken(values)? {
-            Ok(function) if registered.iter().any(|other| other.name.eq_ignore_ascii_case(&function.name)) => {
+            Ok(function)
+                if registered.iter().any(|other| other.name.eq_ignore_ascii_case(&function.name)) =>
+            {
                 failed(lua, "ERR Function already exists in the library")
             }
             Ok(function) => {

@@ -44,9 +44,7 @@ impl fmt::Display for LibraryError {
         match self {
             Self::Missing => f.write_str("Missing library metadata"),
             Self::Malformed => f.write_str("Invalid library metadata"),
-            Self::NamedTwice => {
-                f.write_str("Invalid metadata value, name argument was given multiple times")
-            }
+            Self::NamedTwice => f.write_str("Invalid metadata value, name argument was given multiple times"),
             Self::Unknown(word) => write!(f, "Invalid metadata value given: {word}"),
             Self::Nameless => f.write_str("Library name was not given"),
             Self::Name => f.write_str(BAD_NAME),

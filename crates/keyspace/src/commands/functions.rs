@@ -87,7 +87,8 @@ pub(crate) fn function(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Wr
             Ok(())
         }
         _ => {
-            let known = catalogue::asked(args).and_then(|(_, place)| place).map(|place| &catalogue::all()[place]);
+            let known =
+                catalogue::asked(args).and_then(|(_, place)| place).map(|place| &catalogue::all()[place]);
             if let Some(known) = known.filter(|known| !known.takes(args.len())) {
                 return Err(CommandError::Arity(known.name));
             }
