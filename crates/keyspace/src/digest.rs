@@ -115,10 +115,18 @@ fn feed(hash: &mut Xxh3, bytes: &[u8]) {
     hash.update(bytes);
 }
 
-fn of_key(number: usize, object: Object<'_>) -> u64 {
+/// The digest of a key of this database, and of what it holds.
+pub(crate) fn of_key(number: usize, object: Object<'_>) -> u64 {
     hashed(|hash| {
         hash.update(&(number as u64).to_le_bytes());
         feed(hash, object.key);
+        hash.update(&of_value(object).to_le_bytes());
+    })
+}
+
+/// The digest of what a key holds, and of when it expires.
+pub(crate) fn of_value(object: Object<'_>) -> u64 {
+    hashed(|hash| {
         hash.update(&object.expires.map_or(u64::MAX, |expires| expires.0).to_le_bytes());
         feed(hash, object.value.type_name().as_bytes());
         match object.value {

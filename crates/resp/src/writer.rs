@@ -225,6 +225,12 @@ impl<'a> Writer<'a> {
         self.header(if self.version == Version::Two { b'*' } else { b'~' }, length);
     }
 
+    /// The header of what is said about the reply that follows; twice as many replies must come before that.
+    /// RESP2 has no such thing, and none must be written there.
+    pub fn attribute(&mut self, pairs: usize) {
+        self.header(b'|', pairs);
+    }
+
     /// The header of a message that nobody asked for; `length` replies must follow. An array in RESP2.
     pub fn push(&mut self, length: usize) {
         self.header(if self.version == Version::Two { b'*' } else { b'>' }, length);

@@ -7,10 +7,10 @@
 
 use super::{Command, Kind, Run, Spec};
 use crate::commands::{
-    bitfield, bitop, bits, blocking, channels, counters, databases, dump, expiry, functions, geo, geo_search,
-    hashes, hyperloglog, keys, lcs, lists, object, once, random, scan, scripting, set, set_algebra, sets,
-    sort, stream_claim, stream_groups, stream_info, stream_pending, stream_range, stream_read, streams,
-    strings, watching, zset_algebra, zset_range, zsets,
+    bitfield, bitop, bits, blocking, channels, counters, databases, debug, dump, expiry, functions, geo,
+    geo_search, hashes, hyperloglog, keys, lcs, lists, object, once, random, scan, scripting, set,
+    set_algebra, sets, sort, stream_claim, stream_groups, stream_info, stream_pending, stream_range,
+    stream_read, streams, strings, watching, zset_algebra, zset_range, zsets,
 };
 
 macro_rules! table {
@@ -77,6 +77,8 @@ pub(super) static TABLE: &[Command] = table! {
         "O(N)" "Copy a key";
     "dbsize" 1, Read - fast, 0 0 0 0, "server" "1.0.0" => Read databases::dbsize;
         "O(1)" "Return the number of keys in the selected database";
+    "debug" -2, Read - -, 0 0 0 0, "server" "1.0.0" => Read debug::debug;
+        "O(N)" "Compare and check values, for tests";
     "decr" 2, Write grows fast, 1 1 1 0, "string" "1.0.0" => Write counters::decr;
         "O(1)" "Decrement the integer value of a key by one";
     "decrby" 3, Write grows fast, 1 1 1 0, "string" "1.0.0" => Write counters::decrby;

@@ -10,6 +10,7 @@ pub(crate) mod blocking;
 pub(crate) mod channels;
 pub(crate) mod counters;
 pub(crate) mod databases;
+pub(crate) mod debug;
 pub(crate) mod dump;
 pub(crate) mod expiry;
 pub(crate) mod functions;

@@ -12,7 +12,7 @@ pub(super) fn reply_help(lines: &[&str], reply: &mut Writer<'_>) {
     lines.iter().for_each(|line| reply.simple(line));
 }
 
-fn unknown(command: &'static str, subcommand: &[u8]) -> CommandError {
+pub(super) fn unknown(command: &'static str, subcommand: &[u8]) -> CommandError {
     let subcommand = String::from_utf8_lossy(&subcommand[..subcommand.len().min(128)]).into_owned();
     CommandError::UnknownSubcommand { command, subcommand }
 }

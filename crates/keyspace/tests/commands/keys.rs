@@ -37,7 +37,7 @@ fn whatever_they_hold() {
         TIME                         => [1000 0]
         OBJECT ENCODING f            => int
         OBJECT REFCOUNT f            => :1
-        OBJECT IDLETIME f            => -ERR access times are not tracked, so there is no idle time
+        OBJECT IDLETIME f            => -ERR idle time is only tracked while a maxmemory policy other than noeviction is selected
         OBJECT ENCODING x            => nil
         OBJECT ENCODING              => -ERR wrong number of arguments for 'object|encoding' command
         OBJECT x                     => -ERR unknown subcommand 'x'. Try OBJECT HELP.

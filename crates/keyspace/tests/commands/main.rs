@@ -6,6 +6,7 @@ mod support;
 mod bits;
 mod blocking;
 mod bounds;
+mod debug;
 mod dump;
 mod geo;
 mod hashes;

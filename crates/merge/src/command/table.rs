@@ -88,6 +88,8 @@ static TABLE: &[Row] = table! {
     "copy" Local
         "puts what this replica shows under another name; concurrent writes to the old name stay there" => keys::copy;
     "dbsize" Reads => keys::dbsize;
+    "debug" Refused
+        "compares its copies by digests of its own";
     "decr" Merges
         "concurrent increments add up; who removes takes away those that it had seen" => counters::decr;
     "decrby" Merges

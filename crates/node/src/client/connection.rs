@@ -419,7 +419,13 @@ impl<'a> Connection<'a> {
 
 /// Whether a command that the state machine has is for it: `MEMORY` is in part.
 fn is_for_data(spec: &Spec, request: &Request<'_>) -> bool {
-    spec.name != "memory" || request.get(1).is_some_and(|word| word.eq_ignore_ascii_case(b"usage"))
+    let words: &[&str] = match spec.name {
+        "memory" => &["usage"],
+        "debug" => &["digest", "digest-value", "reload", "loadaof"],
+        _ => return true,
+    };
+    let subcommand = request.get(1).unwrap_or_default();
+    words.iter().any(|word| subcommand.eq_ignore_ascii_case(word.as_bytes()))
 }
 
 /// Whether a command waits if it finds nothing.

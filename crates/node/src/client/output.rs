@@ -78,6 +78,11 @@ impl<'a> Output<'a> {
         Writer::new(&mut self.bytes, version)
     }
 
+    /// What is written to it is heard in any case: it is no reply, but about what the client listens to.
+    pub(crate) fn messages(&mut self, version: Version) -> Writer<'_> {
+        Writer::new(&mut self.bytes, version)
+    }
+
     /// Adds replies.
     pub(crate) fn push(&mut self, replies: Bytes) {
         if !self.is_heard {

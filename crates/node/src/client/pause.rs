@@ -1,7 +1,7 @@
 //! `CLIENT PAUSE`: the clients of this node are not served for a while.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -16,6 +16,24 @@ pub(crate) struct Pause {
     is_on: AtomicBool,
     paused: Mutex<Option<Paused>>,
     changed: Notify,
+    /// How many clients wait for its end.
+    waiting: AtomicUsize,
+}
+
+/// A client that waits, as long as it does.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn new(waiting: &'a AtomicUsize) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +72,11 @@ impl Pause {
         self.is_on.load(Ordering::Acquire)
     }
 
+    /// How many clients wait for its end.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
     /// Waits until a command may be executed that `writes`, or only reads.
     pub(crate) async fn pass(&self, writes: bool) {
         while self.is_on() {
@@ -64,6 +87,7 @@ impl Pause {
             if paused.writes_only && !writes {
                 return;
             }
+            let _waiting = Waiting::new(&self.waiting);
             tokio::select! {
                 () = changed => {}
                 () = tokio::time::sleep_until(paused.until) => self.expire(),
@@ -100,7 +124,11 @@ mod tests {
         pause.pass(false).await;
         assert_eq!(started.elapsed().as_secs(), 10, "it is for all, and as long as before");
         pause.begin(Duration::from_secs(500), false);
-        tokio::join!(pause.pass(true), async { pause.end() });
+        tokio::join!(pause.pass(true), async {
+            assert_eq!(pause.waiting(), 1);
+            pause.end();
+        });
+        assert_eq!(pause.waiting(), 0);
         assert_eq!(started.elapsed().as_secs(), 10);
     }
 }

@@ -67,7 +67,7 @@ impl Register {
     /// How many clients wait for something.
     pub(crate) fn blocked_count(&self) -> usize {
         let count = |thread| self.lock(thread).values().filter(|peer| peer.blocked.is_some()).count();
-        (0..self.threads.len()).map(count).sum()
+        (0..self.threads.len()).map(count).sum::<usize>() + self.pause.waiting()
     }
 
     /// All clients, by id.

@@ -28,7 +28,11 @@ const DIFFERENCES: &[(&str, &str)] = &[
     ("config|get", "see [parameters](parameters.md)"),
     ("config|rewrite", "nothing to do: what is set is kept"),
     ("config|set", "for all nodes, and kept; see [parameters](parameters.md)"),
-    ("debug", "OBJECT, SLEEP (this connection alone) and SET-ACTIVE-EXPIRE (without effect)"),
+    (
+        "debug",
+        "DIGEST, DIGEST-VALUE (digests of our own), RELOAD, LOADAOF (a round trip of all values), OBJECT, PROTOCOL, LOG, \
+         ERROR, SLEEP (this connection alone); SET-ACTIVE-EXPIRE and others without effect",
+    ),
     ("failover", "answers when it has happened; `TO host port` alone"),
     ("function|stats", "no script is ever found running"),
     ("info", "of the node that is asked; what nobody counts is 0"),

@@ -42,7 +42,7 @@ impl Connection<'_> {
             if let Mail::Undeliverable(_) = mail {
                 self.redirect_is_broken();
             }
-            let mut writer = self.output.writer(self.session.version);
+            let mut writer = self.output.messages(self.session.version);
             match (mail, &self.subscriptions) {
                 (Mail::Line(line), _) => writer.simple(&line),
                 (Mail::Message(position, message), Some(subscriptions)) => {

@@ -152,7 +152,7 @@ impl Connection<'_> {
         match self.register(number, spec, names).await? {
             Ok((epoch, count)) if clients.hub.registered(number, epoch) => {
                 let Some(subscriptions) = &mut self.subscriptions else { return Ok(()) };
-                let mut writer = self.output.writer(self.session.version);
+                let mut writer = self.output.messages(self.session.version);
                 for name in names {
                     subscriptions.names[sort as usize].entry(name.clone()).or_insert((epoch, count));
                     said(spec, Some(name), subscriptions.counted(sort), &mut writer);
@@ -184,7 +184,7 @@ impl Connection<'_> {
     ) -> std::io::Result<()> {
         let version = self.session.version;
         let Some(subscriptions) = &self.subscriptions else {
-            let mut writer = self.output.writer(version);
+            let mut writer = self.output.messages(version);
             match names.as_slice() {
                 [] => said(spec, None, 0, &mut writer),
                 names => names.iter().for_each(|name| said(spec, Some(name), 0, &mut writer)),
@@ -211,7 +211,7 @@ impl Connection<'_> {
         }
         self.clients.hub.unlisten(number, sort, &known);
         let Some(subscriptions) = &mut self.subscriptions else { return Ok(()) };
-        let mut writer = self.output.writer(version);
+        let mut writer = self.output.messages(version);
         if names.is_empty() {
             said(spec, None, subscriptions.counted(sort), &mut writer);
         }

@@ -14,10 +14,12 @@ use tokio::sync::oneshot;
 use super::segment::{Segment, push_bit_by_bit};
 use super::subscriptions::{is_about_channels, is_about_subscriptions};
 use super::{Connection, OWN_REPLY_BYTES_MAX, is_for_data};
+use crate::client::Clients;
 use crate::client::accounting::Tally;
 use crate::client::commands;
 use crate::client::databases::{OUT_OF_RANGE, Selected, localised, spans};
 use crate::client::failure::explain;
+use crate::client::info::data_bytes;
 use crate::client::queue::{Filling, Finished, Own, Queue, is_executed};
 use crate::client::tracking::OPTIMISTIC;
 use crate::client::watched::Watched;
@@ -26,6 +28,17 @@ use crate::data::threads::Client;
 
 const ABORTED: &str = "EXECABORT Transaction discarded because of previous errors.";
 const NOT_HERE: &str = "ERR Command not allowed inside a transaction";
+
+/// Whether this node believes that nothing has room that needs some. The primary settles that when it executes
+/// a transaction; what is queued is refused by what is believed, as in Redis.
+fn lacks_room(clients: &Clients) -> bool {
+    let memory_max = clients.policy().parameters.maxmemory;
+    let evicts = || {
+        let eviction = clients.knowledge.table().settings().eviction();
+        eviction.is_some_and(|eviction| eviction.policy.evicts())
+    };
+    memory_max > 0 && data_bytes(clients) >= memory_max && !evicts()
+}
 
 impl Connection<'_> {
     /// A command of a transaction, outside of one: whether it is one. What was asked for before is answered.
@@ -139,7 +152,7 @@ impl Connection<'_> {
                 }
                 queue.own(request.iter().map(<[u8]>::to_vec).collect());
             }
-            name if commands::lookup(name.as_bytes()).is_some() || !is_for_data(spec, request) => {
+            name if !command::lookup(name.as_bytes()).is_some_and(|spec| is_for_data(spec, request)) => {
                 queue.own(request.iter().map(<[u8]>::to_vec).collect());
             }
             _ if is_about_channels(spec) && queue.selected().group != MAIN => {
@@ -157,6 +170,9 @@ impl Connection<'_> {
                 return Err(
                     "ERR ONCE is put in front of each command of a transaction, and not of EXEC".to_owned()
                 );
+            }
+            _ if spec.grows && lacks_room(self.clients) => {
+                return Err("OOM command not allowed when used memory > 'maxmemory'.".to_owned());
             }
             name => {
                 let args = match localised(name, request, queue.selected(), &table) {
