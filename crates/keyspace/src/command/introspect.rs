@@ -71,10 +71,12 @@ pub fn reply_getkeys(
     reply: &mut Writer<'_>,
 ) -> Result<(), CommandError> {
     let listing = listing.ok_or(CommandError::Other("ERR Invalid command specified"))?;
-    let spec = lookup(listing.name.as_bytes()).filter(|_| !listing.key_specs().is_empty());
+    let command = listing.name.split('|').next().unwrap_or_default();
+    let spec = lookup(command.as_bytes()).filter(|_| !listing.key_specs().is_empty());
     let spec = spec.ok_or(CommandError::Other("ERR The command has no key arguments"))?;
-    spec.check_arity(args.len())
-        .map_err(|_| CommandError::Other("ERR Invalid number of arguments specified for command"))?;
+    if !listing.takes(args.len()) {
+        return Err(CommandError::Other("ERR Invalid number of arguments specified for command"));
+    }
     let keys = key_accesses(spec, args);
     if keys.is_empty() {
         if listing.has("no_mandatory_keys") {

@@ -103,6 +103,12 @@ pub(crate) fn answered(
     }
 }
 
+/// A command that only says what becomes of others was answered.
+pub(crate) fn counted(clients: &Clients, name: &'static str) {
+    let tracks_latency = clients.policy().parameters.tracks_latency;
+    clients.knowledge.records.statistics().called(name, 1, Duration::ZERO, tracks_latency);
+}
+
 fn note_latency(clients: &Clients, event: &'static str, took: Duration) {
     let threshold = clients.policy().parameters.latency_threshold;
     if !threshold.is_zero() && took >= threshold {

@@ -26,7 +26,9 @@ pub(super) fn command(args: &[&[u8]], reply: &mut Writer<'_>) -> Result<(), Stri
         }
         (word @ (b"getkeys" | b"getkeysandflags"), asked) => {
             let with_flags = word == b"getkeysandflags";
-            let listing = asked.first().and_then(|name| find(name));
+            let found = asked.first().and_then(|name| find(name));
+            let named = catalogue::asked(asked).and_then(|(_, subcommand)| subcommand);
+            let listing = found.map(|found| named.map_or(found, |named| catalogue::all()[named]));
             reply_getkeys(listing, asked, with_flags, reply).map_err(|error| error.to_string())?;
         }
         _ => help::reply(help::COMMAND, reply),
@@ -64,12 +66,9 @@ fn list(options: &[&[u8]], reply: &mut Writer<'_>) -> Result<(), String> {
     if !matches!(by.as_slice(), b"" | b"aclcat" | b"pattern" | b"module") {
         return Err(SYNTAX.to_owned());
     }
-    // With a filter, subcommands are listed as well.
-    let all: Vec<&'static Listing> = match by.is_empty() {
-        true => commands(),
-        false => catalogue::all().iter().copied().filter(|listing| is_there(listing)).collect(),
-    };
-    let listed: Vec<&'static Listing> = all.into_iter().filter(|listing| includes(listing)).collect();
+    let all = catalogue::all().iter().copied();
+    let listed: Vec<&'static Listing> =
+        all.filter(|listing| is_there(listing) && includes(listing)).collect();
     reply.array(listed.len());
     listed.iter().for_each(|listing| reply.bulk(listing.name.as_bytes()));
     Ok(())

@@ -23,6 +23,7 @@ use super::mail::WRITTEN_TOGETHER;
 use super::segment::{Segment, push_bit_by_bit};
 use super::{Connection, READ_BYTES};
 use crate::client::Clients;
+use crate::client::accounting::{self, Tally};
 use crate::client::commands::parse;
 use crate::client::failure::explain;
 use crate::client::tracking::Cached;
@@ -41,6 +42,7 @@ pub(super) struct Waiting {
     group: GroupId,
     waiter: WaiterId,
     segment: Bytes,
+    tally: Tally,
     /// The keys that its client may have cached by it.
     cached: Vec<Bytes>,
 }
@@ -61,16 +63,17 @@ impl Connection<'_> {
             tracking.note(spec, &args, &mut cached);
         }
         let cached = cached.keys;
-        self.waiting = Some(Waiting { group: selected.group, waiter, segment, cached });
+        self.waiting =
+            Some(Waiting { group: selected.group, waiter, segment, tally: Tally::of(spec), cached });
     }
 
     /// Waits for the answer. `input` is what the client has sent behind the command.
     pub(super) async fn wait(&mut self, waiting: Waiting, input: &mut BytesMut) -> std::io::Result<()> {
-        let Waiting { group, waiter, segment, cached } = waiting;
+        let Waiting { group, waiter, segment, tally, cached } = waiting;
         self.relieve().await?;
         let (reply, mut answered) = oneshot::channel();
         let client = Client { thread: self.clients.thread, reply };
-        let submission = Submission { kind: Kind::Wait, segment, client };
+        let submission = Submission { kind: Kind::Wait, segment: segment.clone(), client };
         self.clients.inbox.push(Event::Submitted { group, submission });
         self.show_blocked(Some((group, waiter)));
         if input.is_empty() {
@@ -93,7 +96,18 @@ impl Connection<'_> {
         self.show_blocked(None);
         // Without an answer the node is stopping.
         match outcome.map_err(|_| std::io::Error::from(std::io::ErrorKind::ConnectionAborted))? {
-            Reply::Done { reply, .. } => self.output.push(reply),
+            Reply::Done { reply, .. } => {
+                // To wait is no work.
+                accounting::executed(
+                    self.clients,
+                    &self.session,
+                    &tally,
+                    Duration::ZERO,
+                    &segment,
+                    Some(&reply),
+                );
+                self.output.push(reply);
+            }
             failure => {
                 if matches!(failure, Reply::Unknown) {
                     release(self.clients, group, waiter);

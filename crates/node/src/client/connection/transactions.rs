@@ -15,7 +15,7 @@ use super::segment::{Segment, push_bit_by_bit};
 use super::subscriptions::{is_about_channels, is_about_subscriptions};
 use super::{Connection, OWN_REPLY_BYTES_MAX, is_for_data};
 use crate::client::Clients;
-use crate::client::accounting::Tally;
+use crate::client::accounting::{self, Tally};
 use crate::client::commands;
 use crate::client::databases::{OUT_OF_RANGE, Selected, localised, spans};
 use crate::client::failure::explain;
@@ -54,6 +54,7 @@ impl Connection<'_> {
                 self.queue = Some(Box::new(queue));
                 self.show_queue(spec);
                 self.output.writer(version).ok();
+                accounting::counted(self.clients, spec.name);
                 return true;
             }
             "exec" => "ERR EXEC without MULTI",
@@ -87,9 +88,13 @@ impl Connection<'_> {
         match spec.name {
             "multi" => self.complain("ERR MULTI calls can not be nested"),
             "watch" => self.complain("ERR WATCH inside MULTI is not allowed"),
-            "exec" => return self.execute().await,
+            "exec" => {
+                accounting::counted(self.clients, spec.name);
+                return self.execute().await;
+            }
             "discard" => {
                 self.leave_transaction();
+                accounting::counted(self.clients, spec.name);
                 self.output.writer(self.session.version).ok();
             }
             "quit" | "reset" => {
