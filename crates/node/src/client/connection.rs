@@ -6,6 +6,7 @@ mod exchange;
 mod gates;
 mod later;
 mod mail;
+mod migrate;
 mod notifications;
 mod segment;
 mod subscriptions;

@@ -35,6 +35,10 @@ const DIFFERENCES: &[(&str, &str)] = &[
     ("lastsave", "the time of the question: what is acknowledged is saved"),
     ("latency|histogram", "from being handed in to being answered"),
     ("lolwut", "boats"),
+    (
+        "migrate",
+        "others go on to write meanwhile, and what they change is sent again; not in optimistic databases",
+    ),
     ("memory|malloc-stats", "the allocator tells nothing"),
     ("memory|purge", "nothing to do"),
     ("memory|stats", "fewer fields"),
@@ -66,7 +70,6 @@ const ABSENT: &[(&str, &str)] = &[
     ("client|tracking", "clients' caches are not tracked yet"),
     ("client|trackinginfo", "clients' caches are not tracked yet"),
     ("cluster", "clients see one server, whichever node they ask"),
-    ("migrate", "not yet"),
     ("module", "no modules are loaded"),
     ("monitor", "not yet"),
     ("pfselftest", "for the developers of Redis"),
