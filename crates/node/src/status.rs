@@ -539,6 +539,11 @@ impl ThreadStatus {
         self.runs_scripts.store(runs, Ordering::Relaxed);
     }
 
+    /// Whether a script went on from turn to turn when that was last looked at.
+    pub(crate) fn runs_script(&self) -> bool {
+        self.runs_scripts.load(Ordering::Relaxed)
+    }
+
     /// Its coordinators know these views.
     pub(crate) fn learn<'a>(&self, views: impl Iterator<Item = (GroupId, &'a View)>) {
         let mut known = lock(&self.views);
@@ -580,7 +585,7 @@ impl DataStatus {
 
     /// Whether a script goes on from turn to turn, in some group.
     pub(crate) fn runs_scripts(&self) -> bool {
-        self.threads.iter().any(|thread| thread.runs_scripts.load(Ordering::Relaxed))
+        self.threads.iter().any(ThreadStatus::runs_script)
     }
 
     /// The script that a copy of a group is in the middle of, if it runs for as long as the threshold says.

@@ -10,7 +10,9 @@ use redis::{Connection, RedisResult, Value};
 
 fn call<T: redis::FromRedisValue>(client: &mut Connection, words: &[&str]) -> RedisResult<T> {
     let mut command = redis::cmd(words[0]);
-    words[1..].iter().for_each(|word| drop(command.arg(*word)));
+    for word in &words[1..] {
+        command.arg(*word);
+    }
     command.query(client)
 }
 
@@ -67,7 +69,16 @@ fn keys_go_to_a_redis() {
     let cluster = Cluster::start(Options::default());
     let redis = RedisServer::start(free_port(), &[]).expect("a Redis");
     let mut client = cluster.client(cluster.primary());
-    there_and_back(&mut client, redis.address());
+    // Older ones do not take what a Redis 7.2 dumps, and say so: then nothing goes.
+    let info: String = call(&mut connect(redis.address()), &["INFO", "server"]).expect("it answers");
+    let version = info.lines().find_map(|line| line.strip_prefix("redis_version:")).unwrap_or_default();
+    let numbers: Vec<u32> = version.split('.').filter_map(|number| number.parse().ok()).collect();
+    let takes_all = numbers.as_slice() >= [7, 2].as_slice();
+    if takes_all {
+        there_and_back(&mut client, redis.address());
+    } else {
+        eprintln!("in part: a Redis {version} does not take what 7.2 dumps");
+    }
     call::<Value>(&mut connect(redis.address()), &["CONFIG", "SET", "requirepass", "secret"])
         .expect("it is set");
     call::<Value>(&mut client, &["SET", "a", "1"]).expect("it is written");
@@ -79,8 +90,14 @@ fn keys_go_to_a_redis() {
     assert!(wrong.to_string().contains("Target instance replied with error"), "{wrong}");
     assert_eq!(call::<String>(&mut client, &["GET", "a"]).expect("it is here"), "1");
     let right = ["MIGRATE", &host, &port, "a", "3", "5000", "AUTH2", "default", "secret"];
-    assert_eq!(call::<String>(&mut client, &right).expect("it is moved"), "OK");
-    assert_eq!(call::<u64>(&mut client, &["EXISTS", "a"]).expect("it answers"), 0);
+    if takes_all {
+        assert_eq!(call::<String>(&mut client, &right).expect("it is moved"), "OK");
+        assert_eq!(call::<u64>(&mut client, &["EXISTS", "a"]).expect("it answers"), 0);
+    } else {
+        let refused = call::<Value>(&mut client, &right).unwrap_err();
+        assert!(refused.to_string().contains("DUMP payload version"), "{refused}");
+        assert_eq!(call::<String>(&mut client, &["GET", "a"]).expect("it is here"), "1");
+    }
 }
 
 #[test]
