@@ -34,6 +34,7 @@
 //! | [`segments`] | how the requests of several clients share one batch |
 //! | [`footprint`] | which keys a request touches |
 //! | [`budget`] | how a machine that executes something long lets others have their turn |
+//! | [`encodings`] | up to which sizes a value is said to have a compact encoding |
 //! | [`eviction`] | how a machine that is full makes room |
 //! | [`machine`] | the determinism contract of a replicated state machine |
 //! | [`session`] | exactly once: what was executed is not executed again |
@@ -44,6 +45,7 @@
 
 pub mod budget;
 pub mod chunks;
+pub mod encodings;
 pub mod entry;
 pub mod eviction;
 pub mod footprint;
@@ -64,6 +66,7 @@ pub mod time;
 pub mod view;
 
 pub use budget::{Budget, Pause, Slices};
+pub use encodings::Encodings;
 pub use entry::{Entry, EntryId};
 pub use eviction::{Eviction, Need, Policy};
 pub use footprint::Footprint;

@@ -6,6 +6,7 @@ use rand_chacha::rand_core::SeedableRng;
 use serde::{Deserialize, Serialize};
 
 use crate::budget::Budget;
+use crate::encodings::Encodings;
 use crate::eviction::{Eviction, Need, Policy};
 use crate::footprint::Footprint;
 use crate::id::{BatchId, Incarnation, Index};
@@ -29,6 +30,8 @@ pub struct ApplyContext<'a> {
     pub policy: Policy,
     /// What goes first, as the primary's machine has [named](StateMachine::victims) it.
     pub victims: &'a [u8],
+    /// Up to which sizes a value is said to have a compact encoding.
+    pub encodings: Encodings,
     /// The body, if nothing else needs its memory: it came in [parts](crate::parts).
     pub own_body: Option<&'a Bytes>,
     /// Which batch it is. Whatever is not a batch cannot be [parked](crate::segments::PARKED).
@@ -52,7 +55,20 @@ impl ApplyContext<'_> {
     pub fn new(index: Index, time: Timestamp, seed: u64) -> Self {
         let (memory_max, memory_beside, own_body, batch) = (0, 0, None, None);
         let (policy, victims, budget) = (Policy::NoEviction, &[][..], Budget::ENDLESS);
-        Self { index, time, seed, memory_max, memory_beside, policy, victims, own_body, batch, budget }
+        let encodings = Encodings::default();
+        Self {
+            index,
+            time,
+            seed,
+            memory_max,
+            memory_beside,
+            policy,
+            victims,
+            encodings,
+            own_body,
+            batch,
+            budget,
+        }
     }
 
     /// Whether a machine that occupies so many bytes may not grow.

@@ -6,12 +6,13 @@
 //! ```text
 //! payload := ε                                        a no-op
 //!          | flags:u8 (memory_max:u64)? (groups:u32)? (count:u32 coordinator:u128*)?
-//!            (policy:u8 length:u32 victim*)? batch*
+//!            (policy:u8 length:u32 victim*)? (encodings:u32*)? batch*
 //!                                                     bit 1 of flags: there is a memory limit
 //!                                                     bit 2: the primary's node has several groups
 //!                                                     bit 3: all coordinators are absent
 //!                                                     bit 4: these coordinators are absent
 //!                                                     bit 5: there is an eviction policy
+//!                                                     bit 6: encodings have other limits than usual
 //! batch   := coordinator:u128 sequence:u64 done_below:u64 length:u32 (at:u32 of:u32)?
 //!            (count:u32 heard:u64*)? body
 //! ```
@@ -22,6 +23,7 @@
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 
+use crate::encodings::Encodings;
 use crate::eviction::Policy;
 use crate::id::{BatchId, Incarnation};
 
@@ -31,6 +33,7 @@ const SEVERAL_GROUPS: u8 = 1 << 2;
 const ALL_ABSENT: u8 = 1 << 3;
 const SOME_ABSENT: u8 = 1 << 4;
 const EVICTS: u8 = 1 << 5;
+const ENCODES: u8 = 1 << 6;
 const BATCH_HEADER: usize = 16 + 8 + 8 + 4;
 /// Bits of the length.
 const IS_PART: u32 = 1 << 31;
@@ -99,13 +102,15 @@ pub struct Header {
     /// What goes first, if there is a policy, in the encoding of the state machine: what the primary takes
     /// for the least used.
     pub victims: Bytes,
+    /// Up to which sizes a value is said to have a compact encoding.
+    pub encodings: Encodings,
 }
 
 impl Default for Header {
     /// No limit, and no other group.
     fn default() -> Self {
-        let (policy, victims) = (Policy::NoEviction, Bytes::new());
-        Self { memory_max: 0, groups: 1, absent: Absent::Nobody, policy, victims }
+        let (policy, victims, encodings) = (Policy::NoEviction, Bytes::new(), Encodings::default());
+        Self { memory_max: 0, groups: 1, absent: Absent::Nobody, policy, victims, encodings }
     }
 }
 
@@ -136,7 +141,8 @@ impl Builder {
             Absent::These(_) => SOME_ABSENT,
         };
         let evicts = if header.policy.evicts() { EVICTS } else { 0 };
-        buffer.put_u8(memory_limited | several_groups | absent | evicts);
+        let encodes = if header.encodings == Encodings::default() { 0 } else { ENCODES };
+        buffer.put_u8(memory_limited | several_groups | absent | evicts | encodes);
         if memory_limited > 0 {
             buffer.put_u64_le(header.memory_max);
         }
@@ -151,6 +157,9 @@ impl Builder {
             buffer.put_u8(header.policy.number());
             buffer.put_u32_le(header.victims.len() as u32);
             buffer.put_slice(&header.victims);
+        }
+        if encodes > 0 {
+            header.encodings.put(&mut buffer);
         }
         Self { buffer }
     }
@@ -199,7 +208,7 @@ impl Builder {
 pub fn decode(payload: &Bytes) -> Result<(Header, Batches), PayloadError> {
     let mut rest = payload.clone();
     let flags = if rest.has_remaining() { rest.get_u8() } else { 0 };
-    if flags & !(MEMORY_LIMITED | SEVERAL_GROUPS | ALL_ABSENT | SOME_ABSENT | EVICTS) != 0 {
+    if flags & !(MEMORY_LIMITED | SEVERAL_GROUPS | ALL_ABSENT | SOME_ABSENT | EVICTS | ENCODES) != 0 {
         return Err(PayloadError { at: 0 });
     }
     let mut header = Header::default();
@@ -222,6 +231,9 @@ pub fn decode(payload: &Bytes) -> Result<(Header, Batches), PayloadError> {
         let policy = rest.try_get_u8().ok().and_then(Policy::numbered);
         header.policy = policy.ok_or_else(|| cut_short(&rest))?;
         header.victims = take_numbers(&mut rest, 1).ok_or_else(|| cut_short(&rest))?;
+    }
+    if flags & ENCODES != 0 {
+        header.encodings = Encodings::take(&mut rest).ok_or_else(|| cut_short(&rest))?;
     }
     Ok((header, Batches { rest, total: payload.len() }))
 }
@@ -314,7 +326,8 @@ mod tests {
         for absent in [Absent::Nobody, Absent::Everybody, these] {
             let victims = Bytes::from_static(b"victims");
             let policy = Policy::VolatileLfu;
-            let header = Header { memory_max: 7 << 30, groups: 1_000, absent, policy, victims };
+            let encodings = Encodings { list_size: -5, zset_value: 7, ..Encodings::default() };
+            let header = Header { memory_max: 7 << 30, groups: 1_000, absent, policy, victims, encodings };
             let mut builder = Builder::new(header.clone());
             let made = [
                 batch(1, b"one"),

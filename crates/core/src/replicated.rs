@@ -170,6 +170,7 @@ impl<M: StateMachine> Replicated<M> {
             memory_beside: self.memory_beside(),
             policy: header.policy,
             victims: &header.victims,
+            encodings: header.encodings,
             own_body: None,
             batch: None,
             budget,

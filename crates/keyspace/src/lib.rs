@@ -57,7 +57,8 @@
 //!   Where the newest entry of a chunk was deleted, `MINID ~` may trim that chunk here and not there.
 //! - `XINFO STREAM` counts the chunks that entries lie in as `radix-tree-keys`, and one more as
 //!   `radix-tree-nodes`.
-//! - `OBJECT FREQ` and `IDLETIME` are errors: nobody counts or remembers when a value is used. `REFCOUNT` is
+//! - `OBJECT FREQ` and `IDLETIME` say what the copy that answers has seen; without an eviction policy nothing
+//!   is observed, and `IDLETIME` is an error (see `eviction`). `REFCOUNT` is
 //!   always 1.
 //!
 //! - Scripts: what differs is listed in `docs/guarantees.md`.

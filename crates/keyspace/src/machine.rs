@@ -5,8 +5,8 @@ use std::cell::RefCell;
 use bytes::Bytes;
 use onecopy_core::machine::RestoreError;
 use onecopy_core::{
-    ApplyContext, Budget, Eviction, Footprint, Incarnation, Need, Output, Place, QueryContext, Rules, Seen,
-    StateMachine, Timestamp,
+    ApplyContext, Budget, Encodings, Eviction, Footprint, Incarnation, Need, Output, Place, QueryContext,
+    Rules, Seen, StateMachine, Timestamp,
 };
 use onecopy_script::Engine;
 
@@ -109,6 +109,8 @@ pub struct Keyspace {
     pub(crate) scripts: Scripts,
     /// What the last script ran in. No part of the state.
     pub(crate) engine: RefCell<Option<Engine>>,
+    /// Up to which sizes a value is said to have a compact encoding, as the last entry has said.
+    pub(crate) encodings: Encodings,
     /// What is used, as far as this copy sees it. No part of the state.
     pub(crate) observer: Observer,
     /// How far the entry that is executed has come with eviction.
@@ -145,6 +147,7 @@ impl Keyspace {
             journal: None,
             scripts: Scripts::default(),
             engine: RefCell::new(None),
+            encodings: Encodings::default(),
             observer: Observer::default(),
             evicting: Evicting::default(),
             counts: Counts::default(),
@@ -194,6 +197,13 @@ impl Keyspace {
             database.set_fresh(self.observer.is_on().then(|| self.observer.fresh(clock)));
             database
         })
+    }
+
+    /// How many libraries of functions there are, and how many functions.
+    #[must_use]
+    pub fn function_counts(&self) -> [usize; 2] {
+        let libraries = self.scripts.libraries();
+        [libraries.len(), libraries.map(|library| library.functions.len()).sum()]
     }
 
     /// What this copy has done since it was made.
@@ -267,6 +277,7 @@ impl StateMachine for Keyspace {
     fn advance(&mut self, context: &ApplyContext<'_>) {
         let elapsed = context.time.0.saturating_sub(self.clock.0);
         context.budget.begin("expiry");
+        self.encodings = context.encodings;
         self.pass(context.time, context.budget);
         self.end_waiting(context);
         self.channels.end_absent(self.rules, self.clock);

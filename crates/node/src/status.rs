@@ -7,7 +7,7 @@ mod copy;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -176,6 +176,9 @@ pub struct ReplicaStatus {
     pub reads_as_backup: u64,
     /// Coordinators whose batches it remembers, so that none is executed twice.
     pub sessions: u64,
+    /// How many libraries of functions there are, and how many functions.
+    #[serde(default)]
+    pub functions: [u64; 2],
     /// What became of keys here.
     #[serde(default)]
     pub counts: KeyCounts,
@@ -238,6 +241,26 @@ pub struct KnownGroup {
     pub learners: Vec<u32>,
     /// How many members there should be.
     pub copies: u32,
+}
+
+/// A script that a copy is in the middle of.
+#[derive(Debug)]
+pub(crate) struct BusyScript {
+    /// The command that has begun it.
+    pub(crate) command: String,
+    pub(crate) is_function: bool,
+    pub(crate) running: Duration,
+    /// How many libraries and functions there are.
+    pub(crate) libraries: u64,
+    pub(crate) functions: u64,
+}
+
+impl BusyStatus {
+    /// Whether it is a script.
+    fn is_script(&self) -> bool {
+        let scripts = ["eval", "eval_ro", "evalsha", "evalsha_ro", "fcall", "fcall_ro"];
+        scripts.contains(&self.command.as_str())
+    }
 }
 
 /// What became of keys at one copy, since its state was made.
@@ -318,6 +341,10 @@ impl ReplicaStatus {
             reads: counters.reads,
             reads_as_backup: counters.reads_as_backup,
             sessions,
+            functions: group.machine().map_or_else(
+                || before.map(|before| before.functions).unwrap_or_default(),
+                |machine| machine.function_counts().map(|count| count as u64),
+            ),
             counts: group.machine().map_or_else(
                 || before.map(|before| before.counts).unwrap_or_default(),
                 |machine| KeyCounts::of(machine.counts()),
@@ -396,6 +423,8 @@ pub(crate) struct ThreadStatus {
     groups: AtomicUsize,
     snapshots: AtomicU64,
     turns: AtomicU64,
+    /// Whether a script goes on from turn to turn.
+    runs_scripts: AtomicBool,
     busyness: Busyness,
     /// How many clients it serves.
     pub(crate) clients: AtomicU64,
@@ -507,6 +536,13 @@ impl ThreadStatus {
                 None => drop(replicas.remove(group)),
             }
         }
+        let runs = replicas.values().any(|replica| replica.busy.as_ref().is_some_and(BusyStatus::is_script));
+        self.runs_scripts.store(runs, Ordering::Relaxed);
+    }
+
+    /// Whether a script went on from turn to turn when that was last looked at.
+    pub(crate) fn runs_script(&self) -> bool {
+        self.runs_scripts.load(Ordering::Relaxed)
     }
 
     /// Its coordinators know these views.
@@ -546,6 +582,26 @@ impl DataStatus {
         let threads = (0..threads).map(|_| ThreadStatus::default()).collect();
         let (clients, replicas_did) = (ClientCounters::default(), ReplicaCounters::default());
         Self { threads, clients, replicas_did, messages: Arc::default() }
+    }
+
+    /// Whether a script goes on from turn to turn, in some group.
+    pub(crate) fn runs_scripts(&self) -> bool {
+        self.threads.iter().any(ThreadStatus::runs_script)
+    }
+
+    /// The script that a copy of a group is in the middle of, if it runs for as long as the threshold says.
+    pub(crate) fn busy_script(&self, group: GroupId, threshold: Option<Duration>) -> Option<BusyScript> {
+        let replica = self.replica(group)?;
+        let busy = replica.busy.filter(BusyStatus::is_script)?;
+        let running = Duration::from_millis(busy.busy_ms);
+        let [libraries, functions] = replica.functions;
+        (running >= threshold?).then(|| BusyScript {
+            is_function: busy.command.starts_with("fcall"),
+            command: busy.command,
+            running,
+            libraries,
+            functions,
+        })
     }
 
     /// What people are told of the data threads.

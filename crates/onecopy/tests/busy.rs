@@ -98,3 +98,53 @@ fn a_primary_that_executes_something_long_stays_the_primary() {
     });
     assert_eq!(cluster.primary(), primary);
 }
+
+/// What is asked of a connection, as an error that it answers.
+fn refused(client: &mut redis::Connection, words: &[&str]) -> Option<String> {
+    let mut command = redis::cmd(words[0]);
+    for word in &words[1..] {
+        command.arg(*word);
+    }
+    let error = command.query::<redis::Value>(client).err()?;
+    Some(format!("{} {error}", error.code().unwrap_or_default()))
+}
+
+#[test]
+fn who_asks_while_a_script_runs_is_told_so() {
+    let cluster = Cluster::start(Options { durability: "memory", ..Options::default() });
+    let primary = cluster.primary();
+    let (mut client, mut other) = (cluster.client(primary), cluster.client(primary));
+    assert_eq!(refused(&mut client, &["CONFIG", "SET", "busy-reply-threshold", "30"]), None);
+    assert_eq!(refused(&mut client, &["SET", "key", "before"]), None);
+    assert!(refused(&mut client, &["SCRIPT", "KILL"]).is_some_and(|error| error.contains("NOTBUSY")));
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // One after the other, until somebody was told: each is stopped after some time.
+            while !is_over.load(Ordering::SeqCst) {
+                let script = "redis.call('SET', KEYS[1], 'during') while true do end";
+                let error = refused(&mut other, &["EVAL", script, "1", "key"]).expect("it is stopped");
+                assert!(error.contains("took too long"), "{error}");
+            }
+        });
+        let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            wait("somebody to be told that a script runs", PATIENCE, || {
+                let status = cluster.status(primary)?;
+                let busy = status.replicas.iter().filter_map(|replica| replica.busy.as_ref());
+                let runs = busy.into_iter().any(|busy| busy.command == "eval" && busy.busy_ms >= 30);
+                // Whoever asks too late, or too early, is answered when the script has ended.
+                let busy = runs.then(|| refused(&mut client, &["GET", "key"])).flatten()?;
+                assert!(busy.contains("BUSY") && busy.contains("SCRIPT KILL"), "{busy}");
+                let killed = refused(&mut client, &["SCRIPT", "KILL"])?;
+                killed.contains("UNKILLABLE").then_some(())
+            });
+        }));
+        is_over.store(true, Ordering::SeqCst);
+        told.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    });
+    // Nothing that was refused is executed, and nothing of the script is left.
+    let value: String =
+        wait("others to be served again", PATIENCE, || redis::cmd("GET").arg("key").query(&mut client).ok());
+    assert_eq!(value, "before");
+    assert!(refused(&mut client, &["SCRIPT", "KILL"]).is_some_and(|error| error.contains("NOTBUSY")));
+}

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use onecopy_core::{Eviction, Policy};
+use onecopy_core::{Encodings, Eviction, Policy};
 use serde::{Deserialize, Serialize};
 
 use crate::command::Rejection;
@@ -49,6 +49,27 @@ impl Settings {
             lfu_log_factor: number("lfu-log-factor", default.lfu_log_factor),
             lfu_decay_minutes: number("lfu-decay-time", default.lfu_decay_minutes),
         })
+    }
+
+    /// Up to which sizes values are said to have compact encodings.
+    #[must_use]
+    pub fn encodings(&self) -> Encodings {
+        let number = |name, default: u32| {
+            let set = self.get(name).and_then(|text| text.parse::<u64>().ok());
+            set.map_or(default, |number| u32::try_from(number).unwrap_or(u32::MAX))
+        };
+        let default = Encodings::default();
+        let list_size = self.get("list-max-listpack-size").and_then(|text| text.parse().ok());
+        Encodings {
+            hash_entries: number("hash-max-listpack-entries", default.hash_entries),
+            hash_value: number("hash-max-listpack-value", default.hash_value),
+            list_size: list_size.unwrap_or(default.list_size),
+            intset_entries: number("set-max-intset-entries", default.intset_entries),
+            set_entries: number("set-max-listpack-entries", default.set_entries),
+            set_value: number("set-max-listpack-value", default.set_value),
+            zset_entries: number("zset-max-listpack-entries", default.zset_entries),
+            zset_value: number("zset-max-listpack-value", default.zset_value),
+        }
     }
 
     /// All of them, by name.

@@ -25,7 +25,9 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use onecopy_core::{Eviction, GroupId, Incarnation, Instant, NodeId, StateMachine, Ticket, Timestamp};
+use onecopy_core::{
+    Encodings, Eviction, GroupId, Incarnation, Instant, NodeId, StateMachine, Ticket, Timestamp,
+};
 use onecopy_replica::Input;
 use onecopy_views::{Kind as Replication, Table};
 
@@ -66,6 +68,8 @@ pub struct DataPlane<M, T> {
     memory_set: Option<u64>,
     /// What goes where there is no room, if that is set.
     eviction_set: Option<Eviction>,
+    /// Up to which sizes values are said to have compact encodings.
+    encodings: Encodings,
     /// Empty on a node that holds no data.
     groups: BTreeMap<GroupId, Group<M>>,
     /// The copies of optimistic databases.
@@ -100,6 +104,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
             elsewhere: Elsewhere::default(),
             memory_set: None,
             eviction_set: None,
+            encodings: Encodings::default(),
             groups: BTreeMap::new(),
             copies: BTreeMap::new(),
             agenda: Agenda::default(),
@@ -389,6 +394,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         self.making_way.learn(table);
         self.memory_set = table.settings().memory_max();
         self.eviction_set = table.settings().eviction();
+        self.encodings = table.settings().encodings();
         self.clock.told(table.clocks().get(&self.me).copied());
         self.drop_gone(table, out);
         for (id, group) in table.groups().iter().filter(|(id, _)| share.has(**id)) {
@@ -461,6 +467,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
             };
             group.set_memory_max(self.memory_set);
             group.set_eviction(self.eviction_set);
+            group.set_encodings(self.encodings);
             group.set_memory_beside(self.occupied.beside(id));
             group.set_groups(count);
             group.end_turn(now, steady, observer, &mut self.asked);

@@ -28,8 +28,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use onecopy_core::payload::Batch;
 use onecopy_core::{
-    AnswerBounds, Digest, Entry, Eviction, GroupId, Index, Instant, NodeId, Recovered, Replicated, Rules,
-    StateMachine, Ticket, Timestamp, View,
+    AnswerBounds, Digest, Encodings, Entry, Eviction, GroupId, Index, Instant, NodeId, Recovered, Replicated,
+    Rules, StateMachine, Ticket, Timestamp, View,
 };
 use onecopy_replica::{Input, Standing};
 use onecopy_views::Options;
@@ -81,6 +81,8 @@ pub struct Group<M> {
     /// What goes where there is no room; whether the machine observes for that.
     eviction: Eviction,
     eviction_set: Option<Eviction>,
+    /// Up to which sizes values are said to have compact encodings.
+    encodings: Encodings,
     observes: bool,
     /// How much there was when an entry was made to let something go, and when the next one is.
     memory_over: u64,
@@ -160,6 +162,7 @@ impl<M: StateMachine> Group<M> {
             memory_set: None,
             eviction: settings.eviction,
             eviction_set: None,
+            encodings: Encodings::default(),
             observes: false,
             memory_over: 0,
             next_room: now,

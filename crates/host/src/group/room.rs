@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use onecopy_core::payload::Header;
-use onecopy_core::{Eviction, Instant, Need, StateMachine, Timestamp};
+use onecopy_core::{Encodings, Eviction, Instant, Need, StateMachine, Timestamp};
 
 use super::Group;
 
@@ -31,6 +31,11 @@ impl<M: StateMachine> Group<M> {
     /// What goes where there is no room, if that is set for the cluster. Entries made from now on say so.
     pub fn set_eviction(&mut self, set: Option<Eviction>) {
         self.eviction_set = set;
+    }
+
+    /// Up to which sizes values are said to have compact encodings. Entries made from now on say so.
+    pub fn set_encodings(&mut self, encodings: Encodings) {
+        self.encodings = encodings;
     }
 
     fn eviction(&self) -> Eviction {
@@ -62,7 +67,7 @@ impl<M: StateMachine> Group<M> {
         let (memory_max, policy) = (self.memory_max(), self.eviction().policy);
         let absent = self.parked.absent();
         let victims = if policy.evicts() { self.victims(bytes) } else { Bytes::new() };
-        Header { memory_max, groups: self.groups, absent, policy, victims }
+        Header { memory_max, groups: self.groups, absent, policy, victims, encodings: self.encodings }
     }
 
     /// What should go first, if there may be too little room for so many bytes of commands, and for those

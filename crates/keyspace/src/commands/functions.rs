@@ -72,7 +72,7 @@ pub(crate) fn function(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Wr
         }
         options if is_word(sub, "LIST") => list(&context.keyspace.scripts, options, reply),
         [] if is_word(sub, "STATS") => {
-            stats(&context.keyspace.scripts, reply);
+            stats(context.keyspace.function_counts(), reply);
             Ok(())
         }
         [] if is_word(sub, "DUMP") => {
@@ -189,7 +189,7 @@ fn list(scripts: &Scripts, options: &[&[u8]], reply: &mut Writer<'_>) -> Outcome
     Ok(())
 }
 
-fn stats(scripts: &Scripts, reply: &mut Writer<'_>) {
+fn stats([libraries, functions]: [usize; 2], reply: &mut Writer<'_>) {
     reply.map(2);
     reply.bulk(b"running_script");
     reply.null();
@@ -198,9 +198,9 @@ fn stats(scripts: &Scripts, reply: &mut Writer<'_>) {
     reply.bulk(b"LUA");
     reply.map(2);
     reply.bulk(b"libraries_count");
-    reply.length(scripts.libraries().len());
+    reply.length(libraries);
     reply.bulk(b"functions_count");
-    reply.length(scripts.libraries().map(|library| library.functions.len()).sum());
+    reply.length(functions);
 }
 
 /// All libraries, one behind the other.

@@ -48,7 +48,11 @@ pub(crate) fn object(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) ->
     match (name, view.object(key)) {
         ("object|help", _) => return Err(CommandError::Arity(name)),
         (_, None) => reply.null(),
-        ("object|encoding", Some(object)) => reply.bulk(object.value.encoding().as_bytes()),
+        ("object|encoding", Some(object)) => {
+            let limits = &view.keyspace.encodings;
+            view.budget.spend(object.value.encoding_steps(limits));
+            reply.bulk(object.value.encoding(limits).as_bytes());
+        }
         ("object|refcount", Some(_)) => reply.integer(1),
         ("object|idletime", Some(_)) if policy.is_lfu() => {
             return Err(CommandError::Other(

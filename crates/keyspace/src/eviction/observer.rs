@@ -84,7 +84,7 @@ impl Observer {
     }
 
     fn below(&self, bound: usize) -> usize {
-        (u128::from(self.chance()) * bound as u128 >> 32) as usize
+        ((u128::from(self.chance()) * bound as u128) >> 32) as usize
     }
 
     /// A key is looked up.

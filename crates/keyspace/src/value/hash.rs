@@ -1,5 +1,7 @@
 //! Hashes.
 
+use onecopy_core::Encodings;
+
 use super::dict::Dict;
 use super::pack::Pack;
 use super::{DICT_COST, ELEMENT_COST, PACKED_BYTES_MAX, PACKED_MAX, allocated};
@@ -98,12 +100,12 @@ impl Hash {
         }
     }
 
-    /// Few and short fields are a listpack in Redis, too.
-    pub(crate) fn encoding(&self) -> &'static str {
-        match self {
-            Self::Few(_) => "listpack",
-            Self::Many(_) => "hashtable",
-        }
+    /// Few and short fields are a listpack in Redis.
+    pub(crate) fn encoding(&self, limits: &Encodings) -> &'static str {
+        let fits = |text: &[u8]| text.len() <= limits.hash_value as usize;
+        let is_short = self.len() <= limits.hash_entries as usize
+            && self.iter().all(|(field, value)| fits(field) && fits(value));
+        if is_short { "listpack" } else { "hashtable" }
     }
 
     /// The position of a field.

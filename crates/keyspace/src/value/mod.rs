@@ -17,7 +17,7 @@ mod undo;
 mod zset;
 
 use bytes::Bytes;
-use onecopy_core::Budget;
+use onecopy_core::{Budget, Encodings};
 
 use crate::pieces::copy;
 pub(crate) use dict::Dict;
@@ -38,7 +38,7 @@ pub(crate) const EXPIRY_COST: u64 = 14;
 pub(crate) const BESIDE_COST: u64 = 34;
 
 /// Collections of at most so many elements, none of which is longer than that, have a short form: one
-/// allocation. Redis' listpacks have the same limits. The form depends on the elements alone, and not on how
+/// allocation. The form depends on the elements alone, and not on how
 /// they came there.
 const PACKED_MAX: usize = 128;
 const PACKED_BYTES_MAX: usize = 64;
@@ -187,18 +187,31 @@ impl<'a> Content<'a> {
         }
     }
 
-    /// What `OBJECT ENCODING` answers: how Redis would keep such a value with its default settings. A
-    /// function of the content alone; where Redis keeps a larger encoding after the value has shrunk, this
-    /// does not.
-    pub(crate) fn encoding(self) -> &'static str {
+    /// What `OBJECT ENCODING` answers: how Redis would keep such a value within these limits. A function of
+    /// the content alone; where Redis keeps a larger encoding after the value has shrunk, this does not.
+    pub(crate) fn encoding(self, limits: &Encodings) -> &'static str {
         match self {
             Self::Text(text) => text.encoding(),
-            Self::List(list) => list.encoding(),
-            Self::Hash(hash) => hash.encoding(),
-            Self::Set(set) => set.encoding(),
-            Self::Zset(zset) => zset.encoding(),
+            Self::List(list) => list.encoding(limits.list_size),
+            Self::Hash(hash) => hash.encoding(limits),
+            Self::Set(set) => set.encoding(limits),
+            Self::Zset(zset) => zset.encoding(limits),
             Self::Stream(_) => "stream",
         }
+    }
+
+    /// How many elements have to be looked at for that.
+    pub(crate) fn encoding_steps(self, limits: &Encodings) -> usize {
+        let most = match self {
+            Self::Text(_) | Self::Stream(_) => 0,
+            // Some KiB at most, or so many elements.
+            Self::List(_) => u32::MAX,
+            Self::Hash(_) => limits.hash_entries,
+            Self::Set(_) => limits.set_entries.max(limits.intset_entries),
+            Self::Zset(_) => limits.zset_entries,
+        };
+        // Of those that have more, none is looked at.
+        Some(self.len()).filter(|length| *length <= most as usize).unwrap_or(0)
     }
 }
 

@@ -1,14 +1,13 @@
 //! Sets.
 
+use onecopy_core::Encodings;
+
 use super::dict::Dict;
 use super::pack::Pack;
 use super::{DICT_COST, ELEMENT_COST, PACKED_BYTES_MAX, PACKED_MAX, allocated};
 use crate::number::parse_integer;
 use crate::seed::Seed;
 use crate::slot::record::Payload;
-
-/// Redis keeps a set of integers as an intset while it has no more members.
-const INTSET_MEMBERS_MAX: usize = 512;
 
 /// A set value. The members are in order of insertion, but a removed one is replaced by the last.
 #[derive(Clone, Debug)]
@@ -69,13 +68,13 @@ impl Set {
         }
     }
 
-    pub(crate) fn encoding(&self) -> &'static str {
-        let compact =
-            self.len() <= INTSET_MEMBERS_MAX && self.iter().all(|member| parse_integer(member).is_some());
-        match self {
-            _ if compact => "intset",
-            Self::Few(_) => "listpack",
-            Self::Many(_) => "hashtable",
+    pub(crate) fn encoding(&self, limits: &Encodings) -> &'static str {
+        let (integers, members) = (limits.intset_entries as usize, limits.set_entries as usize);
+        let fits = |member: &[u8]| member.len() <= limits.set_value as usize;
+        match self.len() {
+            length if length <= integers && self.iter().all(|it| parse_integer(it).is_some()) => "intset",
+            length if length <= members && self.iter().all(fits) => "listpack",
+            _ => "hashtable",
         }
     }
 

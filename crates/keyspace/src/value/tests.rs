@@ -280,7 +280,7 @@ fn the_form_depends_on_the_elements_alone() {
             assert!(hash.iter().eq(hash_again.iter()) && hash.memory() == hash_again.memory());
             assert!(set.iter().eq(set_again.iter()) && set.memory() == set_again.memory());
             assert!(zset.iter().eq(zset_again.iter()) && zset.memory() == zset_again.memory());
-            assert_eq!(hash.encoding(), hash_again.encoding());
+            assert_eq!(hash.encoding(&Encodings::default()), hash_again.encoding(&Encodings::default()));
             for (position, member) in set.iter().enumerate() {
                 assert_eq!(set.at(position), Some(member));
                 assert_eq!(zset.at(position), Some(pairs[position]));

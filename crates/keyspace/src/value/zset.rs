@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use onecopy_core::Encodings;
+
 use super::dict::Dict;
 use super::pack::Pack;
 use super::ranked::Ranked;
@@ -168,12 +170,11 @@ impl Zset {
         }
     }
 
-    /// Few and short members are a listpack in Redis, too.
-    pub(crate) fn encoding(&self) -> &'static str {
-        match self {
-            Self::Few(_) => "listpack",
-            Self::Many(_) => "skiplist",
-        }
+    /// Few and short members are a listpack in Redis.
+    pub(crate) fn encoding(&self, limits: &Encodings) -> &'static str {
+        let fits = |(member, _): (&[u8], f64)| member.len() <= limits.zset_value as usize;
+        let is_short = self.len() <= limits.zset_entries as usize && self.iter().all(fits);
+        if is_short { "listpack" } else { "skiplist" }
     }
 
     /// The position of a member, and its score.

@@ -1,3 +1,5 @@
+use onecopy_core::Encodings;
+
 use crate::support::{Machine, expect};
 
 #[test]
@@ -170,4 +172,38 @@ fn a_scan_returns_what_stays() {
         SCAN 18446744073709551615    => [0 []]
         ",
     );
+}
+
+#[test]
+fn the_limits_of_encodings_are_said_by_entries() {
+    let mut machine = Machine::default();
+    for line in
+        ["RPUSH l a b c d", "HSET h f1 v f2 longer", "SADD t 1 2 3", "SADD w one two", "ZADD z 1 a 2 bb"]
+    {
+        machine.run(line);
+    }
+    let encodings = |machine: &mut Machine| {
+        let keys = ["l", "h", "t", "w", "z"];
+        keys.map(|key| machine.run(&format!("OBJECT ENCODING {key}"))).join(" ")
+    };
+    assert_eq!(encodings(&mut machine), "listpack listpack intset listpack listpack");
+    let usual = machine.context.encodings;
+    for (limits, expected) in [
+        (Encodings { list_size: 3, ..usual }, "quicklist listpack intset listpack listpack"),
+        (Encodings { list_size: 4, hash_value: 5, ..usual }, "listpack hashtable intset listpack listpack"),
+        (Encodings { hash_entries: 1, ..usual }, "listpack hashtable intset listpack listpack"),
+        (Encodings { intset_entries: 2, ..usual }, "listpack listpack listpack listpack listpack"),
+        (Encodings { set_value: 2, ..usual }, "listpack listpack intset hashtable listpack"),
+        (
+            Encodings { intset_entries: 0, set_entries: 0, ..usual },
+            "listpack listpack hashtable hashtable listpack",
+        ),
+        (Encodings { zset_value: 1, ..usual }, "listpack listpack intset listpack skiplist"),
+        (Encodings { zset_entries: 1, ..usual }, "listpack listpack intset listpack skiplist"),
+    ] {
+        machine.context.encodings = limits;
+        assert_eq!(encodings(&mut machine), expected, "{limits:?}");
+        let script = "EVAL return(redis.call('OBJECT','ENCODING','h')) 0";
+        assert_eq!(machine.run(script), expected.split(' ').nth(1).unwrap_or_default());
+    }
 }

@@ -1,10 +1,12 @@
 //! One client connection.
 
 mod blocking;
+mod busy;
 mod exchange;
 mod gates;
 mod later;
 mod mail;
+mod migrate;
 mod notifications;
 mod segment;
 mod subscriptions;
@@ -295,6 +297,9 @@ impl<'a> Connection<'a> {
             return Ok(());
         }
         self.wait_out_pause(name).await?;
+        if self.answer_while_busy(name, request).await? {
+            return Ok(());
+        }
         if self.clients.monitors.watch() && self.session.authenticated {
             self.clients.monitors.show((self.session.selected.number, self.peer), request.iter());
         }

@@ -334,7 +334,9 @@ impl Plane {
     }
 
     fn renew_status(&mut self, now: Instant) {
-        self.status_is_old = now < self.status_due;
+        // Whoever is told that a script runs is told no longer than it does.
+        let runs_script = self.status.thread(self.threads.me()).runs_script();
+        self.status_is_old = now < self.status_due && !runs_script;
         if self.status_is_old {
             return;
         }

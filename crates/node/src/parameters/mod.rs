@@ -37,6 +37,8 @@ pub(crate) struct Parameters {
     pub(crate) slow_entries_max: usize,
     /// What takes as long is noted for `LATENCY`; nothing is if it is zero.
     pub(crate) latency_threshold: Duration,
+    /// Once a script has run for so long, others are told, if ever.
+    pub(crate) busy_after: Option<Duration>,
     /// Whether it is counted how long commands take.
     pub(crate) tracks_latency: bool,
     pub(crate) percentiles: Vec<f64>,
@@ -67,6 +69,7 @@ impl Parameters {
             slow_after: (slow_after >= 0).then(|| Duration::from_micros(slow_after.unsigned_abs())),
             slow_entries_max: size("slowlog-max-len"),
             latency_threshold: Duration::from_millis(number("latency-monitor-threshold").unsigned_abs()),
+            busy_after: some(Duration::from_millis(number("busy-reply-threshold").unsigned_abs())),
             tracks_latency: text("latency-tracking") == "yes",
             percentiles: shape::percentiles(&text("latency-tracking-info-percentiles")).unwrap_or_default(),
             denials_max: size("acllog-max-len"),

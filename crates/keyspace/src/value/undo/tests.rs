@@ -39,7 +39,15 @@ fn seen(value: &Value) -> Vec<Vec<u8>> {
         }
         Content::Stream(stream) => stream.items_from(0).map(|item| item.as_ref().to_vec()).collect(),
     };
-    all.push(format!("{} {} {}", content.len(), content.memory(), content.encoding()).into_bytes());
+    all.push(
+        format!(
+            "{} {} {}",
+            content.len(),
+            content.memory(),
+            content.encoding(&onecopy_core::Encodings::default())
+        )
+        .into_bytes(),
+    );
     // What is found by its name is there as well.
     match content {
         Content::Hash(hash) => assert!(hash.iter().all(|(field, value)| hash.get(field) == Some(value))),

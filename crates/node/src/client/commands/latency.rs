@@ -72,8 +72,12 @@ fn graph(known: &Latency, event: &[u8]) -> Result<String, String> {
 
 fn histogram(clients: &Clients, names: &[&[u8]], reply: &mut Writer<'_>) {
     let statistics = clients.knowledge.records.statistics();
+    // With a command come its subcommands.
     let is_wanted = |name: &str| {
-        names.is_empty() || names.iter().any(|wanted| wanted.eq_ignore_ascii_case(name.as_bytes()))
+        let command = name.split('|').next().unwrap_or(name);
+        let is =
+            |wanted: &[u8]| [name, command].iter().any(|known| wanted.eq_ignore_ascii_case(known.as_bytes()));
+        names.is_empty() || names.iter().any(|wanted| is(wanted))
     };
     let known: Vec<_> = statistics
         .commands()

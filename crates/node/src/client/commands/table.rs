@@ -55,6 +55,7 @@ static SPECS: &[Spec] = &[
     spec("lastsave", 1, "server", "1.0.0", "Returns the time: what is acknowledged is saved."),
     spec("latency", -2, "server", "2.8.13", "Tells what took long, and when."),
     spec("lolwut", -1, "server", "5.0.0", "Shows the version, and how many copies there are."),
+    spec("migrate", -6, "generic", "2.6.0", "Moves keys to another server."),
     spec("module", -2, "server", "4.0.0", "Tells that there are no modules."),
     spec("monitor", 1, "server", "1.0.0", "Shows what the clients of this node send."),
     spec("multi", 1, "transactions", "1.2.0", "Starts a transaction."),

@@ -41,6 +41,14 @@ impl Connection<'_> {
                 Err(error) => Err(error),
             },
             "client" if is(1, "tracking") => self.set_tracking(&args[2..]).await,
+            "migrate" => match self.migrate(&args[1..]).await? {
+                Ok(text) => {
+                    self.writer().simple(text);
+                    self.note_own(began.elapsed(), args);
+                    return Ok(true);
+                }
+                Err(error) => Err(error),
+            },
             "client" if is(1, "unblock") => {
                 self.unblock(&args[2..]).await?;
                 self.note_own(began.elapsed(), args);

@@ -3,10 +3,11 @@
 //! A transaction is queued here, and handed in as one segment. What is checked when a command is queued, and
 //! what only when it is executed, is as in Redis.
 
+use onecopy_core::GroupId;
 use onecopy_host::{Kind, Reply, Submission};
 use onecopy_keyspace::TRANSACTION_COMMANDS_MAX;
 use onecopy_keyspace::command::{self, Spec};
-use onecopy_keyspace::request::SegmentBuilder;
+use onecopy_keyspace::request::{SegmentBuilder, WatchId};
 use onecopy_resp::Request;
 use onecopy_views::{Kind as Replication, MAIN};
 use tokio::sync::oneshot;
@@ -107,7 +108,7 @@ impl Connection<'_> {
                 return self.answer(&request.iter().collect::<Vec<_>>()).await;
             }
             // What is said in one protocol, or to one client, stays so until its end.
-            "hello" | "auth" | "failover" | "monitor" => self.refuse_queue(NOT_HERE),
+            "hello" | "auth" | "failover" | "migrate" | "monitor" => self.refuse_queue(NOT_HERE),
             // Each has as many replies as it has names.
             _ if is_about_subscriptions(spec) => self.refuse_queue(NOT_HERE),
             _ => match self.enqueue(spec, request).await {
@@ -296,13 +297,19 @@ impl Connection<'_> {
     /// Nothing is watched any more, and the copies are told. Nobody waits for that: no other watch has its
     /// name.
     pub(super) fn end_watch(&mut self) {
-        let Some(watched) = self.watched.take() else { return };
-        let mut builder = SegmentBuilder::new(0, self.session.version).watched(watched.id);
+        if let Some(watched) = self.watched.take() {
+            self.forget_watch(watched.selected.group, watched.id);
+        }
+    }
+
+    /// This watch is of no use any more.
+    pub(super) fn forget_watch(&self, group: GroupId, watch: WatchId) {
+        let mut builder = SegmentBuilder::new(0, self.session.version).watched(watch);
         builder.push([b"UNWATCH".as_slice()]);
         let (reply, _) = oneshot::channel();
         let client = Client { thread: self.clients.thread, reply };
         let submission = Submission { kind: Kind::Write, segment: builder.finish().freeze(), client };
-        self.clients.inbox.push(Event::Submitted { group: watched.selected.group, submission });
+        self.clients.inbox.push(Event::Submitted { group, submission });
     }
 
     pub(super) fn refuse_queue(&mut self, error: &str) {
