@@ -210,7 +210,10 @@ fn databases_are_created_and_changed_by_clients_of_redis_too() {
         ("DATABASE CREATE other 30 REPLICATION gossip", "no kind of replication"),
         ("DATABASE SET nothing COPIES 2", "nothing"),
         ("DATABASE SHOW nothing", "no database 'nothing'"),
-        ("DATABASE DROP carts", "unknown subcommand"),
+        ("DATABASE DROP carts", "wrong number of arguments"),
+        ("DATABASE DROP carts cart", "twice"),
+        ("DATABASE MOVE carts 77", "hold data"),
+        ("DATABASE MERGE carts", "unknown subcommand"),
     ] {
         let said = refusal(&mut client, line);
         assert!(said.contains(reason), "{line}: {said}");
