@@ -29,7 +29,7 @@ type Groups = BTreeMap<GroupId, Recovered>;
 /// Written without a look at the log's own code.
 fn apply(groups: &mut Groups, op: &Op) {
     let (group, write) = match op {
-        Op::Forget(group) => {
+        Op::Forget(group) | Op::Write(group, Write::Forget) => {
             groups.remove(group);
             return;
         }
@@ -57,6 +57,7 @@ fn apply(groups: &mut Groups, op: &Op) {
             group.base = *snapshot;
             group.commit = snapshot.index;
         }
+        Write::Forget => unreachable!("seen to above"),
     }
 }
 
