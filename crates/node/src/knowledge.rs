@@ -258,7 +258,7 @@ fn known_nodes(table: &Table) -> Vec<KnownNode> {
 
 fn known_groups(table: &Table) -> Vec<KnownGroup> {
     let known = |id: &GroupId, group: &Group| {
-        let database = table.database(*id);
+        let (database, options) = (table.database(*id), table.options(*id));
         KnownGroup {
             group: id.0,
             database: database.as_ref().map(ToString::to_string).unwrap_or_default(),
@@ -268,6 +268,9 @@ fn known_groups(table: &Table) -> Vec<KnownGroup> {
             backups: group.view.backups().map(|backup| backup.node.0).collect(),
             learners: group.view.learners.iter().map(|learner| learner.node.0).collect(),
             copies: group.copies,
+            min_copies: options.min_copies,
+            confirms_reads: options.confirms_reads,
+            nodes: options.nodes.iter().map(|node| node.0).collect(),
         }
     };
     table.groups().iter().map(|(id, group)| known(id, group)).collect()

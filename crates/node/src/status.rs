@@ -241,6 +241,15 @@ pub struct KnownGroup {
     pub learners: Vec<u32>,
     /// How many members there should be.
     pub copies: u32,
+    /// Without how many of them writes are refused, if that is set for this database alone.
+    #[serde(default)]
+    pub min_copies: Option<u32>,
+    /// Whether its reads are confirmed, whatever the settings of the nodes say.
+    #[serde(default)]
+    pub confirms_reads: bool,
+    /// The only nodes on which its copies are to be; empty: whichever.
+    #[serde(default)]
+    pub nodes: Vec<u32>,
 }
 
 /// A script that a copy is in the middle of.

@@ -54,6 +54,14 @@ fn each_database_has_keys_of_its_own() {
         let info: String = run(&mut cluster.client(stock_primary), "INFO keyspace");
         (info.contains("db18:keys=1,") && info.contains("db20:keys=3,")).then_some(())
     });
+    // And asks for those of the others.
+    for id in cluster.data_ids() {
+        wait("the databases of all nodes in INFO", PATIENCE, || {
+            let info: String = run(&mut cluster.client(id), "INFO");
+            let all = ["db0:keys=2,", "db5:keys=2,", "db16:keys=2,", "db18:keys=1,", "db20:keys=3,"];
+            all.iter().all(|database| info.contains(database)).then_some(())
+        });
+    }
     run::<()>(&mut other, "FLUSHDB");
     assert_eq!(run::<u16>(&mut cluster.client_in(1, 20), "GET key"), 20);
     run::<()>(&mut cluster.client_in(1, 16), "FLUSHALL");
@@ -202,7 +210,10 @@ fn databases_are_created_and_changed_by_clients_of_redis_too() {
         ("DATABASE CREATE other 30 REPLICATION gossip", "no kind of replication"),
         ("DATABASE SET nothing COPIES 2", "nothing"),
         ("DATABASE SHOW nothing", "no database 'nothing'"),
-        ("DATABASE DROP carts", "unknown subcommand"),
+        ("DATABASE DROP carts", "wrong number of arguments"),
+        ("DATABASE DROP carts cart", "twice"),
+        ("DATABASE MOVE carts 77", "hold data"),
+        ("DATABASE MERGE carts", "unknown subcommand"),
     ] {
         let said = refusal(&mut client, line);
         assert!(said.contains(reason), "{line}: {said}");

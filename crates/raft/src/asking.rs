@@ -3,12 +3,12 @@
 //!
 //! The leader answers as it answers its own readers: under its lease, or after a round. One question is on its
 //! way at a time and serves all reads that arrived before it was sent; later ones wait for the next. A question
-//! that was lost is repeated with the next heartbeat. Whoever loses its leader refuses its reads: somebody else
+//! that may have been lost is repeated with a heartbeat. Whoever loses its leader refuses its reads: somebody else
 //! can answer them.
 
 use std::collections::VecDeque;
 
-use onecopy_core::{Index, Member, Rule, Term};
+use onecopy_core::{Index, Instant, Member, Rule, Term};
 
 use crate::core::{Core, Step};
 use crate::effect::Effect;
@@ -29,6 +29,8 @@ pub(crate) struct Asking {
     waiting: Vec<u64>,
     /// Wait for the answer to the last one.
     asked: Vec<u64>,
+    /// When that was sent.
+    at: Instant,
     /// Wait for an index to be applied.
     told: VecDeque<(Index, Vec<u64>)>,
 }
@@ -63,14 +65,20 @@ impl Core {
         }
         asking.round = asking.round.wrapping_add(1);
         asking.asked = std::mem::take(&mut asking.waiting);
-        self.repeat_question(step, leader);
+        self.say_question(step, leader);
     }
 
-    /// The last question, or its answer, may have been lost.
-    pub fn repeat_question(&self, step: &mut Step<'_>, leader: Member) {
-        if !self.asking.asked.is_empty() {
-            step.send(leader, Message::AskIndex { term: self.term(), round: self.asking.round });
+    /// The last question, or its answer, may have been lost, if it was sent a while ago.
+    pub fn repeat_question(&mut self, step: &mut Step<'_>, leader: Member) {
+        let is_old = step.now.since(self.asking.at) >= self.config.heartbeat_interval;
+        if !self.asking.asked.is_empty() && is_old {
+            self.say_question(step, leader);
         }
+    }
+
+    fn say_question(&mut self, step: &mut Step<'_>, leader: Member) {
+        self.asking.at = step.now;
+        step.send(leader, Message::AskIndex { term: self.term(), round: self.asking.round });
     }
 
     /// The leader says how much the reads of a question must see.
@@ -103,7 +111,7 @@ impl Raft {
     /// Whether a read that arrives here now can be answered here: this member follows a leader that it heard
     /// lately, and asks it how much a read must see.
     #[must_use]
-    pub fn reads_as_follower(&self, now: onecopy_core::Instant) -> bool {
+    pub fn reads_as_follower(&self, now: Instant) -> bool {
         let patience = self.core.config.election_timeout;
         let follows = matches!(&self.state, State::Follower(follower) if follower.leader.is_some());
         follows && self.core.heard.is_some_and(|heard| now.since(heard) < patience)

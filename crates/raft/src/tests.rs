@@ -496,6 +496,8 @@ fn a_follower_asks_how_much_its_reads_must_see() {
     let [first] = question(&effects)[..] else { panic!("it asks once: {effects:?}") };
     // What arrives meanwhile waits for the next question; what was lost is asked again.
     assert_eq!(step(&mut raft, Input::Read { token: 3 }), []);
+    assert_eq!(question(&receive(&mut raft, N2, heartbeat())), []);
+    raft.now = raft.now + config().heartbeat_interval;
     assert_eq!(question(&receive(&mut raft, N2, heartbeat())), [first]);
     let index = |round, index| Message::ReadIndex { term: Term(1), round, index: Index(index) };
     assert_eq!(receive(&mut raft, N2, index(first.wrapping_sub(1), 0)), [], "another question");

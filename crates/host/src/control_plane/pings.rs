@@ -48,9 +48,9 @@ impl ControlPlane {
     ) {
         self.pings += 1;
         let leads = |report: &GroupReport| {
-            let others = self.table.groups().get(&report.group).map_or(0, |group| group.view.members.len());
             let is_raft = self.table.kind(report.group) == Kind::Raft;
-            is_raft && others > 1 && report.role == ReplicaRole::Primary
+            let copies = self.table.roster(report.group).map_or(0, |roster| roster.members.len());
+            is_raft && copies > 1 && report.role == ReplicaRole::Primary
         };
         self.leads_raft = vitals.groups.iter().any(leads);
         let settings = &self.settings;

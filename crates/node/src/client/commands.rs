@@ -171,7 +171,7 @@ fn try_answer(
         },
         "slowlog" => slow_log::slow_log(clients, &args[1..], reply)?,
         "info" => {
-            let text = info::info(clients, session.selected.group, &args[1..]);
+            let text = info::info(clients, session.selected.group, &args[1..], &[]);
             reply.verbatim(text.as_bytes());
         }
         "role" => info::role(clients, session.selected.group, reply),

@@ -35,22 +35,40 @@ const SECTIONS: [Section; 13] = [
 ];
 /// What is shown only to those who ask for it, or for `all`.
 const ON_REQUEST: [&str; 2] = ["commandstats", "latencystats"];
+/// What a copy is that has everything, or nearly so.
+const HELD: [&str; 3] = ["primary", "backup", "copy"];
 
-/// `INFO [section …]`, to a client that has selected a database of this group.
-pub(crate) fn info(clients: &Clients, group: GroupId, sections: &[&[u8]]) -> String {
+/// Whether `INFO [section …]` tells of this one.
+pub(crate) fn tells_of(name: &str, sections: &[&[u8]]) -> bool {
     let asks = |name: &str| sections.iter().any(|section| section.eq_ignore_ascii_case(name.as_bytes()));
-    let wanted = |name: &str| {
-        let is_default = (sections.is_empty() || asks("default")) && !ON_REQUEST.contains(&name);
-        is_default || asks("all") || asks("everything") || asks(name)
-    };
+    let is_default = (sections.is_empty() || asks("default")) && !ON_REQUEST.contains(&name);
+    is_default || asks("all") || asks("everything") || asks(name)
+}
+
+/// `INFO [section …]`, to a client that has selected a database of this group. `elsewhere` has how many keys
+/// there are by the numbers of databases of which this node has no copy.
+pub(crate) fn info(
+    clients: &Clients,
+    group: GroupId,
+    sections: &[&[u8]],
+    elsewhere: &[(u16, u64)],
+) -> String {
     let mut text = String::new();
-    for (name, write) in SECTIONS.into_iter().filter(|(name, _)| wanted(name)) {
+    for (name, write) in SECTIONS.into_iter().filter(|(name, _)| tells_of(name, sections)) {
         let separator = if text.is_empty() { "" } else { "\r\n" };
         let title = if name == "cpu" { "CPU".to_owned() } else { capitalised(name) };
         text.push_str(&format!("{separator}# {title}\r\n"));
         write(clients, group, &mut text).expect("a string takes everything");
+        for (number, keys) in elsewhere.iter().filter(|_| name == "keyspace") {
+            text.push_str(&format!("db{number}:keys={keys},expires=0,avg_ttl=0\r\n"));
+        }
     }
     text
+}
+
+/// Whether this node has a copy of a group that it can tell the numbers of.
+pub(crate) fn has_copy(clients: &Clients, group: GroupId) -> bool {
+    replica(clients, group).is_some_and(|replica| HELD.contains(&replica.role.as_str()))
 }
 
 fn capitalised(name: &str) -> String {
@@ -359,7 +377,8 @@ fn replication_of_main(clients: &Clients, text: &mut String) -> std::fmt::Result
 
 fn keyspace(clients: &Clients, _: GroupId, text: &mut String) -> std::fmt::Result {
     let table = clients.knowledge.table();
-    for replica in clients.knowledge.data.replicas() {
+    let replicas = clients.knowledge.data.replicas().into_iter();
+    for replica in replicas.filter(|replica| HELD.contains(&replica.role.as_str())) {
         let Some(database) = table.database(GroupId(replica.group)) else { continue };
         for (local, keys, expires) in replica.databases {
             let number = database.global(local);

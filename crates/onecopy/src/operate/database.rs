@@ -116,6 +116,10 @@ struct Listed {
     learners: Vec<u32>,
     copies_wanted: u32,
     copies_have: u32,
+    /// What is set for this database alone.
+    min_copies: Option<u32>,
+    confirms_reads: bool,
+    only_on: Vec<u32>,
     /// What the primary holds; null if it does not answer.
     keys: Option<u64>,
     memory_bytes: Option<u64>,
@@ -137,9 +141,23 @@ impl Listed {
             learners: group.learners.clone(),
             copies_wanted: group.copies_wanted,
             copies_have: group.copies_have,
+            min_copies: group.min_copies,
+            confirms_reads: group.confirms_reads,
+            only_on: group.only_on.clone(),
             keys: replica.map(|replica| replica.keys),
             memory_bytes: replica.map(|replica| replica.memory_bytes),
         }
+    }
+
+    /// What is set for it alone, for people.
+    fn of_its_own(&self) -> String {
+        let parts = [
+            self.min_copies.map(|least| format!("min_copies {least}")),
+            self.confirms_reads.then(|| "reads confirm".to_owned()),
+            (!self.only_on.is_empty()).then(|| format!("on {}", ids(&self.only_on))),
+        ];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        if parts.is_empty() { "-".to_owned() } else { parts.join(", ") }
     }
 
     fn row(&self) -> Vec<String> {
@@ -153,6 +171,7 @@ impl Listed {
             ids(&self.backups),
             ids(&self.learners),
             format!("{} of {}", self.copies_have, self.copies_wanted),
+            self.of_its_own(),
             number(self.keys),
             number(self.memory_bytes),
         ]
@@ -227,6 +246,7 @@ fn show(databases: &[Listed]) {
         "backups",
         "learners",
         "copies",
+        "of its own",
         "keys",
         "bytes",
     ])];

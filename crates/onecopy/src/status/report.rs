@@ -42,6 +42,12 @@ pub struct GroupReport {
     pub copies_wanted: u32,
     /// How many members of the view answer.
     pub copies_have: u32,
+    /// Without how many writes are refused, if that is set for this database alone.
+    pub min_copies: Option<u32>,
+    /// Whether its reads are confirmed, whatever the settings of the nodes say.
+    pub confirms_reads: bool,
+    /// The only nodes on which its copies are to be; empty: whichever.
+    pub only_on: Vec<u32>,
 }
 
 impl GroupReport {
@@ -180,6 +186,9 @@ fn groups(statuses: &[&NodeStatus]) -> Vec<GroupReport> {
             learners: group.learners.clone(),
             copies_wanted: group.copies,
             copies_have: members.filter(|node| answers(*node)).count() as u32,
+            min_copies: group.min_copies,
+            confirms_reads: group.confirms_reads,
+            only_on: group.nodes.clone(),
         }
     };
     newest.into_values().map(report).collect()

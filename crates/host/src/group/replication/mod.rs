@@ -353,6 +353,9 @@ impl<M: StateMachine> Group<M> {
         out: &mut Out<GroupEffect>,
     ) {
         let R::Raft(copy) = &mut self.replication else { return };
+        if copy.moves_at().is_none_or(|at| now < at) {
+            return;
+        }
         if let Some(number) = copy.go_on_moving(now) {
             let (group, view) = (self.id, self.replication.view_number());
             let plea = Plea::RosterReached { number };

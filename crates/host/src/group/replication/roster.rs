@@ -100,10 +100,9 @@ impl RaftCopy {
             && !configuration.is_joint()
     }
 
-    /// A leader does what comes next, if it is time. Returns the roster of which the view service is to be
-    /// told that it is reached.
+    /// A leader does what comes next. Returns the roster of which the view service is to be told that it is
+    /// reached.
     pub(super) fn go_on_moving(&mut self, now: Instant) -> Option<u64> {
-        self.moves_at().filter(|at| *at <= now)?;
         self.next_move = now + self.election_timeout / 3;
         let roster = self.roster.as_ref()?;
         let number = roster.number;

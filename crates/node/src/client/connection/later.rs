@@ -1,14 +1,26 @@
 //! Commands that a connection answers by itself, once something has happened elsewhere: at the view service,
 //! at the primary, or just later.
 
-use onecopy_host::Reply;
+use std::time::Duration;
+
+use onecopy_host::{Kind, Reply, Submission};
+use onecopy_keyspace::request::SegmentBuilder;
 use onecopy_resp::replies_length;
+use tokio::sync::oneshot;
 
 use super::Connection;
 use super::segment::Segment;
 use crate::client::commands;
 use crate::client::failover::failover;
 use crate::client::failure::explain;
+use crate::client::info::{has_copy, info, tells_of};
+use crate::data::inbox::Event;
+use crate::data::threads::Client;
+
+/// Of so many databases of which a node has no copy, `INFO` asks how many keys there are.
+const ASKED_TOGETHER: usize = 256;
+/// And waits so long for the answers: of those that cannot be reached it says nothing.
+const PATIENCE: Duration = Duration::from_millis(300);
 
 impl Connection<'_> {
     /// Answers a command that takes its time, if this is one. What was asked for before is answered.
@@ -21,6 +33,10 @@ impl Connection<'_> {
             return Ok(false);
         }
         let began = std::time::Instant::now();
+        if spec.name == "info" && self.inform_of_all(&args[1..]).await {
+            self.note_own(began.elapsed(), args);
+            return Ok(true);
+        }
         if spec.name == "config" && self.configure_notifications(&args[1..]).await? {
             self.note_own(began.elapsed(), args);
             return Ok(true);
@@ -109,6 +125,44 @@ impl Connection<'_> {
             (Some(b'-'), _, _) => Ok(Err(String::from_utf8_lossy(&encoding[1..]).trim_end().to_owned())),
             _ => Ok(Err("ERR no such key".to_owned())),
         }
+    }
+
+    /// `INFO`, if it tells of databases of which this node has no copy: those who have one are asked how many
+    /// keys there are, and not waited for long. Returns whether it was answered.
+    async fn inform_of_all(&mut self, sections: &[&[u8]]) -> bool {
+        if !tells_of("keyspace", sections) {
+            return false;
+        }
+        let table = self.clients.knowledge.table();
+        let others = table.databases().filter(|(group, _)| !has_copy(self.clients, *group));
+        let numbers = others.flat_map(|(group, database)| {
+            (0..database.count).map(move |local| (group, local, database.global(local)))
+        });
+        let mut asked = Vec::new();
+        for (group, local, number) in numbers.take(ASKED_TOGETHER) {
+            let mut builder = SegmentBuilder::new(local, self.session.version);
+            builder.push([b"DBSIZE".as_slice()]);
+            let (reply, answered) = oneshot::channel();
+            let client = Client { thread: self.clients.thread, reply };
+            let submission = Submission { kind: Kind::Read, segment: builder.finish().freeze(), client };
+            self.clients.inbox.push(Event::Submitted { group, submission });
+            asked.push((number, answered));
+        }
+        if asked.is_empty() {
+            return false;
+        }
+        let until = tokio::time::Instant::now() + PATIENCE;
+        let mut elsewhere = Vec::new();
+        for (number, answered) in asked {
+            let answer = tokio::time::timeout_at(until, answered).await;
+            let Ok(Ok(Reply::Done { reply, .. })) = answer else { continue };
+            let keys = reply.strip_prefix(b":").and_then(|keys| keys.strip_suffix(b"\r\n"));
+            let keys = keys.and_then(commands::parse::<u64>).unwrap_or(0);
+            elsewhere.extend((keys > 0).then_some((number, keys)));
+        }
+        let text = info(self.clients, self.session.selected.group, sections, &elsewhere);
+        self.writer().verbatim(text.as_bytes());
+        true
     }
 
     async fn fail_over(&mut self, args: &[&[u8]]) -> Result<(), String> {
