@@ -53,7 +53,7 @@ impl Heard {
             let own = outputs.into_iter().find(|output| output.to.sequence == self.sequence);
             let Some(own) = own else { return all };
             let followed = self.following.take(own.response.slice(4..)).expect("nothing is missing");
-            all.extend(followed.items.iter().map(|message| {
+            all.extend(followed.items.iter().map(|message: &Message| {
                 format!("{} {}", message.channel.escape_ascii(), message.payload.escape_ascii())
             }));
         }

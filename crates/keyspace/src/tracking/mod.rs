@@ -209,8 +209,7 @@ impl Tracking {
 
 impl Read {
     fn add(&mut self, key: &[u8]) {
-        let is_named = |named: &Box<[u8]>| named.as_ref() == key;
-        if self.keys.iter().rev().take(LOOKED_BACK).any(is_named) {
+        if self.keys.iter().rev().take(LOOKED_BACK).any(|named| named.as_ref() == key) {
             return;
         }
         self.bytes += key.len() + NAME_COST;
