@@ -301,7 +301,7 @@ impl<'a> Context<'a> {
             Done::Said(_) => false,
         };
         if is_change {
-            self.keyspace.tracking.change(key);
+            self.keyspace.tracking.change_by_client(key);
         }
     }
 

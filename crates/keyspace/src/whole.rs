@@ -33,11 +33,11 @@ impl Keyspace {
 
     /// Empties a database.
     pub(crate) fn flush(&mut self, number: u8) {
+        self.tracking.change_everything();
         let Some(database) = self.databases.get_mut(usize::from(number)).and_then(Option::take) else {
             return;
         };
         self.waiters.signal_all(number);
-        self.tracking.change_everything();
         match &mut self.journal {
             Some(journal) => journal.flushed(number, database),
             None => self.let_go(*database),

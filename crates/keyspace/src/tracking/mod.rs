@@ -108,10 +108,24 @@ impl Tracking {
         (read.bytes <= READ_BYTES_MAX).then_some(read.keys)
     }
 
-    /// A key changes.
+    /// A command changes a key, on behalf of the client whose request it is.
+    pub(crate) fn change_by_client(&mut self, key: &[u8]) {
+        self.note(key, self.by);
+    }
+
+    /// A key changes because of nobody: it has expired, or is evicted.
     pub(crate) fn change(&mut self, key: &[u8]) {
+        self.note(key, None);
+    }
+
+    fn note(&mut self, key: &[u8], by: Option<ListenerId>) {
+        if self.is_empty() {
+            return;
+        }
         let Changed { keys, bytes, is_everything } = &mut self.changed;
-        let is_named = |(named, _): &(Bytes, Option<ListenerId>)| named == key;
+        // What nobody has changed is told to everybody.
+        let is_named =
+            |(named, of): &(Bytes, Option<ListenerId>)| named == key && (of.is_none() || *of == by);
         if *is_everything || keys.iter().rev().take(LOOKED_BACK).any(is_named) {
             return;
         }
@@ -119,7 +133,7 @@ impl Tracking {
         if *bytes > NAMED_BYTES_MAX {
             return self.change_everything();
         }
-        keys.push((Bytes::copy_from_slice(key), self.by));
+        keys.push((Bytes::copy_from_slice(key), by));
     }
 
     /// All keys may change.
@@ -209,8 +223,7 @@ impl Tracking {
 
 impl Read {
     fn add(&mut self, key: &[u8]) {
-        let is_named = |named: &Box<[u8]>| named.as_ref() == key;
-        if self.keys.iter().rev().take(LOOKED_BACK).any(is_named) {
+        if self.keys.iter().rev().take(LOOKED_BACK).any(|named| named.as_ref() == key) {
             return;
         }
         self.bytes += key.len() + NAME_COST;

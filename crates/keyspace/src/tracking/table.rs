@@ -23,6 +23,9 @@ pub type Position = (u64, u64);
 const KEY_COST: u64 = 128;
 const ITEM_COST: u64 = 112;
 
+/// A key of a group.
+type Key = (GroupId, Arc<[u8]>);
+
 /// What a client is told of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wants {
@@ -98,7 +101,7 @@ struct Asked {
 struct Client {
     wants: Wants,
     /// What it has in the table.
-    keys: BTreeSet<(GroupId, Arc<[u8]>)>,
+    keys: BTreeSet<Key>,
     asked: Option<Asked>,
     /// The number under which it makes changes that it does not want to be told of.
     own: Option<u64>,
@@ -119,12 +122,12 @@ struct Item {
 pub struct Table {
     rules: Rules,
     clients: BTreeMap<u64, Client>,
-    items: BTreeMap<(GroupId, Arc<[u8]>), BTreeMap<u64, Item>>,
+    items: BTreeMap<Key, BTreeMap<u64, Item>>,
     /// How far the feed of each group was followed.
     positions: BTreeMap<GroupId, Position>,
     counts: Counts,
     /// Where it was last made smaller.
-    evicted: Option<(GroupId, Arc<[u8]>)>,
+    evicted: Option<Key>,
 }
 
 impl Table {
@@ -164,7 +167,7 @@ impl Table {
     }
 
     /// Takes a client off a key.
-    fn remove(&mut self, of: &(GroupId, Arc<[u8]>), client: u64) {
+    fn remove(&mut self, of: &Key, client: u64) {
         let Some(items) = self.items.get_mut(of) else { return };
         if items.remove(&client).is_some() {
             self.counts.items -= 1;
@@ -177,7 +180,7 @@ impl Table {
     }
 
     /// The same, and the key off the client.
-    fn forget(&mut self, of: &(GroupId, Arc<[u8]>), client: u64) {
+    fn forget(&mut self, of: &Key, client: u64) {
         self.remove(of, client);
         if let Some(client) = self.clients.get_mut(&client) {
             client.keys.remove(of);
@@ -252,7 +255,7 @@ impl Table {
     }
 
     /// A key is not asked for any more, and what was answered reflects everything up to here.
-    fn settle(&mut self, client: u64, of: (GroupId, Arc<[u8]>), since: Position) {
+    fn settle(&mut self, client: u64, of: Key, since: Position) {
         let item = self.items.get_mut(&of).and_then(|items| items.get_mut(&client));
         let Some(item) = item else { return };
         item.is_asked = false;
@@ -312,7 +315,7 @@ impl Table {
     fn everything(&mut self, group: GroupId, position: Position) -> Vec<Told> {
         let from = (group, Arc::<[u8]>::from(b"".as_slice()));
         let of_group = self.items.range(from..).take_while(|((of, _), _)| *of == group);
-        let of_group: Vec<(GroupId, Arc<[u8]>)> = of_group.map(|(of, _)| of.clone()).collect();
+        let of_group: Vec<Key> = of_group.map(|(of, _)| of.clone()).collect();
         for of in of_group {
             self.tell(&of, position, None);
         }
@@ -335,7 +338,7 @@ impl Table {
     }
 
     /// A key has changed: who has it, and does not any more; and whether it has only asked for it.
-    fn tell(&mut self, of: &(GroupId, Arc<[u8]>), position: Position, by: Option<u64>) -> Vec<(u64, bool)> {
+    fn tell(&mut self, of: &Key, position: Position, by: Option<u64>) -> Vec<(u64, bool)> {
         let Some(items) = self.items.get_mut(of) else { return Vec::new() };
         let (mut told, mut over) = (Vec::new(), Vec::new());
         for (client, item) in items {

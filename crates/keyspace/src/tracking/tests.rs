@@ -192,6 +192,16 @@ fn who_changes_a_key_is_said_to_its_own_node() {
 }
 
 #[test]
+fn what_expires_is_changed_by_nobody() {
+    let mut machine = Machine::followed();
+    machine.cached(7, &["SET a 1 PX 100", "SET b 1"], false);
+    machine.time += 200;
+    // The entry of a client that does not hear of its own changes removes what has expired.
+    machine.cached(7, &["SET b 2"], false);
+    assert_eq!(machine.changes(), ["a by 7", "b by 7", "a", "b by 7"]);
+}
+
+#[test]
 fn a_feed_is_in_images_and_goes_on() {
     let mut machine = Machine::followed();
     machine.run(&["SET a 1"]);

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use onecopy_core::GroupId;
 use onecopy_host::Share;
 use onecopy_keyspace::channels::ListenerId;
-use onecopy_keyspace::command::{Kind, Spec, key_positions};
+use onecopy_keyspace::command::{Kind, Spec, key_accesses, key_positions};
 use onecopy_keyspace::tracking::table::Wants;
 use onecopy_resp::Writer;
 
@@ -85,8 +85,11 @@ impl Tracking {
         let is_once = spec.name == "once";
         cached.scripts |= spec.group == "scripting" || is_once;
         if is_once || spec.kind == Kind::Read && !matches!(spec.group, "pubsub" | "scripting") {
-            let keys = key_positions(spec, args).into_iter();
-            cached.keys.extend(keys.map(|position| Bytes::copy_from_slice(args[position])));
+            let positions: Vec<usize> = match is_once {
+                true => key_accesses(spec, args).into_iter().map(|key| key.position).collect(),
+                false => key_positions(spec, args),
+            };
+            cached.keys.extend(positions.into_iter().map(|position| Bytes::copy_from_slice(args[position])));
         }
     }
 

@@ -23,6 +23,10 @@ const DIFFERENCES: &[(&str, &str)] = &[
     ("client|list", "of the node that is asked; memory that nobody counts is 0"),
     ("client|no-evict", "shown, without effect"),
     ("client|pause", "of the node that is asked"),
+    (
+        "client|tracking",
+        "REDIRECT to a client of the same node; keys of the databases that were selected since; never in an optimistic database",
+    ),
     ("client|unblock", "of the node that is asked"),
     ("cluster", "answered as by a Redis without cluster support"),
     ("config|get", "see [parameters](parameters.md)"),
