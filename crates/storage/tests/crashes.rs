@@ -60,7 +60,6 @@ fn apply(groups: &mut Groups, op: &Op) {
             group.base = *snapshot;
             group.commit = snapshot.index;
         }
-        Write::Forget => unreachable!("seen to above"),
     }
 }
 

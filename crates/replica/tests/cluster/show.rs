@@ -133,6 +133,5 @@ fn plead(view: ViewNumber, plea: &Plea) -> String {
         Plea::Suspect { node, grounds } => format!("suspects {node} in {view}: it {grounds}"),
         Plea::AddMember { learner } => format!("certifies {learner:?} in {view}"),
         Plea::HandOver { to } => format!("asks to be succeeded by {to} after {view}"),
-        Plea::RosterReached { number } => format!("has reached roster {number}"),
     }
 }
