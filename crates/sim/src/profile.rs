@@ -373,6 +373,10 @@ impl Profile {
         (self.workload.keys, self.workload.tokens) = (dice.between(10, 20), 0);
         // What takes a share of the memory is bounded by it, and is looked at in other runs.
         (self.ears, self.parts) = (0, None);
+        if !self.policy.is_volatile() {
+            // What those who cache read would go as well.
+            self.shelves = 0;
+        }
         // Groups of a node share its memory: one that has nothing to let go of gets none.
         (self.databases, self.raft_copies) = (1, None);
         let bytes = (self.log_bytes_max, self.uncommitted_bytes_max, self.log_memory_bytes_max);

@@ -1,5 +1,7 @@
 use bytes::Bytes;
-use onecopy_core::{ApplyContext, BatchId, Incarnation, Index, QueryContext, StateMachine, Timestamp};
+use onecopy_core::{
+    ApplyContext, BatchId, Incarnation, Index, Policy, QueryContext, StateMachine, Timestamp,
+};
 use onecopy_resp::Version;
 
 use super::Change;
@@ -15,13 +17,15 @@ struct Machine {
     keyspace: Keyspace,
     sequence: u64,
     time: u64,
+    /// Beyond so many bytes keys go; never if it is 0.
+    memory_max: u64,
     following: Following,
 }
 
 impl Machine {
     fn new() -> Self {
         let following = Following::default();
-        Self { keyspace: Keyspace::new([1, 2]), sequence: 0, time: 1_000, following }
+        Self { keyspace: Keyspace::new([1, 2]), sequence: 0, time: 1_000, memory_max: 0, following }
     }
 
     /// One whose changes a coordinator follows.
@@ -34,7 +38,8 @@ impl Machine {
     fn context(&self, coordinator: Incarnation) -> ApplyContext<'static> {
         let batch = Some(BatchId { coordinator, sequence: self.sequence });
         let context = ApplyContext::new(Index(self.sequence), Timestamp(self.time), 7);
-        ApplyContext { batch, ..context }
+        let policy = if self.memory_max > 0 { Policy::AllkeysRandom } else { Policy::NoEviction };
+        ApplyContext { batch, policy, memory_max: self.memory_max, ..context }
     }
 
     fn send(&mut self, coordinator: Incarnation, segment: &[u8]) -> Vec<u8> {
@@ -103,6 +108,18 @@ fn words(line: &str) -> Vec<&[u8]> {
         _ => vec![part],
     });
     words.map(str::as_bytes).collect()
+}
+
+#[test]
+fn what_goes_to_make_room_has_changed() {
+    let mut machine = Machine::followed();
+    machine.run(&[&format!("SET a {}", "x".repeat(50_000))]);
+    assert_eq!(machine.changes(), ["a"]);
+    machine.memory_max = 30_000;
+    machine.run(&["SET b 1"]);
+    let changes = machine.changes();
+    assert!(changes.starts_with(&["a".to_owned()]), "{changes:?}");
+    assert_eq!(machine.run(&["EXISTS a"]), ":0\r\n");
 }
 
 #[test]
