@@ -99,6 +99,7 @@ mod scrub;
 mod seed;
 mod serial;
 mod serving;
+mod share;
 mod slot;
 mod steps;
 mod tokens;

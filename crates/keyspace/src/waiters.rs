@@ -17,6 +17,7 @@ use onecopy_core::{BatchId, Incarnation, Output, Timestamp};
 use onecopy_resp::Version;
 
 use crate::error::{CommandError, Outcome};
+use crate::share;
 use crate::tokens::Token;
 
 /// So many may wait.
@@ -168,7 +169,7 @@ impl Waiters {
         wanted: Wanted,
         memory_max: u64,
     ) -> Outcome {
-        let bytes_max = if memory_max == 0 { BYTES_MAX } else { BYTES_MAX.min(memory_max / 4) };
+        let bytes_max = share::of(memory_max, BYTES_MAX);
         let memory = wanted.memory();
         if memory > WAITER_BYTES_MAX {
             return Err(CommandError::Other("ERR the command is too large to wait; name fewer keys"));

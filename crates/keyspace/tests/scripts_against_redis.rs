@@ -100,6 +100,9 @@ fn run(version: Version) {
     }
     for line in [
         "FCALL f6 0",
+        "FCALL f6 x",
+        "FCALL f6 9",
+        "FCALL f6 -1",
         "FCALL F7 0",
         "FUNCTION DELETE other",
         "FUNCTION DELETE quoted",

@@ -7,6 +7,7 @@ use onecopy_core::Incarnation;
 use super::{Message, no_room};
 use crate::error::Outcome;
 use crate::glob;
+use crate::share;
 use crate::steps::KEY;
 
 /// All subscriptions together occupy at most so many bytes, and at most a quarter of what the whole state
@@ -71,7 +72,7 @@ impl Interest {
         names: &[&[u8]],
         memory_max: u64,
     ) -> Outcome {
-        let bytes_max = if memory_max == 0 { BYTES_MAX } else { BYTES_MAX.min(memory_max / 4) };
+        let bytes_max = share::of(memory_max, BYTES_MAX);
         let known = self.listeners.get(&listener);
         let is_new = |name: &&&[u8]| known.is_none_or(|known| !known.contains(&(sort, Name::from(**name))));
         let added: u64 = names.iter().filter(is_new).map(|name| cost(name)).sum();

@@ -14,6 +14,7 @@ pub use keys::key_positions;
 pub(crate) use keys::looks_beyond_its_keys;
 
 use onecopy_resp::Writer;
+use onecopy_script::Header;
 
 use crate::context::{Context, View};
 use crate::error::{CommandError, Outcome};
@@ -77,6 +78,17 @@ impl Spec {
         let expected = self.arity.unsigned_abs() as usize;
         let right = if self.arity >= 0 { argc == expected } else { argc >= expected };
         if right { Ok(()) } else { Err(CommandError::Arity(self.name)) }
+    }
+}
+
+/// Whether a command waits while clients that write are paused: those that write, those that publish, and
+/// scripts that do not say that they only read. As in Redis, `PFCOUNT` does too.
+#[must_use]
+pub fn may_replicate(spec: &Spec, args: &[&[u8]]) -> bool {
+    match spec.name {
+        "publish" | "spublish" | "pfcount" => true,
+        "eval" => args.get(1).is_none_or(|text| !Header::of(text).is_ok_and(|header| header.flags.no_writes)),
+        _ => spec.kind == Kind::Write,
     }
 }
 

@@ -25,9 +25,17 @@ fn find(scripts: &Scripts, name: &[u8]) -> Result<(Arc<[u8]>, Flags), CommandErr
     Ok((Arc::clone(&library.text), function.flags))
 }
 
+/// The keys and the other arguments. What is no number is said in other words than for scripts.
+fn split_call<'a, 'b>(args: &'b [&'a [u8]]) -> Result<(&'b [&'a [u8]], &'b [&'a [u8]]), CommandError> {
+    split(args).map_err(|error| match error {
+        CommandError::NotInteger => CommandError::Other("ERR Bad number of keys provided"),
+        error => error,
+    })
+}
+
 pub(crate) fn fcall(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     let (text, flags) = find(&context.keyspace.scripts, args[1])?;
-    let (keys, arguments) = split(args)?;
+    let (keys, arguments) = split_call(args)?;
     scripting::write(context, flags, |engine, host| {
         engine.fcall((args[1], &text), keys, arguments, host, reply).map(|_| ())
     })
@@ -35,7 +43,7 @@ pub(crate) fn fcall(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Write
 
 pub(crate) fn fcall_ro(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     let (text, flags) = find(&view.keyspace.scripts, args[1])?;
-    let (keys, arguments) = split(args)?;
+    let (keys, arguments) = split_call(args)?;
     if !flags.no_writes {
         return Err(NOT_READ_ONLY);
     }

@@ -19,6 +19,7 @@ use onecopy_core::{Incarnation, Output, Rule, Rules, Timestamp};
 
 pub use fetched::{Followed, Following, marked};
 
+use crate::share;
 use crate::waiters::{ABSENT_MS, Address};
 
 /// What a feed is made of.
@@ -138,7 +139,7 @@ impl<T: Item> Feeds<T> {
 
     /// Puts a message into a feed. If there is no room, the fullest feed breaks.
     pub(crate) fn put(&mut self, coordinator: Incarnation, message: Arc<T>, memory_max: u64) {
-        let bytes_max = if memory_max == 0 { BYTES_MAX } else { BYTES_MAX.min(memory_max / 4) };
+        let bytes_max = share::of(memory_max, BYTES_MAX);
         let held: u64 = self.feeds.values().map(|feed| feed.bytes).sum();
         if held >= bytes_max {
             let fullest = self.feeds.iter().max_by_key(|(coordinator, feed)| (feed.bytes, **coordinator));

@@ -296,7 +296,7 @@ impl<'a> Connection<'a> {
         if self.is_denied(request).await? {
             return Ok(());
         }
-        self.wait_out_pause(name).await?;
+        self.wait_out_pause(name, request).await?;
         if self.answer_while_busy(name, request).await? {
             return Ok(());
         }

@@ -33,13 +33,13 @@ impl Connection<'_> {
     }
 
     /// Waits while clients are paused. What is queued waits with its `EXEC`.
-    pub(super) async fn wait_out_pause(&mut self, name: &[u8]) -> std::io::Result<()> {
+    pub(super) async fn wait_out_pause(&mut self, name: &[u8], request: &Request<'_>) -> std::io::Result<()> {
         let queues = self.queue.is_some() && !name.eq_ignore_ascii_case(b"exec");
         if queues || !self.clients.register.pause.is_on() {
             return Ok(());
         }
         let writes = match command::lookup(name) {
-            Some(spec) => spec.kind == command::Kind::Write,
+            Some(spec) => command::may_replicate(spec, &request.iter().take(2).collect::<Vec<_>>()),
             None => self.queue.as_ref().is_some_and(|queue| queue.writes()),
         };
         // What was asked for before is answered meanwhile.
