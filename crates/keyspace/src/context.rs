@@ -3,9 +3,9 @@
 //! Both know the database of the connection, and both treat what has expired as absent. Reads are the same
 //! code whether they run in a query or between the writes of an entry.
 
+mod collections;
 mod random;
-
-use std::ops::Range;
+mod texts;
 
 use onecopy_core::{ApplyContext, Budget, StateMachine, Timestamp};
 
@@ -14,11 +14,11 @@ use crate::database::{Database, Hashed, Spot};
 use crate::error::{CommandError, Outcome};
 use crate::machine::Keyspace;
 use crate::notifications::Done;
-use crate::pieces::{copy, lengthen};
+use crate::pieces::copy;
 use crate::seed::Seed;
-use crate::slot::{INLINE_MAX, New, Object};
+use crate::slot::{New, Object};
 use crate::steps::PIECE;
-use crate::value::{Content, Edit, List, Text, Typed, Undo, Value};
+use crate::value::{List, Text, Typed, Undo, Value};
 use crate::waiters::Waits;
 use crate::watches::WatchId;
 pub(crate) use random::Random;
@@ -358,186 +358,6 @@ impl<'a> Context<'a> {
     pub(crate) fn put_text(&mut self, spot: Spot, key: &[u8], text: Text<'_>) {
         let expires = self.at(spot).and_then(|object| object.expires);
         self.put(spot, key, New::Text(text), expires);
-    }
-
-    /// Lets `edit` have the bytes of the string at a spot, none if there is none, to add to them, and to
-    /// overwrite those in these ranges; how many there are then.
-    pub(crate) fn edit_text(
-        &mut self,
-        spot: Spot,
-        key: &[u8],
-        overwritten: &[Range<usize>],
-        edit: impl FnOnce(&mut Vec<u8>),
-    ) -> usize {
-        let object = self.at(spot);
-        let expires = object.and_then(|object| object.expires);
-        let text = object.and_then(|object| object.value.text());
-        if text.is_some_and(|text| text.len() > INLINE_MAX) {
-            // No edit makes a string shorter, so this one stays where it is.
-            self.touch(key);
-            let budget = self.budget();
-            let edited = self.change(spot, key, |value, noted| {
-                if let Value::Shared(shared) = value {
-                    *value = Value::Raw(copy(shared, budget));
-                }
-                let Value::Raw(bytes) = value else { unreachable!("{value:?} is no long string") };
-                if let Some(Undo::Text(noted)) = noted {
-                    overwritten.iter().for_each(|range| noted.note(bytes, range));
-                }
-                edit(bytes);
-                bytes.len()
-            });
-            return edited.unwrap_or(0);
-        }
-        let mut bytes = text.map_or_else(Vec::new, Text::to_vec);
-        edit(&mut bytes);
-        let length = bytes.len();
-        self.put(spot, key, New::Value(Value::of_bytes(bytes)), expires);
-        length
-    }
-
-    /// The same, but zeroes are appended before, until there are at least `length` bytes; `edit` says whether
-    /// that counts as a change, with what it has done.
-    pub(crate) fn edit_lengthened(
-        &mut self,
-        spot: Spot,
-        key: &[u8],
-        length: usize,
-        overwritten: &[Range<usize>],
-        edit: impl FnOnce(&mut [u8]) -> bool,
-    ) -> usize {
-        let budget = self.budget();
-        let before = self.at(spot).and_then(|object| object.value.text()).map_or(0, Text::len);
-        let watchers = self.keyspace.watches.registered_with(self.db, key);
-        let named = self.keyspace.tracking.named();
-        let mut is_changed = false;
-        let after = if before > 0 {
-            self.edit_text(spot, key, overwritten, |bytes| {
-                lengthen(bytes, length, budget);
-                is_changed = edit(bytes);
-            })
-        } else {
-            // Zeroed memory that nobody has written to costs next to nothing.
-            let mut bytes = vec![0; length];
-            is_changed = edit(&mut bytes);
-            self.edit_text(spot, key, &[], |empty| *empty = bytes)
-        };
-        if !is_changed {
-            self.keyspace.notifications.forget_last();
-            self.keyspace.tracking.forget_since(named);
-            self.keyspace.watches.register_again(self.db, key, watchers);
-        }
-        after
-    }
-
-    /// Lets `change` have a key's value, which must be of a type, if the key exists. A collection that has no
-    /// elements afterwards is removed.
-    pub(crate) fn update<T: Typed, R>(
-        &mut self,
-        key: &[u8],
-        change: impl FnOnce(&mut Edit<'_, T>) -> R,
-    ) -> Result<Option<R>, CommandError> {
-        let spot = self.locate(key);
-        let updated = self.update_at(spot, key, change)?;
-        if updated.is_some() {
-            self.touch(key);
-        }
-        Ok(updated)
-    }
-
-    /// The same, but it is a change of the key only if there are more or fewer elements afterwards.
-    pub(crate) fn resize<T: Typed, R>(
-        &mut self,
-        key: &[u8],
-        change: impl FnOnce(&mut Edit<'_, T>) -> R,
-    ) -> Result<Option<R>, CommandError> {
-        let spot = self.locate(key);
-        let before = self.watched_length(key);
-        let updated = self.update_at(spot, key, change)?;
-        self.touch_resized(key, before);
-        Ok(updated)
-    }
-
-    /// How many elements a key has, if somebody may want to know.
-    fn watched_length(&self, key: &[u8]) -> Option<usize> {
-        let length = || match self.view().object(key).map(|object| object.value) {
-            // Its groups are no part of what is watched.
-            Some(Content::Stream(stream)) => stream.log().len(),
-            value => value.map_or(0, Content::len),
-        };
-        let keyspace = &self.keyspace;
-        let is_watched = !keyspace.watches.is_empty() || !keyspace.tracking.is_empty();
-        let is_asked = is_watched || !keyspace.waiters.is_empty() || keyspace.notifies();
-        is_asked.then(length)
-    }
-
-    fn touch_resized(&mut self, key: &[u8], before: Option<usize>) {
-        if before.is_some() && self.watched_length(key) != before {
-            self.touch(key);
-        }
-    }
-
-    fn update_at<T: Typed, R>(
-        &mut self,
-        spot: Spot,
-        key: &[u8],
-        change: impl FnOnce(&mut Edit<'_, T>) -> R,
-    ) -> Result<Option<R>, CommandError> {
-        match self.at(spot) {
-            None => return Ok(None),
-            Some(object) if T::of(object.value).is_none() => return Err(CommandError::WrongType),
-            Some(_) => {}
-        }
-        let edit = |value: &mut Value, noted: Option<&mut Undo>| {
-            T::of_mut(value).map(|value| change(&mut Edit::new(value, noted.and_then(T::undo_of))))
-        };
-        Ok(self.change(spot, key, edit).flatten())
-    }
-
-    /// [`update`](Self::update), but an absent key is created first.
-    pub(crate) fn upsert<T: Typed, R>(
-        &mut self,
-        key: &[u8],
-        change: impl FnOnce(&mut Edit<'_, T>) -> R,
-    ) -> Result<R, CommandError> {
-        let result = self.upsert_untouched(key, change)?;
-        self.touch(key);
-        Ok(result)
-    }
-
-    /// [`resize`](Self::resize), but an absent key is created first.
-    pub(crate) fn resize_or_create<T: Typed, R>(
-        &mut self,
-        key: &[u8],
-        change: impl FnOnce(&mut Edit<'_, T>) -> R,
-    ) -> Result<R, CommandError> {
-        let before = self.watched_length(key);
-        let result = self.upsert_untouched(key, change)?;
-        self.touch_resized(key, before);
-        Ok(result)
-    }
-
-    fn upsert_untouched<T: Typed, R>(
-        &mut self,
-        key: &[u8],
-        change: impl FnOnce(&mut Edit<'_, T>) -> R,
-    ) -> Result<R, CommandError> {
-        let spot = self.locate(key);
-        // The closure must run once, in either branch.
-        let mut change = Some(change);
-        let updated = self.update_at(spot, key, |value| change.take().map(|change| change(value)));
-        if let Some(Some(result)) = updated? {
-            return Ok(result);
-        }
-        let mut value = T::empty();
-        match change.take().map(|change| change(&mut Edit::new(&mut value, None))) {
-            Some(result) => {
-                self.put(spot, key, New::Value(value.into_value()), None);
-                Ok(result)
-            }
-            // Cannot be: the closure is there unless `update_at` ran it.
-            None => Err(CommandError::NoSuchKey),
-        }
     }
 
     /// Replaces a key's value by a string without expiry.

@@ -1,5 +1,5 @@
-//! `MIGRATE` with real processes: to a Redis, if there is one, and to another Onecopy; with writers beside it,
-//! and with targets that are not there or refuse.
+//! `MIGRATE` with real processes: to a Redis, if there is one, and to another Onecopy; with writers beside
+//! it, and with targets that are not there or refuse.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -16,7 +16,7 @@ pub(crate) fn dump(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> O
     Ok(())
 }
 
-/// `RESTORE`. What is said of the value's use is checked, and forgotten: access times are not tracked.
+/// `RESTORE`. What is said of the value's use is checked, and forgotten: each copy observes that for itself.
 pub(crate) fn restore(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     let (key, ttl, payload) = (args[1], args[2], args[3]);
     let options = RestoreOptions::parse(&args[4..])?;

@@ -55,7 +55,8 @@ impl Database {
         None
     }
 
-    /// Draws a key that expires after `clock`, from the next slot with one. In a crowded slot it may be missed.
+    /// Draws a key that expires after `clock`, from the next slot with one. In a crowded slot it may be
+    /// missed.
     pub(crate) fn draw_expiring(
         &self,
         clock: Timestamp,

@@ -190,7 +190,7 @@ impl Ranked {
         self.blocks[block].positions[at] = to as u32;
     }
 
-    /// What was at either of two positions is at the other now; their members are still found at the old ones.
+    /// What was at either of two positions is at the other now; members are still found at the old ones.
     pub(crate) fn swap<'a>(
         &mut self,
         first: (f64, usize),

@@ -14,6 +14,8 @@
 //! - [`accounts`]: transfers are executed as a whole, and seen as a whole – Gray, 1981; the bank test of
 //!   Jepsen
 //! - [`expiry`]: what is due goes away by itself – `docs/protocols.md`, determinism
+//! - [`eviction`]: what goes to make room is the same at every copy, and only where an entry says so – rule
+//!   `EvictWhatIsNamed`
 //! - [`clocks`]: no entry is later than the true time, whatever a few clocks show – rule `SteadyTime`
 //! - [`lost`]: no acknowledged write is lost, no refused one is there – `docs/guarantees.md`; the set test of
 //!   Jepsen

@@ -93,7 +93,7 @@ impl Chunks {
         self.bytes += element.len() as u64;
     }
 
-    /// Moves `count` elements from one end to a list without any. `cuts` hears of how many are moved together.
+    /// Moves `count` elements from one end to a list without any. `cuts` hears of how many go together.
     pub(super) fn cut(&mut self, front: bool, count: usize, to: &mut Self, cuts: &mut dyn FnMut(usize)) {
         let mut left = count;
         while left > 0

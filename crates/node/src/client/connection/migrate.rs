@@ -60,8 +60,8 @@ fn number(arg: &[u8]) -> Result<i64, String> {
 }
 
 impl<'a> Migration<'a> {
-    /// Understands `MIGRATE host port key|"" db timeout [COPY] [REPLACE] [AUTH password] [AUTH2 user password]
-    /// [KEYS key …]`.
+    /// Understands `MIGRATE host port key|"" db timeout [COPY] [REPLACE] [AUTH password]
+    /// [AUTH2 user password] [KEYS key …]`.
     fn parse(args: &[&'a [u8]]) -> Result<Self, String> {
         let [host, port, key, db, patience, options @ ..] = args else { return Err(SYNTAX.to_owned()) };
         let mut migration = Self { address: (host, port), keys: vec![key], ..Self::default() };
