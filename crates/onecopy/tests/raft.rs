@@ -293,6 +293,7 @@ fn followers_answer_reads_that_see_everything() {
     });
     println!("{read_here} of 500 reads were answered by the follower");
     // Under load, with leaders that change.
+    let _: () = redis::cmd("FLUSHALL").query(&mut writer).expect("FLUSHALL");
     let address = [cluster.redis_address(follower)];
     let load = Load::start_in(NUMBER, 3, &address, &address);
     load.wait_for_success(PATIENCE);
