@@ -401,14 +401,17 @@ impl Process {
         for effect in effect.drain(..) {
             match effect {
                 DataEffect::Replica { to, group, message: GroupMessage::Optimistic(message) } => {
-                    let copy = self.data.copy(group).expect("it says something");
-                    env.checks.merged.iter_mut().for_each(|merged| merged.says(me, copy, &message));
+                    // It may have been dropped in this turn, after it had spoken.
+                    if let Some(copy) = self.data.copy(group) {
+                        env.checks.merged.iter_mut().for_each(|merged| merged.says(me, copy, &message));
+                    }
                     self.send(env, to, Packet::Replica(group, GroupMessage::Optimistic(message)));
                 }
                 DataEffect::Replica { to, group, message } => {
                     let checks = env.checks.group(group);
-                    let replica = self.data.group(group).expect("it says something").replica();
-                    agreement::says(checks, me, replica, &message);
+                    if let Some(group) = self.data.group(group) {
+                        agreement::says(checks, me, group.replica(), &message);
+                    }
                     if let GroupMessage::PrimaryBackup(message) = &message {
                         env.checks.sends.push((group, me, message.view().map_or(0, |view| view.0)));
                     }
