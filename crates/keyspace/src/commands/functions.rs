@@ -5,7 +5,7 @@ use std::sync::Arc;
 use onecopy_resp::Writer;
 use onecopy_script::{Described, Flags, LibraryHeader, Stop};
 
-use super::scripting::{NOT_READ_ONLY, split};
+use super::scripting::{NOT_READ_ONLY, Words, split};
 use crate::command::catalogue;
 use crate::context::{Context, View};
 use crate::error::{CommandError, Outcome};
@@ -26,7 +26,7 @@ fn find(scripts: &Scripts, name: &[u8]) -> Result<(Arc<[u8]>, Flags), CommandErr
 }
 
 /// The keys and the other arguments. What is no number is said in other words than for scripts.
-fn split_call<'a, 'b>(args: &'b [&'a [u8]]) -> Result<(&'b [&'a [u8]], &'b [&'a [u8]]), CommandError> {
+fn split_call<'a, 'b>(args: &'b [&'a [u8]]) -> Result<(Words<'a, 'b>, Words<'a, 'b>), CommandError> {
     split(args).map_err(|error| match error {
         CommandError::NotInteger => CommandError::Other("ERR Bad number of keys provided"),
         error => error,

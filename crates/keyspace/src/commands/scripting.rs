@@ -14,7 +14,7 @@ pub(crate) const NOT_READ_ONLY: CommandError =
 const NOT_BUSY: CommandError = CommandError::Other("NOTBUSY No scripts in execution right now.");
 
 /// Some arguments.
-type Words<'a, 'b> = &'b [&'a [u8]];
+pub(super) type Words<'a, 'b> = &'b [&'a [u8]];
 
 /// The keys and the other arguments, behind their number.
 pub(crate) fn split<'a, 'b>(args: &'b [&'a [u8]]) -> Result<(Words<'a, 'b>, Words<'a, 'b>), CommandError> {

@@ -289,17 +289,26 @@ impl Table {
     /// The feed of a group is another one: nobody knows what has changed.
     #[must_use]
     pub fn begins_anew(&mut self, group: GroupId, epoch: u64) -> Vec<Told> {
-        // Before the first one nobody has kept anything.
-        match self.positions.insert(group, (epoch, 0)) {
-            Some(_) => self.everything(group, (epoch, 0)),
-            None => Vec::new(),
+        let position = (epoch, 0);
+        if self.positions.insert(group, position).is_none() {
+            // Before the first one nobody has kept anything.
+            return Vec::new();
         }
+        // What changed since the former feed was followed last is in neither, and a reply may reflect it that is
+        // on its way. What that reply brings may have changed as well: its client is told again behind it.
+        let mut told = self.everything(group, position, None);
+        let asks = |client: &Client| client.asked.as_ref().is_some_and(|asked| asked.group == group);
+        let asking = self.clients.iter().filter(|(_, client)| asks(client)).map(|(client, _)| *client);
+        let what = Invalidation { key: None, at: Some((group, position)), is_doubtful: false };
+        told.extend(asking.map(|client| Told { client, what: what.clone() }));
+        told
     }
 
     /// Nobody knows what has changed in a group, for its feed cannot be followed.
     #[must_use]
     pub fn doubt(&mut self, group: GroupId) -> Vec<Told> {
-        self.everything(group, self.position(group))
+        let position = self.position(group);
+        self.everything(group, position, Some(position))
     }
 
     /// A change was in the feed of a group, at this position. Whom it is told.
@@ -307,19 +316,21 @@ impl Table {
     pub fn changed(&mut self, group: GroupId, position: Position, change: &Change) -> Vec<Told> {
         self.positions.insert(group, position);
         match change {
-            Change::Everything => self.everything(group, position),
+            Change::Everything => self.everything(group, position, Some(position)),
             Change::Key { key, by } => self.key(group, position, key, *by),
         }
     }
 
-    fn everything(&mut self, group: GroupId, position: Position) -> Vec<Told> {
+    /// Everything in a group may have changed, as of this position. Told with `at`, it comes behind the replies
+    /// that reflect less; told without, before all of them.
+    fn everything(&mut self, group: GroupId, position: Position, at: Option<Position>) -> Vec<Told> {
         let from = (group, Arc::<[u8]>::from(b"".as_slice()));
         let of_group = self.items.range(from..).take_while(|((of, _), _)| *of == group);
         let of_group: Vec<Key> = of_group.map(|(of, _)| of.clone()).collect();
         for of in of_group {
             self.tell(&of, position, None);
         }
-        let what = Invalidation { key: None, at: Some((group, position)), is_doubtful: false };
+        let what = Invalidation { key: None, at: at.map(|at| (group, at)), is_doubtful: false };
         self.clients.keys().map(|client| Told { client: *client, what: what.clone() }).collect()
     }
 
@@ -508,8 +519,11 @@ mod tests {
         read(&mut table, ANN, &["b"], 0);
         table.ask(ANN, (G, false), [b"c".as_slice()]);
         let told = table.begins_anew(G, 2);
-        assert_eq!(told.iter().map(|told| told.client).collect::<Vec<_>>(), [ME, ANN]);
-        // It was asked for in the epoch before: what is told comes behind the reply.
+        assert_eq!(told.iter().map(|told| told.client).collect::<Vec<_>>(), [ME, ANN, ANN]);
+        // A reply of the epoch before may reflect what nobody is told of: all is told before it, and again
+        // behind it.
+        let behind = told.iter().map(|told| told.what.is_behind(G, (1, 9)));
+        assert_eq!(behind.collect::<Vec<_>>(), [false, false, true]);
         assert!(table.answered(ANN, (1, 9), Some(&[])).is_empty());
         assert_eq!(table.counts().keys, 0);
         read(&mut table, ME, &["a"], 5);
