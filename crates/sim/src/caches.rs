@@ -180,7 +180,13 @@ impl World {
             // It hears what it is told whenever it looks.
             keeper.hear(|_| true);
         }
-        if matches!(self.phase, Phase::Settling(..)) || shelf.following.epoch == 0 || shelf.dice.chance(400) {
+        // With so many who ask at once, a learner on a slow disk would never catch up.
+        let rests = match self.phase {
+            Phase::Settling(..) => true,
+            Phase::Recovery(..) => shelf.dice.chance(950),
+            Phase::Faults | Phase::Over => shelf.dice.chance(400),
+        };
+        if rests || shelf.following.epoch == 0 {
             return;
         }
         let action = if shelf.dice.chance(700) { Action::Get } else { Action::Set };

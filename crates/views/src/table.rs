@@ -123,6 +123,13 @@ impl Table {
         &self.nodes
     }
 
+    /// Whether it is so new that it knows this start of a node, and so everything that was decided before. A node
+    /// that starts again learns older tables first: they name groups that it has dropped, and must not found again.
+    #[must_use]
+    pub fn knows_start(&self, node: NodeId, boot: BootNumber) -> bool {
+        self.nodes.get(&node).is_some_and(|registration| registration.boot >= boot)
+    }
+
     /// Since which version the life of a node is registered. No two lives, of whichever nodes, have the same,
     /// and a later one has a higher: in optimistic databases it is the number of a replica (rule O5).
     #[must_use]

@@ -99,8 +99,12 @@ impl Plane {
         self.data.start_copy(settings, restored, self.clock.now()).map_err(std::io::Error::other)
     }
 
-    /// Starts replicas of the groups in the table that there is none of.
+    /// Starts replicas of the groups in the table that there is none of, once it knows this process.
     pub(super) fn start_new_groups(&mut self, table: &Table) {
+        let me = self.starting.as_ref().map(|starting| starting.me);
+        if !me.is_some_and(|me| table.knows_start(me.node, me.boot)) {
+            return;
+        }
         for (group, known) in table.groups() {
             if table.kind(*group) == Kind::Optimistic {
                 let is_due = known.view.member(self.data.me()).is_some() && self.data.copy(*group).is_none();

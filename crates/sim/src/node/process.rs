@@ -301,7 +301,8 @@ impl Process {
                 Happened::Received(_, Packet::Answer(answer)) => data.answered(answer),
                 Happened::Arriving(from) => data.arriving(now, from, watch, out),
                 Happened::Learnt(table) => {
-                    for group in table.groups().keys() {
+                    let is_new = table.knows_start(self.me.node, self.boot);
+                    for group in table.groups().keys().filter(|_| is_new) {
                         if table.kind(*group) == Kind::Optimistic {
                             if data.copy(*group).is_none() {
                                 start_copy(node, *group, (now, &mut *watch.env), data);

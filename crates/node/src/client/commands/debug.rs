@@ -40,6 +40,7 @@ pub(super) fn debug(args: &[&[u8]], reply: &mut Writer<'_>) -> Result<(), String
 }
 
 /// A reply of each kind, for those who test how clients read them.
+#[expect(clippy::approx_constant, reason = "the number that Redis gives")]
 fn protocol(kind: &[u8], reply: &mut Writer<'_>) -> Result<(), String> {
     let is_new = reply.version() == Version::Three;
     match kind.to_ascii_lowercase().as_slice() {
