@@ -376,6 +376,7 @@ impl<T> Coordinator<T> {
             if batch.is_late_at().is_some_and(|late| now >= late) {
                 batch.lose();
                 batch.try_at(now);
+                self.parked.doubt();
             }
         }
         let last_large = self.last_large();

@@ -32,11 +32,14 @@ pub(super) struct Parked<T> {
     heard: Vec<u64>,
     /// When something was said last.
     spoke: Instant,
+    /// Something was lost on the way: the primary may take this coordinator for absent, and gives the absent
+    /// nothing until it hears of them.
+    is_in_doubt: bool,
 }
 
 impl<T> Default for Parked<T> {
     fn default() -> Self {
-        Self { batches: BTreeMap::new(), heard: Vec::new(), spoke: Instant::ZERO }
+        Self { batches: BTreeMap::new(), heard: Vec::new(), spoke: Instant::ZERO, is_in_doubt: false }
     }
 }
 
@@ -78,6 +81,11 @@ impl<T> Parked<T> {
         }
     }
 
+    /// Something was lost on the way. If something is parked, something is said soon.
+    pub(super) fn doubt(&mut self) {
+        self.is_in_doubt = true;
+    }
+
     /// A batch was answered.
     pub(super) fn heard(&mut self, sequence: u64, batch: &Batch<T>) {
         if batch.kind == Kind::Wait {
@@ -99,6 +107,7 @@ impl<T> Parked<T> {
     pub(super) fn deadline(&self) -> Option<Instant> {
         let within = match (self.heard.is_empty(), self.batches.is_empty()) {
             (false, _) => SPEAK_WITHIN,
+            (true, false) if self.is_in_doubt => SPEAK_WITHIN,
             (true, false) => SPEAK_AT_LEAST,
             (true, true) => return None,
         };
@@ -107,7 +116,7 @@ impl<T> Parked<T> {
 
     /// What the next batch of writes tells.
     pub(super) fn speak(&mut self, now: Instant) -> Vec<u64> {
-        self.spoke = now;
+        (self.spoke, self.is_in_doubt) = (now, false);
         let rest = self.heard.split_off(self.heard.len().min(HEARD_TOGETHER));
         std::mem::replace(&mut self.heard, rest)
     }

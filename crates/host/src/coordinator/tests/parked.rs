@@ -65,6 +65,23 @@ fn that_an_answer_was_heard_is_said_until_it_has_arrived() {
 }
 
 #[test]
+fn a_primary_that_may_not_have_heard_is_told_that_somebody_is_there() {
+    let mut coordinator = with_one_parked();
+    assert_eq!(sent(&mut coordinator, 1_000), [(2, 2, vec![])], "the answer did not come");
+    assert_eq!(
+        sent(&mut coordinator, 1_001),
+        [(3, 2, vec![])],
+        "what is parked may not be given to the absent"
+    );
+    done(&mut coordinator, 2);
+    done(&mut coordinator, 3);
+    replies(&mut coordinator);
+    assert_eq!(sent(&mut coordinator, 1_500), [(4, 4, vec![2])], "it is said once, and what was heard");
+    done(&mut coordinator, 4);
+    assert_eq!(sent(&mut coordinator, 5_000), []);
+}
+
+#[test]
 fn an_heir_is_asked_for_everything_however_long_it_takes() {
     let mut coordinator = with_one_parked();
     coordinator.complete(2, Outcome::Parked);
