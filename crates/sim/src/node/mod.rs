@@ -184,6 +184,7 @@ impl Node {
         self.generation += 1;
         self.started = env.time;
         self.disk.boot += 1;
+        self.disk.remove_orphans();
         env.note(self.id, || format!("starts, boot {}", self.disk.boot));
         let mut process = Box::new(Process::start(self, env));
         self.submit_jobs(env, &mut process);

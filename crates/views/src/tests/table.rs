@@ -214,8 +214,11 @@ fn a_table_with_a_view_that_is_none_is_corrupt() {
     let clocks = std::collections::BTreeMap::<NodeId, ClockError>::new();
     let databases = std::collections::BTreeMap::<GroupId, crate::Database>::new();
     let (settings, users) = (crate::Settings::default(), crate::Users::default());
-    // A tuple has at most twelve parts that can be written: the last two are one that looks the same.
-    let set = (settings, users);
+    let rosters = std::collections::BTreeMap::<GroupId, crate::Roster>::new();
+    let (dropped, options) =
+        (crate::dropped::Dropped::default(), std::collections::BTreeMap::<GroupId, crate::Options>::new());
+    // A tuple has at most twelve parts that can be written: the last ones are one that looks the same.
+    let set = (settings, users, rosters, dropped, options);
     let table = (1_u64, nodes, lives, since, &nobody, &nobody, groups, events, clocks, databases, set);
     let bytes = postcard::to_stdvec(&table).unwrap();
     let error = Table::decode(&bytes).unwrap_err();
@@ -277,7 +280,7 @@ fn a_raft_group_keeps_its_founders_and_an_odd_number_of_copies() {
         is_not_allowed(&table, &create(copies, nodes));
     }
     table.apply(&create(3, 3), Rules::default()).expect("three of three");
-    is_not_allowed(&table, &Command::SetCopies { group, copies: 5 });
+    is_not_allowed(&table, &Command::SetCopies { group, copies: 4 });
     let removal = Command::RemoveMember { group, expected: number, node: N2, reason: Reason::Silent };
     is_not_allowed(&table, &removal);
     is_not_allowed(&table, &Command::Handover { group, expected: number, heir: N2, boot: BootNumber(1) });
