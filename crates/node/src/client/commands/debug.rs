@@ -5,7 +5,7 @@ use std::time::Duration;
 use onecopy_resp::{Version, Writer};
 use tracing::info;
 
-use super::{help, lower, parse};
+use super::{help, lower, misfit, parse};
 
 /// So many bytes of a text are logged.
 const LOGGED_MAX: usize = 1024;
@@ -28,13 +28,8 @@ pub(super) fn debug(args: &[&[u8]], reply: &mut Writer<'_>) -> Result<(), String
             reply.ok();
         }
         (b"protocol", [kind]) => protocol(kind, reply)?,
-        _ => {
-            let word = String::from_utf8_lossy(args.first().copied().unwrap_or_default()).into_owned();
-            return Err(format!(
-                "ERR DEBUG {word} is not supported: it would look into the parts of another server, or break this one. Try \
-                 DEBUG HELP."
-            ));
-        }
+        // All else would look into the parts of another server, or break this one.
+        _ => return misfit("DEBUG", args),
     }
     Ok(())
 }
