@@ -1,6 +1,6 @@
 //! Raft groups with real processes: leaders are killed, paused and stopped under load, also while no view
-//! service is there; disks are lost, and copies go elsewhere; and nothing that was acknowledged is lost, counted
-//! twice or read too old.
+//! service is there; disks are lost, and copies go elsewhere; and nothing that was acknowledged is lost,
+//! counted twice or read too old.
 //!
 //! `ONECOPY_ROUNDS` sets how often the kill loop kills (3 by default).
 

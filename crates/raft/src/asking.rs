@@ -1,10 +1,10 @@
 //! Reads at a follower: it asks the leader how much a read must see, and answers from its own state once it
 //! has applied that (ReadIndex; Raft thesis, section 6.4).
 //!
-//! The leader answers as it answers its own readers: under its lease, or after a round. One question is on its
-//! way at a time and serves all reads that arrived before it was sent; later ones wait for the next. A question
-//! that may have been lost is repeated with a heartbeat. Whoever loses its leader refuses its reads: somebody else
-//! can answer them.
+//! The leader answers as it answers its own readers: under its lease, or after a round. One question is on
+//! its way at a time and serves all reads that arrived before it was sent; later ones wait for the next. A
+//! question that may have been lost is repeated with a heartbeat. Whoever loses its leader refuses its reads:
+//! somebody else can answer them.
 
 use std::collections::VecDeque;
 

@@ -43,8 +43,8 @@ pub enum Input {
         seed: u64,
     },
     /// Read linearizably (ReadIndex, or from a lease). The time of the step must not be older than the read:
-    /// a lease that ran out before the read arrived must not answer it. A follower asks the leader how much the
-    /// read must see. Answered by [`Effect::ReadReady`] or [`Effect::ReadRefused`], at once or later.
+    /// a lease that ran out before the read arrived must not answer it. A follower asks the leader how much
+    /// the read must see. Answered by [`Effect::ReadReady`] or [`Effect::ReadRefused`], at once or later.
     Read {
         /// Names the read in the answer.
         token: u64,
@@ -184,7 +184,8 @@ pub enum Effect {
         /// The least index that the answer must reflect.
         index: Index,
     },
-    /// The read cannot be answered here: this member neither leads nor follows a leader, or does so no longer.
+    /// The read cannot be answered here: this member neither leads nor follows a leader, or does so no
+    /// longer.
     ReadRefused {
         /// The name of the read.
         token: u64,

@@ -422,8 +422,8 @@ fn staying(id: GroupId, view: &View, table: &Table) -> usize {
     view.members.iter().filter(|member| !table.avoids(id, member.node)).count()
 }
 
-/// Drops a backup that is not needed any more: where it is not to stay once there are enough copies elsewhere, or
-/// one of more copies than there should be. A primary makes way by itself first.
+/// Drops a backup that is not needed any more: where it is not to stay once there are enough copies
+/// elsewhere, or one of more copies than there should be. A primary makes way by itself first.
 fn decide_surplus(table: &Table, id: GroupId, group: &Group) -> Option<Command> {
     let view = &group.view;
     let all: Vec<NodeId> = view.members.iter().map(|member| member.node).collect();

@@ -49,8 +49,8 @@ impl Table {
         self.drained().contains(&node) || self.options.get(&group).is_some_and(is_elsewhere)
     }
 
-    /// A node is gone for good. A database that was to be there, and has no room any more where it is to be, is
-    /// wherever there is room.
+    /// A node is gone for good. A database that was to be there, and has no room any more where it is to be,
+    /// is wherever there is room.
     pub(crate) fn forget_place(&mut self, node: NodeId) {
         for (group, options) in &mut self.options {
             let copies = self.groups.get(group).map_or(0, |known| known.copies as usize);

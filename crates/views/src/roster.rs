@@ -1,12 +1,12 @@
 //! Where the copies of a Raft group are to be.
 //!
 //! A Raft group decides by itself who leads it, and who belongs to it: no majority can be counted from
-//! outside. What it cannot know is which nodes there are. So the view service says where the copies are to be,
-//! in a *roster*; whoever leads the group brings its configuration there, by joint consensus (Raft paper,
+//! outside. What it cannot know is which nodes there are. So the view service says where the copies are to
+//! be, in a *roster*; whoever leads the group brings its configuration there, by joint consensus (Raft paper,
 //! section 6), and says so when that is committed. A failover needs no roster, and no view service.
 //!
-//! Nobody counts until the group itself has made it a voter. In particular, who is in a roster that is not the
-//! first is no founder: it begins with nothing, and without a vote (rule `LearnBeforeVoting`).
+//! Nobody counts until the group itself has made it a voter. In particular, who is in a roster that is not
+//! the first is no founder: it begins with nothing, and without a vote (rule `LearnBeforeVoting`).
 
 use onecopy_core::{GroupId, Instant, Member, NodeId};
 use serde::{Deserialize, Serialize};

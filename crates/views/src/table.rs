@@ -75,8 +75,8 @@ pub struct CorruptTable {
 /// 4. a member of a view was a member, or a learner, of the view before, with the same exception;
 /// 5. no node is registered in a start, or a life, that is over (rule P9);
 /// 6. a Raft group keeps its first view, which says who founded it; where its copies are to be is in its
-///    [roster](Roster), and its copies decide all else. An optimistic one keeps its view too, which says which
-///    nodes have copies;
+///    [roster](Roster), and its copies decide all else. An optimistic one keeps its view too, which says
+///    which nodes have copies;
 /// 7. the numbers of rosters only grow, by one;
 /// 8. no group has the number of one that was dropped.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -123,8 +123,9 @@ impl Table {
         &self.nodes
     }
 
-    /// Whether it is so new that it knows this start of a node, and so everything that was decided before. A node
-    /// that starts again learns older tables first: they name groups that it has dropped, and must not found again.
+    /// Whether it is so new that it knows this start of a node, and so everything that was decided before. A
+    /// node that starts again learns older tables first: they name groups that it has dropped, and must not
+    /// found again.
     #[must_use]
     pub fn knows_start(&self, node: NodeId, boot: BootNumber) -> bool {
         self.nodes.get(&node).is_some_and(|registration| registration.boot >= boot)

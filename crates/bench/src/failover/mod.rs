@@ -18,8 +18,8 @@ use round::Outcome;
 /// Measures the time without an acknowledged write when something fails.
 ///
 /// Three nodes with all roles and default settings hold two copies, or three in a database that is replicated
-/// with Raft; clients at the nodes that survive write and read all the time. In every round something fails, the cluster recovers, the fault is healed, and what
-/// the clients were told is compared with the data.
+/// with Raft; clients at the nodes that survive write and read all the time. In every round something fails,
+/// the cluster recovers, the fault is healed, and what the clients were told is compared with the data.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Rounds of each case.

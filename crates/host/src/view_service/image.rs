@@ -10,9 +10,9 @@ use onecopy_raft::Configuration;
 use onecopy_views::Table;
 
 const VERSION: u8 = 6;
-/// In this one no table knew of clocks, nor of databases; in the next one of no databases; in the one after it
-/// of no kind of replication but one; in the one after that of nothing that is set for all nodes, and of no
-/// users; in the last one of no rosters.
+/// In this one no table knew of clocks, nor of databases; in the next one of no databases; in the one after
+/// it of no kind of replication but one; in the one after that of nothing that is set for all nodes, and of
+/// no users; in the last one of no rosters.
 const WITHOUT_CLOCKS: u8 = 1;
 const WITHOUT_DATABASES: u8 = 2;
 const WITHOUT_KINDS: u8 = 3;
@@ -71,9 +71,9 @@ impl ViewImage {
         }
         let configuration = Configuration::decode(&rest.split_to(length))
             .map_err(|error| CorruptImage { reason: error.to_string() })?;
-        // The table ends with the clocks, the databases, the settings, the users (never changed, and none), the
-        // rosters, what was dropped (after which group, and what) and what is set for single databases: none of
-        // them.
+        // The table ends with the clocks, the databases, the settings, the users (never changed, and none),
+        // the rosters, what was dropped (after which group, and what) and what is set for single databases:
+        // none of them.
         let lacks = match version {
             WITHOUT_CLOCKS => 9,
             WITHOUT_DATABASES => 8,

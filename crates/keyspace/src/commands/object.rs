@@ -17,8 +17,8 @@ pub(super) fn unknown(command: &'static str, subcommand: &[u8]) -> CommandError 
     CommandError::UnknownSubcommand { command, subcommand }
 }
 
-/// `OBJECT`. Values are not shared. When they are used is remembered while there is an eviction policy, by each
-/// copy for itself: a read changes nothing, and other copies do not hear of it.
+/// `OBJECT`. Values are not shared. When they are used is remembered while there is an eviction policy, by
+/// each copy for itself: a read changes nothing, and other copies do not hear of it.
 pub(crate) fn object(view: &View<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     let subcommand = args[1];
     if is_word(subcommand, "HELP") && args.len() == 2 {

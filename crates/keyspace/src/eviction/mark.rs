@@ -1,8 +1,8 @@
 //! When a key was used, or how often: three bytes for each key, as in Redis.
 //!
 //! Least recently used: the second, of a clock that goes round in 194 days. Least frequently used: the
-//! minute, of a clock that goes round in 45 days, and a count that grows ever more slowly (Morris: "Counting Large
-//! Numbers of Events in Small Registers", 1978).
+//! minute, of a clock that goes round in 45 days, and a count that grows ever more slowly (Morris: "Counting
+//! Large Numbers of Events in Small Registers", 1978).
 
 use onecopy_core::{Eviction, Timestamp};
 

@@ -2,8 +2,9 @@
 //!
 //! What a client caches, its node knows ([`table`]); no copy of the data does. A node whose clients cache has
 //! a [feed](crate::feeds) of its own, and every key that an entry changes is put into it. A read, or a write,
-//! of a client that caches is answered with the place where the feed stood (a *mark*). So the node knows which
-//! changes the reply reflects: those up to the mark have to be heard before it, those behind it after it.
+//! of a client that caches is answered with the place where the feed stood (a *mark*). So the node knows
+//! which changes the reply reflects: those up to the mark have to be heard before it, those behind it after
+//! it.
 //!
 //! Nothing is put into feeds where there is none: databases whose clients do not cache pay with the test of a
 //! flag.

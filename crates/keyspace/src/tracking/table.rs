@@ -1,10 +1,10 @@
 //! What the clients of a node have cached, and whom a change is to be told.
 //!
-//! A client that reads a key *asks* for it; from then on, and not only once it is answered, changes of the key
-//! are told to it, for nobody knows yet whether the reply reflects them. The reply comes with a mark, and what
-//! was told up to there was needless, unless the client has cached the key before. A change ends what it is
-//! told of, as in Redis: the client has to read the key again to be told of the next one. But a key that is
-//! being asked for stays (rule `TrackedWhileAsked`).
+//! A client that reads a key *asks* for it; from then on, and not only once it is answered, changes of the
+//! key are told to it, for nobody knows yet whether the reply reflects them. The reply comes with a mark, and
+//! what was told up to there was needless, unless the client has cached the key before. A change ends what it
+//! is told of, as in Redis: the client has to read the key again to be told of the next one. But a key that
+//! is being asked for stays (rule `TrackedWhileAsked`).
 //!
 //! A client may also be told of all keys that begin with some prefix, whatever it has read.
 
@@ -62,8 +62,9 @@ impl Invalidation {
         self.at.is_some_and(|(of, at)| of == group && at > mark)
     }
 
-    /// Whether a client need not be told of it, because the reply reflects it that it is given: to what it has
-    /// asked for when the feed stood at `begin`. What was told to it before that was about another request.
+    /// Whether a client need not be told of it, because the reply reflects it that it is given: to what it
+    /// has asked for when the feed stood at `begin`. What was told to it before that was about another
+    /// request.
     #[must_use]
     pub fn is_needless(&self, group: GroupId, (begin, mark): (Position, Position)) -> bool {
         self.is_doubtful && self.at.is_some_and(|(of, at)| of == group && begin < at && at <= mark)
@@ -224,8 +225,8 @@ impl Table {
         self.position(group) >= mark || !self.rules.hold(Rule::InvalidatedFirst)
     }
 
-    /// What a client has asked for is answered, with this mark; `read` are keys that scripts have read, none if
-    /// nobody knows. What the client is told behind the reply.
+    /// What a client has asked for is answered, with this mark; `read` are keys that scripts have read, none
+    /// if nobody knows. What the client is told behind the reply.
     #[must_use]
     pub fn answered(&mut self, client: u64, mark: Position, read: Option<&[Bytes]>) -> Vec<Told> {
         let Some(asked) = self.clients.get_mut(&client).and_then(|known| known.asked.take()) else {
@@ -294,8 +295,8 @@ impl Table {
             // Before the first one nobody has kept anything.
             return Vec::new();
         }
-        // What changed since the former feed was followed last is in neither, and a reply may reflect it that is
-        // on its way. What that reply brings may have changed as well: its client is told again behind it.
+        // What changed since the former feed was followed last is in neither, and a reply may reflect it that
+        // is on its way. What that reply brings may have changed as well: its client is told again behind it.
         let mut told = self.everything(group, position, None);
         let asks = |client: &Client| client.asked.as_ref().is_some_and(|asked| asked.group == group);
         let asking = self.clients.iter().filter(|(_, client)| asks(client)).map(|(client, _)| *client);
@@ -321,8 +322,8 @@ impl Table {
         }
     }
 
-    /// Everything in a group may have changed, as of this position. Told with `at`, it comes behind the replies
-    /// that reflect less; told without, before all of them.
+    /// Everything in a group may have changed, as of this position. Told with `at`, it comes behind the
+    /// replies that reflect less; told without, before all of them.
     fn everything(&mut self, group: GroupId, position: Position, at: Option<Position>) -> Vec<Told> {
         let from = (group, Arc::<[u8]>::from(b"".as_slice()));
         let of_group = self.items.range(from..).take_while(|((of, _), _)| *of == group);
@@ -370,8 +371,8 @@ impl Table {
         told
     }
 
-    /// Makes the table smaller until it has at most so many keys (0: any number) and so many bytes. Whoever has
-    /// a key that goes is told that it has changed.
+    /// Makes the table smaller until it has at most so many keys (0: any number) and so many bytes. Whoever
+    /// has a key that goes is told that it has changed.
     #[must_use]
     pub fn evict(&mut self, keys_max: usize, bytes_max: u64) -> Vec<Told> {
         let mut evicted = Vec::new();

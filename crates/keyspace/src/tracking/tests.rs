@@ -79,8 +79,8 @@ impl Machine {
         another.into_iter().chain(followed.items.iter().map(word)).collect()
     }
 
-    /// Executes commands of a client that caches, in an entry or as a read: the replies, with the mark and the
-    /// keys that scripts have read.
+    /// Executes commands of a client that caches, in an entry or as a read: the replies, with the mark and
+    /// the keys that scripts have read.
     fn cached(&mut self, number: u64, lines: &[&str], reads: bool) -> String {
         let client = ListenerId { coordinator: A, number };
         let mut segment = SegmentBuilder::new(0, Version::Two).caching(client);

@@ -5,9 +5,9 @@
 //! [mailbox](super::mailbox) of that connection, or of the one that it has named. A reply to a client that
 //! caches waits until everything that it reflects was given out.
 //!
-//! A feed may be followed no more without anybody noticing: nothing is said where nothing changes. So the node
-//! asks once a second where the feed stands ([`confirm`]). If it hears nothing for [`DOUBT_AFTER`], everything
-//! that was cached counts as changed.
+//! A feed may be followed no more without anybody noticing: nothing is said where nothing changes. So the
+//! node asks once a second where the feed stands ([`confirm`]). If it hears nothing for [`DOUBT_AFTER`],
+//! everything that was cached counts as changed.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -113,8 +113,8 @@ impl Caches {
         self.tell();
     }
 
-    /// Follows a group, if nobody does yet; returns once its feed is known, or after the `patience`. Whether it
-    /// is.
+    /// Follows a group, if nobody does yet; returns once its feed is known, or after the `patience`. Whether
+    /// it is.
     pub(super) async fn follow(&self, clients: &Rc<Clients>, group: GroupId, patience: Duration) -> bool {
         let is_known = {
             let mut inner = lock(&self.inner);
@@ -162,8 +162,8 @@ impl Caches {
         lock(&self.inner).doubts.get(&group).copied().unwrap_or(0)
     }
 
-    /// Completes once everything up to there was given out; or once that is so doubtful that everything counts
-    /// as changed, since it was doubtful so often.
+    /// Completes once everything up to there was given out; or once that is so doubtful that everything
+    /// counts as changed, since it was doubtful so often.
     pub(super) async fn reaches(&self, group: GroupId, mark: Position, doubts: u64) {
         let is_doubtful = |inner: &Inner| inner.doubts.get(&group).is_some_and(|count| *count > doubts);
         self.until(|inner| inner.table.may_answer(group, mark) || is_doubtful(inner)).await;

@@ -67,8 +67,8 @@ pub(crate) enum Own {
 }
 
 impl Queue {
-    /// An empty one, of a client that has selected this database and speaks this protocol, watches something or
-    /// nothing, and caches or does not.
+    /// An empty one, of a client that has selected this database and speaks this protocol, watches something
+    /// or nothing, and caches or does not.
     pub(crate) fn new(
         (selected, version): (Selected, Version),
         watched: Option<&Watched>,

@@ -70,8 +70,8 @@ enum Command {
     },
     /// Have the copies of a database on these nodes, while clients are served.
     ///
-    /// They stay there, until the database is moved again: if one of the nodes fails, its copy is made anew on
-    /// another one of them, if there is one without a copy.
+    /// They stay there, until the database is moved again: if one of the nodes fails, its copy is made anew
+    /// on another one of them, if there is one without a copy.
     Move {
         /// Its name.
         name: String,

@@ -162,8 +162,8 @@ impl GroupReport {
     }
 }
 
-/// The groups, each in the newest view that somebody knows: nodes that were cut off know older ones. Of a Raft
-/// group whose members change under one leader, the leader knows them best.
+/// The groups, each in the newest view that somebody knows: nodes that were cut off know older ones. Of a
+/// Raft group whose members change under one leader, the leader knows them best.
 fn groups(statuses: &[&NodeStatus]) -> Vec<GroupReport> {
     let mut newest: BTreeMap<u32, &KnownGroup> = BTreeMap::new();
     let told = statuses.iter().flat_map(|status| status.groups.iter().map(|group| (status.node, group)));

@@ -1,8 +1,8 @@
-//! Who belongs to a Raft group, that of the view service or one of data: one configuration is committed at one index (state machine
-//! safety, for the entries that no state machine sees), all who have executed the same entries go by the same
-//! one, also if some of them got it in a snapshot, a snapshot carries none that came after it, and at last
-//! nobody is a member in a life that is over. A group of data goes where the view service says: whatever that
-//! takes for reached was committed.
+//! Who belongs to a Raft group, that of the view service or one of data: one configuration is committed at
+//! one index (state machine safety, for the entries that no state machine sees), all who have executed the
+//! same entries go by the same one, also if some of them got it in a snapshot, a snapshot carries none that
+//! came after it, and at last nobody is a member in a life that is over. A group of data goes where the view
+//! service says: whatever that takes for reached was committed.
 
 use std::collections::BTreeMap;
 

@@ -23,8 +23,8 @@
 //!   `ServeThePresent`, `FairQueues`
 //! - [`channels`]: what is published is heard once by all who listen, in one order – rules
 //!   `OncePerSubscriber`, `NoSilentGap`
-//! - [`caches`](crate::caches): what clients have cached is as the state of each answer has it, and at last as
-//!   it is – rules `InvalidatedFirst`, `TrackedWhileAsked`, `NoSilentGap`
+//! - [`caches`](crate::caches): what clients have cached is as the state of each answer has it, and at last
+//!   as it is – rules `InvalidatedFirst`, `TrackedWhileAsked`, `NoSilentGap`
 //! - [`copies`]: what a primary commits is durable at every member; every member holds all – PacificA, 2008;
 //!   rules P1, P4, P5, P6, P9
 //! - [`leases`]: whoever reads on its own word knows all that is committed – Gray and Cheriton, 1989; rules

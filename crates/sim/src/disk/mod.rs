@@ -297,8 +297,8 @@ impl Disk {
         self.groups.contains_key(&group) || self.images.keys().any(|(of, _)| *of == group)
     }
 
-    /// A process that died while it forgot a dropped database may have left images of it. The next one removes
-    /// them, as in production.
+    /// A process that died while it forgot a dropped database may have left images of it. The next one
+    /// removes them, as in production.
     pub fn remove_orphans(&mut self) {
         self.images.retain(|(of, _), _| *of == VIEW_GROUP || self.groups.contains_key(of));
         self.forget_rot();

@@ -1,8 +1,8 @@
 //! What a client hears while a script runs for longer than `busy-reply-threshold`: `-BUSY`, as from Redis.
 //!
 //! Every copy executes a script, each at its own pace, and who is told `-BUSY` is who asks at a node whose
-//! copy is in the middle of it. Nothing that was refused so is executed. What had been handed in before waits,
-//! and is answered when the script has ended.
+//! copy is in the middle of it. Nothing that was refused so is executed. What had been handed in before
+//! waits, and is answered when the script has ended.
 //!
 //! `SCRIPT KILL` and `FUNCTION KILL` cannot do what they do in Redis: all copies would have to stop at the
 //! same instruction. A script that does not end is stopped by itself after so much work, and undone.

@@ -30,8 +30,8 @@ use crate::data::threads::Client;
 const ABORTED: &str = "EXECABORT Transaction discarded because of previous errors.";
 const NOT_HERE: &str = "ERR Command not allowed inside a transaction";
 
-/// Whether this node believes that nothing has room that needs some. The primary settles that when it executes
-/// a transaction; what is queued is refused by what is believed, as in Redis.
+/// Whether this node believes that nothing has room that needs some. The primary settles that when it
+/// executes a transaction; what is queued is refused by what is believed, as in Redis.
 fn lacks_room(clients: &Clients) -> bool {
     let memory_max = clients.policy().parameters.maxmemory;
     let evicts = || {
