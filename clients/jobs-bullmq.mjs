@@ -1,7 +1,7 @@
 // BullMQ, unchanged, while the primary is killed: jobs-bullmq.mjs PORT PORT PORT
 //
-// The queue and its workers are at the nodes that stay; half way the primary's process is killed with kill -9.
-// Every job must be completed. BullMQ promises at least once: how many were done twice is printed.
+// The queue and its workers are at the nodes that stay; half way the primary's process is killed with kill
+// -9. Every job must be completed. BullMQ promises at least once: how many were done twice is printed.
 import assert from "node:assert";
 import { Redis } from "ioredis";
 import { FlowProducer, Queue, QueueEvents, Worker } from "bullmq";

@@ -58,8 +58,10 @@ pub(crate) struct View<'a> {
 impl<'a> View<'a> {
     /// A command begins, of a connection whose commands are no use of their keys, or are.
     pub(crate) fn begin(&self, spec: &Spec, is_blind: bool) {
-        let is_use = spec.name == "touch" || !is_blind && !NO_USE.contains(&spec.name);
-        self.keyspace.observer.begin(is_use);
+        if self.keyspace.observer.is_on() {
+            let is_use = spec.name == "touch" || !is_blind && !NO_USE.contains(&spec.name);
+            self.keyspace.observer.begin(is_use);
+        }
     }
 
     /// The time that decides what has expired.

@@ -45,7 +45,7 @@
 //!
 //! | message | waits for |
 //! | --- | --- |
-//! | append, heartbeat, piece of a snapshot, hand-over, index | nothing: a leader's term has long been durable |
+//! | append, heartbeat, piece of a snapshot, hand-over, index | nothing: a leader's term is durable already |
 //! | pre-vote, and its being granted | nothing: it promises nothing |
 //! | request for a vote, vote | term and vote |
 //! | acknowledgement | term, and the entries that it acknowledges |

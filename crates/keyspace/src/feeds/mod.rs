@@ -1,9 +1,10 @@
 //! Feeds: what the nodes are to hear of what entries do, and have not fetched yet.
 //!
 //! There is a feed for each coordinator that wants to hear of something: of what is published
-//! ([`channels`](crate::channels)), or of keys that change ([`tracking`](crate::tracking)). A node fetches its
-//! feed with a command that is parked while there is nothing, and that says how much was heard; only that is
-//! gone then. So whatever becomes of an answer, and whoever is primary, nothing is lost and nothing doubled.
+//! ([`channels`](crate::channels)), or of keys that change ([`tracking`](crate::tracking)). A node fetches
+//! its feed with a command that is parked while there is nothing, and that says how much was heard; only that
+//! is gone then. So whatever becomes of an answer, and whoever is primary, nothing is lost and nothing
+//! doubled.
 //!
 //! A feed that cannot be kept begins anew, in a later *epoch*: whoever fetches it hears that something is
 //! missing (rule `NoSilentGap`).

@@ -16,21 +16,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use onecopy_core::{GroupId, Rules};
-use onecopy_host::{Kind, Reply, Share, Submission};
+use onecopy_host::{Kind, Reply, Share};
 use onecopy_keyspace::channels::ListenerId;
 use onecopy_keyspace::feeds::{Following, marked};
 use onecopy_keyspace::request::SegmentBuilder;
 use onecopy_keyspace::tracking::Change;
 use onecopy_keyspace::tracking::table::{Counts, Invalidation, Position, Table, Told, Wants};
 use onecopy_resp::{Version, replies_length};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::{error, warn};
 
 use super::Clients;
 use super::mailbox::{HELD_BYTES_MAX, Letterbox, Mail, Mailbox};
-use crate::data::inbox::Event;
-use crate::data::threads::Client;
 use crate::lock::lock;
 
 /// What is known of clients' caches occupies at most so many bytes; then keys are given up.
@@ -283,21 +281,13 @@ fn keys(array: &Bytes) -> Option<Option<Vec<Bytes>>> {
     Some(Some(keys))
 }
 
-/// Hands in a segment for the node itself.
-fn submit(clients: &Clients, group: GroupId, kind: Kind, segment: Bytes) -> oneshot::Receiver<Reply> {
-    let (reply, answered) = oneshot::channel();
-    let client = Client { thread: clients.thread, reply };
-    clients.inbox.push(Event::Submitted { group, submission: Submission { kind, segment, client } });
-    answered
-}
-
 /// Follows the changes of a group for as long as some client caches.
 async fn follow(clients: Rc<Clients>, group: GroupId, begun: u64) {
     let mut following = Following::default();
     let caches = &clients.caches;
     while caches.is_followed(group, begun) {
         let segment = SegmentBuilder::follow(clients.lives.waiter(group), following).freeze();
-        let answered = submit(&clients, group, Kind::Wait, segment);
+        let answered = clients.hand_in(group, Kind::Wait, segment);
         let over = caches.until(|inner| inner.followed.get(&group) != Some(&begun));
         let outcome = tokio::select! {
             outcome = answered => outcome,
@@ -327,7 +317,7 @@ async fn follow(clients: Rc<Clients>, group: GroupId, begun: u64) {
     // Nobody wants to hear of changes any more: they are not to be kept.
     loop {
         let segment = SegmentBuilder::unfollow().freeze();
-        match submit(&clients, group, Kind::Write, segment).await {
+        match clients.hand_in(group, Kind::Write, segment).await {
             Ok(Reply::Done { .. }) | Err(_) => return,
             Ok(_) => tokio::time::sleep(CONFIRM_INTERVAL).await,
         }
@@ -363,7 +353,7 @@ pub(super) async fn ask_mark(clients: &Clients, group: GroupId) -> Option<Positi
     let coordinator = coordinator(clients, group);
     let client = ListenerId { coordinator, number: 0 };
     let segment = SegmentBuilder::new(0, Version::Two).caching(client).finish().freeze();
-    match submit(clients, group, Kind::Read, segment).await {
+    match clients.hand_in(group, Kind::Read, segment).await {
         Ok(Reply::Done { reply, .. }) => Marked::take(reply, 0).map(|marked| marked.mark),
         _ => None,
     }

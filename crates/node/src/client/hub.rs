@@ -14,19 +14,17 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use onecopy_host::{Kind, Reply, Submission};
+use onecopy_host::{Kind, Reply};
 use onecopy_keyspace::channels::{Message, Sort};
 use onecopy_keyspace::feeds::Following;
 use onecopy_keyspace::glob;
 use onecopy_keyspace::request::SegmentBuilder;
 use onecopy_views::MAIN;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 use tracing::{error, warn};
 
 use super::Clients;
 use super::mailbox::{HELD_BYTES_MAX, Mail, Mailbox, Position};
-use crate::data::inbox::Event;
-use crate::data::threads::Client;
 use crate::lock::lock;
 use crate::parameters::OutputLimit;
 
@@ -199,10 +197,7 @@ async fn fetch(clients: Rc<Clients>) {
     loop {
         let waiter = clients.lives.waiter(MAIN);
         let segment = SegmentBuilder::listen(waiter, following).freeze();
-        let (reply, answered) = oneshot::channel();
-        let client = Client { thread: clients.thread, reply };
-        let submission = Submission { kind: Kind::Wait, segment, client };
-        clients.inbox.push(Event::Submitted { group: MAIN, submission });
+        let answered = clients.hand_in(MAIN, Kind::Wait, segment);
         match answered.await {
             // The node is stopping.
             Err(_) => return,

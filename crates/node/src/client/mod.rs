@@ -36,10 +36,15 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use bytes::Bytes;
+use onecopy_core::GroupId;
+use onecopy_host::{Kind, Reply, Submission};
+use tokio::sync::oneshot;
+
 use crate::config::Config;
 use crate::control::operators::Operators;
-use crate::data::inbox::Inbox;
-use crate::data::threads::Mailboxes;
+use crate::data::inbox::{Event, Inbox};
+use crate::data::threads::{Client, Mailboxes};
 use crate::knowledge::Knowledge;
 use crate::policy::Policy;
 use budget::Budget;
@@ -81,6 +86,14 @@ pub(crate) struct Clients {
 }
 
 impl Clients {
+    /// Hands in a segment for a group; where the answer will come. Without one the node is stopping.
+    pub(crate) fn hand_in(&self, group: GroupId, kind: Kind, segment: Bytes) -> oneshot::Receiver<Reply> {
+        let (reply, answered) = oneshot::channel();
+        let client = Client { thread: self.thread, reply };
+        self.inbox.push(Event::Submitted { group, submission: Submission { kind, segment, client } });
+        answered
+    }
+
     /// What is set for the whole cluster now.
     pub(crate) fn policy(&self) -> Arc<Policy> {
         let mut known = self.policy.borrow_mut();

@@ -4,7 +4,7 @@
 //! | | what it is | who decides who leads |
 //! | --- | --- | --- |
 //! | [`primary_backup`] | [`onecopy_replica`] | the view service |
-//! | [`raft`] | [`onecopy_raft`] | the copies themselves; where they are to be, the view service ([`roster`]) |
+//! | [`raft`] | [`onecopy_raft`] | the copies themselves; where they are, the view service ([`roster`]) |
 //!
 //! # The seam
 //!

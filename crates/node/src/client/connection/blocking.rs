@@ -71,10 +71,7 @@ impl Connection<'_> {
     pub(super) async fn wait(&mut self, waiting: Waiting, input: &mut BytesMut) -> std::io::Result<()> {
         let Waiting { group, waiter, segment, tally, cached } = waiting;
         self.relieve().await?;
-        let (reply, mut answered) = oneshot::channel();
-        let client = Client { thread: self.clients.thread, reply };
-        let submission = Submission { kind: Kind::Wait, segment: segment.clone(), client };
-        self.clients.inbox.push(Event::Submitted { group, submission });
+        let mut answered = self.clients.hand_in(group, Kind::Wait, segment.clone());
         self.show_blocked(Some((group, waiter)));
         if input.is_empty() {
             *input = BytesMut::new();
@@ -186,11 +183,8 @@ impl Connection<'_> {
             self.output.writer(self.session.version).integer(0);
             return Ok(());
         };
-        let (reply, answered) = oneshot::channel();
-        let client = Client { thread: self.clients.thread, reply };
         let segment = SegmentBuilder::unblock(waiter, reason).freeze();
-        let submission = Submission { kind: Kind::Write, segment, client };
-        self.clients.inbox.push(Event::Submitted { group, submission });
+        let answered = self.clients.hand_in(group, Kind::Write, segment);
         match answered.await.map_err(|_| std::io::Error::from(std::io::ErrorKind::ConnectionAborted))? {
             Reply::Done { reply, .. } => self.output.push(reply),
             failure => return self.fail(&explain(&failure)),

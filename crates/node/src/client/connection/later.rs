@@ -3,10 +3,9 @@
 
 use std::time::Duration;
 
-use onecopy_host::{Kind, Reply, Submission};
+use onecopy_host::{Kind, Reply};
 use onecopy_keyspace::request::SegmentBuilder;
 use onecopy_resp::replies_length;
-use tokio::sync::oneshot;
 
 use super::Connection;
 use super::segment::Segment;
@@ -14,8 +13,6 @@ use crate::client::commands;
 use crate::client::failover::failover;
 use crate::client::failure::explain;
 use crate::client::info::{has_copy, info, tells_of};
-use crate::data::inbox::Event;
-use crate::data::threads::Client;
 
 /// Of so many databases of which a node has no copy, `INFO` asks how many keys there are.
 const ASKED_TOGETHER: usize = 256;
@@ -142,10 +139,7 @@ impl Connection<'_> {
         for (group, local, number) in numbers.take(ASKED_TOGETHER) {
             let mut builder = SegmentBuilder::new(local, self.session.version);
             builder.push([b"DBSIZE".as_slice()]);
-            let (reply, answered) = oneshot::channel();
-            let client = Client { thread: self.clients.thread, reply };
-            let submission = Submission { kind: Kind::Read, segment: builder.finish().freeze(), client };
-            self.clients.inbox.push(Event::Submitted { group, submission });
+            let answered = self.clients.hand_in(group, Kind::Read, builder.finish().freeze());
             asked.push((number, answered));
         }
         if asked.is_empty() {

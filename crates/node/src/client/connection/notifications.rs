@@ -3,15 +3,12 @@
 //! Which events are published decides what entries do, so it is changed by an entry, and is the same for all
 //! nodes. Other parameters are in the view table ([`parameters`](crate::parameters)).
 
-use onecopy_host::{Kind, Reply, Submission};
+use onecopy_host::{Kind, Reply};
 use onecopy_keyspace::request::SegmentBuilder;
 use onecopy_views::MAIN;
-use tokio::sync::oneshot;
 
 use super::Connection;
 use crate::client::failure::explain;
-use crate::data::inbox::Event;
-use crate::data::threads::Client;
 use crate::parameters;
 use crate::text::glob;
 
@@ -52,11 +49,7 @@ impl Connection<'_> {
     async fn notifications(&mut self, classes: Option<&[u8]>) -> std::io::Result<Option<Vec<u8>>> {
         let kind = if classes.is_some() { Kind::Write } else { Kind::Read };
         let segment = SegmentBuilder::notify(classes).freeze();
-        let (reply, answered) = oneshot::channel();
-        let client = Client { thread: self.clients.thread, reply };
-        self.clients
-            .inbox
-            .push(Event::Submitted { group: MAIN, submission: Submission { kind, segment, client } });
+        let answered = self.clients.hand_in(MAIN, kind, segment);
         match answered.await.map_err(|_| std::io::Error::from(std::io::ErrorKind::ConnectionAborted))? {
             Reply::Done { reply, .. } if reply.first() == Some(&b'$') => {
                 let text = reply.split(|byte| *byte == b'\n').nth(1).unwrap_or_default();

@@ -2,12 +2,11 @@
 
 use bytes::Bytes;
 use onecopy_core::GroupId;
-use onecopy_host::{Kind, Reply, Submission};
+use onecopy_host::{Kind, Reply};
 use onecopy_keyspace::command::{self, Spec};
 use onecopy_keyspace::request::SegmentBuilder;
 use onecopy_resp::Request;
 use onecopy_views::Kind as Replication;
-use tokio::sync::oneshot;
 
 use super::{Connection, READ_BYTES_MAX, REPLY_BYTES_WANTED, SEGMENT_COMMANDS_MAX};
 use crate::client::accounting::{self, Tally};
@@ -15,8 +14,6 @@ use crate::client::databases::localised;
 use crate::client::failure::explain;
 use crate::client::session::Session;
 use crate::client::tracking::Cached;
-use crate::data::inbox::Event;
-use crate::data::threads::Client;
 use crate::status::ClientCounters;
 
 /// Data commands that have not been submitted yet.
@@ -194,10 +191,7 @@ impl Connection<'_> {
         let (began, body) = (std::time::Instant::now(), segment.clone());
         self.share.resize(segment.len());
         self.relieve().await?;
-        let (reply, answered) = oneshot::channel();
-        let client = Client { thread: self.clients.thread, reply };
-        let submission = Submission { kind, segment, client };
-        self.clients.inbox.push(Event::Submitted { group, submission });
+        let answered = self.clients.hand_in(group, kind, segment);
         // Without an answer the node is stopping.
         let answer =
             answered.await.map_err(|_| std::io::Error::from(std::io::ErrorKind::ConnectionAborted))?;

@@ -9,14 +9,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use onecopy_host::{Kind, Reply, Submission};
+use onecopy_host::{Kind, Reply};
 use onecopy_keyspace::channels::Sort;
 use onecopy_keyspace::command::{self, Spec, catalogue};
 use onecopy_keyspace::feeds::marked;
 use onecopy_keyspace::request::SegmentBuilder;
 use onecopy_resp::{Request, Version};
 use onecopy_views::MAIN;
-use tokio::sync::oneshot;
 
 use super::Connection;
 use super::segment::Segment;
@@ -27,8 +26,6 @@ use crate::client::hub;
 use crate::client::mailbox::Position;
 use crate::client::subscriptions::{Subscriptions, said};
 use crate::client::{Clients, session::Subscribed};
-use crate::data::inbox::Event;
-use crate::data::threads::Client;
 
 /// The end of a connection's subscriptions is asked for so often until it is executed.
 const END_INTERVAL: Duration = Duration::from_secs(1);
@@ -317,11 +314,7 @@ fn end(clients: &Rc<Clients>, number: u64) {
     let clients = clients.clone();
     tokio::task::spawn_local(async move {
         loop {
-            let (reply, answered) = oneshot::channel();
-            let client = Client { thread: clients.thread, reply };
-            let submission = Submission { kind: Kind::Write, segment: segment.clone(), client };
-            clients.inbox.push(Event::Submitted { group: MAIN, submission });
-            match answered.await {
+            match clients.hand_in(MAIN, Kind::Write, segment.clone()).await {
                 Ok(Reply::Done { .. }) | Err(_) => return,
                 Ok(_) => tokio::time::sleep(END_INTERVAL).await,
             }

@@ -4,13 +4,12 @@
 //! what only when it is executed, is as in Redis.
 
 use onecopy_core::GroupId;
-use onecopy_host::{Kind, Reply, Submission};
-use onecopy_keyspace::TRANSACTION_COMMANDS_MAX;
+use onecopy_host::{Kind, Reply};
 use onecopy_keyspace::command::{self, Spec};
 use onecopy_keyspace::request::{SegmentBuilder, WatchId};
+use onecopy_keyspace::{CommandError, TRANSACTION_COMMANDS_MAX};
 use onecopy_resp::Request;
 use onecopy_views::{Kind as Replication, MAIN};
-use tokio::sync::oneshot;
 
 use super::segment::{Segment, push_bit_by_bit};
 use super::subscriptions::{is_about_channels, is_about_subscriptions};
@@ -24,8 +23,6 @@ use crate::client::info::data_bytes;
 use crate::client::queue::{Filling, Finished, Own, Queue, is_executed};
 use crate::client::tracking::OPTIMISTIC;
 use crate::client::watched::Watched;
-use crate::data::inbox::Event;
-use crate::data::threads::Client;
 
 const ABORTED: &str = "EXECABORT Transaction discarded because of previous errors.";
 const NOT_HERE: &str = "ERR Command not allowed inside a transaction";
@@ -178,7 +175,7 @@ impl Connection<'_> {
                 );
             }
             _ if spec.grows && lacks_room(self.clients) => {
-                return Err("OOM command not allowed when used memory > 'maxmemory'.".to_owned());
+                return Err(CommandError::OutOfMemory.to_string());
             }
             name => {
                 let args = match localised(name, request, queue.selected(), &table) {
@@ -306,10 +303,7 @@ impl Connection<'_> {
     pub(super) fn forget_watch(&self, group: GroupId, watch: WatchId) {
         let mut builder = SegmentBuilder::new(0, self.session.version).watched(watch);
         builder.push([b"UNWATCH".as_slice()]);
-        let (reply, _) = oneshot::channel();
-        let client = Client { thread: self.clients.thread, reply };
-        let submission = Submission { kind: Kind::Write, segment: builder.finish().freeze(), client };
-        self.clients.inbox.push(Event::Submitted { group, submission });
+        drop(self.clients.hand_in(group, Kind::Write, builder.finish().freeze()));
     }
 
     pub(super) fn refuse_queue(&mut self, error: &str) {
