@@ -82,6 +82,11 @@ impl Knowledge {
         lock(&self.table).clone()
     }
 
+    /// Whether a table knows this process: then it is not from before its start.
+    pub(crate) fn is_known_in(&self, table: &Table) -> bool {
+        table.nodes().get(&self.me.node).map(Registration::start) == Some(self.me.start())
+    }
+
     /// Takes a newer table; returns the one before.
     pub(crate) fn replace_table(&self, table: Arc<Table>) -> Arc<Table> {
         let before = self.table();
@@ -163,8 +168,7 @@ impl Knowledge {
     /// Why clients had better go elsewhere, if they had: the node executes its log, requests do not get to
     /// the primary, or answers do not get back.
     pub(crate) fn obstacle(&self) -> Option<String> {
-        let table = self.table();
-        let known = table.nodes().get(&self.me.node).map(Registration::start);
+        let is_known = self.is_known_in(&self.table());
         let replays = || {
             let replaying = self.data.of_replicas(|replica| Some((replica.executed, replica.replays?)));
             replaying.into_iter().next()
@@ -172,7 +176,7 @@ impl Knowledge {
         if let Some((executed, through)) = replays() {
             return Some(format!("it executes its log, and is at entry {executed} of {through}"));
         }
-        self.data.obstacle().or_else(|| match (self.data.cached_view(MAIN), known == Some(self.me.start())) {
+        self.data.obstacle().or_else(|| match (self.data.cached_view(MAIN), is_known) {
             (None, _) => Some("no view is known yet".to_owned()),
             (_, false) => Some("the view service does not know this process yet".to_owned()),
             (_, true) => None,

@@ -144,10 +144,15 @@ impl Cluster {
         wait(&format!("a connection to node {id}"), PATIENCE, || self.try_client(id).ok())
     }
 
-    /// The same, and selects a database.
+    /// The same, and selects a database, of which a node that was just started has to hear first.
     pub fn client_in(&self, id: u32, database: u16) -> redis::Connection {
         let mut client = self.client(id);
-        redis::cmd("SELECT").arg(database).query::<()>(&mut client).expect("SELECT");
+        wait(&format!("database {database} at node {id}"), PATIENCE, || {
+            match redis::cmd("SELECT").arg(database).query::<()>(&mut client) {
+                Err(error) if error.code() == Some("LOADING") => None,
+                answer => Some(answer.expect("SELECT")),
+            }
+        });
         client
     }
 

@@ -25,7 +25,7 @@ use onecopy_keyspace::rights::{Denial, Request};
 use onecopy_resp::Writer;
 use onecopy_views::Kind as Replication;
 
-use super::databases::Selected;
+use super::databases::{Databases, Selected};
 use super::session::Session;
 use super::tracking::OPTIMISTIC;
 use super::{Clients, accounting, info};
@@ -210,9 +210,9 @@ fn select(
     index: &[u8],
     reply: &mut Writer<'_>,
 ) -> Result<(), String> {
-    let table = clients.knowledge.table();
-    let selected = Selected::find(index, &table)?;
-    if session.tracking.is_some() && table.kind(selected.group) == Replication::Optimistic {
+    let databases = Databases::known_to(&clients.knowledge);
+    let selected = Selected::find(index, &databases)?;
+    if session.tracking.is_some() && databases.table.kind(selected.group) == Replication::Optimistic {
         return Err(OPTIMISTIC.to_owned());
     }
     selects(clients, session, selected);

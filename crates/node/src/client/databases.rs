@@ -1,13 +1,39 @@
 //! Commands that name databases by their numbers. To a state machine they are its own databases, counted from
 //! 0; what would reach into another one is refused.
 
+use std::sync::Arc;
+
 use onecopy_core::GroupId;
 use onecopy_resp::Request;
 use onecopy_views::{Database, MAIN, Table};
 
 use super::commands::parse;
+use crate::knowledge::Knowledge;
 
 pub(super) const OUT_OF_RANGE: &str = "ERR DB index is out of range";
+
+/// There may be such a database: a client had better ask again than believe that there is none.
+const LOADING: &str = "LOADING this node was just started, and knows no database with that number yet";
+
+/// The databases that there are, as far as this node knows.
+#[derive(Debug)]
+pub(crate) struct Databases {
+    pub(crate) table: Arc<Table>,
+    /// The table is not from before the start of this node.
+    is_current: bool,
+}
+
+impl Databases {
+    pub(crate) fn known_to(knowledge: &Knowledge) -> Self {
+        let table = knowledge.table();
+        Self { is_current: knowledge.is_known_in(&table), table }
+    }
+
+    /// Which group holds the database with this number, and as what.
+    fn locate(&self, number: u16) -> Result<(GroupId, u8), &'static str> {
+        self.table.locate(number).ok_or(if self.is_current { OUT_OF_RANGE } else { LOADING })
+    }
+}
 
 /// The database that a client has selected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,11 +57,11 @@ impl Selected {
     /// The database with this number.
     ///
     /// # Errors
-    /// There is none.
-    pub(crate) fn find(number: &[u8], table: &Table) -> Result<Self, &'static str> {
+    /// There is none, or this node knows of none yet.
+    pub(crate) fn find(number: &[u8], databases: &Databases) -> Result<Self, &'static str> {
         let number = parse::<i64>(number).ok_or("ERR value is not an integer or out of range")?;
         let number = u16::try_from(number).map_err(|_| OUT_OF_RANGE)?;
-        let (group, local) = table.locate(number).ok_or(OUT_OF_RANGE)?;
+        let (group, local) = databases.locate(number)?;
         Ok(Self { number, group, local })
     }
 }
@@ -49,7 +75,7 @@ pub(crate) fn localised(
     name: &str,
     request: &Request<'_>,
     selected: Selected,
-    table: &Table,
+    databases: &Databases,
 ) -> Result<Option<Vec<Vec<u8>>>, String> {
     let places = match name {
         "move" => 2..3,
@@ -62,14 +88,13 @@ pub(crate) fn localised(
     for place in places.filter(|place| is_number(*place)) {
         // What is no number is for the state machine to complain about.
         let Some(number) = request.get(place).and_then(parse::<u16>) else { continue };
-        match table.locate(number) {
-            Some((MAIN, _)) if selected.group == MAIN => {}
-            Some((group, local)) if group == selected.group => {
+        match databases.locate(number)? {
+            (MAIN, _) if selected.group == MAIN => {}
+            (group, local) if group == selected.group => {
                 let args = args.get_or_insert_with(|| request.iter().map(<[u8]>::to_vec).collect());
                 args[place] = local.to_string().into_bytes();
             }
-            Some((other, _)) => return Err(spans(name, number, selected, other, table)),
-            None => return Err(OUT_OF_RANGE.to_owned()),
+            (other, _) => return Err(spans(name, number, selected, other, &databases.table)),
         }
     }
     Ok(args)
@@ -105,7 +130,7 @@ mod tests {
     const STOCK: GroupId = GroupId(2);
 
     /// `main`, and `stock` with the numbers 17 to 20.
-    fn table() -> Table {
+    fn databases() -> Databases {
         let (copies, boot, primary) = (1, BootNumber(1), NodeId(1));
         let members = vec![Member { node: primary, incarnation: Incarnation(1) }];
         let main = Command::CreateGroup { group: MAIN, copies, members: members.clone(), primary, boot };
@@ -113,28 +138,31 @@ mod tests {
         let stock = Command::CreateDatabase { group: STOCK, database, copies, members, primary, boot };
         let mut table = Table::default();
         [main, stock].iter().for_each(|command| table.apply(command, Rules::default()).expect("it fits"));
-        table
+        Databases { table: Arc::new(table), is_current: true }
     }
 
     /// What becomes of a command of a client that has selected this number.
     fn sent(number: &str, line: &str) -> Result<Option<String>, String> {
-        let selected = Selected::find(number.as_bytes(), &table()).expect("it is there");
+        let selected = Selected::find(number.as_bytes(), &databases()).expect("it is there");
         let mut input = BytesMut::from(format!("{line}\r\n").as_bytes());
         let mut parser = Parser::new(Limits::default());
         let request = parser.next(&mut input).expect("it is a command").expect("it is whole");
         let name = line.split(' ').next().unwrap_or_default().to_lowercase();
-        let args = localised(&name, &request, selected, &table())?;
+        let args = localised(&name, &request, selected, &databases())?;
         Ok(args.map(|args| String::from_utf8(args.join(&b' ')).expect("text")))
     }
 
     #[test]
     fn numbers_select_databases_of_groups() {
-        let find = |number: &str| Selected::find(number.as_bytes(), &table());
+        let find = |number: &str| Selected::find(number.as_bytes(), &databases());
         assert_eq!(find("15"), Ok(Selected { number: 15, group: MAIN, local: 15 }));
         assert_eq!(find("18"), Ok(Selected { number: 18, group: STOCK, local: 1 }));
         for number in ["16", "21", "-1", "70000"] {
             assert_eq!(find(number), Err(OUT_OF_RANGE));
         }
+        let after_start = Databases { is_current: false, ..databases() };
+        assert!(Selected::find(b"15", &after_start).is_ok());
+        assert_eq!(Selected::find(b"16", &after_start), Err(LOADING));
         assert!(find("x").is_err_and(|error| error.contains("integer")));
     }
 

@@ -14,7 +14,7 @@ use onecopy_resp::{Version, replies_length};
 use onecopy_views::Table;
 
 use super::accounting::Tally;
-use super::databases::{Selected, spans};
+use super::databases::{Databases, Selected, spans};
 use super::tracking::{Cached, Tracking};
 use super::watched::Watched;
 
@@ -147,8 +147,8 @@ impl Queue {
     }
 
     /// Queues a `SELECT`. What selects nothing is for the state machine to complain about.
-    pub(crate) fn select(&mut self, number: &[u8], table: &Table) {
-        match Selected::find(number, table) {
+    pub(crate) fn select(&mut self, number: &[u8], databases: &Databases) {
+        match Selected::find(number, databases) {
             Ok(selected) => {
                 self.own.push((self.count(), Own::Select(selected)));
                 self.selected = selected;

@@ -10,7 +10,7 @@ use onecopy_views::Kind as Replication;
 
 use super::{Connection, READ_BYTES_MAX, REPLY_BYTES_WANTED, SEGMENT_COMMANDS_MAX};
 use crate::client::accounting::{self, Tally};
-use crate::client::databases::localised;
+use crate::client::databases::{Databases, localised};
 use crate::client::failure::explain;
 use crate::client::session::Session;
 use crate::client::tracking::Cached;
@@ -53,8 +53,8 @@ impl Connection<'_> {
         spec: &'static Spec,
         request: &Request<'_>,
     ) -> std::io::Result<()> {
-        let table = self.clients.knowledge.table();
-        match localised(spec.name, request, self.session.selected, &table) {
+        let databases = Databases::known_to(&self.clients.knowledge);
+        match localised(spec.name, request, self.session.selected, &databases) {
             Ok(None) => self.add_to_segment(spec, request.iter()),
             Ok(Some(args)) => self.add_to_segment(spec, args.iter().map(Vec::as_slice)),
             Err(error) => {

@@ -17,7 +17,7 @@ use super::{Connection, OWN_REPLY_BYTES_MAX, is_for_data};
 use crate::client::Clients;
 use crate::client::accounting::{self, Tally};
 use crate::client::commands;
-use crate::client::databases::{OUT_OF_RANGE, Selected, localised, spans};
+use crate::client::databases::{Databases, OUT_OF_RANGE, Selected, localised, spans};
 use crate::client::failure::explain;
 use crate::client::info::data_bytes;
 use crate::client::queue::{Filling, Finished, Own, Queue, is_executed};
@@ -136,18 +136,17 @@ impl Connection<'_> {
         if queue.count() >= TRANSACTION_COMMANDS_MAX {
             return Err(format!("ERR a transaction has at most {TRANSACTION_COMMANDS_MAX} commands"));
         }
-        let table = self.clients.knowledge.table();
+        let databases = Databases::known_to(&self.clients.knowledge);
         match spec.name {
             "select" if self.session.tracking.is_some() => {
                 let number = request.get(1).unwrap_or_default();
-                if Selected::find(number, &table)
-                    .is_ok_and(|it| table.kind(it.group) == Replication::Optimistic)
-                {
+                let found = Selected::find(number, &databases);
+                if found.is_ok_and(|it| databases.table.kind(it.group) == Replication::Optimistic) {
                     return Err(OPTIMISTIC.to_owned());
                 }
-                queue.select(number, &table);
+                queue.select(number, &databases);
             }
-            "select" => queue.select(request.get(1).unwrap_or_default(), &table),
+            "select" => queue.select(request.get(1).unwrap_or_default(), &databases),
             "client" if request.get(1).is_some_and(|word| word.eq_ignore_ascii_case(b"caching")) => {
                 // It is for what is queued behind it; what is wrong with it is said when it is answered.
                 if let Some(tracking) = &mut self.session.tracking {
@@ -165,7 +164,7 @@ impl Connection<'_> {
                     spec.name.to_uppercase()
                 ));
             }
-            "flushall" if table.databases().count() > 1 => {
+            "flushall" if databases.table.databases().count() > 1 => {
                 return Err("ERR FLUSHALL cannot span databases within a transaction; FLUSHDB can be in one"
                     .to_owned());
             }
@@ -178,14 +177,14 @@ impl Connection<'_> {
                 return Err(CommandError::OutOfMemory.to_string());
             }
             name => {
-                let args = match localised(name, request, queue.selected(), &table) {
+                let args = match localised(name, request, queue.selected(), &databases) {
                     Err(error) if error != OUT_OF_RANGE => return Err(error),
                     args => args.unwrap_or_default(),
                 };
                 if let Some(tracking) = &self.session.tracking {
                     queue.note_cached(tracking, spec, &request.iter().collect::<Vec<_>>());
                 }
-                let builder = queue.data(spec, &table)?;
+                let builder = queue.data(spec, &databases.table)?;
                 match args {
                     Some(args) => builder.push(args.iter().map(Vec::as_slice)),
                     None => push_bit_by_bit(builder, request).await,
