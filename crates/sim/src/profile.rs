@@ -373,8 +373,8 @@ impl Profile {
         (self.workload.keys, self.workload.tokens) = (dice.between(10, 20), 0);
         // What takes a share of the memory is bounded by it, and is looked at in other runs.
         (self.ears, self.parts) = (0, None);
-        if !self.policy.is_volatile() {
-            // What those who cache read would go as well.
+        if !may_stay {
+            // What those who cache read would go as well, or leave no room for anything else.
             self.shelves = 0;
         }
         // Groups of a node share its memory: one that has nothing to let go of gets none.

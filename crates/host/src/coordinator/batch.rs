@@ -304,10 +304,20 @@ impl<T> Batch<T> {
         self.whereabouts = whereabouts;
     }
 
-    /// It was not taken where it was sent.
-    pub(super) fn refuse(&mut self, refusal: Reply) {
+    /// It was not taken where it was sent. Returns where that was, unless it is not waited for any more.
+    pub(super) fn refuse(&mut self, refusal: Reply) -> Option<NodeId> {
+        let by = self.sent_to();
         self.come_back(Whereabouts::Here);
         self.refusal = refusal;
+        by
+    }
+
+    /// Who has it, as far as is known.
+    pub(super) fn sent_to(&self) -> Option<NodeId> {
+        match self.whereabouts {
+            Whereabouts::Sent { to, .. } => Some(to),
+            Whereabouts::Here | Whereabouts::WaitsForView { .. } => None,
+        }
     }
 
     /// It was not taken where it was sent, and will not be in the view in which it was sent. `newest` is the

@@ -21,7 +21,7 @@ mod parked;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::{Bytes, BytesMut};
 use onecopy_core::segments::split_response;
@@ -288,11 +288,17 @@ impl<T> Coordinator<T> {
 
     /// The connection to a node broke: its answers are lost.
     pub fn lost(&mut self, node: NodeId) {
-        self.detours += usize::from(self.addressee().is_some_and(|addressee| addressee == node));
+        self.pass_by(node);
         self.batches.values_mut().for_each(|batch| batch.give_up_on(|other| other == node));
         if self.view.as_ref().is_some_and(|view| view.primary == node) {
             self.parked.ask_again(&mut self.batches);
         }
+    }
+
+    /// A node is of no use as the primary: the next one is asked. However many batches it refuses, that is
+    /// one step, or as many as there are members would lead back to it each time.
+    fn pass_by(&mut self, node: NodeId) {
+        self.detours += usize::from(self.addressee() == Some(node));
     }
 
     /// Another node has answered. An answer to another start of this coordinator is none.
@@ -321,15 +327,15 @@ impl<T> Coordinator<T> {
                 }
             }
             Outcome::NotPrimary(view) => {
-                batch.refuse(Reply::Refused);
-                self.detours += 1;
+                let by = batch.refuse(Reply::Refused);
+                by.into_iter().for_each(|node| self.pass_by(node));
                 if let Some(view) = view {
                     self.learn(&view);
                 }
             }
             Outcome::Busy => {
-                batch.refuse(Reply::Refused);
-                self.detours += 1;
+                let by = batch.refuse(Reply::Refused);
+                by.into_iter().for_each(|node| self.pass_by(node));
             }
             Outcome::TooFewCopies { has, needs } => {
                 let newest = self.view.as_ref().map(|view| view.number);
@@ -361,8 +367,11 @@ impl<T> Coordinator<T> {
         }
         self.batches.values_mut().for_each(|batch| batch.renew(now));
         self.expire(now);
-        let late = self.batches.values().filter_map(Batch::is_late_at).any(|late| now >= late);
-        self.detours += usize::from(late);
+        let late = self.batches.values().filter(|batch| batch.is_late_at().is_some_and(|late| now >= late));
+        late.filter_map(Batch::sent_to)
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .for_each(|node| self.pass_by(node));
         let Some((to, view)) = self.addressee().zip(self.view.as_ref().map(|view| view.number)) else {
             return;
         };

@@ -386,3 +386,19 @@ fn where_members_decide_who_leads_others_are_asked_when_the_primary_does_not_ans
     coordinator.complete(1, Outcome::NotPrimary(Some(view(4, 2))));
     assert_eq!(dispatch(&mut coordinator, at(80)), [(2, 1, Kind::Write)]);
 }
+
+#[test]
+fn however_many_batches_a_member_refuses_the_next_one_is_asked() {
+    let mut coordinator = with_a_write_at_node_1();
+    coordinator.ask_around(Vec::new());
+    submit(&mut coordinator, Kind::Read, "b");
+    assert_eq!(dispatch(&mut coordinator, at(20)), [(1, 2, Kind::Read)]);
+    for (now, next) in [(40, 2), (60, 1), (80, 2)] {
+        (1..=2).for_each(|batch| coordinator.complete(batch, Outcome::NotPrimary(Some(view(1, 1)))));
+        let expected = [(next, 1, Kind::Write), (next, 2, Kind::Read)];
+        assert_eq!(dispatch(&mut coordinator, at(now)), expected);
+    }
+    // Nor is anybody passed by of whom nothing was heard: both are late at once.
+    let expected = [(1, 1, Kind::Write), (1, 2, Kind::Read)];
+    assert_eq!(dispatch(&mut coordinator, at(100) + ANSWER_PATIENCE), expected);
+}

@@ -380,6 +380,7 @@ impl<M: StateMachine> Group<M> {
         if self.replication.deadline().is_some_and(|deadline| deadline <= now) {
             self.step(now, Input::Elapsed, observer, out);
         }
+        self.yield_to_another(now, observer, out);
         self.go_on_moving(now, observer, out);
         self.repeat_late_answers(now, out);
         self.continue_snapshot(out);

@@ -21,6 +21,7 @@ mod primary_backup;
 mod raft;
 mod raft_record;
 mod roster;
+mod stalled;
 
 use bytes::Bytes;
 use onecopy_core::{
@@ -272,7 +273,9 @@ impl Replication {
     pub fn deadline(&self) -> Option<Instant> {
         match self {
             R::PrimaryBackup(copy) => copy.replica.deadline(),
-            R::Raft(copy) => [copy.raft().deadline(), copy.moves_at()].into_iter().flatten().min(),
+            R::Raft(copy) => {
+                [copy.raft().deadline(), copy.moves_at(), copy.yields_at()].into_iter().flatten().min()
+            }
         }
     }
 
@@ -342,6 +345,19 @@ impl<M: StateMachine> Group<M> {
         match &mut self.replication {
             R::Raft(copy) => copy.learn_roster(now, roster),
             R::PrimaryBackup(_) => false,
+        }
+    }
+
+    /// A leader of a Raft group whose disk hangs lets another lead.
+    pub(super) fn yield_to_another(
+        &mut self,
+        now: Instant,
+        observer: &mut impl GroupObserver<M>,
+        out: &mut Out<GroupEffect>,
+    ) {
+        if let R::Raft(copy) = &mut self.replication {
+            copy.yield_to_another(now);
+            self.carry_out(now, observer, out);
         }
     }
 

@@ -51,7 +51,9 @@ pub struct RaftCopy {
     came_with: Option<(Timestamp, Configuration)>,
     snapshot_bytes: u64,
     /// What is being written, and since when.
-    writing: VecDeque<(Ticket, Instant)>,
+    pub(super) writing: VecDeque<(Ticket, Instant)>,
+    /// When a leader whose disk hangs may look again for somebody to lead.
+    pub(super) next_yield: Instant,
     /// Where the copies are to be, once the view service has said so; and when a leader next looks.
     pub(super) roster: Option<Roster>,
     pub(super) next_move: Instant,
@@ -103,6 +105,7 @@ impl RaftCopy {
             came_with: None,
             snapshot_bytes: base.bytes,
             writing: VecDeque::new(),
+            next_yield: now,
             roster: None,
             next_move: now,
             election_timeout: settings.election_timeout,

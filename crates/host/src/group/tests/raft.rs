@@ -17,6 +17,8 @@ struct Cluster {
     copies: Vec<(Group<Memory>, Out<GroupEffect>)>,
     /// Nothing gets to these, or comes from them.
     cut: BTreeSet<u32>,
+    /// Nothing that these write is ever durable.
+    hung: BTreeSet<u32>,
     /// The rosters that leaders say are reached.
     told: Vec<u64>,
 }
@@ -51,7 +53,7 @@ fn start(settings: GroupSettings) -> (Group<Memory>, Out<GroupEffect>) {
 impl Cluster {
     fn new(log_bytes_max: usize) -> Self {
         let copies = (1..=NODES).map(|node| start(settings(node, &[1, 2, 3], log_bytes_max))).collect();
-        Self { now: NOW, copies, cut: BTreeSet::new(), told: Vec::new() }
+        Self { now: NOW, copies, cut: BTreeSet::new(), hung: BTreeSet::new(), told: Vec::new() }
     }
 
     fn group(&mut self, node: u32) -> &mut Group<Memory> {
@@ -75,7 +77,7 @@ impl Cluster {
         let (group, out) = &mut self.copies[node as usize - 1];
         group.end_turn(now, WALL, &mut (), out);
         while !(out.writes.is_empty() && out.archive.is_empty()) {
-            for job in std::mem::take(&mut out.writes) {
+            for job in std::mem::take(&mut out.writes).into_iter().filter(|_| !self.hung.contains(&node)) {
                 group.persisted(now, job.ticket, &mut (), out);
             }
             for job in std::mem::take(&mut out.archive) {
@@ -192,6 +194,26 @@ fn a_write_survives_its_leader_and_is_executed_once() {
     cluster.run(100);
     assert_eq!(cluster.group(first).replica().view(), Some(&later));
     assert_eq!(cluster.group(first).machine().expect("it is here").bytes, b"a");
+}
+
+#[test]
+fn a_leader_whose_disk_hangs_lets_another_lead() {
+    let mut cluster = Cluster::new(1 << 20);
+    let (first, view) = cluster.elect();
+    cluster.hung.insert(first);
+    cluster.offer(first, 1, b"a", view.number);
+    let answers = cluster.run(10);
+    assert_eq!(done(&answers, first, 1), Some(Bytes::from_static(b"a")), "the others have it");
+    let (second, later) = cluster.elect();
+    assert!(second != first && later.number > view.number, "without a timeout of anybody");
+    cluster.offer(second, 2, b"b", later.number);
+    let answers = cluster.run(20);
+    assert_eq!(done(&answers, second, 2), Some(Bytes::from_static(b"b")));
+    // A disk that hangs everywhere is no reason to go anywhere: nobody is better off.
+    cluster.hung.extend(1..=NODES);
+    cluster.offer(second, 3, b"c", later.number);
+    assert!(cluster.run(300).is_empty(), "nothing is committed");
+    assert_eq!(cluster.leader(), Some(second));
 }
 
 #[test]
