@@ -15,9 +15,9 @@ use std::mem;
 use bytes::Bytes;
 use corosensei::stack::DefaultStack;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
-use onecopy_core::payload::PayloadError;
 use onecopy_core::{
-    Answer, BatchId, Budget, Entry, Pause, QueryContext, Replicated, Slices, StateMachine, Timestamp,
+    Answer, BatchId, Budget, Entry, ExecuteError, Pause, QueryContext, Replicated, Slices, StateMachine,
+    Timestamp,
 };
 
 /// The size of the stack. Only what has been touched of it takes memory.
@@ -37,7 +37,7 @@ pub(super) enum Work {
 /// What has been executed.
 pub(super) enum Done {
     /// An entry, with the answers to its batches.
-    Entry { entry: Entry, answers: Result<Vec<(BatchId, Answer)>, PayloadError> },
+    Entry { entry: Entry, answers: Result<Vec<(BatchId, Answer)>, ExecuteError> },
     /// Batches of reads: the responses.
     Reads(Vec<Bytes>),
 }
@@ -51,7 +51,7 @@ impl Work {
                 Done::Entry { answers: outcome.map(|()| answers), entry }
             }
             Self::Reads { now, bodies } => {
-                let context = QueryContext { now, budget };
+                let context = QueryContext { now, level: state.level(), budget };
                 let read = |body: &Bytes| {
                     budget.spend(READ_STEPS);
                     let mut response = Vec::new();

@@ -242,6 +242,9 @@ impl Plane {
                 DataEffect::Petition(petition) => {
                     let _ = self.control.send(FromData::Petition(petition));
                 }
+                DataEffect::UnknownLevel(unknown) => {
+                    let _ = self.control.send(FromData::UnknownLevel(unknown));
+                }
             }
         }
     }

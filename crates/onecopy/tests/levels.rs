@@ -1,0 +1,1 @@
+//! A rolling upgrade with real processes.
