@@ -39,6 +39,15 @@ pub struct NodeStatus {
     pub uptime_seconds: u64,
     /// What the node is for.
     pub roles: Vec<String>,
+    /// The highest level that the program knows: by which version's rules it can execute.
+    #[serde(default)]
+    pub level: u32,
+    /// The level in force in the cluster, as far as the node knows.
+    #[serde(default)]
+    pub level_in_force: u32,
+    /// Whether an operator holds it where it is.
+    #[serde(default)]
+    pub level_held: bool,
     /// Why the node does not acknowledge writes any more, if it does not.
     pub failure: Option<String>,
     /// What an operator should look at, although everything is served.
@@ -218,6 +227,9 @@ pub struct KnownNode {
     pub drained: bool,
     /// What it fails together with; empty if nobody said.
     pub zone: String,
+    /// The highest level that it knows, as it said when it last registered.
+    #[serde(default)]
+    pub level: u32,
 }
 
 /// A group as a node knows it.

@@ -352,7 +352,9 @@ impl Profile {
     pub fn draw_versions(&mut self, dice: &mut Dice, sabotaged: Option<Rule>) {
         let is_meant = sabotaged.is_some_and(|rule| [Rule::OneMeaning, Rule::KnownToAll].contains(&rule));
         let is_plain = self.alone.is_none() && self.race.is_none() && self.scale == 1 && self.memory_max == 0;
-        if is_plain && (is_meant || sabotaged.is_none() && dice.chance(ROLLED)) {
+        // Where links are slow, those who restart processes would keep the view service without a leader.
+        let is_far = self.weights.contains_key(&Fault::FarApart);
+        if is_plain && !is_far && (is_meant || sabotaged.is_none() && dice.chance(ROLLED)) {
             self.rolls = Some(dice.between(SECOND, self.fault_time * 3 / 4));
         }
     }
