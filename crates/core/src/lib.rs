@@ -67,7 +67,7 @@ pub mod session;
 pub mod time;
 pub mod view;
 
-pub use budget::{Budget, Pause, Slices};
+pub use budget::{Budget, Pause, STOP, Slices};
 pub use encodings::Encodings;
 pub use entry::{Entry, EntryId};
 pub use eviction::{Eviction, Need, Policy};

@@ -510,6 +510,13 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         !self.long.is_empty()
     }
 
+    /// The read that a replica is in the middle of is to stop, see [`Group::stop_read`].
+    pub fn stop_read(&mut self, group: GroupId) {
+        if let Some(replica) = self.groups.get_mut(&group) {
+            replica.stop_read();
+        }
+    }
+
     /// Goes on with long commands, once everything that the turn has to say is on its way.
     pub fn go_on(&mut self, now: Instant, observer: &mut impl GroupObserver<M>, out: &mut Out<DataEffect>) {
         for id in std::mem::take(&mut self.long) {

@@ -94,6 +94,8 @@ pub struct Busy {
     pub since: Instant,
     /// The command, as the machine calls it.
     pub command: &'static str,
+    /// It changes nothing, and no other copy executes it.
+    pub reads: bool,
 }
 
 impl Execution {
@@ -277,7 +279,16 @@ impl<M: StateMachine> Group<M> {
     pub fn busy(&self) -> Option<Busy> {
         let (Running::Entry { since, .. } | Running::Reads { since, .. }) =
             self.execution.running.as_ref()?;
-        Some(Busy { since: *since, command: self.state.executes()? })
+        let reads = matches!(self.execution.running, Some(Running::Reads { .. }));
+        Some(Busy { since: *since, command: self.state.executes()?, reads })
+    }
+
+    /// The read that is being executed is to stop, if it can: a script. An entry cannot: all copies execute it
+    /// to the same end.
+    pub fn stop_read(&mut self) {
+        if self.busy().is_some_and(|busy| busy.reads) {
+            self.state.stop();
+        }
     }
 
     /// Whether a long command goes on: with [`Group::go_on`], and not before.

@@ -102,6 +102,9 @@ impl Plane {
         self.mind_the_clock();
         self.settle(now);
         if self.data.has_long() {
+            for group in self.status.thread(self.threads.me()).take_killed() {
+                self.data.stop_read(group);
+            }
             self.data.go_on(now, &mut self.telling, &mut self.out);
             self.settle(now);
         }
