@@ -37,15 +37,26 @@ impl Budget<'_> {
         }
     }
 
+    /// Whether whoever drives the machine wants the command to stop. Only what changes nothing may ask: others
+    /// must do the same on every copy.
+    #[must_use]
+    pub fn is_stopped(self) -> bool {
+        self.0.is_some_and(|slices| slices.is_stopped.get())
+    }
+
     /// A command begins. Its name is for those who want to know what takes so long.
     #[inline]
     pub fn begin(self, command: &'static str) {
         if let Some(slices) = self.0 {
             slices.command.set(command);
             slices.has_begun.set(true);
+            slices.is_stopped.set(false);
         }
     }
 }
+
+/// Instead of the steps of a slice: the command is to stop, if it can. It has none until it does.
+pub const STOP: u64 = u64::MAX;
 
 /// What is in the middle of being executed when a slice ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,12 +74,14 @@ pub struct Slices<'a> {
     /// A command has begun within this slice.
     has_begun: Cell<bool>,
     charged: Cell<u64>,
+    /// The command is to stop.
+    is_stopped: Cell<bool>,
     pause: &'a dyn Fn(Pause) -> u64,
 }
 
 impl<'a> Slices<'a> {
     /// The first slice has so many steps. When they are used up `pause` is called; it returns how many the
-    /// next slice has. Then the command goes on.
+    /// next slice has, or [`STOP`]. Then the command goes on.
     #[must_use]
     pub fn new(steps: u64, pause: &'a dyn Fn(Pause) -> u64) -> Self {
         Self {
@@ -76,6 +89,7 @@ impl<'a> Slices<'a> {
             command: Cell::new(""),
             has_begun: Cell::new(true),
             charged: Cell::new(0),
+            is_stopped: Cell::new(false),
             pause,
         }
     }
@@ -109,7 +123,9 @@ impl<'a> Slices<'a> {
     #[cold]
     fn pause(&self) {
         let is_long = !self.has_begun.replace(false);
-        self.left.set((self.pause)(Pause { command: self.command.get(), is_long }));
+        let steps = (self.pause)(Pause { command: self.command.get(), is_long });
+        self.is_stopped.set(steps == STOP);
+        self.left.set(if steps == STOP { 0 } else { steps });
     }
 }
 
@@ -156,6 +172,22 @@ mod tests {
             (0..if command == "keys" { 5 } else { 2 }).for_each(|_| budget.spend(1));
         }
         assert_eq!(*seen.borrow(), [("keys", false), ("keys", true), ("set", false)]);
+    }
+
+    #[test]
+    fn a_command_hears_that_it_is_to_stop_and_the_next_one_does_not() {
+        let next = Cell::new(STOP);
+        let pause = |_| next.replace(3);
+        let slices = Slices::new(0, &pause);
+        let budget = slices.budget();
+        budget.begin("eval_ro");
+        assert!(!budget.is_stopped());
+        budget.spend(1);
+        assert!(budget.is_stopped() && slices.left() == 0);
+        budget.begin("get");
+        assert!(!budget.is_stopped());
+        budget.spend(1);
+        assert_eq!((budget.is_stopped(), slices.left()), (false, 3));
     }
 
     #[test]

@@ -36,6 +36,7 @@
 //! | [`budget`] | how a machine that executes something long lets others have their turn |
 //! | [`encodings`] | up to which sizes a value is said to have a compact encoding |
 //! | [`eviction`] | how a machine that is full makes room |
+//! | [`level`] | one meaning: how entries do the same on nodes of different versions |
 //! | [`machine`] | the determinism contract of a replicated state machine |
 //! | [`session`] | exactly once: what was executed is not executed again |
 //! | [`replicated`] | a machine with its sessions and the digest by which replicas compare themselves |
@@ -50,6 +51,7 @@ pub mod entry;
 pub mod eviction;
 pub mod footprint;
 pub mod id;
+pub mod level;
 pub mod log;
 pub mod machine;
 mod outline;
@@ -65,18 +67,19 @@ pub mod session;
 pub mod time;
 pub mod view;
 
-pub use budget::{Budget, Pause, Slices};
+pub use budget::{Budget, Pause, STOP, Slices};
 pub use encodings::Encodings;
 pub use entry::{Entry, EntryId};
 pub use eviction::{Eviction, Need, Policy};
 pub use footprint::Footprint;
 pub use id::{BatchId, BootNumber, Epoch, GroupId, Incarnation, Index, NodeId, Term, ViewNumber};
+pub use level::{Level, Levels, UnknownLevel};
 pub use log::Log;
 pub use machine::{ApplyContext, Output, Place, QueryContext, Seen, StateMachine};
 pub use persist::{Recovered, Ticket, Write};
 pub use petition::{Grounds, Petition, Plea};
 pub use protocol::Protocol;
-pub use replicated::{Answer, Digest, Replicated};
+pub use replicated::{Answer, Digest, ExecuteError, Replicated};
 pub use rules::{Rule, Rules};
 pub use session::AnswerBounds;
 pub use time::{Instant, Timestamp};

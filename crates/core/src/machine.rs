@@ -10,6 +10,7 @@ use crate::encodings::Encodings;
 use crate::eviction::{Eviction, Need, Policy};
 use crate::footprint::Footprint;
 use crate::id::{BatchId, Incarnation, Index};
+use crate::level::Level;
 use crate::time::Timestamp;
 
 /// What a command may know about its execution, all of it settled in the entry by the primary; and what it
@@ -22,6 +23,8 @@ pub struct ApplyContext<'a> {
     pub time: Timestamp,
     /// The seed of the entry.
     pub seed: u64,
+    /// By the rules of which level it is executed (rule E4).
+    pub level: Level,
     /// Commands that need memory are refused while the state occupies so many bytes; 0: never.
     pub memory_max: u64,
     /// What is replicated beside the machine, such as remembered answers, occupies so many bytes: they count.
@@ -55,11 +58,12 @@ impl ApplyContext<'_> {
     pub fn new(index: Index, time: Timestamp, seed: u64) -> Self {
         let (memory_max, memory_beside, own_body, batch) = (0, 0, None, None);
         let (policy, victims, budget) = (Policy::NoEviction, &[][..], Budget::ENDLESS);
-        let encodings = Encodings::default();
+        let (encodings, level) = (Encodings::default(), Level::FIRST);
         Self {
             index,
             time,
             seed,
+            level,
             memory_max,
             memory_beside,
             policy,
@@ -103,6 +107,8 @@ pub struct QueryContext<'a> {
     /// The wall clock of the replica that answers, but never lower than the time of the last applied entry.
     /// Only for answers about remaining time: what has expired is decided by entries.
     pub now: Timestamp,
+    /// That of the state: reads are executed by the rules of the entry before them.
+    pub level: Level,
     /// Where execution pauses.
     pub budget: Budget<'a>,
 }
@@ -111,7 +117,7 @@ impl QueryContext<'_> {
     /// A read at this time, which does not pause.
     #[must_use]
     pub fn at(now: Timestamp) -> Self {
-        Self { now, budget: Budget::ENDLESS }
+        Self { now, level: Level::FIRST, budget: Budget::ENDLESS }
     }
 }
 

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! payload := ε                                        a no-op
-//!          | flags:u8 (memory_max:u64)? (groups:u32)? (count:u32 coordinator:u128*)?
+//!          | flags:u8 (level:u32)? (memory_max:u64)? (groups:u32)? (count:u32 coordinator:u128*)?
 //!            (policy:u8 length:u32 victim*)? (encodings:u32*)? batch*
 //!                                                     bit 1 of flags: there is a memory limit
 //!                                                     bit 2: the primary's node has several groups
@@ -13,6 +13,7 @@
 //!                                                     bit 4: these coordinators are absent
 //!                                                     bit 5: there is an eviction policy
 //!                                                     bit 6: encodings have other limits than usual
+//!                                                     bit 7: it is not of the first level
 //! batch   := coordinator:u128 sequence:u64 done_below:u64 length:u32 (at:u32 of:u32)?
 //!            (count:u32 heard:u64*)? body
 //! ```
@@ -26,6 +27,7 @@ use serde::{Deserialize, Serialize};
 use crate::encodings::Encodings;
 use crate::eviction::Policy;
 use crate::id::{BatchId, Incarnation};
+use crate::level::Level;
 
 /// Bit 0 once said that the memory of the primary was full. It is never used again.
 const MEMORY_LIMITED: u8 = 1 << 1;
@@ -34,6 +36,7 @@ const ALL_ABSENT: u8 = 1 << 3;
 const SOME_ABSENT: u8 = 1 << 4;
 const EVICTS: u8 = 1 << 5;
 const ENCODES: u8 = 1 << 6;
+const LEVELLED: u8 = 1 << 7;
 const BATCH_HEADER: usize = 16 + 8 + 8 + 4;
 /// Bits of the length.
 const IS_PART: u32 = 1 << 31;
@@ -90,6 +93,8 @@ pub enum Absent {
 /// What the primary settled for the whole entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
+    /// The level in force where it was made. One before it in the log may carry a higher one, which holds.
+    pub level: Level,
     /// Commands that need memory are refused while the state occupies so many bytes; 0: never. It is the
     /// primary's limit, and holds for all copies: whether there is room is settled as each command executes.
     pub memory_max: u64,
@@ -107,10 +112,11 @@ pub struct Header {
 }
 
 impl Default for Header {
-    /// No limit, and no other group.
+    /// The first level, no limit, and no other group.
     fn default() -> Self {
         let (policy, victims, encodings) = (Policy::NoEviction, Bytes::new(), Encodings::default());
-        Self { memory_max: 0, groups: 1, absent: Absent::Nobody, policy, victims, encodings }
+        let (level, absent) = (Level::FIRST, Absent::Nobody);
+        Self { level, memory_max: 0, groups: 1, absent, policy, victims, encodings }
     }
 }
 
@@ -133,6 +139,7 @@ impl Builder {
     #[must_use]
     pub fn new(header: Header) -> Self {
         let mut buffer = BytesMut::with_capacity(256);
+        let levelled = if header.level == Level::FIRST { 0 } else { LEVELLED };
         let memory_limited = if header.memory_max > 0 { MEMORY_LIMITED } else { 0 };
         let several_groups = if header.groups > 1 { SEVERAL_GROUPS } else { 0 };
         let absent = match &header.absent {
@@ -142,7 +149,10 @@ impl Builder {
         };
         let evicts = if header.policy.evicts() { EVICTS } else { 0 };
         let encodes = if header.encodings == Encodings::default() { 0 } else { ENCODES };
-        buffer.put_u8(memory_limited | several_groups | absent | evicts | encodes);
+        buffer.put_u8(levelled | memory_limited | several_groups | absent | evicts | encodes);
+        if levelled > 0 {
+            buffer.put_u32_le(header.level.0);
+        }
         if memory_limited > 0 {
             buffer.put_u64_le(header.memory_max);
         }
@@ -208,11 +218,15 @@ impl Builder {
 pub fn decode(payload: &Bytes) -> Result<(Header, Batches), PayloadError> {
     let mut rest = payload.clone();
     let flags = if rest.has_remaining() { rest.get_u8() } else { 0 };
-    if flags & !(MEMORY_LIMITED | SEVERAL_GROUPS | ALL_ABSENT | SOME_ABSENT | EVICTS | ENCODES) != 0 {
+    let known = LEVELLED | MEMORY_LIMITED | SEVERAL_GROUPS | ALL_ABSENT | SOME_ABSENT | EVICTS | ENCODES;
+    if flags & !known != 0 {
         return Err(PayloadError { at: 0 });
     }
     let mut header = Header::default();
     let cut_short = |rest: &Bytes| PayloadError { at: payload.len() - rest.len() };
+    if flags & LEVELLED != 0 {
+        header.level = rest.try_get_u32_le().map(Level).map_err(|_| cut_short(&rest))?;
+    }
     if flags & MEMORY_LIMITED != 0 {
         header.memory_max = rest.try_get_u64_le().map_err(|_| cut_short(&rest))?;
     }
@@ -327,7 +341,8 @@ mod tests {
             let victims = Bytes::from_static(b"victims");
             let policy = Policy::VolatileLfu;
             let encodings = Encodings { list_size: -5, zset_value: 7, ..Encodings::default() };
-            let header = Header { memory_max: 7 << 30, groups: 1_000, absent, policy, victims, encodings };
+            let (level, memory_max, groups) = (Level(7), 7 << 30, 1_000);
+            let header = Header { level, memory_max, groups, absent, policy, victims, encodings };
             let mut builder = Builder::new(header.clone());
             let made = [
                 batch(1, b"one"),
@@ -363,7 +378,8 @@ mod tests {
                 assert_eq!(batches.next(), None);
             }
         }
-        assert_eq!(decode(&Bytes::from_static(&[0x80])).unwrap_err(), PayloadError { at: 0 });
+        assert_eq!(decode(&Bytes::from_static(&[1])).unwrap_err(), PayloadError { at: 0 });
+        assert_eq!(decode(&Bytes::from_static(&[0x80, 2, 0, 0])).unwrap_err(), PayloadError { at: 1 });
         assert_eq!(decode(&Bytes::from_static(&[2, 0, 0])).unwrap_err(), PayloadError { at: 1 });
         let cut_short = Bytes::from_static(&[6, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
         assert_eq!(decode(&cut_short).unwrap_err(), PayloadError { at: 9 });

@@ -14,6 +14,7 @@ use crate::budget::Budget;
 use crate::entry::Entry;
 use crate::eviction::{Eviction, Need};
 use crate::id::{BatchId, Index};
+use crate::level::{Level, Levels, UnknownLevel};
 use crate::machine::{ApplyContext, Output, Place, RestoreError, StateMachine};
 use crate::parts::{Outline, Parts, Taken};
 use crate::payload::{self, Absent, Batch, PayloadError};
@@ -38,9 +39,11 @@ const DIGEST_PIECE: usize = 1 << 20;
 /// So many bytes go into the digest in one step.
 const DIGEST_BYTES_PER_STEP: usize = 1 << 10;
 /// An image begins with what it is, in which version.
-const MAGIC: &[u8; 8] = b"1COPYST\x04";
-/// Then comes the length of what precedes the bytes of parts, and those the machine's own image.
-const PREAMBLE_HEADER: usize = MAGIC.len() + 8;
+const MAGIC: &[u8; 8] = b"1COPYST\x05";
+/// The version before had no level: it is the first one.
+const WITHOUT_LEVEL: &[u8; 8] = b"1COPYST\x04";
+/// Then comes the level, and how long what precedes the bytes of parts is, and those the machine's own image.
+const PREAMBLE_HEADER: usize = MAGIC.len() + 4 + 8;
 
 /// A state machine, and what is replicated beside it. The same log gives the same contents at every replica
 /// (rule P10).
@@ -48,6 +51,10 @@ const PREAMBLE_HEADER: usize = MAGIC.len() + 8;
 pub struct Replicated<M> {
     machine: M,
     side: Side,
+    /// By the rules of which level the last entry was executed (rule E4).
+    level: Level,
+    /// By which ones this version can.
+    levels: Levels,
     /// What has come of batches that arrive in parts.
     parts: Parts,
     rules: Rules,
@@ -75,14 +82,34 @@ impl<M: StateMachine> Replicated<M> {
     #[must_use]
     pub fn new(machine: M, rules: Rules) -> Self {
         let (side, bounds, arriving) = (Side::default(), AnswerBounds::default(), Some(Vec::new()));
-        let parts = Parts::default();
-        Self { machine, side, parts, rules, bounds, preamble: None, arriving }
+        let (parts, level, levels) = (Parts::default(), Level::FIRST, Levels::default());
+        Self { machine, side, level, levels, parts, rules, bounds, preamble: None, arriving }
     }
 
     /// The same, which remembers answers within these bounds. They must be the same at every replica.
     #[must_use]
     pub fn bounded(self, bounds: AnswerBounds) -> Self {
         Self { bounds, ..self }
+    }
+
+    /// The same, which can execute by the rules of these levels.
+    #[must_use]
+    pub fn knowing(self, levels: Levels) -> Self {
+        Self { levels, ..self }
+    }
+
+    /// By the rules of which level the last entry was executed, and reads are.
+    #[must_use]
+    pub fn level(&self) -> Level {
+        self.level
+    }
+
+    /// Whether this version can execute what this is about, or restore it.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub fn knows_its_level(&self) -> Result<(), UnknownLevel> {
+        self.levels.know(self.level)
     }
 
     /// Within which bounds it remembers answers.
@@ -152,20 +179,22 @@ impl<M: StateMachine> Replicated<M> {
     /// were parked ([`Answer::Late`]).
     ///
     /// # Errors
-    /// When the payload cannot be decoded, which means that a primary made a wrong entry: the caller must
-    /// stop.
+    /// When the payload cannot be decoded, which means that a primary made a wrong entry, or is of a level
+    /// that this version does not know. Nothing has changed then, and the caller must stop.
     pub fn execute(
         &mut self,
         entry: &Entry,
         budget: Budget<'_>,
         mut respond: impl FnMut(BatchId, Answer),
-    ) -> Result<(), PayloadError> {
+    ) -> Result<(), ExecuteError> {
         budget.spend(ENTRY_STEPS);
         let (header, batches) = payload::decode(&entry.payload)?;
+        let level = self.enter(header.level)?;
         let context = ApplyContext {
             index: entry.id.index,
             time: entry.time,
             seed: entry.seed,
+            level,
             memory_max: header.memory_max,
             memory_beside: self.memory_beside(),
             policy: header.policy,
@@ -214,6 +243,18 @@ impl<M: StateMachine> Replicated<M> {
         digest.update(&self.look(entry.time, header.groups).to_le_bytes());
         self.side.digest = digest.digest();
         Ok(())
+    }
+
+    /// An entry carries this level; by the rules of which it is executed. Never of a lower one than before: the
+    /// state may hold what only the rules of that one understand.
+    fn enter(&mut self, carried: Level) -> Result<Level, UnknownLevel> {
+        let level = self.level.max(carried);
+        if !self.rules.hold(Rule::OneMeaning) {
+            return Ok(self.levels.newest);
+        }
+        self.levels.know(level)?;
+        self.level = level;
+        Ok(level)
     }
 
     /// Looks at the next part of the state; what was seen. What is looked at is bounded in bytes for each
@@ -284,8 +325,8 @@ impl<M: StateMachine> Replicated<M> {
     pub fn snapshot_begin(&mut self) {
         let side = (&self.side, self.parts.begin_imaging());
         let side = postcard::to_stdvec(&side).expect("sessions always have an encoding");
-        let length = (side.len() as u64).to_le_bytes();
-        self.preamble = Some([MAGIC.as_slice(), &length, &side].concat().into());
+        let (level, length) = (self.level.0.to_le_bytes(), (side.len() as u64).to_le_bytes());
+        self.preamble = Some([MAGIC.as_slice(), &level, &length, &side].concat().into());
         self.machine.snapshot_begin();
     }
 
@@ -321,12 +362,19 @@ impl<M: StateMachine> Replicated<M> {
     pub fn restore(&mut self, chunk: &[u8]) -> Result<(), RestoreError> {
         let Some(arriving) = &mut self.arriving else { return self.restore_rest(chunk) };
         arriving.extend_from_slice(chunk);
-        if !arriving.iter().zip(MAGIC).all(|(byte, expected)| byte == expected) {
+        let begins_with = |magic: &[u8]| arriving.iter().zip(magic).all(|(byte, expected)| byte == expected);
+        if begins_with(WITHOUT_LEVEL) && arriving.len() >= WITHOUT_LEVEL.len() {
+            let level = Level::FIRST.0.to_le_bytes();
+            *arriving = [MAGIC, level.as_slice(), &arriving[WITHOUT_LEVEL.len()..]].concat();
+        } else if !begins_with(MAGIC) && !begins_with(WITHOUT_LEVEL) {
             return Err(RestoreError { reason: "it is no image of this version of Onecopy".to_owned() });
         }
         // No length is too long: E3, a reader takes whatever its writer makes. Nothing is set aside before it
         // has come.
         let Some((header, rest)) = arriving.split_first_chunk::<PREAMBLE_HEADER>() else { return Ok(()) };
+        self.level =
+            header[MAGIC.len()..].first_chunk().map_or(self.level, |it| Level(u32::from_le_bytes(*it)));
+        self.levels.know(self.level).map_err(|unknown| RestoreError { reason: unknown.to_string() })?;
         let length = header.last_chunk().map_or(0, |length| u64::from_le_bytes(*length));
         let side = usize::try_from(length).ok().and_then(|length| rest.split_at_checked(length));
         let Some((side, rest)) = side else { return Ok(()) };
@@ -361,6 +409,17 @@ impl<M: StateMachine> Replicated<M> {
             None => self.machine.restore_finish(),
         }
     }
+}
+
+/// An entry cannot be executed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ExecuteError {
+    /// It makes no sense.
+    #[error(transparent)]
+    Payload(#[from] PayloadError),
+    /// This version does not know by which rules.
+    #[error(transparent)]
+    Level(#[from] UnknownLevel),
 }
 
 /// What a batch is answered.

@@ -97,6 +97,11 @@ pub enum Rule {
     /// E1, acknowledged while busy: a replica that executes something long receives and acknowledges entries
     /// meanwhile.
     AcknowledgedWhileBusy,
+    /// E4, one meaning: an entry is executed by the rules of the level that it carries, not by the newest that
+    /// a node knows.
+    OneMeaning,
+    /// E4, known to all: the level in force is never above what all nodes know.
+    KnownToAll,
     /// `min_copies`: no write is taken, or answered, while the view has fewer members.
     EnoughCopies,
     /// The time of entries follows no wall clock that has jumped just now, or that differs from most others.
@@ -151,7 +156,7 @@ pub enum Rule {
 
 impl Rule {
     /// The rules that a cluster lives by, in the order of the documentation.
-    pub const ALL: [Self; 56] = [
+    pub const ALL: [Self; 58] = [
         Self::AllBackupsFirst,
         Self::OnlyThePrimary,
         Self::NoOldPrimaries,
@@ -194,6 +199,8 @@ impl Rule {
         Self::ReportTheSlow,
         Self::BusyIsNotDead,
         Self::AcknowledgedWhileBusy,
+        Self::OneMeaning,
+        Self::KnownToAll,
         Self::EnoughCopies,
         Self::SteadyTime,
         Self::LivingLife,

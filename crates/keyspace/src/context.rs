@@ -7,7 +7,7 @@ mod collections;
 mod random;
 mod texts;
 
-use onecopy_core::{ApplyContext, Budget, StateMachine, Timestamp};
+use onecopy_core::{ApplyContext, Budget, Level, StateMachine, Timestamp};
 
 use crate::command::Spec;
 use crate::database::{Database, Hashed, Spot};
@@ -166,6 +166,11 @@ impl<'a> Context<'a> {
     /// Lets go of a part of a value that was taken out: if it is large, it is freed bit by bit.
     pub(crate) fn discard(&mut self, value: Value) {
         self.database_mut().discard(value);
+    }
+
+    /// By the rules of which level the command is executed (rule E4): what differs between levels asks here.
+    pub(crate) fn level(&self) -> Level {
+        self.apply.level
     }
 
     pub(crate) fn seed(&self) -> Seed {

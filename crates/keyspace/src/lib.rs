@@ -71,6 +71,12 @@
 //! `context`, which treats what has expired as absent, and changes it through `database`, which keeps the
 //! accounts, the expiries and the image in the making. To add a command, write its function and its row in
 //! `command/table.rs`.
+//!
+//! # Levels
+//!
+//! A version that executes something differently than the one before, be it a command, what expires or what
+//! an answer says, raises [`LEVELS`] by one, and asks [`ApplyContext::level`](onecopy_core::ApplyContext)
+//! (reads: `QueryContext::level`) which of both it is to do, for as long as the lower level is supported.
 
 mod ahead;
 pub mod channels;
@@ -129,3 +135,10 @@ pub use tokens::{ANSWER_BYTES_MAX, TOKEN_BYTES_MAX};
 pub use transaction::TRANSACTION_COMMANDS_MAX;
 pub use undo::UNDO_BYTES_MAX;
 pub use value::TEXT_BYTES_MAX;
+
+use onecopy_core::{Level, Levels};
+
+/// By the rules of which levels the machine can execute (rule E4).
+pub const LEVELS: Levels = Levels::through(Level::FIRST);
+/// The one that only test builds know, and only where they are told to: there `APPEND` appends twice.
+pub const TEST_LEVEL: Level = Level(2);

@@ -206,6 +206,12 @@ impl Keyspace {
         [libraries.len(), libraries.map(|library| library.functions.len()).sum()]
     }
 
+    /// How many scripts are known by their names.
+    #[must_use]
+    pub fn script_count(&self) -> usize {
+        self.scripts.count()
+    }
+
     /// What this copy has done since it was made.
     #[must_use]
     pub fn counts(&self) -> &Counts {

@@ -215,7 +215,12 @@ impl Running<'_, '_> {
     }
 
     fn check(&self) -> Result<(), Stop> {
-        if self.used > SCRIPT_STEPS_MAX { Err(Stop::Work) } else { Ok(()) }
+        match &self.data {
+            // A single copy executes it, and nothing would be left of it: it may stop anywhere.
+            Data::Read(view) if view.budget.is_stopped() => Err(Stop::Killed),
+            _ if self.used > SCRIPT_STEPS_MAX => Err(Stop::Work),
+            _ => Ok(()),
+        }
     }
 
     /// Commands that a connection answers, and that make sense in a script too.

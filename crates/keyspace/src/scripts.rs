@@ -61,6 +61,11 @@ impl Scripts {
         self.memory
     }
 
+    /// How many are known by their names.
+    pub(crate) fn count(&self) -> usize {
+        self.texts.len()
+    }
+
     /// The text of a script, by its name in letters of any case.
     pub(crate) fn get(&self, name: &[u8]) -> Option<Arc<[u8]>> {
         let name = std::str::from_utf8(name).ok()?.to_ascii_lowercase();

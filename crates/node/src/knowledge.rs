@@ -15,6 +15,7 @@ use crate::control::Changes;
 use crate::disk_room::DiskRoom;
 use crate::identity::Me;
 use crate::journal::JournalHealth;
+use crate::levels::levels;
 use crate::lock::lock;
 use crate::policy::Policy;
 use crate::records::Records;
@@ -234,6 +235,9 @@ impl Knowledge {
             pid: std::process::id(),
             uptime_seconds: self.uptime_seconds(),
             roles: self.roles.clone(),
+            level: levels().newest.0,
+            level_in_force: table.level().0,
+            level_held: table.is_level_held(),
             failure: self.journal.failure(),
             warnings: self.warnings(),
             disk: self.disk(),
@@ -256,6 +260,7 @@ fn known_nodes(table: &Table) -> Vec<KnownNode> {
         holds_data: registration.holds_data,
         drained: table.drained().contains(node),
         zone: registration.zone.clone(),
+        level: table.level_of(*node).0,
     });
     nodes.collect()
 }

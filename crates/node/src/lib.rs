@@ -33,6 +33,7 @@ mod happened;
 mod identity;
 mod journal;
 mod knowledge;
+mod levels;
 mod lock;
 mod operation;
 mod parameters;

@@ -77,6 +77,11 @@ pub enum Operation {
         /// Which one.
         node: u32,
     },
+    /// The level in force stays where it is, or may rise.
+    HoldLevel {
+        /// Whether it stays.
+        held: bool,
+    },
     /// These become view nodes.
     AddViewNodes {
         /// Which ones.

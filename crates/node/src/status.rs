@@ -39,6 +39,15 @@ pub struct NodeStatus {
     pub uptime_seconds: u64,
     /// What the node is for.
     pub roles: Vec<String>,
+    /// The highest level that the program knows: by which version's rules it can execute.
+    #[serde(default)]
+    pub level: u32,
+    /// The level in force in the cluster, as far as the node knows.
+    #[serde(default)]
+    pub level_in_force: u32,
+    /// Whether an operator holds it where it is.
+    #[serde(default)]
+    pub level_held: bool,
     /// Why the node does not acknowledge writes any more, if it does not.
     pub failure: Option<String>,
     /// What an operator should look at, although everything is served.
@@ -179,6 +188,9 @@ pub struct ReplicaStatus {
     /// How many libraries of functions there are, and how many functions.
     #[serde(default)]
     pub functions: [u64; 2],
+    /// How many scripts are known by their names.
+    #[serde(default)]
+    pub scripts: u64,
     /// What became of keys here.
     #[serde(default)]
     pub counts: KeyCounts,
@@ -197,6 +209,9 @@ pub struct BusyStatus {
     /// For how many milliseconds the replica has been executing it, and what belongs to the same entry or
     /// batch.
     pub busy_ms: u64,
+    /// It changes nothing, and no other copy executes it.
+    #[serde(default)]
+    pub reads: bool,
 }
 
 /// A node as another one knows it.
@@ -218,6 +233,9 @@ pub struct KnownNode {
     pub drained: bool,
     /// What it fails together with; empty if nobody said.
     pub zone: String,
+    /// The highest level that it knows, as it said when it last registered.
+    #[serde(default)]
+    pub level: u32,
 }
 
 /// A group as a node knows it.
@@ -258,6 +276,8 @@ pub(crate) struct BusyScript {
     /// The command that has begun it.
     pub(crate) command: String,
     pub(crate) is_function: bool,
+    /// It only reads, at this copy alone.
+    pub(crate) reads: bool,
     pub(crate) running: Duration,
     /// How many libraries and functions there are.
     pub(crate) libraries: u64,
@@ -334,6 +354,7 @@ impl ReplicaStatus {
             busy: group.busy().map(|busy| BusyStatus {
                 command: busy.command.to_owned(),
                 busy_ms: millis(now.since(busy.since)),
+                reads: busy.reads,
             }),
             behind_bytes: group.behind_bytes() as u64,
             full_ms: group.full_since().map(|since| millis(now.since(since))),
@@ -353,6 +374,10 @@ impl ReplicaStatus {
             functions: group.machine().map_or_else(
                 || before.map(|before| before.functions).unwrap_or_default(),
                 |machine| machine.function_counts().map(|count| count as u64),
+            ),
+            scripts: group.machine().map_or_else(
+                || before.map_or(0, |before| before.scripts),
+                |machine| machine.script_count() as u64,
             ),
             counts: group.machine().map_or_else(
                 || before.map(|before| before.counts).unwrap_or_default(),
@@ -434,6 +459,9 @@ pub(crate) struct ThreadStatus {
     turns: AtomicU64,
     /// Whether a script goes on from turn to turn.
     runs_scripts: AtomicBool,
+    /// Whose scripts are to stop, and whether there are some.
+    killed: Mutex<BTreeSet<GroupId>>,
+    kills: AtomicBool,
     busyness: Busyness,
     /// How many clients it serves.
     pub(crate) clients: AtomicU64,
@@ -549,6 +577,20 @@ impl ThreadStatus {
         self.runs_scripts.store(runs, Ordering::Relaxed);
     }
 
+    /// The script that the copy of a group is in the middle of is to stop: it only reads.
+    pub(crate) fn kill_script(&self, group: GroupId) {
+        lock(&self.killed).insert(group);
+        self.kills.store(true, Ordering::Release);
+    }
+
+    /// Whose scripts are to stop, since that was last asked.
+    pub(crate) fn take_killed(&self) -> BTreeSet<GroupId> {
+        match self.kills.swap(false, Ordering::AcqRel) {
+            true => std::mem::take(&mut *lock(&self.killed)),
+            false => BTreeSet::new(),
+        }
+    }
+
     /// Whether a script went on from turn to turn when that was last looked at.
     pub(crate) fn runs_script(&self) -> bool {
         self.runs_scripts.load(Ordering::Relaxed)
@@ -606,11 +648,17 @@ impl DataStatus {
         let [libraries, functions] = replica.functions;
         (running >= threshold?).then(|| BusyScript {
             is_function: busy.command.starts_with("fcall"),
+            reads: busy.reads,
             command: busy.command,
             running,
             libraries,
             functions,
         })
+    }
+
+    /// See [`ThreadStatus::kill_script`].
+    pub(crate) fn kill_script(&self, group: GroupId) {
+        self.thread(Share::holder(group, self.threads.len())).kill_script(group);
     }
 
     /// What people are told of the data threads.

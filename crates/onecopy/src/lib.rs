@@ -6,7 +6,7 @@
 //! | `onecopy server` | runs one node | [`server`] |
 //! | `onecopy status` | shows the nodes and groups of a cluster | [`status`] |
 //! | `onecopy events` | shows what the view service has decided, and why | [`events`] |
-//! | `onecopy group`, `onecopy node`, `onecopy view` | what operators do to a running cluster | [`operate`] |
+//! | `onecopy group`, `onecopy level`, `onecopy node`, `onecopy view` | what operators do to a running cluster | [`operate`] |
 //! | `onecopy export` | writes what a cluster holds to an RDB file | [`export`] |
 //! | `onecopy import` | brings in the data of a Redis or Valkey, from a file or live | [`import`] |
 //! | `onecopy config` | explains and checks settings | [`config`] |
@@ -77,6 +77,7 @@ enum Command {
     Events(events::Arguments),
     Database(operate::DatabaseArguments),
     Group(operate::GroupArguments),
+    Level(operate::LevelArguments),
     Node(operate::NodeArguments),
     View(operate::ViewArguments),
     Import(import::Arguments),
@@ -95,6 +96,7 @@ pub fn run() -> ExitCode {
         Command::Events(arguments) => events::run(&arguments),
         Command::Database(arguments) => operate::run_database(&arguments),
         Command::Group(arguments) => operate::run_group(&arguments),
+        Command::Level(arguments) => operate::run_level(&arguments),
         Command::Node(arguments) => operate::run_node(&arguments),
         Command::View(arguments) => operate::run_view(&arguments),
         Command::Export(arguments) => export::run(&arguments),

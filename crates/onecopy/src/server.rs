@@ -81,6 +81,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
             ending = server.ended() => match ending {
                 Ending::Broken(failure) => stop_at_once(&failure),
                 Ending::BeginsAnew => begin_anew(),
+                Ending::ShutDown => "SHUTDOWN",
             },
         };
         info!("stopping because of {reason}");

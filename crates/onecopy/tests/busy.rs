@@ -148,3 +148,38 @@ fn who_asks_while_a_script_runs_is_told_so() {
     assert_eq!(value, "before");
     assert!(refused(&mut client, &["SCRIPT", "KILL"]).is_some_and(|error| error.contains("NOTBUSY")));
 }
+
+#[test]
+fn a_script_that_only_reads_is_killed() {
+    let cluster = Cluster::start(Options { durability: "memory", ..Options::default() });
+    let primary = cluster.primary();
+    let (mut client, mut other) = (cluster.client(primary), cluster.client(primary));
+    assert_eq!(refused(&mut client, &["CONFIG", "SET", "busy-reply-threshold", "30"]), None);
+    assert_eq!(refused(&mut client, &["SET", "key", "before"]), None);
+    let is_killed = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let script = "while true do redis.call('GET', KEYS[1]) end";
+            while !is_killed.load(Ordering::SeqCst) {
+                let error = refused(&mut other, &["EVAL_RO", script, "1", "key"]).expect("it is stopped");
+                // One that nobody has noticed in time is stopped by itself.
+                let killed = error.contains("Script killed by user with SCRIPT KILL");
+                assert!(killed || error.contains("took too long"), "{error}");
+                is_killed.fetch_or(killed, Ordering::SeqCst);
+            }
+        });
+        let asked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            wait("the script to be killed", PATIENCE, || {
+                if !is_killed.load(Ordering::SeqCst) {
+                    let answer = refused(&mut client, &["SCRIPT", "KILL"]);
+                    assert!(answer.is_none_or(|error| error.contains("NOTBUSY")), "it only reads");
+                }
+                is_killed.load(Ordering::SeqCst).then_some(())
+            });
+        }));
+        is_killed.store(true, Ordering::SeqCst);
+        asked.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    });
+    let value: String = redis::cmd("GET").arg("key").query(&mut client).expect("others are served again");
+    assert_eq!(value, "before");
+}

@@ -95,6 +95,30 @@ fn a_primary_that_is_terminated_makes_way_first() {
 }
 
 #[test]
+fn shutdown_makes_way_first_and_ends_the_process() {
+    let mut cluster = Cluster::start(Options::default());
+    let primary = cluster.primary();
+    let mut client = cluster.client(primary);
+    let mut ask = |words: &[&str]| {
+        let mut command = redis::cmd("SHUTDOWN");
+        words.iter().for_each(|word| {
+            command.arg(*word);
+        });
+        command.query::<()>(&mut client).expect_err("nobody is answered, or with an error")
+    };
+    assert!(ask(&["ABORT"]).to_string().contains("No shutdown in progress"));
+    assert!(ask(&["SAVE", "NOSAVE"]).to_string().contains("syntax error"));
+    let survivors = addresses(&cluster, &others(&cluster, primary));
+    let counting = Counting::start(4, &survivors);
+    assert!(ask(&["NOSAVE"]).is_connection_dropped(), "the end of the connection is the answer");
+    assert_eq!(cluster.wait_for_end(primary).code(), Some(0));
+    cluster.wait_until_complete();
+    counting.stop_exact(survivors[0]);
+    assert!(cluster.log(primary).contains("another node leads"), "it did not make way");
+    assert!(cluster.log(primary).contains("stopping because of SHUTDOWN"));
+}
+
+#[test]
 fn a_backup_that_is_terminated_says_goodbye() {
     let mut cluster = Cluster::start(Options::default());
     let backup = members(&cluster)[1];

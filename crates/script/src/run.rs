@@ -13,6 +13,8 @@ pub enum Stop {
     Memory,
     /// What it has written is more than can be undone.
     Undo,
+    /// Somebody wants it to stop, and it only reads.
+    Killed,
 }
 
 impl fmt::Display for Stop {
@@ -26,6 +28,7 @@ impl fmt::Display for Stop {
                 "ERR the script wrote more than can be undone and was stopped; all that it had written was \
                  undone"
             }
+            Self::Killed => "ERR Script killed by user with SCRIPT KILL.",
         })
     }
 }

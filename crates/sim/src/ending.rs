@@ -1,6 +1,7 @@
 //! The end of a run: the faults stop, the cluster recovers, and at last nobody asks for anything.
 
 use onecopy_core::NodeId;
+use onecopy_views::Command;
 
 use crate::checks::liveness;
 use crate::clock::{MS, SECOND, Time};
@@ -67,6 +68,9 @@ impl World {
         }
         self.compare_clocks();
         self.mend_all();
+        if self.env.profile.rolls.is_some() {
+            self.end_roll();
+        }
         let env = &mut self.env;
         self.clients.iter_mut().for_each(|client| client.served = 0);
         env.checks.groups.values_mut().for_each(|group| group.served = 0);
@@ -79,6 +83,10 @@ impl World {
 
     pub(crate) fn look_at_the_whole(&mut self) {
         let was_drained = self.undrain_all();
+        let is_held = self.newest_table().is_some_and(onecopy_views::Table::is_level_held);
+        if is_held {
+            self.operate(&Command::HoldLevel { is_held: false });
+        }
         let env = &mut self.env;
         let most = recovery_max(&env.profile);
         match self.phase {

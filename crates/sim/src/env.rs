@@ -73,6 +73,8 @@ pub enum Event {
     Stray(usize),
     /// A database is dropped, unless it is gone.
     Drop(GroupId),
+    /// The next process is exchanged by one of another version.
+    Roll,
     /// The copies of a database are to be on these nodes, or on some that are yet to be drawn.
     Move(GroupId, BTreeSet<NodeId>),
     /// An idle entry for the view table.
@@ -203,6 +205,8 @@ pub struct Stats {
     pub handovers: u64,
     /// Groups that lost all their copies.
     pub lost: u64,
+    /// Runs at whose end a higher level was in force, and processes that ended themselves because of it.
+    pub levels: [u64; 2],
     /// How long it took at most until a cluster was as good as new after the faults, and in which seed.
     pub recovery: (Time, u64),
 }
@@ -245,6 +249,9 @@ impl Stats {
         self.evicted += other.evicted;
         self.handovers += other.handovers;
         self.lost += other.lost;
+        for (sum, count) in self.levels.iter_mut().zip(other.levels) {
+            *sum += count;
+        }
         self.recovery = self.recovery.max(other.recovery);
     }
 }
@@ -256,6 +263,8 @@ pub struct Env {
     pub time: Time,
     /// Chance.
     pub dice: Dice,
+    /// That of whoever exchanges processes by those of another version.
+    pub rolling: Dice,
     /// How the run is set up.
     pub profile: Profile,
     /// Which rules are in force.
@@ -288,6 +297,7 @@ impl Env {
         Self {
             time: 0,
             dice,
+            rolling: Dice::new(0, 0),
             profile,
             rules,
             network: Network::default(),

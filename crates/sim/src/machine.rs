@@ -12,8 +12,12 @@ use onecopy_core::{
 use onecopy_keyspace::Keyspace;
 
 use crate::checks::looks::Looks;
-use crate::client::{OpId, costly_read};
+use crate::client::{Action, OpId, costly_read};
+use crate::node::NEWER;
 use crate::subject::OwnMachine;
+
+/// The key of the [mark](Machine::leave_mark). The clients of a run use far fewer.
+const MARK: u64 = 778;
 
 /// The machine of a replica.
 #[derive(Debug)]
@@ -60,6 +64,14 @@ impl Machine {
         Self { kind, looks: Cell::default(), costly: RefCell::default() }
     }
 
+    /// What a newer version does with a batch beside everything else: it leaves a mark. Nobody asks for it, but it
+    /// is a part of the state, and so of digests and images.
+    fn leave_mark(&mut self, context: &ApplyContext<'_>) {
+        let Kind::Keyspace(machine) = &mut self.kind else { return };
+        let value = context.index.0 as usize;
+        machine.apply(context, &Action::Set.segment(MARK, value, 4, false), &mut Vec::new());
+    }
+
     /// The costly reads that were executed since somebody asked last.
     pub fn costly(&self) -> Vec<OpId> {
         self.costly.take()
@@ -90,6 +102,9 @@ impl StateMachine for Machine {
 
     fn apply(&mut self, context: &ApplyContext<'_>, body: &[u8], response: &mut Vec<u8>) {
         delegate_mut!(self, machine => machine.apply(context, body, response));
+        if context.level >= NEWER {
+            self.leave_mark(context);
+        }
     }
 
     fn query(&self, context: &QueryContext<'_>, body: &[u8], response: &mut Vec<u8>) {

@@ -3,6 +3,7 @@
 
 mod databases;
 mod machines;
+mod versions;
 mod view_nodes;
 
 use onecopy_core::{GroupId, NodeId};

@@ -41,6 +41,8 @@ const SEVERAL: u64 = 300;
 const DROPPED: u64 = 250;
 /// And in how many, if there are more nodes than three, one has its copies moved.
 const MOVED: u64 = 400;
+/// Of a thousand runs in which nothing else is special, in how many the cluster is upgraded.
+const ROLLED: u64 = 250;
 /// In how many batches of a few dozen bytes travel in parts.
 const PARTS: u64 = 250;
 /// Of those, in how many clients do so little that groups are quiescent.
@@ -67,6 +69,8 @@ pub struct Profile {
     pub dropped: Option<(Time, GroupId)>,
     /// When the copies of a database are to be elsewhere, and which group that is.
     pub moved: Option<(Time, GroupId)>,
+    /// When processes begin to be exchanged by those of a newer version, one at a time.
+    pub rolls: Option<Time>,
     /// Of a thousand runs, how many have ears: those who publish and subscribe.
     pub ears: u64,
     /// Of a thousand runs, how many have shelves: those who cache.
@@ -188,6 +192,7 @@ impl Profile {
             raft_copies: None,
             dropped: None,
             moved: None,
+            rolls: None,
             ears: 250,
             shelves: 250,
             optimistic: None,
@@ -340,6 +345,17 @@ impl Profile {
             let at = dice.between(2 * SECOND, self.fault_time.max(3 * SECOND));
             self.moved =
                 Some((at, group)).filter(|_| self.dropped.is_none_or(|(_, dropped)| dropped != group));
+        }
+    }
+
+    /// The cluster may be upgraded while it goes on. Drawn from dice of its own.
+    pub fn draw_versions(&mut self, dice: &mut Dice, sabotaged: Option<Rule>) {
+        let is_meant = sabotaged.is_some_and(|rule| [Rule::OneMeaning, Rule::KnownToAll].contains(&rule));
+        let is_plain = self.alone.is_none() && self.race.is_none() && self.scale == 1 && self.memory_max == 0;
+        // Where links are slow, those who restart processes would keep the view service without a leader.
+        let is_far = self.weights.contains_key(&Fault::FarApart);
+        if is_plain && !is_far && (is_meant || sabotaged.is_none() && dice.chance(ROLLED)) {
+            self.rolls = Some(dice.between(SECOND, self.fault_time * 3 / 4));
         }
     }
 

@@ -64,6 +64,9 @@ pub fn run(seed: u64, options: &Options) -> Outcome {
     if options.sabotaged.is_none() {
         profile.draw_changes(&mut Dice::new(seed, 5));
     }
+    if options.subject.is_none() {
+        profile.draw_versions(&mut Dice::new(seed, 6), options.sabotaged);
+    }
     profile.limit(&options.limits);
     if options.subject.is_some() {
         // Its clients know nothing of databases.

@@ -93,6 +93,7 @@ impl World {
             seeks: Vec::new(),
             table: stray.table,
             groups: Vec::new(),
+            level: machine.knows,
         };
         let view_nodes: Vec<NodeId> = machine.view_nodes.keys().copied().collect();
         for to in view_nodes.into_iter().filter(|to| *to != stray.node) {

@@ -20,7 +20,7 @@ use crate::dice::Dice;
 use crate::ending::Phase;
 use crate::env::{Env, Event, Stats};
 use crate::faults::Fault;
-use crate::node::{Happened, Node, agreement};
+use crate::node::{Happened, NEWER, Node, agreement};
 use crate::profile::Profile;
 use crate::stray::Stray;
 use crate::trace::{Trace, violated};
@@ -162,6 +162,10 @@ impl World {
         let first = quiet + self.env.dice.below(self.env.profile.fault_interval);
         self.env.schedule(first, Event::Fault);
         self.env.schedule(self.env.profile.fault_time, Event::Heal);
+        if let Some(at) = self.env.profile.rolls {
+            self.env.rolling = Dice::new(self.seed, 7);
+            self.env.schedule(at, Event::Roll);
+        }
         if let Some((at, group)) = self.env.profile.dropped {
             self.env.schedule(at, Event::Drop(group));
         }
@@ -183,6 +187,8 @@ impl World {
         let mut stats = std::mem::take(&mut self.env.stats);
         stats.seeds = 1;
         stats.lost += u64::from(!liveness::is_owed(&self.env, &self.nodes));
+        let rose = self.newest_table().is_some_and(|table| table.level() == NEWER);
+        stats.levels[0] = u64::from(rose);
         stats.time = self.env.time;
         stats.views = self.env.checks.view_changes();
         stats.handovers = self.handovers();
@@ -250,6 +256,7 @@ impl World {
             Event::Undo(undo) => self.undo(undo),
             Event::Stray(number) => self.stray_speaks(number),
             Event::Churn => self.churn(),
+            Event::Roll => self.roll(),
             Event::Drop(group) => self.drop_database(group),
             Event::Move(group, nodes) => self.move_database(group, nodes),
             Event::Heal => self.heal(),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use onecopy_core::{BootNumber, GroupId, Member, NodeId, ViewNumber};
+use onecopy_core::{BootNumber, GroupId, Level, Member, NodeId, ViewNumber};
 use serde::{Deserialize, Serialize};
 
 use crate::clocks::ClockError;
@@ -260,6 +260,25 @@ pub enum Command {
         /// What it is called.
         name: String,
     },
+    /// As [`Command::RegisterNode`], which is of nodes that know the first level only.
+    RegisterWithLevel {
+        /// Which one.
+        node: NodeId,
+        /// What it says of itself.
+        registration: Registration,
+        /// The highest level that it knows.
+        level: Level,
+    },
+    /// This level is in force from now on. Refused unless all nodes know it (rule E4).
+    RaiseLevel {
+        /// Which one.
+        level: Level,
+    },
+    /// The level in force is to stay where it is, or may rise.
+    HoldLevel {
+        /// Whether it is to stay.
+        is_held: bool,
+    },
 }
 
 impl Command {
@@ -293,6 +312,9 @@ impl Command {
     pub fn group(&self) -> Option<GroupId> {
         match self {
             Self::RegisterNode { .. }
+            | Self::RegisterWithLevel { .. }
+            | Self::RaiseLevel { .. }
+            | Self::HoldLevel { .. }
             | Self::SetDrained { .. }
             | Self::SetViewNodes { .. }
             | Self::ForgetNode { .. }

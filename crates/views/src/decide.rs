@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use onecopy_core::{BootNumber, Grounds, GroupId, Index, Instant, Member, NodeId, Rule, View, ViewNumber};
+use onecopy_core::{
+    BootNumber, Grounds, GroupId, Index, Instant, Level, Member, NodeId, Rule, View, ViewNumber,
+};
 
 use crate::command::{Command, Reason};
 use crate::database::{Kind, MAIN};
@@ -24,6 +26,7 @@ impl Monitor {
     pub fn decide(&mut self, now: Instant, table: &Table) -> Vec<Command> {
         self.look_back(now, table);
         let mut commands = self.registrations(now, table);
+        commands.extend(self.decide_level(now, table));
         // Before whoever is wrong about the time may become a primary.
         commands.extend(self.decide_clocks(now, table));
         for (id, group) in table.groups() {
@@ -227,15 +230,22 @@ impl Monitor {
                 addresses: ping.addresses.clone(),
             };
             let alive = !self.is_silent(now, node);
-            let known = table.nodes().get(&node) == Some(&registration);
+            let known = table.nodes().get(&node) == Some(&registration) && table.level_of(node) == ping.level;
             let proposed = self.registering.get(&node).is_some_and(lately);
             // Another view node, which led meanwhile, may have registered the life that came after this ping.
             let is_over = table.is_over(node, registration.start()) || table.may_be_delayed(node, ping);
-            (alive && !known && !proposed && !is_over).then_some((node, registration))
+            // E4: it hears that it is too old with the answer to its ping, and ends itself.
+            let is_too_old = ping.level < table.level() && self.config.rules.hold(Rule::KnownToAll);
+            let is_news = alive && !known && !proposed && !is_over && !is_too_old;
+            is_news.then_some((node, registration, ping.level))
         });
-        let news: Vec<(NodeId, Registration)> = news.collect();
-        self.registering.extend(news.iter().map(|(node, _)| (*node, now)));
-        news.into_iter().map(|(node, registration)| Command::RegisterNode { node, registration }).collect()
+        let news: Vec<(NodeId, Registration, Level)> = news.collect();
+        self.registering.extend(news.iter().map(|(node, ..)| (*node, now)));
+        let register = |(node, registration, level)| match level {
+            Level::FIRST => Command::RegisterNode { node, registration },
+            _ => Command::RegisterWithLevel { node, registration, level },
+        };
+        news.into_iter().map(register).collect()
     }
 
     fn decide_group(&self, now: Instant, table: &Table, id: GroupId, group: &Group) -> Option<Command> {

@@ -126,6 +126,13 @@ impl fmt::Display for Command {
             Self::RegisterNode { node, registration } => {
                 write!(f, "{node} registered, {}, process {}", registration.boot, registration.pid)
             }
+            Self::RegisterWithLevel { node, registration, level } => {
+                let (boot, pid) = (registration.boot, registration.pid);
+                write!(f, "{node} registered, {boot}, process {pid}, knows level {level}")
+            }
+            Self::RaiseLevel { level } => write!(f, "level {level} is in force: all nodes know it"),
+            Self::HoldLevel { is_held: true } => write!(f, "the level in force is held where it is"),
+            Self::HoldLevel { is_held: false } => write!(f, "the level in force may rise"),
             Self::CreateGroup { group, copies, .. } => write!(f, "{group} created with {copies} copies"),
             Self::CreateDatabase { group, database, copies, .. } => {
                 write!(f, "{group} created with {copies} copies, for the database {database}")

@@ -27,6 +27,7 @@
 //! | a disk write unfinished for `failure_timeout` | anyone | as if silent: a gray failure is a failure |
 //! | a refused connection, and no ping for `refused_timeout` | anyone | as if silent: nobody listens there |
 //! | its wall clock shows something else than most | anyone | noted, so that it is not believed |
+//! | all nodes have known a higher level for a while (E4) | nobody | it is in force |
 //! | says that it is about to stop | a backup, a learner | removed, if another member stays |
 //! | the primary reports silence | a backup, a learner | removed |
 //! | the primary reports that it does not acknowledge | a backup | removed |
@@ -44,6 +45,7 @@ mod events;
 mod evidence;
 mod flapping;
 mod genesis;
+mod levels;
 mod lives;
 mod monitor;
 mod new_database;

@@ -8,6 +8,7 @@ use onecopy_core::{Grounds, GroupId, Incarnation, Instant, NodeId, Rule, Rules, 
 use crate::clocks::Clocks;
 use crate::command::{Command, Reason};
 use crate::flapping::Flapping;
+use crate::levels::Rising;
 use crate::ping::{GroupReport, Moment, Ping};
 use crate::table::Table;
 
@@ -67,6 +68,7 @@ pub struct Monitor {
     /// The same for registrations.
     pub(crate) registering: BTreeMap<NodeId, Instant>,
     pub(crate) clocks: Clocks,
+    pub(crate) rising: Rising,
 }
 
 impl Monitor {
@@ -89,6 +91,7 @@ impl Monitor {
             naming: None,
             registering: BTreeMap::new(),
             clocks: Clocks::default(),
+            rising: Rising::default(),
         }
     }
 

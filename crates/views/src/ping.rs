@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use onecopy_core::{BootNumber, GroupId, Incarnation, Index, NodeId, ViewNumber};
+use onecopy_core::{BootNumber, GroupId, Incarnation, Index, Level, NodeId, ViewNumber};
 use serde::{Deserialize, Serialize};
 
 use crate::clocks::ClockReading;
@@ -77,6 +77,8 @@ pub struct Ping {
     pub seeks: Vec<NodeId>,
     /// Its replicas.
     pub groups: Vec<GroupReport>,
+    /// The highest level by whose rules it can execute (rule E4).
+    pub level: Level,
 }
 
 /// A moment in the life of a node's data, as its pings count it. What a node says is put in order by it:

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
-use onecopy_core::{BootNumber, GroupId, Incarnation, Member, NodeId, Rule, Rules, View, ViewNumber};
+use onecopy_core::{BootNumber, GroupId, Incarnation, Level, Member, NodeId, Rule, Rules, View, ViewNumber};
 use serde::{Deserialize, Serialize};
 
 use crate::change;
@@ -12,6 +12,7 @@ use crate::command::{Command, Rejection};
 use crate::database::{Database, Kind, MAIN};
 use crate::dropped::Dropped;
 use crate::events::{self, Event, Proposal};
+use crate::levels::TableLevels;
 use crate::options::Options;
 use crate::roster::Roster;
 use crate::settings::Settings;
@@ -78,7 +79,8 @@ pub struct CorruptTable {
 ///    [roster](Roster), and its copies decide all else. An optimistic one keeps its view too, which says
 ///    which nodes have copies;
 /// 7. the numbers of rosters only grow, by one;
-/// 8. no group has the number of one that was dropped.
+/// 8. no group has the number of one that was dropped;
+/// 9. the level in force never goes down, and all registered nodes know it (rule E4).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Table {
     version: u64,
@@ -108,6 +110,8 @@ pub struct Table {
     pub(crate) dropped: Dropped,
     /// What is set for some databases alone.
     pub(crate) options: BTreeMap<GroupId, Options>,
+    /// By the rules of which level entries are executed.
+    pub(crate) levels: TableLevels,
 }
 
 impl Table {
@@ -301,7 +305,14 @@ impl Table {
     /// When it does not fit what the table holds; nothing has changed then.
     pub fn apply(&mut self, command: &Command, rules: Rules) -> Result<(), Rejection> {
         match command {
-            Command::RegisterNode { node, registration } => self.register(*node, registration, rules)?,
+            Command::RegisterNode { node, registration } => {
+                self.register(*node, registration, Level::FIRST, rules)?;
+            }
+            Command::RegisterWithLevel { node, registration, level } => {
+                self.register(*node, registration, *level, rules)?;
+            }
+            Command::RaiseLevel { level } => self.raise_level(*level, rules)?,
+            Command::HoldLevel { is_held } => self.hold_level(*is_held)?,
             Command::CreateGroup { group, copies, members, primary, boot } => {
                 self.create(*group, *copies, first_view(members, *primary, *boot))?;
             }
@@ -363,12 +374,22 @@ impl Table {
         Ok(())
     }
 
-    fn register(&mut self, node: NodeId, registration: &Registration, rules: Rules) -> Result<(), Rejection> {
+    fn register(
+        &mut self,
+        node: NodeId,
+        registration: &Registration,
+        level: Level,
+        rules: Rules,
+    ) -> Result<(), Rejection> {
         if self.is_over(node, registration.start()) && rules.hold(Rule::OneLife) {
             return Err(Rejection::NotAllowed("P9 one life: the disk of the node is an old image"));
         }
+        self.levels.admit(level, rules)?;
+        if self.nodes.get(&node) == Some(registration) && self.level_of(node) == level {
+            return Err(Rejection::NoChange);
+        }
+        self.levels.registered(node, level);
         match self.nodes.insert(node, registration.clone()) {
-            Some(before) if before == *registration => return Err(Rejection::NoChange),
             Some(before) if before.incarnation != registration.incarnation => {
                 self.ended_lives.insert(before.incarnation);
             }
@@ -452,6 +473,7 @@ impl Table {
         self.forget_place(node);
         self.lives_since.remove(&node);
         self.clocks.remove(&node);
+        self.levels.forgotten(node);
         self.nodes.remove(&node).map(drop).ok_or(Rejection::NoSuchNode(node))
     }
 

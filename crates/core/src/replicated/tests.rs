@@ -350,3 +350,71 @@ fn the_groups_of_a_node_share_what_comparing_may_cost() {
     assert_eq!(looked_after_a_second(1_000_000), SCRUB_BYTES_MIN);
     assert_eq!(looked_after_a_second(0), looked_after_a_second(1));
 }
+
+/// An entry without batches that carries this level.
+fn of_level(index: u64, level: u32) -> Entry {
+    let payload = Builder::new(Header { level: Level(level), ..Header::default() }).finish();
+    Entry { payload, ..entry(index, &[], 1) }
+}
+
+#[test]
+fn an_entry_is_executed_at_its_level_and_never_below_one_before_it() {
+    let mut replicated = fresh().knowing(Levels::through(Level(3)));
+    let mut level_after = |entry: &Entry| {
+        execute(&mut replicated, entry);
+        replicated.level()
+    };
+    assert_eq!(level_after(&entry(1, &[1], 1)), Level::FIRST);
+    assert_eq!(level_after(&of_level(2, 3)), Level(3));
+    assert_eq!(level_after(&of_level(3, 2)), Level(3), "of an heir whose table is older");
+    let no_op = Entry { payload: Bytes::new(), ..entry(4, &[], 1) };
+    assert_eq!(level_after(&no_op), Level(3));
+}
+
+#[test]
+fn an_entry_of_a_level_that_is_not_known_changes_nothing() {
+    let mut replicated = fresh().knowing(Levels::through(Level(2)));
+    execute(&mut replicated, &entry(1, &[1], 1));
+    let before = (replicated.side.clone(), replicated.machine.count, replicated.level());
+    let outcome = replicated.execute(&of_level(2, 3), Budget::ENDLESS, |_, _| {});
+    assert!(matches!(outcome, Err(ExecuteError::Level(unknown)) if unknown.level == Level(3)), "{outcome:?}");
+    assert_eq!((replicated.side.clone(), replicated.machine.count, replicated.level()), before);
+}
+
+#[test]
+fn an_image_carries_its_level_and_is_refused_where_that_is_not_known() {
+    let mut original = fresh().knowing(Levels::through(Level(2)));
+    execute(&mut original, &entry(1, &[1], 1));
+    execute(&mut original, &of_level(2, 2));
+    original.snapshot_begin();
+    let mut image = Vec::new();
+    while original.snapshot_read(100, &mut image) {}
+    for cut in 1..image.len() {
+        let mut newer = fresh().knowing(Levels::through(Level(2)));
+        newer.restore(&image[..cut]).unwrap();
+        newer.restore(&image[cut..]).unwrap();
+        newer.restore_finish().unwrap();
+        assert_eq!((newer.level(), newer.digest()), (Level(2), original.digest()));
+    }
+    let mut older = fresh();
+    let error = older.restore(&image).expect_err("it knows the first level only");
+    assert!(error.reason.contains("level 2 is in force"), "{error}");
+    assert!(older.knows_its_level().is_err());
+}
+
+#[test]
+fn an_image_from_before_there_were_levels_is_of_the_first() {
+    let mut original = fresh();
+    execute(&mut original, &entry(1, &[1], 1));
+    original.snapshot_begin();
+    let mut image = Vec::new();
+    while original.snapshot_read(100, &mut image) {}
+    let older = [WITHOUT_LEVEL.as_slice(), &image[MAGIC.len() + 4..]].concat();
+    for cut in 1..older.len() {
+        let mut restored = fresh();
+        restored.restore(&older[..cut]).unwrap();
+        restored.restore(&older[cut..]).unwrap();
+        restored.restore_finish().unwrap();
+        assert_eq!((restored.level(), restored.digest()), (Level::FIRST, original.digest()));
+    }
+}

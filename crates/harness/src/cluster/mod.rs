@@ -35,6 +35,8 @@ pub struct Options {
     pub stallable: bool,
     /// How many seconds the wall clocks of nodes are ahead of the true time. Only with `stallable`.
     pub clocks: BTreeMap<u32, i64>,
+    /// The highest levels that the programs of nodes know, if they are builds with the feature `test-level`.
+    pub test_levels: BTreeMap<u32, u32>,
     /// Further settings, as flags of `onecopy server`: `("limits-clients", "100")`.
     pub settings: Vec<(&'static str, String)>,
 }
@@ -52,6 +54,7 @@ impl Default for Options {
             proxied: false,
             stallable: false,
             clocks: BTreeMap::new(),
+            test_levels: BTreeMap::new(),
             settings: Vec::new(),
         }
     }

@@ -69,6 +69,9 @@ impl Cluster {
                 command.env_remove(name);
             }
         }
+        if let Some(level) = self.options.test_levels.get(&id) {
+            command.env("ONECOPY_TEST_LEVEL", level.to_string());
+        }
         if let Some(stall) = self.stalls.get(&id) {
             stall.prepare(&mut command);
             let ahead = self.options.clocks.get(&id).copied().unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use onecopy_core::{GroupId, NodeId};
+use onecopy_core::{GroupId, NodeId, UnknownLevel};
 use onecopy_views::{Refusal, Table};
 
 use super::ControlMessage;
@@ -44,6 +44,9 @@ pub enum ControlEffect {
     /// The data directory of this process is an old image of a disk (rule P9): it must end itself, and must
     /// never be started again.
     OldImage,
+    /// The level in force is not one that this version knows (rule E4): the process must end, and may be started
+    /// again as another version. Nothing has changed.
+    UnknownLevel(UnknownLevel),
     /// A view node says that it hears another process with this node's id.
     Refused(Refusal),
     /// An operator of another node, or of this one, wants a primary here to make way.

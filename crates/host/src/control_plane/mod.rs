@@ -25,7 +25,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use onecopy_core::{GroupId, Instant, NodeId, Ticket, Timestamp};
+use onecopy_core::{GroupId, Instant, Levels, NodeId, Ticket, Timestamp};
 use onecopy_views::{Addresses, Command, Ping, Start, Table};
 
 use crate::disk::{ArchiveEvent, Out};
@@ -56,6 +56,8 @@ pub struct ControlSettings {
     pub addresses: Addresses,
     /// The configured view nodes. Not necessarily those of today.
     pub view_nodes: BTreeSet<NodeId>,
+    /// By the rules of which levels its state machines can execute.
+    pub levels: Levels,
     /// How often it says that it is alive.
     pub ping_interval: Duration,
     /// How long the leases of its groups last; 0 without leases.
@@ -326,6 +328,10 @@ impl ControlPlane {
     fn learn(&mut self, table: Arc<Table>, out: &mut Out<ControlEffect>) {
         if table.version() <= self.table.version() {
             return;
+        }
+        // What it says is for versions that can do it.
+        if let Err(unknown) = self.settings.levels.know(table.level()) {
+            return out.effects.push(ControlEffect::UnknownLevel(unknown));
         }
         if table.is_over(self.settings.node, self.settings.start) {
             out.effects.push(ControlEffect::OldImage);

@@ -69,6 +69,7 @@ impl ControlPlane {
             table: self.table.version(),
             seeks: whereabouts.sought(),
             groups: vitals.groups,
+            level: settings.levels.newest,
         });
         self.tell_view_nodes(&ping, out);
         if let Some(to) = self.gossip.partner(whereabouts.nodes(), &self.view_nodes()) {

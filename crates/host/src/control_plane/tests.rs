@@ -1,4 +1,4 @@
-use onecopy_core::{BootNumber, Incarnation, Petition, Plea, Rules, ViewNumber};
+use onecopy_core::{BootNumber, Incarnation, Level, Levels, Petition, Plea, Rules, ViewNumber};
 use onecopy_views::{ClockReading, Command, Moment, Registration};
 
 use super::*;
@@ -26,6 +26,7 @@ fn settings() -> ControlSettings {
         pid: 7,
         addresses: Addresses { peer: address(ME.0), ..Addresses::default() },
         view_nodes: [NodeId(1)].into(),
+        levels: Levels::default(),
         ping_interval: Duration::from_millis(100),
         lease: Duration::from_millis(200),
     }
@@ -122,6 +123,7 @@ fn ping(table: u64, seeks: &[u32]) -> ControlMessage {
         table,
         seeks: seeks.iter().copied().map(NodeId).collect(),
         groups: Vec::new(),
+        level: Level::FIRST,
     })
 }
 
@@ -243,6 +245,20 @@ fn a_table_that_knows_a_later_life_of_the_node_shows_that_this_one_is_an_old_ima
     later.apply(&Command::RegisterNode { node: ME, registration }, Rules::default()).expect("it is news");
     let effects = Node::start("").hears(1, ControlMessage::Table(Arc::new(later)));
     assert!(matches!(effects[0], ControlEffect::OldImage), "{effects:?}");
+}
+
+#[test]
+fn a_table_of_a_level_that_is_not_known_ends_the_process_and_is_not_learnt() {
+    let mut newer = Table::default();
+    let registration = table(&[4]).nodes()[&ME].clone();
+    let register = Command::RegisterWithLevel { node: ME, registration, level: Level(2) };
+    for command in [register, Command::RaiseLevel { level: Level(2) }] {
+        newer.apply(&command, Rules::default()).expect("it is allowed");
+    }
+    let mut node = Node::start("");
+    let effects = node.hears(1, ControlMessage::Table(Arc::new(newer)));
+    assert!(matches!(effects[..], [ControlEffect::UnknownLevel(unknown)] if unknown.level == Level(2)));
+    assert_eq!(node.plane.table().version(), 0);
 }
 
 #[test]

@@ -1,11 +1,11 @@
-//! What goes to other nodes.
+//! What goes to other nodes, and why the process must end.
 
-use onecopy_core::{GroupId, NodeId, Petition};
+use onecopy_core::{GroupId, NodeId, Petition, UnknownLevel};
 
 use crate::heartbeat::SharedHeartbeat;
 use crate::message::{Answer, Forward, GroupMessage};
 
-/// What the data plane wants to have sent.
+/// What the data plane wants to have sent, or done.
 #[derive(Debug)]
 pub enum DataEffect {
     /// Between the replicas of a group.
@@ -41,4 +41,7 @@ pub enum DataEffect {
     },
     /// To all view nodes: a replica asks for something.
     Petition(Petition),
+    /// To nobody: the process must end, see
+    /// [`GroupEffect::UnknownLevel`](crate::group::GroupEffect::UnknownLevel).
+    UnknownLevel(UnknownLevel),
 }

@@ -26,7 +26,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use onecopy_core::{
-    Encodings, Eviction, GroupId, Incarnation, Instant, NodeId, StateMachine, Ticket, Timestamp,
+    Encodings, Eviction, GroupId, Incarnation, Instant, Level, NodeId, StateMachine, Ticket, Timestamp,
 };
 use onecopy_replica::Input;
 use onecopy_views::{Kind as Replication, Table};
@@ -70,6 +70,8 @@ pub struct DataPlane<M, T> {
     eviction_set: Option<Eviction>,
     /// Up to which sizes values are said to have compact encodings.
     encodings: Encodings,
+    /// The level in force, as far as is known.
+    level: Level,
     /// Empty on a node that holds no data.
     groups: BTreeMap<GroupId, Group<M>>,
     /// The copies of optimistic databases.
@@ -105,6 +107,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
             memory_set: None,
             eviction_set: None,
             encodings: Encodings::default(),
+            level: Level::FIRST,
             groups: BTreeMap::new(),
             copies: BTreeMap::new(),
             agenda: Agenda::default(),
@@ -395,6 +398,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         self.memory_set = table.settings().memory_max();
         self.eviction_set = table.settings().eviction();
         self.encodings = table.settings().encodings();
+        self.level = table.level();
         self.clock.told(table.clocks().get(&self.me).copied());
         self.drop_gone(table, out);
         for (id, group) in table.groups().iter().filter(|(id, _)| share.has(**id)) {
@@ -468,6 +472,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
             group.set_memory_max(self.memory_set);
             group.set_eviction(self.eviction_set);
             group.set_encodings(self.encodings);
+            group.set_level(self.level);
             group.set_memory_beside(self.occupied.beside(id));
             group.set_groups(count);
             group.end_turn(now, steady, observer, &mut self.asked);
@@ -503,6 +508,13 @@ impl<M: StateMachine, T> DataPlane<M, T> {
     #[must_use]
     pub fn has_long(&self) -> bool {
         !self.long.is_empty()
+    }
+
+    /// The read that a replica is in the middle of is to stop, see [`Group::stop_read`].
+    pub fn stop_read(&mut self, group: GroupId) {
+        if let Some(replica) = self.groups.get_mut(&group) {
+            replica.stop_read();
+        }
     }
 
     /// Goes on with long commands, once everything that the turn has to say is on its way.
@@ -602,6 +614,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
             }
             GroupEffect::Learnt { group, view } => self.router.learn(group, &view),
             GroupEffect::Petition(petition) => out.effects.push(DataEffect::Petition(petition)),
+            GroupEffect::UnknownLevel(unknown) => out.effects.push(DataEffect::UnknownLevel(unknown)),
         }
     }
 }

@@ -146,6 +146,7 @@ impl Cluster {
                     self.on_their_way.push_back((node, to.0, Parcel::Heartbeat(message)));
                 }
                 DataEffect::Petition(petition) => self.petitions.push((node, petition)),
+                DataEffect::UnknownLevel(unknown) => panic!("{unknown}"),
                 DataEffect::Forward { .. } | DataEffect::Answer { .. } => panic!("all clients are at node 1"),
             }
         }

@@ -45,6 +45,7 @@ pub(super) fn start_group(
         eviction: Eviction::default(),
         min_copies: 1,
         scrub_interval: None,
+        levels: onecopy_core::Levels::default(),
         slice_steps: SLICE_STEPS,
         seed: [0; 32],
     };

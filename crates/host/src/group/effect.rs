@@ -1,6 +1,6 @@
 //! What a group wants of the rest of the node.
 
-use onecopy_core::{GroupId, Incarnation, NodeId, Petition, View};
+use onecopy_core::{GroupId, Incarnation, NodeId, Petition, UnknownLevel, View};
 
 use crate::message::{GroupMessage, Outcome};
 
@@ -53,4 +53,7 @@ pub enum GroupEffect {
     },
     /// Ask the view service for something.
     Petition(Petition),
+    /// An entry, or a snapshot, is of a level that this version does not know: the process must end. What the
+    /// state holds is as it was (rule E4).
+    UnknownLevel(UnknownLevel),
 }

@@ -31,7 +31,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use onecopy_core::{Answer, BatchId, Digest, Entry, EntryId, Index, Instant, Rule, StateMachine, Timestamp};
+use onecopy_core::{
+    Answer, BatchId, Digest, Entry, EntryId, ExecuteError, Index, Instant, Rule, StateMachine, Timestamp,
+    UnknownLevel,
+};
 use onecopy_replica::Input;
 
 use super::fiber::{Done, Work};
@@ -73,6 +76,8 @@ pub(super) struct Execution {
     left: u64,
     /// Nothing goes on.
     is_held: bool,
+    /// Nothing goes on, ever: the next entry is of a level that this version does not know.
+    unknown: Option<UnknownLevel>,
 }
 
 /// What is being executed.
@@ -89,6 +94,8 @@ pub struct Busy {
     pub since: Instant,
     /// The command, as the machine calls it.
     pub command: &'static str,
+    /// It changes nothing, and no other copy executes it.
+    pub reads: bool,
 }
 
 impl Execution {
@@ -108,7 +115,13 @@ impl Execution {
             slice,
             left: slice,
             is_held: false,
+            unknown: None,
         }
+    }
+
+    /// Why it executes nothing more, if it does not.
+    pub(super) fn unknown_level(&self) -> Option<UnknownLevel> {
+        self.unknown
     }
 
     /// How many entries are committed and not executed.
@@ -143,7 +156,8 @@ impl Execution {
 
     /// Whether the next turn should be soon, to go on.
     pub(super) fn wants_turn(&self) -> bool {
-        !self.is_held && (self.running.is_some() || !self.entries.is_empty() || !self.readable.is_empty())
+        let goes_on = !self.is_held && self.unknown.is_none();
+        goes_on && (self.running.is_some() || !self.entries.is_empty() || !self.readable.is_empty())
     }
 
     /// The last entry that is known to be committed, and its time.
@@ -223,7 +237,7 @@ impl Execution {
     /// The next thing to begin, unless this turn has executed enough: entries and reads by turns.
     fn next(&mut self) -> Option<Next> {
         // Whoever is held begins something, and gets no further than into the middle of it.
-        if self.left == 0 && !self.is_held {
+        if self.left == 0 && !self.is_held || self.unknown.is_some() {
             return None;
         }
         let reads = self.readable.pop_front_if(|_| !self.has_read || self.entries.is_empty());
@@ -265,7 +279,16 @@ impl<M: StateMachine> Group<M> {
     pub fn busy(&self) -> Option<Busy> {
         let (Running::Entry { since, .. } | Running::Reads { since, .. }) =
             self.execution.running.as_ref()?;
-        Some(Busy { since: *since, command: self.state.executes()? })
+        let reads = matches!(self.execution.running, Some(Running::Reads { .. }));
+        Some(Busy { since: *since, command: self.state.executes()?, reads })
+    }
+
+    /// The read that is being executed is to stop, if it can: a script. An entry cannot: all copies execute it
+    /// to the same end.
+    pub fn stop_read(&mut self) {
+        if self.busy().is_some_and(|busy| busy.reads) {
+            self.state.stop();
+        }
     }
 
     /// Whether a long command goes on: with [`Group::go_on`], and not before.
@@ -354,7 +377,7 @@ impl<M: StateMachine> Group<M> {
     fn executed(
         &mut self,
         entry: &Entry,
-        answers: Result<Vec<(BatchId, Answer)>, onecopy_core::payload::PayloadError>,
+        answers: Result<Vec<(BatchId, Answer)>, ExecuteError>,
         observer: &mut impl GroupObserver<M>,
         out: &mut Out<GroupEffect>,
     ) {
@@ -363,8 +386,15 @@ impl<M: StateMachine> Group<M> {
         }
         let answers = match answers {
             Ok(answers) => answers,
-            // Going on would make this copy differ from the others: stopping loudly is all that is left.
-            Err(error) => panic!("{} cannot execute entry {}: {error}", self.id, entry.id),
+            // Going on would make this copy differ from the others. A newer version goes on where this one ends.
+            Err(ExecuteError::Level(unknown)) => {
+                self.execution.unknown = Some(unknown);
+                return out.effects.push(GroupEffect::UnknownLevel(unknown));
+            }
+            // Here stopping loudly is all that is left.
+            Err(ExecuteError::Payload(error)) => {
+                panic!("{} cannot execute entry {}: {error}", self.id, entry.id)
+            }
         };
         self.answer_writes(entry.id.index, answers, out);
         let value = self.state.here().map_or(0, |state| state.digest());

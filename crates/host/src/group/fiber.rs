@@ -15,9 +15,9 @@ use std::mem;
 use bytes::Bytes;
 use corosensei::stack::DefaultStack;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
-use onecopy_core::payload::PayloadError;
 use onecopy_core::{
-    Answer, BatchId, Budget, Entry, Pause, QueryContext, Replicated, Slices, StateMachine, Timestamp,
+    Answer, BatchId, Budget, Entry, ExecuteError, Pause, QueryContext, Replicated, STOP, Slices,
+    StateMachine, Timestamp,
 };
 
 /// The size of the stack. Only what has been touched of it takes memory.
@@ -37,7 +37,7 @@ pub(super) enum Work {
 /// What has been executed.
 pub(super) enum Done {
     /// An entry, with the answers to its batches.
-    Entry { entry: Entry, answers: Result<Vec<(BatchId, Answer)>, PayloadError> },
+    Entry { entry: Entry, answers: Result<Vec<(BatchId, Answer)>, ExecuteError> },
     /// Batches of reads: the responses.
     Reads(Vec<Bytes>),
 }
@@ -51,7 +51,7 @@ impl Work {
                 Done::Entry { answers: outcome.map(|()| answers), entry }
             }
             Self::Reads { now, bodies } => {
-                let context = QueryContext { now, budget };
+                let context = QueryContext { now, level: state.level(), budget };
                 let read = |body: &Bytes| {
                     budget.spend(READ_STEPS);
                     let mut response = Vec::new();
@@ -90,13 +90,15 @@ enum Whereabouts<M> {
 /// A state that is here, or away.
 pub(super) struct Fiber<M> {
     whereabouts: Whereabouts<M>,
+    /// What it executes is to stop, if it can.
+    is_stopped: bool,
     /// For the next time; kept for its memory.
     stack: Option<DefaultStack>,
 }
 
 impl<M: StateMachine> Fiber<M> {
     pub(super) fn new(state: Replicated<M>) -> Self {
-        Self { whereabouts: Whereabouts::Here(Box::new(state)), stack: None }
+        Self { whereabouts: Whereabouts::Here(Box::new(state)), is_stopped: false, stack: None }
     }
 
     /// The state, unless it is away.
@@ -129,6 +131,11 @@ impl<M: StateMachine> Fiber<M> {
             Whereabouts::Away { pause, .. } => Some(pause.command),
             Whereabouts::Here(_) | Whereabouts::Nowhere => None,
         }
+    }
+
+    /// What is being executed is to stop with its next step, if it can.
+    pub(super) fn stop(&mut self) {
+        self.is_stopped = matches!(self.whereabouts, Whereabouts::Away { .. });
     }
 
     /// Whether a single command has used up a whole slice, and goes on.
@@ -181,7 +188,8 @@ impl<M: StateMachine> Fiber<M> {
 
     /// One slice, of which what is not used is left.
     fn step(&mut self, mut run: Run<M>, due: Option<Timestamp>, slice: &mut u64) -> Option<Done> {
-        match run.resume(mem::take(slice)) {
+        let steps = mem::take(slice);
+        match run.resume(if mem::take(&mut self.is_stopped) { STOP } else { steps }) {
             CoroutineResult::Yield(pause) => {
                 self.whereabouts = Whereabouts::Away { run, pause, due };
                 None

@@ -10,7 +10,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use onecopy_core::machine::RestoreError;
-use onecopy_core::{Replicated, StateMachine};
+use onecopy_core::{Replicated, StateMachine, UnknownLevel};
 use onecopy_raft::Configuration;
 
 const VERSION: u8 = 1;
@@ -41,6 +41,14 @@ impl<M: StateMachine> Restoring<M> {
     #[must_use]
     pub fn new(state: Replicated<M>, is_raft: bool) -> Self {
         Self { state, arriving: is_raft.then(Vec::new), configuration: Configuration::default() }
+    }
+
+    /// Whether this version knows the level of what it builds, as far as that has come.
+    ///
+    /// # Errors
+    /// When it does not: then it cannot be restored.
+    pub fn knows_its_level(&self) -> Result<(), UnknownLevel> {
+        self.state.knows_its_level()
     }
 
     /// Takes the next piece, cut anywhere.

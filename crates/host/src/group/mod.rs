@@ -28,8 +28,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use onecopy_core::payload::Batch;
 use onecopy_core::{
-    AnswerBounds, Digest, Encodings, Entry, Eviction, GroupId, Index, Instant, NodeId, Recovered, Replicated,
-    Rules, StateMachine, Ticket, Timestamp, View,
+    AnswerBounds, Digest, Encodings, Entry, Eviction, GroupId, Index, Instant, Level, Levels, NodeId,
+    Recovered, Replicated, Rules, StateMachine, Ticket, Timestamp, View,
 };
 use onecopy_replica::{Input, Standing};
 use onecopy_views::Options;
@@ -83,6 +83,9 @@ pub struct Group<M> {
     eviction_set: Option<Eviction>,
     /// Up to which sizes values are said to have compact encodings.
     encodings: Encodings,
+    /// The level in force, and those that are known.
+    level: Level,
+    levels: Levels,
     observes: bool,
     /// How much there was when an entry was made to let something go, and when the next one is.
     memory_over: u64,
@@ -135,7 +138,7 @@ impl<M: StateMachine> Group<M> {
     /// Puts a group together and begins to execute what is known to be committed; turns go on with the rest.
     ///
     /// # Errors
-    /// When what the log kept cannot be understood.
+    /// When what the log kept cannot be understood, or is of a level that is not known.
     pub fn start(
         settings: GroupSettings,
         restored: Restored<M>,
@@ -145,6 +148,7 @@ impl<M: StateMachine> Group<M> {
         out: &mut Out<GroupEffect>,
     ) -> Result<Self, Corrupt> {
         let Restored { recovered, state, base, configuration } = restored;
+        let level = state.level();
         let id = settings.replica.group;
         let rules = settings.replica.rules;
         let applied = recovered.base.index;
@@ -154,7 +158,7 @@ impl<M: StateMachine> Group<M> {
             id,
             replication,
             bounds: state.bounds(),
-            state: Fiber::new(state),
+            state: Fiber::new(state.knowing(settings.levels)),
             replays: Index(0),
             applied,
             applied_time: base.time,
@@ -163,6 +167,8 @@ impl<M: StateMachine> Group<M> {
             eviction: settings.eviction,
             eviction_set: None,
             encodings: Encodings::default(),
+            level,
+            levels: settings.levels,
             observes: false,
             memory_over: 0,
             next_room: now,
@@ -200,7 +206,10 @@ impl<M: StateMachine> Group<M> {
         let effects = out.effects.len();
         group.carry_out(now, observer, out);
         out.effects.truncate(effects);
-        Ok(group)
+        match group.execution.unknown_level() {
+            Some(unknown) => Err(unknown.into()),
+            None => Ok(group),
+        }
     }
 
     /// The group is gone. What it held is nobody's any more, and is given back by and by
@@ -492,7 +501,7 @@ impl<M: StateMachine> Group<M> {
     /// A state that has executed nothing.
     fn fresh_state(&mut self) -> Replicated<M> {
         let seed = [self.seed(), self.seed()];
-        Replicated::new(self.fresh.machine(seed), self.rules).bounded(self.bounds)
+        Replicated::new(self.fresh.machine(seed), self.rules).bounded(self.bounds).knowing(self.levels)
     }
 
     fn seed(&mut self) -> u64 {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use onecopy_core::payload::Header;
-use onecopy_core::{Encodings, Eviction, Instant, Need, StateMachine, Timestamp};
+use onecopy_core::{Encodings, Eviction, Instant, Level, Need, StateMachine, Timestamp};
 
 use super::Group;
 
@@ -36,6 +36,11 @@ impl<M: StateMachine> Group<M> {
     /// Up to which sizes values are said to have compact encodings. Entries made from now on say so.
     pub fn set_encodings(&mut self, encodings: Encodings) {
         self.encodings = encodings;
+    }
+
+    /// The level in force. Entries made from now on carry it.
+    pub fn set_level(&mut self, level: Level) {
+        self.level = self.level.max(level);
     }
 
     fn eviction(&self) -> Eviction {
@@ -67,7 +72,8 @@ impl<M: StateMachine> Group<M> {
         let (memory_max, policy) = (self.memory_max(), self.eviction().policy);
         let absent = self.parked.absent();
         let victims = if policy.evicts() { self.victims(bytes) } else { Bytes::new() };
-        Header { memory_max, groups: self.groups, absent, policy, victims, encodings: self.encodings }
+        let (level, groups, encodings) = (self.level, self.groups, self.encodings);
+        Header { level, memory_max, groups, absent, policy, victims, encodings }
     }
 
     /// What should go first, if there may be too little room for so many bytes of commands, and for those

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use onecopy_core::{Eviction, Recovered, Replicated};
+use onecopy_core::{Eviction, Levels, Recovered, Replicated};
 use onecopy_raft::Configuration;
 use onecopy_replica::{Base, Config};
 
@@ -28,6 +28,8 @@ pub struct GroupSettings {
     /// A primary that has had nothing to do for so long makes an entry without commands, by which the
     /// replicas compare themselves (rule P10); `None`: never.
     pub scrub_interval: Option<Duration>,
+    /// By the rules of which levels it can execute.
+    pub levels: Levels,
     /// How many steps of commands a turn executes at most; see [`Budget`](onecopy_core::Budget). At least 1.
     pub slice_steps: u64,
     /// Fresh randomness, for the seeds of entries and of machines.

@@ -150,8 +150,10 @@ impl<M: StateMachine> Group<M> {
             && let Some(state) = receiving.state.as_mut()
             && let Err(error) = state.restore(&chunk.data)
         {
+            let is_known = state.knows_its_level();
             receiving.state = None;
             observer.snapshot_spoiled(self, name.id, &error);
+            out.effects.extend(is_known.err().map(GroupEffect::UnknownLevel));
         }
         out.archive.push(ArchiveJob::Write { name, offset: chunk.offset, data: chunk.data });
     }

@@ -24,6 +24,21 @@ fn member(node: NodeId) -> Member {
     Member { node, incarnation: Incarnation(u128::from(node.0)) }
 }
 
+fn settings(replica: Config) -> GroupSettings {
+    GroupSettings {
+        replica,
+        placement: Placement::default(),
+        election_timeout: Duration::from_millis(300),
+        memory_max: 0,
+        eviction: Eviction::default(),
+        min_copies: 1,
+        scrub_interval: None,
+        levels: Levels::default(),
+        slice_steps: SLICE_STEPS,
+        seed: [0; 32],
+    }
+}
+
 fn view(number: u64, primary: NodeId, members: &[NodeId]) -> View {
     let members = members.iter().copied().map(member).collect();
     View { number: ViewNumber(number), primary, boot: BootNumber(1), members, learners: Vec::new() }
@@ -48,17 +63,7 @@ impl Rig {
     fn start_sliced(slice_steps: u64, min_copies: u32, recovered: Recovered, machine: Memory) -> Self {
         let replica = Config::new(GROUP, member(ME), BootNumber(1));
         let log_bytes_max = replica.log_bytes_max;
-        let settings = GroupSettings {
-            replica,
-            placement: Placement::default(),
-            election_timeout: Duration::from_millis(300),
-            memory_max: 0,
-            eviction: Eviction::default(),
-            min_copies,
-            scrub_interval: None,
-            slice_steps,
-            seed: [0; 32],
-        };
+        let settings = GroupSettings { min_copies, slice_steps, ..settings(replica) };
         let state = Replicated::new(machine, Rules::default());
         let configuration = Configuration::default();
         let restored = Restored { recovered, state, base: Base::default(), configuration };
@@ -368,6 +373,51 @@ fn a_repetition_whose_answer_was_too_large_hears_that_it_was_executed() {
     }
     assert_eq!(rig.answers(), [answer(1, "a as of #2"), answer(1, "Forgotten")]);
     assert_eq!(rig.machine().bytes, b"a");
+}
+
+#[test]
+fn what_is_of_a_level_that_is_not_known_stops_the_group_and_changes_nothing() {
+    let mut node = Rig::primary_of(&[ME, OTHER]);
+    node.offer(1, Kind::Write, b"a", 1);
+    node.end_turn();
+    node.sync();
+    node.other_acknowledges();
+    let (applied, before) = (node.group.applied(), node.machine().digest());
+    // As a newer version would have made it: the table of this process says so, and nobody has stopped it.
+    node.group.set_level(Level(2));
+    node.effects();
+    for sequence in 2..4 {
+        node.offer(sequence, Kind::Write, b"b", 1);
+        node.end_turn();
+    }
+    node.sync();
+    node.other_acknowledges();
+    let effects = node.effects();
+    let stops = |effect: &&GroupEffect| matches!(effect, GroupEffect::UnknownLevel(unknown) if unknown.level == Level(2));
+    assert_eq!(effects.iter().filter(stops).count(), 1, "{effects:?}");
+    assert!(!effects.iter().any(|effect| matches!(effect, GroupEffect::Answer { .. })), "{effects:?}");
+    node.end_turn();
+    assert_eq!((node.group.applied(), node.machine().digest()), (applied, before));
+}
+
+#[test]
+fn a_log_that_holds_a_level_that_is_not_known_does_not_start() {
+    let header = Header { level: Level(2), ..Header::default() };
+    let payload = Builder::new(header).finish();
+    let entry = Entry { id: EntryId::new(1, 1), time: Timestamp(1), seed: 0, payload };
+    let recovered = Recovered { entries: vec![entry], commit: Index(1), ..Recovered::default() };
+    let start = |levels| {
+        let replica = Config::new(GROUP, member(ME), BootNumber(1));
+        let settings = GroupSettings { levels, ..settings(replica) };
+        let state = Replicated::new(Memory::default(), Rules::default());
+        let (recovered, base) = (recovered.clone(), Base::default());
+        let restored = Restored { recovered, state, base, configuration: Configuration::default() };
+        let fresh = Fresh::new(|_| Memory::default());
+        Group::start(settings, restored, fresh, NOW, &mut (), &mut Out::default())
+            .map(|group| group.applied())
+    };
+    assert_eq!(start(Levels::through(Level(2))).ok(), Some(Index(1)));
+    assert!(matches!(start(Levels::default()), Err(Corrupt::Level(unknown)) if unknown.level == Level(2)));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A snapshot of a view node: the table, and who the members of its Raft group are.
 //!
 //! ```text
-//! image := 6:u8 length:u32 configuration table       little-endian; configuration: length bytes, as Raft
+//! image := 7:u8 length:u32 configuration table       little-endian; configuration: length bytes, as Raft
 //! encodes it
 //! ```
 
@@ -9,15 +9,18 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use onecopy_raft::Configuration;
 use onecopy_views::Table;
 
-const VERSION: u8 = 6;
+const VERSION: u8 = 7;
 /// In this one no table knew of clocks, nor of databases; in the next one of no databases; in the one after
 /// it of no kind of replication but one; in the one after that of nothing that is set for all nodes, and of
-/// no users; in the last one of no rosters.
+/// no users; in the next one of no rosters; in the last one of no levels.
 const WITHOUT_CLOCKS: u8 = 1;
 const WITHOUT_DATABASES: u8 = 2;
 const WITHOUT_KINDS: u8 = 3;
 const WITHOUT_SETTINGS: u8 = 4;
 const WITHOUT_ROSTERS: u8 = 5;
+const WITHOUT_LEVELS: u8 = 6;
+/// What such a table says of levels: the first one is in force, nobody holds it, and nobody knows another one.
+const FIRST_LEVEL: [u8; 3] = [1, 0, 0];
 const HEADER: usize = 1 + 4;
 
 /// What a snapshot holds.
@@ -81,7 +84,8 @@ impl ViewImage {
             WITHOUT_ROSTERS => 4,
             _ => 0,
         };
-        let table = Bytes::from([&rest[..], &[0; 9][..lacks]].concat());
+        let levels = if version <= WITHOUT_LEVELS { &FIRST_LEVEL[..] } else { &[] };
+        let table = Bytes::from([&rest[..], &[0; 9][..lacks], levels].concat());
         let table = Table::decode(&table).map_err(|error| CorruptImage { reason: error.reason })?;
         Ok(Self { table, configuration })
     }
@@ -112,8 +116,9 @@ mod tests {
             (WITHOUT_KINDS, 7),
             (WITHOUT_SETTINGS, 7),
             (WITHOUT_ROSTERS, 4),
+            (WITHOUT_LEVELS, 0),
         ] {
-            let mut older = bytes[..bytes.len() - lacks].to_vec();
+            let mut older = bytes[..bytes.len() - FIRST_LEVEL.len() - lacks].to_vec();
             older[0] = version;
             assert_eq!(ViewImage::decode(&older.into()), Ok(image.clone()));
         }

@@ -139,6 +139,7 @@ fn ping(node: u32, table: u64) -> Ping {
         seeks: Vec::new(),
         table,
         groups: Vec::new(),
+        level: onecopy_core::Level::FIRST,
     }
 }
 

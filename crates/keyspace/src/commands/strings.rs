@@ -92,6 +92,9 @@ fn check_length(length: Option<usize>) -> Outcome {
 
 pub(crate) fn append(context: &mut Context<'_>, args: &[&[u8]], reply: &mut Writer<'_>) -> Outcome {
     let (key, suffix) = (args[1], args[2]);
+    // What another version might do instead: only test builds know that level.
+    let doubled = cfg!(feature = "test-level") && context.level() >= crate::TEST_LEVEL;
+    let suffix = if doubled { &suffix.repeat(2)[..] } else { suffix };
     let spot = context.locate(key);
     let before = context.text_at(spot)?.map_or(0, Text::len);
     if before > 0 {

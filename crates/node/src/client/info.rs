@@ -202,7 +202,8 @@ fn human(bytes: u64) -> String {
     }
 }
 
-fn memory(clients: &Clients, _: GroupId, text: &mut String) -> std::fmt::Result {
+fn memory(clients: &Clients, group: GroupId, text: &mut String) -> std::fmt::Result {
+    let replica = replica(clients, group).unwrap_or_default();
     let (data, log, resident, installed) = (data_bytes(clients), log_bytes(clients), resident(), installed());
     let (used, maximum) = (data + log, clients.policy().parameters.maxmemory);
     let ratio = if used == 0 { 0.0 } else { resident as f64 / used as f64 };
@@ -222,12 +223,16 @@ fn memory(clients: &Clients, _: GroupId, text: &mut String) -> std::fmt::Result 
         text,
         "used_memory_peak_perc:{:.2}%\r\nused_memory_overhead:{log}\r\nused_memory_startup:0\r\n\
          used_memory_dataset:{data}\r\nused_memory_dataset_perc:{:.2}%\r\nused_memory_lua:0\r\n\
-         used_memory_scripts:0\r\nmaxmemory_policy:{policy}\r\nmem_fragmentation_ratio:{ratio:.2}\r\n\
+         used_memory_scripts:0\r\nnumber_of_cached_scripts:{}\r\nnumber_of_functions:{}\r\n\
+         number_of_libraries:{}\r\nmaxmemory_policy:{policy}\r\nmem_fragmentation_ratio:{ratio:.2}\r\n\
          mem_fragmentation_bytes:{}\r\nmem_not_counted_for_evict:0\r\nmem_replication_backlog:{log}\r\n\
          mem_clients_slaves:0\r\nmem_clients_normal:{}\r\nmem_aof_buffer:0\r\nmem_allocator:mimalloc\r\n\
          active_defrag_running:0\r\nlazyfree_pending_objects:0\r\nlazyfreed_objects:0\r\nonecopy_log_bytes:{log}\r\n",
         percent(used, peak),
         percent(data, used),
+        replica.scripts,
+        replica.functions[1],
+        replica.functions[0],
         resident.saturating_sub(used),
         clients.budget.used() + clients.replies.used(),
     )

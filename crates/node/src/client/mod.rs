@@ -28,6 +28,7 @@ mod pause;
 mod queue;
 pub(crate) mod register;
 pub(crate) mod session;
+pub(crate) mod shutdown;
 mod subscriptions;
 mod tracking;
 pub(crate) mod watched;
@@ -53,6 +54,7 @@ use guesses::Guesses;
 use hub::Hub;
 use monitors::Monitors;
 use register::Register;
+use shutdown::Shutdown;
 use watched::Lives;
 
 /// What all connections of a data thread share.
@@ -62,6 +64,8 @@ pub(crate) struct Clients {
     pub(crate) inbox: Rc<Inbox>,
     pub(crate) knowledge: Arc<Knowledge>,
     pub(crate) operators: Operators,
+    /// Has the process stop.
+    pub(crate) shutdown: Shutdown,
     /// For commands that have arrived and are not answered.
     pub(crate) budget: Arc<Budget>,
     /// For replies that are not read.

@@ -64,7 +64,9 @@ fn kind(command: &Command) -> (&'static str, String) {
 /// The name of a kind of change, for programs.
 pub(crate) fn name(command: &Command) -> &'static str {
     match command {
-        Command::RegisterNode { .. } => "register_node",
+        Command::RegisterNode { .. } | Command::RegisterWithLevel { .. } => "register_node",
+        Command::RaiseLevel { .. } => "raise_level",
+        Command::HoldLevel { .. } => "hold_level",
         Command::CreateGroup { .. } => "create_group",
         Command::CreateDatabase { .. } => "create_database",
         Command::RemoveMember { .. } => "remove_member",

@@ -13,6 +13,7 @@ pub(crate) mod observer;
 mod old_image;
 mod operations;
 pub(crate) mod operators;
+mod too_old;
 
 pub(crate) use event_log::{Changes, EventLog, name as change_name};
 pub(crate) use newcomer::Unwanted;
@@ -22,7 +23,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use onecopy_core::{GroupId, Instant, NodeId, Petition};
+use onecopy_core::{GroupId, Instant, NodeId, Petition, UnknownLevel};
 use onecopy_host::{
     ArchiveEvent, ControlEffect, ControlMessage, ControlPlane, Out, Room, VIEW_GROUP, Vitals,
 };
@@ -66,6 +67,8 @@ pub(crate) enum FromData {
     Petition(Petition),
     /// A handover did not happen.
     HandoverFailed { group: GroupId, error: HandoverError },
+    /// A copy cannot go on, because this version does not know the level of what comes.
+    UnknownLevel(UnknownLevel),
 }
 
 /// Everything that belongs to the control thread.
@@ -123,6 +126,7 @@ impl Control {
                 Some(node) = channels.refused.recv() => self.plane.refused(self.clock.now(), node),
                 Some(event) = channels.data.recv() => match event {
                     FromData::Petition(petition) => self.plane.petition(petition, &mut self.out),
+                    FromData::UnknownLevel(unknown) => self.is_too_old(unknown),
                     FromData::HandoverFailed { group, error } => self.handover_failed(group, error),
                 },
                 Some(request) = channels.operators.recv() => self.take_request(request),
@@ -192,6 +196,7 @@ impl Control {
                 }
                 ControlEffect::Learnt(table) => self.tell_all(&table),
                 ControlEffect::OldImage => self.is_over(),
+                ControlEffect::UnknownLevel(unknown) => self.is_too_old(unknown),
                 ControlEffect::Refused(refusal) => self.is_unwanted(&refusal),
                 ControlEffect::HandOver { asker, group, to } => self.asked_to_hand_over(asker, group, to),
                 ControlEffect::Operated { request, outcome } => {

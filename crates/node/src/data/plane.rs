@@ -102,6 +102,9 @@ impl Plane {
         self.mind_the_clock();
         self.settle(now);
         if self.data.has_long() {
+            for group in self.status.thread(self.threads.me()).take_killed() {
+                self.data.stop_read(group);
+            }
             self.data.go_on(now, &mut self.telling, &mut self.out);
             self.settle(now);
         }
@@ -241,6 +244,9 @@ impl Plane {
                 // The control thread ends before this one: what is said after it is nobody's business.
                 DataEffect::Petition(petition) => {
                     let _ = self.control.send(FromData::Petition(petition));
+                }
+                DataEffect::UnknownLevel(unknown) => {
+                    let _ = self.control.send(FromData::UnknownLevel(unknown));
                 }
             }
         }

@@ -17,6 +17,7 @@ use onecopy_views::{Kind, MAIN, Table};
 use super::plane::Plane;
 use crate::config::{Config, Reads};
 use crate::identity::Me;
+use crate::levels::levels;
 
 /// How long an idle primary waits before it makes an entry for the replicas to compare themselves by.
 const SCRUB_INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);
@@ -50,6 +51,7 @@ impl Starting {
             eviction: Eviction::default(),
             min_copies: config.min_copies,
             scrub_interval: Some(SCRUB_INTERVAL),
+            levels: levels(),
             slice_steps: SLICE_STEPS,
             seed: rand::random(),
         }

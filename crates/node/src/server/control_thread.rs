@@ -21,6 +21,7 @@ use crate::data::inbox::FromControl;
 use crate::identity::Me;
 use crate::journal::{Journal, JournalEvent};
 use crate::knowledge::Knowledge;
+use crate::levels::levels;
 use crate::peer::accept::{self, Callee};
 use crate::peer::link::{Caller, LinkEvent, Links};
 use crate::peer::{Lane, PeerEvent};
@@ -131,6 +132,7 @@ impl ControlThread {
             pid: std::process::id(),
             addresses,
             view_nodes: config.view_nodes.iter().map(|node| NodeId(*node)).collect(),
+            levels: levels(),
             ping_interval: config.timeouts.ping(),
             lease: config.timeouts.lease(),
         };

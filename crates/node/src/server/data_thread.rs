@@ -19,6 +19,7 @@ use crate::client::guesses::Guesses;
 use crate::client::hub::Hub;
 use crate::client::monitors::Monitors;
 use crate::client::register::Register;
+use crate::client::shutdown::Shutdown;
 use crate::client::watched::Lives;
 use crate::client::{Clients, listener};
 use crate::clock::Clock;
@@ -46,6 +47,7 @@ pub(super) struct Shared {
     pub(super) knowledge: Arc<Knowledge>,
     pub(super) to_control: mpsc::UnboundedSender<FromData>,
     pub(super) operators: Operators,
+    pub(super) shutdown: Shutdown,
     pub(super) mailboxes: Mailboxes,
     pub(super) callers: Callers,
     pub(super) register: Arc<Register>,
@@ -107,6 +109,7 @@ impl DataThread {
                 inbox: inbox.clone(),
                 knowledge: knowledge.clone(),
                 operators: self.shared.operators,
+                shutdown: self.shared.shutdown,
                 budget: self.shared.budget,
                 replies: self.shared.replies,
                 lives: self.shared.lives,

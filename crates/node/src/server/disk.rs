@@ -19,6 +19,7 @@ use super::StartError;
 use crate::config::{Config, Durability, NodeRole};
 use crate::data::starting::machine;
 use crate::identity::Me;
+use crate::levels::levels;
 
 /// How many bytes of a snapshot are read at once.
 const RESTORE_BYTES: usize = 1024 * 1024;
@@ -145,7 +146,7 @@ fn restore_group(
     group: GroupId,
     recovered: Recovered,
 ) -> Result<Restored<Keyspace>, StartError> {
-    let state = Replicated::new(machine(group, rand::random()), Rules::default());
+    let state = Replicated::new(machine(group, rand::random()), Rules::default()).knowing(levels());
     let (base, configuration) = (Base::default(), Configuration::default());
     if recovered.base.index.0 == 0 {
         return Ok(Restored { recovered, state, base, configuration });

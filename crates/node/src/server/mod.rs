@@ -21,6 +21,7 @@ use tracing::error;
 use crate::archive::Archive;
 use crate::client::budget::Budget;
 use crate::client::register::Register;
+use crate::client::shutdown::Shutdown;
 use crate::client::watched::Lives;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -101,6 +102,8 @@ pub enum Ending {
     /// The log has found no room on its disk, where there is some now: the process is to begin anew, as after
     /// a crash.
     BeginsAnew,
+    /// A client has asked for it: it is to be [stopped](Server::stop).
+    ShutDown,
 }
 
 impl Server {
@@ -147,6 +150,7 @@ impl Server {
             knowledge: knowledge.clone(),
             to_control,
             operators: operators.clone(),
+            shutdown: Shutdown::new(endings_sent.clone()),
             mailboxes: mailboxes.into(),
             callers: Callers::default(),
             register: Arc::new(Register::new(count)),

@@ -1,9 +1,10 @@
-//! `onecopy database`, `onecopy group`, `onecopy node` and `onecopy view`: what operators do to a running
-//! cluster.
+//! `onecopy database`, `onecopy group`, `onecopy level`, `onecopy node` and `onecopy view`: what operators do
+//! to a running cluster.
 
 mod add;
 mod database;
 mod group;
+mod level;
 mod node;
 mod view;
 
@@ -19,6 +20,8 @@ pub use database::Arguments as DatabaseArguments;
 pub(crate) use database::run as run_database;
 pub use group::Arguments as GroupArguments;
 pub(crate) use group::run as run_group;
+pub use level::Arguments as LevelArguments;
+pub(crate) use level::run as run_level;
 pub use node::Arguments as NodeArguments;
 pub(crate) use node::run as run_node;
 pub use view::Arguments as ViewArguments;

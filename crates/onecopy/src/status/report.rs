@@ -15,6 +15,10 @@ pub struct Report {
     pub cluster: String,
     /// Whether every group has all its copies.
     pub complete: bool,
+    /// The level in force: by which version's rules commands are executed.
+    pub level: u32,
+    /// Whether an operator holds it where it is.
+    pub level_held: bool,
     /// The groups, in the newest view that any node knows.
     pub groups: Vec<GroupReport>,
     /// The nodes, by id.
@@ -77,6 +81,8 @@ pub struct NodeReport {
     pub uptime_seconds: Option<u64>,
     /// The version of the program.
     pub version: Option<String>,
+    /// The highest level that it knows; of one that does not answer, that it knew when it was last heard of.
+    pub level: Option<u32>,
     /// Whether it is to hold nothing.
     pub drained: bool,
     /// What it fails together with; empty if nobody said.
@@ -147,8 +153,12 @@ impl Report {
             })
             .collect();
         nodes.sort_by_key(|node| node.node);
+        // Whoever knows the highest one knows the newest table.
+        let newest = statuses.iter().max_by_key(|status| status.level_in_force);
         Self {
             cluster: statuses.first().map(|status| status.cluster.clone()).unwrap_or_default(),
+            level: newest.map_or(0, |status| status.level_in_force),
+            level_held: newest.is_some_and(|status| status.level_held),
             complete: !groups.is_empty() && groups.iter().all(GroupReport::is_complete),
             groups,
             nodes,
@@ -217,6 +227,7 @@ fn up(status: &NodeStatus, known: Option<&KnownNode>, http: &str, primaries: &Pr
         pid: Some(status.pid),
         uptime_seconds: Some(status.uptime_seconds),
         version: Some(status.version.clone()),
+        level: Some(status.level),
         drained: known.is_some_and(|known| known.drained),
         zone: known.map(|known| known.zone.clone()).unwrap_or_default(),
         roles: status.roles.clone(),
@@ -264,6 +275,7 @@ fn unreachable(node: u32, known: Option<&KnownNode>, http: &str, error: &str) ->
         pid: known.map(|known| known.pid),
         uptime_seconds: None,
         version: None,
+        level: known.map(|known| known.level),
         drained: known.is_some_and(|known| known.drained),
         zone: known.map(|known| known.zone.clone()).unwrap_or_default(),
         roles: Vec::new(),

@@ -12,7 +12,7 @@ const GROUPS_SHOWN: usize = 12;
 pub(super) fn lines(report: &Report) -> Vec<String> {
     let state =
         if report.complete { "every group has all its copies" } else { "DEGRADED: copies are missing" };
-    let mut lines = vec![format!("cluster {}: {state}", report.cluster), String::new()];
+    let mut lines = vec![format!("cluster {}: {state}", report.cluster), level(report), String::new()];
     let mut groups = vec![row(["group", "database", "view", "primary", "backups", "learners", "copies"])];
     groups.extend(report.groups.iter().map(group));
     lines.extend(aligned(&groups));
@@ -31,6 +31,7 @@ pub(super) fn lines(report: &Report) -> Vec<String> {
         "lag",
         "zone",
         "roles",
+        "level",
     ])];
     nodes.extend(report.nodes.iter().map(node));
     lines.extend(aligned(&nodes));
@@ -46,6 +47,12 @@ pub(super) fn lines(report: &Report) -> Vec<String> {
     let warnings: BTreeSet<&String> = report.nodes.iter().flat_map(|node| &node.warnings).collect();
     lines.extend(warnings.into_iter().map(|warning| format!("warning: {warning}")));
     lines
+}
+
+/// Which level is in force.
+fn level(report: &Report) -> String {
+    let held = if report.level_held { ", and held there" } else { "" };
+    format!("level {} is in force{held}", report.level)
 }
 
 /// The data threads, where a node has several.
@@ -115,6 +122,7 @@ fn node(node: &NodeReport) -> Vec<String> {
         number(node.replicas.iter().filter_map(|replica| replica.lag).max()),
         text(&node.zone),
         text(&node.roles.join(",")),
+        number(node.level.map(u64::from)),
     ]
 }
 

@@ -57,6 +57,7 @@ mod tests {
             seeks: Vec::new(),
             table: 0,
             groups: Vec::new(),
+            level: onecopy_core::Level::FIRST,
         }
     }
 

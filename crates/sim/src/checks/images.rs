@@ -6,11 +6,11 @@
 
 use std::collections::BTreeMap;
 
-use onecopy_core::{AnswerBounds, EntryId, NodeId, Replicated, Rule, Rules, StateMachine};
+use onecopy_core::{AnswerBounds, EntryId, Levels, NodeId, Replicated, Rule, Rules, StateMachine};
 use onecopy_host::{Restoring, SnapshotName};
 
 use crate::dice::Dice;
-use crate::machine::Machine;
+use crate::node::NEWER;
 use crate::subject::{Subject, machine};
 use crate::trace::violated;
 
@@ -69,7 +69,7 @@ pub fn finished(
     bounds: AnswerBounds,
 ) {
     let fresh = machine(subject, [name.id.index.0, !name.time.0], Rules::default());
-    let state: Replicated<Machine> = Replicated::new(fresh, Rules::default()).bounded(bounds);
+    let state = Replicated::new(fresh, Rules::default()).bounded(bounds).knowing(Levels::through(NEWER));
     let mut restoring = Restoring::new(state, is_raft);
     let restored = image.chunks(PIECE_BYTES).try_for_each(|piece| restoring.restore(piece));
     let state = match restored.and_then(|()| restoring.finish()) {

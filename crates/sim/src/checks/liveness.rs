@@ -3,7 +3,7 @@
 //! "Defining Liveness", 1985; what is owed is what `docs/guarantees.md` promises while a majority of the view
 //! nodes and one member live.)
 
-use onecopy_core::{GroupId, Member};
+use onecopy_core::{GroupId, Level, Member};
 use onecopy_raft::Role;
 use onecopy_views::Table;
 
@@ -12,7 +12,7 @@ use crate::checks::{GroupChecks, expiry, lost, members};
 use crate::client::Client;
 use crate::clock::{Time, truth};
 use crate::env::Env;
-use crate::node::Node;
+use crate::node::{NEWER, Node};
 use crate::scar;
 use crate::trace::violated;
 
@@ -47,6 +47,11 @@ pub fn missing(env: &Env, nodes: &[Node], clients: &[Client], was_drained: bool)
     let mut groups = env.checks.groups.iter();
     if let Some(missing) = groups.find_map(|(group, checks)| missing_of(*group, checks, env, nodes)) {
         return Some(missing);
+    }
+    let tables = nodes.iter().filter_map(|node| node.process.as_ref()?.view_table());
+    let level = tables.max_by_key(|table| table.version()).map_or(Level::FIRST, Table::level);
+    if env.profile.rolls.is_some() && level < NEWER {
+        return Some(format!("E4: all processes know level {NEWER}, and level {level} is in force"));
     }
     // What it decided while things went wrong, and could not commit, it commits only now.
     let raft = nodes.iter().filter_map(|node| node.process.as_ref()?.raft());

@@ -40,6 +40,7 @@
 //! - [`durable`]: what a member takes for durable is on its disk – Raft paper, section 5; rule P1
 //! - [`petitions`]: what replicas ask the view service for is done in the view in which they ask, if they
 //!   still do – `onecopy_core::Petition`
+//! - [`levels`]: an entry does the same on nodes of different versions – rules `OneMeaning`, `KnownToAll` (E4)
 //! - [`lives`]: a life of data that was followed by another never counts again – rule P9
 //! - [`second`]: a second process with the id of a living one is not taken for it – rule `LivingLife`
 //! - [`evidence`]: what view nodes know of others never goes back – Lamport, 1978; `onecopy_views::Moment`
@@ -82,6 +83,7 @@ pub mod kept;
 pub mod leases;
 pub mod led;
 pub mod ledger;
+pub mod levels;
 pub mod linearizable;
 pub mod liveness;
 pub mod lives;
@@ -262,6 +264,8 @@ pub struct Checks {
     pub petitions: petitions::Petitions,
     /// The lives of data that were registered.
     pub lives: lives::Lives,
+    /// The levels that processes know, and by which entries are executed.
+    pub levels: levels::LevelChecks,
     /// How far its leaders are.
     pub informed: informed::Informed,
     /// The time of entries.

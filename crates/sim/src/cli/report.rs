@@ -117,11 +117,13 @@ pub(super) fn close(total: &Stats, violations: u64, started: Instant, out: &mut 
     writeln!(
         out,
         "  the longest recovery took {:.1} s (seed {seed}); {} records torn, {} starts refused by damaged disks, {} groups lost all \
-         their copies",
+         their copies; {} upgrades, in which {} processes were too old",
         seconds(recovery),
         total.torn,
         total.refused,
-        total.lost
+        total.lost,
+        total.levels[0],
+        total.levels[1],
     )?;
     let faults: Vec<String> =
         total.faults.iter().map(|(fault, count)| format!("{fault:?} {count}")).collect();

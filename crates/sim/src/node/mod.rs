@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use onecopy_core::{GroupId, Incarnation, NodeId, Ticket, Write};
+use onecopy_core::{BootNumber, GroupId, Incarnation, Level, NodeId, Ticket, UnknownLevel, Write};
 use onecopy_host::known_nodes::KnownNodes;
 use onecopy_host::{ArchiveEvent, ArchiveJob, Job, MemberChange, Submission, VIEW_GROUP, ViewImage};
 use onecopy_merge::Replica;
@@ -30,6 +30,8 @@ use crate::message::Packet;
 use crate::trace::violated;
 pub use process::Process;
 
+/// The level that processes of a newer version know: there a batch [does more](crate::machine).
+pub(crate) const NEWER: Level = Level(2);
 /// Of a thousand syncs, after how many the log asks for a snapshot.
 const SNAPSHOT_WANTED: u64 = 2;
 
@@ -114,6 +116,8 @@ pub struct Node {
     pub settings: BTreeMap<NodeId, u64>,
     /// Who they are, and where, as its disk remembers.
     pub remembered: KnownNodes,
+    /// The highest level that the next process knows, by its version.
+    pub knows: Level,
     /// The process, if one runs.
     pub process: Option<Box<Process>>,
     /// Counts the processes: what an earlier one asked of the disk is no business of a later one.
@@ -161,6 +165,7 @@ impl Node {
             view_nodes,
             settings: BTreeMap::new(),
             remembered: KnownNodes::default(),
+            knows: Level::FIRST,
             process: None,
             generation: 0,
             started: 0,
@@ -186,10 +191,30 @@ impl Node {
         self.disk.boot += 1;
         self.disk.remove_orphans();
         env.note(self.id, || format!("starts, boot {}", self.disk.boot));
-        let mut process = Box::new(Process::start(self, env));
+        let mut process = Box::new(self.start_process(env));
         self.submit_jobs(env, &mut process);
         self.process = Some(process);
         self.turn_by(env, env.time);
+    }
+
+    /// The operator starts a process; and another one, of the newer version, if that one does not know what
+    /// the disk holds.
+    fn start_process(&mut self, env: &mut Env) -> Process {
+        let start = (self.incarnation, BootNumber(self.disk.boot));
+        env.checks.levels.started(self.id, start, self.knows);
+        Process::start(self, env).unwrap_or_else(|unknown| {
+            self.is_too_old(unknown, env);
+            env.checks.levels.started(self.id, start, self.knows);
+            Process::start(self, env).expect("the newer version knows all levels")
+        })
+    }
+
+    /// The version of the process is too old: the next one is of the newer version.
+    fn is_too_old(&mut self, unknown: UnknownLevel, env: &mut Env) {
+        env.note(self.id, || format!("ends itself: {unknown}"));
+        env.stats.levels[1] += 1;
+        env.checks.levels.ended(self.id);
+        self.knows = NEWER;
     }
 
     /// The process dies.
@@ -253,6 +278,11 @@ impl Node {
         if std::mem::take(&mut process.is_stricken) {
             self.process = Some(process);
             return self.struck(env);
+        }
+        if let Some(unknown) = process.is_too_old.take() {
+            self.is_too_old(unknown, env);
+            let soon = env.time + env.dice.between(MS, 500 * MS);
+            env.schedule(env.time, Event::GivesUp(self.id, soon));
         }
         if let Some(known) = process.take_news() {
             self.remembered = known;

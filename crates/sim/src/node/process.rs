@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use onecopy_core::{
-    BootNumber, GroupId, Incarnation, Index, Instant, Member, NodeId, Petition, Plea, Timestamp,
+    BootNumber, GroupId, Incarnation, Index, Instant, Level, Member, NodeId, Petition, Plea, Timestamp,
+    UnknownLevel,
 };
+use onecopy_host::group::Corrupt;
 use onecopy_host::known_nodes::KnownNodes;
 use onecopy_host::optimistic::is_optimistic;
 use onecopy_host::{
@@ -68,6 +70,8 @@ pub struct Process {
     whereabouts: Whereabouts,
     /// What its disk is to remember of the others, until somebody asks.
     news: Option<KnownNodes>,
+    /// Why it must end: its version is too old.
+    pub(super) is_too_old: Option<UnknownLevel>,
     /// It was told to stop, and others have taken over what they could.
     pub(super) has_left: bool,
     status: Option<(Instant, Vec<(GroupId, Status)>)>,
@@ -83,7 +87,10 @@ impl Process {
     }
 
     /// Starts on a machine, with what its disk kept.
-    pub fn start(node: &Node, env: &mut Env) -> Self {
+    ///
+    /// # Errors
+    /// When that is of a level that the version does not know.
+    pub fn start(node: &Node, env: &mut Env) -> Result<Self, UnknownLevel> {
         let (now, wall) = (node.clock.instant(env.time), node.clock.wall(env.time));
         let me = Member { node: node.id, incarnation: node.incarnation };
         let boot = BootNumber(node.disk.boot);
@@ -96,7 +103,8 @@ impl Process {
                 continue;
             }
             let group = (group, Placement::default());
-            start_group(&node.disk, group, (me, boot), (now, &mut *env), &mut data, &mut data_out);
+            let of = (node.knows, me, boot);
+            start_group(&node.disk, group, of, (now, &mut *env), &mut data, &mut data_out)?;
         }
         let last = |group: &Group<Machine>| (group.id(), group.replica().log().last().index);
         let found = data.groups().map(last).collect();
@@ -107,7 +115,7 @@ impl Process {
         let known = node.remembered.clone();
         let control =
             ControlPlane::start(settings, known, view_node, (now, wall), &mut watch, &mut control_out);
-        Self {
+        Ok(Self {
             me,
             boot,
             inbox: Vec::new(),
@@ -124,10 +132,11 @@ impl Process {
             archive: Archive::default(),
             whereabouts,
             news: None,
+            is_too_old: None,
             has_left: false,
             status: None,
             room: None,
-        }
+        })
     }
 
     /// The replica of a group, if it has heard of the group.
@@ -313,11 +322,12 @@ impl Process {
                             start_group(
                                 &node.disk,
                                 (*group, Placement::of(&table, *group, watch.env.rules)),
-                                (self.me, self.boot),
+                                (node.knows, self.me, self.boot),
                                 (now, &mut *watch.env),
                                 data,
                                 out,
-                            );
+                            )
+                            .expect("a group with nothing is of the first level");
                         }
                     }
                     data.announced(now, &table, watch, out);
@@ -434,6 +444,7 @@ impl Process {
                 DataEffect::Answer { to, answer } => {
                     self.send(env, to, Packet::Answer(answer));
                 }
+                DataEffect::UnknownLevel(unknown) => self.is_too_old = Some(unknown),
                 DataEffect::Petition(petition) => {
                     self.note_petition(petition, env);
                     self.control.petition(petition, &mut self.control_out);
@@ -556,6 +567,7 @@ impl Process {
                 }
                 ControlEffect::LeaveGroups => self.backlog.push(Happened::Leave),
                 ControlEffect::End => self.has_left = true,
+                ControlEffect::UnknownLevel(unknown) => self.is_too_old = Some(unknown),
                 ControlEffect::OldImage => {
                     violated("second", format!("{me} started from an old image of its disk"))
                 }
@@ -612,14 +624,19 @@ impl Process {
 fn start_group(
     disk: &Disk,
     group: (GroupId, Placement),
-    (me, boot): (Member, BootNumber),
+    (knows, me, boot): (Level, Member, BootNumber),
     (now, env): (Instant, &mut Env),
     data: &mut DataPlane<Machine, OpId>,
     out: &mut Out<DataEffect>,
-) {
-    let (settings, restored, fresh) = start::group(disk, group, me, boot, env);
-    data.start_group(settings, restored, fresh, now, &mut GroupWatch { env, me, boot }, out)
-        .expect("the promise on a simulated disk makes sense");
+) -> Result<(), UnknownLevel> {
+    let (settings, restored, fresh) = start::group(disk, group, (me, boot), knows, env)?;
+    match data.start_group(settings, restored, fresh, now, &mut GroupWatch { env, me, boot }, out) {
+        Err(Corrupt::Level(unknown)) => Err(unknown),
+        started => {
+            started.expect("the promise on a simulated disk makes sense");
+            Ok(())
+        }
+    }
 }
 
 /// Starts a copy of the optimistic database with what the disk has of it.

@@ -1,9 +1,10 @@
 //! What a process says, apart from what the protocols say.
 
-use onecopy_core::{GroupId, Incarnation, NodeId};
+use onecopy_core::{GroupId, Incarnation, Level, NodeId};
 use onecopy_replica::{Standing, Status};
 use onecopy_views::{Addresses, Command, GroupReport, Registration, ReplicaRole};
 
+use super::NEWER;
 use crate::env::Env;
 
 /// A replica as a ping reports it.
@@ -38,5 +39,10 @@ pub(super) fn churn(env: &mut Env) -> Command {
         run: 0,
         addresses: Addresses::default(),
     };
-    Command::RegisterNode { node: NodeId(99), registration }
+    // Of whichever version: that node is none.
+    let level = if env.profile.rolls.is_some() { NEWER } else { Level::FIRST };
+    match level {
+        Level::FIRST => Command::RegisterNode { node: NodeId(99), registration },
+        _ => Command::RegisterWithLevel { node: NodeId(99), registration, level },
+    }
 }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use onecopy_core::{BootNumber, Eviction, GroupId, Member, Replicated, Timestamp};
+use onecopy_core::{
+    BootNumber, Eviction, GroupId, Level, Levels, Member, Replicated, Timestamp, UnknownLevel,
+};
 use onecopy_host::group::is_raft;
 use onecopy_host::optimistic;
 use onecopy_host::view_service::Kept;
@@ -99,20 +101,25 @@ pub(super) fn copy(
 pub(super) fn group(
     disk: &Disk,
     (group, placement): (GroupId, Placement),
-    me: Member,
-    boot: BootNumber,
+    (me, boot): (Member, BootNumber),
+    knows: Level,
     env: &mut Env,
-) -> (GroupSettings, Restored<Machine>, Fresh<Machine>) {
+) -> Result<(GroupSettings, Restored<Machine>, Fresh<Machine>), UnknownLevel> {
     let (recovered, image) = disk.recover(group);
     let subject = env.subject.clone();
     let rules = env.rules;
     let fresh = Fresh::new(move |seed| machine(subject.as_deref(), seed, rules));
     let seed = [env.dice.number(), env.dice.number()];
-    let mut state = Replicated::new(fresh.machine(seed), env.rules).bounded(env.profile.answers);
+    let levels = Levels::through(knows);
+    let state = Replicated::new(fresh.machine(seed), env.rules).bounded(env.profile.answers);
+    let mut state = state.knowing(levels);
     let (mut base, mut configuration) = (Base::default(), Configuration::default());
     if let Some(image) = image {
         let mut restoring = Restoring::new(state, is_raft(recovered.state.as_deref()));
-        restoring.restore(&image.bytes).expect("a snapshot on a simulated disk makes sense");
+        if let Err(error) = restoring.restore(&image.bytes) {
+            restoring.knows_its_level()?;
+            panic!("a snapshot on a simulated disk makes sense: {error}");
+        }
         (state, configuration) = restoring.finish().expect("a snapshot on a simulated disk is complete");
         base = Base { time: image.time, bytes: image.bytes.len() as u64 };
     }
@@ -148,10 +155,11 @@ pub(super) fn group(
         eviction: Eviction { policy: env.profile.policy, ..Eviction::default() },
         min_copies,
         scrub_interval,
+        levels,
         slice_steps,
         seed,
     };
-    (settings, Restored { recovered, state, base, configuration }, fresh)
+    Ok((settings, Restored { recovered, state, base, configuration }, fresh))
 }
 
 /// What the control side is told.
@@ -165,6 +173,7 @@ pub(super) fn control(node: &Node, env: &Env) -> ControlSettings {
         pid: 1,
         addresses: Addresses { peer: env.network.address(node.id), ..Addresses::default() },
         view_nodes: node.view_nodes.keys().copied().collect(),
+        levels: Levels::through(node.knows),
         ping_interval: PING_INTERVAL,
         lease: env.profile.lease.unwrap_or_default(),
     }

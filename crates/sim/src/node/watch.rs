@@ -1,7 +1,8 @@
 //! What the checks, the numbers and the trace learn from inside a process.
 
 use onecopy_core::{
-    BootNumber, Entry, EntryId, Incarnation, Index, Instant, Member, NodeId, Term, View, ViewNumber,
+    BootNumber, Entry, EntryId, Incarnation, Index, Instant, Member, NodeId, Replicated, Term, View,
+    ViewNumber,
 };
 use onecopy_host::{ControlObserver, Group, GroupObserver, VIEW_GROUP, ViewObserver};
 use onecopy_raft::{Configuration, CorruptState, Raft, Role};
@@ -26,6 +27,8 @@ impl GroupObserver<Machine> for GroupWatch<'_> {
         let node = self.me.node;
         self.env.note(node, || format!("applies {}{}", named(group), entry.id));
         self.env.checks.group(group.id()).applied(node, before, entry, machine(group));
+        let level = group.state().map(Replicated::level).unwrap_or_default();
+        self.env.checks.levels.executed(group.id(), entry.id.index, level);
     }
 
     fn committed(&mut self, group: &Group<Machine>, entry: &Entry) {
@@ -221,6 +224,7 @@ impl ViewObserver for ViewWatch<'_> {
         self.env.checks.raft.applied(entry, table.version(), term);
         self.env.checks.informed.executed(self.me, entry.id.epoch);
         self.env.checks.lives.learnt(table);
+        self.env.checks.levels.learnt(table);
         self.env.checks.groups.iter_mut().for_each(|(id, group)| group.learnt(*id, table));
     }
 

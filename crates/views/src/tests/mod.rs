@@ -5,6 +5,7 @@ mod clocks;
 mod decide;
 mod founding;
 mod leaving;
+mod levels;
 mod lives;
 mod monitor;
 mod operations;
@@ -18,7 +19,7 @@ mod view_nodes;
 use std::time::Duration;
 
 use onecopy_core::{
-    BootNumber, Grounds, GroupId, Incarnation, Index, Instant, Member, NodeId, Rules, Timestamp, View,
+    BootNumber, Grounds, GroupId, Incarnation, Index, Instant, Level, Member, NodeId, Rules, Timestamp, View,
     ViewNumber,
 };
 
@@ -145,6 +146,7 @@ fn ping(node: NodeId) -> Ping {
         seeks: Vec::new(),
         table: 0,
         groups: Vec::new(),
+        level: Level::FIRST,
     }
 }
 

@@ -25,7 +25,7 @@ fn command() -> impl Strategy<Value = (Command, u64)> {
     let kind = (group, node(), replica(), boot(), prop::collection::vec(node(), 0..3));
     let creation = (0..4_u32, prop::collection::vec(replica(), 0..4));
     let late = prop_oneof![5 => Just(0), 1 => Just(1), 1 => Just(u64::MAX)];
-    let command = (0..15_u8, kind, creation).prop_map(
+    let command = (0..18_u8, kind, creation).prop_map(
         |(which, (group, node, learner, boot, dropped), (copies, members))| {
             let (expected, reason) = (ViewNumber(0), Reason::Silent);
             match which {
@@ -46,6 +46,13 @@ fn command() -> impl Strategy<Value = (Command, u64)> {
                 },
                 12 => Command::ChangeRoster { group, expected: 0, members },
                 13 => Command::RosterReached { group, number: copies.into() },
+                14 => Command::RaiseLevel { level: Level(copies) },
+                15 => Command::HoldLevel { is_held: copies % 3 == 0 },
+                16 => Command::RegisterWithLevel {
+                    node,
+                    registration: Registration { boot, ..registration(node) },
+                    level: Level(copies),
+                },
                 _ => {
                     Command::RegisterNode { node, registration: Registration { boot, ..registration(node) } }
                 }
@@ -69,6 +76,9 @@ fn expect(mut command: Command, late: u64, table: &Table) -> Command {
         | Command::AddMember { expected, .. } => *expected = ViewNumber(current.0.wrapping_sub(late)),
         Command::ChangeUsers { expected, .. } => *expected = table.users().revision().wrapping_sub(late),
         Command::RegisterNode { .. }
+        | Command::RegisterWithLevel { .. }
+        | Command::RaiseLevel { .. }
+        | Command::HoldLevel { .. }
         | Command::SetParameters { .. }
         | Command::CreateGroup { .. }
         | Command::CreateDatabase { .. }
@@ -122,6 +132,9 @@ proptest! {
                     }
                 }
             }
+            assert!(before.level() <= table.level(), "E4: the level in force never goes down");
+            let knows = |node: &NodeId| table.level_of(*node) >= table.level();
+            assert!(table.nodes().keys().all(knows), "E4: all nodes know the level in force");
             for group in table.groups().values() {
                 assert!(group.view.valid());
             }

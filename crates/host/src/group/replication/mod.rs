@@ -26,7 +26,7 @@ mod stalled;
 use bytes::Bytes;
 use onecopy_core::{
     EntryId, GroupId, Index, Instant, Log, Member, NodeId, Petition, Plea, Protocol, Rule, Rules,
-    StateMachine, Timestamp, View, ViewNumber,
+    StateMachine, Timestamp, UnknownLevel, View, ViewNumber,
 };
 use onecopy_raft::{Configuration, CorruptState, Raft};
 use onecopy_replica::{CorruptPromise, Input, Refusal, Replica, Standing, Status, Still};
@@ -82,6 +82,9 @@ pub enum Corrupt {
     /// Term, vote or log of one.
     #[error(transparent)]
     State(#[from] CorruptState),
+    /// It was written by another version, and is of a level that this one does not know (rule E4).
+    #[error(transparent)]
+    Level(#[from] UnknownLevel),
 }
 
 /// One copy of a group, of whichever kind.

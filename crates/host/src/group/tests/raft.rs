@@ -36,6 +36,7 @@ fn settings(node: u32, founders: &[u32], log_bytes_max: usize) -> GroupSettings 
         eviction: Eviction::default(),
         min_copies: 1,
         scrub_interval: None,
+        levels: onecopy_core::Levels::default(),
         slice_steps: SLICE_STEPS,
         seed,
     }

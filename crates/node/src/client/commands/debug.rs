@@ -13,8 +13,14 @@ const LOGGED_MAX: usize = 1024;
 const SLEEP_MAX: Duration = Duration::from_secs(3_600);
 
 /// What tests say to Redis about its own parts. There are none such here, so it changes nothing.
-const WITHOUT_EFFECT: &[&str] =
-    &["change-repl-id", "dict-resizing", "quicklist-packed-threshold", "replybuffer", "set-active-expire"];
+const WITHOUT_EFFECT: &[&str] = &[
+    "change-repl-id",
+    "dict-resizing",
+    "quicklist-packed-threshold",
+    "replybuffer",
+    "set-active-expire",
+    "set-disable-deny-scripts",
+];
 
 /// What `DEBUG` does at the node; the rest is about data, or takes its time.
 pub(super) fn debug(args: &[&[u8]], reply: &mut Writer<'_>) -> Result<(), String> {

@@ -38,6 +38,7 @@ const DIFFERENCES: &[(&str, &str)] = &[
          ERROR, SLEEP (this connection alone); SET-ACTIVE-EXPIRE and others without effect",
     ),
     ("failover", "answers when it has happened; `TO host port` alone"),
+    ("function|kill", "stops what only reads; of all else `-UNKILLABLE`, as `SCRIPT KILL`"),
     ("function|stats", "of a function that runs for long, neither its name nor its arguments are told"),
     ("info", "of the node that is asked; what nobody counts is 0"),
     ("lastsave", "the time of the question: what is acknowledged is saved"),
@@ -63,7 +64,13 @@ const DIFFERENCES: &[(&str, &str)] = &[
     ("script|debug", "accepted: there is no debugger"),
     (
         "script|kill",
-        "`-UNKILLABLE`: what runs too long is stopped by itself, at every copy at the same instruction, and undone",
+        "stops what only reads; of all else `-UNKILLABLE`: what runs too long is stopped by itself, at every copy at the same \
+         instruction, and undone",
+    ),
+    (
+        "shutdown",
+        "the node that is asked, as at SIGTERM: others take over what it leads. Nothing is lost by `NOSAVE`, `NOW` and `FORCE` \
+         change nothing, and once it has begun it cannot be aborted",
     ),
     ("slowlog|get", "of the node that is asked; from being handed in to being answered"),
     ("touch", "a use at the copy that answers"),
@@ -85,7 +92,6 @@ const ABSENT: &[(&str, &str)] = &[
     ("replconf", "nobody replicates from a node but other nodes"),
     ("replicaof", "copies are made by Onecopy itself"),
     ("restore-asking", "of Redis Cluster's own"),
-    ("shutdown", "nodes are stopped by who runs them (SIGTERM)"),
     ("slaveof", "copies are made by Onecopy itself"),
     ("spublish", "not yet"),
     ("ssubscribe", "not yet"),

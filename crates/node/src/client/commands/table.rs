@@ -67,6 +67,7 @@ static SPECS: &[Spec] = &[
     spec("role", 1, "server", "2.8.12", "Returns the replication role."),
     spec("save", 1, "server", "1.0.0", "Accepted, without effect: what is acknowledged is saved."),
     spec("select", 2, "connection", "1.0.0", "Changes the selected database."),
+    spec("shutdown", -1, "server", "1.0.0", "Stops the node: others take over what it leads."),
     spec("slowlog", -2, "server", "2.2.12", "Tells which commands took long."),
     spec(
         "wait",

@@ -40,6 +40,15 @@ impl Connection<'_> {
         }
         let outcome = match spec.name {
             "failover" => self.fail_over(&args[1..]).await,
+            "shutdown" => match self.clients.shutdown.ask(&args[1..]) {
+                // The end of the connection is the answer, as in Redis.
+                Ok(()) => {
+                    self.write()?;
+                    self.ending.clone().told().await;
+                    return Ok(true);
+                }
+                Err(error) => Err(error),
+            },
             "config" if is(1, "set") => commands::set_parameters(self.clients, &args[2..]).await,
             "database" if is(1, "create") || is(1, "set") || is(1, "drop") || is(1, "move") => {
                 commands::change_databases(self.clients, &args[1..]).await

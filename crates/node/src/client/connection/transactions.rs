@@ -105,7 +105,7 @@ impl Connection<'_> {
                 return self.answer(&request.iter().collect::<Vec<_>>()).await;
             }
             // What is said in one protocol, or to one client, stays so until its end.
-            "hello" | "auth" | "failover" | "migrate" | "monitor" => self.refuse_queue(NOT_HERE),
+            "hello" | "auth" | "failover" | "migrate" | "monitor" | "shutdown" => self.refuse_queue(NOT_HERE),
             // Each has as many replies as it has names.
             _ if is_about_subscriptions(spec) => self.refuse_queue(NOT_HERE),
             _ => match self.enqueue(spec, request).await {

@@ -68,6 +68,7 @@ impl Question {
             Operation::Undrain { node } => {
                 Ok(Self::Command(Command::SetDrained { node: NodeId(node), drained: false }))
             }
+            Operation::HoldLevel { held } => Ok(Self::Command(Command::HoldLevel { is_held: held })),
             Operation::Remove { node } => Ok(Self::Command(Command::ForgetNode { node: NodeId(node) })),
             Operation::AddViewNodes { nodes } => Ok(Self::Members(MemberChange::Add(ids(&nodes)))),
             Operation::RemoveViewNodes { nodes } => Ok(Self::Members(MemberChange::Remove(ids(&nodes)))),
@@ -163,6 +164,7 @@ fn shows(command: &Command, table: &Table) -> bool {
             *group <= table.last_group() && !table.groups().contains_key(group)
         }
         Command::SetDrained { node, drained } => table.drained().contains(node) == *drained,
+        Command::HoldLevel { is_held } => table.is_level_held() == *is_held,
         Command::ForgetNode { node } => !table.nodes().contains_key(node),
         Command::Recover { group, expected, sole, .. } => table.groups().get(group).is_some_and(|group| {
             group.view.number > *expected && group.view.primary == sole.node && group.view.is_member(sole)
