@@ -25,6 +25,7 @@ pub(crate) use random::Random;
 
 /// The commands that are no use of the keys that they look at, as in Redis.
 const NO_USE: &[&str] = &[
+    "cluster",
     "debug",
     "exists",
     "expiretime",

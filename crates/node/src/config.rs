@@ -4,6 +4,7 @@
 //! makes a [`Config`] of all three, and [`Config::problems`] says everything that is wrong with it at once.
 
 mod addresses;
+mod listeners;
 mod problems;
 mod shared;
 mod timeouts;
@@ -12,6 +13,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+pub use listeners::{Advertise, Listener, Mode, NoListener};
 pub use onecopy_views::NewDatabase;
 use serde::{Deserialize, Serialize};
 
@@ -122,6 +124,24 @@ pub struct Config {
     pub http: SocketAddr,
     /// Where it takes other nodes.
     pub peer: SocketAddr,
+    /// What the clients at `redis` take the node for.
+    #[serde(default)]
+    pub redis_mode: Mode,
+    /// Whether clients that take it for a node of a Redis Cluster are sent to the primary, and not served here.
+    #[serde(default)]
+    pub redirect: bool,
+    /// Whether such clients may name keys of several slots in one command.
+    #[serde(default)]
+    pub cross_slot: bool,
+    /// Where else it takes Redis clients.
+    #[serde(default, with = "listeners::texts")]
+    pub listeners: Vec<Listener>,
+    /// Where it speaks Sentinel's protocol, if it does.
+    #[serde(default, with = "listeners::perhaps")]
+    pub sentinel: Option<SocketAddr>,
+    /// Another name by which clients of Sentinel find `main`; none if empty.
+    #[serde(default)]
+    pub sentinel_alias: String,
     /// What it is for.
     #[serde(default = "all_roles")]
     pub roles: Vec<NodeRole>,
@@ -165,6 +185,9 @@ pub struct Config {
     /// A snapshot is taken when the log is longer than this many bytes, and than the last snapshot.
     #[serde(default = "log_bytes")]
     pub log_bytes: usize,
+    /// See [`Advertise`].
+    #[serde(default)]
+    pub advertise: Advertise,
     /// See [`Timeouts`].
     #[serde(default)]
     pub timeouts: Timeouts,
@@ -277,6 +300,12 @@ pub(crate) mod tests {
             redis: address(11),
             http: address(10),
             peer: address(13),
+            redis_mode: Mode::default(),
+            redirect: false,
+            cross_slot: false,
+            listeners: Vec::new(),
+            sentinel: None,
+            sentinel_alias: String::new(),
             roles: all_roles(),
             zone: String::new(),
             view_nodes: vec![1, 2, 3],
@@ -291,6 +320,7 @@ pub(crate) mod tests {
             maxmemory: 0,
             requirepass: String::new(),
             log_bytes: log_bytes(),
+            advertise: Advertise::default(),
             timeouts: Timeouts::default(),
             limits: Limits::default(),
         }

@@ -1,15 +1,17 @@
 //! What the node knows: shared by its threads, asked by HTTP and `INFO`.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use std::time::Duration;
 
-use onecopy_core::GroupId;
+use onecopy_core::{GroupId, NodeId, View};
 use onecopy_views::{Group, GroupReport, MAIN, Registration, Table};
 use tokio::sync::Notify;
 
+use crate::client::sentinel::Events;
 use crate::config::Config;
 use crate::control::Changes;
 use crate::disk_room::DiskRoom;
@@ -20,6 +22,7 @@ use crate::lock::lock;
 use crate::policy::Policy;
 use crate::records::Records;
 use crate::status::{DataStatus, KnownGroup, KnownNode, NodeStatus, ViewServiceStatus};
+use crate::topology::{Known, Topology};
 
 /// What the view service has decided is known here after so long, or cannot be for a while.
 const TABLE_PATIENCE: Duration = Duration::from_secs(2);
@@ -41,6 +44,10 @@ pub(crate) struct Knowledge {
     policy_number: AtomicU64,
     view_service: Mutex<Option<ViewServiceStatus>>,
     changes: Mutex<Changes>,
+    /// The nodes to which there is a connection.
+    reached: Mutex<BTreeSet<NodeId>>,
+    /// What clients of Sentinel are told of.
+    pub(crate) events: Events,
     pub(crate) data: Arc<DataStatus>,
     pub(crate) journal: Arc<JournalHealth>,
     /// How many bytes of snapshots this process has written.
@@ -72,6 +79,8 @@ impl Knowledge {
             records: Records::default(),
             view_service: Mutex::default(),
             changes: Mutex::default(),
+            reached: Mutex::default(),
+            events: Events::new(config),
             data,
             journal,
             archived,
@@ -102,7 +111,54 @@ impl Knowledge {
         }
         *lock(&self.table) = table;
         self.table_changed.notify_waiters();
+        self.events.look(self);
         before
+    }
+
+    /// There is a connection to a node, or there is none any more.
+    pub(crate) fn set_reached(&self, node: NodeId, is_reached: bool) {
+        let changed = match is_reached {
+            true => lock(&self.reached).insert(node),
+            false => lock(&self.reached).remove(&node),
+        };
+        if changed {
+            self.events.look(self);
+        }
+    }
+
+    /// Whether there is a connection to a node.
+    pub(crate) fn is_reached(&self, node: NodeId) -> bool {
+        node == self.me.node || lock(&self.reached).contains(&node)
+    }
+
+    /// How many view nodes are reached, and how many have to agree on who is the primary.
+    pub(crate) fn quorum(&self) -> (usize, usize) {
+        let table = self.table();
+        let nodes = table.view_nodes();
+        let reached = nodes.iter().filter(|node| self.is_reached(**node)).count();
+        (reached, nodes.len() / 2 + 1)
+    }
+
+    /// Looks at who holds what, as clients are told.
+    fn look<T>(&self, table: &Table, at: impl FnOnce(&Known<'_>) -> T) -> T {
+        let reached = lock(&self.reached).clone();
+        at(&Known {
+            table,
+            cluster: &self.cluster,
+            me: self.me.node,
+            heard: &|group| self.data.cached_view(group),
+            is_reached: &|node| reached.contains(&node),
+        })
+    }
+
+    /// The view of a group, as new as this node knows it.
+    pub(crate) fn view(&self, group: GroupId) -> Option<View> {
+        self.look(&self.table(), |known| known.view(group))
+    }
+
+    /// Who holds a database. `is_cluster`: for clients of Redis Cluster.
+    pub(crate) fn topology(&self, database: &str, is_cluster: bool) -> Topology {
+        self.look(&self.table(), |known| known.topology(database, is_cluster))
     }
 
     /// What is set for the whole cluster, as far as this node knows it.

@@ -43,6 +43,7 @@ mod records;
 mod server;
 mod status;
 mod text;
+mod topology;
 
 pub use config::Config;
 pub use disk_room::DiskRoom;

@@ -596,14 +596,17 @@ impl ThreadStatus {
         self.runs_scripts.load(Ordering::Relaxed)
     }
 
-    /// Its coordinators know these views.
-    pub(crate) fn learn<'a>(&self, views: impl Iterator<Item = (GroupId, &'a View)>) {
+    /// Its coordinators know these views. Returns whether one of them is news.
+    pub(crate) fn learn<'a>(&self, views: impl Iterator<Item = (GroupId, &'a View)>) -> bool {
         let mut known = lock(&self.views);
+        let mut is_news = false;
         for (group, view) in views {
             if known.get(&group).is_none_or(|known| known != view) {
                 known.insert(group, view.clone());
+                is_news = true;
             }
         }
+        is_news
     }
 
     /// How many groups it has, and the bytes that their snapshots have, for the others.

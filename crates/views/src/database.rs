@@ -21,7 +21,8 @@ pub const NUMBERS_MAX: u8 = 16;
 const RAFT_COPIES_MAX: u32 = 5;
 /// The longest name of a database, in bytes.
 const NAME_BYTES_MAX: usize = 64;
-const MAIN_NAME: &str = "main";
+/// The name of the database that is there from the beginning.
+pub const MAIN_NAME: &str = "main";
 
 /// How a database is replicated. That is settled when it is created.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -41,6 +41,7 @@ mod command;
 mod database;
 mod decide;
 mod dropped;
+mod endpoint;
 mod events;
 mod evidence;
 mod flapping;
@@ -60,7 +61,8 @@ mod view_nodes;
 
 pub use clocks::{ClockError, ClockReading};
 pub use command::{Command, Reason, Rejection};
-pub use database::{Database, Kind, MAIN, NUMBER_MAX, NUMBERS_MAX, NoDatabase, NoKind};
+pub use database::{Database, Kind, MAIN, MAIN_NAME, NUMBER_MAX, NUMBERS_MAX, NoDatabase, NoKind};
+pub use endpoint::{Addresses, Endpoint, NoEndpoint};
 pub use events::{Event, Evidence, Proposal};
 pub use genesis::{Founding, Genesis, Hello, Membership, Standing as GenesisStanding};
 pub use lives::{Refusal, Start};
@@ -70,7 +72,7 @@ pub use options::{OptionChanges, Options};
 pub use ping::{GroupReport, Moment, Ping, ReplicaRole};
 pub use roster::Roster;
 pub use settings::Settings;
-pub use table::{Addresses, CorruptTable, Group, Registration, Table};
+pub use table::{CorruptTable, Group, Registration, Table};
 pub use users::{USER_NAME_BYTES_MAX, USER_RULES_BYTES_MAX, USERS_BYTES_MAX, UserChanges, Users};
 
 #[cfg(test)]

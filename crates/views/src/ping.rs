@@ -6,7 +6,7 @@ use onecopy_core::{BootNumber, GroupId, Incarnation, Index, Level, NodeId, ViewN
 use serde::{Deserialize, Serialize};
 
 use crate::clocks::ClockReading;
-use crate::table::Addresses;
+use crate::endpoint::Addresses;
 
 /// What a replica is in its view, as it reports itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

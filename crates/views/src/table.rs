@@ -11,23 +11,13 @@ use crate::clocks::ClockError;
 use crate::command::{Command, Rejection};
 use crate::database::{Database, Kind, MAIN};
 use crate::dropped::Dropped;
+use crate::endpoint::Addresses;
 use crate::events::{self, Event, Proposal};
 use crate::levels::TableLevels;
 use crate::options::Options;
 use crate::roster::Roster;
 use crate::settings::Settings;
 use crate::users::Users;
-
-/// Where a node can be reached.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Addresses {
-    /// Redis clients.
-    pub redis: String,
-    /// Metrics and health.
-    pub http: String,
-    /// Other nodes.
-    pub peer: String,
-}
 
 /// What the table knows of a node.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

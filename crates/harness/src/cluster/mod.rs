@@ -37,6 +37,10 @@ pub struct Options {
     pub clocks: BTreeMap<u32, i64>,
     /// The highest levels that the programs of nodes know, if they are builds with the feature `test-level`.
     pub test_levels: BTreeMap<u32, u32>,
+    /// More places for Redis clients, each on a port of its own: `carts`, `main:cluster`.
+    pub listeners: Vec<&'static str>,
+    /// Whether the nodes speak Sentinel's protocol.
+    pub sentinel: bool,
     /// Further settings, as flags of `onecopy server`: `("limits-clients", "100")`.
     pub settings: Vec<(&'static str, String)>,
 }
@@ -55,6 +59,8 @@ impl Default for Options {
             stallable: false,
             clocks: BTreeMap::new(),
             test_levels: BTreeMap::new(),
+            listeners: Vec::new(),
+            sentinel: false,
             settings: Vec::new(),
         }
     }
@@ -81,6 +87,9 @@ struct Node {
     redis: SocketAddr,
     http: SocketAddr,
     peer: SocketAddr,
+    sentinel: SocketAddr,
+    /// Where else it takes Redis clients.
+    listeners: Vec<SocketAddr>,
     /// Where the settings of the others look for it.
     known_at: SocketAddr,
     child: Option<Child>,
@@ -91,7 +100,8 @@ impl Node {
     fn new() -> Self {
         let address = || SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
         let peer = address();
-        Self { redis: address(), http: address(), peer, known_at: peer, child: None }
+        let (redis, http, sentinel) = (address(), address(), address());
+        Self { redis, http, peer, sentinel, listeners: Vec::new(), known_at: peer, child: None }
     }
 }
 
@@ -107,7 +117,11 @@ impl Cluster {
     /// Chooses ports and directories, but starts nothing.
     pub fn prepare(options: Options) -> Self {
         let last = options.nodes + if options.separate { options.view_nodes } else { 0 };
-        let nodes: BTreeMap<u32, Node> = (1..=last).map(|id| (id, Node::new())).collect();
+        let mut nodes: BTreeMap<u32, Node> = (1..=last).map(|id| (id, Node::new())).collect();
+        for node in nodes.values_mut() {
+            let ports = options.listeners.iter().map(|_| (Ipv4Addr::LOCALHOST, free_port()).into());
+            node.listeners = ports.collect();
+        }
         let mut proxies = BTreeMap::new();
         if options.proxied {
             for from in nodes.keys() {
@@ -176,6 +190,16 @@ impl Cluster {
     /// Where a node takes Redis clients.
     pub fn redis_address(&self, id: u32) -> SocketAddr {
         self.node(id).redis
+    }
+
+    /// Where a node takes the clients of one of the further listeners, by its place among the options.
+    pub fn listener_address(&self, id: u32, listener: usize) -> SocketAddr {
+        self.node(id).listeners[listener]
+    }
+
+    /// Where a node speaks Sentinel's protocol.
+    pub fn sentinel_address(&self, id: u32) -> SocketAddr {
+        self.node(id).sentinel
     }
 
     /// Where a node answers HTTP.

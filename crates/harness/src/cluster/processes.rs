@@ -97,6 +97,14 @@ impl Cluster {
         if !self.options.databases.is_empty() {
             command.args(["--databases", &self.options.databases.join(",")]);
         }
+        if self.options.sentinel {
+            command.args(["--sentinel", &node.sentinel.to_string()]);
+        }
+        if !node.listeners.is_empty() {
+            let listeners = self.options.listeners.iter().zip(&node.listeners);
+            let texts: Vec<String> = listeners.map(|(what, address)| format!("{what}@{address}")).collect();
+            command.args(["--listeners", &texts.join(",")]);
+        }
         for (flag, value) in &self.options.settings {
             command.arg(format!("--{flag}")).arg(value);
         }

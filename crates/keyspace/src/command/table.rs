@@ -7,8 +7,8 @@
 
 use super::{Command, Kind, Run, Spec};
 use crate::commands::{
-    bitfield, bitop, bits, blocking, channels, counters, databases, debug, dump, expiry, functions, geo,
-    geo_search, hashes, hyperloglog, keys, lcs, lists, object, once, random, scan, scripting, set,
+    bitfield, bitop, bits, blocking, channels, cluster, counters, databases, debug, dump, expiry, functions,
+    geo, geo_search, hashes, hyperloglog, keys, lcs, lists, object, once, random, scan, scripting, set,
     set_algebra, sets, sort, stream_claim, stream_groups, stream_info, stream_pending, stream_range,
     stream_read, streams, strings, watching, zset_algebra, zset_range, zsets,
 };
@@ -73,6 +73,8 @@ pub(super) static TABLE: &[Command] = table! {
         "O(log(N))" "Pop the member with the highest score; wait until there is one";
     "bzpopmin" -3, Write - fast, 1 -2 1 0, "sorted-set" "5.0.0" => Write blocking::bzpopmin;
         "O(log(N))" "Pop the member with the lowest score; wait until there is one";
+    "cluster" -2, Read - -, 0 0 0 0, "cluster" "3.0.0" => Read cluster::cluster;
+        "O(N)" "Count and list the keys of a slot";
     "copy" -3, Write grows -, 1 2 1 0, "generic" "6.2.0" => Write keys::copy;
         "O(N)" "Copy a key";
     "dbsize" 1, Read - fast, 0 0 0 0, "server" "1.0.0" => Read databases::dbsize;

@@ -8,6 +8,7 @@ pub(crate) mod bitop;
 pub(crate) mod bits;
 pub(crate) mod blocking;
 pub(crate) mod channels;
+pub(crate) mod cluster;
 pub(crate) mod counters;
 pub(crate) mod databases;
 pub(crate) mod debug;

@@ -85,6 +85,8 @@ static TABLE: &[Row] = table! {
         "waits for what somebody else puts there, and no replica can say who is first";
     "bzpopmin" Refused
         "waits for what somebody else puts there, and no replica can say who is first";
+    "cluster" Refused
+        "keys are not kept by slots here";
     "copy" Local
         "puts what this replica shows under another name; concurrent writes to the old name stay there" => keys::copy;
     "dbsize" Reads => keys::dbsize;

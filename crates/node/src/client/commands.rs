@@ -37,6 +37,7 @@ pub(in crate::client) use config::set_parameters;
 pub(in crate::client) use database::change_databases;
 pub(in crate::client) use debug::sleep_time;
 pub(super) use hello::default_user;
+pub(super) use help::{CLUSTER as CLUSTER_HELP, SENTINEL as SENTINEL_HELP, reply as help_reply};
 pub(super) use table::{check_subcommand, check_subcommand_of, lookup};
 
 const NO_AUTH: &str = "NOAUTH Authentication required.";
@@ -171,14 +172,20 @@ fn try_answer(
         },
         "slowlog" => slow_log::slow_log(clients, &args[1..], reply)?,
         "info" => {
-            let text = info::info(clients, session.selected.group, &args[1..], &[]);
+            let text = info::info(clients, session, &args[1..], &[]);
             reply.verbatim(text.as_bytes());
         }
-        "role" => info::role(clients, session.selected.group, reply),
+        "role" => info::role(clients, session, reply),
         "wait" => waiting::wait(clients, session.selected.group, &args[1..], reply)?,
         "waitaof" => waiting::waitaof(clients, session.selected.group, &args[1..], reply)?,
-        // Every node takes reads and writes.
-        "readonly" | "readwrite" => reply.ok(),
+        // Every node takes reads and writes, unless it sends clients to the primary.
+        "readonly" | "readwrite" => {
+            session.reads_only = spec.name == "readonly";
+            reply.ok();
+        }
+        "asking" if session.front.is_cluster() => reply.ok(),
+        "asking" => return Err(super::cluster::DISABLED.to_owned()),
+        "cluster" => super::cluster::cluster(clients, session, &args[1..], reply)?,
         // What is acknowledged is on every member, in its log; snapshots are taken as they are needed.
         "save" => reply.ok(),
         "bgsave" => match &args[1..] {
@@ -188,9 +195,6 @@ fn try_answer(
         },
         "bgrewriteaof" => reply.simple("Background append only file rewriting started"),
         "lastsave" => reply.integer(i64::try_from(time_of_day().as_secs()).unwrap_or(i64::MAX)),
-        "cluster" | "asking" => {
-            return Err("ERR This instance has cluster support disabled".to_owned());
-        }
         other => return Err(format!("ERR '{other}' cannot be answered here")),
     }
     Ok(())
@@ -210,7 +214,7 @@ fn select(
     index: &[u8],
     reply: &mut Writer<'_>,
 ) -> Result<(), String> {
-    let databases = Databases::known_to(&clients.knowledge);
+    let databases = Databases::behind(&session.front, &clients.knowledge);
     let selected = Selected::find(index, &databases)?;
     if session.tracking.is_some() && databases.table.kind(selected.group) == Replication::Optimistic {
         return Err(OPTIMISTIC.to_owned());

@@ -2,6 +2,7 @@
 
 mod blocking;
 mod busy;
+mod cluster;
 mod exchange;
 mod gates;
 mod later;
@@ -9,6 +10,7 @@ mod mail;
 mod migrate;
 mod notifications;
 mod segment;
+mod sentinel;
 mod subscriptions;
 mod tracking;
 mod transactions;
@@ -22,24 +24,27 @@ use std::time::Duration;
 use bytes::BytesMut;
 use onecopy_keyspace::command::{self, Spec};
 use onecopy_resp::{Limits, Parser, ProtocolError, Request, Version, Writer};
-use onecopy_views::MAIN;
+use onecopy_views::{MAIN, Table};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tracing::warn;
 
 use super::budget::Share;
-use super::databases::Selected;
+use super::databases::{Databases, Selected};
 use super::ending::Ending;
+use super::front::Front;
 use super::mailbox::Letterbox;
 use super::output::Output;
 use super::queue::Queue;
+use super::sentinel::Listening;
 use super::session::{Hearing, Peer, Session};
 use super::subscriptions::Subscriptions;
 use super::watched::Watched;
 use super::{Clients, accounting, commands};
 use crate::status::ClientCounters;
 use blocking::Waiting;
+use cluster::Slots;
 use segment::Segment;
 use subscriptions::{is_about_channels, is_about_subscriptions};
 
@@ -78,17 +83,23 @@ pub(crate) fn admit(stream: &TcpStream, address: SocketAddr, thread: usize, clie
 }
 
 /// Serves a client that was [admitted](admit) to this thread until it leaves.
-pub(crate) fn spawn(stream: std::net::TcpStream, address: SocketAddr, id: u64, clients: Rc<Clients>) {
+pub(crate) fn spawn(
+    stream: std::net::TcpStream,
+    call: (SocketAddr, Arc<Front>),
+    id: u64,
+    clients: Rc<Clients>,
+) {
     tokio::task::spawn_local(async move {
         let counter = &clients.knowledge.data.thread(clients.thread).clients;
         ClientCounters::add(counter, 1);
         if let Ok(stream) = TcpStream::from_std(stream) {
             // Why a client left is nobody's business; what it did wrong it has been told.
-            let mut connection = Connection::new(stream, address, id, &clients);
+            let mut connection = Connection::new(stream, call, id, &clients);
             let _ = connection.run().await;
             connection.leave_subscriptions();
             connection.end_monitoring();
             connection.end_tracking();
+            connection.end_events();
             connection.letterbox.close();
         }
         counter.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
@@ -113,6 +124,10 @@ struct Connection<'a> {
     waiting: Option<Waiting>,
     /// What it listens to.
     subscriptions: Option<Box<Subscriptions>>,
+    /// Of a client of Sentinel: of which events it hears.
+    listening: Option<Box<Listening>>,
+    /// Of a client of Redis Cluster: where the keys of its transaction are.
+    queued_slots: Slots,
     /// Whether others have ended it.
     ending: Arc<Ending>,
     /// Which of what is set for the whole cluster it has seen.
@@ -124,7 +139,12 @@ struct Connection<'a> {
 }
 
 impl<'a> Connection<'a> {
-    fn new(stream: TcpStream, address: SocketAddr, id: u64, clients: &'a Rc<Clients>) -> Self {
+    fn new(
+        stream: TcpStream,
+        (address, front): (SocketAddr, Arc<Front>),
+        id: u64,
+        clients: &'a Rc<Clients>,
+    ) -> Self {
         // Replies are written whole: waiting for more would only delay them.
         let _ = stream.set_nodelay(true);
         let (who, authenticated) = commands::default_user(clients);
@@ -132,7 +152,9 @@ impl<'a> Connection<'a> {
             no_touch: false,
             id,
             address: address.ip(),
-            selected: Selected::default(),
+            selected: Selected::MAIN,
+            front,
+            reads_only: false,
             version: Version::Two,
             authenticated,
             has_said_who: false,
@@ -162,6 +184,8 @@ impl<'a> Connection<'a> {
             watched: None,
             waiting: None,
             subscriptions: None,
+            listening: None,
+            queued_slots: Slots::default(),
             ending,
             policy_number: clients.policy().number,
             knows_policy: clients.policy().is_known,
@@ -171,6 +195,10 @@ impl<'a> Connection<'a> {
     }
 
     async fn run(&mut self) -> std::io::Result<()> {
+        if let Err(error) = self.find_database().await {
+            self.output.writer(self.session.version).error(error);
+            return self.part().await;
+        }
         let mut parser = Parser::new(self.limits());
         let mut input = BytesMut::new();
         let patience_ends = Instant::now() + AUTHENTICATE_WITHIN;
@@ -214,6 +242,17 @@ impl<'a> Connection<'a> {
                 tokio::task::yield_now().await;
             }
         }
+    }
+
+    /// Selects what the client finds where it called. A node that was just started may have to hear of it.
+    async fn find_database(&mut self) -> Result<(), &'static str> {
+        let (front, knowledge) = (&self.session.front, &self.clients.knowledge);
+        if front.shows_one_database() {
+            let is_there = |table: &Table| table.databases().any(|(_, known)| known.name == front.database);
+            knowledge.table_shows(is_there).await;
+        }
+        self.session.selected = Selected::first(&Databases::behind(front, knowledge))?;
+        Ok(())
     }
 
     /// What the client may ask for now.
@@ -303,6 +342,17 @@ impl<'a> Connection<'a> {
         if self.clients.monitors.watch() && self.session.authenticated {
             self.clients.monitors.show((self.session.selected.number, self.peer), request.iter());
         }
+        if self.session.front.is_sentinel() {
+            return self.take_from_sentinel(name, request).await;
+        }
+        if let Some(error) = self.is_misplaced(name, request) {
+            self.submit().await?;
+            match self.queue.is_some() {
+                true => self.refuse_queue(&error),
+                false => self.complain(&error),
+            }
+            return Ok(());
+        }
         if self.queue.is_some() {
             return self.take_inside(name, request).await;
         }
@@ -310,7 +360,7 @@ impl<'a> Connection<'a> {
             self.submit().await?;
             return self.fail(&refusal);
         }
-        match command::lookup(name).filter(|spec| is_for_data(spec, request)) {
+        match command::lookup(name).filter(|spec| is_for_data(spec, request, &self.session.front)) {
             Some(spec) if self.session.authenticated && spec.check_arity(request.len()).is_ok() => {
                 match spec.name {
                     "move" | "copy" | "swapdb" => self.add_localised(spec, request).await,
@@ -422,9 +472,11 @@ impl<'a> Connection<'a> {
     }
 }
 
-/// Whether a command that the state machine has is for it: `MEMORY` is in part.
-fn is_for_data(spec: &Spec, request: &Request<'_>) -> bool {
+/// Whether a command that the state machine has is for it: some are in part.
+fn is_for_data(spec: &Spec, request: &Request<'_>, front: &Front) -> bool {
     let words: &[&str] = match spec.name {
+        "cluster" if front.is_cluster() => &["countkeysinslot", "getkeysinslot"],
+        "cluster" => &[],
         "memory" => &["usage"],
         "debug" => &["digest", "digest-value", "reload", "loadaof"],
         _ => return true,

@@ -8,6 +8,7 @@ use onecopy_resp::Request;
 use onecopy_views::{Database, MAIN, Table};
 
 use super::commands::parse;
+use super::front::Front;
 use crate::knowledge::Knowledge;
 
 pub(super) const OUT_OF_RANGE: &str = "ERR DB index is out of range";
@@ -21,17 +22,40 @@ pub(crate) struct Databases {
     pub(crate) table: Arc<Table>,
     /// The table is not from before the start of this node.
     is_current: bool,
+    /// The name of the only one that is seen, if one is. Its numbers count from 0.
+    only: Option<String>,
 }
 
 impl Databases {
-    pub(crate) fn known_to(knowledge: &Knowledge) -> Self {
+    /// Those that clients see who called there.
+    pub(crate) fn behind(front: &Front, knowledge: &Knowledge) -> Self {
         let table = knowledge.table();
-        Self { is_current: knowledge.is_known_in(&table), table }
+        let only = front.shows_one_database().then(|| front.database.clone());
+        Self { is_current: knowledge.is_known_in(&table), table, only }
+    }
+
+    /// Whether there are several.
+    pub(crate) fn shows_several(&self) -> bool {
+        self.only.is_none() && self.table.databases().count() > 1
+    }
+
+    /// The number by which clients call a database of a group; `None` if they do not see it.
+    pub(crate) fn number(&self, group: GroupId, local: u8) -> Option<u16> {
+        let database = self.table.database(group)?;
+        match &self.only {
+            None => Some(database.global(local)),
+            Some(name) => (database.name == *name).then(|| local.into()),
+        }
     }
 
     /// Which group holds the database with this number, and as what.
     fn locate(&self, number: u16) -> Result<(GroupId, u8), &'static str> {
-        self.table.locate(number).ok_or(if self.is_current { OUT_OF_RANGE } else { LOADING })
+        let missing = if self.is_current { OUT_OF_RANGE } else { LOADING };
+        let Some(name) = &self.only else { return self.table.locate(number).ok_or(missing) };
+        let mut databases = self.table.databases();
+        let (group, database) = databases.find(|(_, known)| known.name == *name).ok_or(missing)?;
+        let local = u8::try_from(number).ok().filter(|local| *local < database.count);
+        local.map(|local| (group, local)).ok_or(OUT_OF_RANGE)
     }
 }
 
@@ -46,14 +70,19 @@ pub(crate) struct Selected {
     pub(crate) local: u8,
 }
 
-impl Default for Selected {
-    /// What a client has selected that has selected nothing.
-    fn default() -> Self {
-        Self { number: 0, group: MAIN, local: 0 }
-    }
-}
-
 impl Selected {
+    /// The first number of `main`.
+    pub(crate) const MAIN: Self = Self { number: 0, group: MAIN, local: 0 };
+
+    /// What a client has selected that has selected nothing.
+    ///
+    /// # Errors
+    /// It sees one database alone, which is not there, or not known yet.
+    pub(crate) fn first(databases: &Databases) -> Result<Self, &'static str> {
+        let (group, local) = databases.locate(0)?;
+        Ok(Self { number: 0, group, local })
+    }
+
     /// The database with this number.
     ///
     /// # Errors
@@ -90,10 +119,11 @@ pub(crate) fn localised(
         let Some(number) = request.get(place).and_then(parse::<u16>) else { continue };
         match databases.locate(number)? {
             (MAIN, _) if selected.group == MAIN => {}
-            (group, local) if group == selected.group => {
+            (group, local) if group == selected.group && u16::from(local) != number => {
                 let args = args.get_or_insert_with(|| request.iter().map(<[u8]>::to_vec).collect());
                 args[place] = local.to_string().into_bytes();
             }
+            (group, _) if group == selected.group => {}
             (other, _) => return Err(spans(name, number, selected, other, &databases.table)),
         }
     }
@@ -138,7 +168,7 @@ mod tests {
         let stock = Command::CreateDatabase { group: STOCK, database, copies, members, primary, boot };
         let mut table = Table::default();
         [main, stock].iter().for_each(|command| table.apply(command, Rules::default()).expect("it fits"));
-        Databases { table: Arc::new(table), is_current: true }
+        Databases { table: Arc::new(table), is_current: true, only: None }
     }
 
     /// What becomes of a command of a client that has selected this number.
@@ -163,6 +193,16 @@ mod tests {
         let after_start = Databases { is_current: false, ..databases() };
         assert!(Selected::find(b"15", &after_start).is_ok());
         assert_eq!(Selected::find(b"16", &after_start), Err(LOADING));
+        let only = Databases { only: Some("stock".to_owned()), ..databases() };
+        assert_eq!(Selected::find(b"3", &only), Ok(Selected { number: 3, group: STOCK, local: 3 }));
+        assert_eq!(Selected::first(&only), Ok(Selected { number: 0, group: STOCK, local: 0 }));
+        assert_eq!(Selected::first(&databases()), Ok(Selected::MAIN));
+        let missing = Databases { only: Some("carts".to_owned()), ..databases() };
+        assert_eq!(Selected::first(&missing), Err(OUT_OF_RANGE));
+        assert_eq!(Selected::find(b"4", &only), Err(OUT_OF_RANGE));
+        assert_eq!((only.shows_several(), databases().shows_several()), (false, true));
+        assert_eq!([only.number(STOCK, 2), only.number(MAIN, 2)], [Some(2), None]);
+        assert_eq!(databases().number(STOCK, 2), Some(19));
         assert!(find("x").is_err_and(|error| error.contains("integer")));
     }
 

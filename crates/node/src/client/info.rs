@@ -5,18 +5,21 @@ mod statistics;
 use std::fmt::Write as _;
 use std::sync::atomic::Ordering;
 
-use onecopy_core::{GroupId, NodeId};
+use onecopy_core::GroupId;
 use onecopy_resp::Writer;
 use onecopy_views::MAIN;
 
 use super::Clients;
+use super::databases::Databases;
+use super::role::{self, Role};
+use super::session::Session;
 use crate::records::time_of_day;
 use crate::status::{KeyCounts, ReplicaStatus};
 
 /// The version of Redis whose commands and replies are followed. Clients choose their commands by it.
 pub(crate) const REDIS_VERSION: &str = "7.2.0";
 
-type Section = (&'static str, fn(&Clients, GroupId, &mut String) -> std::fmt::Result);
+type Section = (&'static str, fn(&Clients, &Session, &mut String) -> std::fmt::Result);
 
 const SECTIONS: [Section; 13] = [
     ("server", server),
@@ -30,7 +33,7 @@ const SECTIONS: [Section; 13] = [
     ("commandstats", statistics::commands),
     ("errorstats", statistics::errors),
     ("latencystats", statistics::latency),
-    ("cluster", |_, _, text| text.write_str("cluster_enabled:0\r\n")),
+    ("cluster", cluster),
     ("keyspace", keyspace),
 ];
 /// What is shown only to those who ask for it, or for `all`.
@@ -45,11 +48,11 @@ pub(crate) fn tells_of(name: &str, sections: &[&[u8]]) -> bool {
     is_default || asks("all") || asks("everything") || asks(name)
 }
 
-/// `INFO [section …]`, to a client that has selected a database of this group. `elsewhere` has how many keys
-/// there are by the numbers of databases of which this node has no copy.
+/// `INFO [section …]`. `elsewhere` has how many keys there are by the numbers of databases of which this node
+/// has no copy.
 pub(crate) fn info(
     clients: &Clients,
-    group: GroupId,
+    session: &Session,
     sections: &[&[u8]],
     elsewhere: &[(u16, u64)],
 ) -> String {
@@ -58,7 +61,7 @@ pub(crate) fn info(
         let separator = if text.is_empty() { "" } else { "\r\n" };
         let title = if name == "cpu" { "CPU".to_owned() } else { capitalised(name) };
         text.push_str(&format!("{separator}# {title}\r\n"));
-        write(clients, group, &mut text).expect("a string takes everything");
+        write(clients, session, &mut text).expect("a string takes everything");
         for (number, keys) in elsewhere.iter().filter(|_| name == "keyspace") {
             text.push_str(&format!("db{number}:keys={keys},expires=0,avg_ttl=0\r\n"));
         }
@@ -77,38 +80,38 @@ fn capitalised(name: &str) -> String {
     title
 }
 
-/// `ROLE`. Every node takes reads and writes, so to a client every node is a master; the copies beside the
-/// primary's are its replicas.
-pub(crate) fn role(clients: &Clients, group: GroupId, reply: &mut Writer<'_>) {
-    let committed = offset(clients, group);
-    let backups = backup_addresses(clients, group);
-    reply.array(3);
-    reply.bulk(b"master");
-    reply.integer(i64::try_from(committed).unwrap_or(i64::MAX));
-    reply.array(backups.len());
-    for (host, port) in backups {
-        reply.array(3);
-        reply.bulk(host.as_bytes());
-        reply.bulk(port.as_bytes());
-        reply.bulk(committed.to_string().as_bytes());
+/// `ROLE`
+pub(crate) fn role(clients: &Clients, session: &Session, reply: &mut Writer<'_>) {
+    let offset = offset(clients, session.selected.group);
+    let committed = i64::try_from(offset).unwrap_or(i64::MAX);
+    match role::role(clients, session) {
+        Role::Master(backups) => {
+            reply.array(3);
+            reply.bulk(b"master");
+            reply.integer(committed);
+            reply.array(backups.len());
+            for (host, port) in backups {
+                reply.array(3);
+                reply.bulk(host.as_bytes());
+                reply.bulk(port.to_string().as_bytes());
+                reply.bulk(offset.to_string().as_bytes());
+            }
+        }
+        Role::Slave(host, port) => {
+            reply.array(5);
+            reply.bulk(b"slave");
+            reply.bulk(host.as_bytes());
+            reply.integer(port.into());
+            reply.bulk(b"connected");
+            reply.integer(committed);
+        }
     }
 }
 
 /// How many copies of a group there are beside the primary's: what `WAIT` answers, and `ROLE` and `INFO` too.
 pub(crate) fn backups(clients: &Clients, group: GroupId) -> i64 {
-    i64::try_from(backup_addresses(clients, group).len()).unwrap_or(i64::MAX)
-}
-
-/// Where clients reach the nodes of the copies beside the primary's.
-fn backup_addresses(clients: &Clients, group: GroupId) -> Vec<(String, String)> {
-    let Some(view) = clients.knowledge.data.cached_view(group) else { return Vec::new() };
-    let table = clients.knowledge.table();
-    let address = |node: NodeId| {
-        let known = table.nodes().get(&node).map(|known| known.addresses.redis.as_str()).unwrap_or_default();
-        let (host, port) = known.rsplit_once(':').unwrap_or((known, "0"));
-        (host.to_owned(), port.to_owned())
-    };
-    view.backups().map(|member| address(member.node)).collect()
+    let count = clients.knowledge.view(group).map_or(0, |view| view.backups().count());
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 /// How far a group is: what every member has.
@@ -120,22 +123,23 @@ fn replica(clients: &Clients, group: GroupId) -> Option<ReplicaStatus> {
     clients.knowledge.data.replica(group)
 }
 
-fn server(clients: &Clients, _: GroupId, text: &mut String) -> std::fmt::Result {
+fn server(clients: &Clients, session: &Session, text: &mut String) -> std::fmt::Result {
     let uptime = clients.knowledge.uptime_seconds();
     let executable = std::env::current_exe().unwrap_or_default();
     write!(
         text,
         "redis_version:{REDIS_VERSION}\r\nredis_git_sha1:00000000\r\nredis_git_dirty:0\r\nredis_build_id:0\r\n\
-         onecopy_version:{}\r\nredis_mode:standalone\r\nos:{} {}\r\narch_bits:64\r\nmultiplexing_api:epoll\r\n\
+         onecopy_version:{}\r\nredis_mode:{}\r\nos:{} {}\r\narch_bits:64\r\nmultiplexing_api:epoll\r\n\
          process_id:{}\r\nprocess_supervised:no\r\nrun_id:{:040x}\r\ntcp_port:{}\r\nserver_time_usec:{}\r\n\
          uptime_in_seconds:{uptime}\r\nuptime_in_days:{}\r\nhz:10\r\nconfigured_hz:10\r\nlru_clock:0\r\n\
          executable:{}\r\nconfig_file:\r\nio_threads_active:0\r\nonecopy_node:{}\r\nonecopy_cluster:{}\r\n",
         env!("CARGO_PKG_VERSION"),
+        session.front.mode(),
         std::env::consts::OS,
         std::env::consts::ARCH,
         std::process::id(),
         clients.knowledge.incarnation().0,
-        clients.config.redis.port(),
+        session.front.address.port(),
         time_of_day().as_micros(),
         uptime / 86_400,
         executable.display(),
@@ -144,7 +148,7 @@ fn server(clients: &Clients, _: GroupId, text: &mut String) -> std::fmt::Result 
     )
 }
 
-fn clients_section(clients: &Clients, _: GroupId, text: &mut String) -> std::fmt::Result {
+fn clients_section(clients: &Clients, _: &Session, text: &mut String) -> std::fmt::Result {
     write!(
         text,
         "connected_clients:{}\r\ncluster_connections:0\r\nmaxclients:{}\r\nclient_recent_max_input_buffer:0\r\n\
@@ -202,8 +206,8 @@ fn human(bytes: u64) -> String {
     }
 }
 
-fn memory(clients: &Clients, group: GroupId, text: &mut String) -> std::fmt::Result {
-    let replica = replica(clients, group).unwrap_or_default();
+fn memory(clients: &Clients, session: &Session, text: &mut String) -> std::fmt::Result {
+    let replica = replica(clients, session.selected.group).unwrap_or_default();
     let (data, log, resident, installed) = (data_bytes(clients), log_bytes(clients), resident(), installed());
     let (used, maximum) = (data + log, clients.policy().parameters.maxmemory);
     let ratio = if used == 0 { 0.0 } else { resident as f64 / used as f64 };
@@ -242,7 +246,7 @@ fn percent(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 * 100.0 / whole as f64 }
 }
 
-fn persistence(clients: &Clients, _: GroupId, text: &mut String) -> std::fmt::Result {
+fn persistence(clients: &Clients, _: &Session, text: &mut String) -> std::fmt::Result {
     let stats = clients.knowledge.journal.stats();
     let failure = clients.knowledge.journal.failure();
     let status = if failure.is_none() { "ok" } else { "err" };
@@ -263,7 +267,7 @@ fn persistence(clients: &Clients, _: GroupId, text: &mut String) -> std::fmt::Re
     )
 }
 
-fn stats(clients: &Clients, _: GroupId, text: &mut String) -> std::fmt::Result {
+fn stats(clients: &Clients, _: &Session, text: &mut String) -> std::fmt::Result {
     let counters = &clients.knowledge.data.clients;
     let KeyCounts { hits, misses, expired, evicted } = clients.knowledge.records.counts(key_counts(clients));
     // Those that this node's clients listen to: what all nodes' clients do is known to `PUBSUB`.
@@ -292,10 +296,28 @@ fn stats(clients: &Clients, _: GroupId, text: &mut String) -> std::fmt::Result {
     )
 }
 
-fn replication(clients: &Clients, group: GroupId, text: &mut String) -> std::fmt::Result {
-    // To a client every node is a master; what it is to the others stands in the fields of our own.
-    let (backups, offset) = (backup_addresses(clients, group), offset(clients, group));
-    write!(text, "role:master\r\nconnected_slaves:{}\r\n", backups.len())?;
+fn replication(clients: &Clients, session: &Session, text: &mut String) -> std::fmt::Result {
+    let group = session.selected.group;
+    let offset = offset(clients, group);
+    // What the node is to the others stands in the fields of our own.
+    let backups = match role::role(clients, session) {
+        Role::Master(backups) => {
+            text.write_str("role:master\r\n")?;
+            backups
+        }
+        Role::Slave(host, port) => {
+            let reads_only = u8::from(session.front.is_cluster() && clients.config.redirect);
+            write!(
+                text,
+                "role:slave\r\nmaster_host:{host}\r\nmaster_port:{port}\r\nmaster_link_status:up\r\n\
+                 master_last_io_seconds_ago:0\r\nmaster_sync_in_progress:0\r\nslave_read_repl_offset:{offset}\r\n\
+                 slave_repl_offset:{offset}\r\nslave_priority:100\r\nslave_read_only:{reads_only}\r\n\
+                 replica_announced:1\r\n"
+            )?;
+            Vec::new()
+        }
+    };
+    write!(text, "connected_slaves:{}\r\n", backups.len())?;
     for (number, (host, port)) in backups.into_iter().enumerate() {
         write!(text, "slave{number}:ip={host},port={port},state=online,offset={offset},lag=0\r\n")?;
     }
@@ -336,7 +358,7 @@ fn replication(clients: &Clients, group: GroupId, text: &mut String) -> std::fmt
     Ok(())
 }
 
-fn cpu(_: &Clients, _: GroupId, text: &mut String) -> std::fmt::Result {
+fn cpu(_: &Clients, _: &Session, text: &mut String) -> std::fmt::Result {
     // User and system time, in hundredths of a second: fields 14 and 15, of which the second may have spaces.
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let fields: Vec<&str> =
@@ -380,13 +402,16 @@ fn replication_of_main(clients: &Clients, text: &mut String) -> std::fmt::Result
     }
 }
 
-fn keyspace(clients: &Clients, _: GroupId, text: &mut String) -> std::fmt::Result {
-    let table = clients.knowledge.table();
+fn cluster(_: &Clients, session: &Session, text: &mut String) -> std::fmt::Result {
+    write!(text, "cluster_enabled:{}\r\n", u8::from(session.front.is_cluster()))
+}
+
+fn keyspace(clients: &Clients, session: &Session, text: &mut String) -> std::fmt::Result {
+    let databases = Databases::behind(&session.front, &clients.knowledge);
     let replicas = clients.knowledge.data.replicas().into_iter();
     for replica in replicas.filter(|replica| HELD.contains(&replica.role.as_str())) {
-        let Some(database) = table.database(GroupId(replica.group)) else { continue };
         for (local, keys, expires) in replica.databases {
-            let number = database.global(local);
+            let Some(number) = databases.number(GroupId(replica.group), local) else { continue };
             write!(text, "db{number}:keys={keys},expires={expires},avg_ttl=0\r\n")?;
         }
     }

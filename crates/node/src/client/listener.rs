@@ -1,6 +1,7 @@
 //! Taking clients' calls.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use onecopy_core::GroupId;
@@ -10,12 +11,13 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tracing::warn;
 
+use super::front::Front;
 use super::{Clients, connection};
 use crate::data::inbox::Event;
 use crate::status::ClientCounters;
 
 /// Serves clients on the current thread's local set until the listener's task is dropped.
-pub(crate) async fn listen(listener: TcpListener, clients: Rc<Clients>) {
+pub(crate) async fn listen(listener: TcpListener, front: Arc<Front>, clients: Rc<Clients>) {
     let mut calls = 0;
     loop {
         let (mut stream, address) = match listener.accept().await {
@@ -41,10 +43,13 @@ pub(crate) async fn listen(listener: TcpListener, clients: Rc<Clients>) {
         let id = connection::admit(&stream, address, thread, &clients);
         match stream.into_std() {
             Ok(stream) if thread == clients.thread => {
-                connection::spawn(stream, address, id, clients.clone());
+                connection::spawn(stream, (address, front.clone()), id, clients.clone());
             }
             // Threads end together.
-            Ok(stream) => drop(clients.mailboxes[thread].send(vec![Event::Called { id, address, stream }])),
+            Ok(stream) => {
+                let called = Event::Called { id, address, front: front.clone(), stream };
+                drop(clients.mailboxes[thread].send(vec![called]));
+            }
             Err(error) => {
                 warn!(%error, "a client is lost");
                 clients.register.remove(thread, id);

@@ -15,6 +15,7 @@ use onecopy_keyspace::tracking::table::Invalidation;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::sentinel::Event;
 use crate::lock::lock;
 use crate::parameters::OutputLimit;
 
@@ -48,6 +49,8 @@ pub(crate) enum Mail {
     Invalid(Invalidation),
     /// Something has changed that another client has cached, which wants this one to be told.
     Redirected(Invalidation),
+    /// Something has happened to a master.
+    Event(Arc<Event>),
     /// The client with this id was to be told what has changed, and is not there any more.
     Undeliverable(u64),
 }
@@ -59,6 +62,7 @@ impl Mail {
         match self {
             Self::Message(_, message) => message.memory(),
             Self::Line(line) => LINE + line.len() as u64,
+            Self::Event(event) => LINE + event.payload.len() as u64,
             Self::Invalid(what) | Self::Redirected(what) => {
                 LINE + what.key.as_ref().map_or(0, |key| key.len() as u64)
             }

@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn reads_alone_need_no_log_and_a_watch_does() {
-        let selected = Selected::default();
+        let selected = Selected::MAIN;
         let kind = |names: &[&str], watched: Option<&Watched>| {
             let mut queue = Queue::new((selected, Version::Two), watched, None);
             for name in names {

@@ -12,6 +12,7 @@ use onecopy_resp::Version;
 
 use super::databases::Selected;
 use super::ending::Ending;
+use super::front::Front;
 use super::mailbox::Letterbox;
 use super::tracking::Tracking;
 
@@ -33,7 +34,11 @@ pub(crate) enum Hearing {
 pub(crate) struct Session {
     pub(crate) id: u64,
     pub(crate) address: IpAddr,
+    /// What it finds where it called.
+    pub(crate) front: Arc<Front>,
     pub(crate) selected: Selected,
+    /// Of a client of Redis Cluster: reads are served here although another node is the primary.
+    pub(crate) reads_only: bool,
     pub(crate) version: Version,
     pub(crate) authenticated: bool,
     /// It has said who it is; if not, it is whoever everybody is.

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use super::Config;
+use super::{Advertise, Config, Mode};
 
 impl Config {
     /// Everything that is wrong with the addresses, each with what to do about it.
     pub(super) fn problems_of_addresses(&self) -> Vec<String> {
         let mut problems = self.problems_of_own_ports();
+        problems.extend(self.problems_of_advertised());
         let mut ids_by_address: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
         for (id, address) in &self.nodes {
             ids_by_address.entry(address).or_default().push(*id);
@@ -26,7 +27,8 @@ impl Config {
             self.nodes.iter().filter(|(id, _)| **id != self.node).filter_map(|(_, address)| socket(address));
         let elsewhere =
             others.clone().find(|address| !address.ip().is_loopback() && !address.ip().is_unspecified());
-        if let (true, Some(elsewhere)) = (self.peer.ip().is_loopback(), elsewhere) {
+        let is_local = self.peer.ip().is_loopback() && self.advertise.peer.is_empty();
+        if let (true, Some(elsewhere)) = (is_local, elsewhere) {
             problems.push(format!(
                 "peer = {}: only nodes on this machine reach a loopback address, and [nodes] names one at {elsewhere}",
                 self.peer
@@ -37,24 +39,75 @@ impl Config {
 
     /// One process cannot listen twice in one place.
     fn problems_of_own_ports(&self) -> Vec<String> {
-        let own = [("redis", self.redis), ("http", self.http), ("peer", self.peer)];
-        let pairs = [(0, 1), (0, 2), (1, 2)];
+        let mut own = vec![("redis", self.redis), ("http", self.http), ("peer", self.peer)];
+        own.extend(self.sentinel.map(|address| ("sentinel", address)));
+        own.extend(self.listeners.iter().map(|listener| ("listeners", listener.address)));
         let clash = |a: SocketAddr, b: SocketAddr| {
             let overlap = a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified();
             overlap && a.port() == b.port() && a.port() != 0
         };
-        let clashes = pairs.into_iter().filter(|(a, b)| clash(own[*a].1, own[*b].1));
+        let pairs = (0..own.len()).flat_map(|a| (a + 1..own.len()).map(move |b| (a, b)));
+        let clashes = pairs.filter(|(a, b)| clash(own[*a].1, own[*b].1));
         let clashes = clashes.map(|(a, b)| {
             format!("{} and {} are both {}: each needs a port of its own", own[a].0, own[b].0, own[a].1)
         });
-        let unset = own.into_iter().filter(|(_, address)| address.port() == 0);
-        clashes.chain(unset.map(|(name, address)| format!("{name} = {address}: choose a port"))).collect()
+        let unset = own.iter().filter(|(_, address)| address.port() == 0);
+        let unset = unset.map(|(name, address)| format!("{name} = {address}: choose a port"));
+        clashes.chain(unset).collect()
+    }
+
+    /// What others are told must lead somewhere.
+    fn problems_of_advertised(&self) -> Vec<String> {
+        let Advertise { redis, peer, sentinel } = &self.advertise;
+        let mut told = vec![
+            ("advertise.redis".to_owned(), redis.as_str()),
+            ("advertise.peer".to_owned(), peer),
+            ("advertise.sentinel".to_owned(), sentinel),
+        ];
+        told.retain(|(_, address)| !address.is_empty());
+        for listener in &self.listeners {
+            told.extend(listener.advertised.as_deref().map(|it| (format!("listeners: {listener}"), it)));
+        }
+        let wrong = told.iter().filter_map(|(name, address)| {
+            unreachable(address).map(|why| format!("{name} = {address:?}: {why}"))
+        });
+        let mut problems: Vec<String> = wrong.collect();
+        if self.sentinel.is_none() && !sentinel.is_empty() {
+            problems.push("advertise.sentinel is set, but sentinel is not: nobody listens there".to_owned());
+        }
+        // Clients are sent to what others say of this node.
+        let sends = |mode: Mode| mode == Mode::Cluster || self.sentinel.is_some();
+        for listener in self.all_listeners() {
+            if sends(listener.mode) && unreachable(&listener.reached_at()).is_some() {
+                problems.push(format!(
+                    "clients are sent to {}, where nobody can connect: say in {} where they reach this node",
+                    listener.reached_at(),
+                    if listener.address == self.redis { "advertise.redis" } else { "listeners, behind a =," }
+                ));
+            }
+        }
+        if let Some(address) = self.sentinel.filter(|_| sentinel.is_empty())
+            && unreachable(&address.to_string()).is_some()
+        {
+            problems.push(format!(
+                "clients are told of {address}, where nobody can connect: say in advertise.sentinel where they reach it"
+            ));
+        }
+        problems
     }
 
     /// The others go to where [nodes] says that this node is: it must be there.
     fn unlike_own(&self, id: u32, address: &str) -> Option<String> {
         if id != self.node {
             return None;
+        }
+        if !self.advertise.peer.is_empty() {
+            return (address != self.advertise.peer).then(|| {
+                format!(
+                    "[nodes] says that this node, {id}, is at {address}, but advertise.peer = {}: it is the same place",
+                    self.advertise.peer
+                )
+            });
         }
         let port = address.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok())?;
         let elsewhere = socket(address)
@@ -151,5 +204,41 @@ mod tests {
             problem(|config| config.http = "0.0.0.0:13".parse().unwrap()).contains("http and peer are both")
         );
         assert!(problem(|config| config.redis.set_port(0)).contains("choose a port"));
+    }
+
+    #[test]
+    fn what_is_advertised_leads_somewhere() {
+        let advertised = |change: fn(&mut Advertise)| problem(|config| change(&mut config.advertise));
+        assert_eq!(advertised(|it| it.redis = "db1.example.com:6379".to_owned()), "");
+        assert_eq!(advertised(|it| it.peer = "10.1.0.1:7379".to_owned()), "");
+        assert!(advertised(|it| it.redis = "db1".to_owned()).contains("advertise.redis = \"db1\""));
+        assert!(advertised(|it| it.peer = "0.0.0.0:1".to_owned()).contains("nobody can connect"));
+        assert!(advertised(|it| it.sentinel = "db1:1".to_owned()).contains("nobody listens there"));
+        let everywhere = |config: &mut Config| {
+            config.redis_mode = Mode::Cluster;
+            config.redis = "0.0.0.0:11".parse().unwrap();
+        };
+        assert!(problem(everywhere).contains("say in advertise.redis"));
+        let told = |config: &mut Config| {
+            everywhere(config);
+            config.advertise.redis = "db1:11".to_owned();
+        };
+        assert_eq!(problem(told), "");
+        let behind_nat = problem(|config| {
+            config.advertise.peer = "10.0.0.1:7".to_owned();
+            config.nodes.insert(1, "10.0.0.2:7".to_owned());
+        });
+        assert!(behind_nat.contains("it is the same place"), "{behind_nat}");
+    }
+
+    #[test]
+    fn more_listeners_have_ports_of_their_own() {
+        let twice = |config: &mut Config| {
+            config.listeners = vec!["carts@127.0.0.1:13".parse().unwrap()];
+        };
+        assert!(problem(twice).contains("peer and listeners are both"));
+        assert!(
+            problem(|config| config.sentinel = Some(config.redis)).contains("redis and sentinel are both")
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! What can be wrong with settings.
 
-use super::{Config, NodeRole, Reads, Timeouts};
+use super::{Config, Listener, NodeRole, Reads, Timeouts};
 
 /// More drift than this is no clock any more.
 const DRIFT_PPM_MAX: u32 = 100_000;
@@ -14,6 +14,8 @@ const TIMEOUT_MS_MAX: u64 = 3_600_000;
 const LOG_BYTES_MIN: usize = 64 * 1024;
 /// More data threads than this no machine keeps busy.
 const THREADS_MAX: u32 = 64;
+/// More places than these nobody needs to call at.
+const LISTENERS_MAX: usize = 32;
 /// More clients than this have no descriptors anywhere.
 const CLIENTS_MAX: usize = 10_000_000;
 /// No machine has more memory; sums of such sizes cannot overflow.
@@ -83,6 +85,23 @@ impl Config {
                 ),
             );
         }
+        must(
+            self.listeners.len() <= LISTENERS_MAX,
+            format!("listeners: a node has at most {LISTENERS_MAX} of them beside redis"),
+        );
+        for (at, listener) in self.listeners.iter().enumerate() {
+            let same =
+                |other: &Listener| (&other.database, other.mode) == (&listener.database, listener.mode);
+            must(
+                !self.listeners[..at].iter().any(same),
+                format!("listeners: {listener} is for the same clients as another one"),
+            );
+            must(is_name(&listener.database, 1..=64), format!("listeners: {listener} names no database"));
+        }
+        must(
+            is_name(&self.sentinel_alias, 0..=64) && !self.sentinel_alias.contains(' '),
+            "sentinel_alias: give main a printable name of at most 64 bytes, without blanks".to_owned(),
+        );
         must(!self.roles.is_empty(), "roles is empty: a node needs at least one".to_owned());
         must(self.copies >= 1, "copies = 0: at least one copy is needed to hold data".to_owned());
         must(self.min_copies >= 1, "min_copies = 0: no write can be taken without a copy".to_owned());

@@ -39,7 +39,7 @@ pub struct SharedSettings {
 impl SharedSettings {
     pub(crate) fn of(config: &Config) -> Self {
         let mut nodes = config.nodes.clone();
-        nodes.entry(config.node).or_insert_with(|| config.peer.to_string());
+        nodes.entry(config.node).or_insert_with(|| config.peer_address());
         Self {
             cluster: config.cluster.clone(),
             view_nodes: config.view_nodes.clone(),

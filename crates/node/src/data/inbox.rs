@@ -10,6 +10,7 @@ use onecopy_views::Table;
 use tokio::sync::{Notify, oneshot};
 
 use super::threads::Client;
+use crate::client::front::Front;
 use crate::journal::JournalEvent;
 use crate::peer::PeerEvent;
 use crate::peer::accept::Accepted;
@@ -33,7 +34,7 @@ pub(crate) enum Event {
     /// A client of this thread has its reply, from another one.
     Replied { client: oneshot::Sender<Reply>, reply: Reply },
     /// A client has called, and is to be served here. It counts as connected already.
-    Called { id: u64, address: SocketAddr, stream: std::net::TcpStream },
+    Called { id: u64, address: SocketAddr, front: Arc<Front>, stream: std::net::TcpStream },
 }
 
 impl Event {

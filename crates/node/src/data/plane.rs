@@ -19,6 +19,7 @@ use super::observer::Telling;
 use super::starting::Starting;
 use super::threads::{Client, Mailboxes, Threads};
 use crate::archive::Archive;
+use crate::client::front::Front;
 use crate::client::{Clients, connection};
 use crate::clock::Clock;
 use crate::control::FromData;
@@ -166,13 +167,13 @@ impl Plane {
             Event::Control(FromControl::Leave) => data.leave(),
             // A client that has hung up does not mind.
             Event::Replied { client, reply } => drop(client.send(reply)),
-            Event::Called { id, address, stream } => self.serve(id, address, stream),
+            Event::Called { id, address, front, stream } => self.serve(id, (address, front), stream),
         }
     }
 
-    fn serve(&self, id: u64, address: SocketAddr, stream: std::net::TcpStream) {
+    fn serve(&self, id: u64, call: (SocketAddr, Arc<Front>), stream: std::net::TcpStream) {
         if let Some(clients) = &self.clients {
-            connection::spawn(stream, address, id, clients.clone());
+            connection::spawn(stream, call, id, clients.clone());
         }
     }
 
@@ -361,7 +362,12 @@ impl Plane {
                 waiting.extend(status.is_waiting().then_some(id));
                 Some(status)
             });
-            known.learn(changed.iter().filter_map(|id| Some((*id, self.data.coordinator(*id)?.view()?))));
+            let views = changed.iter().filter_map(|id| Some((*id, self.data.coordinator(*id)?.view()?)));
+            if known.learn(views)
+                && let Some(clients) = &self.clients
+            {
+                clients.knowledge.events.look(&clients.knowledge);
+            }
             known.set_held(
                 self.data.groups().count() + self.data.copies().count(),
                 self.data.snapshot_bytes(),

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use onecopy_views::{Settings, Table};
 
-use crate::config::{Config, Durability};
+use crate::config::{Config, Durability, Mode};
 use crate::text::glob;
 pub(crate) use output_limits::{OutputLimit, OutputLimits};
 use table::{ALIASES, PARAMETERS, Parameter, Standing};
@@ -102,6 +102,7 @@ fn of_node(name: &str, config: &Config) -> Option<String> {
         "appendfsync" => if is_synced { "always" } else { "everysec" }.to_owned(),
         "appendonly" => "yes".to_owned(),
         "bind" => config.redis.ip().to_string(),
+        "cluster-enabled" => if config.redis_mode == Mode::Cluster { "yes" } else { "no" }.to_owned(),
         "dir" => config.data.display().to_string(),
         "maxclients" => config.limits.clients.to_string(),
         "maxmemory" => config.maxmemory.to_string(),

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use onecopy_core::NodeId;
 use onecopy_host::view_service::Kept;
 use onecopy_host::{ArchiveEvent, ControlMessage, ControlPlane, ControlSettings, Out, ViewSettings};
-use onecopy_views::Addresses;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 
@@ -66,10 +65,13 @@ impl ControlThread {
             sent: self.knowledge.data.messages.clone(),
         };
         let (refusals, refused) = mpsc::unbounded_channel();
+        let knowledge = self.knowledge.clone();
         let heard = move |event| match event {
             // The pings say everything again.
-            LinkEvent::Connected(_) | LinkEvent::Lost(_) => {}
+            LinkEvent::Connected(node) => knowledge.set_reached(node, true),
+            LinkEvent::Lost(node) => knowledge.set_reached(node, false),
             LinkEvent::Refused(node) => {
+                knowledge.set_reached(node, false);
                 let _ = refusals.send(node);
             }
         };
@@ -119,11 +121,7 @@ impl ControlThread {
             };
             (settings, self.kept)
         });
-        let addresses = Addresses {
-            redis: if config.has(NodeRole::Coordinator) { config.redis.to_string() } else { String::new() },
-            http: config.http.to_string(),
-            peer: config.peer.to_string(),
-        };
+        let addresses = config.addresses();
         let settings = ControlSettings {
             node: self.me.node,
             start: self.me.start(),

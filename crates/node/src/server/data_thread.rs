@@ -15,6 +15,7 @@ use super::{others, runtime};
 use crate::archive::Archive;
 use crate::client::budget::Budget;
 use crate::client::caches::Caches;
+use crate::client::front::Front;
 use crate::client::guesses::Guesses;
 use crate::client::hub::Hub;
 use crate::client::monitors::Monitors;
@@ -72,7 +73,7 @@ pub(super) struct DataThread {
     pub(super) journal: Journal,
     pub(super) archive: Archive,
     /// Where clients call, on the thread that takes their calls.
-    pub(super) clients: Option<std::net::TcpListener>,
+    pub(super) clients: Vec<(Arc<Front>, std::net::TcpListener)>,
     pub(super) channels: data::Channels,
 }
 
@@ -141,7 +142,7 @@ impl DataThread {
             waiting: BTreeSet::new(),
             primaries: BTreeSet::new(),
             callers,
-            peer: config.peer.to_string(),
+            peer: config.peer_address(),
             unready: None,
             starting: config.has(NodeRole::Data).then(|| Starting { config: config.clone(), me }),
             clients: clients.clone(),
@@ -153,8 +154,9 @@ impl DataThread {
         for (group, restored) in self.copies {
             plane.start_copy(group, restored)?;
         }
-        if let (Some(socket), Some(clients)) = (self.clients, clients) {
-            tokio::task::spawn_local(listener::listen(TcpListener::from_std(socket)?, clients));
+        for (front, socket) in self.clients {
+            let Some(clients) = clients.clone() else { break };
+            tokio::task::spawn_local(listener::listen(TcpListener::from_std(socket)?, front, clients));
         }
         // A task like the others, so that it has its turn after those that have something for it.
         tokio::task::spawn_local(data::run(plane, inbox, self.channels)).await.map_err(std::io::Error::other)

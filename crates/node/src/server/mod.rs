@@ -170,7 +170,7 @@ impl Server {
                 copies: BTreeMap::new(),
                 journal: journal.for_thread(journals[thread].clone()),
                 archive: archive.for_owner(archives[thread].clone()),
-                clients: None,
+                clients: Vec::new(),
                 channels: data::Channels {
                     journal: data_journals.remove(0),
                     archive: data_archives.remove(0),
@@ -186,7 +186,7 @@ impl Server {
             data[Share::holder(group, count)].copies.insert(group, restored);
         }
         // Where most clients are served.
-        data[Share::holder(MAIN, count)].clients = sockets.redis;
+        data[Share::holder(MAIN, count)].clients = sockets.clients;
         let control = ControlThread {
             config,
             me: disk.me,

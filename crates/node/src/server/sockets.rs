@@ -1,11 +1,15 @@
 //! What a node listens on.
 
+use std::sync::Arc;
+
 use super::StartError;
+use crate::client::front::Front;
 use crate::config::{Config, NodeRole};
 
 /// Everything that the node listens on.
 pub(super) struct Sockets {
-    pub(super) redis: Option<std::net::TcpListener>,
+    /// For clients, each with what they find there.
+    pub(super) clients: Vec<(Arc<Front>, std::net::TcpListener)>,
     pub(super) http: std::net::TcpListener,
     pub(super) peer: std::net::TcpListener,
 }
@@ -15,9 +19,10 @@ impl Sockets {
         let bind = |what: &'static str, address: std::net::SocketAddr| {
             listen(address).map_err(|source| StartError::Listen { what, address, source })
         };
-        let redis =
-            config.has(NodeRole::Coordinator).then(|| bind("Redis clients", config.redis)).transpose()?;
-        Ok(Self { redis, http: bind("HTTP", config.http)?, peer: bind("other nodes", config.peer)? })
+        let fronts = if config.has(NodeRole::Coordinator) { Front::all(config) } else { Vec::new() };
+        let called = |front: Arc<Front>| Ok((front.clone(), bind(front.purpose(), front.address)?));
+        let clients = fronts.into_iter().map(called).collect::<Result<_, StartError>>()?;
+        Ok(Self { clients, http: bind("HTTP", config.http)?, peer: bind("other nodes", config.peer)? })
     }
 }
 

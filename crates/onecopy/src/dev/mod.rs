@@ -45,6 +45,9 @@ use plan::Plan;
   onecopy dev --data ./cluster                  keep the data, and go on with it at the next start
   onecopy dev --port 7101 --http-port 8101      a second cluster beside the first
   onecopy dev --database carts:16               a database beside main: `SELECT 16`
+  onecopy dev --redis-mode cluster              for clients of Redis Cluster
+  onecopy dev --sentinel-port 26379 --sentinel-alias mymaster
+                                                for clients of Redis Sentinel
   onecopy dev --nodes 3 --separate              three nodes for data, three for the view service")]
 pub struct Arguments {
     /// How many nodes hold data and take clients (3 for a new cluster).
@@ -61,6 +64,9 @@ pub struct Arguments {
     /// The Redis port of the first node; the others follow.
     #[arg(long, value_name = "PORT", default_value_t = 7001)]
     port: u16,
+    /// Have the nodes speak the protocol of Redis Sentinel, too: the port of the first node; the others follow.
+    #[arg(long, value_name = "PORT")]
+    sentinel_port: Option<u16>,
     /// The HTTP port of the first node; the others follow.
     #[arg(long, value_name = "PORT", default_value_t = 8001)]
     http_port: u16,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use onecopy_node::Config;
-use onecopy_node::config::{Limits, NewDatabase, NodeRole, Reads, Timeouts};
+use onecopy_node::config::{Advertise, Limits, Mode, NewDatabase, NodeRole, Reads, Timeouts};
 use rand::RngExt;
 
 use super::cluster_file::ClusterFile;
@@ -67,6 +67,18 @@ impl Plan {
             ports::require_free(http, &format!("HTTP, node {}", config.node), "--http-port")?;
             config.redis = ports::loopback(redis);
             config.http = ports::loopback(http);
+            config.sentinel = match arguments.sentinel_port.filter(|_| config.has(NodeRole::Coordinator)) {
+                Some(first) => {
+                    let sentinel = ports::following(first, offset as u32, "--sentinel-port")?;
+                    ports::require_free(
+                        sentinel,
+                        &format!("Sentinel, node {}", config.node),
+                        "--sentinel-port",
+                    )?;
+                    Some(ports::loopback(sentinel))
+                }
+                None => None,
+            };
         }
         choose_peer_ports(&mut configs)?;
         for config in &mut configs {
@@ -236,6 +248,12 @@ fn create(directory: &Path, arguments: &Arguments) -> anyhow::Result<Vec<Config>
             redis: ports::loopback(0),
             http: ports::loopback(0),
             peer: ports::loopback(0),
+            redis_mode: Mode::default(),
+            redirect: false,
+            cross_slot: false,
+            listeners: Vec::new(),
+            sentinel: None,
+            sentinel_alias: String::new(),
             roles,
             zone: String::new(),
             view_nodes: view_ids.clone(),
@@ -251,6 +269,7 @@ fn create(directory: &Path, arguments: &Arguments) -> anyhow::Result<Vec<Config>
             maxmemory: 0,
             requirepass: String::new(),
             log_bytes: LOG_BYTES,
+            advertise: Advertise::default(),
             timeouts: Timeouts::default(),
             limits: Limits::default(),
         }

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use onecopy_node::config::{NewDatabase, NodeRole};
+use onecopy_node::config::{Listener, NewDatabase, NodeRole};
 use toml::Value;
 
 /// The kind of value that a setting takes.
@@ -23,6 +23,14 @@ pub enum Kind {
     Path,
     /// An IP address and a port.
     Address,
+    /// The same, or nothing.
+    OptionalAddress,
+    /// A host, which may be a name, and a port; or nothing.
+    Reached,
+    /// Yes or no.
+    Flag,
+    /// Listeners for Redis clients.
+    Listeners,
     /// Roles of a node.
     Roles,
     /// Ids of nodes.
@@ -45,7 +53,10 @@ impl Kind {
             Self::Bytes => "BYTES",
             Self::Text | Self::Secret => "TEXT",
             Self::Path => "DIRECTORY",
-            Self::Address => "IP:PORT",
+            Self::Address | Self::OptionalAddress => "IP:PORT",
+            Self::Reached => "HOST:PORT",
+            Self::Flag => "true|false",
+            Self::Listeners => "DATABASE@IP:PORT,…",
             Self::Roles => "ROLE,…",
             Self::Ids => "ID,…",
             Self::Nodes => "ID=HOST:PORT,…",
@@ -63,6 +74,12 @@ impl Kind {
             Self::Text | Self::Secret => "text".to_owned(),
             Self::Path => "a path".to_owned(),
             Self::Address => "an IP address and a port, such as \"127.0.0.1:6379\"".to_owned(),
+            Self::OptionalAddress => {
+                "an IP address and a port, such as \"127.0.0.1:26379\", or empty".to_owned()
+            }
+            Self::Reached => "a host and a port, such as \"db1.example.com:6379\", or empty".to_owned(),
+            Self::Flag => "true or false".to_owned(),
+            Self::Listeners => "listeners, such as [\"carts:cluster@10.0.0.1:6380\"]".to_owned(),
             Self::Roles => format!("roles out of {}", NodeRole::ALL.map(NodeRole::name).join(", ")),
             Self::Ids => "ids of nodes, such as [1, 2, 3]".to_owned(),
             Self::Nodes => "ids of nodes with their addresses, such as 1 = \"10.0.0.1:7379\"".to_owned(),
@@ -86,6 +103,15 @@ impl Kind {
             }
             (Self::Text | Self::Secret | Self::Path, Value::String(_)) => true,
             (Self::Address, Value::String(text)) => text.parse::<SocketAddr>().is_ok(),
+            (Self::OptionalAddress, Value::String(text)) => {
+                text.is_empty() || text.parse::<SocketAddr>().is_ok()
+            }
+            (Self::Reached, Value::String(text)) => text.is_empty() || is_reachable(&value),
+            (Self::Flag, Value::Boolean(_)) => true,
+            (Self::Listeners, Value::Array(listeners)) => {
+                let is_one = |text: &str| text.parse::<Listener>().is_ok();
+                listeners.iter().all(|listener| listener.as_str().is_some_and(is_one))
+            }
             (Self::Choice(words), Value::String(word)) => words.contains(&word.as_str()),
             (Self::Roles, Value::Array(roles)) => {
                 roles.iter().all(|role| NodeRole::ALL.iter().any(|known| role.as_str() == Some(known.name())))
@@ -115,10 +141,15 @@ impl Kind {
         let value = match self {
             Self::Id | Self::Number => Value::Integer(text.trim().parse().map_err(|_| wrong())?),
             Self::Bytes => Value::Integer(bytes(text).ok_or_else(wrong)?),
-            Self::Text | Self::Secret | Self::Path | Self::Address | Self::Choice(_) => {
-                Value::String(text.to_owned())
-            }
-            Self::Roles | Self::Databases => {
+            Self::Text
+            | Self::Secret
+            | Self::Path
+            | Self::Address
+            | Self::OptionalAddress
+            | Self::Reached
+            | Self::Choice(_) => Value::String(text.to_owned()),
+            Self::Flag => Value::Boolean(text.trim().parse().map_err(|_| wrong())?),
+            Self::Roles | Self::Databases | Self::Listeners => {
                 Value::Array(items().map(|item| Value::String(item.to_owned())).collect())
             }
             Self::Ids => {

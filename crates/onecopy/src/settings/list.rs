@@ -44,6 +44,42 @@ pub const SETTINGS: &[Setting] = &[
     ),
     required("peer", Kind::Address, "\"10.0.0.1:7379\"", "The address on which it takes other nodes"),
     optional(
+        "redis_mode",
+        Kind::Choice(&["standalone", "cluster"]),
+        "\"standalone\"",
+        "What the clients at redis take the node for: standalone (one server) or cluster (a node of a Redis Cluster)",
+    ),
+    optional(
+        "redirect",
+        Kind::Flag,
+        "false",
+        "Whether clients of Redis Cluster are sent to the primary (-MOVED); if not, every node takes every command",
+    ),
+    optional(
+        "cross_slot",
+        Kind::Flag,
+        "false",
+        "Whether clients of Redis Cluster may name keys of several slots in one command",
+    ),
+    optional(
+        "listeners",
+        Kind::Listeners,
+        "[]",
+        "Where else it takes Redis clients, as DATABASE[:cluster]@IP:PORT[=HOST:PORT]: the database is number 0 there, and =HOST:PORT is where clients reach it",
+    ),
+    optional(
+        "sentinel",
+        Kind::OptionalAddress,
+        "\"\"",
+        "The address on which it speaks the protocol of Redis Sentinel; nowhere if empty",
+    ),
+    optional(
+        "sentinel_alias",
+        Kind::Text,
+        "\"\"",
+        "Another name by which clients of Sentinel find the database main, such as mymaster",
+    ),
+    optional(
         "roles",
         Kind::Roles,
         "[\"view\", \"data\", \"coordinator\"]",
@@ -121,6 +157,24 @@ pub const SETTINGS: &[Setting] = &[
         Kind::Nodes,
         "{ 1 = \"10.0.0.1:7379\", 2 = \"10.0.0.2:7379\", 3 = \"10.0.0.3:7379\" }",
         "Where this node reaches the others: their ids and peer addresses",
+    ),
+    optional(
+        "advertise.redis",
+        Kind::Reached,
+        "\"\"",
+        "Where Redis clients reach this node, if not at redis: HOST:PORT, for containers and NAT",
+    ),
+    optional(
+        "advertise.peer",
+        Kind::Reached,
+        "\"\"",
+        "Where other nodes reach this node, if not at peer: HOST:PORT",
+    ),
+    optional(
+        "advertise.sentinel",
+        Kind::Reached,
+        "\"\"",
+        "Where clients of Sentinel reach this node, if not at sentinel: HOST:PORT",
     ),
     optional(
         "timeouts.ping_ms",
@@ -202,7 +256,19 @@ impl Setting {
     /// it.
     #[must_use]
     pub fn is_own(&self) -> bool {
-        self.required || matches!(self.key, "roles" | "zone" | "databases" | "copies")
+        self.required
+            || matches!(
+                self.key,
+                "roles"
+                    | "zone"
+                    | "databases"
+                    | "copies"
+                    | "listeners"
+                    | "sentinel"
+                    | "advertise.redis"
+                    | "advertise.peer"
+                    | "advertise.sentinel"
+            )
     }
 
     /// The setting with this name in the configuration file.

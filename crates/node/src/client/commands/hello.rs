@@ -6,7 +6,8 @@ use onecopy_keyspace::rights::{PASSWORD_HASH_CHARS, hash};
 
 use super::{SYNTAX, note_denial, parse, update_peer};
 use crate::client::Clients;
-use crate::client::databases::Selected;
+use crate::client::databases::{Databases, Selected};
+use crate::client::role::{Role, role};
 use crate::client::session::Who;
 use crate::client::session::{Hearing, Session};
 use crate::policy::DEFAULT_USER;
@@ -61,12 +62,12 @@ pub(super) fn hello(
     if let Some(name) = name {
         super::client::set_name(clients, session, name);
     }
-    greet(session, version, reply);
+    greet(clients, session, version, reply);
     Ok(())
 }
 
 /// What `HELLO` answers: already in the protocol that it switched to.
-fn greet(session: &Session, version: Version, reply: &mut Writer<'_>) {
+fn greet(clients: &Clients, session: &Session, version: Version, reply: &mut Writer<'_>) {
     let mut greeting = Vec::new();
     let mut writer = Writer::new(&mut greeting, version);
     writer.map(7);
@@ -78,8 +79,9 @@ fn greet(session: &Session, version: Version, reply: &mut Writer<'_>) {
     writer.integer(if version == Version::Three { 3 } else { 2 });
     writer.bulk(b"id");
     writer.integer(i64::try_from(session.id).unwrap_or(i64::MAX));
-    // Every node takes everything: a client need not look for a master.
-    for (field, value) in [("mode", "standalone"), ("role", "master")] {
+    let is_master = session.front.is_sentinel() || matches!(role(clients, session), Role::Master(_));
+    let role = if is_master { "master" } else { "replica" };
+    for (field, value) in [("mode", session.front.mode()), ("role", role)] {
         writer.bulk(field.as_bytes());
         writer.bulk(value.as_bytes());
     }
@@ -152,7 +154,9 @@ pub(in crate::client) fn default_user(clients: &Clients) -> (Who, bool) {
 
 /// `RESET`
 pub(super) fn reset(clients: &Clients, session: &mut Session, reply: &mut Writer<'_>) {
-    session.selected = Selected::default();
+    let databases = Databases::behind(&session.front, &clients.knowledge);
+    session.selected = Selected::first(&databases).unwrap_or(session.selected);
+    session.reads_only = false;
     session.version = Version::Two;
     (session.who, session.authenticated) = default_user(clients);
     session.has_said_who = false;

@@ -3,12 +3,64 @@
 use onecopy_resp::Writer;
 
 /// Writes the lines of a help text, and that there is one.
-pub(super) fn reply(lines: &[&str], reply: &mut Writer<'_>) {
+pub(in crate::client) fn reply(lines: &[&str], reply: &mut Writer<'_>) {
     reply.array(lines.len() + 2);
     lines.iter().for_each(|line| reply.simple(line));
     reply.simple("HELP");
     reply.simple("    Print this help.");
 }
+
+pub(in crate::client) const CLUSTER: &[&str] = &[
+    "CLUSTER <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+    "COUNT-FAILURE-REPORTS <node-id>",
+    "    Always 0: the view service judges who has failed.",
+    "COUNTKEYSINSLOT <slot>",
+    "    Return the number of keys in a slot.",
+    "FAILOVER",
+    "    Have the primary hand over to this node; answers when it has happened.",
+    "GETKEYSINSLOT <slot> <count>",
+    "    Return keys of a slot.",
+    "INFO",
+    "    Return information about the cluster.",
+    "KEYSLOT <key>",
+    "    Return the slot of a key.",
+    "LINKS",
+    "    Return the connections of this node to others.",
+    "MYID",
+    "    Return the id of this node.",
+    "MYSHARDID",
+    "    Return the id of the shard of this node.",
+    "NODES",
+    "    Return a line for each node.",
+    "REPLICAS <node-id>",
+    "    Return the lines of the replicas of a node.",
+    "SHARDS",
+    "    Return the shards, with their slots and nodes.",
+    "SLOTS",
+    "    Return the slots, with the nodes that serve them.",
+];
+
+pub(in crate::client) const SENTINEL: &[&str] = &[
+    "SENTINEL <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+    "CKQUORUM <master-name>",
+    "    Tell whether enough view nodes are reached to replace a primary that fails.",
+    "FAILOVER <master-name>",
+    "    Have the primary hand over to another copy; answers when it has happened.",
+    "GET-MASTER-ADDR-BY-NAME <master-name>",
+    "    Return where the primary of a database takes clients.",
+    "IS-MASTER-DOWN-BY-ADDR <ip> <port> <current-epoch> <runid>",
+    "    Tell whether this node has no connection to the primary that is there.",
+    "MASTER <master-name>",
+    "    Describe the primary of a database.",
+    "MASTERS",
+    "    Describe the primaries of all databases.",
+    "MYID",
+    "    Return the id of this node, as a Sentinel.",
+    "REPLICAS <master-name>",
+    "    Describe the other copies of a database.",
+    "SENTINELS <master-name>",
+    "    Describe the other nodes that answer as Sentinels.",
+];
 
 pub(super) const DATABASE: &[&str] = &[
     "DATABASE <subcommand> [<arg> ...]. Subcommands are:",

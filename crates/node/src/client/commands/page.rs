@@ -11,12 +11,15 @@ const PAGE: &str = include_str!("../../../../../docs/commands.md");
 const MARK: &str =
     "<!-- made from the tables of commands: UPDATE_PAGES=1 cargo test -p onecopy-node page -->\n";
 
+/// What is said of what changes a Redis cluster.
+const REFUSED: &str = "refused, with what to do here instead";
+
 /// What is there and differs, and how.
 const DIFFERENCES: &[(&str, &str)] = &[
     ("acl|load", "nothing to do: users are kept by the view service"),
     ("acl|log", "of the node that is asked"),
     ("acl|save", "nothing to do: users are kept by the view service"),
-    ("asking", "answered as by a Redis without cluster support"),
+    ("asking", "accepted in cluster mode: slots do not move while a client asks"),
     ("bgrewriteaof", "nothing to do: the log is kept short by itself"),
     ("bgsave", "nothing to do: what is acknowledged is saved"),
     ("client|kill", "of the node that is asked"),
@@ -28,7 +31,29 @@ const DIFFERENCES: &[(&str, &str)] = &[
         "REDIRECT to a client of the same node; keys of the databases that were selected since; never in an optimistic database",
     ),
     ("client|unblock", "of the node that is asked"),
-    ("cluster", "answered as by a Redis without cluster support"),
+    (
+        "cluster",
+        "where clients find a [Redis Cluster](clients.md); elsewhere answered as by a Redis without cluster support",
+    ),
+    ("cluster|addslots", REFUSED),
+    ("cluster|addslotsrange", REFUSED),
+    ("cluster|bumpepoch", REFUSED),
+    ("cluster|count-failure-reports", "always 0: the view service judges who has failed"),
+    ("cluster|delslots", REFUSED),
+    ("cluster|delslotsrange", REFUSED),
+    (
+        "cluster|failover",
+        "a handover to this node; answers when it has happened; FORCE and TAKEOVER are refused",
+    ),
+    ("cluster|flushslots", REFUSED),
+    ("cluster|forget", REFUSED),
+    ("cluster|links", "nobody counts their bytes"),
+    ("cluster|meet", REFUSED),
+    ("cluster|replicate", REFUSED),
+    ("cluster|reset", REFUSED),
+    ("cluster|saveconfig", "nothing to do"),
+    ("cluster|set-config-epoch", REFUSED),
+    ("cluster|setslot", REFUSED),
     ("config|get", "see [parameters](parameters.md)"),
     ("config|rewrite", "nothing to do: what is set is kept"),
     ("config|set", "for all nodes, and kept; see [parameters](parameters.md)"),
@@ -57,9 +82,12 @@ const DIFFERENCES: &[(&str, &str)] = &[
     ("object|idletime", "as the copy that answers has seen it; an error under `noeviction`"),
     ("object|refcount", "always 1"),
     ("pfcount", "a read: it caches nothing in the string"),
-    ("readonly", "accepted: every node serves reads"),
+    ("readonly", "every node serves reads, also without it, unless `redirect` is set"),
     ("readwrite", "accepted: every node takes writes"),
-    ("role", "`master` at every node, with the other copies as its replicas"),
+    (
+        "role",
+        "`master` at every node, with the other copies as its replicas; with `redis_mode = \"cluster\"` or `sentinel`, what the node is",
+    ),
     ("save", "nothing to do: what is acknowledged is saved"),
     ("script|debug", "accepted: there is no debugger"),
     (
@@ -80,7 +108,6 @@ const DIFFERENCES: &[(&str, &str)] = &[
 
 /// What is not there, and why; a command stands for its subcommands.
 const ABSENT: &[(&str, &str)] = &[
-    ("cluster", "clients see one server, whichever node they ask"),
     ("module", "no modules are loaded"),
     ("monitor", "not yet"),
     ("pfselftest", "for the developers of Redis"),

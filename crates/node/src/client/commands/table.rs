@@ -29,7 +29,7 @@ const fn spec(
 
 static SPECS: &[Spec] = &[
     spec("acl", -2, "server", "6.0.0", "Makes, shows and removes users and what they may do."),
-    spec("asking", 1, "cluster", "3.0.0", "Refused: clients see one server."),
+    spec("asking", 1, "cluster", "3.0.0", "Accepted: slots do not move while a client asks."),
     spec("auth", -2, "connection", "1.0.0", "Authenticates the connection."),
     spec("bgrewriteaof", 1, "server", "1.0.0", "Accepted, without effect: the log is kept short by itself."),
     spec("bgsave", -1, "server", "1.0.0", "Accepted, without effect: what is acknowledged is saved."),
@@ -41,7 +41,7 @@ static SPECS: &[Spec] = &[
         "In an optimistic database: what this copy has seen, or wait for it.",
     ),
     spec("client", -2, "connection", "2.4.0", "A container for client connection commands."),
-    spec("cluster", -2, "cluster", "3.0.0", "Refused: clients see one server."),
+    spec("cluster", -2, "cluster", "3.0.0", "Tells clients of Redis Cluster who serves which slots."),
     spec("command", -1, "server", "2.8.13", "Returns detailed information about all commands."),
     spec("config", -2, "server", "2.0.0", "A container for server configuration commands."),
     spec("database", -2, "server", "", "Creates databases, and shows and changes them."),
@@ -61,8 +61,8 @@ static SPECS: &[Spec] = &[
     spec("multi", 1, "transactions", "1.2.0", "Starts a transaction."),
     spec("ping", -1, "connection", "1.0.0", "Returns the server's liveliness response."),
     spec("quit", -1, "connection", "1.0.0", "Closes the connection."),
-    spec("readonly", 1, "cluster", "3.0.0", "Accepted, without effect: every node serves reads."),
-    spec("readwrite", 1, "cluster", "3.0.0", "Accepted, without effect: every node takes writes."),
+    spec("readonly", 1, "cluster", "3.0.0", "Has reads served here although another node is the primary."),
+    spec("readwrite", 1, "cluster", "3.0.0", "Ends what READONLY began."),
     spec("reset", 1, "connection", "6.2.0", "Resets the connection."),
     spec("role", 1, "server", "2.8.12", "Returns the replication role."),
     spec("save", 1, "server", "1.0.0", "Accepted, without effect: what is acknowledged is saved."),
@@ -112,6 +112,34 @@ static SUBCOMMANDS: &[&str] = &[
     "client|trackinginfo",
     "client|unblock",
     "client|unpause",
+    "cluster|addslots",
+    "cluster|addslotsrange",
+    "cluster|bumpepoch",
+    "cluster|count-failure-reports",
+    "cluster|countkeysinslot",
+    "cluster|delslots",
+    "cluster|delslotsrange",
+    "cluster|failover",
+    "cluster|flushslots",
+    "cluster|forget",
+    "cluster|getkeysinslot",
+    "cluster|help",
+    "cluster|info",
+    "cluster|keyslot",
+    "cluster|links",
+    "cluster|meet",
+    "cluster|myid",
+    "cluster|myshardid",
+    "cluster|nodes",
+    "cluster|replicas",
+    "cluster|replicate",
+    "cluster|reset",
+    "cluster|saveconfig",
+    "cluster|set-config-epoch",
+    "cluster|setslot",
+    "cluster|shards",
+    "cluster|slaves",
+    "cluster|slots",
     "command|count",
     "command|docs",
     "command|getkeys",
@@ -186,7 +214,7 @@ pub(in crate::client) fn check_subcommand(spec: &Spec, args: &[&[u8]]) -> Result
 /// The same, of a request with so many arguments, of which the first two are `args`.
 pub(in crate::client) fn check_subcommand_of(spec: &Spec, args: &[&[u8]], argc: usize) -> Result<(), String> {
     let [_, word, ..] = args else { return Ok(()) };
-    if catalogue::subcommands(spec.name).is_empty() || matches!(spec.name, "cluster") {
+    if catalogue::subcommands(spec.name).is_empty() {
         return Ok(());
     }
     let known = catalogue::asked(args).and_then(|(_, subcommand)| Some(catalogue::all()[subcommand?]));

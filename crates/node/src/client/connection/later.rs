@@ -9,7 +9,9 @@ use onecopy_resp::replies_length;
 
 use super::Connection;
 use super::segment::Segment;
+use crate::client::cluster::fail_over;
 use crate::client::commands;
+use crate::client::databases::Databases;
 use crate::client::failover::failover;
 use crate::client::failure::explain;
 use crate::client::info::{has_copy, info, tells_of};
@@ -49,6 +51,7 @@ impl Connection<'_> {
                 }
                 Err(error) => Err(error),
             },
+            "cluster" if is(1, "failover") => fail_over(self.clients, &self.session, &args[2..]).await,
             "config" if is(1, "set") => commands::set_parameters(self.clients, &args[2..]).await,
             "database" if is(1, "create") || is(1, "set") || is(1, "drop") || is(1, "move") => {
                 commands::change_databases(self.clients, &args[1..]).await
@@ -139,10 +142,11 @@ impl Connection<'_> {
         if !tells_of("keyspace", sections) {
             return false;
         }
-        let table = self.clients.knowledge.table();
-        let others = table.databases().filter(|(group, _)| !has_copy(self.clients, *group));
+        let databases = Databases::behind(&self.session.front, &self.clients.knowledge);
+        let others = databases.table.databases().filter(|(group, _)| !has_copy(self.clients, *group));
         let numbers = others.flat_map(|(group, database)| {
-            (0..database.count).map(move |local| (group, local, database.global(local)))
+            let number = |local| Some((group, local, databases.number(group, local)?));
+            (0..database.count).filter_map(number).collect::<Vec<_>>()
         });
         let mut asked = Vec::new();
         for (group, local, number) in numbers.take(ASKED_TOGETHER) {
@@ -163,7 +167,7 @@ impl Connection<'_> {
             let keys = keys.and_then(commands::parse::<u64>).unwrap_or(0);
             elsewhere.extend((keys > 0).then_some((number, keys)));
         }
-        let text = info(self.clients, self.session.selected.group, sections, &elsewhere);
+        let text = info(self.clients, &self.session, sections, &elsewhere);
         self.writer().verbatim(text.as_bytes());
         true
     }

@@ -54,6 +54,11 @@ impl Connection<'_> {
                 (Mail::Redirected(what), subscriptions) => {
                     write_redirected(&what, subscriptions.is_some(), &mut writer);
                 }
+                (Mail::Event(event), _) => {
+                    if let Some(listening) = &self.listening {
+                        listening.hear(&event, &mut writer);
+                    }
+                }
                 (Mail::Undeliverable(id), _) => write_broken(id, &mut writer),
             }
         }

@@ -53,7 +53,7 @@ impl Connection<'_> {
         spec: &'static Spec,
         request: &Request<'_>,
     ) -> std::io::Result<()> {
-        let databases = Databases::known_to(&self.clients.knowledge);
+        let databases = Databases::behind(&self.session.front, &self.clients.knowledge);
         match localised(spec.name, request, self.session.selected, &databases) {
             Ok(None) => self.add_to_segment(spec, request.iter()),
             Ok(Some(args)) => self.add_to_segment(spec, args.iter().map(Vec::as_slice)),
@@ -72,8 +72,9 @@ impl Connection<'_> {
         spec: &'static Spec,
         request: &Request<'_>,
     ) -> std::io::Result<()> {
-        let table = self.clients.knowledge.table();
-        if table.databases().count() == 1 {
+        let databases = Databases::behind(&self.session.front, &self.clients.knowledge);
+        let table = databases.table.clone();
+        if !databases.shows_several() {
             self.add_to_segment(spec, request.iter());
             return Ok(());
         }

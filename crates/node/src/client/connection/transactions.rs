@@ -11,11 +11,13 @@ use onecopy_keyspace::{CommandError, TRANSACTION_COMMANDS_MAX};
 use onecopy_resp::Request;
 use onecopy_views::{Kind as Replication, MAIN};
 
+use super::cluster::Slots;
 use super::segment::{Segment, push_bit_by_bit};
 use super::subscriptions::{is_about_channels, is_about_subscriptions};
 use super::{Connection, OWN_REPLY_BYTES_MAX, is_for_data};
 use crate::client::Clients;
 use crate::client::accounting::{self, Tally};
+use crate::client::cluster::CROSS_SLOT;
 use crate::client::commands;
 use crate::client::databases::{Databases, OUT_OF_RANGE, Selected, localised, spans};
 use crate::client::failure::explain;
@@ -50,6 +52,7 @@ impl Connection<'_> {
                 let client = self.session.tracking.as_ref().map(|it| it.client(selected.group));
                 let queue = Queue::new((selected, version), self.watched.as_ref(), client);
                 self.queue = Some(Box::new(queue));
+                self.queued_slots = Slots::default();
                 self.show_queue(spec);
                 self.output.writer(version).ok();
                 accounting::counted(self.clients, spec.name);
@@ -88,6 +91,11 @@ impl Connection<'_> {
             "watch" => self.complain("ERR WATCH inside MULTI is not allowed"),
             "exec" => {
                 accounting::counted(self.clients, spec.name);
+                if self.spans_slots() {
+                    self.leave_transaction();
+                    self.complain(CROSS_SLOT);
+                    return Ok(());
+                }
                 return self.execute().await;
             }
             "discard" => {
@@ -136,7 +144,7 @@ impl Connection<'_> {
         if queue.count() >= TRANSACTION_COMMANDS_MAX {
             return Err(format!("ERR a transaction has at most {TRANSACTION_COMMANDS_MAX} commands"));
         }
-        let databases = Databases::known_to(&self.clients.knowledge);
+        let databases = Databases::behind(&self.session.front, &self.clients.knowledge);
         match spec.name {
             "select" if self.session.tracking.is_some() => {
                 let number = request.get(1).unwrap_or_default();
@@ -154,7 +162,9 @@ impl Connection<'_> {
                 }
                 queue.own(request.iter().map(<[u8]>::to_vec).collect());
             }
-            name if !command::lookup(name.as_bytes()).is_some_and(|spec| is_for_data(spec, request)) => {
+            name if !command::lookup(name.as_bytes())
+                .is_some_and(|spec| is_for_data(spec, request, &self.session.front)) =>
+            {
                 queue.own(request.iter().map(<[u8]>::to_vec).collect());
             }
             _ if is_about_channels(spec) && queue.selected().group != MAIN => {
@@ -164,7 +174,7 @@ impl Connection<'_> {
                     spec.name.to_uppercase()
                 ));
             }
-            "flushall" if databases.table.databases().count() > 1 => {
+            "flushall" if databases.shows_several() => {
                 return Err("ERR FLUSHALL cannot span databases within a transaction; FLUSHDB can be in one"
                     .to_owned());
             }

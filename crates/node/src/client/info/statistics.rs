@@ -2,12 +2,11 @@
 
 use std::fmt::Write as _;
 
-use onecopy_core::GroupId;
-
 use crate::client::Clients;
+use crate::client::session::Session;
 
 /// `INFO commandstats`
-pub(super) fn commands(clients: &Clients, _: GroupId, text: &mut String) -> std::fmt::Result {
+pub(super) fn commands(clients: &Clients, _: &Session, text: &mut String) -> std::fmt::Result {
     for (name, command) in clients.knowledge.records.statistics().commands() {
         let microseconds = command.took.as_micros();
         let each = if command.calls == 0 { 0.0 } else { microseconds as f64 / command.calls as f64 };
@@ -21,7 +20,7 @@ pub(super) fn commands(clients: &Clients, _: GroupId, text: &mut String) -> std:
 }
 
 /// `INFO errorstats`
-pub(super) fn errors(clients: &Clients, _: GroupId, text: &mut String) -> std::fmt::Result {
+pub(super) fn errors(clients: &Clients, _: &Session, text: &mut String) -> std::fmt::Result {
     for (code, count) in clients.knowledge.records.statistics().errors() {
         write!(text, "errorstat_{code}:count={count}\r\n")?;
     }
@@ -29,7 +28,7 @@ pub(super) fn errors(clients: &Clients, _: GroupId, text: &mut String) -> std::f
 }
 
 /// `INFO latencystats`
-pub(super) fn latency(clients: &Clients, _: GroupId, text: &mut String) -> std::fmt::Result {
+pub(super) fn latency(clients: &Clients, _: &Session, text: &mut String) -> std::fmt::Result {
     let policy = clients.policy();
     for (name, command) in clients.knowledge.records.statistics().commands() {
         if command.histogram.total() == 0 {
