@@ -182,6 +182,9 @@ pub struct Config {
     /// The password that clients must give; none if empty.
     #[serde(default)]
     pub requirepass: String,
+    /// Without a password, whoever calls from another machine is turned away.
+    #[serde(default = "yes")]
+    pub protected_mode: bool,
     /// A snapshot is taken when the log is longer than this many bytes, and than the last snapshot.
     #[serde(default = "log_bytes")]
     pub log_bytes: usize,
@@ -198,6 +201,10 @@ pub struct Config {
 
 fn all_roles() -> Vec<NodeRole> {
     NodeRole::ALL.to_vec()
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn one() -> u32 {
@@ -319,6 +326,7 @@ pub(crate) mod tests {
             threads: one(),
             maxmemory: 0,
             requirepass: String::new(),
+            protected_mode: true,
             log_bytes: log_bytes(),
             advertise: Advertise::default(),
             timeouts: Timeouts::default(),

@@ -8,6 +8,7 @@ use clap::Args;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::credentials::Credentials;
 use crate::dev::ClusterFile;
 
 /// Where `onecopy dev` puts its nodes unless it is told otherwise.
@@ -23,12 +24,19 @@ pub struct Addressees {
     /// The data directory of an `onecopy dev`, whose nodes are asked.
     #[arg(long, value_name = "DIRECTORY", conflicts_with = "http")]
     dev: Option<PathBuf>,
+    #[command(flatten)]
+    credentials: Credentials,
 }
 
 impl Addressees {
     /// Only this one.
-    pub(crate) fn one(address: &str) -> Self {
-        Self { http: vec![address.to_owned()], dev: None }
+    pub(crate) fn one(address: &str, credentials: &Credentials) -> Self {
+        Self { http: vec![address.to_owned()], dev: None, credentials: credentials.clone() }
+    }
+
+    /// What they are told of who asks.
+    pub(crate) fn authorization(&self) -> anyhow::Result<Option<String>> {
+        self.credentials.header()
     }
 
     /// Their HTTP addresses.
@@ -44,10 +52,8 @@ impl Addressees {
 
     /// What the first node that answers says to a GET.
     pub(crate) fn get<T: DeserializeOwned>(&self, path: &str, patience: Duration) -> anyhow::Result<T> {
-        self.first(|address| {
-            let url = format!("http://{address}{path}");
-            parse(agent(patience).get(url).call())
-        })
+        let authorization = self.authorization()?;
+        self.first(|address| get(&format!("http://{address}{path}"), authorization.as_deref(), patience))
     }
 
     /// What the first node that answers says to a POST.
@@ -57,9 +63,13 @@ impl Addressees {
         body: &impl Serialize,
         patience: Duration,
     ) -> anyhow::Result<T> {
-        let body = serde_json::to_string(body)?;
+        let (body, authorization) = (serde_json::to_string(body)?, self.authorization()?);
         self.first(|address| {
             let request = agent(patience).post(format!("http://{address}{path}"));
+            let request = match &authorization {
+                Some(value) => request.header("Authorization", value),
+                None => request,
+            };
             parse(request.content_type("application/json").send(&body))
         })
     }
@@ -85,8 +95,22 @@ pub(crate) fn nobody(reasons: &[String]) -> String {
     )
 }
 
+/// What is found at a URL.
+pub(crate) fn get<T: DeserializeOwned>(
+    url: &str,
+    authorization: Option<&str>,
+    patience: Duration,
+) -> Result<T, String> {
+    let request = agent(patience).get(url);
+    let request = match authorization {
+        Some(value) => request.header("Authorization", value),
+        None => request,
+    };
+    parse(request.call())
+}
+
 /// Asks nodes, and nobody else.
-pub(crate) fn agent(patience: Duration) -> ureq::Agent {
+fn agent(patience: Duration) -> ureq::Agent {
     ureq::Agent::config_builder()
         .timeout_global(Some(patience))
         // Nodes are asked directly, whatever the environment says about proxies to the world.
@@ -103,7 +127,13 @@ fn parse<T: DeserializeOwned>(
     let mut response = response.map_err(|error| error.to_string())?;
     let text = response.body_mut().read_to_string().map_err(|error| error.to_string())?;
     serde_json::from_str(&text).map_err(|_| {
-        let beginning: String = text.chars().take(200).collect();
-        format!("the answer ({}) cannot be understood: {beginning}", response.status())
+        let beginning: String = text.trim_end().chars().take(300).collect();
+        match response.status().as_u16() {
+            401 => format!(
+                "{beginning}: --user NAME, and --password-file FILE or ONECOPY_PASSWORD, say who you are"
+            ),
+            403 | 429 => beginning,
+            status => format!("the answer ({status}) cannot be understood: {beginning}"),
+        }
     })
 }

@@ -26,6 +26,7 @@ mod addressees;
 mod client;
 mod clock;
 pub mod config;
+pub mod credentials;
 pub mod dev;
 pub mod events;
 pub mod export;

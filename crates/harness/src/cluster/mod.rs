@@ -79,6 +79,8 @@ pub struct Cluster {
     proxies: BTreeMap<(u32, u32), Proxy>,
     /// The disks that can hang, by node.
     stalls: BTreeMap<u32, Stall>,
+    /// That of the user `default`, if it has one.
+    password: Option<String>,
 }
 
 /// One node.
@@ -137,7 +139,9 @@ impl Cluster {
             false => BTreeMap::new(),
         };
         let name = format!("test-{:016x}", rand::random::<u64>());
-        Self { options, directory, name, nodes, proxies, stalls }
+        let password = options.settings.iter().find(|(name, _)| *name == "requirepass");
+        let password = password.map(|(_, password)| password.clone());
+        Self { options, directory, name, nodes, proxies, stalls, password }
     }
 
     /// The ids of all nodes.

@@ -145,6 +145,7 @@ impl Cluster {
     /// Runs `onecopy` with these arguments.
     pub fn cli(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(executable());
+        command.envs(self.password.as_ref().map(|password| ("ONECOPY_PASSWORD", password)));
         command.args(arguments).stdin(Stdio::null()).output().expect("the program can be started")
     }
 

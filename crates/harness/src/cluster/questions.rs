@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use onecopy::credentials::basic;
 use onecopy::status::Report;
 use onecopy::status::ask::{self, Answer};
 use onecopy_node::NodeStatus;
@@ -14,7 +15,17 @@ use crate::{PATIENCE, wait};
 impl Cluster {
     /// What a node says about itself, if it answers within a second.
     pub fn status(&self, id: u32) -> Option<NodeStatus> {
-        ask::node(&self.node(id).http.to_string()).ok()
+        ask::node(&self.node(id).http.to_string(), self.authorization().as_deref()).ok()
+    }
+
+    /// What nodes are told over HTTP of who asks, if a password is needed.
+    fn authorization(&self) -> Option<String> {
+        self.password.as_ref().map(|password| basic("default", password))
+    }
+
+    /// From now on nodes have this password.
+    pub fn set_password(&mut self, password: &str) {
+        self.password = Some(password.to_owned());
     }
 
     /// A metric of a node, summed over its labels, if it answers.
@@ -32,7 +43,9 @@ impl Cluster {
     pub fn http(&self, id: u32, path: &str) -> Option<(u16, String)> {
         let mut stream = TcpStream::connect(self.http_address(id)).ok()?;
         stream.set_read_timeout(Some(Duration::from_secs(2))).ok()?;
-        stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).ok()?;
+        let says =
+            self.authorization().map(|value| format!("Authorization: {value}\r\n")).unwrap_or_default();
+        stream.write_all(format!("GET {path} HTTP/1.0\r\n{says}\r\n").as_bytes()).ok()?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).ok()?;
         let (head, body) = answer.split_once("\r\n\r\n")?;
@@ -41,10 +54,15 @@ impl Cluster {
 
     /// What all nodes say, put together as `onecopy status` does.
     pub fn report(&self) -> Report {
+        let authorization = &self.authorization();
         let answers: Vec<Answer> = std::thread::scope(|scope| {
             let ask = |id: u32| {
                 let http = self.node(id).http.to_string();
-                scope.spawn(move || Answer { status: ask::node(&http), expected: Some(id), http })
+                let ask = move || {
+                    let status = ask::node(&http, authorization.as_deref());
+                    Answer { status, expected: Some(id), http }
+                };
+                scope.spawn(ask)
             };
             let asked: Vec<_> = self.ids().into_iter().map(ask).collect();
             asked.into_iter().map(|asked| asked.join().expect("asking does not panic")).collect()

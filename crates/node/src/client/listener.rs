@@ -16,6 +16,13 @@ use super::{Clients, connection};
 use crate::data::inbox::Event;
 use crate::status::ClientCounters;
 
+/// What clients of other machines are told by a node that would let everybody in.
+const PROTECTED: &[u8] = b"-DENIED Onecopy is running in protected mode because protected mode is enabled and no password is set for \
+    the default user. In this mode connections are only accepted from the loopback interface. If you want to connect from \
+    external computers, set a password for the default user (requirepass in the settings of all nodes, or CONFIG SET \
+    requirepass from this machine), or disable protected mode (protected_mode = false in the settings of the nodes) if \
+    nobody else reaches them.\r\n";
+
 /// Serves clients on the current thread's local set until the listener's task is dropped.
 pub(crate) async fn listen(listener: TcpListener, front: Arc<Front>, clients: Rc<Clients>) {
     let mut calls = 0;
@@ -31,6 +38,12 @@ pub(crate) async fn listen(listener: TcpListener, front: Arc<Front>, clients: Rc
         };
         let counters = &clients.knowledge.data.clients;
         ClientCounters::add(&counters.accepted, 1);
+        if clients.policy().is_protected_from(address.ip()) {
+            ClientCounters::add(&counters.rejected, 1);
+            let _ = stream.try_write(PROTECTED);
+            let _ = stream.shutdown().await;
+            continue;
+        }
         if clients.register.count() >= clients.policy().parameters.clients_max {
             ClientCounters::add(&counters.rejected, 1);
             // A client that does not read this has not earned any more patience.

@@ -1,5 +1,7 @@
 //! HTTP: metrics, health, what the command line shows, and what operators want.
 //!
+//! What needs which right is told by [`rights`].
+//!
 //! | | |
 //! | --- | --- |
 //! | `GET /healthz`, `/readyz` | for supervisors and load balancers |
@@ -10,16 +12,16 @@
 mod listener;
 mod metrics;
 mod origin;
+mod rights;
 
 use std::sync::Arc;
 
-use axum::Json;
-use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::{Extension, Json, Router};
 use prometheus_client::encoding::text::encode;
 use tokio::net::TcpListener;
 use tracing::info;
@@ -33,6 +35,8 @@ use crate::status::NodeStatus;
 
 pub(crate) use listener::CONNECTIONS_MAX;
 pub(crate) use origin::OwnNames;
+use rights::Caller;
+pub(crate) use rights::Doorman;
 
 /// The longest order.
 const ORDER_BYTES_MAX: usize = 64 * 1024;
@@ -40,26 +44,32 @@ const ORDER_BYTES_MAX: usize = 64 * 1024;
 /// Answers until the task is dropped.
 pub(crate) async fn serve(
     listener: TcpListener,
-    knowledge: Arc<Knowledge>,
+    doorman: Doorman,
     operators: Operators,
     configuration: SharedSettings,
     names: OwnNames,
 ) {
     let operate = Router::new()
         .route("/operate", post(operate))
+        .layer(from_fn_with_state(doorman.clone(), rights::check))
         .layer(from_fn_with_state(names, origin::check))
         .layer(DefaultBodyLimit::max(ORDER_BYTES_MAX))
         .with_state(operators);
     let shared = Router::new().route("/configuration", get(shared_settings)).with_state(configuration);
-    let routes = Router::new()
-        .route("/healthz", get(healthz))
-        .route("/readyz", get(readyz))
+    let knowledge = doorman.knowledge.clone();
+    let read = Router::new()
         .route("/status", get(status))
         .route("/events", get(events))
         .route("/metrics", get(show_metrics))
+        .with_state(knowledge.clone())
+        .merge(shared)
+        .layer(from_fn_with_state(doorman, rights::check));
+    let routes = Router::new()
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
         .with_state(knowledge)
         .merge(operate)
-        .merge(shared);
+        .merge(read);
     listener::listen(listener, routes).await;
 }
 
@@ -98,15 +108,23 @@ async fn shared_settings(State(settings): State<SharedSettings>) -> Json<SharedS
 
 /// 200 when it was done, 409 when it was refused, 504 when nobody said: it may be done yet. JSON must be
 /// called so: no form of a foreign web page gets here, and nothing else of it ([`origin`]).
-async fn operate(State(operators): State<Operators>, Json(operation): Json<Operation>) -> Response {
-    info!(?operation, "an operator wants something");
+async fn operate(
+    State(operators): State<Operators>,
+    Extension(caller): Extension<Caller>,
+    Json(operation): Json<Operation>,
+) -> Response {
+    let (user, from, is_allowed) = (&caller.name, caller.from, caller.may_operate(&operation));
+    info!(target: "onecopy::audit", user, %from, is_allowed, ?operation, "an operator wants something");
+    if !is_allowed {
+        return (StatusCode::FORBIDDEN, format!("the user {user} may not do that\n")).into_response();
+    }
     let operated = operators.ask(operation).await;
     let status = match operated.outcome {
         OperationOutcome::Done => StatusCode::OK,
         OperationOutcome::Refused => StatusCode::CONFLICT,
         OperationOutcome::Unknown => StatusCode::GATEWAY_TIMEOUT,
     };
-    info!(?operated, "an operator is answered");
+    info!(target: "onecopy::audit", user, %from, ?operated, "an operator is answered");
     (status, Json(operated)).into_response()
 }
 

@@ -107,6 +107,7 @@ fn of_node(name: &str, config: &Config) -> Option<String> {
         "maxclients" => config.limits.clients.to_string(),
         "maxmemory" => config.maxmemory.to_string(),
         "port" => config.redis.port().to_string(),
+        "protected-mode" => if config.protected_mode { "yes" } else { "no" }.to_owned(),
         "proto-max-bulk-len" => config.limits.command_bytes.min(512 << 20).to_string(),
         // Nothing is ever saved in that way.
         "save" => String::new(),

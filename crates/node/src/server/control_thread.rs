@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{Ending, others, runtime};
 use crate::archive::Archive;
+use crate::client::guesses::Guesses;
 use crate::clock::Clock;
 use crate::config::{Config, NodeRole, SharedSettings};
 use crate::control::observer::Telling;
@@ -41,6 +42,7 @@ pub(super) struct ControlThread {
     pub(super) journal_events: mpsc::UnboundedReceiver<JournalEvent>,
     pub(super) archive_events: mpsc::UnboundedReceiver<ArchiveEvent>,
     pub(super) from_data: mpsc::UnboundedReceiver<FromData>,
+    pub(super) guesses: Arc<Guesses>,
     pub(super) operators: Operators,
     pub(super) requests: mpsc::UnboundedReceiver<Request>,
     /// Where it is told that the process is to end.
@@ -96,7 +98,7 @@ impl ControlThread {
         tokio::task::spawn_local(accept::accept(TcpListener::from_std(self.peers)?, callee, accepted));
         let http = control::http::serve(
             TcpListener::from_std(self.http)?,
-            self.knowledge.clone(),
+            control::http::Doorman { knowledge: self.knowledge.clone(), guesses: self.guesses },
             self.operators,
             SharedSettings::of(config),
             control::http::OwnNames::of(config),

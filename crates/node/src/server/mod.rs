@@ -20,6 +20,7 @@ use tracing::error;
 
 use crate::archive::Archive;
 use crate::client::budget::Budget;
+use crate::client::guesses::Guesses;
 use crate::client::register::Register;
 use crate::client::shutdown::Shutdown;
 use crate::client::watched::Lives;
@@ -143,6 +144,7 @@ impl Server {
         let knowledge =
             Arc::new(Knowledge::new(disk.me, &config, roles, status.clone(), health, archive.written()));
 
+        let guesses = Arc::<Guesses>::default();
         let shared = Shared {
             config: config.clone(),
             me: disk.me,
@@ -155,7 +157,7 @@ impl Server {
             callers: Callers::default(),
             register: Arc::new(Register::new(count)),
             lives: Arc::new(Lives::begin(count)),
-            guesses: Arc::default(),
+            guesses: guesses.clone(),
             hub: Arc::default(),
             caches: Arc::default(),
             monitors: Arc::default(),
@@ -201,6 +203,7 @@ impl Server {
             journal_events: control_journal,
             archive_events: control_archive,
             from_data,
+            guesses,
             operators,
             requests,
             endings: endings_sent.clone(),

@@ -268,6 +268,7 @@ fn create(directory: &Path, arguments: &Arguments) -> anyhow::Result<Vec<Config>
             threads: 1,
             maxmemory: 0,
             requirepass: String::new(),
+            protected_mode: true,
             log_bytes: LOG_BYTES,
             advertise: Advertise::default(),
             timeouts: Timeouts::default(),

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::credentials::Credentials;
 use crate::status::ask::{self, Answer};
 
 const INTERVAL: Duration = Duration::from_millis(200);
@@ -24,11 +25,13 @@ impl Watch {
         let answers: Vec<Answer> = nodes.map(unknown).collect();
         let addresses: Vec<String> = answers.iter().map(|answer| answer.http.clone()).collect();
         let answers = Arc::new(Mutex::new(answers));
+        // Whoever gives the nodes a password says it here too.
+        let authorization = Credentials::default().header().ok().flatten();
         for (position, http) in addresses.into_iter().enumerate() {
-            let answers = answers.clone();
+            let (answers, authorization) = (answers.clone(), authorization.clone());
             std::thread::spawn(move || {
                 loop {
-                    let status = ask::node(&http);
+                    let status = ask::node(&http, authorization.as_deref());
                     answers.lock().expect("nobody panics with this lock")[position].status = status;
                     std::thread::sleep(INTERVAL);
                 }

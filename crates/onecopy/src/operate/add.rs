@@ -11,6 +11,7 @@ use onecopy_node::config::{Durability, SharedSettings};
 
 use crate::DONE;
 use crate::addressees::Addressees;
+use crate::credentials::Credentials;
 
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -24,6 +25,8 @@ pub struct Arguments {
     /// The HTTP address of a running node.
     #[arg(long, value_name = "HOST:PORT")]
     from: String,
+    #[command(flatten)]
+    credentials: Credentials,
     /// The id of the new node. One that was never used in this cluster.
     #[arg(long, value_name = "NODE")]
     id: u32,
@@ -48,7 +51,7 @@ pub struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<u8> {
-    let from = Addressees::one(&arguments.from);
+    let from = Addressees::one(&arguments.from, &arguments.credentials);
     let status: NodeStatus = from.get("/status", PATIENCE)?;
     let shared: SharedSettings = from.get("/configuration", PATIENCE)?;
     let id = arguments.id;

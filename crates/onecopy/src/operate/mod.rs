@@ -14,6 +14,7 @@ use clap::Args;
 use onecopy_node::{Operated, Operation, OperationOutcome};
 
 use crate::addressees::Addressees;
+use crate::status::ask::{self, Answer};
 use crate::{DONE, FAILED, UNKNOWN};
 
 pub use database::Arguments as DatabaseArguments;
@@ -41,6 +42,12 @@ pub(crate) struct Asking {
 }
 
 impl Asking {
+    /// What all nodes say of themselves.
+    fn ask_all(&self) -> anyhow::Result<Vec<Answer>> {
+        let authorization = self.addressees.authorization()?;
+        Ok(ask::cluster(&self.addressees.addresses()?, authorization.as_deref()))
+    }
+
     /// Has an operation done, and says what came of it.
     fn operate(&self, operation: Operation) -> anyhow::Result<u8> {
         let operated: Operated = self.addressees.post("/operate", &operation, PATIENCE)?;

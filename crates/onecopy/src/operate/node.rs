@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use onecopy_node::Operation;
 
 use super::{Asking, add};
-use crate::status::{Report, ask};
+use crate::status::Report;
 use crate::{DONE, UNKNOWN};
 
 /// Add a node to a running cluster, empty it, use it again, forget it, or start it from an old image of its
@@ -100,7 +100,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<u8> {
 }
 
 fn report(asking: &Asking) -> anyhow::Result<Report> {
-    let answers = ask::cluster(&asking.addressees.addresses()?);
+    let answers = asking.ask_all()?;
     if answers.iter().all(|answer| answer.status.is_err()) {
         bail!("no node answers: give the HTTP address of a running node with --http HOST:PORT");
     }

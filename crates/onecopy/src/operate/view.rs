@@ -6,7 +6,7 @@ use onecopy_node::{NodeStatus, Operation};
 
 use super::Asking;
 use crate::addressees::nobody;
-use crate::status::{ask, ids};
+use crate::status::ids;
 use crate::table::{aligned, row};
 use crate::{DONE, FAILED};
 
@@ -63,7 +63,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<u8> {
 }
 
 fn status(asking: &Asking) -> anyhow::Result<u8> {
-    let answers = ask::cluster(&asking.addressees.addresses()?);
+    let answers = asking.ask_all()?;
     let nodes: Vec<NodeStatus> = answers.iter().filter_map(|answer| answer.status.clone().ok()).collect();
     if nodes.is_empty() {
         let reasons = answers

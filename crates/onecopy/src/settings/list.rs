@@ -147,6 +147,12 @@ pub const SETTINGS: &[Setting] = &[
     ),
     optional("requirepass", Kind::Secret, "\"\"", "The password that clients must give; none if empty"),
     optional(
+        "protected_mode",
+        Kind::Flag,
+        "true",
+        "Without a password, clients of Redis and HTTP from other machines are turned away",
+    ),
+    optional(
         "log_bytes",
         Kind::Bytes,
         "134217728",

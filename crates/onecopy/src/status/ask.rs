@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use onecopy_node::NodeStatus;
 
-use crate::addressees::agent;
+use crate::addressees::get;
 
 /// How long a node may take to answer. A node that is stopped or cut off must not hold up the others.
 const TIMEOUT: Duration = Duration::from_secs(1);
@@ -21,22 +21,19 @@ pub struct Answer {
     pub status: Result<NodeStatus, String>,
 }
 
-/// Asks one node.
+/// Asks one node; `authorization` is what it is told of who asks.
 ///
 /// # Errors
 /// Why there was no answer, or none that can be understood.
-pub fn node(http: &str) -> Result<NodeStatus, String> {
-    let mut response =
-        agent(TIMEOUT).get(format!("http://{http}/status")).call().map_err(|error| error.to_string())?;
-    let text = response.body_mut().read_to_string().map_err(|error| error.to_string())?;
-    serde_json::from_str(&text).map_err(|error| format!("the answer is not the status of a node: {error}"))
+pub fn node(http: &str, authorization: Option<&str>) -> Result<NodeStatus, String> {
+    get(&format!("http://{http}/status"), authorization, TIMEOUT)
 }
 
 /// Asks these nodes and all that they name. If they are of several clusters, only those of the first count.
 #[must_use]
-pub fn cluster(addresses: &[String]) -> Vec<Answer> {
+pub fn cluster(addresses: &[String], authorization: Option<&str>) -> Vec<Answer> {
     let first: Vec<(String, Option<u32>)> = addresses.iter().map(|address| (address.clone(), None)).collect();
-    let mut answers = all(&first);
+    let mut answers = all(&first, authorization);
     let Some(known) = answers.iter().find_map(|answer| answer.status.as_ref().ok().cloned()) else {
         return answers;
     };
@@ -57,7 +54,7 @@ pub fn cluster(addresses: &[String]) -> Vec<Answer> {
     // An address where nobody answers counts only if a node is known to be there.
     answers.retain(|answer| answer.status.is_ok());
     named.retain(|(_, id)| !answers.iter().any(|answer| answer.node() == *id));
-    answers.extend(all(&named));
+    answers.extend(all(&named, authorization));
     answers
 }
 
@@ -70,11 +67,11 @@ impl Answer {
 }
 
 /// Asks all at once.
-fn all(addresses: &[(String, Option<u32>)]) -> Vec<Answer> {
+fn all(addresses: &[(String, Option<u32>)], authorization: Option<&str>) -> Vec<Answer> {
     std::thread::scope(|scope| {
         let ask = |(http, expected): &(String, Option<u32>)| {
             let (http, expected) = (http.clone(), *expected);
-            scope.spawn(move || Answer { status: node(&http), http, expected })
+            scope.spawn(move || Answer { status: node(&http, authorization), http, expected })
         };
         let asked: Vec<_> = addresses.iter().map(ask).collect();
         asked.into_iter().map(|asked| asked.join().expect("asking does not panic")).collect()

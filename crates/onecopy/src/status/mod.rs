@@ -37,7 +37,7 @@ pub struct Arguments {
 /// # Errors
 /// No node answers.
 pub(crate) fn of_cluster(addressees: &Addressees) -> anyhow::Result<Report> {
-    let answers = ask::cluster(&addressees.addresses()?);
+    let answers = ask::cluster(&addressees.addresses()?, addressees.authorization()?.as_deref());
     if answers.iter().all(|answer| answer.status.is_err()) {
         let reason = |answer: &Answer| Some(format!("{}: {}", answer.http, answer.status.as_ref().err()?));
         let reasons: Vec<String> = answers.iter().filter_map(reason).collect();

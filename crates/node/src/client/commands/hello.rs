@@ -2,8 +2,6 @@
 
 use onecopy_resp::{Version, Writer};
 
-use onecopy_keyspace::rights::{PASSWORD_HASH_CHARS, hash};
-
 use super::{SYNTAX, note_denial, parse, update_peer};
 use crate::client::Clients;
 use crate::client::databases::{Databases, Selected};
@@ -13,7 +11,6 @@ use crate::client::session::{Hearing, Session};
 use crate::policy::DEFAULT_USER;
 use crate::records::Reason;
 use crate::status::ClientCounters;
-use crate::text::same_secret;
 
 /// After so many wrong passwords a connection ends: what a guesser has sent already must not keep its address
 /// waiting when it is gone. Libraries give a wrong one twice at most, with `HELLO` and with `AUTH`.
@@ -117,16 +114,7 @@ pub(super) fn auth(
 /// Lets a client in as a user, or counts that it gave a wrong password.
 fn check(clients: &Clients, session: &mut Session, name: &[u8], password: &[u8]) -> Result<(), String> {
     let policy = clients.policy();
-    let user = policy.user(name);
-    // Whoever is nobody is compared with one hash too, so that nobody learns who is known.
-    let given = hash(password);
-    let nobody = ["0".repeat(PASSWORD_HASH_CHARS)];
-    let is_known = match user.filter(|user| user.passwords().len() > 0) {
-        Some(user) => user.passwords().fold(false, |is_one, known| is_one | is_same(known, &given)),
-        None => nobody.iter().fold(false, |is_one, known| is_one | is_same(known, &given)),
-    };
-    let admitted = user.filter(|user| user.is_enabled() && (user.needs_no_password() || is_known));
-    let Some(user) = admitted else {
+    let Some(user) = policy.authenticate(name, password) else {
         ClientCounters::add(&clients.knowledge.data.clients.rejected, 1);
         clients.guesses.failed(session.address);
         session.wrong_passwords += 1;
@@ -138,10 +126,6 @@ fn check(clients: &Clients, session: &mut Session, name: &[u8], password: &[u8])
     session.who = Who::new(name, user.clone());
     update_peer(clients, session);
     Ok(())
-}
-
-fn is_same(known: &str, given: &str) -> bool {
-    same_secret(known.as_bytes(), given.as_bytes())
 }
 
 /// Who a connection is that has not said anything else, and whether it need not.

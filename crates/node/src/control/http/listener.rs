@@ -3,13 +3,14 @@
 
 use std::time::Duration;
 
-use axum::Router;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tracing::warn;
 
+use super::rights::From;
 use crate::crowd::Crowd;
 
 /// How many connections there are at once. One more ends the oldest one.
@@ -25,15 +26,15 @@ const HEAD_BYTES_MAX: usize = 16 * 1024;
 pub(super) async fn listen(listener: TcpListener, routes: Router) {
     let mut crowd = Crowd::new(CONNECTIONS_MAX);
     loop {
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
+        let (stream, address) = match listener.accept().await {
+            Ok(call) => call,
             Err(error) => {
                 warn!(%error, "cannot accept an HTTP client");
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             }
         };
-        let service = TowerToHyperService::new(routes.clone());
+        let service = TowerToHyperService::new(routes.clone().layer(Extension(From(address))));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_WITHIN)
