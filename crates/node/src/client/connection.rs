@@ -335,15 +335,15 @@ impl<'a> Connection<'a> {
         if self.is_denied(request).await? {
             return Ok(());
         }
+        if self.session.front.is_sentinel() {
+            return self.take_from_sentinel(name, request).await;
+        }
         self.wait_out_pause(name, request).await?;
         if self.answer_while_busy(name, request).await? {
             return Ok(());
         }
         if self.clients.monitors.watch() && self.session.authenticated {
             self.clients.monitors.show((self.session.selected.number, self.peer), request.iter());
-        }
-        if self.session.front.is_sentinel() {
-            return self.take_from_sentinel(name, request).await;
         }
         if let Some(error) = self.is_misplaced(name, request) {
             self.submit().await?;
@@ -403,9 +403,7 @@ impl<'a> Connection<'a> {
                 if self.session.authenticated && self.asks_about_copies(name) {
                     return self.ask_about_copies(request).await;
                 }
-                if HTTP_WORDS.iter().any(|word| name.eq_ignore_ascii_case(word)) {
-                    warn!(address = %self.session.address, "a client speaks HTTP to the port of Redis: hung up");
-                    self.session.leaving = true;
+                if self.hangs_up_on_http(name) {
                     return Ok(());
                 }
                 if let Err(error) = self.await_turn(name, request).await {
@@ -433,6 +431,16 @@ impl<'a> Connection<'a> {
                 self.answer(&request.iter().collect::<Vec<_>>()).await
             }
         }
+    }
+
+    /// Whether the client is a browser that somebody uses against the node: it is hung up on.
+    fn hangs_up_on_http(&mut self, name: &[u8]) -> bool {
+        let is_http = HTTP_WORDS.iter().any(|word| name.eq_ignore_ascii_case(word));
+        if is_http {
+            warn!(address = %self.session.address, "a client speaks HTTP to the port of Redis: hung up");
+            self.session.leaving = true;
+        }
+        is_http
     }
 
     fn writer(&mut self) -> Writer<'_> {

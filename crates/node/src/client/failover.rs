@@ -2,7 +2,7 @@
 //! the answer comes when it has happened.
 
 use onecopy_core::GroupId;
-use onecopy_views::Table;
+use onecopy_views::{Addresses, Table};
 
 use super::Clients;
 use crate::operation::{Operated, Operation, OperationOutcome};
@@ -54,7 +54,7 @@ fn node_at(host: &str, port: &str, table: &Table) -> Option<u32> {
         true => format!("[{host}]:{port}"),
         false => format!("{host}:{port}"),
     };
-    let at = |addresses: &onecopy_views::Addresses| addresses.redis == address;
+    let at = |addresses: &Addresses| addresses.endpoints.iter().any(|endpoint| endpoint.address == address);
     table.nodes().iter().find(|(_, known)| at(&known.addresses)).map(|(node, _)| node.0)
 }
 

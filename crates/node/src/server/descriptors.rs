@@ -47,7 +47,9 @@ pub(super) fn reserve(config: &mut Config) -> Result<(), StartError> {
 fn reserved(config: &Config) -> usize {
     // Nodes that join later are not configured: as many again.
     let per_peer = PER_PEER_AND_LANE * (1 + config.data_threads());
-    OWN + config.data_threads() * PER_THREAD
+    let listeners = config.listeners.len() + usize::from(config.sentinel.is_some());
+    OWN + listeners
+        + config.data_threads() * PER_THREAD
         + HTTP_MAX
         + GREETING_CALLERS_MAX
         + per_peer * 2 * config.nodes.len().max(1)

@@ -81,11 +81,12 @@ impl Known<'_> {
 
     /// Where clients of a database reach a node; `None` if it takes none.
     fn place(&self, node: NodeId, database: &str, is_cluster: bool) -> Option<Place> {
-        let addresses = &self.table.nodes().get(&node)?.addresses;
+        let registration = self.table.nodes().get(&node)?;
+        let (addresses, run) = (&registration.addresses, format!("{:040x}", registration.incarnation.0));
         let (host, port) = split(&addresses.endpoint(database, is_cluster)?.address)?;
         let bus = split(&addresses.peer).map_or(0, |(_, port)| port);
         let is_reached = node == self.me || (self.is_reached)(node);
-        Some(Place { node, name: node_name(self.cluster, node), host, port, bus, is_reached })
+        Some(Place { node, name: node_name(self.cluster, node), run, host, port, bus, is_reached })
     }
 
     /// Who orders the writes of a group. Every copy of an optimistic database takes them: this node, if it

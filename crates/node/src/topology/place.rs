@@ -10,6 +10,8 @@ pub(crate) struct Place {
     pub(crate) node: NodeId,
     /// 40 hexadecimal digits, which stay.
     pub(crate) name: String,
+    /// What `INFO` calls its `run_id`.
+    pub(crate) run: String,
     /// An address, or a name if that is what is advertised.
     pub(crate) host: String,
     pub(crate) port: u16,

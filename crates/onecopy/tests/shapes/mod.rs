@@ -34,6 +34,7 @@ fn of_value(value: &Value) -> String {
         Value::Int(_) => "int 2".to_owned(),
         Value::BulkString(bytes) => of_text(&String::from_utf8_lossy(bytes)),
         Value::VerbatimString { text, .. } => format!("verbatim {}", of_text(text)),
+        Value::SimpleString(text) => format!("simple {}", of_text(text)),
         other => format!("{other:?}"),
     }
 }

@@ -16,8 +16,10 @@ pub(super) fn nodes(topology: &Topology) -> String {
     text
 }
 
-/// Every node, with its shard and what it is there.
-fn all(topology: &Topology) -> impl Iterator<Item = (&Place, Option<(&Shard, Part)>)> {
+/// A node, with its shard and what it is there, unless it holds nothing.
+type Node<'a> = (&'a Place, Option<(&'a Shard, Part)>);
+
+fn all(topology: &Topology) -> impl Iterator<Item = Node<'_>> {
     let holders = topology
         .shards
         .iter()
@@ -53,10 +55,7 @@ fn line(topology: &Topology, place: &Place, holder: Option<(&Shard, Part)>) -> S
 ///
 /// # Errors
 /// There is none.
-pub(super) fn find<'a>(
-    topology: &'a Topology,
-    name: &[u8],
-) -> Result<(&'a Place, Option<(&'a Shard, Part)>), String> {
+pub(super) fn find<'a>(topology: &'a Topology, name: &[u8]) -> Result<Node<'a>, String> {
     let found = all(topology).find(|(place, _)| place.name.as_bytes().eq_ignore_ascii_case(name));
     found.ok_or_else(|| format!("ERR Unknown node {}", String::from_utf8_lossy(&name[..name.len().min(64)])))
 }

@@ -16,6 +16,9 @@ impl Connection<'_> {
         name: &[u8],
         request: &Request<'_>,
     ) -> std::io::Result<()> {
+        if self.hangs_up_on_http(name) {
+            return Ok(());
+        }
         let args: Vec<&[u8]> = request.iter().collect();
         let word = String::from_utf8_lossy(name).to_lowercase();
         if let Err(error) = self.await_turn(name, request).await {

@@ -77,7 +77,7 @@ fn role(kind: &str) -> Fields {
 pub(super) fn master(master: &Master, primary: &Place, around: &Surroundings) -> Fields {
     let at = (primary.host.as_str(), primary.port);
     let is_down = !primary.is_reached;
-    let mut fields = instance(&master.name, at, &primary.name, "master", is_down, around.failure_ms);
+    let mut fields = instance(&master.name, at, &primary.run, "master", is_down, around.failure_ms);
     fields.extend(role("master"));
     fields.extend([
         ("config-epoch", master.shard.epoch.to_string()),
@@ -94,7 +94,7 @@ pub(super) fn replica(replica: &Place, primary: &Place, around: &Surroundings) -
     let (host, port) = (replica.host.as_str(), replica.port);
     let name = format!("{host}:{port}");
     let is_down = !replica.is_reached;
-    let mut fields = instance(&name, (host, port), &replica.name, "slave", is_down, around.failure_ms);
+    let mut fields = instance(&name, (host, port), &replica.run, "slave", is_down, around.failure_ms);
     fields.extend(role("slave"));
     let link = if is_down { "err" } else { "ok" };
     fields.extend([

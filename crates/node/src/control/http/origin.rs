@@ -14,7 +14,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tracing::warn;
 
-use crate::config::Config;
+use crate::config::{Advertise, Config};
 
 /// The names under which this node may be addressed, besides IP addresses and `localhost`.
 #[derive(Clone, Debug)]
@@ -23,7 +23,10 @@ pub(crate) struct OwnNames(Arc<BTreeSet<String>>);
 impl OwnNames {
     /// All names of nodes that the configuration knows.
     pub(crate) fn of(config: &Config) -> Self {
-        let names = config.nodes.values().map(|address| host(address).to_ascii_lowercase());
+        let Advertise { redis, peer, sentinel } = &config.advertise;
+        let addresses = config.nodes.values().chain([redis, peer, sentinel]);
+        let named = addresses.filter(|address| !address.is_empty());
+        let names = named.map(|address| host(address).to_ascii_lowercase());
         Self(Arc::new(names.collect()))
     }
 
