@@ -102,10 +102,10 @@ impl Plane {
         self.data.end_turn(now, self.clock.wall(), &mut self.telling, &mut self.out);
         self.mind_the_clock();
         self.settle(now);
+        for group in self.status.thread(self.threads.me()).take_killed() {
+            self.data.stop_read(group);
+        }
         if self.data.has_long() {
-            for group in self.status.thread(self.threads.me()).take_killed() {
-                self.data.stop_read(group);
-            }
             self.data.go_on(now, &mut self.telling, &mut self.out);
             self.settle(now);
         }
