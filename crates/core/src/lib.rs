@@ -74,9 +74,9 @@ pub use id::{BatchId, BootNumber, Epoch, GroupId, Incarnation, Index, NodeId, Te
 pub use log::Log;
 pub use machine::{ApplyContext, Output, Place, QueryContext, Seen, StateMachine};
 pub use persist::{Recovered, Ticket, Write};
-pub use petition::{Grounds, Petition, Plea};
+pub use petition::{Grounds, Holders, Petition, Plea};
 pub use protocol::Protocol;
-pub use replicated::{Answer, Digest, Replicated};
+pub use replicated::{Answer, Digest, Replicated, Sealed};
 pub use rules::{Rule, Rules};
 pub use session::AnswerBounds;
 pub use time::{Instant, Timestamp};

@@ -6,13 +6,14 @@
 //! ```text
 //! payload := ε                                        a no-op
 //!          | flags:u8 (memory_max:u64)? (groups:u32)? (count:u32 coordinator:u128*)?
-//!            (policy:u8 length:u32 victim*)? (encodings:u32*)? batch*
+//!            (policy:u8 length:u32 victim*)? (encodings:u32*)? (switch:u64)? batch*
 //!                                                     bit 1 of flags: there is a memory limit
 //!                                                     bit 2: the primary's node has several groups
 //!                                                     bit 3: all coordinators are absent
 //!                                                     bit 4: these coordinators are absent
 //!                                                     bit 5: there is an eviction policy
 //!                                                     bit 6: encodings have other limits than usual
+//!                                                     bit 7: a seal; 0: it opens the group again
 //! batch   := coordinator:u128 sequence:u64 done_below:u64 length:u32 (at:u32 of:u32)?
 //!            (count:u32 heard:u64*)? body
 //! ```
@@ -34,6 +35,7 @@ const ALL_ABSENT: u8 = 1 << 3;
 const SOME_ABSENT: u8 = 1 << 4;
 const EVICTS: u8 = 1 << 5;
 const ENCODES: u8 = 1 << 6;
+const SEALS: u8 = 1 << 7;
 const BATCH_HEADER: usize = 16 + 8 + 8 + 4;
 /// Bits of the length.
 const IS_PART: u32 = 1 << 31;
@@ -87,6 +89,16 @@ pub enum Absent {
     These(Vec<Incarnation>),
 }
 
+/// What an entry does to the seal of its group, see [`Replicated::sealed`](crate::Replicated::sealed).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seal {
+    /// Once it is executed, the group executes nothing more, for the sake of the switch with this number,
+    /// which is never 0.
+    Close(u64),
+    /// That switch is over, or was given up: the group goes on.
+    Open,
+}
+
 /// What the primary settled for the whole entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
@@ -104,13 +116,15 @@ pub struct Header {
     pub victims: Bytes,
     /// Up to which sizes a value is said to have a compact encoding.
     pub encodings: Encodings,
+    /// Whether it closes the group, or opens it.
+    pub seal: Option<Seal>,
 }
 
 impl Default for Header {
     /// No limit, and no other group.
     fn default() -> Self {
         let (policy, victims, encodings) = (Policy::NoEviction, Bytes::new(), Encodings::default());
-        Self { memory_max: 0, groups: 1, absent: Absent::Nobody, policy, victims, encodings }
+        Self { memory_max: 0, groups: 1, absent: Absent::Nobody, policy, victims, encodings, seal: None }
     }
 }
 
@@ -142,7 +156,8 @@ impl Builder {
         };
         let evicts = if header.policy.evicts() { EVICTS } else { 0 };
         let encodes = if header.encodings == Encodings::default() { 0 } else { ENCODES };
-        buffer.put_u8(memory_limited | several_groups | absent | evicts | encodes);
+        let seals = if header.seal.is_some() { SEALS } else { 0 };
+        buffer.put_u8(memory_limited | several_groups | absent | evicts | encodes | seals);
         if memory_limited > 0 {
             buffer.put_u64_le(header.memory_max);
         }
@@ -160,6 +175,11 @@ impl Builder {
         }
         if encodes > 0 {
             header.encodings.put(&mut buffer);
+        }
+        match header.seal {
+            None => {}
+            Some(Seal::Close(switch)) => buffer.put_u64_le(switch),
+            Some(Seal::Open) => buffer.put_u64_le(0),
         }
         Self { buffer }
     }
@@ -208,7 +228,7 @@ impl Builder {
 pub fn decode(payload: &Bytes) -> Result<(Header, Batches), PayloadError> {
     let mut rest = payload.clone();
     let flags = if rest.has_remaining() { rest.get_u8() } else { 0 };
-    if flags & !(MEMORY_LIMITED | SEVERAL_GROUPS | ALL_ABSENT | SOME_ABSENT | EVICTS | ENCODES) != 0 {
+    if flags & !(MEMORY_LIMITED | SEVERAL_GROUPS | ALL_ABSENT | SOME_ABSENT | EVICTS | ENCODES | SEALS) != 0 {
         return Err(PayloadError { at: 0 });
     }
     let mut header = Header::default();
@@ -234,6 +254,12 @@ pub fn decode(payload: &Bytes) -> Result<(Header, Batches), PayloadError> {
     }
     if flags & ENCODES != 0 {
         header.encodings = Encodings::take(&mut rest).ok_or_else(|| cut_short(&rest))?;
+    }
+    if flags & SEALS != 0 {
+        header.seal = Some(match rest.try_get_u64_le().map_err(|_| cut_short(&rest))? {
+            0 => Seal::Open,
+            switch => Seal::Close(switch),
+        });
     }
     Ok((header, Batches { rest, total: payload.len() }))
 }

@@ -11,12 +11,12 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::budget::Budget;
-use crate::entry::Entry;
+use crate::entry::{Entry, EntryId};
 use crate::eviction::{Eviction, Need};
 use crate::id::{BatchId, Index};
 use crate::machine::{ApplyContext, Output, Place, RestoreError, StateMachine};
 use crate::parts::{Outline, Parts, Taken};
-use crate::payload::{self, Absent, Batch, PayloadError};
+use crate::payload::{self, Absent, Batch, Batches, PayloadError, Seal};
 use crate::rules::{Rule, Rules};
 use crate::segments::PARKED;
 use crate::session::{AnswerBounds, Sessions, Verdict};
@@ -38,7 +38,7 @@ const DIGEST_PIECE: usize = 1 << 20;
 /// So many bytes go into the digest in one step.
 const DIGEST_BYTES_PER_STEP: usize = 1 << 10;
 /// An image begins with what it is, in which version.
-const MAGIC: &[u8; 8] = b"1COPYST\x04";
+const MAGIC: &[u8; 8] = b"1COPYST\x05";
 /// Then comes the length of what precedes the bytes of parts, and those the machine's own image.
 const PREAMBLE_HEADER: usize = MAGIC.len() + 8;
 
@@ -58,6 +58,17 @@ pub struct Replicated<M> {
     arriving: Option<Vec<u8>>,
 }
 
+/// A group executes nothing any more, because it is about to be replicated in another way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sealed {
+    /// The number of the switch.
+    pub switch: u64,
+    /// The last entry that was executed: the seal itself.
+    pub at: EntryId,
+    /// Its time.
+    pub time: Timestamp,
+}
+
 /// What is replicated beside the machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Side {
@@ -68,6 +79,8 @@ struct Side {
     scrubbed: Place,
     /// The time of the last entry.
     last: Timestamp,
+    /// If nothing is executed any more: since when, and for the sake of what.
+    sealed: Option<Sealed>,
 }
 
 impl<M: StateMachine> Replicated<M> {
@@ -113,6 +126,13 @@ impl<M: StateMachine> Replicated<M> {
     #[must_use]
     pub fn sessions(&self) -> &Sessions {
         &self.side.sessions
+    }
+
+    /// Whether it is sealed. Until an entry opens it again, entries change nothing, and their batches are not
+    /// executed (rule `SealedIsOver`): the state stays as it was after the seal.
+    #[must_use]
+    pub fn sealed(&self) -> Option<Sealed> {
+        self.side.sealed
     }
 
     /// About how many bytes the machine, and what is replicated beside it, occupy.
@@ -162,6 +182,10 @@ impl<M: StateMachine> Replicated<M> {
     ) -> Result<(), PayloadError> {
         budget.spend(ENTRY_STEPS);
         let (header, batches) = payload::decode(&entry.payload)?;
+        let is_sealed = self.sealed().is_some() && self.rules.hold(Rule::SealedIsOver);
+        if is_sealed && header.seal != Some(Seal::Open) {
+            return refuse_all(batches, respond);
+        }
         let context = ApplyContext {
             index: entry.id.index,
             time: entry.time,
@@ -213,6 +237,14 @@ impl<M: StateMachine> Replicated<M> {
         self.parts.expire(entry.time);
         digest.update(&self.look(entry.time, header.groups).to_le_bytes());
         self.side.digest = digest.digest();
+        match header.seal {
+            None => {}
+            Some(Seal::Close(switch)) => {
+                let (at, time) = (entry.id, entry.time);
+                self.side.sealed.get_or_insert(Sealed { switch, at, time });
+            }
+            Some(Seal::Open) => self.side.sealed = None,
+        }
         Ok(())
     }
 
@@ -363,6 +395,14 @@ impl<M: StateMachine> Replicated<M> {
     }
 }
 
+/// The group is sealed: an entry is as if it had never been, and whoever sent its batches hears so.
+fn refuse_all(batches: Batches, mut respond: impl FnMut(BatchId, Answer)) -> Result<(), PayloadError> {
+    for batch in batches {
+        respond(batch?.id, Answer::Sealed);
+    }
+    Ok(())
+}
+
 /// What a batch is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
@@ -384,6 +424,8 @@ pub enum Answer {
     /// It is not executed: its coordinator has too many batches that it has not confirmed, or there is no
     /// room for its parts.
     Refused,
+    /// It is not executed: the group is [sealed](Replicated::sealed).
+    Sealed,
 }
 
 impl Answer {
@@ -396,6 +438,7 @@ impl Answer {
             Self::Stale => Cow::Borrowed(b""),
             Self::Kept { bytes } => Cow::Owned(bytes.to_le_bytes().to_vec()),
             Self::Refused => Cow::Borrowed(b"refused"),
+            Self::Sealed => Cow::Borrowed(b"sealed"),
         }
     }
 
@@ -404,7 +447,12 @@ impl Answer {
     pub fn response(self) -> Option<Bytes> {
         match self {
             Self::Response(response) | Self::Late(response) => Some(response),
-            Self::Parked | Self::Forgotten | Self::Stale | Self::Kept { .. } | Self::Refused => None,
+            Self::Parked
+            | Self::Forgotten
+            | Self::Stale
+            | Self::Kept { .. }
+            | Self::Refused
+            | Self::Sealed => None,
         }
     }
 }

@@ -97,6 +97,8 @@ pub enum Rule {
     /// E1, acknowledged while busy: a replica that executes something long receives and acknowledges entries
     /// meanwhile.
     AcknowledgedWhileBusy,
+    /// A group that is sealed, to be replicated in another way, executes nothing more and answers no read.
+    SealedIsOver,
     /// `min_copies`: no write is taken, or answered, while the view has fewer members.
     EnoughCopies,
     /// The time of entries follows no wall clock that has jumped just now, or that differs from most others.
@@ -151,7 +153,7 @@ pub enum Rule {
 
 impl Rule {
     /// The rules that a cluster lives by, in the order of the documentation.
-    pub const ALL: [Self; 56] = [
+    pub const ALL: [Self; 57] = [
         Self::AllBackupsFirst,
         Self::OnlyThePrimary,
         Self::NoOldPrimaries,
@@ -194,6 +196,7 @@ impl Rule {
         Self::ReportTheSlow,
         Self::BusyIsNotDead,
         Self::AcknowledgedWhileBusy,
+        Self::SealedIsOver,
         Self::EnoughCopies,
         Self::SteadyTime,
         Self::LivingLife,

@@ -311,6 +311,10 @@ impl Protocol for Raft {
             (Input::Received { from, message }, _) => self.receive(step, from, message),
             (Input::Persisted { ticket }, _) => self.on_persisted(step, ticket),
             (Input::Elapsed, _) => self.on_elapsed(step),
+            (Input::Committed { through }, _) => {
+                core.commit = core.commit.max(through.min(core.log.last().index));
+                core.apply_committed(step);
+            }
             (Input::Propose { payload, time, seed }, State::Leader(leader)) => {
                 leader.on_propose(core, step, &payload, time, seed);
             }

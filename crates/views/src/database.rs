@@ -23,7 +23,7 @@ const RAFT_COPIES_MAX: u32 = 5;
 const NAME_BYTES_MAX: usize = 64;
 const MAIN_NAME: &str = "main";
 
-/// How a database is replicated. That is settled when it is created.
+/// How a database is replicated. That is settled when it is created, and can be [switched](crate::Switch).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Kind {
     /// In views: one copy orders the requests, all copies have what is acknowledged.

@@ -15,6 +15,7 @@ use crate::events::{self, Event, Proposal};
 use crate::options::Options;
 use crate::roster::Roster;
 use crate::settings::Settings;
+use crate::switch::{Switch, Switched};
 use crate::users::Users;
 
 /// Where a node can be reached.
@@ -69,7 +70,7 @@ pub struct CorruptTable {
 ///
 /// Guaranteed after every command:
 /// 1. every view is [valid](View::valid);
-/// 2. view numbers only grow, by one;
+/// 2. view numbers only grow, by one; by more when a [switch](Switched) is over;
 /// 3. the primary of a view was a member of the view before, in the same incarnation (rule P4), unless an
 ///    operator recovered the group;
 /// 4. a member of a view was a member, or a learner, of the view before, with the same exception;
@@ -108,6 +109,10 @@ pub struct Table {
     pub(crate) dropped: Dropped,
     /// What is set for some databases alone.
     pub(crate) options: BTreeMap<GroupId, Options>,
+    /// Which groups are to be replicated in another way.
+    pub(crate) switches: BTreeMap<GroupId, Switch>,
+    /// Which groups were, and how that went the last time.
+    pub(crate) switched: BTreeMap<GroupId, Switched>,
 }
 
 impl Table {
@@ -153,19 +158,24 @@ impl Table {
     /// The databases, each with its group. `main` is the first, and always there.
     pub fn databases(&self) -> impl Iterator<Item = (GroupId, Database)> {
         let others = self.databases.iter().map(|(group, database)| (*group, database.clone()));
-        std::iter::once((MAIN, Database::main())).chain(others)
+        std::iter::once((MAIN, self.main())).chain(others)
     }
 
     /// What a group holds.
     #[must_use]
     pub fn database(&self, group: GroupId) -> Option<Database> {
-        if group == MAIN { Some(Database::main()) } else { self.databases.get(&group).cloned() }
+        if group == MAIN { Some(self.main()) } else { self.databases.get(&group).cloned() }
+    }
+
+    fn main(&self) -> Database {
+        Database { kind: self.kind(MAIN), ..Database::main() }
     }
 
     /// How a group is replicated.
     #[must_use]
     pub fn kind(&self, group: GroupId) -> Kind {
-        self.databases.get(&group).map_or(Kind::default(), |database| database.kind)
+        let created = || self.databases.get(&group).map(|database| database.kind);
+        self.switched.get(&group).map(|switched| switched.kind).or_else(created).unwrap_or_default()
     }
 
     /// The same, with the views of Raft groups as `known` has them: the table itself says only who founded
@@ -358,6 +368,10 @@ impl Table {
                 self.change_roster(*group, *expected, members)?;
             }
             Command::RosterReached { group, number } => self.reach_roster(*group, *number)?,
+            Command::SwitchKind { group, kind } => self.begin_switch(*group, *kind)?,
+            Command::CompleteSwitch { group, number, expected, seal, view } => {
+                self.complete_switch((*group, *number), *expected, *seal, view)?;
+            }
         }
         self.version += 1;
         Ok(())

@@ -67,7 +67,8 @@ impl<M: StateMachine> Group<M> {
         let (memory_max, policy) = (self.memory_max(), self.eviction().policy);
         let absent = self.parked.absent();
         let victims = if policy.evicts() { self.victims(bytes) } else { Bytes::new() };
-        Header { memory_max, groups: self.groups, absent, policy, victims, encodings: self.encodings }
+        let encodings = self.encodings;
+        Header { memory_max, groups: self.groups, absent, policy, victims, encodings, seal: None }
     }
 
     /// What should go first, if there may be too little room for so many bytes of commands, and for those

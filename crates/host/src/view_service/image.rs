@@ -1,7 +1,7 @@
 //! A snapshot of a view node: the table, and who the members of its Raft group are.
 //!
 //! ```text
-//! image := 6:u8 length:u32 configuration table       little-endian; configuration: length bytes, as Raft
+//! image := 7:u8 length:u32 configuration table       little-endian; configuration: length bytes, as Raft
 //! encodes it
 //! ```
 
@@ -9,15 +9,16 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use onecopy_raft::Configuration;
 use onecopy_views::Table;
 
-const VERSION: u8 = 6;
+const VERSION: u8 = 7;
 /// In this one no table knew of clocks, nor of databases; in the next one of no databases; in the one after
 /// it of no kind of replication but one; in the one after that of nothing that is set for all nodes, and of
-/// no users; in the last one of no rosters.
+/// no users; in the next one of no rosters; in the last one of no switches.
 const WITHOUT_CLOCKS: u8 = 1;
 const WITHOUT_DATABASES: u8 = 2;
 const WITHOUT_KINDS: u8 = 3;
 const WITHOUT_SETTINGS: u8 = 4;
 const WITHOUT_ROSTERS: u8 = 5;
+const WITHOUT_SWITCHES: u8 = 6;
 const HEADER: usize = 1 + 4;
 
 /// What a snapshot holds.
@@ -72,16 +73,17 @@ impl ViewImage {
         let configuration = Configuration::decode(&rest.split_to(length))
             .map_err(|error| CorruptImage { reason: error.to_string() })?;
         // The table ends with the clocks, the databases, the settings, the users (never changed, and none),
-        // the rosters, what was dropped (after which group, and what) and what is set for single databases:
-        // none of them.
+        // the rosters, what was dropped (after which group, and what), what is set for single databases, and
+        // which are switched, or were: none of them.
         let lacks = match version {
-            WITHOUT_CLOCKS => 9,
-            WITHOUT_DATABASES => 8,
-            WITHOUT_KINDS | WITHOUT_SETTINGS => 7,
-            WITHOUT_ROSTERS => 4,
+            WITHOUT_CLOCKS => 11,
+            WITHOUT_DATABASES => 10,
+            WITHOUT_KINDS | WITHOUT_SETTINGS => 9,
+            WITHOUT_ROSTERS => 6,
+            WITHOUT_SWITCHES => 2,
             _ => 0,
         };
-        let table = Bytes::from([&rest[..], &[0; 9][..lacks]].concat());
+        let table = Bytes::from([&rest[..], &[0; 11][..lacks]].concat());
         let table = Table::decode(&table).map_err(|error| CorruptImage { reason: error.reason })?;
         Ok(Self { table, configuration })
     }
@@ -107,11 +109,12 @@ mod tests {
         }
         // As the versions before wrote it.
         for (version, lacks) in [
-            (WITHOUT_CLOCKS, 9),
-            (WITHOUT_DATABASES, 8),
-            (WITHOUT_KINDS, 7),
-            (WITHOUT_SETTINGS, 7),
-            (WITHOUT_ROSTERS, 4),
+            (WITHOUT_CLOCKS, 11),
+            (WITHOUT_DATABASES, 10),
+            (WITHOUT_KINDS, 9),
+            (WITHOUT_SETTINGS, 9),
+            (WITHOUT_ROSTERS, 6),
+            (WITHOUT_SWITCHES, 2),
         ] {
             let mut older = bytes[..bytes.len() - lacks].to_vec();
             older[0] = version;

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use onecopy_core::{BootNumber, Eviction, GroupId, Member, Replicated, Timestamp};
-use onecopy_host::group::is_raft;
 use onecopy_host::optimistic;
 use onecopy_host::view_service::Kept;
 use onecopy_host::{
@@ -111,7 +110,7 @@ pub(super) fn group(
     let mut state = Replicated::new(fresh.machine(seed), env.rules).bounded(env.profile.answers);
     let (mut base, mut configuration) = (Base::default(), Configuration::default());
     if let Some(image) = image {
-        let mut restoring = Restoring::new(state, is_raft(recovered.state.as_deref()));
+        let mut restoring = Restoring::new(state);
         restoring.restore(&image.bytes).expect("a snapshot on a simulated disk makes sense");
         (state, configuration) = restoring.finish().expect("a snapshot on a simulated disk is complete");
         base = Base { time: image.time, bytes: image.bytes.len() as u64 };
