@@ -353,7 +353,12 @@ mod tests {
             let victims = Bytes::from_static(b"victims");
             let policy = Policy::VolatileLfu;
             let encodings = Encodings { list_size: -5, zset_value: 7, ..Encodings::default() };
-            let header = Header { memory_max: 7 << 30, groups: 1_000, absent, policy, victims, encodings };
+            let seal = match absent {
+                Absent::Nobody => None,
+                Absent::Everybody => Some(Seal::Open),
+                Absent::These(_) => Some(Seal::Close(5)),
+            };
+            let header = Header { memory_max: 7 << 30, groups: 1_000, absent, policy, victims, encodings, seal };
             let mut builder = Builder::new(header.clone());
             let made = [
                 batch(1, b"one"),
