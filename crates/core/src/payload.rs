@@ -5,15 +5,18 @@
 //!
 //! ```text
 //! payload := ε                                        a no-op
-//!          | flags:u8 (level:u32)? (memory_max:u64)? (groups:u32)? (count:u32 coordinator:u128*)?
-//!            (policy:u8 length:u32 victim*)? (encodings:u32*)? batch*
+//!          | flags:u8 (more:u8)? (level:u32)? (memory_max:u64)? (groups:u32)?
+//!            (count:u32 coordinator:u128*)? (policy:u8 length:u32 victim*)? (encodings:u32*)? (switch:u64)?
+//!            batch*
 //!                                                     bit 1 of flags: there is a memory limit
 //!                                                     bit 2: the primary's node has several groups
 //!                                                     bit 3: all coordinators are absent
 //!                                                     bit 4: these coordinators are absent
 //!                                                     bit 5: there is an eviction policy
 //!                                                     bit 6: encodings have other limits than usual
-//!                                                     bit 7: it is not of the first level
+//!                                                     bit 7: there are more flags
+//!                                                     bit 0 of more: it is not of the first level
+//!                                                     bit 1: a seal; switch 0: it opens the group again
 //! batch   := coordinator:u128 sequence:u64 done_below:u64 length:u32 (at:u32 of:u32)?
 //!            (count:u32 heard:u64*)? body
 //! ```
@@ -36,7 +39,10 @@ const ALL_ABSENT: u8 = 1 << 3;
 const SOME_ABSENT: u8 = 1 << 4;
 const EVICTS: u8 = 1 << 5;
 const ENCODES: u8 = 1 << 6;
-const LEVELLED: u8 = 1 << 7;
+const MORE: u8 = 1 << 7;
+/// Of the further flags.
+const LEVELLED: u8 = 1;
+const SEALS: u8 = 1 << 1;
 const BATCH_HEADER: usize = 16 + 8 + 8 + 4;
 /// Bits of the length.
 const IS_PART: u32 = 1 << 31;
@@ -90,6 +96,16 @@ pub enum Absent {
     These(Vec<Incarnation>),
 }
 
+/// What an entry does to the seal of its group, see [`Replicated::sealed`](crate::Replicated::sealed).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seal {
+    /// Once it is executed, the group executes nothing more, for the sake of the switch with this number,
+    /// which is never 0.
+    Close(u64),
+    /// That switch is over, or was given up: the group goes on.
+    Open,
+}
+
 /// What the primary settled for the whole entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
@@ -109,6 +125,8 @@ pub struct Header {
     pub victims: Bytes,
     /// Up to which sizes a value is said to have a compact encoding.
     pub encodings: Encodings,
+    /// Whether it closes the group, or opens it.
+    pub seal: Option<Seal>,
 }
 
 impl Default for Header {
@@ -116,7 +134,7 @@ impl Default for Header {
     fn default() -> Self {
         let (policy, victims, encodings) = (Policy::NoEviction, Bytes::new(), Encodings::default());
         let (level, absent) = (Level::FIRST, Absent::Nobody);
-        Self { level, memory_max: 0, groups: 1, absent, policy, victims, encodings }
+        Self { level, memory_max: 0, groups: 1, absent, policy, victims, encodings, seal: None }
     }
 }
 
@@ -149,7 +167,12 @@ impl Builder {
         };
         let evicts = if header.policy.evicts() { EVICTS } else { 0 };
         let encodes = if header.encodings == Encodings::default() { 0 } else { ENCODES };
-        buffer.put_u8(levelled | memory_limited | several_groups | absent | evicts | encodes);
+        let seals = if header.seal.is_some() { SEALS } else { 0 };
+        let more = if levelled | seals > 0 { MORE } else { 0 };
+        buffer.put_u8(more | memory_limited | several_groups | absent | evicts | encodes);
+        if more > 0 {
+            buffer.put_u8(levelled | seals);
+        }
         if levelled > 0 {
             buffer.put_u32_le(header.level.0);
         }
@@ -170,6 +193,11 @@ impl Builder {
         }
         if encodes > 0 {
             header.encodings.put(&mut buffer);
+        }
+        match header.seal {
+            None => {}
+            Some(Seal::Close(switch)) => buffer.put_u64_le(switch),
+            Some(Seal::Open) => buffer.put_u64_le(0),
         }
         Self { buffer }
     }
@@ -218,13 +246,19 @@ impl Builder {
 pub fn decode(payload: &Bytes) -> Result<(Header, Batches), PayloadError> {
     let mut rest = payload.clone();
     let flags = if rest.has_remaining() { rest.get_u8() } else { 0 };
-    let known = LEVELLED | MEMORY_LIMITED | SEVERAL_GROUPS | ALL_ABSENT | SOME_ABSENT | EVICTS | ENCODES;
-    if flags & !known != 0 {
+    if flags & !(MORE | MEMORY_LIMITED | SEVERAL_GROUPS | ALL_ABSENT | SOME_ABSENT | EVICTS | ENCODES) != 0 {
         return Err(PayloadError { at: 0 });
     }
     let mut header = Header::default();
     let cut_short = |rest: &Bytes| PayloadError { at: payload.len() - rest.len() };
-    if flags & LEVELLED != 0 {
+    let more = match flags & MORE != 0 {
+        true => rest.try_get_u8().map_err(|_| cut_short(&rest))?,
+        false => 0,
+    };
+    if more & !(LEVELLED | SEALS) != 0 {
+        return Err(PayloadError { at: 1 });
+    }
+    if more & LEVELLED != 0 {
         header.level = rest.try_get_u32_le().map(Level).map_err(|_| cut_short(&rest))?;
     }
     if flags & MEMORY_LIMITED != 0 {
@@ -248,6 +282,12 @@ pub fn decode(payload: &Bytes) -> Result<(Header, Batches), PayloadError> {
     }
     if flags & ENCODES != 0 {
         header.encodings = Encodings::take(&mut rest).ok_or_else(|| cut_short(&rest))?;
+    }
+    if more & SEALS != 0 {
+        header.seal = Some(match rest.try_get_u64_le().map_err(|_| cut_short(&rest))? {
+            0 => Seal::Open,
+            switch => Seal::Close(switch),
+        });
     }
     Ok((header, Batches { rest, total: payload.len() }))
 }
@@ -342,7 +382,12 @@ mod tests {
             let policy = Policy::VolatileLfu;
             let encodings = Encodings { list_size: -5, zset_value: 7, ..Encodings::default() };
             let (level, memory_max, groups) = (Level(7), 7 << 30, 1_000);
-            let header = Header { level, memory_max, groups, absent, policy, victims, encodings };
+            let seal = match absent {
+                Absent::Nobody => None,
+                Absent::Everybody => Some(Seal::Open),
+                Absent::These(_) => Some(Seal::Close(5)),
+            };
+            let header = Header { level, memory_max, groups, absent, policy, victims, encodings, seal };
             let mut builder = Builder::new(header.clone());
             let made = [
                 batch(1, b"one"),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{GroupId, Member, NodeId, ViewNumber};
+use crate::{EntryId, GroupId, Member, NodeId, ViewNumber};
 
 /// What a replica asks of the view service, again and again until there is a newer view, or no reason any
 /// more.
@@ -46,6 +46,38 @@ pub enum Plea {
         /// Which roster.
         number: u64,
     },
+    /// The primary, or the leader: the group is sealed, and can go on as one of the other kind.
+    Sealed {
+        /// For the sake of which switch.
+        switch: u64,
+        /// The last entry that was executed.
+        seal: EntryId,
+        /// In a Raft group: the voters that have it durably. In others all members have.
+        holders: Holders,
+    },
+}
+
+/// So many holders are named at most: no Raft group has more copies.
+const HOLDERS_MAX: usize = 5;
+
+/// Those who hold the log up to a seal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Holders([Option<Member>; HOLDERS_MAX]);
+
+impl Holders {
+    /// In their order.
+    pub fn iter(&self) -> impl Iterator<Item = Member> {
+        self.0.iter().copied().flatten()
+    }
+}
+
+impl FromIterator<Member> for Holders {
+    /// The first few, if there are too many.
+    fn from_iter<I: IntoIterator<Item = Member>>(members: I) -> Self {
+        let mut holders = Self::default();
+        holders.0.iter_mut().zip(members).for_each(|(place, member)| *place = Some(member));
+        holders
+    }
 }
 
 /// On what grounds a replica is reported.
@@ -84,6 +116,9 @@ impl fmt::Display for Petition {
             Plea::AddMember { learner } => write!(f, "{group}: make {learner:?} a member of {view}"),
             Plea::HandOver { to } => write!(f, "{group}: make {to} the primary after {view}"),
             Plea::RosterReached { number } => write!(f, "{group}: roster {number} is reached"),
+            Plea::Sealed { switch, seal, .. } => {
+                write!(f, "{group}: sealed at {seal} in {view}, for switch {switch}")
+            }
         }
     }
 }

@@ -11,13 +11,13 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::budget::Budget;
-use crate::entry::Entry;
+use crate::entry::{Entry, EntryId};
 use crate::eviction::{Eviction, Need};
 use crate::id::{BatchId, Index};
 use crate::level::{Level, Levels, UnknownLevel};
 use crate::machine::{ApplyContext, Output, Place, RestoreError, StateMachine};
 use crate::parts::{Outline, Parts, Taken};
-use crate::payload::{self, Absent, Batch, PayloadError};
+use crate::payload::{self, Absent, Batch, Batches, PayloadError, Seal};
 use crate::rules::{Rule, Rules};
 use crate::segments::PARKED;
 use crate::session::{AnswerBounds, Sessions, Verdict};
@@ -40,8 +40,10 @@ const DIGEST_PIECE: usize = 1 << 20;
 const DIGEST_BYTES_PER_STEP: usize = 1 << 10;
 /// An image begins with what it is, in which version.
 const MAGIC: &[u8; 8] = b"1COPYST\x05";
-/// The version before had no level: it is the first one.
+/// The version before had no level, which is the first one, and no seal.
 const WITHOUT_LEVEL: &[u8; 8] = b"1COPYST\x04";
+/// What stands for the level of such an image.
+const NO_LEVEL: [u8; 4] = [0; 4];
 /// Then comes the level, and how long what precedes the bytes of parts is, and those the machine's own image.
 const PREAMBLE_HEADER: usize = MAGIC.len() + 4 + 8;
 
@@ -65,6 +67,17 @@ pub struct Replicated<M> {
     arriving: Option<Vec<u8>>,
 }
 
+/// A group executes nothing any more, because it is about to be replicated in another way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sealed {
+    /// The number of the switch.
+    pub switch: u64,
+    /// The last entry that was executed: the seal itself.
+    pub at: EntryId,
+    /// Its time.
+    pub time: Timestamp,
+}
+
 /// What is replicated beside the machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Side {
@@ -75,6 +88,9 @@ struct Side {
     scrubbed: Place,
     /// The time of the last entry.
     last: Timestamp,
+    /// If nothing is executed any more: since when, and for the sake of what. It comes last in an image.
+    #[serde(skip)]
+    sealed: Option<Sealed>,
 }
 
 impl<M: StateMachine> Replicated<M> {
@@ -142,6 +158,13 @@ impl<M: StateMachine> Replicated<M> {
         &self.side.sessions
     }
 
+    /// Whether it is sealed. Until an entry opens it again, entries change nothing, and their batches are not
+    /// executed (rule `SealedIsOver`): the state stays as it was after the seal.
+    #[must_use]
+    pub fn sealed(&self) -> Option<Sealed> {
+        self.side.sealed
+    }
+
     /// About how many bytes the machine, and what is replicated beside it, occupy.
     #[must_use]
     pub fn memory(&self) -> u64 {
@@ -189,6 +212,10 @@ impl<M: StateMachine> Replicated<M> {
     ) -> Result<(), ExecuteError> {
         budget.spend(ENTRY_STEPS);
         let (header, batches) = payload::decode(&entry.payload)?;
+        let is_sealed = self.sealed().is_some() && self.rules.hold(Rule::SealedIsOver);
+        if is_sealed && header.seal != Some(Seal::Open) {
+            return refuse_all(batches, respond);
+        }
         let level = self.enter(header.level)?;
         let context = ApplyContext {
             index: entry.id.index,
@@ -242,6 +269,14 @@ impl<M: StateMachine> Replicated<M> {
         self.parts.expire(entry.time);
         digest.update(&self.look(entry.time, header.groups).to_le_bytes());
         self.side.digest = digest.digest();
+        match header.seal {
+            None => {}
+            Some(Seal::Close(switch)) => {
+                let (at, time) = (entry.id, entry.time);
+                self.side.sealed.get_or_insert(Sealed { switch, at, time });
+            }
+            Some(Seal::Open) => self.side.sealed = None,
+        }
         Ok(())
     }
 
@@ -323,7 +358,7 @@ impl<M: StateMachine> Replicated<M> {
 
     /// Begins a point-in-time image of everything. At most one at a time: an older one is given up.
     pub fn snapshot_begin(&mut self) {
-        let side = (&self.side, self.parts.begin_imaging());
+        let side = (&self.side, self.parts.begin_imaging(), self.side.sealed);
         let side = postcard::to_stdvec(&side).expect("sessions always have an encoding");
         let (level, length) = (self.level.0.to_le_bytes(), (side.len() as u64).to_le_bytes());
         self.preamble = Some([MAGIC.as_slice(), &level, &length, &side].concat().into());
@@ -364,23 +399,28 @@ impl<M: StateMachine> Replicated<M> {
         arriving.extend_from_slice(chunk);
         let begins_with = |magic: &[u8]| arriving.iter().zip(magic).all(|(byte, expected)| byte == expected);
         if begins_with(WITHOUT_LEVEL) && arriving.len() >= WITHOUT_LEVEL.len() {
-            let level = Level::FIRST.0.to_le_bytes();
-            *arriving = [MAGIC, level.as_slice(), &arriving[WITHOUT_LEVEL.len()..]].concat();
+            *arriving = [MAGIC, NO_LEVEL.as_slice(), &arriving[WITHOUT_LEVEL.len()..]].concat();
         } else if !begins_with(MAGIC) && !begins_with(WITHOUT_LEVEL) {
             return Err(RestoreError { reason: "it is no image of this version of Onecopy".to_owned() });
         }
         // No length is too long: E3, a reader takes whatever its writer makes. Nothing is set aside before it
         // has come.
         let Some((header, rest)) = arriving.split_first_chunk::<PREAMBLE_HEADER>() else { return Ok(()) };
-        self.level =
-            header[MAGIC.len()..].first_chunk().map_or(self.level, |it| Level(u32::from_le_bytes(*it)));
+        let level = header[MAGIC.len()..].first_chunk().copied().unwrap_or(NO_LEVEL);
+        self.level = if level == NO_LEVEL { Level::FIRST } else { Level(u32::from_le_bytes(level)) };
         self.levels.know(self.level).map_err(|unknown| RestoreError { reason: unknown.to_string() })?;
         let length = header.last_chunk().map_or(0, |length| u64::from_le_bytes(*length));
         let side = usize::try_from(length).ok().and_then(|length| rest.split_at_checked(length));
         let Some((side, rest)) = side else { return Ok(()) };
-        let (side, outlines): (Side, Vec<Outline>) = postcard::from_bytes(side)
-            .map_err(|error| RestoreError { reason: format!("its sessions make no sense: {error}") })?;
-        self.side = side;
+        let wrong = |error| RestoreError { reason: format!("its sessions make no sense: {error}") };
+        let (side, outlines, sealed) = match level == NO_LEVEL {
+            true => {
+                let (side, outlines): (Side, Vec<Outline>) = postcard::from_bytes(side).map_err(wrong)?;
+                (side, outlines, None)
+            }
+            false => postcard::from_bytes(side).map_err(wrong)?,
+        };
+        self.side = Side { sealed, ..side };
         self.side.sessions.count();
         self.parts.restore(outlines);
         let rest = rest.to_vec();
@@ -422,6 +462,14 @@ pub enum ExecuteError {
     Level(#[from] UnknownLevel),
 }
 
+/// The group is sealed: an entry is as if it had never been, and whoever sent its batches hears so.
+fn refuse_all(batches: Batches, mut respond: impl FnMut(BatchId, Answer)) -> Result<(), ExecuteError> {
+    for batch in batches {
+        respond(batch?.id, Answer::Sealed);
+    }
+    Ok(())
+}
+
 /// What a batch is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
@@ -443,6 +491,8 @@ pub enum Answer {
     /// It is not executed: its coordinator has too many batches that it has not confirmed, or there is no
     /// room for its parts.
     Refused,
+    /// It is not executed: the group is [sealed](Replicated::sealed).
+    Sealed,
 }
 
 impl Answer {
@@ -455,6 +505,7 @@ impl Answer {
             Self::Stale => Cow::Borrowed(b""),
             Self::Kept { bytes } => Cow::Owned(bytes.to_le_bytes().to_vec()),
             Self::Refused => Cow::Borrowed(b"refused"),
+            Self::Sealed => Cow::Borrowed(b"sealed"),
         }
     }
 
@@ -463,7 +514,12 @@ impl Answer {
     pub fn response(self) -> Option<Bytes> {
         match self {
             Self::Response(response) | Self::Late(response) => Some(response),
-            Self::Parked | Self::Forgotten | Self::Stale | Self::Kept { .. } | Self::Refused => None,
+            Self::Parked
+            | Self::Forgotten
+            | Self::Stale
+            | Self::Kept { .. }
+            | Self::Refused
+            | Self::Sealed => None,
         }
     }
 }

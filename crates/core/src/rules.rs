@@ -102,6 +102,8 @@ pub enum Rule {
     OneMeaning,
     /// E4, known to all: the level in force is never above what all nodes know.
     KnownToAll,
+    /// A group that is sealed, to be replicated in another way, executes nothing more and answers no read.
+    SealedIsOver,
     /// `min_copies`: no write is taken, or answered, while the view has fewer members.
     EnoughCopies,
     /// The time of entries follows no wall clock that has jumped just now, or that differs from most others.
@@ -156,7 +158,7 @@ pub enum Rule {
 
 impl Rule {
     /// The rules that a cluster lives by, in the order of the documentation.
-    pub const ALL: [Self; 58] = [
+    pub const ALL: [Self; 59] = [
         Self::AllBackupsFirst,
         Self::OnlyThePrimary,
         Self::NoOldPrimaries,
@@ -201,6 +203,7 @@ impl Rule {
         Self::AcknowledgedWhileBusy,
         Self::OneMeaning,
         Self::KnownToAll,
+        Self::SealedIsOver,
         Self::EnoughCopies,
         Self::SteadyTime,
         Self::LivingLife,

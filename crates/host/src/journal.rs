@@ -10,6 +10,10 @@ use crate::waiting::Waiting;
 #[derive(Debug)]
 pub(crate) struct Journal<M> {
     group: GroupId,
+    /// The protocol counts its tickets from the beginning: they follow this one.
+    before: Ticket,
+    /// The last one that was handed out.
+    last: Ticket,
     /// Messages that promise what is not durable yet.
     held: Waiting<M>,
     /// Writes that make older snapshots superfluous, once they are durable.
@@ -18,11 +22,35 @@ pub(crate) struct Journal<M> {
 
 impl<M> Journal<M> {
     pub(crate) fn of(group: GroupId) -> Self {
-        Self { group, held: Waiting::default(), superseding: Waiting::default() }
+        let (before, last) = (Ticket::default(), Ticket::default());
+        Self { group, before, last, held: Waiting::default(), superseding: Waiting::default() }
     }
 
-    /// Hands writes to the log.
+    /// Hands writes of the protocol to the log.
     pub(crate) fn persist<W>(&mut self, ticket: Ticket, writes: Vec<Write>, out: &mut Out<W>) {
+        self.hand_in(self.follow(ticket), writes, out);
+    }
+
+    /// Another protocol takes the place of the one that there was, with these writes: what was held for that
+    /// is of no use any more, and what becomes durable of it does not concern the new one.
+    pub(crate) fn begin_anew<W>(&mut self, writes: Vec<Write>, out: &mut Out<W>) {
+        self.held = Waiting::default();
+        let ticket = Ticket(self.last.0 + 1);
+        self.hand_in(ticket, writes, out);
+        self.before = ticket;
+    }
+
+    /// The ticket of the protocol that has become durable with this one, if it is one of its own.
+    pub(crate) fn of_protocol(&self, ticket: Ticket) -> Option<Ticket> {
+        ticket.0.checked_sub(self.before.0).filter(|own| *own > 0).map(Ticket)
+    }
+
+    fn follow(&self, ticket: Ticket) -> Ticket {
+        Ticket(self.before.0 + ticket.0)
+    }
+
+    fn hand_in<W>(&mut self, ticket: Ticket, writes: Vec<Write>, out: &mut Out<W>) {
+        self.last = self.last.max(ticket);
         for write in &writes {
             if let Write::Compact { through: snapshot } | Write::Install { snapshot } = write {
                 // A ticket that is being handed out is never durable yet.
@@ -34,7 +62,7 @@ impl<M> Journal<M> {
 
     /// Returns a message that need not wait; another comes out of [`Journal::next`] in its time.
     pub(crate) fn hold(&mut self, after: Option<Ticket>, message: M) -> Option<M> {
-        self.held.hold(after, message)
+        self.held.hold(after.map(|ticket| self.follow(ticket)), message)
     }
 
     /// All writes up to `ticket` are durable: snapshots may be superfluous, and messages may leave.

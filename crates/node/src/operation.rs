@@ -55,6 +55,13 @@ pub enum Operation {
         #[serde(default)]
         nodes: Option<Vec<u32>>,
     },
+    /// A database is replicated in another way from now on, while it serves.
+    SwitchDatabase {
+        /// Which one.
+        name: String,
+        /// `primary-backup` or `raft`. What it is already gives up a switch that is under way.
+        replication: String,
+    },
     /// A database goes for good, with all its data.
     DropDatabase {
         /// Which one.

@@ -70,6 +70,13 @@ pub enum CorruptState {
     },
 }
 
+/// What a member keeps on its disk that follows no term before this one, and has not voted in it: for a group
+/// that becomes one of Raft.
+#[must_use]
+pub fn promise_of(term: Term) -> Bytes {
+    Promise { term, vote: None }.encode()
+}
+
 /// What a member has promised: to follow no term before `term`, and to vote for nobody else in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Promise {

@@ -54,6 +54,11 @@ pub enum Input {
         /// The highest such ticket.
         ticket: Ticket,
     },
+    /// Somebody knows that the log here is committed through this entry.
+    Committed {
+        /// The entry.
+        through: Index,
+    },
     /// Time has passed; due at [`onecopy_core::Protocol::deadline`]. Harmless at any other time.
     Elapsed,
     /// The driver has made a durable snapshot of its state machine; the log may be compacted.

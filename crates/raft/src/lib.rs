@@ -134,7 +134,7 @@ mod tests;
 pub use change::ChangeRefusal;
 pub use config::{Base, ClockDrift, Config};
 pub use configuration::{Change, Configuration, ImpossibleChange, MalformedConfiguration};
-pub use durable::CorruptState;
+pub use durable::{CorruptState, promise_of};
 pub use effect::{Effect, Input};
 pub use message::{Beat, Message};
 pub use node::Raft;

@@ -311,6 +311,13 @@ impl Protocol for Raft {
             (Input::Received { from, message }, _) => self.receive(step, from, message),
             (Input::Persisted { ticket }, _) => self.on_persisted(step, ticket),
             (Input::Elapsed, _) => self.on_elapsed(step),
+            (Input::Committed { through }, state) => {
+                let through = through.min(core.log.last().index);
+                if let Some(received) = state.received_mut() {
+                    received.agreed = received.agreed.max(through);
+                }
+                core.commit_through(step, through);
+            }
             (Input::Propose { payload, time, seed }, State::Leader(leader)) => {
                 leader.on_propose(core, step, &payload, time, seed);
             }

@@ -48,6 +48,11 @@ pub enum Input {
         /// the read waits for no later one (rule L5). Without it, for all.
         touched: Option<Index>,
     },
+    /// Somebody knows that the log here is committed through this entry.
+    Committed {
+        /// The entry.
+        through: Index,
+    },
     /// Entries have been executed: what the state was after each of them (rule P10), in order. A driver that
     /// compares nothing says nothing.
     Executed {

@@ -88,7 +88,7 @@ pub use effect::{Effect, Input};
 pub use handover::HandoverError;
 pub use lease::{Granted, Loan, Terms};
 pub use message::Message;
-pub use promise::CorruptPromise;
+pub use promise::{CorruptPromise, promise_of};
 pub use quiescence::{Moved, Still};
 pub use replica::{Refusal, Replica};
 pub use snapshot::Base;

@@ -16,6 +16,13 @@ pub struct CorruptPromise {
     pub reason: String,
 }
 
+/// What a replica keeps on its disk that has promised a view, and no lease: for a group that becomes one of
+/// primary-backup.
+#[must_use]
+pub fn promise_of(view: &View) -> Bytes {
+    Promise { view: view.clone(), lease: Duration::ZERO }.encode()
+}
+
 /// What a replica has promised, durably.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Promise {

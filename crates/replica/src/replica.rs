@@ -347,6 +347,9 @@ impl Protocol for Replica {
             }
             (Input::Propose { .. }, _) => step.push(Effect::Refused),
             (Input::Read { token, at_least, touched }, _) => self.on_read(step, token, at_least, touched),
+            (Input::Committed { through }, role) => {
+                core.commit_through(step, through.min(core.log.last().index), role.demand());
+            }
             (Input::Executed { digests }, role) => {
                 core.executed(&digests);
                 if let Role::Follower(follower) = role {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use onecopy_core::{GroupId, NodeId, Rules};
 use onecopy_host::ArchiveJob;
-use onecopy_views::MAIN;
+use onecopy_views::{Kind, MAIN};
 
 use crate::checks::Checks;
 use crate::checks::merged::Merged;
@@ -77,6 +77,8 @@ pub enum Event {
     Roll,
     /// The copies of a database are to be on these nodes, or on some that are yet to be drawn.
     Move(GroupId, BTreeSet<NodeId>),
+    /// The operator has a database replicated in another way.
+    Switch(GroupId, Kind),
     /// An idle entry for the view table.
     Churn,
     /// The faults are over.
@@ -177,6 +179,10 @@ pub struct Stats {
     pub elections: u64,
     /// Elections in Raft groups that hold data.
     pub reigns: u64,
+    /// Copies that have turned into some of the other kind.
+    pub turned: u64,
+    /// Groups that were opened again after a seal.
+    pub opened: u64,
     /// How often the copies of Raft groups that hold data were to be elsewhere.
     pub moves: u64,
     /// Snapshots taken and installed by replicas, and installed by view nodes.
@@ -233,6 +239,8 @@ impl Stats {
         }
         self.elections += other.elections;
         self.reigns += other.reigns;
+        self.turned += other.turned;
+        self.opened += other.opened;
         self.moves += other.moves;
         self.pauses += other.pauses;
         self.quiescent += other.quiescent;

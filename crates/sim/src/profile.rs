@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use onecopy_core::{AnswerBounds, GroupId, Policy, Rule};
 use onecopy_host::group::SLICE_STEPS;
-use onecopy_views::MAIN;
+use onecopy_views::{Kind, MAIN};
 
 use crate::checks::images;
 use crate::client::{CACHED_BYTES, Family};
@@ -39,6 +39,8 @@ const RAFT: u64 = 300;
 const SEVERAL: u64 = 300;
 /// Of those with several databases, in how many one is dropped.
 const DROPPED: u64 = 250;
+/// In how many runs a database is replicated in another way.
+const SWITCHED: u64 = 250;
 /// And in how many, if there are more nodes than three, one has its copies moved.
 const MOVED: u64 = 400;
 /// Of a thousand runs in which nothing else is special, in how many the cluster is upgraded.
@@ -71,6 +73,8 @@ pub struct Profile {
     pub moved: Option<(Time, GroupId)>,
     /// When processes begin to be exchanged by those of a newer version, one at a time.
     pub rolls: Option<Time>,
+    /// When databases are to be replicated in another way, and how.
+    pub switched: Vec<(Time, GroupId, Kind)>,
     /// Of a thousand runs, how many have ears: those who publish and subscribe.
     pub ears: u64,
     /// Of a thousand runs, how many have shelves: those who cache.
@@ -193,6 +197,7 @@ impl Profile {
             dropped: None,
             moved: None,
             rolls: None,
+            switched: Vec::new(),
             ears: 250,
             shelves: 250,
             optimistic: None,
@@ -356,6 +361,30 @@ impl Profile {
         let is_far = self.weights.contains_key(&Fault::FarApart);
         if is_plain && !is_far && (is_meant || sabotaged.is_none() && dice.chance(ROLLED)) {
             self.rolls = Some(dice.between(SECOND, self.fault_time * 3 / 4));
+        }
+    }
+
+    /// One of the databases may be replicated in another way, and in the first one again, soon or late. Drawn
+    /// from dice of its own.
+    pub fn draw_switches(&mut self, dice: &mut Dice, sabotaged: Option<Rule>) {
+        let is_meant = sabotaged == Some(Rule::SealedIsOver);
+        let is_plain = self.alone.is_none() && self.race.is_none() && self.scale == 1 && self.nodes >= 3;
+        if !is_plain || sabotaged.is_some() != is_meant || !(is_meant || dice.chance(SWITCHED)) {
+            return;
+        }
+        if self.nodes < 5 {
+            for fault in [Fault::AddNode, Fault::RemoveNode] {
+                self.weights.remove(&fault);
+            }
+        }
+        let group = dice.below(u64::from(self.databases));
+        let is_raft = self.raft_copies.is_some() && group + 1 == u64::from(self.databases);
+        let (mut at, mut raft) = (dice.between(SECOND, self.fault_time.max(2 * SECOND)), is_raft);
+        for _ in 0..dice.between(1, 4) {
+            raft = !raft;
+            let kind = if raft { Kind::Raft } else { Kind::PrimaryBackup };
+            self.switched.push((at, GroupId(MAIN.0 + group as u32), kind));
+            at += if dice.chance(500) { dice.below(500 * MS) } else { dice.between(SECOND, 6 * SECOND) };
         }
     }
 

@@ -67,11 +67,13 @@ pub fn run(seed: u64, options: &Options) -> Outcome {
     if options.subject.is_none() {
         profile.draw_versions(&mut Dice::new(seed, 6), options.sabotaged);
     }
+    profile.draw_switches(&mut Dice::new(seed, 7), options.sabotaged);
     profile.limit(&options.limits);
     if options.subject.is_some() {
         // Its clients know nothing of databases.
         (profile.databases, profile.raft_copies, profile.dropped) = (1, None, None);
         profile.moved = None;
+        profile.switched.retain(|(_, group, _)| *group == onecopy_views::MAIN);
     }
     let mut world = World::new(seed, profile.clone(), rules(options.sabotaged), Trace::new(options.trace));
     if let Some(subject) = &options.subject {

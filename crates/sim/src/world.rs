@@ -169,6 +169,9 @@ impl World {
         if let Some((at, group)) = self.env.profile.dropped {
             self.env.schedule(at, Event::Drop(group));
         }
+        for (at, group, kind) in self.env.profile.switched.clone() {
+            self.env.schedule(at, Event::Switch(group, kind));
+        }
         if let Some((at, group)) = self.env.profile.moved {
             self.env.schedule(at, Event::Move(group, BTreeSet::new()));
         }
@@ -258,6 +261,7 @@ impl World {
             Event::Churn => self.churn(),
             Event::Roll => self.roll(),
             Event::Drop(group) => self.drop_database(group),
+            Event::Switch(group, kind) => self.switch_database(group, kind),
             Event::Move(group, nodes) => self.move_database(group, nodes),
             Event::Heal => self.heal(),
             Event::Look => self.look_at_the_whole(),
@@ -284,7 +288,7 @@ impl World {
         let checks = &mut self.env.checks;
         if !checks.commits.is_empty() {
             for (group, primary, id) in std::mem::take(&mut checks.commits) {
-                if checks.is_gone(group) {
+                if checks.is_gone(group) || checks.group(group).seals.is_void(id) {
                     continue;
                 }
                 copies::check(&self.nodes, group, &checks.group(group).began, primary, id);
@@ -292,7 +296,8 @@ impl World {
             }
         }
         for (group, leader, id, configuration) in std::mem::take(&mut self.env.checks.raft_commits) {
-            if !self.env.checks.is_gone(group) {
+            let is_void = |of: &GroupChecks| of.seals.is_void(id);
+            if !self.env.checks.is_gone(group) && !self.env.checks.groups.get(&group).is_some_and(is_void) {
                 quorums::check(&self.nodes, group, leader, id, &configuration);
             }
         }
@@ -364,13 +369,14 @@ impl World {
             let durable = replica.status(node.clock.instant(self.env.time)).durable;
             let (member, log) = ((id, node.generation), replica.log());
             self.env.checks.durable.look(member, *group, (log, durable), &node.disk);
-            match (replica.raft(), &mut checks.raft) {
-                (Some(raft), Some(of)) => {
+            match replica.raft().map(|raft| (raft, checks.raft_of(raft))) {
+                Some((raft, Some(of))) => {
                     let leads = (raft.role() == Role::Leader).then(|| raft.term());
                     of.logs.look(id, node.generation, leads, raft.log());
                     of.members.look(raft);
                 }
-                _ => checks.logs.look(id, node.generation, None, replica.log()),
+                Some(_) => {}
+                None => checks.logs.look(id, node.generation, None, replica.log()),
             }
             if process.group(*group).is_some_and(Group::awaits_lost_image) {
                 violated("images", format!("{id} waits for an image of {group} that nobody makes"));

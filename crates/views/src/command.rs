@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use onecopy_core::{BootNumber, GroupId, Level, Member, NodeId, ViewNumber};
+use onecopy_core::{BootNumber, EntryId, GroupId, Level, Member, NodeId, View, ViewNumber};
 use serde::{Deserialize, Serialize};
 
 use crate::clocks::ClockError;
-use crate::database::Database;
+use crate::database::{Database, Kind};
 use crate::options::OptionChanges;
 use crate::table::Registration;
 use crate::users::UserChanges;
@@ -253,6 +253,27 @@ pub enum Command {
         /// What changes.
         changes: OptionChanges,
     },
+    /// A database is to be replicated in another way, while it serves; to ask for what it is gives up a
+    /// switch that is under way.
+    SwitchKind {
+        /// The group.
+        group: GroupId,
+        /// How it is to be replicated.
+        kind: Kind,
+    },
+    /// The group is sealed, and goes on as one of the other kind.
+    CompleteSwitch {
+        /// The group.
+        group: GroupId,
+        /// Which switch is over.
+        number: u64,
+        /// The view in which the group says that it is sealed.
+        expected: ViewNumber,
+        /// The last entry that was executed.
+        seal: EntryId,
+        /// The first view from now on. All its members have the seal.
+        view: View,
+    },
     /// A database goes, with its group and all its data.
     DropDatabase {
         /// The group.
@@ -334,6 +355,8 @@ impl Command {
             | Self::RosterReached { group, .. }
             | Self::DropDatabase { group, .. }
             | Self::SetOptions { group, .. }
+            | Self::SwitchKind { group, .. }
+            | Self::CompleteSwitch { group, .. }
             | Self::Recover { group, .. } => Some(*group),
         }
     }

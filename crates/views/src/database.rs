@@ -24,7 +24,7 @@ const NAME_BYTES_MAX: usize = 64;
 /// The name of the database that is there from the beginning.
 pub const MAIN_NAME: &str = "main";
 
-/// How a database is replicated. That is settled when it is created.
+/// How a database is replicated. That is settled when it is created, and can be [switched](crate::Switch).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Kind {
     /// In views: one copy orders the requests, all copies have what is acknowledged.

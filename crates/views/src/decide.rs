@@ -127,7 +127,7 @@ impl Monitor {
     }
 
     /// Whether a change of this view is on its way.
-    fn is_proposed(&self, now: Instant, group: GroupId, view: ViewNumber) -> bool {
+    pub(crate) fn is_proposed(&self, now: Instant, group: GroupId, view: ViewNumber) -> bool {
         self.proposed
             .get(&group)
             .is_some_and(|(proposed, at)| *proposed == view && now.since(*at) < PROPOSAL_PATIENCE)

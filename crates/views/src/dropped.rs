@@ -67,6 +67,8 @@ impl Table {
         self.databases.remove(&group);
         self.rosters.remove(&group);
         self.options.remove(&group);
+        self.switches.remove(&group);
+        self.switched.remove(&group);
         self.groups.remove(&group);
         Ok(())
     }

@@ -197,6 +197,10 @@ impl fmt::Display for Command {
                 let parts: Vec<String> = parts.into_iter().flatten().collect();
                 write!(f, "{group} shall have {}", parts.join(", "))
             }
+            Self::SwitchKind { group, kind } => write!(f, "{group} shall be replicated as {kind}"),
+            Self::CompleteSwitch { group, seal, .. } => {
+                write!(f, "{group} is replicated in the other way after {seal}")
+            }
             Self::DropDatabase { group, name } => write!(f, "{group} is gone, with the database {name}"),
             Self::Recover { group, sole, .. } => {
                 write!(f, "{group} goes on with what {} has, and may have lost data", sole.node)

@@ -55,6 +55,7 @@ mod ping;
 mod placement;
 mod roster;
 mod settings;
+mod switch;
 mod table;
 mod users;
 mod view_nodes;
@@ -72,6 +73,7 @@ pub use options::{OptionChanges, Options};
 pub use ping::{GroupReport, Moment, Ping, ReplicaRole};
 pub use roster::Roster;
 pub use settings::Settings;
+pub use switch::{Switch, Switched};
 pub use table::{CorruptTable, Group, Registration, Table};
 pub use users::{USER_NAME_BYTES_MAX, USER_RULES_BYTES_MAX, USERS_BYTES_MAX, UserChanges, Users};
 

@@ -17,6 +17,7 @@ use crate::levels::TableLevels;
 use crate::options::Options;
 use crate::roster::Roster;
 use crate::settings::Settings;
+use crate::switch::{Switch, Switched};
 use crate::users::Users;
 
 /// What the table knows of a node.
@@ -60,7 +61,7 @@ pub struct CorruptTable {
 ///
 /// Guaranteed after every command:
 /// 1. every view is [valid](View::valid);
-/// 2. view numbers only grow, by one;
+/// 2. view numbers only grow, by one; by more when a [switch](Switched) is over;
 /// 3. the primary of a view was a member of the view before, in the same incarnation (rule P4), unless an
 ///    operator recovered the group;
 /// 4. a member of a view was a member, or a learner, of the view before, with the same exception;
@@ -100,6 +101,10 @@ pub struct Table {
     pub(crate) dropped: Dropped,
     /// What is set for some databases alone.
     pub(crate) options: BTreeMap<GroupId, Options>,
+    /// Which groups are to be replicated in another way.
+    pub(crate) switches: BTreeMap<GroupId, Switch>,
+    /// Which groups were, and how that went the last time.
+    pub(crate) switched: BTreeMap<GroupId, Switched>,
     /// By the rules of which level entries are executed.
     pub(crate) levels: TableLevels,
 }
@@ -147,19 +152,24 @@ impl Table {
     /// The databases, each with its group. `main` is the first, and always there.
     pub fn databases(&self) -> impl Iterator<Item = (GroupId, Database)> {
         let others = self.databases.iter().map(|(group, database)| (*group, database.clone()));
-        std::iter::once((MAIN, Database::main())).chain(others)
+        std::iter::once((MAIN, self.main())).chain(others)
     }
 
     /// What a group holds.
     #[must_use]
     pub fn database(&self, group: GroupId) -> Option<Database> {
-        if group == MAIN { Some(Database::main()) } else { self.databases.get(&group).cloned() }
+        if group == MAIN { Some(self.main()) } else { self.databases.get(&group).cloned() }
+    }
+
+    fn main(&self) -> Database {
+        Database { kind: self.kind(MAIN), ..Database::main() }
     }
 
     /// How a group is replicated.
     #[must_use]
     pub fn kind(&self, group: GroupId) -> Kind {
-        self.databases.get(&group).map_or(Kind::default(), |database| database.kind)
+        let created = || self.databases.get(&group).map(|database| database.kind);
+        self.switched.get(&group).map(|switched| switched.kind).or_else(created).unwrap_or_default()
     }
 
     /// The same, with the views of Raft groups as `known` has them: the table itself says only who founded
@@ -359,6 +369,10 @@ impl Table {
                 self.change_roster(*group, *expected, members)?;
             }
             Command::RosterReached { group, number } => self.reach_roster(*group, *number)?,
+            Command::SwitchKind { group, kind } => self.begin_switch(*group, *kind)?,
+            Command::CompleteSwitch { group, number, expected, seal, view } => {
+                self.complete_switch((*group, *number), *expected, *seal, view)?;
+            }
         }
         self.version += 1;
         Ok(())

@@ -409,7 +409,11 @@ fn an_image_from_before_there_were_levels_is_of_the_first() {
     original.snapshot_begin();
     let mut image = Vec::new();
     while original.snapshot_read(100, &mut image) {}
-    let older = [WITHOUT_LEVEL.as_slice(), &image[MAGIC.len() + 4..]].concat();
+    // It has no seal either, the last byte of what precedes the machine's image.
+    let (length, rest) = image[MAGIC.len() + 4..].split_first_chunk::<8>().expect("a length");
+    let length = u64::from_le_bytes(*length) - 1;
+    let (side, machine) = rest.split_at(length as usize);
+    let older = [WITHOUT_LEVEL.as_slice(), &length.to_le_bytes(), side, &machine[1..]].concat();
     for cut in 1..older.len() {
         let mut restored = fresh();
         restored.restore(&older[..cut]).unwrap();

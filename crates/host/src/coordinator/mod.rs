@@ -203,6 +203,11 @@ impl<T> Coordinator<T> {
         self.asks_around = Some(nodes);
     }
 
+    /// The view service says who leads.
+    pub fn rely_on_views(&mut self) {
+        self.asks_around = None;
+    }
+
     /// Every member executes requests by itself: the primary of the view is only the one that is asked first.
     /// What one of them may have executed is taken to no other.
     pub fn take_any(&mut self) {

@@ -404,9 +404,12 @@ impl<M: StateMachine, T> DataPlane<M, T> {
         for (id, group) in table.groups().iter().filter(|(id, _)| share.has(**id)) {
             if let Some(known) = self.groups.get_mut(id) {
                 known.set_options(&table.options(*id));
+                if known.learn_switch(table) {
+                    self.agenda.touch(*id);
+                }
             }
             match table.kind(*id) {
-                Replication::PrimaryBackup => {}
+                Replication::PrimaryBackup => self.router.rely_on_views(*id),
                 Replication::Raft => self.raft_announced(now, *id, table),
                 Replication::Optimistic => {
                     self.copies_announced(now, *id, table, out);
@@ -415,7 +418,9 @@ impl<M: StateMachine, T> DataPlane<M, T> {
             }
             self.router.learn(*id, &group.view);
             // There may be many, in which nothing has happened.
-            let knows = |known: &Group<M>| known.replica().view_number() >= group.view.number;
+            // A copy that is to be of another kind hears of its first view when it is.
+            let knows =
+                |known: &Group<M>| known.is_turning() || known.replica().view_number() >= group.view.number;
             if self.groups.get(id).is_none_or(knows) {
                 continue;
             }
@@ -483,7 +488,10 @@ impl<M: StateMachine, T> DataPlane<M, T> {
             if group.executes_long() {
                 self.long.push(id);
             }
-            self.quiescence.follow(now, group);
+            match group.is_turning() {
+                true => self.quiescence.forget(id),
+                false => self.quiescence.follow(now, group),
+            }
             self.agenda.set(id, group.deadline(now));
         }
         self.turns = turns;

@@ -62,6 +62,11 @@ impl<T> Router<T> {
         }
     }
 
+    /// See [`Coordinator::rely_on_views`].
+    pub(super) fn rely_on_views(&mut self, group: GroupId) {
+        self.coordinators.get_mut(&group).into_iter().for_each(Coordinator::rely_on_views);
+    }
+
     /// See [`Coordinator::take_any`].
     pub(super) fn take_any(&mut self, group: GroupId) {
         if self.coordinators.get(&group).is_none_or(|coordinator| !coordinator.takes_any()) {

@@ -401,6 +401,7 @@ impl<M: StateMachine> Group<M> {
         self.digests.push(Digest { after: entry.id.index, value });
         let before = std::mem::replace(&mut self.applied, entry.id.index);
         self.applied_time = entry.time;
+        self.note_seal(out);
         observer.applied(self, before, entry);
         self.execution.executed(self.applied);
         self.begin_wanted_snapshot(observer);

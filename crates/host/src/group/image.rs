@@ -5,7 +5,8 @@
 //!        | 1:u8 length:u32 configuration state      Raft; little-endian; configuration: length bytes
 //! ```
 //!
-//! The state is an image of [`Replicated`]. The configuration of a Raft group goes with it: a copy that gets
+//! The first byte tells which it is: a group that was primary-backup is one of Raft after a switch, and goes
+//! on with the snapshots that it has. The state is an image of [`Replicated`]. The configuration of a Raft group goes with it: a copy that gets
 //! the state instead of the log must know who belongs to the group as of that entry.
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -39,8 +40,8 @@ pub struct Restoring<M> {
 impl<M: StateMachine> Restoring<M> {
     /// Builds upon a state that has executed nothing.
     #[must_use]
-    pub fn new(state: Replicated<M>, is_raft: bool) -> Self {
-        Self { state, arriving: is_raft.then(Vec::new), configuration: Configuration::default() }
+    pub fn new(state: Replicated<M>) -> Self {
+        Self { state, arriving: Some(Vec::new()), configuration: Configuration::default() }
     }
 
     /// Whether this version knows the level of what it builds, as far as that has come.
@@ -59,8 +60,11 @@ impl<M: StateMachine> Restoring<M> {
         let Some(arriving) = &mut self.arriving else { return self.state.restore(piece) };
         let wrong = |reason: &str| RestoreError { reason: reason.to_owned() };
         arriving.extend_from_slice(piece);
-        if arriving.first().is_some_and(|version| *version != VERSION) {
-            return Err(wrong("it is no image of a Raft group of this version of Onecopy"));
+        // The state itself begins with a letter. Whether it makes sense, it says itself.
+        if arriving.first().is_some_and(|first| *first != VERSION) {
+            let state = std::mem::take(arriving);
+            self.arriving = None;
+            return self.state.restore(&state);
         }
         let Some((header, rest)) = arriving.split_first_chunk::<HEADER>() else { return Ok(()) };
         let length = header.last_chunk().map_or(0, |length| u32::from_le_bytes(*length)) as usize;

@@ -19,6 +19,7 @@ mod requests;
 mod room;
 mod settings;
 mod snapshots;
+mod switching;
 #[cfg(test)]
 mod tests;
 
@@ -53,6 +54,7 @@ pub use replication::{Corrupt, CorruptRecord, Placement, Replication, is_raft, v
 pub use requests::ENTRY_BYTES_MAX;
 pub use settings::{Fresh, GroupSettings, Restored, SLICE_STEPS};
 use snapshots::Snapshots;
+use switching::Switching;
 
 /// Reads whose confirmation was asked for together.
 #[derive(Debug)]
@@ -132,6 +134,7 @@ pub struct Group<M> {
     counters: Counters,
     /// Of the entries that were just executed: the replica has to hear of them.
     digests: Vec<Digest>,
+    switching: Switching,
 }
 
 impl<M: StateMachine> Group<M> {
@@ -199,12 +202,14 @@ impl<M: StateMachine> Group<M> {
             clock_read: now,
             counters: Counters::default(),
             digests: Vec::new(),
+            switching: Switching::new(settings, now),
         };
         // Nobody has asked for anything yet, and the coordinator learns the view from the view service: what
         // the log kept may be long out of date.
         group.replays = group.replication.commit();
         let effects = out.effects.len();
         group.carry_out(now, observer, out);
+        group.note_seal(out);
         out.effects.truncate(effects);
         match group.execution.unknown_level() {
             Some(unknown) => Err(unknown.into()),
@@ -330,7 +335,9 @@ impl<M: StateMachine> Group<M> {
         while let Some((to, message)) = self.journal.next() {
             out.effects.push(GroupEffect::Send { group: self.id, to, message });
         }
-        self.step(now, Input::Persisted { ticket }, observer, out);
+        if let Some(ticket) = self.journal.of_protocol(ticket) {
+            self.step(now, Input::Persisted { ticket }, observer, out);
+        }
     }
 
     /// The archive has done something.
@@ -380,7 +387,7 @@ impl<M: StateMachine> Group<M> {
             false => self.proposed.is_empty(),
         };
         let is_over = leads && is_free && self.makes_room(now);
-        if leads && (lapses || scrubs || is_over) && is_free {
+        if leads && (lapses || scrubs || is_over) && is_free && !self.is_sealed() {
             self.propose(now, observer, out);
         }
         if !self.reads.is_empty() {
@@ -391,6 +398,8 @@ impl<M: StateMachine> Group<M> {
         }
         self.yield_to_another(now, observer, out);
         self.go_on_moving(now, observer, out);
+        self.go_on_switching(now, observer, out);
+        self.go_on_turning(now, observer, out);
         self.repeat_late_answers(now, out);
         self.continue_snapshot(out);
         self.tidies = self.state.here_mut().is_some_and(|state| state.tidy());
@@ -400,7 +409,7 @@ impl<M: StateMachine> Group<M> {
     #[must_use]
     pub fn deadline(&self, now: Instant) -> Option<Instant> {
         let leads = self.replication.standing() == Standing::Primary;
-        let is_idle = leads && self.proposed.is_empty() && !self.execution.is_behind();
+        let is_idle = leads && self.proposed.is_empty() && !self.execution.is_behind() && !self.is_sealed();
         let due = is_idle.then(|| self.state.due()).flatten().map(|due| {
             let wait = due.0.saturating_sub(self.clock.0).max(1);
             self.next_lapse.max(self.clock_read + Duration::from_millis(wait))
@@ -412,7 +421,9 @@ impl<M: StateMachine> Group<M> {
         let busy = (images || self.tidies || self.execution.wants_turn()).then_some(now);
         let scrub = self.scrubs_at().filter(|_| is_idle);
         let room = if is_idle { self.makes_room_at() } else { None };
-        [self.replication.deadline(), due, removal, repeat, scrub, room, busy].into_iter().flatten().min()
+        let switching = self.switches_at();
+        let all = [self.replication.deadline(), due, removal, repeat, scrub, room, busy, switching];
+        all.into_iter().flatten().min()
     }
 
     /// When an idle primary makes an entry for replicas to compare themselves by. However many groups of a
@@ -488,6 +499,7 @@ impl<M: StateMachine> Group<M> {
         self.snapshots.forget();
         self.applied = Index(0);
         self.applied_time = Timestamp(0);
+        self.note_seal(out);
         observer.rebuilt(self);
     }
 

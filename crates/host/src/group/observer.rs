@@ -38,6 +38,9 @@ pub trait GroupObserver<M> {
     /// The replica has begun anew, with a state that has executed nothing.
     fn rebuilt(&mut self, _group: &Group<M>) {}
 
+    /// The copy is one of the other kind from now on, with what it held or with nothing.
+    fn turned(&mut self, _group: &Group<M>) {}
+
     /// A snapshot of the state as of this entry is being taken.
     fn snapshot_begun(&mut self, _group: &Group<M>, _at: EntryId) {}
 

@@ -30,6 +30,9 @@ impl<M: StateMachine> Group<M> {
             };
             return self.answer(origin, outcome, out);
         }
+        if self.is_sealed() {
+            return self.answer(origin, Outcome::Busy, out);
+        }
         if self.will_execute(origin, forward.kind) {
             return self.answer(origin, Outcome::Executing, out);
         }
@@ -74,6 +77,9 @@ impl<M: StateMachine> Group<M> {
     pub fn offer_read(&mut self, origin: Origin, body: Bytes, out: &mut Out<GroupEffect>) {
         if self.will_execute(origin, Kind::Read) {
             return self.answer(origin, Outcome::Executing, out);
+        }
+        if self.is_sealed() {
+            return self.refuse(origin, out);
         }
         self.counters.reads_as_backup += 1;
         self.reads.push((origin, body));
@@ -202,7 +208,7 @@ impl<M: StateMachine> Group<M> {
             let outcome = match answer {
                 Answer::Late(_) if !is_answered => continue,
                 Answer::Late(response) => Outcome::Done { response, as_of: index },
-                Answer::Refused => Outcome::Busy,
+                Answer::Refused | Answer::Sealed => Outcome::Busy,
                 Answer::Kept { bytes } => Outcome::Kept { bytes },
                 _ if !is_answered => Outcome::Unknown,
                 Answer::Parked => {
@@ -220,8 +226,11 @@ impl<M: StateMachine> Group<M> {
     }
 
     /// Reads may be answered once the log is executed through here.
-    pub(super) fn read_ready(&mut self, token: u64, through: Index) {
+    pub(super) fn read_ready(&mut self, token: u64, through: Index, out: &mut Out<GroupEffect>) {
         let Some(asked) = self.confirming.remove(&token) else { return };
+        if self.is_sealed() {
+            return asked.reads.into_iter().for_each(|(origin, _)| self.refuse(origin, out));
+        }
         self.executing.extend(asked.reads.iter().map(|(origin, _)| *origin));
         if through <= self.applied || !self.rules.hold(Rule::ExecuteBeforeReading) {
             self.execution.read_next(asked);

@@ -73,7 +73,7 @@ impl<M: StateMachine> Group<M> {
         let absent = self.parked.absent();
         let victims = if policy.evicts() { self.victims(bytes) } else { Bytes::new() };
         let (level, groups, encodings) = (self.level, self.groups, self.encodings);
-        Header { level, memory_max, groups, absent, policy, victims, encodings }
+        Header { level, memory_max, groups, absent, policy, victims, encodings, seal: None }
     }
 
     /// What should go first, if there may be too little room for so many bytes of commands, and for those

@@ -62,6 +62,11 @@ impl<M> Snapshots<M> {
         self.receiving.as_ref().map(|receiving| receiving.name.time)
     }
 
+    /// Whether one is being made.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.taking.is_some()
+    }
+
     fn is_taking(&self, name: SnapshotName) -> bool {
         self.taking.as_ref().is_some_and(|taking| taking.name == name)
     }
@@ -80,7 +85,7 @@ impl<M: StateMachine> Group<M> {
             return self.execution.want_any_snapshot();
         }
         // One of this very state may be on its way to a learner: it must not be written again under its name.
-        let is_news = self.applied > self.replication.newest_snapshot().index;
+        let is_news = self.applied > self.replication.newest_snapshot().index && !self.is_sealed();
         if self.snapshots.taking.is_some() || self.execution.wants_snapshot() || !is_news {
             return;
         }
@@ -107,7 +112,7 @@ impl<M: StateMachine> Group<M> {
         self.snapshots.is_abandoned = false;
         let state = self.state.here_mut().expect("a snapshot begins while the machine is here");
         state.snapshot_begin();
-        let preamble = image::preamble(self.replication.configuration_at(at.index));
+        let preamble = image::preamble(self.configuration_of_image(at).as_ref());
         self.snapshots.taking = Some(Taking { name, preamble, sent: 0, written: 0, complete: false });
         observer.snapshot_begun(self, at);
     }
@@ -141,8 +146,7 @@ impl<M: StateMachine> Group<M> {
     ) {
         let name = SnapshotName { group: self.id, id: chunk.snapshot, time: chunk.time };
         if chunk.offset == 0 {
-            let is_raft = self.replication.raft().is_some();
-            let state = Some(Restoring::new(self.fresh_state(), is_raft));
+            let state = Some(Restoring::new(self.fresh_state()));
             self.snapshots.receiving = Some(Receiving { name, state });
             observer.snapshot_arrives(self, name.id);
         }
@@ -191,6 +195,9 @@ impl<M: StateMachine> Group<M> {
             ArchiveEvent::Finished { name } if self.snapshots.is_taking(name) => {
                 let bytes = self.snapshots.taking.take()?.sent;
                 observer.snapshot_taken(self, name.id);
+                if self.last_image_ended(name.id, Some(bytes)) {
+                    return None;
+                }
                 Some(Input::SnapshotTaken { snapshot: name.id, time: name.time, bytes })
             }
             ArchiveEvent::Finished { name } => Some(self.install(name, observer, out)),
@@ -198,6 +205,9 @@ impl<M: StateMachine> Group<M> {
                 // The next turn in which the machine is here gives it up.
                 self.snapshots.is_abandoned = true;
                 self.snapshots.taking = None;
+                if self.last_image_ended(name.id, None) {
+                    return None;
+                }
                 Some(Input::SnapshotFailed)
             }
             ArchiveEvent::Failed { name } => Some(self.spoiled(name)),
@@ -229,6 +239,7 @@ impl<M: StateMachine> Group<M> {
         self.state.replace(state);
         self.applied = name.id.index;
         self.applied_time = name.time;
+        self.note_seal(out);
         observer.snapshot_installed(self, name.id);
         Input::SnapshotInstalled { snapshot: name.id }
     }

@@ -12,7 +12,7 @@ use onecopy_views::Table;
 const VERSION: u8 = 7;
 /// In this one no table knew of clocks, nor of databases; in the next one of no databases; in the one after
 /// it of no kind of replication but one; in the one after that of nothing that is set for all nodes, and of
-/// no users; in the next one of no rosters; in the last one of no levels.
+/// no users; in the next one of no rosters; in the last one of no levels and no switches.
 const WITHOUT_CLOCKS: u8 = 1;
 const WITHOUT_DATABASES: u8 = 2;
 const WITHOUT_KINDS: u8 = 3;
@@ -75,17 +75,18 @@ impl ViewImage {
         let configuration = Configuration::decode(&rest.split_to(length))
             .map_err(|error| CorruptImage { reason: error.to_string() })?;
         // The table ends with the clocks, the databases, the settings, the users (never changed, and none),
-        // the rosters, what was dropped (after which group, and what) and what is set for single databases:
-        // none of them.
+        // the rosters, what was dropped (after which group, and what), what is set for single databases, and
+        // which are switched, or were: none of them.
         let lacks = match version {
-            WITHOUT_CLOCKS => 9,
-            WITHOUT_DATABASES => 8,
-            WITHOUT_KINDS | WITHOUT_SETTINGS => 7,
-            WITHOUT_ROSTERS => 4,
+            WITHOUT_CLOCKS => 11,
+            WITHOUT_DATABASES => 10,
+            WITHOUT_KINDS | WITHOUT_SETTINGS => 9,
+            WITHOUT_ROSTERS => 6,
+            WITHOUT_LEVELS => 2,
             _ => 0,
         };
         let levels = if version <= WITHOUT_LEVELS { &FIRST_LEVEL[..] } else { &[] };
-        let table = Bytes::from([&rest[..], &[0; 9][..lacks], levels].concat());
+        let table = Bytes::from([&rest[..], &[0; 11][..lacks], levels].concat());
         let table = Table::decode(&table).map_err(|error| CorruptImage { reason: error.reason })?;
         Ok(Self { table, configuration })
     }
@@ -111,12 +112,12 @@ mod tests {
         }
         // As the versions before wrote it.
         for (version, lacks) in [
-            (WITHOUT_CLOCKS, 9),
-            (WITHOUT_DATABASES, 8),
-            (WITHOUT_KINDS, 7),
-            (WITHOUT_SETTINGS, 7),
-            (WITHOUT_ROSTERS, 4),
-            (WITHOUT_LEVELS, 0),
+            (WITHOUT_CLOCKS, 11),
+            (WITHOUT_DATABASES, 10),
+            (WITHOUT_KINDS, 9),
+            (WITHOUT_SETTINGS, 9),
+            (WITHOUT_ROSTERS, 6),
+            (WITHOUT_LEVELS, 2),
         ] {
             let mut older = bytes[..bytes.len() - FIRST_LEVEL.len() - lacks].to_vec();
             older[0] = version;

@@ -382,7 +382,13 @@ impl ViewService {
                 monitor.handover(now, table, from, (group, view), to)
             }
             Plea::RosterReached { number } if leads => monitor.reached(now, table, group, number),
-            Plea::AddMember { .. } | Plea::HandOver { .. } | Plea::RosterReached { .. } => None,
+            Plea::Sealed { switch, seal, holders } if leads => {
+                monitor.sealed(now, table, from, (group, view), (switch, seal, holders))
+            }
+            Plea::AddMember { .. }
+            | Plea::HandOver { .. }
+            | Plea::RosterReached { .. }
+            | Plea::Sealed { .. } => None,
         };
         if let Some(command) = command {
             self.propose(now, command, observer, out);

@@ -87,5 +87,7 @@ pub(crate) fn name(command: &Command) -> &'static str {
         Command::RosterReached { .. } => "roster_reached",
         Command::DropDatabase { .. } => "drop_database",
         Command::SetOptions { .. } => "set_options",
+        Command::SwitchKind { .. } => "switch_kind",
+        Command::CompleteSwitch { .. } => "complete_switch",
     }
 }

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use onecopy_core::{GroupId, NodeId, Recovered, Replicated, Rules, Timestamp};
-use onecopy_host::group::is_raft;
 use onecopy_host::optimistic::{self, is_optimistic};
 use onecopy_host::view_service::Kept;
 use onecopy_host::{GENESIS_GROUP, Restored, Restoring, VIEW_GROUP, ViewImage};
@@ -151,7 +150,7 @@ fn restore_group(
     if recovered.base.index.0 == 0 {
         return Ok(Restored { recovered, state, base, configuration });
     }
-    let mut restoring = Restoring::new(state, is_raft(recovered.state.as_deref()));
+    let mut restoring = Restoring::new(state);
     let nonsense = |error: onecopy_core::machine::RestoreError| StartError::Nonsense {
         what: "a snapshot",
         reason: error.to_string(),

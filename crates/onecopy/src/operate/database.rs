@@ -89,7 +89,7 @@ enum Command {
         /// Its name.
         name: String,
         /// How many copies it has from now on: nodes are recruited or dropped.
-        #[arg(long, value_name = "N", required_unless_present_any = ["min_copies", "reads"])]
+        #[arg(long, value_name = "N", required_unless_present_any = ["min_copies", "reads", "replication"])]
         copies: Option<u32>,
         /// Refuse writes while it has fewer copies than this, whatever the settings of the nodes say.
         #[arg(long, value_name = "N")]
@@ -98,6 +98,14 @@ enum Command {
         /// settings of the nodes say (lease).
         #[arg(long, value_name = "lease|confirm")]
         reads: Option<String>,
+        /// Replicate it in another way from now on: clients see a pause. To say what it is already gives up a
+        /// switch that is under way.
+        #[arg(
+            long,
+            value_name = "primary-backup|raft",
+            conflicts_with_all = ["copies", "min_copies", "reads"]
+        )]
+        replication: Option<String>,
         #[command(flatten)]
         asking: Asking,
     },
@@ -192,13 +200,18 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<u8> {
                 copies: *copies,
             })
         }
-        Command::Set { name, copies, min_copies, reads, asking } => asking.operate(Operation::SetDatabase {
-            name: name.clone(),
-            copies: *copies,
-            min_copies: *min_copies,
-            reads: reads.clone(),
-            nodes: None,
-        }),
+        Command::Set { name, replication: Some(replication), asking, .. } => {
+            asking.operate(Operation::SwitchDatabase { name: name.clone(), replication: replication.clone() })
+        }
+        Command::Set { name, copies, min_copies, reads, replication: None, asking } => {
+            asking.operate(Operation::SetDatabase {
+                name: name.clone(),
+                copies: *copies,
+                min_copies: *min_copies,
+                reads: reads.clone(),
+                nodes: None,
+            })
+        }
         Command::Move { name, nodes, anywhere, asking } => asking.operate(Operation::SetDatabase {
             name: name.clone(),
             copies: None,

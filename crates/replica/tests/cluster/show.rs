@@ -129,7 +129,7 @@ fn log(replica: &Replica) -> String {
 
 fn plead(view: ViewNumber, plea: &Plea) -> String {
     match plea {
-        Plea::RosterReached { .. } => unreachable!("only Raft groups have rosters"),
+        Plea::RosterReached { .. } | Plea::Sealed { .. } => unreachable!("only Raft groups have rosters"),
         Plea::Suspect { node, grounds } => format!("suspects {node} in {view}: it {grounds}"),
         Plea::AddMember { learner } => format!("certifies {learner:?} in {view}"),
         Plea::HandOver { to } => format!("asks to be succeeded by {to} after {view}"),

@@ -64,13 +64,13 @@ impl Images {
 pub fn finished(
     (images, node): (&Images, NodeId),
     name: SnapshotName,
-    (image, is_raft): (&[u8], bool),
+    image: &[u8],
     subject: Option<&dyn Subject>,
     bounds: AnswerBounds,
 ) {
     let fresh = machine(subject, [name.id.index.0, !name.time.0], Rules::default());
     let state = Replicated::new(fresh, Rules::default()).bounded(bounds).knowing(Levels::through(NEWER));
-    let mut restoring = Restoring::new(state, is_raft);
+    let mut restoring = Restoring::new(state);
     let restored = image.chunks(PIECE_BYTES).try_for_each(|piece| restoring.restore(piece));
     let state = match restored.and_then(|()| restoring.finish()) {
         Ok((state, _)) => state,
@@ -125,7 +125,7 @@ mod tests {
         let (large, small) = (AnswerBounds::default(), AnswerBounds { one_max: 4, all_max: 4 });
         let finished = |image: &[u8], bounds| {
             let (images, node) = (Images::default(), NodeId(1));
-            caught(|| super::finished((&images, node), NAME, (image, false), None, bounds))
+            caught(|| super::finished((&images, node), NAME, image, None, bounds))
         };
         assert_eq!(finished(&image(large), large), None);
         assert_eq!(finished(&image(small), small), None);
@@ -139,7 +139,7 @@ mod tests {
         let empty = machine(None, [1, 2], Rules::default());
         images.begun(node, NAME.id, &empty);
         let finished = |images: &Images, node| {
-            caught(|| super::finished((images, node), NAME, (&image(bounds), false), None, bounds))
+            caught(|| super::finished((images, node), NAME, &image(bounds), None, bounds))
         };
         assert_eq!(finished(&images, node), Some(CHECKER));
         assert_eq!(finished(&images, NodeId(2)), None, "nobody knows what it has begun");

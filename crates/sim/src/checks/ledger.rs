@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use onecopy_core::parts::SILENT_MS;
-use onecopy_core::payload::{self, Batch};
+use onecopy_core::payload::{self, Batch, Seal};
 use onecopy_core::{BatchId, Entry, EntryId, GroupId, Incarnation, Index, NodeId, Timestamp};
 
 use crate::checks::channels::Channels;
@@ -200,6 +200,17 @@ impl Ledger {
                     }
                 ),
             ),
+            None if entry.id.index.0 > self.len() + 1 && opens(entry) => {
+                // What was between counts for nothing: the group was sealed.
+                let (time, epoch) = (self.time_at(self.len()), entry.id.epoch);
+                let empty = Entry { id: EntryId::ZERO, time, seed: 0, payload: Bytes::new() };
+                for index in self.len() + 1..entry.id.index.0 {
+                    let id = EntryId { index: Index(index), epoch };
+                    self.entries.push(Entry { id, ..empty.clone() });
+                }
+                self.entries.push(entry.clone());
+                self.execute(entry);
+            }
             None if entry.id.index.0 != self.len() + 1 => {
                 violated(
                     CHECKER,
@@ -343,6 +354,12 @@ impl Ledger {
         };
         answer(op.action, (op.key, id), before, self.time_at(index), self.value_bytes)
     }
+}
+
+/// Whether an entry opens a group that was sealed.
+#[must_use]
+pub fn opens(entry: &Entry) -> bool {
+    payload::decode(&entry.payload).is_ok_and(|(header, _)| header.seal == Some(Seal::Open))
 }
 
 #[cfg(test)]

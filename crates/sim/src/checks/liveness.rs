@@ -89,8 +89,15 @@ fn missing_of(group: GroupId, checks: &GroupChecks, env: &Env, nodes: &[Node]) -
     if checks.served < 1 {
         return Some(format!("nobody is served by {group}"));
     }
-    let copies = match (&checks.raft, env.profile.raft_copies) {
-        (Some(_), Some(copies)) => copies as usize,
+    let tables = nodes.iter().filter_map(|node| node.process.as_ref()?.view_table());
+    let table = tables.max_by_key(|table| table.version());
+    if let Some(switch) = table.and_then(|table| table.switch(group)) {
+        return Some(format!("{group} has not switched: {switch:?}"));
+    }
+    let switched = table.filter(|table| table.switched(group).is_some());
+    let copies = match (switched, &checks.raft, env.profile.raft_copies) {
+        (Some(table), ..) => (table.groups()[&group].copies as usize).min(nodes.len()),
+        (None, Some(_), Some(copies)) => copies as usize,
         _ => (env.profile.copies as usize).min(nodes.len()),
     };
     if view.members.len() != copies {

@@ -60,6 +60,12 @@ impl Logs {
         }
     }
 
+    /// A member has turned into one of the other kind: what followed the seal counts for nothing.
+    pub fn turned(&mut self, me: NodeId) {
+        self.looked.remove(&me);
+        self.leads.remove(&me);
+    }
+
     fn append_only(&mut self, me: NodeId, process: u64, leads: Option<Term>, log: &Log) {
         let Some(term) = leads else {
             self.leads.remove(&me);

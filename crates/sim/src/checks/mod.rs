@@ -97,6 +97,7 @@ pub mod petitions;
 pub mod promise;
 pub mod quorums;
 pub mod raft;
+pub mod seals;
 pub mod search;
 pub mod second;
 pub mod tail;
@@ -107,11 +108,11 @@ pub mod waits;
 
 use std::collections::BTreeMap;
 
-use onecopy_core::{Entry, EntryId, GroupId, Index, NodeId, StateMachine, View, ViewNumber};
+use onecopy_core::{Entry, EntryId, GroupId, Index, NodeId, StateMachine, Term, View, ViewNumber};
 use onecopy_host::Replication;
-use onecopy_raft::Configuration;
+use onecopy_raft::{Configuration, Raft};
 use onecopy_replica::Standing;
-use onecopy_views::{MAIN, Roster, Table};
+use onecopy_views::{Kind, MAIN, Roster, Table};
 
 use crate::client::{OpId, Reply};
 use crate::node::Node;
@@ -145,6 +146,8 @@ pub struct GroupChecks {
     pub served: u64,
     /// How many entries and views there were at the last look.
     pub seen: (u64, u64),
+    /// When it was sealed and opened.
+    pub seals: seals::Seals,
     /// Its database was dropped.
     pub is_gone: bool,
     /// Whether its copies have been seen to be equal, now that nothing is asked for any more.
@@ -154,6 +157,8 @@ pub struct GroupChecks {
 /// What the checks remember of a Raft group that holds data, beside what they remember of all.
 #[derive(Debug, Default)]
 pub struct RaftGroup {
+    /// Copies in an earlier term belong to the group as it was before it was switched.
+    pub since: Term,
     /// Who led, and what was committed.
     pub reigns: raft::RaftChecks,
     /// The logs.
@@ -191,6 +196,7 @@ impl GroupChecks {
             enough: enough::Enough::default(),
             logs: logs::Logs::default(),
             raft: is_raft.then(RaftGroup::default),
+            seals: seals::Seals::default(),
             served: 0,
             seen: (0, 0),
             is_gone: false,
@@ -202,6 +208,10 @@ impl GroupChecks {
     pub fn learnt(&mut self, group: GroupId, table: &Table) {
         self.views.learnt(table);
         self.is_gone |= group <= table.last_group() && !table.groups().contains_key(&group);
+        if let Some(switched) = table.switched(group).filter(|switched| self.seals.switched(switched)) {
+            let since = Term(switched.view.number.0);
+            self.raft = (switched.kind == Kind::Raft).then(|| RaftGroup { since, ..RaftGroup::default() });
+        }
         let known = table.groups().get(&group).zip(table.roster(group));
         if let (Some(raft), Some((known, roster))) = (&mut self.raft, known) {
             raft.learnt(&known.view, roster);
@@ -222,6 +232,11 @@ impl GroupChecks {
         self.digests.applied(node, entry.id.index, machine);
     }
 
+    /// What the checks remember of the Raft group that this copy belongs to, if it is none of an earlier one.
+    pub fn raft_of(&mut self, raft: &Raft) -> Option<&mut RaftGroup> {
+        self.raft.as_mut().filter(|of| raft.term() >= of.since)
+    }
+
     /// The view that the group is in: as the view table says, or the leader with the highest term.
     #[must_use]
     pub fn view(&self, group: GroupId, nodes: &[Node]) -> Option<View> {
@@ -231,6 +246,21 @@ impl GroupChecks {
         let replicas = nodes.iter().filter_map(|node| Some(node.process.as_ref()?.group(group)?.replica()));
         let leaders = replicas.filter(|replica| replica.standing() == Standing::Primary);
         leaders.filter_map(Replication::view).max_by_key(|view| view.number).cloned()
+    }
+
+    /// The group has been opened again after a seal.
+    pub fn opened(&mut self) {
+        if let Some(raft) = &mut self.raft {
+            raft.reigns.forget(|id| self.seals.is_void(id));
+        }
+    }
+
+    /// A copy has turned into one of the other kind.
+    pub fn turned(&mut self, node: NodeId) {
+        self.logs.turned(node);
+        if let Some(raft) = &mut self.raft {
+            raft.logs.turned(node);
+        }
     }
 
     /// A replica has installed a snapshot.

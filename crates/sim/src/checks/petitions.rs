@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use onecopy_core::{GroupId, Member, NodeId, Petition, Plea, ViewNumber};
+use onecopy_core::{EntryId, GroupId, Member, NodeId, Petition, Plea, ViewNumber};
 use onecopy_views::{Command, Moment, Reason};
 
 use crate::trace::violated;
@@ -29,6 +29,8 @@ enum Wish {
     Leads(NodeId),
     /// That this roster is reached.
     Reached(u64),
+    /// That this switch is over, after this entry.
+    Switches(u64, EntryId),
 }
 
 impl Petitions {
@@ -44,6 +46,7 @@ impl Petitions {
                 self.asked.insert((petition.group, ViewNumber(0), wish), (from, moment));
                 return;
             }
+            Plea::Sealed { switch, seal, .. } => Wish::Switches(switch, seal),
         };
         self.asked.insert((petition.group, petition.view, wish), (from, moment));
     }
@@ -61,6 +64,9 @@ impl Petitions {
             }
             Command::PromoteMember { group, expected, dropped, reason: Reason::Suspected, .. } => {
                 (group, expected, dropped.iter().copied().map(Wish::Leaves).collect())
+            }
+            Command::CompleteSwitch { group, number, expected, seal, .. } => {
+                (group, expected, vec![Wish::Switches(*number, *seal)])
             }
             Command::RosterReached { group, number } => (group, &ViewNumber(0), vec![Wish::Reached(*number)]),
             _ => return,

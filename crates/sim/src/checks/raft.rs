@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use onecopy_core::{Entry, Index, NodeId, Term};
+use onecopy_core::{Entry, EntryId, Index, NodeId, Term};
 use onecopy_raft::Raft;
 
 use crate::trace::violated;
@@ -84,6 +84,11 @@ impl RaftChecks {
         }
     }
 
+    /// What was executed at these places counts for nothing.
+    pub fn forget(&mut self, is_void: impl Fn(EntryId) -> bool) {
+        self.applied.retain(|_, (entry, ..)| !is_void(entry.id));
+    }
+
     /// A member has installed a snapshot.
     pub fn installed(&self, index: Index, after: u64) {
         if self.applied.get(&index).is_none_or(|(_, known, _)| *known != after) {
@@ -95,7 +100,7 @@ impl RaftChecks {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use onecopy_core::{EntryId, Timestamp};
+    use onecopy_core::Timestamp;
 
     use super::*;
     use crate::checks::caught;

@@ -41,21 +41,24 @@ impl Views {
     /// A view node has executed a command.
     pub fn learnt(&mut self, table: &Table) {
         if let Some(group) = table.groups().get(&self.group) {
-            self.follows(&group.view);
+            let switched = table.switched(self.group);
+            let is_first = switched.is_some_and(|switched| switched.view == group.view);
+            self.follows(&group.view, is_first);
         }
     }
 
-    fn follows(&mut self, view: &View) {
+    /// The first view after a switch follows the reigns of a Raft group, if there were any.
+    fn follows(&mut self, view: &View, is_first: bool) {
         let newest = self.newest().map_or(0, |newest| newest.number.0);
         match self.views.get(&view.number.0) {
             Some(known) if known == view => return,
             Some(known) => violated(CHECKER, format!("two views with one number: {known:?} and {view:?}")),
             None => {}
         }
-        if view.number.0 != newest + 1 {
+        if view.number.0 != newest + 1 && !(is_first && view.number.0 > newest) {
             violated(CHECKER, format!("{view} follows v{newest}"));
         }
-        if let Some(before) = self.newest() {
+        if let Some(before) = self.newest().filter(|_| !is_first) {
             heirs_only(before, view);
         }
         self.views.insert(view.number.0, view.clone());
@@ -135,24 +138,24 @@ mod tests {
 
     fn seen(views: &[View]) -> Views {
         let mut seen = Views::of(MAIN);
-        views.iter().for_each(|view| seen.follows(view));
+        views.iter().for_each(|view| seen.follows(view, false));
         seen
     }
 
     #[test]
     fn gaps_and_second_views_of_one_number_are_caught() {
         let mut views = seen(&[view(1, &[1, 2]), view(2, &[2, 1])]);
-        views.follows(&view(2, &[2, 1]));
-        assert_eq!(caught(|| views.follows(&view(2, &[1, 2]))), Some(CHECKER));
-        assert_eq!(caught(|| views.follows(&view(4, &[1, 2]))), Some(CHECKER));
+        views.follows(&view(2, &[2, 1]), false);
+        assert_eq!(caught(|| views.follows(&view(2, &[1, 2]), false)), Some(CHECKER));
+        assert_eq!(caught(|| views.follows(&view(4, &[1, 2]), false)), Some(CHECKER));
     }
 
     #[test]
     fn strangers_do_not_inherit() {
         let mut views = seen(&[view(1, &[1, 2])]);
-        assert_eq!(caught(|| views.follows(&view(2, &[3, 1]))), Some(CHECKER), "the primary");
-        assert_eq!(caught(|| views.follows(&view(2, &[1, 3]))), Some(CHECKER), "a member");
-        views.follows(&view(2, &[2]));
+        assert_eq!(caught(|| views.follows(&view(2, &[3, 1]), false)), Some(CHECKER), "the primary");
+        assert_eq!(caught(|| views.follows(&view(2, &[1, 3]), false)), Some(CHECKER), "a member");
+        views.follows(&view(2, &[2]), false);
     }
 
     #[test]
@@ -175,7 +178,7 @@ mod tests {
         let lost = |node: NodeId| Some(Incarnation(if node == NodeId(1) { 9 } else { 2 }));
         assert_eq!(caught(|| views.proposed(&command, lost)), Some(CHECKER));
         let mut others = Views::of(MAIN.next());
-        others.follows(&view(1, &[1, 2]));
+        others.follows(&view(1, &[1, 2]), false);
         assert_eq!(caught(|| others.proposed(&command, lost)), None, "it is about another group");
     }
 }

@@ -113,6 +113,11 @@ pub(super) fn close(total: &Stats, violations: u64, started: Instant, out: &mut 
          {} keys went to make room",
         total.repeated, total.in_parts, total.tokens_repeated, total.handovers, total.diverged, total.evicted
     )?;
+    writeln!(
+        out,
+        "  {} copies became some of another kind of replication, {} groups were opened after a seal",
+        total.turned, total.opened
+    )?;
     let (recovery, seed) = total.recovery;
     writeln!(
         out,

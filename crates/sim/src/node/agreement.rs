@@ -54,10 +54,12 @@ pub(super) fn says(checks: &mut GroupChecks, me: NodeId, copy: &Replication, mes
 
 /// A copy of a group has taken a turn.
 pub(crate) fn is(checks: &mut GroupChecks, me: NodeId, copy: &Replication) {
-    match (copy.primary_backup(), copy.raft(), &checks.raft) {
-        (Some(replica), _, _) => replica_is(checks, me, replica),
-        (None, Some(raft), Some(of)) => raft_agrees((&mut checks.agreed, &of.reigns), me, raft),
-        _ => {}
+    if let Some(replica) = copy.primary_backup() {
+        return replica_is(checks, me, replica);
+    }
+    let raft = copy.raft().filter(|raft| checks.raft_of(raft).is_some());
+    if let Some((raft, of)) = raft.zip(checks.raft.as_ref()) {
+        raft_agrees((&mut checks.agreed, &of.reigns), me, raft);
     }
 }
 

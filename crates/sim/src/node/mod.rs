@@ -394,7 +394,7 @@ impl Node {
                 whole.unwrap_or_else(|error| violated("images", format!("{}: {error}", name.group)));
             } else if is_of_data(name.group) {
                 let of = env.checks.groups.get(&name.group).expect("there is such a group");
-                let image = (image.bytes.as_slice(), of.raft.is_some());
+                let image = image.bytes.as_slice();
                 let begun = (&of.images, self.id);
                 images::finished(begun, *name, image, env.subject.as_deref(), env.profile.answers);
             } else if let Ok(image) = ViewImage::decode(&image.bytes.clone().into()) {

@@ -5,7 +5,6 @@ use std::time::Duration;
 use onecopy_core::{
     BootNumber, Eviction, GroupId, Level, Levels, Member, Replicated, Timestamp, UnknownLevel,
 };
-use onecopy_host::group::is_raft;
 use onecopy_host::optimistic;
 use onecopy_host::view_service::Kept;
 use onecopy_host::{
@@ -115,7 +114,7 @@ pub(super) fn group(
     let mut state = state.knowing(levels);
     let (mut base, mut configuration) = (Base::default(), Configuration::default());
     if let Some(image) = image {
-        let mut restoring = Restoring::new(state, is_raft(recovered.state.as_deref()));
+        let mut restoring = Restoring::new(state);
         if let Err(error) = restoring.restore(&image.bytes) {
             restoring.knows_its_level()?;
             panic!("a snapshot on a simulated disk makes sense: {error}");

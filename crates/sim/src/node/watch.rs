@@ -1,7 +1,7 @@
 //! What the checks, the numbers and the trace learn from inside a process.
 
 use onecopy_core::{
-    BootNumber, Entry, EntryId, Incarnation, Index, Instant, Member, NodeId, Replicated, Term, View,
+    BootNumber, Entry, EntryId, Incarnation, Index, Instant, Member, NodeId, Replicated, Rule, Term, View,
     ViewNumber,
 };
 use onecopy_host::{ControlObserver, Group, GroupObserver, VIEW_GROUP, ViewObserver};
@@ -9,6 +9,7 @@ use onecopy_raft::{Configuration, CorruptState, Raft, Role};
 use onecopy_replica::{HandoverError, Standing};
 use onecopy_views::{Command, MAIN, Membership, Monitor, Rejection, Table};
 
+use crate::checks::ledger;
 use crate::clock::MS;
 use crate::env::{Env, Event};
 use crate::machine::Machine;
@@ -26,9 +27,18 @@ impl GroupObserver<Machine> for GroupWatch<'_> {
     fn applied(&mut self, group: &Group<Machine>, before: Index, entry: &Entry) {
         let node = self.me.node;
         self.env.note(node, || format!("applies {}{}", named(group), entry.id));
-        self.env.checks.group(group.id()).applied(node, before, entry, machine(group));
-        let level = group.state().map(Replicated::level).unwrap_or_default();
-        self.env.checks.levels.executed(group.id(), entry.id.index, level);
+        let (sealed, opens) = (group.sealed(), ledger::opens(entry));
+        let checks = self.env.checks.group(group.id());
+        if checks.seals.executed(entry.id, sealed, opens) {
+            self.env.stats.opened += 1;
+            checks.opened();
+        }
+        let is_void = sealed.is_some_and(|sealed| sealed.at != entry.id);
+        if !is_void || !self.env.rules.hold(Rule::SealedIsOver) {
+            checks.applied(node, before, entry, machine(group));
+            let level = group.state().map(Replicated::level).unwrap_or_default();
+            self.env.checks.levels.executed(group.id(), entry.id.index, level);
+        }
     }
 
     fn committed(&mut self, group: &Group<Machine>, entry: &Entry) {
@@ -46,13 +56,13 @@ impl GroupObserver<Machine> for GroupWatch<'_> {
     fn view_changed(&mut self, group: &Group<Machine>, view: &View, standing: Standing, _: usize) {
         self.env.note(self.me.node, || format!("is {standing:?} in {}{view}", named(group)));
         let checks = self.env.checks.group(group.id());
-        match (group.replica().raft(), &mut checks.raft) {
-            (Some(raft), Some(of)) if standing == Standing::Primary => {
+        match group.replica().raft().map(|raft| (raft, checks.raft_of(raft))) {
+            Some((raft, Some(of))) if standing == Standing::Primary => {
                 of.reigns.elected(self.me.node, raft);
                 self.env.stats.reigns += 1;
             }
-            (Some(_), _) => {}
-            (None, _) => checks.views.entered((self.me, self.boot), view, standing),
+            Some(_) => {}
+            None => checks.views.entered((self.me, self.boot), view, standing),
         }
         if standing == Standing::Primary {
             self.env.checks.group(group.id()).digests.leads(self.me.node);
@@ -62,8 +72,9 @@ impl GroupObserver<Machine> for GroupWatch<'_> {
     fn configured(&mut self, group: &Group<Machine>, at: Index, of: &Configuration, committed: bool) {
         let is = if committed { "committed" } else { "appended" };
         self.env.note(self.me.node, || format!("members of {}at {at}, {is}: {of:?}", named(group)));
-        if let Some(raft) = &mut self.env.checks.group(group.id()).raft {
-            raft.members.configured(at, of, committed);
+        let raft = group.replica().raft();
+        if let Some(known) = raft.and_then(|raft| self.env.checks.group(group.id()).raft_of(raft)) {
+            known.members.configured(at, of, committed);
         }
     }
 
@@ -99,10 +110,19 @@ impl GroupObserver<Machine> for GroupWatch<'_> {
         self.env.note(self.me.node, || format!("does not hand over: {error}"));
     }
 
+    fn turned(&mut self, group: &Group<Machine>) {
+        let kind = if group.replica().raft().is_some() { "Raft" } else { "primary-backup" };
+        let at = group.applied();
+        self.env.note(self.me.node, || format!("has {}{at}, and turns into a copy of {kind}", named(group)));
+        self.env.stats.turned += 1;
+        self.env.checks.group(group.id()).turned(self.me.node);
+    }
+
     fn snapshot_begun(&mut self, group: &Group<Machine>, at: EntryId) {
         let checks = self.env.checks.group(group.id());
         checks.images.begun(self.me.node, at, machine(group));
-        if let (Some(raft), Some(of)) = (group.replica().raft(), &mut checks.raft) {
+        let raft = group.replica().raft().map(|raft| (raft, checks.raft_of(raft)));
+        if let Some((raft, Some(of))) = raft {
             of.members.imaged(at.index, raft.configuration_at(at.index));
         }
         self.env.stats.snapshots[0] += 1;
@@ -127,7 +147,9 @@ impl GroupWatch<'_> {
     /// An entry is known to be committed; in a Raft group there is more to look at.
     fn committed_in_raft(&mut self, group: &Group<Machine>, entry: &Entry) {
         let checks = self.env.checks.group(group.id());
-        let (Some(raft), Some(of)) = (group.replica().raft(), &mut checks.raft) else { return };
+        let is_void = checks.seals.is_void(entry.id);
+        let raft = group.replica().raft().map(|raft| (raft, checks.raft_of(raft)));
+        let Some((raft, Some(of))) = raft.filter(|_| !is_void) else { return };
         of.reigns.applied(entry, 0, raft.term());
         if raft.role() == Role::Leader {
             of.reigns.committed(raft);

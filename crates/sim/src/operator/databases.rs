@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use onecopy_core::{GroupId, NodeId};
-use onecopy_views::{Command, OptionChanges};
+use onecopy_views::{Command, Kind, OptionChanges};
 
 use crate::clock::{MS, Time};
 use crate::env::Event;
@@ -27,6 +27,20 @@ impl World {
             }
         }
         self.env.schedule(self.env.time + PATIENCE, Event::Drop(group));
+    }
+
+    /// A database is to be replicated in another way, and the operator looks whether that was heard; not
+    /// whether it is over.
+    pub(crate) fn switch_database(&mut self, group: GroupId, kind: Kind) {
+        let Some(table) = self.newest_table().filter(|table| table.groups().contains_key(&group)) else {
+            return;
+        };
+        let wanted = table.switch(group).map_or(table.kind(group), |switch| switch.kind);
+        if wanted != kind {
+            self.say(NodeId(0), &format!("{group} shall be replicated as {kind}"));
+            self.operate(&Command::SwitchKind { group, kind });
+            self.env.schedule(self.env.time + PATIENCE, Event::Switch(group, kind));
+        }
     }
 
     /// The copies of a database are to be on as many nodes as it has copies, and the operator looks whether

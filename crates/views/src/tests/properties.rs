@@ -90,6 +90,8 @@ fn expect(mut command: Command, late: u64, table: &Table) -> Command {
         | Command::RosterReached { .. }
         | Command::DropDatabase { .. }
         | Command::SetOptions { .. }
+        | Command::SwitchKind { .. }
+        | Command::CompleteSwitch { .. }
         | Command::NoteClock { .. } => {}
     }
     command

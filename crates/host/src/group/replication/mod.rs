@@ -19,7 +19,7 @@
 
 mod primary_backup;
 mod raft;
-mod raft_record;
+pub(super) mod raft_record;
 mod roster;
 mod stalled;
 
@@ -63,6 +63,8 @@ impl Placement {
             (Some(roster), _) if !rules.hold(Rule::LearnBeforeVoting) => {
                 Self::Raft { founders: roster.members }
             }
+            // Who has nothing of a group that was switched was not there when it was.
+            (Some(_), _) if table.switched(group).is_some() => Self::Raft { founders: Vec::new() },
             (Some(_), Some(known)) => Self::Raft { founders: known.view.members.clone() },
             _ => Self::PrimaryBackup,
         }

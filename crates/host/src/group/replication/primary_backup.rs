@@ -57,7 +57,7 @@ impl<M: StateMachine> Group<M> {
             Effect::Apply { entries } => self.committed_now(entries, observer),
             // Seen to by whoever proposed.
             Effect::Proposed { .. } | Effect::Refused => {}
-            Effect::ReadReady { token, through } => self.read_ready(token, through),
+            Effect::ReadReady { token, through } => self.read_ready(token, through, out),
             Effect::ReadRefused { token } => self.refuse_reads(token, out),
             Effect::ViewChanged { view, standing } => self.view_changed(view, standing, observer, out),
             Effect::Petition(petition) => out.effects.push(GroupEffect::Petition(petition)),

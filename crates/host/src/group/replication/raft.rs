@@ -77,7 +77,9 @@ impl RaftCopy {
             None => (founders(settings), None),
         };
         let has_snapshot = recovered.base != EntryId::ZERO;
-        let configuration = if has_snapshot { configuration } else { founders.clone() };
+        // The snapshot of a group that became one of Raft names nobody, if it was made before that.
+        let is_named = has_snapshot && configuration != Configuration::default();
+        let configuration = if is_named { configuration } else { founders.clone() };
         let replica = &settings.replica;
         let config = Config {
             id: replica.me,
@@ -229,6 +231,7 @@ impl RaftCopy {
                 Input::Read { token }
             }
             Event::HandOver { to } => Input::Transfer { to: self.voter(to) },
+            Event::Committed { through } => Input::Committed { through },
             Event::Persisted { ticket } => {
                 while self.writing.pop_front_if(|(written, _)| *written <= ticket).is_some() {}
                 Input::Persisted { ticket }
@@ -350,12 +353,12 @@ impl<M: StateMachine> Group<M> {
             Effect::Apply { entries } => {
                 self.committed_now(entries, observer);
                 for (token, through) in self.raft_copy().ready_reads() {
-                    self.read_ready(token, through);
+                    self.read_ready(token, through, out);
                 }
             }
             // Seen to by whoever proposed.
             Effect::Proposed { .. } | Effect::Refused { .. } => {}
-            Effect::ReadReady { token, index } => self.leader_may_read(token, index),
+            Effect::ReadReady { token, index } => self.leader_may_read(token, index, out),
             Effect::ReadRefused { token, .. } => {
                 self.raft_copy().at_least.remove(&token);
                 self.refuse_reads(token, out);
@@ -415,13 +418,13 @@ impl<M: StateMachine> Group<M> {
 
     /// Raft lets the leader answer a read. What has expired by the clock must not show, so it may have to
     /// see an entry that is not committed yet.
-    fn leader_may_read(&mut self, token: u64, index: Index) {
+    fn leader_may_read(&mut self, token: u64, index: Index, out: &mut Out<GroupEffect>) {
         let copy = self.raft_copy();
         match copy.at_least.get(&token).copied() {
             Some(at_least) if at_least > copy.raft.commit() => copy.late.push(token),
             at_least => {
                 copy.at_least.remove(&token);
-                self.read_ready(token, index.max(at_least.unwrap_or_default()));
+                self.read_ready(token, index.max(at_least.unwrap_or_default()), out);
             }
         }
     }

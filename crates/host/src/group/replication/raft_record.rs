@@ -30,7 +30,7 @@ pub fn is_raft(state: Option<&[u8]>) -> bool {
     state.and_then(<[u8]>::first) == Some(&MARK) && !is_optimistic(state)
 }
 
-pub(super) fn encode(founders: &Configuration, promise: &Bytes) -> Bytes {
+pub(in crate::group) fn encode(founders: &Configuration, promise: &Bytes) -> Bytes {
     let founders = founders.encode();
     let mut bytes = BytesMut::with_capacity(HEADER + founders.len() + promise.len());
     bytes.put_u8(MARK);

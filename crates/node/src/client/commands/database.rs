@@ -65,7 +65,7 @@ fn show(id: GroupId, database: &Database, table: &Table, reply: &mut Writer<'_>)
 }
 
 /// `DATABASE CREATE name numbers [REPLICATION kind] [COPIES n]`, `DATABASE SET name [COPIES n] [MIN-COPIES n]
-/// [READS lease|confirm]`, `DATABASE DROP name name`:
+/// [READS lease|confirm]`, `DATABASE SET name REPLICATION kind`, `DATABASE DROP name name`:
 /// answered when it has happened.
 pub(in crate::client) async fn change_databases(clients: &Clients, args: &[&[u8]]) -> Result<(), String> {
     outcome(clients.operators.ask(change(args)?).await)
@@ -97,6 +97,10 @@ fn change(args: &[&[u8]]) -> Result<Operation, String> {
             };
             let (copies, min_copies, reads) = (None, None, None);
             Ok(Operation::SetDatabase { name: text(name), copies, min_copies, reads, nodes: Some(nodes) })
+        }
+        (b"set", [name, what, kind]) if what.eq_ignore_ascii_case(b"replication") => {
+            let replication = text(kind).to_lowercase();
+            Ok(Operation::SwitchDatabase { name: text(name), replication })
         }
         (b"set", [name, options @ ..]) if !options.is_empty() => {
             let (mut wanted, mut min_copies, mut reads) = (None, None, None);
@@ -143,6 +147,8 @@ mod tests {
             let moved = Operation::SetDatabase { name, copies: None, min_copies: None, reads: None, nodes };
             assert_eq!(said(line), Ok(moved));
         }
+        let switched = Operation::SwitchDatabase { name: name.clone(), replication: "raft".to_owned() };
+        assert_eq!(said("SET carts replication Raft"), Ok(switched));
         let (name, again) = ("carts".to_owned(), "cart".to_owned());
         assert_eq!(said("drop carts cart"), Ok(Operation::DropDatabase { name, again }));
         for line in [

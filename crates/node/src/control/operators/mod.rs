@@ -129,7 +129,14 @@ impl PendingOperations {
 
     /// Somebody who was asked says what became of it.
     pub(crate) fn answered(&mut self, request: u64, outcome: Result<(), String>, table: &Table) {
-        let Some(Pending { question, answer, .. }) = self.pending.remove(&request) else { return };
+        let Some(pending) = self.pending.remove(&request) else { return };
+        if pending.question.goes_on(outcome.is_ok(), table) {
+            // It is answered when the table shows that it is over.
+            let next_question = pending.until;
+            self.pending.insert(request, Pending { next_question, ..pending });
+            return;
+        }
+        let Pending { question, answer, .. } = pending;
         // What is refused may have been done when it was asked for the first time.
         let operated = match (outcome, question.is_done(table)) {
             (_, Some(said)) => Operated::done(said),
@@ -146,9 +153,16 @@ impl PendingOperations {
     /// The table has changed: it shows which handovers have happened, which cannot any more, and which must
     /// be asked for again. (Commands are answered by who executes them.)
     pub(crate) fn learnt(&mut self, table: &Table) {
-        let handovers = |pending: &Pending| matches!(pending.question, Question::Handover { .. });
+        let waits = |pending: &Pending| {
+            let switches = |command: &Command| matches!(command, Command::SwitchKind { .. });
+            match &pending.question {
+                Question::Handover { .. } => true,
+                Question::Command(command) => switches(command) && pending.next_question == pending.until,
+                Question::Members(_) => false,
+            }
+        };
         for (request, mut pending) in std::mem::take(&mut self.pending) {
-            let done = if handovers(&pending) { pending.question.is_done(table) } else { None };
+            let done = if waits(&pending) { pending.question.is_done(table) } else { None };
             match (done, pending.question.renew(table)) {
                 (Some(said), _) => answer_with(pending.answer, Operated::done(said)),
                 (None, Err(reason)) => answer_with(pending.answer, Operated::refused(reason)),
@@ -175,6 +189,9 @@ fn answer_with(answer: oneshot::Sender<Operated>, operated: Operated) {
 
 fn unanswered(question: &Question) -> String {
     let who = match question {
+        Question::Command(Command::SwitchKind { .. }) => {
+            "the copies have not all been ready to switch (`onecopy events` shows the view service's part)".to_owned()
+        }
         Question::Command(_) | Question::Members(_) => {
             "the view service did not answer (is a majority of the view nodes up? `onecopy status` shows them)".to_owned()
         }

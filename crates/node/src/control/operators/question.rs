@@ -61,6 +61,10 @@ impl Question {
                     false => Ok(Self::Command(Command::SetOptions { group, changes })),
                 }
             }
+            Operation::SwitchDatabase { name, replication } => {
+                let kind: Kind = replication.parse().map_err(|error: NoKind| error.to_string())?;
+                Ok(Self::Command(Command::SwitchKind { group: named(&name, table)?, kind }))
+            }
             Operation::DropDatabase { name, again } => drop_database(name, &again, table),
             Operation::Drain { node } => {
                 Ok(Self::Command(Command::SetDrained { node: NodeId(node), drained: true }))
@@ -127,6 +131,13 @@ impl Question {
         }
     }
 
+    /// Whether it was decided, and the copies have to bring it about.
+    pub(crate) fn goes_on(&self, is_decided: bool, table: &Table) -> bool {
+        let Self::Command(Command::SwitchKind { group, kind }) = self else { return false };
+        let is_under_way = table.switch(*group).is_some_and(|switch| switch.kind == *kind);
+        (is_decided || is_under_way) && !shows(&Command::SwitchKind { group: *group, kind: *kind }, table)
+    }
+
     /// The view may have been changed by something else meanwhile, and a primary forgets a handover with the
     /// view: it has to be asked again then. Whether it has.
     ///
@@ -160,6 +171,7 @@ fn shows(command: &Command, table: &Table) -> bool {
                 && changes.confirms_reads.is_none_or(|confirms| options.confirms_reads == confirms)
                 && changes.nodes.as_ref().is_none_or(|nodes| options.nodes == *nodes)
         }
+        Command::SwitchKind { group, kind } => table.kind(*group) == *kind && table.switch(*group).is_none(),
         Command::DropDatabase { group, .. } => {
             *group <= table.last_group() && !table.groups().contains_key(group)
         }
@@ -188,6 +200,9 @@ pub(crate) fn said(command: &Command) -> String {
         }
         Command::SetOptions { changes, .. } if changes.copies.is_some() || changes.nodes.is_some() => {
             format!("{command}: nodes are recruited or dropped, `onecopy status` shows how far it is")
+        }
+        Command::SwitchKind { group, kind } => {
+            format!("{group} is replicated as {kind}: `onecopy status` shows who has copies")
         }
         Command::DropDatabase { name, .. } => {
             format!(
