@@ -66,9 +66,9 @@ impl Machine {
         Self { kind, looks: Cell::default(), costly: RefCell::default() }
     }
 
-    /// What a newer version does with a `SET` beside everything else: it leaves a mark. Nobody asks for it, but it
-    /// is a part of the state, and so of digests and images. (Not with all that comes: who caches hears of it,
-    /// and asks for more, which would never end.)
+    /// What a newer version does with a `SET` beside everything else: it leaves a mark. Nobody asks for it,
+    /// but it is a part of the state, and so of digests and images. (Not with all that comes: who caches
+    /// hears of it, and asks for more, which would never end.)
     fn leave_mark(&mut self, context: &ApplyContext<'_>) {
         let Kind::Keyspace(machine) = &mut self.kind else { return };
         let value = context.index.0 as usize;

@@ -1,7 +1,7 @@
-//! One meaning: an entry is executed by the rules of the same level on every copy, and within a log that never
-//! goes down; the level in force never goes down either, and is known to the process of every registered node
-//! at that moment; no process ends itself because of it that was not started in an older version than before
-//! (rule E4).
+//! One meaning: an entry is executed by the rules of the same level on every copy, and within a log that
+//! never goes down; the level in force never goes down either, and is known to the process of every
+//! registered node at that moment; no process ends itself because of it that was not started in an older
+//! version than before (rule E4).
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
