@@ -37,8 +37,8 @@ impl Budget<'_> {
         }
     }
 
-    /// Whether whoever drives the machine wants the command to stop. Only what changes nothing may ask: others
-    /// must do the same on every copy.
+    /// Whether whoever drives the machine wants the command to stop. Only what changes nothing may ask:
+    /// others must do the same on every copy.
     #[must_use]
     pub fn is_stopped(self) -> bool {
         self.0.is_some_and(|slices| slices.is_stopped.get())

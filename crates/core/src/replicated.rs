@@ -280,8 +280,8 @@ impl<M: StateMachine> Replicated<M> {
         Ok(())
     }
 
-    /// An entry carries this level; by the rules of which it is executed. Never of a lower one than before: the
-    /// state may hold what only the rules of that one understand.
+    /// An entry carries this level; by the rules of which it is executed. Never of a lower one than before:
+    /// the state may hold what only the rules of that one understand.
     fn enter(&mut self, carried: Level) -> Result<Level, UnknownLevel> {
         let level = self.level.max(carried);
         if !self.rules.hold(Rule::OneMeaning) {

@@ -97,8 +97,8 @@ pub enum Rule {
     /// E1, acknowledged while busy: a replica that executes something long receives and acknowledges entries
     /// meanwhile.
     AcknowledgedWhileBusy,
-    /// E4, one meaning: an entry is executed by the rules of the level that it carries, not by the newest that
-    /// a node knows.
+    /// E4, one meaning: an entry is executed by the rules of the level that it carries, not by the newest
+    /// that a node knows.
     OneMeaning,
     /// E4, known to all: the level in force is never above what all nodes know.
     KnownToAll,

@@ -1,6 +1,6 @@
 //! A rolling upgrade with real processes (rule E4): the nodes of a cluster are exchanged one at a time by
-//! those of a version that executes `APPEND` differently, while clients write. Only in builds with the feature
-//! `test-level`: `cargo test --release -p onecopy --features test-level --test levels`.
+//! those of a version that executes `APPEND` differently, while clients write. Only in builds with the
+//! feature `test-level`: `cargo test --release -p onecopy --features test-level --test levels`.
 
 use std::io::Read;
 use std::process::Stdio;
@@ -9,8 +9,8 @@ use onecopy_harness::load::Counting;
 use onecopy_harness::{Cluster, Options, PATIENCE, wait};
 use redis::Connection;
 
-/// A node is stopped, and started again in a version that knows this level, while clients of the others write.
-/// None of them sees an error. Returns what they have counted so far.
+/// A node is stopped, and started again in a version that knows this level, while clients of the others
+/// write. None of them sees an error. Returns what they have counted so far.
 fn exchange(cluster: &mut Cluster, database: u16, node: u32, level: u32, before: u64) -> u64 {
     let others: Vec<_> =
         (1..=3).filter(|other| *other != node).map(|other| cluster.redis_address(other)).collect();

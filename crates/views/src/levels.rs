@@ -5,8 +5,8 @@
 //! unless an operator holds it where it is. It never goes down: entries of the higher level are in the logs.
 //! Whoever does not know it is not registered any more.
 //!
-//! *All* nodes count, also those that are down, have no copy, or hold no data: each may come back, or be given
-//! a copy. One that will not come back has to be forgotten first.
+//! *All* nodes count, also those that are down, have no copy, or hold no data: each may come back, or be
+//! given a copy. One that will not come back has to be forgotten first.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

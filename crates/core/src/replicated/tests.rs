@@ -293,7 +293,7 @@ fn an_image_is_of_one_point_in_time() {
 fn an_image_that_is_none_is_an_error() {
     assert!(fresh().restore_finish().is_err());
     assert!(fresh().restore(&[0xff; 8]).is_err(), "something else");
-    let nonsense = [MAGIC.as_slice(), &1u64.to_le_bytes(), &[0xff]].concat();
+    let nonsense = [MAGIC.as_slice(), &1u32.to_le_bytes(), &1u64.to_le_bytes(), &[0xff]].concat();
     assert!(fresh().restore(&nonsense).is_err(), "sessions that make no sense");
     let mut original = fresh();
     original.snapshot_begin();

@@ -44,8 +44,8 @@ pub enum ControlEffect {
     /// The data directory of this process is an old image of a disk (rule P9): it must end itself, and must
     /// never be started again.
     OldImage,
-    /// The level in force is not one that this version knows (rule E4): the process must end, and may be started
-    /// again as another version. Nothing has changed.
+    /// The level in force is not one that this version knows (rule E4): the process must end, and may be
+    /// started again as another version. Nothing has changed.
     UnknownLevel(UnknownLevel),
     /// A view node says that it hears another process with this node's id.
     Refused(Refusal),

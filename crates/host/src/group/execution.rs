@@ -283,8 +283,8 @@ impl<M: StateMachine> Group<M> {
         Some(Busy { since: *since, command: self.state.executes()?, reads })
     }
 
-    /// The read that is being executed is to stop, if it can: a script. An entry cannot: all copies execute it
-    /// to the same end.
+    /// The read that is being executed is to stop, if it can: a script. An entry cannot: all copies execute
+    /// it to the same end.
     pub fn stop_read(&mut self) {
         if self.busy().is_some_and(|busy| busy.reads) {
             self.state.stop();
@@ -386,7 +386,8 @@ impl<M: StateMachine> Group<M> {
         }
         let answers = match answers {
             Ok(answers) => answers,
-            // Going on would make this copy differ from the others. A newer version goes on where this one ends.
+            // Going on would make this copy differ from the others. A newer version goes on where this one
+            // ends.
             Err(ExecuteError::Level(unknown)) => {
                 self.execution.unknown = Some(unknown);
                 return out.effects.push(GroupEffect::UnknownLevel(unknown));

@@ -19,7 +19,8 @@ const WITHOUT_KINDS: u8 = 3;
 const WITHOUT_SETTINGS: u8 = 4;
 const WITHOUT_ROSTERS: u8 = 5;
 const WITHOUT_LEVELS: u8 = 6;
-/// What such a table says of levels: the first one is in force, nobody holds it, and nobody knows another one.
+/// What such a table says of levels: the first one is in force, nobody holds it, and nobody knows another
+/// one.
 const FIRST_LEVEL: [u8; 3] = [1, 0, 0];
 const HEADER: usize = 1 + 4;
 

@@ -46,8 +46,8 @@ impl Shutdown {
     }
 }
 
-/// `NOSAVE` and `SAVE` are the same: what is acknowledged is saved. `NOW` and `FORCE` change nothing: nothing is
-/// waited for that takes longer than a second, and nothing fails that could be ignored.
+/// `NOSAVE` and `SAVE` are the same: what is acknowledged is saved. `NOW` and `FORCE` change nothing: nothing
+/// is waited for that takes longer than a second, and nothing fails that could be ignored.
 fn understand(args: &[&[u8]]) -> Result<Asked, String> {
     let counts = [&b"nosave"[..], b"save", b"now", b"force", b"abort"]
         .map(|word| args.iter().filter(|arg| arg.eq_ignore_ascii_case(word)).count());

@@ -1,8 +1,9 @@
-//! One meaning: an entry is executed by the rules of the same level on every copy, and within a log that never
-//! goes down; the level in force never goes down either, and is known to the process of every registered node
-//! at that moment; no process ends itself because of it that was not started in an older version than before
-//! (rule E4).
+//! One meaning: an entry is executed by the rules of the same level on every copy, and within a log that
+//! never goes down; the level in force never goes down either, and is known to the process of every
+//! registered node at that moment; no process ends itself because of it that was not started in an older
+//! version than before (rule E4).
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use onecopy_core::{BootNumber, GroupId, Incarnation, Index, Level, NodeId};
@@ -21,8 +22,8 @@ pub struct LevelChecks {
     older: BTreeSet<NodeId>,
     in_force: Level,
     version: u64,
-    /// From which entry on each level was executed, by group.
-    begun: BTreeMap<GroupId, BTreeMap<Level, Index>>,
+    /// The first and the last entry that was executed by the rules of each level, by group.
+    executed: BTreeMap<GroupId, BTreeMap<Level, (Index, Index)>>,
 }
 
 impl LevelChecks {
@@ -68,14 +69,17 @@ impl LevelChecks {
 
     /// A replica has executed an entry by the rules of this level.
     pub fn executed(&mut self, group: GroupId, at: Index, level: Level) {
-        let begun = self.begun.entry(group).or_default();
-        let first = begun.entry(level).or_insert(at);
-        *first = at.min(*first);
-        let is_later =
-            |(other, first): (&Level, &Index)| (*other > level) == (*first > at) || *other == level;
-        if let Some((other, first)) = begun.iter().find(|other| !is_later(*other)) {
-            let wrong = format!("E4: {at} of {group} is executed by level {level}, {first} by level {other}");
-            violated(CHECKER, wrong);
+        let executed = self.executed.entry(group).or_default();
+        let (first, last) = executed.entry(level).or_insert((at, at));
+        (*first, *last) = (at.min(*first), at.max(*last));
+        let is_apart = |(other, (first, last)): (&Level, &(Index, Index))| match (*other).cmp(&level) {
+            Ordering::Less => *last < at,
+            Ordering::Equal => true,
+            Ordering::Greater => *first > at,
+        };
+        if let Some((other, (first, last))) = executed.iter().find(|other| !is_apart(*other)) {
+            let wrong = format!("{first} to {last} are executed by level {other}");
+            violated(CHECKER, format!("E4: {at} of {group} is executed by level {level}, and {wrong}"));
         }
     }
 }

@@ -40,7 +40,8 @@
 //! - [`durable`]: what a member takes for durable is on its disk – Raft paper, section 5; rule P1
 //! - [`petitions`]: what replicas ask the view service for is done in the view in which they ask, if they
 //!   still do – `onecopy_core::Petition`
-//! - [`levels`]: an entry does the same on nodes of different versions – rules `OneMeaning`, `KnownToAll` (E4)
+//! - [`levels`]: an entry does the same on nodes of different versions – rules `OneMeaning`,
+//!   `KnownToAll` (E4)
 //! - [`lives`]: a life of data that was followed by another never counts again – rule P9
 //! - [`second`]: a second process with the id of a living one is not taken for it – rule `LivingLife`
 //! - [`evidence`]: what view nodes know of others never goes back – Lamport, 1978; `onecopy_views::Moment`

@@ -30,7 +30,7 @@ use crate::message::Packet;
 use crate::trace::violated;
 pub use process::Process;
 
-/// The level that processes of a newer version know: there a batch [does more](crate::machine).
+/// The level that processes of a newer version know: there a `SET` [does more](crate::machine).
 pub(crate) const NEWER: Level = Level(2);
 /// Of a thousand syncs, after how many the log asks for a snapshot.
 const SNAPSHOT_WANTED: u64 = 2;

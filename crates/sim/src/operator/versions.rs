@@ -1,5 +1,6 @@
 //! The operator who replaces the processes of a cluster by those of a newer version, one at a time, while
-//! others use it: `docs/operations.md`, upgrades. Some think better of it, and go back while that can be done.
+//! others use it: `docs/operations.md`, upgrades. Some think better of it, and go back while that can be
+//! done.
 
 use onecopy_core::{Level, NodeId};
 use onecopy_views::Command;
@@ -54,7 +55,7 @@ impl World {
         }
     }
 
-    /// The next process of a node is of this version. One that runs is ended as by a crash, or told to stop.
+    /// The next process of a node is of this version. One that runs is ended as by a crash.
     fn exchange(&mut self, node: NodeId, version: Level, away: Time) {
         self.say(node, &format!("is exchanged by a version that knows level {version}"));
         if version < self.node(node).knows {

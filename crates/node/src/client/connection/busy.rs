@@ -4,9 +4,9 @@
 //! copy is in the middle of it. Nothing that was refused so is executed. What had been handed in before
 //! waits, and is answered when the script has ended.
 //!
-//! `SCRIPT KILL` and `FUNCTION KILL` stop what only reads: a single copy executes that. Of what is in the log all
-//! copies would have to stop at the same instruction; there they cannot do what they do in Redis. A script that
-//! does not end is stopped by itself after so much work, and undone.
+//! `SCRIPT KILL` and `FUNCTION KILL` stop what only reads: a single copy executes that. Of what is in the log
+//! all copies would have to stop at the same instruction; there they cannot do what they do in Redis. A
+//! script that does not end is stopped by itself after so much work, and undone.
 
 use onecopy_keyspace::command::{self, Spec};
 use onecopy_resp::Request;
