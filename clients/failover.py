@@ -2,7 +2,7 @@
 failover.py cluster|sentinel PROTOCOL PORT PORT PORT
 
 Threads count in keys of several slots. In the middle the primary's process is killed with kill -9. At the end
-each counter must hold what was acknowledged, and no more than that and what nobody was told of."""
+each counter must hold what was acknowledged; it may hold more, since the client sends again by itself."""
 
 import os
 import signal

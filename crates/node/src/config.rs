@@ -127,7 +127,7 @@ pub struct Config {
     /// What the clients at `redis` take the node for.
     #[serde(default)]
     pub redis_mode: Mode,
-    /// Whether clients that take it for a node of a Redis Cluster are sent to the primary, and not served here.
+    /// Whether clients that take it for a node of a Redis Cluster are sent to the primary.
     #[serde(default)]
     pub redirect: bool,
     /// Whether such clients may name keys of several slots in one command.

@@ -304,6 +304,31 @@ fn a_listener_shows_one_database_from_0_on() {
 }
 
 #[test]
+fn a_raft_group_has_the_leader_as_its_master() {
+    let databases = vec!["carts:16:raft:3".to_owned()];
+    let listeners = vec!["carts:cluster"];
+    let mut cluster = Cluster::start(Options { databases, listeners, ..Options::default() });
+    let agree = |cluster: &Cluster, asked: &[u32], others: usize| {
+        wait("one leader at all nodes", PATIENCE, || {
+            let said = asked.iter().map(|id| serving(cluster.listener_address(*id, 0)));
+            let said: Option<BTreeSet<_>> = said.collect();
+            let said = said.filter(|said| said.len() == 1)?.pop_first()?;
+            (said.1.len() == others).then_some(said.0)
+        })
+    };
+    let leader = agree(&cluster, &cluster.ids(), 2);
+    let at = |cluster: &Cluster, id: u32| connect(cluster.listener_address(id, 0), ProtocolVersion::RESP2);
+    run::<()>(&mut at(&cluster, 1), "SET key before");
+    let ids = cluster.ids();
+    let dead =
+        ids.iter().copied().find(|id| cluster.listener_address(*id, 0).port() == leader).expect("a node");
+    cluster.kill(dead);
+    let left: Vec<u32> = ids.into_iter().filter(|id| *id != dead).collect();
+    wait("another leader", PATIENCE, || (agree(&cluster, &left, 1) != leader).then_some(()));
+    assert_eq!(run::<String>(&mut at(&cluster, left[0]), "GET key"), "before");
+}
+
+#[test]
 fn what_is_advertised_is_what_clients_are_told() {
     let port = free_port();
     let settings = in_cluster_mode(vec![("advertise-redis", format!("cache.example.com:{port}"))]);

@@ -1,5 +1,5 @@
-//! Clients of Redis Sentinel: what they are told has the shape that a Sentinel gives it, they find the primary
-//! through failovers, and hear of them.
+//! Clients of Redis Sentinel: what they are told has the shape that a Sentinel gives it, they find the
+//! primary through failovers, and hear of them.
 
 mod shapes;
 
@@ -222,19 +222,21 @@ fn the_port_of_sentinel_asks_for_the_password_and_counts_its_clients() {
     let mut cluster = Cluster::prepare(Options { nodes: 1, copies: 1, view_nodes: 1, settings, ..options() });
     cluster.start_all();
     let mut client = sentinel(&cluster, 1);
-    wait("a node that knows its cluster", PATIENCE, || {
+    let refused = wait("a node that knows its cluster", PATIENCE, || {
         match try_run::<()>(&mut client, "SENTINEL MASTERS") {
             Err(error) if error.code() == Some("TRYAGAIN") => None,
-            answer => Some(assert_eq!(answer.expect_err("nobody knows who it is").code(), Some("NOAUTH"))),
+            Err(error) => Some(error),
+            Ok(()) => panic!("nobody knows who it is"),
         }
     });
+    assert_eq!(refused.code(), Some("NOAUTH"));
     assert_eq!(try_run::<()>(&mut client, "SUBSCRIBE +sdown").expect_err("refused").code(), Some("NOAUTH"));
     assert_eq!(try_run::<()>(&mut client, "AUTH wrong").expect_err("refused").code(), Some("WRONGPASS"));
     run::<()>(&mut client, "AUTH secret");
     run::<Vec<Value>>(&mut client, "SENTINEL MASTERS");
     // Who may not hand over at the port of Redis may not do it here.
     run::<()>(&mut client, "ACL SETUSER reader on nopass +@read");
-    wait("the user", PATIENCE, || try_run::<()>(&mut client, "AUTH reader x").ok());
+    run::<()>(&mut client, "AUTH reader x");
     let denied = try_run::<()>(&mut client, "SENTINEL FAILOVER main").expect_err("refused");
     assert_eq!(denied.code(), Some("NOPERM"), "{denied}");
     // Both ports share one limit.

@@ -1,5 +1,5 @@
-//! `CLUSTER COUNTKEYSINSLOT` and `GETKEYSINSLOT`: what is in a slot. All else that `CLUSTER` tells is known to
-//! nodes, and not to the data.
+//! `CLUSTER COUNTKEYSINSLOT` and `GETKEYSINSLOT`: what is in a slot. All else that `CLUSTER` tells is known
+//! to nodes, and not to the data.
 
 use onecopy_resp::Writer;
 

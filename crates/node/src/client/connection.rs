@@ -351,7 +351,7 @@ impl<'a> Connection<'a> {
                 true => self.refuse_queue(&error),
                 false => self.complain(&error),
             }
-            return Ok(());
+            return self.pass_on_replies().await;
         }
         if self.queue.is_some() {
             return self.take_inside(name, request).await;
@@ -471,6 +471,11 @@ impl<'a> Connection<'a> {
         }
         // SELECT and HELLO change what the next segment is.
         self.segment = Segment::new(&self.session);
+        self.pass_on_replies().await
+    }
+
+    /// Waits for the client if there are many bytes of replies that the node has made by itself.
+    async fn pass_on_replies(&mut self) -> std::io::Result<()> {
         if self.output.len() > OWN_REPLY_BYTES_MAX {
             self.relieve().await?;
             // Others have their turn: such replies cost more to make than to ask for.

@@ -48,8 +48,8 @@ pub(crate) fn tells_of(name: &str, sections: &[&[u8]]) -> bool {
     is_default || asks("all") || asks("everything") || asks(name)
 }
 
-/// `INFO [section …]`. `elsewhere` has how many keys there are by the numbers of databases of which this node
-/// has no copy.
+/// `INFO [section …]`. `elsewhere` has how many keys there are by the numbers of databases of which this
+/// node has no copy.
 pub(crate) fn info(
     clients: &Clients,
     session: &Session,

@@ -64,7 +64,7 @@ pub struct Arguments {
     /// The Redis port of the first node; the others follow.
     #[arg(long, value_name = "PORT", default_value_t = 7001)]
     port: u16,
-    /// Have the nodes speak the protocol of Redis Sentinel, too: the port of the first node; the others follow.
+    /// The port on which the first node speaks the protocol of Redis Sentinel; the others follow.
     #[arg(long, value_name = "PORT")]
     sentinel_port: Option<u16>,
     /// The HTTP port of the first node; the others follow.

@@ -64,7 +64,7 @@ impl Connection<'_> {
             }
             _ => self.complain(&onecopy_keyspace::command::unknown_command(&args)),
         }
-        Ok(())
+        self.pass_on_replies().await
     }
 
     /// In RESP2, a client that hears of events can say nothing else.

@@ -38,7 +38,8 @@ pub(in crate::client) fn answer(
     reply: &mut Writer<'_>,
 ) -> Result<Answer, String> {
     let (knowledge, config) = (&clients.knowledge, &clients.config);
-    let word = String::from_utf8_lossy(args.first().copied().unwrap_or_default()).to_lowercase();
+    let said = String::from_utf8_lossy(args.first().copied().unwrap_or_default());
+    let word = said.to_lowercase();
     let named = |name: &[u8]| find(knowledge, config, name).ok_or_else(|| NO_MASTER.to_owned());
     match (word.as_str(), args.get(1..).unwrap_or_default()) {
         ("masters", []) => {
@@ -113,13 +114,13 @@ pub(in crate::client) fn answer(
             reply.length(all.iter().filter(|master| glob(pattern, master.name.as_bytes())).count());
         }
         ("help", []) => help_reply(SENTINEL_HELP, reply),
-        _ => return Err(refusal(&word)),
+        _ => return Err(refusal(&word, &said)),
     }
     Ok(Answer::Written)
 }
 
-/// Why it cannot be done, and what to do instead.
-fn refusal(word: &str) -> String {
+/// Why it cannot be done, and what to do instead. `said`: the word as the client said it.
+fn refusal(word: &str, said: &str) -> String {
     let why = match word {
         "monitor" => "masters are the databases: onecopy database create makes one",
         "remove" => "masters are the databases: onecopy database drop drops one",
@@ -144,7 +145,7 @@ fn refusal(word: &str) -> String {
             return format!("ERR wrong number of arguments for 'sentinel|{word}' command");
         }
         _ => {
-            let shown: String = word.chars().take(128).collect();
+            let shown: String = said.chars().take(128).collect();
             return format!("ERR unknown subcommand '{shown}'. Try SENTINEL HELP.");
         }
     };
@@ -231,9 +232,12 @@ mod tests {
 
     #[test]
     fn what_cannot_be_done_is_refused_with_a_reason() {
-        assert!(refusal("monitor").contains("onecopy database create"));
-        assert!(refusal("set").contains("onecopy database set"));
-        assert_eq!(refusal("master"), "ERR wrong number of arguments for 'sentinel|master' command");
-        assert_eq!(refusal("foo"), "ERR unknown subcommand 'foo'. Try SENTINEL HELP.");
+        assert!(refusal("monitor", "MONITOR").contains("onecopy database create"));
+        assert!(refusal("set", "set").contains("onecopy database set"));
+        assert_eq!(
+            refusal("master", "master"),
+            "ERR wrong number of arguments for 'sentinel|master' command"
+        );
+        assert_eq!(refusal("foo", "FOO"), "ERR unknown subcommand 'FOO'. Try SENTINEL HELP.");
     }
 }
