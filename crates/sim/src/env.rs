@@ -77,8 +77,8 @@ pub enum Event {
     Roll,
     /// The copies of a database are to be on these nodes, or on some that are yet to be drawn.
     Move(GroupId, BTreeSet<NodeId>),
-    /// The operator has a database replicated in another way.
-    Switch(GroupId, Kind),
+    /// The operator has a database replicated in another way, as was planned for this time.
+    Switch(Time, GroupId, Kind),
     /// An idle entry for the view table.
     Churn,
     /// The faults are over.

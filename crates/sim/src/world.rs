@@ -170,7 +170,7 @@ impl World {
             self.env.schedule(at, Event::Drop(group));
         }
         for (at, group, kind) in self.env.profile.switched.clone() {
-            self.env.schedule(at, Event::Switch(group, kind));
+            self.env.schedule(at, Event::Switch(at, group, kind));
         }
         if let Some((at, group)) = self.env.profile.moved {
             self.env.schedule(at, Event::Move(group, BTreeSet::new()));
@@ -261,7 +261,7 @@ impl World {
             Event::Churn => self.churn(),
             Event::Roll => self.roll(),
             Event::Drop(group) => self.drop_database(group),
-            Event::Switch(group, kind) => self.switch_database(group, kind),
+            Event::Switch(planned, group, kind) => self.switch_database(planned, group, kind),
             Event::Move(group, nodes) => self.move_database(group, nodes),
             Event::Heal => self.heal(),
             Event::Look => self.look_at_the_whole(),

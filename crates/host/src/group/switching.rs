@@ -185,13 +185,15 @@ impl<M: StateMachine> Group<M> {
             let followers = raft.followers().into_iter();
             let have = followers.filter(|follower| follower.matched >= sealed.at.index);
             let mut holders: Vec<Member> = have.map(|follower| follower.member).collect();
-            holders.push(raft.id());
+            // It may lead those who have what its own disk does not have yet.
+            holders.extend((raft.durable() >= sealed.at.index).then_some(raft.id()));
             holders.retain(|member| raft.configuration().is_voter(*member));
             holders
         });
         if let (Some(holders), Some(raft)) = (&holders, self.replication.raft()) {
             let all = raft.configuration().voters.len();
-            if holders.len() < all && now.since(self.switching.sealed_since) < HOLDERS_PATIENCE {
+            let is_one = holders.contains(&raft.id());
+            if !is_one || holders.len() < all && now.since(self.switching.sealed_since) < HOLDERS_PATIENCE {
                 return;
             }
         }

@@ -23,8 +23,9 @@ struct Closed {
 #[derive(Debug, Default)]
 pub struct Seals {
     closed: Vec<Closed>,
-    /// The last switch that is over.
+    /// The last switch that is over, and after which entry.
     switched: u64,
+    over: Option<EntryId>,
 }
 
 impl Seals {
@@ -37,7 +38,8 @@ impl Seals {
             }
             return false;
         }
-        let last = self.closed.last_mut().filter(|last| opens && last.opened.is_none());
+        let is_open = |last: &&mut Closed| opens && last.opened.is_none() && entry.index > last.seal.index;
+        let last = self.closed.last_mut().filter(is_open);
         last.is_some_and(|last| {
             last.opened = Some(entry);
             true
@@ -55,13 +57,20 @@ impl Seals {
         self.closed.iter().any(is_behind)
     }
 
+    /// After which entry the group goes on since the last switch that is over: whoever has it in its log knows
+    /// from the table that it is committed.
+    #[must_use]
+    pub fn over(&self) -> Option<EntryId> {
+        self.over
+    }
+
     /// The view table says that a switch is over; whether that is news. The group goes on after the entry that
     /// was executed as its seal, and after no other.
     pub fn switched(&mut self, switched: &Switched) -> bool {
         if switched.number <= self.switched {
             return false;
         }
-        self.switched = switched.number;
+        (self.switched, self.over) = (switched.number, Some(switched.seal));
         let of = self.closed.iter().rev().find(|closed| closed.switch == switched.number);
         if !of.is_some_and(|of| of.seal == switched.seal && of.opened.is_none()) {
             violated(CHECKER, format!("{switched:?} goes on after something else than {of:?}"));

@@ -54,6 +54,11 @@ pub(super) fn says(checks: &mut GroupChecks, me: NodeId, copy: &Replication, mes
 
 /// A copy of a group has taken a turn.
 pub(crate) fn is(checks: &mut GroupChecks, me: NodeId, copy: &Replication) {
+    if let Some(seal) = checks.seals.over().filter(|seal| copy.log().contains(*seal)) {
+        let epoch = copy.raft().map_or(copy.view_number().0, |raft| raft.term().0);
+        checks.agreed.is_in(me, epoch, copy.commit());
+        checks.agreed.named(me, epoch, seal.index);
+    }
     if let Some(replica) = copy.primary_backup() {
         return replica_is(checks, me, replica);
     }

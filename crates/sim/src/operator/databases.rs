@@ -30,8 +30,12 @@ impl World {
     }
 
     /// A database is to be replicated in another way, and the operator looks whether that was heard; not
-    /// whether it is over.
-    pub(crate) fn switch_database(&mut self, group: GroupId, kind: Kind) {
+    /// whether it is over. What was planned for later counts from then on.
+    pub(crate) fn switch_database(&mut self, planned: Time, group: GroupId, kind: Kind) {
+        let later = |(at, ..): &(Time, GroupId, Kind)| *at > planned && *at <= self.env.time;
+        if self.env.profile.switched.iter().any(later) {
+            return;
+        }
         let Some(table) = self.newest_table().filter(|table| table.groups().contains_key(&group)) else {
             return;
         };
@@ -39,7 +43,7 @@ impl World {
         if wanted != kind {
             self.say(NodeId(0), &format!("{group} shall be replicated as {kind}"));
             self.operate(&Command::SwitchKind { group, kind });
-            self.env.schedule(self.env.time + PATIENCE, Event::Switch(group, kind));
+            self.env.schedule(self.env.time + PATIENCE, Event::Switch(planned, group, kind));
         }
     }
 
