@@ -153,7 +153,10 @@ impl Cluster {
         wait(&format!("database {database} at node {id}"), PATIENCE, || {
             match redis::cmd("SELECT").arg(database).query::<()>(&mut client) {
                 Err(error) if error.code() == Some("LOADING") => None,
-                answer => Some(answer.expect("SELECT")),
+                answer => {
+                    answer.expect("SELECT");
+                    Some(())
+                }
             }
         });
         client
