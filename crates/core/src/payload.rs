@@ -358,7 +358,8 @@ mod tests {
                 Absent::Everybody => Some(Seal::Open),
                 Absent::These(_) => Some(Seal::Close(5)),
             };
-            let header = Header { memory_max: 7 << 30, groups: 1_000, absent, policy, victims, encodings, seal };
+            let header =
+                Header { memory_max: 7 << 30, groups: 1_000, absent, policy, victims, encodings, seal };
             let mut builder = Builder::new(header.clone());
             let made = [
                 batch(1, b"one"),

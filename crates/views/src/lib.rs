@@ -68,8 +68,8 @@ pub use new_database::{NewDatabase, NoNewDatabase};
 pub use options::{OptionChanges, Options};
 pub use ping::{GroupReport, Moment, Ping, ReplicaRole};
 pub use roster::Roster;
-pub use switch::{Switch, Switched};
 pub use settings::Settings;
+pub use switch::{Switch, Switched};
 pub use table::{Addresses, CorruptTable, Group, Registration, Table};
 pub use users::{USER_NAME_BYTES_MAX, USER_RULES_BYTES_MAX, USERS_BYTES_MAX, UserChanges, Users};
 

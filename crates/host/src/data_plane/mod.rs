@@ -415,9 +415,8 @@ impl<M: StateMachine, T> DataPlane<M, T> {
             self.router.learn(*id, &group.view);
             // There may be many, in which nothing has happened.
             // A copy that is to be of another kind hears of its first view when it is.
-            let knows = |known: &Group<M>| {
-                known.is_turning() || known.replica().view_number() >= group.view.number
-            };
+            let knows =
+                |known: &Group<M>| known.is_turning() || known.replica().view_number() >= group.view.number;
             if self.groups.get(id).is_none_or(knows) {
                 continue;
             }

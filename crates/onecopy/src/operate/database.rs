@@ -201,18 +201,17 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<u8> {
             })
         }
         Command::Set { name, replication: Some(replication), asking, .. } => {
-            asking.operate(Operation::SwitchDatabase {
+            asking.operate(Operation::SwitchDatabase { name: name.clone(), replication: replication.clone() })
+        }
+        Command::Set { name, copies, min_copies, reads, replication: None, asking } => {
+            asking.operate(Operation::SetDatabase {
                 name: name.clone(),
-                replication: replication.clone(),
+                copies: *copies,
+                min_copies: *min_copies,
+                reads: reads.clone(),
+                nodes: None,
             })
         }
-        Command::Set { name, copies, min_copies, reads, replication: None, asking } => asking.operate(Operation::SetDatabase {
-            name: name.clone(),
-            copies: *copies,
-            min_copies: *min_copies,
-            reads: reads.clone(),
-            nodes: None,
-        }),
         Command::Move { name, nodes, anywhere, asking } => asking.operate(Operation::SetDatabase {
             name: name.clone(),
             copies: None,

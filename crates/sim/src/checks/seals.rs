@@ -97,9 +97,8 @@ mod tests {
         assert!(!seals.executed(seal, sealed(seal), false));
         assert!(!seals.executed(EntryId::new(5, 2), sealed(seal), false));
         assert!(seals.executed(EntryId::new(6, 9), None, true));
-        let void = [(4, 2), (5, 2), (7, 8), (5, 9), (6, 9), (7, 9)].map(|(index, epoch)| {
-            seals.is_void(EntryId::new(index, epoch))
-        });
+        let void = [(4, 2), (5, 2), (7, 8), (5, 9), (6, 9), (7, 9)]
+            .map(|(index, epoch)| seals.is_void(EntryId::new(index, epoch)));
         assert_eq!(void, [false, true, true, true, false, false]);
     }
 

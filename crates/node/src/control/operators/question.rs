@@ -170,9 +170,7 @@ fn shows(command: &Command, table: &Table) -> bool {
                 && changes.confirms_reads.is_none_or(|confirms| options.confirms_reads == confirms)
                 && changes.nodes.as_ref().is_none_or(|nodes| options.nodes == *nodes)
         }
-        Command::SwitchKind { group, kind } => {
-            table.kind(*group) == *kind && table.switch(*group).is_none()
-        }
+        Command::SwitchKind { group, kind } => table.kind(*group) == *kind && table.switch(*group).is_none(),
         Command::DropDatabase { group, .. } => {
             *group <= table.last_group() && !table.groups().contains_key(group)
         }
