@@ -21,6 +21,7 @@ pub struct Petition {
 }
 
 /// What is asked for.
+#[expect(clippy::large_enum_variant, reason = "it is a rare thing, and is copied as it is")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Plea {
     /// Any replica: do something about another one, which is silent, or too slow.

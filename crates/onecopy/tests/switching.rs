@@ -23,9 +23,8 @@ fn group(cluster: &Cluster, name: &str) -> Option<GroupReport> {
 fn wait_for(cluster: &Cluster, name: &str, kind: &str) -> u32 {
     wait(&format!("{name} to be {kind}"), PATIENCE, || {
         let group = group(cluster, name).filter(|group| group.kind == kind)?;
-        let leads = |replica: &onecopy_node::ReplicaStatus| {
-            replica.group == group.group && replica.role == "primary"
-        };
+        let leads =
+            |replica: &onecopy_node::ReplicaStatus| replica.group == group.group && replica.role == "primary";
         cluster.status(group.primary)?.replicas.iter().any(leads).then_some(group.primary)
     })
 }

@@ -381,6 +381,10 @@ impl Profile {
         let is_raft = self.raft_copies.is_some() && group + 1 == u64::from(self.databases);
         let (mut at, mut raft) = (dice.between(SECOND, self.fault_time.max(2 * SECOND)), is_raft);
         for _ in 0..dice.between(1, 4) {
+            // Afterwards nothing is to change any more.
+            if at > self.fault_time {
+                break;
+            }
             raft = !raft;
             let kind = if raft { Kind::Raft } else { Kind::PrimaryBackup };
             self.switched.push((at, GroupId(MAIN.0 + group as u32), kind));

@@ -6,8 +6,9 @@
 //! ```
 //!
 //! The first byte tells which it is: a group that was primary-backup is one of Raft after a switch, and goes
-//! on with the snapshots that it has. The state is an image of [`Replicated`]. The configuration of a Raft group goes with it: a copy that gets
-//! the state instead of the log must know who belongs to the group as of that entry.
+//! on with the snapshots that it has. The state is an image of [`Replicated`]. The configuration of a Raft
+//! group goes with it: a copy that gets the state instead of the log must know who belongs to the group as of
+//! that entry.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use onecopy_core::machine::RestoreError;

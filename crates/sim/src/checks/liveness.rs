@@ -94,7 +94,9 @@ fn missing_of(group: GroupId, checks: &GroupChecks, env: &Env, nodes: &[Node]) -
     if let Some(switch) = table.and_then(|table| table.switch(group)) {
         return Some(format!("{group} has not switched: {switch:?}"));
     }
-    let switched = table.filter(|table| table.switched(group).is_some());
+    // Copies are added for a switch also if it is given up.
+    let is_planned = env.profile.switched.iter().any(|(_, of, _)| *of == group);
+    let switched = table.filter(|table| is_planned && table.groups().contains_key(&group));
     let copies = match (switched, &checks.raft, env.profile.raft_copies) {
         (Some(table), ..) => (table.groups()[&group].copies as usize).min(nodes.len()),
         (None, Some(_), Some(copies)) => copies as usize,

@@ -19,6 +19,7 @@
 //! - [`clocks`]: no entry is later than the true time, whatever a few clocks show – rule `SteadyTime`
 //! - [`lost`]: no acknowledged write is lost, no refused one is there – `docs/guarantees.md`; the set test of
 //!   Jepsen
+//! - [`seals`]: behind a seal nothing is executed, and a group goes on right behind it – rule `SealedIsOver`
 //! - [`waits`]: an element is given to one waiter, or stays; queues are fair – rules `KeepWhatIsGiven`,
 //!   `ServeThePresent`, `FairQueues`
 //! - [`channels`]: what is published is heard once by all who listen, in one order – rules

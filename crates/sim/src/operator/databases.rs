@@ -6,6 +6,7 @@ use onecopy_core::{GroupId, NodeId};
 use onecopy_views::{Command, Kind, OptionChanges};
 
 use crate::clock::{MS, Time};
+use crate::ending::Phase;
 use crate::env::Event;
 use crate::world::World;
 
@@ -33,7 +34,7 @@ impl World {
     /// whether it is over. What was planned for later counts from then on.
     pub(crate) fn switch_database(&mut self, planned: Time, group: GroupId, kind: Kind) {
         let later = |(at, ..): &(Time, GroupId, Kind)| *at > planned && *at <= self.env.time;
-        if self.env.profile.switched.iter().any(later) {
+        if self.env.profile.switched.iter().any(later) || self.phase != Phase::Faults {
             return;
         }
         let Some(table) = self.newest_table().filter(|table| table.groups().contains_key(&group)) else {
