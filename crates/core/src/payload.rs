@@ -424,7 +424,9 @@ mod tests {
             }
         }
         assert_eq!(decode(&Bytes::from_static(&[1])).unwrap_err(), PayloadError { at: 0 });
-        for (flags, at) in [(&[0x80][..], 1), (&[0x80, 4, 0, 0], 1), (&[0x80, 1, 0, 0], 2), (&[0x80, 2, 0, 0], 2)] {
+        for (flags, at) in
+            [(&[0x80][..], 1), (&[0x80, 4, 0, 0], 1), (&[0x80, 1, 0, 0], 2), (&[0x80, 2, 0, 0], 2)]
+        {
             assert_eq!(decode(&Bytes::copy_from_slice(flags)).unwrap_err(), PayloadError { at }, "{flags:?}");
         }
         assert_eq!(decode(&Bytes::from_static(&[2, 0, 0])).unwrap_err(), PayloadError { at: 1 });
