@@ -169,7 +169,7 @@ impl Topology {
 #[cfg(test)]
 pub(crate) mod tests {
     use onecopy_core::{BootNumber, Incarnation, Member, Rules};
-    use onecopy_views::{Addresses, Command, Endpoint, MAIN, Registration};
+    use onecopy_views::{Addresses, Command, Database, Endpoint, MAIN, Registration};
 
     use super::*;
 
@@ -259,6 +259,28 @@ pub(crate) mod tests {
         assert_eq!((nodes(&shard.replicas), nodes(&after.others)), (vec![3], vec![1]));
         assert!(!after.others[0].is_reached && shard.epoch == 2);
         assert_eq!(shard.name, before.shards[0].name, "the name of a shard stays");
+    }
+
+    #[test]
+    fn a_copy_of_an_optimistic_database_names_itself() {
+        let mut table = table();
+        let group = MAIN.next();
+        let database: Database = "carts:16".parse().expect("a database");
+        let create = Command::CreateDatabase {
+            group,
+            database: Database { kind: Kind::Optimistic, ..database },
+            copies: 3,
+            members: vec![member(1), member(2), member(3)],
+            primary: NodeId(1),
+            boot: BootNumber(1),
+        };
+        table.apply(&create, Rules::default()).expect("it fits");
+        let primary = |me: u32| {
+            let me = NodeId(me);
+            let known = Known { table: &table, cluster: "test", me, heard: &|_| None, is_reached: &|_| true };
+            known.primary(group, &known.view(group).expect("a view"))
+        };
+        assert_eq!([primary(1), primary(2), primary(4)], [NodeId(1), NodeId(2), NodeId(1)]);
     }
 
     #[test]
