@@ -64,7 +64,7 @@ pub(crate) struct Channels {
 #[derive(Debug)]
 pub(crate) enum FromData {
     /// For all view nodes: a replica asks for something.
-    Petition(Petition),
+    Petition(Box<Petition>),
     /// A handover did not happen.
     HandoverFailed { group: GroupId, error: HandoverError },
     /// A copy cannot go on, because this version does not know the level of what comes.
@@ -125,7 +125,7 @@ impl Control {
                 }
                 Some(node) = channels.refused.recv() => self.plane.refused(self.clock.now(), node),
                 Some(event) = channels.data.recv() => match event {
-                    FromData::Petition(petition) => self.plane.petition(petition, &mut self.out),
+                    FromData::Petition(petition) => self.plane.petition(*petition, &mut self.out),
                     FromData::UnknownLevel(unknown) => self.is_too_old(unknown),
                     FromData::HandoverFailed { group, error } => self.handover_failed(group, error),
                 },

@@ -244,7 +244,7 @@ impl Plane {
                 }
                 // The control thread ends before this one: what is said after it is nobody's business.
                 DataEffect::Petition(petition) => {
-                    let _ = self.control.send(FromData::Petition(petition));
+                    let _ = self.control.send(FromData::Petition(Box::new(petition)));
                 }
                 DataEffect::UnknownLevel(unknown) => {
                     let _ = self.control.send(FromData::UnknownLevel(unknown));

@@ -218,8 +218,10 @@ fn a_table_with_a_view_that_is_none_is_corrupt() {
     let (dropped, options) =
         (crate::dropped::Dropped::default(), std::collections::BTreeMap::<GroupId, crate::Options>::new());
     // A tuple has at most twelve parts that can be written: the last ones are one that looks the same.
+    let switches = std::collections::BTreeMap::<GroupId, crate::Switch>::new();
+    let switched = std::collections::BTreeMap::<GroupId, crate::Switched>::new();
     let levels = crate::levels::TableLevels::default();
-    let set = (settings, users, rosters, dropped, options, levels);
+    let set = (settings, users, rosters, dropped, options, switches, switched, levels);
     let table = (1_u64, nodes, lives, since, &nobody, &nobody, groups, events, clocks, databases, set);
     let bytes = postcard::to_stdvec(&table).unwrap();
     let error = Table::decode(&bytes).unwrap_err();
