@@ -240,6 +240,8 @@ impl World {
                     violated(CHECKER, format!("operation {op} is answered {bytes:?}"));
                 };
                 keeper.held = Some((mark, replies, *index));
+                let told = shelf.table.answer_came(client, mark);
+                shelf.tell(told);
                 self.give(number, client);
             }
             other => {

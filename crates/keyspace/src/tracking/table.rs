@@ -56,10 +56,12 @@ pub struct Invalidation {
 }
 
 impl Invalidation {
-    /// Whether it comes behind a reply of this group, with this mark.
+    /// Whether it comes behind a reply of this group, with this mark. In front of one without a feed comes
+    /// everything that has been told.
     #[must_use]
     pub fn is_behind(&self, group: GroupId, mark: Position) -> bool {
-        self.at.is_some_and(|(of, at)| of == group && at > mark)
+        let has_feed = mark.0 > 0;
+        has_feed && self.at.is_some_and(|(of, at)| of == group && at > mark)
     }
 
     /// Whether a client need not be told of it, because the reply reflects it that it is given: to what it
@@ -223,6 +225,17 @@ impl Table {
     #[must_use]
     pub fn may_answer(&self, group: GroupId, mark: Position) -> bool {
         self.position(group) >= mark || !self.rules.hold(Rule::InvalidatedFirst)
+    }
+
+    /// An answer has come to a client, with this mark, and is not given yet. What the client is told in front
+    /// of it: a group that keeps no feed for this node has changes in its answers of which nobody has heard.
+    #[must_use]
+    pub fn answer_came(&self, client: u64, mark: Position) -> Vec<Told> {
+        let has_feed = mark.0 > 0;
+        if has_feed || !self.rules.hold(Rule::InvalidatedFirst) {
+            return Vec::new();
+        }
+        vec![Told { client, what: Invalidation { key: None, at: None, is_doubtful: false } }]
     }
 
     /// What a client has asked for is answered, with this mark; `read` are keys that scripts have read, none
@@ -514,6 +527,12 @@ mod tests {
     fn nobody_keeps_what_no_feed_speaks_of() {
         let mut table = table(Rules::default());
         table.ask(ME, (G, false), [b"a".as_slice()]);
+        // What it has kept may be older than the answer.
+        let first = table.answer_came(ME, (0, 0));
+        assert!(first.iter().all(|told| told.what.key.is_none() && !told.what.is_behind(G, (0, 0))));
+        assert_eq!((first.len(), table.answer_came(ME, (1, 7)).len()), (1, 0));
+        let before = Invalidation { key: None, at: Some((G, (1, 7))), is_doubtful: false };
+        assert!(!before.is_behind(G, (0, 0)), "or it would hold up what was told after it");
         let told = table.answered(ME, (0, 0), Some(&[]));
         assert!(told.len() == 1 && told[0].what.key.is_none());
         read(&mut table, ME, &["a"], 0);

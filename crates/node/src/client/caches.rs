@@ -160,6 +160,13 @@ impl Caches {
         lock(&self.inner).doubts.get(&group).copied().unwrap_or(0)
     }
 
+    /// An answer has come to a client, with this mark, and is not given yet.
+    pub(super) fn answer_came(&self, client: u64, mark: Position) {
+        let mut inner = lock(&self.inner);
+        let told = inner.table.answer_came(client, mark);
+        inner.deliver(told);
+    }
+
     /// Completes once everything up to there was given out; or once that is so doubtful that everything
     /// counts as changed, since it was doubtful so often.
     pub(super) async fn reaches(&self, group: GroupId, mark: Position, doubts: u64) {

@@ -145,6 +145,7 @@ impl Connection<'_> {
             error!(address = %self.session.address, "the replies to a client that caches make no sense");
             return Err(ErrorKind::InvalidData.into());
         };
+        caches.answer_came(id, mark);
         caches.reaches(asked.group, mark, asked.doubts).await;
         if asked.kind == Kind::Read {
             self.take_mail_while(usize::MAX, |mailbox| {
@@ -166,7 +167,10 @@ impl Connection<'_> {
         let caches = &self.clients.caches;
         let doubts = caches.doubts(group);
         match ask_mark(self.clients, group).await {
-            Some(mark) => caches.reaches(group, mark, doubts).await,
+            Some(mark) => {
+                caches.answer_came(self.session.id, mark);
+                caches.reaches(group, mark, doubts).await;
+            }
             None => caches.invalidate(self.session.id, None),
         }
         keys.into_iter().for_each(|key| caches.invalidate(self.session.id, Some(key)));
