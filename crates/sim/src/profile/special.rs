@@ -115,6 +115,8 @@ impl Profile {
         }
         // Groups of a node share its memory: one that has nothing to let go of gets none.
         (self.databases, self.raft_copies) = (1, None);
+        // A copy that holds more than the others lets go of more: then its clients see the damage.
+        self.weights.remove(&Fault::Flip);
         let bytes = (self.log_bytes_max, self.uncommitted_bytes_max, self.log_memory_bytes_max);
         let least = 40 * CACHED_BYTES;
         self.log_bytes_max = bytes.0.max(least);
