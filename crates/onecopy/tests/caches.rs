@@ -81,14 +81,19 @@ impl Line {
     /// What has come, up to the answer to a read. That answer comes behind everything that it reflects.
     fn all(&mut self) -> Vec<String> {
         self.send("DBSIZE");
-        self.send("ECHO that-is-all");
         let mut all = Vec::new();
-        loop {
-            match self.hear() {
-                heard if heard.contains("that-is-all") => return all,
-                heard => all.push(heard),
+        // What Redis tells of prefixes it tells once it has executed all that has come: a question may overtake
+        // that, and one that is asked after its answer does not.
+        for question in ["that-is-nearly-all", "that-is-all"] {
+            self.send(&format!("ECHO {question}"));
+            loop {
+                match self.hear() {
+                    heard if heard.contains(question) => break,
+                    heard => all.push(heard),
+                }
             }
         }
+        all
     }
 }
 

@@ -204,7 +204,7 @@ fn the_view_service_may_fail_and_only_failover_waits_for_it() {
     load.take_longest_gap();
     for _ in 0..20 {
         std::thread::sleep(Duration::from_millis(100));
-        load.wait_for_success(Duration::from_secs(1));
+        load.wait_for_success(PATIENCE);
     }
     println!("view service down: longest time without a write {} ms", load.take_longest_gap().as_millis());
 

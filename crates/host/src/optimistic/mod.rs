@@ -292,6 +292,7 @@ impl OptimisticCopy {
         if let Some(peer) = self.peers.get_mut(&node) {
             peer.lost(me);
         }
+        self.lost_answer(node);
     }
 
     /// All writes up to `ticket` are durable.

@@ -103,6 +103,13 @@ impl OptimisticCopy {
         }
     }
 
+    /// The connection to a node broke: what it was asked, or what it has answered, does not come.
+    pub(super) fn lost_answer(&mut self, node: NodeId) {
+        if self.repair.as_ref().is_some_and(|repair| repair.from == node && repair.next.is_none()) {
+            self.give_up_repair(self.now);
+        }
+    }
+
     /// A repair comes to nothing. The next one begins a while later.
     pub(super) fn give_up_repair(&mut self, now: Instant) {
         let Some(repair) = self.repair.take() else { return };

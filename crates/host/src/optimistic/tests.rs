@@ -12,6 +12,7 @@ use onecopy_keyspace::request::{SegmentBuilder, split_response};
 use onecopy_resp::Version;
 use onecopy_views::{Addresses, Command, Database, Kind as Replication, Registration, Start, Table};
 
+use super::message::Message;
 use super::{News, OptimisticCopy, Restored, Settings};
 use crate::disk::{ArchiveEvent, ArchiveJob, Out};
 use crate::group::{GroupEffect, Origin};
@@ -52,7 +53,7 @@ struct Rig {
     table: Table,
     disks: BTreeMap<NodeId, Disk>,
     copies: BTreeMap<NodeId, OptimisticCopy>,
-    packets: VecDeque<(NodeId, NodeId, super::message::Message)>,
+    packets: VecDeque<(NodeId, NodeId, Message)>,
     cut: BTreeSet<(NodeId, NodeId)>,
     /// Nothing becomes durable on these.
     stalled: BTreeSet<NodeId>,
@@ -377,6 +378,30 @@ fn who_was_away_for_longer_than_the_windows_reach_is_repaired_and_keeps_it() {
     rig.cut(2, 3);
     rig.run(Duration::from_secs(1));
     assert_eq!(rig.ask(3, "GET key:7"), "$3\r\nnew\r\n", "what a repair brought is durable");
+}
+
+/// Who repairs itself serves nobody meanwhile, or less than it could: it does not wait for what is lost.
+#[test]
+fn a_repair_whose_connection_breaks_begins_anew_at_once() {
+    let mut rig = Rig::new(2);
+    rig.window = 400;
+    (1..=2).for_each(|node| rig.restart(NodeId(node)));
+    rig.run(Duration::from_secs(1));
+    rig.cut(1, 2);
+    for key in 0..100 {
+        rig.ask(1, &format!("SET key:{key} new"));
+    }
+    rig.cut.clear();
+    let asks = |rig: &Rig| rig.packets.iter().any(|(.., message)| matches!(message, Message::Ask { .. }));
+    while !asks(&rig) {
+        rig.run(STEP);
+    }
+    rig.packets.clear();
+    rig.copies.get_mut(&NodeId(2)).expect("it lives").lost(NodeId(1));
+    rig.run(Duration::from_secs(1));
+    rig.assert_same();
+    let repairs = rig.copies[&NodeId(2)].repairs();
+    assert_eq!((repairs.count, repairs.failed), (1, 1), "{repairs:?}");
 }
 
 #[test]

@@ -283,7 +283,7 @@ mod tests {
         let mut keys = Vec::new();
         for (name, value) in Value::try_from(&config).unwrap().as_table().unwrap() {
             match (name.as_str(), value) {
-                ("timeouts" | "limits", Value::Table(inner)) => {
+                ("timeouts" | "limits" | "advertise", Value::Table(inner)) => {
                     keys.extend(inner.keys().map(|inner| format!("{name}.{inner}")));
                 }
                 _ => keys.push(name.clone()),

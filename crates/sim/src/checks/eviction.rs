@@ -1,7 +1,9 @@
 //! What goes to make room: only where an entry says that something may, the same at every copy, and what is
 //! there is the last that was written. The first copy that executes an entry says what has gone, and every
 //! other must say the same. So a copy that lets go of something by itself is found out at once, and a read
-//! that finds nothing where nothing has gone is not linearizable.
+//! that finds nothing where nothing has gone is not linearizable. No copy is damaged in these runs
+//! ([`Profile::limit_memory`](crate::profile::Profile::limit_memory)): what it holds beside the others would
+//! count as memory, and decide what goes.
 
 use onecopy_core::{Entry, NodeId, QueryContext, StateMachine, payload};
 

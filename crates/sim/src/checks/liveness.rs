@@ -167,7 +167,7 @@ pub fn settled(env: &mut Env, nodes: &[Node], views: u64, is_last_look: bool) ->
     if let Some(merged) = &env.checks.merged {
         let copies = nodes.iter().filter_map(|of| Some((of.id, of.process.as_ref()?.copy(merged.group)?)));
         let copies: Vec<_> = copies.collect();
-        if !merged.settled(&copies, nodes.len()) {
+        if !merged.settled(&copies, nodes.len(), is_last_look) {
             if is_last_look {
                 violated("merged", format!("O9: the copies differ: {}", Merged::missing(&copies)));
             }

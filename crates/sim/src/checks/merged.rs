@@ -211,9 +211,11 @@ impl Merged {
         self.survives.get(&dot.replica).is_none_or(|survives| dot.counter <= *survives)
     }
 
-    /// Nothing is asked for any more. Whether all copies are the same, and then whether everything is there.
+    /// Nothing is asked for any more. Whether all copies are the same, and keep nothing beside their data: the
+    /// last of them may have caught up just now, and have said so to nobody yet. Then, whether everything is
+    /// there.
     #[must_use]
-    pub fn settled(&self, copies: &[(NodeId, &OptimisticCopy)], expected: usize) -> bool {
+    pub fn settled(&self, copies: &[(NodeId, &OptimisticCopy)], expected: usize, is_last_look: bool) -> bool {
         let Some((_, first)) = copies.first() else { return false };
         let same = |copy: &OptimisticCopy| {
             copy.serves()
@@ -223,14 +225,18 @@ impl Merged {
         if copies.len() != expected || !copies.iter().all(|(_, copy)| same(copy)) {
             return false;
         }
+        let lives: BTreeSet<ReplicaId> = copies.iter().map(|(_, copy)| copy.life()).collect();
         for (node, copy) in copies {
-            let replica = copy.replica();
-            if replica.digest() != replica.store().recount() {
+            let (clock, store) = (copy.replica().clock(), copy.replica().store());
+            if copy.replica().digest() != store.recount() {
                 violated(CHECKER, format!("O1: the digest of {node} is not that of what it holds"));
             }
             // Every copy names its updates by one life, and no other is remembered.
-            if replica.clock().len() > expected || replica.store().beside() > 0 {
-                let (clock, beside) = (replica.clock(), replica.store().beside());
+            if store.beside() > 0 || clock.iter().any(|(life, _)| !lives.contains(&life)) {
+                if !is_last_look {
+                    return false;
+                }
+                let beside = store.beside();
                 violated(CHECKER, format!("O8: {node} keeps {beside} things beside its data, and {clock:?}"));
             }
         }

@@ -224,9 +224,7 @@ impl GroupChecks {
     pub fn applied(&mut self, node: NodeId, before: Index, entry: &Entry, machine: &impl StateMachine) {
         let is_news = entry.id.index.0 > self.ledger.len();
         self.ledger.applied(node, before, entry);
-        if !self.digests.is_off && !self.digests.scarred.contains(&node) {
-            eviction::check(&mut self.ledger, node, entry, is_news, machine);
-        }
+        eviction::check(&mut self.ledger, node, entry, is_news, machine);
         if let Some(twice) = self.twice.as_mut().filter(|_| is_news) {
             twice.committed(entry);
             self.digests.applied(NodeId(0), entry.id.index, twice.machine());

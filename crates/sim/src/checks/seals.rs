@@ -1,5 +1,6 @@
-//! A group that is sealed, to be replicated in another way, is over until it is opened again: nothing that its
-//! log has in between is executed, and whoever goes on begins right behind the seal (rule `SealedIsOver`).
+//! A group that is sealed, to be replicated in another way, is over until it is opened again: nothing that
+//! its log has in between is executed, and whoever goes on begins right behind the seal (rule
+//! `SealedIsOver`).
 //!
 //! Copies that have not heard of it may go on for a while behind the seal, and commit what executes nothing.
 //! The group as it is now has other entries in the same places.
@@ -57,15 +58,15 @@ impl Seals {
         self.closed.iter().any(is_behind)
     }
 
-    /// After which entry the group goes on since the last switch that is over: whoever has it in its log knows
-    /// from the table that it is committed.
+    /// After which entry the group goes on since the last switch that is over: whoever has it in its log
+    /// knows from the table that it is committed.
     #[must_use]
     pub fn over(&self) -> Option<EntryId> {
         self.over
     }
 
-    /// The view table says that a switch is over; whether that is news. The group goes on after the entry that
-    /// was executed as its seal, and after no other.
+    /// The view table says that a switch is over; whether that is news. The group goes on after the entry
+    /// that was executed as its seal, and after no other.
     pub fn switched(&mut self, switched: &Switched) -> bool {
         if switched.number <= self.switched {
             return false;

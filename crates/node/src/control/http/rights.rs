@@ -1,9 +1,9 @@
 //! Who may do what over HTTP: the users of `ACL`, with the rights that they have as clients of Redis.
 //!
 //! A caller says who it is as browsers, curl and Prometheus do: `Authorization: Basic`, or `Bearer` with the
-//! password of the user `default`. A caller that says nothing is `default`, if that needs no password. Whether
-//! the node lives, and whether clients had better go elsewhere, is nobody's secret: supervisors ask for it
-//! without a name.
+//! password of the user `default`. A caller that says nothing is `default`, if that needs no password.
+//! Whether the node lives, and whether clients had better go elsewhere, is nobody's secret: supervisors ask
+//! for it without a name.
 //!
 //! | | needs the right to |
 //! | --- | --- |
