@@ -82,8 +82,8 @@ impl Line {
     fn all(&mut self) -> Vec<String> {
         self.send("DBSIZE");
         let mut all = Vec::new();
-        // What Redis tells of prefixes it tells once it has executed all that has come: a question may overtake
-        // that, and one that is asked after its answer does not.
+        // What Redis tells of prefixes it tells once it has executed all that has come: a question may
+        // overtake that, and one that is asked after its answer does not.
         for question in ["that-is-nearly-all", "that-is-all"] {
             self.send(&format!("ECHO {question}"));
             loop {

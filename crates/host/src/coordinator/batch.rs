@@ -231,6 +231,11 @@ impl<T> Batch<T> {
         }
     }
 
+    /// Whether nothing was heard for too long.
+    pub(super) fn is_late(&self, now: Instant) -> bool {
+        self.is_late_at().is_some_and(|late| now >= late)
+    }
+
     pub(super) fn sent(&mut self, to: NodeId, view: ViewNumber, at: Instant) {
         let is_executed = self.parts.is_none_or(|it| it.kept + it.part_bytes >= self.body.len());
         self.whereabouts = Whereabouts::Sent { to, at, view, is_executed };

@@ -372,11 +372,9 @@ impl<T> Coordinator<T> {
         }
         self.batches.values_mut().for_each(|batch| batch.renew(now));
         self.expire(now);
-        let late = self.batches.values().filter(|batch| batch.is_late_at().is_some_and(|late| now >= late));
-        late.filter_map(Batch::sent_to)
-            .collect::<BTreeSet<_>>()
-            .into_iter()
-            .for_each(|node| self.pass_by(node));
+        let late = self.batches.values().filter(|batch| batch.is_late(now));
+        let silent: BTreeSet<NodeId> = late.filter_map(Batch::sent_to).collect();
+        silent.into_iter().for_each(|node| self.pass_by(node));
         let Some((to, view)) = self.addressee().zip(self.view.as_ref().map(|view| view.number)) else {
             return;
         };
@@ -387,7 +385,7 @@ impl<T> Coordinator<T> {
         for batch in self.batches.values_mut() {
             // A request or its answer was lost on the way: connections end, and begin, at either end by
             // itself.
-            if batch.is_late_at().is_some_and(|late| now >= late) {
+            if batch.is_late(now) {
                 batch.lose();
                 batch.try_at(now);
                 self.parked.doubt();

@@ -211,9 +211,9 @@ impl Merged {
         self.survives.get(&dot.replica).is_none_or(|survives| dot.counter <= *survives)
     }
 
-    /// Nothing is asked for any more. Whether all copies are the same, and keep nothing beside their data: the
-    /// last of them may have caught up just now, and have said so to nobody yet. Then, whether everything is
-    /// there.
+    /// Nothing is asked for any more. Whether all copies are the same, and keep nothing beside their data:
+    /// the last of them may have caught up just now, and have said so to nobody yet. Then, whether everything
+    /// is there.
     #[must_use]
     pub fn settled(&self, copies: &[(NodeId, &OptimisticCopy)], expected: usize, is_last_look: bool) -> bool {
         let Some((_, first)) = copies.first() else { return false };
