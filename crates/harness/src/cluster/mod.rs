@@ -113,6 +113,7 @@ impl Cluster {
         let mut cluster = Self::prepare(options);
         cluster.start_all();
         cluster.wait_until_complete();
+        cluster.wait_until_all_are_known();
         cluster
     }
 

@@ -103,6 +103,18 @@ impl Cluster {
         });
     }
 
+    /// Waits until every node has heard of all nodes for data. The copies may be complete before a spare is
+    /// known, and a node that is not known cannot be drained, for example.
+    pub fn wait_until_all_are_known(&self) {
+        let data = self.data_ids();
+        for id in self.ids() {
+            wait(&format!("node {id} to know all nodes"), PATIENCE, || {
+                let known: Vec<u32> = self.status(id)?.nodes.iter().map(|node| node.node).collect();
+                data.iter().all(|node| known.contains(node)).then_some(())
+            });
+        }
+    }
+
     /// Waits until another node than `old` is primary; returns it.
     pub fn wait_for_other_primary(&self, old: u32) -> u32 {
         wait(&format!("another primary than node {old}"), PATIENCE, || {
