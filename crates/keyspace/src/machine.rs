@@ -206,6 +206,12 @@ impl Keyspace {
         [libraries.len(), libraries.map(|library| library.functions.len()).sum()]
     }
 
+    /// Whether some node is told which keys change, since its clients cache.
+    #[must_use]
+    pub fn is_followed(&self) -> bool {
+        !self.tracking.is_empty()
+    }
+
     /// How many scripts are known by their names.
     #[must_use]
     pub fn script_count(&self) -> usize {

@@ -127,7 +127,8 @@ impl World {
     /// It is time for a shelf to go on.
     pub(crate) fn shelf(&mut self, number: usize) {
         let now = self.env.time;
-        let next = now + 2 * MS + self.shelves[number].dice.below(30) * MS;
+        let pause = 2 * MS + self.shelves[number].dice.below(30) * MS;
+        let next = now + self.phase.stretches(pause);
         self.env.schedule(next, Event::Shelf(number));
         if self.env.subject.is_some() || self.phase == Phase::Over {
             return;

@@ -167,7 +167,8 @@ impl World {
     /// It is time for an ear to go on.
     pub(crate) fn ear(&mut self, number: usize) {
         let now = self.env.time;
-        let next = now + 5 * MS + self.ears[number].dice.below(60) * MS;
+        let pause = 5 * MS + self.ears[number].dice.below(60) * MS;
+        let next = now + self.phase.stretches(pause);
         self.env.schedule(next, Event::Ear(number));
         if self.env.subject.is_some() || self.phase == Phase::Over {
             return;

@@ -22,6 +22,8 @@ const NARROW: usize = 16;
 const HASTE_MAX: Time = 10 * SECOND;
 /// For how long, at the most.
 const BREATH: Time = SECOND;
+/// So many times longer do those pause who listen or cache, while the cluster recovers.
+const PATIENT: Time = 8;
 /// How long it gets to settle when nobody asks for anything any more.
 const SETTLING: Time = 3 * SECOND;
 /// How often it is looked again whether it has settled, and how soon.
@@ -40,6 +42,17 @@ pub(crate) enum Phase {
     /// early to tell.
     Settling(u64, u32),
     Over,
+}
+
+impl Phase {
+    /// How long those who listen or cache pause, who would pause so long. With so many who ask at once, a
+    /// learner with a small window would never catch up.
+    pub(crate) fn stretches(self, pause: Time) -> Time {
+        match self {
+            Self::Recovery(_) => PATIENT * pause,
+            Self::Faults | Self::Settling(..) | Self::Over => pause,
+        }
+    }
 }
 
 /// How long the cluster may take to be as good as new after the faults.

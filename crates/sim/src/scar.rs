@@ -9,6 +9,12 @@ use crate::machine::{Kind, Machine};
 /// The key of the object. The clients of a run use far fewer.
 const KEY: u64 = 777;
 
+/// Whether damage would be seen in the state alone: nobody is told that a key has changed.
+#[must_use]
+pub fn can_be_put(machine: &Machine) -> bool {
+    !matches!(&machine.kind, Kind::Keyspace(machine) if machine.is_followed())
+}
+
 /// Damages a state. Nobody knows how to harm a machine of somebody's own, which stays as it is.
 pub fn put(machine: &mut Machine) {
     let Kind::Keyspace(machine) = &mut machine.kind else { return };
@@ -34,6 +40,7 @@ mod tests {
     fn a_scar_can_be_seen() {
         let mut machine = crate::subject::machine(None, [1, 2], onecopy_core::Rules::default());
         assert!(!is_in(&machine));
+        assert!(can_be_put(&machine));
         put(&mut machine);
         assert!(is_in(&machine));
     }

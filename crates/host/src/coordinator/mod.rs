@@ -306,10 +306,21 @@ impl<T> Coordinator<T> {
         self.detours += usize::from(self.addressee() == Some(node));
     }
 
-    /// Another node has answered. An answer to another start of this coordinator is none.
-    pub fn answered(&mut self, answer: Answer) {
-        if answer.coordinator == self.incarnation {
-            self.complete(answer.sequence, answer.outcome);
+    /// Another node has answered. An answer to another start of this coordinator is none. Only whoever has a
+    /// batch can say what becomes of it: what a node says that had it before may come late.
+    pub fn answered(&mut self, from: NodeId, answer: Answer) {
+        let Answer { coordinator, sequence, outcome, .. } = answer;
+        if coordinator != self.incarnation {
+            return;
+        }
+        let is_over = matches!(outcome, Outcome::Done { .. } | Outcome::Forgotten);
+        let batch = self.batches.get(&sequence).or_else(|| self.parked.get(sequence));
+        match outcome {
+            outcome if is_over || batch.and_then(Batch::sent_to) == Some(from) => {
+                self.complete(sequence, outcome);
+            }
+            Outcome::NotPrimary(Some(view)) => self.learn(&view),
+            _ => {}
         }
     }
 

@@ -62,12 +62,16 @@ impl<T> Parked<T> {
         }
     }
 
+    /// One of them, if it is parked.
+    pub(super) fn get(&self, sequence: u64) -> Option<&Batch<T>> {
+        self.batches.get(&sequence)
+    }
+
     /// Something is said of a batch: if it is parked, and this is an answer, it is among the others again. If
-    /// its primary does not know any more, it is asked for again.
+    /// its primary does not know any more, or will not have it, it is asked for again.
     pub(super) fn wake(&mut self, sequence: u64, outcome: &Outcome, batches: &mut BTreeMap<u64, Batch<T>>) {
-        if matches!(outcome, Outcome::Done { .. } | Outcome::Forgotten | Outcome::Unknown)
-            && let Some(batch) = self.batches.remove(&sequence)
-        {
+        let stays = matches!(outcome, Outcome::Parked | Outcome::Executing | Outcome::Kept { .. });
+        if !stays && let Some(batch) = self.batches.remove(&sequence) {
             batches.insert(sequence, batch);
         }
     }

@@ -230,9 +230,9 @@ fn patience_ends() {
 fn answers_to_the_process_before_are_none() {
     let mut coordinator = with_a_write_at_node_1();
     let answer = |coordinator| Answer { group: GroupId(1), coordinator, sequence: 1, outcome: Outcome::Busy };
-    coordinator.answered(answer(Incarnation(6)));
+    coordinator.answered(NodeId(1), answer(Incarnation(6)));
     assert_eq!(dispatch(&mut coordinator, at(20)), []);
-    coordinator.answered(answer(LIFE));
+    coordinator.answered(NodeId(1), answer(LIFE));
     assert_eq!(dispatch(&mut coordinator, at(40)), [(1, 1, Kind::Write)]);
 }
 

@@ -284,8 +284,8 @@ impl<M: StateMachine, T> DataPlane<M, T> {
     }
 
     /// Another node has answered a batch of this one.
-    pub fn answered(&mut self, answer: Answer) {
-        self.router.answered(answer);
+    pub fn answered(&mut self, from: NodeId, answer: Answer) {
+        self.router.answered(from, answer);
     }
 
     /// A replica of another node says something.
@@ -418,7 +418,7 @@ impl<M: StateMachine, T> DataPlane<M, T> {
             }
             self.router.learn(*id, &group.view);
             // There may be many, in which nothing has happened.
-            // A copy that is to be of another kind hears of its first view when it is.
+            // A copy that is to be of another kind hears of its views when it is.
             let knows =
                 |known: &Group<M>| known.is_turning() || known.replica().view_number() >= group.view.number;
             if self.groups.get(id).is_none_or(knows) {

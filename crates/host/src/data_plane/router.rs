@@ -99,10 +99,10 @@ impl<T> Router<T> {
         }
     }
 
-    pub(super) fn answered(&mut self, answer: Answer) {
+    pub(super) fn answered(&mut self, from: NodeId, answer: Answer) {
         // What nobody has asked for is for nobody.
         if self.coordinators.contains_key(&answer.group) {
-            self.with(answer.group, |coordinator| coordinator.answered(answer));
+            self.with(answer.group, |coordinator| coordinator.answered(from, answer));
         }
     }
 

@@ -309,7 +309,8 @@ fn an_answer_is_for_the_group_that_was_asked() {
     node.submit_to(OTHER, Kind::Write, "b");
     node.turn();
     let outcome = Outcome::Forgotten;
-    node.plane.answered(Answer { group: OTHER, coordinator: Incarnation(7), sequence: 1, outcome });
+    node.plane
+        .answered(NodeId(2), Answer { group: OTHER, coordinator: Incarnation(7), sequence: 1, outcome });
     assert_eq!(node.replies(), ["b"]);
 }
 

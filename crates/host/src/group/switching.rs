@@ -16,7 +16,7 @@ use std::time::Duration;
 use onecopy_core::payload::{Builder, Seal};
 use onecopy_core::{
     BootNumber, EntryId, Holders, Index, Instant, Member, Petition, Plea, Recovered, Rule, Sealed,
-    StateMachine, Term, Write,
+    StateMachine, Term, View, Write,
 };
 use onecopy_raft::Configuration;
 use onecopy_replica::{Base, Input, Standing};
@@ -51,6 +51,8 @@ pub(super) struct Switching {
 #[derive(Debug)]
 struct Turning {
     switched: Switched,
+    /// The view that the table has now: the first one of the other kind may be over.
+    newest: Option<View>,
     roster: Option<Roster>,
     /// How far its snapshot is.
     image: Image,
@@ -226,10 +228,11 @@ impl<M: StateMachine> Group<M> {
             self.switching.turning = None;
             return false;
         };
+        let newest = table.groups().get(&self.id).map(|group| group.view.clone());
         let (roster, known) = (table.roster(self.id), &mut self.switching.turning);
         let image = known.as_ref().filter(|known| known.switched == *switched).map(|known| known.image);
         let image = image.unwrap_or(Image::NotBegun);
-        *known = Some(Turning { switched: switched.clone(), roster, image });
+        *known = Some(Turning { switched: switched.clone(), newest, roster, image });
         true
     }
 
@@ -308,7 +311,7 @@ impl<M: StateMachine> Group<M> {
         observer: &mut impl GroupObserver<M>,
         out: &mut Out<GroupEffect>,
     ) {
-        let Some(Turning { switched, roster, .. }) = self.switching.turning.take() else { return };
+        let Some(Turning { switched, newest, roster, .. }) = self.switching.turning.take() else { return };
         let members: Vec<Member> = switched.view.members.clone();
         let founders = if holds.is_some() { members } else { Vec::new() };
         let configuration = Configuration::of(founders.iter().copied());
@@ -347,7 +350,12 @@ impl<M: StateMachine> Group<M> {
             }
             self.carry_out(now, observer, out);
         } else {
-            self.step(now, Input::Announced { view: switched.view }, observer, out);
+            // It had to be a copy of this kind to understand the views that came meanwhile, and nobody says
+            // them again.
+            let later = newest.filter(|newest| newest.number > switched.view.number);
+            for view in std::iter::once(switched.view).chain(later) {
+                self.step(now, Input::Announced { view }, observer, out);
+            }
         }
     }
 

@@ -144,7 +144,7 @@ impl Plane {
                 }
                 DataMessage::Heartbeat(message) => data.heartbeat(now, from, message, out),
                 DataMessage::Forward(forward) => data.forwarded(from, forward, out),
-                DataMessage::Answer(answer) => data.answered(answer),
+                DataMessage::Answer(answer) => data.answered(from, answer),
             },
             Event::Met => {}
             Event::Journal(JournalEvent::Persisted { group, ticket }) => {

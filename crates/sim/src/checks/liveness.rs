@@ -137,7 +137,10 @@ fn missing_of(group: GroupId, checks: &GroupChecks, env: &Env, nodes: &[Node]) -
         let Some(machine) = group.machine() else {
             return Some(format!("{member:?} is in the middle of a command"));
         };
-        scars.push(scar::is_in(machine));
+        // Copies of Raft do not compare what they came to (P10).
+        if group.replica().primary_backup().is_some() {
+            scars.push(scar::is_in(machine));
+        }
     }
     // If all have it, a damaged replica became the primary before it was found out, and it is the truth.
     if scars.iter().any(|scar| *scar != scars[0]) {

@@ -164,7 +164,8 @@ impl Process {
     /// A bit flips in the memory of a replica; whether one could, because its machine is not in the middle of
     /// a command.
     pub fn flip(&mut self, group: GroupId) -> bool {
-        self.data.damage(group, scar::put)
+        let machine = self.data.group(group).and_then(Group::machine);
+        machine.is_some_and(scar::can_be_put) && self.data.damage(group, scar::put)
     }
 
     /// The part of a view node in the Raft group, unless it does not know of the cluster yet.
@@ -307,7 +308,7 @@ impl Process {
                     data.heartbeat(now, from, message, out);
                 }
                 Happened::Received(from, Packet::Forward(forward)) => data.forwarded(from, forward, out),
-                Happened::Received(_, Packet::Answer(answer)) => data.answered(answer),
+                Happened::Received(from, Packet::Answer(answer)) => data.answered(from, answer),
                 Happened::Arriving(from) => data.arriving(now, from, watch, out),
                 Happened::Learnt(table) => {
                     let is_new = table.knows_start(self.me.node, self.boot);

@@ -125,3 +125,31 @@ fn what_was_given_up_is_not_remembered_for_it() {
     assert_eq!(replies(&mut coordinator), [("b", Reply::Unknown)], "whoever is parked waits on");
     assert_eq!(sent(&mut coordinator, ended + 1), [(3, 3, vec![2])]);
 }
+
+/// Which batches are sent now.
+fn numbers(coordinator: &mut Coordinator<&'static str>, now: u64) -> Vec<u64> {
+    sent(coordinator, now).into_iter().map(|(sequence, ..)| sequence).collect()
+}
+
+#[test]
+fn only_whoever_has_a_batch_says_that_it_is_parked() {
+    let mut coordinator = with_one_parked();
+    let answer = |outcome| Answer { group: GroupId(1), coordinator: LIFE, sequence: 2, outcome };
+    coordinator.learn(&view(2, 2));
+    assert_eq!(numbers(&mut coordinator, 1), [1, 2], "of the new primary");
+    // The primary before has parked it as well, and says so late.
+    coordinator.answered(NodeId(1), answer(Outcome::Parked));
+    coordinator.answered(NodeId(2), answer(Outcome::Busy));
+    assert_eq!(numbers(&mut coordinator, 100), [2], "it is refused, and asked for again");
+    // So may another one be late with what it says of who leads.
+    coordinator.answered(NodeId(1), answer(Outcome::NotPrimary(Some(view(3, 1)))));
+    assert_eq!(numbers(&mut coordinator, 101), [1, 2]);
+}
+
+#[test]
+fn what_its_primary_will_not_have_is_parked_no_longer() {
+    let mut coordinator = with_one_parked();
+    coordinator.complete(2, Outcome::Parked);
+    coordinator.complete(1, Outcome::Busy);
+    assert_eq!(numbers(&mut coordinator, 100), [1]);
+}
