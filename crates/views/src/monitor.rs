@@ -44,6 +44,8 @@ pub struct Monitor {
     pub(crate) config: MonitorConfig,
     /// Silence is measured from here for nodes that were never heard.
     started: Instant,
+    /// When this view node last went on, after it had not been running.
+    woke: Option<Instant>,
     /// The reports in a ping are sorted by group.
     heard: BTreeMap<NodeId, (Instant, Ping)>,
     /// What the last ping says of the disk: there may be many groups.
@@ -78,6 +80,7 @@ impl Monitor {
         Self {
             config,
             started: now,
+            woke: None,
             heard: BTreeMap::new(),
             oldest_writes: BTreeMap::new(),
             suspicions: BTreeMap::new(),
@@ -121,7 +124,8 @@ impl Monitor {
     }
 
     /// A suspicion arrived. A [delayed](Self::is_news) one is ignored, and so is what is said of a node that
-    /// is busy.
+    /// is busy. What comes just after this view node was not running was said before that, perhaps by a node
+    /// that is gone: if it is not over, it is said again.
     pub fn suspected(
         &mut self,
         now: Instant,
@@ -130,7 +134,9 @@ impl Monitor {
         node: NodeId,
         grounds: Grounds,
     ) {
-        if self.is_news(from, moment) && !self.is_busy(now, node) {
+        let backlog = self.config.failure_timeout / 4;
+        let has_just_woken = self.woke.is_some_and(|woke| now.since(woke) < backlog);
+        if self.is_news(from, moment) && !has_just_woken && !self.is_busy(now, node) {
             self.suspicions.insert((group, node, from), (now, Suspicion { view, grounds }));
         }
     }
@@ -204,7 +210,7 @@ impl Monitor {
     /// The view node was not running (suspended, or starved of the processor): nothing that was not heard
     /// meanwhile counts as silence.
     pub fn slept(&mut self, now: Instant) {
-        self.started = now;
+        (self.started, self.woke) = (now, Some(now));
         self.heard.values_mut().for_each(|(at, _)| *at = now);
         self.suspicions.clear();
         self.clocks.forget();

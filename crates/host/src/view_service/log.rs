@@ -108,9 +108,10 @@ impl ViewService {
     fn apply(&mut self, entries: &[Entry], observer: &mut impl ViewObserver, out: &mut Out<ViewEffect>) {
         let before = self.table.version();
         let term = self.raft.as_ref().map(|raft| raft.term()).unwrap_or_default();
+        let mut operated = Vec::new();
         for entry in entries {
             if !entry.payload.is_empty() {
-                self.execute(entry, observer, out);
+                operated.extend(self.execute(entry, observer));
             }
             observer.applied(entry, &self.table, term);
         }
@@ -119,9 +120,12 @@ impl ViewService {
         if self.table.version() > before && self.leads() {
             self.announce(out);
         }
+        // Behind the table: a node that is told that something is done can show it.
+        out.effects.append(&mut operated);
     }
 
-    fn execute(&mut self, entry: &Entry, observer: &mut impl ViewObserver, out: &mut Out<ViewEffect>) {
+    /// Executes an entry. What is said to whoever wanted it.
+    fn execute(&mut self, entry: &Entry, observer: &mut impl ViewObserver) -> Option<ViewEffect> {
         let proposal = match Proposal::decode(&entry.payload) {
             Ok(proposal) => proposal,
             // Going on would make this table differ from the others: stopping loudly is all that is left.
@@ -129,10 +133,9 @@ impl ViewService {
         };
         let outcome = Arc::make_mut(&mut self.table).execute(&proposal, self.settings.rules);
         observer.executed(entry, &proposal.command, &outcome, &self.table);
-        if let Some((to, request)) = self.operations.remove(&entry.id.index) {
-            let outcome = outcome.map_err(|rejection| rejection.to_string());
-            out.effects.push(ViewEffect::Operated { to, request, outcome });
-        }
+        let (to, request) = self.operations.remove(&entry.id.index)?;
+        let outcome = outcome.map_err(|rejection| rejection.to_string());
+        Some(ViewEffect::Operated { to, request, outcome })
     }
 
     /// A table is small: its snapshot is one piece.

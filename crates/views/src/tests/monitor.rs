@@ -59,6 +59,23 @@ fn a_view_node_that_slept_accuses_nobody() {
 }
 
 #[test]
+fn what_was_said_to_a_view_node_while_it_slept_is_over() {
+    let mut scene = Scene::new(2, &[N1, N2], &[N1, N2]);
+    scene.wait(TIMEOUT);
+    scene.monitor.slept(scene.now);
+    // It had lain there: whoever said so may be gone, and whoever it was said of have come round.
+    [N1, N2].into_iter().for_each(|node| scene.ping(node));
+    scene.suspect(N2, N1, 3 * TIMEOUT);
+    scene.suspect(N1, N2, 3 * TIMEOUT);
+    assert_eq!(scene.decide(), []);
+    scene.wait(TIMEOUT / 4);
+    [N1, N2].into_iter().for_each(|node| scene.ping(node));
+    assert_eq!(scene.decide(), []);
+    scene.suspect(N1, N2, 3 * TIMEOUT);
+    assert_eq!(scene.decide(), [remove_member(1, N2, Reason::Suspected)], "it goes on");
+}
+
+#[test]
 fn what_a_delayed_suspicion_says_is_over() {
     let mut scene = Scene::new(2, &[N1, N2], &[N1, N2]);
     let number = view(&scene.table).number;
