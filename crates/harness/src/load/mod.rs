@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 
 use redis::{Connection, RedisError, RedisResult};
 
+use crate::{PATIENCE, wait};
 use history::Told;
 
 /// How long a client waits for an answer.
@@ -110,6 +111,13 @@ impl Load {
     /// How many writes were acknowledged so far.
     pub fn acknowledged(&self) -> u64 {
         self.shared.successes.load(Ordering::SeqCst)
+    }
+
+    /// Stops the load, once so much has been written that a check of it says something: on a busy machine that
+    /// takes a while.
+    pub fn conclude(self) -> History {
+        wait("a hundred writes", PATIENCE, || (self.acknowledged() > 100).then_some(()));
+        self.stop()
     }
 
     /// Waits until a further write has been acknowledged to some client.
