@@ -3,29 +3,18 @@
 // The queue and its workers are at the nodes that stay; half way the primary's process is killed with kill
 // -9. Every job must be completed. BullMQ promises at least once: how many were done twice is printed.
 import assert from "node:assert";
-import { Redis } from "ioredis";
 import { FlowProducer, Queue, QueueEvents, Worker } from "bullmq";
+import { lookAround } from "./nodes.mjs";
 
 const ports = process.argv.slice(2).map(Number);
 const JOBS = 600;
 
-async function info(port) {
-  const client = new Redis({ host: "127.0.0.1", port });
-  const text = await client.info();
-  client.disconnect();
-  const field = (name) => text.match(new RegExp(`^${name}:(.*?)\r?$`, "m"))[1];
-  return { port, pid: Number(field("process_id")), leads: field("role") === "master" };
-}
+const { stay, kill } = await lookAround(ports);
 
-const nodes = await Promise.all(ports.map(info));
-const primary = nodes.find((node) => node.leads);
-const others = nodes.filter((node) => node !== primary).map((node) => node.port);
-assert.equal(others.length, ports.length - 1);
-
-const connection = (at) => ({ host: "127.0.0.1", port: others[at % others.length], maxRetriesPerRequest: null });
+const connection = (at) => ({ host: "127.0.0.1", port: stay[at % stay.length], maxRetriesPerRequest: null });
 const queue = new Queue("jobs", { connection: connection(0) });
 const runs = new Map();
-const workers = others.map((_, at) => {
+const workers = stay.map((_, at) => {
   const work = async (job) => {
     runs.set(job.id, (runs.get(job.id) ?? 0) + 1);
     if (job.data.fails && job.attemptsMade < 1) throw new Error("as it should, once");
@@ -48,7 +37,7 @@ for (let number = 0; number < JOBS; number += 1) {
     delay: number % 10 === 0 ? 100 : 0,
   };
   added.push(await queue.add("job", { number, fails: number % 50 === 7 }, options));
-  if (number === JOBS / 2) process.kill(primary.pid, "SIGKILL");
+  if (number === JOBS / 2) kill();
 }
 const flow = new FlowProducer({ connection: connection(0) });
 const child = (number) => ({ name: "child", queueName: "jobs", data: { number } });

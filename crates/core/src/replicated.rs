@@ -114,6 +114,12 @@ impl<M: StateMachine> Replicated<M> {
         Self { levels, ..self }
     }
 
+    /// The same, around what becomes of the machine.
+    #[must_use]
+    pub fn around(self, change: impl FnOnce(M) -> M) -> Self {
+        Self { machine: change(self.machine), ..self }
+    }
+
     /// By the rules of which level the last entry was executed, and reads are.
     #[must_use]
     pub fn level(&self) -> Level {

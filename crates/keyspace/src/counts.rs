@@ -13,6 +13,8 @@ pub struct Counts {
     pub expired: u64,
     /// How many keys have gone to make room.
     pub evicted: u64,
+    /// How many removed values were freed bit by bit.
+    pub freed: u64,
 }
 
 impl Counts {

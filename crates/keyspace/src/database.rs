@@ -376,6 +376,11 @@ impl Database {
         self.trash.free(count)
     }
 
+    /// How many removed values wait to be freed.
+    pub(crate) fn trash_count(&self) -> usize {
+        self.trash.len()
+    }
+
     /// Whether removed values wait to be freed.
     pub(crate) fn has_trash(&self) -> bool {
         !self.trash.is_empty()

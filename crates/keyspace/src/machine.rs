@@ -1,6 +1,7 @@
 //! The keyspace as a state machine: how entries, reads and images reach the databases.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use onecopy_core::machine::RestoreError;
@@ -23,6 +24,7 @@ use crate::notifications::Notifications;
 use crate::scripts::Scripts;
 use crate::scrub;
 use crate::seed::Seed;
+use crate::spectator::Spectator;
 use crate::tokens::Tokens;
 use crate::tracking::Tracking;
 use crate::trash::FREED_TOGETHER;
@@ -117,6 +119,8 @@ pub struct Keyspace {
     pub(crate) evicting: Evicting,
     /// What this copy has done. No part of the state.
     pub(crate) counts: Counts,
+    /// Who is shown what scripts do at this copy. No part of the state.
+    pub(crate) spectator: Option<Arc<dyn Spectator>>,
     /// Databases that were flushed, and are not freed yet.
     pub(crate) flushed: Vec<Database>,
     restore: Option<Box<Restore>>,
@@ -151,6 +155,7 @@ impl Keyspace {
             observer: Observer::default(),
             evicting: Evicting::default(),
             counts: Counts::default(),
+            spectator: None,
             flushed: Vec::new(),
             restore: None,
         }
@@ -163,10 +168,24 @@ impl Keyspace {
         Self { has_channels: false, ..self }
     }
 
+    /// The same, which shows somebody what scripts do.
+    #[must_use]
+    pub fn shown_to(self, spectator: Arc<dyn Spectator>) -> Self {
+        Self { spectator: Some(spectator), ..self }
+    }
+
     /// The same under these rules, of which a simulator may have switched one off.
     #[must_use]
     pub fn under(self, rules: Rules) -> Self {
         Self { rules, ..self }
+    }
+
+    /// How many removed values wait to be freed, and keys of databases that were flushed.
+    #[must_use]
+    pub fn freed_later(&self) -> u64 {
+        let values: usize = self.databases.iter().flatten().map(|database| database.trash_count()).sum();
+        let keys: usize = self.flushed.iter().map(Database::len).sum();
+        (values + keys) as u64
     }
 
     /// The time of the last entry.
@@ -216,6 +235,12 @@ impl Keyspace {
     #[must_use]
     pub fn script_count(&self) -> usize {
         self.scripts.count()
+    }
+
+    /// Bytes of all scripts and libraries.
+    #[must_use]
+    pub fn script_bytes(&self) -> u64 {
+        self.scripts.memory()
     }
 
     /// What this copy has done since it was made.
@@ -381,12 +406,14 @@ impl StateMachine for Keyspace {
 
     fn tidy(&mut self) -> bool {
         let mut left = FREED_TOGETHER;
+        let waited = self.freed_later();
         for database in self.databases.iter_mut().flatten() {
             left = left.saturating_sub(database.tidy(left));
         }
         if left > 0 && self.flushed.last_mut().is_some_and(|database| !database.dismantle(left)) {
             self.flushed.pop();
         }
+        self.counts.freed += waited.saturating_sub(self.freed_later());
         !self.flushed.is_empty() || self.databases.iter().flatten().any(|database| database.has_trash())
     }
 

@@ -103,6 +103,7 @@ impl Running<'_, '_> {
         args: &[&[u8]],
         reply: &mut Writer<'_>,
     ) -> Result<(), Call> {
+        self.show(args);
         let mut charged = COMMAND as u64;
         charged += copying(args.iter().map(|arg| arg.len()).sum()) as u64;
         self.note_reads(command, args);
@@ -175,6 +176,17 @@ impl Running<'_, '_> {
         }
         self.check()?;
         outcome.map_err(|error| Call::Error(error.to_string()))
+    }
+
+    /// Whoever watches is shown what the script calls.
+    fn show(&self, args: &[&[u8]]) {
+        let (keyspace, from) = match &self.data {
+            Data::Entry(context) => (&*context.keyspace, context.apply.batch.map(|batch| batch.coordinator)),
+            Data::Read(view) => (view.keyspace, None),
+        };
+        if let Some(spectator) = keyspace.spectator.as_deref().filter(|spectator| spectator.looks()) {
+            spectator.called(from, self.db, args);
+        }
     }
 
     /// Notes what is read for a client that caches.
@@ -257,6 +269,7 @@ impl Host for Running<'_, '_> {
         if self.may(args)
             && let Some(answered) = self.answer(args, &mut reply)
         {
+            self.show(args);
             self.work(COMMAND)?;
             return answered.map_err(|error| Call::Error(error.to_string()));
         }

@@ -44,6 +44,11 @@ impl Trash {
         freed
     }
 
+    /// How many values wait.
+    pub(crate) fn len(&self) -> usize {
+        self.values.len()
+    }
+
     /// Whether nothing waits.
     pub(crate) fn is_empty(&self) -> bool {
         self.values.is_empty()

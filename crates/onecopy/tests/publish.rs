@@ -287,6 +287,54 @@ fn a_monitor_is_shown_what_others_send() {
     assert!(list.contains(" flags=O "), "{list}");
 }
 
+/// The commands that a monitor is shown, without their times, up to one that says `end`.
+fn shown_until(monitor: &mut Line, end: &str) -> Vec<String> {
+    let mut shown = Vec::new();
+    loop {
+        let heard = monitor.hear();
+        let (_, command) = heard.trim_end().split_once(' ').expect("a time");
+        if command.contains(end) {
+            return shown;
+        }
+        shown.push(command.to_owned());
+    }
+}
+
+#[test]
+fn a_monitor_is_shown_what_scripts_call() {
+    let cluster = Cluster::start(Options { nodes: 3, copies: 2, ..Options::default() });
+    let mut monitors: Vec<Line> = (1..=3).map(|id| Line::to(cluster.redis_address(id))).collect();
+    monitors.iter_mut().for_each(|monitor| assert_eq!(monitor.say("MONITOR"), "+OK\r\n"));
+    let primary = cluster.primary();
+    let mut client = Line::to(cluster.redis_address(primary));
+    let script =
+        "redis.call('select',2) redis.call('set',KEYS[1],ARGV[1]) return redis.pcall('incr',KEYS[1])";
+    client.say(&format!("EVAL \"{script}\" 1 key value"));
+    client.say("EVAL_RO \"return redis.call('get',KEYS[1])\" 1 key");
+    client.say("FUNCTION LOAD \"#!lua name=lib\\nredis.register_function('f', function(k) return redis.call('del',k[1]) end)\"");
+    client.say("FCALL f 1 key");
+    client.say("ECHO end");
+    let shown = shown_until(&mut monitors[primary as usize - 1], "\"end\"");
+    let by_scripts: Vec<&str> =
+        shown.iter().filter(|shown| shown.contains(" lua] ")).map(String::as_str).collect();
+    assert_eq!(
+        by_scripts,
+        [
+            "[2 lua] \"select\" \"2\"",
+            "[2 lua] \"set\" \"key\" \"value\"",
+            "[2 lua] \"incr\" \"key\"",
+            "[0 lua] \"get\" \"key\"",
+            "[0 lua] \"del\" \"key\"",
+        ]
+    );
+    // What another node's client has sent is for the monitors there, although each copy executes it.
+    for id in (1..=3).filter(|id| *id != primary) {
+        Line::to(cluster.redis_address(id)).say("ECHO end");
+        let shown = shown_until(&mut monitors[id as usize - 1], "\"end\"");
+        assert!(shown.is_empty(), "{shown:?}");
+    }
+}
+
 /// A subscriber, and the numbers that it has heard.
 struct Subscriber {
     node: u32,

@@ -7,6 +7,7 @@ mod config;
 mod database;
 mod debug;
 mod describe;
+mod elsewhere;
 mod hello;
 mod help;
 mod latency;
@@ -20,7 +21,7 @@ mod waiting;
 
 use std::time::Instant;
 
-use onecopy_keyspace::command::{self, catalogue};
+use onecopy_keyspace::command::catalogue;
 use onecopy_keyspace::rights::{Denial, Request};
 use onecopy_resp::Writer;
 use onecopy_views::Kind as Replication;
@@ -36,6 +37,7 @@ pub(in crate::client) use acl::{remove_users, set_user};
 pub(in crate::client) use config::set_parameters;
 pub(in crate::client) use database::change_databases;
 pub(in crate::client) use debug::sleep_time;
+pub(in crate::client) use elsewhere::unknown;
 pub(super) use hello::default_user;
 pub(super) use help::{CLUSTER as CLUSTER_HELP, SENTINEL as SENTINEL_HELP, reply as help_reply};
 pub(super) use table::{check_subcommand, check_subcommand_of, lookup};
@@ -120,7 +122,7 @@ fn try_answer(
     let name = args.first().copied().unwrap_or_default();
     let Some(spec) = table::find(name) else {
         return Err(match session.authenticated {
-            true => command::unknown_command(args),
+            true => unknown(args),
             false => NO_AUTH.to_owned(),
         });
     };

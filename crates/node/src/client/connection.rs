@@ -236,7 +236,7 @@ impl<'a> Connection<'a> {
             if count == 0 {
                 return Ok(());
             }
-            ClientCounters::add(&self.clients.knowledge.data.clients.bytes_in, count as u64);
+            self.clients.knowledge.data.clients.read(count);
             if input.len() >= READ_BYTES_MAX {
                 // Of a large command there may be more at once, and others have their turn between.
                 tokio::task::yield_now().await;
@@ -343,7 +343,7 @@ impl<'a> Connection<'a> {
             return Ok(());
         }
         if self.clients.monitors.watch() && self.session.authenticated {
-            self.clients.monitors.show((self.session.selected.number, self.peer), request.iter());
+            self.clients.monitors.show((self.session.selected.number, &self.peer), request.iter());
         }
         if let Some(error) = self.is_misplaced(name, request) {
             self.submit().await?;

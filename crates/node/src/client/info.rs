@@ -3,7 +3,7 @@
 mod statistics;
 
 use std::fmt::Write as _;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use onecopy_core::GroupId;
 use onecopy_resp::Writer;
@@ -131,7 +131,7 @@ fn server(clients: &Clients, session: &Session, text: &mut String) -> std::fmt::
         "redis_version:{REDIS_VERSION}\r\nredis_git_sha1:00000000\r\nredis_git_dirty:0\r\nredis_build_id:0\r\n\
          onecopy_version:{}\r\nredis_mode:{}\r\nos:{} {}\r\narch_bits:64\r\nmultiplexing_api:epoll\r\n\
          process_id:{}\r\nprocess_supervised:no\r\nrun_id:{:040x}\r\ntcp_port:{}\r\nserver_time_usec:{}\r\n\
-         uptime_in_seconds:{uptime}\r\nuptime_in_days:{}\r\nhz:10\r\nconfigured_hz:10\r\nlru_clock:0\r\n\
+         uptime_in_seconds:{uptime}\r\nuptime_in_days:{}\r\nhz:10\r\nconfigured_hz:10\r\nlru_clock:{}\r\n\
          executable:{}\r\nconfig_file:\r\nio_threads_active:0\r\nonecopy_node:{}\r\nonecopy_cluster:{}\r\n",
         env!("CARGO_PKG_VERSION"),
         session.front.mode(),
@@ -142,6 +142,8 @@ fn server(clients: &Clients, session: &Session, text: &mut String) -> std::fmt::
         session.front.address.port(),
         time_of_day().as_micros(),
         uptime / 86_400,
+        // Seconds in 24 bits, as Redis counts them.
+        time_of_day().as_secs() & 0xff_ffff,
         executable.display(),
         clients.config.node,
         clients.config.cluster,
@@ -189,6 +191,11 @@ pub(crate) fn key_counts(clients: &Clients) -> KeyCounts {
     replicas.iter().fold(KeyCounts::default(), |sum, replica| sum.combined(replica.counts, |a, b| a + b))
 }
 
+/// How many removed values wait to be freed.
+fn freed_later(clients: &Clients) -> u64 {
+    clients.knowledge.data.replicas().iter().map(|replica| replica.freed_later).sum()
+}
+
 /// Bytes of their logs in memory.
 pub(crate) fn log_bytes(clients: &Clients) -> u64 {
     clients.knowledge.data.replicas().iter().map(|replica| replica.log_bytes).sum()
@@ -210,6 +217,8 @@ fn memory(clients: &Clients, session: &Session, text: &mut String) -> std::fmt::
     let replica = replica(clients, session.selected.group).unwrap_or_default();
     let (data, log, resident, installed) = (data_bytes(clients), log_bytes(clients), resident(), installed());
     let (used, maximum) = (data + log, clients.policy().parameters.maxmemory);
+    let scripts = replica.script_bytes;
+    let freed = clients.knowledge.records.counts(key_counts(clients)).freed;
     let ratio = if used == 0 { 0.0 } else { resident as f64 / used as f64 };
     let peak = clients.knowledge.records.peak(used);
     let policy = clients.knowledge.table().settings().eviction().unwrap_or_default().policy.name();
@@ -227,18 +236,20 @@ fn memory(clients: &Clients, session: &Session, text: &mut String) -> std::fmt::
         text,
         "used_memory_peak_perc:{:.2}%\r\nused_memory_overhead:{log}\r\nused_memory_startup:0\r\n\
          used_memory_dataset:{data}\r\nused_memory_dataset_perc:{:.2}%\r\nused_memory_lua:0\r\n\
-         used_memory_scripts:0\r\nnumber_of_cached_scripts:{}\r\nnumber_of_functions:{}\r\n\
+         used_memory_scripts:{scripts}\r\nused_memory_scripts_human:{}\r\nnumber_of_cached_scripts:{}\r\nnumber_of_functions:{}\r\n\
          number_of_libraries:{}\r\nmaxmemory_policy:{policy}\r\nmem_fragmentation_ratio:{ratio:.2}\r\n\
          mem_fragmentation_bytes:{}\r\nmem_not_counted_for_evict:0\r\nmem_replication_backlog:{log}\r\n\
-         mem_clients_slaves:0\r\nmem_clients_normal:{}\r\nmem_aof_buffer:0\r\nmem_allocator:mimalloc\r\n\
-         active_defrag_running:0\r\nlazyfree_pending_objects:0\r\nlazyfreed_objects:0\r\nonecopy_log_bytes:{log}\r\n",
+         mem_total_replication_buffers:{log}\r\nmem_clients_slaves:0\r\nmem_clients_normal:{}\r\nmem_aof_buffer:0\r\nmem_allocator:mimalloc\r\n\
+         active_defrag_running:0\r\nlazyfree_pending_objects:{}\r\nlazyfreed_objects:{freed}\r\nonecopy_log_bytes:{log}\r\n",
         percent(used, peak),
         percent(data, used),
+        human(scripts),
         replica.scripts,
         replica.functions[1],
         replica.functions[0],
         resident.saturating_sub(used),
         clients.budget.used() + clients.replies.used(),
+        freed_later(clients),
     )
 }
 
@@ -269,29 +280,40 @@ fn persistence(clients: &Clients, _: &Session, text: &mut String) -> std::fmt::R
 
 fn stats(clients: &Clients, _: &Session, text: &mut String) -> std::fmt::Result {
     let counters = &clients.knowledge.data.clients;
-    let KeyCounts { hits, misses, expired, evicted } = clients.knowledge.records.counts(key_counts(clients));
+    let KeyCounts { hits, misses, expired, evicted, .. } =
+        clients.knowledge.records.counts(key_counts(clients));
     // Those that this node's clients listen to: what all nodes' clients do is known to `PUBSUB`.
     let [channels, patterns, shards] = clients.hub.names();
     let cached = clients.caches.counts();
-    let (bytes_in, bytes_out) =
-        (counters.bytes_in.load(Ordering::Relaxed), counters.bytes_out.load(Ordering::Relaxed));
+    let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    let (commands, bytes_in, bytes_out) =
+        (count(&counters.commands), count(&counters.bytes_in), count(&counters.bytes_out));
+    let [per_second, in_rate, out_rate] = clients.knowledge.records.rates([commands, bytes_in, bytes_out]);
+    let kilobytes = |bytes: u64| bytes as f64 / 1024.0;
     write!(
         text,
-        "total_connections_received:{}\r\ntotal_commands_processed:{}\r\ninstantaneous_ops_per_sec:{}\r\n\
-         total_net_input_bytes:{bytes_in}\r\ntotal_net_output_bytes:{bytes_out}\r\nrejected_connections:{}\r\n\
+        "total_connections_received:{}\r\ntotal_commands_processed:{commands}\r\ninstantaneous_ops_per_sec:{per_second}\r\n\
+         total_net_input_bytes:{bytes_in}\r\ntotal_net_output_bytes:{bytes_out}\r\n\
+         instantaneous_input_kbps:{:.2}\r\ninstantaneous_output_kbps:{:.2}\r\nrejected_connections:{}\r\n\
          total_error_replies:{}\r\nexpired_keys:{expired}\r\nevicted_keys:{evicted}\r\nevicted_clients:0\r\n\
          keyspace_hits:{hits}\r\nkeyspace_misses:{misses}\r\npubsub_channels:{channels}\r\npubsub_patterns:{patterns}\r\npubsubshard_channels:{shards}\r\n\
          sync_full:0\r\nsync_partial_ok:0\r\nsync_partial_err:0\r\nlatest_fork_usec:0\r\ntotal_forks:0\r\n\
+         migrate_cached_sockets:0\r\nslave_expires_tracked_keys:0\r\nactive_defrag_hits:0\r\n\
+         active_defrag_misses:0\r\nactive_defrag_key_hits:0\r\nactive_defrag_key_misses:0\r\n\
+         total_active_defrag_time:0\r\ncurrent_active_defrag_time:0\r\n\
          tracking_total_keys:{}\r\ntracking_total_items:{}\r\ntracking_total_prefixes:{}\r\n\
-         acl_access_denied_auth:{}\r\n",
-        counters.accepted.load(Ordering::Relaxed),
-        counters.commands.load(Ordering::Relaxed),
-        clients.knowledge.records.rate(counters.commands.load(Ordering::Relaxed)),
-        counters.rejected.load(Ordering::Relaxed),
-        counters.errors.load(Ordering::Relaxed),
+         unexpected_error_replies:0\r\ntotal_reads_processed:{}\r\ntotal_writes_processed:{}\r\n\
+         io_threaded_reads_processed:0\r\nio_threaded_writes_processed:0\r\nacl_access_denied_auth:{}\r\n",
+        count(&counters.accepted),
+        kilobytes(in_rate),
+        kilobytes(out_rate),
+        count(&counters.rejected),
+        count(&counters.errors),
         cached.keys,
         cached.items,
         cached.prefixes,
+        count(&counters.reads),
+        count(&counters.writes),
         clients.knowledge.records.denials().wrong_passwords(),
     )
 }
@@ -324,8 +346,12 @@ fn replication(clients: &Clients, session: &Session, text: &mut String) -> std::
     write!(
         text,
         "master_failover_state:no-failover\r\nmaster_replid:{:040x}\r\nmaster_replid2:{:040}\r\n\
-         master_repl_offset:{offset}\r\nsecond_repl_offset:-1\r\nrepl_backlog_active:1\r\n",
-        group.0, 0
+         master_repl_offset:{offset}\r\nsecond_repl_offset:-1\r\nrepl_backlog_active:1\r\n\
+         repl_backlog_size:{}\r\nrepl_backlog_histlen:{}\r\n",
+        group.0,
+        0,
+        clients.config.log_bytes,
+        replica(clients, group).map_or(0, |replica| replica.replay_bytes),
     )?;
     replication_of_main(clients, text)?;
     let table = clients.knowledge.table();

@@ -1,17 +1,21 @@
 //! `MONITOR`: clients that are shown what the others of this node send.
 //!
-//! A command is shown when its node takes it; of a transaction each command, when it is queued. What has a
-//! password in it, and what administers, is not shown. A monitor that does not keep up is cut off, like a
+//! A command is shown when its node takes it; of a transaction each command, when it is queued; what a script
+//! calls, when a copy on this node executes it. What has a password in it, and what administers, is not shown. A monitor that does not keep up is cut off, like a
 //! subscriber ([`mailbox`](super::mailbox)).
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
-use std::net::SocketAddr;
+use std::fmt::{self, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use onecopy_core::{GroupId, Incarnation};
+use onecopy_keyspace::Spectator;
+
 use super::mailbox::{Mail, Mailbox};
+use super::watched::Lives;
+use crate::knowledge::Knowledge;
 use crate::lock::lock;
 
 /// What is never shown: it says who somebody is, or is about the server itself.
@@ -50,7 +54,7 @@ impl Monitors {
     /// A client of this node, with this database selected, has sent a command.
     pub(super) fn show<'a>(
         &self,
-        (db, from): (u16, SocketAddr),
+        (db, from): (u16, &dyn fmt::Display),
         args: impl Iterator<Item = &'a [u8]> + Clone,
     ) {
         let name = args.clone().next().unwrap_or_default();
@@ -70,6 +74,30 @@ impl Monitors {
         let line: Arc<str> = line.into();
         for mailbox in lock(&self.mailboxes).values() {
             mailbox.put(Mail::Line(line.clone()));
+        }
+    }
+}
+
+/// Has monitors shown what scripts do in one group: those that clients of this node have sent, and those that only
+/// read, which one copy executes for whoever asks.
+#[derive(Debug)]
+pub(crate) struct ScriptsWatched {
+    pub(crate) monitors: Arc<Monitors>,
+    pub(crate) lives: Arc<Lives>,
+    pub(crate) knowledge: Arc<Knowledge>,
+    pub(crate) group: GroupId,
+}
+
+impl Spectator for ScriptsWatched {
+    fn looks(&self) -> bool {
+        self.monitors.watch()
+    }
+
+    fn called(&self, from: Option<Incarnation>, db: u8, args: &[&[u8]]) {
+        if from.is_none_or(|from| self.lives.include(from)) {
+            let table = self.knowledge.table();
+            let number = table.database(self.group).map_or(db.into(), |database| database.global(db));
+            self.monitors.show((number, &"lua"), args.iter().copied());
         }
     }
 }
@@ -103,8 +131,7 @@ mod tests {
         let (monitors, mailbox) =
             (Monitors::default(), Arc::new(Mailbox::new(Arc::default(), OutputLimits::default().pubsub)));
         monitors.add(7, mailbox.clone());
-        let from = "127.0.0.1:99".parse().expect("an address");
-        let show = |args: &[&[u8]]| monitors.show((3, from), args.iter().copied());
+        let show = |args: &[&[u8]]| monitors.show((3, &"127.0.0.1:99"), args.iter().copied());
         show(&[b"AUTH", b"secret"]);
         show(&[b"set", b"a\"b\\", b"\x00\n\xffz"]);
         let Some(Mail::Line(line)) = mailbox.take() else { panic!("a line") };

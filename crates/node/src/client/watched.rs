@@ -34,6 +34,11 @@ impl Lives {
         self.threads[thread]
     }
 
+    /// Whether it is one of them.
+    pub(crate) fn include(&self, life: Incarnation) -> bool {
+        self.threads.contains(&life)
+    }
+
     /// The name of another watch, of keys of this group.
     pub(crate) fn watch(&self, group: GroupId) -> WatchId {
         let (process, number) = self.name(group);

@@ -5,6 +5,7 @@
 //! nothing, and a node that is recruited begins to learn with the first word that it hears.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use onecopy_core::{Eviction, GroupId, Member, Recovered, Replicated, Rules};
 use onecopy_host::optimistic;
@@ -15,8 +16,11 @@ use onecopy_replica::{Base, Config as ReplicaConfig};
 use onecopy_views::{Kind, MAIN, Table};
 
 use super::plane::Plane;
+use crate::client::monitors::{Monitors, ScriptsWatched};
+use crate::client::watched::Lives;
 use crate::config::{Config, Reads};
 use crate::identity::Me;
+use crate::knowledge::Knowledge;
 use crate::levels::levels;
 
 /// How long an idle primary waits before it makes an entry for the replicas to compare themselves by.
@@ -27,6 +31,9 @@ const SCRUB_INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);
 pub(crate) struct Starting {
     pub(crate) config: Rc<Config>,
     pub(crate) me: Me,
+    pub(crate) monitors: Arc<Monitors>,
+    pub(crate) lives: Arc<Lives>,
+    pub(crate) knowledge: Arc<Knowledge>,
 }
 
 impl Starting {
@@ -57,6 +64,12 @@ impl Starting {
         }
     }
 
+    /// Who is shown what scripts do in a group.
+    fn spectator(&self, group: GroupId) -> Arc<ScriptsWatched> {
+        let (monitors, lives) = (self.monitors.clone(), self.lives.clone());
+        Arc::new(ScriptsWatched { monitors, lives, knowledge: self.knowledge.clone(), group })
+    }
+
     fn settings_of_copy(&self, group: GroupId) -> optimistic::Settings {
         let timeouts = &self.config.timeouts;
         optimistic::Settings {
@@ -78,9 +91,12 @@ impl Plane {
         placement: Placement,
         restored: Restored<Keyspace>,
     ) -> std::io::Result<()> {
-        let settings = self.starting.as_ref().map(|starting| starting.settings(group, placement));
-        let Some(settings) = settings else { return Ok(()) };
-        let (fresh, now) = (Fresh::new(move |seed| machine(group, seed)), self.clock.now());
+        let Some(starting) = self.starting.as_ref() else { return Ok(()) };
+        let (settings, spectator) = (starting.settings(group, placement), starting.spectator(group));
+        let state = restored.state.around(|machine| machine.shown_to(spectator.clone()));
+        let restored = Restored { state, ..restored };
+        let fresh = Fresh::new(move |seed| machine(group, seed).shown_to(spectator.clone()));
+        let now = self.clock.now();
         let (data, telling, out) = (&mut self.data, &mut self.telling, &mut self.out);
         let started = data.start_group(settings, restored, fresh, now, telling, out);
         self.submit_jobs();

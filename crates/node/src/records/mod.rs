@@ -32,15 +32,16 @@ pub(crate) struct Records {
     peak: AtomicU64,
     /// What had become of keys when the counts were reset.
     counts_before: Mutex<KeyCounts>,
-    /// How many commands there had been when somebody last asked, and how many there were in a second then.
+    /// How much there had been when somebody last asked, and how much there was in a second then.
     rate: Mutex<Option<Rate>>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Rate {
     at: Instant,
-    commands: u64,
-    per_second: u64,
+    /// Of commands, of bytes from clients, and to them.
+    counts: [u64; 3],
+    per_second: [u64; 3],
 }
 
 impl Records {
@@ -61,20 +62,22 @@ impl Records {
         self.peak.fetch_max(used, Ordering::Relaxed).max(used)
     }
 
-    /// How many commands there were in a second, since somebody asked before; `commands` in all.
-    pub(crate) fn rate(&self, commands: u64) -> u64 {
+    /// How many commands there were in a second, and bytes from clients and to them, since somebody asked before;
+    /// `counts` has how many in all.
+    pub(crate) fn rates(&self, counts: [u64; 3]) -> [u64; 3] {
         let mut rate = lock(&self.rate);
-        let (at, before) = (
-            Instant::now(),
-            rate.map_or((None, 0, 0), |rate| (Some(rate.at), rate.commands, rate.per_second)),
-        );
-        let elapsed = before.0.map(|then| at - then).unwrap_or_default();
-        if elapsed < RATE_INTERVAL && before.0.is_some() {
-            return before.2;
+        let at = Instant::now();
+        let elapsed = rate.map(|before| at - before.at);
+        if let Some(before) = rate.filter(|_| elapsed.is_some_and(|elapsed| elapsed < RATE_INTERVAL)) {
+            return before.per_second;
         }
-        let count = commands.saturating_sub(before.1) as f64;
-        let per_second = if elapsed.is_zero() { 0 } else { (count / elapsed.as_secs_f64()) as u64 };
-        *rate = Some(Rate { at, commands, per_second });
+        let before = rate.map_or([0; 3], |before| before.counts);
+        let seconds = elapsed.map_or(0.0, |elapsed| elapsed.as_secs_f64());
+        let per_second = std::array::from_fn(|which| {
+            let count = counts[which].saturating_sub(before[which]) as f64;
+            if seconds > 0.0 { (count / seconds) as u64 } else { 0 }
+        });
+        *rate = Some(Rate { at, counts, per_second });
         per_second
     }
 

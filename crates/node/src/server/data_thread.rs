@@ -83,7 +83,8 @@ impl DataThread {
     }
 
     async fn serve(self) -> std::io::Result<()> {
-        let Shared { me, clock, knowledge, to_control, mailboxes, callers, .. } = self.shared.clone();
+        let Shared { me, clock, knowledge, to_control, mailboxes, callers, monitors, lives, .. } =
+            self.shared.clone();
         let config = Rc::new(self.shared.config);
         let count = mailboxes.len();
         let inbox = Rc::new(Inbox::default());
@@ -144,7 +145,13 @@ impl DataThread {
             callers,
             peer: config.peer_address(),
             unready: None,
-            starting: config.has(NodeRole::Data).then(|| Starting { config: config.clone(), me }),
+            starting: config.has(NodeRole::Data).then(|| Starting {
+                config: config.clone(),
+                me,
+                monitors,
+                lives,
+                knowledge,
+            }),
             clients: clients.clone(),
             threads: Threads::new(self.thread, mailboxes),
         };

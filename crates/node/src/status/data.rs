@@ -101,15 +101,33 @@ pub(crate) struct ClientCounters {
     pub(crate) errors: AtomicU64,
     pub(crate) bytes_in: AtomicU64,
     pub(crate) bytes_out: AtomicU64,
+    /// How often something was read from a connection, and written to one.
+    pub(crate) reads: AtomicU64,
+    pub(crate) writes: AtomicU64,
 }
 
 impl ClientCounters {
     /// Begins anew.
     pub(crate) fn reset(&self) {
-        let Self { accepted, rejected, commands, errors, bytes_in, bytes_out } = self;
-        [accepted, rejected, commands, errors, bytes_in, bytes_out]
+        let Self { accepted, rejected, commands, errors, bytes_in, bytes_out, reads, writes } = self;
+        [accepted, rejected, commands, errors, bytes_in, bytes_out, reads, writes]
             .iter()
             .for_each(|counter| counter.store(0, Ordering::Relaxed));
+    }
+
+    /// Something was read from a connection.
+    pub(crate) fn read(&self, bytes: usize) {
+        Self::add(&self.bytes_in, bytes as u64);
+        Self::add(&self.reads, 1);
+    }
+
+    /// Something was written to a connection.
+    pub(crate) fn wrote(&self, bytes: usize) {
+        if bytes == 0 {
+            return;
+        }
+        Self::add(&self.bytes_out, bytes as u64);
+        Self::add(&self.writes, 1);
     }
 
     pub(crate) fn add(counter: &AtomicU64, count: u64) {

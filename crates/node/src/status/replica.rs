@@ -79,6 +79,12 @@ pub struct ReplicaStatus {
     /// How many scripts are known by their names.
     #[serde(default)]
     pub scripts: u64,
+    /// Bytes of those scripts and libraries.
+    #[serde(default)]
+    pub script_bytes: u64,
+    /// How many removed values wait to be freed.
+    #[serde(default)]
+    pub freed_later: u64,
     /// What became of keys here.
     #[serde(default)]
     pub counts: KeyCounts,
@@ -121,12 +127,16 @@ pub struct KeyCounts {
     pub expired: u64,
     /// How many have gone to make room.
     pub evicted: u64,
+    /// How many removed values were freed bit by bit.
+    #[serde(default)]
+    pub freed: u64,
 }
 
 impl KeyCounts {
     fn of(counts: &Counts) -> Self {
-        let Counts { hits, misses, expired, evicted } = counts;
-        Self { hits: hits.get(), misses: misses.get(), expired: *expired, evicted: *evicted }
+        let Counts { hits, misses, expired, evicted, freed } = counts;
+        let (hits, misses) = (hits.get(), misses.get());
+        Self { hits, misses, expired: *expired, evicted: *evicted, freed: *freed }
     }
 
     /// Each count by itself.
@@ -136,6 +146,7 @@ impl KeyCounts {
             misses: with(self.misses, other.misses),
             expired: with(self.expired, other.expired),
             evicted: with(self.evicted, other.evicted),
+            freed: with(self.freed, other.freed),
         }
     }
 }
@@ -197,6 +208,12 @@ impl ReplicaStatus {
                 || before.map_or(0, |before| before.scripts),
                 |machine| machine.script_count() as u64,
             ),
+            script_bytes: group
+                .machine()
+                .map_or_else(|| before.map_or(0, |before| before.script_bytes), Keyspace::script_bytes),
+            freed_later: group
+                .machine()
+                .map_or_else(|| before.map_or(0, |before| before.freed_later), Keyspace::freed_later),
             counts: group.machine().map_or_else(
                 || before.map(|before| before.counts).unwrap_or_default(),
                 |machine| KeyCounts::of(machine.counts()),

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use onecopy_keyspace::command::catalogue::{self, Listing};
 
+use super::elsewhere::instead;
 use super::table::is_there;
 
 const PAGE: &str = include_str!("../../../../../docs/commands.md");
@@ -109,23 +110,8 @@ const DIFFERENCES: &[(&str, &str)] = &[
 /// What is not there, and why; a command stands for its subcommands.
 const ABSENT: &[(&str, &str)] = &[
     ("module", "no modules are loaded"),
-    ("monitor", "not yet"),
     ("pfselftest", "for the developers of Redis"),
-    ("psubscribe", "not yet"),
-    ("psync", "nobody replicates from a node but other nodes"),
-    ("publish", "not yet"),
-    ("pubsub", "not yet"),
-    ("punsubscribe", "not yet"),
-    ("replconf", "nobody replicates from a node but other nodes"),
-    ("replicaof", "copies are made by Onecopy itself"),
     ("restore-asking", "of Redis Cluster's own"),
-    ("slaveof", "copies are made by Onecopy itself"),
-    ("spublish", "not yet"),
-    ("ssubscribe", "not yet"),
-    ("subscribe", "not yet"),
-    ("sunsubscribe", "not yet"),
-    ("sync", "nobody replicates from a node but other nodes"),
-    ("unsubscribe", "not yet"),
 ];
 
 fn said(table: &[(&str, &'static str)], name: &str) -> Option<&'static str> {
@@ -138,7 +124,7 @@ fn standing(listing: &'static Listing) -> (&'static str, &'static str) {
         return said(DIFFERENCES, listing.name).map_or(("yes", ""), |difference| ("yes", difference));
     }
     let command = listing.name.split('|').next().unwrap_or_default();
-    let why = said(ABSENT, listing.name).or_else(|| said(ABSENT, command));
+    let why = said(ABSENT, listing.name).or_else(|| said(ABSENT, command)).or_else(|| instead(command));
     ("no", why.unwrap_or_else(|| panic!("{} is not there, and nobody says why", listing.name)))
 }
 

@@ -29,7 +29,6 @@ use crate::client::failure::explain;
 use crate::client::tracking::Cached;
 use crate::data::inbox::{Event, Inbox};
 use crate::data::threads::Client;
-use crate::status::ClientCounters;
 
 /// So much of what a client sends while it waits is taken in. Whoever sends more is listened to again once
 /// it is answered, and seen to leave only then.
@@ -151,7 +150,7 @@ impl Connection<'_> {
             input.reserve(READ_BYTES);
             match self.stream.try_read_buf(&mut (&mut *input).limit(READ_BYTES)) {
                 Ok(0) => return Err(std::io::ErrorKind::UnexpectedEof.into()),
-                Ok(count) => ClientCounters::add(&self.clients.knowledge.data.clients.bytes_in, count as u64),
+                Ok(count) => self.clients.knowledge.data.clients.read(count),
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
                     if input.is_empty() {
                         *input = BytesMut::new();

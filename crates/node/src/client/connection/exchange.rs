@@ -5,7 +5,6 @@ use tokio::io::{AsyncReadExt, Interest};
 
 use super::mail::WRITTEN_TOGETHER;
 use super::{Connection, READ_BYTES, READ_BYTES_MAX};
-use crate::status::ClientCounters;
 
 /// Once one part in so many of a large argument is there, room is made for all of it, so that it is not moved
 /// each time there is too little. Whoever only announces much gets room for little.
@@ -75,7 +74,7 @@ impl Connection<'_> {
     /// Writes what the client takes without being waited for. Returns whether that was everything.
     pub(super) fn write(&mut self) -> std::io::Result<bool> {
         let written = self.output.write(&self.stream)?;
-        ClientCounters::add(&self.clients.knowledge.data.clients.bytes_out, written as u64);
+        self.clients.knowledge.data.clients.wrote(written);
         let is_empty = self.output.is_empty();
         if !is_empty && self.output.exceeds(self.clients.policy().parameters.output.normal) {
             return Err(std::io::ErrorKind::ConnectionAborted.into());
@@ -86,7 +85,7 @@ impl Connection<'_> {
     /// Waits for the client only if it has left too many replies unread.
     pub(super) async fn relieve(&mut self) -> std::io::Result<()> {
         let written = self.output.drain(&self.stream, false).await?;
-        ClientCounters::add(&self.clients.knowledge.data.clients.bytes_out, written as u64);
+        self.clients.knowledge.data.clients.wrote(written);
         Ok(())
     }
 }

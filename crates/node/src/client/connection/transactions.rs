@@ -70,7 +70,7 @@ impl Connection<'_> {
     pub(super) async fn take_inside(&mut self, name: &[u8], request: &Request<'_>) -> std::io::Result<()> {
         let Some(spec) = commands::lookup(name).or_else(|| command::lookup(name)) else {
             let args: Vec<&[u8]> = request.iter().collect();
-            self.refuse_queue(&command::unknown_command(&args));
+            self.refuse_queue(&commands::unknown(&args));
             return Ok(());
         };
         let args: Vec<&[u8]> = request.iter().take(2).collect();
