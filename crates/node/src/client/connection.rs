@@ -47,6 +47,7 @@ use crate::status::ClientCounters;
 use blocking::Waiting;
 use cluster::Slots;
 use segment::Segment;
+pub(super) use segment::push_args_bit_by_bit;
 use subscriptions::{is_about_channels, is_about_subscriptions};
 
 /// How many bytes are taken from a connection at once.

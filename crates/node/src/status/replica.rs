@@ -79,6 +79,9 @@ pub struct ReplicaStatus {
     /// How many scripts are known by their names.
     #[serde(default)]
     pub scripts: u64,
+    /// How many keys are on their way to databases of other groups.
+    #[serde(default)]
+    pub departures: u64,
     /// What became of keys here.
     #[serde(default)]
     pub counts: KeyCounts,
@@ -196,6 +199,10 @@ impl ReplicaStatus {
             scripts: group.machine().map_or_else(
                 || before.map_or(0, |before| before.scripts),
                 |machine| machine.script_count() as u64,
+            ),
+            departures: group.machine().map_or_else(
+                || before.map_or(0, |before| before.departures),
+                |machine| machine.departures() as u64,
             ),
             counts: group.machine().map_or_else(
                 || before.map(|before| before.counts).unwrap_or_default(),

@@ -1,17 +1,21 @@
-//! `COPY` into a database that another group holds, of whatever kind.
+//! `COPY` into a database that another group holds, of whatever kind, and `MOVE`.
 //!
 //! Groups have no moment in common, so it is two steps: the value is read where it is, with the time at which
 //! it ends, and written where it is to be, as `DUMP` and `RESTORE` have it. Each step is what such a command
 //! is by itself: the read sees everything that was acknowledged before, the write is executed once. What
 //! others write to the original between the two is not in the copy.
+//!
+//! To move is three steps, so that the key is in exactly one place whatever dies in between
+//! ([`Mover`](onecopy_keyspace::moves::Mover)).
 
 use bytes::Bytes;
 use onecopy_core::GroupId;
 use onecopy_host::{Kind, Reply};
 use onecopy_keyspace::command::Spec;
+use onecopy_keyspace::moves::{Ended, Mover};
 use onecopy_keyspace::request::SegmentBuilder;
 use onecopy_resp::{Request, Version};
-use onecopy_views::Table;
+use onecopy_views::{Kind as Replication, Table};
 
 use super::Connection;
 use super::migrate::{dumped, line};
@@ -19,6 +23,11 @@ use super::segment::{Segment, push_args_bit_by_bit};
 use crate::client::accounting::Tally;
 use crate::client::databases::{Selected, spans};
 use crate::client::failure::explain;
+use crate::client::moving;
+
+/// What is said of a move whose end nobody knows yet.
+const UNDER_WAY: &str = "UNKNOWN the key may be on its way: it is moved, or stays, once both databases can be reached. \
+                         Until then it answers -TRYAGAIN";
 
 /// What stands behind the keys of a `COPY`: whether it replaces what is there.
 fn replaces<'a>(mut options: impl Iterator<Item = &'a [u8]>) -> Result<bool, &'static str> {
@@ -45,18 +54,22 @@ impl Connection<'_> {
         // Replies come in the order of the requests.
         self.submit().await?;
         let selected = self.session.selected;
-        if spec.name != "copy" {
-            let error = spans(spec.name, target.number, selected, target.group, table);
-            self.complain(&format!("{error}; COPY the key to it, and delete it then"));
-            return Ok(());
-        }
         let began = std::time::Instant::now();
+        let is_optimistic = |group| table.kind(group) == Replication::Optimistic;
         let outcome = match replaces(request.iter().skip(3)) {
+            _ if spec.name == "move" && (is_optimistic(selected.group) || is_optimistic(target.group)) => {
+                let error = spans(spec.name, target.number, selected, target.group, table);
+                Err(format!(
+                    "{error}, and copies of an optimistic one do not agree on where a key is; COPY it, and \
+                             delete it then"
+                ))
+            }
+            _ if spec.name == "move" => self.move_beyond(request.get(1).unwrap_or_default(), target).await?,
             Ok(replaces) => self.copy_beyond(request, target, replaces, table).await?,
             Err(error) => Err(error.to_owned()),
         };
         match outcome {
-            Ok(copied) => self.writer().integer(copied.into()),
+            Ok(done) => self.writer().integer(done.into()),
             Err(error) => self.complain(&error),
         }
         self.note_own(began.elapsed(), &request.iter().collect::<Vec<_>>());
@@ -98,6 +111,25 @@ impl Connection<'_> {
         };
         let name = table.database(target.group).map(|database| database.name).unwrap_or_default();
         Ok(Err(format!("{error}; this is said of the database {name}")))
+    }
+
+    /// `MOVE`; whether there was something to move, and the name is free there.
+    async fn move_beyond(&mut self, key: &[u8], target: Selected) -> std::io::Result<Result<bool, String>> {
+        let selected = self.session.selected;
+        let mut mover = Mover::begin(selected.group, (selected.local, key), (target.group, target.local));
+        loop {
+            let ask = mover.ask();
+            let kind = if ask.writes { Kind::Write } else { Kind::Read };
+            let builder = moving::segment(&ask).await;
+            let reply = self.ask(ask.group, Segment::plain(builder, kind, Tally::default())).await?;
+            match mover.hear(moving::heard(&reply)) {
+                None => {}
+                Some(Ended::Moved(moved)) => return Ok(Ok(moved)),
+                Some(Ended::Stays(reason)) => return Ok(Err(reason)),
+                Some(Ended::Refused) => return Ok(Err(explain(&reply).into_owned())),
+                Some(Ended::UnderWay) => return Ok(Err(UNDER_WAY.to_owned())),
+            }
+        }
     }
 
     /// Hands a segment of its own to a group; the reply, or why there is none.

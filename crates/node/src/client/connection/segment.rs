@@ -223,7 +223,7 @@ pub(super) async fn push_bit_by_bit(builder: &mut SegmentBuilder, request: &Requ
 }
 
 /// The same with arguments that stand somewhere else.
-pub(super) async fn push_args_bit_by_bit(builder: &mut SegmentBuilder, args: &[&[u8]]) {
+pub(in crate::client) async fn push_args_bit_by_bit(builder: &mut SegmentBuilder, args: &[&[u8]]) {
     let count = u32::try_from(args.len()).expect("a request has no more arguments than its limit");
     builder.begin_command(count, args.iter().map(|arg| arg.len()).sum());
     for arg in args {
