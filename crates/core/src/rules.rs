@@ -60,6 +60,8 @@ pub enum Rule {
     ExactlyOnce,
     /// `ONCE`: a command that comes again under its token is not executed again.
     OnceTokens,
+    /// `MOVE` to another group: the target takes a key once, and remembers whether it did.
+    MovedOnce,
     /// A transaction is executed as a whole or not at all, and nobody sees half of it.
     AtomicTransactions,
     /// A script that is stopped leaves nothing: what it had written is undone.
@@ -232,6 +234,9 @@ impl Rule {
         Self::BoundedMetadata,
         Self::Converges,
     ];
+
+    /// The rules whose absence only the tests of the state machine itself notice.
+    pub const OF_KEYSPACE_ALONE: [Self; 1] = [Self::MovedOnce];
 
     /// The rules whose absence only the tests of the Raft crate itself notice: leaders hardly ever begin a
     /// change while another is under way, or hand over just when they have ceased to hear the others.

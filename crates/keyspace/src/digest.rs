@@ -11,6 +11,7 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::channels::Channels;
 use crate::database::Database;
 use crate::image::{Part, encode};
+use crate::moves::Moves;
 use crate::notifications::Flags;
 use crate::scripts::Scripts;
 use crate::slot::Object;
@@ -66,6 +67,13 @@ pub(crate) fn of_channels(channels: &Channels, notified: Flags) -> u64 {
 pub(crate) fn of_tracking(tracking: &Tracking) -> u64 {
     let mut part = Part::default();
     encode::tracking(tracking, &mut part);
+    part.digest
+}
+
+/// The digest of the keys that go to other groups or came from some; as an image has them.
+pub(crate) fn of_moves(moves: &Moves) -> u64 {
+    let mut part = Part::default();
+    encode::moves(moves, &mut part);
     part.digest
 }
 

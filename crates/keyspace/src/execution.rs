@@ -13,6 +13,7 @@ use crate::context::{Context, View};
 use crate::error::CommandError;
 use crate::feeds::Mark;
 use crate::machine::{DATABASES, Keyspace, REPLY_BYTES_MAX, RESPONSE_BYTES_WANTED};
+use crate::moves::{self, LEAVING};
 use crate::number::parse_integer;
 use crate::request::{self, Args, Segment};
 use crate::steps::{COMMAND, copying};
@@ -131,6 +132,19 @@ impl<'a> Executor<'a> for Entry<'_, 'a, '_> {
         }
         let address = self.address;
         let (keyspace, random_ordinal) = (&mut *self.keyspace, &mut self.random_ordinal);
+        if args[0].is_empty() {
+            let (hashed, wait) = (None, None);
+            let mut context =
+                Context { keyspace, db, hashed, watch, listener, apply, random_ordinal, wait, rights };
+            return match moves::commands::execute(&mut context, args, reply.reply) {
+                Some(Ok(())) => {}
+                Some(Err(error)) => reply.reply.error(&error.to_string()),
+                None => reply.reply.error(&CommandError::Malformed.to_string()),
+            };
+        }
+        if !admitted && keyspace.moves.bar(db, args) {
+            return reply.reply.error(&LEAVING.to_string());
+        }
         if apply.policy.evicts() && !admitted {
             keyspace.make_room(apply);
         }
@@ -180,6 +194,9 @@ impl<'a> Executor<'a> for Entry<'_, 'a, '_> {
     }
 
     fn begin(&mut self, segment: &Segment<'a>, grows: bool) -> Result<bool, CommandError> {
+        if self.keyspace.moves.bar_segment(segment) {
+            return Err(LEAVING);
+        }
         let is_unchanged = segment.watch.is_none_or(|watch| self.keyspace.end_watch(watch));
         if grows && self.are_atomic() {
             self.keyspace.make_room(self.context);
@@ -220,6 +237,13 @@ impl<'a> Executor<'a> for Query<'_, 'a> {
         }
         let view =
             View { keyspace, db: segment.db, hashed, now, budget, rights: segment.rights, is_read: true };
+        let moved = if args[0].is_empty() { moves::commands::query(&view, args, reply.reply) } else { None };
+        match moved {
+            Some(Ok(())) => return,
+            Some(Err(error)) => return reply.reply.error(&error.to_string()),
+            None if keyspace.moves.bar(segment.db, args) => return reply.reply.error(&LEAVING.to_string()),
+            None => {}
+        }
         dispatch(budget, args, reply, |command, args, reply| match (command.spec.kind, &command.run) {
             (Kind::Read, Run::Read(run) | Run::ReadOrWait(run, _)) => {
                 view.begin(&command.spec, segment.is_untouching);
@@ -230,6 +254,9 @@ impl<'a> Executor<'a> for Query<'_, 'a> {
     }
 
     fn begin(&mut self, segment: &Segment<'a>, _: bool) -> Result<bool, CommandError> {
+        if self.keyspace.moves.bar_segment(segment) {
+            return Err(LEAVING);
+        }
         // To end the watch is a change.
         if segment.watch.is_some() { Err(CommandError::NotARead("exec")) } else { Ok(true) }
     }

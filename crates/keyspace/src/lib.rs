@@ -96,6 +96,7 @@ mod hyperloglog;
 mod image;
 mod index;
 mod machine;
+pub mod moves;
 mod notifications;
 pub mod number;
 mod pieces;

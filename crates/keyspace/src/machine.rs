@@ -20,6 +20,7 @@ use crate::eviction::{Evicting, Observer};
 use crate::execution::{Entry, Query, respond};
 use crate::footprint;
 use crate::image::{self, Beside, BesideMut, Image, Restore, encode};
+use crate::moves::Moves;
 use crate::notifications::Notifications;
 use crate::scripts::Scripts;
 use crate::scrub;
@@ -99,6 +100,8 @@ pub struct Keyspace {
     pub(crate) channels: Channels,
     /// Which keys change that clients may have cached.
     pub(crate) tracking: Tracking,
+    /// Keys that go to other groups, and those that came from some.
+    pub(crate) moves: Moves,
     /// What is published about keys.
     pub(crate) notifications: Notifications,
     /// Whether it is the one that messages go through.
@@ -144,6 +147,7 @@ impl Keyspace {
             waiters: Waiters::default(),
             channels: Channels::default(),
             tracking: Tracking::default(),
+            moves: Moves::default(),
             notifications: Notifications::default(),
             has_channels: true,
             rules,
@@ -231,6 +235,12 @@ impl Keyspace {
         !self.tracking.is_empty()
     }
 
+    /// How many keys are on their way to other groups.
+    #[must_use]
+    pub fn departures(&self) -> usize {
+        self.moves.departures.len()
+    }
+
     /// How many scripts are known by their names.
     #[must_use]
     pub fn script_count(&self) -> usize {
@@ -268,6 +278,7 @@ impl Keyspace {
             scripts: &self.scripts,
             channels: &self.channels,
             tracking: &self.tracking,
+            moves: &self.moves,
             notified: self.notifications.flags,
         }
     }
@@ -294,7 +305,7 @@ impl Keyspace {
         let databases = self.databases.iter().flatten().map(|database| database.memory());
         let beside =
             self.tokens.memory() + self.watches.memory() + self.waiters.memory() + self.scripts.memory();
-        let beside = beside + self.channels.memory() + self.tracking.memory();
+        let beside = beside + self.channels.memory() + self.tracking.memory() + self.moves.memory();
         databases.sum::<u64>() + beside
     }
 }
@@ -430,6 +441,7 @@ impl StateMachine for Keyspace {
             .wrapping_add(digest::of_scripts(&self.scripts))
             .wrapping_add(digest::of_channels(&self.channels, self.notifications.flags))
             .wrapping_add(digest::of_tracking(&self.tracking))
+            .wrapping_add(digest::of_moves(&self.moves))
     }
 
     fn scrub(&self, from: Place, bytes: usize) -> Seen {
@@ -469,8 +481,8 @@ impl StateMachine for Keyspace {
         let (databases, tokens) = (&mut self.databases, &mut self.tokens);
         let (watches, waiters, scripts) = (&mut self.watches, &mut self.waiters, &mut self.scripts);
         let (channels, notified) = (&mut self.channels, &mut self.notifications.flags);
-        let tracking = &mut self.tracking;
-        let beside = &mut BesideMut { watches, waiters, scripts, channels, tracking, notified };
+        let (tracking, moves) = (&mut self.tracking, &mut self.moves);
+        let beside = &mut BesideMut { watches, waiters, scripts, channels, tracking, moves, notified };
         restore.take(chunk, databases, tokens, beside)?;
         if let Some((seed, clock)) = restore.header() {
             self.seed = seed;

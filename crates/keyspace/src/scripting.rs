@@ -13,6 +13,7 @@ use crate::command::{self, Kind, Run, Spec};
 use crate::context::{Context, View};
 use crate::error::CommandError;
 use crate::machine::{DATABASES, REPLY_BYTES_MAX};
+use crate::moves::Moves;
 use crate::number::parse_integer;
 use crate::rights::{Request, User};
 use crate::steps::{COMMAND, copying};
@@ -201,6 +202,13 @@ impl Running<'_, '_> {
         }
     }
 
+    fn moves(&self) -> &Moves {
+        match &self.data {
+            Data::Entry(context) => &context.keyspace.moves,
+            Data::Read(view) => &view.keyspace.moves,
+        }
+    }
+
     /// Whether the script may call a command.
     fn admit(&self, spec: &Spec, args: &[&[u8]]) -> Result<(), CommandError> {
         if !self.may(args) {
@@ -287,6 +295,10 @@ impl Host for Running<'_, '_> {
         if command.spec.check_arity(args.len()).is_err() {
             self.work(COMMAND)?;
             return error("ERR Wrong number of args calling Redis command from script");
+        }
+        if self.moves().bar(self.db, args) {
+            self.work(COMMAND)?;
+            return error("TRYAGAIN the key is being moved to another database");
         }
         if let Err(refused) = self.admit(&command.spec, args) {
             self.work(COMMAND)?;

@@ -40,10 +40,10 @@ fn each_database_has_keys_of_its_own() {
     }
     let mut stock = cluster.client_in(2, 17);
     assert!(refusal(&mut stock, "SELECT 21").contains("DB index is out of range"));
-    // Within a group, keys move; across, they do not.
+    // Within a group, keys move; across, they are copied.
     assert!(run::<bool>(&mut stock, "MOVE own17 20"));
-    assert!(refusal(&mut stock, "MOVE key 0").contains("cannot span databases"));
-    assert!(refusal(&mut stock, "COPY key other DB 16").contains("belongs to the database stock"));
+    assert!(!run::<bool>(&mut stock, "MOVE key 0"), "there is another one");
+    assert!(refusal(&mut stock, "ONCE token COPY key other DB 16").contains("belongs to the database stock"));
     run::<()>(&mut stock, "SWAPDB 17 18");
     assert_eq!(run::<Option<u16>>(&mut stock, "GET key"), None);
     let mut other = cluster.client_in(3, 18);
@@ -68,6 +68,133 @@ fn each_database_has_keys_of_its_own() {
     for number in [0, 5, 16, 17, 20] {
         assert_eq!(run::<u64>(&mut cluster.client_in(2, number), "DBSIZE"), 0, "{number}");
     }
+}
+
+/// Commands that make one key of each type, and how each is read.
+const VALUES: [(&str, &str, &str); 6] = [
+    ("text", "SET text value", "GET"),
+    ("number", "SET number -17", "GET"),
+    ("list", "RPUSH list a b a", "LRANGE list 0 -1"),
+    ("set", "SADD set member", "SMEMBERS"),
+    ("hash", "HSET hash f 1 g h", "HGETALL"),
+    ("zset", "ZADD zset 1.5 a -inf b", "ZRANGE zset 0 -1 WITHSCORES"),
+];
+
+#[test]
+fn values_are_copied_between_databases_of_all_kinds() {
+    let kinds = ["ledger:17-20:raft:3", "carts:16:optimistic:3"].map(str::to_owned).to_vec();
+    let cluster = Cluster::start(Options { databases: kinds, ..Options::default() });
+    let groups = groups(&cluster);
+    for name in ["ledger", "carts"] {
+        assert!(groups.contains_key(name), "{name}");
+    }
+    for (from, to) in [(0_u16, 18_u16), (0, 16), (18, 0), (18, 16), (16, 5), (16, 20)] {
+        let (mut source, mut target) = (cluster.client_in(1, from), cluster.client_in(2, to));
+        for (key, write, read) in VALUES {
+            run::<()>(&mut source, write);
+            run::<()>(&mut source, &format!("EXPIRE {key} 1000"));
+            assert!(
+                run::<bool>(&mut source, &format!("COPY {key} copy DB {to}")),
+                "{key} from {from} to {to}"
+            );
+            let read = if read.contains(' ') { read.to_owned() } else { format!("{read} {key}") };
+            // An optimistic database is read where it was written to.
+            let reader = if to == 16 { &mut cluster.client_in(1, to) } else { &mut target };
+            let original: redis::Value = run(&mut source, &read);
+            let copied: redis::Value = run(reader, &read.replacen(key, "copy", 1));
+            assert_eq!(copied, original, "{key} from {from} to {to}");
+            let lives: i64 = run(reader, "TTL copy");
+            assert!((900..=1000).contains(&lives), "{lives}");
+            assert!(!run::<bool>(&mut source, &format!("COPY {key} copy DB {to}")), "something is there");
+            assert!(run::<bool>(&mut source, &format!("COPY {key} copy REPLACE DB {to}")));
+            assert!(!run::<bool>(&mut source, &format!("COPY nothing copy REPLACE DB {to}")));
+            run::<()>(reader, "FLUSHDB");
+        }
+        run::<()>(&mut source, "FLUSHDB");
+    }
+    let mut main = cluster.client(3);
+    run::<()>(&mut main, "XADD stream * f v");
+    assert!(run::<bool>(&mut main, "COPY stream stream DB 17"));
+    let refused = refusal(&mut main, "COPY stream stream DB 16");
+    assert!(refused.contains("NOTMERGEABLE") || refused.contains("the value is a stream"), "{refused}");
+    assert!(refused.contains("carts"), "{refused}");
+    assert!(refusal(&mut main, "COPY stream stream DB 17 NOW").contains("syntax"));
+    // What the client sends behind it finds the copy.
+    let mut pipe = redis::pipe();
+    pipe.cmd("SET").arg("a").arg(1).cmd("COPY").arg("a").arg("b").arg("DB").arg(17).cmd("SELECT").arg(17);
+    pipe.cmd("GET").arg("b");
+    let (_, copied, _, found): (String, bool, String, u32) = pipe.query(&mut main).expect("it is executed");
+    assert_eq!((copied, found), (true, 1));
+}
+
+/// Where a key is, of two databases that are asked through a node; `None` as long as it is on its way.
+fn places(cluster: &Cluster, through: u32, key: &str) -> Option<Vec<(u16, String)>> {
+    let mut found = Vec::new();
+    for number in [0, 17] {
+        let value: Option<String> =
+            try_run(&mut cluster.client_in(through, number), &format!("GET {key}")).ok()?;
+        found.extend(value.map(|value| (number, value)));
+    }
+    Some(found)
+}
+
+#[test]
+fn keys_move_between_groups_and_are_in_one_of_them_whoever_dies() {
+    let kinds = ["ledger:17-20:raft:3", "carts:16:optimistic:3"].map(str::to_owned).to_vec();
+    let mut cluster = Cluster::start(Options { databases: kinds, ..Options::default() });
+    let (mut main, mut ledger) = (cluster.client_in(1, 0), cluster.client_in(2, 18));
+    run::<()>(&mut main, "SET a 1 PX 100000");
+    assert!(run::<bool>(&mut main, "MOVE a 18"));
+    assert_eq!((run::<Option<u32>>(&mut main, "GET a"), run::<u32>(&mut ledger, "GET a")), (None, 1));
+    assert!((90_000..=100_000).contains(&run::<u64>(&mut ledger, "PTTL a")));
+    run::<()>(&mut main, "SET a 2");
+    assert!(!run::<bool>(&mut main, "MOVE a 18"), "there is another one");
+    assert!(!run::<bool>(&mut main, "MOVE nothing 18"));
+    assert_eq!((run::<u32>(&mut main, "GET a"), run::<u32>(&mut ledger, "GET a")), (2, 1));
+    for line in ["MOVE a 16", "ONCE token MOVE a 18"] {
+        assert!(refusal(&mut main, line).contains("cannot span databases"), "{line}");
+    }
+    let refused = redis::pipe().atomic().cmd("MOVE").arg("a").arg(18).query::<redis::Value>(&mut main);
+    assert!(refused.expect_err("it is refused").to_string().contains("EXECABORT"));
+    // Keys are moved back and forth through a node that dies in the middle.
+    let keys: Vec<String> = (0..8).map(|number| format!("key{number}")).collect();
+    for key in &keys {
+        run::<()>(&mut main, &format!("SET {key} {key}"));
+    }
+    let mut moved = 0;
+    for victim in cluster.data_ids() {
+        let moves: Vec<_> = keys
+            .iter()
+            .map(|key| {
+                let mut clients = [0, 17].map(|number| cluster.client_in(victim, number));
+                let lines = [format!("MOVE {key} 17"), format!("MOVE {key} 0")];
+                std::thread::spawn(move || {
+                    let mut moved = 0;
+                    for at in (0..2).cycle() {
+                        match try_run::<bool>(&mut clients[at], &lines[at]) {
+                            Ok(was_there) => moved += u32::from(was_there),
+                            // The node is gone.
+                            Err(_) => return moved,
+                        }
+                    }
+                    unreachable!("it goes on for ever")
+                })
+            })
+            .collect();
+        std::thread::sleep(std::time::Duration::from_millis(400));
+        cluster.kill(victim);
+        moved += moves.into_iter().map(|one| one.join().expect("it has ended")).sum::<u32>();
+        let through = cluster.data_ids().into_iter().find(|id| *id != victim).expect("another");
+        for key in &keys {
+            let found = wait(&format!("{key} to have arrived"), PATIENCE, || places(&cluster, through, key));
+            assert!(matches!(found.as_slice(), [(_, value)] if value == key), "{key}: {found:?}");
+        }
+        cluster.start_node(victim);
+        cluster.wait_until_serving(victim);
+        cluster.wait_until_complete();
+    }
+    println!("{moved} moves were answered, and every key is in one database");
+    assert!(moved > 0, "nothing was moved: the test proves nothing");
 }
 
 /// Counts in all databases at once.

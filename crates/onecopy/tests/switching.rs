@@ -2,11 +2,16 @@
 //! whoever leads is killed in the middle. Nothing that was acknowledged is lost, counted twice or read too
 //! old.
 
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use onecopy::status::report::GroupReport;
 use onecopy_harness::load::{Fate, Load};
 use onecopy_harness::{Cluster, Options, PATIENCE, run, try_run, wait};
+use onecopy_resp::replies_length;
 
 const NUMBER: u16 = 16;
 
@@ -122,4 +127,122 @@ fn what_cannot_be_switched_is_refused_and_what_is_remembered_of_clients_stays() 
     assert_eq!(run::<Option<u64>>(&mut client, "GET soon"), None);
     run::<()>(&mut client, "RPUSH queue x");
     assert_eq!(waits.join().expect("it is answered"), ["queue", "x"]);
+}
+
+/// A connection that says lines, and hears whatever comes.
+struct Line {
+    stream: TcpStream,
+    heard: Vec<u8>,
+}
+
+impl Line {
+    /// One that speaks RESP3.
+    fn to(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).expect("a connection");
+        stream.set_read_timeout(Some(Duration::from_millis(1))).expect("a timeout");
+        let mut line = Self { stream, heard: Vec::new() };
+        line.say("HELLO 3");
+        line
+    }
+
+    /// What comes next, if it has come.
+    fn poll(&mut self) -> Option<String> {
+        let mut chunk = [0; 1 << 14];
+        loop {
+            if let Some(length) = replies_length(&self.heard, 1) {
+                let reply = self.heard.drain(..length).collect();
+                return Some(String::from_utf8(reply).expect("text"));
+            }
+            match self.stream.read(&mut chunk) {
+                Ok(count) if count > 0 => self.heard.extend_from_slice(&chunk[..count]),
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                    return None;
+                }
+                ended => panic!("the connection has ended: {ended:?}"),
+            }
+        }
+    }
+
+    fn hear(&mut self) -> String {
+        wait("a reply", PATIENCE, || self.poll())
+    }
+
+    fn say(&mut self, line: &str) -> String {
+        self.stream.write_all(format!("{line}\r\n").as_bytes()).expect("said");
+        self.hear()
+    }
+}
+
+#[test]
+fn subscribers_hear_everything_once_while_messages_go_through_a_log_that_is_switched() {
+    let cluster = cluster();
+    let mut ears: Vec<Line> =
+        cluster.data_ids().into_iter().map(|id| Line::to(cluster.redis_address(id))).collect();
+    for ear in &mut ears {
+        assert!(ear.say("SUBSCRIBE news").contains("subscribe"));
+    }
+    let is_over = Arc::new(AtomicBool::new(false));
+    let (mut speaker, ends) = (cluster.client(1), is_over.clone());
+    let speaks = std::thread::spawn(move || {
+        let mut count = 0_u64;
+        while !ends.load(Ordering::Relaxed) {
+            // Nothing dies, so nothing is unknown.
+            assert_eq!(run::<u64>(&mut speaker, &format!("PUBLISH news n{count}")), 3, "message {count}");
+            count += 1;
+        }
+        count
+    });
+    for kind in ["raft", "primary-backup", "raft"] {
+        std::thread::sleep(Duration::from_millis(300));
+        run::<()>(&mut cluster.client(2), &format!("DATABASE SET main REPLICATION {kind}"));
+        wait_for(&cluster, "main", kind);
+    }
+    std::thread::sleep(Duration::from_millis(300));
+    is_over.store(true, Ordering::Relaxed);
+    let count = speaks.join().expect("all were published");
+    assert!(count > 0, "nothing was said: the test proves nothing");
+    println!("{count} messages through three switches");
+    for ear in &mut ears {
+        for number in 0..count {
+            let heard = ear.hear();
+            assert!(heard.ends_with(&format!("\r\nn{number}\r\n")), "message {number}: {heard}");
+        }
+    }
+}
+
+#[test]
+fn clients_caches_and_scripts_go_through_a_switch() {
+    let cluster = cluster();
+    let mut caches: Vec<Line> =
+        cluster.data_ids().into_iter().map(|id| Line::to(cluster.redis_address(id))).collect();
+    let mut writer = cluster.client_in(1, NUMBER);
+    let hash: String = run(&mut writer, "SCRIPT LOAD return(redis.call('INCR',KEYS[1]))");
+    let library = "#!lua name=lib\nredis.register_function('add', function(keys) return redis.call('INCR', keys[1]) end)";
+    let _: String = redis::cmd("FUNCTION").arg("LOAD").arg(library).query(&mut writer).expect("it is loaded");
+    assert_eq!(run::<u64>(&mut writer, "ONCE token INCR once"), 1);
+    for cache in &mut caches {
+        assert_eq!(cache.say(&format!("SELECT {NUMBER}")), "+OK\r\n");
+        assert_eq!(cache.say("CLIENT TRACKING ON"), "+OK\r\n");
+    }
+    for (round, kind) in (1_u64..).zip(["raft", "primary-backup", "raft"]) {
+        run::<()>(&mut writer, &format!("SET key {round}"));
+        for cache in &mut caches {
+            // What was said of an older value comes before.
+            cache.stream.write_all(b"GET key\r\n").expect("said");
+            let shown = format!("${}\r\n{round}\r\n", round.to_string().len());
+            while cache.hear() != shown {}
+        }
+        run::<()>(&mut cluster.client(2), &format!("DATABASE SET carts REPLICATION {kind}"));
+        wait_for(&cluster, "carts", kind);
+        // What was cached before the switch is known behind it.
+        run::<()>(&mut writer, "SET key changed");
+        for cache in &mut caches {
+            wait("the key to be invalid", PATIENCE, || {
+                cache.poll().filter(|push| push.contains("invalidate"))
+            });
+        }
+        assert_eq!(run::<u64>(&mut writer, &format!("EVALSHA {hash} 1 counter")), 2 * round - 1);
+        assert_eq!(run::<u64>(&mut writer, "FCALL add 1 counter"), 2 * round);
+        assert_eq!(run::<u64>(&mut writer, "ONCE token INCR once"), 1, "it is remembered");
+    }
 }

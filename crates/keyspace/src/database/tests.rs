@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::channels::Channels;
 use crate::image::{self, BesideMut, Part, Restore, encode};
+use crate::moves::Moves;
 use crate::notifications::Flags;
 use crate::scripts::Scripts;
 use crate::tokens::Tokens;
@@ -90,10 +91,12 @@ fn restored(image: &Part, clock: u64) -> Database {
     let (mut watches, mut waiters, mut scripts) =
         (Watches::default(), Waiters::default(), Scripts::default());
     let (mut channels, mut tracking) = (Channels::default(), Tracking::default());
+    let mut moves = Moves::default();
     for bytes in [&header.bytes, &image.bytes] {
         let (watches, waiters, scripts) = (&mut watches, &mut waiters, &mut scripts);
         let (channels, tracking, notified) = (&mut channels, &mut tracking, &mut Flags::default());
-        let mut beside = BesideMut { watches, waiters, scripts, channels, tracking, notified };
+        let moves = &mut moves;
+        let mut beside = BesideMut { watches, waiters, scripts, channels, tracking, moves, notified };
         restore.take(bytes, &mut databases, &mut tokens, &mut beside).expect("an image");
     }
     databases.pop().flatten().map_or_else(|| Database::new(seed, Timestamp(clock)), |database| *database)

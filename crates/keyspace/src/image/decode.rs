@@ -5,6 +5,7 @@
 //! what has been built.
 
 mod channels;
+mod moves;
 mod values;
 
 use std::collections::BTreeMap;
@@ -20,7 +21,7 @@ use xxhash_rust::xxh3::Xxh3;
 use super::large::{Awaited, Queue};
 use super::{
     ABSENT, BesideMut, END, ENDS, EPOCHS, FEED, HAS_TARGET, HAS_TOKEN, IS_RESP3, LARGE, LIBRARY, LISTENER,
-    MAGIC, NOTIFIED, PART, RECORD, SCRIPT, STANDS, TOKENS, TRACKED, TRACKED_EPOCHS, VERSION, WAITER,
+    MAGIC, MOVES, NOTIFIED, PART, RECORD, SCRIPT, STANDS, TOKENS, TRACKED, TRACKED_EPOCHS, VERSION, WAITER,
     WAS_THERE, WATCH,
 };
 use crate::database::Database;
@@ -117,13 +118,15 @@ impl Restore {
         match self.buffer[0] {
             PART => self.take_record(header, databases, tokens, beside),
             RECORD | TOKENS | WATCH | WAITER | ABSENT | SCRIPT | LIBRARY | EPOCHS | LISTENER | FEED
-            | NOTIFIED | TRACKED | TRACKED_EPOCHS | END
+            | NOTIFIED | TRACKED | TRACKED_EPOCHS | MOVES | END
                 if !self.large.is_empty() =>
             {
                 Err(wrong("parts of a large value are missing"))
             }
             RECORD | TOKENS | WATCH | WAITER | ABSENT | SCRIPT | LIBRARY | EPOCHS | LISTENER | FEED
-            | NOTIFIED | TRACKED | TRACKED_EPOCHS => self.take_record(header, databases, tokens, beside),
+            | NOTIFIED | TRACKED | TRACKED_EPOCHS | MOVES => {
+                self.take_record(header, databases, tokens, beside)
+            }
             END => self.take_end(),
             other => Err(wrong(format!("unknown part {other}"))),
         }
@@ -193,6 +196,7 @@ impl Restore {
             TRACKED => reader.feed(&mut beside.tracking.feeds),
             TRACKED_EPOCHS => reader.epochs(&mut beside.tracking.feeds),
             NOTIFIED => reader.notified(beside.notified),
+            MOVES => reader.moves(beside.moves),
             PART => reader.part(number, slot.as_deref_mut(), &mut self.large),
             _ => {
                 let database = slot.get_or_insert_with(|| Box::new(Database::new(seed, clock)));

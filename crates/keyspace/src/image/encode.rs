@@ -7,11 +7,12 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_64_with_seed};
 
 use super::{
     ABSENT, Beside, END, ENDS, EPOCHS, EXPIRES, FEED, HAS_TARGET, HAS_TOKEN, IS_ABSENT, IS_FETCHED, IS_RESP3,
-    LARGE, LIBRARY, LISTENER, MAGIC, NOTIFIED, Part, RECORD, SCRIPT, STANDS, TOKENS, TRACKED, TRACKED_EPOCHS,
-    VERSION, WAITER, WAS_THERE, WATCH, kind, large,
+    LARGE, LIBRARY, LISTENER, MAGIC, MOVES, NOTIFIED, Part, RECORD, SCRIPT, STANDS, TOKENS, TRACKED,
+    TRACKED_EPOCHS, VERSION, WAITER, WAS_THERE, WATCH, kind, large,
 };
 use crate::channels::Channels;
 use crate::feeds::{Feed, Feeds, Item};
+use crate::moves::Moves;
 use crate::notifications::Flags;
 use crate::scripts::Scripts;
 use crate::seed::Seed;
@@ -109,6 +110,7 @@ pub(crate) fn beside(beside: &Beside<'_>, out: &mut Part) {
     scripts(beside.scripts, out);
     channels(beside.channels, out);
     tracking(beside.tracking, out);
+    moves(beside.moves, out);
     notified(beside.notified, out);
 }
 
@@ -142,6 +144,35 @@ pub(crate) fn channels(channels: &Channels, out: &mut Part) {
 /// The feeds of keys that change.
 pub(crate) fn tracking(tracking: &Tracking, out: &mut Part) {
     feeds((TRACKED_EPOCHS, TRACKED), &tracking.feeds, out);
+}
+
+/// Keys that go to other groups, and those that came from some.
+pub(crate) fn moves(moves: &Moves, out: &mut Part) {
+    if moves.is_fresh() {
+        return;
+    }
+    put(MOVES, out, |out| {
+        out.put_u64_le(moves.last);
+        put_count(moves.departures.len(), out);
+        for (number, departure) in &moves.departures {
+            out.put_u64_le(*number);
+            out.put_u8(departure.db);
+            put_bytes(&departure.key, out);
+            out.put_u64_le(departure.group);
+            out.put_u8(departure.to);
+            out.put_u64_le(departure.since.0);
+        }
+        put_count(moves.arrivals.len(), out);
+        for (group, arrivals) in &moves.arrivals {
+            out.put_u64_le(*group);
+            out.put_u64_le(arrivals.below);
+            put_count(arrivals.taken.len(), out);
+            for (number, taken) in &arrivals.taken {
+                out.put_u64_le(*number);
+                out.put_u8((*taken).into());
+            }
+        }
+    });
 }
 
 /// How many feeds have begun, and those that there are.

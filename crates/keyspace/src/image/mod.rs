@@ -28,6 +28,9 @@
 //!          | 13:u8 0:u8 length:u64 classes:u16                 which events are published
 //!          | 14:u8, as 11:u8, of changes                       a feed of keys that change
 //!          | 15:u8, as 12:u8                                   how many of these have begun
+//!          | 16:u8 0:u8 length:u64 last:u64 count:u32 departure* count:u32 arrivals*
+//!                                                              keys that go to other groups, and those that
+//!                                                              came from some
 //! entry   := key kind:u8 [expires:u64] [value]                 bit 7 of kind: it expires; bit 6: its value
 //!                                                              is large
 //! value   := integer:i64 | bytes                               kinds 0 and 1: a string
@@ -41,6 +44,8 @@
 //! watched := db:u8 seen:u8 key                                 bit 0 of seen: it was there; bit 1: unchanged
 //! message := sort:u8 bytes bytes                              its channel, what was said
 //! change  := (`tracking/change.rs`)                            a key that has changed
+//! departure := number:u64 db:u8 bytes group:u64 db:u8 since:u64  which key, where to, since when
+//! arrivals := group:u64 below:u64 count:u32 (number:u64 taken:u8)*
 //! function := bytes described:u8 bytes flags:u8                its name, and what it says of itself
 //! key, bytes := length:u32 byte*
 //! end     := 2:u8 digest:u64 checksum:u64                      xxh3 of everything before the checksum
@@ -82,6 +87,7 @@ pub(crate) use decode::Restore;
 use self::large::Cursor;
 use crate::channels::Channels;
 use crate::database::Database;
+use crate::moves::Moves;
 use crate::notifications::Flags;
 use crate::scripts::Scripts;
 use crate::seed::Seed;
@@ -91,7 +97,7 @@ use crate::waiters::Waiters;
 use crate::watches::Watches;
 
 const MAGIC: &[u8; 7] = b"1COPYKS";
-const VERSION: u8 = 8;
+const VERSION: u8 = 9;
 const RECORD: u8 = 1;
 const END: u8 = 2;
 const TOKENS: u8 = 3;
@@ -107,6 +113,7 @@ const EPOCHS: u8 = 12;
 const NOTIFIED: u8 = 13;
 const TRACKED: u8 = 14;
 const TRACKED_EPOCHS: u8 = 15;
+const MOVES: u8 = 16;
 /// What is said of a waiter.
 const IS_RESP3: u8 = 1;
 const ENDS: u8 = 1 << 1;
@@ -139,6 +146,7 @@ pub(crate) struct Beside<'a> {
     pub(crate) scripts: &'a Scripts,
     pub(crate) channels: &'a Channels,
     pub(crate) tracking: &'a Tracking,
+    pub(crate) moves: &'a Moves,
     pub(crate) notified: Flags,
 }
 
@@ -149,6 +157,7 @@ pub(crate) struct BesideMut<'a> {
     pub(crate) scripts: &'a mut Scripts,
     pub(crate) channels: &'a mut Channels,
     pub(crate) tracking: &'a mut Tracking,
+    pub(crate) moves: &'a mut Moves,
     pub(crate) notified: &'a mut Flags,
 }
 

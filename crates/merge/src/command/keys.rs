@@ -50,12 +50,12 @@ pub(super) fn type_of(transaction: &mut Transaction<'_>, args: &[&[u8]], reply: 
 }
 
 /// What a key shows, as something that can be put elsewhere, and when it expires.
-struct Shown {
-    puts: Vec<(Place, Put)>,
-    expires_ms: Option<u64>,
+pub(super) struct Shown {
+    pub(super) puts: Vec<(Place, Put)>,
+    pub(super) expires_ms: Option<u64>,
 }
 
-fn shown(transaction: &Transaction<'_>, key: &Key) -> Option<Shown> {
+pub(super) fn shown(transaction: &Transaction<'_>, key: &Key) -> Option<Shown> {
     let object = transaction.object(key)?;
     let puts = object.visible(object.kind()?).filter_map(|(place, cell)| {
         let put = match place {
@@ -70,13 +70,13 @@ fn shown(transaction: &Transaction<'_>, key: &Key) -> Option<Shown> {
 }
 
 /// Whether a delta has room for it.
-fn afford(transaction: &Transaction<'_>, shown: &Shown) -> Outcome {
+pub(super) fn afford(transaction: &Transaction<'_>, shown: &Shown) -> Outcome {
     let text = |put: &Put| if let Put::Text(text) = put { text.len() } else { 0 };
     transaction.afford(shown.puts.iter().map(|(place, put)| place.size() + text(put) + 24).sum())
 }
 
 /// Replaces what a key holds. The elements of a list get new positions, side by side.
-fn put_all(transaction: &mut Transaction<'_>, key: &Key, shown: Shown) {
+pub(super) fn put_all(transaction: &mut Transaction<'_>, key: &Key, shown: Shown) {
     transaction.delete(key);
     let mut last = None;
     for (place, put) in shown.puts {

@@ -5,6 +5,7 @@
 //! command merges how is said by [`table`].
 
 mod counters;
+mod dump;
 mod expiry;
 mod hashes;
 mod keys;

@@ -7,7 +7,7 @@ use onecopy_resp::Writer;
 
 use super::Outcome;
 use super::{
-    counters, expiry, hashes, keys, lists, lists_inside, random, scan, set, set_algebra, sets, strings,
+    counters, dump, expiry, hashes, keys, lists, lists_inside, random, scan, set, set_algebra, sets, strings,
     zset_algebra, zset_range, zsets,
 };
 use crate::transaction::Transaction;
@@ -98,8 +98,7 @@ static TABLE: &[Row] = table! {
         "concurrent increments add up; who removes takes away those that it had seen" => counters::decrby;
     "del" Merges
         "removes what it has seen" => keys::del;
-    "dump" Refused
-        "serializes a value as Redis has it, and is not there yet";
+    "dump" Reads => dump::dump;
     "eval" Refused
         "runs scripts, which are not there yet";
     "eval_ro" Refused
@@ -249,8 +248,8 @@ static TABLE: &[Row] = table! {
         "puts what this replica shows under another name; concurrent writes to the old name stay there" => keys::rename;
     "renamenx" Local
         "puts what this replica shows under another name; concurrent writes to the old name stay there" => keys::renamenx;
-    "restore" Refused
-        "takes a value as Redis has it, and is not there yet";
+    "restore" Local
+        "whether the key is free is local; puts the value there as COPY does. Streams are refused" => dump::restore;
     "rpop" Local
         "two replicas may pop the same element: each is given at least once" => lists::rpop;
     "rpoplpush" Local

@@ -1,5 +1,6 @@
 //! One client connection.
 
+mod beyond;
 mod blocking;
 mod busy;
 mod cluster;
@@ -31,7 +32,7 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use super::budget::Share;
-use super::databases::{Databases, Selected};
+use super::databases::{Databases, Selected, names_databases};
 use super::ending::Ending;
 use super::front::Front;
 use super::mailbox::Letterbox;
@@ -46,6 +47,7 @@ use crate::status::ClientCounters;
 use blocking::Waiting;
 use cluster::Slots;
 use segment::Segment;
+pub(super) use segment::push_args_bit_by_bit;
 use subscriptions::{is_about_channels, is_about_subscriptions};
 
 /// How many bytes are taken from a connection at once.
@@ -363,7 +365,7 @@ impl<'a> Connection<'a> {
         match command::lookup(name).filter(|spec| is_for_data(spec, request, &self.session.front)) {
             Some(spec) if self.session.authenticated && spec.check_arity(request.len()).is_ok() => {
                 match spec.name {
-                    "move" | "copy" | "swapdb" => self.add_localised(spec, request).await,
+                    name if names_databases(name, request) => self.add_localised(spec, request).await,
                     "flushall" => self.flush_all(spec, request).await,
                     _ if is_about_subscriptions(spec) => {
                         self.submit().await?;

@@ -1,9 +1,10 @@
 //! Commands that name databases by their numbers. To a state machine they are its own databases, counted from
-//! 0; what would reach into another one is refused.
+//! 0. What would reach into another one is refused, unless the connection carries it there (`connection/beyond.rs`).
 
 use std::sync::Arc;
 
 use onecopy_core::GroupId;
+use onecopy_keyspace::command;
 use onecopy_resp::Request;
 use onecopy_views::{Database, MAIN, Table};
 
@@ -106,10 +107,13 @@ pub(crate) fn localised(
     selected: Selected,
     databases: &Databases,
 ) -> Result<Option<Vec<Vec<u8>>>, String> {
-    let places = match name {
-        "move" => 2..3,
-        "swapdb" => 1..3,
-        "copy" => 3..request.len(),
+    // What stands behind a token is a command as well.
+    let begin = if name == "once" { 2 } else { 0 };
+    let Some(inner) = request.get(begin).and_then(command::lookup) else { return Ok(None) };
+    let (name, places) = match inner.name {
+        "move" => ("move", begin + 2..begin + 3),
+        "swapdb" => ("swapdb", begin + 1..begin + 3),
+        "copy" => ("copy", begin + 3..request.len()),
         _ => return Ok(None),
     };
     let is_number = |place: usize| name != "copy" || is_word(request.get(place - 1), b"db");
@@ -128,6 +132,33 @@ pub(crate) fn localised(
         }
     }
     Ok(args)
+}
+
+/// Which database a command names that another group holds than the selected one, if it does.
+pub(crate) fn beyond(
+    name: &str,
+    request: &Request<'_>,
+    selected: Selected,
+    databases: &Databases,
+) -> Option<Selected> {
+    let number = match name {
+        "move" => request.get(2),
+        // As in Redis, the last one counts.
+        "copy" => (4..request.len())
+            .rev()
+            .find(|place| is_word(request.get(place - 1), b"db"))
+            .and_then(|place| request.get(place)),
+        _ => None,
+    };
+    let named = Selected::find(number?, databases).ok()?;
+    (named.group != selected.group).then_some(named)
+}
+
+/// Whether a command may name databases: by itself, or behind a token.
+pub(crate) fn names_databases(name: &str, request: &Request<'_>) -> bool {
+    let inner =
+        if name == "once" { request.get(2).and_then(command::lookup).map(|spec| spec.name) } else { None };
+    matches!(inner.unwrap_or(name), "move" | "copy" | "swapdb")
 }
 
 /// What is said of something that would reach from the selected database into another one, which has this
@@ -213,6 +244,8 @@ mod tests {
         assert_eq!(sent("18", "SWAPDB 17 19"), Ok(Some("SWAPDB 0 2".to_owned())));
         assert_eq!(sent("18", "COPY db b REPLACE DB 17"), Ok(Some("COPY db b REPLACE DB 0".to_owned())));
         assert_eq!(sent("18", "COPY 17 20"), Ok(None), "these are keys");
+        let sent_once = sent("18", "ONCE 17 COPY a b DB 17");
+        assert_eq!(sent_once, Ok(Some("ONCE 17 COPY a b DB 0".to_owned())), "behind a token");
         assert_eq!(sent("0", "MOVE key nowhere"), Ok(None), "the state machine says what is wrong");
     }
 
@@ -223,5 +256,27 @@ mod tests {
             assert!(error.contains("cannot span databases") && error.contains("stock"), "{error}");
         }
         assert_eq!(sent("0", "MOVE key 16"), Err(OUT_OF_RANGE.to_owned()));
+        let error = sent("0", "ONCE token MOVE key 17").expect_err("it is refused");
+        assert!(error.contains("MOVE cannot span databases"), "{error}");
+    }
+
+    #[test]
+    fn what_reaches_beyond_a_group_is_known() {
+        let named = |number: &str, line: &str| {
+            let selected = Selected::find(number.as_bytes(), &databases()).expect("it is there");
+            let mut input = BytesMut::from(format!("{line}\r\n").as_bytes());
+            let mut parser = Parser::new(Limits::default());
+            let request = parser.next(&mut input).expect("it is a command").expect("it is whole");
+            let name = line.split(' ').next().unwrap_or_default().to_lowercase();
+            beyond(&name, &request, selected, &databases()).map(|found| (found.group, found.local))
+        };
+        assert_eq!(named("0", "MOVE key 18"), Some((STOCK, 1)));
+        assert_eq!(named("17", "COPY a b REPLACE DB 3"), Some((MAIN, 3)));
+        assert_eq!(named("17", "COPY a b DB 3 DB 18"), None, "the last one counts");
+        for (number, line) in
+            [("0", "MOVE key 5"), ("0", "MOVE key 16"), ("0", "COPY db 17"), ("0", "SWAPDB 0 17")]
+        {
+            assert_eq!(named(number, line), None, "{line}");
+        }
     }
 }

@@ -25,6 +25,7 @@ pub(crate) mod info;
 pub(crate) mod listener;
 mod mailbox;
 pub(crate) mod monitors;
+pub(crate) mod moving;
 mod output;
 mod pause;
 mod queue;

@@ -22,7 +22,7 @@ use crate::client::monitors::Monitors;
 use crate::client::register::Register;
 use crate::client::shutdown::Shutdown;
 use crate::client::watched::Lives;
-use crate::client::{Clients, listener};
+use crate::client::{Clients, listener, moving};
 use crate::clock::Clock;
 use crate::config::{Config, NodeRole};
 use crate::control::FromData;
@@ -164,6 +164,9 @@ impl DataThread {
         for (front, socket) in self.clients {
             let Some(clients) = clients.clone() else { break };
             tokio::task::spawn_local(listener::listen(TcpListener::from_std(socket)?, front, clients));
+        }
+        if let Some(clients) = clients {
+            tokio::task::spawn_local(moving::go_on(clients));
         }
         // A task like the others, so that it has its turn after those that have something for it.
         tokio::task::spawn_local(data::run(plane, inbox, self.channels)).await.map_err(std::io::Error::other)

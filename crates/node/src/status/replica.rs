@@ -85,6 +85,9 @@ pub struct ReplicaStatus {
     /// How many removed values wait to be freed.
     #[serde(default)]
     pub freed_later: u64,
+    /// How many keys are on their way to databases of other groups.
+    #[serde(default)]
+    pub departures: u64,
     /// What became of keys here.
     #[serde(default)]
     pub counts: KeyCounts,
@@ -214,6 +217,10 @@ impl ReplicaStatus {
             freed_later: group
                 .machine()
                 .map_or_else(|| before.map_or(0, |before| before.freed_later), Keyspace::freed_later),
+            departures: group.machine().map_or_else(
+                || before.map_or(0, |before| before.departures),
+                |machine| machine.departures() as u64,
+            ),
             counts: group.machine().map_or_else(
                 || before.map(|before| before.counts).unwrap_or_default(),
                 |machine| KeyCounts::of(machine.counts()),

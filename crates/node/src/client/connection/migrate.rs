@@ -10,8 +10,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use onecopy_host::{Kind, Reply};
+use bytes::BytesMut;
+use onecopy_host::Kind;
 use onecopy_keyspace::request::{SegmentBuilder, WatchId};
 use onecopy_resp::{Version, replies_length};
 use onecopy_views::Kind as Replication;
@@ -20,9 +20,6 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::Connection;
-use super::segment::Segment;
-use crate::client::accounting::Tally;
-use crate::client::failure::explain;
 
 /// So many times keys are sent again that somebody has changed meanwhile.
 const ATTEMPTS_MAX: u32 = 10;
@@ -122,21 +119,21 @@ fn take<'a>(replies: &mut &'a [u8]) -> Option<&'a [u8]> {
 }
 
 /// The text of a simple string, an error or a number.
-fn line(reply: &[u8]) -> String {
+pub(super) fn line(reply: &[u8]) -> String {
     let end = reply.iter().position(|byte| *byte == b'\r').unwrap_or(reply.len());
     String::from_utf8_lossy(reply.get(1..end).unwrap_or_default()).into_owned()
 }
 
 /// A key as it is to be sent.
-struct Dumped<'a> {
+pub(super) struct Dumped<'a> {
     key: &'a [u8],
-    /// How many milliseconds it still lives; 0: for ever.
-    lives: u64,
-    payload: &'a [u8],
+    /// How many milliseconds it still lives, or when it ends if that was asked for; 0: never.
+    pub(super) lives: u64,
+    pub(super) payload: &'a [u8],
 }
 
-/// The keys that are there, of the reply to `DUMP` and `PTTL` of each.
-fn dumped<'a>(keys: &[&'a [u8]], reply: &'a [u8]) -> Option<Vec<Dumped<'a>>> {
+/// The keys that are there, of the reply to `DUMP` and `PTTL` (or `PEXPIRETIME`) of each.
+pub(super) fn dumped<'a>(keys: &[&'a [u8]], reply: &'a [u8]) -> Option<Vec<Dumped<'a>>> {
     let mut found = Vec::new();
     // The array has as many lines before its elements as its own length has.
     let mut rest = &reply[reply.windows(2).position(|pair| pair == b"\r\n")? + 2..];
@@ -197,11 +194,12 @@ impl Connection<'_> {
         sent: &BTreeSet<Vec<u8>>,
     ) -> std::io::Result<Attempt> {
         let over = |outcome| Ok(Attempt::Over(outcome));
-        let (local, keys) = (self.session.selected.local, &migration.keys);
+        let (group, local) = (self.session.selected.group, self.session.selected.local);
+        let keys = &migration.keys;
         if !migration.copies {
             let mut builder = SegmentBuilder::new(local, Version::Two).watched(watch);
             builder.push([b"WATCH".as_slice()].into_iter().chain(keys.iter().copied()));
-            match self.hand_in(builder, Kind::Write).await? {
+            match self.hand_to(group, builder, Kind::Write).await? {
                 Ok(reply) if reply.first() == Some(&b'-') => return over(Err(line(&reply))),
                 Ok(_) => {}
                 Err(error) => return over(Err(error)),
@@ -212,7 +210,7 @@ impl Connection<'_> {
             builder.push([b"DUMP".as_slice(), key]);
             builder.push([b"PTTL".as_slice(), key]);
         }
-        let reply = match self.hand_in(builder, Kind::Read).await? {
+        let reply = match self.hand_to(group, builder, Kind::Read).await? {
             Ok(reply) if reply.first() == Some(&b'*') => reply,
             Ok(refused) => return over(Err(line(&refused))),
             Err(error) => return over(Err(error)),
@@ -246,7 +244,7 @@ impl Connection<'_> {
         }
         let mut builder = SegmentBuilder::new(local, Version::Two).transaction().watched(watch);
         builder.push([b"DEL".as_slice()].into_iter().chain(taken.iter().copied()));
-        match self.hand_in(builder, Kind::Write).await? {
+        match self.hand_to(group, builder, Kind::Write).await? {
             Ok(reply) if reply.starts_with(b"*1\r\n:") => over(outcome),
             // Somebody was faster.
             Ok(reply) if reply.first() == Some(&b'*') => {
@@ -255,19 +253,6 @@ impl Connection<'_> {
             Ok(refused) => over(Err(line(&refused))),
             Err(error) => over(Err(format!("{error}; the keys are at the target, and may be here as well"))),
         }
-    }
-
-    /// Hands in a segment of its own; the reply, or why there is none.
-    async fn hand_in(
-        &mut self,
-        builder: SegmentBuilder,
-        kind: Kind,
-    ) -> std::io::Result<Result<Bytes, String>> {
-        let segment = Segment::plain(builder, kind, Tally::default());
-        Ok(match self.ask(self.session.selected.group, segment).await? {
-            Reply::Done { reply, .. } => Ok(reply),
-            failure => Err(explain(&failure).into_owned()),
-        })
     }
 }
 

@@ -10,7 +10,7 @@ use onecopy_views::Kind as Replication;
 
 use super::{Connection, READ_BYTES_MAX, REPLY_BYTES_WANTED, SEGMENT_COMMANDS_MAX};
 use crate::client::accounting::{self, Tally};
-use crate::client::databases::{Databases, localised};
+use crate::client::databases::{Databases, beyond, localised};
 use crate::client::failure::explain;
 use crate::client::session::Session;
 use crate::client::tracking::Cached;
@@ -47,13 +47,16 @@ impl Segment {
 }
 
 impl Connection<'_> {
-    /// A command that may name other databases: those of the same group it may reach.
+    /// A command that may name other databases: those of the same group it may reach, and `COPY` others.
     pub(super) async fn add_localised(
         &mut self,
         spec: &'static Spec,
         request: &Request<'_>,
     ) -> std::io::Result<()> {
         let databases = Databases::behind(&self.session.front, &self.clients.knowledge);
+        if let Some(target) = beyond(spec.name, request, self.session.selected, &databases) {
+            return self.reach_beyond(spec, request, target, &databases.table).await;
+        }
         match localised(spec.name, request, self.session.selected, &databases) {
             Ok(None) => self.add_to_segment(spec, request.iter()),
             Ok(Some(args)) => self.add_to_segment(spec, args.iter().map(Vec::as_slice)),
@@ -216,9 +219,14 @@ impl Connection<'_> {
 
 /// Adds a command bit by bit, and others have their turn between.
 pub(super) async fn push_bit_by_bit(builder: &mut SegmentBuilder, request: &Request<'_>) {
-    let count = u32::try_from(request.len()).expect("a request has no more arguments than its limit");
-    builder.begin_command(count, request.iter().map(<[u8]>::len).sum());
-    for arg in request.iter() {
+    push_args_bit_by_bit(builder, &request.iter().collect::<Vec<_>>()).await;
+}
+
+/// The same with arguments that stand somewhere else.
+pub(in crate::client) async fn push_args_bit_by_bit(builder: &mut SegmentBuilder, args: &[&[u8]]) {
+    let count = u32::try_from(args.len()).expect("a request has no more arguments than its limit");
+    builder.begin_command(count, args.iter().map(|arg| arg.len()).sum());
+    for arg in args {
         builder.begin_argument(arg.len());
         for bit in arg.chunks(READ_BYTES_MAX) {
             builder.extend(bit);
