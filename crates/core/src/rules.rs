@@ -154,6 +154,10 @@ pub enum Rule {
     BoundedMetadata,
     /// O9: digests become equal, and what repair sends is proportional to the difference.
     Converges,
+    /// O10: a new copy has what the members have before it counts.
+    FilledBeforeItCounts,
+    /// O11: a copy that is to go has handed on everything that it has acknowledged.
+    HandedOnBeforeItGoes,
 }
 
 impl Rule {
@@ -221,7 +225,7 @@ impl Rule {
     ];
 
     /// The rules of optimistic databases, in the order of their documentation (`docs/optimistic.md`).
-    pub const OPTIMISTIC: [Self; 9] = [
+    pub const OPTIMISTIC: [Self; 11] = [
         Self::SameSeenSameState,
         Self::NothingUnseenRemoved,
         Self::NoUpdateLost,
@@ -231,6 +235,8 @@ impl Rule {
         Self::ClocksAreHints,
         Self::BoundedMetadata,
         Self::Converges,
+        Self::FilledBeforeItCounts,
+        Self::HandedOnBeforeItGoes,
     ];
 
     /// The rules whose absence only the tests of the Raft crate itself notice: leaders hardly ever begin a

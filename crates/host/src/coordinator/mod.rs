@@ -267,6 +267,10 @@ impl<T> Coordinator<T> {
         }
         self.detours = 0;
         let before = self.view.replace(view.clone());
+        if self.takes_any {
+            // Whoever has a batch goes on with it, whatever becomes of its copy.
+            return self.batches.values_mut().for_each(Batch::view_changed);
+        }
         let goes_on =
             before.as_ref().is_some_and(|before| (before.primary, before.boot) == (view.primary, view.boot));
         // In a view between, somebody else may have led, and this primary forgotten whom it has to answer.

@@ -75,6 +75,11 @@ impl Serving {
         !self.arrived.is_empty()
     }
 
+    /// Whether something was taken that is not answered yet.
+    pub(super) fn is_busy(&self) -> bool {
+        self.has_arrivals() || !self.waiting.is_empty()
+    }
+
     /// Takes a part of a batch: all of it, if that was the last one, or how many bytes are kept.
     fn collect(
         &mut self,

@@ -95,6 +95,12 @@ impl OptimisticCopy {
         }
     }
 
+    /// Nobody waits any longer.
+    pub(super) fn end_waits(&mut self, now: Instant, out: &mut Out<GroupEffect>) {
+        self.waits.iter_mut().for_each(|wait| wait.until = now);
+        self.serve_waits(now, out);
+    }
+
     /// When somebody has waited long enough, or is to be reminded.
     pub(super) fn waits_due(&self) -> Option<Instant> {
         self.waits.iter().map(|wait| wait.until.min(wait.reminded + REMIND_AFTER)).min()

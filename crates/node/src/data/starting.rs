@@ -109,7 +109,8 @@ impl Plane {
         }
         for (group, known) in table.groups() {
             if table.kind(*group) == Kind::Optimistic {
-                let is_due = known.view.member(self.data.me()).is_some() && self.data.copy(*group).is_none();
+                let is_due = known.view.replicas().any(|replica| replica.node == self.data.me())
+                    && self.data.copy(*group).is_none();
                 if is_due && self.starting.is_some() && self.threads.owns(*group) {
                     self.start_copy(*group, optimistic::Restored::default())
                         .expect("a copy with nothing makes sense");

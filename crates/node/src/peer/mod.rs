@@ -22,7 +22,7 @@ use onecopy_core::NodeId;
 use serde::{Deserialize, Serialize};
 
 /// The version of what peers say to each other. Counted up with every incompatible change.
-pub(crate) const PROTOCOL_VERSION: u32 = 20;
+pub(crate) const PROTOCOL_VERSION: u32 = 21;
 
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
