@@ -141,6 +141,7 @@ impl OptimisticCopy {
             matches!(peer.place, Place::Member | Place::Leaving)
                 && peer.is_there(now, timeout)
                 && peer.standing.life == peer.life
+                && peer.standing.is_whole
         };
         let mut members = self.peers.values().filter(counts).peekable();
         self.has_caught_up

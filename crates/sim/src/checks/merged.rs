@@ -9,14 +9,16 @@
 //! - *O5*: no two updates that anybody is told of have the same name, and nobody is told of one that is not
 //!   durable where it was made.
 //! - *O8*: at last nothing is kept beside what lives.
+//! - *O10*: a copy that asks to count has what all members had when it was recruited.
+//! - *O11*: when a copy asks to go, all that stay have durably what it has, and it takes nothing more.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use bytes::Bytes;
-use onecopy_core::{GroupId, NodeId, Timestamp};
+use onecopy_core::{GroupId, Index, NodeId, Plea, Timestamp};
 use onecopy_host::OptimisticCopy;
-use onecopy_host::optimistic::witnessed;
+use onecopy_host::optimistic::{Place, witnessed};
 use onecopy_merge::{Call, Clock, Delta, Dot, Replica, ReplicaId};
 use onecopy_resp::Version;
 
@@ -71,6 +73,14 @@ struct Written {
     is_owed: bool,
 }
 
+/// A copy.
+#[derive(Clone, Debug)]
+struct Known {
+    life: ReplicaId,
+    durable: Clock,
+    place: Place,
+}
+
 /// What the checks remember of an optimistic database.
 #[derive(Debug)]
 pub struct Merged {
@@ -81,8 +91,14 @@ pub struct Merged {
     told: BTreeMap<Dot, (u64, Clock)>,
     /// What copies held when they had seen this.
     states: BTreeMap<Clock, u64>,
-    /// In which life each node's copy is, and what it had durably when that was looked at last.
-    copies: BTreeMap<NodeId, (ReplicaId, Clock)>,
+    /// Each node's copy as it was looked at last.
+    copies: BTreeMap<NodeId, Known>,
+    /// What all members had when a copy was recruited.
+    recruited: BTreeMap<NodeId, Clock>,
+    /// What copies had that have asked to go.
+    going: BTreeMap<NodeId, Clock>,
+    /// How many copies have come, and how many have gone.
+    pub moves: [u64; 2],
     /// Of lives whose disks were lost: how many of their updates others had durably.
     survives: BTreeMap<ReplicaId, u64>,
     /// How many operations were answered.
@@ -101,6 +117,9 @@ impl Merged {
             told: BTreeMap::new(),
             states: BTreeMap::new(),
             copies: BTreeMap::new(),
+            recruited: BTreeMap::new(),
+            going: BTreeMap::new(),
+            moves: [0; 2],
             survives: BTreeMap::new(),
             answered: 0,
             comes_twice,
@@ -168,8 +187,19 @@ impl Merged {
     /// A node has taken a turn.
     pub fn look(&mut self, me: NodeId, copy: &OptimisticCopy) {
         let (clock, digest) = (copy.replica().clock(), copy.replica().digest());
-        if self.copies.get(&me).is_none_or(|(_, durable)| durable != copy.durable()) {
-            self.copies.insert(me, (copy.life(), copy.durable().clone()));
+        let place = copy.place();
+        // After a start it does not know yet where it stands, and after it has gone there is nothing left.
+        if place == Place::Nowhere {
+            if copy.life() == ReplicaId(0) && copy.written().0 == Index(0) {
+                self.gone(me);
+            }
+        } else if self.copies.get(&me).is_none_or(|of| (&of.durable, of.place) != (copy.durable(), place)) {
+            let known = Known { life: copy.life(), durable: copy.durable().clone(), place };
+            let before = self.copies.insert(me, known);
+            if place == Place::Learner && before.is_none_or(|before| before.place != Place::Learner) {
+                self.moves[0] += 1;
+                self.recruited.insert(me, self.common());
+            }
         }
         for (maker, counter) in clock.iter() {
             let context = self.told.get(&Dot::new(maker, counter)).map(|(_, context)| context);
@@ -198,11 +228,65 @@ impl Merged {
 
     /// The disk of a node is lost: of what it has acknowledged, what others had durably is still owed.
     pub fn lost(&mut self, node: NodeId) {
-        let Some((life, _)) = self.copies.remove(&node) else { return };
-        self.survives.insert(life, u64::MAX);
+        // Those that are being filled may not find what they were to get.
+        self.recruited.values_mut().for_each(|clock| *clock = Clock::new());
+        self.forget(node);
+    }
+
+    /// A copy is not there any more.
+    fn forget(&mut self, node: NodeId) -> Option<Known> {
+        self.recruited.remove(&node);
+        let known = self.copies.remove(&node)?;
+        self.survives.insert(known.life, u64::MAX);
         for (life, survives) in &mut self.survives {
-            let most = self.copies.values().map(|(_, durable)| durable.seen_of(*life)).max();
+            let most = self.copies.values().map(|of| of.durable.seen_of(*life)).max();
             *survives = (*survives).min(most.unwrap_or(0));
+        }
+        Some(known)
+    }
+
+    /// A copy has given back what it held.
+    fn gone(&mut self, node: NodeId) {
+        let Some(known) = self.forget(node) else { return };
+        self.moves[1] += 1;
+        let had = known.durable.seen_of(known.life);
+        let handed_on = self.going.remove(&node).map_or(0, |clock| clock.seen_of(known.life));
+        if known.place == Place::Leaving && had > handed_on {
+            violated(CHECKER, format!("O11: {node} has gone with {had} updates, and has handed on {handed_on}"));
+        }
+    }
+
+    /// What all members have durably.
+    fn common(&self) -> Clock {
+        let members: Vec<&Known> = self.copies.values().filter(|of| of.place == Place::Member).collect();
+        let mut common = Clock::new();
+        for (maker, most) in members.first().iter().flat_map(|first| first.durable.iter()) {
+            let least = members.iter().map(|of| of.durable.seen_of(maker)).min().unwrap_or(0).min(most);
+            common.add(Dot::new(maker, least));
+        }
+        common
+    }
+
+    /// A copy asks the view service for a place, or to be let go.
+    pub fn asks_for(&mut self, me: NodeId, copy: &OptimisticCopy, plea: &Plea, staying: &[NodeId]) {
+        match plea {
+            Plea::AddMember { .. } => {
+                let lacks = self.recruited.get(&me).filter(|had| !copy.durable().covers(had));
+                if let Some(had) = lacks {
+                    let has = copy.durable();
+                    violated(CHECKER, format!("O10: {me} asks to count with {has:?}, and all had {had:?}"));
+                }
+            }
+            Plea::HandedOn { .. } => {
+                let clock = copy.replica().clock();
+                // Whoever has lost its disk since is none of this copy's making.
+                let known = staying.iter().filter_map(|node| Some((node, self.copies.get(node)?)));
+                if let Some((node, _)) = known.into_iter().find(|(_, of)| !of.durable.covers(clock)) {
+                    violated(CHECKER, format!("O11: {me} asks to go, and {node} lacks something of {clock:?}"));
+                }
+                self.going.insert(me, clock.clone());
+            }
+            _ => {}
         }
     }
 

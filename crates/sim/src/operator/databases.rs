@@ -30,6 +30,13 @@ impl World {
         self.env.schedule(self.env.time + PATIENCE, Event::Drop(group));
     }
 
+    /// The optimistic database is to have so many copies.
+    pub(crate) fn resize_optimistic(&mut self, copies: u32) {
+        let Some(group) = self.env.checks.merged.as_ref().map(|merged| merged.group) else { return };
+        self.say(NodeId(0), &format!("{group} shall have {copies} copies"));
+        self.operate(&Command::SetCopies { group, copies });
+    }
+
     /// A database is to be replicated in another way, and the operator looks whether that was heard; not
     /// whether it is over. What was planned for later counts from then on.
     pub(crate) fn switch_database(&mut self, planned: Time, group: GroupId, kind: Kind) {
