@@ -158,6 +158,8 @@ pub enum Rule {
     FilledBeforeItCounts,
     /// O11: a copy that is to go has handed on everything that it has acknowledged.
     HandedOnBeforeItGoes,
+    /// O12: `copies_before_ok`: a write is answered once so many copies have it.
+    EnoughCopiesBeforeOk,
 }
 
 impl Rule {
@@ -225,7 +227,7 @@ impl Rule {
     ];
 
     /// The rules of optimistic databases, in the order of their documentation (`docs/optimistic.md`).
-    pub const OPTIMISTIC: [Self; 11] = [
+    pub const OPTIMISTIC: [Self; 12] = [
         Self::SameSeenSameState,
         Self::NothingUnseenRemoved,
         Self::NoUpdateLost,
@@ -237,6 +239,7 @@ impl Rule {
         Self::Converges,
         Self::FilledBeforeItCounts,
         Self::HandedOnBeforeItGoes,
+        Self::EnoughCopiesBeforeOk,
     ];
 
     /// The rules whose absence only the tests of the Raft crate itself notice: leaders hardly ever begin a

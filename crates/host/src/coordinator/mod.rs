@@ -346,6 +346,11 @@ impl<T> Coordinator<T> {
                 let by = batch.refuse(Reply::Refused);
                 by.into_iter().for_each(|node| self.pass_by(node));
             }
+            Outcome::TooFewCopies { has, needs } if self.takes_any => {
+                // Another copy may see more of them.
+                let by = batch.refuse(Reply::TooFewCopies { has, needs });
+                by.into_iter().for_each(|node| self.pass_by(node));
+            }
             Outcome::TooFewCopies { has, needs } => {
                 let newest = self.view.as_ref().map(|view| view.number);
                 batch.refuse_in_this_view(Reply::TooFewCopies { has, needs }, newest);

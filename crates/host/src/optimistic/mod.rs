@@ -33,9 +33,11 @@
 //! | `streaming`, `window`, `peer` | updates on their way to others |
 //! | `repairing` | what was missed for longer than anybody remembers |
 //! | `imaging` | images of the state |
+//! | `enough` | answers that wait until other copies have what was done |
 //! | `places` | how a copy comes, and how it goes |
 //! | `news` | what people may want to know |
 
+mod enough;
 mod imaging;
 mod logging;
 pub mod message;
@@ -67,6 +69,7 @@ use crate::disk::Out;
 use crate::group::GroupEffect;
 use crate::journal::Journal;
 use crate::message::GroupMessage;
+use enough::Enough;
 use imaging::Taking;
 use logging::{Writing, replay};
 pub use news::{News, Other};
@@ -114,6 +117,7 @@ pub struct OptimisticCopy {
     requests: Requests,
     serving: Serving,
     waits: Vec<Wait>,
+    enough: Enough,
     sessions: Sessions,
     window: Window,
     // ---- what is written down
@@ -180,6 +184,7 @@ impl OptimisticCopy {
             requests: Requests::default(),
             serving: Serving::default(),
             waits: Vec::new(),
+            enough: Enough::default(),
             sessions: Sessions::default(),
             window,
             journal: Journal::of(settings.group),
@@ -280,6 +285,7 @@ impl OptimisticCopy {
             peer.place = Place::of(replica.node, group, view, table);
         }
         self.standpoint.learn(place, view.number);
+        self.enough.set(table.copies_before_ok(group));
         if let Some(life) = life(me).filter(|_| knows_me) {
             self.live(now, life, out);
         }
@@ -349,6 +355,7 @@ impl OptimisticCopy {
         }
         self.execute(out);
         self.serve_waits(now, out);
+        self.answer_enough(now, out);
         self.go_on_repairing(now, out);
         self.serving.tidy(now);
         self.write_down(out);
@@ -371,7 +378,7 @@ impl OptimisticCopy {
         if has_work {
             return now;
         }
-        [self.repair_due(), self.waits_due()].into_iter().flatten().fold(self.next_heartbeat, Instant::min)
+        [self.repair_due(), self.waits_due(), self.enough.due()].into_iter().flatten().fold(self.next_heartbeat, Instant::min)
     }
 
     /// Replicas that are over are folded into one number, once all that live have seen the same of them (rule

@@ -16,6 +16,7 @@ use onecopy_core::{GroupId, Instant, Member, NodeId, Petition, Plea, Rule, Ticke
 use onecopy_merge::{Replica, ReplicaId};
 use onecopy_views::Table;
 
+use super::enough::Enough;
 use super::peer::Peer;
 use super::serving::Serving;
 use super::window::Window;
@@ -160,7 +161,8 @@ impl OptimisticCopy {
 
     /// Whether all that stay have everything that this copy has acknowledged, and it takes nothing more.
     fn has_handed_on(&self) -> bool {
-        let is_quiet = self.standpoint.is_closed && !self.serving.is_busy() && self.unwritten.is_empty();
+        let is_busy = self.serving.is_busy() || !self.enough.is_empty() || !self.unwritten.is_empty();
+        let is_quiet = self.standpoint.is_closed && !is_busy;
         let mut staying = self.peers.values().filter(|peer| peer.place == Place::Member).peekable();
         is_quiet && staying.peek().is_some() && staying.all(|peer| self.has(peer))
     }
@@ -175,7 +177,7 @@ impl OptimisticCopy {
         self.arrived.clear();
         // What was taken and is not answered is answered by nobody: the connection to it ends like that to a
         // process that has died.
-        self.serving = Serving::default();
+        (self.serving, self.enough) = (Serving::default(), Enough::default());
         self.unwritten.clear();
         self.writing.clear();
         (self.repair, self.taking, self.wants_image) = (None, None, false);

@@ -636,3 +636,30 @@ fn what_was_handed_on_before_a_restart_lets_nobody_go_after_it() {
     rig.run(Duration::from_secs(2));
     rig.grant(2).expect("it has said so again");
 }
+
+#[test]
+fn a_write_is_answered_once_enough_copies_have_it() {
+    let mut rig = Rig::new(3);
+    rig.decide(|_| Command::SetCopiesBeforeOk { group: GROUP, copies: 2 }).expect("there are three");
+    assert_eq!(rig.ask(1, "GET k"), "$-1\r\n", "who only reads waits for nobody");
+    // The others are there for all that n1 knows, and take what they hear into memory alone.
+    rig.stalled.extend([NodeId(2), NodeId(3)]);
+    let sequence = rig.submit(1, "SET k 1");
+    rig.run(Duration::from_secs(1));
+    assert_eq!(rig.answers.get(&(NodeId(1), sequence)), Some(&Outcome::Executing), "it is waited for");
+    rig.stalled.remove(&NodeId(3));
+    rig.run(Duration::from_secs(1));
+    assert_eq!(rig.answer(1, sequence), "+OK\r\n");
+    rig.stalled.insert(NodeId(3));
+    let sequence = rig.submit(1, "SET k 2");
+    rig.run(Duration::from_secs(6));
+    assert_eq!(rig.answers.get(&(NodeId(1), sequence)), Some(&Outcome::Unknown), "nobody can say");
+    rig.stalled.clear();
+    rig.cut.extend([2, 3].into_iter().flat_map(|of| [(NodeId(of), NodeId(1)), (NodeId(1), NodeId(of))]));
+    rig.run(Duration::from_secs(2));
+    let sequence = rig.submit(1, "SET k 3");
+    let refused = rig.answers.get(&(NodeId(1), sequence));
+    assert_eq!(refused, Some(&Outcome::TooFewCopies { has: 1, needs: 2 }), "nothing is executed");
+    assert_eq!(rig.ask(2, "GET k"), "$1\r\n2\r\n");
+    assert_eq!(rig.ask(2, "SET k 4"), "+OK\r\n");
+}

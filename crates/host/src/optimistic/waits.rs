@@ -16,7 +16,7 @@ use crate::message::Outcome;
 /// So many clients may wait.
 pub(super) const WAITS_MAX: usize = 10_000;
 /// A coordinator hears so often that its client waits.
-const REMIND_AFTER: Duration = Duration::from_millis(500);
+pub(super) const REMIND_AFTER: Duration = Duration::from_millis(500);
 
 /// What somebody waits for.
 #[derive(Debug)]
@@ -107,6 +107,6 @@ impl OptimisticCopy {
     }
 
     fn answer_when_durable(&mut self, of: (Origin, Incarnation, u64), response: Bytes) {
-        self.let_wait(of, Outcome::Done { response, as_of: Index(0) });
+        self.let_wait(of, Outcome::Done { response, as_of: Index(0) }, 0);
     }
 }
