@@ -59,6 +59,8 @@ pub enum Event {
     Shelf(usize),
     /// The optimistic database is to have so many copies.
     Resize(u32),
+    /// Writes to the optimistic database are to wait for several copies.
+    BeforeOk,
     /// A client of the optimistic database wants something.
     Cart(usize),
     /// The next fault happens.

@@ -73,6 +73,8 @@ pub struct Profile {
     pub optimistic: Option<usize>,
     /// How many copies it has at first.
     pub merged_copies: u32,
+    /// How many of them have a write before it is answered.
+    pub before_ok: u32,
     /// When it is to have more of them or fewer, and how many.
     pub resized: Vec<(Time, u32)>,
     /// How much memory there may be; 0: no limit.
@@ -195,6 +197,7 @@ impl Profile {
             shelves: 250,
             optimistic: None,
             merged_copies: nodes,
+            before_ok: 1,
             resized: Vec::new(),
             memory_max: 0,
             policy: Policy::NoEviction,

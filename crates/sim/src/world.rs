@@ -172,6 +172,9 @@ impl World {
         for (at, group, kind) in self.env.profile.switched.clone() {
             self.env.schedule(at, Event::Switch(at, group, kind));
         }
+        if self.env.profile.before_ok > 1 {
+            self.env.schedule(2 * SECOND, Event::BeforeOk);
+        }
         for (at, copies) in self.env.profile.resized.clone() {
             self.env.schedule(at, Event::Resize(copies));
         }
@@ -268,6 +271,7 @@ impl World {
             Event::Switch(planned, group, kind) => self.switch_database(planned, group, kind),
             Event::Move(group, nodes) => self.move_database(group, nodes),
             Event::Resize(copies) => self.resize_optimistic(copies),
+            Event::BeforeOk => self.set_before_ok(),
             Event::Heal => self.heal(),
             Event::Look => self.look_at_the_whole(),
         }

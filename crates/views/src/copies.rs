@@ -118,7 +118,11 @@ impl Table {
             Ok(())
         })?;
         let leaving = &mut self.copies.entry(group).or_default().leaving;
-        if leaves { leaving.insert(node) } else { leaving.remove(&node) };
+        if leaves {
+            leaving.insert(node)
+        } else {
+            leaving.remove(&node)
+        };
         Ok(())
     }
 
@@ -145,7 +149,8 @@ impl Table {
     pub(crate) fn give_up(&mut self, node: NodeId) -> Result<(), Rejection> {
         let mut table = self.clone();
         let of = |view: &View| view.replicas().any(|replica| replica.node == node);
-        let held = table.groups.iter().filter(|(id, group)| table.kind(**id) == Kind::Optimistic && of(&group.view));
+        let held =
+            table.groups.iter().filter(|(id, group)| table.kind(**id) == Kind::Optimistic && of(&group.view));
         let held: Vec<(GroupId, ViewNumber)> = held.map(|(id, group)| (*id, group.view.number)).collect();
         for (group, number) in held {
             let view = &table.groups[&group].view;
@@ -222,9 +227,8 @@ impl Monitor {
         // One that was to go is better than one that has nothing yet, and than one that does not answer.
         let silent = |node: &&NodeId| self.silence(now, **node) >= REPLACED_AFTER;
         let is_silent = staying.iter().any(|node| silent(&node));
-        let returns = |member: &&Member| {
-            goes(member.node) && !table.avoids(id, member.node) && !silent(&&member.node)
-        };
+        let returns =
+            |member: &&Member| goes(member.node) && !table.avoids(id, member.node) && !silent(&&member.node);
         if let Some(member) = view.members.iter().find(returns).filter(|_| !enough || is_silent) {
             return Some(Command::KeepCopy { group: id, expected, node: member.node });
         }

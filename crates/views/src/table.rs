@@ -366,9 +366,7 @@ impl Table {
             Command::AddMember { group, expected, learner } if self.kind(*group) == Kind::Optimistic => {
                 self.install(*group, *expected, |view| change::add_member(view, *learner))?;
             }
-            Command::RemoveLearner { group, expected, node, .. }
-                if self.kind(*group) == Kind::Optimistic =>
-            {
+            Command::RemoveLearner { group, expected, node, .. } if self.kind(*group) == Kind::Optimistic => {
                 self.install(*group, *expected, |view| change::remove_learner(view, *node))?;
                 self.forget_copy(*group, *node);
             }

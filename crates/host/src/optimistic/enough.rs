@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use onecopy_core::{Instant, Rule};
 
+use super::OptimisticCopy;
 use super::peer::Peer;
 use super::places::Place;
 use super::serving::Waiting;
 use super::waits::REMIND_AFTER;
-use super::OptimisticCopy;
 use crate::disk::Out;
 use crate::group::GroupEffect;
 use crate::message::Outcome;

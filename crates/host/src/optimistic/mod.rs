@@ -73,9 +73,9 @@ use enough::Enough;
 use imaging::Taking;
 use logging::{Writing, replay};
 pub use news::{News, Other};
+use peer::Peer;
 pub use places::Place;
 use places::Standpoint;
-use peer::Peer;
 pub use record::{CorruptCopy, is_optimistic};
 use record::{Record, decode_state, encode_state};
 use repairing::Repair;
@@ -378,7 +378,10 @@ impl OptimisticCopy {
         if has_work {
             return now;
         }
-        [self.repair_due(), self.waits_due(), self.enough.due()].into_iter().flatten().fold(self.next_heartbeat, Instant::min)
+        [self.repair_due(), self.waits_due(), self.enough.due()]
+            .into_iter()
+            .flatten()
+            .fold(self.next_heartbeat, Instant::min)
     }
 
     /// Replicas that are over are folded into one number, once all that live have seen the same of them (rule
@@ -387,7 +390,10 @@ impl OptimisticCopy {
         let me = self.life();
         let is_known = |peer: &Peer| peer.life != ReplicaId(0) && peer.standing.life == peer.life;
         let mut members = self.peers.iter().filter(|(_, peer)| peer.place == Place::Member);
-        if self.place() != Place::Member || !self.peers.values().all(is_known) || members.any(|(node, _)| *node < self.settings.me) {
+        if self.place() != Place::Member
+            || !self.peers.values().all(is_known)
+            || members.any(|(node, _)| *node < self.settings.me)
+        {
             return;
         }
         let others = self.peers.values().map(|peer| (peer.life, &peer.standing.clock));

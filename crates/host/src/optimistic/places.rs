@@ -97,7 +97,8 @@ impl OptimisticCopy {
         let is_leaving = self.place() == Place::Leaving;
         let staying = self.peers.iter().filter(move |(_, peer)| is_leaving && peer.place == Place::Member);
         let lacks = |(node, peer): (&NodeId, &Peer)| {
-            let lacks = if self.has(peer) { 0 } else { peer.standing.clock.behind(self.replica.clock()).max(1) };
+            let lacks =
+                if self.has(peer) { 0 } else { peer.standing.clock.behind(self.replica.clock()).max(1) };
             (*node, lacks)
         };
         staying.map(lacks).filter(|(_, lacks)| *lacks > 0)

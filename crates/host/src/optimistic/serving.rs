@@ -170,7 +170,8 @@ impl OptimisticCopy {
             let response = self.run(&body);
             executed += body.len() + response.len();
             let last = self.replica.clock().seen_of(self.life());
-            let (as_of, update) = (witness(Dot::new(self.life(), last)), if last > before { last } else { 0 });
+            let (as_of, update) =
+                (witness(Dot::new(self.life(), last)), if last > before { last } else { 0 });
             self.let_wait((origin, coordinator, sequence), Outcome::Done { response, as_of }, update);
         }
         let durable = if self.rules.hold(Rule::NoUpdateLost) { self.synced } else { Ticket(u64::MAX) };

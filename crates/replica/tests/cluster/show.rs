@@ -131,7 +131,7 @@ fn plead(view: ViewNumber, plea: &Plea) -> String {
     match plea {
         Plea::RosterReached { .. } | Plea::HandedOn { .. } | Plea::Sealed { .. } => {
             unreachable!("no replica of primary-backup asks for that")
-        },
+        }
         Plea::Suspect { node, grounds } => format!("suspects {node} in {view}: it {grounds}"),
         Plea::AddMember { learner } => format!("certifies {learner:?} in {view}"),
         Plea::HandOver { to } => format!("asks to be succeeded by {to} after {view}"),

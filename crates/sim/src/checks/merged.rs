@@ -10,6 +10,7 @@
 //!   durable where it was made.
 //! - *O8*: at last nothing is kept beside what lives.
 //! - *O10*: a copy that asks to count has what all members had when it was recruited.
+//! - *O12*: whoever was answered has a write on as many copies as the database says.
 //! - *O11*: when a copy asks to go, all that stay have durably what it has, and it takes nothing more.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -79,6 +80,8 @@ struct Known {
     life: ReplicaId,
     durable: Clock,
     place: Place,
+    /// Among the operations asked for since then, each has to wait for so many copies.
+    enough: (u32, usize),
 }
 
 /// What the checks remember of an optimistic database.
@@ -97,6 +100,8 @@ pub struct Merged {
     recruited: BTreeMap<NodeId, Clock>,
     /// What copies had that have asked to go.
     going: BTreeMap<NodeId, Clock>,
+    /// What copies had that are not there any more.
+    lost: Vec<Clock>,
     /// How many copies have come, and how many have gone.
     pub moves: [u64; 2],
     /// Of lives whose disks were lost: how many of their updates others had durably.
@@ -119,6 +124,7 @@ impl Merged {
             copies: BTreeMap::new(),
             recruited: BTreeMap::new(),
             going: BTreeMap::new(),
+            lost: Vec::new(),
             moves: [0; 2],
             survives: BTreeMap::new(),
             answered: 0,
@@ -147,9 +153,28 @@ impl Merged {
             Reply::Unknown => End::Open,
             Reply::Done(reply, as_of) => {
                 self.answered += 1;
-                End::Done(witnessed(*as_of), reply.clone())
+                let dot = witnessed(*as_of);
+                // Others may have changed nothing.
+                let changes =
+                    matches!(self.ops[op].what, What::Add(_) | What::Write(_) | What::Count | What::Visit);
+                if changes {
+                    self.check_enough(op, dot);
+                }
+                End::Done(dot, reply.clone())
             }
         };
+    }
+
+    /// Whether as many copies have what was done as there were to be before it was answered.
+    fn check_enough(&self, op: usize, dot: Dot) {
+        let Some(maker) = self.copies.values().find(|of| of.life == dot.replica) else { return };
+        let (needs, since) = maker.enough;
+        let has = |durable: &Clock| durable.contains(dot);
+        let here = self.copies.values().filter(|of| of.place != Place::Learner && has(&of.durable)).count();
+        let copies = here + self.lost.iter().filter(|durable| has(durable)).count();
+        if op >= since && copies < needs as usize {
+            violated(CHECKER, format!("O12: {dot} was answered with {copies} copies of {needs}"));
+        }
     }
 
     /// A copy says something.
@@ -193,8 +218,13 @@ impl Merged {
             if copy.life() == ReplicaId(0) && copy.written().0 == Index(0) {
                 self.gone(me);
             }
-        } else if self.copies.get(&me).is_none_or(|of| (&of.durable, of.place) != (copy.durable(), place)) {
-            let known = Known { life: copy.life(), durable: copy.durable().clone(), place };
+        } else if self.copies.get(&me).is_none_or(|of| {
+            (&of.durable, of.place, of.enough.0) != (copy.durable(), place, copy.copies_before_ok())
+        }) {
+            let before = self.copies.get(&me).map(|of| of.enough);
+            let enough = before.filter(|(copies, _)| *copies == copy.copies_before_ok());
+            let enough = enough.unwrap_or((copy.copies_before_ok(), self.ops.len()));
+            let known = Known { life: copy.life(), durable: copy.durable().clone(), place, enough };
             let before = self.copies.insert(me, known);
             if place == Place::Learner && before.is_none_or(|before| before.place != Place::Learner) {
                 self.moves[0] += 1;
@@ -237,6 +267,7 @@ impl Merged {
     fn forget(&mut self, node: NodeId) -> Option<Known> {
         self.recruited.remove(&node);
         let known = self.copies.remove(&node)?;
+        self.lost.push(known.durable.clone());
         self.survives.insert(known.life, u64::MAX);
         for (life, survives) in &mut self.survives {
             let most = self.copies.values().map(|of| of.durable.seen_of(*life)).max();
@@ -252,7 +283,10 @@ impl Merged {
         let had = known.durable.seen_of(known.life);
         let handed_on = self.going.remove(&node).map_or(0, |clock| clock.seen_of(known.life));
         if known.place == Place::Leaving && had > handed_on {
-            violated(CHECKER, format!("O11: {node} has gone with {had} updates, and has handed on {handed_on}"));
+            violated(
+                CHECKER,
+                format!("O11: {node} has gone with {had} updates, and has handed on {handed_on}"),
+            );
         }
     }
 
@@ -282,7 +316,10 @@ impl Merged {
                 // Whoever has lost its disk since is none of this copy's making.
                 let known = staying.iter().filter_map(|node| Some((node, self.copies.get(node)?)));
                 if let Some((node, _)) = known.into_iter().find(|(_, of)| !of.durable.covers(clock)) {
-                    violated(CHECKER, format!("O11: {me} asks to go, and {node} lacks something of {clock:?}"));
+                    violated(
+                        CHECKER,
+                        format!("O11: {me} asks to go, and {node} lacks something of {clock:?}"),
+                    );
                 }
                 self.going.insert(me, clock.clone());
             }

@@ -23,6 +23,8 @@ const SWITCHED: u64 = 250;
 const MOVED: u64 = 400;
 /// Of a thousand runs with an optimistic database, in how many it has more copies now, and fewer then.
 const RESIZED: u64 = 500;
+/// And in how many its writes wait for several copies.
+const CAREFUL: u64 = 300;
 /// Of a thousand runs in which nothing else is special, in how many the cluster is upgraded.
 const ROLLED: u64 = 250;
 
@@ -105,8 +107,16 @@ impl Profile {
             self.resized.push((at, dice.between(1, u64::from(self.nodes)) as u32));
             at += if dice.chance(300) { dice.below(500 * MS) } else { dice.between(SECOND, 6 * SECOND) };
         }
-        if dice.chance(500) {
+        if self.alone.is_none() && dice.chance(500) {
             self.weights.insert(Fault::Drain, dice.between(1, 10));
+        }
+    }
+
+    /// Writes to the optimistic database may wait for several copies. Drawn from dice of its own.
+    pub fn wait_for_copies(&mut self, dice: &mut Dice, sabotaged: Option<Rule>) {
+        let is_meant = sabotaged == Some(Rule::EnoughCopiesBeforeOk);
+        if is_meant || sabotaged.is_none() && dice.chance(CAREFUL) {
+            self.before_ok = dice.between(2, u64::from(self.nodes)) as u32;
         }
     }
 

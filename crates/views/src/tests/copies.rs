@@ -155,12 +155,8 @@ fn a_learner_that_cannot_be_filled_makes_way() {
         [N1, N3].into_iter().for_each(|node| scene.ping(node));
         scene.wait(100);
     }
-    let dropped = Command::RemoveLearner {
-        group: G2,
-        expected: ViewNumber(2),
-        node: N2,
-        reason: Reason::Silent,
-    };
+    let dropped =
+        Command::RemoveLearner { group: G2, expected: ViewNumber(2), node: N2, reason: Reason::Silent };
     let decided = scene.decide();
     assert_eq!(decided, [dropped]);
     scene.apply(&decided[0]);
