@@ -61,7 +61,9 @@ impl<M: StateMachine, T> DataPlane<M, T> {
 
     pub(super) fn end_turn_of_copy(&mut self, now: Instant, steady: Timestamp, id: GroupId) {
         let Some(copy) = self.copies.get_mut(&id) else { return };
+        copy.set_memory(self.memory_set, self.occupied.beside(id));
         copy.end_turn(now, steady, &mut self.asked);
+        self.occupied.set(id, copy.memory());
         self.agenda.set(id, Some(copy.deadline(now)));
         if copy.serves() {
             self.router.come_home(id);

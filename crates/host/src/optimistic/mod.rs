@@ -254,6 +254,23 @@ impl OptimisticCopy {
         self.repairs
     }
 
+    /// About how many bytes of memory its state takes.
+    #[must_use]
+    pub fn memory(&self) -> u64 {
+        self.replica.store().memory()
+    }
+
+    /// All groups of the node together may have so many bytes, if that is set for the cluster, and the others
+    /// have so many. What others have done is shown in any case, and nothing goes to make room: a copy would
+    /// take away what others have use for.
+    pub fn set_memory(&mut self, set: Option<u64>, beside: u64) {
+        let max = match set.unwrap_or(self.settings.memory_max) {
+            0 => 0,
+            max => max.saturating_sub(beside).max(1),
+        };
+        self.replica.set_memory_max(max);
+    }
+
     /// Bytes of the last image.
     #[must_use]
     pub fn snapshot_bytes(&self) -> u64 {

@@ -62,6 +62,7 @@ impl Starting {
         optimistic::Settings {
             heartbeat_interval: timeouts.heartbeat(),
             failure_timeout: timeouts.failure(),
+            memory_max: self.config.maxmemory,
             ..optimistic::Settings::new(group, self.me.node, self.me.start(), rand::random())
         }
     }

@@ -108,6 +108,7 @@ impl ReplicaStatus {
             executed: last.0,
             lag: optimistic.others.iter().map(|other| (other.node, other.behind)).collect(),
             oldest_write_ms: copy.oldest_write(now).map(millis),
+            memory_bytes: copy.memory(),
             keys: databases.iter().map(|(_, keys, _)| keys).sum(),
             databases,
             optimistic: Some(optimistic),

@@ -169,8 +169,9 @@ impl Merged {
     fn check_enough(&self, op: usize, dot: Dot) {
         let Some(maker) = self.copies.values().find(|of| of.life == dot.replica) else { return };
         let (needs, since) = maker.enough;
+        // Whether a copy counts, others may have heard before itself.
         let has = |durable: &Clock| durable.contains(dot);
-        let here = self.copies.values().filter(|of| of.place != Place::Learner && has(&of.durable)).count();
+        let here = self.copies.values().filter(|of| has(&of.durable)).count();
         let copies = here + self.lost.iter().filter(|durable| has(durable)).count();
         if op >= since && copies < needs as usize {
             violated(CHECKER, format!("O12: {dot} was answered with {copies} copies of {needs}"));
