@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{EntryId, GroupId, Member, NodeId, ViewNumber};
+use crate::{BootNumber, EntryId, GroupId, Member, NodeId, ViewNumber};
 
 /// What a replica asks of the view service, again and again until there is a newer view, or no reason any
 /// more.
@@ -46,6 +46,12 @@ pub enum Plea {
     RosterReached {
         /// Which roster.
         number: u64,
+    },
+    /// A copy of an optimistic database that is to go: all that stay have everything of it, and it has taken
+    /// nothing more since.
+    HandedOn {
+        /// The start of its process.
+        boot: BootNumber,
     },
     /// The primary, or the leader: the group is sealed, and can go on as one of the other kind.
     Sealed {
@@ -117,6 +123,7 @@ impl fmt::Display for Petition {
             Plea::AddMember { learner } => write!(f, "{group}: make {learner:?} a member of {view}"),
             Plea::HandOver { to } => write!(f, "{group}: make {to} the primary after {view}"),
             Plea::RosterReached { number } => write!(f, "{group}: roster {number} is reached"),
+            Plea::HandedOn { .. } => write!(f, "{group}: others have everything, let the copy go"),
             Plea::Sealed { switch, seal, .. } => {
                 write!(f, "{group}: sealed at {seal} in {view}, for switch {switch}")
             }

@@ -156,6 +156,12 @@ pub enum Rule {
     BoundedMetadata,
     /// O9: digests become equal, and what repair sends is proportional to the difference.
     Converges,
+    /// O10: a new copy has what the members have before it counts.
+    FilledBeforeItCounts,
+    /// O11: a copy that is to go has handed on everything that it has acknowledged.
+    HandedOnBeforeItGoes,
+    /// O12: `copies_before_ok`: a write is answered once so many copies have it.
+    EnoughCopiesBeforeOk,
 }
 
 impl Rule {
@@ -223,7 +229,7 @@ impl Rule {
     ];
 
     /// The rules of optimistic databases, in the order of their documentation (`docs/optimistic.md`).
-    pub const OPTIMISTIC: [Self; 9] = [
+    pub const OPTIMISTIC: [Self; 12] = [
         Self::SameSeenSameState,
         Self::NothingUnseenRemoved,
         Self::NoUpdateLost,
@@ -233,6 +239,9 @@ impl Rule {
         Self::ClocksAreHints,
         Self::BoundedMetadata,
         Self::Converges,
+        Self::FilledBeforeItCounts,
+        Self::HandedOnBeforeItGoes,
+        Self::EnoughCopiesBeforeOk,
     ];
 
     /// The rules whose absence only the tests of the state machine itself notice.

@@ -305,6 +305,13 @@ impl Cell {
         atoms.chain(series).sum()
     }
 
+    /// About how many bytes of memory it takes, with its place.
+    pub(crate) fn memory(&self, place: &Place) -> usize {
+        /// Beside what it says: where it lies among others, and the allocation of what it has.
+        const BESIDE: usize = size_of::<(Place, Cell)>() + 64;
+        if self.is_empty() { 0 } else { BESIDE + place.size() + self.size() }
+    }
+
     /// Whether it makes sense: what comes from elsewhere may not.
     pub(crate) fn is_valid(&self) -> bool {
         let amounts = self.series.iter().flat_map(|series| [&series.latest.amount, &series.floor.amount]);

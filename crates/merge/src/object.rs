@@ -50,6 +50,8 @@ pub struct Object {
     /// Where there are dead series, and whose.
     dead: BTreeSet<(ReplicaId, Place)>,
     digest: u64,
+    /// About how many bytes of memory its cells take.
+    bytes: usize,
     /// A hash of the key, so that the same thing under two keys has different digests.
     seed: u64,
 }
@@ -81,6 +83,11 @@ impl Object {
     #[must_use]
     pub fn size(&self) -> usize {
         self.cells.iter().map(|(place, cell)| place.size() + cell.size()).sum()
+    }
+
+    /// About how many bytes of memory it takes, beside its key.
+    pub(crate) fn memory(&self) -> usize {
+        self.bytes
     }
 
     /// The digest of everything that is kept of it.
@@ -137,8 +144,9 @@ impl Object {
             let dead = cell.series().iter().filter(|series| series.is_dead());
             dead.map(|series| series.replica()).collect()
         };
-        let dead_before = dead(cell);
+        let (dead_before, bytes_before) = (dead(cell), cell.memory(place));
         edit(cell);
+        self.bytes = self.bytes - bytes_before + cell.memory(place);
         let after = (cell.digest(self.seed, place), cell.is_visible(), cell.score());
         let dead_after = dead(cell);
         if cell.is_empty() {

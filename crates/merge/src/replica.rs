@@ -80,6 +80,8 @@ pub struct Replica {
     /// What a repair that is under way will bring: it is not taken from elsewhere meanwhile.
     pub(crate) repairing: Option<Clock>,
     pub(crate) rules: Rules,
+    /// Commands that may need more memory are refused while there is more than this; 0: there is no limit.
+    memory_max: u64,
     ahead: Option<Ahead>,
 }
 
@@ -95,6 +97,7 @@ impl Replica {
             waiting: Waiting::default(),
             repairing: None,
             rules,
+            memory_max: 0,
             ahead: None,
         }
     }
@@ -147,6 +150,17 @@ impl Replica {
     /// The last stamp that was too far ahead, once.
     pub fn take_ahead(&mut self) -> Option<Ahead> {
         self.ahead.take()
+    }
+
+    /// From now on, commands that may need more memory are refused while the keys take more than this; 0: there
+    /// is no limit. What others have done is taken in any case.
+    pub fn set_memory_max(&mut self, bytes: u64) {
+        self.memory_max = bytes;
+    }
+
+    /// Whether there is no room for more.
+    pub(crate) fn is_full(&self) -> bool {
+        self.memory_max > 0 && self.store.memory() > self.memory_max
     }
 
     /// Executes a command, and appends the reply. The delta, if it changed something, must be logged, and

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use onecopy_core::Timestamp;
 use onecopy_core::segments::{Malformed, NOT_EXECUTED};
+use onecopy_keyspace::command::lookup;
 use onecopy_keyspace::options::database_number;
 use onecopy_keyspace::request::{Args, Segment, WatchId, segments};
 use onecopy_keyspace::{CommandError, RESPONSE_BYTES_WANTED, TRANSACTION_COMMANDS_MAX};
@@ -27,6 +28,10 @@ const WATCHED_BYTES_MAX: usize = 16 << 20;
 const WATCH_BYTES_MAX: usize = 1 << 20;
 /// What a watched key takes beside its name.
 const WATCHED_COST: usize = 96;
+
+/// What a transaction is told that may need more memory than there is. All of it, or nothing.
+const NO_ROOM: &str =
+    "EXECABORT Transaction discarded because of: OOM command not allowed when used memory > 'maxmemory'.";
 
 /// What is known of those who ask.
 #[derive(Debug, Default)]
@@ -112,16 +117,22 @@ impl Requests {
         response: &mut Vec<u8>,
         deltas: &mut Vec<Delta>,
     ) -> Result<(), Malformed> {
-        let (mut commands, mut args, mut count) = (segment.commands(), Args::new(), 0);
+        let (mut commands, mut args, mut count, mut grows) = (segment.commands(), Args::new(), 0, false);
         while commands.next_into(&mut args)? {
             count += 1;
+            grows |= lookup(args[0]).is_some_and(|spec| spec.grows);
         }
         if count > TRANSACTION_COMMANDS_MAX as usize {
             return Err(Malformed { left: 0 });
         }
         let watched = segment.watch.map(|id| self.end(id));
+        let is_full = grows && replica.is_full();
         let mut transaction = Transaction::begin(replica, call);
         let reply = &mut Writer::new(response, call.version);
+        if is_full {
+            reply.error(NO_ROOM);
+            return Ok(());
+        }
         if watched.is_some_and(|watched| !stands(&mut transaction, watched)) {
             reply.null_array();
             // What was due is gone in any case.

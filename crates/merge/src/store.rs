@@ -81,6 +81,8 @@ impl Key {
 #[derive(Clone, Debug)]
 pub struct Store {
     objects: BTreeMap<Key, Object>,
+    /// About how many bytes of memory they take.
+    bytes: usize,
     /// The digests of the slots.
     sums: Vec<u64>,
     /// How many keys of each database show.
@@ -100,6 +102,7 @@ impl Default for Store {
     fn default() -> Self {
         Self {
             objects: BTreeMap::new(),
+            bytes: 0,
             sums: vec![0; SLOTS],
             visible: BTreeMap::new(),
             expiring: BTreeMap::new(),
@@ -116,6 +119,13 @@ fn accounts(object: Option<&Object>) -> (u64, bool, Option<u64>, BTreeSet<Replic
     object.map_or((0, false, None, BTreeSet::new()), |object| {
         (object.digest(), object.kind().is_some(), object.look_ms(), object.dead().collect())
     })
+}
+
+/// About how many bytes of memory a key takes with what it holds.
+fn memory_of(key: &Key, object: &Object) -> usize {
+    /// Where it lies among others, and the allocation of its name.
+    const BESIDE: usize = size_of::<(Key, Object)>() * 4 / 3 + 48;
+    if object.is_empty() { 0 } else { BESIDE + key.name.len() + object.memory() }
 }
 
 impl Store {
@@ -169,13 +179,21 @@ impl Store {
         self.objects().map(cells).fold(0, u64::wrapping_add)
     }
 
+    /// About how many bytes of memory all keys take.
+    #[must_use]
+    pub fn memory(&self) -> u64 {
+        self.bytes as u64
+    }
+
     /// Lets `edit` change what a key holds, and keeps account.
     pub(crate) fn edit<R>(&mut self, key: &Key, edit: impl FnOnce(&mut Object) -> R) -> R {
         self.frozen.values_mut().for_each(|frozen| frozen.keep(key, self.objects.get(key)));
         let object = self.objects.entry(key.clone()).or_insert_with(|| Object::new(key.hash()));
         let before = accounts(Some(object));
+        let bytes_before = memory_of(key, object);
         let result = edit(object);
         let after = accounts(Some(object));
+        self.bytes = self.bytes - bytes_before + memory_of(key, object);
         if object.is_empty() {
             self.objects.remove(key);
         }

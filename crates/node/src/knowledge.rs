@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use onecopy_core::{GroupId, NodeId, View};
-use onecopy_views::{Group, GroupReport, MAIN, Registration, Table};
+use onecopy_views::{Group, GroupReport, Kind, MAIN, Registration, Table};
 use tokio::sync::Notify;
 
 use crate::client::sentinel::Events;
@@ -336,6 +336,14 @@ fn known_groups(table: &Table) -> Vec<KnownGroup> {
             min_copies: options.min_copies,
             confirms_reads: options.confirms_reads,
             nodes: options.nodes.iter().map(|node| node.0).collect(),
+            copies_before_ok: (table.kind(*id) == Kind::Optimistic).then(|| table.copies_before_ok(*id)),
+            leaving: group
+                .view
+                .members
+                .iter()
+                .filter(|member| table.is_leaving(*id, member.node))
+                .map(|member| member.node.0)
+                .collect(),
         }
     };
     table.groups().iter().map(|(id, group)| known(id, group)).collect()

@@ -55,6 +55,13 @@ pub enum Operation {
         #[serde(default)]
         nodes: Option<Vec<u32>>,
     },
+    /// In an optimistic database, so many copies have a write before it is answered.
+    SetCopiesBeforeOk {
+        /// Which one.
+        name: String,
+        /// How many, the one that answers among them.
+        copies: u32,
+    },
     /// A database is replicated in another way from now on, while it serves.
     SwitchDatabase {
         /// Which one.
@@ -83,6 +90,9 @@ pub enum Operation {
     Remove {
         /// Which one.
         node: u32,
+        /// The operator accepts that what only its copies of optimistic databases had is lost.
+        #[serde(default)]
+        accept_data_loss: bool,
     },
     /// The level in force stays where it is, or may rise.
     HoldLevel {

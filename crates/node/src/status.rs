@@ -172,4 +172,10 @@ pub struct KnownGroup {
     /// The only nodes on which its copies are to be; empty: whichever.
     #[serde(default)]
     pub nodes: Vec<u32>,
+    /// Of an optimistic database: how many copies have a write before it is answered.
+    #[serde(default)]
+    pub copies_before_ok: Option<u32>,
+    /// Of an optimistic database: the nodes whose copies are to go.
+    #[serde(default)]
+    pub leaving: Vec<u32>,
 }

@@ -57,6 +57,10 @@ pub enum Event {
     Ear(usize),
     /// A shelf goes on.
     Shelf(usize),
+    /// The optimistic database is to have so many copies.
+    Resize(u32),
+    /// Writes to the optimistic database are to wait for several copies.
+    BeforeOk,
     /// A client of the optimistic database wants something.
     Cart(usize),
     /// The next fault happens.
@@ -173,8 +177,9 @@ pub struct Stats {
     pub operations: u64,
     /// See there.
     pub answered: u64,
-    /// Operations of an optimistic database that were answered, and repairs of its copies.
-    pub merged: [u64; 2],
+    /// Operations of an optimistic database that were answered, repairs of its copies, how many copies have
+    /// come, and how many gone.
+    pub merged: [u64; 4],
     /// Leaders elected in the view service.
     pub elections: u64,
     /// Elections in Raft groups that hold data.

@@ -69,9 +69,14 @@ pub struct Profile {
     pub ears: u64,
     /// Of a thousand runs, how many have shelves: those who cache.
     pub shelves: u64,
-    /// What the copies of an optimistic database may have in memory for others, if there is one: every node
-    /// has a copy.
+    /// What the copies of an optimistic database may have in memory for others, if there is one.
     pub optimistic: Option<usize>,
+    /// How many copies it has at first.
+    pub merged_copies: u32,
+    /// How many of them have a write before it is answered.
+    pub before_ok: u32,
+    /// When it is to have more of them or fewer, and how many.
+    pub resized: Vec<(Time, u32)>,
     /// How much memory there may be; 0: no limit.
     pub memory_max: u64,
     /// What goes where there is no room.
@@ -191,6 +196,9 @@ impl Profile {
             ears: 250,
             shelves: 250,
             optimistic: None,
+            merged_copies: nodes,
+            before_ok: 1,
+            resized: Vec::new(),
             memory_max: 0,
             policy: Policy::NoEviction,
             clients: dice.between(1, 6) as usize,

@@ -57,6 +57,8 @@ pub fn run(seed: u64, options: &Options) -> Outcome {
     let of_copies = options.sabotaged.is_some_and(|rule| Rule::OPTIMISTIC.contains(&rule));
     if (options.optimistic || of_copies) && options.subject.is_none() {
         profile.add_optimistic(&mut Dice::new(seed, 2));
+        profile.resize_optimistic(&mut Dice::new(seed, 8), options.sabotaged);
+        profile.wait_for_copies(&mut Dice::new(seed, 9), options.sabotaged);
     }
     if options.subject.is_none() && profile.optimistic.is_none() {
         profile.limit_memory(&mut Dice::new(seed, 3), options.sabotaged);

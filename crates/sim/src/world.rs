@@ -172,6 +172,12 @@ impl World {
         for (at, group, kind) in self.env.profile.switched.clone() {
             self.env.schedule(at, Event::Switch(at, group, kind));
         }
+        if self.env.profile.before_ok > 1 {
+            self.env.schedule(2 * SECOND, Event::BeforeOk);
+        }
+        for (at, copies) in self.env.profile.resized.clone() {
+            self.env.schedule(at, Event::Resize(copies));
+        }
         if let Some((at, group)) = self.env.profile.moved {
             self.env.schedule(at, Event::Move(group, BTreeSet::new()));
         }
@@ -198,7 +204,8 @@ impl World {
         stats.groups = self.env.checks.groups.len() as u64;
         if let Some(merged) = &self.env.checks.merged {
             let copies = self.nodes.iter().filter_map(|node| node.process.as_ref()?.copy(merged.group));
-            stats.merged = [merged.answered, copies.map(|copy| copy.repairs().count).sum()];
+            let repairs = copies.map(|copy| copy.repairs().count).sum();
+            stats.merged = [merged.answered, repairs, merged.moves[0], merged.moves[1]];
         }
         for GroupChecks { ledger, raft, .. } in self.env.checks.groups.values() {
             stats.moves += raft.as_ref().map_or(0, |raft| raft.roster.number);
@@ -263,6 +270,8 @@ impl World {
             Event::Drop(group) => self.drop_database(group),
             Event::Switch(planned, group, kind) => self.switch_database(planned, group, kind),
             Event::Move(group, nodes) => self.move_database(group, nodes),
+            Event::Resize(copies) => self.resize_optimistic(copies),
+            Event::BeforeOk => self.set_before_ok(),
             Event::Heal => self.heal(),
             Event::Look => self.look_at_the_whole(),
         }

@@ -44,7 +44,8 @@ fn nothing_is_violated_with_an_optimistic_database_beside_all_others() {
         }
         total.add(&outcome.stats);
     }
-    let [answered, repairs] = total.merged;
+    let [answered, repairs, came, went] = total.merged;
+    assert!(came > 0 && went > 0, "{came} copies came, {went} went");
     assert!(answered > 10_000 && repairs > 30, "{total:?}");
 }
 

@@ -300,6 +300,50 @@ pub enum Command {
         /// Whether it is to stay.
         is_held: bool,
     },
+    /// A copy of an optimistic database is to go: it takes nothing more, and hands on what it has.
+    RetireCopy {
+        /// The group.
+        group: GroupId,
+        /// The view that it was decided on.
+        expected: ViewNumber,
+        /// Whose copy.
+        node: NodeId,
+        /// Why.
+        reason: Reason,
+    },
+    /// A copy of an optimistic database that was to go may stay.
+    KeepCopy {
+        /// The group.
+        group: GroupId,
+        /// The view that it was decided on.
+        expected: ViewNumber,
+        /// Whose copy.
+        node: NodeId,
+    },
+    /// A copy of an optimistic database that is to go goes: all that stay have everything of it.
+    LetCopyGo {
+        /// The group.
+        group: GroupId,
+        /// The view in which it has said so.
+        expected: ViewNumber,
+        /// Whose copy.
+        node: NodeId,
+        /// The start of the process that has said so: a later one may have taken something again.
+        boot: BootNumber,
+    },
+    /// A node is gone for good, and an operator accepts that what only its copies of optimistic databases had
+    /// is lost.
+    GiveUpNode {
+        /// Which one.
+        node: NodeId,
+    },
+    /// In an optimistic database, so many copies have a write before it is answered.
+    SetCopiesBeforeOk {
+        /// The group.
+        group: GroupId,
+        /// How many.
+        copies: u32,
+    },
 }
 
 impl Command {
@@ -339,6 +383,7 @@ impl Command {
             | Self::SetDrained { .. }
             | Self::SetViewNodes { .. }
             | Self::ForgetNode { .. }
+            | Self::GiveUpNode { .. }
             | Self::SetParameters { .. }
             | Self::ChangeUsers { .. }
             | Self::NoteClock { .. } => None,
@@ -357,6 +402,10 @@ impl Command {
             | Self::SetOptions { group, .. }
             | Self::SwitchKind { group, .. }
             | Self::CompleteSwitch { group, .. }
+            | Self::RetireCopy { group, .. }
+            | Self::KeepCopy { group, .. }
+            | Self::LetCopyGo { group, .. }
+            | Self::SetCopiesBeforeOk { group, .. }
             | Self::Recover { group, .. } => Some(*group),
         }
     }

@@ -37,12 +37,16 @@ impl Monitor {
                     commands.extend(self.decide_roster(now, table, *id, group));
                     continue;
                 }
-                Kind::Optimistic => continue,
+                Kind::Optimistic => {}
             }
             if self.is_proposed(now, *id, group.view.number) {
                 continue;
             }
-            if let Some(command) = self.decide_group(now, table, *id, group) {
+            let command = match table.kind(*id) {
+                Kind::Optimistic => self.decide_copies(now, table, *id, group),
+                _ => self.decide_group(now, table, *id, group),
+            };
+            if let Some(command) = command {
                 self.proposed.insert(*id, (group.view.number, now));
                 commands.push(command);
             }
@@ -50,7 +54,8 @@ impl Monitor {
         commands
     }
 
-    /// The primary of a view says that a learner has everything (rule P5).
+    /// The primary of a view says that a learner has everything (rule P5); or, of an optimistic database, the
+    /// learner itself.
     pub fn certified(
         &mut self,
         now: Instant,
@@ -60,6 +65,9 @@ impl Monitor {
         view: ViewNumber,
         learner: Member,
     ) -> Option<Command> {
+        if table.kind(id) == Kind::Optimistic {
+            return self.filled(now, table, from, (id, view), learner);
+        }
         let current = &table.groups().get(&id)?.view;
         // Only the primary can certify, and only for the view that it is in.
         if current.primary != from || current.number != view || self.is_proposed(now, id, view) {

@@ -69,6 +69,7 @@ impl Table {
         self.options.remove(&group);
         self.switches.remove(&group);
         self.switched.remove(&group);
+        self.copies.remove(&group);
         self.groups.remove(&group);
         Ok(())
     }

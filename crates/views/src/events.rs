@@ -197,6 +197,19 @@ impl fmt::Display for Command {
                 let parts: Vec<String> = parts.into_iter().flatten().collect();
                 write!(f, "{group} shall have {}", parts.join(", "))
             }
+            Self::RetireCopy { group, node, reason, .. } => {
+                write!(f, "the copy of {group} on {node} is to go, {reason}")
+            }
+            Self::KeepCopy { group, node, .. } => write!(f, "the copy of {group} on {node} may stay"),
+            Self::LetCopyGo { group, node, .. } => {
+                write!(f, "the copy of {group} on {node} is gone, the others have everything")
+            }
+            Self::GiveUpNode { node } => {
+                write!(f, "{node} is given up, and may have had what no other node has")
+            }
+            Self::SetCopiesBeforeOk { group, copies } => {
+                write!(f, "{group} answers a write when {copies} copies have it")
+            }
             Self::SwitchKind { group, kind } => write!(f, "{group} shall be replicated as {kind}"),
             Self::CompleteSwitch { group, seal, .. } => {
                 write!(f, "{group} is replicated in the other way after {seal}")

@@ -38,6 +38,7 @@
 mod change;
 mod clocks;
 mod command;
+mod copies;
 mod database;
 mod decide;
 mod dropped;

@@ -167,7 +167,7 @@ impl Monitor {
         for event in table.events().iter().filter(|event| event.version > seen) {
             self.flapping.note(now, &event.proposal.command);
             // What a node said before it was forgotten would register it again.
-            if let Command::ForgetNode { node } = event.proposal.command
+            if let Command::ForgetNode { node } | Command::GiveUpNode { node } = event.proposal.command
                 && !table.nodes().contains_key(&node)
             {
                 self.heard.remove(&node);

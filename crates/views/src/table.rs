@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::change;
 use crate::clocks::ClockError;
 use crate::command::{Command, Rejection};
+use crate::copies::Copies;
 use crate::database::{Database, Kind, MAIN};
 use crate::dropped::Dropped;
 use crate::endpoint::Addresses;
@@ -67,8 +68,9 @@ pub struct CorruptTable {
 /// 4. a member of a view was a member, or a learner, of the view before, with the same exception;
 /// 5. no node is registered in a start, or a life, that is over (rule P9);
 /// 6. a Raft group keeps its first view, which says who founded it; where its copies are to be is in its
-///    [roster](Roster), and its copies decide all else. An optimistic one keeps its view too, which says
-///    which nodes have copies;
+///    [roster](Roster), and its copies decide all else. The view of an optimistic one says which nodes have
+///    copies, and a member of it goes only once it has said that others have everything, or an operator has
+///    given it up;
 /// 7. the numbers of rosters only grow, by one;
 /// 8. no group has the number of one that was dropped;
 /// 9. the level in force never goes down, and all registered nodes know it (rule E4).
@@ -107,6 +109,8 @@ pub struct Table {
     pub(crate) switched: BTreeMap<GroupId, Switched>,
     /// By the rules of which level entries are executed.
     pub(crate) levels: TableLevels,
+    /// What is known of the copies of optimistic databases, beside their views.
+    pub(crate) copies: BTreeMap<GroupId, Copies>,
 }
 
 impl Table {
@@ -356,6 +360,27 @@ impl Table {
                     .is_some_and(|registration| registration.incarnation == sole.incarnation);
                 self.change(*group, *expected, |view| change::recover(view, *sole, *boot, is_registered))?;
             }
+            Command::AddLearner { group, expected, learner } if self.kind(*group) == Kind::Optimistic => {
+                self.recruit_copy(*group, *expected, *learner)?;
+            }
+            Command::AddMember { group, expected, learner } if self.kind(*group) == Kind::Optimistic => {
+                self.install(*group, *expected, |view| change::add_member(view, *learner))?;
+            }
+            Command::RemoveLearner { group, expected, node, .. } if self.kind(*group) == Kind::Optimistic => {
+                self.install(*group, *expected, |view| change::remove_learner(view, *node))?;
+                self.forget_copy(*group, *node);
+            }
+            Command::RetireCopy { group, expected, node, .. } => {
+                self.retire_copy(*group, *expected, (*node, true))?;
+            }
+            Command::KeepCopy { group, expected, node } => {
+                self.retire_copy(*group, *expected, (*node, false))?;
+            }
+            Command::LetCopyGo { group, expected, node, boot } => {
+                self.let_copy_go(*group, *expected, (*node, *boot))?;
+            }
+            Command::GiveUpNode { node } => self.give_up(*node)?,
+            Command::SetCopiesBeforeOk { group, copies } => self.set_copies_before_ok(*group, *copies)?,
             Command::AddLearner { group, expected, learner } => {
                 self.change(*group, *expected, |view| change::add_learner(view, *learner))?;
             }
@@ -420,8 +445,10 @@ impl Table {
 
     pub(crate) fn set_copies(&mut self, group: GroupId, copies: u32) -> Result<(), Rejection> {
         let kind = self.kind(group);
-        if kind == Kind::Optimistic {
-            return Err(Rejection::NotAllowed("the copies of an optimistic database cannot be changed yet"));
+        if (1..self.copies_before_ok(group)).contains(&copies) {
+            return Err(Rejection::NotAllowed(
+                "that is less than copies_before_ok: no write would be answered any more",
+            ));
         }
         let (least, nodes) = self.options.get(&group).map_or((None, 0), |of| (of.min_copies, of.nodes.len()));
         let group = self.groups.get_mut(&group).ok_or(Rejection::NoSuchGroup(group))?;
@@ -464,7 +491,7 @@ impl Table {
         }
     }
 
-    fn forget(&mut self, node: NodeId) -> Result<(), Rejection> {
+    pub(crate) fn forget(&mut self, node: NodeId) -> Result<(), Rejection> {
         if self.is_used(node) {
             return Err(Rejection::NotAllowed("the node has a copy of a group: drain it first"));
         }
@@ -508,10 +535,20 @@ impl Table {
             }
             Kind::Optimistic => {
                 return Err(Rejection::NotAllowed(
-                    "the copies of an optimistic database stay where they are, and none leads",
+                    "no copy of an optimistic database leads, and none goes before it has handed everything on",
                 ));
             }
         }
+        self.install(group, expected, edit)
+    }
+
+    /// The same, of a group of whichever kind.
+    pub(crate) fn install(
+        &mut self,
+        group: GroupId,
+        expected: ViewNumber,
+        edit: impl FnOnce(&mut View) -> Result<(), Rejection>,
+    ) -> Result<(), Rejection> {
         let group = self.groups.get_mut(&group).ok_or(Rejection::NoSuchGroup(group))?;
         if group.view.number != expected {
             return Err(Rejection::ViewChanged { expected, current: group.view.number });

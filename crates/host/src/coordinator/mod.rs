@@ -267,6 +267,10 @@ impl<T> Coordinator<T> {
         }
         self.detours = 0;
         let before = self.view.replace(view.clone());
+        if self.takes_any {
+            // Whoever has a batch goes on with it, whatever becomes of its copy.
+            return self.batches.values_mut().for_each(Batch::view_changed);
+        }
         let goes_on =
             before.as_ref().is_some_and(|before| (before.primary, before.boot) == (view.primary, view.boot));
         // In a view between, somebody else may have led, and this primary forgotten whom it has to answer.
@@ -351,6 +355,11 @@ impl<T> Coordinator<T> {
             }
             Outcome::Busy => {
                 let by = batch.refuse(Reply::Refused);
+                by.into_iter().for_each(|node| self.pass_by(node));
+            }
+            Outcome::TooFewCopies { has, needs } if self.takes_any => {
+                // Another copy may see more of them.
+                let by = batch.refuse(Reply::TooFewCopies { has, needs });
                 by.into_iter().for_each(|node| self.pass_by(node));
             }
             Outcome::TooFewCopies { has, needs } => {

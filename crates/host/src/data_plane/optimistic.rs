@@ -1,6 +1,6 @@
 //! The copies of optimistic databases among the replicas of a node.
 
-use onecopy_core::{GroupId, Instant, NodeId, StateMachine, Timestamp, View};
+use onecopy_core::{GroupId, Instant, Member, NodeId, StateMachine, Timestamp, View};
 use onecopy_views::Table;
 
 use super::{DataEffect, DataPlane};
@@ -54,13 +54,16 @@ impl<M: StateMachine, T> DataPlane<M, T> {
     ) {
         let Some(view) = table.groups().get(&id).map(|group| &group.view) else { return };
         self.router.take_any(id);
-        self.router.learn(id, &View { primary: first_asked(view, self.me), ..view.clone() });
+        let view = first_asked(view, self.me, |node| table.is_leaving(id, node));
+        self.router.learn(id, &view);
         self.with_copy(id, out, |copy, asked| copy.announced(now, table, asked));
     }
 
     pub(super) fn end_turn_of_copy(&mut self, now: Instant, steady: Timestamp, id: GroupId) {
         let Some(copy) = self.copies.get_mut(&id) else { return };
+        copy.set_memory(self.memory_set, self.occupied.beside(id));
         copy.end_turn(now, steady, &mut self.asked);
+        self.occupied.set(id, copy.memory());
         self.agenda.set(id, Some(copy.deadline(now)));
         if copy.serves() {
             self.router.come_home(id);
@@ -83,8 +86,14 @@ impl<M: StateMachine, T> DataPlane<M, T> {
     }
 }
 
-/// Which copy a node asks first: its own; without one, nodes ask different ones.
-fn first_asked(view: &View, me: NodeId) -> NodeId {
-    let own = view.member(me).map(|member| member.node);
-    own.unwrap_or_else(|| view.members[me.0 as usize % view.members.len()].node)
+/// Which copies a node asks, and which first: its own; without one, nodes ask different ones. Those that are
+/// to go are asked last.
+fn first_asked(view: &View, me: NodeId, goes: impl Fn(NodeId) -> bool) -> View {
+    let (mut members, going): (Vec<Member>, Vec<Member>) =
+        view.members.iter().partition(|member| !goes(member.node));
+    let own = members.iter().find(|member| member.node == me).map(|member| member.node);
+    let others = if members.is_empty() { &going } else { &members };
+    let primary = own.unwrap_or_else(|| others[me.0 as usize % others.len()].node);
+    members.extend(going);
+    View { primary, members, ..view.clone() }
 }

@@ -39,7 +39,8 @@ impl OptimisticCopy {
 
     /// Begins an image of the state as it is, all of which is in the log.
     pub(super) fn begin_image(&mut self) {
-        if !std::mem::take(&mut self.wants_image) {
+        // What the archive is about to forget is not to be taken for it.
+        if self.is_forgetting() || !std::mem::take(&mut self.wants_image) {
             return;
         }
         let id = EntryId { index: self.last, epoch: super::EPOCH };

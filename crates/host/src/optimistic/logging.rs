@@ -78,6 +78,11 @@ impl OptimisticCopy {
     }
 
     pub(super) fn persist(&mut self, writes: Vec<Write>, out: &mut Out<GroupEffect>) {
+        self.ticket_of(writes, out);
+    }
+
+    /// The same, and under which ticket.
+    pub(super) fn ticket_of(&mut self, writes: Vec<Write>, out: &mut Out<GroupEffect>) -> Ticket {
         let ticket = self.ticket.take();
         let bytes = writes.iter().map(Write::size).sum();
         self.unsynced += bytes;
@@ -89,6 +94,7 @@ impl OptimisticCopy {
         let before = Index(self.last.0 - appended.sum::<u64>());
         self.writing.push_back(Writing { ticket, clock, bytes, since, before });
         self.journal.persist(ticket, writes, out);
+        ticket
     }
 }
 

@@ -40,4 +40,6 @@ pub struct Standing {
     /// Whether it still has, one by one, all updates that it knows the receiver to lack. Otherwise the
     /// receiver has to repair itself from the state.
     pub reaches: bool,
+    /// Whether it has had what others had: whoever has the same is filled.
+    pub is_whole: bool,
 }

@@ -33,13 +33,17 @@
 //! | `streaming`, `window`, `peer` | updates on their way to others |
 //! | `repairing` | what was missed for longer than anybody remembers |
 //! | `imaging` | images of the state |
+//! | `enough` | answers that wait until other copies have what was done |
+//! | `places` | how a copy comes, and how it goes |
 //! | `news` | what people may want to know |
 
+mod enough;
 mod imaging;
 mod logging;
 pub mod message;
 mod news;
 mod peer;
+mod places;
 mod record;
 mod repairing;
 mod serving;
@@ -65,10 +69,13 @@ use crate::disk::Out;
 use crate::group::GroupEffect;
 use crate::journal::Journal;
 use crate::message::GroupMessage;
+use enough::Enough;
 use imaging::Taking;
 use logging::{Writing, replay};
 pub use news::{News, Other};
 use peer::Peer;
+pub use places::Place;
+use places::Standpoint;
 pub use record::{CorruptCopy, is_optimistic};
 use record::{Record, decode_state, encode_state};
 use repairing::Repair;
@@ -95,6 +102,8 @@ pub struct OptimisticCopy {
     replica: Replica,
     /// The view table knows of this start of the node.
     is_confirmed: bool,
+    /// What the table says of it.
+    standpoint: Standpoint,
     /// It has had everything that some other copy had, or there was none to ask.
     has_caught_up: bool,
     started: Instant,
@@ -108,6 +117,7 @@ pub struct OptimisticCopy {
     requests: Requests,
     serving: Serving,
     waits: Vec<Wait>,
+    enough: Enough,
     sessions: Sessions,
     window: Window,
     // ---- what is written down
@@ -163,6 +173,7 @@ impl OptimisticCopy {
         Ok(Self {
             rules,
             is_confirmed: false,
+            standpoint: Standpoint::default(),
             has_caught_up: life.is_some_and(|life| life != ReplicaId(0)),
             started: now,
             now,
@@ -173,6 +184,7 @@ impl OptimisticCopy {
             requests: Requests::default(),
             serving: Serving::default(),
             waits: Vec::new(),
+            enough: Enough::default(),
             sessions: Sessions::default(),
             window,
             journal: Journal::of(settings.group),
@@ -231,15 +243,32 @@ impl OptimisticCopy {
         self.lives() && !self.writing.front().is_some_and(is_stalled)
     }
 
-    /// Whether it has a number, and has had what others had.
+    /// Whether it has a number, has had what others had, and is to have more.
     fn lives(&self) -> bool {
-        self.is_confirmed && self.has_caught_up
+        self.is_confirmed && self.has_caught_up && self.standpoint.is_open()
     }
 
     /// What repairs have done since the start.
     #[must_use]
     pub fn repairs(&self) -> Repairs {
         self.repairs
+    }
+
+    /// About how many bytes of memory its state takes.
+    #[must_use]
+    pub fn memory(&self) -> u64 {
+        self.replica.store().memory()
+    }
+
+    /// All groups of the node together may have so many bytes, if that is set for the cluster, and the others
+    /// have so many. What others have done is shown in any case, and nothing goes to make room: a copy would
+    /// take away what others have use for.
+    pub fn set_memory(&mut self, set: Option<u64>, beside: u64) {
+        let max = match set.unwrap_or(self.settings.memory_max) {
+            0 => 0,
+            max => max.saturating_sub(beside).max(1),
+        };
+        self.replica.set_memory_max(max);
     }
 
     /// Bytes of the last image.
@@ -254,14 +283,27 @@ impl OptimisticCopy {
     pub fn announced(&mut self, now: Instant, table: &Table, out: &mut Out<GroupEffect>) {
         let (group, me) = (self.settings.group, self.settings.me);
         let Some(view) = table.groups().get(&group).map(|group| &group.view) else { return };
-        let life = |node: NodeId| table.life_since(node).map(ReplicaId);
-        self.peers.retain(|node, _| view.member(*node).is_some());
-        for member in view.members.iter().filter(|member| member.node != me) {
-            let peer = self.peers.entry(member.node).or_default();
-            peer.life = life(member.node).unwrap_or_default();
-        }
+        let life = |node: NodeId| table.copy_number(group, node).map(ReplicaId);
         let registered = table.nodes().get(&me).map(onecopy_views::Registration::start);
-        if let Some(life) = life(me).filter(|_| registered == Some(self.settings.start)) {
+        let knows_me = registered == Some(self.settings.start);
+        let place = Place::of(me, group, view, table);
+        if place == Place::Nowhere {
+            // An older table may know nothing of a copy yet.
+            if knows_me && self.is_marked {
+                self.go(now, out);
+            }
+            self.standpoint.learn(place, view.number);
+            return self.peers.clear();
+        }
+        self.peers.retain(|node, _| view.replicas().any(|replica| replica.node == *node));
+        for replica in view.replicas().filter(|replica| replica.node != me) {
+            let peer = self.peers.entry(replica.node).or_default();
+            peer.life = life(replica.node).unwrap_or_default();
+            peer.place = Place::of(replica.node, group, view, table);
+        }
+        self.standpoint.learn(place, view.number);
+        self.enough.set(table.copies_before_ok(group));
+        if let Some(life) = life(me).filter(|_| knows_me) {
             self.live(now, life, out);
         }
     }
@@ -282,7 +324,7 @@ impl OptimisticCopy {
         }
         self.is_confirmed = true;
         self.started = now;
-        self.has_caught_up |= self.peers.is_empty();
+        self.has_caught_up |= self.peers.is_empty() && self.standpoint.place == Place::Member;
         self.news(News::Lives(life));
     }
 
@@ -302,6 +344,7 @@ impl OptimisticCopy {
             self.unsynced -= writing.bytes;
         }
         self.synced = self.synced.max(ticket);
+        self.forgotten(out);
         self.journal.persisted(ticket, out);
         while let Some((to, message)) = self.journal.next() {
             out.effects.push(GroupEffect::Send { group: self.settings.group, to, message });
@@ -325,16 +368,18 @@ impl OptimisticCopy {
             self.fold();
         } else if self.is_confirmed && now.since(self.started) >= self.settings.failure_timeout * 2 {
             // Nobody is there whom it could ask, or who knows more.
-            self.has_caught_up |= self.repair.is_none();
+            self.has_caught_up |= self.repair.is_none() && self.standpoint.place == Place::Member;
         }
         self.execute(out);
         self.serve_waits(now, out);
+        self.answer_enough(now, out);
         self.go_on_repairing(now, out);
         self.serving.tidy(now);
         self.write_down(out);
         self.begin_image();
         self.continue_image(out);
         self.stream(now, out);
+        self.ask_for_place(now, out);
         if now >= self.next_heartbeat || self.owes_standing() {
             self.say_standing(now, out);
         }
@@ -350,7 +395,10 @@ impl OptimisticCopy {
         if has_work {
             return now;
         }
-        [self.repair_due(), self.waits_due()].into_iter().flatten().fold(self.next_heartbeat, Instant::min)
+        [self.repair_due(), self.waits_due(), self.enough.due()]
+            .into_iter()
+            .flatten()
+            .fold(self.next_heartbeat, Instant::min)
     }
 
     /// Replicas that are over are folded into one number, once all that live have seen the same of them (rule
@@ -358,7 +406,11 @@ impl OptimisticCopy {
     fn fold(&mut self) {
         let me = self.life();
         let is_known = |peer: &Peer| peer.life != ReplicaId(0) && peer.standing.life == peer.life;
-        if !self.peers.values().all(is_known) || self.peers.keys().any(|node| *node < self.settings.me) {
+        let mut members = self.peers.iter().filter(|(_, peer)| peer.place == Place::Member);
+        if self.place() != Place::Member
+            || !self.peers.values().all(is_known)
+            || members.any(|(node, _)| *node < self.settings.me)
+        {
             return;
         }
         let others = self.peers.values().map(|peer| (peer.life, &peer.standing.clock));

@@ -16,6 +16,8 @@ const NEWS_MAX: usize = 64;
 pub enum News {
     /// The copy has a number now, and serves.
     Lives(ReplicaId),
+    /// The copy is not to be here any more, and has given back what it held.
+    Gone,
     /// It has repaired itself.
     Repaired {
         /// From whose state.

@@ -7,12 +7,15 @@ use onecopy_core::Instant;
 use onecopy_merge::{Clock, ReplicaId};
 
 use super::message::Standing;
+use super::places::Place;
 
 /// Another copy.
 #[derive(Debug, Default)]
 pub(super) struct Peer {
     /// The life that the view table knows of its node.
     pub(super) life: ReplicaId,
+    /// What the table says of it.
+    pub(super) place: Place,
     /// What it said last, in its latest life.
     pub(super) standing: Standing,
     /// When that was.

@@ -12,6 +12,7 @@ use onecopy_core::{Instant, NodeId};
 use onecopy_merge::repair::{Answer, Ask, Done, Next, Pull};
 
 use super::message::Message;
+use super::places::Place;
 use super::record::pieces;
 use super::streaming::{patience, send};
 use super::{News, OptimisticCopy};
@@ -64,7 +65,8 @@ impl OptimisticCopy {
         let theirs = &peer.standing.clock;
         if own.covers(theirs) {
             peer.lacking = None;
-            self.has_caught_up = true;
+            // Whoever is to be filled itself may have nothing.
+            self.has_caught_up |= peer.place != Place::Learner;
             let differs = digest.is_some_and(|digest| digest != self.replica.digest());
             if *theirs == *own && differs && now >= self.next_digest_repair && self.repair.is_none() {
                 self.next_digest_repair = now + DIGEST_PATIENCE;

@@ -49,13 +49,15 @@ struct Parts {
 
 /// An answer that waits.
 #[derive(Debug)]
-struct Waiting {
+pub(super) struct Waiting {
     /// For this to be durable.
     ticket: Ticket,
-    origin: Origin,
+    /// The update that was made; 0 if none was.
+    pub(super) update: u64,
+    pub(super) origin: Origin,
     coordinator: Incarnation,
     sequence: u64,
-    outcome: Outcome,
+    pub(super) outcome: Outcome,
     bytes: usize,
 }
 
@@ -73,6 +75,11 @@ impl Serving {
     /// Whether there is something to execute.
     pub(super) fn has_arrivals(&self) -> bool {
         !self.arrived.is_empty()
+    }
+
+    /// Whether something was taken that is not answered yet.
+    pub(super) fn is_busy(&self) -> bool {
+        self.has_arrivals() || !self.waiting.is_empty()
     }
 
     /// Takes a part of a batch: all of it, if that was the last one, or how many bytes are kept.
@@ -117,11 +124,17 @@ impl OptimisticCopy {
     pub fn offer(&mut self, origin: Origin, mut forward: Forward, out: &mut Out<GroupEffect>) {
         let answer = |copy: &Self, outcome, out: &mut Out<GroupEffect>| copy.answer(origin, outcome, out);
         let is_full = self.unsynced + self.serving.bytes > WAITING_BYTES_MAX || self.waits.len() >= WAITS_MAX;
+        let is_full = is_full || self.holds_many();
         if !self.serves() || is_full {
             return answer(self, Outcome::Busy, out);
         }
         if forward.kind != Kind::Read
             && let Some(outcome) = self.sessions.admit(&forward)
+        {
+            return answer(self, outcome, out);
+        }
+        if forward.kind == Kind::Write
+            && let Some(outcome) = self.too_few()
         {
             return answer(self, outcome, out);
         }
@@ -153,10 +166,13 @@ impl OptimisticCopy {
                 self.ask_about_others(question, (origin, coordinator, sequence), out);
                 continue;
             }
+            let before = self.replica.clock().seen_of(self.life());
             let response = self.run(&body);
             executed += body.len() + response.len();
-            let as_of = witness(Dot::new(self.life(), self.replica.clock().seen_of(self.life())));
-            self.let_wait((origin, coordinator, sequence), Outcome::Done { response, as_of });
+            let last = self.replica.clock().seen_of(self.life());
+            let (as_of, update) =
+                (witness(Dot::new(self.life(), last)), if last > before { last } else { 0 });
+            self.let_wait((origin, coordinator, sequence), Outcome::Done { response, as_of }, update);
         }
         let durable = if self.rules.hold(Rule::NoUpdateLost) { self.synced } else { Ticket(u64::MAX) };
         self.answer_durable(durable, out);
@@ -177,6 +193,7 @@ impl OptimisticCopy {
         &mut self,
         (origin, coordinator, sequence): (Origin, Incarnation, u64),
         outcome: Outcome,
+        update: u64,
     ) {
         let ticket = self.covering();
         let bytes = match &outcome {
@@ -184,17 +201,30 @@ impl OptimisticCopy {
             _ => 0,
         };
         self.serving.bytes += bytes;
-        self.serving.waiting.push_back(Waiting { ticket, origin, coordinator, sequence, outcome, bytes });
+        self.serving.waiting.push_back(Waiting {
+            ticket,
+            update,
+            origin,
+            coordinator,
+            sequence,
+            outcome,
+            bytes,
+        });
     }
 
     /// Answers those whose updates are durable.
     pub(super) fn answer_durable(&mut self, durable: Ticket, out: &mut Out<GroupEffect>) {
         while let Some(waiting) = self.serving.waiting.pop_front_if(|waiting| waiting.ticket <= durable) {
-            let Waiting { origin, coordinator, sequence, outcome, bytes, .. } = waiting;
-            self.serving.bytes -= bytes;
-            self.sessions.answered(coordinator, sequence, &outcome);
-            self.answer(origin, outcome, out);
+            self.answer_when_enough(waiting, out);
         }
+    }
+
+    /// Gives an answer.
+    pub(super) fn give(&mut self, answer: Waiting, out: &mut Out<GroupEffect>) {
+        let Waiting { origin, coordinator, sequence, outcome, bytes, .. } = answer;
+        self.serving.bytes -= bytes;
+        self.sessions.answered(coordinator, sequence, &outcome);
+        self.answer(origin, outcome, out);
     }
 
     pub(super) fn answer(&self, origin: Origin, outcome: Outcome, out: &mut Out<GroupEffect>) {

@@ -28,6 +28,9 @@ pub struct Settings {
     pub unacknowledged_bytes_max: u64,
     /// A repair takes so many bytes in a second at most.
     pub repair_bytes_per_second: u64,
+    /// The states of all groups of the node together may have so many bytes of memory, unless the table says
+    /// something else; 0: there is no limit.
+    pub memory_max: u64,
     /// Fresh randomness.
     pub seed: [u8; 32],
     /// Which rules are in force.
@@ -48,6 +51,7 @@ impl Settings {
             message_bytes_max: 1 << 20,
             unacknowledged_bytes_max: 8 << 20,
             repair_bytes_per_second: 32 << 20,
+            memory_max: 0,
             seed,
             rules: Rules::default(),
         }

@@ -154,6 +154,7 @@ impl OptimisticCopy {
                 clock: self.durable.clone(),
                 digest,
                 reaches: self.window.reaches(&self.durable, &peer.standing.clock),
+                is_whole: self.has_caught_up,
             };
             out.effects.push(send(self.settings.group, *to, Message::Status(standing)));
         }

@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use onecopy_core::{
-    BootNumber, EntryId, GroupId, Incarnation, Instant, Member, NodeId, Recovered, Rules, Timestamp,
-    ViewNumber, Write,
+    BootNumber, EntryId, GroupId, Incarnation, Instant, Member, NodeId, Petition, Plea, Recovered, Rules,
+    Timestamp, ViewNumber, Write,
 };
 use onecopy_keyspace::request::{SegmentBuilder, split_response};
 use onecopy_resp::Version;
-use onecopy_views::{Addresses, Command, Database, Kind as Replication, Registration, Start, Table};
+use onecopy_views::{Addresses, Command, Database, Kind as Replication, Reason, Registration, Start, Table};
 
 use super::message::Message;
-use super::{News, OptimisticCopy, Restored, Settings};
+use super::{News, OptimisticCopy, Place, Restored, Settings};
 use crate::disk::{ArchiveEvent, ArchiveJob, Out};
 use crate::group::{GroupEffect, Origin};
 use crate::message::{Forward, GroupMessage, Kind, Outcome};
@@ -43,7 +43,8 @@ impl Disk {
                 self.kept.entries.retain(|entry| entry.id.index > through.index);
                 self.kept.base = through;
             }
-            Write::Cut { .. } | Write::Install { .. } | Write::Forget => panic!("a copy only appends"),
+            Write::Forget => self.kept = Recovered::default(),
+            Write::Cut { .. } | Write::Install { .. } => panic!("a copy only appends"),
         }
     }
 }
@@ -62,6 +63,8 @@ struct Rig {
     sequence: u64,
     news: Vec<(NodeId, News)>,
     sent: usize,
+    /// What copies ask of the view service.
+    pleas: BTreeMap<NodeId, Petition>,
     /// How far ahead the wall clock of a node is, in milliseconds.
     ahead: BTreeMap<NodeId, u64>,
     window: usize,
@@ -88,6 +91,7 @@ impl Rig {
             sequence: 0,
             news: Vec::new(),
             sent: 0,
+            pleas: BTreeMap::new(),
             ahead: BTreeMap::new(),
             window: 1 << 20,
         };
@@ -176,6 +180,7 @@ impl Rig {
                 ArchiveJob::Finish { name } => {
                     self.with(node, |copy, out| copy.archived(ArchiveEvent::Finished { name }, out));
                 }
+                ArchiveJob::Forget { .. } => self.disks.get_mut(&node).expect("it is there").images.clear(),
                 other => assert!(matches!(other, ArchiveJob::Keep { .. }), "{other:?}"),
             }
         }
@@ -187,6 +192,7 @@ impl Rig {
                 GroupEffect::Answer { origin: Origin::Local { sequence }, outcome, .. } => {
                     self.answers.insert((node, sequence), outcome);
                 }
+                GroupEffect::Petition(petition) => drop(self.pleas.insert(node, petition)),
                 other => panic!("{other:?}"),
             }
         }
@@ -500,4 +506,160 @@ fn tokens_and_waits_say_what_other_copies_have_seen() {
     assert_eq!(rig.answer(3, soon), "+OK\r\n");
     assert_eq!(rig.ask(3, "GET a"), "$1\r\n2\r\n");
     assert!(rig.ask(3, "CAUSAL nonsense").starts_with("-ERR this is no token"));
+}
+
+// ---- copies that come and go ------------------------------------------------------------------------------
+
+impl Rig {
+    /// The view service decides something, and all nodes learn of it.
+    fn decide(&mut self, command: impl Fn(ViewNumber) -> Command) -> Result<(), onecopy_views::Rejection> {
+        let number = self.table.groups()[&GROUP].view.number;
+        self.table.apply(&command(number), Rules::default())?;
+        self.pleas.clear();
+        self.copies.keys().copied().collect::<Vec<_>>().into_iter().for_each(|node| self.announce(node));
+        Ok(())
+    }
+
+    fn recruit(&mut self, node: u32) {
+        let node = NodeId(node);
+        if !self.disks.contains_key(&node) {
+            self.disks.insert(node, Disk { incarnation: u128::from(node.0), ..Disk::default() });
+            self.register(node);
+            self.start(node);
+        }
+        let learner = Member { node, incarnation: Incarnation(self.disks[&node].incarnation) };
+        self.decide(|expected| Command::AddLearner { group: GROUP, expected, learner }).expect("a spare");
+    }
+
+    fn retire(&mut self, node: u32) {
+        let (node, reason) = (NodeId(node), Reason::Surplus);
+        self.decide(|expected| Command::RetireCopy { group: GROUP, expected, node, reason }).expect("one");
+    }
+
+    /// What a copy has asked for is done.
+    fn grant(&mut self, node: u32) -> Result<(), onecopy_views::Rejection> {
+        let node = NodeId(node);
+        let plea = self.pleas.get(&node).expect("it asks for something").plea;
+        self.decide(|expected| match plea {
+            Plea::AddMember { learner } => Command::AddMember { group: GROUP, expected, learner },
+            Plea::HandedOn { boot } => Command::LetCopyGo { group: GROUP, expected, node, boot },
+            other => panic!("{other:?}"),
+        })
+    }
+
+    fn asks(&self, node: u32) -> bool {
+        self.pleas.contains_key(&NodeId(node))
+    }
+}
+
+#[test]
+fn a_new_copy_counts_and_serves_once_it_has_what_the_others_have() {
+    let mut rig = Rig::new(2);
+    for at in 0..50 {
+        rig.ask(1, &format!("SET k{at} {at}"));
+    }
+    rig.cut.extend([(NodeId(1), NodeId(3)), (NodeId(2), NodeId(3))]);
+    rig.recruit(3);
+    rig.run(Duration::from_secs(10));
+    assert_eq!((rig.asks(3), rig.copies[&NodeId(3)].place()), (false, Place::Learner), "it hears nobody");
+    rig.cut.clear();
+    rig.run(Duration::from_secs(3));
+    assert!(!rig.copies[&NodeId(3)].serves());
+    rig.grant(3).expect("it is filled");
+    assert_eq!(rig.ask(3, "GET k49"), "$2\r\n49\r\n");
+    let digests: BTreeSet<u64> = rig.copies.values().map(|copy| copy.replica().digest()).collect();
+    assert_eq!(digests.len(), 1);
+}
+
+#[test]
+fn a_copy_goes_once_all_that_stay_have_everything_and_gives_back_what_it_held() {
+    let mut rig = Rig::new(3);
+    rig.cut.extend([(NodeId(3), NodeId(2)), (NodeId(3), NodeId(1))]);
+    assert_eq!(rig.ask(3, "SET mine 1"), "+OK\r\n");
+    rig.retire(3);
+    assert_eq!(rig.ask(3, "SET mine 2"), "+OK\r\n", "those that stay are there for all it knows");
+    rig.run(Duration::from_secs(3));
+    assert!(!rig.asks(3), "nobody has what it has acknowledged");
+    assert_eq!(rig.copies[&NodeId(3)].hands_on_to().count(), 2);
+    rig.cut.remove(&(NodeId(3), NodeId(1)));
+    rig.stalled.insert(NodeId(2));
+    rig.run(Duration::from_secs(3));
+    assert!(!rig.asks(3), "n2 has it in memory alone");
+    assert!(!rig.copies[&NodeId(3)].serves());
+    rig.stalled.clear();
+    rig.cut.clear();
+    rig.run(Duration::from_secs(3));
+    rig.grant(3).expect("all have it");
+    rig.run(Duration::from_secs(1));
+    let disk = &rig.disks[&NodeId(3)];
+    assert!(disk.kept.entries.is_empty() && disk.kept.state.is_none() && disk.images.is_empty());
+    assert_eq!(rig.copies[&NodeId(3)].place(), Place::Nowhere);
+    assert_eq!(rig.ask(1, "GET mine"), "$1\r\n2\r\n");
+    rig.run(Duration::from_secs(2));
+    let clock = rig.copies[&NodeId(1)].replica().clock();
+    assert!(clock.iter().all(|(life, _)| life.0 < 3), "O8: it is folded: {clock:?}");
+}
+
+#[test]
+fn a_copy_that_returns_to_its_node_names_its_updates_anew() {
+    let mut rig = Rig::new(2);
+    assert_eq!(rig.ask(2, "INCR n"), ":1\r\n");
+    let first = rig.copies[&NodeId(2)].life();
+    rig.run(Duration::from_secs(1));
+    rig.retire(2);
+    rig.run(Duration::from_secs(1));
+    rig.grant(2).expect("n1 has all of it");
+    rig.recruit(2);
+    rig.run(Duration::from_secs(3));
+    rig.grant(2).expect("it is filled");
+    assert_eq!(rig.ask(2, "INCR n"), ":2\r\n");
+    assert!(rig.copies[&NodeId(2)].life() > first);
+    rig.run(Duration::from_secs(1));
+    assert_eq!(rig.ask(1, "INCR n"), ":3\r\n");
+    // And it finds on its disk what it has written since.
+    rig.restart(NodeId(2));
+    rig.run(Duration::from_secs(2));
+    assert_eq!(rig.ask(2, "GET n"), "$1\r\n3\r\n");
+}
+
+#[test]
+fn what_was_handed_on_before_a_restart_lets_nobody_go_after_it() {
+    let mut rig = Rig::new(2);
+    rig.run(Duration::from_secs(1));
+    rig.retire(2);
+    rig.run(Duration::from_secs(1));
+    assert!(rig.asks(2));
+    let plea = rig.pleas[&NodeId(2)];
+    rig.restart(NodeId(2));
+    rig.pleas.insert(NodeId(2), plea);
+    assert!(rig.grant(2).is_err());
+    rig.run(Duration::from_secs(2));
+    rig.grant(2).expect("it has said so again");
+}
+
+#[test]
+fn a_write_is_answered_once_enough_copies_have_it() {
+    let mut rig = Rig::new(3);
+    rig.decide(|_| Command::SetCopiesBeforeOk { group: GROUP, copies: 2 }).expect("there are three");
+    assert_eq!(rig.ask(1, "GET k"), "$-1\r\n", "who only reads waits for nobody");
+    // The others are there for all that n1 knows, and take what they hear into memory alone.
+    rig.stalled.extend([NodeId(2), NodeId(3)]);
+    let sequence = rig.submit(1, "SET k 1");
+    rig.run(Duration::from_secs(1));
+    assert_eq!(rig.answers.get(&(NodeId(1), sequence)), Some(&Outcome::Executing), "it is waited for");
+    rig.stalled.remove(&NodeId(3));
+    rig.run(Duration::from_secs(1));
+    assert_eq!(rig.answer(1, sequence), "+OK\r\n");
+    rig.stalled.insert(NodeId(3));
+    let sequence = rig.submit(1, "SET k 2");
+    rig.run(Duration::from_secs(6));
+    assert_eq!(rig.answers.get(&(NodeId(1), sequence)), Some(&Outcome::Unknown), "nobody can say");
+    rig.stalled.clear();
+    rig.cut.extend([2, 3].into_iter().flat_map(|of| [(NodeId(of), NodeId(1)), (NodeId(1), NodeId(of))]));
+    rig.run(Duration::from_secs(2));
+    let sequence = rig.submit(1, "SET k 3");
+    let refused = rig.answers.get(&(NodeId(1), sequence));
+    assert_eq!(refused, Some(&Outcome::TooFewCopies { has: 1, needs: 2 }), "nothing is executed");
+    assert_eq!(rig.ask(2, "GET k"), "$1\r\n2\r\n");
+    assert_eq!(rig.ask(2, "SET k 4"), "+OK\r\n");
 }

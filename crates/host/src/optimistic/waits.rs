@@ -16,7 +16,7 @@ use crate::message::Outcome;
 /// So many clients may wait.
 pub(super) const WAITS_MAX: usize = 10_000;
 /// A coordinator hears so often that its client waits.
-const REMIND_AFTER: Duration = Duration::from_millis(500);
+pub(super) const REMIND_AFTER: Duration = Duration::from_millis(500);
 
 /// What somebody waits for.
 #[derive(Debug)]
@@ -95,12 +95,18 @@ impl OptimisticCopy {
         }
     }
 
+    /// Nobody waits any longer.
+    pub(super) fn end_waits(&mut self, now: Instant, out: &mut Out<GroupEffect>) {
+        self.waits.iter_mut().for_each(|wait| wait.until = now);
+        self.serve_waits(now, out);
+    }
+
     /// When somebody has waited long enough, or is to be reminded.
     pub(super) fn waits_due(&self) -> Option<Instant> {
         self.waits.iter().map(|wait| wait.until.min(wait.reminded + REMIND_AFTER)).min()
     }
 
     fn answer_when_durable(&mut self, of: (Origin, Incarnation, u64), response: Bytes) {
-        self.let_wait(of, Outcome::Done { response, as_of: Index(0) });
+        self.let_wait(of, Outcome::Done { response, as_of: Index(0) }, 0);
     }
 }

@@ -1,7 +1,7 @@
 //! A snapshot of a view node: the table, and who the members of its Raft group are.
 //!
 //! ```text
-//! image := 7:u8 length:u32 configuration table       little-endian; configuration: length bytes, as Raft
+//! image := 8:u8 length:u32 configuration table       little-endian; configuration: length bytes, as Raft
 //! encodes it
 //! ```
 
@@ -9,16 +9,18 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use onecopy_raft::Configuration;
 use onecopy_views::Table;
 
-const VERSION: u8 = 7;
+const VERSION: u8 = 8;
 /// In this one no table knew of clocks, nor of databases; in the next one of no databases; in the one after
 /// it of no kind of replication but one; in the one after that of nothing that is set for all nodes, and of
-/// no users; in the next one of no rosters; in the last one of no levels and no switches.
+/// no users; in the next one of no rosters; in the next one of no levels and no switches; in the last one of
+/// no copies of optimistic databases that change.
 const WITHOUT_CLOCKS: u8 = 1;
 const WITHOUT_DATABASES: u8 = 2;
 const WITHOUT_KINDS: u8 = 3;
 const WITHOUT_SETTINGS: u8 = 4;
 const WITHOUT_ROSTERS: u8 = 5;
 const WITHOUT_LEVELS: u8 = 6;
+const WITHOUT_COPIES: u8 = 7;
 /// What such a table says of levels: the first one is in force, nobody holds it, and nobody knows another
 /// one.
 const FIRST_LEVEL: [u8; 3] = [1, 0, 0];
@@ -87,7 +89,8 @@ impl ViewImage {
             _ => 0,
         };
         let levels = if version <= WITHOUT_LEVELS { &FIRST_LEVEL[..] } else { &[] };
-        let table = Bytes::from([&rest[..], &[0; 11][..lacks], levels].concat());
+        let copies = if version <= WITHOUT_COPIES { &[0][..] } else { &[] };
+        let table = Bytes::from([&rest[..], &[0; 11][..lacks], levels, copies].concat());
         let table = Table::decode(&table).map_err(|error| CorruptImage { reason: error.reason })?;
         Ok(Self { table, configuration })
     }
@@ -120,10 +123,13 @@ mod tests {
             (WITHOUT_ROSTERS, 6),
             (WITHOUT_LEVELS, 2),
         ] {
-            let mut older = bytes[..bytes.len() - FIRST_LEVEL.len() - lacks].to_vec();
+            let mut older = bytes[..bytes.len() - FIRST_LEVEL.len() - 1 - lacks].to_vec();
             older[0] = version;
             assert_eq!(ViewImage::decode(&older.into()), Ok(image.clone()));
         }
+        let mut older = bytes[..bytes.len() - 1].to_vec();
+        older[0] = WITHOUT_COPIES;
+        assert_eq!(ViewImage::decode(&older.into()), Ok(image.clone()));
         let mut other = bytes.to_vec();
         other[0] = 9;
         assert!(ViewImage::decode(&other.into()).is_err());

@@ -382,12 +382,14 @@ impl ViewService {
                 monitor.handover(now, table, from, (group, view), to)
             }
             Plea::RosterReached { number } if leads => monitor.reached(now, table, group, number),
+            Plea::HandedOn { boot } if leads => monitor.handed_on(now, table, from, (group, view), boot),
             Plea::Sealed { switch, seal, holders } if leads => {
                 monitor.sealed(now, table, from, (group, view), (switch, seal, holders))
             }
             Plea::AddMember { .. }
             | Plea::HandOver { .. }
             | Plea::RosterReached { .. }
+            | Plea::HandedOn { .. }
             | Plea::Sealed { .. } => None,
         };
         if let Some(command) = command {

@@ -82,6 +82,9 @@ fn run(transaction: &mut Transaction<'_>, args: &[&[u8]], reply: &mut Writer<'_>
         run(transaction, args, reply)?;
         return if reply.overflowed() { Err(CommandError::ReplyTooLarge.into()) } else { Ok(()) };
     }
+    if spec.grows && transaction.replica.is_full() {
+        return Err(CommandError::OutOfMemory.into());
+    }
     transaction.afford_write(args, keys.iter())?;
     // What a write answers must reach its client: it has been done.
     reply.allow(usize::MAX);

@@ -6,6 +6,7 @@ mod deeds;
 mod exhaustive;
 mod hostile;
 mod known_bugs;
+mod memory;
 mod oracle;
 mod repairs;
 mod sabotage;

@@ -360,7 +360,11 @@ impl Group {
             Effect::Petition(Petition { plea: Plea::Suspect { .. }, .. }) => {}
             Effect::Persist { .. } => unreachable!("seen to by the node"),
             Effect::Petition(Petition {
-                plea: Plea::HandOver { .. } | Plea::RosterReached { .. } | Plea::Sealed { .. },
+                plea:
+                    Plea::HandOver { .. }
+                    | Plea::RosterReached { .. }
+                    | Plea::HandedOn { .. }
+                    | Plea::Sealed { .. },
                 ..
             })
             | Effect::HandoverFailed { .. }

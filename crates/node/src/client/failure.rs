@@ -23,7 +23,7 @@ pub(crate) fn explain(failure: &Reply) -> Cow<'static, str> {
         // The code is that of Redis where `min-replicas-to-write` is not met.
         Reply::TooFewCopies { has, needs } => {
             return format!(
-                "NOREPLICAS the data has too few copies, {has} where writes need {needs} (min_copies); nothing was executed"
+                "NOREPLICAS the data has too few copies, {has} where writes need {needs} (min_copies, copies_before_ok); nothing was executed"
             )
             .into();
         }

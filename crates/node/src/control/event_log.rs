@@ -43,6 +43,7 @@ fn tell(event: &Event) {
         Command::PromoteMember { .. }
         | Command::RemoveMember { .. }
         | Command::Recover { .. }
+        | Command::GiveUpNode { .. }
         | Command::NoteClock { error: Some(_), .. } => {
             warn!(version, %by, %change, view, evidence, "view table");
         }
@@ -55,7 +56,8 @@ fn kind(command: &Command) -> (&'static str, String) {
     let reason = match command {
         Command::RemoveMember { reason, .. }
         | Command::PromoteMember { reason, .. }
-        | Command::RemoveLearner { reason, .. } => reason.to_string(),
+        | Command::RemoveLearner { reason, .. }
+        | Command::RetireCopy { reason, .. } => reason.to_string(),
         _ => String::new(),
     };
     (name(command), reason)
@@ -89,5 +91,10 @@ pub(crate) fn name(command: &Command) -> &'static str {
         Command::SetOptions { .. } => "set_options",
         Command::SwitchKind { .. } => "switch_kind",
         Command::CompleteSwitch { .. } => "complete_switch",
+        Command::RetireCopy { .. } => "retire_copy",
+        Command::KeepCopy { .. } => "keep_copy",
+        Command::LetCopyGo { .. } => "let_copy_go",
+        Command::GiveUpNode { .. } => "give_up_node",
+        Command::SetCopiesBeforeOk { .. } => "set_copies_before_ok",
     }
 }

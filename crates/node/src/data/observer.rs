@@ -30,6 +30,9 @@ impl Telling {
     pub(crate) fn news(&self, group: GroupId, news: &News) {
         match news {
             News::Lives(life) => info!(%group, %life, "the copy makes updates under this number"),
+            News::Gone => {
+                info!(%group, "the copy is not to be here any more, and has given back what it held")
+            }
             News::Repaired { from, differing, bytes, took } => {
                 info!(%group, %from, differing, bytes, ms = took.as_millis(), "the copy has been repaired");
             }

@@ -75,6 +75,7 @@ impl Starting {
         optimistic::Settings {
             heartbeat_interval: timeouts.heartbeat(),
             failure_timeout: timeouts.failure(),
+            memory_max: self.config.maxmemory,
             ..optimistic::Settings::new(group, self.me.node, self.me.start(), rand::random())
         }
     }
@@ -125,7 +126,8 @@ impl Plane {
         }
         for (group, known) in table.groups() {
             if table.kind(*group) == Kind::Optimistic {
-                let is_due = known.view.member(self.data.me()).is_some() && self.data.copy(*group).is_none();
+                let is_due = known.view.replicas().any(|replica| replica.node == self.data.me())
+                    && self.data.copy(*group).is_none();
                 if is_due && self.starting.is_some() && self.threads.owns(*group) {
                     self.start_copy(*group, optimistic::Restored::default())
                         .expect("a copy with nothing makes sense");

@@ -14,6 +14,11 @@ use super::ReplicaStatus;
 pub struct CopyStatus {
     /// The number of its life, 0 as long as it has none.
     pub life: u64,
+    /// `member`, `learner` (it is being filled), `leaving` (it hands on what it has, and takes nothing more) or
+    /// `spare`.
+    pub place: String,
+    /// Of one that is leaving: the copies that still lack something of it, and how many updates.
+    pub hands_on_to: Vec<(u32, u64)>,
     /// Whether it takes requests.
     pub serves: bool,
     /// How many updates it has made in this life.
@@ -59,6 +64,8 @@ impl CopyStatus {
         let repairs = copy.repairs();
         Self {
             life: copy.life().0,
+            place: copy.place().name().to_owned(),
+            hands_on_to: copy.hands_on_to().map(|(node, lacks)| (node.0, lacks)).collect(),
             serves: copy.serves(),
             updates: copy.replica().clock().seen_of(copy.life()),
             digest: format!("{:016x}", copy.replica().digest()),
@@ -101,6 +108,7 @@ impl ReplicaStatus {
             executed: last.0,
             lag: optimistic.others.iter().map(|other| (other.node, other.behind)).collect(),
             oldest_write_ms: copy.oldest_write(now).map(millis),
+            memory_bytes: copy.memory(),
             keys: databases.iter().map(|(_, keys, _)| keys).sum(),
             databases,
             optimistic: Some(optimistic),

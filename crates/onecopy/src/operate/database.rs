@@ -37,7 +37,7 @@ enum Command {
         #[arg(long, visible_alias = "number", value_name = "N[-M]")]
         numbers: String,
         /// How it is replicated: all copies have what is acknowledged (primary-backup), or a majority of 1, 3
-        /// or 5 (raft). It stays like that.
+        /// or 5 (raft), or each takes writes by itself (optimistic).
         #[arg(long, value_name = "KIND", default_value = "primary-backup")]
         replication: String,
         /// How many copies it has; as many as the settings of the cluster say, if this is not given, and with
@@ -89,7 +89,7 @@ enum Command {
         /// Its name.
         name: String,
         /// How many copies it has from now on: nodes are recruited or dropped.
-        #[arg(long, value_name = "N", required_unless_present_any = ["min_copies", "reads", "replication"])]
+        #[arg(long, value_name = "N", required_unless_present_any = ["min_copies", "reads", "replication", "copies_before_ok"])]
         copies: Option<u32>,
         /// Refuse writes while it has fewer copies than this, whatever the settings of the nodes say.
         #[arg(long, value_name = "N")]
@@ -98,6 +98,10 @@ enum Command {
         /// settings of the nodes say (lease).
         #[arg(long, value_name = "lease|confirm")]
         reads: Option<String>,
+        /// Of an optimistic database: answer a write once so many copies have it, the one that takes it among
+        /// them.
+        #[arg(long, value_name = "N", conflicts_with_all = ["copies", "min_copies", "reads", "replication"])]
+        copies_before_ok: Option<u32>,
         /// Replicate it in another way from now on: clients see a pause. To say what it is already gives up a
         /// switch that is under way.
         #[arg(
@@ -127,6 +131,7 @@ struct Listed {
     /// What is set for this database alone.
     min_copies: Option<u32>,
     confirms_reads: bool,
+    copies_before_ok: Option<u32>,
     only_on: Vec<u32>,
     /// What the primary holds; null if it does not answer.
     keys: Option<u64>,
@@ -151,6 +156,7 @@ impl Listed {
             copies_have: group.copies_have,
             min_copies: group.min_copies,
             confirms_reads: group.confirms_reads,
+            copies_before_ok: group.copies_before_ok,
             only_on: group.only_on.clone(),
             keys: replica.map(|replica| replica.keys),
             memory_bytes: replica.map(|replica| replica.memory_bytes),
@@ -162,6 +168,7 @@ impl Listed {
         let parts = [
             self.min_copies.map(|least| format!("min_copies {least}")),
             self.confirms_reads.then(|| "reads confirm".to_owned()),
+            self.copies_before_ok.filter(|of| *of > 1).map(|copies| format!("copies_before_ok {copies}")),
             (!self.only_on.is_empty()).then(|| format!("on {}", ids(&self.only_on))),
         ];
         let parts: Vec<String> = parts.into_iter().flatten().collect();
@@ -203,7 +210,10 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<u8> {
         Command::Set { name, replication: Some(replication), asking, .. } => {
             asking.operate(Operation::SwitchDatabase { name: name.clone(), replication: replication.clone() })
         }
-        Command::Set { name, copies, min_copies, reads, replication: None, asking } => {
+        Command::Set { name, copies_before_ok: Some(copies), asking, .. } => {
+            asking.operate(Operation::SetCopiesBeforeOk { name: name.clone(), copies: *copies })
+        }
+        Command::Set { name, copies, min_copies, reads, asking, .. } => {
             asking.operate(Operation::SetDatabase {
                 name: name.clone(),
                 copies: *copies,

@@ -62,6 +62,9 @@ enum Command {
     Remove {
         /// Which one.
         node: u32,
+        /// Also if it has copies of optimistic databases: what only they had is lost.
+        #[arg(long)]
+        accept_data_loss: bool,
         #[command(flatten)]
         asking: Asking,
     },
@@ -89,12 +92,12 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<u8> {
             Ok(DONE)
         }
         Command::Undrain { node, asking } => asking.operate(Operation::Undrain { node: *node }),
-        Command::Remove { node, asking } => {
+        Command::Remove { node, accept_data_loss, asking } => {
             // A node that runs registers again with its next ping.
             let report = report(asking)?;
             let runs = report.nodes.iter().any(|known| known.node == *node && known.state != "unreachable");
             ensure!(!runs, "node {node} runs: it would come back by itself. Stop it first");
-            asking.operate(Operation::Remove { node: *node })
+            asking.operate(Operation::Remove { node: *node, accept_data_loss: *accept_data_loss })
         }
     }
 }
@@ -124,8 +127,22 @@ fn wait_until_empty(node: u32, patience: Duration, asking: &Asking) -> anyhow::R
                  node that can?",
                 patience.as_secs()
             );
+            hands_on(node, &report).iter().for_each(|line| eprintln!("onecopy: {line}"));
             return Ok(UNKNOWN);
         }
         std::thread::sleep(Duration::from_millis(200));
     }
+}
+
+/// For whom copies of optimistic databases wait that are to go.
+fn hands_on(node: u32, report: &Report) -> Vec<String> {
+    let known = report.nodes.iter().find(|known| known.node == node);
+    let replicas = known.into_iter().flat_map(|known| &known.replicas);
+    let waits = replicas.flat_map(|replica| replica.hands_on_to.iter().map(move |to| (replica.group, to)));
+    let line = |(group, (to, lacks)): (u32, &(u32, u64))| {
+        let database = report.groups.iter().find(|known| known.group == group);
+        let name = database.map_or("?", |known| known.database.as_str());
+        format!("the copy of {name} waits for node {to}, which lacks {lacks} of its updates")
+    };
+    waits.map(line).collect()
 }

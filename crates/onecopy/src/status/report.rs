@@ -52,6 +52,10 @@ pub struct GroupReport {
     pub confirms_reads: bool,
     /// The only nodes on which its copies are to be; empty: whichever.
     pub only_on: Vec<u32>,
+    /// Of an optimistic database: how many copies have a write before it is answered.
+    pub copies_before_ok: Option<u32>,
+    /// Of an optimistic database: the nodes whose copies are to go.
+    pub leaving: Vec<u32>,
 }
 
 impl GroupReport {
@@ -127,6 +131,9 @@ pub struct ReplicaReport {
     pub busy: Option<BusyStatus>,
     /// How many entries of the primary's log it has not acknowledged; null if the primary does not say.
     pub lag: Option<u64>,
+    /// Of a copy of an optimistic database that is to go: the copies that still lack something of it, and how
+    /// many updates.
+    pub hands_on_to: Vec<(u32, u64)>,
     /// How many keys it holds.
     pub keys: u64,
     /// How many bytes its state occupies.
@@ -199,6 +206,8 @@ fn groups(statuses: &[&NodeStatus]) -> Vec<GroupReport> {
             min_copies: group.min_copies,
             confirms_reads: group.confirms_reads,
             only_on: group.nodes.clone(),
+            copies_before_ok: group.copies_before_ok,
+            leaving: group.leaving.clone(),
         }
     };
     newest.into_values().map(report).collect()
@@ -216,6 +225,7 @@ fn up(status: &NodeStatus, known: Option<&KnownNode>, http: &str, primaries: &Pr
         executed: replica.executed,
         busy: replica.busy.clone(),
         lag: lag(status.node, primaries.get(&replica.group)),
+        hands_on_to: replica.optimistic.as_ref().map(|copy| copy.hands_on_to.clone()).unwrap_or_default(),
         keys: replica.keys,
         memory_bytes: replica.memory_bytes,
     };

@@ -129,7 +129,9 @@ fn log(replica: &Replica) -> String {
 
 fn plead(view: ViewNumber, plea: &Plea) -> String {
     match plea {
-        Plea::RosterReached { .. } | Plea::Sealed { .. } => unreachable!("only Raft groups have rosters"),
+        Plea::RosterReached { .. } | Plea::HandedOn { .. } | Plea::Sealed { .. } => {
+            unreachable!("no replica of primary-backup asks for that")
+        }
         Plea::Suspect { node, grounds } => format!("suspects {node} in {view}: it {grounds}"),
         Plea::AddMember { learner } => format!("certifies {learner:?} in {view}"),
         Plea::HandOver { to } => format!("asks to be succeeded by {to} after {view}"),

@@ -4,6 +4,7 @@
 //! nodes and one member live.)
 
 use onecopy_core::{GroupId, Level, Member};
+use onecopy_host::optimistic::Place;
 use onecopy_raft::Role;
 use onecopy_views::Table;
 
@@ -47,6 +48,9 @@ pub fn missing(env: &Env, nodes: &[Node], clients: &[Client], was_drained: bool)
     let mut groups = env.checks.groups.iter();
     if let Some(missing) = groups.find_map(|(group, checks)| missing_of(*group, checks, env, nodes)) {
         return Some(missing);
+    }
+    if let Some(merged) = env.checks.merged.as_ref().filter(|merged| placed(merged.group, nodes).is_none()) {
+        return Some(format!("the copies of {} are not where they should be", merged.group));
     }
     let tables = nodes.iter().filter_map(|node| node.process.as_ref()?.view_table());
     let level = tables.max_by_key(|table| table.version()).map_or(Level::FIRST, Table::level);
@@ -169,8 +173,9 @@ pub fn settled(env: &mut Env, nodes: &[Node], views: u64, is_last_look: bool) ->
     }
     if let Some(merged) = &env.checks.merged {
         let copies = nodes.iter().filter_map(|of| Some((of.id, of.process.as_ref()?.copy(merged.group)?)));
-        let copies: Vec<_> = copies.collect();
-        if !merged.settled(&copies, nodes.len(), is_last_look) {
+        let copies: Vec<_> = copies.filter(|(_, copy)| copy.place() == Place::Member).collect();
+        let members = placed(merged.group, nodes).unwrap_or(0);
+        if !merged.settled(&copies, members, is_last_look) {
             if is_last_look {
                 violated("merged", format!("O9: the copies differ: {}", Merged::missing(&copies)));
             }
@@ -194,6 +199,16 @@ pub fn settled(env: &mut Env, nodes: &[Node], views: u64, is_last_look: bool) ->
         );
     }
     true
+}
+
+/// How many copies an optimistic database has, if that is as many as it should have, and none comes or goes.
+fn placed(group: GroupId, nodes: &[Node]) -> Option<usize> {
+    let tables = nodes.iter().filter_map(|node| node.process.as_ref()?.view_table());
+    let table = tables.max_by_key(|table| table.version())?;
+    let known = table.groups().get(&group)?;
+    let goes = known.view.members.iter().any(|member| table.is_leaving(group, member.node));
+    let is_still = !goes && known.view.learners.is_empty();
+    (is_still && known.view.members.len() == known.copies as usize).then_some(known.view.members.len())
 }
 
 /// The same of one group.

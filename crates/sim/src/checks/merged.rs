@@ -9,14 +9,17 @@
 //! - *O5*: no two updates that anybody is told of have the same name, and nobody is told of one that is not
 //!   durable where it was made.
 //! - *O8*: at last nothing is kept beside what lives.
+//! - *O10*: a copy that asks to count has what all members had when it was recruited.
+//! - *O12*: whoever was answered has a write on as many copies as the database says.
+//! - *O11*: when a copy asks to go, all that stay have durably what it has, and it takes nothing more.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use bytes::Bytes;
-use onecopy_core::{GroupId, NodeId, Timestamp};
+use onecopy_core::{GroupId, Index, NodeId, Plea, Timestamp};
 use onecopy_host::OptimisticCopy;
-use onecopy_host::optimistic::witnessed;
+use onecopy_host::optimistic::{Place, witnessed};
 use onecopy_merge::{Call, Clock, Delta, Dot, Replica, ReplicaId};
 use onecopy_resp::Version;
 
@@ -71,6 +74,16 @@ struct Written {
     is_owed: bool,
 }
 
+/// A copy.
+#[derive(Clone, Debug)]
+struct Known {
+    life: ReplicaId,
+    durable: Clock,
+    place: Place,
+    /// Among the operations asked for since then, each has to wait for so many copies.
+    enough: (u32, usize),
+}
+
 /// What the checks remember of an optimistic database.
 #[derive(Debug)]
 pub struct Merged {
@@ -81,8 +94,16 @@ pub struct Merged {
     told: BTreeMap<Dot, (u64, Clock)>,
     /// What copies held when they had seen this.
     states: BTreeMap<Clock, u64>,
-    /// In which life each node's copy is, and what it had durably when that was looked at last.
-    copies: BTreeMap<NodeId, (ReplicaId, Clock)>,
+    /// Each node's copy as it was looked at last.
+    copies: BTreeMap<NodeId, Known>,
+    /// What all members had when a copy was recruited.
+    recruited: BTreeMap<NodeId, Clock>,
+    /// What copies had that have asked to go.
+    going: BTreeMap<NodeId, Clock>,
+    /// What copies had that are not there any more.
+    lost: Vec<Clock>,
+    /// How many copies have come, and how many have gone.
+    pub moves: [u64; 2],
     /// Of lives whose disks were lost: how many of their updates others had durably.
     survives: BTreeMap<ReplicaId, u64>,
     /// How many operations were answered.
@@ -101,6 +122,10 @@ impl Merged {
             told: BTreeMap::new(),
             states: BTreeMap::new(),
             copies: BTreeMap::new(),
+            recruited: BTreeMap::new(),
+            going: BTreeMap::new(),
+            lost: Vec::new(),
+            moves: [0; 2],
             survives: BTreeMap::new(),
             answered: 0,
             comes_twice,
@@ -128,9 +153,29 @@ impl Merged {
             Reply::Unknown => End::Open,
             Reply::Done(reply, as_of) => {
                 self.answered += 1;
-                End::Done(witnessed(*as_of), reply.clone())
+                let dot = witnessed(*as_of);
+                // Others may have changed nothing.
+                let changes =
+                    matches!(self.ops[op].what, What::Add(_) | What::Write(_) | What::Count | What::Visit);
+                if changes {
+                    self.check_enough(op, dot);
+                }
+                End::Done(dot, reply.clone())
             }
         };
+    }
+
+    /// Whether as many copies have what was done as there were to be before it was answered.
+    fn check_enough(&self, op: usize, dot: Dot) {
+        let Some(maker) = self.copies.values().find(|of| of.life == dot.replica) else { return };
+        let (needs, since) = maker.enough;
+        // Whether a copy counts, others may have heard before itself.
+        let has = |durable: &Clock| durable.contains(dot);
+        let here = self.copies.values().filter(|of| has(&of.durable)).count();
+        let copies = here + self.lost.iter().filter(|durable| has(durable)).count();
+        if op >= since && copies < needs as usize {
+            violated(CHECKER, format!("O12: {dot} was answered with {copies} copies of {needs}"));
+        }
     }
 
     /// A copy says something.
@@ -168,8 +213,24 @@ impl Merged {
     /// A node has taken a turn.
     pub fn look(&mut self, me: NodeId, copy: &OptimisticCopy) {
         let (clock, digest) = (copy.replica().clock(), copy.replica().digest());
-        if self.copies.get(&me).is_none_or(|(_, durable)| durable != copy.durable()) {
-            self.copies.insert(me, (copy.life(), copy.durable().clone()));
+        let place = copy.place();
+        // After a start it does not know yet where it stands, and after it has gone there is nothing left.
+        if place == Place::Nowhere {
+            if copy.life() == ReplicaId(0) && copy.written().0 == Index(0) {
+                self.gone(me);
+            }
+        } else if self.copies.get(&me).is_none_or(|of| {
+            (&of.durable, of.place, of.enough.0) != (copy.durable(), place, copy.copies_before_ok())
+        }) {
+            let before = self.copies.get(&me).map(|of| of.enough);
+            let enough = before.filter(|(copies, _)| *copies == copy.copies_before_ok());
+            let enough = enough.unwrap_or((copy.copies_before_ok(), self.ops.len()));
+            let known = Known { life: copy.life(), durable: copy.durable().clone(), place, enough };
+            let before = self.copies.insert(me, known);
+            if place == Place::Learner && before.is_none_or(|before| before.place != Place::Learner) {
+                self.moves[0] += 1;
+                self.recruited.insert(me, self.common());
+            }
         }
         for (maker, counter) in clock.iter() {
             let context = self.told.get(&Dot::new(maker, counter)).map(|(_, context)| context);
@@ -198,11 +259,72 @@ impl Merged {
 
     /// The disk of a node is lost: of what it has acknowledged, what others had durably is still owed.
     pub fn lost(&mut self, node: NodeId) {
-        let Some((life, _)) = self.copies.remove(&node) else { return };
-        self.survives.insert(life, u64::MAX);
+        // Those that are being filled may not find what they were to get.
+        self.recruited.values_mut().for_each(|clock| *clock = Clock::new());
+        self.forget(node);
+    }
+
+    /// A copy is not there any more.
+    fn forget(&mut self, node: NodeId) -> Option<Known> {
+        self.recruited.remove(&node);
+        let known = self.copies.remove(&node)?;
+        self.lost.push(known.durable.clone());
+        self.survives.insert(known.life, u64::MAX);
         for (life, survives) in &mut self.survives {
-            let most = self.copies.values().map(|(_, durable)| durable.seen_of(*life)).max();
+            let most = self.copies.values().map(|of| of.durable.seen_of(*life)).max();
             *survives = (*survives).min(most.unwrap_or(0));
+        }
+        Some(known)
+    }
+
+    /// A copy has given back what it held.
+    fn gone(&mut self, node: NodeId) {
+        let Some(known) = self.forget(node) else { return };
+        self.moves[1] += 1;
+        let had = known.durable.seen_of(known.life);
+        let handed_on = self.going.remove(&node).map_or(0, |clock| clock.seen_of(known.life));
+        if known.place == Place::Leaving && had > handed_on {
+            violated(
+                CHECKER,
+                format!("O11: {node} has gone with {had} updates, and has handed on {handed_on}"),
+            );
+        }
+    }
+
+    /// What all members have durably.
+    fn common(&self) -> Clock {
+        let members: Vec<&Known> = self.copies.values().filter(|of| of.place == Place::Member).collect();
+        let mut common = Clock::new();
+        for (maker, most) in members.first().iter().flat_map(|first| first.durable.iter()) {
+            let least = members.iter().map(|of| of.durable.seen_of(maker)).min().unwrap_or(0).min(most);
+            common.add(Dot::new(maker, least));
+        }
+        common
+    }
+
+    /// A copy asks the view service for a place, or to be let go.
+    pub fn asks_for(&mut self, me: NodeId, copy: &OptimisticCopy, plea: &Plea, staying: &[NodeId]) {
+        match plea {
+            Plea::AddMember { .. } => {
+                let lacks = self.recruited.get(&me).filter(|had| !copy.durable().covers(had));
+                if let Some(had) = lacks {
+                    let has = copy.durable();
+                    violated(CHECKER, format!("O10: {me} asks to count with {has:?}, and all had {had:?}"));
+                }
+            }
+            Plea::HandedOn { .. } => {
+                let clock = copy.replica().clock();
+                // Whoever has lost its disk since is none of this copy's making.
+                let known = staying.iter().filter_map(|node| Some((node, self.copies.get(node)?)));
+                if let Some((node, _)) = known.into_iter().find(|(_, of)| !of.durable.covers(clock)) {
+                    violated(
+                        CHECKER,
+                        format!("O11: {me} asks to go, and {node} lacks something of {clock:?}"),
+                    );
+                }
+                self.going.insert(me, clock.clone());
+            }
+            _ => {}
         }
     }
 

@@ -29,6 +29,8 @@ enum Wish {
     Leads(NodeId),
     /// That this roster is reached.
     Reached(u64),
+    /// That the copy of this node goes.
+    Goes(NodeId),
     /// That this switch is over, after this entry.
     Switches(u64, EntryId),
 }
@@ -46,6 +48,7 @@ impl Petitions {
                 self.asked.insert((petition.group, ViewNumber(0), wish), (from, moment));
                 return;
             }
+            Plea::HandedOn { .. } => Wish::Goes(from),
             Plea::Sealed { switch, seal, .. } => Wish::Switches(switch, seal),
         };
         self.asked.insert((petition.group, petition.view, wish), (from, moment));
@@ -65,6 +68,7 @@ impl Petitions {
             Command::PromoteMember { group, expected, dropped, reason: Reason::Suspected, .. } => {
                 (group, expected, dropped.iter().copied().map(Wish::Leaves).collect())
             }
+            Command::LetCopyGo { group, expected, node, .. } => (group, expected, vec![Wish::Goes(*node)]),
             Command::CompleteSwitch { group, number, expected, seal, .. } => {
                 (group, expected, vec![Wish::Switches(*number, *seal)])
             }

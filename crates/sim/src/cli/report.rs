@@ -62,7 +62,8 @@ fn conclude(outcome: &Outcome, options: &Options, out: &mut dyn Write) -> io::Re
 fn replay(seed: u64, options: &Options) -> String {
     let nodes = options.nodes.map_or(String::new(), |nodes| format!(" --nodes {nodes}"));
     let sabotage = options.sabotaged.map_or(String::new(), |rule| format!(" --sabotage {rule}"));
-    format!("--seed {seed}{nodes}{}{sabotage} --trace", options.limits.flags())
+    let optimistic = if options.optimistic { " --optimistic" } else { "" };
+    format!("--seed {seed}{nodes}{optimistic}{}{sabotage} --trace", options.limits.flags())
 }
 
 /// The sum of everything: one line, and the details below it.
@@ -117,6 +118,11 @@ pub(super) fn close(total: &Stats, violations: u64, started: Instant, out: &mut 
         out,
         "  {} copies became some of another kind of replication, {} groups were opened after a seal",
         total.turned, total.opened
+    )?;
+    let [answered, repairs, came, went] = total.merged;
+    writeln!(
+        out,
+        "  {answered} operations of optimistic databases, whose copies were repaired {repairs} times; {came} came, {went} went"
     )?;
     let (recovery, seed) = total.recovery;
     writeln!(

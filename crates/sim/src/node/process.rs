@@ -314,7 +314,9 @@ impl Process {
                     let is_new = table.knows_start(self.me.node, self.boot);
                     for group in table.groups().keys().filter(|_| is_new) {
                         if table.kind(*group) == Kind::Optimistic {
-                            if data.copy(*group).is_none() {
+                            let view = &table.groups()[group].view;
+                            let is_named = view.replicas().any(|replica| replica.node == self.me.node);
+                            if is_named && data.copy(*group).is_none() {
                                 start_copy(node, *group, (now, &mut *watch.env), data);
                             }
                             continue;
@@ -460,6 +462,16 @@ impl Process {
         let me = self.me.node;
         if !matches!(petition.plea, Plea::Suspect { .. }) {
             env.note(me, || format!("asks the view service: {petition}"));
+        }
+        let table = self.control.table();
+        if let (Some(copy), Some(known), Some(merged)) =
+            (self.data.copy(petition.group), table.groups().get(&petition.group), &mut env.checks.merged)
+            && known.view.number == petition.view
+        {
+            let members = known.view.members.iter().map(|member| member.node);
+            let staying: Vec<NodeId> =
+                members.filter(|node| !table.is_leaving(petition.group, *node)).collect();
+            merged.asks_for(me, copy, &petition.plea, &staying);
         }
         if let Some(replica) =
             self.data.group(petition.group).and_then(|group| group.replica().primary_backup())

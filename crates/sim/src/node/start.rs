@@ -61,13 +61,13 @@ fn databases(profile: &Profile) -> Vec<NewDatabase> {
         };
         NewDatabase { database, copies }
     };
-    // The optimistic one is behind all others. It has as many copies as there are nodes: it is not created
-    // before the others can be.
+    // The optimistic one is behind all others. Where it has as many copies as there are nodes, it is not
+    // created before the others can be.
     let optimistic = profile.optimistic.map(|_| {
         let first = u16::from(NUMBERS_MAX) * profile.databases as u16;
         let (name, kind) = ("merged".to_owned(), Kind::Optimistic);
         let database = Database { name, first, count: NUMBERS_MAX, kind };
-        NewDatabase { database, copies: Some(profile.nodes) }
+        NewDatabase { database, copies: Some(profile.merged_copies) }
     });
     others.map(database).chain(optimistic).collect()
 }

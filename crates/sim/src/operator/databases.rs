@@ -30,6 +30,27 @@ impl World {
         self.env.schedule(self.env.time + PATIENCE, Event::Drop(group));
     }
 
+    /// The optimistic database is to have so many copies.
+    pub(crate) fn resize_optimistic(&mut self, copies: u32) {
+        let Some(group) = self.env.checks.merged.as_ref().map(|merged| merged.group) else { return };
+        self.say(NodeId(0), &format!("{group} shall have {copies} copies"));
+        self.operate(&Command::SetCopies { group, copies });
+    }
+
+    /// Writes to the optimistic database are to wait for several copies, and the operator looks whether that
+    /// was heard.
+    pub(crate) fn set_before_ok(&mut self) {
+        let Some(group) = self.env.checks.merged.as_ref().map(|merged| merged.group) else { return };
+        let known = self.newest_table().filter(|table| table.groups().contains_key(&group));
+        let copies = known.map(|table| (table.groups()[&group].copies, table.copies_before_ok(group)));
+        let wanted = copies.map_or(1, |(copies, _)| self.env.profile.before_ok.min(copies));
+        if copies.is_some_and(|(_, known)| known == wanted) || self.phase != Phase::Faults {
+            return;
+        }
+        self.operate(&Command::SetCopiesBeforeOk { group, copies: wanted });
+        self.env.schedule(self.env.time + PATIENCE, Event::BeforeOk);
+    }
+
     /// A database is to be replicated in another way, and the operator looks whether that was heard; not
     /// whether it is over. What was planned for later counts from then on.
     pub(crate) fn switch_database(&mut self, planned: Time, group: GroupId, kind: Kind) {

@@ -21,6 +21,10 @@ const DROPPED: u64 = 250;
 const SWITCHED: u64 = 250;
 /// And in how many, if there are more nodes than three, one has its copies moved.
 const MOVED: u64 = 400;
+/// Of a thousand runs with an optimistic database, in how many it has more copies now, and fewer then.
+const RESIZED: u64 = 500;
+/// And in how many its writes wait for several copies.
+const CAREFUL: u64 = 300;
 /// Of a thousand runs in which nothing else is special, in how many the cluster is upgraded.
 const ROLLED: u64 = 250;
 
@@ -86,6 +90,33 @@ impl Profile {
         self.optimistic = Some(if dice.chance(600) { dice.between(300, 5_000) as usize } else { 1 << 20 });
         for fault in [Fault::AddNode, Fault::RemoveNode] {
             self.weights.remove(&fault);
+        }
+    }
+
+    /// The optimistic database may have more copies now, and fewer then, and have them elsewhere. Drawn from
+    /// dice of its own.
+    pub fn resize_optimistic(&mut self, dice: &mut Dice, sabotaged: Option<Rule>) {
+        let of_places = [Rule::FilledBeforeItCounts, Rule::HandedOnBeforeItGoes, Rule::OwnLife];
+        let is_meant = sabotaged.is_some_and(|rule| of_places.contains(&rule));
+        if sabotaged.is_some() && !is_meant || !is_meant && !dice.chance(RESIZED) {
+            return;
+        }
+        self.merged_copies = dice.between(1, u64::from(self.nodes)) as u32;
+        let mut at = dice.between(SECOND, 4 * SECOND);
+        while at < self.fault_time {
+            self.resized.push((at, dice.between(1, u64::from(self.nodes)) as u32));
+            at += if dice.chance(300) { dice.below(500 * MS) } else { dice.between(SECOND, 6 * SECOND) };
+        }
+        if self.alone.is_none() && dice.chance(500) {
+            self.weights.insert(Fault::Drain, dice.between(1, 10));
+        }
+    }
+
+    /// Writes to the optimistic database may wait for several copies. Drawn from dice of its own.
+    pub fn wait_for_copies(&mut self, dice: &mut Dice, sabotaged: Option<Rule>) {
+        let is_meant = sabotaged == Some(Rule::EnoughCopiesBeforeOk);
+        if is_meant || sabotaged.is_none() && dice.chance(CAREFUL) {
+            self.before_ok = dice.between(2, u64::from(self.nodes)) as u32;
         }
     }
 

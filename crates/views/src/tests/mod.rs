@@ -2,6 +2,7 @@
 
 mod busy;
 mod clocks;
+mod copies;
 mod decide;
 mod founding;
 mod leaving;

@@ -73,6 +73,9 @@ fn expect(mut command: Command, late: u64, table: &Table) -> Command {
         | Command::Recover { expected, .. }
         | Command::AddLearner { expected, .. }
         | Command::RemoveLearner { expected, .. }
+        | Command::RetireCopy { expected, .. }
+        | Command::KeepCopy { expected, .. }
+        | Command::LetCopyGo { expected, .. }
         | Command::AddMember { expected, .. } => *expected = ViewNumber(current.0.wrapping_sub(late)),
         Command::ChangeUsers { expected, .. } => *expected = table.users().revision().wrapping_sub(late),
         Command::RegisterNode { .. }
@@ -86,6 +89,8 @@ fn expect(mut command: Command, late: u64, table: &Table) -> Command {
         | Command::SetDrained { .. }
         | Command::SetViewNodes { .. }
         | Command::ForgetNode { .. }
+        | Command::GiveUpNode { .. }
+        | Command::SetCopiesBeforeOk { .. }
         | Command::ChangeRoster { .. }
         | Command::RosterReached { .. }
         | Command::DropDatabase { .. }

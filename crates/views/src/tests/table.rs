@@ -221,7 +221,8 @@ fn a_table_with_a_view_that_is_none_is_corrupt() {
     let switches = std::collections::BTreeMap::<GroupId, crate::Switch>::new();
     let switched = std::collections::BTreeMap::<GroupId, crate::Switched>::new();
     let levels = crate::levels::TableLevels::default();
-    let set = (settings, users, rosters, dropped, options, switches, switched, levels);
+    let copies = std::collections::BTreeMap::<GroupId, crate::copies::Copies>::new();
+    let set = (settings, users, rosters, dropped, options, switches, switched, (levels, copies));
     let table = (1_u64, nodes, lives, since, &nobody, &nobody, groups, events, clocks, databases, set);
     let bytes = postcard::to_stdvec(&table).unwrap();
     let error = Table::decode(&bytes).unwrap_err();

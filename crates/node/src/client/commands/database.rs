@@ -47,7 +47,7 @@ fn show(id: GroupId, database: &Database, table: &Table, reply: &mut Writer<'_>)
     let members = table.roster(id).map(|roster| roster.members);
     let members = members.or_else(|| group.map(|group| group.view.members.clone()));
     let members = members.map(|members| members.iter().map(|member| member.node.0).collect::<Vec<_>>());
-    reply.map(texts.len() + 4);
+    reply.map(texts.len() + 5);
     for (name, text) in texts {
         reply.bulk(name.as_bytes());
         reply.bulk(text.as_bytes());
@@ -58,6 +58,10 @@ fn show(id: GroupId, database: &Database, table: &Table, reply: &mut Writer<'_>)
     reply.integer(group.map_or(0, |group| group.copies.into()));
     reply.bulk(b"min-copies");
     reply.integer(options.min_copies.map_or(0, Into::into));
+    reply.bulk(b"copies-before-ok");
+    // In the others it has no meaning: a write is answered when all, or a majority, have it.
+    let is_optimistic = database.kind == onecopy_views::Kind::Optimistic;
+    reply.integer(if is_optimistic { table.copies_before_ok(id).into() } else { 0 });
     reply.bulk(b"members");
     let members = members.unwrap_or_default();
     reply.array(members.len());
@@ -65,7 +69,8 @@ fn show(id: GroupId, database: &Database, table: &Table, reply: &mut Writer<'_>)
 }
 
 /// `DATABASE CREATE name numbers [REPLICATION kind] [COPIES n]`, `DATABASE SET name [COPIES n] [MIN-COPIES n]
-/// [READS lease|confirm]`, `DATABASE SET name REPLICATION kind`, `DATABASE DROP name name`:
+/// [READS lease|confirm]`, `DATABASE SET name REPLICATION kind`, `DATABASE SET name COPIES-BEFORE-OK n`,
+/// `DATABASE DROP name name`:
 /// answered when it has happened.
 pub(in crate::client) async fn change_databases(clients: &Clients, args: &[&[u8]]) -> Result<(), String> {
     outcome(clients.operators.ask(change(args)?).await)
@@ -101,6 +106,9 @@ fn change(args: &[&[u8]]) -> Result<Operation, String> {
         (b"set", [name, what, kind]) if what.eq_ignore_ascii_case(b"replication") => {
             let replication = text(kind).to_lowercase();
             Ok(Operation::SwitchDatabase { name: text(name), replication })
+        }
+        (b"set", [name, what, number]) if what.eq_ignore_ascii_case(b"copies-before-ok") => {
+            Ok(Operation::SetCopiesBeforeOk { name: text(name), copies: copies(number)? })
         }
         (b"set", [name, options @ ..]) if !options.is_empty() => {
             let (mut wanted, mut min_copies, mut reads) = (None, None, None);
@@ -151,7 +159,10 @@ mod tests {
         assert_eq!(said("SET carts replication Raft"), Ok(switched));
         let (name, again) = ("carts".to_owned(), "cart".to_owned());
         assert_eq!(said("drop carts cart"), Ok(Operation::DropDatabase { name, again }));
+        let (name, copies) = ("carts".to_owned(), 2);
+        assert_eq!(said("SET carts copies-before-ok 2"), Ok(Operation::SetCopiesBeforeOk { name, copies }));
         for line in [
+            "SET carts COPIES-BEFORE-OK x",
             "DROP carts",
             "CREATE carts",
             "CREATE carts 16 COPIES",

@@ -74,6 +74,8 @@ pub(super) const DATABASE: &[&str] = &[
     "    Have the copies of a database on these nodes alone; with ANY, wherever there is room.",
     "SET <name> [COPIES <count>] [MIN-COPIES <count>] [READS lease|confirm]",
     "    Change how many copies a database has, on fewer than how many it takes no writes, and how it reads.",
+    "SET <name> COPIES-BEFORE-OK <count>",
+    "    Of an optimistic database: answer a write once so many copies have it.",
     "SET <name> REPLICATION <kind>",
     "    Replicate a database in another way while it serves. Kinds: primary-backup, raft.",
     "SHOW <name>",

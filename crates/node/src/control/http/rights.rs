@@ -61,7 +61,7 @@ impl Caller {
         self.may(match operation {
             Operation::Handover { .. } => &[b"failover"],
             Operation::CreateDatabase { .. } => &[b"database", b"create"],
-            Operation::SetDatabase { .. } => &[b"database", b"set"],
+            Operation::SetDatabase { .. } | Operation::SetCopiesBeforeOk { .. } => &[b"database", b"set"],
             Operation::DropDatabase { .. } => &[b"database", b"drop"],
             _ => &[b"config", b"set"],
         })

@@ -61,6 +61,9 @@ impl Question {
                     false => Ok(Self::Command(Command::SetOptions { group, changes })),
                 }
             }
+            Operation::SetCopiesBeforeOk { name, copies } => {
+                Ok(Self::Command(Command::SetCopiesBeforeOk { group: named(&name, table)?, copies }))
+            }
             Operation::SwitchDatabase { name, replication } => {
                 let kind: Kind = replication.parse().map_err(|error: NoKind| error.to_string())?;
                 Ok(Self::Command(Command::SwitchKind { group: named(&name, table)?, kind }))
@@ -73,7 +76,10 @@ impl Question {
                 Ok(Self::Command(Command::SetDrained { node: NodeId(node), drained: false }))
             }
             Operation::HoldLevel { held } => Ok(Self::Command(Command::HoldLevel { is_held: held })),
-            Operation::Remove { node } => Ok(Self::Command(Command::ForgetNode { node: NodeId(node) })),
+            Operation::Remove { node, accept_data_loss: true } => {
+                Ok(Self::Command(Command::GiveUpNode { node: NodeId(node) }))
+            }
+            Operation::Remove { node, accept_data_loss: false } => remove(NodeId(node), table),
             Operation::AddViewNodes { nodes } => Ok(Self::Members(MemberChange::Add(ids(&nodes)))),
             Operation::RemoveViewNodes { nodes } => Ok(Self::Members(MemberChange::Remove(ids(&nodes)))),
             Operation::Recover { accept_data_loss: false, .. } => Err(
@@ -177,7 +183,8 @@ fn shows(command: &Command, table: &Table) -> bool {
         }
         Command::SetDrained { node, drained } => table.drained().contains(node) == *drained,
         Command::HoldLevel { is_held } => table.is_level_held() == *is_held,
-        Command::ForgetNode { node } => !table.nodes().contains_key(node),
+        Command::SetCopiesBeforeOk { group, copies } => table.copies_before_ok(*group) == *copies,
+        Command::ForgetNode { node } | Command::GiveUpNode { node } => !table.nodes().contains_key(node),
         Command::Recover { group, expected, sole, .. } => table.groups().get(group).is_some_and(|group| {
             group.view.number > *expected && group.view.primary == sole.node && group.view.is_member(sole)
         }),
@@ -215,6 +222,9 @@ pub(crate) fn said(command: &Command) -> String {
         ),
         Command::SetDrained { node, drained: false } => format!("node {} may hold copies again", node.0),
         Command::ForgetNode { node } => format!("node {} is forgotten", node.0),
+        Command::GiveUpNode { node } => {
+            format!("node {} is forgotten, with what only its copies of optimistic databases had", node.0)
+        }
         Command::Recover { group, sole, .. } => format!(
             "{group} goes on with what node {} has: check the data, and start empty nodes as new copies",
             sole.node.0
@@ -258,6 +268,23 @@ fn drop_database(name: String, again: &str, table: &Table) -> Result<Question, S
     match named(&name, table)? {
         MAIN => Err("main cannot be dropped: FLUSHALL empties it".to_owned()),
         group => Ok(Question::Command(Command::DropDatabase { group, name })),
+    }
+}
+
+/// A node that is gone for good. What its copies of optimistic databases have may be nowhere else.
+fn remove(node: NodeId, table: &Table) -> Result<Question, String> {
+    let holds = |(group, known): (&GroupId, &onecopy_views::Group)| {
+        let is_held = table.kind(*group) == Kind::Optimistic && known.view.member(node).is_some();
+        is_held.then(|| table.database(*group)).flatten().map(|database| database.name)
+    };
+    let names: Vec<String> = table.groups().iter().filter_map(holds).collect();
+    match names.is_empty() {
+        true => Ok(Question::Command(Command::ForgetNode { node })),
+        false => Err(format!(
+            "node {} has copies of optimistic databases ({}), which may have acknowledged what no other copy has: drain it              while it runs, until they have handed everything on. If it never will, say that you accept the loss of              data",
+            node.0,
+            names.join(", ")
+        )),
     }
 }
 
