@@ -22,7 +22,7 @@ use bytes::Bytes;
 use onecopy_core::{GroupId, Index, NodeId, Plea, Timestamp};
 use onecopy_host::OptimisticCopy;
 use onecopy_host::optimistic::{Place, witnessed};
-use onecopy_merge::{AHEAD_MAX_MS, Call, Change, Clock, Delta, Dot, Op, Replica, ReplicaId};
+use onecopy_merge::{AHEAD_MAX_MS, Call, Change, Clock, Delta, Dot, Op as Edit, Replica, ReplicaId};
 use onecopy_resp::Version;
 
 use crate::client::Reply;
@@ -99,7 +99,7 @@ impl Told {
     fn of(hash: u64, delta: &Delta) -> Self {
         let of = |change: &Change| match change {
             Change::Key { ops, .. } => {
-                let is_whole = |op: &Op| matches!(op, Op::ClearKey | Op::ClearValue);
+                let is_whole = |op: &Edit| matches!(op, Edit::ClearKey | Edit::ClearValue);
                 (!ops.iter().any(is_whole)).then_some(ops.len())
             }
             Change::Flush(_) | Change::Fold { .. } => None,
