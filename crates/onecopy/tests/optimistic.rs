@@ -40,7 +40,8 @@ fn wait_until_all_serve(cluster: &Cluster) {
 /// Waits until all copies have the same digest, and have seen the same; how long that took.
 fn wait_until_same(cluster: &Cluster) -> Duration {
     let begin = Instant::now();
-    wait("equal digests", PATIENCE, || {
+    // What was written in a minute takes longer to compare than what was written in a moment.
+    wait("equal digests", PATIENCE + Duration::from_secs(2 * seconds()), || {
         let copies: Vec<CopyStatus> = cluster.data_ids().iter().filter_map(|id| copy(cluster, *id)).collect();
         let first = copies.first()?;
         let same = |copy: &CopyStatus| {
