@@ -9,9 +9,9 @@ use onecopy_harness::{Cluster, Options, PATIENCE, wait};
 /// Writes at one node and reads at another one, with a session token, while nodes are cut from each other.
 ///
 /// Three nodes have an optimistic database with three copies. Each client counts up a key of its own at one
-/// node, takes a token there, hands it to another node, and reads: it must find its own write. Now and then one
-/// node is cut from the others for a while. Then the other node says that it is behind, and the client asks
-/// again. Meanwhile another connection there reads without a token, to show that something could be missed.
+/// node, takes a token there, hands it to another node, and reads: it must find its own write. Now and then
+/// one node is cut from the others for a while. Then the other node says that it is behind, and the client
+/// asks again. Some reads are made without a token before, to show that something could be missed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Writes that are read elsewhere.

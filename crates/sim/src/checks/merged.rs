@@ -8,7 +8,8 @@
 //! - *O4*: who shows an update has seen everything that its maker had seen.
 //! - *O5*: no two updates that anybody is told of have the same name, and nobody is told of one that is not
 //!   durable where it was made.
-//! - *O7*: nobody stamps an update with a time that lies far ahead of everything that its own clock has shown.
+//! - *O7*: nobody stamps an update with a time that lies far ahead of everything that its own clock has
+//!   shown.
 //! - *O8*: at last nothing is kept beside what lives.
 //! - *O9*: a repair fetches no more keys than the updates have changed that either side lacked.
 //! - *O10*: a copy that asks to count has what all members had when it was recruited.
