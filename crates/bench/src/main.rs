@@ -52,6 +52,7 @@ mod stalls;
 mod steady;
 mod system;
 mod throughput;
+mod tokens;
 
 use clap::Parser;
 
@@ -78,6 +79,7 @@ enum Command {
     Replay(replay::Arguments),
     Far(far::Arguments),
     Curves(curves::Arguments),
+    Tokens(tokens::Arguments),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -101,6 +103,7 @@ fn main() -> anyhow::Result<()> {
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Far(arguments) => far::run(&arguments),
         Command::Curves(arguments) => curves::run(&arguments),
+        Command::Tokens(arguments) => tokens::run(&arguments),
     }
 }
 

@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context;
-use onecopy_harness::{Cluster, Options, RedisServer, free_port};
+use onecopy_harness::{Cluster, Options, PATIENCE, RedisServer, free_port, wait};
 
+use crate::databases;
 use crate::filling::{connect, exchange, request};
 use crate::process;
 
@@ -23,6 +24,9 @@ pub(crate) struct Arguments {
     /// Only data sets with this in their names.
     #[arg(long, default_value = "")]
     only: String,
+    /// In an optimistic database.
+    #[arg(long)]
+    optimistic: bool,
 }
 
 /// So many bytes of log are kept.
@@ -122,7 +126,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     println!("| data | Onecopy | Redis | ratio | used_memory / resident |\n| --- | --- | --- | --- | --- |");
     for data in DATA.iter().filter(|data| data.name.contains(&arguments.only)) {
         let count = arguments.keys / data.share;
-        let ours = ours(data, count)?;
+        let ours = ours(data, count, arguments.optimistic)?;
         let per = |bytes: f64| bytes / count as f64;
         let theirs = if has_redis { Some(theirs(data, count)?) } else { None };
         let (theirs, ratio) = theirs.map_or_else(Default::default, |theirs| {
@@ -141,19 +145,28 @@ struct Occupied {
     believed: f64,
 }
 
-fn ours(data: &DataSet, count: u64) -> anyhow::Result<Occupied> {
+fn ours(data: &DataSet, count: u64, is_optimistic: bool) -> anyhow::Result<Occupied> {
     let mut options =
         Options { nodes: 1, copies: 1, view_nodes: 1, durability: "memory", ..Options::default() };
     options.settings.push(("log-bytes", LOG_BYTES.to_string()));
+    let number = if is_optimistic { databases::number(1) } else { 0 };
+    if is_optimistic {
+        options.databases.push(format!("merged:{number}:optimistic:1"));
+    }
     let cluster = Cluster::start(options);
+    wait("the database", PATIENCE, || {
+        let mut client = cluster.client(1);
+        redis::cmd("SELECT").arg(number).query::<()>(&mut client).ok()?;
+        redis::cmd("FLUSHALL").query::<()>(&mut client).ok()
+    });
     let pid = cluster.pid(1).context("the node runs")?;
     let believed = || cluster.metric(1, "onecopy_memory_bytes").context("the node says what it believes");
     // What any data need, whatever they are, is there from now on.
-    load(cluster.redis_address(1), 20_000, |number| words(&["SET", &number.to_string(), "x"]))?;
-    load(cluster.redis_address(1), 1, |_| words(&["FLUSHALL"]))?;
+    load((cluster.redis_address(1), number), 20_000, |number| words(&["SET", &number.to_string(), "x"]))?;
+    load((cluster.redis_address(1), number), 1, |_| words(&["FLUSHALL"]))?;
     std::thread::sleep(REST);
     let empty = (process::memory(pid)?.0, believed()?);
-    load(cluster.redis_address(1), count, data.command)?;
+    load((cluster.redis_address(1), number), count, data.command)?;
     std::thread::sleep(REST);
     let full = (process::memory(pid)?.0, believed()?);
     let grown = |before: u64, after: u64| after.saturating_sub(before) as f64;
@@ -165,14 +178,21 @@ fn theirs(data: &DataSet, count: u64) -> anyhow::Result<f64> {
     let redis = RedisServer::start(port, &["--appendonly", "no"])?;
     let (address, pid) = (SocketAddr::from(([127, 0, 0, 1], port)), redis.pid());
     let (empty, _) = process::memory(pid)?;
-    load(address, count, data.command)?;
+    load((address, 0), count, data.command)?;
     std::thread::sleep(REST);
     Ok((process::memory(pid)?.0 - empty) as f64)
 }
 
 /// Sends the commands of so many numbers, in pipelines.
-fn load(address: SocketAddr, count: u64, command: impl Fn(u64) -> Vec<String>) -> anyhow::Result<()> {
+fn load(
+    (address, database): (SocketAddr, u32),
+    count: u64,
+    command: impl Fn(u64) -> Vec<String>,
+) -> anyhow::Result<()> {
     let mut stream = connect(address)?;
+    if database > 0 {
+        exchange(&mut stream, &request(&words(&["SELECT", &database.to_string()])), 1)?;
+    }
     for start in (0..count).step_by(PIPELINE as usize) {
         let end = count.min(start + PIPELINE);
         let requests: Vec<u8> = (start..end).flat_map(|number| request(&command(number))).collect();

@@ -43,6 +43,8 @@ pub(crate) struct System {
     pub(crate) name: String,
     /// Where its primary listens.
     pub(crate) port: u16,
+    /// What clients select there.
+    pub(crate) database: u32,
     /// Its processes, with what they are.
     processes: Vec<(&'static str, u32)>,
     size: Size,
@@ -85,7 +87,32 @@ impl System {
         let processes = cluster.data_ids().into_iter().filter_map(process).collect();
         let (name, port) = (format!("onecopy, {durability}"), cluster.redis_address(primary).port());
         let kind = Kind::Onecopy { cluster: Box::new(cluster), primary };
-        Ok(Self { name, port, processes, size, kind })
+        Ok(Self { name, port, database: 0, processes, size, kind })
+    }
+
+    /// The same, for those who use its optimistic database, which has as many copies.
+    pub(crate) fn optimistic(durability: &str, size: Size) -> anyhow::Result<Self> {
+        let system = Self::onecopy(durability, size)?;
+        let Kind::Onecopy { cluster, .. } = &system.kind else { unreachable!("it is a cluster") };
+        let (database, copies) = (databases::number(size.databases), size.copies.to_string());
+        let number = database.to_string();
+        let create = ["database", "create", "merged", "--numbers", &number, "--replication", "optimistic"];
+        let http = cluster.http_address(1).to_string();
+        let made = cluster.cli(&[&create[..], &["--copies", &copies, "--http", &http]].concat());
+        ensure!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let copy = |id: &u32| {
+            let replicas = cluster.status(*id)?.replicas;
+            replicas.into_iter().find_map(|replica| replica.optimistic).filter(|copy| copy.serves)
+        };
+        let id = wait("its copies", PATIENCE, || {
+            let holders: Vec<u32> = cluster.data_ids().into_iter().filter(|id| copy(id).is_some()).collect();
+            (holders.len() == size.copies as usize).then(|| holders[0])
+        });
+        let process =
+            |id: u32| Some((if copy(&id).is_some() { "copy" } else { "spare" }, cluster.status(id)?.pid));
+        let processes = cluster.data_ids().into_iter().filter_map(process).collect();
+        let (name, port) = (format!("onecopy optimistic, {durability}"), cluster.redis_address(id).port());
+        Ok(Self { name, port, database, processes, ..system })
     }
 
     /// A primary, and a replica for each further copy.
@@ -110,7 +137,7 @@ impl System {
         let processes = roles.zip(servers.iter().map(RedisServer::pid)).collect();
         let name = if everysec { "redis, everysec" } else { "redis" }.to_owned();
         let kind = Kind::Redis { servers, everysec, _directory: directory };
-        let system = Self { name, port, processes, size, kind };
+        let system = Self { name, port, database: 0, processes, size, kind };
         system.wait_until_complete();
         Ok(system)
     }

@@ -152,8 +152,8 @@ impl Replica {
         self.ahead.take()
     }
 
-    /// From now on, commands that may need more memory are refused while the keys take more than this; 0: there
-    /// is no limit. What others have done is taken in any case.
+    /// From now on, commands that may need more memory are refused while the keys take more than this; 0:
+    /// there is no limit. What others have done is taken in any case.
     pub fn set_memory_max(&mut self, bytes: u64) {
         self.memory_max = bytes;
     }

@@ -40,7 +40,8 @@ fn wait_until_all_serve(cluster: &Cluster) {
 /// Waits until all copies have the same digest, and have seen the same; how long that took.
 fn wait_until_same(cluster: &Cluster) -> Duration {
     let begin = Instant::now();
-    wait("equal digests", PATIENCE, || {
+    // What was written in a minute takes longer to compare than what was written in a moment.
+    wait("equal digests", PATIENCE + Duration::from_secs(2 * seconds()), || {
         let copies: Vec<CopyStatus> = cluster.data_ids().iter().filter_map(|id| copy(cluster, *id)).collect();
         let first = copies.first()?;
         let same = |copy: &CopyStatus| {
@@ -137,7 +138,11 @@ fn nodes_that_see_nobody_take_every_write_and_agree_afterwards() {
     cluster.heal_all();
     let took = wait_until_same(&cluster);
     let writes: i64 = written.iter().map(|it| it.increments).sum();
+    let copies = cluster.data_ids().into_iter().filter_map(|id| copy(&cluster, id));
+    let repairs = copies.map(|copy| (copy.repairs, copy.repaired, copy.repair_bytes));
+    let repairs = repairs.fold((0, 0, 0), |sum, of| (sum.0 + of.0, sum.1 + of.1, sum.2 + of.2));
     println!("cut for {cut:?}: {writes} batches, {written:?}; the same {took:?} after healing");
+    println!("{} repairs, {} keys differed, {} bytes", repairs.0, repairs.1, repairs.2);
     assert!(written.iter().all(|it| it.refused == 0), "refused: {written:?}");
     assert!(written.iter().all(|it| it.increments > 50), "hardly anything was written: {written:?}");
     verify(&cluster, &written);

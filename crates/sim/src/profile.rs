@@ -73,6 +73,8 @@ pub struct Profile {
     pub optimistic: Option<usize>,
     /// How many copies it has at first.
     pub merged_copies: u32,
+    /// Whether the wall clocks are hours and years apart.
+    pub years_apart: bool,
     /// How many of them have a write before it is answered.
     pub before_ok: u32,
     /// When it is to have more of them or fewer, and how many.
@@ -197,6 +199,7 @@ impl Profile {
             shelves: 250,
             optimistic: None,
             merged_copies: nodes,
+            years_apart: false,
             before_ok: 1,
             resized: Vec::new(),
             memory_max: 0,

@@ -59,6 +59,7 @@ pub fn run(seed: u64, options: &Options) -> Outcome {
         profile.add_optimistic(&mut Dice::new(seed, 2));
         profile.resize_optimistic(&mut Dice::new(seed, 8), options.sabotaged);
         profile.wait_for_copies(&mut Dice::new(seed, 9), options.sabotaged);
+        profile.set_clocks_apart(&mut Dice::new(seed, 10), options.sabotaged);
     }
     if options.subject.is_none() && profile.optimistic.is_none() {
         profile.limit_memory(&mut Dice::new(seed, 3), options.sabotaged);

@@ -59,12 +59,8 @@ pub const ALIASES: [Alias; 8] = [
 
 /// The rules that a simulator notices the absence of.
 pub fn everything() -> impl Iterator<Item = Rule> {
-    Rule::ALL.into_iter().chain(Rule::OPTIMISTIC).filter(|rule| !OF_MERGE_ALONE.contains(rule))
+    Rule::ALL.into_iter().chain(Rule::OPTIMISTIC)
 }
-
-/// The rules whose absence only the tests of the merge crate itself notice: how much a repair sends, and what
-/// a clock that is years wrong decides.
-pub const OF_MERGE_ALONE: [Rule; 2] = [Rule::Converges, Rule::ClocksAreHints];
 
 /// The rules of a name: of one rule, of an alias, or of `all`. None if there is no such name.
 #[must_use]

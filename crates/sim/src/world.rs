@@ -96,6 +96,15 @@ impl World {
             Node::new(*id, clock, (incarnation, lives[id]), view_nodes.clone())
         });
         let mut nodes: Vec<Node> = nodes.collect();
+        if env.profile.years_apart {
+            let (mut dice, hour) = (Dice::new(seed, 11), 3_600_000_i64);
+            for node in &mut nodes {
+                let hours = if dice.chance(300) { dice.below(10 * 365 * 24) } else { dice.below(48) };
+                let ahead = dice.chance(700);
+                node.clock.set_wall(0, hours.cast_signed() * if ahead { hour } else { -hour });
+            }
+            env.checks.clocks.look(0, &nodes, false);
+        }
         let founding = if env.dice.chance(FOUNDINGS) { Founding::Awaited } else { Founding::Over(0) };
         if founding != Founding::Awaited {
             let membership = Membership { members: (*view_nodes).clone() };

@@ -40,6 +40,9 @@ pub(crate) struct Arguments {
     /// compared with.
     #[arg(long)]
     everysec: bool,
+    /// An optimistic database beside the others, with two copies as well.
+    #[arg(long)]
+    optimistic: bool,
     /// About how long a run takes, in seconds, as far as can be known before.
     #[arg(long, default_value_t = 3.0)]
     seconds: f64,
@@ -70,6 +73,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let mut systems = Vec::new();
     for durability in &arguments.durabilities {
         systems.push(System::onecopy(durability, Size::default())?);
+        if arguments.optimistic {
+            systems.push(System::optimistic(durability, Size::default())?);
+        }
     }
     systems.push(System::redis(arguments.everysec, Size::default())?);
     println!(
@@ -125,10 +131,11 @@ impl Case {
 }
 
 /// What sends so many commands to this port.
-fn load(case: &Case, port: u16, requests: u64) -> Command {
+fn load(case: &Case, (port, database): (u16, u32), requests: u64) -> Command {
     let mut command = Command::new("redis-benchmark");
     command
         .args(["-h", "127.0.0.1", "-p", &port.to_string(), "-t", &case.test, "--csv", "-r", "100000"])
+        .args(["--dbnum", &database.to_string()])
         .args(["-P", &case.pipeline.to_string(), "-c", &case.clients.to_string()])
         .args(["-n", &requests.to_string(), "-d", &case.bytes.to_string()]);
     command
@@ -143,7 +150,9 @@ pub(crate) fn per_second(system: &System, test: &str, pipeline: u64, seconds: f6
 fn measure(system: &System, case: &Case, seconds: f64) -> anyhow::Result<Outcome> {
     let requests = case.requests(seconds);
     let (entries, before) = (system.entries(), system.threads()?);
-    let output = load(case, system.port, requests).output().context("redis-benchmark cannot be run")?;
+    let output = load(case, (system.port, system.database), requests)
+        .output()
+        .context("redis-benchmark cannot be run")?;
     let (entries, after) =
         (system.entries().zip(entries).map(|(after, before)| after - before), system.threads()?);
     let text = String::from_utf8_lossy(&output.stdout);

@@ -358,9 +358,9 @@ impl<T> Coordinator<T> {
                 by.into_iter().for_each(|node| self.pass_by(node));
             }
             Outcome::TooFewCopies { has, needs } if self.takes_any => {
-                // Another copy may see more of them.
-                let by = batch.refuse(Reply::TooFewCopies { has, needs });
-                by.into_iter().for_each(|node| self.pass_by(node));
+                // Whoever is sent it in vain may have executed it: the copies that this one does not see are
+                // not asked.
+                batch.refuse(Reply::TooFewCopies { has, needs });
             }
             Outcome::TooFewCopies { has, needs } => {
                 let newest = self.view.as_ref().map(|view| view.number);

@@ -248,6 +248,18 @@ impl OptimisticCopy {
         self.is_confirmed && self.has_caught_up && self.standpoint.is_open()
     }
 
+    /// What the node took for the time when the last turn ended.
+    #[must_use]
+    pub fn clock(&self) -> Timestamp {
+        self.clock
+    }
+
+    /// From whose state it repairs itself, if it does.
+    #[must_use]
+    pub fn repairs_from(&self) -> Option<NodeId> {
+        self.repair.as_ref().map(Repair::from)
+    }
+
     /// What repairs have done since the start.
     #[must_use]
     pub fn repairs(&self) -> Repairs {

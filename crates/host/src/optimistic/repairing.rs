@@ -38,6 +38,13 @@ pub(super) struct Repair {
     bytes: u64,
 }
 
+impl Repair {
+    /// Whose state is taken over.
+    pub(super) fn from(&self) -> NodeId {
+        self.from
+    }
+}
+
 /// What repairs have done since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Repairs {

@@ -522,8 +522,8 @@ impl Rig {
 
     fn recruit(&mut self, node: u32) {
         let node = NodeId(node);
-        if !self.disks.contains_key(&node) {
-            self.disks.insert(node, Disk { incarnation: u128::from(node.0), ..Disk::default() });
+        if let std::collections::btree_map::Entry::Vacant(vacant) = self.disks.entry(node) {
+            vacant.insert(Disk { incarnation: u128::from(node.0), ..Disk::default() });
             self.register(node);
             self.start(node);
         }

@@ -14,8 +14,8 @@ use super::ReplicaStatus;
 pub struct CopyStatus {
     /// The number of its life, 0 as long as it has none.
     pub life: u64,
-    /// `member`, `learner` (it is being filled), `leaving` (it hands on what it has, and takes nothing more) or
-    /// `spare`.
+    /// `member`, `learner` (it is being filled), `leaving` (it hands on what it has, and takes nothing more)
+    /// or `spare`.
     pub place: String,
     /// Of one that is leaving: the copies that still lack something of it, and how many updates.
     pub hands_on_to: Vec<(u32, u64)>,

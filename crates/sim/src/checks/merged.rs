@@ -8,7 +8,10 @@
 //! - *O4*: who shows an update has seen everything that its maker had seen.
 //! - *O5*: no two updates that anybody is told of have the same name, and nobody is told of one that is not
 //!   durable where it was made.
+//! - *O7*: nobody stamps an update with a time that lies far ahead of everything that its own clock has
+//!   shown.
 //! - *O8*: at last nothing is kept beside what lives.
+//! - *O9*: a repair fetches no more keys than the updates have changed that either side lacked.
 //! - *O10*: a copy that asks to count has what all members had when it was recruited.
 //! - *O12*: whoever was answered has a write on as many copies as the database says.
 //! - *O11*: when a copy asks to go, all that stay have durably what it has, and it takes nothing more.
@@ -20,7 +23,7 @@ use bytes::Bytes;
 use onecopy_core::{GroupId, Index, NodeId, Plea, Timestamp};
 use onecopy_host::OptimisticCopy;
 use onecopy_host::optimistic::{Place, witnessed};
-use onecopy_merge::{Call, Clock, Delta, Dot, Replica, ReplicaId};
+use onecopy_merge::{AHEAD_MAX_MS, Call, Change, Clock, Delta, Dot, Op as Edit, Replica, ReplicaId};
 use onecopy_resp::Version;
 
 use crate::client::Reply;
@@ -84,6 +87,28 @@ struct Known {
     enough: (u32, usize),
 }
 
+/// An update that somebody was told of.
+#[derive(Clone, Debug)]
+struct Told {
+    hash: u64,
+    context: Clock,
+    /// How many keys, or places of keys, it has changed at most; `None` if nobody can say.
+    changes: Option<usize>,
+}
+
+impl Told {
+    fn of(hash: u64, delta: &Delta) -> Self {
+        let of = |change: &Change| match change {
+            Change::Key { ops, .. } => {
+                let is_whole = |op: &Edit| matches!(op, Edit::ClearKey | Edit::ClearValue);
+                (!ops.iter().any(is_whole)).then_some(ops.len())
+            }
+            Change::Flush(_) | Change::Fold { .. } => None,
+        };
+        Self { hash, context: delta.context.clone(), changes: delta.changes.iter().map(of).sum() }
+    }
+}
+
 /// What the checks remember of an optimistic database.
 #[derive(Debug)]
 pub struct Merged {
@@ -91,7 +116,7 @@ pub struct Merged {
     pub group: GroupId,
     ops: Vec<Op>,
     /// The updates that somebody was told of: what they are, and what their makers had seen.
-    told: BTreeMap<Dot, (u64, Clock)>,
+    told: BTreeMap<Dot, Told>,
     /// What copies held when they had seen this.
     states: BTreeMap<Clock, u64>,
     /// Each node's copy as it was looked at last.
@@ -102,6 +127,10 @@ pub struct Merged {
     going: BTreeMap<NodeId, Clock>,
     /// What copies had that are not there any more.
     lost: Vec<Clock>,
+    /// The latest time that the clock of each node has shown.
+    latest: BTreeMap<NodeId, u64>,
+    /// What both sides of a repair had when it began.
+    repairs: BTreeMap<NodeId, (NodeId, Clock, Clock)>,
     /// How many copies have come, and how many have gone.
     pub moves: [u64; 2],
     /// Of lives whose disks were lost: how many of their updates others had durably.
@@ -125,6 +154,8 @@ impl Merged {
             recruited: BTreeMap::new(),
             going: BTreeMap::new(),
             lost: Vec::new(),
+            latest: BTreeMap::new(),
+            repairs: BTreeMap::new(),
             moves: [0; 2],
             survives: BTreeMap::new(),
             answered: 0,
@@ -204,8 +235,20 @@ impl Merged {
         let mut hasher = DefaultHasher::new();
         bytes.hash(&mut hasher);
         let hash = hasher.finish();
-        let (known, _) = self.told.entry(delta.dot).or_insert_with(|| (hash, delta.context.clone()));
-        if *known != hash {
+        let latest = self.latest.entry(me).or_default();
+        *latest = (*latest).max(copy.clock().0);
+        if delta.dot.replica == copy.life() && delta.stamp.wall_ms > *latest + AHEAD_MAX_MS {
+            let (stamp, latest) = (delta.stamp.wall_ms, *latest);
+            violated(
+                CHECKER,
+                format!(
+                    "O7: {me} stamps {} with {stamp}, and its clock has never shown more than {latest}",
+                    delta.dot
+                ),
+            );
+        }
+        let known = self.told.entry(delta.dot).or_insert_with(|| Told::of(hash, delta));
+        if known.hash != hash {
             violated(CHECKER, format!("O5: {} names two updates", delta.dot));
         }
     }
@@ -213,6 +256,9 @@ impl Merged {
     /// A node has taken a turn.
     pub fn look(&mut self, me: NodeId, copy: &OptimisticCopy) {
         let (clock, digest) = (copy.replica().clock(), copy.replica().digest());
+        let latest = self.latest.entry(me).or_default();
+        *latest = (*latest).max(copy.clock().0);
+        self.look_at_repair(me, copy);
         let place = copy.place();
         // After a start it does not know yet where it stands, and after it has gone there is nothing left.
         if place == Place::Nowhere {
@@ -233,7 +279,7 @@ impl Merged {
             }
         }
         for (maker, counter) in clock.iter() {
-            let context = self.told.get(&Dot::new(maker, counter)).map(|(_, context)| context);
+            let context = self.told.get(&Dot::new(maker, counter)).map(|told| &told.context);
             if context.is_some_and(|context| !clock.covers(context)) {
                 violated(
                     CHECKER,
@@ -254,6 +300,42 @@ impl Merged {
             }
             Some(_) => {}
             None => drop(self.states.insert(clock.clone(), digest)),
+        }
+    }
+
+    /// A copy has begun a repair, or has ended it.
+    fn look_at_repair(&mut self, me: NodeId, copy: &OptimisticCopy) {
+        let Some(from) = copy.repairs_from() else { return drop(self.repairs.remove(&me)) };
+        if self.repairs.get(&me).is_none_or(|(known, ..)| *known != from) {
+            let other = self.copies.get(&from).map(|of| of.durable.clone()).unwrap_or_default();
+            self.repairs.insert(me, (from, copy.replica().clock().clone(), other));
+        }
+    }
+
+    /// A copy has been repaired: of what differed, no more was fetched than the updates have changed that one
+    /// of both sides lacked.
+    pub fn repaired(&mut self, me: NodeId, copy: &OptimisticCopy, differing: u64) {
+        /// More are not counted one by one.
+        const MANY: u64 = 200;
+        let Some((from, own, other)) = self.repairs.remove(&me) else { return };
+        let mut changes = 0;
+        for (maker, last) in copy.replica().clock().iter() {
+            let first = own.seen_of(maker).min(other.seen_of(maker));
+            if last.saturating_sub(first) > MANY {
+                return;
+            }
+            for counter in first.saturating_add(1)..=last {
+                let told = self.told.get(&Dot::new(maker, counter)).and_then(|told| told.changes);
+                // Own updates may not have been told to anybody yet.
+                let Some(of_update) = told else { return };
+                changes += of_update as u64;
+            }
+        }
+        if differing > changes {
+            violated(
+                CHECKER,
+                format!("O9: {me} has fetched {differing} keys of {from}, and {changes} may have differed"),
+            );
         }
     }
 

@@ -10,7 +10,7 @@ use onecopy_core::{
 };
 use onecopy_host::group::Corrupt;
 use onecopy_host::known_nodes::KnownNodes;
-use onecopy_host::optimistic::is_optimistic;
+use onecopy_host::optimistic::{News, is_optimistic};
 use onecopy_host::{
     ControlEffect, ControlPlane, DataEffect, DataPlane, Group, OptimisticCopy, Out, Placement, Reply, Room,
     ViewService, Vitals, Whereabouts,
@@ -361,6 +361,7 @@ impl Process {
         }
         let mut watch = GroupWatch { env: &mut *env, me: self.me, boot: self.boot };
         self.data.end_turn(now, wall, &mut watch, &mut self.data_out);
+        self.hear_news(env);
         if let Some(group) = self.groups().find(|group| group.has_requests()) {
             turns::left(self.me.node, group.id());
         }
@@ -379,6 +380,19 @@ impl Process {
         if self.status_due(now).is_none_or(|due| due <= now) {
             let status = |group: &Group<Machine>| (group.id(), group.replica().status(now));
             self.status = Some((now, self.groups().map(status).collect()));
+        }
+    }
+
+    /// What the copies of optimistic databases have to tell.
+    fn hear_news(&mut self, env: &mut Env) {
+        let Some(merged) = &mut env.checks.merged else { return };
+        for copy in self.data.copies_mut() {
+            let news: Vec<News> = copy.take_news().collect();
+            for what in news {
+                if let News::Repaired { differing, .. } = what {
+                    merged.repaired(self.me.node, copy, differing);
+                }
+            }
         }
     }
 

@@ -25,6 +25,8 @@ const MOVED: u64 = 400;
 const RESIZED: u64 = 500;
 /// And in how many its writes wait for several copies.
 const CAREFUL: u64 = 300;
+/// And in how many the wall clocks are hours and years apart.
+const APART: u64 = 60;
 /// Of a thousand runs in which nothing else is special, in how many the cluster is upgraded.
 const ROLLED: u64 = 250;
 
@@ -117,6 +119,19 @@ impl Profile {
         let is_meant = sabotaged == Some(Rule::EnoughCopiesBeforeOk);
         if is_meant || sabotaged.is_none() && dice.chance(CAREFUL) {
             self.before_ok = dice.between(2, u64::from(self.nodes)) as u32;
+        }
+    }
+
+    /// The wall clocks may be hours and years apart. Drawn from dice of its own.
+    pub fn set_clocks_apart(&mut self, dice: &mut Dice, sabotaged: Option<Rule>) {
+        let is_meant = sabotaged == Some(Rule::ClocksAreHints);
+        self.years_apart = is_meant || sabotaged.is_none() && dice.chance(APART);
+        if self.years_apart {
+            // Nobody sets them right meanwhile.
+            for fault in [Fault::SetClock, Fault::WrongClock] {
+                self.weights.remove(&fault);
+            }
+            self.weights.entry(Fault::Crash).or_insert(1);
         }
     }
 
