@@ -124,5 +124,7 @@ inside = cache.get("inside")
 assert locked <= inside <= locked + errors, (locked, inside, errors)
 check(SessionStore(session)["user"], 17)
 use_everything()
-print(f"django-redis {version('django-redis')}, sentinel: {sum(v.acknowledged for v in visitors)} increments and {locked} "
-      f"rounds under a lock, the primary killed: all there; {errors} errors")
+print(
+    f"django-redis {version('django-redis')}, sentinel: {sum(v.acknowledged for v in visitors)} increments and {locked} "
+    f"rounds under a lock, the primary killed: all there; {errors} errors"
+)

@@ -85,8 +85,10 @@ def run_celery(nodes, urls):
     finally:
         worker.terminate()
         worker.wait(timeout=60)
-    print(f"Celery {version('celery')}: 232 tasks, a chord, a group and a delay, the primary killed half way: all done, "
-          f"{twice()} of them twice")
+    print(
+        f"Celery {version('celery')}: 232 tasks, a chord, a group and a delay, the primary killed half way: all done, "
+        f"{twice()} of them twice"
+    )
 
 
 if __name__ == "__main__":

@@ -53,5 +53,7 @@ for name in KINDS:
         worker.join()
         assert worker.failure is None, repr(worker.failure)
     check(int(redis.Redis(port=nodes.stay[0]).get(f"number:{name}")), 4 * ROUNDS)
-print(f"Locks of redis-py {version('redis')} and pottery {version('pottery')}: {8 * ROUNDS} rounds, the primary killed: "
-      "none inside with another")
+print(
+    f"Locks of redis-py {version('redis')} and pottery {version('pottery')}: {8 * ROUNDS} rounds, the primary killed: "
+    "none inside with another"
+)
