@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use onecopy_harness::load::{Fate, Load};
+use onecopy_harness::load::Load;
 use onecopy_harness::{Cluster, Options, PATIENCE, wait};
 
 const KEYS: usize = 300_000;
