@@ -406,7 +406,7 @@ impl OptimisticCopy {
     pub fn deadline(&self, now: Instant) -> Instant {
         let has_work = self.serving.has_arrivals()
             || !self.arrived.is_empty()
-            || self.wants_image
+            || self.wants_image && !self.is_forgetting()
             || self.taking.as_ref().is_some_and(Taking::has_room);
         if has_work {
             return now;
