@@ -116,7 +116,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
 fn measure(system: &System, case: &Case, requests: u64) -> anyhow::Result<Outcome> {
     let (entries, before) = (system.entries(), system.threads()?);
-    let counts = count(system, load(case, system.port, requests))?;
+    let counts = count(system, load(case, (system.port, system.database), requests))?;
     let entries = system.entries().zip(entries).map(|(after, before)| after - before);
     let per_command = |value: f64| value / requests as f64;
     let mut threads: BTreeMap<String, Cost> = BTreeMap::new();

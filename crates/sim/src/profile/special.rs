@@ -100,7 +100,7 @@ impl Profile {
     pub fn resize_optimistic(&mut self, dice: &mut Dice, sabotaged: Option<Rule>) {
         let of_places = [Rule::FilledBeforeItCounts, Rule::HandedOnBeforeItGoes, Rule::OwnLife];
         let is_meant = sabotaged.is_some_and(|rule| of_places.contains(&rule));
-        if sabotaged.is_some() && !is_meant || !is_meant && !dice.chance(RESIZED) {
+        if !is_meant && (sabotaged.is_some() || !dice.chance(RESIZED)) {
             return;
         }
         self.merged_copies = dice.between(1, u64::from(self.nodes)) as u32;
