@@ -96,7 +96,9 @@ fn converse(cluster: &Cluster, client: u32, counts: &Counts, stop: &AtomicBool) 
     let (from, to) = (1 + client % NODES, 1 + (client + 1 + client / NODES % (NODES - 1)) % NODES);
     let key = format!("key:{client}");
     let (mut writer, mut reader) = (cluster.client_in(from, NUMBER), cluster.client_in(to, NUMBER));
-    let count = |counter: &AtomicU64| drop(counter.fetch_add(1, Ordering::Relaxed));
+    let count = |counter: &AtomicU64| {
+        counter.fetch_add(1, Ordering::Relaxed);
+    };
     while !stop.load(Ordering::Relaxed) {
         let written: redis::RedisResult<(u64, String)> =
             redis::pipe().cmd("INCR").arg(&key).cmd("CAUSAL").query(&mut writer);

@@ -35,9 +35,10 @@ fn nothing_is_violated() {
 #[test]
 fn nothing_is_violated_with_an_optimistic_database_beside_all_others() {
     let mut total = Stats::default();
-    // The last ones have failed once: a waiter that was sent again slept through what came for it; and the
+    // The last ones have failed once: a copy that came back to a disk that had not forgotten the one before
+    // wanted a turn for its image again and again; a waiter that was sent again slept through what came for it; and the
     // last copy had caught up just before the first look, so that nobody had folded what was over.
-    for seed in (0..60).chain([84, 139, 5034]) {
+    for seed in (0..60).chain([69, 84, 139, 5034]) {
         let outcome = run(seed, &Options { optimistic: true, ..Options::default() });
         if let Some(violation) = outcome.violation {
             panic!("{violation}; replay: cargo run --release -- sim --optimistic --seed {seed} --trace");

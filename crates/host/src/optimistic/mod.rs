@@ -59,7 +59,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
-use onecopy_core::{EntryId, Epoch, GroupId, Index, Instant, NodeId, Rules, Ticket, Timestamp, Write};
+use onecopy_core::{
+    EntryId, Epoch, GroupId, Index, Instant, NodeId, Rules, Ticket, Timestamp, ViewNumber, Write,
+};
 use onecopy_merge::{Clock, Replica, ReplicaId, Requests, foldable};
 use onecopy_views::Table;
 use rand_chacha::ChaCha8Rng;
@@ -300,8 +302,10 @@ impl OptimisticCopy {
         let knows_me = registered == Some(self.settings.start);
         let place = Place::of(me, group, view, table);
         if place == Place::Nowhere {
-            // An older table may know nothing of a copy yet.
-            if knows_me && self.is_marked {
+            // An older table may know nothing of a copy yet. And where a copy was let go the view has changed:
+            // in a first one, which a view service that was founded anew may have made, it is not named for
+            // another reason, and what it holds may be all that is left.
+            if knows_me && self.is_marked && view.number > ViewNumber(1) {
                 self.go(now, out);
             }
             self.standpoint.learn(place, view.number);
@@ -402,7 +406,7 @@ impl OptimisticCopy {
     pub fn deadline(&self, now: Instant) -> Instant {
         let has_work = self.serving.has_arrivals()
             || !self.arrived.is_empty()
-            || self.wants_image
+            || self.wants_image && !self.is_forgetting()
             || self.taking.as_ref().is_some_and(Taking::has_room);
         if has_work {
             return now;

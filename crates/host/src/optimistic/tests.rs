@@ -663,3 +663,24 @@ fn a_write_is_answered_once_enough_copies_have_it() {
     assert_eq!(rig.ask(2, "GET k"), "$1\r\n2\r\n");
     assert_eq!(rig.ask(2, "SET k 4"), "+OK\r\n");
 }
+
+/// Seed 69 of the simulator: the turn that could not begin the image was wanted again at once.
+#[test]
+fn a_copy_whose_disk_has_not_forgotten_the_one_before_waits_with_its_image() {
+    let mut rig = Rig::new(2);
+    assert_eq!(rig.ask(1, "SET k 1"), "+OK\r\n");
+    rig.run(Duration::from_secs(1));
+    rig.retire(2);
+    rig.run(Duration::from_secs(1));
+    rig.stalled.insert(NodeId(2));
+    rig.grant(2).expect("n1 has all of it");
+    rig.recruit(2);
+    rig.run(Duration::from_secs(3));
+    rig.with(NodeId(2), |copy, _| copy.snapshot_wanted());
+    rig.run(STEP);
+    assert!(rig.copies[&NodeId(2)].deadline(rig.now) > rig.now);
+    assert!(rig.disks[&NodeId(2)].images.is_empty());
+    rig.stalled.clear();
+    rig.run(Duration::from_secs(1));
+    assert_eq!(rig.disks[&NodeId(2)].images.len(), 1);
+}
