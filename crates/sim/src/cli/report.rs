@@ -115,8 +115,8 @@ pub(super) fn close(total: &Stats, violations: u64, started: Instant, out: &mut 
     )?;
     writeln!(
         out,
-        "  {} copies became some of another kind of replication, {} groups were opened after a seal",
-        total.turned, total.opened
+        "  {} copies became some of another kind of replication, {} groups were opened after a seal, {} keys went to another database",
+        total.turned, total.opened, total.moved
     )?;
     let (recovery, seed) = total.recovery;
     writeln!(
