@@ -166,7 +166,7 @@ pub enum Rule {
 
 impl Rule {
     /// The rules that a cluster lives by, in the order of the documentation.
-    pub const ALL: [Self; 59] = [
+    pub const ALL: [Self; 60] = [
         Self::AllBackupsFirst,
         Self::OnlyThePrimary,
         Self::NoOldPrimaries,
@@ -192,6 +192,7 @@ impl Rule {
         Self::ConfirmReads,
         Self::ExactlyOnce,
         Self::OnceTokens,
+        Self::MovedOnce,
         Self::AtomicTransactions,
         Self::StoppedScripts,
         Self::EvictWhatIsNamed,
@@ -243,9 +244,6 @@ impl Rule {
         Self::HandedOnBeforeItGoes,
         Self::EnoughCopiesBeforeOk,
     ];
-
-    /// The rules whose absence only the tests of the state machine itself notice.
-    pub const OF_KEYSPACE_ALONE: [Self; 1] = [Self::MovedOnce];
 
     /// The rules whose absence only the tests of the Raft crate itself notice: leaders hardly ever begin a
     /// change while another is under way, or hand over just when they have ceased to hear the others.

@@ -155,7 +155,8 @@ fn keys_move_between_groups_and_are_in_one_of_them_whoever_dies() {
         assert!(refusal(&mut main, line).contains("cannot span databases"), "{line}");
     }
     let refused = redis::pipe().atomic().cmd("MOVE").arg("a").arg(18).query::<redis::Value>(&mut main);
-    assert!(refused.expect_err("it is refused").to_string().contains("EXECABORT"));
+    let refused = refused.expect_err("it is refused").to_string();
+    assert!(refused.contains("cannot span") || refused.contains("discarded"), "{refused}");
     // Keys are moved back and forth through a node that dies in the middle.
     let keys: Vec<String> = (0..8).map(|number| format!("key{number}")).collect();
     for key in &keys {

@@ -21,7 +21,8 @@ impl World {
     /// A node has an answer for one of its clients. What comes from a node that the client has left is heard
     /// by nobody.
     pub(crate) fn answer(&mut self, node: NodeId, op: OpId, reply: &Reply) {
-        if self.ear_hears(node, op, reply) || self.shelf_hears(node, op, reply) {
+        let is_for_others = self.ear_hears(node, op, reply) || self.shelf_hears(node, op, reply);
+        if is_for_others || self.porter_hears(node, op, reply) {
             return;
         }
         let waits =

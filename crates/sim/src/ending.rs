@@ -100,10 +100,15 @@ impl World {
         if is_held {
             self.operate(&Command::HoldLevel { is_held: false });
         }
+        let missing = match self.phase {
+            Phase::Recovery(_) => liveness::missing(&self.env, &self.nodes, &self.clients, was_drained)
+                .or_else(|| self.still_carries()),
+            _ => None,
+        };
         let env = &mut self.env;
         let most = recovery_max(&env.profile);
         match self.phase {
-            Phase::Recovery(until) => match liveness::missing(env, &self.nodes, &self.clients, was_drained) {
+            Phase::Recovery(until) => match missing {
                 None => {
                     env.stats.recovery = (env.time + most - until, self.seed);
                     self.phase = Phase::Settling(env.checks.view_changes(), LOOKS_MAX);
@@ -128,6 +133,7 @@ impl World {
                 if liveness::settled(env, &self.nodes, views, looks == 0) {
                     self.ears_have_heard_all();
                     self.shelves_are_current();
+                    self.everything_is_carried();
                     self.phase = Phase::Over;
                 } else {
                     self.phase = Phase::Settling(views, looks - 1);

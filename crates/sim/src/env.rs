@@ -63,6 +63,8 @@ pub enum Event {
     BeforeOk,
     /// A client of the optimistic database wants something.
     Cart(usize),
+    /// A porter goes on.
+    Porter(usize),
     /// The next fault happens.
     Fault,
     /// A leader of the view service dies young.
@@ -186,6 +188,8 @@ pub struct Stats {
     pub reigns: u64,
     /// Copies that have turned into some of the other kind.
     pub turned: u64,
+    /// Keys that were moved to another database.
+    pub moved: u64,
     /// Groups that were opened again after a seal.
     pub opened: u64,
     /// How often the copies of Raft groups that hold data were to be elsewhere.
@@ -245,6 +249,7 @@ impl Stats {
         self.elections += other.elections;
         self.reigns += other.reigns;
         self.turned += other.turned;
+        self.moved += other.moved;
         self.opened += other.opened;
         self.moves += other.moves;
         self.pauses += other.pauses;

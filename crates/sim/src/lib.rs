@@ -114,6 +114,7 @@ pub mod model;
 pub mod network;
 pub mod node;
 mod operator;
+mod porters;
 pub mod profile;
 pub mod races;
 mod ruin;

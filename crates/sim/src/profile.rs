@@ -309,7 +309,8 @@ impl Profile {
                 profile.weights.insert(fault, dice.between(1, 10));
             }
         }
-        if sabotaged.is_none() && !is_large && dice.chance(SEVERAL) {
+        let moves_keys = sabotaged == Some(Rule::MovedOnce);
+        if (sabotaged.is_none() || moves_keys) && !is_large && (moves_keys || dice.chance(SEVERAL)) {
             profile.databases = dice.between(2, 3) as u32;
             if profile.alone.is_none() && dice.chance(QUIET) {
                 profile.turn_quiet(dice);

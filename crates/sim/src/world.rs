@@ -21,6 +21,7 @@ use crate::ending::Phase;
 use crate::env::{Env, Event, Stats};
 use crate::faults::Fault;
 use crate::node::{Happened, NEWER, Node, agreement};
+use crate::porters::Porters;
 use crate::profile::Profile;
 use crate::stray::Stray;
 use crate::trace::{Trace, violated};
@@ -50,6 +51,8 @@ pub struct World {
     /// Those who publish and subscribe.
     pub(crate) ears: Vec<Ear>,
     pub(crate) shelves: Vec<Shelf>,
+    /// Those who move keys between databases.
+    pub(crate) porters: Porters,
     /// Processes that should not be.
     pub(crate) strays: Vec<Stray>,
 }
@@ -125,6 +128,7 @@ impl World {
         let bounds = Bounds::of(&env.profile);
         let ears = Ear::all(seed, env.profile.ears, &ids);
         let shelves = Shelf::all(seed, env.profile.shelves, &ids, env.rules);
+        let porters = Porters::of(seed, &env.profile);
         Self {
             env,
             nodes,
@@ -137,6 +141,7 @@ impl World {
             asks_costly: false,
             ears,
             shelves,
+            porters,
             strays: Vec::new(),
         }
     }
@@ -165,6 +170,9 @@ impl World {
         }
         for cart in 0..self.carts.len() {
             self.env.schedule(SECOND, Event::Cart(cart));
+        }
+        for porter in 0..self.porters.len() {
+            self.env.schedule(SECOND, Event::Porter(porter));
         }
         // Nothing spares the founding but that no disk is lost.
         let quiet = if self.founding == Founding::Awaited { 0 } else { 2 * SECOND };
@@ -265,6 +273,7 @@ impl World {
             Event::Ear(ear) => self.ear(ear),
             Event::Shelf(shelf) => self.shelf(shelf),
             Event::Cart(cart) => self.cart(cart),
+            Event::Porter(porter) => self.porter(porter),
             Event::Fault => self.inject(),
             Event::Regicide(node) => self.regicide(node),
             Event::GivesUp(node, until) => {

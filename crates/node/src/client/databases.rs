@@ -1,5 +1,6 @@
 //! Commands that name databases by their numbers. To a state machine they are its own databases, counted from
-//! 0. What would reach into another one is refused, unless the connection carries it there (`connection/beyond.rs`).
+//! 0. What would reach into another one is refused, unless the connection carries it there
+//! (`connection/beyond.rs`).
 
 use std::sync::Arc;
 

@@ -15,6 +15,7 @@ use crate::checks::waits::Waits;
 use crate::client::{Action, Family, OpId, first_op, group_of};
 use crate::clock::Time;
 use crate::model::{State, after, answer};
+use crate::porters;
 use crate::several::Step;
 use crate::trace::violated;
 
@@ -153,7 +154,9 @@ impl Ledger {
         if let Some(op) = ops.iter().find(|op| group_of(**op) != of) {
             violated(CHECKER, format!("operation {op} is for {}, and is asked of {of}", group_of(*op)));
         }
-        self.batches.insert((coordinator, sequence), ops.to_vec());
+        // What porters ask for is about keys of their own, and looked at by themselves.
+        let ops = ops.iter().copied().filter(|op| !porters::asks(*op)).collect();
+        self.batches.insert((coordinator, sequence), ops);
     }
 
     /// How many entries are committed, as far as anybody knows.

@@ -116,8 +116,8 @@ pub(super) fn close(total: &Stats, violations: u64, started: Instant, out: &mut 
     )?;
     writeln!(
         out,
-        "  {} copies became some of another kind of replication, {} groups were opened after a seal",
-        total.turned, total.opened
+        "  {} copies became some of another kind of replication, {} groups were opened after a seal, {} keys went to another database",
+        total.turned, total.opened, total.moved
     )?;
     let [answered, repairs, came, went] = total.merged;
     writeln!(
