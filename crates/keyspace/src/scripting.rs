@@ -9,7 +9,7 @@ use onecopy_core::{ApplyContext, Pause, Rule, Slices};
 use onecopy_resp::{Version, Writer};
 use onecopy_script::{Call, Engine, Flags, Host, Stop};
 
-use crate::command::{self, Kind, Run, Spec};
+use crate::command::{self, Kind, Run, Spec, catalogue};
 use crate::context::{Context, View};
 use crate::error::CommandError;
 use crate::machine::{DATABASES, REPLY_BYTES_MAX};
@@ -71,6 +71,8 @@ const REFUSED: &[&str] = &[
 ];
 
 const NOT_ALLOWED: &str = "ERR This Redis command is not allowed from script";
+const UNKNOWN: &str = "ERR Unknown Redis command called from script";
+const WRONG_ARGS: &str = "ERR Wrong number of args calling Redis command from script";
 const NOT_PERMITTED: &str = "ERR The user executing the script can't run this command or subcommand";
 const READ_ONLY: &str = "ERR Write commands are not allowed from read-only scripts.";
 
@@ -286,15 +288,15 @@ impl Host for Running<'_, '_> {
             let name = args[0].to_ascii_lowercase();
             let is_refused = REFUSED.iter().any(|refused| refused.as_bytes() == name);
             self.work(COMMAND)?;
-            return error(if is_refused {
-                NOT_ALLOWED
-            } else {
-                "ERR Unknown Redis command called from script"
-            });
+            return error(if is_refused { NOT_ALLOWED } else { UNKNOWN });
         };
         if command.spec.check_arity(args.len()).is_err() {
             self.work(COMMAND)?;
-            return error("ERR Wrong number of args calling Redis command from script");
+            return error(WRONG_ARGS);
+        }
+        if let Some(wrong) = wrong_subcommand(command.spec.name, args) {
+            self.work(COMMAND)?;
+            return error(wrong);
         }
         if self.moves().bar(self.db, args) {
             self.work(COMMAND)?;
@@ -339,6 +341,16 @@ impl Host for Running<'_, '_> {
     fn seed(&self) -> u64 {
         self.seed
     }
+}
+
+/// What is wrong with a subcommand, if the command has some: there is none such, or it takes other arguments.
+fn wrong_subcommand(name: &str, args: &[&[u8]]) -> Option<&'static str> {
+    if catalogue::subcommands(name).is_empty() {
+        return None;
+    }
+    let subcommand = catalogue::asked(args).and_then(|(_, subcommand)| subcommand);
+    let Some(place) = subcommand else { return Some(UNKNOWN) };
+    (!catalogue::all()[place].takes(args.len())).then_some(WRONG_ARGS)
 }
 
 /// The user whose rights a request carries. What makes no sense allows nothing.

@@ -11,14 +11,30 @@ mod support;
 
 use std::collections::BTreeMap;
 
+use onecopy_keyspace::command;
 use onecopy_resp::Version;
 use support::maker::Maker;
 use support::redis::{Redis, comparable, seed_and_count};
 use support::templates::TEMPLATES;
 use support::{Machine, Reply, words};
 
-fn compare_replies(version: Version) {
-    let (seed, count) = seed_and_count();
+/// The families of commands, as the table of commands calls them.
+const FAMILIES: &[&str] =
+    &["string", "bitmap", "hyperloglog", "generic", "hash", "list", "set", "sorted-set", "geo"];
+
+/// Whether a template is of a family.
+fn is_of(template: &str, family: &str) -> bool {
+    let name = template.split(' ').next().unwrap_or_default();
+    command::lookup(name.as_bytes()).is_some_and(|spec| spec.group == family)
+}
+
+/// Commands of all families together, or three of four of one, which then meets values that have grown.
+fn compare_replies(version: Version, family: Option<&str>, count: u64) {
+    let (seed, _) = seed_and_count();
+    let of_family: Vec<usize> = (0..TEMPLATES.len())
+        .filter(|at| family.is_some_and(|family| is_of(TEMPLATES[*at].0, family)))
+        .collect();
+    assert!(family.is_none() || of_family.len() > 10, "{family:?}: {of_family:?}");
     let Some(mut redis) = Redis::start(&[]) else {
         println!("there is no redis-server on the path: nothing to compare with, the test is skipped");
         return;
@@ -32,7 +48,10 @@ fn compare_replies(version: Version) {
     for step in 0..count {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
         machine.context.time.0 = u64::try_from(now.as_millis()).expect("a time");
-        let at = maker.below(TEMPLATES.len());
+        let at = match maker.below(4) {
+            1.. if family.is_some() => of_family[maker.below(of_family.len())],
+            _ => maker.below(TEMPLATES.len()),
+        };
         let (template, compare) = TEMPLATES[at];
         // Whole databases are emptied or swapped rarely, or there would never be much in them.
         if (template.starts_with("FLUSH") || template.starts_with("SWAP")) && maker.below(8) > 0 {
@@ -51,17 +70,27 @@ fn compare_replies(version: Version) {
     }
     let reports: Vec<String> =
         different.values().map(|(times, report)| format!("({times} times) {report}")).collect();
-    assert!(reports.is_empty(), "{version:?}, seed {seed}:\n{}", reports.join("\n"));
+    assert!(reports.is_empty(), "{version:?}, {family:?}, seed {seed}:\n{}", reports.join("\n"));
 }
 
 #[test]
 fn replies_are_those_of_redis_in_resp2() {
-    compare_replies(Version::Two);
+    compare_replies(Version::Two, None, seed_and_count().1);
 }
 
 #[test]
 fn replies_are_those_of_redis_in_resp3() {
-    compare_replies(Version::Three);
+    compare_replies(Version::Three, None, seed_and_count().1);
+}
+
+#[test]
+fn each_family_by_itself_is_that_of_redis_in_resp2() {
+    FAMILIES.iter().for_each(|family| compare_replies(Version::Two, Some(family), seed_and_count().1 / 3));
+}
+
+#[test]
+fn each_family_by_itself_is_that_of_redis_in_resp3() {
+    FAMILIES.iter().for_each(|family| compare_replies(Version::Three, Some(family), seed_and_count().1 / 3));
 }
 
 /// Among all other commands, hardly any HyperLogLog grows large before it is deleted.

@@ -44,5 +44,7 @@ pub use run::{Call, Host, Outcome, Stop};
 #[must_use]
 pub fn name_of(text: &[u8]) -> String {
     use sha1::Digest;
-    sha1::Sha1::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+    let digest = sha1::Sha1::digest(text);
+    let digits = digest.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
 }

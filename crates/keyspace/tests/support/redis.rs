@@ -115,7 +115,7 @@ fn normal(reply: Reply) -> Reply {
             let text = String::from_utf8_lossy(&bytes).into_owned();
             // Only what has a fraction may differ in spelling, and what is so large that its last digits are
             // unknown: Redis 7.0 writes an exponent.
-            let spelled = text.contains(['.', 'e']) || text.len() >= 18 && text.ends_with("00");
+            let spelled = text.contains(['.', 'e']) || text.len() >= 18 && text.ends_with('0');
             let spelled = spelled && text.bytes().all(|byte| b"0123456789.e+-".contains(&byte));
             spelled.then(|| number(&text)).flatten().unwrap_or(Reply::Bulk(bytes))
         }
