@@ -14,6 +14,7 @@ mod properties;
 mod recruit;
 mod rosters;
 mod slow;
+mod switching;
 mod table;
 mod view_nodes;
 
