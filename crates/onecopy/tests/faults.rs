@@ -273,7 +273,10 @@ fn writes_wait_for_enough_copies_and_reads_do_not() {
     let read: u64 = redis::cmd("GET").arg("n").query(&mut client).expect("reads need no second copy");
     assert!((executed..=executed + 1).contains(&read), "{executed} were acknowledged, there are {read}");
     let error = incr(&mut client).expect_err("one copy").to_string();
-    assert!(error.contains("1 where writes need 2 (min_copies); nothing was executed"), "{error}");
+    assert!(
+        error.contains("1 where writes need 2 (min_copies, copies_before_ok); nothing was executed"),
+        "{error}"
+    );
     let error = cluster.operate(&["group", "copies", "1"]);
     assert!(
         !error.status.success() && String::from_utf8_lossy(&error.stderr).contains("min_copies = 2"),

@@ -18,13 +18,15 @@ use crate::world::World;
 /// How many sets there are.
 const SETS: u64 = 4;
 /// The longest pause of a client.
-const THINK: Time = 150 * MS;
+const THINK: Time = 40 * MS;
 
 /// A client of the optimistic database.
 #[derive(Clone, Debug, Default)]
 pub struct Cart {
-    /// What it waits for, where it has asked for it, and since when.
-    waiting: Option<(usize, NodeId, Time)>,
+    /// What it waits for, and where it has asked for it.
+    waiting: Option<(usize, NodeId)>,
+    /// When it next goes on: what was planned before is over.
+    next: Option<Time>,
 }
 
 fn segment(op: usize, what: What) -> Bytes {
@@ -57,10 +59,10 @@ impl World {
         if matches!(self.phase, Phase::Settling(..) | Phase::Over) {
             return;
         }
-        if let Some((op, _, since)) = self.carts[number].waiting {
-            if now < since + client::PATIENCE {
-                return;
-            }
+        if self.carts[number].next.is_some_and(|next| next != now) {
+            return;
+        }
+        if let Some((op, _)) = self.carts[number].waiting {
             // The node does not answer at all.
             self.cart_hears(number, op, &Reply::Unknown);
         }
@@ -85,10 +87,10 @@ impl World {
             Submission { kind: Kind::Write, segment: segment(op, what), client: first_op(merged.group) + op };
         if self.nodes[node.0 as usize - 1].process.is_none() {
             merged.answered(op, &Reply::Refused);
-            return self.env.schedule(now + 50 * MS, Event::Cart(number));
+            return self.plan_cart(number, now + 50 * MS);
         }
-        self.carts[number].waiting = Some((op, node, now));
-        self.env.schedule(now + client::PATIENCE, Event::Cart(number));
+        self.carts[number].waiting = Some((op, node));
+        self.plan_cart(number, now + client::PATIENCE);
         self.nodes[node.0 as usize - 1].happened(&mut self.env, Happened::Submitted(submission));
     }
 
@@ -96,12 +98,17 @@ impl World {
     pub(crate) fn cart_answer(&mut self, node: NodeId, op: OpId, reply: &Reply) {
         let Some(merged) = &self.env.checks.merged else { return };
         let op = op - first_op(merged.group);
-        let waits = |cart: &Cart| cart.waiting.is_some_and(|(waiting, at, _)| (waiting, at) == (op, node));
+        let waits = |cart: &Cart| cart.waiting.is_some_and(|waiting| waiting == (op, node));
         let Some(number) = self.carts.iter().position(waits) else { return };
         self.env.note(node, || format!("cart {number}: operation {op} ends: {reply:?}"));
         self.cart_hears(number, op, reply);
         let pause = self.env.dice.below(THINK);
-        self.env.schedule(self.env.time + pause, Event::Cart(number));
+        self.plan_cart(number, self.env.time + pause);
+    }
+
+    fn plan_cart(&mut self, number: usize, next: Time) {
+        self.carts[number].next = Some(next);
+        self.env.schedule(next, Event::Cart(number));
     }
 
     fn cart_hears(&mut self, number: usize, op: usize, reply: &Reply) {

@@ -661,7 +661,9 @@ fn a_write_is_answered_once_enough_copies_have_it() {
     let refused = rig.answers.get(&(NodeId(1), sequence));
     assert_eq!(refused, Some(&Outcome::TooFewCopies { has: 1, needs: 2 }), "nothing is executed");
     assert_eq!(rig.ask(2, "GET k"), "$1\r\n2\r\n");
-    assert_eq!(rig.ask(2, "SET k 4"), "+OK\r\n");
+    let sequence = rig.submit(2, "SET k 4");
+    rig.run(Duration::from_secs(1));
+    assert_eq!(rig.answer(2, sequence), "+OK\r\n");
 }
 
 /// Seed 69 of the simulator: the turn that could not begin the image was wanted again at once.

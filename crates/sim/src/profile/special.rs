@@ -109,7 +109,8 @@ impl Profile {
             self.resized.push((at, dice.between(1, u64::from(self.nodes)) as u32));
             at += if dice.chance(300) { dice.below(500 * MS) } else { dice.between(SECOND, 6 * SECOND) };
         }
-        if self.alone.is_none() && dice.chance(500) {
+        let is_far = self.weights.contains_key(&Fault::FarApart);
+        if self.alone.is_none() && !is_far && dice.chance(500) {
             self.weights.insert(Fault::Drain, dice.between(1, 10));
         }
     }
