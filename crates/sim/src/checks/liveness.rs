@@ -163,10 +163,12 @@ pub fn settled(env: &mut Env, nodes: &[Node], views: u64, is_last_look: bool) ->
         let views: Vec<_> = env.checks.groups.values().filter_map(|group| group.views.newest()).collect();
         violated(CHECKER, format!("a view was changed, although nothing was wrong: {views:?}"));
     }
-    let (time, is_misled, keys) = (env.time, env.checks.clocks.is_off, env.profile.workload.keys);
+    let (time, keys) = (env.time, env.profile.workload.keys);
+    // Where nobody knew the time all along, what it was when a lease was taken says nothing.
+    let kept = (!env.profile.years_apart).then_some(env.checks.clocks.is_off);
     let groups = env.checks.groups.iter_mut();
     for (group, checks) in groups.filter(|(_, checks)| !checks.is_settled && !checks.is_gone) {
-        checks.is_settled = settled_of(*group, checks, nodes, (time, is_misled, keys), is_last_look);
+        checks.is_settled = settled_of(*group, checks, nodes, (time, kept, keys), is_last_look);
     }
     if !env.checks.groups.values().all(|checks| checks.is_settled || checks.is_gone) {
         return false;
@@ -216,7 +218,7 @@ fn settled_of(
     group: GroupId,
     checks: &mut GroupChecks,
     nodes: &[Node],
-    (time, is_misled, keys): (Time, bool, u64),
+    (time, kept, keys): (Time, Option<bool>, u64),
     is_last_look: bool,
 ) -> bool {
     let Some(view) = checks.view(group, nodes) else { return true };
@@ -246,7 +248,9 @@ fn settled_of(
             // A process that was down for a while is behind by as much at first: it does not trust the clock
             // that it finds.
             let is_new = time < node.started + expiry::MISTRUST;
-            expiry::check(&checks.ledger, keys, truth(time), is_misled || is_new);
+            if let Some(is_misled) = kept {
+                expiry::check(&checks.ledger, keys, truth(time), is_misled || is_new);
+            }
         }
     }
     true

@@ -67,7 +67,7 @@ fn databases(profile: &Profile) -> Vec<NewDatabase> {
         let first = u16::from(NUMBERS_MAX) * profile.databases as u16;
         let (name, kind) = ("merged".to_owned(), Kind::Optimistic);
         let database = Database { name, first, count: NUMBERS_MAX, kind };
-        NewDatabase { database, copies: Some(profile.merged_copies) }
+        NewDatabase { database, copies: Some(profile.merged_copies.min(profile.nodes)) }
     });
     others.map(database).chain(optimistic).collect()
 }
