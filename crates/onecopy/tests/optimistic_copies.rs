@@ -43,7 +43,17 @@ struct Told {
     errors: Vec<String>,
 }
 
-/// A writer at each node, while `meanwhile` happens.
+/// Ends the writers, also if something goes wrong beside them.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A writer at each node, while `meanwhile` happens. They pause now and then: a copy that is to go must have
+/// handed on all that it has heard, and where there is always more, that takes long.
 fn under_load(cluster: &mut Cluster, meanwhile: impl FnOnce(&mut Cluster)) -> Vec<Told> {
     let stop = AtomicBool::new(false);
     let clients: Vec<_> = cluster.data_ids().iter().map(|id| cluster.client_in(*id, NUMBER)).collect();
@@ -57,13 +67,15 @@ fn under_load(cluster: &mut Cluster, meanwhile: impl FnOnce(&mut Cluster)) -> Ve
                         Ok(_) => told.acknowledged += 1,
                         Err(error) => told.errors.push(error.to_string()),
                     }
+                    std::thread::sleep(Duration::from_millis(10));
                 }
                 told
             }
         };
         let writers: Vec<_> = clients.into_iter().map(|client| scope.spawn(write(client))).collect();
+        let stops = Stop(stop);
         meanwhile(cluster);
-        stop.store(true, Ordering::Relaxed);
+        drop(stops);
         writers.into_iter().map(|writer| writer.join().expect("a writer does not panic")).collect()
     })
 }
