@@ -91,7 +91,8 @@ class Visitor(threading.Thread):
                 cache.incr(self.key)
                 self.acknowledged += 1
                 self.after_kill += killed.is_set()
-                # Longer than redis-py tries again: one that was cut off inside writes late, and keeps the others out until then.
+                # Longer than redis-py tries again: one that was cut off inside writes late, and keeps the
+                # others out until then.
                 with cache.lock("gate", timeout=30, sleep=0.01, blocking_timeout=0.5):
                     cache.set("inside", cache.get("inside") + 1, timeout=None)
                 self.locked += 1
