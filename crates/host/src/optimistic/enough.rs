@@ -11,7 +11,6 @@ use onecopy_core::{Instant, Rule};
 
 use super::OptimisticCopy;
 use super::peer::Peer;
-use super::places::Place;
 use super::serving::Waiting;
 use super::waits::REMIND_AFTER;
 use crate::disk::Out;
@@ -70,7 +69,7 @@ impl OptimisticCopy {
     /// What is said to a write if so few copies are there that it could not be answered.
     pub(super) fn too_few(&self) -> Option<Outcome> {
         let (timeout, needs) = (self.settings.failure_timeout, self.enough.copies);
-        let is_there = |peer: &&Peer| counts(peer) && peer.is_there(self.now, timeout);
+        let is_there = |peer: &&Peer| peer.place.counts() && peer.is_there(self.now, timeout);
         let has = 1 + self.peers.values().filter(is_there).take(needs as usize).count() as u32;
         (has < needs).then_some(Outcome::TooFewCopies { has, needs })
     }
@@ -87,7 +86,9 @@ impl OptimisticCopy {
             return true;
         }
         let has = |peer: &&Peer| {
-            counts(peer) && peer.standing.life == peer.life && peer.standing.clock.seen_of(me) >= update
+            peer.place.counts()
+                && peer.standing.life == peer.life
+                && peer.standing.clock.seen_of(me) >= update
         };
         1 + self.peers.values().filter(has).count() >= needs
     }
@@ -118,9 +119,4 @@ impl OptimisticCopy {
             }
         }
     }
-}
-
-/// Whether a copy is one of those that are counted.
-fn counts(peer: &Peer) -> bool {
-    matches!(peer.place, Place::Member | Place::Leaving)
 }

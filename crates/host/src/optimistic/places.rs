@@ -48,6 +48,11 @@ impl Place {
         }
     }
 
+    /// Whether a copy there is one of those that hold what was acknowledged.
+    pub(super) fn counts(self) -> bool {
+        matches!(self, Self::Member | Self::Leaving)
+    }
+
     /// Its name, for people and programs.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -81,7 +86,7 @@ impl Standpoint {
 
     /// Whether the copy may take requests.
     pub(super) fn is_open(&self) -> bool {
-        matches!(self.place, Place::Member | Place::Leaving) && !self.is_closed
+        self.place.counts() && !self.is_closed
     }
 }
 
@@ -140,7 +145,7 @@ impl OptimisticCopy {
     fn is_filled(&self, now: Instant) -> bool {
         let timeout = self.settings.failure_timeout;
         let counts = |peer: &&Peer| {
-            matches!(peer.place, Place::Member | Place::Leaving)
+            peer.place.counts()
                 && peer.is_there(now, timeout)
                 && peer.standing.life == peer.life
                 && peer.standing.is_whole
