@@ -5,7 +5,7 @@
 //! - [`Dev`] runs `onecopy dev` and talks to it as a person would.
 //! - [`Proxy`] is one cuttable link, [`Stall`] a disk that hangs, [`Memory`] that of a process, to flip bits
 //!   in.
-//! - [`RedisServer`] is a Redis to compare with.
+//! - [`RedisServer`] is a Redis to compare with, and [`Line`] a connection to either that is spoken to in lines.
 //! - [`load`] has clients that remember what they were told, and find what is lost, doubled or stale.
 //!
 //! Everything uses free ports and temporary directories, and ends with the test, also when the test panics:
@@ -29,6 +29,7 @@
 
 mod cluster;
 mod dev;
+mod line;
 pub mod load;
 mod memory;
 mod ports;
@@ -42,6 +43,7 @@ use std::time::{Duration, Instant};
 
 pub use cluster::{Cluster, Options, timed};
 pub use dev::{Dev, is_running};
+pub use line::Line;
 pub use memory::Memory;
 pub use ports::{free_port, free_ports_in_a_row};
 pub use proxy::Proxy;

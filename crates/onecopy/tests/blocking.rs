@@ -2,57 +2,12 @@
 //! dies, every element is given to one.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use onecopy_harness::{Cluster, Options, PATIENCE, RedisServer, free_port, run, wait};
-use onecopy_resp::replies_length;
-
-/// A connection that says lines, and hears replies whenever they come.
-struct Line {
-    stream: TcpStream,
-    heard: Vec<u8>,
-}
-
-impl Line {
-    fn to(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).expect("a connection");
-        stream.set_nodelay(true).expect("no delay");
-        stream.set_read_timeout(Some(Duration::from_millis(1))).expect("a timeout");
-        Self { stream, heard: Vec::new() }
-    }
-
-    fn send(&mut self, line: &str) {
-        self.stream.write_all(format!("{line}\r\n").as_bytes()).expect("said");
-    }
-
-    /// A reply, if one has come.
-    fn poll(&mut self) -> Option<String> {
-        let mut chunk = [0; 4096];
-        loop {
-            if let Some(length) = replies_length(&self.heard, 1) {
-                let reply = self.heard.drain(..length).collect();
-                return Some(String::from_utf8(reply).expect("text"));
-            }
-            match self.stream.read(&mut chunk) {
-                Ok(0) => panic!("hung up"),
-                Ok(count) => self.heard.extend_from_slice(&chunk[..count]),
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                    return None;
-                }
-                Err(error) => panic!("{error}"),
-            }
-        }
-    }
-
-    fn say(&mut self, line: &str) -> String {
-        self.send(line);
-        wait("a reply", PATIENCE, || self.poll())
-    }
-}
+use onecopy_harness::{Cluster, Line, Options, PATIENCE, RedisServer, free_port, run, wait};
 
 /// How many clients of an address wait, as it says.
 fn blocked(control: &mut Line) -> usize {
@@ -87,7 +42,7 @@ impl Crowd {
         wait("all to be quiet", PATIENCE, || {
             let waiting = (0..self.lines.len()).filter(|line| self.waits[*line]).collect::<Vec<_>>();
             for line in waiting {
-                if let Some(reply) = self.lines[line].poll() {
+                if let Some(reply) = self.lines[line].poll().expect("it is connected") {
                     self.waits[line] = false;
                     assert!(heard.insert(line, reply).is_none(), "two replies");
                     quiet = 0;
@@ -285,7 +240,7 @@ fn queues_are_fair_over_all_nodes_and_keep_their_places() {
         (0..CLIENTS).map(|client| enqueue(cluster.redis_address(ids[client % 3]), "BLPOP q 0")).collect();
     for (client, line) in crowd.iter_mut().enumerate() {
         let _: i64 = run(&mut control, &format!("RPUSH q {client}"));
-        let reply = wait("an element", PATIENCE, || line.poll());
+        let reply = wait("an element", PATIENCE, || line.poll().expect("it is connected"));
         assert!(reply.ends_with(&format!("\r\n{client}\r\n")), "{client}: {reply}");
     }
     // Again, and the primary dies. Nobody who is gone is given anything, and the others keep their places.
@@ -302,7 +257,7 @@ fn queues_are_fair_over_all_nodes_and_keep_their_places() {
         crowd.into_iter().filter(|(home, _)| *home != victim).map(|(_, line)| line).collect();
     for (element, line) in left.iter_mut().enumerate() {
         let _: i64 = run(&mut control, &format!("RPUSH q {element}"));
-        let reply = wait("an element", PATIENCE, || line.poll());
+        let reply = wait("an element", PATIENCE, || line.poll().expect("it is connected"));
         assert!(reply.ends_with(&format!("\r\n{element}\r\n")), "{element}: {reply}");
     }
     assert_eq!(run::<i64>(&mut control, "LLEN q"), 0);

@@ -2,60 +2,11 @@
 //! subscriber of a node that lives hears everything once, and all of them in one order.
 
 use std::collections::BTreeSet;
-use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use onecopy_harness::{Cluster, Options, PATIENCE, RedisServer, free_port, run, wait};
-use onecopy_resp::replies_length;
-
-/// A connection that says lines, and hears whatever comes.
-struct Line {
-    stream: TcpStream,
-    heard: Vec<u8>,
-}
-
-impl Line {
-    fn to(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).expect("a connection");
-        stream.set_nodelay(true).expect("no delay");
-        stream.set_read_timeout(Some(Duration::from_millis(1))).expect("a timeout");
-        Self { stream, heard: Vec::new() }
-    }
-
-    fn send(&mut self, line: &str) {
-        self.stream.write_all(format!("{line}\r\n").as_bytes()).expect("said");
-    }
-
-    /// What comes next, if it has come.
-    fn poll(&mut self) -> Result<Option<String>, ErrorKind> {
-        let mut chunk = [0; 1 << 16];
-        loop {
-            if let Some(length) = replies_length(&self.heard, 1) {
-                let reply = self.heard.drain(..length).collect();
-                return Ok(Some(String::from_utf8(reply).expect("text")));
-            }
-            match self.stream.read(&mut chunk) {
-                Ok(0) => return Err(ErrorKind::UnexpectedEof),
-                Ok(count) => self.heard.extend_from_slice(&chunk[..count]),
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                    return Ok(None);
-                }
-                Err(error) => return Err(error.kind()),
-            }
-        }
-    }
-
-    fn hear(&mut self) -> String {
-        wait("a reply", PATIENCE, || self.poll().expect("it is connected"))
-    }
-
-    fn say(&mut self, line: &str) -> String {
-        self.send(line);
-        self.hear()
-    }
-}
+use onecopy_harness::{Cluster, Line, Options, PATIENCE, RedisServer, free_port, run, wait};
 
 /// Numbers that look like chance, the same for the same seed.
 struct Dice(u64);
@@ -271,7 +222,7 @@ fn a_monitor_is_shown_what_others_send() {
     let mut monitor = Line::to(cluster.redis_address(1));
     assert_eq!(monitor.say("MONITOR"), "+OK\r\n");
     let mut client = Line::to(cluster.redis_address(1));
-    let from = client.stream.local_addr().expect("an address");
+    let from = client.from();
     client.say("SELECT 3");
     client.say("SET key \"a b\\n\"");
     client.say("AUTH secret");

@@ -2,16 +2,14 @@
 //! whoever leads is killed in the middle. Nothing that was acknowledged is lost, counted twice or read too
 //! old.
 
-use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use onecopy::status::report::GroupReport;
 use onecopy_harness::load::{Fate, Load};
-use onecopy_harness::{Cluster, Options, PATIENCE, run, try_run, wait};
-use onecopy_resp::replies_length;
+use onecopy_harness::{Cluster, Line, Options, PATIENCE, run, try_run, wait};
 
 const NUMBER: u16 = 16;
 
@@ -129,55 +127,18 @@ fn what_cannot_be_switched_is_refused_and_what_is_remembered_of_clients_stays() 
     assert_eq!(waits.join().expect("it is answered"), ["queue", "x"]);
 }
 
-/// A connection that says lines, and hears whatever comes.
-struct Line {
-    stream: TcpStream,
-    heard: Vec<u8>,
-}
-
-impl Line {
-    /// One that speaks RESP3.
-    fn to(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).expect("a connection");
-        stream.set_read_timeout(Some(Duration::from_millis(1))).expect("a timeout");
-        let mut line = Self { stream, heard: Vec::new() };
-        line.say("HELLO 3");
-        line
-    }
-
-    /// What comes next, if it has come.
-    fn poll(&mut self) -> Option<String> {
-        let mut chunk = [0; 1 << 14];
-        loop {
-            if let Some(length) = replies_length(&self.heard, 1) {
-                let reply = self.heard.drain(..length).collect();
-                return Some(String::from_utf8(reply).expect("text"));
-            }
-            match self.stream.read(&mut chunk) {
-                Ok(count) if count > 0 => self.heard.extend_from_slice(&chunk[..count]),
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                    return None;
-                }
-                ended => panic!("the connection has ended: {ended:?}"),
-            }
-        }
-    }
-
-    fn hear(&mut self) -> String {
-        wait("a reply", PATIENCE, || self.poll())
-    }
-
-    fn say(&mut self, line: &str) -> String {
-        self.stream.write_all(format!("{line}\r\n").as_bytes()).expect("said");
-        self.hear()
-    }
+/// A connection that speaks RESP3.
+fn speaking_three(address: SocketAddr) -> Line {
+    let mut line = Line::to(address);
+    line.say("HELLO 3");
+    line
 }
 
 #[test]
 fn subscribers_hear_everything_once_while_messages_go_through_a_log_that_is_switched() {
     let cluster = cluster();
     let mut ears: Vec<Line> =
-        cluster.data_ids().into_iter().map(|id| Line::to(cluster.redis_address(id))).collect();
+        cluster.data_ids().into_iter().map(|id| speaking_three(cluster.redis_address(id))).collect();
     for ear in &mut ears {
         assert!(ear.say("SUBSCRIBE news").contains("subscribe"));
     }
@@ -214,7 +175,7 @@ fn subscribers_hear_everything_once_while_messages_go_through_a_log_that_is_swit
 fn clients_caches_and_scripts_go_through_a_switch() {
     let cluster = cluster();
     let mut caches: Vec<Line> =
-        cluster.data_ids().into_iter().map(|id| Line::to(cluster.redis_address(id))).collect();
+        cluster.data_ids().into_iter().map(|id| speaking_three(cluster.redis_address(id))).collect();
     let mut writer = cluster.client_in(1, NUMBER);
     let hash: String = run(&mut writer, "SCRIPT LOAD return(redis.call('INCR',KEYS[1]))");
     let library = "#!lua name=lib\nredis.register_function('add', function(keys) return redis.call('INCR', keys[1]) end)";
@@ -228,7 +189,7 @@ fn clients_caches_and_scripts_go_through_a_switch() {
         run::<()>(&mut writer, &format!("SET key {round}"));
         for cache in &mut caches {
             // What was said of an older value comes before.
-            cache.stream.write_all(b"GET key\r\n").expect("said");
+            cache.send("GET key");
             let shown = format!("${}\r\n{round}\r\n", round.to_string().len());
             while cache.hear() != shown {}
         }
@@ -238,7 +199,7 @@ fn clients_caches_and_scripts_go_through_a_switch() {
         run::<()>(&mut writer, "SET key changed");
         for cache in &mut caches {
             wait("the key to be invalid", PATIENCE, || {
-                cache.poll().filter(|push| push.contains("invalidate"))
+                cache.poll().expect("it is connected").filter(|push| push.contains("invalidate"))
             });
         }
         assert_eq!(run::<u64>(&mut writer, &format!("EVALSHA {hash} 1 counter")), 2 * round - 1);
